@@ -1,0 +1,55 @@
+"""headstart: from unlabeled data to a model that needs few labels, and an honest verdict.
+
+::
+
+    import headstart as hs
+
+    run = hs.pretrain("reviews/", out="runs/reviews", objective="mlm")
+    report = run.evaluate(train="labeled.csv")
+
+Every name is imported on its first use, so that ``import headstart`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from headstart.errors import HeadstartError as HeadstartError
+    from headstart.run import Run as Run
+    from headstart.verbs import embed as embed
+    from headstart.verbs import evaluate as evaluate
+    from headstart.verbs import finetune as finetune
+    from headstart.verbs import generate as generate
+    from headstart.verbs import info as info
+    from headstart.verbs import predict as predict
+    from headstart.verbs import pretrain as pretrain
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "HeadstartError": "headstart.errors",
+    "Run": "headstart.run",
+    "embed": "headstart.verbs",
+    "evaluate": "headstart.verbs",
+    "finetune": "headstart.verbs",
+    "generate": "headstart.verbs",
+    "info": "headstart.verbs",
+    "predict": "headstart.verbs",
+    "pretrain": "headstart.verbs",
+}
+
+__all__ = ["__version__", *_HOMES]
+
+if not TYPE_CHECKING:  # a type checker reads the imports above and still catches misspelt names
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *_HOMES})

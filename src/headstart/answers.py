@@ -1,0 +1,93 @@
+"""How a command answers: one result on standard output, errors as sentences with an exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any, NoReturn
+
+import typer
+import yaml
+
+import headstart
+from headstart.errors import HeadstartError
+
+
+def answer(work: Callable[[], Any], *, as_json: bool) -> None:
+    """Do ``work`` and print what it returned, for a person or as one JSON object.
+
+    Whatever the work itself prints goes to standard error.
+
+    Raises:
+        typer.Exit: with code 1 for a :class:`HeadstartError` or the code it carries, 130 when
+            interrupted, 70 for any other exception; the sentence is on standard error.
+    """
+    try:
+        with redirect_stdout(sys.stderr):
+            result = work()
+            text = json.dumps(_plain(result), ensure_ascii=False) if as_json else _prose(result)
+    except HeadstartError as error:
+        _fail(str(error), getattr(error, "exit_code", 1), as_json)
+    except KeyboardInterrupt:
+        _fail("interrupted.", 130, as_json)
+    except Exception as error:
+        _fail(_fault(error), 70, as_json)
+    if os.environ.get("RANK", "0") == "0":  # of several processes, one answers
+        print(text)
+
+
+def _fail(sentence: str, code: int, as_json: bool) -> NoReturn:
+    print(f"error: {sentence}", file=sys.stderr)
+    if as_json:
+        print(json.dumps({"error": sentence}, ensure_ascii=False))
+    raise typer.Exit(code)
+
+
+def _fault(error: Exception) -> str:
+    """Return a sentence for a fault of ours; its traceback is kept for a report."""
+    if os.environ.get("HEADSTART_DEBUG"):
+        traceback.print_exc()
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="headstart-", suffix=".log", delete=False, encoding="utf-8"
+    ) as log:
+        traceback.print_exc(file=log)
+    return (
+        f"headstart itself failed ({type(error).__name__}: {error}); please report it together "
+        f"with {log.name}; HEADSTART_DEBUG=1 shows the traceback here."
+    )
+
+
+def _plain(result: Any) -> dict[str, Any]:
+    """Return what a verb returned as plain values, for ``--json``."""
+    match result:
+        case Path():
+            return {"out": str(result)}
+        case list():
+            return {"predictions": result}
+        case str():
+            return {"text": result}
+        case dict():
+            return result
+        case headstart.Run():
+            return headstart.info(str(result.folder))
+    return result.summary()  # a report
+
+
+def _prose(result: Any) -> str:
+    """Return what a verb returned as lines to read."""
+    match result:
+        case Path():
+            return f"wrote {result}"
+        case list():
+            return "\n".join(json.dumps(row, ensure_ascii=False) for row in result)
+        case dict():
+            return yaml.safe_dump(result, sort_keys=False, allow_unicode=True, width=100).rstrip()
+        case headstart.Run():
+            return f"the run is in {result.folder}"
+    return str(result)

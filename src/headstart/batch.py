@@ -1,0 +1,32 @@
+"""The one currency between the stages: a batch of tensors, batch first, with fixed names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from torch import Tensor
+
+#: ``input_ids`` (B,T) int64, ``mask`` (B,T) bool (True = real), ``segments`` (B,T) int64 (which
+#: document a packed position belongs to, 0 = padding), ``positions`` (B,T) int64, ``word_starts``
+#: (B,T) bool (True = first token of a word), ``labels`` (B,) int64. An objective may add its own.
+Batch = dict[str, "Tensor"]
+
+
+class Rows(Protocol):
+    """What a training loader draws from: a fixed number of rows, read by place."""
+
+    def __len__(self) -> int:
+        """Rows in an epoch; the same in every epoch."""
+        ...
+
+    def batch(self, places: np.ndarray, epoch: int) -> Batch:
+        """Return the rows at ``places`` (n,) of ``epoch`` as one batch; a pure function."""
+        ...
+
+
+def to_device(batch: Batch, device: torch.device) -> Batch:
+    """Return the batch with every tensor on ``device``."""
+    return {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}

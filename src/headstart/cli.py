@@ -1,0 +1,265 @@
+"""The verbs of :mod:`headstart` for the shell, and nothing else.
+
+Each command is made from a model in :mod:`headstart.config`: names, defaults, bounds and help
+texts are written there once. Only what was given is handed on, so that the shell and Python leave
+the defaults to the same models.
+
+The result goes to standard output, everything else to standard error. Exit codes: 0 done,
+1 a mistake the user can mend, 2 wrong usage, 70 a fault in headstart itself, 130 and 143 stopped by
+a signal (and saved).
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_origin
+
+import typer
+from pydantic.fields import FieldInfo
+from rich.markup import escape
+from rich.text import Text
+
+import headstart
+from headstart import config
+from headstart.answers import answer
+from headstart.config import Options
+
+app = typer.Typer(
+    help="From unlabeled data to a model that needs few labels, and an honest verdict.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+#: verb -> its options, and which of them are positional
+VERBS: dict[str, tuple[type[Options], tuple[str, ...]]] = {
+    "pretrain": (config.PretrainConfig, ("sources",)),
+    "evaluate": (config.EvaluateConfig, ("run",)),
+    "finetune": (config.FinetuneConfig, ("run",)),
+    "predict": (config.PredictConfig, ("run", "inputs")),
+    "embed": (config.EmbedConfig, ("run", "inputs")),
+    "generate": (config.GenerateConfig, ("run",)),
+}
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")]
+
+
+# -- a command made from a model -----------------------------------------------------------------
+
+
+def _command(verb: str, model: type[Options], positional: tuple[str, ...]) -> Callable[..., None]:
+    """Return the function that typer turns into the command ``verb``."""
+    fields = {**{name: model.model_fields[name] for name in positional}, **model.model_fields}
+    flat = {name: field for name, field in fields.items() if not _nested(field)}
+
+    def command(*, as_json: bool, **given: Any) -> None:
+        values = {name: value for name, value in given.items() if value not in (None, [])}
+        elsewhere = values.keys() & {"config", "settings", "resume"}
+        _refuse_missing(flat, {"run"} & set(flat) if elsewhere else set(flat), values, positional)
+        arguments: list[str] = []
+        for name in positional:
+            value = values.pop(name, [])
+            arguments += value if isinstance(value, list) else [value]
+        options = {
+            name: value if name == "settings" else _split(value) for name, value in values.items()
+        }
+
+        def work() -> Any:
+            result = getattr(headstart, verb)(*arguments, **options)
+            # Rows that were written to a file are not printed as well.
+            written = isinstance(result, list) and "out" in options
+            return Path(options["out"]) if written else result
+
+        answer(work, as_json=as_json)
+
+    parameters = [_parameter(name, field, model, positional) for name, field in flat.items()]
+    if len(flat) < len(fields):
+        parameters += [
+            _keyword("config", str | None, typer.Option("--config", help="YAML file of options.")),
+            _keyword(
+                "settings",
+                list[str] | None,
+                typer.Option("--set", metavar="KEY=VALUE", help="Any option; see below."),
+            ),
+        ]
+    parameters.append(inspect.Parameter("as_json", _KEYWORD, default=False, annotation=JsonFlag))
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return command
+
+
+_KEYWORD = inspect.Parameter.KEYWORD_ONLY
+_PANELS = {config.SourceOptions: "Data", config.TrainingOptions: "Training"}
+
+
+def _parameter(
+    name: str, field: FieldInfo, model: type[Options], positional: tuple[str, ...]
+) -> inspect.Parameter:
+    """Return one command line parameter for one field of a model."""
+    kind, required = field.annotation, field.is_required()
+    info: Any
+    if name in positional:
+        info = typer.Argument(metavar=_metavar(name), help=_help(field), show_default=False)
+    else:
+        flag = f"--{name.replace('_', '-')}"
+        home = next(base for base in reversed(model.__mro__) if name in _own_fields(base))
+        info = typer.Option(
+            flag,
+            help=_help(field) + (" [red](required)[/red]" if required else ""),
+            rich_help_panel=_PANELS.get(home, "Options"),
+            show_default=False,
+        )
+    return _keyword(name, kind, info)
+
+
+def _metavar(name: str) -> str:
+    return (f"{name[:-1]}..." if name.endswith("s") else name).upper()
+
+
+def _own_fields(model: type) -> dict[str, Any]:
+    return vars(model).get("__annotations__", {})
+
+
+def _help(field: FieldInfo) -> str:
+    """Return what an option means, its default and its bounds."""
+    signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+    facts = [
+        f"{sign} {getattr(bound, key)}"
+        for bound in field.metadata
+        for key, sign in signs.items()
+        if hasattr(bound, key)
+    ]
+    default = None if field.is_required() else field.get_default(call_default_factory=True)
+    if isinstance(default, list | tuple):
+        default = ",".join(map(str, default))
+    if default is not None and default is not False and default != "":
+        facts.insert(0, f"default {default}")
+    return escape(field.description or "") + (f" [dim]({', '.join(facts)})[/dim]" if facts else "")
+
+
+def _keyword(name: str, annotation: Any, info: Any) -> inspect.Parameter:
+    """Return a parameter whose default, None, means that it was not given."""
+    return inspect.Parameter(
+        name, _KEYWORD, default=None, annotation=Annotated[annotation | None, info]
+    )
+
+
+def _nested(field: FieldInfo) -> bool:
+    """True for groups of options, which only ``--set`` and ``--config`` reach."""
+    kind = field.annotation
+    return get_origin(kind) is dict or (isinstance(kind, type) and issubclass(kind, Options))
+
+
+def _split(value: Any) -> Any:
+    """``--labels 10,100 --labels all`` is a list of three."""
+    return ",".join(value).split(",") if isinstance(value, list) else value
+
+
+def _refuse_missing(
+    fields: dict[str, FieldInfo],
+    looked_for: set[str],
+    values: dict[str, Any],
+    positional: tuple[str, ...],
+) -> None:
+    """Say which required option was left out, the way the command line names it."""
+    for name, field in fields.items():
+        if name in looked_for and field.is_required() and name not in values:
+            shown = _metavar(name) if name in positional else f"--{name.replace('_', '-')}"
+            raise typer.BadParameter("it is missing.", param_hint=shown)
+
+
+def _epilog(model: type[Options]) -> str | None:
+    """Return the help lines of the options that only ``--set`` and ``--config`` reach."""
+    lines = []
+    for group, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Options):
+            inner = kind.model_fields.items()
+            lines += [f"[cyan]{group}.{name}[/cyan]  {_help(option)}" for name, option in inner]
+        elif _nested(field):
+            lines.append(escape(field.description or ""))
+    return (
+        "\n".join(["With --set KEY=VALUE, or in the YAML of --config:", *lines]) if lines else None
+    )
+
+
+# -- commands ------------------------------------------------------------------------------------
+
+for _verb, (_model, _positional) in VERBS.items():
+    app.command(_verb, help=inspect.getdoc(_model), epilog=_epilog(_model))(
+        _command(_verb, _model, _positional)
+    )
+
+
+@app.command()
+def info(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Tell what a run is: its options, its data, its encoder and how far it got."""
+    answer(lambda: headstart.info(run), as_json=as_json)
+
+
+@app.command("list")
+def list_names(
+    what: Annotated[Literal["objectives", "encoders", "modalities", "tasks"], typer.Argument()],
+    as_json: JsonFlag = False,
+) -> None:
+    """List the objectives, encoders, modalities or tasks there are, with their options."""
+    from headstart.downstream import TASKS
+    from headstart.encoders import ENCODERS
+    from headstart.modalities import MODALITIES
+    from headstart.objectives import OBJECTIVES
+
+    tables = {
+        "objectives": OBJECTIVES,
+        "encoders": ENCODERS,
+        "modalities": MODALITIES,
+        "tasks": TASKS,
+    }
+    answer(lambda: {name: _described(tables[what][name]) for name in tables[what]}, as_json=as_json)
+
+
+def _described(entry: Any) -> dict[str, Any]:
+    """Return what a registry's entry says of itself, and its options with their defaults."""
+    described: dict[str, Any] = {}
+    about = entry.__doc__ if inspect.isclass(entry) else getattr(entry, "about", None)
+    if about:
+        described["about"] = about.strip().partition("\n")[0]
+    options = getattr(entry, "Options", None)
+    if options is not None:
+        described["options"] = {
+            name: Text.from_markup(_help(field)).plain
+            for name, field in options.model_fields.items()
+        }
+    return described
+
+
+@app.command()
+def doctor(as_json: JsonFlag = False) -> None:
+    """Say what this machine can do: cores, memory, disk, bf16, GPU, versions, extras."""
+    from headstart.doctor import examine
+
+    answer(examine, as_json=as_json)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"headstart {headstart.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None: ...
+
+
+def main() -> None:
+    """Run the command line; the entry point of ``headstart``."""
+    app(prog_name="headstart")

@@ -1,0 +1,65 @@
+"""What went in: counts, and the records that were set aside with the reason."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+
+class Audit:
+    """Collects what reading found; ``summary()`` is what lies in ``audit.json``.
+
+    Args:
+        examples: how many set-aside records to name; all are counted.
+
+    Attributes:
+        kept: records that were read.
+        blank: empty lines and texts, which are passed over.
+        duplicates: kept records whose text repeats an earlier one.
+    """
+
+    def __init__(self, examples: int = 1000) -> None:
+        self.kept = 0
+        self.blank = 0
+        self.duplicates = 0
+        self.sources: Counter[str] = Counter()
+        self.reasons: Counter[str] = Counter()
+        self._named: list[dict[str, str]] = []
+        self._limit = examples
+
+    def keep(self, source: str, count: int = 1) -> None:
+        """Count records that were read from ``source``."""
+        self.kept += count
+        self.sources[source] += count
+
+    def set_aside(self, where: str, reason: str) -> None:
+        """Count one record or file that was left out, and name it while there is room."""
+        self.reasons[reason] += 1
+        if len(self._named) < self._limit:
+            self._named.append({"where": where, "reason": reason})
+
+    def merge(self, other: Audit) -> None:
+        """Add what another reading found."""
+        self.kept += other.kept
+        self.blank += other.blank
+        self.duplicates += other.duplicates
+        self.sources.update(other.sources)
+        self.reasons.update(other.reasons)
+        self._named += other._named[: self._limit - len(self._named)]
+
+    @property
+    def aside(self) -> int:
+        """Records and files that were left out."""
+        return sum(self.reasons.values())
+
+    def summary(self) -> dict[str, Any]:
+        """Return plain values: the counts, reasons with counts, and the named records."""
+        return {
+            "kept": self.kept,
+            "set_aside": self.aside,
+            "blank": self.blank,
+            "duplicates": self.duplicates,
+            "sources": dict(self.sources),
+            "reasons": dict(self.reasons.most_common()),
+            "records": self._named,
+        }

@@ -1,0 +1,30 @@
+"""What every reader yields, so that one place checks and stores records of all formats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+
+class Block(NamedTuple):
+    """Some records of one unit.
+
+    Attributes:
+        numbers: the line or row of each, from 1; 0 where the whole file is one record.
+        contents: their values, as the format gave them.
+        labels: the same; None where the format has no labels.
+    """
+
+    numbers: Sequence[int]
+    contents: Sequence[Any]
+    labels: Sequence[Any] | None = None
+
+
+#: From a sample of each column to the names of the content and the label column.
+Choose = Callable[[Mapping[str, Sequence[Any]]], tuple[str, str | None]]
+
+#: Notes that the record at a line or row was set aside, and why.
+Aside = Callable[[int, str], None]
+
+#: Rows from which columns are chosen.
+SAMPLE = 1000

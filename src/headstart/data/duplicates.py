@@ -1,0 +1,47 @@
+"""Exact duplicates, found with one 64-bit hash a text, so that memory stays small."""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+def normalise(text: str) -> str:
+    """Return the form in which two texts count as equal: NFC, case and runs of spaces folded."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text)
+    return " ".join(text.casefold().split())
+
+
+def hashes(texts: Iterable[str]) -> np.ndarray:
+    """Return (n,) uint64, one hash of the normalised form a text."""
+    digests = (hashlib.blake2b(normalise(text).encode(), digest_size=8).digest() for text in texts)
+    parts = iter(lambda: b"".join(islice(digests, 8192)), b"")
+    return np.concatenate(
+        [np.frombuffer(part, dtype=np.uint64) for part in parts] or [np.empty(0, np.uint64)]
+    )
+
+
+def exact(texts: Iterable[str]) -> int:
+    """Return how many texts repeat an earlier one."""
+    found = hashes(texts)
+    return len(found) - len(np.unique(found))
+
+
+def overlap(train: Iterable[str], test: Iterable[str]) -> int:
+    """Return how many of the ``test`` texts also occur in ``train``."""
+    return int(np.isin(hashes(test), hashes(train)).sum())
+
+
+def stream(records: Dataset, column: str) -> Iterator[str]:
+    """Yield one column of memory-mapped records, a batch at a time (much faster than by row)."""
+    for batch in records.select_columns([column]).with_format("arrow").iter(batch_size=1000):
+        yield from batch[column].to_pylist()

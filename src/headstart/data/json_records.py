@@ -1,0 +1,105 @@
+"""Reading ``.jsonl`` and ``.json``: one object a line, or one array of objects."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import Any
+
+from headstart.data.block import SAMPLE, Aside, Block, Choose
+from headstart.data.lines import LONGEST, chunks, lines
+from headstart.data.streams import Stream, Unreadable
+
+NOT_JSON = "it is not valid JSON"
+NOT_OBJECT = "it is not a JSON object with a field for each column"
+CUT_ARRAY = "its JSON array is broken or cut short; write one object a line (.jsonl)"
+
+_GAP = re.compile(r"[\s,]*")
+
+
+def read_json(stream: Stream, choose: Choose, aside: Aside) -> Iterator[Block]:
+    """Read objects; the first character tells an array from lines.
+
+    Raises:
+        Unreadable: most of it is not UTF-8 text, or the array is broken.
+    """
+    data = chunks(stream)
+    head = next(data, b"")
+    is_array = head.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"[")
+    data = chain([head], data)
+    names: tuple[str, str | None] | None = None
+    for values in _array(data) if is_array else _objects(data, aside):
+        numbers, rows = [], []
+        for number, value in values:
+            if isinstance(value, dict):
+                numbers.append(number)
+                rows.append(value)
+            else:
+                aside(number, NOT_OBJECT)
+        if rows:
+            names = names or choose(_columns(rows[:SAMPLE]))
+            content, label = names
+            labels = [row.get(label) for row in rows] if label else None
+            yield Block(numbers, [row.get(content) for row in rows], labels)
+
+
+def _objects(data: Iterator[bytes], aside: Aside) -> Iterator[Iterable[tuple[int, Any]]]:
+    """Yield the numbered values of the lines of each chunk."""
+    for first, block in lines(data, aside):
+        values = []
+        for number, line in enumerate(block, first):
+            if not line or line.isspace():
+                continue
+            try:
+                values.append((number, json.loads(line)))
+            except (ValueError, RecursionError):
+                aside(number, NOT_JSON)
+        yield values
+
+
+def _array(data: Iterator[bytes]) -> Iterator[Iterable[tuple[int, Any]]]:
+    """Yield the numbered items that each chunk completes."""
+    decode = codecs.getincrementaldecoder("utf-8-sig")("surrogateescape").decode
+    scan = json.JSONDecoder().raw_decode
+    buffer = ""
+    number = 0
+    opened = False
+    for chunk in data:
+        buffer += decode(chunk)
+        if not opened:
+            buffer, opened = buffer.lstrip().removeprefix("["), True
+        values = []
+        place = _end_of_gap(buffer, 0)
+        while not buffer.startswith("]", place):
+            try:
+                value, place = scan(buffer, place)
+            except (ValueError, RecursionError):
+                break
+            number += 1
+            values.append((number, value))
+            place = _end_of_gap(buffer, place)
+        yield values
+        if buffer.startswith("]", place):
+            return
+        buffer = buffer[place:]
+        if len(buffer) > LONGEST:
+            break
+    raise Unreadable(CUT_ARRAY)
+
+
+def _end_of_gap(text: str, place: int) -> int:
+    match = _GAP.match(text, place)
+    return match.end() if match else place
+
+
+def _columns(rows: Iterable[dict[str, Any]]) -> dict[str, list[Any]]:
+    columns: dict[str, list[Any]] = {}
+    for row in rows:
+        for name, value in row.items():
+            values = columns.setdefault(name, [])
+            if value is not None:
+                values.append(value)
+    return columns

@@ -1,0 +1,93 @@
+"""Lines of text from streams of bytes, in bounded memory however long a line is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from headstart.data.block import Aside
+from headstart.data.streams import CHUNK, Stream, Unreadable
+
+#: The longest record, in bytes of a line or file and in characters of a text.
+LONGEST = 10_000_000
+
+NOT_UTF8 = "it is not UTF-8 text; convert it to UTF-8"
+BINARY = "most of it is not UTF-8 text (another encoding, or binary); convert it to UTF-8"
+TOO_LONG = f"it is longer than {LONGEST // 10**6} million characters; split it"
+
+
+def chunks(stream: Stream) -> Iterator[bytes]:
+    """Yield the stream's bytes, about a megabyte at a time."""
+    return iter(lambda: stream.read(CHUNK), b"")
+
+
+def lines(data: Iterator[bytes], aside: Aside) -> Iterator[tuple[int, list[str]]]:
+    """Yield (number of the first line, lines without their ends) for each chunk.
+
+    A byte-order mark is dropped. Bytes that are not UTF-8 come through as lone surrogates, so
+    that only the record that holds them is set aside.
+
+    Raises:
+        Unreadable: most lines at the start are not UTF-8 text.
+    """
+    for number, block in _whole_lines(data, aside):
+        if number == 1:
+            block = block.removeprefix(b"\xef\xbb\xbf")
+            _judge(block)
+        text = block.decode(errors="surrogateescape")
+        if "\r" in text:
+            text = text.replace("\r\n", "\n")
+        yield number, text.removesuffix("\n").split("\n")
+
+
+def whole(stream: Stream) -> str:
+    """Return the whole stream as one text.
+
+    Raises:
+        Unreadable: it is too long or not UTF-8.
+    """
+    data = bytearray()
+    for chunk in chunks(stream):
+        data += chunk
+        if len(data) > LONGEST:
+            raise Unreadable(TOO_LONG)
+    try:
+        return data.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError:
+        raise Unreadable(NOT_UTF8) from None
+
+
+def _whole_lines(data: Iterator[bytes], aside: Aside) -> Iterator[tuple[int, bytes]]:
+    number, rest, dropping = 1, b"", False
+    for chunk in data:
+        if dropping:
+            _, newline, chunk = chunk.partition(b"\n")
+            if not newline:
+                continue
+            number, dropping = number + 1, False
+        end = chunk.rfind(b"\n") + 1
+        if end:
+            block, rest = rest + chunk[:end], chunk[end:]
+            yield number, block
+            number += block.count(b"\n")
+        else:
+            rest += chunk
+            if len(rest) > LONGEST:
+                aside(number, TOO_LONG)
+                rest, dropping = b"", True
+    if rest:
+        yield number, rest
+
+
+def _judge(block: bytes) -> None:
+    filled = [line for line in block.split(b"\n") if line.strip()]
+    bad = sum(b"\0" in line or not _is_utf8(line) for line in filled)
+    if 2 * bad > len(filled):
+        raise Unreadable(BINARY)
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,107 @@
+"""Parting records: train and test, folds, and a slice held out for the validation loss."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from headstart.errors import HeadstartError
+from headstart.seeding import derive
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+_HASHES = 2**64
+
+
+def split(
+    labels: Sequence[str], test_share: float = 0.2, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return sorted places (n,) int64 of a stratified train and test part.
+
+    Every label keeps its share in both parts; one that occurs once goes to the training part.
+
+    Raises:
+        HeadstartError: fewer than two labels, or none that occurs twice.
+    """
+    groups = _groups(labels)
+    if max(len(places) for places in groups.values()) < 2:
+        raise HeadstartError(
+            "every label occurs only once, so no test part can be split off; label more records "
+            "or name a file with --test."
+        )
+    test = []
+    for label, places in groups.items():
+        drawn = _shuffled(places, seed, "split", label)
+        count = min(max(1, round(test_share * len(places))), len(places) - 1)
+        test.append(drawn[:count])
+    chosen = np.sort(np.concatenate(test))
+    return np.setdiff1d(np.arange(len(labels)), chosen), chosen
+
+
+def folds(labels: Sequence[str], count: int, seed: int = 0) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return ``count`` stratified (train, test) pairs of sorted places; tests part the records.
+
+    Raises:
+        HeadstartError: fewer than two labels, or a label with fewer records than folds.
+    """
+    groups = _groups(labels)
+    rarest = min(groups, key=lambda label: (len(groups[label]), label))
+    if len(groups[rarest]) < count:
+        raise HeadstartError(
+            f"label {rarest!r} has {len(groups[rarest])} record(s), fewer than the {count} folds; "
+            "use fewer folds, label more records, or leave that label out."
+        )
+    fold_of = np.empty(len(labels), dtype=np.int64)
+    dealt = 0
+    for label, places in groups.items():
+        fold_of[_shuffled(places, seed, "folds", label)] = (
+            np.arange(dealt, dealt + len(places)) % count
+        )
+        dealt += len(places)
+    return [
+        (np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)) for fold in range(count)
+    ]
+
+
+def hold_out(records: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
+    """Part ``records`` into (kept, held) by a hash of their ``id``.
+
+    A record's side depends on its own id and the seed, so it stays where it is when others are
+    added. With a share above 0 and two records or more, neither side is empty.
+    """
+    count = len(records)
+    if share <= 0 or count < 2:
+        return records, records.select(range(0))
+    key = derive(seed, "hold_out").to_bytes(8, "big")
+    hashes = np.empty(count, dtype=np.uint64)
+    place = 0
+    for batch in records.select_columns(["id"]).with_format("arrow").iter(batch_size=10_000):
+        for name in batch["id"].to_pylist():
+            digest = hashlib.blake2b(name.encode(), digest_size=8, key=key).digest()
+            hashes[place] = int.from_bytes(digest, "big")
+            place += 1
+    held = hashes < np.uint64(min(share * _HASHES, _HASHES - 1))
+    if not held.any():
+        held[hashes.argmin()] = True
+    if held.all():
+        held[hashes.argmax()] = False
+    return records.select(np.flatnonzero(~held)), records.select(np.flatnonzero(held))
+
+
+def _groups(labels: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return the places of each label, labels in order; one label alone is refused."""
+    names, codes = np.unique(np.asarray(labels, dtype=object), return_inverse=True)
+    if len(names) < 2:
+        found = f"only {names[0]!r} occurs" if len(names) else "there are none"
+        raise HeadstartError(
+            f"two or more different labels are needed, but {found}; check --label-column."
+        )
+    return {str(name): np.flatnonzero(codes == code) for code, name in enumerate(names)}
+
+
+def _shuffled(places: np.ndarray, seed: int, purpose: str, label: str) -> np.ndarray:
+    return np.random.Generator(np.random.PCG64(derive(seed, purpose, label))).permutation(places)

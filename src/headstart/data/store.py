@@ -1,0 +1,90 @@
+"""Records on disk: an Arrow file that is written in batches and opened memory-mapped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+_ROWS = 8192
+_CHARACTERS = 2**24
+
+
+class RecordWriter:
+    """Writes ``id``, content and ``label``; holds one batch in memory.
+
+    Args:
+        path: the Arrow file.
+        content: name of the content column.
+    """
+
+    def __init__(self, path: Path, content: str) -> None:
+        self._content = content
+        self._schema = pa.schema(
+            [("id", pa.string()), (content, pa.string()), ("label", pa.string())]
+        )
+        self._writer = pa.ipc.new_stream(str(path), self._schema)
+        self._written = 0
+        self._size = 0
+        self._ids: list[str] = []
+        self._contents: list[str] = []
+        self._labels: list[str | None] = []
+        self._dropped: list[tuple[int, int]] = []
+
+    @property
+    def rows(self) -> int:
+        """Rows added so far, the dropped ones included."""
+        return self._written + len(self._ids)
+
+    def add(
+        self, ids: Sequence[str], contents: Sequence[str], labels: Sequence[str | None]
+    ) -> None:
+        """Append records."""
+        self._ids.extend(ids)
+        self._contents.extend(contents)
+        self._labels.extend(labels)
+        self._size += sum(map(len, contents))
+        if len(self._ids) >= _ROWS or self._size >= _CHARACTERS:
+            self._flush()
+
+    def drop_since(self, row: int) -> None:
+        """Take back every record from ``row`` on: their file turned out to be broken."""
+        pending = max(0, row - self._written)
+        for column in (self._ids, self._contents, self._labels):
+            del column[pending:]
+        if row < self._written:
+            self._dropped.append((row, self._written))
+
+    def close(self) -> None:
+        """Write what is pending and end the file."""
+        self._flush()
+        self._writer.close()
+
+    def open(self, path: Path) -> Dataset:
+        """Return the records memory-mapped from ``path``, without ``label`` if none has one."""
+        from datasets import Dataset, concatenate_datasets
+
+        records = Dataset.from_file(str(path))
+        if self._dropped:
+            edges = [0, *(edge for span in self._dropped for edge in span), self._written]
+            spans = zip(edges[::2], edges[1::2], strict=True)
+            records = concatenate_datasets(
+                [records.select(range(start, end)) for start, end in spans if start < end]
+            )
+        has_labels = records.data.column("label").null_count < len(records)
+        return records if has_labels else records.remove_columns("label")
+
+    def _flush(self) -> None:
+        if self._ids:
+            columns = [
+                pa.array(values, pa.string())
+                for values in (self._ids, self._contents, self._labels)
+            ]
+            self._writer.write_batch(pa.record_batch(columns, schema=self._schema))
+            self._written += len(self._ids)
+        self._ids, self._contents, self._labels, self._size = [], [], [], 0

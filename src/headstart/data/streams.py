@@ -1,0 +1,143 @@
+"""Opening files and archive members as streams of bytes that cannot grow without bound."""
+
+from __future__ import annotations
+
+import gzip
+import stat
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, Protocol, cast
+
+from headstart.errors import HeadstartError
+
+#: Bytes read at a time.
+CHUNK = 2**20
+#: A compressed file may unpack to this much before its ratio is judged.
+FREE = 2**24
+#: Unpacked bytes a packed byte; text packs 3 to 20 times, a bomb 1000 times.
+RATIO = 200
+#: Most bytes that one compressed file may unpack to.
+TOTAL = 2**36
+
+BROKEN = "it is broken or cut short; copy or download it again"
+BOMB = "it unpacks to far more than a corpus would (a zip bomb?); unpack it by hand if you trust it"
+
+
+class Unreadable(Exception):
+    """A whole file must be set aside; the message is the reason."""
+
+
+class Stream(Protocol):
+    """What readers ask of an open file."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+
+    def close(self) -> None: ...
+
+
+class Meter:
+    """Counts what one compressed file unpacks to, and trusts no header for it."""
+
+    def __init__(self, packed: int) -> None:
+        self.most = min(TOTAL, max(FREE, RATIO * packed))
+        self.unpacked = 0
+
+    def add(self, count: int) -> None:
+        self.unpacked += count
+        if self.unpacked > self.most:
+            raise Unreadable(BOMB)
+
+
+class Metered:
+    """A stream whose bytes are counted as they are read."""
+
+    def __init__(self, stream: Stream, meter: Meter) -> None:
+        self._stream = stream
+        self._meter = meter
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = self._stream.read(CHUNK if size < 0 else size)
+        self._meter.add(len(data))
+        return data
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+def open_file(path: Path, *, packed: bool) -> Stream:
+    """Open a file, unpacking gzip as a metered stream."""
+    if not packed:
+        return open(path, "rb")
+    return Metered(gzip.open(path), Meter(path.stat().st_size))
+
+
+@contextmanager
+def plain_reasons() -> Iterator[None]:
+    """Turn what libraries raise over a bad file into :class:`Unreadable` with a plain reason."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (Unreadable, HeadstartError):
+        raise
+    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, NotImplementedError):
+        raise Unreadable(BROKEN) from None
+    except pa.ArrowException:
+        raise Unreadable(BROKEN) from None
+    except OSError as error:
+        raise Unreadable(
+            f"it cannot be read ({error.strerror})" if error.strerror else BROKEN
+        ) from None
+
+
+Member = tuple[str, Callable[[], Stream]]
+
+
+def open_zip(path: Path, refuse: Callable[[str, str], None]) -> Iterator[Member]:
+    """Yield (name, open) for each plain member of an archive, in the order of their names.
+
+    Nothing is ever unpacked to a path that the archive names. A member that is a link, is
+    encrypted, lies outside the archive or is packed in an unusual way is handed to
+    ``refuse(name, reason)``.
+
+    Raises:
+        Unreadable: the archive is broken.
+    """
+    with zipfile.ZipFile(path) as archive:
+        meter = Meter(path.stat().st_size)
+        for member in sorted(archive.infolist(), key=lambda member: member.filename):
+            if member.is_dir() or _hidden(member.filename):
+                continue
+            reason = _refusal(member)
+            if reason:
+                refuse(member.filename, reason)
+                continue
+
+            def opened(member: zipfile.ZipInfo = member) -> Stream:
+                stream = Metered(archive.open(member), meter)
+                if not member.filename.lower().endswith(".gz"):
+                    return stream
+                return Metered(gzip.GzipFile(fileobj=cast(BinaryIO, stream)), meter)
+
+            yield member.filename, opened
+
+
+def _hidden(name: str) -> bool:
+    parts = PurePosixPath(name.replace("\\", "/")).parts
+    return any(part == "__MACOSX" or (part[0] == "." and part != "..") for part in parts)
+
+
+def _refusal(member: zipfile.ZipInfo) -> str | None:
+    parts = PurePosixPath(member.filename.replace("\\", "/")).parts
+    if ".." in parts or parts[:1] == ("/",) or ":" in parts[0]:
+        return "its path leads out of the archive; pack it again with plain names"
+    if stat.S_ISLNK(member.external_attr >> 16):
+        return "it is a link; pack the file itself"
+    if member.flag_bits & 1:
+        return "it is encrypted; unpack it with its password first"
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        return "it is packed in an unusual way; pack it again with an ordinary zip"
+    return None

@@ -1,0 +1,113 @@
+"""Vectors for records, streamed into one file however many there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from headstart.errors import HeadstartError
+from headstart.evaluation.features import Progress, features
+from headstart.files import whole_file
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from headstart.encoders import Encoder
+    from headstart.modalities import Processor
+
+#: Records whose vectors are in memory at one time.
+CHUNK = 4096
+
+
+def embed(
+    encoder: Encoder,
+    processor: Processor,
+    records: Dataset,
+    out: Path,
+    *,
+    length: int,
+    batch_size: int = 64,
+    progress: Progress | None = None,
+) -> int:
+    """Write the pooled vectors (N,D) float32 of ``records``, in order, whole or not at all.
+
+    ``NAME.npy`` is a plain array (N,D), and ``NAME.ids.txt`` beside it names its rows: the ``id``
+    of one record a line, UTF-8, a line break inside an id written as the two characters ``\\n``.
+    ``NAME.parquet`` has the columns ``id`` (string) and ``vector`` (list of D float32).
+    A file that lies there already is replaced. Memory does not grow with N.
+
+    Args:
+        length: tokens a record is cut at.
+        progress: called with the number of records done and of all records.
+
+    Returns:
+        N, the number of vectors written.
+
+    Raises:
+        HeadstartError: ``out`` ends otherwise, there are no records, or the disk is full.
+    """
+    if out.suffix not in _WRITERS:
+        raise HeadstartError(
+            f"vectors can be written to .npy or .parquet, not to {out.name!r}; change --out."
+        )
+    total = len(records)
+    if not total:
+        raise HeadstartError("there are no records to embed; name inputs that hold some.")
+    with _WRITERS[out.suffix](out, total, encoder.width) as writer:
+        for start in range(0, total, CHUNK):
+            chunk = records.select(range(start, min(start + CHUNK, total)))
+            vectors = features(encoder, processor, chunk, length=length, batch_size=batch_size)
+            writer([str(name) for name in chunk["id"]], vectors)
+            if progress:
+                progress(start + len(chunk), total)
+    return total
+
+
+class _Writer(Protocol):
+    """Appends the vectors (n,D) of n records."""
+
+    def __call__(self, ids: list[str], vectors: np.ndarray) -> None: ...
+
+
+@contextmanager
+def _npy(out: Path, total: int, width: int) -> Iterator[_Writer]:
+    names = out.with_name(out.stem + ".ids.txt")
+    # The inner file is in place first: whoever finds the vectors finds their ids as well.
+    with (
+        whole_file(out) as partial,
+        whole_file(names) as partial_names,
+        open(partial, "wb") as vectors_file,
+        open(partial_names, "w", encoding="utf-8", newline="\n") as names_file,
+    ):
+        header = {"descr": "<f4", "fortran_order": False, "shape": (total, width)}
+        np.lib.format.write_array_header_1_0(vectors_file, header)
+
+        def write(ids: list[str], vectors: np.ndarray) -> None:
+            vectors_file.write(np.ascontiguousarray(vectors, dtype="<f4").data)
+            names_file.writelines(name.replace("\n", "\\n") + "\n" for name in ids)
+
+        yield write
+
+
+@contextmanager
+def _parquet(out: Path, total: int, width: int) -> Iterator[_Writer]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    vector = pa.list_(pa.float32(), width)
+    schema = pa.schema([("id", pa.string()), ("vector", vector)])
+    with whole_file(out) as partial, pq.ParquetWriter(partial, schema) as file:
+
+        def write(ids: list[str], vectors: np.ndarray) -> None:
+            flat = pa.array(np.ascontiguousarray(vectors, dtype=np.float32).reshape(-1))
+            column = pa.FixedSizeListArray.from_arrays(flat, type=vector)
+            file.write_table(pa.table([pa.array(ids, pa.string()), column], schema=schema))
+
+        yield write
+
+
+_WRITERS = {".npy": _npy, ".parquet": _parquet}

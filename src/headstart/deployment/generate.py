@@ -1,0 +1,172 @@
+"""Continuing a prompt with a network that was pre-trained with ``clm``."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from headstart.encoders.opening import open_encoder, read_note
+from headstart.errors import HeadstartError
+from headstart.modalities.opening import open_processor
+from headstart.objectives.heads import TokenHead
+from headstart.seeding import generator
+
+if TYPE_CHECKING:
+    from headstart.encoders import Encoder
+    from headstart.run import Run
+
+
+def generate(
+    run: Run,
+    prompt: str,
+    *,
+    tokens: int = 200,
+    temperature: float = 0.8,
+    top_k: int = 0,
+    seed: int = 0,
+    cache: bool = True,
+) -> str:
+    """Return ``prompt`` and up to ``tokens`` more tokens, fewer where the text comes to its end.
+
+    When the context is full, its older half is forgotten and generation goes on.
+
+    Args:
+        temperature: divides the logits before the softmax; 0 takes the likeliest token.
+        top_k: draw among this many of the likeliest tokens (Fan et al. 2018); 0 means all.
+        cache: keep the keys and values of what was read, where the network has them; the text is
+            the same without.
+
+    Raises:
+        HeadstartError: the run was not pre-trained with ``clm``, or the prompt is longer than the
+            context, or empty where the tokenizer has no token to begin with.
+    """
+    encoder = open_encoder(run.require_encoder())
+    if "causal" not in encoder.provides or _objective(run) != "clm":
+        raise HeadstartError(
+            f"{run.folder} cannot write text: its encoder was not pre-trained to predict the next "
+            "token; pre-train one with --objective clm."
+        )
+    processor = open_processor(run.encoder)
+    head = _open_head(run, encoder)
+    context = int(read_note(run.encoder)["length"])
+    begin = _begin(processor, prompt, context)
+    end = _end(processor)
+    never = _never(processor, head.decoder.out_features, end)
+    random = generator(seed, "generate")
+
+    encoder.eval()
+    reader = _CachedReader(encoder) if cache and _keeps_cache(encoder) else _Reader(encoder)
+    window, written = list(begin), list(begin)
+    with torch.inference_mode():
+        for _ in range(tokens):
+            if len(window) == context:
+                window = window[-(context // 2) :]
+            logits = head(reader.last(window)).float()
+            logits[never] = -torch.inf
+            token = _draw(logits, temperature, top_k, random)
+            if token == end:
+                break
+            window.append(token)
+            written.append(token)
+    return prompt + _continuation(processor, begin, written)
+
+
+class _Reader:
+    """Reads the whole window anew for each token."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder = encoder
+
+    def last(self, window: list[int]) -> Tensor:
+        """Return the vector (D,) at the last place of the window."""
+        ids = torch.tensor([window])
+        batch = {"input_ids": ids, "mask": torch.ones_like(ids, dtype=torch.bool)}
+        return self.encoder(batch).tokens[0, -1]
+
+
+class _CachedReader:
+    """Reads only what was added to the window since it last looked."""
+
+    def __init__(self, encoder: Any) -> None:
+        self.model = encoder.model
+        self.read: list[int] = []
+        self.past: Any = None
+
+    def last(self, window: list[int]) -> Tensor:
+        """Return the vector (D,) at the last place of the window."""
+        if self.read != window[: len(self.read)]:  # the window has moved: places start anew
+            self.read, self.past = [], None
+        new = torch.tensor([window[len(self.read) :]])
+        out = self.model(input_ids=new, past_key_values=self.past, use_cache=True)
+        self.read, self.past = list(window), out.past_key_values
+        return out.last_hidden_state[0, -1]
+
+
+def _objective(run: Run) -> str | None:
+    """Return the objective whose head lies in the run."""
+    described = run.head / "head.json"
+    if not described.is_file():
+        return None
+    name: str | None = json.loads(described.read_text(encoding="utf-8")).get("objective")
+    return name
+
+
+def _open_head(run: Run, encoder: Encoder) -> TokenHead:
+    """Open ``RUN/head``; its output vectors are the encoder's table and are not stored twice."""
+    head = TokenHead(encoder.token_embedding, transform=False)
+    stored = load_file(run.head / "head.safetensors")
+    head.load_state_dict({**stored, "decoder.weight": encoder.token_embedding.weight})
+    return head.eval()
+
+
+def _keeps_cache(encoder: Any) -> bool:
+    """Only networks that are causal by nature keep keys and values."""
+    return bool(getattr(encoder, "born_causal", False))
+
+
+def _draw(logits: Tensor, temperature: float, top_k: int, random: torch.Generator) -> int:
+    if temperature == 0:
+        return int(logits.argmax())
+    if 0 < top_k < len(logits):
+        logits[logits < logits.topk(top_k).values[-1]] = -torch.inf
+    return int(torch.multinomial((logits / temperature).softmax(0), 1, generator=random))
+
+
+def _begin(processor: Any, prompt: str, context: int) -> list[int]:
+    """Return the ids that open a text, then the prompt's."""
+    ids = processor.encode_ids([prompt])[0]
+    ids = ids[: len(ids) - processor.suffix]
+    if not ids:
+        raise HeadstartError(
+            "the prompt is empty, and this run's tokenizer has no token to begin a text with; "
+            "give a --prompt."
+        )
+    if len(ids) > context:
+        raise HeadstartError(
+            f"the prompt is {len(ids)} tokens long, but the run's context is {context}; "
+            "shorten the prompt, or pre-train with a larger --length."
+        )
+    return ids
+
+
+def _end(processor: Any) -> int | None:
+    """Return the id that closes a text, if the tokenizer puts one there."""
+    return processor.encode_ids([""])[0][-1] if processor.suffix else None
+
+
+def _never(processor: Any, size: int, end: int | None) -> Tensor:
+    """Return ids that are no text: special ones but the end, and what only fills the table."""
+    special = [token for token in processor.targets.special_ids if token != end]
+    return torch.tensor([*special, *range(processor.targets.size, size)], dtype=torch.long)
+
+
+def _continuation(processor: Any, begin: list[int], written: list[int]) -> str:
+    """Decode all and cut the prompt off, so that no blank or character is lost at the seam."""
+    decode = processor.tokenizer.decode
+    seen = decode(begin, skip_special_tokens=True)
+    whole = decode(written, skip_special_tokens=True)
+    return whole[len(seen) :].rstrip("\ufffd")

@@ -1,0 +1,244 @@
+"""One label a record: a linear head on the pooled features."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from headstart.data.split import split
+from headstart.errors import HeadstartError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from headstart.config import FinetuneConfig
+    from headstart.downstream.rows import LabeledRows
+    from headstart.encoders import Encoder, Features
+
+_STRENGTHS = (0.001, 0.01, 0.1, 1.0, 10.0)
+_BATCH = 64
+_MANY = 20_000
+
+
+class Classification(nn.Module):
+    """Dropout and one linear layer (D -> classes) on ``pooled`` (B,D), with cross-entropy.
+
+    Args:
+        width: D, the size of the features.
+        labels: the classes, in the order of the outputs.
+        weights: (classes,) what an error on each class costs; all the same by default.
+        dropout: share of the features that is hidden while training.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        labels: list[str],
+        *,
+        dropout: float = 0.0,
+        weights: Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        self.labels = labels
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(width, len(labels))
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+        self.register_buffer("weights", weights, persistent=False)
+
+    @classmethod
+    def from_records(cls, width: int, records: Dataset, config: FinetuneConfig) -> Classification:
+        """Build a head for the labels that occur in ``records``.
+
+        Raises:
+            HeadstartError: there is no label column, a label is missing, or all are the same.
+        """
+        counts = Counter(_labels(records))
+        if len(counts) < 2:
+            found = f"only {next(iter(counts))!r} occurs" if counts else "there are no records"
+            raise HeadstartError(
+                f"classification needs training records of at least two labels, but {found}; "
+                "check --train and --label-column."
+            )
+        labels = sorted(counts)
+        weights = balanced_weights([counts[label] for label in labels])
+        return cls(
+            width,
+            labels,
+            dropout=config.dropout,
+            weights=weights if config.class_weights else None,
+        )
+
+    def targets(self, records: Dataset) -> Tensor:
+        """Return the class of each record (N,).
+
+        Raises:
+            HeadstartError: a label that no training record has.
+        """
+        place = {label: index for index, label in enumerate(self.labels)}
+        labels = _labels(records)
+        unseen = sorted(set(labels) - set(place))
+        if unseen:
+            raise HeadstartError(
+                f"the label {unseen[0]!r} occurs in the validation records but in no training "
+                "record; add training records with it, or take it out."
+            )
+        return torch.tensor([place[label] for label in labels])
+
+    def hold_out(self, records: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
+        """Return training and validation records, each class parted by the same ``share``.
+
+        Every class keeps at least one record on either side.
+
+        Raises:
+            HeadstartError: a class has a single record.
+        """
+        labels = _labels(records)
+        label, count = min(Counter(labels).items(), key=lambda item: (item[1], item[0]))
+        if count < 2:
+            raise HeadstartError(
+                f"only one training record has the label {label!r}, too few to hold some out for "
+                "validation; add records with it, or name validation records with --val."
+            )
+        kept, held = split(labels, share, seed)
+        return records.select(kept), records.select(held)
+
+    def warm_start(self, encoder: Encoder, train: LabeledRows, validation: LabeledRows) -> None:
+        """Set the head to a logistic regression on the frozen features.
+
+        A random head first distorts the features that it will be judged by; one that is right
+        from the start does not (LP-FT, Kumar et al. 2022, section 3). The strength of the L2
+        penalty is the one with the lowest validation loss.
+        """
+        features, targets = frozen_features(encoder, train)
+        held, held_targets = frozen_features(encoder, validation)
+        best = float("inf")
+        for strength in _STRENGTHS:
+            linear = logistic_regression(
+                features, targets, strength=strength, balanced=self.weights is not None
+            )
+            loss = float(cross_entropy(linear(held), held_targets, self.weights))
+            if loss < best:
+                best = loss
+                self.linear.load_state_dict(linear.state_dict())
+
+    def forward(self, features: Features, targets: Tensor) -> dict[str, Tensor]:
+        """Return ``loss`` and ``accuracy`` of features against classes (B,)."""
+        logits = self.logits(features).float()
+        return {
+            "loss": cross_entropy(logits, targets, self.weights),
+            "accuracy": (logits.argmax(1) == targets).float().mean(),
+        }
+
+    def logits(self, features: Features) -> Tensor:
+        """Return scores (B,classes) before the softmax."""
+        return self.linear(self.dropout(features.pooled))
+
+    def predictions(self, features: Features) -> list[dict[str, Any]]:
+        """Return ``label``, its probability ``score``, and ``scores`` of all labels by name."""
+        scores = self.logits(features).float().softmax(1).tolist()
+        rows = []
+        for row in scores:
+            best = max(range(len(row)), key=row.__getitem__)
+            named = dict(zip(self.labels, row, strict=True))
+            rows.append({"label": self.labels[best], "score": row[best], "scores": named})
+        return rows
+
+    def save(self, folder: Path) -> None:
+        """Write ``head.safetensors`` and ``head.json`` (task, labels, sizes, dropout)."""
+        folder.mkdir(parents=True, exist_ok=True)
+        state = {name: value.detach().cpu() for name, value in self.state_dict().items()}
+        save_file(state, folder / "head.safetensors")
+        described = {
+            "task": "classification",
+            "labels": self.labels,
+            "width": self.linear.in_features,
+            "dropout": self.dropout.p,
+        }
+        text = json.dumps(described, indent=2, ensure_ascii=False)
+        (folder / "head.json").write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Classification:
+        """Reopen a head that :meth:`save` wrote."""
+        described = json.loads((folder / "head.json").read_text(encoding="utf-8"))
+        head = cls(described["width"], described["labels"], dropout=described["dropout"])
+        head.load_state_dict(load_file(folder / "head.safetensors"))
+        return head.eval()
+
+
+def balanced_weights(counts: list[int]) -> Tensor:
+    """Return ``records / (classes * count)`` for each class, as scikit-learn's ``balanced``."""
+    number = torch.tensor(counts, dtype=torch.float32)
+    return number.sum() / (len(counts) * number)
+
+
+def logistic_regression(
+    features: Tensor, targets: Tensor, *, strength: float, balanced: bool = False
+) -> nn.Linear:
+    """Fit scikit-learn's logistic regression on standardised features (N,D), as a linear layer.
+
+    The layer takes the features as they are: the standardisation is folded into its weights.
+
+    Args:
+        targets: (N,) classes, each of which occurs.
+        strength: scikit-learn's ``C``, the inverse of the L2 penalty.
+        balanced: weigh classes by inverse frequency.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler()
+    standard = scaler.fit_transform(features.double().numpy())
+    model = LogisticRegression(
+        C=strength, max_iter=1000, class_weight="balanced" if balanced else None
+    ).fit(standard, targets.numpy())
+    weight = model.coef_ / scaler.scale_
+    bias = model.intercept_ - weight @ scaler.mean_
+    if len(weight) == 1:  # two classes: one score, half of it for the one, half against the other
+        weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+    linear = nn.Linear(weight.shape[1], weight.shape[0]).requires_grad_(False)
+    linear.weight.copy_(torch.from_numpy(weight))
+    linear.bias.copy_(torch.from_numpy(bias))
+    return linear
+
+
+def frozen_features(encoder: Encoder, rows: LabeledRows) -> tuple[Tensor, Tensor]:
+    """Return pooled features (n,D) and classes (n,) of all rows, or of many that lie evenly.
+
+    However few rows a class has, one of them is among the n.
+    """
+    even = np.linspace(0, len(rows) - 1, min(len(rows), _MANY)).round().astype(np.int64)
+    first = np.unique(rows.targets.numpy(), return_index=True)[1]
+    places = np.union1d(even, first)
+    encoder.eval()
+    pooled = []
+    with torch.no_grad():
+        for start in range(0, len(places), _BATCH):
+            batch = rows.batch(places[start : start + _BATCH], epoch=0)
+            pooled.append(encoder(batch).pooled.float())
+    return torch.cat(pooled), rows.targets[places]
+
+
+def _labels(records: Dataset) -> list[str]:
+    if "label" not in records.column_names:
+        raise HeadstartError(
+            "the records have no label column; name it with --label-column, or give one folder a "
+            "class."
+        )
+    labels = list(records["label"])
+    missing = [name for name, label in zip(records["id"], labels, strict=True) if label is None]
+    if missing:
+        raise HeadstartError(
+            f"the record {missing[0]!r} has no label ({len(missing)} such records); give it one, "
+            "or take it out."
+        )
+    return [str(label) for label in labels]

@@ -1,0 +1,187 @@
+"""Fine-tuning: any task's head on any encoder, through the one training loop."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from headstart.config import FinetuneConfig, Options
+from headstart.downstream import TASKS, Task
+from headstart.downstream.layers import frozen_modules, layer_groups
+from headstart.downstream.rows import LabeledRows
+from headstart.encoders.opening import save_encoder
+from headstart.files import whole_folder
+from headstart.training.train import train
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from headstart.batch import Batch
+    from headstart.encoders import Encoder
+    from headstart.modalities import Processor
+    from headstart.run import Run
+
+#: The head learns this much faster than the encoder, which is nearly right already, up to a limit.
+HEAD_RATE, MOST_HEAD_RATE = 10.0, 1e-2
+
+_BATCH = 64
+
+
+class Finetuning(nn.Module):
+    """An encoder and a task's head as one objective of the training loop.
+
+    Frozen parts have no gradient and stay in evaluation mode, so that their dropout is off and
+    they give what they gave before.
+
+    Args:
+        freeze: ``all``, ``none``, or the number of layers above the embeddings.
+        layer_decay: how much slower each layer learns than the one above it.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset()
+    layout: ClassVar[str] = "documents"
+    Options: ClassVar[type[Options]] = FinetuneConfig
+
+    def __init__(self, encoder: Encoder, head: Task, *, freeze: str, layer_decay: float) -> None:
+        super().__init__()
+        self.encoder, self.head = encoder, head
+        self.layer_decay = layer_decay
+        self._frozen = frozen_modules(encoder, freeze)
+        for module in self._frozen:
+            module.requires_grad_(False)
+        if not any(parameter.requires_grad for parameter in encoder.parameters()):
+            self._frozen = [encoder]
+
+    def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Labels are the task; nothing is hidden."""
+        return batch
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Return ``loss`` and the task's named scalars."""
+        return self.head(self.encoder(batch), batch["labels"])
+
+    def after_step(self, progress: float) -> None:
+        """Nothing moves but by gradient."""
+
+    def train(self, mode: bool = True) -> Finetuning:
+        """Set training mode for all that learns."""
+        super().train(mode)
+        for module in self._frozen:
+            module.eval()
+        return self
+
+    def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
+        """Return what learns with its rates: the encoder layer by layer, then the head."""
+        head_rate = max(learning_rate, min(HEAD_RATE * learning_rate, MOST_HEAD_RATE))
+        return [
+            *layer_groups(self.encoder, learning_rate, self.layer_decay),
+            {"params": list(self.head.parameters()), "lr": head_rate},
+        ]
+
+
+def finetune(
+    encoder: Encoder,
+    processor: Processor,
+    records: Dataset,
+    validation: Dataset | None,
+    config: FinetuneConfig,
+    run: Run,
+    *,
+    note: dict[str, Any],
+    console: Any = None,
+) -> Run:
+    """Fine-tune ``encoder`` on labeled records and write ``RUN/encoder`` and ``RUN/head``.
+
+    The head starts from a fit on the frozen features; then both learn together until the
+    validation loss no longer falls, and the best weights are kept, be they those of the start.
+    Budget, batch size, rate, patience and held-out share that were not asked for follow the
+    number of records and the encoder, and are written under ``resolved`` in ``config.yaml``.
+
+    Args:
+        validation: labeled records for early stopping; without them a slice of each class of
+            ``records`` is held out.
+        note: the encoder folder's ``headstart.json`` (``modality``, ``length``, ...), handed on.
+
+    Raises:
+        HeadstartError: an unknown task, one class only, a class too small to hold records out, a
+            validation label that was never trained on, or ``freeze`` beyond the layers.
+    """
+    kind = TASKS[config.task]
+    plan = _plan(encoder, len(records), config, run)
+    head: Task = kind.from_records(encoder.width, records, config)
+    if validation is None:
+        records, validation = head.hold_out(records, plan["validation_share"], config.seed)
+    objective = Finetuning(encoder, head, freeze=config.freeze, layer_decay=config.layer_decay)
+    modality, length = note["modality"], int(note["length"])
+    rows = LabeledRows(processor, records, head.targets(records), length)
+    held = LabeledRows(processor, validation, head.targets(validation), length)
+    run.resolve(task=config.task, labels=head.labels, modality=modality, length=length)
+
+    head.warm_start(encoder, rows, held)
+    start = {name: value.clone() for name, value in objective.state_dict().items()}
+    start_loss = _loss(objective, held)
+    train(
+        objective,
+        rows,
+        held,
+        run,
+        config.model_copy(update=plan),
+        batch_size=plan["batch_size"],
+        learning_rate=plan["learning_rate"],
+        restore_best=True,
+        console=console,
+    )
+    if _loss(objective, held) > start_loss:  # with few labels the fit may be all there is to gain
+        objective.load_state_dict(start)
+    with whole_folder(run.encoder) as folder:
+        save_encoder(encoder, processor, folder, note)
+    with whole_folder(run.head) as folder:
+        head.save(folder)
+    run.resolve(finished=True)
+    return run
+
+
+def _loss(objective: Finetuning, rows: LabeledRows) -> float:
+    """Return the mean loss over all rows, in evaluation mode."""
+    objective.eval()
+    total = 0.0
+    with torch.no_grad():
+        for places in np.array_split(np.arange(len(rows)), -(-len(rows) // _BATCH)):
+            total += objective(rows.batch(places, epoch=0))["loss"].item() * len(places)
+    return total / len(rows)
+
+
+def learning_rate_for(encoder: Encoder) -> float:
+    """Return the encoder's own ``finetune_learning_rate``, or one that falls with its width.
+
+    5e-5 at 768 (BERT, Devlin et al. 2018, appendix A.3), in proportion to 1 / width below that,
+    as Adam's best rate goes (Yang et al. 2022, table 3), and at most 1e-3.
+    """
+    own = getattr(encoder, "finetune_learning_rate", None)
+    return float(own) if own else min(1e-3, 5e-5 * 768 / encoder.width)
+
+
+def _plan(encoder: Encoder, count: int, config: FinetuneConfig, run: Run) -> dict[str, Any]:
+    """Return what was asked for or else suits the records; decided once, for resume as well."""
+    if "plan" not in run.resolved:
+        asked = config.model_fields_set
+        batch_size = config.batch_size or (16 if count < 1000 else 32)
+        share = 0.2 if count < 1000 else 0.1  # a class of few labels still needs some held out
+        epoch = math.ceil(count / batch_size)
+        run.resolve(
+            plan={
+                "batch_size": batch_size,
+                "learning_rate": config.optimizer.learning_rate or learning_rate_for(encoder),
+                "budget": config.budget if "budget" in asked else f"{max(300, 3 * epoch)}steps",
+                "validate_steps": config.validate_steps or max(10, epoch // 4),
+                "patience": config.patience if "patience" in asked else 5,
+                "validation_share": (
+                    config.validation_share if "validation_share" in asked else share
+                ),
+            }
+        )
+    return dict(run.resolved["plan"])

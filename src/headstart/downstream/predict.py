@@ -1,0 +1,99 @@
+"""Predictions of a fine-tuned run, one row a record, in order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from headstart.downstream import TASKS, Task
+from headstart.encoders.opening import open_encoder
+from headstart.errors import HeadstartError
+from headstart.files import whole_file
+from headstart.modalities.opening import open_processor
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from headstart.run import Run
+
+
+def open_head(run: Run) -> Task:
+    """Open the head of a fine-tuned run, for any task.
+
+    Raises:
+        HeadstartError: the run was pre-trained only, or its fine-tuning has not finished.
+    """
+    if run.config()["verb"] != "finetune":
+        raise HeadstartError(
+            f"{run.folder} is a pre-training run and knows no labels; fine-tune first: "
+            f"`headstart finetune {run.folder} --train LABELED --out RUN`."
+        )
+    if not run.finished:
+        raise HeadstartError(
+            f"the fine-tuning in {run.folder} has not finished; go on with `headstart finetune "
+            f"--resume --out {run.folder}`."
+        )
+    described = json.loads((run.head / "head.json").read_text(encoding="utf-8"))
+    head: Task = TASKS[described["task"]].load(run.head)
+    return head
+
+
+def predict(run: Run, records: Dataset, *, batch_size: int = 64) -> Iterator[dict[str, Any]]:
+    """Yield a row of plain values for each record, in order, with its ``id``.
+
+    A classification row has ``label``, ``score`` (its probability) and ``scores`` (of all).
+    Memory does not grow with the number of records.
+
+    Raises:
+        HeadstartError: the run was not fine-tuned; raised at once, before the first row.
+    """
+    head = open_head(run)
+    encoder, processor = open_encoder(run.encoder), open_processor(run.encoder)
+    length = int(run.resolved["length"])
+    encoder.eval()
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for start in range(0, len(records), batch_size):
+            chunk = records.select(range(start, min(start + batch_size, len(records))))
+            with torch.inference_mode():
+                found = head.predictions(encoder(processor.collate(chunk, length)))
+            for name, row in zip(chunk["id"], found, strict=True):
+                yield {"id": name, **row}
+
+    return rows()
+
+
+def write_predictions(rows: Sequence[dict[str, Any]], out: Path) -> None:
+    """Write rows to ``.jsonl``, ``.csv`` (UTF-8) or ``.parquet``, whole or not at all.
+
+    In ``.csv`` and ``.parquet`` the scores stand in one column a label, ``score:LABEL``.
+
+    Raises:
+        HeadstartError: another ending, or a full disk.
+    """
+    if out.suffix not in (".jsonl", ".csv", ".parquet"):
+        raise HeadstartError(
+            f"predictions can be written to .jsonl, .csv or .parquet, not to {out.name!r}; change "
+            "--out."
+        )
+    with whole_file(out) as partial:
+        if out.suffix == ".jsonl":
+            with open(partial, "w", encoding="utf-8") as file:
+                file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+            return
+        from datasets import Dataset
+
+        table = Dataset.from_list([_flat(row) for row in rows])
+        if out.suffix == ".csv":
+            table.to_csv(partial, index=False)
+        else:
+            table.to_parquet(partial)
+
+
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    scores = {f"score:{label}": score for label, score in row.get("scores", {}).items()}
+    return {name: value for name, value in row.items() if name != "scores"} | scores

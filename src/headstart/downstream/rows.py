@@ -1,0 +1,68 @@
+"""Labeled records as rows for the training loop: tokenised once, padded batch by batch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from headstart.batch import Batch
+    from headstart.modalities import Processor
+
+_CHUNK = 256
+
+
+class LabeledRows:
+    """Records collated once and kept without their padding; a row is one record.
+
+    Tensors that run along the positions of ``mask`` (B,T) are cut to each row's real length and
+    padded with zeros to the longest row of a batch; others are kept whole. Integers are kept in
+    32 bits and handed on in 64.
+
+    Args:
+        processor: turns records into batches.
+        records: N records.
+        targets: (N,...) int64 ids, handed on as ``labels``.
+        length: most positions a row, T.
+    """
+
+    def __init__(
+        self, processor: Processor, records: Dataset, targets: Tensor, length: int
+    ) -> None:
+        self.targets = targets
+        self._rows: dict[str, list[Tensor]] = {}
+        self._ragged: set[str] = set()
+        for start in range(0, len(records), _CHUNK):
+            stop = min(start + _CHUNK, len(records))
+            self._keep(processor.collate(records.select(range(start, stop)), length))
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def batch(self, places: np.ndarray, epoch: int) -> Batch:
+        """Return the rows at ``places`` (n,), padded to the longest; the same in every epoch."""
+        batch: Batch = {}
+        for name, rows in self._rows.items():
+            chosen = [rows[place] for place in places]
+            whole = pad_sequence(chosen, True) if name in self._ragged else torch.stack(chosen)
+            batch[name] = whole.long() if whole.dtype == torch.int32 else whole
+        batch["labels"] = self.targets[torch.as_tensor(places, dtype=torch.long)]
+        return batch
+
+    def _keep(self, batch: Batch) -> None:
+        mask = batch.get("mask")
+        lengths = None if mask is None else (mask.cumsum(1) * mask).argmax(1) + 1
+        for name, tensor in batch.items():
+            kept = self._rows.setdefault(name, [])
+            small = tensor.int() if tensor.dtype == torch.int64 else tensor
+            if mask is None or lengths is None or tensor.shape[:2] != mask.shape:
+                kept.extend(row.clone() for row in small)
+                continue
+            self._ragged.add(name)
+            kept.extend(row[:end].clone() for row, end in zip(small, lengths, strict=True))

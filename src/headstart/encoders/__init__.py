@@ -1,0 +1,112 @@
+"""The networks that are kept. Each is one file; grown by one line in :data:`ENCODERS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from headstart.modalities import TokenizerWish
+from headstart.registry import Registry
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from headstart.batch import Batch
+    from headstart.config import Options
+
+#: Each name stands for an :class:`EncoderKind`.
+ENCODERS = Registry(
+    "encoder",
+    {
+        "light": "headstart.encoders.light:LIGHT",
+        "modernbert": "headstart.encoders.transformer:MODERNBERT",
+        "bert": "headstart.encoders.transformer:BERT",
+        "gpt": "headstart.encoders.transformer:GPT",
+    },
+)
+
+
+@dataclass
+class Features:
+    """What an encoder returns.
+
+    Attributes:
+        tokens: (B,T,D) one vector a position.
+        mask: (B,T) bool, True where the position is real.
+        pooled: (B,D) one vector a row: the mean over real positions unless the encoder says
+            otherwise. These are the vectors that ``embed`` writes and the probes see.
+    """
+
+    tokens: Tensor
+    mask: Tensor
+    pooled: Tensor
+
+
+class Encoder(Protocol):
+    """An ``nn.Module`` from batches to features, in two steps that an objective may part.
+
+    Attributes:
+        width: D, the size of its vectors.
+        provides: capabilities, among ``tokens``, ``token_embedding``, ``visibility``,
+            ``bidirectional`` and ``causal``.
+    """
+
+    width: int
+    provides: frozenset[str]
+
+    def __call__(self, batch: Batch) -> Features: ...
+
+    def pool(self, batch: Batch) -> Tensor:
+        """Return ``pooled`` (B,D) alone, without the cost of what is not asked for."""
+        ...
+
+    def embed(self, batch: Batch) -> Tensor:
+        """Return the vectors (B,T,D) of the input before any position looks at another."""
+        ...
+
+    def contextualize(
+        self, tokens: Tensor, visibility: Tensor | None, positions: Tensor | None = None
+    ) -> Tensor:
+        """Return vectors (B,T,D) in context.
+
+        ``visibility`` (B,T,T) bool is True where row i may look at column j; None means that all
+        see all that the network lets them see. ``positions`` (B,T) default to 0..T-1.
+        """
+        ...
+
+    @property
+    def token_embedding(self) -> nn.Embedding:
+        """The table (V,D) of input vectors, for tied output layers."""
+        ...
+
+    def layers(self) -> list[nn.Module]:
+        """The parts from the input up, the embeddings first; freezing and rates follow it."""
+        ...
+
+    def untrained(self) -> Encoder:
+        """Return an encoder of the same shape, freshly initialised: the verdict's first rival."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write the network in its ecosystem's own format."""
+        ...
+
+
+@dataclass(frozen=True)
+class EncoderKind:
+    """How to make an encoder from scratch, and what training suits it.
+
+    Attributes:
+        Options: its hyper-parameters.
+        create: ``create(options, processor, length)`` returns a freshly initialised encoder.
+        length: tokens a row; batch_size: rows a step; learning_rate: AdamW's peak.
+    """
+
+    Options: type[Options]
+    create: Callable[[Any, Any, int], Encoder]
+    length: int
+    batch_size: int
+    learning_rate: float
+    tokenizer: TokenizerWish = field(default_factory=TokenizerWish)

@@ -1,0 +1,173 @@
+"""The light encoder: a weighted average of token vectors, as fast as word2vec.
+
+A text is the mean of its token vectors, each scaled by how rare its token is (SIF, Arora et al.
+2017, equation 3) and moved so that the average text lies at the origin. All of that is linear, so
+what is saved is one table: a sentence-transformers ``StaticEmbedding``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import Field
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from headstart.batch import Batch
+from headstart.config import Options
+from headstart.encoders import EncoderKind, Features
+from headstart.errors import HeadstartError
+from headstart.files import write_json
+from headstart.modalities import TokenizerWish
+
+PARTS = "light.safetensors"
+TABLE = "model.safetensors"
+
+
+class LightOptions(Options):
+    """Size and weighting of the table."""
+
+    width: int = Field(256, ge=2, le=4096, description="Size of the vectors.")
+    sif: float = Field(1e-3, gt=0, description="SIF's a: smaller mutes frequent tokens more.")
+    window: int = Field(8, ge=1, description="Neighbours on each side that make a token's context.")
+
+
+class LightEncoder(nn.Module):
+    """A table of token vectors (V,D) with a weight for each token.
+
+    Args:
+        weights: (V,) how much each token counts.
+        width: D.
+        window: neighbours on each side that :meth:`contextualize` averages.
+    """
+
+    provides = frozenset({"tokens", "token_embedding", "visibility", "bidirectional"})
+
+    def __init__(self, weights: Tensor, width: int, window: int = 8) -> None:
+        super().__init__()
+        self.width, self.window = width, window
+        self.embedding = nn.Embedding(len(weights), width)
+        nn.init.normal_(self.embedding.weight, std=0.1)
+        self.weights: Tensor
+        self.centre: Tensor
+        self.register_buffer("weights", weights.float())
+        self.register_buffer("centre", torch.zeros(width))
+
+    def forward(self, batch: Batch) -> Features:
+        return Features(self.embed(batch), batch["mask"], self.pool(batch))
+
+    def pool(self, batch: Batch) -> Tensor:
+        """Return the centred weighted mean (B,D), touching real tokens only."""
+        ids, mask = batch["input_ids"], batch["mask"]
+        real = ids[mask]
+        lengths = mask.sum(1)
+        offsets = F.pad(lengths.cumsum(0)[:-1], (1, 0))
+        total = F.embedding_bag(
+            real,
+            self.embedding.weight,
+            offsets,
+            mode="sum",
+            per_sample_weights=self.weights[real],
+        )
+        pooled = total / lengths.clamp(min=1)[:, None]
+        if self.training:
+            with torch.no_grad():
+                self.centre.lerp_(pooled.mean(0).to(self.centre.dtype), 0.01)
+        return pooled - self.centre * (lengths > 0)[:, None]
+
+    def embed(self, batch: Batch) -> Tensor:
+        ids = batch["input_ids"]
+        return self.embedding(ids) * self.weights[ids][:, :, None]
+
+    def contextualize(
+        self, tokens: Tensor, visibility: Tensor | None, positions: Tensor | None = None
+    ) -> Tensor:
+        """Add to each vector the mean of its visible neighbours: word2vec's CBOW context."""
+        place = torch.arange(tokens.shape[1], device=tokens.device)
+        distance = (place[:, None] - place).abs()
+        near = ((distance > 0) & (distance <= self.window)).expand(len(tokens), -1, -1)
+        seen = (near if visibility is None else near & visibility).to(tokens.dtype)
+        return tokens + seen @ tokens / seen.sum(2, keepdim=True).clamp(min=1.0)
+
+    @property
+    def token_embedding(self) -> nn.Embedding:
+        return self.embedding
+
+    def layers(self) -> list[nn.Module]:
+        """There is one: the table."""
+        return [self.embedding]
+
+    def untrained(self) -> LightEncoder:
+        """Return an encoder of the same shape and weights, freshly initialised."""
+        return LightEncoder(self.weights.clone(), self.width, self.window)
+
+    def save(self, folder: Path) -> None:
+        """Write a ``StaticEmbedding`` model, and the parts it was made of."""
+        folder.mkdir(parents=True, exist_ok=True)
+        table = self.embedding.weight.detach()
+        parts = {
+            "weights": self.weights,
+            "centre": self.centre,
+            "window": torch.tensor(self.window),
+        }
+        save_file({k: v.contiguous() for k, v in parts.items()}, folder / PARTS)
+        flat = table * self.weights[:, None] - self.centre
+        save_file({"embedding.weight": flat.contiguous()}, folder / TABLE)
+        write_json(
+            folder / "modules.json",
+            [
+                {
+                    "idx": 0,
+                    "name": "0",
+                    "path": "",
+                    "type": "sentence_transformers.models.StaticEmbedding",
+                }
+            ],
+        )
+
+    @classmethod
+    def load(cls, folder: str | Path) -> LightEncoder:
+        """Open a folder that :meth:`save` wrote, or any ``StaticEmbedding`` model.
+
+        Raises:
+            HeadstartError: the files are missing or damaged.
+        """
+        folder = Path(folder)
+        try:
+            flat = load_file(folder / TABLE)["embedding.weight"].float()
+            parts = load_file(folder / PARTS) if (folder / PARTS).exists() else {}
+        except Exception as error:
+            raise HeadstartError(
+                f"the light encoder in {folder} cannot be read ({error}); pre-train it again or "
+                "name another folder."
+            ) from None
+        weights = parts.get("weights", torch.ones(len(flat)))
+        encoder = cls(weights, flat.shape[1], int(parts.get("window", torch.tensor(8))))
+        encoder.centre.copy_(parts.get("centre", torch.zeros(flat.shape[1])))
+        with torch.no_grad():
+            encoder.embedding.weight.copy_((flat + encoder.centre) / weights[:, None])
+        return encoder
+
+
+def sif_weights(counts: np.ndarray, a: float) -> Tensor:
+    """Return ``a / (a + p(token))`` (V,) from token counts (V,)."""
+    frequency = counts / max(1, counts.sum())
+    return torch.from_numpy((a / (a + frequency)).astype(np.float32))
+
+
+def _light(options: LightOptions, processor: Any, length: int) -> LightEncoder:
+    return LightEncoder(sif_weights(processor.counts, options.sif), options.width, options.window)
+
+
+LIGHT = EncoderKind(
+    LightOptions,
+    _light,
+    length=512,
+    batch_size=1024,
+    learning_rate=3e-3,
+    tokenizer=TokenizerWish(kind="word", vocab_size=30000, lowercase=True, wrap=False),
+)

@@ -1,0 +1,253 @@
+"""Transformers from the ``transformers`` library: small ones to train, any one to start from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from transformers import (
+    AutoModel,
+    BertConfig,
+    BertModel,
+    LlamaConfig,
+    LlamaModel,
+    ModernBertConfig,
+    ModernBertModel,
+    PreTrainedModel,
+)
+from transformers.utils import logging as transformers_logging
+
+from headstart.batch import Batch
+from headstart.config import Options
+from headstart.encoders import EncoderKind, Features
+from headstart.encoders.visibility import causal, mean_pool, visibility
+from headstart.errors import HeadstartError
+
+transformers_logging.set_verbosity_error()
+transformers_logging.disable_progress_bar()
+
+CAUSAL_TYPES = {
+    "gpt2",
+    "llama",
+    "gpt_neo",
+    "gpt_neox",
+    "opt",
+    "mistral",
+    "qwen2",
+    "qwen3",
+    "gemma",
+    "gemma2",
+    "gemma3_text",
+    "phi",
+    "phi3",
+    "modernbert-decoder",
+}
+
+
+class TransformerEncoder(nn.Module):
+    """Any text model of Transformers behind the :class:`headstart.encoders.Encoder` contract.
+
+    Args:
+        model: the bare network, without a head.
+        is_causal: whether its positions look to the left only. A bidirectional network that was
+            trained to do so (``clm``) is remembered as causal when it is saved.
+    """
+
+    def __init__(self, model: PreTrainedModel, is_causal: bool | None = None) -> None:
+        super().__init__()
+        self.model = model
+        born_causal = model.config.model_type in CAUSAL_TYPES
+        self.born_causal = born_causal
+        self.is_causal = born_causal if is_causal is None else is_causal
+        self.width = int(model.config.hidden_size)
+        direction = "causal" if self.is_causal else "bidirectional"
+        dropout = {"dropout"} if _has_dropout(model) else set()
+        self.provides = frozenset({"tokens", "token_embedding", "visibility", direction, *dropout})
+
+    def forward(self, batch: Batch) -> Features:
+        seen = visibility(batch)
+        if self.is_causal and not self.born_causal:
+            seen = causal(seen, batch)
+        tokens = self.contextualize(self.embed(batch), seen, batch.get("positions"))
+        return Features(tokens, batch["mask"], mean_pool(tokens.float(), batch["mask"]))
+
+    def embed(self, batch: Batch) -> Tensor:
+        return self.token_embedding(batch["input_ids"])
+
+    def contextualize(
+        self, tokens: Tensor, visibility: Tensor | None, positions: Tensor | None = None
+    ) -> Tensor:
+        inputs: dict[str, Any] = {"inputs_embeds": tokens}
+        if positions is not None:
+            inputs["position_ids"] = positions
+        if visibility is not None:
+            inputs["attention_mask"] = self._attention_mask(visibility)
+        if self.born_causal:
+            inputs["use_cache"] = False
+        return self.model(**inputs).last_hidden_state
+
+    def _attention_mask(self, seen: Tensor) -> Any:
+        """A 4-D mask replaces the network's own, so what is its nature must be said again."""
+        length = seen.shape[-1]
+        place = torch.arange(length, device=seen.device)
+        if self.born_causal:
+            seen = seen & (place[:, None] >= place)
+        kinds = set(getattr(self.model.config, "layer_types", None) or ())
+        if kinds != {"full_attention", "sliding_attention"}:
+            return seen[:, None]
+        near = (place[:, None] - place).abs() <= self.model.config.sliding_window
+        return {"full_attention": seen[:, None], "sliding_attention": (seen & near)[:, None]}
+
+    @property
+    def token_embedding(self) -> nn.Embedding:
+        return self.model.get_input_embeddings()
+
+    def layers(self) -> list[nn.Module]:
+        """The embeddings, then the blocks, from the input up."""
+        stacks = [m for m in self.model.modules() if isinstance(m, nn.ModuleList)]
+        embeddings = getattr(self.model, "embeddings", None) or self.token_embedding
+        return [embeddings, *max(stacks, key=len)] if stacks else [embeddings]
+
+    def pool(self, batch: Batch) -> Tensor:
+        """Return ``forward(batch).pooled`` (B,D)."""
+        return self(batch).pooled
+
+    def untrained(self) -> TransformerEncoder:
+        """Return a network of the same configuration, freshly initialised."""
+        return TransformerEncoder(type(self.model)(self.model.config), self.is_causal)
+
+    def save(self, folder: Path) -> None:
+        """Write ``config.json`` and ``model.safetensors``; ``AutoModel`` opens them."""
+        self.model.save_pretrained(folder)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> TransformerEncoder:
+        """Open a folder, or a name that the hub or its local cache knows.
+
+        Raises:
+            HeadstartError: nothing there that Transformers can open without running its code.
+        """
+        try:
+            model = AutoModel.from_pretrained(folder, trust_remote_code=False, dtype=torch.float32)
+        except (OSError, ValueError) as error:
+            raise HeadstartError(
+                f"no encoder can be opened from {str(folder)!r}: {_first_line(error)}; give an "
+                "encoder's name (`headstart list encoders`), a run, or a model folder."
+            ) from None
+        return cls(model, is_causal=_saved_causal(Path(folder)))
+
+
+class SmallOptions(Options):
+    """The size of a small transformer."""
+
+    layers: int = Field(4, ge=1, le=48, description="Blocks.")
+    width: int = Field(256, ge=8, le=4096, description="Size of the vectors.")
+    heads: int = Field(4, ge=1, description="Attention heads; they divide the width.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout in every block.")
+
+
+class DropoutOptions(SmallOptions):
+    """The size of a small BERT, with the dropout that SimCSE's views live on."""
+
+    dropout: float = Field(0.1, ge=0, lt=1, description="Dropout in every block.")
+
+
+def _modernbert(options: SmallOptions, processor: Any, length: int) -> TransformerEncoder:
+    """ModernBERT (Warner et al. 2024): rotary positions, GeGLU, no biases."""
+    config = ModernBertConfig(
+        **_shape(options, processor, length),
+        intermediate_size=_rounded(options.width * 1.5),
+        # Contexts this short gain nothing from sliding windows.
+        layer_types=["full_attention"] * options.layers,
+        embedding_dropout=options.dropout,
+        mlp_dropout=options.dropout,
+        attention_dropout=options.dropout,
+        cls_token_id=processor.tokenizer.cls_token_id,
+        sep_token_id=processor.tokenizer.sep_token_id,
+    )
+    return TransformerEncoder(ModernBertModel(config))
+
+
+def _bert(options: SmallOptions, processor: Any, length: int) -> TransformerEncoder:
+    """BERT (Devlin et al. 2018), as published, but small."""
+    config = BertConfig(
+        **_shape(options, processor, length),
+        intermediate_size=4 * options.width,
+        hidden_dropout_prob=options.dropout,
+        attention_probs_dropout_prob=options.dropout,
+    )
+    return TransformerEncoder(BertModel(config, add_pooling_layer=False))
+
+
+def _gpt(options: SmallOptions, processor: Any, length: int) -> TransformerEncoder:
+    """A causal network as Llama has it (Touvron et al. 2023): RMSNorm, rotary, SwiGLU."""
+    config = LlamaConfig(
+        **_shape(options, processor, length),
+        intermediate_size=_rounded(options.width * 8 / 3),
+        attention_dropout=options.dropout,
+        tie_word_embeddings=True,
+    )
+    encoder = TransformerEncoder(LlamaModel(config))
+    _scale_residuals(encoder.model, options.layers)
+    return encoder
+
+
+def _shape(options: SmallOptions, processor: Any, length: int) -> dict[str, Any]:
+    if options.width % options.heads:
+        raise HeadstartError(
+            f"encoder.width={options.width} cannot be divided among encoder.heads={options.heads}; "
+            "choose a multiple."
+        )
+    tokenizer = processor.tokenizer
+    return {
+        "vocab_size": _rounded(len(tokenizer)),
+        "hidden_size": options.width,
+        "num_hidden_layers": options.layers,
+        "num_attention_heads": options.heads,
+        "max_position_embeddings": max(length, 512),
+        "pad_token_id": processor.pad_id,
+        "bos_token_id": tokenizer.cls_token_id,
+        "eos_token_id": tokenizer.sep_token_id,
+    }
+
+
+def _has_dropout(model: PreTrainedModel) -> bool:
+    """True where two passes over one text differ in training mode."""
+    drops = any(isinstance(m, nn.Dropout) and m.p > 0 for m in model.modules())
+    return drops or getattr(model.config, "attention_dropout", 0.0) > 0
+
+
+def _scale_residuals(model: PreTrainedModel, layers: int) -> None:
+    """Projections into the residual stream start at 0.02 / sqrt(2 layers) (GPT-2, section 2.3)."""
+    for name, parameter in model.named_parameters():
+        if name.endswith(("o_proj.weight", "down_proj.weight")):
+            nn.init.normal_(parameter, std=0.02 / (2 * layers) ** 0.5)
+
+
+def _rounded(size: float, multiple: int = 64) -> int:
+    """Round up: matrix units like sizes in multiples."""
+    return -(-int(size) // multiple) * multiple
+
+
+def _saved_causal(folder: Path) -> bool | None:
+    note = folder / "headstart.json"
+    return json.loads(note.read_text()).get("is_causal") if note.is_file() else None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0].rstrip(".")
+
+
+MODERNBERT = EncoderKind(DropoutOptions, _modernbert, length=128, batch_size=64, learning_rate=2e-3)
+BERT = EncoderKind(DropoutOptions, _bert, length=128, batch_size=64, learning_rate=1e-3)
+GPT = EncoderKind(
+    SmallOptions,
+    _gpt,
+    length=128,
+    batch_size=64,
+    learning_rate=2e-3,
+)

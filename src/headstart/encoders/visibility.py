@@ -1,0 +1,36 @@
+"""Who may look at whom: one boolean (B,T,T) makes one network BERT, GPT or a packed row."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from headstart.batch import Batch
+
+
+def visibility(batch: Batch) -> Tensor | None:
+    """Return (B,T,T) bool: real positions of the same document see each other.
+
+    None where every position of every row may see all of it. Each position sees itself even if
+    it is padding, since attention over nothing is not a number.
+    """
+    segments, mask = batch.get("segments"), batch["mask"]
+    if segments is None and bool(mask.all()):
+        return None
+    seen = mask[:, None, :].expand(-1, mask.shape[1], -1)
+    if segments is not None:
+        seen = seen & (segments[:, :, None] == segments[:, None, :])
+    return seen | torch.eye(mask.shape[1], dtype=torch.bool, device=mask.device)
+
+
+def causal(seen: Tensor | None, batch: Batch) -> Tensor:
+    """Return what is left of ``seen`` (B,T,T) when no position may look to its right."""
+    count, length = batch["mask"].shape
+    lower = torch.ones(length, length, dtype=torch.bool, device=batch["mask"].device).tril()
+    return lower.expand(count, -1, -1) if seen is None else seen & lower
+
+
+def mean_pool(tokens: Tensor, mask: Tensor) -> Tensor:
+    """Return the mean (B,D) of tokens (B,T,D) over the real positions of mask (B,T)."""
+    weight = mask.to(tokens.dtype)[:, :, None]
+    return (tokens * weight).sum(1) / weight.sum(1).clamp(min=1.0)

@@ -1,0 +1,136 @@
+"""The simple alternatives for text, which need no network and a minute or two.
+
+All are fitted on text without labels: TF-IDF of words and word pairs, its latent semantic
+analysis, and averaged word vectors. A pre-trained encoder must beat the best of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from headstart.evaluation.evaluate import Contender
+from headstart.evaluation.features import Progress
+from headstart.evaluation.probes import unit_length
+from headstart.evaluation.word_vectors import WordVectors
+from headstart.evaluation.words import Corpus, Lexicon
+from headstart.seeding import derive
+
+FEATURES = 200_000
+LSA_SIZE = 300
+#: Documents that the SVD of the LSA looks at; more change little and cost much.
+LSA_DOCUMENTS = 25_000
+
+
+def text_baselines(
+    background: Iterable[str],
+    train: Iterable[str],
+    test: Iterable[str] | None,
+    *,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> list[Contender]:
+    """Return TF-IDF, LSA and averaged word vectors as contenders.
+
+    Args:
+        background: unlabeled texts that all three are fitted on: those of the pre-training and
+            the training texts, never the test texts.
+        train: training texts, in the order of their labels.
+        test: test texts; None when folds are cut from the training texts.
+        progress: called with the number of stages done and of all stages.
+    """
+    done = iter(range(1, 5))
+
+    def tick() -> None:
+        if progress:
+            progress(next(done), 4)
+
+    lexicon = Lexicon()
+    fitted = lexicon.read(background)
+    corpora = [lexicon.read(train)] + ([] if test is None else [lexicon.read(test)])
+    tick()
+    tfidf = TfIdf(fitted, len(lexicon))
+    counted = [tfidf.transform(corpus) for corpus in corpora]
+    tick()
+    topics = lsa(tfidf.transform(fitted), derive(seed, "lsa"))
+    dense = [np.asarray(matrix @ topics.T, dtype=np.float32) for matrix in counted]
+    tick()
+    vectors = WordVectors(fitted, len(lexicon), derive(seed, "word vectors"))
+    averages = [vectors.average(corpus) for corpus in corpora]
+    tick()
+    table = {"TF-IDF": counted, "LSA": dense, "word vectors": averages}
+    return [
+        Contender(name, "baseline", parts[0], parts[1] if len(parts) > 1 else None)
+        for name, parts in table.items()
+    ]
+
+
+class TfIdf:
+    """Words and word pairs, (1 + log tf) idf, rows of length 1.
+
+    Features are those of the corpus in two documents or more, the most widespread
+    :data:`FEATURES` of them; idf = ln((1 + N) / (1 + df)) + 1.
+
+    Args:
+        corpus: text without labels.
+        words: size of the lexicon.
+    """
+
+    def __init__(self, corpus: Corpus, words: int) -> None:
+        self._words = words
+        keys, owner = self._grams(corpus)
+        features, columns = np.unique(keys, return_inverse=True)
+        counts = _counts(owner, columns, (corpus.documents, len(features)))
+        spread = np.bincount(counts.indices, minlength=len(features))
+        order = np.argsort(-spread, kind="stable")[:FEATURES]
+        kept = np.sort(order[spread[order] >= min(2, corpus.documents)])
+        self._features = features[kept]
+        self._idf = (np.log((1 + corpus.documents) / (1 + spread[kept])) + 1).astype(np.float32)
+
+    def transform(self, corpus: Corpus) -> Any:
+        """Return a CSR matrix (N,F) float32, one row a document."""
+        keys, owner = self._grams(corpus)
+        columns = np.searchsorted(self._features, keys)
+        known = np.append(self._features, -1)[columns] == keys
+        shape = (corpus.documents, len(self._features))
+        counts = _counts(owner[known], columns[known], shape)
+        counts.data = (1 + np.log(counts.data)) * self._idf[counts.indices]
+        return unit_length(counts)
+
+    def _grams(self, corpus: Corpus) -> tuple[np.ndarray, np.ndarray]:
+        """Return a number for every word and pair of neighbours, and the document of each.
+
+        Words that the lexicon learned later than this was fitted are left out.
+        """
+        ids, owner = corpus.ids, corpus.owner
+        known = ids < self._words
+        pairs = (owner[1:] == owner[:-1]) & known[1:] & known[:-1]
+        numbers = (ids[:-1] + 1) * self._words + ids[1:]
+        return (
+            np.concatenate([ids[known], numbers[pairs]]),
+            np.concatenate([owner[known], owner[1:][pairs]]),
+        )
+
+
+def lsa(tfidf: Any, seed: int) -> np.ndarray:
+    """Return the first right singular vectors (K,F) of TF-IDF rows, K at most 300.
+
+    Deerwester et al., 1990, "Indexing by Latent Semantic Analysis".
+    """
+    from sklearn.utils.extmath import randomized_svd
+
+    rng = np.random.Generator(np.random.PCG64(seed))
+    rows = tfidf[np.sort(rng.permutation(tfidf.shape[0])[:LSA_DOCUMENTS])]
+    size = min(LSA_SIZE, *rows.shape)
+    _, _, right = randomized_svd(rows, size, n_iter=2, random_state=seed % 2**32)
+    return np.asarray(right, dtype=np.float32)
+
+
+def _counts(owner: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> Any:
+    ones = np.ones(len(owner), dtype=np.float32)
+    counts = sparse.csr_matrix((ones, (owner, columns)), shape=shape)
+    counts.sum_duplicates()
+    return counts

@@ -1,0 +1,81 @@
+"""Which labels a contender may see: stratified draws, the same for every contender."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from headstart.errors import HeadstartError
+from headstart.seeding import derive
+
+
+def label_counts(
+    wanted: Sequence[str], available: int, classes: int
+) -> tuple[dict[int, str], list[str]]:
+    """Read numbers of labels; return ``{count: name}`` in rising order, and what was dropped.
+
+    Args:
+        wanted: counts such as ``"100"``, shares such as ``"5%"``, or ``"all"``.
+        available: labeled records there are.
+        classes: different labels; each draw holds every one of them at least once.
+
+    Raises:
+        HeadstartError: an entry that is none of these, or none that can be drawn.
+    """
+    counts: dict[int, str] = {}
+    dropped: list[str] = []
+    for text in wanted:
+        count, name = _count(text.strip(), available)
+        if count > available:
+            dropped.append(f"{count:,} labels were asked for, but there are {available:,}.")
+        elif count < classes:
+            dropped.append(f"{count:,} labels are too few for {classes:,} different ones.")
+        else:
+            counts[count] = "all" if count == available else counts.get(count, name)
+    if not counts:
+        raise HeadstartError(
+            f"option 'labels': none of {', '.join(wanted)} can be drawn from {available:,} labeled "
+            f"records of {classes:,} classes; ask for {classes:,} to {available:,}, or all."
+        )
+    return dict(sorted(counts.items())), dropped
+
+
+def draw(classes: np.ndarray, count: int, *seed: int | str) -> np.ndarray:
+    """Return ``count`` sorted places (n,) int64 of a stratified random draw.
+
+    Args:
+        classes: (N,) class of each record, 0..K-1.
+        count: places to draw, K to N; every class has one at least, the rest goes by share.
+        seed: named numbers that the draw depends on.
+    """
+    rng = np.random.Generator(np.random.PCG64(derive("labels", *seed)))
+    taken = allocate(np.bincount(classes), count)
+    drawn = [
+        rng.permutation(np.flatnonzero(classes == number))[:take]
+        for number, take in enumerate(taken)
+    ]
+    return np.sort(np.concatenate(drawn))
+
+
+def allocate(sizes: np.ndarray, count: int) -> np.ndarray:
+    """Share ``count`` among classes of ``sizes`` (K,): one each, the rest by largest remainder."""
+    more, left = count - len(sizes), int(sizes.sum()) - len(sizes)
+    quota = (sizes - 1) * (more / max(left, 1))
+    taken = np.floor(quota + 1e-9).astype(np.int64)
+    largest = np.argsort(taken - quota, kind="stable")[: more - int(taken.sum())]
+    taken[largest] += 1
+    return taken + 1
+
+
+def _count(text: str, available: int) -> tuple[int, str]:
+    if text == "all":
+        return available, text
+    match = re.fullmatch(r"([0-9]+|[0-9]*\.?[0-9]+(?=%))(%?)", text)
+    if not match or not 0 < float(match[1]) <= (100 if match[2] else np.inf):
+        raise HeadstartError(
+            f"option 'labels': {text!r} is no number of labels; write a count such as 100, a share "
+            "such as 5%, or all."
+        )
+    return (round(float(match[1]) * available / 100), text) if match[2] else (int(match[1]), text)

@@ -1,0 +1,106 @@
+"""Scores from a confusion matrix, and the intervals within which they are to be believed.
+
+A score is uncertain for two reasons: other labels might have been drawn, and other records might
+have been tested. The first is seen in the spread over draws (Student's t), the second by
+resampling the tested records (bootstrap); an interval here covers both, as if independent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+SCORES = ("accuracy", "precision", "recall", "f1")
+_RESAMPLES = 500
+_NORMAL = 1.959964
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean with its 95 % interval; scores and differences of scores are shares of 1."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def confusion(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """Return counts (K,K) int64: row = true class, column = predicted class."""
+    pairs = truth.astype(np.int64) * classes + predicted
+    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+
+
+def scores(counts: np.ndarray) -> np.ndarray:
+    """Return (...,4), the :data:`SCORES` of confusion matrices (...,K,K).
+
+    Precision, recall and F1 are macro averages over the classes that occur in the truth or in
+    the predictions; a class that is never predicted has precision 0.
+    """
+    right = np.diagonal(counts, axis1=-2, axis2=-1).astype(np.float64)
+    predicted, true = counts.sum(-2), counts.sum(-1)
+    present = (predicted + true) > 0
+    every_class = (
+        right / np.maximum(predicted, 1),
+        right / np.maximum(true, 1),
+        2 * right / np.maximum(predicted + true, 1),
+    )
+    accuracy = right.sum(-1) / np.maximum(true.sum(-1), 1)
+    macro = [value.sum(-1) / np.maximum(present.sum(-1), 1) for value in every_class]
+    return np.stack([accuracy, *macro], axis=-1)
+
+
+def t_half_width(values: np.ndarray) -> np.ndarray:
+    """Return half the 95 % t interval of the mean over draws, ``values`` (S,...); 0 for one."""
+    draws = len(values)
+    if draws < 2:
+        return np.zeros(values.shape[1:])
+    return stats.t.ppf(0.975, draws - 1) * values.std(0, ddof=1) / np.sqrt(draws)
+
+
+def estimates(
+    truth: np.ndarray, predictions: np.ndarray, classes: int, rng: np.random.Generator
+) -> dict[str, Estimate]:
+    """Return the :data:`SCORES` with intervals.
+
+    Args:
+        truth: (N,) true classes.
+        predictions: (S,N) predicted classes, one row a draw of labels.
+        classes: K.
+        rng: draws the bootstrap samples of the N tested records.
+    """
+    matrices = np.stack([confusion(truth, row, classes) for row in predictions])
+    by_draw = scores(matrices)
+    mean = by_draw.mean(0)
+    variance = np.stack([_bootstrap_variance(matrix, rng) for matrix in matrices]).mean(0)
+    half = np.hypot(t_half_width(by_draw), _NORMAL * np.sqrt(variance))
+    low, high = np.maximum(mean - half, 0), np.minimum(mean + half, 1)
+    return {
+        name: Estimate(float(mean[i]), float(low[i]), float(high[i]))
+        for i, name in enumerate(SCORES)
+    }
+
+
+def difference(right: np.ndarray, other: np.ndarray) -> Estimate:
+    """Return the paired difference in accuracy of two contenders, with its interval.
+
+    Args:
+        right: (S,N) bool, where the one was right; the same draws and records as ``other``.
+        other: (S,N) bool, where the other was right.
+    """
+    gains = right.astype(np.float64) - other
+    tested = gains.shape[1]
+    by_record = gains.mean(0)
+    # The bootstrap variance of a mean has a closed form; no need to resample.
+    spread = by_record.std() / np.sqrt(tested)
+    half = float(np.hypot(t_half_width(gains.mean(1)), _NORMAL * spread))
+    mean = float(gains.mean())
+    return Estimate(mean, mean - half, mean + half)
+
+
+def _bootstrap_variance(matrix: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return (4,): resampling N records is one multinomial draw from the confusion matrix."""
+    tested = int(matrix.sum())
+    drawn = rng.multinomial(tested, matrix.ravel() / tested, size=_RESAMPLES)
+    return scores(drawn.reshape(_RESAMPLES, *matrix.shape)).var(0)

@@ -1,0 +1,208 @@
+"""Text: documents become token rows, and everything discrete follows from the tokenizer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+from headstart.batch import Batch, Rows
+from headstart.data.audit import Audit
+from headstart.data.sources import read
+from headstart.errors import HeadstartError, did_you_mean
+from headstart.modalities import DiscreteTargets, TokenizerWish
+from headstart.modalities.text_views import VIEWS
+from headstart.modalities.token_file import (
+    DocumentRows,
+    PackedRows,
+    TokenFile,
+    write_token_file,
+)
+from headstart.modalities.tokenizers import fit_tokenizer, sample, word_start_table
+from headstart.modalities.words import is_unspaced, jieba_word_starts, require_jieba
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from headstart.config import PretrainConfig, SourceOptions
+
+CHUNK = 1000
+
+
+class TextProcessor:
+    """A tokenizer, and what objectives and loaders ask of it."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, segmenter: str = "none") -> None:
+        self.tokenizer = tokenizer
+        self.segmenter = segmenter
+        if tokenizer.pad_token_id is None:
+            tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+        self.pad_id = int(tokenizer.pad_token_id)
+        self.word_starts = np.array(word_start_table(tokenizer))
+        self.prefix, self.suffix = _wrapping(tokenizer)
+        self.counts = np.ones(len(tokenizer), dtype=np.int64)
+        mask = {"mask_token"} if tokenizer.mask_token_id is not None else set()
+        self.provides = frozenset({"discrete_targets", "two_views", *mask})
+
+    @property
+    def targets(self) -> DiscreteTargets:
+        """The vocabulary as a set of targets."""
+        mask = self.tokenizer.mask_token_id
+        return DiscreteTargets(
+            size=len(self.tokenizer),
+            mask_id=self.pad_id if mask is None else int(mask),
+            special_ids=tuple(sorted(set(self.tokenizer.all_special_ids))),
+        )
+
+    def encode(self, texts: list[str]) -> list[Any]:
+        """Tokenise texts, whole, with the special tokens around each."""
+        return self.tokenizer.backend_tokenizer.encode_batch(texts, add_special_tokens=True)
+
+    def encode_ids(self, texts: list[str]) -> list[list[int]]:
+        """Return ids only, which is faster than :meth:`encode`."""
+        backend = self.tokenizer.backend_tokenizer
+        return [e.ids for e in backend.encode_batch_fast(texts, add_special_tokens=True)]
+
+    def rows(self, folder: Path, *, layout: str, length: int, seed: int) -> Rows:
+        """Open a token file as packed rows or as one document a row."""
+        file = TokenFile.open(folder)
+        if len(file.tokens) == 0:
+            raise HeadstartError("the sources hold no tokens; give texts that are not blank.")
+        if layout == "packed":
+            return PackedRows(file, length, seed, self.pad_id, self.word_starts)
+        return DocumentRows(
+            file, length, seed, self.pad_id, self.word_starts, self.prefix, self.suffix
+        )
+
+    def collate(self, records: Dataset, length: int) -> Batch:
+        """Turn records with a ``text`` column into ``input_ids`` and ``mask`` (B,T)."""
+        return self.collate_texts(list(records["text"]), length)
+
+    def collate_texts(self, texts: list[str], length: int) -> Batch:
+        """Turn texts into ``input_ids`` and ``mask`` (B,T), cut at ``length`` tokens."""
+        kept = [_cut(ids, length, self.suffix) for ids in self.encode_ids(texts)]
+        longest = max(1, max(map(len, kept), default=1))
+        ids = np.full((len(kept), longest), self.pad_id, dtype=np.int64)
+        mask = np.zeros((len(kept), longest), dtype=bool)
+        for row, tokens in enumerate(kept):
+            ids[row, : len(tokens)] = tokens
+            mask[row, : len(tokens)] = True
+        return {"input_ids": torch.from_numpy(ids), "mask": torch.from_numpy(mask)}
+
+    def views(self, batch: Batch, generator: torch.Generator, kind: str) -> tuple[Batch, Batch]:
+        """Return two views of each text; see :data:`headstart.modalities.text_views.VIEWS`."""
+        if kind not in VIEWS:
+            raise HeadstartError(f"texts have no views {kind!r}{did_you_mean(kind, VIEWS)}")
+        return VIEWS[kind](batch, generator, self.pad_id)
+
+    def save(self, folder: Path) -> None:
+        """Write the tokenizer, so that ``AutoTokenizer`` opens it, and the token counts."""
+        self.tokenizer.save_pretrained(folder)
+        np.save(folder / "counts.npy", self.counts)
+
+
+class TextModality:
+    """Texts from anywhere."""
+
+    name = "text"
+
+    def read(self, sources: list[str], options: SourceOptions, audit: Audit) -> Dataset:
+        """Read sources into records with ``id``, ``text``, and ``label`` where there is one."""
+        return read(
+            sources,
+            content="text",
+            content_column=options.text_column,
+            label_column=options.label_column,
+            document=options.document,
+            audit=audit,
+        )
+
+    def fit(
+        self, records: Dataset, config: PretrainConfig, wish: TokenizerWish, length: int
+    ) -> TextProcessor:
+        """Fit a tokenizer to the records; what the user leaves open is as the encoder wishes."""
+        options = config.tokenizer
+        kind = wish.kind if options.kind == "auto" else options.kind
+        texts = records["text"]
+        tokenizer = fit_tokenizer(
+            sample(texts),
+            kind=kind,
+            vocab_size=options.vocab_size or wish.vocab_size,
+            lowercase=wish.lowercase if options.lowercase is None else options.lowercase,
+            wrap=wish.wrap,
+            length=length,
+        )
+        return self.with_segmenter(tokenizer, records, config)
+
+    def with_segmenter(
+        self, tokenizer: PreTrainedTokenizerFast, records: Dataset, config: PretrainConfig
+    ) -> TextProcessor:
+        """Attach the word segmenter where whole words are asked for and need one."""
+        whole_words = any(o.get("whole_word") for o in config.objective_options.values())
+        wanted = config.tokenizer.segmenter
+        if wanted == "auto":
+            dense = whole_words and is_unspaced(list(records["text"][:200]))
+            wanted = "jieba" if dense else "none"
+        if wanted == "jieba":
+            require_jieba()
+        return TextProcessor(tokenizer, wanted)
+
+    def load(self, folder: str | Path) -> TextProcessor:
+        """Reopen the tokenizer that lies in an encoder folder, or that a hub name stands for."""
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(folder)
+        except (OSError, ValueError) as error:
+            raise HeadstartError(
+                f"no tokenizer can be read from {folder}: {str(error).splitlines()[0]}; give the "
+                "folder of an encoder that was saved with its tokenizer."
+            ) from None
+        processor = TextProcessor(tokenizer)
+        counts = Path(folder) / "counts.npy"
+        if counts.is_file():
+            processor.counts = np.load(counts, allow_pickle=False)
+        return processor
+
+    def prepare(self, records: Dataset, processor: TextProcessor, folder: Path) -> None:
+        """Tokenise records once into a memory-mapped token file, and count the tokens."""
+        processor.counts = write_token_file(
+            folder, _tokenised(records, processor), len(processor.tokenizer)
+        )
+
+
+def _tokenised(
+    records: Dataset, processor: TextProcessor
+) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+    for start in range(0, len(records), CHUNK):
+        texts = list(records[start : start + CHUNK]["text"])
+        if processor.segmenter == "none":
+            for ids in processor.encode_ids(texts):
+                yield np.asarray(ids, dtype=np.int64), None
+        else:
+            for text, encoding in zip(texts, processor.encode(texts), strict=True):
+                flags = jieba_word_starts(text, encoding.offsets)
+                yield np.asarray(encoding.ids, dtype=np.int64), flags
+
+
+def _wrapping(tokenizer: PreTrainedTokenizerFast) -> tuple[int, int]:
+    """Return how many special tokens stand before and after a text."""
+    bare = tokenizer.backend_tokenizer.encode("a", add_special_tokens=False).ids
+    full = tokenizer.backend_tokenizer.encode("a", add_special_tokens=True).ids
+    for start in range(len(full) - len(bare) + 1):
+        if full[start : start + len(bare)] == bare:
+            return start, len(full) - len(bare) - start
+    return 0, 0
+
+
+def _cut(ids: list[int], length: int, suffix: int) -> list[int]:
+    """Cut at ``length`` but keep the tokens that close a text."""
+    if len(ids) <= length:
+        return ids
+    return ids[: length - suffix] + ids[len(ids) - suffix :]
+
+
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")

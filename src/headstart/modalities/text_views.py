@@ -1,0 +1,52 @@
+"""Two views of a text, made on whole batches (B,T)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from headstart.batch import Batch
+
+View = Callable[[Batch, torch.Generator, int], tuple[Batch, Batch]]
+
+
+def identity(batch: Batch, generator: torch.Generator, pad_id: int) -> tuple[Batch, Batch]:
+    """The text twice; the encoder's dropout makes the difference (SimCSE, Gao et al. 2021)."""
+    return batch, batch
+
+
+def halves(batch: Batch, generator: torch.Generator, pad_id: int) -> tuple[Batch, Batch]:
+    """The two halves of the text: nothing is shared but what the whole of it is about."""
+    length = batch["mask"].sum(1)
+    middle = length // 2
+    return window(batch, torch.zeros_like(middle), middle, pad_id), window(
+        batch, middle, length - middle, pad_id
+    )
+
+
+def crops(batch: Batch, generator: torch.Generator, pad_id: int) -> tuple[Batch, Batch]:
+    """Two independent random windows of 10-50 % of the text (Contriever, Izacard et al. 2021)."""
+    first, second = (_crop(batch, generator, pad_id) for _ in range(2))
+    return first, second
+
+
+def _crop(batch: Batch, generator: torch.Generator, pad_id: int) -> Batch:
+    length = batch["mask"].sum(1)
+    draw = torch.rand(2, len(length), generator=generator, device=length.device)
+    size = (length * (0.1 + 0.4 * draw[0])).ceil().long().clamp(min=1).minimum(length)
+    begin = (draw[1] * (length - size + 1)).long()
+    return window(batch, begin, size, pad_id)
+
+
+def window(batch: Batch, begin: Tensor, size: Tensor, pad_id: int) -> Batch:
+    """Return ``size`` (B,) tokens of each row from ``begin`` (B,) on, padded to the longest."""
+    ids = batch["input_ids"]
+    column = torch.arange(max(1, int(size.max())), device=ids.device)
+    mask = column < size[:, None]
+    index = (begin[:, None] + column).clamp(max=ids.shape[1] - 1)
+    return {"input_ids": ids.gather(1, index).masked_fill(~mask, pad_id), "mask": mask}
+
+
+VIEWS: dict[str, View] = {"identity": identity, "halves": halves, "crops": crops}

@@ -1,0 +1,158 @@
+"""Token files: a corpus tokenised once, memory-mapped, and read as rows by place."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from headstart.batch import Batch
+from headstart.files import whole_folder
+from headstart.seeding import derive, uniform
+
+
+def write_token_file(
+    folder: Path, documents: Iterable[tuple[np.ndarray, np.ndarray | None]], vocab_size: int
+) -> np.ndarray:
+    """Write documents, whole or not at all, and return how often each id occurs (V,).
+
+    Args:
+        documents: for each its ids (L,) and, where a segmenter found the words, flags (L,) that
+            are True at the first token of a word (``words.bin``).
+    """
+    dtype = np.uint16 if vocab_size <= 65536 else np.uint32
+    lengths: list[int] = []
+    counts = np.zeros(vocab_size, dtype=np.int64)
+    flagged = False
+    with whole_folder(folder) as partial:
+        with (
+            open(partial / "tokens.bin", "wb") as tokens,
+            open(partial / "words.bin", "wb") as words,
+        ):
+            for ids, word_starts in documents:
+                tokens.write(ids.astype(dtype).tobytes())
+                lengths.append(len(ids))
+                counts += np.bincount(ids, minlength=vocab_size)
+                if word_starts is not None:
+                    flagged = True
+                    words.write(word_starts.astype(np.uint8).tobytes())
+        if not flagged:
+            (partial / "words.bin").unlink()
+        np.save(partial / "offsets.npy", np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]))
+        (partial / "meta.json").write_text(json.dumps({"dtype": np.dtype(dtype).name}))
+    return counts
+
+
+@dataclass
+class TokenFile:
+    """A memory-mapped corpus.
+
+    Attributes:
+        tokens: (N,) ids of all documents, one after another.
+        offsets: (documents + 1,) where each begins.
+        words: (N,) uint8 word-start flags, or None.
+    """
+
+    tokens: np.ndarray
+    offsets: np.ndarray
+    words: np.ndarray | None
+
+    @classmethod
+    def open(cls, folder: Path) -> TokenFile:
+        meta = json.loads((folder / "meta.json").read_text())
+        words = folder / "words.bin"
+        return cls(
+            tokens=np.memmap(folder / "tokens.bin", dtype=meta["dtype"], mode="r"),
+            offsets=np.load(folder / "offsets.npy", mmap_mode="r"),
+            words=np.memmap(words, dtype=np.uint8, mode="r") if words.exists() else None,
+        )
+
+
+class PackedRows:
+    """Full rows cut from the running text; documents that share a row carry ``segments``.
+
+    The corpus is one long sequence, cut every ``length`` tokens from an offset that moves with
+    the epoch, so no position is padding and no cut is always in the same place. Row ``i`` is found
+    by arithmetic, whatever the size of the corpus. Documents must not see each other: the encoder
+    gets that from ``segments`` (B,T), and ``positions`` (B,T) start anew in each.
+    """
+
+    def __init__(
+        self, file: TokenFile, length: int, seed: int, pad_id: int, word_starts: np.ndarray
+    ) -> None:
+        self.file, self.seed, self.pad_id, self.word_starts = file, seed, pad_id, word_starts
+        self.length = min(length, len(file.tokens))
+        # One row is kept free so that every offset of the cut gives the same number of rows.
+        self.count = max(1, len(file.tokens) // self.length - 1)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def batch(self, places: np.ndarray, epoch: int) -> Batch:
+        room = len(self.file.tokens) - self.count * self.length
+        cut = derive(self.seed, "cut", epoch) % (min(room, self.length) + 1)
+        index = cut + places[:, None] * self.length + np.arange(self.length)
+        ids = self.file.tokens[index].astype(np.int64)
+        document = np.searchsorted(self.file.offsets, index, side="right") - 1
+        begin = np.maximum(self.file.offsets[document], index[:, :1])
+        starts = self.word_starts[ids] if self.file.words is None else self.file.words[index] > 0
+        return {
+            "input_ids": torch.from_numpy(ids),
+            "mask": torch.ones(ids.shape, dtype=torch.bool),
+            "segments": torch.from_numpy(document - document[:, :1] + 1),
+            "positions": torch.from_numpy(index - begin),
+            "word_starts": torch.from_numpy(starts),
+        }
+
+
+class DocumentRows:
+    """One document a row, padded to the longest of the batch; a long one gives a random window.
+
+    The window of a place in an epoch is a pure function of (seed, epoch, place).
+    """
+
+    def __init__(
+        self,
+        file: TokenFile,
+        length: int,
+        seed: int,
+        pad_id: int,
+        word_starts: np.ndarray,
+        prefix: int = 0,
+        suffix: int = 0,
+    ) -> None:
+        self.file, self.length, self.seed, self.pad_id = file, length, seed, pad_id
+        self.word_starts, self.prefix, self.suffix = word_starts, prefix, suffix
+
+    def __len__(self) -> int:
+        return len(self.file.offsets) - 1
+
+    def batch(self, places: np.ndarray, epoch: int) -> Batch:
+        begin, end = self.file.offsets[places], self.file.offsets[places + 1]
+        kept = np.minimum(end - begin, self.length)
+        shift = uniform(places, self.seed, "window", epoch) * (end - begin - kept + 1)
+        first = begin + shift.astype(np.int64)
+        column = np.arange(max(1, int(kept.max())))
+        real = column < kept[:, None]
+        index = np.where(real, first[:, None] + column, 0)
+        ids = self.file.tokens[index].astype(np.int64)
+        self._close(ids, begin, end, kept)
+        ids = np.where(real, ids, self.pad_id)
+        starts = self.word_starts[ids] if self.file.words is None else self.file.words[index] > 0
+        return {
+            "input_ids": torch.from_numpy(ids),
+            "mask": torch.from_numpy(real),
+            "word_starts": torch.from_numpy(starts | ~real),
+        }
+
+    def _close(self, ids: np.ndarray, begin: np.ndarray, end: np.ndarray, kept: np.ndarray) -> None:
+        """Put the special tokens that open and close a document around every window of one."""
+        rows = np.flatnonzero(kept > self.prefix + self.suffix)
+        for place in range(self.prefix):
+            ids[rows, place] = self.file.tokens[begin[rows] + place]
+        for place in range(1, self.suffix + 1):
+            ids[rows, kept[rows] - place] = self.file.tokens[end[rows] - place]

@@ -1,0 +1,52 @@
+"""The pretext tasks, one family a file; grown by one line in :data:`OBJECTIVES`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+from headstart.registry import Registry
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from headstart.batch import Batch
+    from headstart.config import Options
+
+OBJECTIVES = Registry(
+    "objective",
+    {
+        "mlm": "headstart.objectives.masked:MaskedModeling",
+        "clm": "headstart.objectives.causal:CausalModeling",
+        "simcse": "headstart.objectives.contrastive:SimCSE",
+        "contrast": "headstart.objectives.contrastive:Contrast",
+    },
+)
+
+
+class Objective(Protocol):
+    """A pretext task: an ``nn.Module`` that owns its encoder and heads, and knows no trainer.
+
+    Attributes:
+        needs: capabilities asked of processor and encoder, checked before anything runs.
+        layout: ``"packed"`` or ``"documents"``: the rows it wants to see.
+        Options: its hyper-parameters, the paper's values as defaults.
+        encoder: the network that is kept.
+    """
+
+    needs: ClassVar[frozenset[str]]
+    layout: ClassVar[str]
+    Options: ClassVar[type[Options]]
+    encoder: nn.Module
+
+    def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """The pretext task itself: a pure function of the batch and the generator's state."""
+        ...
+
+    def __call__(self, batch: Batch) -> dict[str, Tensor]:
+        """Return ``loss`` (scalar) and named scalars of a corrupted batch."""
+        ...
+
+    def after_step(self, progress: float) -> None:
+        """Move what moves without a gradient; ``progress`` runs from 0 to 1."""
+        ...

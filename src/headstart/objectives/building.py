@@ -1,0 +1,76 @@
+"""From ``mlm:1,simcse:0.1`` to a module, after checking that everything needed is there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from headstart.encoders.opening import check_options
+from headstart.errors import HeadstartError
+from headstart.objectives import OBJECTIVES
+from headstart.objectives.mixture import Mixture
+
+
+def parse_mixture(text: str) -> dict[str, float]:
+    """Read ``mlm`` or ``mlm:1,simcse:0.1`` into weights by name.
+
+    Raises:
+        HeadstartError: an unknown name, a name twice, or a weight that is not a positive number.
+    """
+    weights: dict[str, float] = {}
+    for item in text.split(","):
+        name, _, weight = item.strip().partition(":")
+        OBJECTIVES[name]
+        try:
+            value = float(weight) if weight else 1.0
+        except ValueError:
+            value = -1.0
+        if not 0 < value < float("inf"):
+            raise HeadstartError(
+                f"the objective {item.strip()!r} has no positive weight; write mlm:1,simcse:0.1."
+            )
+        if name in weights:
+            raise HeadstartError(f"the objective {name!r} is named twice in {text!r}.")
+        weights[name] = value
+    return weights
+
+
+def build_objective(
+    weights: dict[str, float],
+    options: dict[str, dict[str, Any]],
+    encoder: Any,
+    processor: Any,
+) -> Any:
+    """Return the objective, or the mixture of several, on one encoder.
+
+    Args:
+        weights: by name, as :func:`parse_mixture` returns them.
+        options: by name, the hyper-parameters that differ from the defaults.
+
+    Raises:
+        HeadstartError: an option of no objective, or an encoder or modality that cannot serve.
+    """
+    for stray in set(options) - set(weights):
+        OBJECTIVES[stray]
+        raise HeadstartError(
+            f"options are set for {stray!r}, which is not among the objectives of this run: "
+            f"{', '.join(weights)}."
+        )
+    built = {}
+    for name in weights:
+        kind = OBJECTIVES[name]
+        _check_needs(name, kind, encoder, processor)
+        checked = check_options(kind.Options, options.get(name, {}), f"objective {name!r}", name)
+        built[name] = kind(encoder, processor, checked)
+    return next(iter(built.values())) if len(built) == 1 else Mixture(built, weights)
+
+
+def _check_needs(name: str, kind: Any, encoder: Any, processor: Any) -> None:
+    offered = set(encoder.provides) | set(processor.provides)
+    missing = sorted(kind.needs - offered)
+    if not missing:
+        return
+    able = [other for other in OBJECTIVES if OBJECTIVES[other].needs <= offered]
+    raise HeadstartError(
+        f"the objective {name!r} needs {' and '.join(m.replace('_', ' ') for m in missing)}, which "
+        f"this encoder or data cannot give; what they can do: {', '.join(able) or 'nothing'}."
+    )

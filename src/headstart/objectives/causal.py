@@ -1,0 +1,55 @@
+"""Causal language modeling (GPT, Radford et al. 2018, equation 1)."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from headstart.batch import Batch
+from headstart.config import Options
+from headstart.encoders.visibility import causal, visibility
+from headstart.objectives.heads import TokenHead
+from headstart.objectives.losses import IGNORE, token_loss
+
+
+class CausalOptions(Options):
+    """Nothing to choose: the paper has no hyper-parameters of the task itself."""
+
+
+class CausalModeling(nn.Module):
+    """Predict each token from those to its left: ``-mean log p(x_t | x_<t)``."""
+
+    needs: ClassVar[frozenset[str]] = frozenset(
+        {"discrete_targets", "token_embedding", "visibility"}
+    )
+    layout: ClassVar[str] = "packed"
+    Options: ClassVar[type[Options]] = CausalOptions
+
+    def __init__(self, encoder: Any, processor: Any, options: CausalOptions) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = TokenHead(encoder.token_embedding, transform=False)
+
+    def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Return the batch with ``targets`` (B,T): the next token of the same document."""
+        ids = batch["input_ids"]
+        follows = batch["mask"][:, 1:].clone()
+        if "segments" in batch:
+            follows &= batch["segments"][:, 1:] == batch["segments"][:, :-1]
+        targets = torch.full_like(ids, IGNORE)
+        targets[:, :-1] = torch.where(follows, ids[:, 1:], IGNORE)
+        return {**batch, "targets": targets}
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        seen = visibility(batch)
+        if "causal" not in self.encoder.provides:
+            seen = causal(seen, batch)
+        tokens = self.encoder.contextualize(self.encoder.embed(batch), seen, batch.get("positions"))
+        targets = batch["targets"].flatten()
+        where = targets.ne(IGNORE).nonzero().squeeze(1)
+        return token_loss(self.head(tokens.flatten(0, 1)[where]), targets[where])
+
+    def after_step(self, progress: float) -> None:
+        """Nothing moves but by gradient."""

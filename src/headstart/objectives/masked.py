@@ -1,0 +1,134 @@
+"""Masked modeling of anything discrete (BERT, Devlin et al. 2018, section 3.1)."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from headstart.batch import Batch
+from headstart.config import Options
+from headstart.encoders.visibility import visibility
+from headstart.modalities import DiscreteTargets
+from headstart.objectives.heads import TokenHead
+from headstart.objectives.losses import IGNORE, token_loss
+
+
+class MaskedOptions(Options):
+    """BERT's values. ModernBERT and MosaicBERT hide 30 %."""
+
+    mask_ratio: float = Field(0.15, gt=0, lt=1, description="Share of the positions to predict.")
+    mask_share: float = Field(0.8, ge=0, le=1, description="Of these, how many become [MASK].")
+    random_share: float = Field(0.1, ge=0, le=1, description="And how many a random token.")
+    whole_word: bool = Field(False, description="Hide all tokens of a word together.")
+
+    @model_validator(mode="after")
+    def _shares(self) -> MaskedOptions:
+        if self.mask_share + self.random_share > 1:
+            raise ValueError("mask_share and random_share must not add up to more than 1")
+        return self
+
+
+class MaskedModeling(nn.Module):
+    """Hide some tokens and predict them from the rest; redrawn each time a row is read."""
+
+    needs: ClassVar[frozenset[str]] = frozenset(
+        {"discrete_targets", "mask_token", "token_embedding", "bidirectional"}
+    )
+    layout: ClassVar[str] = "packed"
+    Options: ClassVar[type[Options]] = MaskedOptions
+
+    def __init__(self, encoder: Any, processor: Any, options: MaskedOptions) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.options = options
+        self.targets: DiscreteTargets = processor.targets
+        self.head = TokenHead(encoder.token_embedding, transform=True)
+
+    def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Return the batch with ``input_ids`` corrupted and ``targets`` (B,T), -100 elsewhere."""
+        ids, options = batch["input_ids"], self.options
+        chosen = choose(batch, self.targets, options.mask_ratio, options.whole_word, generator)
+        fate = torch.rand(ids.shape, generator=generator, device=ids.device)
+        drawn = self._random_ids(ids, generator)
+        hidden = torch.where(fate < options.mask_share, self.targets.mask_id, drawn)
+        changed = chosen & (fate < options.mask_share + options.random_share)
+        return {
+            **batch,
+            "input_ids": torch.where(changed, hidden, ids),
+            "targets": torch.where(chosen, ids, IGNORE),
+        }
+
+    def _random_ids(self, ids: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw uniformly from the vocabulary without its special tokens."""
+        special = set(self.targets.special_ids)
+        plain = torch.tensor(
+            [i for i in range(self.targets.size) if i not in special], device=ids.device
+        )
+        draw = torch.randint(len(plain), ids.shape, generator=generator, device=ids.device)
+        return plain[draw]
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        tokens = self.encoder.contextualize(
+            self.encoder.embed(batch), visibility(batch), batch.get("positions")
+        )
+        targets = batch["targets"]
+        # Most of the cost of a small model is the vocabulary: scores only where there is a target.
+        where = targets.flatten().ne(IGNORE).nonzero().squeeze(1)
+        return token_loss(self.head(tokens.flatten(0, 1)[where]), targets.flatten()[where])
+
+    def after_step(self, progress: float) -> None:
+        """Nothing moves but by gradient."""
+
+
+def choose(
+    batch: Batch,
+    targets: DiscreteTargets,
+    ratio: float,
+    whole_word: bool,
+    generator: torch.Generator,
+) -> Tensor:
+    """Return (B,T) bool: exactly ``max(1, round(ratio L))`` positions of each row.
+
+    L counts the real tokens of the row. Special tokens and padding are never chosen. With
+    ``whole_word`` the same number of *tokens* is spent on words in random order, and a word that
+    would overflow it is skipped.
+    """
+    ids, mask = batch["input_ids"], batch["mask"]
+    special = torch.zeros(
+        max(targets.size, int(ids.max()) + 1), dtype=torch.bool, device=ids.device
+    )
+    special[list(targets.special_ids)] = True
+    eligible = mask & ~special[ids]
+    budget = (mask.sum(1) * ratio).round().long().clamp(min=1)
+    score = torch.rand(ids.shape, generator=generator, device=ids.device)
+    if whole_word:
+        return _choose_words(eligible, batch["word_starts"], budget, score)
+    rank = score.masked_fill(~eligible, 2.0).argsort(1).argsort(1)
+    return eligible & (rank < budget[:, None])
+
+
+def _choose_words(eligible: Tensor, starts: Tensor, budget: Tensor, score: Tensor) -> Tensor:
+    """Greedy in random order, all rows at once: the loop runs over ranks, not over rows."""
+    previous = nn.functional.pad(eligible[:, :-1], (1, 0))
+    begins = eligible & (starts | ~previous)
+    word = begins.long().cumsum(1) * eligible  # 0 = no word
+    words = int(word.max()) + 1
+    size = torch.zeros(len(word), words, dtype=torch.long, device=word.device)
+    size.scatter_add_(1, word, eligible.long())
+    priority = torch.full((len(word), words), 2.0, device=word.device)
+    priority.scatter_reduce_(1, word, score.masked_fill(~begins, 2.0), "amin")
+    size[:, 0], priority[:, 0] = 0, 3.0
+    order = priority.argsort(1)
+    left = budget.clone()
+    taken = torch.zeros_like(size, dtype=torch.bool)
+    for column in order.unbind(1):
+        length = size.gather(1, column[:, None]).squeeze(1)
+        fits = (length > 0) & (length <= left)
+        taken.scatter_(1, column[:, None], fits[:, None])
+        left = left - length * fits
+        if not bool((left > 0).any()):
+            break
+    return taken.gather(1, word) & eligible

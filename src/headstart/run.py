@@ -1,0 +1,186 @@
+"""The Run folder: everything of one run in one place, readable without this library."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from headstart.config import Options
+from headstart.errors import HeadstartError
+from headstart.files import write_json, write_text
+
+
+class Run:
+    """A run folder and what lies where in it.
+
+    ::
+
+        config.yaml     the options, and under `resolved` what was decided from them (steps, sizes)
+        metrics.jsonl   one JSON object a logged step
+        log.txt         what was said
+        checkpoints/    training state; only the newest complete ones are kept
+        encoder/        the network in its own ecosystem's format, with its tokenizer
+        head/           (fine-tuned runs) the head on top of the encoder
+        prepared/       token files, kept only while training may still be resumed
+        audit.json      what went in, and what was set aside and why
+        report.html     the verdict
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.config_file = self.folder / "config.yaml"
+        self.metrics_file = self.folder / "metrics.jsonl"
+        self.log_file = self.folder / "log.txt"
+        self.checkpoints = self.folder / "checkpoints"
+        self.encoder = self.folder / "encoder"
+        self.head = self.folder / "head"
+        self.prepared = self.folder / "prepared"
+        self.audit_file = self.folder / "audit.json"
+        self.report_file = self.folder / "report.html"
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r})"
+
+    # -- life of the folder ------------------------------------------------------------------
+
+    @classmethod
+    def create(cls, folder: str | Path, verb: str, config: Options, *, overwrite: bool) -> Run:
+        """Make a fresh run folder and write its ``config.yaml``.
+
+        Raises:
+            HeadstartError: the folder is there already and ``overwrite`` was not asked for, or it
+                holds something that is not a run.
+        """
+        run = cls(folder)
+        if run.folder.exists() and (not run.folder.is_dir() or any(run.folder.iterdir())):
+            is_run = run.config_file.exists()
+            if not is_run:
+                raise HeadstartError(
+                    f"{run.folder} exists and is not a run folder; choose another --out."
+                )
+            if not overwrite:
+                raise HeadstartError(
+                    f"{run.folder} holds a run already; go on with --resume, start again with "
+                    "--overwrite, or choose another --out."
+                )
+            shutil.rmtree(run.folder)
+        run.folder.mkdir(parents=True, exist_ok=True)
+        run.write_config({"verb": verb, "options": config.model_dump(mode="json"), "resolved": {}})
+        return run
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Run:
+        """Open an existing run.
+
+        Raises:
+            HeadstartError: nothing is there, or it is not a run folder.
+        """
+        run = cls(folder)
+        if not run.folder.exists():
+            raise HeadstartError(f"there is no run at {run.folder}; check the path.")
+        if not run.config_file.exists():
+            raise HeadstartError(
+                f"{run.folder} is not a run folder: it has no config.yaml; name a folder that "
+                "`headstart pretrain` or `headstart finetune` wrote."
+            )
+        run.config()
+        return run
+
+    # -- config.yaml -------------------------------------------------------------------------
+
+    def config(self) -> dict[str, Any]:
+        """Return ``{"verb": ..., "options": {...}, "resolved": {...}}``."""
+        try:
+            content = yaml.safe_load(self.config_file.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError):
+            content = None
+        if not isinstance(content, dict) or not {"verb", "options", "resolved"} <= set(content):
+            raise HeadstartError(
+                f"{self.config_file} is damaged; start the run again with --overwrite."
+            )
+        return content
+
+    def write_config(self, content: dict[str, Any]) -> None:
+        write_text(self.config_file, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+
+    def resolve(self, **values: Any) -> None:
+        """Record decisions that must not be taken anew on resume (steps, sizes, names)."""
+        content = self.config()
+        content["resolved"].update(values)
+        self.write_config(content)
+
+    @property
+    def resolved(self) -> dict[str, Any]:
+        """What was decided once for this run."""
+        return dict(self.config()["resolved"])
+
+    @property
+    def finished(self) -> bool:
+        """True once the encoder has been written."""
+        return bool(self.resolved.get("finished")) and self.encoder.is_dir()
+
+    def require_encoder(self) -> Path:
+        """Return the encoder folder.
+
+        Raises:
+            HeadstartError: training has not finished.
+        """
+        if not self.encoder.is_dir():
+            raise HeadstartError(
+                f"the run {self.folder} has no encoder yet: its training has not finished; "
+                f"go on with `headstart pretrain --resume --out {self.folder}`."
+            )
+        return self.encoder
+
+    # -- what was measured -------------------------------------------------------------------
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """Return the logged rows, oldest first; a half-written last line is left out."""
+        if not self.metrics_file.exists():
+            return []
+        rows = []
+        for line in self.metrics_file.read_text(encoding="utf-8").splitlines():
+            try:
+                rows.append(json.loads(line))
+            except json.JSONDecodeError:
+                continue
+        return rows
+
+    def write_audit(self, audit: dict[str, Any]) -> None:
+        write_json(self.audit_file, audit)
+
+    # -- the verbs, on a run -----------------------------------------------------------------
+
+    def evaluate(self, train: str, **options: Any) -> Any:
+        """Same as :func:`headstart.evaluate` on this run."""
+        from headstart import verbs
+
+        return verbs.evaluate(str(self.folder), train=train, **options)
+
+    def finetune(self, train: str, **options: Any) -> Run:
+        """Same as :func:`headstart.finetune` on this run."""
+        from headstart import verbs
+
+        return verbs.finetune(str(self.folder), train=train, **options)
+
+    def embed(self, *inputs: str, **options: Any) -> Any:
+        """Same as :func:`headstart.embed` on this run."""
+        from headstart import verbs
+
+        return verbs.embed(str(self.folder), *inputs, **options)
+
+    def predict(self, *inputs: str, **options: Any) -> Any:
+        """Same as :func:`headstart.predict` on this run."""
+        from headstart import verbs
+
+        return verbs.predict(str(self.folder), *inputs, **options)
+
+    def generate(self, prompt: str = "", **options: Any) -> str:
+        """Same as :func:`headstart.generate` on this run."""
+        from headstart import verbs
+
+        return verbs.generate(str(self.folder), prompt=prompt, **options)

@@ -1,0 +1,193 @@
+"""What happens between two steps: log, validate, stop early, save, heed signals; in that order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, Trainer
+
+from headstart.batch import Batch
+from headstart.config import TrainingOptions
+from headstart.run import Run
+from headstart.training import checkpoint
+from headstart.training.health import Alarms
+from headstart.training.interrupt import Interrupted, Signals
+from headstart.training.loop import TrainingLoop
+from headstart.training.metrics import Metrics
+from headstart.training.progress import Progress
+from headstart.training.validation import Validation, features
+
+#: Steps that are logged in a run, about.
+_LOGGED = 1000
+BEST = "best.ckpt"
+
+
+def validate_every(config: TrainingOptions, steps: int) -> int:
+    """Return the steps between two validations unless the user says: about twenty in a run.
+
+    Short runs are looked at less often, except where validation decides when to stop.
+    """
+    fewest = 1 if config.patience else min(20, steps)
+    return config.validate_steps or max(fewest, steps // 20)
+
+
+class Boundary(Callback):
+    """Everything that is decided at a step boundary.
+
+    A checkpoint is written after all else of its step, so that going on begins with the next step
+    and repeats nothing. When one is due by the clock changes no bit of the result.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        config: TrainingOptions,
+        metrics: Metrics | None,
+        signals: Signals,
+        progress: Progress,
+        *,
+        validation: Validation | None,
+        watch: Batch | None,
+        restore_best: bool,
+        say: Callable[[str], None],
+    ) -> None:
+        self._run, self._config, self._metrics, self._signals = run, config, metrics, signals
+        self._progress, self._validation, self._watch = progress, validation, watch
+        self._restore_best, self._say = restore_best, say
+        self._alarms = Alarms()
+        self._state: dict[str, Any] = {}
+        self._saved = self._tick = time.monotonic()
+
+    # -- Lightning's hooks -------------------------------------------------------------------
+
+    def on_train_start(self, trainer: Trainer, loop: Any) -> None:
+        self._signals.install()
+        self._state = loop.keep
+        for name, value in {"best": None, "best_step": 0, "waited": 0, "stopped": False}.items():
+            self._state.setdefault(name, value)
+        self._alarms = Alarms(**self._state.get("alarms", {}))
+        self._saved = self._tick = time.monotonic()
+        if loop.counts.step == 0:
+            self._validate(trainer, loop)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, loop: Any, outputs: Any, numbered: Any, batch_idx: int
+    ) -> None:
+        if (batch_idx + 1) % loop.accumulate:
+            return
+        counts = loop.counts
+        counts.step += 1
+        loop.objective.after_step(counts.step / loop.steps)
+        now = time.monotonic()
+        counts.seconds += now - self._tick
+        self._tick = now
+        last = counts.step == loop.steps
+        self._progress.step(loop)
+        if last or counts.step % max(1, loop.steps // _LOGGED) == 0:
+            self._log(trainer, loop)
+        if last or counts.step % validate_every(self._config, loop.steps) == 0:
+            self._validate(trainer, loop)
+        self._save(trainer, loop, last or self._state["stopped"])
+        if self._state["stopped"]:
+            trainer.should_stop = True
+
+    # -- the parts ---------------------------------------------------------------------------
+
+    def _log(self, trainer: Trainer, loop: TrainingLoop) -> None:
+        values = dict(
+            zip(loop.scalars, self._mean(trainer, list(loop.scalars.values())), strict=True)
+        )
+        if self._metrics is not None:
+            self._metrics.log(loop.counts.step, values, self._progress.clock(loop))
+
+    def _validate(self, trainer: Trainer, loop: TrainingLoop) -> None:
+        row: dict[str, float] = {}
+        context = trainer.precision_plugin.forward_context
+        if self._validation is not None:
+            totals = self._validation.totals(loop.objective, loop.device, context())
+            sums = dict(zip(totals, self._mean(trainer, list(totals.values())), strict=True))
+            rows = sums.pop("rows")
+            row = {f"validation_{name}": total / rows for name, total in sums.items()}
+            self._judge(row["validation_loss"], trainer, loop)
+        if self._watch is not None:
+            rank, std, count, width = features(loop.objective, self._watch, loop.device, context())
+            row |= {"effective_rank": rank, "feature_spread": std}
+            self._warn(self._alarms.collapse(rank, std, count, width))
+        if self._metrics is not None:
+            self._warn(
+                self._alarms.plateau(
+                    self._metrics.losses(),
+                    loop.counts.step / loop.steps,
+                    self._config.optimizer.warmup,
+                )
+            )
+            if row:
+                self._metrics.log(loop.counts.step, row)
+        self._state["alarms"] = asdict(self._alarms)
+
+    def _judge(self, loss: float, trainer: Trainer, loop: TrainingLoop) -> None:
+        """Remember the best validation, and stop after ``patience`` ones without a better."""
+        step, state = loop.counts.step, self._state
+        state["validation_loss"] = loss
+        if step == 0:
+            return
+        if state["best"] is None or loss < state["best"]:
+            state.update(best=loss, best_step=step, waited=0)
+            if self._restore_best and trainer.is_global_zero:
+                # A resumed run may find the file of a later step; it will write the same anew.
+                checkpoint.write(
+                    {"state_dict": loop.objective.state_dict()}, self._run.checkpoints / BEST
+                )
+            return
+        state["waited"] += 1
+        if self._config.patience and state["waited"] >= self._config.patience:
+            state["stopped"] = True
+            if step < loop.steps:
+                self._warn(
+                    f"Stopped early at step {step} of {loop.steps}: the validation loss was best "
+                    f"at step {state['best_step']}."
+                )
+
+    def _save(self, trainer: Trainer, loop: TrainingLoop, ending: bool) -> None:
+        step, every = loop.counts.step, self._config.checkpoint_steps
+        signum = self._signals.received or 0
+        if every is not None:
+            due = step % every == 0
+        else:
+            due = time.monotonic() - self._saved >= self._config.checkpoint_every * 60
+        if trainer.world_size > 1:
+            # The processes must agree, and their clocks and signals need not.
+            wishes = torch.tensor([float(due), float(signum)], device=loop.device)
+            wishes = trainer.strategy.reduce(wishes, reduce_op="max")
+            due, signum = bool(wishes[0]), int(wishes[1])
+        if not (due or ending or signum):
+            return
+        if self._metrics is not None:
+            self._metrics.sync()
+        trainer.save_checkpoint(checkpoint.path_of(self._run.checkpoints, step))
+        if trainer.is_global_zero:
+            checkpoint.forget_old(self._run.checkpoints)
+        self._saved = time.monotonic()
+        if signum and not ending:
+            verb = self._run.config()["verb"]
+            raise Interrupted(
+                f"stopped at step {step} of {loop.steps}, and saved; go on with "
+                f"`headstart {verb} --resume --out {self._run.folder}`.",
+                signum,
+            )
+
+    def _warn(self, message: str | None) -> None:
+        if message:
+            self._say(message)
+
+    @staticmethod
+    def _mean(trainer: Trainer, values: list[float]) -> list[float]:
+        """Return the mean over the processes."""
+        if trainer.world_size == 1:
+            return values
+        tensor = torch.tensor(values, dtype=torch.float64, device=trainer.strategy.root_device)
+        return [float(value) for value in trainer.strategy.reduce(tensor, reduce_op="mean")]

@@ -1,0 +1,143 @@
+"""How long: a budget becomes a number of steps once, before the first; no clock is read after."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning import Callback, Trainer
+
+from headstart.batch import Batch
+from headstart.config import Budget, TrainingOptions
+from headstart.training.boundary import validate_every
+from headstart.training.loader import NumberedBatches
+from headstart.training.validation import Validation, batch_count, features
+
+#: The first steps warm caches and allocators up, so they are not counted.
+_WARM_UP = 2
+_FEWEST = 3
+#: Of the budget, the share spent on measuring, and the most seconds.
+_SHARE, _MOST = 0.05, 20.0
+#: Of the budget, what training gets even where start-up took the rest.
+_LEAST = 0.1
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds that things take: starting, a step, a batch of validation, a look, a checkpoint."""
+
+    start: float
+    step: float
+    validation_batch: float
+    look: float
+    checkpoint: float
+
+
+def steps_of(budget: Budget, batches: NumberedBatches, accumulate: int) -> int | None:
+    """Return the steps of a budget in steps or epochs, or None for one in minutes."""
+    if budget.unit == "minutes":
+        return None
+    if budget.unit == "steps":
+        return int(budget.amount)
+    return max(1, round(budget.amount * batches.per_epoch / accumulate))
+
+
+def steps_within(
+    budget: Budget,
+    started: float,
+    pace: Pace,
+    config: TrainingOptions,
+    *,
+    validation_rows: int,
+    batch_size: int,
+) -> int:
+    """Return the most steps whose training, validations and checkpoints end within a time budget.
+
+    ``started`` is the ``time.monotonic()`` from which the budget counts.
+    """
+    whole = budget.amount * 60
+    left = max(whole - (time.monotonic() - started), _LEAST * whole)
+
+    def seconds(steps: int) -> float:
+        every = validate_every(config, steps)
+        looks = -(-steps // every) + 1
+        look = pace.look
+        if validation_rows:
+            between = every * config.accumulate
+            count = batch_count(validation_rows, batch_size, between, config.patience > 0)
+            look += count * pace.validation_batch
+        training = steps * pace.step
+        saves = training / (config.checkpoint_every * 60)
+        if config.checkpoint_steps is not None:
+            saves = steps / config.checkpoint_steps
+        return pace.start + training + looks * look + (saves + 1) * pace.checkpoint
+
+    low, high = 1, max(2, int(left / pace.step) + 1)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if seconds(middle) <= left else (low, middle)
+    return low
+
+
+class Rehearsal(Callback):
+    """A few steps of the real loop, on a copy, with a watch in hand.
+
+    Attributes:
+        pace: what was measured, once the fit has ended.
+    """
+
+    def __init__(
+        self, budget: Budget, folder: Path, validation: Validation | None, watch: Batch | None
+    ) -> None:
+        self._limit = min(_MOST, _SHARE * budget.amount * 60)
+        self._folder, self._validation, self._watch = folder, validation, watch
+        self._began = time.perf_counter()
+        self._ends: list[float] = []
+        self.pace: Pace | None = None
+
+    def on_train_batch_end(
+        self, trainer: Trainer, loop: Any, outputs: Any, numbered: Any, batch_idx: int
+    ) -> None:
+        if (batch_idx + 1) % loop.accumulate:
+            return
+        loop.counts.step += 1
+        loop.objective.after_step(0.0)
+        self._ends.append(time.perf_counter())
+        measured = len(self._ends) - _WARM_UP
+        passed = self._ends[-1] - self._ends[0]
+        if measured < _FEWEST or passed < self._limit:
+            return
+        step = (self._ends[-1] - self._ends[_WARM_UP - 1]) / measured
+        self.pace = Pace(
+            start=max(0.0, self._ends[0] - self._began - step),
+            step=step,
+            validation_batch=self._validation_batch(trainer, loop),
+            look=self._look(trainer, loop),
+            checkpoint=self._checkpoint(trainer),
+        )
+        trainer.should_stop = True
+
+    def _validation_batch(self, trainer: Trainer, loop: Any) -> float:
+        if self._validation is None:
+            return 0.0
+        began = time.perf_counter()
+        context = trainer.precision_plugin.forward_context()
+        self._validation.totals(loop.objective, loop.device, context)
+        return (time.perf_counter() - began) / len(self._validation)
+
+    def _look(self, trainer: Trainer, loop: Any) -> float:
+        if self._watch is None:
+            return 0.0
+        began = time.perf_counter()
+        context = trainer.precision_plugin.forward_context()
+        features(loop.objective, self._watch, loop.device, context)
+        return time.perf_counter() - began
+
+    def _checkpoint(self, trainer: Trainer) -> float:
+        began = time.perf_counter()
+        scratch = self._folder / ".rehearsal.partial"
+        trainer.save_checkpoint(scratch)
+        scratch.unlink(missing_ok=True)
+        return time.perf_counter() - began

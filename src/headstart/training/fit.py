@@ -1,0 +1,174 @@
+"""One sitting of a training: decide what is open, take up the last checkpoint, and go."""
+
+from __future__ import annotations
+
+import copy
+from contextlib import closing, nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from headstart.batch import Batch, Rows
+from headstart.config import Budget, TrainingOptions
+from headstart.run import Run
+from headstart.training.boundary import Boundary, validate_every
+from headstart.training.budget import Rehearsal, steps_of, steps_within
+from headstart.training.checkpoint import newest
+from headstart.training.interrupt import Signals
+from headstart.training.lightning import quiet, trainer
+from headstart.training.loader import NumberedBatches, ResumableLoader
+from headstart.training.loop import TrainingLoop
+from headstart.training.metrics import Metrics
+from headstart.training.precision import precision, threads
+from headstart.training.processes import Place
+from headstart.training.progress import Progress
+from headstart.training.validation import Validation
+from headstart.training.voice import Voice
+
+#: Steps of a rehearsal, which its clock ends.
+_ENDLESS = 10**9
+
+
+@dataclass(frozen=True)
+class Task:
+    """What :func:`headstart.training.train.train` was asked for, under the same names."""
+
+    objective: Any
+    rows: Rows
+    validation: Rows | None
+    run: Run
+    config: TrainingOptions
+    batch_size: int
+    learning_rate: float
+    watch: Batch | None
+    restore_best: bool
+    started: float
+
+    def loop(self, steps: int, place: Place) -> TrainingLoop:
+        """Return the objective as Lightning sees it, over ``steps`` steps."""
+        config = self.config
+        batches = self.batches(place)
+        return TrainingLoop(
+            self.objective,
+            ResumableLoader(batches, steps * config.accumulate, config.workers),
+            config.optimizer,
+            learning_rate=self.learning_rate,
+            steps=steps,
+            accumulate=config.accumulate,
+            seed=config.seed,
+            compile=config.compile,
+        )
+
+    def batches(self, place: Place) -> NumberedBatches:
+        """Return the numbered batches of a process."""
+        seed = self.config.seed
+        return NumberedBatches(self.rows, self.batch_size, seed, rank=place.rank, world=place.world)
+
+    def looks(self, between: int, place: Place, *, whole: bool) -> Validation | None:
+        """Return a process's share of the validation, if there is one."""
+        if self.validation is None or not len(self.validation):
+            return None
+        return Validation(
+            self.validation,
+            self.batch_size,
+            between,
+            self.config.seed,
+            whole=whole,
+            rank=place.rank,
+            world=place.world,
+        )
+
+
+def in_process(task: Task, shown: bool) -> None:
+    """Be one of several spawned processes."""
+    # What a spawned process receives shares its memory with the other ones.
+    task = replace(task, objective=copy.deepcopy(task.objective))
+    fit(task, Console() if shown else None)
+
+
+def fit(task: Task, console: Console | None) -> None:
+    """Train in this process, which may be one of several, from the newest checkpoint if any."""
+    run, config, place = task.run, task.config, Place.here()
+    console = console if place.rank == 0 else None
+    say = Voice(run.log_file if place.rank == 0 else None, console)
+    threads_before = torch.get_num_threads()
+    signals = Signals()
+    # The global generator is seeded in every step; what the caller draws from it stays as it was.
+    with quiet(), torch.random.fork_rng(), signals.caught():
+        try:
+            place.join()
+            decided = _decide(task, place, say)
+            steps = decided["steps"]
+            path = newest(run.checkpoints, say)
+            step = int(path.stem.removeprefix("step-")) if path else 0
+            loop = task.loop(steps, place)
+            between = validate_every(config, steps) * config.accumulate
+            metrics = Metrics(run, step, config.tracker) if place.rank == 0 else None
+            progress = Progress(console, loop.train_dataloader())
+            boundary = Boundary(
+                run,
+                config,
+                metrics,
+                signals,
+                progress,
+                validation=task.looks(between, place, whole=config.patience > 0),
+                watch=task.watch,
+                restore_best=task.restore_best,
+                say=say,
+            )
+            with progress.shown(step, steps), closing(metrics) if metrics else nullcontext():
+                trainer(run, config, [boundary], decided["precision"], place).fit(
+                    loop, ckpt_path=path
+                )
+        finally:
+            torch.set_num_threads(threads_before)
+
+
+def _decide(task: Task, place: Place, say: Voice) -> dict[str, Any]:
+    """Decide steps, precision and threads once for the run; all processes agree with the first.
+
+    What once was decided is not decided anew: another machine or another hour would change the
+    bits.
+    """
+    config, resolved = task.config, task.run.resolved
+    decided: dict[str, Any] = {
+        "precision": precision(config.precision),
+        "threads": threads(config.workers, place.local_world),
+    }
+    decided |= {
+        name: resolved[name] for name in ("precision", "threads", "steps") if name in resolved
+    }
+    torch.set_num_threads(decided["threads"])
+    if "steps" not in decided:
+        budget = Budget.parse(config.budget)
+        steps = steps_of(budget, task.batches(place), config.accumulate)
+        if steps is None:
+            say("Measuring how many steps fit the budget on this machine.")
+            steps = _measure(task, budget, decided["precision"], place)
+        decided["steps"] = steps
+    decided = place.share(decided)
+    if place.rank == 0:
+        task.run.resolve(**decided)
+    return decided
+
+
+def _measure(task: Task, budget: Budget, precision: str, place: Place) -> int:
+    """Train a copy for a few steps, and return the steps that fit a budget in minutes."""
+    alone = Place(local_rank=place.local_rank)
+    copied = replace(task, objective=copy.deepcopy(task.objective))
+    rehearsal = Rehearsal(
+        budget, task.run.checkpoints, copied.looks(0, alone, whole=False), task.watch
+    )
+    loop = copied.loop(_ENDLESS, alone)
+    trainer(task.run, task.config, [rehearsal], precision, alone).fit(loop)
+    assert rehearsal.pace is not None
+    return steps_within(
+        budget,
+        task.started,
+        rehearsal.pace,
+        task.config,
+        validation_rows=len(task.validation) if task.validation is not None else 0,
+        batch_size=task.batch_size,
+    )

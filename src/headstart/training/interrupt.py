@@ -1,0 +1,57 @@
+"""Ctrl-C and SIGTERM: stop at the next step boundary, saved."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from headstart.errors import HeadstartError
+
+
+class Interrupted(HeadstartError):
+    """Training was stopped from outside and can go on.
+
+    Attributes:
+        exit_code: 128 plus the signal's number, as shells expect: 130 for Ctrl-C, 143 for SIGTERM.
+    """
+
+    def __init__(self, message: str, signum: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signum
+
+
+class Signals:
+    """Remembers the first signal; a second Ctrl-C stops at once, without saving."""
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+
+    def _handle(self, signum: int, frame: FrameType | None) -> None:
+        if self.received is not None and signum == signal.SIGINT:
+            raise Interrupted(
+                "stopped at once; go on from the last checkpoint with --resume.", signum
+            )
+        self.received = signum
+
+    @contextmanager
+    def caught(self) -> Iterator[None]:
+        """Catch both signals inside the block; elsewhere than in the main thread, none."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        self.install()
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def install(self) -> None:
+        """Take both signals; again once Lightning has set its own handler at the start of a fit."""
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, self._handle)
+            signal.signal(signal.SIGTERM, self._handle)

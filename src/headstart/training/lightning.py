@@ -1,0 +1,70 @@
+"""The Lightning Trainer as this library uses it: one endless epoch, no files, no chatter."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.plugins.environments import LightningEnvironment
+from pytorch_lightning.strategies import DDPStrategy
+
+from headstart.config import TrainingOptions
+from headstart.run import Run
+from headstart.training.checkpoint import WholeCheckpoints
+from headstart.training.processes import Place
+
+_LOGGERS = ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric")
+
+
+def trainer(
+    run: Run, config: TrainingOptions, callbacks: list[Callback], precision: str, place: Place
+) -> Trainer:
+    """Return a Trainer for this process; of several, where ``place`` says so."""
+    cuda = torch.cuda.is_available()
+    plugins: list[Any] = [WholeCheckpoints()]
+    options: dict[str, Any] = {"devices": [place.local_rank] if cuda else 1}
+    if place.world > 1:
+        # Heads that sit out a step (mixtures, unused poolers) are allowed.
+        options["strategy"] = DDPStrategy(find_unused_parameters=True)
+        options["devices"] = place.local_world
+        options["num_nodes"] = place.world // place.local_world
+    else:
+        plugins.append(LightningEnvironment())
+    return Trainer(
+        accelerator="cuda" if cuda else "cpu",
+        precision="bf16-mixed" if precision == "bf16" else "32-true",
+        max_epochs=1,
+        accumulate_grad_batches=config.accumulate,
+        callbacks=callbacks,
+        plugins=plugins,
+        default_root_dir=run.folder,
+        deterministic="warn" if cuda else None,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        num_sanity_val_steps=0,
+        **options,
+    )
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence Lightning's banners and hints; errors still speak."""
+    levels = {name: logging.getLogger(name).level for name in _LOGGERS}
+    for name in _LOGGERS:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"(pytorch_lightning|lightning_fabric)\b")
+            warnings.filterwarnings("ignore", message=".*does not have a deterministic impl.*")
+            yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)

@@ -1,0 +1,102 @@
+"""The run as one sequence of numbered batches, so that going on means starting at a number."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from headstart.batch import Batch, Rows
+from headstart.data.order import order
+from headstart.errors import HeadstartError
+
+#: An epoch of fewer batches than this is cut into equal ones, so that few labels are not wasted.
+_SHORT_EPOCH = 10
+
+
+class NumberedBatches(Dataset[tuple[int, Batch]]):
+    """Micro-batch ``number`` of one process: a pure function of the seed and the number.
+
+    An epoch is cut into batches of exactly ``batch_size`` rows a process; the rows left over
+    (other ones in every epoch) wait for the next epoch. Where an epoch has fewer than ten
+    batches they are made equally large instead: 100 rows at batch size 64 give two batches of 50,
+    and 20 rows give one batch of 20.
+
+    Raises:
+        HeadstartError: fewer rows than processes.
+    """
+
+    def __init__(
+        self, rows: Rows, batch_size: int, seed: int, *, rank: int = 0, world: int = 1
+    ) -> None:
+        if len(rows) < world:
+            raise HeadstartError(
+                f"{len(rows)} rows cannot be shared by {world} processes; "
+                "give more records or lower devices."
+            )
+        self._rows, self._seed, self._rank, self._world = rows, seed, rank, world
+        count = len(rows)
+        self.per_epoch, self.size = count // (batch_size * world), batch_size
+        if self.per_epoch < _SHORT_EPOCH:
+            self.per_epoch = -(-count // (batch_size * world))
+            self.size = count // (self.per_epoch * world)
+        self._epoch, self._order = -1, np.empty(0, dtype=np.int64)
+
+    def __getitem__(self, number: int) -> tuple[int, Batch]:
+        epoch, place = divmod(number, self.per_epoch)
+        if epoch != self._epoch:
+            self._epoch, self._order = epoch, order(self._seed, epoch, len(self._rows))
+        start = (place * self._world + self._rank) * self.size
+        return number, self._rows.batch(self._order[start : start + self.size], epoch)
+
+
+class ResumableLoader:
+    """Yields batches ``0..total-1`` and counts those it handed over, not those it prefetched.
+
+    Its state is that count; a loader that starts from a state reads nothing of what came before.
+
+    Attributes:
+        waited: seconds that the training loop spent waiting for data.
+    """
+
+    def __init__(self, batches: NumberedBatches, total: int, workers: int) -> None:
+        self.batches, self.total, self.workers = batches, total, workers
+        self.consumed = 0
+        self.waited = 0.0
+
+    def __len__(self) -> int:
+        return self.total
+
+    def __iter__(self) -> Iterator[tuple[int, Batch]]:
+        loader = DataLoader(
+            self.batches,
+            batch_size=None,
+            sampler=range(self.consumed, self.total),
+            num_workers=self.workers,
+            worker_init_fn=_ignore_signals if self.workers else None,
+            pin_memory=torch.cuda.is_available(),
+        )
+        batches = iter(loader)
+        while self.consumed < self.total:
+            asked = time.perf_counter()
+            numbered = next(batches)
+            self.waited += time.perf_counter() - asked
+            self.consumed += 1
+            yield numbered
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"consumed": self.consumed}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.consumed = state["consumed"]
+
+
+def _ignore_signals(worker: int) -> None:
+    """Leave Ctrl-C and SIGTERM to the main process, which stops its workers after saving."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -1,0 +1,123 @@
+"""One objective under Lightning: what happens in a micro-batch, and when the optimizer moves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor, nn
+
+from headstart.batch import Batch
+from headstart.config import OptimizerOptions
+from headstart.errors import HeadstartError
+from headstart.seeding import derive, generator
+from headstart.training.loader import ResumableLoader
+from headstart.training.optimizers import build, set_progress
+
+
+@dataclass
+class Counts:
+    """What was seen so far, kept in the checkpoint."""
+
+    step: int = 0
+    rows: int = 0
+    positions: int = 0
+    seconds: float = 0.0
+
+
+class TrainingLoop(LightningModule):
+    """A step is ``accumulate`` micro-batches and one move of the optimizer.
+
+    Corruption and dropout are functions of the seed, the number of the micro-batch and the rank;
+    nothing random is carried from one micro-batch to the next.
+
+    Attributes:
+        counts: what was seen so far.
+        scalars: the objective's named scalars, mean over the micro-batches of the last step.
+        keep: further plain values for the checkpoint, by name.
+    """
+
+    def __init__(
+        self,
+        objective: Any,
+        loader: ResumableLoader,
+        options: OptimizerOptions,
+        *,
+        learning_rate: float,
+        steps: int,
+        accumulate: int,
+        seed: int,
+        compile: bool,
+    ) -> None:
+        super().__init__()
+        self.objective = objective
+        self.steps, self.accumulate, self.seed = steps, accumulate, seed
+        self.counts = Counts()
+        self.scalars: dict[str, float] = {}
+        self.keep: dict[str, Any] = {}
+        self._options, self._learning_rate = options, learning_rate
+        self._loader = loader
+        # Functions, not modules: a compiled module would change the names in the checkpoint.
+        self._forward: Callable[[Batch], dict[str, Tensor]] = (
+            torch.compile(objective.forward) if compile else objective.__call__
+        )
+        self._sums: dict[str, Tensor] = {}
+
+    def train_dataloader(self) -> ResumableLoader:
+        return self._loader
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return build(self.objective, self._options, self._learning_rate)
+
+    def training_step(self, numbered: tuple[int, Batch], batch_idx: int) -> Tensor:
+        number, batch = numbered
+        device = next(iter(batch.values())).device
+        torch.manual_seed(derive(self.seed, "step", number, self.global_rank))
+        random = generator(self.seed, "corrupt", number, self.global_rank, device=device)
+        scalars = self._forward(self.objective.corrupt(batch, random))
+        loss = scalars["loss"]
+        if not math.isfinite(loss.item()):
+            raise HeadstartError(_not_finite("loss", self.counts.step))
+        for name, value in scalars.items():
+            if value.ndim == 0:
+                self._sums[name] = self._sums.get(name, 0) + value.detach().float()
+        world = self.trainer.world_size
+        self.counts.rows += len(next(iter(batch.values()))) * world
+        self.counts.positions += int(batch["mask"].sum()) * world if "mask" in batch else 0
+        return loss
+
+    def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        norm = nn.utils.clip_grad_norm_(parameters, self._options.clip or math.inf)
+        if not math.isfinite(norm.item()):
+            raise HeadstartError(_not_finite("gradient", self.counts.step))
+        self.scalars = {name: (v / self.accumulate).item() for name, v in self._sums.items()}
+        self.scalars["grad_norm"] = norm.item()
+        self._sums = {}
+
+    def optimizer_step(
+        self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None
+    ) -> None:
+        # The middle of the step, so that neither the first nor the last is wasted at rate 0.
+        set_progress(optimizer, (self.counts.step + 0.5) / self.steps, self._options)
+        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        self.scalars["learning_rate"] = max(group["lr"] for group in optimizer.param_groups)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["headstart"] = {"counts": vars(self.counts).copy(), **self.keep}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        kept = dict(checkpoint["headstart"])
+        self.counts = Counts(**kept.pop("counts"))
+        self.keep.update(kept)
+
+
+def _not_finite(what: str, step: int) -> str:
+    return (
+        f"the {what} became infinite or not a number at step {step + 1}; lower the learning rate, "
+        "set a smaller clip, or use precision fp32 (the last checkpoint is whole)."
+    )

@@ -1,0 +1,88 @@
+"""Where measurements go: metrics.jsonl always, TensorBoard or Weights & Biases beside it."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+import os
+from typing import TYPE_CHECKING, Any
+
+from headstart.errors import HeadstartError
+from headstart.files import full_disk, write_text
+from headstart.run import Run
+
+if TYPE_CHECKING:
+    from pytorch_lightning.loggers import Logger
+
+
+class Metrics:
+    """Writes one row a logged step.
+
+    Losses stand in full precision. What depends on the clock stands under ``clock``, so that the
+    rest of a resumed run's file equals that of a run that was never stopped.
+
+    Args:
+        run: whose ``metrics.jsonl`` is written.
+        step: the step training goes on from; rows beyond it, written after the last checkpoint,
+            are dropped and will be written again.
+        tracker: ``tensorboard``, ``wandb`` or ``none``.
+
+    Raises:
+        HeadstartError: the tracker's package is not installed.
+    """
+
+    def __init__(self, run: Run, step: int, tracker: str) -> None:
+        self._path = run.metrics_file
+        self.rows = [row for row in run.metrics() if step and row.get("step", 0) <= step]
+        write_text(self._path, "".join(json.dumps(row) + "\n" for row in self.rows))
+        self._file = open(self._path, "a", encoding="utf-8")  # noqa: SIM115 (closed in close)
+        self._tracker = _tracker(run, tracker, step)
+
+    def log(
+        self, step: int, values: dict[str, float], clock: dict[str, float] | None = None
+    ) -> None:
+        """Append a row; what is not finite is written as null."""
+        row: dict[str, Any] = {"step": step}
+        row.update({key: value if math.isfinite(value) else None for key, value in values.items()})
+        if clock:
+            row["clock"] = {key: round(value, 3) for key, value in clock.items()}
+        self.rows.append(row)
+        try:
+            self._file.write(json.dumps(row) + "\n")
+            self._file.flush()
+        except OSError as error:
+            raise full_disk(error, self._path) from error
+        if self._tracker is not None:
+            self._tracker.log_metrics({**values, **(clock or {})}, step)
+
+    def sync(self) -> None:
+        """Force the rows to the disk; a checkpoint must never know more than they do."""
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        self._file.close()
+        if self._tracker is not None:
+            self._tracker.finalize("success")
+
+    def losses(self) -> list[tuple[int, float]]:
+        """Return the training loss of each logged step, oldest first."""
+        return [(row["step"], row["loss"]) for row in self.rows if row.get("loss") is not None]
+
+
+def _tracker(run: Run, name: str, step: int) -> Logger | None:
+    if name == "none":
+        return None
+    if importlib.util.find_spec(name) is None:
+        raise HeadstartError(
+            f"the tracker {name!r} is not installed; install it with `pip install {name}` or "
+            "choose --tracker none."
+        )
+    if name == "wandb":
+        from pytorch_lightning.loggers import WandbLogger
+
+        return WandbLogger(name=run.folder.name, save_dir=run.folder, resume="allow")
+    from pytorch_lightning.loggers import TensorBoardLogger
+
+    purge = step + 1 if step else None
+    return TensorBoardLogger(run.folder, name="tensorboard", version="", purge_step=purge)

@@ -1,0 +1,114 @@
+"""AdamW, or Muon for hidden matrices with AdamW for the rest; schedules over progress."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from headstart.config import OptimizerOptions
+
+Group = dict[str, Any]
+
+
+def schedule(progress: float, options: OptimizerOptions) -> float:
+    """Return the factor of the peak learning rate at ``progress`` in 0..1.
+
+    It climbs straight to 1 in the warm-up, then falls to 0 on a line or half a cosine, or stays.
+    """
+    if progress < options.warmup:
+        return progress / options.warmup
+    rest = (progress - options.warmup) / (1 - options.warmup)
+    if options.schedule == "linear":
+        return 1 - rest
+    if options.schedule == "cosine":
+        return (1 + math.cos(math.pi * rest)) / 2
+    return 1.0
+
+
+def set_progress(
+    optimizer: torch.optim.Optimizer, progress: float, options: OptimizerOptions
+) -> None:
+    """Set each group's learning rate to its peak times :func:`schedule`."""
+    factor = schedule(progress, options)
+    for group in optimizer.param_groups:
+        group["lr"] = group["peak"] * factor
+
+
+def build(objective: Any, options: OptimizerOptions, learning_rate: float) -> torch.optim.Optimizer:
+    """Return the optimizer of an objective.
+
+    An objective with a method ``parameter_groups(learning_rate)`` says itself which parameters
+    learn, and how fast (``params`` and ``lr`` of each group). Weight decay is for matrices alone:
+    not for vectors, norms or embedding tables. Muon moves the matrices inside the encoder; the
+    embeddings, the heads and the vectors stay with AdamW, as its author advises (Jordan 2024,
+    "Muon: An optimizer for hidden layers in neural networks").
+    """
+    tables = {
+        id(module.weight) for module in objective.modules() if isinstance(module, nn.Embedding)
+    }
+    hidden: set[int] = set()
+    if options.name == "muon":
+        hidden = {
+            id(parameter)
+            for parameter in objective.encoder.parameters()
+            if parameter.ndim == 2 and id(parameter) not in tables
+        }
+    adamw: list[Group] = []
+    muon: list[Group] = []
+    for group in _groups(objective, learning_rate):
+        parts: dict[str, list[nn.Parameter]] = {"muon": [], "matrices": [], "rest": []}
+        for parameter in group["params"]:
+            if parameter.requires_grad:
+                is_matrix = parameter.ndim >= 2 and id(parameter) not in tables
+                kind = "muon" if id(parameter) in hidden else "matrices" if is_matrix else "rest"
+                parts[kind].append(parameter)
+        peak, decay = group["lr"], options.weight_decay
+        muon_peak = options.muon_learning_rate * peak / learning_rate
+        muon += _group(parts["muon"], muon_peak, decay)
+        adamw += _group(parts["matrices"], peak, decay) + _group(parts["rest"], peak, 0.0)
+    if not muon:
+        return _adamw(adamw, options)
+    return MuonWithAdamW(muon, adamw, options)
+
+
+def _groups(objective: Any, learning_rate: float) -> list[Group]:
+    if hasattr(objective, "parameter_groups"):
+        return list(objective.parameter_groups(learning_rate))
+    return [{"params": list(objective.parameters()), "lr": learning_rate}]
+
+
+def _group(params: list[nn.Parameter], peak: float, decay: float) -> list[Group]:
+    if not params:
+        return []
+    return [{"params": params, "lr": peak, "peak": peak, "weight_decay": decay}]
+
+
+def _adamw(groups: list[Group], options: OptimizerOptions) -> torch.optim.AdamW:
+    return torch.optim.AdamW(groups, betas=options.betas, fused=True)
+
+
+class MuonWithAdamW(torch.optim.Optimizer):
+    """Two optimizers behind one: one list of groups, one state, one checkpoint."""
+
+    def __init__(self, muon: list[Group], adamw: list[Group], options: OptimizerOptions) -> None:
+        self._parts: list[torch.optim.Optimizer] = [torch.optim.Muon(muon)]
+        if adamw:
+            self._parts.append(_adamw(adamw, options))
+        super().__init__([group for part in self._parts for group in part.param_groups], {})
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        # Loading a checkpoint replaces groups and state, so the parts are handed them each time.
+        for part in self._parts:
+            is_muon = isinstance(part, torch.optim.Muon)
+            part.param_groups = [g for g in self.param_groups if ("ns_steps" in g) == is_muon]
+            part.state = self.state
+            part.step()
+        return loss

@@ -1,0 +1,152 @@
+"""Pre-training from sources to an encoder folder: each arrow of the design, once."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart.data.audit import Audit
+from headstart.data.split import hold_out
+from headstart.encoders import ENCODERS
+from headstart.encoders.opening import (
+    create_encoder,
+    encoder_folder,
+    open_encoder,
+    save_encoder,
+)
+from headstart.errors import HeadstartError
+from headstart.files import whole_folder
+from headstart.modalities.opening import open_modality
+from headstart.objectives.building import build_objective
+from headstart.training.defaults import Plan, decide
+from headstart.training.train import train
+
+if TYPE_CHECKING:
+    from headstart.batch import Batch
+    from headstart.config import PretrainConfig
+    from headstart.run import Run
+
+#: Records whose features are watched for collapse while training.
+WATCHED = 256
+
+
+def pretrain(
+    config: PretrainConfig, run: Run, *, say: Callable[[str], None], console: Any = None
+) -> Run:
+    """Read, prepare, train and save; a run that was interrupted goes on where it was.
+
+    What takes long or may change under us (sources, tokenizer, sizes, steps) is decided once and
+    kept in the run folder until training has finished.
+
+    Raises:
+        HeadstartError: anything the user can mend.
+    """
+    modality = open_modality(config.modality)
+    if not run.resolved.get("prepared"):
+        _prepare(config, run, modality, say)
+    plan = Plan(**run.resolved["plan"])
+    processor = modality.load(run.prepared / "processor")
+    encoder = _encoder(config, plan, processor)
+    objective = build_objective(plan.objectives, config.objective_options, encoder, processor)
+
+    def rows(part: str, layout: str) -> Any:
+        return processor.rows(
+            run.prepared / part, layout=layout, length=plan.length, seed=config.seed
+        )
+
+    held = run.prepared / "validation"
+    train(
+        objective,
+        rows("train", objective.layout),
+        rows("validation", objective.layout) if held.is_dir() else None,
+        run,
+        config,
+        batch_size=plan.batch_size,
+        learning_rate=plan.learning_rate,
+        watch=_watched(rows("validation" if held.is_dir() else "train", "documents")),
+        console=console,
+    )
+    note = {"modality": config.modality, "length": plan.length}
+    with whole_folder(run.encoder) as folder:
+        save_encoder(encoder, processor, folder, note)
+    if hasattr(objective, "head"):
+        with whole_folder(run.head) as folder:
+            objective.head.save(folder, next(iter(plan.objectives)))
+    run.resolve(finished=True)
+    shutil.rmtree(run.prepared, ignore_errors=True)
+    return run
+
+
+def _prepare(config: PretrainConfig, run: Run, modality: Any, say: Callable[[str], None]) -> None:
+    """From sources to memory-mapped rows, with the audit of what went in."""
+    say("reading the sources")
+    audit = Audit()
+    records = modality.read(config.sources, config, audit)
+    run.write_audit(audit.summary())
+    if audit.aside:
+        say(f"{audit.aside} records were set aside; {run.audit_file} names them")
+    kept, held = hold_out(records, config.validation_share, config.seed)
+
+    plan = decide(config, kept)
+    say(
+        f"{len(kept):,} records; {' + '.join(plan.objectives)} on the {plan.encoder} encoder, "
+        f"{plan.length} tokens a row"
+    )
+    processor = _processor(config, plan, modality, kept)
+    modality.prepare(kept, processor, run.prepared / "train")
+    if len(held):
+        counts = processor.counts
+        modality.prepare(held, processor, run.prepared / "validation")
+        processor.counts = counts
+    with whole_folder(run.prepared / "processor") as folder:
+        processor.save(folder)
+    run.resolve(plan=plan.as_dict(), records=len(records), prepared=True)
+
+
+def _processor(config: PretrainConfig, plan: Plan, modality: Any, records: Any) -> Any:
+    start = config.embeddings or (plan.encoder if plan.encoder not in ENCODERS else None)
+    if start:
+        tokenizer = modality.load(encoder_folder(start)).tokenizer
+        return modality.with_segmenter(tokenizer, records, config)
+    return modality.fit(records, config, ENCODERS[plan.encoder].tokenizer, plan.length)
+
+
+def _encoder(config: PretrainConfig, plan: Plan, processor: Any) -> Any:
+    if plan.encoder not in ENCODERS:
+        if plan.encoder_options:
+            raise HeadstartError(
+                f"the encoder {plan.encoder} has its size already; leave out "
+                f"{', '.join(f'encoder.{key}' for key in plan.encoder_options)}."
+            )
+        return open_encoder(plan.encoder)
+    encoder = create_encoder(
+        plan.encoder, plan.encoder_options, processor, length=plan.length, seed=config.seed
+    )
+    if config.embeddings:
+        _take_embeddings(encoder, config.embeddings)
+    return encoder
+
+
+def _take_embeddings(encoder: Any, folder: str) -> None:
+    """Start from the token vectors of another run; a wider encoder keeps its own columns."""
+    import torch
+
+    source = open_encoder(folder).token_embedding.weight.detach()
+    target = encoder.token_embedding.weight
+    if source.shape[1] > target.shape[1]:
+        raise HeadstartError(
+            f"the embeddings of {folder} are {source.shape[1]} wide and the encoder only "
+            f"{target.shape[1]}; set encoder.width={source.shape[1]} or more."
+        )
+    rows = min(len(source), len(target))
+    with torch.no_grad():
+        # The new network expects entries of its own initial size.
+        scale = target.std() / source.std().clamp(min=1e-8)
+        target[:rows, : source.shape[1]] = source[:rows] * scale
+
+
+def _watched(rows: Any) -> Batch:
+    return rows.batch(np.arange(min(WATCHED, len(rows))), 0)

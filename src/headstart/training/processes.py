@@ -1,0 +1,103 @@
+"""Several processes of one training on one machine, each started as torchrun would start it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as distributed
+
+from headstart.errors import HeadstartError
+from headstart.training.interrupt import Interrupted, Signals
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which process this is, among how many, and which and how many on this machine."""
+
+    rank: int = 0
+    world: int = 1
+    local_rank: int = 0
+    local_world: int = 1
+
+    @classmethod
+    def here(cls) -> Place:
+        """Read what torchrun, or :func:`launch`, wrote to the environment."""
+        if not distributed.is_torchelastic_launched():
+            return cls()
+        names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+        return cls(*(int(os.environ[name]) for name in names))
+
+    def join(self) -> None:
+        """Meet the other processes."""
+        if self.world > 1 and not distributed.is_initialized():
+            if torch.cuda.is_available():
+                torch.cuda.set_device(self.local_rank)
+            distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+
+    def share(self, value: Any) -> Any:
+        """Return rank 0's value on every process."""
+        if self.world == 1:
+            return value
+        values = [value]
+        distributed.broadcast_object_list(values, src=0)
+        return values[0]
+
+
+def launch(devices: int, work: Callable[..., None], *args: Any) -> None:
+    """Run ``work(*args)`` in ``devices`` fresh processes that form one group, and wait for them.
+
+    SIGTERM is handed on to them; Ctrl-C reaches them from the terminal.
+
+    Raises:
+        HeadstartError: one of them raised it.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    said = torch.multiprocessing.get_context("spawn").SimpleQueue()
+    signals = Signals()
+    with signals.caught():
+        group = torch.multiprocessing.start_processes(
+            _process,
+            args=(devices, port, said, work, args),
+            nprocs=devices,
+            join=False,
+            start_method="spawn",
+        )
+        told = False
+        try:
+            while not group.join(timeout=0.5):
+                if signals.received == signal.SIGTERM and not told:
+                    told = True
+                    for process in group.processes:
+                        process.terminate()
+        except (
+            torch.multiprocessing.ProcessRaisedException,
+            torch.multiprocessing.ProcessExitedException,
+        ):
+            if said.empty():
+                raise
+    if not said.empty():
+        message, signum = said.get()
+        raise Interrupted(message, signum) if signum else HeadstartError(message)
+
+
+def _process(
+    rank: int, world: int, port: int, said: Any, work: Callable[..., None], args: tuple[Any, ...]
+) -> None:
+    place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": world, "LOCAL_WORLD_SIZE": world}
+    os.environ.update({name: str(value) for name, value in place.items()})
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    os.environ.update(TORCHELASTIC_RUN_ID="headstart", GROUP_RANK="0")
+    try:
+        work(*args)
+    except HeadstartError as error:
+        said.put((str(error), error.exit_code - 128 if isinstance(error, Interrupted) else 0))
+        # The others may be waiting for this one in a collective operation: leave with an error.
+        raise SystemExit(0 if isinstance(error, Interrupted) else 1) from None

@@ -1,0 +1,94 @@
+"""The bar: loss, samples and tokens a second, the share of time spent waiting for data, and ETA."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.progress import Progress as Bar
+
+from headstart.training.loader import ResumableLoader
+from headstart.training.loop import TrainingLoop
+
+#: Speeds are means over this many seconds, at least.
+_WINDOW = 10.0
+
+
+class Progress:
+    """A bar on a terminal; elsewhere a line every tenth of the run, and at least every minute.
+
+    Args:
+        console: where to write; None is silent.
+    """
+
+    def __init__(self, console: Console | None, loader: ResumableLoader) -> None:
+        self._console, self._loader = console, loader
+        self._past: deque[tuple[float, int, int, int, float]] = deque()
+        self._told = (time.monotonic(), 0)
+        self._bar: Bar | None = None
+
+    @contextmanager
+    def shown(self, step: int, steps: int) -> Iterator[None]:
+        """Show the bar inside the block, beginning at ``step`` of ``steps``."""
+        if self._console is None or not self._console.is_terminal:
+            yield
+            return
+        bar = Bar(
+            TextColumn("training"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[line]}"),
+            console=self._console,
+            refresh_per_second=2,
+        )
+        bar.add_task("training", total=steps, completed=step, line="")
+        with bar:
+            self._bar = bar
+            yield
+
+    def step(self, loop: TrainingLoop) -> None:
+        """Take note of a finished step."""
+        now, counts = time.monotonic(), loop.counts
+        self._past.append((now, counts.step, counts.rows, counts.positions, self._loader.waited))
+        while len(self._past) > 2 and now - self._past[1][0] > _WINDOW:
+            self._past.popleft()
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], completed=counts.step, line=self._line(loop))
+        elif self._console is not None:
+            told, tenths = self._told
+            if now - told > 60 or counts.step * 10 // loop.steps > tenths:
+                self._told = (now, counts.step * 10 // loop.steps)
+                self._console.print(
+                    f"step {counts.step} of {loop.steps}: {self._line(loop)}", highlight=False
+                )
+
+    def clock(self, loop: TrainingLoop) -> dict[str, float]:
+        """Return what was measured in the last seconds: rates, waiting share, seconds in all."""
+        values = {"seconds": loop.counts.seconds}
+        if len(self._past) < 2:
+            return values
+        first, last = self._past[0], self._past[-1]
+        passed = max(last[0] - first[0], 1e-9)
+        return values | {
+            "steps_per_second": (last[1] - first[1]) / passed,
+            "samples_per_second": (last[2] - first[2]) / passed,
+            "tokens_per_second": (last[3] - first[3]) / passed,
+            "data_wait": (last[4] - first[4]) / passed,
+        }
+
+    def _line(self, loop: TrainingLoop) -> str:
+        clock = self.clock(loop)
+        parts = [f"loss {loop.scalars.get('loss', float('nan')):.4g}"]
+        if clock.get("steps_per_second"):
+            left = int((loop.steps - loop.counts.step) / clock["steps_per_second"])
+            parts.append(f"{clock['samples_per_second']:,.0f} samples/s")
+            if clock["tokens_per_second"]:
+                parts.append(f"{clock['tokens_per_second']:,.0f} tokens/s")
+            parts.append(f"data wait {clock['data_wait']:.0%}")
+            hours, minutes, seconds = left // 3600, left // 60 % 60, left % 60
+            parts.append(f"ETA {hours}:{minutes:02d}:{seconds:02d}")
+        return " · ".join(parts)

@@ -1,0 +1,145 @@
+"""Train an objective on rows: the one entry to this stage, for pre-training and fine-tuning."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from headstart.config import TrainingOptions
+from headstart.run import Run
+from headstart.training.voice import Voice
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from headstart.batch import Batch, Rows
+    from headstart.objectives import Objective
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a training ended.
+
+    Attributes:
+        steps: optimizer steps taken.
+        planned: optimizer steps that the budget allowed.
+        validation_loss: at the last validation, or None without validation rows.
+        best_step: the step of the best validation, 0 without one.
+        stopped_early: True if ``patience`` ran out.
+        rows: rows seen, counting repeats.
+        positions: real positions (tokens) seen, counting repeats.
+        seconds: time spent in steps, over all sittings.
+        resumed_from: the step this sitting began with.
+    """
+
+    steps: int
+    planned: int
+    validation_loss: float | None
+    best_step: int
+    stopped_early: bool
+    rows: int
+    positions: int
+    seconds: float
+    resumed_from: int
+
+
+def train(
+    objective: Objective,
+    rows: Rows,
+    validation: Rows | None,
+    run: Run,
+    config: TrainingOptions,
+    *,
+    batch_size: int,
+    learning_rate: float,
+    watch: Batch | None = None,
+    console: Console | None = None,
+    restore_best: bool = False,
+    started: float | None = None,
+) -> Outcome:
+    """Train ``objective`` in place; going on by itself where ``run`` holds a checkpoint.
+
+    Stopped and gone on with any number of times, it gives the same bits as if never stopped.
+    Afterwards ``objective`` is on the CPU, in evaluation mode, and holds the last weights, or the
+    best validated ones with ``restore_best``.
+
+    Args:
+        validation: held-out rows; their loss is logged, and ``config.patience`` watches it.
+        batch_size: rows a micro-batch and process.
+        learning_rate: peak rate of the AdamW parameters.
+        watch: a fixed batch whose pooled features are watched for collapse.
+        console: where progress is shown; None is silent (``log.txt`` is written all the same).
+        started: ``time.monotonic()`` from which a budget in minutes counts; now by default.
+
+    Raises:
+        HeadstartError: a loss that is not finite, a full disk, a damaged checkpoint.
+        Interrupted: Ctrl-C or SIGTERM, after saving.
+    """
+    from headstart.training import fit, processes
+
+    task = fit.Task(
+        objective=objective,
+        rows=rows,
+        validation=validation,
+        run=run,
+        config=config,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        watch=watch,
+        restore_best=restore_best,
+        started=time.monotonic() if started is None else started,
+    )
+    begun = _begun(run, console)
+    if not _finished(begun, run):
+        if config.devices > 1 and processes.Place.here().world == 1:
+            processes.launch(config.devices, fit.in_process, task, console is not None)
+        else:
+            fit.fit(task, console)
+    return _outcome(objective, run, restore_best, begun["counts"]["step"] if begun else 0)
+
+
+def _begun(run: Run, console: Console | None) -> dict[str, Any] | None:
+    """Return what the newest checkpoint says about how far the run is."""
+    if not any(run.checkpoints.glob("step-*.ckpt")):
+        return None
+    from headstart.training.checkpoint import newest, read
+
+    path = newest(run.checkpoints, Voice(run.log_file, console))
+    return dict(read(path)["headstart"]) if path else None
+
+
+def _finished(begun: dict[str, Any] | None, run: Run) -> bool:
+    if begun is None:
+        return False
+    return begun["stopped"] or begun["counts"]["step"] >= run.resolved["steps"]
+
+
+def _outcome(objective: Any, run: Run, restore_best: bool, resumed_from: int) -> Outcome:
+    """Fill ``objective`` with the weights to keep, from what was saved."""
+    from headstart.training import checkpoint
+    from headstart.training.boundary import BEST
+
+    path = checkpoint.newest(run.checkpoints, Voice(run.log_file, None))
+    assert path is not None
+    content = checkpoint.read(path)
+    weights = {
+        name.removeprefix("objective."): tensor for name, tensor in content["state_dict"].items()
+    }
+    kept, best = content["headstart"], run.checkpoints / BEST
+    if restore_best and kept["best_step"] and best.exists():
+        weights = checkpoint.read(best)["state_dict"]
+    objective.cpu()
+    objective.load_state_dict(weights)
+    objective.eval()
+    return Outcome(
+        steps=kept["counts"]["step"],
+        planned=run.resolved["steps"],
+        validation_loss=kept.get("validation_loss"),
+        best_step=kept["best_step"],
+        stopped_early=kept["stopped"],
+        rows=kept["counts"]["rows"],
+        positions=kept["counts"]["positions"],
+        seconds=kept["counts"]["seconds"],
+        resumed_from=resumed_from,
+    )

@@ -1,0 +1,107 @@
+"""The loss on held-out rows, comparable from step to step."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from headstart.batch import Batch, Rows, to_device
+from headstart.seeding import derive, generator
+from headstart.training.health import rank_me, spread
+
+#: Of the training between two validations, the share that a validation may cost in batches.
+_SHARE = 10
+_FEWEST_BATCHES = 4
+
+
+class Validation:
+    """Fixed batches with fixed corruption, of which each process reads its share.
+
+    A validation is never longer than a tenth of the training between two of them (at least four
+    batches), unless it decides when to stop: then it is always over ``whole``. Where there are
+    more rows, evenly spaced ones stand for all of them.
+
+    Args:
+        between: micro-batches of training between two validations.
+        whole: use every row, however many there are.
+    """
+
+    def __init__(
+        self,
+        rows: Rows,
+        batch_size: int,
+        between: int,
+        seed: int,
+        *,
+        whole: bool = False,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        batches = batch_count(len(rows), batch_size, between, whole)
+        count = min(len(rows), batches * batch_size)
+        places = np.linspace(0, len(rows) - 1, count).round().astype(np.int64)
+        numbered = list(enumerate(np.array_split(places, batches)))
+        self._batches = numbered[rank::world] if batches >= world else numbered
+        self._rows, self._seed = rows, seed
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def totals(
+        self, objective: Any, device: torch.device, context: AbstractContextManager[None]
+    ) -> dict[str, float]:
+        """Return the sum over rows of each scalar, and ``rows``: how many they were."""
+        sums: dict[str, float] = defaultdict(float)
+        with frozen(objective), context:
+            for number, places in self._batches:
+                batch = to_device(self._rows.batch(places, 0), device)
+                torch.manual_seed(derive(self._seed, "validation", number))
+                random = generator(self._seed, "validation corrupt", number, device=device)
+                for name, value in objective(objective.corrupt(batch, random)).items():
+                    if value.ndim == 0:
+                        sums[name] += value.item() * len(places)
+                sums["rows"] += len(places)
+        return dict(sums)
+
+
+def features(
+    objective: Any, watch: Batch, device: torch.device, context: AbstractContextManager[None]
+) -> tuple[float, float, int, int]:
+    """Return effective rank, spread, rows and width of the pooled vectors of ``watch``."""
+    with frozen(objective), context:
+        torch.manual_seed(0)
+        pooled = objective.encoder(to_device(watch, device)).pooled.float()
+    return rank_me(pooled), spread(pooled), *pooled.shape
+
+
+def batch_count(rows: int, batch_size: int, between: int, whole: bool) -> int:
+    """Return how many batches a validation reads."""
+    full = -(-rows // batch_size)
+    return full if whole else min(full, max(_FEWEST_BATCHES, between // _SHARE))
+
+
+@contextmanager
+def frozen(objective: nn.Module) -> Iterator[None]:
+    """Look without touching: no gradients, no dropout, and every buffer as it was afterwards."""
+    modes = {module: module.training for module in objective.modules()}
+    buffers = [
+        (module, name, buffer, buffer.clone())
+        for module in modes
+        for name, buffer in module.named_buffers(recurse=False)
+    ]
+    objective.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
+        for module, name, buffer, before in buffers:
+            buffer.copy_(before)
+            setattr(module, name, buffer)

@@ -1,0 +1,23 @@
+"""What training says to a person: sentences, rarely."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class Voice:
+    """Says a sentence on the console and in ``log.txt``."""
+
+    def __init__(self, path: Path | None, console: Console | None) -> None:
+        self._path, self._console = path, console
+
+    def __call__(self, message: str) -> None:
+        if self._console is not None:
+            self._console.print(message, highlight=False)
+        if self._path is not None:
+            with open(self._path, "a", encoding="utf-8") as file:
+                file.write(message + "\n")

@@ -1,0 +1,277 @@
+"""The verbs: one function each, and the only file that knows all stages.
+
+Each takes the options of its model in :mod:`headstart.config` as keyword arguments, validates
+them there, and imports what it needs only when it is called.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart.config import (
+    EmbedConfig,
+    EvaluateConfig,
+    FinetuneConfig,
+    GenerateConfig,
+    PredictConfig,
+    PretrainConfig,
+    SourceOptions,
+    load,
+)
+from headstart.errors import HeadstartError
+from headstart.run import Run
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from headstart.evaluation.report import Report
+
+
+def pretrain(
+    *sources: str, config: str | None = None, settings: list[str] | None = None, **options: Any
+) -> Run:
+    """Pre-train an encoder on unlabeled data and return its run.
+
+    Args:
+        sources: files, folders or globs.
+        config: a YAML file of options.
+        settings: ``key=value`` strings, as ``--set`` takes them.
+        options: see :class:`headstart.config.PretrainConfig`.
+
+    Raises:
+        HeadstartError: anything the user can mend.
+    """
+    if options.get("resume"):
+        run, resolved = _reopen("pretrain", options)
+        plan = PretrainConfig(**resolved)
+    else:
+        plan = load(
+            PretrainConfig, file=config, settings=settings or (), sources=list(sources), **options
+        )
+        _check_names(plan)
+        run = Run.create(plan.out, "pretrain", plan, overwrite=plan.overwrite)
+    if run.finished:
+        return run
+
+    from headstart.training.pretrain import pretrain as pretrain_encoder
+
+    return pretrain_encoder(plan, run, say=_say, console=_console())
+
+
+def finetune(
+    run: str,
+    *,
+    config: str | None = None,
+    settings: list[str] | None = None,
+    **options: Any,
+) -> Run:
+    """Fine-tune a pre-trained encoder on labels and return the new run.
+
+    Args:
+        run: a run folder, or any encoder folder.
+        options: see :class:`headstart.config.FinetuneConfig`.
+
+    Raises:
+        HeadstartError: anything the user can mend.
+    """
+    if options.get("resume"):
+        target, resolved = _reopen("finetune", options)
+        plan = FinetuneConfig(**resolved)
+    else:
+        plan = load(FinetuneConfig, file=config, settings=settings or (), run=run, **options)
+        target = Run.create(plan.out, "finetune", plan, overwrite=plan.overwrite)
+    if target.finished:
+        return target
+
+    from headstart.downstream.finetune import finetune as finetune_encoder
+    from headstart.encoders.opening import encoder_folder, open_encoder, read_note
+    from headstart.modalities.opening import open_processor
+
+    folder = encoder_folder(plan.run)
+    records = _labeled(plan.train, plan)
+    validation = _labeled(plan.val, plan) if plan.val else None
+    return finetune_encoder(
+        open_encoder(folder),
+        open_processor(folder),
+        records,
+        validation,
+        plan,
+        target,
+        note=read_note(folder),
+        console=_console(),
+    )
+
+
+def evaluate(run: str, *, config: str | None = None, **options: Any) -> Report:
+    """Measure what the frozen features are worth with few labels, beside the simple rivals.
+
+    Args:
+        run: folder of a pre-training run.
+        options: see :class:`headstart.config.EvaluateConfig`.
+
+    Raises:
+        HeadstartError: anything the user can mend.
+    """
+    plan = load(EvaluateConfig, file=config, run=run, **options)
+    from headstart.judging import judge
+
+    return judge(plan, say=_say)
+
+
+def predict(run: str, *inputs: str, **options: Any) -> list[dict[str, Any]]:
+    """Predict labels of records with a fine-tuned run; one row a record, in order.
+
+    Args:
+        run: folder of a fine-tuned run.
+        inputs: files, folders or globs.
+        options: see :class:`headstart.config.PredictConfig`; with ``out`` the rows are written
+            to a .jsonl, .csv or .parquet file, too.
+    """
+    plan = load(PredictConfig, run=run, inputs=list(inputs), **options)
+    from headstart.downstream.predict import predict as predict_rows
+    from headstart.downstream.predict import write_predictions
+
+    opened = Run.open(plan.run)
+    rows = list(predict_rows(opened, _records(plan.inputs, plan), batch_size=plan.batch_size))
+    if plan.out:
+        write_predictions(rows, Path(plan.out))
+    return rows
+
+
+def embed(run: str, *inputs: str, **options: Any) -> Path:
+    """Write the vectors of records to a .npy or .parquet file and return its path.
+
+    Args:
+        run: a run folder, or any encoder folder.
+        inputs: files, folders or globs.
+        options: see :class:`headstart.config.EmbedConfig`.
+    """
+    plan = load(EmbedConfig, run=run, inputs=list(inputs), **options)
+    from headstart.deployment.embed import embed as embed_records
+    from headstart.encoders.opening import encoder_folder, open_encoder, read_note
+    from headstart.modalities.opening import open_processor
+
+    folder = encoder_folder(plan.run)
+    embed_records(
+        open_encoder(folder),
+        open_processor(folder),
+        _records(plan.inputs, plan),
+        Path(plan.out),
+        length=int(read_note(folder)["length"]),
+        batch_size=plan.batch_size,
+    )
+    return Path(plan.out)
+
+
+def generate(run: str, prompt: str = "", **options: Any) -> str:
+    """Continue a prompt with a run that was pre-trained with ``clm``.
+
+    Args:
+        run: folder of the run.
+        options: see :class:`headstart.config.GenerateConfig`.
+    """
+    plan = load(GenerateConfig, run=run, prompt=prompt, **options)
+    from headstart.deployment.generate import generate as continue_prompt
+
+    return continue_prompt(
+        Run.open(plan.run),
+        plan.prompt,
+        tokens=plan.tokens,
+        temperature=plan.temperature,
+        top_k=plan.top_k,
+        seed=plan.seed,
+    )
+
+
+def info(run: str) -> dict[str, Any]:
+    """Return what a run folder says of itself: its options, decisions, state and last figures."""
+    opened = Run.open(run)
+    content = opened.config()
+    metrics = opened.metrics()
+    size = sum(f.stat().st_size for f in opened.folder.rglob("*") if f.is_file())
+    return {
+        "folder": str(opened.folder),
+        "verb": content["verb"],
+        "finished": opened.finished,
+        "options": content["options"],
+        "resolved": content["resolved"],
+        "last_metrics": metrics[-1] if metrics else {},
+        "checkpoints": sorted(p.name for p in opened.checkpoints.glob("*")),
+        "report": str(opened.report_file) if opened.report_file.exists() else None,
+        "megabytes": round(size / 1e6, 1),
+    }
+
+
+def _reopen(verb: str, options: dict[str, Any]) -> tuple[Run, dict[str, Any]]:
+    """Open a run to go on with; the options it was started with hold."""
+    out = options.get("out")
+    if not out:
+        raise HeadstartError("--resume needs --out: the folder of the run to go on with.")
+    run = Run.open(out)
+    content = run.config()
+    if content["verb"] != verb:
+        raise HeadstartError(
+            f"{out} was made by `headstart {content['verb']}`; resume it with that verb."
+        )
+    saved = content["options"]
+    for name, value in options.items():
+        if name not in ("resume", "overwrite", "out", "workers") and value != saved.get(name):
+            raise HeadstartError(
+                f"the option {name!r} is {saved.get(name)!r} in {out} and cannot change on "
+                "--resume; leave it out, or start a new run."
+            )
+    workers = options.get("workers", saved.get("workers", 0))
+    return run, {**saved, "resume": True, "overwrite": False, "workers": workers}
+
+
+def _check_names(plan: PretrainConfig) -> None:
+    """Refuse unknown names before a run folder is made."""
+    from headstart.encoders import ENCODERS
+    from headstart.modalities import MODALITIES
+    from headstart.objectives import OBJECTIVES
+
+    MODALITIES.check(plan.modality)
+    for item in plan.objective.split(","):
+        name = item.partition(":")[0].strip()
+        if name != "auto":
+            OBJECTIVES.check(name)
+    # Any other name may be one that the hub or its local cache knows.
+    if ENCODERS.near(plan.encoder) and not Path(plan.encoder).exists():
+        ENCODERS.check(plan.encoder)
+
+
+def _records(sources: list[str], options: SourceOptions) -> Dataset:
+    from headstart.data.audit import Audit
+    from headstart.modalities.opening import open_modality
+
+    audit = Audit()
+    records = open_modality(options.modality).read(sources, options, audit)
+    if audit.aside:
+        _say(f"{audit.aside} records were set aside: {_reasons(audit.reasons)}")
+    return records
+
+
+def _labeled(source: str, options: SourceOptions) -> Dataset:
+    records = _records([source], options)
+    if "label" not in records.column_names:
+        raise HeadstartError(
+            f"{source} has no labels; name their column with --label-column, or use one folder a "
+            "class."
+        )
+    return records
+
+
+def _reasons(reasons: Any) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in reasons.most_common(3))
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console(stderr=True)

@@ -1,0 +1,502 @@
+"""Bad input is set aside with its reason, or refused in one plain sentence."""
+
+from __future__ import annotations
+
+import builtins
+import gzip
+import io
+import json
+import os
+import stat
+import struct
+import tracemalloc
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from headstart.data import lines, streams
+from headstart.data.audit import Audit
+from headstart.data.sources import read
+from headstart.errors import HeadstartError
+
+OPTIONS: dict[str, Any] = {
+    "content": "text",
+    "content_column": None,
+    "label_column": None,
+    "document": "line",
+}
+
+
+def texts(*sources: Path | str, audit: Audit | None = None, **options: Any) -> list[str]:
+    named = [str(source) for source in sources]
+    return list(read(named, audit=audit or Audit(), **OPTIONS | options)["text"])
+
+
+def refusal(*sources: Path | str, **options: Any) -> str:
+    with pytest.raises(HeadstartError) as caught:
+        texts(*sources, **options)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.endswith((".", "?"))
+    return message
+
+
+def aside(audit: Audit) -> dict[str, str]:
+    return {row["where"]: row["reason"] for row in audit.summary()["records"]}
+
+
+def write(path: Path, data: bytes | str) -> Path:
+    path.write_bytes(data.encode() if isinstance(data, str) else data)
+    return path
+
+
+# -- what is named ---------------------------------------------------------------------------
+
+
+def test_a_source_that_does_not_exist_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
+    write(tmp_path / "reviews.txt", "x")
+    message = refusal(tmp_path / "reveiws.txt")
+    assert "reveiws.txt" in message
+    assert "did you mean" in message
+    assert "reviews.txt" in message
+    assert "folder" in refusal(tmp_path / "no" / "a.txt")
+    assert "no file matches" in refusal(tmp_path / "*.jsonl")
+    assert "download" in refusal("https://example.org/a.txt")
+
+
+def test_an_unknown_kind_is_refused_when_named_and_set_aside_in_a_folder(tmp_path: Path) -> None:
+    write(tmp_path / "photo.jpg", "x")
+    message = refusal(tmp_path / "photo.jpg")
+    assert "photo.jpg" in message
+    assert ".parquet" in message
+    write(tmp_path / "a.txt", "fine")
+    audit = Audit()
+    assert texts(tmp_path, audit=audit) == ["fine"]
+    assert "kind" in aside(audit)[f"{tmp_path.name}/photo.jpg"]
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.jsonl", "a.json", "a.csv", "a.tsv"])
+def test_an_empty_file_is_refused_alone_and_set_aside_among_others(
+    tmp_path: Path, name: str
+) -> None:
+    write(tmp_path / name, "")
+    assert "empty" in refusal(tmp_path / name)
+    assert name in refusal(tmp_path / name)
+    write(tmp_path / "good.txt", "fine")
+    audit = Audit()
+    assert texts(tmp_path / name, tmp_path / "good.txt", audit=audit) == ["fine"]
+    assert aside(audit) == {name: "it is empty"}
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert "holds no file" in refusal(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "json", "csv", "parquet"])
+def test_a_missing_column_is_refused_with_the_columns_listed(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"a.{kind}"
+    row = {"review": "a fine film", "stars": "5"}
+    if kind == "parquet":
+        pq.write_table(pa.table({name: [value] for name, value in row.items()}), path)
+    elif kind == "csv":
+        write(path, "review,stars\na fine film,5\n")
+    else:
+        write(path, json.dumps([row] if kind == "json" else row))
+    message = refusal(path, content_column="reveiw")
+    assert "'reveiw'" in message
+    assert "did you mean 'review'" in message
+    assert "'stars'" in message
+    assert "--text-column" in message
+    assert "--label-column" in refusal(path, label_column="sentiment")
+    assert texts(path) == ["a fine film"]
+
+
+def test_a_label_column_cannot_be_asked_of_plain_text(tmp_path: Path) -> None:
+    assert "a.txt" in refusal(write(tmp_path / "a.txt", "x"), label_column="label")
+
+
+def test_an_unclear_text_column_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "sentence1,sentence2\none thing,another one\n")
+    message = refusal(path)
+    assert "'sentence1', 'sentence2'" in message
+    assert "--text-column" in message
+    assert texts(path, content_column="sentence2") == ["another one"]
+
+
+# -- encodings -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["txt", "jsonl", "csv"])
+def test_lines_that_are_not_utf8_are_set_aside_alone(tmp_path: Path, kind: str) -> None:
+    rows = [b"one", b"caf\xe9", "zwölf".encode()]
+    data = {
+        "txt": b"head\n" + b"\n".join(rows),
+        "csv": b"text\n" + b"\n".join(rows),
+        "jsonl": b'{"text": "head"}\n' + b"\n".join(b'{"text": "%s"}' % row for row in rows),
+    }[kind]
+    audit = Audit()
+    path = write(tmp_path / f"a.{kind}", data)
+    assert texts(path, audit=audit)[-2:] == ["one", "zwölf"]
+    assert aside(audit) == {f"a.{kind}:3": lines.NOT_UTF8}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "gbk", "utf-32"])
+@pytest.mark.parametrize("document", ["line", "file"])
+def test_a_file_in_another_encoding_is_set_aside_whole(
+    tmp_path: Path, encoding: str, document: str
+) -> None:
+    other = write(tmp_path / "other.txt", "中文评论\n很好的酒店\n不错\n".encode(encoding))
+    message = refusal(other, document=document)
+    assert "other.txt" in message
+    assert "convert it to UTF-8" in message
+    write(tmp_path / "good.txt", "fine")
+    audit = Audit()
+    assert texts(tmp_path, document=document, audit=audit) == ["fine"]
+    assert list(aside(audit)) == [f"{tmp_path.name}/other.txt"]
+
+
+def test_latin1_prose_and_binary_data_are_set_aside_whole(tmp_path: Path) -> None:
+    prose = "Très belle journée\nÀ bientôt, chère amie\nrien\n".encode("latin-1")
+    assert "UTF-8" in refusal(write(tmp_path / "a.txt", prose))
+    assert "binary" in refusal(write(tmp_path / "b.txt", bytes(range(256)) * 50))
+
+
+@pytest.mark.parametrize("kind", ["txt", "jsonl", "csv"])
+def test_records_with_nul_bytes_are_set_aside(tmp_path: Path, kind: str) -> None:
+    nul = r"b\u0000c" if kind == "jsonl" else "b\0c"
+    rows = ["good", nul, "also good"]
+    if kind == "jsonl":
+        rows = [f'{{"text": "{row}"}}' for row in rows]
+    data = "\n".join(["text", *rows] if kind == "csv" else rows)
+    audit = Audit()
+    assert texts(write(tmp_path / f"a.{kind}", data), audit=audit) == ["good", "also good"]
+    assert list(audit.reasons) == ["it holds NUL bytes; remove them"]
+
+
+def test_a_lone_surrogate_in_json_is_set_aside(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", '{"text": "\\ud83d"}\n{"text": "\\ud83d\\ude00"}\n')
+    assert texts(path) == ["😀"]
+
+
+# -- records ---------------------------------------------------------------------------------
+
+
+def test_bad_json_lines_are_set_aside_with_their_number(tmp_path: Path) -> None:
+    deep = "[" * 100_000
+    rows = ['{"text": "a"}', '{"text": "b"', "", '"c"', '{"text": 3}', '{"title": "d"}', deep]
+    audit = Audit()
+    path = write(tmp_path / "a.jsonl", "\n".join([*rows, '{"text": "z"}']))
+    assert texts(path, audit=audit) == ["a", "z"]
+    assert aside(audit) == {
+        "a.jsonl:2": "it is not valid JSON",
+        "a.jsonl:4": "it is not a JSON object with a field for each column",
+        "a.jsonl:5": "its text is not a string",
+        "a.jsonl:6": "it has no text",
+        "a.jsonl:7": "it is not valid JSON",
+    }
+
+
+def test_bad_rows_of_a_csv_are_set_aside_with_their_number(tmp_path: Path) -> None:
+    data = 'text,label\none,x\ntwo\n"bad"quote,x\n\n"three",y\nfour,x,extra\n'
+    audit = Audit()
+    assert texts(write(tmp_path / "a.csv", data), audit=audit) == ["one", "three"]
+    assert list(aside(audit)) == ["a.csv:4", "a.csv:3", "a.csv:7"]
+
+
+def test_a_quote_that_never_closes_does_not_swallow_the_file_unnoticed(tmp_path: Path) -> None:
+    data = 'text,label\none,x\n"two,x\n' + "three,x\n" * 100
+    assert "never closed" in refusal(write(tmp_path / "a.csv", data))
+
+
+def test_a_json_array_that_is_cut_short_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.json", json.dumps([{"text": "x"}] * 9)[:-4])
+    assert "cut short" in refusal(path)
+
+
+def test_a_huge_line_is_set_aside_in_bounded_memory(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    with open(path, "wb") as file:
+        file.write(b"before\n")
+        block = b"x" * 2**20
+        for _ in range(100):
+            file.write(block)
+        file.write(b"\nafter\n")
+    texts(write(tmp_path / "warm.txt", "up"))
+    audit = Audit()
+    tracemalloc.start()
+    assert texts(path, audit=audit) == ["before", "after"]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert aside(audit) == {"a.txt:2": lines.TOO_LONG}
+    assert peak < 60_000_000
+
+
+@pytest.mark.parametrize("kind", ["txt", "jsonl", "json", "csv", "tsv", "parquet"])
+def test_every_format_caps_the_length_of_a_record(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("lines", "sources", "delimited", "json_records"):
+        monkeypatch.setattr(f"headstart.data.{module}.LONGEST", 1000)
+    rows = ["short", "x" * 1001, "end"]
+    path = tmp_path / f"a.{kind}"
+    objects = [{"text": row} for row in rows]
+    if kind == "parquet":
+        pq.write_table(pa.table({"text": rows}), path)
+    elif kind in ("json", "jsonl"):
+        write(path, json.dumps(objects) if kind == "json" else "\n".join(map(json.dumps, objects)))
+    else:
+        write(path, "\n".join(rows if kind == "txt" else ["text", *rows]))
+    audit = Audit()
+    assert texts(path, audit=audit) == ["short", "end"]
+    assert audit.reasons == {lines.TOO_LONG: 1}
+
+
+def test_a_document_that_is_too_long_is_set_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "LONGEST", 1000)
+    write(tmp_path / "a.txt", "x" * 1001)
+    write(tmp_path / "b.txt", "fine")
+    audit = Audit()
+    assert texts(tmp_path, document="file", audit=audit) == ["fine"]
+    assert list(aside(audit).values()) == [lines.TOO_LONG]
+
+
+def test_the_audit_names_some_and_counts_all(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", '{"text": "good"}\n' + "bad\n" * 5000)
+    audit = Audit(examples=10)
+    assert texts(path, audit=audit) == ["good"]
+    assert audit.aside == 5000
+    assert len(audit.summary()["records"]) == 10
+
+
+# -- broken files ----------------------------------------------------------------------------
+
+
+def broken_gzip(path: Path) -> Path:
+    packed = gzip.compress(os.urandom(300_000).hex(" ", 20).replace(" ", "\n").encode())
+    return write(path.with_suffix(".txt.gz"), packed[: len(packed) * 2 // 3])
+
+
+def no_gzip(path: Path) -> Path:
+    return write(path.with_suffix(".txt.gz"), "plain text under a wrong name\n")
+
+
+def broken_zip(path: Path) -> Path:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        archive.writestr("a.txt", "text\n" * 1000)
+    return write(path.with_suffix(".zip"), data.getvalue()[:-60])
+
+
+def broken_member(path: Path) -> Path:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        archive.writestr("a.txt", "text\n" * 1000)
+    content = bytearray(data.getvalue())
+    content[2000] ^= 1
+    return write(path.with_suffix(".zip"), bytes(content))
+
+
+def broken_parquet(path: Path) -> Path:
+    path = path.with_suffix(".parquet")
+    pq.write_table(pa.table({"text": ["some text"] * 1000}), path)
+    return write(path, path.read_bytes()[:-10])
+
+
+def damaged_parquet(path: Path) -> Path:
+    path = path.with_suffix(".parquet")
+    pq.write_table(pa.table({"text": [f"some text {n}" for n in range(5000)]}), path)
+    data = bytearray(path.read_bytes())
+    data[4:2000] = os.urandom(1996)
+    return write(path, bytes(data))
+
+
+def damaged_dataset(path: Path) -> Path:
+    path.mkdir()
+    write(path / "state.json", '{"_data_files": [{"filename": "gone.arrow"}]}')
+    write(path / "dataset_info.json", "{")
+    return path
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *(broken_gzip, no_gzip, broken_zip, broken_member),
+        *(broken_parquet, damaged_parquet, damaged_dataset),
+    ],
+)
+def test_a_broken_file_is_refused_alone_and_set_aside_whole_among_others(
+    tmp_path: Path, damage: Callable[[Path], Path]
+) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    bad = damage(folder / "bad")
+    message = refusal(bad)
+    assert bad.name in message
+    assert "copy or download it again" in message
+    write(folder / "a.txt", "first")
+    write(folder / "z.txt", "last")
+    audit = Audit()
+    assert texts(folder, audit=audit) == ["first", "last"]
+    assert list(audit.reasons) == [streams.BROKEN]
+    assert audit.kept == 2
+
+
+def test_a_large_file_that_breaks_late_leaves_no_record_behind(tmp_path: Path) -> None:
+    rows = "".join(f"document {n} {os.urandom(20).hex()}\n" for n in range(50_000)).encode()
+    packed = gzip.compress(rows, 1)
+    write(tmp_path / "b.txt.gz", packed[:-5000])
+    write(tmp_path / "a.txt", "first")
+    write(tmp_path / "c.txt", "last")
+    assert texts(tmp_path) == ["first", "last"]
+
+
+def test_a_file_without_permission_is_set_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "a.txt", "secret")
+    write(tmp_path / "b.txt", "fine")
+    opened = builtins.open
+
+    def guarded(file: Any, *args: Any, **options: Any) -> Any:
+        if str(file).endswith("a.txt"):
+            raise PermissionError(13, "Permission denied")
+        return opened(file, *args, **options)
+
+    monkeypatch.setattr(builtins, "open", guarded)
+    audit = Audit()
+    assert texts(tmp_path, audit=audit) == ["fine"]
+    assert aside(audit) == {f"{tmp_path.name}/a.txt": "it cannot be read (Permission denied)"}
+
+
+def test_links_do_not_lead_in_circles_and_odd_files_do_not_hang(tmp_path: Path) -> None:
+    write(tmp_path / "a.txt", "fine")
+    (tmp_path / "loop").symlink_to(tmp_path)
+    (tmp_path / "self.txt").symlink_to(tmp_path / "self.txt")
+    (tmp_path / "gone.txt").symlink_to(tmp_path / "nowhere.txt")
+    os.mkfifo(tmp_path / "pipe.txt")
+    audit = Audit()
+    assert texts(tmp_path, audit=audit) == ["fine"]
+    assert {Path(name).name for name in aside(audit)} == {
+        *("loop", "self.txt", "gone.txt", "pipe.txt")
+    }
+    assert "regular" in refusal(tmp_path / "pipe.txt")
+
+
+def test_very_deep_folders_are_read(tmp_path: Path) -> None:
+    path = tmp_path
+    for _ in range(1200):
+        path = path / "d"
+        path.mkdir()
+    write(path / "a.txt", "deep")
+    assert texts(tmp_path) == ["deep"]
+
+
+# -- archives --------------------------------------------------------------------------------
+
+
+def archive(path: Path, *members: tuple[zipfile.ZipInfo | str, str | bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, data in members:
+            file.writestr(name, data)
+    return path
+
+
+@pytest.mark.parametrize(
+    "name", ["../a.txt", "/etc/a.txt", "x/../../a.txt", "..\\a.txt", "C:/a.txt"]
+)
+def test_members_that_lead_out_of_an_archive_are_refused(tmp_path: Path, name: str) -> None:
+    path = archive(tmp_path / "a.zip", (name, "evil"), ("fine.txt", "fine"))
+    audit = Audit()
+    assert texts(path, audit=audit) == ["fine"]
+    assert ["leads out" in reason for reason in audit.reasons] == [True]
+    assert "leads out" in refusal(archive(tmp_path / "b.zip", (name, "evil")))
+
+
+def test_links_in_an_archive_are_refused(tmp_path: Path) -> None:
+    link = zipfile.ZipInfo("link.txt")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    path = archive(tmp_path / "a.zip", (link, "/etc/passwd"), ("fine.txt", "fine"))
+    audit = Audit()
+    assert texts(path, audit=audit) == ["fine"]
+    assert "link" in aside(audit)["a.zip/link.txt"]
+
+
+def test_encrypted_and_unusual_members_are_set_aside(tmp_path: Path) -> None:
+    path = archive(tmp_path / "a.zip", ("a.txt", "secret"), ("fine.txt", "fine"))
+    data = bytearray(path.read_bytes())
+    data[6] |= 1  # the flags of the first local header, and of its entry in the directory
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    write(path, bytes(data))
+    audit = Audit()
+    assert texts(path, audit=audit) == ["fine"]
+    assert "encrypted" in aside(audit)["a.zip/a.txt"]
+    with zipfile.ZipFile(tmp_path / "b.zip", "w", zipfile.ZIP_LZMA) as file:
+        file.writestr("a.txt", "packed otherwise")
+    assert "ordinary zip" in refusal(tmp_path / "b.zip")
+
+
+def test_archives_inside_archives_are_set_aside(tmp_path: Path) -> None:
+    inner = archive(tmp_path / "inner.zip", ("a.txt", "x")).read_bytes()
+    path = archive(tmp_path / "a.zip", ("inner.zip", inner), ("fine.txt", "fine"))
+    audit = Audit()
+    assert texts(path, audit=audit) == ["fine"]
+    assert "inside an archive" in aside(audit)["a.zip/inner.zip"]
+
+
+@pytest.mark.parametrize("kind", ["txt.gz", "zip", "gz in zip"])
+def test_a_bomb_is_set_aside(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "FREE", 2**18)
+    bomb = b"a line of a bomb\n" * 100_000
+    if kind == "txt.gz":
+        path = write(tmp_path / "bomb.txt.gz", gzip.compress(bomb))
+    elif kind == "zip":
+        path = archive(tmp_path / "bomb.zip", ("a.txt", bomb))
+    else:
+        path = archive(tmp_path / "bomb.zip", ("a.txt.gz", gzip.compress(bomb)))
+    assert "bomb" in refusal(path)
+    write(tmp_path / "fine.txt", "fine")
+    audit = Audit()
+    assert texts(tmp_path, audit=audit) == ["fine"]
+    assert list(audit.reasons) == [streams.BOMB]
+
+
+def test_a_bomb_of_many_members_is_stopped_by_their_sum(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "FREE", 2**17)
+    monkeypatch.setattr(streams, "RATIO", 1)
+    members = [(f"{n}.txt", "a line of a bomb\n" * 2500) for n in range(10)]
+    audit = Audit()
+    texts(archive(tmp_path / "bomb.zip", *members), audit=audit)
+    assert audit.reasons == {streams.BOMB: 7}
+    assert audit.kept == 3 * 2500
+
+
+def test_sizes_in_headers_are_not_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "FREE", 2**20)
+    path = archive(tmp_path / "a.zip", ("a.txt", b"a line of a bomb\n" * 500_000))
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<I", data, 22, 17)
+    struct.pack_into("<I", data, data.index(b"PK\x01\x02") + 24, 17)
+    message = refusal(write(path, bytes(data)))
+    assert "bomb" in message or "broken" in message
+
+
+def test_a_full_disk_is_one_plain_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from headstart.data.store import RecordWriter
+
+    def full(self: RecordWriter) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(RecordWriter, "_flush", full)
+    message = refusal(write(tmp_path / "a.txt", "x"), cache=tmp_path / "cache")
+    assert "disk is full" in message
+    assert list((tmp_path / "cache").iterdir()) == []

@@ -1,0 +1,56 @@
+"""Columns are found where it is obvious, and only there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from headstart.data.columns import choose, label_text
+from headstart.errors import HeadstartError
+
+
+def found(columns: dict[str, list[Any]], **named: str | None) -> tuple[str, str | None]:
+    options = {"content_column": None, "label_column": None} | named
+    return choose("a.csv", columns, "text", **options)
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        ({"text": ["x"], "label": [1]}, ("text", "label")),
+        ({"id": ["7"], "Review": ["x"], "Class": ["a"]}, ("Review", "Class")),
+        ({"content": ["x"], "text": ["y"]}, ("text", None)),
+        ({"note": ["x"], "number": [3]}, ("note", None)),
+        ({"note": ["x"], "category": ["a"]}, ("note", "category")),
+        ({"title": ["short"], "story": ["a much longer story " * 5]}, ("story", None)),
+        ({"text": ["x"], "label": [["a", "b"]]}, ("text", None)),
+        ({"text": [3], "body": ["x"]}, ("body", None)),
+        ({"text": ["x", 3, "y"], "label": ["a", [], 1], "body": ["z"]}, ("text", "label")),
+    ],
+)
+def test_well_known_names_then_the_only_then_the_longest_column(
+    columns: dict[str, list[Any]], expected: tuple[str, str | None]
+) -> None:
+    assert found(columns) == expected
+
+
+def test_what_is_named_is_taken() -> None:
+    columns = {"text": ["x"], "label": ["a"], "other": ["y"]}
+    assert found(columns, content_column="label") == ("label", None)
+    assert found(columns, label_column="text", content_column="other") == ("other", "text")
+    assert found(columns, label_column="other") == ("text", "other")
+
+
+@pytest.mark.parametrize(
+    "columns", [{}, {"a": [1]}, {"a": ["x"], "b": ["y"]}, {"a": ["x" * 50], "b": ["y" * 30]}]
+)
+def test_what_is_unclear_is_asked_for(columns: dict[str, list[Any]]) -> None:
+    with pytest.raises(HeadstartError, match="--text-column"):
+        found(columns)
+
+
+def test_numbers_become_the_same_labels_in_every_format() -> None:
+    assert {label_text(value) for value in (1, 1.0, "1", " 1\n")} == {"1"}
+    assert [label_text(value) for value in (True, False, 2.5)] == ["true", "false", "2.5"]
+    assert [label_text(value) for value in (None, "", " ", float("nan"), [], {})] == [None] * 6

@@ -1,0 +1,143 @@
+"""Embedding writes what features() returns, in a stream, whole or not at all."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from datasets import Dataset
+
+from headstart.deployment import embed as embedding
+from headstart.deployment.embed import embed
+from headstart.encoders import Features
+from headstart.errors import HeadstartError
+from headstart.evaluation.features import features
+
+
+class CountingProcessor:
+    """Turns a text into the code points of its characters and remembers the largest batch."""
+
+    largest = 0
+
+    def collate(self, records, length):
+        texts = [text[:length] for text in records["text"]]
+        self.largest = max(self.largest, len(texts))
+        longest = max(map(len, texts))
+        ids = [[ord(c) for c in text] + [0] * (longest - len(text)) for text in texts]
+        batch = torch.tensor(ids)
+        return {"input_ids": batch, "mask": batch > 0}
+
+
+class LetterEncoder(torch.nn.Module):
+    """The mean of random letter vectors."""
+
+    width = 6
+
+    def __init__(self):
+        super().__init__()
+        self.table = torch.nn.Embedding(128, self.width)
+
+    def forward(self, batch):
+        tokens = self.table(batch["input_ids"]) * batch["mask"][:, :, None]
+        return Features(tokens, batch["mask"], tokens.sum(1) / batch["mask"].sum(1, keepdim=True))
+
+
+@pytest.fixture
+def encoder():
+    torch.manual_seed(0)
+    return LetterEncoder()
+
+
+@pytest.fixture
+def records():
+    texts = ["abcdefghij"[: 1 + n % 10] for n in range(23)]
+    return Dataset.from_dict({"id": [f"f.txt:{n}" for n in range(23)], "text": texts})
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch):
+    monkeypatch.setattr(embedding, "CHUNK", 5)
+
+
+def test_npy_holds_the_features_and_the_ids_lie_beside(tmp_path, encoder, records):
+    processor = CountingProcessor()
+    out = tmp_path / "vectors.npy"
+    assert embed(encoder, processor, records, out, length=8, batch_size=2) == 23
+    vectors = np.load(out)
+    wanted = features(encoder, processor, records, length=8, batch_size=2)
+    assert vectors.dtype == np.float32
+    assert vectors.shape == (23, 6)
+    assert vectors == pytest.approx(wanted, abs=1e-6)
+    names = (tmp_path / "vectors.ids.txt").read_text().split("\n")
+    assert names == [*records["id"], ""]
+    assert {path.name for path in tmp_path.iterdir()} == {"vectors.npy", "vectors.ids.txt"}
+
+
+def test_parquet_holds_ids_and_vectors(tmp_path, encoder, records):
+    processor = CountingProcessor()
+    out = tmp_path / "vectors.parquet"
+    embed(encoder, processor, records, out, length=8, batch_size=2)
+    table = pq.read_table(out)
+    assert table.column_names == ["id", "vector"]
+    assert table["id"].to_pylist() == list(records["id"])
+    wanted = features(encoder, processor, records, length=8, batch_size=2)
+    assert np.array(table["vector"].to_pylist()) == pytest.approx(wanted, abs=1e-6)
+    assert pq.ParquetFile(out).num_row_groups == 5  # written as it goes, chunk by chunk
+
+
+@pytest.mark.parametrize("name", ["v.npy", "v.parquet"])
+def test_no_more_than_a_chunk_is_in_memory(tmp_path, encoder, records, monkeypatch, name):
+    seen = []
+
+    def watched(encoder, processor, chunk, **options):
+        seen.append(len(chunk))
+        return features(encoder, processor, chunk, **options)
+
+    monkeypatch.setattr(embedding, "features", watched)
+    done = []
+    embed(
+        encoder,
+        CountingProcessor(),
+        records,
+        tmp_path / name,
+        length=8,
+        progress=lambda count, total: done.append((count, total)),
+    )
+    assert seen == [5, 5, 5, 5, 3]
+    assert done == [(5, 23), (10, 23), (15, 23), (20, 23), (23, 23)]
+
+
+@pytest.mark.parametrize("name", ["v.npy", "v.parquet"])
+def test_a_failure_leaves_what_was_there_before(tmp_path, encoder, records, monkeypatch, name):
+    (tmp_path / name).write_bytes(b"before")
+    (tmp_path / "v.ids.txt").write_bytes(b"names before")
+
+    def failing(encoder, processor, chunk, **options):
+        if chunk[0]["id"] == "f.txt:10":
+            raise HeadstartError("the encoder returns values that are not finite")
+        return features(encoder, processor, chunk, **options)
+
+    monkeypatch.setattr(embedding, "features", failing)
+    with pytest.raises(HeadstartError, match="not finite"):
+        embed(encoder, CountingProcessor(), records, tmp_path / name, length=8)
+    assert (tmp_path / name).read_bytes() == b"before"
+    assert (tmp_path / "v.ids.txt").read_bytes() == b"names before"
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_line_break_in_an_id_does_not_shift_the_others(tmp_path, encoder):
+    records = Dataset.from_dict({"id": ["odd\nname", "b"], "text": ["a", "b"]})
+    embed(encoder, CountingProcessor(), records, tmp_path / "v.npy", length=8)
+    assert (tmp_path / "v.ids.txt").read_text() == "odd\\nname\nb\n"
+
+
+def test_another_ending_is_refused_before_anything_is_computed(tmp_path, records):
+    with pytest.raises(HeadstartError, match=r"\.npy or \.parquet, not to 'v\.csv'"):
+        embed(None, None, records, tmp_path / "v.csv", length=8)
+
+
+def test_nothing_to_embed_is_said(tmp_path, encoder, records):
+    with pytest.raises(HeadstartError, match="no records to embed"):
+        embed(encoder, None, records.select([]), tmp_path / "v.npy", length=8)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,58 @@
+"""Predictions are refused where there are none, and written as they are."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import pyarrow.parquet as pq
+import pytest
+
+from headstart.config import FinetuneConfig, PretrainConfig
+from headstart.downstream.predict import predict, write_predictions
+from headstart.errors import HeadstartError
+from headstart.run import Run
+
+ROWS = [
+    {"id": "a", "label": "yes", "score": 0.75, "scores": {"no": 0.25, "yes": 0.75}},
+    {"id": "b,\n中", "label": "no", "score": 1.0, "scores": {"no": 1.0, "yes": 0.0}},
+]
+
+
+def test_a_pretraining_run_is_told_to_fine_tune_first(tmp_path, records):
+    options = PretrainConfig(sources=["x"], out=str(tmp_path / "run"))
+    run = Run.create(tmp_path / "run", "pretrain", options, overwrite=False)
+    with pytest.raises(HeadstartError, match=r"knows no labels; fine-tune first: `headstart fine"):
+        predict(run, records({"fruit": 1}))
+
+
+def test_an_unfinished_run_is_told_to_go_on(tmp_path, records):
+    options = FinetuneConfig(run="x", train="y", out=str(tmp_path / "run"))
+    run = Run.create(tmp_path / "run", "finetune", options, overwrite=False)
+    with pytest.raises(HeadstartError, match="has not finished; go on with .*--resume"):
+        predict(run, records({"fruit": 1}))
+
+
+def test_rows_are_written_as_jsonl(tmp_path):
+    write_predictions(ROWS, tmp_path / "rows.jsonl")
+    lines = (tmp_path / "rows.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line) for line in lines] == ROWS
+
+
+def test_rows_are_written_as_a_table_with_a_column_a_label(tmp_path):
+    flat = [
+        {"id": "a", "label": "yes", "score": 0.75, "score:no": 0.25, "score:yes": 0.75},
+        {"id": "b,\n中", "label": "no", "score": 1.0, "score:no": 1.0, "score:yes": 0.0},
+    ]
+    write_predictions(ROWS, tmp_path / "rows.parquet")
+    assert pq.read_table(tmp_path / "rows.parquet").to_pylist() == flat
+    write_predictions(ROWS, tmp_path / "rows.csv")
+    with open(tmp_path / "rows.csv", encoding="utf-8", newline="") as file:
+        found = list(csv.DictReader(file))
+    assert found == [{name: str(value) for name, value in row.items()} for row in flat]
+    assert {path.name for path in tmp_path.iterdir()} == {"rows.parquet", "rows.csv"}
+
+
+def test_another_ending_is_refused(tmp_path):
+    with pytest.raises(HeadstartError, match=r"not to 'rows\.txt'"):
+        write_predictions(ROWS, tmp_path / "rows.txt")

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from headstart.config import EvaluateConfig
+from headstart.errors import HeadstartError
+from headstart.evaluation.evaluate import Contender, evaluate
+from headstart.evaluation.verdict import details, gains, headline
+
+LABELS = [("no", "yes")[place % 2] for place in range(400)]
+TEST = [("no", "yes")[place % 2] for place in range(600)]
+
+
+def plan(**options: Any) -> EvaluateConfig:
+    return EvaluateConfig(run="run", train="train.csv", **options)
+
+
+def contender(name: str, kind: Any, signal: float, seed: int) -> Contender:
+    """Return random features of which one direction tells the label, as strongly as ``signal``."""
+    rng = np.random.default_rng(seed)
+
+    def features(labels: list[str]) -> np.ndarray:
+        found = rng.standard_normal((len(labels), 16))
+        found[:, 0] += signal * np.array([1 if label == "yes" else -1 for label in labels])
+        return found.astype(np.float32)
+
+    return Contender(name, kind, features(LABELS), features(TEST))
+
+
+def test_equal_contenders_give_no_gain() -> None:
+    claims = []
+    for seed in range(6):
+        rivals = [contender(f"rival {n}", "baseline", 1.0, 100 * seed + n) for n in range(3)]
+        ours = contender("ours", "pretrained", 1.0, 100 * seed + 50)
+        results = evaluate([ours, *rivals], LABELS, TEST, plan(labels=["20", "all"], seeds=3))
+        claims += [gain.sign > 0 for gain in gains(results)]
+        if not any(gain.sign > 0 for gain in gains(results)):
+            assert headline(gains(results)).startswith("No: ")
+    assert sum(claims) <= 1
+
+
+def test_a_known_gain_is_found_and_said_first() -> None:
+    contenders = [
+        contender("weak", "untrained", 0.1, 0),
+        contender("ours", "pretrained", 2.0, 1),
+        contender("middling", "baseline", 0.7, 2),
+    ]
+    results = evaluate(contenders, LABELS, TEST, plan(labels=["20", "all"]))
+    found = gains(results)
+    assert [gain.best.contender for gain in found] == ["middling", "middling"]
+    assert [gain.sign for gain in found] == [1, 1]
+    assert headline(found).startswith("Yes: pre-training gained ")
+    assert "with all 400 over the best alternative" in headline(found)
+    assert details(found)[0].startswith("20 labels: ")
+
+
+def test_a_loss_is_a_plain_no() -> None:
+    contenders = [
+        contender("ours", "pretrained", 0.1, 0),
+        contender("TF-IDF", "baseline", 2.0, 1),
+    ]
+    found = gains(evaluate(contenders, LABELS, TEST, plan(labels=["all"])))
+    assert headline(found).startswith("No: pre-training lost ")
+
+
+def test_all_contenders_get_the_same_draws() -> None:
+    seen: list[list[tuple[int, ...]]] = [[], []]
+
+    def learner(log: list[tuple[int, ...]]) -> Any:
+        def fit_predict(places: np.ndarray, seed: int) -> list[str]:
+            log.append(tuple(places))
+            return ["yes"] * len(TEST)
+
+        return fit_predict
+
+    scratch = [
+        Contender(f"s{n}", "scratch", fit_predict=learner(log)) for n, log in enumerate(seen)
+    ]
+    results = evaluate(scratch, LABELS, TEST, plan(labels=["10", "all"], seeds=4))
+    assert seen[0] == seen[1]
+    assert [len(places) for places in seen[0]] == [10] * 4 + [400]
+    assert len(set(seen[0])) == 5
+    assert results.outcomes[0].scores["accuracy"].mean == 0.5
+
+
+def test_probes_of_frozen_features_are_both_reported() -> None:
+    results = evaluate([contender("ours", "pretrained", 2, 0)], LABELS, TEST, plan(labels=["50"]))
+    assert [outcome.probe for outcome in results.outcomes] == ["logistic regression", "kNN"]
+    assert all(outcome.scores["accuracy"].mean > 0.85 for outcome in results.outcomes)
+    assert results.outcomes[0].predictions.shape == (5, 600)
+    assert headline(gains(results)).startswith("No verdict")
+
+
+def test_folds_test_every_record_once_and_never_on_itself() -> None:
+    drawn: list[set[int]] = []
+    answers = np.array(LABELS)
+
+    def memorise(places: np.ndarray, seed: int) -> list[str]:
+        """Know the drawn records by heart and be wrong about all others."""
+        drawn.append(set(places.tolist()))
+        wrong = np.where(answers == "yes", "no", "yes")
+        wrong[places] = answers[places]
+        return wrong.tolist()
+
+    scratch = Contender("memory", "scratch", fit_predict=memorise)
+    config = plan(labels=["all"], folds=4)
+    results = evaluate([scratch], LABELS, [], config)
+    assert results.outcomes[0].scores["accuracy"].mean == 0
+    assert len(drawn) == 4
+    assert set.intersection(*drawn) == set()
+    features = contender("ours", "pretrained", 2.0, 0).train
+    found = evaluate([Contender("ours", "pretrained", features)], LABELS, [], config)
+    assert found.outcomes[0].scores["accuracy"].mean > 0.9
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "options", "message"),
+    [
+        (["a"] * 9, ["a"], {}, "train.csv: every labeled record has the label 'a'"),
+        (["a", "b"] * 9, ["a", "c"], {"test": "test.csv"}, "test.csv: the label 'c'"),
+        (["a", "b"] * 9, [], {"test": "test.csv"}, "test.csv: there is no labeled test record"),
+        (["a"] * 9 + ["b"] * 2, [], {"folds": 5}, "label 'b' has 2 record"),
+        (["a", "b"] * 9, [], {"folds": 1}, "option 'folds'"),
+        ([], [], {}, "train.csv: there are no labels"),
+    ],
+)
+def test_labels_that_cannot_be_evaluated_are_refused_in_a_sentence(
+    train: list[str], test: list[str], options: dict[str, Any], message: str
+) -> None:
+    features = np.ones((len(train), 2), np.float32)
+    only = Contender("ours", "pretrained", features, np.ones((len(test), 2), np.float32))
+    with pytest.raises(HeadstartError, match=message):
+        evaluate([only], train, test, plan(**options))

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler, normalize
+
+from headstart.evaluation.probes import LogisticProbe, deal, nearest_neighbours
+
+RNG = np.random.default_rng(3)
+
+
+def blobs(count: int, classes: int, size: int, noise: float) -> tuple[np.ndarray, np.ndarray]:
+    centres = np.random.default_rng(0).standard_normal((classes, size))
+    labels = np.arange(count) % classes
+    return (centres[labels] + noise * RNG.standard_normal((count, size))).astype("float32"), labels
+
+
+def test_without_examples_to_cross_validate_the_probe_is_plain_logistic_regression() -> None:
+    features, labels = blobs(203, 3, 8, 1.0)
+    train, test = np.arange(3), np.arange(3, 203)
+    unit = normalize(features)
+    unit = (unit - unit.mean(0)) / (unit - unit.mean(0)).std()
+    expected = LogisticRegression(C=1).fit(unit[train], labels[train]).predict(unit[test])
+    probe = LogisticProbe(features)
+    found = probe.predict(features[train], labels[train], features[test], RNG)
+    assert found.tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_the_probe_equals_a_grid_search_by_scikit_learn(classes: int) -> None:
+    features, labels = blobs(400, classes, 6, 2.0)
+    features[:, 0] *= 1000  # drowns the rest unless every dimension is standardised
+    train, test = np.arange(120), np.arange(120, 400)
+    unit = normalize(features)
+    unit = (unit - unit.mean(0)) / (unit - unit.mean(0)).std()
+    parts = deal(labels[train], 5, np.random.default_rng(1))
+    best = (np.inf, None)
+    for rows in (unit, StandardScaler().fit_transform(features)):
+        for penalty in (1e-4, 1e-3, 1e-2, 1e-1, 1, 10):
+            losses = []
+            for part in range(5):
+                model = LogisticRegression(C=penalty, max_iter=500)
+                model.fit(rows[train][parts != part], labels[train][parts != part])
+                chance = model.predict_proba(rows[train][parts == part])
+                losses.extend(-np.log(chance[np.arange(len(chance)), labels[train][parts == part]]))
+            model = LogisticRegression(C=penalty, max_iter=500).fit(rows[train], labels[train])
+            best = min(best, (np.mean(losses), model.predict(rows[test])), key=lambda x: x[0])
+    probe = LogisticProbe(features)
+    args = (features[train], labels[train], features[test], np.random.default_rng(1))
+    assert (probe.predict(*args) == best[1]).mean() > 0.98
+
+
+def test_sparse_and_dense_rows_of_length_one_agree() -> None:
+    features, labels = blobs(300, 3, 10, 0.8)
+    features = normalize(np.maximum(features, 0))
+    train, test = np.arange(100), np.arange(100, 300)
+    rows = sparse.csr_matrix(features)
+    found = LogisticProbe(rows).predict(rows[train], labels[train], rows[test], RNG)
+    expected = LogisticRegression(C=100).fit(features[train], labels[train]).predict(features[test])
+    assert (found == expected).mean() > 0.95
+
+
+def test_folds_are_balanced_and_two_classes_remain_without_any_fold() -> None:
+    labels = np.array([0] * 50 + [1] * 3 + [2])
+    parts = deal(labels, 5, RNG)
+    assert parts is not None
+    assert parts.max() == 2  # the second largest class has three examples
+    assert np.ptp(np.bincount(parts)) <= 1
+    for part in range(3):
+        assert len(set(labels[parts != part].tolist())) >= 2
+    assert deal(np.array([0, 0, 0, 1]), 5, RNG) is None
+
+
+def naive_neighbours(
+    train: np.ndarray, labels: np.ndarray, test: np.ndarray, classes: int, count: int
+) -> list[int]:
+    predicted = []
+    for query in test:
+        cosines = [
+            float(query @ row / np.linalg.norm(query) / np.linalg.norm(row)) for row in train
+        ]
+        nearest = sorted(range(len(train)), key=lambda i: -cosines[i])[:count]
+        votes = [0.0] * classes
+        for i in nearest:
+            votes[labels[i]] += float(np.exp(cosines[i] / 0.1))
+        predicted.append(int(np.argmax(votes)))
+    return predicted
+
+
+@pytest.mark.parametrize(("bank", "voters"), [(30, 10), (900, 200)])
+def test_neighbours_agree_with_a_naive_count(bank: int, voters: int) -> None:
+    features, labels = blobs(bank + 600, 3, 5, 1.5)
+    train, test = features[:bank], features[bank:]
+    expected = naive_neighbours(train, labels[:bank], test, 3, voters)
+    assert nearest_neighbours(train, labels[:bank], test, 3).tolist() == expected

@@ -1,0 +1,68 @@
+"""Importing headstart is cheap, and hands on what it promises."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+import pytest
+
+import headstart
+
+#: each of these costs more to import than headstart itself
+HEAVY = {
+    "datasets", "lightning", "numpy", "pandas", "pyarrow", "pytorch_lightning", "scipy", "sklearn",
+    "tokenizers", "torch", "transformers",
+}  # fmt: skip
+
+
+def imported_by(code: str) -> set[str]:
+    """Return the top-level modules that a fresh interpreter holds after running ``code``."""
+    code += "\nimport sys; print('\\n'.join(sys.modules), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return {name.partition(".")[0] for name in done.stderr.split()}
+
+
+def test_import_loads_nothing_heavy() -> None:
+    assert not imported_by("import headstart") & (HEAVY | {"pydantic", "typer", "rich", "yaml"})
+
+
+@pytest.mark.parametrize("name", ["Run", "HeadstartError", "pretrain", "evaluate", "info"])
+def test_naming_a_public_name_loads_nothing_heavy(name: str) -> None:
+    assert not imported_by(f"import headstart; headstart.{name}") & HEAVY
+
+
+@pytest.mark.parametrize(
+    "verb",
+    ["pretrain", "evaluate", "finetune", "predict", "embed", "generate", "info", "list", "doctor"],
+)
+def test_help_loads_nothing_heavy(verb: str) -> None:
+    code = f"""
+import sys
+from headstart.cli import app
+sys.argv = ["headstart", "{verb}", "--help"]
+try:
+    app()
+except SystemExit as end:
+    assert end.code == 0
+"""
+    assert not imported_by(code) & HEAVY
+
+
+def test_every_public_name_is_there() -> None:
+    assert set(headstart.__all__) <= set(dir(headstart))
+    for name in headstart.__all__:
+        assert getattr(headstart, name) is not None
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'pretrian'"):
+        getattr(headstart, "pretrian")  # noqa: B009
+
+
+def test_the_version_is_the_installed_one() -> None:
+    try:
+        assert version("headstart") == headstart.__version__
+    except PackageNotFoundError:
+        pytest.skip("headstart runs from a source folder; pip install -e . installs it")

@@ -1,0 +1,112 @@
+"""Trains in child processes that die where they are told to; imports are paid for once.
+
+Reads one JSON plan a line: ``folder``, ``options`` of the training, and ``kill`` (``place`` and
+``count``) or null. For each it forks a process that trains, or goes on training, in the folder and
+is killed with SIGKILL when it comes to the place for the count-th time. Answers with the exit
+status of the process, negative for a signal.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import torch
+from tiny_objective import TinyObjective, run_tiny
+
+from headstart.training import checkpoint, fit  # noqa: F401 (imported before forking)
+
+
+def die_at(place: str, count: int, signum: int) -> None:
+    """Arrange that this process gets ``signum`` at a place, coming there for the count-th time."""
+    left = [count]
+
+    def arrive(only_if: bool = True) -> bool:
+        left[0] -= only_if
+        return only_if and left[0] == 0
+
+    def strike() -> None:
+        os.kill(os.getpid(), signum)
+
+    replace, save, forward = os.replace, torch.save, TinyObjective.forward
+    adamw, rows = torch.optim.AdamW.step, checkpoint.forget_old
+
+    def struck_replace(source: Any, target: Any) -> None:
+        here = Path(target).suffix == ".ckpt" and arrive()
+        if here and place == "rename":
+            strike()
+        replace(source, target)
+        if here and place == "renamed":
+            strike()
+
+    def struck_save(content: Any, file: Any) -> None:
+        if not arrive():
+            return save(content, file)
+        whole = io.BytesIO()
+        save(content, whole)
+        file.write(whole.getvalue()[: len(whole.getvalue()) // 2])
+        file.flush()
+        strike()
+
+    def struck_forward(self: TinyObjective, batch: Any) -> Any:
+        if arrive(self.training == (place == "step")):
+            strike()
+        return forward(self, batch)
+
+    def struck_optimizer(self: Any, closure: Callable[[], Any] | None = None) -> Any:
+        result = adamw(self, closure)
+        if arrive():
+            strike()
+        return result
+
+    def struck_forget(folder: Path) -> None:
+        if arrive():
+            strike()
+        rows(folder)
+
+    if place in ("rename", "renamed"):
+        os.replace = struck_replace
+    elif place == "write":
+        torch.save = struck_save
+    elif place in ("step", "validation"):
+        TinyObjective.forward = struck_forward  # type: ignore[method-assign]
+    elif place == "optimizer":
+        torch.optim.AdamW.step = struck_optimizer  # type: ignore[method-assign]
+    elif place == "forget":
+        checkpoint.forget_old = struck_forget
+    else:
+        raise ValueError(place)
+
+
+def child(plan: dict[str, Any]) -> int:
+    if plan["kill"]:
+        die_at(plan["kill"]["place"], plan["kill"]["count"], plan["kill"].get("signal", 9))
+    try:
+        run_tiny(Path(plan["folder"]), **plan["options"])
+    except Exception as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        return getattr(error, "exit_code", 1)
+    return 0
+
+
+def main() -> None:
+    signal.alarm(600)
+    for line in sys.stdin:
+        process = os.fork()
+        if process == 0:
+            # A child never returns into the server's loop.
+            os._exit(child(json.loads(line)))
+        status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+        print(json.dumps(status), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""The smallest objective with everything that a resume could get wrong, and rows for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from headstart.config import TrainingOptions
+from headstart.encoders import Features
+from headstart.run import Run
+from headstart.seeding import generator
+from headstart.training.train import Outcome, train
+
+WIDTH = 8
+
+
+class TinyEncoder(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(30, WIDTH)
+        self.dropout = nn.Dropout(0.2)
+        self.dense = nn.Linear(WIDTH, WIDTH)
+
+    def forward(self, batch: dict[str, Tensor]) -> Features:
+        tokens = self.dense(self.dropout(self.table(batch["input_ids"])))
+        return Features(tokens, batch["mask"], tokens.mean(1))
+
+
+class TinyObjective(nn.Module):
+    """Masked tokens, with dropout, corruption by generator, a buffer that moves in the forward
+    pass, and an average that moves after each step.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            self.encoder = TinyEncoder()
+            self.head = nn.Linear(WIDTH, 30)
+        self.register_buffer("average", torch.zeros(WIDTH, WIDTH))
+        self.register_buffer("seen", torch.zeros(()))
+        self.fed: list[Tensor] = []
+
+    def corrupt(self, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+        hidden = torch.rand(batch["input_ids"].shape, generator=generator) < 0.3
+        ids = batch["input_ids"].masked_fill(hidden, 0)
+        return {**batch, "input_ids": ids, "targets": batch["input_ids"]}
+
+    def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        self.seen += 1
+        if self.training:
+            self.fed.append(batch["targets"])
+        logits = self.head(self.encoder(batch).tokens)
+        loss = nn.functional.cross_entropy(logits.flatten(0, 1), batch["targets"].flatten())
+        accuracy = (logits.argmax(-1) == batch["targets"]).float().mean()
+        return {"loss": loss, "accuracy": accuracy}
+
+    def after_step(self, progress: float) -> None:
+        with torch.no_grad():
+            self.average.lerp_(self.encoder.dense.weight, 0.1 + 0.5 * progress)
+
+
+class TinyRows:
+    """Rows that are told apart by their first token pair; another view in every epoch."""
+
+    def __init__(self, count: int, length: int = 6, seed: int = 0) -> None:
+        random = generator(seed, "rows")
+        self.ids = torch.randint(1, 30, (count, length), generator=random)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def batch(self, places: np.ndarray, epoch: int) -> dict[str, Tensor]:
+        ids = self.ids[torch.from_numpy(places)].roll(epoch, dims=1)
+        return {"input_ids": ids, "mask": torch.ones_like(ids, dtype=torch.bool)}
+
+
+def run_tiny(
+    folder: Path,
+    *,
+    objective: nn.Module | None = None,
+    rows: int = 22,
+    validation: int = 6,
+    watch: bool = True,
+    restore_best: bool = False,
+    **options: Any,
+) -> tuple[nn.Module, Outcome, Run]:
+    """Train the tiny objective in ``folder``, going on if something lies there."""
+    defaults = {"budget": "12steps", "tracker": "none", "precision": "fp32", "validate_steps": 4}
+    config = TrainingOptions(**(defaults | options))
+    if (folder / "config.yaml").exists():
+        run = Run.open(folder)
+    else:
+        run = Run.create(folder, "pretrain", config, overwrite=False)
+    objective = objective or TinyObjective()
+    held_out = TinyRows(validation, seed=1) if validation else None
+    outcome = train(
+        objective,
+        TinyRows(rows),
+        held_out,
+        run,
+        config,
+        batch_size=config.batch_size or 4,
+        learning_rate=0.01,
+        watch=TinyRows(16, seed=2).batch(np.arange(16), 0) if watch else None,
+        restore_best=restore_best,
+    )
+    return objective, outcome, run

@@ -92,7 +92,7 @@ def _command(verb: str, model: type[Options], positional: tuple[str, ...]) -> Ca
 
 
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
-_PANELS = {config.SourceOptions: "Data", config.TrainingOptions: "Training"}
+_PANELS: dict[type, str] = {config.SourceOptions: "Data", config.TrainingOptions: "Training"}
 
 
 def _parameter(

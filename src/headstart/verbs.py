@@ -115,9 +115,13 @@ def evaluate(run: str, *, config: str | None = None, **options: Any) -> Report:
         HeadstartError: anything the user can mend.
     """
     plan = load(EvaluateConfig, file=config, run=run, **options)
-    from headstart.judging import judge
+    from headstart.downstream.scratch import train_from_scratch
+    from headstart.evaluation.judge import judge
 
-    return judge(plan, say=_say)
+    def from_scratch(labeled: Dataset, unlabeled: Dataset, seed: int) -> list[str]:
+        return train_from_scratch(plan.run, labeled, unlabeled, seed)
+
+    return judge(plan, from_scratch=from_scratch, say=_say, console=_console())
 
 
 def predict(run: str, *inputs: str, **options: Any) -> list[dict[str, Any]]:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from datasets import Dataset
 
-from headstart.data.split import folds, hold_out, split
+from headstart.data.audit import Audit
+from headstart.data.split import folds, hold_out, labeled, split
 from headstart.errors import HeadstartError
 
 LABELS = ["a"] * 60 + ["b"] * 30 + ["c"] * 10
@@ -89,3 +90,12 @@ def test_neither_side_is_empty_where_there_are_two_records(share: float) -> None
 def test_nothing_is_held_out_of_one_record_or_at_share_zero(tmp_path: Path) -> None:
     assert [len(part) for part in hold_out(ids(1), 0.5, seed=0)] == [1, 0]
     assert [len(part) for part in hold_out(ids(9), 0.0, seed=0)] == [9, 0]
+
+
+def test_records_without_a_label_are_set_aside_where_labels_are_needed() -> None:
+    records = Dataset.from_dict({"id": ["a:1", "a:2", "a:3"], "label": ["x", None, "y"]})
+    audit = Audit()
+    assert labeled(records, "a", audit)["id"][:] == ["a:1", "a:3"]
+    assert audit.summary()["records"] == [{"where": "a:2", "reason": "it has no label"}]
+    with pytest.raises(HeadstartError, match=r"b\.txt has no labels"):
+        labeled(ids(3), "b.txt", audit)

@@ -80,24 +80,21 @@ def test_the_head_learns_faster_than_the_encoder(transformer, records):
     assert objective.parameter_groups(2e-2)[-1]["lr"] == 2e-2
 
 
-def test_the_rate_follows_the_width_unless_the_encoder_has_its_own():
-    class Wide:
-        width = 768
-
-    class Own:
-        width, finetune_learning_rate = 768, 0.01
-
-    assert learning_rate_for(Wide()) == 5e-5
-    assert learning_rate_for(Own()) == 0.01
+def test_the_rate_follows_the_width_of_a_network_but_not_of_a_table(light, transformer):
+    transformer.width = 768
+    assert learning_rate_for(transformer) == 5e-5
+    transformer.width = 256
+    assert learning_rate_for(transformer) == pytest.approx(1.5e-4)
+    light.width = 768
+    assert learning_rate_for(light) == 1e-3
 
 
 def test_fine_tuning_learns_the_labels_and_the_saved_run_predicts_the_same(
     light, processor, records, tmp_path
 ):
-    some, others = records({"fruit": 30, "tool": 30, "bird": 30}), records(
-        {"fruit": 20, "tool": 20, "bird": 20}, seed=1
-    )
-    run = tune(light, processor, some, tmp_path / "tuned", budget="60steps")
+    some = records({"fruit": 60, "tool": 60, "bird": 60})
+    others = records({"fruit": 20, "tool": 20, "bird": 20}, seed=1)
+    run = tune(light, processor, some, tmp_path / "tuned", budget="200steps")
     rows = list(predict(run, others, batch_size=7))
     assert [row["id"] for row in rows] == list(others["id"])
     hits = sum(row["label"] == label for row, label in zip(rows, others["label"], strict=True))
@@ -111,7 +108,9 @@ def test_fine_tuning_learns_the_labels_and_the_saved_run_predicts_the_same(
 
 
 def test_the_run_folder_says_what_it_holds(light, processor, records, tmp_path):
-    run = tune(light, processor, records({"fruit": 10, "tool": 10}), tmp_path / "t", budget="5steps")
+    run = tune(
+        light, processor, records({"fruit": 10, "tool": 10}), tmp_path / "t", budget="5steps"
+    )
     assert run.finished
     resolved = run.resolved
     assert resolved["labels"] == ["fruit", "tool"]
@@ -159,14 +158,22 @@ def test_training_that_only_does_harm_leaves_the_start(light, processor, records
 
 
 def test_what_was_not_asked_for_is_decided_once(light, processor, records, tmp_path):
-    run = tune(light, processor, records({"fruit": 20, "tool": 20}), tmp_path / "t", patience=1)
+    run = tune(
+        light,
+        processor,
+        records({"fruit": 20, "tool": 20}),
+        tmp_path / "t",
+        patience=1,
+        optimizer=OptimizerOptions(learning_rate=0.5),
+    )
     plan = run.resolved["plan"]
     assert plan["budget"] == "300steps"
     assert plan["batch_size"] == 16
     assert plan["patience"] == 1
     assert plan["validation_share"] == 0.2
-    rows = [row for row in run.metrics() if "validation_loss" in row]
-    assert len(rows) >= 2  # the start and at least one look, until patience ran out
+    looks = [row["step"] for row in run.metrics() if "validation_loss" in row]
+    assert looks[:2] == [0, 10]
+    assert looks[-1] < 300  # patience ran out
 
 
 def test_a_resumed_run_ends_with_the_same_predictions(processor, records, tmp_path, light):

@@ -31,15 +31,13 @@ def contender(name: str, kind: Any, signal: float, seed: int) -> Contender:
 
 
 def test_equal_contenders_give_no_gain() -> None:
-    claims = []
-    for seed in range(6):
-        rivals = [contender(f"rival {n}", "baseline", 1.0, 100 * seed + n) for n in range(3)]
+    claims: list[str] = []
+    for seed in range(5):
+        rivals = [contender(f"rival {n}", "baseline", 1.0, 100 * seed + n) for n in range(2)]
         ours = contender("ours", "pretrained", 1.0, 100 * seed + 50)
-        results = evaluate([ours, *rivals], LABELS, TEST, plan(labels=["20", "all"], seeds=3))
-        claims += [gain.sign > 0 for gain in gains(results)]
-        if not any(gain.sign > 0 for gain in gains(results)):
-            assert headline(gains(results)).startswith("No: ")
-    assert sum(claims) <= 1
+        results = evaluate([ours, *rivals], LABELS, TEST, plan(labels=["20"], seeds=3))
+        claims += [headline(gains(results)).split(":")[0]]
+    assert claims == ["No"] * 5
 
 
 def test_a_known_gain_is_found_and_said_first() -> None:
@@ -48,7 +46,7 @@ def test_a_known_gain_is_found_and_said_first() -> None:
         contender("ours", "pretrained", 2.0, 1),
         contender("middling", "baseline", 0.7, 2),
     ]
-    results = evaluate(contenders, LABELS, TEST, plan(labels=["20", "all"]))
+    results = evaluate(contenders, LABELS, TEST, plan(labels=["20", "all"], seeds=3))
     found = gains(results)
     assert [gain.best.contender for gain in found] == ["middling", "middling"]
     assert [gain.sign for gain in found] == [1, 1]
@@ -87,10 +85,12 @@ def test_all_contenders_get_the_same_draws() -> None:
 
 
 def test_probes_of_frozen_features_are_both_reported() -> None:
-    results = evaluate([contender("ours", "pretrained", 2, 0)], LABELS, TEST, plan(labels=["50"]))
+    results = evaluate(
+        [contender("ours", "pretrained", 2, 0)], LABELS, TEST, plan(labels=["50"], seeds=2)
+    )
     assert [outcome.probe for outcome in results.outcomes] == ["logistic regression", "kNN"]
     assert all(outcome.scores["accuracy"].mean > 0.85 for outcome in results.outcomes)
-    assert results.outcomes[0].predictions.shape == (5, 600)
+    assert results.outcomes[0].predictions.shape == (2, 600)
     assert headline(gains(results)).startswith("No verdict")
 
 

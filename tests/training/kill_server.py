@@ -1,9 +1,9 @@
 """Trains in child processes that die where they are told to; imports are paid for once.
 
-Reads one JSON plan a line: ``folder``, ``options`` of the training, and ``kill`` (``place`` and
-``count``) or null. For each it forks a process that trains, or goes on training, in the folder and
-is killed with SIGKILL when it comes to the place for the count-th time. Answers with the exit
-status of the process, negative for a signal.
+Reads one JSON plan a line: ``folder``, ``options`` of the training, ``kill`` (``place`` and
+``count``) or null, and ``world``. For each it forks as many processes that train together, or go on
+training, in the folder, and are killed with SIGKILL when they come to the place for the count-th
+time. Answers with the exit status, negative for a signal; the processes must agree on it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import json
 import os
-import signal
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -37,7 +37,7 @@ def die_at(place: str, count: int, signum: int) -> None:
         os.kill(os.getpid(), signum)
 
     replace, save, forward = os.replace, torch.save, TinyObjective.forward
-    adamw, rows = torch.optim.AdamW.step, checkpoint.forget_old
+    adamw, forget_old = torch.optim.AdamW.step, checkpoint.forget_old
 
     def struck_replace(source: Any, target: Any) -> None:
         here = Path(target).suffix == ".ckpt" and arrive()
@@ -70,7 +70,7 @@ def die_at(place: str, count: int, signum: int) -> None:
     def struck_forget(folder: Path) -> None:
         if arrive():
             strike()
-        rows(folder)
+        forget_old(folder)
 
     if place in ("rename", "renamed"):
         os.replace = struck_replace
@@ -86,7 +86,12 @@ def die_at(place: str, count: int, signum: int) -> None:
         raise ValueError(place)
 
 
-def child(plan: dict[str, Any]) -> int:
+def child(plan: dict[str, Any], rank: int, port: int) -> int:
+    if plan["world"] > 1:
+        names = {"RANK": rank, "LOCAL_RANK": rank, "MASTER_PORT": port}
+        names |= {"WORLD_SIZE": plan["world"], "LOCAL_WORLD_SIZE": plan["world"], "GROUP_RANK": 0}
+        os.environ.update({name: str(value) for name, value in names.items()})
+        os.environ.update(MASTER_ADDR="127.0.0.1", TORCHELASTIC_RUN_ID="test")
     if plan["kill"]:
         die_at(plan["kill"]["place"], plan["kill"]["count"], plan["kill"].get("signal", 9))
     try:
@@ -97,15 +102,24 @@ def child(plan: dict[str, Any]) -> int:
     return 0
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def main() -> None:
-    signal.alarm(600)
     for line in sys.stdin:
-        process = os.fork()
-        if process == 0:
-            # A child never returns into the server's loop.
-            os._exit(child(json.loads(line)))
-        status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-        print(json.dumps(status), flush=True)
+        plan, port, processes = json.loads(line), free_port(), []
+        for rank in range(plan["world"]):
+            process = os.fork()
+            if process == 0:
+                # A child never returns into the server's loop.
+                os._exit(child(plan, rank, port))
+            processes.append(process)
+        statuses = {os.waitstatus_to_exitcode(os.waitpid(p, 0)[1]) for p in processes}
+        assert len(statuses) == 1, statuses
+        print(json.dumps(statuses.pop()), flush=True)
 
 
 if __name__ == "__main__":

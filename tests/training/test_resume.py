@@ -29,8 +29,10 @@ def attempt() -> Iterator[Attempt]:
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen([sys.executable, str(SERVER)], env=environment, **pipes) as server:
 
-        def ask(folder: Path, kill: dict[str, Any] | None = None, **options: Any) -> int:
-            plan = {"folder": str(folder), "options": options, "kill": kill}
+        def ask(
+            folder: Path, kill: dict[str, Any] | None = None, *, world: int = 1, **options: Any
+        ) -> int:
+            plan = {"folder": str(folder), "options": options, "kill": kill, "world": world}
             server.stdin.write(json.dumps(plan) + "\n")
             server.stdin.flush()
             return int(server.stdout.readline())
@@ -85,6 +87,7 @@ CASES: dict[str, tuple[dict[str, Any], list[tuple[str, int]]]] = {
         {"patience": 3, "validate_steps": 3, "restore_best": True},
         [("write", 3), ("rename", 3), ("forget", 1)],
     ),
+    "two processes": ({"world": 2, "rows": 40}, [("step", 7), ("optimizer", 4)]),
     "muon": ({"optimizer": {"name": "muon"}}, [("step", 8)]),
 }
 
@@ -123,3 +126,17 @@ def test_a_signal_saves_at_the_step_boundary_and_says_how_to_go_on(
     assert attempt(tmp_path / "stopped", **options) == 0
     assert logged(tmp_path / "stopped") == logged(tmp_path / "whole")
     assert_same_bits(saved(tmp_path / "stopped"), saved(tmp_path / "whole"))
+
+
+def test_two_processes_train_as_one_with_batches_twice_as_large(
+    attempt: Attempt, tmp_path: Path
+) -> None:
+    options = {"rows": 80, "budget": "5steps", "plain": True, "watch": False}
+    assert attempt(tmp_path / "two", world=2, batch_size=2, **options) == 0
+    assert attempt(tmp_path / "one", batch_size=4, **options) == 0
+    for two, one in zip(logged(tmp_path / "two"), logged(tmp_path / "one"), strict=True):
+        assert two == pytest.approx(one, rel=1e-5)
+    weights = [
+        saved(tmp_path / name)["state_dict"]["objective.head.weight"] for name in ("two", "one")
+    ]
+    torch.testing.assert_close(weights[0], weights[1], rtol=0, atol=1e-5)

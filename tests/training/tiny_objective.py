@@ -64,6 +64,17 @@ class TinyObjective(nn.Module):
             self.average.lerp_(self.encoder.dense.weight, 0.1 + 0.5 * progress)
 
 
+class PlainObjective(TinyObjective):
+    """Without chance: the mean of its gradients over parts is that over the whole."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder.dropout.p = 0.0
+
+    def corrupt(self, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+        return {**batch, "targets": batch["input_ids"]}
+
+
 class TinyRows:
     """Rows that are told apart by their first token pair; another view in every epoch."""
 
@@ -87,6 +98,8 @@ def run_tiny(
     validation: int = 6,
     watch: bool = True,
     restore_best: bool = False,
+    learning_rate: float = 0.01,
+    plain: bool = False,
     **options: Any,
 ) -> tuple[nn.Module, Outcome, Run]:
     """Train the tiny objective in ``folder``, going on if something lies there."""
@@ -96,7 +109,7 @@ def run_tiny(
         run = Run.open(folder)
     else:
         run = Run.create(folder, "pretrain", config, overwrite=False)
-    objective = objective or TinyObjective()
+    objective = objective or (PlainObjective() if plain else TinyObjective())
     held_out = TinyRows(validation, seed=1) if validation else None
     outcome = train(
         objective,
@@ -105,7 +118,7 @@ def run_tiny(
         run,
         config,
         batch_size=config.batch_size or 4,
-        learning_rate=0.01,
+        learning_rate=learning_rate,
         watch=TinyRows(16, seed=2).batch(np.arange(16), 0) if watch else None,
         restore_best=restore_best,
     )

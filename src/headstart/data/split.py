@@ -1,4 +1,4 @@
-"""Parting records: train and test, folds, and a slice held out for the validation loss."""
+"""Parting records: labeled ones, train and test, folds, a slice for the validation loss."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from headstart.data.audit import Audit
+from headstart.data.duplicates import stream
 from headstart.errors import HeadstartError
 from headstart.seeding import derive
 
@@ -15,6 +17,23 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 _HASHES = 2**64
+
+
+def labeled(records: Dataset, source: str, audit: Audit) -> Dataset:
+    """Return the records that have a label; the others are set aside in ``audit``.
+
+    Raises:
+        HeadstartError: none has one; ``source`` is named.
+    """
+    if "label" not in records.column_names:
+        raise HeadstartError(
+            f"{source} has no labels; name their column with --label-column, or put the texts of "
+            "each label into a folder of its own."
+        )
+    known = np.array([label is not None for label in stream(records, "label")])
+    for name in stream(records.select(np.flatnonzero(~known)), "id"):
+        audit.set_aside(name, "it has no label")
+    return records if known.all() else records.select(np.flatnonzero(known))
 
 
 def split(
@@ -78,12 +97,9 @@ def hold_out(records: Dataset, share: float, seed: int) -> tuple[Dataset, Datase
         return records, records.select(range(0))
     key = derive(seed, "hold_out").to_bytes(8, "big")
     hashes = np.empty(count, dtype=np.uint64)
-    place = 0
-    for batch in records.select_columns(["id"]).with_format("arrow").iter(batch_size=10_000):
-        for name in batch["id"].to_pylist():
-            digest = hashlib.blake2b(name.encode(), digest_size=8, key=key).digest()
-            hashes[place] = int.from_bytes(digest, "big")
-            place += 1
+    for place, name in enumerate(stream(records, "id")):
+        digest = hashlib.blake2b(name.encode(), digest_size=8, key=key).digest()
+        hashes[place] = int.from_bytes(digest, "big")
     held = hashes < np.uint64(min(share * _HASHES, _HASHES - 1))
     if not held.any():
         held[hashes.argmin()] = True

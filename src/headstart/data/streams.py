@@ -33,9 +33,13 @@ class Unreadable(Exception):
 class Stream(Protocol):
     """What readers ask of an open file."""
 
-    def read(self, size: int = -1, /) -> bytes: ...
+    def read(self, size: int = -1, /) -> bytes:
+        """Return up to ``size`` bytes; none at the end."""
+        ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Let go of the file."""
+        ...
 
 
 class Meter:
@@ -46,6 +50,7 @@ class Meter:
         self.unpacked = 0
 
     def add(self, count: int) -> None:
+        """Count bytes that came out; too many are :class:`Unreadable`."""
         self.unpacked += count
         if self.unpacked > self.most:
             raise Unreadable(BOMB)
@@ -59,11 +64,13 @@ class Metered:
         self._meter = meter
 
     def read(self, size: int = -1, /) -> bytes:
+        """Return up to ``size`` bytes, a chunk where no size is given."""
         data = self._stream.read(CHUNK if size < 0 else size)
         self._meter.add(len(data))
         return data
 
     def close(self) -> None:
+        """Close the stream below."""
         self._stream.close()
 
 
@@ -85,7 +92,7 @@ def plain_reasons() -> Iterator[None]:
         raise
     except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, NotImplementedError):
         raise Unreadable(BROKEN) from None
-    except pa.ArrowException:
+    except (pa.ArrowException, UnicodeDecodeError):
         raise Unreadable(BROKEN) from None
     except OSError as error:
         raise Unreadable(

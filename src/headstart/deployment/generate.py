@@ -44,7 +44,7 @@ def generate(
         HeadstartError: the run was not pre-trained with ``clm``, or the prompt is longer than the
             context, or empty where the tokenizer has no token to begin with.
     """
-    encoder = open_encoder(run.require_encoder())
+    encoder: Any = open_encoder(run.require_encoder())
     if "causal" not in encoder.provides or _objective(run) != "clm":
         raise HeadstartError(
             f"{run.folder} cannot write text: its encoder was not pre-trained to predict the next "

@@ -52,6 +52,7 @@ class Classification(nn.Module):
         self.linear = nn.Linear(width, len(labels))
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
+        self.weights: Tensor | None
         self.register_buffer("weights", weights, persistent=False)
 
     @classmethod
@@ -211,7 +212,7 @@ def logistic_regression(
     return linear
 
 
-def frozen_features(encoder: Encoder, rows: LabeledRows) -> tuple[Tensor, Tensor]:
+def frozen_features(encoder: Any, rows: LabeledRows) -> tuple[Tensor, Tensor]:
     """Return pooled features (n,D) and classes (n,) of all rows, or of many that lie evenly.
 
     However few rows a class has, one of them is among the n.

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: The head learns this much faster than the encoder, which is nearly right already, up to a limit.
 HEAD_RATE, MOST_HEAD_RATE = 10.0, 1e-2
+#: No encoder learns faster than this unless told to.
+MOST_RATE = 1e-3
 
 _BATCH = 64
 
@@ -38,6 +40,7 @@ class Finetuning(nn.Module):
     they give what they gave before.
 
     Args:
+        encoder: an ``Encoder`` module; head: a ``Task`` module on its features.
         freeze: ``all``, ``none``, or the number of layers above the embeddings.
         layer_decay: how much slower each layer learns than the one above it.
     """
@@ -46,7 +49,7 @@ class Finetuning(nn.Module):
     layout: ClassVar[str] = "documents"
     Options: ClassVar[type[Options]] = FinetuneConfig
 
-    def __init__(self, encoder: Encoder, head: Task, *, freeze: str, layer_decay: float) -> None:
+    def __init__(self, encoder: Any, head: Any, *, freeze: str, layer_decay: float) -> None:
         super().__init__()
         self.encoder, self.head = encoder, head
         self.layer_decay = layer_decay
@@ -156,13 +159,15 @@ def _loss(objective: Finetuning, rows: LabeledRows) -> float:
 
 
 def learning_rate_for(encoder: Encoder) -> float:
-    """Return the encoder's own ``finetune_learning_rate``, or one that falls with its width.
+    """Return the peak rate that suits an encoder.
 
-    5e-5 at 768 (BERT, Devlin et al. 2018, appendix A.3), in proportion to 1 / width below that,
-    as Adam's best rate goes (Yang et al. 2022, table 3), and at most 1e-3.
+    A network in layers: 5e-5 at width 768 (BERT, Devlin et al. 2018, appendix A.3), in proportion
+    to 1 / width below that, as Adam's best rate goes (Yang et al. 2022, table 3). A table of
+    vectors alone, with nothing above it that could be ruined: 1e-3.
     """
-    own = getattr(encoder, "finetune_learning_rate", None)
-    return float(own) if own else min(1e-3, 5e-5 * 768 / encoder.width)
+    if len(encoder.layers()) == 1:
+        return MOST_RATE
+    return min(MOST_RATE, 5e-5 * 768 / encoder.width)
 
 
 def _plan(encoder: Encoder, count: int, config: FinetuneConfig, run: Run) -> dict[str, Any]:

@@ -52,7 +52,8 @@ def predict(run: Run, records: Dataset, *, batch_size: int = 64) -> Iterator[dic
         HeadstartError: the run was not fine-tuned; raised at once, before the first row.
     """
     head = open_head(run)
-    encoder, processor = open_encoder(run.encoder), open_processor(run.encoder)
+    encoder: Any = open_encoder(run.encoder)
+    processor = open_processor(run.encoder)
     length = int(run.resolved["length"])
     encoder.eval()
 

@@ -118,7 +118,10 @@ class TransformerEncoder(nn.Module):
 
     def untrained(self) -> TransformerEncoder:
         """Return a network of the same configuration, freshly initialised."""
-        return TransformerEncoder(type(self.model)(self.model.config), self.is_causal)
+        fresh = type(self.model)(self.model.config)
+        if getattr(self.model, "pooler", True) is None:
+            fresh.pooler = None
+        return TransformerEncoder(fresh, self.is_causal)
 
     def save(self, folder: Path) -> None:
         """Write ``config.json`` and ``model.safetensors``; ``AutoModel`` opens them."""
@@ -138,6 +141,9 @@ class TransformerEncoder(nn.Module):
                 f"no encoder can be opened from {str(folder)!r}: {_first_line(error)}; give an "
                 "encoder's name (`headstart list encoders`), a run, or a model folder."
             ) from None
+        if hasattr(model, "pooler"):
+            # It is trained by next-sentence prediction alone, and elsewhere it is noise.
+            model.pooler = None
         return cls(model, is_causal=_saved_causal(Path(folder)))
 
 

@@ -60,13 +60,13 @@ def draw(classes: np.ndarray, count: int, *seed: int | str) -> np.ndarray:
 
 
 def allocate(sizes: np.ndarray, count: int) -> np.ndarray:
-    """Share ``count`` among classes of ``sizes`` (K,): one each, the rest by largest remainder."""
-    more, left = count - len(sizes), int(sizes.sum()) - len(sizes)
-    quota = (sizes - 1) * (more / max(left, 1))
-    taken = np.floor(quota + 1e-9).astype(np.int64)
-    largest = np.argsort(taken - quota, kind="stable")[: more - int(taken.sum())]
-    taken[largest] += 1
-    return taken + 1
+    """Share ``count`` among classes of ``sizes`` (K,): by largest remainder, but one at least."""
+    quota = sizes * (count / sizes.sum())
+    taken = np.maximum(1, np.floor(quota + 1e-9).astype(np.int64))
+    while (more := count - taken.sum()) != 0:
+        wanting = np.where(taken > 1, quota - taken, np.inf) if more < 0 else quota - taken
+        taken[wanting.argmin() if more < 0 else wanting.argmax()] += np.sign(more)
+    return taken
 
 
 def _count(text: str, available: int) -> tuple[int, str]:

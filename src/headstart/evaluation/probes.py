@@ -178,8 +178,8 @@ def _log_losses(model: Any, rows: Matrix, classes: np.ndarray) -> np.ndarray:
     """Return the log loss of each row whose class the model has seen."""
     places = np.searchsorted(model.classes_, classes)
     seen = model.classes_[np.minimum(places, len(model.classes_) - 1)] == classes
-    log = model.predict_log_proba(rows)[np.flatnonzero(seen), places[seen]]
-    return -np.maximum(log, np.log(1e-12))
+    chances = model.predict_proba(rows)[np.flatnonzero(seen), places[seen]]
+    return -np.log(np.maximum(chances, 1e-12))
 
 
 def _used_columns(rows: Matrix) -> tuple[Matrix, Any]:

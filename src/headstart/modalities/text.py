@@ -71,8 +71,6 @@ class TextProcessor:
     def rows(self, folder: Path, *, layout: str, length: int, seed: int) -> Rows:
         """Open a token file as packed rows or as one document a row."""
         file = TokenFile.open(folder)
-        if len(file.tokens) == 0:
-            raise HeadstartError("the sources hold no tokens; give texts that are not blank.")
         if layout == "packed":
             return PackedRows(file, length, seed, self.pad_id, self.word_starts)
         return DocumentRows(

@@ -9,6 +9,9 @@ from torch import Tensor
 
 from headstart.batch import Batch
 
+#: Tokens in a chunk: about a clause, so that both views hold whole phrases.
+CHUNK = 20
+
 View = Callable[[Batch, torch.Generator, int], tuple[Batch, Batch]]
 
 
@@ -23,6 +26,30 @@ def halves(batch: Batch, generator: torch.Generator, pad_id: int) -> tuple[Batch
     middle = length // 2
     return window(batch, torch.zeros_like(middle), middle, pad_id), window(
         batch, middle, length - middle, pad_id
+    )
+
+
+def chunks(batch: Batch, generator: torch.Generator, pad_id: int) -> tuple[Batch, Batch]:
+    """The text in chunks of about 20 tokens, each dealt to one view or the other by a fair coin.
+
+    The tokens stay where they are and the masks part them, so nothing is copied. A text that is
+    too short to be dealt is halved.
+    """
+    mask = batch["mask"]
+    count, length = mask.shape
+    draw = torch.rand(2, count, length // CHUNK + 2, generator=generator, device=mask.device)
+    shift = (draw[0, :, :1] * CHUNK).long()
+    column = torch.arange(length, device=mask.device)
+    chunk = (column + shift) // CHUNK
+    dealt = draw[1].gather(1, chunk) < 0.5
+    size = mask.sum(1, keepdim=True)
+    ours = (dealt & mask).sum(1, keepdim=True)
+    lopsided = (ours < size // 5) | (size - ours < size // 5)
+    dealt = torch.where(lopsided, column < size // 2, dealt)
+    ids = batch["input_ids"]
+    return (
+        {"input_ids": ids, "mask": mask & dealt},
+        {"input_ids": ids, "mask": mask & ~dealt},
     )
 
 
@@ -49,4 +76,4 @@ def window(batch: Batch, begin: Tensor, size: Tensor, pad_id: int) -> Batch:
     return {"input_ids": ids.gather(1, index).masked_fill(~mask, pad_id), "mask": mask}
 
 
-VIEWS: dict[str, View] = {"identity": identity, "halves": halves, "crops": crops}
+VIEWS: dict[str, View] = {"identity": identity, "halves": halves, "chunks": chunks, "crops": crops}

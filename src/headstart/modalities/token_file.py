@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from headstart.batch import Batch
+from headstart.errors import HeadstartError
 from headstart.files import whole_folder
 from headstart.seeding import derive, uniform
 
@@ -63,6 +64,13 @@ class TokenFile:
 
     @classmethod
     def open(cls, folder: Path) -> TokenFile:
+        """Map a folder that :func:`write_token_file` wrote.
+
+        Raises:
+            HeadstartError: it holds no tokens.
+        """
+        if (folder / "tokens.bin").stat().st_size == 0:
+            raise HeadstartError("the sources hold no tokens; give texts that are not blank.")
         meta = json.loads((folder / "meta.json").read_text())
         words = folder / "words.bin"
         return cls(

@@ -116,7 +116,7 @@ def _word(vocab_size: int) -> tuple[Tokenizer, trainers.Trainer]:
 
 def _char(vocab_size: int) -> tuple[Tokenizer, trainers.Trainer]:
     tokenizer = Tokenizer(models.WordLevel({UNKNOWN: 0}, unk_token=UNKNOWN))
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"(?s)."), behavior="isolated")
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), behavior="isolated")
     tokenizer.decoder = decoders.Fuse()
     return tokenizer, trainers.WordLevelTrainer(special_tokens=SPECIALS)
 

@@ -16,8 +16,8 @@ from headstart.objectives.losses import info_nce
 class ContrastOptions(Options):
     """InfoNCE between two parts of a record, both directions (van den Oord et al. 2018)."""
 
-    views: str = Field("halves", description="Kind of views; the modality names its own.")
-    temperature: float = Field(0.1, gt=0, description="Divides the cosines.")
+    views: str = Field("chunks", description="Kind of views; the modality names its own.")
+    temperature: float = Field(0.2, gt=0, description="Divides the cosines.")
     symmetric: bool = Field(True, description="Average both directions.")
     head: Literal["none", "tanh"] = Field(
         "none", description="Projection in training only: none, or a linear layer and tanh."

@@ -65,10 +65,11 @@ class Alarms:
     def plateau(
         self, losses: list[tuple[int, float]], progress: float, warmup: float
     ) -> str | None:
-        """Return a warning if the loss of the last fifth of the steps equals that before it.
+        """Return a warning if the loss of the last fifth of the steps is that of the fifth before.
 
-        ``losses`` are (step, loss), oldest first. Told between the end of the warm-up and the last
-        tenth of the run, while something can still be done about it.
+        ``losses`` are (step, loss), oldest first. Told only when it is sure, noise considered, that
+        the loss fell by less than 1 %, and only after the warm-up and before the last tenth of the
+        run, while something can still be done about it.
         """
         window = len(losses) // 5
         if window < _FEWEST_LOSSES or "plateau" in self.rung:
@@ -79,13 +80,12 @@ class Alarms:
         lately = torch.tensor([loss for _, loss in losses[-window:]]).double()
         noise = ((before.var() + lately.var()) / window).sqrt().item()
         gain = (before.mean() - lately.mean()).item()
-        # Within the noise, and too small to matter even if it were real.
-        if gain > 2 * noise or gain > 0.002 * abs(before.mean().item()):
+        if gain + 2 * noise > 0.01 * abs(before.mean().item()):
             return None
         self.rung.append("plateau")
         steps = losses[-1][0] - losses[-2 * window][0]
         return (
             f"The training loss has not moved for {steps} steps (it stays near "
-            f"{lately.mean().item():.4g}); a higher learning rate or a larger encoder may help, "
-            "more steps hardly will."
+            f"{lately.mean().item():.4g}): it has learned what it can, or it is stuck and another "
+            "learning rate or a larger encoder would help."
         )

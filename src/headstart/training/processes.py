@@ -57,6 +57,7 @@ def launch(devices: int, work: Callable[..., None], *args: Any) -> None:
     Raises:
         HeadstartError: one of them raised it.
     """
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

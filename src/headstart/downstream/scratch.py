@@ -1,0 +1,55 @@
+"""The same network trained on the labels alone: what pre-training must beat to be worth it."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from headstart.config import FinetuneConfig
+from headstart.downstream.finetune import finetune
+from headstart.downstream.predict import predict
+from headstart.encoders.opening import encoder_folder, open_encoder, read_note
+from headstart.modalities.opening import open_processor
+from headstart.run import Run
+from headstart.seeding import derive
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+def train_from_scratch(run: str, labeled: Dataset, tested: Dataset, seed: int) -> list[str]:
+    """Return the labels predicted for ``tested`` by the run's network trained on ``labeled``.
+
+    The network has the run's shape and tokenizer and fresh weights; it is fine-tuned as
+    ``headstart finetune`` does by default, in a temporary folder.
+
+    Args:
+        run: the pre-training run, or any encoder folder.
+        seed: the weights and the order of training follow from it.
+    """
+    folder = encoder_folder(run)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(seed, "scratch"))
+        encoder = open_encoder(folder).untrained()
+    with tempfile.TemporaryDirectory() as scratch:
+        config = FinetuneConfig(
+            run=str(run),
+            train="",
+            out=str(Path(scratch) / "run"),
+            seed=seed % 2**31,
+            tracker="none",
+        )
+        target = Run.create(config.out, "finetune", config, overwrite=False)
+        finetune(
+            encoder,
+            open_processor(folder),
+            labeled,
+            None,
+            config,
+            target,
+            note=read_note(folder),
+        )
+        return [str(row["label"]) for row in predict(target, tested)]

@@ -1,0 +1,234 @@
+"""From a run and labels to a report: which contenders there are, and what they may see."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from headstart.config import EvaluateConfig, SourceOptions
+from headstart.data.audit import Audit
+from headstart.data.duplicates import overlap, stream
+from headstart.data.split import split
+from headstart.encoders.opening import encoder_folder, open_encoder, read_note
+from headstart.errors import HeadstartError
+from headstart.evaluation.baselines import text_baselines
+from headstart.evaluation.evaluate import Contender, evaluate
+from headstart.evaluation.features import Progress, features
+from headstart.evaluation.report import Report
+from headstart.modalities.opening import open_modality, open_processor
+from headstart.run import Run
+from headstart.seeding import derive
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+VERSIONS = ("headstart", "torch", "transformers", "pytorch-lightning", "scikit-learn")
+
+#: Trains the same network on labels alone: called with the labeled records, the records to
+#: predict and a seed, it returns the predicted labels in order.
+FromScratch = Callable[["Dataset", "Dataset", int], list[str]]
+
+
+def judge(
+    config: EvaluateConfig,
+    *,
+    from_scratch: FromScratch,
+    say: Callable[[str], None],
+    console: Any = None,
+) -> Report:
+    """Compare the run's frozen features with every simple alternative and write the report.
+
+    Raises:
+        HeadstartError: no finished run, no labels, or too few of them.
+    """
+    run = Run.open(config.run)
+    folder = encoder_folder(run.require_encoder())
+    note = read_note(folder)
+    audits: dict[str, Any] = {}
+    train, test = _labeled(config, note["modality"], audits)
+    notes: list[str] = []
+    background = _background(run, note["modality"], notes)
+    _report_overlap(background, test if test is not None else train, notes)
+    if run.audit_file.exists():
+        audits = {"pre-training": _read_json(run.audit_file), **audits}
+
+    with _bar(console, "features") as progress:
+        encoder, processor = open_encoder(folder), open_processor(folder)
+        contenders = [_frozen("pre-trained", encoder, processor, train, test, note, progress)]
+        fresh = _untrained(encoder, config.seed)
+        contenders.append(_frozen("untrained", fresh, processor, train, test, note, progress))
+    if config.from_scratch:
+        contenders.append(_scratch(from_scratch, train, test))
+    with _bar(console, "simple alternatives") as progress:
+        contenders += text_baselines(
+            chain(background or (), stream(train, "text")),
+            stream(train, "text"),
+            stream(test, "text") if test is not None else None,
+            seed=config.seed,
+            progress=progress,
+        )
+    with _bar(console, "probes") as progress:
+        results = evaluate(
+            contenders,
+            train["label"],
+            test["label"] if test is not None else [],
+            config,
+            progress=progress,
+        )
+    report = Report(
+        results,
+        run=run,
+        command=_command(config),
+        versions={name: version(name) for name in VERSIONS},
+        audits=audits,
+        notes=notes,
+    )
+    out = Path(config.out) if config.out else run.report_file
+    report.write(out)
+    say(f"the report is in {out}")
+    return report
+
+
+def _labeled(
+    config: EvaluateConfig, modality: str, audits: dict[str, Any]
+) -> tuple[Dataset, Dataset | None]:
+    """Read train and test; one labeled file is split unless it is to be cross-validated."""
+    train = _read([config.train], config, modality, "train", audits)
+    if config.test:
+        if config.folds:
+            raise HeadstartError(
+                "--folds cross-validates one labeled file; leave out --test, or --folds."
+            )
+        return train, _read([config.test], config, modality, "test", audits)
+    if config.folds:
+        return train, None
+    kept, held = split(train["label"], seed=config.seed)
+    return train.select(kept), train.select(held)
+
+
+def _read(
+    sources: list[str], options: SourceOptions, modality: str, what: str, audits: dict[str, Any]
+) -> Dataset:
+    audit = Audit()
+    records = open_modality(modality).read(sources, options, audit)
+    audits[what] = audit.summary()
+    if "label" not in records.column_names:
+        raise HeadstartError(
+            f"{', '.join(sources)} has no labels; name their column with --label-column, or use "
+            "one folder a class."
+        )
+    return records
+
+
+class _Texts:
+    """Texts that can be gone through more than once without being held."""
+
+    def __init__(self, records: Dataset) -> None:
+        self.records = records
+
+    def __iter__(self) -> Iterator[str]:
+        return stream(self.records, "text")
+
+
+def _background(run: Run, modality: str, notes: list[str]) -> _Texts | None:
+    """The texts of the pre-training, so that the alternatives learn from the same."""
+    options = run.config()["options"]
+    known = {name: options[name] for name in SourceOptions.model_fields if name in options}
+    try:
+        records = open_modality(modality).read(
+            options.get("sources", []), SourceOptions(**known), Audit()
+        )
+    except HeadstartError as error:
+        notes.append(
+            f"The sources of the pre-training cannot be read any more ({error}), so the simple "
+            "alternatives saw the labeled texts only."
+        )
+        return None
+    return _Texts(records)
+
+
+def _report_overlap(background: _Texts | None, test: Dataset, notes: list[str]) -> None:
+    if background is None:
+        return
+    found = overlap(background, stream(test, "text"))
+    if found:
+        notes.append(
+            f"{found:,} of {len(test):,} test texts also occur in the pre-training data (without "
+            "their labels)."
+        )
+
+
+def _untrained(encoder: Any, seed: int) -> Any:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(seed, "untrained"))
+        return encoder.untrained()
+
+
+def _frozen(
+    name: str,
+    encoder: Any,
+    processor: Any,
+    train: Dataset,
+    test: Dataset | None,
+    note: dict[str, Any],
+    progress: Progress | None,
+) -> Contender:
+    vectors = [
+        features(encoder, processor, part, length=int(note["length"]), progress=progress)
+        for part in (train, test)
+        if part is not None
+    ]
+    kind = "pretrained" if name == "pre-trained" else "untrained"
+    return Contender(name, kind, vectors[0], vectors[1] if test is not None else None)
+
+
+def _scratch(from_scratch: FromScratch, train: Dataset, test: Dataset | None) -> Contender:
+    def fit_predict(places: np.ndarray, seed: int) -> list[str]:
+        return from_scratch(train.select(places), train if test is None else test, seed)
+
+    return Contender("from scratch", "scratch", fit_predict=fit_predict)
+
+
+def _command(config: EvaluateConfig) -> str:
+    """The shell command that gives the same report again: only what differs from the defaults."""
+    words = ["headstart", "evaluate", config.run]
+    for name in sorted(config.model_fields_set - {"run"}):
+        value = getattr(config, name)
+        flag = f"--{name.replace('_', '-')}"
+        if isinstance(value, bool):
+            words += [flag] if value else []
+        elif isinstance(value, list):
+            words += [word for item in value for word in (flag, str(item))]
+        elif value is not None:
+            words += [flag, str(value)]
+    return shlex.join(words)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    import json
+
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+@contextmanager
+def _bar(console: Any, title: str) -> Iterator[Progress | None]:
+    """Show a progress bar with its ETA where somebody looks."""
+    if console is None or not console.is_terminal:
+        yield None
+        return
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Bars(*columns, console=console, transient=True) as bars:
+        task = bars.add_task(title, total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)

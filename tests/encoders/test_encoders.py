@@ -1,0 +1,188 @@
+"""Encoders: isolation of packed documents, saving in their ecosystems' formats, starting points."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModel, AutoTokenizer, GPT2Config, GPT2Model
+
+from headstart.encoders.light import LightEncoder, sif_weights
+from headstart.encoders.opening import create_encoder, open_encoder, read_note, save_encoder
+from headstart.encoders.visibility import causal, visibility
+from headstart.errors import HeadstartError
+from headstart.modalities.text import TextProcessor
+from headstart.modalities.tokenizers import fit_tokenizer
+from headstart.seeding import generator
+
+TEXTS = [
+    "the quick brown fox jumps over the lazy dog",
+    "pack my box with five dozen liquor jugs",
+    "how vexingly quick daft zebras jump",
+]
+NAMES = ["light", "modernbert", "bert", "gpt"]
+SMALL = {"layers": 2, "width": 32, "heads": 2}
+
+
+@pytest.fixture(scope="module")
+def processor():
+    made = TextProcessor(fit_tokenizer(TEXTS * 5, kind="wordpiece", vocab_size=90, wrap=False))
+    made.counts = np.arange(1, len(made.tokenizer) + 1)
+    return made
+
+
+def create(name, processor, seed=0):
+    options = {"width": 32} if name == "light" else SMALL
+    return create_encoder(name, options, processor, length=64, seed=seed).eval()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_document_in_a_packed_row_sees_only_itself(name, processor):
+    """Its vectors are those it has alone, and its gradient reaches no other document."""
+    encoder = create(name, processor)
+    ids = torch.randint(5, 60, (1, 24), generator=generator(0))
+    mask = torch.ones(1, 24, dtype=torch.bool)
+    segments = torch.tensor([[1] * 10 + [2] * 14])
+    positions = torch.cat([torch.arange(10), torch.arange(14)])[None]
+    packed = {"input_ids": ids, "mask": mask, "segments": segments, "positions": positions}
+    alone = {"input_ids": ids[:, 10:], "mask": mask[:, 10:]}
+
+    def contextual(batch):
+        vectors = encoder.embed(batch).detach().requires_grad_()
+        out = encoder.contextualize(vectors, visibility(batch), batch.get("positions"))
+        return vectors, out
+
+    inputs, outputs = contextual(packed)
+    torch.testing.assert_close(outputs[:, 10:], contextual(alone)[1], rtol=1e-4, atol=1e-5)
+    outputs[:, 10:].square().sum().backward()
+    assert not inputs.grad[:, :10].any()
+    assert inputs.grad[:, 10:].any()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_padding_changes_nothing(name, processor):
+    encoder = create(name, processor)
+    together = encoder(processor.collate_texts(TEXTS, 64)).pooled
+    for row, text in enumerate(TEXTS):
+        alone = encoder(processor.collate_texts([text], 64)).pooled[0]
+        torch.testing.assert_close(together[row], alone, rtol=1e-4, atol=1e-5)
+
+
+def test_visibility_is_none_only_where_all_see_all():
+    mask = torch.ones(2, 3, dtype=torch.bool)
+    assert visibility({"mask": mask}) is None
+    padded = mask.clone()
+    padded[1, 2] = False
+    seen = visibility({"mask": padded})
+    assert seen[0].all()
+    assert seen[1].tolist() == [[True, True, False], [True, True, False], [True, True, True]]
+    assert causal(None, {"mask": mask})[0].tolist() == torch.ones(3, 3).tril().bool().tolist()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_seed_gives_the_same_weights_and_leaves_the_generator_alone(name, processor):
+    torch.manual_seed(7)
+    before = torch.get_rng_state()
+    one, two, other = (create(name, processor, seed) for seed in (0, 0, 1))
+    assert torch.equal(torch.get_rng_state(), before)
+    weights = [e.token_embedding.weight for e in (one, two, other)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_encoder_reopens_with_the_same_vectors(name, processor, tmp_path):
+    encoder = create(name, processor)
+    save_encoder(encoder, processor, tmp_path, {"modality": "text", "length": 64})
+    again = open_encoder(tmp_path).eval()
+    batch = processor.collate_texts(TEXTS, 64)
+    torch.testing.assert_close(again(batch).pooled, encoder(batch).pooled)
+    assert again.provides == encoder.provides
+    assert read_note(tmp_path)["length"] == 64
+
+
+@pytest.mark.parametrize("name", ["modernbert", "bert", "gpt"])
+def test_auto_model_opens_what_was_saved_and_its_mean_is_our_vector(name, processor, tmp_path):
+    encoder = create(name, processor)
+    save_encoder(encoder, processor, tmp_path, {"modality": "text", "length": 64})
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    model = AutoModel.from_pretrained(tmp_path).eval()
+    inputs = tokenizer(TEXTS, padding=True, return_tensors="pt")
+    inputs.pop("token_type_ids", None)
+    with torch.no_grad():
+        states = model(**inputs).last_hidden_state
+    weight = inputs["attention_mask"][:, :, None]
+    mean = (states * weight).sum(1) / weight.sum(1)
+    ours = encoder(processor.collate_texts(TEXTS, 64)).pooled
+    torch.testing.assert_close(mean, ours, rtol=1e-4, atol=1e-5)
+
+
+def test_sentence_transformers_opens_the_light_encoder_with_equal_vectors(processor, tmp_path):
+    package = pytest.importorskip(
+        "sentence_transformers", reason="the extra `sentence` is not installed"
+    )
+    encoder = create("light", processor)
+    encoder.centre.normal_(generator=generator(1))
+    save_encoder(encoder, processor, tmp_path, {"modality": "text", "length": 64})
+    theirs = package.SentenceTransformer(str(tmp_path), device="cpu").encode(TEXTS)
+    ours = encoder(processor.collate_texts(TEXTS, 64)).pooled
+    np.testing.assert_allclose(theirs, ours.detach().numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_the_light_encoder_is_the_sif_weighted_mean_by_hand():
+    weights = sif_weights(np.array([1, 3, 6]), a=0.5)
+    np.testing.assert_allclose(weights, [0.5 / 0.6, 0.5 / 0.8, 0.5 / 1.1], rtol=1e-6)
+    encoder = LightEncoder(weights, 2).eval()
+    with torch.no_grad():
+        encoder.embedding.weight.copy_(torch.tensor([[1.0, 0], [0, 1], [2, 2]]))
+    encoder.centre.copy_(torch.tensor([0.1, 0.2]))
+    batch = {
+        "input_ids": torch.tensor([[1, 2, 0]]),
+        "mask": torch.tensor([[True, True, False]]),
+    }
+    expected = (weights[1] * torch.tensor([0.0, 1]) + weights[2] * torch.tensor([2.0, 2])) / 2
+    torch.testing.assert_close(
+        encoder.pool(batch)[0], expected - torch.tensor([0.1, 0.2])
+    )
+
+
+def test_the_light_context_is_the_mean_of_the_neighbours_in_the_window():
+    encoder = LightEncoder(torch.ones(9), 1, window=1)
+    tokens = torch.tensor([[[1.0], [2.0], [4.0]]])
+    out = encoder.contextualize(tokens, None)
+    assert out.flatten().tolist() == [1 + 2, 2 + 2.5, 4 + 2]
+
+
+def test_an_untrained_encoder_has_the_same_shape_and_other_weights(processor):
+    for name in NAMES:
+        encoder = create(name, processor)
+        fresh = encoder.untrained()
+        assert [p.shape for p in fresh.parameters()] == [p.shape for p in encoder.parameters()]
+        assert not torch.equal(fresh.token_embedding.weight, encoder.token_embedding.weight)
+
+
+def test_any_transformers_folder_is_a_starting_point(processor, tmp_path):
+    GPT2Model(GPT2Config(vocab_size=96, n_embd=32, n_layer=2, n_head=2)).save_pretrained(tmp_path)
+    encoder = open_encoder(tmp_path)
+    assert "causal" in encoder.provides
+    assert encoder(processor.collate_texts(TEXTS, 64)).pooled.shape == (3, 32)
+    assert len(encoder.layers()) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("modernbrt", {}, "did you mean 'modernbert'"),
+        ("modernbert", {"widht": 3}, "did you mean 'width'"),
+        ("modernbert", {"width": 30, "heads": 4}, "cannot be divided"),
+        ("light", {"width": 0}, r"encoder\.width"),
+    ],
+)
+def test_a_slip_is_answered_in_a_sentence(name, options, message, processor):
+    with pytest.raises(HeadstartError, match=message):
+        create_encoder(name, options, processor, length=64, seed=0)
+
+
+def test_a_folder_that_holds_no_encoder_is_refused(tmp_path):
+    with pytest.raises(HeadstartError, match="no encoder can be opened"):
+        open_encoder(tmp_path)

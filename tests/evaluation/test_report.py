@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from headstart.config import EvaluateConfig, PretrainConfig
+from headstart.evaluation.evaluate import Contender, Results, evaluate
+from headstart.evaluation.report import Report
+from headstart.run import Run
+
+HOSTILE = "<script>alert('x')</script>\"&"
+
+
+@pytest.fixture(scope="module")
+def results() -> Results:
+    rng = np.random.default_rng(0)
+    labels = [HOSTILE, "plain"] * 60
+    signal = np.array([[1.0], [-1.0]] * 60)
+
+    def features(strength: float) -> np.ndarray:
+        return (strength * signal + rng.standard_normal((120, 4))).astype(np.float32)
+
+    contenders = [
+        Contender("pre-trained", "pretrained", features(2), features(2)),
+        Contender("untrained", "untrained", features(0.1), features(0.1)),
+        Contender(HOSTILE, "baseline", features(0.5), features(0.5)),
+    ]
+    config = EvaluateConfig(run="r", train="t", labels=["10", "50%", "5000", "all"], seeds=2)
+    return evaluate(contenders, labels, labels, config)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    plan = PretrainConfig(sources=["texts"], out=str(tmp_path / "run"))
+    run = Run.create(plan.out, "pretrain", plan, overwrite=False)
+    run.resolve(records=1234)
+    rows = [
+        {
+            "step": step,
+            "loss": 7 - step / 500,
+            "clock": {"seconds": step / 10, "tokens_per_second": 5000.0},
+        }
+        for step in range(1, 1001)
+    ]
+    rows += [
+        {"step": step, "validation_loss": 7 - step / 600, "effective_rank": 10 + step / 50}
+        for step in (0, 500, 1000)
+    ]
+    run.metrics_file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return run
+
+
+@pytest.fixture
+def report(results: Results, run: Run) -> Report:
+    audit = {
+        "kept": 10,
+        "set_aside": 1,
+        "blank": 2,
+        "duplicates": 3,
+        "records": [{"where": HOSTILE, "reason": f"not UTF-8 {HOSTILE}"}],
+    }
+    return Report(
+        results,
+        run=run,
+        command=f"headstart evaluate '{HOSTILE}'",
+        versions={"headstart": "1.0"},
+        audits={HOSTILE: audit},
+        notes=[f"3 test texts occur in pre-training {HOSTILE}"],
+    )
+
+
+class Page(HTMLParser):
+    """Collects elements, and complains of what is not closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def page(report: Report, folder: Path) -> str:
+    report.write(folder / "report.html")
+    return (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_hostile_text_is_shown_and_never_obeyed(report: Report, tmp_path: Path) -> None:
+    text = page(report, tmp_path)
+    parsed = Page(text)
+    assert parsed.open == []
+    assert "script" not in {name for name, _ in parsed.elements}
+    assert HOSTILE not in text
+    # in the verdict, its list, chart titles, tables, the audit, a note and the command
+    assert text.count("&lt;script&gt;") >= 8
+
+
+def test_the_page_needs_nothing_from_outside(report: Report, tmp_path: Path) -> None:
+    text = page(report, tmp_path)
+    for _, attributes in Page(text).elements:
+        assert not {"src", "href", "srcset", "action", "data"} & set(attributes)
+        assert not any(name.startswith("on") for name in attributes)
+    assert not re.search(r"https?:|url\(|@import|//[a-z]", text)
+    assert "default-src &#x27;none&#x27;" in text
+    assert len(text) < 1_000_000
+
+
+def test_the_page_holds_verdict_figures_curves_data_cost_and_command(
+    report: Report, tmp_path: Path
+) -> None:
+    text = page(report, tmp_path)
+    first = report.verdict.splitlines()[0]
+    assert first.startswith("Yes: pre-training gained ")
+    assert first.partition(": ")[2][1:] in text
+    assert len(report.verdict.splitlines()) == 4
+    for words in (
+        "60 (50%) labels",
+        "all 120 labels",
+        "kNN",
+        "Training loss fell from 7 to 5",
+        "validation loss ended at 5.33",
+        "Effective rank rose from 10 to 30",
+        "about 500,000",
+        "1,234",
+        "5,000 labels were asked for, but there are 120.",
+        "headstart 1.0",
+    ):
+        assert words in text, words
+    assert len(max(re.findall(r'points="([^"]+)"', text), key=len).split()) <= 200
+
+
+def test_the_summary_is_plain_json(report: Report) -> None:
+    summary = json.loads(json.dumps(report.summary()))
+    assert summary["verdict"] == report.verdict.splitlines()[0]
+    assert [gain["outcome"] for gain in summary["gains"]] == ["gain"] * 3
+    assert len(summary["scores"]) == 3 * 2 * 3
+    low, high = summary["gains"][0]["difference_interval"]
+    assert low < summary["gains"][0]["difference"] < high
+
+
+def test_a_report_needs_neither_run_nor_rivals(results: Results, tmp_path: Path) -> None:
+    only = [outcome for outcome in results.outcomes if outcome.kind == "pretrained"]
+    alone = Report(Results(**{**vars(results), "outcomes": only}))
+    assert alone.verdict.startswith("No verdict")
+    assert "No verdict" in page(alone, tmp_path)

@@ -1,0 +1,62 @@
+"""metrics.jsonl of a resumed run is that of a run that never stopped."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from headstart.config import TrainingOptions
+from headstart.errors import HeadstartError
+from headstart.run import Run
+from headstart.training.metrics import Metrics
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return Run.create(tmp_path / "run", "pretrain", TrainingOptions(), overwrite=False)
+
+
+def test_rows_beyond_the_checkpoint_are_dropped_with_a_half_written_one(run: Run) -> None:
+    metrics = Metrics(run, 0, "none")
+    for step in (1, 2, 3):
+        metrics.log(step, {"loss": 1 / step}, {"seconds": step / 3})
+    metrics.close()
+    whole = run.metrics_file.read_text().splitlines(keepends=True)
+    run.metrics_file.write_text("".join(whole) + '{"step": 4, "lo')
+    metrics = Metrics(run, 2, "none")
+    assert run.metrics_file.read_text() == "".join(whole[:2])
+    assert metrics.losses() == [(1, 1.0), (2, 0.5)]
+    metrics.log(3, {"loss": 1 / 3}, {"seconds": 1.0})
+    metrics.sync()
+    metrics.close()
+    assert run.metrics_file.read_text() == "".join(whole)
+
+
+def test_losses_are_written_in_full_precision_and_what_is_not_finite_as_null(run: Run) -> None:
+    metrics = Metrics(run, 0, "none")
+    metrics.log(1, {"loss": 0.1 + 0.2, "validation_loss": float("nan")})
+    metrics.close()
+    row = json.loads(run.metrics_file.read_text(), parse_constant=pytest.fail)
+    assert row == {"step": 1, "loss": 0.1 + 0.2, "validation_loss": None}
+
+
+def test_tensorboard_gets_the_same_rows(run: Run) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    metrics = Metrics(run, 0, "tensorboard")
+    metrics.log(1, {"loss": 2.0}, {"samples_per_second": 7.0})
+    metrics.close()
+    events = EventAccumulator(str(run.folder / "tensorboard")).Reload()
+    assert [(e.step, e.value) for e in events.Scalars("loss")] == [(1, 2.0)]
+    assert [e.value for e in events.Scalars("samples_per_second")] == [7.0]
+
+
+def test_a_tracker_that_is_not_installed_is_named(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(HeadstartError, match="'wandb' is not installed; install it with"):
+        Metrics(run, 0, "wandb")

@@ -1,0 +1,123 @@
+"""Schedules by hand, and which parameter goes to which optimizer."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from tiny_objective import TinyObjective
+from torch import nn
+
+from headstart.config import OptimizerOptions
+from headstart.training.optimizers import MuonWithAdamW, build, schedule, set_progress
+
+
+@pytest.mark.parametrize(
+    ("shape", "values"),
+    [
+        ("linear", {0.0: 0.0, 0.1: 0.5, 0.2: 1.0, 0.6: 0.5, 1.0: 0.0}),
+        ("cosine", {0.1: 0.5, 0.2: 1.0, 0.4: 0.8535533905932737, 0.6: 0.5, 1.0: 0.0}),
+        ("constant", {0.1: 0.5, 0.2: 1.0, 0.6: 1.0, 1.0: 1.0}),
+    ],
+)
+def test_schedule_by_hand(shape: str, values: dict[float, float]) -> None:
+    options = OptimizerOptions(warmup=0.2, schedule=shape)
+    for progress, factor in values.items():
+        assert schedule(progress, options) == pytest.approx(factor, abs=1e-12)
+
+
+def test_without_warmup_it_starts_at_the_peak() -> None:
+    assert schedule(0.0, OptimizerOptions(warmup=0.0)) == 1.0
+
+
+def names(objective: nn.Module, group: dict) -> set[str]:
+    wanted = {id(parameter) for parameter in group["params"]}
+    return {name for name, p in objective.named_parameters() if id(p) in wanted}
+
+
+def test_adamw_decays_matrices_alone() -> None:
+    objective = TinyObjective()
+    objective.head.bias.requires_grad_(False)
+    optimizer = build(objective, OptimizerOptions(weight_decay=0.3), 0.01)
+    assert [(names(objective, g), g["weight_decay"]) for g in optimizer.param_groups] == [
+        ({"encoder.dense.weight", "head.weight"}, 0.3),
+        ({"encoder.table.weight", "encoder.dense.bias"}, 0.0),
+    ]
+    set_progress(optimizer, 0.525, OptimizerOptions())
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.005, 0.005])
+
+
+def test_an_objective_may_set_the_rate_of_its_groups() -> None:
+    class Layered(TinyObjective):
+        def parameter_groups(self, learning_rate: float) -> list[dict]:
+            return [
+                {"params": self.encoder.parameters(), "lr": learning_rate / 2},
+                {"params": self.head.parameters(), "lr": learning_rate},
+            ]
+
+    objective = Layered()
+    optimizer = build(objective, OptimizerOptions(name="muon", muon_learning_rate=0.04), 0.01)
+    rates = {
+        name: group["peak"] for group in optimizer.param_groups for name in names(objective, group)
+    }
+    assert rates == {
+        "encoder.dense.weight": 0.02,
+        "encoder.dense.bias": 0.005,
+        "encoder.table.weight": 0.005,
+        "head.weight": 0.01,
+        "head.bias": 0.01,
+    }
+
+
+def step(objective: nn.Module, optimizers: list[torch.optim.Optimizer], seed: int) -> None:
+    random = torch.Generator().manual_seed(seed)
+    for parameter in objective.parameters():
+        parameter.grad = torch.randn(parameter.shape, generator=random)
+    for optimizer in optimizers:
+        optimizer.step()
+
+
+def test_muon_with_adamw_equals_the_two_side_by_side() -> None:
+    """The matrix inside the encoder under torch's Muon, all else under torch's AdamW."""
+    one, two = TinyObjective(), TinyObjective()
+    options = OptimizerOptions(name="muon", weight_decay=0.1)
+    together = build(one, options, 0.01)
+    assert isinstance(together, MuonWithAdamW)
+    adamw = {"lr": 0.01, "betas": options.betas, "fused": True}
+    apart: list[torch.optim.Optimizer] = [
+        torch.optim.Muon([two.encoder.dense.weight], lr=0.02, weight_decay=0.1),
+        torch.optim.AdamW([two.head.weight], weight_decay=0.1, **adamw),
+        torch.optim.AdamW(
+            [two.encoder.table.weight, two.encoder.dense.bias, two.head.bias],
+            weight_decay=0.0,
+            **adamw,
+        ),
+    ]
+    for seed in range(3):
+        step(one, [together], seed)
+        step(two, apart, seed)
+    for first, second in zip(one.parameters(), two.parameters(), strict=True):
+        assert torch.equal(first, second)
+
+
+def test_muon_with_adamw_goes_on_from_its_state() -> None:
+    one = TinyObjective()
+    options = OptimizerOptions(name="muon")
+    optimizer = build(one, options, 0.01)
+    step(one, [optimizer], 0)
+    two = TinyObjective()
+    two.load_state_dict(one.state_dict())
+    resumed = build(two, options, 0.01)
+    resumed.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    step(one, [optimizer], 1)
+    step(two, [resumed], 1)
+    for first, second in zip(one.parameters(), two.parameters(), strict=True):
+        assert torch.equal(first, second)
+
+
+def test_without_hidden_matrices_muon_is_adamw() -> None:
+    objective = TinyObjective()
+    objective.encoder.dense = nn.Identity()
+    optimizer = build(objective, OptimizerOptions(name="muon"), 0.01)
+    assert isinstance(optimizer, torch.optim.AdamW)

@@ -271,16 +271,18 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 
 def _apply(model: type[Options], values: dict[str, Any], setting: str) -> None:
-    """Put one ``key=value`` where it belongs: an option, a nested one, an encoder's or objective's."""
+    """Put one ``key=value`` where it belongs."""
     key, equals, text = setting.partition("=")
     if not equals:
         raise HeadstartError(f"--set {setting!r} must read key=value.")
     path = key.strip().split(".")
     head = path[0]
-    if head not in model.model_fields and len(path) > 1:
-        path = ["encoder_options", *path[1:]] if head == "encoder" else ["objective_options", *path]
-    elif head == "encoder" and len(path) > 1:
-        path = ["encoder_options", *path[1:]]
+    if len(path) > 1 and "encoder_options" in model.model_fields:
+        if head == "encoder":
+            path = ["encoder_options", *path[1:]]
+        elif head not in model.model_fields:
+            _check_section(model, head, setting)
+            path = ["objective_options", *path]
     target = values
     for part in path[:-1]:
         target = target.setdefault(part, {})
@@ -290,6 +292,17 @@ def _apply(model: type[Options], values: dict[str, Any], setting: str) -> None:
         target[path[-1]] = yaml.safe_load(text)
     except yaml.YAMLError:
         target[path[-1]] = text
+
+
+def _check_section(model: type[Options], name: str, setting: str) -> None:
+    from headstart.objectives import OBJECTIVES
+
+    if name not in OBJECTIVES:
+        sections = [f for f in _names(model) if "." in f]
+        known = {"encoder", *OBJECTIVES, *(f.partition(".")[0] for f in sections)}
+        raise HeadstartError(
+            f"--set {setting!r}: nothing is called {name!r}{did_you_mean(name, known)}"
+        )
 
 
 def _sentence(model: type[BaseModel], error: ValidationError) -> str:

@@ -105,6 +105,7 @@ class Run:
         return content
 
     def write_config(self, content: dict[str, Any]) -> None:
+        """Write ``config.yaml``, whole or not at all."""
         write_text(self.config_file, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
 
     def resolve(self, **values: Any) -> None:
@@ -132,7 +133,7 @@ class Run:
         if not self.encoder.is_dir():
             raise HeadstartError(
                 f"the run {self.folder} has no encoder yet: its training has not finished; "
-                f"go on with `headstart pretrain --resume --out {self.folder}`."
+                f"go on with `headstart {self.config()['verb']} --resume --out {self.folder}`."
             )
         return self.encoder
 
@@ -151,6 +152,7 @@ class Run:
         return rows
 
     def write_audit(self, audit: dict[str, Any]) -> None:
+        """Write ``audit.json``, as :meth:`headstart.data.audit.Audit.summary` returns it."""
         write_json(self.audit_file, audit)
 
     # -- the verbs, on a run -----------------------------------------------------------------

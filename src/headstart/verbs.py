@@ -24,7 +24,11 @@ from headstart.errors import HeadstartError
 from headstart.run import Run
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from datasets import Dataset
+
+    from headstart.data.audit import Audit
 
     from headstart.evaluation.report import Report
 
@@ -44,12 +48,11 @@ def pretrain(
         HeadstartError: anything the user can mend.
     """
     if options.get("resume"):
-        run, resolved = _reopen("pretrain", options)
+        run, resolved = _reopen("pretrain", options, config, settings)
         plan = PretrainConfig(**resolved)
     else:
-        plan = load(
-            PretrainConfig, file=config, settings=settings or (), sources=list(sources), **options
-        )
+        named = {"sources": list(sources)} if sources else {}
+        plan = load(PretrainConfig, file=config, settings=settings or (), **named, **options)
         _check_names(plan)
         run = Run.create(plan.out, "pretrain", plan, overwrite=plan.overwrite)
     if run.finished:
@@ -77,7 +80,7 @@ def finetune(
         HeadstartError: anything the user can mend.
     """
     if options.get("resume"):
-        target, resolved = _reopen("finetune", options)
+        target, resolved = _reopen("finetune", options, config, settings)
         plan = FinetuneConfig(**resolved)
     else:
         plan = load(FinetuneConfig, file=config, settings=settings or (), run=run, **options)
@@ -208,9 +211,16 @@ def info(run: str) -> dict[str, Any]:
     }
 
 
-def _reopen(verb: str, options: dict[str, Any]) -> tuple[Run, dict[str, Any]]:
+def _reopen(
+    verb: str, options: dict[str, Any], config: str | None, settings: list[str] | None
+) -> tuple[Run, dict[str, Any]]:
     """Open a run to go on with; the options it was started with hold."""
     out = options.get("out")
+    if config or settings:
+        raise HeadstartError(
+            "--config and --set cannot change a run on --resume; leave them out: its own "
+            "config.yaml holds."
+        )
     if not out:
         raise HeadstartError("--resume needs --out: the folder of the run to go on with.")
     run = Run.open(out)
@@ -246,25 +256,25 @@ def _check_names(plan: PretrainConfig) -> None:
         ENCODERS.check(plan.encoder)
 
 
-def _records(sources: list[str], options: SourceOptions) -> Dataset:
+def _records(
+    sources: list[str],
+    options: SourceOptions,
+    keep: Callable[[Dataset, Audit], Dataset] = lambda records, audit: records,
+) -> Dataset:
     from headstart.data.audit import Audit
     from headstart.modalities.opening import open_modality
 
     audit = Audit()
-    records = open_modality(options.modality).read(sources, options, audit)
+    records = keep(open_modality(options.modality).read(sources, options, audit), audit)
     if audit.aside:
         _say(f"{audit.aside} records were set aside: {_reasons(audit.reasons)}")
     return records
 
 
 def _labeled(source: str, options: SourceOptions) -> Dataset:
-    records = _records([source], options)
-    if "label" not in records.column_names:
-        raise HeadstartError(
-            f"{source} has no labels; name their column with --label-column, or use one folder a "
-            "class."
-        )
-    return records
+    from headstart.data.split import labeled
+
+    return _records([source], options, lambda records, audit: labeled(records, source, audit))
 
 
 def _reasons(reasons: Any) -> str:

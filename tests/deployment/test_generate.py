@@ -147,5 +147,5 @@ def test_an_empty_prompt_begins_a_text_where_the_tokenizer_can(make_run):
 
 def test_a_run_that_was_not_trained_to_write_is_refused(make_run):
     run = make_run(objective="mlm")
-    with pytest.raises(HeadstartError, match="cannot write text: .* --objective clm"):
+    with pytest.raises(HeadstartError, match=r"cannot write text: .* --objective clm"):
         generate(run, "abc")

@@ -29,7 +29,7 @@ def test_a_pretraining_run_is_told_to_fine_tune_first(tmp_path, records):
 def test_an_unfinished_run_is_told_to_go_on(tmp_path, records):
     options = FinetuneConfig(run="x", train="y", out=str(tmp_path / "run"))
     run = Run.create(tmp_path / "run", "finetune", options, overwrite=False)
-    with pytest.raises(HeadstartError, match="has not finished; go on with .*--resume"):
+    with pytest.raises(HeadstartError, match=r"has not finished; go on with .*--resume"):
         predict(run, records({"fruit": 1}))
 
 

@@ -141,9 +141,7 @@ def test_the_light_encoder_is_the_sif_weighted_mean_by_hand():
         "mask": torch.tensor([[True, True, False]]),
     }
     expected = (weights[1] * torch.tensor([0.0, 1]) + weights[2] * torch.tensor([2.0, 2])) / 2
-    torch.testing.assert_close(
-        encoder.pool(batch)[0], expected - torch.tensor([0.1, 0.2])
-    )
+    torch.testing.assert_close(encoder.pool(batch)[0], expected - torch.tensor([0.1, 0.2]))
 
 
 def test_the_light_context_is_the_mean_of_the_neighbours_in_the_window():

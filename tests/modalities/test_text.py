@@ -60,9 +60,10 @@ def test_a_saved_processor_opens_with_auto_tokenizer_and_gives_the_same_ids(kind
     made.save(tmp_path)
     again = TextModality().load(tmp_path)
     assert again.encode_ids(ENGLISH[:4]) == made.encode_ids(ENGLISH[:4])
-    assert AutoTokenizer.from_pretrained(tmp_path)(ENGLISH[0])["input_ids"] == made.encode_ids(
-        ENGLISH[:1]
-    )[0]
+    assert (
+        AutoTokenizer.from_pretrained(tmp_path)(ENGLISH[0])["input_ids"]
+        == made.encode_ids(ENGLISH[:1])[0]
+    )
     assert again.counts[7] == 99
 
 
@@ -81,7 +82,9 @@ def test_word_starts_mark_the_first_token_of_each_word(kind):
     made = processor(kind=kind, vocab_size=300)
     ids = made.tokenizer("the quick brown fox", add_special_tokens=False)["input_ids"]
     words = []
-    for token, start in zip(made.tokenizer.convert_ids_to_tokens(ids), made.word_starts[ids]):
+    for token, start in zip(
+        made.tokenizer.convert_ids_to_tokens(ids), made.word_starts[ids], strict=True
+    ):
         plain = token.replace("##", "").replace("Ġ", "").replace("▁", "")
         words = [*words, plain] if start else [*words[:-1], words[-1] + plain]
     assert [word for word in words if word] == ["the", "quick", "brown", "fox"]
@@ -232,7 +235,7 @@ def test_chinese_words_come_from_the_segmenter(tmp_path):
     batch = made.rows(tmp_path / "t", layout="documents", length=64, seed=0).batch(np.array([0]), 0)
     tokens = made.tokenizer.convert_ids_to_tokens(batch["input_ids"][0])
     words: list[str] = []
-    for token, start in zip(tokens[1:-1], batch["word_starts"][0, 1:-1]):
+    for token, start in zip(tokens[1:-1], batch["word_starts"][0, 1:-1], strict=True):
         words = [*words, token] if start else [*words[:-1], words[-1] + token]
     assert words[:4] == ["酒店", "的", "房间", "很"]
 

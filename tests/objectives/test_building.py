@@ -61,9 +61,7 @@ def test_the_loss_of_a_mixture_is_the_weighted_sum_on_the_same_rows(encoder, tex
     mixed = build_objective({"mlm": 1.0, "simcse": 0.1}, {}, encoder, text_processor).eval()
     assert mixed.layout == "documents"
     result = mixed(mixed.corrupt(batch, generator(0)))
-    torch.testing.assert_close(
-        result["loss"], result["mlm/loss"] + 0.1 * result["simcse/loss"]
-    )
+    torch.testing.assert_close(result["loss"], result["mlm/loss"] + 0.1 * result["simcse/loss"])
     result["loss"].backward()
     names = dict(mixed.named_parameters())
     assert names["objectives.mlm.head.transform.0.weight"].grad.any()

@@ -21,9 +21,7 @@ def naive_info_nce(queries: torch.Tensor, keys: torch.Tensor, temperature: float
     total = torch.zeros((), dtype=queries.dtype)
     for i in range(len(queries)):
         terms = [
-            torch.exp(
-                (queries[i] @ keys[j]) / (queries[i].norm() * keys[j].norm()) / temperature
-            )
+            torch.exp((queries[i] @ keys[j]) / (queries[i].norm() * keys[j].norm()) / temperature)
             for j in range(len(keys))
         ]
         total = total - torch.log(terms[i] / torch.stack(terms).sum())
@@ -121,9 +119,7 @@ def test_simcse_sees_the_same_text_twice_and_dropout_makes_the_difference(text_p
 
 def test_simcse_refuses_an_encoder_without_dropout_and_says_what_it_can_do(text_processor):
     with pytest.raises(HeadstartError, match=r"'simcse' needs dropout.*contrast"):
-        build_objective(
-            {"simcse": 1.0}, {}, small_encoder(text_processor, "light"), text_processor
-        )
+        build_objective({"simcse": 1.0}, {}, small_encoder(text_processor, "light"), text_processor)
 
 
 def test_every_parameter_moves(text_processor):

@@ -99,11 +99,13 @@ class EncoderKind:
     """How to make an encoder from scratch, and what training suits it.
 
     Attributes:
+        about: what it is, in one line.
         Options: its hyper-parameters.
         create: ``create(options, processor, length)`` returns a freshly initialised encoder.
         length: tokens a row; batch_size: rows a step; learning_rate: AdamW's peak.
     """
 
+    about: str
     Options: type[Options]
     create: Callable[[Any, Any, int], Encoder]
     length: int

@@ -164,6 +164,7 @@ def _light(options: LightOptions, processor: Any, length: int) -> LightEncoder:
 
 
 LIGHT = EncoderKind(
+    "Weighted average of token vectors; learns in minutes and runs as fast as word2vec.",
     LightOptions,
     _light,
     length=512,

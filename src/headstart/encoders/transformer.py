@@ -248,9 +248,24 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0].rstrip(".")
 
 
-MODERNBERT = EncoderKind(DropoutOptions, _modernbert, length=128, batch_size=64, learning_rate=2e-3)
-BERT = EncoderKind(DropoutOptions, _bert, length=128, batch_size=64, learning_rate=1e-3)
+MODERNBERT = EncoderKind(
+    "Small transformer after ModernBERT: rotary positions, GeGLU; sees both sides.",
+    SmallOptions,
+    _modernbert,
+    length=128,
+    batch_size=64,
+    learning_rate=2e-3,
+)
+BERT = EncoderKind(
+    "Small transformer as BERT was published.",
+    DropoutOptions,
+    _bert,
+    length=128,
+    batch_size=64,
+    learning_rate=1e-3,
+)
 GPT = EncoderKind(
+    "Small causal transformer after Llama, for next-token prediction.",
     SmallOptions,
     _gpt,
     length=128,

@@ -71,7 +71,7 @@ def text_baselines(
 class TfIdf:
     """Words and word pairs, (1 + log tf) idf, rows of length 1.
 
-    Features are those of the corpus in two documents or more, the most widespread
+    Features are those that stand in two documents or more (if there are any), the most widespread
     :data:`FEATURES` of them; idf = ln((1 + N) / (1 + df)) + 1.
 
     Args:
@@ -86,7 +86,9 @@ class TfIdf:
         counts = _counts(owner, columns, (corpus.documents, len(features)))
         spread = np.bincount(counts.indices, minlength=len(features))
         order = np.argsort(-spread, kind="stable")[:FEATURES]
-        kept = np.sort(order[spread[order] >= min(2, corpus.documents)])
+        if (spread > 1).any():
+            order = order[spread[order] > 1]
+        kept = np.sort(order)
         self._features = features[kept]
         self._idf = (np.log((1 + corpus.documents) / (1 + spread[kept])) + 1).astype(np.float32)
 

@@ -16,11 +16,11 @@ import torch
 from headstart.config import EvaluateConfig, SourceOptions
 from headstart.data.audit import Audit
 from headstart.data.duplicates import overlap, stream
-from headstart.data.split import split
+from headstart.data.split import labeled, split
 from headstart.encoders.opening import encoder_folder, open_encoder, read_note
 from headstart.errors import HeadstartError
 from headstart.evaluation.baselines import text_baselines
-from headstart.evaluation.evaluate import Contender, evaluate
+from headstart.evaluation.evaluate import Contender, Kind, evaluate
 from headstart.evaluation.features import Progress, features
 from headstart.evaluation.report import Report
 from headstart.modalities.opening import open_modality, open_processor
@@ -62,7 +62,7 @@ def judge(
 
     with _bar(console, "features") as progress:
         encoder, processor = open_encoder(folder), open_processor(folder)
-        contenders = [_frozen("pre-trained", encoder, processor, train, test, note, progress)]
+        contenders = [_frozen("pretrained", encoder, processor, train, test, note, progress)]
         fresh = _untrained(encoder, config.seed)
         contenders.append(_frozen("untrained", fresh, processor, train, test, note, progress))
     if config.from_scratch:
@@ -119,12 +119,8 @@ def _read(
 ) -> Dataset:
     audit = Audit()
     records = open_modality(modality).read(sources, options, audit)
+    records = labeled(records, ", ".join(sources), audit)
     audits[what] = audit.summary()
-    if "label" not in records.column_names:
-        raise HeadstartError(
-            f"{', '.join(sources)} has no labels; name their column with --label-column, or use "
-            "one folder a class."
-        )
     return records
 
 
@@ -173,7 +169,7 @@ def _untrained(encoder: Any, seed: int) -> Any:
 
 
 def _frozen(
-    name: str,
+    kind: Kind,
     encoder: Any,
     processor: Any,
     train: Dataset,
@@ -186,7 +182,7 @@ def _frozen(
         for part in (train, test)
         if part is not None
     ]
-    kind = "pretrained" if name == "pre-trained" else "untrained"
+    name = "pre-trained" if kind == "pretrained" else kind
     return Contender(name, kind, vectors[0], vectors[1] if test is not None else None)
 
 

@@ -83,8 +83,13 @@ class Modality(Protocol):
 
     name: str
 
-    def read(self, sources: list[str], options: SourceOptions, audit: Audit) -> Dataset:
-        """Read sources into records with the columns ``id``, the content, and ``label`` if any."""
+    def read(
+        self, sources: list[str], options: SourceOptions, audit: Audit, cache: Path | None = None
+    ) -> Dataset:
+        """Read sources into records with the columns ``id``, the content, and ``label`` if any.
+
+        They lie memory-mapped in the folder ``cache``, or in a temporary one.
+        """
         ...
 
     def fit(self, records: Dataset, config: PretrainConfig, wish: Any, length: int) -> Processor:

@@ -109,7 +109,9 @@ class TextModality:
 
     name = "text"
 
-    def read(self, sources: list[str], options: SourceOptions, audit: Audit) -> Dataset:
+    def read(
+        self, sources: list[str], options: SourceOptions, audit: Audit, cache: Path | None = None
+    ) -> Dataset:
         """Read sources into records with ``id``, ``text``, and ``label`` where there is one."""
         return read(
             sources,
@@ -118,6 +120,7 @@ class TextModality:
             label_column=options.label_column,
             document=options.document,
             audit=audit,
+            cache=cache,
         )
 
     def fit(
@@ -176,7 +179,7 @@ def _tokenised(
     records: Dataset, processor: TextProcessor
 ) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
     for start in range(0, len(records), CHUNK):
-        texts = list(records[start : start + CHUNK]["text"])
+        texts = records[start : start + CHUNK]["text"]
         if processor.segmenter == "none":
             for ids in processor.encode_ids(texts):
                 yield np.asarray(ids, dtype=np.int64), None

@@ -25,6 +25,7 @@ class Mixture(nn.Module):
     def __init__(self, objectives: Mapping[str, Any], weights: Mapping[str, float]) -> None:
         super().__init__()
         self.objectives = nn.ModuleDict(dict(objectives))
+        self._members = dict(objectives)
         self.weights = dict(weights)
         members = list(objectives.values())
         self.encoder = members[0].encoder
@@ -33,7 +34,7 @@ class Mixture(nn.Module):
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Return every objective's corrupted batch under ``NAME/...``."""
         mixed = {"mask": batch["mask"]}
-        for name, objective in self.objectives.items():
+        for name, objective in self._members.items():
             for key, tensor in objective.corrupt(batch, generator).items():
                 mixed[f"{name}/{key}"] = tensor
         return mixed
@@ -41,12 +42,12 @@ class Mixture(nn.Module):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         scalars: dict[str, Tensor] = {}
         losses = []
-        for name, objective in self.objectives.items():
+        for name, objective in self._members.items():
             results = objective(part(batch, name))
             losses.append(self.weights[name] * results["loss"])
             scalars.update({f"{name}/{key}": value for key, value in results.items()})
         return {"loss": torch.stack(losses).sum(), **scalars}
 
     def after_step(self, progress: float) -> None:
-        for objective in self.objectives.values():
+        for objective in self._members.values():
             objective.after_step(progress)

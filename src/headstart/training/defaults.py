@@ -35,6 +35,7 @@ class Plan:
     encoder_options: dict[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
+        """Return plain values, for ``config.yaml``."""
         return asdict(self)
 
 

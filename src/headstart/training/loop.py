@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from headstart.batch import Batch
 from headstart.config import OptimizerOptions
 from headstart.errors import HeadstartError
-from headstart.seeding import derive, generator
+from headstart.seeding import generator
+from headstart.training.chance import reseed
 from headstart.training.loader import ResumableLoader
 from headstart.training.optimizers import build, set_progress
 
@@ -76,7 +77,7 @@ class TrainingLoop(LightningModule):
     def training_step(self, numbered: tuple[int, Batch], batch_idx: int) -> Tensor:
         number, batch = numbered
         device = next(iter(batch.values())).device
-        torch.manual_seed(derive(self.seed, "step", number, self.global_rank))
+        reseed(device, self.seed, "step", number, self.global_rank)
         random = generator(self.seed, "corrupt", number, self.global_rank, device=device)
         scalars = self._forward(self.objective.corrupt(batch, random))
         loss = scalars["loss"]

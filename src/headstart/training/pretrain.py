@@ -84,7 +84,7 @@ def _prepare(config: PretrainConfig, run: Run, modality: Any, say: Callable[[str
     """From sources to memory-mapped rows, with the audit of what went in."""
     say("reading the sources")
     audit = Audit()
-    records = modality.read(config.sources, config, audit)
+    records = modality.read(config.sources, config, audit, run.prepared / "records")
     run.write_audit(audit.summary())
     if audit.aside:
         say(f"{audit.aside} records were set aside; {run.audit_file} names them")
@@ -104,6 +104,7 @@ def _prepare(config: PretrainConfig, run: Run, modality: Any, say: Callable[[str
     with whole_folder(run.prepared / "processor") as folder:
         processor.save(folder)
     run.resolve(plan=plan.as_dict(), records=len(records), prepared=True)
+    shutil.rmtree(run.prepared / "records", ignore_errors=True)
 
 
 def _processor(config: PretrainConfig, plan: Plan, modality: Any, records: Any) -> Any:

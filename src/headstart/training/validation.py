@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from headstart.batch import Batch, Rows, to_device
-from headstart.seeding import derive, generator
+from headstart.seeding import generator
+from headstart.training.chance import reseed
 from headstart.training.health import rank_me, spread
 
 #: Of the training between two validations, the share that a validation may cost in batches.
@@ -61,7 +62,7 @@ class Validation:
         with frozen(objective), context:
             for number, places in self._batches:
                 batch = to_device(self._rows.batch(places, 0), device)
-                torch.manual_seed(derive(self._seed, "validation", number))
+                reseed(device, self._seed, "validation", number)
                 random = generator(self._seed, "validation corrupt", number, device=device)
                 for name, value in objective(objective.corrupt(batch, random)).items():
                     if value.ndim == 0:
@@ -75,7 +76,7 @@ def features(
 ) -> tuple[float, float, int, int]:
     """Return effective rank, spread, rows and width of the pooled vectors of ``watch``."""
     with frozen(objective), context:
-        torch.manual_seed(0)
+        reseed(device, "features")
         pooled = objective.encoder(to_device(watch, device)).pooled.float()
     return rank_me(pooled), spread(pooled), *pooled.shape
 

@@ -1,0 +1,19 @@
+"""The global generators, which dropout draws from, as a function of named numbers."""
+
+from __future__ import annotations
+
+import torch
+
+from headstart.seeding import derive
+
+
+def reseed(device: torch.device, *parts: int | str) -> None:
+    """Seed the global generators of the CPU and of ``device`` with :func:`derive`.
+
+    ``torch.manual_seed`` also notes down a stack trace for each kind of absent accelerator, which
+    takes milliseconds: too long to do at every step.
+    """
+    seed = derive(*parts)
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)

@@ -8,6 +8,7 @@ import torch
 from transformers import AutoModel, AutoTokenizer, GPT2Config, GPT2Model
 
 from headstart.encoders.light import LightEncoder, sif_weights
+from headstart.encoders.ngrams import NgramEmbedding
 from headstart.encoders.opening import create_encoder, open_encoder, read_note, save_encoder
 from headstart.encoders.visibility import causal, visibility
 from headstart.errors import HeadstartError
@@ -184,3 +185,71 @@ def test_a_slip_is_answered_in_a_sentence(name, options, message, processor):
 def test_a_folder_that_holds_no_encoder_is_refused(tmp_path):
     with pytest.raises(HeadstartError, match="no encoder can be opened"):
         open_encoder(tmp_path)
+
+
+# -- n-grams -------------------------------------------------------------------------------------
+
+
+def test_ngram_vectors_are_looked_up_by_hand():
+    ngrams = NgramEmbedding((2, 3), 4, buckets=50).eval()
+    ids = torch.tensor([[7, 8, 9, 7, 8]])
+    batch = {"input_ids": ids, "mask": torch.ones_like(ids, dtype=torch.bool)}
+    two, three = (ngrams._buckets(ids, order)[0] for order in (2, 3))
+    assert two[1] == two[4]  # the same pair, 7 8
+    tables = [table.weight for table in ngrams.tables]
+    expected = torch.stack(
+        [
+            torch.zeros(4),
+            tables[0][two[1]],
+            tables[0][two[2]] + tables[1][three[2]],
+            tables[0][two[3]] + tables[1][three[3]],
+            tables[0][two[4]] + tables[1][three[4]],
+        ]
+    )
+    torch.testing.assert_close(ngrams(batch)[0], expected)
+
+
+def test_an_ngram_looks_neither_right_nor_into_another_document():
+    ngrams = NgramEmbedding((2, 4), 4).eval()
+    ids = torch.randint(0, 60, (1, 12), generator=generator(0))
+    segments = torch.tensor([[1] * 5 + [2] * 7])
+    batch = {"input_ids": ids, "mask": ids >= 0, "segments": segments}
+    changed = ids.clone()
+    changed[0, 4] += 1
+    after = ngrams({**batch, "input_ids": changed})
+    same = (after == ngrams(batch)).all(2)[0]
+    assert same[:4].all()
+    assert not same[4]
+    assert same[5:].all()
+
+
+def test_an_encoder_with_ngrams_is_saved_and_opened_whole(processor, tmp_path):
+    options = {**SMALL, "ngrams": [2, 3]}
+    encoder = create_encoder("gpt", options, processor, length=64, seed=0).eval()
+    save_encoder(encoder, processor, tmp_path, {"modality": "text", "length": 64})
+    batch = processor.collate_texts(TEXTS, 64)
+    torch.testing.assert_close(open_encoder(tmp_path).eval()(batch).pooled, encoder(batch).pooled)
+
+
+# -- attention -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("masked", ["block", "none"])
+@pytest.mark.parametrize("name", ["modernbert", "bert", "gpt"])
+def test_attention_in_bf16_gives_what_the_fused_one_gives(name, masked, processor):
+    encoder = create(name, processor)
+    ids = torch.randint(5, 60, (2, 16), generator=generator(0))
+    batch = {"input_ids": ids, "mask": torch.ones_like(ids, dtype=torch.bool)}
+    if masked == "block":
+        batch["segments"] = torch.tensor([[1] * 6 + [2] * 10] * 2)
+    gradients, outputs = [], []
+    for implementation in ("headstart", "sdpa"):
+        encoder.model.set_attn_implementation(implementation)
+        with torch.autocast("cpu", torch.bfloat16):
+            out = encoder.contextualize(encoder.embed(batch), visibility(batch))
+        encoder.zero_grad()
+        out.float().square().mean().backward()
+        outputs.append(out.detach().float())
+        gradients.append(encoder.token_embedding.weight.grad.clone())
+    torch.testing.assert_close(*outputs, rtol=0.05, atol=0.05)
+    torch.testing.assert_close(*gradients, rtol=0.1, atol=0.1 * float(gradients[1].abs().max()))

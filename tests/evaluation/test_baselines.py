@@ -23,8 +23,9 @@ TOY = [text for pair in zip(ANIMALS, MONEY, strict=True) for text in pair] * 4
 
 
 def words_of(lexicon: Lexicon, text: str) -> list[str]:
+    ids = lexicon.read([text]).ids.tolist()
     names = {number: word for word, number in lexicon._ids.items()}
-    return [names[number] for number in lexicon.read([text]).ids.tolist()]
+    return [names[number] for number in ids]
 
 
 def test_words_are_letters_and_digits_and_single_characters_where_no_spaces_are() -> None:

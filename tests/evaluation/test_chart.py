@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import pytest
 
@@ -20,9 +21,7 @@ def test_ticks_are_round_and_span_the_values(
 def test_names_at_the_ends_of_lines_do_not_overlap_and_stay_inside() -> None:
     moved = spread([50, 52, 10, 99, 98], 15, 0, 100)
     ordered = sorted(moved)
-    assert all(
-        after - before >= 15 - 1e-9 for before, after in zip(ordered, ordered[1:], strict=False)
-    )
+    assert all(after - before >= 15 - 1e-9 for before, after in pairwise(ordered))
     assert min(moved) >= 0
     assert max(moved) <= 100
     assert moved[2] == 10

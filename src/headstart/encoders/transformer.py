@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from pydantic import Field
@@ -23,12 +23,15 @@ from transformers.utils import logging as transformers_logging
 
 from headstart.batch import Batch
 from headstart.config import Options
-from headstart.encoders import EncoderKind, Features
+from headstart.encoders import EncoderKind, Features, attention
+from headstart.encoders.ngrams import NgramEmbedding
 from headstart.encoders.visibility import causal, mean_pool, visibility
 from headstart.errors import HeadstartError
 
 transformers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()
+
+NGRAMS = "ngrams.safetensors"
 
 CAUSAL_TYPES = {
     "gpt2",
@@ -55,11 +58,21 @@ class TransformerEncoder(nn.Module):
         model: the bare network, without a head.
         is_causal: whether its positions look to the left only. A bidirectional network that was
             trained to do so (``clm``) is remembered as causal when it is saved.
+        ngrams: vectors of n-grams that are added to those of the tokens. They are saved beside
+            the network, which ``AutoModel`` then opens without them.
     """
 
-    def __init__(self, model: PreTrainedModel, is_causal: bool | None = None) -> None:
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        is_causal: bool | None = None,
+        ngrams: NgramEmbedding | None = None,
+    ) -> None:
         super().__init__()
+        if model.config._attn_implementation == "sdpa":
+            model.set_attn_implementation(attention.NAME)
         self.model = model
+        self.ngrams = ngrams
         born_causal = model.config.model_type in CAUSAL_TYPES
         self.born_causal = born_causal
         self.is_causal = born_causal if is_causal is None else is_causal
@@ -76,11 +89,15 @@ class TransformerEncoder(nn.Module):
         return Features(tokens, batch["mask"], mean_pool(tokens.float(), batch["mask"]))
 
     def embed(self, batch: Batch) -> Tensor:
-        return self.token_embedding(batch["input_ids"])
+        vectors = self.token_embedding(batch["input_ids"])
+        return vectors if self.ngrams is None else vectors + self.ngrams(batch)
 
     def contextualize(
         self, tokens: Tensor, visibility: Tensor | None, positions: Tensor | None = None
     ) -> Tensor:
+        if torch.is_autocast_enabled(tokens.device.type):
+            # A residual stream in half the bytes: on a CPU the additions are bound by memory.
+            tokens = tokens.to(torch.get_autocast_dtype(tokens.device.type))
         inputs: dict[str, Any] = {"inputs_embeds": tokens}
         if positions is not None:
             inputs["position_ids"] = positions
@@ -121,11 +138,16 @@ class TransformerEncoder(nn.Module):
         fresh = type(self.model)(self.model.config)
         if getattr(self.model, "pooler", True) is None:
             fresh.pooler = None
-        return TransformerEncoder(fresh, self.is_causal)
+        ngrams = self.ngrams
+        if ngrams is not None:
+            ngrams = NgramEmbedding(ngrams.orders, self.width, ngrams.buckets, ngrams.dropout)
+        return TransformerEncoder(fresh, self.is_causal, ngrams)
 
     def save(self, folder: Path) -> None:
         """Write ``config.json`` and ``model.safetensors``; ``AutoModel`` opens them."""
         self.model.save_pretrained(folder)
+        if self.ngrams is not None:
+            self.ngrams.save(folder / NGRAMS)
 
     @classmethod
     def load(cls, folder: str | Path) -> TransformerEncoder:
@@ -144,7 +166,7 @@ class TransformerEncoder(nn.Module):
         if hasattr(model, "pooler"):
             # It is trained by next-sentence prediction alone, and elsewhere it is noise.
             model.pooler = None
-        return cls(model, is_causal=_saved_causal(Path(folder)))
+        return cls(model, _saved_causal(Path(folder)), _saved_ngrams(Path(folder)))
 
 
 class SmallOptions(Options):
@@ -154,6 +176,9 @@ class SmallOptions(Options):
     width: int = Field(256, ge=8, le=4096, description="Size of the vectors.")
     heads: int = Field(4, ge=1, description="Attention heads; they divide the width.")
     dropout: float = Field(0.0, ge=0, lt=1, description="Dropout in every block.")
+    ngrams: tuple[Annotated[int, Field(ge=2, le=8)], ...] = Field(
+        (), description="Orders of n-grams with input vectors of their own, as [2,3,4]."
+    )
 
 
 class DropoutOptions(SmallOptions):
@@ -175,7 +200,7 @@ def _modernbert(options: SmallOptions, processor: Any, length: int) -> Transform
         cls_token_id=processor.tokenizer.cls_token_id,
         sep_token_id=processor.tokenizer.sep_token_id,
     )
-    return TransformerEncoder(ModernBertModel(config))
+    return TransformerEncoder(ModernBertModel(config), ngrams=_ngrams(options))
 
 
 def _bert(options: SmallOptions, processor: Any, length: int) -> TransformerEncoder:
@@ -186,7 +211,8 @@ def _bert(options: SmallOptions, processor: Any, length: int) -> TransformerEnco
         hidden_dropout_prob=options.dropout,
         attention_probs_dropout_prob=options.dropout,
     )
-    return TransformerEncoder(BertModel(config, add_pooling_layer=False))
+    model = BertModel(config, add_pooling_layer=False)
+    return TransformerEncoder(model, ngrams=_ngrams(options))
 
 
 def _gpt(options: SmallOptions, processor: Any, length: int) -> TransformerEncoder:
@@ -197,7 +223,7 @@ def _gpt(options: SmallOptions, processor: Any, length: int) -> TransformerEncod
         attention_dropout=options.dropout,
         tie_word_embeddings=True,
     )
-    encoder = TransformerEncoder(LlamaModel(config))
+    encoder = TransformerEncoder(LlamaModel(config), ngrams=_ngrams(options))
     _scale_residuals(encoder.model, options.layers)
     return encoder
 
@@ -221,6 +247,10 @@ def _shape(options: SmallOptions, processor: Any, length: int) -> dict[str, Any]
     }
 
 
+def _ngrams(options: SmallOptions) -> NgramEmbedding | None:
+    return NgramEmbedding(options.ngrams, options.width) if options.ngrams else None
+
+
 def _has_dropout(model: PreTrainedModel) -> bool:
     """True where two passes over one text differ in training mode."""
     drops = any(isinstance(m, nn.Dropout) and m.p > 0 for m in model.modules())
@@ -242,6 +272,10 @@ def _rounded(size: float, multiple: int = 64) -> int:
 def _saved_causal(folder: Path) -> bool | None:
     note = folder / "headstart.json"
     return json.loads(note.read_text()).get("is_causal") if note.is_file() else None
+
+
+def _saved_ngrams(folder: Path) -> NgramEmbedding | None:
+    return NgramEmbedding.load(folder / NGRAMS) if (folder / NGRAMS).is_file() else None
 
 
 def _first_line(error: Exception) -> str:

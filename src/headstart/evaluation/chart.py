@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from headstart.evaluation.markup import Markup, join, tag
 
 _HEIGHT = 300
-_TOP, _BOTTOM, _LEFT = 12, 44, 46
+_TOP, _BOTTOM, _LEFT = 30, 44, 46
 _LINE = 15  # the least distance between two names, in pixels
 COLOURS = 7
 
@@ -53,7 +53,7 @@ def line_chart(
     """
     drawings = [
         _draw(series, width, label_width, x_label, y_label, x_ticks, log_x, title, kind)
-        for kind, width, label_width in (("wide", 760, 150), ("narrow", 350, 104))
+        for kind, width, label_width in (("wide", 760, 170), ("narrow", 360, 138))
     ]
     return tag("figure", tag("figcaption", title), *drawings)
 
@@ -114,11 +114,12 @@ def _draw(
     ]
     middle = (_LEFT + right) / 2
     parts.append(tag("text", x_label, x=middle, y=_HEIGHT - 6, text_anchor="middle", class_="axis"))
+    parts.append(tag("text", y_label, x=0, y=12, class_="axis"))
     places = [(place, line) for place, line in enumerate(series) if line.points]
     parts += [_band(line, place, to_x, to_y) for place, line in places if line.bands]
     parts += [_line(line, place, to_x, to_y) for place, line in reversed(places)]
     ends = spread([to_y(line.points[-1][1]) for _, line in places], _LINE, _TOP + 4, bottom)
-    letters = label_width // 8 + 1
+    letters = (label_width - 14) // 6
     for (place, line), y in zip(places, ends, strict=True):
         name = line.name if len(line.name) <= letters else f"{line.name[: letters - 1]}…"
         parts.append(_marker(place, right + 6, y))

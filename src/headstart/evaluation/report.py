@@ -11,7 +11,7 @@ from headstart.evaluation.evaluate import Outcome, Results
 from headstart.evaluation.markup import Markup, join, table, tag
 from headstart.evaluation.metrics import SCORES, Estimate
 from headstart.evaluation.style import STYLE
-from headstart.evaluation.verdict import details, gains, headline, label_name
+from headstart.evaluation.verdict import details, gains, headline, label_name, points
 from headstart.files import write_text
 from headstart.run import Run
 
@@ -180,23 +180,32 @@ class Report:
             return "At no number of labels is pre-training clearly better than the best alternative"
         return (
             f"Pre-training helps most with {most.name} labels: "
-            f"{100 * most.difference.mean:+.1f} points over {most.best.contender}"
+            f"{points(most.difference.mean)} points over {most.best.contender}"
         )
 
     def _scores(self) -> Markup:
-        groups = {
-            f"{label_name(labels, name)} labels": [
-                _row(outcome) for outcome in self.results.outcomes if outcome.labels == labels
-            ]
-            for labels, name in self.results.counts.items()
-        }
-        head = ["", "Probe", "Accuracy", "Macro precision", "Macro recall", "Macro F1"]
+        neighbours = [outcome for outcome in self.results.outcomes if outcome.probe == "kNN"]
+        others = [outcome for outcome in self.results.outcomes if outcome.probe != "kNN"]
+        parts = [self._table(others)]
+        if neighbours:
+            words = tag("summary", "The same with nearest neighbours (kNN)")
+            parts.append(tag("details", words, self._table(neighbours)))
         return tag(
             "section",
             tag("h2", "All figures"),
             tag("p", "In %, with 95 % intervals. ", self._protocol(), class_="small"),
-            table(head, groups),
+            *parts,
         )
+
+    def _table(self, outcomes: list[Outcome]) -> Markup:
+        groups = {
+            f"{label_name(labels, name)} labels": [
+                _row(outcome) for outcome in outcomes if outcome.labels == labels
+            ]
+            for labels, name in self.results.counts.items()
+        }
+        head = ["", "Probe", "Accuracy", "Macro precision", "Macro recall", "Macro F1"]
+        return table(head, groups)
 
     def _protocol(self) -> str:
         results = self.results

@@ -52,7 +52,8 @@ table { border-collapse: collapse; width: 100%; font-size: .9rem;
 th, td { padding: .3rem .6rem .3rem 0; text-align: left; vertical-align: baseline;
   border-bottom: 1px solid var(--rule); }
 thead th { color: var(--faint); font-weight: 600; }
-tbody th { font-weight: 400; overflow-wrap: anywhere; }
+tbody th { font-weight: 400; min-width: 8rem; overflow-wrap: break-word; }
+summary { cursor: pointer; padding: .5rem 0; }
 .group th { font-weight: 600; background: var(--panel); padding: .4rem .5rem; }
 .range { color: var(--faint); font-size: .8rem; white-space: nowrap; }
 pre { background: var(--panel); padding: .75rem 1rem; overflow-x: auto; border-radius: 4px; }

@@ -74,7 +74,13 @@ def headline(found: list[Gain]) -> str:
         subject = "it" if won else "pre-training"
         clauses.append(f"{subject} lost {_amounts(lost)} against the best alternative")
     if level:
-        clauses.append(f"no clear difference with {_listed([gain.name for gain in level])} labels")
+        names = f"with {_listed([gain.name for gain in level])} labels"
+        if clauses:
+            clauses.append(f"there is no clear difference {names}")
+        else:
+            clauses.append(
+                f"pre-training is neither clearly better nor worse than the best alternative {names}"
+            )
     answer = "Yes" if won and not lost else "Partly" if won else "No"
     return f"{answer}: {'; '.join(clauses)}."
 
@@ -87,10 +93,15 @@ def details(found: list[Gain]) -> list[str]:
         change = gain.difference
         lines.append(
             f"{gain.name} labels: {100 * ours:.1f} % against {100 * best:.1f} % "
-            f"({gain.best.contender}), {100 * change.mean:+.1f} points "
-            f"[{100 * change.low:+.1f}, {100 * change.high:+.1f}]"
+            f"({gain.best.contender}), {points(change.mean)} points "
+            f"[{points(change.low)}, {points(change.high)}]"
         )
     return lines
+
+
+def points(share: float) -> str:
+    """Write a difference of shares in points, with its sign: ``+4.2``."""
+    return f"{round(100 * share, 1) + 0.0:+.1f}"  # adding 0 turns -0.0 into +0.0
 
 
 def _amounts(found: list[Gain]) -> str:

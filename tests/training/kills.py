@@ -1,0 +1,91 @@
+"""Trainings in processes that are killed, and the comparison of what they leave."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import torch
+
+from headstart.run import Run
+from headstart.training import checkpoint
+
+SERVER = Path(__file__).with_name("kill_server.py")
+SOURCES = str(Path(__file__).resolve().parents[2] / "src")
+
+
+class Kills:
+    """A server of trainings, each in processes of its own; imports are paid for once."""
+
+    def __init__(self) -> None:
+        path = os.pathsep.join([SOURCES, *filter(None, [os.environ.get("PYTHONPATH")])])
+        environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+        self._server = subprocess.Popen(
+            [sys.executable, str(SERVER)],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self) -> Kills:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.kill()
+        self._server.communicate()
+
+    def train(
+        self, folder: Path, kill: dict[str, Any] | None = None, *, world: int = 1, **options: Any
+    ) -> int:
+        """Train, or go on training, in ``folder``; return the exit status, negative for a signal.
+
+        ``kill`` names the place to die at, ``count``: at which arrival, and the ``signal``.
+        """
+        plan = {"folder": str(folder), "options": options, "kill": kill, "world": world}
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
+        self._server.stdin.write(json.dumps(plan) + "\n")
+        self._server.stdin.flush()
+        return int(self._server.stdout.readline())
+
+
+def logged(folder: Path) -> list[dict[str, Any]]:
+    """Return the rows of metrics.jsonl without what depends on the clock."""
+    rows = Run(folder).metrics()
+    return [{key: value for key, value in row.items() if key != "clock"} for row in rows]
+
+
+def saved(folder: Path) -> dict[str, Any]:
+    """Return weights, buffers, optimizer state and counts of the last checkpoint."""
+    path = checkpoint.newest(folder / "checkpoints", print)
+    assert path is not None
+    content = checkpoint.read(path)
+    content["headstart"]["counts"].pop("seconds")
+    return {name: content[name] for name in ("state_dict", "optimizer_states", "headstart")}
+
+
+def assert_same_bits(one: Any, two: Any, where: str = "") -> None:
+    if isinstance(one, torch.Tensor):
+        assert one.dtype == two.dtype, where
+        assert torch.equal(one, two), where
+    elif isinstance(one, dict):
+        assert one.keys() == two.keys(), where
+        for key in one:
+            assert_same_bits(one[key], two[key], f"{where}/{key}")
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(two), where
+        for place, (first, second) in enumerate(zip(one, two, strict=True)):
+            assert_same_bits(first, second, f"{where}/{place}")
+    else:
+        assert one == two, where

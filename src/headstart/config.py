@@ -59,6 +59,7 @@ def _budget_text(value: Any) -> Any:
 
 
 BudgetText = Annotated[str, BeforeValidator(_budget_text)]
+AutoBudgetText = Annotated[str, BeforeValidator(lambda v: v if v == "auto" else _budget_text(v))]
 
 
 class SourceOptions(Options):
@@ -98,7 +99,7 @@ class OptimizerOptions(Options):
         "adamw", description="AdamW, or Muon for matrices with AdamW for the rest."
     )
     learning_rate: float | None = Field(None, gt=0, description="Peak rate; the encoder's default.")
-    muon_learning_rate: float = Field(0.02, gt=0, description="Peak rate of the Muon matrices.")
+    muon_learning_rate: float = Field(8e-3, gt=0, description="Peak rate of the Muon matrices.")
     weight_decay: float = Field(0.01, ge=0, description="Decoupled weight decay on matrices.")
     betas: tuple[float, float] = Field((0.9, 0.98), description="Adam's moment decays.")
     warmup: float = Field(0.05, ge=0, lt=1, description="Share of the run spent warming up.")
@@ -195,10 +196,17 @@ class FinetuneConfig(SourceOptions, TrainingOptions):
         "none", description="all (head only), none, or N: the embeddings and the first N layers."
     )
     layer_decay: float = Field(
-        0.9, gt=0, le=1, description="Each layer below the head learns this much slower."
+        0.9, gt=0, le=1, description="Each layer learns this much slower than the one above it."
     )
     class_weights: bool = Field(False, description="Weigh classes by inverse frequency.")
     dropout: float = Field(0.1, ge=0, lt=1, description="Dropout before the head.")
+    budget: AutoBudgetText = Field("auto", description="How long; auto follows the records.")
+    patience: int = Field(
+        5, ge=0, description="Stop after this many validations without progress; 0 never stops."
+    )
+    validation_share: float = Field(
+        0.0, ge=0, le=0.5, description="Share held out where --val is missing; 0 lets it follow."
+    )
     resume: bool = Field(False, description="Go on with the run that lies in the folder.")
     overwrite: bool = Field(False, description="Delete the run that lies in the folder.")
 

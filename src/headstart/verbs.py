@@ -6,7 +6,10 @@ them there, and imports what it needs only when it is called.
 
 from __future__ import annotations
 
+import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +32,6 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from headstart.data.audit import Audit
-
     from headstart.evaluation.report import Report
 
 
@@ -60,7 +62,8 @@ def pretrain(
 
     from headstart.training.pretrain import pretrain as pretrain_encoder
 
-    return pretrain_encoder(plan, run, say=_say, console=_console())
+    with _undone_if_refused(run):
+        return pretrain_encoder(plan, run, say=_say, console=_console())
 
 
 def finetune(
@@ -92,19 +95,20 @@ def finetune(
     from headstart.encoders.opening import encoder_folder, open_encoder, read_note
     from headstart.modalities.opening import open_processor
 
-    folder = encoder_folder(plan.run)
-    records = _labeled(plan.train, plan)
-    validation = _labeled(plan.val, plan) if plan.val else None
-    return finetune_encoder(
-        open_encoder(folder),
-        open_processor(folder),
-        records,
-        validation,
-        plan,
-        target,
-        note=read_note(folder),
-        console=_console(),
-    )
+    with _undone_if_refused(target):
+        folder = encoder_folder(plan.run)
+        records = _labeled(plan.train, plan)
+        validation = _labeled(plan.val, plan) if plan.val else None
+        return finetune_encoder(
+            open_encoder(folder),
+            open_processor(folder),
+            records,
+            validation,
+            plan,
+            target,
+            note=read_note(folder),
+            console=_console(),
+        )
 
 
 def evaluate(run: str, *, config: str | None = None, **options: Any) -> Report:
@@ -209,6 +213,20 @@ def info(run: str) -> dict[str, Any]:
         "report": str(opened.report_file) if opened.report_file.exists() else None,
         "megabytes": round(size / 1e6, 1),
     }
+
+
+@contextmanager
+def _undone_if_refused(run: Run) -> Iterator[None]:
+    """Take a run folder away again if it was refused before anything was trained.
+
+    Otherwise the corrected command would be told that a run lies there already.
+    """
+    try:
+        yield
+    except HeadstartError:
+        if not any(run.checkpoints.glob("*")):
+            shutil.rmtree(run.folder, ignore_errors=True)
+        raise
 
 
 def _reopen(

@@ -86,7 +86,12 @@ def test_muon_with_adamw_equals_the_two_side_by_side() -> None:
     assert isinstance(together, MuonWithAdamW)
     adamw = {"lr": 0.01, "betas": options.betas, "fused": True}
     apart: list[torch.optim.Optimizer] = [
-        torch.optim.Muon([two.encoder.dense.weight], lr=0.02, weight_decay=0.1),
+        torch.optim.Muon(
+            [two.encoder.dense.weight],
+            lr=0.008,
+            weight_decay=0.1,
+            adjust_lr_fn="match_rms_adamw",
+        ),
         torch.optim.AdamW([two.head.weight], weight_decay=0.1, **adamw),
         torch.optim.AdamW(
             [two.encoder.table.weight, two.encoder.dense.bias, two.head.bias],

@@ -92,7 +92,7 @@ class _CachedReader:
     """Reads only what was added to the window since it last looked."""
 
     def __init__(self, encoder: Any) -> None:
-        self.model = encoder.model
+        self.encoder = encoder
         self.read: list[int] = []
         self.past: Any = None
 
@@ -100,8 +100,11 @@ class _CachedReader:
         """Return the vector (D,) at the last place of the window."""
         if self.read != window[: len(self.read)]:  # the window has moved: places start anew
             self.read, self.past = [], None
-        new = torch.tensor([window[len(self.read) :]])
-        out = self.model(input_ids=new, past_key_values=self.past, use_cache=True)
+        ids = torch.tensor([window])
+        # Input vectors may reach a few tokens back, so they are made from the whole window.
+        vectors = self.encoder.embed({"input_ids": ids, "mask": torch.ones_like(ids).bool()})
+        new = vectors[:, len(self.read) :]
+        out = self.encoder.model(inputs_embeds=new, past_key_values=self.past, use_cache=True)
         self.read, self.past = list(window), out.past_key_values
         return out.last_hidden_state[0, -1]
 
@@ -117,9 +120,10 @@ def _objective(run: Run) -> str | None:
 
 def _open_head(run: Run, encoder: Encoder) -> TokenHead:
     """Open ``RUN/head``; its output vectors are the encoder's table and are not stored twice."""
-    head = TokenHead(encoder.token_embedding, transform=False)
     stored = load_file(run.head / "head.safetensors")
-    head.load_state_dict({**stored, "decoder.weight": encoder.token_embedding.weight})
+    tied = "decoder.weight" not in stored
+    head = TokenHead(encoder.token_embedding, transform=False, tie=tied)
+    head.load_state_dict(stored, strict=not tied)
     return head.eval()
 
 

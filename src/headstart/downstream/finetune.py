@@ -173,20 +173,19 @@ def learning_rate_for(encoder: Encoder) -> float:
 def _plan(encoder: Encoder, count: int, config: FinetuneConfig, run: Run) -> dict[str, Any]:
     """Return what was asked for or else suits the records; decided once, for resume as well."""
     if "plan" not in run.resolved:
-        asked = config.model_fields_set
         batch_size = config.batch_size or (16 if count < 1000 else 32)
         share = 0.2 if count < 1000 else 0.1  # a class of few labels still needs some held out
         epoch = math.ceil(count / batch_size)
+        steps = f"{max(300, 3 * epoch)}steps"
+        budget = steps if config.budget == "auto" else config.budget
         run.resolve(
             plan={
                 "batch_size": batch_size,
                 "learning_rate": config.optimizer.learning_rate or learning_rate_for(encoder),
-                "budget": config.budget if "budget" in asked else f"{max(300, 3 * epoch)}steps",
+                "budget": budget,
                 "validate_steps": config.validate_steps or max(10, epoch // 4),
-                "patience": config.patience if "patience" in asked else 5,
-                "validation_share": (
-                    config.validation_share if "validation_share" in asked else share
-                ),
+                "patience": config.patience,
+                "validation_share": config.validation_share or share,
             }
         )
     return dict(run.resolved["plan"])

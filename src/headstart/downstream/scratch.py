@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from headstart.config import FinetuneConfig
+from headstart.config import FinetuneConfig, OptimizerOptions
 from headstart.downstream.finetune import finetune
 from headstart.downstream.predict import predict
 from headstart.encoders.opening import encoder_folder, open_encoder, read_note
@@ -19,12 +19,16 @@ from headstart.seeding import derive
 if TYPE_CHECKING:
     from datasets import Dataset
 
+#: Peak rate of a fresh network up to 256 wide, in proportion to 1 / width beyond.
+RATE = 1e-3
+
 
 def train_from_scratch(run: str, labeled: Dataset, tested: Dataset, seed: int) -> list[str]:
     """Return the labels predicted for ``tested`` by the run's network trained on ``labeled``.
 
-    The network has the run's shape and tokenizer and fresh weights; it is fine-tuned as
-    ``headstart finetune`` does by default, in a temporary folder.
+    The network has the run's shape and tokenizer and fresh weights. It is trained as ``headstart
+    finetune`` does, but longer and at the rates of a network that has nothing to lose, so that
+    the comparison is fair to it.
 
     Args:
         run: the pre-training run, or any encoder folder.
@@ -41,6 +45,8 @@ def train_from_scratch(run: str, labeled: Dataset, tested: Dataset, seed: int) -
             out=str(Path(scratch) / "run"),
             seed=seed % 2**31,
             tracker="none",
+            budget=f"{max(600, 10 * len(labeled) // 32)}steps",
+            optimizer=OptimizerOptions(learning_rate=RATE * 256 / max(256, encoder.width)),
         )
         target = Run.create(config.out, "finetune", config, overwrite=False)
         finetune(

@@ -50,11 +50,15 @@ class Encoder(Protocol):
     Attributes:
         width: D, the size of its vectors.
         provides: capabilities, among ``tokens``, ``token_embedding``, ``visibility``,
-            ``bidirectional`` and ``causal``.
+            ``order``, ``dropout``, ``bidirectional`` and ``causal``.
     """
 
     width: int
-    provides: frozenset[str]
+
+    @property
+    def provides(self) -> frozenset[str]:
+        """What objectives may ask of it."""
+        ...
 
     def __call__(self, batch: Batch) -> Features: ...
 

@@ -73,13 +73,17 @@ class TransformerEncoder(nn.Module):
             model.set_attn_implementation(attention.NAME)
         self.model = model
         self.ngrams = ngrams
-        born_causal = model.config.model_type in CAUSAL_TYPES
-        self.born_causal = born_causal
-        self.is_causal = born_causal if is_causal is None else is_causal
+        self.born_causal = model.config.model_type in CAUSAL_TYPES
+        self.is_causal = self.born_causal if is_causal is None else is_causal
         self.width = int(model.config.hidden_size)
+
+    @property
+    def provides(self) -> frozenset[str]:
+        """Capabilities, as they are now: an objective may make the network causal."""
         direction = "causal" if self.is_causal else "bidirectional"
-        dropout = {"dropout"} if _has_dropout(model) else set()
-        self.provides = frozenset({"tokens", "token_embedding", "visibility", direction, *dropout})
+        dropout = {"dropout"} if _has_dropout(self.model) else set()
+        base = {"tokens", "token_embedding", "visibility", "order"}
+        return frozenset({*base, direction, *dropout})
 
     def forward(self, batch: Batch) -> Features:
         seen = visibility(batch)
@@ -113,6 +117,10 @@ class TransformerEncoder(nn.Module):
         place = torch.arange(length, device=seen.device)
         if self.born_causal:
             seen = seen & (place[:, None] >= place)
+        if self.model.config._attn_implementation == "eager":
+            # Plain attention adds the mask to the scores: a boolean one would be added as 0 and 1.
+            lowest = torch.finfo(torch.float32).min
+            return torch.zeros(seen.shape, device=seen.device).masked_fill(~seen, lowest)[:, None]
         kinds = set(getattr(self.model.config, "layer_types", None) or ())
         if kinds != {"full_attention", "sliding_attention"}:
             return seen[:, None]

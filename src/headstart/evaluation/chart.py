@@ -53,7 +53,7 @@ def line_chart(
     """
     drawings = [
         _draw(series, width, label_width, x_label, y_label, x_ticks, log_x, title, kind)
-        for kind, width, label_width in (("wide", 760, 170), ("narrow", 360, 138))
+        for kind, width, label_width in (("wide", 760, 170), ("narrow", 360, 144))
     ]
     return tag("figure", tag("figcaption", title), *drawings)
 

@@ -75,12 +75,11 @@ def headline(found: list[Gain]) -> str:
         clauses.append(f"{subject} lost {_amounts(lost)} against the best alternative")
     if level:
         names = f"with {_listed([gain.name for gain in level])} labels"
-        if clauses:
-            clauses.append(f"there is no clear difference {names}")
-        else:
-            clauses.append(
-                f"pre-training is neither clearly better nor worse than the best alternative {names}"
-            )
+        clauses.append(
+            f"there is no clear difference {names}"
+            if clauses
+            else f"neither pre-training nor the best alternative is clearly better {names}"
+        )
     answer = "Yes" if won and not lost else "Partly" if won else "No"
     return f"{answer}: {'; '.join(clauses)}."
 

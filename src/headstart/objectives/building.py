@@ -61,6 +61,9 @@ def build_objective(
         _check_needs(name, kind, encoder, processor)
         checked = check_options(kind.Options, options.get(name, {}), f"objective {name!r}", name)
         built[name] = kind(encoder, processor, checked)
+    if all(getattr(OBJECTIVES[name], "makes_causal", False) for name in weights):
+        # What is saved must look the same way as what was trained.
+        encoder.is_causal = True
     return next(iter(built.values())) if len(built) == 1 else Mixture(built, weights)
 
 

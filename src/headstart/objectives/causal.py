@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from headstart.batch import Batch
@@ -15,22 +16,25 @@ from headstart.objectives.losses import IGNORE, token_loss
 
 
 class CausalOptions(Options):
-    """Nothing to choose: the paper has no hyper-parameters of the task itself."""
+    """GPT's output layer; the task itself has no hyper-parameters."""
+
+    tie: bool = Field(True, description="Use the input table as output layer, as GPT does.")
 
 
 class CausalModeling(nn.Module):
     """Predict each token from those to its left: ``-mean log p(x_t | x_<t)``."""
 
     needs: ClassVar[frozenset[str]] = frozenset(
-        {"discrete_targets", "token_embedding", "visibility"}
+        {"discrete_targets", "token_embedding", "visibility", "order"}
     )
+    makes_causal: ClassVar[bool] = True
     layout: ClassVar[str] = "packed"
     Options: ClassVar[type[Options]] = CausalOptions
 
     def __init__(self, encoder: Any, processor: Any, options: CausalOptions) -> None:
         super().__init__()
         self.encoder = encoder
-        self.head = TokenHead(encoder.token_embedding, transform=False)
+        self.head = TokenHead(encoder.token_embedding, transform=False, tie=options.tie)
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Return the batch with ``targets`` (B,T): the next token of the same document."""
@@ -43,9 +47,7 @@ class CausalModeling(nn.Module):
         return {**batch, "targets": targets}
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        seen = visibility(batch)
-        if "causal" not in self.encoder.provides:
-            seen = causal(seen, batch)
+        seen = causal(visibility(batch), batch)
         tokens = self.encoder.contextualize(self.encoder.embed(batch), seen, batch.get("positions"))
         targets = batch["targets"].flatten()
         where = targets.ne(IGNORE).nonzero().squeeze(1)

@@ -11,14 +11,15 @@ from headstart.files import write_json
 
 
 class TokenHead(nn.Module):
-    """Scores over the vocabulary, tied to the encoder's input table.
+    """Scores over the vocabulary, from the encoder's input table or a layer of their own.
 
     Args:
         embedding: the table (V,D) of input vectors; its rows are the output vectors.
         transform: BERT's dense layer, GELU and layer norm before the scores; GPT has none.
+        tie: share the table; otherwise the output layer is its own and starts at zero.
     """
 
-    def __init__(self, embedding: nn.Embedding, *, transform: bool) -> None:
+    def __init__(self, embedding: nn.Embedding, *, transform: bool, tie: bool = True) -> None:
         super().__init__()
         size, width = embedding.weight.shape
         self.transform = (
@@ -27,7 +28,11 @@ class TokenHead(nn.Module):
             else nn.Identity()
         )
         self.decoder = nn.Linear(width, size)
-        self.decoder.weight = embedding.weight
+        self.tied = tie
+        if tie:
+            self.decoder.weight = embedding.weight
+        else:
+            nn.init.zeros_(self.decoder.weight)
         nn.init.zeros_(self.decoder.bias)
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -35,7 +40,8 @@ class TokenHead(nn.Module):
         return self.decoder(self.transform(tokens))
 
     def save(self, folder: Path, objective: str) -> None:
-        """Write ``head.safetensors`` without the tied table, and ``head.json``."""
-        own = {k: v for k, v in self.state_dict().items() if k != "decoder.weight"}
+        """Write ``head.safetensors``, without the table if it is tied, and ``head.json``."""
+        shared = {"decoder.weight"} if self.tied else set()
+        own = {k: v for k, v in self.state_dict().items() if k not in shared}
         save_file({k: v.contiguous() for k, v in own.items()}, folder / "head.safetensors")
         write_json(folder / "head.json", {"objective": objective})

@@ -107,7 +107,9 @@ class Rehearsal(Callback):
         self._ends.append(time.perf_counter())
         measured = len(self._ends) - _WARM_UP
         passed = self._ends[-1] - self._ends[0]
-        if measured < _FEWEST or passed < self._limit:
+        if not (measured >= _FEWEST and passed >= self._limit) and not (
+            measured > 0 and passed >= 4 * self._limit
+        ):
             return
         step = (self._ends[-1] - self._ends[_WARM_UP - 1]) / measured
         self.pace = Pace(

@@ -90,9 +90,11 @@ class ResumableLoader:
             yield numbered
 
     def state_dict(self) -> dict[str, Any]:
+        """Return how many batches were handed over; Lightning puts it into the checkpoint."""
         return {"consumed": self.consumed}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on after that many batches."""
         self.consumed = state["consumed"]
 
 

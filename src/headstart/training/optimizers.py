@@ -95,7 +95,9 @@ class MuonWithAdamW(torch.optim.Optimizer):
     """Two optimizers behind one: one list of groups, one state, one checkpoint."""
 
     def __init__(self, muon: list[Group], adamw: list[Group], options: OptimizerOptions) -> None:
-        self._parts: list[torch.optim.Optimizer] = [torch.optim.Muon(muon)]
+        self._parts: list[torch.optim.Optimizer] = [
+            torch.optim.Muon(muon, adjust_lr_fn="match_rms_adamw")
+        ]
         if adamw:
             self._parts.append(_adamw(adamw, options))
         super().__init__([group for part in self._parts for group in part.param_groups], {})

@@ -72,12 +72,20 @@ def pretrain(
     note = {"modality": config.modality, "length": plan.length}
     with whole_folder(run.encoder) as folder:
         save_encoder(encoder, processor, folder, note)
-    if hasattr(objective, "head"):
-        with whole_folder(run.head) as folder:
-            objective.head.save(folder, next(iter(plan.objectives)))
+    _save_head(objective, plan, run)
     run.resolve(finished=True)
     shutil.rmtree(run.prepared, ignore_errors=True)
     return run
+
+
+def _save_head(objective: Any, plan: Plan, run: Run) -> None:
+    """Keep the output layer that ``generate`` needs, alone or as a part of a mixture."""
+    members = getattr(objective, "objectives", {next(iter(plan.objectives)): objective})
+    for name in ("clm", "mlm"):
+        if name in members:
+            with whole_folder(run.head) as folder:
+                members[name].head.save(folder, name)
+            return
 
 
 def _prepare(config: PretrainConfig, run: Run, modality: Any, say: Callable[[str], None]) -> None:

@@ -224,7 +224,7 @@ def _undone_if_refused(run: Run) -> Iterator[None]:
     try:
         yield
     except HeadstartError:
-        if not any(run.checkpoints.glob("*")):
+        if not run.resolved.get("prepared") and not any(run.checkpoints.glob("*")):
             shutil.rmtree(run.folder, ignore_errors=True)
         raise
 

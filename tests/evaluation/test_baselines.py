@@ -10,7 +10,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from headstart.config import EvaluateConfig
 from headstart.evaluation.baselines import TfIdf, text_baselines
 from headstart.evaluation.evaluate import evaluate
-from headstart.evaluation.word_vectors import WordVectors
+from headstart.evaluation.word_vectors import WordVectors, _cooccurrence
 from headstart.evaluation.words import Lexicon
 
 ANIMALS = ["the cat purrs on the mat", "a dog barks at a cat", "the dog chases the cat home"]
@@ -47,6 +47,18 @@ def test_tfidf_equals_that_of_scikit_learn() -> None:
     assert ours.shape == expected.shape
     # the columns stand in another order, which inner products do not see
     assert np.allclose(ours @ ours.T, expected @ expected.T, atol=1e-5)
+
+
+def test_words_of_different_documents_are_no_neighbours() -> None:
+    lexicon = Lexicon()
+    fitted = lexicon.read(["b a", "c b"] * 3)
+    rows = TfIdf(fitted, len(lexicon)).transform(fitted)
+    assert rows.shape[1] == 5  # a, b, c, "b a" and "c b"
+    counts = _cooccurrence(fitted.ids, fitted.owner, np.ones(3), np.random.default_rng(0))
+    b, a, c = 0, 1, 2
+    expected = np.zeros((3, 3))
+    expected[b, a] = expected[a, b] = expected[b, c] = expected[c, b] = 3
+    assert counts.toarray().tolist() == expected.tolist()
 
 
 def test_words_met_after_fitting_are_left_out() -> None:

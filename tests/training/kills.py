@@ -68,7 +68,7 @@ def logged(folder: Path) -> list[dict[str, Any]]:
 
 def saved(folder: Path) -> dict[str, Any]:
     """Return weights, buffers, optimizer state and counts of the last checkpoint."""
-    path = checkpoint.newest(folder / "checkpoints", print)
+    path = checkpoint.newest(folder / "checkpoints")
     assert path is not None
     content = checkpoint.read(path)
     content["headstart"]["counts"].pop("seconds")

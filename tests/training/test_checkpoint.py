@@ -38,7 +38,7 @@ def test_a_planted_payload_is_refused_and_does_not_run(tmp_path: Path) -> None:
 def test_a_bare_pickle_is_never_opened(tmp_path: Path) -> None:
     (tmp_path / "step-000000001.ckpt").write_bytes(pickle.dumps(Payload(tmp_path / "owned")))
     with pytest.raises(HeadstartError, match=r"every checkpoint in .* is damaged"):
-        checkpoint.newest(tmp_path, print)
+        checkpoint.newest(tmp_path)
     with pytest.raises(HeadstartError, match="could run code"):
         checkpoint.read(tmp_path / "step-000000001.ckpt")
     assert not (tmp_path / "owned").exists()
@@ -55,7 +55,7 @@ def test_a_damaged_newest_falls_back_to_the_one_before(damage: str, tmp_path: Pa
     _, outcome, run = run_tiny(tmp_path, checkpoint_steps=4)
     assert outcome.resumed_from == 8
     assert outcome.steps == 12
-    assert "step-000000012.ckpt is damaged; going back" in run.log_file.read_text()
+    assert run.log_file.read_text().count("step-000000012.ckpt is damaged; going back") == 1
 
 
 def test_a_full_disk_leaves_the_checkpoint_before_whole(
@@ -91,6 +91,6 @@ def test_only_the_newest_two_are_kept_and_broken_writes_are_swept(tmp_path: Path
         "step-000000012.ckpt",
         "step-000000100.ckpt",
     ]
-    found = checkpoint.newest(folder, print)
+    found = checkpoint.newest(folder)
     assert found is not None
     assert checkpoint.read(found) == {"step": 100}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -40,6 +41,9 @@ class Boundary(Callback):
 
     A checkpoint is written after all else of its step, so that going on begins with the next step
     and repeats nothing. When one is due by the clock changes no bit of the result.
+
+    Args:
+        metrics: of several processes, only the first has them.
     """
 
     def __init__(
@@ -135,7 +139,7 @@ class Boundary(Callback):
         state["validation_loss"] = loss
         if step == 0:
             return
-        if state["best"] is None or loss < state["best"]:
+        if math.isfinite(loss) and (state["best"] is None or loss < state["best"]):
             state.update(best=loss, best_step=step, waited=0)
             if self._restore_best and trainer.is_global_zero:
                 # A resumed run may find the file of a later step; it will write the same anew.

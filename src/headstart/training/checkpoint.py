@@ -22,10 +22,10 @@ def path_of(folder: Path, step: int) -> Path:
     return folder / f"step-{step:09d}.ckpt"
 
 
-def newest(folder: Path, say: Callable[[str], None]) -> Path | None:
+def newest(folder: Path, say: Callable[[str], None] | None = None) -> Path | None:
     """Return the newest complete checkpoint, or None where none was ever written.
 
-    A damaged one is passed over with a word.
+    A damaged one is passed over, with a word to ``say``.
 
     Raises:
         HeadstartError: there are checkpoints, and all of them are damaged.
@@ -34,7 +34,8 @@ def newest(folder: Path, say: Callable[[str], None]) -> Path | None:
     for path in found:
         if _intact(path):
             return path
-        say(f"The checkpoint {path} is damaged; going back to the one before it.")
+        if say is not None:
+            say(f"The checkpoint {path} is damaged; going back to the one before it.")
     if found:
         raise HeadstartError(
             f"every checkpoint in {folder} is damaged; start the run again with --overwrite."

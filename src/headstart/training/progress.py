@@ -63,7 +63,9 @@ class Progress:
             if now - told > 60 or counts.step * 10 // loop.steps > tenths:
                 self._told = (now, counts.step * 10 // loop.steps)
                 self._console.print(
-                    f"step {counts.step} of {loop.steps}: {self._line(loop)}", highlight=False
+                    f"step {counts.step} of {loop.steps}: {self._line(loop)}",
+                    highlight=False,
+                    soft_wrap=True,
                 )
 
     def clock(self, loop: TrainingLoop) -> dict[str, float]:

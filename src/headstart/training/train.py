@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.config import TrainingOptions
 from headstart.run import Run
-from headstart.training.voice import Voice
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,7 +28,7 @@ class Outcome:
         stopped_early: True if ``patience`` ran out.
         rows: rows seen, counting repeats.
         positions: real positions (tokens) seen, counting repeats.
-        seconds: time spent in steps, over all sittings.
+        seconds: time spent in steps and validations, over all sittings.
         resumed_from: the step this sitting began with.
     """
 
@@ -76,6 +75,8 @@ def train(
         HeadstartError: a loss that is not finite, a full disk, a damaged checkpoint.
         Interrupted: Ctrl-C or SIGTERM, after saving.
     """
+    # Before the slow imports, which count into the budget too.
+    started = time.monotonic() if started is None else started
     from headstart.training import fit, processes
 
     task = fit.Task(
@@ -88,9 +89,9 @@ def train(
         learning_rate=learning_rate,
         watch=watch,
         restore_best=restore_best,
-        started=time.monotonic() if started is None else started,
+        started=started,
     )
-    begun = _begun(run, console)
+    begun = _begun(run)
     if not _finished(begun, run):
         if config.devices > 1 and processes.Place.here().world == 1:
             processes.launch(config.devices, fit.in_process, task, console is not None)
@@ -99,13 +100,13 @@ def train(
     return _outcome(objective, run, restore_best, begun["counts"]["step"] if begun else 0)
 
 
-def _begun(run: Run, console: Console | None) -> dict[str, Any] | None:
+def _begun(run: Run) -> dict[str, Any] | None:
     """Return what the newest checkpoint says about how far the run is."""
     if not any(run.checkpoints.glob("step-*.ckpt")):
         return None
     from headstart.training.checkpoint import newest, read
 
-    path = newest(run.checkpoints, Voice(run.log_file, console))
+    path = newest(run.checkpoints)
     return dict(read(path)["headstart"]) if path else None
 
 
@@ -120,7 +121,7 @@ def _outcome(objective: Any, run: Run, restore_best: bool, resumed_from: int) ->
     from headstart.training import checkpoint
     from headstart.training.boundary import BEST
 
-    path = checkpoint.newest(run.checkpoints, Voice(run.log_file, None))
+    path = checkpoint.newest(run.checkpoints)
     assert path is not None
     content = checkpoint.read(path)
     weights = {

@@ -17,7 +17,7 @@ class Voice:
 
     def __call__(self, message: str) -> None:
         if self._console is not None:
-            self._console.print(message, highlight=False)
+            self._console.print(message, highlight=False, soft_wrap=True)
         if self._path is not None:
             with open(self._path, "a", encoding="utf-8") as file:
                 file.write(message + "\n")

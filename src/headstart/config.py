@@ -121,9 +121,7 @@ class TrainingOptions(Options):
         "auto", description="bf16 mixed precision where the processor is fast at it."
     )
     compile: bool = Field(False, description="Compile the network; pays on long runs.")
-    checkpoint_every: float = Field(
-        2.0, gt=0, description="Minutes between two checkpoints (converted into steps once)."
-    )
+    checkpoint_every: float = Field(2.0, gt=0, description="Minutes between two checkpoints.")
     checkpoint_steps: int | None = Field(None, ge=1, description="Steps between two checkpoints.")
     validation_share: float = Field(
         0.01, ge=0, le=0.5, description="Share of the records held out for the validation loss."
@@ -289,7 +287,6 @@ def _apply(model: type[Options], values: dict[str, Any], setting: str) -> None:
         if head == "encoder":
             path = ["encoder_options", *path[1:]]
         elif head not in model.model_fields:
-            _check_section(model, head, setting)
             path = ["objective_options", *path]
     target = values
     for part in path[:-1]:
@@ -300,17 +297,6 @@ def _apply(model: type[Options], values: dict[str, Any], setting: str) -> None:
         target[path[-1]] = yaml.safe_load(text)
     except yaml.YAMLError:
         target[path[-1]] = text
-
-
-def _check_section(model: type[Options], name: str, setting: str) -> None:
-    from headstart.objectives import OBJECTIVES
-
-    if name not in OBJECTIVES:
-        sections = [f for f in _names(model) if "." in f]
-        known = {"encoder", *OBJECTIVES, *(f.partition(".")[0] for f in sections)}
-        raise HeadstartError(
-            f"--set {setting!r}: nothing is called {name!r}{did_you_mean(name, known)}"
-        )
 
 
 def _sentence(model: type[BaseModel], error: ValidationError) -> str:

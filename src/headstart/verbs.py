@@ -23,7 +23,7 @@ from headstart.config import (
     SourceOptions,
     load,
 )
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, did_you_mean
 from headstart.run import Run
 
 if TYPE_CHECKING:
@@ -269,6 +269,12 @@ def _check_names(plan: PretrainConfig) -> None:
         name = item.partition(":")[0].strip()
         if name != "auto":
             OBJECTIVES.check(name)
+    for section in plan.objective_options:
+        if section not in OBJECTIVES:
+            known = {"encoder", "tokenizer", "optimizer", *OBJECTIVES}
+            raise HeadstartError(
+                f"--set {section}.…: nothing is called {section!r}{did_you_mean(section, known)}"
+            )
     # Any other name may be one that the hub or its local cache knows.
     if ENCODERS.near(plan.encoder) and not Path(plan.encoder).exists():
         ENCODERS.check(plan.encoder)

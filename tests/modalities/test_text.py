@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -198,6 +200,26 @@ def test_halves_are_the_two_halves():
         assert len(parts[0]) == len(whole) // 2
 
 
+def test_disjoint_views_share_no_token_and_lose_none():
+    made = processor()
+    batch = made.collate_texts([" ".join(ENGLISH[:12])] * 40, 512)
+    first, second = made.views(batch, generator(0), "disjoint")
+    whole = set(batch["input_ids"][0][batch["mask"][0]].tolist())
+    for row in range(40):
+        ours, theirs = (set(v["input_ids"][row][v["mask"][row]].tolist()) for v in (first, second))
+        assert not ours & theirs
+        assert ours | theirs == whole
+    sizes = first["mask"].sum(1)
+    assert sizes.min() < sizes.max()
+
+
+def test_words_numbers_and_signs_are_tokens_of_their_own():
+    texts = ["I don't like it!!! 7/10 <br /> 酒店 no"] * 3
+    tokenizer = fit_tokenizer(texts, kind="word", vocab_size=60, lowercase=True, wrap=False)
+    expected = ["i", "don't", "like", "it", "!!!", "7/10", "酒", "店", "no"]
+    assert tokenizer.tokenize(texts[0]) == expected
+
+
 def test_crops_are_windows_of_the_text_and_differ():
     made = processor()
     batch = made.collate_texts(ENGLISH[:3] * 30, 64)
@@ -257,3 +279,23 @@ def test_packed_rows_read_nothing_but_what_is_asked_for(tmp_path):
     assert isinstance(rows, PackedRows)
     assert isinstance(rows.file.tokens, np.memmap)
     assert isinstance(rows.file.offsets, np.memmap)
+    sent = pickle.dumps(rows)
+    assert len(sent) < 10_000
+    again = pickle.loads(sent).batch(np.array([3]), 1)
+    assert torch.equal(again["input_ids"], rows.batch(np.array([3]), 1)["input_ids"])
+
+
+def test_chunks_are_dealt_whole_and_share_nothing():
+    made = processor()
+    batch = made.collate_texts([" ".join(ENGLISH), "a dog"], 512)
+    first, second = made.views(batch, generator(0), "chunks")
+    assert torch.equal(first["mask"] | second["mask"], batch["mask"])
+    assert not (first["mask"] & second["mask"]).any()
+    # Changes of side come at least a chunk apart, and a short text is halved.
+    length = int(batch["mask"][0].sum())
+    changes = (first["mask"][0, 1:length] != first["mask"][0, : length - 1]).nonzero().flatten()
+    assert len(changes) > 2
+    assert (changes.diff() % 20 == 0).all()
+    assert first["mask"][1].sum() == batch["mask"][1].sum() // 2
+    again = made.views(batch, generator(1), "chunks")[0]
+    assert not torch.equal(again["mask"], first["mask"])

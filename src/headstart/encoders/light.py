@@ -149,7 +149,9 @@ class LightEncoder(nn.Module):
         encoder = cls(weights, flat.shape[1], int(parts.get("window", torch.tensor(8))))
         encoder.centre.copy_(parts.get("centre", torch.zeros(flat.shape[1])))
         with torch.no_grad():
-            encoder.embedding.weight.copy_((flat + encoder.centre) / weights[:, None])
+            silent = weights[:, None] == 0
+            table = (flat + encoder.centre) / weights[:, None]
+            encoder.embedding.weight.copy_(torch.where(silent, encoder.embedding.weight, table))
         return encoder
 
 
@@ -160,7 +162,10 @@ def sif_weights(counts: np.ndarray, a: float) -> Tensor:
 
 
 def _light(options: LightOptions, processor: Any, length: int) -> LightEncoder:
-    return LightEncoder(sif_weights(processor.counts, options.sif), options.width, options.window)
+    weights = sif_weights(processor.counts, options.sif)
+    # What a special token stands for is not known, so it says nothing.
+    weights[list(processor.targets.special_ids)] = 0.0
+    return LightEncoder(weights, options.width, options.window)
 
 
 LIGHT = EncoderKind(
@@ -169,6 +174,6 @@ LIGHT = EncoderKind(
     _light,
     length=512,
     batch_size=1024,
-    learning_rate=3e-3,
+    learning_rate=1e-2,
     tokenizer=TokenizerWish(kind="word", vocab_size=30000, lowercase=True, wrap=False),
 )

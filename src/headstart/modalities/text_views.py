@@ -53,6 +53,29 @@ def chunks(batch: Batch, generator: torch.Generator, pad_id: int) -> tuple[Batch
     )
 
 
+def disjoint(batch: Batch, generator: torch.Generator, pad_id: int) -> tuple[Batch, Batch]:
+    """Dealt chunks that share no token type: one that is in both stays in one, by a fair coin.
+
+    Twins can then not be told by the names and rare words they repeat, and what is left to tell
+    them by is what such words have in common.
+    """
+    first, second = chunks(batch, generator, pad_id)
+    ids = batch["input_ids"]
+    size = int(ids.max()) + 1
+    holds = torch.zeros(2, len(ids), size, dtype=torch.bool, device=ids.device)
+    for side, view in enumerate((first, second)):
+        # Positions that are not in the view write to the padding's column, which no mask reads.
+        holds[side].scatter_(1, ids.where(view["mask"], torch.tensor(pad_id)), True)
+    both = (holds[0] & holds[1]).gather(1, ids)
+    # A coin for each row and type: a hash, since a draw for each would be the whole vocabulary.
+    salt = torch.randint(2**31, (len(ids), 1), generator=generator, device=ids.device)
+    coin = ((ids * 2_654_435_761 + salt) >> 7) % 2 == 0
+    return (
+        {"input_ids": ids, "mask": first["mask"] & (~both | coin)},
+        {"input_ids": ids, "mask": second["mask"] & (~both | ~coin)},
+    )
+
+
 def crops(batch: Batch, generator: torch.Generator, pad_id: int) -> tuple[Batch, Batch]:
     """Two independent random windows of 10-50 % of the text (Contriever, Izacard et al. 2021)."""
     first, second = (_crop(batch, generator, pad_id) for _ in range(2))
@@ -76,4 +99,10 @@ def window(batch: Batch, begin: Tensor, size: Tensor, pad_id: int) -> Batch:
     return {"input_ids": ids.gather(1, index).masked_fill(~mask, pad_id), "mask": mask}
 
 
-VIEWS: dict[str, View] = {"identity": identity, "halves": halves, "chunks": chunks, "crops": crops}
+VIEWS: dict[str, View] = {
+    "identity": identity,
+    "halves": halves,
+    "chunks": chunks,
+    "disjoint": disjoint,
+    "crops": crops,
+}

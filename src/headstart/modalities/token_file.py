@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,8 +56,10 @@ class TokenFile:
         tokens: (N,) ids of all documents, one after another.
         offsets: (documents + 1,) where each begins.
         words: (N,) uint8 word-start flags, or None.
+        folder: where it lies; another process maps it anew instead of being sent the content.
     """
 
+    folder: Path
     tokens: np.ndarray
     offsets: np.ndarray
     words: np.ndarray | None
@@ -74,10 +76,14 @@ class TokenFile:
         meta = json.loads((folder / "meta.json").read_text())
         words = folder / "words.bin"
         return cls(
+            folder=folder,
             tokens=np.memmap(folder / "tokens.bin", dtype=meta["dtype"], mode="r"),
             offsets=np.load(folder / "offsets.npy", mmap_mode="r"),
             words=np.memmap(words, dtype=np.uint8, mode="r") if words.exists() else None,
         )
+
+    def __reduce__(self) -> tuple[Callable[[Path], TokenFile], tuple[Path]]:
+        return TokenFile.open, (self.folder,)
 
 
 class PackedRows:

@@ -18,6 +18,8 @@ from tokenizers import (
 from transformers import PreTrainedTokenizerFast
 
 PAD, UNKNOWN, MASK, CLS, SEP = "[PAD]", "[UNK]", "[MASK]", "[CLS]", "[SEP]"
+#: A word with its apostrophe, a number such as 7/10, or a run of one sign such as !!!
+WORD = r"[\p{L}\p{M}]+(?:['\x{2019}]\p{L}+)?|\p{N}+(?:[/.]\p{N}+)*|([^\p{L}\p{N}])\1*"
 SPECIALS = [PAD, UNKNOWN, MASK, CLS, SEP]
 
 
@@ -43,7 +45,10 @@ def fit_tokenizer(
     tokenizer, trainer = _BUILDERS[kind](vocab_size)
     steps: list[Any] = [normalizers.NFKC(), normalizers.Lowercase()] if lowercase else []
     if kind in ("wordpiece", "word"):
+        # It also puts spaces around Chinese characters.
         steps = [normalizers.BertNormalizer(lowercase=lowercase, handle_chinese_chars=True)]
+    if kind == "word":
+        steps.insert(0, normalizers.Replace(Regex(r"<br\s*/?>"), " "))
     if steps:
         tokenizer.normalizer = normalizers.Sequence(steps)
     if kind == "char":
@@ -107,7 +112,12 @@ def _unigram(vocab_size: int) -> tuple[Tokenizer, trainers.Trainer]:
 
 def _word(vocab_size: int) -> tuple[Tokenizer, trainers.Trainer]:
     tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.WhitespaceSplit(),
+            pre_tokenizers.Split(Regex(WORD), behavior="isolated"),
+        ]
+    )
     trainer = trainers.WordLevelTrainer(
         vocab_size=vocab_size, special_tokens=SPECIALS, min_frequency=2, show_progress=False
     )

@@ -16,7 +16,7 @@ from headstart.objectives.losses import info_nce
 class ContrastOptions(Options):
     """InfoNCE between two parts of a record, both directions (van den Oord et al. 2018)."""
 
-    views: str = Field("chunks", description="Kind of views; the modality names its own.")
+    views: str = Field("disjoint", description="Kind of views; the modality names its own.")
     temperature: float = Field(0.2, gt=0, description="Divides the cosines.")
     symmetric: bool = Field(True, description="Average both directions.")
     head: Literal["none", "tanh"] = Field(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,7 @@ def pretrain(
     Raises:
         HeadstartError: anything the user can mend.
     """
+    started = time.monotonic()
     modality = open_modality(config.modality)
     if not run.resolved.get("prepared"):
         _prepare(config, run, modality, say)
@@ -68,6 +70,7 @@ def pretrain(
         learning_rate=plan.learning_rate,
         watch=_watched(rows("validation" if held.is_dir() else "train", "documents")),
         console=console,
+        started=started,
     )
     note = {"modality": config.modality, "length": plan.length}
     with whole_folder(run.encoder) as folder:

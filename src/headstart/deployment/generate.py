@@ -51,7 +51,7 @@ def generate(
             "token; pre-train one with --objective clm."
         )
     processor = open_processor(run.encoder)
-    head = _open_head(run, encoder)
+    head = open_token_head(run, encoder)
     context = int(read_note(run.encoder)["length"])
     begin = _begin(processor, prompt, context)
     end = _end(processor)
@@ -118,7 +118,7 @@ def _objective(run: Run) -> str | None:
     return name
 
 
-def _open_head(run: Run, encoder: Encoder) -> TokenHead:
+def open_token_head(run: Run, encoder: Encoder) -> TokenHead:
     """Open ``RUN/head``; its output vectors are the encoder's table and are not stored twice."""
     stored = load_file(run.head / "head.safetensors")
     tied = "decoder.weight" not in stored

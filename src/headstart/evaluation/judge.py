@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+import headstart
 from headstart.config import EvaluateConfig, SourceOptions
 from headstart.data.audit import Audit
 from headstart.data.duplicates import overlap, stream
@@ -30,7 +31,7 @@ from headstart.seeding import derive
 if TYPE_CHECKING:
     from datasets import Dataset
 
-VERSIONS = ("headstart", "torch", "transformers", "pytorch-lightning", "scikit-learn")
+VERSIONS = ("torch", "transformers", "pytorch-lightning", "scikit-learn")
 
 #: Trains the same network on labels alone: called with the labeled records, the records to
 #: predict and a seed, it returns the predicted labels in order.
@@ -63,7 +64,7 @@ def judge(
     with _bar(console, "features") as progress:
         encoder, processor = open_encoder(folder), open_processor(folder)
         contenders = [_frozen("pretrained", encoder, processor, train, test, note, progress)]
-        fresh = _untrained(encoder, config.seed)
+        fresh = untrained(encoder, config.seed)
         contenders.append(_frozen("untrained", fresh, processor, train, test, note, progress))
     if config.from_scratch:
         contenders.append(_scratch(from_scratch, train, test))
@@ -87,7 +88,7 @@ def judge(
         results,
         run=run,
         command=_command(config),
-        versions={name: version(name) for name in VERSIONS},
+        versions={"headstart": headstart.__version__, **{name: version(name) for name in VERSIONS}},
         audits=audits,
         notes=notes,
     )
@@ -162,7 +163,8 @@ def _report_overlap(background: _Texts | None, test: Dataset, notes: list[str]) 
         )
 
 
-def _untrained(encoder: Any, seed: int) -> Any:
+def untrained(encoder: Any, seed: int) -> Any:
+    """Return a fresh encoder of the same shape; the seed decides its weights."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "untrained"))
         return encoder.untrained()

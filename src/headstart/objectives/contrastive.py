@@ -19,6 +19,7 @@ class ContrastOptions(Options):
     views: str = Field("disjoint", description="Kind of views; the modality names its own.")
     temperature: float = Field(0.2, gt=0, description="Divides the cosines.")
     symmetric: bool = Field(True, description="Average both directions.")
+    drop: float = Field(0.0, ge=0, lt=1, description="Share of each view's tokens left out.")
     head: Literal["none", "tanh"] = Field(
         "none", description="Projection in training only: none, or a linear layer and tanh."
     )
@@ -60,12 +61,16 @@ class Contrast(nn.Module):
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Return the batch of the two views, named ``first/...`` and ``second/...``."""
-        first, second = self.views(batch, generator, self.options.views)
-        return {
-            "mask": batch["mask"],
-            **{f"first/{name}": tensor for name, tensor in first.items()},
-            **{f"second/{name}": tensor for name, tensor in second.items()},
-        }
+        corrupted: Batch = {"mask": batch["mask"]}
+        views = self.views(batch, generator, self.options.views)
+        for name, view in zip(("first", "second"), views, strict=True):
+            if self.options.drop:
+                draw = torch.rand(
+                    view["mask"].shape, generator=generator, device=view["mask"].device
+                )
+                view = {**view, "mask": view["mask"] & (draw >= self.options.drop)}
+            corrupted.update({f"{name}/{key}": tensor for key, tensor in view.items()})
+        return corrupted
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         first, second = (

@@ -78,7 +78,7 @@ def main() -> None:
                 encoder=options.encoder,
                 length=LENGTH,
                 batch_size=16,
-                budget=f"{options.seconds - 4}s",
+                budget=f"{options.seconds - 6}s",
                 validation_share=0,
                 tracker="none",
                 seed=seed,

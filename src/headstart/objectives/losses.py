@@ -18,7 +18,10 @@ def token_loss(logits: Tensor, targets: Tensor) -> dict[str, Tensor]:
     if targets.numel() == 0:
         return {"loss": logits.sum() * 0.0, "accuracy": logits.new_zeros(())}
     loss = F.cross_entropy(logits.float(), targets)
-    accuracy = (logits.detach().argmax(-1) == targets).float().mean()
+    with torch.no_grad():
+        # The largest score is found several times as fast as its place.
+        own = logits.gather(1, targets[:, None]).squeeze(1)
+        accuracy = (own == logits.amax(1)).float().mean()
     return {"loss": loss, "accuracy": accuracy}
 
 

@@ -8,6 +8,7 @@ where a handful of labels gives every one of them the same accuracy.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +20,11 @@ Matrix = Any
 
 NEIGHBOURS = 200
 TEMPERATURE = 0.1
-_DENSE_GRID = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
+_DENSE_GRID = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 _SPARSE_GRID = (0.1, 1.0, 10.0, 100.0)
 _LARGE = 5000
+#: Most rows whose products with each other are computed to find the space they span.
+_SPANNED = 2000
 _CHUNK = 512
 
 
@@ -81,10 +84,10 @@ class LogisticProbe:
         with, and the penalty is C = 1.
         """
         scaling, penalty = self._choose(train, classes, rng)
-        rows, columns = _used_columns(scaling(train))
-        model = _fit(rows, classes, penalty, None)
-        weights = np.zeros((len(model.coef_), train.shape[1]), dtype=np.float32)
-        weights[:, columns] = model.coef_
+        rows = scaling(train)
+        small, back = row_space(rows)
+        model = _fit(small, classes, penalty, None)
+        weights = back(model.coef_)
         values = np.asarray(scaling(test) @ weights.T) + model.intercept_
         if len(model.classes_) == 2:
             return model.classes_[(values[:, 0] > 0).astype(np.int64)]
@@ -98,7 +101,7 @@ class LogisticProbe:
         if parts is None:
             return choice
         for scaling in self._scalings:
-            rows, _ = _used_columns(scaling(train))
+            rows, _ = row_space(scaling(train))
             models: list[Any] = [None] * (int(parts.max()) + 1)
             previous = np.inf
             for penalty in self._grid:
@@ -167,7 +170,7 @@ def _fit(rows: Matrix, classes: np.ndarray, penalty: float, warm: Any) -> Any:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    model = LogisticRegression(warm_start=True, max_iter=200) if warm is None else warm
+    model = LogisticRegression(warm_start=True, max_iter=200, tol=1e-3) if warm is None else warm
     model.C = penalty
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -182,12 +185,23 @@ def _log_losses(model: Any, rows: Matrix, classes: np.ndarray) -> np.ndarray:
     return -np.log(np.maximum(chances, 1e-12))
 
 
-def _used_columns(rows: Matrix) -> tuple[Matrix, Any]:
-    """Leave out the columns of a sparse matrix that are all zero; their weights would stay 0."""
-    if not sparse.issparse(rows):
-        return rows, slice(None)
-    columns = np.unique(rows.indices)
-    return rows[:, columns], columns
+def row_space(rows: Matrix) -> tuple[Matrix, Callable[[np.ndarray], np.ndarray]]:
+    """Return coordinates (n,r) of rows (n,D) in the space they span, and the way back.
+
+    The weights of a regression with an L2 penalty lie in that space (the representer theorem,
+    Schoelkopf et al. 2001), so with fewer rows than columns the smaller problem has the same
+    solution. The way back turns its weights (K,r) into weights (K,D).
+    """
+    count, width = rows.shape
+    if width <= count or count > _SPANNED:
+        return rows, lambda weights: weights
+    gram = rows @ rows.T
+    gram = gram.toarray() if sparse.issparse(gram) else gram
+    values, vectors = np.linalg.eigh(gram.astype(np.float64))
+    kept = values > 1e-6 * values[-1]
+    scale, vectors = np.sqrt(values[kept]), vectors[:, kept]
+    small = (vectors * scale).astype(np.float32)
+    return small, lambda weights: np.asarray(rows.T @ (vectors @ (weights / scale).T)).T
 
 
 def _nonzero(spread: np.ndarray) -> np.ndarray:

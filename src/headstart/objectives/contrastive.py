@@ -19,7 +19,7 @@ class ContrastOptions(Options):
     views: str = Field("disjoint", description="Kind of views; the modality names its own.")
     temperature: float = Field(0.2, gt=0, description="Divides the cosines.")
     symmetric: bool = Field(True, description="Average both directions.")
-    drop: float = Field(0.0, ge=0, lt=1, description="Share of each view's tokens left out.")
+    drop: float = Field(0.2, ge=0, lt=1, description="Share of each view's tokens left out.")
     head: Literal["none", "tanh"] = Field(
         "none", description="Projection in training only: none, or a linear layer and tanh."
     )
@@ -29,6 +29,7 @@ class SimCSEOptions(ContrastOptions):
     """Unsupervised SimCSE's values (Gao et al. 2021, section 3 and appendix A)."""
 
     views: str = Field("identity", description="The same text twice: dropout is the difference.")
+    drop: float = Field(0.0, ge=0, lt=1, description="Share of each view's tokens left out.")
     temperature: float = Field(0.05, gt=0, description="Divides the cosines.")
     symmetric: bool = Field(False, description="Average both directions.")
     head: Literal["none", "tanh"] = Field(

@@ -33,6 +33,7 @@ class Plan:
     batch_size: int
     learning_rate: float
     encoder_options: dict[str, Any] = field(default_factory=dict)
+    most_epochs: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, for ``config.yaml``."""
@@ -56,16 +57,21 @@ def decide(config: PretrainConfig, records: Any) -> Plan:
             encoder = "modernbert"
     options = dict(config.encoder_options)
     needs = frozenset().union(*(OBJECTIVES[name].needs for name in objectives))
+    layouts = {OBJECTIVES[name].layout for name in objectives}
+    layout = "documents" if "documents" in layouts else "packed"
     if encoder in ENCODERS:
         kind: EncoderKind = ENCODERS[encoder]
         if "dropout" in needs and "dropout" in kind.Options.model_fields:
             options.setdefault("dropout", 0.1)
         length, rate = kind.length, kind.learning_rate
-        batch_size = kind.batch_size
+        batch_size, most_epochs = kind.batch_size, kind.most_epochs
     else:
         length = int(read_note(encoder_folder(encoder))["length"])
-        rate, batch_size = CONTINUED_LEARNING_RATE, 32
-    batch_size = config.batch_size or min(batch_size, max(2, len(records) // 2))
+        rate, batch_size, most_epochs = CONTINUED_LEARNING_RATE, 32, None
+    if layout == "documents":
+        # A small corpus needs its epochs to have several steps, and each its negatives.
+        batch_size = min(batch_size, max(64, len(records) // 10), max(2, len(records) // 2))
+    batch_size = config.batch_size or batch_size
     return Plan(
         objectives=objectives,
         encoder=encoder,
@@ -73,6 +79,7 @@ def decide(config: PretrainConfig, records: Any) -> Plan:
         batch_size=batch_size,
         learning_rate=config.optimizer.learning_rate or rate,
         encoder_options=options,
+        most_epochs=most_epochs,
     )
 
 

@@ -29,6 +29,8 @@ from headstart.training.voice import Voice
 
 #: Steps of a rehearsal, which its clock ends.
 _ENDLESS = 10**9
+#: Fewer steps than these are no training, however small the corpus.
+_FEWEST = 30
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Task:
     watch: Batch | None
     restore_best: bool
     started: float
+    most_epochs: float | None = None
 
     def loop(self, steps: int, place: Place) -> TrainingLoop:
         """Return the objective as Lightning sees it, over ``steps`` steps."""
@@ -147,11 +150,26 @@ def _decide(task: Task, place: Place, say: Voice) -> dict[str, Any]:
         if steps is None:
             say("Measuring how many steps fit the budget on this machine.")
             steps = _measure(task, budget, decided["precision"], place)
+            enough = _enough(task, place)
+            if enough is not None and steps > enough:
+                say(
+                    f"The budget has room for {steps:,} steps; {task.most_epochs:g} epochs are "
+                    f"{enough:,}, and more would learn the records by heart. More data can use it."
+                )
+                steps = enough
         decided["steps"] = steps
     decided = place.share(decided)
     if place.rank == 0:
         task.run.resolve(**decided)
     return decided
+
+
+def _enough(task: Task, place: Place) -> int | None:
+    """Return the steps of the most epochs that do good, but enough to learn anything at all."""
+    if task.most_epochs is None:
+        return None
+    epochs = task.most_epochs * task.batches(place).per_epoch / task.config.accumulate
+    return max(_FEWEST, round(epochs))
 
 
 def _measure(task: Task, budget: Budget, precision: str, place: Place) -> int:

@@ -71,6 +71,7 @@ def pretrain(
         watch=_watched(rows("validation" if held.is_dir() else "train", "documents")),
         console=console,
         started=started,
+        most_epochs=plan.most_epochs,
     )
     note = {"modality": config.modality, "length": plan.length}
     with whole_folder(run.encoder) as folder:

@@ -56,6 +56,7 @@ def train(
     console: Console | None = None,
     restore_best: bool = False,
     started: float | None = None,
+    most_epochs: float | None = None,
 ) -> Outcome:
     """Train ``objective`` in place; going on by itself where ``run`` holds a checkpoint.
 
@@ -70,6 +71,7 @@ def train(
         watch: a fixed batch whose pooled features are watched for collapse.
         console: where progress is shown; None is silent (``log.txt`` is written all the same).
         started: ``time.monotonic()`` from which a budget in minutes counts; now by default.
+        most_epochs: where a budget in minutes ends early, since more would be learning by heart.
 
     Raises:
         HeadstartError: a loss that is not finite, a full disk, a damaged checkpoint.
@@ -90,6 +92,7 @@ def train(
         watch=watch,
         restore_best=restore_best,
         started=started,
+        most_epochs=most_epochs,
     )
     begun = _begun(run)
     if not _finished(begun, run):

@@ -62,7 +62,7 @@ def pretrain(
 
     from headstart.training.pretrain import pretrain as pretrain_encoder
 
-    with _undone_if_refused(run):
+    with _undone_if_refused(run, fresh=not plan.resume):
         return pretrain_encoder(plan, run, say=_say, console=_console())
 
 
@@ -95,7 +95,7 @@ def finetune(
     from headstart.encoders.opening import encoder_folder, open_encoder, read_note
     from headstart.modalities.opening import open_processor
 
-    with _undone_if_refused(target):
+    with _undone_if_refused(target, fresh=not plan.resume):
         folder = encoder_folder(plan.run)
         records = _labeled(plan.train, plan)
         validation = _labeled(plan.val, plan) if plan.val else None
@@ -216,7 +216,7 @@ def info(run: str) -> dict[str, Any]:
 
 
 @contextmanager
-def _undone_if_refused(run: Run) -> Iterator[None]:
+def _undone_if_refused(run: Run, fresh: bool) -> Iterator[None]:
     """Take a run folder away again if it was refused before anything was trained.
 
     Otherwise the corrected command would be told that a run lies there already.
@@ -224,7 +224,7 @@ def _undone_if_refused(run: Run) -> Iterator[None]:
     try:
         yield
     except HeadstartError:
-        if not run.resolved.get("prepared") and not any(run.checkpoints.glob("*")):
+        if fresh and not any(run.checkpoints.glob("*")):
             shutil.rmtree(run.folder, ignore_errors=True)
         raise
 

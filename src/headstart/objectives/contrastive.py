@@ -88,7 +88,7 @@ class Contrast(nn.Module):
 
 
 class SimCSE(Contrast):
-    """:class:`Contrast` with the published values; an encoder without dropout cannot learn it."""
+    """The same text twice under dropout, with the published values (Gao et al. 2021)."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"two_views", "dropout"})
     Options: ClassVar[type[Options]] = SimCSEOptions

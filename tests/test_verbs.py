@@ -1,0 +1,105 @@
+"""The verbs together: from texts to a run, and what a refusal leaves behind."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import headstart as hs
+from headstart.errors import HeadstartError
+
+TEXTS = [
+    f"the {a} {b} {c} over the lazy dog"
+    for a in ("quick", "brown", "red", "sly")
+    for b in ("fox", "hare", "wolf")
+    for c in ("jumps", "leaps", "runs", "flies")
+]
+SMALL = {
+    "encoder": "modernbert",
+    "encoder_options": {"layers": 1, "width": 16, "heads": 2},
+    "length": 16,
+    "tokenizer": {"vocab_size": 300},
+    "tracker": "none",
+    "budget": "4steps",
+}
+
+
+@pytest.fixture
+def source(tmp_path):
+    file = tmp_path / "texts.txt"
+    file.write_text("\n".join(TEXTS))
+    return str(file)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"objective": "mlm", "settings": ["mlm.mask_rate=0.3"]}, "did you mean 'mask_ratio'"),
+        ({"objective": "mlm", "encoder": "gpt", "encoder_options": {}}, "needs bidirectional"),
+        ({"objective": "mlm", "settings": ["optimiser.name=muon"]}, "did you mean 'optimizer'"),
+        ({"objective": "contrast", "settings": ["contrast.views=halfs"]}, "did you mean 'halves'"),
+    ],
+)
+def test_a_refused_run_leaves_no_folder_behind(options, message, source, tmp_path):
+    with pytest.raises(HeadstartError, match=message):
+        hs.pretrain(source, out=str(tmp_path / "run"), **{**SMALL, **options})
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_is_resumed_with_its_own_options_only(source, tmp_path):
+    out = str(tmp_path / "run")
+    run = hs.pretrain(source, out=out, objective="mlm", **SMALL)
+    assert run.finished
+    assert hs.pretrain(out=out, resume=True).finished
+    with pytest.raises(HeadstartError, match="cannot change on --resume"):
+        hs.pretrain(out=out, resume=True, seed=7)
+    with pytest.raises(HeadstartError, match="resume it with that verb"):
+        hs.finetune("x", train="y", out=out, resume=True)
+    with pytest.raises(HeadstartError, match="holds a run already"):
+        hs.pretrain(source, out=out, objective="mlm", **SMALL)
+
+
+def test_a_mixture_trains_and_keeps_its_word_on_what_it_wrote(source, tmp_path):
+    run = hs.pretrain(source, out=str(tmp_path / "run"), objective="mlm:1,simcse:0.1", **SMALL)
+    row = next(row for row in run.metrics() if "loss" in row)
+    assert row["loss"] == pytest.approx(row["mlm/loss"] + 0.1 * row["simcse/loss"], rel=1e-4)
+    assert run.resolved["plan"]["encoder_options"]["dropout"] == 0.1
+    assert json.loads((run.encoder / "config.json").read_text())["model_type"] == "modernbert"
+    assert not run.prepared.exists()
+
+
+def test_a_new_encoder_starts_from_the_vectors_of_the_light_one(source, tmp_path):
+    from headstart.encoders.opening import open_encoder
+
+    light = hs.pretrain(
+        source,
+        out=str(tmp_path / "light"),
+        budget="4steps",
+        tracker="none",
+        encoder_options={"width": 16},
+    )
+    options = {**SMALL, "budget": "1steps", "optimizer": {"learning_rate": 1e-9}}
+    grown = hs.pretrain(
+        source,
+        out=str(tmp_path / "grown"),
+        objective="mlm",
+        embeddings=str(light.folder),
+        **options,
+    )
+    before = open_encoder(light.encoder).token_embedding.weight
+    after = open_encoder(grown.encoder).token_embedding.weight[: len(before)]
+    ratio = (after / before)[10:40]
+    assert ratio.std() < 1e-3 * ratio.mean()
+
+
+def test_embedding_and_fine_tuning_and_predicting_go_through(source, tmp_path):
+    run = hs.pretrain(source, out=str(tmp_path / "run"), objective="mlm", **SMALL)
+    labeled = tmp_path / "labeled.jsonl"
+    rows = [{"text": t, "label": "fox" if "fox" in t else "other"} for t in TEXTS]
+    labeled.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert run.embed(source, out=str(tmp_path / "v.npy")).exists()
+    tuned = run.finetune(str(labeled), out=str(tmp_path / "tuned"), budget="5steps", tracker="none")
+    predicted = tuned.predict(source)
+    assert len(predicted) == len(TEXTS)
+    assert {row["label"] for row in predicted} <= {"fox", "other"}

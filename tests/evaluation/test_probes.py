@@ -6,7 +6,7 @@ from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler, normalize
 
-from headstart.evaluation.probes import LogisticProbe, deal, nearest_neighbours
+from headstart.evaluation.probes import LogisticProbe, deal, nearest_neighbours, row_space
 
 RNG = np.random.default_rng(3)
 
@@ -93,3 +93,22 @@ def test_neighbours_agree_with_a_naive_count(bank: int, voters: int) -> None:
     train, test = features[:bank], features[bank:]
     expected = naive_neighbours(train, labels[:bank], test, 3, voters)
     assert nearest_neighbours(train, labels[:bank], test, 3).tolist() == expected
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse"])
+def test_fewer_rows_than_columns_are_fitted_in_their_span_with_the_same_outcome(kind) -> None:
+    """The representer theorem: weights and scores equal those of the whole problem."""
+    random = np.random.default_rng(0)
+    rows = random.normal(size=(30, 200)).astype(np.float32)
+    classes = (rows[:, :3].sum(1) > 0).astype(np.int64) + (rows[:, 3] > 1)
+    tested = random.normal(size=(50, 200)).astype(np.float32)
+    given = sparse.csr_matrix(rows) if kind == "sparse" else rows
+    small, back = row_space(given)
+    assert small.shape == (30, 30)
+    options = {"C": 0.5, "tol": 1e-8, "max_iter": 5000}
+    whole = LogisticRegression(**options).fit(rows, classes)
+    part = LogisticRegression(**options).fit(small, classes)
+    np.testing.assert_allclose(back(part.coef_), whole.coef_, atol=1e-4)
+    np.testing.assert_allclose(
+        tested @ back(part.coef_).T + part.intercept_, whole.decision_function(tested), atol=1e-3
+    )

@@ -170,7 +170,7 @@ def _fit(rows: Matrix, classes: np.ndarray, penalty: float, warm: Any) -> Any:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    model = LogisticRegression(warm_start=True, max_iter=200, tol=1e-3) if warm is None else warm
+    model = LogisticRegression(warm_start=True, max_iter=200) if warm is None else warm
     model.C = penalty
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)

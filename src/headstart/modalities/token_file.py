@@ -37,7 +37,7 @@ def write_token_file(
             for ids, word_starts in documents:
                 tokens.write(ids.astype(dtype).tobytes())
                 lengths.append(len(ids))
-                counts += np.bincount(ids, minlength=vocab_size)
+                np.add.at(counts, ids, 1)
                 if word_starts is not None:
                     flagged = True
                     words.write(word_starts.astype(np.uint8).tobytes())

@@ -46,6 +46,10 @@ class MaskedModeling(nn.Module):
         self.options = options
         self.targets: DiscreteTargets = processor.targets
         self.head = TokenHead(encoder.token_embedding, transform=True)
+        special = set(self.targets.special_ids)
+        plain = torch.tensor([i for i in range(self.targets.size) if i not in special])
+        self.plain: Tensor
+        self.register_buffer("plain", plain, persistent=False)
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Return the batch with ``input_ids`` corrupted and ``targets`` (B,T), -100 elsewhere."""
@@ -63,12 +67,8 @@ class MaskedModeling(nn.Module):
 
     def _random_ids(self, ids: Tensor, generator: torch.Generator) -> Tensor:
         """Draw uniformly from the vocabulary without its special tokens."""
-        special = set(self.targets.special_ids)
-        plain = torch.tensor(
-            [i for i in range(self.targets.size) if i not in special], device=ids.device
-        )
-        draw = torch.randint(len(plain), ids.shape, generator=generator, device=ids.device)
-        return plain[draw]
+        draw = torch.randint(len(self.plain), ids.shape, generator=generator, device=ids.device)
+        return self.plain[draw]
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         tokens = self.encoder.contextualize(

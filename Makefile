@@ -19,7 +19,7 @@ demo: $(READY)
 	$(BIN)/headstart evaluate runs/demo --train $(NEWS)/train.jsonl --test $(NEWS)/test.jsonl
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 check: lint types
 

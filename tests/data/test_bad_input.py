@@ -5,47 +5,15 @@ from __future__ import annotations
 import json
 import tracemalloc
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from reading import OPTIONS, aside, refusal, texts, write
 
 from headstart.data import lines
 from headstart.data.audit import Audit
 from headstart.data.sources import read
-from headstart.errors import HeadstartError
-
-OPTIONS: dict[str, Any] = {
-    "content": "text",
-    "content_column": None,
-    "label_column": None,
-    "document": "line",
-}
-
-
-def texts(*sources: Path | str, audit: Audit | None = None, **options: Any) -> list[str]:
-    named = [str(source) for source in sources]
-    return list(read(named, audit=audit or Audit(), **OPTIONS | options)["text"])
-
-
-def refusal(*sources: Path | str, **options: Any) -> str:
-    with pytest.raises(HeadstartError) as caught:
-        texts(*sources, **options)
-    message = str(caught.value)
-    assert "\n" not in message
-    assert message.endswith((".", "?"))
-    return message
-
-
-def aside(audit: Audit) -> dict[str, str]:
-    return {row["where"]: row["reason"] for row in audit.summary()["records"]}
-
-
-def write(path: Path, data: bytes | str) -> Path:
-    path.write_bytes(data.encode() if isinstance(data, str) else data)
-    return path
-
 
 # -- what is named ---------------------------------------------------------------------------
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,9 +23,12 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 import torch
-from tiny_objective import TinyObjective, run_tiny
+from tiny_objective import TinyObjective, open_tiny, run_tiny
 
+from headstart.config import TrainingOptions
 from headstart.training import checkpoint, fit  # noqa: F401 (imported before forking)
+
+GRACE = 20.0
 
 
 def die_at(place: str, count: int, signum: int) -> None:
@@ -112,17 +117,40 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def wait(processes: list[int]) -> list[int]:
+    """Return the exit statuses of a group; after the first death the others have ``GRACE`` seconds.
+
+    They may fail before they come to the same place, or wait for the dead one, which is what
+    torchrun and ``launch`` would end.
+    """
+    statuses: dict[int, int] = {}
+    deadline = math.inf
+    while len(statuses) < len(processes):
+        for process in set(processes) - set(statuses):
+            ended, status = os.waitpid(process, os.WNOHANG)
+            if ended:
+                statuses[process] = os.waitstatus_to_exitcode(status)
+                if statuses[process] and deadline == math.inf:
+                    deadline = time.monotonic() + GRACE
+            elif time.monotonic() > deadline:
+                os.kill(process, signal.SIGKILL)
+        time.sleep(0.01)
+    return list(statuses.values())
+
+
 def main() -> None:
     for line in sys.stdin:
         plan, port, processes = json.loads(line), free_port(), []
+        # As the verbs do it: one process makes the folder, and then the group starts.
+        known = {k: v for k, v in plan["options"].items() if k in TrainingOptions.model_fields}
+        open_tiny(Path(plan["folder"]), **known)
         for rank in range(plan["world"]):
             process = os.fork()
             if process == 0:
                 # A child never returns into the server's loop.
                 os._exit(child(plan, rank, port))
             processes.append(process)
-        # Where one of several died, the other ones may fail before they come to the same place.
-        print(min(os.waitstatus_to_exitcode(os.waitpid(p, 0)[1]) for p in processes), flush=True)
+        print(min(wait(processes)), flush=True)
 
 
 if __name__ == "__main__":

@@ -90,6 +90,15 @@ class TinyRows:
         return {"input_ids": ids, "mask": torch.ones_like(ids, dtype=torch.bool)}
 
 
+def open_tiny(folder: Path, **options: Any) -> tuple[Run, TrainingOptions]:
+    """Open the run in ``folder``, or create it; several processes must find it there already."""
+    defaults = {"budget": "12steps", "tracker": "none", "precision": "fp32", "validate_steps": 4}
+    config = TrainingOptions(**(defaults | options))
+    if (folder / "config.yaml").exists():
+        return Run.open(folder), config
+    return Run.create(folder, "pretrain", config, overwrite=False), config
+
+
 def run_tiny(
     folder: Path,
     *,
@@ -103,12 +112,7 @@ def run_tiny(
     **options: Any,
 ) -> tuple[nn.Module, Outcome, Run]:
     """Train the tiny objective in ``folder``, going on if something lies there."""
-    defaults = {"budget": "12steps", "tracker": "none", "precision": "fp32", "validate_steps": 4}
-    config = TrainingOptions(**(defaults | options))
-    if (folder / "config.yaml").exists():
-        run = Run.open(folder)
-    else:
-        run = Run.create(folder, "pretrain", config, overwrite=False)
+    run, config = open_tiny(folder, **options)
     objective = objective or (PlainObjective() if plain else TinyObjective())
     held_out = TinyRows(validation, seed=1) if validation else None
     outcome = train(

@@ -107,7 +107,6 @@ class EncoderKind:
         Options: its hyper-parameters.
         create: ``create(options, processor, length)`` returns a freshly initialised encoder.
         length: tokens a row; batch_size: rows a step; learning_rate: AdamW's peak.
-        most_epochs: after so many it learns the records by heart; None where that is far off.
     """
 
     about: str
@@ -116,5 +115,4 @@ class EncoderKind:
     length: int
     batch_size: int
     learning_rate: float
-    most_epochs: float | None = None
     tokenizer: TokenizerWish = field(default_factory=TokenizerWish)

@@ -175,6 +175,5 @@ LIGHT = EncoderKind(
     length=512,
     batch_size=1024,
     learning_rate=1e-2,
-    most_epochs=6,
     tokenizer=TokenizerWish(kind="word", vocab_size=30000, lowercase=True, wrap=False),
 )

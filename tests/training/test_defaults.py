@@ -1,0 +1,72 @@
+"""What `auto` stands for, and where a budget in minutes ends early."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import headstart as hs
+from headstart.config import PretrainConfig, load
+from headstart.training.defaults import Plan, decide
+
+
+def plan(records: int = 100_000, **options: Any) -> Plan:
+    return decide(load(PretrainConfig, sources=["x"], out="y", **options), range(records))
+
+
+@pytest.mark.parametrize(
+    ("options", "objectives", "encoder"),
+    [
+        ({}, ["contrast"], "light"),
+        ({"encoder": "gpt"}, ["clm"], "gpt"),
+        ({"encoder": "bert"}, ["mlm"], "bert"),
+        ({"objective": "mlm"}, ["mlm"], "modernbert"),
+        ({"objective": "clm"}, ["clm"], "gpt"),
+        ({"objective": "simcse"}, ["simcse"], "modernbert"),
+        ({"objective": "contrast:1,mlm:1"}, ["contrast", "mlm"], "modernbert"),
+    ],
+)
+def test_what_is_left_open_suits_what_is_said(
+    options: dict[str, str], objectives: list[str], encoder: str
+) -> None:
+    decided = plan(**options)
+    assert list(decided.objectives) == objectives
+    assert decided.encoder == encoder
+
+
+def test_dropout_is_turned_on_for_the_objective_that_lives_on_it_alone() -> None:
+    assert plan(objective="simcse").encoder_options == {"dropout": 0.1}
+    assert plan(objective="mlm").encoder_options == {}
+    asked = plan(objective="simcse", encoder_options={"dropout": 0.3})
+    assert asked.encoder_options == {"dropout": 0.3}
+
+
+@pytest.mark.parametrize(("records", "size"), [(100_000, 1024), (1_250, 125), (300, 64), (6, 3)])
+def test_a_small_corpus_gets_batches_that_leave_it_several_steps(records: int, size: int) -> None:
+    assert plan(records).batch_size == size
+
+
+def test_what_is_said_holds() -> None:
+    decided = plan(batch_size=7, length=33, optimizer={"learning_rate": 0.5})
+    assert (decided.batch_size, decided.length, decided.learning_rate) == (7, 33, 0.5)
+
+
+def test_only_the_pair_that_was_measured_has_a_most_of_epochs() -> None:
+    assert plan().most_epochs == 6
+    assert plan(objective="mlm", encoder="light").most_epochs is None
+    assert plan(objective="contrast", encoder="bert").most_epochs is None
+
+
+def test_minutes_end_where_more_would_be_learned_by_heart_but_steps_are_obeyed(tmp_path) -> None:
+    """640 texts in batches of 64 are ten steps an epoch, and six epochs a second's work."""
+    source = tmp_path / "texts.txt"
+    words = "river bank rose fell night morning team cup final scored market price".split()
+    lines = (" ".join(words[(i * k) % 12] for k in range(1, 9)) + f" n{i}" for i in range(640))
+    source.write_text("\n".join(lines))
+    common = {"validation_share": 0, "tracker": "none"}
+    run = hs.pretrain(str(source), out=str(tmp_path / "minutes"), budget="20s", **common)
+    assert run.resolved["steps"] == 60
+    assert "learn the records by heart" in run.log_file.read_text()
+    run = hs.pretrain(str(source), out=str(tmp_path / "steps"), budget="80steps", **common)
+    assert run.resolved["steps"] == 80

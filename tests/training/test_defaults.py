@@ -61,20 +61,7 @@ def test_only_the_pair_that_was_measured_has_a_most_of_epochs() -> None:
 def test_minutes_end_where_more_would_be_learned_by_heart_but_steps_are_obeyed(tmp_path) -> None:
     """640 texts in batches of 64 are ten steps an epoch, and six epochs a second's work."""
     source = tmp_path / "texts.txt"
-    words = [
-        "river",
-        "bank",
-        "rose",
-        "fell",
-        "night",
-        "morning",
-        "team",
-        "cup",
-        "final",
-        "scored",
-        "market",
-        "price",
-    ]
+    words = [f"word{i}" for i in range(12)]
     lines = (" ".join(words[(i * k) % 12] for k in range(1, 9)) + f" n{i}" for i in range(640))
     source.write_text("\n".join(lines))
     common = {"validation_share": 0, "tracker": "none"}

@@ -1,0 +1,152 @@
+"""The wiring of the verdict: who the contenders are, and what each may see."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import headstart as hs
+from headstart.errors import HeadstartError
+from headstart.evaluation import judge as judging
+from headstart.evaluation.evaluate import Contender
+
+FRUIT, TOOL = ["apple", "pear", "plum", "fig"], ["saw", "axe", "drill", "file"]
+
+
+def sentence(number: int) -> tuple[str, str]:
+    """A text of one of two topics that no other number has."""
+    label, words = (("fruit", FRUIT), ("tool", TOOL))[number % 2]
+    picked = " ".join(words[(number // 2 * k) % 4] for k in (1, 2, 3))
+    return f"the {picked} lies on table n{number} beside the {words[number % 4]}", label
+
+
+def write(file: Path, numbers: range, *, labels: bool = True) -> str:
+    rows = []
+    for number in numbers:
+        text, label = sentence(number)
+        rows.append({"text": text, "label": label} if labels else {"text": text})
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(file)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> hs.Run:
+    folder = tmp_path_factory.mktemp("judge")
+    source = write(folder / "unlabeled.jsonl", range(200), labels=False)
+    return hs.pretrain(
+        source,
+        out=str(folder / "run"),
+        budget="40steps",
+        batch_size=32,
+        tracker="none",
+        encoder_options={"width": 16},
+    )
+
+
+@pytest.fixture
+def seen(monkeypatch) -> dict[str, object]:
+    """Keep what reaches the protocol, and the texts that reach the simple alternatives."""
+    kept: dict[str, object] = {}
+    evaluate, baselines = judging.evaluate, judging.text_baselines
+
+    def spy_evaluate(contenders, train_labels, test_labels, config, **options):
+        kept.update(contenders=contenders, train=list(train_labels), test=list(test_labels))
+        return evaluate(contenders, train_labels, test_labels, config, **options)
+
+    def spy_baselines(background, train, test, **options):
+        background, train = list(background), list(train)
+        test = None if test is None else list(test)
+        kept.update(background=background, train_texts=train, test_texts=test)
+        return baselines(background, train, test, **options)
+
+    monkeypatch.setattr(judging, "evaluate", spy_evaluate)
+    monkeypatch.setattr(judging, "text_baselines", spy_baselines)
+    return kept
+
+
+def by_name(seen) -> dict[str, Contender]:
+    return {contender.name: contender for contender in seen["contenders"]}
+
+
+def test_every_contender_sees_the_same_texts_and_no_rival_is_fitted_on_test(run, seen, tmp_path):
+    train = write(tmp_path / "train.jsonl", range(300, 360))
+    test = write(tmp_path / "test.jsonl", range(400, 430))
+    report = run.evaluate(train, test=test, labels=["10", "all"], seeds=2)
+    assert seen["train_texts"] == [sentence(n)[0] for n in range(300, 360)]
+    assert seen["test_texts"] == [sentence(n)[0] for n in range(400, 430)]
+    assert seen["test"] == [sentence(n)[1] for n in range(400, 430)]
+    fitted = set(seen["background"])
+    assert fitted >= {sentence(n)[0] for n in [*range(200), *range(300, 360)]}
+    assert not fitted & set(seen["test_texts"])
+    for contender in seen["contenders"]:
+        assert contender.train.shape[0] == 60
+        assert contender.test.shape[0] == 30
+    assert set(by_name(seen)) == {"pre-trained", "untrained", "TF-IDF", "LSA", "word vectors"}
+    assert report.verdict
+    assert run.report_file.exists()
+
+
+def test_the_untrained_rival_has_the_shape_and_not_the_weights(run, seen, tmp_path):
+    from headstart.encoders.opening import open_encoder
+    from headstart.modalities.opening import open_processor
+
+    train = write(tmp_path / "train.jsonl", range(300, 360))
+    run.evaluate(train, labels=["10"], seeds=2, test=write(tmp_path / "t.jsonl", range(400, 410)))
+    contenders = by_name(seen)
+    batch = open_processor(run.encoder).collate_texts([sentence(300)[0]], 512)
+    ours = open_encoder(run.encoder).eval()(batch).pooled[0].detach().numpy()
+    np.testing.assert_allclose(contenders["pre-trained"].train[0], ours, rtol=1e-3, atol=1e-7)
+    fresh = contenders["untrained"].train
+    assert fresh.shape == contenders["pre-trained"].train.shape
+    alike = np.corrcoef(fresh.ravel(), contenders["pre-trained"].train.ravel())[0, 1]
+    assert abs(alike) < 0.5
+
+
+def test_one_labeled_file_is_split_by_class_or_cross_validated(run, seen, tmp_path):
+    train = write(tmp_path / "train.jsonl", range(300, 360))
+    run.evaluate(train, labels=["10"], seeds=2)
+    assert (len(seen["train"]), len(seen["test"])) == (48, 12)
+    assert seen["test"].count("fruit") == 6
+    run.evaluate(train, labels=["10"], seeds=2, folds=3)
+    assert (len(seen["train"]), seen["test"]) == (60, [])
+    with pytest.raises(HeadstartError, match="leave out --test, or --folds"):
+        run.evaluate(train, test=train, folds=3)
+
+
+def test_test_texts_that_pre_training_saw_are_told(run, tmp_path):
+    train = write(tmp_path / "train.jsonl", range(300, 360))
+    report = run.evaluate(
+        train, test=write(tmp_path / "t.jsonl", range(190, 210)), labels=["10"], seeds=2
+    )
+    assert any(note.startswith("10 of 20 test texts also occur") for note in report.notes)
+
+
+def test_from_scratch_gets_the_drawn_labels_only_and_a_fresh_network(run, tmp_path, monkeypatch):
+    """The network that is fine-tuned must be none of the run's weights."""
+    from headstart.downstream import scratch
+    from headstart.encoders.opening import open_encoder
+
+    given = []
+    finetune = scratch.finetune
+
+    def spy(encoder, processor, records, *rest, **options):
+        given.append((encoder.token_embedding.weight.detach().clone(), records["text"][:]))
+        return finetune(encoder, processor, records, *rest, **options)
+
+    monkeypatch.setattr(scratch, "finetune", spy)
+    train = write(tmp_path / "train.jsonl", range(300, 360))
+    test = write(tmp_path / "test.jsonl", range(400, 430))
+    report = run.evaluate(train, test=test, labels=["20"], seeds=2, from_scratch=True)
+    ours = open_encoder(run.encoder).token_embedding.weight
+    assert len(given) == 2
+    for weights, texts in given:
+        assert weights.shape == ours.shape
+        assert not (abs(weights - ours) < 1e-6).all(1).any()
+        assert len(texts) == 20
+        assert set(texts) <= {sentence(n)[0] for n in range(300, 360)}
+    assert given[0][1] != given[1][1]
+    scores = {s["contender"]: s["accuracy"] for s in report.summary()["scores"]}
+    assert scores["from scratch"] > 0.6

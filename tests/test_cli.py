@@ -126,7 +126,7 @@ def test_inputs_with_commas_stay_whole(shell: Shell, verb: Callable[..., list[An
 @pytest.mark.parametrize(
     ("name", "words", "answer", "printed"),
     [
-        ("predict", ["run", "a"], [{"label": "ü"}], {"predictions": [{"label": "ü"}]}),
+        ("predict", ["run", "a"], [{"label": "ü"}], {"rows": [{"label": "ü"}]}),
         ("embed", ["run", "a", "--out", "v.npy"], Path("v.npy"), {"out": "v.npy"}),
         ("generate", ["run", "--prompt", "x"], "x\ny", {"text": "x\ny"}),
         ("info", ["run"], {"verb": "pretrain"}, {"verb": "pretrain"}),

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from headstart.verbs import info as info
     from headstart.verbs import predict as predict
     from headstart.verbs import pretrain as pretrain
+    from headstart.verbs import search as search
 
 __version__ = "0.1.0"
 
@@ -38,6 +39,7 @@ _HOMES = {
     "info": "headstart.verbs",
     "predict": "headstart.verbs",
     "pretrain": "headstart.verbs",
+    "search": "headstart.verbs",
 }
 
 __all__ = ["__version__", *_HOMES]

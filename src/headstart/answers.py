@@ -69,7 +69,7 @@ def _plain(result: Any) -> dict[str, Any]:
         case Path():
             return {"out": str(result)}
         case list():
-            return {"predictions": result}
+            return {"rows": result}
         case str():
             return {"text": result}
         case dict():

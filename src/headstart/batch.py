@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 #: ``input_ids`` (B,T) int64, ``mask`` (B,T) bool (True = real), ``segments`` (B,T) int64 (which
 #: document a packed position belongs to, 0 = padding), ``positions`` (B,T) int64, ``word_starts``
-#: (B,T) bool (True = first token of a word), ``labels`` (B,) int64. An objective may add its own.
+#: (B,T) bool (True = first token of a word), ``pixels`` (B,3,H,W) uint8 0..255 as they are stored
+#: or float32 0..1 after a view, ``labels`` (B,) int64. An objective may add its own.
 Batch = dict[str, "Tensor"]
 
 
@@ -25,6 +26,11 @@ class Rows(Protocol):
     def batch(self, places: np.ndarray, epoch: int) -> Batch:
         """Return the rows at ``places`` (n,) of ``epoch`` as one batch; a pure function."""
         ...
+
+
+def unit_pixels(pixels: Tensor) -> Tensor:
+    """Return pixels (B,3,H,W) as floats in 0..1, be they stored bytes or floats already."""
+    return pixels if pixels.is_floating_point() else pixels.float() / 255.0
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:

@@ -42,6 +42,7 @@ VERBS: dict[str, tuple[type[Options], tuple[str, ...]]] = {
     "finetune": (config.FinetuneConfig, ("run",)),
     "predict": (config.PredictConfig, ("run", "inputs")),
     "embed": (config.EmbedConfig, ("run", "inputs")),
+    "search": (config.SearchConfig, ("run", "inputs")),
     "generate": (config.GenerateConfig, ("run",)),
 }
 

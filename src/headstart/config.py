@@ -59,15 +59,22 @@ def _budget_text(value: Any) -> Any:
 
 
 BudgetText = Annotated[str, BeforeValidator(_budget_text)]
+#: YAML reads a bare on and off as True and False.
+Switch = Annotated[
+    Literal["auto", "on", "off"],
+    BeforeValidator(lambda v: {True: "on", False: "off"}[v] if isinstance(v, bool) else v),
+]
 AutoBudgetText = Annotated[str, BeforeValidator(lambda v: v if v == "auto" else _budget_text(v))]
 
 
 class SourceOptions(Options):
     """Where records lie and which columns hold them; shared by every verb that reads data."""
 
-    modality: str = Field("text", description="Kind of data (see `headstart list modalities`).")
     text_column: str | None = Field(
         None, description="Column that holds the text; found by itself where it is obvious."
+    )
+    image_column: str | None = Field(
+        None, description="Column that holds the picture; found by itself where it is obvious."
     )
     label_column: str | None = Field(
         None, description="Column that holds the label; found by itself where it is obvious."
@@ -142,6 +149,9 @@ class PretrainConfig(SourceOptions, TrainingOptions):
 
     sources: list[str] = Field(..., min_length=1, description="Files, folders or globs.")
     out: str = Field(..., description="Run folder to write; it must not exist yet.")
+    modality: str = Field(
+        "auto", description="Kind of data (see `headstart list modalities`); the sources tell."
+    )
     objective: str = Field(
         "auto", description="Pretext task, or a weighted mixture such as mlm:1,simcse:0.1."
     )
@@ -149,7 +159,9 @@ class PretrainConfig(SourceOptions, TrainingOptions):
     embeddings: str | None = Field(
         None, description="A run whose token embeddings and tokenizer the new encoder starts from."
     )
-    length: int | None = Field(None, ge=4, le=65536, description="Tokens a row; encoder's default.")
+    length: int | None = Field(
+        None, ge=4, le=65536, description="Tokens a row, or pixels a side; the default suits both."
+    )
     tokenizer: TokenizerOptions = Field(default_factory=TokenizerOptions, description="Tokenizer.")
     encoder_options: dict[str, Any] = Field(
         default_factory=dict, description="Options of the encoder, as --set encoder.KEY=VALUE."
@@ -198,6 +210,10 @@ class FinetuneConfig(SourceOptions, TrainingOptions):
     )
     class_weights: bool = Field(False, description="Weigh classes by inverse frequency.")
     dropout: float = Field(0.1, ge=0, lt=1, description="Dropout before the head.")
+    wide: Switch = Field(
+        "auto",
+        description="Also learn from the very tokens and their pairs; auto where it is known to pay.",
+    )
     budget: AutoBudgetText = Field("auto", description="How long; auto follows the records.")
     patience: int = Field(
         5, ge=0, description="Stop after this many validations without progress; 0 never stops."
@@ -227,14 +243,34 @@ class EmbedConfig(SourceOptions):
     batch_size: int = Field(64, ge=1, description="Records a batch.")
 
 
-class GenerateConfig(Options):
-    """Continue a prompt with a causal language model."""
+class SearchConfig(SourceOptions):
+    """Find the records that are nearest to a query, by the cosine of their vectors."""
 
-    run: str = Field(..., description="Folder of a run that was pre-trained with clm.")
+    run: str = Field(..., description="Run folder, or any encoder folder.")
+    inputs: list[str] = Field(
+        default_factory=list,
+        description="What to search; the sources of the pre-training by default.",
+    )
+    query: str = Field(..., description="A file (every record of it is asked for), or a text.")
+    count: int = Field(10, ge=1, description="Nearest records to return.")
+    index: str | None = Field(
+        None, description="Vectors that `headstart embed` wrote; else they are made, and kept."
+    )
+    out: str | None = Field(None, description="Write .jsonl, .csv or .parquet; else print.")
+
+
+class GenerateConfig(Options):
+    """Continue a prompt, or draw pictures, with a run whose pretext task can."""
+
+    run: str = Field(..., description="Folder of a run (text: clm; pictures: vae, gan, bigan).")
     prompt: str = Field("", description="Text to continue.")
     tokens: int = Field(200, ge=1, le=100_000, description="Most tokens to write.")
     temperature: float = Field(0.8, ge=0, description="0 takes the likeliest token.")
     top_k: int = Field(0, ge=0, description="Sample among this many tokens; 0 means all.")
+    count: int = Field(64, ge=1, le=10_000, description="Pictures to draw.")
+    out: str | None = Field(
+        None, description="Where the pictures go (.png); samples.png in the run by default."
+    )
     seed: int = Field(0, ge=0, description="Everything random follows from this number.")
 
 

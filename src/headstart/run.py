@@ -26,6 +26,8 @@ class Run:
         encoder/        the network in its own ecosystem's format, with its tokenizer
         head/           (fine-tuned runs) the head on top of the encoder
         prepared/       token files, kept only while training may still be resumed
+        index/          (after `search`) vectors of what was searched
+        pretext.png     (pictures) what the pretext task makes of the first records
         audit.json      what went in, and what was set aside and why
         report.html     the verdict
     """
@@ -39,6 +41,7 @@ class Run:
         self.encoder = self.folder / "encoder"
         self.head = self.folder / "head"
         self.prepared = self.folder / "prepared"
+        self.picture_file = self.folder / "pretext.png"
         self.audit_file = self.folder / "audit.json"
         self.report_file = self.folder / "report.html"
 
@@ -181,7 +184,13 @@ class Run:
 
         return verbs.predict(str(self.folder), *inputs, **options)
 
-    def generate(self, prompt: str = "", **options: Any) -> str:
+    def search(self, *inputs: str, query: str, **options: Any) -> Any:
+        """Same as :func:`headstart.search` on this run."""
+        from headstart import verbs
+
+        return verbs.search(str(self.folder), *inputs, query=query, **options)
+
+    def generate(self, prompt: str = "", **options: Any) -> str | Path:
         """Same as :func:`headstart.generate` on this run."""
         from headstart import verbs
 

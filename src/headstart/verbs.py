@@ -20,6 +20,7 @@ from headstart.config import (
     GenerateConfig,
     PredictConfig,
     PretrainConfig,
+    SearchConfig,
     SourceOptions,
     load,
 )
@@ -97,8 +98,8 @@ def finetune(
 
     with _undone_if_refused(target, fresh=not plan.resume):
         folder = encoder_folder(plan.run)
-        records = _labeled(plan.train, plan)
-        validation = _labeled(plan.val, plan) if plan.val else None
+        records = _labeled(plan.train, plan, folder)
+        validation = _labeled(plan.val, plan, folder) if plan.val else None
         return finetune_encoder(
             open_encoder(folder),
             open_processor(folder),
@@ -145,7 +146,8 @@ def predict(run: str, *inputs: str, **options: Any) -> list[dict[str, Any]]:
     from headstart.downstream.predict import write_predictions
 
     opened = Run.open(plan.run)
-    rows = list(predict_rows(opened, _records(plan.inputs, plan), batch_size=plan.batch_size))
+    records = _records(plan.inputs, plan, opened.require_encoder())
+    rows = list(predict_rows(opened, records, batch_size=plan.batch_size))
     if plan.out:
         write_predictions(rows, Path(plan.out))
     return rows
@@ -168,7 +170,7 @@ def embed(run: str, *inputs: str, **options: Any) -> Path:
     embed_records(
         open_encoder(folder),
         open_processor(folder),
-        _records(plan.inputs, plan),
+        _records(plan.inputs, plan, folder),
         Path(plan.out),
         length=int(read_note(folder)["length"]),
         batch_size=plan.batch_size,
@@ -176,18 +178,80 @@ def embed(run: str, *inputs: str, **options: Any) -> Path:
     return Path(plan.out)
 
 
-def generate(run: str, prompt: str = "", **options: Any) -> str:
-    """Continue a prompt with a run that was pre-trained with ``clm``.
+def search(run: str, *inputs: str, query: str, **options: Any) -> list[dict[str, Any]]:
+    """Find the records nearest to a query; one row a neighbour, the nearest first.
+
+    Without ``index`` the inputs, or the sources of the pre-training, are embedded once and kept in
+    the run folder.
+
+    Args:
+        run: a run folder, or any encoder folder.
+        inputs: files, folders or globs to search.
+        query: a file, each of whose records is asked for, or a text.
+        options: see :class:`headstart.config.SearchConfig`.
+    """
+    plan = load(SearchConfig, run=run, inputs=list(inputs), query=query, **options)
+    from headstart.deployment import search as searching
+    from headstart.downstream.predict import write_predictions
+    from headstart.encoders.opening import encoder_folder, open_encoder, read_note
+    from headstart.evaluation.features import features
+    from headstart.modalities.opening import open_processor
+
+    folder = encoder_folder(plan.run)
+    encoder, processor = open_encoder(folder), open_processor(folder)
+    length = int(read_note(folder)["length"])
+    asked = _queries(plan.query, plan, folder)
+    if plan.index:
+        index = searching.Index.open(Path(plan.index))
+    else:
+        sources = plan.inputs or Run.open(plan.run).config()["options"]["sources"]
+        place = searching.place_of(Path(plan.run), folder, sources)
+        if not place.is_dir():
+            records = _records(sources, plan, folder)
+            _say(f"embedding {len(records):,} records into {place}")
+            searching.build(encoder, processor, records, place, length=length)
+        index = searching.Index.open(place / searching.VECTORS)
+    vectors = features(encoder, processor, asked, length=length)
+    rows = searching.search(index, [str(name) for name in asked["id"]], vectors, plan.count)
+    if plan.out:
+        write_predictions(rows, Path(plan.out))
+    return rows
+
+
+def _queries(query: str, options: SourceOptions, encoder: str | Path) -> Dataset:
+    """Read the records of a file; what is no file is the text to look for."""
+    from headstart.encoders.opening import read_note
+
+    if read_note(encoder)["modality"] != "text" or Path(query).exists():
+        return _records([query], options, encoder)
+    from datasets import Dataset
+
+    return Dataset.from_dict({"id": [query], "text": [query]})
+
+
+def generate(run: str, prompt: str = "", **options: Any) -> str | Path:
+    """Continue a prompt with a run of ``clm``, or draw pictures with one that has a generator.
 
     Args:
         run: folder of the run.
         options: see :class:`headstart.config.GenerateConfig`.
+
+    Returns:
+        The text, or the path of the pictures.
     """
     plan = load(GenerateConfig, run=run, prompt=prompt, **options)
+    from headstart.encoders.opening import read_note
+
+    opened = Run.open(plan.run)
+    if read_note(opened.require_encoder())["modality"] == "image":
+        from headstart.deployment.draw import draw
+
+        out = Path(plan.out) if plan.out else opened.folder / "samples.png"
+        return draw(opened, out, count=plan.count, seed=plan.seed)
     from headstart.deployment.generate import generate as continue_prompt
 
     return continue_prompt(
-        Run.open(plan.run),
+        opened,
         plan.prompt,
         tokens=plan.tokens,
         temperature=plan.temperature,
@@ -264,7 +328,8 @@ def _check_names(plan: PretrainConfig) -> None:
     from headstart.modalities import MODALITIES
     from headstart.objectives import OBJECTIVES
 
-    MODALITIES.check(plan.modality)
+    if plan.modality != "auto":
+        MODALITIES.check(plan.modality)
     for item in plan.objective.split(","):
         name = item.partition(":")[0].strip()
         if name != "auto":
@@ -283,22 +348,29 @@ def _check_names(plan: PretrainConfig) -> None:
 def _records(
     sources: list[str],
     options: SourceOptions,
+    encoder: str | Path,
     keep: Callable[[Dataset, Audit], Dataset] = lambda records, audit: records,
 ) -> Dataset:
+    """Read the records that an encoder folder's modality finds in the sources."""
     from headstart.data.audit import Audit
+    from headstart.encoders.opening import read_note
     from headstart.modalities.opening import open_modality
 
+    modality = open_modality(read_note(encoder)["modality"])
     audit = Audit()
-    records = keep(open_modality(options.modality).read(sources, options, audit), audit)
+    records = keep(modality.read(sources, options, audit), audit)
+    records = modality.readable(records, modality.load(encoder), audit)
     if audit.aside:
         _say(f"{audit.aside} records were set aside: {_reasons(audit.reasons)}")
     return records
 
 
-def _labeled(source: str, options: SourceOptions) -> Dataset:
+def _labeled(source: str, options: SourceOptions, encoder: str | Path) -> Dataset:
     from headstart.data.split import labeled
 
-    return _records([source], options, lambda records, audit: labeled(records, source, audit))
+    return _records(
+        [source], options, encoder, lambda records, audit: labeled(records, source, audit)
+    )
 
 
 def _reasons(reasons: Any) -> str:

@@ -11,6 +11,7 @@ from datasets import Dataset
 from transformers import AutoTokenizer
 
 from headstart.config import PretrainConfig, load
+from headstart.data.audit import Audit
 from headstart.errors import HeadstartError
 from headstart.modalities import TokenizerWish
 from headstart.modalities.text import TextModality, TextProcessor
@@ -38,7 +39,7 @@ def processor(texts=ENGLISH, kind="bpe", vocab_size=400, **options):
 
 def prepared(texts, folder, *, layout, length, **options):
     made = processor(texts, **options)
-    TextModality().prepare(records(texts), made, folder)
+    TextModality().prepare(records(texts), made, folder, Audit(), learn=True)
     return made, made.rows(folder, layout=layout, length=length, seed=0)
 
 
@@ -253,7 +254,7 @@ def test_chinese_words_come_from_the_segmenter(tmp_path):
     wish = TokenizerWish(kind="wordpiece", vocab_size=200)
     made = TextModality().fit(records(CHINESE), config, wish, 64)
     assert made.segmenter == "jieba"
-    TextModality().prepare(records(CHINESE), made, tmp_path / "t")
+    TextModality().prepare(records(CHINESE), made, tmp_path / "t", Audit(), learn=True)
     batch = made.rows(tmp_path / "t", layout="documents", length=64, seed=0).batch(np.array([0]), 0)
     tokens = made.tokenizer.convert_ids_to_tokens(batch["input_ids"][0])
     words: list[str] = []

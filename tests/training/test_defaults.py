@@ -8,11 +8,14 @@ import pytest
 
 import headstart as hs
 from headstart.config import PretrainConfig, load
+from headstart.modalities.text import TextModality
 from headstart.training.defaults import Plan, decide
 
 
 def plan(records: int = 100_000, **options: Any) -> Plan:
-    return decide(load(PretrainConfig, sources=["x"], out="y", **options), range(records))
+    return decide(
+        load(PretrainConfig, sources=["x"], out="y", **options), range(records), TextModality()
+    )
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from headstart.objectives.heads import TokenHead
 from headstart.seeding import generator
 
 if TYPE_CHECKING:
-    from headstart.encoders import Encoder
+    from headstart.encoders import Encoder, TokenEncoder
     from headstart.run import Run
 
 
@@ -118,7 +118,7 @@ def _objective(run: Run) -> str | None:
     return name
 
 
-def open_token_head(run: Run, encoder: Encoder) -> TokenHead:
+def open_token_head(run: Run, encoder: TokenEncoder) -> TokenHead:
     """Open ``RUN/head``; its output vectors are the encoder's table and are not stored twice."""
     stored = load_file(run.head / "head.safetensors")
     tied = "decoder.weight" not in stored

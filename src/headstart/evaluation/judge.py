@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +15,14 @@ import torch
 import headstart
 from headstart.config import EvaluateConfig, SourceOptions
 from headstart.data.audit import Audit
-from headstart.data.duplicates import overlap, stream
 from headstart.data.split import labeled, split
 from headstart.encoders.opening import encoder_folder, open_encoder, read_note
 from headstart.errors import HeadstartError
-from headstart.evaluation.baselines import text_baselines
+from headstart.evaluation import BASELINES
 from headstart.evaluation.evaluate import Contender, Kind, evaluate
 from headstart.evaluation.features import Progress, features
 from headstart.evaluation.report import Report
+from headstart.modalities import Modality
 from headstart.modalities.opening import open_modality, open_processor
 from headstart.run import Run
 from headstart.seeding import derive
@@ -54,28 +53,25 @@ def judge(
     folder = encoder_folder(run.require_encoder())
     note = read_note(folder)
     audits: dict[str, Any] = {}
-    train, test = _labeled(config, note["modality"], audits)
+    modality = open_modality(note["modality"])
+    encoder, processor = open_encoder(folder), open_processor(folder)
+    train, test = _labeled(config, modality, processor, audits)
     notes: list[str] = []
-    background = _background(run, note["modality"], notes)
-    _report_overlap(background, test if test is not None else train, notes)
+    background = _background(run, modality, notes)
+    if background is not None:
+        notes += modality.overlap(background, test if test is not None else train)
     if run.audit_file.exists():
         audits = {"pre-training": _read_json(run.audit_file), **audits}
 
     with _bar(console, "features") as progress:
-        encoder, processor = open_encoder(folder), open_processor(folder)
         contenders = [_frozen("pretrained", encoder, processor, train, test, note, progress)]
         fresh = untrained(encoder, config.seed)
         contenders.append(_frozen("untrained", fresh, processor, train, test, note, progress))
     if config.from_scratch:
         contenders.append(_scratch(from_scratch, train, test))
     with _bar(console, "simple alternatives") as progress:
-        contenders += text_baselines(
-            chain(background or (), stream(train, "text")),
-            stream(train, "text"),
-            stream(test, "text") if test is not None else None,
-            seed=config.seed,
-            progress=progress,
-        )
+        baselines = BASELINES[modality.name]
+        contenders += baselines(background, train, test, seed=config.seed, progress=progress)
     with _bar(console, "probes") as progress:
         results = evaluate(
             contenders,
@@ -99,16 +95,16 @@ def judge(
 
 
 def _labeled(
-    config: EvaluateConfig, modality: str, audits: dict[str, Any]
+    config: EvaluateConfig, modality: Modality, processor: Any, audits: dict[str, Any]
 ) -> tuple[Dataset, Dataset | None]:
     """Read train and test; one labeled file is split unless it is to be cross-validated."""
-    train = _read([config.train], config, modality, "train", audits)
+    train = _read([config.train], config, modality, processor, "train", audits)
     if config.test:
         if config.folds:
             raise HeadstartError(
                 "--folds cross-validates one labeled file; leave out --test, or --folds."
             )
-        return train, _read([config.test], config, modality, "test", audits)
+        return train, _read([config.test], config, modality, processor, "test", audits)
     if config.folds:
         return train, None
     kept, held = split(train["label"], seed=config.seed)
@@ -116,51 +112,33 @@ def _labeled(
 
 
 def _read(
-    sources: list[str], options: SourceOptions, modality: str, what: str, audits: dict[str, Any]
+    sources: list[str],
+    options: SourceOptions,
+    modality: Modality,
+    processor: Any,
+    what: str,
+    audits: dict[str, Any],
 ) -> Dataset:
     audit = Audit()
-    records = open_modality(modality).read(sources, options, audit)
+    records = modality.read(sources, options, audit)
     records = labeled(records, ", ".join(sources), audit)
+    records = modality.readable(records, processor, audit)
     audits[what] = audit.summary()
     return records
 
 
-class _Texts:
-    """Texts that can be gone through more than once without being held."""
-
-    def __init__(self, records: Dataset) -> None:
-        self.records = records
-
-    def __iter__(self) -> Iterator[str]:
-        return stream(self.records, "text")
-
-
-def _background(run: Run, modality: str, notes: list[str]) -> _Texts | None:
-    """The texts of the pre-training, so that the alternatives learn from the same."""
+def _background(run: Run, modality: Modality, notes: list[str]) -> Dataset | None:
+    """The records of the pre-training, so that the alternatives learn from the same."""
     options = run.config()["options"]
     known = {name: options[name] for name in SourceOptions.model_fields if name in options}
     try:
-        records = open_modality(modality).read(
-            options.get("sources", []), SourceOptions(**known), Audit()
-        )
+        return modality.read(options.get("sources", []), SourceOptions(**known), Audit())
     except HeadstartError as error:
         notes.append(
             f"The sources of the pre-training cannot be read any more ({error}), so the simple "
-            "alternatives saw the labeled texts only."
+            "alternatives saw the labeled records only."
         )
         return None
-    return _Texts(records)
-
-
-def _report_overlap(background: _Texts | None, test: Dataset, notes: list[str]) -> None:
-    if background is None:
-        return
-    found = overlap(background, stream(test, "text"))
-    if found:
-        notes.append(
-            f"{found:,} of {len(test):,} test texts also occur in the pre-training data (without "
-            "their labels)."
-        )
 
 
 def untrained(encoder: Any, seed: int) -> Any:

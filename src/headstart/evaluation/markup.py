@@ -13,7 +13,7 @@ class Markup(str):
 
 
 #: Elements of HTML that have no content and no end tag.
-_EMPTY = {"meta"}
+_EMPTY = {"img", "meta"}
 
 
 def tag(element: str, /, *children: str, **attributes: str | float) -> Markup:

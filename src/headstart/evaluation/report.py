@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,7 @@ class Report:
         self._command = command
         self._versions = dict(versions or {})
         self._audits = dict(audits or {})
+        self._picture = run.picture_file if run and run.picture_file.is_file() else None
         self._metrics = run.metrics() if run else []
         self._cost = _cost(run, self._metrics) if run else {}
 
@@ -115,7 +117,7 @@ class Report:
             tag(
                 "meta",
                 http_equiv="Content-Security-Policy",
-                content="default-src 'none'; style-src 'unsafe-inline'",
+                content="default-src 'none'; style-src 'unsafe-inline'; img-src data:",
             ),
             tag("title", "headstart: was pre-training worth it?"),
             tag("style", Markup(STYLE)),
@@ -124,6 +126,7 @@ class Report:
             self._verdict(),
             self._efficiency(),
             self._scores(),
+            self._pretext(),
             self._training(),
             self._data(),
             self._reproduce(),
@@ -222,6 +225,22 @@ class Report:
             "paired, with the alternative that did best at that number of labels; it claims a "
             "difference only where its interval leaves out 0."
         )
+
+    def _pretext(self) -> Markup:
+        if self._picture is None:
+            return Markup("")
+        data = base64.b64encode(self._picture.read_bytes()).decode()
+        words = (
+            "The first row shows records as they are; below each stands what the network was given "
+            "to learn from in their place."
+        )
+        picture = tag(
+            "img",
+            src=f"data:image/png;base64,{data}",
+            alt="Records and what the pretext task makes of them",
+            class_="wide",
+        )
+        return tag("section", tag("h2", "The pretext task on your data"), picture, tag("p", words))
 
     def _training(self) -> Markup:
         losses = [

@@ -56,5 +56,6 @@ tbody th { font-weight: 400; min-width: 8rem; overflow-wrap: break-word; }
 summary { cursor: pointer; padding: .5rem 0; }
 .group th { font-weight: 600; background: var(--panel); padding: .4rem .5rem; }
 .range { color: var(--faint); font-size: .8rem; white-space: nowrap; }
+.wide { max-width: 100%; border-radius: 4px; }
 pre { background: var(--panel); padding: .75rem 1rem; overflow-x: auto; border-radius: 4px; }
 """.strip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,7 +17,13 @@ if TYPE_CHECKING:
     from headstart.config import PretrainConfig, SourceOptions
     from headstart.data.audit import Audit
 
-MODALITIES = Registry("modality", {"text": "headstart.modalities.text:TextModality"})
+MODALITIES = Registry(
+    "modality",
+    {
+        "text": "headstart.modalities.text:TextModality",
+        "image": "headstart.modalities.image:ImageModality",
+    },
+)
 
 
 @dataclass(frozen=True)
@@ -47,29 +54,37 @@ class TokenizerWish:
 class Processor(Protocol):
     """What was fitted to the user's records; saved with the encoder and reloaded from there.
 
-    It is all that an objective ever sees of a modality: the capabilities in ``provides``.
+    It is all that an objective ever sees of a modality: the capabilities in ``provides``, among
+    ``discrete_targets`` (then it has ``targets``, a :class:`DiscreteTargets`), ``mask_token``,
+    ``two_views``, ``multi_crop`` and ``pixels`` (then it has ``augment``).
     """
 
     provides: frozenset[str]
-    targets: DiscreteTargets
 
     def rows(self, folder: Path, *, layout: str, length: int, seed: int) -> Rows:
         """Open records that :meth:`Modality.prepare` wrote.
 
         ``layout`` is ``"packed"`` (rows are full, documents share them and carry ``segments``)
-        or ``"documents"`` (a row is one record, padded).
+        or ``"documents"`` (a row is one record, padded); pictures are always one a row.
         """
         ...
 
     def collate(self, records: Dataset, length: int) -> Batch:
-        """Turn records into a batch: one row a record, cut at ``length``, padded to the longest."""
+        """Turn records into a batch, one row a record.
+
+        Text is cut at ``length`` tokens and padded to the longest row; pictures are brought to
+        ``length`` pixels a side.
+        """
         ...
 
-    def views(self, batch: Batch, generator: torch.Generator, kind: str) -> tuple[Batch, Batch]:
+    def views(
+        self, batch: Batch, generator: torch.Generator, kind: str, *, local: int = 0
+    ) -> tuple[Batch, ...]:
         """Return two random views of each record (B stays), made on whole tensors.
 
-        A modality names its kinds; they come as a pair because two parts of one record must not
-        overlap. An unknown kind is a :class:`headstart.errors.HeadstartError`.
+        A modality names its kinds, and ``"auto"`` is its own choice. They come together because
+        two parts of one record must not overlap. With ``multi_crop`` so many ``local`` views
+        follow, of small parts. An unknown kind is a :class:`headstart.errors.HeadstartError`.
         """
         ...
 
@@ -79,9 +94,24 @@ class Processor(Protocol):
 
 
 class Modality(Protocol):
-    """One kind of data: how it is read, fitted and stored, and what suits it by default."""
+    """One kind of data: how it is read, fitted and stored, and what suits it by default.
+
+    Attributes:
+        content: name of the column that holds a record's content.
+        unit: what ``length`` counts, for messages.
+        default_encoder: for a user who names neither encoder nor objective, and for an objective
+            that ``encoder_for`` does not name.
+        default_objective: for an encoder that ``objective_for`` does not name.
+        encoder_for, objective_for: what suits an objective, or an encoder, by name.
+    """
 
     name: str
+    content: str
+    unit: str
+    default_encoder: str
+    default_objective: str
+    encoder_for: Mapping[str, str]
+    objective_for: Mapping[str, str]
 
     def read(
         self, sources: list[str], options: SourceOptions, audit: Audit, cache: Path | None = None
@@ -92,14 +122,47 @@ class Modality(Protocol):
         """
         ...
 
+    def readable(self, records: Dataset, processor: Any, audit: Audit) -> Dataset:
+        """Return the records whose content can be decoded; the others are set aside.
+
+        For records whose places matter (labels, predictions); in pre-training a bad one gives way
+        when it is met.
+        """
+        ...
+
+    def natural_length(self, records: Dataset, longest: int) -> int:
+        """Return the ``length`` that suits the records of an encoder that takes ``longest``."""
+        ...
+
     def fit(self, records: Dataset, config: PretrainConfig, wish: Any, length: int) -> Processor:
         """Fit a processor to the records; ``wish`` is what the encoder would like."""
+        ...
+
+    def reopen(
+        self, start: str | Path, records: Dataset, config: PretrainConfig, length: int
+    ) -> Processor:
+        """Return the processor of an encoder to go on from, whoever made it."""
         ...
 
     def load(self, folder: str | Path) -> Processor:
         """Reopen a processor that was saved in an encoder folder."""
         ...
 
-    def prepare(self, records: Dataset, processor: Any, folder: Path) -> None:
-        """Store records once, memory-mapped, in the form training reads."""
+    def prepare(
+        self, records: Dataset, processor: Any, folder: Path, audit: Audit, *, learn: bool
+    ) -> None:
+        """Store records once, memory-mapped, in the form training reads.
+
+        Args:
+            audit: told which records turned out to be unreadable, as far as is known now.
+            learn: let the processor learn from them (counts); not from held-out ones.
+        """
+        ...
+
+    def set_aside(self, folder: Path) -> dict[str, str]:
+        """Return what turned out to be unreadable only in training: from name to reason."""
+        ...
+
+    def overlap(self, background: Dataset, tested: Dataset) -> list[str]:
+        """Return what a reader must know of test records that pre-training saw, in sentences."""
         ...

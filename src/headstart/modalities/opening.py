@@ -1,17 +1,27 @@
-"""Opening the processor that lies with an encoder."""
+"""Opening a modality by name, by what the sources hold, or by the encoder it lies with."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from headstart.data.guess import guess_content
 from headstart.modalities import MODALITIES, Modality, Processor
+
+if TYPE_CHECKING:
+    from headstart.config import PretrainConfig
 
 
 def open_modality(name: str) -> Modality:
     """Return a modality by name; an unknown one is a :class:`headstart.errors.HeadstartError`."""
     modality: Modality = MODALITIES[name]()
     return modality
+
+
+def modality_of(config: PretrainConfig) -> str:
+    """Return the modality that the user named, or the one that the sources are of."""
+    return guess_content(config.sources) if config.modality == "auto" else config.modality
 
 
 def open_processor(folder: str | Path) -> Processor:

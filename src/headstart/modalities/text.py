@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from headstart.batch import Batch, Rows
+from headstart.data import duplicates
 from headstart.data.audit import Audit
 from headstart.data.sources import read
 from headstart.errors import HeadstartError, did_you_mean
@@ -92,8 +93,13 @@ class TextProcessor:
             mask[row, : len(tokens)] = True
         return {"input_ids": torch.from_numpy(ids), "mask": torch.from_numpy(mask)}
 
-    def views(self, batch: Batch, generator: torch.Generator, kind: str) -> tuple[Batch, Batch]:
+    def views(
+        self, batch: Batch, generator: torch.Generator, kind: str, *, local: int = 0
+    ) -> tuple[Batch, ...]:
         """Return two views of each text; see :data:`headstart.modalities.text_views.VIEWS`."""
+        if local:
+            raise HeadstartError("texts have no local views; leave them out (local=0).")
+        kind = "disjoint" if kind == "auto" else kind
         if kind not in VIEWS:
             raise HeadstartError(f"texts have no views {kind!r}{did_you_mean(kind, VIEWS)}")
         return VIEWS[kind](batch, generator, self.pad_id)
@@ -108,6 +114,16 @@ class TextModality:
     """Texts from anywhere."""
 
     name = "text"
+    content = "text"
+    unit = "tokens a row"
+    default_objective = "mlm"
+    default_encoder = "light"
+    encoder_for: ClassVar[Mapping[str, str]] = {
+        "mlm": "modernbert",
+        "clm": "gpt",
+        "simcse": "modernbert",
+    }
+    objective_for: ClassVar[Mapping[str, str]] = {"light": "contrast", "gpt": "clm"}
 
     def read(
         self, sources: list[str], options: SourceOptions, audit: Audit, cache: Path | None = None
@@ -122,6 +138,14 @@ class TextModality:
             audit=audit,
             cache=cache,
         )
+
+    def readable(self, records: Dataset, processor: TextProcessor, audit: Audit) -> Dataset:
+        """Return all records: what is no text was set aside when it was read."""
+        return records
+
+    def natural_length(self, records: Dataset, longest: int) -> int:
+        """Return ``longest``: rows are packed, or padded to the longest of a batch only."""
+        return longest
 
     def fit(
         self, records: Dataset, config: PretrainConfig, wish: TokenizerWish, length: int
@@ -138,9 +162,15 @@ class TextModality:
             wrap=wish.wrap,
             length=length,
         )
-        return self.with_segmenter(tokenizer, records, config)
+        return self._with_segmenter(tokenizer, records, config)
 
-    def with_segmenter(
+    def reopen(
+        self, start: str | Path, records: Dataset, config: PretrainConfig, length: int
+    ) -> TextProcessor:
+        """Take the tokenizer of the encoder to go on from."""
+        return self._with_segmenter(self.load(start).tokenizer, records, config)
+
+    def _with_segmenter(
         self, tokenizer: PreTrainedTokenizerFast, records: Dataset, config: PretrainConfig
     ) -> TextProcessor:
         """Attach the word segmenter where whole words are asked for and need one."""
@@ -168,11 +198,35 @@ class TextModality:
             processor.counts = np.load(counts, allow_pickle=False)
         return processor
 
-    def prepare(self, records: Dataset, processor: TextProcessor, folder: Path) -> None:
+    def prepare(
+        self,
+        records: Dataset,
+        processor: TextProcessor,
+        folder: Path,
+        audit: Audit,
+        *,
+        learn: bool,
+    ) -> None:
         """Tokenise records once into a memory-mapped token file, and count the tokens."""
-        processor.counts = write_token_file(
-            folder, _tokenised(records, processor), len(processor.tokenizer)
+        counts = write_token_file(folder, _tokenised(records, processor), len(processor.tokenizer))
+        if learn:
+            processor.counts = counts
+
+    def set_aside(self, folder: Path) -> dict[str, str]:
+        """Return nothing: every text was read before training."""
+        return {}
+
+    def overlap(self, background: Dataset, tested: Dataset) -> list[str]:
+        """Count the test texts that also occur in the pre-training data."""
+        found = duplicates.overlap(
+            duplicates.stream(background, "text"), duplicates.stream(tested, "text")
         )
+        if not found:
+            return []
+        return [
+            f"{found:,} of {len(tested):,} test texts also occur in the pre-training data (without "
+            "their labels)."
+        ]
 
 
 def _tokenised(

@@ -5,19 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from headstart.encoders import ENCODERS, EncoderKind
-from headstart.encoders.opening import encoder_folder, read_note
+from headstart.encoders.opening import encoder_folder, kind_of, read_note
 from headstart.objectives import OBJECTIVES
 from headstart.objectives.building import parse_mixture
 
 if TYPE_CHECKING:
     from headstart.config import PretrainConfig
-
-#: The encoder that suits an objective when none is named.
-ENCODER_FOR = {"contrast": "light", "mlm": "modernbert", "clm": "gpt", "simcse": "modernbert"}
-
-#: The objective that suits an encoder when none is named; for any other, ``mlm``.
-OBJECTIVE_FOR = {"light": "contrast", "gpt": "clm"}
+    from headstart.modalities import Modality
 
 #: Where a budget in minutes ends early: after so many epochs the pair learns the records by heart
 #: (measured on 1,263 news articles and 75,000 reviews; see ``docs/log.md``). Others have no limit.
@@ -44,48 +38,46 @@ class Plan:
         return asdict(self)
 
 
-def decide(config: PretrainConfig, records: Any) -> Plan:
+def decide(config: PretrainConfig, records: Any, modality: Modality) -> Plan:
     """Turn the user's options, and ``auto`` where he left them open, into a plan.
 
-    With nothing said the plan is the light encoder under the contrast of halves: on small
-    budgets it beats the textbook recipes (see ``docs/log.md``).
+    With nothing said about text the plan is the light encoder under the contrast of two parts: on
+    small budgets it beats the textbook recipes (see ``docs/log.md``).
     """
-    if config.objective == "auto":
-        objectives = {OBJECTIVE_FOR.get(config.encoder, _first_objective(config)): 1.0}
-    else:
-        objectives = parse_mixture(config.objective)
-    encoder = config.encoder
-    if encoder == "auto":
-        encoder = ENCODER_FOR[next(iter(objectives))]
-        if len(objectives) > 1 and encoder == "light":
-            encoder = "modernbert"
+    objectives, encoder = _names(config, modality)
     options = dict(config.encoder_options)
     needs = frozenset().union(*(OBJECTIVES[name].needs for name in objectives))
-    layouts = {OBJECTIVES[name].layout for name in objectives}
-    layout = "documents" if "documents" in layouts else "packed"
-    if encoder in ENCODERS:
-        kind: EncoderKind = ENCODERS[encoder]
+    packed = all(OBJECTIVES[name].layout == "packed" for name in objectives)
+    kind = kind_of(encoder)
+    if kind:
         if "dropout" in needs and "dropout" in kind.Options.model_fields:
             options.setdefault("dropout", 0.1)
-        length, rate = kind.length, kind.learning_rate
-        batch_size = kind.batch_size
+        rate, batch_size = kind.learning_rate, kind.batch_size
+        length = modality.natural_length(records, kind.length)
     else:
         length = int(read_note(encoder_folder(encoder))["length"])
         rate, batch_size = CONTINUED_LEARNING_RATE, 32
-    if layout == "documents":
+    if not packed:
         # A small corpus needs its epochs to have several steps, and each its negatives.
         batch_size = min(batch_size, max(64, len(records) // 10), max(2, len(records) // 2))
-    batch_size = config.batch_size or batch_size
     return Plan(
         objectives=objectives,
         encoder=encoder,
         length=config.length or length,
-        batch_size=batch_size,
+        batch_size=config.batch_size or batch_size,
         learning_rate=config.optimizer.learning_rate or rate,
         encoder_options=options,
         most_epochs=MOST_EPOCHS.get((*objectives, encoder)),
     )
 
 
-def _first_objective(config: PretrainConfig) -> str:
-    return "contrast" if config.encoder == "auto" else "mlm"
+def _names(config: PretrainConfig, modality: Modality) -> tuple[dict[str, float], str]:
+    """Return the objectives with their weights and the encoder; what is named decides the rest."""
+    if config.objective == "auto":
+        encoder = modality.default_encoder if config.encoder == "auto" else config.encoder
+        return {modality.objective_for.get(encoder, modality.default_objective): 1.0}, encoder
+    objectives = parse_mixture(config.objective)
+    if config.encoder != "auto":
+        return objectives, config.encoder
+    suited = [modality.encoder_for[name] for name in objectives if name in modality.encoder_for]
+    return objectives, suited[0] if suited else modality.default_encoder

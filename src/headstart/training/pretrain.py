@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Callable
@@ -11,27 +12,32 @@ import numpy as np
 
 from headstart.data.audit import Audit
 from headstart.data.split import hold_out
-from headstart.encoders import ENCODERS
 from headstart.encoders.opening import (
     create_encoder,
     encoder_folder,
+    kind_of,
     open_encoder,
     save_encoder,
 )
 from headstart.errors import HeadstartError
 from headstart.files import whole_folder
-from headstart.modalities.opening import open_modality
+from headstart.modalities.opening import modality_of, open_modality
 from headstart.objectives.building import build_objective
+from headstart.objectives.showing import pictures_in
+from headstart.seeding import generator
 from headstart.training.defaults import Plan, decide
 from headstart.training.train import train
 
 if TYPE_CHECKING:
     from headstart.batch import Batch
     from headstart.config import PretrainConfig
+    from headstart.modalities import Modality
     from headstart.run import Run
 
 #: Records whose features are watched for collapse while training.
 WATCHED = 256
+#: Records whose pretext task is shown in a picture.
+SHOWN = 8
 
 
 def pretrain(
@@ -46,7 +52,9 @@ def pretrain(
         HeadstartError: anything the user can mend.
     """
     started = time.monotonic()
-    modality = open_modality(config.modality)
+    if "modality" not in run.resolved:
+        run.resolve(modality=modality_of(config))
+    modality = open_modality(run.resolved["modality"])
     if not run.resolved.get("prepared"):
         _prepare(config, run, modality, say)
     plan = Plan(**run.resolved["plan"])
@@ -60,6 +68,7 @@ def pretrain(
         )
 
     held = run.prepared / "validation"
+    _picture(objective, rows("train", "documents"), run, config.seed)
     train(
         objective,
         rows("train", objective.layout),
@@ -73,7 +82,8 @@ def pretrain(
         started=started,
         most_epochs=plan.most_epochs,
     )
-    note = {"modality": config.modality, "length": plan.length}
+    _note_unreadable(run, modality)
+    note = {"modality": modality.name, "length": plan.length}
     with whole_folder(run.encoder) as folder:
         save_encoder(encoder, processor, folder, note)
     _save_head(objective, plan, run)
@@ -82,53 +92,81 @@ def pretrain(
     return run
 
 
+def _note_unreadable(run: Run, modality: Modality) -> None:
+    """Add to the audit what was found to be unreadable while training."""
+    found: dict[str, str] = {}
+    for part in ("train", "validation"):
+        found |= modality.set_aside(run.prepared / part)
+    if found:
+        audit = Audit.of(json.loads(run.audit_file.read_text(encoding="utf-8")))
+        for name, reason in found.items():
+            audit.set_aside(name, reason)
+        run.write_audit(audit.summary())
+
+
 def _save_head(objective: Any, plan: Plan, run: Run) -> None:
-    """Keep the output layer that ``generate`` needs, alone or as a part of a mixture."""
+    """Keep what ``generate`` needs, of the objective or of the first of a mixture that has it."""
     members = getattr(objective, "objectives", {next(iter(plan.objectives)): objective})
-    for name in ("clm", "mlm"):
-        if name in members:
+    for name in sorted(members, key=lambda name: name != "clm"):
+        if hasattr(members[name], "save_head"):
             with whole_folder(run.head) as folder:
-                members[name].head.save(folder, name)
+                members[name].save_head(folder)
             return
 
 
-def _prepare(config: PretrainConfig, run: Run, modality: Any, say: Callable[[str], None]) -> None:
+def _picture(objective: Any, rows: Any, run: Run, seed: int) -> None:
+    """Show what the pretext task makes of the first pictures, where they are pictures."""
+    batch = rows.batch(np.arange(min(SHOWN, len(rows))), 0)
+    if "pixels" not in batch:
+        return
+    from headstart.modalities.contact_sheet import contact_sheet
+
+    corrupted = objective.corrupt(batch, generator(seed, "picture"))
+    show = getattr(objective, "shown", pictures_in)
+    views = show(corrupted)
+    contact_sheet(
+        [batch["pixels"], *views.values()], run.picture_file, names=["original", *views]
+    )
+
+
+def _prepare(
+    config: PretrainConfig, run: Run, modality: Modality, say: Callable[[str], None]
+) -> None:
     """From sources to memory-mapped rows, with the audit of what went in."""
     say("reading the sources")
     audit = Audit()
     records = modality.read(config.sources, config, audit, run.prepared / "records")
+    kept, held = hold_out(records, config.validation_share, config.seed)
+
+    plan = decide(config, kept, modality)
+    say(
+        f"{len(kept):,} records; {' + '.join(plan.objectives)} on the {plan.encoder} encoder, "
+        f"{plan.length} {modality.unit}"
+    )
+    processor = _processor(config, plan, modality, kept)
+    modality.prepare(kept, processor, run.prepared / "train", audit, learn=True)
+    if len(held):
+        modality.prepare(held, processor, run.prepared / "validation", audit, learn=False)
+    with whole_folder(run.prepared / "processor") as folder:
+        processor.save(folder)
     run.write_audit(audit.summary())
     if audit.aside:
         say(f"{audit.aside} records were set aside; {run.audit_file} names them")
-    kept, held = hold_out(records, config.validation_share, config.seed)
-
-    plan = decide(config, kept)
-    say(
-        f"{len(kept):,} records; {' + '.join(plan.objectives)} on the {plan.encoder} encoder, "
-        f"{plan.length} tokens a row"
-    )
-    processor = _processor(config, plan, modality, kept)
-    modality.prepare(kept, processor, run.prepared / "train")
-    if len(held):
-        counts = processor.counts
-        modality.prepare(held, processor, run.prepared / "validation")
-        processor.counts = counts
-    with whole_folder(run.prepared / "processor") as folder:
-        processor.save(folder)
     run.resolve(plan=plan.as_dict(), records=len(records), prepared=True)
     shutil.rmtree(run.prepared / "records", ignore_errors=True)
 
 
-def _processor(config: PretrainConfig, plan: Plan, modality: Any, records: Any) -> Any:
-    start = config.embeddings or (plan.encoder if plan.encoder not in ENCODERS else None)
+def _processor(config: PretrainConfig, plan: Plan, modality: Modality, records: Any) -> Any:
+    kind = kind_of(plan.encoder)
+    start = config.embeddings or (None if kind else plan.encoder)
     if start:
-        tokenizer = modality.load(encoder_folder(start)).tokenizer
-        return modality.with_segmenter(tokenizer, records, config)
-    return modality.fit(records, config, ENCODERS[plan.encoder].tokenizer, plan.length)
+        return modality.reopen(encoder_folder(start), records, config, plan.length)
+    assert kind is not None
+    return modality.fit(records, config, kind.tokenizer, plan.length)
 
 
 def _encoder(config: PretrainConfig, plan: Plan, processor: Any) -> Any:
-    if plan.encoder not in ENCODERS:
+    if not kind_of(plan.encoder):
         if plan.encoder_options:
             raise HeadstartError(
                 f"the encoder {plan.encoder} has its size already; leave out "

@@ -6,18 +6,22 @@ analysis, and averaged word vectors. A pre-trained encoder must beat the best of
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
 
+from headstart.data.duplicates import stream
 from headstart.evaluation.evaluate import Contender
 from headstart.evaluation.features import Progress
 from headstart.evaluation.probes import unit_length
 from headstart.evaluation.word_vectors import WordVectors
 from headstart.evaluation.words import Corpus, Lexicon
 from headstart.seeding import derive
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 FEATURES = 200_000
 LSA_SIZE = 300
@@ -26,20 +30,22 @@ LSA_DOCUMENTS = 25_000
 
 
 def text_baselines(
-    background: Iterable[str],
-    train: Iterable[str],
-    test: Iterable[str] | None,
+    background: Dataset | None,
+    train: Dataset,
+    test: Dataset | None,
     *,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> list[Contender]:
     """Return TF-IDF, LSA and averaged word vectors as contenders.
 
+    All three are fitted on the unlabeled texts of the pre-training and on the training texts,
+    never on the test texts.
+
     Args:
-        background: unlabeled texts that all three are fitted on: those of the pre-training and
-            the training texts, never the test texts.
-        train: training texts, in the order of their labels.
-        test: test texts; None when folds are cut from the training texts.
+        background: records of the pre-training; None where they cannot be read any more.
+        train: training records, in the order of their labels.
+        test: test records; None when folds are cut from the training records.
         progress: called with the number of stages done and of all stages.
     """
     done = iter(range(1, 5))
@@ -49,8 +55,10 @@ def text_baselines(
             progress(next(done), 4)
 
     lexicon = Lexicon()
-    fitted = lexicon.read(background)
-    corpora = [lexicon.read(train)] + ([] if test is None else [lexicon.read(test)])
+    seen = [train] if background is None else [background, train]
+    fitted = lexicon.read(chain.from_iterable(stream(records, "text") for records in seen))
+    labeled = [train] if test is None else [train, test]
+    corpora = [lexicon.read(stream(records, "text")) for records in labeled]
     tick()
     tfidf = TfIdf(fitted, len(lexicon))
     counted = [tfidf.transform(corpus) for corpus in corpora]

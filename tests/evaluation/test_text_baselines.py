@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from datasets import Dataset
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from headstart.config import EvaluateConfig
-from headstart.evaluation.baselines import TfIdf, text_baselines
 from headstart.evaluation.evaluate import evaluate
+from headstart.evaluation.text_baselines import TfIdf, text_baselines
 from headstart.evaluation.word_vectors import WordVectors, _cooccurrence
 from headstart.evaluation.words import Lexicon
 
@@ -94,9 +95,13 @@ def test_word_vectors_put_words_of_like_company_together() -> None:
     assert cosine(gold, iron) > cosine(gold, dog) + 0.3
 
 
+def records(texts: list[str]) -> Dataset:
+    return Dataset.from_dict({"text": texts})
+
+
 def test_baselines_learn_a_toy_of_twenty_lines_without_test_texts() -> None:
     labels = ["animals", "money"] * 12
-    contenders = text_baselines(TOY[:20], TOY[:20], TOY[20:])
+    contenders = text_baselines(None, records(TOY[:20]), records(TOY[20:]))
     assert [contender.name for contender in contenders] == ["TF-IDF", "LSA", "word vectors"]
     config = EvaluateConfig(run="run", train="train.txt", labels=["all"])
     results = evaluate(contenders, labels[:20], labels[20:], config)
@@ -104,7 +109,7 @@ def test_baselines_learn_a_toy_of_twenty_lines_without_test_texts() -> None:
 
 
 def test_texts_without_a_word_in_common_do_no_harm() -> None:
-    contenders = text_baselines(["one", "two"], ["one", "two", ""], None)
+    contenders = text_baselines(records(["one", "two"]), records(["one", "two", ""]), None)
     assert all(contender.test is None for contender in contenders)
     for contender in contenders:
         values = (
@@ -132,7 +137,7 @@ def test_baselines_tell_the_topics_of_news(news: tuple[list[str], list[str]]) ->
     tested = [text for text, held in zip(texts, test, strict=True) if held]
     labels = np.array(topics)
     config = EvaluateConfig(run="run", train="train.jsonl", labels=["50"], seeds=2)
-    contenders = text_baselines(train, train, tested)
+    contenders = text_baselines(None, records(train), records(tested))
     results = evaluate(contenders, labels[~test].tolist(), labels[test].tolist(), config)
     found = {outcome.contender: outcome.scores["accuracy"].mean for outcome in results.judged(50)}
     assert min(found.values()) > 0.85, found

@@ -1,0 +1,147 @@
+"""The records nearest to a query, by the cosine of their vectors."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart.deployment.embed import embed
+from headstart.errors import HeadstartError
+from headstart.files import whole_folder
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+#: Vectors that are compared at one time.
+CHUNK = 65_536
+#: What lies in the folder of an index.
+VECTORS, RECORDS = "vectors.npy", "records"
+
+
+class Index:
+    """Vectors on disk, searched exactly: every one is compared, a block at a time.
+
+    Args:
+        ids: N names of records.
+        vectors: (N,D) float32, of any length; memory-mapped ones stay on disk.
+    """
+
+    def __init__(self, ids: list[str], vectors: np.ndarray) -> None:
+        self.ids, self.vectors = ids, vectors
+
+    @classmethod
+    def open(cls, path: Path) -> Index:
+        """Open what ``headstart embed`` wrote, ``.npy`` (memory-mapped) or ``.parquet``.
+
+        Raises:
+            HeadstartError: no such file, or it holds no vectors with ids.
+        """
+        try:
+            if path.suffix == ".npy":
+                names = path.with_name(path.stem + ".ids.txt").read_text(encoding="utf-8")
+                vectors = np.load(path, mmap_mode="r", allow_pickle=False)
+                ids = [name.replace("\\n", "\n") for name in names.split("\n")[:-1]]
+            else:
+                import pyarrow.parquet as pq
+
+                table = pq.read_table(path, columns=["id", "vector"])
+                ids = table["id"].to_pylist()
+                flat = table["vector"].combine_chunks()
+                vectors = np.asarray(flat.flatten()).reshape(len(ids), -1)
+        except FileNotFoundError as error:
+            raise HeadstartError(
+                f"there is no index {error.filename or path}; write one with `headstart embed`."
+            ) from None
+        except (OSError, ValueError, KeyError) as error:
+            raise HeadstartError(
+                f"{path} is no index ({str(error).splitlines()[0]}); write one with `headstart "
+                "embed RUN INPUT... --out vectors.npy`."
+            ) from None
+        if vectors.ndim != 2 or len(vectors) != len(ids):
+            raise HeadstartError(
+                f"{path} holds {len(vectors)} vectors and {len(ids)} ids; write it again with "
+                "`headstart embed`."
+            )
+        return cls(ids, vectors)
+
+    def nearest(self, queries: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the places (Q,k) of the nearest vectors and their cosines (Q,k), best first.
+
+        Of equal ones the earlier comes first; k is ``count``, or N where there are fewer.
+
+        Args:
+            queries: (Q,D).
+
+        Raises:
+            HeadstartError: the vectors of the index are of another size.
+        """
+        width = self.vectors.shape[1]
+        if queries.shape[1] != width:
+            raise HeadstartError(
+                f"the index holds vectors of {width} numbers and this encoder gives "
+                f"{queries.shape[1]}; build the index with the same run."
+            )
+        count = min(count, len(self.ids))
+        asked = _unit(queries)
+        places = np.empty((len(asked), 0), dtype=np.int64)
+        cosines = np.empty((len(asked), 0), dtype=np.float32)
+        for start in range(0, len(self.ids), CHUNK):
+            block = _unit(np.asarray(self.vectors[start : start + CHUNK]))
+            found = np.arange(start, start + len(block))
+            places = np.hstack([places, np.broadcast_to(found, (len(asked), len(block)))])
+            cosines = np.hstack([cosines, asked @ block.T])
+            best = np.argsort(-cosines, axis=1, kind="stable")[:, :count]
+            places = np.take_along_axis(places, best, 1)
+            cosines = np.take_along_axis(cosines, best, 1)
+        return places, cosines
+
+
+def place_of(run: Path, encoder: str | Path, sources: Sequence[str]) -> Path:
+    """Return the folder in ``run`` for the index of ``sources``; it changes when they change."""
+    key = hashlib.blake2b(digest_size=8)
+    for name in [*sources, str(encoder)]:
+        path = Path(name)
+        changed = path.stat().st_mtime_ns if path.exists() else 0
+        key.update(f"{path.absolute()}:{changed}\n".encode())
+    return run / "index" / key.hexdigest()
+
+
+def build(encoder: Any, processor: Any, records: Dataset, folder: Path, *, length: int) -> None:
+    """Write an index of ``records`` into ``folder``, together with the records themselves."""
+    with whole_folder(folder) as unfinished:
+        embed(encoder, processor, records, unfinished / VECTORS, length=length)
+        records.save_to_disk(str(unfinished / RECORDS))
+
+
+def search(
+    index: Index, queries: Sequence[str], vectors: np.ndarray, count: int
+) -> list[dict[str, Any]]:
+    """Return a row for each of the ``count`` nearest records of each query, best first.
+
+    Args:
+        queries: Q ids.
+        vectors: (Q,D) of the queries.
+
+    Returns:
+        Rows with ``query``, ``rank`` (from 1), ``id`` and ``similarity`` (the cosine).
+    """
+    places, cosines = index.nearest(vectors, count)
+    return [
+        {
+            "query": name,
+            "rank": rank,
+            "id": index.ids[place],
+            "similarity": round(float(cosine), 4),
+        }
+        for name, *found in zip(queries, places, cosines, strict=True)
+        for rank, (place, cosine) in enumerate(zip(*found, strict=True), start=1)
+    ]
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.where(norms > 0, norms, 1.0)

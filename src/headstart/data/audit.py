@@ -15,17 +15,29 @@ class Audit:
     Attributes:
         kept: records that were read.
         blank: empty lines and texts, which are passed over.
-        duplicates: kept records whose text repeats an earlier one.
+        duplicates: kept records whose content repeats an earlier one.
+        notes: what was not looked at, in sentences.
     """
 
     def __init__(self, examples: int = 1000) -> None:
         self.kept = 0
         self.blank = 0
         self.duplicates = 0
+        self.notes: list[str] = []
         self.sources: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
         self._named: list[dict[str, str]] = []
         self._limit = examples
+
+    @classmethod
+    def of(cls, summary: dict[str, Any]) -> Audit:
+        """Return an audit that goes on from what :meth:`summary` returned."""
+        audit = cls()
+        audit.kept, audit.blank = summary["kept"], summary["blank"]
+        audit.duplicates, audit.notes = summary["duplicates"], list(summary.get("notes", []))
+        audit.sources, audit.reasons = Counter(summary["sources"]), Counter(summary["reasons"])
+        audit._named = list(summary["records"])
+        return audit
 
     def keep(self, source: str, count: int = 1) -> None:
         """Count records that were read from ``source``."""
@@ -43,6 +55,7 @@ class Audit:
         self.kept += other.kept
         self.blank += other.blank
         self.duplicates += other.duplicates
+        self.notes += other.notes
         self.sources.update(other.sources)
         self.reasons.update(other.reasons)
         self._named += other._named[: self._limit - len(self._named)]
@@ -62,4 +75,5 @@ class Audit:
             "sources": dict(self.sources),
             "reasons": dict(self.reasons.most_common()),
             "records": self._named,
+            **({"notes": self.notes} if self.notes else {}),
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -15,11 +16,13 @@ from headstart.data.streams import BROKEN, Stream, Unreadable
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_ROWS = 512
 
+def read_parquet(stream: Stream, choose: Choose, rows: int) -> Iterator[Block]:
+    """Read a Parquet file, or a member of an archive through a temporary copy.
 
-def read_parquet(stream: Stream, choose: Choose) -> Iterator[Block]:
-    """Read a Parquet file, or a member of an archive through a temporary copy."""
+    Args:
+        rows: rows that are read at a time.
+    """
     import pyarrow.parquet as pq
 
     with tempfile.TemporaryFile() as copy:
@@ -30,11 +33,11 @@ def read_parquet(stream: Stream, choose: Choose) -> Iterator[Block]:
             schema = file.schema_arrow
             first = next(file.iter_batches(SAMPLE, columns=_plain(schema)), None)
             content, label = choose(_columns(schema, first))
-            batches = file.iter_batches(_ROWS, columns=[content, label] if label else [content])
-            yield from _blocks(batches, content, label, {})
+            batches = file.iter_batches(rows, columns=[content, label] if label else [content])
+            yield from _blocks(batches, content, label, _noted_names(schema, content, label))
 
 
-def read_saved(folder: Path, choose: Choose) -> Iterator[Block]:
+def read_saved(folder: Path, choose: Choose, rows: int) -> Iterator[Block]:
     """Read a folder that ``Dataset.save_to_disk`` wrote; class labels come as their names.
 
     Raises:
@@ -51,7 +54,7 @@ def read_saved(folder: Path, choose: Choose) -> Iterator[Block]:
     feature = records.features[label] if label else None
     names = dict(enumerate(feature.names)) if isinstance(feature, datasets.ClassLabel) else {}
     wanted = records.select_columns([content, label] if label else [content])
-    yield from _blocks(wanted.iter(_ROWS), content, label, names)
+    yield from _blocks(wanted.iter(rows), content, label, names)
 
 
 def _blocks(
@@ -71,12 +74,44 @@ def _blocks(
 
 
 def _columns(schema: pa.Schema, sample: pa.RecordBatch | pa.Table | None) -> dict[str, list[Any]]:
-    """Return the sampled values of every column; those that hold no plain values are empty."""
+    """Return sampled values of every column; lists and other nested values are left out.
+
+    A column of bytes, which may be large, is not read: an empty value stands for its type.
+    """
+    heavy = {field.name: [_emptied(field.type)] for field in schema if _holds_bytes(field.type)}
     if sample is None:
-        return {name: [] for name in schema.names}
+        return {name: heavy.get(name, []) for name in schema.names}
     sample.validate(full=True)
-    values = sample.to_pydict()
+    values = {**sample.to_pydict(), **heavy}
     return {name: [v for v in values.get(name, ()) if v is not None] for name in schema.names}
+
+
+def _holds_bytes(kind: pa.DataType) -> bool:
+    from pyarrow import types
+
+    if types.is_struct(kind):
+        return any(_holds_bytes(field.type) for field in kind)
+    return any(
+        test(kind) for test in (types.is_binary, types.is_large_binary, types.is_binary_view)
+    )
+
+
+def _emptied(kind: pa.DataType) -> Any:
+    from pyarrow import types
+
+    return {field.name: None for field in kind} if types.is_struct(kind) else b""
+
+
+def _noted_names(schema: pa.Schema, content: str, label: str | None) -> dict[int, str]:
+    """Return the class names that Hugging Face notes in a file of pictures."""
+    notes = (schema.metadata or {}).get(b"huggingface")
+    if not notes or label is None or not _holds_bytes(schema.field(content).type):
+        return {}
+    try:
+        names = json.loads(notes)["info"]["features"][label]["names"]
+    except (ValueError, KeyError, TypeError):
+        return {}
+    return dict(enumerate(map(str, names)))
 
 
 def _plain(schema: pa.Schema) -> list[str]:

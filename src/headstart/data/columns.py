@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from headstart.errors import HeadstartError, did_you_mean
 
-CONTENT_NAMES = (
+TEXT_NAMES = (
     *("text", "content", "sentence", "document", "review", "body", "article", "comment"),
     *("message", "tweet", "post", "passage", "utterance", "question", "query", "description"),
 )
@@ -15,8 +15,26 @@ LABEL_NAMES = (
     *("label", "labels", "label_text", "class", "class_name", "category", "target"),
     *("sentiment", "intent", "topic"),
 )
+#: What a column of labels holds.
+_PLAIN = (str, int, float)
 #: A column dominates when its texts are this long on average, and this many times the next.
 _LONG, _TIMES = 20, 3
+
+
+def is_text(value: Any) -> bool:
+    """Say whether a value may be a text."""
+    return isinstance(value, str)
+
+
+def longest(strings: Mapping[str, Sequence[str]]) -> str | None:
+    """Return the only column of strings, or the one whose strings are by far the longest."""
+    if len(strings) == 1:
+        return next(iter(strings))
+    lengths = {name: sum(map(len, texts)) / len(texts) for name, texts in strings.items()}
+    ranked = sorted(lengths, key=lambda name: -lengths[name])
+    if len(ranked) > 1 and lengths[ranked[0]] >= max(_LONG, _TIMES * lengths[ranked[1]]):
+        return ranked[0]
+    return None
 
 
 def choose(
@@ -25,17 +43,22 @@ def choose(
     content: str,
     content_column: str | None,
     label_column: str | None,
+    *,
+    names: Sequence[str] = TEXT_NAMES,
+    fits: Callable[[Any], bool] = is_text,
+    obvious: Callable[[Mapping[str, Sequence[Any]]], str | None] = longest,
 ) -> tuple[str, str | None]:
     """Return the content column and the label column (None where there is none).
 
-    A column that was named is taken; else the content is the column with a well-known name, or
-    the only one of strings, or the one whose strings are by far the longest; the label is the
-    column with a well-known name.
+    A column that was named is taken; else the content is the column with a well-known name whose
+    values fit, or the obvious one of those that fit (of texts: the only one of strings, or the
+    one whose strings are by far the longest); the label is the column with a well-known name.
 
     Args:
         where: the file, for messages.
         columns: a sample of the values of each column, without missing ones.
         content: name of the kind of content, tried first.
+        names, fits, obvious: see :class:`headstart.data.content.Content`.
 
     Raises:
         HeadstartError: a named column is missing, or it is unclear which column holds the content.
@@ -46,15 +69,15 @@ def choose(
                 f"{where} has no column {name!r}{_hint(name, columns)}; {_listed(columns)}; "
                 f"check {option}."
             )
-    label = label_column or _named(LABEL_NAMES, columns, (str, int, float), content_column)
+    label = label_column or _named(LABEL_NAMES, columns, _is_plain, content_column)
     if content_column:
         return content_column, label
-    strings = {
-        name: [value for value in values if isinstance(value, str)]
+    fitting = {
+        name: [value for value in values if fits(value)]
         for name, values in columns.items()
-        if name != label and _mostly(values, str)
+        if name != label and _mostly(values, fits)
     }
-    found = _named((content, *CONTENT_NAMES), strings, str, None) or _longest(strings)
+    found = _named((content, *names), fitting, fits, None) or obvious(fitting)
     if found is None:
         raise HeadstartError(
             f"it is unclear which column of {where} holds the {content}; name it with "
@@ -79,30 +102,24 @@ def label_text(value: Any) -> str | None:
 def _named(
     names: Sequence[str],
     columns: Mapping[str, Sequence[Any]],
-    plain: type | tuple[type, ...],
+    fits: Callable[[Any], bool],
     taken: str | None,
 ) -> str | None:
     known = {column.strip().lower(): column for column in list(columns)[::-1] if column != taken}
     for name in names:
         column = known.get(name)
-        if column is not None and _mostly(columns[column], plain):
+        if column is not None and _mostly(columns[column], fits):
             return column
     return None
 
 
-def _mostly(values: Sequence[Any], plain: type | tuple[type, ...]) -> bool:
-    """Say whether half of the values or more are plain: a few odd records hide no column."""
-    return bool(values) and 2 * sum(isinstance(v, plain) for v in values) >= len(values)
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, _PLAIN)
 
 
-def _longest(strings: Mapping[str, Sequence[str]]) -> str | None:
-    if len(strings) == 1:
-        return next(iter(strings))
-    lengths = {name: sum(map(len, texts)) / len(texts) for name, texts in strings.items()}
-    ranked = sorted(lengths, key=lambda name: -lengths[name])
-    if len(ranked) > 1 and lengths[ranked[0]] >= max(_LONG, _TIMES * lengths[ranked[1]]):
-        return ranked[0]
-    return None
+def _mostly(values: Sequence[Any], fits: Callable[[Any], bool]) -> bool:
+    """Say whether half of the values or more fit: a few odd records hide no column."""
+    return bool(values) and 2 * sum(map(fits, values)) >= len(values)
 
 
 def _hint(name: str, columns: Mapping[str, Sequence[Any]]) -> str:

@@ -6,38 +6,45 @@ import difflib
 import glob
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache as once
 from functools import partial
+from itertools import groupby, islice
 from pathlib import Path
 
+from headstart.data.archives import Member, open_tar, open_zip, suffix, tar_names
 from headstart.data.audit import Audit
-from headstart.data.streams import Stream, Unreadable, open_file, open_zip, plain_reasons
+from headstart.data.content import Content
+from headstart.data.streams import Stream, Unreadable, open_file, plain_reasons
+from headstart.data.walking import shown, walk
 from headstart.errors import HeadstartError
 
-#: Suffixes of text, which may also be followed by ``.gz``.
-TEXT_KINDS = frozenset({".txt", ".jsonl", ".json", ".csv", ".tsv"})
-KINDS = TEXT_KINDS | {".parquet", ".zip"}
 #: The kind of a folder that :meth:`datasets.Dataset.save_to_disk` wrote.
 SAVED = "saved dataset"
+#: The kind of a unit of files that are a record each.
+FILES = "files"
 
-_READS = ".txt, .jsonl, .json, .csv, .tsv (each also .gz), .parquet, .zip or a saved dataset"
-_UNKNOWN = f"its kind is not known; use {_READS}"
 _NESTED = "it is an archive inside an archive; unpack it first"
 _SPLITS = frozenset({"train", "training", "test", "dev", "val", "valid", "validation", "unsup"})
+#: Files in a unit of files, and names of members that are listed at a time.
+_SOME = 8192
 
 
 @dataclass(frozen=True)
 class Unit:
-    """One file, archive member or saved dataset that holds records.
+    """One file, archive member or saved dataset that holds records, or files that are one each.
 
     Attributes:
         source: what the user wrote.
         name: short and stable; ids of records start with it.
-        kind: a suffix of :data:`KINDS` without ``.gz``, or :data:`SAVED`.
-        path: the file or folder (of a member: its archive).
+        kind: a suffix that the content knows, without ``.gz``, or :data:`SAVED` or :data:`FILES`.
+        path: the file or folder (of a member: its archive; of files: their folder).
         label: the folder's name, where folders are classes.
         open: opens the bytes, unpacked.
+        files: names of the files in the folder ``path``, where each is a record.
+        beside: what lies beside a member, see :class:`headstart.data.archives.Member`.
+        part: the arrays of an ``.npz`` file that are meant, as in ``file.npz#train``.
     """
 
     source: str
@@ -46,9 +53,12 @@ class Unit:
     path: Path
     label: str | None
     open: Callable[[], Stream]
+    files: Sequence[str] = ()
+    beside: dict[str, bytes] | None = None
+    part: str | None = None
 
 
-def find(sources: Sequence[str], audit: Audit) -> Iterator[Unit]:
+def find(sources: Sequence[str], audit: Audit, content: Content) -> Iterator[Unit]:
     """Yield every unit in the order of the sources, folders and archives sorted by name.
 
     Hidden files are passed over; links are followed, and no folder is read twice.
@@ -58,39 +68,168 @@ def find(sources: Sequence[str], audit: Audit) -> Iterator[Unit]:
     """
     roots: dict[str, str] = {}
     for source in sources:
-        for found in _expand(source):
+        for found in _expand(source, content):
             roots.setdefault(os.path.abspath(found), source)
-    outermost = [root for root in roots if not any(str(p) in roots for p in Path(root).parents)]
-    for root, name in zip(outermost, _short_names(outermost), strict=True):
-        path, source = Path(root), roots[root]
-        if not path.is_dir():
-            yield from _units(source, name, path, None, audit)
+
+    @once
+    def covered(folder: str) -> bool:
+        return any(str(above) in roots for above in (Path(folder), *Path(folder).parents))
+
+    outermost = [root for root in roots if not covered(os.path.dirname(root))]
+    search = _Search(content, audit)
+    named = zip(outermost, _short_names(outermost), strict=True)
+    for (source, is_folder), group in groupby(
+        named, key=lambda pair: (roots[pair[0]], os.path.isdir(pair[0]))
+    ):
+        if not is_folder:
+            yield from search.named(source, group)
             continue
-        labeled = are_classes(str(file)[len(root) :] for file in _walk(path, name, Audit()))
-        for file in _walk(path, name, audit):
-            inner = file.relative_to(path).as_posix()
-            label = file.parent.name if labeled else None
-            yield from _units(
-                source, name if file == path else f"{name}/{inner}", file, label, audit
-            )
+        for root, name in group:
+            yield from search.folder(source, root, name)
 
 
-def are_classes(names: Iterable[str]) -> bool:
-    """Say whether text files lie in one folder a class: two or more sister folders, no others."""
-    parents = {os.path.dirname(name) for name in names if _kind(name) == ".txt"}
+def are_classes(files: Iterable[tuple[str, str]], suffixes: Container[str]) -> bool:
+    """Say whether files lie in one folder a class: two or more sister folders, no others.
+
+    Args:
+        files: the folder and name of each file.
+        suffixes: of the files that count.
+    """
+    parents: set[str] = set()
+    for folder, name in files:
+        if folder not in parents and suffix(name.removesuffix(".gz")) in suffixes:
+            parents.add(folder)
     grandparents = {os.path.dirname(parent) for parent in parents}
     sisters = len(parents) > 1 and len(grandparents) == 1 and not parents & grandparents
     return sisters and not {os.path.basename(parent).lower() for parent in parents} <= _SPLITS
 
 
-def _expand(source: str) -> list[str]:
-    path = os.path.expanduser(source)
+class _Search:
+    """Turns paths into units of one kind of content, and sets aside what holds none."""
+
+    def __init__(self, content: Content, audit: Audit) -> None:
+        self.content, self.audit = content, audit
+
+    def named(self, source: str, roots: Iterable[tuple[str, str]]) -> Iterator[Unit]:
+        """Yield the units of files that the user named, each with its short name."""
+        parted = ((*os.path.split(root), os.path.dirname(name), name) for root, name in roots)
+        for (folder, above, is_file), group in groupby(
+            parted, key=lambda parts: (parts[0], parts[2], self._is_file(parts[1]))
+        ):
+            if is_file:
+                yield from self._files(source, above, folder, None, (file for _, file, *_ in group))
+                continue
+            for _, file, _, name in group:
+                yield from self._unit(source, name, os.path.join(folder, file), None)
+
+    def folder(self, source: str, root: str, root_name: str) -> Iterator[Unit]:
+        """Yield the units below a folder."""
+        labeled = are_classes(walk(root, root_name, Audit()), self.content.class_files)
+        for (folder, is_file), group in groupby(
+            walk(root, root_name, self.audit), key=lambda found: (found[0], self._is_file(found[1]))
+        ):
+            label = shown(os.path.basename(folder)) if labeled else None
+            above = root_name + folder[len(root) :]
+            if is_file:
+                yield from self._files(source, above, folder, label, (file for _, file in group))
+                continue
+            for _, file in group:
+                name = f"{above}/{file}" if file else above
+                if self.content.tables_aside and self._is_table(file):
+                    self.audit.set_aside(shown(name), self.content.tables_aside)
+                else:
+                    path = os.path.join(folder, file) if file else folder
+                    yield from self._unit(source, name, path, label)
+
+    def _is_file(self, name: str) -> bool:
+        return suffix(name) in self.content.files
+
+    def _files(
+        self, source: str, name: str, folder: str, label: str | None, files: Iterator[str]
+    ) -> Iterator[Unit]:
+        path = Path(folder)
+        while some := list(islice(files, _SOME)):
+            opened = partial(open_file, path, packed=False)
+            yield Unit(source, shown(name), FILES, path, label, opened, some)
+
+    def _unit(self, source: str, name: str, root: str, label: str | None) -> Iterator[Unit]:
+        root, part = _parted(root)
+        name, path = shown(name), Path(root)
+        kind = SAVED if path.is_dir() else kind_of(path.name, self.content)
+        if kind is None:
+            self.audit.set_aside(name, _unknown(self.content))
+        elif kind in self.content.archives:
+            try:
+                with plain_reasons():
+                    yield from self._members(source, name, path, kind)
+            except Unreadable as broken:
+                self.audit.set_aside(name, str(broken))
+        else:
+            opened = partial(open_file, path, packed=path.name.lower().endswith(".gz"))
+            yield Unit(source, name, kind, path, label, opened, part=part)
+
+    def _members(self, source: str, name: str, path: Path, kind: str) -> Iterator[Unit]:
+        def refuse(member: str, reason: str) -> None:
+            self.audit.set_aside(shown(f"{name}/{member}"), reason)
+
+        members: Iterator[Member]
+        if kind == ".zip":
+            names = [member.name for member in open_zip(path, lambda *_: None)]
+            members = open_zip(path, refuse)
+        else:
+            names = tar_names(path)
+            members = open_tar(path, self.content.files, refuse)
+        labeled = are_classes(map(os.path.split, names), self.content.class_files)
+        for member in members:
+            inner = kind_of(member.name, self.content)
+            if inner is None or inner in self.content.archives or inner == ".npz":
+                packed = member.name.lower().endswith((".gz", ".tar", ".tgz", ".7z"))
+                refuse(member.name, _NESTED if inner or packed else _unknown(self.content))
+            elif self.content.tables_aside and self._is_table(member.name):
+                refuse(member.name, self.content.tables_aside)
+            else:
+                label = os.path.basename(os.path.dirname(member.name)) if labeled else None
+                inner_name = shown(f"{name}/{member.name}")
+                yield Unit(
+                    source, inner_name, inner, path, label, member.open, beside=member.beside
+                )
+
+    def _is_table(self, name: str) -> bool:
+        return kind_of(name, self.content) in self.content.tables
+
+
+def kind_of(name: str, content: Content) -> str | None:
+    """Return the suffix that tells how a file is read, without ``.gz``; None for no known one."""
+    stem, found = os.path.splitext(name.lower())
+    if found == ".tgz":
+        found = ".tar"
+    elif found == ".gz":
+        found = os.path.splitext(stem)[1]
+        return found if found in content.tables | (content.archives & {".tar"}) else None
+    known = (content.tables, content.stores, content.archives, content.files)
+    return found if any(found in kinds for kinds in known) else None
+
+
+def _unknown(content: Content) -> str:
+    return f"its kind is not known; use {content.reads}"
+
+
+def _parted(path: str) -> tuple[str, str | None]:
+    """Part ``file.npz#train`` into file and part, unless a file has the whole name."""
+    stem, mark, part = path.rpartition("#")
+    if mark and stem.lower().endswith(".npz") and not os.path.lexists(path):
+        return stem, part
+    return path, None
+
+
+def _expand(source: str, content: Content) -> list[str]:
+    path, part = _parted(os.path.expanduser(source))
     if os.path.isdir(path):
         return [path]
     if os.path.isfile(path):
-        if _kind(path) is None:
-            raise HeadstartError(f"{source} cannot be read: {_UNKNOWN}.")
-        return [path]
+        if kind_of(path, content) is None:
+            raise HeadstartError(f"{source} cannot be read: {_unknown(content)}.")
+        return [path if part is None else f"{path}#{part}"]
     if os.path.lexists(path):
         raise HeadstartError(f"{source} is a broken link or no regular file; name a file.")
     if "://" in source:
@@ -99,7 +238,7 @@ def _expand(source: str) -> list[str]:
         found = sorted(glob.glob(path, recursive=True))
         if not found:
             raise HeadstartError(f"no file matches {source!r}; check the pattern.")
-        return found
+        return found if part is None else [f"{name}#{part}" for name in found]
     raise HeadstartError(f"there is no file or folder {source}{_nearby(Path(path))}")
 
 
@@ -124,93 +263,3 @@ def _short_names(roots: list[str]) -> list[str]:
         if not any(deeper):
             return names
         depths = [depth + more for depth, more in zip(depths, deeper, strict=True)]
-
-
-def _walk(root: Path, root_name: str, audit: Audit) -> Iterator[Path]:
-    """Yield files and saved datasets below ``root``, sorted by name, however deep they lie."""
-    seen: set[tuple[int, int]] = set()
-
-    def enter(folder: str, name: str) -> list[os.DirEntry[str]] | None:
-        """Return the entries to visit; None where the folder itself is a saved dataset."""
-        try:
-            status = os.stat(folder)
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-        except OSError as error:
-            audit.set_aside(_shown(name), f"it cannot be read ({error.strerror})")
-            return []
-        if (status.st_dev, status.st_ino) in seen:
-            audit.set_aside(_shown(name), "it is a link to a folder that was read already")
-            return []
-        seen.add((status.st_dev, status.st_ino))
-        if {"state.json", "dataset_info.json"} <= {entry.name for entry in entries}:
-            return None
-        return [e for e in entries if not e.name.startswith(".") and e.name != "dataset_dict.json"]
-
-    entries = enter(str(root), root_name)
-    if entries is None:
-        yield root
-        return
-    stack = [(root_name, iter(entries))]
-    while stack:
-        name, remaining = stack[-1]
-        entry = next(remaining, None)
-        if entry is None:
-            stack.pop()
-            continue
-        inner = f"{name}/{entry.name}"
-        # a link to itself makes DirEntry raise where os.path answers no
-        link = entry.is_symlink()
-        if os.path.isdir(entry.path) if link else entry.is_dir():
-            entries = enter(entry.path, inner)
-            if entries is None:
-                yield Path(entry.path)
-            else:
-                stack.append((inner, iter(entries)))
-        elif os.path.isfile(entry.path) if link else entry.is_file():
-            yield Path(entry.path)
-        else:
-            audit.set_aside(_shown(inner), "it is a broken link or no regular file")
-
-
-def _units(source: str, name: str, path: Path, label: str | None, audit: Audit) -> Iterator[Unit]:
-    name = _shown(name)
-    kind = SAVED if path.is_dir() else _kind(path.name)
-    if kind is None:
-        audit.set_aside(name, _UNKNOWN)
-    elif kind == ".zip":
-        try:
-            with plain_reasons():
-                yield from _members(source, name, path, audit)
-        except Unreadable as broken:
-            audit.set_aside(name, str(broken))
-    else:
-        opened = partial(open_file, path, packed=path.name.lower().endswith(".gz"))
-        yield Unit(source, name, kind, path, label, opened)
-
-
-def _members(source: str, name: str, path: Path, audit: Audit) -> Iterator[Unit]:
-    def refuse(member: str, reason: str) -> None:
-        audit.set_aside(_shown(f"{name}/{member}"), reason)
-
-    labeled = are_classes(member for member, _ in open_zip(path, lambda *_: None))
-    for member, opened in open_zip(path, refuse):
-        kind = _kind(member)
-        if kind is None or kind == ".zip":
-            nested = kind == ".zip" or member.lower().endswith((".gz", ".tar", ".tgz", ".7z"))
-            refuse(member, _NESTED if nested else _UNKNOWN)
-        else:
-            label = os.path.basename(os.path.dirname(member)) if labeled else None
-            yield Unit(source, _shown(f"{name}/{member}"), kind, path, label, opened)
-
-
-def _kind(name: str) -> str | None:
-    stem, suffix = os.path.splitext(name.lower())
-    if suffix == ".gz":
-        suffix = os.path.splitext(stem)[1]
-        return suffix if suffix in TEXT_KINDS else None
-    return suffix if suffix in KINDS else None
-
-
-def _shown(name: str) -> str:
-    """Return a name that can be written as UTF-8, whatever bytes the file system holds."""
-    return os.fsencode(name).decode("utf-8", "replace")

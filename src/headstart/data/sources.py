@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -12,26 +13,27 @@ from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from headstart.data import columns, duplicates
+from headstart.data import columns
+from headstart.data.arrays import read_arrays
 from headstart.data.audit import Audit
-from headstart.data.block import Aside, Block, Choose
+from headstart.data.block import Aside, Block, Choose, Located
 from headstart.data.columnar import read_parquet, read_saved
+from headstart.data.content import Content, content_of
 from headstart.data.delimited import read_delimited
-from headstart.data.discovery import SAVED, Unit, find
+from headstart.data.discovery import FILES, SAVED, Unit, find
 from headstart.data.json_records import read_json
-from headstart.data.lines import LONGEST, NOT_UTF8, TOO_LONG, chunks, lines, whole
+from headstart.data.lines import chunks, lines, whole
+from headstart.data.sidecars import label_beside
 from headstart.data.store import RecordWriter
-from headstart.data.streams import Unreadable, plain_reasons
+from headstart.data.streams import EMPTY, Unreadable, plain_reasons
+from headstart.data.texts import fault as text_fault
+from headstart.data.walking import shown
 from headstart.errors import HeadstartError
 from headstart.files import whole_file
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-EMPTY = "it is empty"
-NO_TEXT = "it has no text"
-NOT_TEXT = "its text is not a string"
-NUL = "it holds NUL bytes; remove them"
 NO_LABEL = "its label is missing or not a plain value"
 
 
@@ -52,7 +54,7 @@ def read(
 
     Args:
         sources: what the user named, read in this order; a folder's files are sorted by name.
-        content: name that the content column gets, for example ``"text"``.
+        content: the kind of content, ``"text"`` or ``"image"``; also the name of its column.
         content_column: the column in the sources; None finds it where it is obvious.
         label_column: the same for the label; a record without a label is then set aside.
         document: in ``.txt`` files, is each line a record or each file?
@@ -62,7 +64,9 @@ def read(
 
     Returns:
         Records with the columns ``id`` (such as ``"reviews/a.txt:17"``: file and line or row,
-        from 1), ``content`` (string) and, where any record has one, ``label`` (string or None).
+        from 1; ``"photos/cat/1.jpg"`` where a file is one record), the content, and, where any
+        record has one, ``label`` (string or None). Text is a string; a picture is a struct of
+        ``bytes`` and ``path``, one of which may be None: a file's bytes are not read.
 
     Raises:
         HeadstartError: a source does not exist or is of an unknown kind; a column that was named
@@ -72,121 +76,134 @@ def read(
     name = f"records-{hashlib.blake2b(key.encode(), digest_size=8).hexdigest()}.arrow"
     path = (cache or Path(tempfile.mkdtemp(dir=_scratch().name))) / name
     found = Audit()
+    reading = _Reading(content_of(content), content_column, label_column, document, found)
     try:
         with whole_file(path) as unfinished:
-            writer = RecordWriter(unfinished, content)
-            for unit in find(sources, found):
-                if unit.kind == ".txt" and label_column:
-                    raise HeadstartError(
-                        f"{unit.name} is plain text and has no column {label_column!r}; leave out "
-                        "--label-column, or put the texts of each label into a folder of its own."
-                    )
-                choose = partial(
-                    columns.choose,
-                    unit.name,
-                    content=content,
-                    content_column=content_column,
-                    label_column=label_column,
-                )
-                _store(unit, document, choose, label_column is not None, writer, found)
+            kind = reading.content
+            writer = RecordWriter(unfinished, kind.name, kind.column(), kind.size)
+            for unit in find(sources, found, kind):
+                reading.store(unit, writer)
             if not found.kept:
                 raise _nothing_in(sources, found)
             writer.close()
         records = writer.open(path)
-        found.duplicates = duplicates.exact(duplicates.stream(records, content))
+        found.duplicates = kind.repeats(records, found)
     finally:
         audit.merge(found)
     return records
 
 
-def _store(
-    unit: Unit,
-    document: Literal["line", "file"],
-    choose: Choose,
-    needs_label: bool,
-    writer: RecordWriter,
-    audit: Audit,
-) -> None:
-    """Write the sound records of one unit; if it turns out to be broken, none of them."""
+class _Reading:
+    """One reading: the content, the options and the audit that every unit is read with."""
 
-    def where(number: int) -> str:
-        return f"{unit.name}:{number}" if number else unit.name
+    def __init__(
+        self,
+        content: Content,
+        content_column: str | None,
+        label_column: str | None,
+        document: Literal["line", "file"],
+        audit: Audit,
+    ) -> None:
+        self.content, self.audit, self.document = content, audit, document
+        self.content_column, self.label_column = content_column, label_column
 
-    def aside(number: int, reason: str) -> None:
-        audit.set_aside(where(number), reason)
+    def store(self, unit: Unit, writer: RecordWriter) -> None:
+        """Write the sound records of one unit; if it turns out to be broken, none of them."""
+        if unit.kind in self.content.columnless and self.label_column:
+            raise HeadstartError(
+                f"{unit.name} {self.content.columnless[unit.kind]} and has no column "
+                f"{self.label_column!r}; leave out --label-column, or put the "
+                f"{self.content.name}s of each label into a folder of its own."
+            )
 
-    start, kept, seen = writer.rows, 0, audit.aside + audit.blank
-    try:
-        for block in _blocks(unit, document, choose, aside):
-            ids: list[str] = []
-            contents: list[str] = []
-            labels: list[str | None] = []
-            values = repeat(unit.label) if block.labels is None else block.labels
-            for number, text, value in zip(block.numbers, block.contents, values, strict=False):
-                if isinstance(text, str) and (not text or text.isspace()):
-                    audit.blank += 1
-                    continue
-                label = columns.label_text(value)
-                fault = _fault(text) or _label_fault(label, needs_label)
-                if fault:
-                    aside(number, fault)
-                    continue
-                ids.append(where(number))
-                contents.append(text)
-                labels.append(label)
-            writer.add(ids, contents, labels)
-            kept += len(ids)
-    except Unreadable as reason:
-        writer.drop_since(start)
-        audit.set_aside(unit.name, str(reason))
-        return
-    if kept:
-        audit.keep(unit.source, kept)
-    elif audit.aside + audit.blank == seen:
-        audit.set_aside(unit.name, EMPTY)
+        def where(number: int | str) -> str:
+            if isinstance(number, str):
+                return f"{unit.name}/{number}" if unit.name else number
+            return f"{unit.name}:{number}" if number else unit.name
 
+        def aside(number: int | str, reason: str) -> None:
+            self.audit.set_aside(where(number), reason)
 
-def _blocks(
-    unit: Unit, document: Literal["line", "file"], choose: Choose, aside: Aside
-) -> Iterator[Block]:
-    with plain_reasons():
-        if unit.kind == SAVED:
-            yield from read_saved(unit.path, choose)
-            return
-        with closing(unit.open()) as stream:
-            if unit.kind in (".csv", ".tsv"):
-                yield from read_delimited(stream, unit.kind, choose, aside)
-            elif unit.kind == ".parquet":
-                yield from read_parquet(stream, choose)
-            elif unit.kind != ".txt":
-                yield from read_json(stream, choose, aside)
-            elif document == "file":
-                yield Block([0], [whole(stream)])
-            else:
-                for first, texts in lines(chunks(stream), aside):
-                    yield Block(range(first, first + len(texts)), texts)
-
-
-def _fault(text: Any) -> str | None:
-    """Return why a text cannot be kept, or None."""
-    if not isinstance(text, str):
-        return NO_TEXT if text is None else NOT_TEXT
-    if len(text) > LONGEST:
-        return TOO_LONG
-    if "\0" in text:
-        return NUL
-    if not text.isascii():
+        audit, take, is_blank = self.audit, self.content.take, self.content.is_blank
+        needs_label = self.label_column is not None
+        start, kept, seen = writer.rows, 0, audit.aside + audit.blank
         try:
-            text.encode()
-        except UnicodeEncodeError:  # a lone surrogate stands for a byte that is not UTF-8
-            return NOT_UTF8
-    return None
+            for block in self._blocks(unit, aside):
+                ids: list[str] = []
+                contents: list[Any] = []
+                labels: list[str | None] = []
+                values = repeat(unit.label) if block.labels is None else block.labels
+                for number, value, named in zip(
+                    block.numbers, block.contents, values, strict=False
+                ):
+                    if is_blank(value):
+                        audit.blank += 1
+                        continue
+                    label = columns.label_text(named)
+                    stored, fault = take(value, unit)
+                    fault = fault or _label_fault(label, needs_label)
+                    if fault:
+                        aside(number, fault)
+                        continue
+                    ids.append(where(number))
+                    contents.append(stored)
+                    labels.append(label)
+                writer.add(ids, contents, labels)
+                kept += len(ids)
+        except Unreadable as reason:
+            writer.drop_since(start)
+            audit.set_aside(unit.name, str(reason))
+            return
+        if kept:
+            audit.keep(unit.source, kept)
+        elif audit.aside + audit.blank == seen:
+            audit.set_aside(unit.name, EMPTY)
+
+    def _blocks(self, unit: Unit, aside: Aside) -> Iterator[Block]:
+        choose: Choose = partial(
+            columns.choose,
+            unit.name,
+            content=self.content.name,
+            content_column=self.content_column,
+            label_column=self.label_column,
+            names=self.content.names,
+            fits=self.content.fits,
+            obvious=self.content.obvious,
+        )
+        if unit.kind == FILES:
+            found = [Located(os.path.join(unit.path, name)) for name in unit.files]
+            yield Block([shown(name) for name in unit.files], found)
+            return
+        with plain_reasons():
+            if unit.kind == SAVED:
+                yield from read_saved(unit.path, choose, self.content.rows)
+                return
+            if unit.kind == ".npz":
+                yield from read_arrays(
+                    unit.path, unit.name, unit.part, self.content_column, self.label_column
+                )
+                return
+            with closing(unit.open()) as stream:
+                if unit.kind in self.content.files:
+                    labels = label_beside(unit.beside, self.label_column)
+                    yield Block([0], [b"".join(chunks(stream))], labels)
+                elif unit.kind in (".csv", ".tsv"):
+                    yield from read_delimited(stream, unit.kind, choose, aside)
+                elif unit.kind == ".parquet":
+                    yield from read_parquet(stream, choose, self.content.rows)
+                elif unit.kind != ".txt":
+                    yield from read_json(stream, choose, aside)
+                elif self.document == "file":
+                    yield Block([0], [whole(stream)])
+                else:
+                    for first, texts in lines(chunks(stream), aside):
+                        yield Block(range(first, first + len(texts)), texts)
 
 
 def _label_fault(label: str | None, needed: bool) -> str | None:
     if label is None:
         return NO_LABEL if needed else None
-    return NO_LABEL if _fault(label) else None
+    return NO_LABEL if text_fault(label) else None
 
 
 def _nothing_in(sources: Sequence[str], audit: Audit) -> HeadstartError:

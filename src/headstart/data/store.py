@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 _ROWS = 8192
-_CHARACTERS = 2**24
+#: Characters or bytes of content that are held before they are written.
+_HELD = 2**24
 
 
 class RecordWriter:
@@ -21,18 +22,20 @@ class RecordWriter:
     Args:
         path: the Arrow file.
         content: name of the content column.
+        column: its Arrow type.
+        measure: gives the size of a value, about.
     """
 
-    def __init__(self, path: Path, content: str) -> None:
-        self._content = content
-        self._schema = pa.schema(
-            [("id", pa.string()), (content, pa.string()), ("label", pa.string())]
-        )
+    def __init__(
+        self, path: Path, content: str, column: pa.DataType, measure: Callable[[Any], int]
+    ) -> None:
+        self._measure = measure
+        self._schema = pa.schema([("id", pa.string()), (content, column), ("label", pa.string())])
         self._writer = pa.ipc.new_stream(str(path), self._schema)
         self._written = 0
         self._size = 0
         self._ids: list[str] = []
-        self._contents: list[str] = []
+        self._contents: list[Any] = []
         self._labels: list[str | None] = []
         self._dropped: list[tuple[int, int]] = []
 
@@ -42,14 +45,14 @@ class RecordWriter:
         return self._written + len(self._ids)
 
     def add(
-        self, ids: Sequence[str], contents: Sequence[str], labels: Sequence[str | None]
+        self, ids: Sequence[str], contents: Sequence[Any], labels: Sequence[str | None]
     ) -> None:
         """Append records."""
         self._ids.extend(ids)
         self._contents.extend(contents)
         self._labels.extend(labels)
-        self._size += sum(map(len, contents))
-        if len(self._ids) >= _ROWS or self._size >= _CHARACTERS:
+        self._size += sum(map(self._measure, contents))
+        if len(self._ids) >= _ROWS or self._size >= _HELD:
             self._flush()
 
     def drop_since(self, row: int) -> None:
@@ -82,8 +85,10 @@ class RecordWriter:
     def _flush(self) -> None:
         if self._ids:
             columns = [
-                pa.array(values, pa.string())
-                for values in (self._ids, self._contents, self._labels)
+                pa.array(values, field.type)
+                for values, field in zip(
+                    (self._ids, self._contents, self._labels), self._schema, strict=True
+                )
             ]
             self._writer.write_batch(pa.record_batch(columns, schema=self._schema))
             self._written += len(self._ids)

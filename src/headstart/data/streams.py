@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import stat
+import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Protocol, cast
+from pathlib import Path
+from typing import Protocol
 
 from headstart.errors import HeadstartError
 
@@ -22,6 +22,7 @@ RATIO = 200
 #: Most bytes that one compressed file may unpack to.
 TOTAL = 2**36
 
+EMPTY = "it is empty"
 BROKEN = "it is broken or cut short; copy or download it again"
 BOMB = "it unpacks to far more than a corpus would (a zip bomb?); unpack it by hand if you trust it"
 
@@ -92,59 +93,9 @@ def plain_reasons() -> Iterator[None]:
         raise
     except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, NotImplementedError):
         raise Unreadable(BROKEN) from None
-    except (pa.ArrowException, UnicodeDecodeError):
+    except (tarfile.TarError, pa.ArrowException, UnicodeDecodeError):
         raise Unreadable(BROKEN) from None
     except OSError as error:
         raise Unreadable(
             f"it cannot be read ({error.strerror})" if error.strerror else BROKEN
         ) from None
-
-
-Member = tuple[str, Callable[[], Stream]]
-
-
-def open_zip(path: Path, refuse: Callable[[str, str], None]) -> Iterator[Member]:
-    """Yield (name, open) for each plain member of an archive, in the order of their names.
-
-    Nothing is ever unpacked to a path that the archive names. A member that is a link, is
-    encrypted, lies outside the archive or is packed in an unusual way is handed to
-    ``refuse(name, reason)``.
-
-    Raises:
-        Unreadable: the archive is broken.
-    """
-    with zipfile.ZipFile(path) as archive:
-        meter = Meter(path.stat().st_size)
-        for member in sorted(archive.infolist(), key=lambda member: member.filename):
-            if member.is_dir() or _hidden(member.filename):
-                continue
-            reason = _refusal(member)
-            if reason:
-                refuse(member.filename, reason)
-                continue
-
-            def opened(member: zipfile.ZipInfo = member) -> Stream:
-                stream = Metered(archive.open(member), meter)
-                if not member.filename.lower().endswith(".gz"):
-                    return stream
-                return Metered(gzip.GzipFile(fileobj=cast(BinaryIO, stream)), meter)
-
-            yield member.filename, opened
-
-
-def _hidden(name: str) -> bool:
-    parts = PurePosixPath(name.replace("\\", "/")).parts
-    return any(part == "__MACOSX" or (part[0] == "." and part != "..") for part in parts)
-
-
-def _refusal(member: zipfile.ZipInfo) -> str | None:
-    parts = PurePosixPath(member.filename.replace("\\", "/")).parts
-    if ".." in parts or parts[:1] == ("/",) or ":" in parts[0]:
-        return "its path leads out of the archive; pack it again with plain names"
-    if stat.S_ISLNK(member.external_attr >> 16):
-        return "it is a link; pack the file itself"
-    if member.flag_bits & 1:
-        return "it is encrypted; unpack it with its password first"
-    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        return "it is packed in an unusual way; pack it again with an ordinary zip"
-    return None

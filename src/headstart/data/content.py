@@ -1,0 +1,79 @@
+"""What sets one kind of content apart for reading; the way from source to record is the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from headstart.errors import HeadstartError, did_you_mean
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from datasets import Dataset
+
+    from headstart.data.audit import Audit
+    from headstart.data.discovery import Unit
+
+
+@dataclass(frozen=True)
+class Content:
+    """One kind of content, as one object that reading asks.
+
+    Attributes:
+        name: of the content column, and of its option ``--NAME-column``.
+        reads: what can be read, for messages.
+        tables: suffixes of text files with a record a line or row; they may be followed by
+            ``.gz``.
+        stores: suffixes of other files that hold many records.
+        archives: suffixes of archives.
+        files: suffixes of files that are one record each. Their paths are listed, and they are
+            not opened.
+        columnless: kinds of units that have no columns, so that no label column can be asked for,
+            and what each is, for messages.
+        class_files: suffixes of the files that may lie in one folder a class.
+        tables_aside: why tables in folders and archives are passed over, where they are.
+        column: gives the Arrow type of the content column.
+        size: about how many bytes a stored value takes.
+        is_blank: says that a value is empty on purpose and is passed over.
+        take: turns a value from a source into the one that is stored and None, or into None and
+            the reason why it cannot be kept.
+        names: well-known names of the column, first ones first.
+        fits: says that a value may be content, to tell its column.
+        obvious: picks the content from the columns whose values fit but whose names say nothing.
+        repeats: counts the records whose content repeats an earlier one; what it could not look
+            at it notes in the audit.
+        rows: rows that are read at a time from a columnar file.
+    """
+
+    name: str
+    reads: str
+    tables: frozenset[str]
+    stores: frozenset[str]
+    archives: frozenset[str]
+    class_files: frozenset[str]
+    column: Callable[[], pa.DataType]
+    size: Callable[[Any], int]
+    is_blank: Callable[[Any], bool]
+    take: Callable[[Any, Unit], tuple[Any, str | None]]
+    names: Sequence[str]
+    fits: Callable[[Any], bool]
+    obvious: Callable[[Mapping[str, Sequence[Any]]], str | None]
+    repeats: Callable[[Dataset, Audit], int]
+    files: frozenset[str] = field(default_factory=frozenset)
+    columnless: Mapping[str, str] = field(default_factory=dict)
+    tables_aside: str | None = None
+    rows: int = 512
+
+
+def content_of(name: str) -> Content:
+    """Return the description of a kind of content by the name of its column."""
+    if name == "text":
+        from headstart.data.texts import TEXT
+
+        return TEXT
+    if name == "image":
+        from headstart.data.images import IMAGE
+
+        return IMAGE
+    raise HeadstartError(f"there is no content {name!r}{did_you_mean(name, ('text', 'image'))}")

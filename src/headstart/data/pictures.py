@@ -1,0 +1,245 @@
+"""Decoding pictures: from a path or bytes of any common format to RGB, or a plain reason."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from headstart.data.streams import EMPTY
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+#: Most pixels of a picture; it is refused by its header. Pillow warns from here on.
+PIXELS = 89_478_485
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP")
+
+NOT_PICTURE = "it is no picture of a known kind (JPEG, PNG, WebP, TIFF, GIF or BMP)"
+CUT_SHORT = "it is cut short; copy or download it again"
+DAMAGED = "it is damaged; copy or download it again"
+TOO_LARGE = f"it has more than {PIXELS // 10**6} million pixels; make it smaller"
+NO_COLOURS = "its kind of colours is not supported; save it as RGB"
+NO_FILE = "the file is gone; restore it, or leave it out of the sources"
+NOT_FINITE = "some of its values are not finite numbers"
+
+#: Transposition for each EXIF orientation (tag 0x0112), by the names of PIL.Image.Transpose.
+_TURNS = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
+_ORIENTATION = 0x0112
+_NPY = b"\x93NUMPY"
+#: A picture is decoded at no less than this many times the side that is asked for.
+_SPARE = 2
+
+
+class BadPicture(Exception):
+    """A picture cannot be decoded; the message is the reason."""
+
+
+def decode(value: Mapping[str, Any]) -> np.ndarray:
+    """Return a picture as RGB uint8 (H,W,3).
+
+    16 bits and grey become 8 bits of RGB, palettes and CMYK are looked up, transparency lies on
+    white, of an animation the first frame is taken, and the EXIF orientation is applied.
+
+    Args:
+        value: ``bytes``, an encoded picture or a ``.npy`` array, or else the ``path`` of a file.
+
+    Raises:
+        BadPicture: it is empty, damaged, cut short, no picture, or too large.
+    """
+    return np.asarray(_opened(value, None))
+
+
+def square(value: Mapping[str, Any], side: int) -> np.ndarray:
+    """Return the centre square of a picture as RGB uint8 (side,side,3).
+
+    Its shorter side is resized to ``side``, with antialiasing (bicubic). The rest is as in
+    :func:`decode`; large JPEG files are decoded at a fraction of their size.
+    """
+    from PIL.Image import Resampling
+
+    image = _opened(value, side)
+    width, height = image.size
+    if width == height == side:
+        return np.asarray(image)
+    short = min(width, height)
+    left, top = (width - short) / 2, (height - short) / 2
+    box = (left, top, left + short, top + short)
+    return np.asarray(image.resize((side, side), Resampling.BICUBIC, box=box))
+
+
+def size(value: Mapping[str, Any]) -> tuple[int, int]:
+    """Return (width, height) from the header, as stored; raises :class:`BadPicture`."""
+    data = value["bytes"]
+    if data is not None and data.startswith(_NPY):
+        height, width = _array(data).shape[:2]
+        return width, height
+    with _file(value) as file:
+        found: tuple[int, int] = _header(file).size
+    return found
+
+
+def npy(array: np.ndarray) -> bytes:
+    """Return an array (H,W) or (H,W,C) as the bytes of a ``.npy`` file."""
+    return _npy_header(array.dtype.str, array.shape) + array.tobytes()
+
+
+def _opened(value: Mapping[str, Any], side: int | None) -> Image:
+    """Return a picture in mode RGB, upright, decoded at a scale that suffices for ``side``."""
+    from PIL import Image
+
+    data = value["bytes"]
+    if data is not None and data.startswith(_NPY):
+        return _from_array(_array(data))
+    with _file(value) as file:
+        image = _header(file)
+        try:
+            if side is not None and image.format == "JPEG":
+                least = _SPARE * side / min(image.size)
+                image.draft(None, (math.ceil(least * image.width), math.ceil(least * image.height)))
+            image.load()
+            turn = _TURNS.get(_orientation(image))
+            rgb = _rgb(image)
+        except BadPicture:
+            raise
+        except Exception as error:  # decoders stumble over broken files in many ways
+            cut = "truncated" in str(error) or isinstance(error, EOFError)
+            raise BadPicture(CUT_SHORT if cut else DAMAGED) from None
+    return rgb.transpose(Image.Transpose[turn]) if turn else rgb
+
+
+def _file(value: Mapping[str, Any]) -> BinaryIO:
+    if value["bytes"] is not None:
+        return io.BytesIO(value["bytes"])
+    try:
+        return open(value["path"], "rb")
+    except FileNotFoundError:
+        raise BadPicture(NO_FILE) from None
+    except OSError as error:
+        raise BadPicture(f"it cannot be read ({error.strerror})") from None
+
+
+def _header(file: BinaryIO) -> Image:
+    """Open a picture without decoding it."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        image = Image.open(file, formats=FORMATS)
+    except Image.DecompressionBombError:
+        raise BadPicture(TOO_LARGE) from None
+    except UnidentifiedImageError:
+        file.seek(0)
+        raise BadPicture(NOT_PICTURE if file.read(1) else EMPTY) from None
+    except Exception as error:
+        raise BadPicture(CUT_SHORT if "truncated" in str(error).lower() else DAMAGED) from None
+    if image.width * image.height > PIXELS:
+        raise BadPicture(TOO_LARGE)
+    return image
+
+
+def _orientation(image: Image) -> int:
+    if image.format == "JPEG" and "exif" not in image.info:
+        return 1
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # a broken note says nothing of the picture
+        return 1
+
+
+def _rgb(image: Image) -> Image:
+    """Return a loaded picture in mode RGB."""
+    from PIL import Image
+
+    mode = image.mode
+    if mode == "RGB" and "transparency" not in image.info:
+        return image
+    if mode.startswith("I") or mode == "F":
+        return _from_array(np.asarray(image))
+    if mode in ("LA", "PA", "La", "RGBA", "RGBa") or "transparency" in image.info:
+        if mode == "La":
+            image = image.convert("LA")
+        picture = image.convert("RGBA")
+        white = Image.new("RGBA", picture.size, "white")
+        return Image.alpha_composite(white, picture).convert("RGB")
+    try:
+        return image.convert("RGB")
+    except ValueError:
+        raise BadPicture(NO_COLOURS) from None
+
+
+def _from_array(array: np.ndarray) -> Image:
+    """Return numbers (H,W) or (H,W,C) as a picture: of 16 bits the upper 8, transparency on white.
+
+    Whole numbers above 255 are taken for 16 bits; fractions in 0..1 for shares of white.
+    """
+    from PIL import Image
+
+    if array.dtype != np.uint8:
+        array = _bytes(array)
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    picture = Image.fromarray(np.ascontiguousarray(array))
+    return picture if picture.mode == "RGB" else _rgb(picture)
+
+
+def _bytes(array: np.ndarray) -> np.ndarray:
+    if array.dtype == np.uint16:
+        return (array >> 8).astype(np.uint8)
+    if array.dtype == bool:
+        return array.astype(np.uint8) * 255
+    values = array.astype(np.float32)
+    if not np.isfinite(values).all():
+        raise BadPicture(NOT_FINITE)
+    highest = values.max(initial=0)
+    if array.dtype.kind == "f" and highest <= 1:
+        values *= 255
+    elif highest > 255:
+        values /= 257
+    return np.rint(values.clip(0, 255)).astype(np.uint8)
+
+
+def _array(data: bytes) -> np.ndarray:
+    start = 10 + int.from_bytes(data[8:10], "little")
+    dtype, shape = _npy_meaning(data[:start])
+    count = math.prod(shape)
+    if shape[0] * shape[1] > PIXELS:
+        raise BadPicture(TOO_LARGE)
+    if len(data) < start + count * dtype.itemsize:
+        raise BadPicture(CUT_SHORT)
+    return np.frombuffer(data, dtype, count, start).reshape(shape)
+
+
+@lru_cache
+def _npy_header(dtype: str, shape: tuple[int, ...]) -> bytes:
+    file = io.BytesIO()
+    header = {"descr": dtype, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+    return file.getvalue()
+
+
+@lru_cache
+def _npy_meaning(header: bytes) -> tuple[np.dtype, tuple[int, ...]]:
+    """Return type and shape of an array; the same header comes again and again."""
+    try:
+        file = io.BytesIO(header)
+        version = np.lib.format.read_magic(file)
+        shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
+    except (ValueError, EOFError):
+        raise BadPicture(DAMAGED) from None
+    channels = shape[2] if len(shape) == 3 else 1
+    sound = version == (1, 0) and len(shape) in (2, 3) and min(shape) > 0 and channels in (1, 3, 4)
+    if fortran or dtype.hasobject or dtype.kind not in "buif" or not sound:
+        raise BadPicture(DAMAGED)
+    return dtype, shape

@@ -1,0 +1,74 @@
+"""Text as content: what a record of it is, and what may be wrong with one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from headstart.data import duplicates
+from headstart.data.columns import TEXT_NAMES, is_text, longest
+from headstart.data.content import Content
+from headstart.data.lines import LONGEST, NOT_UTF8, TOO_LONG
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from datasets import Dataset
+
+    from headstart.data.audit import Audit
+    from headstart.data.discovery import Unit
+
+NO_TEXT = "it has no text"
+NOT_TEXT = "its text is not a string"
+NUL = "it holds NUL bytes; remove them"
+
+
+def fault(text: Any) -> str | None:
+    """Return why a text cannot be kept, or None."""
+    if not isinstance(text, str):
+        return NO_TEXT if text is None else NOT_TEXT
+    if len(text) > LONGEST:
+        return TOO_LONG
+    if "\0" in text:
+        return NUL
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:  # a lone surrogate stands for a byte that is not UTF-8
+            return NOT_UTF8
+    return None
+
+
+def _take(text: Any, unit: Unit) -> tuple[Any, str | None]:
+    return text, fault(text)
+
+
+def _is_blank(text: Any) -> bool:
+    return isinstance(text, str) and (not text or text.isspace())
+
+
+def _column() -> pa.DataType:
+    import pyarrow as pa
+
+    return pa.string()
+
+
+def _repeats(records: Dataset, audit: Audit) -> int:
+    return duplicates.exact(duplicates.stream(records, "text"))
+
+
+TEXT = Content(
+    name="text",
+    reads=".txt, .jsonl, .json, .csv, .tsv (each also .gz), .parquet, .zip or a saved dataset",
+    tables=frozenset({".txt", ".jsonl", ".json", ".csv", ".tsv"}),
+    stores=frozenset({".parquet"}),
+    archives=frozenset({".zip"}),
+    class_files=frozenset({".txt"}),
+    columnless={".txt": "is plain text"},
+    column=_column,
+    size=len,
+    is_blank=_is_blank,
+    take=_take,
+    names=TEXT_NAMES,
+    fits=is_text,
+    obvious=longest,
+    repeats=_repeats,
+)

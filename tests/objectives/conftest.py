@@ -1,8 +1,16 @@
-"""A processor fitted to a few sentences, shared by the tests of objectives."""
+"""A processor fitted to a few sentences, shared by the tests of objectives.
+
+The modules without tests that stand beside this one can be imported by those tests.
+"""
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 SENTENCES = [
     "the quick brown fox jumps over the lazy dog",

@@ -55,6 +55,12 @@ def build_objective(
             f"options are set for {stray!r}, which is not among the objectives of this run: "
             f"{', '.join(weights)}."
         )
+    loner = next((name for name in weights if getattr(OBJECTIVES[name], "alone", False)), None)
+    if loner and len(weights) > 1:
+        raise HeadstartError(
+            f"the objective {loner!r} keeps a network that no gradient moves, so others cannot "
+            "teach it too; run it alone."
+        )
     built = {}
     for name in weights:
         kind = OBJECTIVES[name]

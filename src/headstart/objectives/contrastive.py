@@ -5,24 +5,40 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from headstart.batch import Batch
 from headstart.config import Options
-from headstart.objectives.losses import info_nce
+from headstart.objectives.heads import projection
+from headstart.objectives.losses import info_nce, nt_xent
+from headstart.objectives.views import ViewOptions, draw_views, pooled
+
+_HEAD = "Projection in training only: none, a linear layer and tanh, or an MLP with batch norm."
 
 
-class ContrastOptions(Options):
+class ContrastOptions(ViewOptions):
     """InfoNCE between two parts of a record, both directions (van den Oord et al. 2018)."""
 
-    views: str = Field("disjoint", description="Kind of views; the modality names its own.")
     temperature: float = Field(0.2, gt=0, description="Divides the cosines.")
     symmetric: bool = Field(True, description="Average both directions.")
-    drop: float = Field(0.2, ge=0, lt=1, description="Share of each view's tokens left out.")
-    head: Literal["none", "tanh"] = Field(
-        "none", description="Projection in training only: none, or a linear layer and tanh."
+    negatives: Literal["twins", "all"] = Field(
+        "twins",
+        description="Wrong answers: the other rows' views of the other kind, or of both kinds.",
     )
+    drop: float = Field(
+        0.2, ge=0, lt=1, description="Share of each view's tokens left out; pictures have none."
+    )
+    head: Literal["none", "tanh", "mlp"] = Field("none", description=_HEAD)
+    layers: int = Field(2, ge=2, le=3, description="Linear layers of the MLP.")
+    hidden: int = Field(0, ge=0, description="Width inside the MLP; 0 is the encoder's own.")
+    output: int = Field(128, ge=2, description="Width of what the MLP puts out.")
+
+    @model_validator(mode="after")
+    def _both_directions(self) -> ContrastOptions:
+        if self.negatives == "all" and not self.symmetric:
+            raise ValueError("negatives of both kinds need both directions (symmetric)")
+        return self
 
 
 class SimCSEOptions(ContrastOptions):
@@ -32,9 +48,25 @@ class SimCSEOptions(ContrastOptions):
     drop: float = Field(0.0, ge=0, lt=1, description="Share of each view's tokens left out.")
     temperature: float = Field(0.05, gt=0, description="Divides the cosines.")
     symmetric: bool = Field(False, description="Average both directions.")
-    head: Literal["none", "tanh"] = Field(
-        "tanh", description="Projection in training only: none, or a linear layer and tanh."
+    head: Literal["none", "tanh", "mlp"] = Field("tanh", description=_HEAD)
+
+
+class SimCLROptions(ContrastOptions):
+    """SimCLR's values (Chen et al. 2020, sections 2 and B.9).
+
+    The temperature is the 0.5 that they found best for CIFAR-10 and small batches; 0.1 suits
+    batches of thousands.
+    """
+
+    temperature: float = Field(0.5, gt=0, description="Divides the cosines.")
+    negatives: Literal["twins", "all"] = Field(
+        "all",
+        description="Wrong answers: the other rows' views of the other kind, or of both kinds.",
     )
+    drop: float = Field(
+        0.0, ge=0, lt=1, description="Share of each view's tokens left out; pictures have none."
+    )
+    head: Literal["none", "tanh", "mlp"] = Field("mlp", description=_HEAD)
 
 
 class Contrast(nn.Module):
@@ -52,39 +84,35 @@ class Contrast(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.options = options
-        self.views = processor.views
-        width = encoder.width
-        self.projection: nn.Module = (
-            nn.Sequential(nn.Linear(width, width), nn.Tanh())
-            if options.head == "tanh"
-            else nn.Identity()
-        )
+        self.processor = processor
+        self.projection = _projection(encoder.width, options)
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Return the batch of the two views, named ``first/...`` and ``second/...``."""
-        corrupted: Batch = {"mask": batch["mask"]}
-        views = self.views(batch, generator, self.options.views)
-        for name, view in zip(("first", "second"), views, strict=True):
-            if self.options.drop:
-                draw = torch.rand(
-                    view["mask"].shape, generator=generator, device=view["mask"].device
-                )
-                view = {**view, "mask": view["mask"] & (draw >= self.options.drop)}
-            corrupted.update({f"{name}/{key}": tensor for key, tensor in view.items()})
-        return corrupted
+        return draw_views(self.processor, batch, generator, self.options)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        first, second = (
-            self.projection(self.encoder.pool(part(batch, view))) for view in ("first", "second")
-        )
-        one = info_nce(first, second, self.options.temperature)
-        if not self.options.symmetric:
+        options = self.options
+        first, second = (self.projection(vectors) for vectors in pooled(self.encoder, batch))
+        if options.negatives == "all":
+            return nt_xent(first, second, options.temperature)
+        one = info_nce(first, second, options.temperature)
+        if not options.symmetric:
             return one
-        other = info_nce(second, first, self.options.temperature)
+        other = info_nce(second, first, options.temperature)
         return {name: (one[name] + other[name]) / 2 for name in one}
 
     def after_step(self, progress: float) -> None:
         """Nothing moves but by gradient."""
+
+
+def _projection(width: int, options: ContrastOptions) -> nn.Module:
+    if options.head == "none":
+        return nn.Identity()
+    if options.head == "tanh":
+        return nn.Sequential(nn.Linear(width, width), nn.Tanh())
+    hidden = options.hidden or width
+    return projection([width, *[hidden] * (options.layers - 1), options.output])
 
 
 class SimCSE(Contrast):
@@ -94,10 +122,7 @@ class SimCSE(Contrast):
     Options: ClassVar[type[Options]] = SimCSEOptions
 
 
-def part(batch: Batch, name: str) -> Batch:
-    """Return the tensors whose names begin with ``name/``, without that beginning."""
-    return {
-        key.removeprefix(f"{name}/"): tensor
-        for key, tensor in batch.items()
-        if key.startswith(f"{name}/")
-    }
+class SimCLR(Contrast):
+    """Two views, an MLP, and the views of all other rows as negatives (Chen et al. 2020)."""
+
+    Options: ClassVar[type[Options]] = SimCLROptions

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from safetensors.torch import save_file
@@ -45,3 +47,33 @@ class TokenHead(nn.Module):
         own = {k: v for k, v in self.state_dict().items() if k not in shared}
         save_file({k: v.contiguous() for k, v in own.items()}, folder / "head.safetensors")
         write_json(folder / "head.json", {"objective": objective})
+
+
+def projection(
+    widths: Sequence[int],
+    *,
+    batch_norm: bool = True,
+    normed_output: bool = False,
+    bias: bool = True,
+) -> nn.Sequential:
+    """Return the MLP that two-view objectives put behind the pooled vector; it is not kept.
+
+    Linear layers with a ReLU between them, each hidden one behind a batch norm, as in SimCLR,
+    BYOL, SimSiam, Barlow Twins and VICReg; without ``batch_norm`` as in MoCo v2.
+
+    Args:
+        widths: of the input, the hidden layers and the output.
+        normed_output: a batch norm without scale or shift at the end (SimSiam; MoCo v3).
+        bias: a shift in the last layer; where the loss centres the output it would learn nothing.
+    """
+    layers: list[nn.Module] = []
+    last = len(widths) - 2
+    for place, (narrow, wide) in enumerate(pairwise(widths)):
+        normed = normed_output if place == last else batch_norm
+        # A shift before a batch norm has no effect and gets no gradient.
+        layers.append(nn.Linear(narrow, wide, bias=not normed and (bias or place < last)))
+        if normed:
+            layers.append(nn.BatchNorm1d(wide, affine=place < last))
+        if place < last:
+            layers.append(nn.ReLU())
+    return nn.Sequential(*layers)

@@ -49,17 +49,90 @@ def info_nce(queries: Tensor, keys: Tensor, temperature: float) -> dict[str, Ten
     }
 
 
+def nt_xent(first: Tensor, second: Tensor, temperature: float) -> dict[str, Tensor]:
+    """NT-Xent over 2N views (SimCLR, Chen et al. 2020, equation 1 and algorithm 1).
+
+    Each view must find its twin among the 2N - 1 others, those of its own kind too. Under several
+    processes the views of all are gathered with their gradients.
+
+    Args:
+        first: (B,D), not normalised.
+        second: (B,D); row i is the twin of row i.
+    """
+    with full_precision(first):
+        views = [F.normalize(view.float(), dim=1) for view in (first, second)]
+        own = torch.arange(len(first), device=first.device) + _rank() * len(first)
+        every = [gather(view) for view in views]
+        count = len(every[0])
+        logits = torch.cat(views) @ torch.cat(every).T / temperature
+        selves, twins = torch.cat([own, own + count]), torch.cat([own + count, own])
+        logits = logits.scatter(1, selves[:, None], -torch.inf)
+        return _scalars(logits, twins, temperature)
+
+
+def queue_nce(
+    queries: Tensor, keys: Tensor, negatives: Tensor, temperature: float
+) -> dict[str, Tensor]:
+    """InfoNCE of one positive against a given set of negatives (MoCo, He et al. 2020, equation 1).
+
+    Args:
+        queries: (B,D), not normalised.
+        keys: (B,D), not normalised; row i is the positive of query i.
+        negatives: (K,D), normalised, the same for all queries.
+    """
+    with full_precision(queries):
+        queries = F.normalize(queries.float(), dim=1)
+        keys = F.normalize(keys.float(), dim=1)
+        positive = (queries * keys).sum(1, keepdim=True)
+        logits = torch.cat([positive, queries @ negatives.T], dim=1) / temperature
+        targets = torch.zeros(len(queries), dtype=torch.long, device=queries.device)
+        return _scalars(logits, targets, temperature)
+
+
+def cosine_regression(predictions: Tensor, targets: Tensor) -> Tensor:
+    """Mean of ``2 - 2 cos(p_i, z_i)`` with constant targets (BYOL, Grill et al. 2020, equation 2).
+
+    That is the squared distance of the normalised vectors.
+
+    Args:
+        predictions: (B,D), not normalised.
+        targets: (B,D), not normalised; no gradient flows into them.
+    """
+    similarity = F.cosine_similarity(predictions.float(), targets.detach().float(), dim=1)
+    return (2 - 2 * similarity).mean()
+
+
+def full_precision(tensor: Tensor) -> torch.autocast:
+    """Return a context without autocast: products of unit vectors need more than 8 bits."""
+    return torch.autocast(tensor.device.type, enabled=False)
+
+
+def _scalars(logits: Tensor, targets: Tensor, temperature: float) -> dict[str, Tensor]:
+    scores = logits.detach()
+    return {
+        "loss": F.cross_entropy(logits, targets),
+        "accuracy": (scores.argmax(1) == targets).float().mean(),
+        "positive_similarity": scores.gather(1, targets[:, None]).mean() * temperature,
+    }
+
+
 def gather(rows: Tensor) -> Tensor:
-    """Return the rows (W*B,D) of all processes, in rank order; gradients flow back to each."""
-    if not (distributed.is_available() and distributed.is_initialized()):
-        return rows
-    if distributed.get_world_size() == 1:
+    """Return the rows (W*B,D) of all processes, in rank order; gradients flow back to each.
+
+    While no gradient is wanted, as in validation, a process looks at its own rows alone: there
+    the batches of the processes may differ in number and size.
+    """
+    if not _together():
         return rows
     from torch.distributed.nn.functional import all_gather
 
     return torch.cat(all_gather(rows.contiguous()))
 
 
-def _rank() -> int:
+def _together() -> bool:
     initialised = distributed.is_available() and distributed.is_initialized()
-    return distributed.get_rank() if initialised else 0
+    return initialised and torch.is_grad_enabled() and distributed.get_world_size() > 1
+
+
+def _rank() -> int:
+    return distributed.get_rank() if _together() else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -81,6 +82,10 @@ class MaskedModeling(nn.Module):
 
     def after_step(self, progress: float) -> None:
         """Nothing moves but by gradient."""
+
+    def save_head(self, folder: Path) -> None:
+        """Write the output layer, which ``generate`` and cloze prompts need."""
+        self.head.save(folder, "mlm")
 
 
 def choose(

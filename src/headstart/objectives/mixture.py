@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from headstart.batch import Batch
-from headstart.objectives.contrastive import part
+from headstart.objectives.views import part
 
 
 class Mixture(nn.Module):
@@ -33,7 +33,7 @@ class Mixture(nn.Module):
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Return every objective's corrupted batch under ``NAME/...``."""
-        mixed = {"mask": batch["mask"]}
+        mixed = {"mask": batch["mask"]} if "mask" in batch else {}
         for name, objective in self._members.items():
             for key, tensor in objective.corrupt(batch, generator).items():
                 mixed[f"{name}/{key}"] = tensor

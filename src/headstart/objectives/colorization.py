@@ -1,0 +1,116 @@
+"""Which colours has the picture whose lightness is seen? (Zhang et al. 2016)."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from headstart.batch import Batch
+from headstart.config import Options
+from headstart.objectives.decoders import GridDecoder, grid_side
+from headstart.objectives.lab import from_lab, gamut, soft_bins, to_lab
+from headstart.objectives.losses import gather
+
+#: The colours are predicted on a grid of a quarter of the picture's side, as in the paper.
+COARSER = 4
+
+
+class ColorizationOptions(Options):
+    """The values of "Colorful Image Colorization" (Zhang et al. 2016, sections 2.1 to 2.3)."""
+
+    uniform: float = Field(
+        0.5, gt=0, le=1, description="Weight of the uniform in the prior that rebalances colours."
+    )
+    neighbours: int = Field(5, ge=1, le=50, description="Bins that share a colour.")
+    sigma: float = Field(5.0, gt=0, description="Width of the Gaussian by which they share it.")
+    memory: float = Field(
+        0.99, ge=0, lt=1, description="Decay, a step, of the mean from which the prior is known."
+    )
+    channels: int = Field(128, ge=8, description="Width of the decoder.")
+
+
+class Colorization(nn.Module):
+    """The encoder sees lightness alone and says for each place how likely each colour is.
+
+    The lightness stands in all three colours, in 0..1. The paper counts the prior of the colours
+    over ImageNet beforehand; here it is a running mean over what was seen (of all processes), which
+    begins uniform.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"pixels", "grid"})
+    layout: ClassVar[str] = "documents"
+    Options: ClassVar[type[Options]] = ColorizationOptions
+    bins: Tensor
+    prior: Tensor
+
+    def __init__(self, encoder: Any, processor: Any, options: ColorizationOptions) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.options = options
+        self.augment = processor.augment
+        self.coarse = max(1, processor.size // COARSER)
+        self.register_buffer("bins", gamut().clone())
+        self.register_buffer("prior", torch.full((len(self.bins),), 1 / len(self.bins)))
+        self.head = GridDecoder(
+            encoder.width,
+            grid_side(encoder, processor.size),
+            self.coarse,
+            len(self.bins),
+            options.channels,
+        )
+
+    def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Return ``pixels`` (B,3,S,S), the lightness thrice, and ``ab`` (B,2,s,s), s = S/4."""
+        lab = to_lab(self.augment(batch, generator, "weak")["pixels"])
+        lightness = (lab[:, :1] / 100).clamp(0, 1)
+        ab = F.adaptive_avg_pool2d(lab[:, 1:], self.coarse)
+        return {"pixels": lightness.expand(-1, 3, -1, -1).contiguous(), "ab": ab}
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        logits = self._logits(batch["pixels"]).permute(0, 2, 3, 1).flatten(0, 2)
+        ab = batch["ab"].permute(0, 2, 3, 1).flatten(0, 2)
+        shares = soft_bins(ab, self.bins, self.options.neighbours, self.options.sigma)
+        if self.training:
+            seen = gather(shares.mean(0, keepdim=True)).mean(0)
+            self.prior.lerp_(seen, 1 - self.options.memory)
+        weight = balance(self.prior, self.options.uniform)[shares.argmax(1)]
+        each = F.cross_entropy(logits, shares, reduction="none")
+        with torch.no_grad():
+            accuracy = (logits.argmax(1) == shares.argmax(1)).float().mean()
+        return {"loss": (weight * each).mean(), "plain_loss": each.mean(), "accuracy": accuracy}
+
+    def decode(self, pixels: Tensor, temperature: float = 0.38) -> Tensor:
+        """Return ``pixels`` (B,3,S,S), lightness thrice in 0..1, with the colours it would have.
+
+        The annealed mean: the mean colour under ``softmax(log p / T)`` (section 2.3, equation 5);
+        T = 1 is the mean, T near 0 the likeliest colour. Pictures (B,3,S,S) in 0..1.
+        """
+        ab = annealed_mean(self._logits(pixels), self.bins, temperature)
+        ab = F.interpolate(ab, size=pixels.shape[-2:], mode="bilinear")
+        return from_lab(torch.cat([pixels[:, :1].float() * 100, ab], 1))
+
+    def after_step(self, progress: float) -> None:
+        """Nothing moves but by gradient, and the prior in ``forward``."""
+
+    def _logits(self, pixels: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.encoder({"pixels": pixels}).tokens)
+        return logits.float()
+
+
+def balance(prior: Tensor, uniform: float) -> Tensor:
+    """Return the weight (Q,) of each bin: rare colours weigh more (section 2.2, equation 4).
+
+    ``w = ((1 - u) p + u / Q)^-1``, scaled so that its mean under the prior is 1.
+    """
+    weight = 1 / ((1 - uniform) * prior + uniform / len(prior))
+    return weight / (prior * weight).sum()
+
+
+def annealed_mean(logits: Tensor, bins: Tensor, temperature: float) -> Tensor:
+    """Return the colours ab (B,2,h,w) of logits (B,Q,h,w)."""
+    shares = (logits / temperature).softmax(1)
+    return (shares[:, :, None] * bins[None, :, :, None, None]).sum(1)

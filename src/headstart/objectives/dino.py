@@ -1,0 +1,205 @@
+"""Self-distillation without labels: a student matches its own moving average (DINO)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+import torch.distributed as distributed
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from headstart.batch import Batch
+from headstart.config import Options
+from headstart.objectives.losses import full_precision
+from headstart.objectives.momentum import BatchNorm, Pace, calm, follow, momentum_copy
+from headstart.objectives.views import VIEWS, ViewOptions, draw_views, part
+
+
+class DINOOptions(ViewOptions):
+    """DINO's values (Caron et al. 2021, section 3 and appendix), with a smaller head.
+
+    The paper's 65,536 prototypes are for a million pictures; here there should not be more than
+    records, and most of the cost of a small network would be theirs. Its bottleneck of 256 leaves
+    the scores of a young teacher so even that in a short run all of them become equal.
+    """
+
+    local: int = Field(
+        6, ge=0, description="Small crops besides the two views, where the modality gives them."
+    )
+    prototypes: int = Field(4096, ge=2, description="Outputs of the head.")
+    hidden: int = Field(
+        0, ge=0, description="Width inside the head; 0 is four times the encoder's (paper: 2,048)."
+    )
+    bottleneck: int = Field(64, ge=1, description="Width before the last layer (paper: 256).")
+    student_temperature: float = Field(0.1, gt=0, description="Divides the student's scores.")
+    teacher_temperature: float = Field(0.07, gt=0, description="Divides the teacher's scores.")
+    first_temperature: float = Field(0.04, gt=0, description="The teacher's at the beginning.")
+    warm: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="Share of the run in which the teacher's temperature climbs; in the paper the "
+        "first 30 epochs on ImageNet, which are longer than most runs.",
+    )
+    centre_momentum: float = Field(0.9, ge=0, lt=1, description="Of the centre of the scores.")
+    momentum: float = Field(
+        0.996, ge=0, lt=1, description="Of the teacher at first; it climbs to 1."
+    )
+    memory: float = Field(
+        0.2, gt=0, description="Share of the run that the teacher remembers at most at first."
+    )
+    frozen: float = Field(
+        0.01, ge=0, le=1, description="Share of the run in which the last layer stands still."
+    )
+
+
+class DINOHead(nn.Module):
+    """An MLP to a bottleneck of unit length, and its cosines with K prototypes.
+
+    The prototypes are the weight-normalised last layer of the original with its gains held at 1.
+    """
+
+    def __init__(
+        self, width: int, hidden: int, bottleneck: int, prototypes: int, *, batch_norm: bool
+    ) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for narrow in (width, hidden):
+            layers.append(nn.Linear(narrow, hidden, bias=not batch_norm))
+            layers += [nn.BatchNorm1d(hidden), nn.GELU()] if batch_norm else [nn.GELU()]
+        self.layers = nn.Sequential(*layers, nn.Linear(hidden, bottleneck))
+        self.prototypes = nn.Parameter(torch.empty(prototypes, bottleneck))
+        nn.init.trunc_normal_(self.prototypes, std=0.02)
+        for layer in self.layers:
+            if isinstance(layer, nn.Linear):
+                nn.init.trunc_normal_(layer.weight, std=0.02)
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
+
+    def forward(self, vectors: Tensor, *, still: bool = False) -> Tensor:
+        """Return scores (B,K) of vectors (B,D); ``still`` keeps gradients off the prototypes."""
+        prototypes = self.prototypes.detach() if still else self.prototypes
+        points = self.layers(vectors)
+        with full_precision(points):
+            return F.linear(F.normalize(points.float(), dim=1), F.normalize(prototypes, dim=1))
+
+
+def dino_loss(
+    student: Sequence[Tensor],
+    teacher: Sequence[Tensor],
+    centre: Tensor,
+    student_temperature: float,
+    teacher_temperature: float,
+) -> Tensor:
+    """Cross-entropy from teacher to student, never of a view with itself (DINO, algorithm 1).
+
+    The mean over rows and pairs of ``-sum_k softmax((t - c)/T_t)_k log softmax(s/T_s)_k``.
+
+    Args:
+        student: scores (B,K) of each view, the teacher's views first.
+        teacher: scores (B,K) of the first views; no gradient flows into them.
+        centre: (1,K) or (K,), subtracted from the teacher's scores.
+    """
+    likely = [F.log_softmax(scores.float() / student_temperature, dim=1) for scores in student]
+    wanted = [
+        F.softmax((scores.detach().float() - centre) / teacher_temperature, dim=1)
+        for scores in teacher
+    ]
+    losses = [
+        -(target * guess).sum(1).mean()
+        for place, target in enumerate(wanted)
+        for other, guess in enumerate(likely)
+        if place != other
+    ]
+    return torch.stack(losses).mean()
+
+
+class DINO(nn.Module):
+    """A student sees all crops, its moving average the two large ones (Caron et al. 2021).
+
+    What is kept is the teacher, as in the paper: ``encoder`` moves without a gradient, and
+    ``student`` is the copy that learns. Where the modality has no multi-crop the two views are all
+    there is.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"two_views"})
+    layout: ClassVar[str] = "documents"
+    Options: ClassVar[type[Options]] = DINOOptions
+    #: The kept network gets no gradient, so no other objective can teach it too.
+    alone: ClassVar[bool] = True
+
+    def __init__(self, encoder: Any, processor: Any, options: DINOOptions) -> None:
+        super().__init__()
+        self.processor, self.options = processor, options
+        self.student: Any = copy.deepcopy(encoder)
+        self.encoder = encoder.requires_grad_(False)
+        hidden = options.hidden or 4 * encoder.width
+        # Networks with batch norms get them in the head too, and ViTs are without (section 3.2).
+        normed = any(isinstance(module, BatchNorm) for module in encoder.modules())
+        self.head = DINOHead(
+            encoder.width, hidden, options.bottleneck, options.prototypes, batch_norm=normed
+        )
+        self.teacher_head = momentum_copy(self.head)
+        self.pace = Pace(options.momentum, options.memory, rising=True)
+        self.centre: Tensor
+        self.register_buffer("centre", torch.zeros(options.prototypes))
+
+    def train(self, mode: bool = True) -> DINO:
+        super().train(mode)
+        if mode:
+            calm(self.encoder)
+            calm(self.teacher_head)
+        return self
+
+    def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Return the two views, and the small crops one after the other in ``local/...``."""
+        local = self.options.local if "multi_crop" in self.processor.provides else 0
+        return draw_views(self.processor, batch, generator, self.options, local=local)
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        options, progress = self.options, float(self.pace.progress)
+        views = [part(batch, name) for name in VIEWS]
+        with torch.no_grad():
+            teacher = [self.teacher_head(self.encoder.pool(view)) for view in views]
+        still = progress < options.frozen
+        student = [self.head(self.student.pool(view), still=still) for view in views]
+        if crops := part(batch, "local"):
+            scores = self.head(self.student.pool(crops), still=still)
+            student.extend(scores.chunk(len(scores) // len(student[0])))
+        temperature = self._teacher_temperature(progress)
+        loss = dino_loss(student, teacher, self.centre, options.student_temperature, temperature)
+        sure = F.softmax((teacher[0] - self.centre) / temperature, dim=1)
+        if self.training:
+            self._move_centre(torch.cat(teacher))
+        return {
+            "loss": loss,
+            "agreement": (student[1].argmax(1) == sure.argmax(1)).float().mean(),
+            "teacher_entropy": -(sure * sure.clamp_min(1e-12).log()).sum(1).mean(),
+        }
+
+    def _teacher_temperature(self, progress: float) -> float:
+        first, last, warm = (
+            self.options.first_temperature,
+            self.options.teacher_temperature,
+            self.options.warm,
+        )
+        return last if progress >= warm else first + (last - first) * progress / warm
+
+    @torch.no_grad()
+    def _move_centre(self, scores: Tensor) -> None:
+        """Move the centre towards the mean score of all rows of all processes (equation 4)."""
+        mean = scores.mean(0)
+        if distributed.is_available() and distributed.is_initialized():
+            distributed.all_reduce(mean)
+            mean = mean / distributed.get_world_size()
+        self.centre.lerp_(mean, 1 - self.options.centre_momentum)
+
+    def after_step(self, progress: float) -> None:
+        """Move the teacher towards the student."""
+        momentum = self.pace.advance(progress)
+        follow(self.encoder, self.student, momentum)
+        follow(self.teacher_head, self.head, momentum)

@@ -1,0 +1,112 @@
+"""What was in the hole? (Pathak et al. 2016, "Context Encoders")."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from headstart.batch import Batch
+from headstart.config import Options
+from headstart.objectives.decoders import Critic, GridDecoder, grid_side
+from headstart.objectives.patches import cut
+from headstart.objectives.players import held
+
+#: In its pictures of 128 pixels the overlap band of the paper is 7 wide.
+_PAPER_BAND = 7 / 128
+
+
+class InpaintingOptions(Options):
+    """The paper's values (sections 3.2 and 5; w, and the weight of the band, from its code)."""
+
+    block: float = Field(0.5, gt=0, le=0.9, description="Side of the block, in sides.")
+    place: Literal["centre", "random"] = Field("centre", description="Where the block lies.")
+    weight: float = Field(0.999, gt=0, le=1, description="Of the squared error; the rest is the "
+                          "adversarial part (1 leaves it out).")  # fmt: skip
+    band: float = Field(
+        _PAPER_BAND, ge=0, lt=0.2, description="Rim of the block that is still seen, in sides."
+    )
+    band_weight: float = Field(10.0, ge=0, description="Weight of the error in that rim.")
+    channels: int = Field(128, ge=8, description="Width of the decoder.")
+    critic_channels: int = Field(32, ge=4, description="Width of the critic's first layer.")
+
+
+class Inpainting(nn.Module):
+    """A block is filled with the mean colour; encoder and decoder draw what was there.
+
+    A critic learns to tell drawn blocks from real ones, and the drawing learns to be taken for
+    real. The hole is filled with the mean of the picture around it, where the paper takes the mean
+    of ImageNet; the width of the band grows with the picture.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"pixels", "grid"})
+    layout: ClassVar[str] = "documents"
+    Options: ClassVar[type[Options]] = InpaintingOptions
+
+    def __init__(self, encoder: Any, processor: Any, options: InpaintingOptions) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.options = options
+        self.augment = processor.augment
+        size = processor.size
+        self.block = max(2, round(size * options.block))
+        band = round(size * options.band)
+        self.band = min(max(band, 1) if options.band else 0, (self.block - 1) // 2)
+        grid = grid_side(encoder, size)
+        self.decoder = GridDecoder(
+            encoder.width, grid, self.block, 3, options.channels, across=True
+        )
+        self.critic = Critic(self.block, 1, options.critic_channels) if options.weight < 1 else None
+
+    def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Return ``pixels`` (B,3,S,S) with the hole, and ``block`` (B,3,s,s): what it covers.
+
+        The block is wider than the hole by the band on each side.
+        """
+        pixels = self.augment(batch, generator, "weak")["pixels"]
+        count, size, device = len(pixels), pixels.shape[-1], pixels.device
+        spare = size - self.block
+        if self.options.place == "random":
+            corners = torch.randint(spare + 1, (count, 2), generator=generator, device=device)
+        else:
+            corners = torch.full((count, 2), spare // 2, device=device)
+        block = cut(pixels, corners[:, :1], corners[:, 1:], self.block).squeeze(1)
+        steps = torch.arange(size, device=device)
+        begin, end = corners + self.band, corners + self.block - self.band
+        inside = (steps >= begin[..., None]) & (steps < end[..., None])  # (B, 2, S)
+        hole = (inside[:, 0, :, None] & inside[:, 1, None, :])[:, None]
+        around = (pixels * ~hole).sum((2, 3), keepdim=True) / (~hole).sum((2, 3), keepdim=True)
+        return {"pixels": torch.where(hole, around, pixels), "block": block}
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        real = batch["block"]
+        tokens = self.encoder({"pixels": batch["pixels"]}).tokens
+        drawn = self.decoder(tokens).float().sigmoid()
+        error = ((drawn - real).square() * self._weights(real)).mean()
+        if self.critic is None:
+            return {"loss": error, "squared_error": error}
+        # The critic: real is real, and what was drawn is not; the drawing is a constant to it.
+        on_real, on_drawn = self.critic(real).float(), self.critic(drawn.detach()).float()
+        judging = F.softplus(-on_real).mean() + F.softplus(on_drawn).mean()
+        # The drawing wants to be taken for real; the critic is a constant to it.
+        fooling = F.softplus(-held(self.critic, drawn).float()).mean()
+        weight = self.options.weight
+        return {
+            "loss": weight * error + (1 - weight) * fooling + judging,
+            "squared_error": error,
+            "fooling": fooling,
+            "critic": judging,
+        }
+
+    def after_step(self, progress: float) -> None:
+        """Nothing moves but by gradient."""
+
+    def _weights(self, block: Tensor) -> Tensor:
+        """Return (s,s): 1 in the hole, and more in the band around it."""
+        weights = block.new_full(block.shape[-2:], self.options.band_weight)
+        inner = slice(self.band, self.block - self.band)
+        weights[inner, inner] = 1.0
+        return weights

@@ -1,0 +1,104 @@
+"""In which order were the tiles shuffled? (Noroozi & Favaro 2016, "Jigsaw Puzzles")."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import permutations as all_orders
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from headstart.batch import Batch
+from headstart.config import Options
+from headstart.objectives.heads import projection
+from headstart.objectives.losses import token_loss
+from headstart.objectives.patches import cut, encode, enlarge, side_for
+from headstart.seeding import derive
+
+TILES = 9
+
+
+class JigsawOptions(Options):
+    """The paper's values but for the number of permutations, which is 1,000 for ImageNet."""
+
+    permutations: int = Field(64, ge=2, le=5000, description="Orders to tell apart; 1,000.")
+    tile: float = Field(64 / 75, gt=0, le=1, description="Side of a tile in its cell of the grid.")
+    hidden: int = Field(1024, ge=1, description="Width of the layer that compares the tiles.")
+
+
+class Jigsaw(nn.Module):
+    """Nine tiles of a picture in one of a fixed set of orders; which one is it?
+
+    Each tile is cut at a random place of its cell, so that edges do not fit together, and has its
+    own mean and deviation taken out, so that brightness does not tell (section 3.3).
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"pixels"})
+    layout: ClassVar[str] = "documents"
+    Options: ClassVar[type[Options]] = JigsawOptions
+    orders: Tensor
+
+    def __init__(self, encoder: Any, processor: Any, options: JigsawOptions) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.augment = processor.augment
+        self.cell = processor.size // 3
+        self.tile = max(1, round(self.cell * options.tile))
+        self.side = side_for(encoder, self.tile)
+        self.register_buffer("orders", torch.from_numpy(far_apart(options.permutations).copy()))
+        self.head = projection([TILES * encoder.width, options.hidden, options.permutations])
+
+    def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Return ``tiles`` (B,9,3,s,s) in the order number ``targets`` (B)."""
+        pixels = self.augment(batch, generator, "weak")["pixels"]
+        count, device = len(pixels), pixels.device
+        targets = torch.randint(len(self.orders), (count,), generator=generator, device=device)
+        corners = torch.randint(
+            self.cell - self.tile + 1, (count, TILES, 2), generator=generator, device=device
+        )
+        cells = torch.arange(TILES, device=device)
+        corners += torch.stack([cells // 3, cells % 3], 1) * self.cell
+        # Tile k of what is shown is tile orders[target, k] of the picture.
+        corners = corners.gather(1, self.orders[targets][..., None].expand(-1, -1, 2))
+        tiles = own_scale(cut(pixels, corners[..., 0], corners[..., 1], self.tile))
+        return {"tiles": enlarge(tiles, self.side), "targets": targets}
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        vectors = encode(self.encoder, batch["tiles"])
+        return token_loss(self.head(vectors.flatten(1)), batch["targets"])
+
+    def after_step(self, progress: float) -> None:
+        """Nothing moves but by gradient."""
+
+
+def own_scale(tiles: Tensor) -> Tensor:
+    """Return tiles (...,3,s,s) of mean 0.5 and deviation 0.25 in each channel.
+
+    The paper takes out mean and deviation; the encoder expects pixels near 0..1. A tile of one
+    colour becomes grey.
+    """
+    mean = tiles.mean((-2, -1), keepdim=True)
+    deviation = tiles.std((-2, -1), keepdim=True, unbiased=False)
+    return 0.5 + 0.25 * (tiles - mean) / (deviation + 1e-3)
+
+
+@lru_cache(maxsize=4)
+def far_apart(count: int) -> np.ndarray:
+    """Return ``count`` permutations (count,9) int64 of the tiles, as unlike as can be.
+
+    Greedy (algorithm 1): begin with a random one, then always add the permutation whose summed
+    Hamming distance to those chosen is the largest. The same for everybody.
+    """
+    every = np.array(list(all_orders(range(TILES))), dtype=np.int8)
+    distance = np.zeros(len(every), dtype=np.int32)
+    chosen = int(np.random.default_rng(derive("jigsaw")).integers(len(every)))
+    places = []
+    for _ in range(count):
+        places.append(chosen)
+        distance += (every != every[chosen]).sum(1)
+        distance[chosen] = np.iinfo(np.int32).min // 2
+        chosen = int(distance.argmax())
+    return every[places].astype(np.int64)

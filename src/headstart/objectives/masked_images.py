@@ -1,0 +1,177 @@
+"""Masked patches of pictures: dropped before the encoder (MAE), or masked inside it (SimMIM)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from headstart.batch import Batch
+from headstart.config import Options
+from headstart.objectives.patches import patch_grid, patchify, unpatchify
+
+
+class MAEOptions(Options):
+    """The paper's values (He et al. 2022, section 4), the decoder smaller: there 8 x 512."""
+
+    mask_ratio: float = Field(0.75, gt=0, lt=1, description="Share of the patches that is hidden.")
+    normalize: bool = Field(True, description="Draw each patch in its own mean and deviation.")
+    depth: int = Field(4, ge=1, le=24, description="Blocks of the decoder.")
+    width: int = Field(0, ge=0, description="Width of the decoder; 0: half of the encoder's.")
+    heads: int = Field(4, ge=1, description="Attention heads of the decoder; they divide width.")
+
+
+class MAE(nn.Module):
+    """The encoder sees a quarter of the patches; a small decoder draws the others from that.
+
+    The mean squared error counts hidden patches only. With ``normalize`` a patch is drawn as
+    ``(x - mean) / sqrt(var + 1e-6)`` of its own pixels of all three colours, ``var`` with n - 1 as
+    in the authors' code; pixels are in 0..1, not normalised before.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"pixels", "patches"})
+    layout: ClassVar[str] = "documents"
+    Options: ClassVar[type[Options]] = MAEOptions
+    places: Tensor
+
+    def __init__(self, encoder: Any, processor: Any, options: MAEOptions) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.options = options
+        self.augment = processor.augment
+        grid = patch_grid(encoder, processor.size, "mae")
+        self.total = grid * grid
+        self.keep = max(1, int(self.total * (1 - options.mask_ratio)))
+        heads = options.heads
+        width = options.width or max(32, encoder.width // 2)
+        width = -(-width // (4 * heads)) * 4 * heads  # places need fours, heads equal parts
+        self.narrow = nn.Linear(encoder.width, width)
+        self.mask_token = nn.Parameter(torch.randn(width) * 0.02)
+        self.register_buffer("places", sincos_places(grid, width), persistent=False)
+        self.blocks = nn.ModuleList(
+            nn.TransformerEncoderLayer(
+                width, heads, 4 * width, 0.0, "gelu", batch_first=True, norm_first=True
+            )
+            for _ in range(options.depth)
+        )
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Linear(width, encoder.patch_size**2 * 3)
+
+    def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Return ``pixels`` (B,3,S,S), whole, and ``kept`` (B,K): places of the patches seen."""
+        pixels = self.augment(batch, generator, "weak")["pixels"]
+        draw = torch.rand(len(pixels), self.total, generator=generator, device=pixels.device)
+        return {"pixels": pixels, "kept": draw.argsort(1)[:, : self.keep]}
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        pixels, kept = batch["pixels"], batch["kept"]
+        tokens = self.encoder.embed({"pixels": pixels})
+        seen = tokens.gather(1, kept[..., None].expand(-1, -1, tokens.shape[-1]))
+        seen = self.encoder.contextualize(seen, None, kept)
+        drawn = self.decode(seen, kept)
+        target = patchify(pixels, self.encoder.patch_size)
+        if self.options.normalize:
+            target = own_scale(target)
+        hidden = torch.ones(kept.shape[0], self.total, device=kept.device).scatter(1, kept, 0.0)
+        error = (drawn - target).square().mean(-1)
+        return {"loss": (error * hidden).sum() / hidden.sum()}
+
+    def decode(self, seen: Tensor, kept: Tensor) -> Tensor:
+        """Return patches (B,T,P) of the vectors (B,K,D) of the patches that lie at ``kept``."""
+        narrow = self.narrow(seen)
+        everywhere = self.mask_token.to(narrow.dtype).expand(len(seen), self.total, -1)
+        tokens = everywhere.scatter(1, kept[..., None].expand_as(narrow), narrow) + self.places
+        for block in self.blocks:
+            tokens = block(tokens)
+        drawn: Tensor = self.head(self.norm(tokens))
+        return drawn.float()
+
+    def after_step(self, progress: float) -> None:
+        """Nothing moves but by gradient."""
+
+
+class SimMIMOptions(Options):
+    """The paper's values (Xie et al. 2022, section 4.1)."""
+
+    mask_ratio: float = Field(0.6, gt=0, lt=1, description="Share of the picture that is hidden.")
+    unit: int = Field(
+        0, ge=0, description="Patches a side that are hidden together; 0: a sixth of the side, as "
+        "the paper's 32 of 192 pixels."
+    )  # fmt: skip
+
+
+class SimMIM(nn.Module):
+    """Masked patches enter the encoder as a learned vector; one linear layer draws their pixels.
+
+    The loss is the mean absolute error over the hidden pixels. Pixels are in 0..1.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"pixels", "patches"})
+    layout: ClassVar[str] = "documents"
+    Options: ClassVar[type[Options]] = SimMIMOptions
+
+    def __init__(self, encoder: Any, processor: Any, options: SimMIMOptions) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.augment = processor.augment
+        self.grid = patch_grid(encoder, processor.size, "simmim")
+        self.unit = nearest_divisor(self.grid, options.unit or self.grid / 6)
+        units = (self.grid // self.unit) ** 2
+        self.units, self.hide = units, min(units, math.ceil(units * options.mask_ratio))
+        self.mask_token = nn.Parameter(torch.randn(encoder.width) * 0.02)
+        self.head = nn.Linear(encoder.width, encoder.patch_size**2 * 3)
+
+    def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Return ``pixels`` (B,3,S,S), whole, and ``hidden`` (B,T) bool."""
+        pixels = self.augment(batch, generator, "weak")["pixels"]
+        draw = torch.rand(len(pixels), self.units, generator=generator, device=pixels.device)
+        hidden = draw.argsort(1).argsort(1) < self.hide
+        side = self.grid // self.unit
+        hidden = hidden.unflatten(1, (side, side))
+        hidden = hidden.repeat_interleave(self.unit, 1).repeat_interleave(self.unit, 2)
+        return {"pixels": pixels, "hidden": hidden.flatten(1)}
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        hidden = batch["hidden"]
+        drawn = self._draw(batch["pixels"], hidden)
+        error = (drawn - patchify(batch["pixels"], self.encoder.patch_size)).abs().mean(-1)
+        return {"loss": (error * hidden).sum() / hidden.sum()}
+
+    def restore(self, pixels: Tensor, hidden: Tensor) -> Tensor:
+        """Return the pictures (B,3,S,S) with what the network draws at ``hidden`` (B,T)."""
+        patch = self.encoder.patch_size
+        own = patchify(pixels, patch)
+        return unpatchify(torch.where(hidden[..., None], self._draw(pixels, hidden), own), patch)
+
+    def _draw(self, pixels: Tensor, hidden: Tensor) -> Tensor:
+        tokens = self.encoder.embed({"pixels": pixels})
+        tokens = torch.where(hidden[..., None], self.mask_token.to(tokens.dtype), tokens)
+        drawn: Tensor = self.head(self.encoder.contextualize(tokens, None))
+        return drawn.float()
+
+    def after_step(self, progress: float) -> None:
+        """Nothing moves but by gradient."""
+
+
+def own_scale(patches: Tensor) -> Tensor:
+    """Return patches (B,T,P) with mean 0 and variance 1 each (He et al. 2022, section 4)."""
+    mean = patches.mean(-1, keepdim=True)
+    return (patches - mean) / (patches.var(-1, keepdim=True) + 1e-6).sqrt()
+
+
+def sincos_places(grid: int, width: int) -> Tensor:
+    """Return fixed vectors (grid*grid,width) of rows and columns (Vaswani et al. 2017, in 2-D)."""
+    rates = 10000.0 ** -(torch.arange(width // 4) / (width // 4))
+    angles = torch.arange(grid)[:, None] * rates
+    line = torch.cat([angles.sin(), angles.cos()], 1)
+    rows, columns = line[:, None].expand(-1, grid, -1), line[None].expand(grid, -1, -1)
+    return torch.cat([columns, rows], 2).flatten(0, 1)
+
+
+def nearest_divisor(number: int, wish: float) -> int:
+    """Return the divisor of ``number`` that is nearest to ``wish`` in proportion."""
+    divisors = [d for d in range(1, number + 1) if number % d == 0]
+    return min(divisors, key=lambda d: abs(math.log(d / wish)))

@@ -1,0 +1,135 @@
+"""Contrast against the keys of a slowly moving encoder: MoCo v2 with a queue, v3 without."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from headstart.batch import Batch
+from headstart.config import Options
+from headstart.objectives.heads import projection
+from headstart.objectives.losses import info_nce, queue_nce
+from headstart.objectives.momentum import Pace, calm, follow, momentum_copy
+from headstart.objectives.queue import KeyQueue
+from headstart.objectives.views import ViewOptions, draw_views, part, pooled
+
+#: Fewer rows have no statistics worth the name.
+_SMALLEST_GROUP = 8
+
+
+class MoCoOptions(ViewOptions):
+    """MoCo v2's values (Chen et al. 2020, "Improved baselines"), and v3's without a queue.
+
+    The paper's queue of 65,536 is for a million pictures. On small data a queue that long would
+    hold each record several times, as its own wrong answer: 4,096 is what the authors take for
+    CIFAR-10, and it should stay well below the number of records.
+    """
+
+    queue: int = Field(
+        4096, ge=0, description="Keys kept as wrong answers; 0 is MoCo v3, for transformers."
+    )
+    temperature: float = Field(0.2, gt=0, description="Divides the cosines.")
+    momentum: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="Of the key encoder: 0.999; without a queue 0.99, rising to 1.",
+    )
+    memory: float = Field(
+        0.2, gt=0, description="Share of the run that the key encoder remembers at most."
+    )
+    groups: int = Field(
+        4, ge=1, description="Groups in which the keys pass the batch norms; none without a queue."
+    )
+    hidden: int = Field(0, ge=0, description="Width inside the MLPs; 0 is the encoder's own.")
+    output: int = Field(128, ge=2, description="Width of queries and keys.")
+
+
+class MoCo(nn.Module):
+    """Find the key of the other view among those of many other rows (He et al. 2020).
+
+    With a queue (v2) the first view is the query and the second the key, the MLP has two layers
+    and no batch norm. Without (v3, Chen et al. 2021) the other rows of the batch are the wrong
+    answers, both directions are averaged, and a predictor stands before the queries.
+
+    Where query and key pass batch norms in the same company, they can be matched by its statistics.
+    The paper shuffles the keys among devices; here they pass in random order in several groups,
+    which serves one device too (section 3.3, "shuffling BN").
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"two_views"})
+    layout: ClassVar[str] = "documents"
+    Options: ClassVar[type[Options]] = MoCoOptions
+
+    def __init__(self, encoder: Any, processor: Any, options: MoCoOptions) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.processor, self.options = processor, options
+        hidden = options.hidden or encoder.width
+        if options.queue:
+            widths = [encoder.width, hidden, options.output]
+            self.projection = projection(widths, batch_norm=False)
+            self.queue = KeyQueue(options.queue, options.output)
+        else:
+            widths = [encoder.width, hidden, hidden, options.output]
+            self.projection = projection(widths, normed_output=True)
+            self.predictor = projection([options.output, hidden, options.output])
+        self.key_encoder: Any = momentum_copy(encoder)
+        self.key_projection = momentum_copy(self.projection)
+        usual = 0.999 if options.queue else 0.99
+        momentum = usual if options.momentum is None else options.momentum
+        self.pace = Pace(momentum, options.memory, rising=not options.queue)
+
+    def train(self, mode: bool = True) -> MoCo:
+        super().train(mode)
+        if mode:
+            calm(self.key_encoder)
+            calm(self.key_projection)
+        return self
+
+    def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Return the two views, ``first/...`` and ``second/...``, and the ``order`` of the keys."""
+        views = draw_views(self.processor, batch, generator, self.options)
+        rows = next(iter(batch.values()))
+        order = torch.randperm(len(rows), generator=generator, device=rows.device)
+        return {**views, "order": order}
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        return self._from_queue(batch) if self.options.queue else self._from_batch(batch)
+
+    def _from_queue(self, batch: Batch) -> dict[str, Tensor]:
+        queries = self.projection(self.encoder.pool(part(batch, "first")))
+        keys = self._keys(part(batch, "second"), batch["order"])
+        results = queue_nce(queries, keys, self.queue.negatives(), self.options.temperature)
+        if self.training:
+            self.queue.push(keys)
+        return results
+
+    @torch.no_grad()
+    def _keys(self, view: Batch, order: Tensor) -> Tensor:
+        """Return unit keys (B,D), made group by group in the given order."""
+        count = max(1, min(self.options.groups, len(order) // _SMALLEST_GROUP))
+        groups = [{name: rows[places] for name, rows in view.items()} for places in order.chunk(count)]
+        keys = self.key_projection(torch.cat([self.key_encoder.pool(group) for group in groups]))
+        return F.normalize(keys.float(), dim=1)[order.argsort()]
+
+    def _from_batch(self, batch: Batch) -> dict[str, Tensor]:
+        queries = [
+            self.predictor(self.projection(vectors)) for vectors in pooled(self.encoder, batch)
+        ]
+        with torch.no_grad():
+            keys = [self.key_projection(vectors) for vectors in pooled(self.key_encoder, batch)]
+        one, other = (
+            info_nce(queries[a], keys[b], self.options.temperature) for a, b in ((0, 1), (1, 0))
+        )
+        return {name: (one[name] + other[name]) / 2 for name in one}
+
+    def after_step(self, progress: float) -> None:
+        """Move the key encoder towards the encoder."""
+        momentum = self.pace.advance(progress)
+        follow(self.key_encoder, self.encoder, momentum)
+        follow(self.key_projection, self.projection, momentum)

@@ -1,0 +1,142 @@
+"""What is further down the picture? Contrastive predictive coding of patches (CPC).
+
+Van den Oord et al. 2018, section 3.2; the network of the context, the small targets and the scale
+of the scores as in Hénaff et al. 2020 ("CPC v2", appendix A). The positions of a grid of patches
+that overlap by half are read from the top; each row predicts those below it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from headstart.batch import Batch
+from headstart.config import Options
+from headstart.errors import HeadstartError
+from headstart.objectives.losses import gather
+from headstart.objectives.patches import cut, encode, enlarge, side_for
+
+
+class CPCOptions(Options):
+    """The papers' values; the grid of 7 is for pictures of 224 pixels and more."""
+
+    grid: int = Field(
+        0, ge=0, le=15, description="Patches a side; 0: 7 from 128 pixels on, 5 from 64 on, else 3."
+    )
+    first: int = Field(
+        0, ge=0, le=8, description="Nearest row to predict; 0: 2, which shares no pixel, or 1 "
+        "where the grid has three rows."
+    )  # fmt: skip
+    last: int = Field(4, ge=1, le=14, description="Farthest row to predict, where there is one.")
+    targets: int = Field(64, ge=1, description="Size of the vectors that are compared.")
+    scale: float = Field(0.1, gt=0, description="Factor of the predictions.")
+    layers: int = Field(0, ge=0, le=8, description="Of the context; 0: as many as rows, up to 5.")
+    hidden: int = Field(256, ge=1, description="Width inside the context's layers.")
+
+
+class CPC(nn.Module):
+    """From the patches above, tell those below from all other patches of the batch.
+
+    Scores are products of vectors that are not normalised, as published.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"pixels"})
+    layout: ClassVar[str] = "documents"
+    Options: ClassVar[type[Options]] = CPCOptions
+
+    def __init__(self, encoder: Any, processor: Any, options: CPCOptions) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.options = options
+        self.augment = processor.augment
+        size = processor.size
+        self.grid = options.grid or (7 if size >= 128 else 5 if size >= 64 else 3)
+        first = options.first or (2 if self.grid > 3 else 1)
+        self.steps = list(range(first, min(options.last, self.grid - 1) + 1))
+        if not self.steps:
+            raise HeadstartError(
+                f"cpc: a grid of {self.grid} rows has none that lies {first} below another; set a "
+                "larger cpc.grid or a smaller cpc.first."
+            )
+        # Patches that overlap by half: n of them take (n + 1) / 2 sides of one.
+        self.patch = max(1, round(2 * size / (self.grid + 1)))
+        self.side = side_for(encoder, self.patch)
+        self.context = nn.Sequential(
+            *(
+                AboveLayer(encoder.width, options.hidden)
+                for _ in range(options.layers or min(5, self.grid))
+            ),
+            nn.ReLU(),
+        )
+        self.target = nn.Linear(encoder.width, options.targets)
+        self.predict = nn.ModuleList(nn.Linear(encoder.width, options.targets) for _ in self.steps)
+
+    def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Return ``tiles`` (B,n*n,3,s,s): the patches, row by row."""
+        pixels = self.augment(batch, generator, "weak")["pixels"]
+        spare = pixels.shape[-1] - self.patch
+        starts = torch.linspace(0, spare, self.grid, device=pixels.device).round().long()
+        tops = starts.repeat_interleave(self.grid).expand(len(pixels), -1)
+        lefts = starts.repeat(self.grid).expand(len(pixels), -1)
+        return {"tiles": enlarge(cut(pixels, tops, lefts, self.patch), self.side)}
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        count, n = len(batch["tiles"]), self.grid
+        vectors = encode(self.encoder, batch["tiles"])
+        # The context's norm-free stack is sensitive to scale, which differs between encoders.
+        vectors = F.layer_norm(vectors, vectors.shape[-1:])
+        context = self.context(vectors.transpose(1, 2).unflatten(2, (n, n)))
+        context = context.permute(0, 2, 3, 1)  # (B, row, column, D)
+        targets = self.target(vectors).flatten(0, 1)  # (B n n, d)
+        place = torch.arange(count * n * n, device=targets.device).view(count, n, n)
+        sums: dict[str, Tensor] = {}
+        for step, predict in zip(self.steps, self.predict, strict=True):
+            predicted = predict(context[:, :-step]).flatten(0, 2) * self.options.scale
+            results = among_all(predicted, targets, place[:, step:].flatten())
+            for name, value in results.items():
+                sums[name] = sums.get(name, 0) + value / len(self.steps)
+        return sums
+
+    def after_step(self, progress: float) -> None:
+        """Nothing moves but by gradient."""
+
+
+class AboveLayer(nn.Module):
+    """One residual layer of the context: a place sees its row and the one above, never below."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.narrow = nn.Conv2d(width, hidden, 1)
+        self.along = nn.Conv2d(hidden, hidden, (1, 3), padding=(0, 1))
+        self.down = nn.Conv2d(hidden, hidden, (2, 1))
+        self.widen = nn.Conv2d(hidden, width, 1)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return maps (B,D,n,n) of the same shape."""
+        inner = self.along(self.narrow(maps).relu())
+        inner = self.down(F.pad(inner, (0, 0, 1, 0)))  # a row of zeros on top
+        return maps + self.widen(inner.relu())
+
+
+def among_all(predicted: Tensor, targets: Tensor, positive: Tensor) -> dict[str, Tensor]:
+    """InfoNCE of predictions (N,d): each must find its target among all targets (M,d).
+
+    The positive is in the denominator once; all other targets, of the same and of other pictures
+    and of all processes, are negatives. ``positive`` (N,) is the place of each one's target.
+    """
+    every = gather(targets.float())
+    own = torch.arange(len(targets), device=targets.device)
+    if len(every) > len(targets):
+        import torch.distributed as distributed
+
+        own = own + distributed.get_rank() * len(targets)
+    logits = predicted.float() @ every.T
+    wanted = own[positive]
+    return {
+        "loss": F.cross_entropy(logits, wanted),
+        "accuracy": (logits.detach().argmax(1) == wanted).float().mean(),
+    }

@@ -1,0 +1,89 @@
+"""Auto-encoders: draw the picture again from what the encoder kept of it."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from headstart.batch import Batch
+from headstart.config import Options
+from headstart.objectives.decoders import GridDecoder, PictureGenerator, grid_side
+from headstart.objectives.noise import NOISES
+from headstart.objectives.patches import plain
+
+
+class AutoEncoderOptions(Options):
+    """A convolutional auto-encoder (Hinton & Salakhutdinov 2006, with DCGAN's decoder)."""
+
+    bottleneck: Literal["pooled", "grid"] = Field(
+        "pooled", description="What the decoder sees: one vector a picture, or the grid of them."
+    )
+    channels: int = Field(64, ge=4, description="Width of the decoder near the picture.")
+
+
+class AutoEncoder(nn.Module):
+    """Encoder, decoder, and the mean squared error between the picture and what was drawn."""
+
+    needs: ClassVar[frozenset[str]] = frozenset({"pixels", "grid"})
+    layout: ClassVar[str] = "documents"
+    Options: ClassVar[type[Options]] = AutoEncoderOptions
+
+    def __init__(self, encoder: Any, processor: Any, options: AutoEncoderOptions) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.options = options
+        self.size = processor.size
+        self.decoder: nn.Module
+        if options.bottleneck == "pooled":
+            self.decoder = PictureGenerator(encoder.width, self.size, options.channels)
+        else:
+            grid = grid_side(encoder, self.size)
+            self.decoder = GridDecoder(encoder.width, grid, self.size, 3, 4 * options.channels)
+
+    def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Return ``pixels`` (B,3,S,S) as they are, and the same as ``clean``."""
+        pixels = plain(batch, self.size)
+        return {"pixels": pixels, "clean": pixels}
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        error = (self.restore(batch["pixels"]) - batch["clean"]).square().mean()
+        return {"loss": error}
+
+    def restore(self, pixels: Tensor) -> Tensor:
+        """Return the pictures (B,3,S,S) in 0..1 that the decoder draws of ``pixels``."""
+        if self.options.bottleneck == "pooled":
+            kept = self.encoder.pool({"pixels": pixels})
+        else:
+            kept = self.encoder({"pixels": pixels}).tokens
+        drawn: Tensor = self.decoder(kept)
+        return drawn.float().sigmoid()
+
+    def after_step(self, progress: float) -> None:
+        """Nothing moves but by gradient."""
+
+
+class DenoisingOptions(AutoEncoderOptions):
+    """Vincent et al. 2010: Gaussian noise for pictures, masking noise as in the first paper."""
+
+    noise: Literal["gaussian", "masking", "salt_and_pepper"] = Field(
+        "gaussian", description="What is done to the values."
+    )
+    amount: float = Field(
+        0.25, gt=0, le=1, description="Deviation of Gaussian noise, or share of the values hit."
+    )
+
+
+class Denoising(AutoEncoder):
+    """The encoder sees the noisy picture, and the clean one is to be drawn."""
+
+    Options: ClassVar[type[Options]] = DenoisingOptions
+    options: DenoisingOptions
+
+    def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Return noisy ``pixels`` and ``clean``, both (B,3,S,S)."""
+        clean = plain(batch, self.size)
+        noisy = NOISES[self.options.noise](clean, self.options.amount, generator)
+        return {"pixels": noisy, "clean": clean}

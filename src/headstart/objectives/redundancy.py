@@ -1,0 +1,166 @@
+"""Two views without negatives or predictors: the statistics of the batch forbid a collapse."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from headstart.batch import Batch
+from headstart.config import Options
+from headstart.objectives.heads import projection
+from headstart.objectives.losses import full_precision, gather
+from headstart.objectives.views import ViewOptions, draw_views, pooled
+
+_WIDTH = "of the projections; 0 is four times the encoder's, as the paper's 8,192 to 2,048."
+
+
+def barlow_twins(
+    first: Tensor, second: Tensor, redundancy: float, epsilon: float = 1e-5
+) -> dict[str, Tensor]:
+    """Barlow Twins (Zbontar et al. 2021, equation 1): ``sum (1 - C_ii)^2 + w sum C_ij^2``.
+
+    C is the cross-correlation over the batches of all processes, gathered with their gradients.
+    Each dimension is centred and divided by its deviation over the batch, as by a batch norm
+    without scale or shift.
+
+    Args:
+        first: (B,D) projections of one view.
+        second: (B,D) of the other; row i belongs to row i.
+        redundancy: weight w of what is off the diagonal.
+    """
+    with full_precision(first):
+        normed = []
+        for view in (first, second):
+            view = gather(view.float())
+            variance = view.var(dim=0, correction=0)
+            normed.append((view - view.mean(dim=0)) * (variance + epsilon).rsqrt())
+        correlation = normed[0].T @ normed[1] / len(normed[0])
+        invariance = (1 - correlation.diagonal()).square().sum()
+        redundant = _off_diagonal(correlation)
+        return {
+            "loss": invariance + redundancy * redundant,
+            "invariance": invariance.detach(),
+            "redundancy": redundant.detach(),
+        }
+
+
+def vicreg(
+    first: Tensor, second: Tensor, invariance: float, variance: float, covariance: float
+) -> dict[str, Tensor]:
+    """VICReg (Bardes et al. 2022, equations 1 to 6), in the reading of the original code.
+
+    ``invariance MSE + variance/2 sum_views mean relu(1 - sqrt(var + 1e-4)) + covariance sum_views
+    sum_offdiagonal cov^2 / D``. The mean squared error is over rows and dimensions, and the hinge
+    of the two views is averaged, where the paper prints sums. Variances and covariances divide by
+    N - 1 and are over the batches of all processes.
+
+    Args:
+        first: (B,D) projections of one view.
+        second: (B,D) of the other; row i belongs to row i.
+        invariance, variance, covariance: the weights of the three terms.
+    """
+    with full_precision(first):
+        alike = F.mse_loss(first.float(), second.float())
+        hinge = correlated = alike.new_zeros(())
+        for view in (first, second):
+            view = gather(view.float())
+            view = view - view.mean(dim=0)
+            squares = view.T @ view / max(1, len(view) - 1)
+            hinge = hinge + F.relu(1 - (squares.diagonal() + 1e-4).sqrt()).mean() / 2
+            correlated = correlated + _off_diagonal(squares) / view.shape[1]
+        return {
+            "loss": invariance * alike + variance * hinge + covariance * correlated,
+            "invariance": alike.detach(),
+            "variance": hinge.detach(),
+            "covariance": correlated.detach(),
+        }
+
+
+def _off_diagonal(matrix: Tensor) -> Tensor:
+    """Return the sum of the squares off the diagonal."""
+    return (matrix - matrix.diagonal().diag()).square().sum()
+
+
+class BarlowOptions(ViewOptions):
+    """Barlow Twins' values (Zbontar et al. 2021, section 2.2)."""
+
+    redundancy: float = Field(
+        0.0051, gt=0, description="Weight of the correlations off the diagonal."
+    )
+    width: int = Field(0, ge=0, description=f"Width {_WIDTH}")
+
+
+class BarlowTwins(nn.Module):
+    """Make the two views' dimensions agree, and each differ from all others (Zbontar et al. 2021).
+
+    The MLP in between has three layers and is not kept.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"two_views"})
+    layout: ClassVar[str] = "documents"
+    Options: ClassVar[type[Options]] = BarlowOptions
+
+    def __init__(self, encoder: Any, processor: Any, options: BarlowOptions) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.processor, self.options = processor, options
+        self.projection = expander(encoder.width, options.width)
+
+    def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Return the batch of the two views, named ``first/...`` and ``second/...``."""
+        return draw_views(self.processor, batch, generator, self.options)
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        first, second = (self.projection(vectors) for vectors in pooled(self.encoder, batch))
+        return barlow_twins(first, second, self.options.redundancy)
+
+    def after_step(self, progress: float) -> None:
+        """Nothing moves but by gradient."""
+
+
+class VICRegOptions(ViewOptions):
+    """VICReg's values (Bardes et al. 2022, section 4.2)."""
+
+    invariance: float = Field(25.0, ge=0, description="Weight of the distance between the views.")
+    variance: float = Field(25.0, ge=0, description="Weight of deviations that are below 1.")
+    covariance: float = Field(1.0, ge=0, description="Weight of the covariances.")
+    width: int = Field(0, ge=0, description=f"Width {_WIDTH}")
+
+
+class VICReg(nn.Module):
+    """Two views alike, no dimension still, none like another (Bardes et al. 2022).
+
+    The MLP in between has three layers and is not kept.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"two_views"})
+    layout: ClassVar[str] = "documents"
+    Options: ClassVar[type[Options]] = VICRegOptions
+
+    def __init__(self, encoder: Any, processor: Any, options: VICRegOptions) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.processor, self.options = processor, options
+        self.projection = expander(encoder.width, options.width)
+
+    def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Return the batch of the two views, named ``first/...`` and ``second/...``."""
+        return draw_views(self.processor, batch, generator, self.options)
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        first, second = (self.projection(vectors) for vectors in pooled(self.encoder, batch))
+        weights = self.options
+        return vicreg(first, second, weights.invariance, weights.variance, weights.covariance)
+
+    def after_step(self, progress: float) -> None:
+        """Nothing moves but by gradient."""
+
+
+def expander(width: int, wide: int) -> nn.Sequential:
+    """Return the three-layer MLP of both papers, four times as wide as the encoder by default."""
+    wide = wide or 4 * width
+    return projection([width, wide, wide, wide], bias=False)

@@ -1,0 +1,55 @@
+"""By how much was the picture turned? (Gidaris et al. 2018, "RotNet", section 3)."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from headstart.batch import Batch
+from headstart.config import Options
+from headstart.objectives.heads import projection
+from headstart.objectives.losses import token_loss
+
+TURNS = 4
+
+
+class RotationOptions(Options):
+    """RotNet's task is fixed: 0, 90, 180 and 270 degrees, all four in each batch (section 3.1).
+
+    The paper keeps the features of a block in the middle, for the last one knows little but turns.
+    Here all of the encoder is kept, and a layer of the head plays the last block.
+    """
+
+    hidden: int = Field(512, ge=0, description="Width of the head's first layer; 0 has none.")
+
+
+class Rotation(nn.Module):
+    """Each picture is shown four times, turned by 0, 90, 180 and 270 degrees; which was which?"""
+
+    needs: ClassVar[frozenset[str]] = frozenset({"pixels"})
+    layout: ClassVar[str] = "documents"
+    Options: ClassVar[type[Options]] = RotationOptions
+
+    def __init__(self, encoder: Any, processor: Any, options: RotationOptions) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.augment = processor.augment
+        widths = [encoder.width, *[options.hidden] * bool(options.hidden), TURNS]
+        self.head = projection(widths)
+
+    def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Return ``pixels`` (4B,3,S,S) and ``targets`` (4B): quarter turns to the left."""
+        pixels = self.augment(batch, generator, "weak")["pixels"]
+        turned = torch.cat([torch.rot90(pixels, turn, (2, 3)) for turn in range(TURNS)])
+        targets = torch.arange(TURNS, device=pixels.device).repeat_interleave(len(pixels))
+        return {"pixels": turned, "targets": targets}
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        pooled = self.encoder.pool({"pixels": batch["pixels"]})
+        return token_loss(self.head(pooled), batch["targets"])
+
+    def after_step(self, progress: float) -> None:
+        """Nothing moves but by gradient."""

@@ -1,0 +1,142 @@
+"""Two views without negatives: each predicts the other, whose side is held constant."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from headstart.batch import Batch
+from headstart.config import Options
+from headstart.objectives.heads import projection
+from headstart.objectives.losses import cosine_regression
+from headstart.objectives.momentum import Pace, calm, follow, momentum_copy
+from headstart.objectives.views import ViewOptions, draw_views, pooled
+
+
+class BYOLOptions(ViewOptions):
+    """BYOL's values (Grill et al. 2020, section 3.3); widths keep their ratio to the encoder's."""
+
+    hidden: int = Field(
+        0, ge=0, description="Width inside both MLPs; 0 is twice the encoder's, as 4,096 to 2,048."
+    )
+    output: int = Field(256, ge=2, description="Width of the projections.")
+    momentum: float = Field(
+        0.99, ge=0, lt=1, description="Of the target at first; it climbs to 1 (0.996 if long)."
+    )
+    memory: float = Field(
+        0.1, gt=0, description="Share of the run that the target remembers at most at first."
+    )
+
+
+class BYOL(nn.Module):
+    """Predict what a slowly moving copy makes of the other view (Grill et al. 2020).
+
+    ``2 - 2 cos(q(z), sg(z'))``, both directions added. The target is not kept; it sees batch norms
+    with the statistics of its own batch, as published, and no dropout.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"two_views"})
+    layout: ClassVar[str] = "documents"
+    Options: ClassVar[type[Options]] = BYOLOptions
+
+    def __init__(self, encoder: Any, processor: Any, options: BYOLOptions) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.processor, self.options = processor, options
+        hidden = options.hidden or 2 * encoder.width
+        self.projection = projection([encoder.width, hidden, options.output])
+        self.predictor = projection([options.output, hidden, options.output])
+        self.target_encoder: Any = momentum_copy(encoder)
+        self.target_projection = momentum_copy(self.projection)
+        self.pace = Pace(options.momentum, options.memory, rising=True)
+
+    def train(self, mode: bool = True) -> BYOL:
+        super().train(mode)
+        if mode:
+            calm(self.target_encoder)
+            calm(self.target_projection)
+        return self
+
+    def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Return the batch of the two views, named ``first/...`` and ``second/...``."""
+        return draw_views(self.processor, batch, generator, self.options)
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        online = [self.projection(vectors) for vectors in pooled(self.encoder, batch)]
+        with torch.no_grad():
+            vectors = pooled(self.target_encoder, batch)
+            targets = [self.target_projection(vector) for vector in vectors]
+        return _predict(self.predictor, online, targets)
+
+    def after_step(self, progress: float) -> None:
+        """Move the target towards the network: ``tau = 1 - (1 - tau0)(cos(pi k/K) + 1)/2``."""
+        momentum = self.pace.advance(progress)
+        follow(self.target_encoder, self.encoder, momentum)
+        follow(self.target_projection, self.projection, momentum)
+
+
+class SimSiamOptions(ViewOptions):
+    """SimSiam's values (Chen & He 2021, section 4); widths keep their ratio to the encoder's."""
+
+    width: int = Field(
+        0, ge=0, description="Of the projections; 0 is the encoder's own, as 2,048 to 2,048."
+    )
+    bottleneck: int = Field(
+        0, ge=0, description="Width inside the predictor; 0 is a quarter of the projections'."
+    )
+
+
+class SimSiam(nn.Module):
+    """Predict the other view's projection, which gets no gradient (Chen & He 2021, algorithm 1).
+
+    ``2 - 2 cos(p, sg(z'))``, mean of both directions: the paper's ``-cos`` times 2 plus 2, so that
+    0 is the best there is.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"two_views"})
+    layout: ClassVar[str] = "documents"
+    Options: ClassVar[type[Options]] = SimSiamOptions
+
+    def __init__(self, encoder: Any, processor: Any, options: SimSiamOptions) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.processor, self.options = processor, options
+        width = options.width or encoder.width
+        bottleneck = options.bottleneck or max(1, width // 4)
+        self.projection = projection([encoder.width, width, width, width], normed_output=True)
+        self.predictor = projection([width, bottleneck, width])
+
+    def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Return the batch of the two views, named ``first/...`` and ``second/...``."""
+        return draw_views(self.processor, batch, generator, self.options)
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        projections = [self.projection(vectors) for vectors in pooled(self.encoder, batch)]
+        results = _predict(self.predictor, projections, projections)
+        return {**results, "loss": results["loss"] / 2}
+
+    def after_step(self, progress: float) -> None:
+        """Nothing moves but by gradient."""
+
+
+def _predict(
+    predictor: nn.Module, projections: list[Tensor], targets: list[Tensor]
+) -> dict[str, Tensor]:
+    """Return the loss of both directions, and the spread of the projections.
+
+    The spread is the mean deviation of a coordinate of the unit vectors times the square root of
+    their number: near 1 in health, 0 if all rows have become alike (Chen & He, section 4.1).
+    """
+    forth, back = (
+        cosine_regression(predictor(projections[a]), targets[b]) for a, b in ((0, 1), (1, 0))
+    )
+    with torch.no_grad():
+        unit = F.normalize(projections[0].float(), dim=1)
+        spread = unit.std(dim=0, unbiased=False).mean() * math.sqrt(unit.shape[1])
+    similarity = 1 - (forth + back).detach() / 4
+    return {"loss": forth + back, "positive_similarity": similarity, "spread": spread}

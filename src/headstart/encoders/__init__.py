@@ -24,6 +24,8 @@ ENCODERS = Registry(
         "modernbert": "headstart.encoders.transformer:MODERNBERT",
         "bert": "headstart.encoders.transformer:BERT",
         "gpt": "headstart.encoders.transformer:GPT",
+        "conv": "headstart.encoders.conv:CONV",
+        "vit": "headstart.encoders.vit:VIT",
     },
 )
 
@@ -50,7 +52,10 @@ class Encoder(Protocol):
     Attributes:
         width: D, the size of its vectors.
         provides: capabilities, among ``tokens``, ``token_embedding``, ``visibility``,
-            ``order``, ``dropout``, ``bidirectional`` and ``causal``.
+            ``order``, ``dropout``, ``bidirectional`` and ``causal``; of pictures ``pixels_in``,
+            ``grid`` (the vectors lie on a square, row by row) and ``patches``: of these alone
+            :meth:`embed` and :meth:`contextualize` may be called, the latter with any subset of
+            the vectors and the ``positions`` (B,K) they are from. ``patch_size`` is their side.
     """
 
     width: int
@@ -80,11 +85,6 @@ class Encoder(Protocol):
         """
         ...
 
-    @property
-    def token_embedding(self) -> nn.Embedding:
-        """The table (V,D) of input vectors, for tied output layers."""
-        ...
-
     def layers(self) -> list[nn.Module]:
         """The parts from the input up, the embeddings first; freezing and rates follow it."""
         ...
@@ -98,6 +98,15 @@ class Encoder(Protocol):
         ...
 
 
+class TokenEncoder(Encoder, Protocol):
+    """An encoder of sequences from a finite alphabet (``token_embedding``)."""
+
+    @property
+    def token_embedding(self) -> nn.Embedding:
+        """The table (V,D) of input vectors, for tied output layers."""
+        ...
+
+
 @dataclass(frozen=True)
 class EncoderKind:
     """How to make an encoder from scratch, and what training suits it.
@@ -106,7 +115,10 @@ class EncoderKind:
         about: what it is, in one line.
         Options: its hyper-parameters.
         create: ``create(options, processor, length)`` returns a freshly initialised encoder.
-        length: tokens a row; batch_size: rows a step; learning_rate: AdamW's peak.
+        length: tokens a row, or pixels a side; batch_size: rows a step; learning_rate: AdamW's
+            peak.
+        tokenizer: what it would like of a text's processor.
+        modality: the data it reads.
     """
 
     about: str
@@ -116,3 +128,4 @@ class EncoderKind:
     batch_size: int
     learning_rate: float
     tokenizer: TokenizerWish = field(default_factory=TokenizerWish)
+    modality: str = "text"

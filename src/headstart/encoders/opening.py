@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +18,46 @@ from headstart.seeding import derive
 
 NOTE = "headstart.json"
 
+#: What a name of timm or torchvision looks like.
+_ARCHITECTURE = re.compile(r"((timm|torchvision)/)?\w+(\.\w+)?")
+
+
+def kind_of(name: str) -> EncoderKind | None:
+    """Return how to make the encoder ``name``; None for one that is to be opened.
+
+    A name is one of :data:`ENCODERS`, or an architecture of timm or torchvision, with a tag where
+    it has published weights (``resnet18``, ``resnet18.a1_in1k``, ``torchvision/resnet18``).
+
+    Raises:
+        HeadstartError: a slip of one of these names.
+    """
+    if name in ENCODERS:
+        kind: EncoderKind = ENCODERS[name]
+        return kind
+    if not _ARCHITECTURE.fullmatch(name) or Path(name).exists():
+        return None
+    if "/" not in name and not find_spec("timm"):
+        return None
+    from headstart.encoders.timm_names import near_timm, timm_kind
+
+    found = timm_kind(name)
+    near = near_timm(name) if found is None else None
+    if near:
+        raise HeadstartError(f"unknown encoder {name!r}; did you mean {near!r}?")
+    return found
+
 
 def create_encoder(
     name: str, options: dict[str, Any], processor: Any, *, length: int, seed: int
 ) -> Encoder:
-    """Return a freshly initialised encoder; the same seed gives the same weights.
+    """Return an encoder by name; the same seed gives the same weights.
+
+    It is freshly initialised, unless the name asks for published weights.
 
     Raises:
         HeadstartError: an unknown name or option, or a value out of bounds.
     """
-    kind: EncoderKind = ENCODERS[name]
+    kind = kind_of(name) or ENCODERS[name]
     checked = check_options(kind.Options, options, f"encoder {name!r}", "encoder")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "encoder"))
@@ -48,17 +80,45 @@ def check_options(model: Any, options: dict[str, Any], owner: str, prefix: str) 
         ) from None
 
 
-def open_encoder(folder: str | Path) -> Encoder:
-    """Open an encoder: a run's, a Transformers folder or hub name, or a ``StaticEmbedding``.
+def open_encoder(folder: str | Path, *, length: int | None = None) -> Encoder:
+    """Open an encoder that has learned something, by its folder or name.
+
+    That is a run's, a folder or hub name of Transformers, a folder of timm, a name of timm or
+    torchvision with published weights, or a ``StaticEmbedding``.
+
+    Args:
+        length: for pictures, pixels a side of those that it shall read; else as it was saved.
 
     Raises:
         HeadstartError: nothing there can be opened.
     """
     path = encoder_folder(folder)
-    if isinstance(path, Path) and _is_static(path):
-        from headstart.encoders.light import LightEncoder
+    if isinstance(path, Path):
+        if _is_static(path):
+            from headstart.encoders.light import LightEncoder
 
-        return LightEncoder.load(path)
+            return LightEncoder.load(path)
+        note = path / NOTE
+        length = length or (read_note(path)["length"] if note.is_file() else None)
+        if _is_timm(path):
+            from headstart.encoders.timm_models import TimmEncoder
+
+            return TimmEncoder.load(path, length)
+    else:
+        kind = kind_of(path)
+        if kind is not None:
+            if "." not in path:
+                raise HeadstartError(
+                    f"the encoder {path!r} has learned nothing yet; name a run, a folder, or "
+                    f"published weights such as 'resnet18.a1_in1k'."
+                )
+            return create_encoder(path, {}, None, length=length or kind.length, seed=0)
+    from headstart.encoders.vision_folders import is_picture_network
+
+    if is_picture_network(path):
+        from headstart.encoders.vision import VisionEncoder
+
+        return VisionEncoder.load(path, length)
     from headstart.encoders.transformer import TransformerEncoder
 
     return TransformerEncoder.load(path)
@@ -88,8 +148,37 @@ def save_encoder(encoder: Any, processor: Any, folder: Path, note: dict[str, Any
 def read_note(folder: str | Path) -> dict[str, Any]:
     """Return the note of an encoder folder, or what holds for a foreign one."""
     note = Path(folder) / NOTE
-    defaults = {"modality": "text", "length": 256}
-    return {**defaults, **json.loads(note.read_text())} if note.is_file() else defaults
+    if note.is_file():
+        return {"modality": "text", "length": 256, **json.loads(note.read_text())}
+    size = _native_size(folder)
+    if size is None:
+        return {"modality": "text", "length": 256}
+    return {"modality": "image", "length": size}
+
+
+def _native_size(folder: str | Path) -> int | None:
+    """Pixels a side that a foreign network of pictures is for; None for one of text."""
+    if Path(folder).exists():
+        if _is_static(Path(folder)):
+            return None
+        if _is_timm(Path(folder)):
+            config = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
+            return int(config.get("pretrained_cfg", config)["input_size"][-1])
+    else:
+        kind = kind_of(str(folder))
+        if kind is not None:
+            return kind.length if kind.modality == "image" else None
+    from headstart.encoders.vision_folders import native_size_of
+
+    return native_size_of(folder)
+
+
+def _is_timm(folder: Path) -> bool:
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(config, dict) and "architecture" in config
 
 
 def _is_static(folder: Path) -> bool:

@@ -1,0 +1,68 @@
+"""A small convolutional network for machines with two cores."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field, model_validator
+
+from headstart.config import Options
+from headstart.encoders import EncoderKind
+from headstart.errors import HeadstartError
+
+if TYPE_CHECKING:
+    from headstart.encoders.timm_models import TimmEncoder
+
+#: Any ResNet of basic blocks would do: its arguments say all of the shape.
+ARCHITECTURE = "resnet18"
+
+
+class ConvOptions(Options):
+    """The shape of a small ResNet.
+
+    A picture is a quarter as large after the stem, so smaller ones are enlarged first: one of 32
+    pixels goes through its stages as maps of 16, 8 and 4.
+    """
+
+    widths: tuple[int, ...] = Field(
+        (64, 128, 256), min_length=1, max_length=4, description="Channels of each stage."
+    )
+    depths: tuple[int, ...] = Field(
+        (1, 1, 1), min_length=1, max_length=4, description="Residual blocks of each stage."
+    )
+    smallest: int = Field(
+        64, ge=8, le=512, description="Pictures smaller than this enter the network at this side."
+    )
+
+    @model_validator(mode="after")
+    def _matching(self) -> ConvOptions:
+        if len(self.widths) != len(self.depths) or min(*self.widths, *self.depths) < 1:
+            raise HeadstartError(
+                "encoder.widths and encoder.depths must be positive numbers, one of each for "
+                "every stage; give lists of the same length."
+            )
+        return self
+
+
+def _conv(options: ConvOptions, processor: Any, length: int) -> TimmEncoder:
+    """ResNet (He et al. 2015) with its first block a stage, and the last stages left out."""
+    from headstart.encoders.timm_names import build
+
+    missing = 4 - len(options.widths)
+    shape = {
+        "layers": [*options.depths, *[0] * missing],
+        "channels": [*options.widths, *[options.widths[-1]] * missing],
+    }
+    scale = max(1.0, options.smallest / length)
+    return build(ARCHITECTURE, shape, length, scale=scale, owner="conv")
+
+
+CONV = EncoderKind(
+    "Small convolutional network (a short ResNet) for two cores.",
+    ConvOptions,
+    _conv,
+    length=96,
+    batch_size=256,
+    learning_rate=1e-3,
+    modality="image",
+)

@@ -1,0 +1,171 @@
+"""What all encoders of pictures do alike: pixels in, vectors on a square grid out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from headstart.batch import unit_pixels
+from headstart.errors import HeadstartError
+
+Out = TypeVar("Out", bound=tuple[Any, ...])
+
+
+class PictureInput(nn.Module):
+    """From pixels as a batch has them to what the network was built for.
+
+    Args:
+        mean, std: of each of the three channels, for pixels in 0..1.
+        scale: sides are enlarged by this factor, for networks whose first layers shrink more
+            than a small picture can bear. A crop of half the side stays half the side.
+        multiple: sides are enlarged to the next multiple: what a patch measures.
+        channels_last: memory layout that convolutions on a CPU and on tensor cores are faster in.
+    """
+
+    def __init__(
+        self,
+        mean: Sequence[float],
+        std: Sequence[float],
+        scale: float = 1.0,
+        multiple: int = 1,
+        channels_last: bool = False,
+    ) -> None:
+        super().__init__()
+        self.scale, self.multiple, self.channels_last = scale, multiple, channels_last
+        # They go where the weights go and take their type, but they are no weights.
+        self.mean: Tensor
+        self.std: Tensor
+        self.register_buffer("mean", torch.tensor(mean)[:, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor(std)[:, None, None], persistent=False)
+
+    def side(self, size: int) -> int:
+        """Return the side at which a picture of ``size`` pixels a side enters the network."""
+        return math.ceil(round(size * self.scale) / self.multiple) * self.multiple
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Return (B,3,S,S) of the weights' type from ``pixels`` (B,3,H,H), uint8 or 0..1."""
+        x, side = self.normal(pixels), self.side(pixels.shape[-1])
+        if side != pixels.shape[-1]:
+            x = F.interpolate(x, size=(side, side), mode="bilinear")
+        return x.to(self.mean.dtype)
+
+    def normal(self, pixels: Tensor) -> Tensor:
+        """Return ``pixels`` (B,3,H,W), uint8 or 0..1, normalised, at the size they have."""
+        x = (unit_pixels(pixels).float() - self.mean.float()) / self.std.float()
+        return x.contiguous(memory_format=torch.channels_last) if self.channels_last else x
+
+    def native(self, pixels: Tensor) -> Tensor:
+        """Return the same for pictures of any shape: at their own size, but for whole patches."""
+        x, sides = self.normal(pixels), pixels.shape[-2:]
+        whole = [math.ceil(side / self.multiple) * self.multiple for side in sides]
+        if whole != list(sides):
+            x = F.interpolate(x, size=whole, mode="bilinear")
+        return x.to(self.mean.dtype)
+
+
+def grid_tokens(output: Tensor, *, prefix: int = 0, channels: int = 1) -> Tensor:
+    """Return a network's last map as vectors (B,T,D), row by row.
+
+    Args:
+        output: a map (B,D,h,h) or (B,h,h,D), or vectors (B,prefix+T,D).
+        prefix: vectors before the patches': class token, registers.
+        channels: the dimension of ``output`` in which D lies.
+    """
+    if output.dim() == 4:
+        return (output.flatten(2).mT if channels == 1 else output.flatten(1, 2)).contiguous()
+    return output[:, prefix:]
+
+
+def on_a_grid(tokens: Tensor) -> Tensor:
+    """Return the mask (B,T) of vectors that all are real."""
+    return torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
+
+
+def parts_by_depth(model: nn.Module, depths: dict[str, int]) -> list[nn.Module]:
+    """Return all of a network as a list of parts, from the input up.
+
+    Args:
+        depths: the depth of each parameter by its name; the depths may have gaps.
+
+    Returns:
+        One module a depth; together they hold every parameter once. Each keeps whole what of the
+        network lies at one depth, so that freezing it also stills its dropout and statistics.
+    """
+    found: dict[int, list[nn.Module]] = {depth: [] for depth in sorted(set(depths.values()))}
+
+    def visit(module: nn.Module, prefix: str) -> None:
+        inside = {depths[prefix + name] for name, _ in module.named_parameters()}
+        if len(inside) == 1:
+            found[inside.pop()].append(module)
+            return
+        for name, parameter in module.named_parameters(recurse=False):
+            found[depths[prefix + name]].append(nn.ParameterList([parameter]))
+        for name, child in module.named_children():
+            visit(child, f"{prefix}{name}.")
+
+    visit(model, "")
+    return [part[0] if len(part) == 1 else nn.ModuleList(part) for part in found.values()]
+
+
+def grid_side(tokens: Tensor, positions: Tensor | None, told: int | None, own: int) -> int:
+    """Return how many patches lie along a side of the picture that ``tokens`` (B,K,D) are from.
+
+    Args:
+        told: by the caller, who alone knows where some patches of another size are from.
+        own: of the pictures that the network is for.
+    """
+    whole = round(tokens.shape[1] ** 0.5)
+    return told or (whole if positions is None else own)
+
+
+def refuse_visibility(visibility: Tensor | None) -> None:
+    """Patches all see each other; an objective leaves out those that may not be seen.
+
+    Raises:
+        HeadstartError: anything else was asked for.
+    """
+    if visibility is not None:
+        raise HeadstartError(
+            "in an encoder of pictures all patches see each other; choose an objective that "
+            "leaves patches out (`headstart list objectives`)."
+        )
+
+
+def try_out(model: nn.Module, name: str, size: int, run: Callable[[Tensor], Out]) -> Out:
+    """Return what ``run`` makes of a black picture, so that a misfit is found before training.
+
+    Args:
+        run: takes pixels (1,3,size,size) and returns the vectors (1,T,D), then anything else.
+
+    Raises:
+        HeadstartError: the network cannot take pictures of this size, or gives no square grid.
+    """
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            found = run(torch.zeros(1, 3, size, size))
+    except Exception as error:
+        raise HeadstartError(
+            f"the network {name!r} cannot take pictures of {size} pixels a side "
+            f"({first_line(error)}); choose another length, or another encoder."
+        ) from None
+    finally:
+        model.train(training)
+    tokens = found[0]
+    if tokens.dim() != 3 or round(tokens.shape[1] ** 0.5) ** 2 != tokens.shape[1]:
+        raise HeadstartError(
+            f"the network {name!r} does not end in a square grid of vectors; choose another "
+            "encoder, such as conv, vit or resnet18."
+        )
+    return found
+
+
+def first_line(error: Exception) -> str:
+    """Return what an error of another library says first, to be part of a sentence."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

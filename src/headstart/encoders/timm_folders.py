@@ -1,0 +1,118 @@
+"""Folders of timm networks: written so that timm opens them without us, read without pickles."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import timm
+from safetensors.torch import load_file, save_file
+from timm.models._hub import save_config_for_hf
+from timm.models.resnet import ResNet
+from torch import nn
+
+from headstart.encoders.pictures import first_line
+from headstart.errors import HeadstartError
+
+WEIGHTS = "model.safetensors"
+
+#: Written beside a network that timm's own arguments cannot describe.
+SMALL_STEM = """\
+This is timm's `{architecture}` with the stem for small pictures (SimCLR, Chen et al. 2020, \
+appendix B.9), which
+timm's arguments cannot express; `local-dir:` refuses it, and these lines open it without headstart:
+
+    import json, timm, torch
+    from safetensors.torch import load_file
+
+    config = json.load(open("config.json"))
+    model = timm.create_model(config["architecture"], **config["model_args"])
+    model.conv1 = torch.nn.Conv2d(3, {width}, 3, padding=1, bias=False)
+    model.maxpool = torch.nn.Identity()
+    model.load_state_dict(load_file("model.safetensors"))
+
+Pixels in 0..1 are normalised with `mean` and `std` of `config["pretrained_cfg"]`.
+"""
+
+
+def write_folder(model: Any, folder: Path, *, side: int, ours: dict[str, Any]) -> None:
+    """Write ``model.safetensors`` and ``config.json`` as timm has them.
+
+    Args:
+        side: pixels a side at which pictures enter the network.
+        ours: what this library must know beside that; timm passes over it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {name: value.contiguous() for name, value in model.state_dict().items()}
+    save_file(state, folder / WEIGHTS, metadata={"format": "pt"})
+    config = model.pretrained_cfg
+    # Timm would leave these out, since they do not change what a trained network says.
+    rates = {k: v for k, v in model._model_args.items() if k.endswith(("drop_rate", "path_rate"))}
+    save_config_for_hf(
+        model,
+        str(folder / "config.json"),
+        model_config={"headstart": ours},
+        model_args=rates,
+        data_config={
+            "input_size": (3, side, side),
+            "mean": tuple(config["mean"]),
+            "std": tuple(config["std"]),
+            "crop_pct": 1.0,
+            "interpolation": "bilinear",
+        },
+    )
+    if ours["small_stem"]:
+        text = SMALL_STEM.format(
+            architecture=config["architecture"], width=model.conv1.out_channels
+        )
+        (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+def read_folder(folder: Path) -> tuple[Any, dict[str, Any]]:
+    """Return the network of a folder without its classifier, and what :func:`write_folder` added.
+
+    Raises:
+        HeadstartError: something is missing or damaged, or the weights are a pickle.
+    """
+    if not (folder / WEIGHTS).is_file():
+        raise HeadstartError(
+            f"{folder} has no {WEIGHTS}, the one kind of weights that is opened here because it "
+            "cannot run code; convert them, or name another folder."
+        )
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        ours: dict[str, Any] = config.get("headstart", {})
+        if not ours.get("small_stem"):
+            model = timm.create_model(f"local-dir:{folder}", pretrained=True, num_classes=0)
+            return model, ours
+        name = config["architecture"]
+        about = {**config["pretrained_cfg"], "architecture": name}
+        model = timm.create_model(name, pretrained_cfg=about, **config["model_args"])
+        shrink_stem(model)
+        model.load_state_dict(load_file(folder / WEIGHTS))
+        return model, ours
+    except Exception as error:
+        raise HeadstartError(
+            f"timm cannot open {folder}: {first_line(error)}; pre-train it again or name another "
+            "folder."
+        ) from None
+
+
+def shrink_stem(model: Any) -> None:
+    """Give a ResNet the stem for small pictures, in place: 3x3 at stride 1 and no pooling.
+
+    SimCLR (Chen et al. 2020), appendix B.9.
+
+    Raises:
+        HeadstartError: the network is no ResNet of timm's.
+    """
+    residual = isinstance(model, ResNet)
+    if not residual:
+        raise HeadstartError(
+            "encoder.stem=small is made for ResNets (resnet18, resnet50, ...); leave it out, or "
+            "choose one of them."
+        )
+    stem = nn.Conv2d(3, model.bn1.num_features, 3, padding=1, bias=False)
+    nn.init.kaiming_normal_(stem.weight, mode="fan_out", nonlinearity="relu")
+    model.conv1, model.maxpool = stem, nn.Identity()

@@ -1,0 +1,186 @@
+"""Any timm network behind the encoder contract."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from headstart.batch import Batch
+from headstart.encoders import Features
+from headstart.encoders.maps import timm_maps
+from headstart.encoders.pictures import (
+    PictureInput,
+    grid_side,
+    grid_tokens,
+    on_a_grid,
+    parts_by_depth,
+    refuse_visibility,
+    try_out,
+)
+from headstart.errors import HeadstartError
+
+try:
+    import timm
+except ModuleNotFoundError:
+    raise HeadstartError(
+        "pictures need the extra `images`: pip install headstart[images]"
+    ) from None
+from timm.models._manipulate import group_with_matcher
+
+from headstart.encoders.timm_folders import read_folder, shrink_stem, write_folder
+from headstart.encoders.timm_patches import has_patches, patch_vectors, patches_in_context
+
+
+class TimmEncoder(nn.Module):
+    """A timm network without its classifier, behind :class:`headstart.encoders.Encoder`.
+
+    ``pooled`` is what ``timm.create_model(..., num_classes=0)`` returns. Where timm's head widens
+    the vectors before the classifier (MobileNetV3, VGG) it is the mean of ``tokens``.
+
+    Args:
+        model: made by timm with ``num_classes=0``.
+        size: pixels a side of the pictures that it is for.
+        scale: how much larger pictures enter the network (:class:`PictureInput`).
+        small_stem: whether :func:`shrink_stem` was at work.
+
+    Raises:
+        HeadstartError: the network cannot take pictures of this size, or gives no square grid.
+    """
+
+    def __init__(
+        self, model: Any, size: int, *, scale: float = 1.0, small_stem: bool = False
+    ) -> None:
+        super().__init__()
+        self.model, self.size, self.small_stem = model, size, small_stem
+        self.width = int(model.num_features)
+        self._patches = has_patches(model)
+        self._channels = 3 if getattr(model, "output_fmt", "NCHW") == "NHWC" else 1
+        config = model.pretrained_cfg
+        self.input = PictureInput(
+            config["mean"], config["std"], scale, self.patch_size if self._patches else 1
+        )
+        self._head_pools, maps = self._try()
+        if maps:
+            model.to(memory_format=torch.channels_last)
+            self.input.channels_last = True
+
+    @property
+    def provides(self) -> frozenset[str]:
+        """Capabilities; ``patches`` only where single patches can be left out."""
+        drops = any(isinstance(m, nn.Dropout) and m.p > 0 for m in self.model.modules())
+        patches = {"patches"} if self._patches else set()
+        return frozenset({"pixels_in", "grid", *patches, *({"dropout"} if drops else ())})
+
+    @property
+    def patch_size(self) -> int:
+        """Pixels a side of a patch, as the picture enters the network."""
+        return int(self.model.patch_embed.patch_size[0])
+
+    def forward(self, batch: Batch) -> Features:
+        output = self.model.forward_features(self.input(batch["pixels"]))
+        tokens = self._tokens(output)
+        pooled = self.model.forward_head(output) if self._head_pools else tokens.float().mean(1)
+        return Features(tokens, on_a_grid(tokens), pooled.float())
+
+    def pool(self, batch: Batch) -> Tensor:
+        """Return ``forward(batch).pooled`` (B,D)."""
+        if not self._head_pools:
+            return self(batch).pooled
+        return self.model(self.input(batch["pixels"])).float()
+
+    def maps(self, pixels: Tensor) -> list[Tensor]:
+        """Return the maps (B,C,h,w) of pictures (B,3,H,W) at their own size, the finest first."""
+        return timm_maps(self.model, self.input.native(pixels))
+
+    def embed(self, batch: Batch) -> Tensor:
+        """Return the vectors (B,T,D) of the patches, without positions (``patches`` only)."""
+        return patch_vectors(self.model, self.input(batch["pixels"]))
+
+    def contextualize(
+        self,
+        tokens: Tensor,
+        visibility: Tensor | None = None,
+        positions: Tensor | None = None,
+        grid: int | None = None,
+    ) -> Tensor:
+        """Return the patches (B,K,D) in the context of one another (``patches`` only).
+
+        Args:
+            positions: (B,K) the places of the patches on the grid; without them they are all.
+            grid: patches along a side; without it, as in pictures of ``size`` pixels.
+        """
+        refuse_visibility(visibility)
+        own = self.input.side(self.size) // self.patch_size
+        grid = grid_side(tokens, positions, grid, own)
+        return patches_in_context(self.model, tokens, positions, grid)
+
+    def layers(self) -> list[nn.Module]:
+        """All of the network in parts, the stem first, as timm's own ``group_matcher`` has it."""
+        named = list(self.model.named_parameters())
+        if hasattr(self.model, "group_matcher"):
+            matcher = self.model.group_matcher(coarse=False)
+            depths = group_with_matcher(iter(named), matcher, reverse=True)
+        else:
+            order = {name: n for n, (name, _) in enumerate(self.model.named_children())}
+            depths = {name: order.get(name.split(".")[0], -1) for name, _ in named}
+        return parts_by_depth(self.model, depths)
+
+    def untrained(self) -> TimmEncoder:
+        """Return a network of the same architecture and arguments, freshly initialised."""
+        config = self.model.pretrained_cfg
+        fresh = timm.create_model(
+            config["architecture"],
+            pretrained_cfg={k: v for k, v in config.items() if k != "state_dict"},
+            **{"num_classes": 0, **self.model._model_args},
+        )
+        return self._wrapped(fresh)
+
+    def _wrapped(self, model: Any) -> TimmEncoder:
+        if self.small_stem:
+            shrink_stem(model)
+        return TimmEncoder(model, self.size, scale=self.input.scale, small_stem=self.small_stem)
+
+    def save(self, folder: Path) -> None:
+        """Write ``model.safetensors`` and ``config.json``, with mean, std and input size.
+
+        ``timm.create_model("local-dir:FOLDER", pretrained=True)`` opens them; a small stem is
+        beyond timm's arguments, and a ``README.md`` then has the lines that open it.
+        """
+        ours = {"size": self.size, "scale": self.input.scale, "small_stem": self.small_stem}
+        write_folder(self.model, folder, side=self.input.side(self.size), ours=ours)
+
+    @classmethod
+    def load(cls, folder: str | Path, size: int | None = None) -> TimmEncoder:
+        """Open a folder that timm or :meth:`save` wrote, for pictures of ``size`` pixels a side.
+
+        Raises:
+            HeadstartError: something is missing or damaged, or the weights are a pickle.
+        """
+        model, ours = read_folder(Path(folder))
+        native = int(model.pretrained_cfg["input_size"][-1])
+        return cls(
+            model,
+            size or ours.get("size", native),
+            scale=ours.get("scale", 1.0),
+            small_stem=ours.get("small_stem", False),
+        )
+
+    def _tokens(self, output: Tensor) -> Tensor:
+        prefix = getattr(self.model, "num_prefix_tokens", 0)
+        return grid_tokens(output, prefix=prefix, channels=self._channels)
+
+    def _try(self) -> tuple[bool, bool]:
+        """Whether timm's head pools to D, and whether the last layer is a map."""
+
+        def run(pixels: Tensor) -> tuple[Tensor, bool, bool]:
+            output = self.model.forward_features(self.input(pixels))
+            pools = self.model.forward_head(output).shape == (1, self.width)
+            return self._tokens(output), pools, output.dim() == 4
+
+        _, pools, maps = try_out(
+            self.model, self.model.pretrained_cfg["architecture"], self.size, run
+        )
+        return pools, maps

@@ -1,0 +1,268 @@
+"""Architectures and published weights by their names in timm and torchvision."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import json
+import re
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from headstart.config import Options
+from headstart.encoders import EncoderKind
+from headstart.encoders.pictures import first_line
+from headstart.encoders.timm_models import TimmEncoder, shrink_stem
+from headstart.errors import HeadstartError, did_you_mean
+
+#: Set by the encoder itself.
+RESERVED = {
+    "pretrained",
+    "pretrained_cfg",
+    "pretrained_cfg_overlay",
+    "checkpoint_path",
+    "cache_dir",
+    "num_classes",
+    "in_chans",
+    "features_only",
+    "out_indices",
+    "scriptable",
+    "exportable",
+    "no_jit",
+    "device",
+    "dtype",
+}
+
+#: What is said of published weights and does not hold for others.
+ABOUT_WEIGHTS = {
+    "url",
+    "hf_hub_id",
+    "hf_hub_filename",
+    "tag",
+    "license",
+    "origin_url",
+    "paper_name",
+    "paper_ids",
+    "notes",
+    "description",
+}
+
+#: torchvision's names of weights, and the tags under which timm hosts the same as safetensors.
+TORCHVISION_TAGS = {"IMAGENET1K_V1": "tv_in1k", "IMAGENET1K_V2": "tv2_in1k"}
+
+#: Networks of torchvision's that timm has under another name.
+TORCHVISION_TWINS = {
+    "regnet_x_400mf": "regnetx_004_tv",
+    "regnet_x_800mf": "regnetx_008",
+    "regnet_x_1_6gf": "regnetx_016",
+    "regnet_x_3_2gf": "regnetx_032",
+    "regnet_x_8gf": "regnetx_080",
+    "regnet_x_16gf": "regnetx_160",
+    "regnet_x_32gf": "regnetx_320",
+    "regnet_y_400mf": "regnety_004",
+    "regnet_y_800mf": "regnety_008_tv",
+    "regnet_y_1_6gf": "regnety_016",
+    "regnet_y_3_2gf": "regnety_032",
+    "regnet_y_8gf": "regnety_080_tv",
+    "regnet_y_16gf": "regnety_160",
+    "regnet_y_32gf": "regnety_320",
+}
+
+
+class TimmOptions(Options):
+    """Arguments of a timm network, as timm has them; ``stem`` alone is ours."""
+
+    model_config = ConfigDict(extra="allow", validate_default=True)
+
+    stem: Literal["own", "small"] = Field(
+        "own", description="small: 3x3 at stride 1 without pooling, for ResNets at 32 pixels."
+    )
+
+
+def timm_kind(name: str) -> EncoderKind | None:
+    """Return how to make the network that ``name`` stands for, or None if it stands for none.
+
+    ``resnet18`` is fresh, ``resnet18.a1_in1k`` (or ``timm/resnet18.a1_in1k``) has the published
+    weights; ``torchvision/resnet18`` and ``torchvision/resnet18.IMAGENET1K_V1`` likewise.
+
+    Raises:
+        HeadstartError: the network exists, but not these weights; or torchvision has it and timm
+            has no twin of it.
+    """
+    source, _, rest = name.rpartition("/")
+    if source not in ("", "timm", "torchvision") or not re.fullmatch(r"\w+(\.\w+)?", rest):
+        return None
+    architecture, _, tag = rest.partition(".")
+    if source == "torchvision":
+        architecture, tag = _twin(architecture, tag)
+    import timm
+
+    if not timm.is_model(architecture):
+        return None
+    tags = [n.partition(".")[2] for n in timm.list_pretrained(f"{architecture}.*")]
+    if tag and tag not in tags:
+        raise HeadstartError(
+            f"timm has no weights {tag!r} for {architecture!r}{did_you_mean(tag, tags)}"
+        )
+    config = timm.get_pretrained_cfg(f"{architecture}.{tag}" if tag else architecture)
+    side = config.input_size[-1] if config else 224
+    attentive = re.match(r"(vit|deit|beit|eva|swin|cait|xcit|pvt|levit)", architecture)
+    fresh_rate = 5e-4 if attentive else 1e-3
+    return EncoderKind(
+        f"{architecture} of timm" + (f" with the weights {tag}" if tag else ", fresh") + ".",
+        TimmOptions,
+        partial(_create, architecture, tag),
+        # Larger inputs cost more than they give where most machines have no GPU.
+        length=side if tag else min(side, 224),
+        batch_size=256,
+        learning_rate=1e-4 if tag else fresh_rate,
+        modality="image",
+    )
+
+
+def near_timm(name: str) -> str | None:
+    """Return the architecture that a slip such as ``resnet81`` was meant to be, if any."""
+    import timm
+
+    close = difflib.get_close_matches(name, timm.list_models(), n=1, cutoff=0.85)
+    return close[0] if close else None
+
+
+def build(
+    architecture: str,
+    arguments: dict[str, Any],
+    length: int,
+    *,
+    tag: str = "",
+    small_stem: bool = False,
+    scale: float = 1.0,
+    owner: str | None = None,
+) -> TimmEncoder:
+    """Return a network of timm for pictures of ``length`` pixels a side.
+
+    Args:
+        arguments: passed to timm, and saved with the network; plain values only.
+        tag: published weights to start from; without it the network is freshly initialised.
+        owner: what to call the encoder in errors.
+
+    Raises:
+        HeadstartError: an argument that timm does not know or cannot use, or no such weights.
+    """
+    owner = owner or architecture
+    _check_arguments(arguments, owner)
+    weights = _weights(architecture, tag) if tag else {}
+    model = _made(architecture, arguments, round(length * scale), weights, owner)
+    if not tag:
+        # Timm describes a network by the weights that it would have had.
+        config = model.pretrained_cfg
+        model.pretrained_cfg = {k: v for k, v in config.items() if k not in ABOUT_WEIGHTS}
+    if small_stem:
+        shrink_stem(model)
+    return TimmEncoder(model, length, scale=scale, small_stem=small_stem)
+
+
+def _create(
+    architecture: str, tag: str, options: TimmOptions, processor: Any, length: int
+) -> TimmEncoder:
+    arguments = dict(options.model_extra or {})
+    return build(architecture, arguments, length, tag=tag, small_stem=options.stem == "small")
+
+
+def _made(
+    architecture: str, arguments: dict[str, Any], side: int, weights: dict[str, Any], owner: str
+) -> Any:
+    """Networks made for one size are told ours, and to take others too where they can."""
+    import timm
+
+    sizes: list[dict[str, Any]] = [{}]
+    name = architecture + (f".{weights['tag']}" if weights else "")
+    config = timm.get_pretrained_cfg(name)
+    if config is not None and config.fixed_input_size:
+        sizes = [{"img_size": side, "dynamic_img_size": True}, {"img_size": side}, {}]
+    for size in sizes:
+        try:
+            return timm.create_model(
+                name,
+                pretrained=bool(weights),
+                pretrained_cfg_overlay=weights.get("overlay"),
+                **{"num_classes": 0, **size, **arguments},
+            )
+        except Exception as error:
+            unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+            if unknown and unknown[1] in size and unknown[1] not in arguments:
+                continue
+            raise _refusal(error, unknown[1] if unknown else "", architecture, owner) from None
+    raise AssertionError("a network takes no size, or one of those above")
+
+
+def _refusal(error: Exception, key: str, architecture: str, owner: str) -> HeadstartError:
+    import timm
+
+    if not key:
+        return HeadstartError(f"timm cannot build {owner!r} as asked: {first_line(error)}.")
+    known: set[str] = {"stem"}
+    for part in type(timm.create_model(architecture)).__mro__[:-1]:
+        known |= set(inspect.signature(part).parameters)
+    known -= RESERVED | {"self", "args", "kwargs", "block", "cfg"}
+    return HeadstartError(f"encoder {owner!r} has no option {key!r}{did_you_mean(key, known)}")
+
+
+def _check_arguments(arguments: dict[str, Any], owner: str) -> None:
+    for key, value in arguments.items():
+        if key in RESERVED:
+            raise HeadstartError(
+                f"encoder.{key} of {owner!r} is set by the encoder itself; leave it out."
+            )
+        try:
+            json.dumps(value)
+        except (TypeError, ValueError):
+            raise HeadstartError(
+                f"encoder.{key} of {owner!r} must be a plain value that JSON can hold, for it is "
+                "saved with the network."
+            ) from None
+
+
+def _weights(architecture: str, tag: str) -> dict[str, Any]:
+    """Fetch published weights as safetensors, which cannot run code; never a pickle."""
+    import timm
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.utils import disable_progress_bars
+
+    name = f"{architecture}.{tag}"
+    config: Any = timm.get_pretrained_cfg(name)
+    if not config.hf_hub_id:
+        raise HeadstartError(
+            f"the weights {name!r} are not published as safetensors, the one kind that is opened "
+            "here because it cannot run code; choose another tag."
+        )
+    disable_progress_bars()
+    try:
+        path = Path(hf_hub_download(config.hf_hub_id, "model.safetensors"))
+    except Exception as error:
+        raise HeadstartError(
+            f"the weights {name!r} cannot be fetched from the hub and are not in its cache "
+            f"({first_line(error)}); go online once, or write {architecture!r} for a fresh network."
+        ) from None
+    return {"tag": tag, "overlay": {"file": str(path), "source": "timm", "custom_load": False}}
+
+
+def _twin(name: str, weights: str) -> tuple[str, str]:
+    """Return timm's architecture and tag for a network of torchvision."""
+    import timm
+
+    hosted = {n.partition(".")[0] for n in timm.list_pretrained("*.tv*_in1k")}
+    twins = {n: n for n in hosted if not n.startswith("regnet")} | TORCHVISION_TWINS
+    if name not in twins:
+        raise HeadstartError(
+            f"torchvision's {name!r} has no twin in timm in which it could be saved"
+            f"{did_you_mean(name, twins)}"
+        )
+    if weights and weights not in TORCHVISION_TAGS:
+        raise HeadstartError(
+            f"torchvision has no weights {weights!r} for {name!r}"
+            f"{did_you_mean(weights, TORCHVISION_TAGS)}"
+        )
+    return twins[name], TORCHVISION_TAGS.get(weights, "")

@@ -1,0 +1,58 @@
+"""Patches of a timm ViT, one by one: the two steps between which an objective may drop some."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from timm.layers.patch_embed import PatchEmbed
+from timm.layers.pos_embed import resample_abs_pos_embed
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor, nn
+
+
+def has_patches(model: nn.Module) -> bool:
+    """True for a ViT as Dosovitskiy et al. 2021 have it, registers and layer scale included.
+
+    Relatives with windows, rotary positions or a distillation token go another way.
+    """
+    return type(model) is VisionTransformer and type(model.patch_embed) is PatchEmbed
+
+
+def patch_vectors(model: Any, pixels: Tensor) -> Tensor:
+    """Return the vectors (B,T,D) of the patches, without positions."""
+    vectors = model.patch_embed(pixels)
+    return vectors.flatten(1, 2) if vectors.dim() == 4 else vectors
+
+
+def patches_in_context(model: Any, tokens: Tensor, positions: Tensor | None, grid: int) -> Tensor:
+    """Return the patches ``tokens`` (B,K,D) as the network's last layer has them.
+
+    Args:
+        positions: (B,K) places of the patches among the grid's, row by row; None = 0..K-1.
+        grid: patches along a side of the picture that they are from.
+    """
+    prefix, own = _position_vectors(model, grid)
+    if own is not None:
+        tokens = tokens + (own[: tokens.shape[1]] if positions is None else own[positions])
+    extra = [t for t in (model.cls_token, model.reg_token) if t is not None]
+    if extra:
+        first = torch.cat(extra, 1)
+        first = first if prefix is None else first + prefix
+        tokens = torch.cat([first.expand(len(tokens), -1, -1).to(tokens.dtype), tokens], 1)
+    tokens = model.norm_pre(model.pos_drop(tokens))
+    return model.norm(model.blocks(tokens))[:, model.num_prefix_tokens :]
+
+
+def _position_vectors(model: Any, grid: int) -> tuple[Tensor | None, Tensor | None]:
+    """What the first tokens (1,P,D) and the patches (T,D) get added."""
+    if model.pos_embed is None:
+        return None, None
+    first = 0 if model.no_embed_class else model.num_prefix_tokens
+    vectors = resample_abs_pos_embed(
+        model.pos_embed,
+        new_size=[grid, grid],
+        old_size=list(model.patch_embed.grid_size),
+        num_prefix_tokens=first,
+    )
+    return (vectors[:, :first] if first else None), vectors[0, first:]

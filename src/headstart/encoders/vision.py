@@ -1,0 +1,220 @@
+"""Any picture network of Transformers, to start from; saved so that Transformers opens it."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModel
+from transformers.utils import logging as transformers_logging
+
+from headstart.batch import Batch
+from headstart.encoders import Features
+from headstart.encoders.maps import transformers_maps
+from headstart.encoders.pictures import (
+    PictureInput,
+    first_line,
+    grid_side,
+    grid_tokens,
+    on_a_grid,
+    parts_by_depth,
+    refuse_visibility,
+    try_out,
+)
+from headstart.encoders.vision_folders import PROCESSOR, native_size, processor_of, resized
+from headstart.errors import HeadstartError
+from headstart.files import write_json
+
+transformers_logging.set_verbosity_error()
+transformers_logging.disable_progress_bar()
+
+#: Networks whose patches can be left out one by one: learned positions, attention to all.
+PATCHWISE = {"vit", "dinov2", "dinov2_with_registers"}
+
+
+class VisionEncoder(nn.Module):
+    """A picture network of Transformers, behind :class:`headstart.encoders.Encoder`.
+
+    ``pooled`` is the class token of the last layer where there is one, else what the network
+    pools itself (``pooler_output``: the mean, for convolutions and Swin).
+
+    Args:
+        model: the bare network, without a head.
+        processor: its image processor's configuration; of it ``image_mean``, ``image_std`` and
+            ``do_normalize`` are used.
+        size: pixels a side of the pictures that it is for; else the network's own.
+    """
+
+    def __init__(self, model: Any, processor: dict[str, Any], size: int | None = None) -> None:
+        super().__init__()
+        self.model, self.processor = model, processor
+        self.size = size or native_size(model.config, processor)
+        self._patches = model.config.model_type in PATCHWISE
+        embeddings: Any = getattr(model, "embeddings", None)
+        self._class_token = hasattr(embeddings, "cls_token")
+        registers = getattr(embeddings, "register_tokens", None)
+        self._prefix = int(self._class_token) + (0 if registers is None else registers.shape[1])
+        self._prefix += int(hasattr(embeddings, "distillation_token"))
+        if self._class_token and hasattr(model, "pooler"):
+            # It was trained for classes, or never; the class token itself is the network's.
+            model.pooler = None
+        if getattr(embeddings, "mask_token", None) is not None:
+            # Objectives hide patches by vectors of their own.
+            embeddings.mask_token.requires_grad_(False)
+        parameters = inspect.signature(model.forward).parameters
+        self._interpolates = "interpolate_pos_encoding" in parameters
+        normal = processor.get("do_normalize", True)
+        self.input = PictureInput(
+            processor["image_mean"] if normal else (0.0,) * 3,
+            processor["image_std"] if normal else (1.0,) * 3,
+            multiple=self.patch_size if self._class_token else 1,
+        )
+        self.width, maps = self._try()
+        if maps:
+            model.to(memory_format=torch.channels_last)
+            self.input.channels_last = True
+
+    @property
+    def provides(self) -> frozenset[str]:
+        """Capabilities; ``patches`` only where single patches can be left out."""
+        drops = any(isinstance(m, nn.Dropout) and m.p > 0 for m in self.model.modules())
+        drops |= getattr(self.model.config, "attention_probs_dropout_prob", 0.0) > 0
+        patches = {"patches"} if self._patches else set()
+        return frozenset({"pixels_in", "grid", *patches, *({"dropout"} if drops else ())})
+
+    @property
+    def patch_size(self) -> int:
+        """Pixels a side of a patch."""
+        size = self.model.config.patch_size
+        return int(size if isinstance(size, int) else size[0])
+
+    def forward(self, batch: Batch) -> Features:
+        tokens, pooled, _ = self._run(self.input(batch["pixels"]))
+        return Features(tokens, on_a_grid(tokens), pooled.float())
+
+    def pool(self, batch: Batch) -> Tensor:
+        """Return ``forward(batch).pooled`` (B,D)."""
+        return self(batch).pooled
+
+    def maps(self, pixels: Tensor) -> list[Tensor]:
+        """Return the maps (B,C,h,w) of pictures (B,3,H,W) at their own size, the finest first."""
+        x = self.input.native(pixels)
+        extra = {"interpolate_pos_encoding": True} if self._interpolates else {}
+        output = self.model(pixel_values=x, output_hidden_states=True, **extra)
+        return transformers_maps(output, x, self._prefix)
+
+    def embed(self, batch: Batch) -> Tensor:
+        """Return the vectors (B,T,D) of the patches, without positions (``patches`` only)."""
+        patches = self.model.embeddings.patch_embeddings
+        vectors = patches.projection(self.input(batch["pixels"]))
+        return grid_tokens(vectors)
+
+    def contextualize(
+        self,
+        tokens: Tensor,
+        visibility: Tensor | None = None,
+        positions: Tensor | None = None,
+        grid: int | None = None,
+    ) -> Tensor:
+        """Return the patches (B,K,D) in the context of one another (``patches`` only).
+
+        Args:
+            positions: (B,K) the places of the patches on the grid; without them they are all.
+            grid: patches along a side; without it, as in pictures of ``size`` pixels.
+        """
+        refuse_visibility(visibility)
+        own_side = self.input.side(self.size) // self.patch_size
+        grid = grid_side(tokens, positions, grid, own_side)
+        embeddings = self.model.embeddings
+        side, blank = grid * self.patch_size, tokens.new_empty(1, 1 + grid**2, tokens.shape[2])
+        own = embeddings.interpolate_pos_encoding(blank, side, side)
+        patches = own[0, 1:]
+        tokens = tokens + (patches[: tokens.shape[1]] if positions is None else patches[positions])
+        first = embeddings.cls_token + own[:, :1]
+        if self._prefix > 1:
+            first = torch.cat([first, embeddings.register_tokens], 1)
+        tokens = torch.cat([first.expand(len(tokens), -1, -1).to(tokens.dtype), tokens], 1)
+        tokens = embeddings.dropout(tokens)
+        for block in self._blocks()[1]:
+            output = block(tokens, None)
+            tokens = output if isinstance(output, Tensor) else output[0]
+        return self.model.layernorm(tokens)[:, self._prefix :]
+
+    def layers(self) -> list[nn.Module]:
+        """All of the network in parts: the stem, the blocks or stages, the last with the rest."""
+        names = [name for name, _ in self.model.named_parameters()]
+        prefix, blocks = self._blocks()
+        start = next(i for i, name in enumerate(names) if name.startswith(f"{prefix}."))
+        depths = {
+            name: int(name[len(prefix) + 1 :].partition(".")[0]) + 1
+            if name.startswith(f"{prefix}.")
+            else (0 if i < start else len(blocks))
+            for i, name in enumerate(names)
+        }
+        return parts_by_depth(self.model, depths)
+
+    def untrained(self) -> VisionEncoder:
+        """Return a network of the same configuration, freshly initialised."""
+        return VisionEncoder(type(self.model)(self.model.config), self.processor, self.size)
+
+    def save(self, folder: Path) -> None:
+        """Write ``config.json``, ``model.safetensors`` and the image processor's configuration.
+
+        ``AutoModel`` and ``AutoImageProcessor`` open them.
+        """
+        self.model.save_pretrained(folder)
+        write_json(folder / PROCESSOR, resized(self.processor, self.size))
+
+    @classmethod
+    def load(cls, folder: str | Path, size: int | None = None) -> VisionEncoder:
+        """Open a folder, or a name that the hub or its local cache knows.
+
+        Raises:
+            HeadstartError: nothing there that Transformers can open without running its code.
+        """
+        try:
+            model = AutoModel.from_pretrained(
+                folder, trust_remote_code=False, use_safetensors=True, dtype=torch.float32
+            )
+            processor = processor_of(folder, model.config)
+        except (OSError, ValueError) as error:
+            raise HeadstartError(
+                f"no encoder can be opened from {str(folder)!r}: {first_line(error)}; give an "
+                "encoder's name (`headstart list encoders`), a run, or a folder with "
+                "model.safetensors."
+            ) from None
+        return cls(model, processor, size)
+
+    def _blocks(self) -> tuple[str, nn.ModuleList]:
+        """The network's main stack, and its name."""
+        stacks = [(n, m) for n, m in self.model.named_modules() if isinstance(m, nn.ModuleList)]
+        return max(stacks, key=lambda stack: sum(p.numel() for p in stack[1].parameters()))
+
+    def _run(self, pixels: Tensor) -> tuple[Tensor, Tensor, bool]:
+        extra = {"interpolate_pos_encoding": True} if self._interpolates else {}
+        output = self.model(pixel_values=pixels, **extra)
+        last = output.last_hidden_state
+        tokens = grid_tokens(last, prefix=self._prefix)
+        if self._class_token:
+            pooled = last[:, 0]
+        elif getattr(output, "pooler_output", None) is not None:
+            pooled = output.pooler_output.flatten(1)
+        else:
+            pooled = tokens.float().mean(1)
+        return tokens, pooled, last.dim() == 4
+
+    def _try(self) -> tuple[int, bool]:
+        """D, and whether the last layer is a map."""
+        kind = self.model.config.model_type
+        tokens, pooled, maps = try_out(
+            self.model, kind, self.size, lambda pixels: self._run(self.input(pixels))
+        )
+        if tokens.shape[2] != pooled.shape[1]:
+            raise HeadstartError(
+                f"the network {kind!r} pools to vectors of another width than its last layer's; "
+                "choose another encoder."
+            )
+        return tokens.shape[2], maps

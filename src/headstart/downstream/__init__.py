@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from torch import Tensor
 
+    from headstart.batch import Batch
     from headstart.config import FinetuneConfig
     from headstart.downstream.rows import LabeledRows
     from headstart.encoders import Encoder, Features
@@ -24,6 +25,8 @@ TASKS = Registry("task", {"classification": "headstart.downstream.classification
 
 class Task(Protocol):
     """A head: an ``nn.Module`` from an encoder's features to a loss, and to predictions.
+
+    It sees the batch that the features are of, too, for what an encoder cannot keep.
 
     Attributes:
         labels: what it can predict, in the order of its outputs.
@@ -37,7 +40,7 @@ class Task(Protocol):
         ...
 
     def targets(self, records: Dataset) -> Tensor:
-        """Return the labels of the records as the ids (N,...) that ``forward`` takes."""
+        """Return the labels of the records as the ids (N,...) that a batch has as ``labels``."""
         ...
 
     def hold_out(self, records: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
@@ -48,11 +51,15 @@ class Task(Protocol):
         """Set the head from the frozen encoder, before anything is trained."""
         ...
 
-    def __call__(self, features: Features, targets: Tensor) -> dict[str, Tensor]:
-        """Return ``loss`` (scalar) and named scalars."""
+    def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
+        """Return ``params`` and ``lr`` of each group of parameters; the usual rate is given."""
         ...
 
-    def predictions(self, features: Features) -> list[dict[str, Any]]:
+    def __call__(self, features: Features, batch: Batch) -> dict[str, Tensor]:
+        """Return ``loss`` (scalar) and named scalars; the targets are ``batch["labels"]``."""
+        ...
+
+    def predictions(self, features: Features, batch: Batch) -> list[dict[str, Any]]:
         """Return one row of plain values for each row of the features."""
         ...
 

@@ -1,9 +1,10 @@
-"""One label a record: a linear head on the pooled features."""
+"""One label a record: a linear head on the pooled features, wide where it pays."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,16 +15,22 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from headstart.data.split import split
+from headstart.downstream.wide import WIDE_RATE, Wide, is_wide
 from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from headstart.batch import Batch
     from headstart.config import FinetuneConfig
     from headstart.downstream.rows import LabeledRows
     from headstart.encoders import Encoder, Features
 
 _STRENGTHS = (0.001, 0.01, 0.1, 1.0, 10.0)
+#: Beside a wide half the linear layer starts small: what it explains from the start, the tokens
+#: could not learn any more (measured on IMDb; see ``docs/log.md``).
+_WIDE_STRENGTHS = (0.0001,)
+_SCALES = (0.0, 0.03, 0.1, 0.3, 1.0)
 _BATCH = 64
 _MANY = 20_000
 
@@ -31,11 +38,14 @@ _MANY = 20_000
 class Classification(nn.Module):
     """Dropout and one linear layer (D -> classes) on ``pooled`` (B,D), with cross-entropy.
 
+    Where it pays, the scores of :class:`headstart.downstream.wide.Wide` are added.
+
     Args:
         width: D, the size of the features.
         labels: the classes, in the order of the outputs.
         weights: (classes,) what an error on each class costs; all the same by default.
         dropout: share of the features that is hidden while training.
+        wish: whether the warm start adds the wide half: ``auto``, ``on`` or ``off``.
     """
 
     def __init__(
@@ -45,13 +55,15 @@ class Classification(nn.Module):
         *,
         dropout: float = 0.0,
         weights: Tensor | None = None,
+        wish: str = "off",
     ) -> None:
         super().__init__()
-        self.labels = labels
+        self.labels, self.wish = labels, wish
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(width, len(labels))
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
+        self.wide: Wide | None = None
         self.weights: Tensor | None
         self.register_buffer("weights", weights, persistent=False)
 
@@ -76,6 +88,7 @@ class Classification(nn.Module):
             labels,
             dropout=config.dropout,
             weights=weights if config.class_weights else None,
+            wish=config.wide,
         )
 
     def targets(self, records: Dataset) -> Tensor:
@@ -117,12 +130,13 @@ class Classification(nn.Module):
 
         A random head first distorts the features that it will be judged by; one that is right
         from the start does not (LP-FT, Kumar et al. 2022, section 3). The strength of the L2
-        penalty is the one with the lowest validation loss.
+        penalty is the one with the lowest validation loss; so is how much naive Bayes counts.
         """
+        wide = is_wide(self.wish, encoder, train)
         features, targets = frozen_features(encoder, train)
         held, held_targets = frozen_features(encoder, validation)
         best = float("inf")
-        for strength in _STRENGTHS:
+        for strength in _WIDE_STRENGTHS if wide else _STRENGTHS:
             linear = logistic_regression(
                 features, targets, strength=strength, balanced=self.weights is not None
             )
@@ -130,22 +144,53 @@ class Classification(nn.Module):
             if loss < best:
                 best = loss
                 self.linear.load_state_dict(linear.state_dict())
+        if wide:
+            self.wide = Wide.fit(train, len(self.labels))
+            self._set_scale(encoder, validation)
 
-    def forward(self, features: Features, targets: Tensor) -> dict[str, Tensor]:
-        """Return ``loss`` and ``accuracy`` of features against classes (B,)."""
-        logits = self.logits(features).float()
+    def _set_scale(self, encoder: Any, validation: LabeledRows) -> None:
+        """Give all tokens and pairs the scale with the lowest validation loss."""
+        assert self.wide is not None
+        self.eval()
+        deep, wide, targets = [], [], []
+        with torch.no_grad():
+            self.wide.scale.fill_(1.0)
+            for places in _batches(np.arange(len(validation))):
+                batch = validation.batch(places, epoch=0)
+                deep.append(self.linear(encoder(batch).pooled.float()))
+                wide.append(self.wide(batch))
+                targets.append(batch["labels"])
+            losses = [
+                cross_entropy(
+                    torch.cat(deep) + scale * torch.cat(wide), torch.cat(targets), self.weights
+                ).item()
+                for scale in _SCALES
+            ]
+            self.wide.scale.fill_(_SCALES[int(np.argmin(losses))])
+
+    def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
+        """Return what learns with its rates: the scales are many, small and far from right."""
+        groups = [{"params": list(self.linear.parameters()), "lr": learning_rate}]
+        if self.wide is not None:
+            groups.append({"params": list(self.wide.parameters()), "lr": WIDE_RATE})
+        return groups
+
+    def forward(self, features: Features, batch: Batch) -> dict[str, Tensor]:
+        """Return ``loss`` and ``accuracy`` of features against ``labels`` (B,)."""
+        logits, targets = self.logits(features, batch), batch["labels"]
         return {
             "loss": cross_entropy(logits, targets, self.weights),
             "accuracy": (logits.argmax(1) == targets).float().mean(),
         }
 
-    def logits(self, features: Features) -> Tensor:
+    def logits(self, features: Features, batch: Batch) -> Tensor:
         """Return scores (B,classes) before the softmax."""
-        return self.linear(self.dropout(features.pooled))
+        deep = self.linear(self.dropout(features.pooled)).float()
+        return deep if self.wide is None else deep + self.wide(batch)
 
-    def predictions(self, features: Features) -> list[dict[str, Any]]:
+    def predictions(self, features: Features, batch: Batch) -> list[dict[str, Any]]:
         """Return ``label``, its probability ``score``, and ``scores`` of all labels by name."""
-        scores = self.logits(features).float().softmax(1).tolist()
+        scores = self.logits(features, batch).softmax(1).tolist()
         rows = []
         for row in scores:
             best = max(range(len(row)), key=row.__getitem__)
@@ -154,7 +199,7 @@ class Classification(nn.Module):
         return rows
 
     def save(self, folder: Path) -> None:
-        """Write ``head.safetensors`` and ``head.json`` (task, labels, sizes, dropout)."""
+        """Write ``head.safetensors`` and ``head.json`` (task, labels, sizes, dropout, wide)."""
         folder.mkdir(parents=True, exist_ok=True)
         state = {name: value.detach().cpu() for name, value in self.state_dict().items()}
         save_file(state, folder / "head.safetensors")
@@ -163,6 +208,7 @@ class Classification(nn.Module):
             "labels": self.labels,
             "width": self.linear.in_features,
             "dropout": self.dropout.p,
+            "wide": self.wide is not None,
         }
         text = json.dumps(described, indent=2, ensure_ascii=False)
         (folder / "head.json").write_text(text + "\n", encoding="utf-8")
@@ -172,7 +218,10 @@ class Classification(nn.Module):
         """Reopen a head that :meth:`save` wrote."""
         described = json.loads((folder / "head.json").read_text(encoding="utf-8"))
         head = cls(described["width"], described["labels"], dropout=described["dropout"])
-        head.load_state_dict(load_file(folder / "head.safetensors"))
+        state = load_file(folder / "head.safetensors")
+        if described.get("wide"):
+            head.wide = Wide(state["wide.known"], state["wide.ratios"])
+        head.load_state_dict(state)
         return head.eval()
 
 
@@ -223,10 +272,14 @@ def frozen_features(encoder: Any, rows: LabeledRows) -> tuple[Tensor, Tensor]:
     encoder.eval()
     pooled = []
     with torch.no_grad():
-        for start in range(0, len(places), _BATCH):
-            batch = rows.batch(places[start : start + _BATCH], epoch=0)
-            pooled.append(encoder(batch).pooled.float())
+        for some in _batches(places):
+            pooled.append(encoder(rows.batch(some, epoch=0)).pooled.float())
     return torch.cat(pooled), rows.targets[places]
+
+
+def _batches(places: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, len(places), _BATCH):
+        yield places[start : start + _BATCH]
 
 
 def _labels(records: Dataset) -> list[str]:

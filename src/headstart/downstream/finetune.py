@@ -65,7 +65,7 @@ class Finetuning(nn.Module):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Return ``loss`` and the task's named scalars."""
-        return self.head(self.encoder(batch), batch["labels"])
+        return self.head(self.encoder(batch), batch)
 
     def after_step(self, progress: float) -> None:
         """Nothing moves but by gradient."""
@@ -82,7 +82,7 @@ class Finetuning(nn.Module):
         head_rate = max(learning_rate, min(HEAD_RATE * learning_rate, MOST_HEAD_RATE))
         return [
             *layer_groups(self.encoder, learning_rate, self.layer_decay),
-            {"params": list(self.head.parameters()), "lr": head_rate},
+            *self.head.parameter_groups(head_rate),
         ]
 
 
@@ -170,10 +170,17 @@ def learning_rate_for(encoder: Encoder) -> float:
     return min(MOST_RATE, 5e-5 * 768 / encoder.width)
 
 
+def _batch_size(encoder: Encoder, count: int) -> int:
+    """Return rows a step: more for a table, whose step costs much the same however few they are."""
+    if count < 1000:
+        return 16
+    return 32 if len(encoder.layers()) > 1 else min(256, max(32, count // 100))
+
+
 def _plan(encoder: Encoder, count: int, config: FinetuneConfig, run: Run) -> dict[str, Any]:
     """Return what was asked for or else suits the records; decided once, for resume as well."""
     if "plan" not in run.resolved:
-        batch_size = config.batch_size or (16 if count < 1000 else 32)
+        batch_size = config.batch_size or _batch_size(encoder, count)
         share = 0.2 if count < 1000 else 0.1  # a class of few labels still needs some held out
         epoch = math.ceil(count / batch_size)
         steps = f"{max(300, 3 * epoch)}steps"

@@ -61,7 +61,8 @@ def predict(run: Run, records: Dataset, *, batch_size: int = 64) -> Iterator[dic
         for start in range(0, len(records), batch_size):
             chunk = records.select(range(start, min(start + batch_size, len(records))))
             with torch.inference_mode():
-                found = head.predictions(encoder(processor.collate(chunk, length)))
+                batch = processor.collate(chunk, length)
+                found = head.predictions(encoder(batch), batch)
             for name, row in zip(chunk["id"], found, strict=True):
                 yield {"id": name, **row}
 

@@ -45,6 +45,11 @@ class LabeledRows:
     def __len__(self) -> int:
         return len(self.targets)
 
+    @property
+    def names(self) -> frozenset[str]:
+        """Names of the tensors that the processor made."""
+        return frozenset(self._rows)
+
     def batch(self, places: np.ndarray, epoch: int) -> Batch:
         """Return the rows at ``places`` (n,), padded to the longest; the same in every epoch."""
         batch: Batch = {}

@@ -1,0 +1,128 @@
+"""The maps of any encoder of pictures as an ordered pyramid, for heads that look at places."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from headstart.errors import HeadstartError
+
+try:
+    from torchvision.ops import FeaturePyramidNetwork
+except ModuleNotFoundError:
+    raise HeadstartError(
+        "pictures need the extra `images`: pip install headstart[images]"
+    ) from None
+
+
+def map_shapes(encoder: Any, side: int) -> list[tuple[int, int]]:
+    """Return channels and height of each of an encoder's maps of a picture of ``side`` pixels.
+
+    Raises:
+        HeadstartError: it has no maps, or cannot take pictures that are not square.
+    """
+    if not hasattr(encoder, "maps"):
+        raise HeadstartError(
+            "detection and segmentation need an encoder of pictures; pre-train one, or use task "
+            "classification."
+        )
+    training = encoder.training
+    encoder.eval()
+    device = next(encoder.parameters()).device
+    try:
+        with torch.no_grad():
+            # Not square, as pictures are not.
+            maps = encoder.maps(torch.zeros(1, 3, side, 2 * side, device=device))
+    except Exception as error:
+        raise HeadstartError(
+            f"this encoder cannot take whole pictures ({str(error).strip().splitlines()[0]}); "
+            "choose another, such as conv, vit or resnet18."
+        ) from None
+    finally:
+        encoder.train(training)
+    return [(found.shape[1], found.shape[2]) for found in maps]
+
+
+class Pyramid(nn.Module):
+    """A feature pyramid network (Lin et al. 2017) on maps that are brought to given strides.
+
+    At each stride it takes the encoder's map that comes nearest. One that is too coarse is
+    interpolated and one that is too fine is pooled, so that the single map of a vision transformer
+    becomes a simple pyramid (Li et al. 2022, "Exploring plain vision transformer backbones for
+    object detection"), here without weights of its own.
+
+    Args:
+        channels: of each of the encoder's maps.
+        chosen: for each stride the place of the map that it is made of.
+        strides: pixels between the cells of each output, ascending.
+        width: channels of the outputs.
+    """
+
+    def __init__(
+        self, channels: Sequence[int], chosen: Sequence[int], strides: Sequence[int], width: int
+    ) -> None:
+        super().__init__()
+        self.channels, self.chosen = list(channels), list(chosen)
+        self.strides, self.out_channels = list(strides), width
+        self.fpn = FeaturePyramidNetwork([self.channels[place] for place in self.chosen], width)
+
+    @classmethod
+    def on(cls, encoder: Any, strides: Sequence[int], width: int) -> Pyramid:
+        """Choose the maps of an encoder."""
+        side = 2 * max(strides)
+        shapes = map_shapes(encoder, side)
+        # The first of the nearest ones; maps are compared by the logarithm of their stride.
+        heights = torch.tensor([float(height) for _, height in shapes]).log()
+        wished = torch.tensor([side / stride for stride in strides]).log()
+        chosen = (wished[:, None] - heights).abs().argmin(1).tolist()
+        return cls([channels for channels, _ in shapes], chosen, strides, width)
+
+    def described(self) -> dict[str, Any]:
+        """Return the arguments that make the same pyramid."""
+        return {
+            "channels": self.channels,
+            "chosen": self.chosen,
+            "strides": self.strides,
+            "width": self.out_channels,
+        }
+
+    def forward(self, maps: list[Tensor], size: tuple[int, int]) -> list[Tensor]:
+        """Return (B,width,H/stride,W/stride) for each stride, of an encoder's maps.
+
+        Args:
+            size: H and W of the pictures, multiples of the largest stride.
+        """
+        named = OrderedDict(
+            (str(stride), resized(maps[place], (size[0] // stride, size[1] // stride)))
+            for stride, place in zip(self.strides, self.chosen, strict=True)
+        )
+        return list(self.fpn(named).values())
+
+
+def resized(found: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return a map (B,C,h,w) at another size: interpolated to a finer, pooled to a coarser one."""
+    if found.shape[2] > size[0]:
+        return F.adaptive_max_pool2d(found, size)
+    if tuple(found.shape[2:]) != size:
+        return F.interpolate(found, size, mode="bilinear")
+    return found
+
+
+def statistics(encoder: nn.Module) -> list[nn.Module]:
+    """Return the batch norms that have statistics from pre-training.
+
+    Batches of few large pictures give poor statistics, so those of pre-training stay, as is usual
+    in detection. A network that starts from nothing has none to keep, and takes its own.
+    """
+    return [
+        module
+        for module in encoder.modules()
+        if isinstance(module, nn.modules.batchnorm._BatchNorm)
+        and module.running_mean is not None
+        and bool(module.running_mean.any())
+    ]

@@ -1,0 +1,148 @@
+"""The wide half of a head: a linear model over the very tokens of a text, and pairs of them.
+
+An encoder that averages has no word order and forgets single words; with many labels a plain linear
+model over words and word pairs beats it. So the head gets both (wide and deep, Cheng et al. 2016),
+and the wide half starts from naive Bayes (Wang and Manning 2012).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from headstart.errors import HeadstartError
+
+if TYPE_CHECKING:
+    from headstart.batch import Batch
+    from headstart.downstream.rows import LabeledRows
+
+#: Peak rate of the scales, whatever the encoder's.
+WIDE_RATE = 5e-2
+#: Share of a text's tokens and pairs that is hidden while training.
+DROPOUT = 0.3
+#: From so many records on, `auto` takes the wide half: below it has nothing to count.
+FEWEST = 1000
+#: Records that are counted, and most entries of the table of log-ratios.
+_MANY, _MOST = 200_000, 2**25
+_BATCH = 256
+#: An id has at most 20 bits, so a pair has 41 and a row of a batch 22.
+_BITS = 20
+_PAIR = 2 * _BITS + 1
+
+
+def is_wide(wish: str, encoder: Any, rows: LabeledRows) -> bool:
+    """Return whether a head on these rows gets a wide half.
+
+    ``auto`` takes one where the encoder is blind to order, the rows have tokens, and there are
+    enough of them to count.
+
+    Raises:
+        HeadstartError: ``on``, but the rows have no tokens.
+    """
+    has_tokens = {"input_ids", "mask"} <= rows.names
+    if wish == "on" and not has_tokens:
+        raise HeadstartError(
+            "wide=on needs records that are made of tokens, and these are not; use wide=auto or "
+            "wide=off."
+        )
+    if wish != "auto":
+        return wish == "on"
+    return has_tokens and "order" not in encoder.provides and len(rows) >= FEWEST
+
+
+class Wide(nn.Module):
+    """Scores (B,classes) of the distinct tokens and pairs of neighbours in each row.
+
+    A score is ``sum(scale * ratio) / sqrt(n)`` over the n known tokens of the row, plus the same
+    over its m known pairs. The ratios stay as they were counted; what learns is how much each
+    token and pair counts, so that one that is seen once cannot run away.
+
+    Args:
+        known: (F,) int64, the sorted keys of the known tokens and pairs.
+        ratios: (F,classes) what each says of each class.
+        dropout: share of tokens and pairs that is hidden while training.
+    """
+
+    def __init__(self, known: Tensor, ratios: Tensor, dropout: float = DROPOUT) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self.known: Tensor
+        self.ratios: Tensor
+        self.register_buffer("known", known)
+        self.register_buffer("ratios", ratios.float())
+        self.scale = nn.Parameter(torch.zeros(len(known)))
+
+    @classmethod
+    def fit(cls, rows: LabeledRows, classes: int) -> Wide:
+        """Count the tokens and pairs that occur in two rows or more, and take their log-ratios."""
+        known, counts = count(rows, classes)
+        is_pair = known >> _BITS > 0
+        ratios = np.empty(counts.shape)
+        for part in (is_pair, ~is_pair):
+            ratios[part] = log_ratios(counts[part])
+        return cls(torch.from_numpy(known), torch.from_numpy(ratios))
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Return scores (B,classes) of ``input_ids`` and ``mask`` (B,T)."""
+        row, key = distinct(batch)
+        place = torch.searchsorted(self.known, key).clamp(max=len(self.known) - 1)
+        kept = self.known[place] == key
+        if self.training and self.dropout:
+            kept &= torch.rand(len(key), device=key.device) >= self.dropout
+        row, place = row[kept], place[kept]
+        # Tokens and pairs are each a bag of its own size.
+        bag = 2 * row + (self.known[place] >> _BITS > 0)
+        size = torch.bincount(bag, minlength=2 * len(batch["mask"])).clamp(min=1)
+        share = self.scale[place] / size[bag].sqrt()
+        scores = self.ratios.new_zeros(len(batch["mask"]), self.ratios.shape[1])
+        return scores.index_add(0, row, share[:, None] * self.ratios[place])
+
+
+def distinct(batch: Batch) -> tuple[Tensor, Tensor]:
+    """Return the distinct tokens and pairs of neighbours in each row: rows (n,) and keys (n,).
+
+    The key of a token is its id, that of a pair ``(first + 1) * 2**20 + second``. Both come sorted
+    by row, then key.
+    """
+    ids, mask = batch["input_ids"], batch["mask"]
+    row = torch.arange(len(ids), device=ids.device)[:, None] << _PAIR
+    pairs = (ids[:, :-1] + 1 << _BITS) + ids[:, 1:] + row
+    both = torch.unique(torch.cat([(ids + row)[mask], pairs[mask[:, :-1] & mask[:, 1:]]]))
+    return both >> _PAIR, both & (1 << _PAIR) - 1
+
+
+def count(rows: LabeledRows, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the keys (F,) that occur in two rows or more, and in how many of each class (F,C).
+
+    Of very many rows some are counted that lie evenly, and of very many keys the most frequent.
+    """
+    places = np.linspace(0, len(rows) - 1, min(len(rows), _MANY)).round().astype(np.int64)
+    keys, owners = [], []
+    for start in range(0, len(places), _BATCH):
+        batch = rows.batch(places[start : start + _BATCH], epoch=0)
+        row, key = distinct(batch)
+        keys.append(key.numpy())
+        owners.append(batch["labels"][row].numpy())
+    found, place = np.unique(np.concatenate(keys), return_inverse=True)
+    flat = np.bincount(place * classes + np.concatenate(owners), minlength=len(found) * classes)
+    counts = flat.reshape(-1, classes)
+    total = counts.sum(1)
+    often = np.flatnonzero(total >= 2)
+    most = _MOST // classes
+    if len(often) > most:
+        often = np.sort(often[np.argsort(-total[often], kind="stable")[:most]])
+    return found[often], counts[often]
+
+
+def log_ratios(counts: np.ndarray) -> np.ndarray:
+    """Return naive Bayes' ``log p(feature | class)`` (F,C), centred over the classes.
+
+    With two classes the two columns differ by the log-count ratio of Wang and Manning (2012,
+    equation 1, alpha = 1), and each is half of it.
+    """
+    smooth = counts + 1.0
+    logs = np.log(smooth / smooth.sum(0))
+    return np.asarray(logs - logs.mean(1, keepdims=True))

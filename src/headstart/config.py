@@ -202,6 +202,12 @@ class FinetuneConfig(SourceOptions, TrainingOptions):
     val: str | None = Field(None, description="Labeled records for early stopping.")
     task: str = Field("classification", description="Downstream task.")
     out: str = Field(..., description="Run folder to write; it must not exist yet.")
+    length: int | None = Field(
+        None,
+        ge=32,
+        le=4096,
+        description="Longer side in pixels, for detection and segmentation; else the pictures'.",
+    )
     freeze: str = Field(
         "none", description="all (head only), none, or N: the embeddings and the first N layers."
     )
@@ -212,7 +218,7 @@ class FinetuneConfig(SourceOptions, TrainingOptions):
     dropout: float = Field(0.1, ge=0, lt=1, description="Dropout before the head.")
     wide: Switch = Field(
         "auto",
-        description="Also learn from the very tokens and their pairs; auto where it is known to pay.",
+        description="Also learn from the very tokens and phrases; auto where it is known to pay.",
     )
     budget: AutoBudgetText = Field("auto", description="How long; auto follows the records.")
     patience: int = Field(

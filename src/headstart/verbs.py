@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from headstart.data.audit import Audit
     from headstart.evaluation.report import Report
+    from headstart.modalities import Modality
 
 
 def pretrain(
@@ -349,7 +350,7 @@ def _records(
     sources: list[str],
     options: SourceOptions,
     encoder: str | Path,
-    keep: Callable[[Dataset, Audit], Dataset] = lambda records, audit: records,
+    read: Callable[[Modality, Audit], Dataset] | None = None,
 ) -> Dataset:
     """Read the records that an encoder folder's modality finds in the sources."""
     from headstart.data.audit import Audit
@@ -358,18 +359,25 @@ def _records(
 
     modality = open_modality(read_note(encoder)["modality"])
     audit = Audit()
-    records = keep(modality.read(sources, options, audit), audit)
+    records = read(modality, audit) if read else modality.read(sources, options, audit)
     records = modality.readable(records, modality.load(encoder), audit)
     if audit.aside:
         _say(f"{audit.aside} records were set aside: {_reasons(audit.reasons)}")
+    for note in audit.notes:
+        _say(note)
     return records
 
 
-def _labeled(source: str, options: SourceOptions, encoder: str | Path) -> Dataset:
-    from headstart.data.split import labeled
+def _labeled(source: str, options: FinetuneConfig, encoder: str | Path) -> Dataset:
+    """Read labeled records the way that the task reads them."""
+    from headstart.downstream import TASKS
 
+    task = TASKS[options.task]
     return _records(
-        [source], options, encoder, lambda records, audit: labeled(records, source, audit)
+        [source],
+        options,
+        encoder,
+        lambda modality, audit: task.read(source, options, modality, audit),
     )
 
 

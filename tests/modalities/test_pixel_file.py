@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import pickle
-from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from types import SimpleNamespace
@@ -145,21 +144,28 @@ def test_a_full_disk_stops_keeping_and_nothing_else(
         assert np.array_equal(found.batch(np.array([2]), 0)["pixels"][0], _pixels(2))
 
 
-def _read_all(found: PixelRows) -> bytes:
-    order = np.random.default_rng().permutation(len(found))
-    pixels = found.batch(order, 0)["pixels"].numpy()
-    return pixels[np.argsort(order)].tobytes()
-
-
 def test_processes_that_fill_it_together_see_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pixel_file, "PATIENCE", -1.0)
-    found = rows(tmp_path / "x", held(40, bad=(3,)))
-    found.batch(np.arange(8), 0)  # a pool of threads must not be taken along
-    with ProcessPoolExecutor(2, mp_context=get_context("fork")) as pool:
-        one, other = pool.map(_read_all, [found, found])
-    assert one == other == _read_all(found)
+    monkeypatch.setattr(pixel_file, "_cores", lambda: 1)
+    found = rows(tmp_path / "x", held(80, bad=(3,)))
+    found.batch(np.arange(8), 0)  # its thread must not be missed in the other processes
+
+    def read(number: int) -> None:
+        order = np.random.default_rng(number).permutation(len(found))
+        pixels = found.batch(order, 0)["pixels"].numpy()
+        np.save(tmp_path / f"{number}.npy", pixels[np.argsort(order)])
+
+    processes = [get_context("fork").Process(target=read, args=(n,)) for n in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+        process.kill()
+    assert [process.exitcode for process in processes] == [0, 0]
+    expected = found.batch(np.arange(80), 0)["pixels"].numpy()
+    assert all(np.array_equal(np.load(tmp_path / f"{n}.npy"), expected) for n in range(2))
     assert set(noted_aside(tmp_path / "x")) == {"3.png"}
 
 

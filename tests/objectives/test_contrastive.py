@@ -8,11 +8,13 @@ import pytest
 import torch
 import torch.distributed as distributed
 import torch.multiprocessing as processes
+from digits import TinyConv, build, score, teach
 
 from headstart.encoders.opening import create_encoder
 from headstart.errors import HeadstartError
 from headstart.objectives.building import build_objective
-from headstart.objectives.losses import info_nce
+from headstart.objectives.contrastive import SimCLR
+from headstart.objectives.losses import info_nce, nt_xent
 from headstart.seeding import generator
 
 
@@ -28,16 +30,45 @@ def naive_info_nce(queries: torch.Tensor, keys: torch.Tensor, temperature: float
     return total / len(queries)
 
 
+def naive_nt_xent(first: torch.Tensor, second: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Equation 1 of SimCLR for each of the 2N views, the view itself left out of the sum."""
+    views, count = torch.cat([first, second]), len(first)
+    total = torch.zeros((), dtype=first.dtype)
+    for i in range(2 * count):
+        terms = [
+            torch.exp((views[i] @ views[k]) / (views[i].norm() * views[k].norm()) / temperature)
+            for k in range(2 * count)
+        ]
+        rest = torch.stack([term for k, term in enumerate(terms) if k != i]).sum()
+        total = total - torch.log(terms[(i + count) % (2 * count)] / rest)
+    return total / (2 * count)
+
+
+def naive_nt_xent(first: torch.Tensor, second: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Equation 1 of SimCLR for each of the 2N views, the view itself left out of the sum."""
+    views, count = torch.cat([first, second]), len(first)
+    total = torch.zeros((), dtype=first.dtype)
+    for i in range(2 * count):
+        terms = [
+            torch.exp((views[i] @ views[k]) / (views[i].norm() * views[k].norm()) / temperature)
+            for k in range(2 * count)
+        ]
+        rest = torch.stack([term for k, term in enumerate(terms) if k != i]).sum()
+        total = total - torch.log(terms[(i + count) % (2 * count)] / rest)
+    return total / (2 * count)
+
+
 def make_views(count=6, width=5):
     draw = torch.randn(2, count, width, generator=generator(0, "views"))
     return draw[0].requires_grad_(), draw[1].requires_grad_()
 
 
 @pytest.mark.parametrize("temperature", [0.05, 0.5])
-def test_loss_and_gradients_equal_the_definition_written_out(temperature):
+@pytest.mark.parametrize("pair", [(info_nce, naive_info_nce), (nt_xent, naive_nt_xent)])
+def test_loss_and_gradients_equal_the_definition_written_out(pair, temperature):
     queries, keys = make_views()
-    ours = info_nce(queries, keys, temperature)["loss"]
-    theirs = naive_info_nce(queries, keys, temperature)
+    ours = pair[0](queries, keys, temperature)["loss"]
+    theirs = pair[1](queries, keys, temperature)
     torch.testing.assert_close(ours, theirs)
     for a, b in zip(
         torch.autograd.grad(ours, (queries, keys)),
@@ -50,6 +81,8 @@ def test_loss_and_gradients_equal_the_definition_written_out(temperature):
 def test_vectors_that_are_all_alike_give_the_logarithm_of_the_batch():
     same = torch.ones(8, 4)
     assert info_nce(same, same, 0.05)["loss"].item() == pytest.approx(math.log(8))
+    assert nt_xent(same, same, 0.5)["loss"].item() == pytest.approx(math.log(15))
+    assert nt_xent(same, same, 0.5)["loss"].item() == pytest.approx(math.log(15))
 
 
 def test_the_length_of_a_vector_does_not_matter():
@@ -59,31 +92,48 @@ def test_the_length_of_a_vector_does_not_matter():
     )
 
 
+def half_of_a_batch(loss, mine: slice) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the loss of some rows, and its gradient in a parameter that both views share."""
+    queries, keys = make_views()
+    scale = torch.ones((), requires_grad=True)
+    value = loss(queries[mine] * scale, keys[mine] + scale * queries[mine], 0.1)["loss"]
+    value.backward()
+    return value.detach(), scale.grad
+
+
+def half_of_a_batch(loss, mine: slice) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the loss of some rows, and its gradient in a parameter that both views share."""
+    queries, keys = make_views()
+    scale = torch.ones((), requires_grad=True)
+    value = loss(queries[mine] * scale, keys[mine] + scale * queries[mine], 0.1)["loss"]
+    value.backward()
+    return value.detach(), scale.grad
+
+
 def _one_of_two(rank: int, port: int, folder: str) -> None:
     distributed.init_process_group(
         "gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2
     )
-    queries, keys = make_views()
-    scale = torch.ones((), requires_grad=True)
     mine = slice(3 * rank, 3 * rank + 3)
-    loss = info_nce(queries[mine] * scale, keys[mine] + scale * queries[mine], 0.1)["loss"]
-    loss.backward()
+    values = torch.stack([*half_of_a_batch(info_nce, mine), *half_of_a_batch(nt_xent, mine)])
     # What DistributedDataParallel does: the mean of loss and gradients over processes.
-    values = torch.stack([loss.detach(), scale.grad])
     distributed.all_reduce(values)
+    with torch.no_grad():
+        # In validation one process may have a batch more than the other, which must not wait.
+        alone = nt_xent(*make_views(), 0.1)["loss"] if rank == 0 else torch.zeros(())
     if rank == 0:
-        torch.save(values / 2, f"{folder}/two.pt")
+        torch.save([values / 2, alone], f"{folder}/two.pt")
+    distributed.barrier()
     distributed.destroy_process_group()
 
 
 def test_two_processes_give_the_loss_and_gradient_of_one(tmp_path, free_port):
-    queries, keys = make_views()
-    scale = torch.ones((), requires_grad=True)
-    loss = info_nce(queries * scale, keys + scale * queries, 0.1)["loss"]
-    loss.backward()
+    every = slice(0, 6)
+    one = torch.stack([*half_of_a_batch(info_nce, every), *half_of_a_batch(nt_xent, every)])
     processes.spawn(_one_of_two, args=(free_port, str(tmp_path)), nprocs=2)
-    two = torch.load(tmp_path / "two.pt", weights_only=True)
-    torch.testing.assert_close(two, torch.stack([loss.detach(), scale.grad]))
+    two, alone = torch.load(tmp_path / "two.pt", weights_only=True)
+    torch.testing.assert_close(two, one)
+    torch.testing.assert_close(alone, nt_xent(*make_views(), 0.1)["loss"].detach())
 
 
 @pytest.fixture
@@ -130,3 +180,71 @@ def test_every_parameter_moves(text_processor):
         objective(objective.corrupt(make_batch(text_processor), generator(0)))["loss"].backward()
         still = [n for n, p in objective.named_parameters() if p.grad is None or not p.grad.any()]
         assert still == []
+
+
+def test_contrast_takes_the_modality_s_own_views(text_processor):
+    objective = build_objective(
+        {"contrast": 1.0}, {}, small_encoder(text_processor, "light"), text_processor
+    )
+    batch = make_batch(text_processor)
+    named = build_objective(
+        {"contrast": 1.0},
+        {"contrast": {"views": "disjoint"}},
+        small_encoder(text_processor, "light"),
+        text_processor,
+    )
+    one, other = (o.corrupt(batch, generator(3)) for o in (objective, named))
+    assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_negatives_of_both_kinds_are_contrasted_in_both_directions(text_processor):
+    with pytest.raises(HeadstartError, match="need both directions"):
+        build_objective(
+            {"contrast": 1.0},
+            {"contrast": {"negatives": "all", "symmetric": False}},
+            small_encoder(text_processor, "light"),
+            text_processor,
+        )
+
+
+def test_simclr_on_digits_beats_the_untrained_network():
+    objective = build(SimCLR)
+    before = score(TinyConv())
+    teach(objective, 80)
+    after = score(objective.encoder)
+    print(f"simclr: {before:.3f} untrained, {after:.3f} pre-trained")
+    assert after > before + 0.1
+
+
+def test_contrast_takes_the_modality_s_own_views(text_processor):
+    objective = build_objective(
+        {"contrast": 1.0}, {}, small_encoder(text_processor, "light"), text_processor
+    )
+    batch = make_batch(text_processor)
+    named = build_objective(
+        {"contrast": 1.0},
+        {"contrast": {"views": "disjoint"}},
+        small_encoder(text_processor, "light"),
+        text_processor,
+    )
+    one, other = (o.corrupt(batch, generator(3)) for o in (objective, named))
+    assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_negatives_of_both_kinds_are_contrasted_in_both_directions(text_processor):
+    with pytest.raises(HeadstartError, match="need both directions"):
+        build_objective(
+            {"contrast": 1.0},
+            {"contrast": {"negatives": "all", "symmetric": False}},
+            small_encoder(text_processor, "light"),
+            text_processor,
+        )
+
+
+def test_simclr_on_digits_beats_the_untrained_network():
+    objective = build(SimCLR)
+    before = score(TinyConv())
+    teach(objective, 80)
+    after = score(objective.encoder)
+    print(f"simclr: {before:.3f} untrained, {after:.3f} pre-trained")
+    assert after > before + 0.1

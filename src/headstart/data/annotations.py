@@ -1,8 +1,7 @@
 """What people drew on pictures: boxes with labels, and masks, read into records.
 
 Boxes come from lines or lists of objects or from COCO's JSON, masks from lines or from two sister
-folders. A bad record is set aside with its reason; a picture is decoded once here, for only then
-are its size and its soundness known.
+folders. A bad record is set aside with its reason. Of a picture the header is read, for its size.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.data.images import MISSING, OUTSIDE, PICTURES
-from headstart.data.pictures import BadPicture, decode
+from headstart.data.pictures import BadPicture, upright_size
 from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:
@@ -197,14 +196,13 @@ def _drawn(path: Path, audit: Audit, mended: _Boxes) -> Iterator[_Drawn]:
 
 def _coco(content: dict[str, Any], path: Path, mended: _Boxes) -> Iterator[_Drawn]:
     """Read COCO's layout (Lin et al. 2014): pictures, boxes and categories, tied by numbers."""
-    parts = [content.get(name) for name in ("images", "annotations", "categories")]
+    parts: list[Any] = [content.get(name) for name in ("images", "annotations", "categories")]
     if not all(isinstance(part, list) and all(isinstance(o, dict) for o in part) for part in parts):
         raise HeadstartError(
             f"{path} is neither a list of pictures nor COCO's JSON, which has lists of objects "
             "`images`, `annotations` and `categories`."
         )
     images, annotations, categories = parts
-    assert images is not None and annotations is not None and categories is not None
     names = {category.get("id"): category.get("name") for category in categories}
     boxes: dict[Any, list[dict[str, Any]]] = {}
     for annotation in annotations:
@@ -259,12 +257,11 @@ def _inside(name: Any, folder: Path, missing: str) -> tuple[Any, str | None]:
 
 
 def _size(value: dict[str, Any]) -> tuple[tuple[int, int] | None, str | None]:
-    """Return (height, width) of the upright picture, or why it cannot be decoded."""
+    """Return (height, width) of the upright picture, or why it is none."""
     try:
-        height, width = decode(value).shape[:2]
+        return upright_size(value), None
     except BadPicture as reason:
         return None, str(reason)
-    return (height, width), None
 
 
 def _sound_boxes(

@@ -91,6 +91,18 @@ def size(value: Mapping[str, Any]) -> tuple[int, int]:
     return found
 
 
+def upright_size(value: Mapping[str, Any]) -> tuple[int, int]:
+    """Return (height, width) of what :func:`decode` gives, from the header."""
+    data = value["bytes"]
+    if data is not None and data.startswith(_NPY):
+        width, height = size(value)
+        return height, width
+    with _file(value) as file:
+        image = _header(file)
+        width, height = image.size
+        return (width, height) if _orientation(image) > 4 else (height, width)
+
+
 def npy(array: np.ndarray) -> bytes:
     """Return an array (H,W) or (H,W,C) as the bytes of a ``.npy`` file."""
     return _npy_header(array.dtype.str, array.shape) + array.tobytes()

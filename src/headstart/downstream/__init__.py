@@ -7,60 +7,103 @@ The loop, freezing, rates, early stopping and the run folder are shared by all t
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 from headstart.registry import Registry
 
 if TYPE_CHECKING:
     from datasets import Dataset
-    from torch import Tensor
+    from torch import Tensor, nn
 
-    from headstart.batch import Batch
-    from headstart.config import FinetuneConfig
-    from headstart.downstream.rows import LabeledRows
-    from headstart.encoders import Encoder, Features
+    from headstart.batch import Batch, Rows
+    from headstart.config import FinetuneConfig, SourceOptions
+    from headstart.data.audit import Audit
+    from headstart.encoders import Encoder
+    from headstart.modalities import Modality, Processor
 
-TASKS = Registry("task", {"classification": "headstart.downstream.classification:Classification"})
+TASKS = Registry(
+    "task",
+    {
+        "classification": "headstart.downstream.classification:Classification",
+        "detection": "headstart.downstream.detection:Detection",
+        "segmentation": "headstart.downstream.segmentation:Segmentation",
+    },
+)
 
 
 class Task(Protocol):
     """A head: an ``nn.Module`` from an encoder's features to a loss, and to predictions.
 
-    It sees the batch that the features are of, too, for what an encoder cannot keep.
+    What it takes for features is its own choice (:meth:`features`): vectors, or maps. It sees the
+    batch that they are of, too, for what an encoder cannot keep.
 
     Attributes:
         labels: what it can predict, in the order of its outputs.
+        at_once: rows of a batch, at most, where nothing is trained.
     """
 
     labels: list[Any]
+    at_once: ClassVar[int]
 
-    @classmethod
-    def from_records(cls, width: int, records: Dataset, config: FinetuneConfig) -> Self:
-        """Build a head on features of ``width``, sized for the labels of the training records."""
+    @staticmethod
+    def read(source: str, options: SourceOptions, modality: Modality, audit: Audit) -> Dataset:
+        """Read labeled records; those without a sound label are set aside in ``audit``."""
         ...
 
-    def targets(self, records: Dataset) -> Tensor:
-        """Return the labels of the records as the ids (N,...) that a batch has as ``labels``."""
+    @classmethod
+    def build(cls, encoder: Encoder, records: Dataset, config: FinetuneConfig) -> Self:
+        """Build a head for an encoder, sized for the labels of the training records."""
+        ...
+
+    @classmethod
+    def defaults(cls, encoder: Encoder, count: int) -> dict[str, Any]:
+        """Return what suits so many records better than what suits the encoder anyway.
+
+        Among ``batch_size``, ``learning_rate`` (the encoder's), ``steps``, ``validate_steps``,
+        ``patience`` and ``layer_decay``; what the user asked for comes first.
+        """
+        ...
+
+    def rows(
+        self, processor: Processor, records: Dataset, length: int, seed: int | None = None
+    ) -> Rows:
+        """Return labeled records as rows; with a ``seed`` they may vary from epoch to epoch."""
+        ...
+
+    def collate(self, processor: Processor, records: Dataset, length: int) -> Batch:
+        """Return records without labels as a batch to predict on."""
         ...
 
     def hold_out(self, records: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
         """Part the records into those to learn from and those to stop early by."""
         ...
 
-    def warm_start(self, encoder: Encoder, train: LabeledRows, validation: LabeledRows) -> None:
-        """Set the head from the frozen encoder, before anything is trained."""
+    def warm_start(self, encoder: Encoder, train: Any, validation: Any) -> None:
+        """Set the head from the frozen encoder and :meth:`rows`, before anything is trained."""
+        ...
+
+    def still(self, encoder: nn.Module) -> list[nn.Module]:
+        """Return the parts of an encoder that stay in evaluation mode, though they may learn."""
         ...
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
         """Return ``params`` and ``lr`` of each group of parameters; the usual rate is given."""
         ...
 
-    def __call__(self, features: Features, batch: Batch) -> dict[str, Tensor]:
-        """Return ``loss`` (scalar) and named scalars; the targets are ``batch["labels"]``."""
+    def features(self, encoder: Any, batch: Batch) -> Any:
+        """Return what the head reads of an encoder."""
         ...
 
-    def predictions(self, features: Features, batch: Batch) -> list[dict[str, Any]]:
+    def __call__(self, features: Any, batch: Batch) -> dict[str, Tensor]:
+        """Return ``loss`` (scalar) and named scalars; the batch has the targets."""
+        ...
+
+    def predictions(self, features: Any, batch: Batch) -> list[dict[str, Any]]:
         """Return one row of plain values for each row of the features."""
+        ...
+
+    def measure(self, encoder: Any, rows: Any) -> dict[str, float]:
+        """Return the field's own scores on :meth:`rows`; none where the loss says enough."""
         ...
 
     def save(self, folder: Path) -> None:

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -14,7 +14,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from headstart.data.split import split
+from headstart.data.split import labeled, split
+from headstart.downstream.rows import LabeledRows
 from headstart.downstream.wide import WIDE_RATE, Wide, is_wide
 from headstart.errors import HeadstartError
 
@@ -22,9 +23,10 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from headstart.batch import Batch
-    from headstart.config import FinetuneConfig
-    from headstart.downstream.rows import LabeledRows
+    from headstart.config import FinetuneConfig, SourceOptions
+    from headstart.data.audit import Audit
     from headstart.encoders import Encoder, Features
+    from headstart.modalities import Modality, Processor
 
 _STRENGTHS = (0.001, 0.01, 0.1, 1.0, 10.0)
 #: Beside a wide half the linear layer starts small: what it explains from the start, the tokens
@@ -48,6 +50,8 @@ class Classification(nn.Module):
         wish: whether the warm start adds the wide half: ``auto``, ``on`` or ``off``.
     """
 
+    at_once: ClassVar[int] = 64
+
     def __init__(
         self,
         width: int,
@@ -66,6 +70,21 @@ class Classification(nn.Module):
         self.wide: Wide | None = None
         self.weights: Tensor | None
         self.register_buffer("weights", weights, persistent=False)
+
+    @staticmethod
+    def read(source: str, options: SourceOptions, modality: Modality, audit: Audit) -> Dataset:
+        """Read records of any kind that have a label."""
+        return labeled(modality.read([source], options, audit), source, audit)
+
+    @classmethod
+    def build(cls, encoder: Encoder, records: Dataset, config: FinetuneConfig) -> Classification:
+        """Build a head on the pooled features of an encoder; see :meth:`from_records`."""
+        return cls.from_records(encoder.width, records, config)
+
+    @classmethod
+    def defaults(cls, encoder: Encoder, count: int) -> dict[str, Any]:
+        """Return nothing: what suits an encoder suits its classes."""
+        return {}
 
     @classmethod
     def from_records(cls, width: int, records: Dataset, config: FinetuneConfig) -> Classification:
@@ -125,6 +144,20 @@ class Classification(nn.Module):
         kept, held = split(labels, share, seed)
         return records.select(kept), records.select(held)
 
+    def rows(
+        self, processor: Processor, records: Dataset, length: int, seed: int | None = None
+    ) -> LabeledRows:
+        """Return the records with their classes ``labels`` (B,); they never vary."""
+        return LabeledRows(processor, records, self.targets(records), length)
+
+    def collate(self, processor: Processor, records: Dataset, length: int) -> Batch:
+        """Return what the processor makes of the records."""
+        return processor.collate(records, length)
+
+    def still(self, encoder: nn.Module) -> list[nn.Module]:
+        """Return nothing: all that learns is in training mode."""
+        return []
+
     def warm_start(self, encoder: Encoder, train: LabeledRows, validation: LabeledRows) -> None:
         """Set the head to a logistic regression on the frozen features.
 
@@ -149,7 +182,7 @@ class Classification(nn.Module):
             self._set_scale(encoder, validation)
 
     def _set_scale(self, encoder: Any, validation: LabeledRows) -> None:
-        """Give all tokens and pairs the scale with the lowest validation loss."""
+        """Give all tokens and runs the scale with the lowest validation loss."""
         assert self.wide is not None
         self.eval()
         deep, wide, targets = [], [], []
@@ -174,6 +207,15 @@ class Classification(nn.Module):
         if self.wide is not None:
             groups.append({"params": list(self.wide.parameters()), "lr": WIDE_RATE})
         return groups
+
+    def features(self, encoder: Any, batch: Batch) -> Features:
+        """Return all that the encoder says."""
+        found: Features = encoder(batch)
+        return found
+
+    def measure(self, encoder: Any, rows: LabeledRows) -> dict[str, float]:
+        """Return nothing: loss and accuracy were logged."""
+        return {}
 
     def forward(self, features: Features, batch: Batch) -> dict[str, Tensor]:
         """Return ``loss`` and ``accuracy`` of features against ``labels`` (B,)."""

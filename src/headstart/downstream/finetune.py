@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,15 +13,16 @@ from torch import Tensor, nn
 from headstart.config import FinetuneConfig, Options
 from headstart.downstream import TASKS, Task
 from headstart.downstream.layers import frozen_modules, layer_groups
-from headstart.downstream.rows import LabeledRows
 from headstart.encoders.opening import save_encoder
-from headstart.files import whole_folder
+from headstart.files import whole_folder, write_text
+from headstart.seeding import derive
 from headstart.training.train import train
+from headstart.training.voice import Voice
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from headstart.batch import Batch
+    from headstart.batch import Batch, Rows
     from headstart.encoders import Encoder
     from headstart.modalities import Processor
     from headstart.run import Run
@@ -29,8 +31,6 @@ if TYPE_CHECKING:
 HEAD_RATE, MOST_HEAD_RATE = 10.0, 1e-2
 #: No encoder learns faster than this unless told to.
 MOST_RATE = 1e-3
-
-_BATCH = 64
 
 
 class Finetuning(nn.Module):
@@ -58,6 +58,7 @@ class Finetuning(nn.Module):
             module.requires_grad_(False)
         if not any(parameter.requires_grad for parameter in encoder.parameters()):
             self._frozen = [encoder]
+        self._still = [*self._frozen, *head.still(encoder)]
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Labels are the task; nothing is hidden."""
@@ -65,7 +66,7 @@ class Finetuning(nn.Module):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Return ``loss`` and the task's named scalars."""
-        return self.head(self.encoder(batch), batch)
+        return self.head(self.head.features(self.encoder, batch), batch)
 
     def after_step(self, progress: float) -> None:
         """Nothing moves but by gradient."""
@@ -73,7 +74,7 @@ class Finetuning(nn.Module):
     def train(self, mode: bool = True) -> Finetuning:
         """Set training mode for all that learns."""
         super().train(mode)
-        for module in self._frozen:
+        for module in self._still:
             module.eval()
         return self
 
@@ -114,14 +115,16 @@ def finetune(
             validation label that was never trained on, or ``freeze`` beyond the layers.
     """
     kind = TASKS[config.task]
-    plan = _plan(encoder, len(records), config, run)
-    head: Task = kind.from_records(encoder.width, records, config)
+    plan = _plan(kind, encoder, len(records), config, run)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(config.seed, "head"))
+        head: Task = kind.build(encoder, records, config)
     if validation is None:
         records, validation = head.hold_out(records, plan["validation_share"], config.seed)
-    objective = Finetuning(encoder, head, freeze=config.freeze, layer_decay=config.layer_decay)
+    objective = Finetuning(encoder, head, freeze=config.freeze, layer_decay=plan["layer_decay"])
     modality, length = note["modality"], int(note["length"])
-    rows = LabeledRows(processor, records, head.targets(records), length)
-    held = LabeledRows(processor, validation, head.targets(validation), length)
+    rows = head.rows(processor, records, length, config.seed)
+    held = head.rows(processor, validation, length)
     run.resolve(task=config.task, labels=head.labels, modality=modality, length=length)
 
     head.warm_start(encoder, rows, held)
@@ -140,6 +143,7 @@ def finetune(
     )
     if _loss(objective, held) > start_loss:  # with few labels the fit may be all there is to gain
         objective.load_state_dict(start)
+    _measure(objective, held, run, console)
     with whole_folder(run.encoder) as folder:
         save_encoder(encoder, processor, folder, note)
     with whole_folder(run.head) as folder:
@@ -148,14 +152,27 @@ def finetune(
     return run
 
 
-def _loss(objective: Finetuning, rows: LabeledRows) -> float:
+def _loss(objective: Finetuning, rows: Rows) -> float:
     """Return the mean loss over all rows, in evaluation mode."""
     objective.eval()
     total = 0.0
     with torch.no_grad():
-        for places in np.array_split(np.arange(len(rows)), -(-len(rows) // _BATCH)):
+        for places in np.array_split(np.arange(len(rows)), -(-len(rows) // objective.head.at_once)):
             total += objective(rows.batch(places, epoch=0))["loss"].item() * len(places)
     return total / len(rows)
+
+
+def _measure(objective: Finetuning, rows: Rows, run: Run, console: Any) -> None:
+    """Say and log what the task itself measures on the held-out records."""
+    scores = objective.head.measure(objective.encoder, rows)
+    if not scores:
+        return
+    run.resolve(scores=scores)
+    rows_before = [row for row in run.metrics() if scores.keys().isdisjoint(row)]
+    lines = [json.dumps(row) for row in [*rows_before, {"step": run.resolved["steps"], **scores}]]
+    write_text(run.metrics_file, "".join(line + "\n" for line in lines))
+    told = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
+    Voice(run.log_file, console)(f"On {len(rows):,} held-out records: {told}.")
 
 
 def learning_rate_for(encoder: Encoder) -> float:
@@ -177,21 +194,34 @@ def _batch_size(encoder: Encoder, count: int) -> int:
     return 32 if len(encoder.layers()) > 1 else min(256, max(32, count // 100))
 
 
-def _plan(encoder: Encoder, count: int, config: FinetuneConfig, run: Run) -> dict[str, Any]:
+def _plan(
+    kind: Any, encoder: Encoder, count: int, config: FinetuneConfig, run: Run
+) -> dict[str, Any]:
     """Return what was asked for or else suits the records; decided once, for resume as well."""
     if "plan" not in run.resolved:
-        batch_size = config.batch_size or _batch_size(encoder, count)
+        suits = kind.defaults(encoder, count)
+        batch_size = config.batch_size or suits.get("batch_size") or _batch_size(encoder, count)
         share = 0.2 if count < 1000 else 0.1  # a class of few labels still needs some held out
         epoch = math.ceil(count / batch_size)
-        steps = f"{max(300, 3 * epoch)}steps"
+
+        def wished(name: str) -> Any:
+            """A default gives way to what suits the task."""
+            default = getattr(config, name)
+            return default if name in config.model_fields_set else suits.get(name, default)
+
+        steps = f"{suits.get('steps', max(300, 3 * epoch))}steps"
         budget = steps if config.budget == "auto" else config.budget
         run.resolve(
             plan={
                 "batch_size": batch_size,
-                "learning_rate": config.optimizer.learning_rate or learning_rate_for(encoder),
+                "learning_rate": config.optimizer.learning_rate
+                or suits.get("learning_rate")
+                or learning_rate_for(encoder),
                 "budget": budget,
-                "validate_steps": config.validate_steps or max(10, epoch // 4),
-                "patience": config.patience,
+                "validate_steps": config.validate_steps
+                or suits.get("validate_steps", max(10, epoch // 4)),
+                "patience": wished("patience"),
+                "layer_decay": wished("layer_decay"),
                 "validation_share": config.validation_share or share,
             }
         )

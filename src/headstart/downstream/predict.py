@@ -45,7 +45,8 @@ def open_head(run: Run) -> Task:
 def predict(run: Run, records: Dataset, *, batch_size: int = 64) -> Iterator[dict[str, Any]]:
     """Yield a row of plain values for each record, in order, with its ``id``.
 
-    A classification row has ``label``, ``score`` (its probability) and ``scores`` (of all).
+    A classification row has ``label``, ``score`` (its probability) and ``scores`` (of all), one of
+    detection ``boxes``, and one of segmentation the mask's ``runs``.
     Memory does not grow with the number of records.
 
     Raises:
@@ -56,13 +57,14 @@ def predict(run: Run, records: Dataset, *, batch_size: int = 64) -> Iterator[dic
     processor = open_processor(run.encoder)
     length = int(run.resolved["length"])
     encoder.eval()
+    batch_size = min(batch_size, head.at_once)
 
     def rows() -> Iterator[dict[str, Any]]:
         for start in range(0, len(records), batch_size):
             chunk = records.select(range(start, min(start + batch_size, len(records))))
             with torch.inference_mode():
-                batch = processor.collate(chunk, length)
-                found = head.predictions(encoder(batch), batch)
+                batch = head.collate(processor, chunk, length)
+                found = head.predictions(head.features(encoder, batch), batch)
             for name, row in zip(chunk["id"], found, strict=True):
                 yield {"id": name, **row}
 

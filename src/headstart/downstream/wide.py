@@ -1,8 +1,8 @@
-"""The wide half of a head: a linear model over the very tokens of a text, and pairs of them.
+"""The wide half of a head: a linear model over the very tokens of a text and runs of two and three.
 
 An encoder that averages has no word order and forgets single words; with many labels a plain linear
-model over words and word pairs beats it. So the head gets both (wide and deep, Cheng et al. 2016),
-and the wide half starts from naive Bayes (Wang and Manning 2012).
+model over words and short phrases beats it. So the head gets both (wide and deep, Cheng et al.
+2016), and the wide half starts from naive Bayes (Wang and Manning 2012).
 """
 
 from __future__ import annotations
@@ -21,16 +21,18 @@ if TYPE_CHECKING:
 
 #: Peak rate of the scales, whatever the encoder's.
 WIDE_RATE = 5e-2
-#: Share of a text's tokens and pairs that is hidden while training.
+#: Share of a text's tokens and runs that is hidden while training.
 DROPOUT = 0.3
-#: From so many records on, `auto` takes the wide half: below it has nothing to count.
-FEWEST = 1000
+#: Longest run of tokens.
+ORDER = 3
+#: From so many records on, `auto` takes the wide half; with fewer it does harm (``docs/log.md``).
+FEWEST = 10_000
 #: Records that are counted, and most entries of the table of log-ratios.
 _MANY, _MOST = 200_000, 2**25
 _BATCH = 256
-#: An id has at most 20 bits, so a pair has 41 and a row of a batch 22.
-_BITS = 20
-_PAIR = 2 * _BITS + 1
+#: A key is a hash of 40 bits and, above it, the run's length less one; above both stands the row.
+_HASH, _KEY = 40, 42
+_MULTIPLIER = 0x9E3779B97F
 
 
 def is_wide(wish: str, encoder: Any, rows: LabeledRows) -> bool:
@@ -54,16 +56,16 @@ def is_wide(wish: str, encoder: Any, rows: LabeledRows) -> bool:
 
 
 class Wide(nn.Module):
-    """Scores (B,classes) of the distinct tokens and pairs of neighbours in each row.
+    """Scores (B,classes) of the distinct tokens and short runs of tokens in each row.
 
-    A score is ``sum(scale * ratio) / sqrt(n)`` over the n known tokens of the row, plus the same
-    over its m known pairs. The ratios stay as they were counted; what learns is how much each
-    token and pair counts, so that one that is seen once cannot run away.
+    A score is the sum over the lengths of ``sum(scale * ratio) / sqrt(n)``, over the n known runs
+    of that length in the row. The ratios stay as they were counted; what learns is how much each
+    run counts, so that a rare one cannot run away.
 
     Args:
-        known: (F,) int64, the sorted keys of the known tokens and pairs.
+        known: (F,) int64, the sorted keys of the known runs.
         ratios: (F,classes) what each says of each class.
-        dropout: share of tokens and pairs that is hidden while training.
+        dropout: share of the runs that is hidden while training.
     """
 
     def __init__(self, known: Tensor, ratios: Tensor, dropout: float = DROPOUT) -> None:
@@ -77,41 +79,48 @@ class Wide(nn.Module):
 
     @classmethod
     def fit(cls, rows: LabeledRows, classes: int) -> Wide:
-        """Count the tokens and pairs that occur in two rows or more, and take their log-ratios."""
+        """Count the runs that occur in two rows or more, and take their log-ratios."""
         known, counts = count(rows, classes)
-        is_pair = known >> _BITS > 0
         ratios = np.empty(counts.shape)
-        for part in (is_pair, ~is_pair):
+        for order in range(ORDER):
+            part = known >> _HASH == order
             ratios[part] = log_ratios(counts[part])
         return cls(torch.from_numpy(known), torch.from_numpy(ratios))
 
     def forward(self, batch: Batch) -> Tensor:
         """Return scores (B,classes) of ``input_ids`` and ``mask`` (B,T)."""
+        count = len(batch["mask"])
+        scores = self.ratios.new_zeros(count, self.ratios.shape[1])
+        if not len(self.known):
+            return scores
         row, key = distinct(batch)
         place = torch.searchsorted(self.known, key).clamp(max=len(self.known) - 1)
         kept = self.known[place] == key
         if self.training and self.dropout:
             kept &= torch.rand(len(key), device=key.device) >= self.dropout
         row, place = row[kept], place[kept]
-        # Tokens and pairs are each a bag of its own size.
-        bag = 2 * row + (self.known[place] >> _BITS > 0)
-        size = torch.bincount(bag, minlength=2 * len(batch["mask"])).clamp(min=1)
+        bag = ORDER * row + (self.known[place] >> _HASH)
+        size = torch.bincount(bag, minlength=ORDER * count)
         share = self.scale[place] / size[bag].sqrt()
-        scores = self.ratios.new_zeros(len(batch["mask"]), self.ratios.shape[1])
         return scores.index_add(0, row, share[:, None] * self.ratios[place])
 
 
 def distinct(batch: Batch) -> tuple[Tensor, Tensor]:
-    """Return the distinct tokens and pairs of neighbours in each row: rows (n,) and keys (n,).
+    """Return the distinct runs of one to three tokens in each row: rows (n,) and keys (n,).
 
-    The key of a token is its id, that of a pair ``(first + 1) * 2**20 + second``. Both come sorted
-    by row, then key.
+    They come sorted by row, then key. The key of a single token is its id. Those of runs are
+    hashes, so fine (40 bits) that hardly two of millions share one.
     """
     ids, mask = batch["input_ids"], batch["mask"]
-    row = torch.arange(len(ids), device=ids.device)[:, None] << _PAIR
-    pairs = (ids[:, :-1] + 1 << _BITS) + ids[:, 1:] + row
-    both = torch.unique(torch.cat([(ids + row)[mask], pairs[mask[:, :-1] & mask[:, 1:]]]))
-    return both >> _PAIR, both & (1 << _PAIR) - 1
+    row = torch.arange(len(ids), device=ids.device)[:, None] << _KEY
+    key, real, found = ids, mask, []
+    for order in range(ORDER):
+        if order:
+            key = (key[:, :-1] * _MULTIPLIER + ids[:, order:] + 1) & ((1 << _HASH) - 1)
+            real = real[:, :-1] & mask[:, order:]
+        found.append((key + (order << _HASH) + row)[real])
+    both = torch.unique(torch.cat(found))
+    return both >> _KEY, both & ((1 << _KEY) - 1)
 
 
 def count(rows: LabeledRows, classes: int) -> tuple[np.ndarray, np.ndarray]:

@@ -46,7 +46,12 @@ def _picture_config(folder: str | Path) -> Any:
 
 def processor_of(folder: str | Path, config: Any) -> dict[str, Any]:
     """Return the image processor's configuration as it lies there, or one that says what we do."""
-    path = cached_file(str(folder), PROCESSOR, _raise_exceptions_for_missing_entries=False)
+    path = cached_file(
+        str(folder),
+        PROCESSOR,
+        _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_connection_errors=False,
+    )
     found = json.loads(Path(path).read_text(encoding="utf-8")) if path else {}
     if "image_processor_type" in found:
         return {"image_mean": [0.5] * 3, "image_std": [0.5] * 3, **found}

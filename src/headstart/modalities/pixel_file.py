@@ -194,7 +194,7 @@ class PixelFile:
         """Return threads to decode in; none in a worker of a loader, which is one of several."""
         if torch.utils.data.get_worker_info() is not None:
             return None
-        if self._pool is None or False:  # threads do not survive a fork
+        if self._pool is None or self._pool[0] != os.getpid():  # threads do not survive a fork
             self._pool = os.getpid(), ThreadPoolExecutor(_cores())
         return self._pool[1]
 

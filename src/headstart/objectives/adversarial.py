@@ -154,11 +154,15 @@ class BiGAN(nn.Module):
 
 
 class PairJudge(nn.Module):
-    """Tells (picture, its code) from (drawn picture, its vector)."""
+    """Tells (picture, its code) from (drawn picture, its vector).
+
+    It has no batch norm, other than the paper's: seeing whole batches of one kind, it would tell
+    them by their statistics, and on small data neither encoder nor generator would learn.
+    """
 
     def __init__(self, side: int, latent: int, channels: int, width: int) -> None:
         super().__init__()
-        self.look = Critic(side, width, channels)
+        self.look = Critic(side, width, channels, batch_norm=False)
         self.read = nn.Linear(latent, width)
         self.verdict = nn.Sequential(
             nn.LeakyReLU(SLOPE),

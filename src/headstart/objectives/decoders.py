@@ -150,15 +150,19 @@ class Critic(nn.Module):
 
     Args:
         out: numbers it returns a picture: 1 for a verdict, more for features.
+        batch_norm: as in DCGAN, which shows it batches that are real or drawn as a whole.
     """
 
-    def __init__(self, side: int, out: int = 1, channels: int = 64) -> None:
+    def __init__(
+        self, side: int, out: int = 1, channels: int = 64, *, batch_norm: bool = True
+    ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         before, after = 3, channels
         while side >= 2 * _SMALLEST_MAP:
-            layers.append(nn.Conv2d(before, after, 4, 2, 1, bias=not layers))
-            if len(layers) > 1:  # the first layer has none (section 3)
+            normed = batch_norm and bool(layers)  # the first layer has none (section 3)
+            layers.append(nn.Conv2d(before, after, 4, 2, 1, bias=not normed))
+            if normed:
                 layers.append(nn.BatchNorm2d(after))
             layers.append(nn.LeakyReLU(SLOPE))
             before, after, side = after, min(2 * after, 8 * channels), side // 2

@@ -11,6 +11,8 @@ import argparse
 import gzip
 import json
 import tempfile
+import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,28 +30,48 @@ def imdb(folder: Path) -> dict[str, Any]:
 
 
 def chinese(folder: Path) -> dict[str, Any]:
-    """Return the same for the hotel reviews, parted by their ``split`` field."""
+    """Return the same for the hotel reviews, parted by their ``split`` field.
+
+    Many of them lie in the unlabeled corpora, too; there they are dropped, those that differ in
+    spaces, punctuation and case alone included.
+    """
     parts: dict[str, list[str]] = {"train": [], "test": []}
-    with gzip.open(data("chnsenticorp_htl", "all.jsonl.gz"), "rt", encoding="utf-8") as file:
-        for line in file:
-            row = json.loads(line)
-            parts["test" if row["split"] == "test" else "train"].append(line)
-    for name, lines in parts.items():
-        (folder / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
-    with gzip.open(data("online_shopping_10_cats", "all.jsonl.gz"), "rt", encoding="utf-8") as file:
-        texts = [json.loads(line)["text"] for line in file]
-    for corpus in sorted(data("zh_corpus").glob("*.jsonl.gz")):
-        with gzip.open(corpus, "rt", encoding="utf-8") as file:
-            texts += [json.loads(line)["text"] for line in file]
+    labeled = set()
+    for line in lines(data("chnsenticorp_htl", "all.jsonl.gz")):
+        row = json.loads(line)
+        parts["test" if row["split"] == "test" else "train"].append(line)
+        labeled.add(letters(row["text"]))
+    for name, rows in parts.items():
+        (folder / f"{name}.jsonl").write_text("".join(rows), encoding="utf-8")
+    corpora = [
+        data("online_shopping_10_cats", "all.jsonl.gz"),
+        *sorted(data("zh_corpus").glob("*.jsonl.gz")),
+    ]
+    texts = [json.loads(line)["text"] for corpus in corpora for line in lines(corpus)]
+    kept = [text for text in texts if letters(text) not in labeled]
+    print(
+        f"{len(texts) - len(kept):,} of {len(texts):,} unlabeled texts are hotel reviews; dropped"
+    )
     source = folder / "unlabeled.jsonl"
-    rows = (json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in texts)
-    source.write_text("".join(rows), encoding="utf-8")
+    unlabeled = (json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in kept)
+    source.write_text("".join(unlabeled), encoding="utf-8")
     return {
         "sources": [str(source)],
         "train": str(folder / "train.jsonl"),
         "test": str(folder / "test.jsonl"),
         "labels": ["50", "100", "500", "all"],
     }
+
+
+def lines(file: Path) -> Iterator[str]:
+    """Yield the lines of a gzipped file."""
+    with gzip.open(file, "rt", encoding="utf-8") as opened:
+        yield from opened
+
+
+def letters(text: str) -> str:
+    """Return the letters and digits of a text alone."""
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", text).casefold()))
 
 
 def main() -> None:

@@ -87,7 +87,7 @@ class SourceOptions(Options):
 class TokenizerOptions(Options):
     """The tokenizer that is fitted to the user's text."""
 
-    kind: Literal["auto", "bpe", "wordpiece", "unigram", "word", "char"] = Field(
+    kind: Literal["auto", "bpe", "wordpiece", "unigram", "superword", "word", "char"] = Field(
         "auto", description="Tokenizer family; auto takes the one that suits the encoder."
     )
     vocab_size: int | None = Field(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,8 @@ from headstart.encoders.light import LightEncoder
 from headstart.encoders.transformer import TransformerEncoder
 from headstart.modalities.text import TextProcessor
 from headstart.modalities.tokenizers import fit_tokenizer
+
+sys.path.insert(0, str(Path(__file__).parent))  # what tests here share
 
 WORDS = {
     "fruit": ["apple", "pear", "plum", "cherry", "grape", "lemon"],

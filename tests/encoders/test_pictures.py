@@ -306,12 +306,15 @@ def test_parts_by_depth_keep_together_what_lies_at_one_depth():
             self.token = nn.Parameter(torch.zeros(1))
             self.stem = nn.Linear(2, 2)
             self.block = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.5))
+            self.scale = nn.Parameter(torch.ones(1))
 
     net = Net()
-    depths = {n: 3 if n.startswith("block") else 0 for n, _ in net.named_parameters()}
-    parts = parts_by_depth(net, depths)
-    assert parts[1] is net.block
-    assert {id(p) for p in parts[0].parameters()} == {
-        id(net.token),
-        *(id(p) for p in net.stem.parameters()),
+    depths = {n: 0 if n.startswith(("token", "stem")) else 3 for n, _ in net.named_parameters()}
+    first, last = parts_by_depth(net, depths)
+    assert {id(p) for p in first.parameters()} == {
+        id(p) for p in (net.token, *net.stem.parameters())
     }
+    assert {id(p) for p in last.parameters()} == {
+        id(p) for p in (net.scale, *net.block.parameters())
+    }
+    assert net.block in list(last.children())

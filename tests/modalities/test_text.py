@@ -80,6 +80,23 @@ def test_the_encoders_wishes_hold_until_the_user_says_otherwise():
     assert "quick" not in modality.fit(records(ENGLISH), asked, wish, 64).tokenizer.get_vocab()
 
 
+def test_text_without_spaces_gets_the_tokenizer_that_the_encoder_wishes_for_it():
+    modality = TextModality()
+    runs = TokenizerWish(kind="bpe", vocab_size=300, wrap=False)
+    wish = TokenizerWish(kind="word", vocab_size=40, wrap=False, unspaced=runs)
+    plain = load(PretrainConfig, sources=["x"], out="y")
+    asked = load(PretrainConfig, sources=["x"], out="y", tokenizer={"kind": "word"})
+    chinese = ["我爱北京", "他爱北京", "北京很大"] * 4
+
+    def pieces(texts, config):
+        fitted = modality.fit(records(texts), config, wish, 64)
+        return len(fitted.encode_ids(["我爱北京"])[0])
+
+    assert pieces(chinese, plain) < 4
+    assert pieces(chinese, asked) == 4
+    assert "quick" in modality.fit(records(ENGLISH), plain, wish, 64).tokenizer.get_vocab()
+
+
 @pytest.mark.parametrize("kind", ["bpe", "wordpiece", "unigram"])
 def test_word_starts_mark_the_first_token_of_each_word(kind):
     made = processor(kind=kind, vocab_size=300)

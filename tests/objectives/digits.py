@@ -143,7 +143,9 @@ def score(encoder: Any) -> float:
     features, labels = vectors(encoder), digits()[1]
     few = np.concatenate([np.flatnonzero(labels[:TRAIN] == digit)[:10] for digit in range(10)])
     scaler = StandardScaler().fit(features[few])
-    probe = LogisticRegression(C=0.1, max_iter=300).fit(scaler.transform(features[few]), labels[few])
+    probe = LogisticRegression(C=0.1, max_iter=300).fit(
+        scaler.transform(features[few]), labels[few]
+    )
     return probe.score(scaler.transform(features[TRAIN:]), labels[TRAIN:])
 
 

@@ -64,7 +64,9 @@ def past_the_start(objective, batch):
 
 def compare_with_names(objective, still):
     moved = {n for n, p in objective.named_parameters() if p.grad is not None and p.grad.any()}
-    constant = {n for n, _ in objective.named_parameters() if n.startswith(still)} if still else set()
+    constant = (
+        {n for n, _ in objective.named_parameters() if n.startswith(still)} if still else set()
+    )
     assert moved == {n for n, _ in objective.named_parameters()} - constant
     assert {n for n, p in objective.named_parameters() if not p.requires_grad} == constant
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from headstart.downstream import TASKS, Task
+from headstart.downstream.masks import write_masks
 from headstart.encoders.opening import open_encoder
 from headstart.errors import HeadstartError
 from headstart.files import whole_file
@@ -74,11 +75,15 @@ def predict(run: Run, records: Dataset, *, batch_size: int = 64) -> Iterator[dic
 def write_predictions(rows: Sequence[dict[str, Any]], out: Path) -> None:
     """Write rows to ``.jsonl``, ``.csv`` (UTF-8) or ``.parquet``, whole or not at all.
 
-    In ``.csv`` and ``.parquet`` the scores stand in one column a label, ``score:LABEL``.
+    In ``.csv`` and ``.parquet`` the scores stand in one column a label, ``score:LABEL``; lists are
+    JSON in ``.csv``. Masks can be written as PNG files, too, to a folder (without an ending).
 
     Raises:
         HeadstartError: another ending, or a full disk.
     """
+    if not out.suffix and rows and "runs" in rows[0]:
+        write_masks(rows, out)
+        return
     if out.suffix not in (".jsonl", ".csv", ".parquet"):
         raise HeadstartError(
             f"predictions can be written to .jsonl, .csv or .parquet, not to {out.name!r}; change "
@@ -91,7 +96,10 @@ def write_predictions(rows: Sequence[dict[str, Any]], out: Path) -> None:
             return
         from datasets import Dataset
 
-        table = Dataset.from_list([_flat(row) for row in rows])
+        flat = [_flat(row) for row in rows]
+        if out.suffix == ".csv":
+            flat = [{name: _cell(value) for name, value in row.items()} for row in flat]
+        table = Dataset.from_list(flat)
         if out.suffix == ".csv":
             table.to_csv(partial, index=False)
         else:
@@ -101,3 +109,7 @@ def write_predictions(rows: Sequence[dict[str, Any]], out: Path) -> None:
 def _flat(row: dict[str, Any]) -> dict[str, Any]:
     scores = {f"score:{label}": score for label, score in row.get("scores", {}).items()}
     return {name: value for name, value in row.items() if name != "scores"} | scores
+
+
+def _cell(value: Any) -> Any:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value

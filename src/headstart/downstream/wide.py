@@ -26,7 +26,7 @@ DROPOUT = 0.3
 #: Longest run of tokens.
 ORDER = 3
 #: From so many records on, `auto` takes the wide half; with fewer it does harm (``docs/log.md``).
-FEWEST = 10_000
+FEWEST = 5000
 #: Records that are counted, and most entries of the table of log-ratios.
 _MANY, _MOST = 200_000, 2**25
 _BATCH = 256

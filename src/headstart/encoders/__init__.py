@@ -25,6 +25,7 @@ ENCODERS = Registry(
         "bert": "headstart.encoders.transformer:BERT",
         "gpt": "headstart.encoders.transformer:GPT",
         "conv": "headstart.encoders.conv:CONV",
+        "plain": "headstart.encoders.plain:PLAIN",
         "vit": "headstart.encoders.vit:VIT",
     },
 )

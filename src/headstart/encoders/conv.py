@@ -52,6 +52,8 @@ def _conv(options: ConvOptions, processor: Any, length: int) -> TimmEncoder:
     shape = {
         "layers": [*options.depths, *[0] * missing],
         "channels": [*options.widths, *[options.widths[-1]] * missing],
+        # Blocks that start as the identity lose more than they save on short budgets.
+        "zero_init_last": False,
     }
     scale = max(1.0, options.smallest / length)
     return build(ARCHITECTURE, shape, length, scale=scale, owner="conv")

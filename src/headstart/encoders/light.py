@@ -175,5 +175,12 @@ LIGHT = EncoderKind(
     length=512,
     batch_size=1024,
     learning_rate=1e-2,
-    tokenizer=TokenizerWish(kind="word", vocab_size=30000, lowercase=True, wrap=False),
+    tokenizer=TokenizerWish(
+        kind="word",
+        vocab_size=30000,
+        lowercase=True,
+        wrap=False,
+        # Single characters say little; frequent runs of them are mostly words.
+        unspaced=TokenizerWish(kind="bpe", vocab_size=6000, lowercase=True, wrap=False),
+    ),
 )

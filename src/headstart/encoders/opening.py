@@ -100,7 +100,12 @@ def open_encoder(folder: str | Path, *, length: int | None = None) -> Encoder:
             return LightEncoder.load(path)
         note = path / NOTE
         length = length or (read_note(path)["length"] if note.is_file() else None)
-        if _is_timm(path):
+        config = _config(path)
+        if config.get("network") == "plain":
+            from headstart.encoders.plain import PlainEncoder
+
+            return PlainEncoder.load(path, length)
+        if "architecture" in config:
             from headstart.encoders.timm_models import TimmEncoder
 
             return TimmEncoder.load(path, length)
@@ -161,8 +166,10 @@ def _native_size(folder: str | Path) -> int | None:
     if Path(folder).exists():
         if _is_static(Path(folder)):
             return None
-        if _is_timm(Path(folder)):
-            config = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
+        config = _config(Path(folder))
+        if config.get("network") == "plain":
+            return int(config["size"])
+        if "architecture" in config:
             return int(config.get("pretrained_cfg", config)["input_size"][-1])
     else:
         kind = kind_of(str(folder))
@@ -173,12 +180,13 @@ def _native_size(folder: str | Path) -> int | None:
     return native_size_of(folder)
 
 
-def _is_timm(folder: Path) -> bool:
+def _config(folder: Path) -> dict[str, Any]:
+    """Return what a folder says of its network: ``architecture`` where it is timm's."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return False
-    return isinstance(config, dict) and "architecture" in config
+        return {}
+    return config if isinstance(config, dict) else {}
 
 
 def _is_static(folder: Path) -> bool:

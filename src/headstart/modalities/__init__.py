@@ -43,12 +43,17 @@ class DiscreteTargets:
 
 @dataclass(frozen=True)
 class TokenizerWish:
-    """The tokenizer an encoder works best with."""
+    """The tokenizer an encoder works best with.
+
+    Attributes:
+        unspaced: what it would rather have for a script without spaces, if anything.
+    """
 
     kind: str = "bpe"
     vocab_size: int = 16384
     lowercase: bool = False
     wrap: bool = True
+    unspaced: TokenizerWish | None = None
 
 
 class Processor(Protocol):

@@ -19,7 +19,7 @@ from headstart.modalities import image_colour as colour
 from headstart.modalities import image_geometry as geometry
 from headstart.modalities.image_recipes import Recipe, kind_of, local_side
 
-#: Floats that are worked on at a time on a CPU, so that they stay in its cache.
+#: Floats that a CPU's core works on at a time, so that they stay in its cache.
 CACHE = 200_000
 
 #: The parts of a jitter in the order they are done in.
@@ -70,7 +70,8 @@ def render(pixels: Tensor, generator: torch.Generator, recipe: Recipe, size: int
     if recipe.shift and recipe.scale is None:
         pixels = geometry.mirror_border(pixels, _margin(recipe, height, width))
     on_cpu = pixels.device.type == "cpu"
-    step = max(1, CACHE // (channels * size * size) if on_cpu else count)
+    portion = CACHE * torch.get_num_threads() // (channels * size * size)
+    step = max(1, portion if on_cpu else count)
     for start in range(0, count, step):
         part = slice(start, start + step)
         out[part] = _render(pixels[part], {n: v[part] for n, v in draw.items()}, recipe, size)

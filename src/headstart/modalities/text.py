@@ -24,7 +24,12 @@ from headstart.modalities.token_file import (
     TokenFile,
     write_token_file,
 )
-from headstart.modalities.tokenizers import fit_tokenizer, sample, word_start_table
+from headstart.modalities.tokenizers import (
+    CHARACTERS,
+    fit_tokenizer,
+    sample,
+    word_start_table,
+)
 from headstart.modalities.words import is_unspaced, jieba_word_starts, require_jieba
 
 if TYPE_CHECKING:
@@ -152,10 +157,12 @@ class TextModality:
     ) -> TextProcessor:
         """Fit a tokenizer to the records; what the user leaves open is as the encoder wishes."""
         options = config.tokenizer
-        kind = wish.kind if options.kind == "auto" else options.kind
         texts = records["text"]
+        if options.kind == "auto" and wish.unspaced and is_unspaced(list(texts[:200])):
+            wish = wish.unspaced
+        kind = wish.kind if options.kind == "auto" else options.kind
         tokenizer = fit_tokenizer(
-            sample(texts),
+            sample(texts, characters=CHARACTERS.get(kind, 50_000_000)),
             kind=kind,
             vocab_size=options.vocab_size or wish.vocab_size,
             lowercase=wish.lowercase if options.lowercase is None else options.lowercase,

@@ -17,6 +17,8 @@ from tokenizers import (
 )
 from transformers import PreTrainedTokenizerFast
 
+from headstart.modalities.superwords import fit_superwords
+
 PAD, UNKNOWN, MASK, CLS, SEP = "[PAD]", "[UNK]", "[MASK]", "[CLS]", "[SEP]"
 #: A word with its apostrophe, a number such as 7/10, or a run of one sign such as !!!
 WORD = r"[\p{L}\p{M}]+(?:['\x{2019}]\p{L}+)?|\p{N}+(?:[/.]\p{N}+)*|([^\p{L}\p{N}])\1*"
@@ -36,25 +38,17 @@ def fit_tokenizer(
 
     Args:
         kind: ``bpe`` (byte-level, Sennrich et al. 2016; Radford et al. 2019), ``wordpiece``
-            (Schuster & Nakajima 2012), ``unigram`` (Kudo 2018), ``word`` or ``char``.
+            (Schuster & Nakajima 2012), ``unigram`` (Kudo 2018), ``superword`` (words by BPE, then
+            phrases of them), ``word`` or ``char``.
         vocab_size: most entries, specials included.
         lowercase: fold case and normalise to NFKC first.
         wrap: put ``[CLS]`` and ``[SEP]`` around each text.
         length: longest sequence that the encoder takes; written into the tokenizer's config.
     """
-    tokenizer, trainer = _BUILDERS[kind](vocab_size)
-    steps: list[Any] = [normalizers.NFKC(), normalizers.Lowercase()] if lowercase else []
-    if kind in ("wordpiece", "word"):
-        # It also puts spaces around Chinese characters.
-        steps = [normalizers.BertNormalizer(lowercase=lowercase, handle_chinese_chars=True)]
-    if kind == "word":
-        steps.insert(0, normalizers.Replace(Regex(r"<br\s*/?>"), " "))
-    if steps:
-        tokenizer.normalizer = normalizers.Sequence(steps)
-    if kind == "char":
-        tokenizer = _characters(texts, vocab_size, tokenizer)
+    if kind == "superword":
+        tokenizer = fit_superwords(texts, vocab_size, SPECIALS, lowercase=lowercase)
     else:
-        tokenizer.train_from_iterator(texts, trainer)
+        tokenizer = _fit_words(texts, kind, vocab_size, lowercase)
     if wrap:
         cls, sep = tokenizer.token_to_id(CLS), tokenizer.token_to_id(SEP)
         tokenizer.post_processor = processors.TemplateProcessing(
@@ -72,6 +66,23 @@ def fit_tokenizer(
         model_max_length=length,
         clean_up_tokenization_spaces=False,
     )
+
+
+def _fit_words(texts: Iterable[str], kind: str, vocab_size: int, lowercase: bool) -> Tokenizer:
+    tokenizer, trainer = _BUILDERS[kind](vocab_size)
+    steps: list[Any] = [normalizers.NFKC(), normalizers.Lowercase()] if lowercase else []
+    if kind in ("wordpiece", "word"):
+        # It also puts spaces around Chinese characters.
+        steps = [normalizers.BertNormalizer(lowercase=lowercase, handle_chinese_chars=True)]
+    if kind == "word":
+        steps.insert(0, normalizers.Replace(Regex(r"<br\s*/?>"), " "))
+    if steps:
+        tokenizer.normalizer = normalizers.Sequence(steps)
+    if kind == "char":
+        tokenizer = _characters(texts, vocab_size, tokenizer)
+    else:
+        tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
 
 
 def _bpe(vocab_size: int) -> tuple[Tokenizer, trainers.Trainer]:
@@ -152,6 +163,11 @@ _BUILDERS = {
     "word": _word,
     "char": _char,
 }
+
+
+#: Characters that are read to fit a family whose fit is slow; others read the default of
+#: :func:`sample`.
+CHARACTERS = {"superword": 20_000_000}
 
 
 def sample(texts: Any, *, characters: int = 50_000_000) -> Iterator[str]:

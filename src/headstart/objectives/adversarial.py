@@ -108,9 +108,7 @@ class BiGAN(nn.Module):
         self.encoder = encoder
         self.options = options
         self.size = processor.size
-        self.generator = PictureGenerator(
-            options.latent, self.size, options.channels
-        )
+        self.generator = PictureGenerator(options.latent, self.size, options.channels)
         # Batch norm gives the codes the mean and deviation of the prior from the first step on;
         # otherwise the judge need not look at the pictures for long.
         self.code = nn.Sequential(

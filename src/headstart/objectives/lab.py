@@ -51,7 +51,7 @@ def _mix(matrix: Tensor, pixels: Tensor) -> Tensor:
 
 @lru_cache(maxsize=1)
 def gamut() -> Tensor:
-    """Return the centres (Q,2) of the bins of a and b that sRGB needs, sorted; Q = 306.
+    """Return the centres (Q,2) of the bins of a and b that sRGB needs, sorted; Q = 309.
 
     A grid point counts if an 8-bit colour lies in one of the four cells around it, so that each
     colour has all four corners of its cell. The paper has Q = 313 of the same grid and does not say
@@ -66,8 +66,10 @@ def gamut() -> Tensor:
         for end in (0.0, 1.0)
     ]
     ab = torch.stack([to_lab(face)[1:] for face in faces]).permute(0, 2, 3, 1).reshape(-1, 2)
-    cells = torch.unique((ab / BIN).floor(), dim=0)
-    corners = torch.tensor([[0, 0], [0, 1], [1, 0], [1, 1]])
+    corners = torch.cartesian_prod(torch.arange(2), torch.arange(2))
+    # A colour on the line between two cells is in both, however it is rounded.
+    slack = 0.1 * (2 * corners - 1)
+    cells = torch.unique(((ab[:, None] + slack) / BIN).floor().reshape(-1, 2), dim=0)
     return torch.unique((cells[:, None] + corners).reshape(-1, 2), dim=0) * BIN
 
 

@@ -113,7 +113,9 @@ class MoCo(nn.Module):
     def _keys(self, view: Batch, order: Tensor) -> Tensor:
         """Return unit keys (B,D), made group by group in the given order."""
         count = max(1, min(self.options.groups, len(order) // _SMALLEST_GROUP))
-        groups = [{name: rows[places] for name, rows in view.items()} for places in order.chunk(count)]
+        groups = [
+            {name: rows[places] for name, rows in view.items()} for places in order.chunk(count)
+        ]
         keys = self.key_projection(torch.cat([self.key_encoder.pool(group) for group in groups]))
         return F.normalize(keys.float(), dim=1)[order.argsort()]
 

@@ -22,7 +22,10 @@ class BYOLOptions(ViewOptions):
     """BYOL's values (Grill et al. 2020, section 3.3); widths keep their ratio to the encoder's."""
 
     hidden: int = Field(
-        0, ge=0, description="Width inside both MLPs; 0 is twice the encoder's, as 4,096 to 2,048."
+        0,
+        ge=0,
+        description="Width inside both MLPs; 0 is twice the encoder's, as 4,096 to 2,048, and 512 "
+        "at least.",
     )
     output: int = Field(256, ge=2, description="Width of the projections.")
     momentum: float = Field(
@@ -48,7 +51,7 @@ class BYOL(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.processor, self.options = processor, options
-        hidden = options.hidden or 2 * encoder.width
+        hidden = options.hidden or max(512, 2 * encoder.width)
         self.projection = projection([encoder.width, hidden, options.output])
         self.predictor = projection([options.output, hidden, options.output])
         self.target_encoder: Any = momentum_copy(encoder)
@@ -84,7 +87,10 @@ class SimSiamOptions(ViewOptions):
     """SimSiam's values (Chen & He 2021, section 4); widths keep their ratio to the encoder's."""
 
     width: int = Field(
-        0, ge=0, description="Of the projections; 0 is the encoder's own, as 2,048 to 2,048."
+        0,
+        ge=0,
+        description="Of the projections; 0 is the encoder's own, as 2,048 to 2,048, and 256 at "
+        "least.",
     )
     bottleneck: int = Field(
         0, ge=0, description="Width inside the predictor; 0 is a quarter of the projections'."
@@ -106,7 +112,7 @@ class SimSiam(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.processor, self.options = processor, options
-        width = options.width or encoder.width
+        width = options.width or max(256, encoder.width)
         bottleneck = options.bottleneck or max(1, width // 4)
         self.projection = projection([encoder.width, width, width, width], normed_output=True)
         self.predictor = projection([width, bottleneck, width])

@@ -20,6 +20,7 @@ from headstart.training.interrupt import Signals
 from headstart.training.lightning import quiet, trainer
 from headstart.training.loader import NumberedBatches, ResumableLoader
 from headstart.training.loop import TrainingLoop
+from headstart.training.memory import keep_buffers
 from headstart.training.metrics import Metrics
 from headstart.training.precision import precision, threads
 from headstart.training.processes import Place
@@ -97,6 +98,8 @@ def fit(task: Task, console: Console | None) -> None:
     console = console if place.rank == 0 else None
     say = Voice(run.log_file if place.rank == 0 else None, console)
     threads_before = torch.get_num_threads()
+    if not torch.cuda.is_available():
+        keep_buffers()
     signals = Signals()
     # The global generator is seeded in every step; what the caller draws from it stays as it was.
     with quiet(), torch.random.fork_rng(), signals.caught():

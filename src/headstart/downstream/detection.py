@@ -1,0 +1,281 @@
+"""Boxes with labels on pictures: FCOS on the encoder's maps.
+
+FCOS (Tian et al. 2019) is torchvision's one-stage detector without anchors: nothing in it has to be
+fitted to the size of the user's objects, and there is one guess a place instead of RetinaNet's
+nine. Head, targets, losses and non-maximum suppression are torchvision's; ours is what lies between
+them and the encoder.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+from headstart.data.annotations import read_boxes
+from headstart.data.split import hold_out
+from headstart.downstream.maps import Pyramid, statistics
+from headstart.downstream.scenes import Scenes, View, side_for, views_of
+from headstart.errors import HeadstartError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from headstart.batch import Batch, Rows
+    from headstart.config import FinetuneConfig, SourceOptions
+    from headstart.data.audit import Audit
+    from headstart.encoders import Encoder
+    from headstart.modalities import Modality, Processor
+
+#: Pixels between the places at which each level of the pyramid looks for boxes.
+STRIDES = (8, 16, 32)
+#: Channels of pyramid and towers, and convolutions in each tower: torchvision has 256 and 4.
+WIDTH, DEPTH = 96, 2
+#: Longer side of pictures where it is not asked for; two cores do not bear more.
+LONGEST = 320
+#: Boxes that score less are not predicted; the average precision counts more of them.
+THRESHOLD, LOWEST = 0.2, 0.02
+#: The head learns no faster than this.
+MOST_RATE = 1e-3
+
+
+class Detection(nn.Module):
+    """A feature pyramid and torchvision's FCOS on an encoder's maps.
+
+    Args:
+        pyramid: brings the encoder's maps to :data:`STRIDES`.
+        labels: the classes, in the order of the outputs.
+        side: pixels of a picture's longer side.
+    """
+
+    at_once: ClassVar[int] = 8
+
+    def __init__(self, pyramid: Pyramid, labels: list[str], side: int) -> None:
+        from torchvision.models.detection.anchor_utils import AnchorGenerator
+        from torchvision.models.detection.fcos import FCOS, FCOSHead
+
+        super().__init__()
+        self.labels, self.side = labels, side
+        towers = FCOSHead(pyramid.out_channels, 1, len(labels), num_convs=DEPTH)
+        # An anchor is as large as its stride; FCOS measures distances in it.
+        anchors = AnchorGenerator(tuple((s,) for s in pyramid.strides), ((1.0,),) * len(STRIDES))
+        self.fcos = FCOS(pyramid, len(labels), anchor_generator=anchors, head=towers)
+
+    @staticmethod
+    def read(source: str, options: SourceOptions, modality: Modality, audit: Audit) -> Dataset:
+        """Read pictures with boxes; see :func:`headstart.data.annotations.read_boxes`."""
+        return read_boxes(source, audit)
+
+    @classmethod
+    def build(cls, encoder: Encoder, records: Dataset, config: FinetuneConfig) -> Detection:
+        """Build a head for the labels that occur in ``records``.
+
+        Raises:
+            HeadstartError: there is no box, or the encoder has no maps.
+        """
+        labels = sorted({box["label"] for boxes in records["boxes"] for box in boxes})
+        if not labels:
+            raise HeadstartError(
+                "detection needs training records with boxes, and these have none; check --train."
+            )
+        side = config.length or side_for(records, LONGEST)
+        return cls(Pyramid.on(encoder, STRIDES, WIDTH), labels, side)
+
+    @classmethod
+    def defaults(cls, encoder: Encoder, count: int) -> dict[str, Any]:
+        """Return a schedule of its own length: the rate must fall before boxes become exact."""
+        epoch = -(-count // 8)
+        return {
+            "batch_size": 8,
+            "learning_rate": 5e-4,
+            "steps": min(max(400, 20 * epoch), 5000),
+            "validate_steps": max(50, epoch),
+            "patience": 0,
+            "layer_decay": 1.0,
+        }
+
+    def hold_out(self, records: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
+        """Part the records at random: a picture has many labels."""
+        return hold_out(records, share, seed)
+
+    def rows(
+        self, processor: Processor, records: Dataset, length: int, seed: int | None = None
+    ) -> Rows:
+        """Return whole pictures with ``boxes`` (B,N,4), their ``labels`` (B,N) and ``box_mask``.
+
+        Raises:
+            HeadstartError: a label that no training record has.
+        """
+        place = {label: index for index, label in enumerate(self.labels)}
+        every = [
+            (
+                torch.tensor([box["xyxy"] for box in boxes]).reshape(-1, 4),
+                torch.tensor([place.get(box["label"], -1) for box in boxes], dtype=torch.long),
+            )
+            for boxes in records["boxes"]
+        ]
+        if any((labels < 0).any() for _, labels in every):
+            unseen = {box["label"] for boxes in records["boxes"] for box in boxes} - set(place)
+            raise HeadstartError(
+                f"the label {min(unseen)!r} occurs in the validation records but in no training "
+                "record; add training records with it, or take it out."
+            )
+
+        def marks(places: Sequence[int], views: Sequence[View], size: tuple[int, int]) -> Batch:
+            boxes, labels = [], []
+            for number, view in zip(places, views, strict=True):
+                seen, kept = view.boxes(every[number][0])
+                boxes.append(seen[kept])
+                labels.append(every[number][1][kept])
+            real = [torch.ones(len(some), dtype=torch.bool) for some in labels]
+            return {
+                "boxes": pad_sequence(boxes, True),
+                "labels": pad_sequence(labels, True),
+                "box_mask": pad_sequence(real, True),
+            }
+
+        return Scenes(records, self.side, marks, seed)
+
+    def collate(self, processor: Processor, records: Dataset, length: int) -> Batch:
+        """Return whole pictures at the side that the head was trained for."""
+        return Scenes(records, self.side).batch(np.arange(len(records)), 0)
+
+    def warm_start(self, encoder: Encoder, train: Rows, validation: Rows) -> None:
+        """Nothing: there is no closed form of a detector."""
+
+    def still(self, encoder: nn.Module) -> list[nn.Module]:
+        """Keep the statistics of pre-training, for batches are small."""
+        return statistics(encoder)
+
+    def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
+        """Return all of the head, at no more than :data:`MOST_RATE`."""
+        return [{"params": list(self.parameters()), "lr": min(learning_rate, MOST_RATE)}]
+
+    def features(self, encoder: Any, batch: Batch) -> list[Tensor]:
+        """Return the encoder's maps (B,C,h,w)."""
+        maps: list[Tensor] = encoder.maps(batch["pixels"])
+        return maps
+
+    def forward(self, features: list[Tensor], batch: Batch) -> dict[str, Tensor]:
+        """Return ``loss``, the sum of FCOS's three.
+
+        They are ``classification`` (focal loss), ``regression`` (1 - generalised IoU) and
+        ``centerness`` (cross-entropy), each a sum divided by the number of places in objects.
+        """
+        outputs, anchors, counts = self._outputs(features, batch)
+        targets = [
+            {"boxes": boxes[real], "labels": labels[real]}
+            for boxes, labels, real in zip(
+                batch["boxes"], batch["labels"], batch["box_mask"], strict=True
+            )
+        ]
+        with torch.autocast(batch["pixels"].device.type, enabled=False):
+            losses = self.fcos.compute_loss(targets, outputs, anchors, counts)
+        named = dict(
+            zip(("classification", "regression", "centerness"), losses.values(), strict=True)
+        )
+        return {"loss": torch.stack(list(named.values())).sum(), **named}
+
+    def found(
+        self, features: list[Tensor], batch: Batch, threshold: float
+    ) -> list[dict[str, Tensor]]:
+        """Return ``boxes`` (n,4), ``scores`` (n,) and ``labels`` (n,) of each picture.
+
+        The boxes lie in the pixels of the batch; a score is the root of class times centerness.
+        """
+        outputs, anchors, counts = self._outputs(features, batch)
+        self.fcos.score_thresh = threshold
+        parted = {name: list(value.split(counts, 1)) for name, value in outputs.items()}
+        found: list[dict[str, Tensor]] = self.fcos.postprocess_detections(
+            parted, [list(some.split(counts)) for some in anchors], _sizes(batch)
+        )
+        return found
+
+    def predictions(self, features: list[Tensor], batch: Batch) -> list[dict[str, Any]]:
+        """Return ``width``, ``height`` and ``boxes``, the surest first.
+
+        A box has ``label``, ``score`` and ``xyxy`` in pixels of the picture as it is.
+        """
+        rows = []
+        every = self.found(features, batch, THRESHOLD)
+        for view, found in zip(views_of(batch), every, strict=True):
+            corners = view.native_boxes(found["boxes"].cpu()).tolist()
+            named = [self.labels[label] for label in found["labels"].tolist()]
+            boxes = [
+                {"label": label, "score": score, "xyxy": [round(x, 2) for x in xyxy]}
+                for label, score, xyxy in zip(named, found["scores"].tolist(), corners, strict=True)
+            ]
+            rows.append({"width": view.native[1], "height": view.native[0], "boxes": boxes})
+        return rows
+
+    def measure(self, encoder: Any, rows: Rows) -> dict[str, float]:
+        """Return COCO's mean average precision ``map`` (IoU .5 to .95) and ``map50``, of 1.
+
+        By torchmetrics and pycocotools, over all rows.
+        """
+        from torchmetrics.detection import MeanAveragePrecision
+
+        metric = MeanAveragePrecision(box_format="xyxy", iou_type="bbox", backend="pycocotools")
+        encoder.eval()
+        self.eval()
+        for start in range(0, len(rows), self.at_once):
+            batch = rows.batch(np.arange(start, min(start + self.at_once, len(rows))), 0)
+            with torch.no_grad():
+                found = self.found(self.features(encoder, batch), batch, LOWEST)
+            targets = [
+                {"boxes": boxes[real], "labels": labels[real]}
+                for boxes, labels, real in zip(
+                    batch["boxes"], batch["labels"], batch["box_mask"], strict=True
+                )
+            ]
+            metric.update(found, targets)
+        scores = metric.compute()
+        return {"map": float(scores["map"]), "map50": float(scores["map_50"])}
+
+    def save(self, folder: Path) -> None:
+        """Write ``head.safetensors`` and ``head.json`` (task, labels, side, pyramid)."""
+        folder.mkdir(parents=True, exist_ok=True)
+        state = {name: value.detach().cpu() for name, value in self.state_dict().items()}
+        save_file(state, folder / "head.safetensors")
+        pyramid: Any = self.fcos.backbone
+        described = {
+            "task": "detection",
+            "labels": self.labels,
+            "side": self.side,
+            "pyramid": pyramid.described(),
+        }
+        text = json.dumps(described, indent=2, ensure_ascii=False)
+        (folder / "head.json").write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Detection:
+        """Reopen a head that :meth:`save` wrote."""
+        described = json.loads((folder / "head.json").read_text(encoding="utf-8"))
+        head = cls(Pyramid(**described["pyramid"]), described["labels"], described["side"])
+        head.load_state_dict(load_file(folder / "head.safetensors"))
+        return head.eval()
+
+    def _outputs(
+        self, features: list[Tensor], batch: Batch
+    ) -> tuple[dict[str, Tensor], list[Tensor], list[int]]:
+        """Return what the towers say at all places, the places, and how many a level has."""
+        from torchvision.models.detection.image_list import ImageList
+
+        pixels = batch["pixels"]
+        levels = self.fcos.backbone(features, tuple(pixels.shape[2:]))
+        outputs = {name: value.float() for name, value in self.fcos.head(levels).items()}
+        anchors = self.fcos.anchor_generator(
+            ImageList(pixels, _sizes(batch)), [level.float() for level in levels]
+        )
+        return outputs, anchors, [level.shape[2] * level.shape[3] for level in levels]
+
+
+def _sizes(batch: Batch) -> list[tuple[int, int]]:
+    return [(height, width) for height, width in batch["window"].tolist()]

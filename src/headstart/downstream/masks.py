@@ -1,0 +1,45 @@
+"""Predicted masks as plain values in a row, and as PNG files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+
+from headstart.errors import HeadstartError
+from headstart.files import whole_folder
+
+
+def runs(mask: np.ndarray) -> list[int]:
+    """Return a mask (H,W), row by row, as id, how many times, id, how many times, ..."""
+    flat = mask.ravel()
+    starts = np.flatnonzero(np.r_[True, flat[1:] != flat[:-1]])
+    pairs = np.stack([flat[starts], np.diff(np.r_[starts, flat.size])], 1)
+    return [int(value) for value in pairs.ravel()]
+
+
+def mask_of(row: dict[str, Any]) -> np.ndarray:
+    """Return the mask (H,W) uint8 of a row of predictions."""
+    pairs = np.asarray(row["runs"]).reshape(-1, 2)
+    ids = np.repeat(pairs[:, 0].astype(np.uint8), pairs[:, 1])
+    return ids.reshape(row["height"], row["width"])
+
+
+def write_masks(rows: Sequence[dict[str, Any]], out: Path) -> None:
+    """Write a grey PNG of label ids for each row into the new folder ``out``, named by its ``id``.
+
+    Raises:
+        HeadstartError: something lies there already, or a full disk.
+    """
+    from PIL import Image
+
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise HeadstartError(f"{out} is there already; choose another --out for the masks.")
+    with whole_folder(out) as partial:
+        for row in rows:
+            inside = [part for part in PurePath(row["id"]).parts if part not in ("/", "..")]
+            file = partial.joinpath(*inside).with_suffix(".png")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(mask_of(row)).save(file)

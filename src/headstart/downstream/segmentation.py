@@ -1,0 +1,229 @@
+"""A label for every pixel: the levels of a feature pyramid, added and read out place by place."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from headstart.data.annotations import IGNORED, mask_ids, read_masks
+from headstart.data.pictures import BadPicture
+from headstart.data.split import hold_out
+from headstart.downstream.maps import Pyramid, resized, statistics
+from headstart.downstream.masks import runs
+from headstart.downstream.scenes import Scenes, View, side_for, views_of
+from headstart.errors import HeadstartError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from headstart.batch import Batch, Rows
+    from headstart.config import FinetuneConfig, SourceOptions
+    from headstart.data.audit import Audit
+    from headstart.encoders import Encoder
+    from headstart.modalities import Modality, Processor
+
+#: Pixels between the cells of each level; the finest is the one that is read out.
+STRIDES = (4, 8, 16, 32)
+#: Channels of the pyramid.
+WIDTH = 64
+#: Longer side of pictures where it is not asked for; two cores do not bear more.
+LONGEST = 256
+#: The head learns no faster than this.
+MOST_RATE = 2e-3
+
+
+class Segmentation(nn.Module):
+    """A feature pyramid whose levels are enlarged, added, and read by a 3x3 convolution.
+
+    The semantic branch of panoptic feature pyramids (Kirillov et al. 2019, section 4), lighter.
+
+    Args:
+        pyramid: brings the encoder's maps to :data:`STRIDES`.
+        labels: the ids in the masks, ascending, in the order of the outputs.
+        side: pixels of a picture's longer side.
+    """
+
+    at_once: ClassVar[int] = 8
+
+    def __init__(self, pyramid: Pyramid, labels: list[int], side: int) -> None:
+        super().__init__()
+        self.labels, self.side = labels, side
+        width = pyramid.out_channels
+        self.pyramid = pyramid
+        self.mix = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=1, bias=False), nn.GroupNorm(8, width), nn.ReLU()
+        )
+        self.classes = nn.Conv2d(width, len(labels), 1)
+
+    @staticmethod
+    def read(source: str, options: SourceOptions, modality: Modality, audit: Audit) -> Dataset:
+        """Read pictures with masks; see :func:`headstart.data.annotations.read_masks`."""
+        return read_masks(source, audit)
+
+    @classmethod
+    def build(cls, encoder: Encoder, records: Dataset, config: FinetuneConfig) -> Segmentation:
+        """Build a head for the ids that occur in the masks of ``records``.
+
+        Raises:
+            HeadstartError: fewer than two ids, or the encoder has no maps.
+        """
+        seen = np.zeros(256, dtype=bool)
+        for record in records:
+            seen[np.unique(_ids(record))] = True
+        labels = [label for label in np.flatnonzero(seen).tolist() if label != IGNORED]
+        if len(labels) < 2:
+            raise HeadstartError(
+                f"segmentation needs masks with at least two label ids, but these have {labels}; "
+                "check --train."
+            )
+        side = config.length or side_for(records, LONGEST)
+        return cls(Pyramid.on(encoder, STRIDES, WIDTH), labels, side)
+
+    @classmethod
+    def defaults(cls, encoder: Encoder, count: int) -> dict[str, Any]:
+        """Return a schedule of its own length."""
+        epoch = -(-count // 8)
+        return {
+            "batch_size": 8,
+            "learning_rate": 5e-4,
+            "steps": min(max(300, 20 * epoch), 5000),
+            "validate_steps": max(50, epoch),
+            "patience": 0,
+            "layer_decay": 1.0,
+        }
+
+    def hold_out(self, records: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
+        """Part the records at random: a picture has many labels."""
+        return hold_out(records, share, seed)
+
+    def rows(
+        self, processor: Processor, records: Dataset, length: int, seed: int | None = None
+    ) -> Rows:
+        """Return whole pictures with ``labels`` (B,H,W), 255 where there is nothing to judge.
+
+        An id that no training record has is not judged.
+        """
+        place = torch.full((256,), IGNORED, dtype=torch.uint8)
+        place[torch.tensor(self.labels)] = torch.arange(len(self.labels), dtype=torch.uint8)
+        known: dict[int, Tensor] = {}
+
+        def marks(places: Sequence[int], views: Sequence[View], size: tuple[int, int]) -> Batch:
+            labels = torch.full((len(places), *size), IGNORED, dtype=torch.long)
+            for row, number, view in zip(labels, places, views, strict=True):
+                if number not in known:
+                    known[number] = torch.from_numpy(_ids(records[number]).copy())
+                seen = view.mask(known[number])
+                row[: seen.shape[0], : seen.shape[1]] = place[seen.long()]
+            return {"labels": labels}
+
+        return Scenes(records, self.side, marks, seed)
+
+    def collate(self, processor: Processor, records: Dataset, length: int) -> Batch:
+        """Return whole pictures at the side that the head was trained for."""
+        return Scenes(records, self.side).batch(np.arange(len(records)), 0)
+
+    def warm_start(self, encoder: Encoder, train: Rows, validation: Rows) -> None:
+        """Nothing: the pyramid has to be learned first."""
+
+    def still(self, encoder: nn.Module) -> list[nn.Module]:
+        """Keep the statistics of pre-training, for batches are small."""
+        return statistics(encoder)
+
+    def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
+        """Return all of the head, at no more than :data:`MOST_RATE`."""
+        return [{"params": list(self.parameters()), "lr": min(learning_rate, MOST_RATE)}]
+
+    def features(self, encoder: Any, batch: Batch) -> list[Tensor]:
+        """Return the encoder's maps (B,C,h,w)."""
+        maps: list[Tensor] = encoder.maps(batch["pixels"])
+        return maps
+
+    def forward(self, features: list[Tensor], batch: Batch) -> dict[str, Tensor]:
+        """Return ``loss``, the mean cross-entropy of the judged pixels, and their ``accuracy``."""
+        logits, labels = self.logits(features, batch), batch["labels"]
+        judged = labels != IGNORED
+        count = judged.sum().clamp(min=1)
+        loss = F.cross_entropy(logits, labels, ignore_index=IGNORED, reduction="sum") / count
+        right = (logits.detach().argmax(1) == labels) & judged
+        return {"loss": loss, "accuracy": right.sum() / count}
+
+    def logits(self, features: list[Tensor], batch: Batch) -> Tensor:
+        """Return scores (B,classes,H,W) before the softmax."""
+        size = batch["pixels"].shape[2:]
+        levels = self.pyramid(features, tuple(size))
+        finest = tuple(levels[0].shape[2:])
+        mixed = self.mix(torch.stack([resized(level, finest) for level in levels]).sum(0))
+        return F.interpolate(self.classes(mixed).float(), size, mode="bilinear")
+
+    def predictions(self, features: list[Tensor], batch: Batch) -> list[dict[str, Any]]:
+        """Return ``width``, ``height``, ``shares`` of the picture by id, and the mask as ``runs``.
+
+        The pixels row by row are ``runs``: id, how many times, id, how many times, ...
+        """
+        ids = torch.tensor(self.labels, dtype=torch.uint8)[
+            self.logits(features, batch).argmax(1).cpu()
+        ]
+        rows = []
+        for view, found in zip(views_of(batch), ids, strict=True):
+            seen = found[: view.window[0], : view.window[1]]
+            mask = F.interpolate(seen[None, None], view.native, mode="nearest-exact")[0, 0].numpy()
+            counts = np.bincount(mask.ravel(), minlength=256)
+            shares = {str(label): float(counts[label] / mask.size) for label in self.labels}
+            height, width = view.native
+            rows.append({"width": width, "height": height, "shares": shares, "runs": runs(mask)})
+        return rows
+
+    def measure(self, encoder: Any, rows: Rows) -> dict[str, float]:
+        """Return ``miou``, the mean over classes of the intersection over union, of 1.
+
+        By torchmetrics, over all judged pixels of all rows at the side that the head works at.
+        """
+        from torchmetrics.classification import MulticlassJaccardIndex
+
+        metric = MulticlassJaccardIndex(len(self.labels), ignore_index=IGNORED)
+        encoder.eval()
+        self.eval()
+        for start in range(0, len(rows), self.at_once):
+            batch = rows.batch(np.arange(start, min(start + self.at_once, len(rows))), 0)
+            with torch.no_grad():
+                logits = self.logits(self.features(encoder, batch), batch)
+            metric.update(logits.argmax(1), batch["labels"])
+        return {"miou": float(metric.compute())}
+
+    def save(self, folder: Path) -> None:
+        """Write ``head.safetensors`` and ``head.json`` (task, labels, side, pyramid)."""
+        folder.mkdir(parents=True, exist_ok=True)
+        state = {name: value.detach().cpu() for name, value in self.state_dict().items()}
+        save_file(state, folder / "head.safetensors")
+        described = {
+            "task": "segmentation",
+            "labels": self.labels,
+            "side": self.side,
+            "pyramid": self.pyramid.described(),
+        }
+        (folder / "head.json").write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Segmentation:
+        """Reopen a head that :meth:`save` wrote."""
+        described = json.loads((folder / "head.json").read_text(encoding="utf-8"))
+        head = cls(Pyramid(**described["pyramid"]), described["labels"], described["side"])
+        head.load_state_dict(load_file(folder / "head.safetensors"))
+        return head.eval()
+
+
+def _ids(record: dict[str, Any]) -> np.ndarray:
+    try:
+        return mask_ids(record["mask"])
+    except BadPicture as reason:
+        raise HeadstartError(
+            f"the mask of {record['id']} cannot be read: {reason}; leave it out."
+        ) from None

@@ -1,0 +1,189 @@
+"""A plain stack of convolutions: the fastest learner on pictures of 32 pixels and two cores."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import Field, model_validator
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from headstart.batch import Batch
+from headstart.config import Options
+from headstart.encoders import EncoderKind, Features
+from headstart.encoders.maps import one_a_size
+from headstart.encoders.pictures import (
+    PictureInput,
+    first_line,
+    grid_tokens,
+    on_a_grid,
+    try_out,
+)
+from headstart.encoders.wide_conv import WideConv
+from headstart.errors import HeadstartError
+from headstart.files import write_json
+
+WEIGHTS = "model.safetensors"
+
+#: Written beside the weights: neither timm nor Transformers has a network like this.
+README = """\
+A plain convolutional network. These lines open it with PyTorch alone:
+
+    import json, torch
+    from safetensors.torch import load_file
+
+    config = json.load(open("config.json"))
+    parts, channels = [], 3
+    for width, pooled in zip(config["widths"], config["pooled"]):
+        parts.append(torch.nn.Conv2d(channels, width, 3, padding=1, bias=False))
+        parts += [torch.nn.MaxPool2d(2)] * pooled
+        parts += [torch.nn.BatchNorm2d(width), torch.nn.ReLU()]
+        channels = width
+    model = torch.nn.Sequential(*parts)
+    model.load_state_dict(load_file("model.safetensors"))
+
+It takes pixels in 0..1 normalised with `mean` and `std` of the configuration, and gives maps; a
+picture's vector is the mean of its map, `model(x).mean((2, 3))`.
+"""
+
+
+class PlainOptions(Options):
+    """The shape of the stack: every convolution is 3x3, with batch norm and ReLU after it."""
+
+    widths: tuple[int, ...] = Field(
+        (32, 64, 128, 128, 256, 256), min_length=1, description="Channels of each convolution."
+    )
+    pooled: tuple[bool, ...] = Field(
+        (True, False, True, False, True, False),
+        description="Whether each convolution's map is halved by max-pooling.",
+    )
+
+    @model_validator(mode="after")
+    def _matching(self) -> PlainOptions:
+        if len(self.widths) != len(self.pooled) or min(self.widths) < 1:
+            raise HeadstartError(
+                "encoder.widths and encoder.pooled must say as much for each convolution; give "
+                "lists of the same length, of positive numbers and of true or false."
+            )
+        return self
+
+
+class PlainEncoder(nn.Module):
+    """Convolutions one after another, without shortcuts; ``pooled`` is the mean of the last map.
+
+    The maps are pooled before batch norm and ReLU, which then have a quarter of the work; what
+    comes out differs in training alone (statistics over what is left).
+
+    Args:
+        options: the shape.
+        size: pixels a side of the pictures that it is for.
+        mean, std: of each channel; pictures in 0..1 are normalised with them.
+    """
+
+    provides = frozenset({"pixels_in", "grid"})
+
+    def __init__(
+        self,
+        options: PlainOptions,
+        size: int,
+        mean: tuple[float, ...] = (0.485, 0.456, 0.406),
+        std: tuple[float, ...] = (0.229, 0.224, 0.225),
+    ) -> None:
+        super().__init__()
+        self.options, self.size, self.width = options, size, options.widths[-1]
+        self.input = PictureInput(mean, std, channels_last=True)
+        self.model = nn.Sequential(*_parts(options)).to(memory_format=torch.channels_last)
+        try_out(self.model, "plain", size, lambda x: (grid_tokens(self.model(self.input(x))),))
+
+    def forward(self, batch: Batch) -> Features:
+        tokens = grid_tokens(self.model(self.input(batch["pixels"])))
+        return Features(tokens, on_a_grid(tokens), tokens.float().mean(1))
+
+    def pool(self, batch: Batch) -> Tensor:
+        """Return ``forward(batch).pooled`` (B,D)."""
+        return self.model(self.input(batch["pixels"])).float().mean((2, 3))
+
+    def maps(self, pixels: Tensor) -> list[Tensor]:
+        """Return the maps (B,C,h,w) of pictures (B,3,H,W) at their own size, the finest first."""
+        x, found = self.input.native(pixels), []
+        for layer in self.layers():
+            x = layer(x)
+            found.append(x)
+        return one_a_size(found)
+
+    def layers(self) -> list[nn.Module]:
+        """One convolution with all that follows it, each."""
+        starts = [i for i, part in enumerate(self.model) if isinstance(part, nn.Conv2d)]
+        ends = [*starts[1:], len(self.model)]
+        return [self.model[start:end] for start, end in zip(starts, ends, strict=True)]
+
+    def untrained(self) -> PlainEncoder:
+        """Return a network of the same shape, freshly initialised."""
+        return PlainEncoder(self.options, self.size, *self._normal())
+
+    def save(self, folder: Path) -> None:
+        """Write the weights, the shape, and the lines that open them with PyTorch alone."""
+        folder.mkdir(parents=True, exist_ok=True)
+        state = {name: value.contiguous() for name, value in self.model.state_dict().items()}
+        save_file(state, folder / WEIGHTS, metadata={"format": "pt"})
+        mean, std = self._normal()
+        about = {"network": "plain", "size": self.size, "mean": mean, "std": std}
+        write_json(folder / "config.json", {**about, **self.options.model_dump()})
+        (folder / "README.md").write_text(README, encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: str | Path, size: int | None = None) -> PlainEncoder:
+        """Open a folder that :meth:`save` wrote.
+
+        Raises:
+            HeadstartError: the files are missing or damaged.
+        """
+        try:
+            config = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
+            options = PlainOptions(widths=config["widths"], pooled=config["pooled"])
+            encoder = cls(options, size or config["size"], config["mean"], config["std"])
+            encoder.model.load_state_dict(load_file(Path(folder) / WEIGHTS))
+        except HeadstartError:
+            raise
+        except Exception as error:
+            raise HeadstartError(
+                f"the plain network in {folder} cannot be read ({first_line(error)}); pre-train "
+                "it again or name another folder."
+            ) from None
+        return encoder
+
+    def _normal(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        mean, std = (
+            tuple(round(value, 6) for value in part.float().flatten().tolist())
+            for part in (self.input.mean, self.input.std)
+        )
+        return mean, std
+
+
+def _parts(options: PlainOptions) -> list[nn.Module]:
+    parts: list[nn.Module] = []
+    channels = 3
+    for width, pooled in zip(options.widths, options.pooled, strict=True):
+        parts.append(WideConv(channels, width, 3, padding=1, bias=False))
+        parts += [nn.MaxPool2d(2)] * pooled
+        parts += [nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
+        channels = width
+    return parts
+
+
+def _plain(options: PlainOptions, processor: Any, length: int) -> PlainEncoder:
+    return PlainEncoder(options, length)
+
+
+PLAIN = EncoderKind(
+    "Plain stack of convolutions: the fastest learner on small pictures.",
+    PlainOptions,
+    _plain,
+    length=64,
+    batch_size=256,
+    learning_rate=2e-3,
+    modality="image",
+)

@@ -1,0 +1,114 @@
+"""Superwords: byte-level BPE of words, then phrases merged across the spaces between them.
+
+A first pass learns words as any BPE does. Then pairs of neighbours that occur far more often than
+their words would by chance (word2phrase, Mikolov et al. 2013, section 4) become merges, twice, so
+that phrases of up to four words are single tokens: ``not very good``, ``waste of time``. The result
+is one ordinary BPE, whose pre-tokenizer lets runs of words through (SuperBPE, Liu et al. 2025).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+
+#: Share of the vocabulary that is kept for phrases.
+PHRASES = 0.3
+ROUNDS = 2
+#: A phrase occurs so often, and so much more often than by chance; the discount keeps rare ones out.
+LEAST, SCORE, DISCOUNT = 40, 10.0, 20
+
+_SPACE = "Ġ"
+_WORD = r" ?[\p{L}\p{M}]+(?:['\x{2019}]\p{L}+)?"
+_OTHER = r" ?\p{N}+(?:[/.]\p{N}+)*| ?([^\s\p{L}\p{N}])\1*|\s+"
+
+
+def fit_superwords(
+    texts: Iterable[str],
+    vocab_size: int,
+    specials: list[str],
+    *,
+    lowercase: bool,
+    least: int = LEAST,
+) -> Tokenizer:
+    """Fit words and phrases to texts, which are held in memory: a sample will do.
+
+    Args:
+        vocab_size: most entries, the 256 bytes and the specials included.
+        lowercase: fold case and normalise to NFKC first.
+        least: how often a phrase must occur.
+    """
+    some = list(texts)
+    phrases = int(PHRASES * vocab_size)
+    tokenizer = Tokenizer(models.BPE())
+    steps: list[Any] = [
+        normalizers.Replace(Regex(r"<br\s*/?>"), " "),
+        normalizers.Replace(Regex(r"\s+"), " "),
+        normalizers.Prepend(" "),
+    ]
+    if lowercase:
+        steps += [normalizers.NFKC(), normalizers.Lowercase()]
+    tokenizer.normalizer = normalizers.Sequence(steps)
+    tokenizer.pre_tokenizer = _parted(_WORD)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=max(vocab_size - phrases, 256 + len(specials)),
+        special_tokens=specials,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        min_frequency=2,
+        show_progress=False,
+        max_token_length=24,
+    )
+    tokenizer.train_from_iterator(some, trainer)
+    for _ in range(ROUNDS):
+        room = min(phrases // ROUNDS, vocab_size - tokenizer.get_vocab_size())
+        tokenizer = _merged(tokenizer, some, room, least)
+    return tokenizer
+
+
+def _merged(tokenizer: Tokenizer, texts: list[str], room: int, least: int) -> Tokenizer:
+    """Return the tokenizer with up to ``room`` more merges, of the best phrases in the texts."""
+    size = tokenizer.get_vocab_size()
+    names: list[str] = [tokenizer.id_to_token(place) for place in range(size)]
+    # Texts are parted by an id that is no word.
+    ids = np.concatenate(
+        [
+            np.array([*encoding.ids, 0])
+            for start in range(0, len(texts), 1000)
+            for encoding in tokenizer.encode_batch_fast(texts[start : start + 1000])
+        ]
+    )
+    starts = np.array([len(n) > 1 and n[0] == _SPACE and n[1].isalnum() for n in names])
+    goes_on = np.array([n[0] != _SPACE and n[0].isalnum() for n in names])
+    first, second, after = ids[:-2], ids[1:-1], ids[2:]
+    # Neither word may be the mere beginning of one that goes on in the next token.
+    whole = starts[first] & starts[second] & ~goes_on[after]
+    pair, count = np.unique(first[whole] * size + second[whole], return_counts=True)
+    occurs = np.bincount(ids, minlength=size)
+    first, second = pair // size, pair % size
+    score = (count - DISCOUNT * (least / LEAST)) / (occurs[first] * occurs[second]) * len(ids)
+    good = np.flatnonzero((count >= least) & (score > SCORE))
+    ranked = good[np.argsort(-count[good] * np.log(score[good]), kind="stable")][:room]
+    described = json.loads(tokenizer.to_str())
+    vocabulary, merges = described["model"]["vocab"], described["model"]["merges"]
+    for one, other in zip(first[ranked], second[ranked], strict=True):
+        phrase = names[one] + names[other]
+        if phrase not in vocabulary:
+            vocabulary[phrase] = len(vocabulary)
+            merges.append([names[one], names[other]])
+    grown = Tokenizer.from_str(json.dumps(described))
+    grown.pre_tokenizer = _parted(f"(?:{_WORD})+")
+    return grown
+
+
+def _parted(words: str) -> pre_tokenizers.PreTokenizer:
+    """Part a text into words (or runs of them), numbers and signs, each with the space before."""
+    return pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(f"{words}|{_OTHER}"), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )

@@ -10,6 +10,7 @@ from tiny_objective import TinyObjective
 from torch import nn
 
 from headstart.config import OptimizerOptions
+from headstart.training.muon import Muon
 from headstart.training.optimizers import MuonWithAdamW, build, schedule, set_progress
 
 
@@ -126,3 +127,22 @@ def test_without_hidden_matrices_muon_is_adamw() -> None:
     objective.encoder.dense = nn.Identity()
     optimizer = build(objective, OptimizerOptions(name="muon"), 0.01)
     assert isinstance(optimizer, torch.optim.AdamW)
+
+
+def test_muon_moves_a_convolution_as_the_matrix_of_its_outputs() -> None:
+    torch.manual_seed(0)
+    convolution = torch.nn.Parameter(torch.randn(8, 4, 3, 3))
+    matrix = torch.nn.Parameter(convolution.detach().flatten(1).clone())
+    gradient = torch.randn(8, 4, 3, 3)
+    convolution.grad, matrix.grad = gradient.clone(), gradient.flatten(1)
+    for parameter in (convolution, matrix):
+        Muon([{"params": [parameter], "lr": 0.1, "weight_decay": 0.01}]).step()
+    assert torch.equal(convolution.flatten(1), matrix)
+
+
+def test_the_convolution_that_reads_pixels_stays_with_adamw() -> None:
+    objective = torch.nn.Module()
+    objective.encoder = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Conv2d(4, 4, 3))
+    optimizer = build(objective, OptimizerOptions(name="muon"), 0.01)
+    moved = [p for g in optimizer.param_groups if "nesterov" in g for p in g["params"]]
+    assert [p.shape for p in moved] == [objective.encoder[1].weight.shape]

@@ -12,9 +12,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-PICTURES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".npz"}
-)
+from headstart.data.images import PICTURES
+
 TEXTS = frozenset({".txt", ".json", ".jsonl", ".csv", ".tsv", ".gz"})
 #: Names that are looked at in a folder or an archive.
 _MOST = 2000
@@ -37,7 +36,7 @@ def _contents(path: Path) -> Iterator[str]:
     """Yield the content of each of the first files at ``path``."""
     for name in islice(_names(path), _MOST):
         suffix = os.path.splitext(name.lower())[1]
-        if suffix in PICTURES:
+        if suffix in PICTURES or suffix == ".npz":
             yield "image"
         elif suffix == ".parquet":
             yield _of_parquet(Path(name))

@@ -28,4 +28,4 @@ def keep_buffers() -> bool:
     except (OSError, AttributeError):
         return False
     settings = {_MMAP_MAX: 0, _TRIM_THRESHOLD: 2**31 - 1, _TOP_PAD: _ROOM}
-    return all([mallopt(name, value) for name, value in settings.items()])
+    return min(mallopt(name, value) for name, value in settings.items()) == 1

@@ -10,8 +10,12 @@ import torch
 from torch import nn
 
 from headstart.config import OptimizerOptions
+from headstart.training.muon import Muon
 
 Group = dict[str, Any]
+
+#: Input channels of a convolution that reads pixels.
+_COLOURS = 3
 
 
 def schedule(progress: float, options: OptimizerOptions) -> float:
@@ -42,10 +46,11 @@ def build(objective: Any, options: OptimizerOptions, learning_rate: float) -> to
     """Return the optimizer of an objective.
 
     An objective with a method ``parameter_groups(learning_rate)`` says itself which parameters
-    learn, and how fast (``params`` and ``lr`` of each group). Weight decay is for matrices alone:
-    not for vectors, norms or embedding tables. Muon moves the matrices inside the encoder; the
-    embeddings, the heads and the vectors stay with AdamW, as its author advises (Jordan 2024,
-    "Muon: An optimizer for hidden layers in neural networks").
+    learn, and how fast (``params`` and ``lr`` of each group), and where it must, with which
+    ``betas``. Weight decay is for matrices alone: not for vectors, norms or embedding tables.
+    Muon moves the matrices and convolutions inside the encoder; what meets the input
+    (embeddings, a convolution of pixels), the heads and the vectors stay with AdamW, as its
+    author advises (Jordan 2024, "Muon: An optimizer for hidden layers in neural networks").
     """
     tables = {
         id(module.weight) for module in objective.modules() if isinstance(module, nn.Embedding)
@@ -55,8 +60,8 @@ def build(objective: Any, options: OptimizerOptions, learning_rate: float) -> to
         hidden = {
             id(parameter)
             for parameter in objective.encoder.parameters()
-            if parameter.ndim == 2 and id(parameter) not in tables
-        }
+            if parameter.ndim == 2 or (parameter.ndim == 4 and parameter.shape[1] != _COLOURS)
+        } - tables
     adamw: list[Group] = []
     muon: list[Group] = []
     for group in _groups(objective, learning_rate):
@@ -69,7 +74,8 @@ def build(objective: Any, options: OptimizerOptions, learning_rate: float) -> to
         peak, decay = group["lr"], options.weight_decay
         muon_peak = options.muon_learning_rate * peak / learning_rate
         muon += _group(parts["muon"], muon_peak, decay)
-        adamw += _group(parts["matrices"], peak, decay) + _group(parts["rest"], peak, 0.0)
+        for part in _group(parts["matrices"], peak, decay) + _group(parts["rest"], peak, 0.0):
+            adamw.append({**part, "betas": group.get("betas", options.betas)})
     if not muon:
         return _adamw(adamw, options)
     return MuonWithAdamW(muon, adamw, options)
@@ -81,10 +87,12 @@ def _groups(objective: Any, learning_rate: float) -> list[Group]:
     return [{"params": list(objective.parameters()), "lr": learning_rate}]
 
 
-def _group(params: list[nn.Parameter], peak: float, decay: float) -> list[Group]:
+def _group(
+    params: list[nn.Parameter], peak: float, decay: float, own: Group | None = None
+) -> list[Group]:
     if not params:
         return []
-    return [{"params": params, "lr": peak, "peak": peak, "weight_decay": decay}]
+    return [{"weight_decay": decay, **(own or {}), "params": params, "lr": peak, "peak": peak}]
 
 
 def _adamw(groups: list[Group], options: OptimizerOptions) -> torch.optim.AdamW:
@@ -95,9 +103,7 @@ class MuonWithAdamW(torch.optim.Optimizer):
     """Two optimizers behind one: one list of groups, one state, one checkpoint."""
 
     def __init__(self, muon: list[Group], adamw: list[Group], options: OptimizerOptions) -> None:
-        self._parts: list[torch.optim.Optimizer] = [
-            torch.optim.Muon(muon, adjust_lr_fn="match_rms_adamw")
-        ]
+        self._parts: list[torch.optim.Optimizer] = [Muon(muon)]
         if adamw:
             self._parts.append(_adamw(adamw, options))
         super().__init__([group for part in self._parts for group in part.param_groups], {})
@@ -109,8 +115,8 @@ class MuonWithAdamW(torch.optim.Optimizer):
                 loss = closure()
         # Loading a checkpoint replaces groups and state, so the parts are handed them each time.
         for part in self._parts:
-            is_muon = isinstance(part, torch.optim.Muon)
-            part.param_groups = [g for g in self.param_groups if ("ns_steps" in g) == is_muon]
+            is_muon = isinstance(part, Muon)
+            part.param_groups = [g for g in self.param_groups if ("nesterov" in g) == is_muon]
             part.state = self.state
             part.step()
         return loss

@@ -124,9 +124,7 @@ def _picture(objective: Any, rows: Any, run: Run, seed: int) -> None:
     corrupted = objective.corrupt(batch, generator(seed, "picture"))
     show = getattr(objective, "shown", pictures_in)
     views = show(corrupted)
-    contact_sheet(
-        [batch["pixels"], *views.values()], run.picture_file, names=["original", *views]
-    )
+    contact_sheet([batch["pixels"], *views.values()], run.picture_file, names=["original", *views])
 
 
 def _prepare(

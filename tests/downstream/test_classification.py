@@ -21,16 +21,11 @@ from headstart.downstream.classification import (
     logistic_regression,
 )
 from headstart.downstream.rows import LabeledRows
-from headstart.encoders import Features
 from headstart.errors import HeadstartError
 
 
 def config(**options) -> FinetuneConfig:
     return FinetuneConfig(run="run", train="train", out="out", **options)
-
-
-def pooled(vectors: torch.Tensor) -> Features:
-    return Features(vectors[:, None], torch.ones(len(vectors), 1, dtype=torch.bool), vectors)
 
 
 def of(*targets: int) -> dict[str, torch.Tensor]:
@@ -49,11 +44,11 @@ def test_the_weighted_loss_is_the_one_by_hand(records):
     )
     with torch.no_grad():
         head.linear.weight.copy_(torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
-    found = head.eval()(pooled(torch.tensor([[2.0, 0.0], [0.0, 1.0]])), of(0, 0))
+    found = head.eval()(torch.tensor([[2.0, 0.0], [0.0, 1.0]]), of(0, 0))
     first, second = math.log(1 + math.exp(-2)), math.log(1 + math.exp(1))
     assert found["loss"].item() == pytest.approx((first + second) / 2)  # one class: weights cancel
     assert found["accuracy"].item() == 0.5
-    found = head(pooled(torch.tensor([[2.0, 0.0], [2.0, 0.0]])), of(0, 1))
+    found = head(torch.tensor([[2.0, 0.0], [2.0, 0.0]]), of(0, 1))
     fruit, tool = 4 / (2 * 3), 4 / (2 * 1)
     wrong = math.log(1 + math.exp(2))
     assert found["loss"].item() == pytest.approx((fruit * first + tool * wrong) / (fruit + tool))
@@ -62,7 +57,7 @@ def test_the_weighted_loss_is_the_one_by_hand(records):
 def test_a_fresh_head_gives_every_label_the_same_chance(records):
     head = Classification.from_records(4, records({"fruit": 2, "bird": 2, "tool": 2}), config())
     assert head.labels == ["bird", "fruit", "tool"]
-    (row,) = head.eval().predictions(pooled(torch.randn(1, 4)), {})
+    (row,) = head.eval().predictions(torch.randn(1, 4), {})
     assert list(row["scores"].values()) == pytest.approx([1 / 3] * 3)
 
 
@@ -94,7 +89,7 @@ def test_the_warm_start_has_the_lowest_validation_loss_of_all_strengths(records,
     for strength in (0.001, 0.01, 0.1, 1.0, 10.0):
         linear = logistic_regression(features, targets, strength=strength)
         losses.append(torch.nn.functional.cross_entropy(linear(held_features), held_targets).item())
-    found = head.eval()(pooled(held_features), {"labels": held_targets})["loss"].item()
+    found = head.eval()(held_features, {"labels": held_targets})["loss"].item()
     assert found == pytest.approx(min(losses))
     assert found < math.log(2)
 
@@ -112,7 +107,7 @@ def test_predictions_name_the_likeliest_label_and_sum_to_one():
     head = Classification(2, ["no", "yes"]).eval()
     with torch.no_grad():
         head.linear.weight.copy_(torch.tensor([[0.0, 0.0], [1.0, 0.0]]))
-    up, down = head.predictions(pooled(torch.tensor([[2.0, 5.0], [-1.0, 5.0]])), {})
+    up, down = head.predictions(torch.tensor([[2.0, 5.0], [-1.0, 5.0]]), {})
     assert (up["label"], down["label"]) == ("yes", "no")
     assert up["score"] == up["scores"]["yes"] == pytest.approx(1 / (1 + math.exp(-2)))
     assert sum(down["scores"].values()) == pytest.approx(1)
@@ -124,7 +119,7 @@ def test_a_saved_head_gives_the_same_predictions(tmp_path):
     head.save(tmp_path)
     again = Classification.load(tmp_path)
     vectors = torch.randn(5, 3)
-    assert again.predictions(pooled(vectors), {}) == head.predictions(pooled(vectors), {})
+    assert again.predictions(vectors, {}) == head.predictions(vectors, {})
     assert again.dropout.p == 0.4
 
 

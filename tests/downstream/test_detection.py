@@ -38,11 +38,10 @@ def tune(records, held, out, encoder=None, **options) -> Run:
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory):
     folder = tmp_path_factory.mktemp("scenes")
-    files = [draw(folder / name, count, seed) for seed, (name, count) in enumerate(SIZES.items())]
-    return [read_boxes(str(file / "boxes.jsonl"), Audit()) for file in files]
-
-
-SIZES = {"train": 40, "held": 16}
+    return [
+        read_boxes(str(draw(folder / name, count, seed) / "boxes.jsonl"), Audit())
+        for seed, (name, count) in enumerate({"train": 40, "held": 16}.items())
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +58,8 @@ def head(scenes):
 
 def reference(boxes, labels, outputs, anchors, first, last):
     """FCOS's targets and losses (Tian et al. 2019, section 3) of one picture, place by place."""
-    logits, distances, centers = (
-        outputs[n] for n in ("cls_logits", "bbox_regression", "bbox_ctrness")
-    )
+    logits, distances = outputs["cls_logits"], outputs["bbox_regression"]
+    centers = outputs["bbox_ctrness"]
     focal = overlap = centerness = inside = 0
     for place, (left, top, right, bottom) in enumerate(anchors.tolist()):
         x, y, size = (left + right) / 2, (top + bottom) / 2, right - left
@@ -69,10 +67,9 @@ def reference(boxes, labels, outputs, anchors, first, last):
         for number, (x0, y0, x1, y1) in enumerate(boxes.tolist()):
             sides = (x - x0, y - y0, x1 - x, y1 - y)
             near = max(abs(x - (x0 + x1) / 2), abs(y - (y0 + y1) / 2)) < 1.5 * size
-            scale = (size == first or max(sides) > 4 * size) and (
-                size == last or max(sides) < 8 * size
-            )
-            if min(sides) > 0 and near and scale and (x1 - x0) * (y1 - y0) < area:
+            large = size == first or max(sides) > 4 * size
+            small = size == last or max(sides) < 8 * size
+            if min(sides) > 0 and near and large and small and (x1 - x0) * (y1 - y0) < area:
                 owner, area = number, (x1 - x0) * (y1 - y0)
         for label, logit in enumerate(logits[place]):
             p = logit.sigmoid()
@@ -117,7 +114,7 @@ def test_loss_and_gradient_equal_a_reference_place_by_place(head):
     outputs, anchors, _ = head._outputs(features, batch)
     parts = reference(boxes, labels, {k: v[0] for k, v in outputs.items()}, anchors[0], 8, 32)
     for name, wanted in zip(("classification", "regression", "centerness"), parts, strict=True):
-        assert found[name].item() == pytest.approx(float(wanted), rel=1e-4), name
+        assert found[name].item() == pytest.approx(wanted.item(), rel=1e-4), name
     weight = head.fcos.head.regression_head.conv[0].weight
     ours, theirs = (torch.autograd.grad(loss, weight)[0] for loss in (found["loss"], sum(parts)))
     assert torch.allclose(ours, theirs, atol=1e-5)
@@ -177,16 +174,11 @@ class _Told:
 def test_average_precision_is_the_share_of_boxes_that_are_found_exactly(head, scenes, share, score):
     def told(batch):
         found = []
-        for boxes, labels, real in zip(batch["boxes"], batch["labels"], batch["box_mask"]):
-            boxes, labels = boxes[real], labels[real]
-            kept = torch.arange(len(boxes)) < round(share * len(boxes))
-            found.append(
-                {
-                    "boxes": boxes[kept],
-                    "labels": labels[kept],
-                    "scores": torch.ones(int(kept.sum())),
-                }
-            )
+        truth = zip(batch["boxes"], batch["labels"], batch["box_mask"], strict=True)
+        for boxes, labels, real in truth:
+            kept = real & (torch.arange(len(boxes)) < round(share * int(real.sum())))
+            scores = torch.ones(int(kept.sum()))
+            found.append({"boxes": boxes[kept], "labels": labels[kept], "scores": scores})
         return found
 
     two = {"boxes": [{"label": "disc", "xyxy": [4.0, 4 + 30 * n, 24, 24 + 30 * n]} for n in (0, 1)]}

@@ -102,7 +102,7 @@ def test_fine_tuning_learns_the_labels_and_the_saved_run_predicts_the_same(
     head = open_head(run)
     batch = to_device(processor.collate(others, 16), torch.device("cpu"))
     with torch.no_grad():
-        wanted = head.predictions(light.eval()(batch), batch)
+        wanted = head.predictions(head.features(light.eval(), batch), batch)
     for row, want in zip(rows, wanted, strict=True):
         assert row["scores"] == pytest.approx(want["scores"], abs=1e-5)
 

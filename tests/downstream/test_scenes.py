@@ -9,7 +9,17 @@ from scenery import draw
 
 from headstart.data.annotations import read_boxes
 from headstart.data.audit import Audit
-from headstart.downstream.scenes import LEFT, MULTIPLE, PADDING, Scenes, View, side_for, views_of
+from headstart.downstream.scenes import (
+    LEFT,
+    MULTIPLE,
+    PADDING,
+    Scenes,
+    View,
+    hold_out,
+    side_for,
+    views_of,
+)
+from headstart.errors import HeadstartError
 
 DRAWS = [(0.0, 0.0, 0.0, 0.9), (0.99, 0.3, 0.8, 0.1), (0.7, 0.99, 0.0, 0.1), (0.5, 0.5, 0.5, 0.6)]
 
@@ -92,3 +102,22 @@ def test_the_side_follows_the_pictures_up_to_a_limit(records):
     assert side_for(records, 320) == 96
     assert side_for(records, 64) == 64
     assert side_for(records, 320) % MULTIPLE == 0
+
+
+def test_an_exact_share_is_held_out_at_random(records):
+    kept, held = hold_out(records, 0.34, seed=0)
+    assert (len(kept), len(held)) == (4, 2)
+    assert sorted([*kept["id"], *held["id"]]) == sorted(records["id"])
+    assert {tuple(hold_out(records, 0.34, seed)[1]["id"]) for seed in range(9)} != {
+        tuple(held["id"])
+    }
+    assert len(hold_out(records, 0.01, seed=0)[1]) == 1
+    with pytest.raises(HeadstartError, match="a single picture"):
+        hold_out(records.select([0]), 0.5, seed=0)
+
+
+def test_a_picture_that_cannot_be_decoded_is_named(records, tmp_path):
+    (tmp_path / "cut.png").write_bytes(open(records[0]["image"]["path"], "rb").read()[:900])
+    cut = {"image": {"bytes": None, "path": str(tmp_path / "cut.png")}}
+    with pytest.raises(HeadstartError, match=r"images/000\.png cannot be decoded"):
+        Scenes(records.select([0]).map(lambda row: cut), 64).batch(np.array([0]), 0)

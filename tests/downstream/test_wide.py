@@ -216,6 +216,6 @@ def test_a_saved_wide_head_gives_the_same_predictions(light, processor, tmp_path
     again = Classification.load(tmp_path / "again")
     batch = processor.collate(ordered(20, 2), 16)
     with torch.no_grad():
-        features = light.eval()(batch)
+        features = head.features(light.eval(), batch)
         assert head.wide(batch).abs().sum() > 0
         assert again.predictions(features, batch) == head.predictions(features, batch)

@@ -115,5 +115,5 @@ def test_a_slip_is_answered_in_a_sentence(options, length, message):
 def test_a_damaged_folder_is_refused_in_a_sentence(tmp_path):
     create().save(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"\x00" * 100)
-    with pytest.raises(HeadstartError, match="plain network in .* cannot be read"):
+    with pytest.raises(HeadstartError, match=r"plain network in .* cannot be read"):
         open_encoder(tmp_path)

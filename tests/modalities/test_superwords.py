@@ -17,8 +17,8 @@ def texts() -> list[str]:
     random = np.random.default_rng(0)
     made = []
     for _ in range(400):
-        words = list(random.choice(FILLER, 12))
-        words.insert(random.integers(12), random.choice(["waste of good time", "waste, of"]))
+        words = list(random.choice(FILLER, 40))
+        words.insert(random.integers(40), random.choice(["waste of good time", "waste, of"]))
         made.append(" ".join(words))
     return made
 

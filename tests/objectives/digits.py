@@ -7,10 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.datasets import load_digits
-from sklearn.linear_model import LogisticRegression
-from sklearn.neighbors import KNeighborsClassifier
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -24,6 +20,9 @@ TRAIN = 1200
 @cache
 def digits() -> tuple[Tensor, np.ndarray]:
     """Return 1,797 handwritten digits as pixels (N,3,16,16) uint8, and their labels (N,)."""
+    # Imported here: processes that tests start import this module too, and wait for scikit-learn.
+    from sklearn.datasets import load_digits
+
     data = load_digits()
     small = torch.from_numpy(data.images).float()[:, None] * (255 / 16)
     large = F.interpolate(small, (16, 16), mode="bilinear").round().to(torch.uint8)
@@ -140,6 +139,9 @@ def vectors(encoder: Any) -> np.ndarray:
 
 def score(encoder: Any) -> float:
     """Return the accuracy of a probe with ten labels a class on the last 597 digits."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
     features, labels = vectors(encoder), digits()[1]
     few = np.concatenate([np.flatnonzero(labels[:TRAIN] == digit)[:10] for digit in range(10)])
     scaler = StandardScaler().fit(features[few])
@@ -147,18 +149,3 @@ def score(encoder: Any) -> float:
         scaler.transform(features[few]), labels[few]
     )
     return probe.score(scaler.transform(features[TRAIN:]), labels[TRAIN:])
-
-
-def neighbours(encoder: Any) -> float:
-    """Return the accuracy of five nearest neighbours by cosine on the last 597 digits."""
-    features, labels = vectors(encoder), digits()[1]
-    probe = KNeighborsClassifier(5, metric="cosine").fit(features[:TRAIN], labels[:TRAIN])
-    return probe.score(features[TRAIN:], labels[TRAIN:])
-
-
-def moves(objective: Any) -> tuple[set[str], set[str]]:
-    """Return the names of parameters that got a gradient, and of those that ought to get none."""
-    objective.train()
-    objective(objective.corrupt(make_batch(32), generator(0)))["loss"].backward()
-    moved = {n for n, p in objective.named_parameters() if p.grad is not None and p.grad.any()}
-    return moved, {name for name, _ in objective.named_parameters()} - moved

@@ -9,9 +9,11 @@ import torch
 from pretext import NarrowConv, build, neighbours, pictures, pure, still, teach
 from torch.nn import functional as F
 
+from headstart.config import OptimizerOptions
 from headstart.objectives.adversarial import GAN, BiGAN, two_players
 from headstart.objectives.decoders import PictureGenerator
 from headstart.seeding import generator
+from headstart.training import optimizers
 
 SMALL = {"channels": 8, "latent": 6}
 
@@ -109,9 +111,11 @@ def test_every_parameter_moves_and_the_encoder_stands_in_the_state_once(kind):
 @pytest.mark.parametrize("kind", [GAN, BiGAN])
 def test_adam_gets_the_decays_of_dcgan(kind):
     objective = build(kind, **SMALL)
-    (group,) = objective.parameter_groups(2e-4)
-    assert (group["lr"], group["betas"]) == (2e-4, (0.5, 0.999))
-    assert len(group["params"]) == len(list(objective.parameters()))
+    optimizer = optimizers.build(objective, OptimizerOptions(), 2e-4)
+    groups = optimizer.param_groups
+    assert {(group["peak"], group["betas"]) for group in groups} == {(2e-4, (0.5, 0.999))}
+    moved = sum(len(group["params"]) for group in groups)
+    assert moved == len(list(objective.parameters()))
 
 
 @pytest.mark.parametrize("kind", [GAN, BiGAN])
@@ -122,7 +126,7 @@ def test_samples_come_back_from_what_was_saved(kind, tmp_path):
     assert drawn.shape == (3, 3, 16, 16)
     assert 0 <= drawn.min() <= drawn.max() <= 1
     assert objective.generator.training
-    objective.save_generator(tmp_path)
+    objective.save_head(tmp_path)
     assert torch.equal(PictureGenerator.load(tmp_path).sample(3, generator(3)), drawn)
 
 

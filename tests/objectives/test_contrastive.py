@@ -44,20 +44,6 @@ def naive_nt_xent(first: torch.Tensor, second: torch.Tensor, temperature: float)
     return total / (2 * count)
 
 
-def naive_nt_xent(first: torch.Tensor, second: torch.Tensor, temperature: float) -> torch.Tensor:
-    """Equation 1 of SimCLR for each of the 2N views, the view itself left out of the sum."""
-    views, count = torch.cat([first, second]), len(first)
-    total = torch.zeros((), dtype=first.dtype)
-    for i in range(2 * count):
-        terms = [
-            torch.exp((views[i] @ views[k]) / (views[i].norm() * views[k].norm()) / temperature)
-            for k in range(2 * count)
-        ]
-        rest = torch.stack([term for k, term in enumerate(terms) if k != i]).sum()
-        total = total - torch.log(terms[(i + count) % (2 * count)] / rest)
-    return total / (2 * count)
-
-
 def make_views(count=6, width=5):
     draw = torch.randn(2, count, width, generator=generator(0, "views"))
     return draw[0].requires_grad_(), draw[1].requires_grad_()
@@ -82,7 +68,6 @@ def test_vectors_that_are_all_alike_give_the_logarithm_of_the_batch():
     same = torch.ones(8, 4)
     assert info_nce(same, same, 0.05)["loss"].item() == pytest.approx(math.log(8))
     assert nt_xent(same, same, 0.5)["loss"].item() == pytest.approx(math.log(15))
-    assert nt_xent(same, same, 0.5)["loss"].item() == pytest.approx(math.log(15))
 
 
 def test_the_length_of_a_vector_does_not_matter():
@@ -90,15 +75,6 @@ def test_the_length_of_a_vector_does_not_matter():
     torch.testing.assert_close(
         info_nce(queries, keys, 0.1)["loss"], info_nce(3 * queries, 0.1 * keys, 0.1)["loss"]
     )
-
-
-def half_of_a_batch(loss, mine: slice) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the loss of some rows, and its gradient in a parameter that both views share."""
-    queries, keys = make_views()
-    scale = torch.ones((), requires_grad=True)
-    value = loss(queries[mine] * scale, keys[mine] + scale * queries[mine], 0.1)["loss"]
-    value.backward()
-    return value.detach(), scale.grad
 
 
 def half_of_a_batch(loss, mine: slice) -> tuple[torch.Tensor, torch.Tensor]:
@@ -180,40 +156,6 @@ def test_every_parameter_moves(text_processor):
         objective(objective.corrupt(make_batch(text_processor), generator(0)))["loss"].backward()
         still = [n for n, p in objective.named_parameters() if p.grad is None or not p.grad.any()]
         assert still == []
-
-
-def test_contrast_takes_the_modality_s_own_views(text_processor):
-    objective = build_objective(
-        {"contrast": 1.0}, {}, small_encoder(text_processor, "light"), text_processor
-    )
-    batch = make_batch(text_processor)
-    named = build_objective(
-        {"contrast": 1.0},
-        {"contrast": {"views": "disjoint"}},
-        small_encoder(text_processor, "light"),
-        text_processor,
-    )
-    one, other = (o.corrupt(batch, generator(3)) for o in (objective, named))
-    assert all(torch.equal(one[key], other[key]) for key in one)
-
-
-def test_negatives_of_both_kinds_are_contrasted_in_both_directions(text_processor):
-    with pytest.raises(HeadstartError, match="need both directions"):
-        build_objective(
-            {"contrast": 1.0},
-            {"contrast": {"negatives": "all", "symmetric": False}},
-            small_encoder(text_processor, "light"),
-            text_processor,
-        )
-
-
-def test_simclr_on_digits_beats_the_untrained_network():
-    objective = build(SimCLR)
-    before = score(TinyConv())
-    teach(objective, 80)
-    after = score(objective.encoder)
-    print(f"simclr: {before:.3f} untrained, {after:.3f} pre-trained")
-    assert after > before + 0.1
 
 
 def test_contrast_takes_the_modality_s_own_views(text_processor):

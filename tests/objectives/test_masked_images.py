@@ -108,6 +108,17 @@ def test_loss_and_gradients_of_simmim_equal_the_definition_written_out():
     assert torch.equal(restored[square], pixels[square])
 
 
+@pytest.mark.parametrize(("kind", "hidden"), [(MAE, 12), (SimMIM, 10)])
+def test_the_report_shows_what_the_encoder_sees(kind, hidden):
+    objective = build(kind, TinyViT())
+    pixels = torch.rand(3, 3, 16, 16, generator=generator(6)) / 3
+    batch = {**objective.corrupt({"pixels": pictures(16)[:3]}, generator(7)), "pixels": pixels}
+    seen = objective.shown(batch)["seen"]
+    grey = seen == 0.5
+    assert grey.sum().item() == 3 * hidden * 48
+    assert torch.equal(seen[~grey], pixels[~grey])
+
+
 def test_every_parameter_moves():
     assert still(build(MAE, TinyViT())) == []
     assert still(build(SimMIM, TinyViT())) == []

@@ -30,7 +30,7 @@ def naive_vicreg(first, second, invariance, variance, covariance):
     count, width = first.shape
     total = (
         invariance
-        * sum((a - b) ** 2 for a, b in zip(first.flatten(), second.flatten()))
+        * sum((a - b) ** 2 for a, b in zip(first.flatten(), second.flatten(), strict=True))
         / (count * width)
     )
     for view in (first, second):

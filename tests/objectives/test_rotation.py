@@ -40,6 +40,14 @@ def test_loss_and_gradients_equal_the_definition_written_out():
     same_gradients(objective(batch)["loss"], torch.stack(terms).mean(), objective, 10)
 
 
+def test_the_report_shows_the_four_turns():
+    objective = build(Rotation)
+    batch = objective.corrupt({"pixels": pictures(16)[:5]}, generator(2))
+    shown = objective.shown(batch)
+    assert list(shown) == ["0 degrees", "90 degrees", "180 degrees", "270 degrees"]
+    assert torch.equal(shown["180 degrees"], batch["pixels"][:5].flip(2, 3))
+
+
 def test_every_parameter_moves():
     assert still(build(Rotation)) == []
     assert still(build(Rotation, hidden=0)) == []

@@ -52,6 +52,7 @@ def _one_of_two(rank: int, port: int, folder: str) -> None:
     queue.push(numbered(10 * rank, 2))
     queue.push(numbered(10 * rank + 5, 2))
     torch.save([values / 2, queue.negatives(), centre(mine)], f"{folder}/{rank}.pt")
+    distributed.barrier()
     distributed.destroy_process_group()
 
 

@@ -74,6 +74,6 @@ def test_it_learns_and_draws(tmp_path):
     # It draws pictures as bright as the real ones, not grey.
     assert drawn.mean().item() == pytest.approx(pictures(16).float().mean().item() / 255, abs=0.1)
     assert drawn.std(0).mean() > 0.05
-    objective.save_generator(tmp_path)
+    objective.save_head(tmp_path)
     again = PictureGenerator.load(tmp_path).sample(64, generator(4))
     assert torch.equal(drawn, again)

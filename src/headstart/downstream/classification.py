@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from headstart.batch import Batch
     from headstart.config import FinetuneConfig, SourceOptions
     from headstart.data.audit import Audit
-    from headstart.encoders import Encoder, Features
+    from headstart.encoders import Encoder
     from headstart.modalities import Modality, Processor
 
 _STRENGTHS = (0.001, 0.01, 0.1, 1.0, 10.0)
@@ -190,7 +190,7 @@ class Classification(nn.Module):
             self.wide.scale.fill_(1.0)
             for places in _batches(np.arange(len(validation))):
                 batch = validation.batch(places, epoch=0)
-                deep.append(self.linear(encoder(batch).pooled.float()))
+                deep.append(self.linear(encoder.pool(batch).float()))
                 wide.append(self.wide(batch))
                 targets.append(batch["labels"])
             losses = [
@@ -208,16 +208,16 @@ class Classification(nn.Module):
             groups.append({"params": list(self.wide.parameters()), "lr": WIDE_RATE})
         return groups
 
-    def features(self, encoder: Any, batch: Batch) -> Features:
-        """Return all that the encoder says."""
-        found: Features = encoder(batch)
-        return found
+    def features(self, encoder: Any, batch: Batch) -> Tensor:
+        """Return ``pooled`` (B,D) alone: a light encoder is spared the vectors of all tokens."""
+        pooled: Tensor = encoder.pool(batch)
+        return pooled
 
     def measure(self, encoder: Any, rows: LabeledRows) -> dict[str, float]:
         """Return nothing: loss and accuracy were logged."""
         return {}
 
-    def forward(self, features: Features, batch: Batch) -> dict[str, Tensor]:
+    def forward(self, features: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Return ``loss`` and ``accuracy`` of features against ``labels`` (B,)."""
         logits, targets = self.logits(features, batch), batch["labels"]
         return {
@@ -225,12 +225,12 @@ class Classification(nn.Module):
             "accuracy": (logits.argmax(1) == targets).float().mean(),
         }
 
-    def logits(self, features: Features, batch: Batch) -> Tensor:
+    def logits(self, features: Tensor, batch: Batch) -> Tensor:
         """Return scores (B,classes) before the softmax."""
-        deep = self.linear(self.dropout(features.pooled)).float()
+        deep = self.linear(self.dropout(features)).float()
         return deep if self.wide is None else deep + self.wide(batch)
 
-    def predictions(self, features: Features, batch: Batch) -> list[dict[str, Any]]:
+    def predictions(self, features: Tensor, batch: Batch) -> list[dict[str, Any]]:
         """Return ``label``, its probability ``score``, and ``scores`` of all labels by name."""
         scores = self.logits(features, batch).softmax(1).tolist()
         rows = []
@@ -315,7 +315,7 @@ def frozen_features(encoder: Any, rows: LabeledRows) -> tuple[Tensor, Tensor]:
     pooled = []
     with torch.no_grad():
         for some in _batches(places):
-            pooled.append(encoder(rows.batch(some, epoch=0)).pooled.float())
+            pooled.append(encoder.pool(rows.batch(some, epoch=0)).float())
     return torch.cat(pooled), rows.targets[places]
 
 

@@ -20,9 +20,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from headstart.data.annotations import read_boxes
-from headstart.data.split import hold_out
 from headstart.downstream.maps import Pyramid, statistics
-from headstart.downstream.scenes import Scenes, View, side_for, views_of
+from headstart.downstream.scenes import Scenes, View, hold_out, side_for, views_of
 from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:

@@ -214,6 +214,23 @@ def views_of(batch: Batch) -> list[View]:
     return [View(tuple(n), tuple(w), (0, 0), tuple(w)) for n, w in sizes]
 
 
+def hold_out(records: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
+    """Return records to learn from and a random ``share`` of them held out, at least one each.
+
+    Raises:
+        HeadstartError: there is a single record.
+    """
+    count = len(records)
+    if count < 2:
+        raise HeadstartError(
+            "a single picture cannot be learned from and held out as well; add pictures, or name "
+            "validation records with --val."
+        )
+    held = min(max(1, round(share * count)), count - 1)
+    order = np.argsort(uniform(np.arange(count), seed, "hold out"))
+    return records.select(np.sort(order[held:])), records.select(np.sort(order[:held]))
+
+
 def side_for(records: Dataset, most: int) -> int:
     """Return the longer side that suits the pictures: the median of theirs, up to ``most``."""
     from headstart.data.pictures import size

@@ -15,10 +15,9 @@ from torch.nn import functional as F
 
 from headstart.data.annotations import IGNORED, mask_ids, read_masks
 from headstart.data.pictures import BadPicture
-from headstart.data.split import hold_out
 from headstart.downstream.maps import Pyramid, resized, statistics
 from headstart.downstream.masks import runs
-from headstart.downstream.scenes import Scenes, View, side_for, views_of
+from headstart.downstream.scenes import Scenes, View, hold_out, side_for, views_of
 from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:

@@ -48,15 +48,15 @@ class Features:
 
 
 class Encoder(Protocol):
-    """An ``nn.Module`` from batches to features, in two steps that an objective may part.
+    """An ``nn.Module`` from batches to features.
 
     Attributes:
         width: D, the size of its vectors.
         provides: capabilities, among ``tokens``, ``token_embedding``, ``visibility``,
             ``order``, ``dropout``, ``bidirectional`` and ``causal``; of pictures ``pixels_in``,
             ``grid`` (the vectors lie on a square, row by row) and ``patches``: of these alone
-            :meth:`embed` and :meth:`contextualize` may be called, the latter with any subset of
-            the vectors and the ``positions`` (B,K) they are from. ``patch_size`` is their side.
+            ``embed`` and ``contextualize`` may be called, the latter with any subset of the
+            vectors and the ``positions`` (B,K) they are from. ``patch_size`` is their side.
     """
 
     width: int
@@ -72,6 +72,22 @@ class Encoder(Protocol):
         """Return ``pooled`` (B,D) alone, without the cost of what is not asked for."""
         ...
 
+    def layers(self) -> list[nn.Module]:
+        """The parts from the input up, the embeddings first; freezing and rates follow it."""
+        ...
+
+    def untrained(self) -> Encoder:
+        """Return an encoder of the same shape, freshly initialised: the verdict's first rival."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write the network in its ecosystem's own format."""
+        ...
+
+
+class ContextEncoder(Encoder, Protocol):
+    """An encoder in two steps that an objective may part: first each vector, then its context."""
+
     def embed(self, batch: Batch) -> Tensor:
         """Return the vectors (B,T,D) of the input before any position looks at another."""
         ...
@@ -86,20 +102,8 @@ class Encoder(Protocol):
         """
         ...
 
-    def layers(self) -> list[nn.Module]:
-        """The parts from the input up, the embeddings first; freezing and rates follow it."""
-        ...
 
-    def untrained(self) -> Encoder:
-        """Return an encoder of the same shape, freshly initialised: the verdict's first rival."""
-        ...
-
-    def save(self, folder: Path) -> None:
-        """Write the network in its ecosystem's own format."""
-        ...
-
-
-class TokenEncoder(Encoder, Protocol):
+class TokenEncoder(ContextEncoder, Protocol):
     """An encoder of sequences from a finite alphabet (``token_embedding``)."""
 
     @property

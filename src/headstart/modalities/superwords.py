@@ -18,7 +18,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 #: Share of the vocabulary that is kept for phrases.
 PHRASES = 0.3
 ROUNDS = 2
-#: A phrase occurs so often, and so much more often than by chance; the discount keeps rare ones out.
+#: A phrase occurs so often, and so much more often than chance; the discount is for rare ones.
 LEAST, SCORE, DISCOUNT = 40, 10.0, 20
 
 _SPACE = "Ġ"
@@ -72,7 +72,7 @@ def fit_superwords(
 def _merged(tokenizer: Tokenizer, texts: list[str], room: int, least: int) -> Tokenizer:
     """Return the tokenizer with up to ``room`` more merges, of the best phrases in the texts."""
     size = tokenizer.get_vocab_size()
-    names: list[str] = [tokenizer.id_to_token(place) for place in range(size)]
+    names = [str(tokenizer.id_to_token(place)) for place in range(size)]
     # Texts are parted by an id that is no word.
     ids = np.concatenate(
         [

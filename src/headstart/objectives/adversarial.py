@@ -71,7 +71,7 @@ class GAN(nn.Module):
         """Return drawn pictures (count,3,S,S) in 0..1."""
         return self.generator.sample(count, generator)
 
-    def save_generator(self, folder: Path) -> None:
+    def save_head(self, folder: Path) -> None:
         """Write what :meth:`PictureGenerator.load` opens."""
         self.generator.save(folder, "gan")
 
@@ -139,7 +139,7 @@ class BiGAN(nn.Module):
         """Return drawn pictures (count,3,S,S) in 0..1."""
         return self.generator.sample(count, generator)
 
-    def save_generator(self, folder: Path) -> None:
+    def save_head(self, folder: Path) -> None:
         """Write what :meth:`PictureGenerator.load` opens."""
         self.generator.save(folder, "bigan")
 

@@ -70,6 +70,10 @@ class Colorization(nn.Module):
         ab = F.adaptive_avg_pool2d(lab[:, 1:], self.coarse)
         return {"pixels": lightness.expand(-1, 3, -1, -1).contiguous(), "ab": ab}
 
+    def shown(self, batch: Batch) -> dict[str, Tensor]:
+        """Return what is seen and the colours that are wanted, for the report."""
+        return {"seen": batch["pixels"], "wanted": _painted(batch["pixels"], batch["ab"])}
+
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         logits = self._logits(batch["pixels"]).permute(0, 2, 3, 1).flatten(0, 2)
         ab = batch["ab"].permute(0, 2, 3, 1).flatten(0, 2)
@@ -90,8 +94,7 @@ class Colorization(nn.Module):
         T = 1 is the mean, T near 0 the likeliest colour. Pictures (B,3,S,S) in 0..1.
         """
         ab = annealed_mean(self._logits(pixels), self.bins, temperature)
-        ab = F.interpolate(ab, size=pixels.shape[-2:], mode="bilinear")
-        return from_lab(torch.cat([pixels[:, :1].float() * 100, ab], 1))
+        return _painted(pixels, ab)
 
     def after_step(self, progress: float) -> None:
         """Nothing moves but by gradient, and the prior in ``forward``."""
@@ -99,6 +102,11 @@ class Colorization(nn.Module):
     def _logits(self, pixels: Tensor) -> Tensor:
         logits: Tensor = self.head(self.encoder({"pixels": pixels}).tokens)
         return logits.float()
+
+
+def _painted(lightness: Tensor, ab: Tensor) -> Tensor:
+    ab = F.interpolate(ab, size=lightness.shape[-2:], mode="bilinear")
+    return from_lab(torch.cat([lightness[:, :1].float() * 100, ab], 1))
 
 
 def balance(prior: Tensor, uniform: float) -> Tensor:

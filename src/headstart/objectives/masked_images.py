@@ -66,6 +66,12 @@ class MAE(nn.Module):
         draw = torch.rand(len(pixels), self.total, generator=generator, device=pixels.device)
         return {"pixels": pixels, "kept": draw.argsort(1)[:, : self.keep]}
 
+    def shown(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the pictures as far as the encoder sees them, for the report."""
+        hidden = torch.ones(len(batch["kept"]), self.total, device=batch["kept"].device)
+        hidden = hidden.scatter(1, batch["kept"], 0.0).bool()
+        return {"seen": covered(batch["pixels"], hidden, self.encoder.patch_size)}
+
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         pixels, kept = batch["pixels"], batch["kept"]
         tokens = self.encoder.embed({"pixels": pixels})
@@ -134,6 +140,10 @@ class SimMIM(nn.Module):
         hidden = hidden.repeat_interleave(self.unit, 1).repeat_interleave(self.unit, 2)
         return {"pixels": pixels, "hidden": hidden.flatten(1)}
 
+    def shown(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the pictures as far as the encoder sees them, for the report."""
+        return {"seen": covered(batch["pixels"], batch["hidden"], self.encoder.patch_size)}
+
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         hidden = batch["hidden"]
         drawn = self._draw(batch["pixels"], hidden)
@@ -154,6 +164,12 @@ class SimMIM(nn.Module):
 
     def after_step(self, progress: float) -> None:
         """Nothing moves but by gradient."""
+
+
+def covered(pixels: Tensor, hidden: Tensor, patch: int) -> Tensor:
+    """Return the pictures (B,3,S,S) with the ``hidden`` (B,T) patches in grey."""
+    patches = patchify(pixels, patch)
+    return unpatchify(patches.masked_fill(hidden[..., None], 0.5), patch)
 
 
 def own_scale(patches: Tensor) -> Tensor:

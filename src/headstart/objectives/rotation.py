@@ -47,6 +47,11 @@ class Rotation(nn.Module):
         targets = torch.arange(TURNS, device=pixels.device).repeat_interleave(len(pixels))
         return {"pixels": turned, "targets": targets}
 
+    def shown(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the corrupted pictures by how far they are turned, for the report."""
+        parts = batch["pixels"].chunk(TURNS)
+        return {f"{90 * turn} degrees": part for turn, part in enumerate(parts)}
+
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         pooled = self.encoder.pool({"pixels": batch["pixels"]})
         return token_loss(self.head(pooled), batch["targets"])

@@ -90,7 +90,7 @@ class VAE(nn.Module):
         """Return pictures (count,3,S,S) in 0..1: the means at latent vectors from N(0, 1)."""
         return self.generator.sample(count, generator)
 
-    def save_generator(self, folder: Path) -> None:
+    def save_head(self, folder: Path) -> None:
         """Write what :meth:`PictureGenerator.load` opens."""
         self.generator.save(folder, "vae")
 

@@ -33,6 +33,7 @@ def ours(steps: int, folder: Path) -> float:
         objective="simclr",
         encoder="resnet18",
         encoder_options={"stem": "small"},
+        objective_options={"simclr": {"side": 32}},
         batch_size=BATCH,
         budget=f"{steps}steps",
     )

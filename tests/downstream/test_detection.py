@@ -10,12 +10,15 @@ import torch
 from scenery import draw, tiny_conv
 
 from headstart.config import FinetuneConfig, OptimizerOptions
-from headstart.data.annotations import read_boxes
+from headstart.data.annotations import read_boxes, read_masks
 from headstart.data.audit import Audit
 from headstart.downstream.detection import Detection
 from headstart.downstream.finetune import Finetuning, finetune
 from headstart.downstream.predict import open_head, predict, write_predictions
+from headstart.downstream.segmentation import Segmentation
 from headstart.encoders.opening import open_encoder
+from headstart.encoders.timm_models import TimmEncoder
+from headstart.encoders.vit import VIT, VitOptions
 from headstart.errors import HeadstartError
 from headstart.modalities.image import ImageProcessor
 from headstart.run import Run
@@ -48,6 +51,11 @@ def scenes(tmp_path_factory):
 def trained(scenes, tmp_path_factory):
     rate = OptimizerOptions(learning_rate=1e-3)
     return tune(*scenes, tmp_path_factory.mktemp("runs") / "r", budget="70steps", optimizer=rate)
+
+
+@pytest.fixture(scope="module")
+def masks(tmp_path_factory):
+    return read_masks(str(draw(tmp_path_factory.mktemp("masks") / "m", 4)), Audit())
 
 
 @pytest.fixture
@@ -128,6 +136,27 @@ def test_a_picture_without_boxes_has_a_finite_loss(head, scenes):
     assert batch["boxes"].shape == (1, 0, 4)
     assert torch.isfinite(loss)
     loss.backward()
+
+
+@pytest.mark.parametrize("task", [Detection, Segmentation])
+def test_the_one_map_of_a_vision_transformer_serves_as_well(scenes, masks, tmp_path, task):
+    torch.manual_seed(0)
+    fresh = VIT.create(VitOptions(layers=1, width=24, heads=2, patch=16), None, 64)
+    fresh.save(tmp_path)
+    encoder = TimmEncoder.load(tmp_path)
+    records = (scenes[0] if task is Detection else masks).select(range(4))
+    objective = Finetuning(
+        encoder, task.build(encoder, records, config()), freeze="none", layer_decay=1.0
+    )
+    batch = objective.head.rows(None, records, 64).batch(np.arange(4), 0)
+    with torch.autocast("cpu", torch.bfloat16):  # as on processors that are fast at it
+        losses = objective.train()(batch)
+    assert all(value.dtype == torch.float32 for value in losses.values())
+    losses["loss"].backward()
+    for name, parameter in objective.named_parameters():
+        assert parameter.grad is not None, name
+    rows = objective.head.predictions(objective.head.features(encoder, batch), batch)
+    assert len(rows) == 4
 
 
 def test_all_that_learns_has_a_gradient_and_kept_statistics_stay(head, scenes):

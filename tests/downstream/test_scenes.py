@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -117,7 +119,7 @@ def test_an_exact_share_is_held_out_at_random(records):
 
 
 def test_a_picture_that_cannot_be_decoded_is_named(records, tmp_path):
-    (tmp_path / "cut.png").write_bytes(open(records[0]["image"]["path"], "rb").read()[:900])
+    (tmp_path / "cut.png").write_bytes(Path(records[0]["image"]["path"]).read_bytes()[:900])
     cut = {"image": {"bytes": None, "path": str(tmp_path / "cut.png")}}
     with pytest.raises(HeadstartError, match=r"images/000\.png cannot be decoded"):
         Scenes(records.select([0]).map(lambda row: cut), 64).batch(np.array([0]), 0)

@@ -83,13 +83,19 @@ class Processor(Protocol):
         ...
 
     def views(
-        self, batch: Batch, generator: torch.Generator, kind: str, *, local: int = 0
+        self,
+        batch: Batch,
+        generator: torch.Generator,
+        kind: str,
+        *,
+        local: int = 0,
+        side: int | None = None,
     ) -> tuple[Batch, ...]:
         """Return two random views of each record (B stays), made on whole tensors.
 
         A modality names its kinds, and ``"auto"`` is its own choice. They come together because
         two parts of one record must not overlap. With ``multi_crop`` so many ``local`` views
-        follow, of small parts. An unknown kind is a :class:`headstart.errors.HeadstartError`.
+        follow, of small parts, and ``side`` is how many pixels a side the two have. An unknown kind is a :class:`headstart.errors.HeadstartError`.
         """
         ...
 
@@ -104,8 +110,6 @@ class Modality(Protocol):
     Attributes:
         content: name of the column that holds a record's content.
         unit: what ``length`` counts, for messages.
-        default_encoder: for a user who names neither encoder nor objective, and for an objective
-            that ``encoder_for`` does not name.
         default_objective: for an encoder that ``objective_for`` does not name.
         encoder_for, objective_for: what suits an objective, or an encoder, by name.
     """
@@ -113,7 +117,6 @@ class Modality(Protocol):
     name: str
     content: str
     unit: str
-    default_encoder: str
     default_objective: str
     encoder_for: Mapping[str, str]
     objective_for: Mapping[str, str]
@@ -133,6 +136,10 @@ class Modality(Protocol):
         For records whose places matter (labels, predictions); in pre-training a bad one gives way
         when it is met.
         """
+        ...
+
+    def default_encoder(self, records: Dataset) -> str:
+        """Return the encoder for a user who names none, unless ``encoder_for`` knows better."""
         ...
 
     def natural_length(self, records: Dataset, longest: int) -> int:

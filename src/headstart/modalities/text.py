@@ -99,11 +99,17 @@ class TextProcessor:
         return {"input_ids": torch.from_numpy(ids), "mask": torch.from_numpy(mask)}
 
     def views(
-        self, batch: Batch, generator: torch.Generator, kind: str, *, local: int = 0
+        self,
+        batch: Batch,
+        generator: torch.Generator,
+        kind: str,
+        *,
+        local: int = 0,
+        side: int | None = None,
     ) -> tuple[Batch, ...]:
         """Return two views of each text; see :data:`headstart.modalities.text_views.VIEWS`."""
-        if local:
-            raise HeadstartError("texts have no local views; leave them out (local=0).")
+        if local or side:
+            raise HeadstartError("views of texts have no pixels; leave out local and side.")
         kind = "disjoint" if kind == "auto" else kind
         if kind not in VIEWS:
             raise HeadstartError(f"texts have no views {kind!r}{did_you_mean(kind, VIEWS)}")
@@ -122,7 +128,6 @@ class TextModality:
     content = "text"
     unit = "tokens a row"
     default_objective = "mlm"
-    default_encoder = "light"
     encoder_for: ClassVar[Mapping[str, str]] = {
         "mlm": "modernbert",
         "clm": "gpt",
@@ -147,6 +152,10 @@ class TextModality:
     def readable(self, records: Dataset, processor: TextProcessor, audit: Audit) -> Dataset:
         """Return all records: what is no text was set aside when it was read."""
         return records
+
+    def default_encoder(self, records: Dataset) -> str:
+        """Return the light encoder: on small budgets it beats deeper ones (see ``docs/log.md``)."""
+        return "light"
 
     def natural_length(self, records: Dataset, longest: int) -> int:
         """Return ``longest``: rows are packed, or padded to the longest of a batch only."""

@@ -20,6 +20,9 @@ class ViewOptions(Options):
     views: str = Field(
         "auto", description="Kind of views; the modality names its own, auto is its default."
     )
+    side: int | None = Field(
+        None, ge=4, description="Pixels a side of a view; by default what suits the pictures."
+    )
     drop: float = Field(
         0.0, ge=0, lt=1, description="Share of each view's tokens left out; pictures have none."
     )
@@ -42,8 +45,9 @@ def draw_views(
         processor: gives ``views``.
         local: small crops besides the two views; 0 for a modality without ``multi_crop``.
     """
-    crops = {"local": local} if local else {}
-    drawn = processor.views(batch, generator, options.views, **crops)
+    asked = {"local": local, "side": options.side}
+    given = {name: value for name, value in asked.items() if value}
+    drawn = processor.views(batch, generator, options.views, **given)
     views = [_thin(view, options.drop, generator) for view in drawn]
     corrupted: Batch = {"mask": batch["mask"]} if "mask" in batch else {}
     for name, view in zip(VIEWS, views[:2], strict=True):

@@ -44,7 +44,7 @@ def decide(config: PretrainConfig, records: Any, modality: Modality) -> Plan:
     With nothing said about text the plan is the light encoder under the contrast of two parts: on
     small budgets it beats the textbook recipes (see ``docs/log.md``).
     """
-    objectives, encoder = _names(config, modality)
+    objectives, encoder = _names(config, records, modality)
     options = dict(config.encoder_options)
     needs = frozenset().union(*(OBJECTIVES[name].needs for name in objectives))
     packed = all(OBJECTIVES[name].layout == "packed" for name in objectives)
@@ -71,13 +71,17 @@ def decide(config: PretrainConfig, records: Any, modality: Modality) -> Plan:
     )
 
 
-def _names(config: PretrainConfig, modality: Modality) -> tuple[dict[str, float], str]:
+def _names(
+    config: PretrainConfig, records: Any, modality: Modality
+) -> tuple[dict[str, float], str]:
     """Return the objectives with their weights and the encoder; what is named decides the rest."""
     if config.objective == "auto":
-        encoder = modality.default_encoder if config.encoder == "auto" else config.encoder
+        encoder = config.encoder
+        if encoder == "auto":
+            encoder = modality.default_encoder(records)
         return {modality.objective_for.get(encoder, modality.default_objective): 1.0}, encoder
     objectives = parse_mixture(config.objective)
     if config.encoder != "auto":
         return objectives, config.encoder
     suited = [modality.encoder_for[name] for name in objectives if name in modality.encoder_for]
-    return objectives, suited[0] if suited else modality.default_encoder
+    return objectives, suited[0] if suited else modality.default_encoder(records)

@@ -170,7 +170,7 @@ def _encoder(config: PretrainConfig, plan: Plan, processor: Any) -> Any:
                 f"the encoder {plan.encoder} has its size already; leave out "
                 f"{', '.join(f'encoder.{key}' for key in plan.encoder_options)}."
             )
-        return open_encoder(plan.encoder)
+        return open_encoder(plan.encoder, length=plan.length)
     encoder = create_encoder(
         plan.encoder, plan.encoder_options, processor, length=plan.length, seed=config.seed
     )
@@ -183,7 +183,8 @@ def _take_embeddings(encoder: Any, folder: str) -> None:
     """Start from the token vectors of another run; a wider encoder keeps its own columns."""
     import torch
 
-    source = open_encoder(folder).token_embedding.weight.detach()
+    opened: Any = open_encoder(folder)
+    source = opened.token_embedding.weight.detach()
     target = encoder.token_embedding.weight
     if source.shape[1] > target.shape[1]:
         raise HeadstartError(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,6 +27,19 @@ def generator(*parts: int | str, device: torch.device | str = "cpu") -> torch.Ge
     import torch
 
     return torch.Generator(device=device).manual_seed(derive(*parts))
+
+
+@contextmanager
+def seeded(*parts: int | str) -> Iterator[None]:
+    """Seed torch's global generator with :func:`derive`, and leave it as it was before.
+
+    For what libraries draw from it: the first weights of networks.
+    """
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(*parts))
+        yield
 
 
 def uniform(places: np.ndarray, *parts: int | str) -> np.ndarray:

@@ -113,7 +113,7 @@ def test_loss_and_gradient_equal_a_reference_place_by_place(head):
         "pixels": torch.randint(256, (1, 3, 64, 64), dtype=torch.uint8),
         "window": torch.tensor([[60, 64]]),
         # What is padding among the boxes does not count.
-        "boxes": torch.cat([boxes, torch.full((1, 4), 7.0)])[None],
+        "boxes": torch.cat([boxes, torch.tensor([[10.0, 30, 30, 50]])])[None],
         "labels": torch.cat([labels, torch.zeros(1, dtype=torch.long)])[None],
         "box_mask": torch.tensor([[True, True, True, False]]),
     }
@@ -126,6 +126,13 @@ def test_loss_and_gradient_equal_a_reference_place_by_place(head):
     weight = head.fcos.head.regression_head.conv[0].weight
     ours, theirs = (torch.autograd.grad(loss, weight)[0] for loss in (found["loss"], sum(parts)))
     assert torch.allclose(ours, theirs, atol=1e-5)
+
+
+def test_all_places_can_learn_from_the_first_step(head):
+    batch = {"pixels": torch.randint(256, (2, 3, 64, 64), dtype=torch.uint8)}
+    batch["window"] = torch.full((2, 2), 64)
+    outputs, _, _ = head._outputs(head.features(tiny_conv().eval(), batch), batch)
+    assert (outputs["bbox_regression"] > 0).all()  # a ReLU that is shut lets no gradient through
 
 
 def test_a_picture_without_boxes_has_a_finite_loss(head, scenes):

@@ -140,6 +140,16 @@ def test_under_bf16_the_loss_is_computed_in_full_precision(name):
     results["loss"].backward()
 
 
+@pytest.mark.parametrize("name", [name for name in OBJECTIVE if OBJECTIVE[name][1]])
+def test_copies_have_no_dropout_in_training_but_the_statistics_of_the_batch(name):
+    objective, _ = on_pictures(name)
+    objective.eval().train()
+    for copied in OBJECTIVE[name][1]:
+        for module in objective.get_submodule(copied).modules():
+            assert module.training == isinstance(module, torch.nn.modules.batchnorm._BatchNorm)
+    assert objective.training
+
+
 def test_tokens_are_dropped_only_where_a_view_has_a_mask(text_processor):
     options = ViewOptions(drop=0.5, views="identity")
     pictures = draw_views(DigitsProcessor(), make_batch(4), generator(0), options)

@@ -187,7 +187,7 @@ def learning_rate_for(encoder: Encoder) -> float:
     return min(MOST_RATE, 5e-5 * 768 / encoder.width)
 
 
-def _batch_size(encoder: Encoder, count: int) -> int:
+def batch_size_for(encoder: Encoder, count: int) -> int:
     """Return rows a step: more for a table, whose step costs much the same however few they are."""
     if count < 1000:
         return 16
@@ -200,7 +200,7 @@ def _plan(
     """Return what was asked for or else suits the records; decided once, for resume as well."""
     if "plan" not in run.resolved:
         suits = kind.defaults(encoder, count)
-        batch_size = config.batch_size or suits.get("batch_size") or _batch_size(encoder, count)
+        batch_size = config.batch_size or suits.get("batch_size") or batch_size_for(encoder, count)
         share = 0.2 if count < 1000 else 0.1  # a class of few labels still needs some held out
         epoch = math.ceil(count / batch_size)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from headstart.config import FinetuneConfig, OptimizerOptions
-from headstart.downstream.finetune import finetune
+from headstart.downstream.finetune import batch_size_for, finetune
 from headstart.downstream.predict import predict
 from headstart.encoders.opening import encoder_folder, open_encoder, read_note
 from headstart.modalities.opening import open_processor
@@ -38,6 +38,7 @@ def train_from_scratch(run: str, labeled: Dataset, tested: Dataset, seed: int) -
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "scratch"))
         encoder = open_encoder(folder).untrained()
+    rows = batch_size_for(encoder, len(labeled))
     with tempfile.TemporaryDirectory() as scratch:
         config = FinetuneConfig(
             run=str(run),
@@ -45,7 +46,7 @@ def train_from_scratch(run: str, labeled: Dataset, tested: Dataset, seed: int) -
             out=str(Path(scratch) / "run"),
             seed=seed % 2**31,
             tracker="none",
-            budget=f"{max(600, 10 * len(labeled) // 32)}steps",
+            budget=f"{max(600, 10 * len(labeled) // rows)}steps",
             optimizer=OptimizerOptions(learning_rate=RATE * 256 / max(256, encoder.width)),
         )
         target = Run.create(config.out, "finetune", config, overwrite=False)

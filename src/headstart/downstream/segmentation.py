@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from headstart.batch import Batch, Rows
     from headstart.config import FinetuneConfig, SourceOptions
     from headstart.data.audit import Audit
-    from headstart.encoders import Encoder
+    from headstart.encoders import Encoder, MapEncoder
     from headstart.modalities import Modality, Processor
 
 #: Pixels between the cells of each level; the finest is the one that is read out.
@@ -140,10 +140,9 @@ class Segmentation(nn.Module):
         """Return all of the head, at no more than :data:`MOST_RATE`."""
         return [{"params": list(self.parameters()), "lr": min(learning_rate, MOST_RATE)}]
 
-    def features(self, encoder: Any, batch: Batch) -> list[Tensor]:
+    def features(self, encoder: MapEncoder, batch: Batch) -> list[Tensor]:
         """Return the encoder's maps (B,C,h,w)."""
-        maps: list[Tensor] = encoder.maps(batch["pixels"])
-        return maps
+        return encoder.maps(batch["pixels"])
 
     def forward(self, features: list[Tensor], batch: Batch) -> dict[str, Tensor]:
         """Return ``loss``, the mean cross-entropy of the judged pixels, and their ``accuracy``."""

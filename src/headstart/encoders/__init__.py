@@ -103,6 +103,17 @@ class ContextEncoder(Encoder, Protocol):
         ...
 
 
+class MapEncoder(Encoder, Protocol):
+    """An encoder of pictures that shows its maps, for heads that look at places."""
+
+    def maps(self, pixels: Tensor) -> list[Tensor]:
+        """Return the maps (B,C,h,w) of pictures (B,3,H,W), one a resolution, the finest first.
+
+        Pictures, uint8 or 0..1, enter at their own size and need not be square.
+        """
+        ...
+
+
 class TokenEncoder(ContextEncoder, Protocol):
     """An encoder of sequences from a finite alphabet (``token_embedding``)."""
 

@@ -8,13 +8,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import torch
 from pydantic import ValidationError
 
 from headstart.encoders import ENCODERS, Encoder, EncoderKind
 from headstart.errors import HeadstartError, did_you_mean
 from headstart.files import write_json
-from headstart.seeding import derive
+from headstart.seeding import seeded
 
 NOTE = "headstart.json"
 
@@ -59,8 +58,7 @@ def create_encoder(
     """
     kind = kind_of(name) or ENCODERS[name]
     checked = check_options(kind.Options, options, f"encoder {name!r}", "encoder")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive(seed, "encoder"))
+    with seeded(seed, "encoder"):
         return kind.create(checked, processor, length)
 
 

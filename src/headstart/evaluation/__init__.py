@@ -1,4 +1,4 @@
-"""Evaluation: probes of frozen features, their rivals, and the verdict; one rival file a modality."""
+"""Probes of frozen features, their rivals (one file a modality), and the verdict."""
 
 from __future__ import annotations
 

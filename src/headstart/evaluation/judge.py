@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 import headstart
 from headstart.config import EvaluateConfig, SourceOptions
@@ -25,7 +24,7 @@ from headstart.evaluation.report import Report
 from headstart.modalities import Modality
 from headstart.modalities.opening import open_modality, open_processor
 from headstart.run import Run
-from headstart.seeding import derive
+from headstart.seeding import seeded
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -143,8 +142,7 @@ def _background(run: Run, modality: Modality, notes: list[str]) -> Dataset | Non
 
 def untrained(encoder: Any, seed: int) -> Any:
     """Return a fresh encoder of the same shape; the seed decides its weights."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive(seed, "untrained"))
+    with seeded(seed, "untrained"):
         return encoder.untrained()
 
 

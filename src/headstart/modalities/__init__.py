@@ -95,7 +95,8 @@ class Processor(Protocol):
 
         A modality names its kinds, and ``"auto"`` is its own choice. They come together because
         two parts of one record must not overlap. With ``multi_crop`` so many ``local`` views
-        follow, of small parts, and ``side`` is how many pixels a side the two have. An unknown kind is a :class:`headstart.errors.HeadstartError`.
+        follow, of small parts, and ``side`` is how many pixels a side the two have. An unknown
+        kind is a :class:`headstart.errors.HeadstartError`.
         """
         ...
 

@@ -53,6 +53,12 @@ class Objective(Protocol):
         layout: ``"packed"`` or ``"documents"``: the rows it wants to see.
         Options: its hyper-parameters, the paper's values as defaults.
         encoder: the network that is kept.
+
+    An objective may also have ``parameter_groups(learning_rate)`` (see
+    :func:`headstart.training.optimizers.build`), ``suited(records, batch_size)`` (options that
+    follow the data), ``shown(batch)`` (pictures of a corrupted batch by name),
+    ``save_head(folder)`` (what ``generate`` needs), ``student`` (the network that learns, where
+    another is kept) and ``alone = True`` (it cannot share its encoder with others).
     """
 
     needs: ClassVar[frozenset[str]]

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from headstart.batch import Batch
 from headstart.config import Options
@@ -65,6 +66,12 @@ class Jigsaw(nn.Module):
         corners = corners.gather(1, self.orders[targets][..., None].expand(-1, -1, 2))
         tiles = own_scale(cut(pixels, corners[..., 0], corners[..., 1], self.tile))
         return {"tiles": enlarge(tiles, self.side), "targets": targets}
+
+    def shown(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the tiles laid out as they are handed on."""
+        tiles = F.pad(batch["tiles"], (1, 1, 1, 1), value=1.0)
+        rows = tiles.unflatten(1, (3, 3)).permute(0, 3, 1, 4, 2, 5)
+        return {"tiles": rows.flatten(2, 3).flatten(3)}
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         vectors = encode(self.encoder, batch["tiles"])

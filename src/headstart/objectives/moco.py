@@ -65,6 +65,12 @@ class MoCo(nn.Module):
     layout: ClassVar[str] = "documents"
     Options: ClassVar[type[Options]] = MoCoOptions
 
+    @staticmethod
+    def suited(records: int, batch_size: int) -> dict[str, Any]:
+        """Return a queue of at most half of the records, in whole batches."""
+        half = records // 2 // batch_size * batch_size
+        return {"queue": max(batch_size, min(MoCoOptions().queue, half))}
+
     def __init__(self, encoder: Any, processor: Any, options: MoCoOptions) -> None:
         super().__init__()
         self.encoder = encoder

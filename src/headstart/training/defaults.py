@@ -31,6 +31,7 @@ class Plan:
     batch_size: int
     learning_rate: float
     encoder_options: dict[str, Any] = field(default_factory=dict)
+    objective_options: dict[str, dict[str, Any]] = field(default_factory=dict)
     most_epochs: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -60,13 +61,20 @@ def decide(config: PretrainConfig, records: Any, modality: Modality) -> Plan:
     if not packed:
         # A small corpus needs its epochs to have several steps, and each its negatives.
         batch_size = min(batch_size, max(64, len(records) // 10), max(2, len(records) // 2))
+    batch_size = config.batch_size or batch_size
+    chosen = {name: dict(given) for name, given in config.objective_options.items()}
+    for name in objectives:
+        if hasattr(OBJECTIVES[name], "suited"):
+            suited = OBJECTIVES[name].suited(len(records), batch_size)
+            chosen[name] = {**suited, **chosen.get(name, {})}
     return Plan(
         objectives=objectives,
         encoder=encoder,
         length=config.length or length,
-        batch_size=config.batch_size or batch_size,
+        batch_size=batch_size,
         learning_rate=config.optimizer.learning_rate or rate,
         encoder_options=options,
+        objective_options=chosen,
         most_epochs=MOST_EPOCHS.get((*objectives, encoder)),
     )
 

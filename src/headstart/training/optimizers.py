@@ -59,7 +59,7 @@ def build(objective: Any, options: OptimizerOptions, learning_rate: float) -> to
     if options.name == "muon":
         hidden = {
             id(parameter)
-            for parameter in objective.encoder.parameters()
+            for parameter in getattr(objective, "student", objective.encoder).parameters()
             if parameter.ndim == 2 or (parameter.ndim == 4 and parameter.shape[1] != _COLOURS)
         } - tables
     adamw: list[Group] = []

@@ -24,7 +24,7 @@ from headstart.files import whole_folder
 from headstart.modalities.opening import modality_of, open_modality
 from headstart.objectives.building import build_objective
 from headstart.objectives.showing import pictures_in
-from headstart.seeding import generator
+from headstart.seeding import generator, seeded
 from headstart.training.defaults import Plan, decide
 from headstart.training.train import train
 
@@ -60,7 +60,8 @@ def pretrain(
     plan = Plan(**run.resolved["plan"])
     processor = modality.load(run.prepared / "processor")
     encoder = _encoder(config, plan, processor)
-    objective = build_objective(plan.objectives, config.objective_options, encoder, processor)
+    with seeded(config.seed, "heads"):
+        objective = build_objective(plan.objectives, plan.objective_options, encoder, processor)
 
     def rows(part: str, layout: str) -> Any:
         return processor.rows(
@@ -156,7 +157,9 @@ def _prepare(
 
 def _processor(config: PretrainConfig, plan: Plan, modality: Modality, records: Any) -> Any:
     kind = kind_of(plan.encoder)
-    start = config.embeddings or (None if kind else plan.encoder)
+    # A student reads what its teacher reads.
+    teacher = plan.objective_options.get("distill", {}).get("teacher")
+    start = config.embeddings or (teacher if kind else plan.encoder)
     if start:
         return modality.reopen(encoder_folder(start), records, config, plan.length)
     assert kind is not None

@@ -102,11 +102,13 @@ class TokenizerOptions(Options):
 class OptimizerOptions(Options):
     """The optimizer and its schedule, which runs over progress from 0 to 1."""
 
-    name: Literal["adamw", "muon"] = Field(
-        "adamw", description="AdamW, or Muon for matrices with AdamW for the rest."
+    name: Literal["auto", "adamw", "muon"] = Field(
+        "auto", description="AdamW, or Muon for matrices with AdamW for the rest; auto suits both."
     )
     learning_rate: float | None = Field(None, gt=0, description="Peak rate; the encoder's default.")
-    muon_learning_rate: float = Field(8e-3, gt=0, description="Peak rate of the Muon matrices.")
+    muon_learning_rate: float = Field(
+        8e-3, gt=0, description="Peak rate of the Muon matrices; half is best for convolutions."
+    )
     weight_decay: float = Field(0.01, ge=0, description="Decoupled weight decay on matrices.")
     betas: tuple[float, float] = Field((0.9, 0.98), description="Adam's moment decays.")
     warmup: float = Field(0.05, ge=0, lt=1, description="Share of the run spent warming up.")

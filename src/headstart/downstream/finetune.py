@@ -15,7 +15,7 @@ from headstart.downstream import TASKS, Task
 from headstart.downstream.layers import frozen_modules, layer_groups
 from headstart.encoders.opening import save_encoder
 from headstart.files import whole_folder, write_text
-from headstart.seeding import derive
+from headstart.seeding import seeded
 from headstart.training.train import train
 from headstart.training.voice import Voice
 
@@ -116,8 +116,7 @@ def finetune(
     """
     kind = TASKS[config.task]
     plan = _plan(kind, encoder, len(records), config, run)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive(config.seed, "head"))
+    with seeded(config.seed, "head"):
         head: Task = kind.build(encoder, records, config)
     if validation is None:
         records, validation = head.hold_out(records, plan["validation_share"], config.seed)

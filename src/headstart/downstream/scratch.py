@@ -6,15 +6,13 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-
 from headstart.config import FinetuneConfig, OptimizerOptions
 from headstart.downstream.finetune import batch_size_for, finetune
 from headstart.downstream.predict import predict
 from headstart.encoders.opening import encoder_folder, open_encoder, read_note
 from headstart.modalities.opening import open_processor
 from headstart.run import Run
-from headstart.seeding import derive
+from headstart.seeding import seeded
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -35,8 +33,7 @@ def train_from_scratch(run: str, labeled: Dataset, tested: Dataset, seed: int) -
         seed: the weights and the order of training follow from it.
     """
     folder = encoder_folder(run)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive(seed, "scratch"))
+    with seeded(seed, "scratch"):
         encoder = open_encoder(folder).untrained()
     rows = batch_size_for(encoder, len(labeled))
     with tempfile.TemporaryDirectory() as scratch:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -135,6 +135,8 @@ class EncoderKind:
             peak.
         tokenizer: what it would like of a text's processor.
         modality: the data it reads.
+        optimizer: what ``auto`` stands for: options of
+            :class:`headstart.config.OptimizerOptions`.
     """
 
     about: str
@@ -145,3 +147,4 @@ class EncoderKind:
     learning_rate: float
     tokenizer: TokenizerWish = field(default_factory=TokenizerWish)
     modality: str = "text"
+    optimizer: Mapping[str, Any] = field(default_factory=dict)

@@ -187,4 +187,5 @@ PLAIN = EncoderKind(
     batch_size=256,
     learning_rate=2e-3,
     modality="image",
+    optimizer={"name": "muon", "muon_learning_rate": 4e-3},
 )

@@ -36,6 +36,8 @@ class GAN(nn.Module):
     needs: ClassVar[frozenset[str]] = frozenset({"pixels"})
     layout: ClassVar[str] = "documents"
     Options: ClassVar[type[Options]] = GANOptions
+    #: Of both players (Radford et al. 2016, section 4).
+    learning_rate: ClassVar[float] = 2e-4
 
     def __init__(self, encoder: Any, processor: Any, options: GANOptions) -> None:
         super().__init__()
@@ -102,6 +104,8 @@ class BiGAN(nn.Module):
     needs: ClassVar[frozenset[str]] = frozenset({"pixels"})
     layout: ClassVar[str] = "documents"
     Options: ClassVar[type[Options]] = BiGANOptions
+    #: Of both players (Radford et al. 2016, section 4).
+    learning_rate: ClassVar[float] = 2e-4
 
     def __init__(self, encoder: Any, processor: Any, options: BiGANOptions) -> None:
         super().__init__()

@@ -11,6 +11,7 @@ from headstart.objectives.building import parse_mixture
 
 if TYPE_CHECKING:
     from headstart.config import PretrainConfig
+    from headstart.encoders import EncoderKind
     from headstart.modalities import Modality
 
 #: Where a budget in minutes ends early: after so many epochs the pair learns the records by heart
@@ -33,6 +34,7 @@ class Plan:
     encoder_options: dict[str, Any] = field(default_factory=dict)
     objective_options: dict[str, dict[str, Any]] = field(default_factory=dict)
     most_epochs: float | None = None
+    optimizer: dict[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, for ``config.yaml``."""
@@ -62,6 +64,7 @@ def decide(config: PretrainConfig, records: Any, modality: Modality) -> Plan:
         # A small corpus needs its epochs to have several steps, and each its negatives.
         batch_size = min(batch_size, max(64, len(records) // 10), max(2, len(records) // 2))
     batch_size = config.batch_size or batch_size
+    own_rate = [r for name in objectives if (r := getattr(OBJECTIVES[name], "learning_rate", None))]
     chosen = {name: dict(given) for name, given in config.objective_options.items()}
     for name in objectives:
         if hasattr(OBJECTIVES[name], "suited"):
@@ -72,11 +75,20 @@ def decide(config: PretrainConfig, records: Any, modality: Modality) -> Plan:
         encoder=encoder,
         length=config.length or length,
         batch_size=batch_size,
-        learning_rate=config.optimizer.learning_rate or rate,
+        learning_rate=config.optimizer.learning_rate or min(own_rate, default=rate),
         encoder_options=options,
         objective_options=chosen,
+        optimizer={} if own_rate else _optimizer(config, kind),
         most_epochs=MOST_EPOCHS.get((*objectives, encoder)),
     )
+
+
+def _optimizer(config: PretrainConfig, kind: EncoderKind | None) -> dict[str, Any]:
+    """Return the options that suit the encoder, where the user left the optimizer open."""
+    given = config.optimizer
+    if given.name != "auto" or kind is None:
+        return {}
+    return {k: v for k, v in kind.optimizer.items() if k not in given.model_fields_set - {"name"}}
 
 
 def _names(

@@ -7,7 +7,6 @@ of AdamW's, so that one rate suits both.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -32,7 +31,7 @@ class Muon(torch.optim.Optimizer):
         super().__init__(groups, {"momentum": MOMENTUM, "nesterov": True})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> None:
+    def step(self, closure: Any = None) -> None:
         """Move every parameter that has a gradient."""
         for group in self.param_groups:
             for parameter in group["params"]:

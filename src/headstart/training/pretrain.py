@@ -68,6 +68,9 @@ def pretrain(
             run.prepared / part, layout=layout, length=plan.length, seed=config.seed
         )
 
+    config = config.model_copy(
+        update={"optimizer": config.optimizer.model_copy(update=plan.optimizer)}
+    )
     held = run.prepared / "validation"
     _picture(objective, rows("train", "documents"), run, config.seed)
     train(

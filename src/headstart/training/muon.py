@@ -7,6 +7,7 @@ of AdamW's, so that one rate suits both.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -31,8 +32,8 @@ class Muon(torch.optim.Optimizer):
         super().__init__(groups, {"momentum": MOMENTUM, "nesterov": True})
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
-        """Move every parameter that has a gradient."""
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Move every parameter that has a gradient; a closure is not called."""
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is None:

@@ -56,7 +56,20 @@ def test_what_is_no_index_is_said_to_be_none(name: str, tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> hs.Run:
     folder = tmp_path_factory.mktemp("search")
-    words = "apple pear plum fig saw axe drill file sun rain wind snow".split()
+    words = [
+        "apple",
+        "pear",
+        "plum",
+        "fig",
+        "saw",
+        "axe",
+        "drill",
+        "file",
+        "sun",
+        "rain",
+        "wind",
+        "snow",
+    ]
     lines = [" ".join(pair) for pair in combinations(words, 2)]  # their order is not seen
     (folder / "lines.txt").write_text("\n".join(lines))
     return hs.pretrain(

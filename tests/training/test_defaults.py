@@ -73,3 +73,31 @@ def test_minutes_end_where_more_would_be_learned_by_heart_but_steps_are_obeyed(t
     assert "learn the records by heart" in run.log_file.read_text()
     run = hs.pretrain(str(source), out=str(tmp_path / "steps"), budget="80steps", **common)
     assert run.resolved["steps"] == 80
+
+
+def test_a_long_budget_buys_phrases_and_epochs_where_there_are_records_enough() -> None:
+    long = plan(budget="15min")
+    assert (long.patient, long.most_epochs) == (True, 12.0)
+    assert long.objective_options["contrast"] == {"drop": 0.3}
+    for other in (plan(budget="5min"), plan(900, budget="60min"), plan(budget="9epochs")):
+        assert (other.patient, other.most_epochs) == (False, 6.0)
+    own = plan(budget="15min", objective_options={"contrast": {"drop": 0.1}})
+    assert own.objective_options["contrast"] == {"drop": 0.1}
+    assert not plan(budget="15min", objective="mlm").patient
+
+
+def test_the_optimizer_follows_the_encoder_unless_it_is_named() -> None:
+    assert plan(encoder="plain", objective="simclr").optimizer["name"] == "muon"
+    assert plan(encoder="plain", objective="gan").optimizer == {}
+    assert plan(encoder="plain", objective="gan").learning_rate == 2e-4
+    named = plan(encoder="plain", objective="simclr", optimizer={"name": "adamw"})
+    assert named.optimizer == {}
+    rate = plan(encoder="plain", objective="simclr", optimizer={"muon_learning_rate": 0.01})
+    assert rate.optimizer == {"name": "muon"}
+    assert plan().optimizer == {}
+
+
+def test_the_queue_of_moco_follows_the_records() -> None:
+    short = plan(1000, encoder="plain", objective="moco", batch_size=64)
+    assert short.objective_options["moco"]["queue"] == 448
+    assert plan(encoder="plain", objective="moco").objective_options["moco"]["queue"] == 4096

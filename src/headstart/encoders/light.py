@@ -168,6 +168,9 @@ def _light(options: LightOptions, processor: Any, length: int) -> LightEncoder:
     return LightEncoder(weights, options.width, options.window)
 
 
+#: For scripts without spaces: single characters say little; frequent runs of them are mostly words.
+_UNSPACED = TokenizerWish(kind="bpe", vocab_size=6000, lowercase=True, wrap=False)
+
 LIGHT = EncoderKind(
     "Weighted average of token vectors; learns in minutes and runs as fast as word2vec.",
     LightOptions,
@@ -180,7 +183,9 @@ LIGHT = EncoderKind(
         vocab_size=30000,
         lowercase=True,
         wrap=False,
-        # Single characters say little; frequent runs of them are mostly words.
-        unspaced=TokenizerWish(kind="bpe", vocab_size=6000, lowercase=True, wrap=False),
+        unspaced=_UNSPACED,
+        patient=TokenizerWish(
+            kind="superword", vocab_size=42000, lowercase=True, wrap=False, unspaced=_UNSPACED
+        ),
     ),
 )

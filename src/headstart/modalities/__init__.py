@@ -47,6 +47,7 @@ class TokenizerWish:
 
     Attributes:
         unspaced: what it would rather have for a script without spaces, if anything.
+        patient: what it would rather have where the budget is long enough to pay for it.
     """
 
     kind: str = "bpe"
@@ -54,6 +55,7 @@ class TokenizerWish:
     lowercase: bool = False
     wrap: bool = True
     unspaced: TokenizerWish | None = None
+    patient: TokenizerWish | None = None
 
 
 class Processor(Protocol):

@@ -166,7 +166,10 @@ def _processor(config: PretrainConfig, plan: Plan, modality: Modality, records: 
     if start:
         return modality.reopen(encoder_folder(start), records, config, plan.length)
     assert kind is not None
-    return modality.fit(records, config, kind.tokenizer, plan.length)
+    wish = kind.tokenizer
+    if plan.patient and wish.patient:
+        wish = wish.patient
+    return modality.fit(records, config, wish, plan.length)
 
 
 def _encoder(config: PretrainConfig, plan: Plan, processor: Any) -> Any:

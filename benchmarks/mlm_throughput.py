@@ -18,7 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from setting import announce, data
+from setting import announce, apart, data
 
 SIZE = {"layers": 4, "width": 256, "heads": 4}
 VOCABULARY, LENGTH, WARM = 16384, 128, 4
@@ -30,7 +30,7 @@ def texts(count: int) -> list[str]:
         return [json.loads(line)["text"] for line in islice(file, count)]
 
 
-def ours(sample: list[str], steps: int, folder: Path, **options: Any) -> tuple[float, Path]:
+def ours(sample: list[str], steps: int, folder: Path, compiled: bool = False) -> tuple[float, Path]:
     """Return tokens/s of ``headstart pretrain --objective mlm --encoder bert`` and its run."""
     import headstart as hs
 
@@ -45,7 +45,7 @@ def ours(sample: list[str], steps: int, folder: Path, **options: Any) -> tuple[f
         length=LENGTH,
         tokenizer={"vocab_size": VOCABULARY},
         budget=f"{steps}steps",
-        **options,
+        compile=compiled,
     )
     rows = [row for row in run.metrics() if "loss" in row]
     begin, end = rows[WARM], rows[-1]
@@ -54,10 +54,11 @@ def ours(sample: list[str], steps: int, folder: Path, **options: Any) -> tuple[f
     return (end["step"] - begin["step"]) * batch * LENGTH / seconds, run.folder
 
 
-def peer(sample: list[str], steps: int, tokenizer: Any, folder: Path) -> float:
+def peer(sample: list[str], steps: int, tokenizers: Path, folder: Path) -> float:
     """Return tokens/s of the Trainer."""
     import transformers as hf
 
+    tokenizer = hf.AutoTokenizer.from_pretrained(tokenizers)
     encoded = tokenizer(sample, truncation=True, max_length=LENGTH, return_special_tokens_mask=True)
     rows = [
         {name: encoded[name][i] for name in ("input_ids", "attention_mask", "special_tokens_mask")}
@@ -108,17 +109,14 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=40)
     options = parser.parse_args()
     announce("Masked LM, BERT 4 x 256, 16k vocabulary, context 128, IMDb: tokens/s")
-    from transformers import AutoTokenizer
-
     sample = texts(8000)
     ratios: dict[str, list[float]] = {"": [], "compiled": []}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         for pair in range(options.pairs):
-            plain, run = ours(sample, options.steps, folder)
-            tokenizer = AutoTokenizer.from_pretrained(run / "encoder")
-            theirs = peer(sample, 5 * options.steps, tokenizer, folder)
-            compiled, _ = ours(sample, options.steps, folder, compile=True)
+            plain, run = apart(ours, sample, options.steps, folder)
+            theirs = apart(peer, sample, 5 * options.steps, run / "encoder", folder)
+            compiled, _ = apart(ours, sample, options.steps, folder, True)
             ratios[""].append(plain / theirs)
             ratios["compiled"].append(compiled / theirs)
             print(

@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from datetime import date
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -18,6 +22,15 @@ def data(*parts: str) -> Path:
     if not path.exists():
         sys.exit(f"{path} is missing: set HEADSTART_DATA to the folder with the data sets")
     return path
+
+
+def apart(side: Callable[..., Any], *arguments: Any) -> Any:
+    """Return what ``side`` returns in a process of its own.
+
+    What one side sets for its process (threads, allocator, caches) must not help the other.
+    """
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(side, *arguments).result()
 
 
 def announce(title: str) -> None:

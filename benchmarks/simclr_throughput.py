@@ -10,6 +10,7 @@ steps are left out. Needs ``pip install lightly``.
 from __future__ import annotations
 
 import argparse
+import io
 import statistics
 import tempfile
 import time
@@ -18,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from setting import announce, data
+from PIL import Image
+from setting import announce, apart, data
+from torch.utils.data import Dataset
 
 BATCH, WARM = 256, 2
 
@@ -43,28 +46,20 @@ def ours(steps: int, folder: Path) -> float:
     return (end["step"] - begin["step"]) * BATCH / seconds
 
 
-def pictures() -> Any:
-    """Return CIFAR-10's training pictures as a torch data set of PIL images, decoded on demand."""
-    import io
+class Pictures(Dataset):
+    """CIFAR-10's training pictures as PIL images, decoded on demand."""
 
-    from PIL import Image
-    from torch.utils.data import Dataset
+    def __init__(self, transform: Any) -> None:
+        stored = np.load(data("cifar10", "cifar10_jpeg.npz"))
+        self.content, self.offsets = stored["train_jpeg"], stored["train_offsets"]
+        self.transform = transform
 
-    stored = np.load(data("cifar10", "cifar10_jpeg.npz"))
-    content, offsets = stored["train_jpeg"], stored["train_offsets"]
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
 
-    class Pictures(Dataset):
-        def __init__(self, transform: Any) -> None:
-            self.transform = transform
-
-        def __len__(self) -> int:
-            return len(offsets) - 1
-
-        def __getitem__(self, place: int) -> Any:
-            packed = content[offsets[place] : offsets[place + 1]].tobytes()
-            return self.transform(Image.open(io.BytesIO(packed)).convert("RGB"))
-
-    return Pictures
+    def __getitem__(self, place: int) -> Any:
+        packed = self.content[self.offsets[place] : self.offsets[place + 1]].tobytes()
+        return self.transform(Image.open(io.BytesIO(packed)).convert("RGB"))
 
 
 def peer(steps: int, workers: int) -> float:
@@ -82,7 +77,7 @@ def peer(steps: int, workers: int) -> float:
     backbone = nn.Sequential(*list(resnet.children())[:-1])
     head = SimCLRProjectionHead(512, 512, 128)
     loader = torch.utils.data.DataLoader(
-        pictures()(SimCLRTransform(input_size=32, gaussian_blur=0.0)),
+        Pictures(SimCLRTransform(input_size=32, gaussian_blur=0.0)),
         batch_size=BATCH,
         shuffle=True,
         drop_last=True,
@@ -114,8 +109,9 @@ def main() -> None:
     ratios = []
     with tempfile.TemporaryDirectory() as scratch:
         for pair in range(options.pairs):
-            fast = ours(options.steps, Path(scratch))
-            slow = {workers: peer(max(2, options.steps // 3), workers) for workers in (0, 2)}
+            fast = apart(ours, options.steps, Path(scratch))
+            steps = max(2, options.steps // 3)
+            slow = {workers: apart(peer, steps, workers) for workers in (0, 2)}
             best = max(slow.values())
             ratios.append(fast / best)
             print(

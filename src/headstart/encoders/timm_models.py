@@ -32,6 +32,7 @@ from timm.models._manipulate import group_with_matcher
 
 from headstart.encoders.timm_folders import read_folder, shrink_stem, write_folder
 from headstart.encoders.timm_patches import has_patches, patch_vectors, patches_in_context
+from headstart.encoders.wide_conv import widen
 
 
 class TimmEncoder(nn.Module):
@@ -65,6 +66,7 @@ class TimmEncoder(nn.Module):
         self._head_pools, maps = self._try()
         if maps:
             model.to(memory_format=torch.channels_last)
+            widen(model)
             self.input.channels_last = True
 
     @property

@@ -30,6 +30,16 @@ class WideConv(nn.Conv2d):
         return made
 
 
+def widen(model: nn.Module) -> None:
+    """Give the wide 3x3 convolutions of a network this gradient; weights and names stay."""
+    shape = nn.Conv2d(1, 1, 3, padding=1, bias=False)
+    alike = ("kernel_size", "stride", "padding", "dilation", "groups", "padding_mode", "bias")
+    for module in model.modules():
+        wide = type(module) is nn.Conv2d and module.out_channels >= WIDE
+        if wide and all(getattr(module, name) == getattr(shape, name) for name in alike):
+            module.__class__ = WideConv
+
+
 class _WideConv(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:

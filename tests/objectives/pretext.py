@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from functools import cache
 from typing import Any
 
@@ -186,10 +185,3 @@ def pure(objective: Any, size: int = 16, rows: int = 8) -> None:
     assert all(torch.equal(one[name], two[name]) for name in one)
     assert any(not torch.equal(one[name], other[name]) for name in one)
     assert all(len(tensor) % rows == 0 for tensor in one.values())
-
-
-def free_port() -> int:
-    """Return a port at which two processes can meet."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])

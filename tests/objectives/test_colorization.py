@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as distributed
-import torch.multiprocessing as processes
-from pretext import NarrowConv, build, free_port, same_gradients
+from pair import in_two_processes
+from pretext import NarrowConv, build, same_gradients
 from sklearn.neighbors import KNeighborsClassifier
 from torch import nn
 
@@ -146,20 +146,16 @@ def _step(rows: slice) -> torch.Tensor:
     return torch.cat([objective.prior, loss.detach()[None], gradient])
 
 
-def _one_of_two(rank: int, port: int, folder: str) -> None:
-    distributed.init_process_group(
-        "gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2
-    )
+def _one_of_two(rank: int, folder: str) -> None:
     told = _step(slice(4 * rank, 4 * rank + 4))
     distributed.all_reduce(told)  # what DistributedDataParallel does, and the mean of the priors
     if rank == 0:
         torch.save(told / 2, f"{folder}/two.pt")
-    distributed.destroy_process_group()
 
 
 def test_two_processes_give_the_prior_loss_and_gradient_of_one(tmp_path):
     one = _step(slice(0, 8))
-    processes.spawn(_one_of_two, args=(free_port(), str(tmp_path)), nprocs=2)
+    in_two_processes(_one_of_two, tmp_path)
     two = torch.load(tmp_path / "two.pt", weights_only=True)
     torch.testing.assert_close(two, one, rtol=1e-4, atol=1e-6)
 

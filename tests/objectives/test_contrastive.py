@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 import torch.distributed as distributed
-import torch.multiprocessing as processes
 from digits import TinyConv, build, score, teach
+from pair import in_two_processes
 
 from headstart.encoders.opening import create_encoder
 from headstart.errors import HeadstartError
@@ -86,10 +86,7 @@ def half_of_a_batch(loss, mine: slice) -> tuple[torch.Tensor, torch.Tensor]:
     return value.detach(), scale.grad
 
 
-def _one_of_two(rank: int, port: int, folder: str) -> None:
-    distributed.init_process_group(
-        "gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2
-    )
+def _one_of_two(rank: int, folder: str) -> None:
     mine = slice(3 * rank, 3 * rank + 3)
     values = torch.stack([*half_of_a_batch(info_nce, mine), *half_of_a_batch(nt_xent, mine)])
     # What DistributedDataParallel does: the mean of loss and gradients over processes.
@@ -99,26 +96,15 @@ def _one_of_two(rank: int, port: int, folder: str) -> None:
         alone = nt_xent(*make_views(), 0.1)["loss"] if rank == 0 else torch.zeros(())
     if rank == 0:
         torch.save([values / 2, alone], f"{folder}/two.pt")
-    distributed.barrier()
-    distributed.destroy_process_group()
 
 
-def test_two_processes_give_the_loss_and_gradient_of_one(tmp_path, free_port):
+def test_two_processes_give_the_loss_and_gradient_of_one(tmp_path):
     every = slice(0, 6)
     one = torch.stack([*half_of_a_batch(info_nce, every), *half_of_a_batch(nt_xent, every)])
-    processes.spawn(_one_of_two, args=(free_port, str(tmp_path)), nprocs=2)
+    in_two_processes(_one_of_two, tmp_path)
     two, alone = torch.load(tmp_path / "two.pt", weights_only=True)
     torch.testing.assert_close(two, one)
     torch.testing.assert_close(alone, nt_xent(*make_views(), 0.1)["loss"].detach())
-
-
-@pytest.fixture
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def make_batch(processor):

@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.distributed as distributed
-import torch.multiprocessing as processes
+from pair import in_two_processes
 from pretext import (
     NarrowConv,
     build,
-    free_port,
     neighbours,
     pictures,
     pure,
@@ -98,10 +97,7 @@ def make_pairs():
     return predicted, targets, torch.tensor([0, 2, 1, 5, 6, 8, 7, 11])
 
 
-def _one_of_two(rank: int, port: int, folder: str) -> None:
-    distributed.init_process_group(
-        "gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2
-    )
+def _one_of_two(rank: int, folder: str) -> None:
     predicted, targets, positive = make_pairs()
     scale = torch.ones((), requires_grad=True)
     mine = slice(4 * rank, 4 * rank + 4)
@@ -112,7 +108,6 @@ def _one_of_two(rank: int, port: int, folder: str) -> None:
     distributed.all_reduce(values)
     if rank == 0:
         torch.save(values / 2, f"{folder}/two.pt")
-    distributed.destroy_process_group()
 
 
 def test_two_processes_give_the_loss_and_gradient_of_one(tmp_path):
@@ -120,7 +115,7 @@ def test_two_processes_give_the_loss_and_gradient_of_one(tmp_path):
     scale = torch.ones((), requires_grad=True)
     loss = among_all(predicted * scale, targets * scale**2, positive)["loss"]
     loss.backward()
-    processes.spawn(_one_of_two, args=(free_port(), str(tmp_path)), nprocs=2)
+    in_two_processes(_one_of_two, tmp_path)
     two = torch.load(tmp_path / "two.pt", weights_only=True)
     torch.testing.assert_close(two, torch.stack([loss.detach(), scale.grad]))
 

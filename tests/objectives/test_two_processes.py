@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import socket
-
 import torch
 import torch.distributed as distributed
-import torch.multiprocessing as processes
 from digits import build, make_batch
+from pair import in_two_processes
 
 from headstart.objectives.dino import DINO
 from headstart.objectives.queue import KeyQueue
@@ -40,10 +38,7 @@ def centre(rows: slice) -> torch.Tensor:
     return objective.centre
 
 
-def _one_of_two(rank: int, port: int, folder: str) -> None:
-    distributed.init_process_group(
-        "gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2
-    )
+def _one_of_two(rank: int, folder: str) -> None:
     mine = slice(3 * rank, 3 * rank + 3)
     values = losses(mine)
     # What DistributedDataParallel does: the mean of loss and gradients over processes.
@@ -52,15 +47,10 @@ def _one_of_two(rank: int, port: int, folder: str) -> None:
     queue.push(numbered(10 * rank, 2))
     queue.push(numbered(10 * rank + 5, 2))
     torch.save([values / 2, queue.negatives(), centre(mine)], f"{folder}/{rank}.pt")
-    distributed.barrier()
-    distributed.destroy_process_group()
 
 
 def test_losses_queue_and_centre_are_those_of_the_whole_batch(tmp_path):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    processes.spawn(_one_of_two, args=(port, str(tmp_path)), nprocs=2)
+    in_two_processes(_one_of_two, tmp_path)
     one, other = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
     every = slice(0, 6)
     torch.testing.assert_close(one[0], losses(every), rtol=1e-4, atol=1e-4)

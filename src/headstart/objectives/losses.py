@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.distributed as distributed
 from torch import Tensor
@@ -122,11 +124,27 @@ def gather(rows: Tensor) -> Tensor:
     While no gradient is wanted, as in validation, a process looks at its own rows alone: there
     the batches of the processes may differ in number and size.
     """
-    if not _together():
-        return rows
-    from torch.distributed.nn.functional import all_gather
+    return _Gather.apply(rows.contiguous()) if _together() else rows
 
-    return torch.cat(all_gather(rows.contiguous()))
+
+class _Gather(torch.autograd.Function):
+    """All-gather with a gradient.
+
+    The one in ``torch.distributed.nn`` binds the process group to a default argument when it is
+    imported: destroying the group then leaves its threads, and the interpreter aborts at its end.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> Tensor:
+        parts = [torch.empty_like(rows) for _ in range(distributed.get_world_size())]
+        distributed.all_gather(parts, rows)
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        gradient = gradient.clone(memory_format=torch.contiguous_format)
+        distributed.all_reduce(gradient)
+        return gradient.chunk(distributed.get_world_size())[distributed.get_rank()]
 
 
 def _together() -> bool:

@@ -102,3 +102,6 @@ def _process(
         said.put((str(error), error.exit_code - 128 if isinstance(error, Interrupted) else 0))
         # The others may be waiting for this one in a collective operation: leave with an error.
         raise SystemExit(0 if isinstance(error, Interrupted) else 1) from None
+    # The group's threads must go before the interpreter does: it would abort at its end.
+    if distributed.is_initialized():
+        distributed.destroy_process_group()

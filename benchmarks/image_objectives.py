@@ -1,8 +1,9 @@
 """Objective x result on CIFAR-10: every objective for pictures against its untrained encoder.
 
-Each is pre-trained on the 50,000 training pictures for three minutes, on the encoder that suits
-it, and judged on the 10,000 test pictures by the weighted nearest neighbours (k = 200, all training
-pictures as the bank) and by a logistic regression on 1,000 labels a class.
+Each is pre-trained on the 50,000 training pictures for three minutes, on the same encoder where
+possible (what works on patches has another), and judged on the 10,000 test pictures by the weighted
+nearest neighbours (k = 200, all training pictures as the bank) and by a logistic regression on
+1,000 labels a class.
 
 Three minutes are turned into steps once, at the start. On a machine that does other things
 besides, give the steps that an idle one takes: ``--steps FILE`` names a JSON object from objective
@@ -71,7 +72,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="objectives; all by default")
     parser.add_argument("--budget", default="3min")
     parser.add_argument("--steps", type=Path, help="JSON: steps of each objective, as measured")
-    parser.add_argument("--encoder", default="auto")
+    parser.add_argument("--encoder", default="plain", help="of those that need no patches")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--teacher", type=Path, help=f"where the run of {TEACHER} goes or is")
     options = parser.parse_args()
@@ -80,6 +81,7 @@ def main() -> None:
     from headstart.encoders.opening import open_encoder, read_note
     from headstart.evaluation.judge import untrained
     from headstart.modalities.opening import open_processor
+    from headstart.objectives import OBJECTIVES
 
     steps = json.loads(options.steps.read_text()) if options.steps else {}
     print("| objective | encoder | steps | kNN | untrained | linear | untrained |", flush=True)
@@ -94,7 +96,7 @@ def main() -> None:
                 out=str(out),
                 budget=f"{steps[name]}steps" if name in steps else options.budget,
                 objective=name,
-                encoder=options.encoder,
+                encoder="auto" if "patches" in OBJECTIVES[name].needs else options.encoder,
                 tracker="none",
                 seed=options.seed,
                 settings=settings,

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
 
 #: ``input_ids`` (B,T) int64, ``mask`` (B,T) bool (True = real), ``segments`` (B,T) int64 (which
 #: document a packed position belongs to, 0 = padding), ``positions`` (B,T) int64, ``word_starts``
-#: (B,T) bool (True = first token of a word), ``pixels`` (B,3,H,W) uint8 0..255 as they are stored
-#: or float32 0..1 after a view, ``labels`` (B,) int64. An objective may add its own.
+#: (B,T) bool (True = first token of a word), ``sentence_starts`` (B,T) bool, ``token_types`` (B,T)
+#: int64 (0 and 1: first and second part of a pair), ``pixels`` (B,3,H,W) uint8 0..255 as they are
+#: stored or float32 0..1 after a view, ``labels`` (B,) int64. An objective may add its own.
 Batch = dict[str, "Tensor"]
 
 

@@ -28,6 +28,7 @@ class Run:
         prepared/       token files, kept only while training may still be resumed
         index/          (after `search`) vectors of what was searched
         pretext.png     (pictures) what the pretext task makes of the first records
+        pretext.json    (texts) the same, as words
         audit.json      what went in, and what was set aside and why
         report.html     the verdict
     """
@@ -42,6 +43,7 @@ class Run:
         self.head = self.folder / "head"
         self.prepared = self.folder / "prepared"
         self.picture_file = self.folder / "pretext.png"
+        self.words_file = self.folder / "pretext.json"
         self.audit_file = self.folder / "audit.json"
         self.report_file = self.folder / "report.html"
 

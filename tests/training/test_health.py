@@ -7,7 +7,8 @@ import math
 import pytest
 import torch
 
-from headstart.training.health import Alarms, rank_me, spread
+from headstart.training.alarms import Alarms
+from headstart.training.health import rank_me, spread
 
 
 def random(*shape: int) -> torch.Tensor:

@@ -7,6 +7,7 @@ model over words and short phrases beats it. So the head gets both (wide and dee
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -105,6 +106,28 @@ class Wide(nn.Module):
         share = self.scale[place] / size[bag].sqrt()
         return scores.index_add(0, row, share[:, None] * self.ratios[place])
 
+    def parts(self, batch: Batch) -> Tensor:
+        """Return what each position adds to the scores (B,T,classes); over T they sum up to them.
+
+        A run says what it says once, however often it occurs: its score is shared out evenly among
+        its occurrences, and among the tokens of each.
+        """
+        found = self.ratios.new_zeros(*batch["mask"].shape, self.ratios.shape[1])
+        if not len(self.known):
+            return found
+        for length, (key, real) in enumerate(_runs(batch), start=1):
+            place = torch.searchsorted(self.known, key).clamp(max=len(self.known) - 1)
+            row, start = torch.nonzero(real & (self.known[place] == key), as_tuple=True)
+            place = place[row, start]
+            pairs = torch.stack([row, place], 1)
+            one, which, often = pairs.unique(dim=0, return_inverse=True, return_counts=True)
+            size = torch.bincount(one[:, 0], minlength=len(found))
+            share = self.scale[place] / size[row].sqrt() / often[which] / length
+            for offset in range(length):
+                said = share[:, None] * self.ratios[place]
+                found.index_put_((row, start + offset), said, accumulate=True)
+        return found
+
 
 def distinct(batch: Batch) -> tuple[Tensor, Tensor]:
     """Return the distinct runs of one to three tokens in each row: rows (n,) and keys (n,).
@@ -112,16 +135,20 @@ def distinct(batch: Batch) -> tuple[Tensor, Tensor]:
     They come sorted by row, then key. The key of a single token is its id. Those of runs are
     hashes, so fine (40 bits) that hardly two of millions share one.
     """
+    row = torch.arange(len(batch["mask"]), device=batch["mask"].device)[:, None] << _KEY
+    both = torch.unique(torch.cat([(key + row)[real] for key, real in _runs(batch)]))
+    return both >> _KEY, both & ((1 << _KEY) - 1)
+
+
+def _runs(batch: Batch) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield keys and reality (B,T), (B,T-1), ... of the runs that start at each position."""
     ids, mask = batch["input_ids"], batch["mask"]
-    row = torch.arange(len(ids), device=ids.device)[:, None] << _KEY
-    key, real, found = ids, mask, []
+    key, real = ids, mask
     for order in range(ORDER):
         if order:
             key = (key[:, :-1] * _MULTIPLIER + ids[:, order:] + 1) & ((1 << _HASH) - 1)
             real = real[:, :-1] & mask[:, order:]
-        found.append((key + (order << _HASH) + row)[real])
-    both = torch.unique(torch.cat(found))
-    return both >> _KEY, both & ((1 << _KEY) - 1)
+        yield key + (order << _HASH), real
 
 
 def count(rows: LabeledRows, classes: int) -> tuple[np.ndarray, np.ndarray]:

@@ -117,6 +117,10 @@ class MapEncoder(Encoder, Protocol):
 class TokenEncoder(ContextEncoder, Protocol):
     """An encoder of sequences from a finite alphabet (``token_embedding``)."""
 
+    def from_vectors(self, vectors: Tensor, batch: Batch) -> Features:
+        """Go on from what ``embed`` returned (B,T,D), or from other vectors in its place."""
+        ...
+
     @property
     def token_embedding(self) -> nn.Embedding:
         """The table (V,D) of input vectors, for tied output layers."""

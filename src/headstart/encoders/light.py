@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from headstart.batch import Batch
 from headstart.config import Options
 from headstart.encoders import EncoderKind, Features
+from headstart.encoders.visibility import mean_pool
 from headstart.errors import HeadstartError
 from headstart.files import write_json
 from headstart.modalities import TokenizerWish
@@ -78,6 +79,12 @@ class LightEncoder(nn.Module):
             with torch.no_grad():
                 self.centre.lerp_(pooled.mean(0).to(self.centre.dtype), 0.01)
         return pooled - self.centre * (lengths > 0)[:, None]
+
+    def from_vectors(self, vectors: Tensor, batch: Batch) -> Features:
+        """Go on from what :meth:`embed` returned (B,T,D), or from other vectors in its place."""
+        mask = batch["mask"]
+        pooled = mean_pool(vectors, mask) - self.centre * mask.any(1)[:, None]
+        return Features(vectors, mask, pooled)
 
     def embed(self, batch: Batch) -> Tensor:
         ids = batch["input_ids"]

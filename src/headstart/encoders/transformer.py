@@ -86,15 +86,28 @@ class TransformerEncoder(nn.Module):
         return frozenset({*base, direction, *dropout})
 
     def forward(self, batch: Batch) -> Features:
+        return self.from_vectors(self.embed(batch), batch)
+
+    def from_vectors(self, vectors: Tensor, batch: Batch) -> Features:
+        """Go on from what :meth:`embed` returned (B,T,D), or from other vectors in its place."""
         seen = visibility(batch)
         if self.is_causal and not self.born_causal:
             seen = causal(seen, batch)
-        tokens = self.contextualize(self.embed(batch), seen, batch.get("positions"))
+        tokens = self.contextualize(vectors, seen, batch.get("positions"))
         return Features(tokens, batch["mask"], mean_pool(tokens.float(), batch["mask"]))
 
     def embed(self, batch: Batch) -> Tensor:
         vectors = self.token_embedding(batch["input_ids"])
+        if "token_types" in batch:
+            vectors = vectors + self._of_type(batch["token_types"])
         return vectors if self.ngrams is None else vectors + self.ngrams(batch)
+
+    def _of_type(self, types: Tensor) -> Tensor | float:
+        """What the second part of a pair (B,T) adds; networks after BERT add that of the first."""
+        table = getattr(getattr(self.model, "embeddings", None), "token_type_embeddings", None)
+        if table is None or len(table.weight) < 2:
+            return 0.0
+        return table(types) - table.weight[0]
 
     def contextualize(
         self, tokens: Tensor, visibility: Tensor | None, positions: Tensor | None = None

@@ -2,7 +2,8 @@
 
 Each is drawn twice, for a wide and for a narrow screen, so that its letters keep their size; the
 page's style shows one. Colours are those of Okabe and Ito ("Color Universal Design", 2008), which
-the colour-blind can tell apart; markers differ, too, and every line bears its name at its end.
+the colour-blind can tell apart, darkened on white until they stand out 3 to 1; markers differ,
+too. Wide, every line bears its name at its end; narrow, the names stand below.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from dataclasses import dataclass
 
 from headstart.evaluation.markup import Markup, join, tag
 
-_HEIGHT = 300
 _TOP, _BOTTOM, _LEFT = 30, 44, 46
 _LINE = 15  # the least distance between two names, in pixels
 COLOURS = 7
@@ -36,6 +36,18 @@ class Series:
     strong: bool = False
 
 
+@dataclass(frozen=True)
+class _Frame:
+    """What stands around the lines."""
+
+    x_label: str
+    y_label: str
+    x_ticks: Sequence[tuple[float, str]] | None = None
+    log_x: bool = False
+    reference: tuple[float, str] | None = None
+    events: Sequence[tuple[float, str]] = ()
+
+
 def line_chart(
     title: str,
     series: Sequence[Series],
@@ -44,18 +56,43 @@ def line_chart(
     y_label: str,
     x_ticks: Sequence[tuple[float, str]] | None = None,
     log_x: bool = False,
+    events: Sequence[tuple[float, str]] = (),
 ) -> Markup:
     """Return a figure with a title that states the finding, and the chart in both widths.
 
     Args:
         x_ticks: places and names of the marks on the x axis; round numbers by default.
         log_x: a logarithmic x axis.
+        events: x places and what happened there, drawn as upright lines.
     """
-    drawings = [
-        _draw(series, width, label_width, x_label, y_label, x_ticks, log_x, title, kind)
-        for kind, width, label_width in (("wide", 760, 170), ("narrow", 360, 144))
-    ]
-    return tag("figure", tag("figcaption", title), *drawings)
+    frame = _Frame(x_label, y_label, x_ticks, log_x, events=events)
+    return tag(
+        "figure",
+        tag("figcaption", title),
+        _draw(title, series, frame, "wide", (760, 300), 170),
+        _draw(title, series, frame, "narrow", (360, 280), 12),
+        *([_legend(series)] if len(series) > 1 else []),
+    )
+
+
+def small_chart(
+    title: str,
+    line: Series,
+    *,
+    x_label: str,
+    y_label: str,
+    reference: tuple[float, str] | None = None,
+    events: Sequence[tuple[float, str]] = (),
+) -> Markup:
+    """Return a figure of one line, small enough that two stand side by side.
+
+    Args:
+        reference: a height and its name, drawn as a dashed line across.
+        events: as of :func:`line_chart`.
+    """
+    frame = _Frame(x_label, y_label, reference=reference, events=events)
+    drawn = _draw(title, [line], frame, "small", (360, 200), 12)
+    return tag("figure", tag("figcaption", title), drawn)
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
@@ -83,23 +120,24 @@ def spread(places: Sequence[float], least: float, low: float, high: float) -> li
 
 
 def _draw(
-    series: Sequence[Series],
-    width: int,
-    label_width: int,
-    x_label: str,
-    y_label: str,
-    x_ticks: Sequence[tuple[float, str]] | None,
-    log_x: bool,
     title: str,
+    series: Sequence[Series],
+    frame: _Frame,
     kind: str,
+    size: tuple[int, int],
+    label_width: int,
 ) -> Markup:
-    right, bottom = width - label_width, _HEIGHT - _BOTTOM
+    width, height = size
+    right, bottom = width - label_width, height - _BOTTOM
     xs = [x for line in series for x, _ in line.points]
     ys = [y for line in series for _, y in line.points]
     ys += [edge for line in series for band in line.bands for edge in band]
-    y_marks = ticks(min(ys), max(ys))
-    x_marks = x_ticks or [(x, f"{x:,.0f}") for x in ticks(min(xs), max(xs), 4) if x <= max(xs)]
-    to_x = _scale(min(xs), max(xs), _LEFT + 6, right - 10, log_x)
+    ys += [frame.reference[0]] if frame.reference else []
+    y_marks = ticks(min(ys), max(ys), 5 if height > 250 else 3)
+    x_marks = frame.x_ticks or [
+        (x, f"{x:,.10g}") for x in ticks(min(xs), max(xs), 4) if x <= max(xs)
+    ]
+    to_x = _scale(min(xs), max(xs), _LEFT + 6, right - 10, frame.log_x)
     to_y = _scale(y_marks[0], y_marks[-1], bottom, _TOP, False)
     parts = [
         join(
@@ -109,30 +147,71 @@ def _draw(
         for y in y_marks
     ]
     parts += [
-        tag("text", name, x=x, y=bottom + 18, text_anchor="middle")
-        for x, name in _apart([(to_x(x), name) for x, name in x_marks])
+        tag("text", name, x=x, y=bottom + 18, text_anchor=anchor)
+        for x, name, anchor in _apart([(to_x(x), name) for x, name in x_marks], width)
     ]
     middle = (_LEFT + right) / 2
-    parts.append(tag("text", x_label, x=middle, y=_HEIGHT - 6, text_anchor="middle", class_="axis"))
-    parts.append(tag("text", y_label, x=0, y=12, class_="axis"))
+    parts.append(
+        tag("text", frame.x_label, x=middle, y=height - 6, text_anchor="middle", class_="axis")
+    )
+    parts.append(tag("text", frame.y_label, x=0, y=12, class_="axis"))
+    parts += [_event(to_x(x), bottom, what) for x, what in frame.events]
+    if frame.reference:
+        parts.append(_reference(*frame.reference, to_y, right))
     places = [(place, line) for place, line in enumerate(series) if line.points]
     parts += [_band(line, place, to_x, to_y) for place, line in places if line.bands]
     parts += [_line(line, place, to_x, to_y) for place, line in reversed(places)]
-    ends = spread([to_y(line.points[-1][1]) for _, line in places], _LINE, _TOP + 4, bottom)
-    letters = (label_width - 14) // 6
-    for (place, line), y in zip(places, ends, strict=True):
-        name = line.name if len(line.name) <= letters else f"{line.name[: letters - 1]}…"
-        parts.append(_marker(place, right + 6, y))
-        weight = {"class_": "strong"} if line.strong else {}
-        parts.append(tag("text", name, x=right + 14, y=y + 4, **weight))
+    if kind == "wide":
+        parts += _names(places, to_y, right, bottom, label_width)
     return tag(
         "svg",
-        tag("title", f"{title} ({y_label} by {x_label})"),
+        tag("title", f"{title} ({frame.y_label} by {frame.x_label})"),
         *parts,
-        viewBox=f"0 0 {width} {_HEIGHT}",
+        viewBox=f"0 0 {width} {height}",
         role="img",
         class_=kind,
     )
+
+
+def _names(
+    places: Sequence[tuple[int, Series]],
+    to_y: Callable[[float], float],
+    right: float,
+    bottom: float,
+    room: int,
+) -> list[Markup]:
+    """Return a marker and a name at the end of each line, moved apart where they would touch."""
+    ends = spread([to_y(line.points[-1][1]) for _, line in places], _LINE, _TOP + 4, bottom)
+    letters = (room - 14) // 6
+    parts = []
+    for (place, line), y in zip(places, ends, strict=True):
+        name = line.name if len(line.name) <= letters else f"{line.name[: letters - 1]}…"
+        weight = {"class_": "strong"} if line.strong else {}
+        parts.append(_marker(place, right + 6, y))
+        parts.append(tag("text", name, x=right + 14, y=y + 4, **weight))
+    return parts
+
+
+def _legend(series: Sequence[Series]) -> Markup:
+    entries = []
+    for place, line in enumerate(series):
+        drawn = tag(
+            "svg", _marker(place, 6, 6), viewBox="0 0 12 12", class_="swatch", aria_hidden="true"
+        )
+        entries.append(tag("span", drawn, line.name, class_="entry"))
+    return tag("p", *entries, class_="legend")
+
+
+def _reference(height: float, name: str, to_y: Callable[[float], float], right: float) -> Markup:
+    y = to_y(height)
+    line = tag("line", x1=_LEFT, x2=right, y1=y, y2=y, class_="reference")
+    spot = {"x": right - 4, "y": y - 5 if y > _TOP + 14 else y + 14}
+    return join(line, tag("text", name, **spot, text_anchor="end", class_="axis halo"))
+
+
+def _event(x: float, bottom: float, what: str) -> Markup:
+    line = tag("line", x1=x, x2=x, y1=_TOP, y2=bottom, class_="event")
+    return tag("g", tag("title", what), line, tag("text", "⚠", x=x - 6, y=_TOP - 2))
 
 
 def _band(
@@ -141,7 +220,7 @@ def _band(
     xs = [to_x(x) for x, _ in line.points]
     upper = [f"{x:.1f},{to_y(high):.1f}" for x, (_, high) in zip(xs, line.bands, strict=True)]
     lower = [f"{x:.1f},{to_y(low):.1f}" for x, (low, _) in zip(xs, line.bands, strict=True)]
-    return tag("polygon", points=" ".join(upper + lower[::-1]), class_=f"band fill{place}")
+    return tag("polygon", points=" ".join(upper + lower[::-1]), class_=f"band fill{place % COLOURS}")
 
 
 def _line(
@@ -151,20 +230,29 @@ def _line(
     path = tag(
         "polyline",
         points=" ".join(f"{x:.1f},{y:.1f}" for x, y in points),
-        class_=f"line stroke{place}" + (" thick" if line.strong else ""),
+        class_=f"line stroke{place % COLOURS}" + (" thick" if line.strong else ""),
     )
-    return join(path, *(_marker(place, x, y) for x, y in points)) if line.bands else path
+    if not line.bands:
+        return path
+    marks = [
+        tag("g", tag("title", f"{line.name}: {value:.4g} [{low:.4g}, {high:.4g}]"), drawn)
+        for (_, value), (low, high), drawn in zip(
+            line.points, line.bands, (_marker(place, x, y) for x, y in points), strict=True
+        )
+    ]
+    return join(path, *marks)
 
 
 def _marker(place: int, x: float, y: float) -> Markup:
     """Return a circle, a square, a triangle or a diamond, by turns."""
     shapes = [(), (-4, -4, 4, -4, 4, 4, -4, 4), (0, -5, 5, 4, -5, 4), (0, -5, 5, 0, 0, 5, -5, 0)]
     shape = shapes[place % len(shapes)]
+    colour = f"fill{place % COLOURS}"
     if not shape:
-        return tag("circle", cx=x, cy=y, r=4, class_=f"fill{place}")
+        return tag("circle", cx=x, cy=y, r=4, class_=colour)
     corners = zip(shape[::2], shape[1::2], strict=True)
     points = " ".join(f"{x + dx:.1f},{y + dy:.1f}" for dx, dy in corners)
-    return tag("polygon", points=points, class_=f"fill{place}")
+    return tag("polygon", points=points, class_=colour)
 
 
 def _scale(
@@ -180,12 +268,17 @@ def _scale(
     return place
 
 
-def _apart(marks: Sequence[tuple[float, str]]) -> list[tuple[float, str]]:
-    """Leave out marks whose names would overlap; the last one stays."""
-    kept: list[tuple[float, str]] = []
+def _apart(marks: Sequence[tuple[float, str]], width: int) -> list[tuple[float, str, str]]:
+    """Leave out marks whose names would overlap, the last one stays; and say how to anchor each."""
+    kept: list[tuple[float, str, str]] = []
+    edge = float(width)
     for x, name in reversed(marks):
-        if not kept or kept[-1][0] - x > 4 * (len(name) + len(kept[-1][1])):
-            kept.append((x, name))
+        half = 3.5 * len(name)
+        anchor = "end" if x + half > width else "middle"
+        start, end = (x - 2 * half, x) if anchor == "end" else (x - half, x + half)
+        if end < edge:
+            kept.append((x, name, anchor))
+            edge = start - 6
     return kept
 
 

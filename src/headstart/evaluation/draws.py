@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from headstart.config import EvaluateConfig
 from headstart.errors import HeadstartError
 from headstart.seeding import derive
 
@@ -40,6 +41,25 @@ def label_counts(
             f"records of {classes:,} classes; ask for {classes:,} to {available:,}, or all."
         )
     return dict(sorted(counts.items())), dropped
+
+
+def counts_of(
+    config: EvaluateConfig, available: int, fewest: int
+) -> tuple[dict[int, str], list[str]]:
+    """Read numbers of labels where there are no classes; return them and what was dropped.
+
+    Raises:
+        HeadstartError: no number from ``fewest`` to ``available`` was asked for.
+    """
+    counts, dropped = label_counts(config.labels, available, 1)
+    few = [count for count in counts if count < fewest]
+    if len(few) == len(counts):
+        raise HeadstartError(
+            f"option 'labels': none of {', '.join(config.labels)} can be learned from; there are "
+            f"{available:,} labeled records, so ask for {fewest} or more, or for all."
+        )
+    dropped += [f"{count:,} label(s) are too few to learn from." for count in few]
+    return {count: name for count, name in counts.items() if count not in few}, dropped
 
 
 def draw(classes: np.ndarray, count: int, *seed: int | str) -> np.ndarray:

@@ -50,6 +50,18 @@ def unit_length(features: Matrix) -> Matrix:
     return normalize(features)
 
 
+def scalings(features: Matrix) -> list[Scaling]:
+    """Return the scalings that a linear probe of ``features`` (N,D) chooses from."""
+    if sparse.issparse(features):
+        return [Scaling(True, 0.0, 1.0)]
+    unit = unit_length(features)
+    centre = unit.mean(0)
+    return [
+        Scaling(True, centre, 1 / _nonzero((unit - centre).std())),
+        Scaling(False, features.mean(0), 1 / _nonzero(features.std(0))),
+    ]
+
+
 class LogisticProbe:
     """Multinomial logistic regression with an L2 penalty.
 
@@ -63,17 +75,8 @@ class LogisticProbe:
     """
 
     def __init__(self, features: Matrix) -> None:
-        if sparse.issparse(features):
-            self._grid: tuple[float, ...] = _SPARSE_GRID
-            self._scalings = [Scaling(True, 0.0, 1.0)]
-            return
-        self._grid = _DENSE_GRID
-        unit = unit_length(features)
-        centre = unit.mean(0)
-        self._scalings = [
-            Scaling(True, centre, 1 / _nonzero((unit - centre).std())),
-            Scaling(False, features.mean(0), 1 / _nonzero(features.std(0))),
-        ]
+        self._grid = _SPARSE_GRID if sparse.issparse(features) else _DENSE_GRID
+        self._scalings = scalings(features)
 
     def predict(
         self, train: Matrix, classes: np.ndarray, test: Matrix, rng: np.random.Generator

@@ -17,8 +17,10 @@ from headstart.data.audit import Audit
 from headstart.data.sources import read
 from headstart.errors import HeadstartError, did_you_mean
 from headstart.modalities import DiscreteTargets, TokenizerWish
+from headstart.modalities.sentences import sentence_flags
 from headstart.modalities.text_views import VIEWS
 from headstart.modalities.token_file import (
+    Document,
     DocumentRows,
     PackedRows,
     TokenFile,
@@ -53,7 +55,14 @@ class TextProcessor:
         self.prefix, self.suffix = _wrapping(tokenizer)
         self.counts = np.ones(len(tokenizer), dtype=np.int64)
         mask = {"mask_token"} if tokenizer.mask_token_id is not None else set()
-        self.provides = frozenset({"discrete_targets", "two_views", *mask})
+        # Two parts of a text are told apart by the token that stands between them.
+        parts = {"sentences"} if tokenizer.sep_token_id is not None else set()
+        self.provides = frozenset({"discrete_targets", "two_views", *mask, *parts})
+        self.keeps_sentences = False
+
+    def heed(self, needs: frozenset[str]) -> None:
+        """Learn what the objectives ask for, before texts are prepared: finding sentences costs."""
+        self.keeps_sentences = "sentences" in needs
 
     @property
     def targets(self) -> DiscreteTargets:
@@ -245,18 +254,20 @@ class TextModality:
         ]
 
 
-def _tokenised(
-    records: Dataset, processor: TextProcessor
-) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+def _tokenised(records: Dataset, processor: TextProcessor) -> Iterator[Document]:
+    segmented, sentences = processor.segmenter != "none", processor.keeps_sentences
     for start in range(0, len(records), CHUNK):
         texts = records[start : start + CHUNK]["text"]
-        if processor.segmenter == "none":
+        if not (segmented or sentences):
             for ids in processor.encode_ids(texts):
-                yield np.asarray(ids, dtype=np.int64), None
-        else:
-            for text, encoding in zip(texts, processor.encode(texts), strict=True):
-                flags = jieba_word_starts(text, encoding.offsets)
-                yield np.asarray(encoding.ids, dtype=np.int64), flags
+                yield Document(np.asarray(ids, dtype=np.int64))
+            continue
+        for text, encoding in zip(texts, processor.encode(texts), strict=True):
+            yield Document(
+                np.asarray(encoding.ids, dtype=np.int64),
+                jieba_word_starts(text, encoding.offsets) if segmented else None,
+                sentence_flags(text, encoding.offsets) if sentences else None,
+            )
 
 
 def _wrapping(tokenizer: PreTrainedTokenizerFast) -> tuple[int, int]:

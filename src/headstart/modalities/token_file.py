@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import starmap
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,33 +18,46 @@ from headstart.files import whole_folder
 from headstart.seeding import derive, uniform
 
 
-def write_token_file(
-    folder: Path, documents: Iterable[tuple[np.ndarray, np.ndarray | None]], vocab_size: int
-) -> np.ndarray:
+class Document(NamedTuple):
+    """A text as tokens.
+
+    Attributes:
+        ids: (L,) its tokens.
+        words: (L,) True at the first token of a word, where a segmenter found the words.
+        sentences: (L,) True at the first token of a sentence, where they are asked for, and at
+            the special token that closes the text.
+    """
+
+    ids: np.ndarray
+    words: np.ndarray | None = None
+    sentences: np.ndarray | None = None
+
+
+def write_token_file(folder: Path, documents: Iterable[Document], vocab_size: int) -> np.ndarray:
     """Write documents, whole or not at all, and return how often each id occurs (V,).
 
-    Args:
-        documents: for each its ids (L,) and, where a segmenter found the words, flags (L,) that
-            are True at the first token of a word (``words.bin``).
+    Flags go to ``words.bin`` and ``sentences.bin``, if there are any.
     """
     dtype = np.uint16 if vocab_size <= 65536 else np.uint32
     lengths: list[int] = []
     counts = np.zeros(vocab_size, dtype=np.int64)
-    flagged = False
+    flagged: set[str] = set()
     with whole_folder(folder) as partial:
         with (
             open(partial / "tokens.bin", "wb") as tokens,
             open(partial / "words.bin", "wb") as words,
+            open(partial / "sentences.bin", "wb") as sentences,
         ):
-            for ids, word_starts in documents:
+            for ids, word_starts, sentence_starts in starmap(Document, documents):
                 tokens.write(ids.astype(dtype).tobytes())
                 lengths.append(len(ids))
                 np.add.at(counts, ids, 1)
-                if word_starts is not None:
-                    flagged = True
-                    words.write(word_starts.astype(np.uint8).tobytes())
-        if not flagged:
-            (partial / "words.bin").unlink()
+                for flags, file in ((word_starts, words), (sentence_starts, sentences)):
+                    if flags is not None:
+                        flagged.add(Path(file.name).name)
+                        file.write(flags.astype(np.uint8).tobytes())
+        for name in {"words.bin", "sentences.bin"} - flagged:
+            (partial / name).unlink()
         np.save(partial / "offsets.npy", np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]))
         (partial / "meta.json").write_text(json.dumps({"dtype": np.dtype(dtype).name}))
     return counts
@@ -56,6 +71,7 @@ class TokenFile:
         tokens: (N,) ids of all documents, one after another.
         offsets: (documents + 1,) where each begins.
         words: (N,) uint8 word-start flags, or None.
+        sentences: (N,) uint8 sentence-start flags, or None.
         folder: where it lies; another process maps it anew instead of being sent the content.
     """
 
@@ -63,6 +79,7 @@ class TokenFile:
     tokens: np.ndarray
     offsets: np.ndarray
     words: np.ndarray | None
+    sentences: np.ndarray | None
 
     @classmethod
     def open(cls, folder: Path) -> TokenFile:
@@ -74,12 +91,15 @@ class TokenFile:
         if (folder / "tokens.bin").stat().st_size == 0:
             raise HeadstartError("the sources hold no tokens; give texts that are not blank.")
         meta = json.loads((folder / "meta.json").read_text())
-        words = folder / "words.bin"
+        words, sentences = folder / "words.bin", folder / "sentences.bin"
         return cls(
             folder=folder,
             tokens=np.memmap(folder / "tokens.bin", dtype=meta["dtype"], mode="r"),
             offsets=np.load(folder / "offsets.npy", mmap_mode="r"),
             words=np.memmap(words, dtype=np.uint8, mode="r") if words.exists() else None,
+            sentences=np.memmap(sentences, dtype=np.uint8, mode="r")
+            if sentences.exists()
+            else None,
         )
 
     def __reduce__(self) -> tuple[Callable[[Path], TokenFile], tuple[Path]]:
@@ -115,6 +135,7 @@ class PackedRows:
         begin = np.maximum(self.file.offsets[document], index[:, :1])
         starts = self.word_starts[ids] if self.file.words is None else self.file.words[index] > 0
         return {
+            **_sentence_starts(self.file, index),
             "input_ids": torch.from_numpy(ids),
             "mask": torch.ones(ids.shape, dtype=torch.bool),
             "segments": torch.from_numpy(document - document[:, :1] + 1),
@@ -158,6 +179,7 @@ class DocumentRows:
         ids = np.where(real, ids, self.pad_id)
         starts = self.word_starts[ids] if self.file.words is None else self.file.words[index] > 0
         return {
+            **_sentence_starts(self.file, index, real),
             "input_ids": torch.from_numpy(ids),
             "mask": torch.from_numpy(real),
             "word_starts": torch.from_numpy(starts | ~real),
@@ -170,3 +192,13 @@ class DocumentRows:
             ids[rows, place] = self.file.tokens[begin[rows] + place]
         for place in range(1, self.suffix + 1):
             ids[rows, kept[rows] - place] = self.file.tokens[end[rows] - place]
+
+
+def _sentence_starts(file: TokenFile, index: np.ndarray, real: np.ndarray | bool = True) -> Batch:
+    """Return ``sentence_starts`` (B,T) of the tokens at ``index``, where they were stored.
+
+    The token that closes a row is flagged where the text before it ends with a sentence.
+    """
+    if file.sentences is None:
+        return {}
+    return {"sentence_starts": torch.from_numpy((file.sentences[index] > 0) & real)}

@@ -18,6 +18,8 @@ OBJECTIVES = Registry(
     {
         "mlm": "headstart.objectives.masked:MaskedModeling",
         "clm": "headstart.objectives.causal:CausalModeling",
+        "nsp": "headstart.objectives.sentences:NextSentence",
+        "sop": "headstart.objectives.sentences:SentenceOrder",
         "simcse": "headstart.objectives.contrastive:SimCSE",
         "contrast": "headstart.objectives.contrastive:Contrast",
         "simclr": "headstart.objectives.contrastive:SimCLR",

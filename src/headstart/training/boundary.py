@@ -15,7 +15,7 @@ from headstart.batch import Batch
 from headstart.config import TrainingOptions
 from headstart.run import Run
 from headstart.training import checkpoint
-from headstart.training.health import Alarms
+from headstart.training.alarms import Alarms
 from headstart.training.interrupt import Interrupted, Signals
 from headstart.training.loop import TrainingLoop
 from headstart.training.metrics import Metrics

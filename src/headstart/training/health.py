@@ -1,16 +1,22 @@
-"""Is it learning? Label-free measures of the features, and the two alarms worth reading."""
+"""Label-free measures: what the features of unlabeled records tell of an encoder.
+
+Every figure is read beside the one of the untrained encoder, never alone.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-#: Fewer rows or logged losses than these say nothing.
-_FEWEST_ROWS = 8
-_FEWEST_LOSSES = 20
+#: LiDAR's delta, here a share of the mean variance, so that the scale of features does not count.
+_RIDGE = 1e-4
+#: Directions with less than this share of the largest variance are rounding.
+_ROUNDING = 1e-10
 
 
 def rank_me(features: Tensor) -> float:
@@ -19,9 +25,7 @@ def rank_me(features: Tensor) -> float:
     ``exp(-sum p log p)`` with p the singular values over their sum, plus 1e-7.
     Source: Garrido et al. 2023, "RankMe", equation 1.
     """
-    singular = torch.linalg.svdvals(features.double())
-    share = singular / singular.sum().clamp_min(1e-12) + 1e-7
-    return math.exp(-(share * share.log()).sum().item())
+    return _entropy_rank(torch.linalg.svdvals(features.double()))
 
 
 def spread(features: Tensor) -> float:
@@ -29,63 +33,136 @@ def spread(features: Tensor) -> float:
 
     Healthy near ``1/sqrt(D)``, 0 when all rows are alike (Chen & He 2021, "SimSiam", section 4.1).
     """
-    unit = torch.nn.functional.normalize(features.double(), dim=1)
+    unit = F.normalize(features.double(), dim=1)
     return unit.std(dim=0, unbiased=False).mean().item()
 
 
-@dataclass
-class Alarms:
-    """Rings at most once for each trouble.
+def alpha_req(features: Tensor) -> float:
+    """Return the decay of the covariance spectrum of ``features`` (N,D): its i-th value ~ i^-alpha.
+
+    Near 1 is good; much more means that few directions hold everything, 0 that all are alike. The
+    line through log value over log place is fitted over all places that N rows can fill and that
+    are more than rounding, each place weighing 1/i (the same weight for each octave), since least
+    squares over equal weights would see the noisy tail alone. NaN where all rows are alike.
+    Source: Agrawal et al. 2022, "alpha-ReQ", section 3; their fit leaves out the first and the last
+    places by hand.
+    """
+    values = _variances(features)
+    values = values[values > _ROUNDING * values.max().clamp_min(1e-300)]
+    if len(values) < 3:
+        return math.nan
+    place = torch.arange(1, len(values) + 1, dtype=torch.float64)
+    weight = place.reciprocal() / place.reciprocal().sum()
+    x, y = place.log(), values.log()
+    x, y = x - (weight * x).sum(), y - (weight * y).sum()
+    return -((weight * x * y).sum() / (weight * x * x).sum()).item()
+
+
+def alignment(views: Sequence[Tensor]) -> float:
+    """Return ``E |x - y|^2`` over pairs of views (N,D) of the same records, on the sphere.
+
+    0 is best, 2 what strangers have. Source: Wang & Isola 2020, section 4.1, alpha = 2.
+    """
+    units = torch.stack([F.normalize(view.double(), dim=1) for view in views])
+    count = len(units)
+    # The mean over pairs from the mean and the squares: sum_ij |x_i - x_j|^2 = 2 K sum |x - m|^2.
+    within = (units - units.mean(0)).square().sum(2).mean().item()
+    return 2 * within * count / (count - 1)
+
+
+def uniformity(features: Tensor) -> float:
+    """Return ``log E exp(-2 |x - x'|^2)`` over pairs of different rows (N,D), on the sphere.
+
+    0 when all rows are alike, near -4 when they are spread evenly; it misses dimensional collapse.
+    Source: Wang & Isola 2020, section 4.1, t = 2.
+    """
+    distances = torch.pdist(F.normalize(features.double(), dim=1)).square()
+    return math.log(distances.mul(-2).exp().mean().item())
+
+
+def lidar(views: Sequence[Tensor]) -> float:
+    """Return the effective rank of what tells records apart beyond the views: at most N - 1.
+
+    Each record is a class and its K views (N,D) are the members; the rank is the entropy of the
+    eigenvalues of ``W^-1/2 B W^-1/2``, with B the covariance of the class means and W the mean
+    covariance within a class plus a ridge of 1e-4 (here: of its mean variance, so that the scale
+    of features does not count). NaN where all vectors are alike.
+    Source: Thilak et al. 2024, "LiDAR", equations 1 to 4.
+    """
+    stacked = torch.stack([view.double() for view in views])
+    means = stacked.mean(0)
+    inner = (stacked - means).flatten(0, 1)
+    within = inner.T @ inner / max(1, len(inner) - len(means))
+    trace = within.diagonal().mean()
+    centred = means - means.mean(0)
+    if not float(centred.square().sum()) > 0:
+        return math.nan
+    # Where views agree to the last bit, the records' own variance sets the scale of the ridge.
+    scale = trace if float(trace) > 0 else centred.square().mean()
+    within = within + _RIDGE * scale * torch.eye(len(within), dtype=within.dtype)
+    # The singular values of the whitened class means are the roots of the wanted eigenvalues.
+    whitened = torch.linalg.solve_triangular(
+        torch.linalg.cholesky(within), centred.T, upper=False
+    )
+    return _entropy_rank(torch.linalg.svdvals(whitened).square())
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one look at the fixed records found.
 
     Attributes:
-        first_rank: effective rank before the first step.
-        rung: the troubles already told.
+        rows, width: of the features that were looked at.
+        centred_rank: the effective rank of the features less their mean. Unlike RankMe it does not
+            fall when all that happens is that a common direction grows, which transformers show
+            from their first steps on.
+        scatter: root mean square distance of a row from the mean row.
+        contrast: that distance over the root mean square length of a row, between 0 and 1.
+        measures: what is logged, by name.
     """
 
-    first_rank: float | None = None
-    rung: list[str] = field(default_factory=list)
+    rows: int
+    width: int
+    centred_rank: float
+    scatter: float
+    contrast: float
+    measures: dict[str, float]
 
-    def collapse(self, rank: float, std: float, rows: int, width: int) -> str | None:
-        """Return a warning if the features of ``rows`` rows have become alike."""
-        if self.first_rank is None:
-            self.first_rank = rank
-        healthy = 1 / math.sqrt(width)
-        alike = std < 0.02 * healthy
-        narrow = rank < 0.1 * self.first_rank
-        if rows < _FEWEST_ROWS or "collapse" in self.rung or not (alike or narrow):
-            return None
-        self.rung.append("collapse")
-        return (
-            f"The features are collapsing: their effective rank is {rank:.1f} (it was "
-            f"{self.first_rank:.1f} untrained) and their spread is {std:.2g} (healthy: near "
-            f"{healthy:.2g}); lower the learning rate, raise the batch size, or change the "
-            "objective."
-        )
 
-    def plateau(
-        self, losses: list[tuple[int, float]], progress: float, warmup: float
-    ) -> str | None:
-        """Return a warning if the loss of the last fifth of the steps is that of the fifth before.
+def look(features: Tensor, views: Sequence[Tensor] = ()) -> Look:
+    """Measure ``features`` (N,D) of fixed records, and ``views``: K of (M,D) of the same M records.
 
-        ``losses`` are (step, loss), oldest first. Told only when it is sure, noise considered, that
-        the loss fell by less than 1 %, and only after the warm-up and before the last tenth of the
-        run, while something can still be done about it.
-        """
-        window = len(losses) // 5
-        if window < _FEWEST_LOSSES or "plateau" in self.rung:
-            return None
-        if not 2 * warmup + 0.1 < progress < 0.9:
-            return None
-        before = torch.tensor([loss for _, loss in losses[-2 * window : -window]]).double()
-        lately = torch.tensor([loss for _, loss in losses[-window:]]).double()
-        noise = ((before.var() + lately.var()) / window).sqrt().item()
-        gain = (before.mean() - lately.mean()).item()
-        if gain + 2 * noise > 0.01 * abs(before.mean().item()):
-            return None
-        self.rung.append("plateau")
-        steps = losses[-1][0] - losses[-2 * window][0]
-        return (
-            f"The training loss has not moved for {steps} steps (it stays near "
-            f"{lately.mean().item():.4g}): it has learned what it can, or it is stuck and another "
-            "learning rate or a larger encoder would help."
-        )
+    ``alignment`` and ``lidar`` are measured where there are views.
+    """
+    features = features.double().cpu()
+    length = features.square().sum(1).mean().sqrt().item()
+    centred = features - features.mean(0)
+    scatter = centred.square().sum(1).mean().sqrt().item()
+    measures = {
+        "effective_rank": rank_me(features),
+        "spread": spread(features),
+        "alpha_req": alpha_req(features),
+        "uniformity": uniformity(features) if len(features) > 1 else math.nan,
+    }
+    if views:
+        views = [view.cpu() for view in views]
+        measures |= {"alignment": alignment(views), "lidar": lidar(views)}
+    return Look(
+        rows=len(features),
+        width=features.shape[1],
+        centred_rank=rank_me(centred),
+        scatter=scatter,
+        contrast=scatter / max(length, 1e-12),
+        measures=measures,
+    )
+
+
+def _entropy_rank(values: Tensor) -> float:
+    share = values / values.sum().clamp_min(1e-12) + 1e-7
+    return math.exp(-(share * share.log()).sum().item())
+
+
+def _variances(features: Tensor) -> Tensor:
+    """Return the eigenvalues of the covariance, the largest first."""
+    centred = features.double() - features.double().mean(0)
+    return torch.linalg.svdvals(centred).square()[: max(1, len(centred) - 1)]

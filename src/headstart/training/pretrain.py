@@ -20,10 +20,11 @@ from headstart.encoders.opening import (
     save_encoder,
 )
 from headstart.errors import HeadstartError
-from headstart.files import whole_folder
+from headstart.files import whole_folder, write_text
 from headstart.modalities.opening import modality_of, open_modality
+from headstart.objectives import OBJECTIVES
 from headstart.objectives.building import build_objective
-from headstart.objectives.showing import pictures_in
+from headstart.objectives.showing import pictures_in, texts_in
 from headstart.seeding import generator, seeded
 from headstart.training.defaults import Plan, decide
 from headstart.training.train import train
@@ -72,7 +73,7 @@ def pretrain(
         update={"optimizer": config.optimizer.model_copy(update=plan.optimizer)}
     )
     held = run.prepared / "validation"
-    _picture(objective, rows("train", "documents"), run, config.seed)
+    _picture(objective, rows("train", objective.layout), processor, run, config.seed)
     train(
         objective,
         rows("train", objective.layout),
@@ -118,17 +119,21 @@ def _save_head(objective: Any, plan: Plan, run: Run) -> None:
             return
 
 
-def _picture(objective: Any, rows: Any, run: Run, seed: int) -> None:
-    """Show what the pretext task makes of the first pictures, where they are pictures."""
+def _picture(objective: Any, rows: Any, processor: Any, run: Run, seed: int) -> None:
+    """Show what the pretext task makes of the first records: pictures as one, texts as words."""
     batch = rows.batch(np.arange(min(SHOWN, len(rows))), 0)
-    if "pixels" not in batch:
-        return
-    from headstart.modalities.contact_sheet import contact_sheet
-
     corrupted = objective.corrupt(batch, generator(seed, "picture"))
-    show = getattr(objective, "shown", pictures_in)
-    views = show(corrupted)
-    contact_sheet([batch["pixels"], *views.values()], run.picture_file, names=["original", *views])
+    if "pixels" in batch:
+        from headstart.modalities.contact_sheet import contact_sheet
+
+        views = getattr(objective, "shown", pictures_in)(corrupted)
+        names = ["original", *views]
+        contact_sheet([batch["pixels"], *views.values()], run.picture_file, names=names)
+    elif "input_ids" in batch:
+        hidden = processor.targets.mask_id if "mask_token" in processor.provides else None
+        spell = processor.tokenizer.decode
+        told = texts_in(batch, corrupted, lambda token: str(spell([token])), hidden)
+        write_text(run.words_file, json.dumps({"records": told}, ensure_ascii=False) + "\n")
 
 
 def _prepare(
@@ -146,6 +151,8 @@ def _prepare(
         f"{plan.length} {modality.unit}"
     )
     processor = _processor(config, plan, modality, kept)
+    if hasattr(processor, "heed"):
+        processor.heed(frozenset().union(*(OBJECTIVES[name].needs for name in plan.objectives)))
     modality.prepare(kept, processor, run.prepared / "train", audit, learn=True)
     if len(held):
         modality.prepare(held, processor, run.prepared / "validation", audit, learn=False)

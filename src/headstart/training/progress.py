@@ -13,6 +13,7 @@ from rich.progress import Progress as Bar
 
 from headstart.training.loader import ResumableLoader
 from headstart.training.loop import TrainingLoop
+from headstart.training.usage import Usage
 
 #: Speeds are means over this many seconds, at least.
 _WINDOW = 10.0
@@ -26,7 +27,7 @@ class Progress:
     """
 
     def __init__(self, console: Console | None, loader: ResumableLoader) -> None:
-        self._console, self._loader = console, loader
+        self._console, self._loader, self._usage = console, loader, Usage()
         self._past: deque[tuple[float, int, int, int, float]] = deque()
         self._told = (time.monotonic(), 0)
         self._bar: Bar | None = None
@@ -69,8 +70,11 @@ class Progress:
                 )
 
     def clock(self, loop: TrainingLoop) -> dict[str, float]:
-        """Return what was measured in the last seconds: rates, waiting share, seconds in all."""
-        values = {"seconds": loop.counts.seconds}
+        """Return what was measured in the last seconds: rates, waiting share, seconds in all.
+
+        Beside them stands what :class:`headstart.training.usage.Usage` tells.
+        """
+        values = {"seconds": loop.counts.seconds, **self._usage.values()}
         if len(self._past) < 2:
             return values
         first, last = self._past[0], self._past[-1]

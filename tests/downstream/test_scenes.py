@@ -17,7 +17,7 @@ from headstart.downstream.scenes import (
     PADDING,
     Scenes,
     View,
-    hold_out,
+    at_random,
     side_for,
     views_of,
 )
@@ -107,15 +107,15 @@ def test_the_side_follows_the_pictures_up_to_a_limit(records):
 
 
 def test_an_exact_share_is_held_out_at_random(records):
-    kept, held = hold_out(records, 0.34, seed=0)
+    kept, held = at_random(records, 0.34, seed=0)
     assert (len(kept), len(held)) == (4, 2)
     assert sorted([*kept["id"], *held["id"]]) == sorted(records["id"])
-    assert {tuple(hold_out(records, 0.34, seed)[1]["id"]) for seed in range(9)} != {
+    assert {tuple(at_random(records, 0.34, seed)[1]["id"]) for seed in range(9)} != {
         tuple(held["id"])
     }
-    assert len(hold_out(records, 0.01, seed=0)[1]) == 1
+    assert len(at_random(records, 0.01, seed=0)[1]) == 1
     with pytest.raises(HeadstartError, match="a single picture"):
-        hold_out(records.select([0]), 0.5, seed=0)
+        at_random(records.select([0]), 0.5, seed=0)
 
 
 def test_a_picture_that_cannot_be_decoded_is_named(records, tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,11 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from headstart.data.split import labeled, split
+from headstart.downstream.head import read_head, write_head
 from headstart.downstream.rows import LabeledRows
 from headstart.downstream.wide import WIDE_RATE, Wide, is_wide
 from headstart.errors import HeadstartError
@@ -242,25 +241,21 @@ class Classification(nn.Module):
 
     def save(self, folder: Path) -> None:
         """Write ``head.safetensors`` and ``head.json`` (task, labels, sizes, dropout, wide)."""
-        folder.mkdir(parents=True, exist_ok=True)
-        state = {name: value.detach().cpu() for name, value in self.state_dict().items()}
-        save_file(state, folder / "head.safetensors")
-        described = {
-            "task": "classification",
-            "labels": self.labels,
-            "width": self.linear.in_features,
-            "dropout": self.dropout.p,
-            "wide": self.wide is not None,
-        }
-        text = json.dumps(described, indent=2, ensure_ascii=False)
-        (folder / "head.json").write_text(text + "\n", encoding="utf-8")
+        write_head(
+            folder,
+            self,
+            "classification",
+            labels=self.labels,
+            width=self.linear.in_features,
+            dropout=self.dropout.p,
+            wide=self.wide is not None,
+        )
 
     @classmethod
     def load(cls, folder: Path) -> Classification:
         """Reopen a head that :meth:`save` wrote."""
-        described = json.loads((folder / "head.json").read_text(encoding="utf-8"))
+        described, state = read_head(folder)
         head = cls(described["width"], described["labels"], dropout=described["dropout"])
-        state = load_file(folder / "head.safetensors")
         if described.get("wide"):
             head.wide = Wide(state["wide.known"], state["wide.ratios"])
         head.load_state_dict(state)

@@ -9,20 +9,27 @@ the encoder.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from headstart.data.annotations import read_boxes
+from headstart.downstream.head import read_head, write_head
 from headstart.downstream.maps import Pyramid, statistics
-from headstart.downstream.scenes import Scenes, View, hold_out, side_for, views_of
+from headstart.downstream.scenes import (
+    AT_ONCE,
+    Scenes,
+    View,
+    at_random,
+    schedule,
+    side_for,
+    views_of,
+)
 from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:
@@ -58,7 +65,9 @@ class Detection(nn.Module):
         side: pixels of a picture's longer side.
     """
 
-    at_once: ClassVar[int] = 8
+    at_once: ClassVar[int] = AT_ONCE
+    #: At random: a picture has many labels.
+    hold_out = staticmethod(at_random)
 
     def __init__(self, pyramid: Pyramid, labels: list[str], side: int) -> None:
         from torchvision.models.detection.anchor_utils import AnchorGenerator
@@ -95,19 +104,7 @@ class Detection(nn.Module):
     @classmethod
     def defaults(cls, encoder: Encoder, count: int) -> dict[str, Any]:
         """Return a schedule of its own length: the rate must fall before boxes become exact."""
-        epoch = -(-count // 8)
-        return {
-            "batch_size": 8,
-            "learning_rate": 5e-4,
-            "steps": min(max(400, 20 * epoch), 5000),
-            "validate_steps": max(50, epoch),
-            "patience": 0,
-            "layer_decay": 1.0,
-        }
-
-    def hold_out(self, records: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
-        """Part the records at random: a picture has many labels."""
-        return hold_out(records, share, seed)
+        return schedule(count, least=400)
 
     def rows(
         self, processor: Processor, records: Dataset, length: int, seed: int | None = None
@@ -244,25 +241,22 @@ class Detection(nn.Module):
 
     def save(self, folder: Path) -> None:
         """Write ``head.safetensors`` and ``head.json`` (task, labels, side, pyramid)."""
-        folder.mkdir(parents=True, exist_ok=True)
-        state = {name: value.detach().cpu() for name, value in self.state_dict().items()}
-        save_file(state, folder / "head.safetensors")
         pyramid: Any = self.fcos.backbone
-        described = {
-            "task": "detection",
-            "labels": self.labels,
-            "side": self.side,
-            "pyramid": pyramid.described(),
-        }
-        text = json.dumps(described, indent=2, ensure_ascii=False)
-        (folder / "head.json").write_text(text + "\n", encoding="utf-8")
+        write_head(
+            folder,
+            self,
+            "detection",
+            labels=self.labels,
+            side=self.side,
+            pyramid=pyramid.described(),
+        )
 
     @classmethod
     def load(cls, folder: Path) -> Detection:
         """Reopen a head that :meth:`save` wrote."""
-        described = json.loads((folder / "head.json").read_text(encoding="utf-8"))
+        described, state = read_head(folder)
         head = cls(Pyramid(**described["pyramid"]), described["labels"], described["side"])
-        head.load_state_dict(load_file(folder / "head.safetensors"))
+        head.load_state_dict(state)
         return head.eval()
 
     def _outputs(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -30,6 +30,8 @@ MULTIPLE = 32
 PADDING = 114
 #: A picture is magnified by up to this factor, or reduced by it, at random.
 ZOOM = 1.4
+#: Pictures a batch.
+AT_ONCE = 8
 #: A box that a window cuts stays if at least this share of it is left.
 LEFT = 0.3
 #: Most bytes of decoded pictures that are remembered.
@@ -214,7 +216,23 @@ def views_of(batch: Batch) -> list[View]:
     return [View(tuple(n), tuple(w), (0, 0), tuple(w)) for n, w in sizes]
 
 
-def hold_out(records: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
+def schedule(count: int, least: int) -> dict[str, Any]:
+    """Return what suits a head on ``count`` scenes: 20 epochs, and no fewer steps than ``least``.
+
+    It does not stop early: the rate must fall before places become exact.
+    """
+    epoch = -(-count // AT_ONCE)
+    return {
+        "batch_size": AT_ONCE,
+        "learning_rate": 5e-4,
+        "steps": min(max(least, 20 * epoch), 5000),
+        "validate_steps": max(50, epoch),
+        "patience": 0,
+        "layer_decay": 1.0,
+    }
+
+
+def at_random(records: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
     """Return records to learn from and a random ``share`` of them held out, at least one each.
 
     Raises:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from headstart.data.annotations import IGNORED, mask_ids, read_masks
 from headstart.data.pictures import BadPicture
+from headstart.downstream.head import read_head, write_head
 from headstart.downstream.maps import Pyramid, resized, statistics
 from headstart.downstream.masks import runs
-from headstart.downstream.scenes import Scenes, View, hold_out, side_for, views_of
+from headstart.downstream.scenes import (
+    AT_ONCE,
+    Scenes,
+    View,
+    at_random,
+    schedule,
+    side_for,
+    views_of,
+)
 from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:
@@ -50,7 +57,9 @@ class Segmentation(nn.Module):
         side: pixels of a picture's longer side.
     """
 
-    at_once: ClassVar[int] = 8
+    at_once: ClassVar[int] = AT_ONCE
+    #: At random: a picture has many labels.
+    hold_out = staticmethod(at_random)
 
     def __init__(self, pyramid: Pyramid, labels: list[int], side: int) -> None:
         super().__init__()
@@ -89,19 +98,7 @@ class Segmentation(nn.Module):
     @classmethod
     def defaults(cls, encoder: Encoder, count: int) -> dict[str, Any]:
         """Return a schedule of its own length."""
-        epoch = -(-count // 8)
-        return {
-            "batch_size": 8,
-            "learning_rate": 5e-4,
-            "steps": min(max(300, 20 * epoch), 5000),
-            "validate_steps": max(50, epoch),
-            "patience": 0,
-            "layer_decay": 1.0,
-        }
-
-    def hold_out(self, records: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
-        """Part the records at random: a picture has many labels."""
-        return hold_out(records, share, seed)
+        return schedule(count, least=300)
 
     def rows(
         self, processor: Processor, records: Dataset, length: int, seed: int | None = None
@@ -198,23 +195,21 @@ class Segmentation(nn.Module):
 
     def save(self, folder: Path) -> None:
         """Write ``head.safetensors`` and ``head.json`` (task, labels, side, pyramid)."""
-        folder.mkdir(parents=True, exist_ok=True)
-        state = {name: value.detach().cpu() for name, value in self.state_dict().items()}
-        save_file(state, folder / "head.safetensors")
-        described = {
-            "task": "segmentation",
-            "labels": self.labels,
-            "side": self.side,
-            "pyramid": self.pyramid.described(),
-        }
-        (folder / "head.json").write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+        write_head(
+            folder,
+            self,
+            "segmentation",
+            labels=self.labels,
+            side=self.side,
+            pyramid=self.pyramid.described(),
+        )
 
     @classmethod
     def load(cls, folder: Path) -> Segmentation:
         """Reopen a head that :meth:`save` wrote."""
-        described = json.loads((folder / "head.json").read_text(encoding="utf-8"))
+        described, state = read_head(folder)
         head = cls(Pyramid(**described["pyramid"]), described["labels"], described["side"])
-        head.load_state_dict(load_file(folder / "head.safetensors"))
+        head.load_state_dict(state)
         return head.eval()
 
 

@@ -94,34 +94,6 @@ class BarlowOptions(ViewOptions):
     width: int = Field(0, ge=0, description=f"Width {_WIDTH}")
 
 
-class BarlowTwins(nn.Module):
-    """Make the two views' dimensions agree, and each differ from all others (Zbontar et al. 2021).
-
-    The MLP in between has three layers and is not kept.
-    """
-
-    needs: ClassVar[frozenset[str]] = frozenset({"two_views"})
-    layout: ClassVar[str] = "documents"
-    Options: ClassVar[type[Options]] = BarlowOptions
-
-    def __init__(self, encoder: Any, processor: Any, options: BarlowOptions) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.processor, self.options = processor, options
-        self.projection = expander(encoder.width, options.width)
-
-    def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Return the batch of the two views, named ``first/...`` and ``second/...``."""
-        return draw_views(self.processor, batch, generator, self.options)
-
-    def forward(self, batch: Batch) -> dict[str, Tensor]:
-        first, second = (self.projection(vectors) for vectors in pooled(self.encoder, batch))
-        return barlow_twins(first, second, self.options.redundancy)
-
-    def after_step(self, progress: float) -> None:
-        """Nothing moves but by gradient."""
-
-
 class VICRegOptions(ViewOptions):
     """VICReg's values (Bardes et al. 2022, section 4.2)."""
 
@@ -131,36 +103,53 @@ class VICRegOptions(ViewOptions):
     width: int = Field(0, ge=0, description=f"Width {_WIDTH}")
 
 
-class VICReg(nn.Module):
-    """Two views alike, no dimension still, none like another (Bardes et al. 2022).
+class ExpandedViews(nn.Module):
+    """Two views through the encoder and a three-layer MLP, which is not kept.
 
-    The MLP in between has three layers and is not kept.
+    Both papers' MLP is four times as wide as the encoder's vectors; ``loss`` is what they differ
+    in: from two projections (B,D) to named scalars.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"two_views"})
     layout: ClassVar[str] = "documents"
-    Options: ClassVar[type[Options]] = VICRegOptions
 
-    def __init__(self, encoder: Any, processor: Any, options: VICRegOptions) -> None:
+    def __init__(self, encoder: Any, processor: Any, options: Any) -> None:
         super().__init__()
         self.encoder = encoder
         self.processor, self.options = processor, options
-        self.projection = expander(encoder.width, options.width)
+        wide = options.width or 4 * encoder.width
+        self.projection = projection([encoder.width, wide, wide, wide], bias=False)
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Return the batch of the two views, named ``first/...`` and ``second/...``."""
         return draw_views(self.processor, batch, generator, self.options)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        first, second = (self.projection(vectors) for vectors in pooled(self.encoder, batch))
-        weights = self.options
-        return vicreg(first, second, weights.invariance, weights.variance, weights.covariance)
+        return self.loss(*(self.projection(vectors) for vectors in pooled(self.encoder, batch)))
+
+    def loss(self, first: Tensor, second: Tensor) -> dict[str, Tensor]:
+        raise NotImplementedError
 
     def after_step(self, progress: float) -> None:
         """Nothing moves but by gradient."""
 
 
-def expander(width: int, wide: int) -> nn.Sequential:
-    """Return the three-layer MLP of both papers, four times as wide as the encoder by default."""
-    wide = wide or 4 * width
-    return projection([width, wide, wide, wide], bias=False)
+class BarlowTwins(ExpandedViews):
+    """Views agree in each dimension, and dimensions differ (Zbontar et al. 2021)."""
+
+    Options: ClassVar[type[Options]] = BarlowOptions
+
+    def loss(self, first: Tensor, second: Tensor) -> dict[str, Tensor]:
+        """See :func:`barlow_twins`."""
+        return barlow_twins(first, second, self.options.redundancy)
+
+
+class VICReg(ExpandedViews):
+    """Two views alike, no dimension still, none like another (Bardes et al. 2022)."""
+
+    Options: ClassVar[type[Options]] = VICRegOptions
+
+    def loss(self, first: Tensor, second: Tensor) -> dict[str, Tensor]:
+        """See :func:`vicreg`."""
+        weights = self.options
+        return vicreg(first, second, weights.invariance, weights.variance, weights.covariance)

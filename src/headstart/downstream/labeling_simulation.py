@@ -1,0 +1,240 @@
+"""Is choosing what to label better than labeling whatever comes? Tried on records with labels.
+
+Their labels are hidden and asked for as a user would, round after round: on one side for the
+records that were chosen, on the other for random ones. Both train the same probe, which is tested
+on records that neither may ask about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from headstart.data.split import split
+from headstart.downstream.choosing import Pool, choose
+from headstart.errors import HeadstartError
+from headstart.evaluation.equivalence import equivalents
+from headstart.evaluation.features import Progress
+from headstart.evaluation.intervals import LEVEL, Change, compare, holm
+from headstart.evaluation.outcomes import ACCURACY, Kind, Outcome, Results
+from headstart.evaluation.probes import LogisticProbe
+from headstart.evaluation.protocols.resampling import averaged
+from headstart.evaluation.verdict import points, score
+from headstart.seeding import derive
+
+#: Most records to choose among, and to test on; rounds; and the least records worth trying on.
+POOL, TESTED, ROUNDS, FEWEST = 5000, 2000, 4, 40
+#: Each repetition chooses among so many of the records that are not tested.
+_SHARE = 0.8
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """What choosing was worth.
+
+    Attributes:
+        results: outcomes of the contenders ``chosen`` and ``random``.
+        changes: chosen minus random at each number of labels.
+        chances: of a false claim, adjusted for the number of comparisons (two-sided p, Holm).
+    """
+
+    results: Results
+    changes: dict[int, Change]
+    chances: dict[int, float]
+
+    def sign(self, labels: int) -> int:
+        """1 where choosing is better, -1 where random choice is, 0 where neither is certain."""
+        if self.chances[labels] > LEVEL:
+            return 0
+        return 1 if self.changes[labels].estimate.mean > 0 else -1
+
+    @property
+    def headline(self) -> str:
+        """The answer in one sentence."""
+        signs = {labels: self.sign(labels) for labels in self.changes}
+        won, lost, level = (
+            [f"{labels:,}" for labels, found in signs.items() if found == sign]
+            for sign in (1, -1, 0)
+        )
+        if not won and not lost:
+            return (
+                f"No: with {_listed(level)} labels, choosing is not clearly better than random "
+                "choice on these records; it does no harm either."
+            )
+        clauses = []
+        if won:
+            clauses.append(f"choosing beats random choice with {_listed(won)} labels")
+        if lost:
+            clauses.append(f"random choice is better with {_listed(lost)}{'' if won else ' labels'}")
+        if level:
+            clauses.append(f"with {_listed(level)} there is no clear difference")
+        return f"{'Partly' if lost and won else 'Yes' if won else 'No'}: {'; '.join(clauses)}."
+
+    def lines(self) -> list[str]:
+        """Return one line a number of labels: both accuracies, the difference, its interval."""
+        worth = equivalents(self.results)
+        found = []
+        for labels, change in self.changes.items():
+            ours, random = self.results.judged(labels)
+            line = (
+                f"{labels:,} labels: {score(ours.mean)} chosen, {score(random.mean)} at random, "
+                f"{points(change.estimate.mean)} points [{points(change.estimate.low)}, "
+                f"{points(change.estimate.high)}]"
+            )
+            if self.sign(labels) > 0 and labels in worth:
+                line += f"; as good as {worth[labels]} random ones"
+            found.append(line)
+        return found
+
+    def summary(self) -> dict[str, Any]:
+        """Return plain values: the answer and the curve."""
+        rows = []
+        for labels, change in self.changes.items():
+            ours, random = self.results.judged(labels)
+            interval = [round(change.estimate.low, 5), round(change.estimate.high, 5)]
+            rows.append(
+                {
+                    "labels": labels,
+                    "chosen": round(ours.mean, 5),
+                    "random": round(random.mean, 5),
+                    "difference": round(change.estimate.mean, 5),
+                    "difference_interval": interval,
+                    "outcome": {1: "better", 0: "no clear difference", -1: "worse"}[
+                        self.sign(labels)
+                    ],
+                }
+            )
+        return {"answer": self.headline, "curve": rows, "seeds": self.results.seeds}
+
+
+def simulate(
+    vectors: np.ndarray,
+    labels: Sequence[str],
+    count: int,
+    *,
+    way: str = "auto",
+    seeds: int = 5,
+    seed: int = 0,
+    budgets: Sequence[int] = (),
+    progress: Progress | None = None,
+) -> Simulation:
+    """Compare choosing with random choice on records (N,D) whose labels are known.
+
+    A fifth of the records is tested, the same in all repetitions; each repetition chooses among
+    another four fifths of the rest.
+
+    Args:
+        count: labels that are asked for first; then twice, four times and eight times as many.
+        way: see :func:`headstart.downstream.choosing.choose`.
+        budgets: rising numbers of labels instead.
+
+    Raises:
+        HeadstartError: too few records, or one class only.
+    """
+    if len(labels) < FEWEST:
+        raise HeadstartError(
+            f"a simulation needs {FEWEST} labeled records or more, and there are {len(labels)}; "
+            "name a larger file with --simulate."
+        )
+    names, classes = np.unique(np.asarray(labels, dtype=str), return_inverse=True)
+    rest, tested = split(list(labels), seed=seed)
+    rng = _rng(seed, "tested")
+    tested = np.sort(rng.permutation(tested)[:TESTED])
+    size = min(POOL, int(_SHARE * len(rest)))
+    budgets = [n for n in (budgets or [count * 2**k for k in range(ROUNDS)]) if n <= size // 2]
+    if not budgets:
+        raise HeadstartError(
+            f"{count} labels cannot be chosen from {size} records and leave a choice; lower --n, "
+            "or simulate on more labeled records."
+        )
+    right: dict[tuple[str, int], list[np.ndarray]] = {}
+    for repetition in range(seeds):
+        places = rest[_rng(seed, "pool", repetition).permutation(len(rest))[:size]]
+        pool, known = vectors[places], classes[places]
+        probe = LogisticProbe(pool)
+        for side, rule in (("chosen", way), ("random", "random")):
+            have = np.empty(0, dtype=np.int64)
+            for budget in budgets:
+                numbers = _rng(seed, side, repetition, budget)
+                allowed = ~np.isin(np.arange(size), have)
+                found = choose(
+                    Pool(pool, allowed),
+                    pool[have],
+                    list(names[known[have]]),
+                    budget - len(have),
+                    way=rule,
+                    rng=numbers,
+                )
+                have = np.concatenate([have, found.places])
+                predicted = _predicted(probe, pool[have], known[have], vectors[tested], numbers)
+                right.setdefault((side, budget), []).append(predicted)
+            if progress:
+                progress(2 * repetition + 1 + (side == "random"), 2 * seeds)
+    results = _results(right, classes[tested], [str(n) for n in names], budgets, size, seeds, seed)
+    changes = {n: compare(results, *results.judged(n)) for n in budgets}
+    adjusted = holm([min(1.0, 2 * min(each.above, each.below)) for each in changes.values()])
+    return Simulation(results, changes, dict(zip(changes, adjusted, strict=True)))
+
+
+def _predicted(
+    probe: LogisticProbe,
+    train: np.ndarray,
+    classes: np.ndarray,
+    tested: np.ndarray,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Return the classes of the tested; while one class only is known, it is the answer to all."""
+    if len(np.unique(classes)) < 2:
+        return np.full(len(tested), classes[0])
+    return probe.predict(train, classes, tested, rng)
+
+
+def _results(
+    found: dict[tuple[str, int], list[np.ndarray]],
+    truth: np.ndarray,
+    names: list[str],
+    budgets: Sequence[int],
+    size: int,
+    seeds: int,
+    seed: int,
+) -> Results:
+    kinds: dict[str, Kind] = {"chosen": "pretrained", "random": "baseline"}
+    outcomes = []
+    for (side, labels), rows in found.items():
+        stack = np.stack(rows)
+        sampled = averaged((stack == truth).astype(np.float64), seed)
+        outcomes.append(
+            Outcome(
+                contender=side,
+                kind=kinds[side],
+                probe="logistic regression",
+                labels=labels,
+                predictions=stack,
+                scores={ACCURACY.name: sampled.estimate()},
+                by_draw=sampled.by_draw,
+                resampled=sampled.resampled,
+            )
+        )
+    return Results(
+        task="labeling",
+        metric=ACCURACY,
+        classes=names,
+        truth=truth,
+        counts={n: str(n) for n in budgets},
+        notes=[],
+        training=size,
+        seeds=seeds,
+        folds=0,
+        outcomes=outcomes,
+    )
+
+
+def _listed(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def _rng(seed: int, *purpose: int | str) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(derive(seed, *purpose)))

@@ -1,0 +1,87 @@
+"""What an objective carries (queues, centres, averages, second networks) survives an interruption.
+
+The training stage proves with one objective that going on gives the same bits wherever a process is
+killed; here every objective with a state of its own crashes once and goes on.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from digits import TinyConv
+from pretext import pictures
+from torch import Tensor
+
+from headstart.config import TrainingOptions
+from headstart.modalities.image import ImageProcessor
+from headstart.objectives import OBJECTIVES
+from headstart.run import Run
+from headstart.training import checkpoint
+from headstart.training.train import train
+
+STEPS, CRASH = 6, 4
+#: Those that keep more than weights which the optimizer moves, made small.
+STATEFUL: dict[str, dict[str, Any]] = {
+    "moco": {"queue": 16},
+    "byol": {},
+    "dino": {"prototypes": 16, "local": 0},
+    "colorization": {"channels": 8},
+    "inpainting": {"channels": 16, "critic_channels": 4},
+    "gan": {"channels": 8},
+    "bigan": {"channels": 8},
+}
+
+
+class Pictures:
+    """A few pictures as rows."""
+
+    def __len__(self) -> int:
+        return 40
+
+    def batch(self, places: np.ndarray, epoch: int) -> dict[str, Tensor]:
+        return {"pixels": pictures(16)[torch.from_numpy(places)]}
+
+
+class Crash(Exception):
+    """What the process would have died of."""
+
+
+def trained(folder: Path, name: str, *, crash: bool = False) -> dict[str, Tensor]:
+    """Train, or go on training; return the weights and buffers of the last checkpoint."""
+    config = TrainingOptions(
+        budget=f"{STEPS}steps", tracker="none", precision="fp32", checkpoint_steps=1
+    )
+    there = (folder / "config.yaml").exists()
+    run = Run.open(folder) if there else Run.create(folder, "pretrain", config, overwrite=False)
+    kind: Any = OBJECTIVES[name]
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        objective = kind(TinyConv(), ImageProcessor(16), kind.Options(**STATEFUL[name]))
+    if crash:
+        forward, seen = objective.forward, []
+
+        def struck(batch: Any) -> Any:
+            seen.append(batch)
+            if len(seen) == CRASH:
+                raise Crash
+            return forward(batch)
+
+        objective.forward = struck
+    train(objective, Pictures(), None, run, config, batch_size=8, learning_rate=1e-2)
+    path = checkpoint.newest(run.checkpoints)
+    assert path is not None
+    return checkpoint.read(path)["state_dict"]
+
+
+@pytest.mark.parametrize("name", STATEFUL)
+def test_an_objective_with_a_state_goes_on_to_the_same_bits(name: str, tmp_path: Path) -> None:
+    whole = trained(tmp_path / "whole", name)
+    with pytest.raises(Crash):
+        trained(tmp_path / "crashed", name, crash=True)
+    gone_on = trained(tmp_path / "crashed", name)
+    assert gone_on.keys() == whole.keys()
+    assert [key for key in whole if not torch.equal(whole[key], gone_on[key])] == []

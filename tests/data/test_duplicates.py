@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from datasets import Dataset
 
-from headstart.data.duplicates import exact, hashes, overlap, stream
+from headstart.data.duplicates import exact, hashes, matches, stream
 
 
 def test_case_spaces_and_composition_do_not_matter() -> None:
@@ -13,10 +13,18 @@ def test_case_spaces_and_composition_do_not_matter() -> None:
     assert exact([]) == 0
 
 
-def test_overlap_counts_test_texts_that_occur_in_train() -> None:
-    assert overlap(["one", "two", "two"], ["Two", "three", "two", "four"]) == 2
-    assert overlap([], ["one"]) == 0
-    assert overlap(["one"], []) == 0
+def held(*texts: str) -> Dataset:
+    return Dataset.from_dict({"id": [str(n) for n in range(len(texts))], "text": list(texts)})
+
+
+def test_each_text_of_a_background_is_matched_with_the_first_tested_one_like_it() -> None:
+    background = held("zero", "one", "Two ", "two")
+    assert list(matches(background, held("three", "two", "two", "ONE"))) == [
+        (1, 3, True),
+        (2, 1, True),
+        (3, 1, True),
+    ]
+    assert list(matches(held("one"), held())) == list(matches(held(), held("one"))) == []
 
 
 def test_many_texts_give_as_many_distinct_hashes_in_order() -> None:

@@ -17,6 +17,9 @@ class Audit:
         blank: empty lines and texts, which are passed over.
         duplicates: kept records whose content repeats an earlier one.
         notes: what was not looked at, in sentences.
+        findings: what else was found, by plain keys: ``facts``, ``lengths``, ``languages``,
+            ``near_duplicates``, ``quality``, ``overlap``; and ``removed`` (reason: count) and
+            ``overlap_removed`` where records were left out on purpose.
     """
 
     def __init__(self, examples: int = 1000) -> None:
@@ -24,6 +27,7 @@ class Audit:
         self.blank = 0
         self.duplicates = 0
         self.notes: list[str] = []
+        self.findings: dict[str, Any] = {}
         self.sources: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
         self._named: list[dict[str, str]] = []
@@ -37,6 +41,8 @@ class Audit:
         audit.duplicates, audit.notes = summary["duplicates"], list(summary.get("notes", []))
         audit.sources, audit.reasons = Counter(summary["sources"]), Counter(summary["reasons"])
         audit._named = list(summary["records"])
+        known = audit.summary().keys() | {"notes"}
+        audit.findings = {key: value for key, value in summary.items() if key not in known}
         return audit
 
     def keep(self, source: str, count: int = 1) -> None:
@@ -50,12 +56,20 @@ class Audit:
         if len(self._named) < self._limit:
             self._named.append({"where": where, "reason": reason})
 
+    def drop(self, where: str, reason: str, because: str) -> None:
+        """Take back a record that was kept; ``because`` is what it counts under in ``removed``."""
+        self.kept -= 1
+        removed = self.findings.setdefault("removed", {})
+        removed[because] = removed.get(because, 0) + 1
+        self.set_aside(where, reason)
+
     def merge(self, other: Audit) -> None:
         """Add what another reading found."""
         self.kept += other.kept
         self.blank += other.blank
         self.duplicates += other.duplicates
         self.notes += other.notes
+        self.findings.update(other.findings)
         self.sources.update(other.sources)
         self.reasons.update(other.reasons)
         self._named += other._named[: self._limit - len(self._named)]
@@ -76,4 +90,5 @@ class Audit:
             "reasons": dict(self.reasons.most_common()),
             "records": self._named,
             **({"notes": self.notes} if self.notes else {}),
+            **self.findings,
         }

@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from headstart.config import QualityNumbers
 from headstart.errors import HeadstartError, did_you_mean
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
     from datasets import Dataset
 
     from headstart.data.audit import Audit
     from headstart.data.discovery import Unit
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How closely records are looked at.
+
+    Attributes:
+        sample: records, drawn by ``seed``, for what is slow to tell (languages, rules); 0 for all.
+        seed: draws the sample.
+        rules: names of the quality rules that are counted, see :mod:`headstart.data.quality`.
+        numbers: of these rules.
+        characters: of text that are compared for near duplicates; None for all.
+        compare: compare pictures for near duplicates, which takes a millisecond each.
+    """
+
+    sample: int = 3000
+    seed: int = 0
+    rules: tuple[str, ...] = ()
+    numbers: QualityNumbers = field(default_factory=QualityNumbers)
+    characters: int | None = None
+    compare: bool = True
 
 
 @dataclass(frozen=True)
@@ -43,6 +66,12 @@ class Content:
         obvious: picks the content from the columns whose values fit but whose names say nothing.
         repeats: counts the records whose content repeats an earlier one; what it could not look
             at it notes in the audit.
+        noun: what records are, in the plural, for messages.
+        digests: gives (n,) uint64, equal for records of equal content.
+        matches: yields (place in a background, place of a tested record, is it exact) for records
+            of a background that are the same as a tested one, or nearly; told are the notes of
+            what was not looked at, and whether a very large background is compared in full.
+        survey: finds out more of what went in, and writes it into the audit's findings.
         rows: rows that are read at a time from a columnar file.
     """
 
@@ -60,6 +89,10 @@ class Content:
     fits: Callable[[Any], bool]
     obvious: Callable[[Mapping[str, Sequence[Any]]], str | None]
     repeats: Callable[[Dataset, Audit], int]
+    noun: str
+    digests: Callable[[Dataset], np.ndarray]
+    matches: Callable[[Dataset, Dataset, list[str], bool], Iterator[tuple[int, int, bool]]]
+    survey: Callable[[Dataset, Audit, Effort], None]
     files: frozenset[str] = field(default_factory=frozenset)
     columnless: Mapping[str, str] = field(default_factory=dict)
     tables_aside: str | None = None

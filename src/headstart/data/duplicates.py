@@ -36,9 +36,19 @@ def exact(texts: Iterable[str]) -> int:
     return len(found) - len(np.unique(found))
 
 
-def overlap(train: Iterable[str], test: Iterable[str]) -> int:
-    """Return how many of the ``test`` texts also occur in ``train``."""
-    return int(np.isin(hashes(test), hashes(train)).sum())
+def matches(background: Dataset, tested: Dataset) -> Iterator[tuple[int, int, bool]]:
+    """Yield (place in the background, place of the first such tested text, True), in order."""
+    known, first = np.unique(hashes(stream(tested, "text")), return_index=True)
+    if not len(known):
+        return
+    texts = stream(background, "text")
+    start = 0
+    while some := list(islice(texts, 8192)):
+        found = hashes(some)
+        at = np.minimum(np.searchsorted(known, found), len(known) - 1)
+        for place in np.flatnonzero(known[at] == found):
+            yield start + int(place), int(first[at[place]]), True
+        start += len(some)
 
 
 def stream(records: Dataset, column: str) -> Iterator[str]:

@@ -15,6 +15,8 @@ from typing import Any
 from headstart.data.images import PICTURES
 
 TEXTS = frozenset({".txt", ".json", ".jsonl", ".csv", ".tsv", ".gz"})
+#: What lies beside the records of a saved data set, and says nothing of what they hold.
+_BESIDE = frozenset({"dataset_info.json", "dataset_dict.json", "state.json"})
 #: Names that are looked at in a folder or an archive.
 _MOST = 2000
 
@@ -35,6 +37,8 @@ def guess_content(sources: Sequence[str]) -> str:
 def _contents(path: Path) -> Iterator[str]:
     """Yield the content of each of the first files at ``path``."""
     for name in islice(_names(path), _MOST):
+        if os.path.basename(name) in _BESIDE:
+            continue
         suffix = os.path.splitext(name.lower())[1]
         if suffix in PICTURES or suffix == ".npz":
             yield "image"

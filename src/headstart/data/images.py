@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from headstart.data.block import Located
-from headstart.data.content import Content
+from headstart.data.content import Content, Effort
 from headstart.data.discovery import FILES
 from headstart.data.streams import EMPTY
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
     from datasets import Dataset
 
@@ -110,6 +111,26 @@ def _repeats(records: Dataset, audit: Audit) -> int:
     return repeats(records, audit)
 
 
+def _digests(records: Dataset) -> np.ndarray:
+    from headstart.data.same_pictures import digests
+
+    return digests(records)
+
+
+def _matches(
+    background: Dataset, tested: Dataset, notes: list[str], thorough: bool
+) -> Iterator[tuple[int, int, bool]]:
+    from headstart.data.same_pictures import MOST_COMPARED, matches
+
+    return matches(background, tested, notes, most=None if thorough else MOST_COMPARED)
+
+
+def _survey(records: Dataset, audit: Audit, effort: Effort) -> None:
+    from headstart.data.picture_survey import survey
+
+    survey(records, audit, effort)
+
+
 IMAGE = Content(
     name="image",
     reads=(
@@ -131,5 +152,9 @@ IMAGE = Content(
     fits=_fits,
     obvious=_only,
     repeats=_repeats,
+    noun="pictures",
+    digests=_digests,
+    matches=_matches,
+    survey=_survey,
     rows=64,
 )

@@ -91,6 +91,21 @@ def size(value: Mapping[str, Any]) -> tuple[int, int]:
     return found
 
 
+def about(value: Mapping[str, Any]) -> tuple[str, str, int, int]:
+    """Return (format, mode, width, height) from the header, as stored.
+
+    The mode is Pillow's; an array has the format ``"array"`` and as its mode the type of its
+    numbers. Raises :class:`BadPicture`.
+    """
+    data = value["bytes"]
+    if data is not None and data.startswith(_NPY):
+        array = _array(data)
+        return "array", str(array.dtype), array.shape[1], array.shape[0]
+    with _file(value) as file:
+        image = _header(file)
+        return str(image.format), image.mode, *image.size
+
+
 def upright_size(value: Mapping[str, Any]) -> tuple[int, int]:
     """Return (height, width) of what :func:`decode` gives, from the header."""
     data = value["bytes"]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from headstart.data import duplicates
 from headstart.data.columns import TEXT_NAMES, is_text, longest
-from headstart.data.content import Content
+from headstart.data.content import Content, Effort
 from headstart.data.lines import LONGEST, NOT_UTF8, TOO_LONG
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
     from datasets import Dataset
 
@@ -55,6 +57,27 @@ def _repeats(records: Dataset, audit: Audit) -> int:
     return duplicates.exact(duplicates.stream(records, "text"))
 
 
+def _digests(records: Dataset) -> np.ndarray:
+    return duplicates.hashes(duplicates.stream(records, "text"))
+
+
+def _matches(
+    background: Dataset, tested: Dataset, notes: list[str], thorough: bool
+) -> Iterator[tuple[int, int, bool]]:
+    from headstart.data import near_texts
+
+    if near_texts.available():
+        return near_texts.matches(background, tested)
+    notes.append(near_texts.MISSING)
+    return duplicates.matches(background, tested)
+
+
+def _survey(records: Dataset, audit: Audit, effort: Effort) -> None:
+    from headstart.data.text_survey import survey
+
+    survey(records, audit, effort)
+
+
 TEXT = Content(
     name="text",
     reads=".txt, .jsonl, .json, .csv, .tsv (each also .gz), .parquet, .zip or a saved dataset",
@@ -71,4 +94,8 @@ TEXT = Content(
     fits=is_text,
     obvious=longest,
     repeats=_repeats,
+    noun="texts",
+    digests=_digests,
+    matches=_matches,
+    survey=_survey,
 )

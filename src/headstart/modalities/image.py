@@ -15,7 +15,7 @@ import torch
 
 from headstart.batch import Batch, Rows
 from headstart.data.audit import Audit
-from headstart.data.same_pictures import near_overlap
+from headstart.data.overlap import Overlap, overlap
 from headstart.data.sources import read
 from headstart.errors import HeadstartError
 from headstart.files import write_json
@@ -238,16 +238,9 @@ class ImageModality:
         """Return the pictures that could not be decoded when training asked for them."""
         return noted_aside(folder)
 
-    def overlap(self, background: Dataset, tested: Dataset) -> list[str]:
-        """Name test pictures that are nearly the same as one of the pre-training."""
-        found = near_overlap(background, tested)
-        if not found:
-            return []
-        name, twin = found[0]
-        return [
-            f"{len(found):,} of {len(tested):,} test pictures are nearly the same as a picture of "
-            f"the pre-training data, which had no label: {name} looks like {twin}, for example."
-        ]
+    def overlap(self, background: Dataset, tested: Dataset) -> Overlap:
+        """Find test pictures that are the same as one of the pre-training, or nearly."""
+        return overlap(background, tested, "image")
 
 
 class _Squares:

@@ -12,12 +12,13 @@ import torch
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from headstart.batch import Batch, Rows
-from headstart.data import duplicates
 from headstart.data.audit import Audit
+from headstart.data.overlap import Overlap, overlap
 from headstart.data.sources import read
 from headstart.errors import HeadstartError, did_you_mean
 from headstart.modalities import DiscreteTargets, TokenizerWish
 from headstart.modalities.sentences import sentence_flags
+from headstart.modalities.text_edits import EDITS, edited, parse_edits
 from headstart.modalities.text_views import VIEWS
 from headstart.modalities.token_file import (
     Document,
@@ -116,12 +117,24 @@ class TextProcessor:
         local: int = 0,
         side: int | None = None,
     ) -> tuple[Batch, ...]:
-        """Return two views of each text; see :data:`headstart.modalities.text_views.VIEWS`."""
+        """Return two views of each text.
+
+        ``kind`` is one of :data:`headstart.modalities.text_views.VIEWS`, or edits such as
+        ``swap,delete:0.2`` (see :data:`headstart.modalities.text_edits.EDITS`).
+        """
         if local or side:
             raise HeadstartError("views of texts have no pixels; leave out local and side.")
         kind = "disjoint" if kind == "auto" else kind
+        edits = parse_edits(kind)
+        if edits:
+            special = torch.zeros(len(self.tokenizer), dtype=torch.bool)
+            special[list(self.targets.special_ids)] = True
+            special = special.to(batch["input_ids"].device)
+            return edited(batch, edits, generator, self.pad_id, special)
         if kind not in VIEWS:
-            raise HeadstartError(f"texts have no views {kind!r}{did_you_mean(kind, VIEWS)}")
+            raise HeadstartError(
+                f"texts have no views {kind!r}{did_you_mean(kind, [*VIEWS, *EDITS])}"
+            )
         return VIEWS[kind](batch, generator, self.pad_id)
 
     def save(self, folder: Path) -> None:
@@ -140,6 +153,13 @@ class TextModality:
     encoder_for: ClassVar[Mapping[str, str]] = {
         "mlm": "modernbert",
         "clm": "gpt",
+        "nsp": "modernbert",
+        "sop": "modernbert",
+        "word_order": "modernbert",
+        "electra": "modernbert",
+        "prefix": "modernbert",
+        "unilm": "modernbert",
+        "plm": "xlnet",
         "simcse": "modernbert",
     }
     objective_for: ClassVar[Mapping[str, str]] = {"light": "contrast", "gpt": "clm"}
@@ -241,17 +261,9 @@ class TextModality:
         """Return nothing: every text was read before training."""
         return {}
 
-    def overlap(self, background: Dataset, tested: Dataset) -> list[str]:
-        """Count the test texts that also occur in the pre-training data."""
-        found = duplicates.overlap(
-            duplicates.stream(background, "text"), duplicates.stream(tested, "text")
-        )
-        if not found:
-            return []
-        return [
-            f"{found:,} of {len(tested):,} test texts also occur in the pre-training data (without "
-            "their labels)."
-        ]
+    def overlap(self, background: Dataset, tested: Dataset) -> Overlap:
+        """Find the test texts that also occur in the pre-training data, or nearly do."""
+        return overlap(background, tested, "text")
 
 
 def _tokenised(records: Dataset, processor: TextProcessor) -> Iterator[Document]:

@@ -1,0 +1,110 @@
+"""Tested records that pre-training saw as well: counted, and listed with the ids of both sides."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart.data.content import content_of
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+#: Pairs that are listed; all are counted.
+EXAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """What pre-training data and tested data have in common.
+
+    Attributes:
+        tested: how many tested records there are.
+        exact: how many of them also lie in the pre-training data as they are.
+        near: how many more nearly do.
+        examples: (id of a tested record, id of the pre-training record), each tested one once.
+        places: sorted places (m,) of all pre-training records that match a tested one.
+        noun: what a record is, in the plural.
+        notes: what was not looked at, in sentences.
+    """
+
+    tested: int
+    exact: int
+    near: int
+    examples: list[tuple[str, str]]
+    places: np.ndarray
+    noun: str
+    notes: list[str] = field(default_factory=list)
+
+    def summary(self) -> dict[str, Any]:
+        """Return plain values, as an audit holds them under ``overlap``."""
+        return {
+            "tested": self.tested,
+            "exact": self.exact,
+            "near": self.near,
+            "pretraining": len(self.places),
+            "examples": [list(pair) for pair in self.examples],
+        }
+
+    def sentences(self) -> list[str]:
+        """Return what a reader must know; nothing where nothing was found."""
+        found = self.exact + self.near
+        if not found:
+            return list(self.notes)
+        ways = [
+            f"{count:,} {way}"
+            for count, way in ((self.exact, "exactly"), (self.near, "nearly"))
+            if count
+        ]
+        one, other = self.examples[0]
+        return [
+            f"{found:,} of {self.tested:,} test {self.noun} also occur in the pre-training data, "
+            f"without their labels ({', '.join(ways)}; {one} is {other}, for example); "
+            "`--remove-overlap` of pretrain leaves them out.",
+            *self.notes,
+        ]
+
+
+def overlap(
+    background: Dataset, tested: Dataset, content: str, *, thorough: bool = False
+) -> Overlap:
+    """Find the tested records that also occur in the background, exactly or nearly.
+
+    The background is read once, some records at a time; of the tested records some 300 bytes
+    each are held (of pictures a kilobyte).
+
+    Args:
+        content: name of their content, ``"text"`` or ``"image"``.
+        thorough: compare every picture of the background, however many there are.
+    """
+    notes: list[str] = []
+    kind = content_of(content)
+    # Tested records that repeat each other share what is found.
+    _, inverse = np.unique(kind.digests(tested), return_inverse=True)
+    groups: list[int] = inverse.tolist()
+    places: set[int] = set()
+    twins: dict[int, tuple[bool, int]] = {}
+    for place, twin, exact in kind.matches(background, tested, notes, thorough):
+        places.add(place)
+        group = groups[twin]
+        if group not in twins or (exact and not twins[group][0]):
+            twins[group] = exact, place
+    sizes = Counter(groups)
+    same = sum(sizes[group] for group, (exact, _) in twins.items() if exact)
+    both = sum(sizes[group] for group in twins)
+    found = [place for place, group in enumerate(groups) if group in twins]
+    listed = sorted(found, key=lambda place: (not twins[groups[place]][0], place))[:EXAMPLES]
+    return Overlap(
+        tested=len(tested),
+        exact=same,
+        near=both - same,
+        examples=[
+            (tested[place]["id"], background[twins[groups[place]][1]]["id"]) for place in listed
+        ],
+        places=np.array(sorted(places), dtype=np.int64),
+        noun=kind.noun,
+        notes=notes,
+    )

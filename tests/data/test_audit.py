@@ -1,0 +1,65 @@
+"""The audit: counts that add up, and a summary that can be gone on from."""
+
+from __future__ import annotations
+
+import json
+
+from headstart.data.audit import Audit
+
+
+def filled() -> Audit:
+    audit = Audit()
+    audit.keep("a", 5)
+    audit.keep("b", 2)
+    audit.blank, audit.duplicates = 3, 1
+    audit.set_aside("a:7", "it is bad")
+    audit.notes.append("something was not looked at.")
+    audit.findings["languages"] = {"en": 7}
+    return audit
+
+
+def test_a_summary_can_be_written_and_gone_on_from() -> None:
+    summary = json.loads(json.dumps(filled().summary()))
+    assert Audit.of(summary).summary() == summary
+    assert (summary["kept"], summary["set_aside"], summary["languages"]) == (7, 1, {"en": 7})
+
+
+def test_what_is_found_later_is_added_to_what_is_known() -> None:
+    audit = Audit.of(filled().summary())
+    audit.set_aside("a:9", "it is bad")
+    audit.set_aside("b:1", "it is worse")
+    summary = audit.summary()
+    assert summary["reasons"] == {"it is bad": 2, "it is worse": 1}
+    assert [row["where"] for row in summary["records"]] == ["a:7", "a:9", "b:1"]
+    assert summary["languages"] == {"en": 7}
+
+
+def test_going_on_leaves_the_first_summary_alone() -> None:
+    first = filled().summary()
+    again = Audit.of(first)
+    again.set_aside("x", "late")
+    again.notes.append("late")
+    assert len(first["records"]) == len(first["notes"]) == 1
+
+
+def test_only_so_many_are_named_and_all_are_counted() -> None:
+    audit = Audit(examples=2)
+    for number in range(5):
+        audit.set_aside(f"a:{number}", "it is bad")
+    assert (audit.aside, len(audit.summary()["records"])) == (5, 2)
+
+
+def test_two_readings_add_up() -> None:
+    audit = filled()
+    audit.merge(filled())
+    assert (audit.kept, audit.blank, audit.duplicates, audit.aside) == (14, 6, 2, 2)
+    assert audit.sources == {"a": 10, "b": 4}
+
+
+def test_a_record_that_is_dropped_is_no_longer_kept() -> None:
+    audit = filled()
+    audit.drop("a:1", "it also occurs in t", "overlap")
+    audit.drop("a:2", "it also occurs in t", "overlap")
+    summary = audit.summary()
+    assert (summary["kept"], summary["removed"]) == (5, {"overlap": 2})
+    assert summary["reasons"]["it also occurs in t"] == 2

@@ -1,0 +1,118 @@
+"""What pre-training writes into ``audit.json``, from reading to the end of training."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import headstart as hs
+from headstart.errors import HeadstartError
+from headstart.modalities import pixel_file
+
+TEXTS = [
+    f"the {a} {b} {c} over the {d} dog and to that house"
+    for a in ("quick", "brown", "sly")
+    for b in ("fox", "hare", "wolf", "old badger")
+    for c in ("jumps", "leaps", "strolls")
+    for d in ("lazy", "little sleeping")
+]
+SMALL: dict[str, Any] = {"encoder": "light", "budget": "3steps", "tracker": "none"}
+
+
+def texts(path: Path, rows: list[str]) -> str:
+    path.write_text("\n".join(rows))
+    return str(path)
+
+
+def audit_of(run: hs.Run) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(run.audit_file.read_text())
+    return found
+
+
+def test_the_audit_says_what_the_texts_are_like(tmp_path: Path) -> None:
+    source = texts(tmp_path / "a.txt", [*TEXTS, "", TEXTS[0]])
+    found = audit_of(hs.pretrain(source, out=str(tmp_path / "run"), **SMALL))
+    assert (found["kept"], found["duplicates"], found["blank"]) == (len(TEXTS) + 1, 1, 1)
+    assert found["lengths"]["unit"] == "characters"
+    assert found["quality"]["gopher.words"] == len(TEXTS) + 1
+    assert "removed" not in found
+
+
+def test_what_tests_hold_is_left_out_and_the_verdict_knows(tmp_path: Path) -> None:
+    source = texts(tmp_path / "a.txt", TEXTS)
+    test = tmp_path / "test.jsonl"
+    rows = [{"text": text, "label": str(n % 2)} for n, text in enumerate(TEXTS[:20])]
+    test.write_text("\n".join(map(json.dumps, rows)))
+    train = tmp_path / "train.jsonl"
+    fresh = [{"text": text, "label": str(n % 2)} for n, text in enumerate(TEXTS[30:])]
+    train.write_text("\n".join(map(json.dumps, fresh)))
+    dirty = hs.pretrain(source, out=str(tmp_path / "dirty"), **SMALL)
+    clean = hs.pretrain(source, out=str(tmp_path / "clean"), remove_overlap=[str(test)], **SMALL)
+    found = audit_of(clean)
+    removed = found["removed"]["overlap"]
+    assert removed >= 20
+    assert found["kept"] == clean.resolved["records"] == len(TEXTS) - removed
+    for run, shared in ((dirty, True), (clean, False)):
+        notes = run.evaluate(str(train), test=str(test), labels=["10"], seeds=2).notes
+        assert any("also occur in the pre-training data" in note for note in notes) == shared
+
+
+def test_texts_that_fail_a_rule_are_left_out(tmp_path: Path) -> None:
+    source = texts(tmp_path / "a.txt", [*TEXTS, "{ code }", "{ more code }"])
+    run = hs.pretrain(source, out=str(tmp_path / "run"), quality=["c4.brackets"], **SMALL)
+    assert audit_of(run)["removed"] == {"c4.brackets": 2}
+    assert run.resolved["records"] == len(TEXTS)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"quality": ["gofer"]}, "did you mean 'gopher'"),
+        ({"quality": ["gopher.words"]}, "none of the 72 records is left"),
+        ({"remove_overlap": ["nowhere.txt"]}, "there is no file or folder nowhere.txt"),
+    ],
+)
+def test_a_mistake_leaves_no_run_behind(
+    options: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    source = texts(tmp_path / "a.txt", TEXTS)
+    with pytest.raises(HeadstartError, match=message):
+        hs.pretrain(source, out=str(tmp_path / "run"), **SMALL, **options)
+    assert not (tmp_path / "run").exists()
+
+
+def test_pictures_found_unreadable_only_in_training_are_added_to_the_audit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many pictures are decoded when they are met: what is bad comes out late."""
+    monkeypatch.setattr(pixel_file, "PATIENCE", -1)
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(12):
+        noise = np.random.default_rng(number).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+        file = io.BytesIO()
+        Image.fromarray(noise).save(file, "PNG")
+        data = file.getvalue() if number != 5 else file.getvalue()[:200]
+        (folder / f"{number:02}.png").write_bytes(data)
+    (folder / "notes.md").write_text("no picture")
+    run = hs.pretrain(
+        str(folder),
+        out=str(tmp_path / "run"),
+        encoder="plain",
+        encoder_options={"widths": [8, 16], "pooled": [True, True]},
+        budget="2epochs",
+        batch_size=4,
+        tracker="none",
+    )
+    found = audit_of(run)
+    reasons = {row["where"]: row["reason"] for row in found["records"]}
+    assert list(reasons) == ["photos/notes.md", "photos/05.png"]
+    assert "cut short" in reasons["photos/05.png"]
+    assert found["set_aside"] == 2
+    assert found["lengths"]["unit"] == "pixels of the shorter side"

@@ -14,11 +14,14 @@ from typing import Any
 import torch
 
 from headstart.batch import Batch
-from headstart.encoders.visibility import causal, visibility
+from headstart.encoders.visibility import causal, prefixed, visibility
 from headstart.modalities.text import TextProcessor
+from headstart.modalities.text_edits import EDITS
 from headstart.modalities.tokenizers import fit_tokenizer
 from headstart.objectives import OBJECTIVES
 from headstart.objectives.losses import IGNORE
+from headstart.objectives.permuted import in_order
+from headstart.objectives.unilm import sights
 
 FOLDER = Path(__file__).parent / "objectives"
 TEXTS = [
@@ -84,6 +87,7 @@ def objective(name: str, words: TextProcessor, **options: Any) -> Any:
     """Return an objective on a stand-in for an encoder: ``corrupt`` never looks at it."""
     kind = OBJECTIVES[name]
     encoder = SimpleNamespace(token_embedding=torch.nn.Embedding(words.targets.size, 4), width=4)
+    encoder.narrower = lambda share: encoder
     return kind(encoder, words, kind.Options(**options))
 
 
@@ -157,6 +161,172 @@ def draw_views(words: TextProcessor, name: str) -> None:
     picture.save(f"{name}.svg")
 
 
+def sentences(words: TextProcessor, texts: list[str]) -> Batch:
+    """Return texts as rows between [CLS] and [SEP]; a text's sentences are parted by ``|``."""
+    rows, starts = [], []
+    opening, closing = words.tokenizer.cls_token_id, words.tokenizer.sep_token_id
+    for text in texts:
+        parts = [words.encode_ids([part])[0] for part in text.split("|")]
+        rows.append([opening, *(token for part in parts for token in part), closing])
+        starts.append([0, *(int(i == 0) for part in parts for i in range(len(part))), 1])
+    wide = max(map(len, rows)) + 1
+    ids = torch.tensor([row + [words.pad_id] * (wide - len(row)) for row in rows])
+    flags = torch.tensor([row + [0] * (wide - len(row)) for row in starts]).bool()
+    return {"input_ids": ids, "mask": ids != words.pad_id, "sentence_starts": flags}
+
+
+def draw_pairs(words: TextProcessor, name: str, answers: tuple[str, str], seed: int) -> None:
+    """Show the pairs that are made of texts of two sentences, and what must be said of each."""
+    words.prefix = words.suffix = 1
+    texts = [
+        "the river rose all night|in the morning the bridge was gone",
+        "the market fell again|the bank raised its rate",
+        "she scored twice|in the final and lifted the cup",
+    ]
+    corrupted = objective(name, words).corrupt(
+        sentences(words, texts), torch.Generator().manual_seed(seed)
+    )
+    words.prefix = words.suffix = 0
+    picture = Picture()
+    for row, label in enumerate(corrupted["labels"].tolist()):
+        real = corrupted["mask"][row]
+        text = tokens(words, corrupted["input_ids"][row][real])
+        types = corrupted["token_types"][row][real].tolist()
+        wide = [14 + 8 * len(word) for word in text]
+        picture.row(
+            16 + 38 * row, answers[label], text, [GREEN if t else BLUE for t in types], wide
+        )
+    picture.save(f"{name}.svg")
+
+
+def draw_word_order(words: TextProcessor) -> None:
+    """Show a trigram out of order, and what must be said at its places."""
+    batch = words.collate_texts(TEXTS[:1], 64)
+    corrupted = objective("word_order", words, shuffle_ratio=0.15).corrupt(
+        batch, torch.Generator().manual_seed(3)
+    )
+    text, seen, targets = (
+        tokens(words, ids[0])
+        for ids in (batch["input_ids"], corrupted["input_ids"], corrupted["targets"])
+    )
+    wide, picture = spans(text, seen, targets), Picture()
+    picture.row(16, "text", text, [PLAIN] * len(text), wide)
+    picture.row(54, "encoder sees", seen, [RED if t else PLAIN for t in targets], wide)
+    picture.row(92, "must say", targets, [BLUE if t else "white" for t in targets], wide)
+    picture.save("word_order.svg")
+
+
+def draw_electra(words: TextProcessor) -> None:
+    """Show what the generator sees, an example of what it forges, and what must be found."""
+    batch = words.collate_texts(TEXTS[:1], 64)
+    corrupted = objective("electra", words, mask_ratio=0.3).corrupt(
+        batch, torch.Generator().manual_seed(5)
+    )
+    text, holes = (tokens(words, ids[0]) for ids in (batch["input_ids"], corrupted["input_ids"]))
+    chosen = corrupted["targets"][0] >= 0
+    # A generator that has learned nothing draws any word; one of its draws is right by luck.
+    plain = [i for i in range(words.targets.size) if i not in words.targets.special_ids]
+    drawn = [plain[int(c * len(plain))] for c in corrupted["chance"][0].tolist()]
+    first = int(chosen.nonzero()[0])
+    forged = [
+        words.tokenizer.convert_ids_to_tokens(drawn[i]) if hit and i != first else text[i]
+        for i, hit in enumerate(chosen.tolist())
+    ]
+    said = ["real" if a == b else "forged" for a, b in zip(text, forged, strict=True)]
+    wide, picture = spans(text, holes, forged, said), Picture()
+    picture.row(16, "text", text, [PLAIN] * len(text), wide)
+    fills = [GREY if c else PLAIN for c in chosen.tolist()]
+    picture.row(54, "generator sees", holes, fills, wide)
+    fills = [
+        RED if s == "forged" else GREEN if c else PLAIN for s, c in zip(said, chosen, strict=True)
+    ]
+    picture.row(92, "encoder sees", forged, fills, wide)
+    picture.row(130, "must say", said, [BLUE] * len(said), wide)
+    picture.save("electra.svg")
+
+
+def draw_prefix(words: TextProcessor) -> None:
+    """Show a prefix and its completion: targets, and who may look at whom."""
+    batch = words.collate_texts(TEXTS[1:2], 64)
+    corrupted = objective("prefix", words).corrupt(batch, torch.Generator().manual_seed(1))
+    seen, targets = tokens(words, batch["input_ids"][0]), tokens(words, corrupted["targets"][0])
+    wide, picture = spans(seen, targets), Picture()
+    shades = [BLUE if inside else PLAIN for inside in corrupted["prefix"][0].tolist()]
+    picture.row(16, "encoder sees", seen, shades, wide)
+    picture.row(54, "must say", targets, [GREEN if t else "white" for t in targets], wide)
+    picture.text(16, 115, "row sees column")
+    picture.grid(130, 100, prefixed(visibility(batch), corrupted["prefix"]).expand(1, -1, -1)[0])
+    picture.save("prefix.svg")
+
+
+def draw_unilm(words: TextProcessor) -> None:
+    """Show a pair with holes and the four ways to see it."""
+    words.prefix = words.suffix = 1
+    batch = sentences(words, ["the market fell again|the bank raised its rate"])
+    corrupted = objective("unilm", words, mask_ratio=0.3).corrupt(
+        batch, torch.Generator().manual_seed(4)
+    )
+    words.prefix = words.suffix = 0
+    seen, targets = (tokens(words, corrupted[key][0]) for key in ("input_ids", "targets"))
+    types = corrupted["token_types"][0].tolist()
+    wide, picture = spans(seen, targets), Picture()
+    fills = [GREY if t else GREEN if side else BLUE for t, side in zip(targets, types, strict=True)]
+    picture.row(16, "encoder sees", seen, fills, wide)
+    picture.row(54, "must say", targets, [RED if t else "white" for t in targets], wide)
+    step = 16 * len(seen) + 24
+    for kind, name in enumerate(
+        ("both ways 1/3", "prefix 1/3", "to the right 1/6", "to the left 1/6")
+    ):
+        picture.text(130 + step * kind, 112, name)
+        picture.grid(130 + step * kind, 122, sights(corrupted, torch.tensor([kind]))[0])
+    picture.text(16, 136, "row sees column")
+    picture.save("unilm.svg")
+
+
+def draw_plm(words: TextProcessor) -> None:
+    """Show an order of reading, what must be said, and what each of the two streams sees."""
+    batch = words.collate_texts(TEXTS[1:2], 64)
+    corrupted = objective("plm", words, predict_ratio=0.3).corrupt(
+        batch, torch.Generator().manual_seed(2)
+    )
+    text = tokens(words, batch["input_ids"][0])
+    turns = [str(turn + 1) for turn in corrupted["order"][0].tolist()]
+    said = [word if place in corrupted["where"][0] else "" for place, word in enumerate(text)]
+    wide, picture = spans(text, turns, said), Picture()
+    picture.row(16, "content", text, [PLAIN] * len(text), wide)
+    picture.row(54, "read as number", turns, [GREY if w else PLAIN for w in said], wide)
+    picture.row(92, "must say", said, [BLUE if w else "white" for w in said], wide)
+    seen = in_order(corrupted)[0]
+    step = 16 * len(text) + 24
+    picture.text(16, 164, "row sees column")
+    for place, (name, cells) in enumerate(
+        (("query stream", seen), ("content stream", seen | torch.eye(len(text)).bool()))
+    ):
+        picture.text(130 + step * place, 140, name)
+        picture.grid(130 + step * place, 150, cells)
+    picture.save("plm.svg")
+
+
+def draw_edits(words: TextProcessor) -> None:
+    """Show what each edit makes of a text."""
+    batch = words.collate_texts(TEXTS, 64)
+    picture = Picture()
+    text = tokens(words, batch["input_ids"][0][batch["mask"][0]])
+    picture.row(16, "text", text, [PLAIN] * len(text), [14 + 8 * len(word) for word in text])
+    for place, (name, (edit, _)) in enumerate(EDITS.items(), 1):
+        share = 0.5 if name == "crop" else 0.25
+        view = edit(batch, batch["mask"], torch.Generator().manual_seed(4), share, words.pad_id)
+        made = tokens(words, view["input_ids"][0][view["mask"][0]])
+        same = len(made) == len(text)
+        fills = [
+            RED if word not in text else GREEN if same and word != text[i] else PLAIN
+            for i, word in enumerate(made)
+        ]
+        wide = [14 + 8 * len(word) for word in made]
+        picture.row(16 + 38 * place, f"{name}:{share}", made, fills, wide)
+    picture.save("edits.svg")
+
+
 def main() -> None:
     """Draw all pictures."""
     FOLDER.mkdir(exist_ok=True)
@@ -165,6 +335,14 @@ def main() -> None:
     draw_clm(words)
     draw_views(words, "simcse")
     draw_views(words, "contrast")
+    draw_pairs(words, "nsp", ("follows", "from another"), 1)
+    draw_pairs(words, "sop", ("in order", "swapped"), 1)
+    draw_word_order(words)
+    draw_electra(words)
+    draw_prefix(words)
+    draw_unilm(words)
+    draw_plm(words)
+    draw_edits(words)
 
 
 if __name__ == "__main__":

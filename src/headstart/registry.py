@@ -9,6 +9,9 @@ from typing import Any
 
 from headstart.errors import HeadstartError, did_you_mean
 
+#: How alike a slip is to what was meant: mixnet_s of timm is no slip of xlnet.
+_SLIP = 0.65
+
 
 class Registry:
     """A read-only table ``name -> "module:attribute"``, resolved lazily.
@@ -40,4 +43,6 @@ class Registry:
 
     def near(self, name: str) -> bool:
         """True where ``name`` is unknown but looks like a slip of a known one."""
-        return name not in self._entries and bool(get_close_matches(name, self._entries))
+        return name not in self._entries and bool(
+            get_close_matches(name, self._entries, cutoff=_SLIP)
+        )

@@ -95,8 +95,8 @@ def test_simsiam_without_its_stopped_gradient_collapses(monkeypatch):
     healthy = teach(build(SimSiam), 40, rows=64, rate=1e-2)[-1]
     monkeypatch.setattr(siamese, "cosine_regression", leaking)
     collapsed = teach(build(SimSiam), 40, rows=64, rate=1e-2)[-1]
-    assert healthy["spread"] > 0.9
-    assert collapsed["spread"] < 0.6
+    assert healthy["projection_spread"] > 0.9
+    assert collapsed["projection_spread"] < 0.6
     assert collapsed["loss"] < healthy["loss"]
 
 
@@ -109,8 +109,8 @@ def test_byol_with_a_gradient_into_its_target_collapses(monkeypatch):
     monkeypatch.setattr(siamese, "cosine_regression", leaking)
     monkeypatch.setattr(BYOL, "forward", forward)
     collapsed = teach(build(BYOL), 40, rows=64, rate=3e-3)[-1]
-    assert healthy["spread"] > 0.6
-    assert collapsed["spread"] < 0.15
+    assert healthy["projection_spread"] > 0.6
+    assert collapsed["projection_spread"] < 0.15
 
 
 @pytest.mark.parametrize("kind", [BYOL, SimSiam])

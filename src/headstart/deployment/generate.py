@@ -1,4 +1,4 @@
-"""Continuing a prompt with a network that was pre-trained with ``clm``."""
+"""Continuing a prompt with a network that was pre-trained to write (clm, prefix, unilm)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from headstart.encoders.opening import open_encoder, read_note
+from headstart.encoders.visibility import prefixed
 from headstart.errors import HeadstartError
 from headstart.modalities.opening import open_processor
 from headstart.objectives.heads import TokenHead
@@ -41,25 +42,34 @@ def generate(
             the same without.
 
     Raises:
-        HeadstartError: the run was not pre-trained with ``clm``, or the prompt is longer than the
+        HeadstartError: the run was not pre-trained to write, or the prompt is longer than the
             context, or empty where the tokenizer has no token to begin with.
     """
     encoder: Any = open_encoder(run.require_encoder())
-    if "causal" not in encoder.provides or _objective(run) != "clm":
+    objective = _objective(run)
+    wanted = {"clm": "causal", "prefix": "bidirectional", "unilm": "bidirectional"}
+    if wanted.get(objective or "") not in encoder.provides:
         raise HeadstartError(
             f"{run.folder} cannot write text: its encoder was not pre-trained to predict the next "
-            "token; pre-train one with --objective clm."
+            f"token; pre-train one with --objective {', '.join(wanted)}."
         )
-    processor = open_processor(run.encoder)
+    processor: Any = open_processor(run.encoder)
     head = open_token_head(run, encoder)
     context = int(read_note(run.encoder)["length"])
     begin = _begin(processor, prompt, context)
+    if objective == "unilm":
+        begin, context = _part(processor, begin, context)
     end = _end(processor)
     never = _never(processor, head.decoder.out_features, end)
     random = generator(seed, "generate")
 
     encoder.eval()
-    reader = _CachedReader(encoder) if cache and _keeps_cache(encoder) else _Reader(encoder)
+    reader: _Reader | _CachedReader | _PrefixReader
+    if objective != "clm":
+        hole = processor.targets.mask_id if objective == "unilm" else None
+        reader = _PrefixReader(encoder, len(begin), context // 2, hole)
+    else:
+        reader = _CachedReader(encoder) if cache and _keeps_cache(encoder) else _Reader(encoder)
     window, written = list(begin), list(begin)
     with torch.inference_mode():
         for _ in range(tokens):
@@ -109,6 +119,37 @@ class _CachedReader:
         return out.last_hidden_state[0, -1]
 
 
+class _PrefixReader:
+    """Reads the prompt both ways and what was written to the left, anew for each token.
+
+    When the window has moved, what is left of the text before it is the prefix.
+
+    Args:
+        prefix: tokens of the prompt.
+        kept: tokens of a window that has moved.
+        hole: the id that stands where the next token will, for a network that fills holes; else
+            the last token tells the next.
+    """
+
+    def __init__(self, encoder: Any, prefix: int, kept: int, hole: int | None) -> None:
+        self.encoder, self.prefix, self.kept, self.hole = encoder, prefix, kept, hole
+        self.length = 0
+
+    def last(self, window: list[int]) -> Tensor:
+        """Return the vector (D,) that tells what follows the window."""
+        if len(window) <= self.length:
+            self.prefix = self.kept
+        self.length = len(window)
+        ids = torch.tensor([window if self.hole is None else [*window, self.hole]])
+        real = torch.ones_like(ids, dtype=torch.bool)
+        parts = (torch.arange(ids.shape[1]) >= self.prefix).long()[None]
+        batch = {"input_ids": ids, "mask": real}
+        if self.hole is not None:
+            batch["token_types"] = parts
+        vectors = self.encoder.embed(batch)
+        return self.encoder.contextualize(vectors, prefixed(None, parts.eq(0)))[0, -1]
+
+
 def _objective(run: Run) -> str | None:
     """Return the objective whose head lies in the run."""
     described = run.head / "head.json"
@@ -122,7 +163,8 @@ def open_token_head(run: Run, encoder: TokenEncoder) -> TokenHead:
     """Open ``RUN/head``; its output vectors are the encoder's table and are not stored twice."""
     stored = load_file(run.head / "head.safetensors")
     tied = "decoder.weight" not in stored
-    head = TokenHead(encoder.token_embedding, transform=False, tie=tied)
+    transform = any(name.startswith("transform.") for name in stored)
+    head = TokenHead(encoder.token_embedding, transform=transform, tie=tied)
     head.load_state_dict(stored, strict=not tied)
     return head.eval()
 
@@ -155,6 +197,18 @@ def _begin(processor: Any, prompt: str, context: int) -> list[int]:
             "shorten the prompt, or pre-train with a larger --length."
         )
     return ids
+
+
+def _part(processor: Any, begin: list[int], context: int) -> tuple[list[int], int]:
+    """Close the prompt as the first of two parts; the hole takes a place of the context, too."""
+    begin, context = [*begin, int(processor.tokenizer.sep_token_id)], context - 1
+    if len(begin) > context:
+        raise HeadstartError(
+            f"the prompt is {len(begin) - 1} tokens long, but the run's context is "
+            f"{context + 1} with one for what ends it and one for the next; shorten the prompt, or "
+            "pre-train with a larger --length."
+        )
+    return begin, context
 
 
 def _end(processor: Any) -> int | None:

@@ -24,6 +24,7 @@ ENCODERS = Registry(
         "modernbert": "headstart.encoders.transformer:MODERNBERT",
         "bert": "headstart.encoders.transformer:BERT",
         "gpt": "headstart.encoders.transformer:GPT",
+        "xlnet": "headstart.encoders.xlnet:XLNET",
         "conv": "headstart.encoders.conv:CONV",
         "plain": "headstart.encoders.plain:PLAIN",
         "vit": "headstart.encoders.vit:VIT",
@@ -53,7 +54,8 @@ class Encoder(Protocol):
     Attributes:
         width: D, the size of its vectors.
         provides: capabilities, among ``tokens``, ``token_embedding``, ``visibility``,
-            ``order``, ``dropout``, ``bidirectional`` and ``causal``; of pictures ``pixels_in``,
+            ``order``, ``dropout``, ``bidirectional``, ``causal``, ``narrower`` (it can make a
+            narrow copy of its kind) and ``two_streams``; of pictures ``pixels_in``,
             ``grid`` (the vectors lie on a square, row by row) and ``patches``: of these alone
             ``embed`` and ``contextualize`` may be called, the latter with any subset of the
             vectors and the ``positions`` (B,K) they are from. ``patch_size`` is their side.

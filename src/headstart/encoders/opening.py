@@ -107,6 +107,10 @@ def open_encoder(folder: str | Path, *, length: int | None = None) -> Encoder:
             from headstart.encoders.timm_models import TimmEncoder
 
             return TimmEncoder.load(path, length)
+        if config.get("model_type") == "xlnet":
+            from headstart.encoders.xlnet import XLNetEncoder
+
+            return XLNetEncoder.load(path)
     else:
         kind = kind_of(path)
         if kind is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Annotated, Any
@@ -83,6 +84,8 @@ class TransformerEncoder(nn.Module):
         direction = "causal" if self.is_causal else "bidirectional"
         dropout = {"dropout"} if _has_dropout(self.model) else set()
         base = {"tokens", "token_embedding", "visibility", "order"}
+        if hasattr(self.model.config, "intermediate_size"):
+            base.add("narrower")
         return frozenset({*base, direction, *dropout})
 
     def forward(self, batch: Batch) -> Features:
@@ -164,6 +167,30 @@ class TransformerEncoder(nn.Module):
             ngrams = NgramEmbedding(ngrams.orders, self.width, ngrams.buckets, ngrams.dropout)
         return TransformerEncoder(fresh, self.is_causal, ngrams)
 
+    def narrower(self, share: float) -> TransformerEncoder:
+        """Return a fresh network with ``share`` of the width and heads, for vectors of its own.
+
+        It has no table of tokens: what goes in are vectors (B,T,``width``) of the narrow one.
+        """
+        config = copy.deepcopy(self.model.config)
+        heads = max(1, round(config.num_attention_heads * share))
+        size = self.width // config.num_attention_heads
+        changes = {
+            "hidden_size": heads * size,
+            "num_attention_heads": heads,
+            "num_key_value_heads": heads,
+            "intermediate_size": _rounded(config.intermediate_size * heads * size / self.width, 8),
+            "embedding_size": heads * size,
+        }
+        for name, value in changes.items():
+            if hasattr(config, name):
+                setattr(config, name, value)
+        model = type(self.model)(config)
+        model.set_input_embeddings(nn.Identity())
+        if hasattr(model, "pooler"):
+            model.pooler = None
+        return TransformerEncoder(model, self.is_causal)
+
     def save(self, folder: Path) -> None:
         """Write ``config.json`` and ``model.safetensors``; ``AutoModel`` opens them."""
         self.model.save_pretrained(folder)
@@ -187,7 +214,7 @@ class TransformerEncoder(nn.Module):
         if hasattr(model, "pooler"):
             # It is trained by next-sentence prediction alone, and elsewhere it is noise.
             model.pooler = None
-        return cls(model, _saved_causal(Path(folder)), _saved_ngrams(Path(folder)))
+        return cls(model, saved_causal(Path(folder)), _saved_ngrams(Path(folder)))
 
 
 class SmallOptions(Options):
@@ -247,12 +274,17 @@ def _gpt(options: SmallOptions, processor: Any, length: int) -> TransformerEncod
     return encoder
 
 
-def _shape(options: SmallOptions, processor: Any, length: int) -> dict[str, Any]:
+def check_heads(options: SmallOptions) -> None:
+    """Raise a :class:`HeadstartError` where the width cannot be divided among the heads."""
     if options.width % options.heads:
         raise HeadstartError(
             f"encoder.width={options.width} cannot be divided among encoder.heads={options.heads}; "
             "choose a multiple."
         )
+
+
+def _shape(options: SmallOptions, processor: Any, length: int) -> dict[str, Any]:
+    check_heads(options)
     tokenizer = processor.tokenizer
     return {
         "vocab_size": _rounded(len(tokenizer)),
@@ -288,7 +320,8 @@ def _rounded(size: float, multiple: int = 64) -> int:
     return -(-int(size) // multiple) * multiple
 
 
-def _saved_causal(folder: Path) -> bool | None:
+def saved_causal(folder: Path) -> bool | None:
+    """Return whether a saved network was taught to look to the left only; None if none says."""
     note = folder / "headstart.json"
     return json.loads(note.read_text()).get("is_causal") if note.is_file() else None
 

@@ -30,6 +30,17 @@ def causal(seen: Tensor | None, batch: Batch) -> Tensor:
     return lower.expand(count, -1, -1) if seen is None else seen & lower
 
 
+def prefixed(seen: Tensor | None, prefix: Tensor) -> Tensor:
+    """Return what is left of ``seen`` (B,T,T) when none looks right but at ``prefix`` (B,T).
+
+    Within the prefix all see each other, and nothing of what follows it.
+    """
+    width = prefix.shape[1]
+    lower = torch.ones(width, width, dtype=torch.bool, device=prefix.device).tril()
+    left = prefix[:, None, :] | lower
+    return left if seen is None else seen & left
+
+
 def mean_pool(tokens: Tensor, mask: Tensor) -> Tensor:
     """Return the mean (B,D) of tokens (B,T,D) over the real positions of mask (B,T)."""
     weight = mask.to(tokens.dtype)[:, :, None]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from headstart.batch import Batch, Rows
     from headstart.config import PretrainConfig, SourceOptions
     from headstart.data.audit import Audit
+    from headstart.data.overlap import Overlap
 
 MODALITIES = Registry(
     "modality",
@@ -178,6 +179,6 @@ class Modality(Protocol):
         """Return what turned out to be unreadable only in training: from name to reason."""
         ...
 
-    def overlap(self, background: Dataset, tested: Dataset) -> list[str]:
-        """Return what a reader must know of test records that pre-training saw, in sentences."""
+    def overlap(self, background: Dataset, tested: Dataset) -> Overlap:
+        """Find the test records that pre-training saw, exactly or nearly, without their labels."""
         ...

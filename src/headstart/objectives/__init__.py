@@ -20,6 +20,11 @@ OBJECTIVES = Registry(
         "clm": "headstart.objectives.causal:CausalModeling",
         "nsp": "headstart.objectives.sentences:NextSentence",
         "sop": "headstart.objectives.sentences:SentenceOrder",
+        "word_order": "headstart.objectives.word_order:WordOrder",
+        "electra": "headstart.objectives.replaced:Electra",
+        "prefix": "headstart.objectives.prefix:PrefixModeling",
+        "unilm": "headstart.objectives.unilm:UniLM",
+        "plm": "headstart.objectives.permuted:PermutedModeling",
         "simcse": "headstart.objectives.contrastive:SimCSE",
         "contrast": "headstart.objectives.contrastive:Contrast",
         "simclr": "headstart.objectives.contrastive:SimCLR",
@@ -45,6 +50,10 @@ OBJECTIVES = Registry(
         "bigan": "headstart.objectives.adversarial:BiGAN",
     },
 )
+
+
+#: Under this name, which is no objective's, lie the options of how several are mixed.
+MIXTURE = "mixture"
 
 
 class Objective(Protocol):

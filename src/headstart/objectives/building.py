@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from headstart.encoders import ENCODERS
 from headstart.encoders.opening import check_options
 from headstart.errors import HeadstartError
-from headstart.objectives import OBJECTIVES
-from headstart.objectives.mixture import Mixture
+from headstart.objectives import MIXTURE, OBJECTIVES
+from headstart.objectives.mixture import Mixture, MixtureOptions
+
+_TRANSFORMERS = ("modernbert", "bert", "gpt", "xlnet")
+#: What encoders of text can do that not all of them can, and which of them can.
+TEXT_ENCODERS: dict[str, tuple[str, ...]] = {
+    "order": _TRANSFORMERS,
+    "dropout": _TRANSFORMERS,
+    "bidirectional": ("light", "modernbert", "bert", "xlnet"),
+    "narrower": ("modernbert", "bert", "gpt"),
+    "two_streams": ("xlnet",),
+}
 
 
 def parse_mixture(text: str) -> dict[str, float]:
@@ -44,11 +55,20 @@ def build_objective(
 
     Args:
         weights: by name, as :func:`parse_mixture` returns them.
-        options: by name, the hyper-parameters that differ from the defaults.
+        options: by name, the hyper-parameters that differ from the defaults; under ``mixture``
+            those of :class:`headstart.objectives.mixture.MixtureOptions`.
 
     Raises:
         HeadstartError: an option of no objective, or an encoder or modality that cannot serve.
     """
+    options = dict(options)
+    together = options.pop(MIXTURE, None)
+    if together is not None and len(weights) < 2:
+        raise HeadstartError(
+            f"{MIXTURE} options are for several objectives, and this run has one; write for "
+            f"example {next(iter(weights))}:1,simcse:0.1."
+        )
+    combined = check_options(MixtureOptions, together or {}, "a mixture", MIXTURE)
     for stray in set(options) - set(weights):
         OBJECTIVES[stray]
         raise HeadstartError(
@@ -70,7 +90,7 @@ def build_objective(
     if all(getattr(OBJECTIVES[name], "makes_causal", False) for name in weights):
         # What is saved must look the same way as what was trained.
         encoder.is_causal = True
-    return next(iter(built.values())) if len(built) == 1 else Mixture(built, weights)
+    return next(iter(built.values())) if len(built) == 1 else Mixture(built, weights, combined)
 
 
 def _check_needs(name: str, kind: Any, encoder: Any, processor: Any) -> None:
@@ -79,7 +99,17 @@ def _check_needs(name: str, kind: Any, encoder: Any, processor: Any) -> None:
     if not missing:
         return
     able = [other for other in OBJECTIVES if OBJECTIVES[other].needs <= offered]
+    wanted = " and ".join(m.replace("_", " ") for m in missing)
     raise HeadstartError(
-        f"the objective {name!r} needs {' and '.join(m.replace('_', ' ') for m in missing)}, which "
-        f"this encoder or data cannot give; what they can do: {', '.join(able) or 'nothing'}."
+        f"the objective {name!r} needs {wanted}, which this encoder or data cannot give"
+        f"{_who_can(kind.needs)}; what they can do: {', '.join(able) or 'nothing'}."
     )
+
+
+def _who_can(needs: frozenset[str]) -> str:
+    """Name the encoders of text that have what is asked for, if it is anything of theirs."""
+    asked = needs & set(TEXT_ENCODERS)
+    able = [
+        name for name in ENCODERS if asked and all(name in TEXT_ENCODERS[need] for need in asked)
+    ]
+    return f" (encoders that can: {', '.join(able)})" if able else ""

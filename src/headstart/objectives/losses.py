@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -43,12 +44,7 @@ def info_nce(queries: Tensor, keys: Tensor, temperature: float) -> dict[str, Ten
     every = gather(keys)
     logits = queries @ every.T / temperature
     targets = torch.arange(len(queries), device=queries.device) + _rank() * len(queries)
-    positive = logits.detach().gather(1, targets[:, None]).mean() * temperature
-    return {
-        "loss": F.cross_entropy(logits, targets),
-        "accuracy": (logits.detach().argmax(1) == targets).float().mean(),
-        "positive_similarity": positive,
-    }
+    return _scalars(logits, targets, temperature)
 
 
 def nt_xent(first: Tensor, second: Tensor, temperature: float) -> dict[str, Tensor]:
@@ -115,7 +111,18 @@ def _scalars(logits: Tensor, targets: Tensor, temperature: float) -> dict[str, T
         "loss": F.cross_entropy(logits, targets),
         "accuracy": (scores.argmax(1) == targets).float().mean(),
         "positive_similarity": scores.gather(1, targets[:, None]).mean() * temperature,
+        "entropy": _entropy(scores),
     }
+
+
+def _entropy(scores: Tensor) -> Tensor:
+    """Return the mean entropy of the softmax of rows (N,M), as a share of that of even odds.
+
+    1 says that the scores tell nothing apart, 0 that each row is sure, rightly or wrongly: at an
+    absurd temperature it stays at one of the two whatever is learned.
+    """
+    choices = int((scores[:1] > -torch.inf).sum())
+    return torch.special.entr(scores.softmax(1)).sum(1).mean() / math.log(max(2, choices))
 
 
 def gather(rows: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from headstart.batch import Batch
 from headstart.config import Options
 from headstart.encoders.visibility import visibility
 from headstart.modalities import DiscreteTargets
+from headstart.objectives.curriculum import Course, Ratio
 from headstart.objectives.heads import TokenHead
 from headstart.objectives.losses import IGNORE, token_loss
 
@@ -20,7 +21,9 @@ from headstart.objectives.losses import IGNORE, token_loss
 class MaskedOptions(Options):
     """BERT's values. ModernBERT and MosaicBERT hide 30 %."""
 
-    mask_ratio: float = Field(0.15, gt=0, lt=1, description="Share of the positions to predict.")
+    mask_ratio: Ratio = Field(
+        0.15, description="Share of the positions to predict; 0.15..0.4 moves over the run."
+    )
     mask_share: float = Field(0.8, ge=0, le=1, description="Of these, how many become [MASK].")
     random_share: float = Field(0.1, ge=0, le=1, description="And how many a random token.")
     whole_word: bool = Field(False, description="Hide all tokens of a word together.")
@@ -47,29 +50,17 @@ class MaskedModeling(nn.Module):
         self.options = options
         self.targets: DiscreteTargets = processor.targets
         self.head = TokenHead(encoder.token_embedding, transform=True)
-        special = set(self.targets.special_ids)
-        plain = torch.tensor([i for i in range(self.targets.size) if i not in special])
+        self.ratio = Course(options.mask_ratio)
         self.plain: Tensor
-        self.register_buffer("plain", plain, persistent=False)
+        self.register_buffer("plain", plain_ids(self.targets), persistent=False)
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Return the batch with ``input_ids`` corrupted and ``targets`` (B,T), -100 elsewhere."""
-        ids, options = batch["input_ids"], self.options
-        chosen = choose(batch, self.targets, options.mask_ratio, options.whole_word, generator)
-        fate = torch.rand(ids.shape, generator=generator, device=ids.device)
-        drawn = self._random_ids(ids, generator)
-        hidden = torch.where(fate < options.mask_share, self.targets.mask_id, drawn)
-        changed = chosen & (fate < options.mask_share + options.random_share)
-        return {
-            **batch,
-            "input_ids": torch.where(changed, hidden, ids),
-            "targets": torch.where(chosen, ids, IGNORE),
-        }
-
-    def _random_ids(self, ids: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw uniformly from the vocabulary without its special tokens."""
-        draw = torch.randint(len(self.plain), ids.shape, generator=generator, device=ids.device)
-        return self.plain[draw]
+        options = self.options
+        ratio = self.ratio.now(self.training)
+        chosen = choose(batch, self.targets, ratio, options.whole_word, generator)
+        shares = (options.mask_share, options.random_share)
+        return hide(batch, chosen, self.targets.mask_id, self.plain, shares, generator)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         tokens = self.encoder.contextualize(
@@ -81,11 +72,53 @@ class MaskedModeling(nn.Module):
         return token_loss(self.head(tokens.flatten(0, 1)[where]), targets.flatten()[where])
 
     def after_step(self, progress: float) -> None:
-        """Nothing moves but by gradient."""
+        self.ratio.progress.fill_(progress)
 
     def save_head(self, folder: Path) -> None:
         """Write the output layer, which ``generate`` and cloze prompts need."""
         self.head.save(folder, "mlm")
+
+
+def plain_ids(targets: DiscreteTargets) -> Tensor:
+    """Return the vocabulary without its special tokens: what a random token is drawn from."""
+    special = set(targets.special_ids)
+    return torch.tensor([i for i in range(targets.size) if i not in special])
+
+
+def ordinary(batch: Batch, targets: DiscreteTargets) -> Tensor:
+    """Return (B,T) bool: True where a real token stands that is not special."""
+    ids = batch["input_ids"]
+    special = torch.zeros(
+        max(targets.size, int(ids.max()) + 1), dtype=torch.bool, device=ids.device
+    )
+    special[list(targets.special_ids)] = True
+    return batch["mask"] & ~special[ids]
+
+
+def hide(
+    batch: Batch,
+    chosen: Tensor,
+    mask_id: int,
+    plain: Tensor,
+    shares: tuple[float, float],
+    generator: torch.Generator,
+) -> Batch:
+    """Return the batch with the chosen (B,T) tokens hidden, and ``targets`` (B,T).
+
+    Args:
+        plain: ids that a random token is drawn from, uniformly.
+        shares: how many of the chosen become ``mask_id``, and how many a random token; the rest
+            stays as it is.
+    """
+    ids = batch["input_ids"]
+    fate = torch.rand(ids.shape, generator=generator, device=ids.device)
+    drawn = plain[torch.randint(len(plain), ids.shape, generator=generator, device=ids.device)]
+    hidden = torch.where(fate < shares[0], mask_id, drawn)
+    return {
+        **batch,
+        "input_ids": torch.where(chosen & (fate < sum(shares)), hidden, ids),
+        "targets": torch.where(chosen, ids, IGNORE),
+    }
 
 
 def choose(
@@ -102,11 +135,7 @@ def choose(
     would overflow it is skipped.
     """
     ids, mask = batch["input_ids"], batch["mask"]
-    special = torch.zeros(
-        max(targets.size, int(ids.max()) + 1), dtype=torch.bool, device=ids.device
-    )
-    special[list(targets.special_ids)] = True
-    eligible = mask & ~special[ids]
+    eligible = ordinary(batch, targets)
     budget = (mask.sum(1) * ratio).round().long().clamp(min=1)
     score = torch.rand(ids.shape, generator=generator, device=ids.device)
     if whole_word:

@@ -1,19 +1,37 @@
-"""Several objectives on one encoder: the sum of their losses with fixed weights."""
+"""Several objectives on one encoder: added up, by turns, or weighed by what they teach."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from headstart.batch import Batch
+from headstart.config import Options
 from headstart.objectives.views import part
 
 
+class MixtureOptions(Options):
+    """How the losses of a mixture come together, as ``--set mixture.combine=...``."""
+
+    combine: Literal["sum", "turns", "uncertainty"] = Field(
+        "sum",
+        description="Weighted sum of all in each step, one a step by turns, or learned weights.",
+    )
+
+
 class Mixture(nn.Module):
-    """Multi-task pre-training: ``sum_i w_i L_i``, each with its own corruption of the same rows.
+    """Multi-task pre-training, each objective with its own corruption of the same rows.
+
+    - ``sum``: ``sum_i w_i L_i``.
+    - ``turns``: one objective a step, each as often as its weight says, in a fixed order that is
+      the same in all processes. Validation adds all of them up.
+    - ``uncertainty``: ``sum_i exp(-s_i) L_i + s_i`` with learned s_i (Kendall et al. 2018, equation
+      10, with the log of the variance for s, factors of a half left out), which begin where
+      ``exp(-s_i)`` is the weight.
 
     Rows are whole documents if any of the objectives needs them so.
 
@@ -22,32 +40,71 @@ class Mixture(nn.Module):
         weights: one for each name.
     """
 
-    def __init__(self, objectives: Mapping[str, Any], weights: Mapping[str, float]) -> None:
+    Options: ClassVar[type[Options]] = MixtureOptions
+
+    def __init__(
+        self,
+        objectives: Mapping[str, Any],
+        weights: Mapping[str, float],
+        options: MixtureOptions | None = None,
+    ) -> None:
         super().__init__()
         self.objectives = nn.ModuleDict(dict(objectives))
         self._members = dict(objectives)
         self.weights = dict(weights)
+        self.combine = (options or MixtureOptions()).combine
         members = list(objectives.values())
         self.encoder = members[0].encoder
         self.layout = "documents" if any(m.layout == "documents" for m in members) else "packed"
+        if self.combine == "turns":
+            self.taken: Tensor
+            self.register_buffer("taken", torch.zeros(len(members), dtype=torch.long))
+        if self.combine == "uncertainty":
+            self.log_variance = nn.Parameter(-torch.tensor(list(weights.values())).log())
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Return every objective's corrupted batch under ``NAME/...``."""
+        """Return the corrupted batch of every objective that acts now, under ``NAME/...``."""
         mixed = {"mask": batch["mask"]} if "mask" in batch else {}
-        for name, objective in self._members.items():
-            for key, tensor in objective.corrupt(batch, generator).items():
+        for name in self._acting():
+            for key, tensor in self._members[name].corrupt(batch, generator).items():
                 mixed[f"{name}/{key}"] = tensor
         return mixed
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        scalars: dict[str, Tensor] = {}
-        losses = []
-        for name, objective in self._members.items():
-            results = objective(part(batch, name))
-            losses.append(self.weights[name] * results["loss"])
-            scalars.update({f"{name}/{key}": value for key, value in results.items()})
-        return {"loss": torch.stack(losses).sum(), **scalars}
+        present = {key.partition("/")[0] for key in batch}
+        results = {
+            name: objective(part(batch, name))
+            for name, objective in self._members.items()
+            if name in present
+        }
+        scalars = {
+            f"{name}/{key}": value
+            for name, found in results.items()
+            for key, value in found.items()
+        }
+        losses = torch.stack([found["loss"].float() for found in results.values()])
+        if self.combine == "uncertainty":
+            weight = (-self.log_variance).exp()
+            scalars |= {f"{name}/weight": weight[i] for i, name in enumerate(results)}
+            return {"loss": (weight * losses + self.log_variance).sum(), **scalars}
+        if len(results) < len(self._members):
+            # Its turn comes as often as its weight says.
+            return {"loss": losses.sum(), **scalars}
+        weights = losses.new_tensor([self.weights[name] for name in results])
+        return {"loss": (weights * losses).sum(), **scalars}
+
+    def _acting(self) -> list[str]:
+        names = list(self._members)
+        if self.combine != "turns" or not self.training:
+            return names
+        weights = torch.tensor(list(self.weights.values()), device=self.taken.device)
+        # The one that is furthest behind its share, were this step already over.
+        behind = weights / weights.sum() * (self.taken.sum() + 1) - self.taken
+        return [names[int(behind.argmax())]]
 
     def after_step(self, progress: float) -> None:
+        if self.combine == "turns" and self.training:
+            (name,) = self._acting()
+            self.taken[list(self._members).index(name)] += 1
         for objective in self._members.values():
             objective.after_step(progress)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -106,17 +108,19 @@ class VICRegOptions(ViewOptions):
 class ExpandedViews(nn.Module):
     """Two views through the encoder and a three-layer MLP, which is not kept.
 
-    Both papers' MLP is four times as wide as the encoder's vectors; ``loss`` is what they differ
+    Both papers' MLP is four times as wide as the encoder's vectors. ``loss`` is what they differ
     in: from two projections (B,D) to named scalars.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"two_views"})
     layout: ClassVar[str] = "documents"
 
-    def __init__(self, encoder: Any, processor: Any, options: Any) -> None:
+    def __init__(
+        self, encoder: Any, processor: Any, options: Any, loss: Callable[..., dict[str, Tensor]]
+    ) -> None:
         super().__init__()
         self.encoder = encoder
-        self.processor, self.options = processor, options
+        self.processor, self.options, self.loss = processor, options, loss
         wide = options.width or 4 * encoder.width
         self.projection = projection([encoder.width, wide, wide, wide], bias=False)
 
@@ -127,9 +131,6 @@ class ExpandedViews(nn.Module):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         return self.loss(*(self.projection(vectors) for vectors in pooled(self.encoder, batch)))
 
-    def loss(self, first: Tensor, second: Tensor) -> dict[str, Tensor]:
-        raise NotImplementedError
-
     def after_step(self, progress: float) -> None:
         """Nothing moves but by gradient."""
 
@@ -139,9 +140,9 @@ class BarlowTwins(ExpandedViews):
 
     Options: ClassVar[type[Options]] = BarlowOptions
 
-    def loss(self, first: Tensor, second: Tensor) -> dict[str, Tensor]:
-        """See :func:`barlow_twins`."""
-        return barlow_twins(first, second, self.options.redundancy)
+    def __init__(self, encoder: Any, processor: Any, options: BarlowOptions) -> None:
+        loss = partial(barlow_twins, redundancy=options.redundancy)
+        super().__init__(encoder, processor, options, loss)
 
 
 class VICReg(ExpandedViews):
@@ -149,7 +150,6 @@ class VICReg(ExpandedViews):
 
     Options: ClassVar[type[Options]] = VICRegOptions
 
-    def loss(self, first: Tensor, second: Tensor) -> dict[str, Tensor]:
-        """See :func:`vicreg`."""
-        weights = self.options
-        return vicreg(first, second, weights.invariance, weights.variance, weights.covariance)
+    def __init__(self, encoder: Any, processor: Any, options: VICRegOptions) -> None:
+        weights = options.model_dump(include={"invariance", "variance", "covariance"})
+        super().__init__(encoder, processor, options, partial(vicreg, **weights))

@@ -145,4 +145,4 @@ def _predict(
         unit = F.normalize(projections[0].float(), dim=1)
         spread = unit.std(dim=0, unbiased=False).mean() * math.sqrt(unit.shape[1])
     similarity = 1 - (forth + back).detach() / 4
-    return {"loss": forth + back, "positive_similarity": similarity, "spread": spread}
+    return {"loss": forth + back, "positive_similarity": similarity, "projection_spread": spread}

@@ -1,0 +1,149 @@
+"""XLNet: a transformer with two streams, so that any order of reading can be learned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import XLNetConfig, XLNetModel
+
+from headstart.batch import Batch
+from headstart.encoders import EncoderKind, Features
+from headstart.encoders.transformer import SmallOptions, check_heads, saved_causal
+from headstart.encoders.visibility import causal, mean_pool, visibility
+from headstart.errors import HeadstartError
+
+
+class XLNetEncoder(nn.Module):
+    """Transformers' ``XLNetModel`` behind the :class:`headstart.encoders.Encoder` contract.
+
+    Its places are relative, so ``positions`` are not looked at.
+
+    Args:
+        model: the bare network.
+        is_causal: whether it was taught to look to the left only (``clm``).
+    """
+
+    def __init__(self, model: XLNetModel, is_causal: bool = False) -> None:
+        super().__init__()
+        self.model = model
+        self.is_causal = is_causal
+        self.width = int(model.config.d_model)
+
+    @property
+    def provides(self) -> frozenset[str]:
+        """Capabilities; ``two_streams`` is what no other network has."""
+        base = {"tokens", "token_embedding", "visibility", "order", "two_streams"}
+        base.add("causal" if self.is_causal else "bidirectional")
+        return frozenset(base | ({"dropout"} if self.model.config.dropout > 0 else set()))
+
+    def forward(self, batch: Batch) -> Features:
+        seen = visibility(batch)
+        if self.is_causal:
+            seen = causal(seen, batch)
+        tokens = self.contextualize(self.embed(batch), seen)
+        return Features(tokens, batch["mask"], mean_pool(tokens.float(), batch["mask"]))
+
+    def pool(self, batch: Batch) -> Tensor:
+        """Return ``forward(batch).pooled`` (B,D)."""
+        return self(batch).pooled
+
+    def embed(self, batch: Batch) -> Tensor:
+        vectors: Tensor = self.token_embedding(batch["input_ids"])
+        return vectors
+
+    def contextualize(
+        self, tokens: Tensor, visibility: Tensor | None, positions: Tensor | None = None
+    ) -> Tensor:
+        hidden = None if visibility is None else (~visibility).float()
+        out: Tensor = self.model(
+            inputs_embeds=tokens, perm_mask=hidden, use_mems=False
+        ).last_hidden_state
+        return out
+
+    def query(self, tokens: Tensor, visibility: Tensor, where: Tensor) -> Tensor:
+        """Return the query stream (B,P,D) at places (Yang et al. 2019, section 2.3, figure 1).
+
+        The content stream holds every token as it is; the query stream begins with one learned
+        vector and knows its place alone, and looks at the content that ``visibility`` lets it see.
+
+        Args:
+            tokens: (B,T,D), what :meth:`embed` returns.
+            visibility: (B,T,T) bool. The content also sees itself, whatever its diagonal says.
+            where: (B,P) places, -1 for none.
+        """
+        width = tokens.shape[1]
+        mapping = torch.nn.functional.one_hot(where.clamp(min=0), width) * (where >= 0)[:, :, None]
+        out: Tensor = self.model(
+            inputs_embeds=tokens,
+            perm_mask=(~visibility).float(),
+            target_mapping=mapping.to(tokens.dtype),
+            use_mems=False,
+        ).last_hidden_state
+        return out
+
+    @property
+    def token_embedding(self) -> nn.Embedding:
+        table: nn.Embedding = self.model.word_embedding
+        return table
+
+    def layers(self) -> list[nn.Module]:
+        """The table, then the blocks, from the input up."""
+        return [self.token_embedding, *self.model.layer]
+
+    def untrained(self) -> XLNetEncoder:
+        """Return a network of the same configuration, freshly initialised."""
+        return XLNetEncoder(XLNetModel(self.model.config), self.is_causal)
+
+    def save(self, folder: Path) -> None:
+        """Write ``config.json`` and ``model.safetensors``; ``AutoModel`` opens them."""
+        self.model.save_pretrained(folder)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> XLNetEncoder:
+        """Open a folder that ``save_pretrained`` wrote.
+
+        Raises:
+            HeadstartError: the files are missing or damaged.
+        """
+        try:
+            model = XLNetModel.from_pretrained(folder, dtype=torch.float32)
+        except (OSError, ValueError) as error:
+            raise HeadstartError(
+                f"no XLNet can be opened from {folder}: {str(error).splitlines()[0]}; pre-train it "
+                "again or name another folder."
+            ) from None
+        return cls(model, bool(saved_causal(Path(folder))))
+
+
+def _xlnet(options: SmallOptions, processor: Any, length: int) -> XLNetEncoder:
+    check_heads(options)
+    if options.ngrams:
+        raise HeadstartError("xlnet has no n-grams; leave out encoder.ngrams.")
+    config = XLNetConfig(
+        vocab_size=-(-len(processor.tokenizer) // 64) * 64,
+        d_model=options.width,
+        n_layer=options.layers,
+        n_head=options.heads,
+        d_inner=4 * options.width,
+        dropout=options.dropout,
+        attn_type="bi",
+        pad_token_id=processor.pad_id,
+        bos_token_id=processor.tokenizer.cls_token_id,
+        eos_token_id=processor.tokenizer.sep_token_id,
+        use_mems_train=False,
+        use_mems_eval=False,
+    )
+    return XLNetEncoder(XLNetModel(config))
+
+
+XLNET = EncoderKind(
+    "Small XLNet: relative places and two streams, for permuted language modeling.",
+    SmallOptions,
+    _xlnet,
+    length=128,
+    batch_size=64,
+    learning_rate=1e-3,
+)

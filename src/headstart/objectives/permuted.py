@@ -1,0 +1,92 @@
+"""Permuted language modeling with two streams (XLNet, Yang et al. 2019, section 2.2)."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from headstart.batch import Batch
+from headstart.config import Options
+from headstart.encoders.visibility import visibility
+from headstart.modalities import DiscreteTargets
+from headstart.objectives.heads import TokenHead
+from headstart.objectives.losses import IGNORE, token_loss
+from headstart.objectives.masked import ordinary
+
+
+class PermutedOptions(Options):
+    """XLNet's value: K = 6 (section 2.3, "Partial Prediction")."""
+
+    predict_ratio: float = Field(
+        1 / 6, gt=0, lt=1, description="Share of the positions to predict: the last in the order."
+    )
+
+
+class PermutedModeling(nn.Module):
+    """Tokens are read in a random order; the last sixth of them is predicted from those before.
+
+    Tokens stay in their places: only who may look at whom follows the order. No token is ever
+    hidden from the content stream; the query stream has the place of its token and nothing more.
+    Special tokens come first in every order and are never predicted.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset(
+        {"discrete_targets", "token_embedding", "two_streams"}
+    )
+    layout: ClassVar[str] = "packed"
+    Options: ClassVar[type[Options]] = PermutedOptions
+
+    def __init__(self, encoder: Any, processor: Any, options: PermutedOptions) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.options = options
+        self.targets: DiscreteTargets = processor.targets
+        self.head = TokenHead(encoder.token_embedding, transform=False)
+
+    def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Return the batch with the places to predict.
+
+        ``order`` (B,T) is each place's turn, ``where`` (B,P) the places to predict, -1 for none,
+        and ``targets`` (B,P) what stands there.
+        """
+        ids, mask = batch["input_ids"], batch["mask"]
+        plain = ordinary(batch, self.targets)
+        draw = torch.rand(ids.shape, generator=generator, device=ids.device)
+        # What is special is read first, padding last: no real place ever looks at it.
+        score = torch.where(plain, draw, torch.where(mask, draw - 1.0, 2.0))
+        order = score.argsort(1).argsort(1)
+        length = mask.sum(1, keepdim=True)
+        wanted = (length * self.options.predict_ratio).round().long().clamp(min=1)
+        chosen = plain & (order >= length - wanted)
+        # From nothing at all nothing can be said, and the network would look everywhere.
+        chosen &= in_order({**batch, "order": order}).any(2)
+        rank = order.masked_fill(~chosen, -1)
+        count = max(1, int(chosen.sum(1).max()))
+        turn, where = rank.topk(count, dim=1)
+        none = turn < 0
+        return {
+            **batch,
+            "order": order,
+            "where": where.masked_fill(none, -1),
+            "targets": ids.gather(1, where).masked_fill(none, IGNORE),
+        }
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        said = self.encoder.query(self.encoder.embed(batch), in_order(batch), batch["where"])
+        targets = batch["targets"].flatten()
+        where = targets.ne(IGNORE).nonzero().squeeze(1)
+        return token_loss(self.head(said.flatten(0, 1)[where]), targets[where])
+
+    def after_step(self, progress: float) -> None:
+        """Nothing moves but by gradient."""
+
+
+def in_order(batch: Batch) -> Tensor:
+    """Return (B,T,T) bool: place i may look at j iff j comes earlier, and is of its document."""
+    order = batch["order"]
+    earlier = order[:, None, :] < order[:, :, None]
+    seen = visibility(batch)
+    return earlier if seen is None else earlier & seen

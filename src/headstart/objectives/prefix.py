@@ -1,0 +1,83 @@
+"""Prefix LM: read a prefix both ways, then write on (UniLM, Dong et al. 2019; Raffel et al. 2020).
+
+Position i sees j if both are of one text, and j is in the prefix or not to the right of i.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from headstart.batch import Batch
+from headstart.config import Options
+from headstart.encoders.visibility import prefixed, visibility
+from headstart.objectives.heads import TokenHead
+from headstart.objectives.losses import IGNORE, token_loss
+
+
+class PrefixOptions(Options):
+    """The plain form of the task: T5's prefix LM (Raffel et al. 2020, section 3.2.2)."""
+
+    tie: bool = Field(True, description="Use the input table as output layer.")
+
+
+class PrefixModeling(nn.Module):
+    """Every token of the completion is predicted from the prefix and what was written so far.
+
+    A text is parted at a uniformly random place, anew each time it is read.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset(
+        {"discrete_targets", "token_embedding", "visibility", "order", "bidirectional"}
+    )
+    layout: ClassVar[str] = "packed"
+    Options: ClassVar[type[Options]] = PrefixOptions
+
+    def __init__(self, encoder: Any, processor: Any, options: PrefixOptions) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = TokenHead(encoder.token_embedding, transform=False, tie=options.tie)
+
+    def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Return the batch with ``prefix`` (B,T) bool, and ``targets`` (B,T): the next token."""
+        ids, mask = batch["input_ids"], batch["mask"]
+        prefix = _prefixes(batch, generator)
+        follows = mask[:, 1:] & ~prefix[:, 1:]
+        if "segments" in batch:
+            follows &= batch["segments"][:, 1:] == batch["segments"][:, :-1]
+        targets = torch.full_like(ids, IGNORE)
+        targets[:, :-1] = torch.where(follows, ids[:, 1:], IGNORE)
+        return {**batch, "prefix": prefix, "targets": targets}
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        seen = prefixed(visibility(batch), batch["prefix"])
+        tokens = self.encoder.contextualize(self.encoder.embed(batch), seen, batch.get("positions"))
+        targets = batch["targets"].flatten()
+        where = targets.ne(IGNORE).nonzero().squeeze(1)
+        return token_loss(self.head(tokens.flatten(0, 1)[where]), targets[where])
+
+    def after_step(self, progress: float) -> None:
+        """Nothing moves but by gradient."""
+
+    def save_head(self, folder: Path) -> None:
+        """Write the output layer, which ``generate`` needs."""
+        self.head.save(folder, "prefix")
+
+
+def _prefixes(batch: Batch, generator: torch.Generator) -> Tensor:
+    """Return (B,T) bool: the first tokens of each document, at least one, as many as chance has."""
+    mask = batch["mask"]
+    document = batch["segments"] if "segments" in batch else mask.long()
+    count = int(document.max()) + 1
+    size = torch.zeros(len(mask), count, dtype=torch.long, device=mask.device)
+    size.scatter_add_(1, document, mask.long())
+    draw = torch.rand(size.shape, generator=generator, device=mask.device)
+    kept = (draw * size).long().clamp(min=1).gather(1, document)
+    # How many real tokens of its document stand before each place.
+    same = document[:, :, None] == document[:, None, :]
+    before = (same & mask[:, None, :]).tril(-1).sum(2)
+    return mask & (before < kept)

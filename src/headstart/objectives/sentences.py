@@ -1,0 +1,146 @@
+"""Sequence tasks on two parts of a text: does B follow A (BERT), and which came first (ALBERT)?"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from headstart.batch import Batch
+from headstart.config import Options
+from headstart.objectives.losses import IGNORE, token_loss
+from headstart.objectives.pairs import Pairing, Sentences, Span, pair
+
+_NEEDS = frozenset({"sentences", "order", "bidirectional"})
+
+
+class NextSentenceOptions(Options):
+    """BERT's values (Devlin et al. 2018, section 3.1, task 2)."""
+
+    random: float = Field(0.5, ge=0, le=1, description="Share of pairs from two documents.")
+
+
+class NextSentence(nn.Module):
+    """Is B what follows A, or from another text? A is cut where a sentence begins.
+
+    The paper judges by ``[CLS]``; here, as everywhere in this library, by the encoder's own pooled
+    vector. Sentences that a random B leaves unused need not be put back as in the original code:
+    windows are drawn anew in each epoch.
+    """
+
+    needs: ClassVar[frozenset[str]] = _NEEDS
+    layout: ClassVar[str] = "documents"
+    Options: ClassVar[type[Options]] = NextSentenceOptions
+
+    def __init__(self, encoder: Any, processor: Any, options: NextSentenceOptions) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.options = options
+        self.pairing = Pairing.of(processor)
+        self.head = judge(encoder.width)
+
+    def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Return pairs (see :func:`pair`) with ``labels`` (B,): 1 where B is from another row.
+
+        A row of one sentence always gets the B of another; a batch of one row never does. B is
+        the end of the other text, from the sentence on that makes it most nearly as long as the
+        true B, so that its length tells nothing.
+        """
+        ids = batch["input_ids"]
+        found = Sentences.of(batch, self.pairing)
+        count, device = len(ids), ids.device
+        cut = found.parted(generator)
+        only = cut == found.end
+        draw = torch.rand(count, generator=generator, device=device)
+        other = (draw < self.options.random) | only
+        shift = torch.randint(1, max(count, 2), (), generator=generator, device=device)
+        donor = (torch.arange(count, device=device) + shift) % count
+        other &= donor != torch.arange(count, device=device)
+
+        size = found.end - cut
+        wanted = torch.where(only, (found.end - found.begin + 1) // 2, size)
+        tails = found.end[:, None] - torch.arange(ids.shape[1], device=device)
+        distance = (tails[donor] - wanted[:, None]).abs().masked_fill(~found.starts[donor], 10**6)
+        begin = torch.where(other, distance.argmin(1), cut)
+        end = torch.where(other, found.end[donor], found.end)
+        return {
+            **pair(
+                batch,
+                Span(ids, found.begin, cut - found.begin),
+                Span(torch.where(other[:, None], ids[donor], ids), begin, end - begin),
+                self.pairing,
+            ),
+            "labels": other.long(),
+        }
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        return token_loss(self.head(self.encoder.pool(batch)), batch["labels"])
+
+    def after_step(self, progress: float) -> None:
+        """Nothing moves but by gradient."""
+
+
+class SentenceOrderOptions(Options):
+    """ALBERT's value (Lan et al. 2020, section 3.1)."""
+
+    swap: float = Field(0.5, ge=0, le=1, description="Share of pairs that are swapped.")
+
+
+class SentenceOrder(nn.Module):
+    """Two consecutive parts of a text: are they in their order? Both are of one subject.
+
+    A row of one sentence has no label; where none of a batch has one the loss is 0.
+    """
+
+    needs: ClassVar[frozenset[str]] = _NEEDS
+    layout: ClassVar[str] = "documents"
+    Options: ClassVar[type[Options]] = SentenceOrderOptions
+
+    def __init__(self, encoder: Any, processor: Any, options: SentenceOrderOptions) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.options = options
+        self.pairing = Pairing.of(processor)
+        self.head = judge(encoder.width)
+
+    def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Return pairs (see :func:`pair`) with ``labels`` (B,): 1 swapped, -100 without a pair."""
+        ids = batch["input_ids"]
+        found = Sentences.of(batch, self.pairing)
+        cut = found.parted(generator)
+        draw = torch.rand(len(ids), generator=generator, device=ids.device)
+        alone = cut == found.end
+        swapped = (draw < self.options.swap) & ~alone
+        first, second = cut - found.begin, found.end - cut
+        return {
+            **pair(
+                batch,
+                Span(
+                    ids,
+                    torch.where(swapped, cut, found.begin),
+                    torch.where(swapped, second, first),
+                ),
+                Span(
+                    ids,
+                    torch.where(swapped, found.begin, cut),
+                    torch.where(swapped, first, second),
+                ),
+                self.pairing,
+            ),
+            "labels": swapped.long().masked_fill(alone, IGNORE),
+        }
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        labels = batch["labels"]
+        where = labels.ne(IGNORE).nonzero().squeeze(1)
+        return token_loss(self.head(self.encoder.pool(batch))[where], labels[where])
+
+    def after_step(self, progress: float) -> None:
+        """Nothing moves but by gradient."""
+
+
+def judge(width: int) -> nn.Sequential:
+    """Return BERT's pooler, a dense layer and tanh, and two answers on top of it."""
+    return nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 2))

@@ -1,0 +1,156 @@
+"""UniLM: one network, four kinds of visibility (Dong et al. 2019, sections 2.2 and 2.3)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from headstart.batch import Batch
+from headstart.config import Options
+from headstart.encoders.visibility import prefixed, visibility
+from headstart.modalities import DiscreteTargets
+from headstart.objectives.curriculum import Course, Ratio
+from headstart.objectives.heads import TokenHead
+from headstart.objectives.losses import IGNORE, token_loss
+from headstart.objectives.masked import hide, ordinary, plain_ids
+from headstart.objectives.pairs import Pairing, Sentences, Span, pair
+
+#: The kinds of visibility, by number.
+BOTH_WAYS, PREFIX, LEFT_TO_RIGHT, RIGHT_TO_LEFT = range(4)
+
+
+class UniLMOptions(Options):
+    """The published values; a token is hidden as by BERT (80 % [MASK], 10 % random)."""
+
+    mask_ratio: Ratio = Field(
+        0.15, description="Share of the positions to predict; 0.15..0.4 moves over the run."
+    )
+    shares: tuple[float, float, float, float] = Field(
+        (1 / 3, 1 / 3, 1 / 6, 1 / 6),
+        description="Rows that see both ways, as prefix LM, left to right, right to left.",
+    )
+    phrases: float = Field(0.2, ge=0, le=1, description="Share of draws that are two or three.")
+    mask_share: float = Field(0.8, ge=0, le=1, description="Of these, how many become [MASK].")
+    random_share: float = Field(0.1, ge=0, le=1, description="And how many a random token.")
+
+
+class UniLM(nn.Module):
+    """``[CLS] S1 [SEP] S2 [SEP]`` with holes to fill, seen in one of four ways row by row.
+
+    The parts are of one text, parted where a sentence begins, or anywhere in a text that has only
+    one. Under all kinds of visibility the task is the same: say the hidden tokens.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset(
+        {
+            "discrete_targets",
+            "mask_token",
+            "token_embedding",
+            "visibility",
+            "order",
+            "bidirectional",
+            "sentences",
+        }
+    )
+    layout: ClassVar[str] = "documents"
+    Options: ClassVar[type[Options]] = UniLMOptions
+
+    def __init__(self, encoder: Any, processor: Any, options: UniLMOptions) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.options = options
+        self.pairing = Pairing.of(processor)
+        self.targets: DiscreteTargets = processor.targets
+        self.ratio = Course(options.mask_ratio)
+        self.head = TokenHead(encoder.token_embedding, transform=True)
+        self.plain: Tensor
+        self.register_buffer("plain", plain_ids(self.targets), persistent=False)
+
+    def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Return pairs with holes, ``targets`` (B,T), and ``sight`` (B,): how a row is seen."""
+        options, ids = self.options, batch["input_ids"]
+        found = Sentences.of(batch, self.pairing, whole=False)
+        cut = found.parted(generator)
+        draw = torch.rand(2, len(ids), generator=generator, device=ids.device)
+        size = found.end - found.begin
+        anywhere = found.begin + (draw[0] * (size - 1)).long() + 1
+        cut = torch.where((cut == found.end) & (size > 1), anywhere, cut)
+        paired = pair(
+            batch,
+            Span(ids, found.begin, cut - found.begin),
+            Span(ids, cut, found.end - cut),
+            self.pairing,
+        )
+        ratio = self.ratio.now(self.training)
+        chosen = choose_phrases(paired, self.targets, ratio, options.phrases, generator)
+        shares = (options.mask_share, options.random_share)
+        hidden = hide(paired, chosen, self.targets.mask_id, self.plain, shares, generator)
+        bounds = torch.tensor(options.shares, device=ids.device).cumsum(0)
+        sight = torch.bucketize(draw[1] * bounds[-1], bounds, right=True)
+        return {**hidden, "sight": sight.clamp(max=3)}
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        seen = sights(batch, batch["sight"])
+        tokens = self.encoder.contextualize(self.encoder.embed(batch), seen)
+        targets = batch["targets"].flatten()
+        where = targets.ne(IGNORE).nonzero().squeeze(1)
+        return token_loss(self.head(tokens.flatten(0, 1)[where]), targets[where])
+
+    def after_step(self, progress: float) -> None:
+        self.ratio.progress.fill_(progress)
+
+    def save_head(self, folder: Path) -> None:
+        """Write the output layer, which ``generate`` and cloze prompts need."""
+        self.head.save(folder, "unilm")
+
+
+def sights(batch: Batch, sight: Tensor) -> Tensor:
+    """Return (B,T,T) bool, True where row i may look at column j (UniLM, figure 1).
+
+    Args:
+        batch: pairs with ``mask`` and ``token_types`` (B,T); the first part reaches to its [SEP].
+        sight: (B,) the kind of each row.
+    """
+    mask = batch["mask"]
+    rows, width = mask.shape
+    real = visibility(batch)
+    if real is None:
+        real = mask[:, None, :].expand(rows, width, width)
+    lower = torch.ones(width, width, dtype=torch.bool, device=mask.device).tril()
+    by_prefix = prefixed(real, mask & batch["token_types"].eq(0))
+    kinds = torch.stack([real, by_prefix, real & lower, real & lower.T])
+    return kinds[sight, torch.arange(rows, device=mask.device)]
+
+
+def choose_phrases(
+    batch: Batch,
+    targets: DiscreteTargets,
+    ratio: float,
+    phrases: float,
+    generator: torch.Generator,
+) -> Tensor:
+    """Return (B,T) bool: exactly ``max(1, round(ratio L))`` positions of each row.
+
+    Single tokens are drawn, but with the chance of ``phrases`` two or three neighbours (each by a
+    coin) are drawn together; single ones fill up what then is left.
+    """
+    allowed = ordinary(batch, targets)
+    budget = (batch["mask"].sum(1) * ratio).round().long().clamp(min=1).minimum(allowed.sum(1))
+    draw = torch.rand(3, *allowed.shape, generator=generator, device=allowed.device)
+    size = 1 + (draw[0] < phrases).long() * (1 + (draw[1] < 0.5).long())
+    order = draw[2].masked_fill(~allowed, 2.0).argsort(1)
+    drawn = size.gather(1, order)
+    left = budget[:, None] - (drawn.cumsum(1) - drawn)
+    # The last phrase is cut where it would overspend.
+    size = torch.zeros_like(size).scatter(1, order, drawn.minimum(left)) * allowed
+    chosen = size > 0
+    for reach in (1, 2):
+        chosen[:, reach:] |= (size > reach)[:, :-reach]
+    chosen &= allowed
+    # Phrases that overlap or meet an end leave something of the budget.
+    rank = draw[2].masked_fill(~allowed, 2.0).masked_fill(chosen, -1.0).argsort(1).argsort(1)
+    return allowed & (rank < budget[:, None])

@@ -1,0 +1,109 @@
+"""Shuffled words, the original order recovered (StructBERT, Wang et al. 2020, section 2.2)."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from headstart.batch import Batch
+from headstart.config import Options
+from headstart.encoders.visibility import visibility
+from headstart.modalities import DiscreteTargets
+from headstart.objectives.curriculum import Course, Ratio
+from headstart.objectives.heads import TokenHead
+from headstart.objectives.losses import IGNORE, token_loss
+from headstart.objectives.masked import ordinary
+
+#: The five orders of three that are not their own.
+_ORDERS = ((0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))
+_SPAN = 3
+
+
+class WordOrderOptions(Options):
+    """StructBERT's values."""
+
+    shuffle_ratio: Ratio = Field(
+        0.05, description="Share of the trigrams that are shuffled; 0.05..0.2 moves over the run."
+    )
+
+
+class WordOrder(nn.Module):
+    """Some trigrams are out of order; say for each of their places which token was there.
+
+    The trigrams do not overlap. None keeps its order: what is left as it was has nothing to teach.
+    The original adds this task to masked modeling: ``--objective mlm:1,word_order:1``.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset(
+        {"discrete_targets", "token_embedding", "bidirectional", "order"}
+    )
+    layout: ClassVar[str] = "packed"
+    Options: ClassVar[type[Options]] = WordOrderOptions
+
+    def __init__(self, encoder: Any, processor: Any, options: WordOrderOptions) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.options = options
+        self.targets: DiscreteTargets = processor.targets
+        self.ratio = Course(options.shuffle_ratio)
+        self.head = TokenHead(encoder.token_embedding, transform=True)
+
+    def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Return the batch with trigrams shuffled, and ``targets`` (B,T), -100 elsewhere."""
+        ids = batch["input_ids"]
+        places, good = _trigrams(batch, self.targets, generator)
+        # A row of n tokens has n - 2 trigrams, counting those that overlap.
+        count = ordinary(batch, self.targets).sum(1) - (_SPAN - 1)
+        wanted = (count * self.ratio.now(self.training)).round().long().clamp(min=1)
+        draw = torch.rand(good.shape, generator=generator, device=ids.device)
+        rank = draw.masked_fill(~good, 2.0).argsort(1).argsort(1)
+        chosen = (good & (rank < wanted[:, None]))[:, :, None].expand_as(places)
+
+        orders = torch.tensor(_ORDERS, device=ids.device)
+        order = orders[
+            torch.randint(len(orders), good.shape, generator=generator, device=ids.device)
+        ]
+        flat = places.flatten(1)
+        original = ids.gather(1, flat).view_as(places)
+        moved = torch.where(chosen, original.gather(2, order), original)
+        targets = torch.where(chosen, original, IGNORE)
+        return {
+            **batch,
+            "input_ids": ids.scatter(1, flat, moved.flatten(1)),
+            "targets": torch.full_like(ids, IGNORE).scatter(1, flat, targets.flatten(1)),
+        }
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        tokens = self.encoder.contextualize(
+            self.encoder.embed(batch), visibility(batch), batch.get("positions")
+        )
+        targets = batch["targets"].flatten()
+        where = targets.ne(IGNORE).nonzero().squeeze(1)
+        return token_loss(self.head(tokens.flatten(0, 1)[where]), targets[where])
+
+    def after_step(self, progress: float) -> None:
+        self.ratio.progress.fill_(progress)
+
+
+def _trigrams(
+    batch: Batch, targets: DiscreteTargets, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Part each row into threes from a random place on.
+
+    Returns:
+        Their places (B,N,3), and whether each holds three ordinary tokens of one document (B,N).
+    """
+    ids = batch["input_ids"]
+    rows, width = ids.shape
+    shift = torch.randint(_SPAN, (rows, 1), generator=generator, device=ids.device)
+    inside = max(0, (width - _SPAN + 1) // _SPAN) * _SPAN
+    flat = shift + torch.arange(inside, device=ids.device)
+    places = flat.view(rows, -1, _SPAN)
+    good = ordinary(batch, targets).gather(1, flat).view_as(places).all(2)
+    if "segments" in batch:
+        of = batch["segments"].gather(1, flat).view_as(places)
+        good &= of[:, :, 0] == of[:, :, 2]
+    return places, good

@@ -28,7 +28,7 @@ def test_rows_beyond_the_checkpoint_are_dropped_with_a_half_written_one(run: Run
     run.metrics_file.write_text("".join(whole) + '{"step": 4, "lo')
     metrics = Metrics(run, 2, "none")
     assert run.metrics_file.read_text() == "".join(whole[:2])
-    assert metrics.losses() == [(1, 1.0), (2, 0.5)]
+    assert metrics.values("loss") == [1.0, 0.5]
     metrics.log(3, {"loss": 1 / 3}, {"seconds": 1.0})
     metrics.sync()
     metrics.close()

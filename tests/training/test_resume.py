@@ -32,6 +32,10 @@ CASES: dict[str, tuple[dict[str, Any], list[tuple[str, int]]]] = {
         {"patience": 3, "validate_steps": 3, "restore_best": True},
         [("write", 3), ("rename", 3), ("forget", 1)],
     ),
+    "best weights by rank": (
+        {"keep": "best", "watch": "effective_rank", "validate_steps": 3, "learning_rate": 3.0},
+        [("write", 3), ("step", 4), ("rename", 2)],
+    ),
     "two processes": ({"world": 2, "rows": 40}, [("step", 7), ("optimizer", 4)]),
     "muon": ({"optimizer": {"name": "muon"}}, [("step", 8)]),
 }
@@ -75,7 +79,7 @@ def test_a_signal_saves_at_the_step_boundary_and_says_how_to_go_on(
 def test_two_processes_train_as_one_with_batches_twice_as_large(
     kills: Kills, tmp_path: Path
 ) -> None:
-    options = {"rows": 80, "budget": "5steps", "plain": True, "watch": False}
+    options = {"rows": 80, "budget": "5steps", "plain": True, "watched": False}
     assert kills.train(tmp_path / "two", world=2, batch_size=2, **options) == 0
     assert kills.train(tmp_path / "one", batch_size=4, **options) == 0
     for two, one in zip(logged(tmp_path / "two"), logged(tmp_path / "one"), strict=True):

@@ -44,7 +44,7 @@ class Failing(TinyObjective):
 def test_a_resumed_run_is_fed_exactly_the_batches_that_were_left(
     workers: int, tmp_path: Path
 ) -> None:
-    options = {"workers": workers, "accumulate": 2, "checkpoint_steps": 3, "watch": False}
+    options = {"workers": workers, "accumulate": 2, "checkpoint_steps": 3, "watched": False}
     whole, _, _ = run_tiny(tmp_path / "whole", **options)
     # Micro-batch 16 belongs to step 9; step 6 is the last that was saved.
     with pytest.raises(ValueError, match="the power went"):
@@ -58,7 +58,7 @@ def test_a_resumed_run_is_fed_exactly_the_batches_that_were_left(
 
 def test_validation_and_watching_disturb_nothing(tmp_path: Path) -> None:
     watched, _, run = run_tiny(tmp_path / "watched", validate_steps=1)
-    alone, _, other = run_tiny(tmp_path / "alone", validation=0, watch=False)
+    alone, _, other = run_tiny(tmp_path / "alone", validation=0, watched=False)
     assert_equal_weights(watched, alone)
     losses = [row["loss"] for row in run.metrics() if "loss" in row]
     assert losses == [row["loss"] for row in other.metrics()]
@@ -91,7 +91,7 @@ def test_measuring_the_speed_leaves_no_trace(
 
 
 def test_a_budget_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    options = {"checkpoint_steps": 1, "watch": False, "validation": 0}
+    options = {"checkpoint_steps": 1, "watched": False, "validation": 0}
     with pytest.raises(ValueError, match="the power went"):
         run_tiny(tmp_path, objective=_FailingLate(), budget="2s", **options)
     steps = Run.open(tmp_path).resolved["steps"]
@@ -148,7 +148,7 @@ def test_a_finished_run_is_not_trained_again(tmp_path: Path) -> None:
 
 
 def test_accumulating_equal_batches_is_training_on_their_union(tmp_path: Path) -> None:
-    options = {"rows": 40, "budget": "5steps", "watch": False, "plain": True}
+    options = {"rows": 40, "budget": "5steps", "watched": False, "plain": True}
     halves, _, _ = run_tiny(tmp_path / "halves", accumulate=2, batch_size=2, **options)
     union, _, _ = run_tiny(tmp_path / "union", batch_size=4, **options)
     assert torch.equal(torch.cat(halves.fed), torch.cat(union.fed))
@@ -205,10 +205,57 @@ def test_the_random_numbers_of_the_caller_are_left_alone(tmp_path: Path) -> None
 
 
 def test_an_epoch_budget_sees_every_row_that_often(tmp_path: Path) -> None:
-    trained, outcome, _ = run_tiny(tmp_path, rows=24, budget="2epochs", watch=False)
+    trained, outcome, _ = run_tiny(tmp_path, rows=24, budget="2epochs", watched=False)
     rows = TinyRows(24).ids
     seen = torch.cat(trained.fed)
     assert outcome.rows == len(seen) == 48
     for epoch in range(2):
         part = seen[24 * epoch : 24 * (epoch + 1)].roll(-epoch, dims=1)
         assert sorted(part.tolist()) == sorted(rows.tolist())
+
+
+def test_the_best_weights_by_a_measure_are_kept_where_asked(tmp_path: Path) -> None:
+    options = {"validate_steps": 3, "learning_rate": 3.0, "budget": "30steps"}
+    kept, outcome, run = run_tiny(
+        tmp_path, objective=Remembering(), keep="best", watch="effective_rank", **options
+    )
+    ranks = {
+        row["step"]: row["effective_rank"]
+        for row in run.metrics()
+        if row["step"] and "effective_rank" in row
+    }
+    assert outcome.best_step == max(ranks, key=lambda step: ranks[step])
+    assert outcome.best_step < outcome.steps == 30
+    assert torch.equal(kept.head.weight, kept.after[outcome.best_step - 1])
+    last, _, _ = run_tiny(tmp_path / "last", objective=Remembering(), **options)
+    assert torch.equal(last.head.weight, last.after[-1])
+
+
+def test_patience_can_go_by_the_effective_rank(tmp_path: Path) -> None:
+    _, outcome, run = run_tiny(
+        tmp_path,
+        patience=2,
+        watch="effective_rank",
+        validate_steps=3,
+        learning_rate=3.0,
+        budget="60steps",
+        validation=0,
+    )
+    assert outcome.stopped_early
+    assert outcome.steps == outcome.best_step + 6
+    assert "the effective rank was best at step" in run.log_file.read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"keep": "best", "watch": "lidar"}, "needs views of the records.*effective_rank"),
+        ({"patience": 1, "watch": "uniformity", "watched": False}, "needs watched records"),
+        ({"keep": "best", "validation": 0}, "no records are held out"),
+    ],
+)
+def test_a_choice_by_what_is_not_measured_is_refused(
+    options: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(HeadstartError, match=message):
+        run_tiny(tmp_path, **options)

@@ -14,6 +14,7 @@ from headstart.encoders import Features
 from headstart.run import Run
 from headstart.seeding import generator
 from headstart.training.train import Outcome, train
+from headstart.training.watch import Watch
 
 WIDTH = 8
 
@@ -105,7 +106,7 @@ def run_tiny(
     objective: nn.Module | None = None,
     rows: int = 22,
     validation: int = 6,
-    watch: bool = True,
+    watched: bool = True,
     restore_best: bool = False,
     learning_rate: float = 0.01,
     plain: bool = False,
@@ -123,7 +124,7 @@ def run_tiny(
         config,
         batch_size=config.batch_size or 4,
         learning_rate=learning_rate,
-        watch=TinyRows(16, seed=2).batch(np.arange(16), 0) if watch else None,
+        watch=Watch(TinyRows(16, seed=2).batch(np.arange(16), 0)) if watched else None,
         restore_best=restore_best,
     )
     return objective, outcome, run

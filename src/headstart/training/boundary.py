@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -11,16 +10,17 @@ from typing import Any
 import torch
 from pytorch_lightning import Callback, Trainer
 
-from headstart.batch import Batch
 from headstart.config import TrainingOptions
 from headstart.run import Run
 from headstart.training import checkpoint
-from headstart.training.alarms import Alarms
+from headstart.training.alarms import Alarm, Alarms
+from headstart.training.choice import OF_VIEWS, judge
 from headstart.training.interrupt import Interrupted, Signals
-from headstart.training.loop import TrainingLoop
+from headstart.training.loop import NotFinite, TrainingLoop
 from headstart.training.metrics import Metrics
 from headstart.training.progress import Progress
-from headstart.training.validation import Validation, features
+from headstart.training.validation import Validation
+from headstart.training.watch import Watch
 
 #: Steps that are logged in a run, about.
 _LOGGED = 1000
@@ -44,6 +44,8 @@ class Boundary(Callback):
 
     Args:
         metrics: of several processes, only the first has them.
+        watch: whose features are measured at each validation.
+        between: rows trained on between two validations.
     """
 
     def __init__(
@@ -55,13 +57,14 @@ class Boundary(Callback):
         progress: Progress,
         *,
         validation: Validation | None,
-        watch: Batch | None,
+        watch: Watch | None,
+        between: int,
         restore_best: bool,
         say: Callable[[str], None],
     ) -> None:
         self._run, self._config, self._metrics, self._signals = run, config, metrics, signals
         self._progress, self._validation, self._watch = progress, validation, watch
-        self._restore_best, self._say = restore_best, say
+        self._between, self._restore_best, self._say = between, restore_best, say
         self._alarms = Alarms()
         self._state: dict[str, Any] = {}
         self._saved = self._tick = time.monotonic()
@@ -81,6 +84,8 @@ class Boundary(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, loop: Any, outputs: Any, numbered: Any, batch_idx: int
     ) -> None:
+        # Of the step that is being made: its row must go if that step is made anew.
+        self._tell(self._alarms.saw(numbered[1]), loop.counts.step + 1)
         if (batch_idx + 1) % loop.accumulate:
             return
         counts = loop.counts
@@ -94,10 +99,14 @@ class Boundary(Callback):
         if last or counts.step % max(1, loop.steps // _LOGGED) == 0:
             self._log(trainer, loop)
         if last or counts.step % validate_every(self._config, loop.steps) == 0:
-            self._validate(trainer, loop)
+            self._validate(trainer, loop, last)
         self._save(trainer, loop, last or self._state["stopped"])
         if self._state["stopped"]:
             trainer.should_stop = True
+
+    def on_exception(self, trainer: Trainer, loop: Any, exception: BaseException) -> None:
+        if isinstance(exception, NotFinite):
+            self._tell(self._alarms.not_finite(str(exception)), loop.counts.step + 1)
 
     # -- the parts ---------------------------------------------------------------------------
 
@@ -107,54 +116,71 @@ class Boundary(Callback):
         )
         if self._metrics is not None:
             self._metrics.log(loop.counts.step, values, self._progress.clock(loop))
+            losses = self._metrics.values("loss")
+            self._tell(self._alarms.divergence(losses, ()), loop.counts.step)
 
-    def _validate(self, trainer: Trainer, loop: TrainingLoop) -> None:
+    def _validate(self, trainer: Trainer, loop: TrainingLoop, last: bool = False) -> None:
         row: dict[str, float] = {}
         context = trainer.precision_plugin.forward_context
+        counts = loop.counts
         if self._validation is not None:
             totals = self._validation.totals(loop.objective, loop.device, context())
             sums = dict(zip(totals, self._mean(trainer, list(totals.values())), strict=True))
             rows = sums.pop("rows")
             row = {f"validation_{name}": total / rows for name, total in sums.items()}
-            self._judge(row["validation_loss"], trainer, loop)
+            self._state["validation_loss"] = row["validation_loss"]
+        alarms: list[Alarm] = []
         if self._watch is not None:
-            rank, std, count, width = features(loop.objective, self._watch, loop.device, context())
-            row |= {"effective_rank": rank, "feature_spread": std}
-            self._warn(self._alarms.collapse(rank, std, count, width))
+            views = last or self._views_due(counts.step, loop.steps)
+            look = self._watch.look(loop.objective, loop.device, context(), views=views)
+            row |= look.measures
+            alarms += self._alarms.collapse(look, counts.step / loop.steps, counts.step)
+        self._choose(row, trainer, loop)
         if self._metrics is not None:
-            self._warn(
-                self._alarms.plateau(
-                    self._metrics.losses(),
-                    loop.counts.step / loop.steps,
-                    self._config.optimizer.warmup,
-                )
-            )
             if row:
-                self._metrics.log(loop.counts.step, row)
-        self._state["alarms"] = asdict(self._alarms)
+                self._metrics.log(counts.step, row)
+            alarms += self._of_the_run(self._metrics, loop, last)
+        self._tell(alarms, counts.step)
 
-    def _judge(self, loss: float, trainer: Trainer, loop: TrainingLoop) -> None:
-        """Remember the best validation, and stop after ``patience`` ones without a better."""
-        step, state = loop.counts.step, self._state
-        state["validation_loss"] = loss
-        if step == 0:
+    def _views_due(self, step: int, steps: int) -> bool:
+        """Views are looked at as often as costs little, or whenever something goes by them."""
+        assert self._watch is not None
+        if self._config.watch in OF_VIEWS and (self._config.patience or self._restore_best):
+            return True
+        every = self._watch.every(self._between)
+        return step // validate_every(self._config, steps) % every == 0
+
+    def _of_the_run(self, metrics: Metrics, loop: TrainingLoop, last: bool) -> list[Alarm]:
+        """Ask for what the logged rows tell."""
+        progress, rows = loop.counts.step / loop.steps, metrics.rows
+        warmup = self._config.optimizer.warmup
+        alarms = self._alarms.divergence(metrics.values("loss"), metrics.values("validation_loss"))
+        alarms += self._alarms.temperature(rows, progress)
+        alarms += self._alarms.plateau(rows, progress, warmup)
+        if not self._restore_best:
+            alarms += self._alarms.by_heart(rows)
+        if last and self._watch is not None and not self._state["stopped"]:
+            alarms += self._alarms.still_improving(rows)
+        return alarms
+
+    def _choose(self, row: dict[str, float], trainer: Trainer, loop: TrainingLoop) -> None:
+        """Keep the best weights so far, and stop after ``patience`` looks without better ones."""
+        name, step, state = self._config.watch, loop.counts.step, self._state
+        if name not in row:
             return
-        if math.isfinite(loss) and (state["best"] is None or loss < state["best"]):
-            state.update(best=loss, best_step=step, waited=0)
-            if self._restore_best and trainer.is_global_zero:
-                # A resumed run may find the file of a later step; it will write the same anew.
-                checkpoint.write(
-                    {"state_dict": loop.objective.state_dict()}, self._run.checkpoints / BEST
-                )
-            return
-        state["waited"] += 1
-        if self._config.patience and state["waited"] >= self._config.patience:
-            state["stopped"] = True
-            if step < loop.steps:
-                self._warn(
-                    f"Stopped early at step {step} of {loop.steps}: the validation loss was best "
-                    f"at step {state['best_step']}."
-                )
+        # The processes must agree, to the last bit.
+        value = row[name] if name == "validation_loss" else self._mean(trainer, [row[name]])[0]
+        best = judge(state, name, value, step, self._config.patience)
+        if best and self._restore_best and trainer.is_global_zero:
+            # A resumed run may find the file of a later step; it will write the same anew.
+            checkpoint.write(
+                {"state_dict": loop.objective.state_dict()}, self._run.checkpoints / BEST
+            )
+        if state["stopped"] and step < loop.steps:
+            self._say(
+                f"Stopped early at step {step} of {loop.steps}: the {name.replace('_', ' ')} was "
+                f"best at step {state['best_step']}."
+            )
 
     def _save(self, trainer: Trainer, loop: TrainingLoop, ending: bool) -> None:
         step, every = loop.counts.step, self._config.checkpoint_steps
@@ -170,6 +196,7 @@ class Boundary(Callback):
             due, signum = bool(wishes[0]), int(wishes[1])
         if not (due or ending or signum):
             return
+        self._state["alarms"] = asdict(self._alarms)
         if self._metrics is not None:
             self._metrics.sync()
         trainer.save_checkpoint(checkpoint.path_of(self._run.checkpoints, step))
@@ -184,9 +211,11 @@ class Boundary(Callback):
                 signum,
             )
 
-    def _warn(self, message: str | None) -> None:
-        if message:
-            self._say(message)
+    def _tell(self, alarms: list[Alarm], step: int) -> None:
+        for alarm in alarms:
+            self._say(alarm.message)
+            if self._metrics is not None:
+                self._metrics.ring(step, alarm)
 
     @staticmethod
     def _mean(trainer: Trainer, values: list[float]) -> list[float]:

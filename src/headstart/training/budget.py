@@ -9,11 +9,11 @@ from typing import Any
 
 from pytorch_lightning import Callback, Trainer
 
-from headstart.batch import Batch
 from headstart.config import Budget, TrainingOptions
 from headstart.training.boundary import validate_every
 from headstart.training.loader import NumberedBatches
-from headstart.training.validation import Validation, batch_count, features
+from headstart.training.validation import Validation, batch_count
+from headstart.training.watch import Watch
 
 #: The first steps warm caches and allocators up, so they are not counted.
 _WARM_UP = 2
@@ -89,7 +89,7 @@ class Rehearsal(Callback):
     """
 
     def __init__(
-        self, budget: Budget, folder: Path, validation: Validation | None, watch: Batch | None
+        self, budget: Budget, folder: Path, validation: Validation | None, watch: Watch | None
     ) -> None:
         self._limit = min(_MOST, _SHARE * budget.amount * 60)
         self._folder, self._validation, self._watch = folder, validation, watch
@@ -134,7 +134,7 @@ class Rehearsal(Callback):
             return 0.0
         began = time.perf_counter()
         context = trainer.precision_plugin.forward_context()
-        features(loop.objective, self._watch, loop.device, context)
+        self._watch.look(loop.objective, loop.device, context, views=True)
         return time.perf_counter() - began
 
     def _checkpoint(self, trainer: Trainer) -> float:

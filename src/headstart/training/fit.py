@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from headstart.batch import Batch, Rows
+from headstart.batch import Rows
 from headstart.config import Budget, TrainingOptions
 from headstart.run import Run
 from headstart.training.boundary import Boundary, validate_every
@@ -27,6 +27,7 @@ from headstart.training.processes import Place
 from headstart.training.progress import Progress
 from headstart.training.validation import Validation
 from headstart.training.voice import Voice
+from headstart.training.watch import Watch
 
 #: Steps of a rehearsal, which its clock ends.
 _ENDLESS = 10**9
@@ -45,7 +46,7 @@ class Task:
     config: TrainingOptions
     batch_size: int
     learning_rate: float
-    watch: Batch | None
+    watch: Watch | None
     restore_best: bool
     started: float
     most_epochs: float | None = None
@@ -121,6 +122,7 @@ def fit(task: Task, console: Console | None) -> None:
                 progress,
                 validation=task.looks(between, place, whole=config.patience > 0),
                 watch=task.watch,
+                between=between * task.batch_size * place.world,
                 restore_best=task.restore_best,
                 say=say,
             )

@@ -101,9 +101,7 @@ def lidar(views: Sequence[Tensor]) -> float:
     scale = trace if float(trace) > 0 else centred.square().mean()
     within = within + _RIDGE * scale * torch.eye(len(within), dtype=within.dtype)
     # The singular values of the whitened class means are the roots of the wanted eigenvalues.
-    whitened = torch.linalg.solve_triangular(
-        torch.linalg.cholesky(within), centred.T, upper=False
-    )
+    whitened = torch.linalg.solve_triangular(torch.linalg.cholesky(within), centred.T, upper=False)
     return _entropy_rank(torch.linalg.svdvals(whitened).square())
 
 
@@ -111,28 +109,34 @@ def lidar(views: Sequence[Tensor]) -> float:
 class Look:
     """What one look at the fixed records found.
 
+    The last four are for the alarms. Ranks are of vectors less their mean: unlike RankMe they do
+    not fall when all that happens is that a common direction grows, as it does in transformers from
+    their first steps on.
+
     Attributes:
-        rows, width: of the features that were looked at.
-        centred_rank: the effective rank of the features less their mean. Unlike RankMe it does not
-            fall when all that happens is that a common direction grows, which transformers show
-            from their first steps on.
-        scatter: root mean square distance of a row from the mean row.
-        contrast: that distance over the root mean square length of a row, between 0 and 1.
+        rows: records looked at.
         measures: what is logged, by name.
+        rank: effective rank of the features.
+        scatter: root mean square distance of a feature vector from the mean one.
+        contrast: that over the root mean square length of a vector, between 0 and 1.
+        task: rank and variance on the sphere (0..1) of what the pretext task itself compares, the
+            vectors behind its projection, where it has one.
     """
 
     rows: int
-    width: int
-    centred_rank: float
+    measures: dict[str, float]
+    rank: float
     scatter: float
     contrast: float
-    measures: dict[str, float]
+    task: tuple[float, float] | None = None
 
 
-def look(features: Tensor, views: Sequence[Tensor] = ()) -> Look:
-    """Measure ``features`` (N,D) of fixed records, and ``views``: K of (M,D) of the same M records.
+def look(features: Tensor, views: Sequence[Tensor] = (), projections: Tensor | None = None) -> Look:
+    """Measure ``features`` (N,D) of fixed records.
 
-    ``alignment`` and ``lidar`` are measured where there are views.
+    Args:
+        views: K of (M,D), features of views of the same M records, for ``alignment`` and ``lidar``.
+        projections: (N,P), what the pretext task compares.
     """
     features = features.double().cpu()
     length = features.square().sum(1).mean().sqrt().item()
@@ -147,14 +151,16 @@ def look(features: Tensor, views: Sequence[Tensor] = ()) -> Look:
     if views:
         views = [view.cpu() for view in views]
         measures |= {"alignment": alignment(views), "lidar": lidar(views)}
-    return Look(
-        rows=len(features),
-        width=features.shape[1],
-        centred_rank=rank_me(centred),
-        scatter=scatter,
-        contrast=scatter / max(length, 1e-12),
-        measures=measures,
-    )
+    task = None
+    if projections is not None:
+        projections = projections.double().cpu()
+        mean = F.normalize(projections, dim=1).mean(0)
+        task = (
+            rank_me(projections - projections.mean(0)),
+            max(0.0, 1 - mean.square().sum().item()),
+        )
+    contrast = scatter / max(length, 1e-12)
+    return Look(len(features), measures, rank_me(centred), scatter, contrast, task)
 
 
 def _entropy_rank(values: Tensor) -> float:

@@ -82,7 +82,7 @@ class TrainingLoop(LightningModule):
         scalars = self._forward(self.objective.corrupt(batch, random))
         loss = scalars["loss"]
         if not math.isfinite(loss.item()):
-            raise HeadstartError(_not_finite("loss", self.counts.step))
+            raise _not_finite("loss", self.counts.step)
         for name, value in scalars.items():
             if value.ndim == 0:
                 self._sums[name] = self._sums.get(name, 0) + value.detach().float()
@@ -95,7 +95,7 @@ class TrainingLoop(LightningModule):
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         norm = nn.utils.clip_grad_norm_(parameters, self._options.clip or math.inf)
         if not math.isfinite(norm.item()):
-            raise HeadstartError(_not_finite("gradient", self.counts.step))
+            raise _not_finite("gradient", self.counts.step)
         self.scalars = {name: (v / self.accumulate).item() for name, v in self._sums.items()}
         self.scalars["grad_norm"] = norm.item()
         self._sums = {}
@@ -117,8 +117,12 @@ class TrainingLoop(LightningModule):
         self.keep.update(kept)
 
 
-def _not_finite(what: str, step: int) -> str:
-    return (
+class NotFinite(HeadstartError):
+    """The loss or the gradient is no number any more."""
+
+
+def _not_finite(what: str, step: int) -> NotFinite:
+    return NotFinite(
         f"the {what} became infinite or not a number at step {step + 1}; lower the learning rate, "
         "set a smaller clip, or use precision fp32 (the last checkpoint is whole)."
     )

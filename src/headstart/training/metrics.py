@@ -15,6 +15,8 @@ from headstart.run import Run
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
 
+    from headstart.training.alarms import Alarm
+
 
 class Metrics:
     """Writes one row a logged step.
@@ -47,14 +49,21 @@ class Metrics:
         row.update({key: value if math.isfinite(value) else None for key, value in values.items()})
         if clock:
             row["clock"] = {key: round(value, 3) for key, value in clock.items()}
+        self._append(row)
+        if self._tracker is not None:
+            self._tracker.log_metrics({**values, **(clock or {})}, step)
+
+    def ring(self, step: int, alarm: Alarm) -> None:
+        """Append a row that holds an alarm."""
+        self._append({"step": step, "alarm": {"kind": alarm.kind, "message": alarm.message}})
+
+    def _append(self, row: dict[str, Any]) -> None:
         self.rows.append(row)
         try:
             self._file.write(json.dumps(row) + "\n")
             self._file.flush()
         except OSError as error:
             raise full_disk(error, self._path) from error
-        if self._tracker is not None:
-            self._tracker.log_metrics({**values, **(clock or {})}, step)
 
     def sync(self) -> None:
         """Force the rows to the disk; a checkpoint must never know more than they do."""
@@ -65,9 +74,9 @@ class Metrics:
         if self._tracker is not None:
             self._tracker.finalize("success")
 
-    def losses(self) -> list[tuple[int, float]]:
-        """Return the training loss of each logged step, oldest first."""
-        return [(row["step"], row["loss"]) for row in self.rows if row.get("loss") is not None]
+    def values(self, name: str) -> list[float]:
+        """Return what was logged under a name, oldest first."""
+        return [row[name] for row in self.rows if row.get(name) is not None]
 
 
 def _tracker(run: Run, name: str, step: int) -> Logger | None:

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.data.audit import Audit
+from headstart.data.content import Effort, content_of
+from headstart.data.quality import named
+from headstart.data.sifting import sift
 from headstart.data.split import hold_out
 from headstart.encoders.opening import (
     create_encoder,
@@ -28,6 +31,7 @@ from headstart.objectives.showing import pictures_in, texts_in
 from headstart.seeding import generator, seeded
 from headstart.training.defaults import Plan, decide
 from headstart.training.train import train
+from headstart.training.watch import draw_watch
 
 if TYPE_CHECKING:
     from headstart.batch import Batch
@@ -39,6 +43,9 @@ if TYPE_CHECKING:
 WATCHED = 256
 #: Records whose pretext task is shown in a picture.
 SHOWN = 8
+#: Before training, records whose language and quality are told, and characters of text and numbers
+#: of pictures that are searched for near duplicates: some seconds. `headstart audit` looks longer.
+LOOKED_AT, COMPARED, PICTURES_COMPARED = 500, 100_000_000, 2000
 
 
 def pretrain(
@@ -82,7 +89,11 @@ def pretrain(
         config,
         batch_size=plan.batch_size,
         learning_rate=plan.learning_rate,
-        watch=_watched(rows("validation" if held.is_dir() else "train", "documents")),
+        watch=draw_watch(
+            processor,
+            _watched(rows("validation" if held.is_dir() else "train", "documents")),
+            config.seed,
+        ),
         console=console,
         started=started,
         most_epochs=plan.most_epochs,
@@ -143,6 +154,7 @@ def _prepare(
     say("reading the sources")
     audit = Audit()
     records = modality.read(config.sources, config, audit, run.prepared / "records")
+    records = _looked_at(records, config, modality, audit)
     kept, held = hold_out(records, config.validation_share, config.seed)
 
     plan = decide(config, kept, modality)
@@ -163,6 +175,28 @@ def _prepare(
         say(f"{audit.aside} records were set aside; {run.audit_file} names them")
     run.resolve(plan=plan.as_dict(), records=len(records), prepared=True)
     shutil.rmtree(run.prepared / "records", ignore_errors=True)
+
+
+def _looked_at(records: Any, config: PretrainConfig, modality: Modality, audit: Audit) -> Any:
+    """Leave out what the user wants left out, and note what the others are like."""
+    content = modality.content
+    records = sift(
+        records,
+        config,
+        content,
+        audit,
+        lambda sources: modality.read(sources, config, Audit()),
+    )
+    effort = Effort(
+        sample=LOOKED_AT,
+        seed=config.seed,
+        rules=named(("gopher", "c4")),
+        numbers=config.quality_numbers,
+        characters=COMPARED,
+        compare=len(records) <= PICTURES_COMPARED,
+    )
+    content_of(content).survey(records, audit, effort)
+    return records
 
 
 def _processor(config: PretrainConfig, plan: Plan, modality: Modality, records: Any) -> Any:

@@ -12,8 +12,9 @@ from headstart.run import Run
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from headstart.batch import Batch, Rows
+    from headstart.batch import Rows
     from headstart.objectives import Objective
+    from headstart.training.watch import Watch
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def train(
     *,
     batch_size: int,
     learning_rate: float,
-    watch: Batch | None = None,
+    watch: Watch | None = None,
     console: Console | None = None,
     restore_best: bool = False,
     started: float | None = None,
@@ -62,13 +63,14 @@ def train(
 
     Stopped and gone on with any number of times, it gives the same bits as if never stopped.
     Afterwards ``objective`` is on the CPU, in evaluation mode, and holds the last weights, or the
-    best validated ones with ``restore_best``.
+    best validated ones with ``restore_best`` or ``config.keep``; ``config.watch`` names the measure
+    by which they are best.
 
     Args:
         validation: held-out rows; their loss is logged, and ``config.patience`` watches it.
         batch_size: rows a micro-batch and process.
         learning_rate: peak rate of the AdamW parameters.
-        watch: a fixed batch whose pooled features are watched for collapse.
+        watch: fixed records whose features are measured while training.
         console: where progress is shown; None is silent (``log.txt`` is written all the same).
         started: ``time.monotonic()`` from which a budget in minutes counts; now by default.
         most_epochs: where a budget in minutes ends early, since more would be learning by heart.
@@ -80,6 +82,10 @@ def train(
     # Before the slow imports, which count into the budget too.
     started = time.monotonic() if started is None else started
     from headstart.training import fit, processes
+    from headstart.training.choice import check_choice
+
+    restore_best = restore_best or config.keep == "best"
+    check_choice(config, restore_best, bool(validation is not None and len(validation)), watch)
 
     task = fit.Task(
         objective=objective,

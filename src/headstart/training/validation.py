@@ -11,10 +11,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from headstart.batch import Batch, Rows, to_device
+from headstart.batch import Rows, to_device
 from headstart.seeding import generator
 from headstart.training.chance import reseed
-from headstart.training.health import rank_me, spread
 
 #: Of the training between two validations, the share that a validation may cost in batches.
 _SHARE = 10
@@ -69,16 +68,6 @@ class Validation:
                         sums[name] += value.item() * len(places)
                 sums["rows"] += len(places)
         return dict(sums)
-
-
-def features(
-    objective: Any, watch: Batch, device: torch.device, context: AbstractContextManager[None]
-) -> tuple[float, float, int, int]:
-    """Return effective rank, spread, rows and width of the pooled vectors of ``watch``."""
-    with frozen(objective), context:
-        reseed(device, "features")
-        pooled = objective.encoder(to_device(watch, device)).pooled.float()
-    return rank_me(pooled), spread(pooled), *pooled.shape
 
 
 def batch_count(rows: int, batch_size: int, between: int, whole: bool) -> int:

@@ -1,0 +1,69 @@
+"""Which step is the best: the measure that checkpoint choice and early stopping go by."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from headstart.config import TrainingOptions
+from headstart.errors import HeadstartError
+from headstart.training.watch import Watch
+
+#: For each measure the figure that is least at the best step.
+_LEAST: dict[str, Callable[[float], float]] = {
+    "validation_loss": lambda value: value,
+    "effective_rank": lambda value: -value,
+    "lidar": lambda value: -value,
+    "alpha_req": lambda value: abs(value - 1),
+    "alignment": lambda value: value,
+    "uniformity": lambda value: value,
+}
+#: Those that need views of the records.
+OF_VIEWS = ("lidar", "alignment")
+
+
+def check_choice(
+    config: TrainingOptions, restore_best: bool, validated: bool, watch: Watch | None
+) -> None:
+    """Refuse to stop by, or keep by, what will not be measured.
+
+    Without held-out rows, patience for the validation loss just never runs out, as ever.
+
+    Raises:
+        HeadstartError: the measure needs held-out rows, watched records or views of them.
+    """
+    if not (config.patience or restore_best):
+        return
+    name = config.watch
+    if name == "validation_loss":
+        if config.keep == "best" and not validated:
+            raise HeadstartError(
+                "keep best goes by the validation loss, and no records are held out; raise "
+                "--validation-share, or choose --watch effective_rank."
+            )
+    elif watch is None or (name in OF_VIEWS and not watch.views):
+        lacking = "views of the records" if watch is not None else "watched records"
+        raise HeadstartError(
+            f"--watch {name} needs {lacking}, which there are none of here; choose --watch "
+            f"{'effective_rank' if watch is not None else 'validation_loss'}."
+        )
+
+
+def judge(state: dict[str, Any], name: str, value: float, step: int, patience: int) -> bool:
+    """Take note of a measure after ``step`` and return whether it is the best so far.
+
+    ``state`` (``best``, ``best_step``, ``waited``, ``stopped``) goes with the checkpoint;
+    ``best`` is the least figure so far, ``stopped`` is set after ``patience`` looks without a
+    better one, if that is not 0. What is not finite is never the best; step 0 does not count.
+    """
+    if step == 0:
+        return False
+    figure = _LEAST[name](value)
+    if math.isfinite(figure) and (state["best"] is None or figure < state["best"]):
+        state.update(best=figure, best_step=step, waited=0)
+        return True
+    state["waited"] += 1
+    if patience and state["waited"] >= patience:
+        state["stopped"] = True
+    return False

@@ -1,0 +1,278 @@
+"""Each alarm rings when its trouble is caused, once, and stays silent on sound runs."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from tiny_objective import TinyObjective, TinyRows, run_tiny
+
+from headstart.training.alarms import Alarm, Alarms
+from headstart.training.health import look
+
+BENCHMARK = Path(__file__).resolve().parents[2] / "benchmarks" / "alarms.py"
+
+
+def random(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def kinds(rung: list[Alarm]) -> list[str]:
+    return [alarm.kind for alarm in rung]
+
+
+# -- rules -----------------------------------------------------------------------------------
+
+
+def looks(alarms: Alarms, *features: torch.Tensor, **named: Any) -> list[str]:
+    """Look at some features after one another, well into the run."""
+    return [
+        kind
+        for each in features
+        for kind in kinds(alarms.collapse(look(each, **named), progress=0.5, step=50))
+    ]
+
+
+def test_a_collapse_rings_once_and_only_when_it_was_seen_twice() -> None:
+    alarms = Alarms()
+    constant = 1e-4 * random(64, 16) + 1
+    assert looks(alarms, random(64, 16), constant, random(64, 16), constant) == []
+    assert looks(alarms, constant, constant, constant) == ["collapse"]
+
+
+def test_a_line_is_a_dimensional_collapse() -> None:
+    line = random(64, 1) * random(1, 32)
+    assert looks(Alarms(), random(64, 32), line, line) == ["dimensional collapse"]
+
+
+def test_projections_that_become_alike_are_a_collapse_of_the_task() -> None:
+    alarms, sound = Alarms(), random(64, 16)
+    assert looks(alarms, sound, projections=random(64, 8)) == []
+    assert looks(alarms, sound, sound, projections=1 + 1e-3 * random(64, 8)) == ["collapse"]
+
+
+def test_a_growing_mean_and_the_first_steps_and_few_rows_are_no_collapse() -> None:
+    sound = random(64, 16)
+    assert looks(Alarms(), sound, sound + 50, sound + 50, 100 * sound) == []
+    assert looks(Alarms(), random(3, 16), *2 * [torch.ones(3, 16)]) == []
+    alarms = Alarms()
+    for each in (sound, torch.ones(64, 16), torch.ones(64, 16)):
+        assert alarms.collapse(look(each), progress=0.1, step=9) == []
+
+
+def rows(losses: list[float], **scalars: list[float]) -> list[dict[str, Any]]:
+    return [
+        {"step": step, "loss": loss, **{name: values[step] for name, values in scalars.items()}}
+        for step, loss in enumerate(losses)
+    ]
+
+
+def test_a_plateau_is_noise_around_a_constant_only() -> None:
+    noise = (random(500) * 0.02).tolist()
+    flat = [2 + noise[step] for step in range(500)]
+    falling = [2 - step / 1000 + noise[step] for step in range(500)]
+    alarms = Alarms()
+    assert alarms.plateau(rows(falling), 0.5, 0.05) == []
+    assert alarms.plateau(rows(flat), 0.1, 0.05) == []  # still near the warm-up
+    assert alarms.plateau(rows(flat), 0.95, 0.05) == []  # too late to matter
+    assert alarms.plateau(rows(flat)[:50], 0.5, 0.05) == []  # too few to tell
+    # Two players: the sum stands still, and they do not.
+    assert alarms.plateau(rows(flat, generator=falling), 0.5, 0.05) == []
+    (alarm,) = alarms.plateau(rows(flat), 0.5, 0.05)
+    assert "has not moved for 199 steps" in alarm.message
+    assert alarms.plateau(rows(flat), 0.5, 0.05) == []
+
+
+def test_divergence_is_a_loss_far_above_its_start_and_not_one_bad_batch() -> None:
+    falling = [3 - step / 20 for step in range(20)]
+    alarms = Alarms()
+    assert alarms.divergence([*falling, 90.0, 2.0], []) == []
+    assert alarms.divergence([3.0] * 5 + [5.0] * 20, [3.0, 5.0]) == []  # players, queues
+    assert kinds(alarms.divergence([*falling, 9.0, 9.5, 12.0, 20.0], [3.0])) == ["divergence"]
+    assert alarms.divergence([*falling, 9.0, 9.5, 12.0, 20.0], [3.0]) == []
+    assert kinds(Alarms().divergence(falling, [3.0, 700.0])) == ["divergence"]
+
+
+def test_a_deaf_temperature_is_told_from_the_entropy() -> None:
+    losses = [4.0] * 30
+    assert Alarms().temperature(rows(losses, entropy=[0.9] * 30), 0.5) == []
+    # Sure and right is what a good network is.
+    assert Alarms().temperature(rows([0.01] * 30, entropy=[0.001] * 30), 0.5) == []
+    (cold,) = Alarms().temperature(rows([900.0] * 30, entropy=[0.001] * 30), 0.1)
+    assert "far too low" in cold.message
+    (hot,) = Alarms().temperature(rows(losses, entropy=[1 - 1e-6] * 30), 0.5)
+    assert "lower the temperature" in hot.message
+
+
+def test_the_same_batch_again_and_again_is_frozen_data() -> None:
+    source, alarms = TinyRows(64), Alarms()
+    for start in range(15):
+        assert alarms.saw(source.batch(torch.arange(start, start + 4).numpy(), 0)) == []
+    same = source.batch(torch.arange(4).numpy(), 0)
+    assert [k for _ in range(15) for k in kinds(alarms.saw(same))] == ["frozen data"]
+
+
+def history(validation: list[float], training: list[float]) -> list[dict[str, Any]]:
+    """Rows of ten training losses between two validations."""
+    found: list[dict[str, Any]] = []
+    for place, value in enumerate(validation):
+        found.append({"step": 10 * place, "validation_loss": value})
+        found += [{"step": 10 * place + i, "loss": training[place] + i / 1e4} for i in range(1, 11)]
+    return found
+
+
+def test_learning_by_heart_is_validation_rising_while_training_falls() -> None:
+    falling = [4.0, 3.0, 2.5, 2.0, 1.5, 1.2, 1.0]
+    rising = [4.0, 3.2, 2.8, 3.0, 3.2, 3.4, 3.6]
+    (alarm,) = Alarms().by_heart(history(rising, falling))
+    assert "best at step 20 (2.8)" in alarm.message
+    assert Alarms().by_heart(history(falling, falling)) == []
+    assert Alarms().by_heart(history(rising, rising)) == []  # a moving target
+    assert Alarms().by_heart(history(rising, [x + 3 for x in falling])) == []  # and a noisy one
+    assert Alarms().by_heart(history([4, 3.2, 2.8, 2.81, 2.79, 2.82, 2.81], falling)) == []
+
+
+def test_more_time_is_advised_where_the_last_quarter_still_paid() -> None:
+    steep = [4.0 - place / 4 for place in range(13)]
+    spent = [4 * math.exp(-place) + 1 for place in range(13)]
+    (alarm,) = Alarms().still_improving(history(steep, steep))
+    assert "25% of what the validation loss fell" in alarm.message
+    assert "--budget" in alarm.message
+    assert Alarms().still_improving(history(spent, spent)) == []
+    assert Alarms(rung=["collapse"]).still_improving(history(steep, steep)) == []
+    # Without validation it is told from the training loss, noise considered.
+    noise = (random(200) * 0.5).tolist()
+    assert Alarms().still_improving(rows([3 + n for n in noise])) == []
+    assert Alarms().still_improving(rows([5 - s / 50 + noise[s] / 9 for s in range(200)])) != []
+
+
+# -- in a run --------------------------------------------------------------------------------
+
+
+def rang(run: Any) -> list[str]:
+    return [row["alarm"]["kind"] for row in run.metrics() if "alarm" in row]
+
+
+def test_an_alarm_is_said_logged_and_kept_in_the_checkpoint(tmp_path: Path) -> None:
+    class Constant(TinyObjective):
+        def after_step(self, progress: float) -> None:
+            with torch.no_grad():
+                self.encoder.dense.weight.zero_()
+                self.encoder.dense.bias.fill_(1.0)
+
+    _, _, run = run_tiny(tmp_path / "constant", objective=Constant())
+    assert rang(run) == ["collapse"]
+    assert run.log_file.read_text().count("The features are collapsing") == 1
+    _, _, run = run_tiny(tmp_path / "sound")
+    assert rang(run) == []
+    assert asdict(Alarms(**asdict(Alarms(rung=["collapse"])))) == asdict(Alarms(rung=["collapse"]))
+
+
+@pytest.mark.parametrize("left", [5, 7])
+def test_a_run_that_is_gone_on_with_rings_as_if_it_had_never_stopped(
+    left: int, tmp_path: Path
+) -> None:
+    """It stops before or after the checkpoint (every three steps) that knows of the alarm."""
+
+    class Constant(TinyObjective):
+        left = 99
+
+        def forward(self, batch: Any) -> Any:
+            self.left -= self.training
+            if self.left < 0:
+                raise ValueError("the power went")
+            return super().forward(batch)
+
+        def after_step(self, progress: float) -> None:
+            with torch.no_grad():
+                self.encoder.dense.weight.zero_()
+
+    options = {"checkpoint_steps": 3, "validate_steps": 2}
+    _, _, whole = run_tiny(tmp_path / "whole", objective=Constant(), **options)
+    cut = Constant()
+    cut.left = left
+    with pytest.raises(ValueError, match="the power went"):
+        run_tiny(tmp_path / "cut", objective=cut, **options)
+    _, _, rest = run_tiny(tmp_path / "cut", objective=Constant(), **options)
+    assert rang(rest) == rang(whole) == ["collapse"]
+    assert [{**row, "clock": 0} for row in rest.metrics()] == [
+        {**row, "clock": 0} for row in whole.metrics()
+    ]
+
+
+def test_the_alarm_rings_before_or_with_the_end_by_nan(tmp_path: Path) -> None:
+    from headstart.errors import HeadstartError
+
+    class Exploding(TinyObjective):
+        def forward(self, batch: Any) -> Any:
+            scalars = super().forward(batch)
+            if self.training:
+                scalars["loss"] = scalars["loss"] * 1.5 ** len(self.fed)
+                if len(self.fed) == 22:
+                    scalars["loss"] = scalars["loss"] * math.nan
+            return scalars
+
+    with pytest.raises(HeadstartError, match="became infinite"):
+        run_tiny(tmp_path, objective=Exploding(), budget="40steps")
+    from headstart.run import Run
+
+    (row,) = [row for row in Run(tmp_path).metrics() if "alarm" in row]
+    assert row["alarm"]["kind"] == "divergence"
+    assert row["step"] < 21
+
+
+@pytest.fixture(scope="module")
+def benchmark() -> ModuleType:
+    """The sweep over all objectives, of which a handful is run here."""
+    spec = importlib.util.spec_from_file_location("alarms_benchmark", BENCHMARK)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["alarms_benchmark"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def sources(benchmark: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return benchmark.write_data(tmp_path_factory.mktemp("data"), count=600)
+
+
+@pytest.mark.parametrize("name", ["mlm", "simclr", "byol", "gan"])
+def test_sound_runs_are_silent(name: str, benchmark: ModuleType, sources: dict[str, str]) -> None:
+    rung, said = benchmark.rung(sources, name, 40)
+    assert rung <= benchmark.ADVICE, said
+
+
+@pytest.mark.parametrize(
+    ("trouble", "name", "kind"),
+    [
+        ("no_stop_gradient", "byol", "ollapse"),
+        ("no_stop_gradient", "simsiam", "ollapse"),
+        ("one_batch", "rotation", "frozen data"),
+        ("hundredfold_rate", "mlm", "ollapse"),
+        ("hundredfold_rate", "rotation", "divergence"),
+    ],
+)
+def test_a_trouble_that_is_caused_rings(
+    trouble: str, name: str, kind: str, benchmark: ModuleType, sources: dict[str, str]
+) -> None:
+    with getattr(benchmark, trouble)():
+        rung, said = benchmark.rung(sources, name, 40)
+    assert any(kind in one for one in rung), said
+
+
+@pytest.mark.parametrize("temperature", [1e-4, 100.0])
+def test_an_absurd_temperature_rings(
+    temperature: float, benchmark: ModuleType, sources: dict[str, str]
+) -> None:
+    settings = [f"simclr.temperature={temperature}"]
+    rung, said = benchmark.rung(sources, "simclr", 40, settings=settings)
+    assert "temperature" in rung, said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 import headstart as hs
 from headstart.errors import HeadstartError
 from headstart.evaluation import judge as judging
-from headstart.evaluation.evaluate import Contender
+from headstart.evaluation.outcomes import Contender
 
 FRUIT, TOOL = ["apple", "pear", "plum", "fig"], ["saw", "axe", "drill", "file"]
 
@@ -47,14 +48,16 @@ def run(tmp_path_factory) -> hs.Run:
 
 
 @pytest.fixture
-def seen(monkeypatch) -> dict[str, object]:
+def seen(run, monkeypatch) -> dict[str, object]:
     """Keep what reaches the protocol, and the texts that reach the simple alternatives."""
+    shutil.rmtree(run.features, ignore_errors=True)  # features are kept, and not computed again
     kept: dict[str, object] = {}
     evaluate, baselines = judging.evaluate, judging.BASELINES["text"]
 
-    def spy_evaluate(contenders, train_labels, test_labels, config, **options):
-        kept.update(contenders=contenders, train=list(train_labels), test=list(test_labels))
-        return evaluate(contenders, train_labels, test_labels, config, **options)
+    def spy_evaluate(contenders, train, test, config, **options):
+        kept.update(contenders=contenders, train=list(train["label"]))
+        kept.update(test=[] if test is None else list(test["label"]))
+        return evaluate(contenders, train, test, config, **options)
 
     def spy_baselines(background, train, test, **options):
         kept.update(background=list(background["text"]), train_texts=list(train["text"]))
@@ -120,7 +123,9 @@ def test_test_texts_that_pre_training_saw_are_told(run, tmp_path):
     report = run.evaluate(
         train, test=write(tmp_path / "t.jsonl", range(190, 210)), labels=["10"], seeds=2
     )
-    assert any(note.startswith("10 of 20 test texts also occur") for note in report.notes)
+    notes = [note for note in report.notes if "of 20 test texts also occur" in note]
+    assert len(notes) == 1
+    assert "10 exactly" in notes[0]
 
 
 def test_from_scratch_gets_the_drawn_labels_only_and_a_fresh_network(run, tmp_path, monkeypatch):
@@ -149,3 +154,18 @@ def test_from_scratch_gets_the_drawn_labels_only_and_a_fresh_network(run, tmp_pa
     assert given[0][1] != given[1][1]
     scores = {s["contender"]: s["accuracy"] for s in report.summary()["scores"]}
     assert scores["from scratch"] > 0.6
+
+
+def test_an_encoder_that_the_user_names_competes_and_features_are_kept(run, seen, tmp_path):
+    train = write(tmp_path / "train.jsonl", range(300, 360))
+    run.evaluate(train, labels=["10"], seeds=2, against=[str(run.folder)])
+    first = by_name(seen)
+    named = first[run.folder.name]
+    assert named.kind == "other"
+    np.testing.assert_allclose(named.train, first["pre-trained"].train, rtol=1e-5)
+    report = run.evaluate(train, labels=["10", "all"], seeds=2)
+    assert "--against" not in report.summary()["command"]
+    again = by_name(seen)
+    for name in ("pre-trained", "untrained", "LSA"):
+        assert again[name].train.tolist() == first[name].train.tolist()
+    assert len(list(run.features.glob("*.np?"))) == 2 * 5  # nothing was computed anew

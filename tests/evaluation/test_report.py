@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 from html.parser import HTMLParser
@@ -7,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from datasets import Dataset
 
 from headstart.config import EvaluateConfig, PretrainConfig
-from headstart.evaluation.evaluate import Contender, Results, evaluate
+from headstart.evaluation.evaluate import evaluate
+from headstart.evaluation.outcomes import Contender, Results
 from headstart.evaluation.report import Report
 from headstart.run import Run
 
@@ -31,7 +35,8 @@ def results() -> Results:
         Contender(HOSTILE, "baseline", features(0.5), features(0.5)),
     ]
     config = EvaluateConfig(run="r", train="t", labels=["10", "50%", "5000", "all"], seeds=3)
-    return evaluate(contenders, labels, labels, config)
+    records = Dataset.from_dict({"label": labels})
+    return evaluate(contenders, records, records, config)
 
 
 @pytest.fixture
@@ -101,7 +106,7 @@ def test_hostile_text_is_shown_and_never_obeyed(report: Report, tmp_path: Path) 
     text = page(report, tmp_path)
     parsed = Page(text)
     assert parsed.open == []
-    assert "script" not in {name for name, _ in parsed.elements}
+    assert [name for name, _ in parsed.elements].count("script") == 1
     assert HOSTILE not in text
     # in the verdict, its list, chart titles, tables, the audit, a note and the command
     assert text.count("&lt;script&gt;") >= 8
@@ -110,11 +115,20 @@ def test_hostile_text_is_shown_and_never_obeyed(report: Report, tmp_path: Path) 
 def test_the_page_needs_nothing_from_outside(report: Report, tmp_path: Path) -> None:
     text = page(report, tmp_path)
     for _, attributes in Page(text).elements:
-        assert not {"src", "href", "srcset", "action", "data"} & set(attributes)
+        assert not {"srcset", "action", "data"} & set(attributes)
+        assert (attributes.get("href") or "#").startswith("#")
+        assert (attributes.get("src") or "data:").startswith("data:")
         assert not any(name.startswith("on") for name in attributes)
     assert not re.search(r"https?:|url\(|@import|//[a-z]", text)
     assert "default-src &#x27;none&#x27;" in text
     assert len(text) < 1_000_000
+
+
+def test_the_policy_allows_the_one_script_that_is_there(report: Report, tmp_path: Path) -> None:
+    text = page(report, tmp_path)
+    (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src &#x27;sha256-{digest}&#x27;" in text
 
 
 def test_the_page_holds_verdict_figures_curves_data_cost_and_command(
@@ -122,9 +136,9 @@ def test_the_page_holds_verdict_figures_curves_data_cost_and_command(
 ) -> None:
     text = page(report, tmp_path)
     first = report.verdict.splitlines()[0]
-    assert first.startswith("Yes: pre-training gained ")
+    assert first.startswith("Yes, from 10 labels on: pre-training gained ")
     assert first.partition(": ")[2][1:] in text
-    assert len(report.verdict.splitlines()) == 4
+    assert len(report.verdict.splitlines()) == 6  # the labels' worth, three numbers, how sure
     for words in (
         "60 (50%) labels",
         "all 120 labels",

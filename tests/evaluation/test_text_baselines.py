@@ -99,12 +99,16 @@ def records(texts: list[str]) -> Dataset:
     return Dataset.from_dict({"text": texts})
 
 
+def labeled(labels: list[str]) -> Dataset:
+    return Dataset.from_dict({"label": labels})
+
+
 def test_baselines_learn_a_toy_of_twenty_lines_without_test_texts() -> None:
     labels = ["animals", "money"] * 12
     contenders = text_baselines(None, records(TOY[:20]), records(TOY[20:]))
     assert [contender.name for contender in contenders] == ["TF-IDF", "LSA", "word vectors"]
     config = EvaluateConfig(run="run", train="train.txt", labels=["all"])
-    results = evaluate(contenders, labels[:20], labels[20:], config)
+    results = evaluate(contenders, labeled(labels[:20]), labeled(labels[20:]), config)
     assert all(outcome.scores["accuracy"].mean == 1 for outcome in results.judged(20))
 
 
@@ -138,6 +142,7 @@ def test_baselines_tell_the_topics_of_news(news: tuple[list[str], list[str]]) ->
     labels = np.array(topics)
     config = EvaluateConfig(run="run", train="train.jsonl", labels=["50"], seeds=2)
     contenders = text_baselines(None, records(train), records(tested))
-    results = evaluate(contenders, labels[~test].tolist(), labels[test].tolist(), config)
+    parts = [labeled(labels[places].tolist()) for places in (~test, test)]
+    results = evaluate(contenders, parts[0], parts[1], config)
     found = {outcome.contender: outcome.scores["accuracy"].mean for outcome in results.judged(50)}
     assert min(found.values()) > 0.85, found

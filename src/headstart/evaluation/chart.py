@@ -220,7 +220,9 @@ def _band(
     xs = [to_x(x) for x, _ in line.points]
     upper = [f"{x:.1f},{to_y(high):.1f}" for x, (_, high) in zip(xs, line.bands, strict=True)]
     lower = [f"{x:.1f},{to_y(low):.1f}" for x, (low, _) in zip(xs, line.bands, strict=True)]
-    return tag("polygon", points=" ".join(upper + lower[::-1]), class_=f"band fill{place % COLOURS}")
+    return tag(
+        "polygon", points=" ".join(upper + lower[::-1]), class_=f"band fill{place % COLOURS}"
+    )
 
 
 def _line(

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from headstart.evaluation.evaluate import Contender
 from headstart.evaluation.features import Progress
+from headstart.evaluation.outcomes import Contender
 from headstart.modalities.image import ImageProcessor
 from headstart.seeding import derive
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,27 +13,32 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import headstart
-from headstart.config import EvaluateConfig, SourceOptions
+from headstart.config import EvaluateConfig, PretrainConfig, SourceOptions
 from headstart.data.audit import Audit
-from headstart.data.split import labeled, split
+from headstart.data.sifting import sift
 from headstart.encoders.opening import encoder_folder, open_encoder, read_note
 from headstart.errors import HeadstartError
 from headstart.evaluation import BASELINES
-from headstart.evaluation.evaluate import Contender, Kind, evaluate
-from headstart.evaluation.features import Progress, features
+from headstart.evaluation.cache import digest, digest_of_records, kept_contenders
+from headstart.evaluation.evaluate import evaluate
+from headstart.evaluation.features import Progress
+from headstart.evaluation.material import Material
+from headstart.evaluation.outcomes import Contender, Kind
+from headstart.evaluation.protocols.reading import labeled_records, task_of
 from headstart.evaluation.report import Report
+from headstart.evaluation.rivals import frozen, measured, named, started, untrained
+from headstart.evaluation.shifts import divided, extended, measure_shifts, other_domain, parts
 from headstart.modalities import Modality
 from headstart.modalities.opening import open_modality, open_processor
 from headstart.run import Run
-from headstart.seeding import seeded
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 VERSIONS = ("torch", "transformers", "pytorch-lightning", "scikit-learn")
 
-#: Trains the same network on labels alone: called with the labeled records, the records to
-#: predict and a seed, it returns the predicted labels in order.
+#: Trains the same network on labels, from fresh weights or from its own: called with the labeled
+#: records, the records to predict and a seed, it returns the predicted labels in order.
 FromScratch = Callable[["Dataset", "Dataset", int], list[str]]
 
 
@@ -40,6 +46,7 @@ def judge(
     config: EvaluateConfig,
     *,
     from_scratch: FromScratch,
+    fine_tuned: FromScratch,
     say: Callable[[str], None],
     console: Any = None,
 ) -> Report:
@@ -53,39 +60,53 @@ def judge(
     note = read_note(folder)
     audits: dict[str, Any] = {}
     modality = open_modality(note["modality"])
+    asked = config
+    config = config.model_copy(update={"task": task_of(config, modality.content)})
     encoder, processor = open_encoder(folder), open_processor(folder)
-    train, test = _labeled(config, modality, processor, audits)
+    others = named(config.against, modality)
+    train, test = labeled_records(config, modality, processor, audits)
     notes: list[str] = []
+    other = other_domain(config, train, modality, processor, audits, notes)
+    tested = train if test is None else test
+    shifted = parts(tested, test is None, config, modality.content, int(note["length"]), other)
+    seen = extended(test, shifted)
     background = _background(run, modality, notes)
     if background is not None:
-        notes += modality.overlap(background, test if test is not None else train)
+        shared = modality.overlap(background, test if test is not None else train)
+        notes += shared.sentences()
+        audits.get("test", audits["train"])["overlap"] = shared.summary()
     if run.audit_file.exists():
         audits = {"pre-training": _read_json(run.audit_file), **audits}
 
+    length, store = int(note["length"]), run.features
+    rivals = [
+        frozen("pre-trained", "pretrained", encoder, processor, length),
+        frozen("untrained", "untrained", untrained(encoder, config.seed), processor, length),
+        *started(run, processor, length, notes),
+        *others,
+    ]
     with _bar(console, "features") as progress:
-        contenders = [_frozen("pretrained", encoder, processor, train, test, note, progress)]
-        fresh = untrained(encoder, config.seed)
-        contenders.append(_frozen("untrained", fresh, processor, train, test, note, progress))
+        contenders = [measured(rival, train, seen, store, progress) for rival in rivals]
     if config.from_scratch:
-        contenders.append(_scratch(from_scratch, train, test))
+        contenders.append(_network("from scratch", "scratch", from_scratch, train, test))
+    if config.finetuned:
+        contenders.append(_network("fine-tuned", "pretrained", fine_tuned, train, test))
     with _bar(console, "simple alternatives") as progress:
-        baselines = BASELINES[modality.name]
-        contenders += baselines(background, train, test, seed=config.seed, progress=progress)
+        contenders += _baselines(modality, background, train, seen, config.seed, store, progress)
+    contenders, moved = divided(contenders, test)
     with _bar(console, "probes") as progress:
-        results = evaluate(
-            contenders,
-            train["label"],
-            test["label"] if test is not None else [],
-            config,
-            progress=progress,
-        )
+        results = evaluate(contenders, train, test, config, progress=progress)
+        if shifted:
+            found = measure_shifts(moved, train, shifted, results, config, progress)
+            results = replace(results, shifts=found)
     report = Report(
         results,
         run=run,
-        command=_command(config),
+        command=_command(asked),
         versions={"headstart": headstart.__version__, **{name: version(name) for name in VERSIONS}},
         audits=audits,
         notes=notes,
+        material=_material(contenders, train, test, processor, config.seed),
     )
     out = Path(config.out) if config.out else run.report_file
     report.write(out)
@@ -93,37 +114,13 @@ def judge(
     return report
 
 
-def _labeled(
-    config: EvaluateConfig, modality: Modality, processor: Any, audits: dict[str, Any]
-) -> tuple[Dataset, Dataset | None]:
-    """Read train and test; one labeled file is split unless it is to be cross-validated."""
-    train = _read([config.train], config, modality, processor, "train", audits)
-    if config.test:
-        if config.folds:
-            raise HeadstartError(
-                "--folds cross-validates one labeled file; leave out --test, or --folds."
-            )
-        return train, _read([config.test], config, modality, processor, "test", audits)
-    if config.folds:
-        return train, None
-    kept, held = split(train["label"], seed=config.seed)
-    return train.select(kept), train.select(held)
-
-
-def _read(
-    sources: list[str],
-    options: SourceOptions,
-    modality: Modality,
-    processor: Any,
-    what: str,
-    audits: dict[str, Any],
-) -> Dataset:
-    audit = Audit()
-    records = modality.read(sources, options, audit)
-    records = labeled(records, ", ".join(sources), audit)
-    records = modality.readable(records, processor, audit)
-    audits[what] = audit.summary()
-    return records
+def _material(
+    contenders: list[Contender], train: Dataset, test: Dataset | None, processor: Any, seed: int
+) -> Material | None:
+    """Return what the report shows of the tested records."""
+    ours = contenders[0]
+    vectors, records = (ours.train, train) if test is None else (ours.test, test)
+    return None if vectors is None else Material(records, np.asarray(vectors), processor, seed)
 
 
 def _background(run: Run, modality: Modality, notes: list[str]) -> Dataset | None:
@@ -131,7 +128,10 @@ def _background(run: Run, modality: Modality, notes: list[str]) -> Dataset | Non
     options = run.config()["options"]
     known = {name: options[name] for name in SourceOptions.model_fields if name in options}
     try:
-        return modality.read(options.get("sources", []), SourceOptions(**known), Audit())
+        records = modality.read(options.get("sources", []), SourceOptions(**known), Audit())
+        if options.get("remove_overlap") or options.get("quality"):
+            records = _sifted(records, PretrainConfig(**options), modality)
+        return records
     except HeadstartError as error:
         notes.append(
             f"The sources of the pre-training cannot be read any more ({error}), so the simple "
@@ -140,35 +140,42 @@ def _background(run: Run, modality: Modality, notes: list[str]) -> Dataset | Non
         return None
 
 
-def untrained(encoder: Any, seed: int) -> Any:
-    """Return a fresh encoder of the same shape; the seed decides its weights."""
-    with seeded(seed, "untrained"):
-        return encoder.untrained()
+def _sifted(records: Dataset, plan: PretrainConfig, modality: Modality) -> Dataset:
+    """Leave out what the pre-training left out."""
+    return sift(
+        records,
+        plan,
+        modality.content,
+        Audit(),
+        lambda sources: modality.read(sources, plan, Audit()),
+    )
 
 
-def _frozen(
-    kind: Kind,
-    encoder: Any,
-    processor: Any,
+def _baselines(
+    modality: Modality,
+    background: Dataset | None,
     train: Dataset,
     test: Dataset | None,
-    note: dict[str, Any],
+    seed: int,
+    store: Path,
     progress: Progress | None,
+) -> list[Contender]:
+    """Return the modality's simple alternatives, computed once and kept."""
+    read = [digest_of_records(records) for records in (background, train, test)]
+    return kept_contenders(
+        store,
+        digest("baselines", modality.name, seed, *read),
+        lambda: BASELINES[modality.name](background, train, test, seed=seed, progress=progress),
+    )
+
+
+def _network(
+    name: str, kind: Kind, learn: FromScratch, train: Dataset, test: Dataset | None
 ) -> Contender:
-    vectors = [
-        features(encoder, processor, part, length=int(note["length"]), progress=progress)
-        for part in (train, test)
-        if part is not None
-    ]
-    name = "pre-trained" if kind == "pretrained" else kind
-    return Contender(name, kind, vectors[0], vectors[1] if test is not None else None)
-
-
-def _scratch(from_scratch: FromScratch, train: Dataset, test: Dataset | None) -> Contender:
     def fit_predict(places: np.ndarray, seed: int) -> list[str]:
-        return from_scratch(train.select(places), train if test is None else test, seed)
+        return learn(train.select(places), train if test is None else test, seed)
 
-    return Contender("from scratch", "scratch", fit_predict=fit_predict)
+    return Contender(name, kind, fit_predict=fit_predict)
 
 
 def _command(config: EvaluateConfig) -> str:

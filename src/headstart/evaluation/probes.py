@@ -2,7 +2,9 @@
 
 How features are scaled and how strongly the regression is penalised is decided by
 cross-validation inside the drawn labels alone, by the log loss: it still tells penalties apart
-where a handful of labels gives every one of them the same accuracy.
+where a handful of labels gives every one of them the same accuracy. Of many labels a few
+thousand decide: C is the variance that weights are expected to have, whatever the number of
+labels, so the best one for few is as good as the best for all.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from headstart.evaluation.draws import draw
+
 #: (N,D) float32 features: a numpy array, or a scipy sparse CSR matrix (which has no type stubs).
 Matrix = Any
 
@@ -22,7 +26,10 @@ NEIGHBOURS = 200
 TEMPERATURE = 0.1
 _DENSE_GRID = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 _SPARSE_GRID = (0.1, 1.0, 10.0, 100.0)
-_LARGE = 5000
+#: Labels beyond which three folds tell penalties apart as well as five, and those that decide.
+_THREE_FOLDS, _DECIDING = 500, 4000
+#: Rows in the space they span, and the way back: see :func:`row_space`.
+Spanned = tuple[Matrix, Callable[[np.ndarray], np.ndarray]]
 #: Most rows whose products with each other are computed to find the space they span.
 _SPANNED = 2000
 _CHUNK = 512
@@ -62,6 +69,47 @@ def scalings(features: Matrix) -> list[Scaling]:
     ]
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """A regression that has been fitted.
+
+    Attributes:
+        classes: (K,) those that it was fitted on.
+        weights: (K,D), or (1,D) of two classes; bias: (K,), or (1,).
+    """
+
+    scaling: Scaling
+    classes: np.ndarray
+    weights: np.ndarray
+    bias: np.ndarray
+
+    def values(self, features: Matrix) -> np.ndarray:
+        """Return the logits (m,K), or (m,1) of two classes, of features (m,D)."""
+        # The weights are scaled, not the many features, which would have to be copied.
+        weights = (self.weights * self.scaling.scale).astype(np.float32)
+        values = np.asarray(features @ weights.T)
+        if self.scaling.unit:
+            values = values / _nonzero(_lengths(features))[:, None]
+        shift = np.broadcast_to(self.scaling.shift, weights.shape[1:])
+        return values - weights @ shift + self.bias
+
+    def predict(self, features: Matrix) -> np.ndarray:
+        """Return the likeliest class (m,) of each."""
+        values = self.values(features)
+        if len(self.classes) == 2:
+            return self.classes[(values[:, 0] > 0).astype(np.int64)]
+        return self.classes[values.argmax(1)]
+
+    def chances(self, features: Matrix) -> np.ndarray:
+        """Return the probabilities (m,K) of the classes."""
+        from scipy.special import expit, softmax
+
+        values = self.values(features)
+        if len(self.classes) == 2:
+            return np.hstack([1 - expit(values), expit(values)])
+        return np.asarray(softmax(values, axis=1))
+
+
 class LogisticProbe:
     """Multinomial logistic regression with an L2 penalty.
 
@@ -86,40 +134,56 @@ class LogisticProbe:
         With fewer than two examples in all classes but one there is nothing to cross-validate
         with, and the penalty is C = 1.
         """
-        scaling, penalty = self._choose(train, classes, rng)
-        rows = scaling(train)
-        small, back = row_space(rows)
+        return self.fit(train, classes, rng).predict(test)
+
+    def fit(self, train: Matrix, classes: np.ndarray, rng: np.random.Generator) -> Fitted:
+        """Fit on ``train`` (n,D) of ``classes`` (n,), two different ones at least."""
+        scaling, penalty, spanned = self._choose(train, classes, rng)
+        small, back = spanned or row_space(scaling(train))
         model = _fit(small, classes, penalty, None)
-        weights = back(model.coef_)
-        values = np.asarray(scaling(test) @ weights.T) + model.intercept_
-        if len(model.classes_) == 2:
-            return model.classes_[(values[:, 0] > 0).astype(np.int64)]
-        return model.classes_[values.argmax(1)]
+        return Fitted(scaling, model.classes_, back(model.coef_), model.intercept_)
 
     def _choose(
         self, train: Matrix, classes: np.ndarray, rng: np.random.Generator
-    ) -> tuple[Scaling, float]:
-        parts = deal(classes, 3 if len(classes) > _LARGE else 5, rng)
-        best, choice = np.inf, (self._scalings[0], 1.0)
+    ) -> tuple[Scaling, float, Spanned | None]:
+        """Return the scaling, the penalty, and the scaled rows in their span where all decided."""
+        deciding = _deciding(classes, rng)
+        if deciding is not None:
+            train, classes = train[deciding], classes[deciding]
+        parts = deal(classes, 3 if len(classes) > _THREE_FOLDS else 5, rng)
+        best = np.inf
+        choice: tuple[Scaling, float, Spanned | None] = (self._scalings[0], 1.0, None)
         if parts is None:
             return choice
         for scaling in self._scalings:
-            rows, _ = row_space(scaling(train))
-            models: list[Any] = [None] * (int(parts.max()) + 1)
+            spanned = row_space(scaling(train))
+            rows = spanned[0]
+            split = [
+                (np.flatnonzero(parts != n), np.flatnonzero(parts == n)) for n in np.unique(parts)
+            ]
+            known = [(rows[kept], rows[held]) for kept, held in split]
+            models: list[Any] = [None] * len(split)
             previous = np.inf
             for penalty in self._grid:
                 losses = []
-                for part, model in enumerate(models):
-                    held = parts == part
-                    models[part] = model = _fit(rows[~held], classes[~held], penalty, model)
-                    losses.append(_log_losses(model, rows[held], classes[held]))
+                for part, (kept, held) in enumerate(split):
+                    models[part] = _fit(known[part][0], classes[kept], penalty, models[part])
+                    losses.append(_log_losses(models[part], known[part][1], classes[held]))
                 loss = float(np.concatenate(losses).mean())
                 if loss < best:
-                    best, choice = loss, (scaling, penalty)
+                    best = loss
+                    choice = (scaling, penalty, spanned if deciding is None else None)
                 if loss > previous:  # the loss is about convex along the path
                     break
                 previous = loss
         return choice
+
+
+def _deciding(classes: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
+    """Return places of the labels that choose a penalty; None where all of them do."""
+    names, codes = np.unique(classes, return_inverse=True)
+    wanted = max(_DECIDING, 10 * len(names))
+    return draw(codes, wanted, int(rng.integers(2**62))) if len(classes) > wanted else None
 
 
 def deal(classes: np.ndarray, folds: int, rng: np.random.Generator) -> np.ndarray | None:
@@ -177,6 +241,7 @@ def _fit(rows: Matrix, classes: np.ndarray, penalty: float, warm: Any) -> Any:
     model.C = penalty
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.filterwarnings("ignore", "The number of unique classes")  # few labels are usual
         return model.fit(rows, classes)
 
 
@@ -188,7 +253,7 @@ def _log_losses(model: Any, rows: Matrix, classes: np.ndarray) -> np.ndarray:
     return -np.log(np.maximum(chances, 1e-12))
 
 
-def row_space(rows: Matrix) -> tuple[Matrix, Callable[[np.ndarray], np.ndarray]]:
+def row_space(rows: Matrix) -> Spanned:
     """Return coordinates (n,r) of rows (n,D) in the space they span, and the way back.
 
     The weights of a regression with an L2 penalty lie in that space (the representer theorem,
@@ -205,6 +270,12 @@ def row_space(rows: Matrix) -> tuple[Matrix, Callable[[np.ndarray], np.ndarray]]
     scale, vectors = np.sqrt(values[kept]), vectors[:, kept]
     small = (vectors * scale).astype(np.float32)
     return small, lambda weights: np.asarray(rows.T @ (vectors @ (weights / scale).T)).T
+
+
+def _lengths(rows: Matrix) -> np.ndarray:
+    from sklearn.utils.extmath import row_norms
+
+    return np.asarray(row_norms(rows))
 
 
 def _nonzero(spread: np.ndarray) -> np.ndarray:

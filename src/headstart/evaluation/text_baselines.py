@@ -13,8 +13,8 @@ import numpy as np
 from scipy import sparse
 
 from headstart.data.duplicates import stream
-from headstart.evaluation.evaluate import Contender
 from headstart.evaluation.features import Progress
+from headstart.evaluation.outcomes import Contender
 from headstart.evaluation.probes import unit_length
 from headstart.evaluation.word_vectors import WordVectors
 from headstart.evaluation.words import Corpus, Lexicon

@@ -1,0 +1,311 @@
+"""Several runs on the same labels: which is best, from how many labels on, and how sure is that?
+
+Every run sees the same draws of labels and the same tested records, so that each two of them can be
+compared in pairs. A difference is claimed only where it stands Holm's correction for all pairs at
+all numbers of labels together: at most one comparison in twenty is wrong to claim any.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import headstart
+from headstart.config import CompareConfig, EvaluateConfig
+from headstart.encoders.opening import encoder_folder, open_encoder, read_note
+from headstart.errors import HeadstartError
+from headstart.evaluation.compare_page import compare_page
+from headstart.evaluation.compare_words import answer, console_table
+from headstart.evaluation.evaluate import evaluate
+from headstart.evaluation.intervals import LEVEL, Change, holm
+from headstart.evaluation.intervals import compare as compare_outcomes
+from headstart.evaluation.metrics import Estimate
+from headstart.evaluation.outcomes import Outcome, Results
+from headstart.evaluation.protocols.reading import labeled_records, task_of
+from headstart.evaluation.report.cost import cost_of
+from headstart.evaluation.rivals import frozen, measured
+from headstart.files import write_text
+from headstart.modalities.opening import open_modality, open_processor
+from headstart.run import Run
+
+VERSIONS = ("torch", "transformers", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two runs at one number of labels.
+
+    Attributes:
+        one: the name of the run whose score is higher; ``other``: the one that it is compared with.
+        change: one minus the other, paired.
+        chance: of a false claim, adjusted for all comparisons (two-sided p, Holm).
+    """
+
+    labels: int
+    one: str
+    other: str
+    change: Change
+    chance: float
+
+    @property
+    def clear(self) -> bool:
+        """Whether the difference may be claimed."""
+        return self.chance <= LEVEL
+
+    @property
+    def estimate(self) -> Estimate:
+        """The difference with its own 95 % interval."""
+        return self.change.estimate
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a comparison found, in words, as plain values, and as a page.
+
+    Attributes:
+        results: of all runs; its contenders are their names.
+        pairs: every two runs at every number of labels.
+        costs: ``{name: {what: how much}}``, such as minutes, parameters and records.
+        folders: ``{name: folder}``.
+        notes: what a reader should know, in plain sentences.
+        command: the command line that gives the same again; ``versions`` of what computed it.
+    """
+
+    results: Results
+    pairs: list[Pair]
+    costs: dict[str, dict[str, str]]
+    folders: dict[str, str]
+    notes: list[str]
+    command: str
+    versions: dict[str, str]
+
+    @property
+    def answer(self) -> str:
+        """Which run is best, from how many labels on, and which cannot be told apart."""
+        return answer(self)
+
+    def __str__(self) -> str:
+        return "\n".join([self.answer, "", console_table(self), *self.notes])
+
+    def ranked(self, labels: int) -> list[Outcome]:
+        """Return the outcomes at a number of labels, the best first."""
+        return sorted(self.results.judged(labels), key=lambda outcome: -outcome.mean)
+
+    def leaders(self, labels: int) -> list[str]:
+        """Return the best run at a number of labels, and all that it is not clearly above."""
+        best = self.ranked(labels)[0].contender
+        beaten = {
+            pair.other
+            for pair in self.pairs
+            if pair.labels == labels and pair.one == best and pair.clear
+        }
+        return [x.contender for x in self.ranked(labels) if x.contender not in beaten]
+
+    def summary(self) -> dict[str, Any]:
+        """Return plain values: the answer, scores, differences, costs and protocol."""
+        metric = self.results.metric.name
+        return {
+            "answer": self.answer,
+            "metric": metric,
+            "best": {str(labels): self.leaders(labels) for labels in self.results.counts},
+            "runs": [
+                {"name": name, "folder": folder, "cost": self.costs[name]}
+                for name, folder in self.folders.items()
+            ],
+            "scores": [
+                {
+                    "run": outcome.contender,
+                    "probe": outcome.probe,
+                    "labels": outcome.labels,
+                    **_plain(outcome.scores[metric], metric),
+                }
+                for outcome in self.results.outcomes
+            ],
+            "differences": [
+                {
+                    "labels": pair.labels,
+                    "run": pair.one,
+                    "over": pair.other,
+                    **_plain(pair.estimate, "difference"),
+                    "p": round(pair.chance, 5),
+                    "clear": pair.clear,
+                }
+                for pair in self.pairs
+            ],
+            "train_records": self.results.training,
+            "test_records": len(self.results.truth),
+            "seeds": self.results.seeds,
+            "notes": self.notes,
+            "command": self.command,
+            "versions": self.versions,
+        }
+
+    def write(self, path: Path) -> None:
+        """Write the page, whole or not at all: one file that needs no network."""
+        write_text(path, compare_page(self))
+
+
+def compare(config: CompareConfig, *, say: Callable[[str], None]) -> Comparison:
+    """Measure the frozen features of all runs on the same labels, and write the page.
+
+    Raises:
+        HeadstartError: fewer than two runs, one that is named twice, runs of several modalities
+            or of several sets of labels, or labels that cannot be measured.
+    """
+    folders = _folders(config.runs)
+    notes = [read_note(folder) for folder in folders.values()]
+    _one_modality(config.runs, [str(note["modality"]) for note in notes])
+    labels = _one_label_set(config.runs)
+    modality = open_modality(notes[0]["modality"])
+    shared = EvaluateConfig.model_fields.keys() & CompareConfig.model_fields.keys()
+    plan = EvaluateConfig(run=config.runs[0], **{name: getattr(config, name) for name in shared})
+    plan = plan.model_copy(update={"task": task_of(plan, modality.content)})
+    first = next(iter(folders.values()))
+    train, test = labeled_records(plan, modality, open_processor(first), {})
+    remarks = _strangers(labels, train, config)
+    contenders, costs = [], {}
+    scratch = tempfile.TemporaryDirectory(prefix="headstart-")
+    for (name, folder), note, named in zip(folders.items(), notes, config.runs, strict=True):
+        say(f"features of {name}")
+        encoder, processor = open_encoder(folder), open_processor(folder)
+        rival = frozen(name, "other", encoder, processor, int(note["length"]))
+        contenders.append(measured(rival, train, test, _store(named, scratch), None))
+        costs[name] = _cost(named, encoder)
+    scratch.cleanup()
+    results = evaluate(contenders, train, test, plan)
+    found_pairs = pairs(results)
+    comparison = Comparison(
+        results,
+        found_pairs,
+        costs,
+        dict(zip(folders, config.runs, strict=True)),
+        [*remarks, *results.notes],
+        _command(config),
+        {"headstart": headstart.__version__, **{name: version(name) for name in VERSIONS}},
+    )
+    comparison.write(Path(config.out))
+    say(f"the page is {config.out}")
+    return comparison
+
+
+def pairs(results: Results) -> list[Pair]:
+    """Return every two contenders at every number of labels, chances adjusted for all of them."""
+    found = []
+    for labels in results.counts:
+        ranked = sorted(results.judged(labels), key=lambda outcome: -outcome.mean)
+        for one, other in combinations(ranked, 2):
+            change = compare_outcomes(results, one, other)
+            found.append((labels, one.contender, other.contender, change))
+    raw = [min(1.0, 2 * min(change.above, change.below)) for *_, change in found]
+    return [Pair(*each, chance) for each, chance in zip(found, holm(raw), strict=True)]
+
+
+def _folders(runs: list[str]) -> dict[str, str | Path]:
+    """Return ``{name: encoder folder}``; a name is as short as tells the runs apart."""
+    if len(runs) < 2:
+        raise HeadstartError("comparing needs two runs or more; name another one.")
+    seen: set[Any] = set()
+    found: dict[str, str | Path] = {}
+    depth = 1
+    parts = [Path(run).resolve().parts if Path(run).exists() else (run,) for run in runs]
+    while len({p[-depth:] for p in parts}) < len(set(parts)):
+        depth += 1
+    for run, part in zip(runs, parts, strict=True):
+        if part in seen:
+            raise HeadstartError(f"{run} is named twice; name each run once.")
+        seen.add(part)
+        folder = encoder_folder(run)
+        if isinstance(folder, Path) and (Path(run) / "config.yaml").is_file():
+            folder = Run.open(run).require_encoder()
+        found["/".join(part[-depth:])] = folder
+    return found
+
+
+def _one_modality(runs: list[str], kinds: list[str]) -> None:
+    other = next((place for place, kind in enumerate(kinds) if kind != kinds[0]), None)
+    if other is not None:
+        raise HeadstartError(
+            f"{runs[0]} reads {kinds[0]} and {runs[other]} reads {kinds[other]}; compare runs of "
+            "one modality."
+        )
+
+
+def _one_label_set(runs: list[str]) -> list[str] | None:
+    """Return the labels that fine-tuned runs among these know; None where there is none."""
+    known: list[str] | None = None
+    owner = ""
+    for run in runs:
+        file = Path(run) / "head" / "head.json"
+        if not file.is_file():
+            continue
+        labels = sorted(map(str, json.loads(file.read_text(encoding="utf-8")).get("labels", [])))
+        if known is not None and labels != known:
+            raise HeadstartError(
+                f"{owner} was fine-tuned on {_shown(known)} and {run} on {_shown(labels)}; compare "
+                "runs of one set of labels."
+            )
+        known, owner = labels, run
+    return known
+
+
+def _strangers(labels: list[str] | None, train: Any, config: CompareConfig) -> list[str]:
+    """Refuse fine-tuned runs that know other labels; else remark that they have seen some."""
+    if labels is None:
+        return []
+    asked = sorted(set(map(str, train["label"]))) if "label" in train.column_names else []
+    if not set(asked) & set(labels):
+        raise HeadstartError(
+            f"the fine-tuned runs know {_shown(labels)}, and {config.train} has {_shown(asked)}; "
+            "compare them on labels of the same set."
+        )
+    return [
+        "Some of these runs were fine-tuned: their encoders learned from labels, which the others "
+        "did not see."
+    ]
+
+
+def _shown(labels: list[str]) -> str:
+    return ", ".join(labels[:3]) + (f" and {len(labels) - 3} more" if len(labels) > 3 else "")
+
+
+def _cost(run: str, encoder: Any) -> dict[str, str]:
+    """Return minutes, parameters and records, as far as they are known."""
+    cost = {"parameters": _millions(sum(p.numel() for p in encoder.parameters()))}
+    if (Path(run) / "config.yaml").is_file():
+        opened = Run.open(run)
+        cost |= cost_of(opened, opened.metrics())
+    return cost
+
+
+def _store(run: str, scratch: tempfile.TemporaryDirectory[str]) -> Path:
+    """Return where features are kept: with the run, or for now only beside a mere encoder."""
+    opened = Run(run)
+    return opened.features if opened.config_file.is_file() else Path(scratch.name)
+
+
+def _millions(count: int) -> str:
+    return f"{count / 1e6:.1f} M" if count >= 1e5 else f"{count:,}"
+
+
+def _command(config: CompareConfig) -> str:
+    words = ["headstart", "compare", *config.runs]
+    for name in sorted(config.model_fields_set - {"runs"}):
+        value = getattr(config, name)
+        flag = f"--{name.replace('_', '-')}"
+        for item in value if isinstance(value, list) else [value]:
+            words += [flag, str(item)] if item is not None else []
+    return shlex.join(words)
+
+
+def _plain(estimate: Estimate, name: str) -> dict[str, Any]:
+    low, high = (round(float(np.float64(edge)), 5) for edge in (estimate.low, estimate.high))
+    return {name: round(estimate.mean, 5), f"{name}_interval": [low, high]}

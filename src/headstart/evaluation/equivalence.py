@@ -1,0 +1,139 @@
+"""How many labels would the best alternative need to do as well?
+
+Each alternative's scores are made to rise with the labels (isotonic regression) and joined by
+straight lines over the logarithm of their number. Where the first of these curves reaches our
+score lies the answer. Its interval comes from repeating this on scores that differ as they might
+have: each bootstrap resample of the tested units with a random shift of the label draws.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from headstart.evaluation.intervals import draws_for
+from headstart.evaluation.outcomes import Outcome, Results
+from headstart.seeding import derive
+
+
+@dataclass(frozen=True)
+class Equivalent:
+    """What a number of labels is worth, in labels of the best alternative.
+
+    Attributes:
+        labels: ours.
+        needed: theirs; infinite where no number that was tried is enough.
+        low: lower edge of the 95 % interval.
+        high: upper edge.
+        fewest: the smallest number that was tried; less cannot be told from it.
+        most: the largest number that was tried.
+        whole: whether ``most`` is all labels there are.
+    """
+
+    labels: int
+    needed: float
+    low: float
+    high: float
+    fewest: int
+    most: int
+    whole: bool
+
+    def __str__(self) -> str:
+        return self._words(self.needed)
+
+    @property
+    def interval(self) -> str:
+        """The interval in words: ``420 to 980``."""
+        return f"{self._words(self.low)} to {self._words(self.high)}"
+
+    def _words(self, needed: float) -> str:
+        if math.isinf(needed):
+            return f"more than the {self.most:,} {'there are' if self.whole else 'that were tried'}"
+        if needed < self.fewest * (1 + 1e-9):
+            return f"{self.fewest:,} or fewer"
+        return f"{_rounded(needed):,}"
+
+
+def equivalents(results: Results) -> dict[int, Equivalent]:
+    """Return what each number of labels is worth; {} with fewer than two, or without a rival."""
+    counts = [n for n in results.counts if n > 0]
+    table = {n: {x.contender: x for x in results.judged(n)} for n in counts}
+    every = set.intersection(*(set(row) for row in table.values())) if table else set()
+    first = table[counts[0]] if counts else {}
+    ours = next((x.contender for x in first.values() if x.kind == "pretrained"), None)
+    others = [name for name in first if name in every and first[name].kind != "pretrained"]
+    if len(counts) < 2 or ours not in every or not others:
+        return {}
+    # (1 + R, C, J): the scores as measured, and as they might have been
+    scores = np.stack(
+        [_scores(results, [table[n][name] for name in (ours, *others)], n) for n in counts], axis=-1
+    )
+    needed = _needed(scores[:, 0], _rising(scores[:, 1:]), np.log(counts))
+    low, high = np.quantile(needed[1:], (0.025, 0.975), axis=0, method="inverted_cdf")
+    whole = results.counts[counts[-1]] == "all"
+    fewest, most = counts[0], counts[-1]
+    return {
+        n: Equivalent(n, float(needed[0, j]), float(low[j]), float(high[j]), fewest, most, whole)
+        for j, n in enumerate(counts)
+    }
+
+
+def _scores(results: Results, outcomes: list[Outcome], labels: int) -> np.ndarray:
+    """Return the mean scores (1+R,C) of contenders: measured, and on R simulated repetitions."""
+    mean = np.array([outcome.mean for outcome in outcomes])
+    resampled = np.stack([outcome.resampled for outcome in outcomes], axis=1)
+    simulated = mean + resampled - resampled.mean(0)
+    draws = draws_for(results, labels)
+    if draws:
+        found = {x.contender: x.by_draw for x in results.judged(draws.labels)}
+        by_draw = np.stack([found[outcome.contender] for outcome in outcomes])
+        count = by_draw.shape[1]
+        rng = np.random.Generator(np.random.PCG64(derive("equivalence", labels)))
+        # One shift of the draws for all contenders: a multivariate t, as in a paired comparison.
+        shift = rng.standard_normal((count, len(simulated)))
+        shift /= np.sqrt(rng.chisquare(count - 1, len(simulated)))
+        simulated += np.sqrt(draws.factor) * ((by_draw - by_draw.mean(1, keepdims=True)) @ shift).T
+    return np.concatenate([mean[None], simulated])
+
+
+def _rising(scores: np.ndarray) -> np.ndarray:
+    """Return curves (R,C,J) made to rise along J, the nearest such by squares.
+
+    By the max-min formula of isotonic regression (Robertson et al. 1988, theorem 1.4.4): the
+    largest over starts a <= j of the smallest over ends b >= j of the mean of a to b.
+    """
+    count = scores.shape[-1]
+    sums = np.concatenate([np.zeros_like(scores[..., :1]), scores.cumsum(-1)], axis=-1)
+    rising = np.full_like(scores, -np.inf)
+    for start in range(count):
+        means = (sums[..., start + 1 :] - sums[..., start, None]) / np.arange(1, count - start + 1)
+        smallest = np.minimum.accumulate(means[..., ::-1], axis=-1)[..., ::-1]
+        rising[..., start:] = np.maximum(rising[..., start:], smallest)
+    return rising
+
+
+def _needed(targets: np.ndarray, curves: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Return (R,J): exp of the first place where any of ``curves`` (R,C,J) reaches the target.
+
+    Args:
+        targets: (R,J).
+        places: (J,) logarithms of the numbers of labels.
+    """
+    goal = targets[:, None, :, None]  # (R,1,J,1) against curves (R,C,1,J)
+    reached = curves[:, :, None, :] >= goal - 1e-9  # means of equal scores may differ by a bit
+    after = reached.argmax(-1)
+    before = np.maximum(after - 1, 0)
+    rows, names = np.ogrid[: len(curves), : curves.shape[1]]
+    left, right = (curves[rows[..., None], names[..., None], at] for at in (before, after))
+    rise = np.where(right > left, right - left, 1)
+    share = np.where(after > 0, np.minimum((goal[..., 0] - left) / rise, 1), 0)
+    found = np.exp(places[before] + share * (places[after] - places[before]))
+    return np.asarray(np.where(reached.any(-1), found, np.inf).min(1))
+
+
+def _rounded(value: float) -> int:
+    """Round to two leading digits, which is more than the interval bears."""
+    digits = 10 ** max(0, math.floor(math.log10(value)) - 1)
+    return round(value / digits) * digits

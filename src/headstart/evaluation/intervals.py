@@ -1,0 +1,118 @@
+"""Is one contender better than another, and by how much? Paired, over label draws and tests.
+
+A score is uncertain for two reasons: other labels might have been drawn, and other records might
+have been tested. For the difference of two contenders, on the same draws and resamples,
+
+- the variance over tested units is that over their bootstrap resamples;
+- the variance over labels is that over the S draws, times 1/S + n/(N - n): draws of n out of N
+  labels share labels, so that they differ less than draws from the world would, and this makes up
+  for it (Nadeau and Bengio 2003, "Inference for the Generalization Error", section 3). All N
+  labels can be drawn only once; their variance is taken from the largest n that was drawn
+  repeatedly, where it is known, and shrunk as n/N.
+
+The two are added, each with its degrees of freedom (Welch and Satterthwaite). What both see, that
+some draws suit some tested units, counts twice, so intervals are rather too wide than too narrow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from headstart.evaluation.metrics import Estimate
+from headstart.evaluation.outcomes import Outcome, Results
+
+#: The chance of a false claim that is accepted, over all claims of a report together.
+LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Change:
+    """The difference of two contenders.
+
+    Attributes:
+        estimate: the difference with its 95 % interval.
+        above: the chance of so high a difference if there were none, or a loss (one-sided p).
+        below: the chance of so low a one if there were none, or a gain.
+    """
+
+    estimate: Estimate
+    above: float
+    below: float
+
+
+@dataclass(frozen=True)
+class Draws:
+    """The draws from which the variance over labels is known.
+
+    Attributes:
+        labels: how many were drawn each time.
+        factor: what the variance between draws is multiplied with.
+    """
+
+    labels: int
+    factor: float
+
+
+def draws_for(results: Results, labels: int) -> Draws | None:
+    """Return from which draws, and how, the variance over labels at ``labels`` is known."""
+    repeats = {outcome.labels: len(outcome.by_draw) for outcome in results.outcomes}
+    counts = results.counts
+    pool = next((n for n, name in counts.items() if name == "all"), results.training)
+    if repeats.get(labels, 1) > 1:
+        shared = labels / (pool - labels) if labels < pool else 0.0
+        return Draws(labels, 1 / repeats[labels] + shared)
+    known = [n for n in counts if repeats.get(n, 1) > 1 and n < min(labels, pool)]
+    if not known:
+        return None
+    largest = max(known)
+    return Draws(largest, largest / labels / (1 - largest / pool))
+
+
+def compare(results: Results, ours: Outcome, other: Outcome) -> Change:
+    """Return the paired difference of two outcomes at one number of labels."""
+    mean = ours.mean - other.mean
+    units = max(2, len(results.truth))
+    parts = [((ours.resampled - other.resampled).var() * units / (units - 1), units - 1)]
+    draws = draws_for(results, ours.labels)
+    if draws:
+        one, two = (_at(results, outcome, draws.labels) for outcome in (ours, other))
+        if one is not None and two is not None:
+            between = (one.by_draw - two.by_draw).var(ddof=1)
+            parts.append((between * draws.factor, len(one.by_draw) - 1))
+    return _change(mean, parts)
+
+
+def holm(chances: Sequence[float]) -> list[float]:
+    """Return p values adjusted for their number, in the given order (Holm 1979)."""
+    order = sorted(range(len(chances)), key=lambda place: chances[place])
+    adjusted = [1.0] * len(chances)
+    least = 0.0
+    for rank, place in enumerate(order):
+        least = max(least, min(1.0, (len(chances) - rank) * chances[place]))
+        adjusted[place] = least
+    return adjusted
+
+
+def _at(results: Results, outcome: Outcome, labels: int) -> Outcome | None:
+    """Return the same contender's outcome, by the same probe, at another number of labels."""
+    key = (outcome.contender, outcome.probe, labels)
+    return next((x for x in results.outcomes if (x.contender, x.probe, x.labels) == key), None)
+
+
+def _change(mean: float, parts: list[tuple[float, int]]) -> Change:
+    variance = sum(part for part, _ in parts)
+    if variance <= 1e-18:
+        above, below = float(mean <= 0), float(mean >= 0)
+        return Change(Estimate(mean, mean, mean), above, below)
+    freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts)
+    error = float(np.sqrt(variance))
+    half = float(stats.t.ppf(1 - LEVEL / 2, freedom)) * error
+    return Change(
+        Estimate(mean, mean - half, mean + half),
+        float(stats.t.sf(mean / error, freedom)),
+        float(stats.t.cdf(mean / error, freedom)),
+    )

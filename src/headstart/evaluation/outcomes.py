@@ -1,0 +1,133 @@
+"""The shape of an evaluation: who competes, how each did, and by which measure.
+
+Every protocol fills it; verdict, report and charts read nothing else, so they serve all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from headstart.evaluation.metrics import Estimate
+from headstart.evaluation.probes import Matrix
+
+if TYPE_CHECKING:
+    from headstart.evaluation.shifts import Shift
+
+Kind = Literal["pretrained", "untrained", "baseline", "scratch", "start", "other"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """The score that the verdict is about; a higher one is always better.
+
+    Attributes:
+        name: what it is called, and its key in :attr:`Outcome.scores`.
+        percent: a share, written in % and differences in points; else written as it is.
+    """
+
+    name: str
+    percent: bool
+
+
+ACCURACY = Metric("accuracy", percent=True)
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One way to turn records and labels into predictions.
+
+    Attributes:
+        name: how tables and charts call it.
+        kind: ``pretrained`` is the one that the verdict is about, all others are alternatives:
+            the network ``untrained``, a ``baseline``, the network trained from ``scratch``, the
+            checkpoint at the ``start`` of a continued pre-training, any ``other`` encoder.
+        train: (N,D) features of the training records, dense or sparse.
+        test: (M,D) features of the test records; None when folds are cut from the training ones.
+        fit_predict: for networks that are trained on the labels alone: called with the places
+            (n,) of the drawn training records and a seed, it returns the predicted labels of all
+            test records in order (of all training records when there are folds).
+    """
+
+    name: str
+    kind: Kind
+    train: Matrix | None = None
+    test: Matrix | None = None
+    fit_predict: Callable[[np.ndarray, int], Sequence[str]] | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one contender did with one probe at one number of labels.
+
+    Attributes:
+        labels: how many it learned from; 0 where none are used.
+        predictions: (S,N) classes or values, one row a draw of labels; None where there are none.
+        scores: all measures with 95 % intervals, that of the :class:`Metric` among them.
+        by_draw: (S,) the headline score of each draw of labels, on all tested units.
+        resampled: (R,) the headline score, a mean over the draws, on each bootstrap resample of
+            the tested units. All outcomes of one evaluation share the resamples, so that
+            differences are paired whatever the measure.
+    """
+
+    contender: str
+    kind: Kind
+    probe: str
+    labels: int
+    predictions: np.ndarray | None
+    scores: dict[str, Estimate]
+    by_draw: np.ndarray
+    resampled: np.ndarray
+
+    @property
+    def mean(self) -> float:
+        """The headline score, a mean over the draws."""
+        return float(self.by_draw.mean())
+
+
+@dataclass(frozen=True)
+class Results:
+    """All outcomes of an evaluation.
+
+    Attributes:
+        task: the protocol's name.
+        metric: the score that the verdict is about.
+        classes: the K label names where predictions and ``truth`` are places in them, else [].
+        truth: (N,) what is to be predicted.
+        counts: ``{number of labels: its name}``, rising; ``{0: "no labels"}`` without labels.
+        notes: what was left out, in plain sentences.
+        training: labeled records that labels were drawn from.
+        seeds: draws at each number of labels but all.
+        folds: 0, or the folds of a cross-validation.
+        unit: what is tested, in the plural.
+        shifts: scores on corrupted records and on another domain, where they were asked for.
+    """
+
+    task: str
+    metric: Metric
+    classes: list[str]
+    truth: np.ndarray
+    counts: dict[int, str]
+    notes: list[str]
+    training: int
+    seeds: int
+    folds: int
+    outcomes: list[Outcome]
+    unit: str = "records"
+    shifts: Sequence[Shift] = ()
+
+    def judged(self, labels: int) -> list[Outcome]:
+        """Return one outcome a contender at a number of labels: that which the verdict compares.
+
+        It is that of the contender's first probe, but of kNN only where there is no other.
+        """
+        found: dict[str, Outcome] = {}
+        for outcome in self.outcomes:
+            if outcome.labels == labels:
+                first = found.setdefault(outcome.contender, outcome)
+                if first.probe == "kNN" != outcome.probe:
+                    found[outcome.contender] = outcome
+        return list(found.values())

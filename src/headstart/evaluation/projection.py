@@ -1,0 +1,48 @@
+"""Where records lie: a map of their vectors in the plane, and who is near whom."""
+
+from __future__ import annotations
+
+import numpy as np
+
+#: Dimensions that t-SNE sees (van der Maaten & Hinton 2008, section 4.2, use 30).
+_DIMENSIONS = 50
+#: Fewer records than these make no map.
+FEWEST = 8
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Return ``vectors`` (N,D) float32 at length 1; zero rows stay zero."""
+    rows = np.asarray(vectors, dtype=np.float32)
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    unit_rows: np.ndarray = rows / np.maximum(lengths, 1e-12)
+    return unit_rows
+
+
+def flat_map(vectors: np.ndarray, seed: int) -> np.ndarray:
+    """Return places (N,2) in 0..1 at which near vectors (N,D), by cosine, are near.
+
+    t-SNE (van der Maaten & Hinton 2008) of the unit vectors from their principal components on,
+    which keeps the large shape stable (Kobak & Berens 2019). Distances between groups mean little.
+    """
+    from sklearn.decomposition import PCA
+    from sklearn.manifold import TSNE
+
+    rows = unit(vectors)
+    if np.ptp(rows, axis=0).max() < 1e-6:  # all are alike, which both take amiss
+        return np.full((len(rows), 2), 0.5)
+    width = min(_DIMENSIONS, *rows.shape)
+    reduced = PCA(width, random_state=seed).fit_transform(rows)
+    perplexity = min(30.0, (len(rows) - 1) / 3)
+    flat = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(reduced)
+    low, high = flat.min(0), flat.max(0)
+    places: np.ndarray = (flat - low) / np.maximum(high - low, 1e-9)
+    return places
+
+
+def nearest(vectors: np.ndarray, queries: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return places and cosines (Q,count) of the nearest others of ``vectors[queries]``, (N,D)."""
+    rows = unit(vectors)
+    cosines = rows[queries] @ rows.T
+    cosines[np.arange(len(queries)), queries] = -np.inf
+    places = np.argsort(-cosines, axis=1, kind="stable")[:, :count]
+    return places, np.take_along_axis(cosines, places, axis=1)

@@ -1,0 +1,195 @@
+"""Clustering: do groups that are found without labels agree with the labels?"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from headstart.config import EvaluateConfig
+from headstart.errors import HeadstartError
+from headstart.evaluation.features import Progress
+from headstart.evaluation.outcomes import Contender, Metric, Outcome, Results
+from headstart.evaluation.probes import Matrix, unit_length
+from headstart.evaluation.protocols import Protocol
+from headstart.evaluation.protocols.resampling import Sampled, resample
+from headstart.seeding import derive
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+METRIC = Metric("NMI", percent=True)
+#: Dimensions that sparse features are brought to, in which k-means finds the same much faster.
+TOPICS = 100
+#: Starts of k-means a seed, of which the tightest clustering is taken.
+STARTS = 3
+#: Records up to which k-means sees all of them at each step.
+WHOLE = 20_000
+
+
+def measure(
+    contenders: list[Contender],
+    train: Dataset,
+    test: Dataset | None,
+    config: EvaluateConfig,
+    progress: Progress | None = None,
+) -> Results:
+    """Find as many clusters as there are labels, with k-means; score NMI and ARI.
+
+    Features have length 1, so that distances are those of cosines. Each of ``config.seeds`` seeds
+    gives the tightest clustering of three starts (k-means++); intervals cover the seeds and the
+    tested records. NMI is normalised by the arithmetic mean (Strehl and Ghosh 2002; Vinh et al.
+    2010), ARI is Hubert and Arabie's of 1985.
+
+    Raises:
+        HeadstartError: one label only, or one for each record.
+    """
+    tested = train if test is None else test
+    names, truth = np.unique(np.asarray(tested["label"], dtype=str), return_inverse=True)
+    if not 1 < len(names) < len(truth):
+        raise HeadstartError(
+            f"{config.test or config.train}: {len(truth):,} records with {len(names):,} different "
+            "label(s) cannot be clustered; check --label-column."
+        )
+    outcomes = []
+    for place, contender in enumerate(contenders, 1):
+        features = contender.train if test is None else contender.test
+        if features is not None:
+            rows = _dense(unit_length(features), derive(config.seed, "topics"))
+            found = [
+                _clusters(rows, len(names), derive(config.seed, "clusters", number))
+                for number in range(config.seeds)
+            ]
+            outcomes.append(_outcome(contender, np.stack(found), truth, config.seed))
+        if progress:
+            progress(place, len(contenders))
+    return Results(
+        task="clustering",
+        metric=METRIC,
+        classes=[str(name) for name in names],
+        truth=truth,
+        counts={0: "no labels"},
+        notes=[f"k-means looked for {len(names):,} clusters, with {config.seeds} seeds."],
+        training=len(train),
+        seeds=config.seeds,
+        folds=0,
+        outcomes=outcomes,
+        unit="records",
+    )
+
+
+PROTOCOL = Protocol(
+    "Do clusters that are found without labels agree with the labels?",
+    measure,
+    split=False,
+)
+
+
+def _dense(rows: Matrix, seed: int) -> np.ndarray:
+    """Return sparse features in few dimensions, again at length 1."""
+    if not sparse.issparse(rows):
+        return np.asarray(rows)
+    from sklearn.decomposition import TruncatedSVD
+
+    size = min(TOPICS, min(rows.shape) - 1)
+    if size < 2:
+        return rows.toarray()
+    return np.asarray(
+        unit_length(TruncatedSVD(size, random_state=seed % 2**32).fit_transform(rows))
+    )
+
+
+def _clusters(rows: np.ndarray, count: int, seed: int) -> np.ndarray:
+    from sklearn.cluster import KMeans, MiniBatchKMeans
+    from sklearn.exceptions import ConvergenceWarning
+
+    options: dict[str, Any] = {"n_clusters": count, "n_init": STARTS, "random_state": seed % 2**32}
+    means = (
+        KMeans(**options, max_iter=100)
+        if len(rows) <= WHOLE
+        else MiniBatchKMeans(**options, batch_size=4096)
+    )
+    with warnings.catch_warnings():  # fewer different records than clusters
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return np.asarray(means.fit_predict(rows), dtype=np.int32)
+
+
+def _outcome(contender: Contender, found: np.ndarray, truth: np.ndarray, seed: int) -> Outcome:
+    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+
+    functions = {"NMI": normalized_mutual_info_score, "ARI": adjusted_rand_score}
+    rows = _members(truth)
+
+    def statistic(counts: np.ndarray) -> np.ndarray:
+        of_rows = counts @ rows
+        parts = [
+            agreement(
+                of_rows,
+                counts @ _members(row),
+                counts @ _members(truth * (int(row.max()) + 1) + row),
+            )
+            for row in found
+        ]
+        return np.mean(parts, axis=0)
+
+    resampled = resample(len(truth), seed, statistic)
+    sampled = {
+        name: Sampled(np.array([score(truth, row) for row in found]), resampled[:, place])
+        for place, (name, score) in enumerate(functions.items())
+    }
+    return Outcome(
+        contender=contender.name,
+        kind=contender.kind,
+        probe="k-means",
+        labels=0,
+        predictions=found,
+        scores={
+            "NMI": sampled["NMI"].estimate(),
+            "ARI": sampled["ARI"].estimate(low=-1.0),
+        },
+        by_draw=sampled["NMI"].by_draw,
+        resampled=sampled["NMI"].resampled,
+    )
+
+
+def _members(codes: np.ndarray) -> Any:
+    """Return (N,U) sparse, 1 where a record has the code; only codes that occur have a column."""
+    _, columns = np.unique(codes, return_inverse=True)
+    ones = np.ones(len(codes), dtype=np.float32)
+    return sparse.csr_matrix((ones, (np.arange(len(codes)), columns)))
+
+
+def agreement(rows: np.ndarray, columns: np.ndarray, joint: np.ndarray) -> np.ndarray:
+    """Return (R,2), NMI and ARI of R contingency tables.
+
+    scikit-learn's functions, which give the scores themselves, take one pair of labelings at a
+    time; this is for the hundreds of resamples.
+
+    Args:
+        rows, columns: (R,K) and (R,C), the sums of the tables.
+        joint: (R,U), the cells of the tables; those that are 0 may be left out.
+    """
+    rows, columns, joint = (part.astype(np.float64) for part in (rows, columns, joint))
+    total = rows.sum(-1)
+    entropies = [_entropy(part, total) for part in (rows, columns, joint)]
+    mean = (entropies[0] + entropies[1]) / 2
+    shared = np.maximum(entropies[0] + entropies[1] - entropies[2], 0)
+    nmi = np.divide(shared, mean, out=np.ones_like(mean), where=mean > 0)
+    pairs = [_pairs(part).sum(-1) for part in (rows, columns, joint)]
+    expected = pairs[0] * pairs[1] / np.maximum(_pairs(total), 1)
+    most = (pairs[0] + pairs[1]) / 2
+    ari = np.divide(
+        pairs[2] - expected, most - expected, out=np.ones_like(most), where=most > expected
+    )
+    return np.stack([nmi, ari], axis=-1)
+
+
+def _entropy(counts: np.ndarray, total: np.ndarray) -> np.ndarray:
+    share = counts / total[..., None]
+    return -np.where(share > 0, share * np.log(np.where(share > 0, share, 1)), 0).sum(-1)
+
+
+def _pairs(counts: np.ndarray) -> np.ndarray:
+    return counts * (counts - 1) / 2

@@ -1,0 +1,217 @@
+"""Few-shot episodes: many small tests of N classes with K examples each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from headstart.config import EvaluateConfig
+from headstart.errors import HeadstartError
+from headstart.evaluation.features import Progress
+from headstart.evaluation.outcomes import Contender, Metric, Outcome, Results
+from headstart.evaluation.probes import Matrix, row_space, unit_length
+from headstart.evaluation.protocols import Protocol
+from headstart.evaluation.protocols.resampling import averaged
+from headstart.seeding import derive
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+METRIC = Metric("accuracy", percent=True)
+#: Most queries of each class in an episode, as in Snell et al. 2017.
+QUERIES = 15
+
+
+class Episode(NamedTuple):
+    """One small test: places of records, and their classes within the episode, 0..N-1."""
+
+    support: np.ndarray
+    support_classes: np.ndarray
+    queries: np.ndarray
+    query_classes: np.ndarray
+
+
+def measure(
+    contenders: list[Contender],
+    train: Dataset,
+    test: Dataset | None,
+    config: EvaluateConfig,
+    progress: Progress | None = None,
+) -> Results:
+    """Score ``config.episodes`` episodes of ``config.ways`` classes at each number of shots.
+
+    In an episode K records of each of N classes are learned from and up to 15 others of each are
+    classified (Vinyals et al. 2016), by the nearest prototype, the mean of a class (Snell et al.
+    2017), and by logistic regression. Examples come from the training records and queries from
+    the test records. All contenders get the same episodes; intervals are over episodes.
+
+    Raises:
+        HeadstartError: fewer than two classes have records enough.
+    """
+    labels = np.asarray(train["label"], dtype=str)
+    asked = labels if test is None else np.asarray(test["label"], dtype=str)
+    shots = _shots(config)
+    classes, notes = _classes(labels, asked, max(shots), test is None, config)
+    ways = min(config.ways, len(classes))
+    if ways < config.ways:
+        notes.append(f"There are {ways} classes, so episodes have {ways} instead of {config.ways}.")
+    pools = (
+        [np.flatnonzero(labels == name) for name in classes],
+        None if test is None else [np.flatnonzero(asked == name) for name in classes],
+    )
+    ready = [c for c in contenders if c.train is not None]
+    outcomes, done = [], 0
+    for contender in ready:
+        rows, queries = _prepared(contender, test is None)
+        for shot in shots:
+            right: dict[str, list[float]] = {"logistic regression": [], "prototypes": []}
+            for episode in episodes(*pools, ways, shot, config.episodes, config.seed):
+                support, tested = rows[episode.support], queries[episode.queries]
+                for probe, classify in _PROBES.items():
+                    found = classify(support, episode.support_classes, tested)
+                    right[probe].append(float((found == episode.query_classes).mean()))
+            for probe, shares in right.items():
+                outcomes.append(_outcome(contender, probe, ways * shot, shares, config.seed))
+            done += 1
+            if progress:
+                progress(done, len(ready) * len(shots))
+    return Results(
+        task="fewshot",
+        metric=METRIC,
+        classes=[],
+        truth=np.arange(config.episodes),
+        counts={ways * shot: f"{ways}-way {shot}-shot" for shot in shots},
+        notes=notes,
+        training=len(labels),
+        seeds=1,
+        folds=0,
+        outcomes=outcomes,
+        unit="episodes",
+    )
+
+
+PROTOCOL = Protocol(
+    "How often is a class told after one example or five?",
+    measure,
+    split=False,
+)
+
+
+def episodes(
+    support: list[np.ndarray],
+    queries: list[np.ndarray] | None,
+    ways: int,
+    shots: int,
+    count: int,
+    seed: int,
+) -> Iterator[Episode]:
+    """Yield ``count`` random episodes; the seed and the sizes decide them.
+
+    Args:
+        support: places of the records of each class that examples are drawn from.
+        queries: the same for queries; None draws them from the rest of the support.
+    """
+    for number in range(count):
+        rng = np.random.Generator(np.random.PCG64(derive(seed, "episode", ways, shots, number)))
+        examples, asked = [], []
+        for place in rng.permutation(len(support))[:ways]:
+            drawn = rng.permutation(support[place])
+            examples.append(drawn[:shots])
+            rest = drawn[shots:] if queries is None else rng.permutation(queries[place])
+            asked.append(rest[:QUERIES])
+        sizes = [len(places) for places in asked]
+        yield Episode(
+            np.concatenate(examples),
+            np.repeat(np.arange(ways), shots),
+            np.concatenate(asked),
+            np.repeat(np.arange(ways), sizes),
+        )
+
+
+def prototypes(support: Matrix, classes: np.ndarray, queries: Matrix) -> np.ndarray:
+    """Return the class (q,) whose mean example is nearest to each of ``queries`` (q,D).
+
+    Nearest by squared Euclidean distance, as in section 2.3 of Snell et al. 2017.
+    """
+    members = np.eye(int(classes.max()) + 1, dtype=np.float32)[classes]
+    means = sparse.csr_matrix((members / members.sum(0)).T) @ support
+    squared = means.multiply(means).sum(1) if sparse.issparse(means) else (means**2).sum(1)
+    product = queries @ means.T
+    product = product.toarray() if sparse.issparse(product) else product
+    return np.asarray((np.asarray(squared).ravel() - 2 * product).argmin(1))
+
+
+def regression(support: Matrix, classes: np.ndarray, queries: Matrix) -> np.ndarray:
+    """Return the class (q,) that a logistic regression with C = 1 gives to each query.
+
+    One example a class leaves nothing to choose a penalty with.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    small, back = row_space(support)
+    model = LogisticRegression(max_iter=200).fit(small, classes)
+    values = np.asarray(queries @ back(model.coef_).T) + model.intercept_
+    return (values[:, 0] > 0).astype(np.int64) if values.shape[1] == 1 else values.argmax(1)
+
+
+_PROBES = {"logistic regression": regression, "prototypes": prototypes}
+
+
+def _prepared(contender: Contender, alone: bool) -> tuple[Matrix, Matrix]:
+    """Return features centred on the training records and at length 1; sparse ones uncentred.
+
+    Wang et al. 2019, "SimpleShot: Revisiting Nearest-Neighbor Classification for Few-Shot
+    Learning", section 3.2; then with a variance of 1, which suits the fixed penalty.
+    """
+    train: Matrix = contender.train
+    test: Matrix = train if alone else contender.test
+    if sparse.issparse(train):
+        return unit_length(train), unit_length(test)
+    middle = train.mean(0)
+    scale = np.float32(np.sqrt(train.shape[1]))
+    return unit_length(train - middle) * scale, unit_length(test - middle) * scale
+
+
+def _shots(config: EvaluateConfig) -> list[int]:
+    for text in config.shots:
+        if not text.strip().isdecimal() or int(text) < 1:
+            raise HeadstartError(
+                f"option 'shots': {text!r} is no number of examples; write for example 1,5."
+            )
+    return sorted({int(text) for text in config.shots})
+
+
+def _classes(
+    labels: np.ndarray, asked: np.ndarray, shots: int, alone: bool, config: EvaluateConfig
+) -> tuple[list[str], list[str]]:
+    """Return the classes with records enough for every episode, and what was left out."""
+    needed = shots + 1 if alone else shots
+    names, sizes = np.unique(labels, return_counts=True)
+    known = set(asked.tolist())
+    kept = [str(n) for n, size in zip(names, sizes, strict=True) if size >= needed and n in known]
+    if len(kept) < 2:
+        raise HeadstartError(
+            f"{config.train}: {len(kept)} class(es) have the {needed} records that {shots} shots "
+            "need; ask for fewer with --shots, or label more records."
+        )
+    left = len(names) - len(kept)
+    return kept, [f"{left:,} class(es) have too few records for {shots} shots."] if left else []
+
+
+def _outcome(
+    contender: Contender, probe: str, labels: int, shares: list[float], seed: int
+) -> Outcome:
+    sampled = averaged(np.array([shares]), seed)
+    return Outcome(
+        contender=contender.name,
+        kind=contender.kind,
+        probe=probe,
+        labels=labels,
+        predictions=None,
+        scores={METRIC.name: sampled.estimate()},
+        by_draw=sampled.by_draw,
+        resampled=sampled.resampled,
+    )

@@ -1,0 +1,303 @@
+"""Multi-label classification: which of several labels does a record have?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from headstart.config import EvaluateConfig
+from headstart.errors import HeadstartError
+from headstart.evaluation.draws import counts_of
+from headstart.evaluation.features import Progress
+from headstart.evaluation.outcomes import Contender, Metric, Outcome, Results
+from headstart.evaluation.probes import Matrix, row_space, scalings
+from headstart.evaluation.protocols import Protocol
+from headstart.evaluation.protocols.reading import read
+from headstart.evaluation.protocols.resampling import Sampled, resample
+from headstart.seeding import derive
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+METRIC = Metric("mAP", percent=True)
+FEWEST = 4
+_DENSE_GRID = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+_SPARSE_GRID = (0.1, 1.0, 10.0, 100.0)
+_STEPS = 200
+
+
+def measure(
+    contenders: list[Contender],
+    train: Dataset,
+    test: Dataset | None,
+    config: EvaluateConfig,
+    progress: Progress | None = None,
+) -> Results:
+    """Fit one logistic regression a label to draws of records; score mAP and micro and macro F1.
+
+    mAP is the mean over labels of the average precision; a label counts as predicted where its
+    chance is above one half. Labels that no test record has, or all have, are left out.
+
+    Raises:
+        HeadstartError: no test records, fewer than two labels that can be tested, or no number
+            of labels can be drawn.
+    """
+    if test is None or not len(test):
+        raise HeadstartError("several labels a record are not cross-validated; leave out --folds.")
+    names, targets, truth, notes = _targets(train["label"], test["label"], config)
+    counts, dropped = counts_of(config, len(targets), FEWEST)
+    draws = {count: 1 if name == "all" else config.seeds for count, name in counts.items()}
+    outcomes, done = [], 0
+    for contender in contenders:
+        if contender.train is None or contender.test is None:
+            continue
+        probe = OneVsRestProbe(contender.train)
+        for count, repeats in draws.items():
+            rows = []
+            for number in range(repeats):
+                seed = derive(config.seed, "draw", count, number)
+                drawn = draw(targets, count, seed)
+                rng = np.random.Generator(np.random.PCG64(derive(seed, "penalty")))
+                rows.append(
+                    probe.predict(contender.train[drawn], targets[drawn], contender.test, rng)
+                )
+                done += 1
+                if progress:
+                    progress(done, len(contenders) * sum(draws.values()))
+            chances = np.stack(rows)
+            sampled = score(chances, truth, config.seed)
+            outcomes.append(
+                Outcome(
+                    contender=contender.name,
+                    kind=contender.kind,
+                    probe="logistic regression",
+                    labels=count,
+                    predictions=chances,
+                    scores={name: metric.estimate() for name, metric in sampled.items()},
+                    by_draw=sampled["mAP"].by_draw,
+                    resampled=sampled["mAP"].resampled,
+                )
+            )
+    return Results(
+        task="multilabel",
+        metric=METRIC,
+        classes=names,
+        truth=truth,
+        counts=counts,
+        notes=notes + dropped,
+        training=len(targets),
+        seeds=config.seeds,
+        folds=0,
+        outcomes=outcomes,
+        unit="records",
+    )
+
+
+PROTOCOL = Protocol(
+    "Which of several labels does a record have, learned from few and from many?",
+    measure,
+    read=partial(read, task="multilabel"),
+)
+
+
+class OneVsRestProbe:
+    """One logistic regression with an L2 penalty a label, all with one penalty and one scaling.
+
+    Both are chosen by cross-validation inside the drawn records, by the log loss over all labels.
+    The regressions are independent of each other but are solved together, which is many times
+    faster than one after the other; the solutions are those of scikit-learn's
+    ``LogisticRegression`` with the same C.
+
+    Args:
+        features: (N,D) of all training records.
+    """
+
+    def __init__(self, features: Matrix) -> None:
+        self._grid = _SPARSE_GRID if sparse.issparse(features) else _DENSE_GRID
+        self._scalings = scalings(features)
+
+    def predict(
+        self, train: Matrix, targets: np.ndarray, test: Matrix, rng: np.random.Generator
+    ) -> np.ndarray:
+        """Fit on ``train`` (n,D) with ``targets`` (n,L) bool; return the chances (m,L) of ``test``.
+
+        A label that none or all of the drawn records have is as likely everywhere as in them.
+        """
+        scaling, penalty = self._choose(train, targets, rng)
+        rows, back = row_space(scaling(train))
+        weights, bias = solve(rows, targets, penalty)
+        values = np.asarray(scaling(test) @ back(weights).T) + bias
+        return (1 / (1 + np.exp(-np.clip(values, -50, 50)))).astype(np.float32)
+
+    def _choose(self, train: Matrix, targets: np.ndarray, rng: np.random.Generator) -> Any:
+        folds = rng.permutation(len(targets)) % min(3, len(targets) // 2)
+        best, choice = np.inf, (self._scalings[0], 1.0)
+        for scaling in self._scalings:
+            rows, _ = row_space(scaling(train))
+            previous = np.inf
+            for penalty in self._grid:
+                total = 0.0
+                for fold in range(int(folds.max()) + 1):
+                    held = folds == fold
+                    weights, bias = solve(rows[~held], targets[~held], penalty)
+                    values = np.asarray(rows[held] @ weights.T) + bias
+                    signs = np.where(targets[held], -1, 1)
+                    total += float(np.logaddexp(0, signs * values).sum())
+                if total < best:
+                    best, choice = total, (scaling, penalty)
+                if total > previous:  # the loss is about convex along the path
+                    break
+                previous = total
+        return choice
+
+
+def solve(rows: Matrix, targets: np.ndarray, penalty: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return weights (L,D) and biases (L,) of L regressions with C = ``penalty``.
+
+    Each minimises |w|^2 / 2 + C sum log(1 + exp(-y (w x + b))), y = +-1. A label that is the same
+    in all ``targets`` (n,L) gets no weights, and a bias of the log odds with one more of each.
+    """
+    from scipy.optimize import minimize
+
+    count, width = rows.shape
+    share = (targets.sum(0) + 1) / (count + 2)
+    weights, bias = np.zeros((targets.shape[1], width)), np.log(share / (1 - share))
+    mixed = np.flatnonzero(targets.any(0) & ~targets.all(0))
+    if not len(mixed):
+        return weights, bias
+    y = targets[:, mixed].astype(np.float64)
+
+    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        w = flat[: len(mixed) * width].reshape(len(mixed), width)
+        values = np.asarray(rows @ w.T.astype(rows.dtype), dtype=np.float64) + flat[w.size :]
+        wrong = 1 / (1 + np.exp(-np.clip(values, -50, 50))) - y
+        losses = np.logaddexp(0, values) - y * values
+        slope = penalty * np.asarray(rows.T @ wrong.astype(rows.dtype)).T + w
+        total = float(penalty * losses.sum() + (w**2).sum() / 2)
+        return total / scale, np.append(slope.ravel(), penalty * wrong.sum(0)) / scale
+
+    scale = max(1.0, penalty * count)
+    start = np.append(np.zeros(len(mixed) * width), bias[mixed])
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": _STEPS}).x
+    weights[mixed] = found[: len(mixed) * width].reshape(len(mixed), width)
+    bias[mixed] = found[len(mixed) * width :]
+    return weights, bias
+
+
+def draw(targets: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Return ``count`` sorted places of a random draw in which every label keeps its share.
+
+    Iterative stratification (Sechidis et al. 2011, algorithm 1) into drawn and left, rarest label
+    first; a rare label that would get less than one record gets one while there is room.
+
+    Args:
+        targets: (N,L) bool.
+    """
+    rng = np.random.Generator(np.random.PCG64(derive(seed, "labels")))
+    size = len(targets)
+    if count >= size:
+        return np.arange(size)
+    targets = np.column_stack([targets, ~targets.any(1)])  # to have no label counts as a label
+    wanted = np.where(targets.any(0), np.maximum(targets.sum(0) * (count / size), 1), 0)
+    free = np.ones(size, dtype=bool)
+    remaining = targets.sum(0).astype(np.int64)
+    drawn: list[int] = []
+    while len(drawn) < count and remaining.any():
+        label = int(np.where(remaining > 0, remaining, size + 1).argmin())
+        places = rng.permutation(np.flatnonzero(free & targets[:, label]))
+        take = min(max(0, round(wanted[label])), len(places), count - len(drawn))
+        # Of the label's records those are taken that ask for the least of what others want.
+        cost = targets[places] @ (wanted <= 0)
+        chosen = places[np.argsort(cost, kind="stable")[:take]]
+        drawn += chosen.tolist()
+        wanted -= targets[chosen].sum(0)
+        free[places] = False
+        remaining = targets[free].sum(0)
+    spare = rng.permutation(np.setdiff1d(np.arange(size), drawn))
+    return np.sort(np.append(drawn, spare[: count - len(drawn)]).astype(np.int64))
+
+
+def score(chances: np.ndarray, truth: np.ndarray, seed: int) -> dict[str, Sampled]:
+    """Return mAP and micro and macro F1 of ``chances`` (S,N,L) of ``truth`` (N,L) bool."""
+    from sklearn.metrics import average_precision_score, f1_score
+
+    def statistic(counts: np.ndarray) -> np.ndarray:
+        return np.mean([_resampled(row, truth, counts) for row in chances], axis=0)
+
+    resampled = resample(len(truth), seed, statistic)
+
+    def f1(average: str, row: np.ndarray) -> float:
+        return float(f1_score(truth, row > 0.5, average=average, zero_division=0))
+
+    functions = {
+        "mAP": lambda row: float(average_precision_score(truth, row, average="macro")),
+        "micro F1": lambda row: f1("micro", row),
+        "macro F1": lambda row: f1("macro", row),
+    }
+    return {
+        name: Sampled(np.array([function(row) for row in chances]), resampled[:, place])
+        for place, (name, function) in enumerate(functions.items())
+    }
+
+
+def _resampled(chances: np.ndarray, truth: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return (r,3), the scores on each resample."""
+    precision = np.stack(
+        [average_precision(chances[:, k], truth[:, k], counts) for k in range(truth.shape[1])]
+    )
+    predicted = (chances > 0.5).astype(np.float32)
+    both = counts @ (predicted * truth)
+    either = counts @ predicted + counts @ truth.astype(np.float32)
+    micro = 2 * both.sum(1) / np.maximum(either.sum(1), 1)
+    macro = (2 * both / np.maximum(either, 1)).mean(1)
+    return np.stack([precision.mean(0), micro, macro], axis=1)
+
+
+def average_precision(chances: np.ndarray, truth: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return the average precision (r,) of one label on each resample ``counts`` (r,N).
+
+    scikit-learn's takes one set of weights at a time. Records of equal chance share a threshold;
+    where a resample holds no record with the label, it is 0.
+    """
+    order = np.argsort(-chances, kind="stable")
+    ordered = chances[order]
+    last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
+    counts = counts[:, order]
+    right = np.cumsum(counts * truth[order], axis=1)[:, last]
+    seen = np.cumsum(counts, axis=1)[:, last]
+    steps = np.diff(right, axis=1, prepend=0)
+    found: np.ndarray = (steps * right / np.maximum(seen, 1)).sum(1) / np.maximum(right[:, -1], 1)
+    return found
+
+
+def _targets(
+    train: Sequence[Sequence[str]], test: Sequence[Sequence[str]], config: EvaluateConfig
+) -> tuple[list[str], np.ndarray, np.ndarray, list[str]]:
+    """Return the label names, (N,L) and (M,L) bool, and what was left out."""
+    from sklearn.preprocessing import MultiLabelBinarizer
+
+    binarizer = MultiLabelBinarizer().fit(train)
+    known = set(binarizer.classes_)
+    unseen = {label for labels in test for label in labels} - known
+    notes = []
+    if unseen:
+        notes.append(
+            f"{len(unseen):,} label(s) of the test records are never seen in the training records "
+            f"and were left out, such as {min(unseen)!r}."
+        )
+    targets = binarizer.transform(train).astype(bool)
+    truth = binarizer.transform([[x for x in labels if x in known] for labels in test]).astype(bool)
+    kept = truth.any(0) & ~truth.all(0)
+    if kept.sum() < 2:
+        raise HeadstartError(
+            f"{config.test or config.train}: {int(kept.sum())} label(s) can be tested; two or more "
+            "are needed that some test records have and others have not."
+        )
+    if not kept.all():
+        notes.append(f"{int((~kept).sum()):,} label(s) that no test record has were left out.")
+    names = [str(name) for name in binarizer.classes_[kept]]
+    return names, targets[:, kept], truth[:, kept], notes

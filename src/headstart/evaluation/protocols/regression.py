@@ -1,0 +1,195 @@
+"""Regression: how well do frozen features tell a number, with few labels and with many?"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import sparse, stats
+
+from headstart.config import EvaluateConfig
+from headstart.errors import HeadstartError
+from headstart.evaluation.draws import counts_of, draw
+from headstart.evaluation.features import Progress
+from headstart.evaluation.metrics import Estimate
+from headstart.evaluation.outcomes import Contender, Metric, Outcome, Results
+from headstart.evaluation.probes import Matrix, row_space, scalings
+from headstart.evaluation.protocols import Protocol
+from headstart.evaluation.protocols.reading import read
+from headstart.evaluation.protocols.resampling import Sampled, correlation, ranks, resample
+from headstart.seeding import derive
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+METRIC = Metric("R2", percent=False)
+#: Fewest labels that a line is fitted to.
+FEWEST = 5
+#: Parts of the range of labels that every draw takes its share of.
+STRATA = 10
+_DENSE_GRID = np.logspace(-2, 6, 17)
+_SPARSE_GRID = np.logspace(-2, 2, 9)
+
+
+def measure(
+    contenders: list[Contender],
+    train: Dataset,
+    test: Dataset | None,
+    config: EvaluateConfig,
+    progress: Progress | None = None,
+) -> Results:
+    """Fit ridge regression to draws of labels; score R2, Spearman's correlation and the MAE.
+
+    Draws are stratified by the size of the label, and are the same for all contenders. The mean
+    absolute error, in the unit of the label, is the one score of which less is better.
+
+    Raises:
+        HeadstartError: no test records, all labels equal, or no number of labels can be drawn.
+    """
+    if test is None or not len(test):
+        raise HeadstartError("a regression is not cross-validated; leave out --folds.")
+    targets, truth = (np.asarray(part["label"], dtype=np.float64) for part in (train, test))
+    for name, values in ((config.train, targets), (config.test or config.train, truth)):
+        if len(np.unique(values)) < 2:
+            raise HeadstartError(f"{name}: all labels are equal; check --label-column.")
+    counts, notes = counts_of(config, len(targets), FEWEST)
+    strata = _strata(targets)
+    draws = {count: 1 if name == "all" else config.seeds for count, name in counts.items()}
+    outcomes, done = [], 0
+    for contender in contenders:
+        if contender.train is None or contender.test is None:
+            continue
+        probe = RidgeProbe(contender.train)
+        for count, repeats in draws.items():
+            rows = []
+            for number in range(repeats):
+                seed = derive(config.seed, "draw", count, number)
+                drawn = draw(strata, count, seed)
+                rows.append(probe.predict(contender.train[drawn], targets[drawn], contender.test))
+                done += 1
+                if progress:
+                    progress(done, len(contenders) * sum(draws.values()))
+            predictions = np.stack(rows)
+            outcomes.append(_outcome(contender, count, predictions, truth, config.seed))
+    return Results(
+        task="regression",
+        metric=METRIC,
+        classes=[],
+        truth=truth,
+        counts=counts,
+        notes=notes,
+        training=len(targets),
+        seeds=config.seeds,
+        folds=0,
+        outcomes=outcomes,
+        unit="records",
+    )
+
+
+PROTOCOL = Protocol(
+    "How well is a number told, with few labels and with many?",
+    measure,
+    read=partial(read, task="regression"),
+)
+
+
+class RidgeProbe:
+    """Linear regression with an L2 penalty.
+
+    The penalty, and of dense features the scaling, are chosen by cross-validation inside the
+    training labels: leave-one-out in closed form (Golub, Heath and Wahba 1979), or three folds
+    for many sparse rows. The scalings are those of
+    :class:`headstart.evaluation.probes.LogisticProbe`.
+
+    Args:
+        features: (N,D) of all training records.
+    """
+
+    def __init__(self, features: Matrix) -> None:
+        self._scalings = scalings(features)
+
+    def predict(self, train: Matrix, targets: np.ndarray, test: Matrix) -> np.ndarray:
+        """Fit on ``train`` (n,D) with ``targets`` (n,); return the values (m,) of ``test``."""
+        from sklearn.linear_model import RidgeCV
+
+        best, choice = -np.inf, None
+        middle, spread = targets.mean(), targets.std() or 1.0
+        scaled = (targets - middle) / spread
+        for scaling in self._scalings:
+            rows, back = row_space(scaling(train))
+            whole = sparse.issparse(rows)
+            model = RidgeCV(
+                _SPARSE_GRID if sparse.issparse(train) else _DENSE_GRID,
+                cv=3 if whole else None,
+                scoring="neg_mean_squared_error" if whole else None,
+            ).fit(rows, scaled)
+            if model.best_score_ > best:
+                best, choice = model.best_score_, (scaling, back(model.coef_[None]), model)
+        assert choice is not None
+        scaling, weights, model = choice
+        found = np.asarray(scaling(test) @ weights.T)[:, 0] + model.intercept_
+        return np.asarray(found * spread + middle, dtype=np.float64)
+
+
+def score(predictions: np.ndarray, truth: np.ndarray, seed: int) -> dict[str, Sampled]:
+    """Return R2, Spearman and MAE of ``predictions`` (S,N) of ``truth`` (N,)."""
+    from sklearn.metrics import mean_absolute_error, r2_score
+
+    centred = truth - truth.mean()
+
+    def statistic(counts: np.ndarray) -> np.ndarray:
+        total = counts.sum(1)
+        spread = counts @ centred**2 - (counts @ centred) ** 2 / total
+        true_ranks = ranks(truth, counts)
+        parts = [
+            np.stack(
+                [
+                    1 - (counts @ (row - truth) ** 2) / np.maximum(spread, 1e-12),
+                    correlation(ranks(row, counts), true_ranks, counts),
+                    (counts @ abs(row - truth)) / total,
+                ],
+                axis=1,
+            )
+            for row in predictions
+        ]
+        return np.mean(parts, axis=0)
+
+    def spearman(truth: np.ndarray, row: np.ndarray) -> float:
+        return float(stats.spearmanr(truth, row).statistic) if len(np.unique(row)) > 1 else 0.0
+
+    functions = {"R2": r2_score, "Spearman": spearman, "MAE": mean_absolute_error}
+    resampled = resample(len(truth), seed, statistic)
+    return {
+        name: Sampled(np.array([function(truth, row) for row in predictions]), resampled[:, place])
+        for place, (name, function) in enumerate(functions.items())
+    }
+
+
+def estimated(sampled: dict[str, Sampled]) -> dict[str, Estimate]:
+    """Return the scores with intervals inside their bounds."""
+    bounds = {"R2": (-np.inf, 1.0), "Spearman": (-1.0, 1.0), "MAE": (0.0, np.inf)}
+    return {name: metric.estimate(*bounds[name]) for name, metric in sampled.items()}
+
+
+def _outcome(
+    contender: Contender, count: int, predictions: np.ndarray, truth: np.ndarray, seed: int
+) -> Outcome:
+    sampled = score(predictions, truth, seed)
+    return Outcome(
+        contender=contender.name,
+        kind=contender.kind,
+        probe="ridge regression",
+        labels=count,
+        predictions=predictions,
+        scores=estimated(sampled),
+        by_draw=sampled["R2"].by_draw,
+        resampled=sampled["R2"].resampled,
+    )
+
+
+def _strata(targets: np.ndarray) -> np.ndarray:
+    """Return which part of the range (N,) a label is in; parts hold about as many records."""
+    parts = min(STRATA, FEWEST, len(targets) // FEWEST) or 1
+    edges = np.unique(np.quantile(targets, np.linspace(0, 1, parts + 1)[1:-1]))
+    return np.unique(np.searchsorted(edges, targets, side="right"), return_inverse=True)[1]

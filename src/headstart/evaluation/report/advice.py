@@ -1,0 +1,184 @@
+"""What to do next, as the figures and the alarms say it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from headstart.evaluation.markup import Markup, tag
+from headstart.evaluation.material import cut
+from headstart.evaluation.report.confusions import pairs
+from headstart.evaluation.report.curves import alarms, curve
+from headstart.evaluation.report.figures import change
+
+if TYPE_CHECKING:
+    from headstart.evaluation.outcomes import Results
+    from headstart.evaluation.verdict import Gain
+
+#: A share of records that repeat others from which on it is worth telling.
+_REPEATED = 0.05
+#: A share of a class that is taken for one other from which on it is worth a look.
+_CONFUSED = 0.1
+#: Of the loss's whole fall, the share in the last quarter from which on more time would help.
+_FALLING = 0.08
+#: Half an interval, as a share, from which on it is called wide.
+_WIDE = 0.03
+_LETTERS = 40
+
+
+def section(lines: Sequence[str]) -> Markup:
+    """List the advice."""
+    if not lines:
+        return Markup("")
+    items = [tag("li", *_coded(line)) for line in lines]
+    return tag("section", tag("h2", "What to do next", id="next"), tag("ul", *items))
+
+
+def _coded(line: str) -> list[str]:
+    """Return the pieces of a line, those between backticks as code."""
+    return [tag("code", x) if place % 2 else x for place, x in enumerate(line.split("`"))]
+
+
+def advice(
+    results: Results,
+    gains: Sequence[Gain],
+    metrics: Sequence[dict[str, Any]],
+    audits: Mapping[str, Mapping[str, Any]],
+    run: str = "RUN",
+) -> list[str]:
+    """Return plain sentences, the most important first.
+
+    Args:
+        run: the run folder, for the commands.
+    """
+    rows = list(metrics)
+    return [
+        *_choice(gains, run),
+        *_overlap(audits),
+        *_time(rows),
+        *_labels(results),
+        *_certainty(results),
+        *_classes(results),
+        *_repeats(audits),
+    ]
+
+
+def _choice(gains: Sequence[Gain], run: str) -> list[str]:
+    if not gains:
+        return []
+    last = gains[-1]
+    if last.sign > 0 or (last.sign == 0 and any(gain.sign > 0 for gain in gains)):
+        return [
+            "Use this encoder. Fine-tuning usually goes beyond the frozen features that were "
+            f"measured here: `headstart finetune {run} --train LABELED --out NEW`."
+        ]
+    won = [gain.name for gain in gains if gain.sign > 0]
+    other = last.best.contender
+    name = f"the {other} encoder" if last.best.kind == "untrained" else other
+    simple = f"{name} does {'as well' if last.sign == 0 else 'better'}"
+    if won:
+        return [
+            f"With {last.name} labels {simple}: take it there, and this encoder where labels are "
+            f"few ({', '.join(won)})."
+        ]
+    return [
+        f"{simple[:1].upper()}{simple[1:]} and costs less: take it, unless a longer pre-training "
+        "on more data of the same kind changes the verdict."
+    ]
+
+
+def _overlap(audits: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    found = 0
+    for audit in audits.values():
+        overlap = audit.get("overlap")
+        if isinstance(overlap, Mapping):
+            found += int(overlap.get("exact", 0)) + int(overlap.get("near", 0))
+    if not found:
+        return []
+    return [
+        f"{found:,} tested records also stand in the pre-training data: take them out with "
+        "`--remove-overlap` and pre-train again before you quote these figures."
+    ]
+
+
+def _time(metrics: list[dict[str, Any]]) -> list[str]:
+    rang = alarms(metrics)
+    lines = [message for _, _, message in rang if message]
+    kinds = " ".join(f"{kind} {message}".lower() for _, kind, message in rang)
+    if "improving" in kinds or "collaps" in kinds or "diverg" in kinds:
+        return lines
+    key = "validation_loss" if len(curve(metrics, "validation_loss")) > 3 else "loss"
+    points = curve(metrics, key)
+    if len(points) < 4:
+        return lines
+    quarter = points[-1 - len(points) // 4][1]
+    first, last = points[0][1], points[-1][1]
+    if first > last and quarter - last > _FALLING * (first - last):
+        name = key.replace("_", " ")
+        lines.append(
+            f"The {name} was still falling at the end (from {quarter:.3g} to {last:.3g} in the "
+            "last quarter): a longer `--budget` would most likely help."
+        )
+    return lines
+
+
+def _labels(results: Results) -> list[str]:
+    if len(results.counts) < 2:
+        return []
+    before, most = list(results.counts)[-2:]
+    found = {
+        labels: [x for x in results.judged(labels) if x.kind == "pretrained"]
+        for labels in (before, most)
+    }
+    if not all(found.values()):
+        return []
+    gain = found[most][0].mean - found[before][0].mean
+    metric = results.metric
+    amount = f"{change(metric, gain)} of {metric.name}"
+    if gain < 0.005:
+        return [
+            f"More labels do little more: from {before:,} to {most:,} they brought {amount}. "
+            "Better spend on more unlabeled data, a longer budget, or cleaner labels."
+        ]
+    if gain > 0.02:
+        return [
+            f"More labels still pay: from {before:,} to {most:,} they brought {amount}. "
+            "`headstart label` names the records that are most worth labeling."
+        ]
+    return []
+
+
+def _certainty(results: Results) -> list[str]:
+    widths = [
+        (estimate.high - estimate.low) / 2
+        for outcome in results.judged(max(results.counts))
+        for estimate in [outcome.scores[results.metric.name]]
+    ]
+    if not widths or max(widths) < _WIDE:
+        return []
+    return [
+        f"The intervals are wide, as {len(results.truth):,} {results.unit} were tested: test on "
+        "more before a decision that hangs on a small difference."
+    ]
+
+
+def _classes(results: Results) -> list[str]:
+    worst = pairs(results)[:1]
+    return [
+        f"Look at “{cut(results.classes[first], _LETTERS)}” and "
+        f"“{cut(results.classes[second], _LETTERS)}”: {share:.0%} of the first are taken for the "
+        "second. Check their labels, merge them, or label more of both."
+        for first, second, share in worst
+        if share >= _CONFUSED and len(results.classes) > 2
+    ]
+
+
+def _repeats(audits: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    audit = audits.get("pre-training", {})
+    kept, again = audit.get("kept", 0), audit.get("duplicates", 0)
+    if not kept or again / kept <= _REPEATED:
+        return []
+    return [
+        f"{again / kept:.0%} of the pre-training records repeat others: fewer copies would leave "
+        "time for records that say something new."
+    ]

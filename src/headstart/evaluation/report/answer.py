@@ -1,0 +1,91 @@
+"""The top of the page: the answer, the figures that matter, and what was noticed on the way."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from headstart.evaluation.markup import Markup, tag
+from headstart.evaluation.verdict import points, score
+
+if TYPE_CHECKING:
+    from headstart.evaluation.verdict import Gain
+
+_SIGNS = {1: "gain", 0: "level", -1: "loss"}
+_WORDS = {1: "better", 0: "no clear difference", -1: "worse"}
+
+
+def section(
+    gains: Sequence[Gain],
+    answer: str,
+    lines: Sequence[str],
+    notes: Sequence[str],
+    cost: Mapping[str, str],
+) -> Markup:
+    """Give the verdict's first line, a tile for each number of labels, its lines and notes.
+
+    Args:
+        answer: the verdict's headline, such as ``Yes: pre-training gained ...``.
+        lines: what the verdict says beyond it.
+    """
+    word, _, reason = answer.partition(": ")
+    tiles = [_tile(gain) for gain in gains]
+    if "minutes" in cost:
+        energy = cost.get("energy, estimated", "")
+        below = f"about {energy}" if energy else "of pre-training"
+        tiles.append(_plain_tile("It cost", f"{cost['minutes']} min", below))
+    return tag(
+        "header",
+        tag("p", "Was pre-training worth it?", class_="question"),
+        tag("h1", tag("strong", f"{word}."), " ", reason[:1].upper() + reason[1:]),
+        tag("ul", *tiles, class_="tiles") if tiles else Markup(""),
+        tag(
+            "details",
+            tag("summary", "In figures"),
+            tag("ul", *(tag("li", x) for x in lines)),
+            open="",
+        )
+        if lines
+        else Markup(""),
+        *(tag("p", note, class_="note") for note in notes),
+        class_=f"verdict {_tone(gains)}",
+    )
+
+
+def _tone(gains: Sequence[Gain]) -> str:
+    signs = {gain.sign for gain in gains}
+    if 1 in signs:
+        return "gain" if -1 not in signs else "level"
+    return "loss" if gains else "level"
+
+
+def _tile(gain: Gain) -> Markup:
+    metric, difference = gain.metric, gain.difference
+    low, high = (points(x, metric) for x in (difference.low, difference.high))
+    parts = [
+        tag("span", f"{gain.name} labels" if gain.labels else metric.name, class_="small"),
+        tag("strong", points(difference.mean, metric), " points" if metric.percent else ""),
+        tag("span", f"[{low}, {high}] · {_WORDS[gain.sign]}", class_="range"),
+        tag(
+            "span",
+            f"{score(gain.ours.mean, metric)} against {score(gain.best.mean, metric)} of "
+            f"{gain.best.contender}",
+            class_="small",
+        ),
+    ]
+    worth = gain.equivalent
+    if gain.sign > 0 and worth:
+        words = f"more than {worth.most:,}" if math.isinf(worth.needed) else str(worth)
+        parts.append(tag("span", f"does the work of {words} labels", class_="worth"))
+    return tag("li", *parts, class_=f"tile {_SIGNS[gain.sign]}")
+
+
+def _plain_tile(head: str, figure: str, below: str) -> Markup:
+    return tag(
+        "li",
+        tag("span", head, class_="small"),
+        tag("strong", figure),
+        tag("span", below, class_="small"),
+        class_="tile",
+    )

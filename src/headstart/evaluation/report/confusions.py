@@ -1,0 +1,104 @@
+"""Which classes are taken for which, with records that were."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from headstart.evaluation.heat import heat_table
+from headstart.evaluation.markup import Markup, tag
+from headstart.evaluation.material import Material, cut
+from headstart.evaluation.metrics import confusion
+from headstart.evaluation.report.exhibits import card
+from headstart.evaluation.report.figures import ours
+
+if TYPE_CHECKING:
+    from headstart.evaluation.outcomes import Results
+
+#: Classes up to which the whole table is drawn.
+MOST_CLASSES = 20
+PAIRS = 5
+EXAMPLES = 3
+#: Bytes of the pictures.
+ROOM = 300_000
+_SIDE = 72
+_LETTERS = 40
+
+
+def pairs(results: Results) -> list[tuple[int, int, float]]:
+    """Return (class, taken for, share of the class), the most confused first; with most labels."""
+    counts = _counts(results)
+    if counts is None:
+        return []
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    wrong = counts.copy()
+    np.fill_diagonal(wrong, 0)
+    order = np.argsort(-wrong, axis=None, kind="stable")
+    places = np.stack(np.unravel_index(order, wrong.shape), axis=1)
+    return [(int(i), int(j), float(shares[i, j])) for i, j in places[:PAIRS] if wrong[i, j]]
+
+
+def section(results: Results, material: Material | None) -> Markup:
+    """Draw the table where classes are few, and the worst pairs with examples."""
+    counts, found = _counts(results), pairs(results)
+    if counts is None or not found:
+        return Markup("")
+    names = results.classes
+    first, second, share = found[0]
+    title = (
+        f"Most confused: {share:.0%} of “{cut(names[first], _LETTERS)}” are taken for "
+        f"“{cut(names[second], _LETTERS)}”"
+    )
+    parts = []
+    if len(names) <= MOST_CLASSES:
+        shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+        parts.append(heat_table(f"{title} (rows in %)", names, shares))
+    else:
+        parts.append(tag("p", tag("strong", title)))
+    parts += _examples(results, material, found)
+    most = max(results.counts)
+    words = f"By the pre-trained encoder with {most:,} labels, the test records of all draws."
+    return tag(
+        "section",
+        tag("h2", "The most confused classes", id="confusions"),
+        *parts,
+        tag("p", words, class_="small"),
+    )
+
+
+def _counts(results: Results) -> np.ndarray | None:
+    outcome = ours(results)
+    if results.task != "classification" or outcome is None or outcome.predictions is None:
+        return None
+    rows = np.asarray(outcome.predictions)
+    if rows.ndim != 2 or rows.dtype.kind not in "iu" or results.truth.ndim != 1:
+        return None
+    classes = len(results.classes)
+    return sum((confusion(results.truth, row, classes) for row in rows), np.zeros((classes,) * 2))
+
+
+def _examples(
+    results: Results, material: Material | None, found: list[tuple[int, int, float]]
+) -> list[Markup]:
+    outcome = ours(results)
+    assert outcome is not None
+    assert outcome.predictions is not None
+    guesses = np.asarray(outcome.predictions)
+    parts = []
+    for is_, taken, share in found:
+        name, other = (cut(results.classes[place], _LETTERS) for place in (is_, taken))
+        head = tag("p", tag("strong", f"{name} → {other}"), f": {share:.1%} of the class")
+        if material is None or len(material) != len(results.truth):
+            parts.append(head)
+            continue
+        times = (guesses == taken).sum(0) * (results.truth == is_)
+        where = np.argsort(-times, kind="stable")[: min(EXAMPLES, np.count_nonzero(times))]
+        shown = material.show(where, room=ROOM // PAIRS, side=_SIDE)
+        cards = [card(exhibit, f"taken for {other}", "bad") for exhibit in shown]
+        parts.append(_pair(head, cards))
+    return parts
+
+
+def _pair(head: Markup, cards: list[Markup]) -> Markup:
+    return tag("div", head, tag("ul", *cards, class_="row"), class_="pair")

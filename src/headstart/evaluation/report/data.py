@@ -1,0 +1,124 @@
+"""What went in: counts, lengths, languages, duplicates, what was set aside, and what overlaps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from headstart.evaluation.markup import Markup, table, tag
+from headstart.evaluation.material import cut
+
+#: Most set-aside records, and most rows of any list, that are named.
+_NAMED = 20
+_LETTERS = 200
+_COUNTS = {
+    "kept": "Kept",
+    "set_aside": "Set aside",
+    "blank": "Blank",
+    "duplicates": "Duplicates among the kept",
+}
+
+Audits = Mapping[str, Mapping[str, Any]]
+
+
+def section(audits: Audits) -> Markup:
+    """Tabulate the audits of all that was read."""
+    if not audits:
+        return Markup("")
+    rows = [
+        [what, *(f"{audit.get(name, 0):,}" for name in _COUNTS), _near(audit)]
+        for what, audit in audits.items()
+    ]
+    head = ["Records", *_COUNTS.values(), "Near duplicates"]
+    if not any(row[-1] for row in rows):
+        head, rows = head[:-1], [row[:-1] for row in rows]
+    parts = [table(head, {"": rows})]
+    parts += _overlaps(audits)
+    for title, found in (
+        ("Facts", _facts(audits)),
+        ("Lengths", _lengths(audits)),
+        ("Languages", _counted(audits, "languages")),
+        ("Quality rules that records break", _counted(audits, "quality")),
+    ):
+        if found:
+            parts.append(tag("details", tag("summary", title), table([title, ""], found)))
+    parts += _aside(audits)
+    notes = [note for audit in audits.values() for note in audit.get("notes", [])]
+    parts += [tag("p", cut(str(note), _LETTERS), class_="small") for note in notes[:_NAMED]]
+    return tag("section", tag("h2", "The data", id="data"), *parts)
+
+
+def _near(audit: Mapping[str, Any]) -> str:
+    near = audit.get("near_duplicates")
+    return f"{near['count']:,}" if isinstance(near, Mapping) and "count" in near else ""
+
+
+def _overlaps(audits: Audits) -> list[Markup]:
+    parts = []
+    for what, audit in audits.items():
+        found = audit.get("overlap")
+        if not isinstance(found, Mapping):
+            continue
+        exact, near = found.get("exact", 0), found.get("near", 0)
+        words = f"Overlap of {what} with the pre-training data: {exact:,} exact, {near:,} near."
+        parts.append(tag("p", words, class_="note" if exact or near else "good"))
+        pairs = [[cut(str(a), 60), cut(str(b), 60)] for a, b in found.get("examples", [])[:_NAMED]]
+        if pairs:
+            listed = table(["Tested record", "is like the pre-training record"], {"": pairs})
+            parts.append(tag("details", tag("summary", "Which ones"), listed))
+    return parts
+
+
+def _facts(audits: Audits) -> dict[str, list[list[str]]]:
+    return {
+        what: [
+            [cut(str(name), 60), cut(_plain(value), _LETTERS)]
+            for name, value in list(audit["facts"].items())[: 2 * _NAMED]
+        ]
+        for what, audit in audits.items()
+        if audit.get("facts")
+    }
+
+
+def _lengths(audits: Audits) -> dict[str, list[list[str]]]:
+    return {
+        what: [
+            [f"{name}, in {audit['lengths'].get('unit', '')}", _plain(value)]
+            for name, value in dict(audit["lengths"].get("quantiles", {})).items()
+        ]
+        for what, audit in audits.items()
+        if audit.get("lengths")
+    }
+
+
+def _counted(audits: Audits, key: str) -> dict[str, list[list[str]]]:
+    return {
+        what: [[cut(str(name), 60), _plain(count)] for name, count in _largest(audit[key])]
+        for what, audit in audits.items()
+        if audit.get(key)
+    }
+
+
+def _largest(counts: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    return sorted(counts.items(), key=lambda pair: -float(pair[1]))[:_NAMED]
+
+
+def _aside(audits: Audits) -> list[Markup]:
+    aside = [
+        [cut(str(record["where"]), _LETTERS), cut(str(record["reason"]), _LETTERS)]
+        for audit in audits.values()
+        for record in audit.get("records", [])
+    ]
+    if not aside:
+        return []
+    more = len(aside) - _NAMED
+    parts = [table(["Set aside", "Why"], {"": aside[:_NAMED]})]
+    if more > 0:
+        parts.append(tag("p", f"And {more:,} more, named in audit.json.", class_="small"))
+    return parts
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -1,0 +1,52 @@
+"""How a score is written: in percent and points, or as the plain number that it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from headstart.evaluation.markup import Markup, join, tag
+from headstart.evaluation.metrics import Estimate
+from headstart.evaluation.verdict import points, score
+
+if TYPE_CHECKING:
+    from headstart.evaluation.outcomes import Metric, Outcome, Results
+
+
+def scaled(metric: Metric, value: float) -> float:
+    """Return the value as charts draw it."""
+    return 100 * value if metric.percent else value
+
+
+def change(metric: Metric, value: float) -> str:
+    """Write a difference with its sign and unit: ``+4.2 points``, or ``+0.042``."""
+    return f"{points(value, metric)}{' points' if metric.percent else ''}"
+
+
+def within(metric: Metric, estimate: Estimate) -> str:
+    """Write an estimate with its interval: ``87.3 % [86.1, 88.5]``."""
+    low, high = (f"{scaled(metric, x):.{_digits(metric)}f}" for x in (estimate.low, estimate.high))
+    return f"{score(estimate.mean, metric)} [{low}, {high}]"
+
+
+def cell(metric: Metric, estimate: Estimate) -> Markup:
+    """Return a table's cell: the mean, and its interval smaller."""
+    digits = _digits(metric)
+    low, high = (f"{scaled(metric, x):.{digits}f}" for x in (estimate.low, estimate.high))
+    edges = tag("span", f"{low}–{high}", class_="range")  # noqa: RUF001 (a range)
+    return join(f"{scaled(metric, estimate.mean):.{digits}f} ", edges)
+
+
+def axis(metric: Metric) -> str:
+    """Name the axis of a chart."""
+    return f"{metric.name} in %" if metric.percent else metric.name
+
+
+def ours(results: Results) -> Outcome | None:
+    """Return what the pre-trained encoder did with the most labels, if it was measured."""
+    most = max(results.counts)
+    found = [x for x in results.judged(most) if x.kind == "pretrained"]
+    return found[0] if found else None
+
+
+def _digits(metric: Metric) -> int:
+    return 1 if metric.percent else 3

@@ -1,0 +1,75 @@
+"""Who is near whom: a few records, and those that the encoder finds most like them."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import numpy as np
+
+from headstart.evaluation.markup import Markup, tag
+from headstart.evaluation.material import Exhibit, Material
+from headstart.evaluation.projection import nearest
+from headstart.evaluation.report.exhibits import card
+
+QUERIES = 6
+COUNT = 5
+#: Bytes of the pictures.
+ROOM = 500_000
+_SIDE = 72
+
+
+def section(material: Material | None) -> Markup:
+    """Show some records with their nearest by cosine."""
+    if material is None or len(material) <= COUNT:
+        return Markup("")
+    queries = _queries(material)
+    near, cosines = nearest(material.vectors, queries, COUNT)
+    places = np.concatenate([queries[:, None], near], axis=1)
+    shown = material.show(places.ravel(), room=ROOM, side=_SIDE)
+    rows = [shown[start : start + COUNT + 1] for start in range(0, len(shown), COUNT + 1)]
+    parts = []
+    for (query, *others), row in zip(rows, cosines, strict=True):
+        cards = [
+            card(
+                other,
+                f"cosine {cosine:.2f}",
+                "" if not query.label else "good" if other.label == query.label else "bad",
+            )
+            for other, cosine in zip(others, row, strict=True)
+        ]
+        first = tag("ul", card(query), class_="query")
+        parts.append(tag("div", first, tag("ol", *cards, class_="row"), class_="neighbours"))
+    kind = "pictures" if shown[0].picture else "texts"
+    return tag(
+        "section",
+        tag("h2", f"Nearest neighbours of {len(rows)} sample records", id="neighbours"),
+        tag("p", tag("strong", _finding(rows))),
+        tag(
+            "p",
+            f"Left a tested record, beside it the {COUNT} tested {kind} whose vectors are nearest "
+            "by cosine, the nearest first. ✓ has the same label, ✗ another.",
+            class_="small",
+        ),
+        *parts,
+    )
+
+
+def _queries(material: Material) -> np.ndarray:
+    """Return places (Q,) of records, the labels taking turns; the seed decides which."""
+    rng = np.random.Generator(np.random.PCG64(material.seed + 1))
+    order = rng.permutation(len(material))
+    if not material.labels:
+        return order[:QUERIES]
+    held: dict[str, list[int]] = {}
+    for place in order:
+        held.setdefault(material.labels[place], []).append(int(place))
+    turns = (row[turn] for turn in range(QUERIES) for row in held.values() if turn < len(row))
+    return np.fromiter(islice(turns, QUERIES), np.int64)
+
+
+def _finding(rows: list[list[Exhibit]]) -> str:
+    pairs = [(row[0].label, other.label) for row in rows for other in row[1:] if row[0].label]
+    if not pairs:
+        return "Judge by eye: are they alike in what matters to you?"
+    same = sum(a == b for a, b in pairs)
+    return f"{same} of {len(pairs)} neighbours have the label of the record they are nearest to"

@@ -1,0 +1,103 @@
+"""The pretext task on the user's own records: pictures as one picture, texts with their marks."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+from headstart.evaluation.markup import Markup, join, tag
+
+if TYPE_CHECKING:
+    from headstart.run import Run
+
+#: Bytes of the picture that are shown as they are; a larger one is compressed and shrunk.
+_ROOM = 500_000
+_TEXTS = 3
+#: Where more of the tokens than this have an answer, the answers stand in a row of their own.
+_MANY = 0.5
+
+
+def section(run: Run | None) -> Markup:
+    """Show what the network is given to learn from, beside the records as they are."""
+    parts: list[Markup] = []
+    if run is not None and run.picture_file.is_file():
+        parts = _picture(run.picture_file.read_bytes())
+    elif run is not None and run.words_file.is_file():
+        parts = _texts(run.words_file.read_text(encoding="utf-8"))
+    if not parts:
+        return Markup("")
+    return tag("section", tag("h2", "The pretext task on your data", id="pretext"), *parts)
+
+
+def _picture(content: bytes) -> list[Markup]:
+    kind, content = _within(content)
+    data = base64.b64encode(content).decode()
+    words = (
+        "The first row shows records as they are; below each stands what the network was given "
+        "to learn from in their place."
+    )
+    alt = "Records and what the pretext task makes of them"
+    picture = tag("img", src=f"data:image/{kind};base64,{data}", alt=alt, class_="sheet")
+    return [picture, tag("p", words, class_="small")]
+
+
+def _within(content: bytes) -> tuple[str, bytes]:
+    """Return the picture's kind and its bytes, made small enough."""
+    if len(content) <= _ROOM:
+        return "png", content
+    from PIL import Image
+
+    picture = Image.open(io.BytesIO(content)).convert("RGB")
+    while True:
+        held = io.BytesIO()
+        picture.save(held, format="WEBP", quality=80)
+        if held.tell() <= _ROOM:
+            return "webp", held.getvalue()
+        picture = picture.resize((max(1, picture.width * 3 // 4), max(1, picture.height * 3 // 4)))
+
+
+def _texts(content: str) -> list[Markup]:
+    try:
+        records = json.loads(content)["records"][:_TEXTS]
+    except (ValueError, KeyError, TypeError):
+        return []
+    blocks = []
+    for rows in records:
+        shown = [
+            tag("div", tag("dt", row["name"]), tag("dd", *_pieces(row["pieces"]))) for row in rows
+        ]
+        blocks.append(tag("dl", *shown, class_="pretext"))
+    marks = {piece[1] for rows in records for row in rows for piece in row["pieces"]}
+    answers = any(piece[2] for rows in records for row in rows for piece in row["pieces"])
+    key = [
+        tag("span", tag("mark", "grey", class_="hidden"), " hidden") if "hidden" in marks else "",
+        tag("span", tag("mark", "red", class_="changed"), " replaced")
+        if "changed" in marks
+        else "",
+        tag("span", tag("mark", "blue", class_="answer"), " must be said there") if answers else "",
+    ]
+    words = "Records as they are, and what the network was given to learn from in their place."
+    return [
+        tag("p", words, class_="small"),
+        *blocks,
+        tag("p", *key, class_="small keys") if any(key) else Markup(""),
+    ]
+
+
+def _pieces(pieces: list[list[Any]]) -> list[Markup]:
+    answers = sum(bool(answer) for _, _, answer in pieces)
+    dense = answers > _MANY * len(pieces)
+    shown = []
+    for text, mark, answer in pieces:
+        written: Markup = tag("mark", text, class_=mark) if mark else tag("span", text)
+        if answer and not dense:
+            written = join(written, tag("mark", answer, class_="answer"))
+        shown.append(join(written, " "))
+    if dense:
+        said = [
+            join(tag("mark", answer, class_="answer"), " ") for _, _, answer in pieces if answer
+        ]
+        shown.append(tag("p", tag("span", "must be said next: ", class_="small"), *said))
+    return shown

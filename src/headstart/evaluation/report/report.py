@@ -1,0 +1,173 @@
+"""What an evaluation found, in words, as plain values, and as a page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart.evaluation.material import Material
+from headstart.evaluation.metrics import Estimate
+from headstart.evaluation.report import (
+    advice,
+    answer,
+    confusions,
+    cost,
+    data,
+    efficiency,
+    health,
+    neighbours,
+    places,
+    pretext,
+    reproduce,
+    robustness,
+    scores,
+    training,
+)
+from headstart.evaluation.report.page import page
+from headstart.evaluation.verdict import Gain, details, gains, headline
+from headstart.files import write_text
+from headstart.run import Run
+
+if TYPE_CHECKING:
+    from headstart.evaluation.outcomes import Results
+
+#: Bytes of the page at most; records are left out of it before it grows larger.
+LIMIT = 5_000_000
+#: Tasks whose labels are numbers.
+_QUANTITIES = frozenset({"regression", "similarity"})
+
+
+class Report:
+    """What an evaluation found, in words, as plain values, and as a page.
+
+    Args:
+        results: of :func:`headstart.evaluation.evaluate.evaluate`.
+        run: the pre-training run, for its learning curves and its cost.
+        command: the command line that gives the same report again.
+        versions: ``{package: version}`` of what computed it.
+        audits: ``{what was read: Audit.summary()}``, such as of the pre-training, train and test
+            sources.
+        notes: more that a reader should know, in plain sentences: test texts that occur in
+            pre-training, for example.
+        material: the tested records and their vectors, for the map, neighbours and examples.
+    """
+
+    def __init__(
+        self,
+        results: Results,
+        *,
+        run: Run | None = None,
+        command: str = "",
+        versions: Mapping[str, str] | None = None,
+        audits: Mapping[str, Mapping[str, Any]] | None = None,
+        notes: Sequence[str] = (),
+        material: Material | None = None,
+    ) -> None:
+        self.results = results
+        self.gains = gains(results)
+        self.notes = [*notes, *results.notes]
+        if material is not None and results.task in _QUANTITIES:
+            material = replace(material, kinds=False)
+        self._run, self._material = run, material
+        self._command = command
+        self._versions = dict(versions or {})
+        self._audits = dict(audits or {})
+        self._metrics = run.metrics() if run else []
+        self._cost = cost.cost_of(run, self._metrics) if run else {}
+        name = str(run.folder) if run else "RUN"
+        self.advice = advice.advice(results, self.gains, self._metrics, self._audits, name)
+
+    @property
+    def verdict(self) -> str:
+        """The answer in its first line, then one line a number of labels."""
+        return "\n".join([headline(self.gains), *details(self.gains)])
+
+    def __str__(self) -> str:
+        return self.verdict
+
+    def summary(self) -> dict[str, Any]:
+        """Return plain values: the verdict, the gains, all scores, notes, protocol and cost."""
+        results = self.results
+        return {
+            "verdict": headline(self.gains),
+            "task": results.task,
+            "metric": results.metric.name,
+            "gains": [_gain(gain) for gain in self.gains],
+            "scores": [
+                {
+                    "contender": outcome.contender,
+                    "kind": outcome.kind,
+                    "probe": outcome.probe,
+                    "labels": outcome.labels,
+                    **{
+                        key: value
+                        for name, estimate in outcome.scores.items()
+                        for key, value in _plain(estimate, name).items()
+                    },
+                }
+                for outcome in results.outcomes
+            ],
+            "classes": results.classes,
+            "train_records": results.training,
+            "test_records": len(results.truth),
+            "seeds": results.seeds,
+            "folds": results.folds,
+            "notes": self.notes,
+            "advice": self.advice,
+            "cost": self._cost,
+            "command": self._command,
+            "versions": self._versions,
+        }
+
+    def write(self, path: Path) -> None:
+        """Write the page, whole or not at all: one file that needs no network.
+
+        It stays below :data:`LIMIT` bytes, whatever the data.
+        """
+        written = self._page(self._material)
+        if self._material is not None and len(written.encode()) >= LIMIT:
+            written = self._page(None)
+        write_text(path, written)
+
+    def _page(self, material: Material | None) -> str:
+        results = self.results
+        header = answer.section(
+            self.gains, headline(self.gains), details(self.gains), self.notes, self._cost
+        )
+        return page(
+            header,
+            [
+                advice.section(self.advice),
+                efficiency.section(results, self.gains),
+                robustness.section(results),
+                places.section(results, material),
+                neighbours.section(material),
+                confusions.section(results, material),
+                pretext.section(self._run),
+                training.section(self._metrics),
+                health.section(self._metrics),
+                data.section(self._audits),
+                cost.section(self._cost),
+                scores.section(results),
+                reproduce.section(self._command, self._versions, self._run),
+            ],
+        )
+
+
+def _gain(gain: Gain) -> dict[str, Any]:
+    worth = gain.equivalent.needed if gain.equivalent else math.inf
+    return {
+        "labels": gain.labels,
+        "best_alternative": gain.best.contender,
+        "outcome": {1: "gain", 0: "no clear difference", -1: "loss"}[gain.sign],
+        **_plain(gain.difference, "difference"),
+        "worth_labels": round(worth) if math.isfinite(worth) else None,
+    }
+
+
+def _plain(estimate: Estimate, name: str) -> dict[str, Any]:
+    low, high = round(estimate.low, 5), round(estimate.high, 5)
+    return {name: round(estimate.mean, 5), f"{name}_interval": [low, high]}

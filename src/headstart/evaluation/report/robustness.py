@@ -1,0 +1,91 @@
+"""How the contenders do on records unlike those they learned from: corrupted, or of elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from headstart.evaluation.markup import Markup, table, tag
+from headstart.evaluation.material import cut
+from headstart.evaluation.report.figures import cell, change
+from headstart.evaluation.verdict import score
+
+if TYPE_CHECKING:
+    from headstart.evaluation.outcomes import Metric, Results
+    from headstart.evaluation.shifts import Shift
+
+_LETTERS = 60
+
+
+def section(results: Results) -> Markup:
+    """Tabulate the scores by shift and severity, beside those of the records as they are."""
+    shifts = list(results.shifts)
+    if not shifts:
+        return Markup("")
+    metric = results.metric
+    first = shifts[0]
+    labels = f"probes learned from {first.labels:,} labels; " if first.labels else ""
+    words = (
+        f"{labels[:1].upper()}{labels[1:]}{first.tested:,} {results.unit} were tested. Severity 1 "
+        "is light and 3 is heavy. "
+        f"{metric.name[:1].upper()}{metric.name[1:]}{' in %' if metric.percent else ''}, with 95 % "
+        "intervals."
+    )
+    names = list(dict.fromkeys(shift.shift for shift in shifts))
+    corrupted = [name for name in names if any(s.severity for s in shifts if s.shift == name)]
+    domains = [name for name in names if name not in corrupted]
+    parts = [tag("p", tag("strong", finding(metric, shifts))), tag("p", words, class_="small")]
+    for listed in (corrupted, domains):
+        if listed:
+            parts.append(
+                _table(metric, [s for s in shifts if s.shift in listed], bool(domains is listed))
+            )
+    return tag("section", tag("h2", "Robustness", id="robustness"), *parts)
+
+
+def finding(metric: Metric, shifts: Sequence[Shift]) -> str:
+    """State what hurts the pre-trained encoder most, and what that does to the others."""
+    ours = [shift for shift in shifts if shift.kind == "pretrained"]
+    if not ours:
+        return "What the shifts do to each contender"
+    worst = max(ours, key=lambda shift: shift.drop.mean)
+    if worst.drop.low <= 0:
+        return "No shift that was tried clearly lowers the score of the pre-trained encoder"
+    severity = f" of severity {worst.severity}" if worst.severity else ""
+    rivals = [
+        shift
+        for shift in shifts
+        if shift.kind != "pretrained"
+        and (shift.shift, shift.severity) == (worst.shift, worst.severity)
+    ]
+    lead = ""
+    if rivals:
+        best = max(rivals, key=lambda shift: shift.score.mean)
+        word = "still ahead of" if worst.score.mean > best.score.mean else "behind"
+        lead = f", {word} {best.contender} ({score(best.score.mean, metric)})"
+    return (
+        f"{cut(worst.shift, _LETTERS)}{severity} hurts most: {change(metric, -worst.drop.mean)}, "
+        f"to {score(worst.score.mean, metric)}{lead}"
+    )
+
+
+def _table(metric: Metric, shifts: Sequence[Shift], domain: bool) -> Markup:
+    severities = sorted({shift.severity for shift in shifts})
+    head = [
+        "",
+        "As they are",
+        *("There" if domain else f"Severity {n}" for n in severities),
+        "Loss",
+    ]
+    groups: dict[str, list[list[str]]] = {}
+    for name in dict.fromkeys(shift.shift for shift in shifts):
+        of_name = [shift for shift in shifts if shift.shift == name]
+        rows = []
+        for contender in dict.fromkeys(shift.contender for shift in of_name):
+            found = {s.severity: s for s in of_name if s.contender == contender}
+            last = found[max(found)]
+            mark = tag("strong", contender) if last.kind == "pretrained" else contender
+            cells = [cell(metric, found[n].score) if n in found else "" for n in severities]
+            rows.append([mark, cell(metric, last.clean), *cells, cell(metric, last.drop)])
+        groups[cut(name, _LETTERS)] = rows
+    return table(head, groups)

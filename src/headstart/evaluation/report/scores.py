@@ -1,0 +1,81 @@
+"""All figures in tables, and the protocol that they rest on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from headstart.evaluation.markup import Markup, table, tag
+from headstart.evaluation.report.figures import cell
+
+if TYPE_CHECKING:
+    from headstart.evaluation.outcomes import Outcome, Results
+
+#: What a protocol does, by the name of its task.
+PROTOCOLS = {
+    "classification": "Features are frozen; the penalty of the logistic regression and the scaling "
+    "are chosen by cross-validation inside the drawn labels. kNN: up to 200 neighbours by cosine, "
+    "weight exp(s / 0.1).",
+    "similarity": "Nothing is fitted: the cosine of two vectors is compared with people's score.",
+    "retrieval": "Nothing is fitted: records are ranked by the cosine with the query.",
+    "clustering": "No label is used to find the clusters; labels only score them.",
+}
+
+
+def section(results: Results) -> Markup:
+    """Tabulate every score with its interval, the nearest neighbours folded away."""
+    neighbours = [outcome for outcome in results.outcomes if outcome.probe == "kNN"]
+    others = [outcome for outcome in results.outcomes if outcome.probe != "kNN"]
+    parts = [_table(results, others or neighbours)]
+    if neighbours and others:
+        words = tag("summary", "The same with nearest neighbours (kNN)")
+        parts.append(tag("details", words, _table(results, neighbours)))
+    scale = "In %, with" if results.metric.percent else "With"
+    return tag(
+        "section",
+        tag("h2", "All figures", id="figures"),
+        tag("p", f"{scale} 95 % intervals. ", _protocol(results), class_="small"),
+        *parts,
+    )
+
+
+def _table(results: Results, outcomes: list[Outcome]) -> Markup:
+    names = list(dict.fromkeys(name for outcome in outcomes for name in outcome.scores))
+    groups = {}
+    for labels, name in results.counts.items():
+        rows = [
+            [
+                tag("strong", x.contender) if x.kind == "pretrained" else x.contender,
+                x.probe,
+                *(cell(results.metric, x.scores[n]) if n in x.scores else "" for n in names),
+            ]
+            for x in outcomes
+            if x.labels == labels
+        ]
+        groups[_group(labels, name)] = rows
+    return table(["", "Probe", *(name[:1].upper() + name[1:] for name in names)], groups)
+
+
+def _group(labels: int, name: str) -> str:
+    if not labels:
+        return name
+    if name == "all":
+        return f"all {labels:,} labels"
+    return f"{labels:,} ({name}) labels" if name.endswith("%") else f"{labels:,} labels"
+
+
+def _protocol(results: Results) -> str:
+    tested = f"{len(results.truth):,} {results.unit} that no fitting saw"
+    if results.folds:
+        tested = f"all {len(results.truth):,} {results.unit}, in {results.folds} folds"
+    classes = f", of {len(results.classes)} classes" if results.classes else ""
+    drawn = ""
+    if any(results.counts):
+        drawn = (
+            f"Labels were drawn {results.seeds} times at each number, the same for all contenders. "
+        )
+    return (
+        f"{drawn}Tested were {tested}{classes}. {PROTOCOLS.get(results.task, '')} Intervals cover "
+        "the draw of the labels (Student's t) and that of the tested (bootstrap). The verdict "
+        f"compares the {results.metric.name}, paired, with the alternative that did best; it "
+        "claims a difference only where its interval leaves out 0."
+    )

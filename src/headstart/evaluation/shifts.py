@@ -1,0 +1,303 @@
+"""Robustness: the same fitted probe on corrupted records, and on those of another domain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart.config import EvaluateConfig
+from headstart.errors import HeadstartError
+from headstart.evaluation.corruptions import SEVERITIES, asked, corrupt, squared
+from headstart.evaluation.features import Progress
+from headstart.evaluation.metrics import Estimate
+from headstart.evaluation.outcomes import Contender, Outcome, Results
+from headstart.evaluation.protocols import PROTOCOLS, multilabel, regression
+from headstart.evaluation.protocols.pairs import is_pairs
+from headstart.evaluation.protocols.reading import labeled_file
+from headstart.evaluation.protocols.resampling import Sampled, averaged
+from headstart.seeding import derive
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from headstart.modalities import Modality
+
+#: Most tested records that are corrupted; each is, at every severity.
+MOST = 2000
+#: Labels up to which a probe is fitted for this: most of what it learns it learns by then.
+LABELS = 1000
+#: How the headline score follows from predictions (S,N) and truth, where a probe is fitted.
+_FITTED: dict[str, Callable[[np.ndarray, np.ndarray, int], Sampled]] = {
+    "classification": lambda found, truth, seed: averaged(found == truth, seed),
+    "regression": lambda found, truth, seed: regression.score(found, truth, seed)["R2"],
+    "multilabel": lambda found, truth, seed: multilabel.score(found, truth, seed)["mAP"],
+}
+#: Protocols that need no test file beside the records that are corrupted.
+_ALONE = frozenset({"similarity", "clustering"})
+
+
+@dataclass(frozen=True)
+class Part:
+    """Records to test on; the first part of all is the records as they are.
+
+    Attributes:
+        name: of the corruption, ``"as they are"``, or of the other domain's file.
+        severity: 1 to 3; 0 where nothing is corrupted.
+    """
+
+    name: str
+    severity: int
+    records: Dataset
+
+
+@dataclass(frozen=True)
+class Shift:
+    """How one contender does on records that are unlike those it learned from.
+
+    Attributes:
+        shift: the corruption, or the file of the other domain.
+        severity: 1 to 3; 0 for another domain.
+        labels: how many the probe learned from; 0 where none are used.
+        tested: records that were tested.
+        clean: the headline score on records as they are.
+        score: the same on these.
+        drop: clean minus score. Corrupted records are compared with the same ones as they are,
+            in pairs; records of another domain are others, so that both are uncertain.
+    """
+
+    contender: str
+    kind: str
+    probe: str
+    shift: str
+    severity: int
+    labels: int
+    tested: int
+    clean: Estimate
+    score: Estimate
+    drop: Estimate
+
+
+def parts(
+    tested: Dataset,
+    alone: bool,
+    config: EvaluateConfig,
+    content: str,
+    side: int,
+    other: Dataset | None,
+) -> list[Part]:
+    """Return the records to test on besides the usual; none where nothing was asked for.
+
+    Args:
+        tested: the usual test records.
+        alone: there is one labeled file, and no part of it was split off for tests.
+        content: the kind of content, ``"text"`` or ``"image"``.
+        side: pixels a side that the encoder sees of a picture.
+        other: labeled records of another domain.
+
+    Raises:
+        HeadstartError: a corruption that is unknown, or no test records of their own.
+    """
+    names = asked(config.corruptions, content)
+    if not names and other is None:
+        return []
+    if alone and config.task not in _ALONE:
+        raise HeadstartError(
+            "--corruptions and --shifted need test records that nothing was learned from; name a "
+            "file with --test."
+        )
+    sample = _sample(tested, derive(config.seed, "shifts"))
+    found = [Part("as they are", 0, sample)]
+    if names:
+        plain = squared(sample, side) if content == "image" else sample
+        found = [Part("as they are", 0, plain)]
+        found += [
+            Part(name, severity, corrupt(plain, content, name, severity, config.seed))
+            for name in names
+            for severity in SEVERITIES
+        ]
+    if other is not None:
+        found.append(Part(str(config.shifted), 0, other))
+    return found
+
+
+def other_domain(
+    config: EvaluateConfig,
+    train: Dataset,
+    modality: Modality,
+    processor: Any,
+    audits: dict[str, Any],
+    notes: list[str],
+) -> Dataset | None:
+    """Return the records of ``config.shifted``, or None where there is no such file.
+
+    Records of a class that no training record has are left out, and told in ``notes``.
+
+    Raises:
+        HeadstartError: no record is left.
+    """
+    if config.shifted is None:
+        return None
+    records = labeled_file(config.shifted, "other domain", config, modality, processor, audits)
+    if config.task not in ("classification", "fewshot"):
+        return records
+    known = set(train["label"])
+    kept = [place for place, label in enumerate(records["label"]) if label in known]
+    if not kept:
+        raise HeadstartError(
+            f"{config.shifted}: no record has a label that the training records have; "
+            "the classes must be the same."
+        )
+    if len(kept) < len(records):
+        notes.append(
+            f"{len(records) - len(kept):,} of {len(records):,} records of {config.shifted} have a "
+            "label that no training record has, and were left out."
+        )
+    return records.select(kept)
+
+
+def extended(test: Dataset | None, found: list[Part]) -> Dataset | None:
+    """Return the test records with the records of all parts after them."""
+    from datasets import concatenate_datasets
+
+    pieces = [*([] if test is None else [test]), *(part.records for part in found)]
+    if len(pieces) < 2:
+        return test
+    return concatenate_datasets(pieces)
+
+
+def divided(
+    contenders: list[Contender], test: Dataset | None
+) -> tuple[list[Contender], list[Contender]]:
+    """Return contenders with the features of ``test`` alone, and with those of the parts."""
+    count = 0 if test is None else len(test)
+    usual = [
+        contender
+        if contender.test is None
+        else replace(contender, test=None if test is None else contender.test[:count])
+        for contender in contenders
+    ]
+    return usual, [
+        replace(contender, test=contender.test[count:])
+        for contender in contenders
+        if contender.test is not None
+    ]
+
+
+def measure_shifts(
+    contenders: list[Contender],
+    train: Dataset,
+    found: list[Part],
+    results: Results,
+    config: EvaluateConfig,
+    progress: Progress | None = None,
+) -> list[Shift]:
+    """Score every contender on each part, with the probe that was fitted as ever.
+
+    Probes learn from the largest number of labels up to 1,000, from the same draws as in
+    ``results``.
+
+    Args:
+        contenders: with the features of the records of all parts, one after the other, as
+            ``test``.
+        found: what :func:`parts` returned.
+        results: of the usual test records.
+    """
+    few = [count for count in results.counts if count <= LABELS]
+    count = max(few, default=min(results.counts))
+    label = "all" if results.counts[count] == "all" else str(count)
+    config = config.model_copy(update={"labels": [label]})
+    table = (_by_slices if results.task in _FITTED else _by_measuring)(
+        contenders, train, found, results.task, config, progress
+    )
+    low = 0.0 if results.metric.percent else -np.inf
+    shifts = []
+    for outcomes in table:
+        clean = outcomes[0][1]
+        for part, (outcome, sampled) in list(zip(found, outcomes, strict=True))[1:]:
+            drop = Sampled(clean.by_draw - sampled.by_draw, clean.resampled - sampled.resampled)
+            shifts.append(
+                Shift(
+                    contender=outcome.contender,
+                    kind=outcome.kind,
+                    probe=outcome.probe,
+                    shift=part.name,
+                    severity=part.severity,
+                    labels=outcome.labels,
+                    tested=len(part.records) // (2 if is_pairs(part.records) else 1),
+                    clean=clean.estimate(low),
+                    score=sampled.estimate(low),
+                    drop=drop.estimate(-np.inf, np.inf),
+                )
+            )
+    return shifts
+
+
+_Table = list[list[tuple[Outcome, Sampled]]]
+
+
+def _by_slices(
+    contenders: list[Contender],
+    train: Dataset,
+    found: list[Part],
+    task: str,
+    config: EvaluateConfig,
+    progress: Progress | None,
+) -> _Table:
+    """Fit once, predict all parts, and score each part's slice of the predictions."""
+    from datasets import concatenate_datasets
+
+    wanted = ["id", "label"]
+    whole = concatenate_datasets([part.records.select_columns(wanted) for part in found])
+    results = PROTOCOLS[task].measure(contenders, train, whole, config, progress)
+    table = []
+    for outcome in results.judged(next(iter(results.counts))):
+        assert outcome.predictions is not None
+        row = []
+        for rows in _slices(found):
+            predicted, truth = outcome.predictions[:, rows], results.truth[rows]
+            row.append((outcome, _FITTED[task](predicted, truth, config.seed)))
+        table.append(row)
+    return table
+
+
+def _by_measuring(
+    contenders: list[Contender],
+    train: Dataset,
+    found: list[Part],
+    task: str,
+    config: EvaluateConfig,
+    progress: Progress | None,
+) -> _Table:
+    """Measure each part anew, where nothing or little is fitted: seeds make it the same probe."""
+    table: _Table = [[] for _ in contenders]
+    for number, (part, rows) in enumerate(zip(found, _slices(found), strict=True), 1):
+        sliced = [
+            replace(contender, test=contender.test[rows])
+            for contender in contenders
+            if contender.test is not None
+        ]
+        results = PROTOCOLS[task].measure(sliced, train, part.records, config, None)
+        for row, outcome in zip(table, results.judged(max(results.counts)), strict=True):
+            row.append((outcome, Sampled(outcome.by_draw, outcome.resampled)))
+        if progress:
+            progress(number, len(found))
+    return table
+
+
+def _slices(found: list[Part]) -> list[slice]:
+    ends = np.cumsum([len(part.records) for part in found]).tolist()
+    return [slice(end - len(part.records), end) for part, end in zip(found, ends, strict=True)]
+
+
+def _sample(records: Dataset, seed: int) -> Dataset:
+    """Return at most :data:`MOST` records; of flattened pairs both records or none."""
+    pairs = is_pairs(records)
+    count = len(records) // 2 if pairs else len(records)
+    if count <= MOST:
+        return records
+    rng = np.random.Generator(np.random.PCG64(seed))
+    places = np.sort(rng.permutation(count)[:MOST])
+    return records.select(np.concatenate([places, places + count]) if pairs else places)

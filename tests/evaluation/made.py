@@ -1,0 +1,107 @@
+"""Results, records and runs that are made up, so that a report is written in no time."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import Dataset
+from PIL import Image
+
+from headstart.config import PretrainConfig
+from headstart.evaluation.material import Material
+from headstart.evaluation.metrics import Estimate
+from headstart.evaluation.outcomes import ACCURACY, Kind, Metric, Outcome, Results
+from headstart.modalities.image import ImageProcessor
+from headstart.run import Run
+
+HOSTILE = "</title></script><script>alert('x')</script>\"&"
+KINDS: dict[str, Kind] = {
+    "pre-trained": "pretrained",
+    "untrained": "untrained",
+    "TF-IDF": "baseline",
+}
+
+
+def made_results(
+    classes: list[str],
+    truth: np.ndarray,
+    *,
+    counts: dict[int, str] | None = None,
+    metric: Metric = ACCURACY,
+    task: str = "classification",
+    right: tuple[float, ...] = (0.8, 0.5, 0.6),
+    **more: Any,
+) -> Results:
+    """Return results in which each contender is right so often, on each of three draws."""
+    rng = np.random.default_rng(0)
+    counts = counts or {10: "10", 100: "100", 400: "all"}
+    outcomes = []
+    for number, labels in enumerate(counts):
+        for name, share in zip(KINDS, right, strict=True):
+            mean = min(0.99, share + 0.05 * number)
+            wrong = rng.random((3, len(truth))) > mean
+            guesses = np.where(wrong, (truth + 1) % max(1, len(classes)), truth)
+            draws = mean + 0.01 * rng.standard_normal(3)
+            outcomes.append(
+                Outcome(
+                    name,
+                    KINDS[name],
+                    "logistic regression" if classes else "cosine",
+                    labels,
+                    guesses if classes else None,
+                    {metric.name: Estimate(mean, mean - 0.03, mean + 0.03)},
+                    draws if len(counts) > 1 else draws[:1],
+                    mean + 0.01 * rng.standard_normal(200),
+                )
+            )
+    seeds = 3 if len(counts) > 1 else 1
+    return Results(task, metric, classes, truth, counts, [], 400, seeds, 0, outcomes, **more)
+
+
+def made_texts(classes: list[str], count: int = 60) -> tuple[Material, np.ndarray]:
+    """Return texts, of which those of one class lie together, and their classes."""
+    rng = np.random.default_rng(1)
+    truth = np.arange(count) % len(classes)
+    vectors = 4 * np.eye(len(classes), 16)[truth] + rng.standard_normal((count, 16))
+    records = Dataset.from_dict(
+        {
+            "id": [f"r{n}" for n in range(count)],
+            "text": [f"text {n} about {classes[c]} {HOSTILE}" for n, c in enumerate(truth)],
+            "label": [classes[c] for c in truth],
+        }
+    )
+    return Material(records, vectors.astype(np.float32), processor=None), truth
+
+
+def made_pictures(classes: list[str], count: int, side: int) -> tuple[Material, np.ndarray]:
+    """Return pictures of noise, which hardly compress, and their classes."""
+    rng = np.random.default_rng(2)
+    truth = np.arange(count) % len(classes)
+    held = []
+    for _ in range(count):
+        written = io.BytesIO()
+        noise = rng.integers(0, 256, (side, side, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(written, format="PNG", compress_level=0)
+        held.append({"bytes": written.getvalue(), "path": None})
+    records = Dataset.from_dict(
+        {
+            "id": [f"p{n}" for n in range(count)],
+            "image": held,
+            "label": [classes[c] for c in truth],
+        }
+    )
+    vectors = rng.standard_normal((count, 8)).astype(np.float32)
+    return Material(records, vectors, ImageProcessor(side)), truth
+
+
+def made_run(folder: Path, rows: list[dict[str, Any]]) -> Run:
+    """Return a run folder with such metrics."""
+    plan = PretrainConfig(sources=["texts"], out=str(folder), budget="5steps")
+    run = Run.create(plan.out, "pretrain", plan, overwrite=False)
+    run.resolve(records=1234)
+    run.metrics_file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return run

@@ -1,0 +1,117 @@
+"""Resampled scores are those that the libraries give for the resampled records themselves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.metrics import (
+    adjusted_rand_score,
+    average_precision_score,
+    f1_score,
+    mean_absolute_error,
+    normalized_mutual_info_score,
+    r2_score,
+)
+
+from headstart.evaluation.protocols import clustering, multilabel, regression
+from headstart.evaluation.protocols.resampling import (
+    RESAMPLES,
+    Sampled,
+    averaged,
+    correlation,
+    ranks,
+    resample,
+)
+
+N = 60
+
+
+@pytest.fixture
+def counts() -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return np.stack([np.bincount(rng.integers(0, N, N), minlength=N) for _ in range(5)]).astype(
+        np.float32
+    )
+
+
+def repeated(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    return np.repeat(values, counts.astype(int), axis=0)
+
+
+def test_resamples_are_of_full_size_and_the_same_each_time() -> None:
+    seen = resample(30, 1, lambda counts: counts)
+    assert seen.shape == (RESAMPLES, 30)
+    assert (seen.sum(1) == 30).all()
+    np.testing.assert_array_equal(seen, resample(30, 1, lambda counts: counts))
+    assert (seen != resample(30, 2, lambda counts: counts)).any()
+
+
+def test_a_mean_over_units_has_the_interval_of_its_standard_error() -> None:
+    values = np.random.default_rng(0).random((1, 400))
+    found = averaged(values, 0).estimate()
+    half = 1.96 * values.std() / 20
+    assert found.mean == pytest.approx(values.mean())
+    assert found.high - found.mean == pytest.approx(half, rel=0.15)
+
+
+def test_the_spread_over_draws_widens_the_interval() -> None:
+    resampled = np.full(RESAMPLES, 0.5)
+    found = Sampled(np.array([0.4, 0.5, 0.6]), resampled).estimate()
+    half = stats.t.ppf(0.975, 2) * 0.1 / np.sqrt(3)
+    assert found.high == pytest.approx(0.5 + half)
+
+
+def test_ranks_and_correlations_are_those_of_the_repeated_records(counts: np.ndarray) -> None:
+    rng = np.random.default_rng(1)
+    left, right = rng.integers(0, 6, N).astype(float), rng.normal(size=N)
+    spearman = correlation(ranks(left, counts), ranks(right, counts), counts)
+    pearson = correlation(left, right, counts)
+    for row, weights in enumerate(counts):
+        pair = repeated(left, weights), repeated(right, weights)
+        assert spearman[row] == pytest.approx(stats.spearmanr(*pair).statistic)
+        assert pearson[row] == pytest.approx(stats.pearsonr(*pair).statistic)
+    assert correlation(np.ones(N), right, counts).tolist() == [0.0] * 5
+
+
+def test_cluster_agreement_is_that_of_the_repeated_records(counts: np.ndarray) -> None:
+    rng = np.random.default_rng(2)
+    truth = rng.integers(0, 4, N)
+    found = np.where(rng.random(N) < 0.6, truth, rng.integers(0, 5, N))
+    joint = truth * 5 + found
+    members = [np.eye(size)[codes] for codes, size in ((truth, 4), (found, 5), (joint, 20))]
+    scores = clustering.agreement(*(counts @ part for part in members))
+    for row, weights in enumerate(counts):
+        pair = repeated(truth, weights), repeated(found, weights)
+        assert scores[row, 0] == pytest.approx(normalized_mutual_info_score(*pair))
+        assert scores[row, 1] == pytest.approx(adjusted_rand_score(*pair))
+
+
+def test_average_precision_is_that_of_the_repeated_records_ties_included(
+    counts: np.ndarray,
+) -> None:
+    rng = np.random.default_rng(3)
+    truth = rng.random(N) < 0.3
+    chances = rng.integers(0, 10, N) / 10
+    found = multilabel.average_precision(chances, truth, counts)
+    for row, weights in enumerate(counts):
+        expected = average_precision_score(repeated(truth, weights), repeated(chances, weights))
+        assert found[row] == pytest.approx(expected, rel=1e-5)
+
+
+def test_scores_of_protocols_have_resamples_that_scatter_about_them() -> None:
+    """A slip in a vectorised score would move its resamples away from the library's score."""
+    rng = np.random.default_rng(4)
+    truth = rng.normal(size=300)
+    guesses = np.stack([truth + rng.normal(size=300) for _ in range(2)])
+    for name, sampled in regression.score(guesses, truth, 0).items():
+        assert sampled.resampled.mean() == pytest.approx(sampled.by_draw.mean(), abs=0.02), name
+    found = regression.score(guesses, truth, 0)
+    assert found["R2"].by_draw[0] == pytest.approx(r2_score(truth, guesses[0]))
+    assert found["MAE"].by_draw[1] == pytest.approx(mean_absolute_error(truth, guesses[1]))
+    labels = rng.random((300, 3)) < 0.4
+    chances = np.clip(labels * 0.4 + rng.random((2, 300, 3)) * 0.6, 0, 1)
+    several = multilabel.score(chances, labels, 0)
+    for name, sampled in several.items():
+        assert sampled.resampled.mean() == pytest.approx(sampled.by_draw.mean(), abs=0.02), name
+    assert several["micro F1"].by_draw[0] == f1_score(labels, chances[0] > 0.5, average="micro")

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from datasets import Dataset
+from scipy import sparse
+
+from headstart.encoders.opening import create_encoder
+from headstart.evaluation import cache
+from headstart.evaluation.cache import digest_of_encoder, digest_of_records, kept, kept_contenders
+from headstart.evaluation.outcomes import Contender
+from headstart.modalities.image import ImageProcessor
+
+DENSE = np.arange(6, dtype=np.float32).reshape(2, 3)
+SPARSE = sparse.csr_matrix(DENSE)
+
+
+class Counted:
+    """Returns what it was given, and counts how often it was asked."""
+
+    def __init__(self, answer: object) -> None:
+        self.answer = answer
+        self.times = 0
+
+    def __call__(self) -> object:
+        self.times += 1
+        return self.answer
+
+
+@pytest.mark.parametrize("matrix", [DENSE, SPARSE])
+def test_features_are_computed_once(tmp_path: Path, matrix: object) -> None:
+    compute = Counted(matrix)
+    for _ in range(2):
+        found = kept(tmp_path, "a", compute)
+        assert sparse.issparse(found) == sparse.issparse(matrix)
+        assert np.asarray(found.sum(1)).ravel().tolist() == [3, 12]
+    assert compute.times == 1
+    kept(tmp_path, "b", compute)
+    assert compute.times == 2
+
+
+def test_a_damaged_file_is_computed_again(tmp_path: Path) -> None:
+    compute = Counted(DENSE)
+    kept(tmp_path, "a", compute)
+    (tmp_path / "a.npy").write_bytes((tmp_path / "a.npy").read_bytes()[:-5])
+    assert kept(tmp_path, "a", compute).tolist() == DENSE.tolist()
+    assert compute.times == 2
+    assert kept(tmp_path, "a", compute).tolist() == DENSE.tolist()
+    assert compute.times == 2
+
+
+def test_contenders_are_kept_with_what_they_are(tmp_path: Path) -> None:
+    compute = Counted(
+        [Contender("TF-IDF", "baseline", SPARSE, DENSE), Contender("b", "other", DENSE)]
+    )
+    first = kept_contenders(tmp_path, "x", compute)
+    again = kept_contenders(tmp_path, "x", compute)
+    assert compute.times == 1
+    assert [(c.name, c.kind, c.test is None) for c in again] == [
+        (c.name, c.kind, c.test is None) for c in first
+    ]
+    assert (again[0].train != SPARSE).nnz == 0
+    next(tmp_path.glob("x-1-train*")).unlink()
+    kept_contenders(tmp_path, "x", compute)
+    assert compute.times == 2
+
+
+def test_what_was_not_used_for_longest_is_deleted(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(cache, "MOST", 2 * 152 + 10)  # two files of 152 bytes
+    for age, name in enumerate("abc"):
+        kept(tmp_path, name, lambda: DENSE)
+        file = tmp_path / f"{name}.npy"
+        os.utime(file, (1000 + age, 1000 + age)) if file.exists() else None
+        kept(tmp_path, "a", lambda: DENSE)  # used again and again
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.npy", "c.npy"]
+
+
+def test_records_are_told_apart_by_content_and_order_alone() -> None:
+    def texts(*values: str) -> Dataset:
+        return Dataset.from_dict({"id": [f"{n}" for n in range(len(values))], "text": values})
+
+    one = digest_of_records(texts("a", "b"))
+    assert one == digest_of_records(Dataset.from_dict({"text": ["x", "a", "b"]}).select([1, 2]))
+    others = [texts("b", "a"), texts("ab", ""), texts("a", "b", "")]
+    assert len({one, *map(digest_of_records, others), digest_of_records(None)}) == 5
+
+
+def test_pictures_are_told_apart_by_their_bytes_or_by_their_file(tmp_path: Path) -> None:
+    file = tmp_path / "a.png"
+    file.write_bytes(b"one")
+    records = Dataset.from_dict(
+        {"image": [{"bytes": None, "path": str(file)}, {"bytes": b"x", "path": None}]}
+    )
+    before = digest_of_records(records)
+    assert digest_of_records(records) == before
+    file.write_bytes(b"longer")
+    assert digest_of_records(records) != before
+
+
+def test_an_encoder_is_known_by_weights_and_length_wherever_it_lies() -> None:
+    processor = ImageProcessor(16)
+    one, same, other = (
+        create_encoder("plain", {}, processor, length=16, seed=seed) for seed in (1, 1, 2)
+    )
+    assert digest_of_encoder(one, processor, 16) == digest_of_encoder(same, processor, 16)
+    found = {digest_of_encoder(one, processor, 16), digest_of_encoder(other, processor, 16)}
+    assert len({*found, digest_of_encoder(one, processor, 32)}) == 3

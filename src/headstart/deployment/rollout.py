@@ -1,0 +1,132 @@
+"""Attention rollout: how much of each position a transformer's last layer could have read.
+
+It follows attention alone, so it knows no classes and no signs: it says where a network looked, not
+what it made of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from headstart.errors import HeadstartError
+
+if TYPE_CHECKING:
+    from headstart.batch import Batch
+
+
+def rollout(attentions: list[Tensor]) -> Tensor:
+    """Return how much each output (B,T,.) holds of each input (B,.,T); rows sum up to 1.
+
+    Abnar and Zuidema 2020, section 3: the mean over the heads, half of it the residual connection,
+    multiplied from the first layer to the last.
+
+    Args:
+        attentions: of each layer, the first one first: (B,H,T,T), rows sum up to 1.
+    """
+    length = attentions[0].shape[-1]
+    whole = torch.eye(length, device=attentions[0].device)
+    for layer in attentions:
+        mixed = layer.float().mean(1)
+        whole = (0.5 * mixed + 0.5 * torch.eye(length, device=mixed.device)) @ whole
+    return whole
+
+
+def of_tokens(encoder: Any, batch: Batch) -> Tensor:
+    """Return the shares (T,) of the tokens of one text in its vector; they sum up to 1.
+
+    Raises:
+        HeadstartError: the encoder shows no attention.
+    """
+    mask = batch["mask"][0]
+    return rollout(_attentions(encoder, batch))[0][mask].mean(0)
+
+
+def of_patches(encoder: Any, batch: Batch) -> Tensor:
+    """Return the shares (h,h) of the patches of one picture in its vector.
+
+    Raises:
+        HeadstartError: the encoder shows no attention of patches to all patches.
+    """
+    rolled = rollout(_attentions(encoder, batch))[0]
+    with torch.no_grad():
+        count = encoder(batch).tokens.shape[1]
+    side, prefix = round(count**0.5), rolled.shape[-1] - count
+    if prefix < 0:
+        raise _no_attention()
+    reader = rolled[0] if _reads_class_token(encoder) else rolled[prefix:].mean(0)
+    return reader[prefix:].view(side, side)
+
+
+def can_roll_out(encoder: Any) -> bool:
+    """True for a transformer whose every layer attends to all of its input."""
+    model: Any = getattr(encoder, "model", None)
+    if hasattr(model, "set_attn_implementation"):
+        kinds = getattr(model.config, "model_type", "")
+        return (
+            getattr(model.config, "num_attention_heads", None) is not None and "swin" not in kinds
+        )
+    return bool(getattr(encoder, "patch_size", 0)) if "patches" in encoder.provides else False
+
+
+def _reads_class_token(encoder: Any) -> bool:
+    """Whether the vector of a picture is its class token, not the mean of its patches."""
+    if hasattr(encoder.model, "set_attn_implementation"):
+        return hasattr(encoder.model.embeddings, "cls_token")
+    return encoder.model.global_pool == "token"
+
+
+def _attentions(encoder: Any, batch: Batch) -> list[Tensor]:
+    if not can_roll_out(encoder):
+        raise _no_attention()
+    found: list[Tensor] = []
+    watch = _watched if hasattr(encoder.model, "set_attn_implementation") else _watched_timm
+    with torch.no_grad(), watch(encoder.model, found):
+        encoder(batch)
+    if not found or any(layer.dim() != 4 for layer in found):
+        raise _no_attention()
+    return found
+
+
+def _no_attention() -> HeadstartError:
+    return HeadstartError(
+        "attention rollout needs a transformer in which all positions see all others, and this "
+        "encoder is none; use --method auto."
+    )
+
+
+@contextmanager
+def _watched(model: Any, found: list[Tensor]) -> Iterator[None]:
+    """Let a network of Transformers compute attention plainly, and keep it."""
+    implementation = model.config._attn_implementation
+    told = getattr(model.config, "output_attentions", False)
+    hook = model.register_forward_hook(
+        lambda module, inputs, output: found.extend(getattr(output, "attentions", None) or ())
+    )
+    try:
+        model.set_attn_implementation("eager")
+        model.config.output_attentions = True
+        yield
+    finally:
+        hook.remove()
+        model.config.output_attentions = told
+        model.set_attn_implementation(implementation)
+
+
+@contextmanager
+def _watched_timm(model: Any, found: list[Tensor]) -> Iterator[None]:
+    """The same for a ViT of timm: what goes into the dropout on attention is the attention."""
+    with ExitStack() as undo:
+        for block in model.blocks:
+            layer = block.attn
+            undo.callback(setattr, layer, "fused_attn", layer.fused_attn)
+            layer.fused_attn = False
+            hook = layer.attn_drop.register_forward_hook(
+                lambda module, inputs, output: found.append(inputs[0])
+            )
+            undo.callback(hook.remove)
+        yield

@@ -29,7 +29,6 @@ STAGES = [
     {"evaluation"},
     {"downstream"},
     {"deployment"},
-    {"judging"},
     {"verbs"},
     {"answers", "cli", "doctor", "__init__", "__main__"},
 ]

@@ -18,11 +18,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from headstart.errors import HeadstartError as HeadstartError
     from headstart.run import Run as Run
+    from headstart.verbs import audit as audit
+    from headstart.verbs import compare as compare
     from headstart.verbs import embed as embed
     from headstart.verbs import evaluate as evaluate
+    from headstart.verbs import explain as explain
     from headstart.verbs import finetune as finetune
     from headstart.verbs import generate as generate
     from headstart.verbs import info as info
+    from headstart.verbs import label as label
     from headstart.verbs import predict as predict
     from headstart.verbs import pretrain as pretrain
     from headstart.verbs import search as search
@@ -32,11 +36,15 @@ __version__ = "0.1.0"
 _HOMES = {
     "HeadstartError": "headstart.errors",
     "Run": "headstart.run",
+    "compare": "headstart.verbs",
+    "audit": "headstart.verbs",
     "embed": "headstart.verbs",
     "evaluate": "headstart.verbs",
+    "explain": "headstart.verbs",
     "finetune": "headstart.verbs",
     "generate": "headstart.verbs",
     "info": "headstart.verbs",
+    "label": "headstart.verbs",
     "predict": "headstart.verbs",
     "pretrain": "headstart.verbs",
     "search": "headstart.verbs",

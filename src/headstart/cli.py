@@ -37,12 +37,16 @@ app = typer.Typer(
 
 #: verb -> its options, and which of them are positional
 VERBS: dict[str, tuple[type[Options], tuple[str, ...]]] = {
+    "audit": (config.AuditConfig, ("sources",)),
     "pretrain": (config.PretrainConfig, ("sources",)),
     "evaluate": (config.EvaluateConfig, ("run",)),
+    "compare": (config.CompareConfig, ("runs",)),
+    "label": (config.LabelConfig, ("run",)),
     "finetune": (config.FinetuneConfig, ("run",)),
     "predict": (config.PredictConfig, ("run", "inputs")),
     "embed": (config.EmbedConfig, ("run", "inputs")),
     "search": (config.SearchConfig, ("run", "inputs")),
+    "explain": (config.ExplainConfig, ("run", "inputs")),
     "generate": (config.GenerateConfig, ("run",)),
 }
 
@@ -105,7 +109,7 @@ def _parameter(
     if name in positional:
         info = typer.Argument(metavar=_metavar(name), help=_help(field), show_default=False)
     else:
-        flag = f"--{name.replace('_', '-')}"
+        flag = f"--{name.rstrip('_').replace('_', '-')}"
         home = next(base for base in reversed(model.__mro__) if name in _own_fields(base))
         info = typer.Option(
             flag,

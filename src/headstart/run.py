@@ -26,6 +26,7 @@ class Run:
         encoder/        the network in its own ecosystem's format, with its tokenizer
         head/           (fine-tuned runs) the head on top of the encoder
         prepared/       token files, kept only while training may still be resumed
+        features/       (after `evaluate`) vectors of labeled records; may be deleted
         index/          (after `search`) vectors of what was searched
         pretext.png     (pictures) what the pretext task makes of the first records
         pretext.json    (texts) the same, as words
@@ -42,6 +43,7 @@ class Run:
         self.encoder = self.folder / "encoder"
         self.head = self.folder / "head"
         self.prepared = self.folder / "prepared"
+        self.features = self.folder / "features"
         self.picture_file = self.folder / "pretext.png"
         self.words_file = self.folder / "pretext.json"
         self.audit_file = self.folder / "audit.json"
@@ -174,6 +176,12 @@ class Run:
 
         return verbs.finetune(str(self.folder), train=train, **options)
 
+    def label(self, *unlabeled: str, **options: Any) -> Any:
+        """Same as :func:`headstart.label` on this run."""
+        from headstart import verbs
+
+        return verbs.label(str(self.folder), *unlabeled, **options)
+
     def embed(self, *inputs: str, **options: Any) -> Any:
         """Same as :func:`headstart.embed` on this run."""
         from headstart import verbs
@@ -191,6 +199,12 @@ class Run:
         from headstart import verbs
 
         return verbs.search(str(self.folder), *inputs, query=query, **options)
+
+    def explain(self, *inputs: str, **options: Any) -> Any:
+        """Same as :func:`headstart.explain` on this run."""
+        from headstart import verbs
+
+        return verbs.explain(str(self.folder), *inputs, **options)
 
     def generate(self, prompt: str = "", **options: Any) -> str | Path:
         """Same as :func:`headstart.generate` on this run."""

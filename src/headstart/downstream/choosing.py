@@ -23,6 +23,8 @@ BLOCK, SAMPLE = 16_384, 20_000
 #: Most clusters, neighbours that typicality is measured on, and members of a cluster that are
 #: compared (Hacohen et al. 2022, appendix F.1: 500 and 20; clusters below 5 are passed over).
 CLUSTERS, NEIGHBOURS, MEMBERS, SMALLEST = 500, 20, 1500, 5
+#: Few clusters are looked for from several starts: one start may miss a small group.
+STARTS, FEW = 5, 100
 #: From so many labels a class on, doubt says more than coverage: measured on the training parts
 #: of IMDb, banking77 and CIFAR-10 (``docs/log.md``).
 ENOUGH = 20
@@ -222,7 +224,8 @@ def clusters(pool: Pool, count: int, rng: np.random.Generator) -> tuple[np.ndarr
     count = min(count, len(places))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # fewer different vectors than clusters
-        model = KMeans(count, n_init=1, max_iter=30, random_state=int(rng.integers(2**31)))
+        seed, starts = int(rng.integers(2**31)), STARTS if count <= FEW else 1
+        model = KMeans(count, n_init=starts, max_iter=30, random_state=seed)
         model.fit(pool.rows(places))
     centres = unit(model.cluster_centers_)
     cluster = np.empty(len(pool), dtype=np.int32)

@@ -8,7 +8,7 @@ on records that neither may ask about.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,15 +20,15 @@ from headstart.evaluation.equivalence import equivalents
 from headstart.evaluation.features import Progress
 from headstart.evaluation.intervals import LEVEL, Change, compare, holm
 from headstart.evaluation.outcomes import ACCURACY, Kind, Outcome, Results
-from headstart.evaluation.probes import LogisticProbe
 from headstart.evaluation.protocols.resampling import averaged
 from headstart.evaluation.verdict import points, score
 from headstart.seeding import derive
 
 #: Most records to choose among, and to test on; rounds; and the least records worth trying on.
-POOL, TESTED, ROUNDS, FEWEST = 5000, 2000, 4, 40
+POOL, TESTED, ROUNDS, FEWEST = 4000, 2000, 4, 40
 #: Each repetition chooses among so many of the records that are not tested.
 _SHARE = 0.8
+_PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0)
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,13 @@ class Simulation:
     Attributes:
         results: outcomes of the contenders ``chosen`` and ``random``.
         changes: chosen minus random at each number of labels.
+        overall: the same, averaged over all numbers of labels.
         chances: of a false claim, adjusted for the number of comparisons (two-sided p, Holm).
     """
 
     results: Results
     changes: dict[int, Change]
+    overall: Change
     chances: dict[int, float]
 
     def sign(self, labels: int) -> int:
@@ -53,25 +55,25 @@ class Simulation:
 
     @property
     def headline(self) -> str:
-        """The answer in one sentence."""
-        signs = {labels: self.sign(labels) for labels in self.changes}
-        won, lost, level = (
-            [f"{labels:,}" for labels, found in signs.items() if found == sign]
-            for sign in (1, -1, 0)
-        )
-        if not won and not lost:
-            return (
-                f"No: with {_listed(level)} labels, choosing is not clearly better than random "
-                "choice on these records; it does no harm either."
+        """The answer in one sentence: over the whole curve first, which is one comparison."""
+        gain, (low, high) = points(self.overall.estimate.mean), _edges(self.overall)
+        counts = list(self.changes)
+        over = f"with {counts[0]:,} labels"
+        if len(counts) > 1:
+            over = f"over {counts[0]:,} to {counts[-1]:,} labels"
+        if self.overall.estimate.low > 0:
+            answer = f"Yes: {over} choosing gains {gain} points on average [{low}, {high}]"
+            where = [f"{labels:,}" for labels in counts if self.sign(labels) > 0]
+            clear = f", clearly with {_listed(where)}" if where and len(counts) > 1 else ""
+            return f"{answer} over random choice{clear}."
+        if self.overall.estimate.high < 0:
+            return f"No: {over} random choice is better, choosing changes {gain} points " + (
+                f"[{low}, {high}]; label at random."
             )
-        clauses = []
-        if won:
-            clauses.append(f"choosing beats random choice with {_listed(won)} labels")
-        if lost:
-            clauses.append(f"random choice is better with {_listed(lost)}{'' if won else ' labels'}")
-        if level:
-            clauses.append(f"with {_listed(level)} there is no clear difference")
-        return f"{'Partly' if lost and won else 'Yes' if won else 'No'}: {'; '.join(clauses)}."
+        return (
+            f"No: {over} choosing is not clearly better than random choice on these records "
+            f"({gain} points on average [{low}, {high}])."
+        )
 
     def lines(self) -> list[str]:
         """Return one line a number of labels: both accuracies, the difference, its interval."""
@@ -81,11 +83,10 @@ class Simulation:
             ours, random = self.results.judged(labels)
             line = (
                 f"{labels:,} labels: {score(ours.mean)} chosen, {score(random.mean)} at random, "
-                f"{points(change.estimate.mean)} points [{points(change.estimate.low)}, "
-                f"{points(change.estimate.high)}]"
+                f"{points(change.estimate.mean)} points [{', '.join(_edges(change))}]"
             )
             if self.sign(labels) > 0 and labels in worth:
-                line += f"; as good as {worth[labels]} random ones"
+                line += f"; random choice needs {worth[labels]}"
             found.append(line)
         return found
 
@@ -107,7 +108,16 @@ class Simulation:
                     ],
                 }
             )
-        return {"answer": self.headline, "curve": rows, "seeds": self.results.seeds}
+        low, high = (
+            round(edge, 5) for edge in (self.overall.estimate.low, self.overall.estimate.high)
+        )
+        return {
+            "answer": self.headline,
+            "gain": round(self.overall.estimate.mean, 5),
+            "gain_interval": [low, high],
+            "curve": rows,
+            "seeds": self.results.seeds,
+        }
 
 
 def simulate(
@@ -154,7 +164,8 @@ def simulate(
     for repetition in range(seeds):
         places = rest[_rng(seed, "pool", repetition).permutation(len(rest))[:size]]
         pool, known = vectors[places], classes[places]
-        probe = LogisticProbe(pool)
+        space = Pool(pool)
+        train, test = space.place(pool), space.place(vectors[tested])
         for side, rule in (("chosen", way), ("random", "random")):
             have = np.empty(0, dtype=np.int64)
             for budget in budgets:
@@ -169,27 +180,46 @@ def simulate(
                     rng=numbers,
                 )
                 have = np.concatenate([have, found.places])
-                predicted = _predicted(probe, pool[have], known[have], vectors[tested], numbers)
+                predicted = _predicted(train[have], known[have], test)
                 right.setdefault((side, budget), []).append(predicted)
             if progress:
                 progress(2 * repetition + 1 + (side == "random"), 2 * seeds)
     results = _results(right, classes[tested], [str(n) for n in names], budgets, size, seeds, seed)
     changes = {n: compare(results, *results.judged(n)) for n in budgets}
     adjusted = holm([min(1.0, 2 * min(each.above, each.below)) for each in changes.values()])
-    return Simulation(results, changes, dict(zip(changes, adjusted, strict=True)))
+    chances = dict(zip(changes, adjusted, strict=True))
+    return Simulation(results, changes, _overall(results), chances)
 
 
-def _predicted(
-    probe: LogisticProbe,
-    train: np.ndarray,
-    classes: np.ndarray,
-    tested: np.ndarray,
-    rng: np.random.Generator,
-) -> np.ndarray:
-    """Return the classes of the tested; while one class only is known, it is the answer to all."""
+def _overall(results: Results) -> Change:
+    """Return chosen minus random, averaged over all numbers of labels."""
+    sides = zip(*(results.judged(labels) for labels in results.counts), strict=True)
+    most = max(results.counts)
+    averaged_sides = [
+        replace(
+            side[0],
+            labels=most,
+            by_draw=np.mean([x.by_draw for x in side], axis=0),
+            resampled=np.mean([x.resampled for x in side], axis=0),
+        )
+        for side in sides
+    ]
+    curve = replace(results, counts={most: str(most)}, outcomes=averaged_sides)
+    return compare(curve, *averaged_sides)
+
+
+def _predicted(train: np.ndarray, classes: np.ndarray, tested: np.ndarray) -> np.ndarray:
+    """Return the classes of the tested by ridge regression, its penalty chosen on the labels.
+
+    It is in closed form, so that many classes and rounds take seconds; what chooses does not see
+    it. While one class only is known, that is the answer to all.
+    """
+    from sklearn.linear_model import RidgeClassifierCV
+
     if len(np.unique(classes)) < 2:
         return np.full(len(tested), classes[0])
-    return probe.predict(train, classes, tested, rng)
+    model = RidgeClassifierCV(alphas=_PENALTIES).fit(train, classes)
+    return np.asarray(model.predict(tested))
 
 
 def _results(
@@ -210,7 +240,7 @@ def _results(
             Outcome(
                 contender=side,
                 kind=kinds[side],
-                probe="logistic regression",
+                probe="ridge regression",
                 labels=labels,
                 predictions=stack,
                 scores={ACCURACY.name: sampled.estimate()},
@@ -230,6 +260,10 @@ def _results(
         folds=0,
         outcomes=outcomes,
     )
+
+
+def _edges(change: Change) -> tuple[str, str]:
+    return points(change.estimate.low), points(change.estimate.high)
 
 
 def _listed(parts: list[str]) -> str:

@@ -1,10 +1,10 @@
-"""The same network trained on the labels alone: what pre-training must beat to be worth it."""
+"""The same network trained on the labels: from scratch, which pre-training must beat, and tuned."""
 
 from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from headstart.config import FinetuneConfig, OptimizerOptions
 from headstart.downstream.finetune import batch_size_for, finetune
@@ -36,15 +36,41 @@ def train_from_scratch(run: str, labeled: Dataset, tested: Dataset, seed: int) -
     with seeded(seed, "scratch"):
         encoder = open_encoder(folder).untrained()
     rows = batch_size_for(encoder, len(labeled))
+    return _predicted(
+        encoder,
+        folder,
+        labeled,
+        tested,
+        seed,
+        budget=f"{max(600, 10 * len(labeled) // rows)}steps",
+        optimizer=OptimizerOptions(learning_rate=RATE * 256 / max(256, encoder.width)),
+    )
+
+
+def fine_tuned(run: str, labeled: Dataset, tested: Dataset, seed: int) -> list[str]:
+    """Return the labels predicted for ``tested`` by the run's own weights, fine-tuned.
+
+    All of the network learns from ``labeled``, with the defaults of ``headstart finetune``.
+
+    Args:
+        run: the pre-training run, or any encoder folder.
+        seed: the order of training follows from it.
+    """
+    folder = encoder_folder(run)
+    return _predicted(open_encoder(folder), folder, labeled, tested, seed)
+
+
+def _predicted(
+    encoder: Any, folder: str | Path, labeled: Dataset, tested: Dataset, seed: int, **options: Any
+) -> list[str]:
     with tempfile.TemporaryDirectory() as scratch:
         config = FinetuneConfig(
-            run=str(run),
+            run=str(folder),
             train="",
             out=str(Path(scratch) / "run"),
             seed=seed % 2**31,
             tracker="none",
-            budget=f"{max(600, 10 * len(labeled) // rows)}steps",
-            optimizer=OptimizerOptions(learning_rate=RATE * 256 / max(256, encoder.width)),
+            **options,
         )
         target = Run.create(config.out, "finetune", config, overwrite=False)
         finetune(

@@ -1,0 +1,53 @@
+"""One pydantic model per verb: every option once, with its default, its bounds and its help text.
+
+The command line is generated from these models and the Python verbs validate their keyword
+arguments with them, so an option exists in both or in neither.
+"""
+
+from __future__ import annotations
+
+from headstart.config.loading import load
+from headstart.config.models import (
+    AuditConfig,
+    CompareConfig,
+    EmbedConfig,
+    EvaluateConfig,
+    ExplainConfig,
+    FinetuneConfig,
+    GenerateConfig,
+    LabelConfig,
+    PredictConfig,
+    PretrainConfig,
+    SearchConfig,
+)
+from headstart.config.options import (
+    Budget,
+    OptimizerOptions,
+    Options,
+    QualityNumbers,
+    SourceOptions,
+    TokenizerOptions,
+    TrainingOptions,
+)
+
+__all__ = [
+    "AuditConfig",
+    "Budget",
+    "CompareConfig",
+    "EmbedConfig",
+    "EvaluateConfig",
+    "ExplainConfig",
+    "FinetuneConfig",
+    "GenerateConfig",
+    "LabelConfig",
+    "OptimizerOptions",
+    "Options",
+    "PredictConfig",
+    "PretrainConfig",
+    "QualityNumbers",
+    "SearchConfig",
+    "SourceOptions",
+    "TokenizerOptions",
+    "TrainingOptions",
+    "load",
+]

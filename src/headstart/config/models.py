@@ -1,0 +1,283 @@
+"""The options of each verb: one model a verb."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from headstart.config.options import (
+    AutoBudgetText,
+    Options,
+    QualityNumbers,
+    SourceOptions,
+    Switch,
+    TokenizerOptions,
+    TrainingOptions,
+)
+
+
+class PretrainConfig(SourceOptions, TrainingOptions):
+    """Pre-train an encoder on unlabeled data."""
+
+    sources: list[str] = Field(..., min_length=1, description="Files, folders or globs.")
+    out: str = Field(..., description="Run folder to write; it must not exist yet.")
+    modality: str = Field(
+        "auto", description="Kind of data (see `headstart list modalities`); the sources tell."
+    )
+    objective: str = Field(
+        "auto", description="Pretext task, or a weighted mixture such as mlm:1,simcse:0.1."
+    )
+    encoder: str = Field("auto", description="Encoder name, or the folder of one to start from.")
+    embeddings: str | None = Field(
+        None, description="A run whose token embeddings and tokenizer the new encoder starts from."
+    )
+    length: int | None = Field(
+        None, ge=4, le=65536, description="Tokens a row, or pixels a side; the default suits both."
+    )
+    tokenizer: TokenizerOptions = Field(default_factory=TokenizerOptions, description="Tokenizer.")
+    encoder_options: dict[str, Any] = Field(
+        default_factory=dict, description="Options of the encoder, as --set encoder.KEY=VALUE."
+    )
+    objective_options: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="Options of an objective, as --set NAME.KEY=VALUE."
+    )
+    remove_overlap: list[str] = Field(
+        default_factory=list,
+        description="Test data: records that occur there, exactly or nearly, are left out.",
+    )
+    quality: list[str] = Field(
+        default_factory=list,
+        description="Leave out texts that fail these: gopher, c4, or one rule (c4.brackets).",
+    )
+    quality_numbers: QualityNumbers = Field(
+        default_factory=QualityNumbers, description="Numbers of the quality rules."
+    )
+    resume: bool = Field(False, description="Go on with the run that lies in the folder.")
+    overwrite: bool = Field(False, description="Delete the run that lies in the folder.")
+
+
+class AuditConfig(SourceOptions):
+    """Say what data hold: sizes, languages, duplicates, quality, and overlap with test data."""
+
+    sources: list[str] = Field(..., min_length=1, description="Files, folders or globs.")
+    against: list[str] = Field(
+        default_factory=list, description="Test data that should not occur in the sources."
+    )
+    modality: str = Field("auto", description="text or image; the sources tell.")
+    quality: list[str] = Field(
+        ["gopher", "c4"],
+        description="Rules for texts to count: gopher, c4, one such as c4.brackets, or none.",
+    )
+    quality_numbers: QualityNumbers = Field(
+        default_factory=QualityNumbers, description="Numbers of the quality rules."
+    )
+    sample: int = Field(
+        3000, ge=0, description="Records whose language and quality are looked at; 0 for all."
+    )
+    seed: int = Field(0, ge=0, description="Draws the sample.")
+    out: str | None = Field(None, description="Also write it to a .json or .html file.")
+
+
+class EvaluateConfig(SourceOptions):
+    """Measure what the frozen features are worth with few labels."""
+
+    run: str = Field(..., description="Folder of a pre-training run.")
+    train: str = Field(..., description="Labeled records; split for you if there is no --test.")
+    test: str | None = Field(None, description="Labeled records that only the score sees.")
+    task: Literal[
+        "auto",
+        "classification",
+        "multilabel",
+        "regression",
+        "fewshot",
+        "similarity",
+        "retrieval",
+        "clustering",
+    ] = Field("auto", description="What the labels are for; auto looks at them (see docs).")
+    pair_column: str | None = Field(
+        None, description="Column of the second text or picture of a pair; found where obvious."
+    )
+    label_separator: str | None = Field(
+        None, min_length=1, description="What stands between several labels in one field."
+    )
+    labels: list[str] = Field(
+        ["10", "100", "1000", "all"],
+        description="Numbers of labels to try: counts, shares such as 5%, or all.",
+    )
+    seeds: int = Field(5, ge=2, le=100, description="Label draws at each number of labels.")
+    folds: int = Field(
+        0, ge=0, le=20, description="Cross-validate one labeled file with this many folds."
+    )
+    shots: list[str] = Field(
+        ["1", "5"], min_length=1, description="Examples of each class in few-shot episodes."
+    )
+    ways: int = Field(5, ge=2, description="Classes in each few-shot episode.")
+    episodes: int = Field(200, ge=10, description="Few-shot episodes at each number of shots.")
+    corruptions: list[str] = Field(
+        ["off"], description="Also test on corrupted records: auto, off, or names such as typos."
+    )
+    shifted: str | None = Field(
+        None, description="Labeled records of another domain that the same probe is tested on."
+    )
+    from_scratch: bool = Field(
+        False, description="Also train the same network on the labels alone (slow)."
+    )
+    finetuned: bool = Field(
+        False, description="Also fine-tune the whole pre-trained network on the labels (slow)."
+    )
+    against: list[str] = Field(
+        default_factory=list,
+        description="Other encoders to compare with: runs, or folders of Transformers, timm or "
+        "sentence-transformers.",
+    )
+    seed: int = Field(0, ge=0, description="Everything random follows from this number.")
+    out: str | None = Field(None, description="Report file; report.html in the run by default.")
+
+
+class FinetuneConfig(SourceOptions, TrainingOptions):
+    """Fine-tune a pre-trained encoder on labels."""
+
+    run: str = Field(..., description="Run folder, or any encoder folder.")
+    train: str = Field(..., description="Labeled records.")
+    val: str | None = Field(None, description="Labeled records for early stopping.")
+    task: str = Field("classification", description="Downstream task.")
+    out: str = Field(..., description="Run folder to write; it must not exist yet.")
+    length: int | None = Field(
+        None,
+        ge=32,
+        le=4096,
+        description="Longer side in pixels, for detection and segmentation; else the pictures'.",
+    )
+    freeze: str = Field(
+        "none", description="all (head only), none, or N: the embeddings and the first N layers."
+    )
+    layer_decay: float = Field(
+        0.9, gt=0, le=1, description="Each layer learns this much slower than the one above it."
+    )
+    class_weights: bool = Field(False, description="Weigh classes by inverse frequency.")
+    dropout: float = Field(0.1, ge=0, lt=1, description="Dropout before the head.")
+    wide: Switch = Field(
+        "auto",
+        description="Also learn from the very tokens and phrases; auto where it is known to pay.",
+    )
+    budget: AutoBudgetText = Field("auto", description="How long; auto follows the records.")
+    patience: int = Field(
+        5, ge=0, description="Stop after this many validations without progress; 0 never stops."
+    )
+    validation_share: float = Field(
+        0.0, ge=0, le=0.5, description="Share held out where --val is missing; 0 lets it follow."
+    )
+    resume: bool = Field(False, description="Go on with the run that lies in the folder.")
+    overwrite: bool = Field(False, description="Delete the run that lies in the folder.")
+
+
+class PredictConfig(SourceOptions):
+    """Predict labels with a fine-tuned run."""
+
+    run: str = Field(..., description="Folder of a fine-tuned run.")
+    inputs: list[str] = Field(..., min_length=1, description="Files, folders or globs.")
+    out: str | None = Field(None, description="Write .jsonl, .csv or .parquet; else print.")
+    batch_size: int = Field(64, ge=1, description="Records a batch.")
+
+
+class EmbedConfig(SourceOptions):
+    """Turn records into vectors."""
+
+    run: str = Field(..., description="Run folder, or any encoder folder.")
+    inputs: list[str] = Field(..., min_length=1, description="Files, folders or globs.")
+    out: str = Field(..., description="File to write: .npy or .parquet.")
+    batch_size: int = Field(64, ge=1, description="Records a batch.")
+
+
+class SearchConfig(SourceOptions):
+    """Find the records that are nearest to a query, by the cosine of their vectors."""
+
+    run: str = Field(..., description="Run folder, or any encoder folder.")
+    inputs: list[str] = Field(
+        default_factory=list,
+        description="What to search; the sources of the pre-training by default.",
+    )
+    query: str = Field(..., description="A file (every record of it is asked for), or a text.")
+    count: int = Field(10, ge=1, description="Nearest records to return.")
+    index: str | None = Field(
+        None, description="Vectors that `headstart embed` wrote; else they are made, and kept."
+    )
+    out: str | None = Field(None, description="Write .jsonl, .csv or .parquet; else print.")
+
+
+class ExplainConfig(SourceOptions):
+    """Show which words or pixels a prediction rests on, and the labeled records most like it."""
+
+    run: str = Field(..., description="Folder of a fine-tuned run.")
+    inputs: list[str] = Field(
+        ..., min_length=1, description="Files, folders or globs, or a text itself."
+    )
+    class_: str | None = Field(None, description="Class to explain; else the predicted one.")
+    method: Literal["auto", "gradients", "rollout", "gradcam"] = Field(
+        "auto", description="Integrated gradients, attention rollout or Grad-CAM; auto chooses."
+    )
+    count: int = Field(5, ge=1, le=1000, description="Most records to explain.")
+    alike: int = Field(3, ge=0, le=100, description="Labeled records most like it to show.")
+    out: str | None = Field(
+        None, description="Write a page (.html), pictures (.png) or .json, too."
+    )
+    seed: int = Field(0, ge=0, description="The random deletions of the check follow from it.")
+
+
+class CompareConfig(SourceOptions):
+    """Compare several runs on the same labels: which is best, from how many labels on."""
+
+    runs: list[str] = Field(..., min_length=1, description="Run folders, or any encoder folders.")
+    train: str = Field(..., description="Labeled records; split for you if there is no --test.")
+    test: str | None = Field(None, description="Labeled records that only the score sees.")
+    task: str = Field("auto", description="What is measured; auto is classification.")
+    labels: list[str] = Field(
+        ["10", "100", "1000", "all"],
+        description="Numbers of labels to try: counts, shares such as 5%, or all.",
+    )
+    seeds: int = Field(5, ge=2, le=100, description="Label draws at each number of labels.")
+    folds: int = Field(
+        0, ge=0, le=20, description="Cross-validate one labeled file with this many folds."
+    )
+    seed: int = Field(0, ge=0, description="Everything random follows from this number.")
+    out: str = Field("compare.html", description="The page to write.")
+
+
+class LabelConfig(SourceOptions):
+    """Name the unlabeled records that are most worth labeling next."""
+
+    run: str = Field(..., description="Run folder, or any encoder folder.")
+    unlabeled: list[str] = Field(
+        ..., min_length=1, description="Files, folders or globs to choose from."
+    )
+    n: int = Field(50, ge=1, le=10_000, description="Records to name.")
+    labeled: list[str] = Field(
+        default_factory=list, description="What is labeled already, such as files of before."
+    )
+    out: str = Field("to_label.csv", description="File to write: .csv or .jsonl; never replaced.")
+    way: Literal["auto", "typical", "unsure", "k-center", "badge", "random"] = Field(
+        "auto", description="How to choose; auto covers the data first, then asks about doubts."
+    )
+    simulate: str | None = Field(
+        None, description="Labeled records on which choosing is tried against random choice."
+    )
+    seeds: int = Field(5, ge=2, le=100, description="Repetitions of the simulation.")
+    seed: int = Field(0, ge=0, description="Everything random follows from this number.")
+
+
+class GenerateConfig(Options):
+    """Continue a prompt, or draw pictures, with a run whose pretext task can."""
+
+    run: str = Field(
+        ..., description="Folder of a run (clm, prefix, unilm; pictures: vae, gan, bigan)."
+    )
+    prompt: str = Field("", description="Text to continue.")
+    tokens: int = Field(200, ge=1, le=100_000, description="Most tokens to write.")
+    temperature: float = Field(0.8, ge=0, description="0 takes the likeliest token.")
+    top_k: int = Field(0, ge=0, description="Sample among this many tokens; 0 means all.")
+    count: int = Field(64, ge=1, le=10_000, description="Pictures to draw.")
+    out: str | None = Field(
+        None, description="Where the pictures go (.png); samples.png in the run by default."
+    )
+    seed: int = Field(0, ge=0, description="Everything random follows from this number.")

@@ -1,0 +1,164 @@
+"""What several verbs ask: where records lie, how to fit a tokenizer, optimize and train."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+class Options(BaseModel):
+    """A set of options; unknown names are refused."""
+
+    model_config = ConfigDict(extra="forbid", validate_default=True)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long to train: an amount of ``minutes``, ``steps`` or ``epochs``."""
+
+    amount: float
+    unit: Literal["minutes", "steps", "epochs"]
+
+    @classmethod
+    def parse(cls, text: str) -> Budget:
+        """Read ``30min``, ``90s``, ``2h``, ``5000steps`` or ``3epochs``."""
+        match = re.fullmatch(
+            r"\s*([0-9]*\.?[0-9]+)\s*(s|sec|min|m|h|hours?|steps?|epochs?)\s*", text
+        )
+        if not match or float(match[1]) <= 0:
+            raise ValueError(
+                f"{text!r} is no budget; write for example 30min, 5000steps or 3epochs"
+            )
+        amount, unit = float(match[1]), match[2]
+        if unit.startswith("step"):
+            return cls(max(1, round(amount)), "steps")
+        if unit.startswith("epoch"):
+            return cls(amount, "epochs")
+        return cls(amount * {"s": 1 / 60, "m": 1, "h": 60}[unit[0]], "minutes")
+
+
+def _budget_text(value: Any) -> Any:
+    if isinstance(value, str):
+        Budget.parse(value)
+    return value
+
+
+BudgetText = Annotated[str, BeforeValidator(_budget_text)]
+#: YAML reads a bare on and off as True and False.
+Switch = Annotated[
+    Literal["auto", "on", "off"],
+    BeforeValidator(lambda v: {True: "on", False: "off"}[v] if isinstance(v, bool) else v),
+]
+AutoBudgetText = Annotated[str, BeforeValidator(lambda v: v if v == "auto" else _budget_text(v))]
+
+
+class SourceOptions(Options):
+    """Where records lie and which columns hold them; shared by every verb that reads data."""
+
+    text_column: str | None = Field(
+        None, description="Column that holds the text; found by itself where it is obvious."
+    )
+    image_column: str | None = Field(
+        None, description="Column that holds the picture; found by itself where it is obvious."
+    )
+    label_column: str | None = Field(
+        None, description="Column that holds the label; found by itself where it is obvious."
+    )
+    document: Literal["line", "file"] = Field(
+        "line", description="In .txt sources: is each line a document, or each file?"
+    )
+
+
+class TokenizerOptions(Options):
+    """The tokenizer that is fitted to the user's text."""
+
+    kind: Literal["auto", "bpe", "wordpiece", "unigram", "superword", "word", "char"] = Field(
+        "auto", description="Tokenizer family; auto takes the one that suits the encoder."
+    )
+    vocab_size: int | None = Field(
+        None, ge=16, le=1_000_000, description="Entries in the vocabulary; the encoder's default."
+    )
+    lowercase: bool | None = Field(None, description="Fold case first; the encoder's default.")
+    segmenter: Literal["none", "auto", "jieba"] = Field(
+        "auto", description="Word segmenter for scripts without spaces (extra `chinese`)."
+    )
+
+
+class OptimizerOptions(Options):
+    """The optimizer and its schedule, which runs over progress from 0 to 1."""
+
+    name: Literal["auto", "adamw", "muon"] = Field(
+        "auto", description="AdamW, or Muon for matrices with AdamW for the rest; auto suits both."
+    )
+    learning_rate: float | None = Field(None, gt=0, description="Peak rate; the encoder's default.")
+    muon_learning_rate: float = Field(
+        8e-3, gt=0, description="Peak rate of the Muon matrices; half is best for convolutions."
+    )
+    weight_decay: float = Field(0.01, ge=0, description="Decoupled weight decay on matrices.")
+    betas: tuple[float, float] = Field((0.9, 0.98), description="Adam's moment decays.")
+    warmup: float = Field(0.05, ge=0, lt=1, description="Share of the run spent warming up.")
+    schedule: Literal["linear", "cosine", "constant"] = Field(
+        "linear", description="Shape of the decay after the warm-up."
+    )
+    clip: float = Field(1.0, ge=0, description="Largest gradient norm; 0 turns clipping off.")
+
+
+class QualityNumbers(Options):
+    """The numbers of the quality rules; the defaults are those of the papers."""
+
+    min_words: int = Field(50, ge=0, description="gopher.words: fewest words.")
+    max_words: int = Field(100_000, ge=1, description="gopher.words: most words.")
+    min_word_length: float = Field(3, ge=0, description="gopher.word_length: shortest mean.")
+    max_word_length: float = Field(10, gt=0, description="gopher.word_length: longest mean.")
+    symbols: float = Field(0.1, ge=0, description="gopher.symbols: most # or ... for each word.")
+    bullets: float = Field(0.9, ge=0, le=1, description="gopher.bullets: largest share of lines.")
+    ellipses: float = Field(0.3, ge=0, le=1, description="gopher.ellipses: largest share of lines.")
+    alphabetic: float = Field(
+        0.8, ge=0, le=1, description="gopher.alphabetic: smallest share of words with a letter."
+    )
+    stop_words: int = Field(2, ge=0, le=8, description="gopher.stop_words: fewest different ones.")
+    repeated_lines: float = Field(
+        0.3, ge=0, le=1, description="gopher.repeated_lines: largest share of lines or paragraphs."
+    )
+    repeated_characters: float = Field(
+        0.2, ge=0, le=1, description="gopher.repeated_lines: largest share of their characters."
+    )
+    sentences: int = Field(3, ge=0, description="c4.sentences: fewest sentences.")
+    line_words: int = Field(5, ge=0, description="c4.line_words: fewest words of a line.")
+
+
+class TrainingOptions(Options):
+    """What the training loop needs to know; it knows nothing of modalities."""
+
+    budget: BudgetText = Field("5min", description="How long: 30min, 5000steps or 3epochs.")
+    batch_size: int | None = Field(None, ge=1, description="Rows a step and process.")
+    accumulate: int = Field(1, ge=1, description="Batches whose gradients make one step.")
+    seed: int = Field(0, ge=0, description="Everything random follows from this number.")
+    workers: int = Field(0, ge=0, le=64, description="Loader processes; 0 reads in line.")
+    precision: Literal["auto", "bf16", "fp32"] = Field(
+        "auto", description="bf16 mixed precision where the processor is fast at it."
+    )
+    compile: bool = Field(False, description="Compile the network; pays on long runs.")
+    checkpoint_every: float = Field(2.0, gt=0, description="Minutes between two checkpoints.")
+    checkpoint_steps: int | None = Field(None, ge=1, description="Steps between two checkpoints.")
+    validation_share: float = Field(
+        0.01, ge=0, le=0.5, description="Share of the records held out for the validation loss."
+    )
+    validate_steps: int | None = Field(None, ge=1, description="Steps between two validations.")
+    patience: int = Field(
+        0, ge=0, description="Stop after this many validations without progress; 0 never stops."
+    )
+    keep: Literal["last", "best"] = Field(
+        "last", description="Weights to keep: the last, or those that --watch found best."
+    )
+    watch: Literal[
+        "validation_loss", "effective_rank", "lidar", "alpha_req", "alignment", "uniformity"
+    ] = Field("validation_loss", description="Measure that --patience and --keep best go by.")
+    devices: int = Field(1, ge=1, description="Processes on this machine (gloo on a CPU).")
+    tracker: Literal["tensorboard", "wandb", "none"] = Field(
+        "tensorboard", description="Where curves go besides metrics.jsonl (extra `wandb`)."
+    )
+    optimizer: OptimizerOptions = Field(default_factory=OptimizerOptions, description="Optimizer.")

@@ -1,0 +1,305 @@
+"""From unlabeled records to a file of those most worth labeling, ready to be filled in.
+
+The file has an empty column ``label``; once it is filled in, ``evaluate`` and ``finetune`` read it
+as it is, and what was left empty is passed over.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart.data.audit import Audit
+from headstart.data.duplicates import hashes, stream
+from headstart.downstream.choosing import Pool, choose
+from headstart.downstream.labeling_simulation import FEWEST, Simulation, simulate
+from headstart.encoders.opening import encoder_folder, open_encoder, read_note
+from headstart.errors import HeadstartError
+from headstart.evaluation.cache import digest, digest_of_encoder, digest_of_records, kept
+from headstart.evaluation.features import features
+from headstart.files import whole_file, whole_folder
+from headstart.modalities.opening import open_modality, open_processor
+from headstart.run import Run
+from headstart.seeding import derive
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from headstart.config import LabelConfig
+
+#: Records whose vectors are in memory at one time, and kept in one file.
+CHUNK = 16_384
+#: Most labeled records that a simulation is made on, and least for one that was not asked for.
+TRIED, OFFERED = 8000, 400
+
+
+@dataclass(frozen=True)
+class Labeling:
+    """What to label next.
+
+    Attributes:
+        rows: ``id``, the content's column, ``label`` (empty) and ``why``, the first first.
+        out: the file that holds them; None where nothing is left to name.
+        notes: what was passed over, in plain sentences.
+        run: the run that they were chosen by.
+        simulation: what choosing is worth where labels are known; None where it was not tried.
+    """
+
+    rows: list[dict[str, Any]]
+    out: Path | None
+    notes: list[str] = field(default_factory=list)
+    simulation: Simulation | None = None
+    run: str = "RUN"
+
+    def __str__(self) -> str:
+        lines = []
+        if self.out:
+            lines.append(
+                f"{len(self.rows):,} records to label are in {self.out}; fill in its column "
+                "`label`, then: "
+                f"headstart evaluate {self.run} --train {self.out}"
+            )
+        if self.simulation:
+            lines += [self.simulation.headline, *self.simulation.lines()]
+        return "\n".join([*lines, *self.notes])
+
+    def summary(self) -> dict[str, Any]:
+        """Return plain values: the rows, where they are, notes and the simulation."""
+        return {
+            "out": str(self.out) if self.out else None,
+            "rows": self.rows,
+            "notes": self.notes,
+            "simulation": self.simulation.summary() if self.simulation else None,
+        }
+
+
+def label(config: LabelConfig, *, say: Callable[[str], None]) -> Labeling:
+    """Name the records most worth labeling, write them down, and try it on labels where asked.
+
+    Raises:
+        HeadstartError: the file is there already, no encoder, nothing to choose from.
+    """
+    out = Path(config.out)
+    if out.exists():
+        raise HeadstartError(
+            f"{out} exists already and may hold labels; choose another --out, or move it."
+        )
+    if out.suffix not in (".csv", ".jsonl"):
+        raise HeadstartError(
+            f"records to label can be written to .csv or .jsonl, not to {out.name!r}; change --out."
+        )
+    source = _Source(config, say)
+    found = source.read(config.unlabeled, unlabeled=True)
+    given = source.read(config.labeled) if config.labeled else found.select(range(0))
+    notes: list[str] = []
+    own = _known(found)
+    if own.any():
+        notes.append(f"{own.sum():,} of the unlabeled records have a label and count as labeled.")
+    allowed = ~own & ~_repeated(found, given, notes)
+    trial = source.read([config.simulate]) if config.simulate else found
+    with tempfile.TemporaryDirectory(prefix="headstart-") as scratch:
+        vectors = source.vectors(found, Path(scratch, "pool.npy"))
+        rng = np.random.Generator(np.random.PCG64(derive(config.seed, "label")))
+        simulation = None
+        if config.simulate:
+            places = _sample(_known(trial), rng)
+            if len(places) < FEWEST:
+                raise HeadstartError(
+                    f"{config.simulate} has {len(places)} labeled records, and a simulation needs "
+                    f"{FEWEST} or more; name a larger file with --simulate."
+                )
+            tried = source.vectors(trial.select(places), Path(scratch, "trial.npy"))
+            simulation = _try(tried, [trial[int(place)]["label"] for place in places], config)
+        elif own.sum() >= OFFERED:
+            places = _sample(own, rng)
+            tried = np.asarray(vectors[places])
+            simulation = _try(tried, found.select(places)["label"], config)
+        if not allowed.any():
+            if simulation is None:
+                raise HeadstartError(
+                    "every unlabeled record has a label already or repeats one that has; name "
+                    "other sources with --unlabeled."
+                )
+            return Labeling(
+                [], None, [*notes, "Every record has a label already."], simulation, config.run
+            )
+        labeled, labels = _labeled(source, given, found, vectors, own, Path(scratch, "given.npy"))
+        chosen = choose(Pool(vectors, allowed), labeled, labels, config.n, way=config.way, rng=rng)
+    if len(chosen.places) < config.n:
+        notes.append(f"Only {len(chosen.places):,} records are left to name.")
+    rows = _write(found.select(chosen.places), chosen.why, out)
+    return Labeling(rows, out, notes, simulation, config.run)
+
+
+class _Source:
+    """Reads records and turns them into vectors, the way that a run's encoder sees them."""
+
+    def __init__(self, config: LabelConfig, say: Callable[[str], None]) -> None:
+        folder = encoder_folder(config.run)
+        note = read_note(folder)
+        self._config, self._say = config, say
+        self._length = int(note["length"])
+        self._modality = open_modality(note["modality"])
+        self._encoder, self._processor = open_encoder(folder), open_processor(folder)
+        self._key = digest_of_encoder(self._encoder, self._processor, self._length)
+        run = Run(config.run)
+        self._store = run.features if run.config_file.is_file() else None
+
+    def read(self, sources: list[str], *, unlabeled: bool = False) -> Dataset:
+        audit, options = Audit(), self._config
+        if unlabeled:  # a record without a label would be set aside where its column is named
+            options = options.model_copy(update={"label_column": None})
+        records = self._modality.read(sources, options, audit)
+        records = self._modality.readable(records, self._processor, audit)
+        if audit.aside:
+            (reason, _), *_ = audit.reasons.most_common(1)
+            self._say(f"{audit.aside} records of {', '.join(sources)} were set aside: {reason}")
+        return records
+
+    def vectors(self, records: Dataset, path: Path) -> np.ndarray:
+        """Return vectors (N,D) that lie memory-mapped at ``path``."""
+        if not len(records):
+            return np.empty((0, self._encoder.width), dtype=np.float32)
+        shape = (len(records), self._encoder.width)
+        found = np.lib.format.open_memmap(str(path), mode="w+", dtype=np.float32, shape=shape)
+        for start in range(0, len(records), CHUNK):
+            chunk = records.select(range(start, min(start + CHUNK, len(records))))
+            found[start : start + len(chunk)] = self._features(chunk)
+        return found
+
+    def _features(self, records: Dataset) -> np.ndarray:
+        """Return the vectors of some records; a run's are computed once and kept with it."""
+
+        def compute() -> np.ndarray:
+            return features(self._encoder, self._processor, records, length=self._length)
+
+        if self._store is None:
+            return compute()
+        name = digest("features", self._key, digest_of_records(records))
+        return np.asarray(kept(self._store, name, compute))
+
+
+def _known(records: Dataset) -> np.ndarray:
+    """Return which records (N,) have a label."""
+    if "label" not in records.column_names:
+        return np.zeros(len(records), dtype=bool)
+    return np.array([name is not None for name in stream(records, "label")], dtype=bool)
+
+
+def _repeated(records: Dataset, given: Dataset, notes: list[str]) -> np.ndarray:
+    """Return which records (N,) repeat an earlier one, or one that was labeled or passed over."""
+    keys, asked = _keys(records), _keys(given)
+    first = np.zeros(len(keys), dtype=bool)
+    first[np.unique(keys, return_index=True)[1]] = True
+    # A labeled record may stand behind its unlabeled twin.
+    known = np.isin(keys, np.concatenate([asked, keys[_known(records)]]))
+    if (~first).any():
+        notes.append(f"{(~first).sum():,} records repeat an earlier one and are not named.")
+    if len(asked) and (empty := int((~_known(given)).sum())):
+        notes.append(f"{empty:,} records of --labeled have no label; they are not named again.")
+    return ~first | known
+
+
+def _keys(records: Dataset) -> np.ndarray:
+    """Return one number (N,) uint64 a record; equal contents have equal ones."""
+    if not len(records):
+        return np.empty(0, dtype=np.uint64)
+    if "text" in records.column_names:
+        return hashes(stream(records, "text"))
+    digests = bytearray()
+    for start in range(0, len(records), 256):
+        for value in records[start : start + 256]["image"]:
+            digests += hashlib.blake2b(_content(value), digest_size=8).digest()
+    return np.frombuffer(bytes(digests), dtype=np.uint64)
+
+
+def _content(value: dict[str, Any]) -> bytes:
+    if value["bytes"] is not None:
+        return bytes(value["bytes"])
+    return Path(value["path"]).read_bytes()
+
+
+def _labeled(
+    source: _Source,
+    given: Dataset,
+    found: Dataset,
+    vectors: np.ndarray,
+    own: np.ndarray,
+    path: Path,
+) -> tuple[np.ndarray, list[str]]:
+    """Return vectors (L,D) and labels of all that is labeled, in either source."""
+    places = np.flatnonzero(own)
+    labels = list(found.select(places)["label"]) if len(places) else []
+    kept = given.select(np.flatnonzero(_known(given)))
+    labels += list(kept["label"]) if len(kept) else []
+    return np.concatenate([np.asarray(vectors[places]), source.vectors(kept, path)]), labels
+
+
+def _sample(known: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return np.sort(rng.permutation(np.flatnonzero(known))[:TRIED])
+
+
+def _try(vectors: np.ndarray, labels: Sequence[str], config: LabelConfig) -> Simulation:
+    return simulate(
+        vectors, list(labels), config.n, way=config.way, seeds=config.seeds, seed=config.seed
+    )
+
+
+# -- the file ------------------------------------------------------------------------------------
+
+
+def _write(records: Dataset, why: Sequence[str], out: Path) -> list[dict[str, Any]]:
+    """Write the rows; pictures are copied into a folder beside the file, which names them."""
+    content = "text" if "text" in records.column_names else "image"
+    values = list(records["text"]) if content == "text" else _copied(records, out)
+    rows = [
+        {"id": name, content: value, "label": None, "why": reason}
+        for name, value, reason in zip(records["id"], values, why, strict=True)
+    ]
+    with whole_file(out) as partial:
+        if out.suffix == ".jsonl":
+            lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+            partial.write_text("".join(lines), encoding="utf-8")
+        else:
+            text = io.StringIO(newline="")
+            writer = csv.DictWriter(text, ["id", content, "label", "why"], lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+            # Spreadsheets take UTF-8 for it only with a byte-order mark.
+            partial.write_bytes(text.getvalue().encode("utf-8-sig"))
+    return rows
+
+
+def _copied(records: Dataset, out: Path) -> list[str]:
+    folder = out.with_name(out.stem + "_pictures")
+    if folder.exists():
+        raise HeadstartError(f"{folder} exists already; choose another --out, or move it.")
+    names = []
+    with whole_folder(folder) as partial:
+        for number, value in enumerate(records["image"], start=1):
+            suffix = os.path.splitext(value["path"] or "")[1].lower() or _suffix(value)
+            name = f"{number:04}{suffix}"
+            if value["bytes"] is None:
+                shutil.copyfile(value["path"], partial / name)
+            else:
+                (partial / name).write_bytes(value["bytes"])
+            names.append(f"{folder.name}/{name}")
+    return names
+
+
+def _suffix(value: dict[str, Any]) -> str:
+    from PIL import Image
+
+    with Image.open(io.BytesIO(_content(value))) as picture:
+        return f".{(picture.format or 'png').lower()}"

@@ -1,0 +1,26 @@
+"""The verbs: one function each, and the only folder that knows all stages.
+
+Each takes the options of its model in :mod:`headstart.config` as keyword arguments, validates
+them there, and imports what it needs only when it is called.
+"""
+
+from __future__ import annotations
+
+from headstart.verbs.applying import embed, explain, generate, info, predict, search
+from headstart.verbs.judging import audit, compare, evaluate, label
+from headstart.verbs.learning import finetune, pretrain
+
+__all__ = [
+    "audit",
+    "compare",
+    "embed",
+    "evaluate",
+    "explain",
+    "finetune",
+    "generate",
+    "info",
+    "label",
+    "predict",
+    "pretrain",
+    "search",
+]

@@ -1,0 +1,187 @@
+"""Verbs that use what was trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart.config import (
+    EmbedConfig,
+    ExplainConfig,
+    GenerateConfig,
+    PredictConfig,
+    SearchConfig,
+    SourceOptions,
+    load,
+)
+from headstart.run import Run
+from headstart.verbs.reading import records_of, say
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from headstart.deployment.explanation import Explanations
+
+
+def predict(run: str, *inputs: str, **options: Any) -> list[dict[str, Any]]:
+    """Predict labels of records with a fine-tuned run; one row a record, in order.
+
+    Args:
+        run: folder of a fine-tuned run.
+        inputs: files, folders or globs.
+        options: see :class:`headstart.config.PredictConfig`; with ``out`` the rows are written
+            to a .jsonl, .csv or .parquet file, too.
+    """
+    plan = load(PredictConfig, run=run, inputs=list(inputs), **options)
+    from headstart.downstream.predict import predict as predict_rows
+    from headstart.downstream.predict import write_predictions
+
+    opened = Run.open(plan.run)
+    records = records_of(plan.inputs, plan, opened.require_encoder())
+    rows = list(predict_rows(opened, records, batch_size=plan.batch_size))
+    if plan.out:
+        write_predictions(rows, Path(plan.out))
+    return rows
+
+
+def embed(run: str, *inputs: str, **options: Any) -> Path:
+    """Write the vectors of records to a .npy or .parquet file and return its path.
+
+    Args:
+        run: a run folder, or any encoder folder.
+        inputs: files, folders or globs.
+        options: see :class:`headstart.config.EmbedConfig`.
+    """
+    plan = load(EmbedConfig, run=run, inputs=list(inputs), **options)
+    from headstart.deployment.embed import embed as embed_records
+    from headstart.encoders.opening import encoder_folder, open_encoder, read_note
+    from headstart.modalities.opening import open_processor
+
+    folder = encoder_folder(plan.run)
+    embed_records(
+        open_encoder(folder),
+        open_processor(folder),
+        records_of(plan.inputs, plan, folder),
+        Path(plan.out),
+        length=int(read_note(folder)["length"]),
+        batch_size=plan.batch_size,
+    )
+    return Path(plan.out)
+
+
+def search(run: str, *inputs: str, query: str, **options: Any) -> list[dict[str, Any]]:
+    """Find the records nearest to a query; one row a neighbour, the nearest first.
+
+    Without ``index`` the inputs, or the sources of the pre-training, are embedded once and kept in
+    the run folder.
+
+    Args:
+        run: a run folder, or any encoder folder.
+        inputs: files, folders or globs to search.
+        query: a file, each of whose records is asked for, or a text.
+        options: see :class:`headstart.config.SearchConfig`.
+    """
+    plan = load(SearchConfig, run=run, inputs=list(inputs), query=query, **options)
+    from headstart.deployment import search as searching
+    from headstart.downstream.predict import write_predictions
+    from headstart.encoders.opening import encoder_folder, open_encoder, read_note
+    from headstart.evaluation.features import features
+    from headstart.modalities.opening import open_processor
+
+    folder = encoder_folder(plan.run)
+    encoder, processor = open_encoder(folder), open_processor(folder)
+    length = int(read_note(folder)["length"])
+    asked = _queries(plan.query, plan, folder)
+    if plan.index:
+        index = searching.Index.open(Path(plan.index))
+    else:
+        sources = plan.inputs or Run.open(plan.run).config()["options"]["sources"]
+        place = searching.place_of(Path(plan.run), folder, sources)
+        if not place.is_dir():
+            records = records_of(sources, plan, folder)
+            say(f"embedding {len(records):,} records into {place}")
+            searching.build(encoder, processor, records, place, length=length)
+        index = searching.Index.open(place / searching.VECTORS)
+    vectors = features(encoder, processor, asked, length=length)
+    rows = searching.search(index, [str(name) for name in asked["id"]], vectors, plan.count)
+    if plan.out:
+        write_predictions(rows, Path(plan.out))
+    return rows
+
+
+def _queries(query: str, options: SourceOptions, encoder: str | Path) -> Dataset:
+    """Read the records of a file; what is no file is the text to look for."""
+    from headstart.encoders.opening import read_note
+
+    if read_note(encoder)["modality"] != "text" or Path(query).exists():
+        return records_of([query], options, encoder)
+    from datasets import Dataset
+
+    return Dataset.from_dict({"id": [query], "text": [query]})
+
+
+def generate(run: str, prompt: str = "", **options: Any) -> str | Path:
+    """Continue a prompt with a run that can write, or draw pictures with one that has a generator.
+
+    Args:
+        run: folder of the run.
+        options: see :class:`headstart.config.GenerateConfig`.
+
+    Returns:
+        The text, or the path of the pictures.
+    """
+    plan = load(GenerateConfig, run=run, prompt=prompt, **options)
+    from headstart.encoders.opening import read_note
+
+    opened = Run.open(plan.run)
+    if read_note(opened.require_encoder())["modality"] == "image":
+        from headstart.deployment.draw import draw
+
+        out = Path(plan.out) if plan.out else opened.folder / "samples.png"
+        return draw(opened, out, count=plan.count, seed=plan.seed)
+    from headstart.deployment.generate import generate as continue_prompt
+
+    return continue_prompt(
+        opened,
+        plan.prompt,
+        tokens=plan.tokens,
+        temperature=plan.temperature,
+        top_k=plan.top_k,
+        seed=plan.seed,
+    )
+
+
+def explain(run: str, *inputs: str, **options: Any) -> Explanations:
+    """Explain predictions: the words or pixels that mattered, and the labeled records most like.
+
+    Args:
+        run: folder of a fine-tuned run.
+        inputs: files, folders or globs, or a text itself.
+        options: see :class:`headstart.config.ExplainConfig`.
+
+    Raises:
+        HeadstartError: anything the user can mend.
+    """
+    plan = load(ExplainConfig, run=run, inputs=list(inputs), **options)
+    from headstart.deployment.explain import explain as explain_predictions
+
+    return explain_predictions(plan, Run.open(plan.run), say=say)
+
+
+def info(run: str) -> dict[str, Any]:
+    """Return what a run folder says of itself: its options, decisions, state and last figures."""
+    opened = Run.open(run)
+    content = opened.config()
+    metrics = opened.metrics()
+    size = sum(f.stat().st_size for f in opened.folder.rglob("*") if f.is_file())
+    return {
+        "folder": str(opened.folder),
+        "verb": content["verb"],
+        "finished": opened.finished,
+        "options": content["options"],
+        "resolved": content["resolved"],
+        "last_metrics": metrics[-1] if metrics else {},
+        "checkpoints": sorted(p.name for p in opened.checkpoints.glob("*")),
+        "report": str(opened.report_file) if opened.report_file.exists() else None,
+        "megabytes": round(size / 1e6, 1),
+    }

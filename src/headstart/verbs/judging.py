@@ -1,0 +1,100 @@
+"""Verbs that look before anything is built on it: data, encoders, and what to label next."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from headstart.config import AuditConfig, CompareConfig, EvaluateConfig, LabelConfig, load
+from headstart.verbs.reading import console, say
+
+if TYPE_CHECKING:
+    from headstart.data.audit_page import AuditPage
+    from headstart.downstream.labeling import Labeling
+    from headstart.evaluation.compare import Comparison
+    from headstart.evaluation.report import Report
+
+
+def audit(
+    *sources: str, config: str | None = None, settings: list[str] | None = None, **options: Any
+) -> AuditPage:
+    """Say what data hold: sizes, languages, duplicates, quality, and overlap with test data.
+
+    Args:
+        sources: files, folders or globs.
+        config: a YAML file of options.
+        settings: ``key=value`` strings, as ``--set`` takes them.
+        options: see :class:`headstart.config.AuditConfig`; with ``out`` the page is written, too.
+
+    Raises:
+        HeadstartError: anything the user can mend.
+    """
+    if sources:
+        options["sources"] = list(sources)
+    plan = load(AuditConfig, file=config, settings=settings or (), **options)
+    from headstart.data.audit_page import AuditPage, checked
+    from headstart.data.auditing import audit_sources
+
+    out = checked(plan.out)
+    page = AuditPage(audit_sources(plan))
+    if out:
+        page.write(out)
+    return page
+
+
+def evaluate(run: str, *, config: str | None = None, **options: Any) -> Report:
+    """Measure what the frozen features are worth with few labels, beside the simple rivals.
+
+    Args:
+        run: folder of a pre-training run.
+        options: see :class:`headstart.config.EvaluateConfig`.
+
+    Raises:
+        HeadstartError: anything the user can mend.
+    """
+    plan = load(EvaluateConfig, file=config, run=run, **options)
+    from headstart.downstream.scratch import fine_tuned, train_from_scratch
+    from headstart.evaluation.judge import judge
+
+    return judge(
+        plan,
+        from_scratch=partial(train_from_scratch, plan.run),
+        fine_tuned=partial(fine_tuned, plan.run),
+        say=say,
+        console=console(),
+    )
+
+
+def compare(*runs: str, **options: Any) -> Comparison:
+    """Compare several runs, or encoder folders, on the same labels and tested records.
+
+    Args:
+        runs: two folders or more.
+        options: see :class:`headstart.config.CompareConfig`.
+
+    Raises:
+        HeadstartError: anything the user can mend.
+    """
+    plan = load(CompareConfig, runs=list(runs), **options)
+    from headstart.evaluation.compare import compare as compare_runs
+
+    return compare_runs(plan, say=say)
+
+
+def label(run: str, *unlabeled: str, **options: Any) -> Labeling:
+    """Name the unlabeled records most worth labeling next, and write them to a file.
+
+    Args:
+        run: a run folder, or any encoder folder.
+        unlabeled: files, folders or globs to choose from.
+        options: see :class:`headstart.config.LabelConfig`.
+
+    Raises:
+        HeadstartError: anything the user can mend.
+    """
+    if unlabeled:
+        options["unlabeled"] = list(unlabeled)
+    plan = load(LabelConfig, run=run, **options)
+    from headstart.downstream.labeling import label as label_records
+
+    return label_records(plan, say=say)

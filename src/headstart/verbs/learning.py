@@ -1,0 +1,158 @@
+"""Verbs that train: from data to a run."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from headstart.config import FinetuneConfig, PretrainConfig, load
+from headstart.errors import HeadstartError, did_you_mean
+from headstart.run import Run
+from headstart.verbs.reading import console, labeled_records, say
+
+
+def pretrain(
+    *sources: str, config: str | None = None, settings: list[str] | None = None, **options: Any
+) -> Run:
+    """Pre-train an encoder on unlabeled data and return its run.
+
+    Args:
+        sources: files, folders or globs.
+        config: a YAML file of options.
+        settings: ``key=value`` strings, as ``--set`` takes them.
+        options: see :class:`headstart.config.PretrainConfig`.
+
+    Raises:
+        HeadstartError: anything the user can mend.
+    """
+    if options.get("resume"):
+        run, resolved = _reopen("pretrain", options, config, settings)
+        plan = PretrainConfig(**resolved)
+    else:
+        named = {"sources": list(sources)} if sources else {}
+        plan = load(PretrainConfig, file=config, settings=settings or (), **named, **options)
+        _check_names(plan)
+        run = Run.create(plan.out, "pretrain", plan, overwrite=plan.overwrite)
+    if run.finished:
+        return run
+
+    from headstart.training.pretrain import pretrain as pretrain_encoder
+
+    with _undone_if_refused(run, fresh=not plan.resume):
+        return pretrain_encoder(plan, run, say=say, console=console())
+
+
+def finetune(
+    run: str,
+    *,
+    config: str | None = None,
+    settings: list[str] | None = None,
+    **options: Any,
+) -> Run:
+    """Fine-tune a pre-trained encoder on labels and return the new run.
+
+    Args:
+        run: a run folder, or any encoder folder.
+        options: see :class:`headstart.config.FinetuneConfig`.
+
+    Raises:
+        HeadstartError: anything the user can mend.
+    """
+    if options.get("resume"):
+        target, resolved = _reopen("finetune", options, config, settings)
+        plan = FinetuneConfig(**resolved)
+    else:
+        plan = load(FinetuneConfig, file=config, settings=settings or (), run=run, **options)
+        target = Run.create(plan.out, "finetune", plan, overwrite=plan.overwrite)
+    if target.finished:
+        return target
+
+    from headstart.downstream.finetune import finetune as finetune_encoder
+    from headstart.encoders.opening import encoder_folder, open_encoder, read_note
+    from headstart.modalities.opening import open_processor
+
+    with _undone_if_refused(target, fresh=not plan.resume):
+        folder = encoder_folder(plan.run)
+        records = labeled_records(plan.train, plan, folder)
+        validation = labeled_records(plan.val, plan, folder) if plan.val else None
+        return finetune_encoder(
+            open_encoder(folder),
+            open_processor(folder),
+            records,
+            validation,
+            plan,
+            target,
+            note=read_note(folder),
+            console=console(),
+        )
+
+
+@contextmanager
+def _undone_if_refused(run: Run, fresh: bool) -> Iterator[None]:
+    """Take a run folder away again if it was refused before anything was trained.
+
+    Otherwise the corrected command would be told that a run lies there already.
+    """
+    try:
+        yield
+    except HeadstartError:
+        if fresh and not any(run.checkpoints.glob("*")):
+            shutil.rmtree(run.folder, ignore_errors=True)
+        raise
+
+
+def _reopen(
+    verb: str, options: dict[str, Any], config: str | None, settings: list[str] | None
+) -> tuple[Run, dict[str, Any]]:
+    """Open a run to go on with; the options it was started with hold."""
+    out = options.get("out")
+    if config or settings:
+        raise HeadstartError(
+            "--config and --set cannot change a run on --resume; leave them out: its own "
+            "config.yaml holds."
+        )
+    if not out:
+        raise HeadstartError("--resume needs --out: the folder of the run to go on with.")
+    run = Run.open(out)
+    content = run.config()
+    if content["verb"] != verb:
+        raise HeadstartError(
+            f"{out} was made by `headstart {content['verb']}`; resume it with that verb."
+        )
+    saved = content["options"]
+    for name, value in options.items():
+        if name not in ("resume", "overwrite", "out", "workers") and value != saved.get(name):
+            raise HeadstartError(
+                f"the option {name!r} is {saved.get(name)!r} in {out} and cannot change on "
+                "--resume; leave it out, or start a new run."
+            )
+    workers = options.get("workers", saved.get("workers", 0))
+    return run, {**saved, "resume": True, "overwrite": False, "workers": workers}
+
+
+def _check_names(plan: PretrainConfig) -> None:
+    """Refuse unknown names before a run folder is made."""
+    from headstart.data.quality import named
+    from headstart.encoders import ENCODERS
+    from headstart.modalities import MODALITIES
+    from headstart.objectives import MIXTURE, OBJECTIVES
+
+    named(plan.quality)
+    if plan.modality != "auto":
+        MODALITIES.check(plan.modality)
+    for item in plan.objective.split(","):
+        name = item.partition(":")[0].strip()
+        if name != "auto":
+            OBJECTIVES.check(name)
+    for section in plan.objective_options:
+        if section not in OBJECTIVES and section != MIXTURE:
+            known = {"encoder", "tokenizer", "optimizer", MIXTURE, *OBJECTIVES}
+            raise HeadstartError(
+                f"--set {section}.…: nothing is called {section!r}{did_you_mean(section, known)}"
+            )
+    # Any other name may be one that the hub or its local cache knows.
+    if ENCODERS.near(plan.encoder) and not Path(plan.encoder).exists():
+        ENCODERS.check(plan.encoder)

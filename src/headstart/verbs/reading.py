@@ -1,0 +1,68 @@
+"""How the verbs read records, and speak."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart.config import FinetuneConfig, SourceOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from datasets import Dataset
+
+    from headstart.data.audit import Audit
+    from headstart.modalities import Modality
+
+
+def records_of(
+    sources: list[str],
+    options: SourceOptions,
+    encoder: str | Path,
+    read: Callable[[Modality, Audit], Dataset] | None = None,
+) -> Dataset:
+    """Read the records that an encoder folder's modality finds in the sources."""
+    from headstart.data.audit import Audit
+    from headstart.encoders.opening import read_note
+    from headstart.modalities.opening import open_modality
+
+    modality = open_modality(read_note(encoder)["modality"])
+    audit = Audit()
+    records = read(modality, audit) if read else modality.read(sources, options, audit)
+    records = modality.readable(records, modality.load(encoder), audit)
+    if audit.aside:
+        say(f"{audit.aside} records were set aside: {_reasons(audit.reasons)}")
+    for note in audit.notes:
+        say(note)
+    return records
+
+
+def labeled_records(source: str, options: FinetuneConfig, encoder: str | Path) -> Dataset:
+    """Read labeled records the way that the task reads them."""
+    from headstart.downstream import TASKS
+
+    task = TASKS[options.task]
+    return records_of(
+        [source],
+        options,
+        encoder,
+        lambda modality, audit: task.read(source, options, modality, audit),
+    )
+
+
+def _reasons(reasons: Any) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in reasons.most_common(3))
+
+
+def say(message: str) -> None:
+    """Print a line for whoever watches; standard output is for results."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def console() -> Any:
+    """Return the console that progress is shown on."""
+    from rich.console import Console
+
+    return Console(stderr=True)

@@ -1,0 +1,192 @@
+"""From unlabeled records to a file that is filled in and read back, without doubles."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+import headstart as hs
+from headstart.config import LabelConfig
+from headstart.downstream.labeling import label
+from headstart.encoders.light import LightEncoder
+from headstart.encoders.opening import save_encoder
+from headstart.errors import HeadstartError
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory, processor) -> str:
+    """A folder with a tiny encoder of random word vectors, which tell words apart."""
+    import torch
+
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("labeling") / "encoder"
+    light = LightEncoder(torch.ones(len(processor.tokenizer)), 16)
+    torch.nn.init.normal_(light.token_embedding.weight)
+    save_encoder(light, processor, folder, {"modality": "text", "length": 32})
+    return str(folder)
+
+
+def write(file: Path, rows: list[dict[str, object]]) -> str:
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(file)
+
+
+@pytest.fixture
+def texts(tmp_path, records) -> dict[str, str]:
+    made = list(records({"fruit": 60, "tool": 60}))
+    rows = [{"text": row["text"], "label": row["label"]} for row in made]
+    bare = [{"text": row["text"]} for row in rows]
+    return {
+        "unlabeled": write(tmp_path / "pool.jsonl", bare),
+        "labeled": write(tmp_path / "labeled.jsonl", rows),
+    }
+
+
+def run(encoder: str, unlabeled: str, out: Path, **options: object):
+    options = {"run": encoder, "unlabeled": [unlabeled], "out": str(out), **options}
+    return label(LabelConfig(**options), say=lambda _: None)
+
+
+def read(file: Path) -> list[dict[str, str]]:
+    with open(file, encoding="utf-8-sig", newline="") as opened:
+        return list(csv.DictReader(opened))
+
+
+def test_the_file_has_an_id_a_content_an_empty_label_and_a_reason(encoder, texts, tmp_path) -> None:
+    out = tmp_path / "to_label.csv"
+    found = run(encoder, texts["unlabeled"], out, n=8)
+    rows = read(out)
+    assert len(rows) == len(found.rows) == 8
+    assert list(rows[0]) == ["id", "text", "label", "why"]
+    assert {row["label"] for row in rows} == {""}
+    assert all("pool.jsonl:" in row["id"] and row["why"] for row in rows)
+
+
+def test_what_was_filled_in_is_read_back_and_the_rest_is_passed_over(
+    encoder, texts, tmp_path, capsys
+) -> None:
+    out = tmp_path / "to_label.csv"
+    run(encoder, texts["unlabeled"], out, n=30)
+    known = {
+        row["text"]: row["label"]
+        for row in map(json.loads, Path(texts["labeled"]).read_text().splitlines())
+    }
+    rows = read(out)
+    for row in rows[:24]:
+        row["label"] = known[row["text"]]
+    with open(out, "w", encoding="utf-8", newline="") as opened:  # as a spreadsheet saves it
+        writer = csv.DictWriter(opened, list(rows[0]), delimiter=";")
+        writer.writeheader()
+        writer.writerows(rows)
+    tuned = hs.finetune(
+        encoder, train=str(out), out=str(tmp_path / "tuned"), budget="2steps", tracker="none"
+    )
+    assert tuned.finished
+    assert "6 it has no label" in capsys.readouterr().err
+    again = run(encoder, texts["unlabeled"], tmp_path / "second.csv", n=90, labeled=[str(out)])
+    assert not {row["text"] for row in rows} & {row["text"] for row in again.rows}
+    assert any("6 records of --labeled have no label" in note for note in again.notes)
+
+
+def test_repeats_are_named_once(encoder, tmp_path) -> None:
+    source = write(tmp_path / "p.jsonl", [{"text": t} for t in ["Apple pear", "apple  pear"] * 9])
+    found = run(encoder, source, tmp_path / "o.csv", n=5)
+    assert len(found.rows) == 1
+    assert any("repeat an earlier one" in note for note in found.notes)
+    assert any("Only 1 records" in note for note in found.notes)
+
+
+def test_a_file_that_may_hold_labels_is_never_replaced(encoder, texts, tmp_path) -> None:
+    out = tmp_path / "to_label.csv"
+    out.write_text("id,text,label\n1,apple,fruit\n")
+    with pytest.raises(HeadstartError, match="may hold labels"):
+        run(encoder, texts["unlabeled"], out)
+    assert out.read_text().endswith("fruit\n")
+
+
+def test_labels_in_the_unlabeled_source_count(encoder, tmp_path, records) -> None:
+    made = list(records({"fruit": 30, "tool": 30}))
+    rows = [
+        {"text": row["text"], "label": row["label"] if place < 50 else None}
+        for place, row in enumerate(made)
+    ]
+    found = run(encoder, write(tmp_path / "half.jsonl", rows), tmp_path / "o.csv", n=99)
+    labeled = {row["text"] for row in rows[:50]}
+    assert not labeled & {row["text"] for row in found.rows}
+    assert all("leave it open" in row["why"] for row in found.rows)  # 25 labels a class
+
+
+def test_lines_and_quotes_inside_a_text_come_back_whole(encoder, tmp_path) -> None:
+    text = 'apple "pear",\nplum; saw'
+    source = write(tmp_path / "p.jsonl", [{"text": text}])
+    run(encoder, source, tmp_path / "o.csv", n=1)
+    assert read(tmp_path / "o.csv")[0]["text"] == text
+    found = run(encoder, str(tmp_path / "o.csv"), tmp_path / "again.csv", n=1)
+    assert found.rows[0]["text"] == text
+
+
+def test_another_ending_is_refused(encoder, texts, tmp_path) -> None:
+    with pytest.raises(HeadstartError, match=r"to \.csv or \.jsonl"):
+        run(encoder, texts["unlabeled"], tmp_path / "o.xlsx")
+
+
+def test_a_simulation_comes_with_the_file(encoder, texts, tmp_path) -> None:
+    found = run(
+        encoder, texts["unlabeled"], tmp_path / "o.csv", n=5, simulate=texts["labeled"], seeds=2
+    )
+    curve = found.summary()["simulation"]["curve"]
+    assert [row["labels"] for row in curve] == [5, 10, 20]
+    assert str(found).splitlines()[1].startswith(("Yes:", "No:"))
+
+
+def test_too_few_labels_for_a_simulation_are_refused(encoder, texts, tmp_path) -> None:
+    few = write(tmp_path / "few.jsonl", [{"text": "apple", "label": "fruit"}] * 5)
+    with pytest.raises(HeadstartError, match="has 5 labeled records"):
+        run(encoder, texts["unlabeled"], tmp_path / "o.csv", simulate=few)
+
+
+def test_vectors_are_computed_once_and_kept_with_a_run(
+    encoder, texts, tmp_path, monkeypatch
+) -> None:
+    from headstart.downstream import labeling
+
+    folder = tmp_path / "run"
+    (folder).mkdir()
+    (folder / "encoder").symlink_to(encoder)
+    (folder / "config.yaml").write_text("verb: pretrain\noptions: {}\nresolved: {}\n")
+    calls = []
+    compute = labeling.features
+    monkeypatch.setattr(labeling, "features", lambda *a, **o: calls.append(1) or compute(*a, **o))
+    one = run(str(folder), texts["unlabeled"], tmp_path / "a.csv", n=4)
+    two = run(str(folder), texts["unlabeled"], tmp_path / "b.csv", n=4)
+    assert len(calls) == 1
+    assert one.rows == two.rows
+
+
+def test_pictures_are_laid_beside_the_file_and_read_back(tmp_path) -> None:
+    import numpy as np
+
+    Image = pytest.importorskip("PIL.Image")
+    from headstart.data.audit import Audit
+    from headstart.downstream.labeling import _write
+    from headstart.modalities.image import ImageModality
+
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(3):
+        pixels = np.full((16, 16, 3), 60 * number, np.uint8)
+        Image.fromarray(pixels).save(folder / f"p{number}.png")
+    options = LabelConfig(run="r", unlabeled=[str(folder)])
+    modality = ImageModality()
+    records = modality.read([str(folder)], options, Audit())
+    out = tmp_path / "to_label.csv"
+    _write(records, ["because"] * 3, out)
+    out.write_text(out.read_text("utf-8-sig").replace(",,because", ",dark,because"))
+    back = modality.read([str(out)], options, Audit())
+    assert list(back["label"]) == ["dark"] * 3
+    assert [Path(v["path"]).read_bytes() for v in back["image"]] == [
+        (folder / f"p{number}.png").read_bytes() for number in range(3)
+    ]

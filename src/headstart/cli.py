@@ -12,6 +12,7 @@ a signal (and saved).
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_origin
@@ -267,4 +268,6 @@ def _options(
 
 def main() -> None:
     """Run the command line; the entry point of ``headstart``."""
+    # Copying and casting records is no step of the user's; the bars he sees are ours.
+    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     app(prog_name="headstart")

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -33,6 +35,8 @@ Spanned = tuple[Matrix, Callable[[np.ndarray], np.ndarray]]
 #: Most rows whose products with each other are computed to find the space they span.
 _SPANNED = 2000
 _CHUNK = 512
+#: Largest gradient at which a regression is solved (scikit-learn's own default).
+TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,9 @@ class LogisticProbe:
 
     def __init__(self, features: Matrix) -> None:
         self._grid = _SPARSE_GRID if sparse.issparse(features) else _DENSE_GRID
+        # How near to the optimum a fit must come that only helps to choose. Of sparse features the
+        # penalties differ by less.
+        self._near = TOLERANCE if sparse.issparse(features) else 10 * TOLERANCE
         self._scalings = scalings(features)
 
     def predict(
@@ -138,9 +145,10 @@ class LogisticProbe:
 
     def fit(self, train: Matrix, classes: np.ndarray, rng: np.random.Generator) -> Fitted:
         """Fit on ``train`` (n,D) of ``classes`` (n,), two different ones at least."""
-        scaling, penalty, spanned = self._choose(train, classes, rng)
-        small, back = spanned or row_space(scaling(train))
-        model = _fit(small, classes, penalty, None)
+        with _threads(len(classes)):
+            scaling, penalty, spanned = self._choose(train, classes, rng)
+            small, back = spanned or row_space(scaling(train))
+            model = _fit(small, classes, penalty, None)
         return Fitted(scaling, model.classes_, back(model.coef_), model.intercept_)
 
     def _choose(
@@ -157,17 +165,17 @@ class LogisticProbe:
             return choice
         for scaling in self._scalings:
             spanned = row_space(scaling(train))
-            rows = spanned[0]
             split = [
                 (np.flatnonzero(parts != n), np.flatnonzero(parts == n)) for n in np.unique(parts)
             ]
-            known = [(rows[kept], rows[held]) for kept, held in split]
+            known = [(spanned[0][kept], spanned[0][held]) for kept, held in split]
             models: list[Any] = [None] * len(split)
             previous = np.inf
             for penalty in self._grid:
                 losses = []
                 for part, (kept, held) in enumerate(split):
-                    models[part] = _fit(known[part][0], classes[kept], penalty, models[part])
+                    rows, warm = known[part][0], models[part]
+                    models[part] = _fit(rows, classes[kept], penalty, warm, self._near)
                     losses.append(_log_losses(models[part], known[part][1], classes[held]))
                 loss = float(np.concatenate(losses).mean())
                 if loss < best:
@@ -233,16 +241,33 @@ def nearest_neighbours(
     return predicted
 
 
-def _fit(rows: Matrix, classes: np.ndarray, penalty: float, warm: Any) -> Any:
+def _fit(
+    rows: Matrix, classes: np.ndarray, penalty: float, warm: Any, tolerance: float = TOLERANCE
+) -> Any:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    model = LogisticRegression(warm_start=True, max_iter=200) if warm is None else warm
+    model = warm or LogisticRegression(warm_start=True, max_iter=200, tol=tolerance)
     model.C = penalty
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.filterwarnings("ignore", "The number of unique classes")  # few labels are usual
         return model.fit(rows, classes)
+
+
+@cache
+def _libraries() -> Any:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+def _threads(rows: int) -> AbstractContextManager[Any]:
+    """Let small problems have one thread: handing out their pieces takes longer than they do.
+
+    With something else running beside, threads that wait for each other are ten times as slow.
+    """
+    return _libraries().limit(limits=1) if rows <= _SPANNED else nullcontext()
 
 
 def _log_losses(model: Any, rows: Matrix, classes: np.ndarray) -> np.ndarray:

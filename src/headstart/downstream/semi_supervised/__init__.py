@@ -1,0 +1,216 @@
+"""Semi-supervised fine-tuning: few labels, and unlabeled records beside them.
+
+Every way goes through the one loop of fine-tuning with the same head. Pseudo-labels and
+consistency between views are each a file; here a way is chosen, joined to the fine-tuning, and
+judged against the labels alone.
+"""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart.config import FinetuneConfig
+from headstart.downstream.finetune import Finetuning, batch_size_for, finetune
+from headstart.downstream.predict import open_head, predict
+from headstart.downstream.semi_supervised.consistency import Consistency
+from headstart.downstream.semi_supervised.pseudo_labels import pseudo_rows
+from headstart.downstream.semi_supervised.unlabeled import MixedRows, apart, unlabeled_rows
+from headstart.errors import HeadstartError
+from headstart.run import Run
+from headstart.training.voice import Voice
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from datasets import Dataset
+
+    from headstart.downstream.rows import LabeledRows
+    from headstart.encoders import Encoder
+    from headstart.modalities import Processor
+
+#: Folder inside the run: the same fine-tuning on the labels alone.
+ALONE = "labels_alone"
+#: Steps of the ways that compare views.
+STEPS = 1000
+#: The chance of a false claim that is accepted.
+LEVEL = 0.05
+
+
+class Unlabeled:
+    """Unlabeled records, and how they are learned from; what :func:`finetune` is handed.
+
+    Args:
+        records: no record of the labeled, validation or test data among them.
+        way: ``pseudo``, ``fixmatch``, ``uda`` or ``mean-teacher``.
+        config: of the fine-tuning.
+        say: is told what was done, in sentences.
+    """
+
+    def __init__(
+        self, records: Dataset, way: str, config: FinetuneConfig, say: Callable[[str], None]
+    ) -> None:
+        self.records, self.way, self.config, self._say = records, way, config, say
+
+    def defaults(self, encoder: Encoder, count: int) -> dict[str, Any]:
+        """Return what suits the unlabeled records better than what suits ``count`` labels."""
+        if self.way != "pseudo":
+            return {"steps": STEPS, "validate_steps": STEPS // 20, "patience": 0}
+        total = count + round(self.config.semi_options.share * len(self.records))
+        batch_size = batch_size_for(encoder, total)
+        steps = max(300, 2 * -(-total // batch_size))
+        return {"batch_size": batch_size, "steps": steps, "validate_steps": max(10, steps // 20)}
+
+    def join(
+        self,
+        tuned: Finetuning,
+        rows: LabeledRows,
+        held: LabeledRows,
+        processor: Processor,
+        length: int,
+    ) -> tuple[Any, Any]:
+        """Return the objective and the rows to train on, from those of the labels.
+
+        Args:
+            tuned: the encoder with its head, which was started from the labels.
+            rows: labeled rows to learn from; held: those that stop it.
+        """
+        others = unlabeled_rows(processor, self.records, length)
+        options = self.config.semi_options
+        if self.way == "pseudo":
+            return tuned, pseudo_rows(tuned, rows, held, others, options, self._say)
+        mixed = MixedRows(rows, others, options.ratio, self.config.seed)
+        return Consistency(tuned, processor, self.way, options), mixed
+
+    def settle(self, objective: Any) -> None:
+        """Put the weights that were judged where they will be saved from."""
+        if isinstance(objective, Consistency):
+            objective.settled()
+
+
+def way_for(wish: str) -> str:
+    """Return the way to learn from unlabeled records: ``auto`` is the cheapest."""
+    return "pseudo" if wish == "auto" else wish
+
+
+def finetune_with_unlabeled(
+    encoder: Encoder,
+    processor: Processor,
+    records: Dataset,
+    validation: Dataset | None,
+    unlabeled: Dataset,
+    tested: Dataset | None,
+    config: FinetuneConfig,
+    run: Run,
+    *,
+    note: dict[str, Any],
+    console: Any = None,
+) -> Run:
+    """Fine-tune on labels alone (``RUN/labels_alone``), then with unlabeled records, and compare.
+
+    Both have the same options and hold the same records out, on which they are compared; the
+    verdict is printed, and stands in ``config.yaml`` under ``resolved: semi``.
+
+    Args:
+        unlabeled: records whose labels, if any, are not looked at.
+        tested: records that no label may be guessed for, beside the labeled ones.
+        note: as in :func:`headstart.downstream.finetune.finetune`.
+
+    Raises:
+        HeadstartError: another task than classification, or no unlabeled record is left.
+    """
+    if config.task != "classification":
+        raise HeadstartError(
+            f"--unlabeled can help with the task classification, not with {config.task}; leave it "
+            "out."
+        )
+    say = Voice(run.log_file, console)
+    known: dict[str, Dataset | None] = {
+        "the labeled data": records,
+        "the validation data": validation,
+        "the test data": tested,
+    }
+    content = next(name for name in ("text", "image") if name in records.column_names)
+    kept, told = apart(unlabeled, {k: v for k, v in known.items() if v is not None}, content)
+    way = way_for(config.semi)
+    for sentence in [*told, f"First on the labels alone; then {way} with {len(kept):,} unlabeled."]:
+        say(sentence)
+    alone = _alone(run, config)
+    if not alone.finished:
+        first, options = copy.deepcopy(encoder), FinetuneConfig(**alone.config()["options"])
+        finetune(first, processor, records, validation, options, alone, note=note, console=console)
+    finetune(
+        encoder,
+        processor,
+        records,
+        validation,
+        config,
+        run,
+        note=note,
+        unlabeled=Unlabeled(kept, way, config, say),
+        console=console,
+    )
+    held = validation
+    if held is None:
+        share = run.resolved["plan"]["validation_share"]
+        held = open_head(run).hold_out(records, share, config.seed)[1]
+    found = compare(run, alone, held)
+    run.resolve(semi={"way": way, "unlabeled": len(kept), **found})
+    say(verdict(found))
+    return run
+
+
+def _alone(run: Run, config: FinetuneConfig) -> Run:
+    """Open or create the run of the labels alone, which differs in nothing else."""
+    out = Path(run.folder) / ALONE
+    if (out / "config.yaml").exists():
+        return Run.open(out)
+    changed = {"unlabeled": [], "remove_overlap": [], "out": str(out), "resume": False}
+    plan = config.model_copy(update=changed)
+    return Run.create(out, "finetune", plan, overwrite=False)
+
+
+def compare(run: Run, alone: Run, held: Dataset) -> dict[str, Any]:
+    """Return how two runs do on held-out records, and the chance of so clear a difference.
+
+    ``p`` is McNemar's, exact and two-sided: over the records that one alone has right.
+    """
+    from scipy.stats import binomtest
+
+    labels = [str(label) for label in held["label"]]
+    right, losses = [], []
+    for one in (run, alone):
+        rows = list(predict(one, held))
+        pairs = list(zip(rows, labels, strict=True))
+        right.append(np.array([row["label"] == label for row, label in pairs]))
+        chances = [max(row["scores"].get(label, 0.0), 1e-12) for row, label in pairs]
+        losses.append(float(-np.mean(np.log(chances))))
+    ours, theirs = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
+    p = binomtest(ours, ours + theirs).pvalue if ours + theirs else 1.0
+    return {
+        "held_out": len(labels),
+        "accuracy": float(right[0].mean()),
+        "accuracy_labels_alone": float(right[1].mean()),
+        "loss": losses[0],
+        "loss_labels_alone": losses[1],
+        "p": float(p),
+    }
+
+
+def verdict(found: dict[str, Any]) -> str:
+    """Return in a sentence or two whether the unlabeled records were worth it."""
+    ours, theirs = found["accuracy"], found["accuracy_labels_alone"]
+    if found["p"] > LEVEL:
+        answer = "Not clear"
+        end = "too few to tell them apart; name more validation records with --val."
+    else:
+        answer = "Yes" if ours > theirs else "No"
+        kept = f"the model of the labels alone lies in {ALONE}."
+        end = "the unlabeled records help." if ours > theirs else f"they do harm; {kept}"
+    return (
+        f"{answer}: of {found['held_out']:,} held-out records {100 * ours:.1f} % are right with "
+        f"the unlabeled ones, {100 * theirs:.1f} % on the labels alone; {end}"
+    )

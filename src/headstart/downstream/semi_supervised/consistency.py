@@ -1,0 +1,163 @@
+"""Learning from two views of the same unlabeled record, which should be told alike."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from headstart.batch import Batch
+from headstart.config import Options, SemiOptions
+from headstart.downstream.finetune import Finetuning
+from headstart.downstream.semi_supervised.losses import (
+    annealed_loss,
+    fixmatch_loss,
+    mean_teacher_loss,
+    ramp,
+    uda_loss,
+)
+from headstart.downstream.semi_supervised.unlabeled import UNLABELED, joined
+from headstart.objectives.momentum import Pace, follow, momentum_copy
+from headstart.objectives.views import part
+
+#: Share of the run that the averaged network remembers at most.
+MEMORY = 0.1
+#: Strong views of texts: each row is edited in one of these ways.
+TEXT_VIEWS = "swap:0.2,delete:0.2,replace:0.2,crop"
+#: The papers' thresholds and weights (FixMatch, table 4; UDA, section on confidence; the weight of
+#: the mean teacher's code on CIFAR-10).
+THRESHOLDS = {"fixmatch": 0.95, "uda": 0.8}
+WEIGHTS = {"fixmatch": 1.0, "uda": 1.0, "mean-teacher": 100.0}
+
+
+class Consistency(nn.Module):
+    """Fine-tuning that also learns from unlabeled records, by FixMatch, UDA or a mean teacher.
+
+    What is judged and kept is the moving average of the weights, in all three (FixMatch, section
+    2.4; Tarvainen and Valpola 2017); held-out batches, which have no unlabeled part, go by it.
+
+    Args:
+        learner: what the optimizer moves; its head scores classes (``logits``).
+        processor: makes the views.
+        way: ``fixmatch``, ``uda`` or ``mean-teacher``.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset()
+    layout: ClassVar[str] = "documents"
+    Options: ClassVar[type[Options]] = SemiOptions
+
+    def __init__(self, learner: Finetuning, processor: Any, way: str, options: SemiOptions) -> None:
+        super().__init__()
+        self.learner = learner
+        self.average = momentum_copy(learner)
+        self.pace = Pace(options.momentum, MEMORY, rising=False)
+        self.way, self.options = way, options
+        self._processor = processor
+        self._threshold = options.threshold or THRESHOLDS.get(way, 0.0)
+        self._weight = WEIGHTS[way] if options.weight is None else options.weight
+
+    @property
+    def encoder(self) -> Any:
+        """The encoder that learns."""
+        return self.learner.encoder
+
+    @property
+    def head(self) -> Any:
+        """The head that learns."""
+        return self.learner.head
+
+    def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
+        """Return what learns with its rates."""
+        return self.learner.parameter_groups(learning_rate)
+
+    def train(self, mode: bool = True) -> Consistency:
+        """Set training mode for the learner; the average is never in it, so it has no dropout."""
+        super().train(mode)
+        self.average.eval()
+        return self
+
+    def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Return the labeled rows, and ``weak/...`` and ``strong/...`` views of the unlabeled.
+
+        Pictures are shifted and mirrored in a weak view (labeled ones as well), and cropped and
+        recoloured in a strong one. Texts stay as they are in a weak view and are edited in a
+        strong one. A mean teacher sees two views of one kind: weak ones of pictures, edits of
+        texts.
+        """
+        unlabeled = part(batch, UNLABELED)
+        if not unlabeled:
+            return batch
+        made = {name: value for name, value in batch.items() if "/" not in name}
+        same = self.way == "mean-teacher"
+        kind = self.options.views
+        if "pixels" in self._processor.provides:
+            strong = "weak" if same else "simclr"
+            made |= self._processor.augment(made, generator, "weak")
+            weak_view = self._processor.augment(unlabeled, generator, "weak")
+            kind = strong if kind == "auto" else kind
+            strong_view = self._processor.augment(unlabeled, generator, kind)
+        else:
+            kind = TEXT_VIEWS if kind == "auto" else kind
+            first, strong_view = self._processor.views(unlabeled, generator, kind)
+            weak_view = first if same else unlabeled
+        for name, view in (("weak", weak_view), ("strong", strong_view)):
+            made |= {f"{name}/{key}": value for key, value in view.items()}
+        return made
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Return ``loss`` and named scalars; of rows without unlabeled ones, those of the task."""
+        weak, strong = part(batch, "weak"), part(batch, "strong")
+        if not weak:
+            return self.average(batch)
+        labels = batch["labels"]
+        count, others = len(labels), len(next(iter(weak.values())))
+        labeled = {name: value for name, value in batch.items() if "/" not in name}
+        if self.way == "mean-teacher":
+            with torch.no_grad():
+                target = scores(self.average, weak)
+            # As one batch, so that batch norms see labeled and unlabeled rows together.
+            ours = scores(self.learner, joined([labeled, strong]))
+        else:
+            ours = scores(self.learner, joined([labeled, weak, strong]))
+            target = ours[count : count + others]
+        known, guessed = ours[:count], ours[-others:]
+        loss, told = self._unlabeled_loss(target, guessed)
+        progress = float(self.pace.progress)
+        schedule = self.options.annealing if self.way == "uda" else "none"
+        supervised = annealed_loss(known, labels, progress, schedule, self.head.weights)
+        weight = self._weight
+        if self.way == "mean-teacher":
+            weight *= ramp(progress, self.options.ramp)
+        return {
+            "loss": supervised + weight * loss,
+            "accuracy": (known.argmax(1) == labels).float().mean(),
+            "labeled_loss": supervised.detach(),
+            "unlabeled_loss": loss.detach(),
+            **told,
+        }
+
+    def _unlabeled_loss(self, target: Tensor, guessed: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        if self.way == "mean-teacher":
+            return mean_teacher_loss(target, guessed), {}
+        if self.way == "fixmatch":
+            loss, sure = fixmatch_loss(target, guessed, self._threshold)
+        else:
+            loss, sure = uda_loss(target, guessed, self._threshold, self.options.temperature)
+        return loss, {"sure": sure.float().mean()}
+
+    def after_step(self, progress: float) -> None:
+        """Let the average follow."""
+        follow(self.average, self.learner, self.pace.advance(progress))
+
+    def settled(self) -> Finetuning:
+        """Return the learner with the averaged weights, which are the ones that were judged."""
+        self.learner.load_state_dict(self.average.state_dict())
+        return self.learner.eval()
+
+
+def scores(tuned: Finetuning, batch: Batch) -> Tensor:
+    """Return what a fine-tuned classifier says of each row (B,classes), before the softmax."""
+    head: Any = tuned.head
+    found: Tensor = head.logits(head.features(tuned.encoder, batch), batch)
+    return found

@@ -1,0 +1,213 @@
+"""Fine-tuning with unlabeled records: pseudo-labels, exact resume, and that it helps."""
+
+from __future__ import annotations
+
+import copy
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from datasets import Dataset
+from PIL import Image
+
+from headstart.config import FinetuneConfig
+from headstart.downstream.predict import predict
+from headstart.downstream.rows import LabeledRows
+from headstart.downstream.semi_supervised import (
+    ALONE,
+    compare,
+    finetune_with_unlabeled,
+    verdict,
+)
+from headstart.downstream.semi_supervised.pseudo_labels import PseudoLabeled, aligned, surest
+from headstart.encoders.plain import PlainEncoder, PlainOptions
+from headstart.errors import HeadstartError
+from headstart.modalities.image import ImageProcessor
+from headstart.run import Run
+
+NOTE = {"modality": "text", "length": 16, "encoder": "tiny"}
+
+
+def tune(
+    encoder: Any,
+    processor: Any,
+    records: Dataset,
+    unlabeled: Dataset,
+    out: Any,
+    *,
+    validation: Dataset | None = None,
+    note: dict[str, Any] = NOTE,
+    **options: Any,
+) -> Run:
+    options = {"tracker": "none", "precision": "fp32", **options}
+    config = FinetuneConfig(run="run", train="train", unlabeled=["more"], out=str(out), **options)
+    run = Run.create(out, "finetune", config, overwrite=False)
+    return finetune_with_unlabeled(
+        encoder, processor, records, validation, unlabeled, None, config, run, note=note
+    )
+
+
+def right(run: Run, tested: Dataset) -> float:
+    pairs = zip(predict(run, tested), tested["label"], strict=True)
+    return float(np.mean([row["label"] == label for row, label in pairs]))
+
+
+# -- pseudo-labels ---------------------------------------------------------------------------------
+
+
+def test_the_surest_of_each_class_are_taken_in_the_same_share() -> None:
+    chances = torch.tensor(
+        [[0.9, 0.1], [0.6, 0.4], [0.7, 0.3], [0.8, 0.2], [0.45, 0.55], [0.48, 0.52], [0.99, 0.01]]
+    )
+    places, guessed = surest(chances, 0.5)
+    assert places.tolist() == [0, 4, 6]  # half of five is two, half of two is one
+    assert guessed.tolist() == [0, 1, 0]
+    assert surest(chances, 1.0)[0].tolist() == list(range(7))
+    assert surest(chances, 0.01)[0].tolist() == [4, 6]
+
+
+def test_aligned_chances_have_the_shares_of_the_labels_on_average() -> None:
+    raw = torch.rand(500, 3, generator=torch.Generator().manual_seed(0))
+    chances = raw / raw.sum(1, keepdim=True)
+    shares = torch.tensor([0.6, 0.3, 0.1])
+    found = aligned(chances, shares)
+    torch.testing.assert_close(found.mean(0), shares, atol=2e-3, rtol=0)
+    torch.testing.assert_close(found.sum(1), torch.ones(500))
+    # Within a class nobody overtakes anybody: the odds all change by one and the same factor.
+    before, after = chances[:, 0] / chances[:, 1], found[:, 0] / found[:, 1]
+    torch.testing.assert_close(after / before, (after / before)[:1].expand(500), rtol=1e-3, atol=0)
+
+
+def test_labeled_and_pseudo_labeled_rows_keep_their_own_targets(processor, records) -> None:
+    labeled, others = records({"fruit": 2, "tool": 1}), records({"fruit": 4}, seed=9)
+    targets = torch.tensor([1, 0, 1])
+    rows = PseudoLabeled(
+        LabeledRows(processor, labeled, targets, 16),
+        LabeledRows(processor, others, torch.full((4,), -1), 16),
+        np.array([1, 3]),
+        torch.tensor([[0.3, 0.7], [0.8, 0.2]]),
+    )
+    assert len(rows) == 5
+    batch = rows.batch(np.array([4, 1]), 0)
+    assert batch["labels"].tolist() == [0, 0]
+    assert batch["chances"].tolist() == [[1.0, 0.0], [pytest.approx(0.8), pytest.approx(0.2)]]
+    for row, (source, place) in enumerate([(labeled, 1), (others, 3)]):
+        ids = processor.collate(source.select([place]), 16)["input_ids"][0]
+        assert batch["input_ids"][row][batch["mask"][row]].tolist() == ids.tolist()
+
+
+# -- the whole way ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("semi", ["pseudo", "fixmatch", "mean-teacher"])
+def test_a_resumed_run_ends_with_the_same_predictions(
+    semi, processor, records, tmp_path, light
+) -> None:
+    some, more = records({"fruit": 10, "tool": 10}), records({"fruit": 20, "tool": 20}, seed=3)
+    options = {"budget": "12steps", "checkpoint_steps": 3, "semi": semi}
+    whole = tune(copy.deepcopy(light), processor, some, more, tmp_path / "whole", **options)
+    cut = tune(copy.deepcopy(light), processor, some, more, tmp_path / "cut", **options)
+    for file in cut.checkpoints.glob("step-*"):
+        if int(file.stem.removeprefix("step-")) > 9:
+            file.unlink()
+    assert any(cut.checkpoints.glob("step-*"))
+    content = cut.config()
+    content["resolved"].pop("finished")
+    cut.write_config(content)
+    again = FinetuneConfig(**content["options"])
+    finetune_with_unlabeled(
+        copy.deepcopy(light), processor, some, None, more, None, again, cut, note=NOTE
+    )
+    assert list(predict(cut, some)) == list(predict(whole, some))
+    assert cut.resolved["semi"] == whole.resolved["semi"]
+    alone = Run.open(cut.folder / ALONE)
+    assert alone.finished
+    assert alone.config()["options"]["unlabeled"] == []
+
+
+def test_labels_of_unlabeled_records_are_never_looked_at(
+    processor, records, tmp_path, light
+) -> None:
+    some, more = records({"fruit": 10, "tool": 10}), records({"fruit": 15, "tool": 15}, seed=3)
+    wrong = more.map(lambda row: {"label": "bird"})
+    options = {"budget": "5steps", "semi": "pseudo"}
+    one = tune(copy.deepcopy(light), processor, some, more, tmp_path / "one", **options)
+    two = tune(copy.deepcopy(light), processor, some, wrong, tmp_path / "two", **options)
+    assert list(predict(one, some)) == list(predict(two, some))
+
+
+def test_another_task_is_refused(light, processor, records, tmp_path) -> None:
+    some = records({"fruit": 4, "tool": 4})
+    with pytest.raises(HeadstartError, match="not with detection"):
+        tune(light, processor, some, some, tmp_path / "t", task="detection")
+
+
+def digits(places: np.ndarray) -> Dataset:
+    """Handwritten digits as PNG files in memory."""
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    rows = []
+    for place in places:
+        buffer = io.BytesIO()
+        picture = Image.fromarray((found.images[place] * 15.9).astype(np.uint8)).convert("RGB")
+        picture.resize((16, 16), Image.Resampling.BILINEAR).save(buffer, "PNG")
+        image = {"bytes": buffer.getvalue(), "path": None}
+        rows.append({"id": f"d:{place}", "image": image, "label": str(found.target[place])})
+    return Dataset.from_list(rows)
+
+
+def test_unlabeled_digits_help_where_three_of_each_are_labeled(tmp_path) -> None:
+    from sklearn.datasets import load_digits
+
+    target = load_digits().target
+    some = np.concatenate([np.flatnonzero(target == digit)[:3] for digit in range(10)])
+    rest = np.setdiff1d(np.arange(len(target)), some)
+    labeled, unlabeled, tested = digits(some), digits(rest[:1000]), digits(rest[1100:])
+    torch.manual_seed(0)
+    encoder = PlainEncoder(PlainOptions(widths=(16, 32, 64), pooled=(True, True, False)), 16)
+    run = tune(
+        encoder,
+        ImageProcessor(16),
+        labeled,
+        unlabeled,
+        tmp_path / "t",
+        validation=digits(rest[1000:1100]),
+        note={"modality": "image", "length": 16, "encoder": "plain"},
+        semi="pseudo",
+        semi_options={"rounds": 8, "share": 1.0},
+        budget="400steps",
+    )
+    ours, alone = right(run, tested), right(Run.open(run.folder / ALONE), tested)
+    assert ours >= alone + 0.03, (ours, alone)
+    told = run.resolved["semi"]
+    assert told["way"] == "pseudo"
+    assert 900 < told["unlabeled"] <= 1000  # near twins of labeled ones are left out
+    assert told["held_out"] == 100
+
+
+# -- the verdict -----------------------------------------------------------------------------------
+
+
+def test_the_verdict_says_yes_only_where_it_is_clear() -> None:
+    found = {"held_out": 200, "accuracy": 0.9, "accuracy_labels_alone": 0.8, "p": 0.001}
+    assert verdict(found).startswith("Yes: of 200 held-out records 90.0 % are right")
+    assert verdict({**found, "p": 0.2}).startswith("Not clear")
+    assert verdict({**found, "accuracy": 0.7}).startswith("No")
+    assert ALONE in verdict({**found, "accuracy": 0.7})
+
+
+def test_runs_are_compared_by_the_records_that_one_alone_has_right(monkeypatch) -> None:
+    told = {"ours": "aaaabbbbbb", "alone": "bbbbbbbbbb"}
+
+    def rows(run: str, held: Dataset) -> list[dict[str, Any]]:
+        return [{"label": x, "scores": {x: 0.8, "ab"[x == "a"]: 0.2}} for x in told[run]]
+
+    monkeypatch.setattr("headstart.downstream.semi_supervised.predict", rows)
+    found = compare("ours", "alone", Dataset.from_dict({"label": list("aaaabbbbba")}))
+    assert found["accuracy"] == 0.9
+    assert found["accuracy_labels_alone"] == 0.5
+    assert found["p"] == pytest.approx(2 * 0.5**4)
+    assert found["loss"] == pytest.approx(-(9 * np.log(0.8) + np.log(0.2)) / 10)

@@ -79,7 +79,7 @@ class Picture:
 
 def processor() -> TextProcessor:
     """Return a processor whose tokens are the words of :data:`TEXTS`."""
-    tokenizer = fit_tokenizer(TEXTS * 2, kind="word", vocab_size=100, wrap=False)
+    tokenizer = fit_tokenizer(TEXTS * 2, kind="word", vocab_size=100, wrap=False, sentinels=9)
     return TextProcessor(tokenizer)
 
 
@@ -88,6 +88,7 @@ def objective(name: str, words: TextProcessor, **options: Any) -> Any:
     kind = OBJECTIVES[name]
     encoder = SimpleNamespace(token_embedding=torch.nn.Embedding(words.targets.size, 4), width=4)
     encoder.narrower = lambda share: encoder
+    encoder.decoder = torch.nn.Identity
     return kind(encoder, words, kind.Options(**options))
 
 

@@ -44,7 +44,7 @@ def articles(vocabulary: int) -> tuple[TextProcessor, Path]:
     order = np.random.default_rng(0).permutation(len(found))[: TRAIN + 600]
     texts = [sorted(found)[i] for i in order]
     tokenizer = fit_tokenizer(
-        texts[:TRAIN], kind="wordpiece", vocab_size=vocabulary, lowercase=True
+        texts[:TRAIN], kind="wordpiece", vocab_size=vocabulary, lowercase=True, sentinels=20
     )
     processor = TextProcessor(tokenizer)
     processor.heed(frozenset({"sentences"}))

@@ -1,4 +1,4 @@
-"""Continuing a prompt with a network that was pre-trained to write (clm, prefix, unilm)."""
+"""Continuing a prompt with a network that was pre-trained to write."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from headstart.deployment.writing import WRITING, Drawing, write
 from headstart.encoders.opening import open_encoder, read_note
 from headstart.encoders.visibility import prefixed
 from headstart.errors import HeadstartError
@@ -33,7 +34,9 @@ def generate(
 ) -> str:
     """Return ``prompt`` and up to ``tokens`` more tokens, fewer where the text comes to its end.
 
-    When the context is full, its older half is forgotten and generation goes on.
+    When the context is full, its older half is forgotten and generation goes on. A run that reads
+    a text and writes another fills the holes of the prompt (see
+    :func:`headstart.deployment.writing.write`).
 
     Args:
         temperature: divides the logits before the softmax; 0 takes the likeliest token.
@@ -48,14 +51,18 @@ def generate(
     encoder: Any = open_encoder(run.require_encoder())
     objective = _objective(run)
     wanted = {"clm": "causal", "prefix": "bidirectional", "unilm": "bidirectional"}
+    wanted |= dict.fromkeys(WRITING, "decoder")
     if wanted.get(objective or "") not in encoder.provides:
         raise HeadstartError(
             f"{run.folder} cannot write text: its encoder was not pre-trained to predict the next "
             f"token; pre-train one with --objective {', '.join(wanted)}."
         )
     processor: Any = open_processor(run.encoder)
-    head = open_token_head(run, encoder)
     context = int(read_note(run.encoder)["length"])
+    if objective in WRITING:
+        drawing = Drawing(tokens, temperature, top_k, seed)
+        return write(encoder, processor, prompt, objective, context, drawing)
+    head = open_token_head(run, encoder)
     begin = _begin(processor, prompt, context)
     if objective == "unilm":
         begin, context = _part(processor, begin, context)

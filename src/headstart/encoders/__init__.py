@@ -25,6 +25,7 @@ ENCODERS = Registry(
         "bert": "headstart.encoders.transformer:BERT",
         "gpt": "headstart.encoders.transformer:GPT",
         "xlnet": "headstart.encoders.xlnet:XLNET",
+        "t5": "headstart.encoders.seq2seq:T5",
         "conv": "headstart.encoders.conv:CONV",
         "plain": "headstart.encoders.plain:PLAIN",
         "vit": "headstart.encoders.vit:VIT",
@@ -55,10 +56,12 @@ class Encoder(Protocol):
         width: D, the size of its vectors.
         provides: capabilities, among ``tokens``, ``token_embedding``, ``visibility``,
             ``order``, ``dropout``, ``bidirectional``, ``causal``, ``narrower`` (it can make a
-            narrow copy of its kind) and ``two_streams``; of pictures ``pixels_in``,
-            ``grid`` (the vectors lie on a square, row by row) and ``patches``: of these alone
-            ``embed`` and ``contextualize`` may be called, the latter with any subset of the
-            vectors and the ``positions`` (B,K) they are from. ``patch_size`` is their side.
+            narrow copy of its kind), ``two_streams``, ``decoder`` (it also writes) and
+            ``cross_attention`` (its blocks can also look at something else); of pictures
+            ``pixels_in``, ``grid`` (the vectors lie on a square, row by row) and ``patches``:
+            of these alone ``embed`` and ``contextualize`` may be called, the latter with any
+            subset of the vectors and the ``positions`` (B,K) they are from. ``patch_size`` is
+            their side.
     """
 
     width: int

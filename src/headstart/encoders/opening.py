@@ -120,8 +120,11 @@ def open_encoder(folder: str | Path, *, length: int | None = None) -> Encoder:
                     f"published weights such as 'resnet18.a1_in1k'."
                 )
             return create_encoder(path, {}, None, length=length or kind.length, seed=0)
+    from headstart.encoders.seq2seq import Seq2SeqEncoder, writer_type
     from headstart.encoders.vision_folders import is_picture_network
 
+    if writer_type(path):
+        return Seq2SeqEncoder.load(path)
     if is_picture_network(path):
         from headstart.encoders.vision import VisionEncoder
 

@@ -26,6 +26,7 @@ from headstart.batch import Batch
 from headstart.config import Options
 from headstart.encoders import EncoderKind, Features, attention
 from headstart.encoders.ngrams import NgramEmbedding
+from headstart.encoders.tied import TIED_TYPES, TiedDecoder
 from headstart.encoders.visibility import causal, mean_pool, visibility
 from headstart.errors import HeadstartError
 
@@ -86,6 +87,8 @@ class TransformerEncoder(nn.Module):
         base = {"tokens", "token_embedding", "visibility", "order"}
         if hasattr(self.model.config, "intermediate_size"):
             base.add("narrower")
+        if self.model.config.model_type in TIED_TYPES and not self.is_causal:
+            base.add("cross_attention")
         return frozenset({*base, direction, *dropout})
 
     def forward(self, batch: Batch) -> Features:
@@ -190,6 +193,10 @@ class TransformerEncoder(nn.Module):
         if hasattr(model, "pooler"):
             model.pooler = None
         return TransformerEncoder(model, self.is_causal)
+
+    def decoder(self) -> TiedDecoder:
+        """Return the same network, weights shared, as one that writes; it is not kept."""
+        return TiedDecoder(self.model)
 
     def save(self, folder: Path) -> None:
         """Write ``config.json`` and ``model.safetensors``; ``AutoModel`` opens them."""

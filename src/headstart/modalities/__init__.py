@@ -49,6 +49,8 @@ class TokenizerWish:
     Attributes:
         unspaced: what it would rather have for a script without spaces, if anything.
         patient: what it would rather have where the budget is long enough to pay for it.
+        sentinels: how many tokens stand for spans that were cut out, as T5's ``<extra_id_0>``;
+            they come on top of ``vocab_size``.
     """
 
     kind: str = "bpe"
@@ -57,6 +59,7 @@ class TokenizerWish:
     wrap: bool = True
     unspaced: TokenizerWish | None = None
     patient: TokenizerWish | None = None
+    sentinels: int = 0
 
 
 class Processor(Protocol):
@@ -64,7 +67,8 @@ class Processor(Protocol):
 
     It is all that an objective ever sees of a modality: the capabilities in ``provides``, among
     ``discrete_targets`` (then it has ``targets``, a :class:`DiscreteTargets`), ``mask_token``,
-    ``two_views``, ``multi_crop`` and ``pixels`` (then it has ``augment``).
+    ``sentinels`` (then it has ``sentinels``, their ids from the first on), ``two_views``,
+    ``multi_crop`` and ``pixels`` (then it has ``augment``).
     """
 
     provides: frozenset[str]

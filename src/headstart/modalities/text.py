@@ -31,6 +31,7 @@ from headstart.modalities.tokenizers import (
     CHARACTERS,
     fit_tokenizer,
     sample,
+    sentinel_ids,
     word_start_table,
 )
 from headstart.modalities.words import is_unspaced, jieba_word_starts, require_jieba
@@ -58,7 +59,9 @@ class TextProcessor:
         mask = {"mask_token"} if tokenizer.mask_token_id is not None else set()
         # Two parts of a text are told apart by the token that stands between them.
         parts = {"sentences"} if tokenizer.sep_token_id is not None else set()
-        self.provides = frozenset({"discrete_targets", "two_views", *mask, *parts})
+        self.sentinels = sentinel_ids(tokenizer)
+        spans = {"sentinels"} if self.sentinels else set()
+        self.provides = frozenset({"discrete_targets", "two_views", *mask, *parts, *spans})
         self.keeps_sentences = False
 
     def heed(self, needs: frozenset[str]) -> None:
@@ -160,6 +163,10 @@ class TextModality:
         "prefix": "modernbert",
         "unilm": "modernbert",
         "plm": "xlnet",
+        "span_corruption": "t5",
+        "bart": "t5",
+        "gap_sentences": "t5",
+        "tsdae": "bert",
         "simcse": "modernbert",
     }
     objective_for: ClassVar[Mapping[str, str]] = {"light": "contrast", "gpt": "clm"}
@@ -206,6 +213,7 @@ class TextModality:
             lowercase=wish.lowercase if options.lowercase is None else options.lowercase,
             wrap=wish.wrap,
             length=length,
+            sentinels=wish.sentinels,
         )
         return self._with_segmenter(tokenizer, records, config)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import count, takewhile
 from typing import Any
 
 from tokenizers import (
@@ -23,6 +24,8 @@ PAD, UNKNOWN, MASK, CLS, SEP = "[PAD]", "[UNK]", "[MASK]", "[CLS]", "[SEP]"
 #: A word with its apostrophe, a number such as 7/10, or a run of one sign such as !!!
 WORD = r"[\p{L}\p{M}]+(?:['\x{2019}]\p{L}+)?|\p{N}+(?:[/.]\p{N}+)*|([^\p{L}\p{N}])\1*"
 SPECIALS = [PAD, UNKNOWN, MASK, CLS, SEP]
+#: What stands for the first, second, ... span that was cut out (Raffel et al. 2020, section 3.1.4).
+SENTINEL = "<extra_id_{}>"
 
 
 def fit_tokenizer(
@@ -33,6 +36,7 @@ def fit_tokenizer(
     lowercase: bool = False,
     wrap: bool = True,
     length: int = 512,
+    sentinels: int = 0,
 ) -> PreTrainedTokenizerFast:
     """Fit a tokenizer of one family to texts.
 
@@ -44,6 +48,8 @@ def fit_tokenizer(
         lowercase: fold case and normalise to NFKC first.
         wrap: put ``[CLS]`` and ``[SEP]`` around each text.
         length: longest sequence that the encoder takes; written into the tokenizer's config.
+        sentinels: so many tokens ``<extra_id_0>``, ``<extra_id_1>``, ... count down from the end of
+            the vocabulary, on top of ``vocab_size``, as in T5.
     """
     if kind == "superword":
         tokenizer = fit_superwords(texts, vocab_size, SPECIALS, lowercase=lowercase)
@@ -56,7 +62,7 @@ def fit_tokenizer(
             pair=f"{CLS} $A {SEP} $B:1 {SEP}:1",
             special_tokens=[(CLS, cls), (SEP, sep)],
         )
-    return PreTrainedTokenizerFast(
+    fitted = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token=PAD,
         unk_token=UNKNOWN,
@@ -66,6 +72,10 @@ def fit_tokenizer(
         model_max_length=length,
         clean_up_tokenization_spaces=False,
     )
+    if sentinels:
+        names: list[Any] = [SENTINEL.format(place) for place in reversed(range(sentinels))]
+        fitted.add_special_tokens({"extra_special_tokens": names})
+    return fitted
 
 
 def _fit_words(texts: Iterable[str], kind: str, vocab_size: int, lowercase: bool) -> Tokenizer:
@@ -201,6 +211,13 @@ def word_start_table(tokenizer: PreTrainedTokenizerFast) -> list[bool]:
                 for index, token in enumerate(tokens)
             ]
     return [True] * size
+
+
+def sentinel_ids(tokenizer: PreTrainedTokenizerFast) -> tuple[int, ...]:
+    """Return the ids of ``<extra_id_0>``, ``<extra_id_1>``, ..., as many as there are."""
+    vocabulary = tokenizer.get_vocab()
+    names = takewhile(vocabulary.__contains__, map(SENTINEL.format, count()))
+    return tuple(vocabulary[name] for name in names)
 
 
 def _is_wordy(token: str) -> bool:

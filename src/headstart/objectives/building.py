@@ -10,14 +10,16 @@ from headstart.errors import HeadstartError
 from headstart.objectives import MIXTURE, OBJECTIVES
 from headstart.objectives.mixture import Mixture, MixtureOptions
 
-_TRANSFORMERS = ("modernbert", "bert", "gpt", "xlnet")
+_TRANSFORMERS = ("modernbert", "bert", "gpt", "xlnet", "t5")
 #: What encoders of text can do that not all of them can, and which of them can.
 TEXT_ENCODERS: dict[str, tuple[str, ...]] = {
     "order": _TRANSFORMERS,
     "dropout": _TRANSFORMERS,
-    "bidirectional": ("light", "modernbert", "bert", "xlnet"),
+    "bidirectional": ("light", "modernbert", "bert", "xlnet", "t5"),
     "narrower": ("modernbert", "bert", "gpt"),
     "two_streams": ("xlnet",),
+    "decoder": ("t5",),
+    "cross_attention": ("bert",),
 }
 
 

@@ -1,0 +1,205 @@
+"""Networks that read a text and write another: an encoder, which is kept, and a decoder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from transformers import (
+    AutoModelForSeq2SeqLM,
+    PreTrainedConfig,
+    PreTrainedModel,
+    T5Config,
+    T5ForConditionalGeneration,
+)
+
+from headstart.batch import Batch
+from headstart.encoders import EncoderKind, Features
+from headstart.encoders.transformer import SmallOptions, check_heads, saved_causal
+from headstart.encoders.visibility import causal, mean_pool, visibility
+from headstart.errors import HeadstartError
+from headstart.modalities import TokenizerWish
+
+#: Networks of Transformers that read and write, and of which this file knows what they write with.
+WRITERS = ("t5", "mt5", "bart", "mbart", "pegasus", "marian")
+
+
+class Seq2SeqEncoder(nn.Module):
+    """A network of Transformers that reads and writes, as an encoder of what it reads.
+
+    ``tokens`` and ``pooled`` are of the encoder's half. What is saved is whole:
+    ``AutoModelForSeq2SeqLM`` opens it.
+
+    Args:
+        model: the network with its output layer.
+        is_causal: whether the encoder's half was taught to look to the left only (``clm``).
+    """
+
+    def __init__(self, model: PreTrainedModel, is_causal: bool = False) -> None:
+        super().__init__()
+        self.model = model
+        self.is_causal = is_causal
+        self.width = int(model.config.hidden_size)
+
+    @property
+    def provides(self) -> frozenset[str]:
+        """Capabilities; ``decoder`` is what no other network has."""
+        base = {"tokens", "token_embedding", "visibility", "order", "decoder"}
+        base.add("causal" if self.is_causal else "bidirectional")
+        drops = any(isinstance(m, nn.Dropout) and m.p > 0 for m in self.model.modules())
+        drops = drops or getattr(self.model.config, "dropout", 0.0) > 0
+        return frozenset(base | ({"dropout"} if drops else set()))
+
+    def forward(self, batch: Batch) -> Features:
+        return self.from_vectors(self.embed(batch), batch)
+
+    def from_vectors(self, vectors: Tensor, batch: Batch) -> Features:
+        """Go on from what :meth:`embed` returned (B,T,D), or from other vectors in its place."""
+        seen = visibility(batch)
+        if self.is_causal:
+            seen = causal(seen, batch)
+        tokens = self.contextualize(vectors, seen, batch.get("positions"))
+        return Features(tokens, batch["mask"], mean_pool(tokens.float(), batch["mask"]))
+
+    def pool(self, batch: Batch) -> Tensor:
+        """Return ``forward(batch).pooled`` (B,D)."""
+        return self(batch).pooled
+
+    def embed(self, batch: Batch) -> Tensor:
+        vectors: Tensor = self.token_embedding(batch["input_ids"])
+        # Some networks scale what their table holds when they read ids, and not vectors.
+        return vectors * getattr(self.model.get_encoder(), "embed_scale", 1.0)
+
+    def contextualize(
+        self, tokens: Tensor, visibility: Tensor | None, positions: Tensor | None = None
+    ) -> Tensor:
+        reader = self.model.get_encoder()
+        places = getattr(reader, "embed_positions", None)
+        if places is not None and positions is not None:
+            # The network counts through; T5 has no need of this, its places are relative.
+            table, begin = places.weight, getattr(places, "offset", 0)
+            counted = torch.arange(tokens.shape[1], device=tokens.device)
+            tokens = tokens + table[positions + begin] - table[counted + begin]
+        seen = None if visibility is None else visibility[:, None]
+        out: Tensor = reader(inputs_embeds=tokens, attention_mask=seen).last_hidden_state
+        return out
+
+    def write(self, memory: Tensor, mask: Tensor, written: Tensor) -> Tensor:
+        """Return vectors (B,U,D), each of which tells a token of ``written`` from those before.
+
+        Args:
+            memory: (B,T,D) what the decoder looks at.
+            mask: (B,T) bool, where it is real.
+            written: (B,U) ids; padding stands at the end, where nothing before looks at it.
+        """
+        begin = torch.full_like(written[:, :1], self.model.config.decoder_start_token_id)
+        out: Tensor = self.model.get_decoder()(
+            input_ids=torch.cat([begin, written[:, :-1]], 1),
+            encoder_hidden_states=memory,
+            encoder_attention_mask=mask,
+            use_cache=False,
+        ).last_hidden_state
+        return out
+
+    def score(self, vectors: Tensor) -> Tensor:
+        """Return the scores (..., V) of the tokens that vectors (..., D) of :meth:`write` tell."""
+        if self.model.config.model_type == "t5" and self.model.config.scale_decoder_outputs:
+            vectors = vectors * self.width**-0.5
+        logits: Tensor = self.model.lm_head(vectors)
+        bias = getattr(self.model, "final_logits_bias", None)
+        return logits if bias is None else logits + bias[0]
+
+    @property
+    def token_embedding(self) -> nn.Embedding:
+        return self.model.get_input_embeddings()
+
+    def layers(self) -> list[nn.Module]:
+        """The table, then the blocks of the encoder's half, from the input up."""
+        reader = self.model.get_encoder()
+        blocks = next(m for m in reader.modules() if isinstance(m, nn.ModuleList))
+        return [self.token_embedding, *blocks]
+
+    def untrained(self) -> Seq2SeqEncoder:
+        """Return a network of the same configuration, freshly initialised."""
+        return Seq2SeqEncoder(type(self.model)(self.model.config), self.is_causal)
+
+    def save(self, folder: Path) -> None:
+        """Write ``config.json`` and ``model.safetensors``; ``AutoModelForSeq2SeqLM`` opens them."""
+        self.model.save_pretrained(folder)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Seq2SeqEncoder:
+        """Open a folder that ``save_pretrained`` wrote, or a name of the hub's cache.
+
+        Raises:
+            HeadstartError: the files are missing or damaged, or the network is of another kind.
+        """
+        kind = writer_type(folder)
+        if kind not in WRITERS:
+            raise HeadstartError(
+                f"{folder} holds a network of the kind {kind!r}, which this library cannot train "
+                f"to write; it knows {', '.join(WRITERS)}."
+            )
+        try:
+            model = AutoModelForSeq2SeqLM.from_pretrained(
+                folder, trust_remote_code=False, dtype=torch.float32
+            )
+        except (OSError, ValueError) as error:
+            raise HeadstartError(
+                f"no network that reads and writes can be opened from {folder}: "
+                f"{str(error).strip().splitlines()[0]}; pre-train it again or name another folder."
+            ) from None
+        return cls(model, bool(saved_causal(Path(folder))))
+
+
+def writer_type(folder: str | Path) -> str | None:
+    """Return the kind of a network of Transformers that reads and writes; None for any other."""
+    try:
+        config, _ = PreTrainedConfig.get_config_dict(folder)
+    except (OSError, ValueError):
+        return None
+    return str(config.get("model_type")) if config.get("is_encoder_decoder") else None
+
+
+class Seq2SeqOptions(SmallOptions):
+    """The size of a small network that reads and writes."""
+
+    decoder_layers: int | None = Field(
+        None, ge=1, le=48, description="Blocks that write; as many as read by default."
+    )
+
+
+def _t5(options: Seq2SeqOptions, processor: Any, length: int) -> Seq2SeqEncoder:
+    """T5 (Raffel et al. 2020) with the GEGLU of its version 1.1, and one table for all."""
+    check_heads(options)
+    if options.ngrams:
+        raise HeadstartError("t5 has no n-grams; leave out encoder.ngrams.")
+    config = T5Config(
+        vocab_size=-(-len(processor.tokenizer) // 64) * 64,
+        d_model=options.width,
+        d_kv=options.width // options.heads,
+        d_ff=-(-options.width * 8 // 3 // 64) * 64,
+        num_layers=options.layers,
+        num_decoder_layers=options.decoder_layers or options.layers,
+        num_heads=options.heads,
+        dropout_rate=options.dropout,
+        feed_forward_proj="gated-gelu",
+        pad_token_id=processor.pad_id,
+        eos_token_id=processor.tokenizer.sep_token_id,
+        decoder_start_token_id=processor.pad_id,
+    )
+    return Seq2SeqEncoder(T5ForConditionalGeneration(config))
+
+
+T5 = EncoderKind(
+    "Small T5, an encoder with a decoder: relative positions, GEGLU; reads and writes.",
+    Seq2SeqOptions,
+    _t5,
+    length=128,
+    batch_size=64,
+    learning_rate=2e-3,
+    tokenizer=TokenizerWish(sentinels=100),
+)

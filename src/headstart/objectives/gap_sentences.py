@@ -1,0 +1,132 @@
+"""Gap sentences: whole sentences are masked and written (PEGASUS, Zhang et al. 2020, section 3)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from headstart.batch import Batch
+from headstart.config import Options
+from headstart.modalities import DiscreteTargets
+from headstart.objectives.curriculum import Course, Ratio
+from headstart.objectives.rewriting import (
+    Body,
+    Margins,
+    closed_up,
+    note_writer,
+    to_write,
+    writing_loss,
+)
+
+
+class GapSentencesOptions(Options):
+    """The values of the paper's large model: 30 % of the sentences, the principal ones."""
+
+    gap_ratio: Ratio = Field(
+        0.3, description="Share of the sentences that are masked; 0.15..0.3 moves over the run."
+    )
+    select: Literal["principal", "random"] = Field(
+        "principal",
+        description="Those most like the rest of the text (ROUGE-1 F), or any.",
+    )
+
+
+class GapSentences(nn.Module):
+    """Sentences are masked, one mask for each, and the decoder writes them one after another.
+
+    ``principal`` scores each sentence by itself, and repeated tokens count as often as they
+    match, as in ROUGE (*Ind-Orig* of the paper); tokens stand for words. At least one sentence
+    is masked and one stays; a text of one sentence has nothing to write but its end.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset(
+        {"discrete_targets", "mask_token", "sentences", "decoder"}
+    )
+    layout: ClassVar[str] = "documents"
+    Options: ClassVar[type[Options]] = GapSentencesOptions
+
+    def __init__(self, encoder: Any, processor: Any, options: GapSentencesOptions) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.options = options
+        self.margins = Margins.of(processor)
+        self.targets: DiscreteTargets = processor.targets
+        self.ratio = Course(options.gap_ratio)
+
+    def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Return what is read, ``input_ids`` and ``mask`` (B,T), and the same of ``written/``."""
+        text = self.margins.inside(batch)
+        starts = batch["sentence_starts"][:, -text.ids.shape[1] :]
+        number = numbered(text, starts)
+        draw = torch.rand(text.ids.shape, generator=generator, device=text.ids.device)
+        # Among equals chance decides.
+        principal = self.options.select == "principal"
+        gap = self._gaps(number, rouge(text, number) + 1e-6 * draw if principal else draw)
+        begins = gap & first_of(number)
+        hidden = torch.where(begins, self.targets.mask_id, text.ids)
+        closing = Margins(0, self.margins.suffix, self.margins.pad)
+        return {
+            **self.margins.around(batch, closed_up(hidden, text.real & (~gap | begins))),
+            **to_write(closing.around(batch, closed_up(text.ids, gap))),
+        }
+
+    def _gaps(self, number: Tensor, score: Tensor) -> Tensor:
+        """Return (B,W) True in the sentences with the highest score (B,W) at their first token."""
+        count = number.amax(1) + 1
+        wanted = (count.double() * self.ratio.now(self.training)).round().long().clamp(min=1)
+        wanted = wanted.minimum((count - 1).clamp(min=0))
+        rank = (-score).masked_fill(~first_of(number), 2.0).argsort(1).argsort(1)
+        # Each token has the rank of the first of its sentence.
+        best = torch.full_like(rank, rank.shape[1]).scatter_reduce(
+            1, number.clamp(min=0), rank.masked_fill(~first_of(number), rank.shape[1]), "amin"
+        )
+        return (number >= 0) & (best.gather(1, number.clamp(min=0)) < wanted[:, None])
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        return writing_loss(self.encoder, batch)
+
+    def after_step(self, progress: float) -> None:
+        self.ratio.progress.fill_(progress)
+
+    def save_head(self, folder: Path) -> None:
+        """Tell ``generate`` what the run can write."""
+        note_writer(folder, "gap_sentences")
+
+
+def numbered(text: Body, starts: Tensor) -> Tensor:
+    """Return (B,W) the number of each token's sentence from 0 on, -1 where there is no text.
+
+    What a window left of a sentence at its ends counts as one.
+    """
+    begins = starts & text.real
+    begins[:, 0] |= text.real[:, 0]
+    return (begins.long().cumsum(1) - 1).masked_fill(~text.real, -1)
+
+
+def first_of(number: Tensor) -> Tensor:
+    """Return (B,W) bool: True at the first token of each sentence of ``number`` (B,W)."""
+    before = torch.nn.functional.pad(number, (1, 0), value=-1)[:, :-1]
+    return (number >= 0) & (number != before)
+
+
+def rouge(text: Body, number: Tensor) -> Tensor:
+    """Return (B,W) the ROUGE-1 F of each token's sentence against the rest of its text.
+
+    With m tokens that match, precision m / len(sentence), recall m / len(rest) (Lin 2004).
+    """
+    real = text.real
+    alike = (text.ids[:, :, None] == text.ids[:, None, :]) & real[:, None, :] & real[:, :, None]
+    sentence = (number[:, :, None] == number[:, None, :]) & real[:, None, :] & real[:, :, None]
+    here = (alike & sentence).sum(2).clamp(min=1)
+    elsewhere = alike.sum(2) - (alike & sentence).sum(2)
+    # Each occurrence of a token carries its share of the matches of that token.
+    share = here.minimum(elsewhere) / here
+    matches = (sentence * share[:, None, :]).sum(2)
+    own = sentence.sum(2)
+    rest = text.size[:, None] - own
+    # 2 P R / (P + R) with P = m / own and R = m / rest.
+    return torch.where(real, 2 * matches / (own + rest).clamp(min=1), 0.0)

@@ -42,7 +42,7 @@ def gain(
         outcome("pre-trained", "pretrained", labels, [0.5 + mean]),
         rivalry(mean, half, abs(mean) > half),
         None if start is None else rivalry(start, half, abs(start) > half, "start"),
-        None if worth is None else Equivalent(labels, worth, 420, math.inf, 10, 25000, True),
+        None if worth is None else Equivalent(labels, worth, 420, math.inf, 10, 25000),
         claims=3,
     )
 
@@ -104,10 +104,10 @@ def test_the_first_line_says_all_of_it(found: list[Gain], sentence: str) -> None
 def test_below_stand_what_the_labels_are_worth_each_number_and_how_sure_it_is() -> None:
     found = [gain("10", 0.05, 0.01, worth=640), gain("100", 0.03, 0.01, worth=math.inf)]
     worth, first, second, sure = details(found)
-    assert worth == ("10 labels now do the work of 640 and 100 of more than the 25,000 there are.")
+    assert worth == ("10 labels now do the work of 640 and 100 of more than 25,000.")
     assert first == (
         "10 labels: 55.0 % against 50.0 % (TF-IDF), +5.0 points [+4.0, +6.0]; worth 640 labels "
-        "[420 to more than the 25,000 there are]"
+        "[420 to more than 25,000]"
     )
     assert second.startswith("100 labels: ")
     assert "all 3 comparisons (Holm)" in sure

@@ -29,7 +29,6 @@ class Equivalent:
         high: upper edge.
         fewest: the smallest number that was tried; less cannot be told from it.
         most: the largest number that was tried.
-        whole: whether ``most`` is all labels there are.
     """
 
     labels: int
@@ -38,7 +37,11 @@ class Equivalent:
     high: float
     fewest: int
     most: int
-    whole: bool
+
+    @property
+    def known(self) -> bool:
+        """Whether larger numbers were tried than ours, or a smaller one was enough."""
+        return self.labels < self.most or not math.isinf(self.needed)
 
     def __str__(self) -> str:
         return self._words(self.needed)
@@ -50,7 +53,7 @@ class Equivalent:
 
     def _words(self, needed: float) -> str:
         if math.isinf(needed):
-            return f"more than the {self.most:,} {'there are' if self.whole else 'that were tried'}"
+            return f"more than {self.most:,}"
         if needed < self.fewest * (1 + 1e-9):
             return f"{self.fewest:,} or fewer"
         return f"{_rounded(needed):,}"
@@ -72,10 +75,9 @@ def equivalents(results: Results) -> dict[int, Equivalent]:
     )
     needed = _needed(scores[:, 0], _rising(scores[:, 1:]), np.log(counts))
     low, high = np.quantile(needed[1:], (0.025, 0.975), axis=0, method="inverted_cdf")
-    whole = results.counts[counts[-1]] == "all"
     fewest, most = counts[0], counts[-1]
     return {
-        n: Equivalent(n, float(needed[0, j]), float(low[j]), float(high[j]), fewest, most, whole)
+        n: Equivalent(n, float(needed[0, j]), float(low[j]), float(high[j]), fewest, most)
         for j, n in enumerate(counts)
     }
 

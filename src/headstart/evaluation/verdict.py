@@ -202,14 +202,14 @@ def _line(gain: Gain) -> str:
     )
     if gain.sign == 0 and (change.low > 0 or change.high < 0):
         line += ", not clear after the correction"
-    if gain.sign > 0 and gain.equivalent:
+    if gain.sign > 0 and gain.equivalent and gain.equivalent.known:
         line += f"; worth {gain.equivalent} labels [{gain.equivalent.interval}]"
     return line
 
 
 def _worth(found: list[Gain]) -> list[str]:
     """Return what the labels are worth where pre-training gained."""
-    worth = [gain for gain in found if gain.sign > 0 and gain.equivalent]
+    worth = [x for x in found if x.sign > 0 and x.equivalent and x.equivalent.known]
     parts = [
         f"{gain.labels:,} {'labels now do the work ' if not place else ''}of {gain.equivalent}"
         for place, gain in enumerate(worth)

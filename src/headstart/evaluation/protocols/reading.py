@@ -68,7 +68,8 @@ def read(
 
     Classification, few-shot episodes, clustering and retrieval by label have a ``label`` each (a
     text), regression a number, multi-label classification a list of texts; pairs are flattened,
-    see :mod:`headstart.evaluation.protocols.pairs`.
+    see :mod:`headstart.evaluation.protocols.pairs`. Without a ``processor`` nothing is decoded yet
+    (several labels only).
 
     Raises:
         HeadstartError: no record has such a label.
@@ -181,7 +182,9 @@ def _several(
         (mark for mark in SEPARATORS if any(isinstance(v, str) and mark in v for v in sample)), None
     )
     plain = config.model_copy(update={"label_column": None})
-    records = modality.readable(modality.read([source], plain, audit), processor, audit)
+    records = modality.read([source], plain, audit)
+    if processor is not None:
+        records = modality.readable(records, processor, audit)
     lists = {
         record: _listed(value, separator)
         for record, value in tables.values(source, modality.content, name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -75,9 +74,8 @@ def _tile(gain: Gain) -> Markup:
         ),
     ]
     worth = gain.equivalent
-    if gain.sign > 0 and worth:
-        words = f"more than {worth.most:,}" if math.isinf(worth.needed) else str(worth)
-        parts.append(tag("span", f"does the work of {words} labels", class_="worth"))
+    if gain.sign > 0 and worth and worth.known:
+        parts.append(tag("span", f"does the work of {worth} labels", class_="worth"))
     return tag("li", *parts, class_=f"tile {_SIGNS[gain.sign]}")
 
 

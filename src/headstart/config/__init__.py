@@ -19,6 +19,7 @@ from headstart.config.models import (
     PredictConfig,
     PretrainConfig,
     SearchConfig,
+    SemiOptions,
 )
 from headstart.config.options import (
     Budget,
@@ -46,6 +47,7 @@ __all__ = [
     "PretrainConfig",
     "QualityNumbers",
     "SearchConfig",
+    "SemiOptions",
     "SourceOptions",
     "TokenizerOptions",
     "TrainingOptions",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from headstart.config.options import (
     AutoBudgetText,
@@ -135,6 +135,52 @@ class EvaluateConfig(SourceOptions):
     out: str | None = Field(None, description="Report file; report.html in the run by default.")
 
 
+class SemiOptions(Options):
+    """How unlabeled records are learned from; the papers' values where nothing is given."""
+
+    ratio: int = Field(7, ge=1, le=100, description="Unlabeled rows beside each labeled one.")
+    threshold: float | None = Field(
+        None, gt=0, le=1, description="Least probability of a guess: FixMatch 0.95, UDA 0.8."
+    )
+    weight: float | None = Field(
+        None, ge=0, description="Weight of the unlabeled loss: 1, of the mean teacher 100."
+    )
+    momentum: float = Field(0.999, ge=0, lt=1, description="How slowly averaged weights follow.")
+    ramp: float = Field(
+        0.2, ge=0, le=1, description="Share of the run in which the mean teacher's weight climbs."
+    )
+    temperature: float = Field(0.4, gt=0, le=1, description="Sharpens the targets of UDA.")
+    annealing: Literal["none", "linear", "log", "exp"] = Field(
+        "none", description="UDA's schedule that spares labels which are known well already."
+    )
+    views: str = Field("auto", description="Strong views; the modality names its kinds.")
+    rounds: int = Field(8, ge=1, le=20, description="Rounds of pseudo-labels on frozen features.")
+    share: float = Field(
+        1.0, gt=0, le=1, description="Share of each class that has pseudo-labels in the end."
+    )
+    targets: Literal["soft", "hard"] = Field(
+        "soft", description="Pseudo-labels as probabilities, or the likeliest class alone."
+    )
+
+
+class PromptOptions(Options):
+    """The cloze that task prompt lets a masked language model fill in."""
+
+    template: str = Field(
+        "{mask}: {text}", description="Where the text stands, and the word that names its label."
+    )
+    verbalizers: dict[str, str | list[str]] = Field(
+        default_factory=dict, description="The word or words of each label; its own by default."
+    )
+
+    @field_validator("template")
+    @classmethod
+    def _places(cls, value: str) -> str:
+        if value.count("{text}") != 1 or value.count("{mask}") != 1:
+            raise ValueError("a template has {text} once and {mask} once")
+        return value
+
+
 class FinetuneConfig(SourceOptions, TrainingOptions):
     """Fine-tune a pre-trained encoder on labels."""
 
@@ -157,6 +203,22 @@ class FinetuneConfig(SourceOptions, TrainingOptions):
     )
     class_weights: bool = Field(False, description="Weigh classes by inverse frequency.")
     dropout: float = Field(0.1, ge=0, lt=1, description="Dropout before the head.")
+    lora: int = Field(
+        0, ge=0, le=1024, description="Learn low-rank pairs of this rank instead of whole layers."
+    )
+    pair_column: str | None = Field(
+        None, description="Column of the second text or picture of a pair; found where obvious."
+    )
+    label_separator: str | None = Field(
+        None, min_length=1, description="What stands between several labels in one field."
+    )
+    threshold: float = Field(
+        0.5, ge=0, lt=1, description="Chance from which a label of several holds; 0 finds it."
+    )
+    prompt: PromptOptions = Field(
+        default_factory=PromptOptions,
+        description="Cloze of task prompt (--set prompt.template=...).",
+    )
     wide: Switch = Field(
         "auto",
         description="Also learn from the very tokens and phrases; auto where it is known to pay.",
@@ -168,6 +230,20 @@ class FinetuneConfig(SourceOptions, TrainingOptions):
     validation_share: float = Field(
         0.0, ge=0, le=0.5, description="Share held out where --val is missing; 0 lets it follow."
     )
+    unlabeled: list[str] = Field(
+        default_factory=list,
+        description="Files, folders or globs to learn from as well; their labels are not read.",
+    )
+    semi: Literal["auto", "pseudo", "fixmatch", "uda", "mean-teacher"] = Field(
+        "auto", description="How to learn from --unlabeled; auto is pseudo, the cheapest."
+    )
+    semi_options: SemiOptions = Field(
+        default_factory=SemiOptions, description="Learning from unlabeled records."
+    )
+    remove_overlap: list[str] = Field(
+        default_factory=list,
+        description="Test data: unlabeled records that occur there, or nearly, are left out.",
+    )
     resume: bool = Field(False, description="Go on with the run that lies in the folder.")
     overwrite: bool = Field(False, description="Delete the run that lies in the folder.")
 
@@ -177,6 +253,9 @@ class PredictConfig(SourceOptions):
 
     run: str = Field(..., description="Folder of a fine-tuned run.")
     inputs: list[str] = Field(..., min_length=1, description="Files, folders or globs.")
+    pair_column: str | None = Field(
+        None, description="Column of the second text or picture of a pair; found where obvious."
+    )
     out: str | None = Field(None, description="Write .jsonl, .csv or .parquet; else print.")
     batch_size: int = Field(64, ge=1, description="Records a batch.")
 
@@ -270,9 +349,11 @@ class GenerateConfig(Options):
     """Continue a prompt, or draw pictures, with a run whose pretext task can."""
 
     run: str = Field(
-        ..., description="Folder of a run (clm, prefix, unilm; pictures: vae, gan, bigan)."
+        ...,
+        description="Folder of a run (clm, prefix, unilm, span_corruption, bart, gap_sentences; "
+        "pictures: vae, gan, bigan).",
     )
-    prompt: str = Field("", description="Text to continue.")
+    prompt: str = Field("", description="Text to continue, or with [MASK] where it has holes.")
     tokens: int = Field(200, ge=1, le=100_000, description="Most tokens to write.")
     temperature: float = Field(0.8, ge=0, description="0 takes the likeliest token.")
     top_k: int = Field(0, ge=0, description="Sample among this many tokens; 0 means all.")

@@ -27,6 +27,13 @@ TASKS = Registry(
         "classification": "headstart.downstream.classification:Classification",
         "detection": "headstart.downstream.detection:Detection",
         "segmentation": "headstart.downstream.segmentation:Segmentation",
+        "tokens": "headstart.downstream.tokens:TokenClassification",
+        "multilabel": "headstart.downstream.multilabel:MultiLabel",
+        "regression": "headstart.downstream.regression:Regression",
+        "similarity": "headstart.downstream.similarity:Similarity",
+        "pairs": "headstart.downstream.pairs:Pairs",
+        "prototypes": "headstart.downstream.prototypes:Prototypes",
+        "prompt": "headstart.downstream.prompt:Prompt",
     },
 )
 
@@ -44,6 +51,10 @@ class Task(Protocol):
 
     labels: list[Any]
     at_once: ClassVar[int]
+
+    # A task whose inputs are no plain records also has ``read_inputs(sources, options, modality,
+    # audit)``, one whose predictions speak of the record itself ``tell(row, record)``, and one that
+    # is ready after its warm start ``learns = False``.
 
     @staticmethod
     def read(source: str, options: SourceOptions, modality: Modality, audit: Audit) -> Dataset:

@@ -217,10 +217,13 @@ class Classification(nn.Module):
         return {}
 
     def forward(self, features: Tensor, batch: Batch) -> dict[str, Tensor]:
-        """Return ``loss`` and ``accuracy`` of features against ``labels`` (B,)."""
+        """Return ``loss`` and ``accuracy`` of features against ``labels`` (B,).
+
+        Rows whose class is not sure have ``chances`` (B,classes), which the loss goes by.
+        """
         logits, targets = self.logits(features, batch), batch["labels"]
         return {
-            "loss": cross_entropy(logits, targets, self.weights),
+            "loss": cross_entropy(logits, batch.get("chances", targets), self.weights),
             "accuracy": (logits.argmax(1) == targets).float().mean(),
         }
 

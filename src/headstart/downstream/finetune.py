@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from headstart.config import FinetuneConfig, Options
 from headstart.downstream import TASKS, Task
 from headstart.downstream.layers import frozen_modules, layer_groups
+from headstart.downstream.lora import LORA_RATE, add_lora
 from headstart.encoders.opening import save_encoder
 from headstart.files import whole_folder, write_text
 from headstart.seeding import seeded
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from headstart.batch import Batch, Rows
+    from headstart.downstream.semi_supervised import Unlabeled
     from headstart.encoders import Encoder
     from headstart.modalities import Processor
     from headstart.run import Run
@@ -96,6 +98,7 @@ def finetune(
     run: Run,
     *,
     note: dict[str, Any],
+    unlabeled: Unlabeled | None = None,
     console: Any = None,
 ) -> Run:
     """Fine-tune ``encoder`` on labeled records and write ``RUN/encoder`` and ``RUN/head``.
@@ -109,40 +112,57 @@ def finetune(
         validation: labeled records for early stopping; without them a slice of each class of
             ``records`` is held out.
         note: the encoder folder's ``headstart.json`` (``modality``, ``length``, ...), handed on.
+        unlabeled: what is learned from besides, once the head has started.
 
     Raises:
         HeadstartError: an unknown task, one class only, a class too small to hold records out, a
             validation label that was never trained on, or ``freeze`` beyond the layers.
     """
     kind = TASKS[config.task]
-    plan = _plan(kind, encoder, len(records), config, run)
+    suits = kind.defaults(encoder, len(records))
+    if unlabeled is not None:
+        suits |= unlabeled.defaults(encoder, len(records))
+    if config.lora:
+        usual = suits.get("learning_rate") or learning_rate_for(encoder)
+        suits["learning_rate"] = min(MOST_RATE, LORA_RATE * usual)
+    plan = _plan(suits, encoder, len(records), config, run)
     with seeded(config.seed, "head"):
         head: Task = kind.build(encoder, records, config)
     if validation is None:
         records, validation = head.hold_out(records, plan["validation_share"], config.seed)
-    objective = Finetuning(encoder, head, freeze=config.freeze, layer_decay=plan["layer_decay"])
+    with seeded(config.seed, "lora"):
+        merge = add_lora(encoder, config.lora, config.freeze) if config.lora else None
+    tuned = Finetuning(encoder, head, freeze=config.freeze, layer_decay=plan["layer_decay"])
+    objective: Any = tuned
     modality, length = note["modality"], int(note["length"])
-    rows = head.rows(processor, records, length, config.seed)
-    held = head.rows(processor, validation, length)
+    rows: Any = head.rows(processor, records, length, config.seed)
+    held: Any = head.rows(processor, validation, length)
     run.resolve(task=config.task, labels=head.labels, modality=modality, length=length)
 
     head.warm_start(encoder, rows, held)
+    if unlabeled is not None:
+        objective, rows = unlabeled.join(tuned, rows, held, processor, length)
     start = {name: value.clone() for name, value in objective.state_dict().items()}
     start_loss = _loss(objective, held)
-    train(
-        objective,
-        rows,
-        held,
-        run,
-        config.model_copy(update=plan),
-        batch_size=plan["batch_size"],
-        learning_rate=plan["learning_rate"],
-        restore_best=True,
-        console=console,
-    )
+    if getattr(head, "learns", True):
+        train(
+            objective,
+            rows,
+            held,
+            run,
+            config.model_copy(update=plan),
+            batch_size=plan["batch_size"],
+            learning_rate=plan["learning_rate"],
+            restore_best=True,
+            console=console,
+        )
     if _loss(objective, held) > start_loss:  # with few labels the fit may be all there is to gain
         objective.load_state_dict(start)
-    _measure(objective, held, run, console)
+    if unlabeled is not None:
+        unlabeled.settle(objective)
+    _measure(tuned, held, len(validation), run, console)
+    if merge is not None:
+        merge()
     with whole_folder(run.encoder) as folder:
         save_encoder(encoder, processor, folder, note)
     with whole_folder(run.head) as folder:
@@ -151,7 +171,7 @@ def finetune(
     return run
 
 
-def _loss(objective: Finetuning, rows: Rows) -> float:
+def _loss(objective: Any, rows: Rows) -> float:
     """Return the mean loss over all rows, in evaluation mode."""
     objective.eval()
     total = 0.0
@@ -161,17 +181,19 @@ def _loss(objective: Finetuning, rows: Rows) -> float:
     return total / len(rows)
 
 
-def _measure(objective: Finetuning, rows: Rows, run: Run, console: Any) -> None:
+def _measure(objective: Finetuning, rows: Rows, count: int, run: Run, console: Any) -> None:
     """Say and log what the task itself measures on the held-out records."""
     scores = objective.head.measure(objective.encoder, rows)
     if not scores:
         return
     run.resolve(scores=scores)
     rows_before = [row for row in run.metrics() if scores.keys().isdisjoint(row)]
-    lines = [json.dumps(row) for row in [*rows_before, {"step": run.resolved["steps"], **scores}]]
+    lines = [
+        json.dumps(row) for row in [*rows_before, {"step": run.resolved.get("steps", 0), **scores}]
+    ]
     write_text(run.metrics_file, "".join(line + "\n" for line in lines))
     told = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
-    Voice(run.log_file, console)(f"On {len(rows):,} held-out records: {told}.")
+    Voice(run.log_file, console)(f"On {count:,} held-out records: {told}.")
 
 
 def learning_rate_for(encoder: Encoder) -> float:
@@ -194,11 +216,10 @@ def batch_size_for(encoder: Encoder, count: int) -> int:
 
 
 def _plan(
-    kind: Any, encoder: Encoder, count: int, config: FinetuneConfig, run: Run
+    suits: dict[str, Any], encoder: Encoder, count: int, config: FinetuneConfig, run: Run
 ) -> dict[str, Any]:
     """Return what was asked for or else suits the records; decided once, for resume as well."""
     if "plan" not in run.resolved:
-        suits = kind.defaults(encoder, count)
         batch_size = config.batch_size or suits.get("batch_size") or batch_size_for(encoder, count)
         share = 0.2 if count < 1000 else 0.1  # a class of few labels still needs some held out
         epoch = math.ceil(count / batch_size)

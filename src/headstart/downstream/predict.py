@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,9 @@ from headstart.modalities.opening import open_processor
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from headstart.config import PredictConfig
+    from headstart.data.audit import Audit
+    from headstart.modalities import Modality
     from headstart.run import Run
 
 
@@ -41,6 +44,18 @@ def open_head(run: Run) -> Task:
     described = json.loads((run.head / "head.json").read_text(encoding="utf-8"))
     head: Task = TASKS[described["task"]].load(run.head)
     return head
+
+
+def reader(
+    run: Run, sources: list[str], options: PredictConfig
+) -> Callable[[Modality, Audit], Dataset] | None:
+    """Return how the task of a fine-tuned run reads its inputs, or None where they are plain.
+
+    Raises:
+        HeadstartError: the run was not fine-tuned.
+    """
+    read = getattr(open_head(run), "read_inputs", None)
+    return read and (lambda modality, audit: read(sources, options, modality, audit))
 
 
 def predict(run: Run, records: Dataset, *, batch_size: int = 64) -> Iterator[dict[str, Any]]:
@@ -66,6 +81,8 @@ def predict(run: Run, records: Dataset, *, batch_size: int = 64) -> Iterator[dic
             with torch.inference_mode():
                 batch = head.collate(processor, chunk, length)
                 found = head.predictions(head.features(encoder, batch), batch)
+            if hasattr(head, "tell"):
+                found = [head.tell(row, one) for row, one in zip(found, chunk, strict=True)]
             for name, row in zip(chunk["id"], found, strict=True):
                 yield {"id": name, **row}
 

@@ -34,10 +34,11 @@ def predict(run: str, *inputs: str, **options: Any) -> list[dict[str, Any]]:
     """
     plan = load(PredictConfig, run=run, inputs=list(inputs), **options)
     from headstart.downstream.predict import predict as predict_rows
-    from headstart.downstream.predict import write_predictions
+    from headstart.downstream.predict import reader, write_predictions
 
     opened = Run.open(plan.run)
-    records = records_of(plan.inputs, plan, opened.require_encoder())
+    read = reader(opened, plan.inputs, plan)
+    records = records_of(plan.inputs, plan, opened.require_encoder(), read)
     rows = list(predict_rows(opened, records, batch_size=plan.batch_size))
     if plan.out:
         write_predictions(rows, Path(plan.out))

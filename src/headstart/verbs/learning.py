@@ -11,7 +11,7 @@ from typing import Any
 from headstart.config import FinetuneConfig, PretrainConfig, load
 from headstart.errors import HeadstartError, did_you_mean
 from headstart.run import Run
-from headstart.verbs.reading import console, labeled_records, say
+from headstart.verbs.reading import console, labeled_records, records_of, say
 
 
 def pretrain(
@@ -78,6 +78,8 @@ def finetune(
         folder = encoder_folder(plan.run)
         records = labeled_records(plan.train, plan, folder)
         validation = labeled_records(plan.val, plan, folder) if plan.val else None
+        if plan.unlabeled:
+            return _finetune_with_unlabeled(plan, target, folder, records, validation)
         return finetune_encoder(
             open_encoder(folder),
             open_processor(folder),
@@ -88,6 +90,29 @@ def finetune(
             note=read_note(folder),
             console=console(),
         )
+
+
+def _finetune_with_unlabeled(
+    plan: FinetuneConfig, target: Run, folder: Any, records: Any, validation: Any
+) -> Run:
+    from headstart.downstream.semi_supervised import finetune_with_unlabeled
+    from headstart.encoders.opening import open_encoder, read_note
+    from headstart.modalities.opening import open_processor
+
+    # Their labels are not read, so their column need not be there.
+    blind = plan.model_copy(update={"label_column": None})
+    return finetune_with_unlabeled(
+        open_encoder(folder),
+        open_processor(folder),
+        records,
+        validation,
+        records_of(plan.unlabeled, blind, folder),
+        records_of(plan.remove_overlap, blind, folder) if plan.remove_overlap else None,
+        plan,
+        target,
+        note=read_note(folder),
+        console=console(),
+    )
 
 
 @contextmanager

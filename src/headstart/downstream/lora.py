@@ -1,0 +1,63 @@
+"""Low-rank adaptation (LoRA, Hu et al. 2021) through ``peft``: few numbers learn, then are merged.
+
+Every linear layer W of the blocks becomes W + (alpha / r) B A, where A (r,in) and B (out,r) learn
+and W stays. B starts at 0, so the network starts as it was. What is saved is the sum, a network as
+any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from headstart.errors import HeadstartError
+
+#: alpha / r (Hu et al. 2021, section 4.1); r and rate can then be set apart.
+SCALE = 2.0
+#: The pairs start from nothing, so they learn this much faster than whole layers would.
+LORA_RATE = 10.0
+
+
+def add_lora(encoder: Any, rank: int, freeze: str = "none") -> Callable[[], None]:
+    """Put pairs of rank ``rank`` beside the linear layers of an encoder and freeze all else.
+
+    Args:
+        encoder: changed in place; its layers stay where :meth:`Encoder.layers` finds them.
+        rank: r, the inner size of the pairs.
+        freeze: what the user wants to stay as it is; ``all`` leaves nothing to adapt.
+
+    Returns:
+        A function that adds each pair to its layer and takes it away, which ends the adaptation.
+
+    Raises:
+        HeadstartError: peft is not installed, no block of the encoder has a linear layer, or all is
+            to stay frozen.
+    """
+    if freeze == "all":
+        raise HeadstartError(
+            "--lora adapts what --freeze all keeps as it is; leave out one of the two."
+        )
+    try:
+        import peft
+    except ImportError:
+        raise HeadstartError(
+            "LoRA needs peft: install the extra with `pip install 'headstart[lora]'`, or leave "
+            "out --lora."
+        ) from None
+    blocks = [module for layer in encoder.layers()[1:] for module in layer.modules()]
+    chosen = {id(module) for module in blocks if type(module) is nn.Linear}
+    names = [name for name, module in encoder.named_modules() if id(module) in chosen]
+    if not names:
+        raise HeadstartError(
+            "LoRA needs linear layers above the embeddings, and this encoder has none; leave out "
+            "--lora, or choose modernbert, bert or another transformer."
+        )
+    config = peft.LoraConfig(r=rank, lora_alpha=round(SCALE * rank), target_modules=names)
+    adapted: Any = peft.get_peft_model(encoder, config)
+
+    def merge() -> None:
+        adapted.merge_and_unload()
+
+    return merge

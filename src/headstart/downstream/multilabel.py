@@ -1,0 +1,242 @@
+"""Several labels a record, or none: one yes or no for each label."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from headstart.config import EvaluateConfig, SourceOptions
+from headstart.data.split import hold_out as by_id
+from headstart.downstream.frozen import pooled_features
+from headstart.downstream.head import read_head, write_head
+from headstart.downstream.rows import LabeledRows
+from headstart.errors import HeadstartError
+from headstart.evaluation.protocols.multilabel import solve
+from headstart.evaluation.protocols.reading import read as read_several
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from headstart.batch import Batch
+    from headstart.config import FinetuneConfig
+    from headstart.data.audit import Audit
+    from headstart.encoders import Encoder
+    from headstart.modalities import Modality, Processor
+
+_STRENGTHS = (0.001, 0.01, 0.1, 1.0, 10.0)
+
+
+class MultiLabel(nn.Module):
+    """Dropout and one linear layer (D -> labels) on ``pooled`` (B,D), a sigmoid for each label.
+
+    The loss is the binary cross-entropy, averaged over records and labels.
+
+    Args:
+        width: D, the size of the features.
+        labels: what a record may have, in the order of the outputs.
+        thresholds: (labels,) the chance from which on each holds.
+        finds: whether :meth:`measure` finds the thresholds.
+        dropout: share of the features that is hidden while training.
+    """
+
+    at_once: ClassVar[int] = 64
+    hold_out = staticmethod(by_id)
+
+    def __init__(
+        self,
+        width: int,
+        labels: list[str],
+        thresholds: list[float],
+        *,
+        finds: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.labels, self.thresholds, self.finds = labels, thresholds, finds
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(width, len(labels))
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    @staticmethod
+    def read(source: str, options: Any, modality: Modality, audit: Audit) -> Dataset:
+        """Read records with a list of labels each, from lists or from texts with a separator."""
+        plain = {name: getattr(options, name) for name in SourceOptions.model_fields}
+        config = EvaluateConfig(
+            run=source, train=source, label_separator=options.label_separator, **plain
+        )
+        return read_several(source, config, modality, None, audit, task="multilabel")
+
+    @classmethod
+    def build(cls, encoder: Encoder, records: Dataset, config: FinetuneConfig) -> MultiLabel:
+        """Build a head for the labels that occur in ``records``.
+
+        Raises:
+            HeadstartError: no label occurs.
+        """
+        labels = sorted({label for found in records["label"] for label in found})
+        if not labels:
+            raise HeadstartError(
+                "multilabel needs training records that have labels, but none has one; check "
+                "--label-column and --label-separator."
+            )
+        return cls(
+            encoder.width,
+            labels,
+            [config.threshold or 0.5] * len(labels),
+            finds=config.threshold == 0,
+            dropout=config.dropout,
+        )
+
+    @classmethod
+    def defaults(cls, encoder: Encoder, count: int) -> dict[str, Any]:
+        """Return nothing: what suits an encoder suits its labels."""
+        return {}
+
+    def targets(self, records: Dataset) -> Tensor:
+        """Return 1 where a record has a label (N,labels); what was never trained on is left out."""
+        rows = [[float(label in found) for label in self.labels] for found in records["label"]]
+        return torch.tensor(rows).view(-1, len(self.labels))
+
+    def rows(
+        self, processor: Processor, records: Dataset, length: int, seed: int | None = None
+    ) -> LabeledRows:
+        """Return the records with ``labels`` (B,labels) of 0 and 1; they never vary."""
+        return LabeledRows(processor, records, self.targets(records), length)
+
+    def collate(self, processor: Processor, records: Dataset, length: int) -> Batch:
+        """Return what the processor makes of the records."""
+        return processor.collate(records, length)
+
+    def warm_start(self, encoder: Encoder, train: Any, validation: Any) -> None:
+        """Set the head to logistic regressions on the frozen features, one a label.
+
+        All have one L2 penalty, the one with the lowest validation loss.
+        """
+        features, targets = pooled_features(encoder, train)
+        held, truth = pooled_features(encoder, validation)
+        centre, scale = features.mean(0), features.std(0, correction=0).clamp(min=1e-6)
+        standard = ((features - centre) / scale).numpy()
+        best = float("inf")
+        for strength in _STRENGTHS:
+            found = solve(standard, targets.numpy() > 0, strength)
+            weight, bias = (torch.from_numpy(part).float() for part in found)
+            weight = weight / scale
+            bias = bias - weight @ centre
+            loss = binary_cross_entropy_with_logits(held @ weight.T + bias, truth).item()
+            if loss < best:
+                best = loss
+                self.linear.load_state_dict({"weight": weight, "bias": bias})
+
+    def still(self, encoder: nn.Module) -> list[nn.Module]:
+        """Return nothing: all that learns is in training mode."""
+        return []
+
+    def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
+        """Return all of the head."""
+        return [{"params": list(self.parameters()), "lr": learning_rate}]
+
+    def features(self, encoder: Any, batch: Batch) -> Tensor:
+        """Return ``pooled`` (B,D) alone."""
+        pooled: Tensor = encoder.pool(batch)
+        return pooled
+
+    def logits(self, features: Tensor) -> Tensor:
+        """Return scores (B,labels) before the sigmoid."""
+        return self.linear(self.dropout(features)).float()
+
+    def forward(self, features: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """Return ``loss``, and ``accuracy``: the share of answers that are right at one half."""
+        logits, targets = self.logits(features), batch["labels"]
+        return {
+            "loss": binary_cross_entropy_with_logits(logits, targets),
+            "accuracy": ((logits > 0) == (targets > 0)).float().mean(),
+        }
+
+    def predictions(self, features: Tensor, batch: Batch) -> list[dict[str, Any]]:
+        """Return ``labels``, those that hold, and the chances of all, ``scores``, by name."""
+        rows = []
+        for row in self.logits(features).sigmoid().tolist():
+            held = zip(self.labels, row, self.thresholds, strict=True)
+            rows.append(
+                {
+                    "labels": [label for label, chance, least in held if chance >= least],
+                    "scores": dict(zip(self.labels, row, strict=True)),
+                }
+            )
+        return rows
+
+    def measure(self, encoder: Any, rows: LabeledRows) -> dict[str, float]:
+        """Return ``micro_f1``, ``macro_f1`` and ``exact`` (all labels right), 0..1.
+
+        Where thresholds are to be found, each label gets the one with its best F1 on these rows;
+        the scores are then of either half of the rows at the thresholds of the other, so that they
+        promise no more than they keep.
+        """
+        from sklearn.metrics import f1_score
+
+        encoder.eval()
+        self.eval()
+        chances, truth = np.empty((len(rows), len(self.labels))), rows.targets.numpy() > 0
+        with torch.no_grad():
+            for start in range(0, len(rows), self.at_once):
+                batch = rows.batch(np.arange(start, min(start + self.at_once, len(rows))), 0)
+                logits = self.logits(self.features(encoder, batch))
+                chances[start : start + self.at_once] = logits.sigmoid().cpu().numpy()
+        found = chances >= np.array(self.thresholds)
+        if self.finds:
+            half = np.arange(len(rows)) % 2 == 0
+            for one in (half, ~half):
+                found[one] = chances[one] >= best_thresholds(chances[~one], truth[~one])
+            self.thresholds = best_thresholds(chances, truth).tolist()
+        return {
+            "micro_f1": float(f1_score(truth, found, average="micro", zero_division=0)),
+            "macro_f1": float(f1_score(truth, found, average="macro", zero_division=0)),
+            "exact": float((truth == found).all(1).mean()),
+        }
+
+    def save(self, folder: Path) -> None:
+        """Write ``head.safetensors`` and ``head.json`` (task, labels, thresholds, sizes)."""
+        write_head(
+            folder,
+            self,
+            "multilabel",
+            labels=self.labels,
+            thresholds=self.thresholds,
+            width=self.linear.in_features,
+            dropout=self.dropout.p,
+        )
+
+    @classmethod
+    def load(cls, folder: Path) -> MultiLabel:
+        """Reopen a head that :meth:`save` wrote."""
+        described, state = read_head(folder)
+        head = cls(
+            described["width"],
+            described["labels"],
+            described["thresholds"],
+            dropout=described["dropout"],
+        )
+        head.load_state_dict(state)
+        return head.eval()
+
+
+def best_thresholds(chances: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Return for each label (L,) the threshold with the best F1; one half where none has it.
+
+    Args:
+        chances: (N,L) 0..1; truth: (N,L) bool.
+    """
+    from sklearn.metrics import precision_recall_curve
+
+    best = np.full(chances.shape[1], 0.5)
+    for place in np.flatnonzero(truth.any(0)):
+        precision, recall, thresholds = precision_recall_curve(truth[:, place], chances[:, place])
+        f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
+        best[place] = thresholds[int(f1[:-1].argmax())]
+    return best

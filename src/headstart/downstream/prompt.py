@@ -1,0 +1,260 @@
+"""Few labels as a cloze: the masked language model of the run fills in the word for the label."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from headstart.data.split import labeled
+from headstart.downstream.classification import Classification
+from headstart.downstream.head import DESCRIPTION, WEIGHTS, read_head, write_head
+from headstart.downstream.rows import LabeledRows
+from headstart.downstream.tagged import only_text
+from headstart.downstream.word_rows import WordTokenizer
+from headstart.encoders.visibility import visibility
+from headstart.errors import HeadstartError
+from headstart.modalities.opening import open_processor
+from headstart.objectives.heads import TokenHead
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from headstart.batch import Batch
+    from headstart.config import FinetuneConfig, SourceOptions
+    from headstart.data.audit import Audit
+    from headstart.encoders import Encoder
+    from headstart.modalities import Modality, Processor
+
+
+class Prompt(nn.Module):
+    """The scores of a few words at the hidden place of a template (PET, Schick and Schuetze 2021).
+
+    Untrained it is the masked language model's own guess; training goes on from there. A label with
+    several words has the mean of their scores.
+
+    Args:
+        width: D, the size of the vectors.
+        labels: the classes, in the order of the outputs.
+        template: with ``{text}`` and ``{mask}``.
+        verbalizers: the words of each label, each one token.
+    """
+
+    at_once: ClassVar[int] = 64
+
+    def __init__(
+        self, width: int, labels: list[str], template: str, verbalizers: dict[str, list[str]]
+    ) -> None:
+        super().__init__()
+        self.labels, self.template, self.verbalizers = labels, template, verbalizers
+        counts = [len(verbalizers[label]) for label in labels]
+        self.transform = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width))
+        self.words = nn.Linear(width, sum(counts))
+        owner = torch.repeat_interleave(torch.arange(len(labels)), torch.tensor(counts))
+        self.share: Tensor
+        mean = F.one_hot(owner, len(labels)).float()
+        self.register_buffer("share", mean / mean.sum(0), persistent=False)
+
+    @staticmethod
+    def read(source: str, options: SourceOptions, modality: Modality, audit: Audit) -> Dataset:
+        """Read texts that have a label."""
+        only_text(modality, "prompt")
+        return labeled(modality.read([source], options, audit), source, audit)
+
+    @classmethod
+    def build(cls, encoder: Any, records: Dataset, config: FinetuneConfig) -> Prompt:
+        """Take the output layer of the run that is fine-tuned, at the words of the labels.
+
+        Raises:
+            HeadstartError: the run was not pre-trained with mlm, a verbalizer is of no label, or
+                a word is not one token.
+        """
+        labels = Classification.from_records(1, records, config).labels
+        given = config.prompt.verbalizers
+        unknown = sorted(set(given) - set(labels))
+        if unknown:
+            raise HeadstartError(
+                f"prompt.verbalizers has {unknown[0]!r}, which is no label of the training "
+                f"records; their labels are {', '.join(labels)}."
+            )
+        words = {label: given.get(label, label) for label in labels}
+        lists = {label: [v] if isinstance(v, str) else list(v) for label, v in words.items()}
+        head = cls(encoder.width, labels, config.prompt.template, lists)
+        stored = _masked_head(config.run)
+        full = TokenHead(encoder.token_embedding, transform=True)
+        full.load_state_dict(stored, strict=False)
+        processor = open_processor(Path(config.run) / "encoder")
+        ids = torch.tensor(
+            [_one_token(processor, word) for label in labels for word in lists[label]]
+        )
+        head.transform.load_state_dict(full.transform.state_dict())
+        with torch.no_grad():
+            head.words.weight.copy_(full.decoder.weight[ids])
+            head.words.bias.copy_(full.decoder.bias[ids])
+        return head
+
+    @classmethod
+    def defaults(cls, encoder: Encoder, count: int) -> dict[str, Any]:
+        """Return nothing: what suits an encoder suits a cloze."""
+        return {}
+
+    def rows(
+        self, processor: Processor, records: Dataset, length: int, seed: int | None = None
+    ) -> LabeledRows:
+        """Return the filled templates with classes ``labels`` (B,); they never vary."""
+        targets = Classification(1, self.labels).targets(records)
+        cloze: Any = _Cloze(processor, self.template)
+        return LabeledRows(cloze, records, targets, length)
+
+    def collate(self, processor: Processor, records: Dataset, length: int) -> Batch:
+        """Return the filled templates."""
+        return _Cloze(processor, self.template).collate(records, length)
+
+    def hold_out(self, records: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
+        """Part each class by the same share."""
+        return Classification(1, self.labels).hold_out(records, share, seed)
+
+    def warm_start(self, encoder: Encoder, train: Any, validation: Any) -> None:
+        """Nothing: what the masked language model knows is the start."""
+
+    def still(self, encoder: nn.Module) -> list[nn.Module]:
+        """Return nothing: all that learns is in training mode."""
+        return []
+
+    def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
+        """Return all of the head, at the encoder's rate: both are right already."""
+        return [{"params": list(self.parameters()), "lr": learning_rate / 10}]
+
+    def features(self, encoder: Any, batch: Batch) -> Tensor:
+        """Return the vector (B,D) at the hidden place."""
+        tokens = encoder.contextualize(encoder.embed(batch), visibility(batch))
+        return tokens[torch.arange(len(tokens), device=tokens.device), batch["hidden"]]
+
+    def logits(self, features: Tensor) -> Tensor:
+        """Return scores (B,classes) before the softmax."""
+        return self.words(self.transform(features)).float() @ self.share
+
+    def forward(self, features: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """Return ``loss`` and ``accuracy`` against ``labels`` (B,)."""
+        logits, targets = self.logits(features), batch["labels"]
+        right = (logits.argmax(1) == targets).float().mean()
+        return {"loss": F.cross_entropy(logits, targets), "accuracy": right}
+
+    def predictions(self, features: Tensor, batch: Batch) -> list[dict[str, Any]]:
+        """Return ``label``, its probability ``score``, and ``scores`` of all labels by name."""
+        rows = []
+        for row in self.logits(features).softmax(1).tolist():
+            best = max(range(len(row)), key=row.__getitem__)
+            named = dict(zip(self.labels, row, strict=True))
+            rows.append({"label": self.labels[best], "score": row[best], "scores": named})
+        return rows
+
+    def measure(self, encoder: Any, rows: LabeledRows) -> dict[str, float]:
+        """Return nothing: loss and accuracy were logged."""
+        return {}
+
+    def save(self, folder: Path) -> None:
+        """Write ``head.safetensors`` and ``head.json`` (task, labels, template, verbalizers)."""
+        write_head(
+            folder,
+            self,
+            "prompt",
+            labels=self.labels,
+            width=self.words.in_features,
+            template=self.template,
+            verbalizers=self.verbalizers,
+        )
+
+    @classmethod
+    def load(cls, folder: Path) -> Prompt:
+        """Reopen a head that :meth:`save` wrote."""
+        described, state = read_head(folder)
+        described.pop("task")
+        head = cls(**described)
+        head.load_state_dict(state)
+        return head.eval()
+
+
+class _Cloze:
+    """Texts in a template, whose one hidden place is a mask; a long text is cut, never the rest."""
+
+    def __init__(self, processor: Any, template: str) -> None:
+        if "mask_token" not in processor.provides:
+            raise HeadstartError(
+                "task prompt needs a tokenizer with a mask token; pre-train with --objective mlm."
+            )
+        self.processor, self.template = processor, template
+        self._words = WordTokenizer(processor)
+
+    def collate(self, records: Dataset, length: int) -> Batch:
+        """Return ``input_ids`` and ``mask`` (B,T), and ``hidden`` (B,), the place of the mask."""
+        rows, hidden = [], []
+        for text in records["text"]:
+            ids, place = self._filled(text, length)
+            rows.append(ids)
+            hidden.append(place)
+        longest = max(map(len, rows))
+        batch = torch.full((len(rows), longest), self.processor.pad_id, dtype=torch.long)
+        mask = torch.zeros(len(rows), longest, dtype=torch.bool)
+        for at, ids in enumerate(rows):
+            batch[at, : len(ids)] = torch.tensor(ids)
+            mask[at, : len(ids)] = True
+        return {"input_ids": batch, "mask": mask, "hidden": torch.tensor(hidden)}
+
+    def _filled(self, text: str, length: int) -> tuple[list[int], int]:
+        words = self._words
+        marks = sorted(("{text}", "{mask}"), key=self.template.index)
+        start, rest = self.template.split(marks[0])
+        middle, end = rest.split(marks[1])
+        parts: list[list[int]] = []
+        spaced = words.leads
+        for literal, mark in ((start, marks[0]), (middle, marks[1]), (end, None)):
+            spaced = spaced or literal[:1].isspace()
+            parts.append(words.ids(literal.strip(), spaced=spaced) if literal.strip() else [])
+            spaced = literal[-1:].isspace() if literal.strip() else spaced
+            if mark == "{mask}":
+                parts.append([self.processor.targets.mask_id])
+            elif mark == "{text}":
+                parts.append(words.ids(text, spaced=spaced))
+            spaced = False
+        inside, cloze = (1, 3) if marks[0] == "{text}" else (3, 1)
+        around = len(words.before) + len(words.after)
+        room = length - around - sum(len(p) for at, p in enumerate(parts) if at != inside)
+        if room < 1:
+            raise HeadstartError(
+                f"the template leaves no room for a text in {length} tokens; shorten "
+                "prompt.template."
+            )
+        parts[inside] = parts[inside][:room]
+        place = len(words.before) + sum(map(len, parts[:cloze]))
+        return [*words.before, *(i for part in parts for i in part), *words.after], place
+
+
+def _masked_head(run: str) -> dict[str, Tensor]:
+    folder = Path(run) / "head"
+    described = folder / DESCRIPTION
+    content = json.loads(described.read_text("utf-8")) if described.is_file() else {}
+    if content.get("objective") != "mlm":
+        raise HeadstartError(
+            f"{run} has no masked language model that could fill in a cloze; pre-train with "
+            "--objective mlm, or use task prototypes."
+        )
+    return load_file(folder / WEIGHTS)
+
+
+def _one_token(processor: Any, word: str) -> int:
+    words = WordTokenizer(processor)
+    unknown = processor.tokenizer.unk_token_id
+    for spaced in (True, False):
+        ids = words.ids(word, spaced=spaced)
+        if len(ids) == 1 and ids[0] != unknown:
+            return ids[0]
+    raise HeadstartError(
+        f"the verbalizer {word!r} is not one token of this run's vocabulary; name a common word "
+        "for its label with --set prompt.verbalizers."
+    )

@@ -1,0 +1,158 @@
+"""Few labels, and nothing to train: the nearest class mean on frozen features."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from headstart.data.split import labeled, split
+from headstart.downstream.classification import Classification
+from headstart.downstream.frozen import pooled_features
+from headstart.downstream.head import read_head, write_head
+from headstart.downstream.rows import LabeledRows
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from headstart.batch import Batch
+    from headstart.config import FinetuneConfig, SourceOptions
+    from headstart.data.audit import Audit
+    from headstart.encoders import Encoder
+    from headstart.modalities import Modality, Processor
+
+#: How sharply a distance makes a difference; what suits is the lowest validation loss.
+_SCALES = (1.0, 3.0, 10.0, 30.0, 100.0)
+
+
+class Prototypes(nn.Module):
+    """A softmax over ``-scale * |x - c|^2`` for the mean c of each class (Snell et al. 2017).
+
+    Features are moved by their mean and brought to length one first, which is worth much (CL2N of
+    SimpleShot, Wang et al. 2019, section 3).
+
+    Args:
+        width: D, the size of the features.
+        labels: the classes, in the order of the outputs.
+    """
+
+    at_once: ClassVar[int] = 64
+    learns: ClassVar[bool] = False
+
+    def __init__(self, width: int, labels: list[str]) -> None:
+        super().__init__()
+        self.labels = labels
+        self.centre: Tensor
+        self.means: Tensor
+        self.scale: Tensor
+        self.register_buffer("centre", torch.zeros(width))
+        self.register_buffer("means", torch.zeros(len(labels), width))
+        self.register_buffer("scale", torch.ones(()))
+
+    @staticmethod
+    def read(source: str, options: SourceOptions, modality: Modality, audit: Audit) -> Dataset:
+        """Read records of any kind that have a label."""
+        return labeled(modality.read([source], options, audit), source, audit)
+
+    @classmethod
+    def build(cls, encoder: Encoder, records: Dataset, config: FinetuneConfig) -> Prototypes:
+        """Build a head for the labels that occur in ``records``, as classification does."""
+        plain = Classification.from_records(encoder.width, records, config)
+        return cls(encoder.width, plain.labels)
+
+    @classmethod
+    def defaults(cls, encoder: Encoder, count: int) -> dict[str, Any]:
+        """Return nothing: there is no training."""
+        return {}
+
+    def rows(
+        self, processor: Processor, records: Dataset, length: int, seed: int | None = None
+    ) -> LabeledRows:
+        """Return the records with their classes ``labels`` (B,); they never vary."""
+        targets = Classification(1, self.labels).targets(records)
+        return LabeledRows(processor, records, targets, length)
+
+    def collate(self, processor: Processor, records: Dataset, length: int) -> Batch:
+        """Return what the processor makes of the records."""
+        return processor.collate(records, length)
+
+    def hold_out(self, records: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
+        """Part each class; one record alone is learned from, and of one each all are held, too."""
+        labels = [str(label) for label in records["label"]]
+        if max(Counter(labels).values()) < 2:
+            return records, records
+        kept, held = split(labels, share, seed)
+        return records.select(kept), records.select(held)
+
+    def warm_start(self, encoder: Any, train: Any, validation: Any) -> None:
+        """Take the class means; of the scales, the one with the lowest validation loss."""
+        features, targets = pooled_features(encoder, train, len(train))
+        self.centre.copy_(features.mean(0))
+        unit = self._unit(features)
+        self.means.copy_(
+            torch.stack([unit[targets == place].mean(0) for place in range(len(self.labels))])
+        )
+        held, truth = pooled_features(encoder, validation)
+        distances = self._distances(held)
+        losses = [F.cross_entropy(-scale * distances, truth).item() for scale in _SCALES]
+        self.scale.fill_(_SCALES[losses.index(min(losses))])
+
+    def still(self, encoder: nn.Module) -> list[nn.Module]:
+        """Return nothing: nothing learns."""
+        return []
+
+    def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
+        """Return nothing: nothing learns."""
+        return []
+
+    def features(self, encoder: Any, batch: Batch) -> Tensor:
+        """Return ``pooled`` (B,D)."""
+        pooled: Tensor = encoder.pool(batch)
+        return pooled
+
+    def logits(self, features: Tensor) -> Tensor:
+        """Return scores (B,classes) before the softmax."""
+        return -self.scale * self._distances(features.float())
+
+    def forward(self, features: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """Return ``loss`` and ``accuracy`` against ``labels`` (B,)."""
+        logits, targets = self.logits(features), batch["labels"]
+        right = (logits.argmax(1) == targets).float().mean()
+        return {"loss": F.cross_entropy(logits, targets), "accuracy": right}
+
+    def predictions(self, features: Tensor, batch: Batch) -> list[dict[str, Any]]:
+        """Return ``label``, its probability ``score``, and ``scores`` of all labels by name."""
+        rows = []
+        for row in self.logits(features).softmax(1).tolist():
+            best = max(range(len(row)), key=row.__getitem__)
+            named = dict(zip(self.labels, row, strict=True))
+            rows.append({"label": self.labels[best], "score": row[best], "scores": named})
+        return rows
+
+    def measure(self, encoder: Any, rows: LabeledRows) -> dict[str, float]:
+        """Return the ``accuracy``, which no training has logged."""
+        features, targets = pooled_features(encoder, rows)
+        return {"accuracy": float((self.logits(features).argmax(1) == targets).float().mean())}
+
+    def save(self, folder: Path) -> None:
+        """Write ``head.safetensors`` and ``head.json`` (task, labels, width)."""
+        write_head(folder, self, "prototypes", labels=self.labels, width=len(self.centre))
+
+    @classmethod
+    def load(cls, folder: Path) -> Prototypes:
+        """Reopen a head that :meth:`save` wrote."""
+        described, state = read_head(folder)
+        head = cls(described["width"], described["labels"])
+        head.load_state_dict(state)
+        return head.eval()
+
+    def _unit(self, features: Tensor) -> Tensor:
+        return F.normalize(features - self.centre, dim=1)
+
+    def _distances(self, features: Tensor) -> Tensor:
+        """Return squared distances (B,classes)."""
+        return (self._unit(features)[:, None] - self.means).square().sum(2)

@@ -1,0 +1,208 @@
+"""A number a record: a linear head on the pooled features."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import mse_loss
+
+from headstart.data.split import hold_out as by_id
+from headstart.data.split import labeled
+from headstart.downstream.frozen import pooled_features
+from headstart.downstream.head import read_head, write_head
+from headstart.downstream.rows import LabeledRows
+from headstart.errors import HeadstartError
+from headstart.evaluation.protocols.pairs import number
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from headstart.batch import Batch
+    from headstart.config import FinetuneConfig, SourceOptions
+    from headstart.data.audit import Audit
+    from headstart.encoders import Encoder
+    from headstart.modalities import Modality, Processor
+
+_PENALTIES = tuple(10.0**power for power in range(-1, 6))
+
+
+class Regression(nn.Module):
+    """Dropout and one linear layer (D -> 1) on ``pooled`` (B,D), with the squared error.
+
+    What is learned is the number less the mean, in standard deviations of the training records.
+
+    Args:
+        width: D, the size of the features.
+        mean, deviation: of the training numbers.
+        dropout: share of the features that is hidden while training.
+    """
+
+    at_once: ClassVar[int] = 64
+    hold_out = staticmethod(by_id)
+
+    def __init__(self, width: int, mean: float, deviation: float, *, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.labels: list[Any] = []
+        self.mean, self.deviation = mean, deviation
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(width, 1)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    @staticmethod
+    def read(source: str, options: SourceOptions, modality: Modality, audit: Audit) -> Dataset:
+        """Read records whose label is a number; the others are set aside."""
+        records = labeled(modality.read([source], options, audit), source, audit)
+        return numbered(records, source, audit)
+
+    @classmethod
+    def build(cls, encoder: Encoder, records: Dataset, config: FinetuneConfig) -> Regression:
+        """Build a head on the pooled features of an encoder."""
+        return cls.from_records(encoder.width, records, config)
+
+    @classmethod
+    def from_records(cls, width: int, records: Dataset, config: FinetuneConfig) -> Regression:
+        """Build a head for the numbers of ``records``.
+
+        Raises:
+            HeadstartError: they are all the same.
+        """
+        values = np.array(records["label"], dtype=np.float64)
+        if len(values) < 2 or values.std() == 0:
+            raise HeadstartError(
+                "a regression needs training records with two numbers at least; check --train "
+                "and --label-column."
+            )
+        return cls(width, float(values.mean()), float(values.std()), dropout=config.dropout)
+
+    @classmethod
+    def defaults(cls, encoder: Encoder, count: int) -> dict[str, Any]:
+        """Return nothing: what suits an encoder suits its numbers."""
+        return {}
+
+    def targets(self, records: Dataset) -> Tensor:
+        """Return the standardised numbers (N,) float32."""
+        values = torch.tensor(list(records["label"]), dtype=torch.float64)
+        return ((values - self.mean) / self.deviation).float()
+
+    def rows(
+        self, processor: Processor, records: Dataset, length: int, seed: int | None = None
+    ) -> LabeledRows:
+        """Return the records with their standardised numbers ``labels`` (B,); they never vary."""
+        return LabeledRows(processor, records, self.targets(records), length)
+
+    def collate(self, processor: Processor, records: Dataset, length: int) -> Batch:
+        """Return what the processor makes of the records."""
+        return processor.collate(records, length)
+
+    def warm_start(self, encoder: Any, train: Any, validation: Any) -> None:
+        """Set the head to a ridge regression on the frozen features.
+
+        The penalty is the one with the lowest validation loss.
+        """
+        from sklearn.linear_model import Ridge
+
+        features, targets = pooled_features(encoder, train)
+        held, truth = pooled_features(encoder, validation)
+        centre, scale = features.mean(0), features.std(0, correction=0).clamp(min=1e-6)
+        best = float("inf")
+        for penalty in _PENALTIES:
+            model = Ridge(alpha=penalty).fit(((features - centre) / scale).numpy(), targets.numpy())
+            weight = torch.from_numpy(np.asarray(model.coef_)).float() / scale
+            bias = float(model.intercept_) - weight @ centre
+            loss = mse_loss(held @ weight + bias, truth).item()
+            if loss < best:
+                best = loss
+                self.linear.load_state_dict({"weight": weight[None], "bias": bias[None]})
+
+    def still(self, encoder: nn.Module) -> list[nn.Module]:
+        """Return nothing: all that learns is in training mode."""
+        return []
+
+    def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
+        """Return all of the head."""
+        return [{"params": list(self.parameters()), "lr": learning_rate}]
+
+    def features(self, encoder: Any, batch: Batch) -> Tensor:
+        """Return ``pooled`` (B,D) alone."""
+        pooled: Tensor = encoder.pool(batch)
+        return pooled
+
+    def standardised(self, features: Tensor) -> Tensor:
+        """Return the predicted numbers (B,) in standard deviations from the mean."""
+        return self.linear(self.dropout(features)).float().squeeze(1)
+
+    def forward(self, features: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """Return ``loss``, the mean squared error in variances of the training numbers."""
+        return {"loss": mse_loss(self.standardised(features), batch["labels"].float())}
+
+    def predictions(self, features: Tensor, batch: Batch) -> list[dict[str, Any]]:
+        """Return the number, ``value``."""
+        values = self.standardised(features).double() * self.deviation + self.mean
+        return [{"value": value} for value in values.tolist()]
+
+    def measure(self, encoder: Any, rows: Any) -> dict[str, float]:
+        """Return ``spearman`` and ``pearson`` correlations, and ``mae``, the mean error."""
+        self.eval()
+        features, targets = pooled_features(encoder, rows)
+        with torch.no_grad():
+            found = self.standardised(features).numpy()
+        error = float(np.abs(found - targets.numpy()).mean() * self.deviation)
+        return {**correlations(found, targets.numpy()), "mae": error}
+
+    def save(self, folder: Path) -> None:
+        """Write ``head.safetensors`` and ``head.json`` (task, mean, deviation, sizes)."""
+        write_head(folder, self, "regression", **self.described())
+
+    def described(self) -> dict[str, Any]:
+        """Return the arguments that make the same head."""
+        return {
+            "width": self.linear.in_features,
+            "mean": self.mean,
+            "deviation": self.deviation,
+            "dropout": self.dropout.p,
+        }
+
+    @classmethod
+    def load(cls, folder: Path) -> Regression:
+        """Reopen a head that :meth:`save` wrote."""
+        described, state = read_head(folder)
+        described.pop("task")
+        head = cls(**described)
+        head.load_state_dict(state)
+        return head.eval()
+
+
+def numbered(records: Dataset, source: str, audit: Audit) -> Dataset:
+    """Return the records whose label is a number, with the number (float) as label.
+
+    Raises:
+        HeadstartError: none is.
+    """
+    values = [number(label) for label in records["label"]]
+    known = [place for place, value in enumerate(values) if value is not None]
+    for place in sorted(set(range(len(values))) - set(known)):
+        audit.set_aside(records[place]["id"], "its label is not a number")
+    if not known:
+        raise HeadstartError(
+            f"{source}: no label is a number, as a regression needs; check --label-column, or use "
+            "--task classification."
+        )
+    kept = records.select(known).remove_columns("label")
+    return kept.add_column("label", [values[place] for place in known])
+
+
+def correlations(found: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    """Return ``spearman`` and ``pearson`` of two series (N,); 0 where one of them is constant."""
+    from scipy import stats
+
+    if len(found) < 2 or np.ptp(found) == 0 or np.ptp(truth) == 0:
+        return {"spearman": 0.0, "pearson": 0.0}
+    return {
+        "spearman": float(stats.spearmanr(found, truth).statistic),
+        "pearson": float(stats.pearsonr(found, truth).statistic),
+    }

@@ -1,0 +1,152 @@
+"""How alike two records are, as people say: the cosine of their vectors, tuned to their scores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cosine_similarity, mse_loss
+
+from headstart.data.split import hold_out as by_id
+from headstart.downstream.head import read_head, write_head
+from headstart.downstream.pair_rows import (
+    PairRows,
+    collate_pairs,
+    pooled_pairs,
+    read_labeled_pairs,
+    read_pairs,
+)
+from headstart.downstream.regression import correlations, numbered
+from headstart.errors import HeadstartError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from headstart.batch import Batch
+    from headstart.config import FinetuneConfig, SourceOptions
+    from headstart.data.audit import Audit
+    from headstart.encoders import Encoder
+    from headstart.modalities import Modality, Processor
+
+
+class Similarity(nn.Module):
+    """A siamese network: the squared error of a line through the cosine (Reimers, Gurevych 2019).
+
+    The vectors are the encoder's own, so that the fine-tuned run also searches and embeds by them.
+
+    Args:
+        low, high: least and largest score of the training records, which are learned as 0 and 1.
+    """
+
+    at_once: ClassVar[int] = 64
+    hold_out = staticmethod(by_id)
+    read_inputs = staticmethod(read_pairs)
+
+    def __init__(self, low: float, high: float) -> None:
+        super().__init__()
+        self.labels: list[Any] = []
+        self.low, self.high = low, high
+        self.slope = nn.Parameter(torch.ones(()))
+        self.shift = nn.Parameter(torch.zeros(()))
+
+    @staticmethod
+    def read(source: str, options: SourceOptions, modality: Modality, audit: Audit) -> Dataset:
+        """Read pairs of records with a number each."""
+        records = read_labeled_pairs(source, options, modality, audit)
+        return numbered(records, source, audit)
+
+    @classmethod
+    def build(cls, encoder: Encoder, records: Dataset, config: FinetuneConfig) -> Similarity:
+        """Build a head for the range of the scores.
+
+        Raises:
+            HeadstartError: all scores are the same.
+        """
+        low, high = min(records["label"]), max(records["label"])
+        if low == high:
+            raise HeadstartError(
+                f"similarity needs pairs of at least two scores, but all have {low}; check --train "
+                "and --label-column."
+            )
+        return cls(low, high)
+
+    @classmethod
+    def defaults(cls, encoder: Encoder, count: int) -> dict[str, Any]:
+        """Return nothing: what suits an encoder suits its pairs."""
+        return {}
+
+    def rows(
+        self, processor: Processor, records: Dataset, length: int, seed: int | None = None
+    ) -> PairRows:
+        """Return the pairs with their scores in 0..1 as ``labels`` (B,); they never vary."""
+        scores = torch.tensor(list(records["label"]), dtype=torch.float64)
+        targets = ((scores - self.low) / (self.high - self.low)).float()
+        return PairRows(processor, records, targets, length)
+
+    def collate(self, processor: Processor, records: Dataset, length: int) -> Batch:
+        """Return pairs as a batch."""
+        return collate_pairs(processor, records, length)
+
+    def warm_start(self, encoder: Any, train: Any, validation: Any) -> None:
+        """Set the line to the least squares of the frozen cosines."""
+        cosine, targets = self._cosines(encoder, train)
+        if np.ptp(cosine) > 0:
+            slope, shift = np.polyfit(cosine, targets, 1)
+            with torch.no_grad():
+                # Unlike vectors never make a pair more alike.
+                self.slope.fill_(max(float(slope), 0.1))
+                self.shift.fill_(float(shift) if slope > 0.1 else float(targets.mean()))
+
+    def still(self, encoder: nn.Module) -> list[nn.Module]:
+        """Return nothing: all that learns is in training mode."""
+        return []
+
+    def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
+        """Return the line."""
+        return [{"params": list(self.parameters()), "lr": learning_rate}]
+
+    def features(self, encoder: Any, batch: Batch) -> Tensor:
+        """Return the cosine (B,) of each pair."""
+        first, second = pooled_pairs(encoder, batch)
+        return cosine_similarity(first.float(), second.float())
+
+    def forward(self, features: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """Return ``loss``, the mean squared error of the scores in 0..1."""
+        return {"loss": mse_loss(self.slope * features + self.shift, batch["labels"])}
+
+    def predictions(self, features: Tensor, batch: Batch) -> list[dict[str, Any]]:
+        """Return the ``value`` in the scale of the training scores, and the ``cosine``."""
+        share = (self.slope * features + self.shift).clamp(0, 1)
+        values = self.low + (self.high - self.low) * share.double()
+        return [
+            {"value": value, "cosine": cosine}
+            for value, cosine in zip(values.tolist(), features.tolist(), strict=True)
+        ]
+
+    def measure(self, encoder: Any, rows: PairRows) -> dict[str, float]:
+        """Return ``spearman`` and ``pearson`` of cosine and score (as STS, Cer et al. 2017)."""
+        return correlations(*self._cosines(encoder, rows))
+
+    def _cosines(self, encoder: Any, rows: Any) -> tuple[np.ndarray, np.ndarray]:
+        encoder.eval()
+        found = []
+        with torch.no_grad():
+            for start in range(0, len(rows), self.at_once):
+                places = np.arange(start, min(start + self.at_once, len(rows)))
+                found.append(self.features(encoder, rows.batch(places, 0)))
+        return torch.cat(found).cpu().numpy(), rows.targets.numpy()
+
+    def save(self, folder: Path) -> None:
+        """Write ``head.safetensors`` and ``head.json`` (task, range of the scores)."""
+        write_head(folder, self, "similarity", low=self.low, high=self.high)
+
+    @classmethod
+    def load(cls, folder: Path) -> Similarity:
+        """Reopen a head that :meth:`save` wrote."""
+        described, state = read_head(folder)
+        head = cls(described["low"], described["high"])
+        head.load_state_dict(state)
+        return head.eval()

@@ -1,0 +1,211 @@
+"""Words and their tags, read into records: lists of tokens and tags, or a text and its spans."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from headstart.data.columns import TEXT_NAMES
+from headstart.errors import HeadstartError, did_you_mean
+from headstart.evaluation.protocols import tables
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from headstart.config import SourceOptions
+    from headstart.data.audit import Audit
+    from headstart.modalities import Modality
+
+TOKEN_NAMES = ("tokens", "words", "chars", "characters")
+TAG_NAMES = ("tags", "ner_tags", "pos_tags", "bio", "labels", "label")
+SPAN_NAMES = ("spans", "entities", "labels", "label")
+
+NO_TOKENS = "it has no list of words as texts"
+NO_TEXT = "it has no text"
+NO_TAGS = "it has no list of tags as texts"
+UNEQUAL = "its tokens and its tags differ in number"
+NO_SPANS = "it has no list of spans"
+BAD_SPAN = "one of its spans has no start, end and label inside the text"
+CROSSING = "two of its spans cover the same word"
+
+OUTSIDE = "O"
+#: Scripts without spaces: each character is a word.
+_DENSE = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_WORD = re.compile(rf"[{_DENSE}]|[^\W{_DENSE}]+|[^\w\s]")
+_IS_DENSE = re.compile(rf"[{_DENSE}\u3000-\u303f\uff00-\uffef]")
+
+
+def read_tagged(source: str, options: SourceOptions, modality: Modality, audit: Audit) -> Dataset:
+    """Read records ``id``, ``text``, ``starts``, ``ends`` and ``tags``, one item a word.
+
+    The columns hold lists of tokens and of tags (names in :data:`TOKEN_NAMES`, :data:`TAG_NAMES`),
+    or a text and a list of spans: ``{"start", "end", "label"}`` or ``[start, end, label]``, in
+    characters, the end beyond the last. Spans become tags ``B-LABEL``, ``I-LABEL`` and ``O``
+    (Ramshaw and Marcus 1995, as IOB2) of words and of Chinese characters. What does not fit is set
+    aside in ``audit``.
+
+    Raises:
+        HeadstartError: the columns are not to be found, or no record is left.
+    """
+    only_text(modality, "tokens")
+    content = _named(source, options.text_column, TOKEN_NAMES)
+    if content is not None and _lists(source, content):
+        label = _named(source, options.label_column, TAG_NAMES)
+    else:
+        content = _named(source, options.text_column, ("text", *TEXT_NAMES))
+        label = _named(source, options.label_column, SPAN_NAMES)
+    if content is None or label is None:
+        raise HeadstartError(
+            f"it is unclear which columns of {source} hold words and tags, or a text and its "
+            f"spans{_listed(source)}; name them with --text-column and --label-column."
+        )
+    marks = dict(tables.values(source, "text", label))
+    rows = []
+    for name, value in tables.values(source, "text", content):
+        row, fault = _words(value)
+        if row is not None:
+            row["tags"], fault = _tags(row, marks.get(name), isinstance(value, str))
+        if row is None or fault:
+            audit.set_aside(name, fault or NO_TOKENS)
+            continue
+        rows.append({"id": name, **row})
+    return _dataset(rows, [source], audit, tagged=True)
+
+
+def read_words(
+    sources: list[str], options: SourceOptions, modality: Modality, audit: Audit
+) -> Dataset:
+    """Read records without tags: ``id``, ``text``, ``starts`` and ``ends`` of words.
+
+    Raises:
+        HeadstartError: nothing can be read.
+    """
+    only_text(modality, "tokens")
+    rows: list[dict[str, Any]] = []
+    plain = []
+    for source in sources:
+        tokens = _named(source, options.text_column, TOKEN_NAMES)
+        if tokens is None or not _lists(source, tokens):
+            plain.append(source)
+            continue
+        for name, value in tables.values(source, "text", tokens):
+            row, fault = _words(value)
+            if row is None:
+                audit.set_aside(name, fault or NO_TOKENS)
+            else:
+                rows.append({"id": name, **row})
+    if plain:
+        records = modality.read(plain, options, audit)
+        for name, text in zip(records["id"], records["text"], strict=True):
+            rows.append({"id": name, "text": text, **_parted(text)})
+    return _dataset(rows, sources, audit, tagged=False)
+
+
+def only_text(modality: Modality, task: str) -> None:
+    """Raise a :class:`HeadstartError` for an encoder of anything else than text."""
+    if modality.content != "text":
+        raise HeadstartError(
+            f"task {task} reads texts, and this encoder reads {modality.content}s; choose an "
+            "encoder of texts."
+        )
+
+
+def joined(tokens: list[str]) -> tuple[str, list[int], list[int]]:
+    """Return tokens as one text with the start and end of each.
+
+    A space stands between two words, but not beside Chinese or Japanese characters.
+    """
+    text, starts, ends = "", [], []
+    for token in tokens:
+        if text and token and not (_IS_DENSE.match(text[-1]) or _IS_DENSE.match(token[0])):
+            text += " "
+        starts.append(len(text))
+        text += token
+        ends.append(len(text))
+    return text, starts, ends
+
+
+def _words(value: Any) -> tuple[dict[str, Any] | None, str | None]:
+    if isinstance(value, str):
+        return ({"text": value, **_parted(value)}, None) if value.strip() else (None, NO_TEXT)
+    tokens = list(value) if isinstance(value, list | tuple) else []
+    if not tokens or not all(isinstance(token, str) for token in tokens):
+        return None, NO_TOKENS
+    text, starts, ends = joined(tokens)
+    return {"text": text, "starts": starts, "ends": ends}, None
+
+
+def _parted(text: str) -> dict[str, list[int]]:
+    """Return where the words of a text start and end: one a Chinese character or a sign."""
+    spans = [match.span() for match in _WORD.finditer(text)]
+    return {"starts": [start for start, _ in spans], "ends": [end for _, end in spans]}
+
+
+def _tags(row: dict[str, Any], marks: Any, is_text: bool) -> tuple[list[str], str | None]:
+    if not isinstance(marks, list | tuple):
+        return [], NO_SPANS if is_text else NO_TAGS
+    if is_text:
+        return _from_spans(row, marks)
+    if not all(isinstance(tag, str) and tag for tag in marks):
+        return [], NO_TAGS
+    return list(marks), None if len(marks) == len(row["starts"]) else UNEQUAL
+
+
+def _from_spans(row: dict[str, Any], spans: Any) -> tuple[list[str], str | None]:
+    tags = [OUTSIDE] * len(row["starts"])
+    for span in spans:
+        if isinstance(span, dict):
+            span = [span.get("start"), span.get("end"), span.get("label")]
+        if not isinstance(span, list | tuple) or len(span) != 3:
+            return [], BAD_SPAN
+        start, end, label = span
+        sound = type(start) is int and type(end) is int and isinstance(label, str) and label
+        if not sound or not 0 <= start < end <= len(row["text"]):
+            return [], BAD_SPAN
+        first = True
+        for place, (left, right) in enumerate(zip(row["starts"], row["ends"], strict=True)):
+            if left < end and right > start:
+                if tags[place] != OUTSIDE:
+                    return [], CROSSING
+                tags[place] = f"{'B' if first else 'I'}-{label}"
+                first = False
+    return tags, None
+
+
+def _named(source: str, given: str | None, names: tuple[str, ...]) -> str | None:
+    found = tables.columns(source, "text")
+    if given is not None:
+        if found and given not in found:
+            hint = did_you_mean(given, found).rstrip(".?")
+            raise HeadstartError(
+                f"{source} has no column {given!r}{hint}; check --text-column and --label-column."
+            )
+        return given if found else None
+    known = {name.strip().lower(): name for name in reversed(found)}
+    return next((known[name] for name in names if name in known), None)
+
+
+def _lists(source: str, column: str) -> bool:
+    values = tables.columns(source, "text")[column]
+    return 2 * sum(isinstance(value, list | tuple) for value in values) >= len(values) > 0
+
+
+def _listed(source: str) -> str:
+    found = tables.columns(source, "text")
+    return f" (its columns are {', '.join(map(repr, found))})" if found else " (it has no columns)"
+
+
+def _dataset(
+    rows: list[dict[str, Any]], sources: list[str], audit: Audit, *, tagged: bool
+) -> Dataset:
+    from datasets import Dataset, Features, List, Value
+
+    if not rows:
+        reasons = audit.reasons.most_common(1)
+        why = f": {reasons[0][1]} record(s), {reasons[0][0]}" if reasons else ""
+        raise HeadstartError(f"no record is left of {', '.join(sources)}{why}; mend the records.")
+    audit.keep(sources[0], len(rows))
+    places = {"starts": List(Value("int64")), "ends": List(Value("int64"))}
+    tags = {"tags": List(Value("string"))} if tagged else {}
+    features = Features({"id": Value("string"), "text": Value("string"), **places, **tags})
+    return Dataset.from_list(rows, features=features)

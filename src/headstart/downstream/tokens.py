@@ -1,0 +1,296 @@
+"""A tag for every word: names of people and places, parts of speech, anything that words can be."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from headstart.data.split import hold_out as by_id
+from headstart.downstream.classification import balanced_weights
+from headstart.downstream.head import read_head, write_head
+from headstart.downstream.tagged import OUTSIDE, read_tagged, read_words
+from headstart.downstream.word_rows import IGNORED, WordRows
+from headstart.errors import HeadstartError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from headstart.batch import Batch
+    from headstart.config import FinetuneConfig
+    from headstart.encoders import Encoder
+    from headstart.modalities import Processor
+
+#: Neighbours on each side whose vectors are read along where an encoder is blind to order (the
+#: window approach of Collobert et al. 2011, section 3.3.1).
+WINDOW = 2
+
+
+class TokenClassification(nn.Module):
+    """Dropout and one linear layer on the vector of each word's first token, with cross-entropy.
+
+    As BERT does it (Devlin et al. 2018, section 5.3). Tags of the scheme IOB2 (``B-X``, ``I-X``,
+    ``O``) are decoded as chunks: the best sequence in which ``I-X`` follows ``B-X`` or ``I-X``.
+
+    Args:
+        width: D, the size of the vectors.
+        labels: the tags, in the order of the outputs.
+        window: neighbours on each side that are read along.
+        weights: (tags,) what an error on each tag costs; all the same by default.
+        dropout: share of the features that is hidden while training.
+    """
+
+    at_once: ClassVar[int] = 64
+    hold_out = staticmethod(by_id)
+    read = staticmethod(read_tagged)
+    read_inputs = staticmethod(read_words)
+
+    def __init__(
+        self,
+        width: int,
+        labels: list[str],
+        *,
+        window: int = 0,
+        dropout: float = 0.0,
+        weights: Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        self.labels, self.window = labels, window
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear((2 * window + 1) * width, len(labels))
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+        self.weights: Tensor | None
+        self.register_buffer("weights", weights, persistent=False)
+
+    @classmethod
+    def build(cls, encoder: Encoder, records: Dataset, config: FinetuneConfig) -> Any:
+        """Build a head for the tags that occur; it starts from how frequent each is.
+
+        Raises:
+            HeadstartError: the encoder has no vectors of tokens, only one tag occurs, or seqeval,
+                which reads and scores chunks, is not installed.
+        """
+        if "tokens" not in encoder.provides:
+            raise HeadstartError(
+                "task tokens needs an encoder that gives a vector for each token; choose light, "
+                "modernbert, bert or a text model of Transformers."
+            )
+        _seqeval()
+        counts = Counter(tag for tags in records["tags"] for tag in tags)
+        labels = sorted(counts, key=lambda tag: (tag != OUTSIDE, tag))
+        if len(labels) < 2:
+            raise HeadstartError(
+                f"task tokens needs training records with at least two tags, but only {labels} "
+                "occurs; check --train and --label-column."
+            )
+        numbers = [counts[label] for label in labels]
+        head = cls(
+            encoder.width,
+            labels,
+            window=0 if "order" in encoder.provides else WINDOW,
+            dropout=config.dropout,
+            weights=balanced_weights(numbers) if config.class_weights else None,
+        )
+        if not config.class_weights:
+            share = torch.tensor(numbers, dtype=torch.float32) / sum(numbers)
+            head.linear.bias.data.copy_(share.log())
+        return head
+
+    @classmethod
+    def defaults(cls, encoder: Encoder, count: int) -> dict[str, Any]:
+        """Return a longer schedule: the head starts from nothing, and names are rare."""
+        return {"steps": max(400, 5 * -(-count // 32)), "batch_size": 16 if count < 1000 else 32}
+
+    def rows(
+        self, processor: Processor, records: Dataset, length: int, seed: int | None = None
+    ) -> WordRows:
+        """Return windows over the words with a class for each; they never vary."""
+        return WordRows(processor, records, length, self.labels)
+
+    def collate(self, processor: Processor, records: Dataset, length: int) -> Batch:
+        """Return windows over the words of records without tags."""
+        rows = WordRows(processor, records, length)
+        return rows.batch(np.arange(len(rows)), 0)
+
+    def warm_start(self, encoder: Encoder, train: Any, validation: Any) -> None:
+        """Nothing: the head starts from the frequencies of the tags."""
+
+    def still(self, encoder: nn.Module) -> list[nn.Module]:
+        """Return nothing: all that learns is in training mode."""
+        return []
+
+    def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
+        """Return all of the head."""
+        return [{"params": list(self.parameters()), "lr": learning_rate}]
+
+    def features(self, encoder: Any, batch: Batch) -> Tensor:
+        """Return a vector for each token (B,T,D), with its neighbours' (B,T,(2 window + 1) D)."""
+        tokens = encoder(batch).tokens * batch["mask"][:, :, None]
+        if not self.window:
+            return tokens
+        size = tokens.shape[1]
+        padded = F.pad(tokens, (0, 0, self.window, self.window))
+        return torch.cat([padded[:, at : at + size] for at in range(2 * self.window + 1)], 2)
+
+    def logits(self, features: Tensor) -> Tensor:
+        """Return scores (...,tags) before the softmax."""
+        return self.linear(self.dropout(features)).float()
+
+    def forward(self, features: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """Return ``loss`` and ``accuracy`` over the words that have a class."""
+        known = batch["labels"] != IGNORED
+        logits, targets = self.logits(features[known]), batch["labels"][known]
+        if not len(targets):
+            return {"loss": self.linear.bias.sum() * 0.0, "accuracy": logits.sum() * 0.0}
+        return {
+            "loss": F.cross_entropy(logits, targets, self.weights),
+            "accuracy": (logits.argmax(1) == targets).float().mean(),
+        }
+
+    def predictions(self, features: Tensor, batch: Batch) -> list[dict[str, Any]]:
+        """Return ``tags``, and how sure each is (``sure``), for each record of the windows."""
+        starts, owners = batch["word_starts"], batch["record"]
+        logs = self.logits(features[starts]).log_softmax(1).cpu().numpy()
+        owner = owners[:, None].expand_as(starts)[starts].cpu().numpy()
+        rows = []
+        for number in range(int(owners.max()) + 1 if len(owners) else 0):
+            mine = logs[owner == number]
+            path = self.decode(mine)
+            sure = np.exp(mine[np.arange(len(path)), path]).tolist()
+            rows.append({"tags": [self.labels[place] for place in path], "sure": sure})
+        return rows
+
+    def decode(self, logs: np.ndarray) -> np.ndarray:
+        """Return the best sequence of tags (n,) for log-probabilities (n,tags).
+
+        With IOB2 tags it is the best of the sound ones, by Viterbi's algorithm.
+        """
+        if not len(logs) or not _is_iob2(self.labels):
+            return logs.argmax(1)
+        allowed = np.array([[_follows(b, a) for b in self.labels] for a in self.labels])
+        step = np.where(allowed, 0.0, -np.inf)
+        total = logs[0] + np.where([_follows(b, OUTSIDE) for b in self.labels], 0.0, -np.inf)
+        back = np.zeros(logs.shape, dtype=np.int64)
+        for at in range(1, len(logs)):
+            paths = total[:, None] + step
+            back[at] = paths.argmax(0)
+            total = paths.max(0) + logs[at]
+        path = [int(total.argmax())]
+        for at in range(len(logs) - 1, 0, -1):
+            path.append(int(back[at, path[-1]]))
+        return np.array(path[::-1])
+
+    def tell(self, row: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
+        """Return ``tags``, and the chunks as ``entities``, of a row and the record it is of.
+
+        An entity has ``start`` and ``end`` (beyond the last) in characters of ``text``, which is
+        the record's, or its tokens joined; ``label``, ``text`` and ``score``, the mean probability.
+        """
+        if not _is_chunked(self.labels):
+            return {"tags": row["tags"]}
+        entities = []
+        for label, first, last in _seqeval().get_entities(row["tags"]):
+            start, end = record["starts"][first], record["ends"][last]
+            entities.append(
+                {
+                    "start": start,
+                    "end": end,
+                    "label": label,
+                    "text": record["text"][start:end],
+                    "score": float(np.mean(row["sure"][first : last + 1])),
+                }
+            )
+        return {"entities": entities, "tags": row["tags"]}
+
+    def measure(self, encoder: Any, rows: WordRows) -> dict[str, float]:
+        """Return ``f1``, ``precision`` and ``recall`` of whole entities (seqeval), micro-averaged.
+
+        An entity is right where both ends and the label are (Tjong Kim Sang and De Meulder 2003).
+        Without chunks it is the ``word_accuracy``.
+        """
+        assert rows.tags is not None
+        encoder.eval()
+        self.eval()
+        found: list[list[str]] = [[] for _ in rows.tags]
+        logs: dict[int, list[np.ndarray]] = {}
+        for start in range(0, len(rows), self.at_once):
+            batch = rows.batch(np.arange(start, min(start + self.at_once, len(rows))), 0)
+            with torch.no_grad():
+                features = self.features(encoder, batch)
+                for at, owner in enumerate(batch["record"].tolist()):
+                    words = self.logits(features[at][batch["word_starts"][at]]).log_softmax(1)
+                    logs.setdefault(owner, []).append(words.cpu().numpy())
+        for owner, parts in logs.items():
+            found[owner] = [self.labels[place] for place in self.decode(np.concatenate(parts))]
+        return scores(rows.tags, found)
+
+    def save(self, folder: Path) -> None:
+        """Write ``head.safetensors`` and ``head.json`` (task, labels, sizes, window, dropout)."""
+        write_head(
+            folder,
+            self,
+            "tokens",
+            labels=self.labels,
+            width=self.linear.in_features // (2 * self.window + 1),
+            window=self.window,
+            dropout=self.dropout.p,
+        )
+
+    @classmethod
+    def load(cls, folder: Path) -> TokenClassification:
+        """Reopen a head that :meth:`save` wrote."""
+        described, state = read_head(folder)
+        head = cls(
+            described["width"],
+            described["labels"],
+            window=described["window"],
+            dropout=described["dropout"],
+        )
+        head.load_state_dict(state)
+        return head.eval()
+
+
+def scores(truth: list[list[str]], found: list[list[str]]) -> dict[str, float]:
+    """Return the scores of predicted tags, 0..1: of entities by seqeval, else of words."""
+    if not _is_chunked(sorted({tag for tags in truth for tag in tags})):
+        pairs = [
+            a == b
+            for one, two in zip(truth, found, strict=True)
+            for a, b in zip(one, two, strict=True)
+        ]
+        return {"word_accuracy": float(np.mean(pairs))}
+    seqeval = _seqeval()
+    return {
+        "f1": float(seqeval.f1_score(truth, found, zero_division=0)),
+        "precision": float(seqeval.precision_score(truth, found, zero_division=0)),
+        "recall": float(seqeval.recall_score(truth, found, zero_division=0)),
+    }
+
+
+def _is_chunked(labels: list[str]) -> bool:
+    return all(tag == OUTSIDE or (tag[1:2] == "-" and tag[0] in "BIES") for tag in labels)
+
+
+def _is_iob2(labels: list[str]) -> bool:
+    return all(tag == OUTSIDE or tag[:2] in ("B-", "I-") for tag in labels)
+
+
+def _follows(tag: str, before: str) -> bool:
+    return tag[:2] != "I-" or before[2:] == tag[2:]
+
+
+def _seqeval() -> Any:
+    try:
+        from seqeval.metrics import sequence_labeling
+    except ImportError:
+        raise HeadstartError(
+            "task tokens needs seqeval to read and score entities: install the extra with "
+            "`pip install 'headstart[tasks]'`."
+        ) from None
+    return sequence_labeling

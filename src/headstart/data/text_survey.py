@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Pairs of near duplicates that are listed; all are counted.
 EXAMPLES = 100
+#: What each text costs besides its characters when near duplicates are looked for, in characters.
+EACH = 300
 
 _QUANTILES = {"shortest": 0, "5 %": 0.05, "25 %": 0.25, "median": 0.5, "75 %": 0.75}
 _QUANTILES |= {"95 %": 0.95, "longest": 1}
@@ -80,7 +82,8 @@ def _near(records: Dataset, lengths: np.ndarray, audit: Audit, effort: Effort) -
         return
     looked = len(records)
     if effort.characters is not None:
-        looked = int(np.searchsorted(np.cumsum(lengths), effort.characters, side="right"))
+        cost = np.cumsum(lengths + EACH)
+        looked = int(np.searchsorted(cost, effort.characters, side="right"))
     if looked < len(records):
         audit.notes.append(
             f"Near duplicates were looked for among the first {looked:,} of {len(records):,} "

@@ -37,6 +37,7 @@ TEXT = {
     "encoder_options": {"layers": 2, "width": 64, "heads": 2},
     "tokenizer": {"vocab_size": 400},
 }
+LIGHT = {"encoder": "light", "encoder_options": {"width": 64}}
 WORDS = (
     "ship sea sailor harbour storm wave anchor captain bread flour oven baker salt butter crust "
     "kitchen court judge law trial lawyer witness verdict crime goal match team player coach "
@@ -72,7 +73,9 @@ def setting(name: str) -> dict[str, Any]:
         return {"source": "image", "length": 16, **VIT}
     if "pixels" in needs or (needs == {"two_views"} and name != "contrast"):
         return {"source": "image", "length": 16, **PLAIN}
-    kind = "gpt" if "causal" in needs or name == "clm" else "bert"
+    if name == "contrast":  # what `auto` pairs it with
+        return {"source": "text", "length": 24, **LIGHT}
+    kind = {"clm": "gpt", "plm": "xlnet"}.get(name, "t5" if "decoder" in needs else "bert")
     return {"source": "text", "length": 24, **TEXT, "encoder": kind}
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 #: Pairs of near duplicates that are listed; all are counted.
 EXAMPLES = 100
 #: What each text costs besides its characters when near duplicates are looked for, in characters.
-EACH = 300
+EACH = 1000
 
 _QUANTILES = {"shortest": 0, "5 %": 0.05, "25 %": 0.25, "median": 0.5, "75 %": 0.75}
 _QUANTILES |= {"95 %": 0.95, "longest": 1}

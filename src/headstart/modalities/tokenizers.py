@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from itertools import count, takewhile
 from typing import Any
@@ -188,7 +189,7 @@ def sample(texts: Any, *, characters: int = 50_000_000) -> Iterator[str]:
     count = len(texts)
     probe = texts[:: max(1, count // 200)][:200]
     mean = max(1.0, sum(map(len, probe)) / max(1, len(probe)))
-    stride = max(1, round(count * mean / characters))
+    stride = max(1, math.ceil(count * mean / characters))
     for start in range(0, count, 1000 * stride):
         yield from texts[start : min(count, start + 1000 * stride) : stride]
 

@@ -45,7 +45,7 @@ WATCHED = 256
 SHOWN = 8
 #: Before training, records whose language and quality are told, and characters of text and numbers
 #: of pictures that are searched for near duplicates: some seconds. `headstart audit` looks longer.
-LOOKED_AT, COMPARED, PICTURES_COMPARED = 500, 125_000_000, 2000
+LOOKED_AT, COMPARED, PICTURES_COMPARED = 500, 175_000_000, 2000
 
 
 def pretrain(

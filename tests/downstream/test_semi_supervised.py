@@ -1,4 +1,4 @@
-"""Fine-tuning with unlabeled records: pseudo-labels, exact resume, and that it helps."""
+"""Fine-tuning with unlabeled records: pseudo-labels, exact resume, and digits."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def digits(places: np.ndarray) -> Dataset:
     return Dataset.from_list(rows)
 
 
-def test_unlabeled_digits_help_where_three_of_each_are_labeled(tmp_path) -> None:
+def test_digits_are_learned_from_three_of_each_and_a_thousand_without_labels(tmp_path) -> None:
     from sklearn.datasets import load_digits
 
     target = load_digits().target
@@ -181,7 +181,8 @@ def test_unlabeled_digits_help_where_three_of_each_are_labeled(tmp_path) -> None
         budget="400steps",
     )
     ours, alone = right(run, tested), right(Run.open(run.folder / ALONE), tested)
-    assert ours >= alone + 0.03, (ours, alone)
+    # Not that it helps: its settings were tried on these very digits. It must do no harm on them.
+    assert ours >= alone, (ours, alone)
     told = run.resolved["semi"]
     assert told["way"] == "pseudo"
     assert 900 < told["unlabeled"] <= 1000  # near twins of labeled ones are left out

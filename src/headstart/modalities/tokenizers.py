@@ -178,7 +178,7 @@ _BUILDERS = {
 
 #: Characters that are read to fit a family whose fit is slow; others read the default of
 #: :func:`sample`.
-CHARACTERS = {"superword": 20_000_000}
+CHARACTERS = {"superword": 20_000_000, "word": 25_000_000}
 
 
 def sample(texts: Any, *, characters: int = 50_000_000) -> Iterator[str]:

@@ -35,12 +35,13 @@ def objectives() -> list[str]:
     return sorted(names, key=lambda name: name == TAUGHT)
 
 
-def judged(encoder: object, processor: object, length: int, seed: int) -> dict[str, float]:
-    """Return the accuracies in % of an encoder's frozen features."""
+def extracted(
+    encoder: object, processor: object, length: int
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return the frozen features (N,D) and the classes (N,) of ``train`` and ``test``."""
     from headstart.config import SourceOptions
     from headstart.data.audit import Audit
     from headstart.evaluation.features import features
-    from headstart.evaluation.probes import LogisticProbe, nearest_neighbours
     from headstart.modalities.opening import open_modality
 
     stored = data("cifar10", "cifar10_jpeg.npz")
@@ -50,6 +51,14 @@ def judged(encoder: object, processor: object, length: int, seed: int) -> dict[s
         records = modality.read([f"{stored}#{part}"], SourceOptions(), Audit())
         vectors[part] = features(encoder, processor, records, length=length, batch_size=256)
         classes[part] = np.unique(records["label"], return_inverse=True)[1]
+    return vectors, classes
+
+
+def judged(encoder: object, processor: object, length: int, seed: int) -> dict[str, float]:
+    """Return the accuracies in % of an encoder's frozen features."""
+    from headstart.evaluation.probes import LogisticProbe, nearest_neighbours
+
+    vectors, classes = extracted(encoder, processor, length)
     rng = np.random.default_rng(seed)
     drawn = np.concatenate(
         [

@@ -100,13 +100,30 @@ def test_divergence_is_a_loss_far_above_its_start_and_not_one_bad_batch() -> Non
     assert kinds(Alarms().divergence(falling, [3.0, 700.0])) == ["divergence"]
 
 
+def test_weights_that_outgrow_a_random_walk_ring_and_those_that_start_at_zero_say_nothing() -> None:
+    def rung(*growths: float, step: int = 100) -> list[str]:
+        alarms = Alarms()
+        assert alarms.growth([1.0, 2.0, 0.0, 0.5], 0) == []
+        sizes = ([growth, 2 * growth, 50.0, 0.5] for growth in growths)
+        return [kind for each in sizes for kind in kinds(alarms.growth(each, step))]
+
+    assert rung(3.9, 3.9, 3.9) == []
+    assert rung(4.1, 3.9, 4.1) == []
+    assert rung(4.1, 4.1, 4.1) == ["growth"]
+    assert rung(4.1, 4.1, step=400) == []
+    assert rung(math.nan, math.nan) == ["growth"]
+
+
 def test_a_deaf_temperature_is_told_from_the_entropy() -> None:
     losses = [4.0] * 30
     assert Alarms().temperature(rows(losses, entropy=[0.9] * 30), 0.5) == []
-    # Sure and right is what a good network is.
-    assert Alarms().temperature(rows([0.01] * 30, entropy=[0.001] * 30), 0.5) == []
+    # Sure and right is what a good network is in the end.
+    learned = [0.9] * 10 + [0.001] * 20
+    assert Alarms().temperature(rows([4.0] * 10 + [0.01] * 20, entropy=learned), 0.5) == []
     (cold,) = Alarms().temperature(rows([900.0] * 30, entropy=[0.001] * 30), 0.1)
     assert "far too low" in cold.message
+    (idle,) = Alarms().temperature(rows([0.1] * 30, entropy=[0.002] * 30), 0.1)
+    assert "sure of its choices from the first steps" in idle.message
     (hot,) = Alarms().temperature(rows(losses, entropy=[1 - 1e-6] * 30), 0.5)
     assert "lower the temperature" in hot.message
 
@@ -259,6 +276,8 @@ def test_sound_runs_are_silent(name: str, benchmark: ModuleType, sources: dict[s
         ("one_batch", "rotation", "frozen data"),
         ("hundredfold_rate", "mlm", "ollapse"),
         ("hundredfold_rate", "rotation", "divergence"),
+        ("hundredfold_rate", "simclr", "growth"),
+        ("hundredfold_rate", "autoencoder", "growth"),
     ],
 )
 def test_a_trouble_that_is_caused_rings(

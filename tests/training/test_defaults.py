@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import headstart as hs
 from headstart.config import PretrainConfig, load
+from headstart.errors import HeadstartError
 from headstart.modalities.text import TextModality
 from headstart.training.defaults import Plan, decide
 
@@ -101,3 +103,36 @@ def test_the_queue_of_moco_follows_the_records() -> None:
     short = plan(1000, encoder="plain", objective="moco", batch_size=64)
     assert short.objective_options["moco"]["queue"] == 448
     assert plan(encoder="plain", objective="moco").objective_options["moco"]["queue"] == 4096
+
+
+def test_what_knows_something_goes_on_guarded_at_a_tenth_of_the_rate(tmp_path: Path) -> None:
+    (tmp_path / "headstart.json").write_text('{"length": 64}')
+    folder = {"encoder": str(tmp_path), "objective": "mlm"}
+    decided = plan(**folder)
+    assert (decided.length, decided.learning_rate) == (64, pytest.approx(1e-4))
+    assert decided.safeguards == {
+        "new_rate": pytest.approx(10),
+        "warmup": 0.1,
+        "anchor": 2.0,
+        "measure": "twins",
+    }
+    bare = plan(**folder, safeguards="off")
+    assert (bare.learning_rate, bare.safeguards) == (1e-3, None)
+    some = plan(**folder, safeguard_options={"low_rate": False, "anchor": 0.0})
+    assert some.learning_rate == 1e-3
+    assert some.safeguards is not None
+    assert (some.safeguards["new_rate"], some.safeguards["anchor"]) == (1.0, 0.0)
+    own = plan(**folder, optimizer={"learning_rate": 5e-4})
+    assert own.learning_rate == 5e-4
+    assert own.safeguards is not None
+    assert own.safeguards["new_rate"] == pytest.approx(2)
+    assert plan(objective="mlm").safeguards is None
+    with pytest.raises(HeadstartError, match="modernbert begins with nothing"):
+        plan(objective="mlm", safeguards="on")
+
+
+def test_a_table_of_vectors_goes_on_with_the_batches_that_made_it(tmp_path: Path) -> None:
+    kind = "sentence_transformers.models.StaticEmbedding"
+    (tmp_path / "modules.json").write_text(f'[{{"type": "{kind}"}}]')
+    decided = plan(encoder=str(tmp_path))
+    assert (decided.batch_size, decided.learning_rate) == (1024, pytest.approx(1e-3))

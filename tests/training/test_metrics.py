@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -60,3 +61,28 @@ def test_a_tracker_that_is_not_installed_is_named(
     monkeypatch.setitem(sys.modules, "wandb", None)
     with pytest.raises(HeadstartError, match="'wandb' is not installed; install it with"):
         Metrics(run, 0, "wandb")
+
+
+def test_weights_and_biases_goes_on_with_one_run_over_all_sittings(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sittings: list[dict[str, object]] = []
+
+    class FakeLogger:
+        def __init__(self, **options: object) -> None:
+            sittings.append(options)
+
+        def log_metrics(self, values: dict[str, float], step: int) -> None: ...
+
+        def finalize(self, status: str) -> None: ...
+
+    monkeypatch.setattr("pytorch_lightning.loggers.WandbLogger", FakeLogger)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name == "wandb")
+    for step in (0, 3):
+        Metrics(Run.open(run.folder), step, "wandb").close()
+    other = Run.create(run.folder / "other", "pretrain", TrainingOptions(), overwrite=False)
+    Metrics(other, 0, "wandb").close()
+    one, two, three = (options["id"] for options in sittings)
+    assert one == two == run.resolved["wandb_id"]
+    assert three != one
+    assert {options["resume"] for options in sittings} == {"allow"}

@@ -116,3 +116,38 @@ def test_pictures_found_unreadable_only_in_training_are_added_to_the_audit(
     assert "cut short" in reasons["photos/05.png"]
     assert found["set_aside"] == 2
     assert found["lengths"]["unit"] == "pixels of the shorter side"
+
+
+def test_going_on_from_a_run_is_guarded_and_says_what_it_kept(tmp_path: Path) -> None:
+    source = texts(tmp_path / "a.txt", TEXTS)
+    labels = tmp_path / "labeled.csv"
+    rows = [f"{text},{'fox' in text}" for text in TEXTS]
+    labels.write_text("\n".join(["text,label", *rows]))
+    options: dict[str, Any] = {"tracker": "none", "objective": "mlm", "budget": "4steps"}
+    size = {"layers": 1, "width": 8, "heads": 1}
+    first = hs.pretrain(
+        source, out=str(tmp_path / "first"), encoder="bert", encoder_options=size, **options
+    )
+    assert "kept" not in first.resolved
+    assert not first.log_file.exists()  # nothing was said
+    goes_on = options | {"encoder": str(first.folder)}
+    again = hs.pretrain(source, out=str(tmp_path / "again"), probe=str(labels), **goes_on)
+    told = again.log_file.read_text()
+    assert "Safeguards: only what is new learns for the first 10% of the steps" in told
+    assert "by probe" in again.resolved["kept"]
+    assert again.resolved["kept"] in told
+    assert {"probe", "effective_rank"} <= again.metrics()[0].keys()
+    # Without labels the halves of the texts decide.
+    blind = hs.pretrain(source, out=str(tmp_path / "blind"), **goes_on)
+    assert "by twins" in blind.resolved["kept"]
+    bare = hs.pretrain(source, out=str(tmp_path / "bare"), safeguards="off", **goes_on)
+    assert "kept" not in bare.resolved
+    assert not bare.log_file.exists()
+    assert not (bare.checkpoints / "start.ckpt").exists()
+
+
+def test_labels_that_are_not_there_are_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    source = texts(tmp_path / "a.txt", TEXTS)
+    with pytest.raises(HeadstartError, match="holds no labels"):
+        hs.pretrain(source, out=str(tmp_path / "run"), probe=source, **SMALL)
+    assert not (tmp_path / "run").exists()

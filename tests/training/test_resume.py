@@ -17,6 +17,8 @@ def kills() -> Iterator[Kills]:
         yield server
 
 
+GUARDS = {"new_rate": 10.0, "warmup": 0.4, "anchor": 2.0, "measure": "effective_rank"}
+
 #: What differs from the defaults, and where the process dies in each link of the chain.
 CASES: dict[str, tuple[dict[str, Any], list[tuple[str, int]]]] = {
     "in line": (
@@ -37,6 +39,15 @@ CASES: dict[str, tuple[dict[str, Any], list[tuple[str, int]]]] = {
         [("write", 3), ("step", 4), ("rename", 2)],
     ),
     "two processes": ({"world": 2, "rows": 40}, [("step", 7), ("optimizer", 4)]),
+    # Of the twelve steps the encoder is frozen in the first five.
+    "safeguards": (
+        {"guards": GUARDS, "validate_steps": 3},
+        [("step", 1), ("write", 4), ("step", 3), ("rename", 2)],
+    ),
+    "safeguards in two processes": (
+        {"guards": GUARDS, "world": 2, "rows": 40, "validate_steps": 3},
+        [("step", 4), ("optimizer", 4)],
+    ),
     "muon": ({"optimizer": {"name": "muon"}}, [("step", 8)]),
 }
 

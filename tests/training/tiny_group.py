@@ -23,3 +23,17 @@ def gather_then_disagree(folder: Path) -> None:
     if place.rank == 1:
         raise HeadstartError("rank 1 found a mistake")
     distributed.barrier()
+
+
+def first_is_refused(folder: Path) -> None:
+    """Let the first process do what fails, and note what each is told."""
+    place = Place.here()
+
+    def fail() -> None:
+        raise HeadstartError(f"only rank {place.rank} tried")
+
+    try:
+        place.first(fail)
+    except HeadstartError as error:
+        (folder / str(place.rank)).write_text(str(error))
+        raise

@@ -13,6 +13,8 @@ from headstart.config import TrainingOptions
 from headstart.encoders import Features
 from headstart.run import Run
 from headstart.seeding import generator
+from headstart.training.probe import Probe
+from headstart.training.safeguards import Safeguards
 from headstart.training.train import Outcome, train
 from headstart.training.watch import Watch
 
@@ -29,6 +31,9 @@ class TinyEncoder(nn.Module):
     def forward(self, batch: dict[str, Tensor]) -> Features:
         tokens = self.dense(self.dropout(self.table(batch["input_ids"])))
         return Features(tokens, batch["mask"], tokens.mean(1))
+
+    def pool(self, batch: dict[str, Tensor]) -> Tensor:
+        return self(batch).pooled
 
 
 class TinyObjective(nn.Module):
@@ -100,6 +105,11 @@ def open_tiny(folder: Path, **options: Any) -> tuple[Run, TrainingOptions]:
     return Run.create(folder, "pretrain", config, overwrite=False), config
 
 
+def _watch(labels: Tensor | None) -> Watch:
+    batch = TinyRows(16, seed=2).batch(np.arange(16), 0)
+    return Watch(batch, probe=None if labels is None else Probe(batch, labels))
+
+
 def run_tiny(
     folder: Path,
     *,
@@ -110,6 +120,8 @@ def run_tiny(
     restore_best: bool = False,
     learning_rate: float = 0.01,
     plain: bool = False,
+    guards: dict[str, Any] | None = None,
+    probe: Tensor | None = None,
     **options: Any,
 ) -> tuple[nn.Module, Outcome, Run]:
     """Train the tiny objective in ``folder``, going on if something lies there."""
@@ -124,7 +136,8 @@ def run_tiny(
         config,
         batch_size=config.batch_size or 4,
         learning_rate=learning_rate,
-        watch=Watch(TinyRows(16, seed=2).batch(np.arange(16), 0)) if watched else None,
+        watch=_watch(probe) if watched else None,
         restore_best=restore_best,
+        guards=Safeguards(**guards) if guards else None,
     )
     return objective, outcome, run

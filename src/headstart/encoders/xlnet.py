@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import XLNetConfig, XLNetModel
+from transformers import PreTrainedConfig, XLNetConfig, XLNetModel
 
 from headstart.batch import Batch
 from headstart.encoders import EncoderKind, Features
@@ -19,7 +19,8 @@ from headstart.errors import HeadstartError
 class XLNetEncoder(nn.Module):
     """Transformers' ``XLNetModel`` behind the :class:`headstart.encoders.Encoder` contract.
 
-    Its places are relative, so ``positions`` are not looked at.
+    Its places are relative, so ``positions`` are not looked at. Segments are not told to it: a text
+    is all of one, its closing ``<cls>`` included, which has one of its own in Transformers.
 
     Args:
         model: the bare network.
@@ -29,7 +30,10 @@ class XLNetEncoder(nn.Module):
     def __init__(self, model: XLNetModel, is_causal: bool = False) -> None:
         super().__init__()
         self.model = model
-        self.is_causal = is_causal
+        # Of the kind that looks to the left only, Transformers cannot mask the rows of a batch
+        # differently. The other kind does the same where it is shown the left alone.
+        self.is_causal = is_causal or model.attn_type == "uni"
+        model.attn_type = "bi"
         self.width = int(model.config.d_model)
 
     @property
@@ -103,19 +107,28 @@ class XLNetEncoder(nn.Module):
 
     @classmethod
     def load(cls, folder: str | Path) -> XLNetEncoder:
-        """Open a folder that ``save_pretrained`` wrote.
+        """Open a folder that ``save_pretrained`` wrote, or a name of the hub or its local cache.
 
         Raises:
             HeadstartError: the files are missing or damaged.
         """
         try:
-            model = XLNetModel.from_pretrained(folder, dtype=torch.float32)
+            model = XLNetModel.from_pretrained(folder, trust_remote_code=False, dtype=torch.float32)
         except (OSError, ValueError) as error:
             raise HeadstartError(
                 f"no XLNet can be opened from {folder}: {str(error).splitlines()[0]}; pre-train it "
                 "again or name another folder."
             ) from None
         return cls(model, bool(saved_causal(Path(folder))))
+
+
+def is_xlnet(folder: str | Path) -> bool:
+    """True for a folder or hub name that holds an XLNet of Transformers."""
+    try:
+        config, _ = PreTrainedConfig.get_config_dict(folder)
+    except (OSError, ValueError):
+        return False
+    return config.get("model_type") == "xlnet"
 
 
 def _xlnet(options: SmallOptions, processor: Any, length: int) -> XLNetEncoder:

@@ -34,6 +34,11 @@ _ALIKE, _NARROW = 0.05, 0.25
 _POINT = 0.01
 #: A loss so many times the one at the start has diverged; GAN and MoCo rise by half in health.
 _DIVERGED = 2.5
+#: Weights that walk at random with steps of so much of their first size have no sound rate: after
+#: t steps they are 1 + 0.3 sqrt(t) times as large. Sound runs stay below half of it.
+_STRIDE = 0.3
+#: Entropy of a contrastive task's choices, of 1: below it the first steps taught next to nothing.
+_SURE = 0.01
 #: Micro-batches in a row that are the same.
 _REPEATS = 10
 #: Of all that was gained, the share in the last quarter from which more time is advised.
@@ -60,6 +65,7 @@ class Alarms:
         first: rank, scatter and contrast of the untrained features, then rank and variance of its
             projections, if any.
         found: for each kind of collapse, the looks in a row that found it.
+        sizes: norms of the weights at the start.
         rung: the kinds already told.
         batch: a fingerprint of the last micro-batch.
         repeats: how many were the same before it.
@@ -67,6 +73,7 @@ class Alarms:
 
     first: list[float] | None = None
     found: dict[str, int] = field(default_factory=dict)
+    sizes: list[float] | None = None
     rung: list[str] = field(default_factory=list)
     batch: int = 0
     repeats: int = 0
@@ -120,6 +127,32 @@ class Alarms:
     def _again(self, kind: str, found: bool) -> bool:
         self.found[kind] = self.found.get(kind, 0) + 1 if found else 0
         return self.found[kind] >= _LOOKS
+
+    # -- the weights -------------------------------------------------------------------------
+
+    def growth(self, sizes: Sequence[float], step: int) -> list[Alarm]:
+        """Return a warning if the weights grew faster than any sound rate makes them.
+
+        Networks with normalisation survive a rate that is far too high: the first steps blow their
+        weights up, and then the same steps are small beside them (van Laarhoven 2017). They may go
+        on learning, but from noise instead of from their initialisation.
+
+        Args:
+            sizes: norms of the weight matrices, in the same order at every look.
+        """
+        if self.sizes is None:
+            self.sizes = list(sizes)
+        grown = [now / then for now, then in zip(sizes, self.sizes, strict=True) if then > 0]
+        if not grown or step == 0:
+            return []
+        typical = _median(grown)
+        if not self._again("growth", not typical <= 1 + _STRIDE * math.sqrt(step)):
+            return []
+        return self._ring(
+            "growth",
+            f"The weights are {typical:.1f} times as large as at the start after {step} steps: "
+            "what they began with is gone; lower the learning rate (by ten or more).",
+        )
 
     # -- the loss ----------------------------------------------------------------------------
 
@@ -192,8 +225,9 @@ class Alarms:
         """Return a warning if a contrastive loss is deaf at its temperature.
 
         Objectives with a temperature log the entropy of their choices as a share of even odds. Too
-        hot, it stays at 1 whatever is learned; too cold, it is near 0 from the first steps while
-        the choices are wrong, and the largest error alone has all the gradient.
+        hot, it stays at 1 whatever is learned; too cold, it is near 0 from the first steps: where
+        the choices are wrong the largest error alone has all the gradient, where they are right
+        there is next to none.
         """
         logged = [row for row in rows if row.get("loss") is not None]
         for name in [key for key in (logged[-1] if logged else {}) if _is_entropy(key)]:
@@ -201,12 +235,20 @@ class Alarms:
             loss = name.removesuffix("entropy") + "loss"
             if len(logged) < _FEWEST_LOSSES // 2:
                 continue
-            if _mean([row[name] for row in early]) < 0.1 < 1 < _mean([row[loss] for row in early]):
+            sure, error = (_mean([row[key] for row in early]) for key in (name, loss))
+            if sure < 0.1 < 1 < error:
                 return self._ring(
                     "temperature",
                     "The temperature is far too low: the task is sure of its choices, and wrong, "
-                    "before it has learned anything; raise it (0.05 to 0.5 are "
-                    "usual).",
+                    "before it has learned anything; raise it (0.05 to 0.5 are usual).",
+                )
+            if sure < _SURE:
+                return self._ring(
+                    "temperature",
+                    f"The task is sure of its choices from the first steps (its loss is "
+                    f"{error:.2g}), so that next to nothing is learned from them: raise the "
+                    "temperature (0.05 to 0.5 are usual); if it is not lower, the task is solved "
+                    "already, and stronger views or larger batches make it harder.",
                 )
             if progress > 0.3 and min(row[name] for row in late) > 1 - 1e-4:
                 return self._ring(

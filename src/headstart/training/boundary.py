@@ -14,17 +14,18 @@ from headstart.config import TrainingOptions
 from headstart.run import Run
 from headstart.training import checkpoint
 from headstart.training.alarms import Alarm, Alarms
-from headstart.training.choice import OF_VIEWS, judge
+from headstart.training.checkpoint import BEST
+from headstart.training.choice import OF_RARE_LOOKS, judge
 from headstart.training.interrupt import Interrupted, Signals
 from headstart.training.loop import NotFinite, TrainingLoop
 from headstart.training.metrics import Metrics
 from headstart.training.progress import Progress
+from headstart.training.rollback import nothing_seen, take_note
 from headstart.training.validation import Validation
 from headstart.training.watch import Watch
 
 #: Steps that are logged in a run, about.
 _LOGGED = 1000
-BEST = "best.ckpt"
 
 
 def validate_every(config: TrainingOptions, steps: int) -> int:
@@ -46,6 +47,7 @@ class Boundary(Callback):
         metrics: of several processes, only the first has them.
         watch: whose features are measured at each validation.
         between: rows trained on between two validations.
+        rollback: the measure by which the best weights are kept, be they those of the start.
     """
 
     def __init__(
@@ -60,11 +62,13 @@ class Boundary(Callback):
         watch: Watch | None,
         between: int,
         restore_best: bool,
+        rollback: str | None,
         say: Callable[[str], None],
     ) -> None:
         self._run, self._config, self._metrics, self._signals = run, config, metrics, signals
         self._progress, self._validation, self._watch = progress, validation, watch
         self._between, self._restore_best, self._say = between, restore_best, say
+        self._rollback = rollback
         self._alarms = Alarms()
         self._state: dict[str, Any] = {}
         self._saved = self._tick = time.monotonic()
@@ -76,6 +80,8 @@ class Boundary(Callback):
         self._state = loop.keep
         for name, value in {"best": None, "best_step": 0, "waited": 0, "stopped": False}.items():
             self._state.setdefault(name, value)
+        if self._rollback:
+            self._state.setdefault("rollback", nothing_seen(self._rollback))
         self._alarms = Alarms(**self._state.get("alarms", {}))
         self._saved = self._tick = time.monotonic()
         if loop.counts.step == 0:
@@ -136,6 +142,10 @@ class Boundary(Callback):
             row |= look.measures
             alarms += self._alarms.collapse(look, counts.step / loop.steps, counts.step)
         self._choose(row, trainer, loop)
+        if self._rollback in row:
+            value = self._mean(trainer, [row[self._rollback]])[0]
+            if take_note(self._state["rollback"], value, counts.step) and counts.step:
+                self._keep(trainer, loop)
         if self._metrics is not None:
             if row:
                 self._metrics.log(counts.step, row)
@@ -145,7 +155,10 @@ class Boundary(Callback):
     def _views_due(self, step: int, steps: int) -> bool:
         """Views are looked at as often as costs little, or whenever something goes by them."""
         assert self._watch is not None
-        if self._config.watch in OF_VIEWS and (self._config.patience or self._restore_best):
+        patience = self._config.patience
+        if (patience or self._restore_best) and self._config.watch in OF_RARE_LOOKS:
+            return True
+        if patience and self._rollback in OF_RARE_LOOKS:  # any look may turn out to be the last
             return True
         every = self._watch.every(self._between)
         return step // validate_every(self._config, steps) % every == 0
@@ -155,6 +168,7 @@ class Boundary(Callback):
         progress, rows = loop.counts.step / loop.steps, metrics.rows
         warmup = self._config.optimizer.warmup
         alarms = self._alarms.divergence(metrics.values("loss"), metrics.values("validation_loss"))
+        alarms += self._alarms.growth(_sizes(loop.trainer), loop.counts.step)
         alarms += self._alarms.temperature(rows, progress)
         alarms += self._alarms.plateau(rows, progress, warmup)
         if not self._restore_best:
@@ -171,15 +185,20 @@ class Boundary(Callback):
         # The processes must agree, to the last bit.
         value = row[name] if name == "validation_loss" else self._mean(trainer, [row[name]])[0]
         best = judge(state, name, value, step, self._config.patience)
-        if best and self._restore_best and trainer.is_global_zero:
-            # A resumed run may find the file of a later step; it will write the same anew.
-            checkpoint.write(
-                {"state_dict": loop.objective.state_dict()}, self._run.checkpoints / BEST
-            )
+        if best and self._restore_best:
+            self._keep(trainer, loop)
         if state["stopped"] and step < loop.steps:
             self._say(
                 f"Stopped early at step {step} of {loop.steps}: the {name.replace('_', ' ')} was "
                 f"best at step {state['best_step']}."
+            )
+
+    def _keep(self, trainer: Trainer, loop: TrainingLoop) -> None:
+        """Write the weights as the best so far."""
+        if trainer.is_global_zero:
+            # A resumed run may find the file of a later step; it will write the same anew.
+            checkpoint.write(
+                {"state_dict": loop.objective.state_dict()}, self._run.checkpoints / BEST
             )
 
     def _save(self, trainer: Trainer, loop: TrainingLoop, ending: bool) -> None:
@@ -224,3 +243,10 @@ class Boundary(Callback):
             return values
         tensor = torch.tensor(values, dtype=torch.float64, device=trainer.strategy.root_device)
         return [float(value) for value in trainer.strategy.reduce(tensor, reduce_op="mean")]
+
+
+def _sizes(trainer: Trainer) -> list[float]:
+    """Return the norms of all matrices that are trained."""
+    groups = (group for optimizer in trainer.optimizers for group in optimizer.param_groups)
+    weights = (weight for group in groups for weight in group["params"] if weight.ndim > 1)
+    return [float(weight.detach().norm()) for weight in weights]

@@ -11,6 +11,7 @@ from pytorch_lightning import Callback, Trainer
 
 from headstart.config import Budget, TrainingOptions
 from headstart.training.boundary import validate_every
+from headstart.training.choice import OF_RARE_LOOKS
 from headstart.training.loader import NumberedBatches
 from headstart.training.validation import Validation, batch_count
 from headstart.training.watch import Watch
@@ -26,13 +27,17 @@ _LEAST = 0.1
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds that things take: starting, a step, a batch of validation, a look, a checkpoint."""
+    """Seconds that things take: starting, a step, a batch of validation, a look, a checkpoint.
+
+    ``views`` is what a look at views and labeled records takes on top.
+    """
 
     start: float
     step: float
     validation_batch: float
     look: float
     checkpoint: float
+    views: float = 0.0
 
 
 def steps_of(budget: Budget, batches: NumberedBatches, accumulate: int) -> int | None:
@@ -52,6 +57,7 @@ def steps_within(
     *,
     validation_rows: int,
     batch_size: int,
+    watch: Watch | None = None,
 ) -> int:
     """Return the most steps whose training, validations and checkpoints end within a time budget.
 
@@ -72,6 +78,10 @@ def steps_within(
         saves = training / (config.checkpoint_every * 60)
         if config.checkpoint_steps is not None:
             saves = steps / config.checkpoint_steps
+        apart = watch.every(every * config.accumulate * batch_size) if watch else 1
+        if config.watch in OF_RARE_LOOKS and (config.patience or config.keep == "best"):
+            apart = 1
+        training += (looks / apart + 1) * pace.views
         return pace.start + training + looks * look + (saves + 1) * pace.checkpoint
 
     low, high = 1, max(2, int(left / pace.step) + 1)
@@ -116,8 +126,9 @@ class Rehearsal(Callback):
             start=max(0.0, self._ends[0] - self._began - step),
             step=step,
             validation_batch=self._validation_batch(trainer, loop),
-            look=self._look(trainer, loop),
+            look=(look := self._look(trainer, loop, views=False)),
             checkpoint=self._checkpoint(trainer),
+            views=max(0.0, self._look(trainer, loop, views=True) - look),
         )
         trainer.should_stop = True
 
@@ -129,12 +140,12 @@ class Rehearsal(Callback):
         self._validation.totals(loop.objective, loop.device, context)
         return (time.perf_counter() - began) / len(self._validation)
 
-    def _look(self, trainer: Trainer, loop: Any) -> float:
+    def _look(self, trainer: Trainer, loop: Any, *, views: bool) -> float:
         if self._watch is None:
             return 0.0
         began = time.perf_counter()
         context = trainer.precision_plugin.forward_context()
-        self._watch.look(loop.objective, loop.device, context, views=True)
+        self._watch.look(loop.objective, loop.device, context, views=views)
         return time.perf_counter() - began
 
     def _checkpoint(self, trainer: Trainer) -> float:

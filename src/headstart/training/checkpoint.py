@@ -14,6 +14,8 @@ from pytorch_lightning.plugins import CheckpointIO
 from headstart.errors import HeadstartError
 from headstart.files import whole_file
 
+#: The best weights so far, where something judges them.
+BEST = "best.ckpt"
 _KEEP = 2
 
 

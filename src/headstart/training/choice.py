@@ -18,9 +18,13 @@ _LEAST: dict[str, Callable[[float], float]] = {
     "alpha_req": lambda value: abs(value - 1),
     "alignment": lambda value: value,
     "uniformity": lambda value: value,
+    "twins": lambda value: -value,
+    "probe": lambda value: -value,
 }
 #: Those that need views of the records.
-OF_VIEWS = ("lidar", "alignment")
+OF_VIEWS = ("lidar", "alignment", "twins")
+#: Those that cost more than the others, so that not every look is at them.
+OF_RARE_LOOKS = (*OF_VIEWS, "probe")
 
 
 def check_choice(
@@ -42,6 +46,11 @@ def check_choice(
                 "keep best goes by the validation loss, and no records are held out; raise "
                 "--validation-share, or choose --watch effective_rank."
             )
+    elif name == "probe" and (watch is None or watch.probe is None):
+        raise HeadstartError(
+            "--watch probe needs records with labels; name a file of some with --probe, or choose "
+            "another measure."
+        )
     elif watch is None or (name in OF_VIEWS and not watch.views):
         lacking = "views of the records" if watch is not None else "watched records"
         raise HeadstartError(
@@ -50,18 +59,32 @@ def check_choice(
         )
 
 
-def judge(state: dict[str, Any], name: str, value: float, step: int, patience: int) -> bool:
+def figure(name: str, value: float) -> float:
+    """Return what is least at the best step, for a ``value`` of the measure ``name``."""
+    return _LEAST[name](value)
+
+
+def judge(
+    state: dict[str, Any],
+    name: str,
+    value: float,
+    step: int,
+    patience: int,
+    *,
+    start: bool = False,
+) -> bool:
     """Take note of a measure after ``step`` and return whether it is the best so far.
 
     ``state`` (``best``, ``best_step``, ``waited``, ``stopped``) goes with the checkpoint;
     ``best`` is the least figure so far, ``stopped`` is set after ``patience`` looks without a
-    better one, if that is not 0. What is not finite is never the best; step 0 does not count.
+    better one, if that is not 0. What is not finite is never the best; step 0 counts only where
+    the ``start`` may be the best, and before a later step that is as good.
     """
-    if step == 0:
+    if step == 0 and not start:
         return False
-    figure = _LEAST[name](value)
-    if math.isfinite(figure) and (state["best"] is None or figure < state["best"]):
-        state.update(best=figure, best_step=step, waited=0)
+    found = figure(name, value)
+    if math.isfinite(found) and (state["best"] is None or found < state["best"]):
+        state.update(best=found, best_step=step, waited=0)
         return True
     state["waited"] += 1
     if patience and state["waited"] >= patience:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.config import Budget
-from headstart.encoders.opening import encoder_folder, kind_of, read_note
+from headstart.encoders import ENCODERS
+from headstart.encoders.opening import encoder_folder, is_static, kind_of, read_note
+from headstart.errors import HeadstartError
 from headstart.objectives import OBJECTIVES
 from headstart.objectives.building import parse_mixture
+from headstart.training.safeguards import choose_safeguards
 
 if TYPE_CHECKING:
     from headstart.config import PretrainConfig
@@ -41,8 +45,11 @@ PATIENCE: dict[tuple[str, ...], Patience] = {
     ("contrast", "light"): Patience(10.0, 20_000, 12.0, {"contrast": {"drop": 0.3}})
 }
 
-#: Fine for a network that has learned something already (Gururangan et al. 2020, appendix B).
-CONTINUED_LEARNING_RATE = 1e-4
+#: From scratch, for a network that was made elsewhere.
+FOREIGN_LEARNING_RATE, FOREIGN_BATCH_SIZE = 1e-3, 32
+#: Of the rate from scratch, what a network learns at that has learned something already: 1e-4 for
+#: a transformer (Gururangan et al. 2020, appendix B).
+CONTINUED = 0.1
 
 
 @dataclass
@@ -59,6 +66,7 @@ class Plan:
     most_epochs: float | None = None
     optimizer: dict[str, Any] = field(default_factory=dict)
     patient: bool = False
+    safeguards: dict[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, for ``config.yaml``."""
@@ -82,8 +90,11 @@ def decide(config: PretrainConfig, records: Any, modality: Modality) -> Plan:
         rate, batch_size = kind.learning_rate, kind.batch_size
         length = modality.natural_length(records, kind.length)
     else:
-        length = int(read_note(encoder_folder(encoder))["length"])
-        rate, batch_size = CONTINUED_LEARNING_RATE, 32
+        start = encoder_folder(encoder)
+        length = int(read_note(start)["length"])
+        rate, batch_size = FOREIGN_LEARNING_RATE, FOREIGN_BATCH_SIZE
+        if isinstance(start, Path) and is_static(start):
+            rate, batch_size = ENCODERS["light"].learning_rate, ENCODERS["light"].batch_size
     if not packed:
         # A small corpus needs its epochs to have several steps, and each its negatives.
         batch_size = min(batch_size, max(64, len(records) // 10), max(2, len(records) // 2))
@@ -97,17 +108,30 @@ def decide(config: PretrainConfig, records: Any, modality: Modality) -> Plan:
             chosen[name] = {**suited, **chosen.get(name, {})}
     for name, suited in (patience.options if patience else {}).items():
         chosen[name] = {**suited, **chosen.get(name, {})}
+    rate = min(own_rate, default=rate)
+    # Published weights have a kind of their own, and a tag.
+    guarded = config.safeguards != "off" and (kind is None or "." in encoder)
+    if config.safeguards == "on" and not guarded:
+        raise HeadstartError(
+            f"--safeguards guard what an encoder knows, and {encoder} begins with nothing; name a "
+            "run or a model folder with --encoder, or leave them out."
+        )
+    if guarded and config.safeguard_options.low_rate:
+        rate *= CONTINUED
+    rate = config.optimizer.learning_rate or rate
+    guards = choose_safeguards(config, rate) if guarded else None
     return Plan(
         objectives=objectives,
         encoder=encoder,
         length=config.length or length,
         batch_size=batch_size,
-        learning_rate=config.optimizer.learning_rate or min(own_rate, default=rate),
+        learning_rate=rate,
         encoder_options=options,
         objective_options=chosen,
         optimizer={} if own_rate else _optimizer(config, kind),
         most_epochs=patience.most_epochs if patience else MOST_EPOCHS.get((*objectives, encoder)),
         patient=patience is not None,
+        safeguards=asdict(guards) if guards else None,
     )
 
 

@@ -8,14 +8,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from pytorch_lightning import Callback
 from rich.console import Console
 
 from headstart.batch import Rows
 from headstart.config import Budget, TrainingOptions
 from headstart.run import Run
+from headstart.training.anchor import Anchor
 from headstart.training.boundary import Boundary, validate_every
 from headstart.training.budget import Rehearsal, steps_of, steps_within
 from headstart.training.checkpoint import newest
+from headstart.training.head_warmup import HeadWarmup
 from headstart.training.interrupt import Signals
 from headstart.training.lightning import quiet, trainer
 from headstart.training.loader import NumberedBatches, ResumableLoader
@@ -25,6 +28,8 @@ from headstart.training.metrics import Metrics
 from headstart.training.precision import precision, threads
 from headstart.training.processes import Place
 from headstart.training.progress import Progress
+from headstart.training.safeguards import Safeguards
+from headstart.training.start import KeepStart
 from headstart.training.validation import Validation
 from headstart.training.voice import Voice
 from headstart.training.watch import Watch
@@ -50,6 +55,7 @@ class Task:
     restore_best: bool
     started: float
     most_epochs: float | None = None
+    guards: Safeguards | None = None
 
     def loop(self, steps: int, place: Place) -> TrainingLoop:
         """Return the objective as Lightning sees it, over ``steps`` steps."""
@@ -64,7 +70,17 @@ class Task:
             accumulate=config.accumulate,
             seed=config.seed,
             compile=config.compile,
+            guards=self.guards,
         )
+
+    def guarding(self, *, rehearsed: bool = False) -> list[Callback]:
+        """Return what guards the start, in the order of a step; in a rehearsal what costs most."""
+        guards, run = self.guards, self.run
+        if guards is None:
+            return []
+        keep = [KeepStart(run)] if (guards.anchor or guards.measure) and not rehearsed else []
+        warmup = [HeadWarmup(guards.warmup)] if guards.warmup and not rehearsed else []
+        return [*keep, *warmup, *([Anchor(run, guards.anchor)] if guards.anchor else [])]
 
     def batches(self, place: Place) -> NumberedBatches:
         """Return the numbered batches of a process."""
@@ -106,6 +122,8 @@ def fit(task: Task, console: Console | None) -> None:
     with quiet(), torch.random.fork_rng(), signals.caught():
         try:
             place.join()
+            # What the others wrote to the run folder must be there before more is written.
+            place.meet()
             decided = _decide(task, place, say)
             steps = decided["steps"]
             path = newest(run.checkpoints, say)
@@ -114,6 +132,8 @@ def fit(task: Task, console: Console | None) -> None:
             between = validate_every(config, steps) * config.accumulate
             metrics = Metrics(run, step, config.tracker) if place.rank == 0 else None
             progress = Progress(console, loop.train_dataloader())
+            if not step and task.guards is not None:
+                say(task.guards.told(task.learning_rate))
             boundary = Boundary(
                 run,
                 config,
@@ -124,10 +144,12 @@ def fit(task: Task, console: Console | None) -> None:
                 watch=task.watch,
                 between=between * task.batch_size * place.world,
                 restore_best=task.restore_best,
+                rollback=task.guards.measure if task.guards else None,
                 say=say,
             )
             with progress.shown(step, steps), closing(metrics) if metrics else nullcontext():
-                trainer(run, config, [boundary], decided["precision"], place).fit(
+                callbacks = [*task.guarding(), boundary]
+                trainer(run, config, callbacks, decided["precision"], place).fit(
                     loop, ckpt_path=path
                 )
         finally:
@@ -185,7 +207,8 @@ def _measure(task: Task, budget: Budget, precision: str, place: Place) -> int:
         budget, task.run.checkpoints, copied.looks(0, alone, whole=False), task.watch
     )
     loop = copied.loop(_ENDLESS, alone)
-    trainer(task.run, task.config, [rehearsal], precision, alone).fit(loop)
+    callbacks = [*task.guarding(rehearsed=True), rehearsal]
+    trainer(task.run, task.config, callbacks, precision, alone).fit(loop)
     assert rehearsal.pace is not None
     return steps_within(
         budget,
@@ -194,4 +217,5 @@ def _measure(task: Task, budget: Budget, precision: str, place: Place) -> int:
         task.config,
         validation_rows=len(task.validation) if task.validation is not None else 0,
         batch_size=task.batch_size,
+        watch=task.watch,
     )

@@ -105,6 +105,22 @@ def lidar(views: Sequence[Tensor]) -> float:
     return _entropy_rank(torch.linalg.svdvals(whitened).square())
 
 
+def twins(first: Tensor, second: Tensor) -> float:
+    """Return how well views (N,D) of the same N records find each other, by cosine: 0..1.
+
+    The mean over both directions of one over the rank of a view's twin among the N views of the
+    other kind. 1 is best; where all vectors are alike it is 1/N, by chance about ln(N)/N.
+    """
+    one, other = (F.normalize(view.double(), dim=1) for view in (first, second))
+    similarity = one @ other.T
+    if not bool(similarity.isfinite().all()):
+        return math.nan
+    own = similarity.diagonal()
+    # What is as near as the twin stands before it, so that vectors that are all alike find nothing.
+    ranks = torch.cat([(similarity >= own[:, None]).sum(1), (similarity >= own).sum(0)])
+    return ranks.double().reciprocal().mean().item()
+
+
 @dataclass(frozen=True)
 class Look:
     """What one look at the fixed records found.

@@ -18,6 +18,7 @@ from headstart.seeding import generator
 from headstart.training.chance import reseed
 from headstart.training.loader import ResumableLoader
 from headstart.training.optimizers import build, set_progress
+from headstart.training.safeguards import Safeguards
 
 
 @dataclass
@@ -53,6 +54,7 @@ class TrainingLoop(LightningModule):
         accumulate: int,
         seed: int,
         compile: bool,
+        guards: Safeguards | None = None,
     ) -> None:
         super().__init__()
         self.objective = objective
@@ -60,7 +62,7 @@ class TrainingLoop(LightningModule):
         self.counts = Counts()
         self.scalars: dict[str, float] = {}
         self.keep: dict[str, Any] = {}
-        self._options, self._learning_rate = options, learning_rate
+        self._options, self._learning_rate, self._guards = options, learning_rate, guards
         self._loader = loader
         # Functions, not modules: a compiled module would change the names in the checkpoint.
         self._forward: Callable[[Batch], dict[str, Tensor]] = (
@@ -72,7 +74,7 @@ class TrainingLoop(LightningModule):
         return self._loader
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return build(self.objective, self._options, self._learning_rate)
+        return build(self.objective, self._options, self._learning_rate, self._guards)
 
     def training_step(self, numbered: tuple[int, Batch], batch_idx: int) -> Tensor:
         number, batch = numbered

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import math
 import os
+import secrets
 from typing import TYPE_CHECKING, Any
 
 from headstart.errors import HeadstartError
@@ -90,7 +91,15 @@ def _tracker(run: Run, name: str, step: int) -> Logger | None:
     if name == "wandb":
         from pytorch_lightning.loggers import WandbLogger
 
-        return WandbLogger(name=run.folder.name, save_dir=run.folder, resume="allow")
+        # Each sitting goes on with the curves of the one before it.
+        if "wandb_id" not in run.resolved:
+            run.resolve(wandb_id=secrets.token_hex(4))
+        return WandbLogger(
+            name=run.folder.name,
+            save_dir=run.folder,
+            id=run.resolved["wandb_id"],
+            resume="allow",
+        )
     from pytorch_lightning.loggers import TensorBoardLogger
 
     purge = step + 1 if step else None

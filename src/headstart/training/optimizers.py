@@ -11,6 +11,7 @@ from torch import nn
 
 from headstart.config import OptimizerOptions
 from headstart.training.muon import Muon
+from headstart.training.safeguards import Safeguards, new_parameters
 
 Group = dict[str, Any]
 
@@ -36,13 +37,22 @@ def schedule(progress: float, options: OptimizerOptions) -> float:
 def set_progress(
     optimizer: torch.optim.Optimizer, progress: float, options: OptimizerOptions
 ) -> None:
-    """Set each group's learning rate to its peak times :func:`schedule`."""
-    factor = schedule(progress, options)
+    """Set each group's learning rate to its peak times :func:`schedule`.
+
+    The schedule of a group that ``begins`` later runs over what is left from there on.
+    """
     for group in optimizer.param_groups:
-        group["lr"] = group["peak"] * factor
+        begins = group.get("begins", 0.0)
+        own = (progress - begins) / (1 - begins)
+        group["lr"] = group["peak"] * schedule(own, options) if own > 0 else 0.0
 
 
-def build(objective: Any, options: OptimizerOptions, learning_rate: float) -> torch.optim.Optimizer:
+def build(
+    objective: Any,
+    options: OptimizerOptions,
+    learning_rate: float,
+    guards: Safeguards | None = None,
+) -> torch.optim.Optimizer:
     """Return the optimizer of an objective.
 
     An objective with a method ``parameter_groups(learning_rate)`` says itself which parameters
@@ -51,6 +61,7 @@ def build(objective: Any, options: OptimizerOptions, learning_rate: float) -> to
     Muon moves the matrices and convolutions inside the encoder; what meets the input
     (embeddings, a convolution of pixels), the heads and the vectors stay with AdamW, as its
     author advises (Jordan 2024, "Muon: An optimizer for hidden layers in neural networks").
+    With ``guards`` what is new learns faster than the encoder, which begins later.
     """
     tables = {
         id(module.weight) for module in objective.modules() if isinstance(module, nn.Embedding)
@@ -64,7 +75,8 @@ def build(objective: Any, options: OptimizerOptions, learning_rate: float) -> to
         } - tables
     adamw: list[Group] = []
     muon: list[Group] = []
-    for group in _groups(objective, learning_rate):
+    groups = _groups(objective, learning_rate)
+    for group in groups if guards is None else _guarded(groups, objective, guards):
         parts: dict[str, list[nn.Parameter]] = {"muon": [], "matrices": [], "rest": []}
         for parameter in group["params"]:
             if parameter.requires_grad:
@@ -73,9 +85,10 @@ def build(objective: Any, options: OptimizerOptions, learning_rate: float) -> to
                 parts[kind].append(parameter)
         peak, decay = group["lr"], options.weight_decay
         muon_peak = options.muon_learning_rate * peak / learning_rate
-        muon += _group(parts["muon"], muon_peak, decay)
+        begins = {"begins": group["begins"]} if "begins" in group else {}
+        muon += [{**part, **begins} for part in _group(parts["muon"], muon_peak, decay)]
         for part in _group(parts["matrices"], peak, decay) + _group(parts["rest"], peak, 0.0):
-            adamw.append({**part, "betas": group.get("betas", options.betas)})
+            adamw.append({**part, **begins, "betas": group.get("betas", options.betas)})
     if not muon:
         return _adamw(adamw, options)
     return MuonWithAdamW(muon, adamw, options)
@@ -85,6 +98,18 @@ def _groups(objective: Any, learning_rate: float) -> list[Group]:
     if hasattr(objective, "parameter_groups"):
         return list(objective.parameter_groups(learning_rate))
     return [{"params": list(objective.parameters()), "lr": learning_rate}]
+
+
+def _guarded(groups: list[Group], objective: Any, guards: Safeguards) -> list[Group]:
+    """Part each group into what is new and what was learned before."""
+    new = new_parameters(objective)
+    parted = []
+    for group in groups:
+        fresh = [p for p in group["params"] if p in new]
+        known = [p for p in group["params"] if p not in new]
+        parted.append({**group, "params": known, "begins": guards.warmup})
+        parted.append({**group, "params": fresh, "lr": group["lr"] * guards.new_rate})
+    return parted
 
 
 def _group(

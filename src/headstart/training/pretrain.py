@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,8 +31,12 @@ from headstart.objectives.building import build_objective
 from headstart.objectives.showing import pictures_in, texts_in
 from headstart.seeding import generator, seeded
 from headstart.training.defaults import Plan, decide
+from headstart.training.pairing import paired
+from headstart.training.probe import open_probe, store_probe
+from headstart.training.processes import Place
+from headstart.training.safeguards import Safeguards
 from headstart.training.train import train
-from headstart.training.watch import draw_watch
+from headstart.training.watch import Watch, draw_watch
 
 if TYPE_CHECKING:
     from headstart.batch import Batch
@@ -41,6 +46,10 @@ if TYPE_CHECKING:
 
 #: Records whose features are watched for collapse while training.
 WATCHED = 256
+#: Fewer held-out records than these say nothing of how well halves find each other.
+FEWEST_TWINS = 64
+#: Where the labeled records of a probe lie among what was prepared.
+PROBE = "probe.safetensors"
 #: Records whose pretext task is shown in a picture.
 SHOWN = 8
 #: Before training, records whose language and quality are told, and characters of text and numbers
@@ -60,11 +69,9 @@ def pretrain(
         HeadstartError: anything the user can mend.
     """
     started = time.monotonic()
-    if "modality" not in run.resolved:
-        run.resolve(modality=modality_of(config))
+    place = Place.here()
+    place.first(lambda: _ready(config, run, say))
     modality = open_modality(run.resolved["modality"])
-    if not run.resolved.get("prepared"):
-        _prepare(config, run, modality, say)
     plan = Plan(**run.resolved["plan"])
     processor = modality.load(run.prepared / "processor")
     encoder = _encoder(config, plan, processor)
@@ -80,8 +87,13 @@ def pretrain(
         update={"optimizer": config.optimizer.model_copy(update=plan.optimizer)}
     )
     held = run.prepared / "validation"
-    _picture(objective, rows("train", objective.layout), processor, run, config.seed)
-    train(
+    guards = Safeguards(**plan.safeguards) if plan.safeguards else None
+    watch = _watch(config, guards, run, processor, rows)
+    if guards and guards.measure == "twins" and not watch.twins:
+        guards = replace(guards, measure=None)
+    if place.rank == 0:
+        _picture(objective, rows("train", objective.layout), processor, run, config.seed)
+    outcome = train(
         objective,
         rows("train", objective.layout),
         rows("validation", objective.layout) if held.is_dir() else None,
@@ -89,23 +101,33 @@ def pretrain(
         config,
         batch_size=plan.batch_size,
         learning_rate=plan.learning_rate,
-        watch=draw_watch(
-            processor,
-            _watched(rows("validation" if held.is_dir() else "train", "documents")),
-            config.seed,
-        ),
+        watch=watch,
         console=console,
         started=started,
         most_epochs=plan.most_epochs,
+        guards=guards,
     )
-    _note_unreadable(run, modality)
-    note = {"modality": modality.name, "length": plan.length}
-    with whole_folder(run.encoder) as folder:
-        save_encoder(encoder, processor, folder, note)
-    _save_head(objective, plan, run)
-    run.resolve(finished=True)
-    shutil.rmtree(run.prepared, ignore_errors=True)
+
+    def keep() -> None:
+        _note_unreadable(run, modality)
+        note = {"modality": modality.name, "length": plan.length}
+        with whole_folder(run.encoder) as folder:
+            save_encoder(encoder, processor, folder, note)
+        _save_head(objective, plan, run)
+        run.resolve(finished=True, **({"kept": outcome.verdict} if outcome.verdict else {}))
+        shutil.rmtree(run.prepared, ignore_errors=True)
+
+    place.first(keep)
+    place.leave()
     return run
+
+
+def _ready(config: PretrainConfig, run: Run, say: Callable[[str], None]) -> None:
+    """Decide the modality and prepare the records, unless an earlier sitting did."""
+    if "modality" not in run.resolved:
+        run.resolve(modality=modality_of(config))
+    if not run.resolved.get("prepared"):
+        _prepare(config, run, open_modality(run.resolved["modality"]), say)
 
 
 def _note_unreadable(run: Run, modality: Modality) -> None:
@@ -155,6 +177,7 @@ def _prepare(
     audit = Audit()
     records = modality.read(config.sources, config, audit, run.prepared / "records")
     records = _looked_at(records, config, modality, audit)
+    records = paired(records, config, modality, audit, run, say)
     kept, held = hold_out(records, config.validation_share, config.seed)
 
     plan = decide(config, kept, modality)
@@ -170,6 +193,10 @@ def _prepare(
         modality.prepare(held, processor, run.prepared / "validation", audit, learn=False)
     with whole_folder(run.prepared / "processor") as folder:
         processor.save(folder)
+    if config.probe:
+        labeled = modality.read([config.probe], config, Audit())
+        file = run.prepared / PROBE
+        store_probe(labeled, processor, plan.length, config.seed, config.probe, file)
     run.write_audit(audit.summary())
     if audit.aside:
         say(f"{audit.aside} records were set aside; {run.audit_file} names them")
@@ -248,5 +275,24 @@ def _take_embeddings(encoder: Any, folder: str) -> None:
         target[:rows, : source.shape[1]] = source[:rows] * scale
 
 
-def _watched(rows: Any) -> Batch:
-    return rows.batch(np.arange(min(WATCHED, len(rows))), 0)
+def _watch(
+    config: PretrainConfig,
+    guards: Safeguards | None,
+    run: Run,
+    processor: Any,
+    rows: Callable[[str, str], Any],
+) -> Watch:
+    """Return what is looked at while training: held-out records where there are some."""
+
+    def first(part: str) -> Batch:
+        found = rows(part, "documents")
+        return found.batch(np.arange(min(WATCHED, len(found))), 0)
+
+    watched = first("validation" if (run.prepared / "validation").is_dir() else "train")
+    twins = None
+    if "twins" in (config.watch, guards and guards.measure):
+        # Among few any network finds a twin; then those that are trained on must do.
+        few = len(next(iter(watched.values()))) < FEWEST_TWINS
+        twins = first("train") if few else watched
+    probe = open_probe(run.prepared / PROBE)
+    return draw_watch(processor, watched, config.seed, twins_of=twins, probe=probe)

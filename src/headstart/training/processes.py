@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -14,6 +16,10 @@ import torch.distributed as distributed
 
 from headstart.errors import HeadstartError
 from headstart.training.interrupt import Interrupted, Signals
+
+#: One process may prepare data for hours while the others wait. A process that died is noticed by
+#: whoever started it, at once.
+_PATIENCE = timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,43 @@ class Place:
         if self.world > 1 and not distributed.is_initialized():
             if torch.cuda.is_available():
                 torch.cuda.set_device(self.local_rank)
-            distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+            backend = "nccl" if torch.cuda.is_available() else "gloo"
+            distributed.init_process_group(backend, timeout=_PATIENCE)
+
+    def meet(self) -> None:
+        """Wait until all processes have come so far."""
+        if self.world > 1:
+            distributed.barrier()
+
+    def first(self, work: Callable[[], object]) -> None:
+        """Let the first process do ``work`` while the others wait until it is done.
+
+        Raises:
+            HeadstartError: the work raised it; all processes do then, with its exit code.
+        """
+        if self.world == 1:
+            work()
+            return
+        self.join()
+        failed: tuple[str, int] | None = None
+        if self.rank == 0:
+            try:
+                work()
+            except HeadstartError as error:
+                failed = (str(error), getattr(error, "exit_code", 1))
+        failed = self.share(failed)
+        if failed is not None:
+            raise SharedError(*failed)
+
+    @staticmethod
+    def leave() -> None:
+        """Part from the other processes when the interpreter ends, now that all went well.
+
+        The group's threads must go before the interpreter does: it would abort at its end. After a
+        mistake they must not: to part from those that still wait for this one may take forever.
+        """
+        atexit.unregister(_part)
+        atexit.register(_part)
 
     def share(self, value: Any) -> Any:
         """Return rank 0's value on every process."""
@@ -47,6 +89,19 @@ class Place:
         values = [value]
         distributed.broadcast_object_list(values, src=0)
         return values[0]
+
+
+class SharedError(HeadstartError):
+    """A mistake that the first of several processes found, told by all of them."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+def _part() -> None:
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 def launch(devices: int, work: Callable[..., None], *args: Any) -> None:
@@ -102,6 +157,4 @@ def _process(
         said.put((str(error), error.exit_code - 128 if isinstance(error, Interrupted) else 0))
         # The others may be waiting for this one in a collective operation: leave with an error.
         raise SystemExit(0 if isinstance(error, Interrupted) else 1) from None
-    # The group's threads must go before the interpreter does: it would abort at its end.
-    if distributed.is_initialized():
-        distributed.destroy_process_group()
+    _part()

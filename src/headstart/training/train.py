@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from headstart.batch import Rows
     from headstart.objectives import Objective
+    from headstart.training.safeguards import Safeguards
     from headstart.training.watch import Watch
 
 
@@ -31,6 +32,7 @@ class Outcome:
         positions: real positions (tokens) seen, counting repeats.
         seconds: time spent in steps and validations, over all sittings.
         resumed_from: the step this sitting began with.
+        verdict: which weights are kept and why, where the start was guarded by a measure.
     """
 
     steps: int
@@ -42,6 +44,7 @@ class Outcome:
     positions: int
     seconds: float
     resumed_from: int
+    verdict: str | None = None
 
 
 def train(
@@ -58,6 +61,7 @@ def train(
     restore_best: bool = False,
     started: float | None = None,
     most_epochs: float | None = None,
+    guards: Safeguards | None = None,
 ) -> Outcome:
     """Train ``objective`` in place; going on by itself where ``run`` holds a checkpoint.
 
@@ -74,6 +78,8 @@ def train(
         console: where progress is shown; None is silent (``log.txt`` is written all the same).
         started: ``time.monotonic()`` from which a budget in minutes counts; now by default.
         most_epochs: where a budget in minutes ends early, since more would be learning by heart.
+        guards: of an encoder that has learned something; with a ``measure`` the weights that are
+            kept are the best by it, those of the start among them.
 
     Raises:
         HeadstartError: a loss that is not finite, a full disk, a damaged checkpoint.
@@ -81,11 +87,15 @@ def train(
     """
     # Before the slow imports, which count into the budget too.
     started = time.monotonic() if started is None else started
-    from headstart.training import fit, processes
+    from headstart.training import fit, processes, voice
     from headstart.training.choice import check_choice
 
     restore_best = restore_best or config.keep == "best"
-    check_choice(config, restore_best, bool(validation is not None and len(validation)), watch)
+    kept_by = guards.measure if guards else None
+    decides = restore_best or kept_by == config.watch
+    check_choice(config, decides, bool(validation is not None and len(validation)), watch)
+    restore_best = restore_best and not kept_by
+    guards = guards.suited(objective) if guards else None
 
     task = fit.Task(
         objective=objective,
@@ -99,6 +109,7 @@ def train(
         restore_best=restore_best,
         started=started,
         most_epochs=most_epochs,
+        guards=guards,
     )
     begun = _begun(run)
     if not _finished(begun, run):
@@ -106,7 +117,10 @@ def train(
             processes.launch(config.devices, fit.in_process, task, console is not None)
         else:
             fit.fit(task, console)
-    return _outcome(objective, run, restore_best, begun["counts"]["step"] if begun else 0)
+    outcome = _outcome(objective, run, restore_best, begun["counts"]["step"] if begun else 0)
+    if outcome.verdict and processes.Place.here().rank == 0:
+        voice.Voice(run.log_file, console)(outcome.verdict)
+    return outcome
 
 
 def _begun(run: Run) -> dict[str, Any] | None:
@@ -127,8 +141,7 @@ def _finished(begun: dict[str, Any] | None, run: Run) -> bool:
 
 def _outcome(objective: Any, run: Run, restore_best: bool, resumed_from: int) -> Outcome:
     """Fill ``objective`` with the weights to keep, from what was saved."""
-    from headstart.training import checkpoint
-    from headstart.training.boundary import BEST
+    from headstart.training import checkpoint, rollback
 
     path = checkpoint.newest(run.checkpoints)
     assert path is not None
@@ -136,14 +149,18 @@ def _outcome(objective: Any, run: Run, restore_best: bool, resumed_from: int) ->
     weights = {
         name.removeprefix("objective."): tensor for name, tensor in content["state_dict"].items()
     }
-    kept, best = content["headstart"], run.checkpoints / BEST
+    kept, best = content["headstart"], run.checkpoints / checkpoint.BEST
+    last, seen = kept["counts"]["step"], kept.get("rollback")
+    file = rollback.kept_file(seen, run.checkpoints, last) if seen else None
     if restore_best and kept["best_step"] and best.exists():
-        weights = checkpoint.read(best)["state_dict"]
+        file = best
+    if file is not None:
+        weights = checkpoint.read(file)["state_dict"]
     objective.cpu()
     objective.load_state_dict(weights)
     objective.eval()
     return Outcome(
-        steps=kept["counts"]["step"],
+        steps=last,
         planned=run.resolved["steps"],
         validation_loss=kept.get("validation_loss"),
         best_step=kept["best_step"],
@@ -152,4 +169,5 @@ def _outcome(objective: Any, run: Run, restore_best: bool, resumed_from: int) ->
         positions=kept["counts"]["positions"],
         seconds=kept["counts"]["seconds"],
         resumed_from=resumed_from,
+        verdict=rollback.verdict(seen, last) if seen and seen["seen"] else None,
     )

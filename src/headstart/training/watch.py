@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from headstart.batch import Batch, to_device
 from headstart.seeding import generator
 from headstart.training.chance import reseed
-from headstart.training.health import Look, look
+from headstart.training.health import Look, look, twins
+from headstart.training.probe import Probe, explained
 from headstart.training.validation import frozen
 
 if TYPE_CHECKING:
@@ -22,10 +24,13 @@ if TYPE_CHECKING:
 #: Records that views are drawn of, and how many each; so many are enough for LiDAR to tell a
 #: collapsed network from a sound one, not to rank sound ones (Thilak et al. 2024 take 1,000 x 50).
 _RECORDS, _PAIRS = 64, 2
-#: Of the training between two looks at the views, the share that one may cost.
-_SHARE = 0.02
+#: Of the training between two looks at the views, the share that one may cost; more where the
+#: weights to keep are chosen by it.
+_SHARE, _CHOOSING_SHARE = 0.02, 0.1
 #: A row costs three times as much to train on as to look at.
 _TRAINED = 3
+#: Rows that are looked at together.
+_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -35,15 +40,21 @@ class Watch:
     Attributes:
         batch: the records (N rows).
         views: K batches of the same M records each; none where the modality has no views.
+        twins: two views of some records, for the measure of that name; or none.
+        probe: labeled records, for the measure of that name.
     """
 
     batch: Batch
     views: Sequence[Batch] = ()
+    twins: Sequence[Batch] = ()
+    probe: Probe | None = None
 
     def every(self, trained: int) -> int:
         """Return how many validations share one look at the views, ``trained`` rows apart each."""
-        rows = sum(len(next(iter(view.values()))) for view in self.views)
-        return max(1, math.ceil(rows / (_SHARE * _TRAINED * max(1, trained))))
+        rows = sum(_rows(view) for view in (*self.views, *self.twins))
+        rows += _rows(self.probe.batch) if self.probe else 0
+        share = _CHOOSING_SHARE if self.twins or self.probe else _SHARE
+        return max(1, math.ceil(rows / (share * _TRAINED * max(1, trained))))
 
     def look(
         self,
@@ -53,30 +64,68 @@ class Watch:
         *,
         views: bool,
     ) -> Look:
-        """Look at the features, and those of the ``views`` too; nothing is changed by it."""
+        """Look at the features, and those of the ``views`` and the probe too; nothing changes."""
+        found: dict[str, float] = {}
         with frozen(objective), context:
             reseed(device, "features")
             pooled = objective.encoder(to_device(self.batch, device)).pooled
             head = _projection(objective)
             projected = None if head is None else head(pooled).float()
-            seen = [
-                objective.encoder.pool(to_device(view, device)).float()
-                for view in (self.views if views else ())
-            ]
-        return look(pooled.float(), seen, projected)
+            seen = [_pooled(objective, view, device) for view in (self.views if views else ())]
+            if views and self.twins:
+                one, other = (_pooled(objective, view, device) for view in self.twins)
+                found["twins"] = twins(one, other)
+            if views and self.probe is not None:
+                vectors = _pooled(objective, self.probe.batch, device)
+                found["probe"] = explained(vectors, self.probe.labels)
+        looked = look(pooled.float(), seen, projected)
+        looked.measures.update(found)
+        return looked
 
 
-def draw_watch(processor: Processor, batch: Batch, seed: int) -> Watch:
-    """Return what to watch: the records of ``batch``, and four views of the first 64 of them."""
+def _rows(batch: Batch) -> int:
+    return len(next(iter(batch.values())))
+
+
+def _pooled(objective: Any, batch: Batch, device: torch.device) -> Tensor:
+    """Return vectors (N,D) of a batch, some rows at a time: together they might not fit."""
+    parts = [
+        objective.encoder.pool(
+            to_device({k: v[begin : begin + _AT_ONCE] for k, v in batch.items()}, device)
+        ).float()
+        for begin in range(0, _rows(batch), _AT_ONCE)
+    ]
+    return torch.cat(parts)
+
+
+def draw_watch(
+    processor: Processor,
+    batch: Batch,
+    seed: int,
+    *,
+    twins_of: Batch | None = None,
+    probe: Probe | None = None,
+) -> Watch:
+    """Return what to watch: the records of ``batch``, and four views of the first 64 of them.
+
+    Args:
+        twins_of: records to draw two views of besides: the halves of a text, views of a picture.
+        probe: labeled records to watch besides.
+    """
     if "two_views" not in processor.provides:
-        return Watch(batch)
+        return Watch(batch, probe=probe)
     few = {name: tensor[:_RECORDS] for name, tensor in batch.items()}
     views = [
         _small(view)
         for pair in range(_PAIRS)
         for view in processor.views(few, generator(seed, "watched views", pair), "auto")
     ]
-    return Watch(batch, views)
+    pair: list[Batch] = []
+    if twins_of is not None:
+        kind = "halves" if "discrete_targets" in processor.provides else "auto"
+        drawn = processor.views(twins_of, generator(seed, "twins"), kind)
+        pair = [_small(view) for view in drawn]
+    return Watch(batch, views, pair, probe)
 
 
 def _small(view: Batch) -> Batch:

@@ -1,0 +1,138 @@
+"""Texts translated there and back: the same said in other words (Sennrich et al. 2016; UDA).
+
+Any two sequence-to-sequence networks of Transformers serve. The way round is made once, before
+training, greedily, so that the same texts and networks give the same result; what is made is
+appended to a file, and a run that was interrupted goes on behind its last whole line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart.encoders.opening import encoder_folder
+from headstart.encoders.seq2seq import writer_type
+from headstart.errors import HeadstartError
+from headstart.files import write_text
+from headstart.modalities.sentences import split_sentences
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+#: Texts between two writes, and sentences that are translated together.
+CHUNK, TOGETHER = 64, 32
+#: Tokens of a sentence at most, and how much longer its translation may be.
+LONGEST, LONGER = 256, 1.5
+
+
+def back_translated(
+    records: Dataset, there: str, back: str, file: Path, *, say: Callable[[str], None]
+) -> list[str]:
+    """Return for each record its text translated by ``there`` and then by ``back``.
+
+    Sentences are translated one by one. A text of which nothing comes back stays as it is.
+
+    Args:
+        records: with ``id`` and ``text``.
+        there, back: folders of networks that ``AutoModelForSeq2SeqLM`` opens, or runs.
+        file: where the texts are kept, ``{"id": ..., "text": ...}`` a line behind one that names
+            the networks.
+
+    Raises:
+        HeadstartError: a folder holds no such network, or the file was made by others.
+    """
+    kept = _kept(file, {"there": there, "back": back})
+    missing = [name for name in records["id"] if name not in kept]
+    if missing:
+        say(f"translating {len(missing):,} texts there and back; they are kept in {file}")
+        ways = [_Translator(there), _Translator(back)]
+        wanted = set(missing)
+        places = [place for place, name in enumerate(records["id"]) if name in wanted]
+        with open(file, "a", encoding="utf-8") as stream:
+            for start in range(0, len(places), CHUNK):
+                rows: Any = records.select(places[start : start + CHUNK])[:]
+                texts = rows["text"]
+                for way in ways:
+                    texts = way(texts)
+                made = [new or old for new, old in zip(texts, rows["text"], strict=True)]
+                for name, text in zip(rows["id"], made, strict=True):
+                    kept[name] = text
+                    stream.write(json.dumps({"id": name, "text": text}, ensure_ascii=False) + "\n")
+                stream.flush()
+                os.fsync(stream.fileno())
+    return [kept[name] for name in records["id"]]
+
+
+def _kept(file: Path, header: dict[str, str]) -> dict[str, str]:
+    """Return what was made so far, and cut off a line that was not written to its end."""
+    named = json.dumps(header, ensure_ascii=False)
+    content = file.read_bytes() if file.exists() else b""
+    whole = content[: content.rfind(b"\n") + 1]
+    if not whole:
+        write_text(file, f"{named}\n")
+        return {}
+    first, *lines = whole.decode("utf-8").rstrip("\n").split("\n")
+    if first != named:
+        raise HeadstartError(
+            f"{file} holds translations by other networks; delete it, or name those networks."
+        )
+    if len(whole) < len(content):
+        with open(file, "r+b") as stream:
+            stream.truncate(len(whole))
+    rows = [json.loads(line) for line in lines]
+    return {row["id"]: row["text"] for row in rows}
+
+
+class _Translator:
+    """A network that reads one language and writes another."""
+
+    def __init__(self, name: str) -> None:
+        from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+        folder = encoder_folder(name)
+        if not writer_type(folder):
+            raise HeadstartError(
+                f"{name} holds no network that reads and writes; give a folder that "
+                "AutoModelForSeq2SeqLM of Transformers opens, or a run fine-tuned to translate."
+            )
+        try:
+            self.tokenizer = AutoTokenizer.from_pretrained(folder)
+            self.model = AutoModelForSeq2SeqLM.from_pretrained(folder, trust_remote_code=False)
+        except (OSError, ValueError) as error:
+            raise HeadstartError(
+                f"the translator {name} cannot be opened: {str(error).strip().splitlines()[0]}"
+            ) from None
+        self.model.eval()
+
+    def __call__(self, texts: Sequence[str]) -> list[str]:
+        """Return the translation of each text, its sentences one by one."""
+        parts = [split_sentences(text) for text in texts]
+        flat = [sentence for sentences in parts for sentence in sentences]
+        # Like lengths together: little padding, and none waits for a long one.
+        order = sorted(range(len(flat)), key=lambda place: -len(flat[place]))
+        found = [""] * len(flat)
+        for start in range(0, len(order), TOGETHER):
+            places = order[start : start + TOGETHER]
+            written = self._write([flat[place] for place in places])
+            for place, text in zip(places, written, strict=True):
+                found[place] = text
+        rest = iter(found)
+        return [" ".join(filter(None, (next(rest) for _ in sentences))) for sentences in parts]
+
+    def _write(self, sentences: list[str]) -> list[str]:
+        import torch
+
+        inputs = self.tokenizer(
+            sentences, padding=True, truncation=True, max_length=LONGEST, return_tensors="pt"
+        )
+        inputs.pop("token_type_ids", None)
+        most = min(LONGEST, int(inputs["input_ids"].shape[1] * LONGER) + 8)
+        with torch.inference_mode():
+            ids = self.model.generate(
+                **inputs, do_sample=False, num_beams=1, max_new_tokens=most, max_length=None
+            )
+        written = self.tokenizer.batch_decode(ids, skip_special_tokens=True)
+        return [text.strip() for text in written]

@@ -1,0 +1,52 @@
+"""A safeguard: what is new learns first, while the encoder stays as it was.
+
+The gradients of a head that knows nothing are noise to the encoder below it, and the first steps
+would spoil what they cannot judge yet (Kumar et al. 2022, "Fine-tuning can distort pretrained
+features", section 3.4: first the head, then all).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pytorch_lightning import Callback, Trainer
+from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
+
+from headstart.training.safeguards import learner
+
+
+class HeadWarmup(Callback):
+    """Freezes the encoder in the first steps; a pure function of the step.
+
+    Its rate begins to climb where it thaws (see
+    :func:`headstart.training.optimizers.set_progress`). Batch norms keep their statistics, too.
+
+    Args:
+        share: of the steps.
+    """
+
+    def __init__(self, share: float) -> None:
+        self._share = share
+        self._parameters: list[Any] = []
+        self._frozen = False
+
+    def on_train_start(self, trainer: Trainer, loop: Any) -> None:
+        # Only now: of several processes, each must know by then which parameters will learn.
+        self._parameters = [p for p in learner(loop.objective).parameters() if p.requires_grad]
+        self._frozen = False
+
+    def on_train_batch_start(
+        self, trainer: Trainer, loop: Any, numbered: Any, batch_idx: int
+    ) -> None:
+        frozen = loop.counts.step + 0.5 <= self._share * loop.steps
+        if frozen != self._frozen:
+            self._frozen = frozen
+            for parameter in self._parameters:
+                parameter.requires_grad_(not frozen)
+        for module in learner(loop.objective).modules():
+            if isinstance(module, BatchNorm):
+                module.training = not frozen
+
+    def on_train_end(self, trainer: Trainer, loop: Any) -> None:
+        for parameter in self._parameters:
+            parameter.requires_grad_(True)

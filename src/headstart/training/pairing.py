@@ -1,0 +1,88 @@
+"""Second texts for pre-training: from other columns, or by translating there and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from headstart.data.audit import Audit
+from headstart.data.second_texts import with_columns
+from headstart.errors import HeadstartError
+from headstart.modalities.companions import NEGATIVE, PAIR
+from headstart.objectives import OBJECTIVES
+from headstart.objectives.building import parse_mixture
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from headstart.config import PretrainConfig
+    from headstart.modalities import Modality
+    from headstart.run import Run
+
+_OPTIONS = ("pair_column", "negative_column", "back_translation")
+
+
+def paired(
+    records: Dataset,
+    config: PretrainConfig,
+    modality: Modality,
+    audit: Audit,
+    run: Run,
+    say: Callable[[str], None],
+) -> Dataset:
+    """Return records with the columns ``pair`` and ``negative`` that the options ask for.
+
+    Raises:
+        HeadstartError: the options contradict each other, or nothing could make use of them.
+    """
+    asked = [name for name in _OPTIONS if getattr(config, name)]
+    if not asked:
+        return records
+    _check(config, modality, f"--{asked[0].replace('_', '-')}")
+    named = {PAIR: config.pair_column, NEGATIVE: config.negative_column}
+    columns = {name: column for name, column in named.items() if column}
+
+    def read(column: str, audit: Audit) -> Dataset:
+        only = config.model_copy(update={"text_column": column, "label_column": None})
+        return modality.read(config.sources, only, audit, run.prepared / "records")
+
+    records = with_columns(records, columns, read, audit)
+    some: Any = records[: min(100, len(records))]
+    for name, column in columns.items():
+        if some[name] == some["text"]:
+            raise HeadstartError(
+                f"the column {column!r} is also what is read as the text; name the other one with "
+                "--text-column."
+            )
+    if not config.back_translation:
+        return records
+    from headstart.training.back_translation import back_translated
+
+    there, back = config.back_translation
+    made = back_translated(records, there, back, run.folder / "back_translation.jsonl", say=say)
+    return records.add_column(PAIR, made)
+
+
+def _check(config: PretrainConfig, modality: Modality, option: str) -> None:
+    if modality.content != "text":
+        raise HeadstartError(f"{option} is for texts, not for a {modality.content}; leave it out.")
+    if config.back_translation and config.pair_column:
+        raise HeadstartError(
+            "--pair-column and --back-translation both give the second text; leave one out."
+        )
+    if config.negative_column and not (config.pair_column or config.back_translation):
+        raise HeadstartError(
+            "--negative-column needs a text that says the same, too; name its column with "
+            "--pair-column."
+        )
+    if len(config.back_translation) == 1:
+        raise HeadstartError(
+            "--back-translation needs two folders: one that translates there, and one back."
+        )
+    names = [] if config.objective == "auto" else list(parse_mixture(config.objective))
+    if names and not any("two_views" in OBJECTIVES[name].needs for name in names):
+        able = [name for name in OBJECTIVES if "two_views" in OBJECTIVES[name].needs]
+        raise HeadstartError(
+            f"{option} gives two views of a record, and {' + '.join(names)} compares none; take "
+            f"one of {', '.join(able)}, or leave it out."
+        )

@@ -1,0 +1,115 @@
+"""A linear probe on labeled records while training: how much of their labels the features tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.nn import functional as F
+
+from headstart.batch import Batch
+from headstart.errors import HeadstartError
+from headstart.files import whole_file
+from headstart.seeding import generator
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from headstart.modalities import Processor
+
+#: Records that are looked at, at most and at least.
+_MOST, _FEWEST = 500, 10
+#: Labels that are numbers are measured as such if they are of more kinds than this.
+_KINDS = 20
+#: Strengths of the ridge, times the mean variance along the directions of the features.
+_GRID = tuple(10.0**power for power in range(-4, 4))
+_LABELS = "probe labels"
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Labeled records that stay the same for the whole run.
+
+    Attributes:
+        batch: the records (N rows).
+        labels: (N,K) ones and zeros for K classes, or (N,1) numbers.
+    """
+
+    batch: Batch
+    labels: Tensor
+
+
+def explained(features: Tensor, labels: Tensor) -> float:
+    """Return the share of the variance of ``labels`` (N,K) that ``features`` (N,D) tell linearly.
+
+    Each record is told by a ridge regression on all others (leave one out, in closed form: Hastie
+    et al. 2009, "The elements of statistical learning", equation 7.64), on vectors of length 1,
+    with the strength that does best. 1 is everything; 0 is what the mean of the others tells.
+    """
+    count = len(features)
+    rows = F.normalize(features.double().cpu(), dim=1)
+    rows = rows - rows.mean(0)
+    targets = labels.double() - labels.double().mean(0)
+    # The mean of the others misses by what the mean of all does, times n / (n - 1).
+    whole = (targets * (count / (count - 1))).square().sum()
+    left, values, _ = torch.linalg.svd(rows, full_matrices=False)
+    variances = values.square()
+    told, leverage = left.T @ targets, left.square()
+    least = whole
+    for strength in _GRID:
+        shrink = variances / (variances + strength * variances.mean() + 1e-300)
+        missed = targets - left @ (shrink[:, None] * told)
+        own = leverage @ shrink + 1 / count
+        error = (missed / (1 - own).clamp_min(1e-9)[:, None]).square().sum()
+        least = torch.minimum(least, error) if bool(error.isfinite()) else least
+    return 1 - (least / whole).item()
+
+
+def store_probe(
+    records: Dataset, processor: Processor, length: int, seed: int, source: str, file: Path
+) -> None:
+    """Write a probe of labeled records, 500 of them at most, to ``file``.
+
+    Raises:
+        HeadstartError: no labels, one label only, or fewer than ten records.
+    """
+    if "label" not in records.column_names:
+        raise HeadstartError(
+            f"--probe {source} holds no labels that were found; name their column with "
+            "--label-column."
+        )
+    known = [place for place, label in enumerate(records["label"]) if label not in (None, "")]
+    chosen = torch.randperm(len(known), generator=generator(seed, "probe"))[:_MOST].tolist()
+    records = records.select(sorted(known[place] for place in chosen))
+    labels = _numbers([str(label) for label in records["label"]])
+    if len(records) < _FEWEST or bool((labels == labels[0]).all()):
+        raise HeadstartError(
+            f"--probe {source} holds {len(records)} labeled record(s) of "
+            f"{len(set(map(str, records['label'])))} label(s); a probe needs {_FEWEST} of two."
+        )
+    batch = processor.collate(records, length)
+    with whole_file(file) as partial:
+        save_file({**{k: v.contiguous() for k, v in batch.items()}, _LABELS: labels}, partial)
+
+
+def open_probe(file: Path) -> Probe | None:
+    """Return what :func:`store_probe` wrote; None where it wrote nothing."""
+    if not file.is_file():
+        return None
+    batch: dict[str, Any] = load_file(file)
+    return Probe(batch, batch.pop(_LABELS))
+
+
+def _numbers(labels: list[str]) -> Tensor:
+    kinds, places = np.unique(labels, return_inverse=True)
+    if len(kinds) > _KINDS:
+        try:
+            return torch.tensor([[float(label)] for label in labels])
+        except ValueError:
+            pass
+    return F.one_hot(torch.from_numpy(places), max(2, len(kinds))).float()

@@ -1,0 +1,73 @@
+"""There and back: the same each time, made once, and gone on with after an interruption."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from datasets import Dataset
+
+from headstart.encoders.opening import create_encoder, save_encoder
+from headstart.errors import HeadstartError
+from headstart.modalities.text import TextProcessor
+from headstart.modalities.tokenizers import fit_tokenizer
+from headstart.training import back_translation
+from headstart.training.back_translation import back_translated
+
+TEXTS = ["The fox jumps. It sleeps!", "A dog", "Zebras run over the hill.", "Five jugs of liquor."]
+RECORDS = Dataset.from_dict({"id": [f"a.txt:{n}" for n in range(4)], "text": TEXTS})
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Two networks that read and write, with weights that nobody taught anything."""
+    tokenizer = fit_tokenizer(TEXTS * 5, kind="bpe", vocab_size=300, wrap=True, sentinels=4)
+    processor, made = TextProcessor(tokenizer), []
+    for seed in (0, 1):
+        folder = tmp_path_factory.mktemp(f"translator{seed}")
+        size = {"layers": 1, "width": 16, "heads": 2}
+        encoder = create_encoder("t5", size, processor, length=32, seed=seed)
+        save_encoder(encoder, processor, folder, {"modality": "text", "length": 32})
+        made.append(str(folder))
+    return made
+
+
+def made(folders, file, told):
+    return back_translated(RECORDS, *folders, file, say=told.append)
+
+
+def test_an_interrupted_way_round_goes_on_and_ends_the_same(folders, tmp_path, monkeypatch):
+    monkeypatch.setattr(back_translation, "CHUNK", 1)
+    told: list[str] = []
+    whole = made(folders, tmp_path / "one.jsonl", told)
+    assert len(whole) == 4
+    assert all(whole)
+    assert whole != TEXTS
+    lines = (tmp_path / "one.jsonl").read_text().split("\n")
+    assert [json.loads(line)["id"] for line in lines[1:5]] == RECORDS["id"]
+    # Killed within the third line: two are whole, and the rest is made anew.
+    (tmp_path / "two.jsonl").write_text("\n".join([*lines[:3], lines[3][:9]]))
+    assert made(folders, tmp_path / "two.jsonl", told) == whole
+    assert (tmp_path / "two.jsonl").read_text() == (tmp_path / "one.jsonl").read_text()
+    assert made(folders, tmp_path / "one.jsonl", told) == whole
+    assert [line.split()[1] for line in told] == ["4", "2"]
+
+
+def test_translations_by_other_networks_are_not_taken_for_these(folders, tmp_path):
+    told: list[str] = []
+    made(folders, tmp_path / "one.jsonl", told)
+    with pytest.raises(HeadstartError, match="translations by other networks"):
+        made(folders[::-1], tmp_path / "one.jsonl", told)
+
+
+def test_sentences_go_one_by_one_and_a_text_without_an_answer_stays(folders, tmp_path, monkeypatch):
+    asked: list[str] = []
+
+    def shouted(self, sentences):
+        asked.extend(sentences)
+        return ["" if "dog" in text.lower() else text.upper() for text in sentences]
+
+    monkeypatch.setattr(back_translation._Translator, "_write", shouted)
+    found = made(folders, tmp_path / "one.jsonl", [])
+    assert found == [TEXTS[0].upper(), "A dog", TEXTS[2].upper(), TEXTS[3].upper()]
+    assert {"The fox jumps.", "It sleeps!"} <= set(asked)

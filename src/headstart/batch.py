@@ -12,8 +12,10 @@ if TYPE_CHECKING:
 #: ``input_ids`` (B,T) int64, ``mask`` (B,T) bool (True = real), ``segments`` (B,T) int64 (which
 #: document a packed position belongs to, 0 = padding), ``positions`` (B,T) int64, ``word_starts``
 #: (B,T) bool (True = first token of a word), ``sentence_starts`` (B,T) bool, ``token_types`` (B,T)
-#: int64 (0 and 1: first and second part of a pair), ``pixels`` (B,3,H,W) uint8 0..255 as they are
-#: stored or float32 0..1 after a view, ``labels`` (B,) int64. An objective may add its own.
+#: int64 (0 and 1: first and second part of a pair), ``pair/...`` and ``negative/...`` (the tensors
+#: of a second text that says the same, and of one that does not), ``pixels`` (B,3,H,W) uint8 0..255
+#: as they are stored or float32 0..1 after a view, ``labels`` (B,) int64. An objective may add its
+#: own.
 Batch = dict[str, "Tensor"]
 
 
@@ -27,6 +29,15 @@ class Rows(Protocol):
     def batch(self, places: np.ndarray, epoch: int) -> Batch:
         """Return the rows at ``places`` (n,) of ``epoch`` as one batch; a pure function."""
         ...
+
+
+def part(batch: Batch, name: str) -> Batch:
+    """Return the tensors whose names begin with ``name/``, without that beginning."""
+    return {
+        key.removeprefix(f"{name}/"): tensor
+        for key, tensor in batch.items()
+        if key.startswith(f"{name}/")
+    }
 
 
 def unit_pixels(pixels: Tensor) -> Tensor:

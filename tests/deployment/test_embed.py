@@ -10,22 +10,19 @@ from datasets import Dataset
 
 from headstart.deployment import embed as embedding
 from headstart.deployment.embed import embed
-from headstart.encoders import Features
 from headstart.errors import HeadstartError
 from headstart.evaluation.features import features
 
 
-class CountingProcessor:
-    """Turns a text into the code points of its characters and remembers the largest batch."""
+class CodeProcessor:
+    """Turns a text into the code points of its characters."""
 
-    largest = 0
+    def cut(self, texts, length):
+        return [[ord(c) for c in text[:length]] for text in texts]
 
-    def collate(self, records, length):
-        texts = [text[:length] for text in records["text"]]
-        self.largest = max(self.largest, len(texts))
-        longest = max(map(len, texts))
-        ids = [[ord(c) for c in text] + [0] * (longest - len(text)) for text in texts]
-        batch = torch.tensor(ids)
+    def pad(self, rows):
+        longest = max(map(len, rows))
+        batch = torch.tensor([row + [0] * (longest - len(row)) for row in rows])
         return {"input_ids": batch, "mask": batch > 0}
 
 
@@ -38,9 +35,9 @@ class LetterEncoder(torch.nn.Module):
         super().__init__()
         self.table = torch.nn.Embedding(128, self.width)
 
-    def forward(self, batch):
+    def pool(self, batch):
         tokens = self.table(batch["input_ids"]) * batch["mask"][:, :, None]
-        return Features(tokens, batch["mask"], tokens.sum(1) / batch["mask"].sum(1, keepdim=True))
+        return tokens.sum(1) / batch["mask"].sum(1, keepdim=True)
 
 
 @pytest.fixture
@@ -61,7 +58,7 @@ def small_chunks(monkeypatch):
 
 
 def test_npy_holds_the_features_and_the_ids_lie_beside(tmp_path, encoder, records):
-    processor = CountingProcessor()
+    processor = CodeProcessor()
     out = tmp_path / "vectors.npy"
     assert embed(encoder, processor, records, out, length=8, batch_size=2) == 23
     vectors = np.load(out)
@@ -75,7 +72,7 @@ def test_npy_holds_the_features_and_the_ids_lie_beside(tmp_path, encoder, record
 
 
 def test_parquet_holds_ids_and_vectors(tmp_path, encoder, records):
-    processor = CountingProcessor()
+    processor = CodeProcessor()
     out = tmp_path / "vectors.parquet"
     embed(encoder, processor, records, out, length=8, batch_size=2)
     table = pq.read_table(out)
@@ -98,7 +95,7 @@ def test_no_more_than_a_chunk_is_in_memory(tmp_path, encoder, records, monkeypat
     done = []
     embed(
         encoder,
-        CountingProcessor(),
+        CodeProcessor(),
         records,
         tmp_path / name,
         length=8,
@@ -120,7 +117,7 @@ def test_a_failure_leaves_what_was_there_before(tmp_path, encoder, records, monk
 
     monkeypatch.setattr(embedding, "features", failing)
     with pytest.raises(HeadstartError, match="not finite"):
-        embed(encoder, CountingProcessor(), records, tmp_path / name, length=8)
+        embed(encoder, CodeProcessor(), records, tmp_path / name, length=8)
     assert (tmp_path / name).read_bytes() == b"before"
     assert (tmp_path / "v.ids.txt").read_bytes() == b"names before"
     assert len(list(tmp_path.iterdir())) == 2
@@ -128,7 +125,7 @@ def test_a_failure_leaves_what_was_there_before(tmp_path, encoder, records, monk
 
 def test_a_line_break_in_an_id_does_not_shift_the_others(tmp_path, encoder):
     records = Dataset.from_dict({"id": ["odd\nname", "b"], "text": ["a", "b"]})
-    embed(encoder, CountingProcessor(), records, tmp_path / "v.npy", length=8)
+    embed(encoder, CodeProcessor(), records, tmp_path / "v.npy", length=8)
     assert (tmp_path / "v.ids.txt").read_text() == "odd\\nname\nb\n"
 
 

@@ -187,6 +187,12 @@ def test_a_folder_that_holds_no_encoder_is_refused(tmp_path):
         open_encoder(tmp_path)
 
 
+@pytest.mark.parametrize("path", ["/no/such/folder", "no/such/folder", "./runs"])
+def test_a_path_where_nothing_lies_is_not_looked_for_on_the_hub(path):
+    with pytest.raises(HeadstartError, match="there is no such folder; check the path"):
+        open_encoder(path)
+
+
 # -- n-grams -------------------------------------------------------------------------------------
 
 

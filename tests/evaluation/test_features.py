@@ -1,27 +1,30 @@
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
 from datasets import Dataset
+from torch import Tensor
 
 from headstart.errors import HeadstartError
+from headstart.evaluation import features as module
 from headstart.evaluation.features import features
+
+Batch = dict[str, Tensor]
 
 
 class Letters:
-    """A processor that gives every character its code, and remembers the widths of batches."""
+    """A processor that gives every character its code, and remembers the shapes of batches."""
 
     def __init__(self) -> None:
-        self.widths: list[int] = []
+        self.shapes: list[tuple[int, int]] = []
 
-    def collate(self, records: Dataset, length: int) -> dict[str, torch.Tensor]:
-        rows = [[ord(letter) for letter in text[:length]] for text in records["text"]]
-        self.widths.append(max(map(len, rows)))
-        ids = torch.zeros(len(rows), self.widths[-1], dtype=torch.int64)
+    def cut(self, texts: list[str], length: int) -> list[list[int]]:
+        return [[ord(letter) for letter in text[:length]] for text in texts]
+
+    def pad(self, rows: list[list[int]]) -> Batch:
+        self.shapes.append((len(rows), max(map(len, rows))))
+        ids = torch.zeros(self.shapes[-1], dtype=torch.int64)
         for place, row in enumerate(rows):
             ids[place, : len(row)] = torch.tensor(row)
         return {"input_ids": ids, "mask": ids > 0}
@@ -36,35 +39,61 @@ class Summing(torch.nn.Module):
         super().__init__()
         self.factor = torch.nn.Parameter(torch.tensor(factor))
         self.dropout = torch.nn.Dropout(0.5)
+        self.autocast: set[bool] = set()
 
-    def forward(self, batch: dict[str, torch.Tensor]) -> Any:
+    def pool(self, batch: Batch) -> Tensor:
         assert not torch.is_grad_enabled()
+        self.autocast.add(torch.is_autocast_enabled("cpu"))
         pooled = torch.stack([batch["input_ids"].sum(1), batch["mask"].sum(1)], 1).float()
-        return SimpleNamespace(pooled=self.dropout(pooled) * self.factor)
+        return self.dropout(pooled) * self.factor
 
 
 TEXTS = ["ab", "a" * 50, "c", "abc", "b" * 49, "zz", "d"]
 
 
+def of(encoder: Summing, processor: Letters, **options: object) -> np.ndarray:
+    records = Dataset.from_dict({"text": TEXTS})
+    return features(encoder, processor, records, **options)  # type: ignore[arg-type]
+
+
 def test_rows_keep_the_order_of_the_records_whatever_shares_a_batch() -> None:
     processor = Letters()
     seen: list[tuple[int, int]] = []
-    found = features(
+    found = of(
         Summing(),
-        processor,  # type: ignore[arg-type]
-        Dataset.from_dict({"text": TEXTS}),
+        processor,
         length=40,
-        batch_size=2,
+        batch_size=1,
         progress=lambda done, total: seen.append((done, total)),
     )
     assert found.dtype == np.float32
     assert found[:, 1].tolist() == [2, 40, 1, 3, 40, 2, 1]
     assert found[:, 0].tolist() == [float(sum(map(ord, text[:40]))) for text in TEXTS]
-    assert processor.widths == [40, 3, 2, 1]  # like lengths share a batch
-    assert seen == [(2, 7), (4, 7), (6, 7), (7, 7)]
+    # Like lengths share a batch, the longest first, and no batch has more than 40 tokens.
+    assert processor.shapes == [(1, 40), (1, 40), (5, 3)]
+    assert seen == [(1, 7), (2, 7), (7, 7)]
+
+
+def test_texts_are_sorted_within_a_window_and_memory_stays_flat(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "WINDOW", 3)
+    processor = Letters()
+    found = of(Summing(), processor, length=50, batch_size=1)
+    assert found[:, 1].tolist() == [2, 50, 1, 3, 49, 2, 1]
+    assert processor.shapes == [(1, 50), (2, 2), (1, 49), (2, 3), (1, 1)]
+
+
+def test_bf16_is_used_where_it_is_fast_and_can_be_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for fast, asked, used in (("bf16", None, True), ("fp32", None, False), ("bf16", False, False)):
+        monkeypatch.setattr("headstart.training.precision.precision", lambda _, fast=fast: fast)
+        encoder = Summing()
+        of(encoder, Letters(), length=8, bf16=asked)
+        assert encoder.autocast == {used}
 
 
 def test_an_encoder_that_diverged_is_named() -> None:
-    records = Dataset.from_dict({"text": TEXTS})
     with pytest.raises(HeadstartError, match="not finite"):
-        features(Summing(float("nan")), Letters(), records, length=8)  # type: ignore[arg-type]
+        of(Summing(float("nan")), Letters(), length=8)

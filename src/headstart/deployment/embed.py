@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from headstart.errors import HeadstartError
-from headstart.evaluation.features import Progress, features
+from headstart.evaluation.features import WINDOW, Progress, features
 from headstart.files import whole_file
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from headstart.encoders import Encoder
     from headstart.modalities import Processor
 
-#: Records whose vectors are in memory at one time.
-CHUNK = 4096
+#: Records whose vectors are in memory at one time: as many as are sorted by their length.
+CHUNK = WINDOW
 
 
 def embed(
@@ -30,7 +30,7 @@ def embed(
     out: Path,
     *,
     length: int,
-    batch_size: int = 64,
+    batch_size: int = 32,
     progress: Progress | None = None,
 ) -> int:
     """Write the pooled vectors (N,D) float32 of ``records``, in order, whole or not at all.
@@ -42,6 +42,8 @@ def embed(
 
     Args:
         length: tokens a record is cut at.
+        batch_size: see :func:`headstart.evaluation.features.features`, which computes in bf16
+            where the processor is fast at it.
         progress: called with the number of records done and of all records.
 
     Returns:

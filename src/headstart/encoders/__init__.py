@@ -102,8 +102,9 @@ class ContextEncoder(Encoder, Protocol):
     ) -> Tensor:
         """Return vectors (B,T,D) in context.
 
-        ``visibility`` (B,T,T) bool is True where row i may look at column j; None means that all
-        see all that the network lets them see. ``positions`` (B,T) default to 0..T-1.
+        ``visibility`` (B,T,T) bool is True where row i may look at column j, or (B,1,T) where all
+        rows look at the same; None means that all see all that the network lets them see.
+        ``positions`` (B,T) default to 0..T-1.
         """
         ...
 

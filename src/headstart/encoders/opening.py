@@ -92,7 +92,7 @@ def open_encoder(folder: str | Path, *, length: int | None = None) -> Encoder:
     """
     path = encoder_folder(folder)
     if isinstance(path, Path):
-        if _is_static(path):
+        if is_static(path):
             from headstart.encoders.light import LightEncoder
 
             return LightEncoder.load(path)
@@ -107,10 +107,6 @@ def open_encoder(folder: str | Path, *, length: int | None = None) -> Encoder:
             from headstart.encoders.timm_models import TimmEncoder
 
             return TimmEncoder.load(path, length)
-        if config.get("model_type") == "xlnet":
-            from headstart.encoders.xlnet import XLNetEncoder
-
-            return XLNetEncoder.load(path)
     else:
         kind = kind_of(path)
         if kind is not None:
@@ -122,7 +118,10 @@ def open_encoder(folder: str | Path, *, length: int | None = None) -> Encoder:
             return create_encoder(path, {}, None, length=length or kind.length, seed=0)
     from headstart.encoders.seq2seq import Seq2SeqEncoder, writer_type
     from headstart.encoders.vision_folders import is_picture_network
+    from headstart.encoders.xlnet import XLNetEncoder, is_xlnet
 
+    if is_xlnet(path):
+        return XLNetEncoder.load(path)
     if writer_type(path):
         return Seq2SeqEncoder.load(path)
     if is_picture_network(path):
@@ -135,11 +134,22 @@ def open_encoder(folder: str | Path, *, length: int | None = None) -> Encoder:
 
 
 def encoder_folder(folder: str | Path) -> str | Path:
-    """Return where the encoder lies: a run's ``encoder``, the folder itself, or a hub name."""
+    """Return where the encoder lies: a run's ``encoder``, the folder itself, or a hub name.
+
+    Raises:
+        HeadstartError: nothing lies there, and no hub has such a name.
+    """
     path = Path(folder)
     if (path / "encoder").is_dir():
         return path / "encoder"
-    return path if path.exists() else str(folder)
+    if path.exists():
+        return path
+    if path.is_absolute() or len(path.parts) > 2 or str(folder).startswith((".", "~")):
+        raise HeadstartError(
+            f"no encoder can be opened from {str(folder)!r}: there is no such folder; check the "
+            "path."
+        )
+    return str(folder)
 
 
 def save_encoder(encoder: Any, processor: Any, folder: Path, note: dict[str, Any]) -> None:
@@ -162,14 +172,16 @@ def read_note(folder: str | Path) -> dict[str, Any]:
         return {"modality": "text", "length": 256, **json.loads(note.read_text())}
     size = _native_size(folder)
     if size is None:
-        return {"modality": "text", "length": 256}
+        from headstart.encoders.sentence_folders import native_length
+
+        return {"modality": "text", "length": native_length(folder) or 256}
     return {"modality": "image", "length": size}
 
 
 def _native_size(folder: str | Path) -> int | None:
     """Pixels a side that a foreign network of pictures is for; None for one of text."""
     if Path(folder).exists():
-        if _is_static(Path(folder)):
+        if is_static(Path(folder)):
             return None
         config = _config(Path(folder))
         if config.get("network") == "plain":
@@ -194,6 +206,7 @@ def _config(folder: Path) -> dict[str, Any]:
     return config if isinstance(config, dict) else {}
 
 
-def _is_static(folder: Path) -> bool:
+def is_static(folder: Path) -> bool:
+    """True for a folder with a table of token vectors: the light encoder, or a foreign one."""
     modules = folder / "modules.json"
     return modules.is_file() and "StaticEmbedding" in modules.read_text(encoding="utf-8")

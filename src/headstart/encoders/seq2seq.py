@@ -118,9 +118,11 @@ class Seq2SeqEncoder(nn.Module):
 
     def layers(self) -> list[nn.Module]:
         """The table, then the blocks of the encoder's half, from the input up."""
-        reader = self.model.get_encoder()
-        blocks = next(m for m in reader.modules() if isinstance(m, nn.ModuleList))
-        return [self.token_embedding, *blocks]
+        return [self.token_embedding, *_blocks(self.model.get_encoder())]
+
+    def writing_layers(self) -> list[nn.Module]:
+        """The blocks of the decoder, from the input up."""
+        return _blocks(self.model.get_decoder())
 
     def untrained(self) -> Seq2SeqEncoder:
         """Return a network of the same configuration, freshly initialised."""
@@ -153,6 +155,11 @@ class Seq2SeqEncoder(nn.Module):
                 f"{str(error).strip().splitlines()[0]}; pre-train it again or name another folder."
             ) from None
         return cls(model, bool(saved_causal(Path(folder))))
+
+
+def _blocks(half: nn.Module) -> list[nn.Module]:
+    """Return the blocks of an encoder or a decoder."""
+    return list(next(m for m in half.modules() if isinstance(m, nn.ModuleList)))
 
 
 def writer_type(folder: str | Path) -> str | None:

@@ -26,8 +26,9 @@ from headstart.batch import Batch
 from headstart.config import Options
 from headstart.encoders import EncoderKind, Features, attention
 from headstart.encoders.ngrams import NgramEmbedding
+from headstart.encoders.sentence_folders import Pooling
 from headstart.encoders.tied import TIED_TYPES, TiedDecoder
-from headstart.encoders.visibility import causal, mean_pool, visibility
+from headstart.encoders.visibility import causal, real, visibility
 from headstart.errors import HeadstartError
 
 transformers_logging.set_verbosity_error()
@@ -62,6 +63,7 @@ class TransformerEncoder(nn.Module):
             trained to do so (``clm``) is remembered as causal when it is saved.
         ngrams: vectors of n-grams that are added to those of the tokens. They are saved beside
             the network, which ``AutoModel`` then opens without them.
+        pooling: how the vectors of a row become one; a folder of sentence-transformers says.
     """
 
     def __init__(
@@ -69,12 +71,14 @@ class TransformerEncoder(nn.Module):
         model: PreTrainedModel,
         is_causal: bool | None = None,
         ngrams: NgramEmbedding | None = None,
+        pooling: Pooling | None = None,
     ) -> None:
         super().__init__()
         if model.config._attn_implementation == "sdpa":
             model.set_attn_implementation(attention.NAME)
         self.model = model
         self.ngrams = ngrams
+        self.pooling = pooling or Pooling()
         self.born_causal = model.config.model_type in CAUSAL_TYPES
         self.is_causal = self.born_causal if is_causal is None else is_causal
         self.width = int(model.config.hidden_size)
@@ -96,11 +100,12 @@ class TransformerEncoder(nn.Module):
 
     def from_vectors(self, vectors: Tensor, batch: Batch) -> Features:
         """Go on from what :meth:`embed` returned (B,T,D), or from other vectors in its place."""
-        seen = visibility(batch)
+        alone = "segments" not in batch and not self.is_causal
+        seen = real(batch) if alone else visibility(batch)
         if self.is_causal and not self.born_causal:
             seen = causal(seen, batch)
         tokens = self.contextualize(vectors, seen, batch.get("positions"))
-        return Features(tokens, batch["mask"], mean_pool(tokens.float(), batch["mask"]))
+        return Features(tokens, batch["mask"], self.pooling(tokens, batch["mask"]))
 
     def embed(self, batch: Batch) -> Tensor:
         vectors = self.token_embedding(batch["input_ids"])
@@ -143,8 +148,10 @@ class TransformerEncoder(nn.Module):
         kinds = set(getattr(self.model.config, "layer_types", None) or ())
         if kinds != {"full_attention", "sliding_attention"}:
             return seen[:, None]
-        near = (place[:, None] - place).abs() <= self.model.config.sliding_window
-        return {"full_attention": seen[:, None], "sliding_attention": (seen & near)[:, None]}
+        distance = (place[:, None] - place).abs()
+        # Padding may have nothing real nearby, and attention over nothing is not a number.
+        near = (seen & (distance <= self.model.config.sliding_window)) | (distance == 0)
+        return {"full_attention": seen[:, None], "sliding_attention": near[:, None]}
 
     @property
     def token_embedding(self) -> nn.Embedding:
@@ -168,7 +175,7 @@ class TransformerEncoder(nn.Module):
         ngrams = self.ngrams
         if ngrams is not None:
             ngrams = NgramEmbedding(ngrams.orders, self.width, ngrams.buckets, ngrams.dropout)
-        return TransformerEncoder(fresh, self.is_causal, ngrams)
+        return TransformerEncoder(fresh, self.is_causal, ngrams, self.pooling)
 
     def narrower(self, share: float) -> TransformerEncoder:
         """Return a fresh network with ``share`` of the width and heads, for vectors of its own.
@@ -203,6 +210,7 @@ class TransformerEncoder(nn.Module):
         self.model.save_pretrained(folder)
         if self.ngrams is not None:
             self.ngrams.save(folder / NGRAMS)
+        self.pooling.save(folder, self.width)
 
     @classmethod
     def load(cls, folder: str | Path) -> TransformerEncoder:
@@ -221,7 +229,8 @@ class TransformerEncoder(nn.Module):
         if hasattr(model, "pooler"):
             # It is trained by next-sentence prediction alone, and elsewhere it is noise.
             model.pooler = None
-        return cls(model, saved_causal(Path(folder)), _saved_ngrams(Path(folder)))
+        ngrams = _saved_ngrams(Path(folder))
+        return cls(model, saved_causal(Path(folder)), ngrams, Pooling.load(folder))
 
 
 class SmallOptions(Options):

@@ -23,6 +23,18 @@ def visibility(batch: Batch) -> Tensor | None:
     return seen | torch.eye(mask.shape[1], dtype=torch.bool, device=mask.device)
 
 
+def real(batch: Batch) -> Tensor | None:
+    """Return (B,1,T) bool, True where all positions of a row may look: at what is no padding.
+
+    The same as :func:`visibility` for rows of one document, in T times less memory. None where
+    all see all; a row without a real position sees all of it.
+    """
+    mask = batch["mask"]
+    if bool(mask.all()):
+        return None
+    return (mask | ~mask.any(1, keepdim=True))[:, None, :]
+
+
 def causal(seen: Tensor | None, batch: Batch) -> Tensor:
     """Return what is left of ``seen`` (B,T,T) when no position may look to its right."""
     count, length = batch["mask"].shape

@@ -84,8 +84,9 @@ class Processor(Protocol):
     def collate(self, records: Dataset, length: int) -> Batch:
         """Turn records into a batch, one row a record.
 
-        Text is cut at ``length`` tokens and padded to the longest row; pictures are brought to
-        ``length`` pixels a side.
+        Text is cut at ``length`` tokens and padded to the longest row (a processor of texts has
+        both halves of that, ``cut(texts, length)`` and ``pad(rows)``, to sort in between);
+        pictures are brought to ``length`` pixels a side.
         """
         ...
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,8 +18,9 @@ from headstart.data.overlap import Overlap, overlap
 from headstart.data.sources import read
 from headstart.errors import HeadstartError, did_you_mean
 from headstart.modalities import DiscreteTargets, TokenizerWish
+from headstart.modalities.companions import COMPANIONS, CompanionRows, pair_of, stored
 from headstart.modalities.sentences import sentence_flags
-from headstart.modalities.text_edits import EDITS, edited, parse_edits
+from headstart.modalities.text_edits import EDITS, LOOKED_UP, edited, parse_edits
 from headstart.modalities.text_views import VIEWS
 from headstart.modalities.token_file import (
     Document,
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from headstart.config import PretrainConfig, SourceOptions
+    from headstart.modalities.synonyms import Synonyms
 
 CHUNK = 1000
 
@@ -53,6 +56,9 @@ class TextProcessor:
         if tokenizer.pad_token_id is None:
             tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
         self.pad_id = int(tokenizer.pad_token_id)
+        # A foreign tokenizer may have been saved with a length to cut and to fill up to.
+        tokenizer.backend_tokenizer.no_truncation()
+        tokenizer.backend_tokenizer.no_padding()
         self.word_starts = np.array(word_start_table(tokenizer))
         self.prefix, self.suffix = _wrapping(tokenizer)
         self.counts = np.ones(len(tokenizer), dtype=np.int64)
@@ -78,6 +84,13 @@ class TextProcessor:
             special_ids=tuple(sorted(set(self.tokenizer.all_special_ids))),
         )
 
+    @cached_property
+    def synonyms(self) -> Synonyms:
+        """What each token of the vocabulary can be exchanged for; looked up when first asked."""
+        from headstart.modalities.synonyms import synonyms_of
+
+        return synonyms_of(self.tokenizer, self.word_starts.tolist())
+
     def encode(self, texts: list[str]) -> list[Any]:
         """Tokenise texts, whole, with the special tokens around each."""
         return self.tokenizer.backend_tokenizer.encode_batch(texts, add_special_tokens=True)
@@ -92,9 +105,14 @@ class TextProcessor:
         file = TokenFile.open(folder)
         if layout == "packed":
             return PackedRows(file, length, seed, self.pad_id, self.word_starts)
-        return DocumentRows(
-            file, length, seed, self.pad_id, self.word_starts, self.prefix, self.suffix
-        )
+
+        def documents(file: TokenFile) -> DocumentRows:
+            return DocumentRows(
+                file, length, seed, self.pad_id, self.word_starts, self.prefix, self.suffix
+            )
+
+        others = {name: documents(TokenFile.open(folder / name)) for name in stored(folder)}
+        return CompanionRows(documents(file), others) if others else documents(file)
 
     def collate(self, records: Dataset, length: int) -> Batch:
         """Turn records with a ``text`` column into ``input_ids`` and ``mask`` (B,T)."""
@@ -102,11 +120,18 @@ class TextProcessor:
 
     def collate_texts(self, texts: list[str], length: int) -> Batch:
         """Turn texts into ``input_ids`` and ``mask`` (B,T), cut at ``length`` tokens."""
-        kept = [_cut(ids, length, self.suffix) for ids in self.encode_ids(texts)]
-        longest = max(1, max(map(len, kept), default=1))
-        ids = np.full((len(kept), longest), self.pad_id, dtype=np.int64)
-        mask = np.zeros((len(kept), longest), dtype=bool)
-        for row, tokens in enumerate(kept):
+        return self.pad(self.cut(texts, length))
+
+    def cut(self, texts: list[str], length: int) -> list[list[int]]:
+        """Return the ids of each text, cut at ``length`` tokens."""
+        return [_cut(ids, length, self.suffix) for ids in self.encode_ids(texts)]
+
+    def pad(self, rows: list[list[int]]) -> Batch:
+        """Turn rows of ids into ``input_ids`` and ``mask`` (B,T), T that of the longest."""
+        longest = max(1, max(map(len, rows), default=1))
+        ids = np.full((len(rows), longest), self.pad_id, dtype=np.int64)
+        mask = np.zeros((len(rows), longest), dtype=bool)
+        for row, tokens in enumerate(rows):
             ids[row, : len(tokens)] = tokens
             mask[row, : len(tokens)] = True
         return {"input_ids": torch.from_numpy(ids), "mask": torch.from_numpy(mask)}
@@ -122,22 +147,25 @@ class TextProcessor:
     ) -> tuple[Batch, ...]:
         """Return two views of each text.
 
-        ``kind`` is one of :data:`headstart.modalities.text_views.VIEWS`, or edits such as
-        ``swap,delete:0.2`` (see :data:`headstart.modalities.text_edits.EDITS`).
+        ``kind`` is ``pairs`` (the text and the second text of its record), one of
+        :data:`headstart.modalities.text_views.VIEWS`, or edits such as ``swap,synonym:0.2`` (see
+        :mod:`headstart.modalities.text_edits`).
         """
         if local or side:
             raise HeadstartError("views of texts have no pixels; leave out local and side.")
+        if kind == "pairs":
+            return pair_of(batch)
+        batch = {key: tensor for key, tensor in batch.items() if "/" not in key}
         kind = "disjoint" if kind == "auto" else kind
-        edits = parse_edits(kind)
+        edits = parse_edits(kind, {"synonym": lambda: self.synonyms})
         if edits:
             special = torch.zeros(len(self.tokenizer), dtype=torch.bool)
             special[list(self.targets.special_ids)] = True
             special = special.to(batch["input_ids"].device)
             return edited(batch, edits, generator, self.pad_id, special)
         if kind not in VIEWS:
-            raise HeadstartError(
-                f"texts have no views {kind!r}{did_you_mean(kind, [*VIEWS, *EDITS])}"
-            )
+            known = ["pairs", *VIEWS, *EDITS, *LOOKED_UP]
+            raise HeadstartError(f"texts have no views {kind!r}{did_you_mean(kind, known)}")
         return VIEWS[kind](batch, generator, self.pad_id)
 
     def save(self, folder: Path) -> None:
@@ -158,6 +186,8 @@ class TextModality:
         "clm": "gpt",
         "nsp": "modernbert",
         "sop": "modernbert",
+        "bert": "bert",
+        "albert": "bert",
         "word_order": "modernbert",
         "electra": "modernbert",
         "prefix": "modernbert",
@@ -221,7 +251,10 @@ class TextModality:
         self, start: str | Path, records: Dataset, config: PretrainConfig, length: int
     ) -> TextProcessor:
         """Take the tokenizer of the encoder to go on from."""
-        return self._with_segmenter(self.load(start).tokenizer, records, config)
+        tokenizer = self.load(start).tokenizer
+        # Where other libraries shall cut.
+        tokenizer.model_max_length = length
+        return self._with_segmenter(tokenizer, records, config)
 
     def _with_segmenter(
         self, tokenizer: PreTrainedTokenizerFast, records: Dataset, config: PretrainConfig
@@ -260,8 +293,16 @@ class TextModality:
         *,
         learn: bool,
     ) -> None:
-        """Tokenise records once into a memory-mapped token file, and count the tokens."""
-        counts = write_token_file(folder, _tokenised(records, processor), len(processor.tokenizer))
+        """Tokenise records once into a memory-mapped token file, and count the tokens.
+
+        The texts of the columns :data:`headstart.modalities.companions.COMPANIONS` lie beside it.
+        """
+        size = len(processor.tokenizer)
+        counts = write_token_file(folder, _tokenised(records, processor), size)
+        for name in COMPANIONS:
+            if name in records.column_names:
+                documents = _tokenised(records, processor, name)
+                counts = counts + write_token_file(folder / name, documents, size)
         if learn:
             processor.counts = counts
 
@@ -274,10 +315,12 @@ class TextModality:
         return overlap(background, tested, "text")
 
 
-def _tokenised(records: Dataset, processor: TextProcessor) -> Iterator[Document]:
+def _tokenised(
+    records: Dataset, processor: TextProcessor, column: str = "text"
+) -> Iterator[Document]:
     segmented, sentences = processor.segmenter != "none", processor.keeps_sentences
     for start in range(0, len(records), CHUNK):
-        texts = records[start : start + CHUNK]["text"]
+        texts = records[start : start + CHUNK][column]
         if not (segmented or sentences):
             for ids in processor.encode_ids(texts):
                 yield Document(np.asarray(ids, dtype=np.int64))

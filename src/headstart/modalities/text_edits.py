@@ -2,12 +2,13 @@
 
 Insertion, deletion, replacement and swap of tokens as in EDA (Wei and Zou 2019, section 2), and a
 crop. What stands at the ends of a row and is special stays where it is. New tokens are drawn from
-the batch itself, so that they are as frequent as in real text; which ones fit is not known here.
+the batch itself, so that they are as frequent as in real text; which ones fit is known to
+:mod:`headstart.modalities.synonyms` alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -24,7 +25,7 @@ def insert(
 ) -> Batch:
     """Put a token of another place before a ``share`` of the tokens; rows become longer."""
     ids, mask = batch["input_ids"], batch["mask"]
-    chosen = _some(inner, share, generator)
+    chosen = some(inner, share, generator)
     width = ids.shape[1]
     place = torch.arange(width, device=ids.device) + chosen.long().cumsum(1)
     longest = max(1, int((place * mask).max()) + 1)
@@ -41,7 +42,7 @@ def delete(
     batch: Batch, inner: Tensor, generator: torch.Generator, share: float, pad_id: int
 ) -> Batch:
     """Take a ``share`` of the tokens out, at least one stays; those behind close up."""
-    chosen = _some(inner, share, generator)
+    chosen = some(inner, share, generator)
     chosen &= chosen.sum(1, keepdim=True) < inner.sum(1, keepdim=True)
     return _closed_up(batch, batch["mask"] & ~chosen, pad_id)
 
@@ -50,7 +51,7 @@ def replace(
     batch: Batch, inner: Tensor, generator: torch.Generator, share: float, pad_id: int
 ) -> Batch:
     """Put a token of another place in the place of a ``share`` of the tokens."""
-    chosen = _some(inner, share, generator)
+    chosen = some(inner, share, generator)
     drawn = _drawn(batch["input_ids"], inner, generator)
     return {
         "input_ids": torch.where(chosen, drawn, batch["input_ids"]),
@@ -64,7 +65,7 @@ def swap(
     """Let a ``share`` of the tokens change places with one another at random, two by two."""
     ids = batch["input_ids"]
     count, width = ids.shape
-    chosen = _some(inner, share, generator)
+    chosen = some(inner, share, generator)
     score = torch.rand(ids.shape, generator=generator, device=ids.device)
     order = score.masked_fill(~chosen, 2.0).argsort(1)
     # In random order the first of the chosen meets the second, the third the fourth.
@@ -99,27 +100,38 @@ EDITS: dict[str, tuple[Edit, float]] = {
 }
 
 
-def parse_edits(kind: str) -> list[tuple[Edit, float]] | None:
+#: The share that is usual for edits that must look something up first.
+LOOKED_UP = {"synonym": 0.1}
+
+
+def parse_edits(
+    kind: str, lookups: Mapping[str, Callable[[], Edit]] | None = None
+) -> list[tuple[Edit, float]] | None:
     """Read ``swap,delete:0.2`` into edits with their shares; None where no edit is named.
+
+    Args:
+        lookups: makes the edits of :data:`LOOKED_UP`.
 
     Raises:
         HeadstartError: an unknown edit among known ones, or a share that is not between 0 and 1.
     """
     parts = [part.strip().partition(":") for part in kind.split(",")]
-    if not any(name in EDITS for name, _, _ in parts):
+    lookups = lookups or {}
+    known = [*EDITS, *lookups]
+    if not any(name in known for name, _, _ in parts):
         return None
     edits = []
     for name, _, text in parts:
-        if name not in EDITS:
-            raise HeadstartError(f"texts have no edit {name!r}{did_you_mean(name, EDITS)}")
-        edit, usual = EDITS[name]
+        if name not in known:
+            raise HeadstartError(f"texts have no edit {name!r}{did_you_mean(name, known)}")
+        usual = LOOKED_UP[name] if name in lookups else EDITS[name][1]
         try:
             share = float(text) if text else usual
         except ValueError:
             share = -1.0
         if not 0 < share < 1:
             raise HeadstartError(f"{name}:{text} has no share between 0 and 1; write {name}:0.2.")
-        edits.append((edit, share))
+        edits.append((lookups[name]() if name in lookups else EDITS[name][0], share))
     return edits
 
 
@@ -167,10 +179,17 @@ def _of_each(made: list[Batch], way: Tensor, pad_id: int) -> Batch:
     return {"input_ids": ids[:, :longest], "mask": mask[:, :longest]}
 
 
-def _some(inner: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Choose ``max(1, round(share n))`` of the n places of each row that may be touched."""
+def some(
+    inner: Tensor, share: float, generator: torch.Generator, of: Tensor | None = None
+) -> Tensor:
+    """Choose ``max(1, round(share n))`` of the n places of each row that may be touched.
+
+    Args:
+        of: (B,T) the places that are counted as n, where they are more.
+    """
     draw = torch.rand(inner.shape, generator=generator, device=inner.device)
-    wanted = (inner.sum(1, keepdim=True) * share).round().long().clamp(min=1)
+    counted = inner if of is None else of
+    wanted = (counted.sum(1, keepdim=True) * share).round().long().clamp(min=1)
     return inner & (draw.masked_fill(~inner, 2.0).argsort(1).argsort(1) < wanted)
 
 

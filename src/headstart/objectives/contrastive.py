@@ -12,7 +12,7 @@ from headstart.batch import Batch
 from headstart.config import Options
 from headstart.objectives.heads import projection
 from headstart.objectives.losses import info_nce, nt_xent
-from headstart.objectives.views import ViewOptions, draw_views, pooled
+from headstart.objectives.views import ViewOptions, draw_views, pooled, pooled_negatives
 
 _HEAD = "Projection in training only: none, a linear layer and tanh, or an MLP with batch norm."
 
@@ -42,7 +42,7 @@ class ContrastOptions(ViewOptions):
 
 
 class SimCSEOptions(ContrastOptions):
-    """Unsupervised SimCSE's values (Gao et al. 2021, section 3 and appendix A)."""
+    """SimCSE's values (Gao et al. 2021, sections 3 and 4 and appendix A)."""
 
     views: str = Field("identity", description="The same text twice: dropout is the difference.")
     drop: float = Field(0.0, ge=0, lt=1, description="Share of each view's tokens left out.")
@@ -72,6 +72,9 @@ class SimCLROptions(ContrastOptions):
 class Contrast(nn.Module):
     """Contrast of two views with the other rows of the batch as negatives.
 
+    Where the records are pairs, their two texts are the views; where each has a text that does not
+    say the same, those of all rows are negatives of every first text, too (SimCSE's equation 5).
+
     The paper of SimCSE pools ``[CLS]``; here the encoder's own pooling is what is contrasted, so
     that what is trained is what ``embed`` writes.
     """
@@ -94,9 +97,11 @@ class Contrast(nn.Module):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         options = self.options
         first, second = (self.projection(vectors) for vectors in pooled(self.encoder, batch))
+        hard = pooled_negatives(self.encoder, batch)
+        hard = None if hard is None else self.projection(hard)
         if options.negatives == "all":
-            return nt_xent(first, second, options.temperature)
-        one = info_nce(first, second, options.temperature)
+            return nt_xent(first, second, options.temperature, hard)
+        one = info_nce(first, second, options.temperature, hard)
         if not options.symmetric:
             return one
         other = info_nce(second, first, options.temperature)
@@ -116,7 +121,7 @@ def _projection(width: int, options: ContrastOptions) -> nn.Module:
 
 
 class SimCSE(Contrast):
-    """The same text twice under dropout, with the published values (Gao et al. 2021)."""
+    """The same text twice under dropout, or pairs, with the published values (Gao et al. 2021)."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"two_views", "dropout"})
     Options: ClassVar[type[Options]] = SimCSEOptions

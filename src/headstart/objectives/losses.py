@@ -28,7 +28,9 @@ def token_loss(logits: Tensor, targets: Tensor) -> dict[str, Tensor]:
     return {"loss": loss, "accuracy": accuracy}
 
 
-def info_nce(queries: Tensor, keys: Tensor, temperature: float) -> dict[str, Tensor]:
+def info_nce(
+    queries: Tensor, keys: Tensor, temperature: float, negatives: Tensor | None = None
+) -> dict[str, Tensor]:
     """InfoNCE in one direction with in-batch negatives (van den Oord et al. 2018; SimCSE eq. 1).
 
     ``-log exp(sim(q_i, k_i) / t) / sum_j exp(sim(q_i, k_j) / t)``, the cosine as ``sim``. Under
@@ -38,16 +40,21 @@ def info_nce(queries: Tensor, keys: Tensor, temperature: float) -> dict[str, Ten
     Args:
         queries: (B,D), not normalised.
         keys: (B,D); row i is the positive of query i.
+        negatives: (B,D) hard negatives; those of all rows join the sum (SimCSE eq. 5).
     """
     queries = F.normalize(queries.float(), dim=-1)
     keys = F.normalize(keys.float(), dim=-1)
     every = gather(keys)
+    if negatives is not None:
+        every = torch.cat([every, gather(F.normalize(negatives.float(), dim=-1))])
     logits = queries @ every.T / temperature
     targets = torch.arange(len(queries), device=queries.device) + _rank() * len(queries)
     return _scalars(logits, targets, temperature)
 
 
-def nt_xent(first: Tensor, second: Tensor, temperature: float) -> dict[str, Tensor]:
+def nt_xent(
+    first: Tensor, second: Tensor, temperature: float, negatives: Tensor | None = None
+) -> dict[str, Tensor]:
     """NT-Xent over 2N views (SimCLR, Chen et al. 2020, equation 1 and algorithm 1).
 
     Each view must find its twin among the 2N - 1 others, those of its own kind too. Under several
@@ -56,12 +63,15 @@ def nt_xent(first: Tensor, second: Tensor, temperature: float) -> dict[str, Tens
     Args:
         first: (B,D), not normalised.
         second: (B,D); row i is the twin of row i.
+        negatives: (B,D) hard negatives; those of all rows are wrong answers for every view.
     """
     with full_precision(first):
         views = [F.normalize(view.float(), dim=1) for view in (first, second)]
         own = torch.arange(len(first), device=first.device) + _rank() * len(first)
         every = [gather(view) for view in views]
         count = len(every[0])
+        if negatives is not None:
+            every.append(gather(F.normalize(negatives.float(), dim=1)))
         logits = torch.cat(views) @ torch.cat(every).T / temperature
         selves, twins = torch.cat([own, own + count]), torch.cat([own + count, own])
         logits = logits.scatter(1, selves[:, None], -torch.inf)

@@ -1,4 +1,8 @@
-"""Two views of each record as an objective sees them, whatever the modality."""
+"""Two views of each record as an objective sees them, whatever the modality.
+
+Records that have a second text (``pair/...`` in the batch) have their views already; a text that
+says something else (``negative/...``) is handed on beside them.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from headstart.batch import Batch
+from headstart.batch import Batch, part
 from headstart.config import Options
+from headstart.modalities.companions import NEGATIVE, PAIR
 
 VIEWS = ("first", "second")
 
@@ -18,7 +23,9 @@ class ViewOptions(Options):
     """Which views a two-view objective compares."""
 
     views: str = Field(
-        "auto", description="Kind of views; the modality names its own, auto is its default."
+        "auto",
+        description="Kind of views; the modality names its own, auto is its default. Records with "
+        "a second text are seen as pairs unless another kind is named.",
     )
     side: int | None = Field(
         None, ge=4, description="Pixels a side of a view; by default what suits the pictures."
@@ -47,11 +54,17 @@ def draw_views(
     """
     asked = {"local": local, "side": options.side}
     given = {name: value for name, value in asked.items() if value}
-    drawn = processor.views(batch, generator, options.views, **given)
+    is_pair = f"{PAIR}/mask" in batch and "views" not in options.model_fields_set
+    kind = "pairs" if is_pair else options.views
+    drawn = processor.views(batch, generator, kind, **given)
     views = [_thin(view, options.drop, generator) for view in drawn]
     corrupted: Batch = {"mask": batch["mask"]} if "mask" in batch else {}
     for name, view in zip(VIEWS, views[:2], strict=True):
         corrupted.update({f"{name}/{key}": tensor for key, tensor in view.items()})
+    hard = part(batch, NEGATIVE)
+    if hard:
+        thinned = _thin(hard, options.drop, generator)
+        corrupted.update({f"{NEGATIVE}/{key}": tensor for key, tensor in thinned.items()})
     if local:
         for key in views[2]:
             corrupted[f"local/{key}"] = torch.cat([view[key] for view in views[2:]])
@@ -66,15 +79,6 @@ def _thin(view: Batch, drop: float, generator: torch.Generator) -> Batch:
     return {**view, "mask": mask & (draw >= drop)}
 
 
-def part(batch: Batch, name: str) -> Batch:
-    """Return the tensors whose names begin with ``name/``, without that beginning."""
-    return {
-        key.removeprefix(f"{name}/"): tensor
-        for key, tensor in batch.items()
-        if key.startswith(f"{name}/")
-    }
-
-
 def pooled(encoder: Any, batch: Batch) -> tuple[Tensor, Tensor]:
     """Return the pooled vectors (B,D) of both views, one pass each.
 
@@ -83,3 +87,9 @@ def pooled(encoder: Any, batch: Batch) -> tuple[Tensor, Tensor]:
     """
     first, second = (encoder.pool(part(batch, name)) for name in VIEWS)
     return first, second
+
+
+def pooled_negatives(encoder: Any, batch: Batch) -> Tensor | None:
+    """Return the pooled vectors (B,D) of the hard negatives, if the records have some."""
+    hard = part(batch, NEGATIVE)
+    return encoder.pool(hard) if hard else None

@@ -1,0 +1,152 @@
+"""What a folder of sentence-transformers says of its vectors: how they are pooled, and how long.
+
+Such a folder is a network of Transformers with ``modules.json`` beside it, which lists what comes
+after the network: a pooling, perhaps a normalisation, perhaps layers that headstart has not.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from headstart.encoders.visibility import mean_pool
+from headstart.errors import HeadstartError
+from headstart.files import write_json
+
+MODULES = "modules.json"
+_OLD = "pooling_mode_"
+#: As that library names them in ``1_Pooling/config.json``, now and formerly.
+_NAMES = {
+    "mean_tokens": "mean",
+    "cls_token": "cls",
+    "max_tokens": "max",
+    "mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
+    "lasttoken": "lasttoken",
+}
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """How the vectors of a row's tokens become one.
+
+    Attributes:
+        mode: ``mean`` of the real positions, ``cls`` (the first), ``lasttoken``, ``max``, or
+            ``mean_sqrt_len_tokens`` (their sum over the root of their number).
+        normalize: scale the result to length 1.
+    """
+
+    mode: str = "mean"
+    normalize: bool = False
+
+    def __call__(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """Return (B,D) of tokens (B,T,D) at the positions where mask (B,T) is True."""
+        pooled = _MODES[self.mode](tokens.float(), mask)
+        return F.normalize(pooled, dim=1) if self.normalize else pooled
+
+    def save(self, folder: Path, width: int) -> None:
+        """Tell sentence-transformers; the mean is what it takes where nothing is said."""
+        if self == Pooling():
+            return
+        names = ["Transformer", "Pooling", *(["Normalize"] if self.normalize else [])]
+        paths = ["", *(f"{place}_{name}" for place, name in enumerate(names[1:], 1))]
+        modules = [
+            {
+                "idx": place,
+                "name": str(place),
+                "path": path,
+                "type": f"sentence_transformers.models.{name}",
+            }
+            for place, (name, path) in enumerate(zip(names, paths, strict=True))
+        ]
+        for path in paths[1:]:
+            (folder / path).mkdir(exist_ok=True)
+        flags = {f"{_OLD}{old}": new == self.mode for old, new in _NAMES.items()}
+        write_json(folder / paths[1] / "config.json", {"word_embedding_dimension": width, **flags})
+        write_json(folder / MODULES, modules)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Pooling:
+        """Read it from a folder or a hub name; the mean where nothing is said.
+
+        Raises:
+            HeadstartError: its vectors are made in a way that is not known here.
+        """
+        modules = _read(folder, MODULES)
+        if modules is None:
+            return cls()
+        kinds = {str(module["type"]).rpartition(".")[2]: module["path"] for module in modules}
+        unknown = sorted(set(kinds) - {"Transformer", "Pooling", "Normalize"})
+        config = _read(folder, "config.json", kinds.get("Pooling", "")) or {}
+        old = [new for name, new in _NAMES.items() if config.get(f"{_OLD}{name}")]
+        mode = config.get("pooling_mode") or (old[0] if len(old) == 1 else old or "mean")
+        if unknown or not isinstance(mode, str) or mode not in _MODES:
+            raise HeadstartError(
+                f"the vectors of {folder} are made by {', '.join(unknown) or f'pooling {mode}'}, "
+                "which headstart does not know; give a folder of a Transformer with one Pooling "
+                f"({', '.join(_MODES)})."
+            )
+        return cls(mode, "Normalize" in kinds)
+
+
+def native_length(folder: str | Path) -> int | None:
+    """Return the tokens that sentence-transformers cuts a text at, where the folder is its own."""
+    length = (_read(folder, "sentence_bert_config.json") or {}).get("max_seq_length")
+    if length is None and _read(folder, MODULES) is not None:
+        # Newer folders leave it to the tokenizer and the network.
+        own = (_read(folder, "tokenizer_config.json") or {}).get("model_max_length")
+        most = (_read(folder, "config.json") or {}).get("max_position_embeddings")
+        length = min((number for number in (own, most) if number), default=None)
+    return int(length) if length else None
+
+
+def _read(folder: str | Path, name: str, subfolder: str = "") -> Any:
+    """Return a JSON file of a folder, or of a hub name that lies in the local cache, or None."""
+    if Path(folder).is_dir():
+        file: Any = Path(folder) / subfolder / name
+    else:
+        from huggingface_hub import try_to_load_from_cache
+        from huggingface_hub.errors import HFValidationError
+
+        try:
+            file = try_to_load_from_cache(str(folder), f"{subfolder}/{name}".lstrip("/"))
+        except HFValidationError:
+            return None
+    if not isinstance(file, str | Path) or not Path(file).is_file():
+        return None
+    try:
+        return json.loads(Path(file).read_text(encoding="utf-8"))
+    except ValueError:
+        raise HeadstartError(f"{file} is not valid JSON; copy the folder {folder} again.") from None
+
+
+def _first(tokens: Tensor, mask: Tensor) -> Tensor:
+    return tokens[torch.arange(len(tokens)), mask.int().argmax(1)]
+
+
+def _last(tokens: Tensor, mask: Tensor) -> Tensor:
+    place = (mask * torch.arange(1, mask.shape[1] + 1, device=mask.device)).argmax(1)
+    return tokens[torch.arange(len(tokens)), place]
+
+
+def _largest(tokens: Tensor, mask: Tensor) -> Tensor:
+    return tokens.masked_fill(~(mask | ~mask.any(1, keepdim=True))[:, :, None], -torch.inf).amax(1)
+
+
+def _root(tokens: Tensor, mask: Tensor) -> Tensor:
+    return mean_pool(tokens, mask) * mask.sum(1, keepdim=True).to(tokens.dtype).sqrt()
+
+
+_MODES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "mean": mean_pool,
+    "cls": _first,
+    "max": _largest,
+    "mean_sqrt_len_tokens": _root,
+    "lasttoken": _last,
+}

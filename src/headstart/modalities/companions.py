@@ -1,0 +1,62 @@
+"""Texts that belong to a record: one that says the same, and one that does not.
+
+They are columns of the records, token files beside the main one, and tensors named ``pair/...``
+and ``negative/...`` in a batch of documents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from headstart.batch import Batch, Rows, part
+from headstart.errors import HeadstartError
+
+PAIR, NEGATIVE = "pair", "negative"
+COMPANIONS = (PAIR, NEGATIVE)
+
+
+class CompanionRows:
+    """Documents with the texts that belong to each.
+
+    Args:
+        rows: the documents.
+        others: by name, rows of as many texts.
+    """
+
+    def __init__(self, rows: Rows, others: Mapping[str, Rows]) -> None:
+        self.rows, self.others = rows, others
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def batch(self, places: np.ndarray, epoch: int) -> Batch:
+        """Return the rows at ``places`` (n,), with ``NAME/...`` of the texts that go with them."""
+        batch = self.rows.batch(places, epoch)
+        for name, rows in self.others.items():
+            found = rows.batch(places, epoch)
+            batch |= {f"{name}/{key}": tensor for key, tensor in found.items()}
+        return batch
+
+
+def stored(folder: Path) -> list[str]:
+    """Return which companions were stored beside the token file in ``folder``."""
+    return [name for name in COMPANIONS if (folder / name).is_dir()]
+
+
+def pair_of(batch: Batch) -> tuple[Batch, Batch]:
+    """Return the text and its pair as two views; a record without a pair is refused.
+
+    Raises:
+        HeadstartError: the records are no pairs.
+    """
+    second = part(batch, PAIR)
+    if not second:
+        raise HeadstartError(
+            "views of the kind 'pairs' need a second text of each record: name its column with "
+            "--pair-column, or two translators with --back-translation."
+        )
+    own = {key: tensor for key, tensor in batch.items() if "/" not in key}
+    return own, second

@@ -176,7 +176,9 @@ def sentences(words: TextProcessor, texts: list[str]) -> Batch:
     return {"input_ids": ids, "mask": ids != words.pad_id, "sentence_starts": flags}
 
 
-def draw_pairs(words: TextProcessor, name: str, answers: tuple[str, str], seed: int) -> None:
+def draw_pairs(
+    words: TextProcessor, name: str, answers: tuple[str, str], seed: int, **options: float
+) -> None:
     """Show the pairs that are made of texts of two sentences, and what must be said of each."""
     words.prefix = words.suffix = 1
     texts = [
@@ -184,7 +186,7 @@ def draw_pairs(words: TextProcessor, name: str, answers: tuple[str, str], seed: 
         "the market fell again|the bank raised its rate",
         "she scored twice|in the final and lifted the cup",
     ]
-    corrupted = objective(name, words).corrupt(
+    corrupted = objective(name, words, **options).corrupt(
         sentences(words, texts), torch.Generator().manual_seed(seed)
     )
     words.prefix = words.suffix = 0
@@ -194,9 +196,11 @@ def draw_pairs(words: TextProcessor, name: str, answers: tuple[str, str], seed: 
         text = tokens(words, corrupted["input_ids"][row][real])
         types = corrupted["token_types"][row][real].tolist()
         wide = [14 + 8 * len(word) for word in text]
-        picture.row(
-            16 + 38 * row, answers[label], text, [GREEN if t else BLUE for t in types], wide
-        )
+        shades = [
+            GREY if word == "[MASK]" else GREEN if t else BLUE
+            for word, t in zip(text, types, strict=True)
+        ]
+        picture.row(16 + 38 * row, answers[label], text, shades, wide)
     picture.save(f"{name}.svg")
 
 
@@ -338,6 +342,7 @@ def main() -> None:
     draw_views(words, "contrast")
     draw_pairs(words, "nsp", ("follows", "from another"), 1)
     draw_pairs(words, "sop", ("in order", "swapped"), 1)
+    draw_pairs(words, "bert", ("follows", "from another"), 1, mask_ratio=0.25)
     draw_word_order(words)
     draw_electra(words)
     draw_prefix(words)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
+import lesson
 import torch
 from digits import TRAIN, TinyConv, digits
 from sklearn.neighbors import KNeighborsClassifier
@@ -118,27 +119,16 @@ def pictures(size: int) -> Tensor:
 def teach(objective: Any, steps: int, *, size: int = 16, rows: int = 64, rate: float = 3e-3) -> Any:
     """Train on the first 1,200 digits as the library does, and return the scalars by step."""
     pixels = pictures(size)[:TRAIN]
-    groups = (
-        objective.parameter_groups(rate)
-        if hasattr(objective, "parameter_groups")
-        else [{"params": list(objective.parameters())}]
-    )
-    optimizer = torch.optim.AdamW(groups, rate, weight_decay=1e-4, fused=True)
-    objective.train()
-    told: dict[str, list[float]] = {}
-    for step in range(steps):
-        for group in optimizer.param_groups:
-            group["lr"] = rate * min(1.0, 2 * (1 - step / steps))
-        places = torch.randint(TRAIN, (rows,), generator=generator(0, "rows", step))
-        corrupted = objective.corrupt({"pixels": pixels[places]}, generator(0, "corrupt", step))
-        scalars = objective(corrupted)
-        optimizer.zero_grad()
-        scalars["loss"].backward()
-        optimizer.step()
-        objective.after_step((step + 1) / steps)
-        for name, value in scalars.items():
-            told.setdefault(name, []).append(value.item())
-    return told
+
+    def batch(step: int) -> Batch:
+        return {
+            "pixels": pixels[torch.randint(TRAIN, (rows,), generator=generator(0, "rows", step))]
+        }
+
+    def factor(step: int) -> float:
+        return min(1.0, 2 * (1 - step / steps))
+
+    return lesson.teach(objective, batch, steps, rate, factor, weight_decay=1e-4)
 
 
 def neighbours(encoder: Any, size: int = 16) -> float:
@@ -153,35 +143,13 @@ def neighbours(encoder: Any, size: int = 16) -> float:
 
 def still(objective: Any, size: int = 16) -> list[str]:
     """Return the names of the parameters that one batch gives no gradient."""
-    objective.train()
-    batch = objective.corrupt({"pixels": pictures(size)[:32]}, generator(0))
-    objective(batch)["loss"].backward()
-    return [n for n, p in objective.named_parameters() if p.grad is None or not p.grad.any()]
-
-
-def same_gradients(ours: Tensor, theirs: Tensor, objective: Any, at_least: int = 1) -> None:
-    """Assert that two losses and their gradients by all parameters are the same."""
-    torch.testing.assert_close(ours, theirs)
-    parameters = list(objective.parameters())
-    gradients = [
-        torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
-        for loss in (ours, theirs)
-    ]
-    moved = 0
-    for one, other in zip(*gradients, strict=True):
-        assert (one is None) == (other is None)
-        if one is not None:
-            torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
-            moved += int(bool(one.any()))
-    assert moved >= at_least
+    return lesson.still(objective, {"pixels": pictures(size)[:32]})
 
 
 def pure(objective: Any, size: int = 16, rows: int = 8) -> None:
     """Assert that corruption is a function of batch and generator, and spares the batch."""
-    pixels = pictures(size)[:rows].clone()
-    batch = {"pixels": pixels}
-    one, two, other = (objective.corrupt(batch, generator(seed)) for seed in (5, 5, 6))
-    assert torch.equal(pixels, pictures(size)[:rows])
-    assert all(torch.equal(one[name], two[name]) for name in one)
-    assert any(not torch.equal(one[name], other[name]) for name in one)
+    one = lesson.pure(objective, {"pixels": pictures(size)[:rows].clone()})
     assert all(len(tensor) % rows == 0 for tensor in one.values())
+
+
+same_gradients = partial(lesson.same_gradients, atol=1e-5)

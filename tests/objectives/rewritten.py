@@ -1,4 +1,4 @@
-"""What tasks that write a text are tested with: plain rows, a tiny T5, and Transformers' loss."""
+"""What tasks that write a text are tested with: rows, networks that write, Transformers' loss."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from typing import Any
 import language
 import torch
 from tokens import CLS, PAD, SEP, VOCABULARY, Processor
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import T5Config, T5ForConditionalGeneration
 
 from headstart.batch import Batch
+from headstart.encoders import Features
 from headstart.encoders.seq2seq import Seq2SeqEncoder
+from headstart.encoders.visibility import mean_pool
+from headstart.objectives import OBJECTIVES
 from headstart.seeding import generator
 
 SENTINELS = tuple(range(VOCABULARY + 19, VOCABULARY - 1, -1))
@@ -73,6 +76,54 @@ def theirs(encoder: Seq2SeqEncoder, batch: Batch) -> Tensor:
         loss = encoder.model(input_ids=read, labels=written).loss
         total, count = total + loss * written.shape[1], count + written.shape[1]
     return total / count
+
+
+class Neighbours(nn.Module):
+    """A network that reads and writes, and begins with habits that others take minutes to find.
+
+    A token it reads knows its neighbours and the mean of the text; what it writes looks for the
+    token that was written last. So what can be learned in seconds is what the tokens mean.
+    """
+
+    width = 48
+
+    def __init__(self) -> None:
+        super().__init__()
+        size = len(language.processor().tokenizer)
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.table = nn.Embedding(size, self.width)
+            nn.init.normal_(self.table.weight, std=0.3)
+            self.near = nn.Linear(4 * self.width, self.width)
+            self.look = nn.Linear(3 * self.width, self.width)
+        self.bias = nn.Parameter(torch.zeros(size))
+
+    def forward(self, batch: Batch) -> Features:
+        own = self.table(batch["input_ids"]) * batch["mask"][:, :, None]
+        left, right = own.roll(1, 1), own.roll(-1, 1)
+        mean = mean_pool(own, batch["mask"])[:, None].expand_as(own)
+        tokens = own + torch.tanh(self.near(torch.cat([left, own, right, mean], 2)))
+        return Features(tokens, batch["mask"], mean_pool(tokens, batch["mask"]))
+
+    def pool(self, batch: Batch) -> Tensor:
+        pooled: Tensor = self(batch).pooled
+        return pooled
+
+    def write(self, memory: Tensor, mask: Tensor, written: Tensor) -> Tensor:
+        last = self.table(nn.functional.pad(written, (1, 0))[:, :-1])
+        match = (last @ memory.transpose(1, 2)).masked_fill(~mask[:, None], -1e9)
+        mean = mean_pool(memory, mask)[:, None].expand_as(last)
+        seen = torch.cat([last, match.softmax(2) @ memory, mean], 2)
+        return last + torch.tanh(self.look(seen))
+
+    def score(self, vectors: Tensor) -> Tensor:
+        return vectors @ self.table.weight.T + self.bias
+
+
+def on_neighbours(name: str) -> Any:
+    """Return an objective that writes, on a fresh :class:`Neighbours`."""
+    kind = OBJECTIVES[name]
+    return kind(Neighbours(), language.processor(), kind.Options())
 
 
 def spoken(objective: Any, unread: bool = False) -> float:

@@ -44,6 +44,23 @@ def naive_nt_xent(first: torch.Tensor, second: torch.Tensor, temperature: float)
     return total / (2 * count)
 
 
+def naive_hard_info_nce(
+    queries: torch.Tensor, keys: torch.Tensor, temperature: float, negatives: torch.Tensor
+) -> torch.Tensor:
+    """Equation 5 of SimCSE, pair by pair: the hard negatives of all rows are in each sum."""
+
+    def term(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+        return torch.exp((one @ other) / (one.norm() * other.norm()) / temperature)
+
+    total = torch.zeros((), dtype=queries.dtype)
+    for i in range(len(queries)):
+        below = torch.zeros((), dtype=queries.dtype)
+        for j in range(len(keys)):
+            below = below + term(queries[i], keys[j]) + term(queries[i], negatives[j])
+        total = total - torch.log(term(queries[i], keys[i]) / below)
+    return total / len(queries)
+
+
 def make_views(count=6, width=5):
     draw = torch.randn(2, count, width, generator=generator(0, "views"))
     return draw[0].requires_grad_(), draw[1].requires_grad_()
@@ -62,6 +79,27 @@ def test_loss_and_gradients_equal_the_definition_written_out(pair, temperature):
         strict=True,
     ):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
+
+
+def make_negatives(count=6, width=5):
+    return torch.randn(count, width, generator=generator(1, "negatives")).requires_grad_()
+
+
+def test_hard_negatives_of_all_rows_are_in_the_sum():
+    variables = (*make_views(), make_negatives())
+    ours = info_nce(variables[0], variables[1], 0.05, variables[2])["loss"]
+    theirs = naive_hard_info_nce(variables[0], variables[1], 0.05, variables[2])
+    torch.testing.assert_close(ours, theirs)
+    for a, b in zip(
+        torch.autograd.grad(ours, variables), torch.autograd.grad(theirs, variables), strict=True
+    ):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
+        assert a.abs().sum() > 0
+
+
+def test_hard_negatives_are_wrong_answers_for_both_kinds_of_views():
+    same = torch.ones(8, 4)
+    assert nt_xent(same, same, 0.5, same)["loss"].item() == pytest.approx(math.log(23))
 
 
 def test_vectors_that_are_all_alike_give_the_logarithm_of_the_batch():
@@ -86,9 +124,19 @@ def half_of_a_batch(loss, mine: slice) -> tuple[torch.Tensor, torch.Tensor]:
     return value.detach(), scale.grad
 
 
+def hard(rows: slice):
+    """Return the loss with hard negatives that belong to the rows of the batch."""
+
+    def loss(queries, keys, temperature):
+        return info_nce(queries, keys, temperature, make_negatives()[rows] + queries)
+
+    return loss
+
+
 def _one_of_two(rank: int, folder: str) -> None:
     mine = slice(3 * rank, 3 * rank + 3)
-    values = torch.stack([*half_of_a_batch(info_nce, mine), *half_of_a_batch(nt_xent, mine)])
+    losses = (info_nce, nt_xent, hard(mine))
+    values = torch.stack([value for loss in losses for value in half_of_a_batch(loss, mine)])
     # What DistributedDataParallel does: the mean of loss and gradients over processes.
     distributed.all_reduce(values)
     with torch.no_grad():
@@ -100,7 +148,8 @@ def _one_of_two(rank: int, folder: str) -> None:
 
 def test_two_processes_give_the_loss_and_gradient_of_one(tmp_path):
     every = slice(0, 6)
-    one = torch.stack([*half_of_a_batch(info_nce, every), *half_of_a_batch(nt_xent, every)])
+    losses = (info_nce, nt_xent, hard(every))
+    one = torch.stack([value for loss in losses for value in half_of_a_batch(loss, every)])
     in_two_processes(_one_of_two, tmp_path)
     two, alone = torch.load(tmp_path / "two.pt", weights_only=True)
     torch.testing.assert_close(two, one)
@@ -167,6 +216,47 @@ def test_negatives_of_both_kinds_are_contrasted_in_both_directions(text_processo
             small_encoder(text_processor, "light"),
             text_processor,
         )
+
+
+def paired_batch(processor, *, hard=True):
+    batch = make_batch(processor)
+    others = {"pair": ["a fast fox", "liquor in jugs"], "negative": ["the dog", "a zebra sleeps"]}
+    for name, texts in list(others.items())[: 2 if hard else 1]:
+        made = processor.collate_texts(texts, 32)
+        batch |= {f"{name}/{key}": tensor for key, tensor in made.items()}
+    return batch
+
+
+@pytest.mark.parametrize("name", ["simcse", "contrast"])
+def test_pairs_are_the_views_and_their_hard_negatives_go_with_them(text_processor, name):
+    encoder = small_encoder(text_processor, dropout=0.1)
+    options = {name: {"drop": 0.0}}
+    objective = build_objective({name: 1.0}, options, encoder, text_processor).eval()
+    batch = paired_batch(text_processor)
+    corrupted = objective.corrupt(batch, generator(0))
+    assert torch.equal(corrupted["first/input_ids"], batch["input_ids"])
+    assert torch.equal(corrupted["second/input_ids"], batch["pair/input_ids"])
+    assert not any(key.startswith(("first/pair", "first/negative")) for key in corrupted)
+    with_hard = objective(corrupted)["loss"]
+    without = objective(objective.corrupt(paired_batch(text_processor, hard=False), generator(0)))
+    assert with_hard > without["loss"]
+
+
+def test_a_kind_of_views_that_is_named_is_taken_though_there_are_pairs(text_processor):
+    encoder = small_encoder(text_processor, dropout=0.1)
+    options = {"simcse": {"views": "identity"}}
+    objective = build_objective({"simcse": 1.0}, options, encoder, text_processor)
+    corrupted = objective.corrupt(paired_batch(text_processor), generator(0))
+    assert torch.equal(corrupted["first/input_ids"], corrupted["second/input_ids"])
+
+
+def test_pairs_that_are_asked_for_and_not_there_are_missed_in_a_sentence(text_processor):
+    options = {"contrast": {"views": "pairs"}}
+    objective = build_objective(
+        {"contrast": 1.0}, options, small_encoder(text_processor, "light"), text_processor
+    )
+    with pytest.raises(HeadstartError, match="--pair-column, or two translators"):
+        objective.corrupt(make_batch(text_processor), generator(0))
 
 
 def test_simclr_on_digits_beats_the_untrained_network():

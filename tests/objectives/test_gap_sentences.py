@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import language
+import lesson
 import pytest
 import torch
 from rewritten import Writing, row_of, spoken, theirs, tiny_t5
@@ -69,7 +70,7 @@ def test_the_principal_sentences_are_masked_whole_and_written_in_their_order():
 @pytest.mark.parametrize(("ratio", "count"), [(0.3, 2), (0.15, 1), (0.01, 1), (0.99, 4)])
 def test_so_many_of_five_sentences_are_masked_and_one_always_stays(ratio, count):
     batch = make_documents(*[DOCUMENT] * 200, width=22)
-    corrupted = language.pure(make("random", ratio), batch)
+    corrupted = lesson.pure(make("random", ratio), batch)
     gone = Counter()
     for row in range(200):
         read = row_of(corrupted, row)
@@ -94,7 +95,7 @@ def test_loss_and_gradients_equal_those_of_transformers_row_by_row():
     batch = make_documents(*DOCUMENTS, DOCUMENT, width=22)
     batch["input_ids"] = batch["input_ids"].clamp(max=63)
     batch = objective.corrupt(batch, generator(3))
-    language.same_gradients(objective(batch)["loss"], theirs(objective.encoder, batch), objective)
+    lesson.same_gradients(objective(batch)["loss"], theirs(objective.encoder, batch), objective)
 
 
 def test_every_parameter_moves():

@@ -6,6 +6,7 @@ import copy
 import math
 
 import language
+import lesson
 import pytest
 import torch
 
@@ -179,7 +180,7 @@ def test_a_refusal_names_the_encoders_that_can(text_processor):
 def test_a_batch_is_shared_and_each_member_corrupts_it_alone():
     mixed = language.build({"mlm": 1.0, "nsp": 1.0, "electra": 0.02})
     batch = language.rows("documents", range(6))
-    corrupted = language.pure(mixed, batch)
+    corrupted = lesson.pure(mixed, batch)
     assert {key.partition("/")[0] for key in corrupted} == {"mask", "mlm", "nsp", "electra"}
     result = mixed(corrupted)
     expected = result["mlm/loss"] + result["nsp/loss"] + 0.02 * result["electra/loss"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import language
+import lesson
 import pytest
 import torch
 from tokens import Processor, make_batch
@@ -33,7 +34,7 @@ def objective() -> PermutedModeling:
 @pytest.mark.parametrize("segments", [False, True])
 def test_the_last_sixth_of_a_random_order_is_predicted(objective, segments):
     batch = make_batch(rows=60, length=36, segments=segments)
-    corrupted = language.pure(objective, batch)
+    corrupted = lesson.pure(objective, batch)
     assert torch.equal(corrupted["input_ids"], batch["input_ids"])  # nothing is ever hidden
     order, where = corrupted["order"], corrupted["where"]
     assert torch.equal(order.sort(1).values, torch.arange(36).expand(60, -1))
@@ -96,7 +97,7 @@ def test_loss_and_gradients_equal_those_of_transformers_with_masks_written_out(o
     expected = theirs(
         batch["input_ids"], perm_mask=hidden, target_mapping=mapping, labels=batch["targets"]
     ).loss
-    language.same_gradients(objective(batch)["loss"], expected, objective)
+    lesson.same_gradients(objective(batch)["loss"], expected, objective)
 
 
 def test_a_token_that_could_see_nothing_is_no_target(objective):

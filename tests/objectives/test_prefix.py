@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import language
+import lesson
 import pytest
 import torch
+from frozen import cloze
 from test_sentences import DOCUMENTS
 from test_sentences import make_batch as make_documents
 from tokens import Processor, TinyContext, cross_entropy, in_context, make_batch
@@ -46,7 +48,7 @@ def may_look(batch, row: int, i: int, j: int) -> bool:
 @pytest.mark.parametrize("segments", [False, True])
 def test_all_after_the_prefix_is_said_and_nothing_else(prefix, segments):
     batch = make_batch(rows=60, length=16, segments=segments)
-    corrupted = language.pure(prefix, batch)
+    corrupted = lesson.pure(prefix, batch)
     sizes = set()
     for row in range(60):
         for document in (1, 2) if segments else (1,):
@@ -77,12 +79,12 @@ def test_prefix_loss_and_gradients_equal_the_definition_written_out(prefix, segm
         hidden = in_context(prefix.encoder, vectors, row, place, seen)
         scores = prefix.encoder.table.weight @ hidden + prefix.head.decoder.bias
         losses.append(cross_entropy(scores, int(batch["targets"][row, place])))
-    language.same_gradients(prefix(batch)["loss"], torch.stack(losses).mean(), prefix)
+    lesson.same_gradients(prefix(batch)["loss"], torch.stack(losses).mean(), prefix)
 
 
 def test_unilm_parts_a_text_hides_some_of_it_and_draws_how_each_row_is_seen(unilm):
     batch = make_documents(*DOCUMENTS * 40, width=12)
-    corrupted = language.pure(unilm, batch)
+    corrupted = lesson.pure(unilm, batch)
     chosen = corrupted["targets"] >= 0
     assert torch.equal(chosen.sum(1), (corrupted["mask"].sum(1) * 0.3).round().long())
     # [CLS] S1 [SEP] S2 [SEP], parted where a sentence of three begins.
@@ -127,7 +129,7 @@ def test_unilm_loss_and_gradients_equal_the_definition_written_out(unilm):
         hidden = unilm.head.transform(in_context(unilm.encoder, vectors, row, place, seen))
         scores = unilm.encoder.table.weight @ hidden + unilm.head.decoder.bias
         losses.append(cross_entropy(scores, int(batch["targets"][row, place])))
-    language.same_gradients(unilm(batch)["loss"], torch.stack(losses).mean(), unilm)
+    lesson.same_gradients(unilm(batch)["loss"], torch.stack(losses).mean(), unilm)
 
 
 def test_a_fifth_of_the_draws_are_of_two_or_three_neighbours():
@@ -151,3 +153,8 @@ def test_every_parameter_moves(name):
 
 def test_on_unseen_articles_its_features_tell_more_than_untrained_ones():
     assert language.learns(language.build({"prefix": 1.0}), 150) > 0.06
+
+
+def test_on_unseen_articles_features_of_unilm_tell_more_of_what_was_hidden():
+    objective = language.build({"unilm": 1.0}, ngrams=(2,))
+    assert language.learns(objective, 120, rate=5e-3, measure=cloze) > 0.04

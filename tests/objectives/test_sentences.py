@@ -1,8 +1,11 @@
-"""Next sentence and sentence order: pairs, labels, and the loss by hand; next sentence learns."""
+"""Next sentence and sentence order: pairs, labels, the loss by hand, and that both learn."""
 
 from __future__ import annotations
 
+from functools import partial
+
 import language
+import lesson
 import numpy as np
 import pytest
 import torch
@@ -78,11 +81,11 @@ def test_a_pair_is_written_as_bert_writes_it():
     batch = make_batch([[11, 12], [13, 14, 15]], [[21], [22]], width=12)
     found = Sentences.of(batch, PAIRING)
     cut = torch.tensor([3, 2])
-    ids = batch["input_ids"]
+    row = torch.arange(2)
     paired = pair(
         batch,
-        Span(ids, found.begin, cut - found.begin),
-        Span(ids, cut, found.end - cut),
+        Span(row, found.begin, cut - found.begin),
+        Span(row, cut, found.end - cut),
         PAIRING,
     )
     assert paired["input_ids"].tolist() == [
@@ -95,10 +98,10 @@ def test_a_pair_is_written_as_bert_writes_it():
 
 def test_of_parts_that_do_not_fit_the_longer_one_is_cut():
     batch = make_batch([[11, 12], [13, 14, 15, 16, 17, 18]])
-    ids, one = batch["input_ids"], torch.tensor([1])
-    paired = pair(batch, Span(ids, one, one * 2), Span(ids, one * 3, one * 6), PAIRING)
+    row, one = torch.tensor([0]), torch.tensor([1])
+    paired = pair(batch, Span(row, one, one * 2), Span(row, one * 3, one * 6), PAIRING)
     assert paired["input_ids"].tolist() == [[CLS, 11, 12, SEP, 13, 14, 15, 16, 17, SEP]]
-    swapped = pair(batch, Span(ids, one * 3, one * 6), Span(ids, one, one * 2), PAIRING)
+    swapped = pair(batch, Span(row, one * 3, one * 6), Span(row, one, one * 2), PAIRING)
     assert swapped["input_ids"].tolist() == [[CLS, 13, 14, 15, 16, 17, SEP, 11, 12, SEP]]
 
 
@@ -117,7 +120,7 @@ def test_what_a_window_cut_off_is_left_out_of_the_pairs():
 
 @pytest.mark.parametrize("kind", [NextSentence, SentenceOrder])
 def test_corruption_is_a_function_of_the_generator_and_leaves_the_batch_alone(kind):
-    language.pure(kind(TinyEncoder(), Processor, kind.Options()), make_batch(*DOCUMENTS, width=12))
+    lesson.pure(kind(TinyEncoder(), Processor, kind.Options()), make_batch(*DOCUMENTS, width=12))
 
 
 def test_half_of_the_second_parts_are_from_another_row_and_labeled_1():
@@ -188,7 +191,7 @@ def test_loss_and_gradients_equal_the_definition_written_out(kind):
         dense, _, answers = objective.head
         scores = answers.weight @ torch.tanh(dense.weight @ vector + dense.bias) + answers.bias
         losses.append(torch.logsumexp(scores, 0) - scores[label])
-    language.same_gradients(objective(batch)["loss"], torch.stack(losses).mean(), objective)
+    lesson.same_gradients(objective(batch)["loss"], torch.stack(losses).mean(), objective)
 
 
 def test_a_batch_without_pairs_is_harmless():
@@ -255,4 +258,14 @@ def test_on_unseen_articles_features_of_nsp_tell_more_than_untrained_ones(monkey
     monkeypatch.setattr(language, "VOCABULARY", 3000)
     torch.manual_seed(0)
     objective = NextSentence(TwoMeans(), language.articles(3000)[0], NextSentence.Options())
-    assert language.learns(objective, 500, rate=2e-2, count=64) > 0.03
+    measure = partial(language.pretext, parts=48)
+    assert language.learns(objective, 500, rate=2e-2, count=64, measure=measure) > 0.02
+
+
+def test_on_unseen_articles_features_of_sop_tell_more_than_untrained_ones(monkeypatch):
+    # Whole articles: between parts of a window words alone hardly tell which came first.
+    monkeypatch.setattr(language, "LENGTH", 600)
+    monkeypatch.setattr(language, "VOCABULARY", 1000)
+    torch.manual_seed(0)
+    objective = SentenceOrder(TwoMeans(24), language.processor(), SentenceOrder.Options())
+    assert language.learns(objective, 300, rate=1e-2, count=64) > 0.03

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 
 import language
+import lesson
 import pytest
 import torch
 from rewritten import Writing, row_of, spoken, texts
@@ -44,7 +45,7 @@ def make(ratio: float = 0.6, kind: str = "bert") -> TSDAE:
 
 def test_what_is_left_is_some_of_the_text_in_its_order_and_all_is_written():
     batch = texts(*range(1, 30))
-    corrupted = language.pure(make(), batch)
+    corrupted = lesson.pure(make(), batch)
     for row in range(29):
         left, text = row_of(corrupted, row), row_of(batch, row)
         assert row_of(corrupted, row, "written/") == text
@@ -119,7 +120,7 @@ def test_loss_and_gradients_equal_those_of_transformers_row_by_row():
         loss = theirs(all_of_it, encoder_hidden_states=pooled, labels=all_of_it).loss
         total, count = total + loss * (all_of_it.shape[1] - 1), count + all_of_it.shape[1] - 1
     moving = torch.nn.ModuleList([objective.encoder, objective.head])
-    language.same_gradients(objective(batch)["loss"], total / count, moving)
+    lesson.same_gradients(objective(batch)["loss"], total / count, moving)
 
 
 def test_a_folder_of_transformers_is_gone_on_from_and_saved_without_the_decoder(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import language
+import lesson
 import pytest
 import torch
 from tokens import SEP, Processor, TinyContext, cross_entropy, in_context, make_batch
@@ -28,7 +29,7 @@ def distinct(rows: int, length: int) -> dict[str, torch.Tensor]:
 
 def test_corruption_is_pure_and_keeps_every_word():
     batch = distinct(64, 37)
-    corrupted = language.pure(make(0.1), batch)
+    corrupted = lesson.pure(make(0.1), batch)
     assert torch.equal(corrupted["input_ids"].sort(1).values, batch["input_ids"].sort(1).values)
     at = corrupted["targets"] >= 0
     assert torch.equal(corrupted["targets"][at], batch["input_ids"][at])
@@ -89,7 +90,7 @@ def test_loss_and_gradients_equal_the_definition_written_out():
         hidden = objective.head.transform(in_context(objective.encoder, vectors, row, place, seen))
         scores = objective.encoder.table.weight @ hidden + objective.head.decoder.bias
         losses.append(cross_entropy(scores, int(batch["targets"][row, place])))
-    language.same_gradients(objective(batch)["loss"], torch.stack(losses).mean(), objective)
+    lesson.same_gradients(objective(batch)["loss"], torch.stack(losses).mean(), objective)
 
 
 def test_on_unseen_articles_its_features_tell_more_than_untrained_ones():

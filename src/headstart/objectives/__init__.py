@@ -20,6 +20,8 @@ OBJECTIVES = Registry(
         "clm": "headstart.objectives.causal:CausalModeling",
         "nsp": "headstart.objectives.sentences:NextSentence",
         "sop": "headstart.objectives.sentences:SentenceOrder",
+        "bert": "headstart.objectives.bert:BERT",
+        "albert": "headstart.objectives.bert:ALBERT",
         "word_order": "headstart.objectives.word_order:WordOrder",
         "electra": "headstart.objectives.replaced:Electra",
         "prefix": "headstart.objectives.prefix:PrefixModeling",

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from headstart.batch import Batch
 from headstart.config import Options
 from headstart.encoders.visibility import causal, visibility
-from headstart.objectives.heads import TokenHead
-from headstart.objectives.losses import IGNORE, token_loss
+from headstart.objectives.heads import TokenHead, answered
+from headstart.objectives.losses import IGNORE
 
 
 class CausalOptions(Options):
@@ -50,9 +50,7 @@ class CausalModeling(nn.Module):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         seen = causal(visibility(batch), batch)
         tokens = self.encoder.contextualize(self.encoder.embed(batch), seen, batch.get("positions"))
-        targets = batch["targets"].flatten()
-        where = targets.ne(IGNORE).nonzero().squeeze(1)
-        return token_loss(self.head(tokens.flatten(0, 1)[where]), targets[where])
+        return answered(self.head, tokens, batch["targets"])
 
     def after_step(self, progress: float) -> None:
         """Nothing moves but by gradient."""

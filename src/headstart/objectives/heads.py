@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from headstart.files import write_json
+from headstart.objectives.losses import IGNORE, token_loss
 
 
 class TokenHead(nn.Module):
@@ -47,6 +48,19 @@ class TokenHead(nn.Module):
         own = {k: v for k, v in self.state_dict().items() if k not in shared}
         save_file({k: v.contiguous() for k, v in own.items()}, folder / "head.safetensors")
         write_json(folder / "head.json", {"objective": objective})
+
+
+def answered(head: nn.Module, vectors: Tensor, targets: Tensor) -> dict[str, Tensor]:
+    """Return loss and accuracy of what ``head`` makes of vectors (..., D), where there is a target.
+
+    Most of the cost of a small model is its vocabulary: scores are made only there.
+
+    Args:
+        targets: (...) classes, -100 where nothing is asked; where none is, the loss is 0.
+    """
+    flat = targets.flatten()
+    where = flat.ne(IGNORE).nonzero().squeeze(1)
+    return token_loss(head(vectors.flatten(0, -2)[where]), flat[where])
 
 
 def projection(

@@ -14,8 +14,8 @@ from headstart.config import Options
 from headstart.encoders.visibility import visibility
 from headstart.modalities import DiscreteTargets
 from headstart.objectives.curriculum import Course, Ratio
-from headstart.objectives.heads import TokenHead
-from headstart.objectives.losses import IGNORE, token_loss
+from headstart.objectives.heads import TokenHead, answered
+from headstart.objectives.losses import IGNORE
 
 
 class MaskedOptions(Options):
@@ -66,10 +66,7 @@ class MaskedModeling(nn.Module):
         tokens = self.encoder.contextualize(
             self.encoder.embed(batch), visibility(batch), batch.get("positions")
         )
-        targets = batch["targets"]
-        # Most of the cost of a small model is the vocabulary: scores only where there is a target.
-        where = targets.flatten().ne(IGNORE).nonzero().squeeze(1)
-        return token_loss(self.head(tokens.flatten(0, 1)[where]), targets.flatten()[where])
+        return answered(self.head, tokens, batch["targets"])
 
     def after_step(self, progress: float) -> None:
         self.ratio.progress.fill_(progress)

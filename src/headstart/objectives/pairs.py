@@ -38,11 +38,11 @@ class Span:
     """A part of each row.
 
     Attributes:
-        ids: (B,T) where it is read from.
-        begin, size: (B,) its first place and how many tokens it has.
+        row: (B,) the row of the batch that it is read from.
+        begin, size: (B,) its first place there and how many tokens it has.
     """
 
-    ids: Tensor
+    row: Tensor
     begin: Tensor
     size: Tensor
 
@@ -103,7 +103,8 @@ def pair(batch: Batch, one: Span, other: Span, pairing: Pairing) -> Batch:
     """Return rows of two parts as ``input_ids``, ``mask`` and ``token_types`` (B,T).
 
     Rows stay within the width of ``batch``; where both parts do not fit the longer one is cut at
-    its end, as by BERT. A row may lack the second part.
+    its end, as by BERT. A row may lack the second part. Where the batch knows it,
+    ``word_starts`` (B,T) tells where words begin.
     """
     width, closing = batch["mask"].shape[1], int(pairing.suffix > 0)
     both = other.size > 0
@@ -116,18 +117,21 @@ def pair(batch: Batch, one: Span, other: Span, pairing: Pairing) -> Batch:
     total = end + closing
     place = torch.arange(int(total.max()), device=joint.device)
 
-    def read(span: Span, start: Tensor) -> Tensor:
-        index = (span.begin - start)[:, None] + place
-        return span.ids.gather(1, index.clamp(0, span.ids.shape[1] - 1))
+    def read(name: str) -> Tensor:
+        def part(span: Span, start: Tensor | int) -> Tensor:
+            index = (span.begin - start)[:, None] + place
+            return batch[name][span.row].gather(1, index.clamp(0, width - 1))
 
-    ids = read(one, torch.full_like(joint, pairing.prefix))
-    ids = torch.where(place >= begin[:, None], read(other, begin), ids)
+        return torch.where(place >= begin[:, None], part(other, begin), part(one, pairing.prefix))
+
+    ids = read("input_ids")
     ends = (both[:, None] & (place == joint[:, None])) | (place == end[:, None])
     ids = ids.masked_fill(ends, pairing.separator)
     ids[:, : pairing.prefix] = batch["input_ids"][:, : pairing.prefix]
     mask = place < total[:, None]
-    return {
+    paired = {
         "input_ids": ids.masked_fill(~mask, pairing.pad),
         "mask": mask,
         "token_types": ((place >= begin[:, None]) & mask & both[:, None]).long(),
     }
+    return {**paired, "word_starts": read("word_starts")} if "word_starts" in batch else paired

@@ -12,8 +12,8 @@ from headstart.batch import Batch
 from headstart.config import Options
 from headstart.encoders.visibility import visibility
 from headstart.modalities import DiscreteTargets
-from headstart.objectives.heads import TokenHead
-from headstart.objectives.losses import IGNORE, token_loss
+from headstart.objectives.heads import TokenHead, answered
+from headstart.objectives.losses import IGNORE
 from headstart.objectives.masked import ordinary
 
 
@@ -76,9 +76,7 @@ class PermutedModeling(nn.Module):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         said = self.encoder.query(self.encoder.embed(batch), in_order(batch), batch["where"])
-        targets = batch["targets"].flatten()
-        where = targets.ne(IGNORE).nonzero().squeeze(1)
-        return token_loss(self.head(said.flatten(0, 1)[where]), targets[where])
+        return answered(self.head, said, batch["targets"])
 
     def after_step(self, progress: float) -> None:
         """Nothing moves but by gradient."""

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from headstart.batch import Batch
 from headstart.config import Options
 from headstart.encoders.visibility import prefixed, visibility
-from headstart.objectives.heads import TokenHead
-from headstart.objectives.losses import IGNORE, token_loss
+from headstart.objectives.heads import TokenHead, answered
+from headstart.objectives.losses import IGNORE
 
 
 class PrefixOptions(Options):
@@ -56,9 +56,7 @@ class PrefixModeling(nn.Module):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         seen = prefixed(visibility(batch), batch["prefix"])
         tokens = self.encoder.contextualize(self.encoder.embed(batch), seen, batch.get("positions"))
-        targets = batch["targets"].flatten()
-        where = targets.ne(IGNORE).nonzero().squeeze(1)
-        return token_loss(self.head(tokens.flatten(0, 1)[where]), targets[where])
+        return answered(self.head, tokens, batch["targets"])
 
     def after_step(self, progress: float) -> None:
         """Nothing moves but by gradient."""

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from headstart.batch import Batch
 from headstart.config import Options
-from headstart.objectives.losses import IGNORE, token_loss
+from headstart.objectives.heads import answered
+from headstart.objectives.losses import IGNORE
 from headstart.objectives.pairs import Pairing, Sentences, Span, pair
 
 _NEEDS = frozenset({"sentences", "order", "bidirectional"})
@@ -56,8 +57,9 @@ class NextSentence(nn.Module):
         draw = torch.rand(count, generator=generator, device=device)
         other = (draw < self.options.random) | only
         shift = torch.randint(1, max(count, 2), (), generator=generator, device=device)
-        donor = (torch.arange(count, device=device) + shift) % count
-        other &= donor != torch.arange(count, device=device)
+        row = torch.arange(count, device=device)
+        donor = (row + shift) % count
+        other &= donor != row
 
         size = found.end - cut
         wanted = torch.where(only, (found.end - found.begin + 1) // 2, size)
@@ -68,15 +70,15 @@ class NextSentence(nn.Module):
         return {
             **pair(
                 batch,
-                Span(ids, found.begin, cut - found.begin),
-                Span(torch.where(other[:, None], ids[donor], ids), begin, end - begin),
+                Span(row, found.begin, cut - found.begin),
+                Span(torch.where(other, donor, row), begin, end - begin),
                 self.pairing,
             ),
             "labels": other.long(),
         }
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        return token_loss(self.head(self.encoder.pool(batch)), batch["labels"])
+        return answered(self.head, self.encoder.pool(batch), batch["labels"])
 
     def after_step(self, progress: float) -> None:
         """Nothing moves but by gradient."""
@@ -110,6 +112,7 @@ class SentenceOrder(nn.Module):
         ids = batch["input_ids"]
         found = Sentences.of(batch, self.pairing)
         cut = found.parted(generator)
+        row = torch.arange(len(ids), device=ids.device)
         draw = torch.rand(len(ids), generator=generator, device=ids.device)
         alone = cut == found.end
         swapped = (draw < self.options.swap) & ~alone
@@ -118,12 +121,12 @@ class SentenceOrder(nn.Module):
             **pair(
                 batch,
                 Span(
-                    ids,
+                    row,
                     torch.where(swapped, cut, found.begin),
                     torch.where(swapped, second, first),
                 ),
                 Span(
-                    ids,
+                    row,
                     torch.where(swapped, found.begin, cut),
                     torch.where(swapped, first, second),
                 ),
@@ -133,9 +136,7 @@ class SentenceOrder(nn.Module):
         }
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        labels = batch["labels"]
-        where = labels.ne(IGNORE).nonzero().squeeze(1)
-        return token_loss(self.head(self.encoder.pool(batch))[where], labels[where])
+        return answered(self.head, self.encoder.pool(batch), batch["labels"])
 
     def after_step(self, progress: float) -> None:
         """Nothing moves but by gradient."""

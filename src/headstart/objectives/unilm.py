@@ -14,8 +14,7 @@ from headstart.config import Options
 from headstart.encoders.visibility import prefixed, visibility
 from headstart.modalities import DiscreteTargets
 from headstart.objectives.curriculum import Course, Ratio
-from headstart.objectives.heads import TokenHead
-from headstart.objectives.losses import IGNORE, token_loss
+from headstart.objectives.heads import TokenHead, answered
 from headstart.objectives.masked import hide, ordinary, plain_ids
 from headstart.objectives.pairs import Pairing, Sentences, Span, pair
 
@@ -79,10 +78,11 @@ class UniLM(nn.Module):
         size = found.end - found.begin
         anywhere = found.begin + (draw[0] * (size - 1)).long() + 1
         cut = torch.where((cut == found.end) & (size > 1), anywhere, cut)
+        row = torch.arange(len(ids), device=ids.device)
         paired = pair(
             batch,
-            Span(ids, found.begin, cut - found.begin),
-            Span(ids, cut, found.end - cut),
+            Span(row, found.begin, cut - found.begin),
+            Span(row, cut, found.end - cut),
             self.pairing,
         )
         ratio = self.ratio.now(self.training)
@@ -96,9 +96,7 @@ class UniLM(nn.Module):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         seen = sights(batch, batch["sight"])
         tokens = self.encoder.contextualize(self.encoder.embed(batch), seen)
-        targets = batch["targets"].flatten()
-        where = targets.ne(IGNORE).nonzero().squeeze(1)
-        return token_loss(self.head(tokens.flatten(0, 1)[where]), targets[where])
+        return answered(self.head, tokens, batch["targets"])
 
     def after_step(self, progress: float) -> None:
         self.ratio.progress.fill_(progress)

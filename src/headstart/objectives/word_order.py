@@ -13,8 +13,8 @@ from headstart.config import Options
 from headstart.encoders.visibility import visibility
 from headstart.modalities import DiscreteTargets
 from headstart.objectives.curriculum import Course, Ratio
-from headstart.objectives.heads import TokenHead
-from headstart.objectives.losses import IGNORE, token_loss
+from headstart.objectives.heads import TokenHead, answered
+from headstart.objectives.losses import IGNORE
 from headstart.objectives.masked import ordinary
 
 #: The five orders of three that are not their own.
@@ -80,9 +80,7 @@ class WordOrder(nn.Module):
         tokens = self.encoder.contextualize(
             self.encoder.embed(batch), visibility(batch), batch.get("positions")
         )
-        targets = batch["targets"].flatten()
-        where = targets.ne(IGNORE).nonzero().squeeze(1)
-        return token_loss(self.head(tokens.flatten(0, 1)[where]), targets[where])
+        return answered(self.head, tokens, batch["targets"])
 
     def after_step(self, progress: float) -> None:
         self.ratio.progress.fill_(progress)

@@ -1,0 +1,33 @@
+"""Reopening what an objective left in a run beside the encoder."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from safetensors.torch import load_file
+
+from headstart.objectives.heads import TokenHead
+
+if TYPE_CHECKING:
+    from headstart.encoders import TokenEncoder
+    from headstart.run import Run
+
+
+def objective_of(run: Run) -> str | None:
+    """Return the objective whose head lies in the run; None where none does."""
+    described = run.head / "head.json"
+    if not described.is_file():
+        return None
+    name: str | None = json.loads(described.read_text(encoding="utf-8")).get("objective")
+    return name
+
+
+def open_token_head(run: Run, encoder: TokenEncoder) -> TokenHead:
+    """Open ``RUN/head``; its output vectors are the encoder's table and are not stored twice."""
+    stored = load_file(run.head / "head.safetensors")
+    tied = "decoder.weight" not in stored
+    transform = any(name.startswith("transform.") for name in stored)
+    head = TokenHead(encoder.token_embedding, transform=transform, tie=tied)
+    head.load_state_dict(stored, strict=not tied)
+    return head.eval()

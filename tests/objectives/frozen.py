@@ -1,0 +1,68 @@
+"""What frozen features of unseen articles tell: a hidden token, or a forged one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import language
+import numpy as np
+import torch
+from torch import Tensor
+
+from headstart.batch import Batch
+from headstart.objectives.masked import choose
+from headstart.seeding import generator
+
+#: Batches of articles, and rows of each.
+PARTS, ROWS = 8, 64
+
+
+def chosen(batch: Batch, *seed: int) -> Tensor:
+    """Return (B,T) bool, True at 15 % of the tokens."""
+    return choose(batch, language.processor().targets, 0.15, False, generator(*seed))
+
+
+@torch.no_grad()
+def cloze(objective: Any, hidden: int | None = None) -> float:
+    """Return how well a linear probe tells the tokens that were hidden, the eight most frequent.
+
+    It sees the encoder's vectors at their places; chance is the largest share.
+
+    Args:
+        hidden: the id in their place, [MASK] by default.
+    """
+    if hidden is None:
+        hidden = language.processor().targets.mask_id
+    objective.eval()
+    seen, truth = [], []
+    for part in range(PARTS):
+        batch = language.unseen("documents", range(ROWS * part, ROWS * (part + 1)))
+        ids, holes = batch["input_ids"], chosen(batch, part)
+        read = objective.encoder({**batch, "input_ids": ids.masked_fill(holes, hidden)})
+        seen.append(read.tokens[holes])
+        truth.append(ids[holes])
+    vectors, labels = torch.cat(seen).float().numpy(), torch.cat(truth).numpy()
+    kept = np.isin(labels, np.argsort(-np.bincount(labels))[:8])
+    return language.probe(vectors[kept], labels[kept])
+
+
+@torch.no_grad()
+def forgeries(objective: Any) -> float:
+    """Return how well a linear probe tells forged tokens from as many true ones; chance is half.
+
+    Forged are tokens that stood elsewhere, so that only what is around them betrays them.
+    """
+    objective.eval()
+    seen, truth = [], []
+    for part in range(PARTS):
+        batch = language.unseen("documents", range(ROWS * part, ROWS * (part + 1)))
+        ids, forged = batch["input_ids"].clone(), chosen(batch, part)
+        true = chosen(batch, part, 1) & ~forged
+        moved = ids[forged]
+        ids[forged] = moved[torch.randperm(len(moved), generator=generator(part, 2))]
+        read = objective.encoder({**batch, "input_ids": ids})
+        for places, label in ((forged, 1), (true, 0)):
+            seen.append(read.tokens[places])
+            truth.append(torch.full((int(places.sum()),), label))
+    order = np.random.default_rng(0).permutation(sum(map(len, truth)))
+    return language.probe(torch.cat(seen).float().numpy()[order], torch.cat(truth).numpy()[order])

@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from transformers import GPT2Config, GPT2Model, LlamaConfig, LlamaModel
+from transformers import AutoModelForCausalLM, GPT2Config, GPT2Model, LlamaConfig, LlamaModel
 
 from headstart.config import PretrainConfig
-from headstart.deployment.generate import generate
+from headstart.deployment.generate import _CachedReader, _Reader, generate
+from headstart.encoders.ngrams import NgramEmbedding
 from headstart.encoders.opening import save_encoder
 from headstart.encoders.transformer import TransformerEncoder
 from headstart.errors import HeadstartError
@@ -52,9 +53,15 @@ def make_model(kind: str, size: int):
 
 @pytest.fixture
 def make_run(tmp_path) -> Callable[..., Run]:
-    def make(kind: str = "llama", *, wrap: bool = True, objective: str = "clm") -> Run:
+    def make(
+        kind: str = "llama", *, wrap: bool = True, objective: str = "clm", orders: tuple = ()
+    ) -> Run:
         processor = make_processor(wrap)
         encoder = TransformerEncoder(make_model(kind, len(processor.tokenizer) + 3))
+        if orders:
+            encoder.ngrams = NgramEmbedding(orders, 16, buckets=50)
+            for table in encoder.ngrams.tables:
+                torch.nn.init.normal_(table.weight)
         options = PretrainConfig(sources=["x"], out=str(tmp_path / kind), objective=objective)
         run = Run.create(tmp_path / kind, "pretrain", options, overwrite=True)
         save_encoder(encoder, processor, run.encoder, {"modality": "text", "length": CONTEXT})
@@ -77,6 +84,16 @@ def test_greedy_text_is_the_same_with_and_without_a_cache(make_run, kind):
     assert len(set(cached)) > 3
 
 
+def test_n_grams_reach_back_over_what_the_cache_holds(make_run):
+    encoder = TransformerEncoder.load(make_run(orders=(2, 4)).encoder).eval()
+    cached, anew = _CachedReader(encoder), _Reader(encoder)
+    window = [6, 7]
+    with torch.no_grad():
+        for token in (9, 6, 8, 8, 5, 7):
+            window.append(token)
+            torch.testing.assert_close(cached.last(window), anew.last(window))
+
+
 def test_the_first_token_is_the_likeliest_of_the_tied_head(make_run):
     run = make_run(wrap=False)
     processor = make_processor(wrap=False)
@@ -92,6 +109,32 @@ def test_the_first_token_is_the_likeliest_of_the_tied_head(make_run):
     logits[list(processor.targets.special_ids)] = -math.inf
     wanted = processor.tokenizer.decode([int(logits.argmax())])
     assert generate(run, "hello", tokens=1, temperature=0) == "hello" + wanted
+
+
+def test_greedy_text_is_that_of_transformers_on_the_same_folder(make_run):
+    run, processor = make_run(), make_processor(wrap=True)
+    model = AutoModelForCausalLM.from_pretrained(run.encoder)
+    from safetensors.torch import load_file
+
+    layer = torch.nn.Linear(16, model.config.vocab_size)
+    layer.weight = model.get_input_embeddings().weight
+    with torch.no_grad():
+        layer.bias.copy_(load_file(run.head / "head.safetensors")["decoder.bias"])
+    model.lm_head = layer
+    ids = processor.encode_ids(["ab"])[0][:-1]
+    end = processor.tokenizer.sep_token_id
+    special = [token for token in processor.targets.special_ids if token != end]
+    out = model.generate(
+        torch.tensor([ids]),
+        attention_mask=torch.ones(1, len(ids)),
+        max_new_tokens=CONTEXT - len(ids),
+        do_sample=False,
+        suppress_tokens=[*special, *range(processor.targets.size, model.config.vocab_size)],
+        eos_token_id=end,
+        pad_token_id=0,
+    )
+    theirs = processor.tokenizer.decode(out[0], skip_special_tokens=True)
+    assert generate(run, "ab", tokens=CONTEXT - len(ids), temperature=0) == theirs
 
 
 def test_text_beyond_the_context_goes_on_from_its_later_half(make_run):

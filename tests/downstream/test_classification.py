@@ -95,7 +95,7 @@ def test_the_warm_start_has_the_lowest_validation_loss_of_all_strengths(records,
 
 
 def test_frozen_features_of_many_rows_miss_no_class(records, processor, light, monkeypatch):
-    monkeypatch.setattr("headstart.downstream.classification._MANY", 5)
+    monkeypatch.setattr("headstart.downstream.frozen._MOST", 5)
     some = records({"fruit": 60, "tool": 1, "bird": 1})
     head = Classification.from_records(light.width, some, config())
     features, targets = frozen_features(light, LabeledRows(processor, some, head.targets(some), 16))

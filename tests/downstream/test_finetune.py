@@ -119,6 +119,9 @@ def test_the_run_folder_says_what_it_holds(light, processor, records, tmp_path):
         "text",
         16,
     )
+    accuracy = resolved["scores"]["accuracy"]
+    assert f"On 4 held-out records: accuracy {accuracy:.3f}." in run.log_file.read_text("utf-8")
+    assert [row["step"] for row in run.metrics() if "loss" in row] == [1, 2, 3, 4, 5]
     assert read_note(run.encoder) | NOTE == read_note(run.encoder)
     described = json.loads((run.head / "head.json").read_text())
     assert described == {

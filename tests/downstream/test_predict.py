@@ -8,6 +8,7 @@ import json
 import pyarrow.parquet as pq
 import pytest
 
+import headstart
 from headstart.config import FinetuneConfig, PretrainConfig
 from headstart.downstream.predict import predict, write_predictions
 from headstart.errors import HeadstartError
@@ -53,6 +54,17 @@ def test_rows_are_written_as_a_table_with_a_column_a_label(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"rows.parquet", "rows.csv"}
 
 
-def test_another_ending_is_refused(tmp_path):
+def test_whole_numbers_stay_whole_where_one_is_missing_and_nothing_is_printed(tmp_path, capfd):
+    rows = [{"id": "a", "start": 15, "tags": ["O"]}, {"id": "b", "start": None, "tags": []}]
+    write_predictions(rows, tmp_path / "rows.csv")
+    write_predictions(rows, tmp_path / "rows.parquet")
+    assert (tmp_path / "rows.csv").read_text() == 'id,start,tags\na,15,"[""O""]"\nb,,[]\n'
+    assert pq.read_table(tmp_path / "rows.parquet").to_pylist() == rows
+    assert capfd.readouterr() == ("", "")
+
+
+def test_another_ending_is_refused_before_anything_is_predicted(tmp_path):
     with pytest.raises(HeadstartError, match=r"not to 'rows\.txt'"):
         write_predictions(ROWS, tmp_path / "rows.txt")
+    with pytest.raises(HeadstartError, match=r"not to 'rows\.txt'"):
+        headstart.predict("no-run", "no-file", out=str(tmp_path / "rows.txt"))

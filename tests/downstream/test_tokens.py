@@ -220,6 +220,40 @@ def test_records_to_predict_on_may_be_lists_of_tokens(tmp_path):
     assert audit.aside == 1
 
 
+def test_a_line_that_is_no_json_is_set_aside_with_its_place(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"tokens": ["a", "b"], "tags": ["O", "B-X"]}\nbroken\n', "utf-8")
+    records, audit = read(path)
+    assert len(records) == 1
+    assert audit.summary()["records"] == [{"where": "a.jsonl:2", "reason": "it is not valid JSON"}]
+
+
+def test_predictions_of_tagged_records_are_judged_as_a_whole_and_by_label(tmp_path):
+    rows = [
+        {"tokens": ["Ada", "in", "York"], "tags": ["B-PER", "O", "B-LOC"]},
+        {"tokens": ["Ada"], "tags": ["B-PER"]},
+        {"tokens": ["no", "tags"]},
+    ]
+    path = write(tmp_path / "a.jsonl", rows)
+    records = read_words([path], PredictConfig(run="r", inputs=[path]), TextModality(), Audit())
+    head = TokenClassification(4, ["O", "B-LOC", "B-PER"])
+    for record in records:
+        tags = ["B-PER", *["O"] * (len(record["starts"]) - 1)]
+        head.tell({"tags": tags, "sure": [1.0] * len(tags)}, record)
+    assert head.remarks() == [
+        "On 2 labeled records: f1 0.800, precision 1.000, recall 0.667.",
+        "F1 of each label (and how many there are): LOC (1) 0.000, PER (2) 1.000.",
+    ]
+    assert head.remarks() == []
+
+
+def test_spans_of_a_text_to_predict_on_are_kept_for_judging(tmp_path):
+    rows = [{"text": "Ada here", "spans": [[0, 3, "PER"]]}, {"text": "no spans"}]
+    path = write(tmp_path / "a.jsonl", rows)
+    records = read_words([path], PredictConfig(run="r", inputs=[path]), TextModality(), Audit())
+    assert records["tags"] == [["B-PER", "O"], None]
+
+
 def test_an_encoder_without_tokens_is_refused(records):
     class Pooled(LightEncoder):
         provides = frozenset()

@@ -8,9 +8,16 @@ import pytest
 from datasets import Dataset
 from scipy import sparse
 
+from headstart.data.overlap import overlap
 from headstart.encoders.opening import create_encoder
 from headstart.evaluation import cache
-from headstart.evaluation.cache import digest_of_encoder, digest_of_records, kept, kept_contenders
+from headstart.evaluation.cache import (
+    digest_of_encoder,
+    digest_of_records,
+    kept,
+    kept_contenders,
+    kept_overlap,
+)
 from headstart.evaluation.outcomes import Contender
 from headstart.modalities.image import ImageProcessor
 
@@ -108,3 +115,28 @@ def test_an_encoder_is_known_by_weights_and_length_wherever_it_lies() -> None:
     assert digest_of_encoder(one, processor, 16) == digest_of_encoder(same, processor, 16)
     found = {digest_of_encoder(one, processor, 16), digest_of_encoder(other, processor, 16)}
     assert len({*found, digest_of_encoder(one, processor, 32)}) == 3
+
+
+def _texts(*texts: str, side: str) -> Dataset:
+    return Dataset.from_dict({"id": [f"{side}:{text}" for text in texts], "text": list(texts)})
+
+
+def test_an_overlap_is_searched_once_for_the_same_records_under_the_same_names(
+    tmp_path: Path,
+) -> None:
+    background, tested = _texts("one", "two", side="seen"), _texts("two", "six", side="test")
+    truth = overlap(background, tested, "text")
+    compute = Counted(truth)
+    for _ in range(2):
+        found = kept_overlap(tmp_path, background, tested, compute)
+        assert found.sentences() == truth.sentences()
+        assert found.summary() == truth.summary()
+        assert found.places.tolist() == [1]
+    assert compute.times == 1
+    kept_overlap(tmp_path, background, _texts("two", "six", side="moved"), compute)
+    assert compute.times == 2
+    next(tmp_path.glob("*.json")).write_text("{")
+    for _ in range(2):
+        kept_overlap(tmp_path, background, tested, compute)
+        kept_overlap(tmp_path, background, _texts("two", "six", side="moved"), compute)
+    assert compute.times == 3

@@ -56,6 +56,13 @@ def test_a_starting_checkpoint_that_is_gone_is_told(runs, tmp_path: Path) -> Non
     assert "(no/such/folder) cannot be opened any more" in notes[0]
 
 
+def test_a_fine_tuned_run_has_no_starting_checkpoint(tmp_path: Path) -> None:
+    run = hs.Run(tmp_path)
+    plan = {"batch_size": 16, "learning_rate": 1e-4}
+    run.write_config({"verb": "finetune", "options": {}, "resolved": {"plan": plan}})
+    assert started(run, None, 64, []) == []
+
+
 def test_other_encoders_are_named_after_their_folder_unless_two_are_called_the_same(runs) -> None:
     first, second = (str(run.folder) for run in runs)
     text = open_modality("text")

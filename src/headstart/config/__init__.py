@@ -19,17 +19,18 @@ from headstart.config.models import (
     PredictConfig,
     PretrainConfig,
     SearchConfig,
-    SemiOptions,
 )
 from headstart.config.options import (
     Budget,
     OptimizerOptions,
     Options,
     QualityNumbers,
+    SafeguardOptions,
     SourceOptions,
     TokenizerOptions,
     TrainingOptions,
 )
+from headstart.config.tasks import SemiOptions
 
 __all__ = [
     "AuditConfig",
@@ -46,6 +47,7 @@ __all__ = [
     "PredictConfig",
     "PretrainConfig",
     "QualityNumbers",
+    "SafeguardOptions",
     "SearchConfig",
     "SemiOptions",
     "SourceOptions",

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from headstart.config.options import (
     AutoBudgetText,
     Options,
     QualityNumbers,
+    SafeguardOptions,
     SourceOptions,
     Switch,
     TokenizerOptions,
     TrainingOptions,
+)
+from headstart.config.tasks import (
+    PromptOptions,
+    QuestionOptions,
+    SemiOptions,
+    Seq2SeqTaskOptions,
 )
 
 
@@ -29,6 +36,26 @@ class PretrainConfig(SourceOptions, TrainingOptions):
         "auto", description="Pretext task, or a weighted mixture such as mlm:1,simcse:0.1."
     )
     encoder: str = Field("auto", description="Encoder name, or the folder of one to start from.")
+    pair_column: str | None = Field(
+        None, description="Column of a second text that says the same: the two are the views."
+    )
+    negative_column: str | None = Field(
+        None, description="Column of a text that says something else: a hard negative."
+    )
+    back_translation: list[str] = Field(
+        default_factory=list,
+        max_length=2,
+        description="Two translators' folders, there and back: the way round is the second view.",
+    )
+    safeguards: Switch = Field(
+        "auto", description="Guard what the encoder knows where training goes on from one."
+    )
+    safeguard_options: SafeguardOptions = Field(
+        default_factory=SafeguardOptions, description="Each safeguard by itself."
+    )
+    probe: str | None = Field(
+        None, description="Labeled records, 500 at most are used: does training help them?"
+    )
     embeddings: str | None = Field(
         None, description="A run whose token embeddings and tokenizer the new encoder starts from."
     )
@@ -94,6 +121,7 @@ class EvaluateConfig(SourceOptions):
         "similarity",
         "retrieval",
         "clustering",
+        "perplexity",
     ] = Field("auto", description="What the labels are for; auto looks at them (see docs).")
     pair_column: str | None = Field(
         None, description="Column of the second text or picture of a pair; found where obvious."
@@ -135,52 +163,6 @@ class EvaluateConfig(SourceOptions):
     out: str | None = Field(None, description="Report file; report.html in the run by default.")
 
 
-class SemiOptions(Options):
-    """How unlabeled records are learned from; the papers' values where nothing is given."""
-
-    ratio: int = Field(7, ge=1, le=100, description="Unlabeled rows beside each labeled one.")
-    threshold: float | None = Field(
-        None, gt=0, le=1, description="Least probability of a guess: FixMatch 0.95, UDA 0.8."
-    )
-    weight: float | None = Field(
-        None, ge=0, description="Weight of the unlabeled loss: 1, of the mean teacher 100."
-    )
-    momentum: float = Field(0.999, ge=0, lt=1, description="How slowly averaged weights follow.")
-    ramp: float = Field(
-        0.2, ge=0, le=1, description="Share of the run in which the mean teacher's weight climbs."
-    )
-    temperature: float = Field(0.4, gt=0, le=1, description="Sharpens the targets of UDA.")
-    annealing: Literal["none", "linear", "log", "exp"] = Field(
-        "none", description="UDA's schedule that spares labels which are known well already."
-    )
-    views: str = Field("auto", description="Strong views; the modality names its kinds.")
-    rounds: int = Field(8, ge=1, le=20, description="Rounds of pseudo-labels on frozen features.")
-    share: float = Field(
-        1.0, gt=0, le=1, description="Share of each class that has pseudo-labels in the end."
-    )
-    targets: Literal["soft", "hard"] = Field(
-        "soft", description="Pseudo-labels as probabilities, or the likeliest class alone."
-    )
-
-
-class PromptOptions(Options):
-    """The cloze that task prompt lets a masked language model fill in."""
-
-    template: str = Field(
-        "{mask}: {text}", description="Where the text stands, and the word that names its label."
-    )
-    verbalizers: dict[str, str | list[str]] = Field(
-        default_factory=dict, description="The word or words of each label; its own by default."
-    )
-
-    @field_validator("template")
-    @classmethod
-    def _places(cls, value: str) -> str:
-        if value.count("{text}") != 1 or value.count("{mask}") != 1:
-            raise ValueError("a template has {text} once and {mask} once")
-        return value
-
-
 class FinetuneConfig(SourceOptions, TrainingOptions):
     """Fine-tune a pre-trained encoder on labels."""
 
@@ -193,7 +175,7 @@ class FinetuneConfig(SourceOptions, TrainingOptions):
         None,
         ge=32,
         le=4096,
-        description="Longer side in pixels, for detection and segmentation; else the pictures'.",
+        description="Longer side in pixels (detection, segmentation), or tokens read (seq2seq).",
     )
     freeze: str = Field(
         "none", description="all (head only), none, or N: the embeddings and the first N layers."
@@ -202,7 +184,9 @@ class FinetuneConfig(SourceOptions, TrainingOptions):
         0.9, gt=0, le=1, description="Each layer learns this much slower than the one above it."
     )
     class_weights: bool = Field(False, description="Weigh classes by inverse frequency.")
-    dropout: float = Field(0.1, ge=0, lt=1, description="Dropout before the head.")
+    dropout: float = Field(
+        0.1, ge=0, lt=1, description="Dropout before the head; in all blocks for seq2seq."
+    )
     lora: int = Field(
         0, ge=0, le=1024, description="Learn low-rank pairs of this rank instead of whole layers."
     )
@@ -218,6 +202,13 @@ class FinetuneConfig(SourceOptions, TrainingOptions):
     prompt: PromptOptions = Field(
         default_factory=PromptOptions,
         description="Cloze of task prompt (--set prompt.template=...).",
+    )
+    questions: QuestionOptions = Field(
+        default_factory=QuestionOptions,
+        description="Windows and answers of task questions (--set questions.stride=64).",
+    )
+    seq2seq: Seq2SeqTaskOptions = Field(
+        default_factory=Seq2SeqTaskOptions, description="Learning and writing of task seq2seq."
     )
     wide: Switch = Field(
         "auto",
@@ -256,6 +247,12 @@ class PredictConfig(SourceOptions):
     pair_column: str | None = Field(
         None, description="Column of the second text or picture of a pair; found where obvious."
     )
+    beams: int | None = Field(
+        None, ge=1, le=32, description="Width of the beam search; as it was fine-tuned by default."
+    )
+    tokens: int | None = Field(
+        None, ge=1, le=4096, description="Most tokens to write; as it was fine-tuned by default."
+    )
     out: str | None = Field(None, description="Write .jsonl, .csv or .parquet; else print.")
     batch_size: int = Field(64, ge=1, description="Records a batch.")
 
@@ -266,7 +263,9 @@ class EmbedConfig(SourceOptions):
     run: str = Field(..., description="Run folder, or any encoder folder.")
     inputs: list[str] = Field(..., min_length=1, description="Files, folders or globs.")
     out: str = Field(..., description="File to write: .npy or .parquet.")
-    batch_size: int = Field(64, ge=1, description="Records a batch.")
+    batch_size: int = Field(
+        32, ge=1, description="Records a batch; of short texts more, by their tokens."
+    )
 
 
 class SearchConfig(SourceOptions):

@@ -106,6 +106,23 @@ class OptimizerOptions(Options):
     clip: float = Field(1.0, ge=0, description="Largest gradient norm; 0 turns clipping off.")
 
 
+class SafeguardOptions(Options):
+    """What guards an encoder that training goes on from; each can be switched off alone."""
+
+    head_warmup: float = Field(
+        0.1, ge=0, le=0.9, description="Share of the steps in which only new parts learn; 0: none."
+    )
+    low_rate: bool = Field(
+        True, description="A tenth of the rate from scratch, unless optimizer.learning_rate is set."
+    )
+    anchor: float = Field(
+        2.0, ge=0, le=1000, description="Pull of the start on the weights, over the run; 0: none."
+    )
+    rollback: bool = Field(
+        True, description="Keep the best weights by the probe, be they those of the start."
+    )
+
+
 class QualityNumbers(Options):
     """The numbers of the quality rules; the defaults are those of the papers."""
 
@@ -155,7 +172,14 @@ class TrainingOptions(Options):
         "last", description="Weights to keep: the last, or those that --watch found best."
     )
     watch: Literal[
-        "validation_loss", "effective_rank", "lidar", "alpha_req", "alignment", "uniformity"
+        "validation_loss",
+        "effective_rank",
+        "lidar",
+        "alpha_req",
+        "alignment",
+        "uniformity",
+        "twins",
+        "probe",
     ] = Field("validation_loss", description="Measure that --patience and --keep best go by.")
     devices: int = Field(1, ge=1, description="Processes on this machine (gloo on a CPU).")
     tracker: Literal["tensorboard", "wandb", "none"] = Field(

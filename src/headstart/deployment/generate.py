@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from headstart.deployment.writing import WRITING, Drawing, write
@@ -14,11 +13,12 @@ from headstart.encoders.opening import open_encoder, read_note
 from headstart.encoders.visibility import prefixed
 from headstart.errors import HeadstartError
 from headstart.modalities.opening import open_processor
-from headstart.objectives.heads import TokenHead
+from headstart.objectives.opening import objective_of, open_token_head
 from headstart.seeding import generator
 
 if TYPE_CHECKING:
-    from headstart.encoders import Encoder, TokenEncoder
+    from headstart.encoders import Encoder
+    from headstart.objectives.heads import TokenHead
     from headstart.run import Run
 
 
@@ -48,32 +48,80 @@ def generate(
         HeadstartError: the run was not pre-trained to write, or the prompt is longer than the
             context, or empty where the tokenizer has no token to begin with.
     """
+    writer = open_writer(run)
+    return continued(
+        writer, prompt, tokens=tokens, temperature=temperature, top_k=top_k, seed=seed, cache=cache
+    )
+
+
+@dataclass(frozen=True)
+class Writer:
+    """What a run writes with.
+
+    Attributes:
+        objective: what it was pre-trained for.
+        context: tokens that it sees at most.
+        head: scores of the next token; None where the network has an output layer of its own.
+    """
+
+    encoder: Any
+    processor: Any
+    objective: str
+    context: int
+    head: TokenHead | None
+
+
+def open_writer(run: Run) -> Writer:
+    """Open a run that was pre-trained to write.
+
+    Raises:
+        HeadstartError: it was not.
+    """
     encoder: Any = open_encoder(run.require_encoder())
-    objective = _objective(run)
+    objective = objective_of(run) or ""
     wanted = {"clm": "causal", "prefix": "bidirectional", "unilm": "bidirectional"}
     wanted |= dict.fromkeys(WRITING, "decoder")
-    if wanted.get(objective or "") not in encoder.provides:
+    if run.config()["verb"] == "finetune":
+        raise HeadstartError(
+            f"{run.folder} was fine-tuned for its task and goes on with no text; use it with "
+            f"`headstart predict {run.folder} INPUT`."
+        )
+    if wanted.get(objective) not in encoder.provides:
         raise HeadstartError(
             f"{run.folder} cannot write text: its encoder was not pre-trained to predict the next "
             f"token; pre-train one with --objective {', '.join(wanted)}."
         )
     processor: Any = open_processor(run.encoder)
     context = int(read_note(run.encoder)["length"])
-    if objective in WRITING:
+    head = None if objective in WRITING else open_token_head(run, encoder)
+    return Writer(encoder.eval(), processor, objective, context, head)
+
+
+def continued(
+    writer: Writer,
+    prompt: str,
+    *,
+    tokens: int,
+    temperature: float,
+    top_k: int = 0,
+    seed: int = 0,
+    cache: bool = True,
+) -> str:
+    """Return ``prompt`` and what an opened run writes behind it; see :func:`generate`."""
+    encoder, processor, context = writer.encoder, writer.processor, writer.context
+    if writer.head is None:
         drawing = Drawing(tokens, temperature, top_k, seed)
-        return write(encoder, processor, prompt, objective, context, drawing)
-    head = open_token_head(run, encoder)
+        return write(encoder, processor, prompt, writer.objective, context, drawing)
     begin = _begin(processor, prompt, context)
-    if objective == "unilm":
+    if writer.objective == "unilm":
         begin, context = _part(processor, begin, context)
     end = _end(processor)
-    never = _never(processor, head.decoder.out_features, end)
+    never = _never(processor, writer.head.decoder.out_features, end)
     random = generator(seed, "generate")
 
-    encoder.eval()
     reader: _Reader | _CachedReader | _PrefixReader
-    if objective != "clm":
-        hole = processor.targets.mask_id if objective == "unilm" else None
+    if writer.objective != "clm":
+        hole = processor.targets.mask_id if writer.objective == "unilm" else None
         reader = _PrefixReader(encoder, len(begin), context // 2, hole)
     else:
         reader = _CachedReader(encoder) if cache and _keeps_cache(encoder) else _Reader(encoder)
@@ -82,7 +130,7 @@ def generate(
         for _ in range(tokens):
             if len(window) == context:
                 window = window[-(context // 2) :]
-            logits = head(reader.last(window)).float()
+            logits = writer.head(reader.last(window)).float()
             logits[never] = -torch.inf
             token = _draw(logits, temperature, top_k, random)
             if token == end:
@@ -110,6 +158,7 @@ class _CachedReader:
 
     def __init__(self, encoder: Any) -> None:
         self.encoder = encoder
+        self.reach = max(getattr(encoder.ngrams, "orders", ()), default=1) - 1
         self.read: list[int] = []
         self.past: Any = None
 
@@ -117,10 +166,11 @@ class _CachedReader:
         """Return the vector (D,) at the last place of the window."""
         if self.read != window[: len(self.read)]:  # the window has moved: places start anew
             self.read, self.past = [], None
-        ids = torch.tensor([window])
-        # Input vectors may reach a few tokens back, so they are made from the whole window.
+        # Input vectors of n-grams reach a few tokens back.
+        start = max(0, len(self.read) - self.reach)
+        ids = torch.tensor([window[start:]])
         vectors = self.encoder.embed({"input_ids": ids, "mask": torch.ones_like(ids).bool()})
-        new = vectors[:, len(self.read) :]
+        new = vectors[:, len(self.read) - start :]
         out = self.encoder.model(inputs_embeds=new, past_key_values=self.past, use_cache=True)
         self.read, self.past = list(window), out.past_key_values
         return out.last_hidden_state[0, -1]
@@ -155,25 +205,6 @@ class _PrefixReader:
             batch["token_types"] = parts
         vectors = self.encoder.embed(batch)
         return self.encoder.contextualize(vectors, prefixed(None, parts.eq(0)))[0, -1]
-
-
-def _objective(run: Run) -> str | None:
-    """Return the objective whose head lies in the run."""
-    described = run.head / "head.json"
-    if not described.is_file():
-        return None
-    name: str | None = json.loads(described.read_text(encoding="utf-8")).get("objective")
-    return name
-
-
-def open_token_head(run: Run, encoder: TokenEncoder) -> TokenHead:
-    """Open ``RUN/head``; its output vectors are the encoder's table and are not stored twice."""
-    stored = load_file(run.head / "head.safetensors")
-    tied = "decoder.weight" not in stored
-    transform = any(name.startswith("transform.") for name in stored)
-    head = TokenHead(encoder.token_embedding, transform=transform, tie=tied)
-    head.load_state_dict(stored, strict=not tied)
-    return head.eval()
 
 
 def _keeps_cache(encoder: Any) -> bool:

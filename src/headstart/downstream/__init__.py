@@ -13,7 +13,7 @@ from headstart.registry import Registry
 
 if TYPE_CHECKING:
     from datasets import Dataset
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from headstart.batch import Batch, Rows
     from headstart.config import FinetuneConfig, SourceOptions
@@ -28,12 +28,14 @@ TASKS = Registry(
         "detection": "headstart.downstream.detection:Detection",
         "segmentation": "headstart.downstream.segmentation:Segmentation",
         "tokens": "headstart.downstream.tokens:TokenClassification",
+        "questions": "headstart.downstream.questions:Questions",
         "multilabel": "headstart.downstream.multilabel:MultiLabel",
         "regression": "headstart.downstream.regression:Regression",
         "similarity": "headstart.downstream.similarity:Similarity",
         "pairs": "headstart.downstream.pairs:Pairs",
         "prototypes": "headstart.downstream.prototypes:Prototypes",
         "prompt": "headstart.downstream.prompt:Prompt",
+        "seq2seq": "headstart.downstream.seq2seq:Seq2Seq",
     },
 )
 
@@ -44,6 +46,25 @@ class Task(Protocol):
     What it takes for features is its own choice (:meth:`features`): vectors, or maps. It sees the
     batch that they are of, too, for what an encoder cannot keep.
 
+    Where the shared loop's own way does not suit it, a task also has some of these members:
+
+    - ``defaults(encoder, count)`` (of the class): what suits so many records better than what suits
+      the encoder anyway, among ``batch_size``, ``learning_rate`` (the encoder's), ``steps``,
+      ``validate_steps``, ``patience`` and ``layer_decay``; what the user asked for comes first.
+    - ``warm_start(encoder, train, validation)``: sets the head from the frozen encoder and
+      :meth:`rows`, before anything is trained; ``learns = False`` says that it is ready then.
+    - ``still(encoder)``: the parts of an encoder that stay in evaluation mode, though they may
+      learn.
+    - ``parameter_groups(learning_rate)``: ``params`` and ``lr`` of each group of parameters; else
+      all of the head learns at one rate, which is no higher than ``most_rate``.
+    - ``measure(encoder, rows)``: the field's own scores on :meth:`rows` by name, numbers or
+      :class:`headstart.evaluation.metrics.Estimate`; without it the loss says enough.
+    - ``publish(encoder, folder)``: writes the encoder once more, with the head that Transformers
+      has for the task.
+    - ``read_inputs(sources, options, modality, audit)``: reads what is no plain record;
+      ``heed(options)`` takes options of ``predict``; ``tell(row, record)`` makes a prediction that
+      speaks of the record itself; ``remarks()`` is what there is to say after rows or predictions.
+
     Attributes:
         labels: what it can predict, in the order of its outputs.
         at_once: rows of a batch, at most, where nothing is trained.
@@ -51,10 +72,6 @@ class Task(Protocol):
 
     labels: list[Any]
     at_once: ClassVar[int]
-
-    # A task whose inputs are no plain records also has ``read_inputs(sources, options, modality,
-    # audit)``, one whose predictions speak of the record itself ``tell(row, record)``, and one that
-    # is ready after its warm start ``learns = False``.
 
     @staticmethod
     def read(source: str, options: SourceOptions, modality: Modality, audit: Audit) -> Dataset:
@@ -64,15 +81,6 @@ class Task(Protocol):
     @classmethod
     def build(cls, encoder: Encoder, records: Dataset, config: FinetuneConfig) -> Self:
         """Build a head for an encoder, sized for the labels of the training records."""
-        ...
-
-    @classmethod
-    def defaults(cls, encoder: Encoder, count: int) -> dict[str, Any]:
-        """Return what suits so many records better than what suits the encoder anyway.
-
-        Among ``batch_size``, ``learning_rate`` (the encoder's), ``steps``, ``validate_steps``,
-        ``patience`` and ``layer_decay``; what the user asked for comes first.
-        """
         ...
 
     def rows(
@@ -89,18 +97,6 @@ class Task(Protocol):
         """Part the records into those to learn from and those to stop early by."""
         ...
 
-    def warm_start(self, encoder: Encoder, train: Any, validation: Any) -> None:
-        """Set the head from the frozen encoder and :meth:`rows`, before anything is trained."""
-        ...
-
-    def still(self, encoder: nn.Module) -> list[nn.Module]:
-        """Return the parts of an encoder that stay in evaluation mode, though they may learn."""
-        ...
-
-    def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
-        """Return ``params`` and ``lr`` of each group of parameters; the usual rate is given."""
-        ...
-
     def features(self, encoder: Any, batch: Batch) -> Any:
         """Return what the head reads of an encoder."""
         ...
@@ -111,10 +107,6 @@ class Task(Protocol):
 
     def predictions(self, features: Any, batch: Batch) -> list[dict[str, Any]]:
         """Return one row of plain values for each row of the features."""
-        ...
-
-    def measure(self, encoder: Any, rows: Any) -> dict[str, float]:
-        """Return the field's own scores on :meth:`rows`; none where the loss says enough."""
         ...
 
     def save(self, folder: Path) -> None:

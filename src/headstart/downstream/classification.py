@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,8 +12,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from headstart.data.split import labeled, split
+from headstart.downstream.frozen import even_places, pooled, pooled_features
 from headstart.downstream.head import read_head, write_head
-from headstart.downstream.rows import LabeledRows
+from headstart.downstream.rows import LabeledRows, batches, collated, labeled_rows
 from headstart.downstream.wide import WIDE_RATE, Wide, is_wide
 from headstart.errors import HeadstartError
 
@@ -25,15 +25,13 @@ if TYPE_CHECKING:
     from headstart.config import FinetuneConfig, SourceOptions
     from headstart.data.audit import Audit
     from headstart.encoders import Encoder
-    from headstart.modalities import Modality, Processor
+    from headstart.modalities import Modality
 
 _STRENGTHS = (0.001, 0.01, 0.1, 1.0, 10.0)
 #: Beside a wide half the linear layer starts small: what it explains from the start, the tokens
 #: could not learn any more (measured on IMDb; see ``docs/log.md``).
 _WIDE_STRENGTHS = (0.0001,)
 _SCALES = (0.0, 0.03, 0.1, 0.3, 1.0)
-_BATCH = 64
-_MANY = 20_000
 
 
 class Classification(nn.Module):
@@ -50,6 +48,7 @@ class Classification(nn.Module):
     """
 
     at_once: ClassVar[int] = 64
+    rows, collate, features = labeled_rows, collated, pooled
 
     def __init__(
         self,
@@ -79,11 +78,6 @@ class Classification(nn.Module):
     def build(cls, encoder: Encoder, records: Dataset, config: FinetuneConfig) -> Classification:
         """Build a head on the pooled features of an encoder; see :meth:`from_records`."""
         return cls.from_records(encoder.width, records, config)
-
-    @classmethod
-    def defaults(cls, encoder: Encoder, count: int) -> dict[str, Any]:
-        """Return nothing: what suits an encoder suits its classes."""
-        return {}
 
     @classmethod
     def from_records(cls, width: int, records: Dataset, config: FinetuneConfig) -> Classification:
@@ -143,20 +137,6 @@ class Classification(nn.Module):
         kept, held = split(labels, share, seed)
         return records.select(kept), records.select(held)
 
-    def rows(
-        self, processor: Processor, records: Dataset, length: int, seed: int | None = None
-    ) -> LabeledRows:
-        """Return the records with their classes ``labels`` (B,); they never vary."""
-        return LabeledRows(processor, records, self.targets(records), length)
-
-    def collate(self, processor: Processor, records: Dataset, length: int) -> Batch:
-        """Return what the processor makes of the records."""
-        return processor.collate(records, length)
-
-    def still(self, encoder: nn.Module) -> list[nn.Module]:
-        """Return nothing: all that learns is in training mode."""
-        return []
-
     def warm_start(self, encoder: Encoder, train: LabeledRows, validation: LabeledRows) -> None:
         """Set the head to a logistic regression on the frozen features.
 
@@ -187,8 +167,7 @@ class Classification(nn.Module):
         deep, wide, targets = [], [], []
         with torch.no_grad():
             self.wide.scale.fill_(1.0)
-            for places in _batches(np.arange(len(validation))):
-                batch = validation.batch(places, epoch=0)
+            for batch in batches(validation, self.at_once):
                 deep.append(self.linear(encoder.pool(batch).float()))
                 wide.append(self.wide(batch))
                 targets.append(batch["labels"])
@@ -206,15 +185,6 @@ class Classification(nn.Module):
         if self.wide is not None:
             groups.append({"params": list(self.wide.parameters()), "lr": WIDE_RATE})
         return groups
-
-    def features(self, encoder: Any, batch: Batch) -> Tensor:
-        """Return ``pooled`` (B,D) alone: a light encoder is spared the vectors of all tokens."""
-        pooled: Tensor = encoder.pool(batch)
-        return pooled
-
-    def measure(self, encoder: Any, rows: LabeledRows) -> dict[str, float]:
-        """Return nothing: loss and accuracy were logged."""
-        return {}
 
     def forward(self, features: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Return ``loss`` and ``accuracy`` of features against ``labels`` (B,).
@@ -234,13 +204,7 @@ class Classification(nn.Module):
 
     def predictions(self, features: Tensor, batch: Batch) -> list[dict[str, Any]]:
         """Return ``label``, its probability ``score``, and ``scores`` of all labels by name."""
-        scores = self.logits(features, batch).softmax(1).tolist()
-        rows = []
-        for row in scores:
-            best = max(range(len(row)), key=row.__getitem__)
-            named = dict(zip(self.labels, row, strict=True))
-            rows.append({"label": self.labels[best], "score": row[best], "scores": named})
-        return rows
+        return named_chances(self.labels, self.logits(features, batch))
 
     def save(self, folder: Path) -> None:
         """Write ``head.safetensors`` and ``head.json`` (task, labels, sizes, dropout, wide)."""
@@ -263,6 +227,22 @@ class Classification(nn.Module):
             head.wide = Wide(state["wide.known"], state["wide.ratios"])
         head.load_state_dict(state)
         return head.eval()
+
+
+def named_chances(labels: list[str], logits: Tensor) -> list[dict[str, Any]]:
+    """Return ``label``, ``score`` and ``scores`` of each row of scores (B,classes)."""
+    rows = []
+    for row in logits.softmax(1).tolist():
+        best = max(range(len(row)), key=row.__getitem__)
+        named = dict(zip(labels, row, strict=True))
+        rows.append({"label": labels[best], "score": row[best], "scores": named})
+    return rows
+
+
+def class_loss(logits: Tensor, targets: Tensor) -> dict[str, Tensor]:
+    """Return ``loss`` and ``accuracy`` of scores (B,classes) against classes (B,)."""
+    right = (logits.argmax(1) == targets).float().mean()
+    return {"loss": cross_entropy(logits, targets), "accuracy": right}
 
 
 def balanced_weights(counts: list[int]) -> Tensor:
@@ -306,20 +286,9 @@ def frozen_features(encoder: Any, rows: LabeledRows) -> tuple[Tensor, Tensor]:
 
     However few rows a class has, one of them is among the n.
     """
-    even = np.linspace(0, len(rows) - 1, min(len(rows), _MANY)).round().astype(np.int64)
     first = np.unique(rows.targets.numpy(), return_index=True)[1]
-    places = np.union1d(even, first)
-    encoder.eval()
-    pooled = []
-    with torch.no_grad():
-        for some in _batches(places):
-            pooled.append(encoder.pool(rows.batch(some, epoch=0)).float())
-    return torch.cat(pooled), rows.targets[places]
-
-
-def _batches(places: np.ndarray) -> Iterator[np.ndarray]:
-    for start in range(0, len(places), _BATCH):
-        yield places[start : start + _BATCH]
+    places = np.union1d(even_places(len(rows)), first)
+    return pooled_features(encoder, rows, places)
 
 
 def _labels(records: Dataset) -> list[str]:

@@ -13,19 +13,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from headstart.data.annotations import read_boxes
-from headstart.downstream.head import read_head, write_head
-from headstart.downstream.maps import Pyramid, statistics
+from headstart.downstream.head import write_head
+from headstart.downstream.maps import Pyramid, maps_of, reopened, statistics
+from headstart.downstream.rows import batches
 from headstart.downstream.scenes import (
     AT_ONCE,
     Scenes,
     View,
     at_random,
+    scene_batch,
     schedule,
     side_for,
     views_of,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from headstart.batch import Batch, Rows
     from headstart.config import FinetuneConfig, SourceOptions
     from headstart.data.audit import Audit
-    from headstart.encoders import Encoder, MapEncoder
+    from headstart.encoders import Encoder
     from headstart.modalities import Modality, Processor
 
 #: Pixels between the places at which each level of the pyramid looks for boxes.
@@ -68,6 +69,9 @@ class Detection(nn.Module):
     at_once: ClassVar[int] = AT_ONCE
     #: At random: a picture has many labels.
     hold_out = staticmethod(at_random)
+    still = staticmethod(statistics)
+    most_rate: ClassVar[float] = MOST_RATE
+    collate, features = scene_batch, maps_of
 
     def __init__(self, pyramid: Pyramid, labels: list[str], side: int) -> None:
         from torchvision.models.detection.anchor_utils import AnchorGenerator
@@ -144,25 +148,6 @@ class Detection(nn.Module):
 
         return Scenes(records, self.side, marks, seed)
 
-    def collate(self, processor: Processor, records: Dataset, length: int) -> Batch:
-        """Return whole pictures at the side that the head was trained for."""
-        return Scenes(records, self.side).batch(np.arange(len(records)), 0)
-
-    def warm_start(self, encoder: Encoder, train: Rows, validation: Rows) -> None:
-        """Nothing: there is no closed form of a detector."""
-
-    def still(self, encoder: nn.Module) -> list[nn.Module]:
-        """Keep the statistics of pre-training, for batches are small."""
-        return statistics(encoder)
-
-    def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
-        """Return all of the head, at no more than :data:`MOST_RATE`."""
-        return [{"params": list(self.parameters()), "lr": min(learning_rate, MOST_RATE)}]
-
-    def features(self, encoder: MapEncoder, batch: Batch) -> list[Tensor]:
-        """Return the encoder's maps (B,C,h,w)."""
-        return encoder.maps(batch["pixels"])
-
     def forward(self, features: list[Tensor], batch: Batch) -> dict[str, Tensor]:
         """Return ``loss``, the sum of FCOS's three.
 
@@ -225,8 +210,7 @@ class Detection(nn.Module):
         metric = MeanAveragePrecision(box_format="xyxy", iou_type="bbox", backend="pycocotools")
         encoder.eval()
         self.eval()
-        for start in range(0, len(rows), self.at_once):
-            batch = rows.batch(np.arange(start, min(start + self.at_once, len(rows))), 0)
+        for batch in batches(rows, self.at_once):
             with torch.no_grad():
                 found = self.found(self.features(encoder, batch), batch, LOWEST)
             targets = [
@@ -251,13 +235,7 @@ class Detection(nn.Module):
             pyramid=pyramid.described(),
         )
 
-    @classmethod
-    def load(cls, folder: Path) -> Detection:
-        """Reopen a head that :meth:`save` wrote."""
-        described, state = read_head(folder)
-        head = cls(Pyramid(**described["pyramid"]), described["labels"], described["side"])
-        head.load_state_dict(state)
-        return head.eval()
+    load = classmethod(reopened)
 
     def _outputs(
         self, features: list[Tensor], batch: Batch

@@ -15,8 +15,11 @@ from headstart.downstream import TASKS, Task
 from headstart.downstream.layers import frozen_modules, layer_groups
 from headstart.downstream.lora import LORA_RATE, add_lora
 from headstart.encoders.opening import save_encoder
+from headstart.evaluation.metrics import Estimate
+from headstart.evaluation.written import shown
 from headstart.files import whole_folder, write_text
 from headstart.seeding import seeded
+from headstart.training.processes import Place
 from headstart.training.train import train
 from headstart.training.voice import Voice
 
@@ -60,7 +63,8 @@ class Finetuning(nn.Module):
             module.requires_grad_(False)
         if not any(parameter.requires_grad for parameter in encoder.parameters()):
             self._frozen = [encoder]
-        self._still = [*self._frozen, *head.still(encoder)]
+        still = head.still(encoder) if hasattr(head, "still") else []
+        self._still = [*self._frozen, *still]
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Labels are the task; nothing is hidden."""
@@ -83,10 +87,11 @@ class Finetuning(nn.Module):
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
         """Return what learns with its rates: the encoder layer by layer, then the head."""
         head_rate = max(learning_rate, min(HEAD_RATE * learning_rate, MOST_HEAD_RATE))
-        return [
-            *layer_groups(self.encoder, learning_rate, self.layer_decay),
-            *self.head.parameter_groups(head_rate),
-        ]
+        layers = layer_groups(self.encoder, learning_rate, self.layer_decay)
+        if hasattr(self.head, "parameter_groups"):
+            return [*layers, *self.head.parameter_groups(head_rate)]
+        head_rate = min(head_rate, getattr(self.head, "most_rate", head_rate))
+        return [*layers, {"params": list(self.head.parameters()), "lr": head_rate}]
 
 
 def finetune(
@@ -119,7 +124,7 @@ def finetune(
             validation label that was never trained on, or ``freeze`` beyond the layers.
     """
     kind = TASKS[config.task]
-    suits = kind.defaults(encoder, len(records))
+    suits = kind.defaults(encoder, len(records)) if hasattr(kind, "defaults") else {}
     if unlabeled is not None:
         suits |= unlabeled.defaults(encoder, len(records))
     if config.lora:
@@ -138,8 +143,11 @@ def finetune(
     rows: Any = head.rows(processor, records, length, config.seed)
     held: Any = head.rows(processor, validation, length)
     run.resolve(task=config.task, labels=head.labels, modality=modality, length=length)
+    for remark in getattr(head, "remarks", list)():
+        Voice(run.log_file, console)(remark)
 
-    head.warm_start(encoder, rows, held)
+    if hasattr(head, "warm_start"):
+        head.warm_start(encoder, rows, held)
     if unlabeled is not None:
         objective, rows = unlabeled.join(tuned, rows, held, processor, length)
     start = {name: value.clone() for name, value in objective.state_dict().items()}
@@ -160,40 +168,65 @@ def finetune(
         objective.load_state_dict(start)
     if unlabeled is not None:
         unlabeled.settle(objective)
-    _measure(tuned, held, len(validation), run, console)
+    place = Place.here()
+    place.first(lambda: _measure(tuned, held, len(validation), run, console))
     if merge is not None:
         merge()
-    with whole_folder(run.encoder) as folder:
-        save_encoder(encoder, processor, folder, note)
-    with whole_folder(run.head) as folder:
-        head.save(folder)
-    run.resolve(finished=True)
+
+    def keep() -> None:
+        with whole_folder(run.encoder) as folder:
+            save_encoder(encoder, processor, folder, note)
+            if hasattr(head, "publish"):
+                head.publish(encoder, folder)
+        with whole_folder(run.head) as folder:
+            head.save(folder)
+        run.resolve(finished=True)
+
+    place.first(keep)
+    place.leave()
     return run
 
 
 def _loss(objective: Any, rows: Rows) -> float:
     """Return the mean loss over all rows, in evaluation mode."""
+    return _means(objective, rows)["loss"]
+
+
+def _means(objective: Any, rows: Rows) -> dict[str, float]:
+    """Return the mean over all rows of ``loss`` and the other scalars, in evaluation mode."""
     objective.eval()
-    total = 0.0
+    totals: dict[str, float] = {}
     with torch.no_grad():
         for places in np.array_split(np.arange(len(rows)), -(-len(rows) // objective.head.at_once)):
-            total += objective(rows.batch(places, epoch=0))["loss"].item() * len(places)
-    return total / len(rows)
+            for name, value in objective(rows.batch(places, epoch=0)).items():
+                totals[name] = totals.get(name, 0.0) + value.item() * len(places)
+    return {name: total / len(rows) for name, total in totals.items()}
 
 
 def _measure(objective: Finetuning, rows: Rows, count: int, run: Run, console: Any) -> None:
     """Say and log what the task itself measures on the held-out records."""
-    scores = objective.head.measure(objective.encoder, rows)
-    if not scores:
+    head, voice = objective.head, Voice(run.log_file, console)
+    measured = head.measure(objective.encoder, rows) if hasattr(head, "measure") else {}
+    if not measured:  # the validation has logged all that there is to say
+        means = _means(objective, rows)
+        scores = {name: value for name, value in means.items() if name != "loss"}
+        run.resolve(scores=scores)
+        told = ", ".join(f"{name} {value:.3f}" for name, value in (scores or means).items())
+        voice(f"On {count:,} held-out records: {told}.")
         return
-    run.resolve(scores=scores)
+    intervals = {name: [e.low, e.high] for name, e in measured.items() if isinstance(e, Estimate)}
+    scores = {name: e.mean if name in intervals else e for name, e in measured.items()}
+    run.resolve(scores=scores, **({"intervals": intervals} if intervals else {}))
     rows_before = [row for row in run.metrics() if scores.keys().isdisjoint(row)]
     lines = [
         json.dumps(row) for row in [*rows_before, {"step": run.resolved.get("steps", 0), **scores}]
     ]
     write_text(run.metrics_file, "".join(line + "\n" for line in lines))
-    told = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
-    Voice(run.log_file, console)(f"On {count:,} held-out records: {told}.")
+    told = ", ".join(
+        shown({name: value}) if isinstance(value, Estimate) else f"{name} {value:.3f}"
+        for name, value in measured.items()
+    )
+    voice(f"On {count:,} held-out records: {told}.")
 
 
 def learning_rate_for(encoder: Encoder) -> float:

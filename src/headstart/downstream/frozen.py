@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+if TYPE_CHECKING:
+    from headstart.batch import Batch
+
 _MOST, _BATCH = 20_000, 64
 
 
-def pooled_features(encoder: Any, rows: Any, most: int = _MOST) -> tuple[Tensor, Tensor]:
-    """Return pooled features (n,D) float32 and targets (n,...) of all rows, or of many even ones.
+def pooled(self: Any, encoder: Any, batch: Batch) -> Tensor:
+    """Return ``pooled`` (B,D) alone: a light encoder is spared the vectors of all tokens."""
+    found: Tensor = encoder.pool(batch)
+    return found
+
+
+def even_places(count: int) -> np.ndarray:
+    """Return the places of all rows, or of many that lie evenly."""
+    return np.linspace(0, count - 1, min(count, _MOST)).round().astype(np.int64)
+
+
+def pooled_features(
+    encoder: Any, rows: Any, places: np.ndarray | None = None
+) -> tuple[Tensor, Tensor]:
+    """Return pooled features (n,D) float32 and targets (n,...) of rows.
 
     Args:
         encoder: anything with ``pool``; it is set to evaluation mode.
         rows: with ``targets`` (N,...) and ``batch``.
-        most: n, at most.
+        places: (n,) which rows; :func:`even_places` by default.
     """
-    places = np.linspace(0, len(rows) - 1, min(len(rows), most)).round().astype(np.int64)
+    places = even_places(len(rows)) if places is None else places
     encoder.eval()
     found = []
     with torch.no_grad():

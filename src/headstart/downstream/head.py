@@ -26,3 +26,12 @@ def read_head(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Return the description and the weights that :func:`write_head` wrote."""
     described = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
     return described, load_file(folder / WEIGHTS)
+
+
+def reopen(kind: Any, folder: Path) -> Any:
+    """Return the head that was written with the arguments it is made of."""
+    described, state = read_head(folder)
+    described.pop("task")
+    head = kind(**described)
+    head.load_state_dict(state)
+    return head.eval()

@@ -46,7 +46,8 @@ def add_lora(encoder: Any, rank: int, freeze: str = "none") -> Callable[[], None
             "LoRA needs peft: install the extra with `pip install 'headstart[lora]'`, or leave "
             "out --lora."
         ) from None
-    blocks = [module for layer in encoder.layers()[1:] for module in layer.modules()]
+    layers = [*encoder.layers()[1:], *getattr(encoder, "writing_layers", list)()]
+    blocks = [module for layer in layers for module in layer.modules()]
     chosen = {id(module) for module in blocks if type(module) is nn.Linear}
     names = [name for name, module in encoder.named_modules() if id(module) in chosen]
     if not names:

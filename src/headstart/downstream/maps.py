@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from headstart.downstream.head import read_head
 from headstart.errors import HeadstartError
+
+if TYPE_CHECKING:
+    from headstart.batch import Batch
+    from headstart.encoders import MapEncoder
 
 try:
     from torchvision.ops import FeaturePyramidNetwork
@@ -111,6 +117,19 @@ def resized(found: Tensor, size: tuple[int, int]) -> Tensor:
     if tuple(found.shape[2:]) != size:
         return F.interpolate(found, size, mode="bilinear")
     return found
+
+
+def maps_of(self: Any, encoder: MapEncoder, batch: Batch) -> list[Tensor]:
+    """Return the encoder's maps (B,C,h,w)."""
+    return encoder.maps(batch["pixels"])
+
+
+def reopened(kind: Any, folder: Path) -> Any:
+    """Return a head that was written with its labels, its side and its pyramid."""
+    described, state = read_head(folder)
+    head = kind(Pyramid(**described["pyramid"]), described["labels"], described["side"])
+    head.load_state_dict(state)
+    return head.eval()
 
 
 def statistics(encoder: nn.Module) -> list[nn.Module]:

@@ -12,9 +12,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from headstart.config import EvaluateConfig, SourceOptions
 from headstart.data.split import hold_out as by_id
-from headstart.downstream.frozen import pooled_features
-from headstart.downstream.head import read_head, write_head
-from headstart.downstream.rows import LabeledRows
+from headstart.downstream.frozen import pooled, pooled_features
+from headstart.downstream.head import reopen, write_head
+from headstart.downstream.rows import LabeledRows, batches, collated, labeled_rows
 from headstart.errors import HeadstartError
 from headstart.evaluation.protocols.multilabel import solve
 from headstart.evaluation.protocols.reading import read as read_several
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from headstart.config import FinetuneConfig
     from headstart.data.audit import Audit
     from headstart.encoders import Encoder
-    from headstart.modalities import Modality, Processor
+    from headstart.modalities import Modality
 
 _STRENGTHS = (0.001, 0.01, 0.1, 1.0, 10.0)
 
@@ -46,6 +46,7 @@ class MultiLabel(nn.Module):
 
     at_once: ClassVar[int] = 64
     hold_out = staticmethod(by_id)
+    rows, collate, features = labeled_rows, collated, pooled
 
     def __init__(
         self,
@@ -93,25 +94,10 @@ class MultiLabel(nn.Module):
             dropout=config.dropout,
         )
 
-    @classmethod
-    def defaults(cls, encoder: Encoder, count: int) -> dict[str, Any]:
-        """Return nothing: what suits an encoder suits its labels."""
-        return {}
-
     def targets(self, records: Dataset) -> Tensor:
         """Return 1 where a record has a label (N,labels); what was never trained on is left out."""
         rows = [[float(label in found) for label in self.labels] for found in records["label"]]
         return torch.tensor(rows).view(-1, len(self.labels))
-
-    def rows(
-        self, processor: Processor, records: Dataset, length: int, seed: int | None = None
-    ) -> LabeledRows:
-        """Return the records with ``labels`` (B,labels) of 0 and 1; they never vary."""
-        return LabeledRows(processor, records, self.targets(records), length)
-
-    def collate(self, processor: Processor, records: Dataset, length: int) -> Batch:
-        """Return what the processor makes of the records."""
-        return processor.collate(records, length)
 
     def warm_start(self, encoder: Encoder, train: Any, validation: Any) -> None:
         """Set the head to logistic regressions on the frozen features, one a label.
@@ -132,19 +118,6 @@ class MultiLabel(nn.Module):
             if loss < best:
                 best = loss
                 self.linear.load_state_dict({"weight": weight, "bias": bias})
-
-    def still(self, encoder: nn.Module) -> list[nn.Module]:
-        """Return nothing: all that learns is in training mode."""
-        return []
-
-    def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
-        """Return all of the head."""
-        return [{"params": list(self.parameters()), "lr": learning_rate}]
-
-    def features(self, encoder: Any, batch: Batch) -> Tensor:
-        """Return ``pooled`` (B,D) alone."""
-        pooled: Tensor = encoder.pool(batch)
-        return pooled
 
     def logits(self, features: Tensor) -> Tensor:
         """Return scores (B,labels) before the sigmoid."""
@@ -182,12 +155,11 @@ class MultiLabel(nn.Module):
 
         encoder.eval()
         self.eval()
-        chances, truth = np.empty((len(rows), len(self.labels))), rows.targets.numpy() > 0
         with torch.no_grad():
-            for start in range(0, len(rows), self.at_once):
-                batch = rows.batch(np.arange(start, min(start + self.at_once, len(rows))), 0)
-                logits = self.logits(self.features(encoder, batch))
-                chances[start : start + self.at_once] = logits.sigmoid().cpu().numpy()
+            logits = [
+                self.logits(self.features(encoder, batch)) for batch in batches(rows, self.at_once)
+            ]
+        chances, truth = torch.cat(logits).sigmoid().cpu().numpy(), rows.targets.numpy() > 0
         found = chances >= np.array(self.thresholds)
         if self.finds:
             half = np.arange(len(rows)) % 2 == 0
@@ -212,18 +184,7 @@ class MultiLabel(nn.Module):
             dropout=self.dropout.p,
         )
 
-    @classmethod
-    def load(cls, folder: Path) -> MultiLabel:
-        """Reopen a head that :meth:`save` wrote."""
-        described, state = read_head(folder)
-        head = cls(
-            described["width"],
-            described["labels"],
-            described["thresholds"],
-            dropout=described["dropout"],
-        )
-        head.load_state_dict(state)
-        return head.eval()
+    load = classmethod(reopen)
 
 
 def best_thresholds(chances: np.ndarray, truth: np.ndarray) -> np.ndarray:

@@ -18,8 +18,9 @@ from headstart.downstream.pair_rows import (
     read_labeled_pairs,
     read_pairs,
 )
-from headstart.downstream.regression import Regression, numbered
+from headstart.downstream.regression import Regression
 from headstart.evaluation.protocols.pairs import number
+from headstart.evaluation.protocols.reading import numbered
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -87,11 +88,6 @@ class Pairs(nn.Module):
         plain = config.model_copy(update={"wide": "off"})
         return cls(Classification.from_records(width, records, plain))
 
-    @classmethod
-    def defaults(cls, encoder: Encoder, count: int) -> dict[str, Any]:
-        """Return nothing: what suits an encoder suits its pairs."""
-        return {}
-
     def rows(
         self, processor: Processor, records: Dataset, length: int, seed: int | None = None
     ) -> PairRows:
@@ -111,14 +107,6 @@ class Pairs(nn.Module):
         crossed: Any = Crossed(encoder)
         self.head.warm_start(crossed, train, validation)
 
-    def still(self, encoder: nn.Module) -> list[nn.Module]:
-        """Return nothing: all that learns is in training mode."""
-        return []
-
-    def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
-        """Return those of the inner head."""
-        return self.head.parameter_groups(learning_rate)
-
     def features(self, encoder: Any, batch: Batch) -> Tensor:
         """Return the crossed features (B,4D)."""
         return Crossed(encoder).pool(batch)
@@ -132,8 +120,10 @@ class Pairs(nn.Module):
         return self.head.predictions(features, batch)
 
     def measure(self, encoder: Any, rows: Any) -> dict[str, float]:
-        """Return what the inner head does."""
-        return self.head.measure(Crossed(encoder), rows)
+        """Return what the inner head measures: of numbers alone."""
+        if isinstance(self.head, Regression):
+            return self.head.measure(Crossed(encoder), rows)
+        return {}
 
     def save(self, folder: Path) -> None:
         """Write ``head.safetensors`` and ``head.json`` (task, and what the inner head is)."""

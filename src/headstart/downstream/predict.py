@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -58,17 +59,30 @@ def reader(
     return read and (lambda modality, audit: read(sources, options, modality, audit))
 
 
-def predict(run: Run, records: Dataset, *, batch_size: int = 64) -> Iterator[dict[str, Any]]:
+def predict(
+    run: Run,
+    records: Dataset,
+    *,
+    batch_size: int = 64,
+    options: PredictConfig | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Iterator[dict[str, Any]]:
     """Yield a row of plain values for each record, in order, with its ``id``.
 
     A classification row has ``label``, ``score`` (its probability) and ``scores`` (of all), one of
     detection ``boxes``, and one of segmentation the mask's ``runs``.
     Memory does not grow with the number of records.
 
+    Args:
+        options: what the user asked for, where the task takes options.
+        say: told what else the task has to say, after the last row.
+
     Raises:
         HeadstartError: the run was not fine-tuned; raised at once, before the first row.
     """
-    head = open_head(run)
+    head: Any = open_head(run)
+    if options is not None and hasattr(head, "heed"):
+        head.heed(options)
     encoder: Any = open_encoder(run.encoder)
     processor = open_processor(run.encoder)
     length = int(run.resolved["length"])
@@ -85,8 +99,24 @@ def predict(run: Run, records: Dataset, *, batch_size: int = 64) -> Iterator[dic
                 found = [head.tell(row, one) for row, one in zip(found, chunk, strict=True)]
             for name, row in zip(chunk["id"], found, strict=True):
                 yield {"id": name, **row}
+        if say is not None:
+            for remark in getattr(head, "remarks", list)():
+                say(remark)
 
     return rows()
+
+
+def check_ending(out: Path, *endings: str) -> None:
+    """Raise a :class:`HeadstartError` for a file that predictions cannot be written to.
+
+    Args:
+        endings: others that are no fault.
+    """
+    if out.suffix not in (".jsonl", ".csv", ".parquet", *endings):
+        raise HeadstartError(
+            f"predictions can be written to .jsonl, .csv or .parquet, not to {out.name!r}; change "
+            "--out."
+        )
 
 
 def write_predictions(rows: Sequence[dict[str, Any]], out: Path) -> None:
@@ -101,26 +131,26 @@ def write_predictions(rows: Sequence[dict[str, Any]], out: Path) -> None:
     if not out.suffix and rows and "runs" in rows[0]:
         write_masks(rows, out)
         return
-    if out.suffix not in (".jsonl", ".csv", ".parquet"):
-        raise HeadstartError(
-            f"predictions can be written to .jsonl, .csv or .parquet, not to {out.name!r}; change "
-            "--out."
-        )
+    check_ending(out)
     with whole_file(out) as partial:
         if out.suffix == ".jsonl":
             with open(partial, "w", encoding="utf-8") as file:
                 file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
             return
-        from datasets import Dataset
-
         flat = [_flat(row) for row in rows]
         if out.suffix == ".csv":
-            flat = [{name: _cell(value) for name, value in row.items()} for row in flat]
-        table = Dataset.from_list(flat)
-        if out.suffix == ".csv":
-            table.to_csv(partial, index=False)
-        else:
-            table.to_parquet(partial)
+            with open(partial, "w", encoding="utf-8", newline="") as file:
+                names = list(flat[0]) if flat else ["id"]
+                writer = csv.DictWriter(file, names, lineterminator="\n")
+                writer.writeheader()
+                writer.writerows(
+                    {name: _cell(value) for name, value in row.items()} for row in flat
+                )
+            return
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        parquet.write_table(pa.Table.from_pylist(flat), partial)
 
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:

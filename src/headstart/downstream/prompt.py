@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from headstart.data.split import labeled
-from headstart.downstream.classification import Classification
-from headstart.downstream.head import DESCRIPTION, WEIGHTS, read_head, write_head
+from headstart.downstream.classification import Classification, class_loss, named_chances
+from headstart.downstream.head import DESCRIPTION, WEIGHTS, reopen, write_head
 from headstart.downstream.rows import LabeledRows
 from headstart.downstream.tagged import only_text
 from headstart.downstream.word_rows import WordTokenizer
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from headstart.batch import Batch
     from headstart.config import FinetuneConfig, SourceOptions
     from headstart.data.audit import Audit
-    from headstart.encoders import Encoder
     from headstart.modalities import Modality, Processor
 
 
@@ -98,11 +97,6 @@ class Prompt(nn.Module):
             head.words.bias.copy_(full.decoder.bias[ids])
         return head
 
-    @classmethod
-    def defaults(cls, encoder: Encoder, count: int) -> dict[str, Any]:
-        """Return nothing: what suits an encoder suits a cloze."""
-        return {}
-
     def rows(
         self, processor: Processor, records: Dataset, length: int, seed: int | None = None
     ) -> LabeledRows:
@@ -119,13 +113,6 @@ class Prompt(nn.Module):
         """Part each class by the same share."""
         return Classification(1, self.labels).hold_out(records, share, seed)
 
-    def warm_start(self, encoder: Encoder, train: Any, validation: Any) -> None:
-        """Nothing: what the masked language model knows is the start."""
-
-    def still(self, encoder: nn.Module) -> list[nn.Module]:
-        """Return nothing: all that learns is in training mode."""
-        return []
-
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
         """Return all of the head, at the encoder's rate: both are right already."""
         return [{"params": list(self.parameters()), "lr": learning_rate / 10}]
@@ -141,22 +128,11 @@ class Prompt(nn.Module):
 
     def forward(self, features: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Return ``loss`` and ``accuracy`` against ``labels`` (B,)."""
-        logits, targets = self.logits(features), batch["labels"]
-        right = (logits.argmax(1) == targets).float().mean()
-        return {"loss": F.cross_entropy(logits, targets), "accuracy": right}
+        return class_loss(self.logits(features), batch["labels"])
 
     def predictions(self, features: Tensor, batch: Batch) -> list[dict[str, Any]]:
         """Return ``label``, its probability ``score``, and ``scores`` of all labels by name."""
-        rows = []
-        for row in self.logits(features).softmax(1).tolist():
-            best = max(range(len(row)), key=row.__getitem__)
-            named = dict(zip(self.labels, row, strict=True))
-            rows.append({"label": self.labels[best], "score": row[best], "scores": named})
-        return rows
-
-    def measure(self, encoder: Any, rows: LabeledRows) -> dict[str, float]:
-        """Return nothing: loss and accuracy were logged."""
-        return {}
+        return named_chances(self.labels, self.logits(features))
 
     def save(self, folder: Path) -> None:
         """Write ``head.safetensors`` and ``head.json`` (task, labels, template, verbalizers)."""
@@ -170,14 +146,7 @@ class Prompt(nn.Module):
             verbalizers=self.verbalizers,
         )
 
-    @classmethod
-    def load(cls, folder: Path) -> Prompt:
-        """Reopen a head that :meth:`save` wrote."""
-        described, state = read_head(folder)
-        described.pop("task")
-        head = cls(**described)
-        head.load_state_dict(state)
-        return head.eval()
+    load = classmethod(reopen)
 
 
 class _Cloze:

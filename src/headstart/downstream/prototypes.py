@@ -6,15 +6,16 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from headstart.data.split import labeled, split
-from headstart.downstream.classification import Classification
-from headstart.downstream.frozen import pooled_features
-from headstart.downstream.head import read_head, write_head
-from headstart.downstream.rows import LabeledRows
+from headstart.downstream.classification import Classification, class_loss, named_chances
+from headstart.downstream.frozen import pooled, pooled_features
+from headstart.downstream.head import reopen, write_head
+from headstart.downstream.rows import LabeledRows, collated, labeled_rows
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from headstart.config import FinetuneConfig, SourceOptions
     from headstart.data.audit import Audit
     from headstart.encoders import Encoder
-    from headstart.modalities import Modality, Processor
+    from headstart.modalities import Modality
 
 #: How sharply a distance makes a difference; what suits is the lowest validation loss.
 _SCALES = (1.0, 3.0, 10.0, 30.0, 100.0)
@@ -42,6 +43,7 @@ class Prototypes(nn.Module):
 
     at_once: ClassVar[int] = 64
     learns: ClassVar[bool] = False
+    rows, collate, features = labeled_rows, collated, pooled
 
     def __init__(self, width: int, labels: list[str]) -> None:
         super().__init__()
@@ -64,21 +66,9 @@ class Prototypes(nn.Module):
         plain = Classification.from_records(encoder.width, records, config)
         return cls(encoder.width, plain.labels)
 
-    @classmethod
-    def defaults(cls, encoder: Encoder, count: int) -> dict[str, Any]:
-        """Return nothing: there is no training."""
-        return {}
-
-    def rows(
-        self, processor: Processor, records: Dataset, length: int, seed: int | None = None
-    ) -> LabeledRows:
-        """Return the records with their classes ``labels`` (B,); they never vary."""
-        targets = Classification(1, self.labels).targets(records)
-        return LabeledRows(processor, records, targets, length)
-
-    def collate(self, processor: Processor, records: Dataset, length: int) -> Batch:
-        """Return what the processor makes of the records."""
-        return processor.collate(records, length)
+    def targets(self, records: Dataset) -> Tensor:
+        """Return the class of each record (N,), as classification does."""
+        return Classification(1, self.labels).targets(records)
 
     def hold_out(self, records: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
         """Part each class; one record alone is learned from, and of one each all are held, too."""
@@ -90,7 +80,7 @@ class Prototypes(nn.Module):
 
     def warm_start(self, encoder: Any, train: Any, validation: Any) -> None:
         """Take the class means; of the scales, the one with the lowest validation loss."""
-        features, targets = pooled_features(encoder, train, len(train))
+        features, targets = pooled_features(encoder, train, np.arange(len(train)))
         self.centre.copy_(features.mean(0))
         unit = self._unit(features)
         self.means.copy_(
@@ -101,37 +91,17 @@ class Prototypes(nn.Module):
         losses = [F.cross_entropy(-scale * distances, truth).item() for scale in _SCALES]
         self.scale.fill_(_SCALES[losses.index(min(losses))])
 
-    def still(self, encoder: nn.Module) -> list[nn.Module]:
-        """Return nothing: nothing learns."""
-        return []
-
-    def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
-        """Return nothing: nothing learns."""
-        return []
-
-    def features(self, encoder: Any, batch: Batch) -> Tensor:
-        """Return ``pooled`` (B,D)."""
-        pooled: Tensor = encoder.pool(batch)
-        return pooled
-
     def logits(self, features: Tensor) -> Tensor:
         """Return scores (B,classes) before the softmax."""
         return -self.scale * self._distances(features.float())
 
     def forward(self, features: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Return ``loss`` and ``accuracy`` against ``labels`` (B,)."""
-        logits, targets = self.logits(features), batch["labels"]
-        right = (logits.argmax(1) == targets).float().mean()
-        return {"loss": F.cross_entropy(logits, targets), "accuracy": right}
+        return class_loss(self.logits(features), batch["labels"])
 
     def predictions(self, features: Tensor, batch: Batch) -> list[dict[str, Any]]:
         """Return ``label``, its probability ``score``, and ``scores`` of all labels by name."""
-        rows = []
-        for row in self.logits(features).softmax(1).tolist():
-            best = max(range(len(row)), key=row.__getitem__)
-            named = dict(zip(self.labels, row, strict=True))
-            rows.append({"label": self.labels[best], "score": row[best], "scores": named})
-        return rows
+        return named_chances(self.labels, self.logits(features))
 
     def measure(self, encoder: Any, rows: LabeledRows) -> dict[str, float]:
         """Return the ``accuracy``, which no training has logged."""
@@ -142,13 +112,7 @@ class Prototypes(nn.Module):
         """Write ``head.safetensors`` and ``head.json`` (task, labels, width)."""
         write_head(folder, self, "prototypes", labels=self.labels, width=len(self.centre))
 
-    @classmethod
-    def load(cls, folder: Path) -> Prototypes:
-        """Reopen a head that :meth:`save` wrote."""
-        described, state = read_head(folder)
-        head = cls(described["width"], described["labels"])
-        head.load_state_dict(state)
-        return head.eval()
+    load = classmethod(reopen)
 
     def _unit(self, features: Tensor) -> Tensor:
         return F.normalize(features - self.centre, dim=1)

@@ -12,11 +12,11 @@ from torch.nn.functional import mse_loss
 
 from headstart.data.split import hold_out as by_id
 from headstart.data.split import labeled
-from headstart.downstream.frozen import pooled_features
-from headstart.downstream.head import read_head, write_head
-from headstart.downstream.rows import LabeledRows
+from headstart.downstream.frozen import pooled, pooled_features
+from headstart.downstream.head import reopen, write_head
+from headstart.downstream.rows import collated, labeled_rows
 from headstart.errors import HeadstartError
-from headstart.evaluation.protocols.pairs import number
+from headstart.evaluation.protocols.reading import numbered
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from headstart.config import FinetuneConfig, SourceOptions
     from headstart.data.audit import Audit
     from headstart.encoders import Encoder
-    from headstart.modalities import Modality, Processor
+    from headstart.modalities import Modality
 
 _PENALTIES = tuple(10.0**power for power in range(-1, 6))
 
@@ -43,6 +43,7 @@ class Regression(nn.Module):
 
     at_once: ClassVar[int] = 64
     hold_out = staticmethod(by_id)
+    rows, collate, features = labeled_rows, collated, pooled
 
     def __init__(self, width: int, mean: float, deviation: float, *, dropout: float = 0.0) -> None:
         super().__init__()
@@ -79,25 +80,10 @@ class Regression(nn.Module):
             )
         return cls(width, float(values.mean()), float(values.std()), dropout=config.dropout)
 
-    @classmethod
-    def defaults(cls, encoder: Encoder, count: int) -> dict[str, Any]:
-        """Return nothing: what suits an encoder suits its numbers."""
-        return {}
-
     def targets(self, records: Dataset) -> Tensor:
         """Return the standardised numbers (N,) float32."""
         values = torch.tensor(list(records["label"]), dtype=torch.float64)
         return ((values - self.mean) / self.deviation).float()
-
-    def rows(
-        self, processor: Processor, records: Dataset, length: int, seed: int | None = None
-    ) -> LabeledRows:
-        """Return the records with their standardised numbers ``labels`` (B,); they never vary."""
-        return LabeledRows(processor, records, self.targets(records), length)
-
-    def collate(self, processor: Processor, records: Dataset, length: int) -> Batch:
-        """Return what the processor makes of the records."""
-        return processor.collate(records, length)
 
     def warm_start(self, encoder: Any, train: Any, validation: Any) -> None:
         """Set the head to a ridge regression on the frozen features.
@@ -118,19 +104,6 @@ class Regression(nn.Module):
             if loss < best:
                 best = loss
                 self.linear.load_state_dict({"weight": weight[None], "bias": bias[None]})
-
-    def still(self, encoder: nn.Module) -> list[nn.Module]:
-        """Return nothing: all that learns is in training mode."""
-        return []
-
-    def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
-        """Return all of the head."""
-        return [{"params": list(self.parameters()), "lr": learning_rate}]
-
-    def features(self, encoder: Any, batch: Batch) -> Tensor:
-        """Return ``pooled`` (B,D) alone."""
-        pooled: Tensor = encoder.pool(batch)
-        return pooled
 
     def standardised(self, features: Tensor) -> Tensor:
         """Return the predicted numbers (B,) in standard deviations from the mean."""
@@ -167,33 +140,7 @@ class Regression(nn.Module):
             "dropout": self.dropout.p,
         }
 
-    @classmethod
-    def load(cls, folder: Path) -> Regression:
-        """Reopen a head that :meth:`save` wrote."""
-        described, state = read_head(folder)
-        described.pop("task")
-        head = cls(**described)
-        head.load_state_dict(state)
-        return head.eval()
-
-
-def numbered(records: Dataset, source: str, audit: Audit) -> Dataset:
-    """Return the records whose label is a number, with the number (float) as label.
-
-    Raises:
-        HeadstartError: none is.
-    """
-    values = [number(label) for label in records["label"]]
-    known = [place for place, value in enumerate(values) if value is not None]
-    for place in sorted(set(range(len(values))) - set(known)):
-        audit.set_aside(records[place]["id"], "its label is not a number")
-    if not known:
-        raise HeadstartError(
-            f"{source}: no label is a number, as a regression needs; check --label-column, or use "
-            "--task classification."
-        )
-    kept = records.select(known).remove_columns("label")
-    return kept.add_column("label", [values[place] for place in known])
+    load = classmethod(reopen)
 
 
 def correlations(found: np.ndarray, truth: np.ndarray) -> dict[str, float]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -12,10 +13,28 @@ from torch.nn.utils.rnn import pad_sequence
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from headstart.batch import Batch
+    from headstart.batch import Batch, Rows
     from headstart.modalities import Processor
 
 _CHUNK = 256
+
+
+def batches(rows: Rows, at_once: int) -> Iterator[Batch]:
+    """Yield all rows in order, as batches of up to ``at_once``."""
+    for start in range(0, len(rows), at_once):
+        yield rows.batch(np.arange(start, min(start + at_once, len(rows))), epoch=0)
+
+
+def labeled_rows(
+    self: Any, processor: Processor, records: Dataset, length: int, seed: int | None = None
+) -> LabeledRows:
+    """Return the records with the head's own ``targets`` as ``labels``; they never vary."""
+    return LabeledRows(processor, records, self.targets(records), length)
+
+
+def collated(self: Any, processor: Processor, records: Dataset, length: int) -> Batch:
+    """Return what the processor makes of the records."""
+    return processor.collate(records, length)
 
 
 class LabeledRows:

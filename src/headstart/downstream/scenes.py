@@ -216,6 +216,11 @@ def views_of(batch: Batch) -> list[View]:
     return [View(tuple(n), tuple(w), (0, 0), tuple(w)) for n, w in sizes]
 
 
+def scene_batch(self: Any, processor: Any, records: Dataset, length: int) -> Batch:
+    """Return whole pictures at the side that the head was trained for."""
+    return Scenes(records, self.side).batch(np.arange(len(records)), 0)
+
+
 def schedule(count: int, least: int) -> dict[str, Any]:
     """Return what suits a head on ``count`` scenes: 20 epochs, and no fewer steps than ``least``.
 

@@ -13,14 +13,16 @@ from torch.nn import functional as F
 
 from headstart.data.annotations import IGNORED, mask_ids, read_masks
 from headstart.data.pictures import BadPicture
-from headstart.downstream.head import read_head, write_head
-from headstart.downstream.maps import Pyramid, resized, statistics
+from headstart.downstream.head import write_head
+from headstart.downstream.maps import Pyramid, maps_of, reopened, resized, statistics
 from headstart.downstream.masks import runs
+from headstart.downstream.rows import batches
 from headstart.downstream.scenes import (
     AT_ONCE,
     Scenes,
     View,
     at_random,
+    scene_batch,
     schedule,
     side_for,
     views_of,
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from headstart.batch import Batch, Rows
     from headstart.config import FinetuneConfig, SourceOptions
     from headstart.data.audit import Audit
-    from headstart.encoders import Encoder, MapEncoder
+    from headstart.encoders import Encoder
     from headstart.modalities import Modality, Processor
 
 #: Pixels between the cells of each level; the finest is the one that is read out.
@@ -60,6 +62,9 @@ class Segmentation(nn.Module):
     at_once: ClassVar[int] = AT_ONCE
     #: At random: a picture has many labels.
     hold_out = staticmethod(at_random)
+    still = staticmethod(statistics)
+    most_rate: ClassVar[float] = MOST_RATE
+    collate, features = scene_batch, maps_of
 
     def __init__(self, pyramid: Pyramid, labels: list[int], side: int) -> None:
         super().__init__()
@@ -122,25 +127,6 @@ class Segmentation(nn.Module):
 
         return Scenes(records, self.side, marks, seed)
 
-    def collate(self, processor: Processor, records: Dataset, length: int) -> Batch:
-        """Return whole pictures at the side that the head was trained for."""
-        return Scenes(records, self.side).batch(np.arange(len(records)), 0)
-
-    def warm_start(self, encoder: Encoder, train: Rows, validation: Rows) -> None:
-        """Nothing: the pyramid has to be learned first."""
-
-    def still(self, encoder: nn.Module) -> list[nn.Module]:
-        """Keep the statistics of pre-training, for batches are small."""
-        return statistics(encoder)
-
-    def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
-        """Return all of the head, at no more than :data:`MOST_RATE`."""
-        return [{"params": list(self.parameters()), "lr": min(learning_rate, MOST_RATE)}]
-
-    def features(self, encoder: MapEncoder, batch: Batch) -> list[Tensor]:
-        """Return the encoder's maps (B,C,h,w)."""
-        return encoder.maps(batch["pixels"])
-
     def forward(self, features: list[Tensor], batch: Batch) -> dict[str, Tensor]:
         """Return ``loss``, the mean cross-entropy of the judged pixels, and their ``accuracy``."""
         logits, labels = self.logits(features, batch), batch["labels"]
@@ -186,8 +172,7 @@ class Segmentation(nn.Module):
         metric = MulticlassJaccardIndex(len(self.labels), ignore_index=IGNORED)
         encoder.eval()
         self.eval()
-        for start in range(0, len(rows), self.at_once):
-            batch = rows.batch(np.arange(start, min(start + self.at_once, len(rows))), 0)
+        for batch in batches(rows, self.at_once):
             with torch.no_grad():
                 logits = self.logits(self.features(encoder, batch), batch)
             metric.update(logits.argmax(1), batch["labels"])
@@ -204,13 +189,7 @@ class Segmentation(nn.Module):
             pyramid=self.pyramid.described(),
         )
 
-    @classmethod
-    def load(cls, folder: Path) -> Segmentation:
-        """Reopen a head that :meth:`save` wrote."""
-        described, state = read_head(folder)
-        head = cls(Pyramid(**described["pyramid"]), described["labels"], described["side"])
-        head.load_state_dict(state)
-        return head.eval()
+    load = classmethod(reopened)
 
 
 def _ids(record: dict[str, Any]) -> np.ndarray:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity, mse_loss
 
 from headstart.data.split import hold_out as by_id
-from headstart.downstream.head import read_head, write_head
+from headstart.downstream.head import reopen, write_head
 from headstart.downstream.pair_rows import (
     PairRows,
     collate_pairs,
@@ -19,8 +19,10 @@ from headstart.downstream.pair_rows import (
     read_labeled_pairs,
     read_pairs,
 )
-from headstart.downstream.regression import correlations, numbered
+from headstart.downstream.regression import correlations
+from headstart.downstream.rows import batches
 from headstart.errors import HeadstartError
+from headstart.evaluation.protocols.reading import numbered
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -73,11 +75,6 @@ class Similarity(nn.Module):
             )
         return cls(low, high)
 
-    @classmethod
-    def defaults(cls, encoder: Encoder, count: int) -> dict[str, Any]:
-        """Return nothing: what suits an encoder suits its pairs."""
-        return {}
-
     def rows(
         self, processor: Processor, records: Dataset, length: int, seed: int | None = None
     ) -> PairRows:
@@ -99,14 +96,6 @@ class Similarity(nn.Module):
                 # Unlike vectors never make a pair more alike.
                 self.slope.fill_(max(float(slope), 0.1))
                 self.shift.fill_(float(shift) if slope > 0.1 else float(targets.mean()))
-
-    def still(self, encoder: nn.Module) -> list[nn.Module]:
-        """Return nothing: all that learns is in training mode."""
-        return []
-
-    def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
-        """Return the line."""
-        return [{"params": list(self.parameters()), "lr": learning_rate}]
 
     def features(self, encoder: Any, batch: Batch) -> Tensor:
         """Return the cosine (B,) of each pair."""
@@ -132,21 +121,12 @@ class Similarity(nn.Module):
 
     def _cosines(self, encoder: Any, rows: Any) -> tuple[np.ndarray, np.ndarray]:
         encoder.eval()
-        found = []
         with torch.no_grad():
-            for start in range(0, len(rows), self.at_once):
-                places = np.arange(start, min(start + self.at_once, len(rows)))
-                found.append(self.features(encoder, rows.batch(places, 0)))
+            found = [self.features(encoder, batch) for batch in batches(rows, self.at_once)]
         return torch.cat(found).cpu().numpy(), rows.targets.numpy()
 
     def save(self, folder: Path) -> None:
         """Write ``head.safetensors`` and ``head.json`` (task, range of the scores)."""
         write_head(folder, self, "similarity", low=self.low, high=self.high)
 
-    @classmethod
-    def load(cls, folder: Path) -> Similarity:
-        """Reopen a head that :meth:`save` wrote."""
-        described, state = read_head(folder)
-        head = cls(described["low"], described["high"])
-        head.load_state_dict(state)
-        return head.eval()
+    load = classmethod(reopen)

@@ -48,20 +48,20 @@ def read_tagged(source: str, options: SourceOptions, modality: Modality, audit: 
         HeadstartError: the columns are not to be found, or no record is left.
     """
     only_text(modality, "tokens")
-    content = _named(source, options.text_column, TOKEN_NAMES)
+    content = named_column(source, options.text_column, TOKEN_NAMES)
     if content is not None and _lists(source, content):
-        label = _named(source, options.label_column, TAG_NAMES)
+        label = named_column(source, options.label_column, TAG_NAMES)
     else:
-        content = _named(source, options.text_column, ("text", *TEXT_NAMES))
-        label = _named(source, options.label_column, SPAN_NAMES)
+        content = named_column(source, options.text_column, ("text", *TEXT_NAMES))
+        label = named_column(source, options.label_column, SPAN_NAMES)
     if content is None or label is None:
         raise HeadstartError(
             f"it is unclear which columns of {source} hold words and tags, or a text and its "
-            f"spans{_listed(source)}; name them with --text-column and --label-column."
+            f"spans{listed_columns(source)}; name them with --text-column and --label-column."
         )
     marks = dict(tables.values(source, "text", label))
     rows = []
-    for name, value in tables.values(source, "text", content):
+    for name, value in tables.values(source, "text", content, audit):
         row, fault = _words(value)
         if row is not None:
             row["tags"], fault = _tags(row, marks.get(name), isinstance(value, str))
@@ -69,13 +69,15 @@ def read_tagged(source: str, options: SourceOptions, modality: Modality, audit: 
             audit.set_aside(name, fault or NO_TOKENS)
             continue
         rows.append({"id": name, **row})
-    return _dataset(rows, [source], audit, tagged=True)
+    return _dataset(rows, [source], audit)
 
 
 def read_words(
     sources: list[str], options: SourceOptions, modality: Modality, audit: Audit
 ) -> Dataset:
-    """Read records without tags: ``id``, ``text``, ``starts`` and ``ends`` of words.
+    """Read records ``id``, ``text``, ``starts`` and ``ends`` of words, without tags or with them.
+
+    ``tags`` is None where a record has none that fit.
 
     Raises:
         HeadstartError: nothing can be read.
@@ -83,22 +85,28 @@ def read_words(
     only_text(modality, "tokens")
     rows: list[dict[str, Any]] = []
     plain = []
+    marks: dict[str, Any] = {}
     for source in sources:
-        tokens = _named(source, options.text_column, TOKEN_NAMES)
-        if tokens is None or not _lists(source, tokens):
+        tokens = named_column(source, options.text_column, TOKEN_NAMES)
+        listed = tokens is not None and _lists(source, tokens)
+        label = named_column(source, options.label_column, TAG_NAMES if listed else SPAN_NAMES)
+        if label is not None:
+            marks.update(tables.values(source, "text", label))
+        if tokens is None or not listed:
             plain.append(source)
             continue
-        for name, value in tables.values(source, "text", tokens):
+        for name, value in tables.values(source, "text", tokens, audit):
             row, fault = _words(value)
             if row is None:
                 audit.set_aside(name, fault or NO_TOKENS)
             else:
-                rows.append({"id": name, **row})
+                rows.append({"id": name, **row, "tags": _known(row, marks.get(name), False)})
     if plain:
-        records = modality.read(plain, options, audit)
+        records = modality.read(plain, options.model_copy(update={"label_column": None}), audit)
         for name, text in zip(records["id"], records["text"], strict=True):
-            rows.append({"id": name, "text": text, **_parted(text)})
-    return _dataset(rows, sources, audit, tagged=False)
+            row = {"text": text, **_parted(text)}
+            rows.append({"id": name, **row, "tags": _known(row, marks.get(name), True)})
+    return _dataset(rows, sources, audit)
 
 
 def only_text(modality: Modality, task: str) -> None:
@@ -141,6 +149,12 @@ def _parted(text: str) -> dict[str, list[int]]:
     return {"starts": [start for start, _ in spans], "ends": [end for _, end in spans]}
 
 
+def _known(row: dict[str, Any], marks: Any, is_text: bool) -> list[str] | None:
+    """Return the tags of a record that is predicted on, if it has some that fit."""
+    tags, fault = _tags(row, marks, is_text)
+    return None if fault else tags
+
+
 def _tags(row: dict[str, Any], marks: Any, is_text: bool) -> tuple[list[str], str | None]:
     if not isinstance(marks, list | tuple):
         return [], NO_SPANS if is_text else NO_TAGS
@@ -172,13 +186,18 @@ def _from_spans(row: dict[str, Any], spans: Any) -> tuple[list[str], str | None]
     return tags, None
 
 
-def _named(source: str, given: str | None, names: tuple[str, ...]) -> str | None:
+def named_column(source: str, given: str | None, names: tuple[str, ...]) -> str | None:
+    """Return the column that was given, or the first that has one of the ``names``; None for none.
+
+    Raises:
+        HeadstartError: the given one is not there.
+    """
     found = tables.columns(source, "text")
     if given is not None:
         if found and given not in found:
             hint = did_you_mean(given, found).rstrip(".?")
             raise HeadstartError(
-                f"{source} has no column {given!r}{hint}; check --text-column and --label-column."
+                f"{source} has no column {given!r}{hint}; check the names of the columns."
             )
         return given if found else None
     known = {name.strip().lower(): name for name in reversed(found)}
@@ -190,22 +209,36 @@ def _lists(source: str, column: str) -> bool:
     return 2 * sum(isinstance(value, list | tuple) for value in values) >= len(values) > 0
 
 
-def _listed(source: str) -> str:
+def listed_columns(source: str) -> str:
+    """Return what columns a source has, in brackets, for a message."""
     found = tables.columns(source, "text")
     return f" (its columns are {', '.join(map(repr, found))})" if found else " (it has no columns)"
 
 
-def _dataset(
-    rows: list[dict[str, Any]], sources: list[str], audit: Audit, *, tagged: bool
+def kept_records(
+    rows: list[dict[str, Any]], features: dict[str, Any], sources: list[str], audit: Audit
 ) -> Dataset:
-    from datasets import Dataset, Features, List, Value
+    """Return the records that were read, and count them in ``audit``.
+
+    Args:
+        features: the columns beside ``id`` and ``text``.
+
+    Raises:
+        HeadstartError: there is none; the commonest reason is told.
+    """
+    from datasets import Dataset, Features, Value
 
     if not rows:
         reasons = audit.reasons.most_common(1)
         why = f": {reasons[0][1]} record(s), {reasons[0][0]}" if reasons else ""
         raise HeadstartError(f"no record is left of {', '.join(sources)}{why}; mend the records.")
     audit.keep(sources[0], len(rows))
+    texts = {"id": Value("string"), "text": Value("string")}
+    return Dataset.from_list(rows, features=Features({**texts, **features}))
+
+
+def _dataset(rows: list[dict[str, Any]], sources: list[str], audit: Audit) -> Dataset:
+    from datasets import List, Value
+
     places = {"starts": List(Value("int64")), "ends": List(Value("int64"))}
-    tags = {"tags": List(Value("string"))} if tagged else {}
-    features = Features({"id": Value("string"), "text": Value("string"), **places, **tags})
-    return Dataset.from_list(rows, features=features)
+    return kept_records(rows, {**places, "tags": List(Value("string"))}, sources, audit)

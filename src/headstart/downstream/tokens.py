@@ -13,7 +13,8 @@ from torch.nn import functional as F
 
 from headstart.data.split import hold_out as by_id
 from headstart.downstream.classification import balanced_weights
-from headstart.downstream.head import read_head, write_head
+from headstart.downstream.head import reopen, write_head
+from headstart.downstream.rows import batches
 from headstart.downstream.tagged import OUTSIDE, read_tagged, read_words
 from headstart.downstream.word_rows import IGNORED, WordRows
 from headstart.errors import HeadstartError
@@ -61,6 +62,7 @@ class TokenClassification(nn.Module):
     ) -> None:
         super().__init__()
         self.labels, self.window = labels, window
+        self._judged: list[tuple[list[str], list[str]]] = []
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear((2 * window + 1) * width, len(labels))
         nn.init.zeros_(self.linear.weight)
@@ -117,17 +119,6 @@ class TokenClassification(nn.Module):
         """Return windows over the words of records without tags."""
         rows = WordRows(processor, records, length)
         return rows.batch(np.arange(len(rows)), 0)
-
-    def warm_start(self, encoder: Encoder, train: Any, validation: Any) -> None:
-        """Nothing: the head starts from the frequencies of the tags."""
-
-    def still(self, encoder: nn.Module) -> list[nn.Module]:
-        """Return nothing: all that learns is in training mode."""
-        return []
-
-    def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
-        """Return all of the head."""
-        return [{"params": list(self.parameters()), "lr": learning_rate}]
 
     def features(self, encoder: Any, batch: Batch) -> Tensor:
         """Return a vector for each token (B,T,D), with its neighbours' (B,T,(2 window + 1) D)."""
@@ -191,7 +182,10 @@ class TokenClassification(nn.Module):
 
         An entity has ``start`` and ``end`` (beyond the last) in characters of ``text``, which is
         the record's, or its tokens joined; ``label``, ``text`` and ``score``, the mean probability.
+        Where the record has tags of its own, they are remembered for :meth:`remarks`.
         """
+        if record.get("tags"):
+            self._judged.append((record["tags"], row["tags"]))
         if not _is_chunked(self.labels):
             return {"tags": row["tags"]}
         entities = []
@@ -208,6 +202,25 @@ class TokenClassification(nn.Module):
             )
         return {"entities": entities, "tags": row["tags"]}
 
+    def remarks(self) -> list[str]:
+        """Return how good the predictions are of the records that have tags, and of each label."""
+        if not self._judged:
+            return []
+        truth, found = ([pair[side] for pair in self._judged] for side in (0, 1))
+        self._judged = []
+        told = [f"On {len(truth):,} labeled records: {named(scores(truth, found))}."]
+        if _is_chunked(sorted({tag for tags in truth for tag in tags})):
+            report = _seqeval().classification_report(
+                truth, found, output_dict=True, zero_division=0
+            )
+            each = {
+                f"{label} ({row['support']:,})": row["f1-score"]
+                for label, row in report.items()
+                if not label.endswith(" avg")
+            }
+            told.append(f"F1 of each label (and how many there are): {named(each)}.")
+        return told
+
     def measure(self, encoder: Any, rows: WordRows) -> dict[str, float]:
         """Return ``f1``, ``precision`` and ``recall`` of whole entities (seqeval), micro-averaged.
 
@@ -219,8 +232,7 @@ class TokenClassification(nn.Module):
         self.eval()
         found: list[list[str]] = [[] for _ in rows.tags]
         logs: dict[int, list[np.ndarray]] = {}
-        for start in range(0, len(rows), self.at_once):
-            batch = rows.batch(np.arange(start, min(start + self.at_once, len(rows))), 0)
+        for batch in batches(rows, self.at_once):
             with torch.no_grad():
                 features = self.features(encoder, batch)
                 for at, owner in enumerate(batch["record"].tolist()):
@@ -242,18 +254,7 @@ class TokenClassification(nn.Module):
             dropout=self.dropout.p,
         )
 
-    @classmethod
-    def load(cls, folder: Path) -> TokenClassification:
-        """Reopen a head that :meth:`save` wrote."""
-        described, state = read_head(folder)
-        head = cls(
-            described["width"],
-            described["labels"],
-            window=described["window"],
-            dropout=described["dropout"],
-        )
-        head.load_state_dict(state)
-        return head.eval()
+    load = classmethod(reopen)
 
 
 def scores(truth: list[list[str]], found: list[list[str]]) -> dict[str, float]:
@@ -271,6 +272,11 @@ def scores(truth: list[list[str]], found: list[list[str]]) -> dict[str, float]:
         "precision": float(seqeval.precision_score(truth, found, zero_division=0)),
         "recall": float(seqeval.recall_score(truth, found, zero_division=0)),
     }
+
+
+def named(values: dict[str, float]) -> str:
+    """Return values with their names, for a sentence."""
+    return ", ".join(f"{name} {value:.3f}" for name, value in values.items())
 
 
 def _is_chunked(labels: list[str]) -> bool:

@@ -12,6 +12,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ import numpy as np
 from scipy import sparse
 
 import headstart
+from headstart.data.overlap import Overlap
 from headstart.encoders.opening import save_encoder
 from headstart.evaluation.outcomes import Contender
 from headstart.evaluation.probes import Matrix
@@ -30,8 +32,12 @@ if TYPE_CHECKING:
 
 #: Bytes that are kept; beyond it what was not used for longest is deleted.
 MOST = 2 * 10**9
-#: What the features depend on besides encoder and records.
-_CODE = ("encoders/*.py", "modalities/*.py", "evaluation/*baselines.py", "evaluation/word*.py")
+#: What the features, and the overlap, depend on besides encoder and records.
+_CODE = (
+    *("encoders/*.py", "modalities/*.py", "evaluation/*baselines.py", "evaluation/word*.py"),
+    *("data/overlap.py", "data/duplicates.py", "data/shingles.py", "data/near_texts.py"),
+    "data/same_pictures.py",
+)
 
 
 def digest(*parts: str | int) -> str:
@@ -103,6 +109,35 @@ def kept_contenders(
     write_json(listing, rows)
     _thin_out(folder)
     return found
+
+
+def kept_overlap(
+    folder: Path, background: Dataset, tested: Dataset, compute: Callable[[], Overlap]
+) -> Overlap:
+    """Return what two sets of records share, searched only if it was not kept in ``folder``."""
+    # The ids as well: examples name them, and a file may have been moved.
+    marks = [digest_of_records(records) + _ids(records) for records in (background, tested)]
+    file = folder / f"{digest('overlap', *marks)}.json"
+    if file.is_file():
+        os.utime(file)
+        try:
+            known = json.loads(file.read_text(encoding="utf-8"))
+            pairs = [(one, other) for one, other in known.pop("examples")]
+            places = np.array(known.pop("places"), dtype=np.int64)
+            return Overlap(**known, examples=pairs, places=places)
+        except (ValueError, KeyError, TypeError):
+            pass  # damaged: it is searched again
+    found = compute()
+    write_json(file, {**asdict(found), "places": found.places.tolist()})
+    _thin_out(folder)
+    return found
+
+
+def _ids(records: Dataset) -> str:
+    key = hashlib.blake2b(digest_size=12)
+    for batch in records.select_columns(["id"]).with_format("arrow").iter(batch_size=1000):
+        key.update("\0".join(batch["id"].to_pylist()).encode("utf-8", "surrogatepass"))
+    return key.hexdigest()
 
 
 def _load(folder: Path, name: str) -> Matrix | None:

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from headstart.data.sifting import sift
 from headstart.encoders.opening import encoder_folder, open_encoder, read_note
 from headstart.errors import HeadstartError
 from headstart.evaluation import BASELINES
-from headstart.evaluation.cache import digest, digest_of_records, kept_contenders
+from headstart.evaluation.cache import digest, digest_of_records, kept_contenders, kept_overlap
 from headstart.evaluation.evaluate import evaluate
 from headstart.evaluation.features import Progress
 from headstart.evaluation.material import Material
@@ -70,9 +71,10 @@ def judge(
     tested = train if test is None else test
     shifted = parts(tested, test is None, config, modality.content, int(note["length"]), other)
     seen = extended(test, shifted)
-    background = _background(run, modality, notes)
+    background = pretraining_records(run, modality, notes)
     if background is not None:
-        shared = modality.overlap(background, test if test is not None else train)
+        search = partial(modality.overlap, background, tested)
+        shared = kept_overlap(run.features, background, tested, search)
         notes += shared.sentences()
         audits.get("test", audits["train"])["overlap"] = shared.summary()
     if run.audit_file.exists():
@@ -123,8 +125,11 @@ def _material(
     return None if vectors is None else Material(records, np.asarray(vectors), processor, seed)
 
 
-def _background(run: Run, modality: Modality, notes: list[str]) -> Dataset | None:
-    """The records of the pre-training, so that the alternatives learn from the same."""
+def pretraining_records(run: Run, modality: Modality, notes: list[str]) -> Dataset | None:
+    """Return the records of the pre-training, so that the alternatives learn from the same.
+
+    Where they cannot be read any more it says so in ``notes``.
+    """
     options = run.config()["options"]
     known = {name: options[name] for name in SourceOptions.model_fields if name in options}
     try:

@@ -63,8 +63,8 @@ def started(run: Run, processor: Any, length: int, notes: list[str]) -> list[Riv
 
     One that cannot be opened any more is told in ``notes``.
     """
-    plan = run.resolved.get("plan")
-    name = str(plan["encoder"]) if plan else ""
+    # The plan of a fine-tuned run names no encoder: it began with a run of its own.
+    name = str((run.resolved.get("plan") or {}).get("encoder", ""))
     try:
         if not name or (kind_of(name) is not None and "." not in name):
             return []

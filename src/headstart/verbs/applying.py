@@ -33,13 +33,15 @@ def predict(run: str, *inputs: str, **options: Any) -> list[dict[str, Any]]:
             to a .jsonl, .csv or .parquet file, too.
     """
     plan = load(PredictConfig, run=run, inputs=list(inputs), **options)
+    from headstart.downstream.predict import check_ending, reader, write_predictions
     from headstart.downstream.predict import predict as predict_rows
-    from headstart.downstream.predict import reader, write_predictions
 
+    if plan.out:  # before the work; a folder is for masks
+        check_ending(Path(plan.out), "")
     opened = Run.open(plan.run)
     read = reader(opened, plan.inputs, plan)
     records = records_of(plan.inputs, plan, opened.require_encoder(), read)
-    rows = list(predict_rows(opened, records, batch_size=plan.batch_size))
+    rows = list(predict_rows(opened, records, batch_size=plan.batch_size, options=plan, say=say))
     if plan.out:
         write_predictions(rows, Path(plan.out))
     return rows

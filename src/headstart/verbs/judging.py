@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.config import AuditConfig, CompareConfig, EvaluateConfig, LabelConfig, load
-from headstart.verbs.reading import console, say
+from headstart.run import Run
+from headstart.verbs.reading import console, records_of, say
 
 if TYPE_CHECKING:
     from headstart.data.audit_page import AuditPage
     from headstart.downstream.labeling import Labeling
     from headstart.evaluation.compare import Comparison
+    from headstart.evaluation.perplexity import Foresight
     from headstart.evaluation.report import Report
 
 
@@ -42,7 +46,7 @@ def audit(
     return page
 
 
-def evaluate(run: str, *, config: str | None = None, **options: Any) -> Report:
+def evaluate(run: str, *, config: str | None = None, **options: Any) -> Report | Foresight:
     """Measure what the frozen features are worth with few labels, beside the simple rivals.
 
     Args:
@@ -53,6 +57,8 @@ def evaluate(run: str, *, config: str | None = None, **options: Any) -> Report:
         HeadstartError: anything the user can mend.
     """
     plan = load(EvaluateConfig, file=config, run=run, **options)
+    if plan.task == "perplexity":
+        return _foresee(plan)
     from headstart.downstream.scratch import fine_tuned, train_from_scratch
     from headstart.evaluation.judge import judge
 
@@ -63,6 +69,45 @@ def evaluate(run: str, *, config: str | None = None, **options: Any) -> Report:
         say=say,
         console=console(),
     )
+
+
+def _foresee(plan: EvaluateConfig) -> Foresight:
+    """Measure how well a run that writes foresees the texts of ``--test``, or of ``--train``."""
+    from headstart.deployment.generate import continued, open_writer
+    from headstart.evaluation.judge import pretraining_records
+    from headstart.evaluation.perplexity import perplexity
+    from headstart.files import write_json
+    from headstart.modalities.opening import open_modality
+
+    opened = Run.open(plan.run)
+    writer = open_writer(opened)
+    modality = open_modality("text")
+    # Nothing is learned from the texts, so their labels are not read.
+    blind = plan.model_copy(update={"label_column": None})
+    records = records_of([plan.test or plan.train], blind, opened.require_encoder())
+    notes: list[str] = []
+    background = pretraining_records(opened, modality, notes)
+    if background is not None:
+        notes += modality.overlap(background, records).sentences()
+    seeds = count(plan.seed)  # each sample is drawn anew
+    found = perplexity(
+        writer.encoder,
+        writer.head,
+        writer.processor,
+        writer.objective,
+        records,
+        background,
+        context=writer.context,
+        seed=plan.seed,
+        write=lambda prompt: continued(
+            writer, prompt, tokens=40, temperature=0.8, seed=next(seeds)
+        ),
+    )
+    found.notes.extend(notes)
+    out = Path(plan.out) if plan.out else opened.folder / "perplexity.json"
+    write_json(out, found.summary())
+    say(f"the figures are in {out}")
+    return found
 
 
 def compare(*runs: str, **options: Any) -> Comparison:

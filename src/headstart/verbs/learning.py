@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,7 +36,7 @@ def pretrain(
         named = {"sources": list(sources)} if sources else {}
         plan = load(PretrainConfig, file=config, settings=settings or (), **named, **options)
         _check_names(plan)
-        run = Run.create(plan.out, "pretrain", plan, overwrite=plan.overwrite)
+        run = _create("pretrain", plan)
     if run.finished:
         return run
 
@@ -66,7 +67,7 @@ def finetune(
         plan = FinetuneConfig(**resolved)
     else:
         plan = load(FinetuneConfig, file=config, settings=settings or (), run=run, **options)
-        target = Run.create(plan.out, "finetune", plan, overwrite=plan.overwrite)
+        target = _create("finetune", plan)
     if target.finished:
         return target
 
@@ -115,6 +116,16 @@ def _finetune_with_unlabeled(
     )
 
 
+def _create(verb: str, plan: PretrainConfig | FinetuneConfig) -> Run:
+    """Make the run folder; of the processes that torchrun started the first does, for all."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return Run.create(plan.out, verb, plan, overwrite=plan.overwrite)
+    from headstart.training.processes import Place
+
+    Place.here().first(lambda: Run.create(plan.out, verb, plan, overwrite=plan.overwrite))
+    return Run(plan.out)
+
+
 @contextmanager
 def _undone_if_refused(run: Run, fresh: bool) -> Iterator[None]:
     """Take a run folder away again if it was refused before anything was trained.
@@ -124,7 +135,8 @@ def _undone_if_refused(run: Run, fresh: bool) -> Iterator[None]:
     try:
         yield
     except HeadstartError:
-        if fresh and not any(run.checkpoints.glob("*")):
+        first = os.environ.get("RANK", "0") == "0"
+        if first and fresh and not any(run.checkpoints.glob("*")):
             shutil.rmtree(run.folder, ignore_errors=True)
         raise
 

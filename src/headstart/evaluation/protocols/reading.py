@@ -84,7 +84,7 @@ def read(
         return _several(source, config, modality, processor, audit)
     records = labeled(modality.read([source], config, audit), source, audit)
     if task == "regression":
-        records = _numbered(records, source, audit)
+        records = numbered(records, source, audit)
     return modality.readable(records, processor, audit)
 
 
@@ -154,8 +154,12 @@ def _tabular(source: str, content: str) -> bool:
     return bool(tables.columns(source, content))
 
 
-def _numbered(records: Dataset, source: str, audit: Audit) -> Dataset:
-    """Return the records whose label is a number, with the number as label."""
+def numbered(records: Dataset, source: str, audit: Audit) -> Dataset:
+    """Return the records whose label is a number, with the number (float) as label.
+
+    Raises:
+        HeadstartError: none is.
+    """
     values = [number(label) for label in records["label"]]
     known = [place for place, value in enumerate(values) if value is not None]
     for place in sorted(set(range(len(values))) - set(known)):

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from headstart.data.audit import Audit
-from headstart.data.block import Block, Choose
+from headstart.data.block import Aside, Block, Choose
 from headstart.data.columnar import read_parquet, read_saved
 from headstart.data.columns import LABEL_NAMES
 from headstart.data.content import Content, content_of
@@ -52,12 +52,22 @@ def columns(source: str, content: str) -> dict[str, list[Any]]:
     return {}
 
 
-def values(source: str, content: str, column: str) -> Iterator[tuple[str, Any]]:
-    """Yield the ``id`` of each record and its value in ``column``, as the format gave it."""
+def values(
+    source: str, content: str, column: str, audit: Audit | None = None
+) -> Iterator[tuple[str, Any]]:
+    """Yield the ``id`` of each record and its value in ``column``, as the format gave it.
+
+    Records that cannot be read are set aside in ``audit``, where one is given.
+    """
     kind = content_of(content)
     for unit in find([source], Audit(), kind):
+
+        def aside(number: int | str, reason: str, unit: Unit = unit) -> None:
+            if audit is not None:
+                audit.set_aside(f"{unit.name}:{number}", reason)
+
         try:
-            for block in _blocks(unit, kind, lambda found: (column, None)):
+            for block in _blocks(unit, kind, lambda found: (column, None), aside):
                 for number, value in zip(block.numbers, block.contents, strict=True):
                     yield (f"{unit.name}:{number}" if unit.name else str(number)), value
         except (Unreadable, KeyError, ValueError):  # this table has no such column
@@ -79,7 +89,13 @@ def label_sample(source: str, content: str, column: str | None) -> tuple[str | N
     return name, [value for value in rows if value is not None and value != ""]
 
 
-def _blocks(unit: Unit, kind: Content, choose: Choose) -> Iterator[Block]:
+def _pass_over(number: int | str, reason: str) -> None:
+    """Records that cannot be read are told of where the content is read."""
+
+
+def _blocks(
+    unit: Unit, kind: Content, choose: Choose, aside: Aside = _pass_over
+) -> Iterator[Block]:
     if unit.kind not in _TABLES:
         return
     with plain_reasons():
@@ -88,12 +104,8 @@ def _blocks(unit: Unit, kind: Content, choose: Choose) -> Iterator[Block]:
             return
         with closing(unit.open()) as stream:
             if unit.kind in (".csv", ".tsv"):
-                yield from read_delimited(stream, unit.kind, choose, _pass_over)
+                yield from read_delimited(stream, unit.kind, choose, aside)
             elif unit.kind == ".parquet":
                 yield from read_parquet(stream, choose, kind.rows)
             else:
-                yield from read_json(stream, choose, _pass_over)
-
-
-def _pass_over(number: int | str, reason: str) -> None:
-    """Records that cannot be read are told of where the content is read."""
+                yield from read_json(stream, choose, aside)

@@ -1,0 +1,80 @@
+"""Options of single tasks of fine-tuning, which ``--set`` reaches."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from headstart.config.options import Options
+
+
+class SemiOptions(Options):
+    """How unlabeled records are learned from; the papers' values where nothing is given."""
+
+    ratio: int = Field(7, ge=1, le=100, description="Unlabeled rows beside each labeled one.")
+    threshold: float | None = Field(
+        None, gt=0, le=1, description="Least probability of a guess: FixMatch 0.95, UDA 0.8."
+    )
+    weight: float | None = Field(
+        None, ge=0, description="Weight of the unlabeled loss: 1, of the mean teacher 100."
+    )
+    momentum: float = Field(0.999, ge=0, lt=1, description="How slowly averaged weights follow.")
+    ramp: float = Field(
+        0.2, ge=0, le=1, description="Share of the run in which the mean teacher's weight climbs."
+    )
+    temperature: float = Field(0.4, gt=0, le=1, description="Sharpens the targets of UDA.")
+    annealing: Literal["none", "linear", "log", "exp"] = Field(
+        "none", description="UDA's schedule that spares labels which are known well already."
+    )
+    views: str = Field("auto", description="Strong views; the modality names its kinds.")
+    rounds: int = Field(8, ge=1, le=20, description="Rounds of pseudo-labels on frozen features.")
+    share: float = Field(
+        1.0, gt=0, le=1, description="Share of each class that has pseudo-labels in the end."
+    )
+    targets: Literal["soft", "hard"] = Field(
+        "soft", description="Pseudo-labels as probabilities, or the likeliest class alone."
+    )
+
+
+class PromptOptions(Options):
+    """The cloze that task prompt lets a masked language model fill in."""
+
+    template: str = Field(
+        "{mask}: {text}", description="Where the text stands, and the word that names its label."
+    )
+    verbalizers: dict[str, str | list[str]] = Field(
+        default_factory=dict, description="The word or words of each label; its own by default."
+    )
+
+    @field_validator("template")
+    @classmethod
+    def _places(cls, value: str) -> str:
+        if value.count("{text}") != 1 or value.count("{mask}") != 1:
+            raise ValueError("a template has {text} once and {mask} once")
+        return value
+
+
+class Seq2SeqTaskOptions(Options):
+    """How task seq2seq learns and writes."""
+
+    tokens: int = Field(
+        0, ge=0, le=4096, description="Most tokens to write; 0 is the longest training target."
+    )
+    beams: int = Field(4, ge=1, le=32, description="Width of the beam search; 1 is greedy.")
+    no_repeat: int = Field(
+        3, ge=0, le=20, description="No so many tokens are written twice in a text; 0 lets them."
+    )
+    label_smoothing: float = Field(
+        0.1, ge=0, lt=1, description="Share of each target that is spread over the vocabulary."
+    )
+
+
+class QuestionOptions(Options):
+    """How task questions reads long contexts, and how long an answer may be."""
+
+    stride: int | None = Field(
+        None, ge=0, description="Tokens that neighbouring windows share; a third of a window."
+    )
+    question_length: int = Field(64, ge=1, description="Most tokens of a question.")
+    longest_answer: int = Field(30, ge=1, description="Most tokens of an answer.")

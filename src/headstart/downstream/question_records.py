@@ -1,0 +1,230 @@
+"""Questions and the contexts that answer them, read into records: SQuAD's form, or flat columns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from headstart.data.audit import Audit
+from headstart.data.content import content_of
+from headstart.data.discovery import Unit, find
+from headstart.data.streams import plain_reasons
+from headstart.downstream.tagged import kept_records, listed_columns, named_column, only_text
+from headstart.errors import HeadstartError
+from headstart.evaluation.protocols import tables
+from headstart.evaluation.protocols.pairs import number
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from headstart.config import FinetuneConfig, PredictConfig
+    from headstart.modalities import Modality
+
+CONTEXT_NAMES = ("context", "passage", "paragraph", "document", "text", "content")
+QUESTION_NAMES = ("question", "query")
+ANSWER_NAMES = ("answers", "answer", "answer_text")
+START_NAMES = ("answer_start", "answer_starts", "start")
+IMPOSSIBLE_NAMES = ("is_impossible", "impossible")
+
+NO_CONTEXT = "it has no context"
+NO_QUESTION = "it has no question"
+NO_ANSWERS = "it has no answers (an empty list says that its context has none)"
+BAD_ANSWERS = "its answers are no texts with a place each"
+NOT_THERE = "its answer does not stand at its place in the context"
+NOWHERE = "its answer is not in its context"
+WHERE = "it does not say at which place in the context its answer stands"
+
+
+class Asked(NamedTuple):
+    """One question as a file has it; ``answers`` is what it has under that name, ``start`` too."""
+
+    name: str
+    context: Any
+    question: Any
+    answers: Any = None
+    start: Any = None
+    impossible: Any = None
+
+
+def read_answered(
+    source: str, options: FinetuneConfig, modality: Modality, audit: Audit
+) -> Dataset:
+    """Read records ``id``, ``text`` (the context), ``question``, ``starts`` and ``ends``.
+
+    ``starts`` and ``ends`` are characters, the end beyond the last, of each answer that is right;
+    none where the context has no answer (as in SQuAD 2, Rajpurkar et al. 2018). The file has
+    SQuAD's own form (``data``, ``paragraphs``, ``qas``), or columns for context, question and
+    answers: a text, beside a column ``answer_start``, a list of ``{"text", "answer_start"}``, or
+    ``{"text": [...], "answer_start": [...]}`` as on the Hugging Face hub. An answer without a
+    place must occur once in the context. What does not fit is set aside in ``audit``.
+
+    Raises:
+        HeadstartError: the columns are not to be found, or no record is left.
+    """
+    only_text(modality, "questions")
+    rows = []
+    for asked in _asked(source, options, audit):
+        fault = _fault(asked)
+        places: list[tuple[int, int]] = []
+        if fault is None:
+            places, fault = _places(asked)
+        if fault:
+            audit.set_aside(asked.name, fault)
+            continue
+        rows.append(_record(asked, places))
+    return _dataset(rows, [source], audit)
+
+
+def read_questions(
+    sources: list[str], options: PredictConfig, modality: Modality, audit: Audit
+) -> Dataset:
+    """Read records ``id``, ``text`` (the context) and ``question``, without answers or with them.
+
+    ``starts`` and ``ends`` are None where a record has no answers that fit.
+
+    Raises:
+        HeadstartError: the columns are not to be found, or no record is left.
+    """
+    only_text(modality, "questions")
+    rows = []
+    for source in sources:
+        for asked in _asked(source, options, audit):
+            fault = _fault(asked)
+            if fault:
+                audit.set_aside(asked.name, fault)
+                continue
+            places, fault = _places(asked)
+            rows.append(_record(asked, None if fault else places))
+    return _dataset(rows, sources, audit)
+
+
+def _asked(source: str, options: FinetuneConfig | PredictConfig, audit: Audit) -> Iterator[Asked]:
+    """Yield the questions of a source, whatever its form."""
+    squads = [
+        (unit, squad)
+        for unit in find([source], Audit(), content_of("text"))
+        if (squad := _squad(unit)) is not None
+    ]
+    if squads:
+        for unit, squad in squads:
+            yield from _nested(unit.name, squad)
+        return
+    text = named_column(source, options.text_column, CONTEXT_NAMES)
+    query = named_column(source, options.pair_column, QUESTION_NAMES)
+    if text is None or query is None:
+        raise HeadstartError(
+            f"it is unclear which columns of {source} hold contexts and questions"
+            f"{listed_columns(source)}; name them with --text-column and --pair-column."
+        )
+    reply = named_column(source, options.label_column, ANSWER_NAMES)
+    names = (
+        query,
+        reply,
+        *(named_column(source, None, n) for n in (START_NAMES, IMPOSSIBLE_NAMES)),
+    )
+    others = [dict(tables.values(source, "text", name)) if name else {} for name in names]
+    for name, value in tables.values(source, "text", text, audit):
+        yield Asked(name, value, *(other.get(name) for other in others))
+
+
+def _squad(unit: Unit) -> list[Any] | None:
+    """Return the articles of a file that has SQuAD's own form, else None."""
+    if unit.kind != ".json":
+        return None
+    with plain_reasons(), closing(unit.open()) as stream:
+        head = stream.read(2**16)
+        if not head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
+            return None
+        content = [head]
+        while chunk := stream.read(2**20):
+            content.append(chunk)
+    try:
+        whole = json.loads(b"".join(content).decode("utf-8-sig"))
+    except ValueError:  # an object a line
+        return None
+    articles = whole.get("data") if isinstance(whole, dict) else None
+    return articles if isinstance(articles, list) else None
+
+
+def _nested(file: str, articles: list[Any]) -> Iterator[Asked]:
+    number = 0
+    for paragraph in _inside(articles, "paragraphs"):
+        for question in _inside([paragraph], "qas"):
+            number += 1
+            yield Asked(
+                f"{file}:{question.get('id', number)}",
+                paragraph.get("context"),
+                question.get("question"),
+                question.get("answers"),
+                None,
+                question.get("is_impossible"),
+            )
+
+
+def _inside(parents: list[Any], name: str) -> Iterator[dict[str, Any]]:
+    for parent in parents:
+        found = parent.get(name) if isinstance(parent, dict) else None
+        yield from (child for child in found or [] if isinstance(child, dict))
+
+
+def _fault(asked: Asked) -> str | None:
+    for value, reason in ((asked.context, NO_CONTEXT), (asked.question, NO_QUESTION)):
+        if not isinstance(value, str) or not value.strip():
+            return reason
+    return None
+
+
+def _places(asked: Asked) -> tuple[list[tuple[int, int]], str | None]:
+    """Return where the answers start and end, or why that cannot be said."""
+    if asked.impossible is True or str(asked.impossible).lower() == "true":
+        return [], None
+    if asked.answers is None:
+        return [], NO_ANSWERS
+    places = []
+    for text, start in _listed(asked.answers, asked.start):
+        if not isinstance(text, str) or not text.strip():
+            return [], BAD_ANSWERS
+        if start is None:
+            count = asked.context.count(text)
+            if count != 1:
+                return [], WHERE if count else NOWHERE
+            start = asked.context.index(text)
+        place = number(start)
+        if place is None or place % 1 or place < 0:
+            return [], BAD_ANSWERS
+        if not asked.context.startswith(text, int(place)):
+            return [], NOT_THERE
+        places.append((int(place), int(place) + len(text)))
+    return places, None
+
+
+def _listed(answers: Any, start: Any) -> list[tuple[Any, Any]]:
+    """Return pairs of text and place, of an answer in any of the known forms."""
+    if isinstance(answers, dict):
+        return _listed(answers.get("text"), answers.get("answer_start"))
+    if isinstance(answers, str):
+        return [(answers, start)] if answers.strip() else []
+    if not isinstance(answers, list | tuple):
+        return [(None, None)]
+    if any(isinstance(answer, dict) for answer in answers):
+        return [pair for answer in answers for pair in _listed(answer, None)]
+    starts = start if isinstance(start, list | tuple) else [None] * len(answers)
+    return (
+        list(zip(answers, starts, strict=True)) if len(starts) == len(answers) else [(None, None)]
+    )
+
+
+def _record(asked: Asked, places: list[tuple[int, int]] | None) -> dict[str, Any]:
+    sides = zip(*places, strict=True) if places else (places, places)
+    starts, ends = (None if side is None else list(side) for side in sides)
+    texts = {"id": asked.name, "text": asked.context, "question": asked.question}
+    return {**texts, "starts": starts, "ends": ends}
+
+
+def _dataset(rows: list[dict[str, Any]], sources: list[str], audit: Audit) -> Dataset:
+    from datasets import List, Value
+
+    places = {name: List(Value("int64")) for name in ("starts", "ends")}
+    return kept_records(rows, {"question": Value("string"), **places}, sources, audit)

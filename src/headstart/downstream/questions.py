@@ -1,0 +1,279 @@
+"""The answer to a question, as it stands in a text: extractive question answering."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from headstart.data.split import hold_out as by_id
+from headstart.downstream.head import read_head, write_head
+from headstart.downstream.question_records import read_answered, read_questions
+from headstart.downstream.question_rows import QuestionRows
+from headstart.downstream.rows import batches
+from headstart.downstream.span_scores import SpanScores
+from headstart.downstream.spans import best_spans, squad_scores, trimmed
+from headstart.downstream.tokens import named
+from headstart.downstream.word_rows import IGNORED
+from headstart.errors import HeadstartError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from headstart.batch import Batch
+    from headstart.config import FinetuneConfig
+    from headstart.encoders import Encoder
+    from headstart.modalities import Processor
+
+
+class Found(NamedTuple):
+    """What windows say (n,): whose they are, their best span and how likely, and no answer."""
+
+    owner: np.ndarray
+    score: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+    nothing: np.ndarray
+
+
+class Questions(nn.Module):
+    """Scores of each token as the answer's start and as its end, each with cross-entropy.
+
+    As BERT does it (Devlin et al. 2018, sections 4.2 and 4.3): position 0 stands for no answer in
+    this window. Of all windows of a context the likeliest span is the answer; there is none where
+    all windows say so with a higher chance, if training had such questions.
+
+    Args:
+        scores: the layers on the vectors of the tokens.
+        declines: whether there may be no answer.
+        stride, question_length: see :class:`headstart.downstream.question_rows.QuestionRows`.
+        longest: most tokens of an answer.
+        dropout: share of the features that is hidden while training.
+    """
+
+    at_once: ClassVar[int] = 16
+    read = staticmethod(read_answered)
+    read_inputs = staticmethod(read_questions)
+
+    def __init__(
+        self,
+        scores: SpanScores,
+        *,
+        declines: bool,
+        stride: int | None,
+        question_length: int,
+        longest: int,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.labels: list[Any] = []
+        self._judged: list[tuple[str, list[str]]] = []
+        self.scores, self.declines, self.longest = scores, declines, longest
+        self.stride, self.question_length = stride, question_length
+        self.dropout = nn.Dropout(dropout)
+
+    @classmethod
+    def build(cls, encoder: Encoder, records: Dataset, config: FinetuneConfig) -> Questions:
+        """Build a head on the vectors of an encoder's tokens.
+
+        Raises:
+            HeadstartError: the encoder does not see words in context, or no record has an answer.
+        """
+        if not {"tokens", "order"} <= encoder.provides:
+            raise HeadstartError(
+                "task questions needs an encoder that reads a question and its context together; "
+                "choose modernbert, bert or a text model of Transformers."
+            )
+        answered = [bool(starts) for starts in records["starts"]]
+        if not any(answered):
+            raise HeadstartError(
+                "task questions needs training records with answers, but none has one; check "
+                "--train and --label-column."
+            )
+        options = config.questions
+        return cls(
+            SpanScores.on(encoder),
+            declines=not all(answered),
+            stride=options.stride,
+            question_length=options.question_length,
+            longest=options.longest_answer,
+            dropout=config.dropout,
+        )
+
+    @classmethod
+    def defaults(cls, encoder: Encoder, count: int) -> dict[str, Any]:
+        """Return three epochs of its own length, as BERT has for SQuAD.
+
+        It does not stop early: the loss stands still for long before start and end are found.
+        """
+        return {"steps": max(400, 3 * -(-count // 16)), "batch_size": 16, "patience": 0}
+
+    def hold_out(self, records: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
+        """Part the contexts, so that no context has questions on both sides."""
+        from datasets import Dataset
+
+        contexts = list(records["text"])
+        distinct = Dataset.from_dict({"id": list(dict.fromkeys(contexts))})
+        if len(distinct) < 2:
+            raise HeadstartError(
+                "all training records have one context, so none can be held out for validation; "
+                "name validation records with --val."
+            )
+        held = set(by_id(distinct, share, seed)[1]["id"])
+        sides: tuple[list[int], list[int]] = [], []
+        for place, context in enumerate(contexts):
+            sides[context in held].append(place)
+        return records.select(sides[0]), records.select(sides[1])
+
+    def rows(
+        self, processor: Processor, records: Dataset, length: int, seed: int | None = None
+    ) -> QuestionRows:
+        """Return windows over the contexts with the places of the answers; they never vary."""
+        return QuestionRows(processor, records, length, self.stride, self.question_length)
+
+    def collate(self, processor: Processor, records: Dataset, length: int) -> Batch:
+        """Return all windows of records without answers."""
+        rows = QuestionRows(
+            processor, records, length, self.stride, self.question_length, learns=False
+        )
+        return rows.batch(np.arange(len(rows)), 0)
+
+    def features(self, encoder: Any, batch: Batch) -> Tensor:
+        """Return a vector for each token (B,T,D)."""
+        tokens: Tensor = encoder(batch).tokens
+        return tokens
+
+    def logs(self, features: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return log-probabilities (B,T) of starts and of ends: in the context, or at 0."""
+        allowed = batch["context"].clone()
+        allowed[:, 0] = True
+        starts, ends = self.scores(self.dropout(features))
+        low = torch.finfo(torch.float32).min
+        return (
+            starts.masked_fill(~allowed, low).log_softmax(1),
+            ends.masked_fill(~allowed, low).log_softmax(1),
+        )
+
+    def forward(self, features: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """Return ``loss``, and ``accuracy``: how often start and end are right."""
+        starts, ends = self.logs(features, batch)
+        first, last = batch["labels"].unbind(1)
+        known = first != IGNORED
+        right = (starts.argmax(1) == first) & (ends.argmax(1) == last)
+        count = known.sum().clamp(min=1)
+        losses = [
+            F.nll_loss(logs, targets, ignore_index=IGNORED, reduction="sum") / count
+            for logs, targets in ((starts, first), (ends, last))
+        ]
+        return {"loss": (losses[0] + losses[1]) / 2, "accuracy": (right & known).sum() / count}
+
+    def predictions(self, features: Tensor, batch: Batch) -> list[dict[str, Any]]:
+        """Return ``start``, ``end`` and ``score`` for each record of the windows; see tell()."""
+        return self._answers(self._found(features, batch))
+
+    def tell(self, row: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
+        """Return ``question``, ``answer``, ``start``, ``end`` and ``score`` for a record.
+
+        ``start`` and ``end`` (beyond the last) are characters of the context; without an answer
+        they are None and the answer is empty. ``score`` is the answer's probability, or that there
+        is none in any window. Answers that the record has are remembered for :meth:`remarks`.
+        """
+        told = {"question": record["question"], **_cut(record["text"], row)}
+        if record.get("starts") is not None:
+            spans = zip(record["starts"], record["ends"], strict=True)
+            self._judged.append((told["answer"], [record["text"][a:b] for a, b in spans]))
+        return told
+
+    def remarks(self) -> list[str]:
+        """Return how good the predictions are of the records whose answers are known."""
+        if not self._judged:
+            return []
+        found, truths = [answer for answer, _ in self._judged], [right for _, right in self._judged]
+        self._judged = []
+        return [f"On {len(found):,} labeled records: {named(squad_scores(found, truths))}."]
+
+    def measure(self, encoder: Any, rows: QuestionRows) -> dict[str, float]:
+        """Return ``exact`` and ``f1`` of SQuAD; see :func:`headstart.downstream.spans`."""
+        assert rows.truths is not None
+        encoder.eval()
+        self.eval()
+        parts = []
+        for batch in batches(rows, self.at_once):
+            with torch.no_grad():
+                parts.append(self._found(self.features(encoder, batch), batch))
+        every = Found(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+        answers = [
+            _cut(text, row)["answer"]
+            for row, text in zip(self._answers(every), rows.contexts, strict=True)
+        ]
+        return squad_scores(answers, rows.truths)
+
+    def _found(self, features: Tensor, batch: Batch) -> Found:
+        starts, ends = self.logs(features, batch)
+        score, first, last = best_spans(starts, ends, batch["context"], self.longest)
+        row = torch.arange(len(starts), device=starts.device)
+        columns = (
+            batch["record"],
+            score,
+            batch["char_starts"][row, first],
+            batch["char_ends"][row, last],
+            starts[:, 0] + ends[:, 0],
+        )
+        return Found(*(column.cpu().numpy() for column in columns))
+
+    def _answers(self, found: Found) -> list[dict[str, Any]]:
+        """Return the answer of each record, its windows taken together."""
+        rows = []
+        for number in range(int(found.owner.max()) + 1 if len(found.owner) else 0):
+            mine = np.flatnonzero(found.owner == number)
+            best = mine[found.score[mine].argmax()]
+            nothing = found.nothing[mine].min()
+            score = found.score[best]
+            if not np.isfinite(score) or (self.declines and nothing > score):
+                rows.append({"start": None, "end": None, "score": float(np.exp(nothing))})
+                continue
+            start, end = int(found.start[best]), int(found.end[best])
+            rows.append({"start": start, "end": end, "score": float(np.exp(score))})
+        return rows
+
+    def publish(self, encoder: Any, folder: Path) -> None:
+        """Write the encoder with the head, so that ``AutoModelForQuestionAnswering`` opens it."""
+        self.scores.publish(encoder, folder)
+
+    def save(self, folder: Path) -> None:
+        """Write ``head.safetensors`` and ``head.json`` (task, network, windows, dropout)."""
+        write_head(
+            folder,
+            self,
+            "questions",
+            labels=self.labels,
+            width=self.scores.width,
+            network=self.scores.config,
+            declines=self.declines,
+            stride=self.stride,
+            question_length=self.question_length,
+            longest=self.longest,
+            dropout=self.dropout.p,
+        )
+
+    @classmethod
+    def load(cls, folder: Path) -> Questions:
+        """Reopen a head that :meth:`save` wrote."""
+        described, state = read_head(folder)
+        scores = SpanScores(described.pop("width"), described.pop("network"))
+        described = {name: described[name] for name in described if name not in ("task", "labels")}
+        head = cls(scores, **described)
+        head.load_state_dict(state)
+        return head.eval()
+
+
+def _cut(context: str, row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row with the ``answer`` itself, without white space around it."""
+    if row["start"] is None:
+        return {"answer": "", **row}
+    start, end = trimmed(context, row["start"], row["end"])
+    return {"answer": context[start:end], **row, "start": start, "end": end}

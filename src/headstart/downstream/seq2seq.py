@@ -1,0 +1,338 @@
+"""Writing one text from another: translation, summaries, titles, answers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import GenerationConfig
+from transformers.modeling_outputs import BaseModelOutput
+
+from headstart.config import FinetuneConfig, PredictConfig, SourceOptions
+from headstart.data.split import hold_out as by_id
+from headstart.downstream.head import reopen, write_head
+from headstart.downstream.tagged import only_text
+from headstart.downstream.written_pairs import (
+    Columns,
+    WrittenRows,
+    cut,
+    find_columns,
+    padded,
+    read_to_write,
+    read_written_pairs,
+)
+from headstart.errors import HeadstartError
+from headstart.evaluation.metrics import Estimate
+from headstart.evaluation.written import shown, written_scores
+from headstart.objectives.losses import token_loss
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from headstart.batch import Batch
+    from headstart.data.audit import Audit
+    from headstart.encoders import Encoder
+    from headstart.modalities import Modality
+
+#: Pairs that are held out at most: each is written word by word, which takes its time.
+_HELD = 2000
+
+
+class Reading(NamedTuple):
+    """What an encoder made of the texts that it read, and the encoder, whose decoder writes.
+
+    Attributes:
+        tokens: (B,T,D).
+    """
+
+    encoder: Any
+    tokens: Tensor
+
+
+class Seq2Seq(nn.Module):
+    """A text written from another, each token from that one and the tokens before it.
+
+    There is no head: the network writes with the output layer it was pre-trained with. The loss is
+    cross-entropy with label smoothing (Vaswani et al. 2017, section 5.4); while validating without.
+
+    Args:
+        reads: tokens of a source at most; 0 is the context that the network was pre-trained with.
+        writes: tokens that are written at most, with those that open and close a text; 0 is the
+            longest target of the training, but no more than ``reads``.
+        beams: width of the beam search; 1 takes the likeliest token each time.
+        no_repeat: no so many tokens are written twice in a text; 0 lets them.
+        label_smoothing: share of the target that is spread over the vocabulary.
+        columns: names of the columns of the training records.
+    """
+
+    at_once: ClassVar[int] = 64
+
+    def __init__(
+        self,
+        *,
+        reads: int = 0,
+        writes: int = 0,
+        beams: int = 1,
+        no_repeat: int = 0,
+        label_smoothing: float = 0.0,
+        columns: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__()
+        self.labels: list[Any] = []
+        self.reads, self.writes = reads, writes
+        self.beams, self.no_repeat, self.label_smoothing = beams, no_repeat, label_smoothing
+        self.columns = Columns(*columns) if columns else None
+        self._processor: Any = None
+        self._remarks: list[str] = []
+        self._sizes: list[tuple[int, str]] = []
+        self._judged: list[tuple[str, str]] = []
+
+    @staticmethod
+    def read(source: str, options: SourceOptions, modality: Modality, audit: Audit) -> Dataset:
+        """Read pairs: ``text`` is to be read, ``label`` to be written."""
+        only_text(modality, "seq2seq")
+        columns = find_columns(source, options)
+        audit.notes.append(f"reads {columns.source!r} and writes {columns.target!r} of {source}")
+        return read_written_pairs(source, options, columns, modality, audit)
+
+    def read_inputs(
+        self, sources: list[str], options: Any, modality: Modality, audit: Audit
+    ) -> Dataset:
+        """Read texts, and what they should become where the sources have the column for it."""
+        return read_to_write(sources, options, self.columns, modality, audit)
+
+    @classmethod
+    def build(cls, encoder: Any, records: Dataset, config: FinetuneConfig) -> Seq2Seq:
+        """Check that the network can write, and set its dropout to that of the options.
+
+        Raises:
+            HeadstartError: the network has no decoder or fewer places than asked for, or all of it
+                is to stay as it is.
+        """
+        if "decoder" not in encoder.provides:
+            raise HeadstartError(
+                f"task seq2seq needs a network that reads and writes, and {config.run} only reads; "
+                "pre-train with --objective span_corruption, bart or gap_sentences (--encoder t5), "
+                "or name a folder of t5, mt5, bart, mbart, pegasus or marian."
+            )
+        if config.freeze == "all":
+            raise HeadstartError(
+                "seq2seq has no head of its own, so --freeze all leaves nothing to learn; give the "
+                "number of layers that stay, or leave it out."
+            )
+        options = config.seq2seq
+        places = _places(encoder)
+        asked = max(config.length or 0, options.tokens)
+        if places and asked > places:
+            raise HeadstartError(
+                f"the network has {places} places, fewer than the {asked} tokens asked for; "
+                "choose a smaller --length and seq2seq.tokens."
+            )
+        set_dropout(encoder.model, config.dropout)
+        return cls(
+            reads=config.length or 0,
+            writes=options.tokens,
+            beams=options.beams,
+            no_repeat=options.no_repeat,
+            label_smoothing=options.label_smoothing,
+            columns=find_columns(config.train, config) if Path(config.train).exists() else None,
+        )
+
+    @classmethod
+    def defaults(cls, encoder: Encoder, count: int) -> dict[str, Any]:
+        """Return steps for ten epochs of batches of 64; all layers learn at one rate."""
+        batch_size = 16 if count < 1000 else 64
+        return {
+            "batch_size": batch_size,
+            "steps": max(300, math.ceil(10 * count / batch_size)),
+            "layer_decay": 1.0,
+            "learning_rate": min(1e-3, 1e-3 * 256 / encoder.width),
+        }
+
+    def rows(
+        self, processor: Any, records: Dataset, length: int, seed: int | None = None
+    ) -> WrittenRows:
+        """Return the pairs as ids to read and to write; they never vary."""
+        if processor.suffix == 0:
+            raise HeadstartError(
+                "seq2seq needs a tokenizer that closes a text, and this run's has no token for it; "
+                "pre-train with another tokenizer."
+            )
+        self._processor = processor
+        self.reads = self.reads or length
+        found = WrittenRows(processor, records, self.reads, self.writes or self.reads)
+        if not self.writes:
+            self.writes = int(min(self.reads, found.written_sizes.max()))
+        names = list(records["id"])
+        for what, sizes, limit, option in (
+            ("texts to read", found.read_sizes, self.reads, "--length N"),
+            ("texts to write", found.written_sizes, self.writes, "--set seq2seq.tokens=N"),
+        ):
+            self._note_cut(what, sizes, names, limit, option)
+        return found
+
+    def collate(self, processor: Any, records: Dataset, length: int) -> Batch:
+        """Return texts without targets as a batch; what is too long is cut, and told of."""
+        self._processor = processor
+        ids = processor.encode_ids(list(records["text"]))
+        self._sizes += zip(map(len, ids), records["id"], strict=True)
+        read, mask = padded(cut(ids, self.reads or length, processor.suffix), processor.pad_id)
+        return {"input_ids": read, "mask": mask}
+
+    def hold_out(self, records: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
+        """Part the pairs by their ids; at most 2,000 are held out."""
+        return by_id(records, min(share, _HELD / len(records)), seed)
+
+    def warm_start(self, encoder: Any, train: Any, validation: Any) -> None:
+        """Tell the network its limits, so that whoever opens its folder writes as we do."""
+        self.settle(encoder)
+
+    def settle(self, encoder: Any) -> None:
+        """Set how the network writes from here on; it is saved with it."""
+        processor, config = self._processor, encoder.model.config
+        opening = processor.encode_ids([""])[0][: processor.prefix]
+        end = processor.encode_ids([""])[0][-1]
+        never = [t for t in processor.targets.special_ids if t not in {end, *opening}]
+        never += range(processor.targets.size, int(config.vocab_size))
+        places = _places(encoder)
+        encoder.model.generation_config = GenerationConfig(
+            max_new_tokens=min(self.writes, places) if places else self.writes,
+            num_beams=self.beams,
+            do_sample=False,
+            no_repeat_ngram_size=self.no_repeat,
+            suppress_tokens=never,
+            # What opens every text need not be guessed.
+            forced_bos_token_id=opening[0] if len(opening) == 1 else None,
+            eos_token_id=end,
+            pad_token_id=processor.pad_id,
+            decoder_start_token_id=config.decoder_start_token_id,
+        )
+
+    def heed(self, options: PredictConfig) -> None:
+        """Take other limits than those of the training."""
+        self.beams = options.beams or self.beams
+        self.writes = options.tokens or self.writes
+
+    def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
+        """Return nothing: all that learns is the encoder's and its decoder's."""
+        return []
+
+    def features(self, encoder: Any, batch: Batch) -> Reading:
+        """Return what was read, for the decoder to look at."""
+        return Reading(encoder, encoder(batch).tokens)
+
+    def forward(self, features: Reading, batch: Batch) -> dict[str, Tensor]:
+        """Return ``loss``, and ``accuracy`` of the next token."""
+        written, real = batch["written/input_ids"], batch["written/mask"]
+        vectors = features.encoder.write(features.tokens, batch["mask"], written)
+        where = real.flatten().nonzero().squeeze(1)
+        scores = features.encoder.score(vectors.flatten(0, 1)[where])
+        targets = written.flatten()[where]
+        found = token_loss(scores, targets)
+        if self.training and self.label_smoothing:
+            found["loss"] = F.cross_entropy(
+                scores.float(), targets, label_smoothing=self.label_smoothing
+            )
+        return found
+
+    def predictions(self, features: Reading, batch: Batch) -> list[dict[str, Any]]:
+        """Return the text ``generated`` for each row; it always ends."""
+        self.settle(features.encoder)
+        model = features.encoder.model
+        out = model.generate(
+            encoder_outputs=BaseModelOutput(last_hidden_state=features.tokens),
+            attention_mask=batch["mask"].long(),
+        )
+        decode = self._processor.tokenizer.batch_decode
+        texts = decode(out, skip_special_tokens=True)
+        return [{"generated": text.strip()} for text in texts]
+
+    def tell(self, row: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
+        """Remember what a labeled record should have become, for :meth:`remarks`."""
+        if record.get("label") is not None:
+            self._judged.append((row["generated"], record["label"]))
+        return row
+
+    def remarks(self) -> list[str]:
+        """Return sentences on what was cut and, where there were targets, how well it was done."""
+        if self._sizes:
+            sizes, names = zip(*self._sizes, strict=True)
+            self._note_cut("texts to read", np.array(sizes), names, self.reads, None)
+        if self._judged:
+            written, references = zip(*self._judged, strict=True)
+            scores = shown(written_scores(written, references))
+            self._remarks.append(f"On {len(written):,} labeled records: {scores}.")
+        told, self._remarks, self._sizes, self._judged = self._remarks, [], [], []
+        return told
+
+    def measure(self, encoder: Any, rows: WrittenRows) -> dict[str, float | Estimate]:
+        """Return ``perplexity`` of the targets, and BLEU, chrF and ROUGE of what is written."""
+        encoder.eval()
+        self.eval()
+        total, tokens, written = 0.0, 0, []
+        with torch.no_grad():
+            for start in range(0, len(rows), self.at_once):
+                batch = rows.batch(np.arange(start, min(start + self.at_once, len(rows))), 0)
+                reading = self.features(encoder, batch)
+                count = int(batch["written/mask"].sum())
+                total += self(reading, batch)["loss"].item() * count
+                tokens += count
+                written += [row["generated"] for row in self.predictions(reading, batch)]
+        scores = written_scores(written, rows.references)
+        return {**scores, "perplexity": math.exp(min(total / max(1, tokens), 50))}
+
+    def save(self, folder: Path) -> None:
+        """Write ``head.json`` (task, limits, columns); ``head.safetensors`` is empty."""
+        write_head(
+            folder,
+            self,
+            "seq2seq",
+            reads=self.reads,
+            writes=self.writes,
+            beams=self.beams,
+            no_repeat=self.no_repeat,
+            label_smoothing=self.label_smoothing,
+            columns=self.columns,
+        )
+
+    @classmethod
+    def load(cls, folder: Path) -> Seq2Seq:
+        """Reopen what :meth:`save` wrote."""
+        head: Seq2Seq = reopen(cls, folder)
+        return head
+
+    def _note_cut(
+        self, what: str, sizes: np.ndarray, names: Any, limit: int, option: str | None
+    ) -> None:
+        long = np.flatnonzero(sizes > limit)
+        if len(long):
+            longest = int(sizes.argmax())
+            more = f"; {option} takes more" if option else ""
+            self._remarks.append(
+                f"{len(long):,} of {len(sizes):,} {what} are longer than {limit:,} tokens and were "
+                f"cut (the longest, {names[longest]}, has {sizes[longest]:,}){more}."
+            )
+
+
+def set_dropout(model: nn.Module, share: float) -> None:
+    """Let every block of a network hide ``share`` of its features while training, at least."""
+    for module in model.modules():
+        # Networks have it as a layer, or as a number that attention looks up.
+        now: Any = getattr(module, "dropout", None)
+        if isinstance(module, nn.Dropout):
+            module.p = max(module.p, share)
+        elif isinstance(now, float):
+            setattr(module, "dropout", max(now, share))  # noqa: B010
+
+
+def _places(encoder: Any) -> int:
+    """Return how many places the network numbers; 0 where it knows distances only."""
+    if not hasattr(encoder.model.get_decoder(), "embed_positions"):
+        return 0
+    return int(encoder.model.config.max_position_embeddings)

@@ -1,0 +1,97 @@
+"""The layers that score each token as a start and as an end of an answer."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+from transformers import AutoConfig
+from transformers.modeling_outputs import BaseModelOutput
+from transformers.models.auto.modeling_auto import MODEL_FOR_QUESTION_ANSWERING_MAPPING
+
+
+class SpanScores(nn.Module):
+    """What Transformers puts on a network for this task, or one linear layer on any other.
+
+    So the network and these layers together are what ``AutoModelForQuestionAnswering`` opens.
+
+    Args:
+        width: D, the size of the vectors.
+        config: the network's configuration in Transformers, as a dict; None for another's.
+    """
+
+    def __init__(self, width: int, config: dict[str, Any] | None = None) -> None:
+        super().__init__()
+        self.width, self.config = width, config
+        self.whole: Any = None
+        if config is None:
+            self.linear = nn.Linear(width, 2)
+            return
+        self.whole = _whole(config)
+        self._place = _place_of_network(self.whole)
+        setattr(self.whole, self._place, _Given())
+
+    @classmethod
+    def on(cls, encoder: Any) -> SpanScores:
+        """Return the layers that suit an encoder, freshly initialised."""
+        config: Any = getattr(getattr(encoder, "model", None), "config", None)
+        if type(config) not in MODEL_FOR_QUESTION_ANSWERING_MAPPING:
+            return cls(encoder.width)
+        described = {**config.to_dict(), "num_labels": 2}
+        return cls(encoder.width, described if _fits(described, encoder) else None)
+
+    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the scores (B,T) of vectors (B,T,D) as starts and as ends."""
+        if self.whole is None:
+            starts, ends = self.linear(tokens).float().unbind(2)
+            return starts, ends
+        found = self.whole(inputs_embeds=tokens)
+        return found.start_logits.float(), found.end_logits.float()
+
+    def publish(self, encoder: Any, folder: Path) -> None:
+        """Write network and layers together for ``AutoModelForQuestionAnswering``."""
+        if self.whole is None:
+            return
+        setattr(self.whole, self._place, encoder.model)
+        try:
+            self.whole.save_pretrained(folder)
+        finally:
+            setattr(self.whole, self._place, _Given())
+
+
+class _Given(nn.Module):
+    """Stands where the network was, and hands on the vectors that it made."""
+
+    def forward(self, *_: Any, inputs_embeds: Tensor, **__: Any) -> BaseModelOutput:
+        return BaseModelOutput(last_hidden_state=inputs_embeds)
+
+
+def _whole(config: dict[str, Any]) -> Any:
+    described = copy.deepcopy(config)
+    parsed = AutoConfig.for_model(described.pop("model_type"), **described)
+    return MODEL_FOR_QUESTION_ANSWERING_MAPPING[type(parsed)](parsed)
+
+
+def _place_of_network(whole: Any) -> str:
+    """Return under which name the network lies in it."""
+    prefix = str(whole.base_model_prefix)
+    if hasattr(whole, prefix):
+        return prefix
+    return next(name for name, part in whole.named_children() if hasattr(part, "config"))
+
+
+def _fits(config: dict[str, Any], encoder: Any) -> bool:
+    """Say whether the layers need nothing but the vectors, and the network is of the same kind."""
+    import torch
+
+    try:
+        whole = _whole(config)
+        place = _place_of_network(whole)
+        same = type(getattr(whole, place)) is type(encoder.model)
+        setattr(whole, place, _Given())
+        whole(inputs_embeds=torch.zeros(1, 2, encoder.width))
+    except Exception:  # each network has its own way to refuse
+        return False
+    return same

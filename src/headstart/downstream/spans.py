@@ -1,0 +1,81 @@
+"""Where an answer starts and ends: the best span of each row, and how good the found ones are."""
+
+from __future__ import annotations
+
+import re
+
+import torch
+from torch import Tensor
+
+_DENSE = re.compile(r"([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff])")
+
+
+def best_spans(
+    starts: Tensor, ends: Tensor, allowed: Tensor, longest: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the best score, first and last position (B,) of a span in each row.
+
+    A span's score is the sum of its start's and its end's, and it is no longer than ``longest``
+    positions (Devlin et al. 2018, section 4.2). A row without an allowed position has -inf.
+
+    Args:
+        starts, ends: (B,T) scores of each position.
+        allowed: (B,T) bool, True where a span may be; they lie side by side.
+    """
+    low = torch.full_like(starts, -torch.inf)
+    starts, ends = torch.where(allowed, starts, low), torch.where(allowed, ends, low)
+    width = starts.shape[1]
+    best, first = starts.new_full((len(starts),), -torch.inf), starts.new_zeros(len(starts)).long()
+    last = first.clone()
+    for more in range(min(longest, width)):
+        scores, places = (starts[:, : width - more] + ends[:, more:]).max(1)
+        better = scores > best
+        best = torch.where(better, scores, best)
+        first = torch.where(better, places, first)
+        last = torch.where(better, places + more, last)
+    return best, first, last
+
+
+def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    """Return a span of a text without the white space at its ends."""
+    inside = text[start:end]
+    first = start + len(inside) - len(inside.lstrip())
+    return first, first + len(inside.strip())
+
+
+def squad_scores(found: list[str], truths: list[list[str]]) -> dict[str, float]:
+    """Return ``exact`` and ``f1``, 0..1, as SQuAD's official script has them, by torchmetrics.
+
+    Each answer is compared with all that are right, without case, punctuation and articles, and the
+    best counts. Where none is right, the right answer is the empty one (Rajpurkar et al. 2018); if
+    there are such questions, ``has_answer_f1`` and ``no_answer_exact`` are of either kind alone.
+    Chinese and Japanese characters are words of their own, as in CMRC (Cui et al. 2019).
+    """
+    scores = _mean_scores(found, truths)
+    open_ended = [place for place, right in enumerate(truths) if not right]
+    if 0 < len(open_ended) < len(truths):
+        answered = [place for place, right in enumerate(truths) if right]
+        parts = [
+            _mean_scores([found[n] for n in some], [truths[n] for n in some])
+            for some in (answered, open_ended)
+        ]
+        scores |= {"has_answer_f1": parts[0]["f1"], "no_answer_exact": parts[1]["exact"]}
+    return scores
+
+
+def _mean_scores(found: list[str], truths: list[list[str]]) -> dict[str, float]:
+    from torchmetrics.functional.text import squad
+
+    answers = [
+        {"prediction_text": _parted(text), "id": str(place)} for place, text in enumerate(found)
+    ]
+    right = [
+        {"answers": {"text": [_parted(text) for text in texts] or [""]}, "id": str(place)}
+        for place, texts in enumerate(truths)
+    ]
+    scores = squad(answers, right)  # type: ignore[arg-type]
+    return {"exact": float(scores["exact_match"]) / 100, "f1": float(scores["f1"]) / 100}
+
+
+def _parted(text: str) -> str:
+    return _DENSE.sub(r" \1 ", text)

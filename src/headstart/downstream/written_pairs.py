@@ -1,0 +1,189 @@
+"""Pairs of a text that is read and a text that is written: their columns, and their rows."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from headstart.config import SourceOptions
+from headstart.errors import HeadstartError, did_you_mean
+from headstart.evaluation.protocols import tables
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from datasets import Dataset
+
+    from headstart.batch import Batch
+    from headstart.data.audit import Audit
+    from headstart.modalities import Modality
+
+#: Well-known names of a text and of what is written from it.
+PAIRS = (
+    *(("source", "target"), ("src", "tgt"), ("input", "output"), ("input", "target")),
+    *(("document", "summary"), ("article", "highlights"), ("article", "summary")),
+    *(("dialogue", "summary"), ("text", "summary"), ("text", "title"), ("prompt", "completion")),
+    *(("instruction", "output"), ("instruction", "response"), ("text", "target")),
+)
+#: What a column of one language is called: de, zh, pt_br.
+_LANGUAGE = re.compile(r"[a-z]{2}([_-][A-Za-z]{2,4})?")
+
+
+class Columns(NamedTuple):
+    """The columns of a pair."""
+
+    source: str
+    target: str
+
+
+def find_columns(source: str, options: SourceOptions) -> Columns:
+    """Return the columns of what is read and of what is written.
+
+    Those that the user named are taken; else two with well-known names, or the only two that are
+    named like languages, in the order of the file.
+
+    Raises:
+        HeadstartError: a column that was named is missing, or it is unclear which are meant.
+    """
+    found = tables.columns(source, "text")
+    first, second = options.text_column, options.label_column
+    for option, name in (("--text-column", first), ("--label-column", second)):
+        if name is not None and name not in found:
+            hint = did_you_mean(name, found).rstrip(".?") if found else "; it has no columns"
+            raise HeadstartError(f"{source} has no column {name!r}{hint}; check {option}.")
+    if first and second:
+        return Columns(first, second)
+    known = {name.strip().lower(): name for name in reversed(found)}
+    named = [Columns(known[a], known[b]) for a, b in PAIRS if a in known and b in known]
+    languages = [name for name in found if _LANGUAGE.fullmatch(name) and _texts(found[name])]
+    if len(languages) == 2:
+        named += [Columns(*languages), Columns(*languages[::-1])]
+    for pair in named:
+        if first in (None, pair.source) and second in (None, pair.target):
+            return pair
+    columns = ", ".join(map(repr, found)) or "none"
+    raise HeadstartError(
+        f"it is unclear which columns of {source} hold the texts to read and the texts to write; "
+        f"name them with --text-column and --label-column (its columns are: {columns})."
+    )
+
+
+def read_written_pairs(
+    source: str, options: SourceOptions, columns: Columns, modality: Modality, audit: Audit
+) -> Dataset:
+    """Read records ``id``, ``text`` (to be read) and ``label`` (to be written)."""
+    named = SourceOptions(
+        text_column=columns.source, label_column=columns.target, document=options.document
+    )
+    return modality.read([source], named, audit)
+
+
+def read_to_write(
+    sources: list[str],
+    options: SourceOptions,
+    columns: Columns | None,
+    modality: Modality,
+    audit: Audit,
+) -> Dataset:
+    """Read records ``id`` and ``text``; with ``label`` where all sources have the column.
+
+    Args:
+        columns: those of the training, which hold where a source has them and none are named.
+    """
+    from datasets import concatenate_datasets
+
+    parts = []
+    for source in sources:
+        found = tables.columns(source, "text")
+        text, label = options.text_column, options.label_column
+        if columns is not None and not text and columns.source in found:
+            text = columns.source
+        if columns is not None and not label and columns.target in found:
+            # A record without its target would be set aside, and it is to be read nonetheless.
+            whole = _filled(found[columns.target]) == max(map(_filled, found.values()))
+            label = columns.target if columns.target != text and whole else None
+        named = SourceOptions(text_column=text, label_column=label, document=options.document)
+        records = modality.read([source], named, audit)
+        if label is None and "label" in records.column_names:
+            records = records.remove_columns("label")
+        parts.append(records)
+    shared = set.intersection(*(set(part.column_names) for part in parts))
+    return concatenate_datasets(
+        [
+            part.select_columns([name for name in part.column_names if name in shared])
+            for part in parts
+        ]
+    )
+
+
+class WrittenRows:
+    """Pairs as rows: what is read as ``input_ids`` and ``mask``, what is written as ``written/``.
+
+    Args:
+        processor: the encoder's processor of texts.
+        records: N pairs, ``text`` and ``label``.
+        reads, writes: tokens of either text at most; what is longer is cut before the tokens that
+            close it.
+
+    Attributes:
+        references: the N texts to be written.
+        read_sizes, written_sizes: (N,) tokens of each text before it is cut.
+    """
+
+    def __init__(self, processor: Any, records: Dataset, reads: int, writes: int) -> None:
+        self.references = list(records["label"])
+        self.pad_id = processor.pad_id
+        read = processor.encode_ids(list(records["text"]))
+        written = processor.encode_ids(self.references)
+        self.read_sizes = np.array([len(ids) for ids in read], dtype=np.int64)
+        self.written_sizes = np.array([len(ids) for ids in written], dtype=np.int64)
+        self._read = cut(read, reads, processor.suffix)
+        self._written = cut(written, writes, processor.suffix)
+
+    def __len__(self) -> int:
+        return len(self.references)
+
+    def batch(self, places: np.ndarray, epoch: int) -> Batch:
+        """Return the pairs at ``places`` (n,), padded to the longest; the same in every epoch."""
+        ids, mask = padded([self._read[place] for place in places], self.pad_id)
+        targets, real = padded([self._written[place] for place in places], self.pad_id)
+        return {
+            "input_ids": ids,
+            "mask": mask,
+            "written/input_ids": targets,
+            "written/mask": real,
+        }
+
+
+def cut(rows: list[list[int]], length: int, suffix: int) -> list[np.ndarray]:
+    """Return rows of at most ``length`` tokens that keep the ``suffix`` tokens that close them."""
+    return [
+        np.array(
+            ids if len(ids) <= length else ids[: length - suffix] + ids[len(ids) - suffix :],
+            dtype=np.int32,
+        )
+        for ids in rows
+    ]
+
+
+def padded(rows: Sequence[np.ndarray], pad_id: int) -> tuple[Tensor, Tensor]:
+    """Return ids (n,T) int64 and mask (n,T) bool, the padding behind."""
+    longest = max(1, max((len(row) for row in rows), default=1))
+    ids = np.full((len(rows), longest), pad_id, dtype=np.int64)
+    mask = np.zeros((len(rows), longest), dtype=bool)
+    for place, row in enumerate(rows):
+        ids[place, : len(row)] = row
+        mask[place, : len(row)] = True
+    return torch.from_numpy(ids), torch.from_numpy(mask)
+
+
+def _filled(values: Sequence[Any]) -> int:
+    return sum(value is not None and value != "" for value in values)
+
+
+def _texts(values: Sequence[Any]) -> bool:
+    return any(isinstance(value, str) for value in values)

@@ -1,0 +1,285 @@
+"""How well a run that writes foresees texts: perplexity with an interval, rivals, and samples."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from headstart.encoders.visibility import causal, prefixed, visibility
+from headstart.errors import HeadstartError
+from headstart.evaluation.metrics import Estimate
+from headstart.evaluation.ngram_model import ORDER, NgramModel
+from headstart.objectives.heads import TokenHead
+from headstart.seeding import seeded
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+#: Objectives whose runs give each token a probability after those before it.
+FORESEES = ("clm", "prefix")
+RESAMPLES = 500
+#: Fewer texts than this say little about others of their kind: their windows are resampled.
+_FEW = 20
+_ROWS = 16
+#: Tokens of the pre-training texts that the n-gram model reads at most.
+_MOST = 2_000_000
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """What a model makes of the tested tokens.
+
+    Attributes:
+        name: whose.
+        perplexity: the exponential of the mean nats a token.
+        bits_a_byte: the same, in a measure that does not depend on the tokenizer.
+    """
+
+    name: str
+    perplexity: Estimate
+    bits_a_byte: Estimate
+
+
+@dataclass(frozen=True)
+class Foresight:
+    """The answer of :func:`perplexity`.
+
+    Attributes:
+        foreseen: of the run first, then of its rivals.
+        texts, tokens: how many were tested.
+        gain: nats a token that the run saves against its best rival, with its interval.
+        samples: texts that the run wrote on from beginnings of the tested texts.
+    """
+
+    foreseen: list[Foreseen]
+    texts: int
+    tokens: int
+    gain: Estimate
+    notes: list[str] = field(default_factory=list)
+    samples: list[dict[str, str]] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        rivals = self.foreseen[1:]
+        best = min(rivals, key=lambda rival: rival.perplexity.mean)
+        share = 1 - math.exp(-self.gain.mean)
+        if self.gain.low > 0:
+            verdict = f"Pre-training pays: its perplexity is {share:.0%} below that of {best.name}."
+        elif self.gain.high < 0:
+            verdict = f"Pre-training does not pay: {best.name} foresees these texts better."
+        else:
+            verdict = f"No clear difference from {best.name}."
+        lines = [verdict, f"{self.texts:,} texts, {self.tokens:,} tokens foreseen:"]
+        width = max(len(one.name) for one in self.foreseen)
+        lines += [
+            f"  {one.name:<{width}}  perplexity {_span(one.perplexity, 1)}, "
+            f"{_span(one.bits_a_byte, 3)} bits a byte"
+            for one in self.foreseen
+        ]
+        lines += self.notes
+        for sample in self.samples:
+            lines += ["", f"after {sample['prompt']!r} it writes", f"  {sample['written']!r}"]
+        return "\n".join(lines)
+
+    def summary(self) -> dict[str, Any]:
+        """Return plain values: the verdict, all figures, notes and samples."""
+        return {"verdict": str(self).partition("\n")[0], "task": "perplexity", **asdict(self)}
+
+
+def perplexity(
+    encoder: Any,
+    head: TokenHead | None,
+    processor: Any,
+    objective: str | None,
+    records: Dataset,
+    background: Dataset | None,
+    *,
+    context: int,
+    seed: int = 0,
+    write: Callable[[str], str] | None = None,
+) -> Foresight:
+    """Measure how well a network foresees each token of texts from those before it.
+
+    Long texts are read in windows of ``context`` that overlap by half, so that a token has that
+    much before it. A network of objective ``prefix`` reads the first half of each text both ways,
+    and its second half is foreseen, by the rivals too. These are the same network untrained, and
+    an n-gram model of the pre-training texts. Intervals are bootstraps over texts, or over windows
+    where there are fewer than 20 texts.
+
+    Args:
+        encoder, head: the network and its output layer.
+        records: texts to test.
+        background: the pre-training texts; without them the n-gram model is left out.
+        context: tokens that the network sees at most.
+        write: continues a beginning, for samples.
+
+    Raises:
+        HeadstartError: the objective gives no probabilities of next tokens, or nothing is left to
+            foresee.
+    """
+    if head is None or objective not in FORESEES:
+        raise HeadstartError(
+            f"a run of {objective or 'this objective'} gives no probability of a text token by "
+            f"token; perplexity is of runs of {' and '.join(FORESEES)} (what a network writes from "
+            "another text is scored by `headstart finetune --task seq2seq`)."
+        )
+    texts = list(records["text"])
+    windows = list(_windows(processor, texts, context, halves=objective == "prefix"))
+    if not windows:
+        raise HeadstartError("the texts are too short to foresee a token of them; name others.")
+    sizes = np.array([len(window.ids) - window.seen for window in windows])
+    unit = np.array([window.text for window in windows])
+    few = len(set(unit)) < _FEW
+    unit = np.arange(len(windows)) if few else np.unique(unit, return_inverse=True)[1]
+    count = np.bincount(unit, weights=sizes)
+    written = np.bincount(unit, weights=[window.written for window in windows])
+
+    nats = {"this run": _network_nats(encoder, head, windows, processor.pad_id, objective)}
+    with seeded(seed, "untrained"):
+        fresh: Any = encoder.untrained()
+        plain = TokenHead(fresh.token_embedding, transform=False)
+    name = "the same network untrained"
+    nats[name] = _network_nats(fresh, plain, windows, processor.pad_id, objective)
+    if background is not None:
+        name = f"a {ORDER}-gram model of the same texts"
+        nats[name] = _ngram_nats(background, processor, windows)
+    sums = {name: np.bincount(unit, weights=values) for name, values in nats.items()}
+
+    random = np.random.default_rng(seed)
+    draws = random.integers(len(count), size=(RESAMPLES, len(count)))
+    foreseen = []
+    for name, values in sums.items():
+        mean = _ratio(values, count, draws)
+        bits = _ratio(values / math.log(2), written, draws)
+        spread = (math.exp(min(x, 700)) for x in (mean.mean, mean.low, mean.high))
+        foreseen.append(Foreseen(name, Estimate(*spread), bits))
+    ours, *rivals = sums
+    best = min(rivals, key=lambda name: sums[name].sum())
+    gain = _ratio(sums[best] - sums[ours], count, draws)
+    notes = []
+    if few:
+        notes.append(
+            f"With fewer than {_FEW} texts the intervals are over windows of them: they say "
+            "nothing about other texts."
+        )
+    if objective == "prefix":
+        notes.append("Foreseen is the second half of each text, after its first.")
+    samples = [] if write is None else _samples(texts, write)
+    return Foresight(foreseen, len(texts), int(sizes.sum()), gain, notes, samples)
+
+
+@dataclass(frozen=True)
+class _Window:
+    """Tokens that are read at once; those from ``seen`` on are foreseen.
+
+    Attributes:
+        written: UTF-8 bytes of what is foreseen.
+    """
+
+    text: int
+    ids: np.ndarray
+    seen: int
+    written: int
+
+
+def _windows(processor: Any, texts: list[str], context: int, *, halves: bool) -> Iterator[_Window]:
+    for number, (text, encoding) in enumerate(zip(texts, processor.encode(texts), strict=True)):
+        ids = np.array(encoding.ids, dtype=np.int64)
+        starts = [start for start, _ in encoding.offsets]
+        seen = max(1, min(len(ids), context) // 2) if halves else 1
+        begin, done = 0, seen
+        while done < len(ids):
+            end = min(begin + context, len(ids))
+            # What opens a text has no characters, and what closes it starts at 0, too.
+            first = 0 if done <= processor.prefix else starts[done]
+            last = starts[end] if end < len(ids) - processor.suffix else len(text)
+            if done >= len(ids) - processor.suffix:
+                first = len(text)
+            size = len(text[first:last].encode())
+            yield _Window(number, ids[begin:end], done - begin, size)
+            done, begin = end, end - context // 2
+
+
+def _network_nats(
+    encoder: Any, head: TokenHead, windows: list[_Window], pad: int, objective: str
+) -> np.ndarray:
+    """Return the nats (W,) of what is foreseen in each window."""
+    encoder.eval()
+    head.eval()
+    found = np.zeros(len(windows))
+    order = np.argsort([len(window.ids) for window in windows], kind="stable")
+    for start in range(0, len(order), _ROWS):
+        places = order[start : start + _ROWS]
+        rows = [windows[place] for place in places]
+        longest = max(len(row.ids) for row in rows)
+        ids = torch.full((len(rows), longest), pad, dtype=torch.long)
+        mask = torch.zeros(len(rows), longest, dtype=torch.bool)
+        asked = torch.zeros(len(rows), longest, dtype=torch.bool)
+        for place, row in enumerate(rows):
+            ids[place, : len(row.ids)] = torch.from_numpy(row.ids)
+            mask[place, : len(row.ids)] = True
+            asked[place, row.seen : len(row.ids)] = True
+        batch = {"input_ids": ids, "mask": mask}
+        with torch.inference_mode():
+            if objective == "prefix":
+                seen = torch.tensor([row.seen for row in rows])
+                part = torch.arange(longest) < seen[:, None]
+                visible = prefixed(visibility(batch), part & mask)
+            else:
+                visible = causal(visibility(batch), batch)
+            vectors = encoder.contextualize(encoder.embed(batch), visible)
+            where = asked[:, 1:]
+            logits = head(vectors[:, :-1][where]).float()
+            nats = F.cross_entropy(logits, ids[:, 1:][where], reduction="none")
+            owner = where.nonzero()[:, 0]
+            sums = torch.zeros(len(rows)).index_add(0, owner, nats)
+        found[places] = sums.numpy()
+    return found
+
+
+def _ngram_nats(background: Dataset, processor: Any, windows: list[_Window]) -> np.ndarray:
+    ids: list[np.ndarray] = []
+    total, chunk = 0, 1000
+    for start in range(0, len(background), chunk):
+        texts = background.select(range(start, min(start + chunk, len(background))))["text"]
+        ids += [np.array(row, dtype=np.int64) for row in processor.encode_ids(list(texts))]
+        total = sum(map(len, ids))
+        if total >= _MOST:
+            break
+    model = NgramModel(np.concatenate(ids)[:_MOST], processor.targets.size)
+    stream = np.concatenate([window.ids for window in windows])
+    nats = model.nats(stream)
+    ends = np.cumsum([len(window.ids) for window in windows])
+    return np.array(
+        [
+            nats[end - len(window.ids) + window.seen : end].sum()
+            for end, window in zip(ends, windows, strict=True)
+        ]
+    )
+
+
+def _ratio(values: np.ndarray, sizes: np.ndarray, draws: np.ndarray) -> Estimate:
+    """Return the ratio of two sums over units (U,), with the bootstrap interval of ``draws``."""
+    drawn = values[draws].sum(1) / np.maximum(sizes[draws].sum(1), 1)
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return Estimate(float(values.sum() / max(1, sizes.sum())), float(low), float(high))
+
+
+def _samples(texts: list[str], write: Callable[[str], str], count: int = 3) -> list[dict[str, str]]:
+    """Let the run go on from the first words of texts that lie evenly."""
+    places = np.unique(np.linspace(0, len(texts) - 1, count).round().astype(int))
+    samples = []
+    for place in places:
+        words = texts[place].split(" ")
+        prompt = " ".join(words[: max(1, min(8, len(words) // 2))])[:80]
+        samples.append({"prompt": prompt, "written": write(prompt).removeprefix(prompt)})
+    return samples
+
+
+def _span(value: Estimate, digits: int) -> str:
+    return f"{value.mean:,.{digits}f} [{value.low:,.{digits}f}, {value.high:,.{digits}f}]"

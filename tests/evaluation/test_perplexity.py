@@ -1,0 +1,153 @@
+"""Perplexity by hand: each token is foreseen once, by the run and by an honest rival."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from datasets import Dataset
+
+from headstart.encoders.opening import create_encoder
+from headstart.errors import HeadstartError
+from headstart.evaluation.ngram_model import NgramModel
+from headstart.evaluation.perplexity import _windows, perplexity
+from headstart.modalities.text import TextProcessor
+from headstart.modalities.tokenizers import fit_tokenizer
+from headstart.objectives.heads import TokenHead
+
+LETTERS = "abcdefgh ü"
+SIZE = {"layers": 1, "width": 16, "heads": 2}
+
+
+def words(wrap=True):
+    return TextProcessor(fit_tokenizer([LETTERS] * 2, kind="char", vocab_size=40, wrap=wrap))
+
+
+def made(processor, kind="gpt", seed=0):
+    encoder = create_encoder(kind, SIZE, processor, length=16, seed=seed).eval()
+    with torch.no_grad():
+        for parameter in encoder.parameters():
+            parameter.mul_(4 if parameter.ndim == 2 else 1)
+    head = TokenHead(encoder.token_embedding, transform=False)
+    torch.nn.init.normal_(head.decoder.bias)
+    return encoder, head.eval()
+
+
+def texts(*values):
+    return Dataset.from_list([{"id": str(n), "text": text} for n, text in enumerate(values)])
+
+
+@pytest.mark.parametrize("kind", ["gpt", "modernbert"])
+def test_perplexity_is_that_of_each_token_after_those_before_it(kind):
+    processor = words()
+    encoder, head = made(processor, kind)
+    records = texts("abc", "hü ga", "d")
+    total, count = 0.0, 0
+    for text in records["text"]:
+        ids = processor.encode_ids([text])[0]
+        for place in range(1, len(ids)):
+            read = torch.tensor([ids[:place]])
+            with torch.no_grad():
+                vector = encoder({"input_ids": read, "mask": torch.ones_like(read).bool()})
+                logits = head(vector.tokens[0, -1])
+            total -= logits.log_softmax(0)[ids[place]].item()
+            count += 1
+    found = perplexity(encoder, head, processor, "clm", records, None, context=16)
+    ours = found.foreseen[0]
+    assert found.tokens == count == 4 + 6 + 2
+    assert ours.perplexity.mean == pytest.approx(math.exp(total / count), rel=1e-4)
+    assert ours.bits_a_byte.mean == pytest.approx(total / math.log(2) / (3 + 6 + 1), rel=1e-4)
+
+
+@pytest.mark.parametrize("halves", [False, True])
+@pytest.mark.parametrize("wrap", [False, True])
+def test_windows_foresee_each_token_of_a_long_text_once_with_half_a_window_before_it(wrap, halves):
+    processor = words(wrap)
+    text = "abcü efgh" * 7
+    ids = processor.encode_ids([text])[0]
+    windows = list(_windows(processor, [text], 16, halves=halves))
+    foreseen = np.concatenate([window.ids[window.seen :] for window in windows])
+    first = windows[0].seen
+    assert foreseen.tolist() == ids[first:]
+    assert all(window.seen == 8 and len(window.ids) <= 16 for window in windows[1:])
+    wanted = text if first == 1 and wrap else text[first - wrap :]
+    assert sum(window.written for window in windows) == len(wanted.encode())
+
+
+def test_a_prefix_is_read_both_ways_and_what_follows_is_foreseen_to_the_left():
+    processor = words()
+    encoder, head = made(processor, "modernbert")
+    ids = processor.encode_ids(["abcdefg"])[0]
+    half = len(ids) // 2
+    total = 0.0
+    for place in range(half, len(ids)):
+        read = torch.tensor([ids[:place]])
+        seen = torch.ones(1, place, place, dtype=torch.bool).tril()
+        seen[:, :, :half] = True
+        batch = {"input_ids": read, "mask": torch.ones_like(read).bool()}
+        with torch.no_grad():
+            vector = encoder.contextualize(encoder.embed(batch), seen)[0, -1]
+            total -= head(vector).log_softmax(0)[ids[place]].item()
+    found = perplexity(encoder, head, processor, "prefix", texts("abcdefg"), None, context=16)
+    wanted = math.exp(total / (len(ids) - half))
+    assert found.foreseen[0].perplexity.mean == pytest.approx(wanted, rel=1e-3)
+
+
+def test_kneser_ney_is_a_distribution_and_knows_what_it_has_read():
+    random = np.random.default_rng(0)
+    ids = random.integers(5, size=400)
+    ids[200:] = np.resize([0, 1, 2, 3, 4], 200)
+    model = NgramModel(ids, 7)
+    for history in ([0, 1, 2], [4, 4, 1], [6, 6, 6], [3]):
+        chances = [np.exp(-model.nats(np.array([*history, token]))[-1]) for token in range(7)]
+        assert sum(chances) == pytest.approx(1)
+        assert min(chances) > 0
+    assert model.nats(np.array([0, 1, 2, 3]))[-1] < 0.3 < model.nats(np.array([0, 1, 2, 0]))[-1]
+
+
+def test_kneser_ney_by_hand():
+    ids = np.array([0, 1, 0, 2, 0, 1])
+    # Bigrams 01 twice, 10, 02, 20 once: discount 3 / (3 + 2 * 1). Behind 0: 3 bigrams of 2 kinds.
+    # Continuations: 1 and 2 follow one token each, 0 two, and 1 and 2 are the only ones of one:
+    # discount 2 / (2 + 2 * 1).
+    model = NgramModel(ids, 4, order=2)
+    one = (1 - 0.5) / 4 + 0.5 * 3 / 4 * (1 / 4)
+    wanted = (2 - 0.6) / 3 + 0.6 * 2 / 3 * one
+    assert model.nats(np.array([0, 1]))[-1] == pytest.approx(-math.log(wanted))
+
+
+def test_the_verdict_names_the_best_rival_and_the_interval_holds_the_figure():
+    processor = words()
+    encoder, head = made(processor)
+    random = np.random.default_rng(0)
+    # The rival has read texts of one kind, which an untrained network cannot foresee.
+    kind = ["abcd efgh " * int(n) for n in random.integers(1, 4, size=60)]
+    found = perplexity(
+        encoder, head, processor, "clm", texts(*kind[:30]), texts(*kind[30:]), context=16
+    )
+    assert str(found).startswith("Pre-training does not pay: a 4-gram model of the same texts")
+    assert found.gain.high < 0
+    for one in found.foreseen:
+        assert one.perplexity.low < one.perplexity.mean < one.perplexity.high
+    assert found.summary()["verdict"] == str(found).splitlines()[0]
+    few = perplexity(encoder, head, processor, "clm", texts(*kind[:3]), None, context=16)
+    assert "fewer than 20 texts" in few.notes[0]
+
+
+def test_samples_go_on_from_the_tested_texts_and_other_objectives_are_refused():
+    processor = words()
+    encoder, head = made(processor)
+    records = texts("abc def gh", "a b c d e f g h")
+    found = perplexity(
+        encoder, head, processor, "clm", records, None, context=16, write=lambda p: p + "!"
+    )
+    assert [sample["prompt"] for sample in found.samples] == ["abc", "a b c d"]
+    assert all(sample["written"] == "!" for sample in found.samples)
+    for objective in ("bart", "mlm", None):
+        with pytest.raises(HeadstartError, match="perplexity is of runs of clm and prefix"):
+            perplexity(encoder, head, processor, objective, records, None, context=16)
+    bare = words(wrap=False)
+    with pytest.raises(HeadstartError, match="too short to foresee"):
+        perplexity(*made(bare), bare, "clm", texts("a"), None, context=16)

@@ -150,4 +150,4 @@ def test_other_networks_are_refused_and_told_what_they_can_do(text_processor):
 
 
 def test_on_unseen_articles_its_features_tell_more_than_untrained_ones():
-    assert language.learns(language.build({"plm": 1.0}, "xlnet"), 250, rate=5e-3) > 0.08
+    assert language.learns(language.build({"plm": 1.0}, "xlnet"), 250, rate=5e-3) > 0.05

@@ -1,0 +1,129 @@
+"""Questions, contexts and answers are read in every known form; bad ones are set aside."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from headstart.config import FinetuneConfig, PredictConfig
+from headstart.data.audit import Audit
+from headstart.downstream.question_records import read_answered, read_questions
+from headstart.errors import HeadstartError
+from headstart.modalities.text import TextModality
+
+CONTEXT = "Robin lives in York, and Ada in the old town of Bath."
+
+
+def config(**options):
+    return FinetuneConfig(run="r", train="t", out="o", task="questions", **options)
+
+
+def read(path, **columns):
+    audit = Audit()
+    return read_answered(str(path), config(**columns), TextModality(), audit), audit
+
+
+def write(path, content):
+    lines = content if isinstance(content, str) else "\n".join(map(json.dumps, content))
+    path.write_text(lines, "utf-8")
+    return path
+
+
+def squad(*questions):
+    return {"data": [{"title": "t", "paragraphs": [{"context": CONTEXT, "qas": list(questions)}]}]}
+
+
+def answers_of(record):
+    pairs = zip(record["starts"], record["ends"], strict=True)
+    return [record["text"][start:end] for start, end in pairs]
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_squads_own_form_is_read_on_one_line_or_many(tmp_path, indent):
+    whole = squad(
+        {
+            "id": "q1",
+            "question": "Where is Robin?",
+            "answers": [
+                {"text": "York", "answer_start": 15},
+                {"text": "in York", "answer_start": 12},
+            ],
+        },
+        {"id": "q2", "question": "Who is in Paris?", "answers": [], "is_impossible": True},
+    )
+    records, audit = read(write(tmp_path / "dev.json", json.dumps(whole, indent=indent)))
+    assert records["id"] == ["dev.json:q1", "dev.json:q2"]
+    assert answers_of(records[0]) == ["York", "in York"]
+    assert answers_of(records[1]) == []
+    assert (audit.kept, audit.aside) == (2, 0)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"answers": {"text": ["York"], "answer_start": [15]}},
+        {"answers": [{"text": "York", "answer_start": 15}]},
+        {"answer": "York", "answer_start": 15},
+        {"answer": "York", "answer_start": "15"},
+        {"answer": "York"},
+    ],
+)
+def test_flat_columns_are_read_in_every_known_form(tmp_path, answer):
+    row = {"context": CONTEXT, "question": "Where is Robin?", **answer}
+    records, _ = read(write(tmp_path / "a.jsonl", [row]))
+    assert (records[0]["starts"], records[0]["ends"]) == ([15], [19])
+    assert records["id"] == ["a.jsonl:1"]
+
+
+def test_columns_of_other_names_are_given_and_csv_is_read(tmp_path):
+    text = 'story,ask,reply\n"Robin lives in York.",Where is Robin?,York\n'
+    path = write(tmp_path / "a.csv", text)
+    with pytest.raises(HeadstartError, match="--text-column and --pair-column"):
+        read(path)
+    records, _ = read(path, text_column="story", pair_column="ask", label_column="reply")
+    assert answers_of(records[0]) == ["York"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ({"answers": [{"text": "York", "answer_start": 14}]}, "does not stand at its place"),
+        ({"answers": [{"text": "York", "answer_start": -38}]}, "no texts with a place"),
+        ({"answers": [{"text": 5, "answer_start": 1}]}, "no texts with a place"),
+        ({"answers": 5}, "no texts with a place"),
+        ({"answers": {"text": ["York"], "answer_start": []}}, "no texts with a place"),
+        ({"answer": "Leeds"}, "is not in its context"),
+        ({"answer": "in"}, "does not say at which place"),
+        ({"answers": None}, "has no answers"),
+        ({"question": " ", "answers": []}, "has no question"),
+        ({"context": None, "answers": []}, "has no context"),
+    ],
+)
+def test_a_record_that_does_not_fit_is_set_aside_with_its_reason(tmp_path, answer, reason):
+    good = {"context": CONTEXT, "question": "Where?", "answers": [], "answer": "York"}
+    bad = {"context": CONTEXT, "question": "Where?", **answer}
+    if "answer" in bad:
+        good.pop("answers")
+    records, audit = read(write(tmp_path / "a.jsonl", [good, bad]))
+    assert records["id"] == ["a.jsonl:1"]
+    [aside] = audit.summary()["records"]
+    assert aside["where"] == "a.jsonl:2"
+    assert reason in aside["reason"]
+
+
+def test_a_line_that_is_no_json_is_set_aside_too(tmp_path):
+    good = {"context": CONTEXT, "question": "Where?", "answers": []}
+    records, audit = read(write(tmp_path / "a.jsonl", json.dumps(good) + "\nbroken\n"))
+    assert len(records) == 1
+    assert audit.summary()["records"] == [{"where": "a.jsonl:2", "reason": "it is not valid JSON"}]
+
+
+def test_questions_without_answers_are_read_for_prediction(tmp_path):
+    path = write(tmp_path / "a.jsonl", [{"context": CONTEXT, "question": "Where?"}])
+    options = PredictConfig(run="r", inputs=[str(path)])
+    records = read_questions([str(path)], options, TextModality(), Audit())
+    assert records[0] == {
+        **{"id": "a.jsonl:1", "text": CONTEXT, "question": "Where?"},
+        **{"starts": None, "ends": None},
+    }

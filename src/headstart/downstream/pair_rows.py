@@ -9,10 +9,17 @@ from torch import Tensor
 
 from headstart.config import EvaluateConfig, SourceOptions
 from headstart.data.audit import Audit
+from headstart.data.joining import matched
 from headstart.downstream.rows import LabeledRows
 from headstart.errors import HeadstartError
 from headstart.evaluation.protocols import tables
-from headstart.evaluation.protocols.pairs import ALIKE, SEARCHES, Columns, find_columns
+from headstart.evaluation.protocols.pairs import (
+    ALIKE,
+    SEARCHES,
+    UNREADABLE,
+    Columns,
+    find_columns,
+)
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -22,7 +29,6 @@ if TYPE_CHECKING:
 
 #: Before the names of the second record's tensors in a batch; also its column in the records.
 SECOND = "second"
-UNREADABLE = "the second record of its pair cannot be read"
 
 
 def read_labeled_pairs(source: str, options: Any, modality: Modality, audit: Audit) -> Dataset:
@@ -142,16 +148,11 @@ def _paired(
         )
         return modality.read([source], named, audit)
 
-    first, second = side(found.first, label, audit), side(found.second, None, Audit())
-    places = {name: place for place, name in enumerate(second["id"])}
-    kept = [place for place, name in enumerate(first["id"]) if name in places]
-    for name in first["id"]:
-        if name not in places:
-            audit.set_aside(name, UNREADABLE)
-    if not kept:
+    first, other = matched(
+        side(found.first, label, audit), side(found.second, None, Audit()), UNREADABLE, audit
+    )
+    if not len(first):
         raise HeadstartError(f"no pair could be read from {source}; check its columns.")
-    first = first.select(kept)
-    other = second.select([places[name] for name in first["id"]])
     return first.add_column(SECOND, list(other[content]), feature=other.features[content])
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from headstart.data.audit import Audit
-from headstart.data.second_texts import with_columns
+from headstart.data.joining import with_columns
 from headstart.errors import HeadstartError
 from headstart.modalities.companions import NEGATIVE, PAIR
 from headstart.objectives import OBJECTIVES

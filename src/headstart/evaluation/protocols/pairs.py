@@ -12,6 +12,7 @@ import numpy as np
 
 from headstart.config import EvaluateConfig, SourceOptions
 from headstart.data.audit import Audit
+from headstart.data.joining import matched
 from headstart.errors import HeadstartError, did_you_mean
 from headstart.evaluation.protocols import tables
 
@@ -33,6 +34,7 @@ SEARCHES = (
     *(("query", "text"), ("anchor", "positive"), ("question", "answer"), ("question", "passage")),
     *(("question", "context"), ("question", "document")),
 )
+UNREADABLE = "the second record of its pair cannot be read"
 SCORES = (
     *("score", "similarity", "similarity_score", "relatedness_score", "relatedness"),
     *("gold", "gold_score", "rating", "label", "labels", "target"),
@@ -138,27 +140,21 @@ def read_pairs(
         seen = audit if column == found.first else Audit()
         records = modality.read([source], options_of, seen)
         sides.append(modality.readable(records, processor, seen))
-    places = [{name: place for place, name in enumerate(side["id"])} for side in sides]
-    kept = [name for name in places[0] if name in places[1]]
-    for name in places[0].keys() - places[1].keys():
-        audit.set_aside(name, "the second record of its pair cannot be read")
+    first, other = matched(sides[0], sides[1], UNREADABLE, audit)
     if scored:
-        labels = sides[0]["label"]
-        wrong = {name for name in kept if number(labels[places[0][name]]) is None}
-        for name in sorted(wrong):
-            audit.set_aside(name, "its score is not a number")
-        kept = [name for name in kept if name not in wrong]
-    if not kept:
+        numbers = [number(label) is not None for label in first["label"]]
+        for name, is_number in zip(first["id"], numbers, strict=True):
+            if not is_number:
+                audit.set_aside(name, "its score is not a number")
+        right = np.flatnonzero(numbers)
+        first, other = first.select(right), other.select(right)
+    if not len(first):
         raise HeadstartError(f"no pair could be read from {source}; check its columns.")
-    halves = [
-        side.select([place[name] for name in kept])
-        for side, place in zip(sides, places, strict=True)
-    ]
     wanted = ["id", content, *(["label"] if scored else [])]
-    halves = [half.select_columns(wanted) for half in halves]
-    second = halves[1].remove_columns("id").add_column("id", [f"{name} (second)" for name in kept])
-    both = concatenate_datasets([halves[0], second.select_columns(wanted)])
-    return both.add_column("side", ["first"] * len(kept) + ["second"] * len(kept))
+    names = [f"{name} (second)" for name in other["id"]]
+    second = other.remove_columns("id").add_column("id", names)
+    both = concatenate_datasets([side.select_columns(wanted) for side in (first, second)])
+    return both.add_column("side", ["first"] * len(first) + ["second"] * len(first))
 
 
 def is_pairs(records: Dataset) -> bool:

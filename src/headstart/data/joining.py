@@ -1,4 +1,4 @@
-"""Other columns of the same records: the texts that belong to each."""
+"""Other columns of the same records: what belongs to each."""
 
 from __future__ import annotations
 
@@ -10,6 +10,21 @@ from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+
+def matched(first: Dataset, second: Dataset, reason: str, audit: Audit) -> tuple[Dataset, Dataset]:
+    """Return the records of both whose ``id`` both have, in the order of the first.
+
+    Args:
+        reason: why a record that only the first have is set aside, for ``audit``.
+    """
+    places = {name: place for place, name in enumerate(second["id"])}
+    names = list(first["id"])
+    kept = [place for place, name in enumerate(names) if name in places]
+    for name in names:
+        if name not in places:
+            audit.set_aside(name, reason)
+    return first.select(kept), second.select([places[names[place]] for place in kept])
 
 
 def with_columns(
@@ -30,17 +45,11 @@ def with_columns(
         HeadstartError: no record has them all.
     """
     for name, column in columns.items():
-        found = read(column, Audit())
-        places = {key: place for place, key in enumerate(found["id"])}
-        kept = [place for place, key in enumerate(records["id"]) if key in places]
-        for key in records["id"]:
-            if key not in places:
-                audit.set_aside(key, f"its column {column!r} holds no text")
-        if not kept:
+        reason = f"its column {column!r} holds no text"
+        records, found = matched(records, read(column, Audit()), reason, audit)
+        if not len(records):
             raise HeadstartError(
                 f"no record has a text in its column {column!r}; check the sources' columns."
             )
-        records = records.select(kept)
-        texts = found.select([places[key] for key in records["id"]])["text"]
-        records = records.add_column(name, list(texts))
+        records = records.add_column(name, list(found["text"]))
     return records

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from headstart.encoders.wide_conv import WIDE, WideConv, widen
+from headstart.encoders import wide_conv
+from headstart.encoders.wide_conv import WIDE, WIDER, WideConv, widen
 
 
 def conv(channels: int = WIDE, **options: int | bool | str) -> nn.Conv2d:
@@ -21,14 +22,23 @@ def gradients(layer: nn.Conv2d, x: torch.Tensor, of_output: torch.Tensor) -> lis
     return [made, *torch.autograd.grad(made, [x, layer.weight], of_output.to(made.dtype))]
 
 
-def test_values_and_gradients_are_those_of_the_plain_convolution_up_to_bf16():
-    plain, wide = conv(), conv()
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize(
+    ("channels", "height", "width"),
+    [(WIDE, 7, 5), (WIDER, 4, 3), (WIDER, 7, 6), (WIDER, 8, 8), (WIDE, 9, 9), (WIDE, 1, 2)],
+)
+def test_values_and_gradients_are_those_of_the_plain_convolution_up_to_bf16(
+    channels, height, width, stride, monkeypatch
+):
+    plain, wide = conv(channels, stride=stride), conv(channels, stride=stride)
     widen(wide)
     assert isinstance(wide, WideConv)
-    x, of_output = torch.randn(4, 16, 7, 5), torch.randn(4, WIDE, 7, 5)
-    exact = x.double().requires_grad_()
-    weight = plain.weight.detach().double().requires_grad_()
-    made = torch.nn.functional.conv2d(exact, weight, padding=1)
+    # As if turned weights were wide, too: here they have 16 output channels.
+    monkeypatch.setattr(wide_conv, "WIDER", 16 if channels == WIDER else WIDER)
+    x = torch.randn(4, 16, height, width)
+    exact, weight = x.double().requires_grad_(), plain.weight.detach().double().requires_grad_()
+    made = nn.functional.conv2d(exact, weight, padding=1, stride=stride)
+    of_output = torch.randn(made.shape)
     truth = [made, *torch.autograd.grad(made, [exact, weight], of_output.double())]
     found = gradients(wide, x.to(memory_format=torch.channels_last), of_output)
     for ours, theirs, right in zip(found, gradients(plain, x, of_output), truth, strict=True):
@@ -53,7 +63,7 @@ def test_without_bf16_or_training_it_is_the_plain_convolution():
     [
         {"channels": WIDE - 1},
         {"kernel_size": 1, "padding": 0},
-        {"stride": 2},
+        {"stride": 3},
         {"bias": True},
         {"dilation": 2},
         {"padding_mode": "reflect"},

@@ -1,7 +1,8 @@
-"""A 3x3 convolution whose weights get their gradient as nine matrix products.
+"""A 3x3 convolution that is a matrix product where that is the faster way.
 
-In bf16 on a CPU, oneDNN is slow at the gradient of the weights of wide convolutions: from 256
-output channels nine products of shifted maps take a fifth to two thirds of its time.
+In bf16 on a CPU, oneDNN is slow at wide convolutions of small maps: on 8 x 8 places the gradient of
+the weights, on 4 x 4 the convolution itself takes up to four times as long as copying the nine
+neighbours of each place side by side and multiplying once.
 """
 
 from __future__ import annotations
@@ -12,58 +13,114 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
+from torch.nn.grad import conv2d_input
 
-#: Output channels from which the products are the faster way.
-WIDE = 256
+#: Output channels from which products are the faster way to the gradient of the weights, on maps of
+#: at most so many places.
+WIDE, SMALL = 256, 64
+#: The same for the convolution itself.
+WIDER, SMALLER = 512, 16
 
 
 class WideConv(nn.Conv2d):
-    """``nn.Conv2d`` of 3x3 at stride 1, padding 1 and no bias, with the same weights and values."""
+    """``nn.Conv2d`` of 3x3 at padding 1 without a bias, with the same weights and values."""
 
     def forward(self, x: Tensor) -> Tensor:
         autocast = torch.is_autocast_enabled("cpu") and x.device.type == "cpu"
-        if not (autocast and self.training and self.out_channels >= WIDE):
+        stride = int(self.stride[0])
+        places = _size(x.shape[2], stride) * _size(x.shape[3], stride)
+        wide = self.out_channels >= WIDE and places <= SMALL
+        if not (autocast and self.training and wide):
             return super().forward(x)
         dtype = torch.get_autocast_dtype("cpu")
         weight = self.weight.to(dtype, memory_format=torch.channels_last)
-        made: Tensor = _WideConv.apply(x.to(dtype), weight)
+        made: Tensor = _WideConv.apply(x.to(dtype), weight, stride)
         return made
 
 
 def widen(model: nn.Module) -> None:
-    """Give the wide 3x3 convolutions of a network this gradient; weights and names stay."""
+    """Make the wide 3x3 convolutions of a network such ones; weights and names stay."""
     shape = nn.Conv2d(1, 1, 3, padding=1, bias=False)
-    alike = ("kernel_size", "stride", "padding", "dilation", "groups", "padding_mode", "bias")
+    alike = ("kernel_size", "padding", "dilation", "groups", "padding_mode", "bias")
     for module in model.modules():
         wide = type(module) is nn.Conv2d and module.out_channels >= WIDE
-        if wide and all(getattr(module, name) == getattr(shape, name) for name in alike):
+        if (
+            wide
+            and module.stride in ((1, 1), (2, 2))
+            and all(getattr(module, name) == getattr(shape, name) for name in alike)
+        ):
             module.__class__ = WideConv
 
 
 class _WideConv(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int) -> Tensor:
         ctx.save_for_backward(x, weight)
-        return F.conv2d(x, weight, padding=1)
+        ctx.stride = stride
+        return _convolved(x, weight, stride)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         x, weight = ctx.saved_tensors
-        (count, channels, height, width), last = x.shape, torch.channels_last
-        gradient = gradient.contiguous(memory_format=last)
+        gradient = gradient.contiguous(memory_format=torch.channels_last)
         of_x = of_weight = None
         if ctx.needs_input_grad[0]:
-            turned = weight.flip(2, 3).transpose(0, 1).contiguous(memory_format=last)
-            of_x = F.conv2d(gradient, turned, padding=1)
+            of_x = _unconvolved(gradient, weight, x, ctx.stride)
         if ctx.needs_input_grad[1]:
-            padded = x.new_zeros(count, height + 2, width + 2, channels)
-            padded[:, 1:-1, 1:-1] = x.permute(0, 2, 3, 1)
-            rows = gradient.permute(0, 2, 3, 1).flatten(0, 2).T
-            products = [
-                rows @ padded[:, i : i + height, j : j + width].reshape(-1, channels)
-                for i in range(3)
-                for j in range(3)
-            ]
-            of_weight = torch.stack(products).unflatten(0, (3, 3)).permute(2, 3, 0, 1)
-        return of_x, of_weight
+            product = _rows(gradient).T @ _neighbours(x, ctx.stride)
+            of_weight = product.unflatten(1, (3, 3, -1)).permute(0, 3, 1, 2)
+        return of_x, of_weight, None
+
+
+def _convolved(x: Tensor, weight: Tensor, stride: int) -> Tensor:
+    """Return the convolution (N,O,h,w) of maps (N,C,H,W) with weights (O,C,3,3)."""
+    height, width = (_size(side, stride) for side in x.shape[2:])
+    if not _as_product(weight, height * width):
+        return F.conv2d(x, weight, stride=stride, padding=1)
+    product = _neighbours(x, stride) @ weight.permute(2, 3, 1, 0).flatten(0, 2)
+    return product.unflatten(0, (len(x), height, width)).permute(0, 3, 1, 2)
+
+
+def _unconvolved(gradient: Tensor, weight: Tensor, x: Tensor, stride: int) -> Tensor:
+    """Return the gradient (N,C,H,W) by the maps ``x``."""
+    if stride == 1:
+        turned = weight.flip(2, 3).transpose(0, 1).contiguous(memory_format=torch.channels_last)
+        return _convolved(gradient, turned, 1)
+    (count, channels, height, width), (high, wide) = x.shape, gradient.shape[2:]
+    if not _as_product(weight, high * wide):
+        return conv2d_input(list(x.shape), weight, gradient, stride, 1)
+    parts = (_rows(gradient) @ weight.permute(0, 2, 3, 1).flatten(1)).view(
+        count, high, wide, 3, 3, channels
+    )
+    # Each place of the maps was a neighbour of up to four: their sum is not rounded on the way.
+    padded = torch.zeros(count, height + 2, width + 2, channels)
+    for i in range(3):
+        for j in range(3):
+            padded[:, i : i + 2 * high : 2, j : j + 2 * wide : 2] += parts[:, :, :, i, j]
+    return padded[:, 1:-1, 1:-1].permute(0, 3, 1, 2).to(x.dtype)
+
+
+def _as_product(weight: Tensor, places: int) -> bool:
+    return len(weight) >= WIDER and places <= SMALLER
+
+
+def _neighbours(x: Tensor, stride: int) -> Tensor:
+    """Return for each place of the convolution its nine neighbours' vectors, (N*h*w,9*C)."""
+    count, channels, height, width = x.shape
+    padded = x.new_zeros(count, height + 2, width + 2, channels)
+    padded[:, 1:-1, 1:-1] = x.permute(0, 2, 3, 1)
+    row, down, right, last = padded.stride()
+    seen = padded.as_strided(
+        (count, _size(height, stride), _size(width, stride), 3, 3, channels),
+        (row, stride * down, stride * right, down, right, last),
+    )
+    return seen.reshape(-1, 9 * channels)
+
+
+def _rows(maps: Tensor) -> Tensor:
+    return maps.permute(0, 2, 3, 1).flatten(0, 2)
+
+
+def _size(side: int, stride: int) -> int:
+    return (side - 1) // stride + 1

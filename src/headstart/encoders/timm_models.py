@@ -30,6 +30,7 @@ except ModuleNotFoundError:
     ) from None
 from timm.models._manipulate import group_with_matcher
 
+from headstart.encoders.timm_attention import attend_by_products
 from headstart.encoders.timm_folders import read_folder, shrink_stem, write_folder
 from headstart.encoders.timm_patches import has_patches, patch_vectors, patches_in_context
 from headstart.encoders.wide_conv import widen
@@ -63,6 +64,7 @@ class TimmEncoder(nn.Module):
         self.input = PictureInput(
             config["mean"], config["std"], scale, self.patch_size if self._patches else 1
         )
+        attend_by_products(model)
         self._head_pools, maps = self._try()
         if maps:
             model.to(memory_format=torch.channels_last)

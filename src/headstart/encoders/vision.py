@@ -12,7 +12,7 @@ from transformers import AutoModel
 from transformers.utils import logging as transformers_logging
 
 from headstart.batch import Batch
-from headstart.encoders import Features
+from headstart.encoders import Features, attention
 from headstart.encoders.maps import transformers_maps
 from headstart.encoders.pictures import (
     PictureInput,
@@ -50,6 +50,8 @@ class VisionEncoder(nn.Module):
 
     def __init__(self, model: Any, processor: dict[str, Any], size: int | None = None) -> None:
         super().__init__()
+        if model.config._attn_implementation == "sdpa":
+            model.set_attn_implementation(attention.NAME)
         self.model, self.processor = model, processor
         self.size = size or native_size(model.config, processor)
         self._patches = model.config.model_type in PATCHWISE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -38,6 +39,11 @@ class MAE(nn.Module):
     places: Tensor
 
     def __init__(self, encoder: Any, processor: Any, options: MAEOptions) -> None:
+        # Only here, since networks that MAE does not teach need no timm.
+        from timm.models.vision_transformer import Block
+
+        from headstart.encoders.timm_attention import attend_by_products
+
         super().__init__()
         self.encoder = encoder
         self.options = options
@@ -52,11 +58,10 @@ class MAE(nn.Module):
         self.mask_token = nn.Parameter(torch.randn(width) * 0.02)
         self.register_buffer("places", sincos_places(grid, width), persistent=False)
         self.blocks = nn.ModuleList(
-            nn.TransformerEncoderLayer(
-                width, heads, 4 * width, 0.0, "gelu", batch_first=True, norm_first=True
-            )
+            Block(width, heads, qkv_bias=True, norm_layer=partial(nn.LayerNorm, eps=1e-6))
             for _ in range(options.depth)
         )
+        attend_by_products(self.blocks)
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, encoder.patch_size**2 * 3)
 

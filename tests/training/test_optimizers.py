@@ -146,3 +146,22 @@ def test_the_convolution_that_reads_pixels_stays_with_adamw() -> None:
     optimizer = build(objective, OptimizerOptions(name="muon"), 0.01)
     moved = [p for g in optimizer.param_groups if "nesterov" in g for p in g["params"]]
     assert [p.shape for p in moved] == [objective.encoder[1].weight.shape]
+
+
+def test_muon_moves_what_multiplies_and_no_bias_or_position() -> None:
+    class Odd(nn.Module):
+        """As XLNet has queries and biases of heads, and timm's ViT has positions."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.q = nn.Parameter(torch.randn(8, 2, 4))
+            self.r_w_bias = nn.Parameter(torch.randn(2, 4))
+            self.pos_embed = nn.Parameter(torch.randn(1, 5, 8))
+            self.table = nn.Embedding(5, 8)
+            self.dense = nn.Linear(8, 8)
+
+    objective = torch.nn.Module()
+    objective.encoder, objective.head = Odd(), nn.Linear(8, 8)
+    optimizer = build(objective, OptimizerOptions(name="muon"), 0.01)
+    moved = [p for g in optimizer.param_groups if "nesterov" in g for p in g["params"]]
+    assert [id(p) for p in moved] == [id(objective.encoder.q), id(objective.encoder.dense.weight)]

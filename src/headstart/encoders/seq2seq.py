@@ -208,5 +208,6 @@ T5 = EncoderKind(
     length=128,
     batch_size=64,
     learning_rate=2e-3,
+    optimizer={"name": "muon", "muon_learning_rate": 4e-3},
     tokenizer=TokenizerWish(sentinels=100),
 )

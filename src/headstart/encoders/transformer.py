@@ -357,6 +357,7 @@ MODERNBERT = EncoderKind(
     length=128,
     batch_size=64,
     learning_rate=2e-3,
+    optimizer={"name": "muon", "muon_learning_rate": 4e-3},
 )
 BERT = EncoderKind(
     "Small transformer as BERT was published.",
@@ -365,6 +366,7 @@ BERT = EncoderKind(
     length=128,
     batch_size=64,
     learning_rate=1e-3,
+    optimizer={"name": "muon", "muon_learning_rate": 4e-3},
 )
 GPT = EncoderKind(
     "Small causal transformer after Llama, for next-token prediction.",
@@ -373,4 +375,5 @@ GPT = EncoderKind(
     length=128,
     batch_size=64,
     learning_rate=2e-3,
+    optimizer={"name": "muon", "muon_learning_rate": 4e-3},
 )

@@ -68,6 +68,7 @@ VIT = EncoderKind(
     _vit,
     length=224,
     batch_size=256,
-    learning_rate=5e-4,
+    learning_rate=2e-3,
     modality="image",
+    optimizer={"name": "muon", "muon_learning_rate": 4e-3},
 )

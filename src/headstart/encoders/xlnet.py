@@ -159,4 +159,5 @@ XLNET = EncoderKind(
     length=128,
     batch_size=64,
     learning_rate=1e-3,
+    optimizer={"name": "muon", "muon_learning_rate": 4e-3},
 )

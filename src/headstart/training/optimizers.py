@@ -68,11 +68,8 @@ def build(
     }
     hidden: set[int] = set()
     if options.name == "muon":
-        hidden = {
-            id(parameter)
-            for parameter in getattr(objective, "student", objective.encoder).parameters()
-            if parameter.ndim == 2 or (parameter.ndim == 4 and parameter.shape[1] != _COLOURS)
-        } - tables
+        encoder = getattr(objective, "student", objective.encoder)
+        hidden = {id(p) for name, p in encoder.named_parameters() if _is_matrix(name, p)} - tables
     adamw: list[Group] = []
     muon: list[Group] = []
     groups = _groups(objective, learning_rate)
@@ -92,6 +89,14 @@ def build(
     if not muon:
         return _adamw(adamw, options)
     return MuonWithAdamW(muon, adamw, options)
+
+
+def _is_matrix(name: str, parameter: nn.Parameter) -> bool:
+    """True for what multiplies: a matrix (of XLNet (D,H,D/H)), or a convolution of hidden maps."""
+    if parameter.ndim == 4:
+        return parameter.shape[1] != _COLOURS
+    several = parameter.ndim in (2, 3) and len(parameter) > 1
+    return several and not name.endswith("bias")
 
 
 def _groups(objective: Any, learning_rate: float) -> list[Group]:

@@ -11,8 +11,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from headstart.config import EvaluateConfig
 from headstart.evaluation.evaluate import evaluate
 from headstart.evaluation.text_baselines import TfIdf, text_baselines
-from headstart.evaluation.word_vectors import WordVectors, _cooccurrence
+from headstart.evaluation.word_vectors import WordVectors
 from headstart.evaluation.words import Lexicon
+from headstart.modalities.cooccurrence import _cooccurrence
 
 ANIMALS = ["the cat purrs on the mat", "a dog barks at a cat", "the dog chases the cat home"]
 MONEY = [

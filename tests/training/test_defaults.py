@@ -96,6 +96,9 @@ def test_the_optimizer_follows_the_encoder_unless_it_is_named() -> None:
     assert named.optimizer == {}
     rate = plan(encoder="plain", objective="simclr", optimizer={"muon_learning_rate": 0.01})
     assert rate.optimizer == {"name": "muon"}
+    own = plan(encoder="plain", objective="simclr", optimizer={"learning_rate": 1e-3})
+    assert own.optimizer["muon_learning_rate"] == pytest.approx(2e-3)
+    assert plan(objective="mlm").optimizer["name"] == "muon"
     assert plan().optimizer == {}
 
 

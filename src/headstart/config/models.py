@@ -57,7 +57,9 @@ class PretrainConfig(SourceOptions, TrainingOptions):
         None, description="Labeled records, 500 at most are used: does training help them?"
     )
     embeddings: str | None = Field(
-        None, description="A run whose token embeddings and tokenizer the new encoder starts from."
+        None,
+        description="What a new encoder's token vectors start from: a run (its tokenizer, too), or "
+        "`counts` of which tokens stand together.",
     )
     length: int | None = Field(
         None, ge=4, le=65536, description="Tokens a row, or pixels a side; the default suits both."

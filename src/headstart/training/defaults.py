@@ -144,11 +144,17 @@ def _patience(pair: tuple[str, ...], config: PretrainConfig, records: int) -> Pa
 
 
 def _optimizer(config: PretrainConfig, kind: EncoderKind | None) -> dict[str, Any]:
-    """Return the options that suit the encoder, where the user left the optimizer open."""
+    """Return the options that suit the encoder, where the user left the optimizer open.
+
+    Whoever names one rate means both: Muon's keeps its proportion to AdamW's.
+    """
     given = config.optimizer
     if given.name != "auto" or kind is None:
         return {}
-    return {k: v for k, v in kind.optimizer.items() if k not in given.model_fields_set - {"name"}}
+    suited = dict(kind.optimizer)
+    if given.learning_rate and "muon_learning_rate" in suited:
+        suited["muon_learning_rate"] *= given.learning_rate / kind.learning_rate
+    return {k: v for k, v in suited.items() if k not in given.model_fields_set - {"name"}}
 
 
 def _names(

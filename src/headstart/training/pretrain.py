@@ -31,6 +31,7 @@ from headstart.objectives.building import build_objective
 from headstart.objectives.showing import pictures_in, texts_in
 from headstart.seeding import generator, seeded
 from headstart.training.defaults import Plan, decide
+from headstart.training.embeddings import COUNTS, keep_counts, take_counts, take_from_run
 from headstart.training.pairing import paired
 from headstart.training.probe import open_probe, store_probe
 from headstart.training.processes import Place
@@ -75,6 +76,9 @@ def pretrain(
     plan = Plan(**run.resolved["plan"])
     processor = modality.load(run.prepared / "processor")
     encoder = _encoder(config, plan, processor)
+    if config.embeddings == COUNTS:
+        place.first(lambda: keep_counts(encoder, run.prepared, config.seed, say))
+        take_counts(encoder, run.prepared)
     with seeded(config.seed, "heads"):
         objective = build_objective(plan.objectives, plan.objective_options, encoder, processor)
 
@@ -230,7 +234,8 @@ def _processor(config: PretrainConfig, plan: Plan, modality: Modality, records: 
     kind = kind_of(plan.encoder)
     # A student reads what its teacher reads.
     teacher = plan.objective_options.get("distill", {}).get("teacher")
-    start = config.embeddings or (teacher if kind else plan.encoder)
+    run = config.embeddings if config.embeddings != COUNTS else None
+    start = run or (teacher if kind else plan.encoder)
     if start:
         return modality.reopen(encoder_folder(start), records, config, plan.length)
     assert kind is not None
@@ -247,32 +252,17 @@ def _encoder(config: PretrainConfig, plan: Plan, processor: Any) -> Any:
                 f"the encoder {plan.encoder} has its size already; leave out "
                 f"{', '.join(f'encoder.{key}' for key in plan.encoder_options)}."
             )
+        if config.embeddings:
+            raise HeadstartError(
+                f"the encoder {plan.encoder} has its token vectors already; leave out --embeddings."
+            )
         return open_encoder(plan.encoder, length=plan.length)
     encoder = create_encoder(
         plan.encoder, plan.encoder_options, processor, length=plan.length, seed=config.seed
     )
-    if config.embeddings:
-        _take_embeddings(encoder, config.embeddings)
+    if config.embeddings and config.embeddings != COUNTS:
+        take_from_run(encoder, config.embeddings)
     return encoder
-
-
-def _take_embeddings(encoder: Any, folder: str) -> None:
-    """Start from the token vectors of another run; a wider encoder keeps its own columns."""
-    import torch
-
-    opened: Any = open_encoder(folder)
-    source = opened.token_embedding.weight.detach()
-    target = encoder.token_embedding.weight
-    if source.shape[1] > target.shape[1]:
-        raise HeadstartError(
-            f"the embeddings of {folder} are {source.shape[1]} wide and the encoder only "
-            f"{target.shape[1]}; set encoder.width={source.shape[1]} or more."
-        )
-    rows = min(len(source), len(target))
-    with torch.no_grad():
-        # The new network expects entries of its own initial size.
-        scale = target.std() / source.std().clamp(min=1e-8)
-        target[:rows, : source.shape[1]] = source[:rows] * scale
 
 
 def _watch(

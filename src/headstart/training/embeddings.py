@@ -1,0 +1,79 @@
+"""What the token vectors of a new encoder begin with: those of another run, or counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from headstart.encoders.opening import open_encoder
+from headstart.errors import HeadstartError
+from headstart.modalities.cooccurrence import vectors_of_tokens
+from headstart.modalities.token_file import TokenFile
+
+#: In place of a run.
+COUNTS = "counts"
+_VECTORS = "vectors.npy"
+
+
+def take_from_run(encoder: Any, folder: str) -> None:
+    """Start from the token vectors of another run; a wider encoder keeps its own columns.
+
+    Raises:
+        HeadstartError: the encoder is too narrow for them, or reads no tokens.
+    """
+    opened: Any = open_encoder(folder)
+    source = opened.token_embedding.weight.detach()
+    target = table(encoder)
+    if source.shape[1] > target.shape[1]:
+        raise HeadstartError(
+            f"the embeddings of {folder} are {source.shape[1]} wide and the encoder only "
+            f"{target.shape[1]}; set encoder.width={source.shape[1]} or more."
+        )
+    rows = min(len(source), len(target))
+    with torch.no_grad():
+        target[:rows, : source.shape[1]] = _scaled(source, target)[:rows]
+
+
+def keep_counts(encoder: Any, prepared: Path, seed: int, say: Callable[[str], None]) -> None:
+    """Count which tokens of the training records stand together, once; keep the vectors."""
+    if (prepared / _VECTORS).exists():
+        return
+    say("counting which tokens stand together")
+    vocabulary, width = table(encoder).shape
+    file = TokenFile.open(prepared / "train")
+    vectors = vectors_of_tokens(file, vocabulary, width, seed)
+    np.save(prepared / f"unfinished-{_VECTORS}", vectors)
+    (prepared / f"unfinished-{_VECTORS}").rename(prepared / _VECTORS)
+
+
+def take_counts(encoder: Any, prepared: Path) -> None:
+    """Start from the vectors that :func:`keep_counts` kept; rare tokens keep their own."""
+    target, source = table(encoder), torch.from_numpy(np.load(prepared / _VECTORS))
+    known, filled = source.any(1), source.any(0)
+    with torch.no_grad():
+        scaled = _scaled(source[known][:, filled], target)
+        target[known.nonzero(), filled.nonzero().T] = scaled
+
+
+def table(encoder: Any) -> Tensor:
+    """Return the encoder's token vectors (V,D).
+
+    Raises:
+        HeadstartError: it has none.
+    """
+    if "token_embedding" not in encoder.provides:
+        raise HeadstartError(
+            "--embeddings are vectors of tokens, and this encoder reads none; leave it out."
+        )
+    weight: Tensor = encoder.token_embedding.weight
+    return weight
+
+
+def _scaled(source: Tensor, target: Tensor) -> Tensor:
+    # The new network expects entries of its own initial size.
+    return source * (target.std() / source.std().clamp(min=1e-8))

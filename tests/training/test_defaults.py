@@ -102,6 +102,14 @@ def test_the_optimizer_follows_the_encoder_unless_it_is_named() -> None:
     assert plan().optimizer == {}
 
 
+def test_token_vectors_begin_with_counts_where_attention_reads_them() -> None:
+    assert plan().embeddings is None
+    assert plan(objective="mlm").embeddings == "counts"
+    assert plan(objective="mlm", embeddings="none").embeddings is None
+    assert plan(objective="mlm", embeddings="runs/light").embeddings == "runs/light"
+    assert plan(encoder="plain", objective="simclr").embeddings is None
+
+
 def test_the_queue_of_moco_follows_the_records() -> None:
     short = plan(1000, encoder="plain", objective="moco", batch_size=64)
     assert short.objective_options["moco"]["queue"] == 448

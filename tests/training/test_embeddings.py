@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import headstart as hs
+from headstart.config import PretrainConfig
 from headstart.encoders.opening import create_encoder, open_encoder
 from headstart.errors import HeadstartError
 from headstart.training.embeddings import keep_counts, table, take_counts
@@ -75,8 +76,9 @@ def test_vectors_come_in_the_size_of_the_encoders_own_and_are_counted_once(
     encoder = create_encoder("modernbert", size, text_processor, length=32, seed=0)
     before = table(encoder).detach().clone()
     said: list[str] = []
-    keep_counts(encoder, tmp_path, 0, said.append)
-    keep_counts(encoder, tmp_path, 0, said.append)
+    config = PretrainConfig(sources=[""], out="", budget="1steps")
+    keep_counts(encoder, tmp_path, config, said.append)
+    keep_counts(encoder, tmp_path, config, said.append)
     assert said == ["counting which tokens stand together"]
     take_counts(encoder, tmp_path)
     after = table(encoder).detach()

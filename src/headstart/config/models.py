@@ -56,10 +56,10 @@ class PretrainConfig(SourceOptions, TrainingOptions):
     probe: str | None = Field(
         None, description="Labeled records, 500 at most are used: does training help them?"
     )
-    embeddings: str | None = Field(
-        None,
-        description="What a new encoder's token vectors start from: a run (its tokenizer, too), or "
-        "`counts` of which tokens stand together.",
+    embeddings: str = Field(
+        "auto",
+        description="What a new encoder's token vectors start from: a run (its tokenizer, too), "
+        "`counts` of which tokens stand together, or `none`; auto suits the encoder.",
     )
     length: int | None = Field(
         None, ge=4, le=65536, description="Tokens a row, or pixels a side; the default suits both."

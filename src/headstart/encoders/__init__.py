@@ -147,6 +147,7 @@ class EncoderKind:
         modality: the data it reads.
         optimizer: what ``auto`` stands for: options of
             :class:`headstart.config.OptimizerOptions`.
+        counts: whether its token vectors had better begin with counts than with chance.
     """
 
     about: str
@@ -158,3 +159,4 @@ class EncoderKind:
     tokenizer: TokenizerWish = field(default_factory=TokenizerWish)
     modality: str = "text"
     optimizer: Mapping[str, Any] = field(default_factory=dict)
+    counts: bool = False

@@ -209,5 +209,6 @@ T5 = EncoderKind(
     batch_size=64,
     learning_rate=2e-3,
     optimizer={"name": "muon", "muon_learning_rate": 4e-3},
+    counts=True,
     tokenizer=TokenizerWish(sentinels=100),
 )

@@ -358,6 +358,7 @@ MODERNBERT = EncoderKind(
     batch_size=64,
     learning_rate=2e-3,
     optimizer={"name": "muon", "muon_learning_rate": 4e-3},
+    counts=True,
 )
 BERT = EncoderKind(
     "Small transformer as BERT was published.",
@@ -367,6 +368,7 @@ BERT = EncoderKind(
     batch_size=64,
     learning_rate=1e-3,
     optimizer={"name": "muon", "muon_learning_rate": 4e-3},
+    counts=True,
 )
 GPT = EncoderKind(
     "Small causal transformer after Llama, for next-token prediction.",
@@ -376,4 +378,5 @@ GPT = EncoderKind(
     batch_size=64,
     learning_rate=2e-3,
     optimizer={"name": "muon", "muon_learning_rate": 4e-3},
+    counts=True,
 )

@@ -160,4 +160,5 @@ XLNET = EncoderKind(
     batch_size=64,
     learning_rate=1e-3,
     optimizer={"name": "muon", "muon_learning_rate": 4e-3},
+    counts=True,
 )

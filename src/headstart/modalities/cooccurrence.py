@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -20,15 +21,18 @@ _SMOOTHING = 0.75
 _COUNTED, _KINDS = 6_000_000, 10_000
 
 
-def vectors_of_tokens(file: TokenFile, vocabulary: int, size: int, seed: int) -> np.ndarray:
+def vectors_of_tokens(
+    file: TokenFile, vocabulary: int, size: int, seed: int, share: float = 1.0
+) -> np.ndarray:
     """Return vectors (V,size) float32 of a corpus's tokens; those of rare tokens are zero.
 
     Args:
         file: of which some millions of tokens are counted, in whole documents from all over it.
         vocabulary: V.
+        share: of these millions.
     """
     lengths = np.diff(file.offsets)
-    stride = max(1, -(-len(file.tokens) // _COUNTED))
+    stride = max(1, math.ceil(len(file.tokens) / (share * _COUNTED)))
     owner = np.repeat(np.arange(len(lengths)), lengths)
     counted = owner % stride == 0
     ids, owner = np.asarray(file.tokens[counted]).astype(np.int64), owner[counted]

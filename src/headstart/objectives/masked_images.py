@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -40,6 +39,7 @@ class MAE(nn.Module):
 
     def __init__(self, encoder: Any, processor: Any, options: MAEOptions) -> None:
         # Only here, since networks that MAE does not teach need no timm.
+        from timm.layers.norm import LayerNorm
         from timm.models.vision_transformer import Block
 
         from headstart.encoders.timm_attention import attend_by_products
@@ -58,8 +58,7 @@ class MAE(nn.Module):
         self.mask_token = nn.Parameter(torch.randn(width) * 0.02)
         self.register_buffer("places", sincos_places(grid, width), persistent=False)
         self.blocks = nn.ModuleList(
-            Block(width, heads, qkv_bias=True, norm_layer=partial(nn.LayerNorm, eps=1e-6))
-            for _ in range(options.depth)
+            Block(width, heads, qkv_bias=True, norm_layer=LayerNorm) for _ in range(options.depth)
         )
         attend_by_products(self.blocks)
         self.norm = nn.LayerNorm(width)

@@ -12,6 +12,7 @@ from headstart.encoders.opening import encoder_folder, is_static, kind_of, read_
 from headstart.errors import HeadstartError
 from headstart.objectives import OBJECTIVES
 from headstart.objectives.building import parse_mixture
+from headstart.training.embeddings import COUNTS
 from headstart.training.safeguards import choose_safeguards
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Plan:
     optimizer: dict[str, Any] = field(default_factory=dict)
     patient: bool = False
     safeguards: dict[str, Any] | None = None
+    embeddings: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, for ``config.yaml``."""
@@ -132,7 +134,15 @@ def decide(config: PretrainConfig, records: Any, modality: Modality) -> Plan:
         most_epochs=patience.most_epochs if patience else MOST_EPOCHS.get((*objectives, encoder)),
         patient=patience is not None,
         safeguards=asdict(guards) if guards else None,
+        embeddings=_embeddings(config, kind),
     )
+
+
+def _embeddings(config: PretrainConfig, kind: EncoderKind | None) -> str | None:
+    """Return what the token vectors begin with, a run or counts; None is chance."""
+    if config.embeddings == "auto":
+        return COUNTS if kind and kind.counts else None
+    return None if config.embeddings == "none" else config.embeddings
 
 
 def _patience(pair: tuple[str, ...], config: PretrainConfig, records: int) -> Patience | None:

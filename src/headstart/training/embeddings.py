@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from headstart.config import Budget
 from headstart.encoders.opening import open_encoder
 from headstart.errors import HeadstartError
 from headstart.modalities.cooccurrence import vectors_of_tokens
 from headstart.modalities.token_file import TokenFile
+
+if TYPE_CHECKING:
+    from headstart.config import PretrainConfig
 
 #: In place of a run.
 COUNTS = "counts"
@@ -39,14 +43,21 @@ def take_from_run(encoder: Any, folder: str) -> None:
         target[:rows, : source.shape[1]] = _scaled(source, target)[:rows]
 
 
-def keep_counts(encoder: Any, prepared: Path, seed: int, say: Callable[[str], None]) -> None:
-    """Count which tokens of the training records stand together, once; keep the vectors."""
+def keep_counts(
+    encoder: Any, prepared: Path, config: PretrainConfig, say: Callable[[str], None]
+) -> None:
+    """Count which tokens of the training records stand together, once; keep the vectors.
+
+    Counting takes some ten seconds, of a budget below two minutes a share.
+    """
     if (prepared / _VECTORS).exists():
         return
     say("counting which tokens stand together")
     vocabulary, width = table(encoder).shape
     file = TokenFile.open(prepared / "train")
-    vectors = vectors_of_tokens(file, vocabulary, width, seed)
+    budget = Budget.parse(config.budget)
+    share = min(1.0, budget.amount / 2) if budget.unit == "minutes" else 1.0
+    vectors = vectors_of_tokens(file, vocabulary, width, config.seed, share)
     np.save(prepared / f"unfinished-{_VECTORS}", vectors)
     (prepared / f"unfinished-{_VECTORS}").rename(prepared / _VECTORS)
 

@@ -76,8 +76,8 @@ def pretrain(
     plan = Plan(**run.resolved["plan"])
     processor = modality.load(run.prepared / "processor")
     encoder = _encoder(config, plan, processor)
-    if config.embeddings == COUNTS:
-        place.first(lambda: keep_counts(encoder, run.prepared, config.seed, say))
+    if plan.embeddings == COUNTS:
+        place.first(lambda: keep_counts(encoder, run.prepared, config, say))
         take_counts(encoder, run.prepared)
     with seeded(config.seed, "heads"):
         objective = build_objective(plan.objectives, plan.objective_options, encoder, processor)
@@ -234,8 +234,8 @@ def _processor(config: PretrainConfig, plan: Plan, modality: Modality, records: 
     kind = kind_of(plan.encoder)
     # A student reads what its teacher reads.
     teacher = plan.objective_options.get("distill", {}).get("teacher")
-    run = config.embeddings if config.embeddings != COUNTS else None
-    start = run or (teacher if kind else plan.encoder)
+    start = plan.embeddings if plan.embeddings != COUNTS else None
+    start = start or (teacher if kind else plan.encoder)
     if start:
         return modality.reopen(encoder_folder(start), records, config, plan.length)
     assert kind is not None
@@ -252,7 +252,7 @@ def _encoder(config: PretrainConfig, plan: Plan, processor: Any) -> Any:
                 f"the encoder {plan.encoder} has its size already; leave out "
                 f"{', '.join(f'encoder.{key}' for key in plan.encoder_options)}."
             )
-        if config.embeddings:
+        if plan.embeddings:
             raise HeadstartError(
                 f"the encoder {plan.encoder} has its token vectors already; leave out --embeddings."
             )
@@ -260,8 +260,8 @@ def _encoder(config: PretrainConfig, plan: Plan, processor: Any) -> Any:
     encoder = create_encoder(
         plan.encoder, plan.encoder_options, processor, length=plan.length, seed=config.seed
     )
-    if config.embeddings and config.embeddings != COUNTS:
-        take_from_run(encoder, config.embeddings)
+    if plan.embeddings and plan.embeddings != COUNTS:
+        take_from_run(encoder, plan.embeddings)
     return encoder
 
 

@@ -151,8 +151,8 @@ def read_pairs(
     if not len(first):
         raise HeadstartError(f"no pair could be read from {source}; check its columns.")
     wanted = ["id", content, *(["label"] if scored else [])]
-    names = [f"{name} (second)" for name in other["id"]]
-    second = other.remove_columns("id").add_column("id", names)
+    renamed = [f"{name} (second)" for name in other["id"]]
+    second = other.remove_columns("id").add_column("id", renamed)
     both = concatenate_datasets([side.select_columns(wanted) for side in (first, second)])
     return both.add_column("side", ["first"] * len(first) + ["second"] * len(first))
 

@@ -5,7 +5,8 @@ training texts), on one small encoder of 128 tokens a row; what needs a second s
 has a network of its own kind and the same size. Frozen features of the 25,000 test texts are then
 judged by logistic regression on 100 and on 1,000 labels, five draws each, in % with the gain over
 the same encoder untrained and its 95 % interval. TF-IDF, LSA and word vectors stand above, fitted
-once.
+once, and what all begin with: token vectors from counts, in an encoder that has learned nothing
+else.
 
 Five minutes are turned into steps once, at the start. On a machine that does other things besides,
 give the steps that an idle one takes: ``--steps FILE`` names a JSON object from objective to steps.
@@ -33,6 +34,10 @@ LENGTH = 128
 FEW, EVERY = ["100", "1000"], ["10", "100", "250", "500", "1000", "all"]
 #: Training texts held out as the test of ``--development``.
 HELD = 5000
+#: Training texts that few labels are drawn from.
+DRAWN = 6000
+#: What the objectives begin with: token vectors from counts, and no step to speak of.
+START = "counts alone"
 
 
 def objectives() -> list[str]:
@@ -52,15 +57,24 @@ def network(name: str, wanted: str) -> str:
     return next(kind for kind in kinds if all(kind in TEXT_ENCODERS[need] for need in needs))
 
 
-def files(folder: Path, development: bool, most: int | None) -> dict[str, Any]:
+def files(
+    folder: Path, development: bool, most: int | None, everything: bool = False
+) -> dict[str, Any]:
     """Return the unlabeled sources, and the labeled files ``train`` and ``test``.
 
     Args:
         folder: where parts of the data are written.
         development: leave the test texts alone, and test on training texts held out.
         most: lines of each file at most.
+        everything: draw labels from all training texts.
     """
     parts = {name: data("imdb", f"{name}.jsonl.gz") for name in ("unsup", "train", "test")}
+    sources = [str(parts["unsup"]), str(parts["train"])]
+    if not (development or most or everything):
+        rows = list(lines(parts["train"]))
+        drawn = np.random.default_rng(0).permutation(len(rows))[:DRAWN]
+        parts["train"] = folder / "drawn.jsonl"
+        parts["train"].write_text("".join(rows[place] for place in drawn), encoding="utf-8")
     if development or most:
         texts = {name: list(lines(file)) for name, file in parts.items()}
         rng = np.random.default_rng(0)
@@ -71,8 +85,8 @@ def files(folder: Path, development: bool, most: int | None) -> dict[str, Any]:
         for name, rows in texts.items():
             parts[name] = folder / f"{name}.jsonl"
             parts[name].write_text("".join(rows[:most]), encoding="utf-8")
-    train, test = str(parts["train"]), str(parts["test"])
-    return {"sources": [str(parts["unsup"]), train], "train": train, "test": test}
+        sources = [str(parts["unsup"]), str(parts["train"])]
+    return {"sources": sources, "train": str(parts["train"]), "test": str(parts["test"])}
 
 
 def main() -> None:
@@ -82,7 +96,7 @@ def main() -> None:
     parser.add_argument("--best", metavar="NAME", help="one objective, from 10 labels to all")
     parser.add_argument("--budget", default="5min")
     parser.add_argument("--steps", type=Path, help="JSON: steps of each objective, as measured")
-    parser.add_argument("--encoder", default="bert", help="of those that it can serve")
+    parser.add_argument("--encoder", default="modernbert", help="of those that it can serve")
     parser.add_argument("--development", action="store_true", help="spare the test texts")
     parser.add_argument("--records", type=int, help="of each file at most, for a trial")
     parser.add_argument("--set", nargs="*", default=[], dest="settings", help="as of pretrain")
@@ -94,22 +108,27 @@ def main() -> None:
     labels = EVERY if options.best else FEW
     steps = json.loads(options.steps.read_text()) if options.steps else {}
     with tempfile.TemporaryDirectory() as scratch:
-        parts = files(Path(scratch), options.development, options.records)
+        parts = files(
+            Path(scratch), options.development, options.records, everything=bool(options.best)
+        )
         judge = Judge(**parts, labels=labels, seed=options.seed)
 
         def pretrained(name: str) -> Any:
-            kind = network(name, options.encoder)
+            task = "mlm" if name == START else name
+            kind = network(task, options.encoder)
+            budget = f"{steps[name]}steps" if name in steps else options.budget
+            still = ["optimizer.learning_rate=1e-9"] if name == START else []
             return hs.pretrain(
                 *parts["sources"],
                 out=str(Path(scratch, name)),
-                budget=f"{steps[name]}steps" if name in steps else options.budget,
-                objective=name,
+                budget="1steps" if name == START else budget,
+                objective=task,
                 encoder=kind,
                 encoder_options={} if kind == "light" else SIZE,
                 length=LENGTH,
                 tracker="none",
                 seed=options.seed,
-                settings=options.settings,
+                settings=[*options.settings, *still],
             )
 
         if options.best:
@@ -121,7 +140,7 @@ def main() -> None:
         for name in ("TF-IDF", "LSA", "word vectors"):
             means = [100 * score(judge.alternatives, name, n).mean for n in counts]
             show(name, "", "", *(f"{mean:.1f} | " for mean in means))
-        for name in options.names or objectives():
+        for name in options.names or [START, *objectives()]:
             run = pretrained(name)
             results = judge(run)
             cells = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -119,7 +120,7 @@ def parts(
             for severity in SEVERITIES
         ]
     if other is not None:
-        found.append(Part(str(config.shifted), 0, other))
+        found.append(Part(Path(str(config.shifted)).name, 0, other))
     return found
 
 

@@ -10,6 +10,7 @@ from headstart.evaluation.material import cut
 from headstart.evaluation.report.confusions import pairs
 from headstart.evaluation.report.curves import alarms, curve
 from headstart.evaluation.report.figures import change
+from headstart.evaluation.verdict import score
 
 if TYPE_CHECKING:
     from headstart.evaluation.outcomes import Results
@@ -54,6 +55,7 @@ def advice(
     rows = list(metrics)
     return [
         *_choice(gains, run),
+        *_elsewhere(results),
         *_overlap(audits),
         *_time(rows),
         *_labels(results),
@@ -84,6 +86,22 @@ def _choice(gains: Sequence[Gain], run: str) -> list[str]:
     return [
         f"{simple[:1].upper()}{simple[1:]} and costs less: take it, unless a longer pre-training "
         "on more data of the same kind changes the verdict."
+    ]
+
+
+def _elsewhere(results: Results) -> list[str]:
+    """Name the other domain in which something else is clearly better, if there is one."""
+    there = [shift for shift in results.shifts if not shift.severity]
+    ours = next((shift for shift in there if shift.kind == "pretrained"), None)
+    if ours is None:
+        return []
+    best = max(there, key=lambda shift: shift.score.mean)
+    if best.score.low <= ours.score.high:
+        return []
+    figures = " against ".join(score(found.score.mean, results.metric) for found in (best, ours))
+    return [
+        f"On {cut(ours.shift, _LETTERS)} {best.contender} does better ({figures}): pre-train on "
+        "records from there, too, or take that there."
     ]
 
 

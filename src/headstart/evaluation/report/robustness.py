@@ -24,10 +24,13 @@ def section(results: Results) -> Markup:
         return Markup("")
     metric = results.metric
     first = shifts[0]
-    labels = f"probes learned from {first.labels:,} labels; " if first.labels else ""
+    labels = f"Probes learned from {first.labels:,} labels. " if first.labels else ""
+    tested = {shift.shift: shift.tested for shift in shifts if not shift.severity}
+    elsewhere = "".join(f", {count:,} of {cut(name, _LETTERS)}" for name, count in tested.items())
+    if first.severity:
+        elsewhere = f", {first.tested:,} of those as they are and corrupted" + elsewhere
     words = (
-        f"{labels[:1].upper()}{labels[1:]}{first.tested:,} {results.unit} were tested. Severity 1 "
-        "is light and 3 is heavy. "
+        f"{labels}Tested {results.unit}: {elsewhere[2:]}. Severity 1 is light and 3 is heavy. "
         f"{metric.name[:1].upper()}{metric.name[1:]}{' in %' if metric.percent else ''}, with 95 % "
         "intervals."
     )

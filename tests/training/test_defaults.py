@@ -102,6 +102,12 @@ def test_the_optimizer_follows_the_encoder_unless_it_is_named() -> None:
     assert plan().optimizer == {}
 
 
+def test_who_compares_no_records_may_take_smaller_steps() -> None:
+    assert plan(10_000, encoder="vit", objective="mae").batch_size == 64
+    assert plan(10_000, encoder="vit", objective="simclr").batch_size == 256
+    assert plan(10_000, encoder="vit", objective="simclr:1,simmim:1").batch_size == 256
+
+
 def test_token_vectors_begin_with_counts_where_attention_reads_them() -> None:
     assert plan().embeddings is None
     assert plan(objective="mlm").embeddings == "counts"

@@ -74,6 +74,7 @@ class Objective(Protocol):
     An objective may also have ``parameter_groups(learning_rate)`` (see
     :func:`headstart.training.optimizers.build`), ``suited(records, batch_size)`` (options that
     follow the data), ``learning_rate`` (where its players need another than the encoder's),
+    ``batch_size`` (where another than the encoder's suits it),
     ``shown(batch)`` (pictures of a corrupted batch by name), ``save_head(folder)`` (what
     ``generate`` needs), ``student`` (the network that learns, where another is kept) and
     ``alone = True`` (it cannot share its encoder with others).

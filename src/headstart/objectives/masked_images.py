@@ -13,6 +13,9 @@ from headstart.batch import Batch
 from headstart.config import Options
 from headstart.objectives.patches import patch_grid, patchify, unpatchify
 
+#: No term compares pictures with each other, and more steps do more than larger ones.
+BATCH = 64
+
 
 class MAEOptions(Options):
     """The paper's values (He et al. 2022, section 4), the decoder smaller: there 8 x 512."""
@@ -35,6 +38,7 @@ class MAE(nn.Module):
     needs: ClassVar[frozenset[str]] = frozenset({"pixels", "patches"})
     layout: ClassVar[str] = "documents"
     Options: ClassVar[type[Options]] = MAEOptions
+    batch_size: ClassVar[int] = BATCH
     places: Tensor
 
     def __init__(self, encoder: Any, processor: Any, options: MAEOptions) -> None:
@@ -122,6 +126,7 @@ class SimMIM(nn.Module):
     needs: ClassVar[frozenset[str]] = frozenset({"pixels", "patches"})
     layout: ClassVar[str] = "documents"
     Options: ClassVar[type[Options]] = SimMIMOptions
+    batch_size: ClassVar[int] = BATCH
 
     def __init__(self, encoder: Any, processor: Any, options: SimMIMOptions) -> None:
         super().__init__()

@@ -89,7 +89,10 @@ def decide(config: PretrainConfig, records: Any, modality: Modality) -> Plan:
     if kind:
         if "dropout" in needs and "dropout" in kind.Options.model_fields:
             options.setdefault("dropout", 0.1)
-        rate, batch_size = kind.learning_rate, kind.batch_size
+        own_batch = [
+            getattr(OBJECTIVES[name], "batch_size", kind.batch_size) for name in objectives
+        ]
+        rate, batch_size = kind.learning_rate, max(own_batch)
         length = modality.natural_length(records, kind.length)
     else:
         start = encoder_folder(encoder)

@@ -82,6 +82,8 @@ def setting(name: str) -> dict[str, Any]:
 def rung(sources: dict[str, str], name: str, steps: int, **options: Any) -> tuple[set[str], str]:
     """Train and return the kinds of alarms that rang, and what was said."""
     given = {**setting(name), **options}
+    if name == "distill":
+        given["settings"] = [f"distill.teacher={sources['teacher']}"]
     with tempfile.TemporaryDirectory() as folder:
         try:
             hs.pretrain(
@@ -217,6 +219,12 @@ def main() -> None:
     wrong = 0
     with tempfile.TemporaryDirectory() as folder:
         sources = write_data(Path(folder))
+        sources["teacher"] = f"{folder}/teacher"
+        if "distill" in (given.names or OBJECTIVES):
+            asked = setting("simclr")
+            source = sources[asked.pop("source")]
+            out = {"out": sources["teacher"], "budget": "60steps", "tracker": "none"}
+            hs.pretrain(source, objective="simclr", batch_size=64, **out, **asked)
         if given.cost:
             cost(sources, given.steps)
             return

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from datasets import Dataset
@@ -176,3 +177,14 @@ def test_rows_are_sent_to_processes_by_their_folder(tmp_path: Path) -> None:
     assert np.array_equal(
         pickle.loads(sent).batch(np.array([4]), 0)["pixels"][0], found.batch([4], 0)["pixels"][0]
     )
+
+
+def test_selected_records_are_kept_in_few_batches(tmp_path: Path, monkeypatch) -> None:
+    """A million of them, a batch each, took 15 s and 900 MB to open."""
+    monkeypatch.setattr(pixel_file, "PATIENCE", -1.0)
+    kept = [0, 2, 3, 7, 11]
+    write_pixel_file(tmp_path / "x", held().select(kept), 16, Audit())
+    with pa.OSFile(str(tmp_path / "x" / "pictures.arrow")) as file:
+        stored = pa.ipc.open_stream(file).read_all()
+    assert stored["id"].to_pylist() == [f"{n}.png" for n in kept]
+    assert stored["id"].num_chunks == 1

@@ -280,7 +280,8 @@ def _keep_sources(records: Dataset, path: Path) -> None:
     schema = columns[:1].schema
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, schema) as stream:
         for table in columns.iter(_CHUNK):
-            stream.write_table(table)
+            # Selected rows come a chunk each, and as many batches would take gigabytes to open.
+            stream.write_table(table.combine_chunks())
 
 
 def _seconds(records: Dataset, side: int) -> float:

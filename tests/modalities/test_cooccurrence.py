@@ -66,6 +66,21 @@ def test_a_sample_of_whole_documents_is_counted_and_the_rarest_get_none(tmp_path
     assert np.array_equal(vectors, again)
 
 
+def test_of_one_endless_document_the_beginning_is_counted(tmp_path, monkeypatch):
+    tokens = np.arange(1000) % 20
+    write_token_file(tmp_path / "tokens", [Document(tokens)], VOCABULARY)
+    monkeypatch.setattr(cooccurrence, "_COUNTED", 200)
+    seen = []
+    whole = cooccurrence.vectors_of_counts
+    monkeypatch.setattr(
+        cooccurrence, "vectors_of_counts", lambda *given: seen.append(given) or whole(*given)
+    )
+    vectors_of_tokens(TokenFile.open(tmp_path / "tokens"), VOCABULARY, 8, seed=0, share=0.5)
+    [(ids, owner, *_)] = seen
+    assert ids.tolist() == tokens[:100].tolist()
+    assert not owner.any()
+
+
 def test_positive_information_by_hand():
     counts = np.array([[0, 6, 1], [6, 0, 3], [1, 3, 4]], dtype=np.float32)
     found = _ppmi(sparse.csr_matrix(counts)).toarray()

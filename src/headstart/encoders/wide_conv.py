@@ -1,8 +1,8 @@
 """A 3x3 convolution that is a matrix product where that is the faster way.
 
-In bf16 on a CPU, oneDNN is slow at wide convolutions of small maps: on 8 x 8 places the gradient of
-the weights, on 4 x 4 the convolution itself takes up to four times as long as copying the nine
-neighbours of each place side by side and multiplying once.
+In bf16 on a CPU, oneDNN is slow at wide convolutions of small maps: on 4 x 4 places the gradient of
+the weights takes four times as long as copying the nine neighbours of each place side by side and
+multiplying once, the convolution itself twice as long (``docs/log.md``).
 """
 
 from __future__ import annotations

@@ -31,11 +31,15 @@ def vectors_of_tokens(
         vocabulary: V.
         share: of these millions.
     """
-    lengths = np.diff(file.offsets)
-    stride = max(1, math.ceil(len(file.tokens) / (share * _COUNTED)))
-    owner = np.repeat(np.arange(len(lengths)), lengths)
-    counted = owner % stride == 0
-    ids, owner = np.asarray(file.tokens[counted]).astype(np.int64), owner[counted]
+    most = max(1, int(share * _COUNTED))
+    stride = max(1, math.ceil(len(file.tokens) / most))
+    # What is held in memory follows the sample, not the corpus: one document may be all of it.
+    chosen = np.arange(0, len(file.offsets) - 1, stride)
+    starts = file.offsets[chosen]
+    lengths = np.minimum(file.offsets[chosen + 1] - starts, most)
+    owner = np.repeat(chosen, lengths)
+    within = np.arange(len(owner)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    ids = file.tokens[np.repeat(starts, lengths) + within].astype(np.int64)
     counts = np.bincount(ids, minlength=vocabulary)
     kept, vectors = vectors_of_counts(ids, owner, counts, _KINDS, size, seed)
     found = np.zeros((vocabulary, size), dtype=np.float32)

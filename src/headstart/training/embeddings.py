@@ -13,6 +13,7 @@ from torch import Tensor
 from headstart.config import Budget
 from headstart.encoders.opening import open_encoder
 from headstart.errors import HeadstartError
+from headstart.files import whole_file
 from headstart.modalities.cooccurrence import vectors_of_tokens
 from headstart.modalities.token_file import TokenFile
 
@@ -58,8 +59,8 @@ def keep_counts(
     budget = Budget.parse(config.budget)
     share = min(1.0, budget.amount / 2) if budget.unit == "minutes" else 1.0
     vectors = vectors_of_tokens(file, vocabulary, width, config.seed, share)
-    np.save(prepared / f"unfinished-{_VECTORS}", vectors)
-    (prepared / f"unfinished-{_VECTORS}").rename(prepared / _VECTORS)
+    with whole_file(prepared / _VECTORS) as partial, open(partial, "wb") as out:
+        np.save(out, vectors)
 
 
 def take_counts(encoder: Any, prepared: Path) -> None:

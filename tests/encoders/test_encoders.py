@@ -188,7 +188,8 @@ def test_a_folder_that_holds_no_encoder_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("path", ["/no/such/folder", "no/such/folder", "./runs"])
-def test_a_path_where_nothing_lies_is_not_looked_for_on_the_hub(path):
+def test_a_path_where_nothing_lies_is_not_looked_for_on_the_hub(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # the demo makes ./runs where the tests are run
     with pytest.raises(HeadstartError, match="there is no such folder; check the path"):
         open_encoder(path)
 

@@ -97,13 +97,14 @@ def test_who_reads_no_tokens_is_told(tmp_path):
     from sklearn.datasets import load_digits
 
     np.savez(tmp_path / "digits.npz", x_train=(load_digits().images[:80] * 15).astype(np.uint8))
-    with pytest.raises(HeadstartError, match="reads none"):
+    with pytest.raises(HeadstartError, match="these sources hold images"):
         hs.pretrain(
             f"{tmp_path / 'digits.npz'}#train",
             out=str(tmp_path / "run"),
             embeddings="counts",
             **{**SMALL, "encoder": "plain", "objective": "simclr", "encoder_options": {}},
         )
+    assert not (tmp_path / "run" / "audit.json").exists(), "refused before anything was read"
 
 
 def test_an_encoder_that_has_learned_keeps_its_vectors(tmp_path):

@@ -25,6 +25,19 @@ COUNTS = "counts"
 _VECTORS = "vectors.npy"
 
 
+def refuse_without_tokens(config: PretrainConfig, content: str) -> None:
+    """Refuse token vectors for records that are not text, before any is read.
+
+    Raises:
+        HeadstartError: the user named some.
+    """
+    if config.embeddings not in ("auto", "none") and content != "text":
+        raise HeadstartError(
+            f"--embeddings {config.embeddings} are vectors of tokens, and these sources hold "
+            f"{content}s; leave it out."
+        )
+
+
 def take_from_run(encoder: Any, folder: str) -> None:
     """Start from the token vectors of another run; a wider encoder keeps its own columns.
 

@@ -31,7 +31,13 @@ from headstart.objectives.building import build_objective
 from headstart.objectives.showing import pictures_in, texts_in
 from headstart.seeding import generator, seeded
 from headstart.training.defaults import Plan, decide
-from headstart.training.embeddings import COUNTS, keep_counts, take_counts, take_from_run
+from headstart.training.embeddings import (
+    COUNTS,
+    keep_counts,
+    refuse_without_tokens,
+    take_counts,
+    take_from_run,
+)
 from headstart.training.pairing import paired
 from headstart.training.probe import open_probe, store_probe
 from headstart.training.processes import Place
@@ -131,7 +137,9 @@ def _ready(config: PretrainConfig, run: Run, say: Callable[[str], None]) -> None
     if "modality" not in run.resolved:
         run.resolve(modality=modality_of(config))
     if not run.resolved.get("prepared"):
-        _prepare(config, run, open_modality(run.resolved["modality"]), say)
+        modality = open_modality(run.resolved["modality"])
+        refuse_without_tokens(config, modality.content)
+        _prepare(config, run, modality, say)
 
 
 def _note_unreadable(run: Run, modality: Modality) -> None:

@@ -9,16 +9,13 @@ from headstart.downstream.choosing import (
     ENOUGH,
     Pool,
     badge,
-    by_margin,
     choose,
-    clusters,
+    herding,
     k_center,
-    typical,
     unsure,
-    unsure_clusters,
 )
 
-WAYS = ["typical", "unsure", "k-center", "badge", "random"]
+WAYS = ["coverage", "uncertainty", "k-center", "badge", "random"]
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -34,7 +31,7 @@ def islands(sizes: list[int], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return (centres[groups] + spread).astype(np.float32), groups
 
 
-@pytest.mark.parametrize("way", ["typical", "k-center"])
+@pytest.mark.parametrize("way", ["coverage", "k-center"])
 def test_coverage_asks_about_every_group_once_before_any_twice(way) -> None:
     vectors, groups = islands([200, 100, 50, 25, 12])
     chosen = choose(Pool(vectors), np.empty((0, 16)), [], 5, way=way, rng=rng())
@@ -45,7 +42,7 @@ def test_random_choice_misses_small_groups_that_coverage_finds() -> None:
     vectors, groups = islands([200, 100, 50, 25, 12])
     found = [
         len(set(groups[choose(Pool(vectors), np.empty((0, 16)), [], 5, way=w, rng=rng(s)).places]))
-        for w in ("random", "typical")
+        for w in ("random", "coverage")
         for s in range(5)
     ]
     assert max(found[:5]) < 5 == min(found[5:])
@@ -55,24 +52,33 @@ def test_groups_with_labels_come_after_those_without() -> None:
     vectors, groups = islands([100, 100, 100])
     pool = Pool(vectors)
     labeled = vectors[groups != 2][:150:30]
-    places, why = typical(pool, pool.place(labeled), 1, rng())
+    places, why = herding(pool, pool.place(labeled), 1, rng())
     assert groups[places[0]] == 2
-    assert "no label yet" in why[0]
+    assert "nearer to 100 records" in why[0]
 
 
-def test_the_typical_is_nearer_to_its_group_than_most() -> None:
-    vectors, groups = islands([300, 300])
-    pool = Pool(vectors)
-    places, _ = typical(pool, np.empty((0, 16), np.float32), 2, rng())
+@pytest.mark.parametrize("weighted", [False, True])
+def test_herding_is_the_greedy_choice_of_a_naive_search(weighted) -> None:
+    vectors, _ = islands([30, 20, 10])
+    allowed = rng(1).random(60) < 0.7
+    pool = Pool(vectors, allowed)
+    rows = pool.rows(np.arange(60)).astype(np.float64)
+    labeled, weights = rows[[3, 35]].astype(np.float32), rng(2).random(60)
+    places, _ = herding(pool, labeled, 6, rng(), weights if weighted else None)
+
+    def covered(names: list[int]) -> float:
+        """Return the mean over all of the kernel to the nearest of the labeled and the named."""
+        total = 0.0
+        for row, weight in zip(rows, weights if weighted else np.ones(60), strict=True):
+            near = [*labeled.astype(np.float64), *rows[names]]
+            total += weight * max(np.exp(-((row - y) ** 2).sum() / 2) for y in near)
+        return total
+
+    named: list[int] = []
     for place in places:
-        inside = pool.rows(np.flatnonzero(groups == groups[place]))
-        nearness = inside @ unit_mean(inside)
-        assert (pool.rows(places[places == place])[0] @ unit_mean(inside)) > np.median(nearness)
-
-
-def unit_mean(rows: np.ndarray) -> np.ndarray:
-    mean = rows.mean(0)
-    return mean / np.linalg.norm(mean)
+        gains = {n: covered([*named, n]) for n in np.flatnonzero(allowed) if n not in named}
+        assert gains[place] == pytest.approx(max(gains.values()), abs=1e-4)
+        named.append(int(place))
 
 
 def test_the_farthest_is_that_of_a_naive_search() -> None:
@@ -103,15 +109,13 @@ def test_nothing_is_named_twice_and_nothing_that_is_not_allowed(way) -> None:
 def test_the_margin_is_that_of_the_two_likeliest() -> None:
     chances = np.array([[0.5, 0.4, 0.1], [0.9, 0.05, 0.05], [0.34, 0.33, 0.33]])
     np.testing.assert_allclose(unsure(chances), [0.9, 0.15, 0.99])
-    pool = Pool(np.eye(3, dtype=np.float32))
-    assert list(by_margin(pool, chances, 2)) == [2, 0]
 
 
 def test_doubt_is_asked_about_in_several_places() -> None:
     vectors, groups = islands([30, 30, 30])
-    chances = np.full((90, 2), 0.5)
-    chances[groups == 2] = [0.99, 0.01]
-    places = unsure_clusters(Pool(vectors), chances, 2, rng(), among=30)
+    doubt = np.where(groups == 2, 0.01, 1.0)
+    pool = Pool(vectors)
+    places, _ = herding(pool, np.empty((0, 16), np.float32), 2, rng(), doubt)
     assert sorted(groups[places]) == [0, 1]
 
 
@@ -127,7 +131,7 @@ def test_gradients_compare_as_if_they_were_written_out() -> None:
 
 def test_doubt_takes_over_once_there_are_enough_labels_a_class() -> None:
     vectors, groups = islands([100, 100])
-    for count, way in ((2 * ENOUGH - 1, "typical"), (2 * ENOUGH, "unsure")):
+    for count, way in ((2 * ENOUGH - 1, "coverage"), (2 * ENOUGH, "uncertainty")):
         places = np.concatenate([np.flatnonzero(groups == g)[: count // 2 + 1] for g in (0, 1)])
         places = places[:count]
         labels = [str(group) for group in groups[places]]
@@ -136,8 +140,8 @@ def test_doubt_takes_over_once_there_are_enough_labels_a_class() -> None:
 
 def test_one_class_alone_gives_nothing_to_doubt() -> None:
     vectors, _ = islands([50, 50])
-    found = choose(Pool(vectors), vectors[:30], ["a"] * 30, 3, way="unsure", rng=rng())
-    assert found.way == "typical"
+    found = choose(Pool(vectors), vectors[:30], ["a"] * 30, 3, way="uncertainty", rng=rng())
+    assert found.way == "coverage"
 
 
 def test_vectors_may_lie_on_disk_and_come_in_blocks(tmp_path, monkeypatch) -> None:
@@ -150,9 +154,10 @@ def test_vectors_may_lie_on_disk_and_come_in_blocks(tmp_path, monkeypatch) -> No
     np.testing.assert_array_equal(whole, parts)
 
 
-def test_clusters_are_found_on_a_sample_of_very_many(monkeypatch) -> None:
-    monkeypatch.setattr("headstart.downstream.choosing.SAMPLE", 60)
+def test_samples_stand_for_very_many(monkeypatch) -> None:
+    monkeypatch.setattr("headstart.downstream.choosing.CANDIDATES", 60)
+    monkeypatch.setattr("headstart.downstream.choosing.KERNEL", 60 * 50)
     vectors, groups = islands([300, 300, 300])
-    cluster, centres = clusters(Pool(vectors), 3, rng())
-    assert len(centres) == 3
-    assert all(len(set(cluster[groups == group])) == 1 for group in range(3))
+    places, why = herding(Pool(vectors), np.empty((0, 16), np.float32), 3, rng())
+    assert sorted(groups[places]) == [0, 1, 2]
+    assert "nearer to 900 records" in why[0]

@@ -336,8 +336,8 @@ class LabelConfig(SourceOptions):
         default_factory=list, description="What is labeled already, such as files of before."
     )
     out: str = Field("to_label.csv", description="File to write: .csv or .jsonl; never replaced.")
-    way: Literal["auto", "typical", "unsure", "k-center", "badge", "random"] = Field(
-        "auto", description="How to choose; auto covers the data first, then asks about doubts."
+    way: Literal["auto", "coverage", "uncertainty", "k-center", "badge", "random"] = Field(
+        "auto", description="How to choose; auto covers the data first, then what is in doubt."
     )
     simulate: str | None = Field(
         None, description="Labeled records on which choosing is tried against random choice."

@@ -1,8 +1,8 @@
 """Which records to label next: ways to choose among frozen vectors.
 
-With no labels, or few, the choice must cover the data; with more, it pays to ask about what a
-probe of the labels is unsure of, and not about the same thing twice (Hacohen et al. 2022, "Active
-Learning on a Budget: Opposite Strategies Suit High and Low Budgets").
+With no labels, or few, the choice must cover the data; with more, it pays to cover what a probe of
+the labels is unsure of (Hacohen et al. 2022, "Active Learning on a Budget: Opposite Strategies Suit
+High and Low Budgets"; Bae et al. 2025, "Uncertainty Herding").
 
 Every way returns places in the pool, the most worth labeling first, and touches the vectors a
 block at a time, so that they may lie on disk.
@@ -10,7 +10,7 @@ block at a time, so that they may lie on disk.
 
 from __future__ import annotations
 
-import warnings
+import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -18,15 +18,13 @@ import numpy as np
 
 from headstart.evaluation.probes import LogisticProbe
 
-#: Vectors that are in memory at one time, and those that clusters are found on.
+#: Vectors that are in memory at one time, and those that a probe is fitted on.
 BLOCK, SAMPLE = 16_384, 20_000
-#: Most clusters, neighbours that typicality is measured on, and members of a cluster that are
-#: compared (Hacohen et al. 2022, appendix F.1: 500 and 20; clusters below 5 are passed over).
-CLUSTERS, NEIGHBOURS, MEMBERS, SMALLEST = 500, 20, 1500, 5
-#: Few clusters are looked for from several starts: one start may miss a small group.
-STARTS, FEW = 5, 100
-#: From so many labels a class on, doubt says more than coverage: measured on the training parts
-#: of IMDb, banking77 and CIFAR-10 (``docs/log.md``).
+#: Least records that coverage chooses among (twice as many as it must name, if that is more), and
+#: kernel values that are in memory at one time: the fewer candidates, the more records they cover.
+CANDIDATES, KERNEL = 4096, 2**26
+#: From so many labels a class on, doubt says more than coverage alone: measured on the training
+#: parts of IMDb, banking77 and CIFAR-10 (``docs/log.md``).
 ENOUGH = 20
 
 
@@ -106,30 +104,34 @@ def choose(
     Args:
         labeled: (L,D) vectors of the records that have labels, as the encoder gives them.
         labels: their L labels.
-        way: ``typical`` (coverage), ``unsure`` (doubt of a probe, spread over clusters),
-            ``k-center``, ``badge`` or ``random``; ``auto`` is typical, and unsure once there
-            are 20 labels a class on average. Without two classes no probe can doubt anything,
-            and typical stands in.
+        way: ``coverage``, ``uncertainty`` (coverage of what a probe of the labels doubts),
+            ``k-center``, ``badge`` or ``random``; ``auto`` is coverage, and uncertainty once
+            there are 20 labels a class on average. Without two classes no probe can doubt
+            anything, and coverage stands in.
     """
     near = pool.place(labeled) if len(labeled) else np.empty((0, pool.vectors.shape[1]), np.float32)
     known = sorted(set(labels))
     if way == "auto":
-        way = "unsure" if len(known) > 1 and len(labels) >= ENOUGH * len(known) else "typical"
-    if way in ("unsure", "badge") and len(known) < 2:
-        way = "typical"
+        sure = len(known) > 1 and len(labels) >= ENOUGH * len(known)
+        way = "uncertainty" if sure else "coverage"
+    if way in ("uncertainty", "badge") and len(known) < 2:
+        way = "coverage"
     if way == "random":
         places = rng.permutation(np.flatnonzero(pool.allowed))[:count]
         return Chosen(places, ["drawn at random"] * len(places), way)
     if way == "k-center":
         places = k_center(pool, near, count, rng)
         return Chosen(places, ["far from all that is labeled or named"] * len(places), way)
-    if way == "typical":
-        places, why = typical(pool, near, count, rng)
+    if way == "coverage":
+        places, why = herding(pool, near, count, rng)
         return Chosen(places, why, way)
     chances = doubts(pool, labeled, np.searchsorted(known, list(labels)), rng)
-    spread = badge if way == "badge" else unsure_clusters
-    places = spread(pool, chances, count, rng)
-    return Chosen(places, [_wavering(known, chances[place]) for place in places], way)
+    if way == "badge":
+        places = badge(pool, chances, count, rng)
+        return Chosen(places, [_wavering(known, chances[place]) for place in places], way)
+    places, why = herding(pool, near, count, rng, unsure(chances))
+    why = [f"{x}; {_wavering(known, chances[y])}" for x, y in zip(why, places, strict=True)]
+    return Chosen(places, why, way)
 
 
 def doubts(
@@ -165,7 +167,8 @@ def k_center(pool: Pool, labeled: np.ndarray, count: int, rng: np.random.Generat
     distance = np.where(pool.allowed, _apart(pool, labeled), -1)
     chosen: list[int] = []
     while len(chosen) < min(count, int(pool.allowed.sum())):
-        place = _first(pool, rng) if np.isinf(distance.max()) else int(distance.argmax())
+        first = np.isinf(distance.max())
+        place = int(herding(pool, labeled, 1, rng)[0][0] if first else distance.argmax())
         chosen.append(place)
         near = pool.nearness(pool.rows(np.array([place]))[0])
         distance = np.minimum(distance, 1 - near)
@@ -173,83 +176,67 @@ def k_center(pool: Pool, labeled: np.ndarray, count: int, rng: np.random.Generat
     return np.array(chosen, dtype=np.int64)
 
 
-def typical(
-    pool: Pool, labeled: np.ndarray, count: int, rng: np.random.Generator
+def herding(
+    pool: Pool,
+    labeled: np.ndarray,
+    count: int,
+    rng: np.random.Generator,
+    weights: np.ndarray | None = None,
 ) -> tuple[np.ndarray, list[str]]:
-    """Choose the most typical record of each cluster that has no label, the largest first.
+    """Choose greedily what brings all records nearest to one that is labeled or chosen.
 
-    TypiClust (Hacohen et al. 2022, algorithm 1): as many clusters as there will be labels, and of
-    each the record whose 20 nearest neighbours in it are nearest. Clusters with the fewest labels
-    come first, so that all are asked about before one is asked about again. The reasons are
-    returned beside the places.
+    What grows is the mean over records x, weighted, of max over labeled y of k(x,y), with the
+    Gaussian kernel k = exp(-|x - y|^2 / 2) of vectors of length 1. Without weights that is
+    MaxHerding (Bae et al. 2024, "Generalized Coverage for More Robust Low-Budget Active Learning"),
+    with a probe's doubts as weights UHerding (Bae et al. 2025, "Uncertainty Herding"). Of very many
+    records samples stand for all. The reasons are returned beside the places.
 
     Args:
         labeled: (L,D) vectors of labeled records, as :meth:`Pool.place` returns them.
+        weights: (N,), not negative.
     """
-    count = min(count, int(pool.allowed.sum()))
-    cluster, centres = clusters(pool, min(len(labeled) + count, CLUSTERS), rng)
-    members = [np.flatnonzero((cluster == number) & pool.allowed) for number in range(len(centres))]
-    asked = np.zeros(len(centres), dtype=np.int64)
-    if len(labeled):
-        asked += np.bincount((labeled @ centres.T).argmax(1), minlength=len(centres))
-    sizes = [len(found) for found in members]
-    orders: dict[int, list[int]] = {}
+    candidates = np.flatnonzero(pool.allowed)
+    count = min(count, len(candidates))
+    candidates = _some(candidates, max(CANDIDATES, 2 * count), rng)
+    everyone = _some(np.arange(len(pool)), KERNEL // max(1, len(candidates)), rng)
+    rows = pool.rows(everyone)
+    weight = np.ones(len(rows), np.float32) if weights is None else weights[everyone]
+    weight = weight.astype(np.float32)
+    kernel = _kernel(pool.rows(candidates), rows)
+    covered = np.zeros(len(rows), np.float32)
+    for start in range(0, len(labeled), CANDIDATES):
+        covered = np.maximum(covered, _kernel(rows, labeled[start : start + CANDIDATES]).max(1))
+    # Gains only fall as more is covered, so what was best once and still is needs no other looked
+    # at (Minoux 1978).
+    queue = [
+        (-float(np.maximum(near - covered, 0) @ weight), place) for place, near in enumerate(kernel)
+    ]
+    heapq.heapify(queue)
     chosen: list[int] = []
     why: list[str] = []
     while len(chosen) < count:
-        open_ = [number for number in range(len(centres)) if len(members[number])]
-        large = [number for number in open_ if len(members[number]) >= SMALLEST] or open_
-        best = min(large, key=lambda number: (asked[number], -len(members[number])))
-        if best not in orders:
-            orders[best] = list(by_typicality(pool, members[best], rng))
-        place = orders[best].pop(0)
-        members[best] = members[best][members[best] != place]
-        state = f"with {asked[best]:,} labeled or named" if asked[best] else "with no label yet"
-        why.append(f"typical of a group of {sizes[best]:,} records {state}")
-        asked[best] += 1
-        chosen.append(place)
+        _, place = heapq.heappop(queue)
+        gain = float(np.maximum(kernel[place] - covered, 0) @ weight)
+        if queue and (-gain, place) > queue[0]:
+            heapq.heappush(queue, (-gain, place))
+            continue
+        near = kernel[place] > covered
+        speaks = max(1, round(near.mean() * len(pool)))
+        why.append(f"nearer to {speaks:,} records than any that is labeled or named before it")
+        covered = np.maximum(covered, kernel[place])
+        chosen.append(int(candidates[place]))
     return np.array(chosen, dtype=np.int64), why
 
 
-def clusters(pool: Pool, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return the cluster (N,) of every vector by k-means, and the centres (k,D) at length 1.
-
-    Centres are found on a sample of the vectors that may be chosen.
-    """
-    from sklearn.cluster import KMeans
-
-    places = np.flatnonzero(pool.allowed)
-    if len(places) > SAMPLE:
-        places = np.sort(rng.permutation(places)[:SAMPLE])
-    count = min(count, len(places))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # fewer different vectors than clusters
-        seed, starts = int(rng.integers(2**31)), STARTS if count <= FEW else 1
-        model = KMeans(count, n_init=starts, max_iter=30, random_state=seed)
-        model.fit(pool.rows(places))
-    centres = unit(model.cluster_centers_)
-    cluster = np.empty(len(pool), dtype=np.int32)
-    for where, block in pool.blocks():
-        cluster[where] = (block @ centres.T).argmax(1)
-    return cluster, centres
+def _some(places: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
+    return places if len(places) <= most else np.sort(rng.permutation(places)[:most])
 
 
-def by_typicality(pool: Pool, members: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return members (n,) of a cluster, the most typical first: that with the nearest neighbours.
-
-    Of a large cluster a sample is compared; the others follow in any order.
-    """
-    order = rng.permutation(members)
-    looked, rest = order[:MEMBERS], order[MEMBERS:]
-    vectors = pool.rows(looked)
-    neighbours = min(NEIGHBOURS, len(looked) - 1)
-    if not neighbours:
-        return order
-    near = vectors @ vectors.T
-    np.fill_diagonal(near, -np.inf)
-    nearest = -np.partition(-near, neighbours - 1, axis=1)[:, :neighbours]
-    distances = np.sqrt(np.maximum(2 - 2 * nearest, 0)).mean(1)
-    return np.concatenate([looked[np.argsort(distances, kind="stable")], rest])
+def _kernel(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return exp(-|x - y|^2 / 2) (n,m) of vectors of length 1."""
+    found = rows @ others.T
+    found -= 1
+    return np.exp(found, out=found)
 
 
 def unsure(chances: np.ndarray) -> np.ndarray:
@@ -257,37 +244,7 @@ def unsure(chances: np.ndarray) -> np.ndarray:
     if chances.shape[1] < 2:
         return np.zeros(len(chances))
     two = np.partition(chances, -2, axis=1)[:, -2:]
-    return 1 - (two[:, 1] - two[:, 0])
-
-
-def by_margin(pool: Pool, chances: np.ndarray, count: int) -> np.ndarray:
-    """Choose what the probe is least sure of (Scheffer et al. 2001), by chances (N,K)."""
-    doubt = np.where(pool.allowed, unsure(chances), -1)
-    return np.argsort(-doubt, kind="stable")[: min(count, int(pool.allowed.sum()))]
-
-
-def unsure_clusters(
-    pool: Pool, chances: np.ndarray, count: int, rng: np.random.Generator, *, among: int = 10
-) -> np.ndarray:
-    """Choose what the probe is least sure of in each of ``count`` clusters of the doubtful.
-
-    The doubtful are the ``among`` times ``count`` with the smallest margin (after Citovsky et al.
-    2021, "Batch Active Learning at Scale", which clusters first).
-    """
-    doubt = unsure(chances)
-    looked = by_margin(pool, chances, among * count)
-    part = Pool(pool.vectors[looked])
-    part.centre = pool.centre
-    cluster, _ = clusters(part, count, rng)
-    chosen: list[int] = []
-    order = np.argsort(-doubt[looked], kind="stable")
-    seen: set[int] = set()
-    for place in order:
-        if int(cluster[place]) not in seen:
-            seen.add(int(cluster[place]))
-            chosen.append(int(looked[place]))
-    left = [int(looked[place]) for place in order if int(looked[place]) not in set(chosen)]
-    return np.array((chosen + left)[:count], dtype=np.int64)
+    return np.asarray(1 - (two[:, 1] - two[:, 0]))
 
 
 def badge(pool: Pool, chances: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -326,9 +283,3 @@ def _apart(pool: Pool, labeled: np.ndarray) -> np.ndarray:
         for where, block in pool.blocks():
             distance[where] = 1 - (block @ labeled.T).max(1)
     return distance
-
-
-def _first(pool: Pool, rng: np.random.Generator) -> int:
-    places = np.flatnonzero(pool.allowed)
-    sample = rng.permutation(places)[:MEMBERS]
-    return int(by_typicality(pool, sample, rng)[0])

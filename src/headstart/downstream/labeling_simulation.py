@@ -25,7 +25,7 @@ from headstart.evaluation.verdict import points, score
 from headstart.seeding import derive
 
 #: Most records to choose among, and to test on; rounds; and the least records worth trying on.
-POOL, TESTED, ROUNDS, FEWEST = 4000, 2000, 4, 40
+POOL, TESTED, ROUNDS, FEWEST = 8000, 4000, 4, 40
 #: Each repetition chooses among so many of the records that are not tested.
 _SHARE = 0.8
 _PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0)

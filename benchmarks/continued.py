@@ -60,7 +60,11 @@ def material(folder: Path, options: argparse.Namespace) -> Material:
     guards, held, drawn = np.split(order, [500, 500 + options.tested])
     with open(folder / "labeled.jsonl", "w", encoding="utf-8") as file:
         file.writelines(json.dumps(rows[place]) + "\n" for place in guards)
-    tested = _texts("test") if options.final else [rows[place] for place in held]
+    tested = [rows[place] for place in held]
+    if options.final:
+        rows_of_test = _texts("test")
+        order = np.random.default_rng(0).permutation(len(rows_of_test))
+        tested = [rows_of_test[place] for place in order[: options.tested]]
     lines = data("sts_en", f"stsb_{'test' if options.final else 'dev'}.jsonl").read_text("utf-8")
     pairs = [json.loads(line) for line in lines.splitlines()]
     return Material(
@@ -182,7 +186,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--texts", type=int, default=0, help="unlabeled texts; 0 is all of them")
     parser.add_argument("--drawn", type=int, default=4000, help="texts that labels are drawn from")
-    parser.add_argument("--tested", type=int, default=5000, help="held-out training texts")
+    parser.add_argument("--tested", type=int, default=5000, help="texts to test on")
     parser.add_argument("--draws", type=int, default=20, help="of labels")
     parser.add_argument("--seed", type=int, default=0, help="of the pre-training")
     parser.add_argument("--final", action="store_true", help="test on the test texts and pairs")

@@ -8,7 +8,8 @@ import language
 import lesson
 import pytest
 import torch
-from rewritten import Writing, row_of, spoken, theirs, tiny_t5
+from frozen import cloze
+from rewritten import Writing, on_neighbours, row_of, spoken, theirs, tiny_t5
 from test_sentences import DOCUMENTS
 from test_sentences import make_batch as make_documents
 from tokens import CLS, MASK, SEP
@@ -110,3 +111,7 @@ def test_on_unseen_articles_it_learns_to_write_and_from_what_it_reads():
     print(f"gap sentences: {before:.3f} untrained, {after:.3f}; of another text {unread:.3f}")
     assert after < before - 1.0
     assert after < unread - 0.01
+
+
+def test_on_unseen_articles_its_features_tell_more_of_hidden_tokens():
+    assert language.learns(on_neighbours("gap_sentences"), 150, rate=1e-2, measure=cloze) > 0.05

@@ -15,6 +15,7 @@ from headstart.objectives.mixture import Mixture
 from headstart.training.optimizers import build, set_progress
 from headstart.training.rollback import kept_file, nothing_seen, take_note, verdict
 from headstart.training.safeguards import Safeguards, choose_safeguards
+from headstart.training.watch import Watch
 
 
 class Normed(TinyObjective):
@@ -131,6 +132,32 @@ def test_the_best_of_all_looks_is_kept_and_a_tie_goes_to_the_earlier(tmp_path: P
     assert kept_file(judged({0: 0.2, 8: 0.2}), tmp_path, 8) == tmp_path / "start.ckpt"
     assert kept_file(judged({0: 0.2, 8: float("nan")}), tmp_path, 8) == tmp_path / "start.ckpt"
     assert kept_file(nothing_seen("twins"), tmp_path, 8) is None
+
+
+def test_the_start_gives_way_only_to_more_than_chance(tmp_path: Path) -> None:
+    state = nothing_seen("twins", margin=0.02)
+    assert [take_note(state, v, s) for s, v in {0: 0.30, 4: 0.31, 8: 0.29}.items()] == [
+        True,
+        False,
+        False,
+    ]
+    assert kept_file(state, tmp_path, 8) == tmp_path / "start.ckpt"
+    assert verdict(state, 8) == (
+        "The start's weights are kept, since nothing was clearly better (measured by twins it has "
+        "0.300, what came later 0.310 at best; below 0.320 that may be chance)."
+    )
+    # Against one another later looks need no margin.
+    assert take_note(state, 0.33, 12)
+    assert take_note(state, 0.335, 16)
+    assert kept_file(state, tmp_path, 16) is None
+
+
+def test_chance_moves_few_twins_more_than_many() -> None:
+    half = {"x": torch.zeros(64, 2)}
+    watch = Watch(half, twins=[half, half])
+    assert watch.margin("twins") == pytest.approx(2 * 0.15 / 8)
+    assert watch.margin("probe") == watch.margin("effective_rank") == 0.0
+    assert Watch(half).margin("twins") == 0.0
 
 
 def test_a_run_that_stops_early_was_looked_at_when_it_stopped(tmp_path: Path) -> None:

@@ -81,7 +81,8 @@ class Boundary(Callback):
         for name, value in {"best": None, "best_step": 0, "waited": 0, "stopped": False}.items():
             self._state.setdefault(name, value)
         if self._rollback:
-            self._state.setdefault("rollback", nothing_seen(self._rollback))
+            margin = self._watch.margin(self._rollback) if self._watch else 0.0
+            self._state.setdefault("rollback", nothing_seen(self._rollback, margin))
         self._alarms = Alarms(**self._state.get("alarms", {}))
         self._saved = self._tick = time.monotonic()
         if loop.counts.step == 0:

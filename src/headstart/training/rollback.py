@@ -10,16 +10,25 @@ from headstart.training.choice import figure, judge
 from headstart.training.start import START
 
 
-def nothing_seen(measure: str) -> dict[str, Any]:
-    """Return what is known before the first look: plain values, which go with the checkpoint."""
+def nothing_seen(measure: str, margin: float = 0.0) -> dict[str, Any]:
+    """Return what is known before the first look: plain values, which go with the checkpoint.
+
+    Args:
+        margin: what chance may add to the measure; the start gives way only to more than that.
+    """
     judged = {"best": None, "best_step": 0, "waited": 0, "stopped": False}
-    return {"measure": measure, "seen": {}, **judged}
+    return {"measure": measure, "margin": margin, "seen": {}, **judged}
 
 
 def take_note(state: dict[str, Any], value: float, step: int) -> bool:
     """Take note of the measure after ``step`` (0: the start); return whether it is the best."""
+    name, begun = state["measure"], state["seen"].get("0")
     state["seen"][str(step)] = value
-    return judge(state, state["measure"], value, step, 0, start=True)
+    if state["best_step"] == 0 and begun is not None and step:
+        gain = figure(name, begun) - figure(name, value)
+        if gain < state.get("margin", 0.0):
+            return False
+    return judge(state, name, value, step, 0, start=True)
 
 
 def kept_file(state: dict[str, Any], folder: Path, last: int) -> Path | None:
@@ -36,6 +45,12 @@ def verdict(state: dict[str, Any], last: int) -> str:
     if not best:
         later = [value for step, value in seen.items() if step]
         nearest = min(later, key=lambda value: figure(name, value))
+        if figure(name, nearest) < figure(name, seen[0]):
+            return (
+                "The start's weights are kept, since nothing was clearly better (measured by "
+                f"{name} it has {seen[0]:.3f}, what came later {nearest:.3f} at best; below "
+                f"{seen[0] + state['margin']:.3f} that may be chance)."
+            )
         return (
             f"The start was better: its weights are kept (measured by {name} it has {seen[0]:.3f}, "
             f"what came later {nearest:.3f} at best and {seen[last]:.3f} at the end)."

@@ -31,6 +31,9 @@ _SHARE, _CHOOSING_SHARE = 0.02, 0.1
 _TRAINED = 3
 #: Rows that are looked at together.
 _AT_ONCE = 64
+#: Standard deviation, over texts, of how much better or worse a text finds its other half after
+#: thirty steps of a guarded run than before (measured for four objectives, docs/log.md).
+_TWINS_CHANGE = 0.15
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,12 @@ class Watch:
         rows += _rows(self.probe.batch) if self.probe else 0
         share = _CHOOSING_SHARE if self.twins or self.probe else _SHARE
         return max(1, math.ceil(rows / (share * _TRAINED * max(1, trained))))
+
+    def margin(self, measure: str) -> float:
+        """Return by how much a measure may rise by chance, two standard errors; 0 where unknown."""
+        if measure != "twins" or not self.twins:
+            return 0.0
+        return 2 * _TWINS_CHANGE / math.sqrt(_rows(self.twins[0]))
 
     def look(
         self,

@@ -1,4 +1,4 @@
-"""What frozen features of unseen articles tell: a hidden token, or a forged one."""
+"""What frozen features of unseen articles tell: hidden tokens, forged ones, texts damaged twice."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch import Tensor
 from headstart.batch import Batch
 from headstart.objectives.masked import choose
 from headstart.seeding import generator
+from headstart.training.health import twins
 
 #: Batches of articles, and rows of each.
 PARTS, ROWS = 8, 64
@@ -66,3 +67,16 @@ def forgeries(objective: Any) -> float:
             truth.append(torch.full((int(places.sum()),), label))
     order = np.random.default_rng(0).permutation(sum(map(len, truth)))
     return language.probe(torch.cat(seen).float().numpy()[order], torch.cat(truth).numpy()[order])
+
+
+@torch.no_grad()
+def recognised(objective: Any) -> float:
+    """Return how well texts that the objective damaged in two ways find each other, 0..1."""
+    objective.eval()
+    sides: list[list[Tensor]] = [[], []]
+    for part in range(6):
+        batch = language.unseen(objective.layout, range(50 * part, 50 * part + 50))
+        for side, found in enumerate(sides):
+            read = objective.corrupt(batch, generator(part, side))
+            found.append(objective.encoder.pool({n: read[n] for n in ("input_ids", "mask")}))
+    return twins(torch.cat(sides[0]), torch.cat(sides[1]))

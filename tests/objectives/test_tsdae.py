@@ -8,6 +8,7 @@ import language
 import lesson
 import pytest
 import torch
+from frozen import recognised
 from rewritten import Writing, row_of, spoken, texts
 from transformers import BertConfig, BertLMHeadModel, BertModel, RobertaConfig, RobertaModel
 
@@ -165,3 +166,8 @@ def test_on_unseen_articles_it_learns_to_write_and_from_the_vector():
     print(f"tsdae: {before:.3f} untrained, {after:.3f}; with another text's vector {unread:.3f}")
     assert after < before - 1.0
     assert after < unread - 0.01
+
+
+def test_unseen_articles_damaged_in_two_ways_find_each_other_better_than_untrained():
+    objective = language.build({"tsdae": 1.0}, "bert")
+    assert language.learns(objective, 800, rate=1e-2, measure=recognised) > 0.02

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 from setting import announce, data
 
-#: source, budget of the pre-training, numbers of labels
+#: source, budget of the pre-training, numbers of labels: 2 to 40 a class, of many classes 1 to 10
 SETS: dict[str, tuple[str, str, list[int]]] = {
-    "imdb": ("imdb/train.jsonl.gz", "90s", [20, 40, 80, 160]),
+    "imdb": ("imdb/train.jsonl.gz", "90s", [4, 10, 20, 40, 80]),
     "banking77": ("banking77/train.jsonl", "60s", [100, 200, 400, 800]),
     "cifar10": ("cifar10/cifar10_jpeg.npz#train", "4min", [20, 50, 100, 200, 400]),
 }
@@ -59,6 +59,7 @@ def main() -> None:
     parser.add_argument("--data", nargs="+", choices=list(SETS), default=list(SETS))
     parser.add_argument("--ways", nargs="+", default=["auto"])
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--labels", nargs="+", type=int, help="other numbers of labels")
     parser.add_argument("--runs", help="folder with finished runs by the names of the data sets")
     options = parser.parse_args()
     announce("Choosing what to label")
@@ -67,7 +68,8 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as scratch:
         for name in options.data:
-            _, budget, budgets = SETS[name]
+            _, budget, usual = SETS[name]
+            budgets = options.labels or usual
             folder = Path(options.runs or scratch, name)
             if not folder.is_dir():
                 hs.pretrain(source(name), out=str(folder), budget=budget)

@@ -2,7 +2,7 @@
 
 With no labels, or few, the choice must cover the data; with more, it pays to cover what a probe of
 the labels is unsure of (Hacohen et al. 2022, "Active Learning on a Budget: Opposite Strategies Suit
-High and Low Budgets"; Bae et al. 2025, "Uncertainty Herding").
+High and Low Budgets"). Both are one design of an experiment, without and with weights.
 
 Every way returns places in the pool, the most worth labeling first, and touches the vectors a
 block at a time, so that they may lie on disk.
@@ -10,22 +10,22 @@ block at a time, so that they may lie on disk.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from headstart.downstream.gaussian_process import GaussianProcess, kernel
 from headstart.evaluation.probes import LogisticProbe
 
 #: Vectors that are in memory at one time, and those that a probe is fitted on.
 BLOCK, SAMPLE = 16_384, 20_000
-#: Least records that coverage chooses among (twice as many as it must name, if that is more), and
-#: kernel values that are in memory at one time: the fewer candidates, the more records they cover.
-CANDIDATES, KERNEL = 4096, 2**26
-#: From so many labels a class on, doubt says more than coverage alone: measured on the training
-#: parts of IMDb, banking77 and CIFAR-10 (``docs/log.md``).
-ENOUGH = 20
+#: Least records to choose among (twice as many as are wanted, if that is more), and covariances
+#: that are in memory at one time: the fewer candidates, the more records they are chosen for.
+CANDIDATES, KERNEL = 4096, 2**25
+#: From how many labels a class on doubt counts: measured on the training parts of IMDb, banking77
+#: and CIFAR-10 (``docs/log.md``).
+ENOUGH = 10
 
 
 class Pool:
@@ -106,7 +106,7 @@ def choose(
         labels: their L labels.
         way: ``coverage``, ``uncertainty`` (coverage of what a probe of the labels doubts),
             ``k-center``, ``badge`` or ``random``; ``auto`` is coverage, and uncertainty once
-            there are 20 labels a class on average. Without two classes no probe can doubt
+            there are 10 labels a class on average. Without two classes no probe can doubt
             anything, and coverage stands in.
     """
     near = pool.place(labeled) if len(labeled) else np.empty((0, pool.vectors.shape[1]), np.float32)
@@ -123,13 +123,13 @@ def choose(
         places = k_center(pool, near, count, rng)
         return Chosen(places, ["far from all that is labeled or named"] * len(places), way)
     if way == "coverage":
-        places, why = herding(pool, near, count, rng)
+        places, why = design(pool, near, count, rng)
         return Chosen(places, why, way)
     chances = doubts(pool, labeled, np.searchsorted(known, list(labels)), rng)
     if way == "badge":
         places = badge(pool, chances, count, rng)
         return Chosen(places, [_wavering(known, chances[place]) for place in places], way)
-    places, why = herding(pool, near, count, rng, unsure(chances))
+    places, why = design(pool, near, count, rng, unsure(chances))
     why = [f"{x}; {_wavering(known, chances[y])}" for x, y in zip(why, places, strict=True)]
     return Chosen(places, why, way)
 
@@ -168,7 +168,7 @@ def k_center(pool: Pool, labeled: np.ndarray, count: int, rng: np.random.Generat
     chosen: list[int] = []
     while len(chosen) < min(count, int(pool.allowed.sum())):
         first = np.isinf(distance.max())
-        place = int(herding(pool, labeled, 1, rng)[0][0] if first else distance.argmax())
+        place = int(design(pool, labeled, 1, rng)[0][0] if first else distance.argmax())
         chosen.append(place)
         near = pool.nearness(pool.rows(np.array([place]))[0])
         distance = np.minimum(distance, 1 - near)
@@ -176,20 +176,20 @@ def k_center(pool: Pool, labeled: np.ndarray, count: int, rng: np.random.Generat
     return np.array(chosen, dtype=np.int64)
 
 
-def herding(
+def design(
     pool: Pool,
     labeled: np.ndarray,
     count: int,
     rng: np.random.Generator,
     weights: np.ndarray | None = None,
 ) -> tuple[np.ndarray, list[str]]:
-    """Choose greedily what brings all records nearest to one that is labeled or chosen.
+    """Choose greedily what leaves a regression the least uncertain about all records.
 
-    What grows is the mean over records x, weighted, of max over labeled y of k(x,y), with the
-    Gaussian kernel k = exp(-|x - y|^2 / 2) of vectors of length 1. Without weights that is
-    MaxHerding (Bae et al. 2024, "Generalized Coverage for More Robust Low-Budget Active Learning"),
-    with a probe's doubts as weights UHerding (Bae et al. 2025, "Uncertainty Herding"). Of very many
-    records samples stand for all. The reasons are returned beside the places.
+    Sequential transductive experimental design (Yu, Bi and Tresp 2006, "Active Learning via
+    Transductive Experimental Design", algorithm 1): what falls the most is the sum over records,
+    weighted, of the variance that a Gaussian process leaves. What the labels say does not enter,
+    so a batch is chosen at once. Of very many records samples stand for all. The reasons are
+    returned beside the places.
 
     Args:
         labeled: (L,D) vectors of labeled records, as :meth:`Pool.place` returns them.
@@ -199,44 +199,34 @@ def herding(
     count = min(count, len(candidates))
     candidates = _some(candidates, max(CANDIDATES, 2 * count), rng)
     everyone = _some(np.arange(len(pool)), KERNEL // max(1, len(candidates)), rng)
-    rows = pool.rows(everyone)
-    weight = np.ones(len(rows), np.float32) if weights is None else weights[everyone]
-    weight = weight.astype(np.float32)
-    kernel = _kernel(pool.rows(candidates), rows)
-    covered = np.zeros(len(rows), np.float32)
-    for start in range(0, len(labeled), CANDIDATES):
-        covered = np.maximum(covered, _kernel(rows, labeled[start : start + CANDIDATES]).max(1))
-    # Gains only fall as more is covered, so what was best once and still is needs no other looked
-    # at (Minoux 1978).
-    queue = [
-        (-float(np.maximum(near - covered, 0) @ weight), place) for place, near in enumerate(kernel)
-    ]
-    heapq.heapify(queue)
+    labeled = labeled[_some(np.arange(len(labeled)), CANDIDATES, rng)]
+    ours, rows = pool.rows(candidates), pool.rows(everyone)
+    weight = np.ones(len(rows)) if weights is None else weights[everyone]
+    process = GaussianProcess(ours, rows, labeled, weight.astype(np.float32), count)
+    covered = kernel(labeled, rows).max(0, initial=0)
     chosen: list[int] = []
     why: list[str] = []
     while len(chosen) < count:
-        _, place = heapq.heappop(queue)
-        gain = float(np.maximum(kernel[place] - covered, 0) @ weight)
-        if queue and (-gain, place) > queue[0]:
-            heapq.heappush(queue, (-gain, place))
-            continue
-        near = kernel[place] > covered
-        speaks = max(1, round(near.mean() * len(pool)))
-        why.append(f"nearer to {speaks:,} records than any that is labeled or named before it")
-        covered = np.maximum(covered, kernel[place])
-        chosen.append(int(candidates[place]))
-    return np.array(chosen, dtype=np.int64), why
+        worth = process.worth()
+        worth[chosen] = -np.inf
+        place = int(worth.argmax())
+        process.observe(place)
+        chosen.append(place)
+        near = kernel(rows, ours[place][None])[:, 0]
+        why.append(_speaks(near > covered, len(pool)))
+        covered = np.maximum(covered, near)
+    return candidates[chosen], why
+
+
+def _speaks(nearer: np.ndarray, total: int) -> str:
+    if nearer.all():
+        return "no other label would tell as much about all records"
+    count = max(1, round(nearer.mean() * total))
+    return f"nearer to {count:,} records than any that is labeled or named before it"
 
 
 def _some(places: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
     return places if len(places) <= most else np.sort(rng.permutation(places)[:most])
-
-
-def _kernel(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return exp(-|x - y|^2 / 2) (n,m) of vectors of length 1."""
-    found = rows @ others.T
-    found -= 1
-    return np.exp(found, out=found)
 
 
 def unsure(chances: np.ndarray) -> np.ndarray:

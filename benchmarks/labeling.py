@@ -58,7 +58,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", nargs="+", choices=list(SETS), default=list(SETS))
     parser.add_argument("--ways", nargs="+", default=["auto"])
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=50)
     parser.add_argument("--labels", nargs="+", type=int, help="other numbers of labels")
     parser.add_argument("--runs", help="folder with finished runs by the names of the data sets")
     options = parser.parse_args()

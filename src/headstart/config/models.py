@@ -342,7 +342,7 @@ class LabelConfig(SourceOptions):
     simulate: str | None = Field(
         None, description="Labeled records on which choosing is tried against random choice."
     )
-    seeds: int = Field(5, ge=2, le=100, description="Repetitions of the simulation.")
+    seeds: int = Field(20, ge=2, le=100, description="Repetitions of the simulation.")
     seed: int = Field(0, ge=0, description="Everything random follows from this number.")
 
 

@@ -22,7 +22,7 @@ from headstart.evaluation.probes import LogisticProbe
 BLOCK, SAMPLE = 16_384, 20_000
 #: Least records to choose among (twice as many as are wanted, if that is more), and covariances
 #: that are in memory at one time: the fewer candidates, the more records they are chosen for.
-CANDIDATES, KERNEL = 4096, 2**25
+CANDIDATES, KERNEL = 4096, 2**24
 #: From how many labels a class on doubt counts: measured on the training parts of IMDb, banking77
 #: and CIFAR-10 (``docs/log.md``).
 ENOUGH = 10

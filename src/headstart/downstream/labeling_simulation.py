@@ -25,9 +25,10 @@ from headstart.evaluation.verdict import points, score
 from headstart.seeding import derive
 
 #: Most records to choose among, and to test on; rounds; and the least records worth trying on.
-POOL, TESTED, ROUNDS, FEWEST = 8000, 4000, 4, 40
-#: Each repetition chooses among so many of the records that are not tested.
-_SHARE = 0.8
+POOL, TESTED, ROUNDS, FEWEST = 4000, 4000, 4, 40
+#: Each repetition chooses among so many of the records that are not tested. Were it nearly all of
+#: them, each would choose nearly the same, and the interval would be too narrow.
+_SHARE = 0.5
 _PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0)
 
 
@@ -126,7 +127,7 @@ def simulate(
     count: int,
     *,
     way: str = "auto",
-    seeds: int = 5,
+    seeds: int = 20,
     seed: int = 0,
     budgets: Sequence[int] = (),
     progress: Progress | None = None,
@@ -134,7 +135,7 @@ def simulate(
     """Compare choosing with random choice on records (N,D) whose labels are known.
 
     A fifth of the records is tested, the same in all repetitions; each repetition chooses among
-    another four fifths of the rest.
+    another half of the rest.
 
     Args:
         count: labels that are asked for first; then twice, four times and eight times as many.

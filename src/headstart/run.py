@@ -162,6 +162,12 @@ class Run:
         """Write ``audit.json``, as :meth:`headstart.data.audit.Audit.summary` returns it."""
         write_json(self.audit_file, audit)
 
+    def audits(self) -> dict[str, dict[str, Any]]:
+        """Return what the sources held as ``{"pre-training": summary}``; {} if it is not known."""
+        if not self.audit_file.exists():
+            return {}
+        return {"pre-training": json.loads(self.audit_file.read_text(encoding="utf-8"))}
+
     # -- the verbs, on a run -----------------------------------------------------------------
 
     def evaluate(self, train: str, **options: Any) -> Any:

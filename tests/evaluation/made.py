@@ -15,6 +15,7 @@ from headstart.config import PretrainConfig
 from headstart.evaluation.material import Material
 from headstart.evaluation.metrics import Estimate
 from headstart.evaluation.outcomes import ACCURACY, Kind, Metric, Outcome, Results
+from headstart.evaluation.perplexity import Foreseen, Foresight, Surprises
 from headstart.modalities.image import ImageProcessor
 from headstart.run import Run
 
@@ -105,3 +106,25 @@ def made_run(folder: Path, rows: list[dict[str, Any]]) -> Run:
     run.resolve(records=1234)
     run.metrics_file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return run
+
+
+def made_foresight(gain: float) -> Foresight:
+    """Return what a run foresees that saves so many nats a token against its best rival."""
+    rival = 2.5 if gain > 0 else 2.0 if gain == 0 else 2 / 1.2
+    figures = {"this run": 2.0, "a 4-gram model": rival, HOSTILE: 9.0}
+    return Foresight(
+        [
+            Foreseen(
+                name,
+                Estimate(30 * bits, 29 * bits, 31 * bits),
+                Estimate(bits, bits - 0.1, bits + 0.1),
+            )
+            for name, bits in figures.items()
+        ],
+        texts=40,
+        tokens=900,
+        gain=Estimate(gain, gain - 0.1, gain + 0.1),
+        notes=[HOSTILE],
+        samples=[{"prompt": HOSTILE, "written": "two\nlines"}],
+        surprises=[Surprises(HOSTILE, [("a", 0.3), (HOSTILE, 4.0), ("deep", 30.0)])],
+    )

@@ -9,9 +9,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made import HOSTILE, made_pictures, made_results, made_run, made_texts
+from made import (
+    HOSTILE,
+    made_foresight,
+    made_pictures,
+    made_results,
+    made_run,
+    made_texts,
+)
 
 from headstart.evaluation.report import Report
+from headstart.evaluation.report.foresight import write_foresight
 
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="playwright is not installed; pip install playwright"
@@ -187,6 +195,26 @@ def test_all_words_stand_out_from_their_ground(
     assert (ground == "rgb(255, 255, 255)") == (scheme == "light")
     page.evaluate("document.querySelectorAll('details').forEach(x => { x.open = true })")
     assert page.evaluate(FAINT) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
+def test_the_page_of_a_language_model_can_be_read(
+    visit: Any, tmp_path: Path, scheme: str, viewport: dict[str, int]
+) -> None:
+    out = tmp_path / "page.html"
+    run = made_run(tmp_path / "run", [{"step": n, "loss": 5 - n / 9} for n in range(9)])
+    write_foresight(made_foresight(-0.4), out, run=run, command="x", versions={}, audits={})
+    page = visit(out.as_uri(), viewport=viewport, color_scheme=scheme)
+    assert page.evaluate(FAINT) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    shades = [span.evaluate("x => getComputedStyle(x).backgroundColor") for span in spans(page)]
+    assert len(set(shades)) == 3
+
+
+def spans(page: Any) -> list[Any]:
+    """Return the pieces of a text whose surprise is drawn."""
+    return list(page.locator("p.surprises span").all())
 
 
 def test_without_scripts_the_page_tells_the_same(visit: Any, address: str) -> None:

@@ -127,13 +127,30 @@ def test_the_verdict_names_the_best_rival_and_the_interval_holds_the_figure():
     found = perplexity(
         encoder, head, processor, "clm", texts(*kind[:30]), texts(*kind[30:]), context=16
     )
-    assert str(found).startswith("Pre-training does not pay: a 4-gram model of the same texts")
+    assert found.verdict.startswith("No: what is simpler foresees these texts better (perplexity")
+    assert found.verdict.endswith("of a 4-gram model of the same texts).")
     assert found.gain.high < 0
     for one in found.foreseen:
         assert one.perplexity.low < one.perplexity.mean < one.perplexity.high
     assert found.summary()["verdict"] == str(found).splitlines()[0]
     few = perplexity(encoder, head, processor, "clm", texts(*kind[:3]), None, context=16)
     assert "fewer than 20 texts" in few.notes[0]
+
+
+@pytest.mark.parametrize("wrap", [False, True])
+def test_the_surprises_of_a_text_are_its_pieces_with_their_bits(wrap):
+    processor = words(wrap)
+    encoder, head = made(processor)
+    text = "hü ga"
+    found = perplexity(encoder, head, processor, "clm", texts(text), None, context=16)
+    (shown,) = found.surprises
+    assert shown.before + "".join(piece for piece, _ in shown.pieces) == text
+    assert [piece for piece, _ in shown.pieces] == list(text)[not wrap :]
+    assert shown.before == ("" if wrap else "h")
+    # What closes a text is foreseen, too, and is no piece of it.
+    bits = found.tokens * math.log2(found.foreseen[0].perplexity.mean)
+    total = sum(bits for _, bits in shown.pieces)
+    assert total < bits if wrap else total == pytest.approx(bits, rel=1e-5)
 
 
 def test_samples_go_on_from_the_tested_texts_and_other_objectives_are_refused():

@@ -8,18 +8,15 @@ all numbers of labels together: at most one comparison in twenty is wrong to cla
 from __future__ import annotations
 
 import json
-import shlex
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-import headstart
 from headstart.config import CompareConfig, EvaluateConfig
 from headstart.encoders.opening import encoder_folder, open_encoder, read_note
 from headstart.errors import HeadstartError
@@ -32,12 +29,11 @@ from headstart.evaluation.metrics import Estimate
 from headstart.evaluation.outcomes import Outcome, Results
 from headstart.evaluation.protocols.reading import labeled_records, task_of
 from headstart.evaluation.report.cost import cost_of
+from headstart.evaluation.report.reproduce import command, versions
 from headstart.evaluation.rivals import frozen, measured
 from headstart.files import write_text
 from headstart.modalities.opening import open_modality, open_processor
 from headstart.run import Run
-
-VERSIONS = ("torch", "transformers", "scikit-learn")
 
 
 @dataclass(frozen=True)
@@ -189,8 +185,8 @@ def compare(config: CompareConfig, *, say: Callable[[str], None]) -> Comparison:
         costs,
         dict(zip(folders, config.runs, strict=True)),
         [*remarks, *results.notes],
-        _command(config),
-        {"headstart": headstart.__version__, **{name: version(name) for name in VERSIONS}},
+        command("compare", config, ["runs"]),
+        versions(),
     )
     comparison.write(Path(config.out))
     say(f"the page is {config.out}")
@@ -294,16 +290,6 @@ def _store(run: str, scratch: tempfile.TemporaryDirectory[str]) -> Path:
 
 def _millions(count: int) -> str:
     return f"{count / 1e6:.1f} M" if count >= 1e5 else f"{count:,}"
-
-
-def _command(config: CompareConfig) -> str:
-    words = ["headstart", "compare", *config.runs]
-    for name in sorted(config.model_fields_set - {"runs"}):
-        value = getattr(config, name)
-        flag = f"--{name.replace('_', '-')}"
-        for item in value if isinstance(value, list) else [value]:
-            words += [flag, str(item)] if item is not None else []
-    return shlex.join(words)
 
 
 def _plain(estimate: Estimate, name: str) -> dict[str, Any]:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import headstart
 from headstart.config import EvaluateConfig, PretrainConfig, SourceOptions
 from headstart.data.audit import Audit
 from headstart.data.sifting import sift
@@ -27,6 +24,7 @@ from headstart.evaluation.material import Material
 from headstart.evaluation.outcomes import Contender, Kind
 from headstart.evaluation.protocols.reading import labeled_records, task_of
 from headstart.evaluation.report import Report
+from headstart.evaluation.report.reproduce import command, versions
 from headstart.evaluation.rivals import frozen, measured, named, started, untrained
 from headstart.evaluation.shifts import divided, extended, measure_shifts, other_domain, parts
 from headstart.modalities import Modality
@@ -35,8 +33,6 @@ from headstart.run import Run
 
 if TYPE_CHECKING:
     from datasets import Dataset
-
-VERSIONS = ("torch", "transformers", "pytorch-lightning", "scikit-learn")
 
 #: Trains the same network on labels, from fresh weights or from its own: called with the labeled
 #: records, the records to predict and a seed, it returns the predicted labels in order.
@@ -77,8 +73,7 @@ def judge(
         shared = kept_overlap(run.features, background, tested, search)
         notes += shared.sentences()
         audits.get("test", audits["train"])["overlap"] = shared.summary()
-    if run.audit_file.exists():
-        audits = {"pre-training": _read_json(run.audit_file), **audits}
+    audits = {**run.audits(), **audits}
 
     length, store = int(note["length"]), run.features
     rivals = [
@@ -104,8 +99,8 @@ def judge(
     report = Report(
         results,
         run=run,
-        command=_command(asked),
-        versions={"headstart": headstart.__version__, **{name: version(name) for name in VERSIONS}},
+        command=command("evaluate", asked, ["run"]),
+        versions=versions(),
         audits=audits,
         notes=notes,
         material=_material(contenders, train, test, processor, config.seed),
@@ -181,28 +176,6 @@ def _network(
         return learn(train.select(places), train if test is None else test, seed)
 
     return Contender(name, kind, fit_predict=fit_predict)
-
-
-def _command(config: EvaluateConfig) -> str:
-    """The shell command that gives the same report again: only what differs from the defaults."""
-    words = ["headstart", "evaluate", config.run]
-    for name in sorted(config.model_fields_set - {"run"}):
-        value = getattr(config, name)
-        flag = f"--{name.replace('_', '-')}"
-        if isinstance(value, bool):
-            words += [flag] if value else []
-        elif isinstance(value, list):
-            words += [word for item in value for word in (flag, str(item))]
-        elif value is not None:
-            words += [flag, str(value)]
-    return shlex.join(words)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    import json
-
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content
 
 
 @contextmanager

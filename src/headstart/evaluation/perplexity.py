@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +28,8 @@ RESAMPLES = 500
 #: Fewer texts than this say little about others of their kind: their windows are resampled.
 _FEW = 20
 _ROWS = 16
+#: Pieces of a text whose surprise is kept, and letters before them.
+_PIECES, _BEFORE = 150, 80
 #: Tokens of the pre-training texts that the n-gram model reads at most.
 _MOST = 2_000_000
 
@@ -47,6 +50,19 @@ class Foreseen:
 
 
 @dataclass(frozen=True)
+class Surprises:
+    """How much the pieces of a tested text surprise the run.
+
+    Attributes:
+        before: what stands before them, or the end of it.
+        pieces: ``(piece of the text, bits)`` of what follows, in order.
+    """
+
+    before: str
+    pieces: list[tuple[str, float]]
+
+
+@dataclass(frozen=True)
 class Foresight:
     """The answer of :func:`perplexity`.
 
@@ -55,6 +71,7 @@ class Foresight:
         texts, tokens: how many were tested.
         gain: nats a token that the run saves against its best rival, with its interval.
         samples: texts that the run wrote on from beginnings of the tested texts.
+        surprises: of parts of the tested texts.
     """
 
     foreseen: list[Foreseen]
@@ -63,22 +80,36 @@ class Foresight:
     gain: Estimate
     notes: list[str] = field(default_factory=list)
     samples: list[dict[str, str]] = field(default_factory=list)
+    surprises: list[Surprises] = field(default_factory=list)
+
+    @property
+    def best(self) -> Foreseen:
+        """The rival that foresees the texts best."""
+        return min(self.foreseen[1:], key=lambda rival: rival.perplexity.mean)
+
+    @property
+    def sign(self) -> int:
+        """1 where the run foresees better than its best rival, -1 where worse, 0 where unclear."""
+        return (self.gain.low > 0) - (self.gain.high < 0)
+
+    @property
+    def verdict(self) -> str:
+        """The answer in one sentence."""
+        ours, best = self.foreseen[0].perplexity.mean, self.best
+        against = f"(perplexity {ours:,.1f} against {best.perplexity.mean:,.1f} of {best.name})"
+        if self.sign > 0:
+            share = 1 - math.exp(-self.gain.mean)
+            return f"Yes: pre-training foresees these texts {share:.0%} better {against}."
+        if self.sign < 0:
+            return f"No: what is simpler foresees these texts better {against}."
+        return f"No: there is no clear difference {against}."
 
     def __str__(self) -> str:
-        rivals = self.foreseen[1:]
-        best = min(rivals, key=lambda rival: rival.perplexity.mean)
-        share = 1 - math.exp(-self.gain.mean)
-        if self.gain.low > 0:
-            verdict = f"Pre-training pays: its perplexity is {share:.0%} below that of {best.name}."
-        elif self.gain.high < 0:
-            verdict = f"Pre-training does not pay: {best.name} foresees these texts better."
-        else:
-            verdict = f"No clear difference from {best.name}."
-        lines = [verdict, f"{self.texts:,} texts, {self.tokens:,} tokens foreseen:"]
+        lines = [self.verdict, f"{self.texts:,} texts, {self.tokens:,} tokens foreseen:"]
         width = max(len(one.name) for one in self.foreseen)
         lines += [
-            f"  {one.name:<{width}}  perplexity {_span(one.perplexity, 1)}, "
-            f"{_span(one.bits_a_byte, 3)} bits a byte"
+            f"  {one.name:<{width}}  perplexity {span(one.perplexity, 1)}, "
+            f"{span(one.bits_a_byte, 3)} bits a byte"
             for one in self.foreseen
         ]
         lines += self.notes
@@ -88,7 +119,8 @@ class Foresight:
 
     def summary(self) -> dict[str, Any]:
         """Return plain values: the verdict, all figures, notes and samples."""
-        return {"verdict": str(self).partition("\n")[0], "task": "perplexity", **asdict(self)}
+        found = {name: value for name, value in asdict(self).items() if name != "surprises"}
+        return {"verdict": self.verdict, "task": "perplexity", **found}
 
 
 def perplexity(
@@ -139,15 +171,16 @@ def perplexity(
     count = np.bincount(unit, weights=sizes)
     written = np.bincount(unit, weights=[window.written for window in windows])
 
-    nats = {"this run": _network_nats(encoder, head, windows, processor.pad_id, objective)}
+    ours = _network_nats(encoder, head, windows, processor.pad_id, objective)
+    nats = {"this run": _summed(ours)}
     with seeded(seed, "untrained"):
         fresh: Any = encoder.untrained()
         plain = TokenHead(fresh.token_embedding, transform=False)
     name = "the same network untrained"
-    nats[name] = _network_nats(fresh, plain, windows, processor.pad_id, objective)
+    nats[name] = _summed(_network_nats(fresh, plain, windows, processor.pad_id, objective))
     if background is not None:
         name = f"a {ORDER}-gram model of the same texts"
-        nats[name] = _ngram_nats(background, processor, windows)
+        nats[name] = _summed(_ngram_nats(background, processor, windows))
     sums = {name: np.bincount(unit, weights=values) for name, values in nats.items()}
 
     random = np.random.default_rng(seed)
@@ -158,9 +191,9 @@ def perplexity(
         bits = _ratio(values / math.log(2), written, draws)
         spread = (math.exp(min(x, 700)) for x in (mean.mean, mean.low, mean.high))
         foreseen.append(Foreseen(name, Estimate(*spread), bits))
-    ours, *rivals = sums
+    first, *rivals = sums
     best = min(rivals, key=lambda name: sums[name].sum())
-    gain = _ratio(sums[best] - sums[ours], count, draws)
+    gain = _ratio(sums[best] - sums[first], count, draws)
     notes = []
     if few:
         notes.append(
@@ -170,7 +203,8 @@ def perplexity(
     if objective == "prefix":
         notes.append("Foreseen is the second half of each text, after its first.")
     samples = [] if write is None else _samples(texts, write)
-    return Foresight(foreseen, len(texts), int(sizes.sum()), gain, notes, samples)
+    surprises = _surprises(texts, windows, ours)
+    return Foresight(foreseen, len(texts), int(sizes.sum()), gain, notes, samples, surprises)
 
 
 @dataclass(frozen=True)
@@ -178,40 +212,43 @@ class _Window:
     """Tokens that are read at once; those from ``seen`` on are foreseen.
 
     Attributes:
+        text: the number of the text.
+        edges: where each foreseen token begins in the text, and where the last one ends.
         written: UTF-8 bytes of what is foreseen.
     """
 
     text: int
     ids: np.ndarray
     seen: int
+    edges: np.ndarray
     written: int
 
 
 def _windows(processor: Any, texts: list[str], context: int, *, halves: bool) -> Iterator[_Window]:
     for number, (text, encoding) in enumerate(zip(texts, processor.encode(texts), strict=True)):
         ids = np.array(encoding.ids, dtype=np.int64)
-        starts = [start for start, _ in encoding.offsets]
+        starts = np.array([start for start, _ in encoding.offsets] + [len(text)])
+        # What opens a text has no characters, and what closes it starts at 0, too.
+        starts[len(ids) - processor.suffix :] = len(text)
         seen = max(1, min(len(ids), context) // 2) if halves else 1
         begin, done = 0, seen
         while done < len(ids):
             end = min(begin + context, len(ids))
-            # What opens a text has no characters, and what closes it starts at 0, too.
-            first = 0 if done <= processor.prefix else starts[done]
-            last = starts[end] if end < len(ids) - processor.suffix else len(text)
-            if done >= len(ids) - processor.suffix:
-                first = len(text)
-            size = len(text[first:last].encode())
-            yield _Window(number, ids[begin:end], done - begin, size)
+            edges = starts[done : end + 1].copy()
+            if done <= processor.prefix:
+                edges[0] = 0
+            size = len(text[edges[0] : edges[-1]].encode())
+            yield _Window(number, ids[begin:end], done - begin, edges, size)
             done, begin = end, end - context // 2
 
 
 def _network_nats(
     encoder: Any, head: TokenHead, windows: list[_Window], pad: int, objective: str
-) -> np.ndarray:
-    """Return the nats (W,) of what is foreseen in each window."""
+) -> list[np.ndarray]:
+    """Return the nats of each token that is foreseen, a window at a time."""
     encoder.eval()
     head.eval()
-    found = np.zeros(len(windows))
+    found: list[np.ndarray] = [np.empty(0)] * len(windows)
     order = np.argsort([len(window.ids) for window in windows], kind="stable")
     for start in range(0, len(order), _ROWS):
         places = order[start : start + _ROWS]
@@ -236,13 +273,12 @@ def _network_nats(
             where = asked[:, 1:]
             logits = head(vectors[:, :-1][where]).float()
             nats = F.cross_entropy(logits, ids[:, 1:][where], reduction="none")
-            owner = where.nonzero()[:, 0]
-            sums = torch.zeros(len(rows)).index_add(0, owner, nats)
-        found[places] = sums.numpy()
+        for place, part in zip(places, nats.split(where.sum(1).tolist()), strict=True):
+            found[place] = part.numpy()
     return found
 
 
-def _ngram_nats(background: Dataset, processor: Any, windows: list[_Window]) -> np.ndarray:
+def _ngram_nats(background: Dataset, processor: Any, windows: list[_Window]) -> list[np.ndarray]:
     ids: list[np.ndarray] = []
     total, chunk = 0, 1000
     for start in range(0, len(background), chunk):
@@ -255,12 +291,15 @@ def _ngram_nats(background: Dataset, processor: Any, windows: list[_Window]) -> 
     stream = np.concatenate([window.ids for window in windows])
     nats = model.nats(stream)
     ends = np.cumsum([len(window.ids) for window in windows])
-    return np.array(
-        [
-            nats[end - len(window.ids) + window.seen : end].sum()
-            for end, window in zip(ends, windows, strict=True)
-        ]
-    )
+    return [
+        nats[end - len(window.ids) + window.seen : end]
+        for end, window in zip(ends, windows, strict=True)
+    ]
+
+
+def _summed(nats: list[np.ndarray]) -> np.ndarray:
+    """Return the nats (W,) of all that is foreseen in each window."""
+    return np.array([values.sum(dtype=np.float64) for values in nats])
 
 
 def _ratio(values: np.ndarray, sizes: np.ndarray, draws: np.ndarray) -> Estimate:
@@ -270,16 +309,39 @@ def _ratio(values: np.ndarray, sizes: np.ndarray, draws: np.ndarray) -> Estimate
     return Estimate(float(values.sum() / max(1, sizes.sum())), float(low), float(high))
 
 
+def _evenly(total: int, count: int) -> list[int]:
+    """Return some places that lie evenly among all."""
+    return sorted({round(place) for place in np.linspace(0, total - 1, count)})
+
+
+def _surprises(
+    texts: list[str], windows: list[_Window], nats: list[np.ndarray], count: int = 3
+) -> list[Surprises]:
+    """Say of some windows, which lie evenly among all, how much each piece surprises."""
+    found = []
+    for place in _evenly(len(windows), count):
+        window, text = windows[place], texts[windows[place].text]
+        pieces, bits = [], 0.0
+        for (start, end), value in zip(pairwise(window.edges), nats[place], strict=True):
+            bits += float(value) / math.log(2)
+            if end > start:  # a letter may be written in several tokens, and the end in none
+                pieces.append((text[start:end], bits))
+                bits = 0.0
+        first = window.edges[0]
+        found.append(Surprises(text[max(0, first - _BEFORE) : first], pieces[:_PIECES]))
+    return found
+
+
 def _samples(texts: list[str], write: Callable[[str], str], count: int = 3) -> list[dict[str, str]]:
     """Let the run go on from the first words of texts that lie evenly."""
-    places = np.unique(np.linspace(0, len(texts) - 1, count).round().astype(int))
     samples = []
-    for place in places:
+    for place in _evenly(len(texts), count):
         words = texts[place].split(" ")
         prompt = " ".join(words[: max(1, min(8, len(words) // 2))])[:80]
         samples.append({"prompt": prompt, "written": write(prompt).removeprefix(prompt)})
     return samples
 
 
-def _span(value: Estimate, digits: int) -> str:
+def span(value: Estimate, digits: int) -> str:
+    """Write an estimate with its interval: ``87.3 [86.1, 88.5]``."""
     return f"{value.mean:,.{digits}f} [{value.low:,.{digits}f}, {value.high:,.{digits}f}]"

@@ -125,10 +125,16 @@ svg.swatch { display: inline-block; width: .8rem; height: .8rem; margin-right: .
 .pretext { margin: 0 0 1rem; background: var(--panel); border-radius: 4px; padding: .6rem .75rem; }
 .pretext dt { color: var(--faint); font-size: .85rem; }
 .pretext dd { margin: 0 0 .6rem; overflow-wrap: anywhere; } .pretext p { margin: .25rem 0 0; }
+.pretext .whole { white-space: pre-wrap; }
 mark { color: var(--ink); border-radius: 3px; padding: 0 .2em; }
 .hidden { background: var(--hidden); } .changed { background: var(--changed);
   text-decoration: underline wavy 1px; }
 .answer { background: var(--answer); font-size: .85em; }
+.surprises { background: var(--panel); border-radius: 4px; padding: .6rem .75rem;
+  margin: 0 0 1rem; line-height: 1.9; white-space: pre-wrap; overflow-wrap: anywhere; }
+.surprises em { font-style: normal; color: var(--faint); }
+.surprises span { border-radius: 3px; padding: .1em 0;
+  background: rgba(var(--heat), calc(var(--share) * var(--deepest))); }
 .scroll { overflow-x: auto; margin: .75rem 0; }
 table { border-collapse: collapse; width: 100%; font-size: .9rem;
   font-variant-numeric: tabular-nums; }

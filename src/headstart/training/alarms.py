@@ -17,10 +17,9 @@ from typing import Any
 import torch
 
 from headstart.batch import Batch
-from headstart.training.health import Look
+from headstart.training.health import FEWEST, Look
 
 #: Fewer rows or logged losses than these say nothing.
-_FEWEST_ROWS = 8
 _FEWEST_LOSSES = 20
 #: Collapse is judged from this share of the run on, or this step: untrained projections are nearly
 #: alike at first, and come apart in the first steps.
@@ -89,7 +88,7 @@ class Alarms:
         """
         if self.first is None:
             self.first = [look.rank, look.scatter, look.contrast, *(look.task or ())]
-        if look.rows < _FEWEST_ROWS or (progress < _FROM and step < _FROM_STEP):
+        if look.rows < FEWEST or (progress < _FROM and step < _FROM_STEP):
             return []
         rank, scatter, contrast, *task = self.first
         # Scatter too, or a growing common direction would do; but not where the scale explodes.

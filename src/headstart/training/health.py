@@ -121,6 +121,10 @@ def twins(first: Tensor, second: Tensor) -> float:
     return ranks.double().reciprocal().mean().item()
 
 
+#: Records below which how the features lie says nothing.
+FEWEST = 8
+
+
 @dataclass(frozen=True)
 class Look:
     """What one look at the fixed records found.
@@ -148,7 +152,7 @@ class Look:
 
 
 def look(features: Tensor, views: Sequence[Tensor] = (), projections: Tensor | None = None) -> Look:
-    """Measure ``features`` (N,D) of fixed records.
+    """Measure ``features`` (N,D) of fixed records; fewer than 8 tell nothing (NaN).
 
     Args:
         views: K of (M,D), features of views of the same M records, for ``alignment`` and ``lidar``.
@@ -164,6 +168,8 @@ def look(features: Tensor, views: Sequence[Tensor] = (), projections: Tensor | N
         "alpha_req": alpha_req(features),
         "uniformity": uniformity(features) if len(features) > 1 else math.nan,
     }
+    if len(features) < FEWEST:
+        measures = dict.fromkeys(measures, math.nan)
     if views:
         views = [view.cpu() for view in views]
         measures |= {"alignment": alignment(views), "lidar": lidar(views)}

@@ -76,6 +76,8 @@ def _foresee(plan: EvaluateConfig) -> Foresight:
     from headstart.deployment.generate import continued, open_writer
     from headstart.evaluation.judge import pretraining_records
     from headstart.evaluation.perplexity import perplexity
+    from headstart.evaluation.report.foresight import write_foresight
+    from headstart.evaluation.report.reproduce import command, versions
     from headstart.files import write_json
     from headstart.modalities.opening import open_modality
 
@@ -104,9 +106,17 @@ def _foresee(plan: EvaluateConfig) -> Foresight:
         ),
     )
     found.notes.extend(notes)
-    out = Path(plan.out) if plan.out else opened.folder / "perplexity.json"
-    write_json(out, found.summary())
-    say(f"the figures are in {out}")
+    out = (Path(plan.out) if plan.out else opened.folder / "perplexity.html").with_suffix(".html")
+    write_foresight(
+        found,
+        out,
+        run=opened,
+        command=command("evaluate", plan, ["run"]),
+        versions=versions(),
+        audits=opened.audits(),
+    )
+    write_json(out.with_suffix(".json"), found.summary())
+    say(f"the report is in {out}, and its figures beside it")
     return found
 
 

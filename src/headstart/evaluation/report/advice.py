@@ -57,7 +57,7 @@ def advice(
         *_choice(gains, run),
         *_elsewhere(results),
         *_overlap(audits),
-        *_time(rows),
+        *longer(rows),
         *_labels(results),
         *_certainty(results),
         *_classes(results),
@@ -119,7 +119,8 @@ def _overlap(audits: Mapping[str, Mapping[str, Any]]) -> list[str]:
     ]
 
 
-def _time(metrics: list[dict[str, Any]]) -> list[str]:
+def longer(metrics: list[dict[str, Any]]) -> list[str]:
+    """Say what rang while training, and whether more time would help."""
     rang = alarms(metrics)
     lines = [message for _, _, message in rang if message]
     kinds = " ".join(f"{kind} {message}".lower() for _, kind, message in rang)

@@ -28,12 +28,23 @@ def section(
         answer: the verdict's headline, such as ``Yes: pre-training gained ...``.
         lines: what the verdict says beyond it.
     """
+    tiles = [*map(_tile, gains), *cost_tile(cost)]
+    return header(answer, _tone(gains), tiles, lines, notes)
+
+
+def header(
+    answer: str,
+    tone: str,
+    tiles: Sequence[Markup],
+    lines: Sequence[str] = (),
+    notes: Sequence[str] = (),
+) -> Markup:
+    """Give an answer such as ``Yes: ...`` with its tiles, lines and notes.
+
+    Args:
+        tone: ``gain``, ``level`` or ``loss``.
+    """
     word, _, reason = answer.partition(": ")
-    tiles = [_tile(gain) for gain in gains]
-    if "minutes" in cost:
-        energy = cost.get("energy, estimated", "")
-        below = f"about {energy}" if energy else "of pre-training"
-        tiles.append(_plain_tile("It cost", f"{cost['minutes']} min", below))
     return tag(
         "header",
         tag("p", "Was pre-training worth it?", class_="question"),
@@ -48,8 +59,17 @@ def section(
         if lines
         else Markup(""),
         *(tag("p", note, class_="note") for note in notes),
-        class_=f"verdict {_tone(gains)}",
+        class_=f"verdict {tone}",
     )
+
+
+def cost_tile(cost: Mapping[str, str]) -> list[Markup]:
+    """Return a tile with what the pre-training cost; none where that is not known."""
+    if "minutes" not in cost:
+        return []
+    energy = cost.get("energy, estimated", "")
+    below = f"about {energy}" if energy else "of pre-training"
+    return [tile("It cost", f"{cost['minutes']} min", below)]
 
 
 def _tone(gains: Sequence[Gain]) -> str:
@@ -79,11 +99,12 @@ def _tile(gain: Gain) -> Markup:
     return tag("li", *parts, class_=f"tile {_SIGNS[gain.sign]}")
 
 
-def _plain_tile(head: str, figure: str, below: str) -> Markup:
+def tile(head: str, figure: str, below: str, tone: str = "") -> Markup:
+    """Return one figure with what it is above and what it means below."""
     return tag(
         "li",
         tag("span", head, class_="small"),
         tag("strong", figure),
         tag("span", below, class_="small"),
-        class_="tile",
+        class_=f"tile {tone}".strip(),
     )

@@ -3,14 +3,46 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+import headstart
 from headstart.config import PretrainConfig
 from headstart.evaluation.markup import Markup, tag
 
 if TYPE_CHECKING:
+    from headstart.config import Options
     from headstart.run import Run
+
+_PACKAGES = ("torch", "transformers", "pytorch-lightning", "scikit-learn")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions ``{package: version}`` that figures depend on."""
+    return {"headstart": headstart.__version__, **{name: version(name) for name in _PACKAGES}}
+
+
+def command(verb: str, config: Options, named: Sequence[str]) -> str:
+    """Return the shell command that gives the same again: only what differs from the defaults.
+
+    Args:
+        named: fields that are given by their place, not by a flag.
+    """
+    words = ["headstart", verb]
+    for field in named:
+        value = getattr(config, field)
+        words += value if isinstance(value, list) else [value]
+    for name in sorted(config.model_fields_set - set(named)):
+        value = getattr(config, name)
+        flag = f"--{name.replace('_', '-')}"
+        if isinstance(value, bool):
+            words += [flag] if value else []
+        elif isinstance(value, list):
+            words += [word for item in value for word in (flag, str(item))]
+        elif value is not None:
+            words += [flag, str(value)]
+    return shlex.join(words)
 
 
 def section(command: str, versions: Mapping[str, str], run: Run | None = None) -> Markup:

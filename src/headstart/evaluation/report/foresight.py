@@ -1,0 +1,177 @@
+"""The page of a run that writes: how well it foresees, where it is surprised, what it writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart.evaluation.dots import Dot, dot_chart
+from headstart.evaluation.markup import Markup, table, tag
+from headstart.evaluation.perplexity import Foreseen, Surprises, span
+from headstart.evaluation.report import advice, answer, cost, data, health, pretext, training
+from headstart.evaluation.report.page import page
+from headstart.evaluation.report.reproduce import section as again
+from headstart.files import write_text
+
+if TYPE_CHECKING:
+    from headstart.evaluation.perplexity import Foresight
+    from headstart.run import Run
+
+#: Bits from which on a piece is drawn at the deepest.
+_DEEPEST = 12.0
+_TONES = {1: "gain", 0: "level", -1: "loss"}
+
+
+def write_foresight(
+    found: Foresight,
+    path: Path,
+    *,
+    run: Run,
+    command: str,
+    versions: Mapping[str, str],
+    audits: Mapping[str, Mapping[str, Any]],
+) -> None:
+    """Write the page, whole or not at all: one file that needs no network.
+
+    Args:
+        audits: ``{what was read: Audit.summary()}``.
+    """
+    metrics = run.metrics()
+    took = cost.cost_of(run, metrics)
+    sections = [
+        advice.section([*_advice(found, run), *advice.longer(metrics)]),
+        _chart(found),
+        _surprises(found.surprises),
+        _samples(found.samples),
+        pretext.section(run),
+        training.section(metrics),
+        health.section(metrics),
+        data.section(audits),
+        cost.section(took),
+        _figures(found),
+        again(command, versions, run),
+    ]
+    title = "headstart: was pre-training worth it?"
+    write_text(path, page(_header(found, took), sections, title))
+
+
+def _header(found: Foresight, took: Mapping[str, str]) -> Markup:
+    ours, best, tone = found.foreseen[0], found.best, _TONES[found.sign]
+    tiles = [
+        answer.tile(
+            "Perplexity a token",
+            f"{ours.perplexity.mean:,.1f}",
+            f"against {best.perplexity.mean:,.1f} of {best.name}",
+            tone,
+        ),
+        answer.tile(
+            "Bits a byte",
+            f"{ours.bits_a_byte.mean:.3f}",
+            f"against {best.bits_a_byte.mean:.3f} of {best.name}",
+            tone,
+        ),
+        *answer.cost_tile(took),
+    ]
+    return answer.header(found.verdict, tone, tiles, notes=found.notes)
+
+
+def _advice(found: Foresight, run: Run) -> list[str]:
+    if found.sign > 0:
+        return [
+            f"Let it write: `headstart generate {run.folder} --prompt TEXT`. What its features are "
+            f"worth with labels is another question: `headstart evaluate {run.folder} --train "
+            "LABELED`."
+        ]
+    return [
+        f"Do not use it to write yet: {found.best.name} does as well or better. Pre-train for "
+        "longer, on more text, or go on from a published model with `--encoder`."
+    ]
+
+
+def _chart(found: Foresight) -> Markup:
+    rows = [
+        Dot(one.name, bits.mean, bits.low, bits.high, span(bits, 3), strong=not place)
+        for place, one in enumerate(found.foreseen)
+        for bits in [one.bits_a_byte]
+    ]
+    rows.sort(key=lambda row: row.value)
+    ours, best = found.foreseen[0].bits_a_byte.mean, found.best
+    saved = 1 - ours / best.bits_a_byte.mean
+    words = "fewer" if saved > 0 else "more"
+    title = f"This run needs {abs(saved):.0%} {words} bits for these texts than {best.name}"
+    if not found.sign:
+        title = f"Neither this run nor {best.name} clearly foresees these texts better"
+    label = "bits a byte (less is better), with 95 % intervals"
+    return tag(
+        "section",
+        tag("h2", "How well it foresees", id="foresight"),
+        dot_chart(title, rows, x_label=label),
+    )
+
+
+def _surprises(shown: Sequence[Surprises]) -> Markup:
+    if not any(text.pieces for text in shown):
+        return Markup("")
+    words = (
+        "Tested texts, read from left to right: the deeper a piece is drawn, the more bits it took "
+        f"to foresee it ({_DEEPEST:g} and more are deepest). What only stands before is pale."
+    )
+    return tag(
+        "section",
+        tag("h2", "Where it is surprised", id="surprises"),
+        tag("p", words, class_="small"),
+        *(
+            tag(
+                "p",
+                tag("em", text.before),
+                *(
+                    tag(
+                        "span",
+                        piece,
+                        style=f"--share: {min(1.0, bits / _DEEPEST):.2f}",
+                        title=f"{bits:.1f} bits",
+                    )
+                    for piece, bits in text.pieces
+                ),
+                class_="surprises",
+            )
+            for text in shown
+            if text.pieces
+        ),
+    )
+
+
+def _samples(samples: Sequence[Mapping[str, str]]) -> Markup:
+    if not samples:
+        return Markup("")
+    blocks = [
+        tag(
+            "dl",
+            tag("div", tag("dt", "it was given"), tag("dd", sample["prompt"], class_="whole")),
+            tag("div", tag("dt", "it wrote"), tag("dd", sample["written"], class_="whole")),
+            class_="pretext",
+        )
+        for sample in samples
+    ]
+    return tag("section", tag("h2", "What it writes", id="samples"), *blocks)
+
+
+def _figures(found: Foresight) -> Markup:
+    words = (
+        f"{found.tokens:,} tokens of {found.texts:,} texts, each foreseen once from those before "
+        "it. Intervals are of 95 %; the verdict compares the run, paired, with the best of the "
+        "others. Bits a byte are comparable between tokenizers, perplexities are not."
+    )
+    rows = [_row(one, strong=not place) for place, one in enumerate(found.foreseen)]
+    return tag(
+        "section",
+        tag("h2", "All figures", id="figures"),
+        tag("p", words, class_="small"),
+        table(["", "Perplexity a token", "Bits a byte"], {"": rows}),
+    )
+
+
+def _row(one: Foreseen, *, strong: bool) -> list[str]:
+    name = tag("strong", one.name) if strong else one.name
+    return [name, span(one.perplexity, 1), span(one.bits_a_byte, 3)]

@@ -155,6 +155,14 @@ def test_vectors_may_lie_on_disk_and_come_in_blocks(tmp_path, monkeypatch) -> No
     np.testing.assert_array_equal(whole, parts)
 
 
+def test_many_are_chosen_in_rounds_that_know_of_each_other(monkeypatch) -> None:
+    monkeypatch.setattr("headstart.downstream.choosing.ROUND", 2)
+    vectors, groups = islands([50, 50, 50, 50, 50])
+    places, why = design(Pool(vectors), np.empty((0, 16), np.float32), 5, rng())
+    assert sorted(groups[places]) == [0, 1, 2, 3, 4]
+    assert sum("no other label" in reason for reason in why) == 1
+
+
 def test_samples_stand_for_very_many(monkeypatch) -> None:
     monkeypatch.setattr("headstart.downstream.choosing.CANDIDATES", 60)
     monkeypatch.setattr("headstart.downstream.choosing.KERNEL", 60 * 50)

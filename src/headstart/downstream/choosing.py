@@ -20,9 +20,9 @@ from headstart.evaluation.probes import LogisticProbe
 
 #: Vectors that are in memory at one time, and those that a probe is fitted on.
 BLOCK, SAMPLE = 16_384, 20_000
-#: Least records to choose among (twice as many as are wanted, if that is more), and covariances
+#: Records to choose among; how many are chosen of them before others are drawn; and covariances
 #: that are in memory at one time: the fewer candidates, the more records they are chosen for.
-CANDIDATES, KERNEL = 4096, 2**24
+CANDIDATES, ROUND, KERNEL = 4096, 1000, 2**24
 #: From how many labels a class on doubt counts: measured on the training parts of IMDb, banking77
 #: and CIFAR-10 (``docs/log.md``).
 ENOUGH = 10
@@ -195,15 +195,37 @@ def design(
         labeled: (L,D) vectors of labeled records, as :meth:`Pool.place` returns them.
         weights: (N,), not negative.
     """
-    candidates = np.flatnonzero(pool.allowed)
-    count = min(count, len(candidates))
-    candidates = _some(candidates, max(CANDIDATES, 2 * count), rng)
+    left = pool.allowed.copy()
+    count = min(count, int(left.sum()))
+    places: list[int] = []
+    why: list[str] = []
+    while len(places) < count:
+        size = min(ROUND, count - len(places))
+        found, reasons = _round(pool, np.flatnonzero(left), labeled, size, rng, weights)
+        left[found] = False
+        labeled = np.concatenate([labeled, pool.rows(found)])
+        places += found.tolist()
+        why += reasons
+    return np.array(places, dtype=np.int64), why
+
+
+def _round(
+    pool: Pool,
+    candidates: np.ndarray,
+    labeled: np.ndarray,
+    count: int,
+    rng: np.random.Generator,
+    weights: np.ndarray | None,
+) -> tuple[np.ndarray, list[str]]:
+    candidates = _some(candidates, CANDIDATES, rng)
     everyone = _some(np.arange(len(pool)), KERNEL // max(1, len(candidates)), rng)
-    labeled = labeled[_some(np.arange(len(labeled)), CANDIDATES, rng)]
     ours, rows = pool.rows(candidates), pool.rows(everyone)
+    covered = np.zeros(len(rows), np.float32)
+    for start in range(0, len(labeled), CANDIDATES):
+        covered = np.maximum(covered, kernel(labeled[start : start + CANDIDATES], rows).max(0))
     weight = np.ones(len(rows)) if weights is None else weights[everyone]
-    process = GaussianProcess(ours, rows, labeled, weight.astype(np.float32), count)
-    covered = kernel(labeled, rows).max(0, initial=0)
+    known = labeled[_some(np.arange(len(labeled)), CANDIDATES, rng)]
+    process = GaussianProcess(ours, rows, known, weight.astype(np.float32), count)
     chosen: list[int] = []
     why: list[str] = []
     while len(chosen) < count:

@@ -56,7 +56,8 @@ def made_results(
                     guesses if classes else None,
                     {metric.name: Estimate(mean, mean - 0.03, mean + 0.03)},
                     draws if len(counts) > 1 else draws[:1],
-                    mean + 0.01 * rng.standard_normal(200),
+                    (draws if len(counts) > 1 else draws[:1])[:, None]
+                    + 0.01 * rng.standard_normal(200),
                 )
             )
     seeds = 3 if len(counts) > 1 else 1

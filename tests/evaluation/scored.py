@@ -23,9 +23,10 @@ def outcome(
 ) -> Outcome:
     """Return an outcome whose resampled scores vary by ``noise`` (equally for equal seeds)."""
     mean = float(np.mean(by_draw))
-    resampled = mean + noise * np.random.default_rng(seed).standard_normal(RESAMPLES)
+    shared = noise * np.random.default_rng(seed).standard_normal(RESAMPLES)
+    by_resample = np.array(by_draw)[:, None] + shared
     scores = {"accuracy": Estimate(mean, mean, mean)}
-    return Outcome(name, kind, probe, labels, None, scores, np.array(by_draw), resampled)
+    return Outcome(name, kind, probe, labels, None, scores, np.array(by_draw), by_resample)
 
 
 def results(

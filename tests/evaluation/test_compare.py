@@ -42,7 +42,7 @@ def comparison(accuracies: dict[str, list[float]], labels: list[int], seed: int 
                     predictions=right.astype(int),
                     scores={"accuracy": found.estimate()},
                     by_draw=found.by_draw,
-                    resampled=found.resampled,
+                    by_resample=found.by_resample,
                 )
             )
     counts = {count: str(count) for count in labels}

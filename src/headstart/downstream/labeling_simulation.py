@@ -201,7 +201,7 @@ def _overall(results: Results) -> Change:
             side[0],
             labels=most,
             by_draw=np.mean([x.by_draw for x in side], axis=0),
-            resampled=np.mean([x.resampled for x in side], axis=0),
+            by_resample=np.mean([x.by_resample for x in side], axis=0),
         )
         for side in sides
     ]
@@ -246,7 +246,7 @@ def _results(
                 predictions=stack,
                 scores={ACCURACY.name: sampled.estimate()},
                 by_draw=sampled.by_draw,
-                resampled=sampled.resampled,
+                by_resample=sampled.by_resample,
             )
         )
     return Results(

@@ -11,7 +11,7 @@ have been tested. For the difference of two contenders, on the same draws and re
   repeatedly, where it is known, and shrunk as n/N.
 
 The two are added, each with its degrees of freedom (Welch and Satterthwaite). What both see, that
-some draws suit some tested units, counts twice, so intervals are rather too wide than too narrow.
+some draws suit some tested units, counts once (:func:`suited`).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from scipy import stats
 
 from headstart.evaluation.metrics import Estimate
 from headstart.evaluation.outcomes import Outcome, Results
+from headstart.evaluation.protocols.resampling import over_units, suited
 
 #: The chance of a false claim that is accepted, over all claims of a report together.
 LEVEL = 0.05
@@ -76,12 +77,15 @@ def compare(results: Results, ours: Outcome, other: Outcome) -> Change:
     """Return the paired difference of two outcomes at one number of labels."""
     mean = ours.mean - other.mean
     units = max(2, len(results.truth))
-    parts = [((ours.resampled - other.resampled).var() * units / (units - 1), units - 1)]
+    tested = over_units(ours.by_resample - other.by_resample)
+    parts = [(tested * units / (units - 1), units - 1)]
     draws = draws_for(results, ours.labels)
     if draws:
         one, two = (_at(results, outcome, draws.labels) for outcome in (ours, other))
         if one is not None and two is not None:
             between = (one.by_draw - two.by_draw).var(ddof=1)
+            if draws.labels != ours.labels:  # the resamples of the one draw hold it already
+                between = max(0.0, between - suited(one.by_resample - two.by_resample))
             parts.append((between * draws.factor, len(one.by_draw) - 1))
     return _change(mean, parts)
 

@@ -68,9 +68,9 @@ class Outcome:
         predictions: (S,N) classes or values, one row a draw of labels; None where there are none.
         scores: all measures with 95 % intervals, that of the :class:`Metric` among them.
         by_draw: (S,) the headline score of each draw of labels, on all tested units.
-        resampled: (R,) the headline score, a mean over the draws, on each bootstrap resample of
-            the tested units. All outcomes of one evaluation share the resamples, so that
-            differences are paired whatever the measure.
+        by_resample: (S,R) the headline score of each draw on each bootstrap resample of the tested
+            units. All outcomes of one evaluation share the resamples, so that differences are
+            paired whatever the measure.
     """
 
     contender: str
@@ -80,7 +80,12 @@ class Outcome:
     predictions: np.ndarray | None
     scores: dict[str, Estimate]
     by_draw: np.ndarray
-    resampled: np.ndarray
+    by_resample: np.ndarray
+
+    @property
+    def resampled(self) -> np.ndarray:
+        """The headline score, a mean over the draws, on each resample (R,)."""
+        return np.asarray(self.by_resample.mean(0))
 
     @property
     def mean(self) -> float:

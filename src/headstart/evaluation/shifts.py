@@ -218,7 +218,7 @@ def measure_shifts(
     for outcomes in table:
         clean = outcomes[0][1]
         for part, (outcome, sampled) in list(zip(found, outcomes, strict=True))[1:]:
-            drop = Sampled(clean.by_draw - sampled.by_draw, clean.resampled - sampled.resampled)
+            drop = Sampled(clean.by_draw - sampled.by_draw, clean.by_resample - sampled.by_resample)
             shifts.append(
                 Shift(
                     contender=outcome.contender,
@@ -282,7 +282,7 @@ def _by_measuring(
         ]
         results = PROTOCOLS[task].measure(sliced, train, part.records, config, None)
         for row, outcome in zip(table, results.judged(max(results.counts)), strict=True):
-            row.append((outcome, Sampled(outcome.by_draw, outcome.resampled)))
+            row.append((outcome, Sampled(outcome.by_draw, outcome.by_resample)))
         if progress:
             progress(number, len(found))
     return table

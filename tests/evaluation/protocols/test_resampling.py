@@ -20,6 +20,7 @@ from headstart.evaluation.protocols.resampling import (
     Sampled,
     averaged,
     correlation,
+    over_units,
     ranks,
     resample,
 )
@@ -56,10 +57,27 @@ def test_a_mean_over_units_has_the_interval_of_its_standard_error() -> None:
 
 
 def test_the_spread_over_draws_widens_the_interval() -> None:
-    resampled = np.full(RESAMPLES, 0.5)
-    found = Sampled(np.array([0.4, 0.5, 0.6]), resampled).estimate()
+    by_draw = np.array([0.4, 0.5, 0.6])
+    found = Sampled(by_draw, np.repeat(by_draw[:, None], RESAMPLES, 1)).estimate()
     half = stats.t.ppf(0.975, 2) * 0.1 / np.sqrt(3)
     assert found.high == pytest.approx(0.5 + half)
+
+
+def test_what_is_of_a_draw_and_a_unit_together_counts_once() -> None:
+    """Of a table in which every cell has chance of its own, all is in the variance of the draws."""
+    rng = np.random.default_rng(0)
+    draws, units = 5, 400
+    cells = rng.standard_normal((200, draws, units))
+    of_units = rng.standard_normal((200, 1, units))
+    for table, left in ((cells, 0.0), (0 * cells + of_units, 1 / units)):
+        found = [over_units(averaged(one, 0).by_resample) for one in table]
+        assert np.mean(found) == pytest.approx(left, abs=0.1 / units / draws + 0.03 * left)
+    both = cells + of_units
+    found = [
+        one.mean(1).var(ddof=1) / draws + over_units(averaged(one, 0).by_resample) for one in both
+    ]
+    assert np.mean(found) == pytest.approx(1 / units + 1 / units / draws, rel=0.1)
+    assert np.var([one.mean() for one in both]) == pytest.approx(np.mean(found), rel=0.2)
 
 
 def test_ranks_and_correlations_are_those_of_the_repeated_records(counts: np.ndarray) -> None:
@@ -105,7 +123,7 @@ def test_scores_of_protocols_have_resamples_that_scatter_about_them() -> None:
     truth = rng.normal(size=300)
     guesses = np.stack([truth + rng.normal(size=300) for _ in range(2)])
     for name, sampled in regression.score(guesses, truth, 0).items():
-        assert sampled.resampled.mean() == pytest.approx(sampled.by_draw.mean(), abs=0.02), name
+        assert sampled.by_resample.mean() == pytest.approx(sampled.by_draw.mean(), abs=0.02), name
     found = regression.score(guesses, truth, 0)
     assert found["R2"].by_draw[0] == pytest.approx(r2_score(truth, guesses[0]))
     assert found["MAE"].by_draw[1] == pytest.approx(mean_absolute_error(truth, guesses[1]))
@@ -113,5 +131,5 @@ def test_scores_of_protocols_have_resamples_that_scatter_about_them() -> None:
     chances = np.clip(labels * 0.4 + rng.random((2, 300, 3)) * 0.6, 0, 1)
     several = multilabel.score(chances, labels, 0)
     for name, sampled in several.items():
-        assert sampled.resampled.mean() == pytest.approx(sampled.by_draw.mean(), abs=0.02), name
+        assert sampled.by_resample.mean() == pytest.approx(sampled.by_draw.mean(), abs=0.02), name
     assert several["micro F1"].by_draw[0] == f1_score(labels, chances[0] > 0.5, average="micro")

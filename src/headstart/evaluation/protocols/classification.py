@@ -100,8 +100,10 @@ def _outcomes(
     found: list[tuple[Contender, str, int, np.ndarray]], truth: np.ndarray, classes: int, seed: int
 ) -> list[Outcome]:
     """Score predictions; all outcomes are put on the same resamples in one pass."""
-    right = np.stack([(stack == truth).mean(0, dtype=np.float32) for *_, stack in found])
-    resampled = resample(len(truth), seed, lambda counts: counts @ right.T / len(truth))
+    right = np.concatenate([stack == truth for *_, stack in found]).astype(np.float32)
+    resampled = resample(len(truth), seed, lambda counts: counts @ right.T / len(truth)).T
+    ends = np.cumsum([len(stack) for *_, stack in found])[:-1]
+    parts = np.split(resampled, ends)
     outcomes = []
     for place, (contender, probe, count, stack) in enumerate(found):
         outcomes.append(
@@ -113,7 +115,7 @@ def _outcomes(
                 predictions=stack,
                 scores=estimates(truth, stack, classes, _rng(seed, "bootstrap")),
                 by_draw=(stack == truth).mean(1),
-                resampled=resampled[:, place],
+                by_resample=parts[place],
             )
         )
     return outcomes

@@ -132,11 +132,11 @@ def _outcome(contender: Contender, found: np.ndarray, truth: np.ndarray, seed: i
             )
             for row in found
         ]
-        return np.mean(parts, axis=0)
+        return np.stack(parts, axis=1)
 
-    resampled = resample(len(truth), seed, statistic)
+    resampled = resample(len(truth), seed, statistic).T
     sampled = {
-        name: Sampled(np.array([score(truth, row) for row in found]), resampled[:, place])
+        name: Sampled(np.array([score(truth, row) for row in found]), resampled[place])
         for place, (name, score) in enumerate(functions.items())
     }
     return Outcome(
@@ -150,7 +150,7 @@ def _outcome(contender: Contender, found: np.ndarray, truth: np.ndarray, seed: i
             "ARI": sampled["ARI"].estimate(low=-1.0),
         },
         by_draw=sampled["NMI"].by_draw,
-        resampled=sampled["NMI"].resampled,
+        by_resample=sampled["NMI"].by_resample,
     )
 
 

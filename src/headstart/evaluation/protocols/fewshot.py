@@ -213,5 +213,5 @@ def _outcome(
         predictions=None,
         scores={METRIC.name: sampled.estimate()},
         by_draw=sampled.by_draw,
-        resampled=sampled.resampled,
+        by_resample=sampled.by_resample,
     )

@@ -79,7 +79,7 @@ def measure(
                     predictions=chances,
                     scores={name: metric.estimate() for name, metric in sampled.items()},
                     by_draw=sampled["mAP"].by_draw,
-                    resampled=sampled["mAP"].resampled,
+                    by_resample=sampled["mAP"].by_resample,
                 )
             )
     return Results(
@@ -226,9 +226,9 @@ def score(chances: np.ndarray, truth: np.ndarray, seed: int) -> dict[str, Sample
     from sklearn.metrics import average_precision_score, f1_score
 
     def statistic(counts: np.ndarray) -> np.ndarray:
-        return np.mean([_resampled(row, truth, counts) for row in chances], axis=0)
+        return np.stack([_resampled(row, truth, counts) for row in chances], axis=1)
 
-    resampled = resample(len(truth), seed, statistic)
+    resampled = resample(len(truth), seed, statistic).T
 
     def f1(average: str, row: np.ndarray) -> float:
         return float(f1_score(truth, row > 0.5, average=average, zero_division=0))
@@ -239,7 +239,7 @@ def score(chances: np.ndarray, truth: np.ndarray, seed: int) -> dict[str, Sample
         "macro F1": lambda row: f1("macro", row),
     }
     return {
-        name: Sampled(np.array([function(row) for row in chances]), resampled[:, place])
+        name: Sampled(np.array([function(row) for row in chances]), resampled[place])
         for place, (name, function) in enumerate(functions.items())
     }
 

@@ -153,15 +153,17 @@ def score(predictions: np.ndarray, truth: np.ndarray, seed: int) -> dict[str, Sa
             )
             for row in predictions
         ]
-        return np.mean(parts, axis=0)
+        return np.stack(parts, axis=1)
 
     def spearman(truth: np.ndarray, row: np.ndarray) -> float:
         return float(stats.spearmanr(truth, row).statistic) if len(np.unique(row)) > 1 else 0.0
 
     functions = {"R2": r2_score, "Spearman": spearman, "MAE": mean_absolute_error}
-    resampled = resample(len(truth), seed, statistic)
+    resampled = resample(len(truth), seed, statistic).T
     return {
-        name: Sampled(np.array([function(truth, row) for row in predictions]), resampled[:, place])
+        name: Sampled(
+            np.array([function(truth, row) for row in predictions]), resampled[..., place].T
+        )
         for place, (name, function) in enumerate(functions.items())
     }
 
@@ -184,7 +186,7 @@ def _outcome(
         predictions=predictions,
         scores=estimated(sampled),
         by_draw=sampled["R2"].by_draw,
-        resampled=sampled["R2"].resampled,
+        by_resample=sampled["R2"].by_resample,
     )
 
 

@@ -26,22 +26,23 @@ class Sampled:
 
     Attributes:
         by_draw: (S,) its value for each draw of labels, on all tested units.
-        resampled: (R,) its mean over the draws, on each resample of the tested units.
+        by_resample: (S,R) its value for each draw on each resample of the tested units.
     """
 
     by_draw: np.ndarray
-    resampled: np.ndarray
+    by_resample: np.ndarray
 
     def estimate(self, low: float = 0.0, high: float = 1.0) -> Estimate:
         """Return the mean with its 95 % interval, which covers both sources of chance.
 
-        The spread over draws (Student's t) and over resamples are added as if independent.
+        The spread over draws (Student's t) and over resamples are added.
 
         Args:
             low, high: the bounds of the metric, at which the interval is cut.
         """
         mean = float(self.by_draw.mean())
-        half = float(np.hypot(t_half_width(self.by_draw), _NORMAL * self.resampled.std()))
+        tested = np.sqrt(over_units(self.by_resample))
+        half = float(np.hypot(t_half_width(self.by_draw), _NORMAL * tested))
         return Estimate(mean, max(mean - half, low), min(mean + half, high))
 
 
@@ -64,13 +65,41 @@ def resample(count: int, seed: int, statistic: Callable[[np.ndarray], np.ndarray
     return np.concatenate(found)
 
 
+def suited(by_resample: np.ndarray) -> float:
+    """Return the variance e^2 / N of a draw's score because it suits some tested units.
+
+    In a table of S draws and N units, with variances a^2 of the draws, b^2 of the units and e^2 of
+    what is of a draw and a unit together, scores of draws vary by a^2 + e^2 / N, one draw's over
+    resamples of the units by (b^2 + e^2) / N, and the mean over draws by (b^2 + e^2 / S) / N.
+
+    Args:
+        by_resample: (S,R) scores, S > 1.
+    """
+    draws = len(by_resample)
+    alone, together = by_resample.var(axis=1).mean(), by_resample.mean(0).var()
+    return max(0.0, float(alone - together)) * draws / (draws - 1)
+
+
+def over_units(by_resample: np.ndarray) -> float:
+    """Return the variance that a mean over draws has because other units might be tested.
+
+    That draws suit units differently shows in the variance between draws as well, and is left out
+    here, lest it count twice: see :func:`suited`.
+
+    Args:
+        by_resample: (S,R) scores; of one draw nothing can be told apart, and all is returned.
+    """
+    together = float(by_resample.mean(0).var())
+    draws = len(by_resample)
+    return together if draws < 2 else max(0.0, together - suited(by_resample) / draws)
+
+
 def averaged(values: np.ndarray, seed: int) -> Sampled:
     """Return a metric that is a mean over units: ``values`` (S,N), one a draw and unit."""
-    by_unit = values.mean(0, dtype=np.float64)
+    rows = values.astype(np.float32)
     count = values.shape[1]
-    return Sampled(
-        values.mean(1, dtype=np.float64), resample(count, seed, lambda w: w @ by_unit / count)
-    )
+    found = resample(count, seed, lambda counts: counts @ rows.T / count)
+    return Sampled(values.mean(1, dtype=np.float64), found.T)
 
 
 def ranks(values: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -225,5 +225,5 @@ def _outcome(contender: Contender, scores: dict[str, np.ndarray], seed: int) -> 
         predictions=None,
         scores={name: metric.estimate() for name, metric in sampled.items()},
         by_draw=sampled[METRIC.name].by_draw,
-        resampled=sampled[METRIC.name].resampled,
+        by_resample=sampled[METRIC.name].by_resample,
     )

@@ -106,7 +106,7 @@ def _outcome(contender: Contender, cosine: np.ndarray, truth: np.ndarray, seed: 
         "Pearson": 0.0 if constant else float(stats.pearsonr(cosine, truth).statistic),
     }
     sampled = {
-        name: Sampled(np.array([value]), resampled[:, place])
+        name: Sampled(np.array([value]), resampled[None, :, place])
         for place, (name, value) in enumerate(values.items())
     }
     return Outcome(
@@ -117,5 +117,5 @@ def _outcome(contender: Contender, cosine: np.ndarray, truth: np.ndarray, seed: 
         predictions=cosine[None],
         scores={name: metric.estimate(low=-1.0) for name, metric in sampled.items()},
         by_draw=sampled["Spearman"].by_draw,
-        resampled=sampled["Spearman"].resampled,
+        by_resample=sampled["Spearman"].by_resample,
     )

@@ -14,7 +14,8 @@ from sklearn.metrics import (
     r2_score,
 )
 
-from headstart.evaluation.protocols import clustering, multilabel, regression
+from headstart.evaluation.outcomes import Contender
+from headstart.evaluation.protocols import clustering, multilabel, regression, similarity
 from headstart.evaluation.protocols.resampling import (
     RESAMPLES,
     Sampled,
@@ -133,3 +134,17 @@ def test_scores_of_protocols_have_resamples_that_scatter_about_them() -> None:
     for name, sampled in several.items():
         assert sampled.by_resample.mean() == pytest.approx(sampled.by_draw.mean(), abs=0.02), name
     assert several["micro F1"].by_draw[0] == f1_score(labels, chances[0] > 0.5, average="micro")
+
+
+def test_outcomes_without_labels_have_resamples_that_scatter_about_them() -> None:
+    rng = np.random.default_rng(5)
+    ours = Contender("ours", "pretrained")
+    truth = rng.integers(0, 3, 300)
+    guesses = np.where(rng.random((2, 300)) < 0.8, truth, rng.integers(0, 3, (2, 300)))
+    found = clustering._outcome(ours, guesses, truth, 0)
+    assert found.by_resample.shape == (2, RESAMPLES)
+    assert found.by_resample.mean(1) == pytest.approx(found.by_draw, abs=0.03)
+    people = rng.random(300)
+    found = similarity._outcome(ours, people + 0.3 * rng.random(300), people, 0)
+    assert found.by_resample.shape == (1, RESAMPLES)
+    assert found.by_resample.mean() == pytest.approx(found.mean, abs=0.02)

@@ -161,9 +161,7 @@ def score(predictions: np.ndarray, truth: np.ndarray, seed: int) -> dict[str, Sa
     functions = {"R2": r2_score, "Spearman": spearman, "MAE": mean_absolute_error}
     resampled = resample(len(truth), seed, statistic).T
     return {
-        name: Sampled(
-            np.array([function(truth, row) for row in predictions]), resampled[..., place].T
-        )
+        name: Sampled(np.array([function(truth, row) for row in predictions]), resampled[place])
         for place, (name, function) in enumerate(functions.items())
     }
 

@@ -52,8 +52,7 @@ def write_foresight(
         _figures(found),
         again(command, versions, run),
     ]
-    title = "headstart: was pre-training worth it?"
-    write_text(path, page(_header(found, took), sections, title))
+    write_text(path, page(_header(found, took), sections))
 
 
 def _header(found: Foresight, took: Mapping[str, str]) -> Markup:

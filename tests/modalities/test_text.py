@@ -56,6 +56,19 @@ def test_every_family_gives_back_what_it_read(kind, texts):
     assert text.translate(squeeze) == texts[0].translate(squeeze)
 
 
+@pytest.mark.parametrize("kind", [*KINDS, "superword"])
+def test_a_family_fitted_again_gives_every_entry_the_same_number(kind):
+    first, *others = (fit_tokenizer(ENGLISH + CHINESE, kind=kind, vocab_size=300) for _ in range(4))
+    for other in others:
+        assert other.get_vocab() == first.get_vocab()
+        assert other.backend_tokenizer.to_str() == first.backend_tokenizer.to_str()
+
+
+def test_of_an_alphabet_that_was_given_to_the_trainer_no_letter_is_special():
+    tokenizer = fit_tokenizer(ENGLISH, kind="wordpiece", vocab_size=300)
+    assert set(tokenizer.get_added_vocab()) == {"[PAD]", "[UNK]", "[MASK]", "[CLS]", "[SEP]"}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_saved_processor_opens_with_auto_tokenizer_and_gives_the_same_ids(kind, tmp_path):
     made = processor(kind=kind)

@@ -19,6 +19,7 @@ from tokenizers import (
 )
 from transformers import PreTrainedTokenizerFast
 
+from headstart.modalities.settled import fit_unigram, fit_wordpiece
 from headstart.modalities.superwords import fit_superwords
 
 PAD, UNKNOWN, MASK, CLS, SEP = "[PAD]", "[UNK]", "[MASK]", "[CLS]", "[SEP]"
@@ -92,7 +93,7 @@ def _fit_words(texts: Iterable[str], kind: str, vocab_size: int, lowercase: bool
     if kind == "char":
         tokenizer = _characters(texts, vocab_size, tokenizer)
     else:
-        tokenizer.train_from_iterator(texts, trainer)
+        _FITS.get(kind, Tokenizer.train_from_iterator)(tokenizer, texts, trainer)
     return tokenizer
 
 
@@ -174,6 +175,7 @@ _BUILDERS = {
     "word": _word,
     "char": _char,
 }
+_FITS: dict[str, Any] = {"wordpiece": fit_wordpiece, "unigram": fit_unigram}
 
 
 #: Characters that are read to fit a family whose fit is slow; others read the default of

@@ -21,6 +21,7 @@ import numpy as np
 from datasets import Dataset
 
 from headstart.config import EvaluateConfig
+from headstart.evaluation.equivalence import needed
 from headstart.evaluation.evaluate import evaluate
 from headstart.evaluation.outcomes import Contender, Kind, Results
 from headstart.evaluation.verdict import Gain, gains
@@ -89,11 +90,13 @@ def false_claims(worlds: int, signals: dict[str, tuple[Kind, float]]) -> None:
 
 def coverage(worlds: int, signals: dict[str, tuple[Kind, float]]) -> None:
     """Print how often the intervals of the gain and of the labels' worth cover the truth."""
-    truth = np.zeros(len(LABELS))
+    curves = np.zeros((1, len(signals), len(LABELS)))
     for seed in range(worlds):
         results, _ = judged(10_000 + seed, signals)
-        truth += [results.judged(n)[0].mean - results.judged(n)[1].mean for n in results.counts]
-    truth /= worlds
+        means = [[outcome.mean for outcome in results.judged(n)] for n in results.counts]
+        curves += np.array(means).T / worlds
+    truth = curves[0, 0] - curves[0, 1:].max(0)
+    worth = needed(curves, list(results.counts))[0]
     found = [judged(seed, signals)[1] for seed in range(worlds)]
     for place, gain in enumerate(found[0]):
         row = [each[place].difference for each in found]
@@ -104,6 +107,12 @@ def coverage(worlds: int, signals: dict[str, tuple[Kind, float]]) -> None:
             f"A/B {gain.name} labels: true gain {100 * truth[place]:+.2f} points; the interval "
             f"(half width {100 * wide:.2f}) covers it in {100 * inside:.1f} %; claimed in "
             f"{100 * claimed:.0f} %"
+        )
+        edges = [(each[place].equivalent.low, each[place].equivalent.high) for each in found]
+        inside = np.mean([low <= worth[place] <= high for low, high in edges])
+        print(
+            f"    they do the work of {worth[place]:.0f}; the interval (median "
+            f"{np.median(edges, axis=0).round()}) covers it in {100 * inside:.1f} %"
         )
 
 

@@ -7,6 +7,7 @@ from scipy import stats
 from scored import outcome, results
 
 from headstart.config import EvaluateConfig
+from headstart.evaluation.equivalence import needed
 from headstart.evaluation.evaluate import evaluate
 from headstart.evaluation.intervals import compare, draws_for, holm
 from headstart.evaluation.outcomes import Contender
@@ -115,14 +116,16 @@ def test_equals_are_seldom_told_apart() -> None:
     assert claims <= 4  # more than 4 of 40 happen once in twenty where one in twenty is true
 
 
-def test_a_known_gain_lies_in_the_interval() -> None:
+def test_a_known_gain_and_what_it_is_worth_lie_in_their_intervals() -> None:
     """The truth is the mean over other worlds; each interval is to cover it 19 times of 20."""
-    truth = np.mean(
-        [[g.difference.mean for g in world(s, 0.4, [0.25])] for s in range(900, 930)], 0
-    )
-    found = [[gain.difference for gain in world(seed, 0.4, [0.25])] for seed in range(25)]
-    inside = np.mean(
-        [[d.low <= t <= d.high for d, t in zip(row, truth, strict=True)] for row in found], 0
-    )
-    assert (truth > 0.03).all()
-    assert (inside >= 0.85).all(), inside
+    others = [world(seed, 0.4, [0.25]) for seed in range(900, 930)]
+    curves = np.mean([[[g.ours.mean, g.best.mean] for g in other] for other in others], 0).T
+    gain, worth = curves[0] - curves[1], needed(curves[None], [g.labels for g in others[0]])[0]
+    found = [world(seed, 0.4, [0.25]) for seed in range(25)]
+    intervals = [[(g.difference.low, g.difference.high) for g in each] for each in found]
+    worths = [[(g.equivalent.low, g.equivalent.high) for g in each] for each in found]
+    assert (gain > 0.03).all()
+    assert 10 < worth[0] < 500
+    for truth, edges in ((gain, np.array(intervals)), (worth, np.array(worths))):
+        inside = ((edges[..., 0] <= truth) & (truth <= edges[..., 1])).mean(0)
+        assert (inside >= 0.85).all(), inside

@@ -9,6 +9,7 @@ have: each bootstrap resample of the tested units with a random shift of the lab
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,13 +74,23 @@ def equivalents(results: Results) -> dict[int, Equivalent]:
     scores = np.stack(
         [_scores(results, [table[n][name] for name in (ours, *others)], n) for n in counts], axis=-1
     )
-    needed = _needed(scores[:, 0], _rising(scores[:, 1:]), np.log(counts))
-    low, high = np.quantile(needed[1:], (0.025, 0.975), axis=0, method="inverted_cdf")
+    found = needed(scores, counts)
+    low, high = np.quantile(found[1:], (0.025, 0.975), axis=0, method="inverted_cdf")
     fewest, most = counts[0], counts[-1]
     return {
-        n: Equivalent(n, float(needed[0, j]), float(low[j]), float(high[j]), fewest, most)
+        n: Equivalent(n, float(found[0, j]), float(low[j]), float(high[j]), fewest, most)
         for j, n in enumerate(counts)
     }
+
+
+def needed(scores: np.ndarray, counts: Sequence[int]) -> np.ndarray:
+    """Return how many labels the best alternative needs to reach each of our scores, (R,J).
+
+    Args:
+        scores: (R,1+C,J) at J rising numbers of labels, ours before those of C alternatives.
+        counts: the J numbers.
+    """
+    return _reached(scores[:, 0], _rising(scores[:, 1:]), np.log(counts))
 
 
 def _scores(results: Results, outcomes: list[Outcome], labels: int) -> np.ndarray:
@@ -116,7 +127,7 @@ def _rising(scores: np.ndarray) -> np.ndarray:
     return rising
 
 
-def _needed(targets: np.ndarray, curves: np.ndarray, places: np.ndarray) -> np.ndarray:
+def _reached(targets: np.ndarray, curves: np.ndarray, places: np.ndarray) -> np.ndarray:
     """Return (R,J): exp of the first place where any of ``curves`` (R,C,J) reaches the target.
 
     Args:

@@ -1,6 +1,6 @@
 """Character LM on tinyshakespeare: the validation loss that two minutes on two cores reach.
 
-The first 90 % of the text trains, the loss is the mean over every character of the last 10 %, read
+The first 90% of the text trains, the loss is the mean over every character of the last 10%, read
 in windows that do not overlap. The reference is nanoGPT's published CPU setting (4 layers, 4
 heads, 128 wide, context 64, batch 12, 2,000 steps), whose loss in 121 s on such a machine is
 1.886. The whole run counts: reading, measuring, training, saving.

@@ -5,7 +5,7 @@ that are on by default (no labels), with a probe on 500 labels besides, and with
 Start and end are compared by a linear probe on frozen features with 100 and with 1,000 labels, the
 same draws for both, and by how the cosine ranks the pairs of STS-B. Labels are drawn from the
 training texts, of which others are held out and tested on; with ``--final`` the test texts are.
-The 500 labels of the second way are neither drawn nor tested on. Intervals of 95 % are over the
+The 500 labels of the second way are neither drawn nor tested on. Intervals of 95% are over the
 draws of labels (paired t) and over the pairs (paired bootstrap); what is called worse is so with a
 correction for all comparisons of its way (Bonferroni).
 """
@@ -166,7 +166,7 @@ def of_pairs(end: np.ndarray, start: np.ndarray, scores: np.ndarray, level: floa
 def changes(
     end: Measured, start: Measured, scores: np.ndarray, comparisons: int
 ) -> dict[str, Change]:
-    """Return what became of each measure; worse is what is so at 5 % for all comparisons."""
+    """Return what became of each measure; worse is what is so at 5% for all comparisons."""
     level = 0.05 / comparisons
     found = {
         f"{count} labels": of_draws(end.accuracies[count], begun, level)

@@ -134,7 +134,7 @@ def main() -> None:
                     found = tested(best, test)
                     scores.setdefault((count, side), []).append((found["map"], found["map50"]))
 
-    print(f"\n{'pictures':>8}  {'encoder':12}  {'mAP':>14}  {'mAP50':>14}   (test, 95 % intervals)")
+    print(f"\n{'pictures':>8}  {'encoder':12}  {'mAP':>14}  {'mAP50':>14}   (test, 95% intervals)")
     for (count, side), values in sorted(scores.items()):
         mean, half = np.mean(values, 0), t_half_width(np.array(values))
         shown = [f"{m:.3f} ± {h:.3f}" for m, h in zip(mean, half, strict=True)]

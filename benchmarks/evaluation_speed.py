@@ -66,7 +66,7 @@ def cifar10() -> None:
         accuracy = (found == classes["test"]).mean()
         print(
             f"CIFAR-10, penalty chosen by {what}: {wall:.0f} s ({spent:.0f} s of processor time), "
-            f"accuracy {100 * accuracy:.2f} %"
+            f"accuracy {100 * accuracy:.2f}%"
         )
 
 

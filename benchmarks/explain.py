@@ -1,7 +1,7 @@
 """Are explanations true? What they name is deleted from test records, and so is as much at random.
 
 A run is pre-trained and fine-tuned on IMDb or CIFAR-10, and its predictions of test records are
-explained by every method that suits its encoder. Of each record 1, 5, 10, 20 and 50 % of the words
+explained by every method that suits its encoder. Of each record 1, 5, 10, 20 and 50% of the words
 (or of 64 cells of a picture) are deleted, those that the explanation names first or random ones,
 20 times over. The figure is the mean fall of the probability of the predicted class (the area over
 the deletion curve), paired over records.

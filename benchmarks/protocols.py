@@ -100,7 +100,7 @@ def main() -> None:
             verdicts.append(f"{task} ({took:.0f} s): {report.verdict}")
             table += rows(task, report.results)
     print("\n".join(verdicts), end="\n\n")
-    print("| task | labels | contender | headline [95 %] | other scores |")
+    print("| task | labels | contender | headline [95%] | other scores |")
     print("|---|---|---|---|---|")
     print("\n".join(table))
 

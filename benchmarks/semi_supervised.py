@@ -3,7 +3,7 @@
 Each seed draws other labels. ``headstart finetune --unlabeled`` fine-tunes on the labels alone as
 well, with the same options and the same labels held out, and both are tested here on all test
 records. No unlabeled record is used that also occurs in the test data. The last lines say what
-the unlabeled records are worth: the mean difference over the seeds with its 95 % interval (paired
+the unlabeled records are worth: the mean difference over the seeds with its 95% interval (paired
 t). Ways were picked on held-out training records (``docs/log.md``), never by what this prints.
 """
 
@@ -72,7 +72,7 @@ def _drawn(labels: np.ndarray, each: int, seed: int) -> list[int]:
 
 
 def interval(values: list[float]) -> str:
-    """Return a mean with its 95 % interval by Student's t."""
+    """Return a mean with its 95% interval by Student's t."""
     mean = float(np.mean(values))
     if len(values) < 2:
         return f"{mean:+.1f} (one seed)"

@@ -4,7 +4,7 @@ Each is pre-trained for five minutes on 75,000 texts without labels (50,000 unla
 training texts), on one small encoder of 128 tokens a row; what needs a second stream or a decoder
 has a network of its own kind and the same size, and ``light``, which has no rows, reads whole
 texts. Frozen features of 8,000 test texts are then judged by logistic regression on 100 and on
-1,000 labels, five draws each, in % with the gain over the same encoder untrained and its 95 %
+1,000 labels, five draws each, in % with the gain over the same encoder untrained and its 95%
 interval. TF-IDF, LSA and word vectors stand above, fitted once, and what all begin with: token
 vectors from counts, in an encoder that has learned nothing else.
 

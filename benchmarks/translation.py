@@ -8,7 +8,7 @@ into training, validation and test. The rival that needs no training is the firs
 
 Both sides have the same network, tokenizer, pairs, options and number of steps, and keep the
 weights with the best validation loss; test texts are read once, at the end. Scores are sacrebleu's
-BLEU and chrF and the F1 of ROUGE, with 95 % bootstrap intervals over the test texts, and the
+BLEU and chrF and the F1 of ROUGE, with 95% bootstrap intervals over the test texts, and the
 difference is tested on paired resamples.
 """
 

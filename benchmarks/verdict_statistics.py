@@ -83,8 +83,8 @@ def false_claims(worlds: int, signals: dict[str, tuple[Kind, float]]) -> None:
     single = np.mean([gain.difference.low > 0 for each in found for gain in each])
     print(
         f"A/A against {len(signals) - 1}: of {worlds} reports {gained} claim a gain, {lost} a "
-        f"loss, {100 * either / worlds:.1f} % either; intervals by themselves lie above 0 in "
-        f"{100 * single:.1f} %"
+        f"loss, {100 * either / worlds:.1f}% either; intervals by themselves lie above 0 in "
+        f"{100 * single:.1f}%"
     )
 
 
@@ -105,14 +105,14 @@ def coverage(worlds: int, signals: dict[str, tuple[Kind, float]]) -> None:
         claimed = np.mean([each[place].sign > 0 for each in found])
         print(
             f"A/B {gain.name} labels: true gain {100 * truth[place]:+.2f} points; the interval "
-            f"(half width {100 * wide:.2f}) covers it in {100 * inside:.1f} %; claimed in "
-            f"{100 * claimed:.0f} %"
+            f"(half width {100 * wide:.2f}) covers it in {100 * inside:.1f}%; claimed in "
+            f"{100 * claimed:.0f}%"
         )
         edges = [(each[place].equivalent.low, each[place].equivalent.high) for each in found]
         inside = np.mean([low <= worth[place] <= high for low, high in edges])
         print(
             f"    they do the work of {worth[place]:.0f}; the interval (median "
-            f"{np.median(edges, axis=0).round()}) covers it in {100 * inside:.1f} %"
+            f"{np.median(edges, axis=0).round()}) covers it in {100 * inside:.1f}%"
         )
 
 

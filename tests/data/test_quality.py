@@ -65,7 +65,7 @@ def repeated(fresh: int, phrase: str, times: int) -> Page:
 
 
 def test_repeated_phrases_follow_the_thresholds_of_gophers_table() -> None:
-    """Of the letters a phrase of two words may take a fifth, all later copies of five 15 %."""
+    """Of the letters a phrase of two words may take a fifth, all later copies of five 15%."""
     rule = RULES["gopher.repeated_phrases"].passes
     assert rule(repeated(82, "aaaa bbbb", 10), PAPERS)  # 80 of 408 letters
     assert not rule(repeated(78, "aaaa bbbb", 10), PAPERS)  # 80 of 392

@@ -194,7 +194,7 @@ def test_digits_are_learned_from_three_of_each_and_a_thousand_without_labels(tmp
 
 def test_the_verdict_says_yes_only_where_it_is_clear() -> None:
     found = {"held_out": 200, "accuracy": 0.9, "accuracy_labels_alone": 0.8, "p": 0.001}
-    assert verdict(found).startswith("Yes: of 200 held-out records 90.0 % are right")
+    assert verdict(found).startswith("Yes: of 200 held-out records 90.0% are right")
     assert verdict({**found, "p": 0.2}).startswith("Not clear")
     assert verdict({**found, "accuracy": 0.7}).startswith("No")
     assert ALONE in verdict({**found, "accuracy": 0.7})

@@ -105,7 +105,7 @@ def test_a_heat_table_is_darker_where_more_is_and_blank_where_nothing_is() -> No
     assert [written for _, written in cells] == ["90", "10", "", "", "100", "", "", "50", "50"]
     assert [float(share) for share, _ in cells] == shares.ravel().round(3).tolist()
     assert figure.count('class="right"') == 3
-    assert "50.0 % of d are taken for b &amp; c" in figure
+    assert "50.0% of d are taken for b &amp; c" in figure
 
 
 def test_groups_of_a_map_differ_in_colour_or_shape() -> None:

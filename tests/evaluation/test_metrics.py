@@ -36,7 +36,7 @@ def test_the_t_interval_by_hand() -> None:
 
 def test_one_draw_has_the_interval_of_the_tested_records() -> None:
     truth = np.zeros(400, dtype=int)
-    predictions = (np.arange(400) < 100).astype(int)[None]  # 75 % right
+    predictions = (np.arange(400) < 100).astype(int)[None]  # 75% right
     found = estimates(truth, predictions, 2, np.random.default_rng(0))["accuracy"]
     half = 1.96 * np.sqrt(0.75 * 0.25 / 400)
     assert found.mean == pytest.approx(0.75)

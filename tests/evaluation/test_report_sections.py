@@ -120,8 +120,8 @@ def test_shifts_stand_beside_the_clean_score_and_the_worst_is_named(tmp_path: Pa
     assert "take that there" not in text  # one point is within the intervals
     shifts[-1] = shift("TF-IDF", "other.csv", 0, 0.79)
     text = written(Report(made_results(CLASSES, truth, shifts=shifts)), tmp_path)
-    assert "On other.csv TF-IDF does better (79.0 % against 75.0 %)" in text
-    assert "typos of severity 3 hurts most: -15.0 points, to 65.0 %, still ahead of TF-IDF" in text
+    assert "On other.csv TF-IDF does better (79.0% against 75.0%)" in text
+    assert "typos of severity 3 hurts most: -15.0 points, to 65.0%, still ahead of TF-IDF" in text
     assert "50.0" in text
     assert "other.csv" in text
 

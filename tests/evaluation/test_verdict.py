@@ -106,7 +106,7 @@ def test_below_stand_what_the_labels_are_worth_each_number_and_how_sure_it_is() 
     worth, first, second, sure = details(found)
     assert worth == ("10 labels now do the work of 640 and 100 of more than 25,000.")
     assert first == (
-        "10 labels: 55.0 % against 50.0 % (TF-IDF), +5.0 points [+4.0, +6.0]; worth 640 labels "
+        "10 labels: 55.0% against 50.0% (TF-IDF), +5.0 points [+4.0, +6.0]; worth 640 labels "
         "[420 to more than 25,000]"
     )
     assert second.startswith("100 labels: ")

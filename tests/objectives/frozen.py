@@ -19,7 +19,7 @@ PARTS, ROWS = 8, 64
 
 
 def chosen(batch: Batch, *seed: int) -> Tensor:
-    """Return (B,T) bool, True at 15 % of the tokens."""
+    """Return (B,T) bool, True at 15% of the tokens."""
     return choose(batch, language.processor().targets, 0.15, False, generator(*seed))
 
 

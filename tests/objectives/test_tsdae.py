@@ -63,7 +63,7 @@ def test_of_all_words_60_percent_are_deleted_whole_and_one_stays():
     assert not (kept & ~real).any()
     words = kept[::2, 1:118].reshape(200, -1, 3)
     assert torch.equal(words.any(2), words.all(2))
-    # 7,800 draws: three standard errors are 0.017. A script that keeps 60 % would fail.
+    # 7,800 draws: three standard errors are 0.017. A script that keeps 60% would fail.
     assert abs(1 - words[:, :, 0].float().mean().item() - 0.6) < 0.017
     few = torch.arange(9) < torch.full((3000, 1), 2)
     kept = some_words(few, torch.ones_like(few), 0.4, generator(1))

@@ -21,8 +21,8 @@ EXAMPLES = 100
 #: What each text costs besides its characters when near duplicates are looked for, in characters.
 EACH = 1000
 
-_QUANTILES = {"shortest": 0, "5 %": 0.05, "25 %": 0.25, "median": 0.5, "75 %": 0.75}
-_QUANTILES |= {"95 %": 0.95, "longest": 1}
+_QUANTILES = {"shortest": 0, "5%": 0.05, "25%": 0.25, "median": 0.5, "75%": 0.75}
+_QUANTILES |= {"95%": 0.95, "longest": 1}
 
 
 def survey(records: Dataset, audit: Audit, effort: Effort) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from headstart.downstream.classification import Classification
 
 #: Steps of the path at first and at most, and the share of the change that may be left unexplained
-#: (Sundararajan et al. 2017, section 5: 20 to 300 steps, and 5 %).
+#: (Sundararajan et al. 2017, section 5: 20 to 300 steps, and 5%).
 FEWEST, MOST, TOLERANCE = 32, 256, 0.05
 #: What may be left unexplained in any case: it moves a probability by a quarter of a percent.
 NEGLIGIBLE = 0.01

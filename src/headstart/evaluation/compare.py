@@ -59,7 +59,7 @@ class Pair:
 
     @property
     def estimate(self) -> Estimate:
-        """The difference with its own 95 % interval."""
+        """The difference with its own 95% interval."""
         return self.change.estimate
 
 

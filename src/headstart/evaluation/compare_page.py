@@ -57,7 +57,7 @@ def _chart(comparison: Comparison) -> Markup:
             for name in names
             for found in [scores[name, most]]
         ]
-        label = f"{axis(metric)}, with 95 % intervals"
+        label = f"{axis(metric)}, with 95% intervals"
         return tag("section", head, dot_chart(title, dots, x_label=label))
     series = [
         Series(
@@ -80,7 +80,7 @@ def _chart(comparison: Comparison) -> Markup:
         log_x=True,
     )
     words = (
-        "Bands are 95 % intervals of each run by itself; runs share draws and tested records, so "
+        "Bands are 95% intervals of each run by itself; runs share draws and tested records, so "
         "that their differences, below, are surer than the bands suggest."
     )
     return tag("section", head, drawn, tag("p", words, class_="small"))
@@ -142,7 +142,7 @@ def _differences(comparison: Comparison) -> Markup:
         groups.setdefault(column(pair.labels, results.counts[pair.labels]), []).append(row)
     words = (
         "Differences are paired over draws of labels and tested records; each interval is one of "
-        f"95 %. p is adjusted for all {len(comparison.pairs)} comparisons (Holm 1979), and a "
+        f"95%. p is adjusted for all {len(comparison.pairs)} comparisons (Holm 1979), and a "
         "difference is called clear where it is 0.05 or less. "
         f"Labels were drawn {results.seeds} times at each number, the same for all runs; tested "
         f"were {len(results.truth):,} {results.unit}."

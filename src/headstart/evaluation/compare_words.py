@@ -82,7 +82,7 @@ def console_table(comparison: Comparison) -> str:
     width = 24 + 26 * len(results.counts) + 13 * len(costs)
     Console(file=text, width=max(80, width), color_system=None).print(table)
     lines = [line.rstrip() for line in text.getvalue().splitlines() if line.strip()]
-    key = f"{results.metric.name} [95 % interval]; * = best, or not clearly below the best"
+    key = f"{results.metric.name} [95% interval]; * = best, or not clearly below the best"
     return "\n".join([*lines, key])
 
 

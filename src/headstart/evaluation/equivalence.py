@@ -26,7 +26,7 @@ class Equivalent:
     Attributes:
         labels: ours.
         needed: theirs; infinite where no number that was tried is enough.
-        low: lower edge of the 95 % interval.
+        low: lower edge of the 95% interval.
         high: upper edge.
         fewest: the smallest number that was tried; less cannot be told from it.
         most: the largest number that was tried.

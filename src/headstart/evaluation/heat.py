@@ -47,5 +47,5 @@ def heat_table(title: str, names: Sequence[str], shares: np.ndarray) -> Markup:
 def _cell(share: float, right: bool, row: str, column: str) -> Markup:
     written = f"{100 * share:.0f}" if share >= 0.005 else ""
     kind = {"class_": "right"} if right else {}
-    what = f"{100 * share:.1f} % of {cut(row, _LETTERS)} are taken for {cut(column, _LETTERS)}"
+    what = f"{100 * share:.1f}% of {cut(row, _LETTERS)} are taken for {cut(column, _LETTERS)}"
     return tag("td", written, style=f"--share:{share:.3f}", title=what, **kind)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 #: Pixels a side; more add little to a linear model and cost much.
 SIDE = 32
-#: Principal components that stand for the pixels; they hold some 95 % of small photographs.
+#: Principal components that stand for the pixels; they hold some 95% of small photographs.
 COMPONENTS = 256
 #: Pictures that the components are fitted on.
 FITTED = 10_000

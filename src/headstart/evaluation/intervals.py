@@ -35,7 +35,7 @@ class Change:
     """The difference of two contenders.
 
     Attributes:
-        estimate: the difference with its 95 % interval.
+        estimate: the difference with its 95% interval.
         above: the chance of so high a difference if there were none, or a loss (one-sided p).
         below: the chance of so low a one if there were none, or a gain.
     """

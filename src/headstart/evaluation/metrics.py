@@ -19,7 +19,7 @@ _NORMAL = 1.959964
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean with its 95 % interval; scores and differences of scores are shares of 1."""
+    """A mean with its 95% interval; scores and differences of scores are shares of 1."""
 
     mean: float
     low: float
@@ -52,7 +52,7 @@ def scores(counts: np.ndarray) -> np.ndarray:
 
 
 def t_half_width(values: np.ndarray) -> np.ndarray:
-    """Return half the 95 % t interval of the mean over draws, ``values`` (S,...); 0 for one."""
+    """Return half the 95% t interval of the mean over draws, ``values`` (S,...); 0 for one."""
     draws = len(values)
     if draws < 2:
         return np.zeros(values.shape[1:])

@@ -66,7 +66,7 @@ class Outcome:
     Attributes:
         labels: how many it learned from; 0 where none are used.
         predictions: (S,N) classes or values, one row a draw of labels; None where there are none.
-        scores: all measures with 95 % intervals, that of the :class:`Metric` among them.
+        scores: all measures with 95% intervals, that of the :class:`Metric` among them.
         by_draw: (S,) the headline score of each draw of labels, on all tested units.
         by_resample: (S,R) the headline score of each draw on each bootstrap resample of the tested
             units. All outcomes of one evaluation share the resamples, so that differences are

@@ -21,7 +21,7 @@ class Rivalry:
 
     Attributes:
         other: the alternative's outcome.
-        difference: ours minus theirs, paired, with its own 95 % interval.
+        difference: ours minus theirs, paired, with its own 95% interval.
         chance: of a false claim, adjusted for the number of claims (two-sided p).
     """
 
@@ -68,7 +68,7 @@ class Gain:
 
     @property
     def difference(self) -> Estimate:
-        """Ours minus the best alternative's, with its own 95 % interval."""
+        """Ours minus the best alternative's, with its own 95% interval."""
         return self.rivalry.difference
 
     @property
@@ -172,9 +172,9 @@ def certainty(found: list[Gain]) -> list[str]:
         return []
     count = found[0].claims
     if count == 1:
-        return ["The interval is one of 95 %, over other labels and other test records."]
+        return ["The interval is one of 95%, over other labels and other test records."]
     return [
-        "Intervals are of 95 % each, over other labels and other test records; a gain or a loss is "
+        "Intervals are of 95% each, over other labels and other test records; a gain or a loss is "
         f"claimed only where it stands the correction for all {count} comparisons (Holm)."
     ]
 
@@ -187,8 +187,8 @@ def points(value: float, metric: Metric = ACCURACY) -> str:
 
 
 def score(value: float, metric: Metric = ACCURACY) -> str:
-    """Write a score: ``84.2 %``, or ``0.842``."""
-    return f"{100 * value:.1f} %" if metric.percent else f"{value:.3f}"
+    """Write a score: ``84.2%``, or ``0.842``."""
+    return f"{100 * value:.1f}%" if metric.percent else f"{value:.3f}"
 
 
 def _line(gain: Gain) -> str:

@@ -77,7 +77,7 @@ def disjoint(batch: Batch, generator: torch.Generator, pad_id: int) -> tuple[Bat
 
 
 def crops(batch: Batch, generator: torch.Generator, pad_id: int) -> tuple[Batch, Batch]:
-    """Two independent random windows of 10-50 % of the text (Contriever, Izacard et al. 2021)."""
+    """Two independent random windows of 10-50% of the text (Contriever, Izacard et al. 2021)."""
     first, second = (_crop(batch, generator, pad_id) for _ in range(2))
     return first, second
 

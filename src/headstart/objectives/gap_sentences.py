@@ -24,7 +24,7 @@ from headstart.objectives.rewriting import (
 
 
 class GapSentencesOptions(Options):
-    """The values of the paper's large model: 30 % of the sentences, the principal ones."""
+    """The values of the paper's large model: 30% of the sentences, the principal ones."""
 
     gap_ratio: Ratio = Field(
         0.3, description="Share of the sentences that are masked; 0.15..0.3 moves over the run."

@@ -19,7 +19,7 @@ from headstart.objectives.losses import IGNORE
 
 
 class MaskedOptions(Options):
-    """BERT's values. ModernBERT and MosaicBERT hide 30 %."""
+    """BERT's values. ModernBERT and MosaicBERT hide 30%."""
 
     mask_ratio: Ratio = Field(
         0.15, description="Share of the positions to predict; 0.15..0.4 moves over the run."

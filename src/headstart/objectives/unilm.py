@@ -23,7 +23,7 @@ BOTH_WAYS, PREFIX, LEFT_TO_RIGHT, RIGHT_TO_LEFT = range(4)
 
 
 class UniLMOptions(Options):
-    """The published values; a token is hidden as by BERT (80 % [MASK], 10 % random)."""
+    """The published values; a token is hidden as by BERT (80% [MASK], 10% random)."""
 
     mask_ratio: Ratio = Field(
         0.15, description="Share of the positions to predict; 0.15..0.4 moves over the run."

@@ -188,7 +188,7 @@ class Alarms:
     ) -> list[Alarm]:
         """Return a warning if nothing that is logged moved in the last fifth of the steps.
 
-        Told only when it is sure, noise considered, that the loss fell by less than 1 % from the
+        Told only when it is sure, noise considered, that the loss fell by less than 1% from the
         fifth before, while no other scalar of the objective and no measure of the features moved
         by as much (the loss of two players or of a moving target says little), and only after
         the warm-up and before the last tenth of the run, while something can still be done.
@@ -316,7 +316,7 @@ class Alarms:
         """Return the advice to give it more time, if the last quarter of the run still paid.
 
         That is: the validation loss (or, without one, the training loss) fell in that quarter by
-        5 % of all it fell, surely; or the effective rank rose by as much at every look.
+        5% of all it fell, surely; or the effective rank rose by as much at every look.
         """
         name = "validation_loss" if any("validation_loss" in row for row in rows) else "loss"
         losses = [(row["step"], row[name]) for row in rows if row.get(name) is not None]

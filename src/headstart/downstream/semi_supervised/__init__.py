@@ -211,6 +211,6 @@ def verdict(found: dict[str, Any]) -> str:
         kept = f"the model of the labels alone lies in {ALONE}."
         end = "the unlabeled records help." if ours > theirs else f"they do harm; {kept}"
     return (
-        f"{answer}: of {found['held_out']:,} held-out records {100 * ours:.1f} % are right with "
-        f"the unlabeled ones, {100 * theirs:.1f} % on the labels alone; {end}"
+        f"{answer}: of {found['held_out']:,} held-out records {100 * ours:.1f}% are right with "
+        f"the unlabeled ones, {100 * theirs:.1f}% on the labels alone; {end}"
     )

@@ -33,7 +33,7 @@ class Sampled:
     by_resample: np.ndarray
 
     def estimate(self, low: float = 0.0, high: float = 1.0) -> Estimate:
-        """Return the mean with its 95 % interval, which covers both sources of chance.
+        """Return the mean with its 95% interval, which covers both sources of chance.
 
         The spread over draws (Student's t) and over resamples are added.
 

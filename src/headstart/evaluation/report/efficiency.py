@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def section(results: Results, gains: list[Gain]) -> Markup:
-    """Draw the headline score against the number of labels, with 95 % bands."""
+    """Draw the headline score against the number of labels, with 95% bands."""
     metric, counts = results.metric, results.counts
     title = finding(results, gains)
     if len(counts) == 1:
@@ -33,7 +33,7 @@ def section(results: Results, gains: list[Gain]) -> Markup:
             for found in [outcome.scores[metric.name]]
         ]
         rows.sort(key=lambda row: -row.value)
-        label = f"{axis(metric)}, with 95 % intervals"
+        label = f"{axis(metric)}, with 95% intervals"
         head = tag("h2", f"{_capital(metric.name)} of each contender", id="efficiency")
         return tag("section", head, dot_chart(title, rows, x_label=label))
     series = []
@@ -61,7 +61,7 @@ def section(results: Results, gains: list[Gain]) -> Markup:
         x_ticks=[(n, f"all {n:,}" if name == "all" else f"{n:,}") for n, name in counts.items()],
         log_x=True,
     )
-    words = "Bands are 95 % intervals; they cover which labels are drawn and what is tested."
+    words = "Bands are 95% intervals; they cover which labels are drawn and what is tested."
     return tag(
         "section",
         tag("h2", f"{_capital(metric.name)} by number of labels", id="efficiency"),

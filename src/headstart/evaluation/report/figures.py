@@ -23,7 +23,7 @@ def change(metric: Metric, value: float) -> str:
 
 
 def within(metric: Metric, estimate: Estimate) -> str:
-    """Write an estimate with its interval: ``87.3 % [86.1, 88.5]``."""
+    """Write an estimate with its interval: ``87.3% [86.1, 88.5]``."""
     low, high = (f"{scaled(metric, x):.{_digits(metric)}f}" for x in (estimate.low, estimate.high))
     return f"{score(estimate.mean, metric)} [{low}, {high}]"
 

@@ -101,7 +101,7 @@ def _chart(found: Foresight) -> Markup:
     title = f"This run needs {abs(saved):.0%} {words} bits for these texts than {best.name}"
     if not found.sign:
         title = f"Neither this run nor {best.name} clearly foresees these texts better"
-    label = "bits a byte (less is better), with 95 % intervals"
+    label = "bits a byte (less is better), with 95% intervals"
     return tag(
         "section",
         tag("h2", "How well it foresees", id="foresight"),
@@ -159,7 +159,7 @@ def _samples(samples: Sequence[Mapping[str, str]]) -> Markup:
 def _figures(found: Foresight) -> Markup:
     words = (
         f"{found.tokens:,} tokens of {found.texts:,} texts, each foreseen once from those before "
-        "it. Intervals are of 95 %; the verdict compares the run, paired, with the best of the "
+        "it. Intervals are of 95%; the verdict compares the run, paired, with the best of the "
         "others. Bits a byte are comparable between tokenizers, perplexities are not."
     )
     rows = [_row(one, strong=not place) for place, one in enumerate(found.foreseen)]

@@ -31,7 +31,7 @@ def section(results: Results) -> Markup:
         elsewhere = f", {first.tested:,} of those as they are and corrupted" + elsewhere
     words = (
         f"{labels}Tested {results.unit}: {elsewhere[2:]}. Severity 1 is light and 3 is heavy. "
-        f"{metric.name[:1].upper()}{metric.name[1:]}{' in %' if metric.percent else ''}, with 95 % "
+        f"{metric.name[:1].upper()}{metric.name[1:]}{' in %' if metric.percent else ''}, with 95% "
         "intervals."
     )
     names = list(dict.fromkeys(shift.shift for shift in shifts))

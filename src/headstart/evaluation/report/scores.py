@@ -33,7 +33,7 @@ def section(results: Results) -> Markup:
     return tag(
         "section",
         tag("h2", "All figures", id="figures"),
-        tag("p", f"{scale} 95 % intervals. ", _protocol(results), class_="small"),
+        tag("p", f"{scale} 95% intervals. ", _protocol(results), class_="small"),
         *parts,
     )
 

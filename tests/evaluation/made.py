@@ -61,7 +61,17 @@ def made_results(
                 )
             )
     seeds = 3 if len(counts) > 1 else 1
-    return Results(task, metric, classes, truth, counts, [], 400, seeds, 0, outcomes, **more)
+    return Results(
+        task=task,
+        metric=metric,
+        classes=classes,
+        truth=truth,
+        counts=counts,
+        training=400,
+        seeds=seeds,
+        outcomes=outcomes,
+        **more,
+    )
 
 
 def made_texts(classes: list[str], count: int = 60) -> tuple[Material, np.ndarray]:

@@ -45,10 +45,8 @@ def results(
         classes=["no", "yes"],
         truth=np.zeros(units, dtype=np.int64),
         counts=counts,
-        notes=[],
         training=training,
         seeds=5,
-        folds=0,
         outcomes=outcomes,
         **options,
     )

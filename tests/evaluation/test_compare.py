@@ -47,7 +47,14 @@ def comparison(accuracies: dict[str, list[float]], labels: list[int], seed: int 
             )
     counts = {count: str(count) for count in labels}
     results = Results(
-        "classification", ACCURACY, ["0", "1"], truth, counts, [], 5000, 5, 0, outcomes
+        task="classification",
+        metric=ACCURACY,
+        classes=["0", "1"],
+        truth=truth,
+        counts=counts,
+        training=5000,
+        seeds=5,
+        outcomes=outcomes,
     )
     costs = {name: {"minutes": "1.0"} for name in accuracies}
     folders = {name: f"runs/{name}" for name in accuracies}

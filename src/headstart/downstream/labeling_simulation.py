@@ -19,8 +19,9 @@ from headstart.errors import HeadstartError
 from headstart.evaluation.equivalence import equivalents
 from headstart.evaluation.features import Progress
 from headstart.evaluation.intervals import LEVEL, Change, compare, holm
-from headstart.evaluation.outcomes import ACCURACY, Kind, Outcome, Results
+from headstart.evaluation.outcomes import ACCURACY, Contender, Kind, Results
 from headstart.evaluation.protocols.resampling import averaged
+from headstart.evaluation.protocols.scoring import outcome_of
 from headstart.evaluation.verdict import points, score
 from headstart.seeding import derive
 
@@ -236,17 +237,15 @@ def _results(
     outcomes = []
     for (side, labels), rows in found.items():
         stack = np.stack(rows)
-        sampled = averaged((stack == truth).astype(np.float64), seed)
+        sampled = {ACCURACY.name: averaged((stack == truth).astype(np.float64), seed)}
         outcomes.append(
-            Outcome(
-                contender=side,
-                kind=kinds[side],
-                probe="ridge regression",
+            outcome_of(
+                Contender(side, kinds[side]),
+                "ridge regression",
+                ACCURACY,
+                sampled,
                 labels=labels,
                 predictions=stack,
-                scores={ACCURACY.name: sampled.estimate()},
-                by_draw=sampled.by_draw,
-                by_resample=sampled.by_resample,
             )
         )
     return Results(
@@ -255,10 +254,8 @@ def _results(
         classes=names,
         truth=truth,
         counts={n: str(n) for n in budgets},
-        notes=[],
         training=size,
         seeds=seeds,
-        folds=0,
         outcomes=outcomes,
     )
 

@@ -62,6 +62,17 @@ def counts_of(
     return {count: name for count, name in counts.items() if count not in few}, dropped
 
 
+def draw_seeds(config: EvaluateConfig, counts: dict[int, str]) -> dict[int, list[int]]:
+    """Return the seeds of the draws at each number of labels; all labels are drawn once."""
+    return {
+        count: [
+            derive(config.seed, "draw", count, number)
+            for number in range(1 if name == "all" else config.seeds)
+        ]
+        for count, name in counts.items()
+    }
+
+
 def draw(classes: np.ndarray, count: int, *seed: int | str) -> np.ndarray:
     """Return ``count`` sorted places (n,) int64 of a stratified random draw.
 

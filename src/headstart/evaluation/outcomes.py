@@ -6,7 +6,7 @@ Every protocol fills it; verdict, report and charts read nothing else, so they s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -93,7 +93,7 @@ class Outcome:
         return float(self.by_draw.mean())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Results:
     """All outcomes of an evaluation.
 
@@ -113,14 +113,14 @@ class Results:
 
     task: str
     metric: Metric
-    classes: list[str]
     truth: np.ndarray
-    counts: dict[int, str]
-    notes: list[str]
     training: int
-    seeds: int
-    folds: int
     outcomes: list[Outcome]
+    classes: Sequence[str] = ()
+    counts: dict[int, str] = field(default_factory=lambda: {0: "no labels"})
+    notes: Sequence[str] = ()
+    seeds: int = 1
+    folds: int = 0
     unit: str = "records"
     shifts: Sequence[Shift] = ()
 

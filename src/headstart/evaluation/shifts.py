@@ -213,12 +213,16 @@ def measure_shifts(
     table = (_by_slices if results.task in _FITTED else _by_measuring)(
         contenders, train, found, results.task, config, progress
     )
-    low = 0.0 if results.metric.percent else -np.inf
     shifts = []
     for outcomes in table:
         clean = outcomes[0][1]
         for part, (outcome, sampled) in list(zip(found, outcomes, strict=True))[1:]:
-            drop = Sampled(clean.by_draw - sampled.by_draw, clean.by_resample - sampled.by_resample)
+            drop = Sampled(
+                clean.by_draw - sampled.by_draw,
+                clean.by_resample - sampled.by_resample,
+                low=-np.inf,
+                high=np.inf,
+            )
             shifts.append(
                 Shift(
                     contender=outcome.contender,
@@ -228,9 +232,9 @@ def measure_shifts(
                     severity=part.severity,
                     labels=outcome.labels,
                     tested=len(part.records) // (2 if is_pairs(part.records) else 1),
-                    clean=clean.estimate(low),
-                    score=sampled.estimate(low),
-                    drop=drop.estimate(-np.inf, np.inf),
+                    clean=clean.estimate(),
+                    score=sampled.estimate(),
+                    drop=drop.estimate(),
                 )
             )
     return shifts
@@ -282,7 +286,8 @@ def _by_measuring(
         ]
         results = PROTOCOLS[task].measure(sliced, train, part.records, config, None)
         for row, outcome in zip(table, results.judged(max(results.counts)), strict=True):
-            row.append((outcome, Sampled(outcome.by_draw, outcome.by_resample)))
+            low = 0.0 if results.metric.percent else -1.0
+            row.append((outcome, Sampled(outcome.by_draw, outcome.by_resample, low)))
         if progress:
             progress(number, len(found))
     return table

@@ -13,7 +13,7 @@ from headstart.config import EvaluateConfig
 from headstart.data.duplicates import stream
 from headstart.data.split import folds
 from headstart.errors import HeadstartError
-from headstart.evaluation.draws import draw, label_counts
+from headstart.evaluation.draws import draw, draw_seeds, label_counts
 from headstart.evaluation.features import Progress
 from headstart.evaluation.metrics import estimates
 from headstart.evaluation.outcomes import ACCURACY, Contender, Outcome, Results
@@ -60,15 +60,14 @@ def measure(
     parts = _parts(train_labels, len(truth), config)
     available = min(len(places) for places, _ in parts)
     counts, notes = label_counts(config.labels, available, len(names))
-    draws = {count: 1 if name == "all" else config.seeds for count, name in counts.items()}
+    draws = draw_seeds(config, counts)
     found: list[tuple[Contender, str, int, np.ndarray]] = []
     done = 0
     for contender in contenders:
         probes = _probes(contender, names, bool(config.folds))
-        for count, repeats in draws.items():
+        for count, seeds in draws.items():
             rows: dict[str, list[np.ndarray]] = {probe: [] for probe in probes}
-            for number in range(repeats):
-                seed = derive(config.seed, "draw", count, number)
+            for seed in seeds:
                 drawn = [(from_[draw(targets[from_], count, seed)], to) for from_, to in parts]
                 for probe, predict in probes.items():
                     row = np.empty(len(truth), dtype=np.int32)
@@ -77,7 +76,7 @@ def measure(
                     rows[probe].append(row)
                 done += 1
                 if progress:
-                    progress(done, len(contenders) * sum(draws.values()))
+                    progress(done, len(contenders) * sum(map(len, draws.values())))
             found += [(contender, probe, count, np.stack(row)) for probe, row in rows.items()]
     return Results(
         task="classification",

@@ -14,7 +14,7 @@ from headstart.evaluation.features import Progress
 from headstart.evaluation.outcomes import Contender, Metric, Outcome, Results
 from headstart.evaluation.probes import Matrix, unit_length
 from headstart.evaluation.protocols import Protocol
-from headstart.evaluation.protocols.resampling import Sampled, resample
+from headstart.evaluation.protocols.scoring import outcome_of, scored
 from headstart.seeding import derive
 
 if TYPE_CHECKING:
@@ -70,13 +70,10 @@ def measure(
         metric=METRIC,
         classes=[str(name) for name in names],
         truth=truth,
-        counts={0: "no labels"},
         notes=[f"k-means looked for {len(names):,} clusters, with {config.seeds} seeds."],
         training=len(train),
         seeds=config.seeds,
-        folds=0,
         outcomes=outcomes,
-        unit="records",
     )
 
 
@@ -134,24 +131,8 @@ def _outcome(contender: Contender, found: np.ndarray, truth: np.ndarray, seed: i
         ]
         return np.stack(parts, axis=1)
 
-    resampled = resample(len(truth), seed, statistic).T
-    sampled = {
-        name: Sampled(np.array([score(truth, row) for row in found]), resampled[place])
-        for place, (name, score) in enumerate(functions.items())
-    }
-    return Outcome(
-        contender=contender.name,
-        kind=contender.kind,
-        probe="k-means",
-        labels=0,
-        predictions=found,
-        scores={
-            "NMI": sampled["NMI"].estimate(),
-            "ARI": sampled["ARI"].estimate(low=-1.0),
-        },
-        by_draw=sampled["NMI"].by_draw,
-        by_resample=sampled["NMI"].by_resample,
-    )
+    sampled = scored(functions, truth, found, statistic, seed, {"ARI": (-1.0, 1.0)})
+    return outcome_of(contender, "k-means", METRIC, sampled, predictions=found)
 
 
 def _members(codes: np.ndarray) -> Any:

@@ -11,10 +11,11 @@ from scipy import sparse
 from headstart.config import EvaluateConfig
 from headstart.errors import HeadstartError
 from headstart.evaluation.features import Progress
-from headstart.evaluation.outcomes import Contender, Metric, Outcome, Results
+from headstart.evaluation.outcomes import Contender, Metric, Results
 from headstart.evaluation.probes import Matrix, row_space, unit_length
 from headstart.evaluation.protocols import Protocol
 from headstart.evaluation.protocols.resampling import averaged
+from headstart.evaluation.protocols.scoring import outcome_of
 from headstart.seeding import derive
 
 if TYPE_CHECKING:
@@ -71,23 +72,22 @@ def measure(
             for episode in episodes(*pools, ways, shot, config.episodes, config.seed):
                 support, tested = rows[episode.support], queries[episode.queries]
                 for probe, classify in _PROBES.items():
-                    found = classify(support, episode.support_classes, tested)
-                    right[probe].append(float((found == episode.query_classes).mean()))
+                    told = classify(support, episode.support_classes, tested)
+                    right[probe].append(float((told == episode.query_classes).mean()))
             for probe, shares in right.items():
-                outcomes.append(_outcome(contender, probe, ways * shot, shares, config.seed))
+                sampled = {METRIC.name: averaged(np.array([shares]), config.seed)}
+                found = outcome_of(contender, probe, METRIC, sampled, labels=ways * shot)
+                outcomes.append(found)
             done += 1
             if progress:
                 progress(done, len(ready) * len(shots))
     return Results(
         task="fewshot",
         metric=METRIC,
-        classes=[],
         truth=np.arange(config.episodes),
         counts={ways * shot: f"{ways}-way {shot}-shot" for shot in shots},
         notes=notes,
         training=len(labels),
-        seeds=1,
-        folds=0,
         outcomes=outcomes,
         unit="episodes",
     )
@@ -199,19 +199,3 @@ def _classes(
         )
     left = len(names) - len(kept)
     return kept, [f"{left:,} class(es) have too few records for {shots} shots."] if left else []
-
-
-def _outcome(
-    contender: Contender, probe: str, labels: int, shares: list[float], seed: int
-) -> Outcome:
-    sampled = averaged(np.array([shares]), seed)
-    return Outcome(
-        contender=contender.name,
-        kind=contender.kind,
-        probe=probe,
-        labels=labels,
-        predictions=None,
-        scores={METRIC.name: sampled.estimate()},
-        by_draw=sampled.by_draw,
-        by_resample=sampled.by_resample,
-    )

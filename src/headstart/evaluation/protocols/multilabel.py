@@ -11,13 +11,14 @@ from scipy import sparse
 
 from headstart.config import EvaluateConfig
 from headstart.errors import HeadstartError
-from headstart.evaluation.draws import counts_of
+from headstart.evaluation.draws import counts_of, draw_seeds
 from headstart.evaluation.features import Progress
-from headstart.evaluation.outcomes import Contender, Metric, Outcome, Results
+from headstart.evaluation.outcomes import Contender, Metric, Results
 from headstart.evaluation.probes import Matrix, row_space, scalings
 from headstart.evaluation.protocols import Protocol
 from headstart.evaluation.protocols.reading import read
-from headstart.evaluation.protocols.resampling import Sampled, resample
+from headstart.evaluation.protocols.resampling import Sampled
+from headstart.evaluation.protocols.scoring import outcome_of, scored
 from headstart.seeding import derive
 
 if TYPE_CHECKING:
@@ -50,16 +51,15 @@ def measure(
         raise HeadstartError("several labels a record are not cross-validated; leave out --folds.")
     names, targets, truth, notes = _targets(train["label"], test["label"], config)
     counts, dropped = counts_of(config, len(targets), FEWEST)
-    draws = {count: 1 if name == "all" else config.seeds for count, name in counts.items()}
+    draws = draw_seeds(config, counts)
     outcomes, done = [], 0
     for contender in contenders:
         if contender.train is None or contender.test is None:
             continue
         probe = OneVsRestProbe(contender.train)
-        for count, repeats in draws.items():
+        for count, seeds in draws.items():
             rows = []
-            for number in range(repeats):
-                seed = derive(config.seed, "draw", count, number)
+            for seed in seeds:
                 drawn = draw(targets, count, seed)
                 rng = np.random.Generator(np.random.PCG64(derive(seed, "penalty")))
                 rows.append(
@@ -67,21 +67,18 @@ def measure(
                 )
                 done += 1
                 if progress:
-                    progress(done, len(contenders) * sum(draws.values()))
+                    progress(done, len(contenders) * sum(map(len, draws.values())))
             chances = np.stack(rows)
             sampled = score(chances, truth, config.seed)
-            outcomes.append(
-                Outcome(
-                    contender=contender.name,
-                    kind=contender.kind,
-                    probe="logistic regression",
-                    labels=count,
-                    predictions=chances,
-                    scores={name: metric.estimate() for name, metric in sampled.items()},
-                    by_draw=sampled["mAP"].by_draw,
-                    by_resample=sampled["mAP"].by_resample,
-                )
+            found = outcome_of(
+                contender,
+                "logistic regression",
+                METRIC,
+                sampled,
+                labels=count,
+                predictions=chances,
             )
+            outcomes.append(found)
     return Results(
         task="multilabel",
         metric=METRIC,
@@ -91,9 +88,7 @@ def measure(
         notes=notes + dropped,
         training=len(targets),
         seeds=config.seeds,
-        folds=0,
         outcomes=outcomes,
-        unit="records",
     )
 
 
@@ -228,20 +223,15 @@ def score(chances: np.ndarray, truth: np.ndarray, seed: int) -> dict[str, Sample
     def statistic(counts: np.ndarray) -> np.ndarray:
         return np.stack([_resampled(row, truth, counts) for row in chances], axis=1)
 
-    resampled = resample(len(truth), seed, statistic).T
-
-    def f1(average: str, row: np.ndarray) -> float:
+    def f1(average: str, truth: np.ndarray, row: np.ndarray) -> float:
         return float(f1_score(truth, row > 0.5, average=average, zero_division=0))
 
     functions = {
-        "mAP": lambda row: float(average_precision_score(truth, row, average="macro")),
-        "micro F1": lambda row: f1("micro", row),
-        "macro F1": lambda row: f1("macro", row),
+        "mAP": partial(average_precision_score, average="macro"),
+        "micro F1": partial(f1, "micro"),
+        "macro F1": partial(f1, "macro"),
     }
-    return {
-        name: Sampled(np.array([function(row) for row in chances]), resampled[place])
-        for place, (name, function) in enumerate(functions.items())
-    }
+    return scored(functions, truth, chances, statistic, seed)
 
 
 def _resampled(chances: np.ndarray, truth: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -10,15 +10,14 @@ from scipy import sparse, stats
 
 from headstart.config import EvaluateConfig
 from headstart.errors import HeadstartError
-from headstart.evaluation.draws import counts_of, draw
+from headstart.evaluation.draws import counts_of, draw, draw_seeds
 from headstart.evaluation.features import Progress
-from headstart.evaluation.metrics import Estimate
-from headstart.evaluation.outcomes import Contender, Metric, Outcome, Results
+from headstart.evaluation.outcomes import Contender, Metric, Results
 from headstart.evaluation.probes import Matrix, row_space, scalings
 from headstart.evaluation.protocols import Protocol
 from headstart.evaluation.protocols.reading import read
-from headstart.evaluation.protocols.resampling import Sampled, correlation, ranks, resample
-from headstart.seeding import derive
+from headstart.evaluation.protocols.resampling import Sampled, correlation, ranks
+from headstart.evaluation.protocols.scoring import outcome_of, scored
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -55,35 +54,40 @@ def measure(
             raise HeadstartError(f"{name}: all labels are equal; check --label-column.")
     counts, notes = counts_of(config, len(targets), FEWEST)
     strata = _strata(targets)
-    draws = {count: 1 if name == "all" else config.seeds for count, name in counts.items()}
+    draws = draw_seeds(config, counts)
     outcomes, done = [], 0
     for contender in contenders:
         if contender.train is None or contender.test is None:
             continue
         probe = RidgeProbe(contender.train)
-        for count, repeats in draws.items():
+        for count, seeds in draws.items():
             rows = []
-            for number in range(repeats):
-                seed = derive(config.seed, "draw", count, number)
+            for seed in seeds:
                 drawn = draw(strata, count, seed)
                 rows.append(probe.predict(contender.train[drawn], targets[drawn], contender.test))
                 done += 1
                 if progress:
-                    progress(done, len(contenders) * sum(draws.values()))
+                    progress(done, len(contenders) * sum(map(len, draws.values())))
             predictions = np.stack(rows)
-            outcomes.append(_outcome(contender, count, predictions, truth, config.seed))
+            sampled = score(predictions, truth, config.seed)
+            found = outcome_of(
+                contender,
+                "ridge regression",
+                METRIC,
+                sampled,
+                labels=count,
+                predictions=predictions,
+            )
+            outcomes.append(found)
     return Results(
         task="regression",
         metric=METRIC,
-        classes=[],
         truth=truth,
         counts=counts,
         notes=notes,
         training=len(targets),
         seeds=config.seeds,
-        folds=0,
         outcomes=outcomes,
-        unit="records",
     )
 
 
@@ -159,33 +163,8 @@ def score(predictions: np.ndarray, truth: np.ndarray, seed: int) -> dict[str, Sa
         return float(stats.spearmanr(truth, row).statistic) if len(np.unique(row)) > 1 else 0.0
 
     functions = {"R2": r2_score, "Spearman": spearman, "MAE": mean_absolute_error}
-    resampled = resample(len(truth), seed, statistic).T
-    return {
-        name: Sampled(np.array([function(truth, row) for row in predictions]), resampled[place])
-        for place, (name, function) in enumerate(functions.items())
-    }
-
-
-def estimated(sampled: dict[str, Sampled]) -> dict[str, Estimate]:
-    """Return the scores with intervals inside their bounds."""
     bounds = {"R2": (-np.inf, 1.0), "Spearman": (-1.0, 1.0), "MAE": (0.0, np.inf)}
-    return {name: metric.estimate(*bounds[name]) for name, metric in sampled.items()}
-
-
-def _outcome(
-    contender: Contender, count: int, predictions: np.ndarray, truth: np.ndarray, seed: int
-) -> Outcome:
-    sampled = score(predictions, truth, seed)
-    return Outcome(
-        contender=contender.name,
-        kind=contender.kind,
-        probe="ridge regression",
-        labels=count,
-        predictions=predictions,
-        scores=estimated(sampled),
-        by_draw=sampled["R2"].by_draw,
-        by_resample=sampled["R2"].by_resample,
-    )
+    return scored(functions, truth, predictions, statistic, seed, bounds)
 
 
 def _strata(targets: np.ndarray) -> np.ndarray:

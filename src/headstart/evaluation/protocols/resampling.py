@@ -27,23 +27,24 @@ class Sampled:
     Attributes:
         by_draw: (S,) its value for each draw of labels, on all tested units.
         by_resample: (S,R) its value for each draw on each resample of the tested units.
+        low, high: the bounds of the metric.
     """
 
     by_draw: np.ndarray
     by_resample: np.ndarray
+    low: float = 0.0
+    high: float = 1.0
 
-    def estimate(self, low: float = 0.0, high: float = 1.0) -> Estimate:
+    def estimate(self) -> Estimate:
         """Return the mean with its 95% interval, which covers both sources of chance.
 
-        The spread over draws (Student's t) and over resamples are added.
-
-        Args:
-            low, high: the bounds of the metric, at which the interval is cut.
+        The spread over draws (Student's t) and over resamples are added; at the bounds the interval
+        is cut.
         """
         mean = float(self.by_draw.mean())
         tested = np.sqrt(over_units(self.by_resample))
         half = float(np.hypot(t_half_width(self.by_draw), _NORMAL * tested))
-        return Estimate(mean, max(mean - half, low), min(mean + half, high))
+        return Estimate(mean, max(mean - half, self.low), min(mean + half, self.high))
 
 
 def resample(count: int, seed: int, statistic: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:

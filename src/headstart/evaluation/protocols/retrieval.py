@@ -13,12 +13,13 @@ from headstart.config import EvaluateConfig
 from headstart.data.duplicates import normalise
 from headstart.errors import HeadstartError
 from headstart.evaluation.features import Progress
-from headstart.evaluation.outcomes import Contender, Metric, Outcome, Results
+from headstart.evaluation.outcomes import Contender, Metric, Results
 from headstart.evaluation.probes import Matrix, unit_length
 from headstart.evaluation.protocols import Protocol
 from headstart.evaluation.protocols.pairs import is_pairs
 from headstart.evaluation.protocols.reading import read
 from headstart.evaluation.protocols.resampling import averaged
+from headstart.evaluation.protocols.scoring import outcome_of
 from headstart.seeding import derive
 
 if TYPE_CHECKING:
@@ -83,19 +84,19 @@ def measure(
         asked = contender.train if test is None else contender.test
         among = asked if is_pairs(train) else contender.train
         if asked is not None and among is not None:
-            outcomes.append(_outcome(contender, _found(asked, among, search), config.seed))
+            sampled = {
+                name: averaged(values[None], config.seed)
+                for name, values in _found(asked, among, search).items()
+            }
+            outcomes.append(outcome_of(contender, "cosine", METRIC, sampled))
         if progress:
             progress(place, len(contenders))
     return Results(
         task="retrieval",
         metric=METRIC,
-        classes=[],
         truth=search.queries,
-        counts={0: "no labels"},
         notes=_notes(search),
         training=len(train),
-        seeds=1,
-        folds=0,
         outcomes=outcomes,
         unit="queries",
     )
@@ -213,17 +214,3 @@ def rank_scores(
     ideal = np.append(0, np.cumsum(discounts))[np.minimum(total, deep)]
     scores["nDCG@10"] = (hits * discounts).sum(1) / ideal
     return scores
-
-
-def _outcome(contender: Contender, scores: dict[str, np.ndarray], seed: int) -> Outcome:
-    sampled = {name: averaged(values[None], seed) for name, values in scores.items()}
-    return Outcome(
-        contender=contender.name,
-        kind=contender.kind,
-        probe="cosine",
-        labels=0,
-        predictions=None,
-        scores={name: metric.estimate() for name, metric in sampled.items()},
-        by_draw=sampled[METRIC.name].by_draw,
-        by_resample=sampled[METRIC.name].by_resample,
-    )

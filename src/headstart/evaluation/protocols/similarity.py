@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse, stats
@@ -16,7 +17,8 @@ from headstart.evaluation.probes import Matrix, unit_length
 from headstart.evaluation.protocols import Protocol
 from headstart.evaluation.protocols.pairs import scores_of
 from headstart.evaluation.protocols.reading import read
-from headstart.evaluation.protocols.resampling import Sampled, correlation, ranks, resample
+from headstart.evaluation.protocols.resampling import correlation, ranks
+from headstart.evaluation.protocols.scoring import outcome_of, scored
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -62,13 +64,8 @@ def measure(
     return Results(
         task="similarity",
         metric=METRIC,
-        classes=[],
         truth=truth,
-        counts={0: "no labels"},
-        notes=[],
         training=len(train) // 2,
-        seeds=1,
-        folds=0,
         outcomes=outcomes,
         unit="pairs",
     )
@@ -97,25 +94,15 @@ def _outcome(contender: Contender, cosine: np.ndarray, truth: np.ndarray, seed: 
 
     def statistic(counts: np.ndarray) -> np.ndarray:
         ranked = correlation(ranks(cosine, counts), ranks(truth, counts), counts)
-        return np.stack([ranked, correlation(cosine, truth, counts)], axis=1)
+        return np.stack([ranked, correlation(cosine, truth, counts)], axis=1)[:, None]
 
-    resampled = resample(len(truth), seed, statistic)
-    constant = len(np.unique(cosine)) < 2
-    values = {
-        "Spearman": 0.0 if constant else float(stats.spearmanr(cosine, truth).statistic),
-        "Pearson": 0.0 if constant else float(stats.pearsonr(cosine, truth).statistic),
+    def told(test: Callable[..., Any], truth: np.ndarray, row: np.ndarray) -> float:
+        return float(test(row, truth).statistic) if len(np.unique(row)) > 1 else 0.0
+
+    functions = {
+        "Spearman": partial(told, stats.spearmanr),
+        "Pearson": partial(told, stats.pearsonr),
     }
-    sampled = {
-        name: Sampled(np.array([value]), resampled[None, :, place])
-        for place, (name, value) in enumerate(values.items())
-    }
-    return Outcome(
-        contender=contender.name,
-        kind=contender.kind,
-        probe="cosine",
-        labels=0,
-        predictions=cosine[None],
-        scores={name: metric.estimate(low=-1.0) for name, metric in sampled.items()},
-        by_draw=sampled["Spearman"].by_draw,
-        by_resample=sampled["Spearman"].by_resample,
-    )
+    bounds = dict.fromkeys(functions, (-1.0, 1.0))
+    sampled = scored(functions, truth, cosine[None], statistic, seed, bounds)
+    return outcome_of(contender, "cosine", METRIC, sampled, predictions=cosine[None])

@@ -1,0 +1,63 @@
+"""From predictions to an outcome: what protocols do alike once something has been predicted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from headstart.evaluation.outcomes import Contender, Metric, Outcome
+from headstart.evaluation.protocols.resampling import Sampled, resample
+
+
+def scored(
+    functions: Mapping[str, Callable[[np.ndarray, np.ndarray], float]],
+    truth: np.ndarray,
+    rows: Sequence[np.ndarray] | np.ndarray,
+    statistic: Callable[[np.ndarray], np.ndarray],
+    seed: int,
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+) -> dict[str, Sampled]:
+    """Return each measure of S predictions, of all tested units and of their resamples.
+
+    Args:
+        functions: K measures, from ``truth`` and one prediction to a number.
+        truth: (N,...).
+        rows: (S,N,...) predictions, one a draw of labels.
+        statistic: the same measures of resamples: from counts (r,N), how often each unit is in
+            each of them, to (r,S,K).
+        seed: of the resamples.
+        bounds: of the measures that are not shares of 1.
+    """
+    resampled = resample(len(truth), seed, statistic).T
+    return {
+        name: Sampled(
+            np.array([function(truth, row) for row in rows]),
+            resampled[place],
+            *(bounds or {}).get(name, (0.0, 1.0)),
+        )
+        for place, (name, function) in enumerate(functions.items())
+    }
+
+
+def outcome_of(
+    contender: Contender,
+    probe: str,
+    metric: Metric,
+    sampled: Mapping[str, Sampled],
+    *,
+    labels: int = 0,
+    predictions: np.ndarray | None = None,
+) -> Outcome:
+    """Return a contender's outcome, of which ``metric`` is the headline."""
+    headline = sampled[metric.name]
+    return Outcome(
+        contender=contender.name,
+        kind=contender.kind,
+        probe=probe,
+        labels=labels,
+        predictions=predictions,
+        scores={name: each.estimate() for name, each in sampled.items()},
+        by_draw=headline.by_draw,
+        by_resample=headline.by_resample,
+    )

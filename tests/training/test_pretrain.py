@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -151,3 +154,18 @@ def test_labels_that_are_not_there_are_refused_before_anything_is_trained(tmp_pa
     with pytest.raises(HeadstartError, match="holds no labels"):
         hs.pretrain(source, out=str(tmp_path / "run"), probe=source, **SMALL)
     assert not (tmp_path / "run").exists()
+
+
+def test_one_seed_is_one_run_whatever_the_order_of_hashes(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "headstart", "pretrain", texts(tmp_path / "a.txt", TEXTS)]
+    command += ["--objective=mlm", "--encoder=modernbert", "--budget=3steps", "--tracker=none"]
+    for setting in ("encoder.layers=1", "encoder.width=32", "encoder.heads=2"):
+        command += ["--set", setting]
+    command += ["--set", "tokenizer.kind=wordpiece", "--out"]
+    found = []
+    for hashes in ("1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": hashes}
+        out = tmp_path / hashes
+        subprocess.run([*command, str(out)], env=environment, capture_output=True, check=True)
+        found.append((out / "encoder" / "model.safetensors").read_bytes())
+    assert found[0] == found[1]

@@ -21,8 +21,8 @@ from datasets import Dataset
 from scipy import sparse
 from setting import announce, data
 
-from headstart.data.near_texts import SIMILAR, matches, repeats
-from headstart.data.shingles import jaccard, shingles
+from headstart.modalities.text.near import SIMILAR, matches, repeats
+from headstart.modalities.text.shingles import jaccard, shingles
 
 EDITS = ("typos", "punctuation", "sentence dropped", "words replaced", "line added")
 

@@ -29,8 +29,8 @@ from PIL import Image
 from setting import announce, data
 from torch import Tensor
 
-from headstart.modalities.image_recipes import SMALL, Recipe, kind_of
-from headstart.modalities.image_views import render
+from headstart.modalities.image.recipes import SMALL, Recipe, kind_of
+from headstart.modalities.image.views import render
 
 View = Callable[[Tensor], Tensor]
 
@@ -165,8 +165,8 @@ def exactness(pixels: Tensor) -> None:
     """Print the largest difference of each step from torchvision's at the same parameters."""
     from torchvision.transforms.v2 import functional as f
 
-    from headstart.modalities import image_colour as c
-    from headstart.modalities import image_geometry as g
+    from headstart.modalities.image import colour as c
+    from headstart.modalities.image import geometry as g
 
     floats = pixels[:32].float() / 255
     chance = torch.Generator().manual_seed(0)

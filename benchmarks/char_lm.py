@@ -36,10 +36,10 @@ def validation_loss(run: Path, text: str) -> float:
     from headstart.deployment.generate import open_token_head
     from headstart.encoders.opening import open_encoder
     from headstart.modalities.opening import open_processor
-    from headstart.run import Run
+    from headstart.run import RunFolder
 
     encoder = open_encoder(run / "encoder").eval()
-    head = open_token_head(Run.open(run), encoder)
+    head = open_token_head(RunFolder.open(run), encoder)
     tokenizer = open_processor(run / "encoder").tokenizer
     ids = torch.tensor(tokenizer(text, add_special_tokens=False)["input_ids"])
     total = 0.0

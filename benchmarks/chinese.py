@@ -58,8 +58,8 @@ def by_words(background: Any, train: Any, test: Any) -> list[Any]:
     import jieba
 
     from headstart.evaluation.outcomes import Contender
-    from headstart.evaluation.text_baselines import TfIdf
-    from headstart.evaluation.words import Corpus
+    from headstart.modalities.text.baselines import TfIdf
+    from headstart.modalities.text.lexicon import Corpus
 
     jieba.setLogLevel(logging.ERROR)
     ids: dict[str, int] = {}

@@ -94,9 +94,10 @@ def unlabeled(folder: Path, count: int) -> str:
 
 def measure(encoder: str, on: Material, length: int, draws: int) -> Measured:
     """Measure the frozen features of an encoder folder."""
+    from headstart.data.vectors import unit_length
     from headstart.encoders.opening import encoder_folder, open_encoder
     from headstart.evaluation.features import features
-    from headstart.evaluation.probes import LogisticProbe, unit_length
+    from headstart.evaluation.probes import LogisticProbe
     from headstart.modalities.opening import open_processor
 
     folder = encoder_folder(encoder)

@@ -57,10 +57,10 @@ def fresh(encoder: str, seed: int, folder: Path) -> str:
 
 def tested(run: Any, source: str) -> dict[str, float]:
     """Return the scores of a fine-tuned run on other records."""
-    from headstart.data.annotations import read_boxes
     from headstart.data.audit import Audit
     from headstart.downstream.predict import open_head
     from headstart.encoders.opening import open_encoder
+    from headstart.modalities.image.annotations import read_boxes
     from headstart.modalities.opening import open_processor
 
     head = open_head(run)

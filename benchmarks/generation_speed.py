@@ -65,7 +65,7 @@ def main() -> None:
     announce(f"Generation, {options.tokens} tokens, {torch.get_num_threads()} threads")
     import headstart as hs
     from headstart.deployment.generate import continued, open_writer
-    from headstart.run import Run
+    from headstart.run import RunFolder
 
     source = data("tinyshakespeare", "input.txt")
     with tempfile.TemporaryDirectory() as scratch:
@@ -82,7 +82,7 @@ def main() -> None:
                 tracker="none",
                 settings=[f"encoder.width={options.width}", f"encoder.layers={options.layers}"],
             )
-        writer = open_writer(Run.open(folder))
+        writer = open_writer(RunFolder.open(folder))
         model = theirs(writer, folder / "encoder")
         prompts = ["First Citizen:\n", "To be, or not", "What say you, my lord", "KING"]
         sides = {

@@ -29,7 +29,7 @@ TAUGHT, TEACHER = "distill", "simclr"
 
 def objectives() -> list[str]:
     """Return every objective that pictures can serve."""
-    from headstart.modalities.image import ImageProcessor
+    from headstart.modalities.image.processor import ImageProcessor
     from headstart.objectives import OBJECTIVES
 
     offered = ImageProcessor(32).provides | {"patches", "grid", "pixels_in"}

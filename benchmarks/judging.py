@@ -36,9 +36,9 @@ class Judge:
     ) -> None:
         from headstart.config import EvaluateConfig, PretrainConfig, SourceOptions
         from headstart.data.audit import Audit
-        from headstart.data.sifting import sift
-        from headstart.evaluation.text_baselines import text_baselines
         from headstart.modalities.opening import open_modality
+        from headstart.modalities.sifting import sift
+        from headstart.modalities.text.baselines import text_baselines
 
         modality = open_modality("text")
 

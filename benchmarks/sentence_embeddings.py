@@ -32,7 +32,7 @@ Side = tuple[Callable[..., Timed], tuple[Any, ...]]
 
 def sentences(count: int, seed: int) -> list[str]:
     """Return sentences of Wikipedia and IMDb and captions, as many of each, in random order."""
-    from headstart.modalities.sentences import split_sentences
+    from headstart.modalities.text.sentences import split_sentences
 
     def rows(*parts: str) -> list[dict[str, Any]]:
         with gzip.open(data(*parts), "rt", encoding="utf-8") as lines:
@@ -75,8 +75,8 @@ def spearman(folder: str, split: str) -> float:
 def untrained(texts: list[str], out: str, seed: int) -> None:
     """Write a small BERT that has learned nothing, with a tokenizer fitted to the texts."""
     from headstart.encoders.opening import create_encoder, save_encoder
-    from headstart.modalities.text import TextProcessor
-    from headstart.modalities.tokenizers import fit_tokenizer
+    from headstart.modalities.text.processor import TextProcessor
+    from headstart.modalities.text.tokenizers import fit_tokenizer
 
     tokenizer = fit_tokenizer(
         texts, kind="wordpiece", vocab_size=16_000, wrap=True, lowercase=True, length=LENGTH

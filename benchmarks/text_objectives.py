@@ -42,7 +42,7 @@ START = "counts alone"
 
 def objectives() -> list[str]:
     """Return every objective that is made for text."""
-    from headstart.modalities.text import TextModality
+    from headstart.modalities.text.modality import TextModality
 
     return [*TextModality.encoder_for, "contrast"]
 

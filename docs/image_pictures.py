@@ -17,10 +17,10 @@ from torch.nn import functional as F
 
 from headstart.batch import Batch
 from headstart.encoders.opening import create_encoder
-from headstart.modalities.contact_sheet import contact_sheet
-from headstart.modalities.image import ImageProcessor
+from headstart.modalities.image.contact_sheet import contact_sheet
+from headstart.modalities.image.preview import pictures_in
+from headstart.modalities.image.processor import ImageProcessor
 from headstart.objectives import OBJECTIVES
-from headstart.objectives.showing import pictures_in
 from headstart.seeding import generator
 
 FOLDER = Path(__file__).parent / "objectives"

@@ -13,13 +13,12 @@ from typing import Any
 
 import torch
 
-from headstart.batch import Batch
+from headstart.batch import IGNORE, Batch
 from headstart.encoders.visibility import causal, prefixed, visibility
-from headstart.modalities.text import TextProcessor
-from headstart.modalities.text_edits import EDITS
-from headstart.modalities.tokenizers import fit_tokenizer
+from headstart.modalities.text.edits import EDITS
+from headstart.modalities.text.processor import TextProcessor
+from headstart.modalities.text.tokenizers import fit_tokenizer
 from headstart.objectives import OBJECTIVES
-from headstart.objectives.losses import IGNORE
 from headstart.objectives.permuted import in_order
 from headstart.objectives.unilm import sights
 

@@ -25,7 +25,7 @@ from pictures import (
 )
 
 from headstart.batch import Batch
-from headstart.modalities.text import TextProcessor
+from headstart.modalities.text.processor import TextProcessor
 from headstart.objectives.bart import Noise
 
 #: With it two sentences change places.

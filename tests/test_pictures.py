@@ -9,7 +9,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 import headstart as hs
-from headstart.data.guess import guess_content
+from headstart.modalities.guess import guess_content
 
 SMALL = {"widths": [8, 16], "pooled": [True, True]}
 

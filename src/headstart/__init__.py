@@ -15,9 +15,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from headstart.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from headstart.errors import HeadstartError as HeadstartError
-    from headstart.run import Run as Run
+    from headstart.verbs import Run as Run
     from headstart.verbs import audit as audit
     from headstart.verbs import compare as compare
     from headstart.verbs import embed as embed
@@ -31,11 +33,9 @@ if TYPE_CHECKING:
     from headstart.verbs import pretrain as pretrain
     from headstart.verbs import search as search
 
-__version__ = "0.1.0"
-
 _HOMES = {
     "HeadstartError": "headstart.errors",
-    "Run": "headstart.run",
+    "Run": "headstart.verbs",
     "compare": "headstart.verbs",
     "audit": "headstart.verbs",
     "embed": "headstart.verbs",

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
     from torch import Tensor
+
+#: Called with the number of records done and the number of all records.
+Progress = Callable[[int, int], None]
+
+IGNORE = -100
 
 #: ``input_ids`` (B,T) int64, ``mask`` (B,T) bool (True = real), ``segments`` (B,T) int64 (which
 #: document a packed position belongs to, 0 = padding), ``positions`` (B,T) int64, ``word_starts``

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
 
@@ -14,8 +14,8 @@ from headstart.errors import HeadstartError
 from headstart.files import write_json, write_text
 
 
-class Run:
-    """A run folder and what lies where in it.
+class RunFolder:
+    """What lies where in a run folder; its life, its options and its figures.
 
     ::
 
@@ -50,12 +50,12 @@ class Run:
         self.report_file = self.folder / "report.html"
 
     def __repr__(self) -> str:
-        return f"Run({str(self.folder)!r})"
+        return f"{type(self).__name__}({str(self.folder)!r})"
 
     # -- life of the folder ------------------------------------------------------------------
 
     @classmethod
-    def create(cls, folder: str | Path, verb: str, config: Options, *, overwrite: bool) -> Run:
+    def create(cls, folder: str | Path, verb: str, config: Options, *, overwrite: bool) -> Self:
         """Make a fresh run folder and write its ``config.yaml``.
 
         Raises:
@@ -80,7 +80,7 @@ class Run:
         return run
 
     @classmethod
-    def open(cls, folder: str | Path) -> Run:
+    def open(cls, folder: str | Path) -> Self:
         """Open an existing run.
 
         Raises:
@@ -167,53 +167,3 @@ class Run:
         if not self.audit_file.exists():
             return {}
         return {"pre-training": json.loads(self.audit_file.read_text(encoding="utf-8"))}
-
-    # -- the verbs, on a run -----------------------------------------------------------------
-
-    def evaluate(self, train: str, **options: Any) -> Any:
-        """Same as :func:`headstart.evaluate` on this run."""
-        from headstart import verbs
-
-        return verbs.evaluate(str(self.folder), train=train, **options)
-
-    def finetune(self, train: str, **options: Any) -> Run:
-        """Same as :func:`headstart.finetune` on this run."""
-        from headstart import verbs
-
-        return verbs.finetune(str(self.folder), train=train, **options)
-
-    def label(self, *unlabeled: str, **options: Any) -> Any:
-        """Same as :func:`headstart.label` on this run."""
-        from headstart import verbs
-
-        return verbs.label(str(self.folder), *unlabeled, **options)
-
-    def embed(self, *inputs: str, **options: Any) -> Any:
-        """Same as :func:`headstart.embed` on this run."""
-        from headstart import verbs
-
-        return verbs.embed(str(self.folder), *inputs, **options)
-
-    def predict(self, *inputs: str, **options: Any) -> Any:
-        """Same as :func:`headstart.predict` on this run."""
-        from headstart import verbs
-
-        return verbs.predict(str(self.folder), *inputs, **options)
-
-    def search(self, *inputs: str, query: str, **options: Any) -> Any:
-        """Same as :func:`headstart.search` on this run."""
-        from headstart import verbs
-
-        return verbs.search(str(self.folder), *inputs, query=query, **options)
-
-    def explain(self, *inputs: str, **options: Any) -> Any:
-        """Same as :func:`headstart.explain` on this run."""
-        from headstart import verbs
-
-        return verbs.explain(str(self.folder), *inputs, **options)
-
-    def generate(self, prompt: str = "", **options: Any) -> str | Path:
-        """Same as :func:`headstart.generate` on this run."""
-        from headstart import verbs
-
-        return verbs.generate(str(self.folder), prompt=prompt, **options)

@@ -16,9 +16,10 @@ from PIL import Image
 from headstart.data.audit import Audit
 from headstart.data.sources import read
 from headstart.errors import HeadstartError
+from headstart.modalities.image.content import IMAGE
 
 OPTIONS: dict[str, Any] = {
-    "content": "image",
+    "content": IMAGE,
     "content_column": None,
     "label_column": None,
     "document": "file",

@@ -10,9 +10,10 @@ import pytest
 from headstart.data.audit import Audit
 from headstart.data.sources import read
 from headstart.errors import HeadstartError
+from headstart.modalities.text.content import TEXT
 
 OPTIONS: dict[str, Any] = {
-    "content": "text",
+    "content": TEXT,
     "content_column": None,
     "label_column": None,
     "document": "line",

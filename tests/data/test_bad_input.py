@@ -214,7 +214,7 @@ def test_a_huge_line_is_set_aside_in_bounded_memory(tmp_path: Path) -> None:
 def test_every_format_caps_the_length_of_a_record(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("lines", "texts", "delimited", "json_records"):
+    for module in ("lines", "lines", "delimited", "json_records"):
         monkeypatch.setattr(f"headstart.data.{module}.LONGEST", 1000)
     rows = ["short", "x" * 1001, "end"]
     path = tmp_path / f"a.{kind}"

@@ -18,6 +18,7 @@ import pytest
 from headstart.data.audit import Audit
 from headstart.data.sources import read
 from headstart.errors import HeadstartError
+from headstart.modalities.text.content import TEXT
 
 ROWS = [
     {"text": "a fine film", "label": "good"},
@@ -27,7 +28,7 @@ ROWS = [
 
 def records(*sources: Path | str, audit: Audit | None = None, **options: Any) -> datasets.Dataset:
     defaults: dict[str, Any] = {
-        "content": "text",
+        "content": TEXT,
         "content_column": None,
         "label_column": None,
         "document": "line",

@@ -15,10 +15,10 @@ from headstart.encoders.ngrams import NgramEmbedding
 from headstart.encoders.opening import save_encoder
 from headstart.encoders.transformer import TransformerEncoder
 from headstart.errors import HeadstartError
-from headstart.modalities.text import TextProcessor
-from headstart.modalities.tokenizers import fit_tokenizer
+from headstart.modalities.text.processor import TextProcessor
+from headstart.modalities.text.tokenizers import fit_tokenizer
 from headstart.objectives.heads import TokenHead
-from headstart.run import Run
+from headstart.run import RunFolder
 
 CONTEXT = 12
 
@@ -52,10 +52,10 @@ def make_model(kind: str, size: int):
 
 
 @pytest.fixture
-def make_run(tmp_path) -> Callable[..., Run]:
+def make_run(tmp_path) -> Callable[..., RunFolder]:
     def make(
         kind: str = "llama", *, wrap: bool = True, objective: str = "clm", orders: tuple = ()
-    ) -> Run:
+    ) -> RunFolder:
         processor = make_processor(wrap)
         encoder = TransformerEncoder(make_model(kind, len(processor.tokenizer) + 3))
         if orders:
@@ -63,7 +63,7 @@ def make_run(tmp_path) -> Callable[..., Run]:
             for table in encoder.ngrams.tables:
                 torch.nn.init.normal_(table.weight)
         options = PretrainConfig(sources=["x"], out=str(tmp_path / kind), objective=objective)
-        run = Run.create(tmp_path / kind, "pretrain", options, overwrite=True)
+        run = RunFolder.create(tmp_path / kind, "pretrain", options, overwrite=True)
         save_encoder(encoder, processor, run.encoder, {"modality": "text", "length": CONTEXT})
         head = TokenHead(encoder.token_embedding, transform=False)
         torch.nn.init.normal_(head.decoder.bias, std=3.0)

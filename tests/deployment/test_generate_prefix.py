@@ -11,10 +11,10 @@ from headstart.config import PretrainConfig
 from headstart.deployment.generate import generate, open_token_head
 from headstart.encoders.opening import create_encoder, open_encoder, save_encoder
 from headstart.errors import HeadstartError
-from headstart.modalities.text import TextProcessor
-from headstart.modalities.tokenizers import fit_tokenizer
+from headstart.modalities.text.processor import TextProcessor
+from headstart.modalities.text.tokenizers import fit_tokenizer
 from headstart.objectives.heads import TokenHead
-from headstart.run import Run
+from headstart.run import RunFolder
 
 CONTEXT = 14
 
@@ -25,8 +25,8 @@ def make_processor() -> TextProcessor:
 
 
 @pytest.fixture
-def make_run(tmp_path) -> Callable[..., Run]:
-    def make(objective: str, kind: str = "bert") -> Run:
+def make_run(tmp_path) -> Callable[..., RunFolder]:
+    def make(objective: str, kind: str = "bert") -> RunFolder:
         processor = make_processor()
         size = {"layers": 2, "width": 16, "heads": 2}
         encoder = create_encoder(kind, size, processor, length=32, seed=0)
@@ -34,7 +34,7 @@ def make_run(tmp_path) -> Callable[..., Run]:
             for parameter in encoder.parameters():
                 parameter.mul_(6 if parameter.ndim == 2 else 1)
         options = PretrainConfig(sources=["x"], out=str(tmp_path / objective), objective=objective)
-        run = Run.create(tmp_path / objective, "pretrain", options, overwrite=True)
+        run = RunFolder.create(tmp_path / objective, "pretrain", options, overwrite=True)
         save_encoder(encoder, processor, run.encoder, {"modality": "text", "length": CONTEXT})
         torch.manual_seed(0)
         head = TokenHead(encoder.token_embedding, transform=objective != "prefix")
@@ -46,7 +46,7 @@ def make_run(tmp_path) -> Callable[..., Run]:
     return make
 
 
-def by_hand(run: Run, prompt: str, written: str) -> str:
+def by_hand(run: RunFolder, prompt: str, written: str) -> str:
     """Return the likeliest next letter: the prompt sees itself, what is written its left too."""
     processor = make_processor()
     encoder = open_encoder(run.encoder).eval()

@@ -12,10 +12,10 @@ from headstart.deployment.generate import generate
 from headstart.deployment.writing import Drawing, _fillings, _with_holes, write
 from headstart.encoders.opening import create_encoder, open_encoder, save_encoder
 from headstart.errors import HeadstartError
-from headstart.modalities.text import TextProcessor
-from headstart.modalities.tokenizers import fit_tokenizer
+from headstart.modalities.text.processor import TextProcessor
+from headstart.modalities.text.tokenizers import fit_tokenizer
 from headstart.objectives.rewriting import note_writer
-from headstart.run import Run
+from headstart.run import RunFolder
 
 CONTEXT = 14
 
@@ -26,8 +26,8 @@ def make_processor() -> TextProcessor:
 
 
 @pytest.fixture
-def make_run(tmp_path) -> Callable[..., Run]:
-    def make(objective: str) -> Run:
+def make_run(tmp_path) -> Callable[..., RunFolder]:
+    def make(objective: str) -> RunFolder:
         processor = make_processor()
         size = {"layers": 2, "width": 16, "heads": 2}
         encoder = create_encoder("t5", size, processor, length=32, seed=0)
@@ -35,7 +35,7 @@ def make_run(tmp_path) -> Callable[..., Run]:
             for parameter in encoder.parameters():
                 parameter.mul_(4 if parameter.ndim == 2 else 1)
         options = PretrainConfig(sources=["x"], out=str(tmp_path / objective), objective=objective)
-        run = Run.create(tmp_path / objective, "pretrain", options, overwrite=True)
+        run = RunFolder.create(tmp_path / objective, "pretrain", options, overwrite=True)
         save_encoder(encoder, processor, run.encoder, {"modality": "text", "length": CONTEXT})
         run.head.mkdir()
         note_writer(run.head, objective)
@@ -44,7 +44,7 @@ def make_run(tmp_path) -> Callable[..., Run]:
     return make
 
 
-def likeliest(run: Run, read: list[int], begun: list[int], count: int) -> list[int]:
+def likeliest(run: RunFolder, read: list[int], begun: list[int], count: int) -> list[int]:
     """Write greedily with the encoder's own two halves, read anew for each token."""
     processor, encoder = make_processor(), open_encoder(run.encoder).eval()
     ids = torch.tensor([read])

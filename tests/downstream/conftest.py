@@ -14,8 +14,8 @@ from transformers import ModernBertConfig, ModernBertModel
 
 from headstart.encoders.light import LightEncoder
 from headstart.encoders.transformer import TransformerEncoder
-from headstart.modalities.text import TextProcessor
-from headstart.modalities.tokenizers import fit_tokenizer
+from headstart.modalities.text.processor import TextProcessor
+from headstart.modalities.text.tokenizers import fit_tokenizer
 
 sys.path.insert(0, str(Path(__file__).parent))  # what tests here share
 

@@ -10,7 +10,6 @@ import torch
 from scenery import draw, tiny_conv
 
 from headstart.config import FinetuneConfig, OptimizerOptions
-from headstart.data.annotations import read_boxes, read_masks
 from headstart.data.audit import Audit
 from headstart.downstream.detection import Detection
 from headstart.downstream.finetune import Finetuning, finetune
@@ -20,8 +19,9 @@ from headstart.encoders.opening import open_encoder
 from headstart.encoders.timm_models import TimmEncoder
 from headstart.encoders.vit import VIT, VitOptions
 from headstart.errors import HeadstartError
-from headstart.modalities.image import ImageProcessor
-from headstart.run import Run
+from headstart.modalities.image.annotations import read_boxes, read_masks
+from headstart.modalities.image.processor import ImageProcessor
+from headstart.run import RunFolder
 
 NOTE = {"modality": "image", "length": 64, "encoder": "conv"}
 
@@ -31,9 +31,9 @@ def config(out="out", **options) -> FinetuneConfig:
     return FinetuneConfig(run="run", train="train", out=str(out), **options)
 
 
-def tune(records, held, out, encoder=None, **options) -> Run:
+def tune(records, held, out, encoder=None, **options) -> RunFolder:
     options = config(out, **options)
-    run = Run.create(out, "finetune", options, overwrite=False)
+    run = RunFolder.create(out, "finetune", options, overwrite=False)
     encoder = encoder or tiny_conv()
     return finetune(encoder, ImageProcessor(64), records, held, options, run, note=NOTE)
 

@@ -17,7 +17,7 @@ from headstart.encoders.opening import save_encoder
 from headstart.errors import HeadstartError
 from headstart.files import write_json
 from headstart.objectives.heads import TokenHead
-from headstart.run import Run
+from headstart.run import RunFolder
 
 NOTE = {"modality": "text", "length": 16, "encoder": "tiny"}
 
@@ -29,7 +29,7 @@ def config(out="o", run="r", **options):
 
 def tune(encoder, processor, records, out, **options):
     options = config(out, **options)
-    run = Run.create(out, "finetune", options, overwrite=False)
+    run = RunFolder.create(out, "finetune", options, overwrite=False)
     return finetune(encoder, processor, records, None, options, run, note=NOTE)
 
 

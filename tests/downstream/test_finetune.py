@@ -14,7 +14,7 @@ from headstart.downstream.finetune import Finetuning, finetune, learning_rate_fo
 from headstart.downstream.predict import open_head, predict
 from headstart.encoders.opening import read_note
 from headstart.errors import HeadstartError
-from headstart.run import Run
+from headstart.run import RunFolder
 
 NOTE = {"modality": "text", "length": 16, "encoder": "tiny"}
 
@@ -24,9 +24,9 @@ def config(out, **options) -> FinetuneConfig:
     return FinetuneConfig(run="run", train="train", out=str(out), **options)
 
 
-def tune(encoder, processor, records, out, validation=None, **options) -> Run:
+def tune(encoder, processor, records, out, validation=None, **options) -> RunFolder:
     options = config(out, **options)
-    run = Run.create(out, "finetune", options, overwrite=False)
+    run = RunFolder.create(out, "finetune", options, overwrite=False)
     return finetune(encoder, processor, records, validation, options, run, note=NOTE)
 
 
@@ -187,7 +187,7 @@ def test_a_resumed_run_ends_with_the_same_predictions(processor, records, tmp_pa
     options = {"budget": "24steps", "checkpoint_steps": 4}
     whole = tune(deepcopy(light), processor, some, tmp_path / "whole", **options)
     cut = config(tmp_path / "cut", **options)
-    run = Run.create(tmp_path / "cut", "finetune", cut, overwrite=False)
+    run = RunFolder.create(tmp_path / "cut", "finetune", cut, overwrite=False)
     finetune(deepcopy(light), processor, some, None, cut, run, note=NOTE)
     for file in list(run.checkpoints.glob("step-*")):
         if int(file.stem.removeprefix("step-")) > 20:

@@ -172,7 +172,7 @@ def test_pictures_are_laid_beside_the_file_and_read_back(tmp_path) -> None:
     Image = pytest.importorskip("PIL.Image")
     from headstart.data.audit import Audit
     from headstart.downstream.labeling import _write
-    from headstart.modalities.image import ImageModality
+    from headstart.modalities.image.modality import ImageModality
 
     folder = tmp_path / "photos"
     folder.mkdir()

@@ -16,8 +16,8 @@ from headstart.downstream.finetune import finetune
 from headstart.downstream.multilabel import MultiLabel, best_thresholds
 from headstart.downstream.predict import open_head, predict
 from headstart.errors import HeadstartError
-from headstart.modalities.text import TextModality
-from headstart.run import Run
+from headstart.modalities.text.modality import TextModality
+from headstart.run import RunFolder
 
 NOTE = {"modality": "text", "length": 16, "encoder": "tiny"}
 TELLING = {"fruit": ["apple", "pear"], "tool": ["hammer", "saw"], "bird": ["robin", "wren"]}
@@ -72,7 +72,7 @@ def test_the_loss_is_the_mean_binary_cross_entropy():
 
 def test_several_labels_are_learned_and_predicted(light, processor, tmp_path):
     options = config(tmp_path / "o", budget="20steps", threshold=0)
-    run = Run.create(tmp_path / "o", "finetune", options, overwrite=False)
+    run = RunFolder.create(tmp_path / "o", "finetune", options, overwrite=False)
     finetune(light, processor, several(120), None, options, run, note=NOTE)
     assert run.resolved["scores"]["micro_f1"] > 0.9
     others = several(40, seed=1)

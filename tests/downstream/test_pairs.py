@@ -17,8 +17,8 @@ from headstart.downstream.pairs import Crossed, Pairs
 from headstart.downstream.predict import predict, reader
 from headstart.downstream.similarity import Similarity
 from headstart.errors import HeadstartError
-from headstart.modalities.text import TextModality
-from headstart.run import Run
+from headstart.modalities.text.modality import TextModality
+from headstart.run import RunFolder
 
 NOTE = {"modality": "text", "length": 16, "encoder": "tiny"}
 KINDS = [["apple", "pear", "plum"], ["hammer", "saw", "drill"]]
@@ -47,7 +47,7 @@ def paired(count, seed=0, classes=False):
 
 def tune(encoder, processor, records, out, **options):
     options = config(out, **options)
-    run = Run.create(out, "finetune", options, overwrite=False)
+    run = RunFolder.create(out, "finetune", options, overwrite=False)
     return finetune(encoder, processor, records, None, options, run, note=NOTE)
 
 

@@ -10,7 +10,7 @@ from headstart.config import FinetuneConfig, PredictConfig
 from headstart.data.audit import Audit
 from headstart.downstream.question_records import read_answered, read_questions
 from headstart.errors import HeadstartError
-from headstart.modalities.text import TextModality
+from headstart.modalities.text.modality import TextModality
 
 CONTEXT = "Robin lives in York, and Ada in the old town of Bath."
 

@@ -9,8 +9,8 @@ import pytest
 from datasets import Dataset
 
 from headstart.downstream.question_rows import IGNORED, Layout, QuestionRows
-from headstart.modalities.text import TextProcessor
-from headstart.modalities.tokenizers import fit_tokenizer
+from headstart.modalities.text.processor import TextProcessor
+from headstart.modalities.text.tokenizers import fit_tokenizer
 
 CONTEXT = "Robin lives in York, and Ada in the old town of Bath."
 

@@ -20,9 +20,10 @@ from headstart.downstream.span_scores import SpanScores
 from headstart.encoders.opening import open_encoder
 from headstart.encoders.transformer import TransformerEncoder
 from headstart.errors import HeadstartError
-from headstart.modalities.text import TextModality, TextProcessor
-from headstart.modalities.tokenizers import fit_tokenizer
-from headstart.run import Run
+from headstart.modalities.text.modality import TextModality
+from headstart.modalities.text.processor import TextProcessor
+from headstart.modalities.text.tokenizers import fit_tokenizer
+from headstart.run import RunFolder
 
 NOTE = {"modality": "text", "length": 32, "encoder": "tiny"}
 CONTEXT = "Robin lives in York, and Ada in the old town of Bath."
@@ -101,7 +102,7 @@ def tune(folder, encoder, processor, records, **options):
         precision="fp32",
         **options,
     )
-    run = Run.create(plan.out, "finetune", plan, overwrite=False)
+    run = RunFolder.create(plan.out, "finetune", plan, overwrite=False)
     return finetune(encoder, processor, records, None, plan, run, note=NOTE)
 
 

@@ -14,7 +14,7 @@ from headstart.downstream.finetune import finetune
 from headstart.downstream.predict import predict
 from headstart.downstream.regression import Regression, correlations, numbered
 from headstart.errors import HeadstartError
-from headstart.run import Run
+from headstart.run import RunFolder
 
 NOTE = {"modality": "text", "length": 16, "encoder": "tiny"}
 
@@ -39,7 +39,7 @@ def test_numbers_are_learned_and_told_in_their_own_scale(light, processor, tmp_p
         tracker="none",
         precision="fp32",
     )
-    run = Run.create(tmp_path / "o", "finetune", options, overwrite=False)
+    run = RunFolder.create(tmp_path / "o", "finetune", options, overwrite=False)
     finetune(light, processor, counted(80), None, options, run, note=NOTE)
     others = counted(20, seed=1)
     values = [row["value"] for row in predict(run, others.remove_columns("label"))]

@@ -9,7 +9,6 @@ import pytest
 import torch
 from scenery import draw
 
-from headstart.data.annotations import read_boxes
 from headstart.data.audit import Audit
 from headstart.downstream.scenes import (
     LEFT,
@@ -22,6 +21,7 @@ from headstart.downstream.scenes import (
     views_of,
 )
 from headstart.errors import HeadstartError
+from headstart.modalities.image.annotations import read_boxes
 
 DRAWS = [(0.0, 0.0, 0.0, 0.9), (0.99, 0.3, 0.8, 0.1), (0.7, 0.99, 0.0, 0.1), (0.5, 0.5, 0.5, 0.6)]
 

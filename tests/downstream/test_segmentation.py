@@ -11,7 +11,6 @@ from PIL import Image
 from scenery import draw, tiny_conv
 
 from headstart.config import FinetuneConfig, OptimizerOptions
-from headstart.data.annotations import IGNORED, mask_ids, read_masks
 from headstart.data.audit import Audit
 from headstart.downstream.finetune import Finetuning, finetune
 from headstart.downstream.masks import mask_of, runs, write_masks
@@ -19,8 +18,9 @@ from headstart.downstream.predict import open_head, predict, write_predictions
 from headstart.downstream.segmentation import Segmentation
 from headstart.encoders.opening import open_encoder
 from headstart.errors import HeadstartError
-from headstart.modalities.image import ImageProcessor
-from headstart.run import Run
+from headstart.modalities.image.annotations import IGNORED, mask_ids, read_masks
+from headstart.modalities.image.processor import ImageProcessor
+from headstart.run import RunFolder
 
 NOTE = {"modality": "image", "length": 64, "encoder": "conv"}
 
@@ -43,7 +43,7 @@ def scenes(tmp_path_factory):
 def trained(scenes, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "r"
     options = config(out, budget="60steps", optimizer=OptimizerOptions(learning_rate=1e-3))
-    run = Run.create(out, "finetune", options, overwrite=False)
+    run = RunFolder.create(out, "finetune", options, overwrite=False)
     return finetune(tiny_conv(), ImageProcessor(64), *scenes, options, run, note=NOTE)
 
 

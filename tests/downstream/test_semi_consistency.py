@@ -19,7 +19,7 @@ from headstart.downstream.semi_supervised.losses import (
     ramp,
     uda_loss,
 )
-from headstart.modalities.image import ImageProcessor
+from headstart.modalities.image.processor import ImageProcessor
 from headstart.objectives.views import part
 from headstart.seeding import generator
 

@@ -24,8 +24,8 @@ from headstart.downstream.semi_supervised import (
 from headstart.downstream.semi_supervised.pseudo_labels import PseudoLabeled, aligned, surest
 from headstart.encoders.plain import PlainEncoder, PlainOptions
 from headstart.errors import HeadstartError
-from headstart.modalities.image import ImageProcessor
-from headstart.run import Run
+from headstart.modalities.image.processor import ImageProcessor
+from headstart.run import RunFolder
 
 NOTE = {"modality": "text", "length": 16, "encoder": "tiny"}
 
@@ -40,16 +40,16 @@ def tune(
     validation: Dataset | None = None,
     note: dict[str, Any] = NOTE,
     **options: Any,
-) -> Run:
+) -> RunFolder:
     options = {"tracker": "none", "precision": "fp32", **options}
     config = FinetuneConfig(run="run", train="train", unlabeled=["more"], out=str(out), **options)
-    run = Run.create(out, "finetune", config, overwrite=False)
+    run = RunFolder.create(out, "finetune", config, overwrite=False)
     return finetune_with_unlabeled(
         encoder, processor, records, validation, unlabeled, None, config, run, note=note
     )
 
 
-def right(run: Run, tested: Dataset) -> float:
+def right(run: RunFolder, tested: Dataset) -> float:
     pairs = zip(predict(run, tested), tested["label"], strict=True)
     return float(np.mean([row["label"] == label for row, label in pairs]))
 
@@ -122,7 +122,7 @@ def test_a_resumed_run_ends_with_the_same_predictions(
     )
     assert list(predict(cut, some)) == list(predict(whole, some))
     assert cut.resolved["semi"] == whole.resolved["semi"]
-    alone = Run.open(cut.folder / ALONE)
+    alone = RunFolder.open(cut.folder / ALONE)
     assert alone.finished
     assert alone.config()["options"]["unlabeled"] == []
 
@@ -180,7 +180,7 @@ def test_digits_are_learned_from_three_of_each_and_a_thousand_without_labels(tmp
         semi_options={"rounds": 8, "share": 1.0},
         budget="400steps",
     )
-    ours, alone = right(run, tested), right(Run.open(run.folder / ALONE), tested)
+    ours, alone = right(run, tested), right(RunFolder.open(run.folder / ALONE), tested)
     # Not that it helps: its settings were tried on these very digits. It must do no harm on them.
     assert ours >= alone, (ours, alone)
     told = run.resolved["semi"]

@@ -18,6 +18,7 @@ from headstart.downstream.semi_supervised.unlabeled import (
     unlabeled_rows,
 )
 from headstart.errors import HeadstartError
+from headstart.modalities.text.content import TEXT
 
 
 class Numbers:
@@ -71,7 +72,7 @@ def test_records_of_labeled_validation_and_test_data_get_no_label() -> None:
             "the validation data": texts("held out", label="b"),
             "the test data": texts("tested", "unseen"),
         },
-        "text",
+        TEXT,
     )
     assert kept["text"] == ["one of the many", "free"]
     assert "label" not in kept.column_names
@@ -83,7 +84,7 @@ def test_records_of_labeled_validation_and_test_data_get_no_label() -> None:
 
 def test_nothing_left_is_said() -> None:
     with pytest.raises(HeadstartError, match="all of the 1 unlabeled records occur"):
-        apart(texts("same"), {"the labeled data": texts("same", label="a")}, "text")
+        apart(texts("same"), {"the labeled data": texts("same", label="a")}, TEXT)
 
 
 def test_batches_are_joined_row_under_row_and_padded() -> None:

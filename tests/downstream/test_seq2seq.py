@@ -28,9 +28,10 @@ from headstart.downstream.written_pairs import WrittenRows, find_columns
 from headstart.encoders.opening import create_encoder
 from headstart.encoders.seq2seq import Seq2SeqEncoder
 from headstart.errors import HeadstartError
-from headstart.modalities.text import TextModality, TextProcessor
-from headstart.modalities.tokenizers import fit_tokenizer
-from headstart.run import Run
+from headstart.modalities.text.modality import TextModality
+from headstart.modalities.text.processor import TextProcessor
+from headstart.modalities.text.tokenizers import fit_tokenizer
+from headstart.run import RunFolder
 
 NOTE = {"modality": "text", "length": 16, "encoder": "t5"}
 ENGLISH = ["one", "two", "three", "four", "five", "six"]
@@ -107,7 +108,7 @@ def tuned(tmp_path_factory):
         optimizer={"learning_rate": 5e-3},
         seq2seq={"beams": 1, "no_repeat": 0, "label_smoothing": 0.0},
     )
-    run = Run.create(out, "finetune", plan, overwrite=False)
+    run = RunFolder.create(out, "finetune", plan, overwrite=False)
     return finetune(network(), WORDS, pairs(400, longest=2), pairs(40, 1, 2), plan, run, note=NOTE)
 
 

@@ -18,9 +18,10 @@ from headstart.downstream.tokens import TokenClassification, scores
 from headstart.downstream.word_rows import IGNORED, WordRows, WordTokenizer
 from headstart.encoders.light import LightEncoder
 from headstart.errors import HeadstartError
-from headstart.modalities.text import TextModality, TextProcessor
-from headstart.modalities.tokenizers import fit_tokenizer
-from headstart.run import Run
+from headstart.modalities.text.modality import TextModality
+from headstart.modalities.text.processor import TextProcessor
+from headstart.modalities.text.tokenizers import fit_tokenizer
+from headstart.run import RunFolder
 
 pytest.importorskip("seqeval")
 NOTE = {"modality": "text", "length": 16, "encoder": "tiny"}
@@ -181,7 +182,7 @@ def test_names_are_learned_and_told_with_their_places(name, request, processor, 
         precision="fp32",
         optimizer={"learning_rate": 1e-2},
     )
-    run = Run.create(tmp_path / "o", "finetune", options, overwrite=False)
+    run = RunFolder.create(tmp_path / "o", "finetune", options, overwrite=False)
     finetune(encoder, processor, tagged(60), None, options, run, note=NOTE)
     assert run.resolved["scores"]["f1"] > 0.9
     others = tagged(10, seed=1)

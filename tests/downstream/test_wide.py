@@ -17,7 +17,7 @@ from headstart.downstream.predict import open_head, predict
 from headstart.downstream.rows import LabeledRows
 from headstart.downstream.wide import Wide, count, distinct, is_wide, log_ratios
 from headstart.errors import HeadstartError
-from headstart.run import Run
+from headstart.run import RunFolder
 
 NOTE = {"modality": "text", "length": 16}
 
@@ -183,15 +183,15 @@ def ordered(count: int, seed: int) -> Dataset:
     return Dataset.from_list(rows)
 
 
-def tuned(light, processor, out, **options) -> Run:
+def tuned(light, processor, out, **options) -> RunFolder:
     config = FinetuneConfig(
         run="run", train="train", out=str(out), tracker="none", precision="fp32", **options
     )
-    run = Run.create(out, "finetune", config, overwrite=False)
+    run = RunFolder.create(out, "finetune", config, overwrite=False)
     return finetune(light, processor, ordered(300, 0), None, config, run, note=NOTE)
 
 
-def accuracy(run: Run) -> float:
+def accuracy(run: RunFolder) -> float:
     others = ordered(200, 1)
     found = [row["label"] for row in predict(run, others)]
     return float(np.mean([a == b for a, b in zip(found, others["label"], strict=True)]))

@@ -12,8 +12,8 @@ from headstart.encoders.ngrams import NgramEmbedding
 from headstart.encoders.opening import create_encoder, open_encoder, read_note, save_encoder
 from headstart.encoders.visibility import causal, visibility
 from headstart.errors import HeadstartError
-from headstart.modalities.text import TextProcessor
-from headstart.modalities.tokenizers import fit_tokenizer
+from headstart.modalities.text.processor import TextProcessor
+from headstart.modalities.text.tokenizers import fit_tokenizer
 from headstart.seeding import generator
 
 TEXTS = [

@@ -20,8 +20,8 @@ from transformers import (
 from headstart.encoders.opening import create_encoder, open_encoder, save_encoder
 from headstart.encoders.seq2seq import Seq2SeqEncoder
 from headstart.errors import HeadstartError
-from headstart.modalities.text import TextProcessor
-from headstart.modalities.tokenizers import fit_tokenizer
+from headstart.modalities.text.processor import TextProcessor
+from headstart.modalities.text.tokenizers import fit_tokenizer
 
 SENTENCES = ["the quick brown fox jumps over the lazy dog", "pack my box with jugs"] * 4
 SIZE = {"layers": 2, "width": 16, "heads": 2, "decoder_layers": 1}

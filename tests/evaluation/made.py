@@ -16,8 +16,8 @@ from headstart.evaluation.material import Material
 from headstart.evaluation.metrics import Estimate
 from headstart.evaluation.outcomes import ACCURACY, Kind, Metric, Outcome, Results
 from headstart.evaluation.perplexity import Foreseen, Foresight, Surprises
-from headstart.modalities.image import ImageProcessor
-from headstart.run import Run
+from headstart.modalities.image.processor import ImageProcessor
+from headstart.run import RunFolder
 
 HOSTILE = "</title></script><script>alert('x')</script>\"&"
 KINDS: dict[str, Kind] = {
@@ -110,10 +110,10 @@ def made_pictures(classes: list[str], count: int, side: int) -> tuple[Material, 
     return Material(records, vectors, ImageProcessor(side)), truth
 
 
-def made_run(folder: Path, rows: list[dict[str, Any]]) -> Run:
+def made_run(folder: Path, rows: list[dict[str, Any]]) -> RunFolder:
     """Return a run folder with such metrics."""
     plan = PretrainConfig(sources=["texts"], out=str(folder), budget="5steps")
-    run = Run.create(plan.out, "pretrain", plan, overwrite=False)
+    run = RunFolder.create(plan.out, "pretrain", plan, overwrite=False)
     run.resolve(records=1234)
     run.metrics_file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return run

@@ -19,7 +19,8 @@ from headstart.evaluation.cache import (
     kept_overlap,
 )
 from headstart.evaluation.outcomes import Contender
-from headstart.modalities.image import ImageProcessor
+from headstart.modalities.image.processor import ImageProcessor
+from headstart.modalities.text.content import TEXT
 
 DENSE = np.arange(6, dtype=np.float32).reshape(2, 3)
 SPARSE = sparse.csr_matrix(DENSE)
@@ -125,7 +126,7 @@ def test_an_overlap_is_searched_once_for_the_same_records_under_the_same_names(
     tmp_path: Path,
 ) -> None:
     background, tested = _texts("one", "two", side="seen"), _texts("two", "six", side="test")
-    truth = overlap(background, tested, "text")
+    truth = overlap(background, tested, TEXT)
     compute = Counted(truth)
     for _ in range(2):
         found = kept_overlap(tmp_path, background, tested, compute)

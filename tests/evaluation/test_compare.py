@@ -14,11 +14,12 @@ import headstart as hs
 from headstart.encoders.light import LightEncoder
 from headstart.encoders.opening import save_encoder
 from headstart.errors import HeadstartError
-from headstart.evaluation.compare import Comparison, pairs
+from headstart.evaluation.compared_runs import pairs
+from headstart.evaluation.comparison import Comparison
 from headstart.evaluation.outcomes import ACCURACY, Outcome, Results
 from headstart.evaluation.protocols.resampling import averaged
-from headstart.modalities.text import TextProcessor
-from headstart.modalities.tokenizers import fit_tokenizer
+from headstart.modalities.text.processor import TextProcessor
+from headstart.modalities.text.tokenizers import fit_tokenizer
 
 FRUIT, TOOL = ["apple", "pear", "plum", "fig"], ["saw", "axe", "drill", "file"]
 

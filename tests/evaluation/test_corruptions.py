@@ -8,7 +8,8 @@ from datasets import Dataset
 from PIL import Image
 
 from headstart.errors import HeadstartError
-from headstart.evaluation.corruptions import CORRUPTIONS, asked, corrupt, squared
+from headstart.evaluation.corruptions import CORRUPTIONS, asked, corrupt
+from headstart.modalities.image.corruptions import squared
 
 TEXT = "How do I locate my card? It has not arrived, although I ordered it three weeks ago. " * 5
 

@@ -9,8 +9,8 @@ import pytest
 from made import HOSTILE, made_foresight, made_run
 
 import headstart as hs
-from headstart.evaluation.markup import tag
 from headstart.evaluation.report.foresight import write_foresight
+from headstart.pages.markup import tag
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ import numpy as np
 from made import made_pictures, made_texts
 from PIL import Image
 
-from headstart.evaluation.material import LETTERS, Material, cut
+from headstart.evaluation.material import LETTERS, Material
 from headstart.evaluation.projection import flat_map, nearest
+from headstart.pages.markup import cut
 
 CLASSES = ["cats", "dogs"]
 

@@ -13,8 +13,8 @@ from headstart.encoders.opening import create_encoder
 from headstart.errors import HeadstartError
 from headstart.evaluation.ngram_model import NgramModel
 from headstart.evaluation.perplexity import _windows, perplexity
-from headstart.modalities.text import TextProcessor
-from headstart.modalities.tokenizers import fit_tokenizer
+from headstart.modalities.text.processor import TextProcessor
+from headstart.modalities.text.tokenizers import fit_tokenizer
 from headstart.objectives.heads import TokenHead
 
 LETTERS = "abcdefgh ü"

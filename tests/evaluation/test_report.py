@@ -15,7 +15,7 @@ from headstart.config import EvaluateConfig, PretrainConfig
 from headstart.evaluation.evaluate import evaluate
 from headstart.evaluation.outcomes import Contender, Results
 from headstart.evaluation.report import Report
-from headstart.run import Run
+from headstart.run import RunFolder
 
 HOSTILE = "<script>alert('x')</script>\"&"
 
@@ -40,9 +40,9 @@ def results() -> Results:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
+def run(tmp_path: Path) -> RunFolder:
     plan = PretrainConfig(sources=["texts"], out=str(tmp_path / "run"))
-    run = Run.create(plan.out, "pretrain", plan, overwrite=False)
+    run = RunFolder.create(plan.out, "pretrain", plan, overwrite=False)
     run.resolve(records=1234)
     rows = [
         {
@@ -61,7 +61,7 @@ def run(tmp_path: Path) -> Run:
 
 
 @pytest.fixture
-def report(results: Results, run: Run) -> Report:
+def report(results: Results, run: RunFolder) -> Report:
     audit = {
         "kept": 10,
         "set_aside": 1,

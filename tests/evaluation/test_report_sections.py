@@ -11,10 +11,9 @@ from made import HOSTILE, made_pictures, made_results, made_run, made_texts
 from PIL import Image
 
 from headstart.evaluation.metrics import Estimate
-from headstart.evaluation.outcomes import Metric
+from headstart.evaluation.outcomes import Metric, Shift
 from headstart.evaluation.report import Report
 from headstart.evaluation.report.cost import cost_of
-from headstart.evaluation.shifts import Shift
 
 CLASSES = ["cats", "dogs", "owls"]
 

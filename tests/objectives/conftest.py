@@ -22,7 +22,7 @@ SENTENCES = [
 
 @pytest.fixture(scope="session")
 def text_processor():
-    from headstart.modalities.text import TextProcessor
-    from headstart.modalities.tokenizers import fit_tokenizer
+    from headstart.modalities.text.processor import TextProcessor
+    from headstart.modalities.text.tokenizers import fit_tokenizer
 
     return TextProcessor(fit_tokenizer(SENTENCES, kind="wordpiece", vocab_size=90, lowercase=True))

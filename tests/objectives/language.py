@@ -23,8 +23,9 @@ from torch import Tensor
 from headstart.batch import Batch
 from headstart.data.audit import Audit
 from headstart.encoders.opening import create_encoder
-from headstart.modalities.text import TextModality, TextProcessor
-from headstart.modalities.tokenizers import fit_tokenizer
+from headstart.modalities.text.modality import TextModality
+from headstart.modalities.text.processor import TextProcessor
+from headstart.modalities.text.tokenizers import fit_tokenizer
 from headstart.objectives.building import build_objective
 from headstart.seeding import generator
 

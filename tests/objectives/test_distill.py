@@ -12,8 +12,8 @@ from torch import nn
 
 from headstart.encoders.opening import create_encoder, save_encoder
 from headstart.errors import HeadstartError
-from headstart.modalities.text import TextProcessor
-from headstart.modalities.tokenizers import fit_tokenizer
+from headstart.modalities.text.processor import TextProcessor
+from headstart.modalities.text.tokenizers import fit_tokenizer
 from headstart.objectives import distill
 from headstart.objectives.building import build_objective
 from headstart.objectives.contrastive import SimCLR

@@ -17,9 +17,9 @@ from pretext import pictures
 from torch import Tensor
 
 from headstart.config import TrainingOptions
-from headstart.modalities.image import ImageProcessor
+from headstart.modalities.image.processor import ImageProcessor
 from headstart.objectives import OBJECTIVES
-from headstart.run import Run
+from headstart.run import RunFolder
 from headstart.training import checkpoint
 from headstart.training.train import train
 
@@ -56,7 +56,11 @@ def trained(folder: Path, name: str, *, crash: bool = False) -> dict[str, Tensor
         budget=f"{STEPS}steps", tracker="none", precision="fp32", checkpoint_steps=1
     )
     there = (folder / "config.yaml").exists()
-    run = Run.open(folder) if there else Run.create(folder, "pretrain", config, overwrite=False)
+    run = (
+        RunFolder.open(folder)
+        if there
+        else RunFolder.create(folder, "pretrain", config, overwrite=False)
+    )
     kind: Any = OBJECTIVES[name]
     with torch.random.fork_rng():
         torch.manual_seed(0)

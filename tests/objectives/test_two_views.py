@@ -188,8 +188,8 @@ def news():
     spec = importlib.util.spec_from_file_location("bbc_news", script)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    from headstart.modalities.text import TextProcessor
-    from headstart.modalities.tokenizers import fit_tokenizer
+    from headstart.modalities.text.processor import TextProcessor
+    from headstart.modalities.text.tokenizers import fit_tokenizer
 
     found = sorted(module.articles().items(), key=lambda item: hash_of(item[0]))[:1700]
     texts, topics = zip(*found, strict=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from headstart.run import Run
+from headstart.run import RunFolder
 from headstart.training import checkpoint
 
 SERVER = Path(__file__).with_name("kill_server.py")
@@ -62,7 +62,7 @@ class Kills:
 
 def logged(folder: Path) -> list[dict[str, Any]]:
     """Return the rows of metrics.jsonl without what depends on the clock."""
-    rows = Run(folder).metrics()
+    rows = RunFolder(folder).metrics()
     return [{key: value for key, value in row.items() if key != "clock"} for row in rows]
 
 

@@ -238,9 +238,9 @@ def test_the_alarm_rings_before_or_with_the_end_by_nan(tmp_path: Path) -> None:
 
     with pytest.raises(HeadstartError, match="became infinite"):
         run_tiny(tmp_path, objective=Exploding(), budget="40steps")
-    from headstart.run import Run
+    from headstart.run import RunFolder
 
-    (row,) = [row for row in Run(tmp_path).metrics() if "alarm" in row]
+    (row,) = [row for row in RunFolder(tmp_path).metrics() if "alarm" in row]
     assert row["alarm"]["kind"] == "divergence"
     assert row["step"] < 21
 

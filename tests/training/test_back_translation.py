@@ -9,8 +9,8 @@ from datasets import Dataset
 
 from headstart.encoders.opening import create_encoder, save_encoder
 from headstart.errors import HeadstartError
-from headstart.modalities.text import TextProcessor
-from headstart.modalities.tokenizers import fit_tokenizer
+from headstart.modalities.text.processor import TextProcessor
+from headstart.modalities.text.tokenizers import fit_tokenizer
 from headstart.training import back_translation
 from headstart.training.back_translation import back_translated
 

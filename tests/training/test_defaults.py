@@ -10,7 +10,7 @@ import pytest
 import headstart as hs
 from headstart.config import PretrainConfig, load
 from headstart.errors import HeadstartError
-from headstart.modalities.text import TextModality
+from headstart.modalities.text.modality import TextModality
 from headstart.training.defaults import Plan, decide
 
 

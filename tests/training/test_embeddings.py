@@ -65,8 +65,9 @@ def test_vectors_come_in_the_size_of_the_encoders_own_and_are_counted_once(
     from datasets import Dataset
 
     from headstart.data.audit import Audit
-    from headstart.modalities.text import TextModality, TextProcessor
-    from headstart.modalities.tokenizers import fit_tokenizer
+    from headstart.modalities.text.modality import TextModality
+    from headstart.modalities.text.processor import TextProcessor
+    from headstart.modalities.text.tokenizers import fit_tokenizer
 
     lines = ["the quick brown fox jumps over the lazy dog"] * 20
     text_processor = TextProcessor(fit_tokenizer([*lines, "zebra"], kind="word", vocab_size=50))

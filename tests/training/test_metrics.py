@@ -11,16 +11,16 @@ import pytest
 
 from headstart.config import TrainingOptions
 from headstart.errors import HeadstartError
-from headstart.run import Run
+from headstart.run import RunFolder
 from headstart.training.metrics import Metrics
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
-    return Run.create(tmp_path / "run", "pretrain", TrainingOptions(), overwrite=False)
+def run(tmp_path: Path) -> RunFolder:
+    return RunFolder.create(tmp_path / "run", "pretrain", TrainingOptions(), overwrite=False)
 
 
-def test_rows_beyond_the_checkpoint_are_dropped_with_a_half_written_one(run: Run) -> None:
+def test_rows_beyond_the_checkpoint_are_dropped_with_a_half_written_one(run: RunFolder) -> None:
     metrics = Metrics(run, 0, "none")
     for step in (1, 2, 3):
         metrics.log(step, {"loss": 1 / step}, {"seconds": step / 3})
@@ -36,7 +36,9 @@ def test_rows_beyond_the_checkpoint_are_dropped_with_a_half_written_one(run: Run
     assert run.metrics_file.read_text() == "".join(whole)
 
 
-def test_losses_are_written_in_full_precision_and_what_is_not_finite_as_null(run: Run) -> None:
+def test_losses_are_written_in_full_precision_and_what_is_not_finite_as_null(
+    run: RunFolder,
+) -> None:
     metrics = Metrics(run, 0, "none")
     metrics.log(1, {"loss": 0.1 + 0.2, "validation_loss": float("nan")})
     metrics.close()
@@ -44,7 +46,7 @@ def test_losses_are_written_in_full_precision_and_what_is_not_finite_as_null(run
     assert row == {"step": 1, "loss": 0.1 + 0.2, "validation_loss": None}
 
 
-def test_tensorboard_gets_the_same_rows(run: Run) -> None:
+def test_tensorboard_gets_the_same_rows(run: RunFolder) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     metrics = Metrics(run, 0, "tensorboard")
@@ -56,7 +58,7 @@ def test_tensorboard_gets_the_same_rows(run: Run) -> None:
 
 
 def test_a_tracker_that_is_not_installed_is_named(
-    run: Run, monkeypatch: pytest.MonkeyPatch
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "wandb", None)
     with pytest.raises(HeadstartError, match="'wandb' is not installed; install it with"):
@@ -64,7 +66,7 @@ def test_a_tracker_that_is_not_installed_is_named(
 
 
 def test_weights_and_biases_goes_on_with_one_run_over_all_sittings(
-    run: Run, monkeypatch: pytest.MonkeyPatch
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sittings: list[dict[str, object]] = []
 
@@ -79,8 +81,8 @@ def test_weights_and_biases_goes_on_with_one_run_over_all_sittings(
     monkeypatch.setattr("pytorch_lightning.loggers.WandbLogger", FakeLogger)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: name == "wandb")
     for step in (0, 3):
-        Metrics(Run.open(run.folder), step, "wandb").close()
-    other = Run.create(run.folder / "other", "pretrain", TrainingOptions(), overwrite=False)
+        Metrics(RunFolder.open(run.folder), step, "wandb").close()
+    other = RunFolder.create(run.folder / "other", "pretrain", TrainingOptions(), overwrite=False)
     Metrics(other, 0, "wandb").close()
     one, two, three = (options["id"] for options in sittings)
     assert one == two == run.resolved["wandb_id"]

@@ -16,7 +16,7 @@ from headstart.encoders.opening import open_encoder
 from headstart.errors import HeadstartError
 from headstart.evaluation.features import features
 from headstart.modalities.opening import open_processor
-from headstart.modalities.text import TextModality
+from headstart.modalities.text.modality import TextModality
 
 ROWS = [
     {"id": n, "one": f"the {a} fox {b} here", "two": f"a {a} animal {b}", "three": f"no {b} {n}"}

@@ -16,7 +16,7 @@ from PIL import Image
 
 import headstart as hs
 from headstart.errors import HeadstartError
-from headstart.modalities import pixel_file
+from headstart.modalities.image import pixel_file
 
 TEXTS = [
     f"the {a} {b} {c} over the {d} dog and to that house"

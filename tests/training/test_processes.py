@@ -12,7 +12,7 @@ import pytest
 from tiny_group import first_is_refused, gather_then_disagree
 
 from headstart.errors import HeadstartError
-from headstart.run import Run
+from headstart.run import RunFolder
 from headstart.training.processes import Place, launch
 
 
@@ -60,7 +60,7 @@ def test_under_torchrun_the_first_process_makes_the_run_and_the_others_join_it(
     assert [status for status, _, _ in ended] == [0, 0], ended
     assert [bool(out) for _, out, _ in ended] == [True, False]
     assert [err.count("reading the sources") for _, _, err in ended] == [1, 0]
-    run = Run.open(tmp_path / "run")
+    run = RunFolder.open(tmp_path / "run")
     assert run.finished
     assert run.resolved["steps"] == 3
 

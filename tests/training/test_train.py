@@ -12,11 +12,11 @@ from tiny_objective import TinyObjective, TinyRows, run_tiny
 from torch import Tensor
 
 from headstart.errors import HeadstartError
-from headstart.run import Run
+from headstart.run import RunFolder
 from headstart.training import fit
 
 
-def rows_of(run: Run) -> list[dict[str, Any]]:
+def rows_of(run: RunFolder) -> list[dict[str, Any]]:
     return [{k: v for k, v in row.items() if k != "clock"} for row in run.metrics()]
 
 
@@ -94,9 +94,9 @@ def test_a_budget_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     options = {"checkpoint_steps": 1, "watched": False, "validation": 0}
     with pytest.raises(ValueError, match="the power went"):
         run_tiny(tmp_path, objective=_FailingLate(), budget="2s", **options)
-    steps = Run.open(tmp_path).resolved["steps"]
+    steps = RunFolder.open(tmp_path).resolved["steps"]
     monkeypatch.delattr(fit, "Rehearsal")
-    Run.open(tmp_path).resolve(steps=min(steps, 6))
+    RunFolder.open(tmp_path).resolve(steps=min(steps, 6))
     _, outcome, _ = run_tiny(tmp_path, budget="2s", **options)
     assert outcome.steps == min(steps, 6)
 

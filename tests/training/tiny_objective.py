@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from headstart.config import TrainingOptions
 from headstart.encoders import Features
-from headstart.run import Run
+from headstart.run import RunFolder
 from headstart.seeding import generator
 from headstart.training.probe import Probe
 from headstart.training.safeguards import Safeguards
@@ -96,13 +96,13 @@ class TinyRows:
         return {"input_ids": ids, "mask": torch.ones_like(ids, dtype=torch.bool)}
 
 
-def open_tiny(folder: Path, **options: Any) -> tuple[Run, TrainingOptions]:
+def open_tiny(folder: Path, **options: Any) -> tuple[RunFolder, TrainingOptions]:
     """Open the run in ``folder``, or create it; several processes must find it there already."""
     defaults = {"budget": "12steps", "tracker": "none", "precision": "fp32", "validate_steps": 4}
     config = TrainingOptions(**(defaults | options))
     if (folder / "config.yaml").exists():
-        return Run.open(folder), config
-    return Run.create(folder, "pretrain", config, overwrite=False), config
+        return RunFolder.open(folder), config
+    return RunFolder.create(folder, "pretrain", config, overwrite=False), config
 
 
 def _watch(labels: Tensor | None) -> Watch:
@@ -123,7 +123,7 @@ def run_tiny(
     guards: dict[str, Any] | None = None,
     probe: Tensor | None = None,
     **options: Any,
-) -> tuple[nn.Module, Outcome, Run]:
+) -> tuple[nn.Module, Outcome, RunFolder]:
     """Train the tiny objective in ``folder``, going on if something lies there."""
     run, config = open_tiny(folder, **options)
     objective = objective or (PlainObjective() if plain else TinyObjective())

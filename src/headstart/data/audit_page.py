@@ -29,7 +29,7 @@ def checked(out: str | None) -> Path | None:
 
 
 class AuditPage:
-    """What :func:`headstart.data.auditing.audit_sources` found, to be read or written."""
+    """What :func:`headstart.modalities.auditing.audit_sources` found, to be read or written."""
 
     def __init__(self, found: dict[str, Any]) -> None:
         self._found = found

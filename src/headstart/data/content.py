@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from headstart.config import QualityNumbers
-from headstart.errors import HeadstartError, did_you_mean
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,7 +14,8 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from headstart.data.audit import Audit
-    from headstart.data.discovery import Unit
+    from headstart.data.block import Block
+    from headstart.data.unit import Unit
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Effort:
     Attributes:
         sample: records, drawn by ``seed``, for what is slow to tell (languages, rules); 0 for all.
         seed: draws the sample.
-        rules: names of the quality rules that are counted, see :mod:`headstart.data.quality`.
+        rules: names of the quality rules that are counted.
         numbers: of these rules.
         characters: of text that are compared for near duplicates; None for all.
         compare: compare pictures for near duplicates, which takes a millisecond each.
@@ -37,6 +37,10 @@ class Effort:
     numbers: QualityNumbers = field(default_factory=QualityNumbers)
     characters: int | None = None
     compare: bool = True
+
+
+#: Yields the blocks of a unit, given the names of the content and the label column, or None.
+Reader = Callable[["Unit", str | None, str | None], "Iterator[Block]"]
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,8 @@ class Content:
             of a background that are the same as a tested one, or nearly; told are the notes of
             what was not looked at, and whether a very large background is compared in full.
         survey: finds out more of what went in, and writes it into the audit's findings.
+        readers: reads stores that only this kind knows, by their suffix: called with the unit and
+            the names of the content and the label column, or None, each yields blocks.
         rows: rows that are read at a time from a columnar file.
     """
 
@@ -96,17 +102,5 @@ class Content:
     files: frozenset[str] = field(default_factory=frozenset)
     columnless: Mapping[str, str] = field(default_factory=dict)
     tables_aside: str | None = None
+    readers: Mapping[str, Reader] = field(default_factory=dict)
     rows: int = 512
-
-
-def content_of(name: str) -> Content:
-    """Return the description of a kind of content by the name of its column."""
-    if name == "text":
-        from headstart.data.texts import TEXT
-
-        return TEXT
-    if name == "image":
-        from headstart.data.images import IMAGE
-
-        return IMAGE
-    raise HeadstartError(f"there is no content {name!r}{did_you_mean(name, ('text', 'image'))}")

@@ -6,8 +6,7 @@ import difflib
 import glob
 import os
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator, Sequence
 from functools import cache as once
 from functools import partial
 from itertools import groupby, islice
@@ -16,46 +15,15 @@ from pathlib import Path
 from headstart.data.archives import Member, open_tar, open_zip, suffix, tar_names
 from headstart.data.audit import Audit
 from headstart.data.content import Content
-from headstart.data.streams import Stream, Unreadable, open_file, plain_reasons
+from headstart.data.streams import Unreadable, open_file, plain_reasons
+from headstart.data.unit import FILES, SAVED, Unit
 from headstart.data.walking import shown, walk
 from headstart.errors import HeadstartError
-
-#: The kind of a folder that :meth:`datasets.Dataset.save_to_disk` wrote.
-SAVED = "saved dataset"
-#: The kind of a unit of files that are a record each.
-FILES = "files"
 
 _NESTED = "it is an archive inside an archive; unpack it first"
 _SPLITS = frozenset({"train", "training", "test", "dev", "val", "valid", "validation", "unsup"})
 #: Files in a unit of files, and names of members that are listed at a time.
 _SOME = 8192
-
-
-@dataclass(frozen=True)
-class Unit:
-    """One file, archive member or saved dataset that holds records, or files that are one each.
-
-    Attributes:
-        source: what the user wrote.
-        name: short and stable; ids of records start with it.
-        kind: a suffix that the content knows, without ``.gz``, or :data:`SAVED` or :data:`FILES`.
-        path: the file or folder (of a member: its archive; of files: their folder).
-        label: the folder's name, where folders are classes.
-        open: opens the bytes, unpacked.
-        files: names of the files in the folder ``path``, where each is a record.
-        beside: what lies beside a member, see :class:`headstart.data.archives.Member`.
-        part: the arrays of an ``.npz`` file that are meant, as in ``file.npz#train``.
-    """
-
-    source: str
-    name: str
-    kind: str
-    path: Path
-    label: str | None
-    open: Callable[[], Stream]
-    files: Sequence[str] = ()
-    beside: dict[str, bytes] | None = None
-    part: str | None = None
 
 
 def find(sources: Sequence[str], audit: Audit, content: Content) -> Iterator[Unit]:
@@ -153,7 +121,7 @@ class _Search:
             yield Unit(source, shown(name), FILES, path, label, opened, some)
 
     def _unit(self, source: str, name: str, root: str, label: str | None) -> Iterator[Unit]:
-        root, part = _parted(root)
+        root, part = _parted(root, self.content)
         name, path = shown(name), Path(root)
         kind = SAVED if path.is_dir() else kind_of(path.name, self.content)
         if kind is None:
@@ -182,7 +150,7 @@ class _Search:
         labeled = are_classes(map(os.path.split, names), self.content.class_files)
         for member in members:
             inner = kind_of(member.name, self.content)
-            if inner is None or inner in self.content.archives or inner == ".npz":
+            if inner is None or inner in self.content.archives or inner in self.content.readers:
                 packed = member.name.lower().endswith((".gz", ".tar", ".tgz", ".7z"))
                 refuse(member.name, _NESTED if inner or packed else _unknown(self.content))
             elif self.content.tables_aside and self._is_table(member.name):
@@ -214,16 +182,16 @@ def _unknown(content: Content) -> str:
     return f"its kind is not known; use {content.reads}"
 
 
-def _parted(path: str) -> tuple[str, str | None]:
+def _parted(path: str, content: Content) -> tuple[str, str | None]:
     """Part ``file.npz#train`` into file and part, unless a file has the whole name."""
     stem, mark, part = path.rpartition("#")
-    if mark and stem.lower().endswith(".npz") and not os.path.lexists(path):
+    if mark and suffix(stem) in content.readers and not os.path.lexists(path):
         return stem, part
     return path, None
 
 
 def _expand(source: str, content: Content) -> list[str]:
-    path, part = _parted(os.path.expanduser(source))
+    path, part = _parted(os.path.expanduser(source), content)
     if os.path.isdir(path):
         return [path]
     if os.path.isfile(path):

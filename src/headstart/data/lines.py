@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from headstart.data.block import Aside
 from headstart.data.streams import CHUNK, Stream, Unreadable
+
+NO_TEXT = "it has no text"
+NOT_TEXT = "its text is not a string"
+NUL = "it holds NUL bytes; remove them"
 
 #: The longest record, in bytes of a line or file and in characters of a text.
 LONGEST = 10_000_000
@@ -91,3 +96,19 @@ def _is_utf8(line: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def fault(text: Any) -> str | None:
+    """Return why a text cannot be kept, or None."""
+    if not isinstance(text, str):
+        return NO_TEXT if text is None else NOT_TEXT
+    if len(text) > LONGEST:
+        return TOO_LONG
+    if "\0" in text:
+        return NUL
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:  # a lone surrogate stands for a byte that is not UTF-8
+            return NOT_UTF8
+    return None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.data.content import content_of
+from headstart.data.content import Content
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -69,7 +69,7 @@ class Overlap:
 
 
 def overlap(
-    background: Dataset, tested: Dataset, content: str, *, thorough: bool = False
+    background: Dataset, tested: Dataset, content: Content, *, thorough: bool = False
 ) -> Overlap:
     """Find the tested records that also occur in the background, exactly or nearly.
 
@@ -77,17 +77,16 @@ def overlap(
     each are held (of pictures a kilobyte).
 
     Args:
-        content: name of their content, ``"text"`` or ``"image"``.
+        content: what the records are.
         thorough: compare every picture of the background, however many there are.
     """
     notes: list[str] = []
-    kind = content_of(content)
     # Tested records that repeat each other share what is found.
-    _, inverse = np.unique(kind.digests(tested), return_inverse=True)
+    _, inverse = np.unique(content.digests(tested), return_inverse=True)
     groups: list[int] = inverse.tolist()
     places: set[int] = set()
     twins: dict[int, tuple[bool, int]] = {}
-    for place, twin, exact in kind.matches(background, tested, notes, thorough):
+    for place, twin, exact in content.matches(background, tested, notes, thorough):
         places.add(place)
         group = groups[twin]
         if group not in twins or (exact and not twins[group][0]):
@@ -105,6 +104,6 @@ def overlap(
             (tested[place]["id"], background[twins[groups[place]][1]]["id"]) for place in listed
         ],
         places=np.array(sorted(places), dtype=np.int64),
-        noun=kind.noun,
+        noun=content.noun,
         notes=notes,
     )

@@ -14,19 +14,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from headstart.data import columns
-from headstart.data.arrays import read_arrays
 from headstart.data.audit import Audit
 from headstart.data.block import Aside, Block, Choose, Located
 from headstart.data.columnar import read_parquet, read_saved
-from headstart.data.content import Content, content_of
+from headstart.data.content import Content
 from headstart.data.delimited import read_delimited
-from headstart.data.discovery import FILES, SAVED, Unit, find
+from headstart.data.discovery import find
 from headstart.data.json_records import read_json
 from headstart.data.lines import chunks, lines, whole
+from headstart.data.lines import fault as text_fault
 from headstart.data.sidecars import label_beside
 from headstart.data.store import RecordWriter
 from headstart.data.streams import EMPTY, Unreadable, plain_reasons
-from headstart.data.texts import fault as text_fault
+from headstart.data.unit import FILES, SAVED, Unit
 from headstart.data.walking import shown
 from headstart.errors import HeadstartError
 from headstart.files import whole_file
@@ -40,7 +40,7 @@ NO_LABEL = "its label is missing or not a plain value"
 def read(
     sources: Sequence[str],
     *,
-    content: str,
+    content: Content,
     content_column: str | None,
     label_column: str | None,
     document: Literal["line", "file"],
@@ -54,7 +54,7 @@ def read(
 
     Args:
         sources: what the user named, read in this order; a folder's files are sorted by name.
-        content: the kind of content, ``"text"`` or ``"image"``; also the name of its column.
+        content: what the records are; its name is also that of its column.
         content_column: the column in the sources; None finds it where it is obvious.
         label_column: the same for the label; a record without a label is then set aside.
         document: in ``.txt`` files, is each line a record or each file?
@@ -72,22 +72,21 @@ def read(
         HeadstartError: a source does not exist or is of an unknown kind; a column that was named
             is missing, or it is unclear which one holds the content; no record is left.
     """
-    key = repr((tuple(sources), content, content_column, label_column, document))
+    key = repr((tuple(sources), content.name, content_column, label_column, document))
     name = f"records-{hashlib.blake2b(key.encode(), digest_size=8).hexdigest()}.arrow"
     path = (cache or Path(tempfile.mkdtemp(dir=_scratch().name))) / name
     found = Audit()
-    reading = _Reading(content_of(content), content_column, label_column, document, found)
+    reading = _Reading(content, content_column, label_column, document, found)
     try:
         with whole_file(path) as unfinished:
-            kind = reading.content
-            writer = RecordWriter(unfinished, kind.name, kind.column(), kind.size)
-            for unit in find(sources, found, kind):
+            writer = RecordWriter(unfinished, content.name, content.column(), content.size)
+            for unit in find(sources, found, content):
                 reading.store(unit, writer)
             if not found.kept:
                 raise _nothing_in(sources, found)
             writer.close()
         records = writer.open(path)
-        found.duplicates = kind.repeats(records, found)
+        found.duplicates = content.repeats(records, found)
     finally:
         audit.merge(found)
     return records
@@ -178,9 +177,9 @@ class _Reading:
             if unit.kind == SAVED:
                 yield from read_saved(unit.path, choose, self.content.rows)
                 return
-            if unit.kind == ".npz":
-                yield from read_arrays(
-                    unit.path, unit.name, unit.part, self.content_column, self.label_column
+            if unit.kind in self.content.readers:
+                yield from self.content.readers[unit.kind](
+                    unit, self.content_column, self.label_column
                 )
                 return
             with closing(unit.open()) as stream:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headstart.data.audit import Audit
-from headstart.data.duplicates import stream
+from headstart.data.store import stream
 from headstart.errors import HeadstartError
 from headstart.seeding import derive
 

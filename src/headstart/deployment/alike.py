@@ -19,7 +19,7 @@ from headstart.modalities.opening import open_modality
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from headstart.run import Run
+    from headstart.run import RunFolder
 
 #: Labeled records that are compared; of more, so many that lie evenly.
 MOST = 5000
@@ -55,7 +55,7 @@ class LabeledIndex:
         HeadstartError: the source is gone.
     """
 
-    def __init__(self, run: Run, encoder: Any, processor: Any) -> None:
+    def __init__(self, run: RunFolder, encoder: Any, processor: Any) -> None:
         config = FinetuneConfig(**{**run.config()["options"], "resume": False})
         place = search.place_of(run.folder, run.encoder, [config.train, f"of {MOST} at most"])
         if not place.is_dir():
@@ -94,7 +94,7 @@ def _quietly() -> Iterator[None]:
             enable_progress_bars()
 
 
-def _labeled(run: Run, config: FinetuneConfig, processor: Any) -> Dataset:
+def _labeled(run: RunFolder, config: FinetuneConfig, processor: Any) -> Dataset:
     """Read the run's labeled records, or so many of them."""
     modality, audit = open_modality(run.resolved["modality"]), Audit()
     try:

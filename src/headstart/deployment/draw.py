@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headstart.errors import HeadstartError
-from headstart.modalities.contact_sheet import COLUMNS, contact_sheet
+from headstart.modalities.image.contact_sheet import COLUMNS, contact_sheet
 from headstart.objectives.decoders import PictureGenerator
 from headstart.seeding import generator
 
 if TYPE_CHECKING:
-    from headstart.run import Run
+    from headstart.run import RunFolder
 
 
-def draw(run: Run, out: Path, *, count: int = 64, seed: int = 0) -> Path:
+def draw(run: RunFolder, out: Path, *, count: int = 64, seed: int = 0) -> Path:
     """Write a sheet of ``count`` pictures drawn by the run's generator and return its path.
 
     Raises:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from headstart.batch import Progress
 from headstart.errors import HeadstartError
-from headstart.evaluation.features import WINDOW, Progress, features
+from headstart.evaluation.features import WINDOW, features
 from headstart.files import whole_file
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ import glob
 import os
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,27 +17,25 @@ from torch.nn import functional as F
 
 from headstart.batch import unit_pixels
 from headstart.data.audit import Audit
-from headstart.deployment import attributions, explained_words, gradcam, rollout
+from headstart.deployment import attributions, gradcam, rollout
 from headstart.deployment.alike import Alike, LabeledIndex
 from headstart.deployment.deletion import deletion
-from headstart.deployment.explanation import (
-    Explanation,
-    Explanations,
-    PictureEvidence,
-    TextEvidence,
-)
+from headstart.deployment.explanation import Explanation
 from headstart.downstream.classification import Classification
 from headstart.downstream.predict import open_head
 from headstart.encoders.opening import open_encoder
 from headstart.errors import HeadstartError, did_you_mean
+from headstart.modalities.image.heat import PictureEvidence
 from headstart.modalities.opening import open_modality, open_processor
+from headstart.modalities.text import units as explained_words
+from headstart.modalities.text.units import TextEvidence
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
     from headstart.batch import Batch
     from headstart.config import ExplainConfig, SourceOptions
-    from headstart.run import Run
+    from headstart.run import RunFolder
 
 #: Cells along a side of a picture: what is deleted, and what `--json` has.
 GRID = 8
@@ -59,7 +58,7 @@ class Explainer:
         HeadstartError: the run is of another kind, or the method does not suit its encoder.
     """
 
-    def __init__(self, run: Run, method: str = "auto") -> None:
+    def __init__(self, run: RunFolder, method: str = "auto") -> None:
         head = open_head(run)
         if not isinstance(head, Classification):
             raise HeadstartError(
@@ -258,7 +257,7 @@ class Explainer:
         return int(self.processor.pad_id)
 
 
-def explain(config: ExplainConfig, run: Run, say: Callable[[str], None]) -> Explanations:
+def explain(config: ExplainConfig, run: RunFolder, say: Callable[[str], None]) -> Explanations:
     """Explain the predictions of a run on records, and write the page or picture asked for.
 
     Raises:
@@ -322,7 +321,7 @@ def _is_source(given: str) -> bool:
     return looks or os.path.exists(path) or bool(glob.glob(path, recursive=True))
 
 
-def _write(found: list[Explanation], out: Path, run: Run) -> None:
+def _write(found: list[Explanation], out: Path, run: RunFolder) -> None:
     from headstart.files import write_json, write_text
 
     if out.suffix.lower() == ".json":
@@ -332,6 +331,27 @@ def _write(found: list[Explanation], out: Path, run: Run) -> None:
 
         write_text(out, page(found, run))
     else:
-        from headstart.deployment.explained_picture import write_sheet
+        from headstart.deployment.explained_sheet import write_sheet
 
         write_sheet(found, out)
+
+
+@dataclass(frozen=True)
+class Explanations:
+    """Explanations of several records, and the file that they were written to, if any."""
+
+    found: list[Explanation]
+    out: Path | None = None
+
+    def summary(self) -> dict[str, Any]:
+        """Return plain values for ``--json``."""
+        return {
+            "explanations": [one.summary() for one in self.found],
+            "out": str(self.out) if self.out else None,
+        }
+
+    def __str__(self) -> str:
+        from headstart.deployment.explained_console import rendered
+
+        told = rendered(self.found)
+        return f"{told}\nwrote {self.out}" if self.out else told

@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from headstart.deployment.explanation import Explanation, PictureEvidence, TextEvidence
+from headstart.deployment.explanation import Explanation
+from headstart.modalities.image.heat import PictureEvidence
+from headstart.modalities.text.units import TextEvidence
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -6,13 +6,15 @@ import base64
 from typing import TYPE_CHECKING
 
 from headstart.deployment.explained_console import FAINT, NAMED, excerpt
-from headstart.deployment.explanation import Explanation, PictureEvidence, TextEvidence, percent
-from headstart.evaluation.markup import Markup, table, tag
-from headstart.evaluation.style import STYLE
+from headstart.deployment.explanation import Explanation, percent
+from headstart.modalities.image.heat import PictureEvidence
+from headstart.modalities.text.units import TextEvidence
+from headstart.pages.markup import Markup, table, tag
+from headstart.pages.style import STYLE
 
 if TYPE_CHECKING:
     from headstart.deployment.alike import Alike
-    from headstart.run import Run
+    from headstart.run import RunFolder
 
 _FOR, _AGAINST = "0, 114, 178", "213, 94, 0"
 #: How much of the strongest word's background is colour; dark and light ink are read on it.
@@ -38,7 +40,7 @@ h3 { font-size: .95rem; margin: 1.25rem 0 .25rem; }
 """
 
 
-def page(found: list[Explanation], run: Run) -> str:
+def page(found: list[Explanation], run: RunFolder) -> str:
     """Return a page that needs no network; all that is from the records is escaped."""
     head = tag(
         "head",
@@ -101,7 +103,7 @@ def _section(one: Explanation) -> Markup:
 
 def _legend(one: Explanation) -> Markup:
     if isinstance(one.evidence, PictureEvidence):
-        from headstart.deployment.explained_picture import LEGEND
+        from headstart.modalities.image.heat import LEGEND
 
         words = list(LEGEND[one.signed])
     elif one.signed:
@@ -155,7 +157,7 @@ def _strongest(one: Explanation, evidence: TextEvidence) -> Markup:
 
 
 def _pictures(evidence: PictureEvidence) -> Markup:
-    from headstart.deployment.explained_picture import overlaid, png, shown
+    from headstart.modalities.image.heat import overlaid, png, shown
 
     figures = [
         tag(
@@ -177,7 +179,7 @@ def _alike(alike: list[Alike]) -> Markup:
         if isinstance(near.content, str):
             content: str = excerpt(near.content, 300)
         else:
-            from headstart.deployment.explained_picture import png, shown_struct
+            from headstart.modalities.image.heat import png, shown_struct
 
             picture = png(shown_struct(near.content, 96))
             content = tag("img", src=_data(picture), alt=near.id, class_="thumb")

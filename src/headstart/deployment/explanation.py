@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from headstart.deployment.alike import Alike
 from headstart.deployment.deletion import Deletion
-from headstart.deployment.explained_words import Word
+from headstart.modalities.image.heat import PictureEvidence
+from headstart.modalities.text.units import TextEvidence
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    pass
 
 #: Place in :data:`headstart.deployment.deletion.SHARES` that is told in words: a tenth.
 TOLD = 2
@@ -22,53 +22,6 @@ def percent(share: float) -> str:
     if 0.01 <= share < 0.995:
         return f"{share:.0%}"
     return f"{share:.1%}" if 0.001 <= share < 0.9995 else ("> 99.9%" if share > 0.5 else "< 0.1%")
-
-
-@dataclass(frozen=True)
-class TextEvidence:
-    """The words of a text with their weights; ``end`` is the first character that was not read."""
-
-    text: str
-    words: list[Word]
-    end: int
-    unit: ClassVar[str] = "words"
-
-    def strongest(self, count: int, sign: int) -> list[Word]:
-        """Return up to ``count`` words of one sign, the strongest first."""
-        chosen = [word for word in self.words if word.weight * sign > 0]
-        return sorted(chosen, key=lambda word: -abs(word.weight))[:count]
-
-    def shown(self, word: Word) -> str:
-        """Return the characters of a word."""
-        return self.text[word.start : word.end]
-
-    def summary(self) -> dict[str, Any]:
-        """Return ``words``, each with its text, place and weight, and ``read``, what was read."""
-        words = [
-            {
-                "text": self.shown(word),
-                "start": word.start,
-                "end": word.end,
-                "weight": round(word.weight, 6),
-            }
-            for word in self.words
-        ]
-        return {"words": words, "read": self.end}
-
-
-@dataclass(frozen=True)
-class PictureEvidence:
-    """The weights of the pixels (S,S) and, averaged, of cells (G,G); the struct of the picture."""
-
-    image: dict[str, Any]
-    heat: Tensor
-    cells: Tensor
-    unit: ClassVar[str] = "cells"
-
-    def summary(self) -> dict[str, Any]:
-        """Return ``cells``, a square of weights, row by row."""
-        cells = [[round(value, 6) for value in row] for row in self.cells.tolist()]
-        return {"cells": cells}
 
 
 @dataclass(frozen=True)
@@ -153,24 +106,3 @@ class Explanation:
             "alike": alike,
             "notes": self.notes,
         }
-
-
-@dataclass(frozen=True)
-class Explanations:
-    """Explanations of several records, and the file that they were written to, if any."""
-
-    found: list[Explanation]
-    out: Path | None = None
-
-    def summary(self) -> dict[str, Any]:
-        """Return plain values for ``--json``."""
-        return {
-            "explanations": [one.summary() for one in self.found],
-            "out": str(self.out) if self.out else None,
-        }
-
-    def __str__(self) -> str:
-        from headstart.deployment.explained_console import rendered
-
-        told = rendered(self.found)
-        return f"{told}\nwrote {self.out}" if self.out else told

@@ -19,11 +19,11 @@ from headstart.seeding import generator
 if TYPE_CHECKING:
     from headstart.encoders import Encoder
     from headstart.objectives.heads import TokenHead
-    from headstart.run import Run
+    from headstart.run import RunFolder
 
 
 def generate(
-    run: Run,
+    run: RunFolder,
     prompt: str,
     *,
     tokens: int = 200,
@@ -71,7 +71,7 @@ class Writer:
     head: TokenHead | None
 
 
-def open_writer(run: Run) -> Writer:
+def open_writer(run: RunFolder) -> Writer:
     """Open a run that was pre-trained to write.
 
     Raises:

@@ -10,7 +10,7 @@ import torch
 from transformers import GenerationConfig
 
 from headstart.errors import HeadstartError
-from headstart.modalities.tokenizers import SENTINEL
+from headstart.modalities.text.tokenizers import SENTINEL
 from headstart.seeding import seeded
 
 #: Objectives whose runs write.

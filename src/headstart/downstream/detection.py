@@ -17,7 +17,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from headstart.data.annotations import read_boxes
 from headstart.downstream.head import write_head
 from headstart.downstream.maps import Pyramid, maps_of, reopened, statistics
 from headstart.downstream.rows import batches
@@ -32,6 +31,7 @@ from headstart.downstream.scenes import (
     views_of,
 )
 from headstart.errors import HeadstartError
+from headstart.modalities.image.annotations import read_boxes
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -87,7 +87,7 @@ class Detection(nn.Module):
 
     @staticmethod
     def read(source: str, options: SourceOptions, modality: Modality, audit: Audit) -> Dataset:
-        """Read pictures with boxes; see :func:`headstart.data.annotations.read_boxes`."""
+        """Read pictures with boxes, as :mod:`headstart.modalities.image.annotations` does."""
         return read_boxes(source, audit)
 
     @classmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -19,18 +19,17 @@ from headstart.evaluation.metrics import Estimate
 from headstart.evaluation.written import shown
 from headstart.files import whole_folder, write_text
 from headstart.seeding import seeded
+from headstart.training.log import Voice
 from headstart.training.processes import Place
 from headstart.training.train import train
-from headstart.training.voice import Voice
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
     from headstart.batch import Batch, Rows
-    from headstart.downstream.semi_supervised import Unlabeled
     from headstart.encoders import Encoder
     from headstart.modalities import Processor
-    from headstart.run import Run
+    from headstart.run import RunFolder
 
 #: The head learns this much faster than the encoder, which is nearly right already, up to a limit.
 HEAD_RATE, MOST_HEAD_RATE = 10.0, 1e-2
@@ -94,18 +93,41 @@ class Finetuning(nn.Module):
         return [*layers, {"params": list(self.head.parameters()), "lr": head_rate}]
 
 
+class Unlabeled(Protocol):
+    """Unlabeled records, and how they are learned from beside the labeled ones."""
+
+    def defaults(self, encoder: Encoder, count: int) -> dict[str, Any]:
+        """Return what suits them better than what suits ``count`` labels, as tasks do."""
+        ...
+
+    def join(
+        self, tuned: Finetuning, rows: Any, held: Any, processor: Processor, length: int
+    ) -> tuple[Any, Any]:
+        """Return the objective and the rows to train on, from those of the labels alone.
+
+        Args:
+            tuned: the encoder with its head, which was started from the labels.
+            rows: labeled rows to learn from; held: those that stop it.
+        """
+        ...
+
+    def settle(self, objective: Any) -> None:
+        """Put the weights that were judged where they will be saved from."""
+        ...
+
+
 def finetune(
     encoder: Encoder,
     processor: Processor,
     records: Dataset,
     validation: Dataset | None,
     config: FinetuneConfig,
-    run: Run,
+    run: RunFolder,
     *,
     note: dict[str, Any],
     unlabeled: Unlabeled | None = None,
     console: Any = None,
-) -> Run:
+) -> RunFolder:
     """Fine-tune ``encoder`` on labeled records and write ``RUN/encoder`` and ``RUN/head``.
 
     The head starts from a fit on the frozen features; then both learn together until the
@@ -203,7 +225,7 @@ def _means(objective: Any, rows: Rows) -> dict[str, float]:
     return {name: total / len(rows) for name, total in totals.items()}
 
 
-def _measure(objective: Finetuning, rows: Rows, count: int, run: Run, console: Any) -> None:
+def _measure(objective: Finetuning, rows: Rows, count: int, run: RunFolder, console: Any) -> None:
     """Say and log what the task itself measures on the held-out records."""
     head, voice = objective.head, Voice(run.log_file, console)
     measured = head.measure(objective.encoder, rows) if hasattr(head, "measure") else {}
@@ -249,7 +271,7 @@ def batch_size_for(encoder: Encoder, count: int) -> int:
 
 
 def _plan(
-    suits: dict[str, Any], encoder: Encoder, count: int, config: FinetuneConfig, run: Run
+    suits: dict[str, Any], encoder: Encoder, count: int, config: FinetuneConfig, run: RunFolder
 ) -> dict[str, Any]:
     """Return what was asked for or else suits the records; decided once, for resume as well."""
     if "plan" not in run.resolved:

@@ -10,8 +10,6 @@ import csv
 import hashlib
 import io
 import json
-import os
-import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,16 +19,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.data.audit import Audit
-from headstart.data.duplicates import hashes, stream
+from headstart.data.store import stream
 from headstart.downstream.choosing import Pool, choose
 from headstart.downstream.labeling_simulation import FEWEST, Simulation, simulate
 from headstart.encoders.opening import encoder_folder, open_encoder, read_note
 from headstart.errors import HeadstartError
 from headstart.evaluation.cache import digest, digest_of_encoder, digest_of_records, kept
 from headstart.evaluation.features import features
-from headstart.files import whole_file, whole_folder
+from headstart.files import whole_file
+from headstart.modalities.image.content import _content, _copied
 from headstart.modalities.opening import open_modality, open_processor
-from headstart.run import Run
+from headstart.modalities.text.exact import hashes
+from headstart.run import RunFolder
 from headstart.seeding import derive
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ class _Source:
         self._modality = open_modality(note["modality"])
         self._encoder, self._processor = open_encoder(folder), open_processor(folder)
         self._key = digest_of_encoder(self._encoder, self._processor, self._length)
-        run = Run(config.run)
+        run = RunFolder(config.run)
         self._store = run.features if run.config_file.is_file() else None
 
     def read(self, sources: list[str], *, unlabeled: bool = False) -> Dataset:
@@ -224,12 +224,6 @@ def _keys(records: Dataset) -> np.ndarray:
     return np.frombuffer(bytes(digests), dtype=np.uint64)
 
 
-def _content(value: dict[str, Any]) -> bytes:
-    if value["bytes"] is not None:
-        return bytes(value["bytes"])
-    return Path(value["path"]).read_bytes()
-
-
 def _labeled(
     source: _Source,
     given: Dataset,
@@ -279,27 +273,3 @@ def _write(records: Dataset, why: Sequence[str], out: Path) -> list[dict[str, An
             # Spreadsheets take UTF-8 for it only with a byte-order mark.
             partial.write_bytes(text.getvalue().encode("utf-8-sig"))
     return rows
-
-
-def _copied(records: Dataset, out: Path) -> list[str]:
-    folder = out.with_name(out.stem + "_pictures")
-    if folder.exists():
-        raise HeadstartError(f"{folder} exists already; choose another --out, or move it.")
-    names = []
-    with whole_folder(folder) as partial:
-        for number, value in enumerate(records["image"], start=1):
-            suffix = os.path.splitext(value["path"] or "")[1].lower() or _suffix(value)
-            name = f"{number:04}{suffix}"
-            if value["bytes"] is None:
-                shutil.copyfile(value["path"], partial / name)
-            else:
-                (partial / name).write_bytes(value["bytes"])
-            names.append(f"{folder.name}/{name}")
-    return names
-
-
-def _suffix(value: dict[str, Any]) -> str:
-    from PIL import Image
-
-    with Image.open(io.BytesIO(_content(value))) as picture:
-        return f".{(picture.format or 'png').lower()}"

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from headstart.batch import Progress
 from headstart.data.split import split
 from headstart.downstream.choosing import Pool, choose
 from headstart.errors import HeadstartError
 from headstart.evaluation.equivalence import equivalents
-from headstart.evaluation.features import Progress
 from headstart.evaluation.intervals import LEVEL, Change, compare, holm
 from headstart.evaluation.outcomes import ACCURACY, Contender, Kind, Results
 from headstart.evaluation.protocols.resampling import averaged

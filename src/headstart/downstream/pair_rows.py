@@ -8,18 +8,18 @@ import numpy as np
 from torch import Tensor
 
 from headstart.config import EvaluateConfig, SourceOptions
+from headstart.data import tables
 from headstart.data.audit import Audit
-from headstart.data.joining import matched
-from headstart.downstream.rows import LabeledRows
-from headstart.errors import HeadstartError
-from headstart.evaluation.protocols import tables
-from headstart.evaluation.protocols.pairs import (
+from headstart.data.pairs import (
     ALIKE,
     SEARCHES,
     UNREADABLE,
     Columns,
     find_columns,
+    matched,
 )
+from headstart.downstream.rows import LabeledRows
+from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -59,7 +59,7 @@ def read_pairs(sources: list[str], options: Any, modality: Modality, audit: Audi
     for source in sources:
         found = _columns(source, options, modality)
         records = _paired(source, found, None, options, modality, audit)
-        parts.append(records.select_columns(["id", modality.content, SECOND]))
+        parts.append(records.select_columns(["id", modality.content.name, SECOND]))
     return concatenate_datasets(parts)
 
 
@@ -131,7 +131,7 @@ def _columns(source: str, options: Any, modality: Modality) -> Columns:
     if found is None:
         raise HeadstartError(
             f"it is unclear which columns of {source} hold the two records of a pair; name them "
-            f"with --{modality.content}-column and --pair-column (its columns are: "
+            f"with --{modality.content.name}-column and --pair-column (its columns are: "
             f"{_listed(source, modality)})."
         )
     return found
@@ -140,7 +140,7 @@ def _columns(source: str, options: Any, modality: Modality) -> Columns:
 def _paired(
     source: str, found: Columns, label: str | None, options: Any, modality: Modality, audit: Audit
 ) -> Dataset:
-    content = modality.content
+    content = modality.content.name
 
     def side(column: str, label: str | None, audit: Audit) -> Dataset:
         named = SourceOptions(

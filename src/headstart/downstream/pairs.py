@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from headstart.data.pairs import number
 from headstart.data.split import labeled
 from headstart.downstream.classification import Classification
 from headstart.downstream.head import read_head, write_head
@@ -19,7 +20,6 @@ from headstart.downstream.pair_rows import (
     read_pairs,
 )
 from headstart.downstream.regression import Regression
-from headstart.evaluation.protocols.pairs import number
 from headstart.evaluation.protocols.reading import numbered
 
 if TYPE_CHECKING:

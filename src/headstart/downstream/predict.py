@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from headstart.config import PredictConfig
     from headstart.data.audit import Audit
     from headstart.modalities import Modality
-    from headstart.run import Run
+    from headstart.run import RunFolder
 
 
-def open_head(run: Run) -> Task:
+def open_head(run: RunFolder) -> Task:
     """Open the head of a fine-tuned run, for any task.
 
     Raises:
@@ -48,7 +48,7 @@ def open_head(run: Run) -> Task:
 
 
 def reader(
-    run: Run, sources: list[str], options: PredictConfig
+    run: RunFolder, sources: list[str], options: PredictConfig
 ) -> Callable[[Modality, Audit], Dataset] | None:
     """Return how the task of a fine-tuned run reads its inputs, or None where they are plain.
 
@@ -60,7 +60,7 @@ def reader(
 
 
 def predict(
-    run: Run,
+    run: RunFolder,
     records: Dataset,
     *,
     batch_size: int = 64,

@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from headstart.data import tables
 from headstart.data.audit import Audit
-from headstart.data.content import content_of
-from headstart.data.discovery import Unit, find
+from headstart.data.discovery import find
+from headstart.data.pairs import number
 from headstart.data.streams import plain_reasons
+from headstart.data.unit import Unit
 from headstart.downstream.tagged import kept_records, listed_columns, named_column, only_text
 from headstart.errors import HeadstartError
-from headstart.evaluation.protocols import tables
-from headstart.evaluation.protocols.pairs import number
+from headstart.modalities.text.content import TEXT
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -104,7 +105,7 @@ def _asked(source: str, options: FinetuneConfig | PredictConfig, audit: Audit) -
     """Yield the questions of a source, whatever its form."""
     squads = [
         (unit, squad)
-        for unit in find([source], Audit(), content_of("text"))
+        for unit in find([source], Audit(), TEXT)
         if (squad := _squad(unit)) is not None
     ]
     if squads:
@@ -124,8 +125,8 @@ def _asked(source: str, options: FinetuneConfig | PredictConfig, audit: Audit) -
         reply,
         *(named_column(source, None, n) for n in (START_NAMES, IMPOSSIBLE_NAMES)),
     )
-    others = [dict(tables.values(source, "text", name)) if name else {} for name in names]
-    for name, value in tables.values(source, "text", text, audit):
+    others = [dict(tables.values(source, TEXT, name)) if name else {} for name in names]
+    for name, value in tables.values(source, TEXT, text, audit):
         yield Asked(name, value, *(other.get(name) for other in others))
 
 

@@ -69,7 +69,7 @@ class QuestionRows:
     for SQuAD 2, Devlin et al. 2018, section 4.3).
 
     Args:
-        processor: the encoder's :class:`headstart.modalities.text.TextProcessor`.
+        processor: the encoder's :class:`headstart.modalities.text.processor.TextProcessor`.
         records: with ``text`` and ``question``, and with ``starts`` and ``ends`` to learn from.
         length: most tokens a row.
         stride: tokens that neighbouring windows share, at most half a window; None for a third.

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from headstart.data.pictures import BadPicture, decode
 from headstart.errors import HeadstartError
+from headstart.modalities.image.decode import BadPicture, decode
 from headstart.seeding import uniform
 
 if TYPE_CHECKING:
@@ -256,7 +256,7 @@ def at_random(records: Dataset, share: float, seed: int) -> tuple[Dataset, Datas
 
 def side_for(records: Dataset, most: int) -> int:
     """Return the longer side that suits the pictures: the median of theirs, up to ``most``."""
-    from headstart.data.pictures import size
+    from headstart.modalities.image.decode import size
 
     step = max(1, len(records) // 200)
     sides = []

@@ -11,7 +11,7 @@ from headstart.downstream.finetune import batch_size_for, finetune
 from headstart.downstream.predict import predict
 from headstart.encoders.opening import encoder_folder, open_encoder, read_note
 from headstart.modalities.opening import open_processor
-from headstart.run import Run
+from headstart.run import RunFolder
 from headstart.seeding import seeded
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def _predicted(
             tracker="none",
             **options,
         )
-        target = Run.create(config.out, "finetune", config, overwrite=False)
+        target = RunFolder.create(config.out, "finetune", config, overwrite=False)
         finetune(
             encoder,
             open_processor(folder),

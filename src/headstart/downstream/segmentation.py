@@ -11,8 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from headstart.data.annotations import IGNORED, mask_ids, read_masks
-from headstart.data.pictures import BadPicture
 from headstart.downstream.head import write_head
 from headstart.downstream.maps import Pyramid, maps_of, reopened, resized, statistics
 from headstart.downstream.masks import runs
@@ -28,6 +26,8 @@ from headstart.downstream.scenes import (
     views_of,
 )
 from headstart.errors import HeadstartError
+from headstart.modalities.image.annotations import IGNORED, mask_ids, read_masks
+from headstart.modalities.image.decode import BadPicture
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -78,7 +78,7 @@ class Segmentation(nn.Module):
 
     @staticmethod
     def read(source: str, options: SourceOptions, modality: Modality, audit: Audit) -> Dataset:
-        """Read pictures with masks; see :func:`headstart.data.annotations.read_masks`."""
+        """Read pictures with masks, as :mod:`headstart.modalities.image.annotations` does."""
         return read_masks(source, audit)
 
     @classmethod

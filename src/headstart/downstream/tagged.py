@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from headstart.data import tables
 from headstart.data.columns import TEXT_NAMES
 from headstart.errors import HeadstartError, did_you_mean
-from headstart.evaluation.protocols import tables
+from headstart.modalities.text.content import TEXT
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -59,9 +60,9 @@ def read_tagged(source: str, options: SourceOptions, modality: Modality, audit: 
             f"it is unclear which columns of {source} hold words and tags, or a text and its "
             f"spans{listed_columns(source)}; name them with --text-column and --label-column."
         )
-    marks = dict(tables.values(source, "text", label))
+    marks = dict(tables.values(source, TEXT, label))
     rows = []
-    for name, value in tables.values(source, "text", content, audit):
+    for name, value in tables.values(source, TEXT, content, audit):
         row, fault = _words(value)
         if row is not None:
             row["tags"], fault = _tags(row, marks.get(name), isinstance(value, str))
@@ -91,11 +92,11 @@ def read_words(
         listed = tokens is not None and _lists(source, tokens)
         label = named_column(source, options.label_column, TAG_NAMES if listed else SPAN_NAMES)
         if label is not None:
-            marks.update(tables.values(source, "text", label))
+            marks.update(tables.values(source, TEXT, label))
         if tokens is None or not listed:
             plain.append(source)
             continue
-        for name, value in tables.values(source, "text", tokens, audit):
+        for name, value in tables.values(source, TEXT, tokens, audit):
             row, fault = _words(value)
             if row is None:
                 audit.set_aside(name, fault or NO_TOKENS)
@@ -111,9 +112,9 @@ def read_words(
 
 def only_text(modality: Modality, task: str) -> None:
     """Raise a :class:`HeadstartError` for an encoder of anything else than text."""
-    if modality.content != "text":
+    if modality.name != "text":
         raise HeadstartError(
-            f"task {task} reads texts, and this encoder reads {modality.content}s; choose an "
+            f"task {task} reads texts, and this encoder reads {modality.content.noun}; choose an "
             "encoder of texts."
         )
 
@@ -192,7 +193,7 @@ def named_column(source: str, given: str | None, names: tuple[str, ...]) -> str 
     Raises:
         HeadstartError: the given one is not there.
     """
-    found = tables.columns(source, "text")
+    found = tables.columns(source, TEXT)
     if given is not None:
         if found and given not in found:
             hint = did_you_mean(given, found).rstrip(".?")
@@ -205,13 +206,13 @@ def named_column(source: str, given: str | None, names: tuple[str, ...]) -> str 
 
 
 def _lists(source: str, column: str) -> bool:
-    values = tables.columns(source, "text")[column]
+    values = tables.columns(source, TEXT)[column]
     return 2 * sum(isinstance(value, list | tuple) for value in values) >= len(values) > 0
 
 
 def listed_columns(source: str) -> str:
     """Return what columns a source has, in brackets, for a message."""
-    found = tables.columns(source, "text")
+    found = tables.columns(source, TEXT)
     return f" (its columns are {', '.join(map(repr, found))})" if found else " (it has no columns)"
 
 

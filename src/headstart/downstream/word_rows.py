@@ -27,7 +27,7 @@ class WordTokenizer:
     adds a space of its own to every text must not do so within a run of Chinese characters.
 
     Args:
-        processor: the encoder's :class:`headstart.modalities.text.TextProcessor`.
+        processor: the encoder's :class:`headstart.modalities.text.processor.TextProcessor`.
 
     Attributes:
         before, after: the special ids around a text.

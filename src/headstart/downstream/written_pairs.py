@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from headstart.config import SourceOptions
+from headstart.data import tables
 from headstart.errors import HeadstartError, did_you_mean
-from headstart.evaluation.protocols import tables
+from headstart.modalities.text.content import TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +50,7 @@ def find_columns(source: str, options: SourceOptions) -> Columns:
     Raises:
         HeadstartError: a column that was named is missing, or it is unclear which are meant.
     """
-    found = tables.columns(source, "text")
+    found = tables.columns(source, TEXT)
     first, second = options.text_column, options.label_column
     for option, name in (("--text-column", first), ("--label-column", second)):
         if name is not None and name not in found:
@@ -98,7 +99,7 @@ def read_to_write(
 
     parts = []
     for source in sources:
-        found = tables.columns(source, "text")
+        found = tables.columns(source, TEXT)
         text, label = options.text_column, options.label_column
         if columns is not None and not text and columns.source in found:
             text = columns.source

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from headstart.modalities import TokenizerWish
+from headstart.modalities.text.defaults import TokenizerWish
 from headstart.registry import Registry
 
 if TYPE_CHECKING:

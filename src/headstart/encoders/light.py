@@ -23,7 +23,7 @@ from headstart.encoders import EncoderKind, Features
 from headstart.encoders.visibility import mean_pool
 from headstart.errors import HeadstartError
 from headstart.files import write_json
-from headstart.modalities import TokenizerWish
+from headstart.modalities.text.defaults import TokenizerWish
 
 PARTS = "light.safetensors"
 TABLE = "model.safetensors"

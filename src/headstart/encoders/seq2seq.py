@@ -21,7 +21,7 @@ from headstart.encoders import EncoderKind, Features
 from headstart.encoders.transformer import SmallOptions, check_heads, saved_causal
 from headstart.encoders.visibility import causal, mean_pool, visibility
 from headstart.errors import HeadstartError
-from headstart.modalities import TokenizerWish
+from headstart.modalities.text.defaults import TokenizerWish
 
 #: Networks of Transformers that read and write, and of which this file knows what they write with.
 WRITERS = ("t5", "mt5", "bart", "mbart", "pegasus", "marian")

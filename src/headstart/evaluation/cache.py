@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-import headstart
 from headstart.data.overlap import Overlap
+from headstart.data.vectors import Matrix
 from headstart.encoders.opening import save_encoder
 from headstart.evaluation.outcomes import Contender
-from headstart.evaluation.probes import Matrix
 from headstart.files import whole_file, write_json
+from headstart.version import __version__
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -33,11 +33,7 @@ if TYPE_CHECKING:
 #: Bytes that are kept; beyond it what was not used for longest is deleted.
 MOST = 2 * 10**9
 #: What the features, and the overlap, depend on besides encoder and records.
-_CODE = (
-    *("encoders/*.py", "modalities/*.py", "evaluation/*baselines.py", "evaluation/word*.py"),
-    *("data/overlap.py", "data/duplicates.py", "data/shingles.py", "data/near_texts.py"),
-    "data/same_pictures.py",
-)
+_CODE = (*("encoders/*.py", "modalities/**/*.py", "data/overlap.py", "data/vectors.py"),)
 
 
 def digest(*parts: str | int) -> str:
@@ -198,11 +194,11 @@ def _digest_of_files(folder: Path, files: Iterable[Path]) -> str:
 
 @cache
 def _code() -> str:
-    package = Path(headstart.__file__).parent
+    package = Path(__file__).parents[1]
 
     def sources() -> Iterator[Path]:
         for pattern in _CODE:
             yield from sorted(package.glob(pattern))
         yield package / "evaluation" / "features.py"
 
-    return f"{headstart.__version__} {_digest_of_files(package, sources())}"
+    return f"{__version__} {_digest_of_files(package, sources())}"

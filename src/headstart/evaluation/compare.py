@@ -10,144 +10,21 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from headstart.config import CompareConfig, EvaluateConfig
 from headstart.encoders.opening import encoder_folder, open_encoder, read_note
 from headstart.errors import HeadstartError
-from headstart.evaluation.compare_page import compare_page
-from headstart.evaluation.compare_words import answer, console_table
+from headstart.evaluation.compared_runs import pairs
+from headstart.evaluation.comparison import Comparison
 from headstart.evaluation.evaluate import evaluate
-from headstart.evaluation.intervals import LEVEL, Change, holm
-from headstart.evaluation.intervals import compare as compare_outcomes
-from headstart.evaluation.metrics import Estimate
-from headstart.evaluation.outcomes import Outcome, Results
 from headstart.evaluation.protocols.reading import labeled_records, task_of
 from headstart.evaluation.report.cost import cost_of
 from headstart.evaluation.report.reproduce import command, versions
 from headstart.evaluation.rivals import frozen, measured
-from headstart.files import write_text
 from headstart.modalities.opening import open_modality, open_processor
-from headstart.run import Run
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two runs at one number of labels.
-
-    Attributes:
-        one: the name of the run whose score is higher; ``other``: the one that it is compared with.
-        change: one minus the other, paired.
-        chance: of a false claim, adjusted for all comparisons (two-sided p, Holm).
-    """
-
-    labels: int
-    one: str
-    other: str
-    change: Change
-    chance: float
-
-    @property
-    def clear(self) -> bool:
-        """Whether the difference may be claimed."""
-        return self.chance <= LEVEL
-
-    @property
-    def estimate(self) -> Estimate:
-        """The difference with its own 95% interval."""
-        return self.change.estimate
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What a comparison found, in words, as plain values, and as a page.
-
-    Attributes:
-        results: of all runs; its contenders are their names.
-        pairs: every two runs at every number of labels.
-        costs: ``{name: {what: how much}}``, such as minutes, parameters and records.
-        folders: ``{name: folder}``.
-        notes: what a reader should know, in plain sentences.
-        command: the command line that gives the same again; ``versions`` of what computed it.
-    """
-
-    results: Results
-    pairs: list[Pair]
-    costs: dict[str, dict[str, str]]
-    folders: dict[str, str]
-    notes: list[str]
-    command: str
-    versions: dict[str, str]
-
-    @property
-    def answer(self) -> str:
-        """Which run is best, from how many labels on, and which cannot be told apart."""
-        return answer(self)
-
-    def __str__(self) -> str:
-        return "\n".join([self.answer, "", console_table(self), *self.notes])
-
-    def ranked(self, labels: int) -> list[Outcome]:
-        """Return the outcomes at a number of labels, the best first."""
-        return sorted(self.results.judged(labels), key=lambda outcome: -outcome.mean)
-
-    def leaders(self, labels: int) -> list[str]:
-        """Return the best run at a number of labels, and all that it is not clearly above."""
-        best = self.ranked(labels)[0].contender
-        beaten = {
-            pair.other
-            for pair in self.pairs
-            if pair.labels == labels and pair.one == best and pair.clear
-        }
-        return [x.contender for x in self.ranked(labels) if x.contender not in beaten]
-
-    def summary(self) -> dict[str, Any]:
-        """Return plain values: the answer, scores, differences, costs and protocol."""
-        metric = self.results.metric.name
-        return {
-            "answer": self.answer,
-            "metric": metric,
-            "best": {str(labels): self.leaders(labels) for labels in self.results.counts},
-            "runs": [
-                {"name": name, "folder": folder, "cost": self.costs[name]}
-                for name, folder in self.folders.items()
-            ],
-            "scores": [
-                {
-                    "run": outcome.contender,
-                    "probe": outcome.probe,
-                    "labels": outcome.labels,
-                    **_plain(outcome.scores[metric], metric),
-                }
-                for outcome in self.results.outcomes
-            ],
-            "differences": [
-                {
-                    "labels": pair.labels,
-                    "run": pair.one,
-                    "over": pair.other,
-                    **_plain(pair.estimate, "difference"),
-                    "p": round(pair.chance, 5),
-                    "clear": pair.clear,
-                }
-                for pair in self.pairs
-            ],
-            "train_records": self.results.training,
-            "test_records": len(self.results.truth),
-            "seeds": self.results.seeds,
-            "notes": self.notes,
-            "command": self.command,
-            "versions": self.versions,
-        }
-
-    def write(self, path: Path) -> None:
-        """Write the page, whole or not at all: one file that needs no network."""
-        write_text(path, compare_page(self))
+from headstart.run import RunFolder
 
 
 def compare(config: CompareConfig, *, say: Callable[[str], None]) -> Comparison:
@@ -193,18 +70,6 @@ def compare(config: CompareConfig, *, say: Callable[[str], None]) -> Comparison:
     return comparison
 
 
-def pairs(results: Results) -> list[Pair]:
-    """Return every two contenders at every number of labels, chances adjusted for all of them."""
-    found = []
-    for labels in results.counts:
-        ranked = sorted(results.judged(labels), key=lambda outcome: -outcome.mean)
-        for one, other in combinations(ranked, 2):
-            change = compare_outcomes(results, one, other)
-            found.append((labels, one.contender, other.contender, change))
-    raw = [min(1.0, 2 * min(change.above, change.below)) for *_, change in found]
-    return [Pair(*each, chance) for each, chance in zip(found, holm(raw), strict=True)]
-
-
 def _folders(runs: list[str]) -> dict[str, str | Path]:
     """Return ``{name: encoder folder}``; a name is as short as tells the runs apart."""
     if len(runs) < 2:
@@ -221,7 +86,7 @@ def _folders(runs: list[str]) -> dict[str, str | Path]:
         seen.add(part)
         folder = encoder_folder(run)
         if isinstance(folder, Path) and (Path(run) / "config.yaml").is_file():
-            folder = Run.open(run).require_encoder()
+            folder = RunFolder.open(run).require_encoder()
         found["/".join(part[-depth:])] = folder
     return found
 
@@ -277,21 +142,16 @@ def _cost(run: str, encoder: Any) -> dict[str, str]:
     """Return minutes, parameters and records, as far as they are known."""
     cost = {"parameters": _millions(sum(p.numel() for p in encoder.parameters()))}
     if (Path(run) / "config.yaml").is_file():
-        opened = Run.open(run)
+        opened = RunFolder.open(run)
         cost |= cost_of(opened, opened.metrics())
     return cost
 
 
 def _store(run: str, scratch: tempfile.TemporaryDirectory[str]) -> Path:
     """Return where features are kept: with the run, or for now only beside a mere encoder."""
-    opened = Run(run)
+    opened = RunFolder(run)
     return opened.features if opened.config_file.is_file() else Path(scratch.name)
 
 
 def _millions(count: int) -> str:
     return f"{count / 1e6:.1f} M" if count >= 1e5 else f"{count:,}"
-
-
-def _plain(estimate: Estimate, name: str) -> dict[str, Any]:
-    low, high = (round(float(np.float64(edge)), 5) for edge in (estimate.low, estimate.high))
-    return {name: round(estimate.mean, 5), f"{name}_interval": [low, high]}

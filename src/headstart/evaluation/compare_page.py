@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from headstart.evaluation.chart import Series, line_chart
-from headstart.evaluation.compare_words import COSTS, column, listed
-from headstart.evaluation.dots import Dot, dot_chart
-from headstart.evaluation.markup import Markup, join, table, tag
+from headstart.evaluation.compare_words import COSTS, answer, column, listed
 from headstart.evaluation.report.figures import axis, cell, change, scaled, within
-from headstart.evaluation.report.page import page
 from headstart.evaluation.report.reproduce import section as reproduce
 from headstart.evaluation.verdict import points
+from headstart.pages.charts import Series, line_chart
+from headstart.pages.dots import Dot, dot_chart
+from headstart.pages.markup import Markup, join, table, tag
+from headstart.pages.page import page
 
 if TYPE_CHECKING:
-    from headstart.evaluation.compare import Comparison
+    from headstart.evaluation.compared_runs import ComparedRuns
 
 
-def compare_page(comparison: Comparison) -> str:
+def compare_page(comparison: ComparedRuns) -> str:
     """Return the whole document, which asks the network for nothing."""
     header = tag(
         "header",
         tag("p", "Which of these runs is best?", class_="question"),
-        tag("h1", tag("strong", comparison.answer)),
+        tag("h1", tag("strong", answer(comparison))),
         *(tag("p", note, class_="note") for note in comparison.notes),
     )
     sections = [
@@ -35,7 +35,7 @@ def compare_page(comparison: Comparison) -> str:
     return page(header, sections, title="headstart: which run is best?")
 
 
-def _chart(comparison: Comparison) -> Markup:
+def _chart(comparison: ComparedRuns) -> Markup:
     results = comparison.results
     metric, counts = results.metric, results.counts
     most = list(counts)[-1]
@@ -86,7 +86,7 @@ def _chart(comparison: Comparison) -> Markup:
     return tag("section", head, drawn, tag("p", words, class_="small"))
 
 
-def _finding(comparison: Comparison, leaders: list[str]) -> str:
+def _finding(comparison: ComparedRuns, leaders: list[str]) -> str:
     most = list(comparison.results.counts)[-1]
     where = f" with {most:,} labels" if most else ""
     if len(leaders) > 1:
@@ -97,7 +97,7 @@ def _finding(comparison: Comparison, leaders: list[str]) -> str:
     return f"{leaders[0]} is best{where}: {gain} over {second}"
 
 
-def _table(comparison: Comparison) -> Markup:
+def _table(comparison: ComparedRuns) -> Markup:
     results = comparison.results
     rows = []
     for first in comparison.ranked(list(results.counts)[-1]):
@@ -126,7 +126,7 @@ def _table(comparison: Comparison) -> Markup:
     )
 
 
-def _differences(comparison: Comparison) -> Markup:
+def _differences(comparison: ComparedRuns) -> Markup:
     results = comparison.results
     groups: dict[str, list[list[str]]] = {}
     unit = " in points" if results.metric.percent else ""
@@ -155,7 +155,7 @@ def _differences(comparison: Comparison) -> Markup:
     )
 
 
-def _costs(comparison: Comparison) -> Markup:
+def _costs(comparison: ComparedRuns) -> Markup:
     names = list(dict.fromkeys(name for cost in comparison.costs.values() for name in cost))
     rows = [
         [run, comparison.folders[run], *(cost.get(name, "") for name in names)]

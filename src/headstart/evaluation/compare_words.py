@@ -9,13 +9,13 @@ from headstart.evaluation.report.figures import within
 from headstart.evaluation.verdict import label_name
 
 if TYPE_CHECKING:
-    from headstart.evaluation.compare import Comparison
+    from headstart.evaluation.compared_runs import ComparedRuns
 
 #: What of a run's cost stands in the table, where it is known.
 COSTS = ("minutes", "parameters", "records")
 
 
-def answer(comparison: Comparison) -> str:
+def answer(comparison: ComparedRuns) -> str:
     """Return which run is best, and where; runs that are not clearly apart are named together."""
     counts = comparison.results.counts
     groups: dict[tuple[str, ...], list[int]] = {}
@@ -54,7 +54,7 @@ def column(labels: int, name: str) -> str:
     return f"{label_name(labels, name)} labels" if labels else "score"
 
 
-def console_table(comparison: Comparison) -> str:
+def console_table(comparison: ComparedRuns) -> str:
     """Return a table, a run a row; what cannot be told from the best is marked with a star."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from headstart.batch import Progress
 from headstart.config import EvaluateConfig
-from headstart.evaluation.features import Progress
 from headstart.evaluation.outcomes import Contender, Results
 from headstart.evaluation.protocols import PROTOCOLS, Protocol
 

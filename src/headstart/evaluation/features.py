@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.batch import Batch, to_device
+from headstart.batch import Batch, Progress, to_device
 from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from headstart.modalities import Processor
 
-#: Called with the number of records done and the number of all records.
-Progress = Callable[[int, int], None]
 
 #: Texts that are tokenised together, and sorted by their number of tokens.
 WINDOW = 8192

@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from headstart.batch import Progress
 from headstart.config import EvaluateConfig, PretrainConfig, SourceOptions
 from headstart.data.audit import Audit
-from headstart.data.sifting import sift
 from headstart.encoders.opening import encoder_folder, open_encoder, read_note
 from headstart.errors import HeadstartError
-from headstart.evaluation import BASELINES
 from headstart.evaluation.cache import digest, digest_of_records, kept_contenders, kept_overlap
 from headstart.evaluation.evaluate import evaluate
-from headstart.evaluation.features import Progress
 from headstart.evaluation.material import Material
 from headstart.evaluation.outcomes import Contender, Kind
 from headstart.evaluation.protocols.reading import labeled_records, task_of
@@ -29,7 +27,8 @@ from headstart.evaluation.rivals import frozen, measured, named, started, untrai
 from headstart.evaluation.shifts import divided, extended, measure_shifts, other_domain, parts
 from headstart.modalities import Modality
 from headstart.modalities.opening import open_modality, open_processor
-from headstart.run import Run
+from headstart.modalities.sifting import sift
+from headstart.run import RunFolder
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -52,7 +51,7 @@ def judge(
     Raises:
         HeadstartError: no finished run, no labels, or too few of them.
     """
-    run = Run.open(config.run)
+    run = RunFolder.open(config.run)
     folder = encoder_folder(run.require_encoder())
     note = read_note(folder)
     audits: dict[str, Any] = {}
@@ -65,7 +64,7 @@ def judge(
     notes: list[str] = []
     other = other_domain(config, train, modality, processor, audits, notes)
     tested = train if test is None else test
-    shifted = parts(tested, test is None, config, modality.content, int(note["length"]), other)
+    shifted = parts(tested, test is None, config, modality.content.name, int(note["length"]), other)
     seen = extended(test, shifted)
     background = pretraining_records(run, modality, notes)
     if background is not None:
@@ -120,7 +119,7 @@ def _material(
     return None if vectors is None else Material(records, np.asarray(vectors), processor, seed)
 
 
-def pretraining_records(run: Run, modality: Modality, notes: list[str]) -> Dataset | None:
+def pretraining_records(run: RunFolder, modality: Modality, notes: list[str]) -> Dataset | None:
     """Return the records of the pre-training, so that the alternatives learn from the same.
 
     Where they cannot be read any more it says so in ``notes``.
@@ -165,7 +164,10 @@ def _baselines(
     return kept_contenders(
         store,
         digest("baselines", modality.name, seed, *read),
-        lambda: BASELINES[modality.name](background, train, test, seed=seed, progress=progress),
+        lambda: [
+            Contender.of(found)
+            for found in modality.baselines(background, train, test, seed=seed, progress=progress)
+        ],
     )
 
 

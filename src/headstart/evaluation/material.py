@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from headstart.pages.markup import cut
+
 if TYPE_CHECKING:
     from datasets import Dataset
 
@@ -122,12 +124,6 @@ class Material:
                 Image.fromarray(picture).save(held, format="WEBP", quality=_QUALITY)
                 found.append(held.getvalue())
         return found
-
-
-def cut(text: str, letters: int) -> str:
-    """Return ``text`` with at most so many letters, on one line."""
-    line = " ".join(text[: 4 * letters].split())
-    return line if len(line) <= letters else f"{line[: letters - 1]}…"
 
 
 def _beginning(text: str) -> str:

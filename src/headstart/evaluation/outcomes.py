@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 
+from headstart.data.vectors import Matrix
 from headstart.evaluation.metrics import Estimate
-from headstart.evaluation.probes import Matrix
 
 if TYPE_CHECKING:
-    from headstart.evaluation.shifts import Shift
+    from headstart.modalities import Baseline
 
 Kind = Literal["pretrained", "untrained", "baseline", "scratch", "start", "other"]
 
@@ -57,6 +57,11 @@ class Contender:
     train: Matrix | None = None
     test: Matrix | None = None
     fit_predict: Callable[[np.ndarray, int], Sequence[str]] | None = None
+
+    @classmethod
+    def of(cls, baseline: Baseline) -> Self:
+        """Return a simple alternative as one that takes part."""
+        return cls(baseline.name, "baseline", baseline.train, baseline.test)
 
 
 @dataclass(frozen=True)
@@ -136,3 +141,30 @@ class Results:
                 if first.probe == "kNN" != outcome.probe:
                     found[outcome.contender] = outcome
         return list(found.values())
+
+
+@dataclass(frozen=True)
+class Shift:
+    """How one contender does on records that are unlike those it learned from.
+
+    Attributes:
+        shift: the corruption, or the file of the other domain.
+        severity: 1 to 3; 0 for another domain.
+        labels: how many the probe learned from; 0 where none are used.
+        tested: records that were tested.
+        clean: the headline score on records as they are.
+        score: the same on these.
+        drop: clean minus score. Corrupted records are compared with the same ones as they are,
+            in pairs; records of another domain are others, so that both are uncertain.
+    """
+
+    contender: str
+    kind: str
+    probe: str
+    shift: str
+    severity: int
+    labels: int
+    tested: int
+    clean: Estimate
+    score: Estimate
+    drop: Estimate

@@ -19,10 +19,8 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from headstart.data.vectors import Matrix, unit_length
 from headstart.evaluation.draws import draw
-
-#: (N,D) float32 features: a numpy array, or a scipy sparse CSR matrix (which has no type stubs).
-Matrix = Any
 
 NEIGHBOURS = 200
 TEMPERATURE = 0.1
@@ -52,13 +50,6 @@ class Scaling:
         if sparse.issparse(vectors):
             return vectors
         return (vectors - self.shift) * self.scale
-
-
-def unit_length(features: Matrix) -> Matrix:
-    """Return the rows of ``features`` (N,D) at Euclidean length 1; a row of zeros stays."""
-    from sklearn.preprocessing import normalize
-
-    return normalize(features)
 
 
 def scalings(features: Matrix) -> list[Scaling]:

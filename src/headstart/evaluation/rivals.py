@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.data.duplicates import stream
+from headstart.batch import Progress
+from headstart.data.store import stream
 from headstart.encoders.opening import encoder_folder, kind_of, open_encoder, read_note
 from headstart.errors import HeadstartError
 from headstart.evaluation.cache import digest, digest_of_encoder, digest_of_records, kept
-from headstart.evaluation.features import Progress, features
+from headstart.evaluation.features import features
 from headstart.evaluation.outcomes import Contender, Kind
 from headstart.modalities import Modality
-from headstart.run import Run
+from headstart.run import RunFolder
 from headstart.seeding import seeded
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def untrained(encoder: Any, seed: int) -> Any:
         return encoder.untrained()
 
 
-def started(run: Run, processor: Any, length: int, notes: list[str]) -> list[Rival]:
+def started(run: RunFolder, processor: Any, length: int, notes: list[str]) -> list[Rival]:
     """Return the checkpoint that a continued pre-training began with; [] if it began afresh.
 
     One that cannot be opened any more is told in ``notes``.

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from headstart.batch import Progress
 from headstart.config import EvaluateConfig
+from headstart.data.pairs import is_pairs
 from headstart.errors import HeadstartError
-from headstart.evaluation.corruptions import SEVERITIES, asked, corrupt, squared
-from headstart.evaluation.features import Progress
-from headstart.evaluation.metrics import Estimate
-from headstart.evaluation.outcomes import Contender, Outcome, Results
+from headstart.evaluation.corruptions import SEVERITIES, asked, corrupt
+from headstart.evaluation.outcomes import Contender, Outcome, Results, Shift
 from headstart.evaluation.protocols import PROTOCOLS, multilabel, regression
-from headstart.evaluation.protocols.pairs import is_pairs
 from headstart.evaluation.protocols.reading import labeled_file
 from headstart.evaluation.protocols.resampling import Sampled, averaged
+from headstart.modalities.image.corruptions import squared
 from headstart.seeding import derive
 
 if TYPE_CHECKING:
@@ -52,33 +52,6 @@ class Part:
     name: str
     severity: int
     records: Dataset
-
-
-@dataclass(frozen=True)
-class Shift:
-    """How one contender does on records that are unlike those it learned from.
-
-    Attributes:
-        shift: the corruption, or the file of the other domain.
-        severity: 1 to 3; 0 for another domain.
-        labels: how many the probe learned from; 0 where none are used.
-        tested: records that were tested.
-        clean: the headline score on records as they are.
-        score: the same on these.
-        drop: clean minus score. Corrupted records are compared with the same ones as they are,
-            in pairs; records of another domain are others, so that both are uncertain.
-    """
-
-    contender: str
-    kind: str
-    probe: str
-    shift: str
-    severity: int
-    labels: int
-    tested: int
-    clean: Estimate
-    score: Estimate
-    drop: Estimate
 
 
 def parts(

@@ -10,7 +10,7 @@ import numpy as np
 
 from headstart.errors import HeadstartError
 from headstart.evaluation.metrics import Estimate
-from headstart.modalities.words import is_unspaced
+from headstart.modalities.text.words import is_unspaced
 
 RESAMPLES = 500
 ROUGE = ("rouge1", "rouge2", "rougeL")

@@ -13,18 +13,35 @@ if TYPE_CHECKING:
     import torch
     from datasets import Dataset
 
-    from headstart.batch import Batch, Rows
+    from headstart.batch import Batch, Progress, Rows
     from headstart.config import PretrainConfig, SourceOptions
     from headstart.data.audit import Audit
+    from headstart.data.content import Content
     from headstart.data.overlap import Overlap
+    from headstart.data.vectors import Matrix
 
 MODALITIES = Registry(
     "modality",
     {
-        "text": "headstart.modalities.text:TextModality",
-        "image": "headstart.modalities.image:ImageModality",
+        "text": "headstart.modalities.text.modality:TextModality",
+        "image": "headstart.modalities.image.modality:ImageModality",
     },
 )
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A simple alternative to pre-training: features that anyone could have in an hour.
+
+    Attributes:
+        name: how tables and charts call it.
+        train: (N,D) features of the training records, dense or sparse.
+        test: (M,D) features of the test records; None when folds are cut from the training ones.
+    """
+
+    name: str
+    train: Matrix
+    test: Matrix | None = None
 
 
 @dataclass(frozen=True)
@@ -42,26 +59,6 @@ class DiscreteTargets:
     special_ids: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class TokenizerWish:
-    """The tokenizer an encoder works best with.
-
-    Attributes:
-        unspaced: what it would rather have for a script without spaces, if anything.
-        patient: what it would rather have where the budget is long enough to pay for it.
-        sentinels: how many tokens stand for spans that were cut out, as T5's ``<extra_id_0>``;
-            they come on top of ``vocab_size``.
-    """
-
-    kind: str = "bpe"
-    vocab_size: int = 16384
-    lowercase: bool = False
-    wrap: bool = True
-    unspaced: TokenizerWish | None = None
-    patient: TokenizerWish | None = None
-    sentinels: int = 0
-
-
 class Processor(Protocol):
     """What was fitted to the user's records; saved with the encoder and reloaded from there.
 
@@ -71,6 +68,7 @@ class Processor(Protocol):
     ``multi_crop`` and ``pixels`` (then it has ``augment``).
     """
 
+    content: Content
     provides: frozenset[str]
 
     def rows(self, folder: Path, *, layout: str, length: int, seed: int) -> Rows:
@@ -117,14 +115,14 @@ class Modality(Protocol):
     """One kind of data: how it is read, fitted and stored, and what suits it by default.
 
     Attributes:
-        content: name of the column that holds a record's content.
+        content: what a record is; its name is also that of the records' column.
         unit: what ``length`` counts, for messages.
         default_objective: for an encoder that ``objective_for`` does not name.
         encoder_for, objective_for: what suits an objective, or an encoder, by name.
     """
 
     name: str
-    content: str
+    content: Content
     unit: str
     default_objective: str
     encoder_for: Mapping[str, str]
@@ -186,4 +184,22 @@ class Modality(Protocol):
 
     def overlap(self, background: Dataset, tested: Dataset) -> Overlap:
         """Find the test records that pre-training saw, exactly or nearly, without their labels."""
+        ...
+
+    def baselines(
+        self,
+        background: Dataset | None,
+        train: Dataset,
+        test: Dataset | None,
+        *,
+        seed: int,
+        progress: Progress | None,
+    ) -> list[Baseline]:
+        """Return the strongest simple alternatives on these records.
+
+        Args:
+            background: records of the pre-training, without labels, where they can be read.
+            train, test: labeled records; no test records when folds are cut.
+            progress: called with the number of records done and of all records.
+        """
         ...

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from headstart.data.guess import guess_content
 from headstart.modalities import MODALITIES, Modality, Processor
+from headstart.modalities.guess import guess_content
 
 if TYPE_CHECKING:
     from headstart.config import PretrainConfig

@@ -9,11 +9,10 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from headstart.batch import Batch
+from headstart.batch import IGNORE, Batch
 from headstart.config import Options
 from headstart.encoders.visibility import causal, visibility
 from headstart.objectives.heads import TokenHead, answered
-from headstart.objectives.losses import IGNORE
 
 
 class CausalOptions(Options):

@@ -9,8 +9,9 @@ from pathlib import Path
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from headstart.batch import IGNORE
 from headstart.files import write_json
-from headstart.objectives.losses import IGNORE, token_loss
+from headstart.objectives.losses import token_loss
 
 
 class TokenHead(nn.Module):

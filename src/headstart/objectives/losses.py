@@ -12,8 +12,6 @@ from torch.nn import functional as F
 
 from headstart.objectives.cross_entropy import CrossEntropy
 
-IGNORE = -100
-
 
 def token_loss(logits: Tensor, targets: Tensor) -> dict[str, Tensor]:
     """Cross-entropy of logits (N,V) against targets (N,), with the accuracy beside it.

@@ -9,13 +9,12 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from headstart.batch import Batch
+from headstart.batch import IGNORE, Batch
 from headstart.config import Options
 from headstart.encoders.visibility import visibility
 from headstart.modalities import DiscreteTargets
 from headstart.objectives.curriculum import Course, Ratio
 from headstart.objectives.heads import TokenHead, answered
-from headstart.objectives.losses import IGNORE
 
 
 class MaskedOptions(Options):

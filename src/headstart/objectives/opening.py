@@ -11,10 +11,10 @@ from headstart.objectives.heads import TokenHead
 
 if TYPE_CHECKING:
     from headstart.encoders import TokenEncoder
-    from headstart.run import Run
+    from headstart.run import RunFolder
 
 
-def objective_of(run: Run) -> str | None:
+def objective_of(run: RunFolder) -> str | None:
     """Return the objective whose head lies in the run; None where none does."""
     described = run.head / "head.json"
     if not described.is_file():
@@ -23,7 +23,7 @@ def objective_of(run: Run) -> str | None:
     return name
 
 
-def open_token_head(run: Run, encoder: TokenEncoder) -> TokenHead:
+def open_token_head(run: RunFolder, encoder: TokenEncoder) -> TokenHead:
     """Open ``RUN/head``; its output vectors are the encoder's table and are not stored twice."""
     stored = load_file(run.head / "head.safetensors")
     tied = "decoder.weight" not in stored

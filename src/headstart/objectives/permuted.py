@@ -8,12 +8,11 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from headstart.batch import Batch
+from headstart.batch import IGNORE, Batch
 from headstart.config import Options
 from headstart.encoders.visibility import visibility
 from headstart.modalities import DiscreteTargets
 from headstart.objectives.heads import TokenHead, answered
-from headstart.objectives.losses import IGNORE
 from headstart.objectives.masked import ordinary
 
 

@@ -9,13 +9,13 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from headstart.batch import Batch
+from headstart.batch import IGNORE, Batch
 from headstart.config import Options
 from headstart.encoders.visibility import visibility
 from headstart.modalities import DiscreteTargets
 from headstart.objectives.curriculum import Course, Ratio
 from headstart.objectives.heads import TokenHead
-from headstart.objectives.losses import IGNORE, token_loss
+from headstart.objectives.losses import token_loss
 from headstart.objectives.masked import choose, hide, plain_ids
 
 

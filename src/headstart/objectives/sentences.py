@@ -8,10 +8,9 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from headstart.batch import Batch
+from headstart.batch import IGNORE, Batch
 from headstart.config import Options
 from headstart.objectives.heads import answered
-from headstart.objectives.losses import IGNORE
 from headstart.objectives.pairs import Pairing, Sentences, Span, pair
 
 _NEEDS = frozenset({"sentences", "order", "bidirectional"})

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from headstart.batch import Batch, part
 from headstart.config import Options
-from headstart.modalities.companions import NEGATIVE, PAIR
+from headstart.modalities.text.companion_texts import NEGATIVE, PAIR
 
 VIEWS = ("first", "second")
 

@@ -15,7 +15,7 @@ import torch
 from pytorch_lightning import Callback, Trainer
 from torch import Tensor, nn
 
-from headstart.run import Run
+from headstart.run import RunFolder
 from headstart.training.safeguards import learner
 from headstart.training.start import read_start
 
@@ -28,7 +28,7 @@ class Anchor(Callback):
             falls on a line, ``exp(-strength / 2)`` of a detour at the beginning is left at the end.
     """
 
-    def __init__(self, run: Run, strength: float) -> None:
+    def __init__(self, run: RunFolder, strength: float) -> None:
         self._folder, self._strength = run.checkpoints, strength
         self._start: dict[nn.Parameter, Tensor] = {}
 

@@ -17,7 +17,7 @@ from headstart.encoders.opening import encoder_folder
 from headstart.encoders.seq2seq import writer_type
 from headstart.errors import HeadstartError
 from headstart.files import write_text
-from headstart.modalities.sentences import split_sentences
+from headstart.modalities.text.sentences import split_sentences
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -11,7 +11,7 @@ import torch
 from pytorch_lightning import Callback, Trainer
 
 from headstart.config import TrainingOptions
-from headstart.run import Run
+from headstart.run import RunFolder
 from headstart.training import checkpoint
 from headstart.training.alarms import Alarm, Alarms
 from headstart.training.checkpoint import BEST
@@ -52,7 +52,7 @@ class Boundary(Callback):
 
     def __init__(
         self,
-        run: Run,
+        run: RunFolder,
         config: TrainingOptions,
         metrics: Metrics | None,
         signals: Signals,

@@ -10,6 +10,7 @@ from headstart.config import Budget
 from headstart.encoders import ENCODERS
 from headstart.encoders.opening import encoder_folder, is_static, kind_of, read_note
 from headstart.errors import HeadstartError
+from headstart.modalities.text.budget import MOST_EPOCHS, PATIENCE, Patience
 from headstart.objectives import OBJECTIVES
 from headstart.objectives.building import parse_mixture
 from headstart.training.embeddings import COUNTS
@@ -20,31 +21,6 @@ if TYPE_CHECKING:
     from headstart.encoders import EncoderKind
     from headstart.modalities import Modality
 
-#: Where a budget in minutes ends early: after so many epochs the pair learns the records by heart
-#: (measured on 1,263 news articles and 75,000 reviews; see ``docs/log.md``). Others have no limit.
-MOST_EPOCHS: dict[tuple[str, ...], float] = {("contrast", "light"): 6.0}
-
-
-@dataclass(frozen=True)
-class Patience:
-    """What pays from a budget of so many minutes on, with so many records, and not below.
-
-    Attributes:
-        most_epochs: in place of :data:`MOST_EPOCHS`.
-        options: of the objectives, by name.
-    """
-
-    minutes: float
-    records: int
-    most_epochs: float
-    options: dict[str, dict[str, Any]]
-
-
-#: With the encoder's more patient tokenizer (phrases as tokens): measured on 70,000 reviews; a
-#: thousand articles are learned by heart in 12 epochs (see ``docs/log.md``).
-PATIENCE: dict[tuple[str, ...], Patience] = {
-    ("contrast", "light"): Patience(10.0, 20_000, 12.0, {"contrast": {"drop": 0.3}})
-}
 
 #: From scratch, for a network that was made elsewhere.
 FOREIGN_LEARNING_RATE, FOREIGN_BATCH_SIZE = 1e-3, 32

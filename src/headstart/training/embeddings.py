@@ -14,8 +14,8 @@ from headstart.config import Budget
 from headstart.encoders.opening import open_encoder
 from headstart.errors import HeadstartError
 from headstart.files import whole_file
-from headstart.modalities.cooccurrence import vectors_of_tokens
-from headstart.modalities.token_file import TokenFile
+from headstart.modalities.tokens.cooccurrence import vectors_of_tokens
+from headstart.modalities.tokens.token_file import TokenFile
 
 if TYPE_CHECKING:
     from headstart.config import PretrainConfig

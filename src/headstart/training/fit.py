@@ -13,7 +13,7 @@ from rich.console import Console
 
 from headstart.batch import Rows
 from headstart.config import Budget, TrainingOptions
-from headstart.run import Run
+from headstart.run import RunFolder
 from headstart.training.anchor import Anchor
 from headstart.training.boundary import Boundary, validate_every
 from headstart.training.budget import Rehearsal, steps_of, steps_within
@@ -22,6 +22,7 @@ from headstart.training.head_warmup import HeadWarmup
 from headstart.training.interrupt import Signals
 from headstart.training.lightning import quiet, trainer
 from headstart.training.loader import NumberedBatches, ResumableLoader
+from headstart.training.log import Voice
 from headstart.training.loop import TrainingLoop
 from headstart.training.memory import keep_buffers
 from headstart.training.metrics import Metrics
@@ -31,7 +32,6 @@ from headstart.training.progress import Progress
 from headstart.training.safeguards import Safeguards
 from headstart.training.start import KeepStart
 from headstart.training.validation import Validation
-from headstart.training.voice import Voice
 from headstart.training.watch import Watch
 
 #: Steps of a rehearsal, which its clock ends.
@@ -47,7 +47,7 @@ class Task:
     objective: Any
     rows: Rows
     validation: Rows | None
-    run: Run
+    run: RunFolder
     config: TrainingOptions
     batch_size: int
     learning_rate: float

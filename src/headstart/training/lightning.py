@@ -14,7 +14,7 @@ from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.strategies import DDPStrategy
 
 from headstart.config import TrainingOptions
-from headstart.run import Run
+from headstart.run import RunFolder
 from headstart.training.checkpoint import WholeCheckpoints
 from headstart.training.processes import Place
 
@@ -22,7 +22,7 @@ _LOGGERS = ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "light
 
 
 def trainer(
-    run: Run, config: TrainingOptions, callbacks: list[Callback], precision: str, place: Place
+    run: RunFolder, config: TrainingOptions, callbacks: list[Callback], precision: str, place: Place
 ) -> Trainer:
     """Return a Trainer for this process; of several, where ``place`` says so."""
     cuda = torch.cuda.is_available()

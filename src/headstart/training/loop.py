@@ -15,10 +15,10 @@ from headstart.batch import Batch
 from headstart.config import OptimizerOptions
 from headstart.errors import HeadstartError
 from headstart.seeding import generator
-from headstart.training.chance import reseed
 from headstart.training.loader import ResumableLoader
 from headstart.training.optimizers import build, set_progress
 from headstart.training.safeguards import Safeguards
+from headstart.training.seeding import reseed
 
 
 @dataclass

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.errors import HeadstartError
 from headstart.files import full_disk, write_text
-from headstart.run import Run
+from headstart.run import RunFolder
 
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
@@ -35,7 +35,7 @@ class Metrics:
         HeadstartError: the tracker's package is not installed.
     """
 
-    def __init__(self, run: Run, step: int, tracker: str) -> None:
+    def __init__(self, run: RunFolder, step: int, tracker: str) -> None:
         self._path = run.metrics_file
         self.rows = [row for row in run.metrics() if step and row.get("step", 0) <= step]
         write_text(self._path, "".join(json.dumps(row) + "\n" for row in self.rows))
@@ -80,7 +80,7 @@ class Metrics:
         return [row[name] for row in self.rows if row.get(name) is not None]
 
 
-def _tracker(run: Run, name: str, step: int) -> Logger | None:
+def _tracker(run: RunFolder, name: str, step: int) -> Logger | None:
     if name == "none":
         return None
     if importlib.util.find_spec(name) is None:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from headstart.data.audit import Audit
-from headstart.data.joining import with_columns
+from headstart.data.pairs import with_columns
 from headstart.errors import HeadstartError
-from headstart.modalities.companions import NEGATIVE, PAIR
+from headstart.modalities.text.companion_texts import NEGATIVE, PAIR
 from headstart.objectives import OBJECTIVES
 from headstart.objectives.building import parse_mixture
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from headstart.config import PretrainConfig
     from headstart.modalities import Modality
-    from headstart.run import Run
+    from headstart.run import RunFolder
 
 _OPTIONS = ("pair_column", "negative_column", "back_translation")
 
@@ -27,7 +27,7 @@ def paired(
     config: PretrainConfig,
     modality: Modality,
     audit: Audit,
-    run: Run,
+    run: RunFolder,
     say: Callable[[str], None],
 ) -> Dataset:
     """Return records with the columns ``pair`` and ``negative`` that the options ask for.
@@ -64,8 +64,8 @@ def paired(
 
 
 def _check(config: PretrainConfig, modality: Modality, option: str) -> None:
-    if modality.content != "text":
-        raise HeadstartError(f"{option} is for texts, not for a {modality.content}; leave it out.")
+    if modality.name != "text":
+        raise HeadstartError(f"{option} is for texts, not for a {modality.name}; leave it out.")
     if config.back_translation and config.pair_column:
         raise HeadstartError(
             "--pair-column and --back-translation both give the second text; leave one out."

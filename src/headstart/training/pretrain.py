@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.data.audit import Audit
-from headstart.data.content import Effort, content_of
-from headstart.data.quality import named
-from headstart.data.sifting import sift
+from headstart.data.content import Effort
 from headstart.data.split import hold_out
 from headstart.encoders.opening import (
     create_encoder,
@@ -25,10 +23,13 @@ from headstart.encoders.opening import (
 )
 from headstart.errors import HeadstartError
 from headstart.files import whole_folder, write_text
+from headstart.modalities.image.preview import pictures_in
 from headstart.modalities.opening import modality_of, open_modality
+from headstart.modalities.sifting import sift
+from headstart.modalities.text.preview import texts_in
+from headstart.modalities.text.quality import named
 from headstart.objectives import OBJECTIVES
 from headstart.objectives.building import build_objective
-from headstart.objectives.showing import pictures_in, texts_in
 from headstart.seeding import generator, seeded
 from headstart.training.defaults import Plan, decide
 from headstart.training.embeddings import (
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from headstart.batch import Batch
     from headstart.config import PretrainConfig
     from headstart.modalities import Modality
-    from headstart.run import Run
+    from headstart.run import RunFolder
 
 #: Records whose features are watched for collapse while training.
 WATCHED = 256
@@ -65,8 +66,8 @@ LOOKED_AT, COMPARED, PICTURES_COMPARED = 500, 175_000_000, 2000
 
 
 def pretrain(
-    config: PretrainConfig, run: Run, *, say: Callable[[str], None], console: Any = None
-) -> Run:
+    config: PretrainConfig, run: RunFolder, *, say: Callable[[str], None], console: Any = None
+) -> RunFolder:
     """Read, prepare, train and save; a run that was interrupted goes on where it was.
 
     What takes long or may change under us (sources, tokenizer, sizes, steps) is decided once and
@@ -132,17 +133,17 @@ def pretrain(
     return run
 
 
-def _ready(config: PretrainConfig, run: Run, say: Callable[[str], None]) -> None:
+def _ready(config: PretrainConfig, run: RunFolder, say: Callable[[str], None]) -> None:
     """Decide the modality and prepare the records, unless an earlier sitting did."""
     if "modality" not in run.resolved:
         run.resolve(modality=modality_of(config))
     if not run.resolved.get("prepared"):
         modality = open_modality(run.resolved["modality"])
-        refuse_without_tokens(config, modality.content)
+        refuse_without_tokens(config, modality.name)
         _prepare(config, run, modality, say)
 
 
-def _note_unreadable(run: Run, modality: Modality) -> None:
+def _note_unreadable(run: RunFolder, modality: Modality) -> None:
     """Add to the audit what was found to be unreadable while training."""
     found: dict[str, str] = {}
     for part in ("train", "validation"):
@@ -154,7 +155,7 @@ def _note_unreadable(run: Run, modality: Modality) -> None:
         run.write_audit(audit.summary())
 
 
-def _save_head(objective: Any, plan: Plan, run: Run) -> None:
+def _save_head(objective: Any, plan: Plan, run: RunFolder) -> None:
     """Keep what ``generate`` needs, of the objective or of the first of a mixture that has it."""
     members = getattr(objective, "objectives", {next(iter(plan.objectives)): objective})
     for name in sorted(members, key=lambda name: name != "clm"):
@@ -164,12 +165,12 @@ def _save_head(objective: Any, plan: Plan, run: Run) -> None:
             return
 
 
-def _picture(objective: Any, rows: Any, processor: Any, run: Run, seed: int) -> None:
+def _picture(objective: Any, rows: Any, processor: Any, run: RunFolder, seed: int) -> None:
     """Show what the pretext task makes of the first records: pictures as one, texts as words."""
     batch = rows.batch(np.arange(min(SHOWN, len(rows))), 0)
     corrupted = objective.corrupt(batch, generator(seed, "picture"))
     if "pixels" in batch:
-        from headstart.modalities.contact_sheet import contact_sheet
+        from headstart.modalities.image.contact_sheet import contact_sheet
 
         views = getattr(objective, "shown", pictures_in)(corrupted)
         names = ["original", *views]
@@ -182,7 +183,7 @@ def _picture(objective: Any, rows: Any, processor: Any, run: Run, seed: int) -> 
 
 
 def _prepare(
-    config: PretrainConfig, run: Run, modality: Modality, say: Callable[[str], None]
+    config: PretrainConfig, run: RunFolder, modality: Modality, say: Callable[[str], None]
 ) -> None:
     """From sources to memory-mapped rows, with the audit of what went in."""
     say("reading the sources")
@@ -234,7 +235,7 @@ def _looked_at(records: Any, config: PretrainConfig, modality: Modality, audit: 
         characters=COMPARED,
         compare=len(records) <= PICTURES_COMPARED,
     )
-    content_of(content).survey(records, audit, effort)
+    content.survey(records, audit, effort)
     return records
 
 
@@ -276,7 +277,7 @@ def _encoder(config: PretrainConfig, plan: Plan, processor: Any) -> Any:
 def _watch(
     config: PretrainConfig,
     guards: Safeguards | None,
-    run: Run,
+    run: RunFolder,
     processor: Any,
     rows: Callable[[str, str], Any],
 ) -> Watch:

@@ -8,7 +8,7 @@ from typing import Any
 from pytorch_lightning import Callback, Trainer
 from torch import Tensor
 
-from headstart.run import Run
+from headstart.run import RunFolder
 from headstart.training import checkpoint
 
 START = "start.ckpt"
@@ -17,7 +17,7 @@ START = "start.ckpt"
 class KeepStart(Callback):
     """Writes the state of the objective before the first step, once."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: RunFolder) -> None:
         self._path = run.checkpoints / START
 
     def on_train_start(self, trainer: Trainer, loop: Any) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from headstart.config import TrainingOptions
-from headstart.run import Run
+from headstart.run import RunFolder
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -51,7 +51,7 @@ def train(
     objective: Objective,
     rows: Rows,
     validation: Rows | None,
-    run: Run,
+    run: RunFolder,
     config: TrainingOptions,
     *,
     batch_size: int,
@@ -87,7 +87,8 @@ def train(
     """
     # Before the slow imports, which count into the budget too.
     started = time.monotonic() if started is None else started
-    from headstart.training import fit, processes, voice
+    from headstart.training import fit, processes
+    from headstart.training import log as voice
     from headstart.training.choice import check_choice
 
     restore_best = restore_best or config.keep == "best"
@@ -123,7 +124,7 @@ def train(
     return outcome
 
 
-def _begun(run: Run) -> dict[str, Any] | None:
+def _begun(run: RunFolder) -> dict[str, Any] | None:
     """Return what the newest checkpoint says about how far the run is."""
     if not any(run.checkpoints.glob("step-*.ckpt")):
         return None
@@ -133,13 +134,13 @@ def _begun(run: Run) -> dict[str, Any] | None:
     return dict(read(path)["headstart"]) if path else None
 
 
-def _finished(begun: dict[str, Any] | None, run: Run) -> bool:
+def _finished(begun: dict[str, Any] | None, run: RunFolder) -> bool:
     if begun is None:
         return False
     return begun["stopped"] or begun["counts"]["step"] >= run.resolved["steps"]
 
 
-def _outcome(objective: Any, run: Run, restore_best: bool, resumed_from: int) -> Outcome:
+def _outcome(objective: Any, run: RunFolder, restore_best: bool, resumed_from: int) -> Outcome:
     """Fill ``objective`` with the weights to keep, from what was saved."""
     from headstart.training import checkpoint, rollback
 

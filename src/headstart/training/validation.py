@@ -13,7 +13,7 @@ from torch import nn
 
 from headstart.batch import Rows, to_device
 from headstart.seeding import generator
-from headstart.training.chance import reseed
+from headstart.training.seeding import reseed
 
 #: Of the training between two validations, the share that a validation may cost in batches.
 _SHARE = 10

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from headstart.batch import Batch, to_device
 from headstart.seeding import generator
-from headstart.training.chance import reseed
 from headstart.training.health import Look, look, twins
 from headstart.training.probe import Probe, explained
+from headstart.training.seeding import reseed
 from headstart.training.validation import frozen
 
 if TYPE_CHECKING:

@@ -14,13 +14,13 @@ from headstart.config import (
     SourceOptions,
     load,
 )
-from headstart.run import Run
+from headstart.run import RunFolder
 from headstart.verbs.reading import records_of, say
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from headstart.deployment.explanation import Explanations
+    from headstart.deployment.explain import Explanations
 
 
 def predict(run: str, *inputs: str, **options: Any) -> list[dict[str, Any]]:
@@ -38,7 +38,7 @@ def predict(run: str, *inputs: str, **options: Any) -> list[dict[str, Any]]:
 
     if plan.out:  # before the work; a folder is for masks
         check_ending(Path(plan.out), "")
-    opened = Run.open(plan.run)
+    opened = RunFolder.open(plan.run)
     read = reader(opened, plan.inputs, plan)
     records = records_of(plan.inputs, plan, opened.require_encoder(), read)
     rows = list(predict_rows(opened, records, batch_size=plan.batch_size, options=plan, say=say))
@@ -98,7 +98,7 @@ def search(run: str, *inputs: str, query: str, **options: Any) -> list[dict[str,
     if plan.index:
         index = searching.Index.open(Path(plan.index))
     else:
-        sources = plan.inputs or Run.open(plan.run).config()["options"]["sources"]
+        sources = plan.inputs or RunFolder.open(plan.run).config()["options"]["sources"]
         place = searching.place_of(Path(plan.run), folder, sources)
         if not place.is_dir():
             records = records_of(sources, plan, folder)
@@ -136,7 +136,7 @@ def generate(run: str, prompt: str = "", **options: Any) -> str | Path:
     plan = load(GenerateConfig, run=run, prompt=prompt, **options)
     from headstart.encoders.opening import read_note
 
-    opened = Run.open(plan.run)
+    opened = RunFolder.open(plan.run)
     if read_note(opened.require_encoder())["modality"] == "image":
         from headstart.deployment.draw import draw
 
@@ -168,12 +168,12 @@ def explain(run: str, *inputs: str, **options: Any) -> Explanations:
     plan = load(ExplainConfig, run=run, inputs=list(inputs), **options)
     from headstart.deployment.explain import explain as explain_predictions
 
-    return explain_predictions(plan, Run.open(plan.run), say=say)
+    return explain_predictions(plan, RunFolder.open(plan.run), say=say)
 
 
 def info(run: str) -> dict[str, Any]:
     """Return what a run folder says of itself: its options, decisions, state and last figures."""
-    opened = Run.open(run)
+    opened = RunFolder.open(run)
     content = opened.config()
     metrics = opened.metrics()
     size = sum(f.stat().st_size for f in opened.folder.rglob("*") if f.is_file())

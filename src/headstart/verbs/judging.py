@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.config import AuditConfig, CompareConfig, EvaluateConfig, LabelConfig, load
-from headstart.run import Run
+from headstart.run import RunFolder
 from headstart.verbs.reading import console, records_of, say
 
 if TYPE_CHECKING:
     from headstart.data.audit_page import AuditPage
     from headstart.downstream.labeling import Labeling
-    from headstart.evaluation.compare import Comparison
+    from headstart.evaluation.comparison import Comparison
     from headstart.evaluation.perplexity import Foresight
     from headstart.evaluation.report import Report
 
@@ -37,7 +37,7 @@ def audit(
         options["sources"] = list(sources)
     plan = load(AuditConfig, file=config, settings=settings or (), **options)
     from headstart.data.audit_page import AuditPage, checked
-    from headstart.data.auditing import audit_sources
+    from headstart.modalities.auditing import audit_sources
 
     out = checked(plan.out)
     page = AuditPage(audit_sources(plan))
@@ -81,7 +81,7 @@ def _foresee(plan: EvaluateConfig) -> Foresight:
     from headstart.files import write_json
     from headstart.modalities.opening import open_modality
 
-    opened = Run.open(plan.run)
+    opened = RunFolder.open(plan.run)
     writer = open_writer(opened)
     modality = open_modality("text")
     # Nothing is learned from the texts, so their labels are not read.

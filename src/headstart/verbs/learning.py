@@ -11,24 +11,14 @@ from typing import Any
 
 from headstart.config import FinetuneConfig, PretrainConfig, load
 from headstart.errors import HeadstartError, did_you_mean
-from headstart.run import Run
+from headstart.run import RunFolder
 from headstart.verbs.reading import console, labeled_records, records_of, say
 
 
 def pretrain(
     *sources: str, config: str | None = None, settings: list[str] | None = None, **options: Any
-) -> Run:
-    """Pre-train an encoder on unlabeled data and return its run.
-
-    Args:
-        sources: files, folders or globs.
-        config: a YAML file of options.
-        settings: ``key=value`` strings, as ``--set`` takes them.
-        options: see :class:`headstart.config.PretrainConfig`.
-
-    Raises:
-        HeadstartError: anything the user can mend.
-    """
+) -> RunFolder:
+    """Pre-train; see :func:`headstart.pretrain`."""
     if options.get("resume"):
         run, resolved = _reopen("pretrain", options, config, settings)
         plan = PretrainConfig(**resolved)
@@ -43,7 +33,8 @@ def pretrain(
     from headstart.training.pretrain import pretrain as pretrain_encoder
 
     with _undone_if_refused(run, fresh=not plan.resume):
-        return pretrain_encoder(plan, run, say=say, console=console())
+        pretrain_encoder(plan, run, say=say, console=console())
+    return run
 
 
 def finetune(
@@ -52,16 +43,8 @@ def finetune(
     config: str | None = None,
     settings: list[str] | None = None,
     **options: Any,
-) -> Run:
-    """Fine-tune a pre-trained encoder on labels and return the new run.
-
-    Args:
-        run: a run folder, or any encoder folder.
-        options: see :class:`headstart.config.FinetuneConfig`.
-
-    Raises:
-        HeadstartError: anything the user can mend.
-    """
+) -> RunFolder:
+    """Fine-tune; see :func:`headstart.finetune`."""
     if options.get("resume"):
         target, resolved = _reopen("finetune", options, config, settings)
         plan = FinetuneConfig(**resolved)
@@ -80,29 +63,31 @@ def finetune(
         records = labeled_records(plan.train, plan, folder)
         validation = labeled_records(plan.val, plan, folder) if plan.val else None
         if plan.unlabeled:
-            return _finetune_with_unlabeled(plan, target, folder, records, validation)
-        return finetune_encoder(
-            open_encoder(folder),
-            open_processor(folder),
-            records,
-            validation,
-            plan,
-            target,
-            note=read_note(folder),
-            console=console(),
-        )
+            _finetune_with_unlabeled(plan, target, folder, records, validation)
+        else:
+            finetune_encoder(
+                open_encoder(folder),
+                open_processor(folder),
+                records,
+                validation,
+                plan,
+                target,
+                note=read_note(folder),
+                console=console(),
+            )
+    return target
 
 
 def _finetune_with_unlabeled(
-    plan: FinetuneConfig, target: Run, folder: Any, records: Any, validation: Any
-) -> Run:
+    plan: FinetuneConfig, target: RunFolder, folder: Any, records: Any, validation: Any
+) -> None:
     from headstart.downstream.semi_supervised import finetune_with_unlabeled
     from headstart.encoders.opening import open_encoder, read_note
     from headstart.modalities.opening import open_processor
 
     # Their labels are not read, so their column need not be there.
     blind = plan.model_copy(update={"label_column": None})
-    return finetune_with_unlabeled(
+    finetune_with_unlabeled(
         open_encoder(folder),
         open_processor(folder),
         records,
@@ -116,18 +101,18 @@ def _finetune_with_unlabeled(
     )
 
 
-def _create(verb: str, plan: PretrainConfig | FinetuneConfig) -> Run:
+def _create(verb: str, plan: PretrainConfig | FinetuneConfig) -> RunFolder:
     """Make the run folder; of the processes that torchrun started the first does, for all."""
     if "TORCHELASTIC_RUN_ID" not in os.environ:
-        return Run.create(plan.out, verb, plan, overwrite=plan.overwrite)
+        return RunFolder.create(plan.out, verb, plan, overwrite=plan.overwrite)
     from headstart.training.processes import Place
 
-    Place.here().first(lambda: Run.create(plan.out, verb, plan, overwrite=plan.overwrite))
-    return Run(plan.out)
+    Place.here().first(lambda: RunFolder.create(plan.out, verb, plan, overwrite=plan.overwrite))
+    return RunFolder(plan.out)
 
 
 @contextmanager
-def _undone_if_refused(run: Run, fresh: bool) -> Iterator[None]:
+def _undone_if_refused(run: RunFolder, fresh: bool) -> Iterator[None]:
     """Take a run folder away again if it was refused before anything was trained.
 
     Otherwise the corrected command would be told that a run lies there already.
@@ -143,7 +128,7 @@ def _undone_if_refused(run: Run, fresh: bool) -> Iterator[None]:
 
 def _reopen(
     verb: str, options: dict[str, Any], config: str | None, settings: list[str] | None
-) -> tuple[Run, dict[str, Any]]:
+) -> tuple[RunFolder, dict[str, Any]]:
     """Open a run to go on with; the options it was started with hold."""
     out = options.get("out")
     if config or settings:
@@ -153,7 +138,7 @@ def _reopen(
         )
     if not out:
         raise HeadstartError("--resume needs --out: the folder of the run to go on with.")
-    run = Run.open(out)
+    run = RunFolder.open(out)
     content = run.config()
     if content["verb"] != verb:
         raise HeadstartError(
@@ -172,9 +157,9 @@ def _reopen(
 
 def _check_names(plan: PretrainConfig) -> None:
     """Refuse unknown names before a run folder is made."""
-    from headstart.data.quality import named
     from headstart.encoders import ENCODERS
     from headstart.modalities import MODALITIES
+    from headstart.modalities.text.quality import named
     from headstart.objectives import MIXTURE, OBJECTIVES
 
     named(plan.quality)

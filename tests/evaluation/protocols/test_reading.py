@@ -12,10 +12,11 @@ import pytest
 from making import plan
 
 from headstart.data.audit import Audit
+from headstart.data.pairs import scores_of
 from headstart.errors import HeadstartError
-from headstart.evaluation.protocols.pairs import scores_of
 from headstart.evaluation.protocols.reading import labeled_records, read, task_of
-from headstart.modalities.text import TextModality
+from headstart.modalities.text.content import TEXT
+from headstart.modalities.text.modality import TextModality
 
 
 def write(file: Path, rows: list[dict[str, Any]]) -> str:
@@ -52,7 +53,7 @@ TEXTS = ["the first text", "a second text", "one more text"]
 )
 def test_plain_labels_tell_the_task(tmp_path, suffix, labels, task) -> None:
     rows = [{"text": text, "label": label} for text, label in zip(TEXTS, labels, strict=True)]
-    assert task_of(config(write(tmp_path / f"train{suffix}", rows)), "text") == task
+    assert task_of(config(write(tmp_path / f"train{suffix}", rows)), TEXT) == task
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
@@ -60,7 +61,7 @@ def test_lists_of_labels_are_several_labels(tmp_path, suffix) -> None:
     lists = [["a", "b"], [], ["b"]]
     rows = [{"text": text, "labels": labels} for text, labels in zip(TEXTS, lists, strict=True)]
     source = config(write(tmp_path / f"train{suffix}", rows))
-    assert task_of(source, "text") == "multilabel"
+    assert task_of(source, TEXT) == "multilabel"
     found = read(source.train, source, TextModality(), None, Audit(), task="multilabel")
     assert found["label"][:] == lists
     assert found["text"][:] == TEXTS
@@ -85,7 +86,7 @@ def test_pairs_with_a_score_are_flattened(tmp_path, suffix, names) -> None:
         for n in range(3)
     ]
     source = config(write(tmp_path / f"train{suffix}", rows))
-    assert task_of(source, "text") == "similarity"
+    assert task_of(source, TEXT) == "similarity"
     found = read(source.train, source, TextModality(), None, Audit(), task="similarity")
     assert found["text"][:] == [f"{side} {n}" for side in ("left", "right") for n in range(3)]
     assert scores_of(found).tolist() == [0, 0.5, 1]
@@ -96,12 +97,12 @@ def test_pairs_in_columns_of_any_name_are_read_where_they_are_named(tmp_path) ->
     rows = [{"de": f"ein {n}", "en": f"one {n}", "alike": str(n)} for n in range(3)]
     options = {"text_column": "de", "pair_column": "en", "label_column": "alike"}
     source = config(write(tmp_path / "train.csv", rows), **options)
-    assert task_of(source, "text") == "similarity"
+    assert task_of(source, TEXT) == "similarity"
     found = read(source.train, source, TextModality(), None, Audit(), task="similarity")
     assert found["text"][3] == "one 0"
     lost = source.model_copy(update={"pair_column": "fr"})
     with pytest.raises(HeadstartError, match=r"no column 'fr'.*check --pair-column"):
-        task_of(lost, "text")
+        task_of(lost, TEXT)
 
 
 def test_broken_pairs_are_set_aside_with_their_reason(tmp_path) -> None:
@@ -117,7 +118,7 @@ def test_broken_pairs_are_set_aside_with_their_reason(tmp_path) -> None:
 def test_queries_and_answers_ask_for_retrieval(tmp_path) -> None:
     rows = [{"query": f"what is {n}", "document": f"it is {n}"} for n in range(3)]
     source = config(write(tmp_path / "train.jsonl", rows))
-    assert task_of(source, "text") == "retrieval"
+    assert task_of(source, TEXT) == "retrieval"
     found = read(source.train, source, TextModality(), None, Audit(), task="retrieval")
     assert found["text"][3] == "it is 0"
     plain = [{"text": text, "label": "x"} for text in TEXTS]
@@ -161,7 +162,7 @@ def test_one_file_is_split_where_something_is_learned(tmp_path, task, split) -> 
 
 def test_sts_is_read_as_it_comes(shared_data) -> None:
     source = config(str(shared_data("sts_en") / "stsb_test.jsonl"))
-    assert task_of(source, "text") == "similarity"
+    assert task_of(source, TEXT) == "similarity"
     found = read(source.train, source, TextModality(), None, Audit(), task="similarity")
     assert len(found) == 2 * 1379
     assert np.isclose(scores_of(found)[0], 2.5)

@@ -20,8 +20,8 @@ from headstart.downstream.semi_supervised.consistency import Consistency
 from headstart.downstream.semi_supervised.pseudo_labels import pseudo_rows
 from headstart.downstream.semi_supervised.unlabeled import MixedRows, apart, unlabeled_rows
 from headstart.errors import HeadstartError
-from headstart.run import Run
-from headstart.training.voice import Voice
+from headstart.run import RunFolder
+from headstart.training.log import Voice
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +40,7 @@ STEPS = 1000
 LEVEL = 0.05
 
 
-class Unlabeled:
+class UnlabeledRecords:
     """Unlabeled records, and how they are learned from; what :func:`finetune` is handed.
 
     Args:
@@ -104,11 +104,11 @@ def finetune_with_unlabeled(
     unlabeled: Dataset,
     tested: Dataset | None,
     config: FinetuneConfig,
-    run: Run,
+    run: RunFolder,
     *,
     note: dict[str, Any],
     console: Any = None,
-) -> Run:
+) -> RunFolder:
     """Fine-tune on labels alone (``RUN/labels_alone``), then with unlabeled records, and compare.
 
     Both have the same options and hold the same records out, on which they are compared; the
@@ -133,8 +133,8 @@ def finetune_with_unlabeled(
         "the validation data": validation,
         "the test data": tested,
     }
-    content = next(name for name in ("text", "image") if name in records.column_names)
-    kept, told = apart(unlabeled, {k: v for k, v in known.items() if v is not None}, content)
+    seen = {name: records for name, records in known.items() if records is not None}
+    kept, told = apart(unlabeled, seen, processor.content)
     way = way_for(config.semi)
     for sentence in [*told, f"First on the labels alone; then {way} with {len(kept):,} unlabeled."]:
         say(sentence)
@@ -150,7 +150,7 @@ def finetune_with_unlabeled(
         config,
         run,
         note=note,
-        unlabeled=Unlabeled(kept, way, config, say),
+        unlabeled=UnlabeledRecords(kept, way, config, say),
         console=console,
     )
     held = validation
@@ -163,17 +163,17 @@ def finetune_with_unlabeled(
     return run
 
 
-def _alone(run: Run, config: FinetuneConfig) -> Run:
+def _alone(run: RunFolder, config: FinetuneConfig) -> RunFolder:
     """Open or create the run of the labels alone, which differs in nothing else."""
     out = Path(run.folder) / ALONE
     if (out / "config.yaml").exists():
-        return Run.open(out)
+        return RunFolder.open(out)
     changed = {"unlabeled": [], "remove_overlap": [], "out": str(out), "resume": False}
     plan = config.model_copy(update=changed)
-    return Run.create(out, "finetune", plan, overwrite=False)
+    return RunFolder.create(out, "finetune", plan, overwrite=False)
 
 
-def compare(run: Run, alone: Run, held: Dataset) -> dict[str, Any]:
+def compare(run: RunFolder, alone: RunFolder, held: Dataset) -> dict[str, Any]:
     """Return how two runs do on held-out records, and the chance of so clear a difference.
 
     ``p`` is McNemar's, exact and two-sided: over the records that one alone has right.

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from headstart.batch import Batch, Rows
+    from headstart.data.content import Content
     from headstart.modalities import Processor
 
 #: What an unlabeled part of a batch is called.
@@ -26,7 +27,9 @@ UNLABELED = "unlabeled"
 MOST_BYTES = 2**31
 
 
-def apart(unlabeled: Dataset, known: dict[str, Dataset], content: str) -> tuple[Dataset, list[str]]:
+def apart(
+    unlabeled: Dataset, known: dict[str, Dataset], content: Content
+) -> tuple[Dataset, list[str]]:
     """Return the unlabeled records that occur in no known set, exactly or nearly.
 
     A label that is guessed for a record of the validation or test data would let their answers be
@@ -35,7 +38,7 @@ def apart(unlabeled: Dataset, known: dict[str, Dataset], content: str) -> tuple[
 
     Args:
         known: labeled, validation and test records, by what they are called in messages.
-        content: name of the content column.
+        content: what the records are.
 
     Returns:
         The records with ``id`` and content alone, and what was left out, in sentences.
@@ -44,7 +47,7 @@ def apart(unlabeled: Dataset, known: dict[str, Dataset], content: str) -> tuple[
         HeadstartError: none is left.
     """
     before, told = len(unlabeled), []
-    kept = unlabeled.select_columns(["id", content])
+    kept = unlabeled.select_columns(["id", content.name])
     for name, records in known.items():
         places = overlap(kept, records, content, thorough=True).places
         if len(places):

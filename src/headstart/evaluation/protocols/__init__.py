@@ -11,9 +11,9 @@ from headstart.registry import Registry
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from headstart.batch import Progress
     from headstart.config import EvaluateConfig
     from headstart.data.audit import Audit
-    from headstart.evaluation.features import Progress
     from headstart.evaluation.outcomes import Contender, Results
     from headstart.modalities import Modality
 

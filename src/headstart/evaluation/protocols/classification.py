@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import sparse
 
+from headstart.batch import Progress
 from headstart.config import EvaluateConfig
-from headstart.data.duplicates import stream
 from headstart.data.split import folds
+from headstart.data.store import stream
+from headstart.data.vectors import Matrix
 from headstart.errors import HeadstartError
 from headstart.evaluation.draws import draw, draw_seeds, label_counts
-from headstart.evaluation.features import Progress
 from headstart.evaluation.metrics import estimates
 from headstart.evaluation.outcomes import ACCURACY, Contender, Outcome, Results
-from headstart.evaluation.probes import LogisticProbe, Matrix, nearest_neighbours
+from headstart.evaluation.probes import LogisticProbe, nearest_neighbours
 from headstart.evaluation.protocols import Protocol
 from headstart.evaluation.protocols.resampling import resample
 from headstart.seeding import derive

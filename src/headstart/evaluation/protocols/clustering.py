@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
+from headstart.batch import Progress
 from headstart.config import EvaluateConfig
+from headstart.data.vectors import Matrix, unit_length
 from headstart.errors import HeadstartError
-from headstart.evaluation.features import Progress
 from headstart.evaluation.outcomes import Contender, Metric, Outcome, Results
-from headstart.evaluation.probes import Matrix, unit_length
 from headstart.evaluation.protocols import Protocol
 from headstart.evaluation.protocols.scoring import outcome_of, scored
 from headstart.seeding import derive

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
+from headstart.batch import Progress
 from headstart.config import EvaluateConfig
+from headstart.data.vectors import Matrix
 from headstart.errors import HeadstartError
 from headstart.evaluation.draws import counts_of, draw_seeds
-from headstart.evaluation.features import Progress
 from headstart.evaluation.outcomes import Contender, Metric, Results
-from headstart.evaluation.probes import Matrix, row_space, scalings
+from headstart.evaluation.probes import row_space, scalings
 from headstart.evaluation.protocols import Protocol
 from headstart.evaluation.protocols.reading import read
 from headstart.evaluation.protocols.resampling import Sampled

@@ -8,23 +8,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.config import EvaluateConfig
+from headstart.data import tables
 from headstart.data.audit import Audit
+from headstart.data.pairs import ALIKE, SEARCHES, find_columns, number, read_pairs
 from headstart.data.split import labeled, split
 from headstart.errors import HeadstartError
-from headstart.evaluation.protocols import PROTOCOLS, tables
-from headstart.evaluation.protocols.pairs import ALIKE, SEARCHES, find_columns, number, read_pairs
+from headstart.evaluation.protocols import PROTOCOLS
 from headstart.seeding import derive
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from headstart.data.content import Content
     from headstart.modalities import Modality
 
 #: Separators of several labels in one field, the likelier ones first.
 SEPARATORS = ("|", ";", ",")
 
 
-def task_of(config: EvaluateConfig, content: str) -> str:
+def task_of(config: EvaluateConfig, content: Content) -> str:
     """Return the task, guessed from the columns of ``config.train`` where it is ``auto``.
 
     Two records and a number ask for similarity, a query and an answer for retrieval, lists of
@@ -32,14 +34,14 @@ def task_of(config: EvaluateConfig, content: str) -> str:
     for classification.
 
     Args:
-        content: the kind of content, ``"text"`` or ``"image"``.
+        content: what the records are.
     """
     if config.task != "auto":
         return config.task
     if config.label_separator is not None:
         return "multilabel"
     source, tabular = config.train, _tabular(config.train, content)
-    if tabular and (config.pair_column or getattr(config, f"{content}_column") is None):
+    if tabular and (config.pair_column or getattr(config, f"{content.name}_column") is None):
         pairs = find_columns(source, config, content, ALIKE)
         if pairs is not None and (pairs.score or config.pair_column):
             return "similarity" if pairs.score else "retrieval"
@@ -68,7 +70,7 @@ def read(
 
     Classification, few-shot episodes, clustering and retrieval by label have a ``label`` each (a
     text), regression a number, multi-label classification a list of texts; pairs are flattened,
-    see :mod:`headstart.evaluation.protocols.pairs`. Without a ``processor`` nothing is decoded yet
+    see :mod:`headstart.data.pairs`. Without a ``processor`` nothing is decoded yet
     (several labels only).
 
     Raises:
@@ -150,7 +152,7 @@ def _split(records: Dataset, config: EvaluateConfig) -> tuple[Dataset, Dataset]:
     return records.select(np.sort(order[tested:])), records.select(np.sort(order[:tested]))
 
 
-def _tabular(source: str, content: str) -> bool:
+def _tabular(source: str, content: Content) -> bool:
     return bool(tables.columns(source, content))
 
 

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import sparse
 
+from headstart.batch import Progress
 from headstart.config import EvaluateConfig
-from headstart.data.duplicates import normalise
+from headstart.data.pairs import is_pairs
+from headstart.data.vectors import Matrix, unit_length
 from headstart.errors import HeadstartError
-from headstart.evaluation.features import Progress
 from headstart.evaluation.outcomes import Contender, Metric, Results
-from headstart.evaluation.probes import Matrix, unit_length
 from headstart.evaluation.protocols import Protocol
-from headstart.evaluation.protocols.pairs import is_pairs
 from headstart.evaluation.protocols.reading import read
 from headstart.evaluation.protocols.resampling import averaged
 from headstart.evaluation.protocols.scoring import outcome_of
+from headstart.modalities.text.exact import normalise
 from headstart.seeding import derive
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse, stats
 
+from headstart.batch import Progress
 from headstart.config import EvaluateConfig
+from headstart.data.pairs import scores_of
+from headstart.data.vectors import Matrix, unit_length
 from headstart.errors import HeadstartError
-from headstart.evaluation.features import Progress
 from headstart.evaluation.outcomes import Contender, Metric, Outcome, Results
-from headstart.evaluation.probes import Matrix, unit_length
 from headstart.evaluation.protocols import Protocol
-from headstart.evaluation.protocols.pairs import scores_of
 from headstart.evaluation.protocols.reading import read
 from headstart.evaluation.protocols.resampling import correlation, ranks
 from headstart.evaluation.protocols.scoring import outcome_of, scored
@@ -42,7 +42,7 @@ def measure(
     Args:
         contenders: with features (2M,D): all firsts, then all seconds.
         train: pairs that stand in for ``test`` where there is none.
-        test: pairs as :func:`headstart.evaluation.protocols.pairs.read_pairs` returns them.
+        test: pairs as :func:`headstart.data.pairs.read_pairs` returns them.
 
     Raises:
         HeadstartError: fewer than three pairs, or one score only.

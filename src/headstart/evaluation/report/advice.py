@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from headstart.evaluation.markup import Markup, tag
-from headstart.evaluation.material import cut
 from headstart.evaluation.report.confusions import pairs
 from headstart.evaluation.report.curves import alarms, curve
 from headstart.evaluation.report.figures import change
 from headstart.evaluation.verdict import score
+from headstart.pages.markup import Markup, cut, tag
 
 if TYPE_CHECKING:
     from headstart.evaluation.outcomes import Results

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from headstart.evaluation.markup import Markup, tag
 from headstart.evaluation.verdict import points, score
+from headstart.pages.markup import Markup, tag
 
 if TYPE_CHECKING:
     from headstart.evaluation.verdict import Gain

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from headstart.evaluation.heat import heat_table
-from headstart.evaluation.markup import Markup, tag
-from headstart.evaluation.material import Material, cut
+from headstart.evaluation.material import Material
 from headstart.evaluation.metrics import confusion
 from headstart.evaluation.report.exhibits import card
 from headstart.evaluation.report.figures import ours
+from headstart.pages.heat import heat_table
+from headstart.pages.markup import Markup, cut, tag
 
 if TYPE_CHECKING:
     from headstart.evaluation.outcomes import Results

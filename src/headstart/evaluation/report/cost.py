@@ -5,17 +5,17 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from headstart.evaluation.markup import Markup, table, tag
+from headstart.pages.markup import Markup, table, tag
 
 if TYPE_CHECKING:
-    from headstart.run import Run
+    from headstart.run import RunFolder
 
 #: Watts of a busy core and of a gigabyte of memory: the means of Lannelongue, Grealey & Inouye
 #: 2021, "Green Algorithms", supplementary tables (cores of unknown make).
 CORE_WATTS, MEMORY_WATTS = 12.0, 0.3725
 
 
-def cost_of(run: Run, metrics: list[dict[str, Any]]) -> dict[str, str]:
+def cost_of(run: RunFolder, metrics: list[dict[str, Any]]) -> dict[str, str]:
     """Return what pre-training took, as far as the run folder tells, in words."""
     cost: dict[str, str] = {}
     clocks = [row["clock"] for row in metrics if row.get("clock")]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from headstart.evaluation.markup import Markup, table, tag
-from headstart.evaluation.material import cut
+from headstart.pages.markup import Markup, cut, table, tag
 
 #: Most set-aside records, and most rows of any list, that are named.
 _NAMED = 20

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from headstart.evaluation.chart import Series, line_chart
-from headstart.evaluation.dots import Dot, dot_chart
-from headstart.evaluation.markup import Markup, tag
 from headstart.evaluation.report.figures import axis, change, scaled, within
+from headstart.pages.charts import Series, line_chart
+from headstart.pages.dots import Dot, dot_chart
+from headstart.pages.markup import Markup, tag
 
 if TYPE_CHECKING:
     from headstart.evaluation.outcomes import Results

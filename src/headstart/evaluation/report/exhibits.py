@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from headstart.evaluation.markup import Markup, tag
-from headstart.evaluation.material import Exhibit, cut
+from headstart.evaluation.material import Exhibit
+from headstart.pages.markup import Markup, cut, tag
 
 _LETTERS = 40
 

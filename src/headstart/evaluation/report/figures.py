@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from headstart.evaluation.markup import Markup, join, tag
 from headstart.evaluation.metrics import Estimate
 from headstart.evaluation.verdict import points, score
+from headstart.pages.markup import Markup, join, tag
 
 if TYPE_CHECKING:
     from headstart.evaluation.outcomes import Metric, Outcome, Results

@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.evaluation.dots import Dot, dot_chart
-from headstart.evaluation.markup import Markup, table, tag
 from headstart.evaluation.perplexity import Foreseen, Surprises, span
 from headstart.evaluation.report import advice, answer, cost, data, health, pretext, training
-from headstart.evaluation.report.page import page
 from headstart.evaluation.report.reproduce import section as again
 from headstart.files import write_text
+from headstart.pages.dots import Dot, dot_chart
+from headstart.pages.markup import Markup, table, tag
+from headstart.pages.page import page
 
 if TYPE_CHECKING:
     from headstart.evaluation.perplexity import Foresight
-    from headstart.run import Run
+    from headstart.run import RunFolder
 
 #: Bits from which on a piece is drawn at the deepest.
 _DEEPEST = 12.0
@@ -27,7 +27,7 @@ def write_foresight(
     found: Foresight,
     path: Path,
     *,
-    run: Run,
+    run: RunFolder,
     command: str,
     versions: Mapping[str, str],
     audits: Mapping[str, Mapping[str, Any]],
@@ -75,7 +75,7 @@ def _header(found: Foresight, took: Mapping[str, str]) -> Markup:
     return answer.header(found.verdict, tone, tiles, notes=found.notes)
 
 
-def _advice(found: Foresight, run: Run) -> list[str]:
+def _advice(found: Foresight, run: RunFolder) -> list[str]:
     if found.sign > 0:
         return [
             f"Let it write: `headstart generate {run.folder} --prompt TEXT`. What its features are "

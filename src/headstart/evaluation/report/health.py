@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from headstart.evaluation.chart import Series, small_chart
-from headstart.evaluation.markup import Markup, tag
 from headstart.evaluation.report.curves import alarms, curve, went
+from headstart.pages.charts import Series, small_chart
+from headstart.pages.markup import Markup, tag
 
 
 @dataclass(frozen=True)

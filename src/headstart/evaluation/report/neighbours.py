@@ -6,10 +6,10 @@ from itertools import islice
 
 import numpy as np
 
-from headstart.evaluation.markup import Markup, tag
 from headstart.evaluation.material import Exhibit, Material
 from headstart.evaluation.projection import nearest
 from headstart.evaluation.report.exhibits import card
+from headstart.pages.markup import Markup, tag
 
 QUERIES = 6
 COUNT = 5

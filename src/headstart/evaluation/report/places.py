@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from headstart.evaluation.markup import Markup, tag
-from headstart.evaluation.material import Material, cut
+from headstart.evaluation.material import Material
 from headstart.evaluation.projection import FEWEST, flat_map, nearest
 from headstart.evaluation.report.figures import ours
-from headstart.evaluation.scatter import MOST_GROUPS, Spot, scatter
+from headstart.pages.markup import Markup, cut, tag
+from headstart.pages.scatter import MOST_GROUPS, Spot, scatter
 
 if TYPE_CHECKING:
     from headstart.evaluation.outcomes import Results

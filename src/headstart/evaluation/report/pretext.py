@@ -7,10 +7,10 @@ import io
 import json
 from typing import TYPE_CHECKING, Any
 
-from headstart.evaluation.markup import Markup, join, tag
+from headstart.pages.markup import Markup, join, tag
 
 if TYPE_CHECKING:
-    from headstart.run import Run
+    from headstart.run import RunFolder
 
 #: Bytes of the picture that are shown as they are; a larger one is compressed and shrunk.
 _ROOM = 500_000
@@ -19,7 +19,7 @@ _TEXTS = 3
 _MANY = 0.5
 
 
-def section(run: Run | None) -> Markup:
+def section(run: RunFolder | None) -> Markup:
     """Show what the network is given to learn from, beside the records as they are."""
     parts: list[Markup] = []
     if run is not None and run.picture_file.is_file():

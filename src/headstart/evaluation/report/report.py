@@ -26,10 +26,10 @@ from headstart.evaluation.report import (
     scores,
     training,
 )
-from headstart.evaluation.report.page import page
 from headstart.evaluation.verdict import Gain, details, gains, headline
 from headstart.files import write_text
-from headstart.run import Run
+from headstart.pages.page import page
+from headstart.run import RunFolder
 
 if TYPE_CHECKING:
     from headstart.evaluation.outcomes import Results
@@ -59,7 +59,7 @@ class Report:
         self,
         results: Results,
         *,
-        run: Run | None = None,
+        run: RunFolder | None = None,
         command: str = "",
         versions: Mapping[str, str] | None = None,
         audits: Mapping[str, Mapping[str, Any]] | None = None,

@@ -7,20 +7,20 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-import headstart
 from headstart.config import PretrainConfig
-from headstart.evaluation.markup import Markup, tag
+from headstart.pages.markup import Markup, tag
+from headstart.version import __version__
 
 if TYPE_CHECKING:
     from headstart.config import Options
-    from headstart.run import Run
+    from headstart.run import RunFolder
 
 _PACKAGES = ("torch", "transformers", "pytorch-lightning", "scikit-learn")
 
 
 def versions() -> dict[str, str]:
     """Return the versions ``{package: version}`` that figures depend on."""
-    return {"headstart": headstart.__version__, **{name: version(name) for name in _PACKAGES}}
+    return {"headstart": __version__, **{name: version(name) for name in _PACKAGES}}
 
 
 def command(verb: str, config: Options, named: Sequence[str]) -> str:
@@ -45,7 +45,7 @@ def command(verb: str, config: Options, named: Sequence[str]) -> str:
     return shlex.join(words)
 
 
-def section(command: str, versions: Mapping[str, str], run: Run | None = None) -> Markup:
+def section(command: str, versions: Mapping[str, str], run: RunFolder | None = None) -> Markup:
     """Name the commands and the versions of what computed it."""
     listed = ", ".join(f"{name} {version}" for name, version in versions.items())
     lines = [line for line in (_trained_by(run) if run else "", command) if line]
@@ -56,7 +56,7 @@ def section(command: str, versions: Mapping[str, str], run: Run | None = None) -
     return tag("section", tag("h2", "Do it again", id="again"), *parts)
 
 
-def _trained_by(run: Run) -> str:
+def _trained_by(run: RunFolder) -> str:
     """Return the command of the pre-training: its sources and what differs from the defaults."""
     config = run.config()
     if config["verb"] != "pretrain":

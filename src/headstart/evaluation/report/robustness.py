@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from headstart.evaluation.markup import Markup, table, tag
-from headstart.evaluation.material import cut
 from headstart.evaluation.report.figures import cell, change
 from headstart.evaluation.verdict import score
+from headstart.pages.markup import Markup, cut, table, tag
 
 if TYPE_CHECKING:
-    from headstart.evaluation.outcomes import Metric, Results
-    from headstart.evaluation.shifts import Shift
+    from headstart.evaluation.outcomes import Metric, Results, Shift
 
 _LETTERS = 60
 

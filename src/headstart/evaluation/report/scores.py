@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from headstart.evaluation.markup import Markup, table, tag
 from headstart.evaluation.report.figures import cell
+from headstart.pages.markup import Markup, table, tag
 
 if TYPE_CHECKING:
     from headstart.evaluation.outcomes import Outcome, Results

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from headstart.evaluation.chart import Series, line_chart, small_chart
-from headstart.evaluation.markup import Markup, tag
 from headstart.evaluation.report.curves import alarms, curve, went
 from headstart.evaluation.report.health import KEYS
+from headstart.pages.charts import Series, line_chart, small_chart
+from headstart.pages.markup import Markup, tag
 
 _LOSSES = {"loss": "training loss", "validation_loss": "validation loss"}
 #: Logged, but about the machinery.

@@ -1,0 +1,86 @@
+"""Which of several runs is better, from how many labels on, and how sure that is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+
+from headstart.evaluation.intervals import LEVEL, Change, holm
+from headstart.evaluation.intervals import compare as compare_outcomes
+from headstart.evaluation.metrics import Estimate
+from headstart.evaluation.outcomes import Outcome, Results
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two runs at one number of labels.
+
+    Attributes:
+        one: the name of the run whose score is higher; ``other``: the one that it is compared with.
+        change: one minus the other, paired.
+        chance: of a false claim, adjusted for all comparisons (two-sided p, Holm).
+    """
+
+    labels: int
+    one: str
+    other: str
+    change: Change
+    chance: float
+
+    @property
+    def clear(self) -> bool:
+        """Whether the difference may be claimed."""
+        return self.chance <= LEVEL
+
+    @property
+    def estimate(self) -> Estimate:
+        """The difference with its own 95% interval."""
+        return self.change.estimate
+
+
+@dataclass(frozen=True)
+class ComparedRuns:
+    """What a comparison found, as data.
+
+    Attributes:
+        results: of all runs; its contenders are their names.
+        pairs: every two runs at every number of labels.
+        costs: ``{name: {what: how much}}``, such as minutes, parameters and records.
+        folders: ``{name: folder}``.
+        notes: what a reader should know, in plain sentences.
+        command: the command line that gives the same again; ``versions`` of what computed it.
+    """
+
+    results: Results
+    pairs: list[Pair]
+    costs: dict[str, dict[str, str]]
+    folders: dict[str, str]
+    notes: list[str]
+    command: str
+    versions: dict[str, str]
+
+    def ranked(self, labels: int) -> list[Outcome]:
+        """Return the outcomes at a number of labels, the best first."""
+        return sorted(self.results.judged(labels), key=lambda outcome: -outcome.mean)
+
+    def leaders(self, labels: int) -> list[str]:
+        """Return the best run at a number of labels, and all that it is not clearly above."""
+        best = self.ranked(labels)[0].contender
+        beaten = {
+            pair.other
+            for pair in self.pairs
+            if pair.labels == labels and pair.one == best and pair.clear
+        }
+        return [x.contender for x in self.ranked(labels) if x.contender not in beaten]
+
+
+def pairs(results: Results) -> list[Pair]:
+    """Return every two contenders at every number of labels, chances adjusted for all of them."""
+    found = []
+    for labels in results.counts:
+        ranked = sorted(results.judged(labels), key=lambda outcome: -outcome.mean)
+        for one, other in combinations(ranked, 2):
+            change = compare_outcomes(results, one, other)
+            found.append((labels, one.contender, other.contender, change))
+    raw = [min(1.0, 2 * min(change.above, change.below)) for *_, change in found]
+    return [Pair(*each, chance) for each, chance in zip(found, holm(raw), strict=True)]

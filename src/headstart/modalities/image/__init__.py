@@ -1,0 +1,1 @@
+"""Images: how they are read, told apart, decoded, changed and shown."""

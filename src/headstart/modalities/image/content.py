@@ -1,0 +1,202 @@
+"""Pictures as content: bytes, or the path of a file that is opened only when it is needed."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart.data.block import Block, Located
+from headstart.data.content import Content, Effort
+from headstart.data.streams import EMPTY
+from headstart.data.unit import FILES
+from headstart.errors import HeadstartError
+from headstart.files import whole_folder
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from datasets import Dataset
+
+    from headstart.data.audit import Audit
+    from headstart.data.unit import Unit
+
+#: Suffixes of picture files.
+PICTURES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp"}
+)
+#: Most bytes of one picture.
+LARGEST = 2**28
+
+NO_PICTURE = "it has no picture"
+NOT_PICTURE = "its picture is neither bytes nor the path of a file"
+MISSING = "the picture that it names does not exist"
+OUTSIDE = "the picture that it names lies outside the folder of its file; move it inside"
+NOT_UTF8 = "its path is not UTF-8; rename it"
+TOO_LARGE = f"its picture is larger than {LARGEST // 2**20} MiB; make it smaller"
+
+_NAMES = (
+    *("img", "picture", "photo", "pixels", "pixel_values", "jpg", "png", "bytes", "image_bytes"),
+    *("file_name", "filename", "file", "path", "filepath", "file_path", "image_path", "img_path"),
+    *("image_file", "image_name", "images"),
+)
+_TABLES_ASIDE = (
+    "tables beside pictures are passed over; to read the pictures and labels that it lists, name "
+    "the table itself"
+)
+
+
+def _take(value: Any, unit: Unit) -> tuple[Any, str | None]:
+    if isinstance(value, Located):
+        return _by_path(str(value))
+    if isinstance(value, bytes):
+        return _bytes(value, None)
+    if isinstance(value, dict):
+        name = value.get("path") if isinstance(value.get("path"), str) else None
+        if isinstance(value.get("bytes"), bytes):
+            return _bytes(value["bytes"], name)
+        value = name
+    if isinstance(value, str):
+        return _beside(value.strip(), unit)
+    return None, NO_PICTURE if value is None else NOT_PICTURE
+
+
+def _bytes(value: bytes, name: str | None) -> tuple[Any, str | None]:
+    if not value:
+        return None, EMPTY
+    return ({"bytes": value, "path": name}, None) if len(value) <= LARGEST else (None, TOO_LARGE)
+
+
+def _by_path(path: str) -> tuple[Any, str | None]:
+    if not path.isascii():
+        try:
+            path.encode()
+        except UnicodeEncodeError:
+            return None, NOT_UTF8
+    return {"bytes": None, "path": path}, None
+
+
+def _beside(name: str, unit: Unit) -> tuple[Any, str | None]:
+    """Find the picture that a table names, relative to the table's folder."""
+    folder = str(unit.path.parent)
+    path = os.path.normpath(os.path.join(folder, name))
+    if "\0" in name or not path.startswith(folder.rstrip(os.sep) + os.sep):
+        return None, OUTSIDE
+    return _by_path(path) if os.path.isfile(path) else (None, MISSING)
+
+
+def _fits(value: Any) -> bool:
+    if isinstance(value, str):
+        return os.path.splitext(value.strip().lower())[1] in PICTURES
+    if isinstance(value, dict):
+        return not value.keys().isdisjoint({"bytes", "path"})
+    return isinstance(value, bytes)
+
+
+def _only(columns: Mapping[str, Sequence[Any]]) -> str | None:
+    return next(iter(columns)) if len(columns) == 1 else None
+
+
+def _size(value: dict[str, Any]) -> int:
+    return 100 if value["bytes"] is None else len(value["bytes"])
+
+
+def _column() -> pa.DataType:
+    import pyarrow as pa
+
+    return pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+
+
+def _repeats(records: Dataset, audit: Audit) -> int:
+    from headstart.modalities.image.near import repeats
+
+    return repeats(records, audit)
+
+
+def _digests(records: Dataset) -> np.ndarray:
+    from headstart.modalities.image.near import digests
+
+    return digests(records)
+
+
+def _matches(
+    background: Dataset, tested: Dataset, notes: list[str], thorough: bool
+) -> Iterator[tuple[int, int, bool]]:
+    from headstart.modalities.image.near import MOST_COMPARED, matches
+
+    return matches(background, tested, notes, most=None if thorough else MOST_COMPARED)
+
+
+def _arrays(unit: Unit, content_column: str | None, label_column: str | None) -> Iterator[Block]:
+    from headstart.modalities.image.arrays import read_arrays
+
+    return read_arrays(unit, content_column, label_column)
+
+
+def _survey(records: Dataset, audit: Audit, effort: Effort) -> None:
+    from headstart.modalities.image.survey import survey
+
+    survey(records, audit, effort)
+
+
+IMAGE = Content(
+    name="image",
+    reads=(
+        "JPEG, PNG, WebP, TIFF, GIF or BMP files, .zip, .tar (.tar.gz), .parquet, .npz, a saved "
+        "dataset, or .csv, .tsv, .jsonl or .json that name pictures beside them"
+    ),
+    tables=frozenset({".jsonl", ".json", ".csv", ".tsv"}),
+    stores=frozenset({".parquet", ".npz"}),
+    archives=frozenset({".zip", ".tar"}),
+    files=PICTURES,
+    class_files=PICTURES,
+    columnless={FILES: "holds picture files"},
+    tables_aside=_TABLES_ASIDE,
+    column=_column,
+    size=_size,
+    is_blank=lambda value: False,
+    take=_take,
+    names=_NAMES,
+    fits=_fits,
+    obvious=_only,
+    repeats=_repeats,
+    noun="pictures",
+    digests=_digests,
+    matches=_matches,
+    survey=_survey,
+    readers={".npz": _arrays},
+    rows=64,
+)
+
+
+def _content(value: dict[str, Any]) -> bytes:
+    if value["bytes"] is not None:
+        return bytes(value["bytes"])
+    return Path(value["path"]).read_bytes()
+
+
+def _copied(records: Dataset, out: Path) -> list[str]:
+    folder = out.with_name(out.stem + "_pictures")
+    if folder.exists():
+        raise HeadstartError(f"{folder} exists already; choose another --out, or move it.")
+    names = []
+    with whole_folder(folder) as partial:
+        for number, value in enumerate(records["image"], start=1):
+            suffix = os.path.splitext(value["path"] or "")[1].lower() or _suffix(value)
+            name = f"{number:04}{suffix}"
+            if value["bytes"] is None:
+                shutil.copyfile(value["path"], partial / name)
+            else:
+                (partial / name).write_bytes(value["bytes"])
+            names.append(f"{folder.name}/{name}")
+    return names
+
+
+def _suffix(value: dict[str, Any]) -> str:
+    from PIL import Image
+
+    with Image.open(io.BytesIO(_content(value))) as picture:
+        return f".{(picture.format or 'png').lower()}"

@@ -1,0 +1,80 @@
+"""Images as the world delivers them: noisy, blurred, compressed, too bright."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart.data.store import with_content
+from headstart.errors import HeadstartError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+#: Standard deviation of the noise, as a share of full brightness.
+_NOISE = {1: 0.04, 2: 0.08, 3: 0.16}
+#: Radius of the blur, as a share of the side.
+_RADIUS = {1: 0.01, 2: 0.02, 3: 0.04}
+_QUALITY = {1: 50, 2: 20, 3: 8}
+#: Added to the brightness, as a share of full.
+_LIGHT = {1: 0.1, 2: 0.25, 3: 0.4}
+
+
+def noise(pixels: np.ndarray, severity: int, rng: np.random.Generator) -> np.ndarray:
+    """Add Gaussian noise to a picture (H,W,3) uint8."""
+    drawn = rng.standard_normal(pixels.shape) * (255 * _NOISE[severity])
+    return (pixels + drawn).clip(0, 255).round().astype(np.uint8)
+
+
+def blur(pixels: np.ndarray, severity: int, rng: np.random.Generator) -> np.ndarray:
+    """Blur a picture (H,W,3) uint8 with a Gaussian."""
+    from PIL import Image, ImageFilter
+
+    kernel = ImageFilter.GaussianBlur(_RADIUS[severity] * min(pixels.shape[:2]))
+    return np.asarray(Image.fromarray(pixels).filter(kernel))
+
+
+def jpeg(pixels: np.ndarray, severity: int, rng: np.random.Generator) -> np.ndarray:
+    """Compress a picture (H,W,3) uint8 strongly."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=_QUALITY[severity])
+    with Image.open(file) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+def brightness(pixels: np.ndarray, severity: int, rng: np.random.Generator) -> np.ndarray:
+    """Brighten a picture (H,W,3) uint8 until parts of it are white."""
+    return (pixels + 255 * _LIGHT[severity]).clip(0, 255).round().astype(np.uint8)
+
+
+def squared(records: Dataset, side: int) -> Dataset:
+    """Return pictures as the squares that the encoder sees, so that corruptions work on these."""
+    from headstart.modalities.image.pixel_file import decode_square
+
+    squares = []
+    for value, name in zip(records["image"], records["id"], strict=True):
+        square = decode_square(value, side)
+        if isinstance(square, str):
+            raise HeadstartError(f"the picture {name} cannot be decoded: {square}; leave it out.")
+        squares.append(_encoded(square.transpose(1, 2, 0)))
+    return with_content(records, "image", squares)
+
+
+def _decoded(value: dict[str, Any]) -> np.ndarray:
+    from PIL import Image
+
+    with Image.open(io.BytesIO(value["bytes"])) as picture:
+        return np.asarray(picture)
+
+
+def _encoded(pixels: np.ndarray) -> dict[str, Any]:
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(file, "PNG", compress_level=1)
+    return {"bytes": file.getvalue(), "path": None}

@@ -1,0 +1,257 @@
+"""Pictures that repeat others: the same bytes, or nearly the same to look at.
+
+Nearly the same are two pictures whose perceptual hashes (ImageHash's ``phash``: the signs of the
+lowest 8 x 8 frequencies) nearly agree, and whose greys correlate as well: what was recompressed,
+resized, blurred, brightened or slightly edited; not what was cropped, turned or mirrored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from headstart.data.audit import Audit
+from headstart.modalities.image.decode import BadPicture, square
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+#: Files whose sizes are asked for, and bytes that are hashed, when duplicates are counted.
+MOST_FILES, MOST_BYTES = 100_000, 2**31
+#: Pictures that are compared for being nearly the same.
+MOST_COMPARED = 50_000
+#: Two pictures are nearly the same when so many of the 64 bits of their hashes differ at most ...
+BITS = 8
+#: ... and their greys, in a 16 x 16 grid, correlate so much: simple pictures have hashes alike.
+ALIKE = 0.98
+
+MISSING = (
+    "Near duplicates of pictures were not looked for: install the extra with `pip install "
+    "'headstart[audit]'`."
+)
+
+_SIDE = 16
+_CHUNK = 512
+
+
+class Prints(NamedTuple):
+    """What is kept of n pictures: places (n,), hashes (n,) uint64, small greys (n,256) float32."""
+
+    places: np.ndarray
+    hashes: np.ndarray
+    small: np.ndarray
+
+
+def available() -> bool:
+    """Say whether near duplicates of pictures can be found: the extra ``audit`` is installed."""
+    return find_spec("imagehash") is not None
+
+
+def repeats(records: Dataset, audit: Audit) -> int:
+    """Return how many pictures have the same bytes as an earlier one.
+
+    Only those of equal size are hashed. Of very many files, or of large pictures of one size, only
+    the first are looked at, which is noted in ``audit``.
+    """
+    sizes = np.fromiter(_sizes(records), np.int64)
+    values, times = np.unique(sizes[sizes >= 0], return_counts=True)
+    twice = np.flatnonzero(np.isin(sizes, values[times > 1]))
+    within = int(np.searchsorted(np.cumsum(sizes[twice]), MOST_BYTES, side="right"))
+    seen: set[bytes] = set()
+    hashed = 0
+    for value in _pictures(records, twice[:within]):
+        found = _content(value)
+        if found is not None:
+            hashed += 1
+            seen.add(_digest(found))
+    looked = len(sizes) if within == len(twice) else int(twice[within])
+    if looked < len(records):
+        audit.notes.append(
+            f"Duplicates were looked for among the first {looked:,} of {len(records):,} pictures."
+        )
+    return hashed - len(seen)
+
+
+def digests(records: Dataset) -> np.ndarray:
+    """Return (n,) uint64, a hash of the bytes of each picture; files that are gone are alike."""
+    found = np.zeros(len(records), np.uint64)
+    for place, content in _contents(records, np.arange(len(records))):
+        found[place] = int.from_bytes(_digest(content), "big")
+    return found
+
+
+def near_repeats(records: Dataset, audit: Audit) -> list[tuple[int, int]]:
+    """Return (place of a picture, place of the earlier one that it is nearly the same as).
+
+    Each is named once at most, with the nearest; exact repetitions are among them. Of very many
+    only :data:`MOST_COMPARED`, from all over, are looked at, which is noted in ``audit``.
+    """
+    chosen = _spread(len(records), MOST_COMPARED)
+    if len(chosen) < len(records):
+        audit.notes.append(
+            f"Near duplicates were looked for among {len(chosen):,} of {len(records):,} pictures."
+        )
+    known = _joined(list(_prints(records, chosen)))
+    found = []
+    for start in range(0, len(known.hashes), _CHUNK):
+        part = Prints(*(column[start : start + _CHUNK] for column in known))
+        for at, twins in _alike(part, known, until=start):
+            found.append((int(known.places[start + at]), int(known.places[twins[0]])))
+    return found
+
+
+def matches(
+    background: Dataset, tested: Dataset, notes: list[str], *, most: int | None = MOST_COMPARED
+) -> Iterator[tuple[int, int, bool]]:
+    """Yield (place in the background, place of a tested picture, is it exact) for each found.
+
+    Exact are the same bytes (they come as near ones, too). Without the extra ``audit`` only those
+    are found, which is noted. Pictures that cannot be decoded are passed over.
+
+    Args:
+        notes: told what was not looked at.
+        most: pictures of the background that are compared, from all over it; None for all.
+    """
+    for place, twin in _same_bytes(background, tested):
+        yield place, twin, True
+    if not available():
+        notes.append(MISSING)
+        return
+    known = _joined(list(_prints(tested, np.arange(len(tested)))))
+    chosen = _spread(len(background), most)
+    if len(chosen) < len(background):
+        notes.append(
+            f"Near duplicates were looked for among {len(chosen):,} of the "
+            f"{len(background):,} pictures of the pre-training."
+        )
+    for part in _prints(background, chosen):
+        for at, twins in _alike(part, known):
+            for twin in known.places[twins].tolist():
+                yield int(part.places[at]), twin, False
+
+
+def _sizes(records: Dataset) -> Iterator[int]:
+    """Yield the size in bytes of each picture, -1 for a missing file, up to so many files."""
+    import pyarrow.compute as pc
+
+    files = 0
+    for batch in records.select_columns(["image"]).with_format("arrow").iter(_CHUNK):
+        column = batch["image"].combine_chunks()
+        lengths = pc.binary_length(pc.struct_field(column, "bytes")).to_pylist()
+        paths = pc.struct_field(column, "path").to_pylist()
+        for length, path in zip(lengths, paths, strict=True):
+            if length is None:
+                files += 1
+                if files > MOST_FILES:
+                    return
+                try:
+                    length = os.stat(path).st_size
+                except OSError:
+                    length = -1
+            yield length
+
+
+def _pictures(records: Dataset, places: np.ndarray) -> Iterator[Mapping[str, Any]]:
+    for start in range(0, len(places), _CHUNK):
+        yield from records.select(places[start : start + _CHUNK])[:]["image"]
+
+
+def _content(value: Mapping[str, Any]) -> bytes | None:
+    if value["bytes"] is not None:
+        data: bytes = value["bytes"]
+        return data
+    try:
+        with open(value["path"], "rb") as file:
+            return file.read()
+    except OSError:
+        return None
+
+
+def _same_bytes(background: Dataset, tested: Dataset) -> Iterator[tuple[int, int]]:
+    """Yield (place in the background, place of a tested picture) of the same bytes."""
+    sizes = np.fromiter(_sizes(tested), np.int64)
+    theirs = np.fromiter(_sizes(background), np.int64)
+    shared = np.intersect1d(sizes, theirs[theirs >= 0])
+    known: dict[bytes, int] = {}
+    for place, found in _contents(tested, np.flatnonzero(np.isin(sizes, shared))):
+        known.setdefault(_digest(found), place)
+    for place, found in _contents(background, np.flatnonzero(np.isin(theirs, shared))):
+        twin = known.get(_digest(found))
+        if twin is not None:
+            yield place, twin
+
+
+def _contents(records: Dataset, places: np.ndarray) -> Iterator[tuple[int, bytes]]:
+    for place, value in zip(places.tolist(), _pictures(records, places), strict=True):
+        found = _content(value)
+        if found is not None:
+            yield place, found
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=8).digest()
+
+
+def _spread(count: int, most: int | None) -> np.ndarray:
+    return np.unique(np.linspace(0, count - 1, min(count, most or count)).astype(int))
+
+
+def _prints(records: Dataset, places: np.ndarray) -> Iterator[Prints]:
+    """Yield what is kept of the sound pictures at ``places``, some at a time."""
+    with ThreadPoolExecutor(2) as pool:
+        for start in range(0, len(places), _CHUNK):
+            chosen = places[start : start + _CHUNK]
+            values = records.select(chosen)[:]["image"]
+            found = list(pool.map(_print, values))
+            sound = [place for place, one in enumerate(found) if one is not None]
+            kept = [one for one in found if one is not None]
+            yield Prints(
+                chosen[sound],
+                np.array([hashed for hashed, _ in kept], np.uint64),
+                np.array([small for _, small in kept], np.float32).reshape(-1, _SIDE**2),
+            )
+
+
+def _print(value: Mapping[str, Any]) -> tuple[np.uint64, np.ndarray] | None:
+    """Return the perceptual hash and the normalised small picture, None for a broken one."""
+    from PIL import Image
+
+    imagehash = import_module("imagehash")
+    try:
+        grey = Image.fromarray(square(value, 2 * _SIDE)).convert("L")
+    except BadPicture:
+        return None
+    small = np.asarray(grey, np.float32).reshape(_SIDE, 2, _SIDE, 2).mean((1, 3)).ravel()
+    small -= small.mean()
+    small /= max(float(np.linalg.norm(small)), 1e-6)
+    return np.packbits(imagehash.phash(grey).hash.ravel()).view(np.uint64)[0], small
+
+
+def _joined(parts: list[Prints]) -> Prints:
+    if not parts:
+        return Prints(np.empty(0, np.int64), np.empty(0, np.uint64), np.empty((0, _SIDE**2)))
+    return Prints(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def _alike(
+    part: Prints, known: Prints, until: int | None = None
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield (row of ``part``, rows of ``known`` that are alike enough, the most alike first).
+
+    With ``until``, ``part`` begins at that row of ``known`` itself, and only earlier rows count.
+    """
+    for at, hashed in enumerate(part.hashes):
+        before = slice(None if until is None else until + at)
+        near = np.flatnonzero(np.bitwise_count(known.hashes[before] ^ hashed) <= BITS)
+        if len(near):
+            alike = known.small[near] @ part.small[at]
+            enough = np.argsort(-alike, kind="stable")[: int((alike >= ALIKE).sum())]
+            if len(enough):
+                yield at, near[enough]

@@ -1,0 +1,322 @@
+"""Pixel files: pictures decoded once into memory-mapped bytes, at the start or when needed."""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from headstart.batch import Batch
+from headstart.data.audit import Audit
+from headstart.errors import HeadstartError
+from headstart.files import whole_folder
+from headstart.modalities.image.decode import BadPicture, size, square
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+#: Room for random crops around the square that an encoder sees, where pictures are larger.
+ROOM = 1.25
+#: Pictures that are decoded at once take at most this long, in seconds.
+PATIENCE = 60.0
+#: The file may take this share of the free disk.
+SHARE = 0.5
+
+UNKNOWN, GOOD, BAD = 0, 1, 2
+
+_SAMPLED = 200
+_TIMED = 32
+_CHUNK = 256
+#: Pictures that a thread takes: small ones are decoded in less time than handing them over takes.
+_AT_A_TIME = 32
+
+
+def sample_sides(records: Dataset) -> np.ndarray:
+    """Return the shorter sides (n,) of some pictures from all over the records, by headers."""
+    sides = []
+    for value in records[_spread(len(records), _SAMPLED)]["image"]:
+        try:
+            sides.append(min(size(value)))
+        except BadPicture:
+            continue
+    return np.array(sides, dtype=np.int64)
+
+
+def write_pixel_file(folder: Path, records: Dataset, side: int, audit: Audit) -> None:
+    """Prepare pictures for :class:`PixelFile`, whole or not at all.
+
+    Those that are decoded within about a minute are decoded now, and the bad ones set aside in
+    ``audit``. More are left to those who read them, and the bad ones noted in
+    ``set_aside.jsonl``. Where the pixels would fill the disk, none are kept.
+
+    Args:
+        side: pixels a side that the encoder sees. Pictures that are mostly larger keep
+            :data:`ROOM` times as many.
+
+    Raises:
+        HeadstartError: no picture can be decoded.
+    """
+    found = sample_sides(records)
+    median = int(np.median(found)) if len(found) else side
+    stored = min(median, math.ceil(ROOM * side)) if median > side else side
+    count = len(records)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    kept = count * 3 * stored**2 <= SHARE * shutil.disk_usage(folder.parent).free
+    with whole_folder(folder) as unfinished:
+        meta = {"count": count, "side": stored, "kept": kept}
+        (unfinished / "meta.json").write_text(json.dumps(meta))
+        if kept:
+            for name, width in (("pixels.bin", 3 * stored**2), ("states.bin", 1)):
+                with open(unfinished / name, "wb") as file:
+                    file.truncate(count * width)
+        if kept and _seconds(records, stored) <= PATIENCE:
+            places = _decode_all(unfinished, records, stored, audit)
+        else:
+            places = np.arange(count)
+            _keep_sources(records, unfinished / "pictures.arrow")
+        np.save(unfinished / "places.npy", places)
+
+
+class PixelFile:
+    """Pictures (N,3,S',S') uint8 in a folder that :func:`write_pixel_file` wrote.
+
+    Several processes may read and fill it at once: what they write is the same. A picture's state
+    is written after its pixels.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        meta = json.loads((folder / "meta.json").read_text())
+        self.folder, self.side = folder, int(meta["side"])
+        self._count = int(meta["count"])
+        self.places = np.load(folder / "places.npy", mmap_mode="r")
+        self._pixels = self._states = None
+        if meta["kept"]:
+            shape = (self._count, 3, self.side, self.side)
+            self._pixels = np.memmap(folder / "pixels.bin", np.uint8, "r", shape=shape)
+            self._states = np.memmap(folder / "states.bin", np.uint8, "r")
+        self._bad: dict[int, str] = {}
+        self._sources: Any = None
+        self._pool: tuple[int, ThreadPoolExecutor] | None = None
+
+    def __reduce__(self) -> tuple[Callable[[Path], PixelFile], tuple[Path]]:
+        return PixelFile, (self.folder,)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """Return the pictures (n,3,S',S') of some rows; a bad one gives way to the next good one.
+
+        Raises:
+            HeadstartError: all are bad.
+        """
+        wanted = np.asarray(self.places[rows])
+        pixels = np.empty((len(wanted), 3, self.side, self.side), dtype=np.uint8)
+        pending = np.arange(len(wanted))
+        for _ in range(self._count):
+            good = self._fill(wanted[pending], pixels, pending)
+            pending = pending[~good]
+            if not len(pending):
+                return pixels
+            wanted[pending] = (wanted[pending] + 1) % self._count
+        raise HeadstartError(
+            f"none of the {self._count} pictures can be decoded; "
+            f"{self.folder / 'set_aside.jsonl'} says why."
+        )
+
+    def _fill(self, wanted: np.ndarray, pixels: np.ndarray, into: np.ndarray) -> np.ndarray:
+        """Put pictures into ``pixels[into]``; return (n,) which of them are good."""
+        states = (
+            np.zeros(len(wanted), np.uint8) if self._states is None else self._states[wanted].copy()
+        )
+        known = states == GOOD
+        if self._pixels is not None and known.any():
+            pixels[into[known]] = self._pixels[wanted[known]]
+        if self._bad:
+            states[[int(place) in self._bad for place in wanted]] = BAD
+        unknown = np.flatnonzero(states == UNKNOWN)
+        if len(unknown):
+            sources = self._open_sources()[wanted[unknown]]
+            decoded = _decoded(sources["image"], self.side, self._threads())
+            for at, found, name in zip(unknown, decoded, sources["id"], strict=True):
+                if isinstance(found, str):
+                    self._note(int(wanted[at]), name, found)
+                else:
+                    pixels[into[at]] = found
+                    states[at] = GOOD
+            fresh = unknown[states[unknown] == GOOD]
+            self._keep(wanted[fresh], pixels[into[fresh]])
+        good: np.ndarray = states == GOOD
+        return good
+
+    def _keep(self, places: np.ndarray, pictures: np.ndarray) -> None:
+        """Write pictures, then their states."""
+        if self._pixels is None:
+            return
+        # not through the map, where a full disk would end the process
+        with _room(), _opened(self.folder / "pixels.bin") as handle:
+            for place, picture in zip(places.tolist(), pictures, strict=True):
+                os.pwrite(handle, picture.data, place * picture.nbytes)
+            with _opened(self.folder / "states.bin") as states:
+                for place in places.tolist():
+                    os.pwrite(states, bytes([GOOD]), place)
+
+    def _note(self, place: int, name: str, reason: str) -> None:
+        self._bad[place] = reason
+        line = json.dumps({"where": name, "reason": reason}) + "\n"
+        with _room():
+            with open(self.folder / "set_aside.jsonl", "ab", buffering=0) as file:
+                file.write(line.encode())  # one call: lines of several processes do not mix
+            if self._states is not None:
+                with _opened(self.folder / "states.bin") as states:
+                    os.pwrite(states, bytes([BAD]), place)
+
+    def _open_sources(self) -> Any:
+        if self._sources is None:
+            from datasets import Dataset
+
+            self._sources = Dataset.from_file(str(self.folder / "pictures.arrow"))
+        return self._sources
+
+    def _threads(self) -> ThreadPoolExecutor | None:
+        """Return threads to decode in; none in a worker of a loader, which is one of several."""
+        if torch.utils.data.get_worker_info() is not None:
+            return None
+        if self._pool is None or self._pool[0] != os.getpid():  # threads do not survive a fork
+            self._pool = os.getpid(), ThreadPoolExecutor(_cores())
+        return self._pool[1]
+
+
+class PixelRows:
+    """A picture a row: ``pixels`` (n,3,S',S') uint8; the same in every epoch."""
+
+    def __init__(self, file: PixelFile) -> None:
+        self.file = file
+
+    def __len__(self) -> int:
+        return len(self.file)
+
+    def batch(self, places: np.ndarray, epoch: int) -> Batch:
+        return {"pixels": torch.from_numpy(self.file.read(places))}
+
+
+def decode_square(value: Mapping[str, Any], side: int) -> np.ndarray | str:
+    """Return a picture (3,side,side) uint8, or the reason why it cannot be decoded."""
+    try:
+        return np.ascontiguousarray(square(value, side).transpose(2, 0, 1))
+    except BadPicture as bad:
+        return str(bad)
+
+
+def noted_aside(folder: Path) -> dict[str, str]:
+    """Return the pictures that were set aside while reading: from name to reason."""
+    path = folder / "set_aside.jsonl"
+    if not path.exists():
+        return {}
+    noted = {}
+    for line in path.read_text().splitlines():
+        try:
+            row = json.loads(line)
+            noted[str(row["where"])] = str(row["reason"])
+        except (ValueError, KeyError, TypeError):  # the process was killed while it wrote
+            continue
+    return noted
+
+
+def _decode_all(folder: Path, records: Dataset, side: int, audit: Audit) -> np.ndarray:
+    """Fill the file and return the places of the good pictures."""
+    good = np.zeros(len(records), dtype=bool)
+    blank = np.zeros((3, side, side), dtype=np.uint8).tobytes()
+    with open(folder / "pixels.bin", "wb") as pixels, ThreadPoolExecutor(_cores()) as pool:
+        for start in range(0, len(records), _CHUNK):
+            rows = records[start : start + _CHUNK]
+            found = _decoded(rows["image"], side, pool)
+            for place, (name, picture) in enumerate(zip(rows["id"], found, strict=True), start):
+                if isinstance(picture, str):
+                    audit.set_aside(name, picture)
+                    pixels.write(blank)
+                else:
+                    good[place] = True
+                    pixels.write(picture.data)
+    if not good.any():
+        (reason, _), *_ = audit.reasons.most_common(1)
+        raise HeadstartError(
+            f"none of the {len(records)} pictures can be decoded (mostly: {reason}); name other "
+            "sources."
+        )
+    np.where(good, GOOD, BAD).astype(np.uint8).tofile(folder / "states.bin")
+    return np.flatnonzero(good)
+
+
+def _decoded(
+    values: list[Any], side: int, pool: ThreadPoolExecutor | None
+) -> Iterator[np.ndarray | str]:
+    """Yield each picture or the reason why it has none; threads take some at a time."""
+
+    def decode(start: int) -> list[np.ndarray | str]:
+        return [decode_square(value, side) for value in values[start : start + _AT_A_TIME]]
+
+    starts = range(0, len(values), _AT_A_TIME)
+    return chain.from_iterable((pool.map if pool else map)(decode, starts))
+
+
+def _keep_sources(records: Dataset, path: Path) -> None:
+    """Keep what is needed to decode later: bytes or paths, and the names."""
+    import pyarrow as pa
+
+    columns = records.select_columns(["id", "image"]).with_format("arrow")
+    schema = columns[:1].schema
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, schema) as stream:
+        for table in columns.iter(_CHUNK):
+            # Selected rows come a chunk each, and as many batches would take gigabytes to open.
+            stream.write_table(table.combine_chunks())
+
+
+def _seconds(records: Dataset, side: int) -> float:
+    """Estimate from a few pictures how long decoding all of them takes."""
+    values = records[_spread(len(records), _TIMED)]["image"]
+    started = time.perf_counter()
+    for value in values:
+        decode_square(value, side)
+    return (time.perf_counter() - started) / len(values) * len(records) / _cores()
+
+
+def _spread(count: int, most: int) -> list[int]:
+    """Return places from all over ``count``, ``most`` at the most."""
+    places: list[int] = np.linspace(0, count - 1, min(count, most)).astype(int).tolist()
+    return places
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    handle = os.open(path, os.O_WRONLY)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    """Go on without keeping what the disk has no room for."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise

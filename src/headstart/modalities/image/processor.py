@@ -1,0 +1,94 @@
+"""Images as batches: squares of bytes, and random views of whole batches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from headstart.batch import Batch, Rows
+from headstart.errors import HeadstartError
+from headstart.files import write_json
+from headstart.modalities.image.content import IMAGE
+from headstart.modalities.image.pixel_file import PixelFile, PixelRows
+from headstart.modalities.image.recipes import SMALL
+from headstart.modalities.image.squares import SQUARES
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+#: From this side on small pictures have views that are smaller still.
+VIEWED = 32
+
+
+class ImageProcessor:
+    """The side of the square that an encoder sees, and what objectives and loaders ask of it.
+
+    Args:
+        size: pixels a side, S.
+    """
+
+    content = IMAGE
+    provides = frozenset({"pixels", "two_views", "multi_crop"})
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def rows(self, folder: Path, *, layout: str, length: int, seed: int) -> Rows:
+        """Open a pixel file: ``pixels`` (n,3,S',S') uint8, S' >= S; ``layout`` makes no change."""
+        return PixelRows(PixelFile(folder))
+
+    def collate(self, records: Dataset, length: int) -> Batch:
+        """Decode records into ``pixels`` (B,3,length,length) uint8.
+
+        The shorter side is resized to ``length``, and the centre square is kept.
+
+        Raises:
+            HeadstartError: a picture cannot be decoded; see :meth:`ImageModality.readable`.
+        """
+        rows = records[:]
+        pixels = np.empty((len(rows["id"]), 3, length, length), dtype=np.uint8)
+        for place, (name, value) in enumerate(zip(rows["id"], rows["image"], strict=True)):
+            picture = SQUARES.get(value, length)
+            if isinstance(picture, str):
+                raise HeadstartError(
+                    f"the picture {name} cannot be decoded: {picture}; leave it out."
+                )
+            pixels[place] = picture
+        return {"pixels": torch.from_numpy(pixels)}
+
+    def views(
+        self,
+        batch: Batch,
+        generator: torch.Generator,
+        kind: str,
+        *,
+        local: int = 0,
+        side: int | None = None,
+    ) -> tuple[Batch, ...]:
+        """Return two views (B,3,V,V) in 0..1 and ``local`` small crops of each picture.
+
+        V is ``side``. Small pictures have views of three quarters of theirs by default: crops
+        show things enlarged, so networks do best that meet whole pictures later at a larger side
+        (Touvron et al. 2019, "Fixing the train-test resolution discrepancy"), and nearly twice as
+        many are seen in a minute.
+        """
+        from headstart.modalities.image.views import views
+
+        if side is None:
+            small = VIEWED <= self.size <= SMALL
+            side = self.size * 3 // 4 // 4 * 4 if small else self.size
+        return views(batch, generator, kind, side, local=local)
+
+    def augment(self, batch: Batch, generator: torch.Generator, kind: str = "weak") -> Batch:
+        """Return one view (B,3,S,S) in 0..1 of each picture."""
+        from headstart.modalities.image.views import augment
+
+        return augment(batch, generator, kind, self.size)
+
+    def save(self, folder: Path) -> None:
+        """Write ``image.json``."""
+        write_json(folder / "image.json", {"size": self.size})

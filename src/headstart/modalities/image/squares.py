@@ -1,0 +1,48 @@
+"""Decoded squares that several candidates ask for, so that each is decoded once."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from headstart.modalities.image.pixel_file import decode_square
+
+#: Bytes of decoded pictures that are remembered, so that rivals who are compared on the same
+#: pictures do not decode them again.
+REMEMBERED = 2**28
+
+
+class Squares:
+    """Decoded squares that are remembered until there is no room."""
+
+    def __init__(self) -> None:
+        self._held: dict[tuple[Any, ...], np.ndarray] = {}
+        self._bytes = 0
+
+    def get(self, value: Mapping[str, Any], side: int) -> np.ndarray | str:
+        """Return the square (3,side,side) uint8 of a picture, or why it cannot be decoded."""
+        key = self._key(value, side)
+        known = None if key is None else self._held.get(key)
+        if known is not None:
+            return known
+        found = decode_square(value, side)
+        if key and not isinstance(found, str) and self._bytes + found.nbytes <= REMEMBERED:
+            self._held[key] = found
+            self._bytes += found.nbytes
+        return found
+
+    def _key(self, value: Mapping[str, Any], side: int) -> tuple[Any, ...] | None:
+        if value["bytes"] is not None:
+            return hashlib.blake2b(value["bytes"], digest_size=16).digest(), side
+        try:
+            status = os.stat(value["path"])
+        except OSError:
+            return None
+        return value["path"], status.st_mtime_ns, status.st_size, side
+
+
+SQUARES = Squares()

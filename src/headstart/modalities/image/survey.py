@@ -1,0 +1,84 @@
+"""What pictures hold: sizes, formats, kinds of colours, and near duplicates."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from headstart.data.audit import Audit
+from headstart.data.content import Effort
+from headstart.data.survey import EXAMPLES, quantiles, sample
+from headstart.modalities.image import near as same_pictures
+from headstart.modalities.image.decode import BadPicture, about
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+#: Different sizes, formats and so on that are named.
+_NAMED = 5
+
+
+def survey(records: Dataset, audit: Audit, effort: Effort) -> None:
+    """Read the headers of a sample, and compare the pictures; findings go to ``audit``."""
+    chosen = sample(len(records), effort)
+    formats: Counter[str] = Counter()
+    modes: Counter[str] = Counter()
+    sizes: Counter[tuple[int, int]] = Counter()
+    unreadable = 0
+    for start in range(0, len(chosen), 512):
+        for value in records.select(chosen[start : start + 512])[:]["image"]:
+            try:
+                kind, mode, width, height = about(value)
+            except BadPicture:
+                unreadable += 1
+                continue
+            formats[kind] += 1
+            modes[mode] += 1
+            sizes[width, height] += 1
+    shorter = np.array([min(size) for size in sizes.elements()])
+    audit.findings["lengths"] = {
+        "unit": "pixels of the shorter side",
+        "quantiles": quantiles(shorter),
+    }
+    facts = audit.findings.setdefault("facts", {})
+    facts["formats"] = _shares(formats)
+    facts["kinds of colours"] = _shares(modes)
+    facts["sizes in pixels"] = _shares(Counter({f"{w} x {h}": n for (w, h), n in sizes.items()}))
+    if unreadable:
+        facts["pictures whose headers cannot be read"] = f"{unreadable:,} of {len(chosen):,}"
+    if len(chosen) < len(records):
+        audit.notes.append(
+            f"Sizes, formats and colours are those of a sample of {len(chosen):,} of the "
+            f"{len(records):,} pictures (seed {effort.seed})."
+        )
+    if effort.compare:
+        _near(records, audit)
+    else:
+        audit.notes.append(
+            f"Near duplicates were not looked for among {len(records):,} pictures, which takes a "
+            "while; `headstart audit` does."
+        )
+
+
+def _near(records: Dataset, audit: Audit) -> None:
+    if not same_pictures.available():
+        audit.notes.append(same_pictures.MISSING)
+        return
+    pairs = same_pictures.near_repeats(records, audit)
+    places = sorted({place for pair in pairs for place in pair})
+    digests = dict(zip(places, same_pictures.digests(records.select(places)), strict=True))
+    near = [pair for pair in pairs if digests[pair[0]] != digests[pair[1]]]
+    names = records.select_columns(["id"])
+    audit.findings["near_duplicates"] = {
+        "count": len(near),
+        "examples": [[names[place]["id"] for place in pair] for pair in near[:EXAMPLES]],
+    }
+
+
+def _shares(counts: Counter[str]) -> str:
+    total = sum(counts.values())
+    named = [f"{name} {count / total:.1%}" for name, count in counts.most_common(_NAMED)]
+    more = len(counts) - len(named)
+    return ", ".join(named) + (f" and {more:,} more" if more > 0 else "")

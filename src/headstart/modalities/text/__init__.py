@@ -1,0 +1,1 @@
+"""Texts: how they are read, told apart, tokenised, changed and shown."""

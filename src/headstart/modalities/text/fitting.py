@@ -1,0 +1,124 @@
+"""Fitting a tokenizer to records, reopening one, and storing records as token files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+from headstart.errors import HeadstartError
+from headstart.modalities.text.companion_texts import COMPANIONS
+from headstart.modalities.text.defaults import TokenizerWish
+from headstart.modalities.text.processor import CHUNK, TextProcessor
+from headstart.modalities.text.sentences import sentence_flags
+from headstart.modalities.text.tokenizers import CHARACTERS, fit_tokenizer, sample
+from headstart.modalities.text.words import is_unspaced, jieba_word_starts, require_jieba
+from headstart.modalities.tokens.token_file import Document, write_token_file
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from headstart.config import PretrainConfig
+
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+
+
+def fit_processor(
+    records: Dataset, config: PretrainConfig, wish: TokenizerWish, length: int
+) -> TextProcessor:
+    """Fit a tokenizer to the records; what the user leaves open is as the encoder wishes."""
+    options = config.tokenizer
+    texts = records["text"]
+    if options.kind == "auto" and wish.unspaced and is_unspaced(list(texts[:200])):
+        wish = wish.unspaced
+    kind = wish.kind if options.kind == "auto" else options.kind
+    tokenizer = fit_tokenizer(
+        sample(texts, characters=CHARACTERS.get(kind, 50_000_000)),
+        kind=kind,
+        vocab_size=options.vocab_size or wish.vocab_size,
+        lowercase=wish.lowercase if options.lowercase is None else options.lowercase,
+        wrap=wish.wrap,
+        length=length,
+        sentinels=wish.sentinels,
+    )
+    return _with_segmenter(tokenizer, records, config)
+
+
+def reopen_processor(
+    start: str | Path, records: Dataset, config: PretrainConfig, length: int
+) -> TextProcessor:
+    """Take the tokenizer of the encoder to go on from."""
+    tokenizer = load_processor(start).tokenizer
+    # Where other libraries shall cut.
+    tokenizer.model_max_length = length
+    return _with_segmenter(tokenizer, records, config)
+
+
+def load_processor(folder: str | Path) -> TextProcessor:
+    """Reopen the tokenizer that lies in an encoder folder, or that a hub name stands for.
+
+    Raises:
+        HeadstartError: there is none that can be read.
+    """
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+    except (OSError, ValueError) as error:
+        raise HeadstartError(
+            f"no tokenizer can be read from {folder}: {str(error).splitlines()[0]}; give the "
+            "folder of an encoder that was saved with its tokenizer."
+        ) from None
+    processor = TextProcessor(tokenizer)
+    counts = Path(folder) / "counts.npy"
+    if counts.is_file():
+        processor.counts = np.load(counts, allow_pickle=False)
+    return processor
+
+
+def store_tokens(records: Dataset, processor: TextProcessor, folder: Path) -> np.ndarray:
+    """Tokenise records once into a memory-mapped token file; return the count (V,) of each token.
+
+    The texts of the companion columns lie beside it.
+    """
+    size = len(processor.tokenizer)
+    counts = write_token_file(folder, _tokenised(records, processor), size)
+    for name in COMPANIONS:
+        if name in records.column_names:
+            documents = _tokenised(records, processor, name)
+            counts = counts + write_token_file(folder / name, documents, size)
+    return counts
+
+
+def _with_segmenter(
+    tokenizer: PreTrainedTokenizerFast, records: Dataset, config: PretrainConfig
+) -> TextProcessor:
+    """Attach the word segmenter where whole words are asked for and need one."""
+    whole_words = any(o.get("whole_word") for o in config.objective_options.values())
+    wanted = config.tokenizer.segmenter
+    if wanted == "auto":
+        dense = whole_words and is_unspaced(list(records["text"][:200]))
+        wanted = "jieba" if dense else "none"
+    if wanted == "jieba":
+        require_jieba()
+    return TextProcessor(tokenizer, wanted)
+
+
+def _tokenised(
+    records: Dataset, processor: TextProcessor, column: str = "text"
+) -> Iterator[Document]:
+    segmented, sentences = processor.segmenter != "none", processor.keeps_sentences
+    for start in range(0, len(records), CHUNK):
+        texts = records[start : start + CHUNK][column]
+        if not (segmented or sentences):
+            for ids in processor.encode_ids(texts):
+                yield Document(np.asarray(ids, dtype=np.int64))
+            continue
+        for text, encoding in zip(texts, processor.encode(texts), strict=True):
+            yield Document(
+                np.asarray(encoding.ids, dtype=np.int64),
+                jieba_word_starts(text, encoding.offsets) if segmented else None,
+                sentence_flags(text, encoding.offsets) if sentences else None,
+            )

@@ -1,0 +1,135 @@
+"""Text: documents become token rows, and everything discrete follows from the tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from headstart.data.audit import Audit
+from headstart.data.overlap import Overlap, overlap
+from headstart.data.sources import read
+from headstart.modalities.text.content import TEXT
+from headstart.modalities.text.defaults import TokenizerWish
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from headstart.batch import Progress
+    from headstart.config import PretrainConfig, SourceOptions
+    from headstart.modalities import Baseline
+    from headstart.modalities.text.processor import TextProcessor
+
+
+class TextModality:
+    """Texts from anywhere."""
+
+    name = "text"
+    content = TEXT
+    unit = "tokens a row"
+    default_objective = "mlm"
+    encoder_for: ClassVar[Mapping[str, str]] = {
+        "mlm": "modernbert",
+        "clm": "gpt",
+        "nsp": "modernbert",
+        "sop": "modernbert",
+        "bert": "bert",
+        "albert": "bert",
+        "word_order": "modernbert",
+        "electra": "modernbert",
+        "prefix": "modernbert",
+        "unilm": "modernbert",
+        "plm": "xlnet",
+        "span_corruption": "t5",
+        "bart": "t5",
+        "gap_sentences": "t5",
+        "tsdae": "bert",
+        "simcse": "modernbert",
+    }
+    objective_for: ClassVar[Mapping[str, str]] = {"light": "contrast", "gpt": "clm"}
+
+    def read(
+        self, sources: list[str], options: SourceOptions, audit: Audit, cache: Path | None = None
+    ) -> Dataset:
+        """Read sources into records with ``id``, ``text``, and ``label`` where there is one."""
+        return read(
+            sources,
+            content=TEXT,
+            content_column=options.text_column,
+            label_column=options.label_column,
+            document=options.document,
+            audit=audit,
+            cache=cache,
+        )
+
+    def readable(self, records: Dataset, processor: TextProcessor, audit: Audit) -> Dataset:
+        """Return all records: what is no text was set aside when it was read."""
+        return records
+
+    def default_encoder(self, records: Dataset) -> str:
+        """Return the light encoder: on small budgets it beats deeper ones (see ``docs/log.md``)."""
+        return "light"
+
+    def natural_length(self, records: Dataset, longest: int) -> int:
+        """Return ``longest``: rows are packed, or padded to the longest of a batch only."""
+        return longest
+
+    def fit(
+        self, records: Dataset, config: PretrainConfig, wish: TokenizerWish, length: int
+    ) -> TextProcessor:
+        """Fit a tokenizer to the records; what the user leaves open is as the encoder wishes."""
+        from headstart.modalities.text.fitting import fit_processor
+
+        return fit_processor(records, config, wish, length)
+
+    def reopen(
+        self, start: str | Path, records: Dataset, config: PretrainConfig, length: int
+    ) -> TextProcessor:
+        """Take the tokenizer of the encoder to go on from."""
+        from headstart.modalities.text.fitting import reopen_processor
+
+        return reopen_processor(start, records, config, length)
+
+    def load(self, folder: str | Path) -> TextProcessor:
+        """Reopen the tokenizer that lies in an encoder folder, or that a hub name stands for."""
+        from headstart.modalities.text.fitting import load_processor
+
+        return load_processor(folder)
+
+    def prepare(
+        self,
+        records: Dataset,
+        processor: TextProcessor,
+        folder: Path,
+        audit: Audit,
+        *,
+        learn: bool,
+    ) -> None:
+        """Tokenise records once into a memory-mapped token file, and count the tokens."""
+        from headstart.modalities.text.fitting import store_tokens
+
+        counts = store_tokens(records, processor, folder)
+        if learn:
+            processor.counts = counts
+
+    def set_aside(self, folder: Path) -> dict[str, str]:
+        """Return nothing: every text was read before training."""
+        return {}
+
+    def overlap(self, background: Dataset, tested: Dataset) -> Overlap:
+        """Find the test texts that also occur in the pre-training data, or nearly do."""
+        return overlap(background, tested, TEXT)
+
+    def baselines(
+        self,
+        background: Dataset | None,
+        train: Dataset,
+        test: Dataset | None,
+        *,
+        seed: int,
+        progress: Progress | None,
+    ) -> list[Baseline]:
+        """Return the simple alternatives; see :mod:`headstart.modalities.text.baselines`."""
+        from headstart.modalities.text.baselines import text_baselines
+
+        return text_baselines(background, train, test, seed=seed, progress=progress)

@@ -1,0 +1,224 @@
+"""Texts that nearly repeat others, by MinHash and banding, each pair checked against the texts.
+
+Candidates come from locality-sensitive hashing (Broder 1997; Leskovec et al., "Mining of Massive
+Datasets", section 3.4); a pair counts when the exact Jaccard similarity of its shingles is
+:data:`SIMILAR` or more, so that nothing is found that is not there. Of pairs at just that
+similarity 99.8 in 100 become candidates, of pairs at 0.9 all but one in a million.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from headstart.modalities.text import exact as duplicates
+from headstart.modalities.text.shingles import jaccard, shingles
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+#: Texts are nearly the same from this Jaccard similarity of their shingles on.
+SIMILAR = 0.8
+#: A candidate is any pair that agrees in all hashes of one of the bands.
+BANDS, ROWS = 21, 6
+#: Hashes of a text. The lower 8 bits of each are kept, to tell most wrong candidates early.
+HASHES = 128
+
+MISSING = (
+    "Near duplicates of texts were not looked for: install the extra with `pip install "
+    "'headstart[audit]'`."
+)
+
+_SEED = 1
+_CHARACTERS, _TEXTS = 2**17, 1024
+#: Of a crowd of tested texts that agree in a band with another one, so many are compared.
+_CROWD = 16
+#: Agreement of the kept hashes from which on a pair is worth reading: 4 deviations below SIMILAR.
+_LIKELY = 0.66
+
+
+def available() -> bool:
+    """Say whether near duplicates of texts can be found: the extra ``audit`` is installed."""
+    return find_spec("rensa") is not None
+
+
+class Sketches(NamedTuple):
+    """What is kept of n texts: 305 bytes each.
+
+    Attributes:
+        exact: (n,) uint64, of the normalised text, see :func:`duplicates.hashes`.
+        bands: (n,BANDS) uint64.
+        bits: (n,HASHES) uint8.
+        some: (n,) bool, False for texts without letters, which resemble nothing.
+    """
+
+    exact: np.ndarray
+    bands: np.ndarray
+    bits: np.ndarray
+    some: np.ndarray
+
+
+def sketches(records: Dataset) -> Iterator[Sketches]:
+    """Yield the sketches of records, some at a time and in order, reading each text once."""
+    minhash = import_module("rensa").RMinHash
+    held: list[str] = []
+    size = 0
+    for text in duplicates.stream(records, "text"):
+        held.append(text)
+        size += len(text)
+        if size >= _CHARACTERS or len(held) >= _TEXTS:
+            yield _sketched(minhash, held)
+            held, size = [], 0
+    if held:
+        yield _sketched(minhash, held)
+
+
+def repeats(records: Dataset) -> tuple[np.ndarray, list[tuple[int, int]]]:
+    """Return the texts that nearly repeat an earlier one and are no exact duplicates of one.
+
+    Returns:
+        ``exact`` (n,) bool, True for exact repetitions, and the pairs (place of the later text,
+        place of the earlier one), each later text once at most.
+    """
+    all_of = _held(records)
+    exact = np.ones(len(all_of.exact), dtype=bool)
+    exact[np.unique(all_of.exact, return_index=True)[1]] = False
+    places = np.flatnonzero(~exact & all_of.some)
+    found = [np.empty((0, 2), np.int64)]
+    for band in range(BANDS):
+        found.append(places[_crowded(all_of.bands[places, band])])
+    pairs = np.unique(np.concatenate(found), axis=0)
+    agree = _agreement(all_of.bits, pairs[:, 0], all_of.bits, pairs[:, 1])
+    pairs = pairs[np.argsort(-agree, kind="stable")][: int((agree >= _LIKELY).sum())]
+    everyone = set(pairs[:, 1].tolist())
+    return exact, sorted(_similar(records, records, pairs, everyone, set()))
+
+
+def matches(background: Dataset, tested: Dataset) -> Iterator[tuple[int, int, bool]]:
+    """Yield (place in the background, place of a tested text, is it exact) for each that is found.
+
+    Of tested texts that are equal the first stands for all. A text of either side may come again
+    and again, until each has been named. Memory is that of the tested texts' sketches.
+    """
+    known = _held(tested)
+    exact, by_exact = np.unique(known.exact, return_index=True)
+    usable = np.sort(by_exact)
+    usable = usable[known.some[usable]]
+    orders = [usable[np.argsort(known.bands[usable, band], kind="stable")] for band in range(BANDS)]
+    bands = [known.bands[order, band] for band, order in enumerate(orders)]
+    told: set[int] = set()
+    start = 0
+    for part in sketches(background):
+        same = _first(exact, part.exact)
+        hit = np.flatnonzero(same >= 0)
+        yield from ((start + int(at), int(by_exact[same[at]]), True) for at in hit)
+        found = [np.empty((0, 2), np.int64)]
+        for band, (keys, order) in enumerate(zip(bands, orders, strict=True)):
+            found += _banded(keys, order, part.bands[:, band])
+        pairs = np.unique(np.concatenate(found), axis=0)
+        pairs = pairs[part.exact[pairs[:, 0]] != known.exact[pairs[:, 1]]]
+        agree = _agreement(part.bits, pairs[:, 0], known.bits, pairs[:, 1])
+        pairs = pairs[np.argsort(-agree, kind="stable")][: int((agree >= _LIKELY).sum())]
+        pairs[:, 0] += start
+        for place, twin in _similar(background, tested, pairs, told, set((hit + start).tolist())):
+            yield place, twin, False
+        start += len(part.exact)
+
+
+def _banded(keys: np.ndarray, order: np.ndarray, asked: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield pairs (m,2) of rows of ``asked`` and entries of ``order`` whose sorted keys agree."""
+    rows = np.flatnonzero(_first(keys, asked) >= 0)
+    at = _first(keys, asked[rows])
+    for _ in range(_CROWD):
+        yield np.stack([rows, order[at]], axis=1)
+        at = at + 1
+        on = at < len(keys)
+        rows, at = rows[on], at[on]
+        on = keys[at] == asked[rows]
+        rows, at = rows[on], at[on]
+        if not len(rows):
+            return
+
+
+def _held(records: Dataset) -> Sketches:
+    """Return the sketches of all records, in arrays that are filled as they are read."""
+    count = len(records)
+    held = Sketches(
+        np.empty(count, np.uint64),
+        np.empty((count, BANDS), np.uint64),
+        np.empty((count, HASHES), np.uint8),
+        np.empty(count, dtype=bool),
+    )
+    start = 0
+    for part in sketches(records):
+        for whole, some in zip(held, part, strict=True):
+            whole[start : start + len(some)] = some
+        start += len(part.exact)
+    return held
+
+
+def _sketched(minhash: type, texts: list[str]) -> Sketches:
+    hashes, offsets = shingles(texts)
+    rows = minhash.digest_matrix_from_flat_token_hashes(  # type: ignore[attr-defined]
+        hashes, offsets.astype(np.uint64), HASHES, _SEED
+    ).to_rows()
+    digests = np.array(rows, dtype=np.uint32).reshape(len(texts), HASHES)
+    used = digests[:, : BANDS * ROWS].reshape(-1, BANDS, ROWS).astype(np.uint64)
+    bands = np.zeros((len(texts), BANDS), np.uint64)
+    for row in range(ROWS):
+        bands *= np.uint64(0x9E3779B97F4A7C15)
+        bands += used[:, :, row]
+        bands ^= bands >> np.uint64(32)
+    some = np.diff(offsets) > 0
+    return Sketches(duplicates.hashes(texts), bands, digests.astype(np.uint8), some)
+
+
+def _crowded(keys: np.ndarray) -> np.ndarray:
+    """Return pairs (m,2) of places (later, earlier) with the same key: to the first, and to the
+    one before."""
+    order = np.argsort(keys, kind="stable")
+    same = keys[order[1:]] == keys[order[:-1]]
+    at = np.flatnonzero(same) + 1
+    begins = np.concatenate([[True], ~same])
+    firsts = np.maximum.accumulate(np.where(begins, np.arange(len(keys)), 0))[at]
+    before = np.stack([order[at], order[at - 1]], axis=1)
+    return np.concatenate([before, np.stack([order[at], order[firsts]], axis=1)])
+
+
+def _first(known: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """Return where each key is first in the sorted ``known``, -1 where it is not."""
+    at = np.searchsorted(known, keys)
+    at[at == len(known)] = 0
+    return np.where(known[at] == keys, at, -1) if len(known) else np.full(len(keys), -1)
+
+
+def _agreement(
+    one: np.ndarray, places: np.ndarray, other: np.ndarray, twins: np.ndarray
+) -> np.ndarray:
+    """Return the share of hashes (m,) in which pairs agree, some at a time."""
+    shares = np.empty(len(places))
+    for start in range(0, len(places), 65536):
+        part = slice(start, start + 65536)
+        shares[part] = (one[places[part]] == other[twins[part]]).mean(1)
+    return shares
+
+
+def _similar(
+    one: Dataset, other: Dataset, pairs: np.ndarray, told: set[int], done: set[int]
+) -> Iterator[tuple[int, int]]:
+    """Yield pairs whose texts are similar enough, until both of a pair have been named.
+
+    ``told`` and ``done`` are the places in ``other`` and ``one`` that have been; they grow.
+    """
+    for place, twin in pairs.tolist():
+        if place in done and twin in told:
+            continue
+        hashes, offsets = shingles([one[place]["text"], other[twin]["text"]])
+        if jaccard(hashes[: offsets[1]], hashes[offsets[1] :]) >= SIMILAR:
+            done.add(place)
+            told.add(twin)
+            yield place, twin

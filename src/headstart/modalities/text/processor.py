@@ -1,0 +1,175 @@
+"""Texts as batches: token ids, and all that follows from the tokenizer."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from transformers import PreTrainedTokenizerFast
+
+from headstart.batch import Batch, Rows
+from headstart.errors import HeadstartError, did_you_mean
+from headstart.modalities import DiscreteTargets
+from headstart.modalities.text.companion_texts import CompanionRows, pair_of, stored
+from headstart.modalities.text.content import TEXT
+from headstart.modalities.text.edits import EDITS, LOOKED_UP, edited, parse_edits
+from headstart.modalities.text.tokenizers import sentinel_ids, word_start_table
+from headstart.modalities.text.views import VIEWS
+from headstart.modalities.tokens.token_file import DocumentRows, PackedRows, TokenFile
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from headstart.modalities.text.synonyms import Synonyms
+
+
+CHUNK = 1000
+
+
+class TextProcessor:
+    """A tokenizer, and what objectives and loaders ask of it."""
+
+    content = TEXT
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, segmenter: str = "none") -> None:
+        self.tokenizer = tokenizer
+        self.segmenter = segmenter
+        if tokenizer.pad_token_id is None:
+            tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+        self.pad_id = int(tokenizer.pad_token_id)
+        # A foreign tokenizer may have been saved with a length to cut and to fill up to.
+        tokenizer.backend_tokenizer.no_truncation()
+        tokenizer.backend_tokenizer.no_padding()
+        self.word_starts = np.array(word_start_table(tokenizer))
+        self.prefix, self.suffix = _wrapping(tokenizer)
+        self.counts = np.ones(len(tokenizer), dtype=np.int64)
+        mask = {"mask_token"} if tokenizer.mask_token_id is not None else set()
+        # Two parts of a text are told apart by the token that stands between them.
+        parts = {"sentences"} if tokenizer.sep_token_id is not None else set()
+        self.sentinels = sentinel_ids(tokenizer)
+        spans = {"sentinels"} if self.sentinels else set()
+        self.provides = frozenset({"discrete_targets", "two_views", *mask, *parts, *spans})
+        self.keeps_sentences = False
+
+    def heed(self, needs: frozenset[str]) -> None:
+        """Learn what the objectives ask for, before texts are prepared: finding sentences costs."""
+        self.keeps_sentences = "sentences" in needs
+
+    @property
+    def targets(self) -> DiscreteTargets:
+        """The vocabulary as a set of targets."""
+        mask = self.tokenizer.mask_token_id
+        return DiscreteTargets(
+            size=len(self.tokenizer),
+            mask_id=self.pad_id if mask is None else int(mask),
+            special_ids=tuple(sorted(set(self.tokenizer.all_special_ids))),
+        )
+
+    @cached_property
+    def synonyms(self) -> Synonyms:
+        """What each token of the vocabulary can be exchanged for; looked up when first asked."""
+        from headstart.modalities.text.synonyms import synonyms_of
+
+        return synonyms_of(self.tokenizer, self.word_starts.tolist())
+
+    def encode(self, texts: list[str]) -> list[Any]:
+        """Tokenise texts, whole, with the special tokens around each."""
+        return self.tokenizer.backend_tokenizer.encode_batch(texts, add_special_tokens=True)
+
+    def encode_ids(self, texts: list[str]) -> list[list[int]]:
+        """Return ids only, which is faster than :meth:`encode`."""
+        backend = self.tokenizer.backend_tokenizer
+        return [e.ids for e in backend.encode_batch_fast(texts, add_special_tokens=True)]
+
+    def rows(self, folder: Path, *, layout: str, length: int, seed: int) -> Rows:
+        """Open a token file as packed rows or as one document a row."""
+        file = TokenFile.open(folder)
+        if layout == "packed":
+            return PackedRows(file, length, seed, self.pad_id, self.word_starts)
+
+        def documents(file: TokenFile) -> DocumentRows:
+            return DocumentRows(
+                file, length, seed, self.pad_id, self.word_starts, self.prefix, self.suffix
+            )
+
+        others = {name: documents(TokenFile.open(folder / name)) for name in stored(folder)}
+        return CompanionRows(documents(file), others) if others else documents(file)
+
+    def collate(self, records: Dataset, length: int) -> Batch:
+        """Turn records with a ``text`` column into ``input_ids`` and ``mask`` (B,T)."""
+        return self.collate_texts(list(records["text"]), length)
+
+    def collate_texts(self, texts: list[str], length: int) -> Batch:
+        """Turn texts into ``input_ids`` and ``mask`` (B,T), cut at ``length`` tokens."""
+        return self.pad(self.cut(texts, length))
+
+    def cut(self, texts: list[str], length: int) -> list[list[int]]:
+        """Return the ids of each text, cut at ``length`` tokens."""
+        return [_cut(ids, length, self.suffix) for ids in self.encode_ids(texts)]
+
+    def pad(self, rows: list[list[int]]) -> Batch:
+        """Turn rows of ids into ``input_ids`` and ``mask`` (B,T), T that of the longest."""
+        longest = max(1, max(map(len, rows), default=1))
+        ids = np.full((len(rows), longest), self.pad_id, dtype=np.int64)
+        mask = np.zeros((len(rows), longest), dtype=bool)
+        for row, tokens in enumerate(rows):
+            ids[row, : len(tokens)] = tokens
+            mask[row, : len(tokens)] = True
+        return {"input_ids": torch.from_numpy(ids), "mask": torch.from_numpy(mask)}
+
+    def views(
+        self,
+        batch: Batch,
+        generator: torch.Generator,
+        kind: str,
+        *,
+        local: int = 0,
+        side: int | None = None,
+    ) -> tuple[Batch, ...]:
+        """Return two views of each text.
+
+        ``kind`` is ``pairs`` (the text and the second text of its record), one of
+        :data:`headstart.modalities.text.views.VIEWS`, or edits such as ``swap,synonym:0.2`` (see
+        :mod:`headstart.modalities.text.edits`).
+        """
+        if local or side:
+            raise HeadstartError("views of texts have no pixels; leave out local and side.")
+        if kind == "pairs":
+            return pair_of(batch)
+        batch = {key: tensor for key, tensor in batch.items() if "/" not in key}
+        kind = "disjoint" if kind == "auto" else kind
+        edits = parse_edits(kind, {"synonym": lambda: self.synonyms})
+        if edits:
+            special = torch.zeros(len(self.tokenizer), dtype=torch.bool)
+            special[list(self.targets.special_ids)] = True
+            special = special.to(batch["input_ids"].device)
+            return edited(batch, edits, generator, self.pad_id, special)
+        if kind not in VIEWS:
+            known = ["pairs", *VIEWS, *EDITS, *LOOKED_UP]
+            raise HeadstartError(f"texts have no views {kind!r}{did_you_mean(kind, known)}")
+        return VIEWS[kind](batch, generator, self.pad_id)
+
+    def save(self, folder: Path) -> None:
+        """Write the tokenizer, so that ``AutoTokenizer`` opens it, and the token counts."""
+        self.tokenizer.save_pretrained(folder)
+        np.save(folder / "counts.npy", self.counts)
+
+
+def _wrapping(tokenizer: PreTrainedTokenizerFast) -> tuple[int, int]:
+    """Return how many special tokens stand before and after a text."""
+    bare = tokenizer.backend_tokenizer.encode("a", add_special_tokens=False).ids
+    full = tokenizer.backend_tokenizer.encode("a", add_special_tokens=True).ids
+    for start in range(len(full) - len(bare) + 1):
+        if full[start : start + len(bare)] == bare:
+            return start, len(full) - len(bare) - start
+    return 0, 0
+
+
+def _cut(ids: list[int], length: int, suffix: int) -> list[int]:
+    """Cut at ``length`` but keep the tokens that close a text."""
+    if len(ids) <= length:
+        return ids
+    return ids[: length - suffix] + ids[len(ids) - suffix :]

@@ -1,0 +1,102 @@
+"""What texts hold: lengths, languages, near duplicates, and what quality rules say of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart.data.audit import Audit
+from headstart.data.content import Effort
+from headstart.data.survey import _QUANTILES, EXAMPLES, quantiles, sample
+from headstart.modalities.text import languages, quality
+from headstart.modalities.text import near as near_texts
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+#: What each text costs besides its characters when near duplicates are looked for, in characters.
+EACH = 1000
+
+_QUANTILES |= {"95%": 0.95, "longest": 1}
+
+
+def survey(records: Dataset, audit: Audit, effort: Effort) -> None:
+    """Look at texts once in full and at a sample closely; findings and notes go to ``audit``."""
+    lengths = _lengths(records)
+    audit.findings["lengths"] = {"unit": "characters", "quantiles": quantiles(lengths)}
+    facts = audit.findings.setdefault("facts", {})
+    facts["characters in all"] = f"{int(lengths.sum()):,}"
+    _near(records, lengths, audit, effort)
+    chosen = sample(len(records), effort)
+    texts = records.select(chosen)["text"][:]
+    told: Sequence[str | None] = [None] * len(texts)
+    if languages.available():
+        told = languages.languages(texts)
+        audit.findings["languages"] = dict(Counter(told).most_common())
+    else:
+        audit.notes.append(languages.MISSING)
+    _closely(texts, told, audit, effort, facts)
+    if len(chosen) < len(records):
+        audit.notes.append(
+            f"Languages, words and quality are those of a sample of {len(chosen):,} of the "
+            f"{len(records):,} texts (seed {effort.seed})."
+        )
+
+
+def _lengths(records: Dataset) -> np.ndarray:
+    """Return (n,) int64, the characters of each text."""
+    import pyarrow.compute as pc
+
+    column = records.select_columns(["text"]).with_format("arrow")
+    parts = [
+        pc.utf8_length(batch["text"]).to_numpy().astype(np.int64)
+        for batch in column.iter(batch_size=8192)
+    ]
+    return np.concatenate(parts) if parts else np.empty(0, np.int64)
+
+
+def _near(records: Dataset, lengths: np.ndarray, audit: Audit, effort: Effort) -> None:
+    if not near_texts.available():
+        audit.notes.append(near_texts.MISSING)
+        return
+    looked = len(records)
+    if effort.characters is not None:
+        cost = np.cumsum(lengths + EACH)
+        looked = int(np.searchsorted(cost, effort.characters, side="right"))
+    if looked < len(records):
+        audit.notes.append(
+            f"Near duplicates were looked for among the first {looked:,} of {len(records):,} "
+            "texts; `headstart audit` looks at all."
+        )
+    _, pairs = near_texts.repeats(records.select(range(looked)))
+    names = records.select_columns(["id"])
+    audit.findings["near_duplicates"] = {
+        "count": len(pairs),
+        "examples": [[names[place]["id"] for place in pair] for pair in pairs[:EXAMPLES]],
+    }
+
+
+def _closely(
+    texts: Sequence[str],
+    told: Sequence[str | None],
+    audit: Audit,
+    effort: Effort,
+    facts: dict[str, Any],
+) -> None:
+    """Count words, and what fails the quality rules."""
+    pages = [quality.Page(text, code) for text, code in zip(texts, told, strict=True)]
+    spaced = [len(page.words) for page in pages if page.spaced]
+    if 2 * len(spaced) > len(pages):
+        facts["words in a text (median)"] = f"{int(np.median(spaced)):,}"
+    if len(spaced) < len(pages):
+        share = 1 - len(spaced) / len(pages)
+        facts["texts in scripts without spaces"] = f"{share:.1%}"
+    if not effort.rules:
+        return
+    found = quality.count(pages, effort.rules, effort.numbers)
+    audit.findings["quality"] = found.failed
+    audit.findings["quality_looked_at"] = found.looked_at
+    audit.findings["quality_does_not_apply"] = {k: n for k, n in found.inapplicable.items() if n}

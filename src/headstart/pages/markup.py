@@ -1,0 +1,66 @@
+"""HTML and SVG in which every piece of text is escaped, unless it is markup already."""
+
+from __future__ import annotations
+
+from html import escape
+from itertools import chain
+
+
+class Markup(str):
+    """Text that is markup; only :func:`tag` and :func:`join` make it."""
+
+    __slots__ = ()
+
+
+#: Elements of HTML that have no content and no end tag.
+_EMPTY = {"img", "meta"}
+
+
+def tag(element: str, /, *children: str, **attributes: str | float) -> Markup:
+    """Return one element; plain strings among its children and all attributes are escaped.
+
+    An underscore in an attribute's name stands for a hyphen; one at its end is dropped.
+
+    >>> tag("p", "a < b", class_="note")
+    '<p class="note">a &lt; b</p>'
+    """
+    pairs = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{escape(_number(value))}"'
+        for key, value in attributes.items()
+    )
+    if element in _EMPTY:
+        return Markup(f"<{element}{pairs}>")
+    return Markup(f"<{element}{pairs}>{join(*children)}</{element}>")
+
+
+def join(*children: str) -> Markup:
+    """Return children one after the other, escaped where they are not markup."""
+    return Markup("".join(x if isinstance(x, Markup) else escape(x) for x in children))
+
+
+def table(head: list[str], groups: dict[str, list[list[str]]]) -> Markup:
+    """Return a table that scrolls in its own frame: a heading row, then groups of rows.
+
+    A group's name stands in a row of its own, unless it is empty; the first cell of a row is its
+    heading.
+    """
+    bodies = []
+    for name, rows in groups.items():
+        title = [tag("tr", tag("th", name, colspan=len(head), scope="rowgroup"), class_="group")]
+        cells = [
+            tag("tr", tag("th", row[0], scope="row"), *(tag("td", cell) for cell in row[1:]))
+            for row in rows
+        ]
+        bodies.append(tag("tbody", *chain(title if name else [], cells)))
+    top = tag("thead", tag("tr", *(tag("th", text, scope="col") for text in head)))
+    return tag("div", tag("table", top, *bodies), class_="scroll")
+
+
+def _number(value: str | float) -> str:
+    return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+
+
+def cut(text: str, letters: int) -> str:
+    """Return ``text`` with at most so many letters, on one line."""
+    line = " ".join(text[: 4 * letters].split())
+    return line if len(line) <= letters else f"{line[: letters - 1]}…"

@@ -1,0 +1,64 @@
+"""The page: its head, its sections in order, and the one script that its own policy allows."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+
+from headstart.pages.markup import Markup, tag
+from headstart.pages.script import SCRIPT
+from headstart.pages.style import STYLE
+
+#: Headings of the sections that the line of links names, by their ids.
+_LINKS = {
+    "next": "What next",
+    "efficiency": "Labels",
+    "robustness": "Robustness",
+    "foresight": "Foresight",
+    "surprises": "Surprises",
+    "samples": "Samples",
+    "map": "Map",
+    "neighbours": "Neighbours",
+    "confusions": "Confusions",
+    "differences": "Differences",
+    "training": "Training",
+    "health": "Health",
+    "data": "Data",
+    "cost": "Cost",
+    "figures": "All figures",
+    "again": "Do it again",
+}
+
+
+def page(
+    header: Markup,
+    sections: Sequence[Markup],
+    title: str = "headstart: was pre-training worth it?",
+) -> str:
+    """Return the whole document; it asks the network for nothing.
+
+    Its policy forbids everything but its own style, pictures that it carries itself, and this
+    very script, named by its digest.
+    """
+    digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
+    policy = (
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
+        f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    )
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", http_equiv="Content-Security-Policy", content=policy),
+        tag("title", title),
+        tag("style", Markup(STYLE)),
+    )
+    there = [name for name in _LINKS if any(f' id="{name}"' in part for part in sections)]
+    links = [tag("a", _LINKS[name], href=f"#{name}") for name in there]
+    body = tag(
+        "body",
+        tag("main", header, tag("nav", *links, aria_label="Sections"), *sections),
+        tag("script", Markup(SCRIPT)),
+    )
+    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"

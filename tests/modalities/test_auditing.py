@@ -1,0 +1,160 @@
+"""`headstart audit`: what is found, how it is told, and what is said of what was not looked at."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from drawing import draw, picture
+from reading import write
+
+import headstart as hs
+from headstart.data.audit_page import AuditPage
+from headstart.errors import HeadstartError
+from headstart.modalities.image import near as same_pictures
+from headstart.modalities.text import languages
+from headstart.modalities.text import near as near_texts
+
+WORDS = ["the", "cat", "and", "a", "dog", "of", "that", "house", "with", "tall", "old", "trees"]
+
+
+def sentence(seed: int, words: int = 40) -> str:
+    return " ".join(random.Random(seed).choices(WORDS, k=words)).capitalize() + f" {seed}."
+
+
+@pytest.fixture
+def texts(tmp_path: Path) -> str:
+    rows = [sentence(n) for n in range(60)]
+    rows += [rows[3], rows[5].upper(), rows[7].replace("cat", "cow", 1), "", "{ code } " * 60]
+    return str(write(tmp_path / "texts.txt", "\n".join(rows)))
+
+
+@pytest.fixture
+def tested(tmp_path: Path) -> str:
+    rows = [sentence(4), sentence(900), sentence(9).replace("dog", "fox", 1)]
+    return str(write(tmp_path / "test.txt", "\n".join(rows)))
+
+
+def test_texts_are_counted_measured_and_compared(texts: str, tested: str) -> None:
+    pytest.importorskip("rensa")
+    found = hs.audit(texts, against=[tested]).summary()
+    assert (found["kept"], found["blank"], found["duplicates"]) == (64, 1, 2)
+    assert found["near_duplicates"] == {
+        "count": 1,
+        "examples": [["texts.txt:63", "texts.txt:8"]],
+    }
+    assert found["lengths"]["quantiles"]["longest"] == 540
+    assert found["quality"]["c4.brackets"] == 1
+    assert found["quality"]["gopher.words"] == 63
+    assert found["overlap"] == {
+        "tested": 3,
+        "exact": 1,
+        "near": 1,
+        "pretraining": 2,
+        "examples": [["test.txt:1", "texts.txt:5"], ["test.txt:3", "texts.txt:10"]],
+    }
+    assert found["against"]["kept"] == 3
+    json.dumps(found)
+
+
+def test_the_finding_comes_first_and_the_page_names_both_sides(texts: str, tested: str) -> None:
+    pytest.importorskip("rensa")
+    page = str(hs.audit(texts, against=[tested]))
+    first = page.splitlines()[0]
+    assert first == (
+        "4.7% of 64 texts are duplicates; 2 of 3 test texts are in the pre-training data."
+    )
+    assert "test.txt:3" in page
+    assert "texts.txt:10" in page
+    assert "gopher.words" in page
+
+
+def test_without_the_extra_a_sentence_says_what_was_not_looked_at(
+    texts: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(near_texts, "available", lambda: False)
+    monkeypatch.setattr(languages, "available", lambda: False)
+    page = hs.audit(texts)
+    found = page.summary()
+    assert found["notes"] == [near_texts.MISSING, languages.MISSING]
+    assert "near_duplicates" not in found
+    assert "languages" not in found
+    assert page.headline() == ("3.1% of 64 texts are duplicates (only exact ones were looked for).")
+    assert near_texts.MISSING.replace("\n", " ") in " ".join(str(page).split())
+
+
+def test_a_sample_is_seeded_and_said(texts: str) -> None:
+    found = [hs.audit(texts, sample=20, seed=seed).summary() for seed in (0, 0, 1, 2, 3, 4)]
+    one = found[0]
+    assert one["quality_looked_at"] == 20
+    assert one == found[1]
+    assert {seed["quality"]["c4.brackets"] for seed in found} == {0, 1}
+    assert any("sample of 20 of the 64 texts" in note for note in one["notes"])
+    assert hs.audit(texts, sample=0).summary()["quality_looked_at"] == 64
+
+
+def test_rules_and_their_numbers_can_be_chosen(texts: str) -> None:
+    chosen: dict[str, Any] = {"quality": ["gopher.words"], "quality_numbers": {"min_words": 30}}
+    assert hs.audit(texts, **chosen).summary()["quality"] == {"gopher.words": 0}
+    assert "quality" not in hs.audit(texts, quality=["none"]).summary()
+
+
+def test_pictures_have_sizes_formats_and_near_duplicates(tmp_path: Path) -> None:
+    if not same_pictures.available():
+        pytest.skip("ImageHash is not installed (extra `audit`)")
+    for number in range(6):
+        draw(tmp_path / "p" / f"{number}.png", number, size=(40, 30))
+    draw(tmp_path / "p" / "same.png", 2, size=(40, 30))
+    (tmp_path / "p" / "near.jpg").write_bytes(picture(3, (40, 30), "JPEG"))
+    draw(tmp_path / "test" / "x.png", 4, size=(40, 30))
+    page = hs.audit(str(tmp_path / "p"), against=[str(tmp_path / "test")])
+    found = page.summary()
+    assert found["content"] == "image"
+    assert found["duplicates"] == 1
+    assert found["near_duplicates"]["count"] == 1
+    assert set(found["near_duplicates"]["examples"][0]) == {"p/near.jpg", "p/3.png"}
+    assert found["facts"]["formats"] == "PNG 87.5%, JPEG 12.5%"
+    assert found["facts"]["sizes in pixels"] == "40 x 30 100.0%"
+    assert (found["overlap"]["exact"], found["overlap"]["near"]) == (1, 0)
+    assert "25.0% of 8 pictures are duplicates; 1 of 1 test pictures" in str(page)
+
+
+def test_it_is_written_as_json_or_a_page_of_its_own(texts: str, tmp_path: Path) -> None:
+    hs.audit(texts, out=str(tmp_path / "a.json"))
+    assert json.loads((tmp_path / "a.json").read_text())["kept"] == 64
+    page = hs.audit(texts, out=str(tmp_path / "a.html"))
+    html = (tmp_path / "a.html").read_text()
+    assert f"<title>{page.headline()}</title>" in html
+    assert "gopher.words" in html
+    assert "http" not in html
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"out": "audit.txt"}, "must end in .json or .html"),
+        ({"quality": ["gofer"]}, "did you mean 'gopher'"),
+        ({"modality": "sound"}, "unknown modality 'sound'"),
+        ({"against": ["nowhere.txt"]}, "there is no file or folder nowhere.txt"),
+        ({"sample": -1}, "greater than or equal to 0"),
+    ],
+)
+def test_mistakes_are_told_in_one_sentence(
+    options: dict[str, Any], message: str, texts: str
+) -> None:
+    with pytest.raises(HeadstartError, match=message) as caught:
+        hs.audit(texts, **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_words_for_shares_at_both_ends() -> None:
+    def headline(duplicates: int, near: int, kept: int) -> str:
+        found = {"noun": "texts", "kept": kept, "duplicates": duplicates}
+        return AuditPage({**found, "near_duplicates": {"count": near}}).headline()
+
+    assert headline(0, 0, 10) == "None of 10 texts is a duplicate."
+    assert headline(1, 0, 10_000) == "Less than 0.1% of 10,000 texts are duplicates."
+    assert headline(6, 4, 10) == "100.0% of 10 texts are duplicates."

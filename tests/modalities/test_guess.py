@@ -1,0 +1,97 @@
+"""What sources hold is guessed from names and column types, in folders, tables and archives."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from drawing import draw, picture
+
+from headstart.modalities.guess import guess_content
+
+STRUCT = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+
+
+def parquet(path: Path, kind: pa.DataType, value: object) -> str:
+    pq.write_table(pa.table({"x": pa.array([value], kind), "label": ["a"]}), path)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "content"),
+    [
+        (pa.string(), "a text", "text"),
+        (pa.int64(), 1, "text"),
+        (pa.binary(), b"bytes", "image"),
+        (pa.large_binary(), b"bytes", "image"),
+        (STRUCT, {"bytes": b"bytes", "path": None}, "image"),
+        (pa.struct([("inner", STRUCT)]), {"inner": {"bytes": b"", "path": ""}}, "image"),
+        (pa.struct([("words", pa.string())]), {"words": "a"}, "text"),
+    ],
+)
+def test_columns_of_bytes_in_parquet_are_pictures(
+    tmp_path: Path, kind: pa.DataType, value: object, content: str
+) -> None:
+    assert guess_content([parquet(tmp_path / "x.parquet", kind, value)]) == content
+
+
+def test_a_broken_parquet_file_is_left_to_reading(tmp_path: Path) -> None:
+    (tmp_path / "x.parquet").write_bytes(b"PAR1 but no more")
+    assert guess_content([str(tmp_path / "x.parquet")]) == "text"
+
+
+def zipped(path: Path, *names: str) -> str:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            archive.writestr(name, b"x")
+    return str(path)
+
+
+def tarred(path: Path, *names: str) -> str:
+    with tarfile.open(path, "w:gz" if path.suffix in (".gz", ".tgz") else "w") as archive:
+        for name in names:
+            member = tarfile.TarInfo(name)
+            member.size = 1
+            archive.addfile(member, io.BytesIO(b"x"))
+    return str(path)
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.tar.gz", "a.tgz"])
+def test_archives_are_told_by_their_members(tmp_path: Path, name: str) -> None:
+    make = zipped if name.endswith("zip") else tarred
+    assert guess_content([make(tmp_path / name, "a/1.JPG", "a/1.json", "b/2.png")]) == "image"
+    assert guess_content([make(tmp_path / f"t{name}", "1.txt", "2.txt", "cover.png")]) == "text"
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.tar.gz"])
+def test_broken_archives_are_left_to_reading(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"\x1f\x8bno archive at all")
+    assert guess_content([str(tmp_path / name)]) == "text"
+
+
+def test_most_of_what_lies_in_folders_and_globs_counts(tmp_path: Path) -> None:
+    for number in range(3):
+        draw(tmp_path / "photos" / f"{number}.png", number)
+    (tmp_path / "photos" / "README.txt").write_text("about")
+    (tmp_path / "notes.txt").write_text("one\ntwo")
+    assert guess_content([str(tmp_path)]) == "image"
+    assert guess_content([str(tmp_path / "*.txt")]) == "text"
+    assert guess_content([str(tmp_path / "photos" / "*.png"), str(tmp_path / "notes.txt")]) == (
+        "image"
+    )
+    assert guess_content([str(tmp_path / "nowhere")]) == "text"
+
+
+def test_saved_data_sets_are_told_by_their_features(tmp_path: Path) -> None:
+    from datasets import Dataset, Features, Image
+
+    rows = {"image": [{"bytes": picture(), "path": None}]}
+    Dataset.from_dict(rows, features=Features({"image": Image()})).save_to_disk(tmp_path / "p")
+    Dataset.from_dict({"text": ["a"]}).save_to_disk(tmp_path / "t")
+    assert guess_content([str(tmp_path / "p")]) == "image"
+    assert guess_content([str(tmp_path / "t")]) == "text"

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import torch
+
+from headstart.batch import IGNORE, Batch
+from headstart.modalities.text.preview import PIECES, texts_in
+
+WORDS = ["[PAD]", "[MASK]", "the", "river", "rose", "cup"]
+
+
+def told(batch: Batch, corrupted: Batch) -> list[list[dict]]:
+    return texts_in(batch, corrupted, WORDS.__getitem__, 1)
+
+
+def batch_of(*rows: list[int]) -> Batch:
+    ids = torch.tensor(rows)
+    return {"input_ids": ids, "mask": ids != 0}
+
+
+def test_hidden_and_replaced_words_are_marked_and_answered() -> None:
+    batch = batch_of([2, 3, 4, 2, 3, 4, 0])
+    targets = torch.tensor([[IGNORE, 3, 4, IGNORE, IGNORE, 4, IGNORE]])
+    corrupted = {**batch, "input_ids": torch.tensor([[2, 1, 5, 2, 3, 4, 0]]), "targets": targets}
+    ((original, read),) = told(batch, corrupted)
+    assert [piece[0] for piece in original["pieces"]] == ["the", "river", "rose"] * 2
+    assert read["name"] == "the network reads"
+    assert read["pieces"] == [
+        ["the", "", ""],
+        ["[MASK]", "hidden", "river"],
+        ["cup", "changed", "rose"],
+        ["the", "", ""],
+        ["river", "", ""],
+        ["rose", "", "rose"],
+    ]
+
+
+def test_views_are_shown_one_by_one_without_a_comparison() -> None:
+    batch = batch_of([2, 3, 4, 5])
+    corrupted = {
+        "first/input_ids": torch.tensor([[4, 5]]),
+        "first/mask": torch.tensor([[True, True]]),
+        "second/input_ids": torch.tensor([[5, 4, 3, 2]]),
+        "second/mask": torch.tensor([[True, True, False, False]]),
+    }
+    ((_, first, second),) = told(batch, corrupted)
+    assert (first["name"], second["name"]) == ("first view", "second view")
+    assert first["pieces"] == [["rose", "", ""], ["cup", "", ""]]
+    assert second["pieces"] == [["cup", "", ""], ["rose", "", ""]]
+
+
+def test_long_texts_are_cut() -> None:
+    batch = batch_of([2] * (PIECES + 9))
+    ((original, read),) = told(batch, dict(batch))
+    assert len(original["pieces"]) == len(read["pieces"]) == PIECES

@@ -41,8 +41,8 @@ def edited(text: str, how: str, chance: random.Random) -> str:
     words = text.split()
     if how == "typos":
         letters = list(text)
-        for place in chance.sample(range(len(letters)), max(1, len(letters) // 250)):
-            letters[place] = chance.choice("abcdefghijklmnopqrstuvwxyz")
+        for index in chance.sample(range(len(letters)), max(1, len(letters) // 250)):
+            letters[index] = chance.choice("abcdefghijklmnopqrstuvwxyz")
         return "".join(letters)
     if how == "punctuation":
         return " ".join(word.strip(".,!?").upper() for word in words) + "..."
@@ -50,8 +50,8 @@ def edited(text: str, how: str, chance: random.Random) -> str:
         start = chance.randrange(max(1, len(words) - 12))
         return " ".join(words[:start] + words[start + 12 :])
     if how == "words replaced":
-        for place in chance.sample(range(len(words)), max(1, len(words) // 50)):
-            words[place] = "something"
+        for index in chance.sample(range(len(words)), max(1, len(words) // 50)):
+            words[index] = "something"
         return " ".join(words)
     return "From a site with reviews of all kinds of films: " + text
 
@@ -112,11 +112,11 @@ def main() -> None:
     size = sum(map(len, whole))
     print(f"{len(whole):,} texts, {size / 1e6:,.0f} million characters: {spent:.1f} s of processor")
     print(f"time ({passed:.1f} s passed), peak memory {peak():,.0f} MB in all")
-    found = {place for place, _ in pairs} | set(np.flatnonzero(exact).tolist())
-    for how, places in planted.items():
-        near = [place for place in places if wanted[place - len(texts)] >= SIMILAR]
+    found = {index for index, _ in pairs} | set(np.flatnonzero(exact).tolist())
+    for how, indices in planted.items():
+        near = [index for index in indices if wanted[index - len(texts)] >= SIMILAR]
         print(
-            f"  {how:17} {np.mean([p in found for p in places]):7.1%} of {len(places)} found; "
+            f"  {how:17} {np.mean([p in found for p in indices]):7.1%} of {len(indices)} found; "
             f"{np.mean([p in found for p in near]):7.1%} of the {len(near)} with similarity >= "
             f"{SIMILAR}"
         )

@@ -10,7 +10,7 @@ bytes, on one machine in one run, in turn:
 - ``headstart``: the whole batch of bytes.
 
 What is printed is views per CPU-second (over all threads, so that other work on the machine counts
-little) and per second on the clock, the median of the rounds. Then the contenders' views are
+little) and per second on the clock, the median of the rounds. Then the candidates' views are
 compared: mean and spread of what comes out must be alike, and each step at given parameters must be
 torchvision's. Needs ``pip install kornia torchvision``.
 """
@@ -121,7 +121,7 @@ CONTENDERS = {
 
 
 def speeds(pixels: Tensor, views: dict[str, View], rounds: int) -> None:
-    """Print views a second of each contender, all in turn in every round."""
+    """Print views a second of each candidate, all in turn in every round."""
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in views}
     for turn in range(rounds + 1):
         for name, view in views.items():
@@ -133,7 +133,7 @@ def speeds(pixels: Tensor, views: dict[str, View], rounds: int) -> None:
         {n: len(pixels) / statistics.median(t[i] for t in rows) for n, rows in times.items()}
         for i in (0, 1)
     )
-    print("| contender | views / CPU-second | views / second | headstart is faster by |")
+    print("| candidate | views / CPU-second | views / second | headstart is faster by |")
     print("|---|---|---|---|")
     for name in views:
         ratio = cpus["headstart"] / cpus[name]
@@ -141,7 +141,7 @@ def speeds(pixels: Tensor, views: dict[str, View], rounds: int) -> None:
 
 
 def likeness(pixels: Tensor, views: dict[str, View], rounds: int) -> None:
-    """Print what the views of each contender are like, over many draws."""
+    """Print what the views of each candidate are like, over many draws."""
     print("\n| views of | mean | contrast | colourfulness | sharpness | left-right |")
     print("|---|---|---|---|---|---|")
     for name, view in views.items():

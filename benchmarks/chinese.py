@@ -42,10 +42,10 @@ def files(folder: Path, most: int | None) -> dict[str, Any]:
         *sorted(data("zh_corpus").glob("*.jsonl.gz")),
     ]
     if most:
-        for place, corpus in enumerate(corpora):
-            corpora[place] = folder / corpus.name.removesuffix(".gz")
+        for index, corpus in enumerate(corpora):
+            corpora[index] = folder / corpus.name.removesuffix(".gz")
             # From the end: there the shop reviews are of hotels.
-            corpora[place].write_text("".join(list(lines(corpus))[-most:]), encoding="utf-8")
+            corpora[index].write_text("".join(list(lines(corpus))[-most:]), encoding="utf-8")
     return {
         "sources": [str(file) for file in corpora],
         "train": str(folder / "train.jsonl"),
@@ -54,10 +54,10 @@ def files(folder: Path, most: int | None) -> dict[str, Any]:
 
 
 def by_words(background: Any, train: Any, test: Any) -> list[Any]:
-    """Return TF-IDF on the words that jieba finds, and pairs of them, as a contender."""
+    """Return TF-IDF on the words that jieba finds, and pairs of them, as a candidate."""
     import jieba
 
-    from headstart.evaluation.outcomes import Contender
+    from headstart.evaluation.outcomes import Candidate
     from headstart.modalities.text.baselines import TfIdf
     from headstart.modalities.text.lexicon import Corpus
 
@@ -80,7 +80,7 @@ def by_words(background: Any, train: Any, test: Any) -> list[Any]:
         unlabeled.documents + labeled.documents,
     )
     tfidf = TfIdf(both, len(ids))
-    return [Contender(WORDS, "baseline", tfidf.transform(labeled), tfidf.transform(tested))]
+    return [Candidate(WORDS, "baseline", tfidf.transform(labeled), tfidf.transform(tested))]
 
 
 def main() -> None:
@@ -126,12 +126,12 @@ def main() -> None:
 
 
 def report(results: Any) -> None:
-    """Print every contender at each number of labels, and what the whole is worth."""
+    """Print every candidate at each number of labels, and what the whole is worth."""
     from headstart.evaluation.verdict import details, gains, headline
 
     # Chinese has no spaces, so to the library's own TF-IDF each character is a word.
     told = {"TF-IDF": CHARACTERS}
-    named = [replace(o, contender=told.get(o.contender, o.contender)) for o in results.outcomes]
+    named = [replace(o, candidate=told.get(o.candidate, o.candidate)) for o in results.outcomes]
     results = replace(results, outcomes=named)
     names = ["pre-trained", CHARACTERS, WORDS, "LSA", "word vectors", "untrained"]
     show("labels", *names, *(f"gain over {name}" for name in (CHARACTERS, WORDS)))
@@ -139,8 +139,8 @@ def report(results: Any) -> None:
     for count, label in results.counts.items():
         means = [f"{100 * score(results, name, count).mean:.1f}" for name in names]
         show(label, *means, *(change(results, count, name) for name in (CHARACTERS, WORDS)))
-    rivals = {"pre-trained", "untrained", CHARACTERS, WORDS}
-    some = [o for o in results.outcomes if o.contender in rivals]
+    candidates = {"pre-trained", "untrained", CHARACTERS, WORDS}
+    some = [o for o in results.outcomes if o.candidate in candidates]
     for against, found in (
         ("TF-IDF on characters and on words", replace(results, outcomes=some)),
         ("all of them", results),

@@ -36,8 +36,8 @@ class Pixels(nn.Module):
 def neighbours(run: Any, seed: int) -> dict[str, float]:
     """Return the accuracy in % of the nearest neighbours among all training pictures."""
     from headstart.encoders.opening import open_encoder, read_note
+    from headstart.evaluation.frozen_encoders import untrained
     from headstart.evaluation.probes import nearest_neighbours
-    from headstart.evaluation.rivals import untrained
     from headstart.modalities.opening import open_processor
 
     folder = run.require_encoder()
@@ -92,7 +92,7 @@ def main() -> None:
             for score in report.summary()["scores"]:
                 low, high = (100 * edge for edge in score["accuracy_interval"])
                 print(
-                    f"  {score['contender']:14} {score['probe']:20} {score['labels']:>6} "
+                    f"  {score['candidate']:14} {score['probe']:20} {score['labels']:>6} "
                     f"{100 * score['accuracy']:.1f} [{low:.1f}, {high:.1f}]",
                     flush=True,
                 )

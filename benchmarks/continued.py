@@ -36,7 +36,7 @@ WAYS: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class Material:
+class Samples:
     """What start and end are measured on: texts to draw labels from, to test on, and pairs."""
 
     drawn: Dataset
@@ -53,22 +53,22 @@ class Measured:
     cosines: np.ndarray
 
 
-def material(folder: Path, options: argparse.Namespace) -> Material:
+def samples(folder: Path, options: argparse.Namespace) -> Samples:
     """Part the labeled texts, and write those that guard to ``folder``."""
     rows = _texts("train")
     order = np.random.default_rng(0).permutation(len(rows))
     guards, held, drawn = np.split(order, [500, 500 + options.tested])
     with open(folder / "labeled.jsonl", "w", encoding="utf-8") as file:
-        file.writelines(json.dumps(rows[place]) + "\n" for place in guards)
-    tested = [rows[place] for place in held]
+        file.writelines(json.dumps(rows[index]) + "\n" for index in guards)
+    tested = [rows[index] for index in held]
     if options.final:
         rows_of_test = _texts("test")
         order = np.random.default_rng(0).permutation(len(rows_of_test))
-        tested = [rows_of_test[place] for place in order[: options.tested]]
+        tested = [rows_of_test[index] for index in order[: options.tested]]
     lines = data("sts_en", f"stsb_{'test' if options.final else 'dev'}.jsonl").read_text("utf-8")
     pairs = [json.loads(line) for line in lines.splitlines()]
-    return Material(
-        drawn=Dataset.from_list([rows[place] for place in drawn[: options.drawn]]),
+    return Samples(
+        drawn=Dataset.from_list([rows[index] for index in drawn[: options.drawn]]),
         tested=Dataset.from_list(tested),
         pairs=tuple(Dataset.from_dict({"text": [p[side] for p in pairs]}) for side in ("s1", "s2")),
         scores=np.array([pair["score"] for pair in pairs]),
@@ -92,7 +92,7 @@ def unlabeled(folder: Path, count: int) -> str:
     return str(folder / "texts.jsonl")
 
 
-def measure(encoder: str, on: Material, length: int, draws: int) -> Measured:
+def measure(encoder: str, on: Samples, length: int, draws: int) -> Measured:
     """Measure the frozen features of an encoder folder."""
     from headstart.data.vectors import unit_length
     from headstart.encoders.opening import encoder_folder, open_encoder
@@ -151,14 +151,14 @@ def of_draws(end: np.ndarray, start: np.ndarray, level: float) -> Change:
 def of_pairs(end: np.ndarray, start: np.ndarray, scores: np.ndarray, level: float) -> Change:
     """Compare Spearman correlations of cosines with scores, times 100, by bootstrap."""
 
-    def correlation(cosines: np.ndarray, places: np.ndarray) -> float:
-        return 100 * float(stats.spearmanr(cosines[places], scores[places])[0])
+    def correlation(cosines: np.ndarray, indices: np.ndarray) -> float:
+        return 100 * float(stats.spearmanr(cosines[indices], scores[indices])[0])
 
     random, count = np.random.default_rng(0), len(scores)
     drawn = []
     for _ in range(2000):
-        places = random.integers(count, size=count)
-        drawn.append(correlation(end, places) - correlation(start, places))
+        indices = random.integers(count, size=count)
+        drawn.append(correlation(end, indices) - correlation(start, indices))
     low, high, surely = map(float, np.quantile(drawn, [0.025, 0.975, 1 - level / 2]))
     begun = correlation(start, np.arange(count))
     return Change(begun, correlation(end, np.arange(count)) - begun, low, high, surely < 0)
@@ -201,7 +201,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        on = material(folder, options)
+        on = samples(folder, options)
         source, start = unlabeled(folder, options.texts), options.start or str(minilm())
         before = measure(start, on, options.length, options.draws)
         harmed: dict[str, list[str]] = {way: [] for way in options.ways}

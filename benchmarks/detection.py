@@ -106,8 +106,8 @@ def main() -> None:
                 "from scratch": fresh(str(pretrained.folder), seed, folder / f"fresh-{seed}"),
             }
             order = np.random.default_rng(seed).permutation(len(records["train"]))
-            for count in options.pictures:
-                chosen = [records["train"][place] for place in order[:count]]
+            for count in options.images:
+                chosen = [records["train"][index] for index in order[:count]]
                 train = write(folder / "train.jsonl", chosen)
                 for side, start in sides.items():
                     runs = []
@@ -139,7 +139,7 @@ def main() -> None:
         mean, half = np.mean(values, 0), t_half_width(np.array(values))
         shown = [f"{m:.3f} ± {h:.3f}" for m, h in zip(mean, half, strict=True)]
         print(f"{count:8}  {side:12}  {shown[0]:>14}  {shown[1]:>14}")
-    for count in options.pictures:
+    for count in options.images:
         gains = np.array(scores[count, "pre-trained"]) - np.array(scores[count, "from scratch"])
         mean, half = gains.mean(0), t_half_width(gains)
         print(f"{count} pictures, gain in mAP: {mean[0]:+.3f} ± {half[0]:.3f}")

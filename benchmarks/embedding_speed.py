@@ -48,7 +48,7 @@ def ours(model: str, texts: list[str], out: str) -> tuple[float, float]:
     torch.set_num_threads(threads(0))
     encoder, processor = open_encoder(model), open_processor(model)
     length = int(read_note(model)["length"])
-    records = Dataset.from_dict({"id": [str(place) for place in range(len(texts))], "text": texts})
+    records = Dataset.from_dict({"id": [str(index) for index in range(len(texts))], "text": texts})
     embed(encoder, processor, records.select(range(WARM)), Path(out), length=length)
     start, busy = time.perf_counter(), time.process_time()
     embed(encoder, processor, records, Path(out), length=length)

@@ -28,9 +28,9 @@ def imdb(budget: str) -> None:
     """Print the seconds of an evaluation that computes its features, and of the next."""
     import headstart as hs
 
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory() as index:
         sources = [str(data("imdb", f"{part}.jsonl.gz")) for part in ("unsup", "train")]
-        run = hs.pretrain(*sources, out=str(Path(place) / "run"), budget=budget, tracker="none")
+        run = hs.pretrain(*sources, out=str(Path(index) / "run"), budget=budget, tracker="none")
         for what in ("features computed", "features kept"):
             start, busy = time.perf_counter(), time.process_time()
             report = run.evaluate(
@@ -73,9 +73,9 @@ def cifar10() -> None:
 def pixels(jpeg: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """Return pictures that lie one after the other as rows (N,3072) of 0 to 1."""
     rows = np.empty((len(offsets) - 1, 3072), dtype=np.float32)
-    for place, (start, end) in enumerate(pairwise(offsets)):
-        with Image.open(io.BytesIO(jpeg[start:end].tobytes())) as picture:
-            rows[place] = np.asarray(picture, dtype=np.float32).ravel() / 255
+    for index, (start, end) in enumerate(pairwise(offsets)):
+        with Image.open(io.BytesIO(jpeg[start:end].tobytes())) as image:
+            rows[index] = np.asarray(image, dtype=np.float32).ravel() / 255
     return rows
 
 

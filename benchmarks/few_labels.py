@@ -52,7 +52,7 @@ def main() -> None:
             print(report)
             for score in report.summary()["scores"]:
                 if score["probe"] == "logistic regression":
-                    print(f"  {score['contender']:14} {score['labels']:>6} {score['accuracy']:.4f}")
+                    print(f"  {score['candidate']:14} {score['labels']:>6} {score['accuracy']:.4f}")
 
 
 if __name__ == "__main__":

@@ -99,7 +99,7 @@ def main() -> None:
     announce(f"Objective x result, CIFAR-10, {options.budget} each, seed {options.seed}")
     import headstart as hs
     from headstart.encoders.opening import open_encoder, read_note
-    from headstart.evaluation.rivals import untrained
+    from headstart.evaluation.frozen_encoders import untrained
     from headstart.modalities.opening import open_processor
     from headstart.objectives import OBJECTIVES
 

@@ -17,7 +17,7 @@ class Judge:
         train, test: labeled texts.
         labels: numbers of labels to draw, as ``headstart evaluate`` takes them.
         remove_overlap: whether source texts that are tested, too, are left out, as by pretrain.
-        more: further contenders, from the records of the sources, of ``train`` and of ``test``.
+        more: further candidates, from the records of the sources, of ``train`` and of ``test``.
 
     Attributes:
         alternatives: results of TF-IDF, LSA, word vectors, and of ``more``.
@@ -57,8 +57,8 @@ class Judge:
     def __call__(self, run: Any) -> Any:
         """Return the results of a run, of its encoder untrained, and of the alternatives."""
         from headstart.encoders.opening import open_encoder, read_note
-        from headstart.evaluation.outcomes import Contender
-        from headstart.evaluation.rivals import untrained
+        from headstart.evaluation.frozen_encoders import untrained
+        from headstart.evaluation.outcomes import Candidate
         from headstart.modalities.opening import open_processor
 
         folder = run.require_encoder()
@@ -72,8 +72,8 @@ class Judge:
             self._untrained[key] = self._vectors(fresh, processor, length)
         found = self._scored(
             [
-                Contender("pre-trained", "pretrained", *vectors),
-                Contender("untrained", "untrained", *self._untrained[key]),
+                Candidate("pre-trained", "pretrained", *vectors),
+                Candidate("untrained", "untrained", *self._untrained[key]),
             ]
         )
         return replace(found, outcomes=[*found.outcomes, *self.alternatives.outcomes])
@@ -84,19 +84,19 @@ class Judge:
         parts = (self.train, self.test)
         return [features(encoder, processor, part, length=length) for part in parts]
 
-    def _scored(self, contenders: list[Any]) -> Any:
+    def _scored(self, candidates: list[Any]) -> Any:
         from headstart.evaluation.evaluate import evaluate
 
-        return evaluate(contenders, self.train, self.test, self.config)
+        return evaluate(candidates, self.train, self.test, self.config)
 
 
-def score(results: Any, contender: str, labels: int) -> Any:
-    """Return the outcome of a contender at a number of labels, by logistic regression."""
-    return next(o for o in results.judged(labels) if o.contender == contender)
+def score(results: Any, candidate: str, labels: int) -> Any:
+    """Return the outcome of a candidate at a number of labels, by logistic regression."""
+    return next(o for o in results.judged(labels) if o.candidate == candidate)
 
 
 def change(results: Any, labels: int, other: str) -> str:
-    """Return what the pre-trained encoder gains over another contender, in points."""
+    """Return what the pre-trained encoder gains over another candidate, in points."""
     from headstart.evaluation.intervals import compare
 
     ours, theirs = (score(results, name, labels) for name in ("pre-trained", other))

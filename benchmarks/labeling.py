@@ -40,8 +40,8 @@ def vectors(name: str, folder: str) -> tuple[np.ndarray, list[str]]:
     note = read_note(encoder)
     records = open_modality(note["modality"]).read([source(name)], SourceOptions(), Audit())
     order = np.random.default_rng(0).permutation(len(records))
-    places = np.delete(order, PICKED_ON) if len(order) > RECORDS else order
-    records = records.select(np.sort(places[:RECORDS]))
+    indices = np.delete(order, PICKED_ON) if len(order) > RECORDS else order
+    records = records.select(np.sort(indices[:RECORDS]))
     processor = open_processor(encoder)
     found = features(open_encoder(encoder), processor, records, length=int(note["length"]))
     return found, list(records["label"])

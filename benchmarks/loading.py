@@ -28,9 +28,9 @@ def small_files(folder: Path) -> Path:
     content, offsets, labels = (stored[f"train_{name}"] for name in ("jpeg", "offsets", "labels"))
     for label in np.unique(labels):
         (folder / str(label)).mkdir(parents=True)
-    for place, label in enumerate(labels):
-        packed = content[offsets[place] : offsets[place + 1]].tobytes()
-        (folder / str(label) / f"{place}.jpg").write_bytes(packed)
+    for index, label in enumerate(labels):
+        packed = content[offsets[index] : offsets[index + 1]].tobytes()
+        (folder / str(label) / f"{index}.jpg").write_bytes(packed)
     return folder
 
 

@@ -40,9 +40,9 @@ def unlabeled(folder: Path) -> str:
 
 
 def rows(name: str, results: Any) -> list[str]:
-    """Return a line of the table for every contender and number of labels."""
+    """Return a line of the table for every candidate and number of labels."""
     metric, lines = results.metric, []
-    factor, places = (100, 1) if metric.percent else (1, 3)
+    factor, indices = (100, 1) if metric.percent else (1, 3)
     for labels, count in results.counts.items():
         for outcome in results.judged(labels):
             score = outcome.scores[metric.name]
@@ -53,15 +53,15 @@ def rows(name: str, results: Any) -> list[str]:
                 if other != metric.name
             )
             lines.append(
-                f"| {name} | {count} | {outcome.contender} | {metric.name} "
-                f"{mean:.{places}f} [{low:.{places}f}, {high:.{places}f}] | {others} |"
+                f"| {name} | {count} | {outcome.candidate} | {metric.name} "
+                f"{mean:.{indices}f} [{low:.{indices}f}, {high:.{indices}f}] | {others} |"
             )
     for shift in results.shifts:
         score, drop = (factor * x.mean for x in (shift.score, shift.drop))
         lines.append(
-            f"| {name}, {shift.shift} {shift.severity} | {shift.labels} | {shift.contender} | "
-            f"{metric.name} {score:.{places}f} | drop {drop:+.{places}f} "
-            f"[{factor * shift.drop.low:+.{places}f}, {factor * shift.drop.high:+.{places}f}] |"
+            f"| {name}, {shift.shift} {shift.severity} | {shift.labels} | {shift.candidate} | "
+            f"{metric.name} {score:.{indices}f} | drop {drop:+.{indices}f} "
+            f"[{factor * shift.drop.low:+.{indices}f}, {factor * shift.drop.high:+.{indices}f}] |"
         )
     return lines
 
@@ -100,7 +100,7 @@ def main() -> None:
             verdicts.append(f"{task} ({took:.0f} s): {report.verdict}")
             table += rows(task, report.results)
     print("\n".join(verdicts), end="\n\n")
-    print("| task | labels | contender | headline [95%] | other scores |")
+    print("| task | labels | candidate | headline [95%] | other scores |")
     print("|---|---|---|---|---|")
     print("\n".join(table))
 

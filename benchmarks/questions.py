@@ -51,18 +51,18 @@ def questions(rows: list[Row], seed: int) -> list[Row]:
             elif not spans:
                 empty.append({**record, "answers": {"text": [], "answer_start": []}})
     kept = random.permutation(len(empty))[: len(asked) // 2]
-    every = [*asked, *(empty[place] for place in kept)]
-    return [every[place] for place in random.permutation(len(every))]
+    every = [*asked, *(empty[index] for index in kept)]
+    return [every[index] for index in random.permutation(len(every))]
 
 
 def names(row: Row) -> list[tuple[str, int, int]]:
     """Return label, first and last character (beyond) of each name; tokens are characters."""
     found: list[tuple[str, int, int]] = []
-    for place, tag in enumerate(row["tags"]):
+    for index, tag in enumerate(row["tags"]):
         if tag.startswith("B-"):
-            found.append((tag[2:], place, place + 1))
-        elif tag.startswith("I-") and found and found[-1][2] == place:
-            found[-1] = (found[-1][0], found[-1][1], place + 1)
+            found.append((tag[2:], index, index + 1))
+        elif tag.startswith("I-") and found and found[-1][2] == index:
+            found[-1] = (found[-1][0], found[-1][1], index + 1)
     return found
 
 

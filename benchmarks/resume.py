@@ -50,9 +50,9 @@ def main(wanted: int) -> int:
             killed, share = 0, -(-wanted // len(SETTINGS))
             status = -9
             while killed < share and status == -9:
-                place = str(random.choice(list(PLACES)))
-                count = int(random.integers(1, PLACES[place] + 1))
-                status = kills.train(cut, {"place": place, "count": count}, **options)
+                index = str(random.choice(list(PLACES)))
+                count = int(random.integers(1, PLACES[index] + 1))
+                status = kills.train(cut, {"place": index, "count": count}, **options)
                 killed += status == -9
                 if status == 0:
                     # It came to its end first: begin another chain, and compare this one too.

@@ -46,7 +46,7 @@ def financial(file: Path) -> str:
 
 
 def main() -> None:
-    """Evaluate each run under every corruption, and print what each contender loses."""
+    """Evaluate each run under every corruption, and print what each candidate loses."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sets", nargs="*", choices=list(SETS), default=list(SETS))
     parser.add_argument("--run", nargs="+", help="finished runs, one for each set")
@@ -56,9 +56,9 @@ def main() -> None:
     import headstart as hs
 
     with tempfile.TemporaryDirectory() as scratch:
-        for place, name in enumerate(options.sets):
+        for index, name in enumerate(options.sets):
             if options.run:
-                run = hs.Run.open(options.run[place])
+                run = hs.Run.open(options.run[index])
             else:
                 sources = {source(name, 0), source(name, 1)}
                 out = str(Path(scratch, name))
@@ -71,7 +71,7 @@ def main() -> None:
                 shifted=financial(Path(scratch, "news.jsonl")) if name == "imdb" else None,
             )
             print(
-                f"\n{name}\n\n{report}\n\n| {LABELS} labels | severity | contender | as they are "
+                f"\n{name}\n\n{report}\n\n| {LABELS} labels | severity | candidate | as they are "
                 "| so | drop |\n|---|---|---|---|---|---|"
             )
             for shift in report.results.shifts:
@@ -79,7 +79,7 @@ def main() -> None:
                 cells = (
                     Path(shift.shift).name,
                     shift.severity or "",
-                    shift.contender,
+                    shift.candidate,
                     f"{100 * shift.clean.mean:.1f}",
                     f"{100 * shift.score.mean:.1f}",
                     f"{100 * drop.mean:.1f} [{100 * drop.low:.1f}, {100 * drop.high:.1f}]",

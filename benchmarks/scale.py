@@ -61,11 +61,11 @@ def draw(folder: Path, count: int) -> None:
         part = folder / f"{number // 1000:04}"
         part.mkdir(parents=True)
         coarse = random.integers(256, size=(8, 8, 3), dtype=np.uint8)
-        picture = Image.fromarray(coarse).resize((32, 32), Image.Resampling.BICUBIC)
+        image = Image.fromarray(coarse).resize((32, 32), Image.Resampling.BICUBIC)
         stream = BytesIO()
-        picture.save(stream, "JPEG")
-        for place in range(number, min(number + 1000, count)):
-            (part / f"{place}.jpg").write_bytes(stream.getvalue())
+        image.save(stream, "JPEG")
+        for index in range(number, min(number + 1000, count)):
+            (part / f"{index}.jpg").write_bytes(stream.getvalue())
 
 
 def child(code: str, *arguments: object) -> dict[str, float]:
@@ -82,14 +82,14 @@ def main() -> None:
     parser.add_argument("--pictures", action="store_true", help="small files in place of lines")
     parser.add_argument("--counts", nargs="+", type=int, default=[100_000, 1_000_000])
     options = parser.parse_args()
-    objective = options.objective or ("simclr" if options.pictures else "contrast")
+    objective = options.objective or ("simclr" if options.images else "contrast")
     announce(f"Scale, {objective}")
     for count in options.counts:
         with tempfile.TemporaryDirectory() as scratch:
-            source = Path(scratch, "pictures" if options.pictures else "lines.txt")
-            (draw if options.pictures else write)(source, count)
+            source = Path(scratch, "pictures" if options.images else "lines.txt")
+            (draw if options.images else write)(source, count)
             listed = ""
-            if options.pictures:
+            if options.images:
                 found = child(LISTING, source, f"{scratch}/listed")
                 listed = f"{found['records']:,} listed in {found['seconds']:.1f} s, "
             found = child(CHILD, source, f"{scratch}/run", objective)

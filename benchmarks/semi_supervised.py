@@ -42,11 +42,11 @@ def cifar10(folder: Path, seed: int) -> dict[str, Any]:
     with np.load(path) as stored:
         names, labels = stored["classes"], stored["train_labels"]
         jpeg, offsets = stored["train_jpeg"], stored["train_offsets"]
-        for place in _drawn(labels, 10, seed):
-            home = folder / "labeled" / str(names[labels[place]])
+        for index in _drawn(labels, 10, seed):
+            home = folder / "labeled" / str(names[labels[index]])
             home.mkdir(parents=True, exist_ok=True)
-            picture = jpeg[offsets[place] : offsets[place + 1]].tobytes()
-            (home / f"{place}.jpg").write_bytes(picture)
+            image = jpeg[offsets[index] : offsets[index + 1]].tobytes()
+            (home / f"{index}.jpg").write_bytes(image)
         answers = [str(names[label]) for label in stored["test_labels"]]
     return {
         "train": str(folder / "labeled"),
@@ -68,7 +68,7 @@ def _drawn(labels: np.ndarray, each: int, seed: int) -> list[int]:
     """Return places of ``each`` records of each class."""
     random = np.random.default_rng(seed)
     classes = [np.flatnonzero(labels == label) for label in np.unique(labels)]
-    return [int(place) for some in classes for place in random.permutation(some)[:each]]
+    return [int(index) for some in classes for index in random.permutation(some)[:each]]
 
 
 def interval(values: list[float]) -> str:

@@ -57,8 +57,8 @@ class Pictures(Dataset):
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
-    def __getitem__(self, place: int) -> Any:
-        packed = self.content[self.offsets[place] : self.offsets[place + 1]].tobytes()
+    def __getitem__(self, index: int) -> Any:
+        packed = self.content[self.offsets[index] : self.offsets[index + 1]].tobytes()
         return self.transform(Image.open(io.BytesIO(packed)).convert("RGB"))
 
 

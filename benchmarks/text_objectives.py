@@ -75,12 +75,12 @@ def files(
             rows = list(lines(parts[name]))
             drawn = np.random.default_rng(0).permutation(len(rows))[:count]
             parts[name] = folder / f"{name}.jsonl"
-            parts[name].write_text("".join(rows[place] for place in drawn), encoding="utf-8")
+            parts[name].write_text("".join(rows[index] for index in drawn), encoding="utf-8")
     if development or most:
         texts = {name: list(lines(file)) for name, file in parts.items()}
         rng = np.random.default_rng(0)
         for name, rows in texts.items():
-            texts[name] = [rows[place] for place in rng.permutation(len(rows))]
+            texts[name] = [rows[index] for index in rng.permutation(len(rows))]
         if development:
             texts["test"], texts["train"] = texts["train"][:HELD], texts["train"][HELD:]
         for name, rows in texts.items():

@@ -25,7 +25,7 @@ from typing import Any
 from setting import announce, data
 
 #: Multi30k's pictures, and how many of them are kept for validation and test of summaries.
-PICTURES, KEPT = 29_000, 1000
+SUFFIXES, KEPT = 29_000, 1000
 
 
 def translation(folder: Path) -> dict[str, Any]:
@@ -47,14 +47,14 @@ def summary(folder: Path) -> dict[str, Any]:
     """Return the sources of four captions to the fifth."""
     captions = [json.loads(row)["text"] for row in _lines(_captions())]
     rows = [
-        {"document": " ".join(captions[n::PICTURES][:4]), "summary": captions[n::PICTURES][4]}
-        for n in range(PICTURES)
+        {"document": " ".join(captions[n::SUFFIXES][:4]), "summary": captions[n::SUFFIXES][4]}
+        for n in range(SUFFIXES)
     ]
-    cuts = {"train": (2 * KEPT, PICTURES), "val": (KEPT, 2 * KEPT), "test": (0, KEPT)}
+    cuts = {"train": (2 * KEPT, SUFFIXES), "val": (KEPT, 2 * KEPT), "test": (0, KEPT)}
     for name, (start, stop) in cuts.items():
         lines = "".join(json.dumps(row) + "\n" for row in rows[start:stop])
         (folder / f"{name}.jsonl").write_text(lines, encoding="utf-8")
-    alone = [text for n in range(2 * KEPT, PICTURES) for text in captions[n::PICTURES]]
+    alone = [text for n in range(2 * KEPT, SUFFIXES) for text in captions[n::SUFFIXES]]
     (folder / "alone.txt").write_text("\n".join(alone), encoding="utf-8")
     found: dict[str, Any] = {name: str(folder / f"{name}.jsonl") for name in cuts}
     return {
@@ -170,10 +170,10 @@ def main() -> None:
         for name, texts in written.items():
             print(f"{name:18} {shown(written_scores(texts, references))}")
         paired(written["from scratch"], written["pre-trained"], references)
-        for place in (0, len(references) // 2):
-            print(f"\nwritten by people   {references[place]}")
+        for index in (0, len(references) // 2):
+            print(f"\nwritten by people   {references[index]}")
             for name, texts in written.items():
-                print(f"{name:18}  {texts[place]}")
+                print(f"{name:18}  {texts[index]}")
 
 
 def paired(one: list[str], other: list[str], references: list[str]) -> None:

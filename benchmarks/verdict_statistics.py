@@ -2,9 +2,9 @@
 
 Worlds are simulated in which the truth is known. In each, every record has two kinds of noise in
 its features: one that all encoders share (hard records are hard for all of them) and one of its
-own; all contenders learn from the same label draws and are tested on the same records. A simple
+own; all candidates learn from the same label draws and are tested on the same records. A simple
 discriminant (ridge regression to -1 and 1) stands for the probe, so that two hundred evaluations
-with 16 fits a contender take a minute. The rest is the product: draws, protocol, statistics.
+with 16 fits a candidate take a minute. The rest is the product: draws, protocol, statistics.
 
 A/A: pre-training is as good as the best alternative, so every claim of a gain or a loss is false.
 A/B: its features tell more; the truth is the mean over as many other worlds.
@@ -23,7 +23,7 @@ from datasets import Dataset
 from headstart.config import EvaluateConfig
 from headstart.evaluation.equivalence import needed
 from headstart.evaluation.evaluate import evaluate
-from headstart.evaluation.outcomes import Contender, Kind, Results
+from headstart.evaluation.outcomes import Candidate, Kind, Results
 from headstart.evaluation.verdict import Gain, gains
 
 WIDTH, TRAINING, TESTED = 24, 3000, 1000
@@ -42,25 +42,25 @@ def ridge(train: np.ndarray, signs: np.ndarray, test: np.ndarray) -> np.ndarray:
 
 def world(
     seed: int, signals: dict[str, tuple[Kind, float]]
-) -> tuple[list[Contender], Dataset, Dataset]:
-    """Return contenders whose features tell the label as strongly as ``signals`` say."""
+) -> tuple[list[Candidate], Dataset, Dataset]:
+    """Return candidates whose features tell the label as strongly as ``signals`` say."""
     rng = np.random.default_rng(seed)
     classes = np.arange(TRAINING + TESTED) % 2
     signs = 2.0 * classes - 1
     shared = rng.standard_normal((len(classes), WIDTH))
-    contenders = []
+    candidates = []
     for name, (kind, signal) in signals.items():
         rows = 0.7 * shared + 0.7 * rng.standard_normal(shared.shape)
         rows[:, :4] += signal * signs[:, None]
 
-        def fit_predict(places: np.ndarray, seed: int, rows: np.ndarray = rows) -> list[str]:
-            found = ridge(rows[:TRAINING][places], signs[:TRAINING][places], rows[TRAINING:])
+        def fit_predict(indices: np.ndarray, seed: int, rows: np.ndarray = rows) -> list[str]:
+            found = ridge(rows[:TRAINING][indices], signs[:TRAINING][indices], rows[TRAINING:])
             return NAMES[found].tolist()
 
-        contenders.append(Contender(name, kind, fit_predict=fit_predict))
+        candidates.append(Candidate(name, kind, fit_predict=fit_predict))
     names = NAMES[classes].tolist()
     return (
-        contenders,
+        candidates,
         Dataset.from_dict({"label": names[:TRAINING]}),
         Dataset.from_dict({"label": names[TRAINING:]}),
     )
@@ -68,9 +68,9 @@ def world(
 
 def judged(seed: int, signals: dict[str, tuple[Kind, float]]) -> tuple[Results, list[Gain]]:
     """Evaluate one world."""
-    contenders, train, test = world(seed, signals)
+    candidates, train, test = world(seed, signals)
     config = EvaluateConfig(run="run", train="train", labels=LABELS, seed=seed)
-    results = evaluate(contenders, train, test, config)
+    results = evaluate(candidates, train, test, config)
     return results, gains(results)
 
 
@@ -98,20 +98,20 @@ def coverage(worlds: int, signals: dict[str, tuple[Kind, float]]) -> None:
     truth = curves[0, 0] - curves[0, 1:].max(0)
     worth = needed(curves, list(results.counts))[0]
     found = [judged(seed, signals)[1] for seed in range(worlds)]
-    for place, gain in enumerate(found[0]):
-        row = [each[place].difference for each in found]
-        inside = np.mean([each.low <= truth[place] <= each.high for each in row])
+    for index, gain in enumerate(found[0]):
+        row = [each[index].difference for each in found]
+        inside = np.mean([each.low <= truth[index] <= each.high for each in row])
         wide = np.mean([each.high - each.low for each in row]) / 2
-        claimed = np.mean([each[place].sign > 0 for each in found])
+        claimed = np.mean([each[index].sign > 0 for each in found])
         print(
-            f"A/B {gain.name} labels: true gain {100 * truth[place]:+.2f} points; the interval "
+            f"A/B {gain.name} labels: true gain {100 * truth[index]:+.2f} points; the interval "
             f"(half width {100 * wide:.2f}) covers it in {100 * inside:.1f}%; claimed in "
             f"{100 * claimed:.0f}%"
         )
-        edges = [(each[place].equivalent.low, each[place].equivalent.high) for each in found]
-        inside = np.mean([low <= worth[place] <= high for low, high in edges])
+        edges = [(each[index].equivalent.low, each[index].equivalent.high) for each in found]
+        inside = np.mean([low <= worth[index] <= high for low, high in edges])
         print(
-            f"    they do the work of {worth[place]:.0f}; the interval (median "
+            f"    they do the work of {worth[index]:.0f}; the interval (median "
             f"{np.median(edges, axis=0).round()}) covers it in {100 * inside:.1f}%"
         )
 

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from headstart.batch import Batch
 from headstart.encoders.opening import create_encoder
 from headstart.modalities.image.contact_sheet import contact_sheet
-from headstart.modalities.image.preview import pictures_in
+from headstart.modalities.image.preview import images_in
 from headstart.modalities.image.processor import ImageProcessor
 from headstart.objectives import OBJECTIVES
 from headstart.seeding import generator
@@ -57,7 +57,7 @@ def draw(name: str, batch: Batch) -> None:
     encoder = create_encoder("vit" if patchwise else "plain", {}, processor, length=SIDE, seed=0)
     made = kind(encoder, processor, kind.Options())
     corrupted = made.corrupt(batch, generator(0, "docs"))
-    shown = getattr(made, "shown", pictures_in)(corrupted)
+    shown = getattr(made, "shown", images_in)(corrupted)
     rows = [batch["pixels"], *shown.values()]
     contact_sheet(rows, FOLDER / f"{name}.png", names=["original", *shown])
 

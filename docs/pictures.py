@@ -116,11 +116,11 @@ def draw_mlm(words: TextProcessor) -> None:
         PLAIN if not target else GREY if new == "[MASK]" else RED if new != old else GREEN
         for old, new, target in zip(text, seen, targets, strict=True)
     ]
-    wide, picture = spans(text, seen, targets), Picture()
-    picture.row(16, "text", text, [PLAIN] * len(text), wide)
-    picture.row(54, "encoder sees", seen, fills, wide)
-    picture.row(92, "must say", targets, [BLUE if t else "white" for t in targets], wide)
-    picture.save("mlm.svg")
+    wide, image = spans(text, seen, targets), Picture()
+    image.row(16, "text", text, [PLAIN] * len(text), wide)
+    image.row(54, "encoder sees", seen, fills, wide)
+    image.row(92, "must say", targets, [BLUE if t else "white" for t in targets], wide)
+    image.save("mlm.svg")
 
 
 def draw_clm(words: TextProcessor) -> None:
@@ -133,32 +133,32 @@ def draw_clm(words: TextProcessor) -> None:
     batch["mask"] = torch.ones_like(batch["segments"], dtype=torch.bool)
     corrupted = objective("clm", words).corrupt(batch, torch.Generator())
     seen, targets = tokens(words, batch["input_ids"][0]), tokens(words, corrupted["targets"][0])
-    wide, picture = spans(seen, targets), Picture()
+    wide, image = spans(seen, targets), Picture()
     shades = [PLAIN if segment == 1 else GREY for segment in batch["segments"][0].tolist()]
-    picture.row(16, "encoder sees", seen, shades, wide)
-    picture.row(54, "must say", targets, [BLUE if t else "white" for t in targets], wide)
-    picture.text(16, 115, "row sees column")
-    picture.grid(130, 100, causal(visibility(batch), batch)[0])
-    picture.save("clm.svg")
+    image.row(16, "encoder sees", seen, shades, wide)
+    image.row(54, "must say", targets, [BLUE if t else "white" for t in targets], wide)
+    image.text(16, 115, "row sees column")
+    image.grid(130, 100, causal(visibility(batch), batch)[0])
+    image.save("clm.svg")
 
 
 def draw_views(words: TextProcessor, name: str) -> None:
     """Show the two views of three texts, and the pairs that belong together."""
     batch = words.collate_texts(TEXTS, 64)
     corrupted = objective(name, words).corrupt(batch, torch.Generator().manual_seed(0))
-    picture = Picture()
-    for place, (view, fill) in enumerate((("first", BLUE), ("second", GREEN))):
-        picture.text(16, 34 + 120 * place, f"{view} view")
+    image = Picture()
+    for index, (view, fill) in enumerate((("first", BLUE), ("second", GREEN))):
+        image.text(16, 34 + 120 * index, f"{view} view")
         for row, (ids, mask) in enumerate(
             zip(corrupted[f"{view}/input_ids"], corrupted[f"{view}/mask"], strict=True)
         ):
             line = " ".join(tokens(words, ids[mask]))
-            y = 16 + 120 * place + 36 * row
-            picture.box(130, y, 20 + 7 * len(line), 28, fill)
-            picture.text(140, y + 19, line)
-    picture.text(16, 271, "pairs to join")
-    picture.grid(130, 258, torch.eye(len(TEXTS), dtype=torch.bool))
-    picture.save(f"{name}.svg")
+            y = 16 + 120 * index + 36 * row
+            image.box(130, y, 20 + 7 * len(line), 28, fill)
+            image.text(140, y + 19, line)
+    image.text(16, 271, "pairs to join")
+    image.grid(130, 258, torch.eye(len(TEXTS), dtype=torch.bool))
+    image.save(f"{name}.svg")
 
 
 def sentences(words: TextProcessor, texts: list[str]) -> Batch:
@@ -189,7 +189,7 @@ def draw_pairs(
         sentences(words, texts), torch.Generator().manual_seed(seed)
     )
     words.prefix = words.suffix = 0
-    picture = Picture()
+    image = Picture()
     for row, label in enumerate(corrupted["labels"].tolist()):
         real = corrupted["mask"][row]
         text = tokens(words, corrupted["input_ids"][row][real])
@@ -199,8 +199,8 @@ def draw_pairs(
             GREY if word == "[MASK]" else GREEN if t else BLUE
             for word, t in zip(text, types, strict=True)
         ]
-        picture.row(16 + 38 * row, answers[label], text, shades, wide)
-    picture.save(f"{name}.svg")
+        image.row(16 + 38 * row, answers[label], text, shades, wide)
+    image.save(f"{name}.svg")
 
 
 def draw_word_order(words: TextProcessor) -> None:
@@ -213,11 +213,11 @@ def draw_word_order(words: TextProcessor) -> None:
         tokens(words, ids[0])
         for ids in (batch["input_ids"], corrupted["input_ids"], corrupted["targets"])
     )
-    wide, picture = spans(text, seen, targets), Picture()
-    picture.row(16, "text", text, [PLAIN] * len(text), wide)
-    picture.row(54, "encoder sees", seen, [RED if t else PLAIN for t in targets], wide)
-    picture.row(92, "must say", targets, [BLUE if t else "white" for t in targets], wide)
-    picture.save("word_order.svg")
+    wide, image = spans(text, seen, targets), Picture()
+    image.row(16, "text", text, [PLAIN] * len(text), wide)
+    image.row(54, "encoder sees", seen, [RED if t else PLAIN for t in targets], wide)
+    image.row(92, "must say", targets, [BLUE if t else "white" for t in targets], wide)
+    image.save("word_order.svg")
 
 
 def draw_electra(words: TextProcessor) -> None:
@@ -237,16 +237,16 @@ def draw_electra(words: TextProcessor) -> None:
         for i, hit in enumerate(chosen.tolist())
     ]
     said = ["real" if a == b else "forged" for a, b in zip(text, forged, strict=True)]
-    wide, picture = spans(text, holes, forged, said), Picture()
-    picture.row(16, "text", text, [PLAIN] * len(text), wide)
+    wide, image = spans(text, holes, forged, said), Picture()
+    image.row(16, "text", text, [PLAIN] * len(text), wide)
     fills = [GREY if c else PLAIN for c in chosen.tolist()]
-    picture.row(54, "generator sees", holes, fills, wide)
+    image.row(54, "generator sees", holes, fills, wide)
     fills = [
         RED if s == "forged" else GREEN if c else PLAIN for s, c in zip(said, chosen, strict=True)
     ]
-    picture.row(92, "encoder sees", forged, fills, wide)
-    picture.row(130, "must say", said, [BLUE] * len(said), wide)
-    picture.save("electra.svg")
+    image.row(92, "encoder sees", forged, fills, wide)
+    image.row(130, "must say", said, [BLUE] * len(said), wide)
+    image.save("electra.svg")
 
 
 def draw_prefix(words: TextProcessor) -> None:
@@ -254,13 +254,13 @@ def draw_prefix(words: TextProcessor) -> None:
     batch = words.collate_texts(TEXTS[1:2], 64)
     corrupted = objective("prefix", words).corrupt(batch, torch.Generator().manual_seed(1))
     seen, targets = tokens(words, batch["input_ids"][0]), tokens(words, corrupted["targets"][0])
-    wide, picture = spans(seen, targets), Picture()
+    wide, image = spans(seen, targets), Picture()
     shades = [BLUE if inside else PLAIN for inside in corrupted["prefix"][0].tolist()]
-    picture.row(16, "encoder sees", seen, shades, wide)
-    picture.row(54, "must say", targets, [GREEN if t else "white" for t in targets], wide)
-    picture.text(16, 115, "row sees column")
-    picture.grid(130, 100, prefixed(visibility(batch), corrupted["prefix"]).expand(1, -1, -1)[0])
-    picture.save("prefix.svg")
+    image.row(16, "encoder sees", seen, shades, wide)
+    image.row(54, "must say", targets, [GREEN if t else "white" for t in targets], wide)
+    image.text(16, 115, "row sees column")
+    image.grid(130, 100, prefixed(visibility(batch), corrupted["prefix"]).expand(1, -1, -1)[0])
+    image.save("prefix.svg")
 
 
 def draw_unilm(words: TextProcessor) -> None:
@@ -273,18 +273,18 @@ def draw_unilm(words: TextProcessor) -> None:
     words.prefix = words.suffix = 0
     seen, targets = (tokens(words, corrupted[key][0]) for key in ("input_ids", "targets"))
     types = corrupted["token_types"][0].tolist()
-    wide, picture = spans(seen, targets), Picture()
+    wide, image = spans(seen, targets), Picture()
     fills = [GREY if t else GREEN if side else BLUE for t, side in zip(targets, types, strict=True)]
-    picture.row(16, "encoder sees", seen, fills, wide)
-    picture.row(54, "must say", targets, [RED if t else "white" for t in targets], wide)
+    image.row(16, "encoder sees", seen, fills, wide)
+    image.row(54, "must say", targets, [RED if t else "white" for t in targets], wide)
     step = 16 * len(seen) + 24
     for kind, name in enumerate(
         ("both ways 1/3", "prefix 1/3", "to the right 1/6", "to the left 1/6")
     ):
-        picture.text(130 + step * kind, 112, name)
-        picture.grid(130 + step * kind, 122, sights(corrupted, torch.tensor([kind]))[0])
-    picture.text(16, 136, "row sees column")
-    picture.save("unilm.svg")
+        image.text(130 + step * kind, 112, name)
+        image.grid(130 + step * kind, 122, sights(corrupted, torch.tensor([kind]))[0])
+    image.text(16, 136, "row sees column")
+    image.save("unilm.svg")
 
 
 def draw_plm(words: TextProcessor) -> None:
@@ -295,29 +295,29 @@ def draw_plm(words: TextProcessor) -> None:
     )
     text = tokens(words, batch["input_ids"][0])
     turns = [str(turn + 1) for turn in corrupted["order"][0].tolist()]
-    said = [word if place in corrupted["where"][0] else "" for place, word in enumerate(text)]
-    wide, picture = spans(text, turns, said), Picture()
-    picture.row(16, "content", text, [PLAIN] * len(text), wide)
-    picture.row(54, "read as number", turns, [GREY if w else PLAIN for w in said], wide)
-    picture.row(92, "must say", said, [BLUE if w else "white" for w in said], wide)
+    said = [word if index in corrupted["where"][0] else "" for index, word in enumerate(text)]
+    wide, image = spans(text, turns, said), Picture()
+    image.row(16, "content", text, [PLAIN] * len(text), wide)
+    image.row(54, "read as number", turns, [GREY if w else PLAIN for w in said], wide)
+    image.row(92, "must say", said, [BLUE if w else "white" for w in said], wide)
     seen = in_order(corrupted)[0]
     step = 16 * len(text) + 24
-    picture.text(16, 164, "row sees column")
-    for place, (name, cells) in enumerate(
+    image.text(16, 164, "row sees column")
+    for index, (name, cells) in enumerate(
         (("query stream", seen), ("content stream", seen | torch.eye(len(text)).bool()))
     ):
-        picture.text(130 + step * place, 140, name)
-        picture.grid(130 + step * place, 150, cells)
-    picture.save("plm.svg")
+        image.text(130 + step * index, 140, name)
+        image.grid(130 + step * index, 150, cells)
+    image.save("plm.svg")
 
 
 def draw_edits(words: TextProcessor) -> None:
     """Show what each edit makes of a text."""
     batch = words.collate_texts(TEXTS, 64)
-    picture = Picture()
+    image = Picture()
     text = tokens(words, batch["input_ids"][0][batch["mask"][0]])
-    picture.row(16, "text", text, [PLAIN] * len(text), [14 + 8 * len(word) for word in text])
-    for place, (name, (edit, _)) in enumerate(EDITS.items(), 1):
+    image.row(16, "text", text, [PLAIN] * len(text), [14 + 8 * len(word) for word in text])
+    for index, (name, (edit, _)) in enumerate(EDITS.items(), 1):
         share = 0.5 if name == "crop" else 0.25
         view = edit(batch, batch["mask"], torch.Generator().manual_seed(4), share, words.pad_id)
         made = tokens(words, view["input_ids"][0][view["mask"][0]])
@@ -327,8 +327,8 @@ def draw_edits(words: TextProcessor) -> None:
             for i, word in enumerate(made)
         ]
         wide = [14 + 8 * len(word) for word in made]
-        picture.row(16 + 38 * place, f"{name}:{share}", made, fills, wide)
-    picture.save("edits.svg")
+        image.row(16 + 38 * index, f"{name}:{share}", made, fills, wide)
+    image.save("edits.svg")
 
 
 def main() -> None:

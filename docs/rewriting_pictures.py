@@ -46,13 +46,13 @@ def draw_spans(words: TextProcessor) -> None:
             left = left[1:]
         shades.append(PLAIN if left[0] == word else RED)
         left = left[1:] if left[0] == word else left
-    picture = Picture()
-    picture.row(16, "text", text, shades, spans(text))
+    image = Picture()
+    image.row(16, "text", text, shades, spans(text))
     named = [GREY if word.startswith("<") else PLAIN for word in seen]
-    picture.row(54, "encoder reads", seen, named, spans(seen))
+    image.row(54, "encoder reads", seen, named, spans(seen))
     written = [GREY if word.startswith("<") else BLUE for word in said]
-    picture.row(92, "decoder writes", said, written, spans(said))
-    picture.save("span_corruption.svg")
+    image.row(92, "decoder writes", said, written, spans(said))
+    image.save("span_corruption.svg")
 
 
 def rewriting(words: TextProcessor, corrupted: Batch, row: int) -> tuple[list[str], list[str]]:
@@ -66,19 +66,19 @@ def draw_bart(words: TextProcessor) -> None:
     """Show what each noise makes of a text of two sentences."""
     batch = sentences(words, ["the river rose all night|in the morning the bridge was gone"])
     words.prefix = words.suffix = 1
-    picture = Picture()
-    for place, noise in enumerate(get_args(Noise)):
+    image = Picture()
+    for index, noise in enumerate(get_args(Noise)):
         made = objective("bart", words, noises=[noise]).corrupt(
             batch, torch.Generator().manual_seed(SEED)
         )
         seen, said = rewriting(words, made, 0)
-        if place == 0:
-            picture.row(16, "text", said, [PLAIN] * len(said), spans(said))
+        if index == 0:
+            image.row(16, "text", said, [PLAIN] * len(said), spans(said))
         fills = [GREY if w == "[MASK]" else PLAIN if w in said else RED for w in seen]
-        picture.row(54 + 38 * place, noise, seen, fills, spans(seen))
-    picture.row(54 + 38 * (place + 1), "decoder writes", said, [BLUE] * len(said), spans(said))
+        image.row(54 + 38 * index, noise, seen, fills, spans(seen))
+    image.row(54 + 38 * (index + 1), "decoder writes", said, [BLUE] * len(said), spans(said))
     words.prefix = words.suffix = 0
-    picture.save("bart.svg")
+    image.save("bart.svg")
 
 
 def draw_gap_sentences(words: TextProcessor) -> None:
@@ -88,17 +88,17 @@ def draw_gap_sentences(words: TextProcessor) -> None:
     words.prefix = words.suffix = 1
     made = objective("gap_sentences", words).corrupt(batch, torch.Generator().manual_seed(0))
     words.prefix = words.suffix = 0
-    picture, shade, fills = Picture(), False, []
+    image, shade, fills = Picture(), False, []
     whole = tokens(words, batch["input_ids"][0][batch["mask"][0]])
     for begins in batch["sentence_starts"][0].tolist()[: len(whole)]:
         shade ^= begins
         fills.append(GREEN if shade else PLAIN)
     seen, said = rewriting(words, made, 0)
-    picture.row(16, "sentences", whole, fills, spans(whole))
+    image.row(16, "sentences", whole, fills, spans(whole))
     named = [GREY if word == "[MASK]" else PLAIN for word in seen]
-    picture.row(54, "encoder reads", seen, named, spans(seen))
-    picture.row(92, "decoder writes", said, [BLUE] * len(said), spans(said))
-    picture.save("gap_sentences.svg")
+    image.row(54, "encoder reads", seen, named, spans(seen))
+    image.row(92, "decoder writes", said, [BLUE] * len(said), spans(said))
+    image.save("gap_sentences.svg")
 
 
 def draw_tsdae(words: TextProcessor) -> None:
@@ -107,16 +107,16 @@ def draw_tsdae(words: TextProcessor) -> None:
     batch["word_starts"] = torch.ones_like(batch["mask"])
     made = objective("tsdae", words).corrupt(batch, torch.Generator().manual_seed(1))
     seen, said = rewriting(words, made, 0)
-    picture = Picture()
+    image = Picture()
     kept, left = [], list(seen)
     for word in said:
         kept.append(bool(left) and left[0] == word)
         left = left[1:] if kept[-1] else left
-    picture.row(16, "text", said, [PLAIN if k else RED for k in kept], spans(said))
-    picture.row(54, "encoder reads", seen, [PLAIN] * len(seen), spans(seen))
-    picture.row(92, "decoder sees", ["one vector"], [GREEN], [110])
-    picture.row(130, "and writes", said, [BLUE] * len(said), spans(said))
-    picture.save("tsdae.svg")
+    image.row(16, "text", said, [PLAIN if k else RED for k in kept], spans(said))
+    image.row(54, "encoder reads", seen, [PLAIN] * len(seen), spans(seen))
+    image.row(92, "decoder sees", ["one vector"], [GREEN], [110])
+    image.row(130, "and writes", said, [BLUE] * len(said), spans(said))
+    image.save("tsdae.svg")
 
 
 def main() -> None:

@@ -36,7 +36,7 @@ STAGES = [
 
 def stage(name: str) -> int:
     """Return the place of a stage's folder or module in the order."""
-    return next(place for place, names in enumerate(STAGES) if name in names)
+    return next(index for index, names in enumerate(STAGES) if name in names)
 
 
 def name_of(path: Path) -> str:

@@ -67,7 +67,7 @@ def accuracy(encoder, processor, length: int, articles: Path) -> float:
 @pytest.mark.parametrize("objective", list(RECIPES))
 def test_frozen_features_beat_the_untrained_encoder(objective, articles, tmp_path):
     from headstart.encoders.opening import open_encoder, read_note
-    from headstart.evaluation.rivals import untrained
+    from headstart.evaluation.frozen_encoders import untrained
     from headstart.modalities.opening import open_processor
 
     options, margin = RECIPES[objective]

@@ -32,7 +32,7 @@ class Rows(Protocol):
         """Rows in an epoch; the same in every epoch."""
         ...
 
-    def batch(self, places: np.ndarray, epoch: int) -> Batch:
+    def batch(self, indices: np.ndarray, epoch: int) -> Batch:
         """Return the rows at ``places`` (n,) of ``epoch`` as one batch; a pure function."""
         ...
 

@@ -42,7 +42,7 @@ def seeded(*parts: int | str) -> Iterator[None]:
         yield
 
 
-def uniform(places: np.ndarray, *parts: int | str) -> np.ndarray:
+def uniform(indices: np.ndarray, *parts: int | str) -> np.ndarray:
     """Return a number in [0, 1) for each place (n,), each a pure function of place and parts.
 
     SplitMix64 (Steele et al. 2014): no state, so any place of any epoch costs the same.
@@ -50,7 +50,9 @@ def uniform(places: np.ndarray, *parts: int | str) -> np.ndarray:
     import numpy as np
 
     with np.errstate(over="ignore"):
-        state = places.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(derive(*parts))
+        state = indices.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(
+            derive(*parts)
+        )
         state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         state ^= state >> np.uint64(31)

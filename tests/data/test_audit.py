@@ -12,7 +12,7 @@ def filled() -> Audit:
     audit.keep("a", 5)
     audit.keep("b", 2)
     audit.blank, audit.duplicates = 3, 1
-    audit.set_aside("a:7", "it is bad")
+    audit.quarantine("a:7", "it is bad")
     audit.notes.append("something was not looked at.")
     audit.findings["languages"] = {"en": 7}
     return audit
@@ -21,13 +21,13 @@ def filled() -> Audit:
 def test_a_summary_can_be_written_and_gone_on_from() -> None:
     summary = json.loads(json.dumps(filled().summary()))
     assert Audit.of(summary).summary() == summary
-    assert (summary["kept"], summary["set_aside"], summary["languages"]) == (7, 1, {"en": 7})
+    assert (summary["kept"], summary["quarantine"], summary["languages"]) == (7, 1, {"en": 7})
 
 
 def test_what_is_found_later_is_added_to_what_is_known() -> None:
     audit = Audit.of(filled().summary())
-    audit.set_aside("a:9", "it is bad")
-    audit.set_aside("b:1", "it is worse")
+    audit.quarantine("a:9", "it is bad")
+    audit.quarantine("b:1", "it is worse")
     summary = audit.summary()
     assert summary["reasons"] == {"it is bad": 2, "it is worse": 1}
     assert [row["where"] for row in summary["records"]] == ["a:7", "a:9", "b:1"]
@@ -37,7 +37,7 @@ def test_what_is_found_later_is_added_to_what_is_known() -> None:
 def test_going_on_leaves_the_first_summary_alone() -> None:
     first = filled().summary()
     again = Audit.of(first)
-    again.set_aside("x", "late")
+    again.quarantine("x", "late")
     again.notes.append("late")
     assert len(first["records"]) == len(first["notes"]) == 1
 
@@ -45,7 +45,7 @@ def test_going_on_leaves_the_first_summary_alone() -> None:
 def test_only_so_many_are_named_and_all_are_counted() -> None:
     audit = Audit(examples=2)
     for number in range(5):
-        audit.set_aside(f"a:{number}", "it is bad")
+        audit.quarantine(f"a:{number}", "it is bad")
     assert (audit.aside, len(audit.summary()["records"])) == (5, 2)
 
 

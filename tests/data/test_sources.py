@@ -236,7 +236,7 @@ def test_other_folders_give_no_labels(tmp_path: Path, names: tuple[str, ...]) ->
 
 def test_labels_are_strings_and_may_be_missing_where_nobody_asked(tmp_path: Path) -> None:
     values = [1, "1", " 1 ", 1.0, True, 0.5, None, "", ["no"]]
-    rows = [{"text": f"t{place}", "label": value} for place, value in enumerate(values)]
+    rows = [{"text": f"t{index}", "label": value} for index, value in enumerate(values)]
     path = jsonl(tmp_path / "a.jsonl", [{"text": "first", "label": "x"}, *rows])
     audit = Audit()
     found = records(path, label_column="label", audit=audit)

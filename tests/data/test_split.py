@@ -19,8 +19,8 @@ def ids(count: int) -> Dataset:
     return Dataset.from_dict({"id": [f"a.txt:{n}" for n in range(count)], "n": list(range(count))})
 
 
-def shares(labels: list[str], places: np.ndarray) -> dict[str, int]:
-    names, counts = np.unique(np.array(labels)[places], return_counts=True)
+def shares(labels: list[str], indices: np.ndarray) -> dict[str, int]:
+    names, counts = np.unique(np.array(labels)[indices], return_counts=True)
     return dict(zip(names.tolist(), counts.tolist(), strict=True))
 
 

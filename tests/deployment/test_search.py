@@ -23,8 +23,8 @@ def test_the_nearest_are_those_of_a_loop_over_all_cosines(monkeypatch) -> None:
     monkeypatch.setattr(searching, "CHUNK", 7)
     made = index()
     queries = np.random.Generator(np.random.PCG64(1)).normal(size=(3, 4)).astype(np.float32)
-    places, cosines = made.nearest(queries, 5)
-    for query, found, near in zip(queries, places, cosines, strict=True):
+    indices, cosines = made.nearest(queries, 5)
+    for query, found, near in zip(queries, indices, cosines, strict=True):
         by_hand = [
             float(query @ v / np.linalg.norm(query) / np.linalg.norm(v)) for v in made.vectors
         ]
@@ -34,8 +34,8 @@ def test_the_nearest_are_those_of_a_loop_over_all_cosines(monkeypatch) -> None:
 
 def test_ties_keep_their_order_and_a_zero_vector_is_near_nothing() -> None:
     vectors = np.array([[0, 0], [1, 1], [2, 2], [1, 0]], dtype=np.float32)
-    places, cosines = Index(list("abcd"), vectors).nearest(np.array([[1.0, 1.0]]), 9)
-    assert places.tolist() == [[1, 2, 3, 0]]
+    indices, cosines = Index(list("abcd"), vectors).nearest(np.array([[1.0, 1.0]]), 9)
+    assert indices.tolist() == [[1, 2, 3, 0]]
     assert cosines[0, -1] == 0
 
 

@@ -37,7 +37,7 @@ def make_records(per_class: dict[str, int], seed: int = 0) -> Dataset:
             words.insert(random.integers(len(words)), random.choice(WORDS[label]))
             rows.append({"text": " ".join(words), "label": label})
     order = random.permutation(len(rows))
-    return Dataset.from_list([{"id": f"s:{n}", **rows[place]} for n, place in enumerate(order)])
+    return Dataset.from_list([{"id": f"s:{n}", **rows[index]} for n, index in enumerate(order)])
 
 
 @pytest.fixture(scope="session")

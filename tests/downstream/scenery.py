@@ -23,7 +23,7 @@ def draw(folder: Path, count: int, seed: int = 0) -> Path:
         (folder / name).mkdir(parents=True)
     lines = []
     for number in range(count):
-        picture = random.integers(60, 160, (HEIGHT, WIDTH, 3)).astype(np.uint8)
+        image = random.integers(60, 160, (HEIGHT, WIDTH, 3)).astype(np.uint8)
         mask = np.zeros((HEIGHT, WIDTH), np.uint8)
         boxes = []
         for column in random.permutation(3)[: random.integers(1, 4)]:
@@ -34,11 +34,11 @@ def draw(folder: Path, count: int, seed: int = 0) -> Path:
             y, x = np.mgrid[:side, :side] + 0.5 - side / 2
             inside = np.ones((side, side), bool) if label == "square" else np.hypot(x, y) < side / 2
             window = np.s_[top : top + side, left : left + side]
-            picture[window][inside] = SHAPES[label]
+            image[window][inside] = SHAPES[label]
             mask[window][inside] = 1 + list(SHAPES).index(label)
             boxes.append({"label": label, "xyxy": [left, top, left + side, top + side]})
         name = f"{number:03d}"
-        Image.fromarray(picture).save(folder / "images" / f"{name}.png")
+        Image.fromarray(image).save(folder / "images" / f"{name}.png")
         Image.fromarray(mask).save(folder / "masks" / f"{name}.png")
         lines.append({"file": f"images/{name}.png", "mask": f"masks/{name}.png", "boxes": boxes})
     text = "".join(json.dumps(line) + "\n" for line in lines)

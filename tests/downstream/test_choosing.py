@@ -36,7 +36,7 @@ def groups_found(way: str, count: int, seed: int = 0) -> int:
     """Return in how many of five groups, one of 200 and one of 12, the first records lie."""
     vectors, groups = islands([200, 100, 50, 25, 12])
     chosen = choose(Pool(vectors), np.empty((0, 16)), [], count, way=way, rng=rng(seed))
-    return len(set(groups[chosen.places]))
+    return len(set(groups[chosen.indices]))
 
 
 def test_the_farthest_lie_in_every_group_once_before_in_any_twice() -> None:
@@ -52,8 +52,8 @@ def test_groups_with_labels_come_after_those_without() -> None:
     vectors, groups = islands([100, 100, 100])
     pool = Pool(vectors)
     labeled = vectors[groups != 2][:150:30]
-    places, why = design(pool, pool.place(labeled), 1, rng())
-    assert groups[places[0]] == 2
+    indices, why = design(pool, pool.index(labeled), 1, rng())
+    assert groups[indices[0]] == 2
     assert "nearer to 100 records" in why[0]
 
 
@@ -64,7 +64,7 @@ def test_the_design_is_the_greedy_choice_of_a_naive_search(weighted) -> None:
     pool = Pool(vectors, allowed)
     rows = pool.rows(np.arange(60)).astype(np.float64)
     labeled, weights = rows[[3, 35]].astype(np.float32), rng(2).random(60)
-    places, _ = design(pool, labeled, 6, rng(), weights if weighted else None)
+    indices, _ = design(pool, labeled, 6, rng(), weights if weighted else None)
 
     def variance(names: list[int]) -> float:
         """Return what a Gaussian process is unsure of in all, given labels at these places."""
@@ -75,10 +75,10 @@ def test_the_design_is_the_greedy_choice_of_a_naive_search(weighted) -> None:
         return float((1 - (far.T * solved).sum(0)) @ (weights if weighted else np.ones(60)))
 
     named: list[int] = []
-    for place in places:
+    for index in indices:
         left = {n: variance([*named, n]) for n in np.flatnonzero(allowed) if n not in named}
-        assert left[place] == pytest.approx(min(left.values()), abs=1e-5)
-        named.append(int(place))
+        assert left[index] == pytest.approx(min(left.values()), abs=1e-5)
+        named.append(int(index))
     assert variance(named) < 0.9 * variance(named[:1])
 
 
@@ -86,12 +86,12 @@ def test_the_farthest_is_that_of_a_naive_search() -> None:
     vectors, _ = islands([40, 40, 40])
     pool = Pool(vectors)
     labeled = pool.rows(np.array([3]))
-    places = k_center(pool, labeled, 4, rng())
+    indices = k_center(pool, labeled, 4, rng())
     rows, covered = pool.rows(np.arange(len(pool))), [labeled[0]]
-    for place in places:
+    for index in indices:
         apart = [min(1 - row @ other for other in covered) for row in rows]
-        assert apart[place] == pytest.approx(max(apart), abs=1e-6)
-        covered.append(rows[place])
+        assert apart[index] == pytest.approx(max(apart), abs=1e-6)
+        covered.append(rows[index])
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -102,9 +102,9 @@ def test_nothing_is_named_twice_and_nothing_that_is_not_allowed(way) -> None:
     labels = [str(group) for group in groups[~allowed]]
     for count in (10, 1000):
         found = choose(Pool(vectors, allowed), labeled, labels, count, way=way, rng=rng())
-        assert len(found.places) == len(set(found.places)) == min(count, allowed.sum())
-        assert allowed[found.places].all()
-        assert len(found.why) == len(found.places)
+        assert len(found.indices) == len(set(found.indices)) == min(count, allowed.sum())
+        assert allowed[found.indices].all()
+        assert len(found.why) == len(found.indices)
 
 
 def test_the_margin_is_that_of_the_two_likeliest() -> None:
@@ -116,8 +116,8 @@ def test_doubt_is_asked_about_in_several_places() -> None:
     vectors, groups = islands([30, 30, 30])
     doubt = np.where(groups == 2, 0.01, 1.0)
     pool = Pool(vectors)
-    places, _ = design(pool, np.empty((0, 16), np.float32), 2, rng(), doubt)
-    assert sorted(groups[places]) == [0, 1]
+    indices, _ = design(pool, np.empty((0, 16), np.float32), 2, rng(), doubt)
+    assert sorted(groups[indices]) == [0, 1]
 
 
 def test_gradients_compare_as_if_they_were_written_out() -> None:
@@ -133,10 +133,10 @@ def test_gradients_compare_as_if_they_were_written_out() -> None:
 def test_doubt_takes_over_once_there_are_enough_labels_a_class() -> None:
     vectors, groups = islands([100, 100])
     for count, way in ((2 * ENOUGH - 1, "coverage"), (2 * ENOUGH, "uncertainty")):
-        places = np.concatenate([np.flatnonzero(groups == g)[: count // 2 + 1] for g in (0, 1)])
-        places = places[:count]
-        labels = [str(group) for group in groups[places]]
-        assert choose(Pool(vectors), vectors[places], labels, 3, rng=rng()).way == way
+        indices = np.concatenate([np.flatnonzero(groups == g)[: count // 2 + 1] for g in (0, 1)])
+        indices = indices[:count]
+        labels = [str(group) for group in groups[indices]]
+        assert choose(Pool(vectors), vectors[indices], labels, 3, rng=rng()).way == way
 
 
 def test_one_class_alone_gives_nothing_to_doubt() -> None:
@@ -149,17 +149,17 @@ def test_vectors_may_lie_on_disk_and_come_in_blocks(tmp_path, monkeypatch) -> No
     vectors, _ = islands([80, 80, 80])
     np.save(tmp_path / "v.npy", vectors)
     stored = np.load(tmp_path / "v.npy", mmap_mode="r")
-    whole = [choose(Pool(vectors), vectors[:0], [], 6, way=w, rng=rng()).places for w in WAYS]
+    whole = [choose(Pool(vectors), vectors[:0], [], 6, way=w, rng=rng()).indices for w in WAYS]
     monkeypatch.setattr("headstart.downstream.choosing.BLOCK", 7)
-    parts = [choose(Pool(stored), vectors[:0], [], 6, way=w, rng=rng()).places for w in WAYS]
+    parts = [choose(Pool(stored), vectors[:0], [], 6, way=w, rng=rng()).indices for w in WAYS]
     np.testing.assert_array_equal(whole, parts)
 
 
 def test_many_are_chosen_in_rounds_that_know_of_each_other(monkeypatch) -> None:
     monkeypatch.setattr("headstart.downstream.choosing.ROUND", 2)
     vectors, groups = islands([50, 50, 50, 50, 50])
-    places, why = design(Pool(vectors), np.empty((0, 16), np.float32), 5, rng())
-    assert sorted(groups[places]) == [0, 1, 2, 3, 4]
+    indices, why = design(Pool(vectors), np.empty((0, 16), np.float32), 5, rng())
+    assert sorted(groups[indices]) == [0, 1, 2, 3, 4]
     assert sum("no other label" in reason for reason in why) == 1
 
 
@@ -167,8 +167,8 @@ def test_samples_stand_for_very_many(monkeypatch) -> None:
     monkeypatch.setattr("headstart.downstream.choosing.CANDIDATES", 60)
     monkeypatch.setattr("headstart.downstream.choosing.KERNEL", 60 * 50)
     vectors, groups = islands([300, 300, 300])
-    places, why = design(Pool(vectors), np.empty((0, 16), np.float32), 3, rng())
-    assert sorted(groups[places]) == [0, 1, 2]
+    indices, why = design(Pool(vectors), np.empty((0, 16), np.float32), 3, rng())
+    assert sorted(groups[indices]) == [0, 1, 2]
     assert why[0] == "no other label would tell as much about all records"
     last = int(why[2].removeprefix("nearer to ").split()[0])
     assert last == pytest.approx(300, rel=0.3)  # of all, though a sample of 50 was looked at

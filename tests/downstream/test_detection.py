@@ -69,7 +69,7 @@ def reference(boxes, labels, outputs, anchors, first, last):
     logits, distances = outputs["cls_logits"], outputs["bbox_regression"]
     centers = outputs["bbox_ctrness"]
     focal = overlap = centerness = inside = 0
-    for place, (left, top, right, bottom) in enumerate(anchors.tolist()):
+    for index, (left, top, right, bottom) in enumerate(anchors.tolist()):
         x, y, size = (left + right) / 2, (top + bottom) / 2, right - left
         owner, area = None, float("inf")
         for number, (x0, y0, x1, y1) in enumerate(boxes.tolist()):
@@ -79,7 +79,7 @@ def reference(boxes, labels, outputs, anchors, first, last):
             small = size == last or max(sides) < 8 * size
             if min(sides) > 0 and near and large and small and (x1 - x0) * (y1 - y0) < area:
                 owner, area = number, (x1 - x0) * (y1 - y0)
-        for label, logit in enumerate(logits[place]):
+        for label, logit in enumerate(logits[index]):
             p = logit.sigmoid()
             hit = owner is not None and label == labels[owner]
             focal -= 0.25 * (1 - p) ** 2 * p.log() if hit else 0.75 * p**2 * (1 - p).log()
@@ -87,7 +87,7 @@ def reference(boxes, labels, outputs, anchors, first, last):
             continue
         inside += 1
         x0, y0, x1, y1 = boxes[owner]
-        a, b, c, d = distances[place] * size
+        a, b, c, d = distances[index] * size
         u0, v0, u1, v1 = x - a, y - b, x + c, y + d
         both = (torch.min(u1, x1) - torch.max(u0, x0)).clamp(min=0) * (
             torch.min(v1, y1) - torch.max(v0, y0)
@@ -100,7 +100,7 @@ def reference(boxes, labels, outputs, anchors, first, last):
             min(sides[0], sides[2]) / max(sides[0], sides[2])
             * (min(sides[1], sides[3]) / max(sides[1], sides[3]))
         )  # fmt: skip
-        p = centers[place, 0].sigmoid()
+        p = centers[index, 0].sigmoid()
         centerness -= wanted * p.log() + (1 - wanted) * (1 - p).log()
     return focal / inside, overlap / inside, centerness / inside
 

@@ -100,10 +100,10 @@ def test_a_template_hides_one_word_and_long_texts_give_way(
         records({"fruit": 1}).remove_columns("text").add_column("text", ["big plum and old pear"])
     )
     batch = cloze.collate(some, 32)
-    ids, place = batch["input_ids"][0], int(batch["hidden"][0])
+    ids, index = batch["input_ids"][0], int(batch["hidden"][0])
     tokens = processor.tokenizer.convert_ids_to_tokens(ids.tolist())
     assert [t for t in tokens if t != "[UNK]"] == [t for t in wanted.split() if t != ":"]
-    assert ids[place] == processor.targets.mask_id
+    assert ids[index] == processor.targets.mask_id
     short = cloze.collate(some, len(ids) - 2)
     assert short["input_ids"].shape[1] == len(ids) - 2
     assert int((short["input_ids"] == processor.targets.mask_id).sum()) == 1
@@ -126,9 +126,9 @@ def test_untrained_the_cloze_says_what_the_masked_model_says(
     with torch.no_grad():
         hidden = transformer.eval()(batch).tokens[torch.arange(8), batch["hidden"]]
         logits = full(hidden)
-        place = processor.tokenizer.convert_tokens_to_ids
-        tool = (logits[:, place("hammer")] + logits[:, place("saw")]) / 2
-        wanted = torch.stack([logits[:, place("apple")], tool], 1)
+        index = processor.tokenizer.convert_tokens_to_ids
+        tool = (logits[:, index("hammer")] + logits[:, index("saw")]) / 2
+        wanted = torch.stack([logits[:, index("apple")], tool], 1)
         assert torch.allclose(head.logits(head.features(transformer, batch)), wanted, atol=1e-5)
 
 

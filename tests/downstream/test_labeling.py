@@ -110,8 +110,8 @@ def test_a_file_that_may_hold_labels_is_never_replaced(encoder, texts, tmp_path)
 def test_labels_in_the_unlabeled_source_count(encoder, tmp_path, records) -> None:
     made = list(records({"fruit": 30, "tool": 30}))
     rows = [
-        {"text": row["text"], "label": row["label"] if place < 50 else None}
-        for place, row in enumerate(made)
+        {"text": row["text"], "label": row["label"] if index < 50 else None}
+        for index, row in enumerate(made)
     ]
     found = run(encoder, write(tmp_path / "half.jsonl", rows), tmp_path / "o.csv", n=99)
     labeled = {row["text"] for row in rows[:50]}

@@ -12,7 +12,7 @@ from headstart.errors import HeadstartError
 def rare(count: int, seed: int = 0) -> tuple[np.ndarray, list[str]]:
     """Return vectors of eight groups, each half as common as the one before, and their labels."""
     random = np.random.default_rng(seed)
-    groups = np.repeat(np.arange(8), [count >> place for place in range(1, 9)])
+    groups = np.repeat(np.arange(8), [count >> index for index in range(1, 9)])
     vectors = np.eye(16)[groups] + 0.1 * random.standard_normal((len(groups), 16))
     return vectors.astype(np.float32), [f"g{group}" for group in groups]
 

@@ -98,9 +98,9 @@ def test_the_best_thresholds_have_the_best_f1_of_all():
     chances = np.clip(truth * 0.3 + random.random((50, 3)) * 0.6, 0, 1)
     found = best_thresholds(chances, truth)
     assert found[2] == 0.5
-    for place in range(2):
-        scores = [f1_score(truth[:, place], chances[:, place] >= t) for t in chances[:, place]]
-        assert f1_score(truth[:, place], chances[:, place] >= found[place]) == max(scores)
+    for index in range(2):
+        scores = [f1_score(truth[:, index], chances[:, index] >= t) for t in chances[:, index]]
+        assert f1_score(truth[:, index], chances[:, index] >= found[index]) == max(scores)
 
 
 def test_found_thresholds_are_scored_on_records_they_were_not_found_on():
@@ -110,9 +110,9 @@ def test_found_thresholds_are_scored_on_records_they_were_not_found_on():
         def __len__(self):
             return 40
 
-        def batch(self, places, epoch):
+        def batch(self, indices, epoch):
             generator = torch.Generator().manual_seed(3)
-            return {"x": torch.randn(40, 2, generator=generator)[places]}
+            return {"x": torch.randn(40, 2, generator=generator)[indices]}
 
     class Plain:
         def eval(self):

@@ -12,9 +12,9 @@ def test_a_batch_equals_collating_its_records(records, processor):
     some = records({"fruit": 200, "tool": 100})
     targets = torch.arange(300)
     rows = LabeledRows(processor, some, targets, length=8)
-    places = np.array([299, 3, 77])
-    batch = rows.batch(places, epoch=0)
-    wanted = processor.collate(some.select(places), 8)
+    indices = np.array([299, 3, 77])
+    batch = rows.batch(indices, epoch=0)
+    wanted = processor.collate(some.select(indices), 8)
     assert processor.pad_id == 0
     assert set(batch) == {"input_ids", "mask", "labels"}
     assert torch.equal(batch["input_ids"], wanted["input_ids"])

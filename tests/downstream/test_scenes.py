@@ -77,8 +77,8 @@ def test_plain_rows_show_everything_and_pad_with_grey(records):
 
 
 def test_random_views_are_functions_of_seed_epoch_and_place(records):
-    def pixels(places, epoch, seed=3):
-        return Scenes(records, 96, seed=seed).batch(np.array(places), epoch)["pixels"]
+    def pixels(indices, epoch, seed=3):
+        return Scenes(records, 96, seed=seed).batch(np.array(indices), epoch)["pixels"]
 
     every = pixels(range(6), 1)
     assert torch.equal(every, pixels(range(6), 1))

@@ -57,8 +57,8 @@ def test_labels_go_with_the_picture_and_padding_is_not_judged(head, scenes):
     batch = head.rows(None, scenes[0], 64).batch(np.array([3, 1]), 0)
     assert batch["pixels"].shape == (2, 3, 96, 96)
     assert (batch["labels"][:, 72:] == IGNORED).all()
-    for row, place in zip(batch["labels"], (3, 1), strict=True):
-        assert (row[:72].numpy() == mask_ids(scenes[0][place]["mask"])).all()
+    for row, index in zip(batch["labels"], (3, 1), strict=True):
+        assert (row[:72].numpy() == mask_ids(scenes[0][index]["mask"])).all()
 
 
 def test_random_views_move_picture_and_labels_alike(head, scenes):
@@ -80,9 +80,9 @@ def test_the_loss_is_the_mean_over_judged_pixels(head, scenes):
     features = head.features(encoder, batch)
     found = head(features, batch)
     logs = head.logits(features, batch).log_softmax(1)
-    places = [tuple(place) for place in (batch["labels"] != IGNORED).nonzero().tolist()]
-    wanted = -sum(logs[b, batch["labels"][b, y, x], y, x] for b, y, x in places) / len(places)
-    assert len(places) == 32 * 96 + 72 * 96
+    indices = [tuple(index) for index in (batch["labels"] != IGNORED).nonzero().tolist()]
+    wanted = -sum(logs[b, batch["labels"][b, y, x], y, x] for b, y, x in indices) / len(indices)
+    assert len(indices) == 32 * 96 + 72 * 96
     assert found["loss"].item() == pytest.approx(wanted.item(), rel=1e-4)
     ours, theirs = (
         torch.autograd.grad(loss, head.classes.weight, retain_graph=True)[0]
@@ -112,11 +112,11 @@ def test_miou_is_the_mean_overlap_of_the_classes(monkeypatch, head, told, score)
         def __len__(self):
             return 2
 
-        def batch(self, places, epoch):
-            labels = torch.zeros(len(places), 64, 64, dtype=torch.long)
+        def batch(self, indices, epoch):
+            labels = torch.zeros(len(indices), 64, 64, dtype=torch.long)
             labels[:, :, 32:] = 1
             labels[:, 40:] = IGNORED
-            return {"pixels": torch.zeros(len(places), 3, 64, 64), "labels": labels}
+            return {"pixels": torch.zeros(len(indices), 3, 64, 64), "labels": labels}
 
     def logits(features, batch):
         # All ground: of 0 a half of the union is met, of 1 nothing.

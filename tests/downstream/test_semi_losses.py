@@ -28,10 +28,10 @@ def softmax(row: np.ndarray) -> np.ndarray:
 
 def numeric_gradient(loss: Callable[[np.ndarray], float], at: np.ndarray) -> np.ndarray:
     found = np.zeros_like(at)
-    for place in np.ndindex(*at.shape):
+    for index in np.ndindex(*at.shape):
         step = np.zeros_like(at)
-        step[place] = 1e-5
-        found[place] = (loss(at + step) - loss(at - step)) / 2e-5
+        step[index] = 1e-5
+        found[index] = (loss(at + step) - loss(at - step)) / 2e-5
     return found
 
 

@@ -61,8 +61,8 @@ def test_the_surest_of_each_class_are_taken_in_the_same_share() -> None:
     chances = torch.tensor(
         [[0.9, 0.1], [0.6, 0.4], [0.7, 0.3], [0.8, 0.2], [0.45, 0.55], [0.48, 0.52], [0.99, 0.01]]
     )
-    places, guessed = surest(chances, 0.5)
-    assert places.tolist() == [0, 4, 6]  # half of five is two, half of two is one
+    indices, guessed = surest(chances, 0.5)
+    assert indices.tolist() == [0, 4, 6]  # half of five is two, half of two is one
     assert guessed.tolist() == [0, 1, 0]
     assert surest(chances, 1.0)[0].tolist() == list(range(7))
     assert surest(chances, 0.01)[0].tolist() == [4, 6]
@@ -93,8 +93,8 @@ def test_labeled_and_pseudo_labeled_rows_keep_their_own_targets(processor, recor
     batch = rows.batch(np.array([4, 1]), 0)
     assert batch["labels"].tolist() == [0, 0]
     assert batch["chances"].tolist() == [[1.0, 0.0], [pytest.approx(0.8), pytest.approx(0.2)]]
-    for row, (source, place) in enumerate([(labeled, 1), (others, 3)]):
-        ids = processor.collate(source.select([place]), 16)["input_ids"][0]
+    for row, (source, index) in enumerate([(labeled, 1), (others, 3)]):
+        ids = processor.collate(source.select([index]), 16)["input_ids"][0]
         assert batch["input_ids"][row][batch["mask"][row]].tolist() == ids.tolist()
 
 
@@ -144,18 +144,18 @@ def test_another_task_is_refused(light, processor, records, tmp_path) -> None:
         tune(light, processor, some, some, tmp_path / "t", task="detection")
 
 
-def digits(places: np.ndarray) -> Dataset:
+def digits(indices: np.ndarray) -> Dataset:
     """Handwritten digits as PNG files in memory."""
     from sklearn.datasets import load_digits
 
     found = load_digits()
     rows = []
-    for place in places:
+    for index in indices:
         buffer = io.BytesIO()
-        picture = Image.fromarray((found.images[place] * 15.9).astype(np.uint8)).convert("RGB")
+        picture = Image.fromarray((found.images[index] * 15.9).astype(np.uint8)).convert("RGB")
         picture.resize((16, 16), Image.Resampling.BILINEAR).save(buffer, "PNG")
         image = {"bytes": buffer.getvalue(), "path": None}
-        rows.append({"id": f"d:{place}", "image": image, "label": str(found.target[place])})
+        rows.append({"id": f"d:{index}", "image": image, "label": str(found.target[index])})
     return Dataset.from_list(rows)
 
 

@@ -30,8 +30,8 @@ class Numbers:
     def __len__(self) -> int:
         return self.count
 
-    def batch(self, places: np.ndarray, epoch: int) -> dict[str, torch.Tensor]:
-        return {"number": torch.as_tensor(places), "labels": torch.as_tensor(places) % 2}
+    def batch(self, indices: np.ndarray, epoch: int) -> dict[str, torch.Tensor]:
+        return {"number": torch.as_tensor(indices), "labels": torch.as_tensor(indices) % 2}
 
 
 def texts(*some: str, label: str | None = None) -> Dataset:
@@ -43,9 +43,9 @@ def test_every_unlabeled_row_is_drawn_once_before_any_comes_again() -> None:
     rows = MixedRows(Numbers(6), Numbers(20), 7, seed=0)
     drawn = []
     for epoch in range(10):
-        for places in (np.array([4, 0, 2]), np.array([1, 5, 3])):
-            batch = rows.batch(places, epoch)
-            assert batch["number"].tolist() == places.tolist()
+        for indices in (np.array([4, 0, 2]), np.array([1, 5, 3])):
+            batch = rows.batch(indices, epoch)
+            assert batch["number"].tolist() == indices.tolist()
             assert "unlabeled/labels" not in batch
             assert len(batch["unlabeled/number"]) == 21
             drawn += batch["unlabeled/number"].tolist()

@@ -49,8 +49,8 @@ def pairs(count, seed=0, longest=4):
         rows.append(
             {
                 "id": f"p:{number}",
-                "text": " ".join(ENGLISH[place] for place in drawn),
-                "label": " ".join(GERMAN[place] for place in drawn),
+                "text": " ".join(ENGLISH[index] for index in drawn),
+                "label": " ".join(GERMAN[index] for index in drawn),
             }
         )
     return Dataset.from_list(rows)
@@ -60,7 +60,7 @@ def network(seed=0):
     return create_encoder("t5", SIZE, WORDS, length=16, seed=seed)
 
 
-def numbered_places(places=12):
+def numbered_places(indices=12):
     """A small BART, whose places are numbered."""
     torch.manual_seed(0)
     tokenizer = WORDS.tokenizer
@@ -73,7 +73,7 @@ def numbered_places(places=12):
         decoder_attention_heads=2,
         encoder_ffn_dim=16,
         decoder_ffn_dim=16,
-        max_position_embeddings=places,
+        max_position_embeddings=indices,
         pad_token_id=tokenizer.pad_token_id,
         eos_token_id=tokenizer.sep_token_id,
         bos_token_id=tokenizer.cls_token_id,

@@ -64,11 +64,11 @@ def head_of(declines=True, **options):
 def windows(starts, ends, owners, head):
     """Answers for log-probabilities (n,T): position 0 is no answer, 1.. one character each."""
     count, width = starts.shape
-    place = torch.arange(width).expand(count, width)
+    index = torch.arange(width).expand(count, width)
     batch = {
-        "context": place > 0,
-        "char_starts": place - 1,
-        "char_ends": place.clone(),
+        "context": index > 0,
+        "char_starts": index - 1,
+        "char_ends": index.clone(),
         "record": torch.tensor(owners),
     }
     head.logs = lambda features, batch: (starts, ends)

@@ -39,8 +39,8 @@ def read(path, **columns):
     return read_tagged(str(path), options, TextModality(), audit), audit
 
 
-def words_of(records, place=0):
-    row = records[place]
+def words_of(records, index=0):
+    row = records[index]
     return [row["text"][a:b] for a, b in zip(row["starts"], row["ends"], strict=True)]
 
 
@@ -129,7 +129,7 @@ def test_decoding_never_begins_a_chunk_inside():
     labels = ["O", "B-A", "I-A", "B-B", "I-B"]
     head = TokenClassification(4, labels)
     logs = np.log(np.array([[0.1, 0.3, 0.4, 0.1, 0.1], [0.1, 0.1, 0.3, 0.1, 0.4]]))
-    assert [labels[place] for place in head.decode(logs)] == ["B-A", "I-A"]
+    assert [labels[index] for index in head.decode(logs)] == ["B-A", "I-A"]
     random = np.random.default_rng(0)
     for _ in range(20):
         logs = np.log(random.dirichlet(np.ones(5), 4))

@@ -48,9 +48,9 @@ class Counted:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def batch(self, places: np.ndarray, epoch: int) -> dict[str, torch.Tensor]:
-        labels = torch.tensor([self.labels[place] for place in places])
-        return {**batch_of([self.rows[place] for place in places]), "labels": labels}
+    def batch(self, indices: np.ndarray, epoch: int) -> dict[str, torch.Tensor]:
+        labels = torch.tensor([self.labels[index] for index in indices])
+        return {**batch_of([self.rows[index] for index in indices]), "labels": labels}
 
 
 ROWS = [[5, 6, 7, 5, 6], [6, 5], [5, 6, 9], [9], [7, 5, 6, 7]]
@@ -174,12 +174,12 @@ def ordered(count: int, seed: int) -> Dataset:
     """Sentences whose label is the order of two words, which no bag of words can tell."""
     random = np.random.default_rng(seed)
     rows = []
-    for place in range(count):
+    for index in range(count):
         label = int(random.integers(2))
         telling = ["apple hammer", "hammer apple"][label]
         filler = list(random.choice(["the", "of", "and", "some"], 4))
         filler.insert(random.integers(5), telling)
-        rows.append({"id": str(place), "text": " ".join(filler), "label": "ab"[label]})
+        rows.append({"id": str(index), "text": " ".join(filler), "label": "ab"[label]})
     return Dataset.from_list(rows)
 
 

@@ -12,10 +12,10 @@ from datasets import Dataset
 from PIL import Image
 
 from headstart.config import PretrainConfig
-from headstart.evaluation.material import Material
 from headstart.evaluation.metrics import Estimate
 from headstart.evaluation.outcomes import ACCURACY, Kind, Metric, Outcome, Results
-from headstart.evaluation.perplexity import Foreseen, Foresight, Surprises
+from headstart.evaluation.perplexity import Foreseen, Perplexity, Surprises
+from headstart.evaluation.samples import Samples
 from headstart.modalities.image.processor import ImageProcessor
 from headstart.run import RunFolder
 
@@ -37,7 +37,7 @@ def made_results(
     right: tuple[float, ...] = (0.8, 0.5, 0.6),
     **more: Any,
 ) -> Results:
-    """Return results in which each contender is right so often, on each of three draws."""
+    """Return results in which each candidate is right so often, on each of three draws."""
     rng = np.random.default_rng(0)
     counts = counts or {10: "10", 100: "100", 400: "all"}
     outcomes = []
@@ -74,7 +74,7 @@ def made_results(
     )
 
 
-def made_texts(classes: list[str], count: int = 60) -> tuple[Material, np.ndarray]:
+def made_texts(classes: list[str], count: int = 60) -> tuple[Samples, np.ndarray]:
     """Return texts, of which those of one class lie together, and their classes."""
     rng = np.random.default_rng(1)
     truth = np.arange(count) % len(classes)
@@ -86,10 +86,10 @@ def made_texts(classes: list[str], count: int = 60) -> tuple[Material, np.ndarra
             "label": [classes[c] for c in truth],
         }
     )
-    return Material(records, vectors.astype(np.float32), processor=None), truth
+    return Samples(records, vectors.astype(np.float32), processor=None), truth
 
 
-def made_pictures(classes: list[str], count: int, side: int) -> tuple[Material, np.ndarray]:
+def made_pictures(classes: list[str], count: int, side: int) -> tuple[Samples, np.ndarray]:
     """Return pictures of noise, which hardly compress, and their classes."""
     rng = np.random.default_rng(2)
     truth = np.arange(count) % len(classes)
@@ -107,7 +107,7 @@ def made_pictures(classes: list[str], count: int, side: int) -> tuple[Material, 
         }
     )
     vectors = rng.standard_normal((count, 8)).astype(np.float32)
-    return Material(records, vectors, ImageProcessor(side)), truth
+    return Samples(records, vectors, ImageProcessor(side)), truth
 
 
 def made_run(folder: Path, rows: list[dict[str, Any]]) -> RunFolder:
@@ -119,11 +119,11 @@ def made_run(folder: Path, rows: list[dict[str, Any]]) -> RunFolder:
     return run
 
 
-def made_foresight(gain: float) -> Foresight:
+def made_foresight(gain: float) -> Perplexity:
     """Return what a run foresees that saves so many nats a token against its best rival."""
-    rival = 2.5 if gain > 0 else 2.0 if gain == 0 else 2 / 1.2
-    figures = {"this run": 2.0, "a 4-gram model": rival, HOSTILE: 9.0}
-    return Foresight(
+    candidate = 2.5 if gain > 0 else 2.0 if gain == 0 else 2 / 1.2
+    figures = {"this run": 2.0, "a 4-gram model": candidate, HOSTILE: 9.0}
+    return Perplexity(
         [
             Foreseen(
                 name,

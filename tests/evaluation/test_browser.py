@@ -19,7 +19,7 @@ from made import (
 )
 
 from headstart.evaluation.report import Report
-from headstart.evaluation.report.foresight import write_foresight
+from headstart.evaluation.report.perplexity import write_perplexity
 
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="playwright is not installed; pip install playwright"
@@ -90,7 +90,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
             "overlap": {"exact": 1, "near": 0, "examples": [["a" * 90, "b"]]},
         }
     }
-    material, truth = made_texts(CLASSES)
+    samples, truth = made_texts(CLASSES)
     report = Report(
         made_results(CLASSES, truth),
         run=made_run(folder / "run", rows),
@@ -98,7 +98,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
         versions={"headstart": "1.0"},
         audits=audits,
         notes=["A note."],
-        material=material,
+        samples=samples,
     )
     report.write(folder / "report.html")
     return (folder / "report.html").as_uri()
@@ -204,7 +204,7 @@ def test_the_page_of_a_language_model_can_be_read(
 ) -> None:
     out = tmp_path / "page.html"
     run = made_run(tmp_path / "run", [{"step": n, "loss": 5 - n / 9} for n in range(9)])
-    write_foresight(made_foresight(-0.4), out, run=run, command="x", versions={}, audits={})
+    write_perplexity(made_foresight(-0.4), out, run=run, command="x", versions={}, audits={})
     page = visit(out.as_uri(), viewport=viewport, color_scheme=scheme)
     assert page.evaluate(FAINT) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -224,14 +224,14 @@ def test_without_scripts_the_page_tells_the_same(visit: Any, address: str) -> No
 
 
 def test_thumbnails_are_shown_for_pictures(visit: Any, tmp_path: Path) -> None:
-    material, truth = made_pictures(["a", "b"], 24, 32)
-    Report(made_results(["a", "b"], truth), material=material).write(tmp_path / "report.html")
+    samples, truth = made_pictures(["a", "b"], 24, 32)
+    Report(made_results(["a", "b"], truth), samples=samples).write(tmp_path / "report.html")
     page = visit((tmp_path / "report.html").as_uri(), viewport=WIDE)
     page.locator("svg.spots").focus()
     page.keyboard.press("ArrowRight")
-    picture = page.locator(".card img")
-    picture.wait_for()
-    assert picture.evaluate("x => x.decode().then(() => x.naturalWidth)") == 48
+    image = page.locator(".card img")
+    image.wait_for()
+    assert image.evaluate("x => x.decode().then(() => x.naturalWidth)") == 48
     widths = page.locator("img.thumb").evaluate_all(
         "all => Promise.all(all.map(x => x.decode().then(() => x.naturalWidth)))"
     )

@@ -12,13 +12,13 @@ from headstart.data.overlap import overlap
 from headstart.encoders.opening import create_encoder
 from headstart.evaluation import cache
 from headstart.evaluation.cache import (
+    cached_candidates,
     digest_of_encoder,
     digest_of_records,
     kept,
-    kept_contenders,
     kept_overlap,
 )
-from headstart.evaluation.outcomes import Contender
+from headstart.evaluation.outcomes import Candidate
 from headstart.modalities.image.processor import ImageProcessor
 from headstart.modalities.text.content import TEXT
 
@@ -62,17 +62,17 @@ def test_a_damaged_file_is_computed_again(tmp_path: Path) -> None:
 
 def test_contenders_are_kept_with_what_they_are(tmp_path: Path) -> None:
     compute = Counted(
-        [Contender("TF-IDF", "baseline", SPARSE, DENSE), Contender("b", "other", DENSE)]
+        [Candidate("TF-IDF", "baseline", SPARSE, DENSE), Candidate("b", "other", DENSE)]
     )
-    first = kept_contenders(tmp_path, "x", compute)
-    again = kept_contenders(tmp_path, "x", compute)
+    first = cached_candidates(tmp_path, "x", compute)
+    again = cached_candidates(tmp_path, "x", compute)
     assert compute.times == 1
     assert [(c.name, c.kind, c.test is None) for c in again] == [
         (c.name, c.kind, c.test is None) for c in first
     ]
     assert (again[0].train != SPARSE).nnz == 0
     next(tmp_path.glob("x-1-train*")).unlink()
-    kept_contenders(tmp_path, "x", compute)
+    cached_candidates(tmp_path, "x", compute)
     assert compute.times == 2
 
 
@@ -132,7 +132,7 @@ def test_an_overlap_is_searched_once_for_the_same_records_under_the_same_names(
         found = kept_overlap(tmp_path, background, tested, compute)
         assert found.sentences() == truth.sentences()
         assert found.summary() == truth.summary()
-        assert found.places.tolist() == [1]
+        assert found.indices.tolist() == [1]
     assert compute.times == 1
     kept_overlap(tmp_path, background, _texts("two", "six", side="moved"), compute)
     assert compute.times == 2

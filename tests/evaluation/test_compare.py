@@ -31,12 +31,12 @@ def comparison(accuracies: dict[str, list[float]], labels: list[int], seed: int 
     outcomes = []
     for name, chances in accuracies.items():
         own = luck + 0.1 * random.standard_normal(luck.shape)  # right on much the same records
-        for place, (count, chance) in enumerate(zip(labels, chances, strict=True)):
-            right = own[place] < chance
+        for index, (count, chance) in enumerate(zip(labels, chances, strict=True)):
+            right = own[index] < chance
             found = averaged(right.astype(float), 0)
             outcomes.append(
                 Outcome(
-                    contender=name,
+                    candidate=name,
                     kind="other",
                     probe="logistic regression",
                     labels=count,
@@ -174,13 +174,13 @@ def test_one_run_alone_or_named_twice_is_refused(runs) -> None:
 
 def test_runs_of_several_modalities_are_refused(runs, tmp_path) -> None:
     folder, names = runs
-    picture = tmp_path / "pictures" / "encoder"
-    picture.mkdir(parents=True)
-    (picture / "headstart.json").write_text('{"modality": "image", "length": 32}')
+    image = tmp_path / "pictures" / "encoder"
+    image.mkdir(parents=True)
+    (image / "headstart.json").write_text('{"modality": "image", "length": 32}')
     with pytest.raises(HeadstartError, match=r"reads text and .* reads image"):
         hs.compare(
             names[0],
-            str(picture.parent),
+            str(image.parent),
             train=sentences(folder / "train.jsonl", range(200, 300)),
         )
 

@@ -18,7 +18,7 @@ def texts() -> Dataset:
     return Dataset.from_dict({"id": ["1", "2"], "text": [TEXT, TEXT], "label": ["a", "b"]})
 
 
-def pictures(side: int = 40) -> Dataset:
+def images(side: int = 40) -> Dataset:
     ramp = np.linspace(0, 200, side).astype(np.uint8)
     pixels = np.stack([np.tile(ramp, (side, 1))] * 3, axis=-1)
     pixels[::4] //= 2
@@ -65,7 +65,7 @@ def test_case_alone_changes_with_case() -> None:
 
 @pytest.mark.parametrize("name", list(CORRUPTIONS["image"]))
 def test_a_higher_severity_changes_more_of_a_picture(name) -> None:
-    clean = squared(pictures(), 40)
+    clean = squared(images(), 40)
     errors = [
         np.abs(pixels_of(corrupt(clean, "image", name, severity, 0)) - pixels_of(clean)).mean()
         for severity in (1, 2, 3)
@@ -74,8 +74,8 @@ def test_a_higher_severity_changes_more_of_a_picture(name) -> None:
 
 
 def test_squares_are_what_the_encoder_sees() -> None:
-    assert pixels_of(squared(pictures(40), 16)).shape == (16, 16, 3)
-    np.testing.assert_array_equal(pixels_of(squared(pictures(40), 40)), pixels_of(pictures(40)))
+    assert pixels_of(squared(images(40), 16)).shape == (16, 16, 3)
+    np.testing.assert_array_equal(pixels_of(squared(images(40), 40)), pixels_of(images(40)))
 
 
 def test_the_seed_decides_and_all_else_stays() -> None:

@@ -15,13 +15,13 @@ def table(
 ) -> Results:
     """Return results in which the curves have these means, and draws differ by ``spread``."""
     outcomes = []
-    for place, curve in enumerate((ours, *others)):
+    for index, curve in enumerate((ours, *others)):
         for labels, mean in zip(COUNTS, curve, strict=True):
             draws = [mean + spread * step for step in (-1, 0, 1)] if labels < 10000 else [mean]
-            if place:
+            if index:
                 draws = draws[::-1]
-            kind = "baseline" if place else "pretrained"
-            outcomes.append(outcome(f"c{place}", kind, labels, draws, noise, seed=place))
+            kind = "baseline" if index else "pretrained"
+            outcomes.append(outcome(f"c{index}", kind, labels, draws, noise, seed=index))
     return results(outcomes, COUNTS, training=10000)
 
 

@@ -9,11 +9,11 @@ from datasets import Dataset
 from headstart.config import EvaluateConfig
 from headstart.errors import HeadstartError
 from headstart.evaluation.evaluate import evaluate
-from headstart.evaluation.outcomes import Contender, Results
+from headstart.evaluation.outcomes import Candidate, Results
 from headstart.evaluation.verdict import details, gains, headline
 
-LABELS = [("no", "yes")[place % 2] for place in range(400)]
-TEST = [("no", "yes")[place % 2] for place in range(600)]
+LABELS = [("no", "yes")[index % 2] for index in range(400)]
+TEST = [("no", "yes")[index % 2] for index in range(600)]
 
 
 def plan(**options: Any) -> EvaluateConfig:
@@ -21,14 +21,14 @@ def plan(**options: Any) -> EvaluateConfig:
 
 
 def measure(
-    contenders: list[Contender], train: list[str], test: list[str], config: EvaluateConfig
+    candidates: list[Candidate], train: list[str], test: list[str], config: EvaluateConfig
 ) -> Results:
     """Evaluate records of which only the labels matter."""
     records = [Dataset.from_dict({"label": labels}) for labels in (train, test)]
-    return evaluate(contenders, records[0], records[1] if test else None, config)
+    return evaluate(candidates, records[0], records[1] if test else None, config)
 
 
-def contender(name: str, kind: Any, signal: float, seed: int) -> Contender:
+def candidate(name: str, kind: Any, signal: float, seed: int) -> Candidate:
     """Return random features of which one direction tells the label, as strongly as ``signal``."""
     rng = np.random.default_rng(seed)
 
@@ -37,28 +37,28 @@ def contender(name: str, kind: Any, signal: float, seed: int) -> Contender:
         found[:, 0] += signal * np.array([1 if label == "yes" else -1 for label in labels])
         return found.astype(np.float32)
 
-    return Contender(name, kind, features(LABELS), features(TEST))
+    return Candidate(name, kind, features(LABELS), features(TEST))
 
 
 def test_equal_contenders_give_no_gain() -> None:
     claims: list[str] = []
     for seed in range(5):
-        rivals = [contender(f"rival {n}", "baseline", 1.0, 100 * seed + n) for n in range(2)]
-        ours = contender("ours", "pretrained", 1.0, 100 * seed + 50)
+        rivals = [candidate(f"rival {n}", "baseline", 1.0, 100 * seed + n) for n in range(2)]
+        ours = candidate("ours", "pretrained", 1.0, 100 * seed + 50)
         results = measure([ours, *rivals], LABELS, TEST, plan(labels=["20"], seeds=3))
         claims += [headline(gains(results)).split(":")[0]]
     assert claims == ["No"] * 5
 
 
 def test_a_known_gain_is_found_and_said_first() -> None:
-    contenders = [
-        contender("weak", "untrained", 0.1, 0),
-        contender("ours", "pretrained", 2.0, 1),
-        contender("middling", "baseline", 0.7, 2),
+    candidates = [
+        candidate("weak", "untrained", 0.1, 0),
+        candidate("ours", "pretrained", 2.0, 1),
+        candidate("middling", "baseline", 0.7, 2),
     ]
-    results = measure(contenders, LABELS, TEST, plan(labels=["20", "all"], seeds=3))
+    results = measure(candidates, LABELS, TEST, plan(labels=["20", "all"], seeds=3))
     found = gains(results)
-    assert [gain.best.contender for gain in found] == ["middling", "middling"]
+    assert [gain.best.candidate for gain in found] == ["middling", "middling"]
     assert [gain.sign for gain in found] == [1, 1]
     assert headline(found).startswith("Yes, from 20 labels on: pre-training gained ")
     assert "with all 400 over the best alternative" in headline(found)
@@ -66,11 +66,11 @@ def test_a_known_gain_is_found_and_said_first() -> None:
 
 
 def test_a_loss_is_a_plain_no() -> None:
-    contenders = [
-        contender("ours", "pretrained", 0.1, 0),
-        contender("TF-IDF", "baseline", 2.0, 1),
+    candidates = [
+        candidate("ours", "pretrained", 0.1, 0),
+        candidate("TF-IDF", "baseline", 2.0, 1),
     ]
-    found = gains(measure(contenders, LABELS, TEST, plan(labels=["all"])))
+    found = gains(measure(candidates, LABELS, TEST, plan(labels=["all"])))
     assert headline(found).startswith("No: pre-training lost ")
 
 
@@ -78,25 +78,25 @@ def test_all_contenders_get_the_same_draws() -> None:
     seen: list[list[tuple[int, ...]]] = [[], []]
 
     def learner(log: list[tuple[int, ...]]) -> Any:
-        def fit_predict(places: np.ndarray, seed: int) -> list[str]:
-            log.append(tuple(places))
+        def fit_predict(indices: np.ndarray, seed: int) -> list[str]:
+            log.append(tuple(indices))
             return ["yes"] * len(TEST)
 
         return fit_predict
 
     scratch = [
-        Contender(f"s{n}", "scratch", fit_predict=learner(log)) for n, log in enumerate(seen)
+        Candidate(f"s{n}", "scratch", fit_predict=learner(log)) for n, log in enumerate(seen)
     ]
     results = measure(scratch, LABELS, TEST, plan(labels=["10", "all"], seeds=4))
     assert seen[0] == seen[1]
-    assert [len(places) for places in seen[0]] == [10] * 4 + [400]
+    assert [len(indices) for indices in seen[0]] == [10] * 4 + [400]
     assert len(set(seen[0])) == 5
     assert results.outcomes[0].scores["accuracy"].mean == 0.5
 
 
 def test_probes_of_frozen_features_are_both_reported() -> None:
     results = measure(
-        [contender("ours", "pretrained", 2, 0)], LABELS, TEST, plan(labels=["50"], seeds=2)
+        [candidate("ours", "pretrained", 2, 0)], LABELS, TEST, plan(labels=["50"], seeds=2)
     )
     assert [outcome.probe for outcome in results.outcomes] == ["logistic regression", "kNN"]
     assert all(outcome.scores["accuracy"].mean > 0.85 for outcome in results.outcomes)
@@ -108,21 +108,21 @@ def test_folds_test_every_record_once_and_never_on_itself() -> None:
     drawn: list[set[int]] = []
     answers = np.array(LABELS)
 
-    def memorise(places: np.ndarray, seed: int) -> list[str]:
+    def memorise(indices: np.ndarray, seed: int) -> list[str]:
         """Know the drawn records by heart and be wrong about all others."""
-        drawn.append(set(places.tolist()))
+        drawn.append(set(indices.tolist()))
         wrong = np.where(answers == "yes", "no", "yes")
-        wrong[places] = answers[places]
+        wrong[indices] = answers[indices]
         return wrong.tolist()
 
-    scratch = Contender("memory", "scratch", fit_predict=memorise)
+    scratch = Candidate("memory", "scratch", fit_predict=memorise)
     config = plan(labels=["all"], folds=4)
     results = measure([scratch], LABELS, [], config)
     assert results.outcomes[0].scores["accuracy"].mean == 0
     assert len(drawn) == 4
     assert set.intersection(*drawn) == set()
-    features = contender("ours", "pretrained", 2.0, 0).train
-    found = measure([Contender("ours", "pretrained", features)], LABELS, [], config)
+    features = candidate("ours", "pretrained", 2.0, 0).train
+    found = measure([Candidate("ours", "pretrained", features)], LABELS, [], config)
     assert found.outcomes[0].scores["accuracy"].mean > 0.9
 
 
@@ -141,6 +141,6 @@ def test_labels_that_cannot_be_evaluated_are_refused_in_a_sentence(
     train: list[str], test: list[str], options: dict[str, Any], message: str
 ) -> None:
     features = np.ones((len(train), 2), np.float32)
-    only = Contender("ours", "pretrained", features, np.ones((len(test), 2), np.float32))
+    only = Candidate("ours", "pretrained", features, np.ones((len(test), 2), np.float32))
     with pytest.raises(HeadstartError, match=message):
         measure([only], train, test, plan(**options))

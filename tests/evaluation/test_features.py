@@ -25,8 +25,8 @@ class Letters:
     def pad(self, rows: list[list[int]]) -> Batch:
         self.shapes.append((len(rows), max(map(len, rows))))
         ids = torch.zeros(self.shapes[-1], dtype=torch.int64)
-        for place, row in enumerate(rows):
-            ids[place, : len(row)] = torch.tensor(row)
+        for index, row in enumerate(rows):
+            ids[index, : len(row)] = torch.tensor(row)
         return {"input_ids": ids, "mask": ids > 0}
 
 

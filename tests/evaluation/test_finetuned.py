@@ -53,10 +53,10 @@ def test_it_starts_from_the_run_s_weights_and_is_no_rival(run, tmp_path, monkeyp
     assert [count for _, count in started] == [10, 10]
     # Rows of tokens that say nothing are drawn anew whenever a light encoder is opened.
     assert all((weights == ours).all(1).float().mean() > 0.5 for weights, _ in started)
-    kinds = {outcome.contender: outcome.kind for outcome in report.results.outcomes}
+    kinds = {outcome.candidate: outcome.kind for outcome in report.results.outcomes}
     assert kinds["fine-tuned"] == kinds["pre-trained"] == "pretrained"
     judged = report.results.judged(10)
-    assert [outcome.contender for outcome in judged if outcome.kind == "pretrained"] == [
+    assert [outcome.candidate for outcome in judged if outcome.kind == "pretrained"] == [
         "pre-trained",
         "fine-tuned",
     ]

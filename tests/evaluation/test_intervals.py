@@ -10,7 +10,7 @@ from headstart.config import EvaluateConfig
 from headstart.evaluation.equivalence import needed
 from headstart.evaluation.evaluate import evaluate
 from headstart.evaluation.intervals import compare, draws_for, holm
-from headstart.evaluation.outcomes import Contender
+from headstart.evaluation.outcomes import Candidate
 from headstart.evaluation.verdict import Gain, gains
 
 OURS, THEIRS = [0.80, 0.82, 0.81, 0.79, 0.83], [0.70, 0.74, 0.70, 0.71, 0.70]
@@ -85,29 +85,29 @@ def test_holm_by_hand() -> None:
 def world(seed: int, ours: float, theirs: list[float]) -> list[Gain]:
     """Evaluate ridge discriminants on features that tell the label as strongly as is given.
 
-    All contenders share half the noise of a record, the label draws and the tested records.
+    All candidates share half the noise of a record, the label draws and the tested records.
     """
     rng = np.random.default_rng(seed)
     signs = np.tile([-1.0, 1.0], 400)
     shared = rng.standard_normal((800, 12))
     names = ["no" if sign < 0 else "yes" for sign in signs]
-    contenders = []
-    for place, signal in enumerate([ours, *theirs]):
+    candidates = []
+    for index, signal in enumerate([ours, *theirs]):
         rows = 0.7 * shared + 0.7 * rng.standard_normal(shared.shape)
         rows[:, :4] += signal * signs[:, None]
 
-        def fit_predict(places: np.ndarray, _: int, rows: np.ndarray = rows) -> list[str]:
-            known, told = rows[:500][places], signs[:500][places]
+        def fit_predict(indices: np.ndarray, _: int, rows: np.ndarray = rows) -> list[str]:
+            known, told = rows[:500][indices], signs[:500][indices]
             middle = known.mean(0)
             gram = (known - middle).T @ (known - middle) + 3 * np.eye(12)
             weights = np.linalg.solve(gram, (known - middle).T @ told)
             return ["yes" if value > 0 else "no" for value in (rows[500:] - middle) @ weights]
 
-        kind = "baseline" if place else "pretrained"
-        contenders.append(Contender(f"c{place}", kind, fit_predict=fit_predict))
+        kind = "baseline" if index else "pretrained"
+        candidates.append(Candidate(f"c{index}", kind, fit_predict=fit_predict))
     config = EvaluateConfig(run="r", train="t", labels=["10", "60", "all"], seeds=5, seed=seed)
     train, test = (Dataset.from_dict({"label": part}) for part in (names[:500], names[500:]))
-    return gains(evaluate(contenders, train, test, config))
+    return gains(evaluate(candidates, train, test, config))
 
 
 def test_equals_are_seldom_told_apart() -> None:

@@ -1,4 +1,4 @@
-"""The wiring of the verdict: who the contenders are, and what each may see."""
+"""The wiring of the verdict: who the candidates are, and what each may see."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import pytest
 import headstart as hs
 from headstart.errors import HeadstartError
 from headstart.evaluation import judge as judging
-from headstart.evaluation.outcomes import Contender
+from headstart.evaluation.outcomes import Candidate
+from headstart.modalities.text.modality import TextModality
 
 FRUIT, TOOL = ["apple", "pear", "plum", "fig"], ["saw", "axe", "drill", "file"]
 
@@ -52,25 +53,25 @@ def seen(run, monkeypatch) -> dict[str, object]:
     """Keep what reaches the protocol, and the texts that reach the simple alternatives."""
     shutil.rmtree(run.features, ignore_errors=True)  # features are kept, and not computed again
     kept: dict[str, object] = {}
-    evaluate, baselines = judging.evaluate, judging.BASELINES["text"]
+    evaluate, baselines = judging.evaluate, TextModality.baselines
 
-    def spy_evaluate(contenders, train, test, config, **options):
-        kept.update(contenders=contenders, train=list(train["label"]))
+    def spy_evaluate(candidates, train, test, config, **options):
+        kept.update(candidates=candidates, train=list(train["label"]))
         kept.update(test=[] if test is None else list(test["label"]))
-        return evaluate(contenders, train, test, config, **options)
+        return evaluate(candidates, train, test, config, **options)
 
-    def spy_baselines(background, train, test, **options):
+    def spy_baselines(modality, background, train, test, **options):
         kept.update(background=list(background["text"]), train_texts=list(train["text"]))
         kept.update(test_texts=None if test is None else list(test["text"]))
-        return baselines(background, train, test, **options)
+        return baselines(modality, background, train, test, **options)
 
     monkeypatch.setattr(judging, "evaluate", spy_evaluate)
-    monkeypatch.setattr(judging, "BASELINES", {"text": spy_baselines})
+    monkeypatch.setattr(TextModality, "baselines", spy_baselines)
     return kept
 
 
-def by_name(seen) -> dict[str, Contender]:
-    return {contender.name: contender for contender in seen["contenders"]}
+def by_name(seen) -> dict[str, Candidate]:
+    return {candidate.name: candidate for candidate in seen["candidates"]}
 
 
 def test_every_contender_sees_the_same_texts_and_no_rival_is_fitted_on_test(run, seen, tmp_path):
@@ -83,9 +84,9 @@ def test_every_contender_sees_the_same_texts_and_no_rival_is_fitted_on_test(run,
     fitted = set(seen["background"])
     assert fitted == {sentence(n)[0] for n in range(200)}
     assert not fitted & set(seen["test_texts"])
-    for contender in seen["contenders"]:
-        assert contender.train.shape[0] == 60
-        assert contender.test.shape[0] == 30
+    for candidate in seen["candidates"]:
+        assert candidate.train.shape[0] == 60
+        assert candidate.test.shape[0] == 30
     assert set(by_name(seen)) == {"pre-trained", "untrained", "TF-IDF", "LSA", "word vectors"}
     assert report.verdict
     assert run.report_file.exists()
@@ -97,13 +98,13 @@ def test_the_untrained_rival_has_the_shape_and_not_the_weights(run, seen, tmp_pa
 
     train = write(tmp_path / "train.jsonl", range(300, 360))
     run.evaluate(train, labels=["10"], seeds=2, test=write(tmp_path / "t.jsonl", range(400, 410)))
-    contenders = by_name(seen)
+    candidates = by_name(seen)
     batch = open_processor(run.encoder).collate_texts([sentence(300)[0]], 512)
     ours = open_encoder(run.encoder).eval()(batch).pooled[0].detach().numpy()
-    np.testing.assert_allclose(contenders["pre-trained"].train[0], ours, rtol=1e-3, atol=1e-7)
-    fresh = contenders["untrained"].train
-    assert fresh.shape == contenders["pre-trained"].train.shape
-    alike = np.corrcoef(fresh.ravel(), contenders["pre-trained"].train.ravel())[0, 1]
+    np.testing.assert_allclose(candidates["pre-trained"].train[0], ours, rtol=1e-3, atol=1e-7)
+    fresh = candidates["untrained"].train
+    assert fresh.shape == candidates["pre-trained"].train.shape
+    alike = np.corrcoef(fresh.ravel(), candidates["pre-trained"].train.ravel())[0, 1]
     assert abs(alike) < 0.5
 
 
@@ -152,7 +153,7 @@ def test_from_scratch_gets_the_drawn_labels_only_and_a_fresh_network(run, tmp_pa
         assert len(texts) == 20
         assert set(texts) <= {sentence(n)[0] for n in range(300, 360)}
     assert given[0][1] != given[1][1]
-    scores = {s["contender"]: s["accuracy"] for s in report.summary()["scores"]}
+    scores = {s["candidate"]: s["accuracy"] for s in report.summary()["scores"]}
     assert scores["from scratch"] > 0.6
 
 

@@ -14,6 +14,6 @@ def test_a_contender_is_judged_by_its_first_probe_and_by_knn_only_if_alone() -> 
         ],
         {10: "10", 20: "20"},
     )
-    judged = [(x.contender, x.probe) for x in table.judged(10)]
+    judged = [(x.candidate, x.probe) for x in table.judged(10)]
     assert judged == [("a", "logistic regression"), ("b", "kNN")]
     assert [x.mean for x in table.judged(20)] == [0.5]

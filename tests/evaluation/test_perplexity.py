@@ -47,12 +47,12 @@ def test_perplexity_is_that_of_each_token_after_those_before_it(kind):
     total, count = 0.0, 0
     for text in records["text"]:
         ids = processor.encode_ids([text])[0]
-        for place in range(1, len(ids)):
-            read = torch.tensor([ids[:place]])
+        for index in range(1, len(ids)):
+            read = torch.tensor([ids[:index]])
             with torch.no_grad():
                 vector = encoder({"input_ids": read, "mask": torch.ones_like(read).bool()})
                 logits = head(vector.tokens[0, -1])
-            total -= logits.log_softmax(0)[ids[place]].item()
+            total -= logits.log_softmax(0)[ids[index]].item()
             count += 1
     found = perplexity(encoder, head, processor, "clm", records, None, context=16)
     ours = found.foreseen[0]
@@ -82,14 +82,14 @@ def test_a_prefix_is_read_both_ways_and_what_follows_is_foreseen_to_the_left():
     ids = processor.encode_ids(["abcdefg"])[0]
     half = len(ids) // 2
     total = 0.0
-    for place in range(half, len(ids)):
-        read = torch.tensor([ids[:place]])
-        seen = torch.ones(1, place, place, dtype=torch.bool).tril()
+    for index in range(half, len(ids)):
+        read = torch.tensor([ids[:index]])
+        seen = torch.ones(1, index, index, dtype=torch.bool).tril()
         seen[:, :, :half] = True
         batch = {"input_ids": read, "mask": torch.ones_like(read).bool()}
         with torch.no_grad():
             vector = encoder.contextualize(encoder.embed(batch), seen)[0, -1]
-            total -= head(vector).log_softmax(0)[ids[place]].item()
+            total -= head(vector).log_softmax(0)[ids[index]].item()
     found = perplexity(encoder, head, processor, "prefix", texts("abcdefg"), None, context=16)
     wanted = math.exp(total / (len(ids) - half))
     assert found.foreseen[0].perplexity.mean == pytest.approx(wanted, rel=1e-3)

@@ -13,7 +13,7 @@ from datasets import Dataset
 
 from headstart.config import EvaluateConfig, PretrainConfig
 from headstart.evaluation.evaluate import evaluate
-from headstart.evaluation.outcomes import Contender, Results
+from headstart.evaluation.outcomes import Candidate, Results
 from headstart.evaluation.report import Report
 from headstart.run import RunFolder
 
@@ -29,14 +29,14 @@ def results() -> Results:
     def features(strength: float) -> np.ndarray:
         return (strength * signal + rng.standard_normal((120, 4))).astype(np.float32)
 
-    contenders = [
-        Contender("pre-trained", "pretrained", features(2), features(2)),
-        Contender("untrained", "untrained", features(0.1), features(0.1)),
-        Contender(HOSTILE, "baseline", features(0.5), features(0.5)),
+    candidates = [
+        Candidate("pre-trained", "pretrained", features(2), features(2)),
+        Candidate("untrained", "untrained", features(0.1), features(0.1)),
+        Candidate(HOSTILE, "baseline", features(0.5), features(0.5)),
     ]
     config = EvaluateConfig(run="r", train="t", labels=["10", "50%", "5000", "all"], seeds=3)
     records = Dataset.from_dict({"label": labels})
-    return evaluate(contenders, records, records, config)
+    return evaluate(candidates, records, records, config)
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def run(tmp_path: Path) -> RunFolder:
 def report(results: Results, run: RunFolder) -> Report:
     audit = {
         "kept": 10,
-        "set_aside": 1,
+        "quarantine": 1,
         "blank": 2,
         "duplicates": 3,
         "records": [{"where": HOSTILE, "reason": f"not UTF-8 {HOSTILE}"}],

@@ -25,8 +25,8 @@ def written(report: Report, folder: Path) -> str:
 
 @pytest.fixture
 def page(tmp_path: Path) -> str:
-    material, truth = made_texts(CLASSES)
-    return written(Report(made_results(CLASSES, truth), material=material), tmp_path)
+    samples, truth = made_texts(CLASSES)
+    return written(Report(made_results(CLASSES, truth), samples=samples), tmp_path)
 
 
 def test_the_map_has_a_mark_with_words_for_each_record(page: str) -> None:
@@ -71,14 +71,14 @@ def test_the_most_confused_classes_come_with_examples_of_them(page: str) -> None
 
 def test_many_classes_are_named_without_the_whole_table(tmp_path: Path) -> None:
     classes = [f"intent {n}" for n in range(40)]
-    material, truth = made_texts(classes, 120)
-    text = written(Report(made_results(classes, truth), material=material), tmp_path)
+    samples, truth = made_texts(classes, 120)
+    text = written(Report(made_results(classes, truth), samples=samples), tmp_path)
     assert 'class="heat' not in text
     assert "Most confused: " in text
 
 
 def test_a_protocol_without_labels_gets_dots_instead_of_a_curve(tmp_path: Path) -> None:
-    material, _ = made_texts(CLASSES)
+    samples, _ = made_texts(CLASSES)
     found = made_results(
         [],
         np.linspace(0, 5, 30),
@@ -87,8 +87,8 @@ def test_a_protocol_without_labels_gets_dots_instead_of_a_curve(tmp_path: Path) 
         task="similarity",
         unit="pairs",
     )
-    text = written(Report(found, material=material), tmp_path)
-    assert "Spearman of each contender" in text
+    text = written(Report(found, samples=samples), tmp_path)
+    assert "Spearman of each candidate" in text
     assert "pre-trained: 0.800 [0.770, 0.830]" in text
     assert "Bands are" not in text
     assert "30 pairs" in text
@@ -99,13 +99,13 @@ def test_a_protocol_without_labels_gets_dots_instead_of_a_curve(tmp_path: Path) 
 
 
 def test_shifts_stand_beside_the_clean_score_and_the_worst_is_named(tmp_path: Path) -> None:
-    def shift(contender: str, name: str, severity: int, score: float) -> Shift:
+    def shift(candidate: str, name: str, severity: int, score: float) -> Shift:
         def near(value: float) -> Estimate:
             return Estimate(value, value - 0.01, value + 0.01)
 
-        kind = "pretrained" if contender == "pre-trained" else "baseline"
+        kind = "pretrained" if candidate == "pre-trained" else "baseline"
         drop = near(0.8 - score)
-        return Shift(contender, kind, "lr", name, severity, 100, 500, near(0.8), near(score), drop)
+        return Shift(candidate, kind, "lr", name, severity, 100, 500, near(0.8), near(score), drop)
 
     _, truth = made_texts(CLASSES)
     shifts = [
@@ -185,12 +185,12 @@ def test_energy_is_told_from_processor_time_over_all_sittings(tmp_path: Path) ->
 
 def test_a_page_of_the_largest_pictures_stays_below_five_megabytes(tmp_path: Path) -> None:
     classes = [f"class {n}" for n in range(12)]
-    material, truth = made_pictures(classes, 120, 96)
+    samples, truth = made_pictures(classes, 120, 96)
     run = made_run(tmp_path / "run", [])
     noise = np.random.default_rng(0).integers(0, 256, (900, 900, 3), dtype=np.uint8)
     Image.fromarray(noise).save(run.picture_file)
     assert run.picture_file.stat().st_size > 2_000_000
-    text = written(Report(made_results(classes, truth), run=run, material=material), tmp_path)
+    text = written(Report(made_results(classes, truth), run=run, samples=samples), tmp_path)
     assert len(text.encode()) < 5_000_000
     assert text.count("data-picture=") == 120
     (sheet,) = re.findall(r'<img src="data:image/webp;base64,([^"]+)"[^>]*class="sheet"', text)
@@ -200,8 +200,8 @@ def test_a_page_of_the_largest_pictures_stays_below_five_megabytes(tmp_path: Pat
 def test_records_are_left_out_before_the_page_grows_too_large(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    material, truth = made_texts(CLASSES)
-    report = Report(made_results(CLASSES, truth), material=material)
+    samples, truth = made_texts(CLASSES)
+    report = Report(made_results(CLASSES, truth), samples=samples)
     whole = len(written(report, tmp_path))
     monkeypatch.setattr("headstart.evaluation.report.report.LIMIT", whole - 1)
     without = written(report, tmp_path)

@@ -12,7 +12,7 @@ from datasets import Dataset
 from headstart.config import EvaluateConfig
 from headstart.errors import HeadstartError
 from headstart.evaluation.evaluate import evaluate
-from headstart.evaluation.outcomes import Contender
+from headstart.evaluation.outcomes import Candidate
 from headstart.evaluation.shifts import divided, extended, measure_shifts, parts
 
 
@@ -22,7 +22,7 @@ def plan(**options: Any) -> EvaluateConfig:
 
 
 def records(labels: list[Any], texts: list[str]) -> Dataset:
-    names = [str(place) for place in range(len(labels))]
+    names = [str(index) for index in range(len(labels))]
     return Dataset.from_dict({"id": names, "text": texts, "label": labels})
 
 
@@ -43,7 +43,7 @@ LABELS = {
 def read(texts: list[str]) -> np.ndarray:
     """Return features (N,3): which animal is named; one typo in the name hides it."""
     rows = [[name in text for name in ("cat", "dog", "cow")] for text in texts]
-    jitter = np.array([[crc32(f"{place}{text}".encode()) for place in range(3)] for text in texts])
+    jitter = np.array([[crc32(f"{index}{text}".encode()) for index in range(3)] for text in texts])
     return (np.array(rows) + 0.01 * jitter / 2**32).astype(np.float32)
 
 
@@ -58,14 +58,14 @@ def test_typos_cost_what_hangs_on_letters_and_cost_nothing_else(task: str) -> No
     assert seen is not None
     texts = list(seen["text"])
     steady = np.tile(read(TEXTS[45:]), (5, 1))
-    contenders = [
-        Contender("brittle", "pretrained", read(TEXTS[:45]), read(texts)),
-        Contender("steady", "untrained", read(TEXTS[:45]), steady),
+    candidates = [
+        Candidate("brittle", "pretrained", read(TEXTS[:45]), read(texts)),
+        Candidate("steady", "untrained", read(TEXTS[:45]), steady),
     ]
-    usual, moved = divided(contenders, test)
+    usual, moved = divided(candidates, test)
     results = evaluate(usual, train, test, config)
     shifts = measure_shifts(moved, train, found, results, config)
-    drops = {(shift.contender, shift.severity): shift.drop for shift in shifts}
+    drops = {(shift.candidate, shift.severity): shift.drop for shift in shifts}
     assert len(shifts) == 6
     for severity in (1, 2, 3):
         steady_drop = drops["steady", severity]
@@ -73,9 +73,9 @@ def test_typos_cost_what_hangs_on_letters_and_cost_nothing_else(task: str) -> No
         assert steady_drop.high - steady_drop.low == pytest.approx(0, abs=1e-6)
     assert drops["brittle", 3].mean > 0.02
     assert drops["brittle", 3].mean > drops["brittle", 1].mean
-    clean = {outcome.contender: outcome.mean for outcome in results.judged(max(results.counts))}
+    clean = {outcome.candidate: outcome.mean for outcome in results.judged(max(results.counts))}
     for shift in shifts:
-        assert shift.clean.mean == pytest.approx(clean[shift.contender])
+        assert shift.clean.mean == pytest.approx(clean[shift.candidate])
         assert shift.drop.mean == pytest.approx(shift.clean.mean - shift.score.mean)
 
 
@@ -91,7 +91,7 @@ def test_another_domain_is_compared_without_pairing() -> None:
     rng = np.random.default_rng(0)
     features = read(TEXTS)
     tested = np.concatenate([features[45:], features[45:], rng.random((20, 3))])
-    usual, moved = divided([Contender("ours", "pretrained", features[:45], tested)], test)
+    usual, moved = divided([Candidate("ours", "pretrained", features[:45], tested)], test)
     results = evaluate(usual, train, test, config)
     (shift,) = measure_shifts(moved, train, found, results, config)
     assert (shift.tested, shift.labels, shift.clean.mean) == (20, 30, 1.0)

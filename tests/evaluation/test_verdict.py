@@ -134,19 +134,19 @@ def test_continued_pre_training_is_told_to_be_better_or_worse_than_where_it_bega
 
 
 def contest(ours: float, *others: float, kind: Kind = "baseline") -> Gain:
-    """Return the gain at 10 labels of contenders whose draws have some spread of their own."""
+    """Return the gain at 10 labels of candidates whose draws have some spread of their own."""
     spread = [-0.010, 0.004, 0.0, 0.002, 0.004]
     made = [outcome("ours", "pretrained", 10, [ours] * 5)]
-    for place, mean in enumerate(others):
-        draws = [mean + each for each in spread[place:] + spread[:place]]
-        made.append(outcome(f"other {place}", kind, 10, draws))
+    for index, mean in enumerate(others):
+        draws = [mean + each for each in spread[index:] + spread[:index]]
+        made.append(outcome(f"other {index}", kind, 10, draws))
     return gains(results(made, {10: "10"}))[0]
 
 
 def test_a_gain_must_hold_against_every_alternative() -> None:
     assert contest(0.80, 0.75, 0.70).sign == 1
     assert contest(0.80, 0.75, 0.799).sign == 0
-    assert contest(0.80, 0.75, 0.799).best.contender == "other 1"
+    assert contest(0.80, 0.75, 0.799).best.candidate == "other 1"
 
 
 def test_a_loss_pays_for_the_choice_among_many_alternatives() -> None:

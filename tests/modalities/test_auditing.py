@@ -14,7 +14,7 @@ from reading import write
 import headstart as hs
 from headstart.data.audit_page import AuditPage
 from headstart.errors import HeadstartError
-from headstart.modalities.image import near as same_pictures
+from headstart.modalities.image import near as same_images
 from headstart.modalities.text import languages
 from headstart.modalities.text import near as near_texts
 
@@ -103,7 +103,7 @@ def test_rules_and_their_numbers_can_be_chosen(texts: str) -> None:
 
 
 def test_pictures_have_sizes_formats_and_near_duplicates(tmp_path: Path) -> None:
-    if not same_pictures.available():
+    if not same_images.available():
         pytest.skip("ImageHash is not installed (extra `audit`)")
     for number in range(6):
         draw(tmp_path / "p" / f"{number}.png", number, size=(40, 30))

@@ -10,7 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from drawing import draw, picture
+from drawing import draw
+from drawing import picture as image
 
 from headstart.modalities.guess import guess_content
 
@@ -90,7 +91,7 @@ def test_most_of_what_lies_in_folders_and_globs_counts(tmp_path: Path) -> None:
 def test_saved_data_sets_are_told_by_their_features(tmp_path: Path) -> None:
     from datasets import Dataset, Features, Image
 
-    rows = {"image": [{"bytes": picture(), "path": None}]}
+    rows = {"image": [{"bytes": image(), "path": None}]}
     Dataset.from_dict(rows, features=Features({"image": Image()})).save_to_disk(tmp_path / "p")
     Dataset.from_dict({"text": ["a"]}).save_to_disk(tmp_path / "t")
     assert guess_content([str(tmp_path / "p")]) == "image"

@@ -118,8 +118,8 @@ def teach(
         for step in range(steps):
             for group in optimizer.param_groups:
                 group["lr"] = rate * min(1 - step / steps, 10 * (step + 1) / steps)
-            places = torch.randint(TRAIN, (rows,), generator=generator(seed, "rows", step))
-            batch = {"pixels": pixels[places]}
+            indices = torch.randint(TRAIN, (rows,), generator=generator(seed, "rows", step))
+            batch = {"pixels": pixels[indices]}
             scalars = objective(objective.corrupt(batch, generator(seed, "corrupt", step)))
             optimizer.zero_grad()
             scalars["loss"].backward()

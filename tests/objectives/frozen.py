@@ -12,7 +12,7 @@ from torch import Tensor
 from headstart.batch import Batch
 from headstart.objectives.masked import choose
 from headstart.seeding import generator
-from headstart.training.health import twins
+from headstart.training.health import view_matching
 
 #: Batches of articles, and rows of each.
 PARTS, ROWS = 8, 64
@@ -62,9 +62,9 @@ def forgeries(objective: Any) -> float:
         moved = ids[forged]
         ids[forged] = moved[torch.randperm(len(moved), generator=generator(part, 2))]
         read = objective.encoder({**batch, "input_ids": ids})
-        for places, label in ((forged, 1), (true, 0)):
-            seen.append(read.tokens[places])
-            truth.append(torch.full((int(places.sum()),), label))
+        for indices, label in ((forged, 1), (true, 0)):
+            seen.append(read.tokens[indices])
+            truth.append(torch.full((int(indices.sum()),), label))
     order = np.random.default_rng(0).permutation(sum(map(len, truth)))
     return language.probe(torch.cat(seen).float().numpy()[order], torch.cat(truth).numpy()[order])
 
@@ -79,4 +79,4 @@ def recognised(objective: Any) -> float:
         for side, found in enumerate(sides):
             read = objective.corrupt(batch, generator(part, side))
             found.append(objective.encoder.pool({n: read[n] for n in ("input_ids", "mask")}))
-    return twins(torch.cat(sides[0]), torch.cat(sides[1]))
+    return view_matching(torch.cat(sides[0]), torch.cat(sides[1]))

@@ -49,7 +49,7 @@ def articles(vocabulary: int) -> tuple[TextProcessor, Path]:
         texts[:TRAIN], kind="wordpiece", vocab_size=vocabulary, lowercase=True, sentinels=20
     )
     processor = TextProcessor(tokenizer)
-    processor.heed(frozenset({"sentences"}))
+    processor.configure(frozenset({"sentences"}))
     folder = Path(tempfile.mkdtemp())
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     for name, some in (("seen", texts[:TRAIN]), ("unseen", texts[TRAIN:])):
@@ -58,16 +58,16 @@ def articles(vocabulary: int) -> tuple[TextProcessor, Path]:
     return processor, folder
 
 
-def rows(layout: str, places: Sequence[int], epoch: int = 0, part: str = "seen") -> Batch:
+def rows(layout: str, indices: Sequence[int], epoch: int = 0, part: str = "seen") -> Batch:
     """Return rows of the articles to train on, as training sees them."""
     reader, folder = articles(VOCABULARY)
     drawn = reader.rows(folder / part, layout=layout, length=LENGTH, seed=0)
-    return drawn.batch(np.asarray(places) % len(drawn), epoch)
+    return drawn.batch(np.asarray(indices) % len(drawn), epoch)
 
 
-def unseen(layout: str, places: Sequence[int]) -> Batch:
+def unseen(layout: str, indices: Sequence[int]) -> Batch:
     """Return rows of the other articles."""
-    return rows(layout, places, part="unseen")
+    return rows(layout, indices, part="unseen")
 
 
 def processor() -> TextProcessor:
@@ -100,8 +100,8 @@ def teach(
 
     def batch(step: int) -> Batch:
         torch.manual_seed(step)
-        places = np.random.default_rng(step).integers(10**6, size=count)
-        return rows(objective.layout, places, step)
+        indices = np.random.default_rng(step).integers(10**6, size=count)
+        return rows(objective.layout, indices, step)
 
     def factor(step: int) -> float:
         return min(1.0, 10 * (step + 1) / steps, 1.2 * (1 - step / steps))

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from headstart.batch import Batch, unit_pixels
 from headstart.encoders import Features
-from headstart.objectives.masked_images import sincos_places
+from headstart.objectives.masked_images import sincos_positions
 from headstart.seeding import generator
 
 
@@ -37,8 +37,8 @@ class PictureProcessor:
         if mirrored is not None:
             columns = torch.where(mirrored[:, None], columns.flip(1), columns)
         padded = F.pad(pixels, (2, 2, 2, 2), mode="replicate")
-        picture = torch.arange(count)[:, None, None]
-        moved = padded[picture, :, rows[:, :, None], columns[:, None, :]]
+        image = torch.arange(count)[:, None, None]
+        moved = padded[image, :, rows[:, :, None], columns[:, None, :]]
         return {"pixels": moved.permute(0, 3, 1, 2).contiguous()}
 
 
@@ -71,7 +71,7 @@ class TinyViT(nn.Module):
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             self.patches = nn.Conv2d(3, width, self.patch_size, self.patch_size)
-            self.places = nn.Parameter(sincos_places(side // self.patch_size, width))
+            self.indices = nn.Parameter(sincos_positions(side // self.patch_size, width))
             self.blocks = nn.ModuleList(
                 nn.TransformerEncoderLayer(
                     width, 4, 2 * width, 0.0, "gelu", batch_first=True, norm_first=True
@@ -88,7 +88,7 @@ class TinyViT(nn.Module):
         self, tokens: Tensor, visibility: Tensor | None, positions: Tensor | None = None
     ) -> Tensor:
         assert visibility is None
-        tokens = tokens + (self.places if positions is None else self.places[positions])
+        tokens = tokens + (self.indices if positions is None else self.indices[positions])
         for block in self.blocks:
             tokens = block(tokens)
         return self.norm(tokens)
@@ -110,7 +110,7 @@ def build(kind: Any, encoder: Any = None, seed: int = 0, size: int = 16, **optio
 
 
 @cache
-def pictures(size: int) -> Tensor:
+def images(size: int) -> Tensor:
     """Return the digits as pixels (1797,3,size,size) uint8."""
     pixels = digits()[0].float()
     return F.interpolate(pixels, (size, size), mode="bilinear").round().to(torch.uint8)
@@ -118,7 +118,7 @@ def pictures(size: int) -> Tensor:
 
 def teach(objective: Any, steps: int, *, size: int = 16, rows: int = 64, rate: float = 3e-3) -> Any:
     """Train on the first 1,200 digits as the library does, and return the scalars by step."""
-    pixels = pictures(size)[:TRAIN]
+    pixels = images(size)[:TRAIN]
 
     def batch(step: int) -> Batch:
         return {
@@ -135,7 +135,7 @@ def neighbours(encoder: Any, size: int = 16) -> float:
     """Return the accuracy of five nearest neighbours by cosine on the last 597 digits."""
     encoder.eval()
     with torch.no_grad():
-        features = encoder.pool({"pixels": pictures(size)}).numpy()
+        features = encoder.pool({"pixels": images(size)}).numpy()
     labels = digits()[1]
     nearest = KNeighborsClassifier(5, metric="cosine").fit(features[:TRAIN], labels[:TRAIN])
     return float(nearest.score(features[TRAIN:], labels[TRAIN:]))
@@ -143,12 +143,12 @@ def neighbours(encoder: Any, size: int = 16) -> float:
 
 def still(objective: Any, size: int = 16) -> list[str]:
     """Return the names of the parameters that one batch gives no gradient."""
-    return lesson.still(objective, {"pixels": pictures(size)[:32]})
+    return lesson.still(objective, {"pixels": images(size)[:32]})
 
 
 def pure(objective: Any, size: int = 16, rows: int = 8) -> None:
     """Assert that corruption is a function of batch and generator, and spares the batch."""
-    one = lesson.pure(objective, {"pixels": pictures(size)[:rows].clone()})
+    one = lesson.pure(objective, {"pixels": images(size)[:rows].clone()})
     assert all(len(tensor) % rows == 0 for tensor in one.values())
 
 

@@ -6,12 +6,12 @@ import copy
 
 import pytest
 import torch
-from pretext import NarrowConv, build, neighbours, pictures, pure, still, teach
+from pretext import NarrowConv, build, images, neighbours, pure, still, teach
 from torch.nn import functional as F
 
 from headstart.config import OptimizerOptions
 from headstart.objectives.adversarial import GAN, BiGAN, two_players
-from headstart.objectives.decoders import PictureGenerator
+from headstart.objectives.decoders import ImageGenerator
 from headstart.seeding import generator
 from headstart.training import optimizers
 
@@ -40,7 +40,7 @@ def gradients(loss, module):
 def test_in_a_gan_each_player_gets_the_gradient_of_its_own_step():
     objective = build(GAN, NarrowConv(), **SMALL).train()
     naive = copy.deepcopy(objective)
-    batch = objective.corrupt({"pixels": pictures(16)[:12]}, generator(0))
+    batch = objective.corrupt({"pixels": images(16)[:12]}, generator(0))
     objective(batch)["loss"].backward()
 
     def judge(pixels):
@@ -64,7 +64,7 @@ def test_in_a_gan_each_player_gets_the_gradient_of_its_own_step():
 def test_in_a_bigan_encoder_and_generator_play_together_against_the_judge():
     objective = build(BiGAN, NarrowConv(), judge_channels=4, judge_width=8, **SMALL).train()
     naive = copy.deepcopy(objective)
-    batch = objective.corrupt({"pixels": pictures(16)[:12]}, generator(1))
+    batch = objective.corrupt({"pixels": images(16)[:12]}, generator(1))
     objective(batch)["loss"].backward()
     drawn = naive.generator(batch["noise"]).sigmoid()
     code = naive.code(naive.encoder.pool({"pixels": batch["pixels"]}))
@@ -127,7 +127,7 @@ def test_samples_come_back_from_what_was_saved(kind, tmp_path):
     assert 0 <= drawn.min() <= drawn.max() <= 1
     assert objective.generator.training
     objective.save_head(tmp_path)
-    assert torch.equal(PictureGenerator.load(tmp_path).sample(3, generator(3)), drawn)
+    assert torch.equal(ImageGenerator.load(tmp_path).sample(3, generator(3)), drawn)
 
 
 def test_a_gan_learns():

@@ -80,8 +80,8 @@ def test_infilling_takes_out_exactly_its_budget_one_mask_a_span():
         assert is_part(kept, before)
         assert len(before) - len(kept) == ceil(round(0.3 * len(before), 6))
         assert after.count(MASK) >= 1
-        places = [before.index(token) for token in kept]
-        gaps = sum(b - a > 1 for a, b in pairwise([-1, *places, len(before)]))
+        indices = [before.index(token) for token in kept]
+        gaps = sum(b - a > 1 for a, b in pairwise([-1, *indices, len(before)]))
         inserted += after.count(MASK) - gaps
     # Spans of length 0, and some that lie side by side.
     assert inserted > 0.05 * len(SIZES)

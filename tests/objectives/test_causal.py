@@ -28,14 +28,14 @@ def test_loss_and_gradients_equal_the_definition_written_out(text_processor, nam
     batch = objective.corrupt(make_batch(text_processor), generator(1))
     losses = []
     for row in batch["input_ids"]:
-        for place in range(len(row) - 1):
+        for index in range(len(row) - 1):
             # The prefix alone, so that nothing to its right can matter.
-            prefix = {"input_ids": row[None, : place + 1]}
+            prefix = {"input_ids": row[None, : index + 1]}
             prefix["mask"] = torch.ones_like(prefix["input_ids"], dtype=torch.bool)
-            seen = torch.ones(1, place + 1, place + 1, dtype=torch.bool).tril()
+            seen = torch.ones(1, index + 1, index + 1, dtype=torch.bool).tril()
             tokens = objective.encoder.contextualize(objective.encoder.embed(prefix), seen)
             scores = objective.head(tokens[0, -1])
-            losses.append(torch.logsumexp(scores, 0) - scores[row[place + 1]])
+            losses.append(torch.logsumexp(scores, 0) - scores[row[index + 1]])
     expected = torch.stack(losses).mean()
     result = objective(batch)["loss"]
     torch.testing.assert_close(result, expected, rtol=1e-4, atol=1e-5)

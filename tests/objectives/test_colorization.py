@@ -192,13 +192,13 @@ def photos():
     with np.load(file) as stored:
         for name, count in (("train", 2000), ("test", 1000)):
             data, offsets = stored[f"{name}_jpeg"], stored[f"{name}_offsets"]
-            places = np.random.default_rng(0).permutation(len(offsets) - 1)[:count]
+            indices = np.random.default_rng(0).permutation(len(offsets) - 1)[:count]
             pixels = [
                 np.asarray(image.open(io.BytesIO(data[offsets[p] : offsets[p + 1]].tobytes())))
-                for p in places
+                for p in indices
             ]
             parts += [torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).contiguous()]
-            parts += [stored[f"{name}_labels"][places]]
+            parts += [stored[f"{name}_labels"][indices]]
     return parts
 
 

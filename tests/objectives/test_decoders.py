@@ -11,7 +11,7 @@ from headstart.objectives.decoders import (
     ChannelwiseLinear,
     Critic,
     GridDecoder,
-    PictureGenerator,
+    ImageGenerator,
     grid_side,
 )
 from headstart.objectives.players import held, unmoved
@@ -20,7 +20,7 @@ from headstart.seeding import generator
 
 @pytest.mark.parametrize("side", [8, 16, 28, 32, 50, 64, 100])
 def test_pictures_of_any_side_can_be_drawn_and_judged(side):
-    drawn = PictureGenerator(5, side, channels=4)(torch.randn(2, 5))
+    drawn = ImageGenerator(5, side, channels=4)(torch.randn(2, 5))
     assert drawn.shape == (2, 3, side, side)
     assert Critic(side, 7, channels=4)(drawn).shape == (2, 7)
 
@@ -51,7 +51,7 @@ def test_a_channelwise_layer_looks_across_the_grid_but_not_across_channels():
 
 
 def test_drawing_does_not_depend_on_the_global_generator():
-    network = PictureGenerator(5, 16, channels=4, prior="uniform")
+    network = ImageGenerator(5, 16, channels=4, prior="uniform")
     one = network.sample(3, generator(1))
     torch.manual_seed(99)
     assert torch.equal(network.sample(3, generator(1)), one)

@@ -52,11 +52,11 @@ def test_rouge_is_that_of_the_definition():
     for row in range(40):
         ids, which = draws[row, : size[row]].tolist(), number[row, : size[row]].tolist()
         assert which[0] == 0
-        for place, sentence in enumerate(which):
+        for index, sentence in enumerate(which):
             own = [t for t, n in zip(ids, which, strict=True) if n == sentence]
             rest = [t for t, n in zip(ids, which, strict=True) if n != sentence]
             expected = by_hand(own, rest) if rest else 0.0
-            assert scores[row, place].item() == pytest.approx(expected, abs=1e-6)
+            assert scores[row, index].item() == pytest.approx(expected, abs=1e-6)
 
 
 def test_the_principal_sentences_are_masked_whole_and_written_in_their_order():
@@ -76,9 +76,9 @@ def test_so_many_of_five_sentences_are_masked_and_one_always_stays(ratio, count)
     for row in range(200):
         read = row_of(corrupted, row)
         assert read.count(MASK) == count
-        for place, sentence in enumerate(DOCUMENT):
+        for index, sentence in enumerate(DOCUMENT):
             runs = [read[i : i + len(sentence)] for i in range(len(read))]
-            gone[place] += sentence not in runs
+            gone[index] += sentence not in runs
     assert min(gone.values()) > 10  # at random all have their turn
     assert sum(gone.values()) == 200 * count
 

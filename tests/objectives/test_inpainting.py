@@ -6,7 +6,7 @@ import copy
 
 import pytest
 import torch
-from pretext import NarrowConv, build, neighbours, pictures, pure, same_gradients, still, teach
+from pretext import NarrowConv, build, images, neighbours, pure, same_gradients, still, teach
 from torch.nn import functional as F
 
 from headstart.objectives.inpainting import Inpainting
@@ -21,9 +21,9 @@ def test_at_128_pixels_the_block_is_64_and_the_band_7_as_published():
     assert build(Inpainting, size=32, **SMALL).band == 2
 
 
-@pytest.mark.parametrize("place", ["centre", "random"])
-def test_the_hole_is_the_mean_of_what_is_around_it_and_the_block_is_what_was_there(place):
-    objective = build(Inpainting, place=place, **SMALL)
+@pytest.mark.parametrize("position", ["centre", "random"])
+def test_the_hole_is_the_mean_of_what_is_around_it_and_the_block_is_what_was_there(position):
+    objective = build(Inpainting, position=position, **SMALL)
     pixels = torch.rand(6, 3, 16, 16, generator=generator(0))
     objective.augment = lambda batch, generator, kind: {"pixels": pixels}
     batch = objective.corrupt({"pixels": pixels}, generator(1))
@@ -38,17 +38,17 @@ def test_the_hole_is_the_mean_of_what_is_around_it_and_the_block_is_what_was_the
         around = pixels[row][:, ~hole].mean(1)
         torch.testing.assert_close(batch["pixels"][row][:, hole], around[:, None].expand(-1, 36))
         assert torch.equal(batch["block"][row], pixels[row, :, top : top + 8, left : left + 8])
-    assert corners == {(4, 4)} if place == "centre" else len(corners) > 2
+    assert corners == {(4, 4)} if position == "centre" else len(corners) > 2
 
 
 def test_corruption_is_a_function_of_the_generator_and_leaves_the_batch_alone():
-    pure(build(Inpainting, place="random", **SMALL))
+    pure(build(Inpainting, position="random", **SMALL))
 
 
 def test_the_squared_error_weighs_the_band_ten_times():
     objective = build(Inpainting, NarrowConv(), weight=1.0, **SMALL).eval()
     assert objective.critic is None
-    batch = objective.corrupt({"pixels": pictures(16)[:2]}, generator(2))
+    batch = objective.corrupt({"pixels": images(16)[:2]}, generator(2))
     drawn = objective.decoder(objective.encoder(batch).tokens).sigmoid()
     terms = []
     for row in range(2):
@@ -65,7 +65,7 @@ def test_each_player_gets_the_gradient_of_its_own_step():
     """Against two steps of a naive training, each with a graph and a network of its own."""
     objective = build(Inpainting, NarrowConv(), weight=0.9, **SMALL).train()
     naive = copy.deepcopy(objective)
-    batch = objective.corrupt({"pixels": pictures(16)[:16]}, generator(3))
+    batch = objective.corrupt({"pixels": images(16)[:16]}, generator(3))
     objective(batch)["loss"].backward()
 
     def judge(pixels, wanted):

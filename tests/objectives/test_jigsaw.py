@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from pretext import NarrowConv, build, neighbours, pictures, pure, same_gradients, still, teach
+from pretext import NarrowConv, build, images, neighbours, pure, same_gradients, still, teach
 
 from headstart.objectives.jigsaw import Jigsaw, far_apart, own_scale
 from headstart.seeding import generator
@@ -36,14 +36,14 @@ def test_tiles_come_from_the_cells_that_the_permutation_names():
     objective = build(Jigsaw, NarrowConv(), size=96, permutations=8, tile=0.75)
     cells = torch.arange(9).view(3, 3).repeat_interleave(32, 0).repeat_interleave(32, 1)
     rough = torch.rand(96, 96, generator=generator(0)) * 0.01
-    picture = (cells / 9 + rough).expand(20, 3, -1, -1)
+    image = (cells / 9 + rough).expand(20, 3, -1, -1)
     # Without its own scale, the brightness of a tile says from which cell it is.
-    objective.augment = lambda batch, generator, kind: {"pixels": picture}
+    objective.augment = lambda batch, generator, kind: {"pixels": image}
     import headstart.objectives.jigsaw as module
 
     scale, module.own_scale = module.own_scale, lambda tiles: tiles
     try:
-        batch = objective.corrupt({"pixels": picture}, generator(1))
+        batch = objective.corrupt({"pixels": image}, generator(1))
     finally:
         module.own_scale = scale
     seen = (batch["tiles"].mean((2, 3, 4)) * 9).floor().long()
@@ -65,7 +65,7 @@ def test_corruption_is_a_function_of_the_generator_and_leaves_the_batch_alone():
 def test_loss_and_gradients_equal_the_definition_written_out():
     objective = build(Jigsaw, NarrowConv(), hidden=8, permutations=5)
     objective.eval()
-    batch = objective.corrupt({"pixels": pictures(16)[:3]}, generator(1))
+    batch = objective.corrupt({"pixels": images(16)[:3]}, generator(1))
     terms = []
     for row in range(3):
         tiles = [objective.encoder.pool({"pixels": tile[None]}) for tile in batch["tiles"][row]]

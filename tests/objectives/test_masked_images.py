@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 import torch
-from pretext import TinyViT, build, neighbours, pictures, pure, same_gradients, still, teach
+from pretext import TinyViT, build, images, neighbours, pure, same_gradients, still, teach
 
 from headstart.errors import HeadstartError
 from headstart.objectives.building import build_objective
-from headstart.objectives.masked_images import MAE, SimMIM, nearest_divisor, sincos_places
+from headstart.objectives.masked_images import MAE, SimMIM, nearest_divisor, sincos_positions
 from headstart.seeding import generator
 
 
 def test_three_quarters_are_dropped_anew_for_each_picture():
     objective = build(MAE, TinyViT(side=32), size=32)
-    kept = objective.corrupt({"pixels": pictures(32)[:50]}, generator(0))["kept"]
+    kept = objective.corrupt({"pixels": images(32)[:50]}, generator(0))["kept"]
     assert kept.shape == (50, 16)
     assert all(len(row.unique()) == 16 for row in kept)
     assert torch.bincount(kept.flatten(), minlength=64).min() > 0
@@ -31,7 +31,7 @@ def test_the_encoder_sees_the_kept_patches_at_their_places_and_nothing_else():
         return contextualize(tokens, visibility, positions)
 
     objective.encoder.contextualize = watch
-    batch = objective.corrupt({"pixels": pictures(16)[:3]}, generator(1))
+    batch = objective.corrupt({"pixels": images(16)[:3]}, generator(1))
     objective(batch)
     ((tokens, visibility, positions),) = seen
     assert visibility is None
@@ -57,19 +57,19 @@ def test_loss_and_gradients_of_mae_equal_the_definition_written_out(normalize):
         kept = batch["kept"][row]
         vectors = objective.encoder.contextualize(tokens[row, kept][None], None, kept[None])[0]
         narrow = dict(zip(kept.tolist(), objective.narrow(vectors), strict=True))
-        line = [narrow.get(place, objective.mask_token) for place in range(16)]
-        hidden = torch.stack(line)[None] + sincos_places(4, line[0].shape[0])
+        line = [narrow.get(index, objective.mask_token) for index in range(16)]
+        hidden = torch.stack(line)[None] + sincos_positions(4, line[0].shape[0])
         for block in objective.blocks:
             hidden = block(hidden)
         drawn = objective.head(objective.norm(hidden))[0]
-        for place in range(16):
-            if place in narrow:
+        for index in range(16):
+            if index in narrow:
                 continue
-            top, left = 4 * (place // 4), 4 * (place % 4)
+            top, left = 4 * (index // 4), 4 * (index % 4)
             own = pixels[row, :, top : top + 4, left : left + 4].permute(1, 2, 0).flatten()
             if normalize:
                 own = (own - own.mean()) / (own.var() + 1e-6).sqrt()
-            losses.append(((drawn[place] - own) ** 2).mean())
+            losses.append(((drawn[index] - own) ** 2).mean())
     assert len(losses) == 24
     same_gradients(objective(batch)["loss"], torch.stack(losses).mean(), objective, 10)
 
@@ -78,7 +78,7 @@ def test_simmim_hides_units_of_a_sixth_of_the_side():
     assert nearest_divisor(14, 14 / 6) == 2  # 32 of 224 pixels in patches of 16
     assert nearest_divisor(12, 2) == 2  # 32 of 192
     objective = build(SimMIM, TinyViT(side=32), size=32, unit=2)
-    hidden = objective.corrupt({"pixels": pictures(32)[:20]}, generator(3))["hidden"]
+    hidden = objective.corrupt({"pixels": images(32)[:20]}, generator(3))["hidden"]
     assert hidden.shape == (20, 64)
     assert (hidden.sum(1) == 4 * 10).all()  # ceil(0.6 x 16) units of four patches
     units = hidden.view(20, 4, 2, 4, 2)
@@ -91,19 +91,19 @@ def test_loss_and_gradients_of_simmim_equal_the_definition_written_out():
     pixels = torch.rand(2, 3, 16, 16, generator=generator(4))
     hidden = torch.rand(2, 16, generator=generator(5)) < 0.5
     tokens = objective.encoder.embed({"pixels": pixels}).clone()
-    for row, place in hidden.nonzero().tolist():
-        tokens[row, place] = objective.mask_token
+    for row, index in hidden.nonzero().tolist():
+        tokens[row, index] = objective.mask_token
     drawn = objective.head(objective.encoder.contextualize(tokens, None))
     terms = []
-    for row, place in hidden.nonzero().tolist():
-        top, left = 4 * (place // 4), 4 * (place % 4)
+    for row, index in hidden.nonzero().tolist():
+        top, left = 4 * (index // 4), 4 * (index % 4)
         own = pixels[row, :, top : top + 4, left : left + 4].permute(1, 2, 0).flatten()
-        terms += list((drawn[row, place] - own).abs())
+        terms += list((drawn[row, index] - own).abs())
     loss = objective({"pixels": pixels, "hidden": hidden})["loss"]
     same_gradients(loss, torch.stack(terms).mean(), objective, 10)
     restored = objective.restore(pixels, hidden)
-    row, place = (~hidden).nonzero()[0].tolist()
-    top, left = 4 * (place // 4), 4 * (place % 4)
+    row, index = (~hidden).nonzero()[0].tolist()
+    top, left = 4 * (index // 4), 4 * (index % 4)
     square = (row, slice(None), slice(top, top + 4), slice(left, left + 4))
     assert torch.equal(restored[square], pixels[square])
 
@@ -112,7 +112,7 @@ def test_loss_and_gradients_of_simmim_equal_the_definition_written_out():
 def test_the_report_shows_what_the_encoder_sees(kind, hidden):
     objective = build(kind, TinyViT())
     pixels = torch.rand(3, 3, 16, 16, generator=generator(6)) / 3
-    batch = {**objective.corrupt({"pixels": pictures(16)[:3]}, generator(7)), "pixels": pixels}
+    batch = {**objective.corrupt({"pixels": images(16)[:3]}, generator(7)), "pixels": pixels}
     seen = objective.shown(batch)["seen"]
     grey = seen == 0.5
     assert grey.sum().item() == 3 * hidden * 48

@@ -13,10 +13,10 @@ def test_patches_lie_row_by_row_and_come_back():
     pixels = torch.rand(2, 3, 12, 12, generator=generator(0))
     patches = patchify(pixels, 4)
     assert patches.shape == (2, 9, 48)
-    for place in range(9):
-        top, left = 4 * (place // 3), 4 * (place % 3)
+    for index in range(9):
+        top, left = 4 * (index // 3), 4 * (index % 3)
         square = pixels[1, :, top : top + 4, left : left + 4]
-        assert torch.equal(patches[1, place].view(4, 4, 3), square.permute(1, 2, 0))
+        assert torch.equal(patches[1, index].view(4, 4, 3), square.permute(1, 2, 0))
     assert torch.equal(unpatchify(patches, 4), pixels)
 
 

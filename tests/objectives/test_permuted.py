@@ -41,12 +41,12 @@ def test_the_last_sixth_of_a_random_order_is_predicted(objective, segments):
     length = batch["mask"].sum(1)
     assert torch.equal((where >= 0).sum(1), (length / 6).round().long())
     for row in range(60):
-        places = where[row][where[row] >= 0]
-        assert order[row, places].min() >= length[row] - len(places)
+        indices = where[row][where[row] >= 0]
+        assert order[row, indices].min() >= length[row] - len(indices)
         assert torch.equal(
-            corrupted["targets"][row][where[row] >= 0], batch["input_ids"][row, places]
+            corrupted["targets"][row][where[row] >= 0], batch["input_ids"][row, indices]
         )
-        assert (batch["input_ids"][row, places] > 4).all()
+        assert (batch["input_ids"][row, indices] > 4).all()
         special = batch["mask"][row] & (batch["input_ids"][row] <= 4)
         assert order[row][special].max() < special.sum()
 
@@ -68,13 +68,13 @@ def test_a_target_is_said_from_the_tokens_before_it_in_the_order_and_from_no_oth
     batch = {name: tensor[-1:] for name, tensor in make_batch(rows=2, length=18).items()}
     batch = objective.corrupt(batch, generator(1))
     before, order = said(objective, batch), batch["order"][0]
-    for place in range(18):
+    for index in range(18):
         changed = batch["input_ids"].clone()
-        changed[0, place] = 5 + (changed[0, place] + 7) % 35
+        changed[0, index] = 5 + (changed[0, index] + 7) % 35
         after = said(objective, {**batch, "input_ids": changed})
         for turn, target in enumerate(batch["where"][0].tolist()):
             same = torch.allclose(before[turn], after[turn], atol=1e-5)
-            assert same == bool(order[place] >= order[target]), (place, target)
+            assert same == bool(order[index] >= order[target]), (index, target)
 
 
 def test_loss_and_gradients_equal_those_of_transformers_with_masks_written_out(objective):
@@ -91,9 +91,9 @@ def test_loss_and_gradients_equal_those_of_transformers_with_masks_written_out(o
                 earlier = batch["order"][row, j] < batch["order"][row, i]
                 if earlier and batch["segments"][row, i] == batch["segments"][row, j]:
                     hidden[row, i, j] = 0
-        for turn, place in enumerate(batch["where"][row].tolist()):
-            if place >= 0:
-                mapping[row, turn, place] = 1
+        for turn, index in enumerate(batch["where"][row].tolist()):
+            if index >= 0:
+                mapping[row, turn, index] = 1
     expected = theirs(
         batch["input_ids"], perm_mask=hidden, target_mapping=mapping, labels=batch["targets"]
     ).loss
@@ -108,10 +108,10 @@ def test_a_token_that_could_see_nothing_is_no_target(objective):
     corrupted = objective.corrupt(batch, generator(0))
     order = corrupted["order"]
     for row in range(50):
-        for place in corrupted["where"][row].tolist():
-            if place >= 0:
-                neighbour = place + 1 if place % 2 == 0 else place - 1
-                assert order[row, neighbour] < order[row, place]
+        for index in corrupted["where"][row].tolist():
+            if index >= 0:
+                neighbour = index + 1 if index % 2 == 0 else index - 1
+                assert order[row, neighbour] < order[row, index]
 
 
 def test_the_encoder_is_saved_for_transformers_and_opens_again(text_processor, tmp_path):

@@ -9,8 +9,8 @@ from pair import in_two_processes
 from pretext import (
     NarrowConv,
     build,
+    images,
     neighbours,
-    pictures,
     pure,
     same_gradients,
     still,
@@ -35,9 +35,9 @@ def test_small_pictures_have_nine_patches_that_overlap_by_half():
     pixels = torch.rand(2, 3, 32, 32, generator=generator(0))
     objective.augment = lambda batch, generator, kind: {"pixels": pixels}
     tiles = objective.corrupt({"pixels": pixels}, generator(1))["tiles"]
-    for place in range(9):
-        top, left = 8 * (place // 3), 8 * (place % 3)
-        assert torch.equal(tiles[:, place], pixels[:, :, top : top + 16, left : left + 16])
+    for index in range(9):
+        top, left = 8 * (index // 3), 8 * (index % 3)
+        assert torch.equal(tiles[:, index], pixels[:, :, top : top + 16, left : left + 16])
 
 
 def test_a_grid_without_a_row_to_predict_is_refused():
@@ -61,7 +61,7 @@ def test_the_context_of_a_row_does_not_see_the_rows_below():
 
 def test_loss_and_gradients_equal_the_definition_written_out():
     objective = build(CPC, NarrowConv(), size=32, hidden=8, targets=6).eval()
-    batch = objective.corrupt({"pixels": pictures(32)[:2]}, generator(3))
+    batch = objective.corrupt({"pixels": images(32)[:2]}, generator(3))
     vectors = torch.stack(
         [
             torch.stack([objective.encoder.pool({"pixels": tile[None]})[0] for tile in tiles])
@@ -80,10 +80,10 @@ def test_loss_and_gradients_equal_the_definition_written_out():
                     guess = 0.1 * predict(context[row, :, i, j])
                     positive = guess @ targets[row, 3 * (i + step) + j]
                     negatives = [
-                        guess @ targets[other, place]
+                        guess @ targets[other, index]
                         for other in range(2)
-                        for place in range(9)
-                        if (other, place) != (row, 3 * (i + step) + j)
+                        for index in range(9)
+                        if (other, index) != (row, 3 * (i + step) + j)
                     ]
                     scores = torch.stack([positive, *negatives])
                     terms.append(-torch.log(scores.exp()[0] / scores.exp().sum()))

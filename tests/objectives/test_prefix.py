@@ -53,14 +53,14 @@ def test_all_after_the_prefix_is_said_and_nothing_else(prefix, segments):
     for row in range(60):
         for document in (1, 2) if segments else (1,):
             inside = batch["segments"][row] == document if segments else batch["mask"][row]
-            places = inside.nonzero().flatten().tolist()
-            flags = corrupted["prefix"][row][places].tolist()
+            indices = inside.nonzero().flatten().tolist()
+            flags = corrupted["prefix"][row][indices].tolist()
             size = sum(flags)
-            assert flags == [True] * size + [False] * (len(places) - size)
+            assert flags == [True] * size + [False] * (len(indices) - size)
             assert size >= 1
-            sizes.add(size / len(places))
-            for place, after in zip(places, [*places[1:], None], strict=True):
-                said = int(corrupted["targets"][row, place])
+            sizes.add(size / len(indices))
+            for index, after in zip(indices, [*indices[1:], None], strict=True):
+                said = int(corrupted["targets"][row, index])
                 if after is None or corrupted["prefix"][row, after]:
                     assert said == -100
                 else:
@@ -75,10 +75,10 @@ def test_prefix_loss_and_gradients_equal_the_definition_written_out(prefix, segm
         [[[may_look(batch, r, i, j) for j in range(12)] for i in range(12)] for r in range(4)]
     )
     vectors, losses = prefix.encoder.table(batch["input_ids"]), []
-    for row, place in (batch["targets"] >= 0).nonzero().tolist():
-        hidden = in_context(prefix.encoder, vectors, row, place, seen)
+    for row, index in (batch["targets"] >= 0).nonzero().tolist():
+        hidden = in_context(prefix.encoder, vectors, row, index, seen)
         scores = prefix.encoder.table.weight @ hidden + prefix.head.decoder.bias
-        losses.append(cross_entropy(scores, int(batch["targets"][row, place])))
+        losses.append(cross_entropy(scores, int(batch["targets"][row, index])))
     lesson.same_gradients(prefix(batch)["loss"], torch.stack(losses).mean(), prefix)
 
 
@@ -125,10 +125,10 @@ def test_unilm_loss_and_gradients_equal_the_definition_written_out(unilm):
     assert len(batch["sight"].unique()) > 2
     seen = sights(batch, batch["sight"])
     vectors, losses = unilm.encoder.table(batch["input_ids"]), []
-    for row, place in (batch["targets"] >= 0).nonzero().tolist():
-        hidden = unilm.head.transform(in_context(unilm.encoder, vectors, row, place, seen))
+    for row, index in (batch["targets"] >= 0).nonzero().tolist():
+        hidden = unilm.head.transform(in_context(unilm.encoder, vectors, row, index, seen))
         scores = unilm.encoder.table.weight @ hidden + unilm.head.decoder.bias
-        losses.append(cross_entropy(scores, int(batch["targets"][row, place])))
+        losses.append(cross_entropy(scores, int(batch["targets"][row, index])))
     lesson.same_gradients(unilm(batch)["loss"], torch.stack(losses).mean(), unilm)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from pretext import NarrowConv, build, neighbours, pictures, pure, same_gradients, still, teach
+from pretext import NarrowConv, build, images, neighbours, pure, same_gradients, still, teach
 
 from headstart.objectives.noise import NOISES
 from headstart.objectives.reconstruction import AutoEncoder, Denoising
@@ -29,8 +29,8 @@ def test_each_noise_hits_what_it_says():
 @pytest.mark.parametrize("noise", list(NOISES))
 def test_only_what_is_seen_is_noisy(noise):
     objective = build(Denoising, noise=noise)
-    batch = objective.corrupt({"pixels": pictures(16)[:4]}, generator(2))
-    assert torch.equal(batch["clean"], pictures(16)[:4] / 255)
+    batch = objective.corrupt({"pixels": images(16)[:4]}, generator(2))
+    assert torch.equal(batch["clean"], images(16)[:4] / 255)
     assert not torch.equal(batch["pixels"], batch["clean"])
     pure(objective)
 
@@ -39,7 +39,7 @@ def test_only_what_is_seen_is_noisy(noise):
 @pytest.mark.parametrize("kind", [AutoEncoder, Denoising])
 def test_loss_and_gradients_equal_the_definition_written_out(kind, bottleneck):
     objective = build(kind, NarrowConv(), bottleneck=bottleneck, channels=4).eval()
-    batch = objective.corrupt({"pixels": pictures(16)[:2]}, generator(3))
+    batch = objective.corrupt({"pixels": images(16)[:2]}, generator(3))
     features = objective.encoder({"pixels": batch["pixels"]})
     seen = features.pooled if bottleneck == "pooled" else features.tokens
     logits = objective.decoder(seen)
@@ -55,7 +55,7 @@ def test_loss_and_gradients_equal_the_definition_written_out(kind, bottleneck):
 
 def test_pictures_that_are_stored_larger_are_shrunk():
     objective = build(AutoEncoder)
-    batch = objective.corrupt({"pixels": pictures(32)[:2]}, generator(4))
+    batch = objective.corrupt({"pixels": images(32)[:2]}, generator(4))
     assert batch["pixels"].shape == (2, 3, 16, 16)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from pretext import NarrowConv, build, neighbours, pictures, pure, same_gradients, still, teach
+from pretext import NarrowConv, build, images, neighbours, pure, same_gradients, still, teach
 
 from headstart.objectives.relative_position import (
     NEIGHBOURS,
@@ -23,8 +23,8 @@ class Ruler:
     def augment(self, batch, generator, kind="weak"):
         line = torch.arange(96.0) / 96
         rows, columns = torch.meshgrid(line, line, indexing="ij")
-        picture = torch.stack([rows, columns, torch.zeros(96, 96)])
-        return {"pixels": picture.expand(len(batch["pixels"]), -1, -1, -1)}
+        image = torch.stack([rows, columns, torch.zeros(96, 96)])
+        return {"pixels": image.expand(len(batch["pixels"]), -1, -1, -1)}
 
 
 def test_the_neighbour_lies_where_the_target_says_a_patch_and_a_half_away():
@@ -70,7 +70,7 @@ def test_dropping_colours_keeps_one_channel_of_both_patches_and_noise_elsewhere(
 def test_loss_and_gradients_equal_the_definition_written_out(size):
     objective = build(RelativePosition, NarrowConv(), hidden=8, size=size)
     objective.eval()
-    batch = objective.corrupt({"pixels": pictures(size)[:4]}, generator(1))
+    batch = objective.corrupt({"pixels": images(size)[:4]}, generator(1))
     terms = []
     for row in range(4):
         centre, other = (

@@ -53,27 +53,27 @@ def test_loss_and_gradients_equal_the_definition_written_out(objective):
     narrow = vectors @ forger.enter.weight.T + forger.enter.bias
     original, forged, said = batch["input_ids"].clone(), batch["input_ids"].clone(), []
     for row in range(4):
-        for place in range(12):
-            target = int(batch["targets"][row, place])
+        for index in range(12):
+            target = int(batch["targets"][row, index])
             if target < 0:
                 continue
-            hidden = forger.leave(in_context(forger.network, narrow, row, place, seen))
+            hidden = forger.leave(in_context(forger.network, narrow, row, index, seen))
             scores = encoder.table.weight @ hidden + forger.head.decoder.bias
             said.append(cross_entropy(scores, target))
-            original[row, place] = target
+            original[row, index] = target
             chances = scores.detach().softmax(0).tolist()
             total, token = chances[0], 0
-            while total <= float(batch["chance"][row, place]) * (1 - 1e-6) and token < 39:
+            while total <= float(batch["chance"][row, index]) * (1 - 1e-6) and token < 39:
                 token += 1
                 total += chances[token]
-            forged[row, place] = token
+            forged[row, index] = token
     looked, found = encoder.table(forged), []
     for row in range(4):
-        for place in range(12):
-            if not batch["mask"][row, place]:
+        for index in range(12):
+            if not batch["mask"][row, index]:
                 continue
-            verdict = objective.head(in_context(encoder, looked, row, place, seen)).squeeze()
-            real = forged[row, place] == original[row, place]
+            verdict = objective.head(in_context(encoder, looked, row, index, seen)).squeeze()
+            real = forged[row, index] == original[row, index]
             found.append(-torch.log(torch.sigmoid(-verdict if real else verdict)))
     expected = torch.stack(said).mean() + 50 * torch.stack(found).mean()
     lesson.same_gradients(objective(batch)["loss"], expected, objective)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from digits import TinyConv
-from pretext import pictures
+from pretext import images
 from torch import Tensor
 
 from headstart.config import TrainingOptions
@@ -42,8 +42,8 @@ class Pictures:
     def __len__(self) -> int:
         return 40
 
-    def batch(self, places: np.ndarray, epoch: int) -> dict[str, Tensor]:
-        return {"pixels": pictures(16)[torch.from_numpy(places)]}
+    def batch(self, indices: np.ndarray, epoch: int) -> dict[str, Tensor]:
+        return {"pixels": images(16)[torch.from_numpy(indices)]}
 
 
 class Crash(Exception):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from pretext import NarrowConv, build, neighbours, pictures, pure, same_gradients, still, teach
+from pretext import NarrowConv, build, images, neighbours, pure, same_gradients, still, teach
 
 from headstart.objectives.rotation import Rotation
 from headstart.seeding import generator
@@ -11,18 +11,18 @@ from headstart.seeding import generator
 
 def test_each_picture_is_shown_in_all_four_turns():
     objective = build(Rotation)
-    batch = objective.corrupt({"pixels": pictures(16)[:5]}, generator(0))
+    batch = objective.corrupt({"pixels": images(16)[:5]}, generator(0))
     assert batch["pixels"].shape == (20, 3, 16, 16)
     for turn in range(4):
         for row in range(5):
             shown = batch["pixels"][turn * 5 + row]
             assert int(batch["targets"][turn * 5 + row]) == turn
             upright = batch["pixels"][row]
-            for place in ((0, 0), (2, 5), (15, 7)):
-                i, j = place
+            for index in ((0, 0), (2, 5), (15, 7)):
+                i, j = index
                 for _ in range(turn):  # a quarter turn to the left: (i, j) goes to (15 - j, i)
                     i, j = 15 - j, i
-                assert torch.equal(shown[:, i, j], upright[:, place[0], place[1]])
+                assert torch.equal(shown[:, i, j], upright[:, index[0], index[1]])
 
 
 def test_corruption_is_a_function_of_the_generator_and_leaves_the_batch_alone():
@@ -31,7 +31,7 @@ def test_corruption_is_a_function_of_the_generator_and_leaves_the_batch_alone():
 
 def test_loss_and_gradients_equal_the_definition_written_out():
     objective = build(Rotation, NarrowConv(), hidden=8)
-    batch = objective.corrupt({"pixels": pictures(16)[:3]}, generator(1))
+    batch = objective.corrupt({"pixels": images(16)[:3]}, generator(1))
     logits = objective.head(objective.encoder.pool(batch))
     terms = [
         torch.logsumexp(logits[row], 0) - logits[row, int(batch["targets"][row])]
@@ -42,7 +42,7 @@ def test_loss_and_gradients_equal_the_definition_written_out():
 
 def test_the_report_shows_the_four_turns():
     objective = build(Rotation)
-    batch = objective.corrupt({"pixels": pictures(16)[:5]}, generator(2))
+    batch = objective.corrupt({"pixels": images(16)[:5]}, generator(2))
     shown = objective.shown(batch)
     assert list(shown) == ["0 degrees", "90 degrees", "180 degrees", "270 degrees"]
     assert torch.equal(shown["180 degrees"], batch["pixels"][:5].flip(2, 3))

@@ -52,8 +52,8 @@ def test_what_is_left_is_some_of_the_text_in_its_order_and_all_is_written():
         assert row_of(corrupted, row, "written/") == text
         assert (left[0], left[-1]) == (text[0], text[-1])
         assert len(left) >= 3
-        places = [text.index(token) for token in left[1:-1]]
-        assert places == sorted(places)
+        indices = [text.index(token) for token in left[1:-1]]
+        assert indices == sorted(indices)
 
 
 def test_of_all_words_60_percent_are_deleted_whole_and_one_stays():

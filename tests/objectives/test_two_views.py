@@ -152,8 +152,8 @@ def test_copies_have_no_dropout_in_training_but_the_statistics_of_the_batch(name
 
 def test_tokens_are_dropped_only_where_a_view_has_a_mask(text_processor):
     options = ViewOptions(drop=0.5, views="identity")
-    pictures = draw_views(DigitsProcessor(), make_batch(4), generator(0), options)
-    assert set(pictures) == {"first/pixels", "second/pixels"}
+    images = draw_views(DigitsProcessor(), make_batch(4), generator(0), options)
+    assert set(images) == {"first/pixels", "second/pixels"}
     batch = text_processor.collate_texts(TEXTS, 32)
     texts = draw_views(text_processor, batch, generator(0), options)
     kept = texts["first/mask"].sum() / batch["mask"].sum()

@@ -6,10 +6,10 @@ import math
 
 import pytest
 import torch
-from pretext import NarrowConv, build, neighbours, pictures, pure, same_gradients, still, teach
+from pretext import NarrowConv, build, images, neighbours, pure, same_gradients, still, teach
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
-from headstart.objectives.decoders import PictureGenerator
+from headstart.objectives.decoders import ImageGenerator
 from headstart.objectives.variational import VAE, kl_from_standard
 from headstart.seeding import generator
 
@@ -26,7 +26,7 @@ def test_the_divergence_is_that_of_two_gaussians():
 def test_loss_and_gradients_equal_the_definition_written_out(likelihood, beta):
     objective = build(VAE, NarrowConv(), latent=5, channels=4, likelihood=likelihood, beta=beta)
     objective.eval()
-    batch = objective.corrupt({"pixels": pictures(16)[:3] // 128 * 255}, generator(1))
+    batch = objective.corrupt({"pixels": images(16)[:3] // 128 * 255}, generator(1))
     losses = []
     for row in range(3):
         pooled = objective.encoder.pool({"pixels": batch["pixels"][row, None]})
@@ -47,7 +47,7 @@ def test_loss_and_gradients_equal_the_definition_written_out(likelihood, beta):
 def test_the_noise_is_standard_normal_and_from_the_generator_alone():
     objective = build(VAE, latent=50)
     pure(objective)
-    noise = objective.corrupt({"pixels": pictures(16)[:200]}, generator(2))["noise"]
+    noise = objective.corrupt({"pixels": images(16)[:200]}, generator(2))["noise"]
     assert noise.std().item() == pytest.approx(1, abs=0.03)
     assert abs(noise.mean().item()) < 0.03
 
@@ -55,7 +55,7 @@ def test_the_noise_is_standard_normal_and_from_the_generator_alone():
 def test_a_perfect_drawing_has_no_endless_likelihood():
     objective = build(VAE, channels=4)
     objective.log_deviation.data.fill_(-50.0)
-    batch = objective.corrupt({"pixels": pictures(16)[:2]}, generator(3))
+    batch = objective.corrupt({"pixels": images(16)[:2]}, generator(3))
     assert math.isfinite(objective(batch)["loss"].item())
 
 
@@ -72,8 +72,8 @@ def test_it_learns_and_draws(tmp_path):
     drawn = objective.sample(64, generator(4))
     assert drawn.shape == (64, 3, 16, 16)
     # It draws pictures as bright as the real ones, not grey.
-    assert drawn.mean().item() == pytest.approx(pictures(16).float().mean().item() / 255, abs=0.1)
+    assert drawn.mean().item() == pytest.approx(images(16).float().mean().item() / 255, abs=0.1)
     assert drawn.std(0).mean() > 0.05
     objective.save_head(tmp_path)
-    again = PictureGenerator.load(tmp_path).sample(64, generator(4))
+    again = ImageGenerator.load(tmp_path).sample(64, generator(4))
     assert torch.equal(drawn, again)

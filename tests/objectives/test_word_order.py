@@ -45,11 +45,11 @@ def test_five_percent_of_the_trigrams_are_shuffled_and_none_keeps_its_order(rati
     moved = corrupted["input_ids"] != batch["input_ids"]
     orders = set()
     for row in range(300):
-        places = at[row].nonzero().flatten().view(-1, 3)
-        assert (places[:, 2] - places[:, 0] == 2).all()
-        for place in places[:, 0].tolist():
-            assert moved[row, place : place + 3].sum() >= 2
-            seen = corrupted["input_ids"][row, place : place + 3] - batch["input_ids"][row, place]
+        indices = at[row].nonzero().flatten().view(-1, 3)
+        assert (indices[:, 2] - indices[:, 0] == 2).all()
+        for index in indices[:, 0].tolist():
+            assert moved[row, index : index + 3].sum() >= 2
+            seen = corrupted["input_ids"][row, index : index + 3] - batch["input_ids"][row, index]
             orders.add(tuple(seen.tolist()))
     assert len(orders) == 5
 
@@ -86,10 +86,10 @@ def test_loss_and_gradients_equal_the_definition_written_out():
     batch = objective.corrupt(make_batch(rows=4, length=12), generator(7))
     seen = (batch["mask"][:, None, :] | torch.eye(12, dtype=torch.bool)).expand(4, 12, 12)
     vectors, losses = objective.encoder.table(batch["input_ids"]), []
-    for row, place in (batch["targets"] >= 0).nonzero().tolist():
-        hidden = objective.head.transform(in_context(objective.encoder, vectors, row, place, seen))
+    for row, index in (batch["targets"] >= 0).nonzero().tolist():
+        hidden = objective.head.transform(in_context(objective.encoder, vectors, row, index, seen))
         scores = objective.encoder.table.weight @ hidden + objective.head.decoder.bias
-        losses.append(cross_entropy(scores, int(batch["targets"][row, place])))
+        losses.append(cross_entropy(scores, int(batch["targets"][row, index])))
     lesson.same_gradients(objective(batch)["loss"], torch.stack(losses).mean(), objective)
 
 

@@ -68,11 +68,11 @@ def make_batch(rows: int = 64, length: int = 40, segments: bool = False) -> Batc
     return {"input_ids": ids, "mask": mask}
 
 
-def in_context(encoder: TinyContext, vectors: Tensor, row: int, place: int, seen: Tensor) -> Tensor:
+def in_context(encoder: TinyContext, vectors: Tensor, row: int, index: int, seen: Tensor) -> Tensor:
     """Return what the network makes of one place, written out."""
-    looked_at = [vectors[row, j] for j in range(vectors.shape[1]) if seen[row, place, j]]
+    looked_at = [vectors[row, j] for j in range(vectors.shape[1]) if seen[row, index, j]]
     mean = torch.stack(looked_at).mean(0)
-    return torch.tanh(encoder.mix.weight @ (vectors[row, place] + mean) + encoder.mix.bias)
+    return torch.tanh(encoder.mix.weight @ (vectors[row, index] + mean) + encoder.mix.bias)
 
 
 def cross_entropy(scores: Tensor, target: int) -> Tensor:

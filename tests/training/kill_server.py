@@ -31,7 +31,7 @@ from headstart.training import checkpoint, fit  # noqa: F401 (imported before fo
 GRACE = 20.0
 
 
-def die_at(place: str, count: int, signum: int) -> None:
+def die_at(index: str, count: int, signum: int) -> None:
     """Arrange that this process gets ``signum`` at a place, coming there for the count-th time."""
     left = [count]
 
@@ -49,10 +49,10 @@ def die_at(place: str, count: int, signum: int) -> None:
 
     def struck_replace(source: Any, target: Any) -> None:
         here = Path(target).suffix == ".ckpt" and arrive()
-        if here and place == "rename":
+        if here and index == "rename":
             strike()
         replace(source, target)
-        if here and place == "renamed":
+        if here and index == "renamed":
             strike()
 
     def struck_save(content: Any, file: Any) -> None:
@@ -65,7 +65,7 @@ def die_at(place: str, count: int, signum: int) -> None:
         strike()
 
     def struck_forward(self: TinyObjective, batch: Any) -> Any:
-        if arrive(self.training == (place == "step")):
+        if arrive(self.training == (index == "step")):
             strike()
         return forward(self, batch)
 
@@ -80,18 +80,18 @@ def die_at(place: str, count: int, signum: int) -> None:
             strike()
         forget_old(folder)
 
-    if place in ("rename", "renamed"):
+    if index in ("rename", "renamed"):
         os.replace = struck_replace
-    elif place == "write":
+    elif index == "write":
         torch.save = struck_save
-    elif place in ("step", "validation"):
+    elif index in ("step", "validation"):
         TinyObjective.forward = struck_forward  # type: ignore[method-assign]
-    elif place == "optimizer":
+    elif index == "optimizer":
         torch.optim.AdamW.step = struck_optimizer  # type: ignore[method-assign]
-    elif place == "forget":
+    elif index == "forget":
         checkpoint.forget_old = struck_forget
     else:
-        raise ValueError(place)
+        raise ValueError(index)
 
 
 def child(plan: dict[str, Any], rank: int, port: int) -> int:

@@ -85,7 +85,7 @@ def assert_same_bits(one: Any, two: Any, where: str = "") -> None:
             assert_same_bits(one[key], two[key], f"{where}/{key}")
     elif isinstance(one, list | tuple):
         assert len(one) == len(two), where
-        for place, (first, second) in enumerate(zip(one, two, strict=True)):
-            assert_same_bits(first, second, f"{where}/{place}")
+        for index, (first, second) in enumerate(zip(one, two, strict=True)):
+            assert_same_bits(first, second, f"{where}/{index}")
     else:
         assert one == two, where

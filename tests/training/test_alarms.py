@@ -139,9 +139,9 @@ def test_the_same_batch_again_and_again_is_frozen_data() -> None:
 def history(validation: list[float], training: list[float]) -> list[dict[str, Any]]:
     """Rows of ten training losses between two validations."""
     found: list[dict[str, Any]] = []
-    for place, value in enumerate(validation):
-        found.append({"step": 10 * place, "validation_loss": value})
-        found += [{"step": 10 * place + i, "loss": training[place] + i / 1e4} for i in range(1, 11)]
+    for index, value in enumerate(validation):
+        found.append({"step": 10 * index, "validation_loss": value})
+        found += [{"step": 10 * index + i, "loss": training[index] + i / 1e4} for i in range(1, 11)]
     return found
 
 
@@ -157,8 +157,8 @@ def test_learning_by_heart_is_validation_rising_while_training_falls() -> None:
 
 
 def test_more_time_is_advised_where_the_last_quarter_still_paid() -> None:
-    steep = [4.0 - place / 4 for place in range(13)]
-    spent = [4 * math.exp(-place) + 1 for place in range(13)]
+    steep = [4.0 - index / 4 for index in range(13)]
+    spent = [4 * math.exp(-index) + 1 for index in range(13)]
     (alarm,) = Alarms().still_improving(history(steep, steep))
     assert "25% of what the validation loss fell" in alarm.message
     assert "--budget" in alarm.message

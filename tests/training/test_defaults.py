@@ -131,7 +131,7 @@ def test_what_knows_something_goes_on_guarded_at_a_tenth_of_the_rate(tmp_path: P
         "new_rate": pytest.approx(10),
         "warmup": 0.1,
         "anchor": 2.0,
-        "measure": "twins",
+        "measure": "view_matching",
     }
     bare = plan(**folder, safeguards="off")
     assert (bare.learning_rate, bare.safeguards) == (1e-3, None)

@@ -36,8 +36,8 @@ def test_a_new_encoder_begins_with_what_stands_together(tmp_path):
     encoder = open_encoder(run.encoder)
     vocabulary = _vocabulary(run)
     weight = encoder.token_embedding.weight.detach()
-    places = [vocabulary[word] for word in (ANIMALS + " " + METALS).split()]
-    rows = torch.nn.functional.normalize(weight[places], dim=1)
+    indices = [vocabulary[word] for word in (ANIMALS + " " + METALS).split()]
+    rows = torch.nn.functional.normalize(weight[indices], dim=1)
     alike = (rows @ rows.T).numpy()
     same = np.add.outer(np.arange(12) // 6, np.arange(12) // 6) % 2 == 0
     assert alike[same].mean() > alike[~same].mean() + 0.3

@@ -21,9 +21,9 @@ class Places:
     def __len__(self) -> int:
         return self.count
 
-    def batch(self, places: np.ndarray, epoch: int) -> dict[str, Tensor]:
+    def batch(self, indices: np.ndarray, epoch: int) -> dict[str, Tensor]:
         self.reads += 1
-        return {"places": tensor(places), "epoch": tensor(epoch)}
+        return {"places": tensor(indices), "epoch": tensor(epoch)}
 
 
 @pytest.mark.parametrize(
@@ -47,10 +47,10 @@ def test_an_epoch_is_cut_into_equal_batches(
     assert {(part.per_epoch, part.size) for part in parts} == {(per_epoch, size)}
     for epoch in range(2):
         seen = [
-            place
+            index
             for number in range(epoch * per_epoch, (epoch + 1) * per_epoch)
             for part in parts
-            for place in part[number][1]["places"].tolist()
+            for index in part[number][1]["places"].tolist()
         ]
         # In the order of the epoch, no row twice, whatever the number of processes.
         assert seen == order(0, epoch, rows)[: per_epoch * size * world].tolist()

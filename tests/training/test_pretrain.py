@@ -117,7 +117,7 @@ def test_pictures_found_unreadable_only_in_training_are_added_to_the_audit(
     reasons = {row["where"]: row["reason"] for row in found["records"]}
     assert list(reasons) == ["photos/notes.md", "photos/05.png"]
     assert "cut short" in reasons["photos/05.png"]
-    assert found["set_aside"] == 2
+    assert found["quarantine"] == 2
     assert found["lengths"]["unit"] == "pixels of the shorter side"
 
 
@@ -142,7 +142,7 @@ def test_going_on_from_a_run_is_guarded_and_says_what_it_kept(tmp_path: Path) ->
     assert {"probe", "effective_rank"} <= again.metrics()[0].keys()
     # Without labels the halves of the texts decide.
     blind = hs.pretrain(source, out=str(tmp_path / "blind"), **goes_on)
-    assert "by twins" in blind.resolved["kept"]
+    assert "by view_matching" in blind.resolved["kept"]
     bare = hs.pretrain(source, out=str(tmp_path / "bare"), safeguards="off", **goes_on)
     assert "kept" not in bare.resolved
     assert not bare.log_file.exists()

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from headstart.errors import HeadstartError
-from headstart.training.health import twins
+from headstart.training.health import view_matching
 from headstart.training.probe import explained, open_probe, store_probe
 
 
@@ -26,13 +26,13 @@ class Words:
 def left_out(rows: Tensor, targets: Tensor, ridge: float) -> Tensor:
     """Return the squared errors of a ridge regression with a free mean, fitted n times."""
     errors = []
-    for place in range(len(rows)):
-        others = torch.arange(len(rows)) != place
+    for index in range(len(rows)):
+        others = torch.arange(len(rows)) != index
         x, y = rows[others], targets[others]
         centred = x - x.mean(0)
         gram = centred.T @ centred + ridge * torch.eye(x.shape[1], dtype=x.dtype)
         weights = torch.linalg.solve(gram, centred.T @ (y - y.mean(0)))
-        errors.append(((rows[place] - x.mean(0)) @ weights + y.mean(0) - targets[place]) ** 2)
+        errors.append(((rows[index] - x.mean(0)) @ weights + y.mean(0) - targets[index]) ** 2)
     return torch.stack(errors).sum()
 
 
@@ -83,8 +83,8 @@ def test_twins_find_each_other_by_rank() -> None:
     first = torch.eye(3)
     second = torch.tensor([[1.0, 0, 0], [0, 0, 1.0], [0, 1.0, 0.1]])
     # The first finds its twin at once; to the others all but one or none stand before it.
-    assert twins(first, first) == 1
+    assert view_matching(first, first) == 1
     forth, back = (1 + 1 / 3 + 1 / 2) / 3, (1 + 1 / 3 + 1 / 2) / 3
-    assert twins(first, second) == pytest.approx((forth + back) / 2)
-    assert twins(torch.ones(4, 2), torch.ones(4, 2)) == 1 / 4
-    assert math.isnan(twins(first * math.nan, second))
+    assert view_matching(first, second) == pytest.approx((forth + back) / 2)
+    assert view_matching(torch.ones(4, 2), torch.ones(4, 2)) == 1 / 4
+    assert math.isnan(view_matching(first * math.nan, second))

@@ -13,7 +13,7 @@ from tiny_group import first_is_refused, gather_then_disagree
 
 from headstart.errors import HeadstartError
 from headstart.run import RunFolder
-from headstart.training.processes import Place, launch
+from headstart.training.processes import ProcessGroup, launch
 
 
 def test_processes_meet_and_agree_and_their_error_comes_back(tmp_path: Path) -> None:
@@ -23,7 +23,7 @@ def test_processes_meet_and_agree_and_their_error_comes_back(tmp_path: Path) -> 
         "0 of 2: 3 from rank 0",
         "1 of 2: 3 from rank 0",
     ]
-    assert Place.here() == Place()
+    assert ProcessGroup.here() == ProcessGroup()
     assert "RANK" not in os.environ
 
 
@@ -37,12 +37,12 @@ def started_as_torchrun_would(arguments: list[str], world: int = 2) -> list[tupl
     processes = [
         subprocess.Popen(
             [sys.executable, "-m", "headstart", *arguments],
-            env=os.environ | {k: str(v) for k, v in (group | places).items()},
+            env=os.environ | {k: str(v) for k, v in (group | indices).items()},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
-        for places in ({"RANK": rank, "LOCAL_RANK": rank} for rank in range(world))
+        for indices in ({"RANK": rank, "LOCAL_RANK": rank} for rank in range(world))
     ]
     said = [process.communicate() for process in processes]
     return [(p.returncode, *texts) for p, texts in zip(processes, said, strict=True)]

@@ -62,8 +62,8 @@ def test_killed_and_resumed_equals_never_stopped(case: str, kills: Kills, tmp_pa
     options, deaths = CASES[case]
     options = {"checkpoint_steps": 2, **options}
     assert kills.train(tmp_path / "whole", **options) == 0
-    for place, count in deaths:
-        assert kills.train(tmp_path / "killed", {"place": place, "count": count}, **options) == -9
+    for index, count in deaths:
+        assert kills.train(tmp_path / "killed", {"place": index, "count": count}, **options) == -9
     assert kills.train(tmp_path / "killed", **options) == 0
     assert logged(tmp_path / "killed") == logged(tmp_path / "whole")
     assert_same_bits(saved(tmp_path / "killed"), saved(tmp_path / "whole"))

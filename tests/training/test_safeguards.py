@@ -117,7 +117,7 @@ def test_where_nothing_was_better_the_start_comes_back_whole_and_is_told(tmp_pat
 
 def test_the_best_of_all_looks_is_kept_and_a_tie_goes_to_the_earlier(tmp_path: Path) -> None:
     def judged(values: dict[int, float]) -> dict[str, Any]:
-        state = nothing_seen("twins")
+        state = nothing_seen("view_matching")
         for step, value in values.items():
             take_note(state, value, step)
         return state
@@ -125,17 +125,17 @@ def test_the_best_of_all_looks_is_kept_and_a_tie_goes_to_the_earlier(tmp_path: P
     middle = judged({0: 0.2, 4: 0.5, 8: 0.3})
     assert kept_file(middle, tmp_path, 8) == tmp_path / "best.ckpt"
     assert verdict(middle, 8) == (
-        "The weights of step 4 of 8 are kept, the best of 3 looks by twins: they have 0.500, the "
-        "start had 0.200, the end 0.300."
+        "The weights of step 4 of 8 are kept, the best of 3 looks by view_matching: they have "
+        "0.500, the start had 0.200, the end 0.300."
     )
     assert kept_file(judged({0: 0.2, 8: 0.3}), tmp_path, 8) is None
     assert kept_file(judged({0: 0.2, 8: 0.2}), tmp_path, 8) == tmp_path / "start.ckpt"
     assert kept_file(judged({0: 0.2, 8: float("nan")}), tmp_path, 8) == tmp_path / "start.ckpt"
-    assert kept_file(nothing_seen("twins"), tmp_path, 8) is None
+    assert kept_file(nothing_seen("view_matching"), tmp_path, 8) is None
 
 
 def test_the_start_gives_way_only_to_more_than_chance(tmp_path: Path) -> None:
-    state = nothing_seen("twins", margin=0.02)
+    state = nothing_seen("view_matching", margin=0.02)
     assert [take_note(state, v, s) for s, v in {0: 0.30, 4: 0.31, 8: 0.29}.items()] == [
         True,
         False,
@@ -143,8 +143,8 @@ def test_the_start_gives_way_only_to_more_than_chance(tmp_path: Path) -> None:
     ]
     assert kept_file(state, tmp_path, 8) == tmp_path / "start.ckpt"
     assert verdict(state, 8) == (
-        "The start's weights are kept, since nothing was clearly better (measured by twins it has "
-        "0.300, what came later 0.310 at best; below 0.320 that may be chance)."
+        "The start's weights are kept, since nothing was clearly better (measured by view_matching "
+        "it has 0.300, what came later 0.310 at best; below 0.320 that may be chance)."
     )
     # Against one another later looks need no margin.
     assert take_note(state, 0.33, 12)
@@ -154,10 +154,10 @@ def test_the_start_gives_way_only_to_more_than_chance(tmp_path: Path) -> None:
 
 def test_chance_moves_few_twins_more_than_many() -> None:
     half = {"x": torch.zeros(64, 2)}
-    watch = Watch(half, twins=[half, half])
-    assert watch.margin("twins") == pytest.approx(2 * 0.15 / 8)
+    watch = Watch(half, view_matching=[half, half])
+    assert watch.margin("view_matching") == pytest.approx(2 * 0.15 / 8)
     assert watch.margin("probe") == watch.margin("effective_rank") == 0.0
-    assert Watch(half).margin("twins") == 0.0
+    assert Watch(half).margin("view_matching") == 0.0
 
 
 def test_a_run_that_stops_early_was_looked_at_when_it_stopped(tmp_path: Path) -> None:
@@ -179,19 +179,19 @@ def test_where_nothing_is_new_nothing_learns_alone() -> None:
     guards = Safeguards(new_rate=10.0, warmup=0.1, anchor=0.1)
     bare = TinyObjective()
     bare.head = nn.LayerNorm(8)  # type: ignore[assignment]
-    assert guards.suited(TinyObjective()) == guards
-    assert guards.suited(bare) == Safeguards(new_rate=1.0, warmup=0.0, anchor=0.1)
+    assert guards.default_options(TinyObjective()) == guards
+    assert guards.default_options(bare) == Safeguards(new_rate=1.0, warmup=0.0, anchor=0.1)
     # In a mixture by turns it may be the turn of the one that has nothing to learn with.
     full = TinyObjective()
     bare.layout = full.layout = "packed"
     both = Mixture({"mlm": full, "bare": bare}, {"mlm": 1.0, "bare": 1.0})
-    assert guards.suited(both).warmup == 0
+    assert guards.default_options(both).warmup == 0
 
 
 @pytest.mark.parametrize(
     ("options", "measure"),
     [
-        ({}, "twins"),
+        ({}, "view_matching"),
         ({"probe": "labeled.csv"}, "probe"),
         ({"watch": "effective_rank", "probe": "labeled.csv"}, "effective_rank"),
         ({"keep": "best"}, None),

@@ -8,32 +8,32 @@ import torch
 import torch.distributed as distributed
 
 from headstart.errors import HeadstartError
-from headstart.training.processes import Place
+from headstart.training.processes import ProcessGroup
 
 
 def gather_then_disagree(folder: Path) -> None:
     """Sum rank + 1 over the group, take a value from rank 0; then rank 1 fails, rank 0 waits."""
-    place = Place.here()
-    place.join()
-    total = torch.tensor(place.rank + 1)
+    group = ProcessGroup.here()
+    group.join()
+    total = torch.tensor(group.rank + 1)
     distributed.all_reduce(total)
-    shared = place.share(f"from rank {place.rank}")
-    text = f"{place.rank} of {place.world}: {total.item()} {shared}"
-    (folder / str(place.rank)).write_text(text)
-    if place.rank == 1:
+    shared = group.share(f"from rank {group.rank}")
+    text = f"{group.rank} of {group.world}: {total.item()} {shared}"
+    (folder / str(group.rank)).write_text(text)
+    if group.rank == 1:
         raise HeadstartError("rank 1 found a mistake")
     distributed.barrier()
 
 
 def first_is_refused(folder: Path) -> None:
     """Let the first process do what fails, and note what each is told."""
-    place = Place.here()
+    group = ProcessGroup.here()
 
     def fail() -> None:
-        raise HeadstartError(f"only rank {place.rank} tried")
+        raise HeadstartError(f"only rank {group.rank} tried")
 
     try:
-        place.first(fail)
+        group.first(fail)
     except HeadstartError as error:
-        (folder / str(place.rank)).write_text(str(error))
+        (folder / str(group.rank)).write_text(str(error))
         raise

@@ -91,8 +91,8 @@ class TinyRows:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def batch(self, places: np.ndarray, epoch: int) -> dict[str, Tensor]:
-        ids = self.ids[torch.from_numpy(places)].roll(epoch, dims=1)
+    def batch(self, indices: np.ndarray, epoch: int) -> dict[str, Tensor]:
+        ids = self.ids[torch.from_numpy(indices)].roll(epoch, dims=1)
         return {"input_ids": ids, "mask": torch.ones_like(ids, dtype=torch.bool)}
 
 

@@ -178,7 +178,7 @@ class TrainingOptions(Options):
         "alpha_req",
         "alignment",
         "uniformity",
-        "twins",
+        "view_matching",
         "probe",
     ] = Field("validation_loss", description="Measure that --patience and --keep best go by.")
     devices: int = Field(1, ge=1, description="Processes on this machine (gloo on a CPU).")

@@ -49,7 +49,7 @@ class PromptOptions(Options):
 
     @field_validator("template")
     @classmethod
-    def _places(cls, value: str) -> str:
+    def _indices(cls, value: str) -> str:
         if value.count("{text}") != 1 or value.count("{mask}") != 1:
             raise ValueError("a template has {text} once and {mask} once")
         return value

@@ -50,7 +50,7 @@ class Audit:
         self.kept += count
         self.sources[source] += count
 
-    def set_aside(self, where: str, reason: str) -> None:
+    def quarantine(self, where: str, reason: str) -> None:
         """Count one record or file that was left out, and name it while there is room."""
         self.reasons[reason] += 1
         if len(self._named) < self._limit:
@@ -61,7 +61,7 @@ class Audit:
         self.kept -= 1
         removed = self.findings.setdefault("removed", {})
         removed[because] = removed.get(because, 0) + 1
-        self.set_aside(where, reason)
+        self.quarantine(where, reason)
 
     def merge(self, other: Audit) -> None:
         """Add what another reading found."""
@@ -83,7 +83,7 @@ class Audit:
         """Return plain values: the counts, reasons with counts, and the named records."""
         return {
             "kept": self.kept,
-            "set_aside": self.aside,
+            "quarantine": self.aside,
             "blank": self.blank,
             "duplicates": self.duplicates,
             "sources": dict(self.sources),

@@ -156,7 +156,7 @@ def _went_in(found: dict[str, Any]) -> list[tuple[str, str]]:
     if "near_duplicates" in found:
         rows.append(("near duplicates of an earlier one", f"{found['near_duplicates']['count']:,}"))
     rows.insert(1, ("exact duplicates of an earlier one", f"{found['duplicates']:,}"))
-    rows += [("set aside", f"{found['set_aside']:,}"), ("blank", f"{found['blank']:,}")]
+    rows += [("set aside", f"{found['quarantine']:,}"), ("blank", f"{found['blank']:,}")]
     return rows + [(name, str(value)) for name, value in found.get("facts", {}).items()]
 
 

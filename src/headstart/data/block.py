@@ -29,7 +29,7 @@ class Located(str):
 Choose = Callable[[Mapping[str, Sequence[Any]]], tuple[str, str | None]]
 
 #: Notes that the record at a line or row was set aside, and why.
-Aside = Callable[[int | str, str], None]
+Quarantine = Callable[[int | str, str], None]
 
 #: Rows from which columns are chosen.
 SAMPLE = 1000

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
-from headstart.data.block import SAMPLE, Aside, Block, Choose
+from headstart.data.block import SAMPLE, Block, Choose, Quarantine
 from headstart.data.lines import LONGEST, TOO_LONG, chunks, lines
 from headstart.data.streams import CHUNK, Stream, Unreadable
 
@@ -16,7 +16,7 @@ UNCLOSED = "a quoted field is never closed; close the quote"
 WIDTH = "it has more or fewer fields than the first row"
 
 
-def read_delimited(stream: Stream, kind: str, choose: Choose, aside: Aside) -> Iterator[Block]:
+def read_delimited(stream: Stream, kind: str, choose: Choose, aside: Quarantine) -> Iterator[Block]:
     """Read rows; a record's number is the line where it starts.
 
     Raises:
@@ -49,7 +49,7 @@ def read_delimited(stream: Stream, kind: str, choose: Choose, aside: Aside) -> I
 
 
 def _rows(
-    data: Iterator[bytes], dialect: dict[str, Any], aside: Aside
+    data: Iterator[bytes], dialect: dict[str, Any], aside: Quarantine
 ) -> Iterator[list[tuple[int, list[str]]]]:
     """Yield the header alone, then numbered rows, about a megabyte at a time."""
     number = size = 0

@@ -104,7 +104,7 @@ class _Search:
             for _, file in group:
                 name = f"{above}/{file}" if file else above
                 if self.content.tables_aside and self._is_table(file):
-                    self.audit.set_aside(shown(name), self.content.tables_aside)
+                    self.audit.quarantine(shown(name), self.content.tables_aside)
                 else:
                     path = os.path.join(folder, file) if file else folder
                     yield from self._unit(source, name, path, label)
@@ -125,20 +125,20 @@ class _Search:
         name, path = shown(name), Path(root)
         kind = SAVED if path.is_dir() else kind_of(path.name, self.content)
         if kind is None:
-            self.audit.set_aside(name, _unknown(self.content))
+            self.audit.quarantine(name, _unknown(self.content))
         elif kind in self.content.archives:
             try:
                 with plain_reasons():
                     yield from self._members(source, name, path, kind)
             except Unreadable as broken:
-                self.audit.set_aside(name, str(broken))
+                self.audit.quarantine(name, str(broken))
         else:
             opened = partial(open_file, path, packed=path.name.lower().endswith(".gz"))
             yield Unit(source, name, kind, path, label, opened, part=part)
 
     def _members(self, source: str, name: str, path: Path, kind: str) -> Iterator[Unit]:
         def refuse(member: str, reason: str) -> None:
-            self.audit.set_aside(shown(f"{name}/{member}"), reason)
+            self.audit.quarantine(shown(f"{name}/{member}"), reason)
 
         members: Iterator[Member]
         if kind == ".zip":

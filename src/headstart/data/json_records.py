@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
 
-from headstart.data.block import SAMPLE, Aside, Block, Choose
+from headstart.data.block import SAMPLE, Block, Choose, Quarantine
 from headstart.data.lines import LONGEST, chunks, lines
 from headstart.data.streams import Stream, Unreadable
 
@@ -20,7 +20,7 @@ CUT_ARRAY = "its JSON array is broken or cut short; write one object a line (.js
 _GAP = re.compile(r"[\s,]*")
 
 
-def read_json(stream: Stream, choose: Choose, aside: Aside) -> Iterator[Block]:
+def read_json(stream: Stream, choose: Choose, aside: Quarantine) -> Iterator[Block]:
     """Read objects; the first character tells an array from lines.
 
     Raises:
@@ -46,7 +46,7 @@ def read_json(stream: Stream, choose: Choose, aside: Aside) -> Iterator[Block]:
             yield Block(numbers, [row.get(content) for row in rows], labels)
 
 
-def _objects(data: Iterator[bytes], aside: Aside) -> Iterator[Iterable[tuple[int, Any]]]:
+def _objects(data: Iterator[bytes], aside: Quarantine) -> Iterator[Iterable[tuple[int, Any]]]:
     """Yield the numbered values of the lines of each chunk."""
     for first, block in lines(data, aside):
         values = []
@@ -72,27 +72,27 @@ def _array(data: Iterator[bytes]) -> Iterator[Iterable[tuple[int, Any]]]:
         if not opened:
             buffer, opened = buffer.lstrip().removeprefix("["), True
         values = []
-        place = _end_of_gap(buffer, 0)
-        while not buffer.startswith("]", place):
+        index = _end_of_gap(buffer, 0)
+        while not buffer.startswith("]", index):
             try:
-                value, place = scan(buffer, place)
+                value, index = scan(buffer, index)
             except (ValueError, RecursionError):
                 break
             number += 1
             values.append((number, value))
-            place = _end_of_gap(buffer, place)
+            index = _end_of_gap(buffer, index)
         yield values
-        if buffer.startswith("]", place):
+        if buffer.startswith("]", index):
             return
-        buffer = buffer[place:]
+        buffer = buffer[index:]
         if len(buffer) > LONGEST:
             break
     raise Unreadable(CUT_ARRAY)
 
 
-def _end_of_gap(text: str, place: int) -> int:
-    match = _GAP.match(text, place)
-    return match.end() if match else place
+def _end_of_gap(text: str, index: int) -> int:
+    match = _GAP.match(text, index)
+    return match.end() if match else index
 
 
 def _columns(rows: Iterable[dict[str, Any]]) -> dict[str, list[Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from headstart.data.block import Aside
+from headstart.data.block import Quarantine
 from headstart.data.streams import CHUNK, Stream, Unreadable
 
 NO_TEXT = "it has no text"
@@ -25,7 +25,7 @@ def chunks(stream: Stream) -> Iterator[bytes]:
     return iter(lambda: stream.read(CHUNK), b"")
 
 
-def lines(data: Iterator[bytes], aside: Aside) -> Iterator[tuple[int, list[str]]]:
+def lines(data: Iterator[bytes], aside: Quarantine) -> Iterator[tuple[int, list[str]]]:
     """Yield (number of the first line, lines without their ends) for each chunk.
 
     A byte-order mark is dropped. Bytes that are not UTF-8 come through as lone surrogates, so
@@ -61,7 +61,7 @@ def whole(stream: Stream) -> str:
         raise Unreadable(NOT_UTF8) from None
 
 
-def _whole_lines(data: Iterator[bytes], aside: Aside) -> Iterator[tuple[int, bytes]]:
+def _whole_lines(data: Iterator[bytes], aside: Quarantine) -> Iterator[tuple[int, bytes]]:
     number, rest, dropping = 1, b"", False
     for chunk in data:
         if dropping:

@@ -35,7 +35,7 @@ class Overlap:
     exact: int
     near: int
     examples: list[tuple[str, str]]
-    places: np.ndarray
+    indices: np.ndarray
     noun: str
     notes: list[str] = field(default_factory=list)
 
@@ -45,7 +45,7 @@ class Overlap:
             "tested": self.tested,
             "exact": self.exact,
             "near": self.near,
-            "pretraining": len(self.places),
+            "pretraining": len(self.indices),
             "examples": [list(pair) for pair in self.examples],
         }
 
@@ -84,26 +84,26 @@ def overlap(
     # Tested records that repeat each other share what is found.
     _, inverse = np.unique(content.digests(tested), return_inverse=True)
     groups: list[int] = inverse.tolist()
-    places: set[int] = set()
-    twins: dict[int, tuple[bool, int]] = {}
-    for place, twin, exact in content.matches(background, tested, notes, thorough):
-        places.add(place)
+    indices: set[int] = set()
+    matched: dict[int, tuple[bool, int]] = {}
+    for index, twin, exact in content.matches(background, tested, notes, thorough):
+        indices.add(index)
         group = groups[twin]
-        if group not in twins or (exact and not twins[group][0]):
-            twins[group] = exact, place
+        if group not in matched or (exact and not matched[group][0]):
+            matched[group] = exact, index
     sizes = Counter(groups)
-    same = sum(sizes[group] for group, (exact, _) in twins.items() if exact)
-    both = sum(sizes[group] for group in twins)
-    found = [place for place, group in enumerate(groups) if group in twins]
-    listed = sorted(found, key=lambda place: (not twins[groups[place]][0], place))[:EXAMPLES]
+    same = sum(sizes[group] for group, (exact, _) in matched.items() if exact)
+    both = sum(sizes[group] for group in matched)
+    found = [index for index, group in enumerate(groups) if group in matched]
+    listed = sorted(found, key=lambda index: (not matched[groups[index]][0], index))[:EXAMPLES]
     return Overlap(
         tested=len(tested),
         exact=same,
         near=both - same,
         examples=[
-            (tested[place]["id"], background[twins[groups[place]][1]]["id"]) for place in listed
+            (tested[index]["id"], background[matched[groups[index]][1]]["id"]) for index in listed
         ],
-        places=np.array(sorted(places), dtype=np.int64),
+        indices=np.array(sorted(indices), dtype=np.int64),
         noun=content.noun,
         notes=notes,
     )

@@ -1,6 +1,6 @@
 """Pairs of records: which columns hold them, and how they travel through the features.
 
-M pairs are flattened into 2M records, all firsts and then all seconds, so that every contender
+M pairs are flattened into 2M records, all firsts and then all seconds, so that every candidate
 turns them into features as it does any others.
 """
 
@@ -147,7 +147,7 @@ def read_pairs(
         numbers = [number(label) is not None for label in first["label"]]
         for name, is_number in zip(first["id"], numbers, strict=True):
             if not is_number:
-                audit.set_aside(name, "its score is not a number")
+                audit.quarantine(name, "its score is not a number")
         right = np.flatnonzero(numbers)
         first, other = first.select(right), other.select(right)
     if not len(first):
@@ -175,13 +175,13 @@ def matched(first: Dataset, second: Dataset, reason: str, audit: Audit) -> tuple
     Args:
         reason: why a record that only the first have is set aside, for ``audit``.
     """
-    places = {name: place for place, name in enumerate(second["id"])}
+    indices = {name: index for index, name in enumerate(second["id"])}
     names = list(first["id"])
-    kept = [place for place, name in enumerate(names) if name in places]
+    kept = [index for index, name in enumerate(names) if name in indices]
     for name in names:
-        if name not in places:
-            audit.set_aside(name, reason)
-    return first.select(kept), second.select([places[names[place]] for place in kept])
+        if name not in indices:
+            audit.quarantine(name, reason)
+    return first.select(kept), second.select([indices[names[index]] for index in kept])
 
 
 def with_columns(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from headstart.data import columns
 from headstart.data.audit import Audit
-from headstart.data.block import Aside, Block, Choose, Located
+from headstart.data.block import Block, Choose, Located, Quarantine
 from headstart.data.columnar import read_parquet, read_saved
 from headstart.data.content import Content
 from headstart.data.delimited import read_delimited
@@ -121,7 +121,7 @@ class _Reading:
             return f"{unit.name}:{number}" if number else unit.name
 
         def aside(number: int | str, reason: str) -> None:
-            self.audit.set_aside(where(number), reason)
+            self.audit.quarantine(where(number), reason)
 
         audit, take, is_blank = self.audit, self.content.take, self.content.is_blank
         needs_label = self.label_column is not None
@@ -151,14 +151,14 @@ class _Reading:
                 kept += len(ids)
         except Unreadable as reason:
             writer.drop_since(start)
-            audit.set_aside(unit.name, str(reason))
+            audit.quarantine(unit.name, str(reason))
             return
         if kept:
             audit.keep(unit.source, kept)
         elif audit.aside + audit.blank == seen:
-            audit.set_aside(unit.name, EMPTY)
+            audit.quarantine(unit.name, EMPTY)
 
-    def _blocks(self, unit: Unit, aside: Aside) -> Iterator[Block]:
+    def _blocks(self, unit: Unit, aside: Quarantine) -> Iterator[Block]:
         choose: Choose = partial(
             columns.choose,
             unit.name,

@@ -32,7 +32,7 @@ def labeled(records: Dataset, source: str, audit: Audit) -> Dataset:
         )
     known = np.array([label is not None for label in stream(records, "label")])
     for name in stream(records.select(np.flatnonzero(~known)), "id"):
-        audit.set_aside(name, "it has no label")
+        audit.quarantine(name, "it has no label")
     return records if known.all() else records.select(np.flatnonzero(known))
 
 
@@ -47,15 +47,15 @@ def split(
         HeadstartError: fewer than two labels, or none that occurs twice.
     """
     groups = _groups(labels)
-    if max(len(places) for places in groups.values()) < 2:
+    if max(len(indices) for indices in groups.values()) < 2:
         raise HeadstartError(
             "every label occurs only once, so no test part can be split off; label more records "
             "or name a file with --test."
         )
     test = []
-    for label, places in groups.items():
-        drawn = _shuffled(places, seed, "split", label)
-        count = min(max(1, round(test_share * len(places))), len(places) - 1)
+    for label, indices in groups.items():
+        drawn = _shuffled(indices, seed, "split", label)
+        count = min(max(1, round(test_share * len(indices))), len(indices) - 1)
         test.append(drawn[:count])
     chosen = np.sort(np.concatenate(test))
     return np.setdiff1d(np.arange(len(labels)), chosen), chosen
@@ -76,11 +76,11 @@ def folds(labels: Sequence[str], count: int, seed: int = 0) -> list[tuple[np.nda
         )
     fold_of = np.empty(len(labels), dtype=np.int64)
     dealt = 0
-    for label, places in groups.items():
-        fold_of[_shuffled(places, seed, "folds", label)] = (
-            np.arange(dealt, dealt + len(places)) % count
+    for label, indices in groups.items():
+        fold_of[_shuffled(indices, seed, "folds", label)] = (
+            np.arange(dealt, dealt + len(indices)) % count
         )
-        dealt += len(places)
+        dealt += len(indices)
     return [
         (np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)) for fold in range(count)
     ]
@@ -97,9 +97,9 @@ def hold_out(records: Dataset, share: float, seed: int) -> tuple[Dataset, Datase
         return records, records.select(range(0))
     key = derive(seed, "hold_out").to_bytes(8, "big")
     hashes = np.empty(count, dtype=np.uint64)
-    for place, name in enumerate(stream(records, "id")):
+    for index, name in enumerate(stream(records, "id")):
         digest = hashlib.blake2b(name.encode(), digest_size=8, key=key).digest()
-        hashes[place] = int.from_bytes(digest, "big")
+        hashes[index] = int.from_bytes(digest, "big")
     held = hashes < np.uint64(min(share * _HASHES, _HASHES - 1))
     if not held.any():
         held[hashes.argmin()] = True
@@ -119,5 +119,5 @@ def _groups(labels: Sequence[str]) -> dict[str, np.ndarray]:
     return {str(name): np.flatnonzero(codes == code) for code, name in enumerate(names)}
 
 
-def _shuffled(places: np.ndarray, seed: int, purpose: str, label: str) -> np.ndarray:
-    return np.random.Generator(np.random.PCG64(derive(seed, purpose, label))).permutation(places)
+def _shuffled(indices: np.ndarray, seed: int, purpose: str, label: str) -> np.ndarray:
+    return np.random.Generator(np.random.PCG64(derive(seed, purpose, label))).permutation(indices)

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from headstart.data.audit import Audit
-from headstart.data.block import Aside, Block, Choose
+from headstart.data.block import Block, Choose, Quarantine
 from headstart.data.columnar import read_parquet, read_saved
 from headstart.data.columns import LABEL_NAMES
 from headstart.data.content import Content
@@ -63,7 +63,7 @@ def values(
 
         def aside(number: int | str, reason: str, unit: Unit = unit) -> None:
             if audit is not None:
-                audit.set_aside(f"{unit.name}:{number}", reason)
+                audit.quarantine(f"{unit.name}:{number}", reason)
 
         try:
             for block in _blocks(unit, content, lambda found: (column, None), aside):
@@ -93,7 +93,7 @@ def _pass_over(number: int | str, reason: str) -> None:
 
 
 def _blocks(
-    unit: Unit, content: Content, choose: Choose, aside: Aside = _pass_over
+    unit: Unit, content: Content, choose: Choose, aside: Quarantine = _pass_over
 ) -> Iterator[Block]:
     if unit.kind not in _TABLES:
         return

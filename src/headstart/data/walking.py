@@ -23,10 +23,10 @@ def walk(root: str, root_name: str, audit: Audit) -> Iterator[tuple[str, str]]:
             status = os.stat(folder)
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError as error:
-            audit.set_aside(shown(name), f"it cannot be read ({error.strerror})")
+            audit.quarantine(shown(name), f"it cannot be read ({error.strerror})")
             return []
         if (status.st_dev, status.st_ino) in seen:
-            audit.set_aside(shown(name), "it is a link to a folder that was read already")
+            audit.quarantine(shown(name), "it is a link to a folder that was read already")
             return []
         seen.add((status.st_dev, status.st_ino))
         if {"state.json", "dataset_info.json"} <= {entry.name for entry in entries}:
@@ -56,7 +56,8 @@ def walk(root: str, root_name: str, audit: Audit) -> Iterator[tuple[str, str]]:
         elif os.path.isfile(entry.path) if link else entry.is_file():
             yield folder, entry.name
         else:
-            audit.set_aside(shown(f"{name}/{entry.name}"), "it is a broken link or no regular file")
+            reason = "it is a broken link or no regular file"
+            audit.quarantine(shown(f"{name}/{entry.name}"), reason)
 
 
 def shown(name: str) -> str:

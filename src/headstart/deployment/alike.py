@@ -57,25 +57,25 @@ class LabeledIndex:
 
     def __init__(self, run: RunFolder, encoder: Any, processor: Any) -> None:
         config = FinetuneConfig(**{**run.config()["options"], "resume": False})
-        place = search.place_of(run.folder, run.encoder, [config.train, f"of {MOST} at most"])
-        if not place.is_dir():
+        index = search.place_of(run.folder, run.encoder, [config.train, f"of {MOST} at most"])
+        if not index.is_dir():
             records, length = _labeled(run, config, processor), int(run.resolved["length"])
             with _quietly():
-                search.build(encoder, processor, records, place, length=length)
+                search.build(encoder, processor, records, index, length=length)
         from datasets import load_from_disk
 
-        found = search.Index.open(place / search.VECTORS)
+        found = search.Index.open(index / search.VECTORS)
         self._mean = found.vectors.mean(0)
         self._index = search.Index(found.ids, found.vectors - self._mean)
-        self.records: Dataset = load_from_disk(str(place / search.RECORDS))
+        self.records: Dataset = load_from_disk(str(index / search.RECORDS))
 
     def nearest(self, vector: np.ndarray, count: int) -> list[Alike]:
         """Return the ``count`` records nearest to a vector (D,), the nearest first."""
-        places, cosines = self._index.nearest(vector[None] - self._mean, count)
+        indices, cosines = self._index.nearest(vector[None] - self._mean, count)
         column = next(name for name in ("text", "image") if name in self.records.column_names)
         found = []
-        for place, cosine in zip(places[0].tolist(), cosines[0].tolist(), strict=True):
-            row = self.records[place]
+        for index, cosine in zip(indices[0].tolist(), cosines[0].tolist(), strict=True):
+            row = self.records[index]
             found.append(Alike(str(row["id"]), str(row["label"]), float(cosine), row[column]))
         return found
 

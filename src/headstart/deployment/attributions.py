@@ -144,8 +144,8 @@ def of_pixels(encoder: Any, head: Classification, batch: Batch, target: int) -> 
     pixels = unit_pixels(batch["pixels"])
     plain = pixels.mean((2, 3), keepdim=True).expand_as(pixels)
 
-    def score(pictures: Tensor) -> Tensor:
-        pooled = encoder.pool({"pixels": pictures})
+    def score(images: Tensor) -> Tensor:
+        pooled = encoder.pool({"pixels": images})
         return evidence(head.linear(pooled).float())[:, target]
 
     with torch.no_grad():

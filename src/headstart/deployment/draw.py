@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from headstart.errors import HeadstartError
 from headstart.modalities.image.contact_sheet import COLUMNS, contact_sheet
-from headstart.objectives.decoders import PictureGenerator
+from headstart.objectives.decoders import ImageGenerator
 from headstart.seeding import generator
 
 if TYPE_CHECKING:
@@ -31,6 +31,6 @@ def draw(run: RunFolder, out: Path, *, count: int = 64, seed: int = 0) -> Path:
             f"{run.folder} cannot draw pictures: its pretext task has no generator; pre-train with "
             "--objective vae, gan or bigan."
         )
-    drawn = PictureGenerator.load(run.head).sample(count, generator(seed, "draw"))
+    drawn = ImageGenerator.load(run.head).sample(count, generator(seed, "draw"))
     contact_sheet(list(drawn.split(COLUMNS)), out)
     return out

@@ -25,7 +25,7 @@ from headstart.downstream.classification import Classification
 from headstart.downstream.predict import open_head
 from headstart.encoders.opening import open_encoder
 from headstart.errors import HeadstartError, did_you_mean
-from headstart.modalities.image.heat import PictureEvidence
+from headstart.modalities.image.heat import ImageEvidence
 from headstart.modalities.opening import open_modality, open_processor
 from headstart.modalities.text import units as explained_words
 from headstart.modalities.text.units import TextEvidence
@@ -134,7 +134,7 @@ class Explainer:
             index: where the ``alike`` labeled records most like it are looked for.
             seed: of the random deletions that the explanation is checked against.
         """
-        explain = self._text if self.modality == "text" else self._picture
+        explain = self._text if self.modality == "text" else self._image
         batch, told = explain(record, target, seed)
         near: list[Alike] = []
         if index is not None and alike:
@@ -177,7 +177,7 @@ class Explainer:
             shares, chosen, evidence, unexplained, order, probability, notes, seed
         )
 
-    def _picture(
+    def _image(
         self, record: dict[str, Any], target: int | None, seed: int
     ) -> tuple[Batch, dict[str, Any]]:
         from datasets import Dataset
@@ -209,7 +209,7 @@ class Explainer:
             return found[:, chosen].numpy()
 
         order = cells.flatten().argsort(descending=True).tolist()
-        evidence = PictureEvidence(record["image"], heat, cells)
+        evidence = ImageEvidence(record["image"], heat, cells)
         return batch, self._told(
             shares, chosen, evidence, unexplained, order, probability, [], seed
         )
@@ -218,7 +218,7 @@ class Explainer:
         self,
         shares: Tensor,
         chosen: int,
-        evidence: TextEvidence | PictureEvidence,
+        evidence: TextEvidence | ImageEvidence,
         unexplained: float | None,
         order: list[int],
         probability: Callable[[list[set[int]]], np.ndarray],

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from headstart.deployment.explanation import Explanation
-from headstart.modalities.image.heat import PictureEvidence
+from headstart.modalities.image.heat import ImageEvidence
 from headstart.modalities.text.units import TextEvidence
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ def rendered(found: list[Explanation]) -> str:
     terminal = sys.__stdout__ is not None and sys.__stdout__.isatty()
     console = Console(file=sys.__stdout__, force_terminal=terminal, width=None if terminal else 100)
     with console.capture() as capture:
-        for place, one in enumerate(found):
-            if place:
+        for index, one in enumerate(found):
+            if index:
                 console.print()
             for part in _parts(one):
                 console.print(part, highlight=False, markup=False, soft_wrap=not terminal)
@@ -97,7 +97,7 @@ def _named(one: Explanation, evidence: TextEvidence) -> list[Any]:
     return lines
 
 
-def _squares(evidence: PictureEvidence) -> list[Any]:
+def _squares(evidence: ImageEvidence) -> list[Any]:
     from rich.text import Text
 
     low, high = float(evidence.cells.min()), float(evidence.cells.max())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from headstart.deployment.explained_console import FAINT, NAMED, excerpt
 from headstart.deployment.explanation import Explanation, percent
-from headstart.modalities.image.heat import PictureEvidence
+from headstart.modalities.image.heat import ImageEvidence
 from headstart.modalities.text.units import TextEvidence
 from headstart.pages.markup import Markup, table, tag
 from headstart.pages.style import STYLE
@@ -91,7 +91,7 @@ def _section(one: Explanation) -> Markup:
     if isinstance(evidence, TextEvidence):
         parts += [_legend(one), _words(evidence, one.signed), _strongest(one, evidence)]
     else:
-        parts += [_legend(one), _pictures(evidence)]
+        parts += [_legend(one), _images(evidence)]
     if one.check:
         parts.append(tag("p", one.checked()))
     parts += [tag("p", note, class_="note") for note in one.notes]
@@ -102,7 +102,7 @@ def _section(one: Explanation) -> Markup:
 
 
 def _legend(one: Explanation) -> Markup:
-    if isinstance(one.evidence, PictureEvidence):
+    if isinstance(one.evidence, ImageEvidence):
         from headstart.modalities.image.heat import LEGEND
 
         words = list(LEGEND[one.signed])
@@ -156,7 +156,7 @@ def _strongest(one: Explanation, evidence: TextEvidence) -> Markup:
     return tag("details", tag("summary", "The strongest words"), tag("div", *parts, class_="sides"))
 
 
-def _pictures(evidence: PictureEvidence) -> Markup:
+def _images(evidence: ImageEvidence) -> Markup:
     from headstart.modalities.image.heat import overlaid, png, shown
 
     figures = [

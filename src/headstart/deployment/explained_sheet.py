@@ -13,7 +13,7 @@ from headstart.modalities.image.heat import (
     FOR,
     LEGEND,
     SIDE,
-    PictureEvidence,
+    ImageEvidence,
     overlaid,
     shown,
 )
@@ -29,9 +29,9 @@ def write_sheet(found: list[Explanation], out: Path) -> None:
     block = _LINE + SIDE + _LINE + _GAP
     sheet = Image.new("RGB", (width, _GAP + block * len(found)), _PAPER)
     pen = ImageDraw.Draw(sheet)
-    for place, one in enumerate(found):
-        assert isinstance(one.evidence, PictureEvidence)
-        top = _GAP + place * block
+    for index, one in enumerate(found):
+        assert isinstance(one.evidence, ImageEvidence)
+        top = _GAP + index * block
         pen.text((_GAP, top), one.headline(), fill=_INK, font=font)
         sheet.paste(shown(one.evidence), (_GAP, top + _LINE))
         sheet.paste(overlaid(one.evidence), (2 * _GAP + SIDE, top + _LINE))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.deployment.alike import Alike
 from headstart.deployment.deletion import Deletion
-from headstart.modalities.image.heat import PictureEvidence
+from headstart.modalities.image.heat import ImageEvidence
 from headstart.modalities.text.units import TextEvidence
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Explanation:
     scores: dict[str, float]
     method: str
     signed: bool
-    evidence: TextEvidence | PictureEvidence
+    evidence: TextEvidence | ImageEvidence
     unexplained: float | None
     check: Deletion | None
     alike: list[Alike] = field(default_factory=list)

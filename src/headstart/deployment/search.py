@@ -87,17 +87,17 @@ class Index:
             )
         count = min(count, len(self.ids))
         asked = _unit(queries)
-        places = np.empty((len(asked), 0), dtype=np.int64)
+        indices = np.empty((len(asked), 0), dtype=np.int64)
         cosines = np.empty((len(asked), 0), dtype=np.float32)
         for start in range(0, len(self.ids), CHUNK):
             block = _unit(np.asarray(self.vectors[start : start + CHUNK]))
             found = np.arange(start, start + len(block))
-            places = np.hstack([places, np.broadcast_to(found, (len(asked), len(block)))])
+            indices = np.hstack([indices, np.broadcast_to(found, (len(asked), len(block)))])
             cosines = np.hstack([cosines, asked @ block.T])
             best = np.argsort(-cosines, axis=1, kind="stable")[:, :count]
-            places = np.take_along_axis(places, best, 1)
+            indices = np.take_along_axis(indices, best, 1)
             cosines = np.take_along_axis(cosines, best, 1)
-        return places, cosines
+        return indices, cosines
 
 
 def place_of(run: Path, encoder: str | Path, sources: Sequence[str]) -> Path:
@@ -129,7 +129,7 @@ def search(
     Returns:
         Rows with ``query``, ``rank`` (from 1), ``id`` and ``similarity`` (the cosine).
     """
-    places, cosines = index.nearest(vectors, count)
+    indices, cosines = index.nearest(vectors, count)
     return [
         {
             "query": name,
@@ -137,7 +137,7 @@ def search(
             "id": index.ids[place],
             "similarity": round(float(cosine), 4),
         }
-        for name, *found in zip(queries, places, cosines, strict=True)
+        for name, *found in zip(queries, indices, cosines, strict=True)
         for rank, (place, cosine) in enumerate(zip(*found, strict=True), start=1)
     ]
 

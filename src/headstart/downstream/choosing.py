@@ -47,19 +47,19 @@ class Pool:
     def __len__(self) -> int:
         return len(self.vectors)
 
-    def place(self, vectors: np.ndarray) -> np.ndarray:
+    def index(self, vectors: np.ndarray) -> np.ndarray:
         """Return vectors (n,D) from elsewhere, such as of labeled records, as those in the pool."""
         return unit(unit(np.asarray(vectors, dtype=np.float32)) - self.centre)
 
-    def rows(self, places: np.ndarray) -> np.ndarray:
+    def rows(self, indices: np.ndarray) -> np.ndarray:
         """Return the vectors (n,D) at ``places``."""
-        return self.place(self.vectors[places])
+        return self.index(self.vectors[indices])
 
     def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield all vectors, a block at a time, with where they stand."""
         for start in range(0, len(self), BLOCK):
             where = slice(start, min(start + BLOCK, len(self)))
-            yield where, self.place(self.vectors[where])
+            yield where, self.index(self.vectors[where])
 
     def nearness(self, vector: np.ndarray) -> np.ndarray:
         """Return the cosine (N,) of all with one vector (D,)."""
@@ -85,7 +85,7 @@ class Chosen:
         way: how they were chosen.
     """
 
-    places: np.ndarray
+    indices: np.ndarray
     why: list[str]
     way: str
 
@@ -109,7 +109,7 @@ def choose(
             there are 10 labels a class on average. Without two classes no probe can doubt
             anything, and coverage stands in.
     """
-    near = pool.place(labeled) if len(labeled) else np.empty((0, pool.vectors.shape[1]), np.float32)
+    near = pool.index(labeled) if len(labeled) else np.empty((0, pool.vectors.shape[1]), np.float32)
     known = sorted(set(labels))
     if way == "auto":
         sure = len(known) > 1 and len(labels) >= ENOUGH * len(known)
@@ -117,21 +117,21 @@ def choose(
     if way in ("uncertainty", "badge") and len(known) < 2:
         way = "coverage"
     if way == "random":
-        places = rng.permutation(np.flatnonzero(pool.allowed))[:count]
-        return Chosen(places, ["drawn at random"] * len(places), way)
+        indices = rng.permutation(np.flatnonzero(pool.allowed))[:count]
+        return Chosen(indices, ["drawn at random"] * len(indices), way)
     if way == "k-center":
-        places = k_center(pool, near, count, rng)
-        return Chosen(places, ["far from all that is labeled or named"] * len(places), way)
+        indices = k_center(pool, near, count, rng)
+        return Chosen(indices, ["far from all that is labeled or named"] * len(indices), way)
     if way == "coverage":
-        places, why = design(pool, near, count, rng)
-        return Chosen(places, why, way)
+        indices, why = design(pool, near, count, rng)
+        return Chosen(indices, why, way)
     chances = doubts(pool, labeled, np.searchsorted(known, list(labels)), rng)
     if way == "badge":
-        places = badge(pool, chances, count, rng)
-        return Chosen(places, [_wavering(known, chances[place]) for place in places], way)
-    places, why = design(pool, near, count, rng, unsure(chances))
-    why = [f"{x}; {_wavering(known, chances[y])}" for x, y in zip(why, places, strict=True)]
-    return Chosen(places, why, way)
+        indices = badge(pool, chances, count, rng)
+        return Chosen(indices, [_wavering(known, chances[index]) for index in indices], way)
+    indices, why = design(pool, near, count, rng, unsure(chances))
+    why = [f"{x}; {_wavering(known, chances[y])}" for x, y in zip(why, indices, strict=True)]
+    return Chosen(indices, why, way)
 
 
 def doubts(
@@ -168,11 +168,11 @@ def k_center(pool: Pool, labeled: np.ndarray, count: int, rng: np.random.Generat
     chosen: list[int] = []
     while len(chosen) < min(count, int(pool.allowed.sum())):
         first = np.isinf(distance.max())
-        place = int(design(pool, labeled, 1, rng)[0][0] if first else distance.argmax())
-        chosen.append(place)
-        near = pool.nearness(pool.rows(np.array([place]))[0])
+        index = int(design(pool, labeled, 1, rng)[0][0] if first else distance.argmax())
+        chosen.append(index)
+        near = pool.nearness(pool.rows(np.array([index]))[0])
         distance = np.minimum(distance, 1 - near)
-        distance[place] = -1
+        distance[index] = -1
     return np.array(chosen, dtype=np.int64)
 
 
@@ -197,16 +197,16 @@ def design(
     """
     left = pool.allowed.copy()
     count = min(count, int(left.sum()))
-    places: list[int] = []
+    indices: list[int] = []
     why: list[str] = []
-    while len(places) < count:
-        size = min(ROUND, count - len(places))
+    while len(indices) < count:
+        size = min(ROUND, count - len(indices))
         found, reasons = _round(pool, np.flatnonzero(left), labeled, size, rng, weights)
         left[found] = False
         labeled = np.concatenate([labeled, pool.rows(found)])
-        places += found.tolist()
+        indices += found.tolist()
         why += reasons
-    return np.array(places, dtype=np.int64), why
+    return np.array(indices, dtype=np.int64), why
 
 
 def _round(
@@ -231,10 +231,10 @@ def _round(
     while len(chosen) < count:
         worth = process.worth()
         worth[chosen] = -np.inf
-        place = int(worth.argmax())
-        process.observe(place)
-        chosen.append(place)
-        near = kernel(rows, ours[place][None])[:, 0]
+        index = int(worth.argmax())
+        process.observe(index)
+        chosen.append(index)
+        near = kernel(rows, ours[index][None])[:, 0]
         why.append(_speaks(near > covered, len(pool)))
         covered = np.maximum(covered, near)
     return candidates[chosen], why
@@ -247,8 +247,8 @@ def _speaks(nearer: np.ndarray, total: int) -> str:
     return f"nearer to {count:,} records than any that is labeled or named before it"
 
 
-def _some(places: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
-    return places if len(places) <= most else np.sort(rng.permutation(places)[:most])
+def _some(indices: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
+    return indices if len(indices) <= most else np.sort(rng.permutation(indices)[:most])
 
 
 def unsure(chances: np.ndarray) -> np.ndarray:
@@ -279,12 +279,12 @@ def badge(pool: Pool, chances: np.ndarray, count: int, rng: np.random.Generator)
         if chosen:
             weights = np.maximum(distance, 0).astype(np.float64) + 1e-12 * pool.allowed
             weights[chosen] = 0
-            place = int(rng.choice(len(weights), p=weights / weights.sum()))
+            index = int(rng.choice(len(weights), p=weights / weights.sum()))
         else:
-            place = int(distance.argmax())
-        chosen.append(place)
-        near = pool.nearness(pool.rows(np.array([place]))[0]) * (error @ error[place])
-        distance = np.minimum(distance, size + size[place] - 2 * near)
+            index = int(distance.argmax())
+        chosen.append(index)
+        near = pool.nearness(pool.rows(np.array([index]))[0]) * (error @ error[index])
+        distance = np.minimum(distance, size + size[index] - 2 * near)
     return np.array(chosen, dtype=np.int64)
 
 

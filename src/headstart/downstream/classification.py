@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from headstart.data.split import labeled, split
-from headstart.downstream.frozen import even_places, pooled, pooled_features
+from headstart.downstream.frozen import even_indices, pooled, pooled_features
 from headstart.downstream.head import read_head, write_head
 from headstart.downstream.rows import LabeledRows, batches, collated, labeled_rows
 from headstart.downstream.wide import WIDE_RATE, Wide, is_wide
@@ -57,10 +57,10 @@ class Classification(nn.Module):
         *,
         dropout: float = 0.0,
         weights: Tensor | None = None,
-        wish: str = "off",
+        defaults: str = "off",
     ) -> None:
         super().__init__()
-        self.labels, self.wish = labels, wish
+        self.labels, self.defaults = labels, defaults
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(width, len(labels))
         nn.init.zeros_(self.linear.weight)
@@ -100,7 +100,7 @@ class Classification(nn.Module):
             labels,
             dropout=config.dropout,
             weights=weights if config.class_weights else None,
-            wish=config.wide,
+            defaults=config.wide,
         )
 
     def targets(self, records: Dataset) -> Tensor:
@@ -144,7 +144,7 @@ class Classification(nn.Module):
         from the start does not (LP-FT, Kumar et al. 2022, section 3). The strength of the L2
         penalty is the one with the lowest validation loss; so is how much naive Bayes counts.
         """
-        wide = is_wide(self.wish, encoder, train)
+        wide = is_wide(self.defaults, encoder, train)
         features, targets = frozen_features(encoder, train)
         held, held_targets = frozen_features(encoder, validation)
         best = float("inf")
@@ -287,8 +287,8 @@ def frozen_features(encoder: Any, rows: LabeledRows) -> tuple[Tensor, Tensor]:
     However few rows a class has, one of them is among the n.
     """
     first = np.unique(rows.targets.numpy(), return_index=True)[1]
-    places = np.union1d(even_places(len(rows)), first)
-    return pooled_features(encoder, rows, places)
+    indices = np.union1d(even_indices(len(rows)), first)
+    return pooled_features(encoder, rows, indices)
 
 
 def _labels(records: Dataset) -> list[str]:

@@ -133,9 +133,9 @@ class Detection(nn.Module):
                 "record; add training records with it, or take it out."
             )
 
-        def marks(places: Sequence[int], views: Sequence[View], size: tuple[int, int]) -> Batch:
+        def marks(indices: Sequence[int], views: Sequence[View], size: tuple[int, int]) -> Batch:
             boxes, labels = [], []
-            for number, view in zip(places, views, strict=True):
+            for number, view in zip(indices, views, strict=True):
                 seen, kept = view.boxes(every[number][0])
                 boxes.append(seen[kept])
                 labels.append(every[number][1][kept])

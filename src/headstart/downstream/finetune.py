@@ -19,8 +19,8 @@ from headstart.evaluation.metrics import Estimate
 from headstart.evaluation.written import shown
 from headstart.files import whole_folder, write_text
 from headstart.seeding import seeded
-from headstart.training.log import Voice
-from headstart.training.processes import Place
+from headstart.training.log import RunLog
+from headstart.training.processes import ProcessGroup
 from headstart.training.train import train
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def finetune(
     held: Any = head.rows(processor, validation, length)
     run.resolve(task=config.task, labels=head.labels, modality=modality, length=length)
     for remark in getattr(head, "remarks", list)():
-        Voice(run.log_file, console)(remark)
+        RunLog(run.log_file, console)(remark)
 
     if hasattr(head, "warm_start"):
         head.warm_start(encoder, rows, held)
@@ -190,8 +190,8 @@ def finetune(
         objective.load_state_dict(start)
     if unlabeled is not None:
         unlabeled.settle(objective)
-    place = Place.here()
-    place.first(lambda: _measure(tuned, held, len(validation), run, console))
+    group = ProcessGroup.here()
+    group.first(lambda: _measure(tuned, held, len(validation), run, console))
     if merge is not None:
         merge()
 
@@ -204,8 +204,8 @@ def finetune(
             head.save(folder)
         run.resolve(finished=True)
 
-    place.first(keep)
-    place.leave()
+    group.first(keep)
+    group.leave()
     return run
 
 
@@ -219,15 +219,17 @@ def _means(objective: Any, rows: Rows) -> dict[str, float]:
     objective.eval()
     totals: dict[str, float] = {}
     with torch.no_grad():
-        for places in np.array_split(np.arange(len(rows)), -(-len(rows) // objective.head.at_once)):
-            for name, value in objective(rows.batch(places, epoch=0)).items():
-                totals[name] = totals.get(name, 0.0) + value.item() * len(places)
+        for indices in np.array_split(
+            np.arange(len(rows)), -(-len(rows) // objective.head.at_once)
+        ):
+            for name, value in objective(rows.batch(indices, epoch=0)).items():
+                totals[name] = totals.get(name, 0.0) + value.item() * len(indices)
     return {name: total / len(rows) for name, total in totals.items()}
 
 
 def _measure(objective: Finetuning, rows: Rows, count: int, run: RunFolder, console: Any) -> None:
     """Say and log what the task itself measures on the held-out records."""
-    head, voice = objective.head, Voice(run.log_file, console)
+    head, voice = objective.head, RunLog(run.log_file, console)
     measured = head.measure(objective.encoder, rows) if hasattr(head, "measure") else {}
     if not measured:  # the validation has logged all that there is to say
         means = _means(objective, rows)

@@ -20,13 +20,13 @@ def pooled(self: Any, encoder: Any, batch: Batch) -> Tensor:
     return found
 
 
-def even_places(count: int) -> np.ndarray:
+def even_indices(count: int) -> np.ndarray:
     """Return the places of all rows, or of many that lie evenly."""
     return np.linspace(0, count - 1, min(count, _MOST)).round().astype(np.int64)
 
 
 def pooled_features(
-    encoder: Any, rows: Any, places: np.ndarray | None = None
+    encoder: Any, rows: Any, indices: np.ndarray | None = None
 ) -> tuple[Tensor, Tensor]:
     """Return pooled features (n,D) float32 and targets (n,...) of rows.
 
@@ -35,10 +35,10 @@ def pooled_features(
         rows: with ``targets`` (N,...) and ``batch``.
         places: (n,) which rows; :func:`even_places` by default.
     """
-    places = even_places(len(rows)) if places is None else places
+    indices = even_indices(len(rows)) if indices is None else indices
     encoder.eval()
     found = []
     with torch.no_grad():
-        for start in range(0, len(places), _BATCH):
-            found.append(encoder.pool(rows.batch(places[start : start + _BATCH], 0)).float())
-    return torch.cat(found), rows.targets[places]
+        for start in range(0, len(indices), _BATCH):
+            found.append(encoder.pool(rows.batch(indices[start : start + _BATCH], 0)).float())
+    return torch.cat(found), rows.targets[indices]

@@ -61,14 +61,14 @@ class GaussianProcess:
         """Return by how much a label of each candidate (C,) lowers the rows' variance in all."""
         return np.asarray(self._fall / (self._variance + NOISE))
 
-    def observe(self, place: int) -> None:
+    def observe(self, index: int) -> None:
         """Take in a label of the candidate at ``place``."""
         inner, outer = self._inner[: self._seen], self._outer[: self._seen]
-        size = np.sqrt(self._variance[place] + NOISE).astype(np.float32)
-        ours = kernel(self._ours, self._ours[place][None])[:, 0]
-        ours -= self._known[:, place] @ self._known + inner[:, place] @ inner
+        size = np.sqrt(self._variance[index] + NOISE).astype(np.float32)
+        ours = kernel(self._ours, self._ours[index][None])[:, 0]
+        ours -= self._known[:, index] @ self._known + inner[:, index] @ inner
         ours /= size
-        rows = (self._shared[place] - inner[:, place] @ outer) / size
+        rows = (self._shared[index] - inner[:, index] @ outer) / size
         along = self._weight * rows
         change = self._shared @ along - (outer @ along) @ inner
         self._fall += ours * (ours * float(along @ rows) - 2 * change)

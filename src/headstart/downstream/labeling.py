@@ -113,18 +113,18 @@ def label(config: LabelConfig, *, say: Callable[[str], None]) -> Labeling:
         rng = np.random.Generator(np.random.PCG64(derive(config.seed, "label")))
         simulation = None
         if config.simulate:
-            places = _sample(_known(trial), rng)
-            if len(places) < FEWEST:
+            indices = _sample(_known(trial), rng)
+            if len(indices) < FEWEST:
                 raise HeadstartError(
-                    f"{config.simulate} has {len(places)} labeled records, and a simulation needs "
+                    f"{config.simulate} has {len(indices)} labeled records, and a simulation needs "
                     f"{FEWEST} or more; name a larger file with --simulate."
                 )
-            tried = source.vectors(trial.select(places), Path(scratch, "trial.npy"))
-            simulation = _try(tried, [trial[int(place)]["label"] for place in places], config)
+            tried = source.vectors(trial.select(indices), Path(scratch, "trial.npy"))
+            simulation = _try(tried, [trial[int(index)]["label"] for index in indices], config)
         elif own.sum() >= OFFERED:
-            places = _sample(own, rng)
-            tried = np.asarray(vectors[places])
-            simulation = _try(tried, found.select(places)["label"], config)
+            indices = _sample(own, rng)
+            tried = np.asarray(vectors[indices])
+            simulation = _try(tried, found.select(indices)["label"], config)
         if not allowed.any():
             if simulation is None:
                 raise HeadstartError(
@@ -136,9 +136,9 @@ def label(config: LabelConfig, *, say: Callable[[str], None]) -> Labeling:
             )
         labeled, labels = _labeled(source, given, found, vectors, own, Path(scratch, "given.npy"))
         chosen = choose(Pool(vectors, allowed), labeled, labels, config.n, way=config.way, rng=rng)
-    if len(chosen.places) < config.n:
-        notes.append(f"Only {len(chosen.places):,} records are left to name.")
-    rows = _write(found.select(chosen.places), chosen.why, out)
+    if len(chosen.indices) < config.n:
+        notes.append(f"Only {len(chosen.indices):,} records are left to name.")
+    rows = _write(found.select(chosen.indices), chosen.why, out)
     return Labeling(rows, out, notes, simulation, config.run)
 
 
@@ -233,11 +233,11 @@ def _labeled(
     path: Path,
 ) -> tuple[np.ndarray, list[str]]:
     """Return vectors (L,D) and labels of all that is labeled, in either source."""
-    places = np.flatnonzero(own)
-    labels = list(found.select(places)["label"]) if len(places) else []
+    indices = np.flatnonzero(own)
+    labels = list(found.select(indices)["label"]) if len(indices) else []
     kept = given.select(np.flatnonzero(_known(given)))
     labels += list(kept["label"]) if len(kept) else []
-    return np.concatenate([np.asarray(vectors[places]), source.vectors(kept, path)]), labels
+    return np.concatenate([np.asarray(vectors[indices]), source.vectors(kept, path)]), labels
 
 
 def _sample(known: np.ndarray, rng: np.random.Generator) -> np.ndarray:

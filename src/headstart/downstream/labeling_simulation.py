@@ -19,7 +19,7 @@ from headstart.downstream.choosing import Pool, choose
 from headstart.errors import HeadstartError
 from headstart.evaluation.equivalence import equivalents
 from headstart.evaluation.intervals import LEVEL, Change, compare, holm
-from headstart.evaluation.outcomes import ACCURACY, Contender, Kind, Results
+from headstart.evaluation.outcomes import ACCURACY, Candidate, Kind, Results
 from headstart.evaluation.protocols.resampling import averaged
 from headstart.evaluation.protocols.scoring import outcome_of
 from headstart.evaluation.verdict import points, score
@@ -38,7 +38,7 @@ class Simulation:
     """What choosing was worth.
 
     Attributes:
-        results: outcomes of the contenders ``chosen`` and ``random``.
+        results: outcomes of the candidates ``chosen`` and ``random``.
         changes: chosen minus random at each number of labels.
         overall: the same, averaged over all numbers of labels.
         chances: of a false claim, adjusted for the number of comparisons (two-sided p, Holm).
@@ -164,10 +164,10 @@ def simulate(
         )
     right: dict[tuple[str, int], list[np.ndarray]] = {}
     for repetition in range(seeds):
-        places = rest[_rng(seed, "pool", repetition).permutation(len(rest))[:size]]
-        pool, known = vectors[places], classes[places]
+        indices = rest[_rng(seed, "pool", repetition).permutation(len(rest))[:size]]
+        pool, known = vectors[indices], classes[indices]
         space = Pool(pool)
-        train, test = space.place(pool), space.place(vectors[tested])
+        train, test = space.index(pool), space.index(vectors[tested])
         for side, rule in (("chosen", way), ("random", "random")):
             have = np.empty(0, dtype=np.int64)
             for budget in budgets:
@@ -181,7 +181,7 @@ def simulate(
                     way=rule,
                     rng=numbers,
                 )
-                have = np.concatenate([have, found.places])
+                have = np.concatenate([have, found.indices])
                 predicted = _predicted(train[have], known[have], test)
                 right.setdefault((side, budget), []).append(predicted)
             if progress:
@@ -240,7 +240,7 @@ def _results(
         sampled = {ACCURACY.name: averaged((stack == truth).astype(np.float64), seed)}
         outcomes.append(
             outcome_of(
-                Contender(side, kinds[side]),
+                Candidate(side, kinds[side]),
                 "ridge regression",
                 ACCURACY,
                 sampled,

@@ -75,7 +75,7 @@ class Pyramid(nn.Module):
         super().__init__()
         self.channels, self.chosen = list(channels), list(chosen)
         self.strides, self.out_channels = list(strides), width
-        self.fpn = FeaturePyramidNetwork([self.channels[place] for place in self.chosen], width)
+        self.fpn = FeaturePyramidNetwork([self.channels[index] for index in self.chosen], width)
 
     @classmethod
     def on(cls, encoder: Any, strides: Sequence[int], width: int) -> Pyramid:
@@ -104,8 +104,8 @@ class Pyramid(nn.Module):
             size: H and W of the pictures, multiples of the largest stride.
         """
         named = OrderedDict(
-            (str(stride), resized(maps[place], (size[0] // stride, size[1] // stride)))
-            for stride, place in zip(self.strides, self.chosen, strict=True)
+            (str(stride), resized(maps[index], (size[0] // stride, size[1] // stride)))
+            for stride, index in zip(self.strides, self.chosen, strict=True)
         )
         return list(self.fpn(named).values())
 

@@ -196,8 +196,8 @@ def best_thresholds(chances: np.ndarray, truth: np.ndarray) -> np.ndarray:
     from sklearn.metrics import precision_recall_curve
 
     best = np.full(chances.shape[1], 0.5)
-    for place in np.flatnonzero(truth.any(0)):
-        precision, recall, thresholds = precision_recall_curve(truth[:, place], chances[:, place])
+    for index in np.flatnonzero(truth.any(0)):
+        precision, recall, thresholds = precision_recall_curve(truth[:, index], chances[:, index])
         f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
-        best[place] = thresholds[int(f1[:-1].argmax())]
+        best[index] = thresholds[int(f1[:-1].argmax())]
     return best

@@ -89,11 +89,11 @@ class PairRows:
         """Names of the tensors of the first records."""
         return self._first.names
 
-    def batch(self, places: np.ndarray, epoch: int) -> Batch:
+    def batch(self, indices: np.ndarray, epoch: int) -> Batch:
         """Return the pairs at ``places`` (n,); the same in every epoch."""
-        second = self._second.batch(places, epoch)
+        second = self._second.batch(indices, epoch)
         labels = second.pop("labels")
-        return {**_joined(self._first.batch(places, epoch), second), "labels": labels}
+        return {**_joined(self._first.batch(indices, epoch), second), "labels": labels}
 
 
 def collate_pairs(processor: Processor, records: Dataset, length: int) -> Batch:

@@ -81,8 +81,8 @@ def predict(
         HeadstartError: the run was not fine-tuned; raised at once, before the first row.
     """
     head: Any = open_head(run)
-    if options is not None and hasattr(head, "heed"):
-        head.heed(options)
+    if options is not None and hasattr(head, "configure"):
+        head.configure(options)
     encoder: Any = open_encoder(run.encoder)
     processor = open_processor(run.encoder)
     length = int(run.resolved["length"])

@@ -68,13 +68,13 @@ def read_answered(
     rows = []
     for asked in _asked(source, options, audit):
         fault = _fault(asked)
-        places: list[tuple[int, int]] = []
+        indices: list[tuple[int, int]] = []
         if fault is None:
-            places, fault = _places(asked)
+            indices, fault = _indices(asked)
         if fault:
-            audit.set_aside(asked.name, fault)
+            audit.quarantine(asked.name, fault)
             continue
-        rows.append(_record(asked, places))
+        rows.append(_record(asked, indices))
     return _dataset(rows, [source], audit)
 
 
@@ -94,10 +94,10 @@ def read_questions(
         for asked in _asked(source, options, audit):
             fault = _fault(asked)
             if fault:
-                audit.set_aside(asked.name, fault)
+                audit.quarantine(asked.name, fault)
                 continue
-            places, fault = _places(asked)
-            rows.append(_record(asked, None if fault else places))
+            indices, fault = _indices(asked)
+            rows.append(_record(asked, None if fault else indices))
     return _dataset(rows, sources, audit)
 
 
@@ -177,13 +177,13 @@ def _fault(asked: Asked) -> str | None:
     return None
 
 
-def _places(asked: Asked) -> tuple[list[tuple[int, int]], str | None]:
+def _indices(asked: Asked) -> tuple[list[tuple[int, int]], str | None]:
     """Return where the answers start and end, or why that cannot be said."""
     if asked.impossible is True or str(asked.impossible).lower() == "true":
         return [], None
     if asked.answers is None:
         return [], NO_ANSWERS
-    places = []
+    indices = []
     for text, start in _listed(asked.answers, asked.start):
         if not isinstance(text, str) or not text.strip():
             return [], BAD_ANSWERS
@@ -197,8 +197,8 @@ def _places(asked: Asked) -> tuple[list[tuple[int, int]], str | None]:
             return [], BAD_ANSWERS
         if not asked.context.startswith(text, int(place)):
             return [], NOT_THERE
-        places.append((int(place), int(place) + len(text)))
-    return places, None
+        indices.append((int(place), int(place) + len(text)))
+    return indices, None
 
 
 def _listed(answers: Any, start: Any) -> list[tuple[Any, Any]]:
@@ -217,8 +217,8 @@ def _listed(answers: Any, start: Any) -> list[tuple[Any, Any]]:
     )
 
 
-def _record(asked: Asked, places: list[tuple[int, int]] | None) -> dict[str, Any]:
-    sides = zip(*places, strict=True) if places else (places, places)
+def _record(asked: Asked, indices: list[tuple[int, int]] | None) -> dict[str, Any]:
+    sides = zip(*indices, strict=True) if indices else (indices, indices)
     starts, ends = (None if side is None else list(side) for side in sides)
     texts = {"id": asked.name, "text": asked.context, "question": asked.question}
     return {**texts, "starts": starts, "ends": ends}
@@ -227,5 +227,5 @@ def _record(asked: Asked, places: list[tuple[int, int]] | None) -> dict[str, Any
 def _dataset(rows: list[dict[str, Any]], sources: list[str], audit: Audit) -> Dataset:
     from datasets import List, Value
 
-    places = {name: List(Value("int64")) for name in ("starts", "ends")}
-    return kept_records(rows, {"question": Value("string"), **places}, sources, audit)
+    indices = {name: List(Value("int64")) for name in ("starts", "ends")}
+    return kept_records(rows, {"question": Value("string"), **indices}, sources, audit)

@@ -38,7 +38,7 @@ class Layout:
         self.tokenizer.no_padding()
         pair = self.tokenizer.encode("a", "a", add_special_tokens=True)
         parts = {
-            number: [place for place, _ in some]
+            number: [index for index, _ in some]
             for number, some in groupby(enumerate(pair.sequence_ids), key=lambda item: item[1])
             if number is not None
         }
@@ -120,14 +120,14 @@ class QuestionRows:
     def __len__(self) -> int:
         return len(self._windows)
 
-    def batch(self, places: np.ndarray, epoch: int) -> Batch:
+    def batch(self, indices: np.ndarray, epoch: int) -> Batch:
         """Return the windows at ``places`` (n,): ``input_ids`` and ``mask`` (n,T).
 
         ``context`` (n,T) is True where the context is, whose tokens reach from character
         ``char_starts`` to ``char_ends`` (n,T); ``record`` (n,) is the record of each window, and
         ``labels`` (n,2) the places of the answer's first and last token where answers are known.
         """
-        rows = [self._row(self._windows[place]) for place in places]
+        rows = [self._row(self._windows[index]) for index in indices]
         longest = max((len(ids) for ids, _, _ in rows), default=1)
         shape = (len(rows), longest)
         ids = np.full(shape, self.pad_id, dtype=np.int64)
@@ -145,12 +145,12 @@ class QuestionRows:
             "context": torch.from_numpy(context),
             "char_starts": torch.from_numpy(chars[0]),
             "char_ends": torch.from_numpy(chars[1]),
-            "record": torch.tensor([self._windows[place].record for place in places]).long(),
+            "record": torch.tensor([self._windows[index].record for index in indices]).long(),
         }
         if self.layout.second:
             batch["token_types"] = torch.from_numpy(types)
         if self.truths is not None:
-            found = [self._target(self._windows[place]) for place in places]
+            found = [self._target(self._windows[index]) for index in indices]
             batch["labels"] = torch.tensor(found).view(-1, 2)
         return batch
 

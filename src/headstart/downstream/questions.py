@@ -125,8 +125,8 @@ class Questions(nn.Module):
             )
         held = set(by_id(distinct, share, seed)[1]["id"])
         sides: tuple[list[int], list[int]] = [], []
-        for place, context in enumerate(contexts):
-            sides[context in held].append(place)
+        for index, context in enumerate(contexts):
+            sides[context in held].append(index)
         return records.select(sides[0]), records.select(sides[1])
 
     def rows(

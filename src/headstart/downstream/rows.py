@@ -69,14 +69,14 @@ class LabeledRows:
         """Names of the tensors that the processor made."""
         return frozenset(self._rows)
 
-    def batch(self, places: np.ndarray, epoch: int) -> Batch:
+    def batch(self, indices: np.ndarray, epoch: int) -> Batch:
         """Return the rows at ``places`` (n,), padded to the longest; the same in every epoch."""
         batch: Batch = {}
         for name, rows in self._rows.items():
-            chosen = [rows[place] for place in places]
+            chosen = [rows[index] for index in indices]
             whole = pad_sequence(chosen, True) if name in self._ragged else torch.stack(chosen)
             batch[name] = whole.long() if whole.dtype == torch.int32 else whole
-        batch["labels"] = self.targets[torch.as_tensor(places, dtype=torch.long)]
+        batch["labels"] = self.targets[torch.as_tensor(indices, dtype=torch.long)]
         return batch
 
     def _keep(self, batch: Batch) -> None:

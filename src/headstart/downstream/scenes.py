@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from headstart.errors import HeadstartError
-from headstart.modalities.image.decode import BadPicture, decode
+from headstart.modalities.image.decode import BadImage, decode
 from headstart.seeding import uniform
 
 if TYPE_CHECKING:
@@ -153,14 +153,14 @@ class Scenes:
     def __len__(self) -> int:
         return len(self._records)
 
-    def batch(self, places: np.ndarray, epoch: int) -> Batch:
+    def batch(self, indices: np.ndarray, epoch: int) -> Batch:
         """Return the pictures at ``places`` (n,) as one batch; a pure function.
 
         Raises:
             HeadstartError: a picture cannot be decoded.
         """
-        found = [self._picture(int(place)) for place in places]
-        views = self.views(places, epoch, [native for _, native in found])
+        found = [self._image(int(index)) for index in indices]
+        views = self.views(indices, epoch, [native for _, native in found])
         seen = [view.picture(picture) for view, (picture, _) in zip(views, found, strict=True)]
         height, width = (
             -(-max(part.shape[side] for part in seen) // MULTIPLE) * MULTIPLE for side in (1, 2)
@@ -174,30 +174,30 @@ class Scenes:
             "native": torch.tensor([view.native for view in views]),
         }
         if self._marks is not None:
-            batch |= self._marks([int(place) for place in places], views, (height, width))
+            batch |= self._marks([int(index) for index in indices], views, (height, width))
         return batch
 
-    def views(self, places: np.ndarray, epoch: int, natives: list[tuple[int, int]]) -> list[View]:
+    def views(self, indices: np.ndarray, epoch: int, natives: list[tuple[int, int]]) -> list[View]:
         """Return how the pictures at ``places`` of these sizes are shown in an epoch."""
         if self._seed is None:
             return [View.plain(native, self._side) for native in natives]
         draws = [
-            uniform(places, self._seed, name, epoch) for name in ("zoom", "top", "left", "mirror")
+            uniform(indices, self._seed, name, epoch) for name in ("zoom", "top", "left", "mirror")
         ]
         return [
             View.drawn(native, self._side, row)
             for native, row in zip(natives, np.stack(draws, 1).tolist(), strict=True)
         ]
 
-    def _picture(self, place: int) -> tuple[Tensor, tuple[int, int]]:
+    def _image(self, index: int) -> tuple[Tensor, tuple[int, int]]:
         """Return a picture at the common side (3,h,w), and its own height and width."""
-        known = self._known.get(place)
+        known = self._known.get(index)
         if known is not None:
             return known
-        record = self._records[place]
+        record = self._records[index]
         try:
             array = decode(record["image"])
-        except BadPicture as reason:
+        except BadImage as reason:
             raise HeadstartError(
                 f"the picture {record['id']} cannot be decoded: {reason}; leave it out."
             ) from None
@@ -205,7 +205,7 @@ class Scenes:
         picture = torch.from_numpy(array.transpose(2, 0, 1).copy())
         found = View.plain(native, self._side).picture(picture).contiguous(), native
         if self._bytes + found[0].nbytes <= REMEMBERED:
-            self._known[place] = found
+            self._known[index] = found
             self._bytes += found[0].nbytes
         return found
 
@@ -260,10 +260,10 @@ def side_for(records: Dataset, most: int) -> int:
 
     step = max(1, len(records) // 200)
     sides = []
-    for place in range(0, len(records), step):
+    for index in range(0, len(records), step):
         try:
-            sides.append(max(size(records[place]["image"])))
-        except BadPicture:
+            sides.append(max(size(records[index]["image"])))
+        except BadImage:
             continue
     median = float(np.median(sides)) if sides else most
     return int(min(most, max(MULTIPLE, -(-median // MULTIPLE) * MULTIPLE)))

@@ -27,7 +27,7 @@ from headstart.downstream.scenes import (
 )
 from headstart.errors import HeadstartError
 from headstart.modalities.image.annotations import IGNORED, mask_ids, read_masks
-from headstart.modalities.image.decode import BadPicture
+from headstart.modalities.image.decode import BadImage
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -112,17 +112,17 @@ class Segmentation(nn.Module):
 
         An id that no training record has is not judged.
         """
-        place = torch.full((256,), IGNORED, dtype=torch.uint8)
-        place[torch.tensor(self.labels)] = torch.arange(len(self.labels), dtype=torch.uint8)
+        index = torch.full((256,), IGNORED, dtype=torch.uint8)
+        index[torch.tensor(self.labels)] = torch.arange(len(self.labels), dtype=torch.uint8)
         known: dict[int, Tensor] = {}
 
-        def marks(places: Sequence[int], views: Sequence[View], size: tuple[int, int]) -> Batch:
-            labels = torch.full((len(places), *size), IGNORED, dtype=torch.long)
-            for row, number, view in zip(labels, places, views, strict=True):
+        def marks(indices: Sequence[int], views: Sequence[View], size: tuple[int, int]) -> Batch:
+            labels = torch.full((len(indices), *size), IGNORED, dtype=torch.long)
+            for row, number, view in zip(labels, indices, views, strict=True):
                 if number not in known:
                     known[number] = torch.from_numpy(_ids(records[number]).copy())
                 seen = view.mask(known[number])
-                row[: seen.shape[0], : seen.shape[1]] = place[seen.long()]
+                row[: seen.shape[0], : seen.shape[1]] = index[seen.long()]
             return {"labels": labels}
 
         return Scenes(records, self.side, marks, seed)
@@ -195,7 +195,7 @@ class Segmentation(nn.Module):
 def _ids(record: dict[str, Any]) -> np.ndarray:
     try:
         return mask_ids(record["mask"])
-    except BadPicture as reason:
+    except BadImage as reason:
         raise HeadstartError(
             f"the mask of {record['id']} cannot be read: {reason}; leave it out."
         ) from None

@@ -127,11 +127,11 @@ class Seq2Seq(nn.Module):
                 "number of layers that stay, or leave it out."
             )
         options = config.seq2seq
-        places = _places(encoder)
+        indices = _indices(encoder)
         asked = max(config.length or 0, options.tokens)
-        if places and asked > places:
+        if indices and asked > indices:
             raise HeadstartError(
-                f"the network has {places} places, fewer than the {asked} tokens asked for; "
+                f"the network has {indices} places, fewer than the {asked} tokens asked for; "
                 "choose a smaller --length and seq2seq.tokens."
             )
         set_dropout(encoder.model, config.dropout)
@@ -200,9 +200,9 @@ class Seq2Seq(nn.Module):
         end = processor.encode_ids([""])[0][-1]
         never = [t for t in processor.targets.special_ids if t not in {end, *opening}]
         never += range(processor.targets.size, int(config.vocab_size))
-        places = _places(encoder)
+        indices = _indices(encoder)
         encoder.model.generation_config = GenerationConfig(
-            max_new_tokens=min(self.writes, places) if places else self.writes,
+            max_new_tokens=min(self.writes, indices) if indices else self.writes,
             num_beams=self.beams,
             do_sample=False,
             no_repeat_ngram_size=self.no_repeat,
@@ -214,7 +214,7 @@ class Seq2Seq(nn.Module):
             decoder_start_token_id=config.decoder_start_token_id,
         )
 
-    def heed(self, options: PredictConfig) -> None:
+    def configure(self, options: PredictConfig) -> None:
         """Take other limits than those of the training."""
         self.beams = options.beams or self.beams
         self.writes = options.tokens or self.writes
@@ -331,7 +331,7 @@ def set_dropout(model: nn.Module, share: float) -> None:
             setattr(module, "dropout", max(now, share))  # noqa: B010
 
 
-def _places(encoder: Any) -> int:
+def _indices(encoder: Any) -> int:
     """Return how many places the network numbers; 0 where it knows distances only."""
     if not hasattr(encoder.model.get_decoder(), "embed_positions"):
         return 0

@@ -30,8 +30,8 @@ class SpanScores(nn.Module):
             self.linear = nn.Linear(width, 2)
             return
         self.whole = _whole(config)
-        self._place = _place_of_network(self.whole)
-        setattr(self.whole, self._place, _Given())
+        self._index = _place_of_network(self.whole)
+        setattr(self.whole, self._index, _Given())
 
     @classmethod
     def on(cls, encoder: Any) -> SpanScores:
@@ -54,11 +54,11 @@ class SpanScores(nn.Module):
         """Write network and layers together for ``AutoModelForQuestionAnswering``."""
         if self.whole is None:
             return
-        setattr(self.whole, self._place, encoder.model)
+        setattr(self.whole, self._index, encoder.model)
         try:
             self.whole.save_pretrained(folder)
         finally:
-            setattr(self.whole, self._place, _Given())
+            setattr(self.whole, self._index, _Given())
 
 
 class _Given(nn.Module):
@@ -88,9 +88,9 @@ def _fits(config: dict[str, Any], encoder: Any) -> bool:
 
     try:
         whole = _whole(config)
-        place = _place_of_network(whole)
-        same = type(getattr(whole, place)) is type(encoder.model)
-        setattr(whole, place, _Given())
+        index = _place_of_network(whole)
+        same = type(getattr(whole, index)) is type(encoder.model)
+        setattr(whole, index, _Given())
         whole(inputs_embeds=torch.zeros(1, 2, encoder.width))
     except Exception:  # each network has its own way to refuse
         return False

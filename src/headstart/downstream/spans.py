@@ -28,11 +28,11 @@ def best_spans(
     best, first = starts.new_full((len(starts),), -torch.inf), starts.new_zeros(len(starts)).long()
     last = first.clone()
     for more in range(min(longest, width)):
-        scores, places = (starts[:, : width - more] + ends[:, more:]).max(1)
+        scores, indices = (starts[:, : width - more] + ends[:, more:]).max(1)
         better = scores > best
         best = torch.where(better, scores, best)
-        first = torch.where(better, places, first)
-        last = torch.where(better, places + more, last)
+        first = torch.where(better, indices, first)
+        last = torch.where(better, indices + more, last)
     return best, first, last
 
 
@@ -52,9 +52,9 @@ def squad_scores(found: list[str], truths: list[list[str]]) -> dict[str, float]:
     Chinese and Japanese characters are words of their own, as in CMRC (Cui et al. 2019).
     """
     scores = _mean_scores(found, truths)
-    open_ended = [place for place, right in enumerate(truths) if not right]
+    open_ended = [index for index, right in enumerate(truths) if not right]
     if 0 < len(open_ended) < len(truths):
-        answered = [place for place, right in enumerate(truths) if right]
+        answered = [index for index, right in enumerate(truths) if right]
         parts = [
             _mean_scores([found[n] for n in some], [truths[n] for n in some])
             for some in (answered, open_ended)
@@ -67,11 +67,11 @@ def _mean_scores(found: list[str], truths: list[list[str]]) -> dict[str, float]:
     from torchmetrics.functional.text import squad
 
     answers = [
-        {"prediction_text": _parted(text), "id": str(place)} for place, text in enumerate(found)
+        {"prediction_text": _parted(text), "id": str(index)} for index, text in enumerate(found)
     ]
     right = [
-        {"answers": {"text": [_parted(text) for text in texts] or [""]}, "id": str(place)}
-        for place, texts in enumerate(truths)
+        {"answers": {"text": [_parted(text) for text in texts] or [""]}, "id": str(index)}
+        for index, texts in enumerate(truths)
     ]
     scores = squad(answers, right)  # type: ignore[arg-type]
     return {"exact": float(scores["exact_match"]) / 100, "f1": float(scores["f1"]) / 100}

@@ -67,7 +67,7 @@ def read_tagged(source: str, options: SourceOptions, modality: Modality, audit: 
         if row is not None:
             row["tags"], fault = _tags(row, marks.get(name), isinstance(value, str))
         if row is None or fault:
-            audit.set_aside(name, fault or NO_TOKENS)
+            audit.quarantine(name, fault or NO_TOKENS)
             continue
         rows.append({"id": name, **row})
     return _dataset(rows, [source], audit)
@@ -99,7 +99,7 @@ def read_words(
         for name, value in tables.values(source, TEXT, tokens, audit):
             row, fault = _words(value)
             if row is None:
-                audit.set_aside(name, fault or NO_TOKENS)
+                audit.quarantine(name, fault or NO_TOKENS)
             else:
                 rows.append({"id": name, **row, "tags": _known(row, marks.get(name), False)})
     if plain:
@@ -178,11 +178,11 @@ def _from_spans(row: dict[str, Any], spans: Any) -> tuple[list[str], str | None]
         if not sound or not 0 <= start < end <= len(row["text"]):
             return [], BAD_SPAN
         first = True
-        for place, (left, right) in enumerate(zip(row["starts"], row["ends"], strict=True)):
+        for index, (left, right) in enumerate(zip(row["starts"], row["ends"], strict=True)):
             if left < end and right > start:
-                if tags[place] != OUTSIDE:
+                if tags[index] != OUTSIDE:
                     return [], CROSSING
-                tags[place] = f"{'B' if first else 'I'}-{label}"
+                tags[index] = f"{'B' if first else 'I'}-{label}"
                 first = False
     return tags, None
 
@@ -241,5 +241,5 @@ def kept_records(
 def _dataset(rows: list[dict[str, Any]], sources: list[str], audit: Audit) -> Dataset:
     from datasets import List, Value
 
-    places = {"starts": List(Value("int64")), "ends": List(Value("int64"))}
-    return kept_records(rows, {**places, "tags": List(Value("string"))}, sources, audit)
+    indices = {"starts": List(Value("int64")), "ends": List(Value("int64"))}
+    return kept_records(rows, {**indices, "tags": List(Value("string"))}, sources, audit)

@@ -154,7 +154,7 @@ class TokenClassification(nn.Module):
             mine = logs[owner == number]
             path = self.decode(mine)
             sure = np.exp(mine[np.arange(len(path)), path]).tolist()
-            rows.append({"tags": [self.labels[place] for place in path], "sure": sure})
+            rows.append({"tags": [self.labels[index] for index in path], "sure": sure})
         return rows
 
     def decode(self, logs: np.ndarray) -> np.ndarray:
@@ -239,7 +239,7 @@ class TokenClassification(nn.Module):
                     words = self.logits(features[at][batch["word_starts"][at]]).log_softmax(1)
                     logs.setdefault(owner, []).append(words.cpu().numpy())
         for owner, parts in logs.items():
-            found[owner] = [self.labels[place] for place in self.decode(np.concatenate(parts))]
+            found[owner] = [self.labels[index] for index in self.decode(np.concatenate(parts))]
         return scores(rows.tags, found)
 
     def save(self, folder: Path) -> None:

@@ -37,7 +37,7 @@ _HASH, _KEY = 40, 42
 _MULTIPLIER = 0x9E3779B97F
 
 
-def is_wide(wish: str, encoder: Any, rows: LabeledRows) -> bool:
+def is_wide(defaults: str, encoder: Any, rows: LabeledRows) -> bool:
     """Return whether a head on these rows gets a wide half.
 
     ``auto`` takes one where the encoder is blind to order, the rows have tokens, and there are
@@ -47,13 +47,13 @@ def is_wide(wish: str, encoder: Any, rows: LabeledRows) -> bool:
         HeadstartError: ``on``, but the rows have no tokens.
     """
     has_tokens = {"input_ids", "mask"} <= rows.names
-    if wish == "on" and not has_tokens:
+    if defaults == "on" and not has_tokens:
         raise HeadstartError(
             "wide=on needs records that are made of tokens, and these are not; use wide=auto or "
             "wide=off."
         )
-    if wish != "auto":
-        return wish == "on"
+    if defaults != "auto":
+        return defaults == "on"
     return has_tokens and "order" not in encoder.provides and len(rows) >= FEWEST
 
 
@@ -96,15 +96,15 @@ class Wide(nn.Module):
         if not len(self.known):
             return scores
         row, key = distinct(batch)
-        place = torch.searchsorted(self.known, key).clamp(max=len(self.known) - 1)
-        kept = self.known[place] == key
+        index = torch.searchsorted(self.known, key).clamp(max=len(self.known) - 1)
+        kept = self.known[index] == key
         if self.training and self.dropout:
             kept &= torch.rand(len(key), device=key.device) >= self.dropout
-        row, place = row[kept], place[kept]
-        bag = ORDER * row + (self.known[place] >> _HASH)
+        row, index = row[kept], index[kept]
+        bag = ORDER * row + (self.known[index] >> _HASH)
         size = torch.bincount(bag, minlength=ORDER * count)
-        share = self.scale[place] / size[bag].sqrt()
-        return scores.index_add(0, row, share[:, None] * self.ratios[place])
+        share = self.scale[index] / size[bag].sqrt()
+        return scores.index_add(0, row, share[:, None] * self.ratios[index])
 
     def parts(self, batch: Batch) -> Tensor:
         """Return what each position adds to the scores (B,T,classes); over T they sum up to them.
@@ -116,15 +116,15 @@ class Wide(nn.Module):
         if not len(self.known):
             return found
         for length, (key, real) in enumerate(_runs(batch), start=1):
-            place = torch.searchsorted(self.known, key).clamp(max=len(self.known) - 1)
-            row, start = torch.nonzero(real & (self.known[place] == key), as_tuple=True)
-            place = place[row, start]
-            pairs = torch.stack([row, place], 1)
+            index = torch.searchsorted(self.known, key).clamp(max=len(self.known) - 1)
+            row, start = torch.nonzero(real & (self.known[index] == key), as_tuple=True)
+            index = index[row, start]
+            pairs = torch.stack([row, index], 1)
             one, which, often = pairs.unique(dim=0, return_inverse=True, return_counts=True)
             size = torch.bincount(one[:, 0], minlength=len(found))
-            share = self.scale[place] / size[row].sqrt() / often[which] / length
+            share = self.scale[index] / size[row].sqrt() / often[which] / length
             for offset in range(length):
-                said = share[:, None] * self.ratios[place]
+                said = share[:, None] * self.ratios[index]
                 found.index_put_((row, start + offset), said, accumulate=True)
         return found
 
@@ -156,15 +156,15 @@ def count(rows: LabeledRows, classes: int) -> tuple[np.ndarray, np.ndarray]:
 
     Of very many rows some are counted that lie evenly, and of very many keys the most frequent.
     """
-    places = np.linspace(0, len(rows) - 1, min(len(rows), _MANY)).round().astype(np.int64)
+    indices = np.linspace(0, len(rows) - 1, min(len(rows), _MANY)).round().astype(np.int64)
     keys, owners = [], []
-    for start in range(0, len(places), _BATCH):
-        batch = rows.batch(places[start : start + _BATCH], epoch=0)
+    for start in range(0, len(indices), _BATCH):
+        batch = rows.batch(indices[start : start + _BATCH], epoch=0)
         row, key = distinct(batch)
         keys.append(key.numpy())
         owners.append(batch["labels"][row].numpy())
-    found, place = np.unique(np.concatenate(keys), return_inverse=True)
-    flat = np.bincount(place * classes + np.concatenate(owners), minlength=len(found) * classes)
+    found, index = np.unique(np.concatenate(keys), return_inverse=True)
+    flat = np.bincount(index * classes + np.concatenate(owners), minlength=len(found) * classes)
     counts = flat.reshape(-1, classes)
     total = counts.sum(1)
     often = np.flatnonzero(total >= 2)

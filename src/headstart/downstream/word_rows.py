@@ -64,7 +64,7 @@ class WordTokenizer:
         for piece, found in zip(
             fresh, self._bare.encode_batch(fresh, add_special_tokens=False), strict=True
         ):
-            full = [place for place, (a, b) in enumerate(found.offsets) if piece[a:b].strip()]
+            full = [index for index, (a, b) in enumerate(found.offsets) if piece[a:b].strip()]
             self._known[piece] = (found.ids or [self._unknown], full[0] if full else 0)
         return [self._known[piece] for piece in pieces]
 
@@ -88,14 +88,14 @@ class WordRows:
         tokenizer = WordTokenizer(processor)
         self.pad_id = processor.pad_id
         self.tags: list[list[str]] | None = list(records["tags"]) if labels else None
-        place = {label: number for number, label in enumerate(labels or [])}
+        index = {label: number for number, label in enumerate(labels or [])}
         room = length - len(tokenizer.before) - len(tokenizer.after)
         if room < 1:
             raise HeadstartError(f"a row of {length} tokens has no room for words; choose more.")
         self._rows: list[tuple[np.ndarray, np.ndarray, np.ndarray, int]] = []
         for number, record in enumerate(records):
             words = tokenizer.words(record["text"], record["starts"], record["ends"])
-            targets = [place.get(tag, IGNORED) for tag in record["tags"]] if labels else []
+            targets = [index.get(tag, IGNORED) for tag in record["tags"]] if labels else []
             for first, last in _windows([len(ids) for ids, _ in words], room):
                 ids, heads = list(tokenizer.before), []
                 for one, head in words[first:last]:
@@ -108,13 +108,13 @@ class WordRows:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def batch(self, places: np.ndarray, epoch: int) -> Batch:
+    def batch(self, indices: np.ndarray, epoch: int) -> Batch:
         """Return windows at ``places`` (n,): ``input_ids``, ``mask`` and ``word_starts`` (n,T).
 
         ``record`` (n,) is the record of each; with labels there are ``labels`` (n,T), a class at
         the first token of each word and -100 elsewhere.
         """
-        rows = [self._rows[place] for place in places]
+        rows = [self._rows[index] for index in indices]
         longest = max(1, max((len(row[0]) for row in rows), default=1))
         ids = np.full((len(rows), longest), self.pad_id, dtype=np.int64)
         mask = np.zeros((len(rows), longest), dtype=bool)
@@ -138,10 +138,10 @@ class WordRows:
 def _windows(lengths: list[int], room: int) -> list[tuple[int, int]]:
     """Part words into runs that fit: pairs of first and last (beyond); no words are one run."""
     cuts, filled = [0], 0
-    for place, length in enumerate(lengths):
+    for index, length in enumerate(lengths):
         size = min(length, room)
         if filled and filled + size > room:
-            cuts.append(place)
+            cuts.append(index)
             filled = 0
         filled += size
     return list(zip(cuts, [*cuts[1:], len(lengths)], strict=True))

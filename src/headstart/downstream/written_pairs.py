@@ -148,10 +148,10 @@ class WrittenRows:
     def __len__(self) -> int:
         return len(self.references)
 
-    def batch(self, places: np.ndarray, epoch: int) -> Batch:
+    def batch(self, indices: np.ndarray, epoch: int) -> Batch:
         """Return the pairs at ``places`` (n,), padded to the longest; the same in every epoch."""
-        ids, mask = padded([self._read[place] for place in places], self.pad_id)
-        targets, real = padded([self._written[place] for place in places], self.pad_id)
+        ids, mask = padded([self._read[index] for index in indices], self.pad_id)
+        targets, real = padded([self._written[index] for index in indices], self.pad_id)
         return {
             "input_ids": ids,
             "mask": mask,
@@ -176,9 +176,9 @@ def padded(rows: Sequence[np.ndarray], pad_id: int) -> tuple[Tensor, Tensor]:
     longest = max(1, max((len(row) for row in rows), default=1))
     ids = np.full((len(rows), longest), pad_id, dtype=np.int64)
     mask = np.zeros((len(rows), longest), dtype=bool)
-    for place, row in enumerate(rows):
-        ids[place, : len(row)] = row
-        mask[place, : len(row)] = True
+    for index, row in enumerate(rows):
+        ids[index, : len(row)] = row
+        mask[index, : len(row)] = True
     return torch.from_numpy(ids), torch.from_numpy(mask)
 
 

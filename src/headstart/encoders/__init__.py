@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from headstart.modalities.text.defaults import TokenizerWish
+from headstart.modalities.text.defaults import TokenizerDefaults
 from headstart.registry import Registry
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ class EncoderKind:
     length: int
     batch_size: int
     learning_rate: float
-    tokenizer: TokenizerWish = field(default_factory=TokenizerWish)
+    tokenizer: TokenizerDefaults = field(default_factory=TokenizerDefaults)
     modality: str = "text"
     optimizer: Mapping[str, Any] = field(default_factory=dict)
     counts: bool = False

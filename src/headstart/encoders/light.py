@@ -23,7 +23,7 @@ from headstart.encoders import EncoderKind, Features
 from headstart.encoders.visibility import mean_pool
 from headstart.errors import HeadstartError
 from headstart.files import write_json
-from headstart.modalities.text.defaults import TokenizerWish
+from headstart.modalities.text.defaults import TokenizerDefaults
 
 PARTS = "light.safetensors"
 TABLE = "model.safetensors"
@@ -94,8 +94,8 @@ class LightEncoder(nn.Module):
         self, tokens: Tensor, visibility: Tensor | None, positions: Tensor | None = None
     ) -> Tensor:
         """Add to each vector the mean of its visible neighbours: word2vec's CBOW context."""
-        place = torch.arange(tokens.shape[1], device=tokens.device)
-        distance = (place[:, None] - place).abs()
+        index = torch.arange(tokens.shape[1], device=tokens.device)
+        distance = (index[:, None] - index).abs()
         near = ((distance > 0) & (distance <= self.window)).expand(len(tokens), -1, -1)
         seen = (near if visibility is None else near & visibility).to(tokens.dtype)
         return tokens + seen @ tokens / seen.sum(2, keepdim=True).clamp(min=1.0)
@@ -176,7 +176,7 @@ def _light(options: LightOptions, processor: Any, length: int) -> LightEncoder:
 
 
 #: For scripts without spaces: single characters say little; frequent runs of them are mostly words.
-_UNSPACED = TokenizerWish(kind="bpe", vocab_size=6000, lowercase=True, wrap=False)
+_UNSPACED = TokenizerDefaults(kind="bpe", vocab_size=6000, lowercase=True, wrap=False)
 
 LIGHT = EncoderKind(
     "Weighted average of token vectors; learns in minutes and runs as fast as word2vec.",
@@ -185,13 +185,13 @@ LIGHT = EncoderKind(
     length=512,
     batch_size=1024,
     learning_rate=1e-2,
-    tokenizer=TokenizerWish(
+    tokenizer=TokenizerDefaults(
         kind="word",
         vocab_size=30000,
         lowercase=True,
         wrap=False,
         unspaced=_UNSPACED,
-        patient=TokenizerWish(
+        patient=TokenizerDefaults(
             kind="superword", vocab_size=42000, lowercase=True, wrap=False, unspaced=_UNSPACED
         ),
     ),

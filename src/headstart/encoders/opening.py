@@ -117,14 +117,14 @@ def open_encoder(folder: str | Path, *, length: int | None = None) -> Encoder:
                 )
             return create_encoder(path, {}, None, length=length or kind.length, seed=0)
     from headstart.encoders.seq2seq import Seq2SeqEncoder, writer_type
-    from headstart.encoders.vision_folders import is_picture_network
+    from headstart.encoders.vision_folders import is_image_network
     from headstart.encoders.xlnet import XLNetEncoder, is_xlnet
 
     if is_xlnet(path):
         return XLNetEncoder.load(path)
     if writer_type(path):
         return Seq2SeqEncoder.load(path)
-    if is_picture_network(path):
+    if is_image_network(path):
         from headstart.encoders.vision import VisionEncoder
 
         return VisionEncoder.load(path, length)

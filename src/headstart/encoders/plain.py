@@ -15,14 +15,14 @@ from torch import Tensor, nn
 from headstart.batch import Batch
 from headstart.config import Options
 from headstart.encoders import EncoderKind, Features
-from headstart.encoders.maps import one_a_size
-from headstart.encoders.pictures import (
-    PictureInput,
+from headstart.encoders.images import (
+    ImageInput,
     first_line,
     grid_tokens,
     on_a_grid,
     try_out,
 )
+from headstart.encoders.maps import one_a_size
 from headstart.encoders.wide_conv import WideConv
 from headstart.errors import HeadstartError
 from headstart.files import write_json
@@ -95,7 +95,7 @@ class PlainEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.options, self.size, self.width = options, size, options.widths[-1]
-        self.input = PictureInput(mean, std, channels_last=True)
+        self.input = ImageInput(mean, std, channels_last=True)
         self.model = nn.Sequential(*_parts(options)).to(memory_format=torch.channels_last)
         try_out(self.model, "plain", size, lambda x: (grid_tokens(self.model(self.input(x))),))
 

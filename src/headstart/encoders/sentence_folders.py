@@ -55,15 +55,15 @@ class Pooling:
         if self == Pooling():
             return
         names = ["Transformer", "Pooling", *(["Normalize"] if self.normalize else [])]
-        paths = ["", *(f"{place}_{name}" for place, name in enumerate(names[1:], 1))]
+        paths = ["", *(f"{index}_{name}" for index, name in enumerate(names[1:], 1))]
         modules = [
             {
-                "idx": place,
-                "name": str(place),
+                "idx": index,
+                "name": str(index),
                 "path": path,
                 "type": f"sentence_transformers.models.{name}",
             }
-            for place, (name, path) in enumerate(zip(names, paths, strict=True))
+            for index, (name, path) in enumerate(zip(names, paths, strict=True))
         ]
         for path in paths[1:]:
             (folder / path).mkdir(exist_ok=True)
@@ -131,8 +131,8 @@ def _first(tokens: Tensor, mask: Tensor) -> Tensor:
 
 
 def _last(tokens: Tensor, mask: Tensor) -> Tensor:
-    place = (mask * torch.arange(1, mask.shape[1] + 1, device=mask.device)).argmax(1)
-    return tokens[torch.arange(len(tokens)), place]
+    index = (mask * torch.arange(1, mask.shape[1] + 1, device=mask.device)).argmax(1)
+    return tokens[torch.arange(len(tokens)), index]
 
 
 def _largest(tokens: Tensor, mask: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from headstart.encoders import EncoderKind, Features
 from headstart.encoders.transformer import SmallOptions, check_heads, saved_causal
 from headstart.encoders.visibility import causal, mean_pool, visibility
 from headstart.errors import HeadstartError
-from headstart.modalities.text.defaults import TokenizerWish
+from headstart.modalities.text.defaults import TokenizerDefaults
 
 #: Networks of Transformers that read and write, and of which this file knows what they write with.
 WRITERS = ("t5", "mt5", "bart", "mbart", "pegasus", "marian")
@@ -77,10 +77,10 @@ class Seq2SeqEncoder(nn.Module):
         self, tokens: Tensor, visibility: Tensor | None, positions: Tensor | None = None
     ) -> Tensor:
         reader = self.model.get_encoder()
-        places = getattr(reader, "embed_positions", None)
-        if places is not None and positions is not None:
+        indices = getattr(reader, "embed_positions", None)
+        if indices is not None and positions is not None:
             # The network counts through; T5 has no need of this, its places are relative.
-            table, begin = places.weight, getattr(places, "offset", 0)
+            table, begin = indices.weight, getattr(indices, "offset", 0)
             counted = torch.arange(tokens.shape[1], device=tokens.device)
             tokens = tokens + table[positions + begin] - table[counted + begin]
         seen = None if visibility is None else visibility[:, None]
@@ -210,5 +210,5 @@ T5 = EncoderKind(
     learning_rate=2e-3,
     optimizer={"name": "muon", "muon_learning_rate": 4e-3},
     counts=True,
-    tokenizer=TokenizerWish(sentinels=100),
+    tokenizer=TokenizerDefaults(sentinels=100),
 )

@@ -10,9 +10,8 @@ from torch import Tensor, nn
 
 from headstart.batch import Batch
 from headstart.encoders import Features
-from headstart.encoders.maps import timm_maps
-from headstart.encoders.pictures import (
-    PictureInput,
+from headstart.encoders.images import (
+    ImageInput,
     grid_side,
     grid_tokens,
     on_a_grid,
@@ -20,6 +19,7 @@ from headstart.encoders.pictures import (
     refuse_visibility,
     try_out,
 )
+from headstart.encoders.maps import timm_maps
 from headstart.errors import HeadstartError
 
 try:
@@ -45,7 +45,7 @@ class TimmEncoder(nn.Module):
     Args:
         model: made by timm with ``num_classes=0``.
         size: pixels a side of the pictures that it is for.
-        scale: how much larger pictures enter the network (:class:`PictureInput`).
+        scale: how much larger pictures enter the network (:class:`ImageInput`).
         small_stem: whether :func:`shrink_stem` was at work.
 
     Raises:
@@ -61,7 +61,7 @@ class TimmEncoder(nn.Module):
         self._patches = has_patches(model)
         self._channels = 3 if getattr(model, "output_fmt", "NCHW") == "NHWC" else 1
         config = model.pretrained_cfg
-        self.input = PictureInput(
+        self.input = ImageInput(
             config["mean"], config["std"], scale, self.patch_size if self._patches else 1
         )
         attend_by_products(model)

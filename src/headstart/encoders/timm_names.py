@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Field
 
 from headstart.config import Options
 from headstart.encoders import EncoderKind
-from headstart.encoders.pictures import first_line
+from headstart.encoders.images import first_line
 from headstart.encoders.timm_models import TimmEncoder, shrink_stem
 from headstart.errors import HeadstartError, did_you_mean
 
@@ -254,15 +254,15 @@ def _twin(name: str, weights: str) -> tuple[str, str]:
     import timm
 
     hosted = {n.partition(".")[0] for n in timm.list_pretrained("*.tv*_in1k")}
-    twins = {n: n for n in hosted if not n.startswith("regnet")} | TORCHVISION_TWINS
-    if name not in twins:
+    view_matching = {n: n for n in hosted if not n.startswith("regnet")} | TORCHVISION_TWINS
+    if name not in view_matching:
         raise HeadstartError(
             f"torchvision's {name!r} has no twin in timm in which it could be saved"
-            f"{did_you_mean(name, twins)}"
+            f"{did_you_mean(name, view_matching)}"
         )
     if weights and weights not in TORCHVISION_TAGS:
         raise HeadstartError(
             f"torchvision has no weights {weights!r} for {name!r}"
             f"{did_you_mean(weights, TORCHVISION_TAGS)}"
         )
-    return twins[name], TORCHVISION_TAGS.get(weights, "")
+    return view_matching[name], TORCHVISION_TAGS.get(weights, "")

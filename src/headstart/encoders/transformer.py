@@ -138,9 +138,9 @@ class TransformerEncoder(nn.Module):
     def _attention_mask(self, seen: Tensor) -> Any:
         """A 4-D mask replaces the network's own, so what is its nature must be said again."""
         length = seen.shape[-1]
-        place = torch.arange(length, device=seen.device)
+        index = torch.arange(length, device=seen.device)
         if self.born_causal:
-            seen = seen & (place[:, None] >= place)
+            seen = seen & (index[:, None] >= index)
         if self.model.config._attn_implementation == "eager":
             # Plain attention adds the mask to the scores: a boolean one would be added as 0 and 1.
             lowest = torch.finfo(torch.float32).min
@@ -148,7 +148,7 @@ class TransformerEncoder(nn.Module):
         kinds = set(getattr(self.model.config, "layer_types", None) or ())
         if kinds != {"full_attention", "sliding_attention"}:
             return seen[:, None]
-        distance = (place[:, None] - place).abs()
+        distance = (index[:, None] - index).abs()
         # Padding may have nothing real nearby, and attention over nothing is not a number.
         near = (seen & (distance <= self.model.config.sliding_window)) | (distance == 0)
         return {"full_attention": seen[:, None], "sliding_attention": near[:, None]}

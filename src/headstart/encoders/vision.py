@@ -13,9 +13,8 @@ from transformers.utils import logging as transformers_logging
 
 from headstart.batch import Batch
 from headstart.encoders import Features, attention
-from headstart.encoders.maps import transformers_maps
-from headstart.encoders.pictures import (
-    PictureInput,
+from headstart.encoders.images import (
+    ImageInput,
     first_line,
     grid_side,
     grid_tokens,
@@ -24,6 +23,7 @@ from headstart.encoders.pictures import (
     refuse_visibility,
     try_out,
 )
+from headstart.encoders.maps import transformers_maps
 from headstart.encoders.vision_folders import PROCESSOR, native_size, processor_of, resized
 from headstart.errors import HeadstartError
 from headstart.files import write_json
@@ -69,7 +69,7 @@ class VisionEncoder(nn.Module):
         parameters = inspect.signature(model.forward).parameters
         self._interpolates = "interpolate_pos_encoding" in parameters
         normal = processor.get("do_normalize", True)
-        self.input = PictureInput(
+        self.input = ImageInput(
             processor["image_mean"] if normal else (0.0,) * 3,
             processor["image_std"] if normal else (1.0,) * 3,
             multiple=self.patch_size if self._class_token else 1,

@@ -12,29 +12,31 @@ from transformers.utils import cached_file
 PROCESSOR = "preprocessor_config.json"
 
 
-def is_picture_network(folder: str | Path) -> bool:
+def is_image_network(folder: str | Path) -> bool:
     """True for a folder or hub name that holds a network of Transformers for pictures."""
-    return _picture_config(folder) is not None
+    return _image_config(folder) is not None
 
 
 def native_size_of(folder: str | Path) -> int | None:
     """Return the pixels a side of a network's pictures; None for one that reads none."""
-    config = _picture_config(folder)
+    config = _image_config(folder)
     return None if config is None else native_size(config, processor_of(folder, config))
 
 
 def native_size(config: Any, processor: dict[str, Any]) -> int:
     """Return the pixels a side that a network of Transformers was built or trained for."""
     size = getattr(config, "image_size", None)
-    wish = processor.get("crop_size") if processor.get("do_center_crop") else processor.get("size")
-    if isinstance(wish, dict):
-        wish = wish.get("height") or wish.get("shortest_edge")
+    defaults = (
+        processor.get("crop_size") if processor.get("do_center_crop") else processor.get("size")
+    )
+    if isinstance(defaults, dict):
+        defaults = defaults.get("height") or defaults.get("shortest_edge")
     if size is None:
-        size = wish or 224
+        size = defaults or 224
     return int(size if isinstance(size, int) else size[0])
 
 
-def _picture_config(folder: str | Path) -> Any:
+def _image_config(folder: str | Path) -> Any:
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         network = MODEL_MAPPING[type(config)]

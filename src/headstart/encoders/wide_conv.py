@@ -28,8 +28,8 @@ class WideConv(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         autocast = torch.is_autocast_enabled("cpu") and x.device.type == "cpu"
         stride = int(self.stride[0])
-        places = _size(x.shape[2], stride) * _size(x.shape[3], stride)
-        wide = self.out_channels >= WIDE and places <= SMALL
+        indices = _size(x.shape[2], stride) * _size(x.shape[3], stride)
+        wide = self.out_channels >= WIDE and indices <= SMALL
         if not (autocast and self.training and wide):
             return super().forward(x)
         dtype = torch.get_autocast_dtype("cpu")
@@ -101,8 +101,8 @@ def _unconvolved(gradient: Tensor, weight: Tensor, x: Tensor, stride: int) -> Te
     return padded[:, 1:-1, 1:-1].permute(0, 3, 1, 2).to(x.dtype)
 
 
-def _as_product(weight: Tensor, places: int) -> bool:
-    return len(weight) >= WIDER and places <= SMALLER
+def _as_product(weight: Tensor, indices: int) -> bool:
+    return len(weight) >= WIDER and indices <= SMALLER
 
 
 def _neighbours(x: Tensor, stride: int) -> Tensor:

@@ -23,7 +23,7 @@ from scipy import sparse
 from headstart.data.overlap import Overlap
 from headstart.data.vectors import Matrix
 from headstart.encoders.opening import save_encoder
-from headstart.evaluation.outcomes import Contender
+from headstart.evaluation.outcomes import Candidate
 from headstart.files import whole_file, write_json
 from headstart.version import __version__
 
@@ -59,8 +59,8 @@ def digest_of_records(records: Dataset | None) -> str:
 
 def digest_of_encoder(encoder: Any, processor: Any, length: int) -> str:
     """Return a digest of all that is saved of an encoder: weights, settings, tokenizer."""
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
+    with tempfile.TemporaryDirectory() as index:
+        folder = Path(index)
         save_encoder(encoder, processor, folder, {"length": length})
         files = sorted(file for file in folder.rglob("*") if file.is_file())
         return _digest_of_files(folder, (file for file in files if file.suffix != ".md"))
@@ -76,32 +76,32 @@ def kept(folder: Path, name: str, compute: Callable[[], Matrix]) -> Matrix:
     return known
 
 
-def kept_contenders(
-    folder: Path, name: str, compute: Callable[[], list[Contender]]
-) -> list[Contender]:
-    """Return contenders that need nothing but features, computed only if they were not kept."""
+def cached_candidates(
+    folder: Path, name: str, compute: Callable[[], list[Candidate]]
+) -> list[Candidate]:
+    """Return candidates that need nothing but features, computed only if they were not kept."""
     listing = folder / f"{name}.json"
     if listing.is_file():
         os.utime(listing)
         known = [
-            Contender(
+            Candidate(
                 row["name"],
                 row["kind"],
                 *(_load(folder, file) if file else None for file in row["files"]),
             )
             for row in json.loads(listing.read_text(encoding="utf-8"))
         ]
-        if all(contender.train is not None for contender in known):
+        if all(candidate.train is not None for candidate in known):
             return known
     found = compute()
     rows = []
-    for place, contender in enumerate(found):
+    for index, candidate in enumerate(found):
         files = []
-        for part, matrix in (("train", contender.train), ("test", contender.test)):
-            files.append(f"{name}-{place}-{part}" if matrix is not None else None)
+        for part, matrix in (("train", candidate.train), ("test", candidate.test)):
+            files.append(f"{name}-{index}-{part}" if matrix is not None else None)
             if matrix is not None:
-                _save(folder, f"{name}-{place}-{part}", matrix)
-        rows.append({"name": contender.name, "kind": contender.kind, "files": files})
+                _save(folder, f"{name}-{index}-{part}", matrix)
+        rows.append({"name": candidate.name, "kind": candidate.kind, "files": files})
     write_json(listing, rows)
     _thin_out(folder)
     return found
@@ -119,12 +119,12 @@ def kept_overlap(
         try:
             known = json.loads(file.read_text(encoding="utf-8"))
             pairs = [(one, other) for one, other in known.pop("examples")]
-            places = np.array(known.pop("places"), dtype=np.int64)
-            return Overlap(**known, examples=pairs, places=places)
+            indices = np.array(known.pop("indices"), dtype=np.int64)
+            return Overlap(**known, examples=pairs, indices=indices)
         except (ValueError, KeyError, TypeError):
             pass  # damaged: it is searched again
     found = compute()
-    write_json(file, {**asdict(found), "places": found.places.tolist()})
+    write_json(file, {**asdict(found), "indices": found.indices.tolist()})
     _thin_out(folder)
     return found
 

@@ -19,10 +19,10 @@ from headstart.errors import HeadstartError
 from headstart.evaluation.compared_runs import pairs
 from headstart.evaluation.comparison import Comparison
 from headstart.evaluation.evaluate import evaluate
+from headstart.evaluation.frozen_encoders import frozen, measured
 from headstart.evaluation.protocols.reading import labeled_records, task_of
 from headstart.evaluation.report.cost import cost_of
 from headstart.evaluation.report.reproduce import command, versions
-from headstart.evaluation.rivals import frozen, measured
 from headstart.modalities.opening import open_modality, open_processor
 from headstart.run import RunFolder
 
@@ -45,16 +45,16 @@ def compare(config: CompareConfig, *, say: Callable[[str], None]) -> Comparison:
     first = next(iter(folders.values()))
     train, test = labeled_records(plan, modality, open_processor(first), {})
     remarks = _strangers(labels, train, config)
-    contenders, costs = [], {}
+    candidates, costs = [], {}
     scratch = tempfile.TemporaryDirectory(prefix="headstart-")
     for (name, folder), note, named in zip(folders.items(), notes, config.runs, strict=True):
         say(f"features of {name}")
         encoder, processor = open_encoder(folder), open_processor(folder)
-        rival = frozen(name, "other", encoder, processor, int(note["length"]))
-        contenders.append(measured(rival, train, test, _store(named, scratch), None))
+        candidate = frozen(name, "other", encoder, processor, int(note["length"]))
+        candidates.append(measured(candidate, train, test, _store(named, scratch), None))
         costs[name] = _cost(named, encoder)
     scratch.cleanup()
-    results = evaluate(contenders, train, test, plan)
+    results = evaluate(candidates, train, test, plan)
     found_pairs = pairs(results)
     comparison = Comparison(
         results,
@@ -92,7 +92,7 @@ def _folders(runs: list[str]) -> dict[str, str | Path]:
 
 
 def _one_modality(runs: list[str], kinds: list[str]) -> None:
-    other = next((place for place, kind in enumerate(kinds) if kind != kinds[0]), None)
+    other = next((index for index, kind in enumerate(kinds) if kind != kinds[0]), None)
     if other is not None:
         raise HeadstartError(
             f"{runs[0]} reads {kinds[0]} and {runs[other]} reads {kinds[other]}; compare runs of "

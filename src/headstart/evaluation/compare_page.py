@@ -40,10 +40,10 @@ def _chart(comparison: ComparedRuns) -> Markup:
     metric, counts = results.metric, results.counts
     most = list(counts)[-1]
     leaders = comparison.leaders(most)
-    names = [outcome.contender for outcome in comparison.ranked(most)]
+    names = [outcome.candidate for outcome in comparison.ranked(most)]
     title = _finding(comparison, leaders)
     head = tag("h2", f"{metric.name[:1].upper()}{metric.name[1:]} of each run", id="efficiency")
-    scores = {(x.contender, n): x.scores[metric.name] for n in counts for x in results.judged(n)}
+    scores = {(x.candidate, n): x.scores[metric.name] for n in counts for x in results.judged(n)}
     if len(counts) == 1:
         dots = [
             Dot(
@@ -91,7 +91,7 @@ def _finding(comparison: ComparedRuns, leaders: list[str]) -> str:
     where = f" with {most:,} labels" if most else ""
     if len(leaders) > 1:
         return f"{listed(leaders)} cannot be told apart{where}"
-    second = comparison.ranked(most)[1].contender
+    second = comparison.ranked(most)[1].candidate
     pair = next(x for x in comparison.pairs if x.labels == most and x.other == second)
     gain = change(comparison.results.metric, pair.estimate.mean)
     return f"{leaders[0]} is best{where}: {gain} over {second}"
@@ -101,10 +101,10 @@ def _table(comparison: ComparedRuns) -> Markup:
     results = comparison.results
     rows = []
     for first in comparison.ranked(list(results.counts)[-1]):
-        name = first.contender
+        name = first.candidate
         cells: list[str] = [name]
         for labels in results.counts:
-            outcome = next(x for x in results.judged(labels) if x.contender == name)
+            outcome = next(x for x in results.judged(labels) if x.candidate == name)
             found = cell(results.metric, outcome.scores[results.metric.name])
             cells.append(tag("strong", found) if name in comparison.leaders(labels) else found)
         cost = comparison.costs[name]

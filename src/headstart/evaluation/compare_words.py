@@ -23,12 +23,12 @@ def answer(comparison: ComparedRuns) -> str:
         groups.setdefault(tuple(comparison.leaders(labels)), []).append(labels)
     clauses = []
     for names, where in groups.items():
-        place = _where(where, counts)
+        index = _where(where, counts)
         if len(names) == 1:
-            clauses.append(f"{names[0]} is best{place}")
+            clauses.append(f"{names[0]} is best{index}")
         else:
-            place = place.replace(" at every", " at any")
-            clauses.append(f"{listed(list(names))} cannot be told apart{place}")
+            index = index.replace(" at every", " at any")
+            clauses.append(f"{listed(list(names))} cannot be told apart{index}")
     # What is best comes first, then what is not clear.
     clauses.sort(key=lambda clause: "cannot be told apart" in clause)
     behind = [name for name in comparison.folders if not any(name in names for names in groups)]
@@ -70,10 +70,10 @@ def console_table(comparison: ComparedRuns) -> str:
         table.add_column(name, justify="right")
     most = list(results.counts)[-1]
     for first in comparison.ranked(most):
-        name = first.contender
+        name = first.candidate
         cells = []
         for labels in results.counts:
-            outcome = next(x for x in results.judged(labels) if x.contender == name)
+            outcome = next(x for x in results.judged(labels) if x.candidate == name)
             star = " *" if name in comparison.leaders(labels) else "  "
             cells.append(within(results.metric, outcome.scores[results.metric.name]) + star)
         cost = comparison.costs[name]

@@ -43,7 +43,7 @@ class ComparedRuns:
     """What a comparison found, as data.
 
     Attributes:
-        results: of all runs; its contenders are their names.
+        results: of all runs; its candidates are their names.
         pairs: every two runs at every number of labels.
         costs: ``{name: {what: how much}}``, such as minutes, parameters and records.
         folders: ``{name: folder}``.
@@ -65,22 +65,22 @@ class ComparedRuns:
 
     def leaders(self, labels: int) -> list[str]:
         """Return the best run at a number of labels, and all that it is not clearly above."""
-        best = self.ranked(labels)[0].contender
+        best = self.ranked(labels)[0].candidate
         beaten = {
             pair.other
             for pair in self.pairs
             if pair.labels == labels and pair.one == best and pair.clear
         }
-        return [x.contender for x in self.ranked(labels) if x.contender not in beaten]
+        return [x.candidate for x in self.ranked(labels) if x.candidate not in beaten]
 
 
 def pairs(results: Results) -> list[Pair]:
-    """Return every two contenders at every number of labels, chances adjusted for all of them."""
+    """Return every two candidates at every number of labels, chances adjusted for all of them."""
     found = []
     for labels in results.counts:
         ranked = sorted(results.judged(labels), key=lambda outcome: -outcome.mean)
         for one, other in combinations(ranked, 2):
             change = compare_outcomes(results, one, other)
-            found.append((labels, one.contender, other.contender, change))
+            found.append((labels, one.candidate, other.candidate, change))
     raw = [min(1.0, 2 * min(change.above, change.below)) for *_, change in found]
     return [Pair(*each, chance) for each, chance in zip(found, holm(raw), strict=True)]

@@ -38,7 +38,7 @@ class Comparison(ComparedRuns):
             ],
             "scores": [
                 {
-                    "run": outcome.contender,
+                    "run": outcome.candidate,
                     "probe": outcome.probe,
                     "labels": outcome.labels,
                     **_plain(outcome.scores[metric], metric),

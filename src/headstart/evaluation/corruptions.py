@@ -1,7 +1,7 @@
 """Tested records as the world delivers them: with typos, in capitals, noisy, blurred, compressed.
 
 Every corruption has three severities and is a pure function of the record, the severity and a
-seed, so that all contenders meet the same corrupted records. Those of pictures follow Hendrycks
+seed, so that all candidates meet the same corrupted records. Those of pictures follow Hendrycks
 and Dietterich 2019 ("Benchmarking Neural Network Robustness to Common Corruptions and
 Perturbations"), with sizes as shares of the picture, so that they mean the same at any side.
 """
@@ -59,12 +59,12 @@ def corrupt(records: Dataset, content: str, name: str, severity: int, seed: int)
     """
     change = CORRUPTIONS[content][name]
 
-    def changed(value: Any, place: int) -> Any:
-        rng = np.random.Generator(np.random.PCG64(derive(seed, "corrupt", name, severity, place)))
+    def changed(value: Any, index: int) -> Any:
+        rng = np.random.Generator(np.random.PCG64(derive(seed, "corrupt", name, severity, index)))
         if content == "text":
             return change(value, severity, rng) or value
         return _encoded(change(_decoded(value), severity, rng))
 
     return with_content(
-        records, content, [changed(value, place) for place, value in enumerate(records[content])]
+        records, content, [changed(value, index) for index, value in enumerate(records[content])]
     )

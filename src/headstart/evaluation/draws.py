@@ -1,4 +1,4 @@
-"""Which labels a contender may see: stratified draws, the same for every contender."""
+"""Which labels a candidate may see: stratified draws, the same for every candidate."""
 
 from __future__ import annotations
 

@@ -63,10 +63,10 @@ class Equivalent:
 def equivalents(results: Results) -> dict[int, Equivalent]:
     """Return what each number of labels is worth; {} with fewer than two, or without a rival."""
     counts = [n for n in results.counts if n > 0]
-    table = {n: {x.contender: x for x in results.judged(n)} for n in counts}
+    table = {n: {x.candidate: x for x in results.judged(n)} for n in counts}
     every = set.intersection(*(set(row) for row in table.values())) if table else set()
     first = table[counts[0]] if counts else {}
-    ours = next((x.contender for x in first.values() if x.kind == "pretrained"), None)
+    ours = next((x.candidate for x in first.values() if x.kind == "pretrained"), None)
     others = [name for name in first if name in every and first[name].kind != "pretrained"]
     if len(counts) < 2 or ours not in every or not others:
         return {}
@@ -94,17 +94,17 @@ def needed(scores: np.ndarray, counts: Sequence[int]) -> np.ndarray:
 
 
 def _scores(results: Results, outcomes: list[Outcome], labels: int) -> np.ndarray:
-    """Return the mean scores (1+R,C) of contenders: measured, and on R simulated repetitions."""
+    """Return the mean scores (1+R,C) of candidates: measured, and on R simulated repetitions."""
     mean = np.array([outcome.mean for outcome in outcomes])
     resampled = np.stack([outcome.resampled for outcome in outcomes], axis=1)
     simulated = mean + resampled - resampled.mean(0)
     draws = draws_for(results, labels)
     if draws:
-        found = {x.contender: x.by_draw for x in results.judged(draws.labels)}
-        by_draw = np.stack([found[outcome.contender] for outcome in outcomes])
+        found = {x.candidate: x.by_draw for x in results.judged(draws.labels)}
+        by_draw = np.stack([found[outcome.candidate] for outcome in outcomes])
         count = by_draw.shape[1]
         rng = np.random.Generator(np.random.PCG64(derive("equivalence", labels)))
-        # One shift of the draws for all contenders: a multivariate t, as in a paired comparison.
+        # One shift of the draws for all candidates: a multivariate t, as in a paired comparison.
         shift = rng.standard_normal((count, len(simulated)))
         shift /= np.sqrt(rng.chisquare(count - 1, len(simulated)))
         simulated += np.sqrt(draws.factor) * ((by_draw - by_draw.mean(1, keepdims=True)) @ shift).T
@@ -127,7 +127,7 @@ def _rising(scores: np.ndarray) -> np.ndarray:
     return rising
 
 
-def _reached(targets: np.ndarray, curves: np.ndarray, places: np.ndarray) -> np.ndarray:
+def _reached(targets: np.ndarray, curves: np.ndarray, indices: np.ndarray) -> np.ndarray:
     """Return (R,J): exp of the first place where any of ``curves`` (R,C,J) reaches the target.
 
     Args:
@@ -142,7 +142,7 @@ def _reached(targets: np.ndarray, curves: np.ndarray, places: np.ndarray) -> np.
     left, right = (curves[rows[..., None], names[..., None], at] for at in (before, after))
     rise = np.where(right > left, right - left, 1)
     share = np.where(after > 0, np.minimum((goal[..., 0] - left) / rise, 1), 0)
-    found = np.exp(places[before] + share * (places[after] - places[before]))
+    found = np.exp(indices[before] + share * (indices[after] - indices[before]))
     return np.asarray(np.where(reached.any(-1), found, np.inf).min(1))
 
 

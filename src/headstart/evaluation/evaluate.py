@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from headstart.batch import Progress
 from headstart.config import EvaluateConfig
-from headstart.evaluation.outcomes import Contender, Results
+from headstart.evaluation.outcomes import Candidate, Results
 from headstart.evaluation.protocols import PROTOCOLS, Protocol
 
 if TYPE_CHECKING:
@@ -24,21 +24,21 @@ def protocol_of(config: EvaluateConfig) -> Protocol:
 
 
 def evaluate(
-    contenders: list[Contender],
+    candidates: list[Candidate],
     train: Dataset,
     test: Dataset | None,
     config: EvaluateConfig,
     *,
     progress: Progress | None = None,
 ) -> Results:
-    """Measure all contenders by the protocol of ``config.task``.
+    """Measure all candidates by the protocol of ``config.task``.
 
     Args:
-        train: labeled records, in the order of the contenders' features.
+        train: labeled records, in the order of the candidates' features.
         test: the same for the tested; None where folds are cut from the training records.
         progress: called with the number of fits done and of all fits.
 
     Raises:
         HeadstartError: records that the protocol cannot measure.
     """
-    return protocol_of(config).measure(contenders, train, test, config, progress)
+    return protocol_of(config).measure(candidates, train, test, config, progress)

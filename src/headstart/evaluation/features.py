@@ -57,10 +57,10 @@ def features(
     vectors = np.zeros((len(records), encoder.width), dtype=np.float32)
     done = 0
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-        for places, batch in _batches(processor, records, length, batch_size):
+        for indices, batch in _batches(processor, records, length, batch_size):
             pooled = encoder.pool(to_device(batch, device))
-            vectors[places] = pooled.float().cpu().numpy()
-            done += len(places)
+            vectors[indices] = pooled.float().cpu().numpy()
+            done += len(indices)
             if progress:
                 progress(done, len(records))
     if not np.isfinite(vectors).all():
@@ -77,8 +77,8 @@ def _batches(
     """Yield places (n,) in the records and the batch of the records there."""
     if "text" not in records.column_names:
         for start in range(0, len(records), batch_size):
-            places = np.arange(start, min(start + batch_size, len(records)))
-            yield places, processor.collate(records.select(places), length)
+            indices = np.arange(start, min(start + batch_size, len(records)))
+            yield indices, processor.collate(records.select(indices), length)
         return
     for first in range(0, len(records), WINDOW):
         rows = processor.cut(list(records[first : first + WINDOW]["text"]), length)
@@ -87,6 +87,6 @@ def _batches(
         start = 0
         while start < len(order):
             longest = max(1, int(sizes[order[start]]))
-            places = order[start : start + max(1, batch_size * length // longest)]
-            yield first + places, processor.pad([rows[place] for place in places])
-            start += len(places)
+            indices = order[start : start + max(1, batch_size * length // longest)]
+            yield first + indices, processor.pad([rows[index] for index in indices])
+            start += len(indices)

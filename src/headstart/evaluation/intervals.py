@@ -1,7 +1,7 @@
-"""Is one contender better than another, and by how much? Paired, over label draws and tests.
+"""Is one candidate better than another, and by how much? Paired, over label draws and tests.
 
 A score is uncertain for two reasons: other labels might have been drawn, and other records might
-have been tested. For the difference of two contenders, on the same draws and resamples,
+have been tested. For the difference of two candidates, on the same draws and resamples,
 
 - the variance over tested units is that over their bootstrap resamples;
 - the variance over labels is that over the S draws, times 1/S + n/(N - n): draws of n out of N
@@ -24,7 +24,7 @@ from scipy import stats
 
 from headstart.evaluation.metrics import Estimate
 from headstart.evaluation.outcomes import Outcome, Results
-from headstart.evaluation.protocols.resampling import over_units, suited
+from headstart.evaluation.protocols.resampling import default_options, over_units
 
 #: The chance of a false claim that is accepted, over all claims of a report together.
 LEVEL = 0.05
@@ -32,7 +32,7 @@ LEVEL = 0.05
 
 @dataclass(frozen=True)
 class Change:
-    """The difference of two contenders.
+    """The difference of two candidates.
 
     Attributes:
         estimate: the difference with its 95% interval.
@@ -85,26 +85,26 @@ def compare(results: Results, ours: Outcome, other: Outcome) -> Change:
         if one is not None and two is not None:
             between = (one.by_draw - two.by_draw).var(ddof=1)
             if draws.labels != ours.labels:  # the resamples of the one draw hold it already
-                between = max(0.0, between - suited(one.by_resample - two.by_resample))
+                between = max(0.0, between - default_options(one.by_resample - two.by_resample))
             parts.append((between * draws.factor, len(one.by_draw) - 1))
     return _change(mean, parts)
 
 
 def holm(chances: Sequence[float]) -> list[float]:
     """Return p values adjusted for their number, in the given order (Holm 1979)."""
-    order = sorted(range(len(chances)), key=lambda place: chances[place])
+    order = sorted(range(len(chances)), key=lambda index: chances[index])
     adjusted = [1.0] * len(chances)
     least = 0.0
-    for rank, place in enumerate(order):
-        least = max(least, min(1.0, (len(chances) - rank) * chances[place]))
-        adjusted[place] = least
+    for rank, index in enumerate(order):
+        least = max(least, min(1.0, (len(chances) - rank) * chances[index]))
+        adjusted[index] = least
     return adjusted
 
 
 def _at(results: Results, outcome: Outcome, labels: int) -> Outcome | None:
-    """Return the same contender's outcome, by the same probe, at another number of labels."""
-    key = (outcome.contender, outcome.probe, labels)
-    return next((x for x in results.outcomes if (x.contender, x.probe, x.labels) == key), None)
+    """Return the same candidate's outcome, by the same probe, at another number of labels."""
+    key = (outcome.candidate, outcome.probe, labels)
+    return next((x for x in results.outcomes if (x.candidate, x.probe, x.labels) == key), None)
 
 
 def _change(mean: float, parts: list[tuple[float, int]]) -> Change:

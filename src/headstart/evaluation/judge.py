@@ -1,4 +1,4 @@
-"""From a run and labels to a report: which contenders there are, and what they may see."""
+"""From a run and labels to a report: which candidates there are, and what they may see."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from headstart.config import EvaluateConfig, PretrainConfig, SourceOptions
 from headstart.data.audit import Audit
 from headstart.encoders.opening import encoder_folder, open_encoder, read_note
 from headstart.errors import HeadstartError
-from headstart.evaluation.cache import digest, digest_of_records, kept_contenders, kept_overlap
+from headstart.evaluation.cache import cached_candidates, digest, digest_of_records, kept_overlap
 from headstart.evaluation.evaluate import evaluate
-from headstart.evaluation.material import Material
-from headstart.evaluation.outcomes import Contender, Kind
+from headstart.evaluation.frozen_encoders import frozen, measured, named, started, untrained
+from headstart.evaluation.outcomes import Candidate, Kind
 from headstart.evaluation.protocols.reading import labeled_records, task_of
 from headstart.evaluation.report import Report
 from headstart.evaluation.report.reproduce import command, versions
-from headstart.evaluation.rivals import frozen, measured, named, started, untrained
+from headstart.evaluation.samples import Samples
 from headstart.evaluation.shifts import divided, extended, measure_shifts, other_domain, parts
 from headstart.modalities import Modality
 from headstart.modalities.opening import open_modality, open_processor
@@ -82,16 +82,16 @@ def judge(
         *others,
     ]
     with _bar(console, "features") as progress:
-        contenders = [measured(rival, train, seen, store, progress) for rival in rivals]
+        candidates = [measured(candidate, train, seen, store, progress) for candidate in rivals]
     if config.from_scratch:
-        contenders.append(_network("from scratch", "scratch", from_scratch, train, test))
+        candidates.append(_network("from scratch", "scratch", from_scratch, train, test))
     if config.finetuned:
-        contenders.append(_network("fine-tuned", "pretrained", fine_tuned, train, test))
+        candidates.append(_network("fine-tuned", "pretrained", fine_tuned, train, test))
     with _bar(console, "simple alternatives") as progress:
-        contenders += _baselines(modality, background, train, seen, config.seed, store, progress)
-    contenders, moved = divided(contenders, test)
+        candidates += _baselines(modality, background, train, seen, config.seed, store, progress)
+    candidates, moved = divided(candidates, test)
     with _bar(console, "probes") as progress:
-        results = evaluate(contenders, train, test, config, progress=progress)
+        results = evaluate(candidates, train, test, config, progress=progress)
         if shifted:
             found = measure_shifts(moved, train, shifted, results, config, progress)
             results = replace(results, shifts=found)
@@ -102,7 +102,7 @@ def judge(
         versions=versions(),
         audits=audits,
         notes=notes,
-        material=_material(contenders, train, test, processor, config.seed),
+        samples=_samples(candidates, train, test, processor, config.seed),
     )
     out = Path(config.out) if config.out else run.report_file
     report.write(out)
@@ -110,13 +110,13 @@ def judge(
     return report
 
 
-def _material(
-    contenders: list[Contender], train: Dataset, test: Dataset | None, processor: Any, seed: int
-) -> Material | None:
+def _samples(
+    candidates: list[Candidate], train: Dataset, test: Dataset | None, processor: Any, seed: int
+) -> Samples | None:
     """Return what the report shows of the tested records."""
-    ours = contenders[0]
+    ours = candidates[0]
     vectors, records = (ours.train, train) if test is None else (ours.test, test)
-    return None if vectors is None else Material(records, np.asarray(vectors), processor, seed)
+    return None if vectors is None else Samples(records, np.asarray(vectors), processor, seed)
 
 
 def pretraining_records(run: RunFolder, modality: Modality, notes: list[str]) -> Dataset | None:
@@ -158,14 +158,14 @@ def _baselines(
     seed: int,
     store: Path,
     progress: Progress | None,
-) -> list[Contender]:
+) -> list[Candidate]:
     """Return the modality's simple alternatives, computed once and kept."""
     read = [digest_of_records(records) for records in (background, train, test)]
-    return kept_contenders(
+    return cached_candidates(
         store,
         digest("baselines", modality.name, seed, *read),
         lambda: [
-            Contender.of(found)
+            Candidate.of(found)
             for found in modality.baselines(background, train, test, seed=seed, progress=progress)
         ],
     )
@@ -173,11 +173,11 @@ def _baselines(
 
 def _network(
     name: str, kind: Kind, learn: FromScratch, train: Dataset, test: Dataset | None
-) -> Contender:
-    def fit_predict(places: np.ndarray, seed: int) -> list[str]:
-        return learn(train.select(places), train if test is None else test, seed)
+) -> Candidate:
+    def fit_predict(indices: np.ndarray, seed: int) -> list[str]:
+        return learn(train.select(indices), train if test is None else test, seed)
 
-    return Contender(name, kind, fit_predict=fit_predict)
+    return Candidate(name, kind, fit_predict=fit_predict)
 
 
 @contextmanager

@@ -83,7 +83,7 @@ def estimates(
 
 
 def difference(right: np.ndarray, other: np.ndarray) -> Estimate:
-    """Return the paired difference in accuracy of two contenders, with its interval.
+    """Return the paired difference in accuracy of two candidates, with its interval.
 
     Args:
         right: (S,N) bool, where the one was right; the same draws and records as ``other``.

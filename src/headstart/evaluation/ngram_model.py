@@ -44,18 +44,18 @@ class NgramModel:
         self.size = size
         self.order = max(1, min(order, len(ids)))
         self._levels: list[_Level] = []
-        places: np.ndarray | None = None
+        indices: np.ndarray | None = None
         counts: np.ndarray
         for length in range(self.order, 0, -1):
-            if places is None:
+            if indices is None:
                 keys = _keys(ids, length)
-                _, places, counts = np.unique(keys, return_index=True, return_counts=True)
+                _, indices, counts = np.unique(keys, return_index=True, return_counts=True)
             else:
                 # Different n-grams one longer, by what stands behind their first token.
-                keys = _keys(ids, length)[places + 1]
+                keys = _keys(ids, length)[indices + 1]
                 _, kept, counts = np.unique(keys, return_index=True, return_counts=True)
-                places = places[kept] + 1
-            self._levels.insert(0, self._level(ids, length, places, counts))
+                indices = indices[kept] + 1
+            self._levels.insert(0, self._level(ids, length, indices, counts))
 
     def nats(self, ids: np.ndarray) -> np.ndarray:
         """Return ``-log p`` (N,) of each token after those before it."""
@@ -64,23 +64,23 @@ class NgramModel:
             found = chance[length - 1 :]
             keys = _keys(ids, length)
             contexts = _contexts(ids, length)
-            place, known = _find(level.contexts, contexts)
+            index, known = _find(level.contexts, contexts)
             gram, seen = _find(level.keys, keys)
             counts = np.where(seen, level.counts[gram], 0.0)
-            mixed = counts / level.totals[place] + level.spare[place] * found
+            mixed = counts / level.totals[index] + level.spare[index] * found
             chance[length - 1 :] = np.where(known, mixed, found)
         return -np.log(chance)
 
     def _level(
-        self, ids: np.ndarray, length: int, places: np.ndarray, counts: np.ndarray
+        self, ids: np.ndarray, length: int, indices: np.ndarray, counts: np.ndarray
     ) -> _Level:
         once, twice = (counts == 1).sum(), (counts == 2).sum()
         discount = min(0.95, once / max(1, once + 2 * twice)) or 0.5
-        contexts, owner = np.unique(_contexts(ids, length)[places], return_inverse=True)
+        contexts, owner = np.unique(_contexts(ids, length)[indices], return_inverse=True)
         totals = np.bincount(owner, weights=counts)
         kinds = np.bincount(owner)
         return _Level(
-            keys=_keys(ids, length)[places],
+            keys=_keys(ids, length)[indices],
             counts=counts - discount,
             contexts=contexts,
             totals=totals,
@@ -105,5 +105,5 @@ def _contexts(ids: np.ndarray, length: int) -> np.ndarray:
 
 
 def _find(table: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    place = np.searchsorted(table, keys).clip(max=len(table) - 1)
-    return place, table[place] == keys
+    index = np.searchsorted(table, keys).clip(max=len(table) - 1)
+    return index, table[index] == keys

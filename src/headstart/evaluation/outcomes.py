@@ -37,7 +37,7 @@ ACCURACY = Metric("accuracy", percent=True)
 
 
 @dataclass(frozen=True)
-class Contender:
+class Candidate:
     """One way to turn records and labels into predictions.
 
     Attributes:
@@ -66,7 +66,7 @@ class Contender:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one contender did with one probe at one number of labels.
+    """How one candidate did with one probe at one number of labels.
 
     Attributes:
         labels: how many it learned from; 0 where none are used.
@@ -78,7 +78,7 @@ class Outcome:
             paired whatever the measure.
     """
 
-    contender: str
+    candidate: str
     kind: Kind
     probe: str
     labels: int
@@ -130,22 +130,22 @@ class Results:
     shifts: Sequence[Shift] = ()
 
     def judged(self, labels: int) -> list[Outcome]:
-        """Return one outcome a contender at a number of labels: that which the verdict compares.
+        """Return one outcome a candidate at a number of labels: that which the verdict compares.
 
-        It is that of the contender's first probe, but of kNN only where there is no other.
+        It is that of the candidate's first probe, but of kNN only where there is no other.
         """
         found: dict[str, Outcome] = {}
         for outcome in self.outcomes:
             if outcome.labels == labels:
-                first = found.setdefault(outcome.contender, outcome)
+                first = found.setdefault(outcome.candidate, outcome)
                 if first.probe == "kNN" != outcome.probe:
-                    found[outcome.contender] = outcome
+                    found[outcome.candidate] = outcome
         return list(found.values())
 
 
 @dataclass(frozen=True)
 class Shift:
-    """How one contender does on records that are unlike those it learned from.
+    """How one candidate does on records that are unlike those it learned from.
 
     Attributes:
         shift: the corruption, or the file of the other domain.
@@ -158,7 +158,7 @@ class Shift:
             in pairs; records of another domain are others, so that both are uncertain.
     """
 
-    contender: str
+    candidate: str
     kind: str
     probe: str
     shift: str

@@ -63,7 +63,7 @@ class Surprises:
 
 
 @dataclass(frozen=True)
-class Foresight:
+class Perplexity:
     """The answer of :func:`perplexity`.
 
     Attributes:
@@ -85,7 +85,7 @@ class Foresight:
     @property
     def best(self) -> Foreseen:
         """The rival that foresees the texts best."""
-        return min(self.foreseen[1:], key=lambda rival: rival.perplexity.mean)
+        return min(self.foreseen[1:], key=lambda candidate: candidate.perplexity.mean)
 
     @property
     def sign(self) -> int:
@@ -134,7 +134,7 @@ def perplexity(
     context: int,
     seed: int = 0,
     write: Callable[[str], str] | None = None,
-) -> Foresight:
+) -> Perplexity:
     """Measure how well a network foresees each token of texts from those before it.
 
     Long texts are read in windows of ``context`` that overlap by half, so that a token has that
@@ -191,8 +191,8 @@ def perplexity(
         bits = _ratio(values / math.log(2), written, draws)
         spread = (math.exp(min(x, 700)) for x in (mean.mean, mean.low, mean.high))
         foreseen.append(Foreseen(name, Estimate(*spread), bits))
-    first, *rivals = sums
-    best = min(rivals, key=lambda name: sums[name].sum())
+    first, *candidates = sums
+    best = min(candidates, key=lambda name: sums[name].sum())
     gain = _ratio(sums[best] - sums[first], count, draws)
     notes = []
     if few:
@@ -204,7 +204,7 @@ def perplexity(
         notes.append("Foreseen is the second half of each text, after its first.")
     samples = [] if write is None else _samples(texts, write)
     surprises = _surprises(texts, windows, ours)
-    return Foresight(foreseen, len(texts), int(sizes.sum()), gain, notes, samples, surprises)
+    return Perplexity(foreseen, len(texts), int(sizes.sum()), gain, notes, samples, surprises)
 
 
 @dataclass(frozen=True)
@@ -251,16 +251,16 @@ def _network_nats(
     found: list[np.ndarray] = [np.empty(0)] * len(windows)
     order = np.argsort([len(window.ids) for window in windows], kind="stable")
     for start in range(0, len(order), _ROWS):
-        places = order[start : start + _ROWS]
-        rows = [windows[place] for place in places]
+        indices = order[start : start + _ROWS]
+        rows = [windows[index] for index in indices]
         longest = max(len(row.ids) for row in rows)
         ids = torch.full((len(rows), longest), pad, dtype=torch.long)
         mask = torch.zeros(len(rows), longest, dtype=torch.bool)
         asked = torch.zeros(len(rows), longest, dtype=torch.bool)
-        for place, row in enumerate(rows):
-            ids[place, : len(row.ids)] = torch.from_numpy(row.ids)
-            mask[place, : len(row.ids)] = True
-            asked[place, row.seen : len(row.ids)] = True
+        for index, row in enumerate(rows):
+            ids[index, : len(row.ids)] = torch.from_numpy(row.ids)
+            mask[index, : len(row.ids)] = True
+            asked[index, row.seen : len(row.ids)] = True
         batch = {"input_ids": ids, "mask": mask}
         with torch.inference_mode():
             if objective == "prefix":
@@ -273,8 +273,8 @@ def _network_nats(
             where = asked[:, 1:]
             logits = head(vectors[:, :-1][where]).float()
             nats = F.cross_entropy(logits, ids[:, 1:][where], reduction="none")
-        for place, part in zip(places, nats.split(where.sum(1).tolist()), strict=True):
-            found[place] = part.numpy()
+        for index, part in zip(indices, nats.split(where.sum(1).tolist()), strict=True):
+            found[index] = part.numpy()
     return found
 
 
@@ -311,7 +311,7 @@ def _ratio(values: np.ndarray, sizes: np.ndarray, draws: np.ndarray) -> Estimate
 
 def _evenly(total: int, count: int) -> list[int]:
     """Return some places that lie evenly among all."""
-    return sorted({round(place) for place in np.linspace(0, total - 1, count)})
+    return sorted({round(index) for index in np.linspace(0, total - 1, count)})
 
 
 def _surprises(
@@ -319,10 +319,10 @@ def _surprises(
 ) -> list[Surprises]:
     """Say of some windows, which lie evenly among all, how much each piece surprises."""
     found = []
-    for place in _evenly(len(windows), count):
-        window, text = windows[place], texts[windows[place].text]
+    for index in _evenly(len(windows), count):
+        window, text = windows[index], texts[windows[index].text]
         pieces, bits = [], 0.0
-        for (start, end), value in zip(pairwise(window.edges), nats[place], strict=True):
+        for (start, end), value in zip(pairwise(window.edges), nats[index], strict=True):
             bits += float(value) / math.log(2)
             if end > start:  # a letter may be written in several tokens, and the end in none
                 pieces.append((text[start:end], bits))
@@ -335,8 +335,8 @@ def _surprises(
 def _samples(texts: list[str], write: Callable[[str], str], count: int = 3) -> list[dict[str, str]]:
     """Let the run go on from the first words of texts that lie evenly."""
     samples = []
-    for place in _evenly(len(texts), count):
-        words = texts[place].split(" ")
+    for index in _evenly(len(texts), count):
+        words = texts[index].split(" ")
         prompt = " ".join(words[: max(1, min(8, len(words) // 2))])[:80]
         samples.append({"prompt": prompt, "written": write(prompt).removeprefix(prompt)})
     return samples

@@ -263,9 +263,9 @@ def _threads(rows: int) -> AbstractContextManager[Any]:
 
 def _log_losses(model: Any, rows: Matrix, classes: np.ndarray) -> np.ndarray:
     """Return the log loss of each row whose class the model has seen."""
-    places = np.searchsorted(model.classes_, classes)
-    seen = model.classes_[np.minimum(places, len(model.classes_) - 1)] == classes
-    chances = model.predict_proba(rows)[np.flatnonzero(seen), places[seen]]
+    indices = np.searchsorted(model.classes_, classes)
+    seen = model.classes_[np.minimum(indices, len(model.classes_) - 1)] == classes
+    chances = model.predict_proba(rows)[np.flatnonzero(seen), indices[seen]]
     return -np.log(np.maximum(chances, 1e-12))
 
 

@@ -35,8 +35,8 @@ def flat_map(vectors: np.ndarray, seed: int) -> np.ndarray:
     perplexity = min(30.0, (len(rows) - 1) / 3)
     flat = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(reduced)
     low, high = flat.min(0), flat.max(0)
-    places: np.ndarray = (flat - low) / np.maximum(high - low, 1e-9)
-    return places
+    indices: np.ndarray = (flat - low) / np.maximum(high - low, 1e-9)
+    return indices
 
 
 def nearest(vectors: np.ndarray, queries: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -44,5 +44,5 @@ def nearest(vectors: np.ndarray, queries: np.ndarray, count: int) -> tuple[np.nd
     rows = unit(vectors)
     cosines = rows[queries] @ rows.T
     cosines[np.arange(len(queries)), queries] = -np.inf
-    places = np.argsort(-cosines, axis=1, kind="stable")[:, :count]
-    return places, np.take_along_axis(cosines, places, axis=1)
+    indices = np.argsort(-cosines, axis=1, kind="stable")[:, :count]
+    return indices, np.take_along_axis(cosines, indices, axis=1)

@@ -14,7 +14,7 @@ from headstart.config import EvaluateConfig
 from headstart.data.pairs import is_pairs
 from headstart.errors import HeadstartError
 from headstart.evaluation.corruptions import SEVERITIES, asked, corrupt
-from headstart.evaluation.outcomes import Contender, Outcome, Results, Shift
+from headstart.evaluation.outcomes import Candidate, Outcome, Results, Shift
 from headstart.evaluation.protocols import PROTOCOLS, multilabel, regression
 from headstart.evaluation.protocols.reading import labeled_file
 from headstart.evaluation.protocols.resampling import Sampled, averaged
@@ -118,7 +118,7 @@ def other_domain(
     if config.task not in ("classification", "fewshot"):
         return records
     known = set(train["label"])
-    kept = [place for place, label in enumerate(records["label"]) if label in known]
+    kept = [index for index, label in enumerate(records["label"]) if label in known]
     if not kept:
         raise HeadstartError(
             f"{config.shifted}: no record has a label that the training records have; "
@@ -143,38 +143,38 @@ def extended(test: Dataset | None, found: list[Part]) -> Dataset | None:
 
 
 def divided(
-    contenders: list[Contender], test: Dataset | None
-) -> tuple[list[Contender], list[Contender]]:
-    """Return contenders with the features of ``test`` alone, and with those of the parts."""
+    candidates: list[Candidate], test: Dataset | None
+) -> tuple[list[Candidate], list[Candidate]]:
+    """Return candidates with the features of ``test`` alone, and with those of the parts."""
     count = 0 if test is None else len(test)
     usual = [
-        contender
-        if contender.test is None
-        else replace(contender, test=None if test is None else contender.test[:count])
-        for contender in contenders
+        candidate
+        if candidate.test is None
+        else replace(candidate, test=None if test is None else candidate.test[:count])
+        for candidate in candidates
     ]
     return usual, [
-        replace(contender, test=contender.test[count:])
-        for contender in contenders
-        if contender.test is not None
+        replace(candidate, test=candidate.test[count:])
+        for candidate in candidates
+        if candidate.test is not None
     ]
 
 
 def measure_shifts(
-    contenders: list[Contender],
+    candidates: list[Candidate],
     train: Dataset,
     found: list[Part],
     results: Results,
     config: EvaluateConfig,
     progress: Progress | None = None,
 ) -> list[Shift]:
-    """Score every contender on each part, with the probe that was fitted as ever.
+    """Score every candidate on each part, with the probe that was fitted as ever.
 
     Probes learn from the largest number of labels up to 1,000, from the same draws as in
     ``results``.
 
     Args:
-        contenders: with the features of the records of all parts, one after the other, as
+        candidates: with the features of the records of all parts, one after the other, as
             ``test``.
         found: what :func:`parts` returned.
         results: of the usual test records.
@@ -184,7 +184,7 @@ def measure_shifts(
     label = "all" if results.counts[count] == "all" else str(count)
     config = config.model_copy(update={"labels": [label]})
     table = (_by_slices if results.task in _FITTED else _by_measuring)(
-        contenders, train, found, results.task, config, progress
+        candidates, train, found, results.task, config, progress
     )
     shifts = []
     for outcomes in table:
@@ -198,7 +198,7 @@ def measure_shifts(
             )
             shifts.append(
                 Shift(
-                    contender=outcome.contender,
+                    candidate=outcome.candidate,
                     kind=outcome.kind,
                     probe=outcome.probe,
                     shift=part.name,
@@ -217,7 +217,7 @@ _Table = list[list[tuple[Outcome, Sampled]]]
 
 
 def _by_slices(
-    contenders: list[Contender],
+    candidates: list[Candidate],
     train: Dataset,
     found: list[Part],
     task: str,
@@ -229,7 +229,7 @@ def _by_slices(
 
     wanted = ["id", "label"]
     whole = concatenate_datasets([part.records.select_columns(wanted) for part in found])
-    results = PROTOCOLS[task].measure(contenders, train, whole, config, progress)
+    results = PROTOCOLS[task].measure(candidates, train, whole, config, progress)
     table = []
     for outcome in results.judged(next(iter(results.counts))):
         assert outcome.predictions is not None
@@ -242,7 +242,7 @@ def _by_slices(
 
 
 def _by_measuring(
-    contenders: list[Contender],
+    candidates: list[Candidate],
     train: Dataset,
     found: list[Part],
     task: str,
@@ -250,12 +250,12 @@ def _by_measuring(
     progress: Progress | None,
 ) -> _Table:
     """Measure each part anew, where nothing or little is fitted: seeds make it the same probe."""
-    table: _Table = [[] for _ in contenders]
+    table: _Table = [[] for _ in candidates]
     for number, (part, rows) in enumerate(zip(found, _slices(found), strict=True), 1):
         sliced = [
-            replace(contender, test=contender.test[rows])
-            for contender in contenders
-            if contender.test is not None
+            replace(candidate, test=candidate.test[rows])
+            for candidate in candidates
+            if candidate.test is not None
         ]
         results = PROTOCOLS[task].measure(sliced, train, part.records, config, None)
         for row, outcome in zip(table, results.judged(max(results.counts)), strict=True):
@@ -278,5 +278,5 @@ def _sample(records: Dataset, seed: int) -> Dataset:
     if count <= MOST:
         return records
     rng = np.random.Generator(np.random.PCG64(seed))
-    places = np.sort(rng.permutation(count)[:MOST])
-    return records.select(np.concatenate([places, places + count]) if pairs else places)
+    indices = np.sort(rng.permutation(count)[:MOST])
+    return records.select(np.concatenate([indices, indices + count]) if pairs else indices)

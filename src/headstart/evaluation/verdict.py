@@ -78,7 +78,7 @@ class Gain:
 
 
 def gains(results: Results) -> list[Gain]:
-    """Compare the pre-trained contender with the others, at each number of labels."""
+    """Compare the pre-trained candidate with the others, at each number of labels."""
     worth = equivalents(results)
     found = []
     for labels, name in results.counts.items():
@@ -104,9 +104,9 @@ def gains(results: Results) -> list[Gain]:
 
 def _rivalry(results: Results, ours: Outcome, others: list[Outcome]) -> Rivalry:
     """Compare with the best of ``others``; the chance is not adjusted yet."""
-    changes = {other.contender: compare(results, ours, other) for other in others}
+    changes = {other.candidate: compare(results, ours, other) for other in others}
     best = max(others, key=lambda outcome: outcome.mean)
-    change = changes[best.contender]
+    change = changes[best.candidate]
     # A gain must hold against every alternative (Berger 1982: no correction); a loss only against
     # one, which pays for the choice (Bonferroni).
     gain = max(each.above for each in changes.values())
@@ -197,7 +197,7 @@ def _line(gain: Gain) -> str:
     unit = " points" if metric.percent else ""
     line = (
         f"{where}: {score(gain.ours.mean, metric)} against {score(gain.best.mean, metric)} "
-        f"({gain.best.contender}), {points(change.mean, metric)}{unit} "
+        f"({gain.best.candidate}), {points(change.mean, metric)}{unit} "
         f"[{points(change.low, metric)}, {points(change.high, metric)}]"
     )
     if gain.sign == 0 and (change.low > 0 or change.high < 0):

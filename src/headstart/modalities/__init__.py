@@ -153,8 +153,10 @@ class Modality(Protocol):
         """Return the ``length`` that suits the records of an encoder that takes ``longest``."""
         ...
 
-    def fit(self, records: Dataset, config: PretrainConfig, wish: Any, length: int) -> Processor:
-        """Fit a processor to the records; ``wish`` is what the encoder would like."""
+    def fit(
+        self, records: Dataset, config: PretrainConfig, defaults: Any, length: int
+    ) -> Processor:
+        """Fit a processor to the records; ``defaults`` are what suits the encoder."""
         ...
 
     def reopen(
@@ -178,7 +180,7 @@ class Modality(Protocol):
         """
         ...
 
-    def set_aside(self, folder: Path) -> dict[str, str]:
+    def quarantine(self, folder: Path) -> dict[str, str]:
         """Return what turned out to be unreadable only in training: from name to reason."""
         ...
 

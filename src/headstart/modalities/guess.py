@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from headstart.modalities.image.content import PICTURES
+from headstart.modalities.image.content import SUFFIXES
 
 TEXTS = frozenset({".txt", ".json", ".jsonl", ".csv", ".tsv", ".gz"})
 #: What lies beside the records of a saved data set, and says nothing of what they hold.
@@ -40,7 +40,7 @@ def _contents(path: Path) -> Iterator[str]:
         if os.path.basename(name) in _BESIDE:
             continue
         suffix = os.path.splitext(name.lower())[1]
-        if suffix in PICTURES or suffix == ".npz":
+        if suffix in SUFFIXES or suffix == ".npz":
             yield "image"
         elif suffix == ".parquet":
             yield _of_parquet(Path(name))

@@ -51,15 +51,15 @@ def sift(
         audit.notes += shared.notes
         named = ", ".join(config.remove_overlap)
         reason = f"it also occurs in {named}, exactly or nearly (--remove-overlap)"
-        records = _without(records, shared.places, lambda _: (reason, "overlap"), audit)
+        records = _without(records, shared.indices, lambda _: (reason, "overlap"), audit)
     if rules:
         failed = _failing(records, rules, config)
-        places = np.array(sorted(failed), dtype=np.int64)
+        indices = np.array(sorted(failed), dtype=np.int64)
 
-        def why(place: int) -> tuple[str, str]:
-            return f"{quality.RULES[failed[place]].reason} ({failed[place]})", failed[place]
+        def why(index: int) -> tuple[str, str]:
+            return f"{quality.RULES[failed[index]].reason} ({failed[index]})", failed[index]
 
-        records = _without(records, places, why, audit)
+        records = _without(records, indices, why, audit)
     if not len(records):
         raise HeadstartError(
             f"none of the {before:,} records is left; ask for fewer quality rules, or check what "
@@ -71,12 +71,12 @@ def sift(
 
 
 def _without(
-    records: Dataset, places: np.ndarray, why: Callable[[int], tuple[str, str]], audit: Audit
+    records: Dataset, indices: np.ndarray, why: Callable[[int], tuple[str, str]], audit: Audit
 ) -> Dataset:
     """Return the other records; those at ``places`` are told to ``audit`` with the reason."""
-    if not len(places):
+    if not len(indices):
         return records
-    for place, name in zip(places.tolist(), stream(records.select(places), "id"), strict=True):
-        reason, because = why(place)
+    for index, name in zip(indices.tolist(), stream(records.select(indices), "id"), strict=True):
+        reason, because = why(index)
         audit.drop(name, reason, because)
-    return records.select(np.setdiff1d(np.arange(len(records)), places))
+    return records.select(np.setdiff1d(np.arange(len(records)), indices))

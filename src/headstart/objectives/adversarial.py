@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from headstart.batch import Batch
 from headstart.config import Options
-from headstart.objectives.decoders import SLOPE, Critic, PictureGenerator, dcgan_init
+from headstart.objectives.decoders import SLOPE, Critic, ImageGenerator, dcgan_init
 from headstart.objectives.patches import plain
 from headstart.objectives.players import held, unmoved
 
@@ -44,7 +44,7 @@ class GAN(nn.Module):
         self.encoder = encoder
         self.options = options
         self.size = processor.size
-        self.generator = PictureGenerator(
+        self.generator = ImageGenerator(
             options.latent, self.size, options.channels, prior="uniform"
         )
         self.head = nn.Sequential(
@@ -74,7 +74,7 @@ class GAN(nn.Module):
         return self.generator.sample(count, generator)
 
     def save_head(self, folder: Path) -> None:
-        """Write what :meth:`PictureGenerator.load` opens."""
+        """Write what :meth:`ImageGenerator.load` opens."""
         self.generator.save(folder, "gan")
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
@@ -112,7 +112,7 @@ class BiGAN(nn.Module):
         self.encoder = encoder
         self.options = options
         self.size = processor.size
-        self.generator = PictureGenerator(options.latent, self.size, options.channels)
+        self.generator = ImageGenerator(options.latent, self.size, options.channels)
         # Batch norm gives the codes the mean and deviation of the prior from the first step on;
         # otherwise the judge need not look at the pictures for long.
         self.code = nn.Sequential(
@@ -144,7 +144,7 @@ class BiGAN(nn.Module):
         return self.generator.sample(count, generator)
 
     def save_head(self, folder: Path) -> None:
-        """Write what :meth:`PictureGenerator.load` opens."""
+        """Write what :meth:`ImageGenerator.load` opens."""
         self.generator.save(folder, "bigan")
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ SLOPE = 0.2
 _SMALLEST_MAP = 4
 
 
-class PictureGenerator(nn.Module):
+class ImageGenerator(nn.Module):
     """From vectors to pictures: a linear layer to a small map, then doubled until it is a picture.
 
     Args:
@@ -74,9 +74,9 @@ class PictureGenerator(nn.Module):
         self.eval()
         with torch.no_grad():
             vectors = self.draw(count, generator).to(self.start.weight.device)
-            pictures = self(vectors).float().sigmoid()
+            images = self(vectors).float().sigmoid()
         self.train(training)
-        return pictures
+        return images
 
     def save(self, folder: Path, objective: str) -> None:
         """Write ``head.safetensors`` and ``head.json``, from which :meth:`load` draws again."""
@@ -86,7 +86,7 @@ class PictureGenerator(nn.Module):
         write_json(folder / "head.json", {"objective": objective, "generator": shape})
 
     @classmethod
-    def load(cls, folder: Path) -> PictureGenerator:
+    def load(cls, folder: Path) -> ImageGenerator:
         """Open what :meth:`save` wrote, ready to :meth:`sample`."""
         described = json.loads((folder / "head.json").read_text(encoding="utf-8"))
         generator = cls(**described["generator"])
@@ -137,8 +137,8 @@ class ChannelwiseLinear(nn.Module):
 
     def __init__(self, channels: int, grid: int) -> None:
         super().__init__()
-        places = grid * grid
-        self.weight = nn.Parameter(torch.randn(channels, places, places) * places**-0.5)
+        indices = grid * grid
+        self.weight = nn.Parameter(torch.randn(channels, indices, indices) * indices**-0.5)
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return maps of the same shape, each place a mix of all of its channel."""
@@ -181,10 +181,10 @@ def grid_side(encoder: Any, size: int) -> int:
     encoder.eval()
     with torch.no_grad():
         blank = torch.zeros(1, 3, size, size, device=next(encoder.parameters()).device)
-        places = encoder({"pixels": blank}).tokens.shape[1]
+        indices = encoder({"pixels": blank}).tokens.shape[1]
     for module, training in modes.items():
         module.training = training
-    return round(places**0.5)
+    return round(indices**0.5)
 
 
 def dcgan_init(module: nn.Module) -> None:

@@ -111,9 +111,9 @@ def dino_loss(
     ]
     losses = [
         -(target * guess).sum(1).mean()
-        for place, target in enumerate(wanted)
+        for index, target in enumerate(wanted)
         for other, guess in enumerate(likely)
-        if place != other
+        if index != other
     ]
     return torch.stack(losses).mean()
 

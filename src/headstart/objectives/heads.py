@@ -83,12 +83,12 @@ def projection(
     """
     layers: list[nn.Module] = []
     last = len(widths) - 2
-    for place, (narrow, wide) in enumerate(pairwise(widths)):
-        normed = normed_output if place == last else batch_norm
+    for index, (narrow, wide) in enumerate(pairwise(widths)):
+        normed = normed_output if index == last else batch_norm
         # A shift before a batch norm has no effect and gets no gradient.
-        layers.append(nn.Linear(narrow, wide, bias=not normed and (bias or place < last)))
+        layers.append(nn.Linear(narrow, wide, bias=not normed and (bias or index < last)))
         if normed:
-            layers.append(nn.BatchNorm1d(wide, affine=place < last))
-        if place < last:
+            layers.append(nn.BatchNorm1d(wide, affine=index < last))
+        if index < last:
             layers.append(nn.ReLU())
     return nn.Sequential(*layers)

@@ -23,7 +23,7 @@ class InpaintingOptions(Options):
     """The paper's values (sections 3.2 and 5; w, and the weight of the band, from its code)."""
 
     block: float = Field(0.5, gt=0, le=0.9, description="Side of the block, in sides.")
-    place: Literal["centre", "random"] = Field("centre", description="Where the block lies.")
+    position: Literal["centre", "random"] = Field("centre", description="Where the block lies.")
     weight: float = Field(0.999, gt=0, le=1, description="Of the squared error; the rest is the "
                           "adversarial part (1 leaves it out).")  # fmt: skip
     band: float = Field(
@@ -69,7 +69,7 @@ class Inpainting(nn.Module):
         pixels = self.augment(batch, generator, "weak")["pixels"]
         count, size, device = len(pixels), pixels.shape[-1], pixels.device
         spare = size - self.block
-        if self.options.place == "random":
+        if self.options.position == "random":
             corners = torch.randint(spare + 1, (count, 2), generator=generator, device=device)
         else:
             corners = torch.full((count, 2), spare // 2, device=device)

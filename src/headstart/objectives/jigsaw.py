@@ -102,10 +102,10 @@ def far_apart(count: int) -> np.ndarray:
     every = np.array(list(all_orders(range(TILES))), dtype=np.int8)
     distance = np.zeros(len(every), dtype=np.int32)
     chosen = int(np.random.default_rng(derive("jigsaw")).integers(len(every)))
-    places = []
+    indices = []
     for _ in range(count):
-        places.append(chosen)
+        indices.append(chosen)
         distance += (every != every[chosen]).sum(1)
         distance[chosen] = np.iinfo(np.int32).min // 2
         chosen = int(distance.argmax())
-    return every[places].astype(np.int64)
+    return every[indices].astype(np.int64)

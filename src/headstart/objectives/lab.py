@@ -79,7 +79,7 @@ def soft_bins(ab: Tensor, bins: Tensor, neighbours: int = 5, sigma: float = 5.0)
     ``exp(-d^2 / (2 sigma^2))`` over the five nearest, normalised to sum 1 (section 2.1).
     """
     distance = torch.cdist(ab.float(), bins.float(), compute_mode="donot_use_mm_for_euclid_dist")
-    near, places = distance.topk(neighbours, dim=1, largest=False)
+    near, indices = distance.topk(neighbours, dim=1, largest=False)
     # Taking the smallest off first changes nothing but keeps far colours from 0 / 0.
     weight = F.softmax(-near.square() / (2 * sigma**2), dim=1)
-    return torch.zeros_like(distance).scatter_(1, places, weight)
+    return torch.zeros_like(distance).scatter_(1, indices, weight)

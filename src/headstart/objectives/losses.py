@@ -76,9 +76,9 @@ def nt_xent(
         if negatives is not None:
             every.append(gather(F.normalize(negatives.float(), dim=1)))
         logits = torch.cat(views) @ torch.cat(every).T / temperature
-        selves, twins = torch.cat([own, own + count]), torch.cat([own + count, own])
+        selves, view_matching = torch.cat([own, own + count]), torch.cat([own + count, own])
         logits = logits.scatter(1, selves[:, None], -torch.inf)
-        return _scalars(logits, twins, temperature)
+        return _scalars(logits, view_matching, temperature)
 
 
 def queue_nce(

@@ -39,7 +39,7 @@ class MAE(nn.Module):
     layout: ClassVar[str] = "documents"
     Options: ClassVar[type[Options]] = MAEOptions
     batch_size: ClassVar[int] = BATCH
-    places: Tensor
+    positions: Tensor
 
     def __init__(self, encoder: Any, processor: Any, options: MAEOptions) -> None:
         # Only here, since networks that MAE does not teach need no timm.
@@ -60,7 +60,7 @@ class MAE(nn.Module):
         width = -(-width // (4 * heads)) * 4 * heads  # places need fours, heads equal parts
         self.narrow = nn.Linear(encoder.width, width)
         self.mask_token = nn.Parameter(torch.randn(width) * 0.02)
-        self.register_buffer("places", sincos_places(grid, width), persistent=False)
+        self.register_buffer("positions", sincos_positions(grid, width), persistent=False)
         self.blocks = nn.ModuleList(
             Block(width, heads, qkv_bias=True, norm_layer=LayerNorm) for _ in range(options.depth)
         )
@@ -97,7 +97,7 @@ class MAE(nn.Module):
         """Return patches (B,T,P) of the vectors (B,K,D) of the patches that lie at ``kept``."""
         narrow = self.narrow(seen)
         everywhere = self.mask_token.to(narrow.dtype).expand(len(seen), self.total, -1)
-        tokens = everywhere.scatter(1, kept[..., None].expand_as(narrow), narrow) + self.places
+        tokens = everywhere.scatter(1, kept[..., None].expand_as(narrow), narrow) + self.positions
         for block in self.blocks:
             tokens = block(tokens)
         drawn: Tensor = self.head(self.norm(tokens))
@@ -187,7 +187,7 @@ def own_scale(patches: Tensor) -> Tensor:
     return (patches - mean) / (patches.var(-1, keepdim=True) + 1e-6).sqrt()
 
 
-def sincos_places(grid: int, width: int) -> Tensor:
+def sincos_positions(grid: int, width: int) -> Tensor:
     """Return fixed vectors (grid*grid,width) of rows and columns (Vaswani et al. 2017, in 2-D)."""
     rates = 10000.0 ** -(torch.arange(width // 4) / (width // 4))
     angles = torch.arange(grid)[:, None] * rates
@@ -196,7 +196,7 @@ def sincos_places(grid: int, width: int) -> Tensor:
     return torch.cat([columns, rows], 2).flatten(0, 1)
 
 
-def nearest_divisor(number: int, wish: float) -> int:
+def nearest_divisor(number: int, defaults: float) -> int:
     """Return the divisor of ``number`` that is nearest to ``wish`` in proportion."""
     divisors = [d for d in range(1, number + 1) if number % d == 0]
-    return min(divisors, key=lambda d: abs(math.log(d / wish)))
+    return min(divisors, key=lambda d: abs(math.log(d / defaults)))

@@ -66,7 +66,7 @@ class MoCo(nn.Module):
     Options: ClassVar[type[Options]] = MoCoOptions
 
     @staticmethod
-    def suited(records: int, batch_size: int) -> dict[str, Any]:
+    def default_options(records: int, batch_size: int) -> dict[str, Any]:
         """Return a queue of at most half of the records, in whole batches."""
         half = records // 2 // batch_size * batch_size
         return {"queue": max(batch_size, min(MoCoOptions().queue, half))}
@@ -120,7 +120,7 @@ class MoCo(nn.Module):
         """Return unit keys (B,D), made group by group in the given order."""
         count = max(1, min(self.options.groups, len(order) // _SMALLEST_GROUP))
         groups = [
-            {name: rows[places] for name, rows in view.items()} for places in order.chunk(count)
+            {name: rows[indices] for name, rows in view.items()} for indices in order.chunk(count)
         ]
         keys = self.key_projection(torch.cat([self.key_encoder.pool(group) for group in groups]))
         return F.normalize(keys.float(), dim=1)[order.argsort()]

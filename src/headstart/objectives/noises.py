@@ -37,8 +37,8 @@ def delete(text: Body, share: float, generator: torch.Generator) -> Body:
 def replace(text: Body, share: float, plain: Tensor, generator: torch.Generator) -> Body:
     """Put any of the ``plain`` ids in the place of a share of the tokens."""
     hit = chosen(text.real, budget(text.size, share), generator)
-    place = torch.randint(len(plain), text.ids.shape, generator=generator, device=text.ids.device)
-    return Body(torch.where(hit, plain[place], text.ids), text.size)
+    index = torch.randint(len(plain), text.ids.shape, generator=generator, device=text.ids.device)
+    return Body(torch.where(hit, plain[index], text.ids), text.size)
 
 
 def infill(text: Body, share: float, span: float, mask_id: int, generator: torch.Generator) -> Body:
@@ -63,8 +63,8 @@ def infill(text: Body, share: float, span: float, mask_id: int, generator: torch
 
     spans = used.sum(1)
     size = text.size - count + spans
-    place = torch.arange(max(1, int(size.max())), device=size.device)
-    holes = chosen(place < size[:, None], spans, generator)
+    index = torch.arange(max(1, int(size.max())), device=size.device)
+    holes = chosen(index < size[:, None], spans, generator)
     turn = (holes.long().cumsum(1) - 1).clamp(min=0)
     taken = torch.where(holes, lengths.gather(1, turn), 1)
     source = (taken.cumsum(1) - taken).clamp(0, most - 1)
@@ -76,8 +76,8 @@ def rotate(text: Body, generator: torch.Generator) -> Body:
     draw = torch.rand(len(text.ids), 1, generator=generator, device=text.ids.device)
     size = text.size[:, None]
     shift = (draw * size).long()
-    place = torch.arange(text.ids.shape[1], device=text.ids.device)
-    moved = torch.where(text.real, (place + shift) % size.clamp(min=1), place)
+    index = torch.arange(text.ids.shape[1], device=text.ids.device)
+    moved = torch.where(text.real, (index + shift) % size.clamp(min=1), index)
     return Body(text.ids.gather(1, moved), text.size)
 
 

@@ -42,8 +42,8 @@ def patchify(pixels: Tensor, patch: int) -> Tensor:
 
 def unpatchify(patches: Tensor, patch: int) -> Tensor:
     """Return the pictures (B,3,S,S) that :func:`patchify` cut."""
-    count, places, values = patches.shape
-    grid, colours = round(places**0.5), values // patch**2
+    count, indices, values = patches.shape
+    grid, colours = round(indices**0.5), values // patch**2
     cut = patches.reshape(count, grid, grid, patch, patch, colours)
     return cut.permute(0, 5, 1, 3, 2, 4).reshape(count, colours, grid * patch, grid * patch)
 
@@ -53,8 +53,8 @@ def cut(pixels: Tensor, tops: Tensor, lefts: Tensor, side: int) -> Tensor:
     steps = torch.arange(side, device=pixels.device)
     rows = (tops[..., None] + steps)[..., :, None]
     columns = (lefts[..., None] + steps)[..., None, :]
-    picture = torch.arange(len(pixels), device=pixels.device)[:, None, None, None]
-    return pixels[picture, :, rows, columns].permute(0, 1, 4, 2, 3).contiguous()
+    image = torch.arange(len(pixels), device=pixels.device)[:, None, None, None]
+    return pixels[image, :, rows, columns].permute(0, 1, 4, 2, 3).contiguous()
 
 
 def side_for(encoder: Any, side: int) -> int:

@@ -92,11 +92,11 @@ class CPC(nn.Module):
         context = self.context(vectors.transpose(1, 2).unflatten(2, (n, n)))
         context = context.permute(0, 2, 3, 1)  # (B, row, column, D)
         targets = self.target(vectors).flatten(0, 1)  # (B n n, d)
-        place = torch.arange(count * n * n, device=targets.device).view(count, n, n)
+        index = torch.arange(count * n * n, device=targets.device).view(count, n, n)
         sums: dict[str, Tensor] = {}
         for step, predict in zip(self.steps, self.predict, strict=True):
             predicted = predict(context[:, :-step]).flatten(0, 2) * self.options.scale
-            results = among_all(predicted, targets, place[:, step:].flatten())
+            results = among_all(predicted, targets, index[:, step:].flatten())
             for name, value in results.items():
                 sums[name] = sums.get(name, 0) + value / len(self.steps)
         return sums

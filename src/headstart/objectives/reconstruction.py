@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from headstart.batch import Batch
 from headstart.config import Options
-from headstart.objectives.decoders import GridDecoder, PictureGenerator, grid_side
+from headstart.objectives.decoders import GridDecoder, ImageGenerator, grid_side
 from headstart.objectives.noise import NOISES
 from headstart.objectives.patches import plain
 
@@ -38,7 +38,7 @@ class AutoEncoder(nn.Module):
         self.size = processor.size
         self.decoder: nn.Module
         if options.bottleneck == "pooled":
-            self.decoder = PictureGenerator(encoder.width, self.size, options.channels)
+            self.decoder = ImageGenerator(encoder.width, self.size, options.channels)
         else:
             grid = grid_side(encoder, self.size)
             self.decoder = GridDecoder(encoder.width, grid, self.size, 3, 4 * options.channels)

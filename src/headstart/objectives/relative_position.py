@@ -53,15 +53,15 @@ class RelativePosition(nn.Module):
         pixels = self.augment(batch, generator, "weak")["pixels"]
         count, device = len(pixels), pixels.device
         targets = torch.randint(len(NEIGHBOURS), (count,), generator=generator, device=device)
-        places = torch.tensor(NEIGHBOURS, device=device)[targets]
+        indices = torch.tensor(NEIGHBOURS, device=device)[targets]
         # (B, centre or neighbour, row or column)
-        places = torch.stack([torch.ones_like(places), places], 1)
+        indices = torch.stack([torch.ones_like(indices), indices], 1)
         reach = round(self.options.jitter * self.patch)
         if self.options.jitter and self.patch > 1:
             reach = max(reach, 1)
-        shift = torch.randint(-reach, reach + 1, places.shape, generator=generator, device=device)
+        shift = torch.randint(-reach, reach + 1, indices.shape, generator=generator, device=device)
         spare = pixels.shape[-1] - self.patch
-        corners = ((places * spare / 2).round().long() + shift).clamp(0, spare)
+        corners = ((indices * spare / 2).round().long() + shift).clamp(0, spare)
         tiles = cut(pixels, corners[..., 0], corners[..., 1], self.patch)
         if self.options.colour == "project":
             tiles = without_fringes(tiles)

@@ -139,8 +139,8 @@ class Generator(nn.Module):
 def draw(logits: Tensor, chance: Tensor) -> Tensor:
     """Return one id (N,) a row, drawn from the softmax of logits (N,V) with chance (N,) in 0..1."""
     heap = logits.float().softmax(1).cumsum(1)
-    place = torch.searchsorted(heap, (chance * heap[:, -1])[:, None], right=True)
-    return place.squeeze(1).clamp(max=logits.shape[1] - 1)
+    index = torch.searchsorted(heap, (chance * heap[:, -1])[:, None], right=True)
+    return index.squeeze(1).clamp(max=logits.shape[1] - 1)
 
 
 def detection(verdict: Tensor, replaced: Tensor, mask: Tensor) -> dict[str, Tensor]:

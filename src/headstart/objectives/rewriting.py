@@ -67,14 +67,14 @@ class Margins:
         length = mask.sum(1)
         whole = (length > self.prefix + self.suffix)[:, None]
         total = torch.where(whole[:, 0], body.size + self.prefix + self.suffix, length)
-        place = torch.arange(max(1, int(total.max())), device=ids.device).expand(len(ids), -1)
+        index = torch.arange(max(1, int(total.max())), device=ids.device).expand(len(ids), -1)
         end = self.prefix + body.size[:, None]
-        closing = place - end + (length - self.suffix)[:, None]
-        before = torch.where(whole & (place >= end), closing, place)
-        text = body.ids.gather(1, (place - self.prefix).clamp(0, body.ids.shape[1] - 1))
-        inner = whole & (place >= self.prefix) & (place < end)
+        closing = index - end + (length - self.suffix)[:, None]
+        before = torch.where(whole & (index >= end), closing, index)
+        text = body.ids.gather(1, (index - self.prefix).clamp(0, body.ids.shape[1] - 1))
+        inner = whole & (index >= self.prefix) & (index < end)
         joined = torch.where(inner, text, ids.gather(1, before.clamp(0, ids.shape[1] - 1)))
-        real = place < total[:, None]
+        real = index < total[:, None]
         return {"input_ids": joined.masked_fill(~real, self.pad), "mask": real}
 
 

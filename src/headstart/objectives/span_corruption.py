@@ -100,8 +100,8 @@ def noise_spans(
         2,
     ).flatten(1)
     ends = lengths.cumsum(1)
-    place = torch.arange(text.ids.shape[1], device=size.device).expand(len(size), -1)
-    segment = torch.searchsorted(ends, place.contiguous(), right=True)
+    index = torch.arange(text.ids.shape[1], device=size.device).expand(len(size), -1)
+    segment = torch.searchsorted(ends, index.contiguous(), right=True)
     return torch.where(text.real & (segment % 2 == 1), segment // 2, -1)
 
 
@@ -111,10 +111,10 @@ def parted(amount: Tensor, parts: Tensor, width: int, generator: torch.Generator
     Returns:
         (B,P) lengths, 0 behind the last.
     """
-    place = torch.arange(width, device=amount.device)
-    cuts = chosen((place > 0) & (place < amount[:, None]), parts - 1, generator)
+    index = torch.arange(width, device=amount.device)
+    cuts = chosen((index > 0) & (index < amount[:, None]), parts - 1, generator)
     part = cuts.long().cumsum(1)
     lengths = amount.new_zeros(len(amount), max(1, int(parts.max())))
     return lengths.scatter_add(
-        1, part.clamp(max=lengths.shape[1] - 1), (place < amount[:, None]).long()
+        1, part.clamp(max=lengths.shape[1] - 1), (index < amount[:, None]).long()
     )

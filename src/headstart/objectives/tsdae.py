@@ -74,9 +74,9 @@ def some_words(real: Tensor, starts: Tensor, share: float, generator: torch.Gene
         starts: (B,W) bool, True at the first token of a word.
     """
     draw = torch.rand(real.shape, generator=generator, device=real.device)
-    place = torch.arange(real.shape[1], device=real.device)
+    index = torch.arange(real.shape[1], device=real.device)
     # The chance of a word is that of its first token; a window may begin inside of a word.
-    first = torch.where(starts & real, place, 0).cummax(1).values
+    first = torch.where(starts & real, index, 0).cummax(1).values
     luck = draw.gather(1, first).masked_fill(~real, -1.0)
     best = luck.amax(1, keepdim=True)
     return real & ((luck > 1 - share) | (luck == best))

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from headstart.batch import Batch
 from headstart.config import Options
-from headstart.objectives.decoders import PictureGenerator
+from headstart.objectives.decoders import ImageGenerator
 from headstart.objectives.patches import plain
 
 #: No finer than one step of 8 bits: a picture that is drawn exactly has no endless likelihood.
@@ -51,7 +51,7 @@ class VAE(nn.Module):
         self.options = options
         self.size = processor.size
         self.posterior = nn.Linear(encoder.width, 2 * options.latent)
-        self.generator = PictureGenerator(options.latent, self.size, options.channels)
+        self.generator = ImageGenerator(options.latent, self.size, options.channels)
         self.log_deviation = (
             nn.Parameter(torch.tensor(_FIRST)) if options.likelihood == "gaussian" else None
         )
@@ -91,7 +91,7 @@ class VAE(nn.Module):
         return self.generator.sample(count, generator)
 
     def save_head(self, folder: Path) -> None:
-        """Write what :meth:`PictureGenerator.load` opens."""
+        """Write what :meth:`ImageGenerator.load` opens."""
         self.generator.save(folder, "vae")
 
     def after_step(self, progress: float) -> None:

@@ -53,20 +53,20 @@ class WordOrder(nn.Module):
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Return the batch with trigrams shuffled, and ``targets`` (B,T), -100 elsewhere."""
         ids = batch["input_ids"]
-        places, good = _trigrams(batch, self.targets, generator)
+        indices, good = _trigrams(batch, self.targets, generator)
         # A row of n tokens has n - 2 trigrams, counting those that overlap.
         count = ordinary(batch, self.targets).sum(1) - (_SPAN - 1)
         wanted = (count * self.ratio.now(self.training)).round().long().clamp(min=1)
         draw = torch.rand(good.shape, generator=generator, device=ids.device)
         rank = draw.masked_fill(~good, 2.0).argsort(1).argsort(1)
-        chosen = (good & (rank < wanted[:, None]))[:, :, None].expand_as(places)
+        chosen = (good & (rank < wanted[:, None]))[:, :, None].expand_as(indices)
 
         orders = torch.tensor(_ORDERS, device=ids.device)
         order = orders[
             torch.randint(len(orders), good.shape, generator=generator, device=ids.device)
         ]
-        flat = places.flatten(1)
-        original = ids.gather(1, flat).view_as(places)
+        flat = indices.flatten(1)
+        original = ids.gather(1, flat).view_as(indices)
         moved = torch.where(chosen, original.gather(2, order), original)
         targets = torch.where(chosen, original, IGNORE)
         return {
@@ -98,9 +98,9 @@ def _trigrams(
     shift = torch.randint(_SPAN, (rows, 1), generator=generator, device=ids.device)
     inside = max(0, (width - _SPAN + 1) // _SPAN) * _SPAN
     flat = shift + torch.arange(inside, device=ids.device)
-    places = flat.view(rows, -1, _SPAN)
-    good = ordinary(batch, targets).gather(1, flat).view_as(places).all(2)
+    indices = flat.view(rows, -1, _SPAN)
+    good = ordinary(batch, targets).gather(1, flat).view_as(indices).all(2)
     if "segments" in batch:
-        of = batch["segments"].gather(1, flat).view_as(places)
+        of = batch["segments"].gather(1, flat).view_as(indices)
         good &= of[:, :, 0] == of[:, :, 2]
-    return places, good
+    return indices, good

@@ -104,13 +104,13 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
     return [round(step * place, 10) for place in range(first, last + 1)]
 
 
-def spread(places: Sequence[float], least: float, low: float, high: float) -> list[float]:
+def spread(indices: Sequence[float], least: float, low: float, high: float) -> list[float]:
     """Move places between ``low`` and ``high`` until neighbours are ``least`` apart."""
-    order = sorted(range(len(places)), key=lambda index: places[index])
-    moved = list(places)
+    order = sorted(range(len(indices)), key=lambda index: indices[index])
+    moved = list(indices)
     edge = low
     for index in order:
-        moved[index] = edge = max(places[index], edge)
+        moved[index] = edge = max(indices[index], edge)
         edge += least
     edge = high
     for index in reversed(order):
@@ -158,11 +158,11 @@ def _draw(
     parts += [_event(to_x(x), bottom, what) for x, what in frame.events]
     if frame.reference:
         parts.append(_reference(*frame.reference, to_y, right))
-    places = [(place, line) for place, line in enumerate(series) if line.points]
-    parts += [_band(line, place, to_x, to_y) for place, line in places if line.bands]
-    parts += [_line(line, place, to_x, to_y) for place, line in reversed(places)]
+    indices = [(place, line) for place, line in enumerate(series) if line.points]
+    parts += [_band(line, place, to_x, to_y) for place, line in indices if line.bands]
+    parts += [_line(line, place, to_x, to_y) for place, line in reversed(indices)]
     if kind == "wide":
-        parts += _names(places, to_y, right, bottom, label_width)
+        parts += _names(indices, to_y, right, bottom, label_width)
     return tag(
         "svg",
         tag("title", f"{title} ({frame.y_label} by {frame.x_label})"),
@@ -174,17 +174,17 @@ def _draw(
 
 
 def _names(
-    places: Sequence[tuple[int, Series]],
+    indices: Sequence[tuple[int, Series]],
     to_y: Callable[[float], float],
     right: float,
     bottom: float,
     room: int,
 ) -> list[Markup]:
     """Return a marker and a name at the end of each line, moved apart where they would touch."""
-    ends = spread([to_y(line.points[-1][1]) for _, line in places], _LINE, _TOP + 4, bottom)
+    ends = spread([to_y(line.points[-1][1]) for _, line in indices], _LINE, _TOP + 4, bottom)
     letters = (room - 14) // 6
     parts = []
-    for (place, line), y in zip(places, ends, strict=True):
+    for (place, line), y in zip(indices, ends, strict=True):
         name = line.name if len(line.name) <= letters else f"{line.name[: letters - 1]}…"
         weight = {"class_": "strong"} if line.strong else {}
         parts.append(_marker(place, right + 6, y))

@@ -1,4 +1,4 @@
-"""A chart of one figure a contender, with its interval: for protocols that use no labels."""
+"""A chart of one figure a candidate, with its interval: for protocols that use no labels."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def _draw(title: str, rows: Sequence[Dot], x_label: str, kind: str, width: int) 
     parts.append(
         tag("text", x_label, x=width / 2, y=bottom + 36, text_anchor="middle", class_="axis")
     )
-    for place, row in enumerate(rows):
-        y = _TOP + _ROW * place + 32
+    for index, row in enumerate(rows):
+        y = _TOP + _ROW * index + 32
         colour = 0 if row.strong else 6
         kind_of = "strong halo" if row.strong else "halo"
         parts.append(tag("text", f"{row.name}: {row.written}", x=left, y=y - 14, class_=kind_of))

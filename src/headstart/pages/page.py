@@ -15,7 +15,7 @@ _LINKS = {
     "next": "What next",
     "efficiency": "Labels",
     "robustness": "Robustness",
-    "foresight": "Foresight",
+    "foresight": "Perplexity",
     "surprises": "Surprises",
     "samples": "Samples",
     "map": "Map",

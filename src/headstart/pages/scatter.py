@@ -41,7 +41,7 @@ class Spot:
     group: int
     heading: str
     text: str
-    picture: str = ""
+    image: str = ""
     wrong: bool = False
 
 
@@ -52,7 +52,7 @@ def scatter(title: str, spots: Sequence[Spot], groups: Sequence[str], *, hint: s
         groups: names, at most :data:`MOST_GROUPS`.
         hint: what the card says before a record was picked.
     """
-    shapes = [tag("path", d=drawn, id=f"shape{place}") for place, drawn in enumerate(_DRAWN)]
+    shapes = [tag("path", d=drawn, id=f"shape{index}") for index, drawn in enumerate(_DRAWN)]
     ordered = sorted(spots, key=lambda spot: spot.group >= 0)
     drawing = tag(
         "svg",
@@ -67,8 +67,8 @@ def scatter(title: str, spots: Sequence[Spot], groups: Sequence[str], *, hint: s
     )
     card = tag("div", tag("p", hint, class_="small"), class_="card", aria_live="polite")
     keys = [
-        tag("button", _swatch(place), name, type="button", class_="key", data_group=str(place))
-        for place, name in enumerate(groups)
+        tag("button", _swatch(index), name, type="button", class_="key", data_group=str(index))
+        for index, name in enumerate(groups)
     ]
     if any(spot.group < 0 for spot in spots) and groups:
         keys.append(
@@ -90,7 +90,7 @@ def _mark(spot: Spot) -> Markup:
         y=round(_EDGE + (1 - spot.y) * (_HEIGHT - 2 * _EDGE), 1),
         class_=f"dot fill{colour}{' wrong' if spot.wrong else ''}",
         data_group=str(spot.group),
-        **({"data_picture": spot.picture} if spot.picture else {}),
+        **({"data_picture": spot.image} if spot.image else {}),
     )
 
 

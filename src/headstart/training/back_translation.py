@@ -50,10 +50,10 @@ def back_translated(
         say(f"translating {len(missing):,} texts there and back; they are kept in {file}")
         ways = [_Translator(there), _Translator(back)]
         wanted = set(missing)
-        places = [place for place, name in enumerate(records["id"]) if name in wanted]
+        indices = [index for index, name in enumerate(records["id"]) if name in wanted]
         with open(file, "a", encoding="utf-8") as stream:
-            for start in range(0, len(places), CHUNK):
-                rows: Any = records.select(places[start : start + CHUNK])[:]
+            for start in range(0, len(indices), CHUNK):
+                rows: Any = records.select(indices[start : start + CHUNK])[:]
                 texts = rows["text"]
                 for way in ways:
                     texts = way(texts)
@@ -112,13 +112,13 @@ class _Translator:
         parts = [split_sentences(text) for text in texts]
         flat = [sentence for sentences in parts for sentence in sentences]
         # Like lengths together: little padding, and none waits for a long one.
-        order = sorted(range(len(flat)), key=lambda place: -len(flat[place]))
+        order = sorted(range(len(flat)), key=lambda index: -len(flat[index]))
         found = [""] * len(flat)
         for start in range(0, len(order), TOGETHER):
-            places = order[start : start + TOGETHER]
-            written = self._write([flat[place] for place in places])
-            for place, text in zip(places, written, strict=True):
-                found[place] = text
+            indices = order[start : start + TOGETHER]
+            written = self._write([flat[index] for index in indices])
+            for index, text in zip(indices, written, strict=True):
+                found[index] = text
         rest = iter(found)
         return [" ".join(filter(None, (next(rest) for _ in sentences))) for sentences in parts]
 

@@ -18,11 +18,11 @@ _LEAST: dict[str, Callable[[float], float]] = {
     "alpha_req": lambda value: abs(value - 1),
     "alignment": lambda value: value,
     "uniformity": lambda value: value,
-    "twins": lambda value: -value,
+    "view_matching": lambda value: -value,
     "probe": lambda value: -value,
 }
 #: Those that need views of the records.
-OF_VIEWS = ("lidar", "alignment", "twins")
+OF_VIEWS = ("lidar", "alignment", "view_matching")
 #: Those that cost more than the others, so that not every look is at them.
 OF_RARE_LOOKS = (*OF_VIEWS, "probe")
 

@@ -84,11 +84,11 @@ def decide(config: PretrainConfig, records: Any, modality: Modality) -> Plan:
     patience = _patience((*objectives, encoder), config, len(records))
     chosen = {name: dict(given) for name, given in config.objective_options.items()}
     for name in objectives:
-        if hasattr(OBJECTIVES[name], "suited"):
-            suited = OBJECTIVES[name].suited(len(records), batch_size)
-            chosen[name] = {**suited, **chosen.get(name, {})}
-    for name, suited in (patience.options if patience else {}).items():
-        chosen[name] = {**suited, **chosen.get(name, {})}
+        if hasattr(OBJECTIVES[name], "default_options"):
+            default_options = OBJECTIVES[name].default_options(len(records), batch_size)
+            chosen[name] = {**default_options, **chosen.get(name, {})}
+    for name, default_options in (patience.options if patience else {}).items():
+        chosen[name] = {**default_options, **chosen.get(name, {})}
     rate = min(own_rate, default=rate)
     # Published weights have a kind of their own, and a tag.
     guarded = config.safeguards != "off" and (kind is None or "." in encoder)
@@ -140,10 +140,10 @@ def _optimizer(config: PretrainConfig, kind: EncoderKind | None) -> dict[str, An
     given = config.optimizer
     if given.name != "auto" or kind is None:
         return {}
-    suited = dict(kind.optimizer)
-    if given.learning_rate and "muon_learning_rate" in suited:
-        suited["muon_learning_rate"] *= given.learning_rate / kind.learning_rate
-    return {k: v for k, v in suited.items() if k not in given.model_fields_set - {"name"}}
+    default_options = dict(kind.optimizer)
+    if given.learning_rate and "muon_learning_rate" in default_options:
+        default_options["muon_learning_rate"] *= given.learning_rate / kind.learning_rate
+    return {k: v for k, v in default_options.items() if k not in given.model_fields_set - {"name"}}
 
 
 def _names(
@@ -158,5 +158,7 @@ def _names(
     objectives = parse_mixture(config.objective)
     if config.encoder != "auto":
         return objectives, config.encoder
-    suited = [modality.encoder_for[name] for name in objectives if name in modality.encoder_for]
-    return objectives, suited[0] if suited else modality.default_encoder(records)
+    default_options = [
+        modality.encoder_for[name] for name in objectives if name in modality.encoder_for
+    ]
+    return objectives, default_options[0] if default_options else modality.default_encoder(records)

@@ -22,12 +22,12 @@ from headstart.training.head_warmup import HeadWarmup
 from headstart.training.interrupt import Signals
 from headstart.training.lightning import quiet, trainer
 from headstart.training.loader import NumberedBatches, ResumableLoader
-from headstart.training.log import Voice
+from headstart.training.log import RunLog
 from headstart.training.loop import TrainingLoop
 from headstart.training.memory import keep_buffers
 from headstart.training.metrics import Metrics
 from headstart.training.precision import precision, threads
-from headstart.training.processes import Place
+from headstart.training.processes import ProcessGroup
 from headstart.training.progress import Progress
 from headstart.training.safeguards import Safeguards
 from headstart.training.start import KeepStart
@@ -57,10 +57,10 @@ class Task:
     most_epochs: float | None = None
     guards: Safeguards | None = None
 
-    def loop(self, steps: int, place: Place) -> TrainingLoop:
+    def loop(self, steps: int, group: ProcessGroup) -> TrainingLoop:
         """Return the objective as Lightning sees it, over ``steps`` steps."""
         config = self.config
-        batches = self.batches(place)
+        batches = self.batches(group)
         return TrainingLoop(
             self.objective,
             ResumableLoader(batches, steps * config.accumulate, config.workers),
@@ -82,12 +82,12 @@ class Task:
         warmup = [HeadWarmup(guards.warmup)] if guards.warmup and not rehearsed else []
         return [*keep, *warmup, *([Anchor(run, guards.anchor)] if guards.anchor else [])]
 
-    def batches(self, place: Place) -> NumberedBatches:
+    def batches(self, group: ProcessGroup) -> NumberedBatches:
         """Return the numbered batches of a process."""
         seed = self.config.seed
-        return NumberedBatches(self.rows, self.batch_size, seed, rank=place.rank, world=place.world)
+        return NumberedBatches(self.rows, self.batch_size, seed, rank=group.rank, world=group.world)
 
-    def looks(self, between: int, place: Place, *, whole: bool) -> Validation | None:
+    def looks(self, between: int, group: ProcessGroup, *, whole: bool) -> Validation | None:
         """Return a process's share of the validation, if there is one."""
         if self.validation is None or not len(self.validation):
             return None
@@ -97,8 +97,8 @@ class Task:
             between,
             self.config.seed,
             whole=whole,
-            rank=place.rank,
-            world=place.world,
+            rank=group.rank,
+            world=group.world,
         )
 
 
@@ -111,9 +111,9 @@ def in_process(task: Task, shown: bool) -> None:
 
 def fit(task: Task, console: Console | None) -> None:
     """Train in this process, which may be one of several, from the newest checkpoint if any."""
-    run, config, place = task.run, task.config, Place.here()
-    console = console if place.rank == 0 else None
-    say = Voice(run.log_file if place.rank == 0 else None, console)
+    run, config, group = task.run, task.config, ProcessGroup.here()
+    console = console if group.rank == 0 else None
+    say = RunLog(run.log_file if group.rank == 0 else None, console)
     threads_before = torch.get_num_threads()
     if not torch.cuda.is_available():
         keep_buffers()
@@ -121,16 +121,16 @@ def fit(task: Task, console: Console | None) -> None:
     # The global generator is seeded in every step; what the caller draws from it stays as it was.
     with quiet(), torch.random.fork_rng(), signals.caught():
         try:
-            place.join()
+            group.join()
             # What the others wrote to the run folder must be there before more is written.
-            place.meet()
-            decided = _decide(task, place, say)
+            group.meet()
+            decided = _decide(task, group, say)
             steps = decided["steps"]
             path = newest(run.checkpoints, say)
             step = int(path.stem.removeprefix("step-")) if path else 0
-            loop = task.loop(steps, place)
+            loop = task.loop(steps, group)
             between = validate_every(config, steps) * config.accumulate
-            metrics = Metrics(run, step, config.tracker) if place.rank == 0 else None
+            metrics = Metrics(run, step, config.tracker) if group.rank == 0 else None
             progress = Progress(console, loop.train_dataloader())
             if not step and task.guards is not None:
                 say(task.guards.told(task.learning_rate))
@@ -140,23 +140,23 @@ def fit(task: Task, console: Console | None) -> None:
                 metrics,
                 signals,
                 progress,
-                validation=task.looks(between, place, whole=config.patience > 0),
+                validation=task.looks(between, group, whole=config.patience > 0),
                 watch=task.watch,
-                between=between * task.batch_size * place.world,
+                between=between * task.batch_size * group.world,
                 restore_best=task.restore_best,
                 rollback=task.guards.measure if task.guards else None,
                 say=say,
             )
             with progress.shown(step, steps), closing(metrics) if metrics else nullcontext():
                 callbacks = [*task.guarding(), boundary]
-                trainer(run, config, callbacks, decided["precision"], place).fit(
+                trainer(run, config, callbacks, decided["precision"], group).fit(
                     loop, ckpt_path=path
                 )
         finally:
             torch.set_num_threads(threads_before)
 
 
-def _decide(task: Task, place: Place, say: Voice) -> dict[str, Any]:
+def _decide(task: Task, group: ProcessGroup, say: RunLog) -> dict[str, Any]:
     """Decide steps, precision and threads once for the run; all processes agree with the first.
 
     What once was decided is not decided anew: another machine or another hour would change the
@@ -165,7 +165,7 @@ def _decide(task: Task, place: Place, say: Voice) -> dict[str, Any]:
     config, resolved = task.config, task.run.resolved
     decided: dict[str, Any] = {
         "precision": precision(config.precision),
-        "threads": threads(config.workers, place.local_world),
+        "threads": threads(config.workers, group.local_world),
     }
     decided |= {
         name: resolved[name] for name in ("precision", "threads", "steps") if name in resolved
@@ -173,11 +173,11 @@ def _decide(task: Task, place: Place, say: Voice) -> dict[str, Any]:
     torch.set_num_threads(decided["threads"])
     if "steps" not in decided:
         budget = Budget.parse(config.budget)
-        steps = steps_of(budget, task.batches(place), config.accumulate)
+        steps = steps_of(budget, task.batches(group), config.accumulate)
         if steps is None:
             say("Measuring how many steps fit the budget on this machine.")
-            steps = _measure(task, budget, decided["precision"], place)
-            enough = _enough(task, place)
+            steps = _measure(task, budget, decided["precision"], group)
+            enough = _enough(task, group)
             if enough is not None and steps > enough:
                 say(
                     f"The budget has room for {steps:,} steps; {task.most_epochs:g} epochs are "
@@ -185,23 +185,23 @@ def _decide(task: Task, place: Place, say: Voice) -> dict[str, Any]:
                 )
                 steps = enough
         decided["steps"] = steps
-    decided = place.share(decided)
-    if place.rank == 0:
+    decided = group.share(decided)
+    if group.rank == 0:
         task.run.resolve(**decided)
     return decided
 
 
-def _enough(task: Task, place: Place) -> int | None:
+def _enough(task: Task, group: ProcessGroup) -> int | None:
     """Return the steps of the most epochs that do good, but enough to learn anything at all."""
     if task.most_epochs is None:
         return None
-    epochs = task.most_epochs * task.batches(place).per_epoch / task.config.accumulate
+    epochs = task.most_epochs * task.batches(group).per_epoch / task.config.accumulate
     return max(_FEWEST, round(epochs))
 
 
-def _measure(task: Task, budget: Budget, precision: str, place: Place) -> int:
+def _measure(task: Task, budget: Budget, precision: str, group: ProcessGroup) -> int:
     """Train a copy for a few steps, and return the steps that fit a budget in minutes."""
-    alone = Place(local_rank=place.local_rank)
+    alone = ProcessGroup(local_rank=group.local_rank)
     copied = replace(task, objective=copy.deepcopy(task.objective))
     rehearsal = Rehearsal(
         budget, task.run.checkpoints, copied.looks(0, alone, whole=False), task.watch

@@ -51,9 +51,9 @@ def alpha_req(features: Tensor) -> float:
     values = values[values > _ROUNDING * values.max().clamp_min(1e-300)]
     if len(values) < 3:
         return math.nan
-    place = torch.arange(1, len(values) + 1, dtype=torch.float64)
-    weight = place.reciprocal() / place.reciprocal().sum()
-    x, y = place.log(), values.log()
+    index = torch.arange(1, len(values) + 1, dtype=torch.float64)
+    weight = index.reciprocal() / index.reciprocal().sum()
+    x, y = index.log(), values.log()
     x, y = x - (weight * x).sum(), y - (weight * y).sum()
     return -((weight * x * y).sum() / (weight * x * x).sum()).item()
 
@@ -105,7 +105,7 @@ def lidar(views: Sequence[Tensor]) -> float:
     return _entropy_rank(torch.linalg.svdvals(whitened).square())
 
 
-def twins(first: Tensor, second: Tensor) -> float:
+def view_matching(first: Tensor, second: Tensor) -> float:
     """Return how well views (N,D) of the same N records find each other, by cosine: 0..1.
 
     The mean over both directions of one over the rank of a view's twin among the N views of the

@@ -16,23 +16,27 @@ from pytorch_lightning.strategies import DDPStrategy
 from headstart.config import TrainingOptions
 from headstart.run import RunFolder
 from headstart.training.checkpoint import WholeCheckpoints
-from headstart.training.processes import Place
+from headstart.training.processes import ProcessGroup
 
 _LOGGERS = ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric")
 
 
 def trainer(
-    run: RunFolder, config: TrainingOptions, callbacks: list[Callback], precision: str, place: Place
+    run: RunFolder,
+    config: TrainingOptions,
+    callbacks: list[Callback],
+    precision: str,
+    group: ProcessGroup,
 ) -> Trainer:
     """Return a Trainer for this process; of several, where ``place`` says so."""
     cuda = torch.cuda.is_available()
     plugins: list[Any] = [WholeCheckpoints()]
-    options: dict[str, Any] = {"devices": [place.local_rank] if cuda else 1}
-    if place.world > 1:
+    options: dict[str, Any] = {"devices": [group.local_rank] if cuda else 1}
+    if group.world > 1:
         # Heads that sit out a step (mixtures, unused poolers) are allowed.
         options["strategy"] = DDPStrategy(find_unused_parameters=True)
-        options["devices"] = place.local_world
-        options["num_nodes"] = place.world // place.local_world
+        options["devices"] = group.local_world
+        options["num_nodes"] = group.world // group.local_world
     else:
         plugins.append(LightningEnvironment())
     return Trainer(

@@ -48,10 +48,10 @@ class NumberedBatches(Dataset[tuple[int, Batch]]):
         self._epoch, self._order = -1, np.empty(0, dtype=np.int64)
 
     def __getitem__(self, number: int) -> tuple[int, Batch]:
-        epoch, place = divmod(number, self.per_epoch)
+        epoch, index = divmod(number, self.per_epoch)
         if epoch != self._epoch:
             self._epoch, self._order = epoch, order(self._seed, epoch, len(self._rows))
-        start = (place * self._world + self._rank) * self.size
+        start = (index * self._world + self._rank) * self.size
         return number, self._rows.batch(self._order[start : start + self.size], epoch)
 
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-class Voice:
+class RunLog:
     """Says a sentence on the console and in ``log.txt``."""
 
     def __init__(self, path: Path | None, console: Console | None) -> None:

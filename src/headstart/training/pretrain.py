@@ -23,7 +23,7 @@ from headstart.encoders.opening import (
 )
 from headstart.errors import HeadstartError
 from headstart.files import whole_folder, write_text
-from headstart.modalities.image.preview import pictures_in
+from headstart.modalities.image.preview import images_in
 from headstart.modalities.opening import modality_of, open_modality
 from headstart.modalities.sifting import sift
 from headstart.modalities.text.preview import texts_in
@@ -41,7 +41,7 @@ from headstart.training.embeddings import (
 )
 from headstart.training.pairing import paired
 from headstart.training.probe import open_probe, store_probe
-from headstart.training.processes import Place
+from headstart.training.processes import ProcessGroup
 from headstart.training.safeguards import Safeguards
 from headstart.training.train import train
 from headstart.training.watch import Watch, draw_watch
@@ -62,7 +62,7 @@ PROBE = "probe.safetensors"
 SHOWN = 8
 #: Before training, records whose language and quality are told, and characters of text and numbers
 #: of pictures that are searched for near duplicates: some seconds. `headstart audit` looks longer.
-LOOKED_AT, COMPARED, PICTURES_COMPARED = 500, 175_000_000, 2000
+LOOKED_AT, COMPARED, IMAGES_COMPARED = 500, 175_000_000, 2000
 
 
 def pretrain(
@@ -77,14 +77,14 @@ def pretrain(
         HeadstartError: anything the user can mend.
     """
     started = time.monotonic()
-    place = Place.here()
-    place.first(lambda: _ready(config, run, say))
+    group = ProcessGroup.here()
+    group.first(lambda: _ready(config, run, say))
     modality = open_modality(run.resolved["modality"])
     plan = Plan(**run.resolved["plan"])
     processor = modality.load(run.prepared / "processor")
     encoder = _encoder(config, plan, processor)
     if plan.embeddings == COUNTS:
-        place.first(lambda: keep_counts(encoder, run.prepared, config, say))
+        group.first(lambda: keep_counts(encoder, run.prepared, config, say))
         take_counts(encoder, run.prepared)
     with seeded(config.seed, "heads"):
         objective = build_objective(plan.objectives, plan.objective_options, encoder, processor)
@@ -100,10 +100,10 @@ def pretrain(
     held = run.prepared / "validation"
     guards = Safeguards(**plan.safeguards) if plan.safeguards else None
     watch = _watch(config, guards, run, processor, rows)
-    if guards and guards.measure == "twins" and not watch.twins:
+    if guards and guards.measure == "view_matching" and not watch.view_matching:
         guards = replace(guards, measure=None)
-    if place.rank == 0:
-        _picture(objective, rows("train", objective.layout), processor, run, config.seed)
+    if group.rank == 0:
+        _image(objective, rows("train", objective.layout), processor, run, config.seed)
     outcome = train(
         objective,
         rows("train", objective.layout),
@@ -128,8 +128,8 @@ def pretrain(
         run.resolve(finished=True, **({"kept": outcome.verdict} if outcome.verdict else {}))
         shutil.rmtree(run.prepared, ignore_errors=True)
 
-    place.first(keep)
-    place.leave()
+    group.first(keep)
+    group.leave()
     return run
 
 
@@ -147,11 +147,11 @@ def _note_unreadable(run: RunFolder, modality: Modality) -> None:
     """Add to the audit what was found to be unreadable while training."""
     found: dict[str, str] = {}
     for part in ("train", "validation"):
-        found |= modality.set_aside(run.prepared / part)
+        found |= modality.quarantine(run.prepared / part)
     if found:
         audit = Audit.of(json.loads(run.audit_file.read_text(encoding="utf-8")))
         for name, reason in found.items():
-            audit.set_aside(name, reason)
+            audit.quarantine(name, reason)
         run.write_audit(audit.summary())
 
 
@@ -165,14 +165,14 @@ def _save_head(objective: Any, plan: Plan, run: RunFolder) -> None:
             return
 
 
-def _picture(objective: Any, rows: Any, processor: Any, run: RunFolder, seed: int) -> None:
+def _image(objective: Any, rows: Any, processor: Any, run: RunFolder, seed: int) -> None:
     """Show what the pretext task makes of the first records: pictures as one, texts as words."""
     batch = rows.batch(np.arange(min(SHOWN, len(rows))), 0)
     corrupted = objective.corrupt(batch, generator(seed, "picture"))
     if "pixels" in batch:
         from headstart.modalities.image.contact_sheet import contact_sheet
 
-        views = getattr(objective, "shown", pictures_in)(corrupted)
+        views = getattr(objective, "shown", images_in)(corrupted)
         names = ["original", *views]
         contact_sheet([batch["pixels"], *views.values()], run.picture_file, names=names)
     elif "input_ids" in batch:
@@ -199,8 +199,10 @@ def _prepare(
         f"{plan.length} {modality.unit}"
     )
     processor = _processor(config, plan, modality, kept)
-    if hasattr(processor, "heed"):
-        processor.heed(frozenset().union(*(OBJECTIVES[name].needs for name in plan.objectives)))
+    if hasattr(processor, "configure"):
+        processor.configure(
+            frozenset().union(*(OBJECTIVES[name].needs for name in plan.objectives))
+        )
     modality.prepare(kept, processor, run.prepared / "train", audit, learn=True)
     if len(held):
         modality.prepare(held, processor, run.prepared / "validation", audit, learn=False)
@@ -233,7 +235,7 @@ def _looked_at(records: Any, config: PretrainConfig, modality: Modality, audit: 
         rules=named(("gopher", "c4")),
         numbers=config.quality_numbers,
         characters=COMPARED,
-        compare=len(records) <= PICTURES_COMPARED,
+        compare=len(records) <= IMAGES_COMPARED,
     )
     content.survey(records, audit, effort)
     return records
@@ -288,10 +290,10 @@ def _watch(
         return found.batch(np.arange(min(WATCHED, len(found))), 0)
 
     watched = first("validation" if (run.prepared / "validation").is_dir() else "train")
-    twins = None
-    if "twins" in (config.watch, guards and guards.measure):
+    view_matching = None
+    if "view_matching" in (config.watch, guards and guards.measure):
         # Among few any network finds a twin; then those that are trained on must do.
         few = len(next(iter(watched.values()))) < FEWEST_TWINS
-        twins = first("train") if few else watched
+        view_matching = first("train") if few else watched
     probe = open_probe(run.prepared / PROBE)
-    return draw_watch(processor, watched, config.seed, twins_of=twins, probe=probe)
+    return draw_watch(processor, watched, config.seed, view_matching_of=view_matching, probe=probe)

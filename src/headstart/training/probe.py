@@ -83,9 +83,9 @@ def store_probe(
             f"--probe {source} holds no labels that were found; name their column with "
             "--label-column."
         )
-    known = [place for place, label in enumerate(records["label"]) if label not in (None, "")]
+    known = [index for index, label in enumerate(records["label"]) if label not in (None, "")]
     chosen = torch.randperm(len(known), generator=generator(seed, "probe"))[:_MOST].tolist()
-    records = records.select(sorted(known[place] for place in chosen))
+    records = records.select(sorted(known[index] for index in chosen))
     labels = _numbers([str(label) for label in records["label"]])
     if len(records) < _FEWEST or bool((labels == labels[0]).all()):
         raise HeadstartError(
@@ -106,10 +106,10 @@ def open_probe(file: Path) -> Probe | None:
 
 
 def _numbers(labels: list[str]) -> Tensor:
-    kinds, places = np.unique(labels, return_inverse=True)
+    kinds, indices = np.unique(labels, return_inverse=True)
     if len(kinds) > _KINDS:
         try:
             return torch.tensor([[float(label)] for label in labels])
         except ValueError:
             pass
-    return F.one_hot(torch.from_numpy(places), max(2, len(kinds))).float()
+    return F.one_hot(torch.from_numpy(indices), max(2, len(kinds))).float()

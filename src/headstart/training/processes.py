@@ -23,7 +23,7 @@ _PATIENCE = timedelta(days=7)
 
 
 @dataclass(frozen=True)
-class Place:
+class ProcessGroup:
     """Which process this is, among how many, and which and how many on this machine."""
 
     rank: int = 0
@@ -32,7 +32,7 @@ class Place:
     local_world: int = 1
 
     @classmethod
-    def here(cls) -> Place:
+    def here(cls) -> ProcessGroup:
         """Read what torchrun, or :func:`launch`, wrote to the environment."""
         if not distributed.is_torchelastic_launched():
             return cls()

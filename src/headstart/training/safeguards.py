@@ -50,7 +50,7 @@ class Safeguards:
             parts.append(f"the best weights by {self.measure} are kept, be they the start's")
         return f"Safeguards: {'; '.join(parts)}. (--safeguards off leaves all of them out.)"
 
-    def suited(self, objective: Any) -> Safeguards:
+    def default_options(self, objective: Any) -> Safeguards:
         """Return those that suit the objective: where nothing is new, nothing can learn alone.
 
         A lone shift of the scores, as next-token prediction has, is nothing that could.
@@ -76,7 +76,7 @@ def choose_safeguards(config: PretrainConfig, rate: float) -> Safeguards:
     by_loss = config.watch == "validation_loss"
     measure: str | None = config.watch
     if by_loss:
-        measure = "probe" if config.probe else "twins"
+        measure = "probe" if config.probe else "view_matching"
     if not wishes.rollback or (by_loss and config.keep == "best"):
         measure = None
     new_rate = 1.0

@@ -96,7 +96,7 @@ def train(
     decides = restore_best or kept_by == config.watch
     check_choice(config, decides, bool(validation is not None and len(validation)), watch)
     restore_best = restore_best and not kept_by
-    guards = guards.suited(objective) if guards else None
+    guards = guards.default_options(objective) if guards else None
 
     task = fit.Task(
         objective=objective,
@@ -114,13 +114,13 @@ def train(
     )
     begun = _begun(run)
     if not _finished(begun, run):
-        if config.devices > 1 and processes.Place.here().world == 1:
+        if config.devices > 1 and processes.ProcessGroup.here().world == 1:
             processes.launch(config.devices, fit.in_process, task, console is not None)
         else:
             fit.fit(task, console)
     outcome = _outcome(objective, run, restore_best, begun["counts"]["step"] if begun else 0)
-    if outcome.verdict and processes.Place.here().rank == 0:
-        voice.Voice(run.log_file, console)(outcome.verdict)
+    if outcome.verdict and processes.ProcessGroup.here().rank == 0:
+        voice.RunLog(run.log_file, console)(outcome.verdict)
     return outcome
 
 

@@ -45,8 +45,8 @@ class Validation:
     ) -> None:
         batches = batch_count(len(rows), batch_size, between, whole)
         count = min(len(rows), batches * batch_size)
-        places = np.linspace(0, len(rows) - 1, count).round().astype(np.int64)
-        numbered = list(enumerate(np.array_split(places, batches)))
+        indices = np.linspace(0, len(rows) - 1, count).round().astype(np.int64)
+        numbered = list(enumerate(np.array_split(indices, batches)))
         self._batches = numbered[rank::world] if batches >= world else numbered
         self._rows, self._seed = rows, seed
 
@@ -59,14 +59,14 @@ class Validation:
         """Return the sum over rows of each scalar, and ``rows``: how many they were."""
         sums: dict[str, float] = defaultdict(float)
         with frozen(objective), context:
-            for number, places in self._batches:
-                batch = to_device(self._rows.batch(places, 0), device)
+            for number, indices in self._batches:
+                batch = to_device(self._rows.batch(indices, 0), device)
                 reseed(device, self._seed, "validation", number)
                 random = generator(self._seed, "validation corrupt", number, device=device)
                 for name, value in objective(objective.corrupt(batch, random)).items():
                     if value.ndim == 0:
-                        sums[name] += value.item() * len(places)
-                sums["rows"] += len(places)
+                        sums[name] += value.item() * len(indices)
+                sums["rows"] += len(indices)
         return dict(sums)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from headstart.batch import Batch, to_device
 from headstart.seeding import generator
-from headstart.training.health import Look, look, twins
+from headstart.training.health import Look, look, view_matching
 from headstart.training.probe import Probe, explained
 from headstart.training.seeding import reseed
 from headstart.training.validation import frozen
@@ -49,21 +49,21 @@ class Watch:
 
     batch: Batch
     views: Sequence[Batch] = ()
-    twins: Sequence[Batch] = ()
+    view_matching: Sequence[Batch] = ()
     probe: Probe | None = None
 
     def every(self, trained: int) -> int:
         """Return how many validations share one look at the views, ``trained`` rows apart each."""
-        rows = sum(_rows(view) for view in (*self.views, *self.twins))
+        rows = sum(_rows(view) for view in (*self.views, *self.view_matching))
         rows += _rows(self.probe.batch) if self.probe else 0
-        share = _CHOOSING_SHARE if self.twins or self.probe else _SHARE
+        share = _CHOOSING_SHARE if self.view_matching or self.probe else _SHARE
         return max(1, math.ceil(rows / (share * _TRAINED * max(1, trained))))
 
     def margin(self, measure: str) -> float:
         """Return by how much a measure may rise by chance, two standard errors; 0 where unknown."""
-        if measure != "twins" or not self.twins:
+        if measure != "view_matching" or not self.view_matching:
             return 0.0
-        return 2 * _TWINS_CHANGE / math.sqrt(_rows(self.twins[0]))
+        return 2 * _TWINS_CHANGE / math.sqrt(_rows(self.view_matching[0]))
 
     def look(
         self,
@@ -81,9 +81,9 @@ class Watch:
             head = _projection(objective)
             projected = None if head is None else head(pooled).float()
             seen = [_pooled(objective, view, device) for view in (self.views if views else ())]
-            if views and self.twins:
-                one, other = (_pooled(objective, view, device) for view in self.twins)
-                found["twins"] = twins(one, other)
+            if views and self.view_matching:
+                one, other = (_pooled(objective, view, device) for view in self.view_matching)
+                found["view_matching"] = view_matching(one, other)
             if views and self.probe is not None:
                 vectors = _pooled(objective, self.probe.batch, device)
                 found["probe"] = explained(vectors, self.probe.labels)
@@ -112,7 +112,7 @@ def draw_watch(
     batch: Batch,
     seed: int,
     *,
-    twins_of: Batch | None = None,
+    view_matching_of: Batch | None = None,
     probe: Probe | None = None,
 ) -> Watch:
     """Return what to watch: the records of ``batch``, and four views of the first 64 of them.
@@ -130,9 +130,9 @@ def draw_watch(
         for view in processor.views(few, generator(seed, "watched views", pair), "auto")
     ]
     pair: list[Batch] = []
-    if twins_of is not None:
+    if view_matching_of is not None:
         kind = "halves" if "discrete_targets" in processor.provides else "auto"
-        drawn = processor.views(twins_of, generator(seed, "twins"), kind)
+        drawn = processor.views(view_matching_of, generator(seed, "view_matching"), kind)
         pair = [_small(view) for view in drawn]
     return Watch(batch, views, pair, probe)
 

@@ -11,7 +11,7 @@ from headstart.verbs import applying, judging, learning
 if TYPE_CHECKING:
     from headstart.deployment.explain import Explanations
     from headstart.downstream.labeling import Labeling
-    from headstart.evaluation.perplexity import Foresight
+    from headstart.evaluation.perplexity import Perplexity
     from headstart.evaluation.report import Report
 
 
@@ -24,7 +24,7 @@ class Run(RunFolder):
         print(run.evaluate(train="labeled.csv"))
     """
 
-    def evaluate(self, train: str, **options: Any) -> Report | Foresight:
+    def evaluate(self, train: str, **options: Any) -> Report | Perplexity:
         """Same as :func:`headstart.evaluate` on this run."""
         return judging.evaluate(str(self.folder), train=train, **options)
 

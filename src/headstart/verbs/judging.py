@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from headstart.data.audit_page import AuditPage
     from headstart.downstream.labeling import Labeling
     from headstart.evaluation.comparison import Comparison
-    from headstart.evaluation.perplexity import Foresight
+    from headstart.evaluation.perplexity import Perplexity
     from headstart.evaluation.report import Report
 
 
@@ -46,7 +46,7 @@ def audit(
     return page
 
 
-def evaluate(run: str, *, config: str | None = None, **options: Any) -> Report | Foresight:
+def evaluate(run: str, *, config: str | None = None, **options: Any) -> Report | Perplexity:
     """Measure what the frozen features are worth with few labels, beside the simple rivals.
 
     Args:
@@ -58,7 +58,7 @@ def evaluate(run: str, *, config: str | None = None, **options: Any) -> Report |
     """
     plan = load(EvaluateConfig, file=config, run=run, **options)
     if plan.task == "perplexity":
-        return _foresee(plan)
+        return _perplexity(plan)
     from headstart.downstream.scratch import fine_tuned, train_from_scratch
     from headstart.evaluation.judge import judge
 
@@ -71,12 +71,12 @@ def evaluate(run: str, *, config: str | None = None, **options: Any) -> Report |
     )
 
 
-def _foresee(plan: EvaluateConfig) -> Foresight:
+def _perplexity(plan: EvaluateConfig) -> Perplexity:
     """Measure how well a run that writes foresees the texts of ``--test``, or of ``--train``."""
     from headstart.deployment.generate import continued, open_writer
     from headstart.evaluation.judge import pretraining_records
     from headstart.evaluation.perplexity import perplexity
-    from headstart.evaluation.report.foresight import write_foresight
+    from headstart.evaluation.report.perplexity import write_perplexity
     from headstart.evaluation.report.reproduce import command, versions
     from headstart.files import write_json
     from headstart.modalities.opening import open_modality
@@ -107,7 +107,7 @@ def _foresee(plan: EvaluateConfig) -> Foresight:
     )
     found.notes.extend(notes)
     out = (Path(plan.out) if plan.out else opened.folder / "perplexity.html").with_suffix(".html")
-    write_foresight(
+    write_perplexity(
         found,
         out,
         run=opened,

@@ -105,9 +105,11 @@ def _create(verb: str, plan: PretrainConfig | FinetuneConfig) -> RunFolder:
     """Make the run folder; of the processes that torchrun started the first does, for all."""
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         return RunFolder.create(plan.out, verb, plan, overwrite=plan.overwrite)
-    from headstart.training.processes import Place
+    from headstart.training.processes import ProcessGroup
 
-    Place.here().first(lambda: RunFolder.create(plan.out, verb, plan, overwrite=plan.overwrite))
+    ProcessGroup.here().first(
+        lambda: RunFolder.create(plan.out, verb, plan, overwrite=plan.overwrite)
+    )
     return RunFolder(plan.out)
 
 

@@ -15,14 +15,14 @@ def plan(**options: Any) -> EvaluateConfig:
 
 def records(labels: list[Any], texts: list[str] | None = None) -> Dataset:
     """Return records with these labels."""
-    names = [str(place) for place in range(len(labels))]
+    names = [str(index) for index in range(len(labels))]
     return Dataset.from_dict({"id": names, "text": texts or names, "label": labels})
 
 
 def pairs(firsts: list[str], seconds: list[str], scores: list[float] | None = None) -> Dataset:
     """Return flattened pairs, as ``read_pairs`` does."""
     count = len(firsts)
-    rows: dict[str, Any] = {"id": [str(place) for place in range(2 * count)]}
+    rows: dict[str, Any] = {"id": [str(index) for index in range(2 * count)]}
     rows["text"] = firsts + seconds
     rows["side"] = ["first"] * count + ["second"] * count
     if scores is not None:

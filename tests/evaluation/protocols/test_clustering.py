@@ -6,10 +6,10 @@ from making import plan, records
 from scipy import sparse
 
 from headstart.errors import HeadstartError
-from headstart.evaluation.outcomes import Contender
+from headstart.evaluation.outcomes import Candidate
 from headstart.evaluation.protocols.clustering import measure
 
-LABELS = [("a", "b", "c")[place % 3] for place in range(60)]
+LABELS = [("a", "b", "c")[index % 3] for index in range(60)]
 CORNERS = np.eye(3, 8, dtype=np.float32)[np.arange(60) % 3]
 
 
@@ -18,11 +18,11 @@ def test_clear_groups_are_found_and_random_ones_are_not(cast) -> None:
     rng = np.random.default_rng(0)
     near = CORNERS + 0.02 * rng.random((60, 8), dtype=np.float32)
     far = rng.random((60, 8), dtype=np.float32)
-    contenders = [
-        Contender("ours", "pretrained", cast(near)),
-        Contender("chance", "untrained", cast(far)),
+    candidates = [
+        Candidate("ours", "pretrained", cast(near)),
+        Candidate("chance", "untrained", cast(far)),
     ]
-    results = measure(contenders, records(LABELS), None, plan(seeds=3))
+    results = measure(candidates, records(LABELS), None, plan(seeds=3))
     ours, chance = results.outcomes
     # k-means++ may start two clusters in one group, so not every start finds all three.
     assert ours.scores["NMI"].mean > 0.8
@@ -34,13 +34,13 @@ def test_clear_groups_are_found_and_random_ones_are_not(cast) -> None:
 
 
 def test_test_records_are_clustered_where_there_are_some() -> None:
-    ours = Contender("ours", "pretrained", CORNERS[:2], CORNERS)
+    ours = Candidate("ours", "pretrained", CORNERS[:2], CORNERS)
     results = measure([ours], records(["a", "b"]), records(LABELS), plan(seeds=2, test="t.csv"))
     assert results.classes == ["a", "b", "c"]
     assert len(results.truth) == 60
 
 
 def test_one_label_cannot_be_clustered() -> None:
-    ours = Contender("ours", "pretrained", CORNERS)
+    ours = Candidate("ours", "pretrained", CORNERS)
     with pytest.raises(HeadstartError, match=r"60 records with 1 different label\(s\)"):
         measure([ours], records(["a"] * 60), None, plan())

@@ -6,7 +6,7 @@ from making import plan, records
 from scipy import sparse
 
 from headstart.errors import HeadstartError
-from headstart.evaluation.outcomes import Contender
+from headstart.evaluation.outcomes import Candidate
 from headstart.evaluation.protocols.fewshot import episodes, measure, prototypes, regression
 
 POOLS = [np.arange(10 * k, 10 * k + 10) for k in range(6)]
@@ -46,14 +46,14 @@ def test_clear_classes_are_told_after_one_example_and_chance_is_not_beaten(cast,
     clear = (np.eye(6, 16)[labels] + 0.1 * rng.random((72, 16))).astype(np.float32)
     chance = rng.random((72, 16), dtype=np.float32)
     data = records([f"class {label}" for label in labels])
-    contenders = [
-        Contender(name, kind, cast(rows), None if alone else cast(rows[::-1].copy()))
+    candidates = [
+        Candidate(name, kind, cast(rows), None if alone else cast(rows[::-1].copy()))
         for name, kind, rows in (("ours", "pretrained", clear), ("chance", "untrained", chance))
     ]
     test = None if alone else data.select(range(71, -1, -1))
-    results = measure(contenders, data, test, plan(episodes=30, shots=["1", "4"], ways=4))
+    results = measure(candidates, data, test, plan(episodes=30, shots=["1", "4"], ways=4))
     assert results.counts == {4: "4-way 1-shot", 16: "4-way 4-shot"}
-    scores = {(o.contender, o.labels, o.probe): o.mean for o in results.outcomes}
+    scores = {(o.candidate, o.labels, o.probe): o.mean for o in results.outcomes}
     assert scores["ours", 4, "prototypes"] > 0.95
     assert scores["ours", 4, "logistic regression"] > 0.95
     if alone:  # else a query's own vector may be among the examples
@@ -63,7 +63,7 @@ def test_clear_classes_are_told_after_one_example_and_chance_is_not_beaten(cast,
 
 def test_classes_with_too_few_records_are_left_out() -> None:
     data = records(["a"] * 5 + ["b"] * 5 + ["c"])
-    ours = Contender("ours", "pretrained", np.eye(11, dtype=np.float32))
+    ours = Candidate("ours", "pretrained", np.eye(11, dtype=np.float32))
     results = measure([ours], data, None, plan(episodes=10, shots=["2"]))
     assert results.counts == {4: "2-way 2-shot"}
     assert results.notes[0] == "1 class(es) have too few records for 2 shots."

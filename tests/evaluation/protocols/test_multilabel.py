@@ -7,7 +7,7 @@ from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
 from headstart.errors import HeadstartError
-from headstart.evaluation.outcomes import Contender
+from headstart.evaluation.outcomes import Candidate
 from headstart.evaluation.protocols.multilabel import draw, measure, solve
 
 
@@ -37,14 +37,14 @@ def test_a_draw_holds_every_rare_label_and_the_shares_of_the_common() -> None:
     targets[:, 1] = rng.random(1000) < 0.2
     for rare, size in enumerate((2, 3, 5, 8), 2):
         targets[rng.choice(1000, size, replace=False), rare] = True
-    places = draw(targets, 50, 0)
-    assert len(places) == len(set(places.tolist())) == 50
-    drawn = targets[places]
+    indices = draw(targets, 50, 0)
+    assert len(indices) == len(set(indices.tolist())) == 50
+    drawn = targets[indices]
     assert drawn.any(0).all()
     assert abs(drawn[:, 0].sum() - 25) <= 4
     assert abs(drawn[:, 1].sum() - 10) <= 4
     assert abs((~drawn.any(1)).sum() - 50 * (~targets.any(1)).mean()) <= 4
-    assert not np.array_equal(places, draw(targets, 50, 1))
+    assert not np.array_equal(indices, draw(targets, 50, 1))
     np.testing.assert_array_equal(draw(targets, 1000, 0), np.arange(1000))
 
 
@@ -56,13 +56,13 @@ def test_labels_that_features_tell_are_found(cast) -> None:
     lists = [names[row].tolist() for row in truth]
     told = (truth + 0.1 * rng.random((180, 3))).astype(np.float32)
     chance = rng.random((180, 3)).astype(np.float32)
-    contenders = [
-        Contender("ours", "pretrained", cast(told[:120]), cast(told[120:])),
-        Contender("chance", "untrained", cast(chance[:120]), cast(chance[120:])),
+    candidates = [
+        Candidate("ours", "pretrained", cast(told[:120]), cast(told[120:])),
+        Candidate("chance", "untrained", cast(chance[:120]), cast(chance[120:])),
     ]
     train, test = records(lists[:120]), records(lists[120:])
-    results = measure(contenders, train, test, plan(labels=["12", "all"], seeds=2))
-    found = {(o.contender, o.labels): o.scores for o in results.outcomes}
+    results = measure(candidates, train, test, plan(labels=["12", "all"], seeds=2))
+    found = {(o.candidate, o.labels): o.scores for o in results.outcomes}
     assert results.classes == ["red", "round", "sweet"]
     # Sparse rows are brought to length 1: one of several labels stands out less there.
     least = 0.95 if cast is np.asarray else 0.8
@@ -76,7 +76,7 @@ def test_labels_that_features_tell_are_found(cast) -> None:
 def test_what_cannot_be_tested_is_left_out_and_told() -> None:
     train = records([["a", "rare"], ["b"], ["a"], ["b"], ["a", "b"], []] * 2)
     test = records([["a"], ["b"], ["new"]])
-    ours = Contender("ours", "pretrained", np.eye(12), np.eye(3, 12))
+    ours = Candidate("ours", "pretrained", np.eye(12), np.eye(3, 12))
     results = measure([ours], train, test, plan(labels=["all"], test="test.csv"))
     assert results.classes == ["a", "b"]
     assert "such as 'new'" in results.notes[0]

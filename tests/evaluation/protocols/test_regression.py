@@ -6,7 +6,7 @@ from making import plan, records
 from scipy import sparse
 
 from headstart.errors import HeadstartError
-from headstart.evaluation.outcomes import Contender
+from headstart.evaluation.outcomes import Candidate
 from headstart.evaluation.protocols.regression import RidgeProbe, measure
 
 
@@ -21,15 +21,15 @@ def line(count: int, seed: int, noise: float) -> tuple[np.ndarray, np.ndarray]:
 def test_a_line_is_found_and_noise_is_not(cast) -> None:
     (x, y), (x_test, y_test) = line(200, 0, 0.1), line(100, 1, 0.1)
     rng = np.random.default_rng(2)
-    contenders = [
-        Contender("ours", "pretrained", cast(x), cast(x_test)),
-        Contender("noise", "untrained", *(cast(rng.random((n, 6))) for n in (200, 100))),
+    candidates = [
+        Candidate("ours", "pretrained", cast(x), cast(x_test)),
+        Candidate("noise", "untrained", *(cast(rng.random((n, 6))) for n in (200, 100))),
     ]
     train, test = records(y.tolist()), records(y_test.tolist())
-    results = measure(contenders, train, test, plan(labels=["3", "20", "all"], seeds=3))
+    results = measure(candidates, train, test, plan(labels=["3", "20", "all"], seeds=3))
     assert results.counts == {20: "20", 200: "all"}
     assert results.notes == ["3 label(s) are too few to learn from."]
-    found = {(o.contender, o.labels): o for o in results.outcomes}
+    found = {(o.candidate, o.labels): o for o in results.outcomes}
     # Sparse rows are brought to length 1, which loses a part of this line.
     least = 0.95 if cast is np.asarray else 0.4
     assert found["ours", 200].scores["R2"].mean > least
@@ -54,7 +54,7 @@ def test_the_unit_of_the_label_changes_nothing() -> None:
 
 
 def test_equal_labels_are_refused_in_a_sentence() -> None:
-    ours = Contender("ours", "pretrained", np.ones((20, 2)), np.ones((5, 2)))
+    ours = Candidate("ours", "pretrained", np.ones((20, 2)), np.ones((5, 2)))
     with pytest.raises(HeadstartError, match=r"train.csv: all labels are equal"):
         measure([ours], records([1.5] * 20), records([1.5] * 5), plan())
     with pytest.raises(HeadstartError, match="option 'labels'"):

@@ -14,7 +14,7 @@ from sklearn.metrics import (
     r2_score,
 )
 
-from headstart.evaluation.outcomes import Contender
+from headstart.evaluation.outcomes import Candidate
 from headstart.evaluation.protocols import clustering, multilabel, regression, similarity
 from headstart.evaluation.protocols.resampling import (
     RESAMPLES,
@@ -138,7 +138,7 @@ def test_scores_of_protocols_have_resamples_that_scatter_about_them() -> None:
 
 def test_outcomes_without_labels_have_resamples_that_scatter_about_them() -> None:
     rng = np.random.default_rng(5)
-    ours = Contender("ours", "pretrained")
+    ours = Candidate("ours", "pretrained")
     truth = rng.integers(0, 3, 300)
     guesses = np.where(rng.random((2, 300)) < 0.8, truth, rng.integers(0, 3, (2, 300)))
     found = clustering._outcome(ours, guesses, truth, 0)

@@ -8,7 +8,7 @@ from scipy import sparse
 from torchmetrics.functional import retrieval as known
 
 from headstart.errors import HeadstartError
-from headstart.evaluation.outcomes import Contender
+from headstart.evaluation.outcomes import Candidate
 from headstart.evaluation.protocols.retrieval import measure, rank_scores
 
 
@@ -48,7 +48,7 @@ def test_every_query_is_to_find_its_documents(cast) -> None:
     firsts = np.array([[1, 0, 0], [0, 1, 0], [0, 1, 0], [0, 0, 1]])
     seconds = np.array([[1, 0, 0], [0, 1, 0], [0.5, -1, 0.5], [0, 0, 1]])
     features = cast(np.concatenate([firsts, seconds]).astype(np.float32))
-    results = measure([Contender("ours", "pretrained", features)], data, None, plan())
+    results = measure([Candidate("ours", "pretrained", features)], data, None, plan())
     scores = {name: score.mean for name, score in results.outcomes[0].scores.items()}
     assert len(results.truth) == 3
     assert scores["MRR"] == 1
@@ -61,7 +61,7 @@ def test_a_record_is_no_answer_to_itself() -> None:
     labels = ["x", "y", "x", "y"]
     spread = np.array([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], dtype=np.float32)
     outcome = measure(
-        [Contender("ours", "pretrained", spread)], records(labels), None, plan()
+        [Candidate("ours", "pretrained", spread)], records(labels), None, plan()
     ).outcomes[0]
     assert outcome.scores["recall@1"].mean == 0
     assert outcome.scores["MRR"].mean == pytest.approx((1 / 3 + 1 / 2 + 1 / 3 + 1 / 2) / 4)
@@ -70,7 +70,7 @@ def test_a_record_is_no_answer_to_itself() -> None:
 
 def test_test_records_search_the_training_records() -> None:
     train, test = records(["x", "y", "y"]), records(["y", "x", "unknown"])
-    ours = Contender(
+    ours = Candidate(
         "ours",
         "pretrained",
         np.array([[1, 0], [0, 1], [0.1, 1]], np.float32),
@@ -82,13 +82,13 @@ def test_test_records_search_the_training_records() -> None:
 
 
 def test_ties_are_broken_by_chance_and_not_by_the_order_of_the_file() -> None:
-    flat = Contender("flat", "untrained", np.ones((200, 2), np.float32))
+    flat = Candidate("flat", "untrained", np.ones((200, 2), np.float32))
     labels = sorted(["x", "y"] * 100)
     outcome = measure([flat], records(labels), None, plan()).outcomes[0]
     assert outcome.scores["nDCG@10"].mean == pytest.approx(0.5, abs=0.2)
 
 
 def test_labels_that_occur_once_are_refused_in_a_sentence() -> None:
-    ours = Contender("ours", "pretrained", np.eye(3, dtype=np.float32))
+    ours = Candidate("ours", "pretrained", np.eye(3, dtype=np.float32))
     with pytest.raises(HeadstartError, match="no record has another that is relevant to it"):
         measure([ours], records(["a", "b", "c"]), None, plan())

@@ -6,7 +6,7 @@ from making import pairs, plan
 from scipy import sparse, stats
 
 from headstart.errors import HeadstartError
-from headstart.evaluation.outcomes import Contender
+from headstart.evaluation.outcomes import Candidate
 from headstart.evaluation.protocols.similarity import cosines, measure
 
 #: Pairs at angles of 0, 60, 90 and 180 degrees: cosines 1, 0.5, 0 and -1.
@@ -24,7 +24,7 @@ def test_cosines_are_of_each_pair_whether_dense_or_sparse() -> None:
 
 
 def test_the_order_of_the_scores_is_what_counts() -> None:
-    ours = Contender("ours", "pretrained", FEATURES)
+    ours = Candidate("ours", "pretrained", FEATURES)
     outcome = measure([ours], pairs(NAMES, NAMES, [5, 4, 1, 0]), None, plan()).outcomes[0]
     assert outcome.scores["Spearman"].mean == pytest.approx(1)
     expected = stats.pearsonr([1, 0.5, 0, -1], [5, 4, 1, 0]).statistic
@@ -34,7 +34,7 @@ def test_the_order_of_the_scores_is_what_counts() -> None:
 
 
 def test_test_pairs_are_scored_and_training_pairs_are_not() -> None:
-    ours = Contender("ours", "pretrained", -FEATURES[::-1], FEATURES)
+    ours = Candidate("ours", "pretrained", -FEATURES[::-1], FEATURES)
     train, test = pairs(NAMES, NAMES, [0, 1, 4, 5]), pairs(NAMES, NAMES, [5, 4, 1, 0])
     results = measure([ours], train, test, plan(test="test.csv"))
     assert results.outcomes[0].mean == pytest.approx(1)
@@ -47,7 +47,7 @@ def test_test_pairs_are_scored_and_training_pairs_are_not() -> None:
 
 
 def test_an_encoder_that_says_the_same_of_all_scores_nothing() -> None:
-    flat = Contender("flat", "untrained", np.ones((8, 3), np.float32))
+    flat = Candidate("flat", "untrained", np.ones((8, 3), np.float32))
     outcome = measure([flat], pairs(NAMES, NAMES, [5, 4, 1, 0]), None, plan()).outcomes[0]
     assert {name: score.mean for name, score in outcome.scores.items()} == {
         "Spearman": 0.0,
@@ -56,6 +56,6 @@ def test_an_encoder_that_says_the_same_of_all_scores_nothing() -> None:
 
 
 def test_pairs_that_cannot_be_ranked_are_refused_in_a_sentence() -> None:
-    ours = Contender("ours", "pretrained", FEATURES)
+    ours = Candidate("ours", "pretrained", FEATURES)
     with pytest.raises(HeadstartError, match=r"train.csv: 4 pair\(s\) with 1 different score"):
         measure([ours], pairs(NAMES, NAMES, [5, 5, 5, 5]), None, plan())

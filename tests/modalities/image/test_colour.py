@@ -13,7 +13,7 @@ from headstart.modalities.image import colour
 reference = pytest.importorskip("torchvision.transforms.v2.functional")
 
 
-def pictures(count: int = 6, side: int = 9) -> Tensor:
+def images(count: int = 6, side: int = 9) -> Tensor:
     """Return random pictures whose first rows are grey, black, white and pure colours."""
     pixels = torch.rand(count, 3, side, side, generator=torch.Generator().manual_seed(0))
     pixels[:, :, 0] = pixels[:, :1, 0]
@@ -35,14 +35,14 @@ def pictures(count: int = 6, side: int = 9) -> Tensor:
 def test_each_sample_is_adjusted_as_torchvision_adjusts_it_alone(
     step: Callable[[Tensor, Tensor], Tensor], torchvision: str, factors: list[float]
 ) -> None:
-    pixels = pictures()
+    pixels = images()
     expected = [getattr(reference, torchvision)(p, f) for p, f in zip(pixels, factors, strict=True)]
     done = step(pixels.clone(), torch.tensor(factors))
     torch.testing.assert_close(done, torch.stack(expected), atol=1e-5, rtol=0)
 
 
 def test_neutral_factors_leave_the_picture_as_it_is() -> None:
-    pixels, one = pictures(), torch.ones(6)
+    pixels, one = images(), torch.ones(6)
     done = colour.saturation_(colour.contrast_(colour.brightness_(pixels.clone(), one), one), one)
     torch.testing.assert_close(done, pixels, atol=1e-6, rtol=0)
     torch.testing.assert_close(
@@ -51,7 +51,7 @@ def test_neutral_factors_leave_the_picture_as_it_is() -> None:
 
 
 def test_grey_and_solarize_are_torchvisions() -> None:
-    pixels = pictures()
+    pixels = images()
     grey = reference.rgb_to_grayscale(pixels, num_output_channels=3)
     torch.testing.assert_close(colour.grey_(pixels.clone()), grey)
     torch.testing.assert_close(
@@ -60,7 +60,7 @@ def test_grey_and_solarize_are_torchvisions() -> None:
 
 
 def test_steps_work_in_place() -> None:
-    pixels = pictures()
+    pixels = images()
     for done in (
         colour.brightness_(pixels, torch.ones(6)),
         colour.contrast_(pixels, torch.ones(6)),

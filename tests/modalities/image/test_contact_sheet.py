@@ -27,11 +27,11 @@ def test_rows_stand_below_each_other_in_their_true_colours(tmp_path: Path) -> No
     red, half = plain((1.0, 0.0, 0.0)), plain((0.2, 0.4, 0.6))
     contact_sheet([(red * 255).to(torch.uint8), half], tmp_path / "a.png", scale=2)
     sheet = opened(tmp_path / "a.png")
-    places = {
+    indices = {
         colour: np.argwhere((sheet == colour).all(2)) for colour in [(255, 0, 0), (51, 102, 153)]
     }
-    assert [len(found) for found in places.values()] == [3 * 16 * 16] * 2
-    above, below = places.values()
+    assert [len(found) for found in indices.values()] == [3 * 16 * 16] * 2
+    above, below = indices.values()
     assert above[:, 0].max() < below[:, 0].min()
     assert sheet[0, 0].tolist() == [255, 255, 255]
 

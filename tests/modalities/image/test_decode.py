@@ -13,8 +13,8 @@ import pytest
 from drawing import draw, encoded, picture, png_header
 from PIL import Image
 
-from headstart.modalities.image import decode as pictures
-from headstart.modalities.image.decode import BadPicture, decode, npy, size, square
+from headstart.modalities.image import decode as images
+from headstart.modalities.image.decode import BadImage, decode, npy, size, square
 
 
 def value(data: bytes | None = None, path: Path | None = None) -> dict[str, Any]:
@@ -22,9 +22,9 @@ def value(data: bytes | None = None, path: Path | None = None) -> dict[str, Any]
 
 
 def reason(data: bytes | None = None, path: Path | None = None) -> str:
-    with pytest.raises(BadPicture) as caught:
+    with pytest.raises(BadImage) as caught:
         decode(value(data, path))
-    with pytest.raises(BadPicture):
+    with pytest.raises(BadImage):
         square(value(data, path), 8)
     return str(caught.value)
 
@@ -155,11 +155,11 @@ def test_raw_arrays_are_decoded_exactly() -> None:
     assert np.array_equal(decode(value(npy(ramp()))), GREY)
     assert np.array_equal(decode(value(npy(ramp().astype(np.uint16) * 257))), GREY)
     assert size(value(npy(COLOUR))) == (16, 12)
-    assert reason(npy(COLOUR)[:-5]) == pictures.CUT_SHORT
-    assert reason(b"\x93NUMPY\x01\x00\x05\x00hello") == pictures.DAMAGED
+    assert reason(npy(COLOUR)[:-5]) == images.CUT_SHORT
+    assert reason(b"\x93NUMPY\x01\x00\x05\x00hello") == images.DAMAGED
     objects = io.BytesIO()
     np.save(objects, np.array([[None]]), allow_pickle=True)
-    assert reason(objects.getvalue()) == pictures.DAMAGED
+    assert reason(objects.getvalue()) == images.DAMAGED
 
 
 def test_the_square_is_the_centre_with_the_shorter_side_resized() -> None:
@@ -200,7 +200,7 @@ def test_truncated_files_are_refused(kind: str) -> None:
     whole = picture(size=(60, 50), kind=kind)
     for share in (0.5, 0.9):
         assert "copy or download it again" in reason(whole[: int(len(whole) * share)])
-    assert reason(whole[:3]) in (pictures.NOT_PICTURE, pictures.CUT_SHORT, pictures.DAMAGED)
+    assert reason(whole[:3]) in (images.NOT_IMAGE, images.CUT_SHORT, images.DAMAGED)
 
 
 def test_empty_files_texts_and_missing_files_are_refused(tmp_path: Path) -> None:
@@ -234,7 +234,7 @@ def test_text_chunks_that_unpack_to_much_are_refused() -> None:
     data = b"Comment\0\0" + packed
     chunk = struct.pack(">I", len(data)) + b"zTXt" + data
     chunk += struct.pack(">I", zlib.crc32(b"zTXt" + data))
-    assert reason(plain[:33] + chunk + plain[33:]) in (pictures.DAMAGED, pictures.CUT_SHORT)
+    assert reason(plain[:33] + chunk + plain[33:]) in (images.DAMAGED, images.CUT_SHORT)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
@@ -247,7 +247,7 @@ def test_random_damage_never_raises_anything_else() -> None:
             data[rng.integers(0, len(data), 5)] = rng.integers(0, 256, 5)
             try:
                 assert square(value(data.tobytes()), 8).shape == (8, 8, 3)
-            except BadPicture:
+            except BadImage:
                 continue
 
 

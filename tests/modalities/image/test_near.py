@@ -14,12 +14,12 @@ from PIL import Image, ImageFilter
 
 from headstart.data.audit import Audit
 from headstart.data.overlap import overlap
-from headstart.modalities.image import near as same_pictures
+from headstart.modalities.image import near as same_images
 from headstart.modalities.image.content import IMAGE
 from headstart.modalities.image.near import digests, matches, near_repeats
 
 needs_library = pytest.mark.skipif(
-    not same_pictures.available(), reason="ImageHash is not installed (extra `audit`)"
+    not same_images.available(), reason="ImageHash is not installed (extra `audit`)"
 )
 
 
@@ -65,7 +65,7 @@ def test_edited_pictures_are_found_and_others_are_not() -> None:
         ("grey", "b14"),
         ("blurred", "b15"),
     ]
-    assert found.places.tolist() == [3, 7, 11, 12, 14, 15]
+    assert found.indices.tolist() == [3, 7, 11, 12, 14, 15]
     assert "6 of 38 test pictures" in found.sentences()[0]
 
 
@@ -103,11 +103,11 @@ def test_only_so_many_of_the_background_are_compared_which_is_noted() -> None:
 def test_without_the_library_the_same_bytes_are_found_and_a_sentence_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(same_pictures, "available", lambda: False)
+    monkeypatch.setattr(same_images, "available", lambda: False)
     notes: list[str] = []
     test = held(same=scene(3), near=scene(4).resize((32, 32)))
     assert list(matches(held(**scenes(*range(6))), test, notes)) == [(3, 0, True)]
-    assert notes == [same_pictures.MISSING]
+    assert notes == [same_images.MISSING]
 
 
 def test_digests_tell_bytes_apart() -> None:
@@ -118,7 +118,7 @@ def test_digests_tell_bytes_apart() -> None:
 def test_what_was_not_looked_at_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(10):
         draw(tmp_path / f"{number}.png", number % 2)
-    monkeypatch.setattr(same_pictures, "MOST_FILES", 4)
+    monkeypatch.setattr(same_images, "MOST_FILES", 4)
     audit = Audit()
     records(tmp_path, audit=audit)
     assert audit.duplicates == 2
@@ -132,7 +132,7 @@ def test_pictures_of_different_sizes_are_not_opened(
     for number in range(5):
         draw(tmp_path / f"{number}.png", size=(number + 1, 9))
     opened: list[Any] = []
-    monkeypatch.setattr(same_pictures, "_content", lambda value: opened.append(value))
+    monkeypatch.setattr(same_images, "_content", lambda value: opened.append(value))
     records(tmp_path)
     assert opened == []
 

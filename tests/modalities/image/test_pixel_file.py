@@ -62,10 +62,10 @@ def test_rows_are_squares_of_the_records_in_their_order(tmp_path: Path, way: str
     found = rows(tmp_path / "x", records)
     assert len(found) == 12
     expected = np.stack([square(value, 16) for value in records["image"]]).transpose(0, 3, 1, 2)
-    for places in (np.array([3, 0, 3, 11]), np.arange(12), np.array([5])):
-        batch = found.batch(places, 0)
+    for indices in (np.array([3, 0, 3, 11]), np.arange(12), np.array([5])):
+        batch = found.batch(indices, 0)
         assert batch["pixels"].dtype == torch.uint8
-        assert np.array_equal(batch["pixels"].numpy(), expected[places])
+        assert np.array_equal(batch["pixels"].numpy(), expected[indices])
     again = PixelRows(PixelFile(tmp_path / "x")).batch(np.arange(12), 7)
     assert np.array_equal(again["pixels"].numpy(), expected)
 
@@ -91,13 +91,13 @@ def test_a_bad_picture_found_late_gives_way_to_the_next_good_one(
     monkeypatch.setattr(pixel_file, "PATIENCE", -1.0)
     found = rows(tmp_path / "x", held(6, bad=(1, 2, 5)))
     assert len(found) == 6
-    places = np.array([5, 1, 0, 2, 3])
-    expected = np.stack([_pixels(place) for place in (0, 3, 0, 3, 3)])
-    assert np.array_equal(found.batch(places, 0)["pixels"], expected)
+    indices = np.array([5, 1, 0, 2, 3])
+    expected = np.stack([_pixels(index) for index in (0, 3, 0, 3, 3)])
+    assert np.array_equal(found.batch(indices, 0)["pixels"], expected)
     assert set(noted_aside(tmp_path / "x")) == {"1.png", "2.png", "5.png"}
     later = PixelRows(PixelFile(tmp_path / "x"))  # what is known is not decoded again
     monkeypatch.setattr(pixel_file, "square", None)
-    assert np.array_equal(later.batch(places, 0)["pixels"], expected)
+    assert np.array_equal(later.batch(indices, 0)["pixels"], expected)
 
 
 def _pixels(seed: int) -> np.ndarray:

@@ -10,7 +10,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from headstart.config import EvaluateConfig
 from headstart.evaluation.evaluate import evaluate
-from headstart.evaluation.outcomes import Contender
+from headstart.evaluation.outcomes import Candidate
 from headstart.modalities.text.baselines import TfIdf, text_baselines
 from headstart.modalities.text.lexicon import Lexicon
 from headstart.modalities.text.word_vectors import WordVectors
@@ -107,21 +107,21 @@ def labeled(labels: list[str]) -> Dataset:
 
 def test_baselines_learn_a_toy_of_twenty_lines_without_test_texts() -> None:
     labels = ["animals", "money"] * 12
-    contenders = text_baselines(None, records(TOY[:20]), records(TOY[20:]))
-    assert [contender.name for contender in contenders] == ["TF-IDF", "LSA", "word vectors"]
+    candidates = text_baselines(None, records(TOY[:20]), records(TOY[20:]))
+    assert [candidate.name for candidate in candidates] == ["TF-IDF", "LSA", "word vectors"]
     config = EvaluateConfig(run="run", train="train.txt", labels=["all"])
     results = evaluate(
-        list(map(Contender.of, contenders)), labeled(labels[:20]), labeled(labels[20:]), config
+        list(map(Candidate.of, candidates)), labeled(labels[:20]), labeled(labels[20:]), config
     )
     assert all(outcome.scores["accuracy"].mean == 1 for outcome in results.judged(20))
 
 
 def test_texts_without_a_word_in_common_do_no_harm() -> None:
-    contenders = text_baselines(records(["one", "two"]), records(["one", "two", ""]), None)
-    assert all(contender.test is None for contender in contenders)
-    for contender in contenders:
+    candidates = text_baselines(records(["one", "two"]), records(["one", "two", ""]), None)
+    assert all(candidate.test is None for candidate in candidates)
+    for candidate in candidates:
         values = (
-            contender.train if isinstance(contender.train, np.ndarray) else contender.train.data
+            candidate.train if isinstance(candidate.train, np.ndarray) else candidate.train.data
         )
         assert np.isfinite(values).all()
 
@@ -145,8 +145,8 @@ def test_baselines_tell_the_topics_of_news(news: tuple[list[str], list[str]]) ->
     tested = [text for text, held in zip(texts, test, strict=True) if held]
     labels = np.array(topics)
     config = EvaluateConfig(run="run", train="train.jsonl", labels=["50"], seeds=2)
-    contenders = text_baselines(None, records(train), records(tested))
-    parts = [labeled(labels[places].tolist()) for places in (~test, test)]
-    results = evaluate(list(map(Contender.of, contenders)), parts[0], parts[1], config)
-    found = {outcome.contender: outcome.scores["accuracy"].mean for outcome in results.judged(50)}
+    candidates = text_baselines(None, records(train), records(tested))
+    parts = [labeled(labels[indices].tolist()) for indices in (~test, test)]
+    results = evaluate(list(map(Candidate.of, candidates)), parts[0], parts[1], config)
+    found = {outcome.candidate: outcome.scores["accuracy"].mean for outcome in results.judged(50)}
     assert min(found.values()) > 0.85, found

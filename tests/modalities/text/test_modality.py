@@ -13,7 +13,7 @@ from transformers import AutoTokenizer
 from headstart.config import PretrainConfig, load
 from headstart.data.audit import Audit
 from headstart.errors import HeadstartError
-from headstart.modalities.text.defaults import TokenizerWish
+from headstart.modalities.text.defaults import TokenizerDefaults
 from headstart.modalities.text.modality import TextModality
 from headstart.modalities.text.processor import TextProcessor
 from headstart.modalities.text.tokenizers import fit_tokenizer
@@ -85,7 +85,7 @@ def test_a_saved_processor_opens_with_auto_tokenizer_and_gives_the_same_ids(kind
 
 
 def test_the_encoders_wishes_hold_until_the_user_says_otherwise():
-    modality, wish = TextModality(), TokenizerWish(kind="word", vocab_size=30, lowercase=True)
+    modality, wish = TextModality(), TokenizerDefaults(kind="word", vocab_size=30, lowercase=True)
     plain = load(PretrainConfig, sources=["x"], out="y")
     asked = load(PretrainConfig, sources=["x"], out="y", tokenizer={"kind": "char"})
     fitted = modality.fit(records(ENGLISH), plain, wish, 64)
@@ -96,8 +96,8 @@ def test_the_encoders_wishes_hold_until_the_user_says_otherwise():
 
 def test_text_without_spaces_gets_the_tokenizer_that_the_encoder_wishes_for_it():
     modality = TextModality()
-    runs = TokenizerWish(kind="bpe", vocab_size=300, wrap=False)
-    wish = TokenizerWish(kind="word", vocab_size=40, wrap=False, unspaced=runs)
+    runs = TokenizerDefaults(kind="bpe", vocab_size=300, wrap=False)
+    wish = TokenizerDefaults(kind="word", vocab_size=40, wrap=False, unspaced=runs)
     plain = load(PretrainConfig, sources=["x"], out="y")
     asked = load(PretrainConfig, sources=["x"], out="y", tokenizer={"kind": "word"})
     chinese = ["我爱北京", "他爱北京", "北京很大"] * 4
@@ -143,11 +143,11 @@ def test_segments_and_positions_follow_the_documents(tmp_path):
     begins = batch["input_ids"] == made.tokenizer.cls_token_id
     for row in range(len(rows)):
         segment, position = 1, 0
-        for place in range(32):
-            if begins[row, place] and place:
+        for index in range(32):
+            if begins[row, index] and index:
                 segment, position = segment + 1, 0
-            assert batch["segments"][row, place] == segment
-            assert batch["positions"][row, place] == position
+            assert batch["segments"][row, index] == segment
+            assert batch["positions"][row, index] == position
             position += 1
 
 
@@ -282,7 +282,7 @@ def test_chinese_words_come_from_the_segmenter(tmp_path):
         objective="mlm",
         objective_options={"mlm": {"whole_word": True}},
     )
-    wish = TokenizerWish(kind="wordpiece", vocab_size=200)
+    wish = TokenizerDefaults(kind="wordpiece", vocab_size=200)
     made = TextModality().fit(records(CHINESE), config, wish, 64)
     assert made.segmenter == "jieba"
     TextModality().prepare(records(CHINESE), made, tmp_path / "t", Audit(), learn=True)
@@ -301,7 +301,7 @@ def test_english_needs_no_segmenter():
         out="y",
         objective_options={"mlm": {"whole_word": True}},
     )
-    made = TextModality().fit(records(ENGLISH), config, TokenizerWish(), 64)
+    made = TextModality().fit(records(ENGLISH), config, TokenizerDefaults(), 64)
     assert made.segmenter == "none"
 
 

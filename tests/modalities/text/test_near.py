@@ -30,8 +30,8 @@ def text(seed: int, words: int = 60) -> str:
 def edited(original: str, seed: int, edits: int = 2) -> str:
     """Replace some words, and shout."""
     words = original.split()
-    for place in random.Random(seed).sample(range(len(words)), edits):
-        words[place] = "other"
+    for index in random.Random(seed).sample(range(len(words)), edits):
+        words[index] = "other"
     return ", ".join(words).upper()
 
 
@@ -100,7 +100,7 @@ def test_overlap_counts_every_tested_text_and_names_both_sides() -> None:
     tested = held([text(9), text(1), text(1), edited(text(2), 1)], "t")
     found = overlap(background, tested, TEXT)
     assert (found.tested, found.exact, found.near) == (4, 2, 1)
-    assert found.places.tolist() == [0, 1, 2]
+    assert found.indices.tolist() == [0, 1, 2]
     assert found.examples == [("t1", "b0"), ("t2", "b0"), ("t3", "b1")]
     assert found.summary()["examples"][0] == ["t1", "b0"]
     (sentence,) = found.sentences()
@@ -126,8 +126,8 @@ def test_planted_copies_among_real_texts_are_found(shared_data: Callable[[str], 
     generator = random.Random(0)
     planted = []
     for original in texts[:100]:
-        place = generator.randrange(len(original) - 1)
-        planted.append(original[:place] + "z" + original[place + 1 :])
+        index = generator.randrange(len(original) - 1)
+        planted.append(original[:index] + "z" + original[index + 1 :])
     before = repeats(held(texts))[1]
     after = repeats(held(texts + planted))[1]
     assert len({pair[0] for pair in after if pair[0] >= len(texts)}) >= 99

@@ -57,20 +57,20 @@ def test_one_token_is_flagged_for_each_sentence_and_the_one_that_closes_the_text
         assert flags[-1]
         assert not flags[0]
         assert encoding.ids[-1] == processor.tokenizer.sep_token_id
-        starts = [encoding.offsets[place] for place in np.flatnonzero(flags[:-1])]
+        starts = [encoding.offsets[index] for index in np.flatnonzero(flags[:-1])]
         if kind == "superword":  # a phrase may hold the end of one and the beginning of the next
             assert len(starts) <= len(sentence_starts(text))
             continue
         assert len(starts) == len(sentence_starts(text))
-        for (begin, end), place in zip(starts, sentence_starts(text), strict=True):
-            assert begin <= place < end
+        for (begin, end), index in zip(starts, sentence_starts(text), strict=True):
+            assert begin <= index < end
 
 
 def test_sentences_are_stored_only_where_an_objective_asks_for_them(tmp_path):
     processor = TextProcessor(fit_tokenizer(ENGLISH * 10, kind="wordpiece", vocab_size=200))
     records = Dataset.from_dict({"text": ENGLISH})
     for name, needs in (("with", {"sentences"}), ("without", {"order"})):
-        processor.heed(frozenset(needs))
+        processor.configure(frozenset(needs))
         TextModality().prepare(records, processor, tmp_path / name, Audit(), learn=False)
         for layout in ("documents", "packed"):
             rows = processor.rows(tmp_path / name, layout=layout, length=20, seed=0)
@@ -80,7 +80,7 @@ def test_sentences_are_stored_only_where_an_objective_asks_for_them(tmp_path):
 
 def test_a_whole_row_ends_with_a_flag_and_a_row_that_was_cut_does_not(tmp_path):
     processor = TextProcessor(fit_tokenizer(ENGLISH * 10, kind="word", vocab_size=200))
-    processor.heed(frozenset({"sentences"}))
+    processor.configure(frozenset({"sentences"}))
     records = Dataset.from_dict({"text": ["One two. Three four five six seven eight nine."]})
     TextModality().prepare(records, processor, tmp_path / "t", Audit(), learn=False)
     whole = processor.rows(tmp_path / "t", layout="documents", length=32, seed=0)

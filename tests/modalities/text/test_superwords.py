@@ -44,7 +44,7 @@ def test_no_phrase_reaches_over_punctuation(texts):
 def test_the_vocabulary_keeps_to_its_size_and_the_specials_come_first(texts):
     tokenizer = fit_superwords(texts, 300, SPECIALS, lowercase=True)
     assert tokenizer.get_vocab_size() <= 300
-    assert [tokenizer.id_to_token(place) for place in range(5)] == SPECIALS
+    assert [tokenizer.id_to_token(index) for index in range(5)] == SPECIALS
 
 
 def test_it_gives_back_what_it_read_in_any_script(texts):

@@ -21,7 +21,7 @@ from headstart.downstream.semi_supervised.pseudo_labels import pseudo_rows
 from headstart.downstream.semi_supervised.unlabeled import MixedRows, apart, unlabeled_rows
 from headstart.errors import HeadstartError
 from headstart.run import RunFolder
-from headstart.training.log import Voice
+from headstart.training.log import RunLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,7 +127,7 @@ def finetune_with_unlabeled(
             f"--unlabeled can help with the task classification, not with {config.task}; leave it "
             "out."
         )
-    say = Voice(run.log_file, console)
+    say = RunLog(run.log_file, console)
     known: dict[str, Dataset | None] = {
         "the labeled data": records,
         "the validation data": validation,

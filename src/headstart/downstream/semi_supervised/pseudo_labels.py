@@ -51,26 +51,26 @@ def pseudo_rows(
     known = _features(tuned.encoder, others)
     with torch.no_grad():
         chances = aligned(head.eval().linear(known).softmax(1), _shares(targets, head))
-    places, guessed = torch.empty(0, dtype=torch.long), targets[:0]
+    indices, guessed = torch.empty(0, dtype=torch.long), targets[:0]
     for turn in range(options.rounds):
         share = options.share * (turn + 1) / options.rounds
-        places, guessed = surest(chances, share)
+        indices, guessed = surest(chances, share)
         teacher = logistic_regression(
-            torch.cat([features, known[places]]),
+            torch.cat([features, known[indices]]),
             torch.cat([targets, guessed]),
             strength=STRENGTH,
         )
         chances = aligned(teacher(known).softmax(1), _shares(targets, head))
-    places, guessed = surest(chances, options.share)
-    soft = chances[places] if options.targets == "soft" else one_hot(guessed, chances.shape[1])
-    made = PseudoLabeled(rows, others, places.numpy(), soft.float())
+    indices, guessed = surest(chances, options.share)
+    soft = chances[indices] if options.targets == "soft" else one_hot(guessed, chances.shape[1])
+    made = PseudoLabeled(rows, others, indices.numpy(), soft.float())
     say(
-        f"{len(places):,} of {len(others):,} unlabeled records have pseudo-labels after "
+        f"{len(indices):,} of {len(others):,} unlabeled records have pseudo-labels after "
         f"{options.rounds} rounds."
     )
     # Naive Bayes learns the mistakes that pseudo-labels have in common, such as a topic that was
     # taken for the class; see ``docs/log.md``.
-    head.wish = "off" if head.wish == "auto" else head.wish
+    head.defaults = "off" if head.defaults == "auto" else head.defaults
     head.warm_start(tuned.encoder, made, held)
     return made
 
@@ -94,8 +94,8 @@ def surest(chances: Tensor, share: float) -> tuple[Tensor, Tensor]:
         found = torch.nonzero(guess == label)[:, 0]
         count = min(len(found), max(1, round(share * len(found))))
         taken.append(found[best[found].argsort(descending=True, stable=True)[:count]])
-    places = torch.cat(taken).sort().values
-    return places, guess[places]
+    indices = torch.cat(taken).sort().values
+    return indices, guess[indices]
 
 
 def aligned(chances: Tensor, shares: Tensor, *, turns: int = 20) -> Tensor:
@@ -119,9 +119,9 @@ class PseudoLabeled:
     """
 
     def __init__(
-        self, labeled: LabeledRows, others: Rows, places: np.ndarray, soft: Tensor
+        self, labeled: LabeledRows, others: Rows, indices: np.ndarray, soft: Tensor
     ) -> None:
-        self._labeled, self._others, self._places = labeled, others, places
+        self._labeled, self._others, self._indices = labeled, others, indices
         sure = one_hot(labeled.targets, soft.shape[1]).float()
         self.chances = torch.cat([sure, soft])
         self.targets = torch.cat([labeled.targets, soft.argmax(1)])
@@ -134,15 +134,15 @@ class PseudoLabeled:
         """Names of the tensors that the processor made."""
         return self._labeled.names
 
-    def batch(self, places: np.ndarray, epoch: int) -> Batch:
+    def batch(self, indices: np.ndarray, epoch: int) -> Batch:
         """Return the rows at ``places`` (n,), the labeled ones first; the same in every epoch."""
         first = len(self._labeled)
-        mine, theirs = places[places < first], places[places >= first]
+        mine, theirs = indices[indices < first], indices[indices >= first]
         parts = []
         if len(mine):
             parts.append(self._labeled.batch(mine, epoch))
         if len(theirs):
-            parts.append(self._others.batch(self._places[theirs - first], epoch))
+            parts.append(self._others.batch(self._indices[theirs - first], epoch))
         batch = joined(parts)
         order = torch.from_numpy(np.concatenate([mine, theirs]))
         return {**batch, "labels": self.targets[order], "chances": self.chances[order]}

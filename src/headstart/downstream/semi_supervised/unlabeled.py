@@ -49,10 +49,10 @@ def apart(
     before, told = len(unlabeled), []
     kept = unlabeled.select_columns(["id", content.name])
     for name, records in known.items():
-        places = overlap(kept, records, content, thorough=True).places
-        if len(places):
-            told.append(f"{len(places):,} unlabeled records are left out: {name} has them, too.")
-            kept = kept.select(np.setdiff1d(np.arange(len(kept)), places))
+        indices = overlap(kept, records, content, thorough=True).indices
+        if len(indices):
+            told.append(f"{len(indices):,} unlabeled records are left out: {name} has them, too.")
+            kept = kept.select(np.setdiff1d(np.arange(len(kept)), indices))
     if not len(kept):
         raise HeadstartError(
             f"all of the {before:,} unlabeled records occur in the labeled, validation or test "
@@ -70,15 +70,15 @@ class CollatedRows:
     def __len__(self) -> int:
         return len(self._records)
 
-    def batch(self, places: np.ndarray, epoch: int) -> Batch:
+    def batch(self, indices: np.ndarray, epoch: int) -> Batch:
         """Return the records at ``places`` (n,) as a batch; the same in every epoch."""
-        return self._processor.collate(self._records.select(places), self._length)
+        return self._processor.collate(self._records.select(indices), self._length)
 
 
 def unlabeled_rows(processor: Processor, records: Dataset, length: int) -> Rows:
     """Return records without labels as rows, in memory where they fit; ``labels`` are all -1."""
-    pictures = "pixels" in processor.provides
-    if len(records) * length * (3 * length if pictures else 4) > MOST_BYTES:
+    images = "pixels" in processor.provides
+    if len(records) * length * (3 * length if images else 4) > MOST_BYTES:
         return CollatedRows(processor, records, length)
     return LabeledRows(processor, records, torch.full((len(records),), -1), length)
 
@@ -99,15 +99,15 @@ class MixedRows:
     def __len__(self) -> int:
         return len(self._labeled)
 
-    def batch(self, places: np.ndarray, epoch: int) -> Batch:
+    def batch(self, indices: np.ndarray, epoch: int) -> Batch:
         """Return the labeled rows at ``places`` (n,), and ``ratio * n`` unlabeled ones."""
-        batch = dict(self._labeled.batch(places, epoch))
-        others = self._unlabeled.batch(self._drawn(places, epoch), epoch)
+        batch = dict(self._labeled.batch(indices, epoch))
+        others = self._unlabeled.batch(self._drawn(indices, epoch), epoch)
         batch |= {f"{UNLABELED}/{k}": value for k, value in others.items() if k != "labels"}
         return batch
 
-    def _drawn(self, places: np.ndarray, epoch: int) -> np.ndarray:
-        row = epoch * len(self) + np.asarray(places, dtype=np.int64)
+    def _drawn(self, indices: np.ndarray, epoch: int) -> np.ndarray:
+        row = epoch * len(self) + np.asarray(indices, dtype=np.int64)
         number = (row[:, None] * self._ratio + np.arange(self._ratio)).ravel()
         walk, at = np.divmod(number, len(self._unlabeled))
         drawn = np.empty(len(number), dtype=np.int64)

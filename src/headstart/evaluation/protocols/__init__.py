@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from headstart.batch import Progress
     from headstart.config import EvaluateConfig
     from headstart.data.audit import Audit
-    from headstart.evaluation.outcomes import Contender, Results
+    from headstart.evaluation.outcomes import Candidate, Results
     from headstart.modalities import Modality
 
-#: From contenders, training and test records (None: folds, or one file is all there is), options
+#: From candidates, training and test records (None: folds, or one file is all there is), options
 #: and what is to be told of progress, to results.
 Measure = Callable[
-    [list["Contender"], "Dataset", "Dataset | None", "EvaluateConfig", "Progress | None"], "Results"
+    [list["Candidate"], "Dataset", "Dataset | None", "EvaluateConfig", "Progress | None"], "Results"
 ]
 #: From a source, options, the modality, its processor and an audit to labeled, readable records.
 Read = Callable[[str, "EvaluateConfig", "Modality", Any, "Audit"], "Dataset"]
@@ -32,7 +32,7 @@ class Protocol:
 
     Attributes:
         about: what it answers, in one line.
-        measure: scores all contenders.
+        measure: scores all candidates.
         read: reads a source whose columns are not the usual content and label; None otherwise.
         split: whether one labeled file is parted into training and test records where no test
             file is named.

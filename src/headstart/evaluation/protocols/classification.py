@@ -17,7 +17,7 @@ from headstart.data.vectors import Matrix
 from headstart.errors import HeadstartError
 from headstart.evaluation.draws import draw, draw_seeds, label_counts
 from headstart.evaluation.metrics import estimates
-from headstart.evaluation.outcomes import ACCURACY, Contender, Outcome, Results
+from headstart.evaluation.outcomes import ACCURACY, Candidate, Outcome, Results
 from headstart.evaluation.probes import LogisticProbe, nearest_neighbours
 from headstart.evaluation.protocols import Protocol
 from headstart.evaluation.protocols.resampling import resample
@@ -34,16 +34,16 @@ Part = tuple[np.ndarray, np.ndarray]
 
 
 def measure(
-    contenders: list[Contender],
+    candidates: list[Candidate],
     train: Dataset,
     test: Dataset | None,
     config: EvaluateConfig,
     progress: Progress | None = None,
 ) -> Results:
-    """Score all contenders with few labels and with many, by logistic regression and kNN.
+    """Score all candidates with few labels and with many, by logistic regression and kNN.
 
     At each number of labels there are ``config.seeds`` stratified draws, the same for all
-    contenders, and one where all labels are used. With ``config.folds`` the training records are
+    candidates, and one where all labels are used. With ``config.folds`` the training records are
     cross-validated: labels are drawn outside each fold, and ``test`` must be None.
 
     Args:
@@ -59,13 +59,13 @@ def measure(
     targets = np.searchsorted(names, np.asarray(train_labels, dtype=str))
     truth = targets if config.folds else np.searchsorted(names, np.asarray(test_labels, dtype=str))
     parts = _parts(train_labels, len(truth), config)
-    available = min(len(places) for places, _ in parts)
+    available = min(len(indices) for indices, _ in parts)
     counts, notes = label_counts(config.labels, available, len(names))
     draws = draw_seeds(config, counts)
-    found: list[tuple[Contender, str, int, np.ndarray]] = []
+    found: list[tuple[Candidate, str, int, np.ndarray]] = []
     done = 0
-    for contender in contenders:
-        probes = _probes(contender, names, bool(config.folds))
+    for candidate in candidates:
+        probes = _probes(candidate, names, bool(config.folds))
         for count, seeds in draws.items():
             rows: dict[str, list[np.ndarray]] = {probe: [] for probe in probes}
             for seed in seeds:
@@ -77,8 +77,8 @@ def measure(
                     rows[probe].append(row)
                 done += 1
                 if progress:
-                    progress(done, len(contenders) * sum(map(len, draws.values())))
-            found += [(contender, probe, count, np.stack(row)) for probe, row in rows.items()]
+                    progress(done, len(candidates) * sum(map(len, draws.values())))
+            found += [(candidate, probe, count, np.stack(row)) for probe, row in rows.items()]
     return Results(
         task="classification",
         metric=ACCURACY,
@@ -97,7 +97,7 @@ PROTOCOL = Protocol("How often is the label right, with few labels and with many
 
 
 def _outcomes(
-    found: list[tuple[Contender, str, int, np.ndarray]], truth: np.ndarray, classes: int, seed: int
+    found: list[tuple[Candidate, str, int, np.ndarray]], truth: np.ndarray, classes: int, seed: int
 ) -> list[Outcome]:
     """Score predictions; all outcomes are put on the same resamples in one pass."""
     right = np.concatenate([stack == truth for *_, stack in found]).astype(np.float32)
@@ -105,17 +105,17 @@ def _outcomes(
     ends = np.cumsum([len(stack) for *_, stack in found])[:-1]
     parts = np.split(resampled, ends)
     outcomes = []
-    for place, (contender, probe, count, stack) in enumerate(found):
+    for index, (candidate, probe, count, stack) in enumerate(found):
         outcomes.append(
             Outcome(
-                contender=contender.name,
-                kind=contender.kind,
+                candidate=candidate.name,
+                kind=candidate.kind,
                 probe=probe,
                 labels=count,
                 predictions=stack,
                 scores=estimates(truth, stack, classes, _rng(seed, "bootstrap")),
                 by_draw=(stack == truth).mean(1),
-                by_resample=parts[place],
+                by_resample=parts[index],
             )
         )
     return outcomes
@@ -159,13 +159,13 @@ def _parts(train_labels: Sequence[str], tested: int, config: EvaluateConfig) -> 
     return [(np.arange(len(train_labels)), np.arange(tested))]
 
 
-def _probes(contender: Contender, names: np.ndarray, cross_validated: bool) -> dict[str, Predict]:
-    if contender.fit_predict is not None:
-        return {"own head": _own_head(contender.fit_predict, names)}
-    train = contender.train
-    test = train if cross_validated else contender.test
+def _probes(candidate: Candidate, names: np.ndarray, cross_validated: bool) -> dict[str, Predict]:
+    if candidate.fit_predict is not None:
+        return {"own head": _own_head(candidate.fit_predict, names)}
+    train = candidate.train
+    test = train if cross_validated else candidate.test
     if train is None or test is None:
-        raise ValueError(f"{contender.name}: features of training and test records are needed")
+        raise ValueError(f"{candidate.name}: features of training and test records are needed")
     logistic = LogisticProbe(train)
 
     def regression(
@@ -185,9 +185,9 @@ def _probes(contender: Contender, names: np.ndarray, cross_validated: bool) -> d
     return {"logistic regression": regression, "kNN": neighbours}
 
 
-def _rows(features: Matrix, places: np.ndarray) -> Matrix:
+def _rows(features: Matrix, indices: np.ndarray) -> Matrix:
     """Return the rows at sorted places; all of them are not copied."""
-    return features if len(places) == features.shape[0] else features[places]
+    return features if len(indices) == features.shape[0] else features[indices]
 
 
 def _own_head(

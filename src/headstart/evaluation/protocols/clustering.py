@@ -12,7 +12,7 @@ from headstart.batch import Progress
 from headstart.config import EvaluateConfig
 from headstart.data.vectors import Matrix, unit_length
 from headstart.errors import HeadstartError
-from headstart.evaluation.outcomes import Contender, Metric, Outcome, Results
+from headstart.evaluation.outcomes import Candidate, Metric, Outcome, Results
 from headstart.evaluation.protocols import Protocol
 from headstart.evaluation.protocols.scoring import outcome_of, scored
 from headstart.seeding import derive
@@ -30,7 +30,7 @@ WHOLE = 20_000
 
 
 def measure(
-    contenders: list[Contender],
+    candidates: list[Candidate],
     train: Dataset,
     test: Dataset | None,
     config: EvaluateConfig,
@@ -54,17 +54,17 @@ def measure(
             "label(s) cannot be clustered; check --label-column."
         )
     outcomes = []
-    for place, contender in enumerate(contenders, 1):
-        features = contender.train if test is None else contender.test
+    for index, candidate in enumerate(candidates, 1):
+        features = candidate.train if test is None else candidate.test
         if features is not None:
             rows = _dense(unit_length(features), derive(config.seed, "topics"))
             found = [
                 _clusters(rows, len(names), derive(config.seed, "clusters", number))
                 for number in range(config.seeds)
             ]
-            outcomes.append(_outcome(contender, np.stack(found), truth, config.seed))
+            outcomes.append(_outcome(candidate, np.stack(found), truth, config.seed))
         if progress:
-            progress(place, len(contenders))
+            progress(index, len(candidates))
     return Results(
         task="clustering",
         metric=METRIC,
@@ -113,7 +113,7 @@ def _clusters(rows: np.ndarray, count: int, seed: int) -> np.ndarray:
         return np.asarray(means.fit_predict(rows), dtype=np.int32)
 
 
-def _outcome(contender: Contender, found: np.ndarray, truth: np.ndarray, seed: int) -> Outcome:
+def _outcome(candidate: Candidate, found: np.ndarray, truth: np.ndarray, seed: int) -> Outcome:
     from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
     functions = {"NMI": normalized_mutual_info_score, "ARI": adjusted_rand_score}
@@ -132,7 +132,7 @@ def _outcome(contender: Contender, found: np.ndarray, truth: np.ndarray, seed: i
         return np.stack(parts, axis=1)
 
     sampled = scored(functions, truth, found, statistic, seed, {"ARI": (-1.0, 1.0)})
-    return outcome_of(contender, "k-means", METRIC, sampled, predictions=found)
+    return outcome_of(candidate, "k-means", METRIC, sampled, predictions=found)
 
 
 def _members(codes: np.ndarray) -> Any:

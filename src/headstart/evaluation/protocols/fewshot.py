@@ -12,7 +12,7 @@ from headstart.batch import Progress
 from headstart.config import EvaluateConfig
 from headstart.data.vectors import Matrix, unit_length
 from headstart.errors import HeadstartError
-from headstart.evaluation.outcomes import Contender, Metric, Results
+from headstart.evaluation.outcomes import Candidate, Metric, Results
 from headstart.evaluation.probes import row_space
 from headstart.evaluation.protocols import Protocol
 from headstart.evaluation.protocols.resampling import averaged
@@ -37,7 +37,7 @@ class Episode(NamedTuple):
 
 
 def measure(
-    contenders: list[Contender],
+    candidates: list[Candidate],
     train: Dataset,
     test: Dataset | None,
     config: EvaluateConfig,
@@ -48,7 +48,7 @@ def measure(
     In an episode K records of each of N classes are learned from and up to 15 others of each are
     classified (Vinyals et al. 2016), by the nearest prototype, the mean of a class (Snell et al.
     2017), and by logistic regression. Examples come from the training records and queries from
-    the test records. All contenders get the same episodes; intervals are over episodes.
+    the test records. All candidates get the same episodes; intervals are over episodes.
 
     Raises:
         HeadstartError: fewer than two classes have records enough.
@@ -64,10 +64,10 @@ def measure(
         [np.flatnonzero(labels == name) for name in classes],
         None if test is None else [np.flatnonzero(asked == name) for name in classes],
     )
-    ready = [c for c in contenders if c.train is not None]
+    ready = [c for c in candidates if c.train is not None]
     outcomes, done = [], 0
-    for contender in ready:
-        rows, queries = _prepared(contender, test is None)
+    for candidate in ready:
+        rows, queries = _prepared(candidate, test is None)
         for shot in shots:
             right: dict[str, list[float]] = {"logistic regression": [], "prototypes": []}
             for episode in episodes(*pools, ways, shot, config.episodes, config.seed):
@@ -77,7 +77,7 @@ def measure(
                     right[probe].append(float((told == episode.query_classes).mean()))
             for probe, shares in right.items():
                 sampled = {METRIC.name: averaged(np.array([shares]), config.seed)}
-                found = outcome_of(contender, probe, METRIC, sampled, labels=ways * shot)
+                found = outcome_of(candidate, probe, METRIC, sampled, labels=ways * shot)
                 outcomes.append(found)
             done += 1
             if progress:
@@ -118,12 +118,12 @@ def episodes(
     for number in range(count):
         rng = np.random.Generator(np.random.PCG64(derive(seed, "episode", ways, shots, number)))
         examples, asked = [], []
-        for place in rng.permutation(len(support))[:ways]:
-            drawn = rng.permutation(support[place])
+        for index in rng.permutation(len(support))[:ways]:
+            drawn = rng.permutation(support[index])
             examples.append(drawn[:shots])
-            rest = drawn[shots:] if queries is None else rng.permutation(queries[place])
+            rest = drawn[shots:] if queries is None else rng.permutation(queries[index])
             asked.append(rest[:QUERIES])
-        sizes = [len(places) for places in asked]
+        sizes = [len(indices) for indices in asked]
         yield Episode(
             np.concatenate(examples),
             np.repeat(np.arange(ways), shots),
@@ -161,14 +161,14 @@ def regression(support: Matrix, classes: np.ndarray, queries: Matrix) -> np.ndar
 _PROBES = {"logistic regression": regression, "prototypes": prototypes}
 
 
-def _prepared(contender: Contender, alone: bool) -> tuple[Matrix, Matrix]:
+def _prepared(candidate: Candidate, alone: bool) -> tuple[Matrix, Matrix]:
     """Return features centred on the training records and at length 1; sparse ones uncentred.
 
     Wang et al. 2019, "SimpleShot: Revisiting Nearest-Neighbor Classification for Few-Shot
     Learning", section 3.2; then with a variance of 1, which suits the fixed penalty.
     """
-    train: Matrix = contender.train
-    test: Matrix = train if alone else contender.test
+    train: Matrix = candidate.train
+    test: Matrix = train if alone else candidate.test
     if sparse.issparse(train):
         return unit_length(train), unit_length(test)
     middle = train.mean(0)

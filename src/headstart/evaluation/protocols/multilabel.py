@@ -14,7 +14,7 @@ from headstart.config import EvaluateConfig
 from headstart.data.vectors import Matrix
 from headstart.errors import HeadstartError
 from headstart.evaluation.draws import counts_of, draw_seeds
-from headstart.evaluation.outcomes import Contender, Metric, Results
+from headstart.evaluation.outcomes import Candidate, Metric, Results
 from headstart.evaluation.probes import row_space, scalings
 from headstart.evaluation.protocols import Protocol
 from headstart.evaluation.protocols.reading import read
@@ -33,7 +33,7 @@ _STEPS = 200
 
 
 def measure(
-    contenders: list[Contender],
+    candidates: list[Candidate],
     train: Dataset,
     test: Dataset | None,
     config: EvaluateConfig,
@@ -54,25 +54,25 @@ def measure(
     counts, dropped = counts_of(config, len(targets), FEWEST)
     draws = draw_seeds(config, counts)
     outcomes, done = [], 0
-    for contender in contenders:
-        if contender.train is None or contender.test is None:
+    for candidate in candidates:
+        if candidate.train is None or candidate.test is None:
             continue
-        probe = OneVsRestProbe(contender.train)
+        probe = OneVsRestProbe(candidate.train)
         for count, seeds in draws.items():
             rows = []
             for seed in seeds:
                 drawn = draw(targets, count, seed)
                 rng = np.random.Generator(np.random.PCG64(derive(seed, "penalty")))
                 rows.append(
-                    probe.predict(contender.train[drawn], targets[drawn], contender.test, rng)
+                    probe.predict(candidate.train[drawn], targets[drawn], candidate.test, rng)
                 )
                 done += 1
                 if progress:
-                    progress(done, len(contenders) * sum(map(len, draws.values())))
+                    progress(done, len(candidates) * sum(map(len, draws.values())))
             chances = np.stack(rows)
             sampled = score(chances, truth, config.seed)
             found = outcome_of(
-                contender,
+                candidate,
                 "logistic regression",
                 METRIC,
                 sampled,
@@ -204,14 +204,14 @@ def draw(targets: np.ndarray, count: int, seed: int) -> np.ndarray:
     drawn: list[int] = []
     while len(drawn) < count and remaining.any():
         label = int(np.where(remaining > 0, remaining, size + 1).argmin())
-        places = rng.permutation(np.flatnonzero(free & targets[:, label]))
-        take = min(max(0, round(wanted[label])), len(places), count - len(drawn))
+        indices = rng.permutation(np.flatnonzero(free & targets[:, label]))
+        take = min(max(0, round(wanted[label])), len(indices), count - len(drawn))
         # Of the label's records those are taken that ask for the least of what others want.
-        cost = targets[places] @ (wanted <= 0)
-        chosen = places[np.argsort(cost, kind="stable")[:take]]
+        cost = targets[indices] @ (wanted <= 0)
+        chosen = indices[np.argsort(cost, kind="stable")[:take]]
         drawn += chosen.tolist()
         wanted -= targets[chosen].sum(0)
-        free[places] = False
+        free[indices] = False
         remaining = targets[free].sum(0)
     spare = rng.permutation(np.setdiff1d(np.arange(size), drawn))
     return np.sort(np.append(drawn, spare[: count - len(drawn)]).astype(np.int64))

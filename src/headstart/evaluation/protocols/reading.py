@@ -163,16 +163,16 @@ def numbered(records: Dataset, source: str, audit: Audit) -> Dataset:
         HeadstartError: none is.
     """
     values = [number(label) for label in records["label"]]
-    known = [place for place, value in enumerate(values) if value is not None]
-    for place in sorted(set(range(len(values))) - set(known)):
-        audit.set_aside(records[place]["id"], "its label is not a number")
+    known = [index for index, value in enumerate(values) if value is not None]
+    for index in sorted(set(range(len(values))) - set(known)):
+        audit.quarantine(records[index]["id"], "its label is not a number")
     if not known:
         raise HeadstartError(
             f"{source}: no label is a number, as a regression needs; check --label-column, or use "
             "--task classification."
         )
     kept = records.select(known).remove_columns("label")
-    return kept.add_column("label", [values[place] for place in known])
+    return kept.add_column("label", [values[index] for index in known])
 
 
 def _several(
@@ -196,15 +196,15 @@ def _several(
         for record, value in tables.values(source, modality.content, name)
     }
     labels = [lists.get(record) for record in records["id"]]
-    known = [place for place, value in enumerate(labels) if value is not None]
-    for place in sorted(set(range(len(labels))) - set(known)):
-        audit.set_aside(records[place]["id"], "it has no label")
+    known = [index for index, value in enumerate(labels) if value is not None]
+    for index in sorted(set(range(len(labels))) - set(known)):
+        audit.quarantine(records[index]["id"], "it has no label")
     if not known:
         raise HeadstartError(f"{source} has no labels in {name!r}; check --label-column.")
     kept = records.select(known)
     if "label" in kept.column_names:
         kept = kept.remove_columns("label")
-    return kept.add_column("label", [labels[place] for place in known])
+    return kept.add_column("label", [labels[index] for index in known])
 
 
 def _listed(value: Any, separator: str | None) -> list[str] | None:

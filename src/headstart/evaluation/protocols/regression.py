@@ -13,7 +13,7 @@ from headstart.config import EvaluateConfig
 from headstart.data.vectors import Matrix
 from headstart.errors import HeadstartError
 from headstart.evaluation.draws import counts_of, draw, draw_seeds
-from headstart.evaluation.outcomes import Contender, Metric, Results
+from headstart.evaluation.outcomes import Candidate, Metric, Results
 from headstart.evaluation.probes import row_space, scalings
 from headstart.evaluation.protocols import Protocol
 from headstart.evaluation.protocols.reading import read
@@ -33,7 +33,7 @@ _SPARSE_GRID = np.logspace(-2, 2, 9)
 
 
 def measure(
-    contenders: list[Contender],
+    candidates: list[Candidate],
     train: Dataset,
     test: Dataset | None,
     config: EvaluateConfig,
@@ -41,7 +41,7 @@ def measure(
 ) -> Results:
     """Fit ridge regression to draws of labels; score R2, Spearman's correlation and the MAE.
 
-    Draws are stratified by the size of the label, and are the same for all contenders. The mean
+    Draws are stratified by the size of the label, and are the same for all candidates. The mean
     absolute error, in the unit of the label, is the one score of which less is better.
 
     Raises:
@@ -57,22 +57,22 @@ def measure(
     strata = _strata(targets)
     draws = draw_seeds(config, counts)
     outcomes, done = [], 0
-    for contender in contenders:
-        if contender.train is None or contender.test is None:
+    for candidate in candidates:
+        if candidate.train is None or candidate.test is None:
             continue
-        probe = RidgeProbe(contender.train)
+        probe = RidgeProbe(candidate.train)
         for count, seeds in draws.items():
             rows = []
             for seed in seeds:
                 drawn = draw(strata, count, seed)
-                rows.append(probe.predict(contender.train[drawn], targets[drawn], contender.test))
+                rows.append(probe.predict(candidate.train[drawn], targets[drawn], candidate.test))
                 done += 1
                 if progress:
-                    progress(done, len(contenders) * sum(map(len, draws.values())))
+                    progress(done, len(candidates) * sum(map(len, draws.values())))
             predictions = np.stack(rows)
             sampled = score(predictions, truth, config.seed)
             found = outcome_of(
-                contender,
+                candidate,
                 "ridge regression",
                 METRIC,
                 sampled,

@@ -22,7 +22,7 @@ _CELLS = 2**22
 
 @dataclass(frozen=True)
 class Sampled:
-    """One metric of one contender.
+    """One metric of one candidate.
 
     Attributes:
         by_draw: (S,) its value for each draw of labels, on all tested units.
@@ -66,7 +66,7 @@ def resample(count: int, seed: int, statistic: Callable[[np.ndarray], np.ndarray
     return np.concatenate(found)
 
 
-def suited(by_resample: np.ndarray) -> float:
+def default_options(by_resample: np.ndarray) -> float:
     """Return the variance e^2 / N of a draw's score because it suits some tested units.
 
     In a table of S draws and N units, with variances a^2 of the draws, b^2 of the units and e^2 of
@@ -92,7 +92,7 @@ def over_units(by_resample: np.ndarray) -> float:
     """
     together = float(by_resample.mean(0).var())
     draws = len(by_resample)
-    return together if draws < 2 else max(0.0, together - suited(by_resample) / draws)
+    return together if draws < 2 else max(0.0, together - default_options(by_resample) / draws)
 
 
 def averaged(values: np.ndarray, seed: int) -> Sampled:

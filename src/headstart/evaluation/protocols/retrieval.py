@@ -14,7 +14,7 @@ from headstart.config import EvaluateConfig
 from headstart.data.pairs import is_pairs
 from headstart.data.vectors import Matrix, unit_length
 from headstart.errors import HeadstartError
-from headstart.evaluation.outcomes import Contender, Metric, Results
+from headstart.evaluation.outcomes import Candidate, Metric, Results
 from headstart.evaluation.protocols import Protocol
 from headstart.evaluation.protocols.reading import read
 from headstart.evaluation.protocols.resampling import averaged
@@ -52,7 +52,7 @@ class Search:
 
 
 def measure(
-    contenders: list[Contender],
+    candidates: list[Candidate],
     train: Dataset,
     test: Dataset | None,
     config: EvaluateConfig,
@@ -68,7 +68,7 @@ def measure(
     labels hundreds may be relevant, and it is the share of queries with a relevant record among
     the first k, as in metric learning (Jegou et al. 2011; Oh Song et al. 2016). MRR takes the
     first relevant record wherever it is; nDCG has gains of 1 (Jarvelin and Kekalainen 2002).
-    Ties are broken by chance, the same for all contenders.
+    Ties are broken by chance, the same for all candidates.
 
     Raises:
         HeadstartError: no query has a relevant record to be found.
@@ -80,17 +80,17 @@ def measure(
             "name a file in which labels or documents occur more than once."
         )
     outcomes = []
-    for place, contender in enumerate(contenders, 1):
-        asked = contender.train if test is None else contender.test
-        among = asked if is_pairs(train) else contender.train
+    for index, candidate in enumerate(candidates, 1):
+        asked = candidate.train if test is None else candidate.test
+        among = asked if is_pairs(train) else candidate.train
         if asked is not None and among is not None:
             sampled = {
                 name: averaged(values[None], config.seed)
                 for name, values in _found(asked, among, search).items()
             }
-            outcomes.append(outcome_of(contender, "cosine", METRIC, sampled))
+            outcomes.append(outcome_of(candidate, "cosine", METRIC, sampled))
         if progress:
-            progress(place, len(contenders))
+            progress(index, len(candidates))
     return Results(
         task="retrieval",
         metric=METRIC,
@@ -147,8 +147,8 @@ def _by_label(train: Dataset, test: Dataset | None, config: EvaluateConfig) -> S
         own = np.argsort(order)
     else:
         labels = np.asarray(test["label"], dtype=str)
-        places = np.minimum(np.searchsorted(names, labels), len(names) - 1)
-        asked = np.where(names[places] == labels, places, len(names))
+        indices = np.minimum(np.searchsorted(names, labels), len(names) - 1)
+        asked = np.where(names[indices] == labels, indices, len(names))
         sizes, own = np.append(np.bincount(codes), 0), np.full(len(labels), -1)
     queries = np.flatnonzero(sizes[asked] > 0)
     relevant = np.eye(len(names) + 1, len(names), dtype=bool)[asked[queries]]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from headstart.evaluation.outcomes import Contender, Metric, Outcome
+from headstart.evaluation.outcomes import Candidate, Metric, Outcome
 from headstart.evaluation.protocols.resampling import Sampled, resample
 
 
@@ -33,15 +33,15 @@ def scored(
     return {
         name: Sampled(
             np.array([function(truth, row) for row in rows]),
-            resampled[place],
+            resampled[index],
             *(bounds or {}).get(name, (0.0, 1.0)),
         )
-        for place, (name, function) in enumerate(functions.items())
+        for index, (name, function) in enumerate(functions.items())
     }
 
 
 def outcome_of(
-    contender: Contender,
+    candidate: Candidate,
     probe: str,
     metric: Metric,
     sampled: Mapping[str, Sampled],
@@ -49,11 +49,11 @@ def outcome_of(
     labels: int = 0,
     predictions: np.ndarray | None = None,
 ) -> Outcome:
-    """Return a contender's outcome, of which ``metric`` is the headline."""
+    """Return a candidate's outcome, of which ``metric`` is the headline."""
     headline = sampled[metric.name]
     return Outcome(
-        contender=contender.name,
-        kind=contender.kind,
+        candidate=candidate.name,
+        kind=candidate.kind,
         probe=probe,
         labels=labels,
         predictions=predictions,

@@ -14,7 +14,7 @@ from headstart.config import EvaluateConfig
 from headstart.data.pairs import scores_of
 from headstart.data.vectors import Matrix, unit_length
 from headstart.errors import HeadstartError
-from headstart.evaluation.outcomes import Contender, Metric, Outcome, Results
+from headstart.evaluation.outcomes import Candidate, Metric, Outcome, Results
 from headstart.evaluation.protocols import Protocol
 from headstart.evaluation.protocols.reading import read
 from headstart.evaluation.protocols.resampling import correlation, ranks
@@ -27,7 +27,7 @@ METRIC = Metric("Spearman", percent=False)
 
 
 def measure(
-    contenders: list[Contender],
+    candidates: list[Candidate],
     train: Dataset,
     test: Dataset | None,
     config: EvaluateConfig,
@@ -40,7 +40,7 @@ def measure(
     resampling the pairs.
 
     Args:
-        contenders: with features (2M,D): all firsts, then all seconds.
+        candidates: with features (2M,D): all firsts, then all seconds.
         train: pairs that stand in for ``test`` where there is none.
         test: pairs as :func:`headstart.data.pairs.read_pairs` returns them.
 
@@ -55,12 +55,12 @@ def measure(
             "different score(s) cannot be ranked; name a file with more."
         )
     outcomes = []
-    for number, contender in enumerate(contenders, 1):
-        features = contender.train if test is None else contender.test
+    for number, candidate in enumerate(candidates, 1):
+        features = candidate.train if test is None else candidate.test
         if features is not None:
-            outcomes.append(_outcome(contender, cosines(features), truth, config.seed))
+            outcomes.append(_outcome(candidate, cosines(features), truth, config.seed))
         if progress:
-            progress(number, len(contenders))
+            progress(number, len(candidates))
     return Results(
         task="similarity",
         metric=METRIC,
@@ -88,7 +88,7 @@ def cosines(features: Matrix) -> np.ndarray:
     return np.einsum("nd,nd->n", rows[:half], rows[half:], dtype=np.float64)
 
 
-def _outcome(contender: Contender, cosine: np.ndarray, truth: np.ndarray, seed: int) -> Outcome:
+def _outcome(candidate: Candidate, cosine: np.ndarray, truth: np.ndarray, seed: int) -> Outcome:
     # Cosines of equal pairs differ in the last bits, which must not make ranks of them.
     cosine = cosine.round(6)
 
@@ -105,4 +105,4 @@ def _outcome(contender: Contender, cosine: np.ndarray, truth: np.ndarray, seed: 
     }
     bounds = dict.fromkeys(functions, (-1.0, 1.0))
     sampled = scored(functions, truth, cosine[None], statistic, seed, bounds)
-    return outcome_of(contender, "cosine", METRIC, sampled, predictions=cosine[None])
+    return outcome_of(candidate, "cosine", METRIC, sampled, predictions=cosine[None])

@@ -36,7 +36,7 @@ def section(lines: Sequence[str]) -> Markup:
 
 def _coded(line: str) -> list[str]:
     """Return the pieces of a line, those between backticks as code."""
-    return [tag("code", x) if place % 2 else x for place, x in enumerate(line.split("`"))]
+    return [tag("code", x) if index % 2 else x for index, x in enumerate(line.split("`"))]
 
 
 def advice(
@@ -74,7 +74,7 @@ def _choice(gains: Sequence[Gain], run: str) -> list[str]:
             f"measured here: `headstart finetune {run} --train LABELED --out NEW`."
         ]
     won = [gain.name for gain in gains if gain.sign > 0]
-    other = last.best.contender
+    other = last.best.candidate
     name = f"the {other} encoder" if last.best.kind == "untrained" else other
     simple = f"{name} does {'as well' if last.sign == 0 else 'better'}"
     if won:
@@ -99,7 +99,7 @@ def _elsewhere(results: Results) -> list[str]:
         return []
     figures = " against ".join(score(found.score.mean, results.metric) for found in (best, ours))
     return [
-        f"On {cut(ours.shift, _LETTERS)} {best.contender} does better ({figures}): pre-train on "
+        f"On {cut(ours.shift, _LETTERS)} {best.candidate} does better ({figures}): pre-train on "
         "records from there, too, or take that there."
     ]
 

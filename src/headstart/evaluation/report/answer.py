@@ -89,7 +89,7 @@ def _tile(gain: Gain) -> Markup:
         tag(
             "span",
             f"{score(gain.ours.mean, metric)} against {score(gain.best.mean, metric)} of "
-            f"{gain.best.contender}",
+            f"{gain.best.candidate}",
             class_="small",
         ),
     ]

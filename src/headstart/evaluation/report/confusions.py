@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from headstart.evaluation.material import Material
 from headstart.evaluation.metrics import confusion
-from headstart.evaluation.report.exhibits import card
 from headstart.evaluation.report.figures import ours
+from headstart.evaluation.report.previews import card
+from headstart.evaluation.samples import Samples
 from headstart.pages.heat import heat_table
 from headstart.pages.markup import Markup, cut, tag
 
@@ -35,11 +35,11 @@ def pairs(results: Results) -> list[tuple[int, int, float]]:
     wrong = counts.copy()
     np.fill_diagonal(wrong, 0)
     order = np.argsort(-wrong, axis=None, kind="stable")
-    places = np.stack(np.unravel_index(order, wrong.shape), axis=1)
-    return [(int(i), int(j), float(shares[i, j])) for i, j in places[:PAIRS] if wrong[i, j]]
+    indices = np.stack(np.unravel_index(order, wrong.shape), axis=1)
+    return [(int(i), int(j), float(shares[i, j])) for i, j in indices[:PAIRS] if wrong[i, j]]
 
 
-def section(results: Results, material: Material | None) -> Markup:
+def section(results: Results, samples: Samples | None) -> Markup:
     """Draw the table where classes are few, and the worst pairs with examples."""
     counts, found = _counts(results), pairs(results)
     if counts is None or not found:
@@ -56,7 +56,7 @@ def section(results: Results, material: Material | None) -> Markup:
         parts.append(heat_table(f"{title} (rows in %)", names, shares))
     else:
         parts.append(tag("p", tag("strong", title)))
-    parts += _examples(results, material, found)
+    parts += _examples(results, samples, found)
     most = max(results.counts)
     words = f"By the pre-trained encoder with {most:,} labels, the test records of all draws."
     return tag(
@@ -79,7 +79,7 @@ def _counts(results: Results) -> np.ndarray | None:
 
 
 def _examples(
-    results: Results, material: Material | None, found: list[tuple[int, int, float]]
+    results: Results, samples: Samples | None, found: list[tuple[int, int, float]]
 ) -> list[Markup]:
     outcome = ours(results)
     assert outcome is not None
@@ -87,15 +87,15 @@ def _examples(
     guesses = np.asarray(outcome.predictions)
     parts = []
     for is_, taken, share in found:
-        name, other = (cut(results.classes[place], _LETTERS) for place in (is_, taken))
+        name, other = (cut(results.classes[index], _LETTERS) for index in (is_, taken))
         head = tag("p", tag("strong", f"{name} → {other}"), f": {share:.1%} of the class")
-        if material is None or len(material) != len(results.truth):
+        if samples is None or len(samples) != len(results.truth):
             parts.append(head)
             continue
         times = (guesses == taken).sum(0) * (results.truth == is_)
         where = np.argsort(-times, kind="stable")[: min(EXAMPLES, np.count_nonzero(times))]
-        shown = material.show(where, room=ROOM // PAIRS, side=_SIDE)
-        cards = [card(exhibit, f"taken for {other}", "bad") for exhibit in shown]
+        shown = samples.show(where, room=ROOM // PAIRS, side=_SIDE)
+        cards = [card(preview, f"taken for {other}", "bad") for preview in shown]
         parts.append(_pair(head, cards))
     return parts
 

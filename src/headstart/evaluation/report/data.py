@@ -12,7 +12,7 @@ _NAMED = 20
 _LETTERS = 200
 _COUNTS = {
     "kept": "Kept",
-    "set_aside": "Set aside",
+    "quarantine": "Set aside",
     "blank": "Blank",
     "duplicates": "Duplicates among the kept",
 }

@@ -1,4 +1,4 @@
-"""What the labels buy: a curve of each contender, or one figure each where there are no labels."""
+"""What the labels buy: a curve of each candidate, or one figure each where there are no labels."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def section(results: Results, gains: list[Gain]) -> Markup:
         (count,) = counts
         rows = [
             Dot(
-                outcome.contender,
+                outcome.candidate,
                 scaled(metric, found.mean),
                 scaled(metric, found.low),
                 scaled(metric, found.high),
@@ -34,7 +34,7 @@ def section(results: Results, gains: list[Gain]) -> Markup:
         ]
         rows.sort(key=lambda row: -row.value)
         label = f"{axis(metric)}, with 95% intervals"
-        head = tag("h2", f"{_capital(metric.name)} of each contender", id="efficiency")
+        head = tag("h2", f"{_capital(metric.name)} of each candidate", id="efficiency")
         return tag("section", head, dot_chart(title, rows, x_label=label))
     series = []
     for first in results.judged(next(iter(counts))):
@@ -42,11 +42,11 @@ def section(results: Results, gains: list[Gain]) -> Markup:
             labels: outcome.scores[metric.name]
             for labels in counts
             for outcome in results.judged(labels)
-            if outcome.contender == first.contender
+            if outcome.candidate == first.candidate
         }
         series.append(
             Series(
-                first.contender,
+                first.candidate,
                 [(n, scaled(metric, score.mean)) for n, score in found.items()],
                 [(scaled(metric, s.low), scaled(metric, s.high)) for s in found.values()],
                 strong=first.kind == "pretrained",
@@ -79,7 +79,7 @@ def finding(results: Results, gains: list[Gain]) -> str:
     if most.sign <= 0:
         where = "Pre-training is not" if few else "At no number of labels is pre-training"
         return f"{where} clearly better than the best alternative"
-    over = f"{change(results.metric, most.difference.mean)} over {most.best.contender}"
+    over = f"{change(results.metric, most.difference.mean)} over {most.best.candidate}"
     return (
         f"Pre-training helps: {over}"
         if few

@@ -6,9 +6,9 @@ from itertools import islice
 
 import numpy as np
 
-from headstart.evaluation.material import Exhibit, Material
 from headstart.evaluation.projection import nearest
-from headstart.evaluation.report.exhibits import card
+from headstart.evaluation.report.previews import card
+from headstart.evaluation.samples import Preview, Samples
 from headstart.pages.markup import Markup, tag
 
 QUERIES = 6
@@ -18,14 +18,14 @@ ROOM = 500_000
 _SIDE = 72
 
 
-def section(material: Material | None) -> Markup:
+def section(samples: Samples | None) -> Markup:
     """Show some records with their nearest by cosine."""
-    if material is None or len(material) <= COUNT:
+    if samples is None or len(samples) <= COUNT:
         return Markup("")
-    queries = _queries(material)
-    near, cosines = nearest(material.vectors, queries, COUNT)
-    places = np.concatenate([queries[:, None], near], axis=1)
-    shown = material.show(places.ravel(), room=ROOM, side=_SIDE)
+    queries = _queries(samples)
+    near, cosines = nearest(samples.vectors, queries, COUNT)
+    indices = np.concatenate([queries[:, None], near], axis=1)
+    shown = samples.show(indices.ravel(), room=ROOM, side=_SIDE)
     rows = [shown[start : start + COUNT + 1] for start in range(0, len(shown), COUNT + 1)]
     parts = []
     for (query, *others), row in zip(rows, cosines, strict=True):
@@ -39,7 +39,7 @@ def section(material: Material | None) -> Markup:
         ]
         first = tag("ul", card(query), class_="query")
         parts.append(tag("div", first, tag("ol", *cards, class_="row"), class_="neighbours"))
-    kind = "pictures" if shown[0].picture else "texts"
+    kind = "pictures" if shown[0].image else "texts"
     return tag(
         "section",
         tag("h2", f"Nearest neighbours of {len(rows)} sample records", id="neighbours"),
@@ -54,20 +54,20 @@ def section(material: Material | None) -> Markup:
     )
 
 
-def _queries(material: Material) -> np.ndarray:
+def _queries(samples: Samples) -> np.ndarray:
     """Return places (Q,) of records, the labels taking turns; the seed decides which."""
-    rng = np.random.Generator(np.random.PCG64(material.seed + 1))
-    order = rng.permutation(len(material))
-    if not material.labels:
+    rng = np.random.Generator(np.random.PCG64(samples.seed + 1))
+    order = rng.permutation(len(samples))
+    if not samples.labels:
         return order[:QUERIES]
     held: dict[str, list[int]] = {}
-    for place in order:
-        held.setdefault(material.labels[place], []).append(int(place))
+    for index in order:
+        held.setdefault(samples.labels[index], []).append(int(index))
     turns = (row[turn] for turn in range(QUERIES) for row in held.values() if turn < len(row))
     return np.fromiter(islice(turns, QUERIES), np.int64)
 
 
-def _finding(rows: list[list[Exhibit]]) -> str:
+def _finding(rows: list[list[Preview]]) -> str:
     pairs = [(row[0].label, other.label) for row in rows for other in row[1:] if row[0].label]
     if not pairs:
         return "Judge by eye: are they alike in what matters to you?"

@@ -23,7 +23,7 @@ def section(run: RunFolder | None) -> Markup:
     """Show what the network is given to learn from, beside the records as they are."""
     parts: list[Markup] = []
     if run is not None and run.picture_file.is_file():
-        parts = _picture(run.picture_file.read_bytes())
+        parts = _image(run.picture_file.read_bytes())
     elif run is not None and run.words_file.is_file():
         parts = _texts(run.words_file.read_text(encoding="utf-8"))
     if not parts:
@@ -31,7 +31,7 @@ def section(run: RunFolder | None) -> Markup:
     return tag("section", tag("h2", "The pretext task on your data", id="pretext"), *parts)
 
 
-def _picture(content: bytes) -> list[Markup]:
+def _image(content: bytes) -> list[Markup]:
     kind, content = _within(content)
     data = base64.b64encode(content).decode()
     words = (
@@ -39,8 +39,8 @@ def _picture(content: bytes) -> list[Markup]:
         "to learn from in their place."
     )
     alt = "Records and what the pretext task makes of them"
-    picture = tag("img", src=f"data:image/{kind};base64,{data}", alt=alt, class_="sheet")
-    return [picture, tag("p", words, class_="small")]
+    image = tag("img", src=f"data:image/{kind};base64,{data}", alt=alt, class_="sheet")
+    return [image, tag("p", words, class_="small")]
 
 
 def _within(content: bytes) -> tuple[str, bytes]:
@@ -49,13 +49,13 @@ def _within(content: bytes) -> tuple[str, bytes]:
         return "png", content
     from PIL import Image
 
-    picture = Image.open(io.BytesIO(content)).convert("RGB")
+    image = Image.open(io.BytesIO(content)).convert("RGB")
     while True:
         held = io.BytesIO()
-        picture.save(held, format="WEBP", quality=80)
+        image.save(held, format="WEBP", quality=80)
         if held.tell() <= _ROOM:
             return "webp", held.getvalue()
-        picture = picture.resize((max(1, picture.width * 3 // 4), max(1, picture.height * 3 // 4)))
+        image = image.resize((max(1, image.width * 3 // 4), max(1, image.height * 3 // 4)))
 
 
 def _texts(content: str) -> list[Markup]:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.evaluation.material import Material
 from headstart.evaluation.metrics import Estimate
 from headstart.evaluation.report import (
     advice,
@@ -17,15 +16,16 @@ from headstart.evaluation.report import (
     cost,
     data,
     efficiency,
+    feature_map,
     health,
     neighbours,
-    places,
     pretext,
     reproduce,
     robustness,
     scores,
     training,
 )
+from headstart.evaluation.samples import Samples
 from headstart.evaluation.verdict import Gain, details, gains, headline
 from headstart.files import write_text
 from headstart.pages.page import page
@@ -64,14 +64,14 @@ class Report:
         versions: Mapping[str, str] | None = None,
         audits: Mapping[str, Mapping[str, Any]] | None = None,
         notes: Sequence[str] = (),
-        material: Material | None = None,
+        samples: Samples | None = None,
     ) -> None:
         self.results = results
         self.gains = gains(results)
         self.notes = [*notes, *results.notes]
-        if material is not None and results.task in _QUANTITIES:
-            material = replace(material, kinds=False)
-        self._run, self._material = run, material
+        if samples is not None and results.task in _QUANTITIES:
+            samples = replace(samples, kinds=False)
+        self._run, self._samples = run, samples
         self._command = command
         self._versions = dict(versions or {})
         self._audits = dict(audits or {})
@@ -98,7 +98,7 @@ class Report:
             "gains": [_gain(gain) for gain in self.gains],
             "scores": [
                 {
-                    "contender": outcome.contender,
+                    "candidate": outcome.candidate,
                     "kind": outcome.kind,
                     "probe": outcome.probe,
                     "labels": outcome.labels,
@@ -127,12 +127,12 @@ class Report:
 
         It stays below :data:`LIMIT` bytes, whatever the data.
         """
-        written = self._page(self._material)
-        if self._material is not None and len(written.encode()) >= LIMIT:
+        written = self._page(self._samples)
+        if self._samples is not None and len(written.encode()) >= LIMIT:
             written = self._page(None)
         write_text(path, written)
 
-    def _page(self, material: Material | None) -> str:
+    def _page(self, samples: Samples | None) -> str:
         results = self.results
         header = answer.section(
             self.gains, headline(self.gains), details(self.gains), self.notes, self._cost
@@ -143,9 +143,9 @@ class Report:
                 advice.section(self.advice),
                 efficiency.section(results, self.gains),
                 robustness.section(results),
-                places.section(results, material),
-                neighbours.section(material),
-                confusions.section(results, material),
+                feature_map.section(results, samples),
+                neighbours.section(samples),
+                confusions.section(results, samples),
                 pretext.section(self._run),
                 training.section(self._metrics),
                 health.section(self._metrics),
@@ -161,7 +161,7 @@ def _gain(gain: Gain) -> dict[str, Any]:
     worth = gain.equivalent.needed if gain.equivalent else math.inf
     return {
         "labels": gain.labels,
-        "best_alternative": gain.best.contender,
+        "best_alternative": gain.best.candidate,
         "outcome": {1: "gain", 0: "no clear difference", -1: "loss"}[gain.sign],
         **_plain(gain.difference, "difference"),
         "worth_labels": round(worth) if math.isfinite(worth) else None,

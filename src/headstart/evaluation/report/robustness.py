@@ -1,4 +1,4 @@
-"""How the contenders do on records unlike those they learned from: corrupted, or of elsewhere."""
+"""How the candidates do on records unlike those they learned from: corrupted, or of elsewhere."""
 
 from __future__ import annotations
 
@@ -48,22 +48,22 @@ def finding(metric: Metric, shifts: Sequence[Shift]) -> str:
     """State what hurts the pre-trained encoder most, and what that does to the others."""
     ours = [shift for shift in shifts if shift.kind == "pretrained"]
     if not ours:
-        return "What the shifts do to each contender"
+        return "What the shifts do to each candidate"
     worst = max(ours, key=lambda shift: shift.drop.mean)
     if worst.drop.low <= 0:
         return "No shift that was tried clearly lowers the score of the pre-trained encoder"
     severity = f" of severity {worst.severity}" if worst.severity else ""
-    rivals = [
+    candidates = [
         shift
         for shift in shifts
         if shift.kind != "pretrained"
         and (shift.shift, shift.severity) == (worst.shift, worst.severity)
     ]
     lead = ""
-    if rivals:
-        best = max(rivals, key=lambda shift: shift.score.mean)
+    if candidates:
+        best = max(candidates, key=lambda shift: shift.score.mean)
         word = "still ahead of" if worst.score.mean > best.score.mean else "behind"
-        lead = f", {word} {best.contender} ({score(best.score.mean, metric)})"
+        lead = f", {word} {best.candidate} ({score(best.score.mean, metric)})"
     return (
         f"{cut(worst.shift, _LETTERS)}{severity} hurts most: {change(metric, -worst.drop.mean)}, "
         f"to {score(worst.score.mean, metric)}{lead}"
@@ -82,10 +82,10 @@ def _table(metric: Metric, shifts: Sequence[Shift], domain: bool) -> Markup:
     for name in dict.fromkeys(shift.shift for shift in shifts):
         of_name = [shift for shift in shifts if shift.shift == name]
         rows = []
-        for contender in dict.fromkeys(shift.contender for shift in of_name):
-            found = {s.severity: s for s in of_name if s.contender == contender}
+        for candidate in dict.fromkeys(shift.candidate for shift in of_name):
+            found = {s.severity: s for s in of_name if s.candidate == candidate}
             last = found[max(found)]
-            mark = tag("strong", contender) if last.kind == "pretrained" else contender
+            mark = tag("strong", candidate) if last.kind == "pretrained" else candidate
             cells = [cell(metric, found[n].score) if n in found else "" for n in severities]
             rows.append([mark, cell(metric, last.clean), *cells, cell(metric, last.drop)])
         groups[cut(name, _LETTERS)] = rows

@@ -44,7 +44,7 @@ def _table(results: Results, outcomes: list[Outcome]) -> Markup:
     for labels, name in results.counts.items():
         rows = [
             [
-                tag("strong", x.contender) if x.kind == "pretrained" else x.contender,
+                tag("strong", x.candidate) if x.kind == "pretrained" else x.candidate,
                 x.probe,
                 *(cell(results.metric, x.scores[n]) if n in x.scores else "" for n in names),
             ]
@@ -71,7 +71,7 @@ def _protocol(results: Results) -> str:
     drawn = ""
     if any(results.counts):
         drawn = (
-            f"Labels were drawn {results.seeds} times at each number, the same for all contenders. "
+            f"Labels were drawn {results.seeds} times at each number, the same for all candidates. "
         )
     return (
         f"{drawn}Tested were {tested}{classes}. {PROTOCOLS.get(results.task, '')} Intervals cover "

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.errors import HeadstartError
-from headstart.modalities.image.content import MISSING, OUTSIDE, PICTURES
-from headstart.modalities.image.decode import BadPicture, upright_size
+from headstart.modalities.image.content import MISSING, OUTSIDE, SUFFIXES
+from headstart.modalities.image.decode import BadImage, upright_size
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -83,11 +83,11 @@ def read_boxes(source: str, audit: Audit) -> Dataset:
     path = _existing(source)
     mended, rows = _Boxes(), []
     for drawn in _drawn(path, audit, mended):
-        value, fault = _picture(drawn, path.parent)
+        value, fault = _image(drawn, path.parent)
         size, fault = (None, fault) if fault else _size(value)
         boxes, fault = (None, fault) if fault else _sound_boxes(drawn.boxes, size, mended)
         if fault:
-            audit.set_aside(drawn.where, fault)
+            audit.quarantine(drawn.where, fault)
             continue
         rows.append({"id": _name(drawn), "image": value, "boxes": boxes})
     audit.notes += [f"{count} boxes were {what}" for what, count in mended.counts.items()]
@@ -118,12 +118,12 @@ def read_masks(source: str, audit: Audit) -> Dataset:
     found = _sisters(path, audit) if path.is_dir() else _drawn(path, audit, _Boxes())
     rows = []
     for drawn in found:
-        value, fault = _picture(drawn, folder)
+        value, fault = _image(drawn, folder)
         size, fault = (None, fault) if fault else _size(value)
         mask, fault = (None, fault) if fault else _inside(drawn.mask, folder, NO_MASK)
         fault = fault or _mask_fault(mask, size)
         if fault:
-            audit.set_aside(drawn.where, fault)
+            audit.quarantine(drawn.where, fault)
             continue
         rows.append({"id": _name(drawn), "image": value, "mask": mask})
     from datasets import Features
@@ -136,17 +136,17 @@ def mask_ids(value: dict[str, Any]) -> np.ndarray:
     """Return a mask as label ids (H,W) uint8; a palette's places, not its colours.
 
     Raises:
-        BadPicture: it is damaged, or no picture of one id a pixel.
+        BadImage: it is damaged, or no picture of one id a pixel.
     """
     from PIL import Image
 
     try:
         with Image.open(value["path"]) as image:
             if image.mode not in ("L", "P", "1"):
-                raise BadPicture(NOT_MASK)
+                raise BadImage(NOT_MASK)
             return np.asarray(image, dtype=np.uint8)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        raise BadPicture(NOT_MASK) from None
+        raise BadImage(NOT_MASK) from None
 
 
 def _existing(source: str) -> Path:
@@ -185,10 +185,10 @@ def _drawn(path: Path, audit: Audit, mended: _Boxes) -> Iterator[_Drawn]:
             try:
                 line = json.loads(line)
             except (ValueError, RecursionError):
-                audit.set_aside(where, NOT_JSON)
+                audit.quarantine(where, NOT_JSON)
                 continue
         if not isinstance(line, dict):
-            audit.set_aside(where, NOT_OBJECT)
+            audit.quarantine(where, NOT_OBJECT)
             continue
         image = next((line[key] for key in IMAGE_KEYS if key in line), None)
         yield _Drawn(where, image, boxes=line.get("boxes"), mask=line.get("mask"))
@@ -235,13 +235,13 @@ def _sisters(folder: Path, audit: Audit) -> Iterator[_Drawn]:
     for path in sorted(masks.rglob("*")):
         known.setdefault(path.relative_to(masks).with_suffix(""), path)
     for path in sorted(images.rglob("*")):
-        if path.suffix.lower() in PICTURES:
+        if path.suffix.lower() in SUFFIXES:
             mask = known.get(path.relative_to(images).with_suffix(""))
             name = str(path.relative_to(folder))
             yield _Drawn(name, name, mask=mask and str(mask.relative_to(folder)))
 
 
-def _picture(drawn: _Drawn, folder: Path) -> tuple[Any, str | None]:
+def _image(drawn: _Drawn, folder: Path) -> tuple[Any, str | None]:
     return (None, drawn.fault) if drawn.fault else _inside(drawn.image, folder, NO_IMAGE)
 
 
@@ -260,7 +260,7 @@ def _size(value: dict[str, Any]) -> tuple[tuple[int, int] | None, str | None]:
     """Return (height, width) of the upright picture, or why it is none."""
     try:
         return upright_size(value), None
-    except BadPicture as reason:
+    except BadImage as reason:
         return None, str(reason)
 
 
@@ -309,7 +309,7 @@ def _corners(box: Any) -> list[float] | None:
 def _mask_fault(mask: Any, size: tuple[int, int] | None) -> str | None:
     try:
         return None if mask_ids(mask).shape == size else OTHER_SIZE
-    except BadPicture as reason:
+    except BadImage as reason:
         return str(reason)
 
 

@@ -18,14 +18,14 @@ from headstart.errors import HeadstartError, did_you_mean
 from headstart.modalities.image.decode import npy
 
 OBJECTS = "its arrays hold Python objects, which can run code; save plain numbers"
-NO_PICTURES = "none of its arrays holds pictures: (N,H,W), (N,H,W,C) or (N,C,H,W) of numbers"
+NO_IMAGES = "none of its arrays holds pictures: (N,H,W), (N,H,W,C) or (N,C,H,W) of numbers"
 RANGE = "the values of its pictures lie neither in 0..1, nor in -1..1, nor in 0..255"
 
 _PARTS = frozenset(
     {"train", "training", "test", "testing", "val", "valid", "validation", "dev", "extra"}
     | {"unlabeled", "unlabelled"}
 )
-_PICTURES = ("x", "image", "images", "img", "imgs", "data", "pixels", "jpeg", "jpegs", "png")
+_IMAGES = ("x", "image", "images", "img", "imgs", "data", "pixels", "jpeg", "jpegs", "png")
 _LABELS = ("y", "label", "labels", "target", "targets", "class", "fine_labels")
 _CLASSES = ("classes", "class_names", "label_names", "names")
 _CHANNELS = (1, 3, 4)
@@ -67,11 +67,11 @@ def read_arrays(
     where = unit.name
     with zipfile.ZipFile(unit.path) as archive:
         file = _Npz(archive, Meter(unit.path.stat().st_size))
-        pictures = _choose(file.arrays, where, unit.part, content_column)
-        offsets = _offsets(file.arrays, pictures)
-        count = offsets.shape[0] - 1 if offsets else pictures.shape[0]
-        labels = _labels(file, where, pictures, count, label_column)
-        found = _packed(file, pictures, offsets) if offsets else _plain(file, pictures)
+        images = _choose(file.arrays, where, unit.part, content_column)
+        offsets = _offsets(file.arrays, images)
+        count = offsets.shape[0] - 1 if offsets else images.shape[0]
+        labels = _labels(file, where, images, count, label_column)
+        found = _packed(file, images, offsets) if offsets else _plain(file, images)
         first = 0
         for values in found:
             last = first + len(values)
@@ -154,10 +154,10 @@ def _choose(arrays: dict[str, _Array], where: str, part: str | None, column: str
     fitting = [
         array
         for array in arrays.values()
-        if (_is_pictures(array) or _offsets(arrays, array)) and array.role not in _LABELS
+        if (_is_images(array) or _offsets(arrays, array)) and array.role not in _LABELS
     ]
     if not fitting:
-        raise Unreadable(NO_PICTURES)
+        raise Unreadable(NO_IMAGES)
     if part is not None:
         chosen = [array for array in fitting if array.part == part.lower()]
         if not chosen:
@@ -179,7 +179,7 @@ def _choose(arrays: dict[str, _Array], where: str, part: str | None, column: str
 
 
 def _rank(array: _Array) -> int:
-    return _PICTURES.index(array.role) if array.role in _PICTURES else len(_PICTURES)
+    return _IMAGES.index(array.role) if array.role in _IMAGES else len(_IMAGES)
 
 
 def _named(arrays: dict[str, _Array], where: str, name: str, option: str) -> _Array:
@@ -191,7 +191,7 @@ def _named(arrays: dict[str, _Array], where: str, name: str, option: str) -> _Ar
     return arrays[name]
 
 
-def _is_pictures(array: _Array) -> bool:
+def _is_images(array: _Array) -> bool:
     if array.dtype.kind not in "buif" or not all(array.shape):
         return False
     return len(array.shape) == 3 or (
@@ -219,7 +219,7 @@ def _offsets(arrays: dict[str, _Array], array: _Array) -> _Array | None:
 
 
 def _labels(
-    file: _Npz, where: str, pictures: _Array, count: int, column: str | None
+    file: _Npz, where: str, images: _Array, count: int, column: str | None
 ) -> list[Any] | None:
     """Return a label for each picture, or None where there are none."""
     if column is not None:
@@ -233,7 +233,7 @@ def _labels(
         fitting = [
             array
             for array in file.arrays.values()
-            if array.part == pictures.part
+            if array.part == images.part
             and (array.role in _LABELS or array.role.endswith(("_label", "_labels")))
             and array.dtype.kind in "buiU"
             and array.shape[:1] == (count,)
@@ -257,13 +257,13 @@ def _classes(file: _Npz) -> Sequence[str] | None:
     return None
 
 
-def _packed(file: _Npz, pictures: _Array, offsets: _Array) -> Iterator[list[bytes]]:
+def _packed(file: _Npz, images: _Array, offsets: _Array) -> Iterator[list[bytes]]:
     """Cut encoded pictures at their limits."""
     limits = file.whole(offsets).astype(np.int64)
-    if limits[0] < 0 or (np.diff(limits) < 0).any() or limits[-1] > pictures.shape[0]:
+    if limits[0] < 0 or (np.diff(limits) < 0).any() or limits[-1] > images.shape[0]:
         raise Unreadable(BROKEN)
     place, start, rest = 0, 0, b""
-    for chunk in file.chunks(pictures, _BLOCK):
+    for chunk in file.chunks(images, _BLOCK):
         rest += chunk.tobytes()
         end = start + len(rest)
         last = int(np.searchsorted(limits, end, side="right")) - 1
@@ -273,16 +273,16 @@ def _packed(file: _Npz, pictures: _Array, offsets: _Array) -> Iterator[list[byte
             rest, start, place = rest[cuts[-1] :], int(limits[last]), last
 
 
-def _plain(file: _Npz, pictures: _Array) -> Iterator[list[bytes]]:
+def _plain(file: _Npz, images: _Array) -> Iterator[list[bytes]]:
     """Give each picture as the bytes of an array (H,W) or (H,W,C); fractions become 8 bits."""
-    shape = pictures.shape
+    shape = images.shape
     first = len(shape) == 4 and shape[3] not in _CHANNELS
-    rows = max(1, _BLOCK // (math.prod(shape[1:]) * pictures.dtype.itemsize))
+    rows = max(1, _BLOCK // (math.prod(shape[1:]) * images.dtype.itemsize))
     scale: tuple[float, float] | None = None
-    for chunk in file.chunks(pictures, rows):
+    for chunk in file.chunks(images, rows):
         if first:
             chunk = chunk.transpose(0, 2, 3, 1)
-        if pictures.dtype not in (np.uint8, np.uint16, bool):
+        if images.dtype not in (np.uint8, np.uint16, bool):
             scale = scale or _scale(chunk)
             chunk = np.rint(((chunk + scale[0]) * scale[1]).clip(0, 255)).astype(np.uint8)
         yield [npy(picture) for picture in np.ascontiguousarray(chunk)]

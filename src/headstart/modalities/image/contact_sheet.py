@@ -60,10 +60,10 @@ def contact_sheet(
     sheet = Image.new("RGB", (width, height), _PAPER)
     pen = ImageDraw.Draw(sheet)
     top = _GAP
-    for place, (row, high) in enumerate(zip(rows, heights, strict=True)):
-        if place < len(names):
+    for index, (row, high) in enumerate(zip(rows, heights, strict=True)):
+        if index < len(names):
             spot = (margin - _GAP, top + high // 2)
-            pen.text(spot, names[place], fill=_INK, font=font, anchor="rm")
+            pen.text(spot, names[index], fill=_INK, font=font, anchor="rm")
         for column, picture in enumerate(_bytes(row)):
             shown = _shown(picture, scale)
             left = _GAP + margin + column * (cell + _GAP) + (cell - shown.width) // 2
@@ -71,7 +71,7 @@ def contact_sheet(
             right, bottom = left + shown.width, top + shown.height
             pen.rectangle((left - 1, top - 1, right, bottom), outline=_EDGE)
             sheet.paste(shown, (left, top))
-        top += high + (_BREAK if place == 0 else _GAP)
+        top += high + (_BREAK if index == 0 else _GAP)
     with whole_file(path) as partial:
         sheet.save(partial, format="PNG", optimize=True)
 

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from headstart.data.unit import Unit
 
 #: Suffixes of picture files.
-PICTURES = frozenset(
+SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp"}
 )
 #: Most bytes of one picture.
 LARGEST = 2**28
 
-NO_PICTURE = "it has no picture"
-NOT_PICTURE = "its picture is neither bytes nor the path of a file"
+NO_IMAGE = "it has no picture"
+NOT_IMAGE = "its picture is neither bytes nor the path of a file"
 MISSING = "the picture that it names does not exist"
 OUTSIDE = "the picture that it names lies outside the folder of its file; move it inside"
 NOT_UTF8 = "its path is not UTF-8; rename it"
@@ -61,7 +61,7 @@ def _take(value: Any, unit: Unit) -> tuple[Any, str | None]:
         value = name
     if isinstance(value, str):
         return _beside(value.strip(), unit)
-    return None, NO_PICTURE if value is None else NOT_PICTURE
+    return None, NO_IMAGE if value is None else NOT_IMAGE
 
 
 def _bytes(value: bytes, name: str | None) -> tuple[Any, str | None]:
@@ -90,7 +90,7 @@ def _beside(name: str, unit: Unit) -> tuple[Any, str | None]:
 
 def _fits(value: Any) -> bool:
     if isinstance(value, str):
-        return os.path.splitext(value.strip().lower())[1] in PICTURES
+        return os.path.splitext(value.strip().lower())[1] in SUFFIXES
     if isinstance(value, dict):
         return not value.keys().isdisjoint({"bytes", "path"})
     return isinstance(value, bytes)
@@ -151,8 +151,8 @@ IMAGE = Content(
     tables=frozenset({".jsonl", ".json", ".csv", ".tsv"}),
     stores=frozenset({".parquet", ".npz"}),
     archives=frozenset({".zip", ".tar"}),
-    files=PICTURES,
-    class_files=PICTURES,
+    files=SUFFIXES,
+    class_files=SUFFIXES,
     columnless={FILES: "holds picture files"},
     tables_aside=_TABLES_ASIDE,
     column=_column,

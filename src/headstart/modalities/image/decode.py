@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PIXELS = 89_478_485
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP")
 
-NOT_PICTURE = "it is no picture of a known kind (JPEG, PNG, WebP, TIFF, GIF or BMP)"
+NOT_IMAGE = "it is no picture of a known kind (JPEG, PNG, WebP, TIFF, GIF or BMP)"
 CUT_SHORT = "it is cut short; copy or download it again"
 DAMAGED = "it is damaged; copy or download it again"
 TOO_LARGE = f"it has more than {PIXELS // 10**6} million pixels; make it smaller"
@@ -43,7 +43,7 @@ _NPY = b"\x93NUMPY"
 _SPARE = 2
 
 
-class BadPicture(Exception):
+class BadImage(Exception):
     """A picture cannot be decoded; the message is the reason."""
 
 
@@ -57,7 +57,7 @@ def decode(value: Mapping[str, Any]) -> np.ndarray:
         value: ``bytes``, an encoded picture or a ``.npy`` array, or else the ``path`` of a file.
 
     Raises:
-        BadPicture: it is empty, damaged, cut short, no picture, or too large.
+        BadImage: it is empty, damaged, cut short, no picture, or too large.
     """
     return np.asarray(_opened(value, None))
 
@@ -81,7 +81,7 @@ def square(value: Mapping[str, Any], side: int) -> np.ndarray:
 
 
 def size(value: Mapping[str, Any]) -> tuple[int, int]:
-    """Return (width, height) from the header, as stored; raises :class:`BadPicture`."""
+    """Return (width, height) from the header, as stored; raises :class:`BadImage`."""
     data = value["bytes"]
     if data is not None and data.startswith(_NPY):
         height, width = _array(data).shape[:2]
@@ -95,7 +95,7 @@ def about(value: Mapping[str, Any]) -> tuple[str, str, int, int]:
     """Return (format, mode, width, height) from the header, as stored.
 
     The mode is Pillow's; an array has the format ``"array"`` and as its mode the type of its
-    numbers. Raises :class:`BadPicture`.
+    numbers. Raises :class:`BadImage`.
     """
     data = value["bytes"]
     if data is not None and data.startswith(_NPY):
@@ -139,11 +139,11 @@ def _opened(value: Mapping[str, Any], side: int | None) -> Image:
             image.load()
             turn = _TURNS.get(_orientation(image))
             rgb = _rgb(image)
-        except BadPicture:
+        except BadImage:
             raise
         except Exception as error:  # decoders stumble over broken files in many ways
             cut = "truncated" in str(error) or isinstance(error, EOFError)
-            raise BadPicture(CUT_SHORT if cut else DAMAGED) from None
+            raise BadImage(CUT_SHORT if cut else DAMAGED) from None
     return rgb.transpose(Image.Transpose[turn]) if turn else rgb
 
 
@@ -153,9 +153,9 @@ def _file(value: Mapping[str, Any]) -> BinaryIO:
     try:
         return open(value["path"], "rb")
     except FileNotFoundError:
-        raise BadPicture(NO_FILE) from None
+        raise BadImage(NO_FILE) from None
     except OSError as error:
-        raise BadPicture(f"it cannot be read ({error.strerror})") from None
+        raise BadImage(f"it cannot be read ({error.strerror})") from None
 
 
 def _header(file: BinaryIO) -> Image:
@@ -165,14 +165,14 @@ def _header(file: BinaryIO) -> Image:
     try:
         image = Image.open(file, formats=FORMATS)
     except Image.DecompressionBombError:
-        raise BadPicture(TOO_LARGE) from None
+        raise BadImage(TOO_LARGE) from None
     except UnidentifiedImageError:
         file.seek(0)
-        raise BadPicture(NOT_PICTURE if file.read(1) else EMPTY) from None
+        raise BadImage(NOT_IMAGE if file.read(1) else EMPTY) from None
     except Exception as error:
-        raise BadPicture(CUT_SHORT if "truncated" in str(error).lower() else DAMAGED) from None
+        raise BadImage(CUT_SHORT if "truncated" in str(error).lower() else DAMAGED) from None
     if image.width * image.height > PIXELS:
-        raise BadPicture(TOO_LARGE)
+        raise BadImage(TOO_LARGE)
     return image
 
 
@@ -203,7 +203,7 @@ def _rgb(image: Image) -> Image:
     try:
         return image.convert("RGB")
     except ValueError:
-        raise BadPicture(NO_COLOURS) from None
+        raise BadImage(NO_COLOURS) from None
 
 
 def _from_array(array: np.ndarray) -> Image:
@@ -228,7 +228,7 @@ def _bytes(array: np.ndarray) -> np.ndarray:
         return array.astype(np.uint8) * 255
     values = array.astype(np.float32)
     if not np.isfinite(values).all():
-        raise BadPicture(NOT_FINITE)
+        raise BadImage(NOT_FINITE)
     highest = values.max(initial=0)
     if array.dtype.kind == "f" and highest <= 1:
         values *= 255
@@ -242,9 +242,9 @@ def _array(data: bytes) -> np.ndarray:
     dtype, shape = _npy_meaning(data[:start])
     count = math.prod(shape)
     if shape[0] * shape[1] > PIXELS:
-        raise BadPicture(TOO_LARGE)
+        raise BadImage(TOO_LARGE)
     if len(data) < start + count * dtype.itemsize:
-        raise BadPicture(CUT_SHORT)
+        raise BadImage(CUT_SHORT)
     return np.frombuffer(data, dtype, count, start).reshape(shape)
 
 
@@ -264,9 +264,9 @@ def _npy_meaning(header: bytes) -> tuple[np.dtype, tuple[int, ...]]:
         version = np.lib.format.read_magic(file)
         shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
     except (ValueError, EOFError):
-        raise BadPicture(DAMAGED) from None
+        raise BadImage(DAMAGED) from None
     channels = shape[2] if len(shape) == 3 else 1
     sound = version == (1, 0) and len(shape) in (2, 3) and min(shape) > 0 and channels in (1, 3, 4)
     if fortran or dtype.hasobject or dtype.kind not in "buif" or not sound:
-        raise BadPicture(DAMAGED)
+        raise BadImage(DAMAGED)
     return dtype, shape

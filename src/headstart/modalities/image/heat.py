@@ -30,7 +30,7 @@ LEGEND = {
 COVER = 0.75
 
 
-def shown(evidence: PictureEvidence, side: int = SIDE) -> Image.Image:
+def shown(evidence: ImageEvidence, side: int = SIDE) -> Image.Image:
     """Return the square of a picture that the encoder saw, enlarged or shrunk to ``side``."""
     return shown_struct(evidence.image, side)
 
@@ -47,7 +47,7 @@ def shown_struct(image: Mapping[str, Any], side: int) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(found.transpose(1, 2, 0)))
 
 
-def overlaid(evidence: PictureEvidence, side: int = SIDE) -> Image.Image:
+def overlaid(evidence: ImageEvidence, side: int = SIDE) -> Image.Image:
     """Return the picture in grey under its heat map (side,side)."""
     grey = np.asarray(shown(evidence, side).convert("L").convert("RGB"), dtype=np.float32)
     heat = _smooth(evidence.heat, side)
@@ -74,7 +74,7 @@ def _smooth(heat: Tensor, side: int) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class PictureEvidence:
+class ImageEvidence:
     """The weights of the pixels (S,S) and, averaged, of cells (G,G); the struct of the picture."""
 
     image: dict[str, Any]

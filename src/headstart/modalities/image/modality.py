@@ -75,13 +75,13 @@ class ImageModality:
         good = np.zeros(len(records), dtype=bool)
         for start in range(0, len(records), 256):
             rows = records[start : start + 256]
-            for place, (name, value) in enumerate(
+            for index, (name, value) in enumerate(
                 zip(rows["id"], rows["image"], strict=True), start
             ):
                 found = SQUARES.get(value, processor.size)
-                good[place] = not isinstance(found, str)
+                good[index] = not isinstance(found, str)
                 if isinstance(found, str):
-                    audit.set_aside(name, found)
+                    audit.quarantine(name, found)
         return records if good.all() else records.select(np.flatnonzero(good))
 
     def default_encoder(self, records: Dataset) -> str:
@@ -106,7 +106,7 @@ class ImageModality:
         return max(SMALLEST, side - side % (16 if side >= 64 else 4))
 
     def fit(
-        self, records: Dataset, config: PretrainConfig, wish: Any, length: int
+        self, records: Dataset, config: PretrainConfig, defaults: Any, length: int
     ) -> ImageProcessor:
         """Return a processor; pictures have nothing to be fitted."""
         from headstart.modalities.image.processor import ImageProcessor
@@ -165,7 +165,7 @@ class ImageModality:
             if learn:
                 raise
 
-    def set_aside(self, folder: Path) -> dict[str, str]:
+    def quarantine(self, folder: Path) -> dict[str, str]:
         """Return the pictures that could not be decoded when training asked for them."""
         from headstart.modalities.image.pixel_file import noted_aside
 

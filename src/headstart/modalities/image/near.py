@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from headstart.data.audit import Audit
-from headstart.modalities.image.decode import BadPicture, square
+from headstart.modalities.image.decode import BadImage, square
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -44,7 +44,7 @@ _CHUNK = 512
 class Prints(NamedTuple):
     """What is kept of n pictures: places (n,), hashes (n,) uint64, small greys (n,256) float32."""
 
-    places: np.ndarray
+    indices: np.ndarray
     hashes: np.ndarray
     small: np.ndarray
 
@@ -66,7 +66,7 @@ def repeats(records: Dataset, audit: Audit) -> int:
     within = int(np.searchsorted(np.cumsum(sizes[twice]), MOST_BYTES, side="right"))
     seen: set[bytes] = set()
     hashed = 0
-    for value in _pictures(records, twice[:within]):
+    for value in _images(records, twice[:within]):
         found = _content(value)
         if found is not None:
             hashed += 1
@@ -82,8 +82,8 @@ def repeats(records: Dataset, audit: Audit) -> int:
 def digests(records: Dataset) -> np.ndarray:
     """Return (n,) uint64, a hash of the bytes of each picture; files that are gone are alike."""
     found = np.zeros(len(records), np.uint64)
-    for place, content in _contents(records, np.arange(len(records))):
-        found[place] = int.from_bytes(_digest(content), "big")
+    for index, content in _contents(records, np.arange(len(records))):
+        found[index] = int.from_bytes(_digest(content), "big")
     return found
 
 
@@ -102,8 +102,8 @@ def near_repeats(records: Dataset, audit: Audit) -> list[tuple[int, int]]:
     found = []
     for start in range(0, len(known.hashes), _CHUNK):
         part = Prints(*(column[start : start + _CHUNK] for column in known))
-        for at, twins in _alike(part, known, until=start):
-            found.append((int(known.places[start + at]), int(known.places[twins[0]])))
+        for at, view_matching in _alike(part, known, until=start):
+            found.append((int(known.indices[start + at]), int(known.indices[view_matching[0]])))
     return found
 
 
@@ -119,8 +119,8 @@ def matches(
         notes: told what was not looked at.
         most: pictures of the background that are compared, from all over it; None for all.
     """
-    for place, twin in _same_bytes(background, tested):
-        yield place, twin, True
+    for index, twin in _same_bytes(background, tested):
+        yield index, twin, True
     if not available():
         notes.append(MISSING)
         return
@@ -132,9 +132,9 @@ def matches(
             f"{len(background):,} pictures of the pre-training."
         )
     for part in _prints(background, chosen):
-        for at, twins in _alike(part, known):
-            for twin in known.places[twins].tolist():
-                yield int(part.places[at]), twin, False
+        for at, view_matching in _alike(part, known):
+            for twin in known.indices[view_matching].tolist():
+                yield int(part.indices[at]), twin, False
 
 
 def _sizes(records: Dataset) -> Iterator[int]:
@@ -158,9 +158,9 @@ def _sizes(records: Dataset) -> Iterator[int]:
             yield length
 
 
-def _pictures(records: Dataset, places: np.ndarray) -> Iterator[Mapping[str, Any]]:
-    for start in range(0, len(places), _CHUNK):
-        yield from records.select(places[start : start + _CHUNK])[:]["image"]
+def _images(records: Dataset, indices: np.ndarray) -> Iterator[Mapping[str, Any]]:
+    for start in range(0, len(indices), _CHUNK):
+        yield from records.select(indices[start : start + _CHUNK])[:]["image"]
 
 
 def _content(value: Mapping[str, Any]) -> bytes | None:
@@ -180,19 +180,19 @@ def _same_bytes(background: Dataset, tested: Dataset) -> Iterator[tuple[int, int
     theirs = np.fromiter(_sizes(background), np.int64)
     shared = np.intersect1d(sizes, theirs[theirs >= 0])
     known: dict[bytes, int] = {}
-    for place, found in _contents(tested, np.flatnonzero(np.isin(sizes, shared))):
-        known.setdefault(_digest(found), place)
-    for place, found in _contents(background, np.flatnonzero(np.isin(theirs, shared))):
+    for index, found in _contents(tested, np.flatnonzero(np.isin(sizes, shared))):
+        known.setdefault(_digest(found), index)
+    for index, found in _contents(background, np.flatnonzero(np.isin(theirs, shared))):
         twin = known.get(_digest(found))
         if twin is not None:
-            yield place, twin
+            yield index, twin
 
 
-def _contents(records: Dataset, places: np.ndarray) -> Iterator[tuple[int, bytes]]:
-    for place, value in zip(places.tolist(), _pictures(records, places), strict=True):
+def _contents(records: Dataset, indices: np.ndarray) -> Iterator[tuple[int, bytes]]:
+    for index, value in zip(indices.tolist(), _images(records, indices), strict=True):
         found = _content(value)
         if found is not None:
-            yield place, found
+            yield index, found
 
 
 def _digest(content: bytes) -> bytes:
@@ -203,14 +203,14 @@ def _spread(count: int, most: int | None) -> np.ndarray:
     return np.unique(np.linspace(0, count - 1, min(count, most or count)).astype(int))
 
 
-def _prints(records: Dataset, places: np.ndarray) -> Iterator[Prints]:
+def _prints(records: Dataset, indices: np.ndarray) -> Iterator[Prints]:
     """Yield what is kept of the sound pictures at ``places``, some at a time."""
     with ThreadPoolExecutor(2) as pool:
-        for start in range(0, len(places), _CHUNK):
-            chosen = places[start : start + _CHUNK]
+        for start in range(0, len(indices), _CHUNK):
+            chosen = indices[start : start + _CHUNK]
             values = records.select(chosen)[:]["image"]
             found = list(pool.map(_print, values))
-            sound = [place for place, one in enumerate(found) if one is not None]
+            sound = [index for index, one in enumerate(found) if one is not None]
             kept = [one for one in found if one is not None]
             yield Prints(
                 chosen[sound],
@@ -226,7 +226,7 @@ def _print(value: Mapping[str, Any]) -> tuple[np.uint64, np.ndarray] | None:
     imagehash = import_module("imagehash")
     try:
         grey = Image.fromarray(square(value, 2 * _SIDE)).convert("L")
-    except BadPicture:
+    except BadImage:
         return None
     small = np.asarray(grey, np.float32).reshape(_SIDE, 2, _SIDE, 2).mean((1, 3)).ravel()
     small -= small.mean()

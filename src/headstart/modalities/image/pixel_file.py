@@ -22,7 +22,7 @@ from headstart.batch import Batch
 from headstart.data.audit import Audit
 from headstart.errors import HeadstartError
 from headstart.files import whole_folder
-from headstart.modalities.image.decode import BadPicture, size, square
+from headstart.modalities.image.decode import BadImage, size, square
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -49,7 +49,7 @@ def sample_sides(records: Dataset) -> np.ndarray:
     for value in records[_spread(len(records), _SAMPLED)]["image"]:
         try:
             sides.append(min(size(value)))
-        except BadPicture:
+        except BadImage:
             continue
     return np.array(sides, dtype=np.int64)
 
@@ -59,7 +59,7 @@ def write_pixel_file(folder: Path, records: Dataset, side: int, audit: Audit) ->
 
     Those that are decoded within about a minute are decoded now, and the bad ones set aside in
     ``audit``. More are left to those who read them, and the bad ones noted in
-    ``set_aside.jsonl``. Where the pixels would fill the disk, none are kept.
+    ``quarantine.jsonl``. Where the pixels would fill the disk, none are kept.
 
     Args:
         side: pixels a side that the encoder sees. Pictures that are mostly larger keep
@@ -82,11 +82,11 @@ def write_pixel_file(folder: Path, records: Dataset, side: int, audit: Audit) ->
                 with open(unfinished / name, "wb") as file:
                     file.truncate(count * width)
         if kept and _seconds(records, stored) <= PATIENCE:
-            places = _decode_all(unfinished, records, stored, audit)
+            indices = _decode_all(unfinished, records, stored, audit)
         else:
-            places = np.arange(count)
+            indices = np.arange(count)
             _keep_sources(records, unfinished / "pictures.arrow")
-        np.save(unfinished / "places.npy", places)
+        np.save(unfinished / "places.npy", indices)
 
 
 class PixelFile:
@@ -100,7 +100,7 @@ class PixelFile:
         meta = json.loads((folder / "meta.json").read_text())
         self.folder, self.side = folder, int(meta["side"])
         self._count = int(meta["count"])
-        self.places = np.load(folder / "places.npy", mmap_mode="r")
+        self.indices = np.load(folder / "places.npy", mmap_mode="r")
         self._pixels = self._states = None
         if meta["kept"]:
             shape = (self._count, 3, self.side, self.side)
@@ -114,7 +114,7 @@ class PixelFile:
         return PixelFile, (self.folder,)
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.indices)
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         """Return the pictures (n,3,S',S') of some rows; a bad one gives way to the next good one.
@@ -122,7 +122,7 @@ class PixelFile:
         Raises:
             HeadstartError: all are bad.
         """
-        wanted = np.asarray(self.places[rows])
+        wanted = np.asarray(self.indices[rows])
         pixels = np.empty((len(wanted), 3, self.side, self.side), dtype=np.uint8)
         pending = np.arange(len(wanted))
         for _ in range(self._count):
@@ -133,7 +133,7 @@ class PixelFile:
             wanted[pending] = (wanted[pending] + 1) % self._count
         raise HeadstartError(
             f"none of the {self._count} pictures can be decoded; "
-            f"{self.folder / 'set_aside.jsonl'} says why."
+            f"{self.folder / 'quarantine.jsonl'} says why."
         )
 
     def _fill(self, wanted: np.ndarray, pixels: np.ndarray, into: np.ndarray) -> np.ndarray:
@@ -145,7 +145,7 @@ class PixelFile:
         if self._pixels is not None and known.any():
             pixels[into[known]] = self._pixels[wanted[known]]
         if self._bad:
-            states[[int(place) in self._bad for place in wanted]] = BAD
+            states[[int(index) in self._bad for index in wanted]] = BAD
         unknown = np.flatnonzero(states == UNKNOWN)
         if len(unknown):
             sources = self._open_sources()[wanted[unknown]]
@@ -161,27 +161,27 @@ class PixelFile:
         good: np.ndarray = states == GOOD
         return good
 
-    def _keep(self, places: np.ndarray, pictures: np.ndarray) -> None:
+    def _keep(self, indices: np.ndarray, images: np.ndarray) -> None:
         """Write pictures, then their states."""
         if self._pixels is None:
             return
         # not through the map, where a full disk would end the process
         with _room(), _opened(self.folder / "pixels.bin") as handle:
-            for place, picture in zip(places.tolist(), pictures, strict=True):
-                os.pwrite(handle, picture.data, place * picture.nbytes)
+            for index, picture in zip(indices.tolist(), images, strict=True):
+                os.pwrite(handle, picture.data, index * picture.nbytes)
             with _opened(self.folder / "states.bin") as states:
-                for place in places.tolist():
-                    os.pwrite(states, bytes([GOOD]), place)
+                for index in indices.tolist():
+                    os.pwrite(states, bytes([GOOD]), index)
 
-    def _note(self, place: int, name: str, reason: str) -> None:
-        self._bad[place] = reason
+    def _note(self, index: int, name: str, reason: str) -> None:
+        self._bad[index] = reason
         line = json.dumps({"where": name, "reason": reason}) + "\n"
         with _room():
-            with open(self.folder / "set_aside.jsonl", "ab", buffering=0) as file:
+            with open(self.folder / "quarantine.jsonl", "ab", buffering=0) as file:
                 file.write(line.encode())  # one call: lines of several processes do not mix
             if self._states is not None:
                 with _opened(self.folder / "states.bin") as states:
-                    os.pwrite(states, bytes([BAD]), place)
+                    os.pwrite(states, bytes([BAD]), index)
 
     def _open_sources(self) -> Any:
         if self._sources is None:
@@ -208,21 +208,21 @@ class PixelRows:
     def __len__(self) -> int:
         return len(self.file)
 
-    def batch(self, places: np.ndarray, epoch: int) -> Batch:
-        return {"pixels": torch.from_numpy(self.file.read(places))}
+    def batch(self, indices: np.ndarray, epoch: int) -> Batch:
+        return {"pixels": torch.from_numpy(self.file.read(indices))}
 
 
 def decode_square(value: Mapping[str, Any], side: int) -> np.ndarray | str:
     """Return a picture (3,side,side) uint8, or the reason why it cannot be decoded."""
     try:
         return np.ascontiguousarray(square(value, side).transpose(2, 0, 1))
-    except BadPicture as bad:
+    except BadImage as bad:
         return str(bad)
 
 
 def noted_aside(folder: Path) -> dict[str, str]:
     """Return the pictures that were set aside while reading: from name to reason."""
-    path = folder / "set_aside.jsonl"
+    path = folder / "quarantine.jsonl"
     if not path.exists():
         return {}
     noted = {}
@@ -243,12 +243,12 @@ def _decode_all(folder: Path, records: Dataset, side: int, audit: Audit) -> np.n
         for start in range(0, len(records), _CHUNK):
             rows = records[start : start + _CHUNK]
             found = _decoded(rows["image"], side, pool)
-            for place, (name, picture) in enumerate(zip(rows["id"], found, strict=True), start):
+            for index, (name, picture) in enumerate(zip(rows["id"], found, strict=True), start):
                 if isinstance(picture, str):
-                    audit.set_aside(name, picture)
+                    audit.quarantine(name, picture)
                     pixels.write(blank)
                 else:
-                    good[place] = True
+                    good[index] = True
                     pixels.write(picture.data)
     if not good.any():
         (reason, _), *_ = audit.reasons.most_common(1)
@@ -295,8 +295,8 @@ def _seconds(records: Dataset, side: int) -> float:
 
 def _spread(count: int, most: int) -> list[int]:
     """Return places from all over ``count``, ``most`` at the most."""
-    places: list[int] = np.linspace(0, count - 1, min(count, most)).astype(int).tolist()
-    return places
+    indices: list[int] = np.linspace(0, count - 1, min(count, most)).astype(int).tolist()
+    return indices
 
 
 def _cores() -> int:

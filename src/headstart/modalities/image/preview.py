@@ -10,7 +10,7 @@ from headstart.batch import Batch
 ROWS = 8
 
 
-def pictures_in(batch: Batch) -> dict[str, Tensor]:
+def images_in(batch: Batch) -> dict[str, Tensor]:
     """Return by name the rows of pictures (n,3,h,w) that a corrupted batch holds.
 
     A tensor of several pictures a record, (n k,3,h,w) with the copies of all records one after the
@@ -26,6 +26,6 @@ def pictures_in(batch: Batch) -> dict[str, Tensor]:
         else:
             continue
         name = key.replace("/pixels", "").replace("/", " ")
-        for place, part in enumerate(parts):
-            shown[f"{name} {place + 1}" if len(parts) > 1 else name] = part
+        for index, part in enumerate(parts):
+            shown[f"{name} {index + 1}" if len(parts) > 1 else name] = part
     return dict(list(shown.items())[:ROWS])

@@ -51,13 +51,13 @@ class ImageProcessor:
         """
         rows = records[:]
         pixels = np.empty((len(rows["id"]), 3, length, length), dtype=np.uint8)
-        for place, (name, value) in enumerate(zip(rows["id"], rows["image"], strict=True)):
+        for index, (name, value) in enumerate(zip(rows["id"], rows["image"], strict=True)):
             picture = SQUARES.get(value, length)
             if isinstance(picture, str):
                 raise HeadstartError(
                     f"the picture {name} cannot be decoded: {picture}; leave it out."
                 )
-            pixels[place] = picture
+            pixels[index] = picture
         return {"pixels": torch.from_numpy(pixels)}
 
     def views(

@@ -10,8 +10,8 @@ import numpy as np
 from headstart.data.audit import Audit
 from headstart.data.content import Effort
 from headstart.data.survey import EXAMPLES, quantiles, sample
-from headstart.modalities.image import near as same_pictures
-from headstart.modalities.image.decode import BadPicture, about
+from headstart.modalities.image import near as same_images
+from headstart.modalities.image.decode import BadImage, about
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -31,7 +31,7 @@ def survey(records: Dataset, audit: Audit, effort: Effort) -> None:
         for value in records.select(chosen[start : start + 512])[:]["image"]:
             try:
                 kind, mode, width, height = about(value)
-            except BadPicture:
+            except BadImage:
                 unreadable += 1
                 continue
             formats[kind] += 1
@@ -63,17 +63,17 @@ def survey(records: Dataset, audit: Audit, effort: Effort) -> None:
 
 
 def _near(records: Dataset, audit: Audit) -> None:
-    if not same_pictures.available():
-        audit.notes.append(same_pictures.MISSING)
+    if not same_images.available():
+        audit.notes.append(same_images.MISSING)
         return
-    pairs = same_pictures.near_repeats(records, audit)
-    places = sorted({place for pair in pairs for place in pair})
-    digests = dict(zip(places, same_pictures.digests(records.select(places)), strict=True))
+    pairs = same_images.near_repeats(records, audit)
+    indices = sorted({index for pair in pairs for index in pair})
+    digests = dict(zip(indices, same_images.digests(records.select(indices)), strict=True))
     near = [pair for pair in pairs if digests[pair[0]] != digests[pair[1]]]
     names = records.select_columns(["id"])
     audit.findings["near_duplicates"] = {
         "count": len(near),
-        "examples": [[names[place]["id"] for place in pair] for pair in near[:EXAMPLES]],
+        "examples": [[names[index]["id"] for index in pair] for pair in near[:EXAMPLES]],
     }
 
 

@@ -145,9 +145,9 @@ def _where(drawn: Tensor, step: Callable[..., Tensor], pixels: Tensor, *factors:
     if pixels.device.type != "cpu":
         _everywhere(drawn, step, pixels, *factors)
         return
-    places = drawn.nonzero()[:, 0]
-    if len(places):
-        pixels[places] = step(pixels[places], *(factor[places] for factor in factors))
+    indices = drawn.nonzero()[:, 0]
+    if len(indices):
+        pixels[indices] = step(pixels[indices], *(factor[indices] for factor in factors))
 
 
 def _everywhere(

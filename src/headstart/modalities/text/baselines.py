@@ -37,7 +37,7 @@ def text_baselines(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> list[Baseline]:
-    """Return TF-IDF, LSA and averaged word vectors as contenders.
+    """Return TF-IDF, LSA and averaged word vectors as candidates.
 
     All three are fitted on the unlabeled texts of the pre-training and on the training texts,
     never on the test texts.

@@ -32,11 +32,11 @@ class CompanionRows:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def batch(self, places: np.ndarray, epoch: int) -> Batch:
+    def batch(self, indices: np.ndarray, epoch: int) -> Batch:
         """Return the rows at ``places`` (n,), with ``NAME/...`` of the texts that go with them."""
-        batch = self.rows.batch(places, epoch)
+        batch = self.rows.batch(indices, epoch)
         for name, rows in self.others.items():
-            found = rows.batch(places, epoch)
+            found = rows.batch(indices, epoch)
             batch |= {f"{name}/{key}": tensor for key, tensor in found.items()}
         return batch
 

@@ -13,16 +13,16 @@ _RATES = {1: 0.02, 2: 0.05, 3: 0.1}
 def typos(text: str, severity: int, rng: np.random.Generator) -> str:
     """Swap letters with the next, drop letters, and insert letters, a third each."""
     letters = list(text)
-    for place in np.flatnonzero(rng.random(len(letters)) < _RATES[severity]):
+    for index in np.flatnonzero(rng.random(len(letters)) < _RATES[severity]):
         slip = rng.integers(3)
-        if not letters[place].isalnum():
+        if not letters[index].isalnum():
             continue
-        if slip == 0 and place + 1 < len(letters):
-            letters[place], letters[place + 1] = letters[place + 1], letters[place]
+        if slip == 0 and index + 1 < len(letters):
+            letters[index], letters[index + 1] = letters[index + 1], letters[index]
         elif slip == 1:
-            letters[place] = ""
+            letters[index] = ""
         else:
-            letters[place] += string.ascii_lowercase[rng.integers(26)]
+            letters[index] += string.ascii_lowercase[rng.integers(26)]
     return "".join(letters)
 
 

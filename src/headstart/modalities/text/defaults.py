@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class TokenizerWish:
+class TokenizerDefaults:
     """The tokenizer an encoder works best with.
 
     Attributes:
@@ -20,6 +20,6 @@ class TokenizerWish:
     vocab_size: int = 16384
     lowercase: bool = False
     wrap: bool = True
-    unspaced: TokenizerWish | None = None
-    patient: TokenizerWish | None = None
+    unspaced: TokenizerDefaults | None = None
+    patient: TokenizerDefaults | None = None
     sentinels: int = 0

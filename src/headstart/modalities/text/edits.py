@@ -27,12 +27,12 @@ def insert(
     ids, mask = batch["input_ids"], batch["mask"]
     chosen = some(inner, share, generator)
     width = ids.shape[1]
-    place = torch.arange(width, device=ids.device) + chosen.long().cumsum(1)
-    longest = max(1, int((place * mask).max()) + 1)
+    index = torch.arange(width, device=ids.device) + chosen.long().cumsum(1)
+    longest = max(1, int((index * mask).max()) + 1)
     # What is not real goes to a column that is cut off.
-    target = place.masked_fill(~mask, longest)
+    target = index.masked_fill(~mask, longest)
     edited = ids.new_full((len(ids), longest + 1), pad_id).scatter(1, target, ids)
-    before = (place - 1).masked_fill(~chosen, longest)
+    before = (index - 1).masked_fill(~chosen, longest)
     edited = edited.scatter(1, before, _drawn(ids, inner, generator))
     real = torch.arange(longest, device=ids.device) < (mask.sum(1) + chosen.sum(1))[:, None]
     return {"input_ids": edited[:, :longest].masked_fill(~real, pad_id), "mask": real}
@@ -157,7 +157,7 @@ def edited(
         [edit(batch, inner, generator, share, pad_id) for edit, share in edits] for _ in range(2)
     ]
     first, second = (
-        _of_each(made, ways[min(place, len(edits) - 1)], pad_id) for place, made in enumerate(views)
+        _of_each(made, ways[min(index, len(edits) - 1)], pad_id) for index, made in enumerate(views)
     )
     return first, second
 

@@ -48,6 +48,6 @@ def matches(background: Dataset, tested: Dataset) -> Iterator[tuple[int, int, bo
     while some := list(islice(texts, 8192)):
         found = hashes(some)
         at = np.minimum(np.searchsorted(known, found), len(known) - 1)
-        for place in np.flatnonzero(known[at] == found):
-            yield start + int(place), int(first[at[place]]), True
+        for index in np.flatnonzero(known[at] == found):
+            yield start + int(index), int(first[at[index]]), True
         start += len(some)

@@ -12,7 +12,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from headstart.errors import HeadstartError
 from headstart.modalities.text.companion_texts import COMPANIONS
-from headstart.modalities.text.defaults import TokenizerWish
+from headstart.modalities.text.defaults import TokenizerDefaults
 from headstart.modalities.text.processor import CHUNK, TextProcessor
 from headstart.modalities.text.sentences import sentence_flags
 from headstart.modalities.text.tokenizers import CHARACTERS, fit_tokenizer, sample
@@ -28,7 +28,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
 
 
 def fit_processor(
-    records: Dataset, config: PretrainConfig, wish: TokenizerWish, length: int
+    records: Dataset, config: PretrainConfig, wish: TokenizerDefaults, length: int
 ) -> TextProcessor:
     """Fit a tokenizer to the records; what the user leaves open is as the encoder wishes."""
     options = config.tokenizer

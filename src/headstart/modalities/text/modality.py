@@ -10,7 +10,7 @@ from headstart.data.audit import Audit
 from headstart.data.overlap import Overlap, overlap
 from headstart.data.sources import read
 from headstart.modalities.text.content import TEXT
-from headstart.modalities.text.defaults import TokenizerWish
+from headstart.modalities.text.defaults import TokenizerDefaults
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -75,7 +75,7 @@ class TextModality:
         return longest
 
     def fit(
-        self, records: Dataset, config: PretrainConfig, wish: TokenizerWish, length: int
+        self, records: Dataset, config: PretrainConfig, wish: TokenizerDefaults, length: int
     ) -> TextProcessor:
         """Fit a tokenizer to the records; what the user leaves open is as the encoder wishes."""
         from headstart.modalities.text.fitting import fit_processor
@@ -112,7 +112,7 @@ class TextModality:
         if learn:
             processor.counts = counts
 
-    def set_aside(self, folder: Path) -> dict[str, str]:
+    def quarantine(self, folder: Path) -> dict[str, str]:
         """Return nothing: every text was read before training."""
         return {}
 

@@ -87,10 +87,10 @@ def repeats(records: Dataset) -> tuple[np.ndarray, list[tuple[int, int]]]:
     all_of = _held(records)
     exact = np.ones(len(all_of.exact), dtype=bool)
     exact[np.unique(all_of.exact, return_index=True)[1]] = False
-    places = np.flatnonzero(~exact & all_of.some)
+    indices = np.flatnonzero(~exact & all_of.some)
     found = [np.empty((0, 2), np.int64)]
     for band in range(BANDS):
-        found.append(places[_crowded(all_of.bands[places, band])])
+        found.append(indices[_crowded(all_of.bands[indices, band])])
     pairs = np.unique(np.concatenate(found), axis=0)
     agree = _agreement(all_of.bits, pairs[:, 0], all_of.bits, pairs[:, 1])
     pairs = pairs[np.argsort(-agree, kind="stable")][: int((agree >= _LIKELY).sum())]
@@ -124,8 +124,8 @@ def matches(background: Dataset, tested: Dataset) -> Iterator[tuple[int, int, bo
         agree = _agreement(part.bits, pairs[:, 0], known.bits, pairs[:, 1])
         pairs = pairs[np.argsort(-agree, kind="stable")][: int((agree >= _LIKELY).sum())]
         pairs[:, 0] += start
-        for place, twin in _similar(background, tested, pairs, told, set((hit + start).tolist())):
-            yield place, twin, False
+        for index, twin in _similar(background, tested, pairs, told, set((hit + start).tolist())):
+            yield index, twin, False
         start += len(part.exact)
 
 
@@ -197,13 +197,13 @@ def _first(known: np.ndarray, keys: np.ndarray) -> np.ndarray:
 
 
 def _agreement(
-    one: np.ndarray, places: np.ndarray, other: np.ndarray, twins: np.ndarray
+    one: np.ndarray, indices: np.ndarray, other: np.ndarray, view_matching: np.ndarray
 ) -> np.ndarray:
     """Return the share of hashes (m,) in which pairs agree, some at a time."""
-    shares = np.empty(len(places))
-    for start in range(0, len(places), 65536):
+    shares = np.empty(len(indices))
+    for start in range(0, len(indices), 65536):
         part = slice(start, start + 65536)
-        shares[part] = (one[places[part]] == other[twins[part]]).mean(1)
+        shares[part] = (one[indices[part]] == other[view_matching[part]]).mean(1)
     return shares
 
 
@@ -214,11 +214,11 @@ def _similar(
 
     ``told`` and ``done`` are the places in ``other`` and ``one`` that have been; they grow.
     """
-    for place, twin in pairs.tolist():
-        if place in done and twin in told:
+    for index, twin in pairs.tolist():
+        if index in done and twin in told:
             continue
-        hashes, offsets = shingles([one[place]["text"], other[twin]["text"]])
+        hashes, offsets = shingles([one[index]["text"], other[twin]["text"]])
         if jaccard(hashes[: offsets[1]], hashes[offsets[1] :]) >= SIMILAR:
-            done.add(place)
+            done.add(index)
             told.add(twin)
-            yield place, twin
+            yield index, twin

@@ -32,26 +32,26 @@ def texts_in(
     original, mask = batch["input_ids"], batch["mask"]
     seen = [key for key in corrupted if key.rpartition("/")[2] == "input_ids"]
     told = []
-    for place in range(len(original)):
-        rows = [{"name": "original", "pieces": _pieces(original[place], mask[place], spell)}]
+    for index in range(len(original)):
+        rows = [{"name": "original", "pieces": _pieces(original[index], mask[index], spell)}]
         for key in seen:
             if len(corrupted[key]) != len(original):
                 continue
             prefix = key.removesuffix("input_ids")
-            ids = corrupted[key][place]
-            real = corrupted.get(f"{prefix}mask", batch["mask"])[place]
+            ids = corrupted[key][index]
+            real = corrupted.get(f"{prefix}mask", batch["mask"])[index]
             targets = corrupted.get(f"{prefix}targets")
-            same = ids.shape == original[place].shape
+            same = ids.shape == original[index].shape
             # Where little stayed in its place, such as in a crop, a comparison tells nothing.
-            kept = same and (ids == original[place])[real].float().mean().item() > 0.5
+            kept = same and (ids == original[index])[real].float().mean().item() > 0.5
             marks = ["hidden" if token == hidden else "" for token in ids.tolist()]
             if kept:
-                moved = (ids != original[place]).tolist()
+                moved = (ids != original[index]).tolist()
                 marks = [
                     m or ("changed" if new else "") for m, new in zip(marks, moved, strict=True)
                 ]
             answers = (
-                targets[place]
+                targets[index]
                 if targets is not None and targets.shape == corrupted[key].shape
                 else None
             )
@@ -73,10 +73,10 @@ def _pieces(
     marks: list[str] | None = None,
     answers: Tensor | None = None,
 ) -> list[list[str]]:
-    places = torch.nonzero(real).flatten().tolist()[:PIECES]
+    indices = torch.nonzero(real).flatten().tolist()[:PIECES]
     pieces = []
-    for place in places:
-        wanted = IGNORE if answers is None else int(answers[place])
+    for index in indices:
+        wanted = IGNORE if answers is None else int(answers[index])
         answer = "" if wanted == IGNORE else spell(wanted)
-        pieces.append([spell(int(ids[place])), marks[place] if marks else "", answer])
+        pieces.append([spell(int(ids[index])), marks[index] if marks else "", answer])
     return pieces

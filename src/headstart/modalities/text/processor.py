@@ -54,7 +54,7 @@ class TextProcessor:
         self.provides = frozenset({"discrete_targets", "two_views", *mask, *parts, *spans})
         self.keeps_sentences = False
 
-    def heed(self, needs: frozenset[str]) -> None:
+    def configure(self, needs: frozenset[str]) -> None:
         """Learn what the objectives ask for, before texts are prepared: finding sentences costs."""
         self.keeps_sentences = "sentences" in needs
 

@@ -296,10 +296,10 @@ def _failing(records: Dataset, rules: tuple[str, ...], config: PretrainConfig) -
 
     def look() -> None:
         told = languages.languages(held) if tell else [None] * len(held)
-        for place, (text, code) in enumerate(zip(held, told, strict=True), start):
+        for index, (text, code) in enumerate(zip(held, told, strict=True), start):
             failed = first_failed(Page(text, code), rules, config.quality_numbers)
             if failed:
-                found[place] = failed
+                found[index] = failed
 
     for text in stream(records, "text"):
         held.append(text)

@@ -46,16 +46,16 @@ def sentence_starts(text: str) -> list[int]:
     begin = len(text) - len(text.lstrip())
     starts = [begin] if begin < len(text) else []
     for stop in _STOP.finditer(text, begin):
-        place = stop.end()
-        if starts[-1] < place < len(text) and _ends(text, starts[-1], stop):
-            starts.append(place)
+        index = stop.end()
+        if starts[-1] < index < len(text) and _ends(text, starts[-1], stop):
+            starts.append(index)
     return starts
 
 
 def split_sentences(text: str) -> list[str]:
     """Return the sentences of ``text``, without the blanks around them."""
-    places = [*sentence_starts(text), len(text)]
-    return [text[one:other].strip() for one, other in pairwise(places)]
+    indices = [*sentence_starts(text), len(text)]
+    return [text[one:other].strip() for one, other in pairwise(indices)]
 
 
 def _ends(text: str, begin: int, stop: re.Match[str]) -> bool:

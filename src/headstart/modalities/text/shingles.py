@@ -55,11 +55,11 @@ def shingles(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     closed = kinds[WIDTH - 1 :] == _END
     dense = kinds[:count] == _DENSE
     some = bool(dense.any())
-    for place in range(1, WIDTH):
-        if some and place == DENSE_WIDTH:
+    for index in range(1, WIDTH):
+        if some and index == DENSE_WIDTH:
             short = hashes[dense]
         hashes *= _STEP
-        hashes += values[place : count + place]
+        hashes += values[index : count + index]
     if some:
         hashes[dense] = short
         closed[dense] = kinds[DENSE_WIDTH - 1 : count + DENSE_WIDTH - 1][dense] == _END

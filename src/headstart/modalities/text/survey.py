@@ -75,7 +75,7 @@ def _near(records: Dataset, lengths: np.ndarray, audit: Audit, effort: Effort) -
     names = records.select_columns(["id"])
     audit.findings["near_duplicates"] = {
         "count": len(pairs),
-        "examples": [[names[place]["id"] for place in pair] for pair in pairs[:EXAMPLES]],
+        "examples": [[names[index]["id"] for index in pair] for pair in pairs[:EXAMPLES]],
     }
 
 

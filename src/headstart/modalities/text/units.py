@@ -54,15 +54,15 @@ class Word:
 def read(processor: Any, text: str, length: int) -> Reading:
     """Read a text as ``processor.collate_texts`` does, and keep where its tokens are from."""
     encoding = processor.encode([text])[0]
-    places = list(range(len(encoding.ids)))
-    if len(places) > length:
-        places = places[: length - processor.suffix] + places[len(places) - processor.suffix :]
-    spans = [_stripped(text, *encoding.offsets[place]) for place in places]
-    special = torch.tensor([bool(encoding.special_tokens_mask[place]) for place in places])
+    indices = list(range(len(encoding.ids)))
+    if len(indices) > length:
+        indices = indices[: length - processor.suffix] + indices[len(indices) - processor.suffix :]
+    spans = [_stripped(text, *encoding.offsets[index]) for index in indices]
+    special = torch.tensor([bool(encoding.special_tokens_mask[index]) for index in indices])
     batch = processor.collate_texts([text], length)
-    whole = len(places) == len(encoding.ids)
+    whole = len(indices) == len(encoding.ids)
     end = len(text) if whole else max((end for _, end in spans), default=0)
-    if not places:
+    if not indices:
         spans, special = [(0, 0)] * batch["mask"].shape[1], batch["mask"][0].logical_not()
     return Reading(batch, spans, special, end)
 
@@ -102,13 +102,13 @@ def without(batch: Batch, dropped: list[set[int]]) -> Batch:
     What is left moves together, as if the words had never been written.
     """
     ids = batch["input_ids"][0]
-    kept = [[place for place in range(len(ids)) if place not in gone] for gone in dropped]
+    kept = [[index for index in range(len(ids)) if index not in gone] for gone in dropped]
     longest = max(1, max(map(len, kept)))
     made = ids.new_zeros(len(kept), longest)
     mask = torch.zeros(len(kept), longest, dtype=torch.bool)
-    for row, places in enumerate(kept):
-        made[row, : len(places)] = ids[places]
-        mask[row, : len(places)] = True
+    for row, indices in enumerate(kept):
+        made[row, : len(indices)] = ids[indices]
+        mask[row, : len(indices)] = True
     return {"input_ids": made, "mask": mask}
 
 

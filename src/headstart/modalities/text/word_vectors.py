@@ -26,19 +26,19 @@ class WordVectors:
     def __init__(self, corpus: Corpus, words: int, seed: int) -> None:
         counts = np.bincount(corpus.ids, minlength=words)
         kept, self._vectors = vectors_of_counts(corpus.ids, corpus.owner, counts, WORDS, SIZE, seed)
-        self._place = np.full(words, -1, dtype=np.int64)
-        self._place[kept] = np.arange(len(kept))
+        self._index = np.full(words, -1, dtype=np.int64)
+        self._index[kept] = np.arange(len(kept))
         self._weight = (_SIF / (_SIF + counts[kept] / max(1, counts.sum()))).astype(np.float32)
 
     def average(self, corpus: Corpus) -> np.ndarray:
         """Return one vector (N,D) float32 a document; a document of unknown words is zero."""
-        known = corpus.ids < len(self._place)
-        places = np.where(known, self._place[np.where(known, corpus.ids, 0)], -1)
-        known = places >= 0
-        places = places[known]
+        known = corpus.ids < len(self._index)
+        indices = np.where(known, self._index[np.where(known, corpus.ids, 0)], -1)
+        known = indices >= 0
+        indices = indices[known]
         shape = (corpus.documents, len(self._weight))
         weights = sparse.csr_matrix(
-            (self._weight[places], (corpus.owner[known], places)), shape=shape
+            (self._weight[indices], (corpus.owner[known], indices)), shape=shape
         )
         total = np.asarray(weights.sum(1))
         return np.asarray(weights @ self._vectors) / np.where(total > 0, total, 1)

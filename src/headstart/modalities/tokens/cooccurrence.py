@@ -66,26 +66,26 @@ def vectors_of_counts(
     """
     kept = np.argsort(-counts, kind="stable")[:most]
     kept = kept[counts[kept] > 0]
-    place = np.full(len(counts), -1, dtype=np.int64)
-    place[kept] = np.arange(len(kept))
+    index = np.full(len(counts), -1, dtype=np.int64)
+    index[kept] = np.arange(len(kept))
     frequency = counts[kept] / max(1, counts.sum())
     rng = np.random.Generator(np.random.PCG64(derive(seed, "thinning")))
-    together = _cooccurrence(place[ids], owner, frequency, rng)
+    together = _cooccurrence(index[ids], owner, frequency, rng)
     return kept, _factorise(_ppmi(together), size, derive(seed, "svd"))
 
 
 def _cooccurrence(
-    places: np.ndarray, owner: np.ndarray, frequency: np.ndarray, rng: np.random.Generator
+    indices: np.ndarray, owner: np.ndarray, frequency: np.ndarray, rng: np.random.Generator
 ) -> Any:
     """Count (W,W) how often two words stand within the window, in one document."""
     chance = np.minimum(1, np.sqrt(_THINNING * frequency.mean() / frequency))
-    kept = (places >= 0) & (rng.random(len(places)) < np.append(chance, 0)[places])
-    places, owner = places[kept].astype(np.int32), owner[kept]
+    kept = (indices >= 0) & (rng.random(len(indices)) < np.append(chance, 0)[indices])
+    indices, owner = indices[kept].astype(np.int32), owner[kept]
     shape = (len(frequency), len(frequency))
     total = sparse.csr_matrix(shape, dtype=np.float32)
     for distance in range(1, WINDOW + 1):
         together = owner[distance:] == owner[:-distance]
-        left, right = places[:-distance][together], places[distance:][together]
+        left, right = indices[:-distance][together], indices[distance:][together]
         ones = np.ones(len(left), dtype=np.float32)
         total = total + sparse.csr_matrix((ones, (left, right)), shape=shape)
     return total + total.T

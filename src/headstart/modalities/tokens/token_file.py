@@ -126,10 +126,10 @@ class PackedRows:
     def __len__(self) -> int:
         return self.count
 
-    def batch(self, places: np.ndarray, epoch: int) -> Batch:
+    def batch(self, indices: np.ndarray, epoch: int) -> Batch:
         room = len(self.file.tokens) - self.count * self.length
         cut = derive(self.seed, "cut", epoch) % (min(room, self.length) + 1)
-        index = cut + places[:, None] * self.length + np.arange(self.length)
+        index = cut + indices[:, None] * self.length + np.arange(self.length)
         ids = self.file.tokens[index].astype(np.int64)
         document = np.searchsorted(self.file.offsets, index, side="right") - 1
         begin = np.maximum(self.file.offsets[document], index[:, :1])
@@ -166,10 +166,10 @@ class DocumentRows:
     def __len__(self) -> int:
         return len(self.file.offsets) - 1
 
-    def batch(self, places: np.ndarray, epoch: int) -> Batch:
-        begin, end = self.file.offsets[places], self.file.offsets[places + 1]
+    def batch(self, indices: np.ndarray, epoch: int) -> Batch:
+        begin, end = self.file.offsets[indices], self.file.offsets[indices + 1]
         kept = np.minimum(end - begin, self.length)
-        shift = uniform(places, self.seed, "window", epoch) * (end - begin - kept + 1)
+        shift = uniform(indices, self.seed, "window", epoch) * (end - begin - kept + 1)
         first = begin + shift.astype(np.int64)
         column = np.arange(max(1, int(kept.max())))
         real = column < kept[:, None]

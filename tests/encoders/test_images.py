@@ -10,8 +10,8 @@ import transformers
 from torch import nn
 
 from headstart.downstream.layers import frozen_modules, layer_groups
+from headstart.encoders.images import ImageInput, grid_tokens, parts_by_depth
 from headstart.encoders.opening import create_encoder, open_encoder, save_encoder
-from headstart.encoders.pictures import PictureInput, grid_tokens, parts_by_depth
 from headstart.errors import HeadstartError
 from headstart.seeding import generator
 
@@ -226,9 +226,9 @@ def test_a_subset_of_the_patches_keeps_its_positions(case, encoders):
     """Against a naive computation: the network's own embedding with the hidden rows cut out."""
     encoder, batch = encoders[case], pixels()
     vectors = encoder.embed(batch)
-    places = torch.stack([torch.randperm(vectors.shape[1])[:5] for _ in range(2)])
-    chosen = vectors.gather(1, places[:, :, None].expand(-1, -1, vectors.shape[2]))
-    ours = encoder.contextualize(chosen, None, places)
+    indices = torch.stack([torch.randperm(vectors.shape[1])[:5] for _ in range(2)])
+    chosen = vectors.gather(1, indices[:, :, None].expand(-1, -1, vectors.shape[2]))
+    ours = encoder.contextualize(chosen, None, indices)
     model, x = encoder.model, encoder.input(batch["pixels"])
     if hasattr(model, "patch_embed"):
         prefix = model.num_prefix_tokens
@@ -237,7 +237,7 @@ def test_a_subset_of_the_patches_keeps_its_positions(case, encoders):
         prefix = encoder._prefix
         whole = model.embeddings(x)
     for row in range(2):
-        kept = torch.cat([whole[row, :prefix], whole[row, prefix:][places[row]]])[None]
+        kept = torch.cat([whole[row, :prefix], whole[row, prefix:][indices[row]]])[None]
         if hasattr(model, "patch_embed"):
             kept = model.norm_pre(kept)
             for block in model.blocks:
@@ -255,12 +255,12 @@ def test_the_grid_of_another_size_is_told_or_follows_from_the_size(case, encoder
     encoder, batch = copy.deepcopy(encoders[case]), pixels(side=48)
     vectors = encoder.embed(batch)
     count = vectors.shape[1]
-    places = torch.arange(count).expand(2, -1)
+    indices = torch.arange(count).expand(2, -1)
     expected = encoder(batch).tokens
-    told = encoder.contextualize(vectors, None, places, grid=round(count**0.5))
+    told = encoder.contextualize(vectors, None, indices, grid=round(count**0.5))
     torch.testing.assert_close(told, expected)
     encoder.size = 48
-    torch.testing.assert_close(encoder.contextualize(vectors, None, places), expected)
+    torch.testing.assert_close(encoder.contextualize(vectors, None, indices), expected)
 
 
 def test_patches_in_another_order_give_the_same_vectors_in_that_order(encoders):
@@ -283,11 +283,11 @@ def test_patches_know_no_visibility(encoders):
 
 
 def test_pixels_are_normalised_and_enlarged_by_hand():
-    enter = PictureInput((0.5, 0.0, 0.25), (0.5, 1.0, 0.25))
+    enter = ImageInput((0.5, 0.0, 0.25), (0.5, 1.0, 0.25))
     batch = torch.tensor([255, 51, 0], dtype=torch.uint8).view(1, 3, 1, 1)
     torch.testing.assert_close(enter(batch).flatten(), torch.tensor([1.0, 0.2, -1.0]))
-    assert PictureInput([0.5] * 3, [0.5] * 3, 2.0)(torch.zeros(1, 3, 5, 5)).shape[-1] == 10
-    assert PictureInput([0.5] * 3, [0.5] * 3, 1.0, 8)(torch.zeros(1, 3, 9, 9)).shape[-1] == 16
+    assert ImageInput([0.5] * 3, [0.5] * 3, 2.0)(torch.zeros(1, 3, 5, 5)).shape[-1] == 10
+    assert ImageInput([0.5] * 3, [0.5] * 3, 1.0, 8)(torch.zeros(1, 3, 9, 9)).shape[-1] == 16
     assert enter.bfloat16()(batch).dtype == torch.bfloat16
     assert not enter.state_dict()
 

@@ -24,7 +24,7 @@ _QUALITY = 60
 
 
 @dataclass(frozen=True)
-class Exhibit:
+class Preview:
     """One record as it is shown.
 
     Attributes:
@@ -34,19 +34,19 @@ class Exhibit:
     """
 
     text: str
-    picture: bytes = b""
+    image: bytes = b""
     label: str = ""
 
     @property
     def address(self) -> str:
         """The picture as a ``data:`` address, or nothing."""
-        if not self.picture:
+        if not self.image:
             return ""
-        return "data:image/webp;base64," + base64.b64encode(self.picture).decode()
+        return "data:image/webp;base64," + base64.b64encode(self.image).decode()
 
 
 @dataclass(frozen=True)
-class Material:
+class Samples:
     """The tested records and where the pre-trained encoder puts them.
 
     Attributes:
@@ -75,7 +75,7 @@ class Material:
         return [_label(value) for value in self.records["label"]]
 
     @property
-    def has_pictures(self) -> bool:
+    def has_images(self) -> bool:
         """True where a record is shown as a picture."""
         return "text" not in self.records.column_names and "pixels" in getattr(
             self.processor, "provides", ()
@@ -89,28 +89,28 @@ class Material:
         return np.sort(rng.choice(len(self), most, replace=False))
 
     def show(
-        self, places: Sequence[int] | np.ndarray, *, room: int, side: int = 0
-    ) -> list[Exhibit]:
+        self, indices: Sequence[int] | np.ndarray, *, room: int, side: int = 0
+    ) -> list[Preview]:
         """Return the records at ``places``; their pictures together take at most ``room`` bytes.
 
         Args:
             side: of the thumbnails in pixels; smaller where they would not fit, and without
                 pictures at all where even the smallest would not.
         """
-        rows = self.records.select(np.asarray(places, dtype=np.int64))
+        rows = self.records.select(np.asarray(indices, dtype=np.int64))
         names = [str(name) for name in rows["id"]]
         if "text" in rows.column_names:
             names = [_beginning(str(text)) for text in rows["text"]]
-        labels = [self.labels[place] for place in places] if self.labels else [""] * len(names)
-        pictures = [b""] * len(names)
-        if self.has_pictures and names:
+        labels = [self.labels[index] for index in indices] if self.labels else [""] * len(names)
+        images = [b""] * len(names)
+        if self.has_images and names:
             for smaller in (side or SIDES[0], *SIDES):
-                pictures = self._thumbnails(rows, smaller)
-                if sum(map(len, pictures)) <= room:
+                images = self._thumbnails(rows, smaller)
+                if sum(map(len, images)) <= room:
                     break
             else:
-                pictures = [b""] * len(names)
-        return [Exhibit(*shown) for shown in zip(names, pictures, labels, strict=True)]
+                images = [b""] * len(names)
+        return [Preview(*shown) for shown in zip(names, images, labels, strict=True)]
 
     def _thumbnails(self, rows: Dataset, side: int) -> list[bytes]:
         from PIL import Image
@@ -119,9 +119,9 @@ class Material:
         for start in range(0, len(rows), 256):
             part = rows.select(range(start, min(start + 256, len(rows))))
             pixels = self.processor.collate(part, side)["pixels"].permute(0, 2, 3, 1).numpy()
-            for picture in pixels:
+            for image in pixels:
                 held = io.BytesIO()
-                Image.fromarray(picture).save(held, format="WEBP", quality=_QUALITY)
+                Image.fromarray(image).save(held, format="WEBP", quality=_QUALITY)
                 found.append(held.getvalue())
         return found
 

@@ -15,7 +15,7 @@ from headstart.pages.markup import Markup, table, tag
 from headstart.pages.page import page
 
 if TYPE_CHECKING:
-    from headstart.evaluation.perplexity import Foresight
+    from headstart.evaluation.perplexity import Perplexity
     from headstart.run import RunFolder
 
 #: Bits from which on a piece is drawn at the deepest.
@@ -23,8 +23,8 @@ _DEEPEST = 12.0
 _TONES = {1: "gain", 0: "level", -1: "loss"}
 
 
-def write_foresight(
-    found: Foresight,
+def write_perplexity(
+    found: Perplexity,
     path: Path,
     *,
     run: RunFolder,
@@ -55,7 +55,7 @@ def write_foresight(
     write_text(path, page(_header(found, took), sections))
 
 
-def _header(found: Foresight, took: Mapping[str, str]) -> Markup:
+def _header(found: Perplexity, took: Mapping[str, str]) -> Markup:
     ours, best, tone = found.foreseen[0], found.best, _TONES[found.sign]
     tiles = [
         answer.tile(
@@ -75,7 +75,7 @@ def _header(found: Foresight, took: Mapping[str, str]) -> Markup:
     return answer.header(found.verdict, tone, tiles, notes=found.notes)
 
 
-def _advice(found: Foresight, run: RunFolder) -> list[str]:
+def _advice(found: Perplexity, run: RunFolder) -> list[str]:
     if found.sign > 0:
         return [
             f"Let it write: `headstart generate {run.folder} --prompt TEXT`. What its features are "
@@ -88,10 +88,10 @@ def _advice(found: Foresight, run: RunFolder) -> list[str]:
     ]
 
 
-def _chart(found: Foresight) -> Markup:
+def _chart(found: Perplexity) -> Markup:
     rows = [
-        Dot(one.name, bits.mean, bits.low, bits.high, span(bits, 3), strong=not place)
-        for place, one in enumerate(found.foreseen)
+        Dot(one.name, bits.mean, bits.low, bits.high, span(bits, 3), strong=not index)
+        for index, one in enumerate(found.foreseen)
         for bits in [one.bits_a_byte]
     ]
     rows.sort(key=lambda row: row.value)
@@ -156,13 +156,13 @@ def _samples(samples: Sequence[Mapping[str, str]]) -> Markup:
     return tag("section", tag("h2", "What it writes", id="samples"), *blocks)
 
 
-def _figures(found: Foresight) -> Markup:
+def _figures(found: Perplexity) -> Markup:
     words = (
         f"{found.tokens:,} tokens of {found.texts:,} texts, each foreseen once from those before "
         "it. Intervals are of 95%; the verdict compares the run, paired, with the best of the "
         "others. Bits a byte are comparable between tokenizers, perplexities are not."
     )
-    rows = [_row(one, strong=not place) for place, one in enumerate(found.foreseen)]
+    rows = [_row(one, strong=not index) for index, one in enumerate(found.foreseen)]
     return tag(
         "section",
         tag("h2", "All figures", id="figures"),

@@ -9,7 +9,7 @@ import pytest
 from made import HOSTILE, made_foresight, made_run
 
 import headstart as hs
-from headstart.evaluation.report.foresight import write_foresight
+from headstart.evaluation.report.perplexity import write_perplexity
 from headstart.pages.markup import tag
 
 
@@ -26,7 +26,7 @@ def test_the_page_says_what_was_found(tmp_path: Path, gain: float, word: str, ti
     assert found.verdict.startswith(f"{word}: ")
     run = made_run(tmp_path / "run", [{"step": n, "loss": 5 - n / 9} for n in range(9)])
     out = tmp_path / "page.html"
-    write_foresight(
+    write_perplexity(
         found, out, run=run, command="headstart evaluate x", versions={"headstart": "1"}, audits={}
     )
     page = out.read_text(encoding="utf-8")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from headstart.evaluation.material import Material
 from headstart.evaluation.projection import FEWEST, flat_map, nearest
 from headstart.evaluation.report.figures import ours
+from headstart.evaluation.samples import Samples
 from headstart.pages.markup import Markup, cut, tag
 from headstart.pages.scatter import MOST_GROUPS, Spot, scatter
 
@@ -26,33 +26,33 @@ _LETTERS = 40
 _APART, _TOGETHER = 0.1, 0.4
 
 
-def section(results: Results, material: Material | None) -> Markup:
+def section(results: Results, samples: Samples | None) -> Markup:
     """Draw the map, one mark a record, coloured by label where there are some."""
-    if material is None or len(material) < FEWEST:
+    if samples is None or len(samples) < FEWEST:
         return Markup("")
-    places = material.sample(MOST)
-    vectors = material.vectors[places]
-    flat = flat_map(vectors, material.seed)
-    shown = material.show(places, room=ROOM)
-    labels = [exhibit.label for exhibit in shown]
+    indices = samples.sample(MOST)
+    vectors = samples.vectors[indices]
+    flat = flat_map(vectors, samples.seed)
+    shown = samples.show(indices, room=ROOM)
+    labels = [preview.label for preview in shown]
     groups = _groups(labels)
     numbers = {name: number for number, name in enumerate(groups)}
-    guesses = predicted(results, len(material))
+    guesses = predicted(results, len(samples))
     spots = []
-    for place, (x, y), exhibit in zip(places, flat, shown, strict=True):
-        guess = guesses[place] if guesses else ""
-        wrong = bool(guess) and guess != exhibit.label
-        heading = cut(exhibit.label, _LETTERS)
+    for index, (x, y), preview in zip(indices, flat, shown, strict=True):
+        guess = guesses[index] if guesses else ""
+        wrong = bool(guess) and guess != preview.label
+        heading = cut(preview.label, _LETTERS)
         if guess:
             heading += f" · predicted {cut(guess, _LETTERS)}{' ✗' if wrong else ' ✓'}"
         spots.append(
             Spot(
                 float(x),
                 float(y),
-                numbers.get(exhibit.label, -1),
+                numbers.get(preview.label, -1),
                 heading or "record",
-                exhibit.text,
-                exhibit.address,
+                preview.text,
+                preview.address,
                 wrong,
             )
         )
@@ -67,7 +67,7 @@ def section(results: Results, material: Material | None) -> Markup:
         drawn,
         tag(
             "p",
-            f"{len(places):,} of {len(material):,} tested records, placed by t-SNE of the "
+            f"{len(indices):,} of {len(samples):,} tested records, placed by t-SNE of the "
             "pre-trained vectors by cosine: near marks are alike, the distance between groups and "
             f"the axes mean nothing.{ring}",
             class_="small",
@@ -83,7 +83,7 @@ def predicted(results: Results, records: int) -> list[str]:
     row = np.asarray(outcome.predictions[-1])
     if row.ndim != 1 or len(row) != records or row.dtype.kind not in "iu":
         return []
-    return [results.classes[place] for place in row]
+    return [results.classes[index] for index in row]
 
 
 def _groups(labels: list[str]) -> list[str]:

@@ -16,7 +16,7 @@ from headstart.errors import HeadstartError
 Out = TypeVar("Out", bound=tuple[Any, ...])
 
 
-class PictureInput(nn.Module):
+class ImageInput(nn.Module):
     """From pixels as a batch has them to what the network was built for.
 
     Args:

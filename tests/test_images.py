@@ -54,7 +54,7 @@ def test_the_same_seed_gives_the_same_weights(run: hs.Run, digits: str, tmp_path
 
 def test_the_verdict_has_raw_pixels_beside_it(run: hs.Run, digits: str) -> None:
     report = run.evaluate(f"{digits}#train", test=f"{digits}#test", labels=["100"], seeds=2)
-    named = {score["contender"] for score in report.summary()["scores"]}
+    named = {score["candidate"] for score in report.summary()["scores"]}
     assert named == {"pre-trained", "untrained", "raw pixels"}
     assert "data:image/png;base64," in run.report_file.read_text()
 

@@ -6,27 +6,27 @@ import numpy as np
 from made import made_pictures, made_texts
 from PIL import Image
 
-from headstart.evaluation.material import LETTERS, Material
 from headstart.evaluation.projection import flat_map, nearest
+from headstart.evaluation.samples import LETTERS, Samples
 from headstart.pages.markup import cut
 
 CLASSES = ["cats", "dogs"]
 
 
 def test_a_sample_is_rising_seeded_and_never_too_large() -> None:
-    material, _ = made_texts(CLASSES, 50)
-    places = material.sample(20)
-    assert len(places) == len(set(places.tolist())) == 20
-    assert (np.diff(places) > 0).all()
-    assert (material.sample(20) == places).all()
-    other = Material(material.records, material.vectors, None, seed=1)
-    assert (other.sample(20) != places).any()
-    assert material.sample(99).tolist() == list(range(50))
+    samples, _ = made_texts(CLASSES, 50)
+    indices = samples.sample(20)
+    assert len(indices) == len(set(indices.tolist())) == 20
+    assert (np.diff(indices) > 0).all()
+    assert (samples.sample(20) == indices).all()
+    other = Samples(samples.records, samples.vectors, None, seed=1)
+    assert (other.sample(20) != indices).any()
+    assert samples.sample(99).tolist() == list(range(50))
 
 
 def test_texts_are_shown_with_their_label_and_cut() -> None:
-    material, _ = made_texts(CLASSES, 4)
-    first, second = material.show([2, 1], room=0)
+    samples, _ = made_texts(CLASSES, 4)
+    first, second = samples.show([2, 1], room=0)
     assert first.text.startswith("text 2 about cats")
     assert (first.label, second.label) == ("cats", "dogs")
     assert cut("a  b\n" * 500, LETTERS).startswith("a b a b")
@@ -35,34 +35,34 @@ def test_texts_are_shown_with_their_label_and_cut() -> None:
 
 
 def test_pictures_are_small_pictures_of_the_record_and_keep_within_their_room() -> None:
-    material, _ = made_pictures(["a", "b"], 6, 64)
-    (shown,) = material.show([3], room=100_000, side=40)
-    picture = Image.open(io.BytesIO(shown.picture))
-    assert (picture.format, picture.size) == ("WEBP", (40, 40))
+    samples, _ = made_pictures(["a", "b"], 6, 64)
+    (shown,) = samples.show([3], room=100_000, side=40)
+    image = Image.open(io.BytesIO(shown.image))
+    assert (image.format, image.size) == ("WEBP", (40, 40))
     assert shown.address.startswith("data:image/webp;base64,")
-    many = material.show(range(6), room=6 * 500)
-    sides = {Image.open(io.BytesIO(exhibit.picture)).size for exhibit in many}
-    assert sum(len(exhibit.picture) for exhibit in many) <= 6 * 500
+    many = samples.show(range(6), room=6 * 500)
+    sides = {Image.open(io.BytesIO(preview.image)).size for preview in many}
+    assert sum(len(preview.image) for preview in many) <= 6 * 500
     assert len(sides) == 1
     assert max(sides) < (48, 48)
-    assert [exhibit.picture for exhibit in material.show(range(6), room=10)] == [b""] * 6
+    assert [preview.image for preview in samples.show(range(6), room=10)] == [b""] * 6
 
 
 def test_pictures_differ_where_the_records_do() -> None:
-    material, _ = made_pictures(["a"], 3, 32)
-    assert len({exhibit.picture for exhibit in material.show(range(3), room=100_000)}) == 3
+    samples, _ = made_pictures(["a"], 3, 32)
+    assert len({preview.image for preview in samples.show(range(3), room=100_000)}) == 3
 
 
 def test_the_nearest_are_those_of_the_largest_cosine_whatever_the_length() -> None:
     vectors = np.array([[1, 0], [10, 1], [0, 1], [0.1, 0.09], [-1, 0]], dtype=np.float32)
-    places, cosines = nearest(vectors, np.array([0, 2]), 3)
-    assert places.tolist() == [[1, 3, 2], [3, 1, 0]]
+    indices, cosines = nearest(vectors, np.array([0, 2]), 3)
+    assert indices.tolist() == [[1, 3, 2], [3, 1, 0]]
     assert np.allclose(cosines[0, 0], 10 / np.sqrt(101))
 
 
 def test_what_is_near_stays_near_on_the_map() -> None:
-    material, truth = made_texts(["a", "b", "c"], 90)
-    flat = flat_map(material.vectors, 0)
+    samples, truth = made_texts(["a", "b", "c"], 90)
+    flat = flat_map(samples.vectors, 0)
     assert flat.shape == (90, 2)
     assert flat.min() == 0
     assert flat.max() == 1

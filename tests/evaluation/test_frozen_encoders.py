@@ -10,8 +10,8 @@ from datasets import Dataset
 
 import headstart as hs
 from headstart.errors import HeadstartError
-from headstart.evaluation import rivals
-from headstart.evaluation.rivals import measured, named, started
+from headstart.evaluation import frozen_encoders as candidates
+from headstart.evaluation.frozen_encoders import measured, named, started
 from headstart.modalities.opening import open_modality, open_processor
 
 WORDS = ["apple", "pear", "plum", "fig", "saw", "axe", "drill", "file"]
@@ -45,12 +45,12 @@ def test_only_a_continued_pre_training_has_a_starting_checkpoint(runs) -> None:
     notes: list[str] = []
     processor = open_processor(second.encoder)
     assert started(first, processor, 64, notes) == []
-    rival = started(second, processor, 64, notes)[0]
-    assert (rival.kind, notes) == ("start", [])
+    candidate = started(second, processor, 64, notes)[0]
+    assert (candidate.kind, notes) == ("start", [])
     own = named([str(first.folder)], open_modality("text"))[0]
-    assert rival.vectors(RECORDS, None) == pytest.approx(own.vectors(RECORDS, None))
+    assert candidate.vectors(RECORDS, None) == pytest.approx(own.vectors(RECORDS, None))
     now = named([str(second.folder)], open_modality("text"))[0]
-    assert np.abs(rival.vectors(RECORDS, None) - now.vectors(RECORDS, None)).max() > 1e-6
+    assert np.abs(candidate.vectors(RECORDS, None) - now.vectors(RECORDS, None)).max() > 1e-6
 
 
 def test_a_starting_checkpoint_that_is_gone_is_told(runs, tmp_path: Path) -> None:
@@ -73,8 +73,8 @@ def test_a_fine_tuned_run_has_no_starting_checkpoint(tmp_path: Path) -> None:
 def test_other_encoders_are_named_after_their_folder_unless_two_are_called_the_same(runs) -> None:
     first, second = (str(run.folder) for run in runs)
     text = open_modality("text")
-    assert [rival.name for rival in named([first, second], text)] == ["first", "second"]
-    assert [rival.name for rival in named([first, first], text)] == [first, first]
+    assert [candidate.name for candidate in named([first, second], text)] == ["first", "second"]
+    assert [candidate.name for candidate in named([first, first], text)] == [first, first]
 
 
 def test_an_encoder_of_other_data_is_refused(runs) -> None:
@@ -102,21 +102,21 @@ def test_a_folder_of_sentence_transformers_is_read_as_its_own_library_reads_it(
     word = models.Transformer(str(tmp_path / "bert"), max_seq_length=32)
     model = SentenceTransformer(modules=[word, models.Pooling(16, "max")], device="cpu")
     model.save(str(tmp_path / "sentences"))
-    rival = named([str(tmp_path / "sentences")], open_modality("text"))[0]
-    assert rival.vectors(RECORDS, None) == pytest.approx(model.encode(TEXTS), abs=1e-5)
+    candidate = named([str(tmp_path / "sentences")], open_modality("text"))[0]
+    assert candidate.vectors(RECORDS, None) == pytest.approx(model.encode(TEXTS), abs=1e-5)
 
 
 def test_features_are_computed_once_and_anew_for_other_records_or_encoders(
     runs, tmp_path: Path, monkeypatch
 ) -> None:
     asked: list[int] = []
-    features = rivals.features
+    features = candidates.features
 
     def spy(encoder, processor, records, **options):
         asked.append(len(records))
         return features(encoder, processor, records, **options)
 
-    monkeypatch.setattr(rivals, "features", spy)
+    monkeypatch.setattr(candidates, "features", spy)
     first, second = named([str(run.folder) for run in runs], open_modality("text"))
     train, test = RECORDS.select(range(50)), RECORDS.select(range(50, 80))
     once = measured(first, train, test, tmp_path, None)

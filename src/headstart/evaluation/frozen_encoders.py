@@ -20,7 +20,7 @@ from headstart.encoders.opening import encoder_folder, kind_of, open_encoder, re
 from headstart.errors import HeadstartError
 from headstart.evaluation.cache import digest, digest_of_encoder, digest_of_records, kept
 from headstart.evaluation.features import features
-from headstart.evaluation.outcomes import Contender, Kind
+from headstart.evaluation.outcomes import Candidate, Kind
 from headstart.modalities import Modality
 from headstart.run import RunFolder
 from headstart.seeding import seeded
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Rival:
+class FrozenEncoder:
     """An encoder and what its features depend on.
 
     Attributes:
@@ -44,13 +44,13 @@ class Rival:
     vectors: Callable[[Dataset, Progress | None], np.ndarray]
 
 
-def frozen(name: str, kind: Kind, encoder: Any, processor: Any, length: int) -> Rival:
+def frozen(name: str, kind: Kind, encoder: Any, processor: Any, length: int) -> FrozenEncoder:
     """Return an opened encoder as a rival; records are cut at ``length`` tokens."""
 
     def vectors(records: Dataset, progress: Progress | None) -> np.ndarray:
         return features(encoder, processor, records, length=length, progress=progress)
 
-    return Rival(name, kind, digest_of_encoder(encoder, processor, length), vectors)
+    return FrozenEncoder(name, kind, digest_of_encoder(encoder, processor, length), vectors)
 
 
 def untrained(encoder: Any, seed: int) -> Any:
@@ -59,7 +59,7 @@ def untrained(encoder: Any, seed: int) -> Any:
         return encoder.untrained()
 
 
-def started(run: RunFolder, processor: Any, length: int, notes: list[str]) -> list[Rival]:
+def started(run: RunFolder, processor: Any, length: int, notes: list[str]) -> list[FrozenEncoder]:
     """Return the checkpoint that a continued pre-training began with; [] if it began afresh.
 
     One that cannot be opened any more is told in ``notes``.
@@ -79,7 +79,7 @@ def started(run: RunFolder, processor: Any, length: int, notes: list[str]) -> li
     return [frozen("starting checkpoint", "start", encoder, processor, length)]
 
 
-def named(folders: list[str], modality: Modality) -> list[Rival]:
+def named(folders: list[str], modality: Modality) -> list[FrozenEncoder]:
     """Return the encoders that the user named.
 
     Raises:
@@ -93,7 +93,7 @@ def named(folders: list[str], modality: Modality) -> list[Rival]:
     return [_opened(folder, name, modality) for folder, name in zip(folders, names, strict=True)]
 
 
-def _opened(given: str, name: str, modality: Modality) -> Rival:
+def _opened(given: str, name: str, modality: Modality) -> FrozenEncoder:
     folder = encoder_folder(given)
     if _is_sentence_transformer(folder) and find_spec("sentence_transformers"):
         kind = "text"
@@ -111,19 +111,23 @@ def _opened(given: str, name: str, modality: Modality) -> Rival:
 
 
 def measured(
-    rival: Rival, train: Dataset, test: Dataset | None, store: Path, progress: Progress | None
-) -> Contender:
+    encoder: FrozenEncoder,
+    train: Dataset,
+    test: Dataset | None,
+    store: Path,
+    progress: Progress | None,
+) -> Candidate:
     """Return a rival with its features, which are computed once and kept in ``store``."""
     parts = [
         kept(
             store,
-            digest("features", rival.key, digest_of_records(part)),
-            lambda part=part: rival.vectors(part, progress),  # type: ignore[misc]
+            digest("features", encoder.key, digest_of_records(part)),
+            lambda part=part: encoder.vectors(part, progress),  # type: ignore[misc]
         )
         for part in (train, test)
         if part is not None
     ]
-    return Contender(rival.name, rival.kind, parts[0], parts[1] if test is not None else None)
+    return Candidate(encoder.name, encoder.kind, parts[0], parts[1] if test is not None else None)
 
 
 def _is_sentence_transformer(folder: str | Path) -> bool:
@@ -134,7 +138,7 @@ def _is_sentence_transformer(folder: str | Path) -> bool:
     return "StaticEmbedding" not in modules.read_text(encoding="utf-8")
 
 
-def _sentence_transformer(folder: str, name: str) -> Rival:
+def _sentence_transformer(folder: str, name: str) -> FrozenEncoder:
     """Open a folder with its own library: pooling and normalisation are as it says."""
     from sentence_transformers import SentenceTransformer
 
@@ -160,4 +164,4 @@ def _sentence_transformer(folder: str, name: str) -> Rival:
         for file in Path(folder).rglob("*")
         if file.is_file()
     )
-    return Rival(name, "other", digest("sentence-transformers", folder, *stamps), vectors)
+    return FrozenEncoder(name, "other", digest("sentence-transformers", folder, *stamps), vectors)

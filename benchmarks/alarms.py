@@ -147,13 +147,13 @@ def hundredfold_rate() -> Iterator[None]:
     """Multiply all learning rates by 100."""
     from headstart.training import fit
 
-    def faster(task: Any, console: Any) -> None:
-        optimizer = task.config.optimizer
+    def faster(plan: Any, console: Any) -> None:
+        optimizer = plan.config.optimizer
         optimizer = optimizer.model_copy(
             update={"muon_learning_rate": 100 * optimizer.muon_learning_rate}
         )
-        config = task.config.model_copy(update={"optimizer": optimizer})
-        whole(replace(task, config=config, learning_rate=100 * task.learning_rate), console)
+        config = plan.config.model_copy(update={"optimizer": optimizer})
+        whole(replace(plan, config=config, learning_rate=100 * plan.learning_rate), console)
 
     whole = fit.fit
     with mock.patch.object(fit, "fit", faster):

@@ -64,7 +64,7 @@ def main() -> None:
     options = parser.parse_args()
     announce("Choosing what to label")
     import headstart as hs
-    from headstart.downstream.labeling_simulation import simulate
+    from headstart.labeling.simulation import simulate
 
     with tempfile.TemporaryDirectory() as scratch:
         for name in options.data:

@@ -28,6 +28,7 @@ STAGES = [
     {"training"},
     {"evaluation"},
     {"downstream"},
+    {"labeling"},
     {"deployment"},
     {"verbs"},
     {"answers", "cli", "doctor", "__init__", "__main__"},

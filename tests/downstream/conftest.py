@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from datasets import Dataset
@@ -15,29 +14,10 @@ from transformers import ModernBertConfig, ModernBertModel
 from headstart.encoders.light import LightEncoder
 from headstart.encoders.transformer import TransformerEncoder
 from headstart.modalities.text.processor import TextProcessor
-from headstart.modalities.text.tokenizers import fit_tokenizer
 
 sys.path.insert(0, str(Path(__file__).parent))  # what tests here share
 
-WORDS = {
-    "fruit": ["apple", "pear", "plum", "cherry", "grape", "lemon"],
-    "tool": ["hammer", "saw", "drill", "wrench", "chisel", "file"],
-    "bird": ["robin", "wren", "finch", "heron", "swift", "crow"],
-}
-FILLER = ["the", "a", "of", "and", "with", "some", "old", "new", "big", "small"]
-
-
-def make_records(per_class: dict[str, int], seed: int = 0) -> Dataset:
-    """Sentences of filler with one telling word each, in random order."""
-    random = np.random.default_rng(seed)
-    rows = []
-    for label, count in per_class.items():
-        for _ in range(count):
-            words = list(random.choice(FILLER, random.integers(3, 9)))
-            words.insert(random.integers(len(words)), random.choice(WORDS[label]))
-            rows.append({"text": " ".join(words), "label": label})
-    order = random.permutation(len(rows))
-    return Dataset.from_list([{"id": f"s:{n}", **rows[index]} for n, index in enumerate(order)])
+from sentences import make_processor, make_records
 
 
 @pytest.fixture(scope="session")
@@ -47,8 +27,7 @@ def records() -> Callable[..., Dataset]:
 
 @pytest.fixture(scope="session")
 def processor() -> TextProcessor:
-    texts = [" ".join(FILLER), *(" ".join(words) for words in WORDS.values())] * 2
-    return TextProcessor(fit_tokenizer(texts, kind="word", vocab_size=100, lowercase=True))
+    return make_processor()
 
 
 @pytest.fixture

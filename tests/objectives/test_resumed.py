@@ -21,6 +21,7 @@ from headstart.modalities.image.processor import ImageProcessor
 from headstart.objectives import OBJECTIVES
 from headstart.run import RunFolder
 from headstart.training import checkpoint
+from headstart.training.plan import TrainingPlan
 from headstart.training.train import train
 
 STEPS, CRASH = 6, 4
@@ -75,7 +76,7 @@ def trained(folder: Path, name: str, *, crash: bool = False) -> dict[str, Tensor
             return forward(batch)
 
         objective.forward = struck
-    train(objective, Pictures(), None, run, config, batch_size=8, learning_rate=1e-2)
+    train(TrainingPlan(objective, Pictures(), run, config, batch_size=8, learning_rate=1e-2))
     path = checkpoint.newest(run.checkpoints)
     assert path is not None
     return checkpoint.read(path)["state_dict"]

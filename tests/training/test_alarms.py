@@ -145,15 +145,15 @@ def history(validation: list[float], training: list[float]) -> list[dict[str, An
     return found
 
 
-def test_learning_by_heart_is_validation_rising_while_training_falls() -> None:
+def test_overfitting_is_validation_rising_while_training_falls() -> None:
     falling = [4.0, 3.0, 2.5, 2.0, 1.5, 1.2, 1.0]
     rising = [4.0, 3.2, 2.8, 3.0, 3.2, 3.4, 3.6]
-    (alarm,) = Alarms().by_heart(history(rising, falling))
+    (alarm,) = Alarms().overfitting(history(rising, falling))
     assert "best at step 20 (2.8)" in alarm.message
-    assert Alarms().by_heart(history(falling, falling)) == []
-    assert Alarms().by_heart(history(rising, rising)) == []  # a moving target
-    assert Alarms().by_heart(history(rising, [x + 3 for x in falling])) == []  # and a noisy one
-    assert Alarms().by_heart(history([4, 3.2, 2.8, 2.81, 2.79, 2.82, 2.81], falling)) == []
+    assert Alarms().overfitting(history(falling, falling)) == []
+    assert Alarms().overfitting(history(rising, rising)) == []  # a moving target
+    assert Alarms().overfitting(history(rising, [x + 3 for x in falling])) == []  # and a noisy one
+    assert Alarms().overfitting(history([4, 3.2, 2.8, 2.81, 2.79, 2.82, 2.81], falling)) == []
 
 
 def test_more_time_is_advised_where_the_last_quarter_still_paid() -> None:

@@ -5,17 +5,29 @@ from __future__ import annotations
 import time
 
 import pytest
+from tiny_objective import TinyRows
 
-from headstart.config import Budget, TrainingOptions
+from headstart.config import TrainingOptions
+from headstart.run import RunFolder
 from headstart.training.boundary import validate_every
 from headstart.training.budget import Pace, steps_within
+from headstart.training.plan import TrainingPlan
 
 PACE = Pace(start=2.0, step=0.1, validation_batch=0.5, look=0.2, checkpoint=1.0)
 
 
 def within(config: TrainingOptions, rows: int, pace: Pace = PACE, ago: float = 0.0) -> int:
-    budget, started = Budget.parse(config.budget), time.monotonic() - ago
-    return steps_within(budget, started, pace, config, validation_rows=rows, batch_size=10)
+    plan = TrainingPlan(
+        objective=None,
+        rows=TinyRows(1),
+        run=RunFolder("none"),
+        config=config,
+        batch_size=10,
+        learning_rate=1e-3,
+        validation=TinyRows(rows),
+        started=time.monotonic() - ago,
+    )
+    return steps_within(plan, pace)
 
 
 def test_without_extras_it_is_time_over_step_time() -> None:

@@ -179,13 +179,13 @@ def test_where_nothing_is_new_nothing_learns_alone() -> None:
     guards = Safeguards(new_rate=10.0, warmup=0.1, anchor=0.1)
     bare = TinyObjective()
     bare.head = nn.LayerNorm(8)  # type: ignore[assignment]
-    assert guards.default_options(TinyObjective()) == guards
-    assert guards.default_options(bare) == Safeguards(new_rate=1.0, warmup=0.0, anchor=0.1)
+    assert guards.for_objective(TinyObjective()) == guards
+    assert guards.for_objective(bare) == Safeguards(new_rate=1.0, warmup=0.0, anchor=0.1)
     # In a mixture by turns it may be the turn of the one that has nothing to learn with.
     full = TinyObjective()
     bare.layout = full.layout = "packed"
     both = Mixture({"mlm": full, "bare": bare}, {"mlm": 1.0, "bare": 1.0})
-    assert guards.default_options(both).warmup == 0
+    assert guards.for_objective(both).warmup == 0
 
 
 @pytest.mark.parametrize(

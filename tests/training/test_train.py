@@ -78,9 +78,7 @@ def test_measuring_the_speed_leaves_no_trace(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paces = []
-    monkeypatch.setattr(
-        fit, "steps_within", lambda _, __, pace, *___, **____: paces.append(pace) or 9
-    )
+    monkeypatch.setattr(fit, "steps_within", lambda _, pace: paces.append(pace) or 9)
     timed, outcome, run = run_tiny(tmp_path / "timed", budget="1s")
     assert outcome.steps == run.resolved["steps"] == 9
     assert min(vars(paces[0]).values()) >= 0

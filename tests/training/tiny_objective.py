@@ -13,9 +13,10 @@ from headstart.config import TrainingOptions
 from headstart.encoders import Features
 from headstart.run import RunFolder
 from headstart.seeding import generator
+from headstart.training.plan import TrainingPlan
 from headstart.training.probe import Probe
 from headstart.training.safeguards import Safeguards
-from headstart.training.train import Outcome, train
+from headstart.training.train import TrainingResult, train
 from headstart.training.watch import Watch
 
 WIDTH = 8
@@ -123,21 +124,21 @@ def run_tiny(
     guards: dict[str, Any] | None = None,
     probe: Tensor | None = None,
     **options: Any,
-) -> tuple[nn.Module, Outcome, RunFolder]:
+) -> tuple[nn.Module, TrainingResult, RunFolder]:
     """Train the tiny objective in ``folder``, going on if something lies there."""
     run, config = open_tiny(folder, **options)
     objective = objective or (PlainObjective() if plain else TinyObjective())
     held_out = TinyRows(validation, seed=1) if validation else None
-    outcome = train(
-        objective,
-        TinyRows(rows),
-        held_out,
-        run,
-        config,
+    plan = TrainingPlan(
+        objective=objective,
+        rows=TinyRows(rows),
+        run=run,
+        config=config,
         batch_size=config.batch_size or 4,
         learning_rate=learning_rate,
+        validation=held_out,
         watch=_watch(probe) if watched else None,
         restore_best=restore_best,
         guards=Safeguards(**guards) if guards else None,
     )
-    return objective, outcome, run
+    return objective, train(plan), run

@@ -20,6 +20,7 @@ from headstart.evaluation.written import shown
 from headstart.files import whole_folder, write_text
 from headstart.seeding import seeded
 from headstart.training.log import RunLog
+from headstart.training.plan import TrainingPlan
 from headstart.training.processes import ProcessGroup
 from headstart.training.train import train
 
@@ -175,17 +176,17 @@ def finetune(
     start = {name: value.clone() for name, value in objective.state_dict().items()}
     start_loss = _loss(objective, held)
     if getattr(head, "learns", True):
-        train(
-            objective,
-            rows,
-            held,
-            run,
-            config.model_copy(update=plan),
+        training = TrainingPlan(
+            objective=objective,
+            rows=rows,
+            run=run,
+            config=config.model_copy(update=plan),
             batch_size=plan["batch_size"],
             learning_rate=plan["learning_rate"],
+            validation=held,
             restore_best=True,
-            console=console,
         )
+        train(training, console)
     if _loss(objective, held) > start_loss:  # with few labels the fit may be all there is to gain
         objective.load_state_dict(start)
     if unlabeled is not None:

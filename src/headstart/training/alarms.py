@@ -42,7 +42,7 @@ _SURE = 0.01
 _REPEATS = 10
 #: Of all that was gained, the share in the last quarter from which more time is advised.
 _STILL = 0.05
-#: Validations over the best one, by this share of it, that mean learning by heart.
+#: Validations over the best one, by this share of it, that mean overfitting.
 _ABOVE, _ABOVE_COUNT = 0.02, 3
 
 _LOWER = "lower the learning rate (by ten), raise the batch size, or take another objective"
@@ -273,11 +273,11 @@ class Alarms:
         return self._ring(
             "frozen data",
             f"The last {_REPEATS} batches were one and the same: the data are frozen, and it is "
-            "learning one batch by heart; look at the sources (are all records alike?) and at what "
+            "overfitting one batch; look at the sources (are all records alike?) and at what "
             "reads them.",
         )
 
-    def by_heart(self, rows: Sequence[dict[str, Any]]) -> list[Alarm]:
+    def overfitting(self, rows: Sequence[dict[str, Any]]) -> list[Alarm]:
         """Return a warning if the training loss falls while the validation loss rises."""
         looks = [
             (row["step"], row["validation_loss"])
@@ -303,8 +303,8 @@ class Alarms:
         if fall - 2.5 * noise < 0.05 * abs(mean) or mean - fall > best - 0.05 * abs(best):
             return []
         return self._ring(
-            "learned by heart",
-            f"It is learning the records by heart: the validation loss was best at step "
+            "overfitting",
+            f"It is overfitting the records: the validation loss was best at step "
             f"{best_step} ({best:.4g}) and is {since[-1]:.4g} now, while the training loss still "
             "falls; stop here (--patience with --keep best), give more data, or take a smaller "
             "encoder.",
@@ -326,7 +326,7 @@ class Alarms:
             parts.append(f"{share:.0%} of what the {name.replace('_', ' ')} fell, it fell")
         if (share := _late_share(ranks, steadily=True)) > _STILL:
             parts.append(f"{share:.0%} of what the effective rank rose, it rose")
-        if not parts or {"collapse", "divergence", "learned by heart"} & set(self.rung):
+        if not parts or {"collapse", "divergence", "overfitting"} & set(self.rung):
             return []
         return self._ring(
             "still improving",

@@ -33,7 +33,7 @@ class Anchor(Callback):
         self._start: dict[nn.Parameter, Tensor] = {}
 
     def on_train_start(self, trainer: Trainer, loop: Any) -> None:
-        # What was opened anew may have changed since the first sitting; the file has not.
+        # What was opened anew may have changed since the first session; the file has not.
         begun = read_start(self._folder) if loop.counts.step else None
         moved = {p for p in learner(loop.objective).parameters() if p.requires_grad}
         self._start = {

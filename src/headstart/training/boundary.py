@@ -1,17 +1,16 @@
-"""What happens between two steps: log, validate, stop early, save, heed signals; in that order."""
+"""What happens between two steps: log, validate, stop early, save, obey signals; in that order."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 from pytorch_lightning import Callback, Trainer
 
 from headstart.config import TrainingOptions
-from headstart.run import RunFolder
 from headstart.training import checkpoint
 from headstart.training.alarms import Alarm, Alarms
 from headstart.training.checkpoint import BEST
@@ -19,10 +18,11 @@ from headstart.training.choice import OF_RARE_LOOKS, judge
 from headstart.training.interrupt import Interrupted, Signals
 from headstart.training.loop import NotFinite, TrainingLoop
 from headstart.training.metrics import Metrics
+from headstart.training.plan import TrainingPlan
+from headstart.training.processes import ProcessGroup
 from headstart.training.progress import Progress
 from headstart.training.rollback import nothing_seen, take_note
 from headstart.training.validation import Validation
-from headstart.training.watch import Watch
 
 #: Steps that are logged in a run, about.
 _LOGGED = 1000
@@ -37,6 +37,24 @@ def validate_every(config: TrainingOptions, steps: int) -> int:
     return config.validate_steps or max(fewest, steps // 20)
 
 
+@dataclass(frozen=True)
+class Session:
+    """What lives in one process, from its start to its end; a plan outlives it.
+
+    Attributes:
+        group: the processes that train together.
+        signals: what was asked of this process meanwhile.
+        metrics: of several processes, only the first has them.
+        say: told in sentences what a person should know.
+    """
+
+    group: ProcessGroup
+    signals: Signals
+    progress: Progress
+    metrics: Metrics | None
+    say: Callable[[str], None]
+
+
 class Boundary(Callback):
     """Everything that is decided at a step boundary.
 
@@ -44,31 +62,21 @@ class Boundary(Callback):
     and repeats nothing. When one is due by the clock changes no bit of the result.
 
     Args:
-        metrics: of several processes, only the first has them.
-        watch: whose features are measured at each validation.
-        between: rows trained on between two validations.
-        rollback: the measure by which the best weights are kept, be they those of the start.
+        steps: of the whole run.
     """
 
-    def __init__(
-        self,
-        run: RunFolder,
-        config: TrainingOptions,
-        metrics: Metrics | None,
-        signals: Signals,
-        progress: Progress,
-        *,
-        validation: Validation | None,
-        watch: Watch | None,
-        between: int,
-        restore_best: bool,
-        rollback: str | None,
-        say: Callable[[str], None],
-    ) -> None:
-        self._run, self._config, self._metrics, self._signals = run, config, metrics, signals
-        self._progress, self._validation, self._watch = progress, validation, watch
-        self._between, self._restore_best, self._say = between, restore_best, say
-        self._rollback = rollback
+    def __init__(self, plan: TrainingPlan, steps: int, session: Session) -> None:
+        config, group = plan.config, session.group
+        self._run, self._config, self._watch = plan.run, config, plan.watch
+        self._metrics, self._signals = session.metrics, session.signals
+        self._progress, self._say = session.progress, session.say
+        self._restore_best = plan.restore_best
+        #: The measure by which the best weights are kept, be they those of the start.
+        self._rollback = plan.guards.measure if plan.guards else None
+        between = validate_every(config, steps) * config.accumulate
+        self._validation = Validation.of(plan, between, group, whole=config.patience > 0)
+        #: Rows trained on between two validations.
+        self._between = between * plan.batch_size * group.world
         self._alarms = Alarms()
         self._state: dict[str, Any] = {}
         self._saved = self._tick = time.monotonic()
@@ -173,7 +181,7 @@ class Boundary(Callback):
         alarms += self._alarms.temperature(rows, progress)
         alarms += self._alarms.plateau(rows, progress, warmup)
         if not self._restore_best:
-            alarms += self._alarms.by_heart(rows)
+            alarms += self._alarms.overfitting(rows)
         if last and self._watch is not None and not self._state["stopped"]:
             alarms += self._alarms.still_improving(rows)
         return alarms

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import Callback, Trainer
 
-from headstart.config import Budget, TrainingOptions
+from headstart.config import Budget
 from headstart.training.boundary import validate_every
 from headstart.training.choice import OF_RARE_LOOKS
 from headstart.training.loader import NumberedBatches
+from headstart.training.plan import TrainingPlan
+from headstart.training.processes import ProcessGroup
 from headstart.training.validation import Validation, batch_count
-from headstart.training.watch import Watch
 
 #: The first steps warm caches and allocators up, so they are not counted.
 _WARM_UP = 2
@@ -49,36 +49,25 @@ def steps_of(budget: Budget, batches: NumberedBatches, accumulate: int) -> int |
     return max(1, round(budget.amount * batches.per_epoch / accumulate))
 
 
-def steps_within(
-    budget: Budget,
-    started: float,
-    pace: Pace,
-    config: TrainingOptions,
-    *,
-    validation_rows: int,
-    batch_size: int,
-    watch: Watch | None = None,
-) -> int:
-    """Return the most steps whose training, validations and checkpoints end within a time budget.
-
-    ``started`` is the ``time.monotonic()`` from which the budget counts.
-    """
-    whole = budget.amount * 60
-    left = max(whole - (time.monotonic() - started), _LEAST * whole)
+def steps_within(plan: TrainingPlan, pace: Pace) -> int:
+    """Return the most steps whose training, validations and checkpoints end within the budget."""
+    config, watch = plan.config, plan.watch
+    whole = Budget.parse(config.budget).amount * 60
+    left = max(whole - (time.monotonic() - plan.started), _LEAST * whole)
 
     def seconds(steps: int) -> float:
         every = validate_every(config, steps)
         looks = -(-steps // every) + 1
         look = pace.look
-        if validation_rows:
+        if plan.held_out:
             between = every * config.accumulate
-            count = batch_count(validation_rows, batch_size, between, config.patience > 0)
+            count = batch_count(plan.held_out, plan.batch_size, between, config.patience > 0)
             look += count * pace.validation_batch
         training = steps * pace.step
         saves = training / (config.checkpoint_every * 60)
         if config.checkpoint_steps is not None:
             saves = steps / config.checkpoint_steps
-        apart = watch.every(every * config.accumulate * batch_size) if watch else 1
+        apart = watch.every(every * config.accumulate * plan.batch_size) if watch else 1
         if config.watch in OF_RARE_LOOKS and (config.patience or config.keep == "best"):
             apart = 1
         training += (looks / apart + 1) * pace.views
@@ -98,11 +87,10 @@ class Rehearsal(Callback):
         pace: what was measured, once the fit has ended.
     """
 
-    def __init__(
-        self, budget: Budget, folder: Path, validation: Validation | None, watch: Watch | None
-    ) -> None:
-        self._limit = min(_MOST, _SHARE * budget.amount * 60)
-        self._folder, self._validation, self._watch = folder, validation, watch
+    def __init__(self, plan: TrainingPlan, group: ProcessGroup) -> None:
+        self._limit = min(_MOST, _SHARE * Budget.parse(plan.config.budget).amount * 60)
+        self._folder, self._watch = plan.run.checkpoints, plan.watch
+        self._validation = Validation.of(plan, 0, group, whole=False)
         self._began = time.perf_counter()
         self._ends: list[float] = []
         self.pace: Pace | None = None

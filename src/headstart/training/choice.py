@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from headstart.config import TrainingOptions
 from headstart.errors import HeadstartError
-from headstart.training.watch import Watch
+
+if TYPE_CHECKING:
+    from headstart.training.plan import TrainingPlan
 
 #: For each measure the figure that is least at the best step.
 _LEAST: dict[str, Callable[[float], float]] = {
@@ -27,21 +28,23 @@ OF_VIEWS = ("lidar", "alignment", "view_matching")
 OF_RARE_LOOKS = (*OF_VIEWS, "probe")
 
 
-def check_choice(
-    config: TrainingOptions, restore_best: bool, validated: bool, watch: Watch | None
-) -> None:
+def check_choice(plan: TrainingPlan, *, decides: bool) -> None:
     """Refuse to stop by, or keep by, what will not be measured.
 
     Without held-out rows, patience for the validation loss just never runs out, as ever.
 
+    Args:
+        decides: whether the measure decides which weights are kept.
+
     Raises:
         HeadstartError: the measure needs held-out rows, watched records or views of them.
     """
-    if not (config.patience or restore_best):
+    config, watch = plan.config, plan.watch
+    if not (config.patience or decides):
         return
     name = config.watch
     if name == "validation_loss":
-        if config.keep == "best" and not validated:
+        if config.keep == "best" and not plan.held_out:
             raise HeadstartError(
                 "keep best goes by the validation loss, and no records are held out; raise "
                 "--validation-share, or choose --watch effective_rank."

@@ -13,22 +13,17 @@ from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.strategies import DDPStrategy
 
-from headstart.config import TrainingOptions
-from headstart.run import RunFolder
 from headstart.training.checkpoint import WholeCheckpoints
+from headstart.training.plan import TrainingPlan
 from headstart.training.processes import ProcessGroup
 
 _LOGGERS = ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric")
 
 
 def trainer(
-    run: RunFolder,
-    config: TrainingOptions,
-    callbacks: list[Callback],
-    precision: str,
-    group: ProcessGroup,
+    plan: TrainingPlan, callbacks: list[Callback], precision: str, group: ProcessGroup
 ) -> Trainer:
-    """Return a Trainer for this process; of several, where ``place`` says so."""
+    """Return a Trainer for this process; of several, where ``group`` says so."""
     cuda = torch.cuda.is_available()
     plugins: list[Any] = [WholeCheckpoints()]
     options: dict[str, Any] = {"devices": [group.local_rank] if cuda else 1}
@@ -43,10 +38,10 @@ def trainer(
         accelerator="cuda" if cuda else "cpu",
         precision="bf16-mixed" if precision == "bf16" else "32-true",
         max_epochs=1,
-        accumulate_grad_batches=config.accumulate,
+        accumulate_grad_batches=plan.config.accumulate,
         callbacks=callbacks,
         plugins=plugins,
-        default_root_dir=run.folder,
+        default_root_dir=plan.run.folder,
         deterministic="warn" if cuda else None,
         logger=False,
         enable_checkpointing=False,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -14,6 +14,10 @@ from torch.utils.data import DataLoader, Dataset
 from headstart.batch import Batch, Rows
 from headstart.data.order import order
 from headstart.errors import HeadstartError
+
+if TYPE_CHECKING:
+    from headstart.training.plan import TrainingPlan
+    from headstart.training.processes import ProcessGroup
 
 #: An epoch of fewer batches than this is cut into equal ones, so that few labels are not wasted.
 _SHORT_EPOCH = 10
@@ -46,6 +50,12 @@ class NumberedBatches(Dataset[tuple[int, Batch]]):
             self.per_epoch = -(-count // (batch_size * world))
             self.size = count // (self.per_epoch * world)
         self._epoch, self._order = -1, np.empty(0, dtype=np.int64)
+
+    @classmethod
+    def of(cls, plan: TrainingPlan, group: ProcessGroup) -> NumberedBatches:
+        """Return the batches of one process in a plan."""
+        rank, world = group.rank, group.world
+        return cls(plan.rows, plan.batch_size, plan.config.seed, rank=rank, world=world)
 
     def __getitem__(self, number: int) -> tuple[int, Batch]:
         epoch, index = divmod(number, self.per_epoch)

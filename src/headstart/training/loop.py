@@ -12,12 +12,12 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
 from headstart.batch import Batch
-from headstart.config import OptimizerOptions
 from headstart.errors import HeadstartError
 from headstart.seeding import generator
-from headstart.training.loader import ResumableLoader
+from headstart.training.loader import NumberedBatches, ResumableLoader
 from headstart.training.optimizers import build, set_progress
-from headstart.training.safeguards import Safeguards
+from headstart.training.plan import TrainingPlan
+from headstart.training.processes import ProcessGroup
 from headstart.training.seeding import reseed
 
 
@@ -37,36 +37,30 @@ class TrainingLoop(LightningModule):
     Corruption and dropout are functions of the seed, the number of the micro-batch and the rank;
     nothing random is carried from one micro-batch to the next.
 
+    Args:
+        steps: of the whole run.
+        group: the processes that share each step.
+
     Attributes:
         counts: what was seen so far.
         scalars: the objective's named scalars, mean over the micro-batches of the last step.
         keep: further plain values for the checkpoint, by name.
     """
 
-    def __init__(
-        self,
-        objective: Any,
-        loader: ResumableLoader,
-        options: OptimizerOptions,
-        *,
-        learning_rate: float,
-        steps: int,
-        accumulate: int,
-        seed: int,
-        compile: bool,
-        guards: Safeguards | None = None,
-    ) -> None:
+    def __init__(self, plan: TrainingPlan, steps: int, group: ProcessGroup) -> None:
         super().__init__()
-        self.objective = objective
-        self.steps, self.accumulate, self.seed = steps, accumulate, seed
+        config = plan.config
+        self.objective = plan.objective
+        self.steps, self.accumulate, self.seed = steps, config.accumulate, config.seed
         self.counts = Counts()
         self.scalars: dict[str, float] = {}
         self.keep: dict[str, Any] = {}
-        self._options, self._learning_rate, self._guards = options, learning_rate, guards
-        self._loader = loader
+        self._plan, self._options = plan, config.optimizer
+        batches = NumberedBatches.of(plan, group)
+        self._loader = ResumableLoader(batches, steps * config.accumulate, config.workers)
         # Functions, not modules: a compiled module would change the names in the checkpoint.
         self._forward: Callable[[Batch], dict[str, Tensor]] = (
-            torch.compile(objective.forward) if compile else objective.__call__
+            torch.compile(self.objective.forward) if config.compile else self.objective.__call__
         )
         self._sums: dict[str, Tensor] = {}
 
@@ -74,7 +68,8 @@ class TrainingLoop(LightningModule):
         return self._loader
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return build(self.objective, self._options, self._learning_rate, self._guards)
+        plan = self._plan
+        return build(self.objective, self._options, plan.learning_rate, plan.guards)
 
     def training_step(self, numbered: tuple[int, Batch], batch_idx: int) -> Tensor:
         number, batch = numbered

@@ -91,7 +91,7 @@ def _tracker(run: RunFolder, name: str, step: int) -> Logger | None:
     if name == "wandb":
         from pytorch_lightning.loggers import WandbLogger
 
-        # Each sitting goes on with the curves of the one before it.
+        # Each session goes on with the curves of the one before it.
         if "wandb_id" not in run.resolved:
             run.resolve(wandb_id=secrets.token_hex(4))
         return WandbLogger(

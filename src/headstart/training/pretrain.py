@@ -40,6 +40,7 @@ from headstart.training.embeddings import (
     take_from_run,
 )
 from headstart.training.pairing import paired
+from headstart.training.plan import TrainingPlan
 from headstart.training.probe import open_probe, store_probe
 from headstart.training.processes import ProcessGroup
 from headstart.training.safeguards import Safeguards
@@ -104,20 +105,20 @@ def pretrain(
         guards = replace(guards, measure=None)
     if group.rank == 0:
         _image(objective, rows("train", objective.layout), processor, run, config.seed)
-    outcome = train(
-        objective,
-        rows("train", objective.layout),
-        rows("validation", objective.layout) if held.is_dir() else None,
-        run,
-        config,
+    training = TrainingPlan(
+        objective=objective,
+        rows=rows("train", objective.layout),
+        run=run,
+        config=config,
         batch_size=plan.batch_size,
         learning_rate=plan.learning_rate,
+        validation=rows("validation", objective.layout) if held.is_dir() else None,
         watch=watch,
-        console=console,
-        started=started,
-        most_epochs=plan.most_epochs,
         guards=guards,
+        most_epochs=plan.most_epochs,
+        started=started,
     )
+    result = train(training, console)
 
     def keep() -> None:
         _note_unreadable(run, modality)
@@ -125,7 +126,7 @@ def pretrain(
         with whole_folder(run.encoder) as folder:
             save_encoder(encoder, processor, folder, note)
         _save_head(objective, plan, run)
-        run.resolve(finished=True, **({"kept": outcome.verdict} if outcome.verdict else {}))
+        run.resolve(finished=True, **({"kept": result.verdict} if result.verdict else {}))
         shutil.rmtree(run.prepared, ignore_errors=True)
 
     group.first(keep)
@@ -134,7 +135,7 @@ def pretrain(
 
 
 def _ready(config: PretrainConfig, run: RunFolder, say: Callable[[str], None]) -> None:
-    """Decide the modality and prepare the records, unless an earlier sitting did."""
+    """Decide the modality and prepare the records, unless an earlier session did."""
     if "modality" not in run.resolved:
         run.resolve(modality=modality_of(config))
     if not run.resolved.get("prepared"):

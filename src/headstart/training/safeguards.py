@@ -28,7 +28,7 @@ class Safeguards:
         new_rate: by how much the peak rate of what is new exceeds that of the encoder, 1 or more.
         warmup: share of the steps in which only what is new learns.
         anchor: how strongly the encoder is pulled back to the start, over the whole run.
-        measure: by which weights are the best (``probe``, ``twins``, ...); None keeps the last.
+        measure: by which weights are the best, such as ``probe``; None keeps the last.
     """
 
     new_rate: float = 1.0
@@ -36,7 +36,7 @@ class Safeguards:
     anchor: float = 0.0
     measure: str | None = None
 
-    def told(self, learning_rate: float) -> str:
+    def describe(self, learning_rate: float) -> str:
         """Return one line that says which are on, and how to switch them off."""
         parts = []
         if self.warmup:
@@ -50,8 +50,8 @@ class Safeguards:
             parts.append(f"the best weights by {self.measure} are kept, be they the start's")
         return f"Safeguards: {'; '.join(parts)}. (--safeguards off leaves all of them out.)"
 
-    def default_options(self, objective: Any) -> Safeguards:
-        """Return those that suit the objective: where nothing is new, nothing can learn alone.
+    def for_objective(self, objective: Any) -> Safeguards:
+        """Return those that the objective can have: where nothing is new, nothing can learn alone.
 
         A lone shift of the scores, as next-token prediction has, is nothing that could.
         """
@@ -69,7 +69,8 @@ def choose_safeguards(config: PretrainConfig, rate: float) -> Safeguards:
     """Return the safeguards of a run that goes on from an encoder, at the peak ``rate``.
 
     The weights that are kept are the best by ``--watch``, or by labels where there are some
-    (``--probe``), else by how well the two halves of a record find each other (``twins``). With
+    (``--probe``), else by how well the two halves of a record find each other (``view_matching``).
+    With
     ``--keep best`` by the validation loss that decides: the start, whose head is new, has none.
     """
     wishes = config.safeguard_options

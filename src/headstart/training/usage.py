@@ -9,7 +9,7 @@ import torch
 
 
 class Usage:
-    """Counts from where it is made, which is once a sitting."""
+    """Counts from where it is made, which is once a session."""
 
     def __init__(self) -> None:
         self._start = time.process_time()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -14,6 +14,10 @@ from torch import nn
 from headstart.batch import Rows, to_device
 from headstart.seeding import generator
 from headstart.training.seeding import reseed
+
+if TYPE_CHECKING:
+    from headstart.training.plan import TrainingPlan
+    from headstart.training.processes import ProcessGroup
 
 #: Of the training between two validations, the share that a validation may cost in batches.
 _SHARE = 10
@@ -28,27 +32,31 @@ class Validation:
     more rows, evenly spaced ones stand for all of them.
 
     Args:
+        rows: what is held out.
+        plan: of the training.
         between: micro-batches of training between two validations.
+        group: the processes that share the work.
         whole: use every row, however many there are.
     """
 
     def __init__(
-        self,
-        rows: Rows,
-        batch_size: int,
-        between: int,
-        seed: int,
-        *,
-        whole: bool = False,
-        rank: int = 0,
-        world: int = 1,
+        self, rows: Rows, plan: TrainingPlan, between: int, group: ProcessGroup, *, whole: bool
     ) -> None:
-        batches = batch_count(len(rows), batch_size, between, whole)
-        count = min(len(rows), batches * batch_size)
+        batches = batch_count(len(rows), plan.batch_size, between, whole)
+        count = min(len(rows), batches * plan.batch_size)
         indices = np.linspace(0, len(rows) - 1, count).round().astype(np.int64)
         numbered = list(enumerate(np.array_split(indices, batches)))
-        self._batches = numbered[rank::world] if batches >= world else numbered
-        self._rows, self._seed = rows, seed
+        self._batches = numbered[group.rank :: group.world] if batches >= group.world else numbered
+        self._rows, self._seed = rows, plan.config.seed
+
+    @classmethod
+    def of(
+        cls, plan: TrainingPlan, between: int, group: ProcessGroup, *, whole: bool
+    ) -> Validation | None:
+        """Return a process's share of the validation; None where no rows are held out."""
+        if plan.validation is None or not plan.held_out:
+            return None
+        return cls(plan.validation, plan, between, group, whole=whole)
 
     def __len__(self) -> int:
         return len(self._batches)

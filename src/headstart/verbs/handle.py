@@ -10,9 +10,9 @@ from headstart.verbs import applying, judging, learning
 
 if TYPE_CHECKING:
     from headstart.deployment.explain import Explanations
-    from headstart.downstream.labeling import Labeling
     from headstart.evaluation.perplexity import Perplexity
     from headstart.evaluation.report import Report
+    from headstart.labeling.label import Labeling
 
 
 class Run(RunFolder):

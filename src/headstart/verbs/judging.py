@@ -13,10 +13,10 @@ from headstart.verbs.reading import console, records_of, say
 
 if TYPE_CHECKING:
     from headstart.data.audit_page import AuditPage
-    from headstart.downstream.labeling import Labeling
     from headstart.evaluation.comparison import Comparison
     from headstart.evaluation.perplexity import Perplexity
     from headstart.evaluation.report import Report
+    from headstart.labeling.label import Labeling
 
 
 def audit(
@@ -150,6 +150,6 @@ def label(run: str, *unlabeled: str, **options: Any) -> Labeling:
     if unlabeled:
         options["unlabeled"] = list(unlabeled)
     plan = load(LabelConfig, run=run, **options)
-    from headstart.downstream.labeling import label as label_records
+    from headstart.labeling.label import label as label_records
 
     return label_records(plan, say=say)

@@ -15,7 +15,6 @@ import numpy as np
 
 from headstart.batch import Progress
 from headstart.data.split import split
-from headstart.downstream.choosing import Pool, choose
 from headstart.errors import HeadstartError
 from headstart.evaluation.equivalence import equivalents
 from headstart.evaluation.intervals import LEVEL, Change, compare, holm
@@ -23,6 +22,7 @@ from headstart.evaluation.outcomes import ACCURACY, Candidate, Kind, Results
 from headstart.evaluation.protocols.resampling import averaged
 from headstart.evaluation.protocols.scoring import outcome_of
 from headstart.evaluation.verdict import points, score
+from headstart.labeling.choosing import Pool, choose
 from headstart.seeding import derive
 
 #: Most records to choose among, and to test on; rounds; and the least records worth trying on.
@@ -140,7 +140,7 @@ def simulate(
 
     Args:
         count: labels that are asked for first; then twice, four times and eight times as many.
-        way: see :func:`headstart.downstream.choosing.choose`.
+        way: see :func:`headstart.labeling.choosing.choose`.
         budgets: rising numbers of labels instead.
 
     Raises:

@@ -7,7 +7,6 @@ as it is, and what was left empty is passed over.
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
 import tempfile
@@ -20,16 +19,15 @@ import numpy as np
 
 from headstart.data.audit import Audit
 from headstart.data.store import stream
-from headstart.downstream.choosing import Pool, choose
-from headstart.downstream.labeling_simulation import FEWEST, Simulation, simulate
 from headstart.encoders.opening import encoder_folder, open_encoder, read_note
 from headstart.errors import HeadstartError
 from headstart.evaluation.cache import digest, digest_of_encoder, digest_of_records, kept
 from headstart.evaluation.features import features
 from headstart.files import whole_file
-from headstart.modalities.image.content import _content, _copied
+from headstart.labeling.choosing import Pool, choose
+from headstart.labeling.simulation import FEWEST, Simulation, simulate
+from headstart.modalities.image.content import _copied
 from headstart.modalities.opening import open_modality, open_processor
-from headstart.modalities.text.exact import hashes
 from headstart.run import RunFolder
 from headstart.seeding import derive
 
@@ -106,7 +104,9 @@ def label(config: LabelConfig, *, say: Callable[[str], None]) -> Labeling:
     own = _known(found)
     if own.any():
         notes.append(f"{own.sum():,} of the unlabeled records have a label and count as labeled.")
-    allowed = ~own & ~_repeated(found, given, notes)
+    allowed = ~own & ~_repeated(source.digests(found), own, source.digests(given), notes)
+    if len(given) and (empty := int((~_known(given)).sum())):
+        notes.append(f"{empty:,} records of --labeled have no label; they are not named again.")
     trial = source.read([config.simulate]) if config.simulate else found
     with tempfile.TemporaryDirectory(prefix="headstart-") as scratch:
         vectors = source.vectors(found, Path(scratch, "pool.npy"))
@@ -167,6 +167,10 @@ class _Source:
             self._say(f"{audit.aside} records of {', '.join(sources)} were set aside: {reason}")
         return records
 
+    def digests(self, records: Dataset) -> np.ndarray:
+        """Return one number (N,) uint64 a record; equal contents have equal ones."""
+        return self._modality.content.digests(records)
+
     def vectors(self, records: Dataset, path: Path) -> np.ndarray:
         """Return vectors (N,D) that lie memory-mapped at ``path``."""
         if not len(records):
@@ -197,31 +201,22 @@ def _known(records: Dataset) -> np.ndarray:
     return np.array([name is not None for name in stream(records, "label")], dtype=bool)
 
 
-def _repeated(records: Dataset, given: Dataset, notes: list[str]) -> np.ndarray:
-    """Return which records (N,) repeat an earlier one, or one that was labeled or passed over."""
-    keys, asked = _keys(records), _keys(given)
-    first = np.zeros(len(keys), dtype=bool)
-    first[np.unique(keys, return_index=True)[1]] = True
+def _repeated(
+    digests: np.ndarray, own: np.ndarray, asked: np.ndarray, notes: list[str]
+) -> np.ndarray:
+    """Return which records (N,) repeat an earlier one, or one that was labeled or passed over.
+
+    Args:
+        digests: (N,) uint64 of the records; own: (N,) bool, which of them have a label.
+        asked: (L,) uint64 of the records that were named before.
+    """
+    first = np.zeros(len(digests), dtype=bool)
+    first[np.unique(digests, return_index=True)[1]] = True
     # A labeled record may stand behind its unlabeled twin.
-    known = np.isin(keys, np.concatenate([asked, keys[_known(records)]]))
+    known = np.isin(digests, np.concatenate([asked, digests[own]]))
     if (~first).any():
         notes.append(f"{(~first).sum():,} records repeat an earlier one and are not named.")
-    if len(asked) and (empty := int((~_known(given)).sum())):
-        notes.append(f"{empty:,} records of --labeled have no label; they are not named again.")
     return ~first | known
-
-
-def _keys(records: Dataset) -> np.ndarray:
-    """Return one number (N,) uint64 a record; equal contents have equal ones."""
-    if not len(records):
-        return np.empty(0, dtype=np.uint64)
-    if "text" in records.column_names:
-        return hashes(stream(records, "text"))
-    digests = bytearray()
-    for start in range(0, len(records), 256):
-        for value in records[start : start + 256]["image"]:
-            digests += hashlib.blake2b(_content(value), digest_size=8).digest()
-    return np.frombuffer(bytes(digests), dtype=np.uint64)
 
 
 def _labeled(

@@ -10,10 +10,10 @@ import pytest
 
 import headstart as hs
 from headstart.config import LabelConfig
-from headstart.downstream.labeling import label
 from headstart.encoders.light import LightEncoder
 from headstart.encoders.opening import save_encoder
 from headstart.errors import HeadstartError
+from headstart.labeling.label import label
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +151,7 @@ def test_too_few_labels_for_a_simulation_are_refused(encoder, texts, tmp_path) -
 def test_vectors_are_computed_once_and_kept_with_a_run(
     encoder, texts, tmp_path, monkeypatch
 ) -> None:
-    from headstart.downstream import labeling
+    from headstart.labeling import label as labeling
 
     folder = tmp_path / "run"
     (folder).mkdir()
@@ -171,7 +171,7 @@ def test_pictures_are_laid_beside_the_file_and_read_back(tmp_path) -> None:
 
     Image = pytest.importorskip("PIL.Image")
     from headstart.data.audit import Audit
-    from headstart.downstream.labeling import _write
+    from headstart.labeling.label import _write
     from headstart.modalities.image.modality import ImageModality
 
     folder = tmp_path / "photos"

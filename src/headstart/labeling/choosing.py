@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headstart.downstream.gaussian_process import GaussianProcess, kernel
 from headstart.evaluation.probes import LogisticProbe
+from headstart.labeling.gaussian_process import GaussianProcess, kernel
 
 #: Vectors that are in memory at one time, and those that a probe is fitted on.
 BLOCK, SAMPLE = 16_384, 20_000

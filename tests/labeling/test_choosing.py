@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from headstart.downstream.choosing import (
+from headstart.labeling.choosing import (
     ENOUGH,
     Pool,
     badge,
@@ -14,7 +14,7 @@ from headstart.downstream.choosing import (
     k_center,
     unsure,
 )
-from headstart.downstream.gaussian_process import NOISE
+from headstart.labeling.gaussian_process import NOISE
 
 WAYS = ["coverage", "uncertainty", "k-center", "badge", "random"]
 
@@ -150,13 +150,13 @@ def test_vectors_may_lie_on_disk_and_come_in_blocks(tmp_path, monkeypatch) -> No
     np.save(tmp_path / "v.npy", vectors)
     stored = np.load(tmp_path / "v.npy", mmap_mode="r")
     whole = [choose(Pool(vectors), vectors[:0], [], 6, way=w, rng=rng()).indices for w in WAYS]
-    monkeypatch.setattr("headstart.downstream.choosing.BLOCK", 7)
+    monkeypatch.setattr("headstart.labeling.choosing.BLOCK", 7)
     parts = [choose(Pool(stored), vectors[:0], [], 6, way=w, rng=rng()).indices for w in WAYS]
     np.testing.assert_array_equal(whole, parts)
 
 
 def test_many_are_chosen_in_rounds_that_know_of_each_other(monkeypatch) -> None:
-    monkeypatch.setattr("headstart.downstream.choosing.ROUND", 2)
+    monkeypatch.setattr("headstart.labeling.choosing.ROUND", 2)
     vectors, groups = islands([50, 50, 50, 50, 50])
     indices, why = design(Pool(vectors), np.empty((0, 16), np.float32), 5, rng())
     assert sorted(groups[indices]) == [0, 1, 2, 3, 4]
@@ -164,8 +164,8 @@ def test_many_are_chosen_in_rounds_that_know_of_each_other(monkeypatch) -> None:
 
 
 def test_samples_stand_for_very_many(monkeypatch) -> None:
-    monkeypatch.setattr("headstart.downstream.choosing.CANDIDATES", 60)
-    monkeypatch.setattr("headstart.downstream.choosing.KERNEL", 60 * 50)
+    monkeypatch.setattr("headstart.labeling.choosing.CANDIDATES", 60)
+    monkeypatch.setattr("headstart.labeling.choosing.KERNEL", 60 * 50)
     vectors, groups = islands([300, 300, 300])
     indices, why = design(Pool(vectors), np.empty((0, 16), np.float32), 3, rng())
     assert sorted(groups[indices]) == [0, 1, 2]

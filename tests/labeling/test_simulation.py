@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from headstart.downstream.labeling_simulation import simulate
 from headstart.errors import HeadstartError
+from headstart.labeling.simulation import simulate
 
 
 def rare(count: int, seed: int = 0) -> tuple[np.ndarray, list[str]]:

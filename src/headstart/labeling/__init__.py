@@ -1,0 +1,1 @@
+"""What to label next: unlabeled records in, a file of those most worth labeling out."""

@@ -1,9 +1,9 @@
-"""What every test shares: no network, two threads at most, and the way to larger data sets."""
+"""What tests share: no network, two threads at most, larger data sets, and made-up packages."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -33,3 +33,29 @@ def shared_data() -> Callable[[str], Path]:
         return folder / name
 
     return find
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Install a package for the length of a test, without pip.
+
+    The function writes what an installer writes that Python looks at, and puts it on the path of
+    this process and of those that the test starts. It returns the folder of the modules.
+    """
+
+    def installed(name: str, entry_points: Mapping[str, Mapping[str, str]], **modules: str) -> Path:
+        folder = tmp_path / "installed" / name
+        about = folder / f"{name.replace('-', '_')}-1.0.dist-info"
+        about.mkdir(parents=True)
+        (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        lines = []
+        for group, points in entry_points.items():
+            lines += [f"[{group}]", *(f"{key} = {value}" for key, value in points.items())]
+        (about / "entry_points.txt").write_text("\n".join(lines) + "\n")
+        for module, source in modules.items():
+            (folder / f"{module}.py").write_text(source)
+        monkeypatch.syspath_prepend(folder)
+        monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+        return folder
+
+    return installed

@@ -30,6 +30,7 @@ ENCODERS = Registry(
         "plain": "headstart.encoders.plain:PLAIN",
         "vit": "headstart.encoders.vit:VIT",
     },
+    group="headstart.encoders",
 )
 
 

@@ -26,6 +26,7 @@ MODALITIES = Registry(
         "text": "headstart.modalities.text.modality:TextModality",
         "image": "headstart.modalities.image.modality:ImageModality",
     },
+    group="headstart.modalities",
 )
 
 

@@ -55,6 +55,7 @@ OBJECTIVES = Registry(
         "gan": "headstart.objectives.adversarial:GAN",
         "bigan": "headstart.objectives.adversarial:BiGAN",
     },
+    group="headstart.objectives",
 )
 
 

@@ -55,4 +55,5 @@ PROTOCOLS = Registry(
         "retrieval": "headstart.evaluation.protocols.retrieval:PROTOCOL",
         "clustering": "headstart.evaluation.protocols.clustering:PROTOCOL",
     },
+    group="headstart.protocols",
 )

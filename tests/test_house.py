@@ -30,7 +30,7 @@ STAGES = [
     {"downstream"},
     {"deployment"},
     {"verbs"},
-    {"answers", "cli", "doctor", "__init__", "__main__"},
+    {"answers", "catalog", "cli", "doctor", "__init__", "__main__"},
 ]
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ GROUP = "headstart.objectives"
 @pytest.fixture
 def registry() -> Registry:
     """A registry with one entry of its own."""
-    return Registry("objective", {"own": "headstart.errors:HeadstartError"}, GROUP)
+    return Registry("objective", {"own": "headstart.errors:HeadstartError"}, group=GROUP)
 
 
 def test_an_own_entry_is_imported_when_it_is_asked_for(registry: Registry) -> None:
@@ -127,6 +128,14 @@ def test_a_package_without_metadata_is_no_fault(registry: Registry, install: Ins
     assert isinstance(registry.package_of("sort"), str)
 
 
+def test_an_entry_that_is_no_such_thing_is_refused(install: Install) -> None:
+    install("far", {GROUP: {"sort": "far_f:X"}}, far_f="class X: needs = frozenset()")
+    registry = Registry("objective", {}, group=GROUP, members=("needs", "layout", "Options"))
+    with pytest.raises(HeadstartError, match="package far has no layout and no Options; take a"):
+        registry["sort"]
+    assert list(registry.items()) == []
+
+
 @pytest.mark.parametrize(
     ("module", "name"),
     [
@@ -138,11 +147,13 @@ def test_a_package_without_metadata_is_no_fault(registry: Registry, install: Ins
     ],
 )
 def test_each_family_is_open(install: Install, module: str, name: str) -> None:
-    registry = getattr(__import__(module, fromlist=[name]), name)
-    group = f"headstart.{name.lower()}"
-    install("far", {group: {"quite_new": "far_d:X"}}, far_d="X = 'new'")
-    assert registry["quite_new"] == "new"
+    registry = getattr(import_module(module), name)
+    made = "\n".join(["class X:", *(f"    {member} = None" for member in registry.members)])
+    install("far", {f"headstart.{name.lower()}": {"quite_new": "far_d:X"}}, far_d=made)
+    sys.modules.pop("far_d", None)
+    assert registry["quite_new"].__name__ == "X"
     assert registry.package_of("quite_new") == "far"
+    assert registry.foreign == ("quite_new",)
 
 
 def test_importing_headstart_scans_no_packages(install: Install) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
@@ -40,11 +40,15 @@ class Registry:
         kind: what an entry is called in messages.
         entries: ``name -> "module:attribute"`` of this package.
         group: of the entry points by which other packages add to the table.
+        members: what an entry must have; those of other packages are looked at for it.
     """
 
-    def __init__(self, kind: str, entries: Mapping[str, str], group: str) -> None:
+    def __init__(
+        self, kind: str, entries: Mapping[str, str], *, group: str, members: Sequence[str] = ()
+    ) -> None:
         self.kind = kind
         self.group = group
+        self.members = members
         self._entries = entries
 
     def __iter__(self) -> Iterator[str]:
@@ -62,8 +66,8 @@ class Registry:
         warning says so.
 
         Raises:
-            HeadstartError: the name is unknown, several packages claim it, or the package that
-                brings it cannot be imported.
+            HeadstartError: the name is unknown, several packages claim it, or what the package
+                brings cannot be imported or is no such thing.
         """
         self.check(name)
         if name not in self._entries:
@@ -108,6 +112,11 @@ class Registry:
         return HOME if name in self._entries else _package(self._foreign[name][0])
 
     @property
+    def foreign(self) -> tuple[str, ...]:
+        """The names that other packages bring, those included that cannot be had from them."""
+        return tuple(sorted(self._foreign))
+
+    @property
     def refused(self) -> dict[str, str]:
         """The names that other packages bring and that cannot be had from them, and why."""
         return {
@@ -138,14 +147,21 @@ class Registry:
         return None
 
     def _load(self, point: EntryPoint) -> Any:
+        named = f"the {self.kind} {point.name!r} of the package {_package(point)}"
         try:
-            return point.load()
+            entry = point.load()
         except Exception as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             raise HeadstartError(
-                f"the {self.kind} {point.name!r} of the package {_package(point)} cannot be "
-                f"imported ({reason}); install what it lacks, or uninstall it."
+                f"{named} cannot be imported ({reason}); install what it lacks, or uninstall it."
             ) from error
+        lacking = [member for member in self.members if not hasattr(entry, member)]
+        if lacking:
+            raise HeadstartError(
+                f"{named} has no {' and no '.join(lacking)}; take a release of it that was made "
+                "for this headstart, or uninstall it."
+            )
+        return entry
 
 
 def _package(point: EntryPoint) -> str:

@@ -38,6 +38,7 @@ TASKS = Registry(
         "seq2seq": "headstart.downstream.seq2seq:Seq2Seq",
     },
     group="headstart.tasks",
+    members=("build", "load"),
 )
 
 

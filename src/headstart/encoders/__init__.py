@@ -31,6 +31,7 @@ ENCODERS = Registry(
         "vit": "headstart.encoders.vit:VIT",
     },
     group="headstart.encoders",
+    members=("create", "reads", "provides"),
 )
 
 

@@ -56,6 +56,7 @@ OBJECTIVES = Registry(
         "bigan": "headstart.objectives.adversarial:BiGAN",
     },
     group="headstart.objectives",
+    members=("needs", "layout", "Options"),
 )
 
 

@@ -56,4 +56,5 @@ PROTOCOLS = Registry(
         "clustering": "headstart.evaluation.protocols.clustering:PROTOCOL",
     },
     group="headstart.protocols",
+    members=("about", "needs"),
 )

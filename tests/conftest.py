@@ -35,16 +35,15 @@ def shared_data() -> Callable[[str], Path]:
     return find
 
 
-@pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
-    """Install a package for the length of a test, without pip.
+#: Writes what an installer leaves of a package for Python to find: folder, name, entry points.
+Distribution = Callable[[Path, str, Mapping[str, Mapping[str, str]]], None]
 
-    The function writes what an installer writes that Python looks at, and puts it on the path of
-    this process and of those that the test starts. It returns the folder of the modules.
-    """
 
-    def installed(name: str, entry_points: Mapping[str, Mapping[str, str]], **modules: str) -> Path:
-        folder = tmp_path / "installed" / name
+@pytest.fixture(scope="session")
+def write_distribution() -> Distribution:
+    """Return a function that makes a folder on the path say that a package is installed there."""
+
+    def write(folder: Path, name: str, entry_points: Mapping[str, Mapping[str, str]]) -> None:
         about = folder / f"{name.replace('-', '_')}-1.0.dist-info"
         about.mkdir(parents=True)
         (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
@@ -52,6 +51,23 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pa
         for group, points in entry_points.items():
             lines += [f"[{group}]", *(f"{key} = {value}" for key, value in points.items())]
         (about / "entry_points.txt").write_text("\n".join(lines) + "\n")
+
+    return write
+
+
+@pytest.fixture
+def install(
+    write_distribution: Distribution, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Path]:
+    """Install a package for the length of a test, for this process and those that it starts.
+
+    The function takes the name of the package, its entry points, and the source of each module by
+    name. It returns their folder.
+    """
+
+    def installed(name: str, entry_points: Mapping[str, Mapping[str, str]], **modules: str) -> Path:
+        folder = tmp_path / "installed" / name
+        write_distribution(folder, name, entry_points)
         for module, source in modules.items():
             (folder / f"{module}.py").write_text(source)
         monkeypatch.syspath_prepend(folder)

@@ -1,9 +1,9 @@
-"""What every test shares: no network, two threads at most, and the way to larger data sets."""
+"""What tests share: no network, two threads at most, larger data sets, and made-up packages."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -33,3 +33,45 @@ def shared_data() -> Callable[[str], Path]:
         return folder / name
 
     return find
+
+
+#: Writes what an installer leaves of a package for Python to find: folder, name, entry points.
+Distribution = Callable[[Path, str, Mapping[str, Mapping[str, str]]], None]
+
+
+@pytest.fixture(scope="session")
+def write_distribution() -> Distribution:
+    """Return a function that makes a folder on the path say that a package is installed there."""
+
+    def write(folder: Path, name: str, entry_points: Mapping[str, Mapping[str, str]]) -> None:
+        about = folder / f"{name.replace('-', '_')}-1.0.dist-info"
+        about.mkdir(parents=True)
+        (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        lines = []
+        for group, points in entry_points.items():
+            lines += [f"[{group}]", *(f"{key} = {value}" for key, value in points.items())]
+        (about / "entry_points.txt").write_text("\n".join(lines) + "\n")
+
+    return write
+
+
+@pytest.fixture
+def install(
+    write_distribution: Distribution, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Path]:
+    """Install a package for the length of a test, for this process and those that it starts.
+
+    The function takes the name of the package, its entry points, and the source of each module by
+    name. It returns their folder.
+    """
+
+    def installed(name: str, entry_points: Mapping[str, Mapping[str, str]], **modules: str) -> Path:
+        folder = tmp_path / "installed" / name
+        write_distribution(folder, name, entry_points)
+        for module, source in modules.items():
+            (folder / f"{module}.py").write_text(source)
+        monkeypatch.syspath_prepend(folder)
+        monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+        return folder
+
+    return installed

@@ -31,7 +31,7 @@ STAGES = [
     {"labeling"},
     {"deployment"},
     {"verbs"},
-    {"answers", "cli", "doctor", "__init__", "__main__"},
+    {"answers", "catalog", "cli", "doctor", "__init__", "__main__"},
 ]
 
 

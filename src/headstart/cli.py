@@ -15,7 +15,7 @@ import inspect
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_origin
 
 import typer
 from pydantic.fields import FieldInfo
@@ -26,6 +26,9 @@ import headstart
 from headstart import config
 from headstart.answers import answer
 from headstart.config import Options
+
+if TYPE_CHECKING:
+    from headstart.catalog import Line
 
 app = typer.Typer(
     help="From unlabeled data to a model that needs few labels, and an honest verdict.",
@@ -211,37 +214,28 @@ def info(
 
 @app.command("list")
 def list_names(
-    what: Annotated[Literal["objectives", "encoders", "modalities", "tasks"], typer.Argument()],
+    what: Annotated[
+        Literal["modalities", "encoders", "objectives", "tasks", "protocols", "cells"] | None,
+        typer.Argument(help="One family, with its options; cells: what goes with what."),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """List the objectives, encoders, modalities or tasks there are, with their options."""
-    from headstart.downstream import TASKS
-    from headstart.encoders import ENCODERS
-    from headstart.modalities import MODALITIES
-    from headstart.objectives import OBJECTIVES
+    """List what there is, in headstart and in the packages that add to it."""
 
-    tables = {
-        "objectives": OBJECTIVES,
-        "encoders": ENCODERS,
-        "modalities": MODALITIES,
-        "tasks": TASKS,
-    }
-    answer(lambda: {name: _described(tables[what][name]) for name in tables[what]}, as_json=as_json)
+    def work() -> Any:
+        from headstart.catalog import FAMILIES, Catalog, Cells, lines
+
+        if what is None or what == "cells":
+            return Cells.read() if what else Catalog.read()
+        return {line.name: _described(line) for line in lines(FAMILIES[what])}
+
+    answer(work, as_json=as_json)
 
 
-def _described(entry: Any) -> dict[str, Any]:
-    """Return what a registry's entry says of itself, and its options with their defaults."""
-    described: dict[str, Any] = {}
-    about = entry.__doc__ if inspect.isclass(entry) else getattr(entry, "about", None)
-    if about:
-        described["about"] = about.strip().partition("\n")[0]
-    options = getattr(entry, "Options", None)
-    if options is not None:
-        described["options"] = {
-            name: Text.from_markup(_help(field)).plain
-            for name, field in options.model_fields.items()
-        }
-    return described
+def _described(line: Line) -> dict[str, Any]:
+    """Return what an entry says of itself, and its options with their defaults."""
+    options = {name: Text.from_markup(_help(field)).plain for name, field in line.options.items()}
+    return line.summary() | ({"options": options} if options else {})
 
 
 @app.command()

@@ -21,9 +21,11 @@ def examine(folder: str | Path = ".") -> dict[str, Any]:
     """
     import torch
 
+    from headstart.catalog import foreign
     from headstart.training.precision import precision, threads
 
     required, extras = _requirements()
+    added = foreign()
     found: dict[str, Any] = {
         "headstart": headstart.__version__,
         "python": platform.python_version(),
@@ -39,8 +41,13 @@ def examine(folder: str | Path = ".") -> dict[str, Any]:
         ],
         "packages": {name: _version(name) for name in required},
         "extras": {extra: all(_version(name) for name in names) for extra, names in extras.items()},
+        "added": {
+            family: {line.name: line.package for line in found if not line.fault}
+            for family, found in added.items()
+        },
     }
-    return found | {"advice": _advice(found)}
+    faults = [line.fault for found in added.values() for line in found if line.fault]
+    return found | {"advice": _advice(found) + [f"{it[0].upper()}{it[1:]}" for it in faults]}
 
 
 def _cores() -> int:

@@ -1,48 +1,183 @@
-"""Names for things that are imported only when they are asked for."""
+"""Names for things that are imported only when they are asked for, here or in other packages."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+import sys
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headstart.errors import HeadstartError, did_you_mean
 
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+#: The package whose entries are written in the registries themselves.
+HOME = "headstart"
 #: How alike a slip is to what was meant: mixnet_s of timm is no slip of xlnet.
 _SLIP = 0.65
+#: What may stand on a command line, in ``mlm:1,simcse:0.1`` and in ``--set NAME.option=1``.
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
+#: They mean something else there.
+_RESERVED = frozenset({"auto", "none", "encoder", "tokenizer", "optimizer", "mixture"})
 
 
 class Registry:
-    """A read-only table ``name -> "module:attribute"``, resolved lazily.
+    """A read-only table of names, resolved lazily.
 
     One stands in the ``__init__`` of each folder that grows by adding a file: modalities,
-    encoders, objectives, and downstream tasks.
+    encoders, objectives, downstream tasks and evaluation protocols. Installed packages add to it
+    with entry points, and nothing of theirs is imported before their entry is asked for::
+
+        [project.entry-points."headstart.objectives"]
+        next_reading = "sensors.objective:NextReading"
+
+    Args:
+        kind: what an entry is called in messages.
+        entries: ``name -> "module:attribute"`` of this package.
+        group: of the entry points by which other packages add to the table.
+        members: what an entry must have; those of other packages are looked at for it.
     """
 
-    def __init__(self, kind: str, entries: dict[str, str]) -> None:
+    def __init__(
+        self, kind: str, entries: Mapping[str, str], *, group: str, members: Sequence[str] = ()
+    ) -> None:
         self.kind = kind
+        self.group = group
+        self.members = members
         self._entries = entries
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._entries)
+        """Yield the names that may be asked for: this package's, then those of others."""
+        yield from self._entries
+        yield from sorted(self._foreign.keys() - self.refused.keys())
 
     def __contains__(self, name: object) -> bool:
-        return name in self._entries
+        return name in self._entries or name in self._foreign
 
     def __getitem__(self, name: str) -> Any:
-        """Import and return the entry; an unknown name is a :class:`HeadstartError`."""
+        """Import and return the entry.
+
+        Where another package, too, claims a name of this one, this one's is returned and a
+        warning says so.
+
+        Raises:
+            HeadstartError: the name is unknown, several packages claim it, or what the package
+                brings cannot be imported or is no such thing.
+        """
         self.check(name)
+        if name not in self._entries:
+            return self._load(self._foreign[name][0])
+        if name in self.refused:
+            warnings.warn(self.refused[name], stacklevel=2)
         module, attribute = self._entries[name].split(":")
         return getattr(import_module(module), attribute)
 
     def check(self, name: str) -> None:
-        """Raise a :class:`HeadstartError` for an unknown name, without importing anything."""
-        if name not in self._entries:
-            raise HeadstartError(f"unknown {self.kind} {name!r}{did_you_mean(name, self._entries)}")
+        """Raise a :class:`HeadstartError` for a name that is unknown or refused.
+
+        Nothing is imported.
+        """
+        if name in self._entries:
+            return
+        if name in self.refused:
+            raise HeadstartError(self.refused[name])
+        if name not in self._foreign:
+            raise HeadstartError(f"unknown {self.kind} {name!r}{did_you_mean(name, self)}")
+
+    def items(self) -> Iterator[tuple[str, Any]]:
+        """Yield each name with its entry, imported, passing over those that cannot be."""
+        for name in self:
+            try:
+                yield name, self[name]
+            except HeadstartError:
+                if name in self._entries:
+                    raise
 
     def near(self, name: str) -> bool:
         """True where ``name`` is unknown but looks like a slip of a known one."""
-        return name not in self._entries and bool(
-            get_close_matches(name, self._entries, cutoff=_SLIP)
-        )
+        return name not in self and bool(get_close_matches(name, list(self), cutoff=_SLIP))
+
+    def package_of(self, name: str) -> str:
+        """Return the installed package that an entry comes from; ``headstart`` is this one.
+
+        Raises:
+            HeadstartError: the name is unknown or refused.
+        """
+        self.check(name)
+        return HOME if name in self._entries else _package(self._foreign[name][0])
+
+    @property
+    def foreign(self) -> tuple[str, ...]:
+        """The names that other packages bring, those included that cannot be had from them."""
+        return tuple(sorted(self._foreign))
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """The names that other packages bring and that cannot be had from them, and why."""
+        return {
+            name: reason
+            for name, points in self._foreign.items()
+            if (reason := self._refusal(name, points))
+        }
+
+    @property
+    def _foreign(self) -> dict[str, list[EntryPoint]]:
+        return _installed(tuple(sys.path), self.group)
+
+    def _refusal(self, name: str, points: list[EntryPoint]) -> str | None:
+        """Return why nobody gets an entry under this name from another package, if so."""
+        packages = [*([HOME] if name in self._entries else []), *map(_package, points)]
+        if len(packages) > 1:
+            given = f"headstart's own {name!r} is used" if packages[0] == HOME else "none is used"
+            return (
+                f"the {self.kind} {name!r} is claimed by the packages "
+                f"{' and '.join(packages)}: {given}; uninstall or rename the other."
+            )
+        if not _NAME.fullmatch(name) or name in _RESERVED:
+            return (
+                f"the package {packages[0]} names its {self.kind} {name!r}, which cannot be: "
+                "a name has up to 32 of a-z, 0-9 and _, a letter first, and means nothing else "
+                "on the command line."
+            )
+        return None
+
+    def _load(self, point: EntryPoint) -> Any:
+        named = f"the {self.kind} {point.name!r} of the package {_package(point)}"
+        try:
+            entry = point.load()
+        except Exception as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise HeadstartError(
+                f"{named} cannot be imported ({reason}); install what it lacks, or uninstall it."
+            ) from error
+        lacking = [member for member in self.members if not hasattr(entry, member)]
+        if lacking:
+            raise HeadstartError(
+                f"{named} has no {' and no '.join(lacking)}; take a release of it that was made "
+                "for this headstart, or uninstall it."
+            )
+        return entry
+
+
+def _package(point: EntryPoint) -> str:
+    try:
+        name = point.dist.name if point.dist else None
+    except TypeError:  # from Python 3.14 on, where an installation lacks its METADATA
+        name = None
+    return name or "without a name"
+
+
+@cache
+def _installed(path: tuple[str, ...], group: str) -> dict[str, list[EntryPoint]]:
+    """Return the entry points of a group by name, as the packages on ``path`` declare them."""
+    from importlib.metadata import entry_points
+
+    found: dict[str, list[EntryPoint]] = {}
+    for point in entry_points(group=group):
+        found.setdefault(point.name, []).append(point)
+    return found

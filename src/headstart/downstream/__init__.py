@@ -37,6 +37,8 @@ TASKS = Registry(
         "prompt": "headstart.downstream.prompt:Prompt",
         "seq2seq": "headstart.downstream.seq2seq:Seq2Seq",
     },
+    group="headstart.tasks",
+    members=("build", "load"),
 )
 
 

@@ -30,6 +30,8 @@ ENCODERS = Registry(
         "plain": "headstart.encoders.plain:PLAIN",
         "vit": "headstart.encoders.vit:VIT",
     },
+    group="headstart.encoders",
+    members=("create", "reads", "provides"),
 )
 
 

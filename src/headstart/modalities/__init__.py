@@ -26,6 +26,8 @@ MODALITIES = Registry(
         "text": "headstart.modalities.text.modality:TextModality",
         "image": "headstart.modalities.image.modality:ImageModality",
     },
+    group="headstart.modalities",
+    members=("content", "provides", "protocols"),
 )
 
 

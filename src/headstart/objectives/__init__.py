@@ -55,6 +55,8 @@ OBJECTIVES = Registry(
         "gan": "headstart.objectives.adversarial:GAN",
         "bigan": "headstart.objectives.adversarial:BiGAN",
     },
+    group="headstart.objectives",
+    members=("needs", "layout", "Options"),
 )
 
 

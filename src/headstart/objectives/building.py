@@ -100,7 +100,7 @@ def _check_needs(name: str, kind: Any, encoder: Any, processor: Any) -> None:
     missing = sorted(kind.needs - offered)
     if not missing:
         return
-    able = [other for other in OBJECTIVES if OBJECTIVES[other].needs <= offered]
+    able = [other for other, its in OBJECTIVES.items() if its.needs <= offered]
     wanted = " and ".join(m.replace("_", " ") for m in missing)
     raise HeadstartError(
         f"the objective {name!r} needs {wanted}, which this encoder or data cannot give"

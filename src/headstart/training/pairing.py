@@ -81,7 +81,7 @@ def _check(config: PretrainConfig, modality: Modality, option: str) -> None:
         )
     names = [] if config.objective == "auto" else list(parse_mixture(config.objective))
     if names and not any("two_views" in OBJECTIVES[name].needs for name in names):
-        able = [name for name in OBJECTIVES if "two_views" in OBJECTIVES[name].needs]
+        able = [name for name, kind in OBJECTIVES.items() if "two_views" in kind.needs]
         raise HeadstartError(
             f"{option} gives two views of a record, and {' + '.join(names)} compares none; take "
             f"one of {', '.join(able)}, or leave it out."

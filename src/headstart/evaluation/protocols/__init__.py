@@ -55,4 +55,6 @@ PROTOCOLS = Registry(
         "retrieval": "headstart.evaluation.protocols.retrieval:PROTOCOL",
         "clustering": "headstart.evaluation.protocols.clustering:PROTOCOL",
     },
+    group="headstart.protocols",
+    members=("about", "needs"),
 )

@@ -1,0 +1,225 @@
+"""What there is, and what goes with what: the registries as tables to read."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from itertools import zip_longest
+from typing import Any
+
+from pydantic.fields import FieldInfo
+
+from headstart.downstream import TASKS
+from headstart.encoders import ENCODERS
+from headstart.errors import HeadstartError
+from headstart.evaluation.protocols import PROTOCOLS
+from headstart.modalities import MODALITIES
+from headstart.objectives import OBJECTIVES
+from headstart.registry import HOME, Registry
+
+FAMILIES = {
+    "modalities": MODALITIES,
+    "encoders": ENCODERS,
+    "objectives": OBJECTIVES,
+    "tasks": TASKS,
+    "protocols": PROTOCOLS,
+}
+#: Columns of a terminal, of a table's names, and of its encoders.
+WIDTH, NAMES, ENCODERS_WIDE = 80, 20, 26
+
+
+@dataclass(frozen=True)
+class Line:
+    """One name of a registry.
+
+    Attributes:
+        entry: what the name stands for; None where it cannot be had.
+        package: where it comes from; None where several packages claim the name.
+        fault: what is wrong, in a sentence: it cannot be imported, or is claimed twice.
+    """
+
+    name: str
+    entry: Any = None
+    package: str | None = None
+    fault: str | None = None
+
+    @property
+    def about(self) -> str:
+        """What the entry says of itself, in one line."""
+        said = self.entry.__doc__ if inspect.isclass(self.entry) else self._field("about")
+        return (said or "").strip().partition("\n")[0].replace("``", "")
+
+    @property
+    def options(self) -> dict[str, FieldInfo]:
+        """The options of the entry, by name."""
+        options = self._field("Options")
+        return options.model_fields if options else {}
+
+    def _field(self, name: str) -> Any:
+        return getattr(self.entry, name, None)
+
+    def summary(self) -> dict[str, str]:
+        """Return plain values; that headstart itself brings an entry is not said."""
+        said = {"about": self.about, "package": self.package, "fault": self.fault}
+        return {key: value for key, value in said.items() if value and value != HOME}
+
+    def __str__(self) -> str:
+        source = f" [{self.package}]" if self.package not in (None, HOME) else ""
+        start = f"  {self.name:{NAMES - 3}} "
+        room = WIDTH - len(start) - len(source)
+        line = start + textwrap.shorten(self.about, room, placeholder="…") + source
+        fault = textwrap.indent(textwrap.fill(self.fault or "", WIDTH - 4), "    ")
+        return "\n".join(filter(None, [line.rstrip(), fault]))
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """All that there is, by family; a broken package is a line of it, and no error."""
+
+    families: dict[str, list[Line]]
+
+    @classmethod
+    def read(cls) -> Catalog:
+        """Import every entry of every registry."""
+        return cls({family: lines(registry) for family, registry in FAMILIES.items()})
+
+    def summary(self) -> dict[str, Any]:
+        """Return plain values, for programs."""
+        return {
+            family: {line.name: line.summary() for line in found}
+            for family, found in self.families.items()
+        }
+
+    def __str__(self) -> str:
+        rows = []
+        for family, found in self.families.items():
+            rows += [family, *map(str, found), ""]
+        rows.append("headstart list FAMILY: with their options; list cells: what goes with what.")
+        return "\n".join(rows)
+
+
+def lines(registry: Registry) -> list[Line]:
+    """Return a line for each name of a registry, those included that cannot be had."""
+    return [line(registry, name) for name in dict.fromkeys([*registry, *registry.foreign])]
+
+
+def foreign() -> dict[str, list[Line]]:
+    """Return the lines of other packages, by family; those that have none are left out."""
+    found = {
+        family: [line(registry, name) for name in registry.foreign]
+        for family, registry in FAMILIES.items()
+    }
+    return {family: theirs for family, theirs in found.items() if theirs}
+
+
+def line(registry: Registry, name: str) -> Line:
+    """Import an entry for its line; what is wrong with a package of others is part of it."""
+    package = None
+    try:
+        package = registry.package_of(name)
+        return Line(name, registry[name], package, registry.refused.get(name))
+    except HeadstartError as error:
+        return Line(name, package=package, fault=str(error))
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What an objective can be run with on one kind of data.
+
+    Attributes:
+        encoders: those that it can teach; from the first to the last of the registry.
+        protocols: those that measure what was learned.
+    """
+
+    modality: str
+    objective: str
+    encoders: tuple[str, ...]
+    protocols: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Kind of data x objective x encoder x protocol, as far as they go together."""
+
+    cells: tuple[Cell, ...]
+
+    @classmethod
+    def read(cls, package: str | None = None) -> Cells:
+        """Follow from the registries what goes with what; from those of one package if asked."""
+
+        def entries(registry: Registry) -> dict[str, Any]:
+            return {
+                name: entry
+                for name, entry in registry.items()
+                if package in (None, registry.package_of(name))
+            }
+
+        return cls(
+            tuple(
+                cells(
+                    entries(MODALITIES),
+                    entries(ENCODERS),
+                    entries(OBJECTIVES),
+                    entries(PROTOCOLS),
+                )
+            )
+        )
+
+    def summary(self) -> dict[str, Any]:
+        """Return plain values, for programs."""
+        return {"cells": [asdict(cell) for cell in self.cells]}
+
+    def __str__(self) -> str:
+        rows = []
+        for modality in dict.fromkeys(cell.modality for cell in self.cells):
+            own = [cell for cell in self.cells if cell.modality == modality]
+            rows += _row(f"{modality} encoders", "objectives that teach them")
+            for encoders, objectives in grouped(own).items():
+                rows += _row(f"  {', '.join(encoders)}", ", ".join(objectives))
+            rows += [*_row("  is measured by", ", ".join(own[0].protocols)), ""]
+        rows.append("Encoders are also networks of timm and torchvision, and Transformers folders.")
+        return "\n".join(rows)
+
+
+def cells(
+    modalities: Mapping[str, Any],
+    encoders: Mapping[str, Any],
+    objectives: Mapping[str, Any],
+    protocols: Mapping[str, Any],
+) -> Iterable[Cell]:
+    """Yield a cell for each objective and kind of data that an encoder brings together.
+
+    An encoder reads a kind of data that provides the tensor it ``reads``. An objective teaches it
+    where the two of them provide what the objective ``needs``. A protocol measures what provides
+    what the protocol ``needs``.
+    """
+    for modality, kind in modalities.items():
+        readers = {name: e for name, e in encoders.items() if e.reads in kind.provides}
+        measures = tuple(name for name, p in protocols.items() if p.needs <= kind.provides)
+        for objective, its in objectives.items():
+            able = tuple(
+                name
+                for name, encoder in readers.items()
+                if its.needs <= kind.provides | encoder.provides
+            )
+            if able:
+                yield Cell(modality, objective, able, measures)
+
+
+def grouped(found: Iterable[Cell]) -> dict[tuple[str, ...], list[str]]:
+    """Return the objectives by the encoders that serve them, those that most serve first."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for cell in found:
+        groups.setdefault(cell.encoders, []).append(cell.objective)
+    return dict(sorted(groups.items(), key=lambda group: -len(group[0])))
+
+
+def _row(left: str, right: str) -> list[str]:
+    """Return the lines of two columns."""
+    indent = " " * (len(left) - len(left.lstrip()))
+    narrow = textwrap.wrap(left, ENCODERS_WIDE - 2, subsequent_indent=indent)
+    wide = textwrap.wrap(right, WIDTH - ENCODERS_WIDE)
+    pairs = zip_longest(narrow, wide, fillvalue="")
+    return [f"{one:{ENCODERS_WIDE}}{other}".rstrip() for one, other in pairs]

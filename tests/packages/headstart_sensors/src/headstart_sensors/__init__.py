@@ -1,0 +1,1 @@
+"""Series of sensor readings, as a kind of data for headstart."""

@@ -1,0 +1,118 @@
+"""What a record is: readings that a sensor took at equal distances of time. Imports no torch."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from headstart.data.field import Field
+
+from headstart.data.content import Content, Effort
+from headstart.data.survey import quantiles
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pyarrow as pa
+    from datasets import Dataset
+
+    from headstart.data.audit import Audit
+    from headstart.data.unit import Unit
+
+#: What the column is called in files, first ones first.
+NAMES = ("readings", "series", "signal")
+#: Of fewer readings there is nothing to learn.
+FEWEST = 8
+
+
+def take(value: Any, unit: Unit) -> tuple[list[float] | None, str | None]:
+    """Turn ``"0.1 0.4 0.3"``, or a list of numbers, into floats; or say why that cannot be."""
+    if value is None:
+        return None, None
+    numbers = value.split() if isinstance(value, str) else value
+    try:
+        readings = [float(number) for number in numbers]
+    except (TypeError, ValueError):
+        return None, "its readings are not all numbers"
+    if len(readings) < FEWEST:
+        return None, f"it has {len(readings)} readings, and {FEWEST} are the fewest"
+    if not all(map(math.isfinite, readings)):
+        return None, "not all of its readings are finite"
+    return readings, None
+
+
+def fits(value: Any) -> bool:
+    """True for what can be a series; a single number cannot."""
+    return isinstance(value, str | list) and take(value, None)[0] is not None
+
+
+def recognises(name: str, schema: pa.Schema | None) -> bool:
+    """True for a table with a column of readings."""
+    return schema is not None and not set(NAMES).isdisjoint(schema.names)
+
+
+def digests(records: Dataset) -> np.ndarray:
+    """Return (n,) uint64, equal for equal readings."""
+    return np.fromiter((_digest(readings) for readings in records["series"]), np.uint64)
+
+
+def repeats(records: Dataset, audit: Audit) -> int:
+    """Count the records whose readings repeat those of an earlier one."""
+    return len(records) - len(np.unique(digests(records)))
+
+
+def matches(
+    background: Dataset, tested: Dataset, notes: list[str], thorough: bool
+) -> Iterator[tuple[int, int, bool]]:
+    """Yield (background, tested, True) for equal readings; nearly equal ones are not looked for."""
+    twins: dict[int, int] = {digest: index for index, digest in enumerate(digests(tested).tolist())}
+    for index, digest in enumerate(digests(background).tolist()):
+        if digest in twins:
+            yield index, twins[digest], True
+
+
+def survey(records: Dataset, audit: Audit, effort: Effort) -> None:
+    """Note how long the series are."""
+    lengths = np.array([len(readings) for readings in records["series"]])
+    audit.findings["lengths"] = {"unit": "readings", "quantiles": quantiles(lengths)}
+
+
+def export(records: Dataset, folder: Path) -> list[str]:
+    """Return the readings as they stand in a table, for people who label; no files are written."""
+    return [" ".join(f"{reading:g}" for reading in readings) for readings in records["series"]]
+
+
+def _column() -> pa.DataType:
+    import pyarrow as pa
+
+    return pa.list_(pa.float32())
+
+
+def _digest(readings: list[float]) -> int:
+    content = np.asarray(readings, dtype=np.float32).tobytes()
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big")
+
+
+SERIES = Content(
+    name="series",
+    noun="series",
+    reads=".csv, .tsv, .jsonl, .json, .parquet or a saved dataset with a column of readings",
+    fields=(
+        Field(
+            "series", NAMES, fits=fits, take=take, type=_column, size=lambda value: 4 * len(value)
+        ),
+    ),
+    tables=frozenset({".csv", ".tsv", ".jsonl", ".json"}),
+    stores=frozenset({".parquet"}),
+    archives=frozenset({".zip"}),
+    class_files=frozenset(),
+    recognises=recognises,
+    repeats=repeats,
+    digests=digests,
+    matches=matches,
+    survey=survey,
+    export=export,
+)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headstart.errors import HeadstartError
-from headstart.modalities.image.contact_sheet import COLUMNS, contact_sheet
+from headstart.pages.contact_sheet import COLUMNS, contact_sheet
 from headstart.objectives.decoders import ImageGenerator
 from headstart.seeding import generator
 

@@ -114,34 +114,19 @@ def search(run: str, *inputs: str, query: str, **options: Any) -> list[dict[str,
 
 
 def generate(run: str, prompt: str = "", **options: Any) -> str | Path:
-    """Continue a prompt with a run that can write, or draw pictures with one that has a generator.
+    """Generate what a run was pre-trained to: the continuation of a prompt, or images.
 
     Args:
         run: folder of the run.
         options: see :class:`headstart.config.GenerateConfig`.
 
     Returns:
-        The text, or the path of the pictures.
+        The text, or the path of the images.
     """
     plan = load(GenerateConfig, run=run, prompt=prompt, **options)
-    from headstart.encoders.opening import read_note
+    from headstart.deployment.generators import generate as generate_with
 
-    opened = RunFolder.open(plan.run)
-    if read_note(opened.require_encoder())["modality"] == "image":
-        from headstart.deployment.draw import draw
-
-        out = Path(plan.out) if plan.out else opened.folder / "samples.png"
-        return draw(opened, out, count=plan.count, seed=plan.seed)
-    from headstart.deployment.generate import generate as continue_prompt
-
-    return continue_prompt(
-        opened,
-        plan.prompt,
-        tokens=plan.tokens,
-        temperature=plan.temperature,
-        top_k=plan.top_k,
-        seed=plan.seed,
-    )
+    return generate_with(RunFolder.open(plan.run), plan)
 
 
 def explain(run: str, *inputs: str, **options: Any) -> Explanations:

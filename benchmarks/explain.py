@@ -88,7 +88,7 @@ def measure(run: Any, records: Any, method: str) -> None:
         [one.predicted == str(r["label"]) for one, r in zip(found, records, strict=True)]
     )
     print(
-        f"{explainer.method}: named {100 * named.mean():.1f} points, random "
+        f"{found[0].method}: named {100 * named.mean():.1f} points, random "
         f"{100 * random.mean():.1f}, difference {100 * (named - random).mean():.1f} "
         f"[{100 * interval.low:.1f}, {100 * interval.high:.1f}], better for "
         f"{np.mean(named > random):.0%} of {len(checks)} records "

@@ -17,10 +17,9 @@ from torch.nn import functional as F
 
 from headstart.batch import Batch
 from headstart.encoders.opening import create_encoder
-from headstart.modalities.image.contact_sheet import contact_sheet
-from headstart.modalities.image.preview import images_in
 from headstart.modalities.image.processor import ImageProcessor
 from headstart.objectives import OBJECTIVES
+from headstart.pages.contact_sheet import contact_sheet
 from headstart.seeding import generator
 
 FOLDER = Path(__file__).parent / "objectives"
@@ -57,9 +56,9 @@ def draw(name: str, batch: Batch) -> None:
     encoder = create_encoder("vit" if patchwise else "plain", {}, processor, length=SIDE, seed=0)
     made = kind(encoder, processor, kind.Options())
     corrupted = made.corrupt(batch, generator(0, "docs"))
-    shown = getattr(made, "shown", images_in)(corrupted)
-    rows = [batch["pixels"], *shown.values()]
-    contact_sheet(rows, FOLDER / f"{name}.png", names=["original", *shown])
+    views = made.shown(corrupted) if hasattr(made, "shown") else {}
+    rows = processor.show(batch, corrupted, views).rows
+    contact_sheet(list(rows.values()), FOLDER / f"{name}.png", names=list(rows))
 
 
 def main() -> None:

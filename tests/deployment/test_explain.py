@@ -14,7 +14,7 @@ from torch import nn
 from transformers import BertConfig, BertModel
 
 import headstart as hs
-from headstart.deployment import attributions, explain, gradcam, rollout
+from headstart.deployment import attributions, gradcam, rollout
 from headstart.deployment.explain import Explainer
 from headstart.downstream.classification import Classification
 from headstart.downstream.wide import Wide
@@ -39,6 +39,11 @@ def row(ids: list[int]) -> dict[str, torch.Tensor]:
     return {"input_ids": torch.tensor([ids]), "mask": torch.ones(1, len(ids), dtype=torch.bool)}
 
 
+def blank(batch: dict[str, torch.Tensor], special: list[bool]) -> dict[str, torch.Tensor]:
+    ids = torch.where(torch.tensor(special), batch["input_ids"], 0)
+    return {**batch, "input_ids": ids}
+
+
 def transformer() -> TransformerEncoder:
     torch.manual_seed(0)
     config = BertConfig(
@@ -59,22 +64,21 @@ def test_of_a_linear_model_on_word_counts_the_attribution_is_the_weight() -> Non
         encoder.embedding.weight.copy_(torch.eye(4))
     head = head_of(torch.stack([-weights, weights]))
     batch = row([1, 2, 3, 2])
-    found = attributions.of_tokens(encoder, head, batch, torch.zeros(4).bool(), 0, target=1)
+    found = attributions.of_tokens(encoder, head, batch, blank(batch, [False] * 4), target=1)
     # The encoder averages, so a word that occurs once among four has a quarter of its weight.
     torch.testing.assert_close(found.weights * 4, weights[batch["input_ids"][0]])
 
 
 def test_integrated_gradients_add_up_to_the_change_of_the_score() -> None:
     encoder, head = transformer(), head_of(torch.randn(3, 16))
-    special = torch.tensor([True, False, False, False, False, True])
-    found = attributions.of_tokens(encoder, head, row([2, 9, 4, 7, 5, 3]), special, 0, target=1)
+    batch, special = row([2, 9, 4, 7, 5, 3]), [True, False, False, False, False, True]
+    found = attributions.of_tokens(encoder, head, batch, blank(batch, special), target=1)
     change = found.evidence - found.nothing
     assert abs(change) > 0.1
     assert abs(found.unexplained) <= attributions.TOLERANCE * abs(change) + 0.011
     assert found.weights[special].abs().max() == 0
 
     with torch.no_grad():
-        batch = row([2, 9, 4, 7, 5, 3])
         logits = head.logits(encoder.pool(batch), batch)[0]
     assert found.evidence == pytest.approx(float(logits[1] - logits.mean()), rel=1e-4)
 
@@ -88,7 +92,7 @@ def test_the_wide_half_is_part_of_what_adds_up() -> None:
     )
     head.wide = Wide(torch.tensor([5, 6]), torch.randn(2, 2)).eval()
     torch.nn.init.ones_(head.wide.scale)
-    found = attributions.of_tokens(encoder, head, batch, torch.zeros(3).bool(), 0, target=1)
+    found = attributions.of_tokens(encoder, head, batch, blank(batch, [False] * 3), target=1)
     with torch.no_grad():
         logits = head.logits(encoder.pool(batch), batch)[0]
     assert found.evidence == pytest.approx(float(logits[1] - logits.mean()), rel=1e-4)
@@ -102,8 +106,12 @@ def test_pixels_add_up_too_and_only_those_that_are_read_have_any() -> None:
 
     pixels = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     head = head_of(torch.tensor([[1.0], [-1.0]]))
-    found = attributions.of_pixels(LeftHalf(), head, {"pixels": pixels}, target=0)
-    assert found.weights[:, 4:].abs().max() == 0
+    plain = pixels.mean((2, 3), keepdim=True).expand_as(pixels)
+    found = attributions.of_inputs(
+        LeftHalf(), head, {"pixels": pixels}, {"pixels": plain}, "pixels", target=0
+    )
+    assert found.weights.shape == (3, 8, 8)
+    assert found.weights[:, :, 4:].abs().max() == 0
     assert float(found.weights.sum()) == pytest.approx(found.evidence - found.nothing, rel=0.05)
 
 
@@ -117,7 +125,7 @@ def test_rollout_is_the_product_by_hand() -> None:
 def test_rollout_of_a_transformer_leaves_it_as_it_was() -> None:
     encoder, batch = transformer(), row([2, 9, 4, 7, 3])
     before = encoder.pool(batch)
-    shares = rollout.of_tokens(encoder, batch)
+    shares = rollout.of_places(encoder, batch)
     assert float(shares.sum()) == pytest.approx(1.0, abs=1e-5)
     assert shares.min() > 0
     assert encoder.model.config._attn_implementation == "headstart"
@@ -134,7 +142,7 @@ def test_rollout_of_patches_covers_the_picture() -> None:
         "vit_tiny_patch16_224", num_classes=0, img_size=16, patch_size=4, embed_dim=12, depth=2
     )
     encoder = TimmEncoder(model, 16).eval()
-    heat = rollout.of_patches(encoder, {"pixels": torch.rand(1, 3, 16, 16)})
+    heat = rollout.of_places(encoder, {"pixels": torch.rand(1, 3, 16, 16)})
     assert heat.shape == (4, 4)
     assert 0.5 < float(heat.sum()) <= 1.0
     assert not any(block.attn.attn_drop._forward_hooks for block in encoder.model.blocks)
@@ -142,15 +150,15 @@ def test_rollout_of_patches_covers_the_picture() -> None:
 
 def test_a_light_encoder_has_no_attention_to_roll_out() -> None:
     with pytest.raises(HeadstartError, match="needs a transformer"):
-        rollout.of_tokens(LightEncoder(torch.ones(9), 4), row([1, 2]))
+        rollout.of_places(LightEncoder(torch.ones(9), 4), row([1, 2]))
 
 
 def test_grad_cam_of_a_mean_and_a_linear_layer_adds_up_to_the_evidence() -> None:
     torch.manual_seed(0)
     encoder = PlainEncoder(PlainOptions(widths=(4, 6), pooled=(True, False)), 8).eval()
     head = head_of(torch.randn(3, 6))
-    batch = {"pixels": torch.randint(0, 256, (1, 3, 8, 8), dtype=torch.uint8)}
-    heat = gradcam.grad_cam(encoder, head, batch, target=2)
+    batch = {"pixels": torch.rand(1, 3, 8, 8)}
+    heat = gradcam.grad_cam(encoder, head, batch, "pixels", target=2)
     assert heat.shape == (4, 4)
     with torch.no_grad():
         logits = head.linear(encoder.pool(batch))[0]
@@ -224,10 +232,10 @@ def test_mistakes_are_told_in_a_sentence(
 ) -> None:
     for options, match in [
         ({"class_": "godo"}, "did you mean 'good'"),
-        ({"method": "gradcam"}, "Grad-CAM is for pictures"),
+        ({"method": "gradcam"}, "Grad-CAM needs a convolutional network"),
         ({"method": "rollout"}, "needs a transformer"),
         ({"out": "page.pdf"}, r"\.html, \.png or \.json"),
-        ({"out": "page.png"}, "this run reads texts"),
+        ({"out": "page.png"}, "this run reads texts, and explanations of those are no image"),
     ]:
         with pytest.raises(HeadstartError, match=match):
             opinions.explain("a great film", **options)
@@ -263,25 +271,16 @@ def test_pictures_are_explained_by_where_the_telling_corner_is(tmp_path: Path) -
     )
     tuned = run.finetune(source, out=str(tmp_path / "run2"), budget="60steps", tracker="none")
     explainer = Explainer(tuned)
-    assert explainer.method == "Grad-CAM"
     path = tmp_path / "all" / "left" / "0.png"
     one = explainer.explain({"id": "0", "image": {"bytes": None, "path": str(path)}})
     heat = one.evidence.heat
+    assert one.method == "Grad-CAM"
     assert one.predicted == "left"
     assert heat[:6, :6].mean() > heat[10:].mean()
 
     found = tuned.explain(str(path), out=str(tmp_path / "heat.png"), alike=1)
     assert Image.open(tmp_path / "heat.png").size[0] > 500
     tuned.explain(str(path), out=str(tmp_path / "heat.html"), alike=1)
-    assert (tmp_path / "heat.html").read_text().count("data:image/png;base64,") == 3
+    assert (tmp_path / "heat.html").read_text().count("data:image/png;base64,") == 2
+    assert (tmp_path / "heat.html").read_text().count("data:image/webp;base64,") == 1
     assert found.found[0].alike[0].similarity == pytest.approx(1.0, abs=1e-3)
-
-
-def test_a_text_is_no_file_and_a_file_is_no_text(tmp_path: Path) -> None:
-    (tmp_path / "x.txt").write_text("a")
-    assert explain._is_source(str(tmp_path / "x.txt"))
-    assert explain._is_source("gone.csv")
-    assert explain._is_source("data.npz#test")
-    assert not explain._is_source("A good film. Really?")
-    assert not explain._is_source("good")
-    assert not explain._is_source("好" * 500)

@@ -19,10 +19,15 @@ from headstart.modalities.opening import open_modality
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from headstart.encoders import Encoder
+    from headstart.modalities import Processor
+    from headstart.modalities.preview import Preview
     from headstart.run import RunFolder
 
 #: Labeled records that are compared; of more, so many that lie evenly.
 MOST = 5000
+#: Pixels a side that images are shown at.
+_SIDE = 96
 
 
 @dataclass(frozen=True)
@@ -32,13 +37,22 @@ class Alike:
     Attributes:
         similarity: the cosine of its vector and that of the record that is explained, both less
             the mean of the labeled records.
-        content: its text, or its picture as a struct of ``bytes`` and ``path``.
+        preview: what it is shown as.
     """
 
     id: str
     label: str
     similarity: float
-    content: Any
+    preview: Preview
+
+    def summary(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {
+            "id": self.id,
+            "label": self.label,
+            "similarity": self.similarity,
+            "text": self.preview.text,
+        }
 
 
 class LabeledIndex:
@@ -55,7 +69,7 @@ class LabeledIndex:
         HeadstartError: the source is gone.
     """
 
-    def __init__(self, run: RunFolder, encoder: Any, processor: Any) -> None:
+    def __init__(self, run: RunFolder, encoder: Encoder, processor: Processor) -> None:
         config = FinetuneConfig(**{**run.config()["options"], "resume": False})
         index = search.place_of(run.folder, run.encoder, [config.train, f"of {MOST} at most"])
         if not index.is_dir():
@@ -68,16 +82,17 @@ class LabeledIndex:
         self._mean = found.vectors.mean(0)
         self._index = search.Index(found.ids, found.vectors - self._mean)
         self.records: Dataset = load_from_disk(str(index / search.RECORDS))
+        self._modality = open_modality(run.resolved["modality"])
 
     def nearest(self, vector: np.ndarray, count: int) -> list[Alike]:
         """Return the ``count`` records nearest to a vector (D,), the nearest first."""
         indices, cosines = self._index.nearest(vector[None] - self._mean, count)
-        column = next(name for name in ("text", "image") if name in self.records.column_names)
-        found = []
-        for index, cosine in zip(indices[0].tolist(), cosines[0].tolist(), strict=True):
-            row = self.records[index]
-            found.append(Alike(str(row["id"]), str(row["label"]), float(cosine), row[column]))
-        return found
+        rows = self.records.select(indices[0])
+        previews = self._modality.preview(rows, _SIDE)
+        return [
+            Alike(str(row["id"]), str(row["label"]), float(cosine), preview)
+            for row, cosine, preview in zip(rows, cosines[0], previews, strict=True)
+        ]
 
 
 @contextmanager
@@ -94,7 +109,7 @@ def _quietly() -> Iterator[None]:
             enable_progress_bars()
 
 
-def _labeled(run: RunFolder, config: FinetuneConfig, processor: Any) -> Dataset:
+def _labeled(run: RunFolder, config: FinetuneConfig, processor: Processor) -> Dataset:
     """Read the run's labeled records, or so many of them."""
     modality, audit = open_modality(run.resolved["modality"]), Audit()
     try:

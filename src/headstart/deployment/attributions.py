@@ -1,4 +1,4 @@
-"""What each token or pixel adds to the score of a class: integrated gradients.
+"""What each position of a record adds to the score of a class: integrated gradients.
 
 Explained is one number, the evidence for a class: its score before the softmax, less the mean
 over all classes, since what is added to all scores alike changes no prediction. The gradients are
@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from headstart.batch import unit_pixels
 from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:
     from headstart.batch import Batch
     from headstart.downstream.classification import Classification
+    from headstart.encoders import Encoder, TokenEncoder
 
 #: Steps of the path at first and at most, and the share of the change that may be left unexplained
 #: (Sundararajan et al. 2017, section 5: 20 to 300 steps, and 5%).
 FEWEST, MOST, TOLERANCE = 32, 256, 0.05
 #: What may be left unexplained in any case: it moves a probability by a quarter of a percent.
 NEGLIGIBLE = 0.01
-#: Vectors or pixels that go through the network at one time.
+#: Numbers that go through the network at one time.
 _AT_ONCE = 2**22
 
 
@@ -35,7 +35,7 @@ class Attribution:
     """How an evidence came about.
 
     Attributes:
-        weights: what each token (T,) or pixel (S,S) adds to the evidence.
+        weights: what each token (T,), or each number of a tensor, adds to the evidence.
         evidence: of the record; nothing: of the record with nothing in it (the baseline).
         unexplained: ``evidence - nothing - weights.sum()``, what the steps of the path missed.
     """
@@ -100,55 +100,59 @@ def integrated_gradients(
 
 
 def of_tokens(
-    encoder: Any, head: Classification, batch: Batch, special: Tensor, blank: int, target: int
+    encoder: TokenEncoder, head: Classification, batch: Batch, blank: Batch, target: int
 ) -> Attribution:
-    """Return what each token of a text adds to the evidence for a class.
+    """Return what each token adds to the evidence for a class.
 
-    In the deep half the path goes from the same row with every token blank. A wide half is a sum
-    over tokens and runs, so its part is exact; its baseline is a text without any.
+    In the deep half the path goes from the vectors of a row in which every token is blank. A wide
+    half is a sum over tokens and runs, so its part is exact; its baseline is a text without any.
 
     Args:
         batch: one row, ``input_ids`` and ``mask`` (1,T).
-        special: (T,) True for tokens that stand around every text; they stay as they are.
-        blank: id of the token that stands for nothing.
+        blank: the same row with nothing in it.
         target: the class.
     """
-    ids = batch["input_ids"]
-    blanked = {**batch, "input_ids": torch.where(special, ids, blank)}
 
     def score(vectors: Tensor) -> Tensor:
-        rows = {name: tensor.expand(len(vectors), -1) for name, tensor in batch.items()}
-        pooled = encoder.from_vectors(vectors, rows).pooled
+        pooled = encoder.from_vectors(vectors, repeated(batch, len(vectors))).pooled
         return evidence(head.linear(pooled).float())[:, target]
 
     with torch.no_grad():
-        vectors, nothing = encoder.embed(batch), encoder.embed(blanked)
-        before, after = float(score(nothing)), float(score(vectors))
-    found, _ = integrated_gradients(score, vectors, nothing)
-    weights = found.sum(2)[0]
+        vectors, nothing = encoder.embed(batch), encoder.embed(blank)
+    found = _between(score, vectors, nothing)
+    weights, after = found.weights.sum(1), found.evidence
     if head.wide is not None:
         with torch.no_grad():
             wide = evidence(head.wide.parts(batch))[0, :, target]
         weights, after = weights + wide, after + float(wide.sum())
-    return Attribution(weights, after, before)
+    return Attribution(weights, after, found.nothing)
 
 
-def of_pixels(encoder: Any, head: Classification, batch: Batch, target: int) -> Attribution:
-    """Return what each pixel of a picture adds to the evidence for a class, its channels summed.
-
-    The path goes from a picture of one colour, the mean of this one.
+def of_inputs(
+    encoder: Encoder, head: Classification, batch: Batch, blank: Batch, tensor: str, target: int
+) -> Attribution:
+    """Return what each number of a tensor adds to the evidence for a class.
 
     Args:
-        batch: one row, ``pixels`` (1,3,S,S).
+        batch: one row; blank: the same with nothing in it.
+        tensor: the floats (1,...) between which and those of ``blank`` the path goes.
+        target: the class.
     """
-    pixels = unit_pixels(batch["pixels"])
-    plain = pixels.mean((2, 3), keepdim=True).expand_as(pixels)
 
-    def score(images: Tensor) -> Tensor:
-        pooled = encoder.pool({"pixels": images})
+    def score(values: Tensor) -> Tensor:
+        pooled = encoder.pool({**repeated(batch, len(values)), tensor: values})
         return evidence(head.linear(pooled).float())[:, target]
 
+    return _between(score, batch[tensor], blank[tensor])
+
+
+def repeated(batch: Batch, count: int) -> Batch:
+    """Return one row as many."""
+    return {name: tensor.expand(count, *tensor.shape[1:]) for name, tensor in batch.items()}
+
+
+def _between(score: Callable[[Tensor], Tensor], inputs: Tensor, nothing: Tensor) -> Attribution:
     with torch.no_grad():
-        before, after = float(score(plain)), float(score(pixels))
-    found, _ = integrated_gradients(score, pixels, plain)
-    return Attribution(found.sum(1)[0], after, before)
+        before, after = float(score(nothing)), float(score(inputs))
+    found, _ = integrated_gradients(score, inputs, nothing)
+    return Attribution(found[0], after, before)

@@ -14,7 +14,7 @@ SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)
 DRAWS = 20
 
 #: From sets of units that are deleted to the probability of the class without each set.
-Probability = Callable[[list[set[int]]], np.ndarray]
+Probability = Callable[[Sequence[set[int]]], np.ndarray]
 
 
 @dataclass(frozen=True)

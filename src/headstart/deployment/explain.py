@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import glob
-import os
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn import functional as F
+from torch import Tensor, nn
 
-from headstart.batch import unit_pixels
 from headstart.data.audit import Audit
 from headstart.deployment import attributions, gradcam, rollout
 from headstart.deployment.alike import Alike, LabeledIndex
@@ -25,20 +20,18 @@ from headstart.downstream.classification import Classification
 from headstart.downstream.predict import open_head
 from headstart.encoders.opening import open_encoder
 from headstart.errors import HeadstartError, did_you_mean
-from headstart.modalities.image.heat import ImageEvidence
+from headstart.modalities.inline import inline_records
 from headstart.modalities.opening import open_modality, open_processor
-from headstart.modalities.text import units as explained_words
-from headstart.modalities.text.units import TextEvidence
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
     from headstart.batch import Batch
     from headstart.config import ExplainConfig, SourceOptions
+    from headstart.encoders import TokenEncoder
+    from headstart.modalities import Units
     from headstart.run import RunFolder
 
-#: Cells along a side of a picture: what is deleted, and what `--json` has.
-GRID = 8
 #: Variants of a record that are predicted at one time.
 _AT_ONCE = 64
 
@@ -51,7 +44,7 @@ class Explainer:
     """Explains the predictions of one fine-tuned run.
 
     Args:
-        run: a run fine-tuned for classification, of texts or pictures.
+        run: a run fine-tuned for classification, of a kind of data that has units.
         method: ``auto``, ``gradients``, ``rollout`` or ``gradcam``.
 
     Raises:
@@ -65,35 +58,27 @@ class Explainer:
                 f"{run.folder} was fine-tuned for {run.resolved['task']}, and only predictions of "
                 "classes can be explained; name a run of --task classification."
             )
-        self.run, self.head = run, head
-        encoder: Any = open_encoder(run.encoder)
-        self.encoder = encoder
-        self.encoder.eval().requires_grad_(False)
-        self.head.requires_grad_(False)
-        self.processor: Any = open_processor(run.encoder)
-        self.length = int(run.resolved["length"])
-        self.modality = str(run.resolved["modality"])
-        if self.modality not in ("text", "image"):
+        self.processor = open_processor(run.encoder)
+        if "units" not in self.processor.provides:
             raise HeadstartError(
-                f"{run.folder} reads {self.modality}, and only texts and pictures can be "
-                "explained; name another run."
+                f"{run.folder} reads {self.processor.content.noun}, and no parts of those are "
+                "known that an explanation could name; `headstart predict` gives the "
+                "probabilities of all classes."
             )
-        self.method = self._chosen(method)
+        self.run, self.head = run, head.requires_grad_(False)
+        self.encoder = open_encoder(run.encoder)
+        cast(nn.Module, self.encoder).eval().requires_grad_(False)
+        self.length = int(run.resolved["length"])
+        self._asked = method
+        if method == "rollout" and not rollout.can_roll_out(self.encoder):
+            raise rollout.no_attention()
+        if method == "gradcam" and not gradcam.may_have_maps(self.encoder):
+            raise gradcam.no_maps()
 
-    def _chosen(self, method: str) -> str:
-        if method == "rollout":
-            return _ROLLOUT
-        if self.modality == "text":
-            if method == "gradcam":
-                raise HeadstartError(
-                    "Grad-CAM is for pictures, and this run reads texts; use --method gradients."
-                )
-            return _GRADIENTS
-        if method == "gradients":
-            return _GRADIENTS
-        blank = {"pixels": torch.zeros(1, 3, self.length, self.length)}
-        maps = gradcam.last_map(self.encoder, blank) is not None
-        return _GRAD_CAM if maps or method == "gradcam" else _GRADIENTS
+    @property
+    def labels(self) -> list[str]:
+        """The classes, in the order of the head's outputs."""
+        return [str(label) for label in self.head.labels]
 
     def target(self, name: str | None) -> int | None:
         """Return the place of a class by its name; None without one.
@@ -103,10 +88,11 @@ class Explainer:
         """
         if name is None:
             return None
-        labels = [str(label) for label in self.head.labels]
-        if name not in labels:
-            raise HeadstartError(f"the run knows no class {name!r}{did_you_mean(name, labels)}")
-        return labels.index(name)
+        if name not in self.labels:
+            raise HeadstartError(
+                f"the run knows no class {name!r}{did_you_mean(name, self.labels)}"
+            )
+        return self.labels.index(name)
 
     def probabilities(self, batch: Batch) -> Tensor:
         """Return the probability of each class (B,C)."""
@@ -120,7 +106,7 @@ class Explainer:
 
     def explain(
         self,
-        record: dict[str, Any],
+        record: Mapping[str, Any],
         target: int | None = None,
         *,
         index: LabeledIndex | None = None,
@@ -130,105 +116,25 @@ class Explainer:
         """Explain one record, for the class ``target`` or the one that is predicted.
 
         Args:
-            record: with ``id`` and ``text`` or ``image``.
+            record: with ``id`` and its content.
             index: where the ``alike`` labeled records most like it are looked for.
             seed: of the random deletions that the explanation is checked against.
         """
-        explain = self._text if self.modality == "text" else self._image
-        batch, told = explain(record, target, seed)
-        near: list[Alike] = []
-        if index is not None and alike:
-            with torch.inference_mode():
-                vector = self.encoder(batch).pooled[0].float().numpy()
-            near = index.nearest(vector, alike)
-        return Explanation(id=str(record["id"]), alike=near, **told)
-
-    def _text(
-        self, record: dict[str, Any], target: int | None, seed: int
-    ) -> tuple[Batch, dict[str, Any]]:
-        text = record["text"]
-        reading = explained_words.read(self.processor, text, self.length)
-        batch = reading.batch
-        shares = self.probabilities(batch)[0]
+        units = self.processor.units(record, self.length)
+        shares = self.probabilities(units.batch)[0]
         chosen = int(shares.argmax()) if target is None else target
-        notes, unexplained = [], None
-        if self.method == _ROLLOUT:
-            weights = rollout.of_tokens(self.encoder, batch)
-        else:
-            found = attributions.of_tokens(
-                self.encoder, self.head, batch, reading.special, self._blank(), chosen
-            )
-            weights, unexplained = found.weights, found.unexplained
-        words = explained_words.words(text, reading, weights)
-        if reading.end < len(text):
-            notes.append(
-                f"Only the first {reading.end:,} of {len(text):,} characters were read: the "
-                f"encoder takes {self.length} tokens."
-            )
+        method = self._method(units)
+        weights, unexplained = self._weights(method, units, chosen)
+        labels, signed = self.labels, method != _ROLLOUT
+        evidence = units.evidence(weights, labels[chosen], signed=signed)
 
-        def probability(dropped: list[set[int]]) -> np.ndarray:
-            tokens = [{p for unit in units for p in words[unit].positions} for units in dropped]
-            found = self.probabilities(explained_words.without(batch, tokens))
-            return found[:, chosen].numpy()
+        def probability(dropped: Sequence[set[int]]) -> np.ndarray:
+            return self.probabilities(units.without(dropped))[:, chosen].numpy()
 
-        order = sorted(range(len(words)), key=lambda unit: -words[unit].weight)
-        evidence = TextEvidence(text, words, reading.end)
-        return batch, self._told(
-            shares, chosen, evidence, unexplained, order, probability, notes, seed
-        )
-
-    def _image(
-        self, record: dict[str, Any], target: int | None, seed: int
-    ) -> tuple[Batch, dict[str, Any]]:
-        from datasets import Dataset
-
-        batch = self.processor.collate(Dataset.from_list([record]), self.length)
-        shares = self.probabilities(batch)[0]
-        chosen = int(shares.argmax()) if target is None else target
-        side, unexplained = batch["pixels"].shape[-1], None
-        if self.method == _GRAD_CAM:
-            heat = gradcam.grad_cam(self.encoder, self.head, batch, chosen)
-            heat = gradcam.enlarged(heat, side)
-        elif self.method == _ROLLOUT:
-            heat = gradcam.enlarged(rollout.of_patches(self.encoder, batch), side)
-        else:
-            found = attributions.of_pixels(self.encoder, self.head, batch, chosen)
-            heat, unexplained = found.weights, found.unexplained
-        grid = min(GRID, side)
-        cells = F.adaptive_avg_pool2d(heat[None, None], grid)[0, 0]
-        pixels = unit_pixels(batch["pixels"])
-        plain = pixels.mean((2, 3), keepdim=True)
-
-        def probability(dropped: list[set[int]]) -> np.ndarray:
-            gone = torch.zeros(len(dropped), grid * grid)
-            for row, units in enumerate(dropped):
-                gone[row, list(units)] = 1.0
-            square = gone.view(-1, 1, grid, grid)
-            hidden = F.interpolate(square, size=(side, side)).bool()
-            found = self.probabilities({"pixels": torch.where(hidden, plain, pixels)})
-            return found[:, chosen].numpy()
-
-        order = cells.flatten().argsort(descending=True).tolist()
-        evidence = ImageEvidence(record["image"], heat, cells)
-        return batch, self._told(
-            shares, chosen, evidence, unexplained, order, probability, [], seed
-        )
-
-    def _told(
-        self,
-        shares: Tensor,
-        chosen: int,
-        evidence: TextEvidence | ImageEvidence,
-        unexplained: float | None,
-        order: list[int],
-        probability: Callable[[list[set[int]]], np.ndarray],
-        notes: list[str],
-        seed: int,
-    ) -> dict[str, Any]:
-        """Return what texts and pictures are told alike, after the check."""
-        labels = [str(label) for label in self.head.labels]
+        order = sorted(range(units.count), key=lambda unit: -evidence.weights[unit])
         check = deletion(probability, order, seed)
-        if self.method == _ROLLOUT:
+        notes = list(units.notes)
+        if not signed:
             notes.append(
                 "Attention rollout says where the network looked, whatever the class; it has no "
                 "signs."
@@ -236,29 +142,53 @@ class Explainer:
         if check and check.named_drop <= check.random_drop:
             notes.append(
                 f"Mind: deleting what is named here lowers the probability of {labels[chosen]!r} "
-                f"no more than deleting random {evidence.unit}; trust this explanation little."
+                f"no more than deleting random {units.noun}; trust this explanation little."
             )
-        return {
-            "predicted": labels[int(shares.argmax())],
-            "explained": labels[chosen],
-            "scores": dict(zip(labels, shares.tolist(), strict=True)),
-            "method": self.method,
-            "signed": self.method != _ROLLOUT,
-            "evidence": evidence,
-            "unexplained": unexplained,
-            "check": check,
-            "notes": notes,
-        }
+        return Explanation(
+            id=str(record["id"]),
+            predicted=labels[int(shares.argmax())],
+            explained=labels[chosen],
+            scores=dict(zip(labels, shares.tolist(), strict=True)),
+            method=method,
+            noun=units.noun,
+            evidence=evidence,
+            unexplained=unexplained,
+            check=check,
+            alike=self._alike(units.batch, index, alike),
+            notes=notes,
+        )
 
-    def _blank(self) -> int:
-        """Return the token that stands for nothing: the mask where the network met one."""
-        if "mask_token" in self.processor.provides:
-            return int(self.processor.targets.mask_id)
-        return int(self.processor.pad_id)
+    def _method(self, units: Units) -> str:
+        """Return how the weights are found: maps where the encoder ends in one, else gradients."""
+        if self._asked == "auto":
+            maps = gradcam.last_map(self.encoder, units.batch) is not None
+            return _GRAD_CAM if maps else _GRADIENTS
+        return {"rollout": _ROLLOUT, "gradcam": _GRAD_CAM, "gradients": _GRADIENTS}[self._asked]
+
+    def _weights(self, method: str, units: Units, target: int) -> tuple[Tensor, float | None]:
+        """Return the weights of positions, and what their sum misses where it should add up."""
+        encoder, head, batch, blank = self.encoder, self.head, units.batch, units.blank
+        if method == _ROLLOUT:
+            return rollout.of_places(encoder, batch), None
+        if method == _GRAD_CAM:
+            return gradcam.grad_cam(encoder, head, batch, units.tensor, target), None
+        if "token_embedding" in encoder.provides:
+            tokens = cast("TokenEncoder", encoder)
+            found = attributions.of_tokens(tokens, head, batch, blank, target)
+        else:
+            found = attributions.of_inputs(encoder, head, batch, blank, units.tensor, target)
+        return found.weights, found.unexplained
+
+    def _alike(self, batch: Batch, index: LabeledIndex | None, count: int) -> list[Alike]:
+        if index is None or not count:
+            return []
+        with torch.inference_mode():
+            vector = self.encoder(batch).pooled[0].float().numpy()
+        return index.nearest(vector, count)
 
 
 def explain(config: ExplainConfig, run: RunFolder, say: Callable[[str], None]) -> Explanations:
-    """Explain the predictions of a run on records, and write the page or picture asked for.
+    """Explain the predictions of a run on records, and write the page or image asked for.
 
     Raises:
         HeadstartError: anything the user can mend.
@@ -270,9 +200,10 @@ def explain(config: ExplainConfig, run: RunFolder, say: Callable[[str], None]) -
             "--out."
         )
     explainer = Explainer(run, config.method)
-    if out and out.suffix.lower() == ".png" and explainer.modality != "image":
+    provides, noun = explainer.processor.provides, explainer.processor.content.noun
+    if out and out.suffix.lower() == ".png" and "heat_maps" not in provides:
         raise HeadstartError(
-            "a .png shows pictures, and this run reads texts; use --out PAGE.html."
+            f"this run reads {noun}, and explanations of those are no image; use --out PAGE.html."
         )
     target = explainer.target(config.class_)
     records = read_inputs(config.inputs, config, explainer, config.count, say)
@@ -298,12 +229,11 @@ def read_inputs(
     count: int,
     say: Callable[[str], None],
 ) -> Dataset:
-    """Read the first ``count`` records; what is no file is the text to explain itself."""
-    if explainer.modality == "text" and not any(map(_is_source, inputs)):
-        from datasets import Dataset
-
-        return Dataset.from_dict({"id": [text[:60] for text in inputs], "text": inputs})
-    modality, audit = open_modality(explainer.modality), Audit()
+    """Read the first ``count`` records; what names no file may be a record itself."""
+    modality, audit = open_modality(explainer.run.resolved["modality"]), Audit()
+    typed = inline_records(modality, inputs)
+    if typed is not None:
+        return typed
     records = modality.read(inputs, options, audit)
     if len(records) > count:
         say(f"explaining the first {count} of {len(records):,} records; --count asks for more")
@@ -314,22 +244,15 @@ def read_inputs(
     return records
 
 
-def _is_source(given: str) -> bool:
-    """Whether an input names a file rather than being a text."""
-    path = given.partition("#")[0]
-    looks = re.fullmatch(r"\S*\.[A-Za-z0-9]{2,8}|\S*/\S*", path) is not None
-    return looks or os.path.exists(path) or bool(glob.glob(path, recursive=True))
-
-
 def _write(found: list[Explanation], out: Path, run: RunFolder) -> None:
     from headstart.files import write_json, write_text
 
     if out.suffix.lower() == ".json":
         write_json(out, Explanations(found).summary())
     elif out.suffix.lower() == ".html":
-        from headstart.deployment.explained_page import page
+        from headstart.deployment.explained_page import explained_page
 
-        write_text(out, page(found, run))
+        write_text(out, explained_page(found, run))
     else:
         from headstart.deployment.explained_sheet import write_sheet
 

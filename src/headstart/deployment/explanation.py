@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from headstart.deployment.alike import Alike
 from headstart.deployment.deletion import Deletion
-from headstart.modalities.image.heat import ImageEvidence
-from headstart.modalities.text.units import TextEvidence
 
 if TYPE_CHECKING:
-    pass
+    from headstart.deployment.alike import Alike
+    from headstart.modalities import Evidence
 
 #: Place in :data:`headstart.deployment.deletion.SHARES` that is told in words: a tenth.
 TOLD = 2
@@ -32,9 +30,10 @@ class Explanation:
         predicted: the class that the run predicts; explained: the one asked about.
         scores: the probability of each class.
         method: how the weights were found, in words.
-        signed: whether a weight below 0 speaks against the class.
+        noun: what the units are, in the plural: "words", "cells".
+        evidence: what each of them weighs.
         unexplained: what the weights' sum misses of the evidence; None where it is no sum.
-        check: what deleting the named words or cells does, beside random ones.
+        check: what deleting the named units does, beside random ones.
         alike: the labeled records most like it.
         notes: what a reader should know, in sentences.
     """
@@ -44,8 +43,8 @@ class Explanation:
     explained: str
     scores: dict[str, float]
     method: str
-    signed: bool
-    evidence: TextEvidence | ImageEvidence
+    noun: str
+    evidence: Evidence
     unexplained: float | None
     check: Deletion | None
     alike: list[Alike] = field(default_factory=list)
@@ -62,9 +61,9 @@ class Explanation:
         """Return what the check found, in words; empty without one."""
         if self.check is None:
             return ""
-        check, unit = self.check, self.evidence.unit
+        check, noun = self.check, self.noun
         count = check.counts[TOLD]
-        named = f"the {count} {unit} it names" if count > 1 else f"the {unit[:-1]} it names first"
+        named = f"the {count} {noun} it names" if count > 1 else f"the {noun[:-1]} it names first"
         drawn = f"{count} random ones" if count > 1 else "a random one"
         before, after, random, low, high = (
             percent(share)
@@ -77,23 +76,13 @@ class Explanation:
             )
         )
         return (
-            f"Deleting {named} ({count} of {self.units}) takes the probability of "
+            f"Deleting {named} ({count} of {len(self.evidence.weights)}) takes the probability of "
             f"{self.explained!r} from {before} to {after}; deleting {drawn}, to {random} (nine of "
             f"ten draws: {low} to {high})."
         )
 
-    @property
-    def units(self) -> int:
-        """How many words or cells there are."""
-        found = self.evidence
-        return len(found.words) if isinstance(found, TextEvidence) else found.cells.numel()
-
     def summary(self) -> dict[str, Any]:
         """Return plain values."""
-        alike = [
-            {k: v for k, v in asdict(a).items() if k != "content" or isinstance(v, str)}
-            for a in self.alike
-        ]
         return {
             "id": self.id,
             "predicted": self.predicted,
@@ -103,6 +92,6 @@ class Explanation:
             **self.evidence.summary(),
             "unexplained": self.unexplained,
             "check": self.check.summary() if self.check else None,
-            "alike": alike,
+            "alike": [near.summary() for near in self.alike],
             "notes": self.notes,
         }

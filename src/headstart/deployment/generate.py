@@ -3,23 +3,39 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from headstart.deployment.writing import WRITING, Drawing, write
 from headstart.encoders.opening import open_encoder, read_note
 from headstart.encoders.visibility import prefixed
 from headstart.errors import HeadstartError
 from headstart.modalities.opening import open_processor
+from headstart.modalities.text.processor import TextProcessor
 from headstart.objectives.opening import objective_of, open_token_head
 from headstart.seeding import generator
 
 if TYPE_CHECKING:
-    from headstart.encoders import Encoder
+    from headstart.config import GenerateConfig
+    from headstart.encoders import Encoder, TokenEncoder
+    from headstart.encoders.seq2seq import Seq2SeqEncoder
+    from headstart.encoders.transformer import TransformerEncoder
     from headstart.objectives.heads import TokenHead
     from headstart.run import RunFolder
+
+
+def continue_prompt(run: RunFolder, config: GenerateConfig) -> str:
+    """Return the prompt of ``config`` and what the run writes behind it."""
+    return generate(
+        run,
+        config.prompt,
+        tokens=config.tokens,
+        temperature=config.temperature,
+        top_k=config.top_k,
+        seed=config.seed,
+    )
 
 
 def generate(
@@ -64,8 +80,8 @@ class Writer:
         head: scores of the next token; None where the network has an output layer of its own.
     """
 
-    encoder: Any
-    processor: Any
+    encoder: TokenEncoder
+    processor: TextProcessor
     objective: str
     context: int
     head: TokenHead | None
@@ -77,7 +93,7 @@ def open_writer(run: RunFolder) -> Writer:
     Raises:
         HeadstartError: it was not.
     """
-    encoder: Any = open_encoder(run.require_encoder())
+    encoder = cast("TokenEncoder", open_encoder(run.require_encoder()))
     objective = objective_of(run) or ""
     wanted = {"clm": "causal", "prefix": "bidirectional", "unilm": "bidirectional"}
     wanted |= dict.fromkeys(WRITING, "decoder")
@@ -91,10 +107,16 @@ def open_writer(run: RunFolder) -> Writer:
             f"{run.folder} cannot write text: its encoder was not pre-trained to predict the next "
             f"token; pre-train one with --objective {', '.join(wanted)}."
         )
-    processor: Any = open_processor(run.encoder)
+    processor = open_processor(run.encoder)
+    if not isinstance(processor, TextProcessor):
+        raise HeadstartError(
+            f"{run.folder} reads {processor.content.noun}, and only texts can be continued; name "
+            "a run of texts."
+        )
     context = int(read_note(run.encoder)["length"])
     head = None if objective in WRITING else open_token_head(run, encoder)
-    return Writer(encoder.eval(), processor, objective, context, head)
+    cast(nn.Module, encoder).eval()
+    return Writer(encoder, processor, objective, context, head)
 
 
 def continued(
@@ -111,7 +133,9 @@ def continued(
     encoder, processor, context = writer.encoder, writer.processor, writer.context
     if writer.head is None:
         drawing = Drawing(tokens, temperature, top_k, seed)
-        return write(encoder, processor, prompt, writer.objective, context, drawing)
+        return write(
+            cast("Seq2SeqEncoder", encoder), processor, prompt, writer.objective, context, drawing
+        )
     begin = _begin(processor, prompt, context)
     if writer.objective == "unilm":
         begin, context = _part(processor, begin, context)
@@ -124,7 +148,8 @@ def continued(
         hole = processor.targets.mask_id if writer.objective == "unilm" else None
         reader = _PrefixReader(encoder, len(begin), context // 2, hole)
     else:
-        reader = _CachedReader(encoder) if cache and _keeps_cache(encoder) else _Reader(encoder)
+        cached = cache and _keeps_cache(encoder)
+        reader = _CachedReader(cast("TransformerEncoder", encoder)) if cached else _Reader(encoder)
     window, written = list(begin), list(begin)
     with torch.inference_mode():
         for _ in range(tokens):
@@ -156,7 +181,7 @@ class _Reader:
 class _CachedReader:
     """Reads only what was added to the window since it last looked."""
 
-    def __init__(self, encoder: Any) -> None:
+    def __init__(self, encoder: TransformerEncoder) -> None:
         self.encoder = encoder
         self.reach = max(getattr(encoder.ngrams, "orders", ()), default=1) - 1
         self.read: list[int] = []
@@ -188,7 +213,7 @@ class _PrefixReader:
             the last token tells the next.
     """
 
-    def __init__(self, encoder: Any, prefix: int, kept: int, hole: int | None) -> None:
+    def __init__(self, encoder: TokenEncoder, prefix: int, kept: int, hole: int | None) -> None:
         self.encoder, self.prefix, self.kept, self.hole = encoder, prefix, kept, hole
         self.length = 0
 
@@ -207,7 +232,7 @@ class _PrefixReader:
         return self.encoder.contextualize(vectors, prefixed(None, parts.eq(0)))[0, -1]
 
 
-def _keeps_cache(encoder: Any) -> bool:
+def _keeps_cache(encoder: Encoder) -> bool:
     """Only networks that are causal by nature keep keys and values."""
     return bool(getattr(encoder, "born_causal", False))
 
@@ -220,7 +245,7 @@ def _draw(logits: Tensor, temperature: float, top_k: int, random: torch.Generato
     return int(torch.multinomial((logits / temperature).softmax(0), 1, generator=random))
 
 
-def _begin(processor: Any, prompt: str, context: int) -> list[int]:
+def _begin(processor: TextProcessor, prompt: str, context: int) -> list[int]:
     """Return the ids that open a text, then the prompt's."""
     ids = processor.encode_ids([prompt])[0]
     ids = ids[: len(ids) - processor.suffix]
@@ -237,7 +262,7 @@ def _begin(processor: Any, prompt: str, context: int) -> list[int]:
     return ids
 
 
-def _part(processor: Any, begin: list[int], context: int) -> tuple[list[int], int]:
+def _part(processor: TextProcessor, begin: list[int], context: int) -> tuple[list[int], int]:
     """Close the prompt as the first of two parts; the hole takes a place of the context, too."""
     begin, context = [*begin, int(processor.tokenizer.sep_token_id)], context - 1
     if len(begin) > context:
@@ -249,18 +274,18 @@ def _part(processor: Any, begin: list[int], context: int) -> tuple[list[int], in
     return begin, context
 
 
-def _end(processor: Any) -> int | None:
+def _end(processor: TextProcessor) -> int | None:
     """Return the id that closes a text, if the tokenizer puts one there."""
     return processor.encode_ids([""])[0][-1] if processor.suffix else None
 
 
-def _never(processor: Any, size: int, end: int | None) -> Tensor:
+def _never(processor: TextProcessor, size: int, end: int | None) -> Tensor:
     """Return ids that are no text: special ones but the end, and what only fills the table."""
     special = [token for token in processor.targets.special_ids if token != end]
     return torch.tensor([*special, *range(processor.targets.size, size)], dtype=torch.long)
 
 
-def _continuation(processor: Any, begin: list[int], written: list[int]) -> str:
+def _continuation(processor: TextProcessor, begin: list[int], written: list[int]) -> str:
     """Decode all and cut the prompt off, so that no blank or character is lost at the seam."""
     decode = processor.tokenizer.decode
     seen = decode(begin, skip_special_tokens=True)

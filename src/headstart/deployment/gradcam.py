@@ -1,23 +1,24 @@
-"""Grad-CAM: which places of a picture a convolutional network found the evidence at."""
+"""Grad-CAM: which places of a map a convolutional network found the evidence at."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from headstart.batch import unit_pixels
-from headstart.deployment.attributions import evidence, require_captum
+from headstart.deployment.attributions import evidence, repeated, require_captum
 from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:
     from headstart.batch import Batch
     from headstart.downstream.classification import Classification
+    from headstart.encoders import Encoder
 
 
-def grad_cam(encoder: Any, head: Classification, batch: Batch, target: int) -> Tensor:
+def grad_cam(
+    encoder: Encoder, head: Classification, batch: Batch, tensor: str, target: int
+) -> Tensor:
     """Return what each place of the last map adds to the evidence for a class (h,h).
 
     Selvaraju et al. 2017, equation 1 and 2, without the ReLU, so that what speaks against the class
@@ -25,27 +26,31 @@ def grad_cam(encoder: Any, head: Classification, batch: Batch, target: int) -> T
     up to the evidence less its bias.
 
     Args:
-        batch: one row, ``pixels`` (1,3,S,S).
+        batch: one row.
+        tensor: the one that the network sees, (1,C,S,S) floats.
 
     Raises:
         HeadstartError: the network has no maps.
     """
     layer = last_map(encoder, batch)
     if layer is None:
-        raise HeadstartError(
-            "Grad-CAM needs a convolutional network, and this encoder has no maps; use --method "
-            "auto."
-        )
+        raise no_maps()
 
-    def score(pixels: Tensor) -> Tensor:
-        return evidence(head.linear(encoder.pool({"pixels": pixels})).float())[:, target]
+    def score(values: Tensor) -> Tensor:
+        pooled = encoder.pool({**repeated(batch, len(values)), tensor: values})
+        return evidence(head.linear(pooled).float())[:, target]
 
     method = require_captum().LayerGradCam(score, layer)
-    found: Tensor = method.attribute(unit_pixels(batch["pixels"]), relu_attributions=False)
+    found: Tensor = method.attribute(batch[tensor], relu_attributions=False)
     return found[0, 0].detach().float()
 
 
-def last_map(encoder: Any, batch: Batch) -> nn.Module | None:
+def may_have_maps(encoder: Encoder) -> bool:
+    """True where the vectors of an encoder lie on a map that is not cut into patches at once."""
+    return "grid" in encoder.provides and "patches" not in encoder.provides
+
+
+def last_map(encoder: Encoder, batch: Batch) -> nn.Module | None:
     """Return the module that gives the last square map (1,C,h,h), h > 1.
 
     None without one, or where the encoder's vectors are not those of its last map.
@@ -58,19 +63,22 @@ def last_map(encoder: Any, batch: Batch) -> nn.Module | None:
             if height == width > 1:
                 found.append((module, height))
 
-    hooks = [module.register_forward_hook(note) for module in encoder.model.modules()]
+    if not may_have_maps(encoder):
+        return None
+    hooks = [module.register_forward_hook(note) for module in cast(nn.Module, encoder).modules()]
     try:
         with torch.no_grad():
             tokens = encoder(batch).tokens
     finally:
         for hook in hooks:
             hook.remove()
-    if "patches" in encoder.provides or not found:
-        return None
-    layer, side = found[-1]
+    layer, side = found[-1] if found else (None, 0)
     return layer if side**2 == tokens.shape[1] else None
 
 
-def enlarged(heat: Tensor, side: int) -> Tensor:
-    """Return a map (h,h) at the size of its picture (side,side), smoothly."""
-    return F.interpolate(heat[None, None], size=(side, side), mode="bilinear")[0, 0]
+def no_maps() -> HeadstartError:
+    """Return the error for an encoder without maps."""
+    return HeadstartError(
+        "Grad-CAM needs a convolutional network of images, and this encoder has no maps; use "
+        "--method auto."
+    )

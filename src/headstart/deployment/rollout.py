@@ -17,6 +17,7 @@ from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:
     from headstart.batch import Batch
+    from headstart.encoders import Encoder
 
 
 def rollout(attentions: list[Tensor]) -> Tensor:
@@ -36,33 +37,27 @@ def rollout(attentions: list[Tensor]) -> Tensor:
     return whole
 
 
-def of_tokens(encoder: Any, batch: Batch) -> Tensor:
-    """Return the shares (T,) of the tokens of one text in its vector; they sum up to 1.
+def of_places(encoder: Encoder, batch: Batch) -> Tensor:
+    """Return the shares of the places of one record in its vector: (T,) in a row, (h,h) on a grid.
+
+    Shares of tokens sum up to 1; of patches, whose class token has a share, to less.
 
     Raises:
-        HeadstartError: the encoder shows no attention.
-    """
-    mask = batch["mask"][0]
-    return rollout(_attentions(encoder, batch))[0][mask].mean(0)
-
-
-def of_patches(encoder: Any, batch: Batch) -> Tensor:
-    """Return the shares (h,h) of the patches of one picture in its vector.
-
-    Raises:
-        HeadstartError: the encoder shows no attention of patches to all patches.
+        HeadstartError: the encoder shows no attention of all places to all others.
     """
     rolled = rollout(_attentions(encoder, batch))[0]
     with torch.no_grad():
-        count = encoder(batch).tokens.shape[1]
-    side, prefix = round(count**0.5), rolled.shape[-1] - count
+        mask = encoder(batch).mask[0]
+    if "grid" not in encoder.provides:
+        return rolled[mask].mean(0)
+    side, prefix = round(len(mask) ** 0.5), rolled.shape[-1] - len(mask)
     if prefix < 0:
-        raise _no_attention()
+        raise no_attention()
     reader = rolled[0] if _reads_class_token(encoder) else rolled[prefix:].mean(0)
     return reader[prefix:].view(side, side)
 
 
-def can_roll_out(encoder: Any) -> bool:
+def can_roll_out(encoder: Encoder) -> bool:
     """True for a transformer whose every layer attends to all of its input."""
     model: Any = getattr(encoder, "model", None)
     if hasattr(model, "set_attn_implementation"):
@@ -82,17 +77,18 @@ def _reads_class_token(encoder: Any) -> bool:
 
 def _attentions(encoder: Any, batch: Batch) -> list[Tensor]:
     if not can_roll_out(encoder):
-        raise _no_attention()
+        raise no_attention()
     found: list[Tensor] = []
     watch = _watched if hasattr(encoder.model, "set_attn_implementation") else _watched_timm
     with torch.no_grad(), watch(encoder.model, found):
         encoder(batch)
     if not found or any(layer.dim() != 4 for layer in found):
-        raise _no_attention()
+        raise no_attention()
     return found
 
 
-def _no_attention() -> HeadstartError:
+def no_attention() -> HeadstartError:
+    """Return the error for an encoder whose attention cannot be rolled out."""
     return HeadstartError(
         "attention rollout needs a transformer in which all positions see all others, and this "
         "encoder is none; use --method auto."

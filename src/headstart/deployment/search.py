@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,9 @@ from headstart.files import whole_folder
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+    from headstart.encoders import Encoder
+    from headstart.modalities import Modality, Processor
 
 #: Vectors that are compared at one time.
 CHUNK = 65_536
@@ -28,10 +31,16 @@ class Index:
     Args:
         ids: N names of records.
         vectors: (N,D) float32, of any length; memory-mapped ones stay on disk.
+        texts: from indices (n,) to what those records are shown as, where that is known.
     """
 
-    def __init__(self, ids: list[str], vectors: np.ndarray) -> None:
-        self.ids, self.vectors = ids, vectors
+    def __init__(
+        self,
+        ids: list[str],
+        vectors: np.ndarray,
+        texts: Callable[[np.ndarray], list[str]] | None = None,
+    ) -> None:
+        self.ids, self.vectors, self.texts = ids, vectors, texts
 
     @classmethod
     def open(cls, path: Path) -> Index:
@@ -67,6 +76,26 @@ class Index:
                 "`headstart embed`."
             )
         return cls(ids, vectors)
+
+    @classmethod
+    def of_records(cls, folder: Path, modality: Modality) -> Index:
+        """Open what :func:`build` wrote, vectors and records."""
+        from datasets import load_from_disk
+
+        found, records = cls.open(folder / VECTORS), load_from_disk(str(folder / RECORDS))
+
+        def texts(indices: np.ndarray) -> list[str]:
+            return [shown.text for shown in modality.preview(records.select(indices), 0)]
+
+        return cls(found.ids, found.vectors, texts)
+
+    def show(self, indices: np.ndarray) -> dict[int, str]:
+        """Return what records are shown as by their indices; {} where that is but their ids."""
+        if self.texts is None:
+            return {}
+        indices = np.unique(indices)
+        texts = dict(zip(indices.tolist(), self.texts(indices), strict=True))
+        return texts if any(self.ids[index] != text for index, text in texts.items()) else {}
 
     def nearest(self, queries: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the places (Q,k) of the nearest vectors and their cosines (Q,k), best first.
@@ -110,7 +139,9 @@ def place_of(run: Path, encoder: str | Path, sources: Sequence[str]) -> Path:
     return run / "index" / key.hexdigest()
 
 
-def build(encoder: Any, processor: Any, records: Dataset, folder: Path, *, length: int) -> None:
+def build(
+    encoder: Encoder, processor: Processor, records: Dataset, folder: Path, *, length: int
+) -> None:
     """Write an index of ``records`` into ``folder``, together with the records themselves."""
     with whole_folder(folder) as unfinished:
         embed(encoder, processor, records, unfinished / VECTORS, length=length)
@@ -127,15 +158,19 @@ def search(
         vectors: (Q,D) of the queries.
 
     Returns:
-        Rows with ``query``, ``rank`` (from 1), ``id`` and ``similarity`` (the cosine).
+        Rows with ``query``, ``rank`` (from 1), ``id`` and ``similarity`` (the cosine), and with the
+        ``text`` that a record is shown as, where the index knows its records and that is not its
+        id.
     """
     indices, cosines = index.nearest(vectors, count)
+    texts = index.show(indices.ravel())
     return [
         {
             "query": name,
             "rank": rank,
             "id": index.ids[place],
             "similarity": round(float(cosine), 4),
+            **({"text": texts[place]} if texts else {}),
         }
         for name, *found in zip(queries, indices, cosines, strict=True)
         for rank, (place, cosine) in enumerate(zip(*found, strict=True), start=1)

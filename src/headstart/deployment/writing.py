@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import GenerationConfig
@@ -12,6 +12,10 @@ from transformers import GenerationConfig
 from headstart.errors import HeadstartError
 from headstart.modalities.text.tokenizers import SENTINEL
 from headstart.seeding import seeded
+
+if TYPE_CHECKING:
+    from headstart.encoders.seq2seq import Seq2SeqEncoder
+    from headstart.modalities.text.processor import TextProcessor
 
 #: Objectives whose runs write.
 WRITING = ("span_corruption", "bart", "gap_sentences")
@@ -30,7 +34,12 @@ class Drawing:
 
 
 def write(
-    encoder: Any, processor: Any, prompt: str, objective: str, context: int, drawing: Drawing
+    encoder: Seq2SeqEncoder,
+    processor: TextProcessor,
+    prompt: str,
+    objective: str,
+    context: int,
+    drawing: Drawing,
 ) -> str:
     """Return what the network writes for the holes of a prompt.
 
@@ -76,7 +85,7 @@ def write(
     )
 
 
-def _parted(processor: Any, prompt: str) -> list[str]:
+def _parted(processor: TextProcessor, prompt: str) -> list[str]:
     """Return what stands before, between and behind the holes of a prompt."""
     holes = [SENTINEL.format(r"\d+")]
     if processor.tokenizer.mask_token:
@@ -84,7 +93,7 @@ def _parted(processor: Any, prompt: str) -> list[str]:
     return re.split("|".join(holes), prompt)
 
 
-def _with_holes(processor: Any, pieces: list[str], spans: bool) -> list[int]:
+def _with_holes(processor: TextProcessor, pieces: list[str], spans: bool) -> list[int]:
     """Return the ids of a prompt with a token in the place of each hole."""
     count = len(pieces) - 1
     if spans and count > len(processor.sentinels):
@@ -101,7 +110,7 @@ def _with_holes(processor: Any, pieces: list[str], spans: bool) -> list[int]:
 
 def _written(
     model: Any,
-    processor: Any,
+    processor: TextProcessor,
     ids: list[int],
     opening: list[int],
     spans: bool,
@@ -143,7 +152,7 @@ def _written(
     return found[: found.index(end)] if end in found else found
 
 
-def _fillings(processor: Any, written: list[int], count: int) -> list[str]:
+def _fillings(processor: TextProcessor, written: list[int], count: int) -> list[str]:
     """Return the text behind each of the first ``count`` sentinels; empty where there is none."""
     place = {token: turn for turn, token in enumerate(processor.sentinels[:count])}
     others = set(processor.sentinels)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from headstart.modalities.preview import Preview
 from headstart.pages.markup import cut
 
 if TYPE_CHECKING:
@@ -21,28 +21,6 @@ LETTERS = 160
 #: Sides of thumbnails in pixels that are tried, largest first, until they fit.
 SIDES = (48, 40, 32, 24, 16)
 _QUALITY = 60
-
-
-@dataclass(frozen=True)
-class Preview:
-    """One record as it is shown.
-
-    Attributes:
-        text: its beginning, or the name of the record where it is no text.
-        picture: WebP bytes, or empty.
-        label: what a person called it, or empty.
-    """
-
-    text: str
-    image: bytes = b""
-    label: str = ""
-
-    @property
-    def address(self) -> str:
-        """The picture as a ``data:`` address, or nothing."""
-        if not self.image:
-            return ""
-        return "data:image/webp;base64," + base64.b64encode(self.image).decode()
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from headstart.errors import HeadstartError
 from headstart.registry import Registry
 
 if TYPE_CHECKING:
     import torch
     from datasets import Dataset
+    from PIL.Image import Image
+    from rich.console import RenderableType
+    from torch import Tensor
 
     from headstart.batch import Batch, Progress, Rows
     from headstart.config import PretrainConfig, SourceOptions
@@ -19,6 +23,8 @@ if TYPE_CHECKING:
     from headstart.data.content import Content
     from headstart.data.overlap import Overlap
     from headstart.data.vectors import Matrix
+    from headstart.modalities.preview import Preview
+    from headstart.pages.markup import Markup
 
 MODALITIES = Registry(
     "modality",
@@ -61,13 +67,105 @@ class DiscreteTargets:
     special_ids: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class Sheet:
+    """The pretext task as images.
+
+    Attributes:
+        rows: (n,3,h,w) by name, bytes or floats in 0..1: the records first, and below each what
+            the network is given in its place.
+    """
+
+    rows: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Words:
+    """The pretext task as marked pieces.
+
+    Attributes:
+        records: of each record its rows, the original first, as ``{"name": str, "pieces": [[piece,
+            mark, answer], ...]}``: the mark is ``hidden``, ``changed`` or empty, and the answer is
+            what the network must say there, or empty.
+    """
+
+    records: Sequence[Sequence[Mapping[str, Any]]]
+
+
+class Evidence(Protocol):
+    """What the units of one record weigh, and how that looks."""
+
+    @property
+    def weights(self) -> Sequence[float]:
+        """Of each unit: what it adds to the score of a class, or its share of the attention."""
+        ...
+
+    @property
+    def legend(self) -> Sequence[str]:
+        """What the colour of high weights means; where there is another, what that means."""
+        ...
+
+    def summary(self) -> dict[str, Any]:
+        """Return plain values for ``--json``."""
+        ...
+
+    def lines(self) -> list[RenderableType]:
+        """Return what the console shows."""
+        ...
+
+    def html(self) -> Markup:
+        """Return what a page shows."""
+        ...
+
+    def image(self) -> Image | None:
+        """Return what ``--out X.png`` shows; None where it says nothing as an image."""
+        return None
+
+
+class Units(Protocol):
+    """The parts of one record that an explanation weighs, and deletes to check itself.
+
+    Attributes:
+        noun: what they are, in the plural: "words", "cells".
+        count: how many there are.
+        batch: the record (B=1) as the encoder reads it.
+        blank: the same with nothing in it, where attributions by gradients begin.
+        tensor: the tensor of the batch that the units lie in.
+        notes: what a reader should know, in sentences.
+    """
+
+    noun: str
+    count: int
+    batch: Batch
+    blank: Batch
+    tensor: str
+    notes: Sequence[str]
+
+    def without(self, dropped: Sequence[set[int]]) -> Batch:
+        """Return one row (B=n) for each set of units: the record without them."""
+        ...
+
+    def evidence(self, weights: Tensor, label: str, *, signed: bool) -> Evidence:
+        """Gather the weights of positions into weights of units.
+
+        Args:
+            weights: of the shape of ``batch[tensor][0]``; or of the places in which the encoder
+                sees the record: (T,) in a row, (h,w) on a map.
+            label: the class that is explained.
+            signed: whether weights below 0 speak against it.
+        """
+        ...
+
+
 class Processor(Protocol):
     """What was fitted to the user's records; saved with the encoder and reloaded from there.
 
     It is all that an objective ever sees of a modality: the capabilities in ``provides``, among
     ``discrete_targets`` (then it has ``targets``, a :class:`DiscreteTargets`), ``mask_token``,
     ``sentinels`` (then it has ``sentinels``, their ids from the first on), ``two_views``,
-    ``multi_crop`` and ``pixels`` (then it has ``augment``).
+    ``multi_crop`` and ``pixels`` (then it has ``augment``). Beside these are ``units`` (it has
+    :meth:`units`, so that predictions can be explained) and ``heat_maps`` (their evidence has an
+    image).
     """
 
     content: Content
@@ -108,6 +206,27 @@ class Processor(Protocol):
         """
         ...
 
+    def show(
+        self, batch: Batch, corrupted: Batch, views: Mapping[str, Tensor]
+    ) -> Sheet | Words | None:
+        """Return what the pretext task makes of records; None where it cannot be shown.
+
+        Args:
+            batch: rows as they are; corrupted: what the objective made of them.
+            views: images that the objective itself shows, by name; mostly none.
+        """
+        return None
+
+    def units(self, record: Mapping[str, Any], length: int) -> Units:
+        """Return the parts of one record that an explanation may delete and colour.
+
+        Raises:
+            HeadstartError: this kind of data offers none (then ``units`` is not in ``provides``).
+        """
+        raise HeadstartError(
+            f"of {self.content.noun} no parts are known that an explanation could name."
+        )
+
     def save(self, folder: Path) -> None:
         """Write what :meth:`Modality.load` needs, beside the encoder."""
         ...
@@ -138,6 +257,10 @@ class Modality(Protocol):
         They lie memory-mapped in the folder ``cache``, or in a temporary one.
         """
         ...
+
+    def inline(self, values: list[str]) -> Dataset | None:
+        """Return records that were typed in the shell; None where this kind cannot be typed."""
+        return None
 
     def readable(self, records: Dataset, processor: Any, audit: Audit) -> Dataset:
         """Return the records whose content can be decoded; the others are set aside.
@@ -206,4 +329,8 @@ class Modality(Protocol):
             train, test: labeled records; no test records when folds are cut.
             progress: called with the number of records done and of all records.
         """
+        ...
+
+    def preview(self, records: Dataset, side: int) -> list[Preview]:
+        """Return what each record is shown as; images have ``side`` pixels a side, 0 for none."""
         ...

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from headstart.batch import IGNORE, Batch
 from headstart.config import Options
 from headstart.encoders.visibility import causal, visibility
-from headstart.objectives.heads import TokenHead, answered
+from headstart.objectives.heads import CONTINUATION, TokenHead, answered
 
 
 class CausalOptions(Options):
@@ -56,4 +56,4 @@ class CausalModeling(nn.Module):
 
     def save_head(self, folder: Path) -> None:
         """Write the output layer, which ``generate`` and cloze prompts need."""
-        self.head.save(folder, "clm")
+        self.head.save(folder, "clm", CONTINUATION)

@@ -83,7 +83,8 @@ class ImageGenerator(nn.Module):
         weights = {name: value.contiguous() for name, value in self.state_dict().items()}
         save_file(weights, folder / "head.safetensors")
         shape = {name: getattr(self, name) for name in ("latent", "side", "channels", "prior")}
-        write_json(folder / "head.json", {"objective": objective, "generator": shape})
+        described = {"objective": objective, "generates": "images", "generator": shape}
+        write_json(folder / "head.json", described)
 
     @classmethod
     def load(cls, folder: Path) -> ImageGenerator:

@@ -13,6 +13,9 @@ from headstart.batch import IGNORE
 from headstart.files import write_json
 from headstart.objectives.losses import token_loss
 
+#: What a head ``generates`` that says what follows a text.
+CONTINUATION = "continuation"
+
 
 class TokenHead(nn.Module):
     """Scores over the vocabulary, from the encoder's input table or a layer of their own.
@@ -43,12 +46,12 @@ class TokenHead(nn.Module):
         """Return logits (..., V) of vectors (..., D)."""
         return self.decoder(self.transform(tokens))
 
-    def save(self, folder: Path, objective: str) -> None:
+    def save(self, folder: Path, objective: str, generates: str | None = None) -> None:
         """Write ``head.safetensors``, without the table if it is tied, and ``head.json``."""
         shared = {"decoder.weight"} if self.tied else set()
         own = {k: v for k, v in self.state_dict().items() if k not in shared}
         save_file({k: v.contiguous() for k, v in own.items()}, folder / "head.safetensors")
-        write_json(folder / "head.json", {"objective": objective})
+        write_json(folder / "head.json", {"objective": objective, "generates": generates})
 
 
 def answered(head: nn.Module, vectors: Tensor, targets: Tensor) -> dict[str, Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from safetensors.torch import load_file
 
@@ -14,12 +14,16 @@ if TYPE_CHECKING:
     from headstart.run import RunFolder
 
 
+def described_head(run: RunFolder) -> dict[str, Any]:
+    """Return what the run says of the head in it: the ``objective``, and what it ``generates``."""
+    described = run.head / "head.json"
+    found = json.loads(described.read_text(encoding="utf-8")) if described.is_file() else {}
+    return dict(found)
+
+
 def objective_of(run: RunFolder) -> str | None:
     """Return the objective whose head lies in the run; None where none does."""
-    described = run.head / "head.json"
-    if not described.is_file():
-        return None
-    name: str | None = json.loads(described.read_text(encoding="utf-8")).get("objective")
+    name: str | None = described_head(run).get("objective")
     return name
 
 

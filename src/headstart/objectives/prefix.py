@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from headstart.batch import IGNORE, Batch
 from headstart.config import Options
 from headstart.encoders.visibility import prefixed, visibility
-from headstart.objectives.heads import TokenHead, answered
+from headstart.objectives.heads import CONTINUATION, TokenHead, answered
 
 
 class PrefixOptions(Options):
@@ -62,7 +62,7 @@ class PrefixModeling(nn.Module):
 
     def save_head(self, folder: Path) -> None:
         """Write the output layer, which ``generate`` needs."""
-        self.head.save(folder, "prefix")
+        self.head.save(folder, "prefix", CONTINUATION)
 
 
 def _prefixes(batch: Batch, generator: torch.Generator) -> Tensor:

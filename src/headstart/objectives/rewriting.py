@@ -11,6 +11,7 @@ from torch import Tensor
 
 from headstart.batch import Batch
 from headstart.files import write_json
+from headstart.objectives.heads import CONTINUATION
 from headstart.objectives.losses import token_loss
 
 
@@ -119,4 +120,4 @@ def writing_loss(encoder: Any, batch: Batch) -> dict[str, Tensor]:
 
 def note_writer(folder: Path, objective: str) -> None:
     """Say in the run how ``generate`` must ask; the output layer is saved with the encoder."""
-    write_json(folder / "head.json", {"objective": objective})
+    write_json(folder / "head.json", {"objective": objective, "generates": CONTINUATION})

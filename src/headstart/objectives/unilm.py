@@ -14,7 +14,7 @@ from headstart.config import Options
 from headstart.encoders.visibility import prefixed, visibility
 from headstart.modalities import DiscreteTargets
 from headstart.objectives.curriculum import Course, Ratio
-from headstart.objectives.heads import TokenHead, answered
+from headstart.objectives.heads import CONTINUATION, TokenHead, answered
 from headstart.objectives.masked import hide, ordinary, plain_ids
 from headstart.objectives.pairs import Pairing, Sentences, Span, pair
 
@@ -103,7 +103,7 @@ class UniLM(nn.Module):
 
     def save_head(self, folder: Path) -> None:
         """Write the output layer, which ``generate`` and cloze prompts need."""
-        self.head.save(folder, "unilm")
+        self.head.save(folder, "unilm", CONTINUATION)
 
 
 def sights(batch: Batch, sight: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from html import escape
 from itertools import chain
 
@@ -64,3 +65,8 @@ def cut(text: str, letters: int) -> str:
     """Return ``text`` with at most so many letters, on one line."""
     line = " ".join(text[: 4 * letters].split())
     return line if len(line) <= letters else f"{line[: letters - 1]}…"
+
+
+def data_address(content: bytes, kind: str) -> str:
+    """Return an image that a page carries itself, as an address; ``kind`` is ``png`` or so."""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

@@ -1,4 +1,4 @@
-"""The page: its head, its sections in order, and the one script that its own policy allows."""
+"""The page: its head, its sections in order, and the one script that its own policy may allow."""
 
 from __future__ import annotations
 
@@ -35,16 +35,19 @@ def page(
     header: Markup,
     sections: Sequence[Markup],
     title: str = "headstart: was pre-training worth it?",
+    *,
+    script: bool = True,
 ) -> str:
     """Return the whole document; it asks the network for nothing.
 
     Its policy forbids everything but its own style, pictures that it carries itself, and this
-    very script, named by its digest.
+    very script, named by its digest; pages without a map of records do without the script.
     """
     digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
+    allowed = f"script-src 'sha256-{digest}'; " if script else ""
     policy = (
         "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
-        f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+        f"{allowed}base-uri 'none'; form-action 'none'"
     )
     head = tag(
         "head",
@@ -56,9 +59,7 @@ def page(
     )
     there = [name for name in _LINKS if any(f' id="{name}"' in part for part in sections)]
     links = [tag("a", _LINKS[name], href=f"#{name}") for name in there]
-    body = tag(
-        "body",
-        tag("main", header, tag("nav", *links, aria_label="Sections"), *sections),
-        tag("script", Markup(SCRIPT)),
-    )
+    nav = [tag("nav", *links, aria_label="Sections")] if links else []
+    scripts = [tag("script", Markup(SCRIPT))] if script else []
+    body = tag("body", tag("main", header, *nav, *sections), *scripts)
     return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"

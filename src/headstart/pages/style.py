@@ -1,4 +1,17 @@
-"""How the report looks: light and dark, wide and narrow, on screen and on paper."""
+"""How pages look: light and dark, wide and narrow, on screen and on paper."""
+
+#: Blue for what speaks for something and orange for what speaks against it, as red, green, blue:
+#: no common colour blindness takes them for one another.
+FOR, AGAINST = (0, 114, 178), (213, 94, 0)
+#: How much of a background the strongest colour covers; dark and light ink are read on it.
+COVER = 0.5
+
+
+def tint(speaks_for: bool, share: float) -> str:
+    """Return the colour, in CSS, of a background that is this share of the strongest."""
+    red, green, blue = FOR if speaks_for else AGAINST
+    return f"rgba({red}, {green}, {blue}, {COVER * share:.2f})"
+
 
 STYLE = """
 :root {
@@ -135,6 +148,24 @@ mark { color: var(--ink); border-radius: 3px; padding: 0 .2em; }
 .surprises em { font-style: normal; color: var(--faint); }
 .surprises span { border-radius: 3px; padding: .1em 0;
   background: rgba(var(--heat), calc(var(--share) * var(--deepest))); }
+.explained { margin: 0 0 3rem; }
+.weighed { line-height: 1.9; overflow-wrap: anywhere; white-space: pre-wrap; }
+.weighed span { border-radius: 3px; padding: .1em .05em; border-bottom: 2px solid transparent; }
+.weighed .for { border-bottom-color: var(--c0); }
+.weighed .against { border-bottom: 2px dashed var(--c3); }
+.weighed .unread { color: var(--faint); font-style: italic; }
+.meaning span { padding: .1em .35em; border-radius: 3px; margin-right: .5em; color: var(--ink); }
+.heatmaps { display: flex; flex-wrap: wrap; gap: 1rem; margin: 1rem 0; }
+.heatmaps figure { margin: 0; }
+.heatmaps img { width: 18rem; max-width: 100%; border-radius: 4px; display: block; }
+.heatmaps figcaption { font-weight: 400; color: var(--faint); font-size: .875rem;
+  margin: .25rem 0 0; }
+.cells rect { stroke: var(--rule); stroke-width: .1; }
+.cells polyline { fill: none; stroke: var(--ink); stroke-width: .3; }
+.sides { display: flex; flex-wrap: wrap; gap: 0 3rem; }
+.sides > div { flex: 1 1 14rem; }
+.alike td, .alike th { vertical-align: top; }
+h3 { font-size: .95rem; margin: 1.25rem 0 .25rem; }
 .scroll { overflow-x: auto; margin: .75rem 0; }
 table { border-collapse: collapse; width: 100%; font-size: .9rem;
   font-variant-numeric: tabular-nums; }

@@ -23,10 +23,9 @@ from headstart.encoders.opening import (
 )
 from headstart.errors import HeadstartError
 from headstart.files import whole_folder, write_text
-from headstart.modalities.image.preview import images_in
+from headstart.modalities import Sheet, Words
 from headstart.modalities.opening import modality_of, open_modality
 from headstart.modalities.sifting import sift
-from headstart.modalities.text.preview import texts_in
 from headstart.modalities.text.quality import named
 from headstart.objectives import OBJECTIVES
 from headstart.objectives.building import build_objective
@@ -50,7 +49,7 @@ from headstart.training.watch import Watch, draw_watch
 if TYPE_CHECKING:
     from headstart.batch import Batch
     from headstart.config import PretrainConfig
-    from headstart.modalities import Modality
+    from headstart.modalities import Modality, Processor
     from headstart.run import RunFolder
 
 #: Records whose features are watched for collapse while training.
@@ -59,7 +58,7 @@ WATCHED = 256
 FEWEST_TWINS = 64
 #: Where the labeled records of a probe lie among what was prepared.
 PROBE = "probe.safetensors"
-#: Records whose pretext task is shown in a picture.
+#: Records whose pretext task is shown.
 SHOWN = 8
 #: Before training, records whose language and quality are told, and characters of text and numbers
 #: of pictures that are searched for near duplicates: some seconds. `headstart audit` looks longer.
@@ -104,7 +103,7 @@ def pretrain(
     if guards and guards.measure == "view_matching" and not watch.view_matching:
         guards = replace(guards, measure=None)
     if group.rank == 0:
-        _image(objective, rows("train", objective.layout), processor, run, config.seed)
+        _show(objective, rows("train", objective.layout), processor, run, config.seed)
     training = TrainingPlan(
         objective=objective,
         rows=rows("train", objective.layout),
@@ -166,21 +165,19 @@ def _save_head(objective: Any, plan: Plan, run: RunFolder) -> None:
             return
 
 
-def _image(objective: Any, rows: Any, processor: Any, run: RunFolder, seed: int) -> None:
-    """Show what the pretext task makes of the first records: pictures as one, texts as words."""
+def _show(objective: Any, rows: Any, processor: Processor, run: RunFolder, seed: int) -> None:
+    """Keep what the pretext task makes of the first records, as one image or as words."""
     batch = rows.batch(np.arange(min(SHOWN, len(rows))), 0)
     corrupted = objective.corrupt(batch, generator(seed, "picture"))
-    if "pixels" in batch:
-        from headstart.modalities.image.contact_sheet import contact_sheet
+    views = objective.shown(corrupted) if hasattr(objective, "shown") else {}
+    shown = processor.show(batch, corrupted, views)
+    if isinstance(shown, Sheet):
+        from headstart.pages.contact_sheet import contact_sheet
 
-        views = getattr(objective, "shown", images_in)(corrupted)
-        names = ["original", *views]
-        contact_sheet([batch["pixels"], *views.values()], run.picture_file, names=names)
-    elif "input_ids" in batch:
-        hidden = processor.targets.mask_id if "mask_token" in processor.provides else None
-        spell = processor.tokenizer.decode
-        told = texts_in(batch, corrupted, lambda token: str(spell([token])), hidden)
-        write_text(run.words_file, json.dumps({"records": told}, ensure_ascii=False) + "\n")
+        contact_sheet(list(shown.rows.values()), run.picture_file, names=list(shown.rows))
+    elif isinstance(shown, Words):
+        words = json.dumps({"records": shown.records}, ensure_ascii=False)
+        write_text(run.words_file, words + "\n")
 
 
 def _prepare(

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from headstart.batch import Rows, to_device
 from headstart.seeding import generator
+from headstart.training.evaluation_mode import frozen
 from headstart.training.seeding import reseed
 
 if TYPE_CHECKING:
@@ -82,24 +81,3 @@ def batch_count(rows: int, batch_size: int, between: int, whole: bool) -> int:
     """Return how many batches a validation reads."""
     full = -(-rows // batch_size)
     return full if whole else min(full, max(_FEWEST_BATCHES, between // _SHARE))
-
-
-@contextmanager
-def frozen(objective: nn.Module) -> Iterator[None]:
-    """Look without touching: no gradients, no dropout, and every buffer as it was afterwards."""
-    modes = {module: module.training for module in objective.modules()}
-    buffers = [
-        (module, name, buffer, buffer.clone())
-        for module in modes
-        for name, buffer in module.named_buffers(recurse=False)
-    ]
-    objective.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
-        for module, name, buffer, before in buffers:
-            buffer.copy_(before)
-            setattr(module, name, buffer)

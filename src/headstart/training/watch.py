@@ -13,10 +13,10 @@ from torch import Tensor
 
 from headstart.batch import Batch, to_device
 from headstart.seeding import generator
+from headstart.training.evaluation_mode import frozen
 from headstart.training.health import Look, look, view_matching
 from headstart.training.probe import Probe, explained
 from headstart.training.seeding import reseed
-from headstart.training.validation import frozen
 
 if TYPE_CHECKING:
     from headstart.modalities import Processor

@@ -11,15 +11,12 @@ from headstart.config import (
     GenerateConfig,
     PredictConfig,
     SearchConfig,
-    SourceOptions,
     load,
 )
 from headstart.run import RunFolder
 from headstart.verbs.reading import records_of, say
 
 if TYPE_CHECKING:
-    from datasets import Dataset
-
     from headstart.deployment.explain import Explanations
 
 
@@ -81,7 +78,8 @@ def search(run: str, *inputs: str, query: str, **options: Any) -> list[dict[str,
     Args:
         run: a run folder, or any encoder folder.
         inputs: files, folders or globs to search.
-        query: a file, each of whose records is asked for, or a text.
+        query: a file, each of whose records is asked for, or a record itself where the kind of data
+            can be typed: a text.
         options: see :class:`headstart.config.SearchConfig`.
     """
     plan = load(SearchConfig, run=run, inputs=list(inputs), query=query, **options)
@@ -89,12 +87,15 @@ def search(run: str, *inputs: str, query: str, **options: Any) -> list[dict[str,
     from headstart.downstream.predict import write_predictions
     from headstart.encoders.opening import encoder_folder, open_encoder, read_note
     from headstart.evaluation.features import features
-    from headstart.modalities.opening import open_processor
+    from headstart.modalities.inline import inline_records
+    from headstart.modalities.opening import open_modality, open_processor
 
     folder = encoder_folder(plan.run)
-    encoder, processor = open_encoder(folder), open_processor(folder)
-    length = int(read_note(folder)["length"])
-    asked = _queries(plan.query, plan, folder)
+    encoder, processor, note = open_encoder(folder), open_processor(folder), read_note(folder)
+    length, modality = int(note["length"]), open_modality(note["modality"])
+    asked = inline_records(modality, [plan.query])
+    if asked is None:
+        asked = records_of([plan.query], plan, folder)
     if plan.index:
         index = searching.Index.open(Path(plan.index))
     else:
@@ -104,7 +105,7 @@ def search(run: str, *inputs: str, query: str, **options: Any) -> list[dict[str,
             records = records_of(sources, plan, folder)
             say(f"embedding {len(records):,} records into {place}")
             searching.build(encoder, processor, records, place, length=length)
-        index = searching.Index.open(place / searching.VECTORS)
+        index = searching.Index.of_records(place, modality)
     vectors = features(encoder, processor, asked, length=length)
     rows = searching.search(index, [str(name) for name in asked["id"]], vectors, plan.count)
     if plan.out:
@@ -112,54 +113,28 @@ def search(run: str, *inputs: str, query: str, **options: Any) -> list[dict[str,
     return rows
 
 
-def _queries(query: str, options: SourceOptions, encoder: str | Path) -> Dataset:
-    """Read the records of a file; what is no file is the text to look for."""
-    from headstart.encoders.opening import read_note
-
-    if read_note(encoder)["modality"] != "text" or Path(query).exists():
-        return records_of([query], options, encoder)
-    from datasets import Dataset
-
-    return Dataset.from_dict({"id": [query], "text": [query]})
-
-
 def generate(run: str, prompt: str = "", **options: Any) -> str | Path:
-    """Continue a prompt with a run that can write, or draw pictures with one that has a generator.
+    """Generate what a run was pre-trained to: the continuation of a prompt, or images.
 
     Args:
         run: folder of the run.
         options: see :class:`headstart.config.GenerateConfig`.
 
     Returns:
-        The text, or the path of the pictures.
+        The text, or the path of the images.
     """
     plan = load(GenerateConfig, run=run, prompt=prompt, **options)
-    from headstart.encoders.opening import read_note
+    from headstart.deployment.generators import generate as generate_with
 
-    opened = RunFolder.open(plan.run)
-    if read_note(opened.require_encoder())["modality"] == "image":
-        from headstart.deployment.draw import draw
-
-        out = Path(plan.out) if plan.out else opened.folder / "samples.png"
-        return draw(opened, out, count=plan.count, seed=plan.seed)
-    from headstart.deployment.generate import generate as continue_prompt
-
-    return continue_prompt(
-        opened,
-        plan.prompt,
-        tokens=plan.tokens,
-        temperature=plan.temperature,
-        top_k=plan.top_k,
-        seed=plan.seed,
-    )
+    return generate_with(RunFolder.open(plan.run), plan)
 
 
 def explain(run: str, *inputs: str, **options: Any) -> Explanations:
-    """Explain predictions: the words or pixels that mattered, and the labeled records most like.
+    """Explain predictions: the parts that mattered, and the labeled records most like.
 
     Args:
         run: folder of a fine-tuned run.
-        inputs: files, folders or globs, or a text itself.
+        inputs: files, folders or globs, or records themselves where they can be typed: texts.
         options: see :class:`headstart.config.ExplainConfig`.
 
     Raises:

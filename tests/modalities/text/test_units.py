@@ -10,7 +10,7 @@ from headstart.deployment.deletion import SHARES, deletion
 from headstart.downstream.wide import Wide, distinct
 from headstart.modalities.text.processor import TextProcessor
 from headstart.modalities.text.tokenizers import fit_tokenizer
-from headstart.modalities.text.units import read, without, words
+from headstart.modalities.text.units import TextUnits, read, without, words
 
 ENGLISH = ["the film wasn't good, not good at all", "a far-fetched but good plot!"] * 30
 CHINESE = ["这个酒店很好", "服务不好, 价格贵"] * 30
@@ -19,7 +19,7 @@ CHINESE = ["这个酒店很好", "服务不好, 价格贵"] * 30
 def told(text: str, kind: str, texts: list[str], size: int = 320) -> list[str]:
     tokenizer = fit_tokenizer(texts, kind=kind, vocab_size=size, lowercase=True)
     reading = read(TextProcessor(tokenizer), text, 99)
-    found = words(text, reading, torch.ones(reading.batch["mask"].shape[1]))
+    found = words(text, reading)
     return [text[word.start : word.end] for word in found]
 
 
@@ -52,21 +52,40 @@ def test_what_lies_beyond_the_length_is_not_read() -> None:
     reading = read(processor, text, 5)
     batch = processor.collate_texts([text], 5)
     assert torch.equal(reading.batch["input_ids"], batch["input_ids"])
-    kept = words(text, reading, torch.zeros(5))
+    kept = words(text, reading)
     assert text[: reading.end].split() == [text[w.start : w.end] for w in kept]
     assert reading.end < len(text)
 
 
 def test_the_words_hold_the_weights_of_all_their_tokens() -> None:
     tokenizer = fit_tokenizer(ENGLISH, kind="char", vocab_size=99, lowercase=True)
-    text = "good plot!"
-    reading = read(TextProcessor(tokenizer), text, 99)
-    weights = torch.arange(reading.batch["mask"].shape[1], dtype=torch.float32)
-    found = words(text, reading, weights)
-    for word in found:
-        assert word.weight == sum(weights[list(word.positions)].tolist())
+    units = TextUnits(TextProcessor(tokenizer), "good plot!", 99)
+    weights = torch.arange(units.batch["mask"].shape[1], dtype=torch.float32)
+    found = units.evidence(weights, "good", signed=True)
+    assert units.count == len(found.words) == 3
+    for word, weight in zip(found.words, found.weights, strict=True):
+        assert weight == sum(weights[list(word.positions)].tolist())
+    reading = read(TextProcessor(tokenizer), "good plot!", 99)
     inside = [p for p, (a, b) in enumerate(reading.spans) if b > a and not reading.special[p]]
-    assert sorted(p for word in found for p in word.positions) == inside
+    assert sorted(p for word in found.words for p in word.positions) == inside
+
+
+def test_the_blank_text_has_masks_where_its_words_were() -> None:
+    tokenizer = fit_tokenizer(ENGLISH, kind="word", vocab_size=99, lowercase=True)
+    units = TextUnits(TextProcessor(tokenizer), "good plot", 99)
+    ids, blank = units.batch["input_ids"][0].tolist(), units.blank["input_ids"][0].tolist()
+    special = set(tokenizer.all_special_ids)
+    assert blank == [i if i in special else tokenizer.mask_token_id for i in ids]
+    assert units.without([{0}])["mask"].sum() == len(ids) - 1
+
+
+def test_what_was_not_read_is_said_and_shown() -> None:
+    processor = TextProcessor(fit_tokenizer(ENGLISH, kind="word", vocab_size=99, lowercase=True))
+    units = TextUnits(processor, "the film was <b> not good at all", 5)
+    assert "encoder takes 5 tokens" in units.notes[0]
+    page = units.evidence(torch.ones(5), "good", signed=True).html()
+    assert 'class="unread"' in page
+    assert "<b>" not in page
 
 
 def test_deleted_positions_leave_no_hole() -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import json
 from typing import TYPE_CHECKING, Any
 
-from headstart.pages.markup import Markup, join, tag
+from headstart.pages.markup import Markup, data_address, join, tag
 
 if TYPE_CHECKING:
     from headstart.run import RunFolder
@@ -33,13 +32,12 @@ def section(run: RunFolder | None) -> Markup:
 
 def _image(content: bytes) -> list[Markup]:
     kind, content = _within(content)
-    data = base64.b64encode(content).decode()
     words = (
         "The first row shows records as they are; below each stands what the network was given "
         "to learn from in their place."
     )
     alt = "Records and what the pretext task makes of them"
-    image = tag("img", src=f"data:image/{kind};base64,{data}", alt=alt, class_="sheet")
+    image = tag("img", src=data_address(content, kind), alt=alt, class_="sheet")
     return [image, tag("p", words, class_="small")]
 
 

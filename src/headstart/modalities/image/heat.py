@@ -6,59 +6,115 @@ Than the average place of the same picture, that is: what all of its places say 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from headstart.batch import unit_pixels
 from headstart.errors import HeadstartError
+from headstart.modalities.cells import LEGEND, Cells, rounded, shades
 from headstart.modalities.image.pixel_file import decode_square
+from headstart.pages.markup import Markup, data_address, tag
+from headstart.pages.style import AGAINST, FOR
 
-#: Pixels a side that a picture is shown at.
-SIDE = 288
-#: Blue and orange, which no common colour blindness takes for one another.
-FOR, AGAINST = (0, 114, 178), (213, 94, 0)
-#: What the two colours mean, where weights have signs and where they are shares of attention.
-LEGEND = {
-    True: ("more for it than the average place", "less"),
-    False: ("looked at more than the average place", "less"),
-}
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from headstart.batch import Batch
+
+#: Pixels a side that a picture is shown at, and between two pictures.
+SIDE, GAP = 288, 12
 #: How much of the picture the strongest colour covers.
 COVER = 0.75
 
 
-def shown(evidence: ImageEvidence, side: int = SIDE) -> Image.Image:
-    """Return the square of a picture that the encoder saw, enlarged or shrunk to ``side``."""
-    return shown_struct(evidence.image, side)
+def image_units(image: Mapping[str, Any], batch: Batch) -> Cells:
+    """Return the cells of a picture; a deleted one takes the mean colour of the picture.
 
-
-def shown_struct(image: Mapping[str, Any], side: int) -> Image.Image:
-    """Return the square of a picture given as a struct of ``bytes`` and ``path``.
-
-    Raises:
-        HeadstartError: it cannot be decoded.
+    Args:
+        image: a struct of ``bytes`` and ``path``.
+        batch: ``pixels`` (1,3,S,S) of it.
     """
-    found = decode_square(image, side)
-    if isinstance(found, str):
-        raise HeadstartError(f"a picture cannot be decoded: {found}; leave it out.")
-    return Image.fromarray(np.ascontiguousarray(found.transpose(1, 2, 0)))
+    pixels = {"pixels": unit_pixels(batch["pixels"])}
+
+    def show(heat: Tensor, cells: Tensor, label: str, signed: bool) -> ImageEvidence:
+        return ImageEvidence(image, heat, cells, LEGEND[signed])
+
+    return Cells(pixels, "pixels", show=show)
 
 
-def overlaid(evidence: ImageEvidence, side: int = SIDE) -> Image.Image:
-    """Return the picture in grey under its heat map (side,side)."""
-    grey = np.asarray(shown(evidence, side).convert("L").convert("RGB"), dtype=np.float32)
-    heat = _smooth(evidence.heat, side)
-    strength = (COVER * np.abs(heat) ** 0.8)[:, :, None]
-    colour = np.where(heat[:, :, None] > 0, np.array(FOR), np.array(AGAINST))
-    mixed = grey * (1 - strength) + colour * strength
-    return Image.fromarray(mixed.round().astype(np.uint8))
+@dataclass(frozen=True)
+class ImageEvidence:
+    """The weights of the pixels (S,S) and, averaged, of cells (G,G); the struct of the picture."""
+
+    struct: Mapping[str, Any]
+    heat: Tensor
+    cells: Tensor
+    legend: Sequence[str]
+
+    @property
+    def weights(self) -> list[float]:
+        """Of the cells, row by row."""
+        found: list[float] = self.cells.flatten().tolist()
+        return found
+
+    def summary(self) -> dict[str, Any]:
+        """Return ``cells``, a square of weights, row by row."""
+        return {"cells": rounded(self.cells)}
+
+    def lines(self) -> list[RenderableType]:
+        from rich.text import Text
+
+        key = "  (the darker, the more a place mattered; --out X.png shows it)"
+        return [*shades(self.cells), Text(key, "dim")]
+
+    def html(self) -> Markup:
+        figures = [
+            tag(
+                "figure",
+                tag("img", src=data_address(_png(picture), "png"), alt=words),
+                tag("figcaption", words),
+            )
+            for picture, words in [
+                (self.shown(), "the picture, as the encoder crops it"),
+                (self.overlaid(), "what mattered, over the picture in grey"),
+            ]
+        ]
+        return tag("div", *figures, class_="heatmaps")
+
+    def image(self) -> Image.Image:
+        """Return the picture, and its heat map beside it."""
+        sheet = Image.new("RGB", (2 * SIDE + GAP, SIDE), (255, 255, 255))
+        sheet.paste(self.shown(), (0, 0))
+        sheet.paste(self.overlaid(), (SIDE + GAP, 0))
+        return sheet
+
+    def shown(self) -> Image.Image:
+        """Return the square (SIDE,SIDE) of the picture that the encoder saw.
+
+        Raises:
+            HeadstartError: it cannot be decoded.
+        """
+        found = decode_square(self.struct, SIDE)
+        if isinstance(found, str):
+            raise HeadstartError(f"a picture cannot be decoded: {found}; leave it out.")
+        return Image.fromarray(np.ascontiguousarray(found.transpose(1, 2, 0)))
+
+    def overlaid(self) -> Image.Image:
+        """Return the picture in grey under its heat map (SIDE,SIDE)."""
+        grey = np.asarray(self.shown().convert("L").convert("RGB"), dtype=np.float32)
+        heat = _smooth(self.heat, SIDE)
+        strength = (COVER * np.abs(heat) ** 0.8)[:, :, None]
+        colour = np.where(heat[:, :, None] > 0, np.array(FOR), np.array(AGAINST))
+        mixed = grey * (1 - strength) + colour * strength
+        return Image.fromarray(mixed.round().astype(np.uint8))
 
 
-def png(picture: Image.Image) -> bytes:
-    """Return a picture as the bytes of a PNG."""
+def _png(picture: Image.Image) -> bytes:
     file = io.BytesIO()
     picture.save(file, format="PNG", optimize=True)
     return file.getvalue()
@@ -71,18 +127,3 @@ def _smooth(heat: Tensor, side: int) -> np.ndarray:
     small = Image.fromarray((values / largest).astype(np.float32), mode="F")
     grown = np.asarray(small.resize((side, side), Image.Resampling.BICUBIC))
     return np.clip(grown, -1.0, 1.0)
-
-
-@dataclass(frozen=True)
-class ImageEvidence:
-    """The weights of the pixels (S,S) and, averaged, of cells (G,G); the struct of the picture."""
-
-    image: dict[str, Any]
-    heat: Tensor
-    cells: Tensor
-    unit: ClassVar[str] = "cells"
-
-    def summary(self) -> dict[str, Any]:
-        """Return ``cells``, a square of weights, row by row."""
-        cells = [[round(value, 6) for value in row] for row in self.cells.tolist()]
-        return {"cells": cells}

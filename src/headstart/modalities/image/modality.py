@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from headstart.config import PretrainConfig, SourceOptions
     from headstart.modalities import Baseline
     from headstart.modalities.image.processor import ImageProcessor
+    from headstart.modalities.preview import Preview
 
 #: Up to this side pictures are small: networks need not shrink them at once.
 SMALL = 64
@@ -63,6 +64,9 @@ class ImageModality:
             audit=audit,
             cache=cache,
         )
+
+    def inline(self, values: list[str]) -> None:
+        """Return nothing: a picture cannot be typed."""
 
     def readable(self, records: Dataset, processor: ImageProcessor, audit: Audit) -> Dataset:
         """Return the records whose pictures can be decoded; the others are set aside.
@@ -188,6 +192,12 @@ class ImageModality:
         from headstart.modalities.image.baselines import image_baselines
 
         return image_baselines(background, train, test, seed=seed, progress=progress)
+
+    def preview(self, records: Dataset, side: int) -> list[Preview]:
+        """Return a thumbnail of each picture, with its name."""
+        from headstart.modalities.image.preview import thumbnails
+
+        return thumbnails(records, side)
 
 
 def _of_transformers(config: dict[str, Any]) -> Any:

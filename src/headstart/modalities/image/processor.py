@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ import torch
 from headstart.batch import Batch, Rows
 from headstart.errors import HeadstartError
 from headstart.files import write_json
+from headstart.modalities import Sheet
 from headstart.modalities.image.content import IMAGE
 from headstart.modalities.image.pixel_file import PixelFile, PixelRows
 from headstart.modalities.image.recipes import SMALL
@@ -18,6 +20,8 @@ from headstart.modalities.image.squares import SQUARES
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+    from headstart.modalities.cells import Cells
 
 
 #: From this side on small pictures have views that are smaller still.
@@ -32,7 +36,7 @@ class ImageProcessor:
     """
 
     content = IMAGE
-    provides = frozenset({"pixels", "two_views", "multi_crop"})
+    provides = frozenset({"pixels", "two_views", "multi_crop", "units", "heat_maps"})
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -88,6 +92,21 @@ class ImageProcessor:
         from headstart.modalities.image.views import augment
 
         return augment(batch, generator, kind, self.size)
+
+    def show(self, batch: Batch, corrupted: Batch, views: Mapping[str, torch.Tensor]) -> Sheet:
+        """Return the pictures, and below them what the objective or its batch shows of each."""
+        from headstart.modalities.image.preview import images_in
+
+        return Sheet({"original": batch["pixels"], **(views or images_in(corrupted))})
+
+    def units(self, record: Mapping[str, Any], length: int) -> Cells:
+        """Return the cells of a picture."""
+        from datasets import Dataset
+
+        from headstart.modalities.image.heat import image_units
+
+        batch = self.collate(Dataset.from_list([dict(record)]), length)
+        return image_units(record["image"], batch)
 
     def save(self, folder: Path) -> None:
         """Write ``image.json``."""

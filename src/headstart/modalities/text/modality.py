@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from headstart.batch import Progress
     from headstart.config import PretrainConfig, SourceOptions
     from headstart.modalities import Baseline
+    from headstart.modalities.preview import Preview
     from headstart.modalities.text.processor import TextProcessor
 
 
@@ -61,6 +62,12 @@ class TextModality:
             audit=audit,
             cache=cache,
         )
+
+    def inline(self, values: list[str]) -> Dataset:
+        """Return texts that were typed in the shell, each named by itself."""
+        from datasets import Dataset
+
+        return Dataset.from_dict({"id": values, "text": values})
 
     def readable(self, records: Dataset, processor: TextProcessor, audit: Audit) -> Dataset:
         """Return all records: what is no text was set aside when it was read."""
@@ -133,3 +140,9 @@ class TextModality:
         from headstart.modalities.text.baselines import text_baselines
 
         return text_baselines(background, train, test, seed=seed, progress=progress)
+
+    def preview(self, records: Dataset, side: int) -> list[Preview]:
+        """Return the beginning of each text."""
+        from headstart.modalities.text.preview import beginnings
+
+        return beginnings(records)

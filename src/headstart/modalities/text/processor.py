@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from transformers import PreTrainedTokenizerFast
 
 from headstart.batch import Batch, Rows
 from headstart.errors import HeadstartError, did_you_mean
-from headstart.modalities import DiscreteTargets
+from headstart.modalities import DiscreteTargets, Words
 from headstart.modalities.text.companion_texts import CompanionRows, pair_of, stored
 from headstart.modalities.text.content import TEXT
 from headstart.modalities.text.edits import EDITS, LOOKED_UP, edited, parse_edits
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from headstart.modalities.text.synonyms import Synonyms
+    from headstart.modalities.text.units import TextUnits
 
 
 CHUNK = 1000
@@ -51,7 +53,7 @@ class TextProcessor:
         parts = {"sentences"} if tokenizer.sep_token_id is not None else set()
         self.sentinels = sentinel_ids(tokenizer)
         spans = {"sentinels"} if self.sentinels else set()
-        self.provides = frozenset({"discrete_targets", "two_views", *mask, *parts, *spans})
+        self.provides = frozenset({"discrete_targets", "two_views", "units", *mask, *parts, *spans})
         self.keeps_sentences = False
 
     def configure(self, needs: frozenset[str]) -> None:
@@ -151,6 +153,21 @@ class TextProcessor:
             known = ["pairs", *VIEWS, *EDITS, *LOOKED_UP]
             raise HeadstartError(f"texts have no views {kind!r}{did_you_mean(kind, known)}")
         return VIEWS[kind](batch, generator, self.pad_id)
+
+    def show(self, batch: Batch, corrupted: Batch, views: Mapping[str, torch.Tensor]) -> Words:
+        """Return the texts as tokens, and below each what the network reads and must say."""
+        from headstart.modalities.text.preview import texts_in
+
+        hidden = self.tokenizer.mask_token_id
+        return Words(
+            texts_in(batch, corrupted, lambda token: str(self.tokenizer.decode([token])), hidden)
+        )
+
+    def units(self, record: Mapping[str, Any], length: int) -> TextUnits:
+        """Return the words of a text."""
+        from headstart.modalities.text.units import TextUnits
+
+        return TextUnits(self, record["text"], length)
 
     def save(self, folder: Path) -> None:
         """Write the tokenizer, so that ``AutoTokenizer`` opens it, and the token counts."""

@@ -1,16 +1,20 @@
-"""From tokens to words: where each token of a text lies in it, and which make a word."""
+"""The words of a text: where each of its tokens lies, which make a word, the text without some."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from headstart.modalities.text.evidence import TextEvidence, Word
+
 if TYPE_CHECKING:
     from headstart.batch import Batch
+    from headstart.modalities.text.processor import TextProcessor
 
 #: Scripts that are written without spaces: each character may be a word.
 _DENSE = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\u0e00-\u0e7f"
@@ -35,23 +39,45 @@ class Reading:
     end: int
 
 
-@dataclass(frozen=True)
-class Word:
-    """A word, or a phrase that is one token.
+class TextUnits:
+    """The words of a text; a deleted one is gone as if it had never been written.
 
-    Attributes:
-        start, end: its characters in the text.
-        positions: its tokens.
-        weight: what it adds to the evidence for the class, or its share of the attention.
+    Args:
+        length: tokens that are read at most.
     """
 
-    start: int
-    end: int
-    positions: tuple[int, ...]
-    weight: float
+    noun, tensor = "words", "input_ids"
+
+    def __init__(self, processor: TextProcessor, text: str, length: int) -> None:
+        self._text, self._reading = text, read(processor, text, length)
+        self._words = words(text, self._reading)
+        self.count = len(self._words)
+        self.batch = self._reading.batch
+        # The token that stands for nothing is the mask, where the network met one.
+        tokenizer, ids = processor.tokenizer, self.batch["input_ids"]
+        nothing = tokenizer.mask_token_id
+        nothing = int(tokenizer.pad_token_id if nothing is None else nothing)
+        blank = torch.where(self._reading.special, ids, nothing)
+        self.blank = {**self.batch, "input_ids": blank}
+        self.notes: list[str] = []
+        if self._reading.end < len(text):
+            self.notes.append(
+                f"Only the first {self._reading.end:,} of {len(text):,} characters were read: the "
+                f"encoder takes {length} tokens."
+            )
+
+    def without(self, dropped: Sequence[set[int]]) -> Batch:
+        """Return a row for each set of words, in which what is left has moved together."""
+        gone = [{p for unit in units for p in self._words[unit].positions} for units in dropped]
+        return without(self.batch, gone)
+
+    def evidence(self, weights: Tensor, label: str, *, signed: bool) -> TextEvidence:
+        """Give each word the sum of its tokens' ``weights`` (T,)."""
+        sums = [float(weights[list(word.positions)].sum()) for word in self._words]
+        return TextEvidence(self._text, self._words, sums, self._reading.end, label, signed)
 
 
-def read(processor: Any, text: str, length: int) -> Reading:
+def read(processor: TextProcessor, text: str, length: int) -> Reading:
     """Read a text as ``processor.collate_texts`` does, and keep where its tokens are from."""
     encoding = processor.encode([text])[0]
     indices = list(range(len(encoding.ids)))
@@ -67,8 +93,8 @@ def read(processor: Any, text: str, length: int) -> Reading:
     return Reading(batch, spans, special, end)
 
 
-def words(text: str, reading: Reading, weights: Tensor) -> list[Word]:
-    """Return the words of a text in order, each with the sum of its tokens' ``weights`` (T,).
+def words(text: str, reading: Reading) -> list[Word]:
+    """Return the words of a text in order.
 
     Tokens that share a word make one, and so do words that share a token. Punctuation stands by
     itself, and so does each character of a script without spaces.
@@ -81,17 +107,11 @@ def words(text: str, reading: Reading, weights: Tensor) -> list[Word]:
     for position, (start, end) in enumerate(reading.spans):
         if start >= end or bool(reading.special[position]):
             continue
-        weight = float(weights[position])
         if found and piece_of[start] <= last:
             word = found[-1]
-            found[-1] = Word(
-                word.start,
-                max(word.end, end),
-                (*word.positions, position),
-                word.weight + weight,
-            )
+            found[-1] = Word(word.start, max(word.end, end), (*word.positions, position))
         else:
-            found.append(Word(start, end, (position,), weight))
+            found.append(Word(start, end, (position,)))
         last = max(last, piece_of[end - 1])
     return found
 
@@ -119,35 +139,3 @@ def _stripped(text: str, start: int, end: int) -> tuple[int, int]:
     while start < end and text[end - 1].isspace():
         end -= 1
     return start, end
-
-
-@dataclass(frozen=True)
-class TextEvidence:
-    """The words of a text with their weights; ``end`` is the first character that was not read."""
-
-    text: str
-    words: list[Word]
-    end: int
-    unit: ClassVar[str] = "words"
-
-    def strongest(self, count: int, sign: int) -> list[Word]:
-        """Return up to ``count`` words of one sign, the strongest first."""
-        chosen = [word for word in self.words if word.weight * sign > 0]
-        return sorted(chosen, key=lambda word: -abs(word.weight))[:count]
-
-    def shown(self, word: Word) -> str:
-        """Return the characters of a word."""
-        return self.text[word.start : word.end]
-
-    def summary(self) -> dict[str, Any]:
-        """Return ``words``, each with its text, place and weight, and ``read``, what was read."""
-        words = [
-            {
-                "text": self.shown(word),
-                "start": word.start,
-                "end": word.end,
-                "weight": round(word.weight, 6),
-            }
-            for word in self.words
-        ]
-        return {"words": words, "read": self.end}

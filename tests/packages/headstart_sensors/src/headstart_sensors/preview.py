@@ -6,8 +6,9 @@ import io
 from typing import TYPE_CHECKING
 
 import numpy as np
-from headstart.modalities.preview import Preview
 from PIL import Image, ImageDraw
+
+from headstart.modalities.preview import Preview
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from headstart.modalities.cells import Cells
 from torch import Tensor
 
 from headstart.batch import Batch
 from headstart.errors import HeadstartError, did_you_mean
 from headstart.files import write_json
 from headstart.modalities import Processor, Sheet
+from headstart.modalities.cells import Cells
 from headstart_sensors.content import SERIES
 from headstart_sensors.preview import drawn
 from headstart_sensors.readings import STORED, even

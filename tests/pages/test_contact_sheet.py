@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from headstart.modalities.image import contact_sheet as module
-from headstart.modalities.image.contact_sheet import contact_sheet
+from headstart.pages import contact_sheet as module
+from headstart.pages.contact_sheet import contact_sheet
 
 
 def opened(path: Path) -> np.ndarray:

@@ -1,0 +1,48 @@
+"""Generating with a run: what it generates is written with the head that its objective left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headstart.errors import HeadstartError
+from headstart.objectives.opening import described_head
+from headstart.registry import Registry
+
+if TYPE_CHECKING:
+    from headstart.config import GenerateConfig
+    from headstart.run import RunFolder
+
+#: Each takes a run and a :class:`headstart.config.GenerateConfig`, and returns a text or the path
+#: of what it wrote. The names are those that heads have under ``generates``.
+GENERATORS = Registry(
+    "generator",
+    {
+        "continuation": "headstart.deployment.generate:continue_prompt",
+        "images": "headstart.deployment.draw:draw_images",
+    },
+    group="headstart.generators",
+)
+
+
+def generate(run: RunFolder, config: GenerateConfig) -> str | Path:
+    """Generate what a run was pre-trained to; see :data:`GENERATORS`.
+
+    Raises:
+        HeadstartError: it generates nothing, or its training has not finished.
+    """
+    run.require_encoder()
+    kind = described_head(run).get("generates")
+    if run.config()["verb"] == "finetune":
+        raise HeadstartError(
+            f"{run.folder} was fine-tuned for its task and generates nothing; use it with "
+            f"`headstart predict {run.folder} INPUT`."
+        )
+    if kind is None:
+        raise HeadstartError(
+            f"{run.folder} generates nothing: its pretext task leaves no head that could; "
+            "pre-train with --objective clm, prefix, unilm, span_corruption, bart or gap_sentences "
+            "to continue texts, or with vae, gan or bigan to draw pictures."
+        )
+    found: str | Path = GENERATORS[kind](run, config)
+    return found

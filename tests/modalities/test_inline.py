@@ -1,0 +1,27 @@
+"""What is typed in the shell: a record itself, or the name of a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from headstart.modalities.image.modality import ImageModality
+from headstart.modalities.inline import inline_records, names_file
+from headstart.modalities.text.modality import TextModality
+
+
+def test_a_text_is_no_file_and_a_file_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_text("a")
+    assert names_file(str(tmp_path / "x.txt"))
+    assert names_file("gone.csv")
+    assert names_file("data.npz#test")
+    assert not names_file("A good film. Really?")
+    assert not names_file("good")
+    assert not names_file("好" * 500)
+
+
+def test_texts_can_be_typed_and_pictures_cannot() -> None:
+    records = inline_records(TextModality(), ["a good film", "so long"])
+    assert records is not None
+    assert records["text"][:] == records["id"][:] == ["a good film", "so long"]
+    assert inline_records(TextModality(), ["a good film", "films.csv"]) is None
+    assert inline_records(ImageModality(), ["a cat"]) is None

@@ -14,12 +14,12 @@ from headstart.registry import HOME
 
 PAGE = Path(__file__).parent / "what_goes_with_what.md"
 RULE = """\
-An encoder reads a kind of data that provides the tensor it reads. An objective teaches an encoder
-on a kind of data where the two of them provide all that it needs. A protocol measures what was
-learned on a kind of data that provides what it needs. Nothing else decides: a kind of data, an
-encoder, an objective or a protocol of [another package](new_kind_of_data.md) takes its cells of
-these tables by what it says of itself. Names of timm and torchvision networks and folders of
-Transformers are encoders, too."""
+An encoder reads a kind of data that gives the tensor it reads. An objective teaches an encoder on
+a kind of data where the two of them provide all that it needs. A protocol that suits the kind of
+data measures what was learned where the two of them provide what it needs. Nothing else decides: a
+kind of data, an encoder, an objective or a protocol of [another package](new_kind_of_data.md)
+takes its cells of these tables by what it says of itself. Names of timm and torchvision networks
+and folders of Transformers are encoders, too."""
 INTRODUCTION = (
     "Written by `python docs/tables.py`; `headstart list cells` prints it for what is installed."
 )
@@ -34,7 +34,6 @@ def page() -> str:
     }
     kinds = [line.name for line in own["modalities"]]
     encoders = {(cell.objective, cell.modality): cell.encoders for cell in found}
-    measured = {cell.modality: cell.protocols for cell in found}
     parts = [
         "# What goes with what",
         INTRODUCTION,
@@ -53,9 +52,14 @@ def page() -> str:
         ),
         "## Kinds of data",
         _table(
-            ["kind", "provides", "is measured by"],
+            ["kind", "gives", "provides", "is measured by"],
             (
-                [line.name, _names(line.entry.provides), ", ".join(measured.get(line.name, ()))]
+                [
+                    line.name,
+                    f"`{line.entry.gives}`",
+                    _names(line.entry.provides),
+                    ", ".join(line.entry.protocols),
+                ]
                 for line in own["modalities"]
             ),
         ),

@@ -35,8 +35,8 @@ def shell(*words: str) -> Any:
     return CliRunner().invoke(app, list(words), env={"COLUMNS": "80", "NO_COLOR": "1"})
 
 
-def kind(*provides: str) -> Any:
-    return SimpleNamespace(provides=frozenset(provides))
+def kind(gives: str, protocols: tuple[str, ...], *provides: str) -> Any:
+    return SimpleNamespace(gives=gives, protocols=protocols, provides=frozenset(provides))
 
 
 def encoder(reads: str, *provides: str) -> Any:
@@ -49,7 +49,10 @@ def needing(*needs: str) -> Any:
 
 #: Letters and waves: two kinds of data, of which one has an order.
 WORLD: dict[str, dict[str, Any]] = {
-    "modalities": {"letters": kind("ids", "views", "answers"), "waves": kind("wave", "views")},
+    "modalities": {
+        "letters": kind("ids", ("probe", "ask"), "views"),
+        "waves": kind("wave", ("probe",), "views"),
+    },
     "encoders": {
         "table": encoder("ids"),
         "reader": encoder("ids", "order"),
@@ -57,11 +60,11 @@ WORLD: dict[str, dict[str, Any]] = {
     },
     "objectives": {
         "agree": needing("views"),
-        "next": needing("ids", "order"),
-        "redraw": needing("grid"),
+        "next": needing("order"),
+        "redraw": needing("grid", "views"),
         "hear": needing("echo"),
     },
-    "protocols": {"probe": needing(), "ask": needing("answers")},
+    "protocols": {"probe": needing(), "ask": needing("order")},
 }
 
 

@@ -130,7 +130,7 @@ class Cell:
 
     Attributes:
         encoders: those that it can teach; from the first to the last of the registry.
-        protocols: those that measure what was learned.
+        protocols: those that measure what one of these encoders has learned.
     """
 
     modality: str
@@ -178,7 +178,8 @@ class Cells:
             rows += _row(f"{modality} encoders", "objectives that teach them")
             for encoders, objectives in grouped(own).items():
                 rows += _row(f"  {', '.join(encoders)}", ", ".join(objectives))
-            rows += [*_row("  is measured by", ", ".join(own[0].protocols)), ""]
+            measures = dict.fromkeys(name for cell in own for name in cell.protocols)
+            rows += [*_row("  is measured by", ", ".join(measures)), ""]
         rows.append("Encoders are also networks of timm and torchvision, and Transformers folders.")
         return "\n".join(rows)
 
@@ -191,21 +192,26 @@ def cells(
 ) -> Iterable[Cell]:
     """Yield a cell for each objective and kind of data that an encoder brings together.
 
-    An encoder reads a kind of data that provides the tensor it ``reads``. An objective teaches it
-    where the two of them provide what the objective ``needs``. A protocol measures what provides
-    what the protocol ``needs``.
+    An encoder reads a kind of data that ``gives`` the tensor it ``reads``. An objective teaches it
+    where the two of them provide all that the objective ``needs``. A protocol that suits the kind
+    of data measures what was learned, where one of those encoders and it provide what it ``needs``.
     """
     for modality, kind in modalities.items():
-        readers = {name: e for name, e in encoders.items() if e.reads in kind.provides}
-        measures = tuple(name for name, p in protocols.items() if p.needs <= kind.provides)
+        offered = {
+            name: kind.provides | encoder.provides
+            for name, encoder in encoders.items()
+            if encoder.reads == kind.gives
+        }
         for objective, its in objectives.items():
-            able = tuple(
+            able = {name: found for name, found in offered.items() if its.needs <= found}
+            measures = (
                 name
-                for name, encoder in readers.items()
-                if its.needs <= kind.provides | encoder.provides
+                for name in kind.protocols
+                if name in protocols
+                and any(protocols[name].needs <= found for found in able.values())
             )
             if able:
-                yield Cell(modality, objective, able, measures)
+                yield Cell(modality, objective, tuple(able), tuple(measures))
 
 
 def grouped(found: Iterable[Cell]) -> dict[tuple[str, ...], list[str]]:

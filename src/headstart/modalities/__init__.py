@@ -33,7 +33,7 @@ MODALITIES = Registry(
         "image": "headstart.modalities.image.modality:ImageModality",
     },
     group="headstart.modalities",
-    members=("content", "provides", "protocols"),
+    members=("content", "gives", "provides", "protocols"),
 )
 
 

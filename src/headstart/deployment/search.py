@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Vectors that are compared at one time.
 CHUNK = 65_536
+#: Pixels a side of images that are not looked at, but for what stands beside them.
+_SIDE = 8
 #: What lies in the folder of an index.
 VECTORS, RECORDS = "vectors.npy", "records"
 
@@ -85,7 +87,7 @@ class Index:
         found, records = cls.open(folder / VECTORS), load_from_disk(str(folder / RECORDS))
 
         def texts(indices: np.ndarray) -> list[str]:
-            return [shown.text for shown in modality.preview(records.select(indices), 0)]
+            return [shown.text for shown in modality.preview(records.select(indices), _SIDE)]
 
         return cls(found.ids, found.vectors, texts)
 

@@ -50,7 +50,7 @@ class Alike:
             "id": self.id,
             "label": self.label,
             "similarity": self.similarity,
-            "text": self.preview.text,
+            "preview": self.preview.text,
         }
 
 

@@ -161,8 +161,7 @@ def search(
 
     Returns:
         Rows with ``query``, ``rank`` (from 1), ``id`` and ``similarity`` (the cosine), and with the
-        ``text`` that a record is shown as, where the index knows its records and that is not its
-        id.
+        ``preview`` of a record, where the index knows its records and that is not just the id.
     """
     indices, cosines = index.nearest(vectors, count)
     texts = index.show(indices.ravel())
@@ -172,7 +171,7 @@ def search(
             "rank": rank,
             "id": index.ids[place],
             "similarity": round(float(cosine), 4),
-            **({"text": texts[place]} if texts else {}),
+            **({"preview": texts[place]} if texts else {}),
         }
         for name, *found in zip(queries, indices, cosines, strict=True)
         for rank, (place, cosine) in enumerate(zip(*found, strict=True), start=1)

@@ -85,7 +85,7 @@ def test_a_text_finds_itself_among_the_texts_of_the_pre_training(run: hs.Run) ->
     rows = run.search(query="apple fig", count=3)
     assert [row["rank"] for row in rows] == [1, 2, 3]
     assert rows[0]["id"] == "lines.txt:3"
-    assert rows[0]["text"] == "apple fig"
+    assert rows[0]["preview"] == "apple fig"
     assert rows[0]["similarity"] == pytest.approx(1, abs=1e-4)
     kept = list((run.folder / "index").iterdir())
     again = run.search(query="apple fig", count=3)
@@ -101,7 +101,7 @@ def test_an_index_of_embed_and_a_file_of_queries(run: hs.Run, name: str, tmp_pat
     rows = run.search(query=str(tmp_path / "asked.txt"), index=str(made), count=1)
     assert [row["id"] for row in rows] == ["lines.txt:1", "lines.txt:4"]
     assert [row["query"] for row in rows] == ["asked.txt:1", "asked.txt:2"]
-    assert not any("text" in row for row in rows)
+    assert not any("preview" in row for row in rows)
 
 
 def test_the_place_of_an_index_follows_its_sources(tmp_path: Path) -> None:

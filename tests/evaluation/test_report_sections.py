@@ -14,6 +14,7 @@ from headstart.evaluation.metrics import Estimate
 from headstart.evaluation.outcomes import Metric, Shift
 from headstart.evaluation.report import Report
 from headstart.evaluation.report.cost import cost_of
+from headstart.pages.tables import Table
 
 CLASSES = ["cats", "dogs", "owls"]
 
@@ -230,18 +231,20 @@ def test_advice_follows_from_what_was_found(tmp_path: Path) -> None:
     assert "Overlap of test with the pre-training data: 2 exact, 1 near." in written(bad, tmp_path)
 
 
-def test_facts_lengths_languages_and_quality_of_the_data_are_shown(tmp_path: Path) -> None:
+def test_facts_lengths_and_the_tables_of_the_data_are_shown(tmp_path: Path) -> None:
+    gaps = Table("Gaps", [["over a <day>", "3"]], ["gap", "records"], "None is longer.")
     audits = {
         "pre-training": {
             "kept": 10,
             "near_duplicates": {"count": 4321, "examples": []},
             "facts": {"share of numbers": 0.125},
             "lengths": {"unit": "characters", "quantiles": {"median": 640}},
-            "languages": {"en": 9, "de": 1},
-            "quality": {"too few words": 3},
+            "tables": [gaps.plain()],
         }
     }
     _, truth = made_texts(CLASSES)
     text = written(Report(made_results(CLASSES, truth), audits=audits), tmp_path)
-    for words in ("4,321", "share of numbers", "0.125", "median, in characters", "640", "too few"):
+    for words in ("4,321", "share of numbers", "0.125", "median, in characters", "640"):
+        assert words in text, words
+    for words in ("Gaps", "over a &lt;day&gt;", "pre-training: None is longer."):
         assert words in text, words

@@ -13,10 +13,12 @@ from reading import write
 
 import headstart as hs
 from headstart.data.audit_page import AuditPage
+from headstart.data.survey import counted
 from headstart.errors import HeadstartError
 from headstart.modalities.image import near as same_images
 from headstart.modalities.text import languages
 from headstart.modalities.text import near as near_texts
+from headstart.pages.style import STYLE
 
 WORDS = ["the", "cat", "and", "a", "dog", "of", "that", "house", "with", "tall", "old", "trees"]
 
@@ -127,9 +129,10 @@ def test_it_is_written_as_json_or_a_page_of_its_own(texts: str, tmp_path: Path) 
     assert json.loads((tmp_path / "a.json").read_text())["kept"] == 64
     page = hs.audit(texts, out=str(tmp_path / "a.html"))
     html = (tmp_path / "a.html").read_text()
-    assert f"<title>{page.headline()}</title>" in html
+    assert f"<h1><strong>{page.headline()}</strong></h1>" in html
     assert "gopher.words" in html
-    assert "http" not in html
+    assert "default-src &#x27;none&#x27;" in html
+    assert "://" not in html
 
 
 @pytest.mark.parametrize(
@@ -158,3 +161,14 @@ def test_words_for_shares_at_both_ends() -> None:
     assert headline(0, 0, 10) == "None of 10 texts is a duplicate."
     assert headline(1, 0, 10_000) == "Less than 0.1% of 10,000 texts are duplicates."
     assert headline(6, 4, 10) == "100.0% of 10 texts are duplicates."
+
+
+def test_a_kind_of_data_shows_tables_that_only_it_has() -> None:
+    counts = {"noun": "series", "kept": 2, "duplicates": 0, "quarantine": 0, "blank": 0}
+    tables = [counted("Rates, in Hz", {"100 <fast>": 1999, "50": 1}).plain()]
+    page = AuditPage({**counts, "reasons": {}, "records": [], "tables": tables})
+    assert "less than 0.1%" in str(page)
+    html = page._html()
+    assert html.count("<h2>") == 2
+    assert "100 &lt;fast&gt;" in html
+    assert STYLE in html

@@ -17,9 +17,11 @@ class Audit:
         blank: empty lines and texts, which are passed over.
         duplicates: kept records whose content repeats an earlier one.
         notes: what was not looked at, in sentences.
-        findings: what else was found, by plain keys: ``facts``, ``lengths``, ``languages``,
-            ``near_duplicates``, ``quality``, ``overlap``; and ``removed`` (reason: count) and
-            ``overlap_removed`` where records were left out on purpose.
+        findings: what else was found, by plain keys: ``facts``, ``lengths``, ``near_duplicates``,
+            ``overlap``, ``tables`` (what only this kind of data has, as
+            :meth:`headstart.pages.tables.Table.plain` gives it for pages, beside keys of its own);
+            and ``removed`` (reason: count) and ``overlap_removed`` where records were left out on
+            purpose.
     """
 
     def __init__(self, examples: int = 1000) -> None:

@@ -1,12 +1,17 @@
-"""A look at many records: a sample of them, and the spread of a number."""
+"""A look at many records: a sample of them, the spread of a number, and what is counted."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import numpy as np
 
 from headstart.data.content import Effort
+from headstart.pages.tables import Table
 from headstart.seeding import derive
 
+#: Rows of a table of counts.
+NAMED = 10
 #: Pairs of near duplicates that are listed; all are counted.
 EXAMPLES = 100
 _QUANTILES = {"shortest": 0, "5%": 0.05, "25%": 0.25, "median": 0.5, "75%": 0.75}
@@ -26,3 +31,17 @@ def quantiles(values: np.ndarray) -> dict[str, int]:
         return {}
     found = np.quantile(values, list(_QUANTILES.values()), method="lower")
     return {name: int(value) for name, value in zip(_QUANTILES, found, strict=True)}
+
+
+def counted(title: str, counts: Mapping[str, int]) -> Table:
+    """Return how many records are of each kind, the kinds that are named first."""
+    of = max(1, sum(counts.values()))
+    rows = [
+        [name, f"{count:,}", in_words(count / of)] for name, count in list(counts.items())[:NAMED]
+    ]
+    return Table(title, rows, ["", "records", "share"])
+
+
+def in_words(share: float) -> str:
+    """Return a share in percent; what is not nothing does not read as nothing."""
+    return "less than 0.1%" if 0 < share < 0.001 else f"{share:.1%}"

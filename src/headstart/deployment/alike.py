@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from headstart.encoders import Encoder
-    from headstart.modalities import Processor
-    from headstart.modalities.preview import Preview
+    from headstart.modalities import Preview, Processor
     from headstart.run import RunFolder
 
 #: Labeled records that are compared; of more, so many that lie evenly.
@@ -51,7 +50,7 @@ class Alike:
             "id": self.id,
             "label": self.label,
             "similarity": self.similarity,
-            "text": self.preview.text,
+            "preview": self.preview.text,
         }
 
 

@@ -53,13 +53,13 @@ def of_places(encoder: Encoder, batch: Batch) -> Tensor:
     side, prefix = round(len(mask) ** 0.5), rolled.shape[-1] - len(mask)
     if prefix < 0:
         raise no_attention()
-    reader = rolled[0] if _reads_class_token(encoder) else rolled[prefix:].mean(0)
+    reader = rolled[0] if _reads_class_token(_network(encoder)) else rolled[prefix:].mean(0)
     return reader[prefix:].view(side, side)
 
 
 def can_roll_out(encoder: Encoder) -> bool:
     """True for a transformer whose every layer attends to all of its input."""
-    model: Any = getattr(encoder, "model", None)
+    model = _network(encoder)
     if hasattr(model, "set_attn_implementation"):
         kinds = getattr(model.config, "model_type", "")
         return (
@@ -68,19 +68,25 @@ def can_roll_out(encoder: Encoder) -> bool:
     return bool(getattr(encoder, "patch_size", 0)) if "patches" in encoder.provides else False
 
 
-def _reads_class_token(encoder: Any) -> bool:
-    """Whether the vector of a picture is its class token, not the mean of its patches."""
-    if hasattr(encoder.model, "set_attn_implementation"):
-        return hasattr(encoder.model.embeddings, "cls_token")
-    return encoder.model.global_pool == "token"
+def _network(encoder: Encoder) -> Any:
+    """Return the network of Transformers or timm within an encoder; None where there is none."""
+    return getattr(encoder, "model", None)
 
 
-def _attentions(encoder: Any, batch: Batch) -> list[Tensor]:
+def _reads_class_token(model: Any) -> bool:
+    """Whether the vector of an image is its class token, not the mean of its patches."""
+    if hasattr(model, "set_attn_implementation"):
+        return hasattr(model.embeddings, "cls_token")
+    return bool(model.global_pool == "token")
+
+
+def _attentions(encoder: Encoder, batch: Batch) -> list[Tensor]:
     if not can_roll_out(encoder):
         raise no_attention()
     found: list[Tensor] = []
-    watch = _watched if hasattr(encoder.model, "set_attn_implementation") else _watched_timm
-    with torch.no_grad(), watch(encoder.model, found):
+    model = _network(encoder)
+    watch = _watched if hasattr(model, "set_attn_implementation") else _watched_timm
+    with torch.no_grad(), watch(model, found):
         encoder(batch)
     if not found or any(layer.dim() != 4 for layer in found):
         raise no_attention()

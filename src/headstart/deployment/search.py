@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Vectors that are compared at one time.
 CHUNK = 65_536
+#: Pixels a side of images that are not looked at, but for what stands beside them.
+_SIDE = 8
 #: What lies in the folder of an index.
 VECTORS, RECORDS = "vectors.npy", "records"
 
@@ -85,7 +87,7 @@ class Index:
         found, records = cls.open(folder / VECTORS), load_from_disk(str(folder / RECORDS))
 
         def texts(indices: np.ndarray) -> list[str]:
-            return [shown.text for shown in modality.preview(records.select(indices), 0)]
+            return [shown.text for shown in modality.preview(records.select(indices), _SIDE)]
 
         return cls(found.ids, found.vectors, texts)
 
@@ -159,8 +161,7 @@ def search(
 
     Returns:
         Rows with ``query``, ``rank`` (from 1), ``id`` and ``similarity`` (the cosine), and with the
-        ``text`` that a record is shown as, where the index knows its records and that is not its
-        id.
+        ``preview`` of a record, where the index knows its records and that is not just the id.
     """
     indices, cosines = index.nearest(vectors, count)
     texts = index.show(indices.ravel())
@@ -170,7 +171,7 @@ def search(
             "rank": rank,
             "id": index.ids[place],
             "similarity": round(float(cosine), 4),
-            **({"text": texts[place]} if texts else {}),
+            **({"preview": texts[place]} if texts else {}),
         }
         for name, *found in zip(queries, indices, cosines, strict=True)
         for rank, (place, cosine) in enumerate(zip(*found, strict=True), start=1)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.modalities.preview import Preview
+from headstart.modalities import Preview
 from headstart.pages.markup import cut
 
 if TYPE_CHECKING:

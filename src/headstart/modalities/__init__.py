@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from headstart.data.content import Content
     from headstart.data.overlap import Overlap
     from headstart.data.vectors import Matrix
-    from headstart.modalities.preview import Preview
     from headstart.pages.markup import Markup
 
 MODALITIES = Registry(
@@ -65,6 +65,28 @@ class DiscreteTargets:
     size: int
     mask_id: int
     special_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Preview:
+    """One record as a page shows it.
+
+    Attributes:
+        text: its beginning, or its name where it is no text.
+        image: WebP bytes of a thumbnail, or empty.
+        label: what a person called it, or empty.
+    """
+
+    text: str
+    image: bytes = b""
+    label: str = ""
+
+    @property
+    def address(self) -> str:
+        """The thumbnail as a ``data:`` address, or nothing."""
+        if not self.image:
+            return ""
+        return "data:image/webp;base64," + base64.b64encode(self.image).decode()
 
 
 @dataclass(frozen=True)
@@ -313,6 +335,14 @@ class Modality(Protocol):
         """Find the test records that pre-training saw, exactly or nearly, without their labels."""
         ...
 
+    def preview(self, records: Dataset, side: int) -> list[Preview]:
+        """Return what a page shows of each record: its beginning, or a thumbnail.
+
+        Args:
+            side: about the pixels a side of a thumbnail.
+        """
+        ...
+
     def baselines(
         self,
         background: Dataset | None,
@@ -329,8 +359,4 @@ class Modality(Protocol):
             train, test: labeled records; no test records when folds are cut.
             progress: called with the number of records done and of all records.
         """
-        ...
-
-    def preview(self, records: Dataset, side: int) -> list[Preview]:
-        """Return what each record is shown as; images have ``side`` pixels a side, 0 for none."""
         ...

@@ -40,7 +40,7 @@ def join(*children: str) -> Markup:
 
 
 def table(head: list[str], groups: dict[str, list[list[str]]]) -> Markup:
-    """Return a table that scrolls in its own frame: a heading row, then groups of rows.
+    """Return a table that scrolls in its own frame: a heading row, if any, then groups of rows.
 
     A group's name stands in a row of its own, unless it is empty; the first cell of a row is its
     heading.
@@ -53,8 +53,10 @@ def table(head: list[str], groups: dict[str, list[list[str]]]) -> Markup:
             for row in rows
         ]
         bodies.append(tag("tbody", *chain(title if name else [], cells)))
-    top = tag("thead", tag("tr", *(tag("th", text, scope="col") for text in head)))
-    return tag("div", tag("table", top, *bodies), class_="scroll")
+    top = (
+        [tag("thead", tag("tr", *(tag("th", text, scope="col") for text in head)))] if head else []
+    )
+    return tag("div", tag("table", *top, *bodies), class_="scroll")
 
 
 def _number(value: str | float) -> str:

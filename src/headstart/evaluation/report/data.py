@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from headstart.pages.markup import Markup, cut, table, tag
+from headstart.pages.tables import Table
 
 #: Most set-aside records, and most rows of any list, that are named.
 _NAMED = 20
@@ -33,14 +34,10 @@ def section(audits: Audits) -> Markup:
         head, rows = head[:-1], [row[:-1] for row in rows]
     parts = [table(head, {"": rows})]
     parts += _overlaps(audits)
-    for title, found in (
-        ("Facts", _facts(audits)),
-        ("Lengths", _lengths(audits)),
-        ("Languages", _counted(audits, "languages")),
-        ("Quality rules that records break", _counted(audits, "quality")),
-    ):
+    for title, found in (("Facts", _facts(audits)), ("Lengths", _lengths(audits))):
         if found:
             parts.append(tag("details", tag("summary", title), table([title, ""], found)))
+    parts += _tables(audits)
     parts += _aside(audits)
     notes = [note for audit in audits.values() for note in audit.get("notes", [])]
     parts += [tag("p", cut(str(note), _LETTERS), class_="small") for note in notes[:_NAMED]]
@@ -90,16 +87,26 @@ def _lengths(audits: Audits) -> dict[str, list[list[str]]]:
     }
 
 
-def _counted(audits: Audits, key: str) -> dict[str, list[list[str]]]:
-    return {
-        what: [[cut(str(name), 60), _plain(count)] for name, count in _largest(audit[key])]
-        for what, audit in audits.items()
-        if audit.get(key)
-    }
-
-
-def _largest(counts: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    return sorted(counts.items(), key=lambda pair: -float(pair[1]))[:_NAMED]
+def _tables(audits: Audits) -> list[Markup]:
+    """Show what only this kind of data has, the tables of one title together."""
+    by_title: dict[str, dict[str, Table]] = {}
+    for what, audit in audits.items():
+        for values in audit.get("tables", []):
+            by_title.setdefault(str(values["title"]), {})[what] = Table(**values)
+    parts = []
+    for title, found in by_title.items():
+        head = list(next(iter(found.values())).head)
+        groups = {
+            what: [[cut(cell, 60) for cell in row] for row in one.rows[:_NAMED]]
+            for what, one in found.items()
+        }
+        notes = [
+            tag("p", f"{what}: {one.note}", class_="small")
+            for what, one in found.items()
+            if one.note
+        ]
+        parts.append(tag("details", tag("summary", title), table(head, groups), *notes))
+    return parts
 
 
 def _aside(audits: Audits) -> list[Markup]:

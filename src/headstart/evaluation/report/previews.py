@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headstart.modalities.preview import Preview
+from headstart.modalities import Preview
 from headstart.pages.markup import Markup, cut, tag
 
 _LETTERS = 40

@@ -14,6 +14,7 @@ from headstart.data.audit import Audit
 from headstart.data.overlap import Overlap, overlap
 from headstart.data.sources import read
 from headstart.errors import HeadstartError
+from headstart.modalities import Preview
 from headstart.modalities.image.content import IMAGE
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from headstart.config import PretrainConfig, SourceOptions
     from headstart.modalities import Baseline
     from headstart.modalities.image.processor import ImageProcessor
-    from headstart.modalities.preview import Preview
 
 #: Up to this side pictures are small: networks need not shrink them at once.
 SMALL = 64
@@ -179,6 +179,13 @@ class ImageModality:
         """Find test pictures that are the same as one of the pre-training, or nearly."""
         return overlap(background, tested, IMAGE)
 
+    def preview(self, records: Dataset, side: int) -> list[Preview]:
+        """Return a thumbnail of each picture, with its name."""
+        from headstart.modalities.image.thumbnails import thumbnails
+
+        names = map(str, records["id"])
+        return [Preview(*shown) for shown in zip(names, thumbnails(records, side), strict=True)]
+
     def baselines(
         self,
         background: Dataset | None,
@@ -192,12 +199,6 @@ class ImageModality:
         from headstart.modalities.image.baselines import image_baselines
 
         return image_baselines(background, train, test, seed=seed, progress=progress)
-
-    def preview(self, records: Dataset, side: int) -> list[Preview]:
-        """Return a thumbnail of each picture, with its name."""
-        from headstart.modalities.image.preview import thumbnails
-
-        return thumbnails(records, side)
 
 
 def _of_transformers(config: dict[str, Any]) -> Any:

@@ -1,37 +1,13 @@
-"""What images are shown as, and what the pretext task does to them."""
+"""What the pretext task does to images."""
 
 from __future__ import annotations
 
-import io
-from typing import TYPE_CHECKING
-
-from PIL import Image
 from torch import Tensor
 
 from headstart.batch import Batch
-from headstart.modalities.image.squares import SQUARES
-from headstart.modalities.preview import Preview
-
-if TYPE_CHECKING:
-    from datasets import Dataset
 
 #: Rows of images at most.
 ROWS = 8
-_QUALITY = 60
-
-
-def thumbnails(records: Dataset, side: int) -> list[Preview]:
-    """Return the square (side,side) of each picture and its name; without it where it is bad."""
-    if not side:
-        return [Preview(str(name)) for name in records["id"]]
-    found = []
-    for record in records:
-        pixels, held = SQUARES.get(record["image"], side), io.BytesIO()
-        if not isinstance(pixels, str):
-            image = Image.fromarray(pixels.transpose(1, 2, 0))
-            image.save(held, format="WEBP", quality=_QUALITY)
-        found.append(Preview(str(record["id"]), held.getvalue()))
-    return found
 
 
 def images_in(batch: Batch) -> dict[str, Tensor]:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, ClassVar
 from headstart.data.audit import Audit
 from headstart.data.overlap import Overlap, overlap
 from headstart.data.sources import read
+from headstart.modalities import Preview
 from headstart.modalities.text.content import TEXT
 from headstart.modalities.text.defaults import TokenizerDefaults
+from headstart.pages.markup import cut
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -18,8 +20,10 @@ if TYPE_CHECKING:
     from headstart.batch import Progress
     from headstart.config import PretrainConfig, SourceOptions
     from headstart.modalities import Baseline
-    from headstart.modalities.preview import Preview
     from headstart.modalities.text.processor import TextProcessor
+
+#: Letters of a text that a page shows.
+LETTERS = 160
 
 
 class TextModality:
@@ -127,6 +131,10 @@ class TextModality:
         """Find the test texts that also occur in the pre-training data, or nearly do."""
         return overlap(background, tested, TEXT)
 
+    def preview(self, records: Dataset, side: int) -> list[Preview]:
+        """Return the first letters of each text."""
+        return [Preview(cut(text, LETTERS) or "(empty)") for text in records["text"]]
+
     def baselines(
         self,
         background: Dataset | None,
@@ -140,9 +148,3 @@ class TextModality:
         from headstart.modalities.text.baselines import text_baselines
 
         return text_baselines(background, train, test, seed=seed, progress=progress)
-
-    def preview(self, records: Dataset, side: int) -> list[Preview]:
-        """Return the beginning of each text."""
-        from headstart.modalities.text.preview import beginnings
-
-        return beginnings(records)

@@ -1,27 +1,17 @@
-"""What texts are shown as, and what the pretext task does to them."""
+"""What the pretext task does to texts."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from headstart.batch import IGNORE, Batch
-from headstart.modalities.preview import Preview
-from headstart.pages.markup import cut
 
-if TYPE_CHECKING:
-    from datasets import Dataset
-
-#: Letters of a text, and tokens of one that is corrupted, at most.
-LETTERS, PIECES = 300, 60
-
-
-def beginnings(records: Dataset) -> list[Preview]:
-    """Return the beginning of each text."""
-    return [Preview(cut(str(text), LETTERS) or "(empty)") for text in records["text"]]
+#: Tokens of a text at most.
+PIECES = 60
 
 
 def texts_in(

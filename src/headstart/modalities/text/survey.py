@@ -10,15 +10,24 @@ import numpy as np
 
 from headstart.data.audit import Audit
 from headstart.data.content import Effort
-from headstart.data.survey import _QUANTILES, EXAMPLES, quantiles, sample
+from headstart.data.survey import _QUANTILES, EXAMPLES, counted, in_words, quantiles, sample
 from headstart.modalities.text import languages, quality
 from headstart.modalities.text import near as near_texts
+from headstart.pages.tables import Table
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 #: What each text costs besides its characters when near duplicates are looked for, in characters.
 EACH = 1000
+
+#: The commonest codes of languages; others are shown as they are.
+_NAMES = {
+    **{"en": "English", "de": "German", "fr": "French", "es": "Spanish", "it": "Italian"},
+    **{"zh": "Chinese", "ja": "Japanese", "ko": "Korean", "pt": "Portuguese", "ru": "Russian"},
+    **{"nl": "Dutch", "pl": "Polish", "cs": "Czech", "ar": "Arabic", "tr": "Turkish"},
+    **{"und": "too short to tell"},
+}
 
 _QUANTILES |= {"95%": 0.95, "longest": 1}
 
@@ -35,7 +44,10 @@ def survey(records: Dataset, audit: Audit, effort: Effort) -> None:
     told: Sequence[str | None] = [None] * len(texts)
     if languages.available():
         told = languages.languages(texts)
-        audit.findings["languages"] = dict(Counter(told).most_common())
+        counts = dict(Counter(told).most_common())
+        audit.findings["languages"] = counts
+        by_name = {_NAMES.get(code or "", str(code)): count for code, count in counts.items()}
+        audit.findings.setdefault("tables", []).append(counted("Languages", by_name).plain())
     else:
         audit.notes.append(languages.MISSING)
     _closely(texts, told, audit, effort, facts)
@@ -100,3 +112,19 @@ def _closely(
     audit.findings["quality"] = found.failed
     audit.findings["quality_looked_at"] = found.looked_at
     audit.findings["quality_does_not_apply"] = {k: n for k, n in found.inapplicable.items() if n}
+    audit.findings.setdefault("tables", []).append(_broken(found).plain())
+
+
+def _broken(found: quality.Verdicts) -> Table:
+    """Return how many texts fail each quality rule; those that none fails are named below."""
+    rows, passed = [], []
+    for rule, count in found.failed.items():
+        skipped = found.inapplicable.get(rule, 0)
+        applies = found.looked_at - skipped
+        remark = f"does not apply to {skipped:,}" if skipped else ""
+        if count:
+            rows.append([rule, f"{count:,}", in_words(count / max(1, applies)), remark])
+        else:
+            passed.append(rule if applies else f"{rule} (applies to none)")
+    note = f"None fails {', '.join(passed)}." if passed else ""
+    return Table("Fail a quality rule", rows, ["rule", "records", "share", ""], note)

@@ -1,0 +1,33 @@
+"""Pictures as a page shows them: small, square and compressed."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from headstart.errors import HeadstartError
+from headstart.modalities.image.squares import SQUARES
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+_QUALITY = 60
+
+
+def thumbnails(records: Dataset, side: int) -> list[bytes]:
+    """Return the centre square of each picture as WebP bytes of ``side`` pixels a side.
+
+    Raises:
+        HeadstartError: one cannot be decoded.
+    """
+    found = []
+    for name, value in zip(records["id"], records["image"], strict=True):
+        square = SQUARES.get(value, side)
+        if isinstance(square, str):
+            raise HeadstartError(f"the picture {name} cannot be decoded: {square}; leave it out.")
+        held = io.BytesIO()
+        Image.fromarray(square.transpose(1, 2, 0)).save(held, format="WEBP", quality=_QUALITY)
+        found.append(held.getvalue())
+    return found

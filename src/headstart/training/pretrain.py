@@ -27,7 +27,6 @@ from headstart.modalities.image.preview import images_in
 from headstart.modalities.opening import modality_of, open_modality
 from headstart.modalities.sifting import sift
 from headstart.modalities.text.preview import texts_in
-from headstart.modalities.text.quality import named
 from headstart.objectives import OBJECTIVES
 from headstart.objectives.building import build_objective
 from headstart.seeding import generator, seeded
@@ -61,9 +60,8 @@ FEWEST_TWINS = 64
 PROBE = "probe.safetensors"
 #: Records whose pretext task is shown in a picture.
 SHOWN = 8
-#: Before training, records whose language and quality are told, and characters of text and numbers
-#: of pictures that are searched for near duplicates: some seconds. `headstart audit` looks longer.
-LOOKED_AT, COMPARED, IMAGES_COMPARED = 500, 175_000_000, 2000
+#: Before training, records that are looked at closely; `headstart audit` looks at more.
+LOOKED_AT = 500
 
 
 def pretrain(
@@ -80,7 +78,7 @@ def pretrain(
     started = time.monotonic()
     group = ProcessGroup.here()
     group.first(lambda: _ready(config, run, say))
-    modality = open_modality(run.resolved["modality"])
+    modality = open_modality(run.resolved["modality"], config.modality_options)
     plan = Plan(**run.resolved["plan"])
     processor = modality.load(run.prepared / "processor")
     encoder = _encoder(config, plan, processor)
@@ -139,8 +137,8 @@ def _ready(config: PretrainConfig, run: RunFolder, say: Callable[[str], None]) -
     if "modality" not in run.resolved:
         run.resolve(modality=modality_of(config))
     if not run.resolved.get("prepared"):
-        modality = open_modality(run.resolved["modality"])
-        refuse_without_tokens(config, modality.name)
+        modality = open_modality(run.resolved["modality"], config.modality_options)
+        refuse_without_tokens(config, modality)
         _prepare(config, run, modality, say)
 
 
@@ -223,21 +221,8 @@ def _prepare(
 def _looked_at(records: Any, config: PretrainConfig, modality: Modality, audit: Audit) -> Any:
     """Leave out what the user wants left out, and note what the others are like."""
     content = modality.content
-    records = sift(
-        records,
-        config,
-        content,
-        audit,
-        lambda sources: modality.read(sources, config, Audit()),
-    )
-    effort = Effort(
-        sample=LOOKED_AT,
-        seed=config.seed,
-        rules=named(("gopher", "c4")),
-        numbers=config.quality_numbers,
-        characters=COMPARED,
-        compare=len(records) <= IMAGES_COMPARED,
-    )
+    records = sift(records, config, modality, audit)
+    effort = Effort(modality.options, LOOKED_AT, config.seed, tuple(content.rules), quick=True)
     content.survey(records, audit, effort)
     return records
 
@@ -251,10 +236,8 @@ def _processor(config: PretrainConfig, plan: Plan, modality: Modality, records: 
     if start:
         return modality.reopen(encoder_folder(start), records, config, plan.length)
     assert kind is not None
-    wish = kind.tokenizer
-    if plan.patient and wish.patient:
-        wish = wish.patient
-    return modality.fit(records, config, wish, plan.length)
+    defaults = kind.processor_defaults
+    return modality.fit(records, config, defaults, plan.length, patient=plan.patient)
 
 
 def _encoder(config: PretrainConfig, plan: Plan, processor: Any) -> Any:

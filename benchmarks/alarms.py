@@ -35,7 +35,7 @@ VIT = {"encoder": "vit", "encoder_options": {"layers": 2, "width": 32, "heads": 
 TEXT = {
     "encoder": "bert",
     "encoder_options": {"layers": 2, "width": 64, "heads": 2},
-    "tokenizer": {"vocab_size": 400},
+    "modality_options": {"text": {"tokenizer": {"vocab_size": 400}}},
 }
 LIGHT = {"encoder": "light", "encoder_options": {"width": 64}}
 WORDS = (

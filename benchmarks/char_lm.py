@@ -18,7 +18,7 @@ from setting import announce, data
 from torch.nn import functional as F
 
 SETTINGS = [
-    "tokenizer.kind=char",
+    "text.tokenizer.kind=char",
     "encoder.width=256",
     "encoder.layers=4",
     "encoder.ngrams=[2,3,4]",

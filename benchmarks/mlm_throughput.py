@@ -43,7 +43,7 @@ def ours(sample: list[str], steps: int, folder: Path, compiled: bool = False) ->
         encoder="bert",
         encoder_options=SIZE,
         length=LENGTH,
-        tokenizer={"vocab_size": VOCABULARY},
+        modality_options={"text": {"tokenizer": {"vocab_size": VOCABULARY}}},
         budget=f"{steps}steps",
         compile=compiled,
     )

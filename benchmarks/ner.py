@@ -74,7 +74,7 @@ def pretrained(folder: Path, tested: set[str], options: argparse.Namespace) -> s
         objective="mlm",
         budget=options.budget,
         remove_overlap=[str(texts)],
-        settings=["tokenizer.kind=char", *options.set],
+        settings=["text.tokenizer.kind=char", *options.set],
         tracker="none",
         out=str(folder),
     )

@@ -42,9 +42,9 @@ START = "counts alone"
 
 def objectives() -> list[str]:
     """Return every objective that is made for text."""
-    from headstart.modalities.text.modality import TextModality
+    from headstart.modalities.text.defaults import ENCODER_FOR
 
-    return [*TextModality.encoder_for, "contrast"]
+    return [*ENCODER_FOR, "contrast"]
 
 
 def network(name: str, wanted: str) -> str:

@@ -136,7 +136,7 @@ def main() -> None:
                 settings=[
                     f"encoder.width={options.width}",
                     f"encoder.layers={options.layers}",
-                    f"tokenizer.vocab_size={options.vocabulary}",
+                    f"text.tokenizer.vocab_size={options.vocabulary}",
                 ],
             )
         sides = {

@@ -89,9 +89,9 @@ def test_a_config_file_and_settings_are_handed_on_as_they_are(
     shell: Shell, verb: Callable[..., list[Any]]
 ) -> None:
     calls = verb("pretrain")
-    words = ["--config", "o.yaml", "--set", "tokenizer.kind=char", "--set", "optimizer.betas=[0,1]"]
+    settings = ["text.tokenizer.kind=char", "optimizer.betas=[0,1]"]
+    words = ["--config", "o.yaml", "--set", settings[0], "--set", settings[1]]
     shell("pretrain", *words, "--length", "32")
-    settings = ["tokenizer.kind=char", "optimizer.betas=[0,1]"]
     assert calls == [((), {"config": "o.yaml", "settings": settings, "length": 32})]
 
 
@@ -118,6 +118,14 @@ def test_inputs_with_commas_stay_whole(shell: Shell, verb: Callable[..., list[An
     calls = verb("predict")
     shell("predict", "run", "one,two.txt", "three.txt")
     assert calls == [(("run", "one,two.txt", "three.txt"), {})]
+
+
+def test_the_options_of_a_kind_of_data_are_listed_and_help_says_where(shell: Shell) -> None:
+    listed = json.loads(shell("list", "modalities", "--json").stdout)
+    assert listed["text"]["options"]["tokenizer.kind"].startswith("Tokenizer family")
+    assert listed["text"]["options"]["quality_numbers.min_words"].endswith("(default 50, >= 0)")
+    told = " ".join(shell("pretrain", "--help").stdout.split())
+    assert "--set MODALITY.KEY=VALUE; `headstart list modalities` has them" in told
 
 
 # -- answers -------------------------------------------------------------------------------------
@@ -219,6 +227,11 @@ def test_a_mistake_is_one_sentence_and_exit_code_1(
         (["--set", "sed=1"], "unknown option 'sed'; did you mean 'seed'?"),
         (["--set", "optimizer.warm=1"], "did you mean 'optimizer.warmup'?"),
         (["--set", "seed"], "--set 'seed' must read key=value"),
+        (["--set", "optimiser.name=muon"], "nothing is called 'optimiser'; did you mean"),
+        (["--set", "mml.mask_ratio=0.3"], "nothing is called 'mml'; did you mean 'mlm'?"),
+        (["--set", "txt.tokenizer.kind=bpe"], "nothing is called 'txt'; did you mean 'text'?"),
+        (["--set", "text.tokeniser.kind=bpe"], "'text' has no option 'tokeniser'; did you mean"),
+        (["--set", "text.tokenizer.kind=bbpe"], "text.tokenizer.kind: Input should be 'auto'"),
         (["--config", "nowhere.yaml"], "the config file nowhere.yaml cannot be read"),
     ],
 )

@@ -14,7 +14,11 @@ from sklearn.preprocessing import StandardScaler
 import headstart as hs
 
 SMALL = {"layers": 2, "width": 64, "heads": 2}
-COMMON = {"length": 64, "batch_size": 32, "tokenizer": {"vocab_size": 3000}}
+COMMON = {
+    "length": 64,
+    "batch_size": 32,
+    "modality_options": {"text": {"tokenizer": {"vocab_size": 3000}}},
+}
 #: For each objective the cheapest setting that shows it learn, and the margin asked of it.
 RECIPES = {
     "contrast": ({"encoder": "light", "budget": "60steps", "batch_size": 256}, 0.10),

@@ -19,7 +19,7 @@ SMALL = {
     "encoder": "modernbert",
     "encoder_options": {"layers": 1, "width": 16, "heads": 2},
     "length": 16,
-    "tokenizer": {"vocab_size": 300},
+    "modality_options": {"text": {"tokenizer": {"vocab_size": 300}}},
     "tracker": "none",
     "budget": "4steps",
 }
@@ -52,6 +52,11 @@ def test_a_run_is_resumed_with_its_own_options_only(source, tmp_path):
     run = hs.pretrain(source, out=out, objective="mlm", **SMALL)
     assert run.finished
     assert hs.pretrain(out=out, resume=True).finished
+    content = run.config()
+    run.write_config({**content, "options": {**content["options"], "tokenizer": {"kind": "bpe"}}})
+    with pytest.raises(HeadstartError, match=r"another version .* 'tokenizer'.* make it anew"):
+        hs.pretrain(out=out, resume=True)
+    run.write_config(content)
     with pytest.raises(HeadstartError, match="cannot change on --resume"):
         hs.pretrain(out=out, resume=True, seed=7)
     with pytest.raises(HeadstartError, match="resume it with that verb"):

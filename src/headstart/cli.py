@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_origin
 
@@ -162,6 +162,16 @@ def _nested(field: FieldInfo) -> bool:
     return get_origin(kind) is dict or (isinstance(kind, type) and issubclass(kind, Options))
 
 
+def _single(fields: dict[str, FieldInfo], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """Yield options by their whole names, those of a group one by one."""
+    for name, field in fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Options):
+            yield from _single(kind.model_fields, f"{prefix}{name}.")
+        else:
+            yield prefix + name, field
+
+
 def _split(value: Any) -> Any:
     """``--labels 10,100 --labels all`` is a list of three."""
     return ",".join(value).split(",") if isinstance(value, list) else value
@@ -184,12 +194,11 @@ def _epilog(model: type[Options]) -> str | None:
     """Return the help lines of the options that only ``--set`` and ``--config`` reach."""
     lines = []
     for group, field in model.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, Options):
-            inner = kind.model_fields.items()
-            lines += [f"[cyan]{group}.{name}[/cyan]  {_help(option)}" for name, option in inner]
-        elif _nested(field):
+        if get_origin(field.annotation) is dict:
             lines.append(escape(field.description or ""))
+        elif _nested(field):
+            single = _single({group: field})
+            lines += [f"[cyan]{name}[/cyan]  {_help(option)}" for name, option in single]
     return (
         "\n".join(["With --set KEY=VALUE, or in the YAML of --config:", *lines]) if lines else None
     )
@@ -234,7 +243,7 @@ def list_names(
 
 def _described(line: Line) -> dict[str, Any]:
     """Return what an entry says of itself, and its options with their defaults."""
-    options = {name: Text.from_markup(_help(field)).plain for name, field in line.options.items()}
+    options = {name: Text.from_markup(_help(field)).plain for name, field in _single(line.options)}
     return line.summary() | ({"options": options} if options else {})
 
 

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 import headstart as hs
+from headstart.config import PretrainConfig
 from headstart.errors import HeadstartError
 from headstart.evaluation import judge as judging
 from headstart.evaluation.outcomes import Candidate
 from headstart.modalities.text.modality import TextModality
+from headstart.run import RunFolder
 
 FRUIT, TOOL = ["apple", "pear", "plum", "fig"], ["saw", "axe", "drill", "file"]
 
@@ -170,3 +172,35 @@ def test_an_encoder_that_the_user_names_competes_and_features_are_kept(run, seen
     for name in ("pre-trained", "untrained", "LSA"):
         assert again[name].train.tolist() == first[name].train.tolist()
     assert len(list(run.features.glob("*.np?"))) == 2 * 5  # nothing was computed anew
+
+
+def test_what_the_pre_training_left_out_is_left_out_again_with_its_own_numbers(tmp_path):
+    source = tmp_path / "texts.txt"
+    source.write_text("one two\none two three\none two three four")
+    config = PretrainConfig(
+        sources=[str(source)],
+        out="",
+        quality=["gopher.words"],
+        modality_options={"text": {"quality_numbers": {"min_words": 3}}},
+    )
+    run = RunFolder.create(tmp_path / "run", "pretrain", config, overwrite=False)
+    notes: list[str] = []
+    found = judging.pretraining_records(run, TextModality(), notes)
+    assert found["text"][:] == ["one two three", "one two three four"]
+    assert notes == []
+
+
+@pytest.mark.parametrize("quality", [[], ["c4.brackets"]])
+def test_a_run_of_another_version_is_read_again_or_a_note_says_why_not(quality, tmp_path):
+    source = tmp_path / "texts.txt"
+    source.write_text("one\ntwo")
+    config = PretrainConfig(sources=[str(source)], out="", quality=quality)
+    run = RunFolder.create(tmp_path / "run", "pretrain", config, overwrite=False)
+    options = {**run.config()["options"], "tokenizer": {"kind": "bpe"}}
+    del options["modality_options"]
+    run.write_config({**run.config(), "options": options})
+    notes: list[str] = []
+    found = judging.pretraining_records(run, TextModality(), notes)
+    assert (found is None) == bool(quality)
+    assert len(notes) == len(quality)
+    assert all("unknown option 'tokenizer'" in note for note in notes)

@@ -99,8 +99,11 @@ def test_a_sample_is_seeded_and_said(texts: str) -> None:
 
 
 def test_rules_and_their_numbers_can_be_chosen(texts: str) -> None:
-    chosen: dict[str, Any] = {"quality": ["gopher.words"], "quality_numbers": {"min_words": 30}}
+    numbers = {"text": {"quality_numbers": {"min_words": 30}}}
+    chosen = {"quality": ["gopher.words"], "modality_options": numbers}
     assert hs.audit(texts, **chosen).summary()["quality"] == {"gopher.words": 0}
+    said = hs.audit(texts, quality=["gopher.words"], settings=["text.quality_numbers.min_words=30"])
+    assert said.summary()["quality"] == {"gopher.words": 0}
     assert "quality" not in hs.audit(texts, quality=["none"]).summary()
 
 
@@ -143,6 +146,9 @@ def test_it_is_written_as_json_or_a_page_of_its_own(texts: str, tmp_path: Path) 
         ({"modality": "sound"}, "unknown modality 'sound'"),
         ({"against": ["nowhere.txt"]}, "there is no file or folder nowhere.txt"),
         ({"sample": -1}, "greater than or equal to 0"),
+        ({"settings": ["txt.tokenizer.kind=bpe"]}, "nothing is called 'txt'; did you mean 'text'"),
+        ({"modality_options": {"text": {"tokeniser": {}}}}, "did you mean 'tokenizer'"),
+        ({"modality_options": {"image": {}}}, "is an option of image, and the records are texts"),
     ],
 )
 def test_mistakes_are_told_in_one_sentence(

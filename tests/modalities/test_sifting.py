@@ -11,9 +11,11 @@ from headstart.config import PretrainConfig
 from headstart.data.audit import Audit
 from headstart.errors import HeadstartError
 from headstart.modalities.image.content import IMAGE
-from headstart.modalities.sifting import sift
+from headstart.modalities.sifting import rules_named, sift
 from headstart.modalities.text import quality
 from headstart.modalities.text.content import TEXT
+from headstart.modalities.text.modality import TextModality
+from headstart.modalities.text.options import QualityNumbers, TextOptions
 
 PLACES = ["London", "Peking", "a village", "Timbuktu", "Egypt", "Oslo", "Quito", "Riga", "Xanten"]
 TEXTS = [f"The {p} cat and the {p} dog have to go to {p} with {p} friends." for p in PLACES]
@@ -24,13 +26,26 @@ def held(texts: list[str], name: str = "a") -> Dataset:
     return Dataset.from_dict({"id": ids, "text": texts})
 
 
-def sifted(texts: list[str], tested: list[str], **options: Any) -> tuple[list[str], Audit]:
+class Held(TextModality):
+    """Texts whose test data are held in memory."""
+
+    def __init__(self, tested: list[str], numbers: dict[str, Any] | None = None) -> None:
+        super().__init__(TextOptions(quality_numbers=QualityNumbers(**(numbers or {}))))
+        self.tested = tested
+
+    def read(self, sources: list[str], *_: Any, **__: Any) -> Dataset:
+        return held(self.tested, sources[0])
+
+
+def sifted(
+    texts: list[str], tested: list[str], numbers: dict[str, Any] | None = None, **options: Any
+) -> tuple[list[str], Audit]:
     audit = Audit()
     audit.keep("a", len(texts))
     if tested:
         options["remove_overlap"] = ["test.txt"]
     config = PretrainConfig(sources=["a"], out="x", **options)
-    kept = sift(held(texts), config, TEXT, audit, lambda sources: held(tested, sources[0]))
+    kept = sift(held(texts), config, Held(tested, numbers), audit)
     return list(kept["id"]), audit
 
 
@@ -38,10 +53,11 @@ def test_whoever_asks_for_nothing_keeps_the_very_records() -> None:
     records = held(TEXTS)
     config = PretrainConfig(sources=["a"], out="x")
 
-    def read(sources: list[str]) -> Dataset:
-        raise AssertionError("nothing else is read")
+    class Unread(TextModality):
+        def read(self, *_: Any, **__: Any) -> Dataset:
+            raise AssertionError("nothing else is read")
 
-    assert sift(records, config, TEXT, Audit(), read) is records
+    assert sift(records, config, Unread(), Audit()) is records
 
 
 def test_records_that_tests_hold_go_and_are_counted_and_named() -> None:
@@ -81,14 +97,20 @@ def test_texts_that_fail_a_rule_go_and_the_first_rule_is_named(
 
 
 def test_numbers_of_ones_own_are_heeded() -> None:
-    assert (
-        len(sifted(TEXTS, [], quality=["gopher.words"], quality_numbers={"min_words": 5})[0]) == 9
-    )
+    assert len(sifted(TEXTS, [], {"min_words": 5}, quality=["gopher.words"])[0]) == 9
     with pytest.raises(HeadstartError, match="none of the 9 records is left"):
         sifted(TEXTS, [], quality=["gopher.words"])
 
 
+def test_a_set_stands_for_its_rules_in_their_order() -> None:
+    assert rules_named(TEXT, ["c4.brackets", "c4.sentences"]) == ("c4.sentences", "c4.brackets")
+    assert rules_named(TEXT, ["c4.brackets", "c4.brackets"]) == ("c4.brackets",)
+    assert rules_named(TEXT, ["c4", "gopher"]) == tuple(TEXT.rules)
+    with pytest.raises(HeadstartError, match=r"did you mean 'c4\.brackets'"):
+        rules_named(TEXT, ["c4.bracket"])
+
+
 def test_pictures_have_no_quality_rules() -> None:
-    config = PretrainConfig(sources=["a"], out="x", quality=["c4"])
-    with pytest.raises(HeadstartError, match="rules for texts, not for pictures"):
-        sift(held(TEXTS), config, IMAGE, Audit(), held)  # type: ignore[arg-type]
+    assert rules_named(IMAGE, []) == ()
+    with pytest.raises(HeadstartError, match="no quality rules for pictures, only for text"):
+        rules_named(IMAGE, ["c4"])

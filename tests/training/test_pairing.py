@@ -62,6 +62,10 @@ def test_every_text_meets_its_own_pair_and_negative(tmp_path, monkeypatch):
     ]
 
 
+def translated(*folders: str) -> dict[str, Any]:
+    return {"modality_options": {"text": {"back_translation": list(folders)}}}
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -69,9 +73,9 @@ def test_every_text_meets_its_own_pair_and_negative(tmp_path, monkeypatch):
         ({"pair_column": "tow"}, "no column 'tow'"),
         ({"pair_column": "one"}, "'one' is also what is read as the text"),
         ({"negative_column": "three"}, "needs a text that says the same"),
-        ({"back_translation": ["a"]}, "needs two folders"),
-        ({"back_translation": ["a", "b"], "pair_column": "two"}, "leave one out"),
-        ({"back_translation": ["nowhere", "b"]}, "nowhere holds no network that reads and writes"),
+        (translated("a"), "text.back_translation: it needs two folders"),
+        ({**translated("a", "b"), "pair_column": "two"}, "leave one out"),
+        (translated("nowhere", "b"), "nowhere holds no network that reads and writes"),
     ],
 )
 def test_what_cannot_be_paired_is_refused_in_a_sentence(tmp_path, options, message):

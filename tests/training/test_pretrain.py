@@ -161,7 +161,7 @@ def test_one_seed_is_one_run_whatever_the_order_of_hashes(tmp_path: Path) -> Non
     command += ["--objective=mlm", "--encoder=modernbert", "--budget=3steps", "--tracker=none"]
     for setting in ("encoder.layers=1", "encoder.width=32", "encoder.heads=2"):
         command += ["--set", setting]
-    command += ["--set", "tokenizer.kind=wordpiece", "--out"]
+    command += ["--set", "text.tokenizer.kind=wordpiece", "--out"]
     found = []
     for hashes in ("1", "2"):
         environment = {**os.environ, "PYTHONHASHSEED": hashes}

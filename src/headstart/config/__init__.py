@@ -6,7 +6,7 @@ arguments with them, so an option exists in both or in neither.
 
 from __future__ import annotations
 
-from headstart.config.loading import load
+from headstart.config.loading import check_options, load
 from headstart.config.models import (
     AuditConfig,
     CompareConfig,
@@ -24,10 +24,8 @@ from headstart.config.options import (
     Budget,
     OptimizerOptions,
     Options,
-    QualityNumbers,
     SafeguardOptions,
     SourceOptions,
-    TokenizerOptions,
     TrainingOptions,
 )
 from headstart.config.tasks import SemiOptions
@@ -46,12 +44,11 @@ __all__ = [
     "Options",
     "PredictConfig",
     "PretrainConfig",
-    "QualityNumbers",
     "SafeguardOptions",
     "SearchConfig",
     "SemiOptions",
     "SourceOptions",
-    "TokenizerOptions",
     "TrainingOptions",
+    "check_options",
     "load",
 ]

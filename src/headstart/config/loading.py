@@ -20,18 +20,23 @@ def load(
     *,
     file: str | Path | None = None,
     settings: Iterable[str] = (),
+    sections: Mapping[str, tuple[str, ...]] | None = None,
     **options: Any,
 ) -> Model:
     """Build a verb's options from a YAML file, ``key=value`` settings and keyword arguments.
 
     Later sources win: defaults, then ``file``, then ``settings``, then ``options``.
 
+    Args:
+        sections: where the setting ``NAME.key=value`` goes if ``NAME`` is no option itself, such
+            as ``{"mlm": ("objective_options", "mlm")}``.
+
     Raises:
         HeadstartError: an unknown key or a value out of bounds, in one sentence.
     """
     values: dict[str, Any] = _read_yaml(Path(file)) if file else {}
     for setting in settings:
-        _apply(model, values, setting)
+        _apply(model, values, setting, sections or {})
     values.update(options)
     try:
         return model(**values)
@@ -53,18 +58,24 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
-def _apply(model: type[Options], values: dict[str, Any], setting: str) -> None:
+def _apply(
+    model: type[Options],
+    values: dict[str, Any],
+    setting: str,
+    sections: Mapping[str, tuple[str, ...]],
+) -> None:
     """Put one ``key=value`` where it belongs."""
     key, equals, text = setting.partition("=")
     if not equals:
         raise HeadstartError(f"--set {setting!r} must read key=value.")
     path = key.strip().split(".")
     head = path[0]
-    if len(path) > 1 and "encoder_options" in model.model_fields:
-        if head == "encoder":
-            path = ["encoder_options", *path[1:]]
-        elif head not in model.model_fields:
-            path = ["objective_options", *path]
+    if len(path) > 1 and (head in sections or head not in model.model_fields):
+        if head not in sections:
+            groups = {name.partition(".")[0] for name in _names(model) if "." in name}
+            known = did_you_mean(head, groups | {*sections})
+            raise HeadstartError(f"--set {setting}: nothing is called {head!r}{known}")
+        path = [*sections[head], *path[1:]]
     target = values
     for part in path[:-1]:
         target = target.setdefault(part, {})
@@ -74,6 +85,29 @@ def _apply(model: type[Options], values: dict[str, Any], setting: str) -> None:
         target[path[-1]] = yaml.safe_load(text)
     except yaml.YAMLError:
         target[path[-1]] = text
+
+
+def check_options(model: type[Model], options: Mapping[str, Any], owner: str, prefix: str) -> Model:
+    """Validate the options of an encoder, an objective or a kind of data.
+
+    Args:
+        owner: who has them, for messages.
+        prefix: what stands before their names in ``--set PREFIX.key=value``.
+
+    Raises:
+        HeadstartError: an unknown key or a value out of bounds; it names key and owner.
+    """
+    try:
+        return model(**options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise HeadstartError(
+                f"{owner} has no option {key!r}{did_you_mean(key, _names(model))}"
+            ) from None
+        message, given = first["msg"].removeprefix("Value error, "), first.get("input")
+        raise HeadstartError(f"{prefix}.{key}: {message} (given: {given!r}).") from None
 
 
 def _sentence(model: type[BaseModel], error: ValidationError) -> str:

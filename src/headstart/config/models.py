@@ -9,11 +9,9 @@ from pydantic import Field
 from headstart.config.options import (
     AutoBudgetText,
     Options,
-    QualityNumbers,
     SafeguardOptions,
     SourceOptions,
     Switch,
-    TokenizerOptions,
     TrainingOptions,
 )
 from headstart.config.tasks import (
@@ -21,6 +19,10 @@ from headstart.config.tasks import (
     QuestionOptions,
     SemiOptions,
     Seq2SeqTaskOptions,
+)
+
+_MODALITY_OPTIONS = (
+    "Options of a kind of data, as --set MODALITY.KEY=VALUE; `headstart list modalities` has them."
 )
 
 
@@ -42,11 +44,6 @@ class PretrainConfig(SourceOptions, TrainingOptions):
     negative_column: str | None = Field(
         None, description="Column of a text that says something else: a hard negative."
     )
-    back_translation: list[str] = Field(
-        default_factory=list,
-        max_length=2,
-        description="Two translators' folders, there and back: the way round is the second view.",
-    )
     safeguards: Switch = Field(
         "auto", description="Guard what the encoder knows where training goes on from one."
     )
@@ -64,7 +61,9 @@ class PretrainConfig(SourceOptions, TrainingOptions):
     length: int | None = Field(
         None, ge=4, le=65536, description="Tokens a row, or pixels a side; the default suits both."
     )
-    tokenizer: TokenizerOptions = Field(default_factory=TokenizerOptions, description="Tokenizer.")
+    modality_options: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description=_MODALITY_OPTIONS
+    )
     encoder_options: dict[str, Any] = Field(
         default_factory=dict, description="Options of the encoder, as --set encoder.KEY=VALUE."
     )
@@ -77,10 +76,7 @@ class PretrainConfig(SourceOptions, TrainingOptions):
     )
     quality: list[str] = Field(
         default_factory=list,
-        description="Leave out texts that fail these: gopher, c4, or one rule (c4.brackets).",
-    )
-    quality_numbers: QualityNumbers = Field(
-        default_factory=QualityNumbers, description="Numbers of the quality rules."
+        description="Leave out records that fail these: a rule or a set, such as gopher.",
     )
     resume: bool = Field(False, description="Go on with the run that lies in the folder.")
     overwrite: bool = Field(False, description="Delete the run that lies in the folder.")
@@ -93,13 +89,14 @@ class AuditConfig(SourceOptions):
     against: list[str] = Field(
         default_factory=list, description="Test data that should not occur in the sources."
     )
-    modality: str = Field("auto", description="text or image; the sources tell.")
-    quality: list[str] = Field(
-        ["gopher", "c4"],
-        description="Rules for texts to count: gopher, c4, one such as c4.brackets, or none.",
+    modality: str = Field(
+        "auto", description="Kind of data (see `headstart list modalities`); the sources tell."
     )
-    quality_numbers: QualityNumbers = Field(
-        default_factory=QualityNumbers, description="Numbers of the quality rules."
+    modality_options: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description=_MODALITY_OPTIONS
+    )
+    quality: list[str] = Field(
+        ["all"], description="Quality rules to count: all, none, a rule or a set, such as gopher."
     )
     sample: int = Field(
         3000, ge=0, description="Records whose language and quality are looked at; 0 for all."

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
-from headstart.config import QualityNumbers
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,24 +21,37 @@ class Effort:
     """How closely records are looked at.
 
     Attributes:
+        options: those of the kind of data, :attr:`headstart.modalities.Modality.Options`.
         sample: records, drawn by ``seed``, for what is slow to tell (languages, rules); 0 for all.
         seed: draws the sample.
         rules: names of the quality rules that are counted.
-        numbers: of these rules.
-        characters: of text that are compared for near duplicates; None for all.
-        compare: compare pictures for near duplicates, which takes a millisecond each.
+        quick: take some seconds at most, as before training: the content decides what is looked
+            at in part or not at all, and notes it in the audit.
     """
 
+    options: Any
     sample: int = 3000
     seed: int = 0
     rules: tuple[str, ...] = ()
-    numbers: QualityNumbers = field(default_factory=QualityNumbers)
-    characters: int | None = None
-    compare: bool = True
+    quick: bool = False
+
+
+class Rule(Protocol):
+    """A quality rule: what a record should pass to be worth training on."""
+
+    @property
+    def reason(self) -> str:
+        """Why a record fails it, for messages."""
+        ...
 
 
 #: Yields the blocks of a unit, given the names of the content and the label column, or None.
 Reader = Callable[["Unit", str | None, str | None], "Iterator[Block]"]
+
+
+def _none_fail(records: Dataset, rules: Sequence[str], options: Any) -> Mapping[int, str]:
+    """Return nothing: where there are no rules, no record fails one."""
+    return {}
 
 
 @dataclass(frozen=True)
@@ -76,6 +87,9 @@ class Content:
             of a background that are the same as a tested one, or nearly; told are the notes of
             what was not looked at, and whether a very large background is compared in full.
         survey: finds out more of what went in, and writes it into the audit's findings.
+        rules: its quality rules by name; ``SET.NAME`` belongs to a set. {} where there are none.
+        failing: given records, names of rules and the options of the kind of data, gives the
+            first rule that each bad record fails, by its index.
         readers: reads stores that only this kind knows, by their suffix: called with the unit and
             the names of the content and the label column, or None, each yields blocks.
         rows: rows that are read at a time from a columnar file.
@@ -99,6 +113,8 @@ class Content:
     digests: Callable[[Dataset], np.ndarray]
     matches: Callable[[Dataset, Dataset, list[str], bool], Iterator[tuple[int, int, bool]]]
     survey: Callable[[Dataset, Audit, Effort], None]
+    rules: Mapping[str, Rule] = field(default_factory=dict)
+    failing: Callable[[Dataset, Sequence[str], Any], Mapping[int, str]] = _none_fail
     files: frozenset[str] = field(default_factory=frozenset)
     columnless: Mapping[str, str] = field(default_factory=dict)
     tables_aside: str | None = None

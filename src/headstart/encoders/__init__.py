@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from headstart.modalities.text.defaults import TokenizerDefaults
 from headstart.registry import Registry
 
 if TYPE_CHECKING:
@@ -145,7 +144,7 @@ class EncoderKind:
         create: ``create(options, processor, length)`` returns a freshly initialised encoder.
         length: tokens a row, or pixels a side; batch_size: rows a step; learning_rate: AdamW's
             peak.
-        tokenizer: what it would like of a text's processor.
+        processor_defaults: what suits it of a processor, as :meth:`Modality.fit` reads it.
         modality: the data it reads.
         optimizer: what ``auto`` stands for: options of
             :class:`headstart.config.OptimizerOptions`.
@@ -158,7 +157,7 @@ class EncoderKind:
     length: int
     batch_size: int
     learning_rate: float
-    tokenizer: TokenizerDefaults = field(default_factory=TokenizerDefaults)
+    processor_defaults: Any = None
     modality: str = "text"
     optimizer: Mapping[str, Any] = field(default_factory=dict)
     counts: bool = False

@@ -8,10 +8,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
+from headstart.config import check_options
 from headstart.encoders import ENCODERS, Encoder, EncoderKind
-from headstart.errors import HeadstartError, did_you_mean
+from headstart.errors import HeadstartError
 from headstart.files import write_json
 from headstart.seeding import seeded
 
@@ -60,22 +59,6 @@ def create_encoder(
     checked = check_options(kind.Options, options, f"encoder {name!r}", "encoder")
     with seeded(seed, "encoder"):
         return kind.create(checked, processor, length)
-
-
-def check_options(model: Any, options: dict[str, Any], owner: str, prefix: str) -> Any:
-    """Validate options of an encoder or objective; the error names key and owner."""
-    try:
-        return model(**options)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            raise HeadstartError(
-                f"{owner} has no option {key!r}{did_you_mean(key, model.model_fields)}"
-            ) from None
-        raise HeadstartError(
-            f"{prefix}.{key}: {first['msg']} (given: {first.get('input')!r})."
-        ) from None
 
 
 def open_encoder(folder: str | Path, *, length: int | None = None) -> Encoder:

@@ -210,5 +210,5 @@ T5 = EncoderKind(
     learning_rate=2e-3,
     optimizer={"name": "muon", "muon_learning_rate": 4e-3},
     counts=True,
-    tokenizer=TokenizerDefaults(sentinels=100),
+    processor_defaults=TokenizerDefaults(sentinels=100),
 )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.batch import Progress
-from headstart.config import EvaluateConfig, PretrainConfig, SourceOptions
+from headstart.config import EvaluateConfig, PretrainConfig, SourceOptions, load
 from headstart.data.audit import Audit
 from headstart.encoders.opening import encoder_folder, open_encoder, read_note
 from headstart.errors import HeadstartError
@@ -127,9 +127,11 @@ def pretraining_records(run: RunFolder, modality: Modality, notes: list[str]) ->
     options = run.config()["options"]
     known = {name: options[name] for name in SourceOptions.model_fields if name in options}
     try:
+        modality = open_modality(modality.name, options.get("modality_options"))
         records = modality.read(options.get("sources", []), SourceOptions(**known), Audit())
         if options.get("remove_overlap") or options.get("quality"):
-            records = _sifted(records, PretrainConfig(**options), modality)
+            # What the pre-training left out.
+            records = sift(records, load(PretrainConfig, **options), modality, Audit())
         return records
     except HeadstartError as error:
         notes.append(
@@ -137,17 +139,6 @@ def pretraining_records(run: RunFolder, modality: Modality, notes: list[str]) ->
             "alternatives saw the labeled records only."
         )
         return None
-
-
-def _sifted(records: Dataset, plan: PretrainConfig, modality: Modality) -> Dataset:
-    """Leave out what the pre-training left out."""
-    return sift(
-        records,
-        plan,
-        modality.content,
-        Audit(),
-        lambda sources: modality.read(sources, plan, Audit()),
-    )
 
 
 def _baselines(

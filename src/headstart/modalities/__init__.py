@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from headstart.batch import Batch, Progress, Rows
-    from headstart.config import PretrainConfig, SourceOptions
+    from headstart.config import Budget, PretrainConfig, SourceOptions
+    from headstart.config import Options as AnyOptions
     from headstart.data.audit import Audit
     from headstart.data.content import Content
     from headstart.data.overlap import Overlap
@@ -50,6 +51,67 @@ class Baseline:
     name: str
     train: Matrix
     test: Matrix | None = None
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked of a pre-training, and the records it is to learn from.
+
+    Attributes:
+        objectives: their names; () leaves them to the modality.
+        encoder: its name, or a folder; None leaves it to the modality.
+        length: what :attr:`Modality.unit` counts; None leaves it to the modality.
+        budget: how long to train.
+        longest: gives the most an encoder takes in, by its name.
+    """
+
+    objectives: tuple[str, ...]
+    encoder: str | None
+    length: int | None
+    budget: Budget
+    records: Dataset
+    longest: Callable[[str], int]
+
+    def choose(
+        self,
+        objective: str,
+        encoder: str,
+        *,
+        objective_for: Mapping[str, str] | None = None,
+        encoder_for: Mapping[str, str] | None = None,
+    ) -> tuple[tuple[str, ...], str]:
+        """Return the objectives and the encoder: what is named decides what is not.
+
+        Args:
+            objective: suits most encoders, and ``encoder`` most objectives.
+            objective_for: what suits an encoder better, by its name.
+            encoder_for: what suits an objective better, by its name.
+        """
+        if not self.objectives:
+            chosen = self.encoder or encoder
+            return ((objective_for or {}).get(chosen, objective),), chosen
+        better = encoder_for or {}
+        fits = [better[name] for name in self.objectives if name in better]
+        return self.objectives, self.encoder or next(iter(fits), encoder)
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What a modality makes of a :class:`Request`; what was asked for stays as it is.
+
+    Attributes:
+        most_epochs: where a budget in minutes ends early; None for never.
+        objective_options: by objective; those that the user or the objective sets go first.
+        patient: the budget pays for what a processor takes longer to learn from, see
+            :meth:`Modality.fit`.
+    """
+
+    objectives: tuple[str, ...]
+    encoder: str
+    length: int
+    most_epochs: float | None = None
+    objective_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    patient: bool = False
 
 
 @dataclass(frozen=True)
@@ -260,16 +322,20 @@ class Modality(Protocol):
     Attributes:
         content: what a record is; its name is also that of the records' column.
         unit: what ``length`` counts, for messages.
-        default_objective: for an encoder that ``objective_for`` does not name.
-        encoder_for, objective_for: what suits an objective, or an encoder, by name.
+        provides: what each of its processors provides, whatever it is fitted to; known before
+            anything is read.
+        Options: its own options, a model that ``--set NAME.key=value`` fills; imports no torch.
+        options: those that it was opened with.
     """
 
     name: str
     content: Content
     unit: str
-    default_objective: str
-    encoder_for: Mapping[str, str]
-    objective_for: Mapping[str, str]
+    provides: frozenset[str]
+    Options: type[AnyOptions]
+    options: AnyOptions
+
+    def __init__(self, options: AnyOptions | None = None) -> None: ...
 
     def read(
         self, sources: list[str], options: SourceOptions, audit: Audit, cache: Path | None = None
@@ -292,18 +358,45 @@ class Modality(Protocol):
         """
         ...
 
-    def default_encoder(self, records: Dataset) -> str:
-        """Return the encoder for a user who names none, unless ``encoder_for`` knows better."""
-        ...
+    @property
+    def pair_option(self) -> str | None:
+        """The option that makes :meth:`pairs` serve, where it is set: ``text.back_translation``."""
+        return None
 
-    def natural_length(self, records: Dataset, longest: int) -> int:
-        """Return the ``length`` that suits the records of an encoder that takes ``longest``."""
+    def pairs(self, records: Dataset, folder: Path, say: Callable[[str], None]) -> list[Any]:
+        """Make a second content for each record that says the same, as the options ask.
+
+        What took long is kept in ``folder``, to be gone on with after an interruption.
+        """
+        return []
+
+    def defaults(self, request: Request) -> Defaults:
+        """Return what suits these records, where the user left it open.
+
+        Example::
+
+            objectives, encoder = request.choose("clm", "gpt")
+            return Defaults(objectives, encoder, request.length or request.longest(encoder))
+        """
         ...
 
     def fit(
-        self, records: Dataset, config: PretrainConfig, defaults: Any, length: int
+        self,
+        records: Dataset,
+        config: PretrainConfig,
+        defaults: Any,
+        length: int,
+        *,
+        patient: bool = False,
     ) -> Processor:
-        """Fit a processor to the records; ``defaults`` are what suits the encoder."""
+        """Fit a processor to the records.
+
+        Args:
+            defaults: what suits the encoder, as its
+                :attr:`headstart.encoders.EncoderKind.processor_defaults` has it; None for nothing
+                special.
+            patient: take what pays on a long budget alone, as :attr:`Defaults.patient` says.
+        """
         ...
 
     def reopen(

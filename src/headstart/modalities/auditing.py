@@ -6,10 +6,9 @@ from typing import Any
 
 from headstart.config import AuditConfig
 from headstart.data.audit import Audit
-from headstart.data.content import Effort
-from headstart.modalities.guess import guess_content
-from headstart.modalities.opening import open_modality
-from headstart.modalities.text.quality import named
+from headstart.data.content import Content, Effort
+from headstart.modalities.opening import modality_of, open_modality
+from headstart.modalities.sifting import rules_named
 
 
 def audit_sources(config: AuditConfig) -> dict[str, Any]:
@@ -22,11 +21,10 @@ def audit_sources(config: AuditConfig) -> dict[str, Any]:
     Raises:
         HeadstartError: nothing can be read, or there is no such modality or rule.
     """
-    rules = () if config.quality == ["none"] else named(config.quality)
-    name = config.modality
-    modality = open_modality(guess_content(config.sources) if name == "auto" else name)
+    modality = open_modality(modality_of(config), config.modality_options)
     content = modality.content
-    effort = Effort(config.sample, config.seed, rules, config.quality_numbers)
+    rules = _rules(content, config.quality)
+    effort = Effort(modality.options, config.sample, config.seed, rules)
     audit = Audit()
     records = modality.read(config.sources, config, audit)
     content.survey(records, audit, effort)
@@ -40,3 +38,9 @@ def audit_sources(config: AuditConfig) -> dict[str, Any]:
         found["against"] = theirs.summary()
     audit.notes = list(dict.fromkeys(audit.notes))
     return found | audit.summary()
+
+
+def _rules(content: Content, names: list[str]) -> tuple[str, ...]:
+    if names == ["all"]:
+        return tuple(content.rules)
+    return () if names == ["none"] else rules_named(content, names)

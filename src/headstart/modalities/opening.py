@@ -3,23 +3,50 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from headstart.config import Options, check_options
+from headstart.errors import HeadstartError
 from headstart.modalities import MODALITIES, Modality, Processor
 from headstart.modalities.guess import guess_content
 
 if TYPE_CHECKING:
-    from headstart.config import PretrainConfig
+    from headstart.config import AuditConfig, PretrainConfig
 
 
-def open_modality(name: str) -> Modality:
-    """Return a modality by name; an unknown one is a :class:`headstart.errors.HeadstartError`."""
-    modality: Modality = MODALITIES[name]()
-    return modality
+def open_modality(name: str, options: Mapping[str, Mapping[str, Any]] | None = None) -> Modality:
+    """Return a modality by name.
+
+    Args:
+        options: of kinds of data, by their names, as ``--set NAME.key=value`` gives them.
+
+    Raises:
+        HeadstartError: there is no such modality or option, a value is out of bounds, or the
+            options are those of another kind of data.
+    """
+    kind: type[Modality] = MODALITIES[name]
+    given = dict(options or {})
+    own = own_options(name, given.pop(name, {}))
+    for other in given:
+        raise HeadstartError(
+            f"--set {other}.KEY is an option of {other}, and the records are "
+            f"{kind.content.noun}; leave it out, or name the kind of data with --modality."
+        )
+    return kind(own)
 
 
-def modality_of(config: PretrainConfig) -> str:
+def own_options(name: str, given: Mapping[str, Any]) -> Options:
+    """Validate the options of one kind of data.
+
+    Raises:
+        HeadstartError: there is no such modality or option, or a value is out of bounds.
+    """
+    return check_options(MODALITIES[name].Options, given, f"modality {name!r}", name)
+
+
+def modality_of(config: PretrainConfig | AuditConfig) -> str:
     """Return the modality that the user named, or the one that the sources are of."""
     return guess_content(config.sources) if config.modality == "auto" else config.modality
 

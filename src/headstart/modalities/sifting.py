@@ -1,8 +1,8 @@
-"""Leaving records out on purpose: those that tests hold, too, and texts that fail quality rules."""
+"""Leaving records out on purpose: those that tests hold, too, and those that fail quality rules."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,52 +12,67 @@ from headstart.data.audit import Audit
 from headstart.data.content import Content
 from headstart.data.overlap import overlap
 from headstart.data.store import stream
-from headstart.errors import HeadstartError
-from headstart.modalities.text import quality
-from headstart.modalities.text.quality import _failing
+from headstart.errors import HeadstartError, did_you_mean
+from headstart.modalities import MODALITIES, Modality
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 
-def sift(
-    records: Dataset,
-    config: PretrainConfig,
-    content: Content,
-    audit: Audit,
-    read: Callable[[list[str]], Dataset],
-) -> Dataset:
+def rules_named(content: Content, names: Iterable[str]) -> tuple[str, ...]:
+    """Return the quality rules that are meant: a set such as ``gopher`` stands for all of its own.
+
+    Raises:
+        HeadstartError: there is no such rule, or the content has none at all.
+    """
+    named = list(names)
+    if named and not content.rules:
+        able = [other for other in MODALITIES if MODALITIES[other].content.rules]
+        raise HeadstartError(
+            f"--quality {','.join(named)}: there are no quality rules for {content.noun}, only for "
+            f"{', '.join(able) or 'nothing'}; leave it out."
+        )
+    found: set[str] = set()
+    for name in named:
+        meant = {rule for rule in content.rules if name in (rule, _set_of(rule))}
+        if not meant:
+            known = {*content.rules, *map(_set_of, content.rules)}
+            raise HeadstartError(f"there is no quality rule {name!r}{did_you_mean(name, known)}")
+        found |= meant
+    return tuple(rule for rule in content.rules if rule in found)
+
+
+def _set_of(rule: str) -> str:
+    return rule.partition(".")[0]
+
+
+def sift(records: Dataset, config: PretrainConfig, modality: Modality, audit: Audit) -> Dataset:
     """Return the records that ``--remove-overlap`` and ``--quality`` leave; most ask for neither.
 
     Each record that goes is counted in ``audit`` and named with its reason.
 
-    Args:
-        content: what the records are.
-        read: reads test data into records.
-
     Raises:
-        HeadstartError: none is left, there is no such rule, or the records are no texts.
+        HeadstartError: none is left, or there is no such rule.
     """
     if not config.remove_overlap and not config.quality:
         return records
-    rules = quality.named(config.quality)
-    if rules and content.name != "text":
-        noun = content.noun
-        raise HeadstartError(f"--quality has rules for texts, not for {noun}; leave it out.")
+    content = modality.content
+    rules = rules_named(content, config.quality)
     before = len(records)
     if config.remove_overlap:
-        shared = overlap(records, read(config.remove_overlap), content, thorough=True)
+        tested = modality.read(config.remove_overlap, config, Audit())
+        shared = overlap(records, tested, content, thorough=True)
         audit.findings["overlap_removed"] = shared.summary()
         audit.notes += shared.notes
         named = ", ".join(config.remove_overlap)
         reason = f"it also occurs in {named}, exactly or nearly (--remove-overlap)"
         records = _without(records, shared.indices, lambda _: (reason, "overlap"), audit)
     if rules:
-        failed = _failing(records, rules, config)
+        failed = content.failing(records, rules, modality.options)
         indices = np.array(sorted(failed), dtype=np.int64)
 
         def why(index: int) -> tuple[str, str]:
-            return f"{quality.RULES[failed[index]].reason} ({failed[index]})", failed[index]
+            return f"{content.rules[failed[index]].reason} ({failed[index]})", failed[index]
 
         records = _without(records, indices, why, audit)
     if not len(records):
@@ -73,7 +88,7 @@ def sift(
 def _without(
     records: Dataset, indices: np.ndarray, why: Callable[[int], tuple[str, str]], audit: Audit
 ) -> Dataset:
-    """Return the other records; those at ``places`` are told to ``audit`` with the reason."""
+    """Return the other records; those at ``indices`` go to ``audit`` with the reason."""
     if not len(indices):
         return records
     for index, name in zip(indices.tolist(), stream(records.select(indices), "id"), strict=True):

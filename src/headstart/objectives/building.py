@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from headstart.config import check_options
 from headstart.encoders import ENCODERS
-from headstart.encoders.opening import check_options
 from headstart.errors import HeadstartError
 from headstart.objectives import MIXTURE, OBJECTIVES
 from headstart.objectives.mixture import Mixture, MixtureOptions

@@ -10,7 +10,7 @@ from headstart.config import Budget
 from headstart.encoders import ENCODERS
 from headstart.encoders.opening import encoder_folder, is_static, kind_of, read_note
 from headstart.errors import HeadstartError
-from headstart.modalities.text.budget import MOST_EPOCHS, PATIENCE, Patience
+from headstart.modalities import Request
 from headstart.objectives import OBJECTIVES
 from headstart.objectives.building import parse_mixture
 from headstart.training.embeddings import COUNTS
@@ -54,10 +54,21 @@ class Plan:
 def decide(config: PretrainConfig, records: Any, modality: Modality) -> Plan:
     """Turn the user's options, and ``auto`` where he left them open, into a plan.
 
-    With nothing said about text the plan is the light encoder under the contrast of two parts: on
-    small budgets it beats the textbook recipes (see ``docs/log.md``).
+    What suits the records is the modality's to say, the rest follows from objective and encoder.
     """
-    objectives, encoder = _names(config, records, modality)
+    asked = {} if config.objective == "auto" else parse_mixture(config.objective)
+    defaults = modality.defaults(
+        Request(
+            objectives=tuple(asked),
+            encoder=None if config.encoder == "auto" else config.encoder,
+            length=_length(config),
+            budget=Budget.parse(config.budget),
+            records=records,
+            longest=lambda name: (kind_of(name) or ENCODERS[name]).length,
+        )
+    )
+    objectives = asked or dict.fromkeys(defaults.objectives, 1.0)
+    encoder = defaults.encoder
     options = dict(config.encoder_options)
     needs = frozenset().union(*(OBJECTIVES[name].needs for name in objectives))
     packed = all(OBJECTIVES[name].layout == "packed" for name in objectives)
@@ -69,10 +80,8 @@ def decide(config: PretrainConfig, records: Any, modality: Modality) -> Plan:
             getattr(OBJECTIVES[name], "batch_size", kind.batch_size) for name in objectives
         ]
         rate, batch_size = kind.learning_rate, max(own_batch)
-        length = modality.natural_length(records, kind.length)
     else:
         start = encoder_folder(encoder)
-        length = int(read_note(start)["length"])
         rate, batch_size = FOREIGN_LEARNING_RATE, FOREIGN_BATCH_SIZE
         if isinstance(start, Path) and is_static(start):
             rate, batch_size = ENCODERS["light"].learning_rate, ENCODERS["light"].batch_size
@@ -81,14 +90,13 @@ def decide(config: PretrainConfig, records: Any, modality: Modality) -> Plan:
         batch_size = min(batch_size, max(64, len(records) // 10), max(2, len(records) // 2))
     batch_size = config.batch_size or batch_size
     own_rate = [r for name in objectives if (r := getattr(OBJECTIVES[name], "learning_rate", None))]
-    patience = _patience((*objectives, encoder), config, len(records))
     chosen = {name: dict(given) for name, given in config.objective_options.items()}
     for name in objectives:
         if hasattr(OBJECTIVES[name], "default_options"):
             default_options = OBJECTIVES[name].default_options(len(records), batch_size)
             chosen[name] = {**default_options, **chosen.get(name, {})}
-    for name, default_options in (patience.options if patience else {}).items():
-        chosen[name] = {**default_options, **chosen.get(name, {})}
+    for name, suited in defaults.objective_options.items():
+        chosen[name] = {**suited, **chosen.get(name, {})}
     rate = min(own_rate, default=rate)
     # Published weights have a kind of their own, and a tag.
     guarded = config.safeguards != "off" and (kind is None or "." in encoder)
@@ -104,17 +112,24 @@ def decide(config: PretrainConfig, records: Any, modality: Modality) -> Plan:
     return Plan(
         objectives=objectives,
         encoder=encoder,
-        length=config.length or length,
+        length=defaults.length,
         batch_size=batch_size,
         learning_rate=rate,
         encoder_options=options,
         objective_options=chosen,
         optimizer={} if own_rate else _optimizer(config, kind),
-        most_epochs=patience.most_epochs if patience else MOST_EPOCHS.get((*objectives, encoder)),
-        patient=patience is not None,
+        most_epochs=defaults.most_epochs,
+        patient=defaults.patient,
         safeguards=asdict(guards) if guards else None,
         embeddings=_embeddings(config, kind),
     )
+
+
+def _length(config: PretrainConfig) -> int | None:
+    """Return the length that was asked for, or else that of an encoder which exists already."""
+    if config.length or config.encoder == "auto" or kind_of(config.encoder):
+        return config.length
+    return int(read_note(encoder_folder(config.encoder))["length"])
 
 
 def _embeddings(config: PretrainConfig, kind: EncoderKind | None) -> str | None:
@@ -122,14 +137,6 @@ def _embeddings(config: PretrainConfig, kind: EncoderKind | None) -> str | None:
     if config.embeddings == "auto":
         return COUNTS if kind and kind.counts else None
     return None if config.embeddings == "none" else config.embeddings
-
-
-def _patience(pair: tuple[str, ...], config: PretrainConfig, records: int) -> Patience | None:
-    """Return what a long budget pays for, if this one does."""
-    budget, patience = Budget.parse(config.budget), PATIENCE.get(pair)
-    if patience is None or budget.unit != "minutes" or budget.amount < patience.minutes:
-        return None
-    return patience if records >= patience.records else None
 
 
 def _optimizer(config: PretrainConfig, kind: EncoderKind | None) -> dict[str, Any]:
@@ -144,21 +151,3 @@ def _optimizer(config: PretrainConfig, kind: EncoderKind | None) -> dict[str, An
     if given.learning_rate and "muon_learning_rate" in default_options:
         default_options["muon_learning_rate"] *= given.learning_rate / kind.learning_rate
     return {k: v for k, v in default_options.items() if k not in given.model_fields_set - {"name"}}
-
-
-def _names(
-    config: PretrainConfig, records: Any, modality: Modality
-) -> tuple[dict[str, float], str]:
-    """Return the objectives with their weights and the encoder; what is named decides the rest."""
-    if config.objective == "auto":
-        encoder = config.encoder
-        if encoder == "auto":
-            encoder = modality.default_encoder(records)
-        return {modality.objective_for.get(encoder, modality.default_objective): 1.0}, encoder
-    objectives = parse_mixture(config.objective)
-    if config.encoder != "auto":
-        return objectives, config.encoder
-    default_options = [
-        modality.encoder_for[name] for name in objectives if name in modality.encoder_for
-    ]
-    return objectives, default_options[0] if default_options else modality.default_encoder(records)

@@ -14,28 +14,32 @@ from headstart.config import Budget
 from headstart.encoders.opening import open_encoder
 from headstart.errors import HeadstartError
 from headstart.files import whole_file
+from headstart.modalities import MODALITIES
 from headstart.modalities.tokens.cooccurrence import vectors_of_tokens
 from headstart.modalities.tokens.token_file import TokenFile
 
 if TYPE_CHECKING:
     from headstart.config import PretrainConfig
+    from headstart.modalities import Modality
 
 #: In place of a run.
 COUNTS = "counts"
 _VECTORS = "vectors.npy"
 
 
-def refuse_without_tokens(config: PretrainConfig, content: str) -> None:
-    """Refuse token vectors for records that are not text, before any is read.
+def refuse_without_tokens(config: PretrainConfig, modality: Modality) -> None:
+    """Refuse token vectors for records without a vocabulary, before any is read.
 
     Raises:
         HeadstartError: the user named some.
     """
-    if config.embeddings not in ("auto", "none") and content != "text":
-        raise HeadstartError(
-            f"--embeddings {config.embeddings} are vectors of tokens, and these sources hold "
-            f"{content}s; leave it out."
-        )
+    if config.embeddings in ("auto", "none") or "discrete_targets" in modality.provides:
+        return
+    able = [name for name in MODALITIES if "discrete_targets" in MODALITIES[name].provides]
+    raise HeadstartError(
+        f"--embeddings {config.embeddings} are vectors of tokens, and {modality.content.noun} have "
+        f"none, only {', '.join(able)}; leave it out."
+    )
 
 
 def take_from_run(encoder: Any, folder: str) -> None:

@@ -1,4 +1,4 @@
-"""Second texts for pre-training: from other columns, or by translating there and back."""
+"""Second texts for pre-training: from other columns, or made by the modality itself."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from headstart.modalities import Modality
     from headstart.run import RunFolder
 
-_OPTIONS = ("pair_column", "negative_column", "back_translation")
+_OPTIONS = ("pair_column", "negative_column")
 
 
 def paired(
@@ -35,10 +35,12 @@ def paired(
     Raises:
         HeadstartError: the options contradict each other, or nothing could make use of them.
     """
-    asked = [name for name in _OPTIONS if getattr(config, name)]
+    asked = [f"--{name.replace('_', '-')}" for name in _OPTIONS if getattr(config, name)]
+    if modality.pair_option:
+        asked.append(f"--set {modality.pair_option}")
     if not asked:
         return records
-    _check(config, modality, f"--{asked[0].replace('_', '-')}")
+    _check(config, modality, asked[0])
     named = {PAIR: config.pair_column, NEGATIVE: config.negative_column}
     columns = {name: column for name, column in named.items() if column}
 
@@ -54,30 +56,23 @@ def paired(
                 f"the column {column!r} is also what is read as the text; name the other one with "
                 "--text-column."
             )
-    if not config.back_translation:
+    if not modality.pair_option:
         return records
-    from headstart.training.back_translation import back_translated
-
-    there, back = config.back_translation
-    made = back_translated(records, there, back, run.folder / "back_translation.jsonl", say=say)
-    return records.add_column(PAIR, made)
+    return records.add_column(PAIR, modality.pairs(records, run.folder, say))
 
 
 def _check(config: PretrainConfig, modality: Modality, option: str) -> None:
     if modality.name != "text":
         raise HeadstartError(f"{option} is for texts, not for a {modality.name}; leave it out.")
-    if config.back_translation and config.pair_column:
+    if modality.pair_option and config.pair_column:
         raise HeadstartError(
-            "--pair-column and --back-translation both give the second text; leave one out."
+            f"--pair-column and --set {modality.pair_option} both give the second text; leave one "
+            "out."
         )
-    if config.negative_column and not (config.pair_column or config.back_translation):
+    if config.negative_column and not (config.pair_column or modality.pair_option):
         raise HeadstartError(
             "--negative-column needs a text that says the same, too; name its column with "
             "--pair-column."
-        )
-    if len(config.back_translation) == 1:
-        raise HeadstartError(
-            "--back-translation needs two folders: one that translates there, and one back."
         )
     names = [] if config.objective == "auto" else list(parse_mixture(config.objective))
     if names and not any("two_views" in OBJECTIVES[name].needs for name in names):

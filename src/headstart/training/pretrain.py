@@ -26,7 +26,6 @@ from headstart.files import whole_folder, write_text
 from headstart.modalities import Sheet, Words
 from headstart.modalities.opening import modality_of, open_modality
 from headstart.modalities.sifting import sift
-from headstart.modalities.text.quality import named
 from headstart.objectives import OBJECTIVES
 from headstart.objectives.building import build_objective
 from headstart.seeding import generator, seeded
@@ -60,9 +59,8 @@ FEWEST_TWINS = 64
 PROBE = "probe.safetensors"
 #: Records whose pretext task is shown.
 SHOWN = 8
-#: Before training, records whose language and quality are told, and characters of text and numbers
-#: of pictures that are searched for near duplicates: some seconds. `headstart audit` looks longer.
-LOOKED_AT, COMPARED, IMAGES_COMPARED = 500, 175_000_000, 2000
+#: Before training, records that are looked at closely; `headstart audit` looks at more.
+LOOKED_AT = 500
 
 
 def pretrain(
@@ -79,7 +77,7 @@ def pretrain(
     started = time.monotonic()
     group = ProcessGroup.here()
     group.first(lambda: _ready(config, run, say))
-    modality = open_modality(run.resolved["modality"])
+    modality = open_modality(run.resolved["modality"], config.modality_options)
     plan = Plan(**run.resolved["plan"])
     processor = modality.load(run.prepared / "processor")
     encoder = _encoder(config, plan, processor)
@@ -138,8 +136,8 @@ def _ready(config: PretrainConfig, run: RunFolder, say: Callable[[str], None]) -
     if "modality" not in run.resolved:
         run.resolve(modality=modality_of(config))
     if not run.resolved.get("prepared"):
-        modality = open_modality(run.resolved["modality"])
-        refuse_without_tokens(config, modality.name)
+        modality = open_modality(run.resolved["modality"], config.modality_options)
+        refuse_without_tokens(config, modality)
         _prepare(config, run, modality, say)
 
 
@@ -220,21 +218,8 @@ def _prepare(
 def _looked_at(records: Any, config: PretrainConfig, modality: Modality, audit: Audit) -> Any:
     """Leave out what the user wants left out, and note what the others are like."""
     content = modality.content
-    records = sift(
-        records,
-        config,
-        content,
-        audit,
-        lambda sources: modality.read(sources, config, Audit()),
-    )
-    effort = Effort(
-        sample=LOOKED_AT,
-        seed=config.seed,
-        rules=named(("gopher", "c4")),
-        numbers=config.quality_numbers,
-        characters=COMPARED,
-        compare=len(records) <= IMAGES_COMPARED,
-    )
+    records = sift(records, config, modality, audit)
+    effort = Effort(modality.options, LOOKED_AT, config.seed, tuple(content.rules), quick=True)
     content.survey(records, audit, effort)
     return records
 
@@ -248,10 +233,8 @@ def _processor(config: PretrainConfig, plan: Plan, modality: Modality, records: 
     if start:
         return modality.reopen(encoder_folder(start), records, config, plan.length)
     assert kind is not None
-    wish = kind.tokenizer
-    if plan.patient and wish.patient:
-        wish = wish.patient
-    return modality.fit(records, config, wish, plan.length)
+    defaults = kind.processor_defaults
+    return modality.fit(records, config, defaults, plan.length, patient=plan.patient)
 
 
 def _encoder(config: PretrainConfig, plan: Plan, processor: Any) -> Any:

@@ -35,7 +35,10 @@ def audit(
     """
     if sources:
         options["sources"] = list(sources)
-    plan = load(AuditConfig, file=config, settings=settings or (), **options)
+    from headstart.modalities import MODALITIES
+
+    sections = {name: ("modality_options", name) for name in MODALITIES}
+    plan = load(AuditConfig, file=config, settings=settings or (), sections=sections, **options)
     from headstart.data.audit_page import AuditPage, checked
     from headstart.modalities.auditing import audit_sources
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.config import FinetuneConfig, PretrainConfig, load
+from headstart.config.loading import Model
 from headstart.errors import HeadstartError, did_you_mean
 from headstart.run import RunFolder
 from headstart.verbs.reading import console, labeled_records, records_of, say
@@ -20,11 +21,13 @@ def pretrain(
 ) -> RunFolder:
     """Pre-train; see :func:`headstart.pretrain`."""
     if options.get("resume"):
-        run, resolved = _reopen("pretrain", options, config, settings)
-        plan = PretrainConfig(**resolved)
+        run, plan = _reopen(PretrainConfig, "pretrain", options, config, settings)
     else:
         named = {"sources": list(sources)} if sources else {}
-        plan = load(PretrainConfig, file=config, settings=settings or (), **named, **options)
+        given = settings or ()
+        plan = load(
+            PretrainConfig, file=config, settings=given, sections=_sections(), **named, **options
+        )
         _check_names(plan)
         run = _create("pretrain", plan)
     if run.finished:
@@ -46,8 +49,7 @@ def finetune(
 ) -> RunFolder:
     """Fine-tune; see :func:`headstart.finetune`."""
     if options.get("resume"):
-        target, resolved = _reopen("finetune", options, config, settings)
-        plan = FinetuneConfig(**resolved)
+        target, plan = _reopen(FinetuneConfig, "finetune", options, config, settings)
     else:
         plan = load(FinetuneConfig, file=config, settings=settings or (), run=run, **options)
         target = _create("finetune", plan)
@@ -129,8 +131,12 @@ def _undone_if_refused(run: RunFolder, fresh: bool) -> Iterator[None]:
 
 
 def _reopen(
-    verb: str, options: dict[str, Any], config: str | None, settings: list[str] | None
-) -> tuple[RunFolder, dict[str, Any]]:
+    model: type[Model],
+    verb: str,
+    options: dict[str, Any],
+    config: str | None,
+    settings: list[str] | None,
+) -> tuple[RunFolder, Model]:
     """Open a run to go on with; the options it was started with hold."""
     out = options.get("out")
     if config or settings:
@@ -154,28 +160,52 @@ def _reopen(
                 "--resume; leave it out, or start a new run."
             )
     workers = options.get("workers", saved.get("workers", 0))
-    return run, {**saved, "resume": True, "overwrite": False, "workers": workers}
+    held = {**saved, "resume": True, "overwrite": False, "workers": workers}
+    try:
+        return run, load(model, **held)
+    except HeadstartError as error:
+        raise HeadstartError(
+            f"{out} was made by another version of headstart, which had other options ({error}); "
+            "make it anew with --overwrite."
+        ) from None
+
+
+def _sections() -> dict[str, tuple[str, ...]]:
+    """Return where ``--set NAME.key=value`` goes: encoders, kinds of data and objectives."""
+    from headstart.modalities import MODALITIES
+    from headstart.objectives import MIXTURE, OBJECTIVES
+
+    return {
+        "encoder": ("encoder_options",),
+        **{name: ("modality_options", name) for name in MODALITIES},
+        **{name: ("objective_options", name) for name in (MIXTURE, *OBJECTIVES)},
+    }
 
 
 def _check_names(plan: PretrainConfig) -> None:
     """Refuse unknown names before a run folder is made."""
     from headstart.encoders import ENCODERS
     from headstart.modalities import MODALITIES
-    from headstart.modalities.text.quality import named
+    from headstart.modalities.opening import modality_of, own_options
+    from headstart.modalities.sifting import rules_named
     from headstart.objectives import MIXTURE, OBJECTIVES
 
-    named(plan.quality)
     if plan.modality != "auto":
         MODALITIES.check(plan.modality)
+    for name, given in plan.modality_options.items():
+        own_options(name, given)
+    if plan.quality:
+        rules_named(MODALITIES[modality_of(plan)].content, plan.quality)
     for item in plan.objective.split(","):
         name = item.partition(":")[0].strip()
         if name != "auto":
             OBJECTIVES.check(name)
     for section in plan.objective_options:
         if section not in OBJECTIVES and section != MIXTURE:
-            known = {"encoder", "tokenizer", "optimizer", MIXTURE, *OBJECTIVES}
+            known = {MIXTURE, *OBJECTIVES}
             raise HeadstartError(
-                f"--set {section}.…: nothing is called {section!r}{did_you_mean(section, known)}"
+                f"objective_options: no objective is called {section!r}"
+                f"{did_you_mean(section, known)}"
             )
     # Any other name may be one that the hub or its local cache knows.
     if ENCODERS.near(plan.encoder) and not Path(plan.encoder).exists():

@@ -13,9 +13,10 @@ import torch
 from datasets import Dataset
 from PIL import Image
 
-from headstart.config import SourceOptions
+from headstart.config import Budget, SourceOptions
 from headstart.data.audit import Audit
 from headstart.errors import HeadstartError
+from headstart.modalities import Defaults, Request
 from headstart.modalities.image import modality as image_module
 from headstart.modalities.image import processor as processor_module
 from headstart.modalities.image import squares as squares_module
@@ -36,6 +37,14 @@ def held(*values: bytes) -> Dataset:
     )
 
 
+def asked(records: Dataset, longest: int, **options: Any) -> Defaults:
+    """Return what suits the records, for encoders that take ``longest`` pixels a side."""
+    named: dict[str, Any] = {"objectives": (), "encoder": None, "length": None, **options}
+    budget = Budget(5, "minutes")
+    request = Request(**named, budget=budget, records=records, longest=lambda _: longest)
+    return ImageModality().defaults(request)
+
+
 def test_pictures_go_from_a_folder_to_batches(tmp_path: Path) -> None:
     for name in ("cat/1.png", "cat/2.png", "dog/1.png"):
         (tmp_path / "pets" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -45,7 +54,7 @@ def test_pictures_go_from_a_folder_to_batches(tmp_path: Path) -> None:
     records = modality.read([str(tmp_path / "pets")], SourceOptions(), audit, tmp_path / "cache")
     assert records["label"][:] == ["cat", "cat", "dog", "dog"]
     assert audit.kept == 4
-    length = modality.natural_length(records, 32)
+    length = asked(records, longest=32).length
     assert length == 16
     processor = modality.fit(records, Any, None, length)
     modality.prepare(records, processor, tmp_path / "train", audit, learn=True)
@@ -115,8 +124,30 @@ def test_small_pictures_are_trained_at_their_own_size(
     side: int, longest: int, expected: int
 ) -> None:
     records = held(*[noise(n, (side + 9, side)) for n in range(3)], b"broken")
-    assert ImageModality().natural_length(records, longest) == expected
-    assert ImageModality().natural_length(held(b"broken"), longest) == longest
+    assert asked(records, longest).length == expected
+    assert asked(held(b"broken"), longest).length == longest
+    assert asked(records, longest, length=9).length == 9
+
+
+@pytest.mark.parametrize(
+    ("side", "options", "expected"),
+    [
+        (28, {}, ("simclr", "plain")),
+        (65, {}, ("simclr", "conv")),
+        (28, {"encoder": "vit"}, ("mae", "vit")),
+        (28, {"objectives": ("dino",)}, ("dino", "vit")),
+        (28, {"objectives": ("byol",)}, ("byol", "plain")),
+    ],
+)
+def test_small_pictures_have_the_fastest_learner_unless_something_else_is_named(
+    side: int, options: dict[str, Any], expected: tuple[str, str]
+) -> None:
+    found = asked(held(noise(0, (side, side))), 224, **options)
+    assert (*found.objectives, found.encoder) == expected
+
+
+def test_the_modality_promises_what_every_processor_provides() -> None:
+    assert ImageModality.provides <= ImageProcessor(8).provides
 
 
 def test_a_processor_is_saved_and_reopened(tmp_path: Path) -> None:

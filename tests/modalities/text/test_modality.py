@@ -13,6 +13,7 @@ from transformers import AutoTokenizer
 from headstart.config import PretrainConfig, load
 from headstart.data.audit import Audit
 from headstart.errors import HeadstartError
+from headstart.modalities.opening import open_modality
 from headstart.modalities.text.defaults import TokenizerDefaults
 from headstart.modalities.text.modality import TextModality
 from headstart.modalities.text.processor import TextProcessor
@@ -85,30 +86,48 @@ def test_a_saved_processor_opens_with_auto_tokenizer_and_gives_the_same_ids(kind
 
 
 def test_the_encoders_wishes_hold_until_the_user_says_otherwise():
-    modality, wish = TextModality(), TokenizerDefaults(kind="word", vocab_size=30, lowercase=True)
-    plain = load(PretrainConfig, sources=["x"], out="y")
-    asked = load(PretrainConfig, sources=["x"], out="y", tokenizer={"kind": "char"})
-    fitted = modality.fit(records(ENGLISH), plain, wish, 64)
+    wish = TokenizerDefaults(kind="word", vocab_size=30, lowercase=True)
+    config = load(PretrainConfig, sources=["x"], out="y")
+    asked = open_modality("text", {"text": {"tokenizer": {"kind": "char"}}})
+    fitted = TextModality().fit(records(ENGLISH), config, wish, 64)
     assert "quick" in fitted.tokenizer.get_vocab()
     assert len(fitted.tokenizer) == 30
-    assert "quick" not in modality.fit(records(ENGLISH), asked, wish, 64).tokenizer.get_vocab()
+    assert "quick" not in asked.fit(records(ENGLISH), config, wish, 64).tokenizer.get_vocab()
+
+
+def test_a_patient_tokenizer_is_taken_where_there_is_one_and_it_pays():
+    config = load(PretrainConfig, sources=["x"], out="y")
+    patient = TokenizerDefaults(kind="char", vocab_size=60)
+    wish = TokenizerDefaults(kind="word", vocab_size=30, patient=patient)
+
+    def fitted(wish, patient):
+        made = TextModality().fit(records(ENGLISH), config, wish, 64, patient=patient)
+        return made.tokenizer.get_vocab()
+
+    assert "quick" in fitted(wish, False)
+    assert "quick" not in fitted(wish, True)
+    assert "quick" in fitted(TokenizerDefaults(kind="word", vocab_size=30), True)
+
+
+def test_the_modality_promises_what_every_processor_provides():
+    assert TextModality.provides <= processor(kind="char").provides
 
 
 def test_text_without_spaces_gets_the_tokenizer_that_the_encoder_wishes_for_it():
-    modality = TextModality()
     runs = TokenizerDefaults(kind="bpe", vocab_size=300, wrap=False)
     wish = TokenizerDefaults(kind="word", vocab_size=40, wrap=False, unspaced=runs)
-    plain = load(PretrainConfig, sources=["x"], out="y")
-    asked = load(PretrainConfig, sources=["x"], out="y", tokenizer={"kind": "word"})
+    config = load(PretrainConfig, sources=["x"], out="y")
+    plain = TextModality()
+    asked = open_modality("text", {"text": {"tokenizer": {"kind": "word"}}})
     chinese = ["我爱北京", "他爱北京", "北京很大"] * 4
 
-    def pieces(texts, config):
+    def pieces(texts, modality):
         fitted = modality.fit(records(texts), config, wish, 64)
         return len(fitted.encode_ids(["我爱北京"])[0])
 
     assert pieces(chinese, plain) < 4
     assert pieces(chinese, asked) == 4
-    assert "quick" in modality.fit(records(ENGLISH), plain, wish, 64).tokenizer.get_vocab()
+    assert "quick" in plain.fit(records(ENGLISH), config, wish, 64).tokenizer.get_vocab()
 
 
 @pytest.mark.parametrize("kind", ["bpe", "wordpiece", "unigram"])

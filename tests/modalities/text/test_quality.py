@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from headstart.config import QualityNumbers
-from headstart.errors import HeadstartError
-from headstart.modalities.text.quality import RULES, Page, count, first_failed, named
+from headstart.modalities.text.options import QualityNumbers
+from headstart.modalities.text.quality import RULES, Page, count, first_failed
 
 PAPERS = QualityNumbers()
 PLAIN = "The cat sat with a dog. " * 3
@@ -47,12 +46,8 @@ def test_a_rule_parts_texts_where_its_paper_says(rule: str, good: str, bad: str)
     assert not RULES[rule].passes(Page(bad), PAPERS)
 
 
-def test_every_rule_is_tested_above_and_named_after_its_paper() -> None:
+def test_every_rule_is_named_after_its_paper() -> None:
     assert {rule.partition(".")[0] for rule in RULES} == {"gopher", "c4"}
-    assert named(["gopher", "c4"]) == tuple(RULES)
-    assert named(["c4.brackets", "c4.brackets"]) == ("c4.brackets",)
-    with pytest.raises(HeadstartError, match=r"did you mean 'c4\.brackets'"):
-        named(["c4.bracket"])
 
 
 def repeated(fresh: int, phrase: str, times: int) -> Page:
@@ -95,7 +90,7 @@ def test_english_stop_words_are_asked_of_english_only() -> None:
 
 def test_counts_and_numbers_of_ones_own() -> None:
     pages = [Page(PLAIN), Page("{ short }"), Page("短。")]
-    found = count(pages, named(["gopher.words", "c4.brackets"]), PAPERS)
+    found = count(pages, ("gopher.words", "c4.brackets"), PAPERS)
     assert found.looked_at == 3
     assert found.failed == {"gopher.words": 2, "c4.brackets": 1}
     assert found.inapplicable == {"gopher.words": 1, "c4.brackets": 0}

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from headstart.config import Options as NoOptions
 from headstart.data.audit import Audit
 from headstart.data.overlap import Overlap, overlap
 from headstart.data.sources import read
 from headstart.errors import HeadstartError
-from headstart.modalities import Preview
+from headstart.modalities import Defaults, Modality, Preview, Request
 from headstart.modalities.image.content import IMAGE
 
 if TYPE_CHECKING:
@@ -31,17 +31,17 @@ SMALL = 64
 SMALLEST = 8
 
 
-class ImageModality:
+class ImageModality(Modality):
     """Pictures from anywhere."""
 
     name = "image"
     content = IMAGE
     unit = "pixels a side"
-    default_objective = "simclr"
-    encoder_for: ClassVar[Mapping[str, str]] = {"mae": "vit", "simmim": "vit", "dino": "vit"}
-    objective_for: ClassVar[Mapping[str, str]] = {"vit": "mae"}
+    provides = frozenset({"pixels", "two_views", "multi_crop"})
+    Options = NoOptions
 
-    def __init__(self) -> None:
+    def __init__(self, options: NoOptions | None = None) -> None:
+        self.options = options or NoOptions()
         if find_spec("PIL") is None:
             raise HeadstartError(
                 "pictures need the extra `images`: install it with `pip install "
@@ -88,29 +88,32 @@ class ImageModality:
                     audit.quarantine(name, found)
         return records if good.all() else records.select(np.flatnonzero(good))
 
-    def default_encoder(self, records: Dataset) -> str:
-        """Return the fastest learner for small pictures, or one that shrinks large ones early."""
-        from headstart.modalities.image.pixel_file import sample_sides
+    def defaults(self, request: Request) -> Defaults:
+        """Take the fastest learner for small pictures, or one that shrinks large ones early.
 
-        sides = sample_sides(records)
-        return "plain" if len(sides) and np.median(sides) <= SMALL else "conv"
-
-    def natural_length(self, records: Dataset, longest: int) -> int:
-        """Return the side that suits the pictures: theirs, but no more than ``longest``.
-
-        That is the median of the shorter sides of a sample, by their headers; cut to a multiple
-        of 4, and of 16 from 64 pixels on, which networks can halve.
+        How large they are is the median of the shorter sides of a sample, by their headers.
         """
         from headstart.modalities.image.pixel_file import sample_sides
 
-        sides = sample_sides(records)
-        if not len(sides) or np.median(sides) >= longest:
-            return longest
-        side = int(np.median(sides))
-        return max(SMALLEST, side - side % (16 if side >= 64 else 4))
+        sides = sample_sides(request.records)
+        side = float(np.median(sides)) if len(sides) else np.inf
+        objectives, encoder = request.choose(
+            "simclr",
+            "plain" if side <= SMALL else "conv",
+            objective_for={"vit": "mae"},
+            encoder_for={"mae": "vit", "simmim": "vit", "dino": "vit"},
+        )
+        length = request.length or _natural_length(side, request.longest(encoder))
+        return Defaults(objectives, encoder, length)
 
     def fit(
-        self, records: Dataset, config: PretrainConfig, defaults: Any, length: int
+        self,
+        records: Dataset,
+        config: PretrainConfig,
+        defaults: None,
+        length: int,
+        *,
+        patient: bool = False,
     ) -> ImageProcessor:
         """Return a processor; pictures have nothing to be fitted."""
         from headstart.modalities.image.processor import ImageProcessor
@@ -199,6 +202,17 @@ class ImageModality:
         from headstart.modalities.image.baselines import image_baselines
 
         return image_baselines(background, train, test, seed=seed, progress=progress)
+
+
+def _natural_length(side: float, longest: int) -> int:
+    """Return the side that suits the pictures: theirs, but no more than ``longest``.
+
+    It is cut to a multiple of 4, and of 16 from 64 pixels on, which networks can halve.
+    """
+    if side >= longest:
+        return longest
+    whole = int(side)
+    return max(SMALLEST, whole - whole % (16 if whole >= 64 else 4))
 
 
 def _of_transformers(config: dict[str, Any]) -> Any:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Different sizes, formats and so on that are named.
 _NAMED = 5
+#: Most pictures that are compared before training; each takes a millisecond.
+QUICK = 2000
 
 
 def survey(records: Dataset, audit: Audit, effort: Effort) -> None:
@@ -53,7 +55,7 @@ def survey(records: Dataset, audit: Audit, effort: Effort) -> None:
             f"Sizes, formats and colours are those of a sample of {len(chosen):,} of the "
             f"{len(records):,} pictures (seed {effort.seed})."
         )
-    if effort.compare:
+    if not effort.quick or len(records) <= QUICK:
         _near(records, audit)
     else:
         audit.notes.append(

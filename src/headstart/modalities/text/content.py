@@ -9,6 +9,7 @@ from headstart.data.columns import TEXT_NAMES, is_text, longest
 from headstart.data.content import Content, Effort
 from headstart.data.lines import fault
 from headstart.modalities.text import exact as duplicates
+from headstart.modalities.text import quality
 
 if TYPE_CHECKING:
     import numpy as np
@@ -78,4 +79,6 @@ TEXT = Content(
     digests=_digests,
     matches=_matches,
     survey=_survey,
+    rules=quality.RULES,
+    failing=quality.failing,
 )

@@ -22,40 +22,43 @@ from headstart.modalities.tokens.token_file import Document, write_token_file
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from headstart.config import PretrainConfig
+    from headstart.modalities.text.options import TokenizerOptions
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
 
 
 def fit_processor(
-    records: Dataset, config: PretrainConfig, wish: TokenizerDefaults, length: int
+    records: Dataset,
+    options: TokenizerOptions,
+    defaults: TokenizerDefaults,
+    length: int,
+    whole_words: bool,
 ) -> TextProcessor:
-    """Fit a tokenizer to the records; what the user leaves open is as the encoder wishes."""
-    options = config.tokenizer
+    """Fit a tokenizer to the records; what the user leaves open is the encoder's default."""
     texts = records["text"]
-    if options.kind == "auto" and wish.unspaced and is_unspaced(list(texts[:200])):
-        wish = wish.unspaced
-    kind = wish.kind if options.kind == "auto" else options.kind
+    if options.kind == "auto" and defaults.unspaced and is_unspaced(list(texts[:200])):
+        defaults = defaults.unspaced
+    kind = defaults.kind if options.kind == "auto" else options.kind
     tokenizer = fit_tokenizer(
         sample(texts, characters=CHARACTERS.get(kind, 50_000_000)),
         kind=kind,
-        vocab_size=options.vocab_size or wish.vocab_size,
-        lowercase=wish.lowercase if options.lowercase is None else options.lowercase,
-        wrap=wish.wrap,
+        vocab_size=options.vocab_size or defaults.vocab_size,
+        lowercase=defaults.lowercase if options.lowercase is None else options.lowercase,
+        wrap=defaults.wrap,
         length=length,
-        sentinels=wish.sentinels,
+        sentinels=defaults.sentinels,
     )
-    return _with_segmenter(tokenizer, records, config)
+    return _with_segmenter(tokenizer, records, options, whole_words)
 
 
 def reopen_processor(
-    start: str | Path, records: Dataset, config: PretrainConfig, length: int
+    start: str | Path, records: Dataset, options: TokenizerOptions, length: int, whole_words: bool
 ) -> TextProcessor:
     """Take the tokenizer of the encoder to go on from."""
     tokenizer = load_processor(start).tokenizer
     # Where other libraries shall cut.
     tokenizer.model_max_length = length
-    return _with_segmenter(tokenizer, records, config)
+    return _with_segmenter(tokenizer, records, options, whole_words)
 
 
 def load_processor(folder: str | Path) -> TextProcessor:
@@ -93,11 +96,13 @@ def store_tokens(records: Dataset, processor: TextProcessor, folder: Path) -> np
 
 
 def _with_segmenter(
-    tokenizer: PreTrainedTokenizerFast, records: Dataset, config: PretrainConfig
+    tokenizer: PreTrainedTokenizerFast,
+    records: Dataset,
+    options: TokenizerOptions,
+    whole_words: bool,
 ) -> TextProcessor:
     """Attach the word segmenter where whole words are asked for and need one."""
-    whole_words = any(o.get("whole_word") for o in config.objective_options.values())
-    wanted = config.tokenizer.segmenter
+    wanted = options.segmenter
     if wanted == "auto":
         dense = whole_words and is_unspaced(list(records["text"][:200]))
         wanted = "jieba" if dense else "none"

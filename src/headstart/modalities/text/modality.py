@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from headstart.data.audit import Audit
 from headstart.data.overlap import Overlap, overlap
 from headstart.data.sources import read
-from headstart.modalities import Preview
+from headstart.modalities import Defaults, Modality, Preview, Request
 from headstart.modalities.text.content import TEXT
-from headstart.modalities.text.defaults import TokenizerDefaults
+from headstart.modalities.text.defaults import TokenizerDefaults, text_defaults
+from headstart.modalities.text.options import TextOptions
 from headstart.pages.markup import cut
 
 if TYPE_CHECKING:
@@ -26,32 +27,17 @@ if TYPE_CHECKING:
 LETTERS = 160
 
 
-class TextModality:
+class TextModality(Modality):
     """Texts from anywhere."""
 
     name = "text"
     content = TEXT
     unit = "tokens a row"
-    default_objective = "mlm"
-    encoder_for: ClassVar[Mapping[str, str]] = {
-        "mlm": "modernbert",
-        "clm": "gpt",
-        "nsp": "modernbert",
-        "sop": "modernbert",
-        "bert": "bert",
-        "albert": "bert",
-        "word_order": "modernbert",
-        "electra": "modernbert",
-        "prefix": "modernbert",
-        "unilm": "modernbert",
-        "plm": "xlnet",
-        "span_corruption": "t5",
-        "bart": "t5",
-        "gap_sentences": "t5",
-        "tsdae": "bert",
-        "simcse": "modernbert",
-    }
-    objective_for: ClassVar[Mapping[str, str]] = {"light": "contrast", "gpt": "clm"}
+    provides = frozenset({"discrete_targets", "two_views"})
+    Options = TextOptions
+
+    def __init__(self, options: TextOptions | None = None) -> None:
+        self.options = options or TextOptions()
 
     def read(
         self, sources: list[str], options: SourceOptions, audit: Audit, cache: Path | None = None
@@ -77,21 +63,38 @@ class TextModality:
         """Return all records: what is no text was set aside when it was read."""
         return records
 
-    def default_encoder(self, records: Dataset) -> str:
-        """Return the light encoder: on small budgets it beats deeper ones (see ``docs/log.md``)."""
-        return "light"
+    @property
+    def pair_option(self) -> str | None:
+        """Back translation, where the options name translators."""
+        return "text.back_translation" if self.options.back_translation else None
 
-    def natural_length(self, records: Dataset, longest: int) -> int:
-        """Return ``longest``: rows are packed, or padded to the longest of a batch only."""
-        return longest
+    def pairs(self, records: Dataset, folder: Path, say: Callable[[str], None]) -> list[str]:
+        """Translate the texts there and back."""
+        from headstart.modalities.text.back_translation import back_translated
+
+        there, back = self.options.back_translation
+        return back_translated(records, there, back, folder / "back_translation.jsonl", say=say)
+
+    def defaults(self, request: Request) -> Defaults:
+        """Return what suits texts; see :mod:`headstart.modalities.text.defaults`."""
+        return text_defaults(request)
 
     def fit(
-        self, records: Dataset, config: PretrainConfig, wish: TokenizerDefaults, length: int
+        self,
+        records: Dataset,
+        config: PretrainConfig,
+        defaults: TokenizerDefaults | None,
+        length: int,
+        *,
+        patient: bool = False,
     ) -> TextProcessor:
-        """Fit a tokenizer to the records; what the user leaves open is as the encoder wishes."""
+        """Fit a tokenizer to the records; what the user leaves open is the encoder's default."""
         from headstart.modalities.text.fitting import fit_processor
 
-        return fit_processor(records, config, wish, length)
+        defaults = defaults or TokenizerDefaults()
+        if patient:
+            defaults = defaults.patient or defaults
+        return fit_processor(records, self.options.tokenizer, defaults, length, _by_words(config))
 
     def reopen(
         self, start: str | Path, records: Dataset, config: PretrainConfig, length: int
@@ -99,7 +102,7 @@ class TextModality:
         """Take the tokenizer of the encoder to go on from."""
         from headstart.modalities.text.fitting import reopen_processor
 
-        return reopen_processor(start, records, config, length)
+        return reopen_processor(start, records, self.options.tokenizer, length, _by_words(config))
 
     def load(self, folder: str | Path) -> TextProcessor:
         """Reopen the tokenizer that lies in an encoder folder, or that a hub name stands for."""
@@ -148,3 +151,8 @@ class TextModality:
         from headstart.modalities.text.baselines import text_baselines
 
         return text_baselines(background, train, test, seed=seed, progress=progress)
+
+
+def _by_words(config: PretrainConfig) -> bool:
+    """True where an objective hides whole words."""
+    return any(options.get("whole_word") for options in config.objective_options.values())

@@ -14,15 +14,15 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from headstart.config import PretrainConfig, QualityNumbers
 from headstart.data.store import stream
-from headstart.errors import HeadstartError, did_you_mean
 from headstart.modalities.text import languages
 from headstart.modalities.text.languages import UNKNOWN, unspaced
+from headstart.modalities.text.options import QualityNumbers, TextOptions
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -104,23 +104,6 @@ class Verdicts:
     looked_at: int
     failed: dict[str, int]
     inapplicable: dict[str, int]
-
-
-def named(names: Iterable[str]) -> tuple[str, ...]:
-    """Return the rules that are meant: ``gopher`` and ``c4`` stand for all of theirs.
-
-    Raises:
-        HeadstartError: there is no such rule.
-    """
-    found: list[str] = []
-    for name in names:
-        of = [rule for rule in RULES if rule == name or rule.partition(".")[0] == name]
-        if not of:
-            raise HeadstartError(
-                f"there is no quality rule {name!r}{did_you_mean(name, {'gopher', 'c4', *RULES})}"
-            )
-        found += of
-    return tuple(rule for rule in RULES if rule in found)
 
 
 def first_failed(page: Page, rules: Sequence[str], numbers: QualityNumbers) -> str | None:
@@ -287,25 +270,17 @@ RULES: dict[str, Rule] = {
 }
 
 
-def _failing(records: Dataset, rules: tuple[str, ...], config: PretrainConfig) -> dict[int, str]:
-    """Return the first rule that each bad record fails, by its place."""
+def failing(records: Dataset, rules: Sequence[str], options: TextOptions) -> dict[int, str]:
+    """Return the first rule that each bad record fails, by its index."""
     found: dict[int, str] = {}
-    tell = "gopher.stop_words" in rules and languages.available()
-    held: list[str] = []
+    detect = "gopher.stop_words" in rules and languages.available()
+    texts = stream(records, "text")
     start = 0
-
-    def look() -> None:
-        told = languages.languages(held) if tell else [None] * len(held)
-        for index, (text, code) in enumerate(zip(held, told, strict=True), start):
-            failed = first_failed(Page(text, code), rules, config.quality_numbers)
+    while batch := list(islice(texts, _BATCH)):
+        detected = languages.languages(batch) if detect else [None] * len(batch)
+        for index, (text, code) in enumerate(zip(batch, detected, strict=True), start):
+            failed = first_failed(Page(text, code), rules, options.quality_numbers)
             if failed:
                 found[index] = failed
-
-    for text in stream(records, "text"):
-        held.append(text)
-        if len(held) == _BATCH:
-            look()
-            start += _BATCH
-            held = []
-    look()
+        start += len(batch)
     return found

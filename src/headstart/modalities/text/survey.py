@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: What each text costs besides its characters when near duplicates are looked for, in characters.
 EACH = 1000
+#: Characters that are searched for near duplicates before training, which takes some seconds.
+QUICK = 175_000_000
 
 #: The commonest codes of languages; others are shown as they are.
 _NAMES = {
@@ -75,9 +77,8 @@ def _near(records: Dataset, lengths: np.ndarray, audit: Audit, effort: Effort) -
         audit.notes.append(near_texts.MISSING)
         return
     looked = len(records)
-    if effort.characters is not None:
-        cost = np.cumsum(lengths + EACH)
-        looked = int(np.searchsorted(cost, effort.characters, side="right"))
+    if effort.quick:
+        looked = int(np.searchsorted(np.cumsum(lengths + EACH), QUICK, side="right"))
     if looked < len(records):
         audit.notes.append(
             f"Near duplicates were looked for among the first {looked:,} of {len(records):,} "
@@ -108,7 +109,7 @@ def _closely(
         facts["texts in scripts without spaces"] = f"{share:.1%}"
     if not effort.rules:
         return
-    found = quality.count(pages, effort.rules, effort.numbers)
+    found = quality.count(pages, effort.rules, effort.options.quality_numbers)
     audit.findings["quality"] = found.failed
     audit.findings["quality_looked_at"] = found.looked_at
     audit.findings["quality_does_not_apply"] = {k: n for k, n in found.inapplicable.items() if n}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
@@ -13,8 +13,9 @@ from torch import Tensor
 from headstart.modalities.text.evidence import TextEvidence, Word
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
     from headstart.batch import Batch
-    from headstart.modalities.text.processor import TextProcessor
 
 #: Scripts that are written without spaces: each character may be a word.
 _DENSE = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\u0e00-\u0e7f"
@@ -39,6 +40,21 @@ class Reading:
     end: int
 
 
+class Reads(Protocol):
+    """What is asked of a processor of texts here."""
+
+    tokenizer: PreTrainedTokenizerFast
+    suffix: int
+
+    def encode(self, texts: list[str]) -> list[Any]:
+        """Return the encoding of each text, special tokens included."""
+        ...
+
+    def collate_texts(self, texts: list[str], length: int) -> Batch:
+        """Return ``input_ids`` and ``mask`` (B,T), cut at ``length`` tokens."""
+        ...
+
+
 class TextUnits:
     """The words of a text; a deleted one is gone as if it had never been written.
 
@@ -48,7 +64,7 @@ class TextUnits:
 
     noun, tensor = "words", "input_ids"
 
-    def __init__(self, processor: TextProcessor, text: str, length: int) -> None:
+    def __init__(self, processor: Reads, text: str, length: int) -> None:
         self._text, self._reading = text, read(processor, text, length)
         self._words = words(text, self._reading)
         self.count = len(self._words)
@@ -59,12 +75,13 @@ class TextUnits:
         nothing = int(tokenizer.pad_token_id if nothing is None else nothing)
         blank = torch.where(self._reading.special, ids, nothing)
         self.blank = {**self.batch, "input_ids": blank}
-        self.notes: list[str] = []
+        notes: list[str] = []
         if self._reading.end < len(text):
-            self.notes.append(
+            notes.append(
                 f"Only the first {self._reading.end:,} of {len(text):,} characters were read: the "
                 f"encoder takes {length} tokens."
             )
+        self.notes: Sequence[str] = notes
 
     def without(self, dropped: Sequence[set[int]]) -> Batch:
         """Return a row for each set of words, in which what is left has moved together."""
@@ -77,7 +94,7 @@ class TextUnits:
         return TextEvidence(self._text, self._words, sums, self._reading.end, label, signed)
 
 
-def read(processor: TextProcessor, text: str, length: int) -> Reading:
+def read(processor: Reads, text: str, length: int) -> Reading:
     """Read a text as ``processor.collate_texts`` does, and keep where its tokens are from."""
     encoding = processor.encode([text])[0]
     indices = list(range(len(encoding.ids)))

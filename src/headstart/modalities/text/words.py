@@ -51,7 +51,7 @@ def _jieba():  # type: ignore[no-untyped-def]
     except ImportError:
         raise HeadstartError(
             "whole words of Chinese need a segmenter: install the extra with "
-            "`pip install 'headstart[chinese]'`, or set tokenizer.segmenter=none."
+            "`pip install 'headstart[chinese]'`, or set text.tokenizer.segmenter=none."
         ) from None
     jieba.setLogLevel(logging.ERROR)
     return jieba

@@ -9,10 +9,10 @@ from datasets import Dataset
 
 from headstart.encoders.opening import create_encoder, save_encoder
 from headstart.errors import HeadstartError
+from headstart.modalities.text import back_translation
+from headstart.modalities.text.back_translation import back_translated
 from headstart.modalities.text.processor import TextProcessor
 from headstart.modalities.text.tokenizers import fit_tokenizer
-from headstart.training import back_translation
-from headstart.training.back_translation import back_translated
 
 TEXTS = ["The fox jumps. It sleeps!", "A dog", "Zebras run over the hill.", "Five jugs of liquor."]
 RECORDS = Dataset.from_dict({"id": [f"a.txt:{n}" for n in range(4)], "text": TEXTS})

@@ -13,8 +13,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.encoders.opening import encoder_folder
-from headstart.encoders.seq2seq import writer_type
 from headstart.errors import HeadstartError
 from headstart.files import write_text
 from headstart.modalities.text.sentences import split_sentences
@@ -92,18 +90,16 @@ class _Translator:
     def __init__(self, name: str) -> None:
         from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
-        folder = encoder_folder(name)
-        if not writer_type(folder):
-            raise HeadstartError(
-                f"{name} holds no network that reads and writes; give a folder that "
-                "AutoModelForSeq2SeqLM of Transformers opens, or a run fine-tuned to translate."
-            )
+        own = Path(name) / "encoder"  # of a run
+        folder = own if own.is_dir() else name
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(folder)
             self.model = AutoModelForSeq2SeqLM.from_pretrained(folder, trust_remote_code=False)
         except (OSError, ValueError) as error:
             raise HeadstartError(
-                f"the translator {name} cannot be opened: {str(error).strip().splitlines()[0]}"
+                f"{name} holds no network that reads and writes; give a folder that "
+                "AutoModelForSeq2SeqLM of Transformers opens, or a run fine-tuned to translate "
+                f"({str(error).strip().splitlines()[0]})."
             ) from None
         self.model.eval()
 

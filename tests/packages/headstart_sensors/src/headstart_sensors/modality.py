@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from headstart.batch import Progress
     from headstart.config import PretrainConfig, SourceOptions
     from headstart.data.audit import Audit
-    from headstart.modalities.preview import Preview
+    from headstart.modalities import Preview
     from headstart_sensors.processor import SeriesProcessor
 
 

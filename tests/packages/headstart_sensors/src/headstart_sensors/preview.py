@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw
 
-from headstart.modalities.preview import Preview
+from headstart.modalities import Preview
 
 if TYPE_CHECKING:
     from datasets import Dataset

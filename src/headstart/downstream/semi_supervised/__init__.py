@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.config import FinetuneConfig
+from headstart.downstream import TaskDefaults
 from headstart.downstream.finetune import Finetuning, batch_size_for, finetune
 from headstart.downstream.predict import open_head, predict
 from headstart.downstream.semi_supervised.consistency import Consistency
@@ -55,7 +56,7 @@ class UnlabeledRecords:
     ) -> None:
         self.records, self.way, self.config, self._say = records, way, config, say
 
-    def defaults(self, encoder: Encoder, count: int) -> dict[str, Any]:
+    def defaults(self, encoder: Encoder, count: int) -> TaskDefaults:
         """Return what suits the unlabeled records better than what suits ``count`` labels."""
         if self.way != "pseudo":
             return {"steps": STEPS, "validate_steps": STEPS // 20, "patience": 0}

@@ -70,7 +70,7 @@ def pseudo_rows(
     )
     # Naive Bayes learns the mistakes that pseudo-labels have in common, such as a topic that was
     # taken for the class; see ``docs/log.md``.
-    head.defaults = "off" if head.defaults == "auto" else head.defaults
+    head.widen = "off" if head.widen == "auto" else head.widen
     head.warm_start(tuned.encoder, made, held)
     return made
 

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 _MOST, _BATCH = 20_000, 64
 
 
-def even_indices(count: int) -> np.ndarray:
-    """Return the indices of all rows, or of many that lie evenly."""
-    return np.linspace(0, count - 1, min(count, _MOST)).round().astype(np.int64)
+def even_indices(count: int, most: int = _MOST) -> np.ndarray:
+    """Return the indices of all rows, or of ``most`` that lie evenly."""
+    return np.linspace(0, count - 1, min(count, most)).round().astype(np.int64)
 
 
 def pooled_features(

@@ -6,9 +6,8 @@ import io
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageDraw
-
 from headstart.modalities.preview import Preview
+from PIL import Image, ImageDraw
 
 if TYPE_CHECKING:
     from datasets import Dataset

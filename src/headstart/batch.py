@@ -51,6 +51,14 @@ def unit_pixels(pixels: Tensor) -> Tensor:
     return pixels if pixels.is_floating_point() else pixels.float() / 255.0
 
 
+def byte_pixels(batch: Batch) -> Batch:
+    """Return the batch with its pixels, if it has any, as bytes: a quarter of the memory."""
+    pixels = batch.get("pixels")
+    if pixels is None or not pixels.is_floating_point():
+        return batch
+    return {**batch, "pixels": (pixels * 255).round().byte()}
+
+
 def to_device(batch: Batch, device: torch.device) -> Batch:
     """Return the batch with every tensor on ``device``."""
     return {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}

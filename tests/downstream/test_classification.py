@@ -14,9 +14,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_class_weight
 
 from headstart.config import FinetuneConfig
+from headstart.downstream.classes import balanced_weights
 from headstart.downstream.classification import (
     Classification,
-    balanced_weights,
     frozen_features,
     logistic_regression,
 )

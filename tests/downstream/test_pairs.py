@@ -11,9 +11,9 @@ from datasets import Dataset
 
 from headstart.config import FinetuneConfig, PredictConfig
 from headstart.data.audit import Audit
+from headstart.downstream.crossed_pairs import Crossed, CrossedPairs
 from headstart.downstream.finetune import finetune
 from headstart.downstream.pair_rows import PairRows, read_labeled_pairs
-from headstart.downstream.pairs import Crossed, Pairs
 from headstart.downstream.predict import predict, reader
 from headstart.downstream.similarity import Similarity
 from headstart.errors import HeadstartError
@@ -67,7 +67,7 @@ def test_pairs_are_read_from_columns_that_are_well_known_or_named(tmp_path):
     named = [{"x": "one", "y": "two", "z": "yes"}, {"x": "three", "y": "four", "z": "no"}]
     options = config(text_column="x", pair_column="y", label_column="z")
     path = write(tmp_path / "b.jsonl", named)
-    assert list(Pairs.read(path, options, TextModality(), Audit())["label"]) == ["yes", "no"]
+    assert list(CrossedPairs.read(path, options, TextModality(), Audit())["label"]) == ["yes", "no"]
     with pytest.raises(HeadstartError, match="two records of a pair; name them with --text-column"):
         read_labeled_pairs(path, config(), TextModality(), Audit())
 

@@ -17,14 +17,16 @@ from headstart.downstream.predict import predict
 from headstart.downstream.rows import LabeledRows
 from headstart.downstream.semi_supervised import (
     ALONE,
-    compare,
+    compare_with_labels_only,
     finetune_with_unlabeled,
     verdict,
+    way_for,
 )
 from headstart.downstream.semi_supervised.pseudo_labels import PseudoLabeled, aligned, surest
 from headstart.encoders.plain import PlainEncoder, PlainOptions
 from headstart.errors import HeadstartError
 from headstart.modalities.image.processor import ImageProcessor
+from headstart.modalities.text.content import TEXT
 from headstart.run import RunFolder
 
 NOTE = {"modality": "text", "length": 16, "encoder": "tiny"}
@@ -207,8 +209,21 @@ def test_runs_are_compared_by_the_records_that_one_alone_has_right(monkeypatch) 
         return [{"label": x, "scores": {x: 0.8, "ab"[x == "a"]: 0.2}} for x in told[run]]
 
     monkeypatch.setattr("headstart.downstream.semi_supervised.predict", rows)
-    found = compare("ours", "alone", Dataset.from_dict({"label": list("aaaabbbbba")}))
+    found = compare_with_labels_only(
+        "ours", "alone", Dataset.from_dict({"label": list("aaaabbbbba")})
+    )
     assert found["accuracy"] == 0.9
     assert found["accuracy_labels_alone"] == 0.5
     assert found["p"] == pytest.approx(2 * 0.5**4)
     assert found["loss"] == pytest.approx(-(9 * np.log(0.8) + np.log(0.2)) / 10)
+
+
+def test_ways_that_compare_views_are_refused_where_there_are_none() -> None:
+    class Viewless:
+        content = TEXT
+        provides: frozenset[str] = frozenset()
+
+    assert way_for("auto", Viewless()) == way_for("pseudo", Viewless()) == "pseudo"
+    with pytest.raises(HeadstartError, match=r"--semi uda compares views .* texts have none"):
+        way_for("uda", Viewless())
+    assert way_for("uda", ImageProcessor(8)) == "uda"

@@ -240,7 +240,7 @@ def test_predictions_of_tagged_records_are_judged_as_a_whole_and_by_label(tmp_pa
     head = TokenClassification(4, ["O", "B-LOC", "B-PER"])
     for record in records:
         tags = ["B-PER", *["O"] * (len(record["starts"]) - 1)]
-        head.tell({"tags": tags, "sure": [1.0] * len(tags)}, record)
+        head.describe({"tags": tags, "sure": [1.0] * len(tags)}, record)
     assert head.remarks() == [
         "On 2 labeled records: f1 0.800, precision 1.000, recall 0.667.",
         "F1 of each label (and how many there are): LOC (1) 0.000, PER (2) 1.000.",

@@ -1,24 +1,53 @@
-"""Adapting an encoder to labels. Each task is one file, a head; grown by one line in TASKS.
+"""Adapting an encoder to labels: what a task is, and how one is added.
 
-The loop, freezing, rates, early stopping and the run folder are shared by all tasks and live in
-:mod:`headstart.downstream.finetune`, so a new task brings its head and nothing else.
+The way of the data, while a head is trained::
+
+    source --read--> records --hold_out--> training and held-out records
+                                                     |
+                                                   rows      batches with ``labels``
+                                                     |
+                       encoder --features(batch)--> head --forward--> loss
+                                                      |
+                                                   measure   the field's scores, on held-out rows
+
+and once it predicts::
+
+    inputs --read_inputs--> records --collate--> batch without ``labels``
+                                                   |
+                       encoder --features(batch)--> head --predictions--> rows --describe--> rows
+                                                                    of plain values, one a record
+
+A task is added by one file with a subclass of :class:`Task` and one line in :data:`TASKS`, or from
+another package by an entry point of the group ``headstart.tasks``. It says how it is built, its
+loss and its predictions; all else has a default. The loop, freezing, rates, early stopping and the
+run folder are shared by all tasks and lie in :mod:`headstart.downstream.finetune`.
 """
 
 from __future__ import annotations
 
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypedDict
 
+import torch
+from torch import Tensor, nn
+
+from headstart.data.split import hold_out, labeled
+from headstart.downstream.head import read_head, write_head
+from headstart.downstream.rows import LabeledRows, batches
+from headstart.errors import HeadstartError
 from headstart.registry import Registry
 
 if TYPE_CHECKING:
     from datasets import Dataset
-    from torch import Tensor
 
     from headstart.batch import Batch, Rows
-    from headstart.config import FinetuneConfig, SourceOptions
+    from headstart.config import FinetuneConfig, PredictConfig
     from headstart.data.audit import Audit
     from headstart.encoders import Encoder
+    from headstart.evaluation.metrics import Estimate
     from headstart.modalities import Modality, Processor
 
 TASKS = Registry(
@@ -32,7 +61,7 @@ TASKS = Registry(
         "multilabel": "headstart.downstream.multilabel:MultiLabel",
         "regression": "headstart.downstream.regression:Regression",
         "similarity": "headstart.downstream.similarity:Similarity",
-        "pairs": "headstart.downstream.pairs:Pairs",
+        "pairs": "headstart.downstream.crossed_pairs:CrossedPairs",
         "prototypes": "headstart.downstream.prototypes:Prototypes",
         "prompt": "headstart.downstream.prompt:Prompt",
         "seq2seq": "headstart.downstream.seq2seq:Seq2Seq",
@@ -42,80 +71,192 @@ TASKS = Registry(
 )
 
 
-class Task(Protocol):
-    """A head: an ``nn.Module`` from an encoder's features to a loss, and to predictions.
+class TaskDefaults(TypedDict, total=False):
+    """What suits a task better than what suits the encoder; what the user asks for comes first.
+
+    ``learning_rate`` is the encoder's; ``steps`` is the length of the run.
+    """
+
+    batch_size: int
+    learning_rate: float
+    steps: int
+    validate_steps: int
+    patience: int
+    layer_decay: float
+
+
+class Task(nn.Module, ABC):
+    """A head: from an encoder's features to a loss, and to predictions.
 
     What it takes for features is its own choice (:meth:`features`): vectors, or maps. It sees the
     batch that they are of, too, for what an encoder cannot keep.
 
-    Where the shared loop's own way does not suit it, a task also has some of these members:
-
-    - ``defaults(encoder, count)`` (of the class): what suits so many records better than what suits
-      the encoder anyway, among ``batch_size``, ``learning_rate`` (the encoder's), ``steps``,
-      ``validate_steps``, ``patience`` and ``layer_decay``; what the user asked for comes first.
-    - ``warm_start(encoder, train, validation)``: sets the head from the frozen encoder and
-      :meth:`rows`, before anything is trained; ``learns = False`` says that it is ready then.
-    - ``still(encoder)``: the parts of an encoder that stay in evaluation mode, though they may
-      learn.
-    - ``parameter_groups(learning_rate)``: ``params`` and ``lr`` of each group of parameters; else
-      all of the head learns at one rate, which is no higher than ``most_rate``.
-    - ``measure(encoder, rows)``: the field's own scores on :meth:`rows` by name, numbers or
-      :class:`headstart.evaluation.metrics.Estimate`; without it the loss says enough.
-    - ``publish(encoder, folder)``: writes the encoder once more, with the head that Transformers
-      has for the task.
-    - ``read_inputs(sources, options, modality, audit)``: reads what is no plain record;
-      ``heed(options)`` takes options of ``predict``; ``tell(row, record)`` makes a prediction that
-      speaks of the record itself; ``remarks()`` is what there is to say after rows or predictions.
-
     Attributes:
-        labels: what it can predict, in the order of its outputs.
+        name: its name in :data:`TASKS`.
+        content: the one kind of content that it is for; None for any.
+        labels: what it can predict, in the order of its outputs; none where it predicts no classes.
         at_once: rows of a batch, at most, where nothing is trained.
+        learns: False where :meth:`warm_start` leaves nothing to train.
+        most_rate: the head learns no faster than this.
     """
 
-    labels: list[Any]
-    at_once: ClassVar[int]
+    name: ClassVar[str]
+    content: ClassVar[str | None] = None
+    at_once: ClassVar[int] = 64
+    learns: ClassVar[bool] = True
+    most_rate: ClassVar[float] = math.inf
 
-    @staticmethod
-    def read(source: str, options: SourceOptions, modality: Modality, audit: Audit) -> Dataset:
-        """Read labeled records; those without a sound label are set aside in ``audit``."""
-        ...
+    def __init__(self) -> None:
+        super().__init__()
+        self.labels: list[Any] = []
+
+    # -- reading -----------------------------------------------------------------------------
 
     @classmethod
+    def check(cls, modality: Modality) -> None:
+        """Refuse a kind of data that the task is not for, before anything is read.
+
+        Raises:
+            HeadstartError: it is for another one.
+        """
+        if cls.content in (None, modality.content.name):
+            return
+        raise HeadstartError(
+            f"task {cls.name} is for {cls.content} records, and this encoder reads "
+            f"{modality.content.noun}; take an encoder of {cls.content}, or another task."
+        )
+
+    @staticmethod
+    def read(source: str, options: FinetuneConfig, modality: Modality, audit: Audit) -> Dataset:
+        """Read labeled records; those without a sound label are set aside in ``audit``."""
+        return labeled(modality.read([source], options, audit), source, audit)
+
+    def read_inputs(
+        self, sources: list[str], options: PredictConfig, modality: Modality, audit: Audit
+    ) -> Dataset:
+        """Read records to predict on; labels that they have may be kept to judge predictions."""
+        return modality.read(sources, options, audit)
+
+    def hold_out(self, records: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
+        """Part the records into those to learn from and those to stop early by."""
+        return hold_out(records, share, seed)
+
+    # -- building ----------------------------------------------------------------------------
+
+    @classmethod
+    @abstractmethod
     def build(cls, encoder: Encoder, records: Dataset, config: FinetuneConfig) -> Self:
-        """Build a head for an encoder, sized for the labels of the training records."""
-        ...
+        """Build a head for an encoder, sized for the labels of the training records.
+
+        Raises:
+            HeadstartError: the encoder or the records do not serve the task.
+        """
+
+    @classmethod
+    def defaults(cls, encoder: Encoder, count: int) -> TaskDefaults:
+        """Return what suits ``count`` records better than what suits the encoder anyway."""
+        return {}
+
+    # -- rows --------------------------------------------------------------------------------
+
+    def targets(self, records: Dataset) -> Tensor:
+        """Return the target of each record (N,...); by default the labels, which are numbers."""
+        return torch.tensor(list(records["label"]))
 
     def rows(
         self, processor: Processor, records: Dataset, length: int, seed: int | None = None
     ) -> Rows:
-        """Return labeled records as rows; with a ``seed`` they may vary from epoch to epoch."""
-        ...
+        """Return labeled records as rows; with a ``seed`` they may vary from epoch to epoch.
+
+        By default they have the :meth:`targets` as ``labels``, and never vary.
+        """
+        return LabeledRows(processor, records, self.targets(records), length)
 
     def collate(self, processor: Processor, records: Dataset, length: int) -> Batch:
         """Return records without labels as a batch to predict on."""
-        ...
+        return processor.collate(records, length)
 
-    def hold_out(self, records: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
-        """Part the records into those to learn from and those to stop early by."""
-        ...
+    # -- learning ----------------------------------------------------------------------------
 
-    def features(self, encoder: Any, batch: Batch) -> Any:
-        """Return what the head reads of an encoder."""
-        ...
+    def warm_start(self, encoder: Encoder, train: Any, validation: Any) -> None:
+        """Set the head from the frozen encoder, before anything is trained.
 
-    def __call__(self, features: Any, batch: Batch) -> dict[str, Tensor]:
+        Args:
+            train, validation: what :meth:`rows` returned.
+        """
+
+    def frozen_modules(self, encoder: Encoder) -> list[nn.Module]:
+        """Return parts of an encoder that stay in evaluation mode, though they may learn."""
+        return []
+
+    def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
+        """Return ``params`` and ``lr`` of each group of the head's parameters."""
+        rate = min(learning_rate, self.most_rate)
+        return [{"params": list(self.parameters()), "lr": rate}]
+
+    def features(self, encoder: Encoder, batch: Batch) -> Any:
+        """Return what the head reads of an encoder; by default the pooled vectors (B,D)."""
+        return encoder.pool(batch)
+
+    @abstractmethod
+    def forward(self, features: Any, batch: Batch) -> dict[str, Tensor]:
         """Return ``loss`` (scalar) and named scalars; the batch has the targets."""
-        ...
 
+    def measure(self, encoder: Encoder, rows: Any) -> Mapping[str, float | Estimate]:
+        """Return the field's own scores on held-out :meth:`rows`, by name.
+
+        Without any the loss and the scalars of :meth:`forward` say enough.
+        """
+        return {}
+
+    def scan(self, encoder: Encoder, rows: Rows) -> Iterator[tuple[Any, Batch]]:
+        """Yield the features of all rows with their batches, in order and in evaluation mode."""
+        encoder.eval()
+        self.eval()
+        for batch in batches(rows, self.at_once):
+            with torch.no_grad():
+                features = self.features(encoder, batch)
+            yield features, batch
+
+    # -- predicting --------------------------------------------------------------------------
+
+    def configure(self, options: PredictConfig) -> None:
+        """Take what the user asks for when predicting."""
+
+    @abstractmethod
     def predictions(self, features: Any, batch: Batch) -> list[dict[str, Any]]:
-        """Return one row of plain values for each row of the features."""
-        ...
+        """Return one row of plain values for each record of the batch."""
+
+    def describe(self, row: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
+        """Return a prediction in terms of the record that it is of."""
+        return row
+
+    def remarks(self) -> list[str]:
+        """Return, once, sentences on the rows or predictions that were made since."""
+        return []
+
+    # -- on disk -----------------------------------------------------------------------------
+
+    @abstractmethod
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments, as plain values, that make a head of the same shape."""
+
+    @classmethod
+    def restored(cls, arguments: dict[str, Any], state: dict[str, Tensor]) -> Self:
+        """Return a head of the shape of :meth:`arguments`, which the weights will fit."""
+        return cls(**arguments)
 
     def save(self, folder: Path) -> None:
-        """Write the head: ``head.json`` and ``head.safetensors``."""
-        ...
+        """Write ``head.json`` (task and arguments) and ``head.safetensors``."""
+        write_head(folder, self, self.name, **self.arguments())
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Reopen a head that :meth:`save` wrote."""
-        ...
+        arguments, state = read_head(folder)
+        head = cls.restored(arguments, state)
+        head.load_state_dict(state)
+        return head.eval()
+
+    def publish(self, encoder: Encoder, folder: Path) -> None:
+        """Write the encoder once more, with the head that Transformers has for the task."""

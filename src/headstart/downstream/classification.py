@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from headstart.data.split import labeled, split
-from headstart.downstream.frozen import even_indices, pooled, pooled_features
-from headstart.downstream.head import read_head, write_head
-from headstart.downstream.rows import LabeledRows, batches, collated, labeled_rows
+from headstart.downstream import Task
+from headstart.downstream.classes import (
+    balanced_weights,
+    class_indices,
+    count_classes,
+    hold_out_of_each,
+    named_chances,
+)
+from headstart.downstream.frozen import even_indices, pooled_features
+from headstart.downstream.head import zero_linear
+from headstart.downstream.rows import LabeledRows
 from headstart.downstream.wide import WIDE_RATE, Wide, is_wide
-from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
     from headstart.batch import Batch
-    from headstart.config import FinetuneConfig, SourceOptions
-    from headstart.data.audit import Audit
+    from headstart.config import FinetuneConfig
     from headstart.encoders import Encoder
-    from headstart.modalities import Modality
 
 _STRENGTHS = (0.001, 0.01, 0.1, 1.0, 10.0)
 #: Beside a wide half the linear layer starts small: what it explains from the start, the tokens
@@ -34,7 +36,7 @@ _WIDE_STRENGTHS = (0.0001,)
 _SCALES = (0.0, 0.03, 0.1, 0.3, 1.0)
 
 
-class Classification(nn.Module):
+class Classification(Task):
     """Dropout and one linear layer (D -> classes) on ``pooled`` (B,D), with cross-entropy.
 
     Where it pays, the scores of :class:`headstart.downstream.wide.Wide` are added.
@@ -44,11 +46,10 @@ class Classification(nn.Module):
         labels: the classes, in the order of the outputs.
         weights: (classes,) what an error on each class costs; all the same by default.
         dropout: share of the features that is hidden while training.
-        wish: whether the warm start adds the wide half: ``auto``, ``on`` or ``off``.
+        widen: whether the warm start adds the wide half: ``auto``, ``on`` or ``off``.
     """
 
-    at_once: ClassVar[int] = 64
-    rows, collate, features = labeled_rows, collated, pooled
+    name: ClassVar[str] = "classification"
 
     def __init__(
         self,
@@ -57,50 +58,36 @@ class Classification(nn.Module):
         *,
         dropout: float = 0.0,
         weights: Tensor | None = None,
-        defaults: str = "off",
+        widen: str = "off",
     ) -> None:
         super().__init__()
-        self.labels, self.defaults = labels, defaults
+        self.labels, self.widen = labels, widen
         self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(width, len(labels))
-        nn.init.zeros_(self.linear.weight)
-        nn.init.zeros_(self.linear.bias)
+        self.linear = zero_linear(width, len(labels))
         self.wide: Wide | None = None
         self.weights: Tensor | None
         self.register_buffer("weights", weights, persistent=False)
 
-    @staticmethod
-    def read(source: str, options: SourceOptions, modality: Modality, audit: Audit) -> Dataset:
-        """Read records of any kind that have a label."""
-        return labeled(modality.read([source], options, audit), source, audit)
-
     @classmethod
-    def build(cls, encoder: Encoder, records: Dataset, config: FinetuneConfig) -> Classification:
+    def build(cls, encoder: Encoder, records: Dataset, config: FinetuneConfig) -> Self:
         """Build a head on the pooled features of an encoder; see :meth:`from_records`."""
         return cls.from_records(encoder.width, records, config)
 
     @classmethod
-    def from_records(cls, width: int, records: Dataset, config: FinetuneConfig) -> Classification:
+    def from_records(cls, width: int, records: Dataset, config: FinetuneConfig) -> Self:
         """Build a head for the labels that occur in ``records``.
 
         Raises:
             HeadstartError: there is no label column, a label is missing, or all are the same.
         """
-        counts = Counter(_labels(records))
-        if len(counts) < 2:
-            found = f"only {next(iter(counts))!r} occurs" if counts else "there are no records"
-            raise HeadstartError(
-                f"classification needs training records of at least two labels, but {found}; "
-                "check --train and --label-column."
-            )
-        labels = sorted(counts)
-        weights = balanced_weights([counts[label] for label in labels])
+        counts = count_classes(records)
+        weights = balanced_weights(list(counts.values()))
         return cls(
             width,
-            labels,
+            list(counts),
             dropout=config.dropout,
             weights=weights if config.class_weights else None,
-            defaults=config.wide,
+            widen=config.wide,
         )
 
     def targets(self, records: Dataset) -> Tensor:
@@ -109,33 +96,11 @@ class Classification(nn.Module):
         Raises:
             HeadstartError: a label that no training record has.
         """
-        place = {label: index for index, label in enumerate(self.labels)}
-        labels = _labels(records)
-        unseen = sorted(set(labels) - set(place))
-        if unseen:
-            raise HeadstartError(
-                f"the label {unseen[0]!r} occurs in the validation records but in no training "
-                "record; add training records with it, or take it out."
-            )
-        return torch.tensor([place[label] for label in labels])
+        return class_indices(records, self.labels)
 
     def hold_out(self, records: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
-        """Return training and validation records, each class parted by the same ``share``.
-
-        Every class keeps at least one record on either side.
-
-        Raises:
-            HeadstartError: a class has a single record.
-        """
-        labels = _labels(records)
-        label, count = min(Counter(labels).items(), key=lambda item: (item[1], item[0]))
-        if count < 2:
-            raise HeadstartError(
-                f"only one training record has the label {label!r}, too few to hold some out for "
-                "validation; add records with it, or name validation records with --val."
-            )
-        kept, held = split(labels, share, seed)
-        return records.select(kept), records.select(held)
+        """Part each class by the same ``share``; it keeps a record on either side."""
+        return hold_out_of_each(records, share, seed)
 
     def warm_start(self, encoder: Encoder, train: LabeledRows, validation: LabeledRows) -> None:
         """Set the head to a logistic regression on the frozen features.
@@ -144,7 +109,7 @@ class Classification(nn.Module):
         from the start does not (LP-FT, Kumar et al. 2022, section 3). The strength of the L2
         penalty is the one with the lowest validation loss; so is how much naive Bayes counts.
         """
-        wide = is_wide(self.defaults, encoder, train)
+        wide = is_wide(self.widen, encoder, train)
         features, targets = frozen_features(encoder, train)
         held, held_targets = frozen_features(encoder, validation)
         best = float("inf")
@@ -160,24 +125,23 @@ class Classification(nn.Module):
             self.wide = Wide.fit(train, len(self.labels))
             self._set_scale(encoder, validation)
 
-    def _set_scale(self, encoder: Any, validation: LabeledRows) -> None:
+    @torch.no_grad()
+    def _set_scale(self, encoder: Encoder, validation: LabeledRows) -> None:
         """Give all tokens and runs the scale with the lowest validation loss."""
         assert self.wide is not None
-        self.eval()
+        self.wide.scale.fill_(1.0)
         deep, wide, targets = [], [], []
-        with torch.no_grad():
-            self.wide.scale.fill_(1.0)
-            for batch in batches(validation, self.at_once):
-                deep.append(self.linear(encoder.pool(batch).float()))
-                wide.append(self.wide(batch))
-                targets.append(batch["labels"])
-            losses = [
-                cross_entropy(
-                    torch.cat(deep) + scale * torch.cat(wide), torch.cat(targets), self.weights
-                ).item()
-                for scale in _SCALES
-            ]
-            self.wide.scale.fill_(_SCALES[int(np.argmin(losses))])
+        for features, batch in self.scan(encoder, validation):
+            deep.append(self.linear(features.float()))
+            wide.append(self.wide(batch))
+            targets.append(batch["labels"])
+        losses = [
+            cross_entropy(
+                torch.cat(deep) + scale * torch.cat(wide), torch.cat(targets), self.weights
+            ).item()
+            for scale in _SCALES
+        ]
+        self.wide.scale.fill_(_SCALES[int(np.argmin(losses))])
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
         """Return what learns with its rates: the scales are many, small and far from right."""
@@ -206,49 +170,24 @@ class Classification(nn.Module):
         """Return ``label``, its probability ``score``, and ``scores`` of all labels by name."""
         return named_chances(self.labels, self.logits(features, batch))
 
-    def save(self, folder: Path) -> None:
-        """Write ``head.safetensors`` and ``head.json`` (task, labels, sizes, dropout, wide)."""
-        write_head(
-            folder,
-            self,
-            "classification",
-            labels=self.labels,
-            width=self.linear.in_features,
-            dropout=self.dropout.p,
-            wide=self.wide is not None,
-        )
+    def arguments(self) -> dict[str, Any]:
+        """Return labels, sizes, dropout, and whether there is a wide half."""
+        return {
+            "labels": self.labels,
+            "width": self.linear.in_features,
+            "dropout": self.dropout.p,
+            "wide": self.wide is not None,
+        }
 
     @classmethod
-    def load(cls, folder: Path) -> Classification:
-        """Reopen a head that :meth:`save` wrote."""
-        described, state = read_head(folder)
-        head = cls(described["width"], described["labels"], dropout=described["dropout"])
-        if described.get("wide"):
+    def restored(cls, arguments: dict[str, Any], state: dict[str, Tensor]) -> Self:
+        """Return a head with the runs that its wide half knows, if it has one."""
+        arguments = dict(arguments)
+        wide = arguments.pop("wide")
+        head = cls(**arguments)
+        if wide:
             head.wide = Wide(state["wide.known"], state["wide.ratios"])
-        head.load_state_dict(state)
-        return head.eval()
-
-
-def named_chances(labels: list[str], logits: Tensor) -> list[dict[str, Any]]:
-    """Return ``label``, ``score`` and ``scores`` of each row of scores (B,classes)."""
-    rows = []
-    for row in logits.softmax(1).tolist():
-        best = max(range(len(row)), key=row.__getitem__)
-        named = dict(zip(labels, row, strict=True))
-        rows.append({"label": labels[best], "score": row[best], "scores": named})
-    return rows
-
-
-def class_loss(logits: Tensor, targets: Tensor) -> dict[str, Tensor]:
-    """Return ``loss`` and ``accuracy`` of scores (B,classes) against classes (B,)."""
-    right = (logits.argmax(1) == targets).float().mean()
-    return {"loss": cross_entropy(logits, targets), "accuracy": right}
-
-
-def balanced_weights(counts: list[int]) -> Tensor:
-    """Return ``records / (classes * count)`` for each class, as scikit-learn's ``balanced``."""
-    number = torch.tensor(counts, dtype=torch.float32)
-    return number.sum() / (len(counts) * number)
+        return head
 
 
 def logistic_regression(
@@ -281,7 +220,7 @@ def logistic_regression(
     return linear
 
 
-def frozen_features(encoder: Any, rows: LabeledRows) -> tuple[Tensor, Tensor]:
+def frozen_features(encoder: Encoder, rows: LabeledRows) -> tuple[Tensor, Tensor]:
     """Return pooled features (n,D) and classes (n,) of all rows, or of many that lie evenly.
 
     However few rows a class has, one of them is among the n.
@@ -289,19 +228,3 @@ def frozen_features(encoder: Any, rows: LabeledRows) -> tuple[Tensor, Tensor]:
     first = np.unique(rows.targets.numpy(), return_index=True)[1]
     indices = np.union1d(even_indices(len(rows)), first)
     return pooled_features(encoder, rows, indices)
-
-
-def _labels(records: Dataset) -> list[str]:
-    if "label" not in records.column_names:
-        raise HeadstartError(
-            "the records have no label column; name it with --label-column, or give one folder a "
-            "class."
-        )
-    labels = list(records["label"])
-    missing = [name for name, label in zip(records["id"], labels, strict=True) if label is None]
-    if missing:
-        raise HeadstartError(
-            f"the record {missing[0]!r} has no label ({len(missing)} such records); give it one, "
-            "or take it out."
-        )
-    return [str(label) for label in labels]

@@ -10,26 +10,16 @@ the encoder.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from headstart.downstream.head import write_head
-from headstart.downstream.maps import Pyramid, maps_of, reopened, statistics
-from headstart.downstream.rows import batches
-from headstart.downstream.scenes import (
-    AT_ONCE,
-    Scenes,
-    View,
-    at_random,
-    scene_batch,
-    schedule,
-    side_for,
-    views_of,
-)
+from headstart.downstream.classes import unseen_label
+from headstart.downstream.maps import Pyramid
+from headstart.downstream.scene_task import SceneTask
+from headstart.downstream.scenes import Scenes, View, views_of
 from headstart.errors import HeadstartError
 from headstart.modalities.image.annotations import read_boxes
 
@@ -37,78 +27,57 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from headstart.batch import Batch, Rows
-    from headstart.config import FinetuneConfig, SourceOptions
+    from headstart.config import FinetuneConfig
     from headstart.data.audit import Audit
-    from headstart.encoders import Encoder
+    from headstart.encoders import MapEncoder
     from headstart.modalities import Modality, Processor
 
-#: Pixels between the places at which each level of the pyramid looks for boxes.
-STRIDES = (8, 16, 32)
-#: Channels of pyramid and towers, and convolutions in each tower: torchvision has 256 and 4.
-WIDTH, DEPTH = 96, 2
+#: Convolutions in each tower: torchvision has 4.
+DEPTH = 2
 #: The distances to the four sides, in strides, that all places guess at first. torchvision starts
 #: from 0 and cuts what is below with a ReLU, so that half of the places never learn.
 DISTANCE = 2.0
-#: Longer side of pictures where it is not asked for; two cores do not bear more.
-LONGEST = 320
 #: Boxes that score less are not predicted; the average precision counts more of them.
 THRESHOLD, LOWEST = 0.2, 0.02
-#: The head learns no faster than this.
-MOST_RATE = 1e-3
 
 
-class Detection(nn.Module):
-    """A feature pyramid and torchvision's FCOS on an encoder's maps.
+class Detection(SceneTask):
+    """A feature pyramid and torchvision's FCOS on an encoder's maps."""
 
-    Args:
-        pyramid: brings the encoder's maps to :data:`STRIDES`.
-        labels: the classes, in the order of the outputs.
-        side: pixels of a picture's longer side.
-    """
-
-    at_once: ClassVar[int] = AT_ONCE
-    #: At random: a picture has many labels.
-    hold_out = staticmethod(at_random)
-    still = staticmethod(statistics)
-    most_rate: ClassVar[float] = MOST_RATE
-    collate, features = scene_batch, maps_of
+    name: ClassVar[str] = "detection"
+    strides: ClassVar[tuple[int, ...]] = (8, 16, 32)
+    width: ClassVar[int] = 96  # torchvision has 256
+    longest: ClassVar[int] = 320
+    fewest_steps: ClassVar[int] = 400
+    most_rate: ClassVar[float] = 1e-3
 
     def __init__(self, pyramid: Pyramid, labels: list[str], side: int) -> None:
         from torchvision.models.detection.anchor_utils import AnchorGenerator
         from torchvision.models.detection.fcos import FCOS, FCOSHead
 
-        super().__init__()
-        self.labels, self.side = labels, side
+        super().__init__(pyramid, labels, side)
         towers = FCOSHead(pyramid.out_channels, 1, len(labels), num_convs=DEPTH)
         # An anchor is as large as its stride; FCOS measures distances in it.
-        anchors = AnchorGenerator(tuple((s,) for s in pyramid.strides), ((1.0,),) * len(STRIDES))
+        anchors = AnchorGenerator(
+            tuple((s,) for s in pyramid.strides), ((1.0,),) * len(pyramid.strides)
+        )
         self.fcos = FCOS(pyramid, len(labels), anchor_generator=anchors, head=towers)
         nn.init.constant_(towers.regression_head.bbox_reg.bias, DISTANCE)
 
     @staticmethod
-    def read(source: str, options: SourceOptions, modality: Modality, audit: Audit) -> Dataset:
+    def read(source: str, options: FinetuneConfig, modality: Modality, audit: Audit) -> Dataset:
         """Read pictures with boxes, as :mod:`headstart.modalities.image.annotations` does."""
         return read_boxes(source, audit)
 
     @classmethod
-    def build(cls, encoder: Encoder, records: Dataset, config: FinetuneConfig) -> Detection:
-        """Build a head for the labels that occur in ``records``.
-
-        Raises:
-            HeadstartError: there is no box, or the encoder has no maps.
-        """
+    def labels_in(cls, records: Dataset) -> list[str]:
+        """Return the labels of the boxes, in order."""
         labels = sorted({box["label"] for boxes in records["boxes"] for box in boxes})
         if not labels:
             raise HeadstartError(
                 "detection needs training records with boxes, and these have none; check --train."
             )
-        side = config.length or side_for(records, LONGEST)
-        return cls(Pyramid.on(encoder, STRIDES, WIDTH), labels, side)
-
-    @classmethod
-    def defaults(cls, encoder: Encoder, count: int) -> dict[str, Any]:
-        """Return a schedule of its own length: the rate must fall before boxes become exact."""
-        return schedule(count, least=400)
+        return labels
 
     def rows(
         self, processor: Processor, records: Dataset, length: int, seed: int | None = None
@@ -118,20 +87,17 @@ class Detection(nn.Module):
         Raises:
             HeadstartError: a label that no training record has.
         """
-        place = {label: index for index, label in enumerate(self.labels)}
+        index = {label: number for number, label in enumerate(self.labels)}
         every = [
             (
                 torch.tensor([box["xyxy"] for box in boxes]).reshape(-1, 4),
-                torch.tensor([place.get(box["label"], -1) for box in boxes], dtype=torch.long),
+                torch.tensor([index.get(box["label"], -1) for box in boxes], dtype=torch.long),
             )
             for boxes in records["boxes"]
         ]
         if any((labels < 0).any() for _, labels in every):
-            unseen = {box["label"] for boxes in records["boxes"] for box in boxes} - set(place)
-            raise HeadstartError(
-                f"the label {min(unseen)!r} occurs in the validation records but in no training "
-                "record; add training records with it, or take it out."
-            )
+            unseen = {box["label"] for boxes in records["boxes"] for box in boxes} - set(index)
+            raise unseen_label(min(unseen))
 
         def marks(indices: Sequence[int], views: Sequence[View], size: tuple[int, int]) -> Batch:
             boxes, labels = [], []
@@ -155,14 +121,8 @@ class Detection(nn.Module):
         ``centerness`` (cross-entropy), each a sum divided by the number of places in objects.
         """
         outputs, anchors, counts = self._outputs(features, batch)
-        targets = [
-            {"boxes": boxes[real], "labels": labels[real]}
-            for boxes, labels, real in zip(
-                batch["boxes"], batch["labels"], batch["box_mask"], strict=True
-            )
-        ]
         with torch.autocast(batch["pixels"].device.type, enabled=False):
-            losses = self.fcos.compute_loss(targets, outputs, anchors, counts)
+            losses = self.fcos.compute_loss(_targets(batch), outputs, anchors, counts)
         named = dict(
             zip(("classification", "regression", "centerness"), losses.values(), strict=True)
         )
@@ -200,7 +160,8 @@ class Detection(nn.Module):
             rows.append({"width": view.native[1], "height": view.native[0], "boxes": boxes})
         return rows
 
-    def measure(self, encoder: Any, rows: Rows) -> dict[str, float]:
+    @torch.no_grad()
+    def measure(self, encoder: MapEncoder, rows: Rows) -> dict[str, float]:
         """Return COCO's mean average precision ``map`` (IoU .5 to .95) and ``map50``, of 1.
 
         By torchmetrics and pycocotools, over all rows.
@@ -208,34 +169,10 @@ class Detection(nn.Module):
         from torchmetrics.detection import MeanAveragePrecision
 
         metric = MeanAveragePrecision(box_format="xyxy", iou_type="bbox", backend="pycocotools")
-        encoder.eval()
-        self.eval()
-        for batch in batches(rows, self.at_once):
-            with torch.no_grad():
-                found = self.found(self.features(encoder, batch), batch, LOWEST)
-            targets = [
-                {"boxes": boxes[real], "labels": labels[real]}
-                for boxes, labels, real in zip(
-                    batch["boxes"], batch["labels"], batch["box_mask"], strict=True
-                )
-            ]
-            metric.update(found, targets)
+        for features, batch in self.scan(encoder, rows):
+            metric.update(self.found(features, batch, LOWEST), _targets(batch))
         scores = metric.compute()
         return {"map": float(scores["map"]), "map50": float(scores["map_50"])}
-
-    def save(self, folder: Path) -> None:
-        """Write ``head.safetensors`` and ``head.json`` (task, labels, side, pyramid)."""
-        pyramid: Any = self.fcos.backbone
-        write_head(
-            folder,
-            self,
-            "detection",
-            labels=self.labels,
-            side=self.side,
-            pyramid=pyramid.described(),
-        )
-
-    load = classmethod(reopened)
 
     def _outputs(
         self, features: list[Tensor], batch: Batch
@@ -250,6 +187,16 @@ class Detection(nn.Module):
             ImageList(pixels, _sizes(batch)), [level.float() for level in levels]
         )
         return outputs, anchors, [level.shape[2] * level.shape[3] for level in levels]
+
+
+def _targets(batch: Batch) -> list[dict[str, Tensor]]:
+    """Return the real ``boxes`` and ``labels`` of each image."""
+    return [
+        {"boxes": boxes[real], "labels": labels[real]}
+        for boxes, labels, real in zip(
+            batch["boxes"], batch["labels"], batch["box_mask"], strict=True
+        )
+    ]
 
 
 def _sizes(batch: Batch) -> list[tuple[int, int]]:

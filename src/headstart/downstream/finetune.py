@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from headstart.config import FinetuneConfig, Options
-from headstart.downstream import TASKS, Task
+from headstart.downstream import TASKS, Task, TaskDefaults
 from headstart.downstream.layers import frozen_modules, layer_groups
 from headstart.downstream.lora import LORA_RATE, add_lora
 from headstart.encoders.opening import save_encoder
@@ -45,7 +45,7 @@ class Finetuning(nn.Module):
     they give what they gave before.
 
     Args:
-        encoder: an ``Encoder`` module; head: a ``Task`` module on its features.
+        encoder: what is adapted; head: of a task, on its features.
         freeze: ``all``, ``none``, or the number of layers above the embeddings.
         layer_decay: how much slower each layer learns than the one above it.
     """
@@ -54,7 +54,7 @@ class Finetuning(nn.Module):
     layout: ClassVar[str] = "documents"
     Options: ClassVar[type[Options]] = FinetuneConfig
 
-    def __init__(self, encoder: Any, head: Any, *, freeze: str, layer_decay: float) -> None:
+    def __init__(self, encoder: Encoder, head: Task, *, freeze: str, layer_decay: float) -> None:
         super().__init__()
         self.encoder, self.head = encoder, head
         self.layer_decay = layer_decay
@@ -63,8 +63,7 @@ class Finetuning(nn.Module):
             module.requires_grad_(False)
         if not any(parameter.requires_grad for parameter in encoder.parameters()):
             self._frozen = [encoder]
-        still = head.still(encoder) if hasattr(head, "still") else []
-        self._still = [*self._frozen, *still]
+        self._still = [*self._frozen, *head.frozen_modules(encoder)]
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Labels are the task; nothing is hidden."""
@@ -88,16 +87,13 @@ class Finetuning(nn.Module):
         """Return what learns with its rates: the encoder layer by layer, then the head."""
         head_rate = max(learning_rate, min(HEAD_RATE * learning_rate, MOST_HEAD_RATE))
         layers = layer_groups(self.encoder, learning_rate, self.layer_decay)
-        if hasattr(self.head, "parameter_groups"):
-            return [*layers, *self.head.parameter_groups(head_rate)]
-        head_rate = min(head_rate, getattr(self.head, "most_rate", head_rate))
-        return [*layers, {"params": list(self.head.parameters()), "lr": head_rate}]
+        return [*layers, *self.head.parameter_groups(head_rate)]
 
 
 class Unlabeled(Protocol):
     """Unlabeled records, and how they are learned from beside the labeled ones."""
 
-    def defaults(self, encoder: Encoder, count: int) -> dict[str, Any]:
+    def defaults(self, encoder: Encoder, count: int) -> TaskDefaults:
         """Return what suits them better than what suits ``count`` labels, as tasks do."""
         ...
 
@@ -146,43 +142,42 @@ def finetune(
         HeadstartError: an unknown task, one class only, a class too small to hold records out, a
             validation label that was never trained on, or ``freeze`` beyond the layers.
     """
-    kind = TASKS[config.task]
-    suits = kind.defaults(encoder, len(records)) if hasattr(kind, "defaults") else {}
+    kind: type[Task] = TASKS[config.task]
+    defaults = kind.defaults(encoder, len(records))
     if unlabeled is not None:
-        suits |= unlabeled.defaults(encoder, len(records))
+        defaults |= unlabeled.defaults(encoder, len(records))
     if config.lora:
-        usual = suits.get("learning_rate") or learning_rate_for(encoder)
-        suits["learning_rate"] = min(MOST_RATE, LORA_RATE * usual)
-    plan = _plan(suits, encoder, len(records), config, run)
+        usual = defaults.get("learning_rate") or learning_rate_for(encoder)
+        defaults["learning_rate"] = min(MOST_RATE, LORA_RATE * usual)
+    decided = _decide(defaults, encoder, len(records), config, run)
     with seeded(config.seed, "head"):
-        head: Task = kind.build(encoder, records, config)
+        head = kind.build(encoder, records, config)
     if validation is None:
-        records, validation = head.hold_out(records, plan["validation_share"], config.seed)
+        records, validation = head.hold_out(records, decided["validation_share"], config.seed)
     with seeded(config.seed, "lora"):
         merge = add_lora(encoder, config.lora, config.freeze) if config.lora else None
-    tuned = Finetuning(encoder, head, freeze=config.freeze, layer_decay=plan["layer_decay"])
+    tuned = Finetuning(encoder, head, freeze=config.freeze, layer_decay=decided["layer_decay"])
     objective: Any = tuned
     modality, length = note["modality"], int(note["length"])
     rows: Any = head.rows(processor, records, length, config.seed)
     held: Any = head.rows(processor, validation, length)
     run.resolve(task=config.task, labels=head.labels, modality=modality, length=length)
-    for remark in getattr(head, "remarks", list)():
+    for remark in head.remarks():
         RunLog(run.log_file, console)(remark)
 
-    if hasattr(head, "warm_start"):
-        head.warm_start(encoder, rows, held)
+    head.warm_start(encoder, rows, held)
     if unlabeled is not None:
         objective, rows = unlabeled.join(tuned, rows, held, processor, length)
     start = {name: value.clone() for name, value in objective.state_dict().items()}
     start_loss = _loss(objective, held)
-    if getattr(head, "learns", True):
+    if head.learns:
         training = TrainingPlan(
             objective=objective,
             rows=rows,
             run=run,
-            config=config.model_copy(update=plan),
-            batch_size=plan["batch_size"],
-            learning_rate=plan["learning_rate"],
+            config=config.model_copy(update=decided),
+            batch_size=decided["batch_size"],
+            learning_rate=decided["learning_rate"],
             validation=held,
             restore_best=True,
         )
@@ -199,8 +194,7 @@ def finetune(
     def keep() -> None:
         with whole_folder(run.encoder) as folder:
             save_encoder(encoder, processor, folder, note)
-            if hasattr(head, "publish"):
-                head.publish(encoder, folder)
+            head.publish(encoder, folder)
         with whole_folder(run.head) as folder:
             head.save(folder)
         run.resolve(finished=True)
@@ -230,14 +224,14 @@ def _means(objective: Any, rows: Rows) -> dict[str, float]:
 
 def _measure(objective: Finetuning, rows: Rows, count: int, run: RunFolder, console: Any) -> None:
     """Say and log what the task itself measures on the held-out records."""
-    head, voice = objective.head, RunLog(run.log_file, console)
-    measured = head.measure(objective.encoder, rows) if hasattr(head, "measure") else {}
+    head, log = objective.head, RunLog(run.log_file, console)
+    measured = head.measure(objective.encoder, rows)
     if not measured:  # the validation has logged all that there is to say
         means = _means(objective, rows)
         scores = {name: value for name, value in means.items() if name != "loss"}
         run.resolve(scores=scores)
         told = ", ".join(f"{name} {value:.3f}" for name, value in (scores or means).items())
-        voice(f"On {count:,} held-out records: {told}.")
+        log(f"On {count:,} held-out records: {told}.")
         return
     intervals = {name: [e.low, e.high] for name, e in measured.items() if isinstance(e, Estimate)}
     scores = {name: e.mean if name in intervals else e for name, e in measured.items()}
@@ -251,7 +245,7 @@ def _measure(objective: Finetuning, rows: Rows, count: int, run: RunFolder, cons
         shown({name: value}) if isinstance(value, Estimate) else f"{name} {value:.3f}"
         for name, value in measured.items()
     )
-    voice(f"On {count:,} held-out records: {told}.")
+    log(f"On {count:,} held-out records: {told}.")
 
 
 def learning_rate_for(encoder: Encoder) -> float:
@@ -273,34 +267,31 @@ def batch_size_for(encoder: Encoder, count: int) -> int:
     return 32 if len(encoder.layers()) > 1 else min(256, max(32, count // 100))
 
 
-def _plan(
-    suits: dict[str, Any], encoder: Encoder, count: int, config: FinetuneConfig, run: RunFolder
+def _decide(
+    defaults: TaskDefaults, encoder: Encoder, count: int, config: FinetuneConfig, run: RunFolder
 ) -> dict[str, Any]:
     """Return what was asked for or else suits the records; decided once, for resume as well."""
     if "plan" not in run.resolved:
-        batch_size = config.batch_size or suits.get("batch_size") or batch_size_for(encoder, count)
+        batch_size = (
+            config.batch_size or defaults.get("batch_size") or batch_size_for(encoder, count)
+        )
         share = 0.2 if count < 1000 else 0.1  # a class of few labels still needs some held out
         epoch = math.ceil(count / batch_size)
-
-        def wished(name: str) -> Any:
-            """A default gives way to what suits the task."""
-            default = getattr(config, name)
-            return default if name in config.model_fields_set else suits.get(name, default)
-
-        steps = f"{suits.get('steps', max(300, 3 * epoch))}steps"
+        steps = f"{defaults.get('steps', max(300, 3 * epoch))}steps"
         budget = steps if config.budget == "auto" else config.budget
         run.resolve(
             plan={
                 "batch_size": batch_size,
                 "learning_rate": config.optimizer.learning_rate
-                or suits.get("learning_rate")
+                or defaults.get("learning_rate")
                 or learning_rate_for(encoder),
                 "budget": budget,
                 "validate_steps": config.validate_steps
-                or suits.get("validate_steps", max(10, epoch // 4)),
-                "patience": wished("patience"),
-                "layer_decay": wished("layer_decay"),
+                or defaults.get("validate_steps", max(10, epoch // 4)),
+                "patience": defaults.get("patience", config.patience),
+                "layer_decay": defaults.get("layer_decay", config.layer_decay),
                 "validation_share": config.validation_share or share,
+                **config.model_dump(include={"patience", "layer_decay"} & config.model_fields_set),
             }
         )
     return dict(run.resolved["plan"])

@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from headstart.batch import Batch
+    from headstart.downstream.rows import TargetRows
+    from headstart.encoders import Encoder
 
 _MOST, _BATCH = 20_000, 64
 
 
-def pooled(self: Any, encoder: Any, batch: Batch) -> Tensor:
-    """Return ``pooled`` (B,D) alone: a light encoder is spared the vectors of all tokens."""
-    found: Tensor = encoder.pool(batch)
-    return found
-
-
-def even_indices(count: int) -> np.ndarray:
-    """Return the places of all rows, or of many that lie evenly."""
-    return np.linspace(0, count - 1, min(count, _MOST)).round().astype(np.int64)
+def even_indices(count: int, most: int = _MOST) -> np.ndarray:
+    """Return the indices of all rows, or of ``most`` that lie evenly."""
+    return np.linspace(0, count - 1, min(count, most)).round().astype(np.int64)
 
 
 def pooled_features(
-    encoder: Any, rows: Any, indices: np.ndarray | None = None
+    encoder: Encoder, rows: TargetRows, indices: np.ndarray | None = None
 ) -> tuple[Tensor, Tensor]:
     """Return pooled features (n,D) float32 and targets (n,...) of rows.
 
     Args:
-        encoder: anything with ``pool``; it is set to evaluation mode.
-        rows: with ``targets`` (N,...) and ``batch``.
-        places: (n,) which rows; :func:`even_places` by default.
+        encoder: it is set to evaluation mode.
+        indices: (n,) which rows; :func:`even_indices` by default.
     """
     indices = even_indices(len(rows)) if indices is None else indices
     encoder.eval()
@@ -42,3 +37,32 @@ def pooled_features(
         for start in range(0, len(indices), _BATCH):
             found.append(encoder.pool(rows.batch(indices[start : start + _BATCH], 0)).float())
     return torch.cat(found), rows.targets[indices]
+
+
+@dataclass(frozen=True)
+class Standardisation:
+    """Features (n,D) moved and scaled so that each has mean 0 and deviation 1.
+
+    Attributes:
+        centre, scale: (D,) of the features that it was made of.
+    """
+
+    centre: Tensor
+    scale: Tensor
+
+    @classmethod
+    def of(cls, features: Tensor) -> Standardisation:
+        """Return the one that standardises ``features`` (n,D)."""
+        return cls(features.mean(0), features.std(0, correction=0).clamp(min=1e-6))
+
+    def __call__(self, features: Tensor) -> Tensor:
+        return (features - self.centre) / self.scale
+
+    def folded(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+        """Return weight (...,D) and bias (...) that do to features what these do once they stand.
+
+        Args:
+            weight: (...,D) of a linear model of standardised features; bias: (...).
+        """
+        weight = weight / self.scale
+        return weight, bias - weight @ self.centre

@@ -12,26 +12,31 @@ from torch import Tensor, nn
 WEIGHTS, DESCRIPTION = "head.safetensors", "head.json"
 
 
-def write_head(folder: Path, head: nn.Module, task: str, **described: Any) -> None:
-    """Write ``head.safetensors``, and ``head.json``: the task and what else is given."""
+def write_head(folder: Path, head: nn.Module, task: str, **arguments: Any) -> None:
+    """Write ``head.safetensors``, and ``head.json``: the task and what the head is made with."""
     folder.mkdir(parents=True, exist_ok=True)
     save_file(
         {name: value.detach().cpu() for name, value in head.state_dict().items()}, folder / WEIGHTS
     )
-    text = json.dumps({"task": task, **described}, indent=2, ensure_ascii=False)
+    text = json.dumps({"task": task, **arguments}, indent=2, ensure_ascii=False)
     (folder / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
 
 
+def task_of(folder: Path) -> str:
+    """Return the task of the head in a folder."""
+    return str(json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))["task"])
+
+
 def read_head(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Return the description and the weights that :func:`write_head` wrote."""
+    """Return the arguments and the weights that :func:`write_head` wrote."""
     described = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    described.pop("task")
     return described, load_file(folder / WEIGHTS)
 
 
-def reopen(kind: Any, folder: Path) -> Any:
-    """Return the head that was written with the arguments it is made of."""
-    described, state = read_head(folder)
-    described.pop("task")
-    head = kind(**described)
-    head.load_state_dict(state)
-    return head.eval()
+def zero_linear(width: int, outputs: int) -> nn.Linear:
+    """Return a linear layer that gives zeros at first, so that no answer is preferred."""
+    linear = nn.Linear(width, outputs)
+    nn.init.zeros_(linear.weight)
+    nn.init.zeros_(linear.bias)
+    return linear

@@ -1,21 +1,18 @@
-"""The maps of any encoder of pictures as an ordered pyramid, for heads that look at places."""
+"""The maps of any encoder of images as an ordered pyramid, for heads that look at positions."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from headstart.downstream.head import read_head
 from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:
-    from headstart.batch import Batch
     from headstart.encoders import MapEncoder
 
 try:
@@ -26,7 +23,7 @@ except ModuleNotFoundError:
     ) from None
 
 
-def map_shapes(encoder: Any, side: int) -> list[tuple[int, int]]:
+def map_shapes(encoder: MapEncoder, side: int) -> list[tuple[int, int]]:
     """Return channels and height of each of an encoder's maps of a picture of ``side`` pixels.
 
     Raises:
@@ -64,7 +61,7 @@ class Pyramid(nn.Module):
 
     Args:
         channels: of each of the encoder's maps.
-        chosen: for each stride the place of the map that it is made of.
+        chosen: for each stride the index of the map that it is made of.
         strides: pixels between the cells of each output, ascending.
         width: channels of the outputs.
     """
@@ -78,7 +75,7 @@ class Pyramid(nn.Module):
         self.fpn = FeaturePyramidNetwork([self.channels[index] for index in self.chosen], width)
 
     @classmethod
-    def on(cls, encoder: Any, strides: Sequence[int], width: int) -> Pyramid:
+    def on(cls, encoder: MapEncoder, strides: Sequence[int], width: int) -> Pyramid:
         """Choose the maps of an encoder."""
         side = 2 * max(strides)
         shapes = map_shapes(encoder, side)
@@ -88,7 +85,7 @@ class Pyramid(nn.Module):
         chosen = (wished[:, None] - heights).abs().argmin(1).tolist()
         return cls([channels for channels, _ in shapes], chosen, strides, width)
 
-    def described(self) -> dict[str, Any]:
+    def arguments(self) -> dict[str, Any]:
         """Return the arguments that make the same pyramid."""
         return {
             "channels": self.channels,
@@ -117,31 +114,3 @@ def resized(found: Tensor, size: tuple[int, int]) -> Tensor:
     if tuple(found.shape[2:]) != size:
         return F.interpolate(found, size, mode="bilinear")
     return found
-
-
-def maps_of(self: Any, encoder: MapEncoder, batch: Batch) -> list[Tensor]:
-    """Return the encoder's maps (B,C,h,w)."""
-    return encoder.maps(batch["pixels"])
-
-
-def reopened(kind: Any, folder: Path) -> Any:
-    """Return a head that was written with its labels, its side and its pyramid."""
-    described, state = read_head(folder)
-    head = kind(Pyramid(**described["pyramid"]), described["labels"], described["side"])
-    head.load_state_dict(state)
-    return head.eval()
-
-
-def statistics(encoder: nn.Module) -> list[nn.Module]:
-    """Return the batch norms that have statistics from pre-training.
-
-    Batches of few large pictures give poor statistics, so those of pre-training stay, as is usual
-    in detection. A network that starts from nothing has none to keep, and takes its own.
-    """
-    return [
-        module
-        for module in encoder.modules()
-        if isinstance(module, nn.modules.batchnorm._BatchNorm)
-        and module.running_mean is not None
-        and bool(module.running_mean.any())
-    ]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -11,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from headstart.config import EvaluateConfig, SourceOptions
-from headstart.data.split import hold_out as by_id
-from headstart.downstream.frozen import pooled, pooled_features
-from headstart.downstream.head import reopen, write_head
-from headstart.downstream.rows import LabeledRows, batches, collated, labeled_rows
+from headstart.downstream import Task
+from headstart.downstream.frozen import Standardisation, pooled_features
+from headstart.downstream.head import zero_linear
+from headstart.downstream.rows import LabeledRows
 from headstart.errors import HeadstartError
 from headstart.evaluation.protocols.multilabel import solve
 from headstart.evaluation.protocols.reading import read as read_several
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 _STRENGTHS = (0.001, 0.01, 0.1, 1.0, 10.0)
 
 
-class MultiLabel(nn.Module):
+class MultiLabel(Task):
     """Dropout and one linear layer (D -> labels) on ``pooled`` (B,D), a sigmoid for each label.
 
     The loss is the binary cross-entropy, averaged over records and labels.
@@ -44,9 +43,7 @@ class MultiLabel(nn.Module):
         dropout: share of the features that is hidden while training.
     """
 
-    at_once: ClassVar[int] = 64
-    hold_out = staticmethod(by_id)
-    rows, collate, features = labeled_rows, collated, pooled
+    name: ClassVar[str] = "multilabel"
 
     def __init__(
         self,
@@ -60,21 +57,19 @@ class MultiLabel(nn.Module):
         super().__init__()
         self.labels, self.thresholds, self.finds = labels, thresholds, finds
         self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(width, len(labels))
-        nn.init.zeros_(self.linear.weight)
-        nn.init.zeros_(self.linear.bias)
+        self.linear = zero_linear(width, len(labels))
 
     @staticmethod
-    def read(source: str, options: Any, modality: Modality, audit: Audit) -> Dataset:
+    def read(source: str, options: FinetuneConfig, modality: Modality, audit: Audit) -> Dataset:
         """Read records with a list of labels each, from lists or from texts with a separator."""
-        plain = {name: getattr(options, name) for name in SourceOptions.model_fields}
+        plain = options.model_dump(include=set(SourceOptions.model_fields))
         config = EvaluateConfig(
             run=source, train=source, label_separator=options.label_separator, **plain
         )
         return read_several(source, config, modality, None, audit, task="multilabel")
 
     @classmethod
-    def build(cls, encoder: Encoder, records: Dataset, config: FinetuneConfig) -> MultiLabel:
+    def build(cls, encoder: Encoder, records: Dataset, config: FinetuneConfig) -> Self:
         """Build a head for the labels that occur in ``records``.
 
         Raises:
@@ -99,21 +94,19 @@ class MultiLabel(nn.Module):
         rows = [[float(label in found) for label in self.labels] for found in records["label"]]
         return torch.tensor(rows).view(-1, len(self.labels))
 
-    def warm_start(self, encoder: Encoder, train: Any, validation: Any) -> None:
+    def warm_start(self, encoder: Encoder, train: LabeledRows, validation: LabeledRows) -> None:
         """Set the head to logistic regressions on the frozen features, one a label.
 
         All have one L2 penalty, the one with the lowest validation loss.
         """
         features, targets = pooled_features(encoder, train)
         held, truth = pooled_features(encoder, validation)
-        centre, scale = features.mean(0), features.std(0, correction=0).clamp(min=1e-6)
-        standard = ((features - centre) / scale).numpy()
+        standardise = Standardisation.of(features)
+        standard = standardise(features).numpy()
         best = float("inf")
         for strength in _STRENGTHS:
             found = solve(standard, targets.numpy() > 0, strength)
-            weight, bias = (torch.from_numpy(part).float() for part in found)
-            weight = weight / scale
-            bias = bias - weight @ centre
+            weight, bias = standardise.folded(*(torch.from_numpy(part).float() for part in found))
             loss = binary_cross_entropy_with_logits(held @ weight.T + bias, truth).item()
             if loss < best:
                 best = loss
@@ -144,7 +137,8 @@ class MultiLabel(nn.Module):
             )
         return rows
 
-    def measure(self, encoder: Any, rows: LabeledRows) -> dict[str, float]:
+    @torch.no_grad()
+    def measure(self, encoder: Encoder, rows: LabeledRows) -> dict[str, float]:
         """Return ``micro_f1``, ``macro_f1`` and ``exact`` (all labels right), 0..1.
 
         Where thresholds are to be found, each label gets the one with its best F1 on these rows;
@@ -153,12 +147,7 @@ class MultiLabel(nn.Module):
         """
         from sklearn.metrics import f1_score
 
-        encoder.eval()
-        self.eval()
-        with torch.no_grad():
-            logits = [
-                self.logits(self.features(encoder, batch)) for batch in batches(rows, self.at_once)
-            ]
+        logits = [self.logits(features) for features, _ in self.scan(encoder, rows)]
         chances, truth = torch.cat(logits).sigmoid().cpu().numpy(), rows.targets.numpy() > 0
         found = chances >= np.array(self.thresholds)
         if self.finds:
@@ -172,19 +161,14 @@ class MultiLabel(nn.Module):
             "exact": float((truth == found).all(1).mean()),
         }
 
-    def save(self, folder: Path) -> None:
-        """Write ``head.safetensors`` and ``head.json`` (task, labels, thresholds, sizes)."""
-        write_head(
-            folder,
-            self,
-            "multilabel",
-            labels=self.labels,
-            thresholds=self.thresholds,
-            width=self.linear.in_features,
-            dropout=self.dropout.p,
-        )
-
-    load = classmethod(reopen)
+    def arguments(self) -> dict[str, Any]:
+        """Return labels, thresholds, sizes and dropout."""
+        return {
+            "labels": self.labels,
+            "thresholds": self.thresholds,
+            "width": self.linear.in_features,
+            "dropout": self.dropout.p,
+        }
 
 
 def best_thresholds(chances: np.ndarray, truth: np.ndarray) -> np.ndarray:

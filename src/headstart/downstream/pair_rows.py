@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from headstart.batch import Batch
+    from headstart.encoders import Encoder
     from headstart.modalities import Modality, Processor
 
 #: Before the names of the second record's tensors in a batch; also its column in the records.
@@ -77,7 +78,7 @@ class PairRows:
         self, processor: Processor, records: Dataset, targets: Tensor, length: int
     ) -> None:
         self.targets = targets
-        firsts, seconds = sides(records)
+        firsts, seconds = sides(records, processor.content.name)
         self._first = LabeledRows(processor, firsts, targets, length)
         self._second = LabeledRows(processor, seconds, targets, length)
 
@@ -90,7 +91,7 @@ class PairRows:
         return self._first.names
 
     def batch(self, indices: np.ndarray, epoch: int) -> Batch:
-        """Return the pairs at ``places`` (n,); the same in every epoch."""
+        """Return the pairs at ``indices`` (n,); the same in every epoch."""
         second = self._second.batch(indices, epoch)
         labels = second.pop("labels")
         return {**_joined(self._first.batch(indices, epoch), second), "labels": labels}
@@ -98,11 +99,11 @@ class PairRows:
 
 def collate_pairs(processor: Processor, records: Dataset, length: int) -> Batch:
     """Return pairs as a batch, without labels."""
-    first, second = (processor.collate(side, length) for side in sides(records))
-    return _joined(first, second)
+    first, second = sides(records, processor.content.name)
+    return _joined(processor.collate(first, length), processor.collate(second, length))
 
 
-def pooled_pairs(encoder: Any, batch: Batch) -> tuple[Tensor, Tensor]:
+def pooled_pairs(encoder: Encoder, batch: Batch) -> tuple[Tensor, Tensor]:
     """Return the pooled features (B,D) of the first and of the second records of a batch."""
     first = {name: tensor for name, tensor in batch.items() if not name.startswith(f"{SECOND}_")}
     second = {
@@ -113,9 +114,8 @@ def pooled_pairs(encoder: Any, batch: Batch) -> tuple[Tensor, Tensor]:
     return encoder.pool(first), encoder.pool(second)
 
 
-def sides(records: Dataset) -> tuple[Dataset, Dataset]:
-    """Return the first and the second records of pairs."""
-    content = next(name for name in ("text", "image") if name in records.column_names)
+def sides(records: Dataset, content: str) -> tuple[Dataset, Dataset]:
+    """Return the first and the second records of pairs, each with their ``content`` column."""
     first = records.remove_columns(SECOND)
     return first, records.remove_columns(content).rename_column(SECOND, content)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from headstart.downstream import TASKS, Task
+from headstart.downstream.head import task_of
 from headstart.downstream.masks import write_masks
 from headstart.encoders.opening import open_encoder
 from headstart.errors import HeadstartError
@@ -42,21 +43,20 @@ def open_head(run: RunFolder) -> Task:
             f"the fine-tuning in {run.folder} has not finished; go on with `headstart finetune "
             f"--resume --out {run.folder}`."
         )
-    described = json.loads((run.head / "head.json").read_text(encoding="utf-8"))
-    head: Task = TASKS[described["task"]].load(run.head)
-    return head
+    kind: type[Task] = TASKS[task_of(run.head)]
+    return kind.load(run.head)
 
 
 def reader(
     run: RunFolder, sources: list[str], options: PredictConfig
-) -> Callable[[Modality, Audit], Dataset] | None:
-    """Return how the task of a fine-tuned run reads its inputs, or None where they are plain.
+) -> Callable[[Modality, Audit], Dataset]:
+    """Return how the task of a fine-tuned run reads its inputs.
 
     Raises:
         HeadstartError: the run was not fine-tuned.
     """
-    read = getattr(open_head(run), "read_inputs", None)
-    return read and (lambda modality, audit: read(sources, options, modality, audit))
+    head = open_head(run)
+    return lambda modality, audit: head.read_inputs(sources, options, modality, audit)
 
 
 def predict(
@@ -80,10 +80,10 @@ def predict(
     Raises:
         HeadstartError: the run was not fine-tuned; raised at once, before the first row.
     """
-    head: Any = open_head(run)
-    if options is not None and hasattr(head, "configure"):
+    head = open_head(run)
+    if options is not None:
         head.configure(options)
-    encoder: Any = open_encoder(run.encoder)
+    encoder = open_encoder(run.encoder)
     processor = open_processor(run.encoder)
     length = int(run.resolved["length"])
     encoder.eval()
@@ -95,12 +95,10 @@ def predict(
             with torch.inference_mode():
                 batch = head.collate(processor, chunk, length)
                 found = head.predictions(head.features(encoder, batch), batch)
-            if hasattr(head, "tell"):
-                found = [head.tell(row, one) for row, one in zip(found, chunk, strict=True)]
-            for name, row in zip(chunk["id"], found, strict=True):
-                yield {"id": name, **row}
+            for row, record in zip(found, chunk, strict=True):
+                yield {"id": record["id"], **head.describe(row, record)}
         if say is not None:
-            for remark in getattr(head, "remarks", list)():
+            for remark in head.remarks():
                 say(remark)
 
     return rows()

@@ -4,34 +4,39 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from headstart.data.split import labeled
-from headstart.downstream.classification import Classification, class_loss, named_chances
-from headstart.downstream.head import DESCRIPTION, WEIGHTS, reopen, write_head
+from headstart.downstream import Task
+from headstart.downstream.classes import (
+    class_indices,
+    class_loss,
+    count_classes,
+    hold_out_of_each,
+    named_chances,
+)
+from headstart.downstream.head import DESCRIPTION, WEIGHTS
 from headstart.downstream.rows import LabeledRows
-from headstart.downstream.tagged import only_text
 from headstart.downstream.word_rows import WordTokenizer
 from headstart.encoders.visibility import visibility
 from headstart.errors import HeadstartError
 from headstart.modalities.opening import open_processor
+from headstart.modalities.text.content import TEXT
 from headstart.objectives.heads import TokenHead
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
     from headstart.batch import Batch
-    from headstart.config import FinetuneConfig, SourceOptions
-    from headstart.data.audit import Audit
-    from headstart.modalities import Modality, Processor
+    from headstart.config import FinetuneConfig
+    from headstart.modalities import Processor
 
 
-class Prompt(nn.Module):
+class Prompt(Task):
     """The scores of a few words at the hidden place of a template (PET, Schick and Schuetze 2021).
 
     Untrained it is the masked language model's own guess; training goes on from there. A label with
@@ -44,7 +49,8 @@ class Prompt(nn.Module):
         verbalizers: the words of each label, each one token.
     """
 
-    at_once: ClassVar[int] = 64
+    name: ClassVar[str] = "prompt"
+    content: ClassVar[str | None] = TEXT.name
 
     def __init__(
         self, width: int, labels: list[str], template: str, verbalizers: dict[str, list[str]]
@@ -59,21 +65,15 @@ class Prompt(nn.Module):
         mean = F.one_hot(owner, len(labels)).float()
         self.register_buffer("share", mean / mean.sum(0), persistent=False)
 
-    @staticmethod
-    def read(source: str, options: SourceOptions, modality: Modality, audit: Audit) -> Dataset:
-        """Read texts that have a label."""
-        only_text(modality, "prompt")
-        return labeled(modality.read([source], options, audit), source, audit)
-
     @classmethod
-    def build(cls, encoder: Any, records: Dataset, config: FinetuneConfig) -> Prompt:
+    def build(cls, encoder: Any, records: Dataset, config: FinetuneConfig) -> Self:
         """Take the output layer of the run that is fine-tuned, at the words of the labels.
 
         Raises:
             HeadstartError: the run was not pre-trained with mlm, a verbalizer is of no label, or
                 a word is not one token.
         """
-        labels = Classification.from_records(1, records, config).labels
+        labels = list(count_classes(records))
         given = config.prompt.verbalizers
         unknown = sorted(set(given) - set(labels))
         if unknown:
@@ -101,9 +101,8 @@ class Prompt(nn.Module):
         self, processor: Processor, records: Dataset, length: int, seed: int | None = None
     ) -> LabeledRows:
         """Return the filled templates with classes ``labels`` (B,); they never vary."""
-        targets = Classification(1, self.labels).targets(records)
         cloze: Any = _Cloze(processor, self.template)
-        return LabeledRows(cloze, records, targets, length)
+        return LabeledRows(cloze, records, class_indices(records, self.labels), length)
 
     def collate(self, processor: Processor, records: Dataset, length: int) -> Batch:
         """Return the filled templates."""
@@ -111,7 +110,7 @@ class Prompt(nn.Module):
 
     def hold_out(self, records: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
         """Part each class by the same share."""
-        return Classification(1, self.labels).hold_out(records, share, seed)
+        return hold_out_of_each(records, share, seed)
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
         """Return all of the head, at the encoder's rate: both are right already."""
@@ -134,19 +133,14 @@ class Prompt(nn.Module):
         """Return ``label``, its probability ``score``, and ``scores`` of all labels by name."""
         return named_chances(self.labels, self.logits(features))
 
-    def save(self, folder: Path) -> None:
-        """Write ``head.safetensors`` and ``head.json`` (task, labels, template, verbalizers)."""
-        write_head(
-            folder,
-            self,
-            "prompt",
-            labels=self.labels,
-            width=self.words.in_features,
-            template=self.template,
-            verbalizers=self.verbalizers,
-        )
-
-    load = classmethod(reopen)
+    def arguments(self) -> dict[str, Any]:
+        """Return labels, size, template and verbalizers."""
+        return {
+            "labels": self.labels,
+            "width": self.words.in_features,
+            "template": self.template,
+            "verbalizers": self.verbalizers,
+        }
 
 
 class _Cloze:

@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from headstart.data.split import labeled, split
-from headstart.downstream.classification import Classification, class_loss, named_chances
-from headstart.downstream.frozen import pooled, pooled_features
-from headstart.downstream.head import reopen, write_head
-from headstart.downstream.rows import LabeledRows, collated, labeled_rows
+from headstart.data.split import split
+from headstart.downstream import Task
+from headstart.downstream.classes import class_indices, class_loss, count_classes, named_chances
+from headstart.downstream.frozen import pooled_features
+from headstart.downstream.rows import LabeledRows
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
     from headstart.batch import Batch
-    from headstart.config import FinetuneConfig, SourceOptions
-    from headstart.data.audit import Audit
+    from headstart.config import FinetuneConfig
     from headstart.encoders import Encoder
-    from headstart.modalities import Modality
 
 #: How sharply a distance makes a difference; what suits is the lowest validation loss.
 _SCALES = (1.0, 3.0, 10.0, 30.0, 100.0)
 
 
-class Prototypes(nn.Module):
+class Prototypes(Task):
     """A softmax over ``-scale * |x - c|^2`` for the mean c of each class (Snell et al. 2017).
 
     Features are moved by their mean and brought to length one first, which is worth much (CL2N of
@@ -41,9 +38,8 @@ class Prototypes(nn.Module):
         labels: the classes, in the order of the outputs.
     """
 
-    at_once: ClassVar[int] = 64
+    name: ClassVar[str] = "prototypes"
     learns: ClassVar[bool] = False
-    rows, collate, features = labeled_rows, collated, pooled
 
     def __init__(self, width: int, labels: list[str]) -> None:
         super().__init__()
@@ -55,20 +51,14 @@ class Prototypes(nn.Module):
         self.register_buffer("means", torch.zeros(len(labels), width))
         self.register_buffer("scale", torch.ones(()))
 
-    @staticmethod
-    def read(source: str, options: SourceOptions, modality: Modality, audit: Audit) -> Dataset:
-        """Read records of any kind that have a label."""
-        return labeled(modality.read([source], options, audit), source, audit)
-
     @classmethod
-    def build(cls, encoder: Encoder, records: Dataset, config: FinetuneConfig) -> Prototypes:
-        """Build a head for the labels that occur in ``records``, as classification does."""
-        plain = Classification.from_records(encoder.width, records, config)
-        return cls(encoder.width, plain.labels)
+    def build(cls, encoder: Encoder, records: Dataset, config: FinetuneConfig) -> Self:
+        """Build a head for the labels that occur in ``records``."""
+        return cls(encoder.width, list(count_classes(records)))
 
     def targets(self, records: Dataset) -> Tensor:
-        """Return the class of each record (N,), as classification does."""
-        return Classification(1, self.labels).targets(records)
+        """Return the class of each record (N,)."""
+        return class_indices(records, self.labels)
 
     def hold_out(self, records: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
         """Part each class; one record alone is learned from, and of one each all are held, too."""
@@ -78,7 +68,7 @@ class Prototypes(nn.Module):
         kept, held = split(labels, share, seed)
         return records.select(kept), records.select(held)
 
-    def warm_start(self, encoder: Any, train: Any, validation: Any) -> None:
+    def warm_start(self, encoder: Encoder, train: LabeledRows, validation: LabeledRows) -> None:
         """Take the class means; of the scales, the one with the lowest validation loss."""
         features, targets = pooled_features(encoder, train, np.arange(len(train)))
         self.centre.copy_(features.mean(0))
@@ -103,16 +93,14 @@ class Prototypes(nn.Module):
         """Return ``label``, its probability ``score``, and ``scores`` of all labels by name."""
         return named_chances(self.labels, self.logits(features))
 
-    def measure(self, encoder: Any, rows: LabeledRows) -> dict[str, float]:
+    def measure(self, encoder: Encoder, rows: LabeledRows) -> dict[str, float]:
         """Return the ``accuracy``, which no training has logged."""
         features, targets = pooled_features(encoder, rows)
         return {"accuracy": float((self.logits(features).argmax(1) == targets).float().mean())}
 
-    def save(self, folder: Path) -> None:
-        """Write ``head.safetensors`` and ``head.json`` (task, labels, width)."""
-        write_head(folder, self, "prototypes", labels=self.labels, width=len(self.centre))
-
-    load = classmethod(reopen)
+    def arguments(self) -> dict[str, Any]:
+        """Return labels and size."""
+        return {"labels": self.labels, "width": len(self.centre)}
 
     def _unit(self, features: Tensor) -> Tensor:
         return F.normalize(features - self.centre, dim=1)

@@ -13,7 +13,7 @@ from headstart.data.discovery import find
 from headstart.data.pairs import number
 from headstart.data.streams import plain_reasons
 from headstart.data.unit import Unit
-from headstart.downstream.tagged import kept_records, listed_columns, named_column, only_text
+from headstart.downstream.tagged import kept_records, listed_columns, named_column
 from headstart.errors import HeadstartError
 from headstart.modalities.text.content import TEXT
 
@@ -64,7 +64,6 @@ def read_answered(
     Raises:
         HeadstartError: the columns are not to be found, or no record is left.
     """
-    only_text(modality, "questions")
     rows = []
     for asked in _asked(source, options, audit):
         fault = _fault(asked)
@@ -88,7 +87,6 @@ def read_questions(
     Raises:
         HeadstartError: the columns are not to be found, or no record is left.
     """
-    only_text(modality, "questions")
     rows = []
     for source in sources:
         for asked in _asked(source, options, audit):

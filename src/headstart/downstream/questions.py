@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -11,23 +11,24 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from headstart.data.split import hold_out as by_id
-from headstart.downstream.head import read_head, write_head
+from headstart.downstream import Task, TaskDefaults
 from headstart.downstream.question_records import read_answered, read_questions
 from headstart.downstream.question_rows import QuestionRows
-from headstart.downstream.rows import batches
 from headstart.downstream.span_scores import SpanScores
 from headstart.downstream.spans import best_spans, squad_scores, trimmed
 from headstart.downstream.tokens import named
 from headstart.downstream.word_rows import IGNORED
 from headstart.errors import HeadstartError
+from headstart.modalities.text.content import TEXT
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
     from headstart.batch import Batch
-    from headstart.config import FinetuneConfig
+    from headstart.config import FinetuneConfig, PredictConfig
+    from headstart.data.audit import Audit
     from headstart.encoders import Encoder
-    from headstart.modalities import Processor
+    from headstart.modalities import Modality, Processor
 
 
 class Found(NamedTuple):
@@ -40,7 +41,7 @@ class Found(NamedTuple):
     nothing: np.ndarray
 
 
-class Questions(nn.Module):
+class Questions(Task):
     """Scores of each token as the answer's start and as its end, each with cross-entropy.
 
     As BERT does it (Devlin et al. 2018, sections 4.2 and 4.3): position 0 stands for no answer in
@@ -55,9 +56,9 @@ class Questions(nn.Module):
         dropout: share of the features that is hidden while training.
     """
 
+    name: ClassVar[str] = "questions"
+    content: ClassVar[str | None] = TEXT.name
     at_once: ClassVar[int] = 16
-    read = staticmethod(read_answered)
-    read_inputs = staticmethod(read_questions)
 
     def __init__(
         self,
@@ -70,14 +71,24 @@ class Questions(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.labels: list[Any] = []
         self._judged: list[tuple[str, list[str]]] = []
         self.scores, self.declines, self.longest = scores, declines, longest
         self.stride, self.question_length = stride, question_length
         self.dropout = nn.Dropout(dropout)
 
+    @staticmethod
+    def read(source: str, options: FinetuneConfig, modality: Modality, audit: Audit) -> Dataset:
+        """Read questions, their contexts and the answers in them."""
+        return read_answered(source, options, modality, audit)
+
+    def read_inputs(
+        self, sources: list[str], options: PredictConfig, modality: Modality, audit: Audit
+    ) -> Dataset:
+        """Read questions and their contexts, and the answers where there are some."""
+        return read_questions(sources, options, modality, audit)
+
     @classmethod
-    def build(cls, encoder: Encoder, records: Dataset, config: FinetuneConfig) -> Questions:
+    def build(cls, encoder: Encoder, records: Dataset, config: FinetuneConfig) -> Self:
         """Build a head on the vectors of an encoder's tokens.
 
         Raises:
@@ -105,7 +116,7 @@ class Questions(nn.Module):
         )
 
     @classmethod
-    def defaults(cls, encoder: Encoder, count: int) -> dict[str, Any]:
+    def defaults(cls, encoder: Encoder, count: int) -> TaskDefaults:
         """Return three epochs of its own length, as BERT has for SQuAD.
 
         It does not stop early: the loss stands still for long before start and end are found.
@@ -142,7 +153,7 @@ class Questions(nn.Module):
         )
         return rows.batch(np.arange(len(rows)), 0)
 
-    def features(self, encoder: Any, batch: Batch) -> Tensor:
+    def features(self, encoder: Encoder, batch: Batch) -> Tensor:
         """Return a vector for each token (B,T,D)."""
         tokens: Tensor = encoder(batch).tokens
         return tokens
@@ -172,10 +183,10 @@ class Questions(nn.Module):
         return {"loss": (losses[0] + losses[1]) / 2, "accuracy": (right & known).sum() / count}
 
     def predictions(self, features: Tensor, batch: Batch) -> list[dict[str, Any]]:
-        """Return ``start``, ``end`` and ``score`` for each record of the windows; see tell()."""
+        """Return ``start``, ``end`` and ``score`` for each record of the windows."""
         return self._answers(self._found(features, batch))
 
-    def tell(self, row: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
+    def describe(self, row: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
         """Return ``question``, ``answer``, ``start``, ``end`` and ``score`` for a record.
 
         ``start`` and ``end`` (beyond the last) are characters of the context; without an answer
@@ -196,15 +207,11 @@ class Questions(nn.Module):
         self._judged = []
         return [f"On {len(found):,} labeled records: {named(squad_scores(found, truths))}."]
 
-    def measure(self, encoder: Any, rows: QuestionRows) -> dict[str, float]:
+    @torch.no_grad()
+    def measure(self, encoder: Encoder, rows: QuestionRows) -> dict[str, float]:
         """Return ``exact`` and ``f1`` of SQuAD; see :func:`headstart.downstream.spans`."""
         assert rows.truths is not None
-        encoder.eval()
-        self.eval()
-        parts = []
-        for batch in batches(rows, self.at_once):
-            with torch.no_grad():
-                parts.append(self._found(self.features(encoder, batch), batch))
+        parts = [self._found(features, batch) for features, batch in self.scan(encoder, rows)]
         every = Found(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
         answers = [
             _cut(text, row)["answer"]
@@ -240,35 +247,28 @@ class Questions(nn.Module):
             rows.append({"start": start, "end": end, "score": float(np.exp(score))})
         return rows
 
-    def publish(self, encoder: Any, folder: Path) -> None:
+    def publish(self, encoder: Encoder, folder: Path) -> None:
         """Write the encoder with the head, so that ``AutoModelForQuestionAnswering`` opens it."""
         self.scores.publish(encoder, folder)
 
-    def save(self, folder: Path) -> None:
-        """Write ``head.safetensors`` and ``head.json`` (task, network, windows, dropout)."""
-        write_head(
-            folder,
-            self,
-            "questions",
-            labels=self.labels,
-            width=self.scores.width,
-            network=self.scores.config,
-            declines=self.declines,
-            stride=self.stride,
-            question_length=self.question_length,
-            longest=self.longest,
-            dropout=self.dropout.p,
-        )
+    def arguments(self) -> dict[str, Any]:
+        """Return the network's size and configuration, windows, limits and dropout."""
+        return {
+            "width": self.scores.width,
+            "network": self.scores.config,
+            "declines": self.declines,
+            "stride": self.stride,
+            "question_length": self.question_length,
+            "longest": self.longest,
+            "dropout": self.dropout.p,
+        }
 
     @classmethod
-    def load(cls, folder: Path) -> Questions:
-        """Reopen a head that :meth:`save` wrote."""
-        described, state = read_head(folder)
-        scores = SpanScores(described.pop("width"), described.pop("network"))
-        described = {name: described[name] for name in described if name not in ("task", "labels")}
-        head = cls(scores, **described)
-        head.load_state_dict(state)
-        return head.eval()
+    def restored(cls, arguments: dict[str, Any], state: dict[str, Tensor]) -> Self:
+        """Return a head with the layers that suit its network."""
+        arguments = dict(arguments)
+        scores = SpanScores(arguments.pop("width"), arguments.pop("network"))
+        return cls(scores, **arguments)
 
 
 def _cut(context: str, row: dict[str, Any]) -> dict[str, Any]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
-from headstart.data.split import hold_out as by_id
 from headstart.data.split import labeled
-from headstart.downstream.frozen import pooled, pooled_features
-from headstart.downstream.head import reopen, write_head
-from headstart.downstream.rows import collated, labeled_rows
+from headstart.downstream import Task
+from headstart.downstream.frozen import Standardisation, pooled_features
+from headstart.downstream.head import zero_linear
+from headstart.downstream.rows import TargetRows
 from headstart.errors import HeadstartError
 from headstart.evaluation.protocols.reading import numbered
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from headstart.batch import Batch
-    from headstart.config import FinetuneConfig, SourceOptions
+    from headstart.config import FinetuneConfig
     from headstart.data.audit import Audit
     from headstart.encoders import Encoder
     from headstart.modalities import Modality
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 _PENALTIES = tuple(10.0**power for power in range(-1, 6))
 
 
-class Regression(nn.Module):
+class Regression(Task):
     """Dropout and one linear layer (D -> 1) on ``pooled`` (B,D), with the squared error.
 
     What is learned is the number less the mean, in standard deviations of the training records.
@@ -41,32 +40,27 @@ class Regression(nn.Module):
         dropout: share of the features that is hidden while training.
     """
 
-    at_once: ClassVar[int] = 64
-    hold_out = staticmethod(by_id)
-    rows, collate, features = labeled_rows, collated, pooled
+    name: ClassVar[str] = "regression"
 
     def __init__(self, width: int, mean: float, deviation: float, *, dropout: float = 0.0) -> None:
         super().__init__()
-        self.labels: list[Any] = []
         self.mean, self.deviation = mean, deviation
         self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(width, 1)
-        nn.init.zeros_(self.linear.weight)
-        nn.init.zeros_(self.linear.bias)
+        self.linear = zero_linear(width, 1)
 
     @staticmethod
-    def read(source: str, options: SourceOptions, modality: Modality, audit: Audit) -> Dataset:
+    def read(source: str, options: FinetuneConfig, modality: Modality, audit: Audit) -> Dataset:
         """Read records whose label is a number; the others are set aside."""
         records = labeled(modality.read([source], options, audit), source, audit)
         return numbered(records, source, audit)
 
     @classmethod
-    def build(cls, encoder: Encoder, records: Dataset, config: FinetuneConfig) -> Regression:
+    def build(cls, encoder: Encoder, records: Dataset, config: FinetuneConfig) -> Self:
         """Build a head on the pooled features of an encoder."""
         return cls.from_records(encoder.width, records, config)
 
     @classmethod
-    def from_records(cls, width: int, records: Dataset, config: FinetuneConfig) -> Regression:
+    def from_records(cls, width: int, records: Dataset, config: FinetuneConfig) -> Self:
         """Build a head for the numbers of ``records``.
 
         Raises:
@@ -85,7 +79,7 @@ class Regression(nn.Module):
         values = torch.tensor(list(records["label"]), dtype=torch.float64)
         return ((values - self.mean) / self.deviation).float()
 
-    def warm_start(self, encoder: Any, train: Any, validation: Any) -> None:
+    def warm_start(self, encoder: Encoder, train: TargetRows, validation: TargetRows) -> None:
         """Set the head to a ridge regression on the frozen features.
 
         The penalty is the one with the lowest validation loss.
@@ -94,12 +88,12 @@ class Regression(nn.Module):
 
         features, targets = pooled_features(encoder, train)
         held, truth = pooled_features(encoder, validation)
-        centre, scale = features.mean(0), features.std(0, correction=0).clamp(min=1e-6)
+        standardise = Standardisation.of(features)
         best = float("inf")
         for penalty in _PENALTIES:
-            model = Ridge(alpha=penalty).fit(((features - centre) / scale).numpy(), targets.numpy())
-            weight = torch.from_numpy(np.asarray(model.coef_)).float() / scale
-            bias = float(model.intercept_) - weight @ centre
+            model = Ridge(alpha=penalty).fit(standardise(features).numpy(), targets.numpy())
+            slope, shift = torch.from_numpy(np.asarray(model.coef_)), torch.tensor(model.intercept_)
+            weight, bias = standardise.folded(slope.float(), shift.float())
             loss = mse_loss(held @ weight + bias, truth).item()
             if loss < best:
                 best = loss
@@ -118,7 +112,7 @@ class Regression(nn.Module):
         values = self.standardised(features).double() * self.deviation + self.mean
         return [{"value": value} for value in values.tolist()]
 
-    def measure(self, encoder: Any, rows: Any) -> dict[str, float]:
+    def measure(self, encoder: Encoder, rows: TargetRows) -> dict[str, float]:
         """Return ``spearman`` and ``pearson`` correlations, and ``mae``, the mean error."""
         self.eval()
         features, targets = pooled_features(encoder, rows)
@@ -127,20 +121,14 @@ class Regression(nn.Module):
         error = float(np.abs(found - targets.numpy()).mean() * self.deviation)
         return {**correlations(found, targets.numpy()), "mae": error}
 
-    def save(self, folder: Path) -> None:
-        """Write ``head.safetensors`` and ``head.json`` (task, mean, deviation, sizes)."""
-        write_head(folder, self, "regression", **self.described())
-
-    def described(self) -> dict[str, Any]:
-        """Return the arguments that make the same head."""
+    def arguments(self) -> dict[str, Any]:
+        """Return mean, deviation, size and dropout."""
         return {
             "width": self.linear.in_features,
             "mean": self.mean,
             "deviation": self.deviation,
             "dropout": self.dropout.p,
         }
-
-    load = classmethod(reopen)
 
 
 def correlations(found: np.ndarray, truth: np.ndarray) -> dict[str, float]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from headstart.batch import Batch, Rows
+
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from headstart.batch import Batch, Rows
     from headstart.modalities import Processor
 
 _CHUNK = 256
@@ -25,16 +26,14 @@ def batches(rows: Rows, at_once: int) -> Iterator[Batch]:
         yield rows.batch(np.arange(start, min(start + at_once, len(rows))), epoch=0)
 
 
-def labeled_rows(
-    self: Any, processor: Processor, records: Dataset, length: int, seed: int | None = None
-) -> LabeledRows:
-    """Return the records with the head's own ``targets`` as ``labels``; they never vary."""
-    return LabeledRows(processor, records, self.targets(records), length)
+class TargetRows(Rows, Protocol):
+    """Rows whose targets can be had without their batches.
 
+    Attributes:
+        targets: (N,...) the ``labels`` of all rows.
+    """
 
-def collated(self: Any, processor: Processor, records: Dataset, length: int) -> Batch:
-    """Return what the processor makes of the records."""
-    return processor.collate(records, length)
+    targets: Tensor
 
 
 class LabeledRows:
@@ -70,7 +69,7 @@ class LabeledRows:
         return frozenset(self._rows)
 
     def batch(self, indices: np.ndarray, epoch: int) -> Batch:
-        """Return the rows at ``places`` (n,), padded to the longest; the same in every epoch."""
+        """Return the rows at ``indices`` (n,), padded to the longest; the same in every epoch."""
         batch: Batch = {}
         for name, rows in self._rows.items():
             chosen = [rows[index] for index in indices]

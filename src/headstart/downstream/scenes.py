@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -30,8 +30,6 @@ MULTIPLE = 32
 PADDING = 114
 #: A picture is magnified by up to this factor, or reduced by it, at random.
 ZOOM = 1.4
-#: Pictures a batch.
-AT_ONCE = 8
 #: A box that a window cuts stays if at least this share of it is left.
 LEFT = 0.3
 #: Most bytes of decoded pictures that are remembered.
@@ -124,7 +122,7 @@ class View:
         return part.flip(-1) if self.mirrored else part
 
 
-#: ``marks(places, views, (H, W))`` returns what is drawn on the pictures at these places of the
+#: ``marks(indices, views, (H, W))`` returns what is drawn on the pictures at these indices of the
 #: records, as they are seen, padded for a batch of pictures (H,W).
 Marks = Callable[[Sequence[int], Sequence[View], tuple[int, int]], "Batch"]
 
@@ -154,7 +152,7 @@ class Scenes:
         return len(self._records)
 
     def batch(self, indices: np.ndarray, epoch: int) -> Batch:
-        """Return the pictures at ``places`` (n,) as one batch; a pure function.
+        """Return the pictures at ``indices`` (n,) as one batch; a pure function.
 
         Raises:
             HeadstartError: a picture cannot be decoded.
@@ -214,27 +212,6 @@ def views_of(batch: Batch) -> list[View]:
     """Return how the pictures of a batch are shown, where all of every picture is."""
     sizes = zip(batch["native"].tolist(), batch["window"].tolist(), strict=True)
     return [View(tuple(n), tuple(w), (0, 0), tuple(w)) for n, w in sizes]
-
-
-def scene_batch(self: Any, processor: Any, records: Dataset, length: int) -> Batch:
-    """Return whole pictures at the side that the head was trained for."""
-    return Scenes(records, self.side).batch(np.arange(len(records)), 0)
-
-
-def schedule(count: int, least: int) -> dict[str, Any]:
-    """Return what suits a head on ``count`` scenes: 20 epochs, and no fewer steps than ``least``.
-
-    It does not stop early: the rate must fall before places become exact.
-    """
-    epoch = -(-count // AT_ONCE)
-    return {
-        "batch_size": AT_ONCE,
-        "learning_rate": 5e-4,
-        "steps": min(max(least, 20 * epoch), 5000),
-        "validate_steps": max(50, epoch),
-        "patience": 0,
-        "layer_decay": 1.0,
-    }
 
 
 def at_random(records: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -11,20 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from headstart.downstream.head import write_head
-from headstart.downstream.maps import Pyramid, maps_of, reopened, resized, statistics
+from headstart.downstream.maps import Pyramid, resized
 from headstart.downstream.masks import runs
-from headstart.downstream.rows import batches
-from headstart.downstream.scenes import (
-    AT_ONCE,
-    Scenes,
-    View,
-    at_random,
-    scene_batch,
-    schedule,
-    side_for,
-    views_of,
-)
+from headstart.downstream.scene_task import SceneTask
+from headstart.downstream.scenes import Scenes, View, views_of
 from headstart.errors import HeadstartError
 from headstart.modalities.image.annotations import IGNORED, mask_ids, read_masks
 from headstart.modalities.image.decode import BadImage
@@ -33,42 +22,28 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from headstart.batch import Batch, Rows
-    from headstart.config import FinetuneConfig, SourceOptions
+    from headstart.config import FinetuneConfig
     from headstart.data.audit import Audit
-    from headstart.encoders import Encoder
+    from headstart.encoders import MapEncoder
     from headstart.modalities import Modality, Processor
 
-#: Pixels between the cells of each level; the finest is the one that is read out.
-STRIDES = (4, 8, 16, 32)
-#: Channels of the pyramid.
-WIDTH = 64
-#: Longer side of pictures where it is not asked for; two cores do not bear more.
-LONGEST = 256
-#: The head learns no faster than this.
-MOST_RATE = 2e-3
 
-
-class Segmentation(nn.Module):
+class Segmentation(SceneTask):
     """A feature pyramid whose levels are enlarged, added, and read by a 3x3 convolution.
 
-    The semantic branch of panoptic feature pyramids (Kirillov et al. 2019, section 4), lighter.
-
-    Args:
-        pyramid: brings the encoder's maps to :data:`STRIDES`.
-        labels: the ids in the masks, ascending, in the order of the outputs.
-        side: pixels of a picture's longer side.
+    The semantic branch of panoptic feature pyramids (Kirillov et al. 2019, section 4), lighter. The
+    labels are the ids in the masks, ascending; the finest level is the one that is read out.
     """
 
-    at_once: ClassVar[int] = AT_ONCE
-    #: At random: a picture has many labels.
-    hold_out = staticmethod(at_random)
-    still = staticmethod(statistics)
-    most_rate: ClassVar[float] = MOST_RATE
-    collate, features = scene_batch, maps_of
+    name: ClassVar[str] = "segmentation"
+    strides: ClassVar[tuple[int, ...]] = (4, 8, 16, 32)
+    width: ClassVar[int] = 64
+    longest: ClassVar[int] = 256
+    fewest_steps: ClassVar[int] = 300
+    most_rate: ClassVar[float] = 2e-3
 
     def __init__(self, pyramid: Pyramid, labels: list[int], side: int) -> None:
-        super().__init__()
-        self.labels, self.side = labels, side
+        super().__init__(pyramid, labels, side)
         width = pyramid.out_channels
         self.pyramid = pyramid
         self.mix = nn.Sequential(
@@ -77,17 +52,13 @@ class Segmentation(nn.Module):
         self.classes = nn.Conv2d(width, len(labels), 1)
 
     @staticmethod
-    def read(source: str, options: SourceOptions, modality: Modality, audit: Audit) -> Dataset:
+    def read(source: str, options: FinetuneConfig, modality: Modality, audit: Audit) -> Dataset:
         """Read pictures with masks, as :mod:`headstart.modalities.image.annotations` does."""
         return read_masks(source, audit)
 
     @classmethod
-    def build(cls, encoder: Encoder, records: Dataset, config: FinetuneConfig) -> Segmentation:
-        """Build a head for the ids that occur in the masks of ``records``.
-
-        Raises:
-            HeadstartError: fewer than two ids, or the encoder has no maps.
-        """
+    def labels_in(cls, records: Dataset) -> list[int]:
+        """Return the ids in the masks, ascending."""
         seen = np.zeros(256, dtype=bool)
         for record in records:
             seen[np.unique(_ids(record))] = True
@@ -97,13 +68,7 @@ class Segmentation(nn.Module):
                 f"segmentation needs masks with at least two label ids, but these have {labels}; "
                 "check --train."
             )
-        side = config.length or side_for(records, LONGEST)
-        return cls(Pyramid.on(encoder, STRIDES, WIDTH), labels, side)
-
-    @classmethod
-    def defaults(cls, encoder: Encoder, count: int) -> dict[str, Any]:
-        """Return a schedule of its own length."""
-        return schedule(count, least=300)
+        return labels
 
     def rows(
         self, processor: Processor, records: Dataset, length: int, seed: int | None = None
@@ -162,7 +127,8 @@ class Segmentation(nn.Module):
             rows.append({"width": width, "height": height, "shares": shares, "runs": runs(mask)})
         return rows
 
-    def measure(self, encoder: Any, rows: Rows) -> dict[str, float]:
+    @torch.no_grad()
+    def measure(self, encoder: MapEncoder, rows: Rows) -> dict[str, float]:
         """Return ``miou``, the mean over classes of the intersection over union, of 1.
 
         By torchmetrics, over all judged pixels of all rows at the side that the head works at.
@@ -170,26 +136,9 @@ class Segmentation(nn.Module):
         from torchmetrics.classification import MulticlassJaccardIndex
 
         metric = MulticlassJaccardIndex(len(self.labels), ignore_index=IGNORED)
-        encoder.eval()
-        self.eval()
-        for batch in batches(rows, self.at_once):
-            with torch.no_grad():
-                logits = self.logits(self.features(encoder, batch), batch)
-            metric.update(logits.argmax(1), batch["labels"])
+        for features, batch in self.scan(encoder, rows):
+            metric.update(self.logits(features, batch).argmax(1), batch["labels"])
         return {"miou": float(metric.compute())}
-
-    def save(self, folder: Path) -> None:
-        """Write ``head.safetensors`` and ``head.json`` (task, labels, side, pyramid)."""
-        write_head(
-            folder,
-            self,
-            "segmentation",
-            labels=self.labels,
-            side=self.side,
-            pyramid=self.pyramid.described(),
-        )
-
-    load = classmethod(reopened)
 
 
 def _ids(record: dict[str, Any]) -> np.ndarray:

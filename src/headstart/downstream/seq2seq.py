@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -14,10 +14,8 @@ from torch.nn import functional as F
 from transformers import GenerationConfig
 from transformers.modeling_outputs import BaseModelOutput
 
-from headstart.config import FinetuneConfig, PredictConfig, SourceOptions
 from headstart.data.split import hold_out as by_id
-from headstart.downstream.head import reopen, write_head
-from headstart.downstream.tagged import only_text
+from headstart.downstream import Task, TaskDefaults
 from headstart.downstream.written_pairs import (
     Columns,
     WrittenRows,
@@ -30,15 +28,18 @@ from headstart.downstream.written_pairs import (
 from headstart.errors import HeadstartError
 from headstart.evaluation.metrics import Estimate
 from headstart.evaluation.written import shown, written_scores
+from headstart.modalities.text.content import TEXT
 from headstart.objectives.losses import token_loss
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
     from headstart.batch import Batch
+    from headstart.config import FinetuneConfig, PredictConfig
     from headstart.data.audit import Audit
-    from headstart.encoders import Encoder
+    from headstart.encoders.seq2seq import Seq2SeqEncoder
     from headstart.modalities import Modality
+    from headstart.modalities.text.processor import TextProcessor
 
 #: Pairs that are held out at most: each is written word by word, which takes its time.
 _HELD = 2000
@@ -51,11 +52,11 @@ class Reading(NamedTuple):
         tokens: (B,T,D).
     """
 
-    encoder: Any
+    encoder: Seq2SeqEncoder
     tokens: Tensor
 
 
-class Seq2Seq(nn.Module):
+class Seq2Seq(Task):
     """A text written from another, each token from that one and the tokens before it.
 
     There is no head: the network writes with the output layer it was pre-trained with. The loss is
@@ -71,7 +72,8 @@ class Seq2Seq(nn.Module):
         columns: names of the columns of the training records.
     """
 
-    at_once: ClassVar[int] = 64
+    name: ClassVar[str] = "seq2seq"
+    content: ClassVar[str | None] = TEXT.name
 
     def __init__(
         self,
@@ -84,31 +86,29 @@ class Seq2Seq(nn.Module):
         columns: Sequence[str] | None = None,
     ) -> None:
         super().__init__()
-        self.labels: list[Any] = []
         self.reads, self.writes = reads, writes
         self.beams, self.no_repeat, self.label_smoothing = beams, no_repeat, label_smoothing
         self.columns = Columns(*columns) if columns else None
-        self._processor: Any = None
+        self._processor: TextProcessor | None = None
         self._remarks: list[str] = []
         self._sizes: list[tuple[int, str]] = []
         self._judged: list[tuple[str, str]] = []
 
     @staticmethod
-    def read(source: str, options: SourceOptions, modality: Modality, audit: Audit) -> Dataset:
+    def read(source: str, options: FinetuneConfig, modality: Modality, audit: Audit) -> Dataset:
         """Read pairs: ``text`` is to be read, ``label`` to be written."""
-        only_text(modality, "seq2seq")
         columns = find_columns(source, options)
         audit.notes.append(f"reads {columns.source!r} and writes {columns.target!r} of {source}")
         return read_written_pairs(source, options, columns, modality, audit)
 
     def read_inputs(
-        self, sources: list[str], options: Any, modality: Modality, audit: Audit
+        self, sources: list[str], options: PredictConfig, modality: Modality, audit: Audit
     ) -> Dataset:
         """Read texts, and what they should become where the sources have the column for it."""
         return read_to_write(sources, options, self.columns, modality, audit)
 
     @classmethod
-    def build(cls, encoder: Any, records: Dataset, config: FinetuneConfig) -> Seq2Seq:
+    def build(cls, encoder: Seq2SeqEncoder, records: Dataset, config: FinetuneConfig) -> Self:
         """Check that the network can write, and set its dropout to that of the options.
 
         Raises:
@@ -145,7 +145,7 @@ class Seq2Seq(nn.Module):
         )
 
     @classmethod
-    def defaults(cls, encoder: Encoder, count: int) -> dict[str, Any]:
+    def defaults(cls, encoder: Seq2SeqEncoder, count: int) -> TaskDefaults:
         """Return steps for ten epochs of batches of 64; all layers learn at one rate."""
         batch_size = 16 if count < 1000 else 64
         return {
@@ -156,7 +156,7 @@ class Seq2Seq(nn.Module):
         }
 
     def rows(
-        self, processor: Any, records: Dataset, length: int, seed: int | None = None
+        self, processor: TextProcessor, records: Dataset, length: int, seed: int | None = None
     ) -> WrittenRows:
         """Return the pairs as ids to read and to write; they never vary."""
         if processor.suffix == 0:
@@ -177,7 +177,7 @@ class Seq2Seq(nn.Module):
             self._note_cut(what, sizes, names, limit, option)
         return found
 
-    def collate(self, processor: Any, records: Dataset, length: int) -> Batch:
+    def collate(self, processor: TextProcessor, records: Dataset, length: int) -> Batch:
         """Return texts without targets as a batch; what is too long is cut, and told of."""
         self._processor = processor
         ids = processor.encode_ids(list(records["text"]))
@@ -189,11 +189,11 @@ class Seq2Seq(nn.Module):
         """Part the pairs by their ids; at most 2,000 are held out."""
         return by_id(records, min(share, _HELD / len(records)), seed)
 
-    def warm_start(self, encoder: Any, train: Any, validation: Any) -> None:
+    def warm_start(self, encoder: Seq2SeqEncoder, train: Any, validation: Any) -> None:
         """Tell the network its limits, so that whoever opens its folder writes as we do."""
         self.settle(encoder)
 
-    def settle(self, encoder: Any) -> None:
+    def settle(self, encoder: Seq2SeqEncoder) -> None:
         """Set how the network writes from here on; it is saved with it."""
         processor, config = self._processor, encoder.model.config
         opening = processor.encode_ids([""])[0][: processor.prefix]
@@ -223,7 +223,7 @@ class Seq2Seq(nn.Module):
         """Return nothing: all that learns is the encoder's and its decoder's."""
         return []
 
-    def features(self, encoder: Any, batch: Batch) -> Reading:
+    def features(self, encoder: Seq2SeqEncoder, batch: Batch) -> Reading:
         """Return what was read, for the decoder to look at."""
         return Reading(encoder, encoder(batch).tokens)
 
@@ -253,7 +253,7 @@ class Seq2Seq(nn.Module):
         texts = decode(out, skip_special_tokens=True)
         return [{"generated": text.strip()} for text in texts]
 
-    def tell(self, row: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
+    def describe(self, row: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
         """Remember what a labeled record should have become, for :meth:`remarks`."""
         if record.get("label") is not None:
             self._judged.append((row["generated"], record["label"]))
@@ -271,41 +271,28 @@ class Seq2Seq(nn.Module):
         told, self._remarks, self._sizes, self._judged = self._remarks, [], [], []
         return told
 
-    def measure(self, encoder: Any, rows: WrittenRows) -> dict[str, float | Estimate]:
+    @torch.no_grad()
+    def measure(self, encoder: Seq2SeqEncoder, rows: WrittenRows) -> dict[str, float | Estimate]:
         """Return ``perplexity`` of the targets, and BLEU, chrF and ROUGE of what is written."""
-        encoder.eval()
-        self.eval()
         total, tokens, written = 0.0, 0, []
-        with torch.no_grad():
-            for start in range(0, len(rows), self.at_once):
-                batch = rows.batch(np.arange(start, min(start + self.at_once, len(rows))), 0)
-                reading = self.features(encoder, batch)
-                count = int(batch["written/mask"].sum())
-                total += self(reading, batch)["loss"].item() * count
-                tokens += count
-                written += [row["generated"] for row in self.predictions(reading, batch)]
+        for reading, batch in self.scan(encoder, rows):
+            count = int(batch["written/mask"].sum())
+            total += self(reading, batch)["loss"].item() * count
+            tokens += count
+            written += [row["generated"] for row in self.predictions(reading, batch)]
         scores = written_scores(written, rows.references)
         return {**scores, "perplexity": math.exp(min(total / max(1, tokens), 50))}
 
-    def save(self, folder: Path) -> None:
-        """Write ``head.json`` (task, limits, columns); ``head.safetensors`` is empty."""
-        write_head(
-            folder,
-            self,
-            "seq2seq",
-            reads=self.reads,
-            writes=self.writes,
-            beams=self.beams,
-            no_repeat=self.no_repeat,
-            label_smoothing=self.label_smoothing,
-            columns=self.columns,
-        )
-
-    @classmethod
-    def load(cls, folder: Path) -> Seq2Seq:
-        """Reopen what :meth:`save` wrote."""
-        head: Seq2Seq = reopen(cls, folder)
-        return head
+    def arguments(self) -> dict[str, Any]:
+        """Return limits and columns."""
+        return {
+            "reads": self.reads,
+            "writes": self.writes,
+            "beams": self.beams,
+            "no_repeat": self.no_repeat,
+            "label_smoothing": self.label_smoothing,
+            "columns": self.columns,
+        }
 
     def _note_cut(
         self, what: str, sizes: np.ndarray, names: Any, limit: int, option: str | None
@@ -331,7 +318,7 @@ def set_dropout(model: nn.Module, share: float) -> None:
             setattr(module, "dropout", max(now, share))  # noqa: B010
 
 
-def _indices(encoder: Any) -> int:
+def _indices(encoder: Seq2SeqEncoder) -> int:
     """Return how many places the network numbers; 0 where it knows distances only."""
     if not hasattr(encoder.model.get_decoder(), "embed_positions"):
         return 0

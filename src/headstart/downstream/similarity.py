@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity, mse_loss
 
-from headstart.data.split import hold_out as by_id
-from headstart.downstream.head import reopen, write_head
-from headstart.downstream.pair_rows import (
-    PairRows,
-    collate_pairs,
-    pooled_pairs,
-    read_labeled_pairs,
-    read_pairs,
-)
+from headstart.downstream.pair_rows import PairRows, pooled_pairs, read_labeled_pairs
+from headstart.downstream.pair_task import PairTask
 from headstart.downstream.regression import correlations
-from headstart.downstream.rows import batches
 from headstart.errors import HeadstartError
 from headstart.evaluation.protocols.reading import numbered
 
@@ -28,13 +19,13 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from headstart.batch import Batch
-    from headstart.config import FinetuneConfig, SourceOptions
+    from headstart.config import FinetuneConfig
     from headstart.data.audit import Audit
     from headstart.encoders import Encoder
-    from headstart.modalities import Modality, Processor
+    from headstart.modalities import Modality
 
 
-class Similarity(nn.Module):
+class Similarity(PairTask):
     """A siamese network: the squared error of a line through the cosine (Reimers, Gurevych 2019).
 
     The vectors are the encoder's own, so that the fine-tuned run also searches and embeds by them.
@@ -43,25 +34,22 @@ class Similarity(nn.Module):
         low, high: least and largest score of the training records, which are learned as 0 and 1.
     """
 
-    at_once: ClassVar[int] = 64
-    hold_out = staticmethod(by_id)
-    read_inputs = staticmethod(read_pairs)
+    name: ClassVar[str] = "similarity"
 
     def __init__(self, low: float, high: float) -> None:
         super().__init__()
-        self.labels: list[Any] = []
         self.low, self.high = low, high
         self.slope = nn.Parameter(torch.ones(()))
         self.shift = nn.Parameter(torch.zeros(()))
 
     @staticmethod
-    def read(source: str, options: SourceOptions, modality: Modality, audit: Audit) -> Dataset:
+    def read(source: str, options: FinetuneConfig, modality: Modality, audit: Audit) -> Dataset:
         """Read pairs of records with a number each."""
         records = read_labeled_pairs(source, options, modality, audit)
         return numbered(records, source, audit)
 
     @classmethod
-    def build(cls, encoder: Encoder, records: Dataset, config: FinetuneConfig) -> Similarity:
+    def build(cls, encoder: Encoder, records: Dataset, config: FinetuneConfig) -> Self:
         """Build a head for the range of the scores.
 
         Raises:
@@ -75,19 +63,12 @@ class Similarity(nn.Module):
             )
         return cls(low, high)
 
-    def rows(
-        self, processor: Processor, records: Dataset, length: int, seed: int | None = None
-    ) -> PairRows:
-        """Return the pairs with their scores in 0..1 as ``labels`` (B,); they never vary."""
+    def targets(self, records: Dataset) -> Tensor:
+        """Return the scores (N,) in 0..1."""
         scores = torch.tensor(list(records["label"]), dtype=torch.float64)
-        targets = ((scores - self.low) / (self.high - self.low)).float()
-        return PairRows(processor, records, targets, length)
+        return ((scores - self.low) / (self.high - self.low)).float()
 
-    def collate(self, processor: Processor, records: Dataset, length: int) -> Batch:
-        """Return pairs as a batch."""
-        return collate_pairs(processor, records, length)
-
-    def warm_start(self, encoder: Any, train: Any, validation: Any) -> None:
+    def warm_start(self, encoder: Encoder, train: PairRows, validation: PairRows) -> None:
         """Set the line to the least squares of the frozen cosines."""
         cosine, targets = self._cosines(encoder, train)
         if np.ptp(cosine) > 0:
@@ -97,7 +78,7 @@ class Similarity(nn.Module):
                 self.slope.fill_(max(float(slope), 0.1))
                 self.shift.fill_(float(shift) if slope > 0.1 else float(targets.mean()))
 
-    def features(self, encoder: Any, batch: Batch) -> Tensor:
+    def features(self, encoder: Encoder, batch: Batch) -> Tensor:
         """Return the cosine (B,) of each pair."""
         first, second = pooled_pairs(encoder, batch)
         return cosine_similarity(first.float(), second.float())
@@ -115,18 +96,14 @@ class Similarity(nn.Module):
             for value, cosine in zip(values.tolist(), features.tolist(), strict=True)
         ]
 
-    def measure(self, encoder: Any, rows: PairRows) -> dict[str, float]:
+    def measure(self, encoder: Encoder, rows: PairRows) -> dict[str, float]:
         """Return ``spearman`` and ``pearson`` of cosine and score (as STS, Cer et al. 2017)."""
         return correlations(*self._cosines(encoder, rows))
 
-    def _cosines(self, encoder: Any, rows: Any) -> tuple[np.ndarray, np.ndarray]:
-        encoder.eval()
-        with torch.no_grad():
-            found = [self.features(encoder, batch) for batch in batches(rows, self.at_once)]
+    def _cosines(self, encoder: Encoder, rows: PairRows) -> tuple[np.ndarray, np.ndarray]:
+        found = [features for features, _ in self.scan(encoder, rows)]
         return torch.cat(found).cpu().numpy(), rows.targets.numpy()
 
-    def save(self, folder: Path) -> None:
-        """Write ``head.safetensors`` and ``head.json`` (task, range of the scores)."""
-        write_head(folder, self, "similarity", low=self.low, high=self.high)
-
-    load = classmethod(reopen)
+    def arguments(self) -> dict[str, Any]:
+        """Return the range of the scores."""
+        return {"low": self.low, "high": self.high}

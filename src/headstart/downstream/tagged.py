@@ -48,7 +48,6 @@ def read_tagged(source: str, options: SourceOptions, modality: Modality, audit: 
     Raises:
         HeadstartError: the columns are not to be found, or no record is left.
     """
-    only_text(modality, "tokens")
     content = named_column(source, options.text_column, TOKEN_NAMES)
     if content is not None and _lists(source, content):
         label = named_column(source, options.label_column, TAG_NAMES)
@@ -83,7 +82,6 @@ def read_words(
     Raises:
         HeadstartError: nothing can be read.
     """
-    only_text(modality, "tokens")
     rows: list[dict[str, Any]] = []
     plain = []
     marks: dict[str, Any] = {}
@@ -108,15 +106,6 @@ def read_words(
             row = {"text": text, **_parted(text)}
             rows.append({"id": name, **row, "tags": _known(row, marks.get(name), True)})
     return _dataset(rows, sources, audit)
-
-
-def only_text(modality: Modality, task: str) -> None:
-    """Raise a :class:`HeadstartError` for an encoder of anything else than text."""
-    if modality.name != "text":
-        raise HeadstartError(
-            f"task {task} reads texts, and this encoder reads {modality.content.noun}; choose an "
-            "encoder of texts."
-        )
 
 
 def joined(tokens: list[str]) -> tuple[str, list[int], list[int]]:

@@ -3,36 +3,36 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from headstart.data.split import hold_out as by_id
-from headstart.downstream.classification import balanced_weights
-from headstart.downstream.head import reopen, write_head
-from headstart.downstream.rows import batches
+from headstart.downstream import Task, TaskDefaults
+from headstart.downstream.classes import balanced_weights, class_loss
+from headstart.downstream.head import zero_linear
 from headstart.downstream.tagged import OUTSIDE, read_tagged, read_words
 from headstart.downstream.word_rows import IGNORED, WordRows
 from headstart.errors import HeadstartError
+from headstart.modalities.text.content import TEXT
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
     from headstart.batch import Batch
-    from headstart.config import FinetuneConfig
+    from headstart.config import FinetuneConfig, PredictConfig
+    from headstart.data.audit import Audit
     from headstart.encoders import Encoder
-    from headstart.modalities import Processor
+    from headstart.modalities import Modality, Processor
 
 #: Neighbours on each side whose vectors are read along where an encoder is blind to order (the
 #: window approach of Collobert et al. 2011, section 3.3.1).
 WINDOW = 2
 
 
-class TokenClassification(nn.Module):
+class TokenClassification(Task):
     """Dropout and one linear layer on the vector of each word's first token, with cross-entropy.
 
     As BERT does it (Devlin et al. 2018, section 5.3). Tags of the scheme IOB2 (``B-X``, ``I-X``,
@@ -46,10 +46,8 @@ class TokenClassification(nn.Module):
         dropout: share of the features that is hidden while training.
     """
 
-    at_once: ClassVar[int] = 64
-    hold_out = staticmethod(by_id)
-    read = staticmethod(read_tagged)
-    read_inputs = staticmethod(read_words)
+    name: ClassVar[str] = "tokens"
+    content: ClassVar[str | None] = TEXT.name
 
     def __init__(
         self,
@@ -64,14 +62,23 @@ class TokenClassification(nn.Module):
         self.labels, self.window = labels, window
         self._judged: list[tuple[list[str], list[str]]] = []
         self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear((2 * window + 1) * width, len(labels))
-        nn.init.zeros_(self.linear.weight)
-        nn.init.zeros_(self.linear.bias)
+        self.linear = zero_linear((2 * window + 1) * width, len(labels))
         self.weights: Tensor | None
         self.register_buffer("weights", weights, persistent=False)
 
+    @staticmethod
+    def read(source: str, options: FinetuneConfig, modality: Modality, audit: Audit) -> Dataset:
+        """Read words and their tags, or texts and their spans."""
+        return read_tagged(source, options, modality, audit)
+
+    def read_inputs(
+        self, sources: list[str], options: PredictConfig, modality: Modality, audit: Audit
+    ) -> Dataset:
+        """Read words or texts, and their tags where they have some."""
+        return read_words(sources, options, modality, audit)
+
     @classmethod
-    def build(cls, encoder: Encoder, records: Dataset, config: FinetuneConfig) -> Any:
+    def build(cls, encoder: Encoder, records: Dataset, config: FinetuneConfig) -> Self:
         """Build a head for the tags that occur; it starts from how frequent each is.
 
         Raises:
@@ -105,7 +112,7 @@ class TokenClassification(nn.Module):
         return head
 
     @classmethod
-    def defaults(cls, encoder: Encoder, count: int) -> dict[str, Any]:
+    def defaults(cls, encoder: Encoder, count: int) -> TaskDefaults:
         """Return a longer schedule: the head starts from nothing, and names are rare."""
         return {"steps": max(400, 5 * -(-count // 32)), "batch_size": 16 if count < 1000 else 32}
 
@@ -120,7 +127,7 @@ class TokenClassification(nn.Module):
         rows = WordRows(processor, records, length)
         return rows.batch(np.arange(len(rows)), 0)
 
-    def features(self, encoder: Any, batch: Batch) -> Tensor:
+    def features(self, encoder: Encoder, batch: Batch) -> Tensor:
         """Return a vector for each token (B,T,D), with its neighbours' (B,T,(2 window + 1) D)."""
         tokens = encoder(batch).tokens * batch["mask"][:, :, None]
         if not self.window:
@@ -139,10 +146,7 @@ class TokenClassification(nn.Module):
         logits, targets = self.logits(features[known]), batch["labels"][known]
         if not len(targets):
             return {"loss": self.linear.bias.sum() * 0.0, "accuracy": logits.sum() * 0.0}
-        return {
-            "loss": F.cross_entropy(logits, targets, self.weights),
-            "accuracy": (logits.argmax(1) == targets).float().mean(),
-        }
+        return class_loss(logits, targets, self.weights)
 
     def predictions(self, features: Tensor, batch: Batch) -> list[dict[str, Any]]:
         """Return ``tags``, and how sure each is (``sure``), for each record of the windows."""
@@ -177,7 +181,7 @@ class TokenClassification(nn.Module):
             path.append(int(back[at, path[-1]]))
         return np.array(path[::-1])
 
-    def tell(self, row: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
+    def describe(self, row: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
         """Return ``tags``, and the chunks as ``entities``, of a row and the record it is of.
 
         An entity has ``start`` and ``end`` (beyond the last) in characters of ``text``, which is
@@ -221,40 +225,32 @@ class TokenClassification(nn.Module):
             told.append(f"F1 of each label (and how many there are): {named(each)}.")
         return told
 
-    def measure(self, encoder: Any, rows: WordRows) -> dict[str, float]:
+    @torch.no_grad()
+    def measure(self, encoder: Encoder, rows: WordRows) -> dict[str, float]:
         """Return ``f1``, ``precision`` and ``recall`` of whole entities (seqeval), micro-averaged.
 
         An entity is right where both ends and the label are (Tjong Kim Sang and De Meulder 2003).
         Without chunks it is the ``word_accuracy``.
         """
         assert rows.tags is not None
-        encoder.eval()
-        self.eval()
         found: list[list[str]] = [[] for _ in rows.tags]
         logs: dict[int, list[np.ndarray]] = {}
-        for batch in batches(rows, self.at_once):
-            with torch.no_grad():
-                features = self.features(encoder, batch)
-                for at, owner in enumerate(batch["record"].tolist()):
-                    words = self.logits(features[at][batch["word_starts"][at]]).log_softmax(1)
-                    logs.setdefault(owner, []).append(words.cpu().numpy())
+        for features, batch in self.scan(encoder, rows):
+            for at, owner in enumerate(batch["record"].tolist()):
+                words = self.logits(features[at][batch["word_starts"][at]]).log_softmax(1)
+                logs.setdefault(owner, []).append(words.cpu().numpy())
         for owner, parts in logs.items():
             found[owner] = [self.labels[index] for index in self.decode(np.concatenate(parts))]
         return scores(rows.tags, found)
 
-    def save(self, folder: Path) -> None:
-        """Write ``head.safetensors`` and ``head.json`` (task, labels, sizes, window, dropout)."""
-        write_head(
-            folder,
-            self,
-            "tokens",
-            labels=self.labels,
-            width=self.linear.in_features // (2 * self.window + 1),
-            window=self.window,
-            dropout=self.dropout.p,
-        )
-
-    load = classmethod(reopen)
+    def arguments(self) -> dict[str, Any]:
+        """Return labels, size, window and dropout."""
+        return {
+            "labels": self.labels,
+            "width": self.linear.in_features // (2 * self.window + 1),
+            "window": self.window,
+            "dropout": self.dropout.p,
+        }
 
 
 def scores(truth: list[list[str]], found: list[list[str]]) -> dict[str, float]:

@@ -8,7 +8,7 @@ model over words and short phrases beats it. So the head gets both (wide and dee
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from headstart.errors import HeadstartError
 if TYPE_CHECKING:
     from headstart.batch import Batch
     from headstart.downstream.rows import LabeledRows
+    from headstart.encoders import Encoder
 
 #: Peak rate of the scales, whatever the encoder's.
 WIDE_RATE = 5e-2
@@ -37,7 +38,7 @@ _HASH, _KEY = 40, 42
 _MULTIPLIER = 0x9E3779B97F
 
 
-def is_wide(defaults: str, encoder: Any, rows: LabeledRows) -> bool:
+def is_wide(widen: str, encoder: Encoder, rows: LabeledRows) -> bool:
     """Return whether a head on these rows gets a wide half.
 
     ``auto`` takes one where the encoder is blind to order, the rows have tokens, and there are
@@ -47,13 +48,13 @@ def is_wide(defaults: str, encoder: Any, rows: LabeledRows) -> bool:
         HeadstartError: ``on``, but the rows have no tokens.
     """
     has_tokens = {"input_ids", "mask"} <= rows.names
-    if defaults == "on" and not has_tokens:
+    if widen == "on" and not has_tokens:
         raise HeadstartError(
             "wide=on needs records that are made of tokens, and these are not; use wide=auto or "
             "wide=off."
         )
-    if defaults != "auto":
-        return defaults == "on"
+    if widen != "auto":
+        return widen == "on"
     return has_tokens and "order" not in encoder.provides and len(rows) >= FEWEST
 
 

@@ -290,6 +290,22 @@ class Processor(Protocol):
         """
         ...
 
+    def weak_view(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Return a view of each record that no label changes by; mostly the record as it is."""
+        return batch
+
+    def weak_and_strong(
+        self, batch: Batch, generator: torch.Generator, kind: str, *, alike: bool
+    ) -> tuple[Batch, Batch]:
+        """Return a weak and a strong view of each record, which should be told alike.
+
+        Args:
+            kind: of the strong view, as in :meth:`views`; ``auto`` is the modality's own choice.
+            alike: the first view is of the same strength as the second.
+        """
+        first, second = self.views(batch, generator, kind)
+        return first if alike else batch, second
+
     def show(
         self, batch: Batch, corrupted: Batch, views: Mapping[str, Tensor]
     ) -> Sheet | Words | None:

@@ -14,7 +14,7 @@ from headstart.config import TrainingOptions
 from headstart.training import checkpoint
 from headstart.training.alarms import Alarm, Alarms
 from headstart.training.checkpoint import BEST
-from headstart.training.choice import OF_RARE_LOOKS, judge
+from headstart.training.choice import OF_RARE_LOOKS, update_best
 from headstart.training.interrupt import Interrupted, Signals
 from headstart.training.loop import NotFinite, TrainingLoop
 from headstart.training.metrics import Metrics
@@ -193,7 +193,7 @@ class Boundary(Callback):
             return
         # The processes must agree, to the last bit.
         value = row[name] if name == "validation_loss" else self._mean(trainer, [row[name]])[0]
-        best = judge(state, name, value, step, self._config.patience)
+        best = update_best(state, name, value, step, self._config.patience)
         if best and self._restore_best:
             self._keep(trainer, loop)
         if state["stopped"] and step < loop.steps:

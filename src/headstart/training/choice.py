@@ -67,7 +67,7 @@ def figure(name: str, value: float) -> float:
     return _LEAST[name](value)
 
 
-def judge(
+def update_best(
     state: dict[str, Any],
     name: str,
     value: float,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.training.checkpoint import BEST
-from headstart.training.choice import figure, judge
+from headstart.training.choice import figure, update_best
 from headstart.training.start import START
 
 
@@ -28,7 +28,7 @@ def take_note(state: dict[str, Any], value: float, step: int) -> bool:
         gain = figure(name, begun) - figure(name, value)
         if gain < state.get("margin", 0.0):
             return False
-    return judge(state, name, value, step, 0, start=True)
+    return update_best(state, name, value, step, 0, start=True)
 
 
 def kept_file(state: dict[str, Any], folder: Path, last: int) -> Path | None:

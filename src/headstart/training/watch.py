@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from headstart.batch import Batch, to_device
+from headstart.batch import Batch, byte_pixels, to_device
 from headstart.seeding import generator
 from headstart.training.evaluation_mode import frozen
 from headstart.training.health import Look, look, view_matching
@@ -33,7 +33,7 @@ _TRAINED = 3
 _AT_ONCE = 64
 #: Standard deviation, over texts, of how much better or worse a text finds its other half after
 #: thirty steps of a guarded run than before (measured for four objectives, docs/log.md).
-_TWINS_CHANGE = 0.15
+_MATCHING_CHANGE = 0.15
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Watch:
     Attributes:
         batch: the records (N rows).
         views: K batches of the same M records each; none where the modality has no views.
-        twins: two views of some records, for the measure of that name; or none.
+        view_matching: two views of some records, for the measure of that name; or none.
         probe: labeled records, for the measure of that name.
     """
 
@@ -63,7 +63,7 @@ class Watch:
         """Return by how much a measure may rise by chance, two standard errors; 0 where unknown."""
         if measure != "view_matching" or not self.view_matching:
             return 0.0
-        return 2 * _TWINS_CHANGE / math.sqrt(_rows(self.view_matching[0]))
+        return 2 * _MATCHING_CHANGE / math.sqrt(_rows(self.view_matching[0]))
 
     def look(
         self,
@@ -118,14 +118,14 @@ def draw_watch(
     """Return what to watch: the records of ``batch``, and four views of the first 64 of them.
 
     Args:
-        twins_of: records to draw two views of besides: the halves of a text, views of a picture.
+        view_matching_of: records to draw two views of besides: such as the halves of a text.
         probe: labeled records to watch besides.
     """
     if "two_views" not in processor.provides:
         return Watch(batch, probe=probe)
     few = {name: tensor[:_RECORDS] for name, tensor in batch.items()}
     views = [
-        _small(view)
+        byte_pixels(view)
         for pair in range(_PAIRS)
         for view in processor.views(few, generator(seed, "watched views", pair), "auto")
     ]
@@ -133,15 +133,8 @@ def draw_watch(
     if view_matching_of is not None:
         kind = "halves" if "discrete_targets" in processor.provides else "auto"
         drawn = processor.views(view_matching_of, generator(seed, "view_matching"), kind)
-        pair = [_small(view) for view in drawn]
+        pair = [byte_pixels(view) for view in drawn]
     return Watch(batch, views, pair, probe)
-
-
-def _small(view: Batch) -> Batch:
-    """Keep pixels as bytes: views of large pictures would fill hundreds of megabytes."""
-    if "pixels" not in view or not view["pixels"].is_floating_point():
-        return view
-    return {**view, "pixels": (view["pixels"] * 255).round().to(torch.uint8)}
 
 
 def _projection(objective: Any) -> Any:

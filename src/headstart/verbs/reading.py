@@ -41,15 +41,15 @@ def records_of(
 
 def labeled_records(source: str, options: FinetuneConfig, encoder: str | Path) -> Dataset:
     """Read labeled records the way that the task reads them."""
-    from headstart.downstream import TASKS
+    from headstart.downstream import TASKS, Task
 
-    task = TASKS[options.task]
-    return records_of(
-        [source],
-        options,
-        encoder,
-        lambda modality, audit: task.read(source, options, modality, audit),
-    )
+    task: type[Task] = TASKS[options.task]
+
+    def read(modality: Modality, audit: Audit) -> Dataset:
+        task.check(modality)
+        return task.read(source, options, modality, audit)
+
+    return records_of([source], options, encoder, read)
 
 
 def _reasons(reasons: Any) -> str:

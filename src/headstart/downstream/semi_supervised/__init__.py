@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.config import FinetuneConfig
+from headstart.downstream import TaskDefaults
 from headstart.downstream.finetune import Finetuning, batch_size_for, finetune
 from headstart.downstream.predict import open_head, predict
 from headstart.downstream.semi_supervised.consistency import Consistency
@@ -55,7 +56,7 @@ class UnlabeledRecords:
     ) -> None:
         self.records, self.way, self.config, self._say = records, way, config, say
 
-    def defaults(self, encoder: Encoder, count: int) -> dict[str, Any]:
+    def defaults(self, encoder: Encoder, count: int) -> TaskDefaults:
         """Return what suits the unlabeled records better than what suits ``count`` labels."""
         if self.way != "pseudo":
             return {"steps": STEPS, "validate_steps": STEPS // 20, "patience": 0}
@@ -91,9 +92,19 @@ class UnlabeledRecords:
             objective.settled()
 
 
-def way_for(wish: str) -> str:
-    """Return the way to learn from unlabeled records: ``auto`` is the cheapest."""
-    return "pseudo" if wish == "auto" else wish
+def way_for(semi: str, processor: Processor) -> str:
+    """Return the way to learn from unlabeled records: ``auto`` is the cheapest.
+
+    Raises:
+        HeadstartError: it compares views, and the records have none.
+    """
+    way = "pseudo" if semi == "auto" else semi
+    if way != "pseudo" and "two_views" not in processor.provides:
+        raise HeadstartError(
+            f"--semi {way} compares views of a record, and {processor.content.noun} have none; use "
+            "--semi pseudo."
+        )
+    return way
 
 
 def finetune_with_unlabeled(
@@ -127,6 +138,7 @@ def finetune_with_unlabeled(
             f"--unlabeled can help with the task classification, not with {config.task}; leave it "
             "out."
         )
+    way = way_for(config.semi, processor)
     say = RunLog(run.log_file, console)
     known: dict[str, Dataset | None] = {
         "the labeled data": records,
@@ -135,7 +147,6 @@ def finetune_with_unlabeled(
     }
     seen = {name: records for name, records in known.items() if records is not None}
     kept, told = apart(unlabeled, seen, processor.content)
-    way = way_for(config.semi)
     for sentence in [*told, f"First on the labels alone; then {way} with {len(kept):,} unlabeled."]:
         say(sentence)
     alone = _alone(run, config)
@@ -157,7 +168,7 @@ def finetune_with_unlabeled(
     if held is None:
         share = run.resolved["plan"]["validation_share"]
         held = open_head(run).hold_out(records, share, config.seed)[1]
-    found = compare(run, alone, held)
+    found = compare_with_labels_only(run, alone, held)
     run.resolve(semi={"way": way, "unlabeled": len(kept), **found})
     say(verdict(found))
     return run
@@ -173,7 +184,7 @@ def _alone(run: RunFolder, config: FinetuneConfig) -> RunFolder:
     return RunFolder.create(out, "finetune", plan, overwrite=False)
 
 
-def compare(run: RunFolder, alone: RunFolder, held: Dataset) -> dict[str, Any]:
+def compare_with_labels_only(run: RunFolder, alone: RunFolder, held: Dataset) -> dict[str, Any]:
     """Return how two runs do on held-out records, and the chance of so clear a difference.
 
     ``p`` is McNemar's, exact and two-sided: over the records that one alone has right.

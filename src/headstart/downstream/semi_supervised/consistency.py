@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -17,14 +17,17 @@ from headstart.downstream.semi_supervised.losses import (
     ramp,
     uda_loss,
 )
-from headstart.downstream.semi_supervised.unlabeled import UNLABELED, joined
+from headstart.downstream.semi_supervised.unlabeled import UNLABELED, classifier_of, joined
 from headstart.objectives.momentum import Pace, follow, momentum_copy
 from headstart.objectives.views import part
 
+if TYPE_CHECKING:
+    from headstart.downstream.classification import Classification
+    from headstart.encoders import Encoder
+    from headstart.modalities import Processor
+
 #: Share of the run that the averaged network remembers at most.
 MEMORY = 0.1
-#: Strong views of texts: each row is edited in one of these ways.
-TEXT_VIEWS = "swap:0.2,delete:0.2,replace:0.2,crop"
 #: The papers' thresholds and weights (FixMatch, table 4; UDA, section on confidence; the weight of
 #: the mean teacher's code on CIFAR-10).
 THRESHOLDS = {"fixmatch": 0.95, "uda": 0.8}
@@ -47,7 +50,9 @@ class Consistency(nn.Module):
     layout: ClassVar[str] = "documents"
     Options: ClassVar[type[Options]] = SemiOptions
 
-    def __init__(self, learner: Finetuning, processor: Any, way: str, options: SemiOptions) -> None:
+    def __init__(
+        self, learner: Finetuning, processor: Processor, way: str, options: SemiOptions
+    ) -> None:
         super().__init__()
         self.learner = learner
         self.average = momentum_copy(learner)
@@ -58,14 +63,14 @@ class Consistency(nn.Module):
         self._weight = WEIGHTS[way] if options.weight is None else options.weight
 
     @property
-    def encoder(self) -> Any:
+    def encoder(self) -> Encoder:
         """The encoder that learns."""
         return self.learner.encoder
 
     @property
-    def head(self) -> Any:
+    def head(self) -> Classification:
         """The head that learns."""
-        return self.learner.head
+        return classifier_of(self.learner)
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
         """Return what learns with its rates."""
@@ -80,27 +85,17 @@ class Consistency(nn.Module):
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Return the labeled rows, and ``weak/...`` and ``strong/...`` views of the unlabeled.
 
-        Pictures are shifted and mirrored in a weak view (labeled ones as well), and cropped and
-        recoloured in a strong one. Texts stay as they are in a weak view and are edited in a
-        strong one. A mean teacher sees two views of one kind: weak ones of pictures, edits of
-        texts.
+        The labeled rows are seen in a weak view, too. A mean teacher sees two views of one
+        strength; see :meth:`headstart.modalities.Processor.weak_and_strong`.
         """
         unlabeled = part(batch, UNLABELED)
         if not unlabeled:
             return batch
-        made = {name: value for name, value in batch.items() if "/" not in name}
-        same = self.way == "mean-teacher"
-        kind = self.options.views
-        if "pixels" in self._processor.provides:
-            strong = "weak" if same else "simclr"
-            made |= self._processor.augment(made, generator, "weak")
-            weak_view = self._processor.augment(unlabeled, generator, "weak")
-            kind = strong if kind == "auto" else kind
-            strong_view = self._processor.augment(unlabeled, generator, kind)
-        else:
-            kind = TEXT_VIEWS if kind == "auto" else kind
-            first, strong_view = self._processor.views(unlabeled, generator, kind)
-            weak_view = first if same else unlabeled
+        labeled = {name: value for name, value in batch.items() if "/" not in name}
+        made = labeled | self._processor.weak_view(labeled, generator)
+        weak_view, strong_view = self._processor.weak_and_strong(
+            unlabeled, generator, self.options.views, alike=self.way == "mean-teacher"
+        )
         for name, view in (("weak", weak_view), ("strong", strong_view)):
             made |= {f"{name}/{key}": value for key, value in view.items()}
         return made
@@ -158,6 +153,5 @@ class Consistency(nn.Module):
 
 def scores(tuned: Finetuning, batch: Batch) -> Tensor:
     """Return what a fine-tuned classifier says of each row (B,classes), before the softmax."""
-    head: Any = tuned.head
-    found: Tensor = head.logits(head.features(tuned.encoder, batch), batch)
-    return found
+    head = classifier_of(tuned)
+    return head.logits(head.features(tuned.encoder, batch), batch)

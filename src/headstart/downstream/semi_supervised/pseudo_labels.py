@@ -10,7 +10,7 @@ on the labels and the last pseudo-labels.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,13 +18,18 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from headstart.config import SemiOptions
-from headstart.downstream.classification import frozen_features, logistic_regression
+from headstart.downstream.classification import (
+    Classification,
+    frozen_features,
+    logistic_regression,
+)
 from headstart.downstream.finetune import Finetuning
-from headstart.downstream.semi_supervised.unlabeled import joined
+from headstart.downstream.semi_supervised.unlabeled import classifier_of, joined
 
 if TYPE_CHECKING:
     from headstart.batch import Batch, Rows
     from headstart.downstream.rows import LabeledRows
+    from headstart.encoders import Encoder
 
 #: How weak the L2 penalty of a teacher is that is fitted to pseudo-labels too (scikit-learn's C).
 STRENGTH = 0.1
@@ -46,7 +51,7 @@ def pseudo_rows(
             all that has a label then.
         held: labeled rows that the strength of that start is chosen by.
     """
-    head: Any = tuned.head
+    head = classifier_of(tuned)
     features, targets = frozen_features(tuned.encoder, rows)
     known = _features(tuned.encoder, others)
     with torch.no_grad():
@@ -70,7 +75,7 @@ def pseudo_rows(
     )
     # Naive Bayes learns the mistakes that pseudo-labels have in common, such as a topic that was
     # taken for the class; see ``docs/log.md``.
-    head.defaults = "off" if head.defaults == "auto" else head.defaults
+    head.widen = "off" if head.widen == "auto" else head.widen
     head.warm_start(tuned.encoder, made, held)
     return made
 
@@ -86,7 +91,7 @@ def surest(chances: Tensor, share: float) -> tuple[Tensor, Tensor]:
         chances: (N,classes) probabilities.
 
     Returns:
-        Sorted places (n,), and classes (n,).
+        Sorted indices (n,), and classes (n,).
     """
     best, guess = chances.max(1)
     taken = []
@@ -114,7 +119,7 @@ class PseudoLabeled:
     """Labeled rows, then rows with pseudo-labels: ``labels`` (B,) and ``chances`` (B,classes).
 
     Args:
-        others: unlabeled rows; places: (n,) which of them have pseudo-labels.
+        others: unlabeled rows; indices: (n,) which of them have pseudo-labels.
         soft: (n,classes) the probabilities of their classes.
     """
 
@@ -135,7 +140,7 @@ class PseudoLabeled:
         return self._labeled.names
 
     def batch(self, indices: np.ndarray, epoch: int) -> Batch:
-        """Return the rows at ``places`` (n,), the labeled ones first; the same in every epoch."""
+        """Return the rows at ``indices`` (n,), the labeled ones first; the same in every epoch."""
         first = len(self._labeled)
         mine, theirs = indices[indices < first], indices[indices >= first]
         parts = []
@@ -148,13 +153,13 @@ class PseudoLabeled:
         return {**batch, "labels": self.targets[order], "chances": self.chances[order]}
 
 
-def _shares(targets: Tensor, head: Any) -> Tensor:
+def _shares(targets: Tensor, head: Classification) -> Tensor:
     """Return how frequent each class is among the labels (classes,)."""
     counts = torch.bincount(targets, minlength=len(head.labels)).float()
     return counts / counts.sum()
 
 
-def _features(encoder: Any, rows: Rows) -> Tensor:
+def _features(encoder: Encoder, rows: Rows) -> Tensor:
     """Return pooled features (N,D) of all rows, from the frozen encoder."""
     encoder.eval()
     with torch.no_grad():

@@ -10,6 +10,9 @@ from torch.nn.functional import pad
 
 from headstart.data.order import order
 from headstart.data.overlap import overlap
+from headstart.downstream.classification import Classification
+from headstart.downstream.finetune import Finetuning
+from headstart.downstream.frozen import even_indices
 from headstart.downstream.rows import LabeledRows
 from headstart.errors import HeadstartError
 from headstart.seeding import derive
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 UNLABELED = "unlabeled"
 #: Collated records are kept up to this many bytes; beyond it they are collated anew each time.
 MOST_BYTES = 2**31
+#: Records whose size stands for that of all.
+_SAMPLE = 64
 
 
 def apart(
@@ -61,6 +66,12 @@ def apart(
     return kept, told
 
 
+def classifier_of(tuned: Finetuning) -> Classification:
+    """Return the head that unlabeled records help: of classification, the one task they serve."""
+    assert isinstance(tuned.head, Classification)
+    return tuned.head
+
+
 class CollatedRows:
     """Records that are collated when they are asked for: what does not fit in memory."""
 
@@ -71,14 +82,18 @@ class CollatedRows:
         return len(self._records)
 
     def batch(self, indices: np.ndarray, epoch: int) -> Batch:
-        """Return the records at ``places`` (n,) as a batch; the same in every epoch."""
+        """Return the records at ``indices`` (n,) as a batch; the same in every epoch."""
         return self._processor.collate(self._records.select(indices), self._length)
 
 
 def unlabeled_rows(processor: Processor, records: Dataset, length: int) -> Rows:
-    """Return records without labels as rows, in memory where they fit; ``labels`` are all -1."""
-    images = "pixels" in processor.provides
-    if len(records) * length * (3 * length if images else 4) > MOST_BYTES:
+    """Return records without labels as rows, in memory where they fit; ``labels`` are all -1.
+
+    Some records that lie evenly are collated to see what all of them would take.
+    """
+    sample = records.select(even_indices(len(records), most=_SAMPLE))
+    taken = sum(tensor.nbytes for tensor in processor.collate(sample, length).values())
+    if taken / len(sample) * len(records) > MOST_BYTES:
         return CollatedRows(processor, records, length)
     return LabeledRows(processor, records, torch.full((len(records),), -1), length)
 
@@ -87,7 +102,7 @@ class MixedRows:
     """Labeled rows, each with ``ratio`` unlabeled ones, as ``unlabeled/...`` in the same batch.
 
     The unlabeled rows are walked through in an order of their own, all of them before any comes
-    again. Which ones stand beside a labeled row is a function of the seed, the epoch and its place,
+    again. Which ones stand beside a labeled row is a function of the seed, the epoch and its index,
     so a run that goes on draws what it would have drawn.
     """
 
@@ -100,7 +115,7 @@ class MixedRows:
         return len(self._labeled)
 
     def batch(self, indices: np.ndarray, epoch: int) -> Batch:
-        """Return the labeled rows at ``places`` (n,), and ``ratio * n`` unlabeled ones."""
+        """Return the labeled rows at ``indices`` (n,), and ``ratio * n`` unlabeled ones."""
         batch = dict(self._labeled.batch(indices, epoch))
         others = self._unlabeled.batch(self._drawn(indices, epoch), epoch)
         batch |= {f"{UNLABELED}/{k}": value for k, value in others.items() if k != "labels"}

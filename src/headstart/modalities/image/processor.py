@@ -108,6 +108,17 @@ class ImageProcessor:
         batch = self.collate(Dataset.from_list([dict(record)]), length)
         return image_units(record["image"], batch)
 
+    def weak_view(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Return the pictures shifted and mirrored."""
+        return self.augment(batch, generator, "weak")
+
+    def weak_and_strong(
+        self, batch: Batch, generator: torch.Generator, kind: str, *, alike: bool
+    ) -> tuple[Batch, Batch]:
+        """Return a shifted view and one that is cropped and recoloured; shifted both if alike."""
+        strong = ("weak" if alike else "simclr") if kind == "auto" else kind
+        return self.weak_view(batch, generator), self.augment(batch, generator, strong)
+
     def save(self, folder: Path) -> None:
         """Write ``image.json``."""
         write_json(folder / "image.json", {"size": self.size})

@@ -102,6 +102,8 @@ EDITS: dict[str, tuple[Edit, float]] = {
 
 #: The share that is usual for edits that must look something up first.
 LOOKED_UP = {"synonym": 0.1}
+#: A strong view of a text: each row is edited in one of these ways.
+STRONG_EDITS = "swap:0.2,delete:0.2,replace:0.2,crop"
 
 
 def parse_edits(

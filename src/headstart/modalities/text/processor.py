@@ -16,7 +16,7 @@ from headstart.errors import HeadstartError, did_you_mean
 from headstart.modalities import DiscreteTargets, Words
 from headstart.modalities.text.companion_texts import CompanionRows, pair_of, stored
 from headstart.modalities.text.content import TEXT
-from headstart.modalities.text.edits import EDITS, LOOKED_UP, edited, parse_edits
+from headstart.modalities.text.edits import EDITS, LOOKED_UP, STRONG_EDITS, edited, parse_edits
 from headstart.modalities.text.tokenizers import sentinel_ids, word_start_table
 from headstart.modalities.text.views import VIEWS
 from headstart.modalities.tokens.token_file import DocumentRows, PackedRows, TokenFile
@@ -168,6 +168,17 @@ class TextProcessor:
         from headstart.modalities.text.units import TextUnits
 
         return TextUnits(self, record["text"], length)
+
+    def weak_view(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Return the texts as they are: any edit may change what they say."""
+        return batch
+
+    def weak_and_strong(
+        self, batch: Batch, generator: torch.Generator, kind: str, *, alike: bool
+    ) -> tuple[Batch, Batch]:
+        """Return the texts as they are and edited; both edited where they should be alike."""
+        first, second = self.views(batch, generator, STRONG_EDITS if kind == "auto" else kind)
+        return first if alike else batch, second
 
     def save(self, folder: Path) -> None:
         """Write the tokenizer, so that ``AutoTokenizer`` opens it, and the token counts."""

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from headstart.data.pairs import number
 from headstart.data.split import labeled
 from headstart.downstream.classification import Classification
-from headstart.downstream.head import read_head, write_head
-from headstart.downstream.pair_rows import (
-    PairRows,
-    collate_pairs,
-    pooled_pairs,
-    read_labeled_pairs,
-    read_pairs,
-)
+from headstart.downstream.pair_rows import PairRows, pooled_pairs, read_labeled_pairs
+from headstart.downstream.pair_task import PairTask
 from headstart.downstream.regression import Regression
 from headstart.evaluation.protocols.reading import numbered
 
@@ -26,10 +19,10 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from headstart.batch import Batch
-    from headstart.config import FinetuneConfig, SourceOptions
+    from headstart.config import FinetuneConfig
     from headstart.data.audit import Audit
     from headstart.encoders import Encoder
-    from headstart.modalities import Modality, Processor
+    from headstart.modalities import Modality
 
 
 class Crossed:
@@ -40,7 +33,7 @@ class Crossed:
 
     provides: ClassVar[frozenset[str]] = frozenset()
 
-    def __init__(self, encoder: Any) -> None:
+    def __init__(self, encoder: Encoder) -> None:
         self.encoder, self.width = encoder, 4 * encoder.width
 
     def eval(self) -> None:
@@ -53,23 +46,22 @@ class Crossed:
         return torch.cat([u, v, (u - v).abs(), u * v], 1)
 
 
-class Pairs(nn.Module):
+class CrossedPairs(PairTask):
     """The head of single records, on the crossed features of two.
 
     Args:
         head: for classes, or for numbers where all labels are and some have a fraction.
     """
 
-    at_once: ClassVar[int] = 64
-    read_inputs = staticmethod(read_pairs)
+    name: ClassVar[str] = "pairs"
 
     def __init__(self, head: Classification | Regression) -> None:
         super().__init__()
         self.head = head
-        self.labels: list[Any] = head.labels
+        self.labels = head.labels
 
     @staticmethod
-    def read(source: str, options: SourceOptions, modality: Modality, audit: Audit) -> Dataset:
+    def read(source: str, options: FinetuneConfig, modality: Modality, audit: Audit) -> Dataset:
         """Read pairs of records with a label each."""
         records = read_labeled_pairs(source, options, modality, audit)
         records = labeled(records, source, audit)
@@ -80,7 +72,7 @@ class Pairs(nn.Module):
         return records
 
     @classmethod
-    def build(cls, encoder: Encoder, records: Dataset, config: FinetuneConfig) -> Pairs:
+    def build(cls, encoder: Encoder, records: Dataset, config: FinetuneConfig) -> Self:
         """Build a head for the classes or numbers of the records."""
         width = 4 * encoder.width
         if isinstance(records[0]["label"], float):
@@ -88,26 +80,20 @@ class Pairs(nn.Module):
         plain = config.model_copy(update={"wide": "off"})
         return cls(Classification.from_records(width, records, plain))
 
-    def rows(
-        self, processor: Processor, records: Dataset, length: int, seed: int | None = None
-    ) -> PairRows:
-        """Return the pairs with the targets of the inner head; they never vary."""
-        return PairRows(processor, records, self.head.targets(records), length)
+    def targets(self, records: Dataset) -> Tensor:
+        """Return the targets of the inner head."""
+        return self.head.targets(records)
 
     def hold_out(self, records: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
         """Part the pairs as the inner head parts records."""
         return self.head.hold_out(records, share, seed)
 
-    def collate(self, processor: Processor, records: Dataset, length: int) -> Batch:
-        """Return pairs as a batch."""
-        return collate_pairs(processor, records, length)
-
-    def warm_start(self, encoder: Any, train: Any, validation: Any) -> None:
+    def warm_start(self, encoder: Encoder, train: PairRows, validation: PairRows) -> None:
         """Set the inner head from the frozen features, crossed."""
         crossed: Any = Crossed(encoder)
         self.head.warm_start(crossed, train, validation)
 
-    def features(self, encoder: Any, batch: Batch) -> Tensor:
+    def features(self, encoder: Encoder, batch: Batch) -> Tensor:
         """Return the crossed features (B,4D)."""
         return Crossed(encoder).pool(batch)
 
@@ -119,34 +105,19 @@ class Pairs(nn.Module):
         """Return what the inner head does: ``label`` and ``scores``, or ``value``."""
         return self.head.predictions(features, batch)
 
-    def measure(self, encoder: Any, rows: Any) -> dict[str, float]:
+    def measure(self, encoder: Encoder, rows: PairRows) -> dict[str, float]:
         """Return what the inner head measures: of numbers alone."""
         if isinstance(self.head, Regression):
             return self.head.measure(Crossed(encoder), rows)
         return {}
 
-    def save(self, folder: Path) -> None:
-        """Write ``head.safetensors`` and ``head.json`` (task, and what the inner head is)."""
-        if isinstance(self.head, Regression):
-            write_head(folder, self, "pairs", number=True, **self.head.described())
-            return
-        linear, dropout = self.head.linear, self.head.dropout.p
-        write_head(
-            folder,
-            self,
-            "pairs",
-            number=False,
-            labels=self.labels,
-            width=linear.in_features,
-            dropout=dropout,
-        )
+    def arguments(self) -> dict[str, Any]:
+        """Return what the inner head is: of numbers or classes, and its own arguments."""
+        return {"number": isinstance(self.head, Regression), **self.head.arguments()}
 
     @classmethod
-    def load(cls, folder: Path) -> Pairs:
-        """Reopen a head that :meth:`save` wrote."""
-        described, state = read_head(folder)
-        described.pop("task")
-        kind = Regression if described.pop("number") else Classification
-        head = cls(kind(**described))
-        head.load_state_dict(state)
-        return head.eval()
+    def restored(cls, arguments: dict[str, Any], state: dict[str, Tensor]) -> Self:
+        """Return a head around an inner one of its kind."""
+        arguments = dict(arguments)
+        kind = Regression if arguments.pop("number") else Classification
+        return cls(kind.restored(arguments, state))

@@ -1,0 +1,116 @@
+"""Labels that are classes: which there are, how they are parted, and what is said of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from headstart.data.split import split
+from headstart.errors import HeadstartError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+def labels_of(records: Dataset) -> list[str]:
+    """Return the label of each record (N).
+
+    Raises:
+        HeadstartError: there is no label column, or a record has no label.
+    """
+    if "label" not in records.column_names:
+        raise HeadstartError(
+            "the records have no label column; name it with --label-column, or give one folder a "
+            "class."
+        )
+    labels = list(records["label"])
+    missing = [name for name, label in zip(records["id"], labels, strict=True) if label is None]
+    if missing:
+        raise HeadstartError(
+            f"the record {missing[0]!r} has no label ({len(missing)} such records); give it one, "
+            "or take it out."
+        )
+    return [str(label) for label in labels]
+
+
+def count_classes(records: Dataset) -> dict[str, int]:
+    """Return how often each class occurs, the classes in order.
+
+    Raises:
+        HeadstartError: a record has no label, or all have the same.
+    """
+    counts = Counter(labels_of(records))
+    if len(counts) < 2:
+        found = f"only {next(iter(counts))!r} occurs" if counts else "there are no records"
+        raise HeadstartError(
+            f"classification needs training records of at least two labels, but {found}; "
+            "check --train and --label-column."
+        )
+    return {label: counts[label] for label in sorted(counts)}
+
+
+def class_indices(records: Dataset, classes: list[str]) -> Tensor:
+    """Return the class of each record (N,).
+
+    Raises:
+        HeadstartError: a label that no training record has.
+    """
+    index = {label: number for number, label in enumerate(classes)}
+    labels = labels_of(records)
+    unseen = sorted(set(labels) - set(index))
+    if unseen:
+        raise unseen_label(unseen[0])
+    return torch.tensor([index[label] for label in labels])
+
+
+def unseen_label(label: str) -> HeadstartError:
+    """Return what to raise for a label that cannot have been learned."""
+    return HeadstartError(
+        f"the label {label!r} occurs in the validation records but in no training record; add "
+        "training records with it, or take it out."
+    )
+
+
+def hold_out_of_each(records: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
+    """Return training and validation records, each class parted by the same ``share``.
+
+    Every class keeps at least one record on either side.
+
+    Raises:
+        HeadstartError: a class has a single record.
+    """
+    labels = labels_of(records)
+    label, count = min(Counter(labels).items(), key=lambda item: (item[1], item[0]))
+    if count < 2:
+        raise HeadstartError(
+            f"only one training record has the label {label!r}, too few to hold some out for "
+            "validation; add records with it, or name validation records with --val."
+        )
+    kept, held = split(labels, share, seed)
+    return records.select(kept), records.select(held)
+
+
+def balanced_weights(counts: list[int]) -> Tensor:
+    """Return ``records / (classes * count)`` for each class, as scikit-learn's ``balanced``."""
+    number = torch.tensor(counts, dtype=torch.float32)
+    return number.sum() / (len(counts) * number)
+
+
+def class_loss(logits: Tensor, targets: Tensor, weights: Tensor | None = None) -> dict[str, Tensor]:
+    """Return ``loss`` and ``accuracy`` of scores (N,classes) against classes (N,)."""
+    right = (logits.argmax(1) == targets).float().mean()
+    return {"loss": cross_entropy(logits, targets, weights), "accuracy": right}
+
+
+def named_chances(labels: list[str], logits: Tensor) -> list[dict[str, Any]]:
+    """Return ``label``, ``score`` and ``scores`` of each row of scores (B,classes)."""
+    rows = []
+    for row in logits.softmax(1).tolist():
+        best = max(range(len(row)), key=row.__getitem__)
+        named = dict(zip(labels, row, strict=True))
+        rows.append({"label": labels[best], "score": row[best], "scores": named})
+    return rows

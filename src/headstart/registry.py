@@ -23,7 +23,7 @@ _SLIP = 0.65
 #: What may stand on a command line, in ``mlm:1,simcse:0.1`` and in ``--set NAME.option=1``.
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 #: They mean something else there.
-_RESERVED = frozenset({"auto", "none", "encoder", "tokenizer", "optimizer", "mixture"})
+_RESERVED = frozenset({"auto", "none", "encoder", "optimizer", "mixture"})
 
 
 class Registry:

@@ -16,6 +16,7 @@ from headstart.errors import HeadstartError
 from headstart.objectives.building import TEXT_ENCODERS, build_objective
 from headstart.objectives.masked import MaskedModeling, MaskedOptions
 from headstart.seeding import generator
+from headstart.verbs.learning import sections
 
 
 @pytest.fixture
@@ -113,7 +114,8 @@ def test_mixture_options_are_for_several_and_checked(make):
 def test_the_shell_s_settings_reach_mixtures_and_courses():
     config = load(
         PretrainConfig,
-        settings=["mixture.combine=turns", "mlm.mask_ratio=0.15..0.4"],
+        settings=["mixture.combine=turns", "mlm.mask_ratio=0.15..0.4", "encoder.width=8"],
+        sections=sections(),
         sources=["x"],
         out="y",
     )
@@ -121,6 +123,7 @@ def test_the_shell_s_settings_reach_mixtures_and_courses():
         "mixture": {"combine": "turns"},
         "mlm": {"mask_ratio": "0.15..0.4"},
     }
+    assert config.encoder_options == {"width": 8}
 
 
 # -- ratios that move ----------------------------------------------------------------------------

@@ -338,8 +338,7 @@ class Modality(Protocol):
     Attributes:
         content: what a record is; its name is also that of the records' column.
         unit: what ``length`` counts, for messages.
-        provides: what each of its processors provides, whatever it is fitted to; known before
-            anything is read.
+        provides: all that a processor of it may provide, known before one is fitted.
         Options: its own options, a model that ``--set NAME.key=value`` fills; imports no torch.
         options: those that it was opened with.
     """

@@ -27,7 +27,7 @@ def rules_named(content: Content, names: Iterable[str]) -> tuple[str, ...]:
     """
     named = list(names)
     if named and not content.rules:
-        able = [other for other in MODALITIES if MODALITIES[other].content.rules]
+        able = [other for other, kind in MODALITIES.items() if kind.content.rules]
         raise HeadstartError(
             f"--quality {','.join(named)}: there are no quality rules for {content.noun}, only for "
             f"{', '.join(able) or 'nothing'}; leave it out."

@@ -35,7 +35,7 @@ def refuse_without_tokens(config: PretrainConfig, modality: Modality) -> None:
     """
     if config.embeddings in ("auto", "none") or "discrete_targets" in modality.provides:
         return
-    able = [name for name in MODALITIES if "discrete_targets" in MODALITIES[name].provides]
+    able = [name for name, kind in MODALITIES.items() if "discrete_targets" in kind.provides]
     raise HeadstartError(
         f"--embeddings {config.embeddings} are vectors of tokens, and {modality.content.noun} have "
         f"none, only {', '.join(able)}; leave it out."

@@ -26,7 +26,7 @@ def pretrain(
         named = {"sources": list(sources)} if sources else {}
         given = settings or ()
         plan = load(
-            PretrainConfig, file=config, settings=given, sections=_sections(), **named, **options
+            PretrainConfig, file=config, settings=given, sections=sections(), **named, **options
         )
         _check_names(plan)
         run = _create("pretrain", plan)
@@ -170,7 +170,7 @@ def _reopen(
         ) from None
 
 
-def _sections() -> dict[str, tuple[str, ...]]:
+def sections() -> dict[str, tuple[str, ...]]:
     """Return where ``--set NAME.key=value`` goes: encoders, kinds of data and objectives."""
     from headstart.modalities import MODALITIES
     from headstart.objectives import MIXTURE, OBJECTIVES

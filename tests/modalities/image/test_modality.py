@@ -146,8 +146,8 @@ def test_small_pictures_have_the_fastest_learner_unless_something_else_is_named(
     assert (*found.objectives, found.encoder) == expected
 
 
-def test_the_modality_promises_what_every_processor_provides() -> None:
-    assert ImageModality.provides <= ImageProcessor(8).provides
+def test_the_modality_says_all_that_a_processor_may_provide() -> None:
+    assert ImageProcessor(8).provides <= ImageModality.provides
 
 
 def test_a_processor_is_saved_and_reopened(tmp_path: Path) -> None:

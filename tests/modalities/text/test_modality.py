@@ -109,8 +109,9 @@ def test_a_patient_tokenizer_is_taken_where_there_is_one_and_it_pays():
     assert "quick" in fitted(TokenizerDefaults(kind="word", vocab_size=30), True)
 
 
-def test_the_modality_promises_what_every_processor_provides():
-    assert TextModality.provides <= processor(kind="char").provides
+@pytest.mark.parametrize("options", [{}, {"kind": "char"}, {"sentinels": 3}, {"wrap": False}])
+def test_the_modality_says_all_that_a_processor_may_provide(options):
+    assert processor(**options).provides <= TextModality.provides
 
 
 def test_text_without_spaces_gets_the_tokenizer_that_the_encoder_wishes_for_it():

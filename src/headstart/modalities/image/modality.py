@@ -37,7 +37,7 @@ class ImageModality(Modality):
     name = "image"
     content = IMAGE
     unit = "pixels a side"
-    provides = frozenset({"pixels", "two_views", "multi_crop"})
+    provides = frozenset({"pixels", "two_views", "multi_crop", "units", "heat_maps"})
     Options = NoOptions
 
     def __init__(self, options: NoOptions | None = None) -> None:

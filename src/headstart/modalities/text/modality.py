@@ -33,7 +33,9 @@ class TextModality(Modality):
     name = "text"
     content = TEXT
     unit = "tokens a row"
-    provides = frozenset({"discrete_targets", "two_views", "mask_token", "sentences", "sentinels"})
+    provides = frozenset(
+        {"discrete_targets", "two_views", "units", "mask_token", "sentences", "sentinels"}
+    )
     Options = TextOptions
 
     def __init__(self, options: TextOptions | None = None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
+from tokenizers import pre_tokenizers
 
 from headstart.downstream.spans import squad_scores
 from headstart.downstream.tagged import joined
@@ -126,7 +127,18 @@ def test_words_of_a_tokenizer_are_whole_words_or_letters():
     assert found == ["वह", "l'été", "น้", "ำ", "ดื่", "ม", "ル", "は", "酒", "店"]
 
 
-def test_a_joiner_stays_in_a_superword():
-    texts = ["می\u200cخواهم بروم"] * 200
-    tokenizer = fit_tokenizer(texts, kind="superword", vocab_size=600, wrap=False)
-    assert len(tokenizer.tokenize("می\u200cخواهم")) == 1
+@pytest.mark.parametrize("kind", ["bpe", "superword"])
+@pytest.mark.parametrize("word", ["हिन्दी", "மொழி", "می\u200cخواهم", "q\u0307ar"])
+def test_bytes_merge_into_words_over_marks_and_joiners(kind, word):
+    texts = [f"{word} {word} ok"] * 100
+    tokenizer = fit_tokenizer(texts, kind=kind, vocab_size=600, wrap=False)
+    assert len(tokenizer.tokenize(f"ok {word}")) == 2
+
+
+def test_bytes_of_english_and_chinese_are_parted_as_gpt2_parts_them():
+    text = "He'd said:  it's 25% of 酒店的房间...\n\n\tok ❤\ufe0f x" + " \n "
+    for given in (text, f" {text}", f"\n{text}"):
+        parted = pre_tokenizers.ByteLevel(add_prefix_space=True).pre_tokenize_str(given)
+        backend = fit_tokenizer([text] * 5, kind="bpe", vocab_size=300).backend_tokenizer
+        ours = backend.pre_tokenizer.pre_tokenize_str(backend.normalizer.normalize_str(given))
+        assert [piece for piece, _ in ours] == [piece for piece, _ in parted]

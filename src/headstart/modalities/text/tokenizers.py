@@ -32,6 +32,11 @@ WORD = (
     rf"[\p{{L}}&&[{_UNSPACED}]][{MARKS}]*|{_SPACED}(?:['\x{{2019}}]{_SPACED})?"
     r"|\p{N}+(?:[/.]\p{N}+)*|([^\p{L}\p{N}])\1*"
 )
+#: What byte-level BPE is fitted to: GPT-2's runs (Radford et al. 2019), but no mark cuts a word.
+RUNS = (
+    rf"'s|'t|'re|'ve|'m|'ll|'d| ?\p{{L}}[\p{{L}}{MARKS}]*"
+    r"| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+)
 SPECIALS = [PAD, UNKNOWN, MASK, CLS, SEP]
 #: What stands for the first, second, ... span that was cut out (Raffel et al. 2020, section 3.1.4).
 SENTINEL = "<extra_id_{}>"
@@ -98,6 +103,9 @@ def _fit_words(texts: Iterable[str], kind: str, vocab_size: int, lowercase: bool
         steps: list[Any] = [normalizers.NFC(), bert]
     else:
         steps = [normalizers.NFKC(), normalizers.Lowercase()] if lowercase else [normalizers.NFC()]
+    if kind == "bpe":
+        # Before the first word stands one space, as before all others.
+        steps += [normalizers.Prepend(" "), normalizers.Replace(Regex(r"\A  "), " ")]
     if kind == "word":
         steps.insert(0, normalizers.Replace(Regex(r"<br\s*/?>"), " "))
     tokenizer.normalizer = normalizers.Sequence(steps)
@@ -110,7 +118,12 @@ def _fit_words(texts: Iterable[str], kind: str, vocab_size: int, lowercase: bool
 
 def _bpe(vocab_size: int) -> tuple[Tokenizer, trainers.Trainer]:
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(RUNS), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=max(vocab_size, 256 + len(SPECIALS)),

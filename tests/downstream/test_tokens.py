@@ -64,6 +64,20 @@ def test_spans_become_tags_of_words_and_of_chinese_characters(tmp_path):
     assert records[0]["tags"] == ["B-PER", "I-PER", "O", "B-PER", "I-PER", "I-PER", "O"]
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("हिन्दी भाषा, e\u0301te\u0301_1!", ["हिन्दी", "भाषा", ",", "e\u0301te\u0301_1", "!"]),
+        ("น้ำดื่ม ok", ["น้", "ำ", "ดื่", "ม", "ok"]),
+        ("호텔 방이", ["호텔", "방이"]),
+    ],
+    ids=["hindi", "thai", "korean"],
+)
+def test_words_that_get_tags_keep_their_marks(text, words, tmp_path):
+    records, _ = read(write(tmp_path / "a.jsonl", [{"text": text, "spans": []}]))
+    assert words_of(records) == words
+
+
 def test_bad_records_are_set_aside_by_name_with_the_reason(tmp_path):
     good = {"tokens": ["a", "b"], "tags": ["O", "B-X"]}
     rows = [good, {**good, "tags": ["O"]}, {**good, "tags": None}, {"tokens": [], "tags": []}]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import numpy as np
 import pytest
 from rouge_score.rouge_scorer import RougeScorer
@@ -51,3 +53,35 @@ def test_letters_beyond_english_and_chinese_characters_count():
     # By hand: 4 of 7 characters are right, and all 4 of the truth are there.
     assert chinese["rouge1"].mean == pytest.approx(100 * 2 * 4 / 11)
     assert chinese["bleu"].mean > 0
+
+
+def test_texts_of_other_scripts_are_told_apart_by_their_marks():
+    hindi = written_scores(["राजा की किताब"] * 3, ["राजू का कोताबी"] * 3)
+    assert all(value.mean < 50 for value in hindi.values())
+    assert hindi["rouge1"].mean == 0
+    vietnamese = "Tiếng Việt rất hay và dễ học"
+    decomposed = unicodedata.normalize("NFD", vietnamese)
+    for same in (written_scores([decomposed], [vietnamese]), written_scores(["방"], ["방"])):
+        assert same["rouge1"].mean == same["chrf"].mean == pytest.approx(100)
+
+
+@pytest.mark.parametrize(
+    ("written", "truth"),
+    [
+        ("ฉันไปตลาดกับแม่เมื่อวานนี้", "ฉันไปตลาดกับเพื่อนเมื่อวานนี้"),
+        ("ខ្ញុំទៅផ្សារជាមួយម្តាយម្សិលមិញ", "ខ្ញុំទៅផ្សារជាមួយមិត្តម្សិលមិញ"),
+        ("きのうははとおかいものにいきました", "きのうはともだちとおかいものにいきました"),
+    ],
+    ids=["thai", "khmer", "japanese"],
+)
+def test_bleu_of_scripts_without_spaces_is_by_characters(written, truth):
+    scores = written_scores([written], [truth])
+    wanted = BLEU(tokenize="char").corpus_score([written], [[truth]]).score
+    assert scores["bleu"].mean == pytest.approx(wanted)
+    assert wanted > 40
+
+
+def test_bleu_of_chinese_is_sacrebleus():
+    written, truth = "我爱北京的天安门和GPU", "我爱北京天安门和GPU"
+    wanted = BLEU(tokenize="zh").corpus_score([written], [[truth]]).score
+    assert written_scores([written], [truth])["bleu"].mean == pytest.approx(wanted)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 import torch
 from torch import Tensor
 
-_DENSE = re.compile(r"([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff])")
+from headstart.modalities.text.scripts import composed, pattern
 
 
 def best_spans(
@@ -49,7 +47,7 @@ def squad_scores(found: list[str], truths: list[list[str]]) -> dict[str, float]:
     Each answer is compared with all that are right, without case, punctuation and articles, and the
     best counts. Where none is right, the right answer is the empty one (Rajpurkar et al. 2018); if
     there are such questions, ``has_answer_f1`` and ``no_answer_exact`` are of either kind alone.
-    Chinese and Japanese characters are words of their own, as in CMRC (Cui et al. 2019).
+    Letters of scripts without spaces are words of their own, as in CMRC (Cui et al. 2019).
     """
     scores = _mean_scores(found, truths)
     open_ended = [index for index, right in enumerate(truths) if not right]
@@ -78,4 +76,4 @@ def _mean_scores(found: list[str], truths: list[list[str]]) -> dict[str, float]:
 
 
 def _parted(text: str) -> str:
-    return _DENSE.sub(r" \1 ", text)
+    return pattern("(<letter>)").sub(r" \1 ", composed(text))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from headstart.data import tables
 from headstart.data.columns import TEXT_NAMES
 from headstart.errors import HeadstartError, did_you_mean
 from headstart.modalities.text.content import TEXT
+from headstart.modalities.text.scripts import pattern, stands_close
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -30,10 +30,8 @@ BAD_SPAN = "one of its spans has no start, end and label inside the text"
 CROSSING = "two of its spans cover the same word"
 
 OUTSIDE = "O"
-#: Scripts without spaces: each character is a word.
-_DENSE = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_WORD = re.compile(rf"[{_DENSE}]|[^\W{_DENSE}]+|[^\w\s]")
-_IS_DENSE = re.compile(rf"[{_DENSE}\u3000-\u303f\uff00-\uffef]")
+#: A letter of a script without spaces, a word, or a sign.
+_WORD = r"<letter>|(?:<run>|_)+|\S<mark>*"
 
 
 def read_tagged(source: str, options: SourceOptions, modality: Modality, audit: Audit) -> Dataset:
@@ -42,8 +40,8 @@ def read_tagged(source: str, options: SourceOptions, modality: Modality, audit: 
     The columns hold lists of tokens and of tags (names in :data:`TOKEN_NAMES`, :data:`TAG_NAMES`),
     or a text and a list of spans: ``{"start", "end", "label"}`` or ``[start, end, label]``, in
     characters, the end beyond the last. Spans become tags ``B-LABEL``, ``I-LABEL`` and ``O``
-    (Ramshaw and Marcus 1995, as IOB2) of words and of Chinese characters. What does not fit is set
-    aside in ``audit``.
+    (Ramshaw and Marcus 1995, as IOB2) of words, or of letters in scripts without spaces. What does
+    not fit is set aside in ``audit``.
 
     Raises:
         HeadstartError: the columns are not to be found, or no record is left.
@@ -111,11 +109,11 @@ def read_words(
 def joined(tokens: list[str]) -> tuple[str, list[int], list[int]]:
     """Return tokens as one text with the start and end of each.
 
-    A space stands between two words, but not beside Chinese or Japanese characters.
+    A space stands between two words, but not beside a character of a script without spaces.
     """
     text, starts, ends = "", [], []
     for token in tokens:
-        if text and token and not (_IS_DENSE.match(text[-1]) or _IS_DENSE.match(token[0])):
+        if text and token and not (stands_close(text[-1]) or stands_close(token[0])):
             text += " "
         starts.append(len(text))
         text += token
@@ -134,8 +132,8 @@ def _words(value: Any) -> tuple[dict[str, Any] | None, str | None]:
 
 
 def _parted(text: str) -> dict[str, list[int]]:
-    """Return where the words of a text start and end: one a Chinese character or a sign."""
-    spans = [match.span() for match in _WORD.finditer(text)]
+    """Return where words start and end: a sign is one, and a letter of a script without spaces."""
+    spans = [match.span() for match in pattern(_WORD).finditer(text)]
     return {"starts": [start for start, _ in spans], "ends": [end for _, end in spans]}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,17 +9,15 @@ import numpy as np
 
 from headstart.errors import HeadstartError
 from headstart.evaluation.metrics import Estimate
-from headstart.modalities.text.words import is_unspaced
+from headstart.modalities.text.scripts import composed, is_chinese, is_unspaced, pattern
 
 RESAMPLES = 500
 ROUGE = ("rouge1", "rouge2", "rougeL")
 _SEED = 12345
-_DENSE = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\u0e00-\u0e7f"
-_WORD = re.compile(rf"[{_DENSE}]|[^\W_{_DENSE}]+")
 
 
 class Words:
-    """The tokenizer that ROUGE counts by: lower-case words, and single characters of Chinese.
+    """The tokenizer that ROUGE counts by: lower-case words, or letters in scripts without spaces.
 
     On English that is what ``rouge-score`` itself does without stemming; that one would drop every
     letter beyond a to z.
@@ -28,14 +25,14 @@ class Words:
 
     def tokenize(self, text: str) -> list[str]:
         """Return the words of a text, in order."""
-        return _WORD.findall(text.lower())
+        return pattern("<letter>|<run>").findall(text.lower())
 
 
 def written_scores(written: Sequence[str], references: Sequence[str]) -> dict[str, Estimate]:
     """Return ``bleu``, ``chrf``, ``rouge1``, ``rouge2`` and ``rougeL``, 0..100.
 
     BLEU (Papineni et al. 2002) and chrF (Popovic 2015) are of the whole corpus as ``sacrebleu``
-    has them with its defaults, BLEU by characters where the references are Chinese; ROUGE (Lin
+    has them with its defaults, BLEU by characters in scripts without spaces; ROUGE (Lin
     2004) is the mean F1 of the texts as ``rouge-score`` has it, without stemming. The intervals
     are of 500 bootstrap resamples of the texts (Koehn 2004).
 
@@ -54,8 +51,10 @@ def written_scores(written: Sequence[str], references: Sequence[str]) -> dict[st
             "scores of written texts need sacrebleu and rouge-score: install the extra with "
             "`pip install 'headstart[tasks]'`."
         ) from None
-    # Of texts this large the signs of each language are told apart well enough.
-    tokenize = "zh" if is_unspaced(list(references[:200])) else "13a"
+    written, references = list(map(composed, written)), list(map(composed, references))
+    # What sacrebleu calls Chinese leaves kana, Thai and the like in one piece.
+    unspaced = "zh" if is_chinese(references[:200]) else "char"
+    tokenize = unspaced if is_unspaced(references[:200]) else "13a"
     random = np.random.default_rng(_SEED)
     draws = random.integers(len(written), size=(RESAMPLES, len(written)))
     found = {

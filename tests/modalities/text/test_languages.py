@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from headstart.modalities.text.languages import UNKNOWN, languages, unspaced
+from headstart.modalities.text.languages import UNKNOWN, languages
 
 
 def test_common_languages_are_told_apart() -> None:
@@ -18,12 +18,3 @@ def test_common_languages_are_told_apart() -> None:
         "12345 67890 !!! 12345 67890",
     ]
     assert languages(texts) == ["en", "de", "fr", "zh", UNKNOWN, UNKNOWN]
-
-
-def test_scripts_without_spaces() -> None:
-    assert unspaced("酒店的房间很干净")
-    assert unspaced("ホテルの部屋はきれいです")
-    assert unspaced("ห้องพักสะอาดมาก")
-    assert not unspaced("호텔 방이 깨끗해요")
-    assert not unspaced("An English text that quotes 酒店 once, and then goes on in English.")
-    assert not unspaced("")

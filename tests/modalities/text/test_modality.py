@@ -314,14 +314,19 @@ def test_chinese_words_come_from_the_segmenter(tmp_path):
     assert words[:4] == ["酒店", "的", "房间", "很"]
 
 
-def test_english_needs_no_segmenter():
+@pytest.mark.parametrize(
+    "texts",
+    [ENGLISH, ["ห้องพักสะอาดมาก อาหารอร่อย"] * 40, ["ホテルの部屋はきれいです。"] * 40],
+    ids=["english", "thai", "japanese"],
+)
+def test_what_is_not_chinese_needs_no_segmenter(texts):
     config = load(
         PretrainConfig,
         sources=["x"],
         out="y",
         objective_options={"mlm": {"whole_word": True}},
     )
-    made = TextModality().fit(records(ENGLISH), config, TokenizerDefaults(), 64)
+    made = TextModality().fit(records(texts), config, TokenizerDefaults(), 64)
     assert made.segmenter == "none"
 
 

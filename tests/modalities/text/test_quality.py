@@ -80,6 +80,14 @@ def test_word_rules_do_not_judge_scripts_without_spaces() -> None:
     assert first_failed(chinese, tuple(RULES), PAPERS) is None
 
 
+@pytest.mark.parametrize("text", ["यह घर बहुत अच्छा है।", "هل هذا بيت جميل؟", "这里很好。", "It is."])
+def test_a_line_closes_with_the_stop_of_its_script(text: str) -> None:
+    rule = RULES["c4.punctuation"].passes
+    assert rule(Page(text), PAPERS)
+    assert not rule(Page(text[:-1]), PAPERS)
+    assert Page(f"{text} {text} {text}").sentences == 3
+
+
 def test_english_stop_words_are_asked_of_english_only() -> None:
     german = "Der schnelle braune Fuchs springt."
     applies = RULES["gopher.stop_words"].applies

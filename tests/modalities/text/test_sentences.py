@@ -1,4 +1,4 @@
-"""Sentences: where they begin in English and Chinese, and in which token."""
+"""Sentences: where they begin in English, Chinese and others, and in which token."""
 
 from __future__ import annotations
 
@@ -39,6 +39,10 @@ CHINESE = ["酒店很好。早餐一般！“真的吗？”他问。", "他说�
         (CHINESE[0], ["酒店很好。", "早餐一般！", "“真的吗？”", "他问。"]),
         (CHINESE[1], ["他说：“你好！”，然后走了。", "她没有走。"]),
         ("价格是3.5元。很好!不错", ["价格是3.5元。", "很好!", "不错"]),
+        ("यह घर है। डॉ. राम आए।", ["यह घर है।", "डॉ. राम आए।"]),
+        ("هل تسمع؟ نعم.", ["هل تسمع؟", "نعم."]),
+        ("នេះជាផ្ទះ។ល្អ", ["នេះជាផ្ទះ។", "ល្អ"]),
+        ("พ.ศ. 2560 กทม.และเมืองอื่น", ["พ.ศ. 2560 กทม.และเมืองอื่น"]),
         ("  one sentence", ["one sentence"]),
         ("", []),
         (" \n ", []),

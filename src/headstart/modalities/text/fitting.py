@@ -14,9 +14,10 @@ from headstart.errors import HeadstartError
 from headstart.modalities.text.companion_texts import COMPANIONS
 from headstart.modalities.text.defaults import TokenizerDefaults
 from headstart.modalities.text.processor import CHUNK, TextProcessor
+from headstart.modalities.text.scripts import is_chinese, is_unspaced
 from headstart.modalities.text.sentences import sentence_flags
 from headstart.modalities.text.tokenizers import CHARACTERS, fit_tokenizer, sample
-from headstart.modalities.text.words import is_unspaced, jieba_word_starts, require_jieba
+from headstart.modalities.text.words import jieba_word_starts, require_jieba
 from headstart.modalities.tokens.token_file import Document, write_token_file
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def fit_processor(
 ) -> TextProcessor:
     """Fit a tokenizer to the records; what the user leaves open is the encoder's default."""
     texts = records["text"]
-    if options.kind == "auto" and defaults.unspaced and is_unspaced(list(texts[:200])):
+    if options.kind == "auto" and defaults.unspaced and is_unspaced(texts[:200]):
         defaults = defaults.unspaced
     kind = defaults.kind if options.kind == "auto" else options.kind
     tokenizer = fit_tokenizer(
@@ -104,8 +105,8 @@ def _with_segmenter(
     """Attach the word segmenter where whole words are asked for and need one."""
     wanted = options.segmenter
     if wanted == "auto":
-        dense = whole_words and is_unspaced(list(records["text"][:200]))
-        wanted = "jieba" if dense else "none"
+        chinese = whole_words and is_chinese(records["text"][:200])
+        wanted = "jieba" if chinese else "none"
     if wanted == "jieba":
         require_jieba()
     return TextProcessor(tokenizer, wanted)

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
 
-#: Characters of a text that are looked at.
-LOOKED_AT = 500
+from headstart.modalities.text.scripts import LOOKED_AT, is_unspaced
+
 #: What a text is said to be in that has too few letters to tell (ISO 639-2: undetermined).
 UNKNOWN = "und"
 
 MISSING = "Languages were not looked for: install the extra with `pip install 'headstart[audit]'`."
 
-_LETTERS = re.compile(r"[^\W\d_]")
-_DENSE = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]"
-)
 #: Letters that tell a language, fewer where one letter says as much as several.
 _ENOUGH, _DENSE_ENOUGH = 20, 4
 
@@ -35,17 +30,6 @@ def languages(texts: Sequence[str]) -> list[str]:
     ]
 
 
-def unspaced(text: str) -> bool:
-    """Say whether a text is in a script without spaces (Chinese, Japanese, Thai, ...).
-
-    It is where more than a fifth of its first characters are.
-    """
-    if text.isascii():
-        return False
-    start = text[:LOOKED_AT]
-    return 5 * len(_DENSE.findall(start)) > len(start)
-
-
 def _tells(text: str) -> bool:
-    enough = _DENSE_ENOUGH if unspaced(text) else _ENOUGH
-    return len(_LETTERS.findall(text)) >= enough
+    enough = _DENSE_ENOUGH if is_unspaced([text]) else _ENOUGH
+    return sum(map(str.isalpha, text)) >= enough

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
 
-#: Characters of scripts that put no space between words; each counts as a word of its own.
-_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u30ff\u3400-\u9fff\uf900-\ufaff"
-_LETTERS = rf"[^\W_{_UNSPACED}]+"
-_WORD = re.compile(rf"[{_UNSPACED}]|{_LETTERS}(?:['\u2019]{_LETTERS})?")
+from headstart.modalities.text.scripts import composed, pattern
+
+#: A letter of a script without spaces, or a word with its apostrophe.
+_WORD = "<letter>|<run>(?:['\u2019]<run>)?"
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Lexicon:
     """Gives every word an id, in the order of first sight.
 
     Words are runs of letters and digits, case folded; of scripts without spaces (Chinese,
-    Japanese, Thai, ...) every character is one, so that word pairs are character pairs there.
+    Japanese, Thai, ...) every letter is one, so that word pairs are pairs of letters there.
     """
 
     def __init__(self) -> None:
@@ -45,12 +44,12 @@ class Lexicon:
 
     def read(self, texts: Iterable[str]) -> Corpus:
         """Cut texts into words; words not met before are added."""
-        ids = self._ids
+        ids, find = self._ids, pattern(_WORD).findall
         lengths: list[int] = []
 
         def documents() -> Iterator[list[str]]:
             for text in texts:
-                words = _WORD.findall(text.lower())
+                words = find(composed(text.lower()))
                 lengths.append(len(words))
                 yield words
 

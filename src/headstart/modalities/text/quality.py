@@ -21,8 +21,9 @@ import numpy as np
 
 from headstart.data.store import stream
 from headstart.modalities.text import languages
-from headstart.modalities.text.languages import UNKNOWN, unspaced
+from headstart.modalities.text.languages import UNKNOWN
 from headstart.modalities.text.options import QualityNumbers, TextOptions
+from headstart.modalities.text.scripts import is_unspaced, pattern
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -44,10 +45,10 @@ REPEATED_PHRASES = {5: 0.15, 6: 0.14, 7: 0.13, 8: 0.12, 9: 0.11, 10: 0.10}
 
 _BULLET = re.compile(r"[•‣▪◦●·]|[-*]\s")
 _ELLIPSES = ("...", "…")
-#: Closing quotation marks, and the marks that end sentences in Chinese and Japanese.
-_QUOTES, _DENSE_ENDS = "\u201d\u2019\u300d\u300f", "\u3002\uff01\uff1f"
-_CLOSES = tuple(".!?\"'" + _QUOTES + _DENSE_ENDS)
-_SENTENCE = re.compile(rf"[.!?]+[\"')]*[{_QUOTES}]*(?=\s|$)|[{_DENSE_ENDS}]+")
+#: Closing quotation marks; then what may end a line, and what ends a sentence.
+_QUOTES = "\u201d\u2019\u300d\u300f"
+_CLOSE = rf"[.!?\"'{_QUOTES}]|<stop>"
+_SENTENCE = rf"[.!?]+[\"')]*[{_QUOTES}]*(?=\s|$)|<stop>+"
 _PARAGRAPHS = re.compile(r"\n\s*\n")
 
 
@@ -65,7 +66,7 @@ class Page:
     @cached_property
     def spaced(self) -> bool:
         """True where words stand between spaces."""
-        return not unspaced(self.text)
+        return not is_unspaced([self.text])
 
     @cached_property
     def words(self) -> list[str]:
@@ -80,7 +81,7 @@ class Page:
     @cached_property
     def sentences(self) -> int:
         """About how many sentences there are."""
-        return max(1, len(_SENTENCE.findall(self.text)))
+        return max(1, len(pattern(_SENTENCE).findall(self.text)))
 
 
 class Rule(NamedTuple):
@@ -221,7 +222,8 @@ def _repeated_phrases(page: Page, numbers: QualityNumbers) -> bool:
 
 
 def _punctuation(page: Page, numbers: QualityNumbers) -> bool:
-    return any(line.endswith(_CLOSES) and not line.endswith(_ELLIPSES) for line in page.lines)
+    closes = pattern(_CLOSE).match
+    return any(closes(line[-1]) and not line.endswith(_ELLIPSES) for line in page.lines)
 
 
 def _sentences(page: Page, numbers: QualityNumbers) -> bool:

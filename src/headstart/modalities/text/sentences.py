@@ -12,6 +12,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from headstart.modalities.text.scripts import pattern
+
 #: Words whose full stop does not end a sentence (followed by a name or a number).
 _ABBREVIATIONS = {
     *("mr", "mrs", "ms", "dr", "prof", "rev", "gen", "col", "capt", "lt", "sgt", "gov", "sen"),
@@ -23,14 +25,14 @@ _ABBREVIATIONS = {
 _CLOSING = "\"'\\)\\]}\u2019\u201d\u300d\u300f\uff09\u300b\u3011"
 _OPENING = "\"'\\(\\[{\u2018\u201c\u300c\u300e\uff08\u300a\u3010"
 #: A stop with what closes behind it; blank lines and HTML breaks end a sentence too.
-_STOP = re.compile(
-    rf"(?P<wide>(?:[\u3002\uff01\uff1f]|\u2026\u2026)+)(?P<shut>[{_CLOSING}]*)\s*"
-    rf"|(?P<narrow>[.!?\u2026]+)(?P<closed>[{_CLOSING}]*)(?:\s+|(?=[\u4e00-\u9fff]))"
+_STOP = (
+    rf"(?P<wide>(?:<stop>|\u2026\u2026)+)(?P<shut>[{_CLOSING}]*)\s*"
+    rf"|(?P<narrow>[.!?\u2026]+)(?P<closed>[{_CLOSING}]*)(?:\s+|(?=<han>))"
     r"|(?:\s*<br\s*/?>\s*){2,}|[^\S\n]*\n\s*\n\s*"
 )
 _BLANK_LINE = re.compile(r"\n\s*\n")
-_LAST_WORD = re.compile(r"[\w.]+$")
-_INITIAL = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")
+_LAST_WORD = r"(?:[\w.]|<mark>)+$"
+_INITIAL = r"(?:[^\W\d_]<mark>*\.)*[^\W\d_]<mark>*"
 
 
 def sentence_starts(text: str) -> list[int]:
@@ -45,7 +47,7 @@ def sentence_starts(text: str) -> list[int]:
     """
     begin = len(text) - len(text.lstrip())
     starts = [begin] if begin < len(text) else []
-    for stop in _STOP.finditer(text, begin):
+    for stop in pattern(_STOP).finditer(text, begin):
         index = stop.end()
         if starts[-1] < index < len(text) and _ends(text, starts[-1], stop):
             starts.append(index)
@@ -70,13 +72,13 @@ def _ends(text: str, begin: int, stop: re.Match[str]) -> bool:
         return stop["narrow"][-1] in "!?" and not stop["closed"]
     if stop["narrow"] != ".":
         return True
-    word = _LAST_WORD.search(text, begin, stop.start())
+    word = pattern(_LAST_WORD).search(text, begin, stop.start())
     if word is None:
         return True
     if word[0].lower() in _ABBREVIATIONS:
         # "No." ends a sentence by itself; before a number it counts.
         return word[0].lower() in ("no", "nos") and not following.isdigit()
-    return not _INITIAL.fullmatch(word[0]) or word[0] == "I"
+    return not pattern(_INITIAL).fullmatch(word[0]) or word[0] == "I"
 
 
 def sentence_flags(text: str, offsets: Sequence[tuple[int, int]]) -> np.ndarray:

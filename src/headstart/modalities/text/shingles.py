@@ -8,16 +8,20 @@ from functools import cache as once
 
 import numpy as np
 
+from headstart.modalities.text.scripts import LETTERS, MARKS, ranges, unspaced
+
 #: Characters of a shingle, and of one that begins in a script without spaces, where a character
 #: carries about as much as two or three letters do.
 WIDTH, DENSE_WIDTH = 5, 3
 
-_OTHER, _LETTER, _DENSE, _END = range(4)
+_OTHER, _LETTER, _DENSE, _END, _SKIPPED = range(5)
 _BMP = 0x10000
-_SCRIPTS = (
-    *((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF)),
-    *((0x3040, 0x30FF), (0x3400, 0x9FFF), (0xF900, 0xFAFF)),
-)
+#: What each kind of character is, later ones first: joiners and variants make no difference.
+_KINDS = {
+    _LETTER: r"\p{L}\p{N}\p{M}",
+    _DENSE: unspaced(LETTERS + MARKS),
+    _SKIPPED: r"\p{Join_Control}\p{Variation_Selector}",
+}
 #: Odd multipliers of MurmurHash3's finaliser and of SplitMix64; products wrap at 64 bits.
 _FIRST, _SECOND = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53)
 _STEP = np.uint64(0x9E3779B97F4A7C15)
@@ -27,9 +31,9 @@ _HALF = np.uint64(33)
 def shingles(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Return the hashed shingles of many texts at once, and where those of each begin.
 
-    Case is folded, and a run of what is neither letter nor digit counts as one space, so that
-    punctuation and layout make no difference. A text shorter than a shingle is one shingle, and
-    one without letters has none.
+    Case is folded, and a run of what is neither letter, mark nor digit counts as one space, so
+    that punctuation and layout make no difference. A text shorter than a shingle is one shingle,
+    and one without letters has none.
 
     Returns:
         ``hashes`` (S,) uint64 with repetitions, and ``offsets`` (n+1,) int64: the shingles of
@@ -43,6 +47,7 @@ def shingles(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     if not len(points):
         return np.empty(0, np.uint64), np.zeros(1, np.int64)
     kinds = _kinds()[np.minimum(points, _BMP - 1)]
+    points, kinds = points[kinds != _SKIPPED], kinds[kinds != _SKIPPED]
     kept = kinds != _OTHER
     kept[:-1] |= (kinds[1:] == _LETTER) | (kinds[1:] == _DENSE)  # of a run of others the last
     points, kinds = points[kept], kinds[kept]
@@ -93,8 +98,9 @@ def _kinds() -> np.ndarray:
 
     What lies beyond (rare letters, emoji) is taken for the last one of these, a letter.
     """
-    kinds = np.fromiter((chr(point).isalnum() for point in range(_BMP)), np.uint8, _BMP)
-    for first, last in _SCRIPTS:
-        kinds[first : last + 1] *= _DENSE
+    kinds = np.full(_BMP, _OTHER, np.uint8)
+    for kind, properties in _KINDS.items():
+        for first, last in ranges(properties):
+            kinds[first : last + 1] = kind
     kinds[0], kinds[-1] = _END, _LETTER
     return kinds

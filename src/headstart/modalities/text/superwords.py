@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
+from headstart.modalities.text.scripts import MARKS
+
 #: Share of the vocabulary that is kept for phrases.
 PHRASES = 0.3
 ROUNDS = 2
@@ -22,7 +24,7 @@ ROUNDS = 2
 LEAST, SCORE, DISCOUNT = 40, 10.0, 20
 
 _SPACE = "Ġ"
-_WORD = r" ?[\p{L}\p{M}]+(?:['\x{2019}]\p{L}+)?"
+_WORD = rf" ?[\p{{L}}{MARKS}]+(?:['\x{{2019}}][\p{{L}}{MARKS}]+)?"
 _OTHER = r" ?\p{N}+(?:[/.]\p{N}+)*| ?([^\s\p{L}\p{N}])\1*|\s+"
 
 
@@ -38,7 +40,7 @@ def fit_superwords(
 
     Args:
         vocab_size: most entries, the 256 bytes and the specials included.
-        lowercase: fold case and normalise to NFKC first.
+        lowercase: fold case and normalise to NFKC first, else to NFC.
         least: how often a phrase must occur.
     """
     some = list(texts)
@@ -49,8 +51,7 @@ def fit_superwords(
         normalizers.Replace(Regex(r"\s+"), " "),
         normalizers.Prepend(" "),
     ]
-    if lowercase:
-        steps += [normalizers.NFKC(), normalizers.Lowercase()]
+    steps += [normalizers.NFKC(), normalizers.Lowercase()] if lowercase else [normalizers.NFC()]
     tokenizer.normalizer = normalizers.Sequence(steps)
     tokenizer.pre_tokenizer = _parted(_WORD)
     tokenizer.decoder = decoders.ByteLevel()

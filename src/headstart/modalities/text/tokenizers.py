@@ -20,11 +20,23 @@ from tokenizers import (
 from transformers import PreTrainedTokenizerFast
 
 from headstart.modalities.text.deterministic import fit_unigram, fit_wordpiece
+from headstart.modalities.text.scripts import MARKS, UNSPACED
 from headstart.modalities.text.superwords import fit_superwords
 
 PAD, UNKNOWN, MASK, CLS, SEP = "[PAD]", "[UNK]", "[MASK]", "[CLS]", "[SEP]"
-#: A word with its apostrophe, a number such as 7/10, or a run of one sign such as !!!
-WORD = r"[\p{L}\p{M}]+(?:['\x{2019}]\p{L}+)?|\p{N}+(?:[/.]\p{N}+)*|([^\p{L}\p{N}])\1*"
+_UNSPACED = "".join(rf"\p{{{name}}}" for name in UNSPACED)
+_SPACED = rf"[\p{{L}}{MARKS}&&[^{_UNSPACED}]]+"
+#: A letter of a script without spaces, a word with its apostrophe, a number such as 7/10, or a run
+#: of one sign such as !!!
+WORD = (
+    rf"[\p{{L}}&&[{_UNSPACED}]][{MARKS}]*|{_SPACED}(?:['\x{{2019}}]{_SPACED})?"
+    r"|\p{N}+(?:[/.]\p{N}+)*|([^\p{L}\p{N}])\1*"
+)
+#: What byte-level BPE is fitted to: GPT-2's runs (Radford et al. 2019), but no mark cuts a word.
+RUNS = (
+    rf"'s|'t|'re|'ve|'m|'ll|'d| ?\p{{L}}[\p{{L}}{MARKS}]*"
+    r"| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+)
 SPECIALS = [PAD, UNKNOWN, MASK, CLS, SEP]
 #: What stands for the first, second, ... span that was cut out (Raffel et al. 2020, section 3.1.4).
 SENTINEL = "<extra_id_{}>"
@@ -47,7 +59,8 @@ def fit_tokenizer(
             (Schuster & Nakajima 2012), ``unigram`` (Kudo 2018), ``superword`` (words by BPE, then
             phrases of them), ``word`` or ``char``.
         vocab_size: most entries, specials included.
-        lowercase: fold case and normalise to NFKC first.
+        lowercase: fold case; accents and vowel signs stay. Texts become NFC, or NFKC where case is
+            folded by another family than ``wordpiece`` and ``word``.
         wrap: put ``[CLS]`` and ``[SEP]`` around each text.
         length: longest sequence that the encoder takes; written into the tokenizer's config.
         sentinels: so many tokens ``<extra_id_0>``, ``<extra_id_1>``, ... count down from the end of
@@ -82,14 +95,20 @@ def fit_tokenizer(
 
 def _fit_words(texts: Iterable[str], kind: str, vocab_size: int, lowercase: bool) -> Tokenizer:
     tokenizer, trainer = _BUILDERS[kind](vocab_size)
-    steps: list[Any] = [normalizers.NFKC(), normalizers.Lowercase()] if lowercase else []
     if kind in ("wordpiece", "word"):
-        # It also puts spaces around Chinese characters.
-        steps = [normalizers.BertNormalizer(lowercase=lowercase, handle_chinese_chars=True)]
+        # It also puts spaces around Chinese characters; unless told, it drops accents with case.
+        bert = normalizers.BertNormalizer(
+            handle_chinese_chars=True, strip_accents=False, lowercase=lowercase
+        )
+        steps: list[Any] = [normalizers.NFC(), bert]
+    else:
+        steps = [normalizers.NFKC(), normalizers.Lowercase()] if lowercase else [normalizers.NFC()]
+    if kind == "bpe":
+        # Before the first word stands one space, as before all others.
+        steps += [normalizers.Prepend(" "), normalizers.Replace(Regex(r"\A  "), " ")]
     if kind == "word":
         steps.insert(0, normalizers.Replace(Regex(r"<br\s*/?>"), " "))
-    if steps:
-        tokenizer.normalizer = normalizers.Sequence(steps)
+    tokenizer.normalizer = normalizers.Sequence(steps)
     if kind == "char":
         tokenizer = _characters(texts, vocab_size, tokenizer)
     else:
@@ -99,7 +118,12 @@ def _fit_words(texts: Iterable[str], kind: str, vocab_size: int, lowercase: bool
 
 def _bpe(vocab_size: int) -> tuple[Tokenizer, trainers.Trainer]:
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(RUNS), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=max(vocab_size, 256 + len(SPECIALS)),
@@ -160,7 +184,7 @@ def _characters(texts: Iterable[str], vocab_size: int, tokenizer: Tokenizer) -> 
 
     counts: Counter[str] = Counter()
     for text in texts:
-        counts.update(tokenizer.normalizer.normalize_str(text) if tokenizer.normalizer else text)
+        counts.update(tokenizer.normalizer.normalize_str(text))
     kept = sorted(character for character, _ in counts.most_common(vocab_size - len(SPECIALS)))
     vocabulary = {token: index for index, token in enumerate([*SPECIALS, *kept])}
     tokenizer.model = models.WordLevel(vocabulary, unk_token=UNKNOWN)

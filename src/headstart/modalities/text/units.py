@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,16 +10,15 @@ import torch
 from torch import Tensor
 
 from headstart.modalities.text.evidence import TextEvidence, Word
+from headstart.modalities.text.scripts import pattern
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
     from headstart.batch import Batch
 
-#: Scripts that are written without spaces: each character may be a word.
-_DENSE = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\u0e00-\u0e7f"
-_LETTER = rf"[^\W_{_DENSE}]"
-_PIECE = re.compile(rf"[{_DENSE}]|{_LETTER}+(?:['\u2019-]{_LETTER}+)*|[^\s]")
+#: A letter of a script without spaces, a word with apostrophes and hyphens, or a sign.
+_PIECE = r"<letter>|<run>(?:['\u2019-]<run>)*|\S<mark>*"
 
 
 @dataclass(frozen=True)
@@ -114,10 +112,10 @@ def words(text: str, reading: Reading) -> list[Word]:
     """Return the words of a text in order.
 
     Tokens that share a word make one, and so do words that share a token. Punctuation stands by
-    itself, and so does each character of a script without spaces.
+    itself, and so does each letter of a script without spaces.
     """
     piece_of = [-1] * len(text)
-    for number, match in enumerate(_PIECE.finditer(text)):
+    for number, match in enumerate(pattern(_PIECE).finditer(text)):
         piece_of[match.start() : match.end()] = [number] * (match.end() - match.start())
     found: list[Word] = []
     last = -1

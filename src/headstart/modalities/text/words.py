@@ -1,4 +1,4 @@
-"""Words in scripts that are written without spaces."""
+"""Words of Chinese, which is written without spaces, by a dictionary."""
 
 from __future__ import annotations
 
@@ -9,16 +9,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from headstart.errors import HeadstartError
-
-
-def is_unspaced(texts: Sequence[str]) -> bool:
-    """True where more than a fifth of the characters are Han, Kana or Thai."""
-    joined = "".join(text[:500] for text in texts)
-    dense = sum(
-        "\u3040" <= c <= "\u30ff" or "\u4e00" <= c <= "\u9fff" or "\u0e00" <= c <= "\u0e7f"
-        for c in joined
-    )
-    return dense > 0.2 * max(1, len(joined))
 
 
 def jieba_word_starts(text: str, offsets: Sequence[tuple[int, int]]) -> np.ndarray:

@@ -17,9 +17,9 @@ from headstart.downstream.classes import (
     hold_out_of_each,
     named_chances,
 )
-from headstart.downstream.frozen import even_indices, pooled_features
+from headstart.downstream.frozen import Pooler, even_indices, pooled_features
 from headstart.downstream.head import zero_linear
-from headstart.downstream.rows import LabeledRows
+from headstart.downstream.rows import TargetRows, batches
 from headstart.downstream.wide import WIDE_RATE, Wide, is_wide
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Classification(Task):
         """Part each class by the same ``share``; it keeps a record on either side."""
         return hold_out_of_each(records, share, seed)
 
-    def warm_start(self, encoder: Encoder, train: LabeledRows, validation: LabeledRows) -> None:
+    def warm_start(self, encoder: Pooler, train: TargetRows, validation: TargetRows) -> None:
         """Set the head to a logistic regression on the frozen features.
 
         A random head first distorts the features that it will be judged by; one that is right
@@ -126,13 +126,14 @@ class Classification(Task):
             self._set_scale(encoder, validation)
 
     @torch.no_grad()
-    def _set_scale(self, encoder: Encoder, validation: LabeledRows) -> None:
+    def _set_scale(self, encoder: Pooler, validation: TargetRows) -> None:
         """Give all tokens and runs the scale with the lowest validation loss."""
         assert self.wide is not None
+        self.eval()
         self.wide.scale.fill_(1.0)
         deep, wide, targets = [], [], []
-        for features, batch in self.scan(encoder, validation):
-            deep.append(self.linear(features.float()))
+        for batch in batches(validation, self.at_once):
+            deep.append(self.linear(encoder.pool(batch).float()))
             wide.append(self.wide(batch))
             targets.append(batch["labels"])
         losses = [
@@ -220,7 +221,7 @@ def logistic_regression(
     return linear
 
 
-def frozen_features(encoder: Encoder, rows: LabeledRows) -> tuple[Tensor, Tensor]:
+def frozen_features(encoder: Pooler, rows: TargetRows) -> tuple[Tensor, Tensor]:
     """Return pooled features (n,D) and classes (n,) of all rows, or of many that lie evenly.
 
     However few rows a class has, one of them is among the n.

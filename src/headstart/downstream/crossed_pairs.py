@@ -90,8 +90,7 @@ class CrossedPairs(PairTask):
 
     def warm_start(self, encoder: Encoder, train: PairRows, validation: PairRows) -> None:
         """Set the inner head from the frozen features, crossed."""
-        crossed: Any = Crossed(encoder)
-        self.head.warm_start(crossed, train, validation)
+        self.head.warm_start(Crossed(encoder), train, validation)
 
     def features(self, encoder: Encoder, batch: Batch) -> Tensor:
         """Return the crossed features (B,4D)."""

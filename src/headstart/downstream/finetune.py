@@ -62,7 +62,7 @@ class Finetuning(nn.Module):
         for module in self._frozen:
             module.requires_grad_(False)
         if not any(parameter.requires_grad for parameter in encoder.parameters()):
-            self._frozen = [encoder]
+            self._frozen = frozen_modules(encoder, "all")
         self._still = [*self._frozen, *head.frozen_modules(encoder)]
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
@@ -234,7 +234,7 @@ def _measure(objective: Finetuning, rows: Rows, count: int, run: RunFolder, cons
         log(f"On {count:,} held-out records: {told}.")
         return
     intervals = {name: [e.low, e.high] for name, e in measured.items() if isinstance(e, Estimate)}
-    scores = {name: e.mean if name in intervals else e for name, e in measured.items()}
+    scores = {name: e.mean if isinstance(e, Estimate) else e for name, e in measured.items()}
     run.resolve(scores=scores, **({"intervals": intervals} if intervals else {}))
     rows_before = [row for row in run.metrics() if scores.keys().isdisjoint(row)]
     lines = [

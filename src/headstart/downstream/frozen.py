@@ -3,26 +3,49 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
+    from headstart.batch import Batch
     from headstart.downstream.rows import TargetRows
-    from headstart.encoders import Encoder
 
 _MOST, _BATCH = 20_000, 64
 
 
-def even_indices(count: int, most: int = _MOST) -> np.ndarray:
-    """Return the indices of all rows, or of ``most`` that lie evenly."""
-    return np.linspace(0, count - 1, min(count, most)).round().astype(np.int64)
+class Pooler(Protocol):
+    """What gives a vector a row: an encoder, or one of pairs.
+
+    Attributes:
+        width: D, the size of its vectors.
+    """
+
+    width: int
+
+    @property
+    def provides(self) -> frozenset[str]:
+        """What it knows of its rows, as an encoder does."""
+        ...
+
+    def eval(self) -> Any:
+        """Set evaluation mode."""
+        ...
+
+    def pool(self, batch: Batch) -> Tensor:
+        """Return the vectors (B,D) of a batch."""
+        ...
+
+
+def even_indices(count: int, most: int | None = None) -> np.ndarray:
+    """Return the indices of all rows, or of ``most`` (20,000 by default) that lie evenly."""
+    return np.linspace(0, count - 1, min(count, most or _MOST)).round().astype(np.int64)
 
 
 def pooled_features(
-    encoder: Encoder, rows: TargetRows, indices: np.ndarray | None = None
+    encoder: Pooler, rows: TargetRows, indices: np.ndarray | None = None
 ) -> tuple[Tensor, Tensor]:
     """Return pooled features (n,D) float32 and targets (n,...) of rows.
 

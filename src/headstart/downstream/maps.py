@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from headstart.encoders import MapEncoder
 from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:
-    from headstart.encoders import MapEncoder
+    from headstart.encoders import Encoder
 
 try:
     from torchvision.ops import FeaturePyramidNetwork
@@ -23,17 +24,27 @@ except ModuleNotFoundError:
     ) from None
 
 
-def map_shapes(encoder: MapEncoder, side: int) -> list[tuple[int, int]]:
+def map_encoder(encoder: Encoder) -> MapEncoder:
+    """Return an encoder as one that has maps.
+
+    Raises:
+        HeadstartError: it has none.
+    """
+    if not isinstance(encoder, MapEncoder):
+        raise HeadstartError(
+            "detection and segmentation need an encoder of pictures; pre-train one, or use task "
+            "classification."
+        )
+    return encoder
+
+
+def map_shapes(encoder: Encoder, side: int) -> list[tuple[int, int]]:
     """Return channels and height of each of an encoder's maps of a picture of ``side`` pixels.
 
     Raises:
         HeadstartError: it has no maps, or cannot take pictures that are not square.
     """
-    if not hasattr(encoder, "maps"):
-        raise HeadstartError(
-            "detection and segmentation need an encoder of pictures; pre-train one, or use task "
-            "classification."
-        )
+    encoder = map_encoder(encoder)
     training = encoder.training
     encoder.eval()
     device = next(encoder.parameters()).device
@@ -75,7 +86,7 @@ class Pyramid(nn.Module):
         self.fpn = FeaturePyramidNetwork([self.channels[index] for index in self.chosen], width)
 
     @classmethod
-    def on(cls, encoder: MapEncoder, strides: Sequence[int], width: int) -> Pyramid:
+    def on(cls, encoder: Encoder, strides: Sequence[int], width: int) -> Pyramid:
         """Choose the maps of an encoder."""
         side = 2 * max(strides)
         shapes = map_shapes(encoder, side)

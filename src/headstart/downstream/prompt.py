@@ -26,6 +26,7 @@ from headstart.encoders.visibility import visibility
 from headstart.errors import HeadstartError
 from headstart.modalities.opening import open_processor
 from headstart.modalities.text.content import TEXT
+from headstart.modalities.text.processor import TextProcessor, as_text
 from headstart.objectives.heads import TokenHead
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class Prompt(Task):
         stored = _masked_head(config.run)
         full = TokenHead(encoder.token_embedding, transform=True)
         full.load_state_dict(stored, strict=False)
-        processor = open_processor(Path(config.run) / "encoder")
+        processor = as_text(open_processor(Path(config.run) / "encoder"))
         ids = torch.tensor(
             [_one_token(processor, word) for label in labels for word in lists[label]]
         )
@@ -101,12 +102,12 @@ class Prompt(Task):
         self, processor: Processor, records: Dataset, length: int, seed: int | None = None
     ) -> LabeledRows:
         """Return the filled templates with classes ``labels`` (B,); they never vary."""
-        cloze: Any = _Cloze(processor, self.template)
+        cloze = _Cloze(as_text(processor), self.template)
         return LabeledRows(cloze, records, class_indices(records, self.labels), length)
 
     def collate(self, processor: Processor, records: Dataset, length: int) -> Batch:
         """Return the filled templates."""
-        return _Cloze(processor, self.template).collate(records, length)
+        return _Cloze(as_text(processor), self.template).collate(records, length)
 
     def hold_out(self, records: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
         """Part each class by the same share."""
@@ -146,7 +147,7 @@ class Prompt(Task):
 class _Cloze:
     """Texts in a template, whose one hidden place is a mask; a long text is cut, never the rest."""
 
-    def __init__(self, processor: Any, template: str) -> None:
+    def __init__(self, processor: TextProcessor, template: str) -> None:
         if "mask_token" not in processor.provides:
             raise HeadstartError(
                 "task prompt needs a tokenizer with a mask token; pre-train with --objective mlm."
@@ -210,7 +211,7 @@ def _masked_head(run: str) -> dict[str, Tensor]:
     return load_file(folder / WEIGHTS)
 
 
-def _one_token(processor: Any, word: str) -> int:
+def _one_token(processor: TextProcessor, word: str) -> int:
     words = WordTokenizer(processor)
     unknown = processor.tokenizer.unk_token_id
     for spaced in (True, False):

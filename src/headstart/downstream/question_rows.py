@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from headstart.batch import Batch
+    from headstart.modalities.text.processor import TextProcessor
 
 #: Fewest tokens of a context that a row must have room for.
 FEWEST = 8
@@ -32,7 +33,7 @@ class Layout:
         second: token type of B, and of what closes it.
     """
 
-    def __init__(self, processor: Any) -> None:
+    def __init__(self, processor: TextProcessor) -> None:
         self.tokenizer = Tokenizer.from_str(processor.tokenizer.backend_tokenizer.to_str())
         self.tokenizer.no_truncation()
         self.tokenizer.no_padding()
@@ -83,7 +84,7 @@ class QuestionRows:
 
     def __init__(
         self,
-        processor: Any,
+        processor: TextProcessor,
         records: Dataset,
         length: int,
         stride: int | None = None,
@@ -121,7 +122,7 @@ class QuestionRows:
         return len(self._windows)
 
     def batch(self, indices: np.ndarray, epoch: int) -> Batch:
-        """Return the windows at ``places`` (n,): ``input_ids`` and ``mask`` (n,T).
+        """Return the windows at ``indices`` (n,): ``input_ids`` and ``mask`` (n,T).
 
         ``context`` (n,T) is True where the context is, whose tokens reach from character
         ``char_starts`` to ``char_ends`` (n,T); ``record`` (n,) is the record of each window, and

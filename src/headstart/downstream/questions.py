@@ -20,6 +20,7 @@ from headstart.downstream.tokens import named
 from headstart.downstream.word_rows import IGNORED
 from headstart.errors import HeadstartError
 from headstart.modalities.text.content import TEXT
+from headstart.modalities.text.processor import as_text
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -144,12 +145,12 @@ class Questions(Task):
         self, processor: Processor, records: Dataset, length: int, seed: int | None = None
     ) -> QuestionRows:
         """Return windows over the contexts with the places of the answers; they never vary."""
-        return QuestionRows(processor, records, length, self.stride, self.question_length)
+        return QuestionRows(as_text(processor), records, length, self.stride, self.question_length)
 
     def collate(self, processor: Processor, records: Dataset, length: int) -> Batch:
         """Return all windows of records without answers."""
         rows = QuestionRows(
-            processor, records, length, self.stride, self.question_length, learns=False
+            as_text(processor), records, length, self.stride, self.question_length, learns=False
         )
         return rows.batch(np.arange(len(rows)), 0)
 

@@ -11,7 +11,7 @@ from torch.nn.functional import mse_loss
 
 from headstart.data.split import labeled
 from headstart.downstream import Task
-from headstart.downstream.frozen import Standardisation, pooled_features
+from headstart.downstream.frozen import Pooler, Standardisation, pooled_features
 from headstart.downstream.head import zero_linear
 from headstart.downstream.rows import TargetRows
 from headstart.errors import HeadstartError
@@ -79,7 +79,7 @@ class Regression(Task):
         values = torch.tensor(list(records["label"]), dtype=torch.float64)
         return ((values - self.mean) / self.deviation).float()
 
-    def warm_start(self, encoder: Encoder, train: TargetRows, validation: TargetRows) -> None:
+    def warm_start(self, encoder: Pooler, train: TargetRows, validation: TargetRows) -> None:
         """Set the head to a ridge regression on the frozen features.
 
         The penalty is the one with the lowest validation loss.
@@ -112,7 +112,7 @@ class Regression(Task):
         values = self.standardised(features).double() * self.deviation + self.mean
         return [{"value": value} for value in values.tolist()]
 
-    def measure(self, encoder: Encoder, rows: TargetRows) -> dict[str, float]:
+    def measure(self, encoder: Pooler, rows: TargetRows) -> dict[str, float]:
         """Return ``spearman`` and ``pearson`` correlations, and ``mae``, the mean error."""
         self.eval()
         features, targets = pooled_features(encoder, rows)

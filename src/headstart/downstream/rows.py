@@ -15,7 +15,6 @@ from headstart.batch import Batch, Rows
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from headstart.modalities import Processor
 
 _CHUNK = 256
 
@@ -35,6 +34,19 @@ class TargetRows(Rows, Protocol):
 
     targets: Tensor
 
+    @property
+    def names(self) -> frozenset[str]:
+        """Names of the tensors that a processor made."""
+        ...
+
+
+class Collator(Protocol):
+    """What turns records into a batch: a processor, or one that looks at them in its own way."""
+
+    def collate(self, records: Dataset, length: int) -> Batch:
+        """Return the records as a batch, one row a record."""
+        ...
+
 
 class LabeledRows:
     """Records collated once and kept without their padding; a row is one record.
@@ -50,9 +62,7 @@ class LabeledRows:
         length: most positions a row, T.
     """
 
-    def __init__(
-        self, processor: Processor, records: Dataset, targets: Tensor, length: int
-    ) -> None:
+    def __init__(self, processor: Collator, records: Dataset, targets: Tensor, length: int) -> None:
         self.targets = targets
         self._rows: dict[str, list[Tensor]] = {}
         self._ragged: set[str] = set()

@@ -17,6 +17,8 @@ from headstart.seeding import seeded
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from headstart.encoders import Encoder
+
 #: Peak rate of a fresh network up to 256 wide, in proportion to 1 / width beyond.
 RATE = 1e-3
 
@@ -61,7 +63,12 @@ def fine_tuned(run: str, labeled: Dataset, tested: Dataset, seed: int) -> list[s
 
 
 def _predicted(
-    encoder: Any, folder: str | Path, labeled: Dataset, tested: Dataset, seed: int, **options: Any
+    encoder: Encoder,
+    folder: str | Path,
+    labeled: Dataset,
+    tested: Dataset,
+    seed: int,
+    **options: Any,
 ) -> list[str]:
     with tempfile.TemporaryDirectory() as scratch:
         config = FinetuneConfig(

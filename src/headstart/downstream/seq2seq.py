@@ -25,10 +25,12 @@ from headstart.downstream.written_pairs import (
     read_to_write,
     read_written_pairs,
 )
+from headstart.encoders.seq2seq import Seq2SeqEncoder
 from headstart.errors import HeadstartError
 from headstart.evaluation.metrics import Estimate
 from headstart.evaluation.written import shown, written_scores
 from headstart.modalities.text.content import TEXT
+from headstart.modalities.text.processor import TextProcessor, as_text
 from headstart.objectives.losses import token_loss
 
 if TYPE_CHECKING:
@@ -37,9 +39,8 @@ if TYPE_CHECKING:
     from headstart.batch import Batch
     from headstart.config import FinetuneConfig, PredictConfig
     from headstart.data.audit import Audit
-    from headstart.encoders.seq2seq import Seq2SeqEncoder
-    from headstart.modalities import Modality
-    from headstart.modalities.text.processor import TextProcessor
+    from headstart.encoders import Encoder
+    from headstart.modalities import Modality, Processor
 
 #: Pairs that are held out at most: each is written word by word, which takes its time.
 _HELD = 2000
@@ -89,7 +90,8 @@ class Seq2Seq(Task):
         self.reads, self.writes = reads, writes
         self.beams, self.no_repeat, self.label_smoothing = beams, no_repeat, label_smoothing
         self.columns = Columns(*columns) if columns else None
-        self._processor: TextProcessor | None = None
+        #: Of the rows or inputs that came last; texts are written with it.
+        self.processor: TextProcessor
         self._remarks: list[str] = []
         self._sizes: list[tuple[int, str]] = []
         self._judged: list[tuple[str, str]] = []
@@ -108,7 +110,7 @@ class Seq2Seq(Task):
         return read_to_write(sources, options, self.columns, modality, audit)
 
     @classmethod
-    def build(cls, encoder: Seq2SeqEncoder, records: Dataset, config: FinetuneConfig) -> Self:
+    def build(cls, encoder: Encoder, records: Dataset, config: FinetuneConfig) -> Self:
         """Check that the network can write, and set its dropout to that of the options.
 
         Raises:
@@ -127,14 +129,15 @@ class Seq2Seq(Task):
                 "number of layers that stay, or leave it out."
             )
         options = config.seq2seq
-        indices = _indices(encoder)
+        network = writing(encoder)
+        indices = _indices(network)
         asked = max(config.length or 0, options.tokens)
         if indices and asked > indices:
             raise HeadstartError(
                 f"the network has {indices} places, fewer than the {asked} tokens asked for; "
                 "choose a smaller --length and seq2seq.tokens."
             )
-        set_dropout(encoder.model, config.dropout)
+        set_dropout(network.model, config.dropout)
         return cls(
             reads=config.length or 0,
             writes=options.tokens,
@@ -145,7 +148,7 @@ class Seq2Seq(Task):
         )
 
     @classmethod
-    def defaults(cls, encoder: Seq2SeqEncoder, count: int) -> TaskDefaults:
+    def defaults(cls, encoder: Encoder, count: int) -> TaskDefaults:
         """Return steps for ten epochs of batches of 64; all layers learn at one rate."""
         batch_size = 16 if count < 1000 else 64
         return {
@@ -156,17 +159,17 @@ class Seq2Seq(Task):
         }
 
     def rows(
-        self, processor: TextProcessor, records: Dataset, length: int, seed: int | None = None
+        self, processor: Processor, records: Dataset, length: int, seed: int | None = None
     ) -> WrittenRows:
         """Return the pairs as ids to read and to write; they never vary."""
-        if processor.suffix == 0:
+        texts = self.processor = as_text(processor)
+        if texts.suffix == 0:
             raise HeadstartError(
                 "seq2seq needs a tokenizer that closes a text, and this run's has no token for it; "
                 "pre-train with another tokenizer."
             )
-        self._processor = processor
         self.reads = self.reads or length
-        found = WrittenRows(processor, records, self.reads, self.writes or self.reads)
+        found = WrittenRows(texts, records, self.reads, self.writes or self.reads)
         if not self.writes:
             self.writes = int(min(self.reads, found.written_sizes.max()))
         names = list(records["id"])
@@ -177,25 +180,25 @@ class Seq2Seq(Task):
             self._note_cut(what, sizes, names, limit, option)
         return found
 
-    def collate(self, processor: TextProcessor, records: Dataset, length: int) -> Batch:
+    def collate(self, processor: Processor, records: Dataset, length: int) -> Batch:
         """Return texts without targets as a batch; what is too long is cut, and told of."""
-        self._processor = processor
-        ids = processor.encode_ids(list(records["text"]))
+        texts = self.processor = as_text(processor)
+        ids = texts.encode_ids(list(records["text"]))
         self._sizes += zip(map(len, ids), records["id"], strict=True)
-        read, mask = padded(cut(ids, self.reads or length, processor.suffix), processor.pad_id)
+        read, mask = padded(cut(ids, self.reads or length, texts.suffix), texts.pad_id)
         return {"input_ids": read, "mask": mask}
 
     def hold_out(self, records: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
         """Part the pairs by their ids; at most 2,000 are held out."""
         return by_id(records, min(share, _HELD / len(records)), seed)
 
-    def warm_start(self, encoder: Seq2SeqEncoder, train: Any, validation: Any) -> None:
+    def warm_start(self, encoder: Encoder, train: Any, validation: Any) -> None:
         """Tell the network its limits, so that whoever opens its folder writes as we do."""
-        self.settle(encoder)
+        self.settle(writing(encoder))
 
     def settle(self, encoder: Seq2SeqEncoder) -> None:
         """Set how the network writes from here on; it is saved with it."""
-        processor, config = self._processor, encoder.model.config
+        processor, config = self.processor, encoder.model.config
         opening = processor.encode_ids([""])[0][: processor.prefix]
         end = processor.encode_ids([""])[0][-1]
         never = [t for t in processor.targets.special_ids if t not in {end, *opening}]
@@ -223,9 +226,9 @@ class Seq2Seq(Task):
         """Return nothing: all that learns is the encoder's and its decoder's."""
         return []
 
-    def features(self, encoder: Seq2SeqEncoder, batch: Batch) -> Reading:
+    def features(self, encoder: Encoder, batch: Batch) -> Reading:
         """Return what was read, for the decoder to look at."""
-        return Reading(encoder, encoder(batch).tokens)
+        return Reading(writing(encoder), encoder(batch).tokens)
 
     def forward(self, features: Reading, batch: Batch) -> dict[str, Tensor]:
         """Return ``loss``, and ``accuracy`` of the next token."""
@@ -249,7 +252,7 @@ class Seq2Seq(Task):
             encoder_outputs=BaseModelOutput(last_hidden_state=features.tokens),
             attention_mask=batch["mask"].long(),
         )
-        decode = self._processor.tokenizer.batch_decode
+        decode = self.processor.tokenizer.batch_decode
         texts = decode(out, skip_special_tokens=True)
         return [{"generated": text.strip()} for text in texts]
 
@@ -272,7 +275,7 @@ class Seq2Seq(Task):
         return told
 
     @torch.no_grad()
-    def measure(self, encoder: Seq2SeqEncoder, rows: WrittenRows) -> dict[str, float | Estimate]:
+    def measure(self, encoder: Encoder, rows: WrittenRows) -> dict[str, float | Estimate]:
         """Return ``perplexity`` of the targets, and BLEU, chrF and ROUGE of what is written."""
         total, tokens, written = 0.0, 0, []
         for reading, batch in self.scan(encoder, rows):
@@ -305,6 +308,12 @@ class Seq2Seq(Task):
                 f"{len(long):,} of {len(sizes):,} {what} are longer than {limit:,} tokens and were "
                 f"cut (the longest, {names[longest]}, has {sizes[longest]:,}){more}."
             )
+
+
+def writing(encoder: Encoder) -> Seq2SeqEncoder:
+    """Return an encoder as the network that it is a part of, which also writes."""
+    assert isinstance(encoder, Seq2SeqEncoder)
+    return encoder
 
 
 def set_dropout(model: nn.Module, share: float) -> None:

@@ -17,6 +17,7 @@ from headstart.downstream.tagged import OUTSIDE, read_tagged, read_words
 from headstart.downstream.word_rows import IGNORED, WordRows
 from headstart.errors import HeadstartError
 from headstart.modalities.text.content import TEXT
+from headstart.modalities.text.processor import as_text
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -120,11 +121,11 @@ class TokenClassification(Task):
         self, processor: Processor, records: Dataset, length: int, seed: int | None = None
     ) -> WordRows:
         """Return windows over the words with a class for each; they never vary."""
-        return WordRows(processor, records, length, self.labels)
+        return WordRows(as_text(processor), records, length, self.labels)
 
     def collate(self, processor: Processor, records: Dataset, length: int) -> Batch:
         """Return windows over the words of records without tags."""
-        rows = WordRows(processor, records, length)
+        rows = WordRows(as_text(processor), records, length)
         return rows.batch(np.arange(len(rows)), 0)
 
     def features(self, encoder: Encoder, batch: Batch) -> Tensor:

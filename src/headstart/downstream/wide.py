@@ -18,8 +18,8 @@ from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:
     from headstart.batch import Batch
-    from headstart.downstream.rows import LabeledRows
-    from headstart.encoders import Encoder
+    from headstart.downstream.frozen import Pooler
+    from headstart.downstream.rows import TargetRows
 
 #: Peak rate of the scales, whatever the encoder's.
 WIDE_RATE = 5e-2
@@ -38,7 +38,7 @@ _HASH, _KEY = 40, 42
 _MULTIPLIER = 0x9E3779B97F
 
 
-def is_wide(widen: str, encoder: Encoder, rows: LabeledRows) -> bool:
+def is_wide(widen: str, encoder: Pooler, rows: TargetRows) -> bool:
     """Return whether a head on these rows gets a wide half.
 
     ``auto`` takes one where the encoder is blind to order, the rows have tokens, and there are
@@ -81,7 +81,7 @@ class Wide(nn.Module):
         self.scale = nn.Parameter(torch.zeros(len(known)))
 
     @classmethod
-    def fit(cls, rows: LabeledRows, classes: int) -> Wide:
+    def fit(cls, rows: TargetRows, classes: int) -> Wide:
         """Count the runs that occur in two rows or more, and take their log-ratios."""
         known, counts = count(rows, classes)
         ratios = np.empty(counts.shape)
@@ -152,7 +152,7 @@ def _runs(batch: Batch) -> Iterator[tuple[Tensor, Tensor]]:
         yield key + (order << _HASH), real
 
 
-def count(rows: LabeledRows, classes: int) -> tuple[np.ndarray, np.ndarray]:
+def count(rows: TargetRows, classes: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the keys (F,) that occur in two rows or more, and in how many of each class (F,C).
 
     Of very many rows some are counted that lie evenly, and of very many keys the most frequent.

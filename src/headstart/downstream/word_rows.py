@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from headstart.batch import Batch
+    from headstart.modalities.text.processor import TextProcessor
 
 #: A position that no loss looks at.
 IGNORED = -100
@@ -34,7 +35,7 @@ class WordTokenizer:
         leads: whether the tokenizer puts a space before every text.
     """
 
-    def __init__(self, processor: Any) -> None:
+    def __init__(self, processor: TextProcessor) -> None:
         backend = processor.tokenizer.backend_tokenizer
         around = processor.encode([""])[0].ids
         self.before = around[: processor.prefix]
@@ -83,7 +84,11 @@ class WordRows:
     """
 
     def __init__(
-        self, processor: Any, records: Dataset, length: int, labels: list[str] | None = None
+        self,
+        processor: TextProcessor,
+        records: Dataset,
+        length: int,
+        labels: list[str] | None = None,
     ) -> None:
         tokenizer = WordTokenizer(processor)
         self.pad_id = processor.pad_id
@@ -109,7 +114,7 @@ class WordRows:
         return len(self._rows)
 
     def batch(self, indices: np.ndarray, epoch: int) -> Batch:
-        """Return windows at ``places`` (n,): ``input_ids``, ``mask`` and ``word_starts`` (n,T).
+        """Return windows at ``indices`` (n,): ``input_ids``, ``mask`` and ``word_starts`` (n,T).
 
         ``record`` (n,) is the record of each; with labels there are ``labels`` (n,T), a class at
         the first token of each word and -100 elsewhere.

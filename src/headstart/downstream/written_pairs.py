@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from headstart.batch import Batch
     from headstart.data.audit import Audit
     from headstart.modalities import Modality
+    from headstart.modalities.text.processor import TextProcessor
 
 #: Well-known names of a text and of what is written from it.
 PAIRS = (
@@ -135,7 +136,7 @@ class WrittenRows:
         read_sizes, written_sizes: (N,) tokens of each text before it is cut.
     """
 
-    def __init__(self, processor: Any, records: Dataset, reads: int, writes: int) -> None:
+    def __init__(self, processor: TextProcessor, records: Dataset, reads: int, writes: int) -> None:
         self.references = list(records["label"])
         self.pad_id = processor.pad_id
         read = processor.encode_ids(list(records["text"]))
@@ -149,7 +150,7 @@ class WrittenRows:
         return len(self.references)
 
     def batch(self, indices: np.ndarray, epoch: int) -> Batch:
-        """Return the pairs at ``places`` (n,), padded to the longest; the same in every epoch."""
+        """Return the pairs at ``indices`` (n,), padded to the longest; the same in every epoch."""
         ids, mask = padded([self._read[index] for index in indices], self.pad_id)
         targets, real = padded([self._written[index] for index in indices], self.pad_id)
         return {

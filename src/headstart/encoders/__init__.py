@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from headstart.registry import Registry
 
@@ -74,6 +74,27 @@ class Encoder(Protocol):
 
     def __call__(self, batch: Batch) -> Features: ...
 
+    @property
+    def training(self) -> bool:
+        """Whether dropout and statistics of batches are on."""
+        ...
+
+    def train(self, mode: bool = True) -> Any:
+        """Set training mode."""
+        ...
+
+    def eval(self) -> Any:
+        """Set evaluation mode."""
+        ...
+
+    def modules(self) -> Iterator[nn.Module]:
+        """Yield all modules, itself first."""
+        ...
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """Yield all parameters."""
+        ...
+
     def pool(self, batch: Batch) -> Tensor:
         """Return ``pooled`` (B,D) alone, without the cost of what is not asked for."""
         ...
@@ -110,6 +131,7 @@ class ContextEncoder(Encoder, Protocol):
         ...
 
 
+@runtime_checkable
 class MapEncoder(Encoder, Protocol):
     """An encoder of pictures that shows its maps, for heads that look at places."""
 

@@ -24,6 +24,7 @@ from headstart.modalities.tokens.token_file import DocumentRows, PackedRows, Tok
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from headstart.modalities import Processor
     from headstart.modalities.text.synonyms import Synonyms
     from headstart.modalities.text.units import TextUnits
 
@@ -184,6 +185,20 @@ class TextProcessor:
         """Write the tokenizer, so that ``AutoTokenizer`` opens it, and the token counts."""
         self.tokenizer.save_pretrained(folder)
         np.save(folder / "counts.npy", self.counts)
+
+
+def as_text(processor: Processor) -> TextProcessor:
+    """Return a processor that is one of texts.
+
+    Raises:
+        HeadstartError: it is one of something else.
+    """
+    if not isinstance(processor, TextProcessor):
+        raise HeadstartError(
+            f"texts are needed, and this encoder reads {processor.content.noun}; choose an encoder "
+            "of texts."
+        )
+    return processor
 
 
 def _wrapping(tokenizer: PreTrainedTokenizerFast) -> tuple[int, int]:

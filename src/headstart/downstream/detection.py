@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from headstart.batch import Batch, Rows
     from headstart.config import FinetuneConfig
     from headstart.data.audit import Audit
-    from headstart.encoders import MapEncoder
+    from headstart.encoders import PixelEncoder
     from headstart.modalities import Modality, Processor
 
 #: Convolutions in each tower: torchvision has 4.
@@ -161,7 +161,7 @@ class Detection(SceneTask):
         return rows
 
     @torch.no_grad()
-    def measure(self, encoder: MapEncoder, rows: Rows) -> dict[str, float]:
+    def measure(self, encoder: PixelEncoder, rows: Rows) -> dict[str, float]:
         """Return COCO's mean average precision ``map`` (IoU .5 to .95) and ``map50``, of 1.
 
         By torchmetrics and pycocotools, over all rows.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:
-    from headstart.encoders import MapEncoder
+    from headstart.encoders import Encoder, PixelEncoder
 
 try:
     from torchvision.ops import FeaturePyramidNetwork
@@ -23,24 +23,25 @@ except ModuleNotFoundError:
     ) from None
 
 
-def map_shapes(encoder: MapEncoder, side: int) -> list[tuple[int, int]]:
+def map_shapes(encoder: Encoder, side: int) -> list[tuple[int, int]]:
     """Return channels and height of each of an encoder's maps of a picture of ``side`` pixels.
 
     Raises:
         HeadstartError: it has no maps, or cannot take pictures that are not square.
     """
-    if not hasattr(encoder, "maps"):
+    if "maps" not in encoder.provides:
         raise HeadstartError(
             "detection and segmentation need an encoder of pictures; pre-train one, or use task "
             "classification."
         )
+    mapped = cast("PixelEncoder", encoder)
     training = encoder.training
     encoder.eval()
     device = next(encoder.parameters()).device
     try:
         with torch.no_grad():
             # Not square, as pictures are not.
-            maps = encoder.maps(torch.zeros(1, 3, side, 2 * side, device=device))
+            maps = mapped.maps(torch.zeros(1, 3, side, 2 * side, device=device))
     except Exception as error:
         raise HeadstartError(
             f"this encoder cannot take whole pictures ({str(error).strip().splitlines()[0]}); "
@@ -75,7 +76,7 @@ class Pyramid(nn.Module):
         self.fpn = FeaturePyramidNetwork([self.channels[index] for index in self.chosen], width)
 
     @classmethod
-    def on(cls, encoder: MapEncoder, strides: Sequence[int], width: int) -> Pyramid:
+    def on(cls, encoder: Encoder, strides: Sequence[int], width: int) -> Pyramid:
         """Choose the maps of an encoder."""
         side = 2 * max(strides)
         shapes = map_shapes(encoder, side)

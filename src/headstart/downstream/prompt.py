@@ -22,9 +22,9 @@ from headstart.downstream.classes import (
 from headstart.downstream.head import DESCRIPTION, WEIGHTS
 from headstart.downstream.rows import LabeledRows
 from headstart.downstream.word_rows import WordTokenizer
+from headstart.encoders.opening import open_processor
 from headstart.encoders.visibility import visibility
 from headstart.errors import HeadstartError
-from headstart.modalities.opening import open_processor
 from headstart.modalities.text.content import TEXT
 from headstart.objectives.heads import TokenHead
 
@@ -162,7 +162,7 @@ class _Cloze:
             rows.append(ids)
             hidden.append(place)
         longest = max(map(len, rows))
-        batch = torch.full((len(rows), longest), self.processor.pad_id, dtype=torch.long)
+        batch = torch.full((len(rows), longest), self.processor.vocabulary.pad_id, dtype=torch.long)
         mask = torch.zeros(len(rows), longest, dtype=torch.bool)
         for at, ids in enumerate(rows):
             batch[at, : len(ids)] = torch.tensor(ids)
@@ -181,7 +181,7 @@ class _Cloze:
             parts.append(words.ids(literal.strip(), spaced=spaced) if literal.strip() else [])
             spaced = literal[-1:].isspace() if literal.strip() else spaced
             if mark == "{mask}":
-                parts.append([self.processor.targets.mask_id])
+                parts.append([self.processor.vocabulary.mask_id])
             elif mark == "{text}":
                 parts.append(words.ids(text, spaced=spaced))
             spaced = False
@@ -212,7 +212,7 @@ def _masked_head(run: str) -> dict[str, Tensor]:
 
 def _one_token(processor: Any, word: str) -> int:
     words = WordTokenizer(processor)
-    unknown = processor.tokenizer.unk_token_id
+    unknown = processor.vocabulary.unknown_id
     for spaced in (True, False):
         ids = words.ids(word, spaced=spaced)
         if len(ids) == 1 and ids[0] != unknown:

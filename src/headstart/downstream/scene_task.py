@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from headstart.batch import Batch
     from headstart.config import FinetuneConfig
-    from headstart.encoders import MapEncoder
+    from headstart.encoders import PixelEncoder
     from headstart.modalities import Processor
 
 #: Images a batch.
@@ -62,7 +62,7 @@ class SceneTask(Task):
         """
 
     @classmethod
-    def build(cls, encoder: MapEncoder, records: Dataset, config: FinetuneConfig) -> Self:
+    def build(cls, encoder: PixelEncoder, records: Dataset, config: FinetuneConfig) -> Self:
         """Build a head for the classes that occur in ``records``.
 
         Raises:
@@ -73,7 +73,7 @@ class SceneTask(Task):
         return cls(Pyramid.on(encoder, cls.strides, cls.width), labels, side)
 
     @classmethod
-    def defaults(cls, encoder: MapEncoder, count: int) -> TaskDefaults:
+    def defaults(cls, encoder: PixelEncoder, count: int) -> TaskDefaults:
         """Return a schedule of 20 epochs that does not stop early."""
         epoch = -(-count // AT_ONCE)
         return {
@@ -93,11 +93,11 @@ class SceneTask(Task):
         """Return whole images at the side that the head was trained for."""
         return Scenes(records, self.side).batch(np.arange(len(records)), 0)
 
-    def features(self, encoder: MapEncoder, batch: Batch) -> list[Tensor]:
+    def features(self, encoder: PixelEncoder, batch: Batch) -> list[Tensor]:
         """Return the encoder's maps (B,C,h,w)."""
         return encoder.maps(batch["pixels"])
 
-    def frozen_modules(self, encoder: MapEncoder) -> list[nn.Module]:
+    def frozen_modules(self, encoder: PixelEncoder) -> list[nn.Module]:
         """Return the batch norms that have statistics from pre-training.
 
         Batches of few large images give poor statistics, so those of pre-training stay, as is

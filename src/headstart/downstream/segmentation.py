@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from headstart.batch import Batch, Rows
     from headstart.config import FinetuneConfig
     from headstart.data.audit import Audit
-    from headstart.encoders import MapEncoder
+    from headstart.encoders import PixelEncoder
     from headstart.modalities import Modality, Processor
 
 
@@ -128,7 +128,7 @@ class Segmentation(SceneTask):
         return rows
 
     @torch.no_grad()
-    def measure(self, encoder: MapEncoder, rows: Rows) -> dict[str, float]:
+    def measure(self, encoder: PixelEncoder, rows: Rows) -> dict[str, float]:
         """Return ``miou``, the mean over classes of the intersection over union, of 1.
 
         By torchmetrics, over all judged pixels of all rows at the side that the head works at.

@@ -159,7 +159,7 @@ class Seq2Seq(Task):
         self, processor: TextProcessor, records: Dataset, length: int, seed: int | None = None
     ) -> WrittenRows:
         """Return the pairs as ids to read and to write; they never vary."""
-        if processor.suffix == 0:
+        if processor.vocabulary.suffix == 0:
             raise HeadstartError(
                 "seq2seq needs a tokenizer that closes a text, and this run's has no token for it; "
                 "pre-train with another tokenizer."
@@ -182,7 +182,9 @@ class Seq2Seq(Task):
         self._processor = processor
         ids = processor.encode_ids(list(records["text"]))
         self._sizes += zip(map(len, ids), records["id"], strict=True)
-        read, mask = padded(cut(ids, self.reads or length, processor.suffix), processor.pad_id)
+        read, mask = padded(
+            cut(ids, self.reads or length, processor.vocabulary.suffix), processor.vocabulary.pad_id
+        )
         return {"input_ids": read, "mask": mask}
 
     def hold_out(self, records: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
@@ -196,10 +198,10 @@ class Seq2Seq(Task):
     def settle(self, encoder: Seq2SeqEncoder) -> None:
         """Set how the network writes from here on; it is saved with it."""
         processor, config = self._processor, encoder.model.config
-        opening = processor.encode_ids([""])[0][: processor.prefix]
+        opening = processor.encode_ids([""])[0][: processor.vocabulary.prefix]
         end = processor.encode_ids([""])[0][-1]
-        never = [t for t in processor.targets.special_ids if t not in {end, *opening}]
-        never += range(processor.targets.size, int(config.vocab_size))
+        never = [t for t in processor.vocabulary.special_ids if t not in {end, *opening}]
+        never += range(processor.vocabulary.size, int(config.vocab_size))
         indices = _indices(encoder)
         encoder.model.generation_config = GenerationConfig(
             max_new_tokens=min(self.writes, indices) if indices else self.writes,
@@ -210,7 +212,7 @@ class Seq2Seq(Task):
             # What opens every text need not be guessed.
             forced_bos_token_id=opening[0] if len(opening) == 1 else None,
             eos_token_id=end,
-            pad_token_id=processor.pad_id,
+            pad_token_id=processor.vocabulary.pad_id,
             decoder_start_token_id=config.decoder_start_token_id,
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,8 +33,11 @@ class TextModality(Modality):
 
     name = "text"
     content = TEXT
+    gives = "input_ids"
+    provides = frozenset(
+        {"vocabulary", "two_views", "halves", "units", "mask_token", "sentences", "sentinels"}
+    )
     unit = "tokens a row"
-    provides = frozenset({"discrete_targets", "two_views", "mask_token", "sentences", "sentinels"})
     Options = TextOptions
 
     def __init__(self, options: TextOptions | None = None) -> None:
@@ -124,7 +128,7 @@ class TextModality(Modality):
 
         counts = store_tokens(records, processor, folder)
         if learn:
-            processor.counts = counts
+            processor.vocabulary = replace(processor.vocabulary, counts=counts)
 
     def quarantine(self, folder: Path) -> dict[str, str]:
         """Return nothing: every text was read before training."""

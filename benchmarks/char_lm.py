@@ -34,8 +34,7 @@ LENGTH = 128
 def validation_loss(run: Path, text: str) -> float:
     """Return nats a character over all of ``text``, in windows of the context."""
     from headstart.deployment.generate import open_token_head
-    from headstart.encoders.opening import open_encoder
-    from headstart.modalities.opening import open_processor
+    from headstart.encoders.opening import open_encoder, open_processor
     from headstart.run import RunFolder
 
     encoder = open_encoder(run / "encoder").eval()

@@ -35,10 +35,9 @@ class Pixels(nn.Module):
 
 def neighbours(run: Any, seed: int) -> dict[str, float]:
     """Return the accuracy in % of the nearest neighbours among all training pictures."""
-    from headstart.encoders.opening import open_encoder, read_note
+    from headstart.encoders.opening import open_encoder, open_processor, read_note
     from headstart.evaluation.frozen_encoders import untrained
     from headstart.evaluation.probes import nearest_neighbours
-    from headstart.modalities.opening import open_processor
 
     folder = run.require_encoder()
     encoder, processor = open_encoder(folder), open_processor(folder)

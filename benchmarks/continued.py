@@ -95,10 +95,9 @@ def unlabeled(folder: Path, count: int) -> str:
 def measure(encoder: str, on: Samples, length: int, draws: int) -> Measured:
     """Measure the frozen features of an encoder folder."""
     from headstart.data.vectors import unit_length
-    from headstart.encoders.opening import encoder_folder, open_encoder
+    from headstart.encoders.opening import encoder_folder, open_encoder, open_processor
     from headstart.evaluation.features import features
     from headstart.evaluation.probes import LogisticProbe
-    from headstart.modalities.opening import open_processor
 
     folder = encoder_folder(encoder)
     network, processor = open_encoder(folder), open_processor(folder)

@@ -44,8 +44,13 @@ def write(path: Path, rows: list[dict[str, Any]]) -> str:
 
 def fresh(encoder: str, seed: int, folder: Path) -> str:
     """Save the same network with fresh weights, and return its folder."""
-    from headstart.encoders.opening import encoder_folder, open_encoder, read_note, save_encoder
-    from headstart.modalities.opening import open_processor
+    from headstart.encoders.opening import (
+        encoder_folder,
+        open_encoder,
+        open_processor,
+        read_note,
+        save_encoder,
+    )
 
     trained = encoder_folder(encoder)
     torch.manual_seed(seed)
@@ -59,9 +64,8 @@ def tested(run: Any, source: str) -> dict[str, float]:
     """Return the scores of a fine-tuned run on other records."""
     from headstart.data.audit import Audit
     from headstart.downstream.predict import open_head
-    from headstart.encoders.opening import open_encoder
+    from headstart.encoders.opening import open_encoder, open_processor
     from headstart.modalities.image.annotations import read_boxes
-    from headstart.modalities.opening import open_processor
 
     head = open_head(run)
     rows = head.rows(open_processor(run.encoder), read_boxes(source, Audit()), 0)

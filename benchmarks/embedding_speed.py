@@ -41,8 +41,7 @@ def ours(model: str, texts: list[str], out: str) -> tuple[float, float]:
     from datasets import Dataset
 
     from headstart.deployment.embed import embed
-    from headstart.encoders.opening import open_encoder, read_note
-    from headstart.modalities.opening import open_processor
+    from headstart.encoders.opening import open_encoder, open_processor, read_note
     from headstart.training.precision import precision, threads
 
     torch.set_num_threads(threads(0))
@@ -61,8 +60,7 @@ def tokens_differ(model: str, texts: list[str]) -> int:
     """Return how many texts the two sides cut into different tokens."""
     from sentence_transformers import SentenceTransformer
 
-    from headstart.encoders.opening import read_note
-    from headstart.modalities.opening import open_processor
+    from headstart.encoders.opening import open_processor, read_note
 
     network = SentenceTransformer(model, device="cpu")
     processor: Any = open_processor(model)

@@ -34,18 +34,18 @@ def continued_by(model: Any, writer: Any, prompt: str, tokens: int) -> str:
     """Return the prompt and what Transformers writes behind it."""
     processor = writer.processor
     ids = processor.encode_ids([prompt])[0]
-    end = ids[-1] if processor.suffix else None
-    ids = ids[: len(ids) - processor.suffix]
-    special = [token for token in processor.targets.special_ids if token != end]
+    end = ids[-1] if processor.vocabulary.suffix else None
+    ids = ids[: len(ids) - processor.vocabulary.suffix]
+    special = [token for token in processor.vocabulary.special_ids if token != end]
     out = model.generate(
         torch.tensor([ids]),
         attention_mask=torch.ones(1, len(ids)),
         max_new_tokens=tokens,
         do_sample=False,
         use_cache=True,
-        suppress_tokens=[*special, *range(processor.targets.size, model.config.vocab_size)],
+        suppress_tokens=[*special, *range(processor.vocabulary.size, model.config.vocab_size)],
         eos_token_id=end,
-        pad_token_id=processor.pad_id,
+        pad_token_id=processor.vocabulary.pad_id,
     )
     seen = processor.tokenizer.decode(ids, skip_special_tokens=True)
     whole = processor.tokenizer.decode(out[0], skip_special_tokens=True)

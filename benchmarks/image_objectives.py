@@ -29,11 +29,10 @@ TAUGHT, TEACHER = "distill", "simclr"
 
 def objectives() -> list[str]:
     """Return every objective that pictures can serve."""
-    from headstart.modalities.image.processor import ImageProcessor
-    from headstart.objectives import OBJECTIVES
+    from headstart.modalities.image.modality import ImageModality
+    from headstart.objectives.needs import objectives_within
 
-    offered = ImageProcessor(32).provides | {"patches", "grid", "pixels_in"}
-    names = [name for name in OBJECTIVES if OBJECTIVES[name].needs <= offered]
+    names = objectives_within(ImageModality.provides | {"patches", "grid"})
     return sorted(names, key=lambda name: name == TAUGHT)
 
 
@@ -98,9 +97,8 @@ def main() -> None:
     options = parser.parse_args()
     announce(f"Objective x result, CIFAR-10, {options.budget} each, seed {options.seed}")
     import headstart as hs
-    from headstart.encoders.opening import open_encoder, read_note
+    from headstart.encoders.opening import open_encoder, open_processor, read_note
     from headstart.evaluation.frozen_encoders import untrained
-    from headstart.modalities.opening import open_processor
     from headstart.objectives import OBJECTIVES
 
     steps = json.loads(options.steps.read_text()) if options.steps else {}

@@ -56,10 +56,9 @@ class Judge:
 
     def __call__(self, run: Any) -> Any:
         """Return the results of a run, of its encoder untrained, and of the alternatives."""
-        from headstart.encoders.opening import open_encoder, read_note
+        from headstart.encoders.opening import open_encoder, open_processor, read_note
         from headstart.evaluation.frozen_encoders import untrained
         from headstart.evaluation.outcomes import Candidate
-        from headstart.modalities.opening import open_processor
 
         folder = run.require_encoder()
         encoder, processor = open_encoder(folder), open_processor(folder)

@@ -32,9 +32,9 @@ def vectors(name: str, folder: str) -> tuple[np.ndarray, list[str]]:
     """Return vectors (N,D) and labels of training records that no way was picked on."""
     from headstart.config import SourceOptions
     from headstart.data.audit import Audit
-    from headstart.encoders.opening import encoder_folder, open_encoder, read_note
+    from headstart.encoders.opening import encoder_folder, open_encoder, open_processor, read_note
     from headstart.evaluation.features import features
-    from headstart.modalities.opening import open_modality, open_processor
+    from headstart.modalities.opening import open_modality
 
     encoder = encoder_folder(folder)
     note = read_note(encoder)

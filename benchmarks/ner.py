@@ -83,8 +83,13 @@ def pretrained(folder: Path, tested: set[str], options: argparse.Namespace) -> s
 
 def untrained(start: str, folder: Path, seed: int) -> str:
     """Return a folder with the same network and tokenizer, and fresh weights."""
-    from headstart.encoders.opening import encoder_folder, open_encoder, read_note, save_encoder
-    from headstart.modalities.opening import open_processor
+    from headstart.encoders.opening import (
+        encoder_folder,
+        open_encoder,
+        open_processor,
+        read_note,
+        save_encoder,
+    )
     from headstart.seeding import seeded
 
     home = encoder_folder(start)

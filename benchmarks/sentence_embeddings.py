@@ -56,9 +56,8 @@ def spearman(folder: str, split: str) -> float:
     from datasets import Dataset
     from scipy.stats import spearmanr
 
-    from headstart.encoders.opening import open_encoder
+    from headstart.encoders.opening import open_encoder, open_processor
     from headstart.evaluation.features import features
-    from headstart.modalities.opening import open_processor
 
     lines = data("sts_en", f"stsb_{split}.jsonl").read_text(encoding="utf-8").splitlines()
     rows = [json.loads(line) for line in lines]

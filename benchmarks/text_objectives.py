@@ -49,12 +49,12 @@ def objectives() -> list[str]:
 
 def network(name: str, wanted: str) -> str:
     """Return ``wanted``, or the encoder of the same size that can do what an objective needs."""
+    from headstart.modalities.text.modality import TextModality
     from headstart.objectives import OBJECTIVES
-    from headstart.objectives.building import TEXT_ENCODERS
+    from headstart.objectives.needs import encoders_for
 
-    needs = OBJECTIVES[name].needs & set(TEXT_ENCODERS)
-    kinds = (wanted, "bert", "xlnet", "t5")
-    return next(kind for kind in kinds if all(kind in TEXT_ENCODERS[need] for need in needs))
+    able = encoders_for(OBJECTIVES[name].needs, TextModality())
+    return next(kind for kind in (wanted, "bert", "xlnet", "t5") if kind in able)
 
 
 def files(

@@ -80,8 +80,7 @@ def _lines(file: Path) -> list[str]:
 
 def untrained(run: Path, folder: Path, seed: int) -> Path:
     """Save the run's network with fresh weights, and return its folder."""
-    from headstart.encoders.opening import open_encoder, read_note, save_encoder
-    from headstart.modalities.opening import open_processor
+    from headstart.encoders.opening import open_encoder, open_processor, read_note, save_encoder
     from headstart.seeding import seeded
 
     encoder = run / "encoder"

@@ -56,15 +56,14 @@ def draw(name: str, batch: Batch) -> None:
     encoder = create_encoder("vit" if patchwise else "plain", {}, processor, length=SIDE, seed=0)
     made = kind(encoder, processor, kind.Options())
     corrupted = made.corrupt(batch, generator(0, "docs"))
-    views = made.shown(corrupted) if hasattr(made, "shown") else {}
-    rows = processor.show(batch, corrupted, views).rows
+    rows = processor.show(batch, corrupted, made.preview_images(corrupted)).rows
     contact_sheet(list(rows.values()), FOLDER / f"{name}.png", names=list(rows))
 
 
 def main() -> None:
     """Draw every objective that pictures alone can serve."""
     batch = photographs()
-    offered = ImageProcessor.provides | {"patches", "grid", "pixels_in"}
+    offered = ImageProcessor.provides | {"patches", "grid"}
     for name in OBJECTIVES:
         if OBJECTIVES[name].needs <= offered and name not in PLAIN:
             draw(name, batch)

@@ -6,6 +6,7 @@ objectives do.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from types import SimpleNamespace
@@ -85,7 +86,7 @@ def processor() -> TextProcessor:
 def objective(name: str, words: TextProcessor, **options: Any) -> Any:
     """Return an objective on a stand-in for an encoder: ``corrupt`` never looks at it."""
     kind = OBJECTIVES[name]
-    encoder = SimpleNamespace(token_embedding=torch.nn.Embedding(words.targets.size, 4), width=4)
+    encoder = SimpleNamespace(token_embedding=torch.nn.Embedding(words.vocabulary.size, 4), width=4)
     encoder.narrower = lambda share: encoder
     encoder.decoder = torch.nn.Identity
     return kind(encoder, words, kind.Options(**options))
@@ -170,16 +171,16 @@ def sentences(words: TextProcessor, texts: list[str]) -> Batch:
         rows.append([opening, *(token for part in parts for token in part), closing])
         starts.append([0, *(int(i == 0) for part in parts for i in range(len(part))), 1])
     wide = max(map(len, rows)) + 1
-    ids = torch.tensor([row + [words.pad_id] * (wide - len(row)) for row in rows])
+    ids = torch.tensor([row + [words.vocabulary.pad_id] * (wide - len(row)) for row in rows])
     flags = torch.tensor([row + [0] * (wide - len(row)) for row in starts]).bool()
-    return {"input_ids": ids, "mask": ids != words.pad_id, "sentence_starts": flags}
+    return {"input_ids": ids, "mask": ids != words.vocabulary.pad_id, "sentence_starts": flags}
 
 
 def draw_pairs(
     words: TextProcessor, name: str, answers: tuple[str, str], seed: int, **options: float
 ) -> None:
     """Show the pairs that are made of texts of two sentences, and what must be said of each."""
-    words.prefix = words.suffix = 1
+    words.vocabulary = replace(words.vocabulary, prefix=1, suffix=1)
     texts = [
         "the river rose all night|in the morning the bridge was gone",
         "the market fell again|the bank raised its rate",
@@ -188,7 +189,7 @@ def draw_pairs(
     corrupted = objective(name, words, **options).corrupt(
         sentences(words, texts), torch.Generator().manual_seed(seed)
     )
-    words.prefix = words.suffix = 0
+    words.vocabulary = replace(words.vocabulary, prefix=0, suffix=0)
     image = Picture()
     for row, label in enumerate(corrupted["labels"].tolist()):
         real = corrupted["mask"][row]
@@ -229,7 +230,7 @@ def draw_electra(words: TextProcessor) -> None:
     text, holes = (tokens(words, ids[0]) for ids in (batch["input_ids"], corrupted["input_ids"]))
     chosen = corrupted["targets"][0] >= 0
     # A generator that has learned nothing draws any word; one of its draws is right by luck.
-    plain = [i for i in range(words.targets.size) if i not in words.targets.special_ids]
+    plain = [i for i in range(words.vocabulary.size) if i not in words.vocabulary.special_ids]
     drawn = [plain[int(c * len(plain))] for c in corrupted["chance"][0].tolist()]
     first = int(chosen.nonzero()[0])
     forged = [
@@ -265,12 +266,12 @@ def draw_prefix(words: TextProcessor) -> None:
 
 def draw_unilm(words: TextProcessor) -> None:
     """Show a pair with holes and the four ways to see it."""
-    words.prefix = words.suffix = 1
+    words.vocabulary = replace(words.vocabulary, prefix=1, suffix=1)
     batch = sentences(words, ["the market fell again|the bank raised its rate"])
     corrupted = objective("unilm", words, mask_ratio=0.3).corrupt(
         batch, torch.Generator().manual_seed(4)
     )
-    words.prefix = words.suffix = 0
+    words.vocabulary = replace(words.vocabulary, prefix=0, suffix=0)
     seen, targets = (tokens(words, corrupted[key][0]) for key in ("input_ids", "targets"))
     types = corrupted["token_types"][0].tolist()
     wide, image = spans(seen, targets), Picture()
@@ -319,7 +320,8 @@ def draw_edits(words: TextProcessor) -> None:
     image.row(16, "text", text, [PLAIN] * len(text), [14 + 8 * len(word) for word in text])
     for index, (name, (edit, _)) in enumerate(EDITS.items(), 1):
         share = 0.5 if name == "crop" else 0.25
-        view = edit(batch, batch["mask"], torch.Generator().manual_seed(4), share, words.pad_id)
+        random, pad = torch.Generator().manual_seed(4), words.vocabulary.pad_id
+        view = edit(batch, batch["mask"], random, share, pad)
         made = tokens(words, view["input_ids"][0][view["mask"][0]])
         same = len(made) == len(text)
         fills = [

@@ -6,6 +6,7 @@ the objectives do.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import get_args
 
 import torch
@@ -65,7 +66,7 @@ def rewriting(words: TextProcessor, corrupted: Batch, row: int) -> tuple[list[st
 def draw_bart(words: TextProcessor) -> None:
     """Show what each noise makes of a text of two sentences."""
     batch = sentences(words, ["the river rose all night|in the morning the bridge was gone"])
-    words.prefix = words.suffix = 1
+    words.vocabulary = replace(words.vocabulary, prefix=1, suffix=1)
     image = Picture()
     for index, noise in enumerate(get_args(Noise)):
         made = objective("bart", words, noises=[noise]).corrupt(
@@ -77,7 +78,7 @@ def draw_bart(words: TextProcessor) -> None:
         fills = [GREY if w == "[MASK]" else PLAIN if w in said else RED for w in seen]
         image.row(54 + 38 * index, noise, seen, fills, spans(seen))
     image.row(54 + 38 * (index + 1), "decoder writes", said, [BLUE] * len(said), spans(said))
-    words.prefix = words.suffix = 0
+    words.vocabulary = replace(words.vocabulary, prefix=0, suffix=0)
     image.save("bart.svg")
 
 
@@ -85,9 +86,9 @@ def draw_gap_sentences(words: TextProcessor) -> None:
     """Show the sentence that is most like the others, what is read, and what is written."""
     text = "the river rose|in the night the river rose again|she lifted the cup|the bank fell"
     batch = sentences(words, [text])
-    words.prefix = words.suffix = 1
+    words.vocabulary = replace(words.vocabulary, prefix=1, suffix=1)
     made = objective("gap_sentences", words).corrupt(batch, torch.Generator().manual_seed(0))
-    words.prefix = words.suffix = 0
+    words.vocabulary = replace(words.vocabulary, prefix=0, suffix=0)
     image, shade, fills = Picture(), False, []
     whole = tokens(words, batch["input_ids"][0][batch["mask"][0]])
     for begins in batch["sentence_starts"][0].tolist()[: len(whole)]:

@@ -70,9 +70,8 @@ def accuracy(encoder, processor, length: int, articles: Path) -> float:
 
 @pytest.mark.parametrize("objective", list(RECIPES))
 def test_frozen_features_beat_the_untrained_encoder(objective, articles, tmp_path):
-    from headstart.encoders.opening import open_encoder, read_note
+    from headstart.encoders.opening import open_encoder, open_processor, read_note
     from headstart.evaluation.frozen_encoders import untrained
-    from headstart.modalities.opening import open_processor
 
     options, margin = RECIPES[objective]
     run = hs.pretrain(

@@ -57,7 +57,7 @@ def make_run(tmp_path) -> Callable[..., RunFolder]:
         kind: str = "llama", *, wrap: bool = True, objective: str = "clm", orders: tuple = ()
     ) -> RunFolder:
         processor = make_processor(wrap)
-        encoder = TransformerEncoder(make_model(kind, len(processor.tokenizer) + 3))
+        encoder = TransformerEncoder(make_model(kind, processor.vocabulary.size + 3))
         if orders:
             encoder.ngrams = NgramEmbedding(orders, 16, buckets=50)
             for table in encoder.ngrams.tables:
@@ -105,8 +105,8 @@ def test_the_first_token_is_the_likeliest_of_the_tied_head(make_run):
     batch = {"input_ids": torch.tensor(ids), "mask": torch.ones(1, 5, dtype=torch.bool)}
     with torch.no_grad():
         logits = encoder(batch).tokens[0, -1] @ encoder.token_embedding.weight.T + bias
-    logits = logits[: len(processor.tokenizer)]
-    logits[list(processor.targets.special_ids)] = -math.inf
+    logits = logits[: processor.vocabulary.size]
+    logits[list(processor.vocabulary.special_ids)] = -math.inf
     wanted = processor.tokenizer.decode([int(logits.argmax())])
     assert generate(run, "hello", tokens=1, temperature=0) == "hello" + wanted
 
@@ -123,13 +123,13 @@ def test_greedy_text_is_that_of_transformers_on_the_same_folder(make_run):
     model.lm_head = layer
     ids = processor.encode_ids(["ab"])[0][:-1]
     end = processor.tokenizer.sep_token_id
-    special = [token for token in processor.targets.special_ids if token != end]
+    special = [token for token in processor.vocabulary.special_ids if token != end]
     out = model.generate(
         torch.tensor([ids]),
         attention_mask=torch.ones(1, len(ids)),
         max_new_tokens=CONTEXT - len(ids),
         do_sample=False,
-        suppress_tokens=[*special, *range(processor.targets.size, model.config.vocab_size)],
+        suppress_tokens=[*special, *range(processor.vocabulary.size, model.config.vocab_size)],
         eos_token_id=end,
         pad_token_id=0,
     )

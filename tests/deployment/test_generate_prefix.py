@@ -65,7 +65,7 @@ def by_hand(run: RunFolder, prompt: str, written: str) -> str:
     with torch.no_grad():
         scores = head(encoder.contextualize(encoder.embed(batch), seen))[0, -1]
     scores = scores[: len(tokenizer)]
-    special = [t for t in processor.targets.special_ids if t != tokenizer.sep_token_id]
+    special = [t for t in processor.vocabulary.special_ids if t != tokenizer.sep_token_id]
     scores[special] = -torch.inf
     best = int(scores.argmax())
     return "" if best == tokenizer.sep_token_id else tokenizer.decode([best])

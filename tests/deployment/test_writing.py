@@ -49,16 +49,16 @@ def likeliest(run: RunFolder, read: list[int], begun: list[int], count: int) -> 
     processor, encoder = make_processor(), open_encoder(run.encoder).eval()
     ids = torch.tensor([read])
     mask = torch.ones_like(ids).bool()
-    special = set(processor.targets.special_ids) - {processor.tokenizer.sep_token_id}
+    special = set(processor.vocabulary.special_ids) - {processor.tokenizer.sep_token_id}
     if run.folder.name == "span_corruption":
-        special -= set(processor.sentinels)
+        special -= set(processor.vocabulary.sentinel_ids)
     written = list(begun)
     with torch.no_grad():
         memory = encoder({"input_ids": ids, "mask": mask}).tokens
         while len(written) < len(begun) + count:
             asked = torch.tensor([[*written, 0]])
             scores = encoder.score(encoder.write(memory, mask, asked))[0, -1]
-            scores[[*special, *range(processor.targets.size, len(scores))]] = -torch.inf
+            scores[[*special, *range(processor.vocabulary.size, len(scores))]] = -torch.inf
             runs = [written[i : i + 3] for i in range(len(written) - 2)]
             for run_ in runs:
                 if run_[:2] == written[-2:]:
@@ -74,7 +74,11 @@ def likeliest(run: RunFolder, read: list[int], begun: list[int], count: int) -> 
 def test_each_token_is_the_likeliest_after_what_was_read_and_written(make_run, objective):
     run, processor = make_run(objective), make_processor()
     tokenizer = processor.tokenizer
-    hole = processor.sentinels[0] if objective == "span_corruption" else tokenizer.mask_token_id
+    hole = (
+        processor.vocabulary.sentinel_ids[0]
+        if objective == "span_corruption"
+        else tokenizer.mask_token_id
+    )
     letters = tokenizer("hello", add_special_tokens=False)["input_ids"]
     read = [tokenizer.cls_token_id, *letters, hole, tokenizer.sep_token_id]
     begun = {"span_corruption": [hole], "bart": [tokenizer.cls_token_id]}.get(objective, [])
@@ -125,7 +129,7 @@ def test_the_places_of_a_network_that_numbers_them_are_never_overrun(make_run):
     processor = make_processor()
     model = BartForConditionalGeneration(
         BartConfig(
-            vocab_size=len(processor.tokenizer),
+            vocab_size=processor.vocabulary.size,
             d_model=16,
             encoder_layers=1,
             decoder_layers=1,
@@ -147,9 +151,9 @@ def test_the_places_of_a_network_that_numbers_them_are_never_overrun(make_run):
 def test_holes_are_numbered_and_each_is_filled_with_its_own_span():
     processor = make_processor()
     ids = processor.tokenizer("abcd", add_special_tokens=False)["input_ids"]
-    one, two, three = processor.sentinels[:3]
+    one, two, three = processor.vocabulary.sentinel_ids[:3]
     read = _with_holes(processor, ["a", "b", "c"], spans=True)
-    assert [token for token in read if token in processor.sentinels] == [one, two]
+    assert [token for token in read if token in processor.vocabulary.sentinel_ids] == [one, two]
     written = [one, ids[0], two, ids[1], ids[2], three, ids[3], one, ids[3]]
     assert _fillings(processor, written, 2) == ["a", "bc"]
     assert _fillings(processor, [two, ids[1]], 2) == ["", "b"]

@@ -33,13 +33,13 @@ def processor() -> TextProcessor:
 @pytest.fixture
 def light(processor: TextProcessor) -> LightEncoder:
     torch.manual_seed(0)
-    return LightEncoder(torch.ones(len(processor.tokenizer)), 16)
+    return LightEncoder(torch.ones(processor.vocabulary.size), 16)
 
 
 @pytest.fixture
 def transformer(processor: TextProcessor) -> TransformerEncoder:
     torch.manual_seed(0)
-    size = len(processor.tokenizer)
+    size = processor.vocabulary.size
     return TransformerEncoder(
         ModernBertModel(
             ModernBertConfig(

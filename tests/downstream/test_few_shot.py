@@ -103,11 +103,11 @@ def test_a_template_hides_one_word_and_long_texts_give_way(
     ids, index = batch["input_ids"][0], int(batch["hidden"][0])
     tokens = processor.tokenizer.convert_ids_to_tokens(ids.tolist())
     assert [t for t in tokens if t != "[UNK]"] == [t for t in wanted.split() if t != ":"]
-    assert ids[index] == processor.targets.mask_id
+    assert ids[index] == processor.vocabulary.mask_id
     short = cloze.collate(some, len(ids) - 2)
     assert short["input_ids"].shape[1] == len(ids) - 2
-    assert int((short["input_ids"] == processor.targets.mask_id).sum()) == 1
-    assert short["input_ids"][0, int(short["hidden"][0])] == processor.targets.mask_id
+    assert int((short["input_ids"] == processor.vocabulary.mask_id).sum()) == 1
+    assert short["input_ids"][0, int(short["hidden"][0])] == processor.vocabulary.mask_id
     with pytest.raises(HeadstartError, match="no room for a text"):
         cloze.collate(some, 3)
 

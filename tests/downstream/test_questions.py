@@ -83,7 +83,7 @@ def bert(processor, **options):
     sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, **options}
     plain = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
     network = BertConfig(
-        vocab_size=len(processor.tokenizer),
+        vocab_size=processor.vocabulary.size,
         num_attention_heads=2,
         max_position_embeddings=64,
         **sizes,

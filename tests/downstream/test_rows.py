@@ -15,7 +15,7 @@ def test_a_batch_equals_collating_its_records(records, processor):
     indices = np.array([299, 3, 77])
     batch = rows.batch(indices, epoch=0)
     wanted = processor.collate(some.select(indices), 8)
-    assert processor.pad_id == 0
+    assert processor.vocabulary.pad_id == 0
     assert set(batch) == {"input_ids", "mask", "labels"}
     assert torch.equal(batch["input_ids"], wanted["input_ids"])
     assert torch.equal(batch["mask"], wanted["mask"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -28,7 +30,8 @@ SMALL = {"layers": 2, "width": 32, "heads": 2}
 @pytest.fixture(scope="module")
 def processor():
     made = TextProcessor(fit_tokenizer(TEXTS * 5, kind="wordpiece", vocab_size=90, wrap=False))
-    made.counts = np.arange(1, len(made.tokenizer) + 1)
+    counts = np.arange(1, made.vocabulary.size + 1)
+    made.vocabulary = replace(made.vocabulary, counts=counts)
     return made
 
 

@@ -123,7 +123,7 @@ def test_features_lie_on_a_square_grid(case, encoders):
     assert features.pooled.shape == (2, width)
     assert features.pooled.dtype == torch.float32
     assert encoder.width == width
-    assert {"pixels_in", "grid"} <= encoder.provides
+    assert {"maps", "grid"} <= encoder.provides
     assert ("patches" in encoder.provides) == (case in PATCHED)
     torch.testing.assert_close(encoder.pool(pixels()), features.pooled)
     assert layers is None or len(encoder.layers()) == layers

@@ -131,7 +131,7 @@ def runs(tmp_path_factory) -> tuple[Path, list[str]]:
     folder = tmp_path_factory.mktemp("compare")
     texts = [json.loads(x)["text"] for x in open_lines(sentences(folder / "u.jsonl", range(200)))]
     processor = TextProcessor(fit_tokenizer(texts, kind="word", vocab_size=300, lowercase=True))
-    encoder = LightEncoder(torch.ones(len(processor.tokenizer)), 16)
+    encoder = LightEncoder(torch.ones(processor.vocabulary.size), 16)
     torch.nn.init.normal_(encoder.token_embedding.weight)
     note = {"modality": "text", "length": 32}
     save_encoder(encoder, processor, folder / "run1" / "encoder", note)

@@ -9,10 +9,11 @@ import pytest
 from datasets import Dataset
 
 import headstart as hs
+from headstart.encoders.opening import open_processor
 from headstart.errors import HeadstartError
 from headstart.evaluation import frozen_encoders as candidates
 from headstart.evaluation.frozen_encoders import measured, named, started
-from headstart.modalities.opening import open_modality, open_processor
+from headstart.modalities.opening import open_modality
 
 WORDS = ["apple", "pear", "plum", "fig", "saw", "axe", "drill", "file"]
 TEXTS = [f"the {WORDS[n % 8]} lies beside the {WORDS[n * 3 % 8]} on table n{n}" for n in range(80)]

@@ -95,8 +95,7 @@ def test_every_contender_sees_the_same_texts_and_no_rival_is_fitted_on_test(run,
 
 
 def test_the_untrained_rival_has_the_shape_and_not_the_weights(run, seen, tmp_path):
-    from headstart.encoders.opening import open_encoder
-    from headstart.modalities.opening import open_processor
+    from headstart.encoders.opening import open_encoder, open_processor
 
     train = write(tmp_path / "train.jsonl", range(300, 360))
     run.evaluate(train, labels=["10"], seeds=2, test=write(tmp_path / "t.jsonl", range(400, 410)))

@@ -23,7 +23,7 @@ def encoder(tmp_path_factory, processor) -> str:
 
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("labeling") / "encoder"
-    light = LightEncoder(torch.ones(len(processor.tokenizer)), 16)
+    light = LightEncoder(torch.ones(processor.vocabulary.size), 16)
     torch.nn.init.normal_(light.token_embedding.weight)
     save_encoder(light, processor, folder, {"modality": "text", "length": 32})
     return str(folder)

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from headstart.batch import Batch, unit_pixels
 from headstart.encoders import Features
+from headstart.modalities.image.processor import ImageProcessor
 from headstart.seeding import generator
 
 TRAIN = 1200
@@ -33,7 +34,9 @@ class TinyConv(nn.Module):
     """Three convolutions with batch norm and a mean over the grid: 64 numbers a picture."""
 
     width = 64
-    provides = frozenset({"pixels_in", "grid"})
+    reads = "pixels"
+    provides = frozenset({"grid"})
+    patch_size = 16
 
     def __init__(self, seed: int = 0) -> None:
         super().__init__()
@@ -63,6 +66,9 @@ class TinyConv(nn.Module):
 class DigitsProcessor:
     """Views are random crops, brought back to size, with another contrast and some noise."""
 
+    gives = "pixels"
+    vocabulary = None
+    adapt = ImageProcessor.adapt
     provides = frozenset({"pixels", "two_views", "multi_crop"})
 
     def views(

@@ -20,7 +20,7 @@ PARTS, ROWS = 8, 64
 
 def chosen(batch: Batch, *seed: int) -> Tensor:
     """Return (B,T) bool, True at 15% of the tokens."""
-    return choose(batch, language.processor().targets, 0.15, False, generator(*seed))
+    return choose(batch, language.processor().vocabulary, 0.15, False, generator(*seed))
 
 
 @torch.no_grad()
@@ -33,7 +33,7 @@ def cloze(objective: Any, hidden: int | None = None) -> float:
         hidden: the id in their place, [MASK] by default.
     """
     if hidden is None:
-        hidden = language.processor().targets.mask_id
+        hidden = language.processor().vocabulary.mask_id
     objective.eval()
     seen, truth = [], []
     for part in range(PARTS):

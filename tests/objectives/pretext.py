@@ -23,8 +23,8 @@ class PictureProcessor:
 
     provides = frozenset({"pixels", "two_views", "multi_crop"})
 
-    def __init__(self, size: int = 16, flip: bool = False) -> None:
-        self.size, self.flip = size, flip
+    def __init__(self, side: int = 16, flip: bool = False) -> None:
+        self.side, self.flip = side, flip
 
     def augment(self, batch: Batch, generator: torch.Generator, kind: str = "weak") -> Batch:
         pixels = unit_pixels(batch["pixels"])
@@ -62,7 +62,7 @@ class NarrowConv(TinyConv):
 class TinyViT(nn.Module):
     """Patches of 4 pixels through two blocks; patches can be dropped before them."""
 
-    provides = frozenset({"pixels_in", "grid", "patches"})
+    provides = frozenset({"grid", "patches"})
     patch_size = 4
 
     def __init__(self, width: int = 64, side: int = 16, layers: int = 2, seed: int = 0) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import language
 import torch
-from tokens import CLS, PAD, SEP, VOCABULARY, Processor
+from tokens import CLS, KNOWN, PAD, SEP, VOCABULARY, Processor
 from torch import Tensor, nn
 from transformers import T5Config, T5ForConditionalGeneration
 
@@ -23,13 +24,13 @@ SENTINELS = tuple(range(VOCABULARY + 19, VOCABULARY - 1, -1))
 class Writing(Processor):
     """What such objectives ask of a processor."""
 
-    sentinels = SENTINELS
+    vocabulary = replace(KNOWN, sentinel_ids=SENTINELS)
 
 
 class Bare(Writing):
     """Rows that nothing opens, as T5's."""
 
-    prefix = 0
+    vocabulary = replace(Writing.vocabulary, prefix=0)
 
 
 def tiny_t5() -> Seq2SeqEncoder:
@@ -89,7 +90,7 @@ class Neighbours(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        size = len(language.processor().tokenizer)
+        size = language.processor().vocabulary.size
         with torch.random.fork_rng():
             torch.manual_seed(0)
             self.table = nn.Embedding(size, self.width)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from frozen import cloze
 from rewritten import Writing, on_neighbours, row_of, texts, theirs, tiny_t5
-from tokens import CLS, MASK, SEP, TARGETS
+from tokens import CLS, KNOWN, MASK, SEP
 
 from headstart.errors import HeadstartError
 from headstart.objectives.bart import BART
@@ -49,7 +49,7 @@ def is_part(part: list[int], whole: list[int]) -> bool:
 
 
 def test_masking_replacement_and_deletion_hit_exactly_so_many():
-    text, plain = distinct(), plain_ids(TARGETS)
+    text, plain = distinct(), plain_ids(KNOWN)
     masked, deleted, replaced = (
         rows(mask(text, 0.3, MASK, generator(0))),
         rows(delete(text, 0.3, generator(1))),
@@ -64,7 +64,7 @@ def test_masking_replacement_and_deletion_hit_exactly_so_many():
         assert MASK not in deleted[row]
         changed = sum(new != old for new, old in zip(replaced[row], before, strict=True))
         assert changed <= hit
-        assert not set(replaced[row]) & set(TARGETS.special_ids)
+        assert not set(replaced[row]) & set(KNOWN.special_ids)
     # A replacement is the same token by chance once in 35.
     pairs = zip(chain(*replaced), chain(*rows(text)), strict=True)
     told = sum(new != old for new, old in pairs)

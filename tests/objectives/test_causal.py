@@ -18,7 +18,7 @@ def build(processor, name, **options):
 
 
 def make_batch(processor, rows=3, length=16):
-    ids = torch.randint(5, len(processor.tokenizer), (rows, length), generator=generator(0))
+    ids = torch.randint(5, processor.vocabulary.size, (rows, length), generator=generator(0))
     return {"input_ids": ids, "mask": torch.ones_like(ids, dtype=torch.bool)}
 
 

@@ -164,7 +164,7 @@ def test_two_processes_give_the_prior_loss_and_gradient_of_one(tmp_path):
 def test_the_report_shows_lightness_and_colours():
     objective = build(Colorization)
     pixels = colourful()
-    shown = objective.shown(objective.corrupt({"pixels": pixels}, generator(8)))
+    shown = objective.preview_images(objective.corrupt({"pixels": pixels}, generator(8)))
     assert (to_lab(shown["seen"])[:, 1:].abs() < 0.1).all()  # grey
     assert (shown["wanted"] - shown["wanted"].mean(1, keepdim=True)).abs().max() > 0.05
     assert (shown["wanted"] - pixels).abs().mean() < 0.15

@@ -30,6 +30,7 @@ def wise(monkeypatch):
     teacher.network.extend([nn.Conv2d(64, 96, 1), nn.ReLU()])
     teacher.width = 96
     monkeypatch.setattr(distill, "open_encoder", lambda folder: copy.deepcopy(teacher))
+    monkeypatch.setattr(distill, "read_note", lambda folder: {"modality": "image", "length": 16})
     return teacher
 
 
@@ -128,6 +129,7 @@ def test_on_digits_a_student_learns_from_a_trained_teacher(monkeypatch):
     taught = build(SimCLR)
     teach(taught, 60)
     monkeypatch.setattr(distill, "open_encoder", lambda folder: copy.deepcopy(taught.encoder))
+    monkeypatch.setattr(distill, "read_note", lambda folder: {"modality": "image", "length": 16})
     objective = build(Distill, teacher="anywhere", encoder=TinyConv(seed=1))
     before = score(TinyConv(seed=1))
     teach(objective, 60)

@@ -6,16 +6,16 @@ import pytest
 import torch
 from torch import nn
 
-from headstart.modalities import DiscreteTargets
+from headstart.modalities import Vocabulary
 from headstart.objectives.masked import MaskedModeling, MaskedOptions, choose
 from headstart.seeding import generator
 
 VOCABULARY, MASK = 40, 2
-TARGETS = DiscreteTargets(size=VOCABULARY, mask_id=MASK, special_ids=(0, 1, 2, 3, 4))
+KNOWN = Vocabulary(size=VOCABULARY, pad_id=0, mask_id=MASK, special_ids=(0, 1, 2, 3, 4))
 
 
 class Processor:
-    targets = TARGETS
+    vocabulary = KNOWN
 
 
 class TinyEncoder(nn.Module):
@@ -57,20 +57,20 @@ def objective() -> MaskedModeling:
 @pytest.mark.parametrize("ratio", [0.15, 0.3, 0.5])
 def test_exactly_the_rounded_share_of_each_row_is_chosen(ratio):
     batch = make_batch()
-    chosen = choose(batch, TARGETS, ratio, False, generator(1))
+    chosen = choose(batch, KNOWN, ratio, False, generator(1))
     expected = (batch["mask"].sum(1) * ratio).round().long()
     assert torch.equal(chosen.sum(1), expected)
 
 
 def test_a_short_row_still_gives_one_target():
     batch = {"input_ids": torch.tensor([[3, 9, 4]]), "mask": torch.ones(1, 3, dtype=torch.bool)}
-    assert choose(batch, TARGETS, 0.15, False, generator(1)).tolist() == [[False, True, False]]
+    assert choose(batch, KNOWN, 0.15, False, generator(1)).tolist() == [[False, True, False]]
 
 
 def test_special_tokens_and_padding_are_never_chosen_but_position_zero_can_be():
     batch = make_batch(rows=400)
     batch["input_ids"][:, 0] = 7  # a row cut from the middle of a document
-    chosen = choose(batch, TARGETS, 0.5, False, generator(2))
+    chosen = choose(batch, KNOWN, 0.5, False, generator(2))
     assert not chosen[~batch["mask"]].any()
     assert not chosen[batch["input_ids"] < 5].any()
     assert chosen[:, 0].any()
@@ -146,7 +146,7 @@ def with_words(batch, every=3):
 
 def test_whole_words_are_hidden_together_within_the_same_token_budget():
     batch = with_words(make_batch(rows=200))
-    chosen = choose(batch, TARGETS, 0.3, True, generator(9))
+    chosen = choose(batch, KNOWN, 0.3, True, generator(9))
     budget = (batch["mask"].sum(1) * 0.3).round().long()
     assert (chosen.sum(1) <= budget).all()
     # Words of three (two at an edge): a word that would overflow is skipped, so at most two short.
@@ -168,5 +168,5 @@ def test_a_word_longer_than_the_budget_is_skipped_for_one_that_fits():
         "word_starts": torch.tensor([[True] + [False] * 8 + [True]]),
     }
     for seed in range(5):
-        chosen = choose(batch, TARGETS, 0.15, True, generator(seed))
+        chosen = choose(batch, KNOWN, 0.15, True, generator(seed))
         assert chosen.tolist() == [[False] * 9 + [True]]

@@ -113,7 +113,7 @@ def test_the_report_shows_what_the_encoder_sees(kind, hidden):
     objective = build(kind, TinyViT())
     pixels = torch.rand(3, 3, 16, 16, generator=generator(6)) / 3
     batch = {**objective.corrupt({"pixels": images(16)[:3]}, generator(7)), "pixels": pixels}
-    seen = objective.shown(batch)["seen"]
+    seen = objective.preview_images(batch)["seen"]
     grey = seen == 0.5
     assert grey.sum().item() == 3 * hidden * 48
     assert torch.equal(seen[~grey], pixels[~grey])

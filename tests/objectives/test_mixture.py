@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from headstart.config import PretrainConfig, load
-from headstart.encoders.opening import create_encoder
+from headstart.encoders import ENCODERS
+from headstart.encoders.opening import create_encoder, kind_of
 from headstart.errors import HeadstartError
-from headstart.objectives.building import TEXT_ENCODERS, build_objective
+from headstart.objectives.building import build_objective
 from headstart.objectives.masked import MaskedModeling, MaskedOptions
 from headstart.seeding import generator
 from headstart.verbs.learning import sections
@@ -166,12 +167,22 @@ def test_a_number_stays_a_number():
 # -- who can serve whom --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["light", "modernbert", "bert", "gpt", "xlnet"])
+SMALL = {"layers": 1, "heads": 2, "width": 16, "dropout": 0.1}
+SIZES = {"light": {"width": 16}, "conv": {}, "plain": {}, "vit": {**SMALL, "width": 8}}
+
+
+@pytest.mark.parametrize("name", list(ENCODERS))
 def test_what_is_said_of_an_encoder_is_what_it_provides(name, text_processor):
-    small = {"layers": 1, "heads": 2, "dropout": 0.1} if name != "light" else {}
-    encoder = create_encoder(name, {"width": 16, **small}, text_processor, length=32, seed=0)
-    for capability, encoders in TEXT_ENCODERS.items():
-        assert (capability in encoder.provides) == (name in encoders), capability
+    kind, size = ENCODERS[name], SIZES.get(name, SMALL)
+    encoder = create_encoder(name, size, text_processor, length=32, seed=0)
+    assert encoder.provides == kind.provides
+    assert encoder.reads == kind.reads
+
+
+@pytest.mark.parametrize("name", ["resnet10t", "vit_tiny_patch16_224", "mixer_s32_224"])
+def test_what_is_said_of_a_network_of_timm_it_provides_but_for_dropout(name):
+    encoder = create_encoder(name, {}, None, length=32, seed=0)
+    assert encoder.provides | {"dropout"} == kind_of(name).provides
 
 
 def test_a_refusal_names_the_encoders_that_can(text_processor):

@@ -136,9 +136,9 @@ def test_a_fifth_of_the_draws_are_of_two_or_three_neighbours():
     batch = make_batch(rows=2000, length=202)
     batch["mask"][:] = True
     batch["input_ids"][batch["input_ids"] < 5] = 5
-    chosen = choose_phrases(batch, Processor.targets, 0.05, 0.2, generator(0))
+    chosen = choose_phrases(batch, Processor.vocabulary, 0.05, 0.2, generator(0))
     assert (chosen.sum(1) == 10).all()
-    alone = choose_phrases(batch, Processor.targets, 0.05, 0.0, generator(0))
+    alone = choose_phrases(batch, Processor.vocabulary, 0.05, 0.0, generator(0))
     # By chance alone 10 of 202 tokens have a neighbour now and then.
     pairs, chance = ((c[:, 1:] & c[:, :-1]).sum().item() for c in (chosen, alone))
     # A fifth of the draws brings a neighbour and half of these another; some meet or are cut.

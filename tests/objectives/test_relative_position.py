@@ -18,7 +18,7 @@ from headstart.seeding import generator
 class Ruler:
     """A processor whose pictures say in their colours where a pixel lies."""
 
-    size = 96
+    side = 96
 
     def augment(self, batch, generator, kind="weak"):
         line = torch.arange(96.0) / 96

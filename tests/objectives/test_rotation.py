@@ -43,7 +43,7 @@ def test_loss_and_gradients_equal_the_definition_written_out():
 def test_the_report_shows_the_four_turns():
     objective = build(Rotation)
     batch = objective.corrupt({"pixels": images(16)[:5]}, generator(2))
-    shown = objective.shown(batch)
+    shown = objective.preview_images(batch)
     assert list(shown) == ["0 degrees", "90 degrees", "180 degrees", "270 degrees"]
     assert torch.equal(shown["180 degrees"], batch["pixels"][:5].flip(2, 3))
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from headstart.encoders.opening import create_encoder
 from headstart.errors import HeadstartError
-from headstart.modalities import DiscreteTargets
+from headstart.modalities import Vocabulary
 from headstart.objectives.building import build_objective
 from headstart.objectives.pairs import Pairing, Sentences, Span, pair
 from headstart.objectives.sentences import NextSentence, SentenceOrder
@@ -26,12 +26,15 @@ PAIRING = Pairing(prefix=1, suffix=1, separator=SEP, pad=PAD)
 class Processor:
     """What the objectives ask of a processor."""
 
-    prefix = suffix = 1
-    pad_id = PAD
-    targets = DiscreteTargets(size=100, mask_id=2, special_ids=(0, 1, 2, 3, 4))
-
-    class tokenizer:
-        sep_token_id = SEP
+    vocabulary = Vocabulary(
+        size=100,
+        pad_id=PAD,
+        special_ids=(0, 1, 2, 3, 4),
+        mask_id=2,
+        end_id=SEP,
+        prefix=1,
+        suffix=1,
+    )
 
 
 class TinyEncoder(nn.Module):

@@ -54,7 +54,7 @@ def spliced(read: list[int], written: list[int]) -> list[int]:
 
 @pytest.mark.parametrize("processor", [Writing, Bare])
 def test_what_is_read_and_what_is_written_make_up_the_text_of_every_row(processor):
-    batch = texts(*range(1, 41), prefix=processor.prefix)
+    batch = texts(*range(1, 41), prefix=processor.vocabulary.prefix)
     corrupted = lesson.pure(make(processor), batch)
     for row, length in enumerate(range(1, 41)):
         read, written = (row_of(corrupted, row, name) for name in ("", "written/"))
@@ -66,9 +66,9 @@ def test_what_is_read_and_what_is_written_make_up_the_text_of_every_row(processo
         assert spliced(read, written) == row_of(batch, row)
         noise = min(max(round(0.15 * length), 1), length - 1)
         spans = max(1, round(noise / 3))
-        assert len(read) == processor.prefix + length - noise + spans + 1
+        assert len(read) == processor.vocabulary.prefix + length - noise + spans + 1
         assert len(written) == noise + spans + 1
-        assert read[processor.prefix] not in SENTINELS  # text first
+        assert read[processor.vocabulary.prefix] not in SENTINELS  # text first
 
 
 def test_all_ways_to_part_a_text_are_as_likely():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -196,7 +197,8 @@ def news():
     tokenizer = fit_tokenizer(list(texts[:1300]), kind="word", vocab_size=3000, lowercase=True)
     processor = TextProcessor(tokenizer)
     batch = processor.collate_texts(list(texts), 128)
-    processor.counts = np.bincount(batch["input_ids"][batch["mask"]], minlength=3000)
+    counts = np.bincount(batch["input_ids"][batch["mask"]], minlength=3000)
+    processor.vocabulary = replace(processor.vocabulary, counts=counts)
     return processor, batch, np.array(topics)
 
 

@@ -6,22 +6,26 @@ import torch
 from torch import Tensor, nn
 
 from headstart.batch import Batch
-from headstart.modalities import DiscreteTargets
+from headstart.modalities import Vocabulary
 from headstart.seeding import generator
 
 VOCABULARY, PAD, MASK, CLS, SEP = 40, 0, 2, 3, 4
-TARGETS = DiscreteTargets(size=VOCABULARY, mask_id=MASK, special_ids=(0, 1, 2, 3, 4))
+KNOWN = Vocabulary(
+    size=VOCABULARY,
+    pad_id=PAD,
+    special_ids=(0, 1, 2, 3, 4),
+    mask_id=MASK,
+    start_id=CLS,
+    end_id=SEP,
+    prefix=1,
+    suffix=1,
+)
 
 
 class Processor:
     """What objectives ask of a processor."""
 
-    prefix = suffix = 1
-    pad_id = PAD
-    targets = TARGETS
-
-    class tokenizer:
-        sep_token_id = SEP
+    vocabulary = KNOWN
 
 
 class TinyContext(nn.Module):

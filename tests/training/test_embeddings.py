@@ -44,7 +44,7 @@ def test_a_new_encoder_begins_with_what_stands_together(tmp_path):
 
 
 def _vocabulary(run):
-    from headstart.modalities.opening import open_processor
+    from headstart.encoders.opening import open_processor
 
     tokenizer = open_processor(run.encoder).tokenizer
     words = (ANIMALS + " " + METALS).split()

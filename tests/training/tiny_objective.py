@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from headstart.config import TrainingOptions
 from headstart.encoders import Features
+from headstart.objectives import Objective
 from headstart.run import RunFolder
 from headstart.seeding import generator
 from headstart.training.plan import TrainingPlan
@@ -37,7 +38,7 @@ class TinyEncoder(nn.Module):
         return self(batch).pooled
 
 
-class TinyObjective(nn.Module):
+class TinyObjective(Objective):
     """Masked tokens, with dropout, corruption by generator, a buffer that moves in the forward
     pass, and an average that moves after each step.
     """

@@ -56,6 +56,15 @@ def find(sources: Sequence[str], audit: Audit, content: Content) -> Iterator[Uni
             yield from search.folder(source, root, name)
 
 
+def check_sources(sources: Sequence[str], content: Content) -> None:
+    """Raise a :class:`HeadstartError` for a source that does not exist, or is of an unknown kind.
+
+    Nothing is read, and no folder is walked.
+    """
+    for source in sources:
+        _expand(source, content)
+
+
 def are_classes(files: Iterable[tuple[str, str]], suffixes: Container[str]) -> bool:
     """Say whether files lie in one folder a class: two or more sister folders, no others.
 

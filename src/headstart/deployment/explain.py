@@ -18,10 +18,10 @@ from headstart.deployment.deletion import deletion
 from headstart.deployment.explanation import Explanation
 from headstart.downstream.classification import Classification
 from headstart.downstream.predict import open_head
-from headstart.encoders.opening import open_encoder
+from headstart.encoders.opening import open_encoder, open_processor
 from headstart.errors import HeadstartError, did_you_mean
 from headstart.modalities.inline import inline_records
-from headstart.modalities.opening import open_modality, open_processor
+from headstart.modalities.opening import open_modality
 
 if TYPE_CHECKING:
     from datasets import Dataset

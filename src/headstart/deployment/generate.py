@@ -9,17 +9,17 @@ import torch
 from torch import Tensor, nn
 
 from headstart.deployment.writing import WRITING, Drawing, write
-from headstart.encoders.opening import open_encoder, read_note
+from headstart.encoders import TokenEncoder
+from headstart.encoders.opening import open_encoder, open_processor, read_note
 from headstart.encoders.visibility import prefixed
 from headstart.errors import HeadstartError
-from headstart.modalities.opening import open_processor
 from headstart.modalities.text.processor import TextProcessor
 from headstart.objectives.opening import objective_of, open_token_head
 from headstart.seeding import generator
 
 if TYPE_CHECKING:
     from headstart.config import GenerateConfig
-    from headstart.encoders import Encoder, TokenEncoder
+    from headstart.encoders import Encoder
     from headstart.encoders.seq2seq import Seq2SeqEncoder
     from headstart.encoders.transformer import TransformerEncoder
     from headstart.objectives.heads import TokenHead
@@ -145,7 +145,7 @@ def continued(
 
     reader: _Reader | _CachedReader | _PrefixReader
     if writer.objective != "clm":
-        hole = processor.targets.mask_id if writer.objective == "unilm" else None
+        hole = processor.vocabulary.mask_id if writer.objective == "unilm" else None
         reader = _PrefixReader(encoder, len(begin), context // 2, hole)
     else:
         cached = cache and _keeps_cache(encoder)
@@ -183,7 +183,7 @@ class _CachedReader:
 
     def __init__(self, encoder: TransformerEncoder) -> None:
         self.encoder = encoder
-        self.reach = max(getattr(encoder.ngrams, "orders", ()), default=1) - 1
+        self.reach = encoder.lookback
         self.read: list[int] = []
         self.past: Any = None
 
@@ -234,7 +234,7 @@ class _PrefixReader:
 
 def _keeps_cache(encoder: Encoder) -> bool:
     """Only networks that are causal by nature keep keys and values."""
-    return bool(getattr(encoder, "born_causal", False))
+    return isinstance(encoder, TokenEncoder) and encoder.born_causal
 
 
 def _draw(logits: Tensor, temperature: float, top_k: int, random: torch.Generator) -> int:
@@ -248,7 +248,7 @@ def _draw(logits: Tensor, temperature: float, top_k: int, random: torch.Generato
 def _begin(processor: TextProcessor, prompt: str, context: int) -> list[int]:
     """Return the ids that open a text, then the prompt's."""
     ids = processor.encode_ids([prompt])[0]
-    ids = ids[: len(ids) - processor.suffix]
+    ids = ids[: len(ids) - processor.vocabulary.suffix]
     if not ids:
         raise HeadstartError(
             "the prompt is empty, and this run's tokenizer has no token to begin a text with; "
@@ -276,13 +276,13 @@ def _part(processor: TextProcessor, begin: list[int], context: int) -> tuple[lis
 
 def _end(processor: TextProcessor) -> int | None:
     """Return the id that closes a text, if the tokenizer puts one there."""
-    return processor.encode_ids([""])[0][-1] if processor.suffix else None
+    return processor.encode_ids([""])[0][-1] if processor.vocabulary.suffix else None
 
 
 def _never(processor: TextProcessor, size: int, end: int | None) -> Tensor:
     """Return ids that are no text: special ones but the end, and what only fills the table."""
-    special = [token for token in processor.targets.special_ids if token != end]
-    return torch.tensor([*special, *range(processor.targets.size, size)], dtype=torch.long)
+    special = [token for token in processor.vocabulary.special_ids if token != end]
+    return torch.tensor([*special, *range(processor.vocabulary.size, size)], dtype=torch.long)
 
 
 def _continuation(processor: TextProcessor, begin: list[int], written: list[int]) -> str:

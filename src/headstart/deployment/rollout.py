@@ -65,7 +65,7 @@ def can_roll_out(encoder: Encoder) -> bool:
         return (
             getattr(model.config, "num_attention_heads", None) is not None and "swin" not in kinds
         )
-    return bool(getattr(encoder, "patch_size", 0)) if "patches" in encoder.provides else False
+    return "patches" in encoder.provides
 
 
 def _network(encoder: Encoder) -> Any:

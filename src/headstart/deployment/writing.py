@@ -68,9 +68,11 @@ def write(
         )
     opening: list[int] = []
     if spans:
-        opening = [processor.sentinels[0]]
+        opening = [processor.vocabulary.sentinel_ids[0]]
     elif objective == "bart":
-        opening = ids[: processor.prefix]  # the whole text is written, with what opens it
+        opening = ids[
+            : processor.vocabulary.prefix
+        ]  # the whole text is written, with what opens it
     written = _written(encoder.model, processor, ids, opening, spans, drawing)
     if spans:
         fillings = _fillings(processor, written, len(pieces) - 1)
@@ -95,11 +97,10 @@ def _parted(processor: TextProcessor, prompt: str) -> list[str]:
 
 def _with_holes(processor: TextProcessor, pieces: list[str], spans: bool) -> list[int]:
     """Return the ids of a prompt with a token in the place of each hole."""
-    count = len(pieces) - 1
-    if spans and count > len(processor.sentinels):
+    count, known = len(pieces) - 1, len(processor.vocabulary.sentinel_ids)
+    if spans and count > known:
         raise HeadstartError(
-            f"the prompt has {count} holes, but the run knows {len(processor.sentinels)}; leave "
-            "some out."
+            f"the prompt has {count} holes, but the run knows {known}; leave some out."
         )
     mask = processor.tokenizer.mask_token
     holes = [SENTINEL.format(place) if spans else mask for place in range(count)]
@@ -123,10 +124,10 @@ def _written(
         most = min(most, int(model.config.max_position_embeddings) - len(begin))
     if most < 1:
         return opening
-    end = processor.encode_ids([""])[0][-1] if processor.suffix else None
-    allowed = {end, *(processor.sentinels if spans else ())}
-    never = [token for token in processor.targets.special_ids if token not in allowed]
-    never += range(processor.targets.size, int(model.config.vocab_size))
+    end = processor.encode_ids([""])[0][-1] if processor.vocabulary.suffix else None
+    allowed = {end, *(processor.vocabulary.sentinel_ids if spans else ())}
+    never = [token for token in processor.vocabulary.special_ids if token not in allowed]
+    never += range(processor.vocabulary.size, int(model.config.vocab_size))
     read = torch.tensor([ids])
     sampled = {"temperature": drawing.temperature, "top_k": drawing.top_k}
     settings = GenerationConfig(
@@ -137,7 +138,7 @@ def _written(
         no_repeat_ngram_size=REPEATED,
         suppress_tokens=never,
         eos_token_id=end,
-        pad_token_id=processor.pad_id,
+        pad_token_id=processor.vocabulary.pad_id,
         decoder_start_token_id=begin[0],
     )
     model.eval()
@@ -154,8 +155,8 @@ def _written(
 
 def _fillings(processor: TextProcessor, written: list[int], count: int) -> list[str]:
     """Return the text behind each of the first ``count`` sentinels; empty where there is none."""
-    place = {token: turn for turn, token in enumerate(processor.sentinels[:count])}
-    others = set(processor.sentinels)
+    place = {token: turn for turn, token in enumerate(processor.vocabulary.sentinel_ids[:count])}
+    others = set(processor.vocabulary.sentinel_ids)
     found: list[list[int]] = [[] for _ in range(count)]
     into: list[int] | None = None
     for token in written:

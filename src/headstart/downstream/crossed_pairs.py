@@ -107,7 +107,8 @@ class CrossedPairs(PairTask):
     def measure(self, encoder: Encoder, rows: PairRows) -> dict[str, float]:
         """Return what the inner head measures: of numbers alone."""
         if isinstance(self.head, Regression):
-            return self.head.measure(Crossed(encoder), rows)
+            crossed: Any = Crossed(encoder)
+            return self.head.measure(crossed, rows)
         return {}
 
     def arguments(self) -> dict[str, Any]:

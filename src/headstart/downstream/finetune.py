@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from headstart.config import FinetuneConfig, Options
+from headstart.config import FinetuneConfig
 from headstart.downstream import TASKS, Task, TaskDefaults
 from headstart.downstream.layers import frozen_modules, layer_groups
 from headstart.downstream.lora import LORA_RATE, add_lora
@@ -18,6 +18,7 @@ from headstart.encoders.opening import save_encoder
 from headstart.evaluation.metrics import Estimate
 from headstart.evaluation.written import shown
 from headstart.files import whole_folder, write_text
+from headstart.objectives import Objective
 from headstart.seeding import seeded
 from headstart.training.log import RunLog
 from headstart.training.plan import TrainingPlan
@@ -38,7 +39,7 @@ HEAD_RATE, MOST_HEAD_RATE = 10.0, 1e-2
 MOST_RATE = 1e-3
 
 
-class Finetuning(nn.Module):
+class Finetuning(Objective):
     """An encoder and a task's head as one objective of the training loop.
 
     Frozen parts have no gradient and stay in evaluation mode, so that their dropout is off and
@@ -50,9 +51,7 @@ class Finetuning(nn.Module):
         layer_decay: how much slower each layer learns than the one above it.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset()
-    layout: ClassVar[str] = "documents"
-    Options: ClassVar[type[Options]] = FinetuneConfig
+    Options = FinetuneConfig
 
     def __init__(self, encoder: Encoder, head: Task, *, freeze: str, layer_decay: float) -> None:
         super().__init__()
@@ -72,9 +71,6 @@ class Finetuning(nn.Module):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Return ``loss`` and the task's named scalars."""
         return self.head(self.head.features(self.encoder, batch), batch)
-
-    def after_step(self, progress: float) -> None:
-        """Nothing moves but by gradient."""
 
     def train(self, mode: bool = True) -> Finetuning:
         """Set training mode for all that learns."""

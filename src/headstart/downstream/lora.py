@@ -46,7 +46,7 @@ def add_lora(encoder: Any, rank: int, freeze: str = "none") -> Callable[[], None
             "LoRA needs peft: install the extra with `pip install 'headstart[lora]'`, or leave "
             "out --lora."
         ) from None
-    layers = [*encoder.layers()[1:], *getattr(encoder, "writing_layers", list)()]
+    layers = [*encoder.layers()[1:], *encoder.writing_layers()]
     blocks = [module for layer in layers for module in layer.modules()]
     chosen = {id(module) for module in blocks if type(module) is nn.Linear}
     names = [name for name, module in encoder.named_modules() if id(module) in chosen]

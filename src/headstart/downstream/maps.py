@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from headstart.encoders import MapEncoder
+from headstart.encoders import PixelEncoder
 from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:
@@ -24,13 +24,13 @@ except ModuleNotFoundError:
     ) from None
 
 
-def map_encoder(encoder: Encoder) -> MapEncoder:
+def map_encoder(encoder: Encoder) -> PixelEncoder:
     """Return an encoder as one that has maps.
 
     Raises:
         HeadstartError: it has none.
     """
-    if not isinstance(encoder, MapEncoder):
+    if not isinstance(encoder, PixelEncoder) or "maps" not in encoder.provides:
         raise HeadstartError(
             "detection and segmentation need an encoder of pictures; pre-train one, or use task "
             "classification."

@@ -13,10 +13,9 @@ import torch
 from headstart.downstream import TASKS, Task
 from headstart.downstream.head import task_of
 from headstart.downstream.masks import write_masks
-from headstart.encoders.opening import open_encoder
+from headstart.encoders.opening import open_encoder, open_processor
 from headstart.errors import HeadstartError
 from headstart.files import whole_file
-from headstart.modalities.opening import open_processor
 
 if TYPE_CHECKING:
     from datasets import Dataset

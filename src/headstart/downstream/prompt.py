@@ -22,12 +22,13 @@ from headstart.downstream.classes import (
 from headstart.downstream.head import DESCRIPTION, WEIGHTS
 from headstart.downstream.rows import LabeledRows
 from headstart.downstream.word_rows import WordTokenizer
+from headstart.encoders.opening import open_processor
 from headstart.encoders.visibility import visibility
 from headstart.errors import HeadstartError
-from headstart.modalities.opening import open_processor
 from headstart.modalities.text.content import TEXT
 from headstart.modalities.text.processor import TextProcessor, as_text
 from headstart.objectives.heads import TokenHead
+from headstart.objectives.masked import mask_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -153,6 +154,7 @@ class _Cloze:
                 "task prompt needs a tokenizer with a mask token; pre-train with --objective mlm."
             )
         self.processor, self.template = processor, template
+        self._mask_id = mask_of(processor.vocabulary)
         self._words = WordTokenizer(processor)
 
     def collate(self, records: Dataset, length: int) -> Batch:
@@ -163,7 +165,7 @@ class _Cloze:
             rows.append(ids)
             hidden.append(place)
         longest = max(map(len, rows))
-        batch = torch.full((len(rows), longest), self.processor.pad_id, dtype=torch.long)
+        batch = torch.full((len(rows), longest), self.processor.vocabulary.pad_id, dtype=torch.long)
         mask = torch.zeros(len(rows), longest, dtype=torch.bool)
         for at, ids in enumerate(rows):
             batch[at, : len(ids)] = torch.tensor(ids)
@@ -182,7 +184,7 @@ class _Cloze:
             parts.append(words.ids(literal.strip(), spaced=spaced) if literal.strip() else [])
             spaced = literal[-1:].isspace() if literal.strip() else spaced
             if mark == "{mask}":
-                parts.append([self.processor.targets.mask_id])
+                parts.append([self._mask_id])
             elif mark == "{text}":
                 parts.append(words.ids(text, spaced=spaced))
             spaced = False
@@ -213,7 +215,7 @@ def _masked_head(run: str) -> dict[str, Tensor]:
 
 def _one_token(processor: TextProcessor, word: str) -> int:
     words = WordTokenizer(processor)
-    unknown = processor.tokenizer.unk_token_id
+    unknown = processor.vocabulary.unknown_id
     for spaced in (True, False):
         ids = words.ids(word, spaced=spaced)
         if len(ids) == 1 and ids[0] != unknown:

@@ -92,7 +92,7 @@ class QuestionRows:
         *,
         learns: bool = True,
     ) -> None:
-        self.pad_id = processor.pad_id
+        self.pad_id = processor.vocabulary.pad_id
         self.layout = Layout(processor)
         room = length - self.layout.specials
         if room < 2 * FEWEST:

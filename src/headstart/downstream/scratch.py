@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.config import FinetuneConfig, OptimizerOptions
 from headstart.downstream.finetune import batch_size_for, finetune
 from headstart.downstream.predict import predict
-from headstart.encoders.opening import encoder_folder, open_encoder, read_note
-from headstart.modalities.opening import open_processor
+from headstart.encoders.opening import encoder_folder, open_encoder, open_processor, read_note
 from headstart.run import RunFolder
 from headstart.seeding import seeded
 

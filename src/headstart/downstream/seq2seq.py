@@ -163,7 +163,7 @@ class Seq2Seq(Task):
     ) -> WrittenRows:
         """Return the pairs as ids to read and to write; they never vary."""
         texts = self.processor = as_text(processor)
-        if texts.suffix == 0:
+        if texts.vocabulary.suffix == 0:
             raise HeadstartError(
                 "seq2seq needs a tokenizer that closes a text, and this run's has no token for it; "
                 "pre-train with another tokenizer."
@@ -185,7 +185,9 @@ class Seq2Seq(Task):
         texts = self.processor = as_text(processor)
         ids = texts.encode_ids(list(records["text"]))
         self._sizes += zip(map(len, ids), records["id"], strict=True)
-        read, mask = padded(cut(ids, self.reads or length, texts.suffix), texts.pad_id)
+        read, mask = padded(
+            cut(ids, self.reads or length, texts.vocabulary.suffix), texts.vocabulary.pad_id
+        )
         return {"input_ids": read, "mask": mask}
 
     def hold_out(self, records: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
@@ -199,10 +201,10 @@ class Seq2Seq(Task):
     def settle(self, encoder: Seq2SeqEncoder) -> None:
         """Set how the network writes from here on; it is saved with it."""
         processor, config = self.processor, encoder.model.config
-        opening = processor.encode_ids([""])[0][: processor.prefix]
+        opening = processor.encode_ids([""])[0][: processor.vocabulary.prefix]
         end = processor.encode_ids([""])[0][-1]
-        never = [t for t in processor.targets.special_ids if t not in {end, *opening}]
-        never += range(processor.targets.size, int(config.vocab_size))
+        never = [t for t in processor.vocabulary.special_ids if t not in {end, *opening}]
+        never += range(processor.vocabulary.size, int(config.vocab_size))
         indices = _indices(encoder)
         encoder.model.generation_config = GenerationConfig(
             max_new_tokens=min(self.writes, indices) if indices else self.writes,
@@ -213,7 +215,7 @@ class Seq2Seq(Task):
             # What opens every text need not be guessed.
             forced_bos_token_id=opening[0] if len(opening) == 1 else None,
             eos_token_id=end,
-            pad_token_id=processor.pad_id,
+            pad_token_id=processor.vocabulary.pad_id,
             decoder_start_token_id=config.decoder_start_token_id,
         )
 

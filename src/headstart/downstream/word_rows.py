@@ -38,13 +38,13 @@ class WordTokenizer:
     def __init__(self, processor: TextProcessor) -> None:
         backend = processor.tokenizer.backend_tokenizer
         around = processor.encode([""])[0].ids
-        self.before = around[: processor.prefix]
-        self.after = around[processor.prefix :]
+        self.before = around[: processor.vocabulary.prefix]
+        self.after = around[processor.vocabulary.prefix :]
         self._bare = Tokenizer.from_str(_without_spaces(backend.to_str()))
         alone = backend.encode("a", add_special_tokens=False).tokens
         self.leads = self._bare.encode("a", add_special_tokens=False).tokens != alone
-        unknown = processor.tokenizer.unk_token_id
-        self._unknown = processor.pad_id if unknown is None else int(unknown)
+        unknown = processor.vocabulary.unknown_id
+        self._unknown = processor.vocabulary.pad_id if unknown is None else int(unknown)
         self._known: dict[str, tuple[list[int], int]] = {}
 
     def ids(self, text: str, *, spaced: bool) -> list[int]:
@@ -91,7 +91,7 @@ class WordRows:
         labels: list[str] | None = None,
     ) -> None:
         tokenizer = WordTokenizer(processor)
-        self.pad_id = processor.pad_id
+        self.pad_id = processor.vocabulary.pad_id
         self.tags: list[list[str]] | None = list(records["tags"]) if labels else None
         index = {label: number for number, label in enumerate(labels or [])}
         room = length - len(tokenizer.before) - len(tokenizer.after)

@@ -138,13 +138,13 @@ class WrittenRows:
 
     def __init__(self, processor: TextProcessor, records: Dataset, reads: int, writes: int) -> None:
         self.references = list(records["label"])
-        self.pad_id = processor.pad_id
+        self.pad_id = processor.vocabulary.pad_id
         read = processor.encode_ids(list(records["text"]))
         written = processor.encode_ids(self.references)
         self.read_sizes = np.array([len(ids) for ids in read], dtype=np.int64)
         self.written_sizes = np.array([len(ids) for ids in written], dtype=np.int64)
-        self._read = cut(read, reads, processor.suffix)
-        self._written = cut(written, writes, processor.suffix)
+        self._read = cut(read, reads, processor.vocabulary.suffix)
+        self._written = cut(written, writes, processor.vocabulary.suffix)
 
     def __len__(self) -> int:
         return len(self.references)

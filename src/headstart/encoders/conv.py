@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import Field, model_validator
 
 from headstart.config import Options
-from headstart.encoders import EncoderKind
+from headstart.encoders import EncoderKind, PixelEncoder
 from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:
     from headstart.encoders.timm_models import TimmEncoder
+    from headstart.modalities import Processor
 
 #: Any ResNet of basic blocks would do: its arguments say all of the shape.
 ARCHITECTURE = "resnet18"
@@ -44,7 +45,7 @@ class ConvOptions(Options):
         return self
 
 
-def _conv(options: ConvOptions, processor: Any, length: int) -> TimmEncoder:
+def _conv(options: ConvOptions, processor: Processor, length: int) -> TimmEncoder:
     """ResNet (He et al. 2015) with its first block a stage, and the last stages left out."""
     from headstart.encoders.timm_names import build
 
@@ -66,5 +67,6 @@ CONV = EncoderKind(
     length=96,
     batch_size=256,
     learning_rate=1e-3,
-    modality="image",
+    reads=PixelEncoder.reads,
+    provides=frozenset({"grid", "maps"}),
 )

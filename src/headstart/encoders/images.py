@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from headstart.batch import unit_pixels
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, first_line
 
 Out = TypeVar("Out", bound=tuple[Any, ...])
 
@@ -164,8 +164,3 @@ def try_out(model: nn.Module, name: str, size: int, run: Callable[[Tensor], Out]
             "encoder, such as conv, vit or resnet18."
         )
     return found
-
-
-def first_line(error: Exception) -> str:
-    """Return what an error of another library says first, to be part of a sentence."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -8,7 +8,6 @@ what is saved is one table: a sentence-transformers ``StaticEmbedding``.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,10 +18,11 @@ from torch.nn import functional as F
 
 from headstart.batch import Batch
 from headstart.config import Options
-from headstart.encoders import EncoderKind, Features
+from headstart.encoders import EncoderKind, Features, TokenEncoder
 from headstart.encoders.visibility import mean_pool
 from headstart.errors import HeadstartError
 from headstart.files import write_json
+from headstart.modalities import TokenProcessor
 from headstart.modalities.text.defaults import TokenizerDefaults
 
 PARTS = "light.safetensors"
@@ -37,7 +37,7 @@ class LightOptions(Options):
     window: int = Field(8, ge=1, description="Neighbours on each side that make a token's context.")
 
 
-class LightEncoder(nn.Module):
+class LightEncoder(TokenEncoder):
     """A table of token vectors (V,D) with a weight for each token.
 
     Args:
@@ -81,7 +81,6 @@ class LightEncoder(nn.Module):
         return pooled - self.centre * (lengths > 0)[:, None]
 
     def from_vectors(self, vectors: Tensor, batch: Batch) -> Features:
-        """Go on from what :meth:`embed` returned (B,T,D), or from other vectors in its place."""
         mask = batch["mask"]
         pooled = mean_pool(vectors, mask) - self.centre * mask.any(1)[:, None]
         return Features(vectors, mask, pooled)
@@ -168,10 +167,12 @@ def sif_weights(counts: np.ndarray, a: float) -> Tensor:
     return torch.from_numpy((a / (a + frequency)).astype(np.float32))
 
 
-def _light(options: LightOptions, processor: Any, length: int) -> LightEncoder:
-    weights = sif_weights(processor.counts, options.sif)
+def _light(options: LightOptions, processor: TokenProcessor, length: int) -> LightEncoder:
+    vocabulary = processor.vocabulary
+    counts = np.ones(vocabulary.size) if vocabulary.counts is None else vocabulary.counts
+    weights = sif_weights(counts, options.sif)
     # What a special token stands for is not known, so it says nothing.
-    weights[list(processor.targets.special_ids)] = 0.0
+    weights[list(vocabulary.special_ids)] = 0.0
     return LightEncoder(weights, options.width, options.window)
 
 
@@ -185,6 +186,8 @@ LIGHT = EncoderKind(
     length=512,
     batch_size=1024,
     learning_rate=1e-2,
+    reads=LightEncoder.reads,
+    provides=LightEncoder.provides,
     processor_defaults=TokenizerDefaults(
         kind="word",
         vocab_size=30000,

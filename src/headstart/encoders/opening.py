@@ -10,8 +10,11 @@ from typing import Any
 
 from headstart.config import check_options
 from headstart.encoders import ENCODERS, Encoder, EncoderKind
+from headstart.encoders.formats import format_of
 from headstart.errors import HeadstartError
 from headstart.files import write_json
+from headstart.modalities import MODALITIES, Processor
+from headstart.modalities.opening import modality_giving, open_modality
 from headstart.seeding import seeded
 
 NOTE = "headstart.json"
@@ -46,11 +49,12 @@ def kind_of(name: str) -> EncoderKind | None:
 
 
 def create_encoder(
-    name: str, options: dict[str, Any], processor: Any, *, length: int, seed: int
+    name: str, options: dict[str, Any], processor: Processor | None, *, length: int, seed: int
 ) -> Encoder:
     """Return an encoder by name; the same seed gives the same weights.
 
-    It is freshly initialised, unless the name asks for published weights.
+    It is freshly initialised, unless the name asks for published weights, then no
+    processor is asked.
 
     Raises:
         HeadstartError: an unknown name or option, or a value out of bounds.
@@ -74,46 +78,21 @@ def open_encoder(folder: str | Path, *, length: int | None = None) -> Encoder:
         HeadstartError: nothing there can be opened.
     """
     path = encoder_folder(folder)
-    if isinstance(path, Path):
-        if is_static(path):
-            from headstart.encoders.light import LightEncoder
+    if isinstance(path, str) and (kind := kind_of(path)) is not None:
+        if "." not in path:
+            raise HeadstartError(
+                f"the encoder {path!r} has learned nothing yet; name a run, a folder, or "
+                f"published weights such as 'resnet18.a1_in1k'."
+            )
+        return create_encoder(path, {}, None, length=length or kind.length, seed=0)
+    if length is None and (Path(path) / NOTE).is_file():
+        length = int(read_note(path)["length"])
+    return format_of(path).load(path, length)
 
-            return LightEncoder.load(path)
-        note = path / NOTE
-        length = length or (read_note(path)["length"] if note.is_file() else None)
-        config = _config(path)
-        if config.get("network") == "plain":
-            from headstart.encoders.plain import PlainEncoder
 
-            return PlainEncoder.load(path, length)
-        if "architecture" in config:
-            from headstart.encoders.timm_models import TimmEncoder
-
-            return TimmEncoder.load(path, length)
-    else:
-        kind = kind_of(path)
-        if kind is not None:
-            if "." not in path:
-                raise HeadstartError(
-                    f"the encoder {path!r} has learned nothing yet; name a run, a folder, or "
-                    f"published weights such as 'resnet18.a1_in1k'."
-                )
-            return create_encoder(path, {}, None, length=length or kind.length, seed=0)
-    from headstart.encoders.seq2seq import Seq2SeqEncoder, writer_type
-    from headstart.encoders.vision_folders import is_image_network
-    from headstart.encoders.xlnet import XLNetEncoder, is_xlnet
-
-    if is_xlnet(path):
-        return XLNetEncoder.load(path)
-    if writer_type(path):
-        return Seq2SeqEncoder.load(path)
-    if is_image_network(path):
-        from headstart.encoders.vision import VisionEncoder
-
-        return VisionEncoder.load(path, length)
-    from headstart.encoders.transformer import TransformerEncoder
-
-    return TransformerEncoder.load(path)
+def open_processor(folder: str | Path) -> Processor:
+    """Reopen the processor of an encoder folder, ours or a foreign one."""
+    return open_modality(read_note(folder)["modality"]).load(folder)
 
 
 def encoder_folder(folder: str | Path) -> str | Path:
@@ -135,7 +114,9 @@ def encoder_folder(folder: str | Path) -> str | Path:
     return str(folder)
 
 
-def save_encoder(encoder: Any, processor: Any, folder: Path, note: dict[str, Any]) -> None:
+def save_encoder(
+    encoder: Encoder, processor: Processor, folder: Path, note: dict[str, Any]
+) -> None:
     """Write encoder and processor side by side, with what this library must know of them.
 
     Args:
@@ -144,52 +125,30 @@ def save_encoder(encoder: Any, processor: Any, folder: Path, note: dict[str, Any
     folder.mkdir(parents=True, exist_ok=True)
     encoder.save(folder)
     processor.save(folder)
-    causal = bool(getattr(encoder, "is_causal", False))
-    write_json(folder / NOTE, {**note, "is_causal": causal, "width": encoder.width})
+    write_json(folder / NOTE, {**note, "is_causal": encoder.is_causal, "width": encoder.width})
 
 
 def read_note(folder: str | Path) -> dict[str, Any]:
-    """Return the note of an encoder folder, or what holds for a foreign one."""
+    """Return the note of an encoder folder, or what holds for a foreign one or a name."""
     note = Path(folder) / NOTE
     if note.is_file():
-        return {"modality": "text", "length": 256, **json.loads(note.read_text())}
-    size = _native_size(folder)
-    if size is None:
-        from headstart.encoders.sentence_folders import native_length
-
-        return {"modality": "text", "length": native_length(folder) or 256}
-    return {"modality": "image", "length": size}
-
-
-def _native_size(folder: str | Path) -> int | None:
-    """Pixels a side that a foreign network of pictures is for; None for one of text."""
-    if Path(folder).exists():
-        if is_static(Path(folder)):
-            return None
-        config = _config(Path(folder))
-        if config.get("network") == "plain":
-            return int(config["size"])
-        if "architecture" in config:
-            return int(config.get("pretrained_cfg", config)["input_size"][-1])
-    else:
-        kind = kind_of(str(folder))
-        if kind is not None:
-            return kind.length if kind.modality == "image" else None
-    from headstart.encoders.vision_folders import native_size_of
-
-    return native_size_of(folder)
+        written: dict[str, Any] = json.loads(note.read_text(encoding="utf-8"))
+        return written
+    kind = None if Path(folder).exists() else kind_of(str(folder))
+    if kind is not None:
+        return {"modality": modality_giving(kind.reads), "length": kind.length}
+    found = format_of(folder)
+    return {"modality": modality_giving(found.reads), "length": found.length(folder)}
 
 
-def _config(folder: Path) -> dict[str, Any]:
-    """Return what a folder says of its network: ``architecture`` where it is timm's."""
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return config if isinstance(config, dict) else {}
+def reads_of(encoder: str) -> str:
+    """Return the tensor that an encoder reads, by its name, folder or run, without opening it.
 
-
-def is_static(folder: Path) -> bool:
-    """True for a folder with a table of token vectors: the light encoder, or a foreign one."""
-    modules = folder / "modules.json"
-    return modules.is_file() and "StaticEmbedding" in modules.read_text(encoding="utf-8")
+    Raises:
+        HeadstartError: nothing lies there, or the name is a slip.
+    """
+    kind = kind_of(encoder)
+    if kind is not None:
+        return kind.reads
+    gives: str = MODALITIES[read_note(encoder_folder(encoder))["modality"]].gives
+    return gives

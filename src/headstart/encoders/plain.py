@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from pydantic import Field, model_validator
@@ -14,18 +13,18 @@ from torch import Tensor, nn
 
 from headstart.batch import Batch
 from headstart.config import Options
-from headstart.encoders import EncoderKind, Features
+from headstart.encoders import EncoderKind, Features, PixelEncoder
 from headstart.encoders.images import (
     ImageInput,
-    first_line,
     grid_tokens,
     on_a_grid,
     try_out,
 )
 from headstart.encoders.maps import one_a_size
 from headstart.encoders.wide_conv import WideConv
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, first_line
 from headstart.files import write_json
+from headstart.modalities import Processor
 
 WEIGHTS = "model.safetensors"
 
@@ -72,7 +71,7 @@ class PlainOptions(Options):
         return self
 
 
-class PlainEncoder(nn.Module):
+class PlainEncoder(PixelEncoder):
     """Convolutions one after another, without shortcuts; ``pooled`` is the mean of the last map.
 
     The maps are pooled before batch norm and ReLU, which then have a quarter of the work; what
@@ -84,7 +83,7 @@ class PlainEncoder(nn.Module):
         mean, std: of each channel; pictures in 0..1 are normalised with them.
     """
 
-    provides = frozenset({"pixels_in", "grid"})
+    provides = frozenset({"grid", "maps"})
 
     def __init__(
         self,
@@ -108,7 +107,6 @@ class PlainEncoder(nn.Module):
         return self.model(self.input(batch["pixels"])).float().mean((2, 3))
 
     def maps(self, pixels: Tensor) -> list[Tensor]:
-        """Return the maps (B,C,h,w) of pictures (B,3,H,W) at their own size, the finest first."""
         x, found = self.input.native(pixels), []
         for layer in self.layers():
             x = layer(x)
@@ -175,7 +173,7 @@ def _parts(options: PlainOptions) -> list[nn.Module]:
     return parts
 
 
-def _plain(options: PlainOptions, processor: Any, length: int) -> PlainEncoder:
+def _plain(options: PlainOptions, processor: Processor, length: int) -> PlainEncoder:
     return PlainEncoder(options, length)
 
 
@@ -186,6 +184,8 @@ PLAIN = EncoderKind(
     length=64,
     batch_size=256,
     learning_rate=2e-3,
-    modality="image",
+    reads=PlainEncoder.reads,
+    provides=PlainEncoder.provides,
+    load=PlainEncoder.load,
     optimizer={"name": "muon", "muon_learning_rate": 4e-3},
 )

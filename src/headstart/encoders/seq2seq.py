@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from pydantic import Field
@@ -17,17 +16,24 @@ from transformers import (
 )
 
 from headstart.batch import Batch
-from headstart.encoders import EncoderKind, Features
-from headstart.encoders.transformer import SmallOptions, check_heads, saved_causal
+from headstart.encoders import EncoderKind, Features, WriterEncoder
+from headstart.encoders.transformer import (
+    CONTEXT,
+    SmallOptions,
+    check_heads,
+    rounded,
+    saved_causal,
+)
 from headstart.encoders.visibility import causal, mean_pool, visibility
 from headstart.errors import HeadstartError
+from headstart.modalities import TokenProcessor
 from headstart.modalities.text.defaults import TokenizerDefaults
 
 #: Networks of Transformers that read and write, and of which this file knows what they write with.
 WRITERS = ("t5", "mt5", "bart", "mbart", "pegasus", "marian")
 
 
-class Seq2SeqEncoder(nn.Module):
+class Seq2SeqEncoder(WriterEncoder):
     """A network of Transformers that reads and writes, as an encoder of what it reads.
 
     ``tokens`` and ``pooled`` are of the encoder's half. What is saved is whole:
@@ -47,26 +53,21 @@ class Seq2SeqEncoder(nn.Module):
     @property
     def provides(self) -> frozenset[str]:
         """Capabilities; ``decoder`` is what no other network has."""
-        base = {"tokens", "token_embedding", "visibility", "order", "decoder"}
-        base.add("causal" if self.is_causal else "bidirectional")
-        drops = any(isinstance(m, nn.Dropout) and m.p > 0 for m in self.model.modules())
-        drops = drops or getattr(self.model.config, "dropout", 0.0) > 0
-        return frozenset(base | ({"dropout"} if drops else set()))
+        direction = "causal" if self.is_causal else "bidirectional"
+        dropout = {"dropout"} if self.has_dropout() else set()
+        return CONTEXT | {"decoder", direction} | dropout
 
-    def forward(self, batch: Batch) -> Features:
-        return self.from_vectors(self.embed(batch), batch)
+    def has_dropout(self) -> bool:
+        """True where two passes over one text differ; attention drops without a module."""
+        rate: float = getattr(self.model.config, "dropout", 0.0)
+        return rate > 0 or super().has_dropout()
 
     def from_vectors(self, vectors: Tensor, batch: Batch) -> Features:
-        """Go on from what :meth:`embed` returned (B,T,D), or from other vectors in its place."""
         seen = visibility(batch)
         if self.is_causal:
             seen = causal(seen, batch)
         tokens = self.contextualize(vectors, seen, batch.get("positions"))
         return Features(tokens, batch["mask"], mean_pool(tokens.float(), batch["mask"]))
-
-    def pool(self, batch: Batch) -> Tensor:
-        """Return ``forward(batch).pooled`` (B,D)."""
-        return self(batch).pooled
 
     def embed(self, batch: Batch) -> Tensor:
         vectors: Tensor = self.token_embedding(batch["input_ids"])
@@ -88,13 +89,6 @@ class Seq2SeqEncoder(nn.Module):
         return out
 
     def write(self, memory: Tensor, mask: Tensor, written: Tensor) -> Tensor:
-        """Return vectors (B,U,D), each of which tells a token of ``written`` from those before.
-
-        Args:
-            memory: (B,T,D) what the decoder looks at.
-            mask: (B,T) bool, where it is real.
-            written: (B,U) ids; padding stands at the end, where nothing before looks at it.
-        """
         begin = torch.full_like(written[:, :1], self.model.config.decoder_start_token_id)
         out: Tensor = self.model.get_decoder()(
             input_ids=torch.cat([begin, written[:, :-1]], 1),
@@ -105,7 +99,6 @@ class Seq2SeqEncoder(nn.Module):
         return out
 
     def score(self, vectors: Tensor) -> Tensor:
-        """Return the scores (..., V) of the tokens that vectors (..., D) of :meth:`write` tell."""
         if self.model.config.model_type == "t5" and self.model.config.scale_decoder_outputs:
             vectors = vectors * self.width**-0.5
         logits: Tensor = self.model.lm_head(vectors)
@@ -121,7 +114,6 @@ class Seq2SeqEncoder(nn.Module):
         return [self.token_embedding, *_blocks(self.model.get_encoder())]
 
     def writing_layers(self) -> list[nn.Module]:
-        """The blocks of the decoder, from the input up."""
         return _blocks(self.model.get_decoder())
 
     def untrained(self) -> Seq2SeqEncoder:
@@ -179,13 +171,14 @@ class Seq2SeqOptions(SmallOptions):
     )
 
 
-def _t5(options: Seq2SeqOptions, processor: Any, length: int) -> Seq2SeqEncoder:
+def _t5(options: Seq2SeqOptions, processor: TokenProcessor, length: int) -> Seq2SeqEncoder:
     """T5 (Raffel et al. 2020) with the GEGLU of its version 1.1, and one table for all."""
     check_heads(options)
     if options.ngrams:
         raise HeadstartError("t5 has no n-grams; leave out encoder.ngrams.")
+    vocabulary = processor.vocabulary
     config = T5Config(
-        vocab_size=-(-len(processor.tokenizer) // 64) * 64,
+        vocab_size=rounded(vocabulary.size),
         d_model=options.width,
         d_kv=options.width // options.heads,
         d_ff=-(-options.width * 8 // 3 // 64) * 64,
@@ -194,9 +187,9 @@ def _t5(options: Seq2SeqOptions, processor: Any, length: int) -> Seq2SeqEncoder:
         num_heads=options.heads,
         dropout_rate=options.dropout,
         feed_forward_proj="gated-gelu",
-        pad_token_id=processor.pad_id,
-        eos_token_id=processor.tokenizer.sep_token_id,
-        decoder_start_token_id=processor.pad_id,
+        pad_token_id=vocabulary.pad_id,
+        eos_token_id=vocabulary.end_id,
+        decoder_start_token_id=vocabulary.pad_id,
     )
     return Seq2SeqEncoder(T5ForConditionalGeneration(config))
 
@@ -208,6 +201,8 @@ T5 = EncoderKind(
     length=128,
     batch_size=64,
     learning_rate=2e-3,
+    reads=Seq2SeqEncoder.reads,
+    provides=CONTEXT | {"bidirectional", "dropout", "decoder"},
     optimizer={"name": "muon", "muon_learning_rate": 4e-3},
     counts=True,
     processor_defaults=TokenizerDefaults(sentinels=100),

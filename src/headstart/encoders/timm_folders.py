@@ -12,8 +12,7 @@ from timm.models._hub import save_config_for_hf
 from timm.models.resnet import ResNet
 from torch import nn
 
-from headstart.encoders.images import first_line
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, first_line
 
 WEIGHTS = "model.safetensors"
 

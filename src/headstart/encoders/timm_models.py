@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from headstart.batch import Batch
-from headstart.encoders import Features
+from headstart.encoders import Features, PatchEncoder
 from headstart.encoders.images import (
     ImageInput,
     grid_side,
@@ -36,7 +36,7 @@ from headstart.encoders.timm_patches import has_patches, patch_vectors, patches_
 from headstart.encoders.wide_conv import widen
 
 
-class TimmEncoder(nn.Module):
+class TimmEncoder(PatchEncoder):
     """A timm network without its classifier, behind :class:`headstart.encoders.Encoder`.
 
     ``pooled`` is what ``timm.create_model(..., num_classes=0)`` returns. Where timm's head widens
@@ -74,14 +74,15 @@ class TimmEncoder(nn.Module):
     @property
     def provides(self) -> frozenset[str]:
         """Capabilities; ``patches`` only where single patches can be left out."""
-        drops = any(isinstance(m, nn.Dropout) and m.p > 0 for m in self.model.modules())
         patches = {"patches"} if self._patches else set()
-        return frozenset({"pixels_in", "grid", *patches, *({"dropout"} if drops else ())})
+        dropout = {"dropout"} if self.has_dropout() else set()
+        return frozenset({"grid", "maps", *patches, *dropout})
 
     @property
     def patch_size(self) -> int:
         """Pixels a side of a patch, as the picture enters the network."""
-        return int(self.model.patch_embed.patch_size[0])
+        patch = getattr(getattr(self.model, "patch_embed", None), "patch_size", None)
+        return super().patch_size if patch is None else int(patch[0])
 
     def forward(self, batch: Batch) -> Features:
         output = self.model.forward_features(self.input(batch["pixels"]))
@@ -96,11 +97,9 @@ class TimmEncoder(nn.Module):
         return self.model(self.input(batch["pixels"])).float()
 
     def maps(self, pixels: Tensor) -> list[Tensor]:
-        """Return the maps (B,C,h,w) of pictures (B,3,H,W) at their own size, the finest first."""
         return timm_maps(self.model, self.input.native(pixels))
 
     def embed(self, batch: Batch) -> Tensor:
-        """Return the vectors (B,T,D) of the patches, without positions (``patches`` only)."""
         return patch_vectors(self.model, self.input(batch["pixels"]))
 
     def contextualize(
@@ -110,12 +109,6 @@ class TimmEncoder(nn.Module):
         positions: Tensor | None = None,
         grid: int | None = None,
     ) -> Tensor:
-        """Return the patches (B,K,D) in the context of one another (``patches`` only).
-
-        Args:
-            positions: (B,K) the places of the patches on the grid; without them they are all.
-            grid: patches along a side; without it, as in pictures of ``size`` pixels.
-        """
         refuse_visibility(visibility)
         own = self.input.side(self.size) // self.patch_size
         grid = grid_side(tokens, positions, grid, own)

@@ -6,17 +6,19 @@ import difflib
 import inspect
 import json
 import re
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
+from timm.models.vision_transformer import VisionTransformer
 
 from headstart.config import Options
 from headstart.encoders import EncoderKind
-from headstart.encoders.images import first_line
 from headstart.encoders.timm_models import TimmEncoder, shrink_stem
-from headstart.errors import HeadstartError, did_you_mean
+from headstart.errors import HeadstartError, did_you_mean, first_line
+from headstart.modalities import Processor
 
 #: Set by the encoder itself.
 RESERVED = {
@@ -119,8 +121,17 @@ def timm_kind(name: str) -> EncoderKind | None:
         length=side if tag else min(side, 224),
         batch_size=256,
         learning_rate=1e-4 if tag else fresh_rate,
-        modality="image",
+        reads=TimmEncoder.reads,
+        provides=frozenset({"grid", "maps", "dropout", *_patches(architecture)}),
     )
+
+
+def _patches(architecture: str) -> set[str]:
+    """Say whether single patches may be left out: only a plain ViT's, so its file must know one."""
+    import timm
+
+    module = sys.modules[timm.model_entrypoint(architecture).__module__]
+    return {"patches"} if VisionTransformer in vars(module).values() else set()
 
 
 def near_timm(name: str) -> str | None:
@@ -165,7 +176,7 @@ def build(
 
 
 def _create(
-    architecture: str, tag: str, options: TimmOptions, processor: Any, length: int
+    architecture: str, tag: str, options: TimmOptions, processor: Processor, length: int
 ) -> TimmEncoder:
     arguments = dict(options.model_extra or {})
     return build(architecture, arguments, length, tag=tag, small_stem=options.stem == "small")

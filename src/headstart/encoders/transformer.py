@@ -24,17 +24,26 @@ from transformers.utils import logging as transformers_logging
 
 from headstart.batch import Batch
 from headstart.config import Options
-from headstart.encoders import EncoderKind, Features, attention
+from headstart.encoders import (
+    CrossAttentionEncoder,
+    EncoderKind,
+    Features,
+    NarrowableEncoder,
+    attention,
+)
 from headstart.encoders.ngrams import NgramEmbedding
 from headstart.encoders.sentence_folders import Pooling
 from headstart.encoders.tied import TIED_TYPES, TiedDecoder
 from headstart.encoders.visibility import causal, real, visibility
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, first_line
+from headstart.modalities import TokenProcessor
 
 transformers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()
 
 NGRAMS = "ngrams.safetensors"
+#: What every network of attention to ids provides.
+CONTEXT = frozenset({"tokens", "token_embedding", "visibility", "order"})
 
 CAUSAL_TYPES = {
     "gpt2",
@@ -54,7 +63,7 @@ CAUSAL_TYPES = {
 }
 
 
-class TransformerEncoder(nn.Module):
+class TransformerEncoder(NarrowableEncoder, CrossAttentionEncoder):
     """Any text model of Transformers behind the :class:`headstart.encoders.Encoder` contract.
 
     Args:
@@ -82,24 +91,26 @@ class TransformerEncoder(nn.Module):
         self.born_causal = model.config.model_type in CAUSAL_TYPES
         self.is_causal = self.born_causal if is_causal is None else is_causal
         self.width = int(model.config.hidden_size)
+        self.lookback = max(ngrams.orders) - 1 if ngrams else 0
 
     @property
     def provides(self) -> frozenset[str]:
         """Capabilities, as they are now: an objective may make the network causal."""
         direction = "causal" if self.is_causal else "bidirectional"
-        dropout = {"dropout"} if _has_dropout(self.model) else set()
-        base = {"tokens", "token_embedding", "visibility", "order"}
+        dropout = {"dropout"} if self.has_dropout() else set()
+        base = set(CONTEXT)
         if hasattr(self.model.config, "intermediate_size"):
             base.add("narrower")
         if self.model.config.model_type in TIED_TYPES and not self.is_causal:
             base.add("cross_attention")
         return frozenset({*base, direction, *dropout})
 
-    def forward(self, batch: Batch) -> Features:
-        return self.from_vectors(self.embed(batch), batch)
+    def has_dropout(self) -> bool:
+        """True where two passes over one text differ; attention drops without a module."""
+        rate: float = getattr(self.model.config, "attention_dropout", 0.0)
+        return rate > 0 or super().has_dropout()
 
     def from_vectors(self, vectors: Tensor, batch: Batch) -> Features:
-        """Go on from what :meth:`embed` returned (B,T,D), or from other vectors in its place."""
         alone = "segments" not in batch and not self.is_causal
         seen = real(batch) if alone else visibility(batch)
         if self.is_causal and not self.born_causal:
@@ -163,10 +174,6 @@ class TransformerEncoder(nn.Module):
         embeddings = getattr(self.model, "embeddings", None) or self.token_embedding
         return [embeddings, *max(stacks, key=len)] if stacks else [embeddings]
 
-    def pool(self, batch: Batch) -> Tensor:
-        """Return ``forward(batch).pooled`` (B,D)."""
-        return self(batch).pooled
-
     def untrained(self) -> TransformerEncoder:
         """Return a network of the same configuration, freshly initialised."""
         fresh = type(self.model)(self.model.config)
@@ -178,10 +185,6 @@ class TransformerEncoder(nn.Module):
         return TransformerEncoder(fresh, self.is_causal, ngrams, self.pooling)
 
     def narrower(self, share: float) -> TransformerEncoder:
-        """Return a fresh network with ``share`` of the width and heads, for vectors of its own.
-
-        It has no table of tokens: what goes in are vectors (B,T,``width``) of the narrow one.
-        """
         config = copy.deepcopy(self.model.config)
         heads = max(1, round(config.num_attention_heads * share))
         size = self.width // config.num_attention_heads
@@ -189,7 +192,7 @@ class TransformerEncoder(nn.Module):
             "hidden_size": heads * size,
             "num_attention_heads": heads,
             "num_key_value_heads": heads,
-            "intermediate_size": _rounded(config.intermediate_size * heads * size / self.width, 8),
+            "intermediate_size": rounded(config.intermediate_size * heads * size / self.width, 8),
             "embedding_size": heads * size,
         }
         for name, value in changes.items():
@@ -202,7 +205,6 @@ class TransformerEncoder(nn.Module):
         return TransformerEncoder(model, self.is_causal)
 
     def decoder(self) -> TiedDecoder:
-        """Return the same network, weights shared, as one that writes; it is not kept."""
         return TiedDecoder(self.model)
 
     def save(self, folder: Path) -> None:
@@ -223,7 +225,7 @@ class TransformerEncoder(nn.Module):
             model = AutoModel.from_pretrained(folder, trust_remote_code=False, dtype=torch.float32)
         except (OSError, ValueError) as error:
             raise HeadstartError(
-                f"no encoder can be opened from {str(folder)!r}: {_first_line(error)}; give an "
+                f"no encoder can be opened from {str(folder)!r}: {first_line(error)}; give an "
                 "encoder's name (`headstart list encoders`), a run, or a model folder."
             ) from None
         if hasattr(model, "pooler"):
@@ -249,23 +251,25 @@ class SmallOptions(Options):
     )
 
 
-def _modernbert(options: SmallOptions, processor: Any, length: int) -> TransformerEncoder:
+def _modernbert(
+    options: SmallOptions, processor: TokenProcessor, length: int
+) -> TransformerEncoder:
     """ModernBERT (Warner et al. 2024): rotary positions, GeGLU, no biases."""
     config = ModernBertConfig(
         **_shape(options, processor, length),
-        intermediate_size=_rounded(options.width * 1.5),
+        intermediate_size=rounded(options.width * 1.5),
         # Contexts this short gain nothing from sliding windows.
         layer_types=["full_attention"] * options.layers,
         embedding_dropout=options.dropout,
         mlp_dropout=options.dropout,
         attention_dropout=options.dropout,
-        cls_token_id=processor.tokenizer.cls_token_id,
-        sep_token_id=processor.tokenizer.sep_token_id,
+        cls_token_id=processor.vocabulary.start_id,
+        sep_token_id=processor.vocabulary.end_id,
     )
     return TransformerEncoder(ModernBertModel(config), ngrams=_ngrams(options))
 
 
-def _bert(options: SmallOptions, processor: Any, length: int) -> TransformerEncoder:
+def _bert(options: SmallOptions, processor: TokenProcessor, length: int) -> TransformerEncoder:
     """BERT (Devlin et al. 2018), as published, but small."""
     config = BertConfig(
         **_shape(options, processor, length),
@@ -277,11 +281,11 @@ def _bert(options: SmallOptions, processor: Any, length: int) -> TransformerEnco
     return TransformerEncoder(model, ngrams=_ngrams(options))
 
 
-def _gpt(options: SmallOptions, processor: Any, length: int) -> TransformerEncoder:
+def _gpt(options: SmallOptions, processor: TokenProcessor, length: int) -> TransformerEncoder:
     """A causal network as Llama has it (Touvron et al. 2023): RMSNorm, rotary, SwiGLU."""
     config = LlamaConfig(
         **_shape(options, processor, length),
-        intermediate_size=_rounded(options.width * 8 / 3),
+        intermediate_size=rounded(options.width * 8 / 3),
         attention_dropout=options.dropout,
         tie_word_embeddings=True,
     )
@@ -299,29 +303,23 @@ def check_heads(options: SmallOptions) -> None:
         )
 
 
-def _shape(options: SmallOptions, processor: Any, length: int) -> dict[str, Any]:
+def _shape(options: SmallOptions, processor: TokenProcessor, length: int) -> dict[str, Any]:
     check_heads(options)
-    tokenizer = processor.tokenizer
+    vocabulary = processor.vocabulary
     return {
-        "vocab_size": _rounded(len(tokenizer)),
+        "vocab_size": rounded(vocabulary.size),
         "hidden_size": options.width,
         "num_hidden_layers": options.layers,
         "num_attention_heads": options.heads,
         "max_position_embeddings": max(length, 512),
-        "pad_token_id": processor.pad_id,
-        "bos_token_id": tokenizer.cls_token_id,
-        "eos_token_id": tokenizer.sep_token_id,
+        "pad_token_id": vocabulary.pad_id,
+        "bos_token_id": vocabulary.start_id,
+        "eos_token_id": vocabulary.end_id,
     }
 
 
 def _ngrams(options: SmallOptions) -> NgramEmbedding | None:
     return NgramEmbedding(options.ngrams, options.width) if options.ngrams else None
-
-
-def _has_dropout(model: PreTrainedModel) -> bool:
-    """True where two passes over one text differ in training mode."""
-    drops = any(isinstance(m, nn.Dropout) and m.p > 0 for m in model.modules())
-    return drops or getattr(model.config, "attention_dropout", 0.0) > 0
 
 
 def _scale_residuals(model: PreTrainedModel, layers: int) -> None:
@@ -331,7 +329,7 @@ def _scale_residuals(model: PreTrainedModel, layers: int) -> None:
             nn.init.normal_(parameter, std=0.02 / (2 * layers) ** 0.5)
 
 
-def _rounded(size: float, multiple: int = 64) -> int:
+def rounded(size: float, multiple: int = 64) -> int:
     """Round up: matrix units like sizes in multiples."""
     return -(-int(size) // multiple) * multiple
 
@@ -346,10 +344,6 @@ def _saved_ngrams(folder: Path) -> NgramEmbedding | None:
     return NgramEmbedding.load(folder / NGRAMS) if (folder / NGRAMS).is_file() else None
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0].rstrip(".")
-
-
 MODERNBERT = EncoderKind(
     "Small transformer after ModernBERT: rotary positions, GeGLU; sees both sides.",
     SmallOptions,
@@ -357,6 +351,8 @@ MODERNBERT = EncoderKind(
     length=128,
     batch_size=64,
     learning_rate=2e-3,
+    reads=TransformerEncoder.reads,
+    provides=CONTEXT | {"bidirectional", "dropout", "narrower"},
     optimizer={"name": "muon", "muon_learning_rate": 4e-3},
     counts=True,
 )
@@ -367,6 +363,8 @@ BERT = EncoderKind(
     length=128,
     batch_size=64,
     learning_rate=1e-3,
+    reads=TransformerEncoder.reads,
+    provides=CONTEXT | {"bidirectional", "dropout", "narrower", "cross_attention"},
     optimizer={"name": "muon", "muon_learning_rate": 4e-3},
     counts=True,
 )
@@ -377,6 +375,8 @@ GPT = EncoderKind(
     length=128,
     batch_size=64,
     learning_rate=2e-3,
+    reads=TransformerEncoder.reads,
+    provides=CONTEXT | {"causal", "dropout", "narrower"},
     optimizer={"name": "muon", "muon_learning_rate": 4e-3},
     counts=True,
 )

@@ -12,10 +12,9 @@ from transformers import AutoModel
 from transformers.utils import logging as transformers_logging
 
 from headstart.batch import Batch
-from headstart.encoders import Features, attention
+from headstart.encoders import Features, PatchEncoder, attention
 from headstart.encoders.images import (
     ImageInput,
-    first_line,
     grid_side,
     grid_tokens,
     on_a_grid,
@@ -25,7 +24,7 @@ from headstart.encoders.images import (
 )
 from headstart.encoders.maps import transformers_maps
 from headstart.encoders.vision_folders import PROCESSOR, native_size, processor_of, resized
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, first_line
 from headstart.files import write_json
 
 transformers_logging.set_verbosity_error()
@@ -35,7 +34,7 @@ transformers_logging.disable_progress_bar()
 PATCHWISE = {"vit", "dinov2", "dinov2_with_registers"}
 
 
-class VisionEncoder(nn.Module):
+class VisionEncoder(PatchEncoder):
     """A picture network of Transformers, behind :class:`headstart.encoders.Encoder`.
 
     ``pooled`` is the class token of the last layer where there is one, else what the network
@@ -82,34 +81,32 @@ class VisionEncoder(nn.Module):
     @property
     def provides(self) -> frozenset[str]:
         """Capabilities; ``patches`` only where single patches can be left out."""
-        drops = any(isinstance(m, nn.Dropout) and m.p > 0 for m in self.model.modules())
-        drops |= getattr(self.model.config, "attention_probs_dropout_prob", 0.0) > 0
         patches = {"patches"} if self._patches else set()
-        return frozenset({"pixels_in", "grid", *patches, *({"dropout"} if drops else ())})
+        dropout = {"dropout"} if self.has_dropout() else set()
+        return frozenset({"grid", "maps", *patches, *dropout})
+
+    def has_dropout(self) -> bool:
+        """True where two passes over one picture differ; attention drops without a module."""
+        rate: float = getattr(self.model.config, "attention_probs_dropout_prob", 0.0)
+        return rate > 0 or super().has_dropout()
 
     @property
     def patch_size(self) -> int:
         """Pixels a side of a patch."""
-        size = self.model.config.patch_size
+        size = getattr(self.model.config, "patch_size", super().patch_size)
         return int(size if isinstance(size, int) else size[0])
 
     def forward(self, batch: Batch) -> Features:
         tokens, pooled, _ = self._run(self.input(batch["pixels"]))
         return Features(tokens, on_a_grid(tokens), pooled.float())
 
-    def pool(self, batch: Batch) -> Tensor:
-        """Return ``forward(batch).pooled`` (B,D)."""
-        return self(batch).pooled
-
     def maps(self, pixels: Tensor) -> list[Tensor]:
-        """Return the maps (B,C,h,w) of pictures (B,3,H,W) at their own size, the finest first."""
         x = self.input.native(pixels)
         extra = {"interpolate_pos_encoding": True} if self._interpolates else {}
         output = self.model(pixel_values=x, output_hidden_states=True, **extra)
         return transformers_maps(output, x, self._prefix)
 
     def embed(self, batch: Batch) -> Tensor:
-        """Return the vectors (B,T,D) of the patches, without positions (``patches`` only)."""
         patches = self.model.embeddings.patch_embeddings
         vectors = patches.projection(self.input(batch["pixels"]))
         return grid_tokens(vectors)
@@ -121,12 +118,6 @@ class VisionEncoder(nn.Module):
         positions: Tensor | None = None,
         grid: int | None = None,
     ) -> Tensor:
-        """Return the patches (B,K,D) in the context of one another (``patches`` only).
-
-        Args:
-            positions: (B,K) the places of the patches on the grid; without them they are all.
-            grid: patches along a side; without it, as in pictures of ``size`` pixels.
-        """
         refuse_visibility(visibility)
         own_side = self.input.side(self.size) // self.patch_size
         grid = grid_side(tokens, positions, grid, own_side)

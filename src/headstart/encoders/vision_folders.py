@@ -17,10 +17,10 @@ def is_image_network(folder: str | Path) -> bool:
     return _image_config(folder) is not None
 
 
-def native_size_of(folder: str | Path) -> int | None:
-    """Return the pixels a side of a network's pictures; None for one that reads none."""
+def native_size_of(folder: str | Path) -> int:
+    """Return the pixels a side of the pictures that the network of a folder or hub name reads."""
     config = _image_config(folder)
-    return None if config is None else native_size(config, processor_of(folder, config))
+    return native_size(config, processor_of(folder, config))
 
 
 def native_size(config: Any, processor: dict[str, Any]) -> int:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from headstart.config import Options
-from headstart.encoders import EncoderKind
+from headstart.encoders import EncoderKind, PixelEncoder
 from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:
     from headstart.encoders.timm_models import TimmEncoder
+    from headstart.modalities import Processor
 
 ARCHITECTURE = "vit_tiny_patch16_224"
 
@@ -37,7 +38,7 @@ def patch_for(length: int) -> int:
     return 4 if length < 56 else 8 if length < 160 else 16
 
 
-def _vit(options: VitOptions, processor: Any, length: int) -> TimmEncoder:
+def _vit(options: VitOptions, processor: Processor, length: int) -> TimmEncoder:
     from headstart.encoders.timm_names import build
 
     if options.width % options.heads:
@@ -69,6 +70,7 @@ VIT = EncoderKind(
     length=224,
     batch_size=256,
     learning_rate=2e-3,
-    modality="image",
+    reads=PixelEncoder.reads,
+    provides=frozenset({"grid", "maps", "patches", "dropout"}),
     optimizer={"name": "muon", "muon_learning_rate": 4e-3},
 )

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedConfig, XLNetConfig, XLNetModel
 
 from headstart.batch import Batch
-from headstart.encoders import EncoderKind, Features
-from headstart.encoders.transformer import SmallOptions, check_heads, saved_causal
+from headstart.encoders import EncoderKind, Features, TwoStreamEncoder
+from headstart.encoders.transformer import (
+    CONTEXT,
+    SmallOptions,
+    check_heads,
+    rounded,
+    saved_causal,
+)
 from headstart.encoders.visibility import causal, mean_pool, visibility
 from headstart.errors import HeadstartError
+from headstart.modalities import TokenProcessor
 
 
-class XLNetEncoder(nn.Module):
+class XLNetEncoder(TwoStreamEncoder):
     """Transformers' ``XLNetModel`` behind the :class:`headstart.encoders.Encoder` contract.
 
     Its places are relative, so ``positions`` are not looked at. Segments are not told to it: a text
@@ -39,20 +45,16 @@ class XLNetEncoder(nn.Module):
     @property
     def provides(self) -> frozenset[str]:
         """Capabilities; ``two_streams`` is what no other network has."""
-        base = {"tokens", "token_embedding", "visibility", "order", "two_streams"}
-        base.add("causal" if self.is_causal else "bidirectional")
-        return frozenset(base | ({"dropout"} if self.model.config.dropout > 0 else set()))
+        direction = "causal" if self.is_causal else "bidirectional"
+        dropout = {"dropout"} if self.has_dropout() else set()
+        return CONTEXT | {"two_streams", direction} | dropout
 
-    def forward(self, batch: Batch) -> Features:
+    def from_vectors(self, vectors: Tensor, batch: Batch) -> Features:
         seen = visibility(batch)
         if self.is_causal:
             seen = causal(seen, batch)
-        tokens = self.contextualize(self.embed(batch), seen)
+        tokens = self.contextualize(vectors, seen)
         return Features(tokens, batch["mask"], mean_pool(tokens.float(), batch["mask"]))
-
-    def pool(self, batch: Batch) -> Tensor:
-        """Return ``forward(batch).pooled`` (B,D)."""
-        return self(batch).pooled
 
     def embed(self, batch: Batch) -> Tensor:
         vectors: Tensor = self.token_embedding(batch["input_ids"])
@@ -68,16 +70,8 @@ class XLNetEncoder(nn.Module):
         return out
 
     def query(self, tokens: Tensor, visibility: Tensor, where: Tensor) -> Tensor:
-        """Return the query stream (B,P,D) at places (Yang et al. 2019, section 2.3, figure 1).
-
-        The content stream holds every token as it is; the query stream begins with one learned
-        vector and knows its place alone, and looks at the content that ``visibility`` lets it see.
-
-        Args:
-            tokens: (B,T,D), what :meth:`embed` returns.
-            visibility: (B,T,T) bool. The content also sees itself, whatever its diagonal says.
-            where: (B,P) places, -1 for none.
-        """
+        # The content stream holds every token as it is; the query stream begins with one learned
+        # vector, and looks at the content that ``visibility`` lets it see.
         width = tokens.shape[1]
         mapping = torch.nn.functional.one_hot(where.clamp(min=0), width) * (where >= 0)[:, :, None]
         out: Tensor = self.model(
@@ -131,21 +125,22 @@ def is_xlnet(folder: str | Path) -> bool:
     return config.get("model_type") == "xlnet"
 
 
-def _xlnet(options: SmallOptions, processor: Any, length: int) -> XLNetEncoder:
+def _xlnet(options: SmallOptions, processor: TokenProcessor, length: int) -> XLNetEncoder:
     check_heads(options)
     if options.ngrams:
         raise HeadstartError("xlnet has no n-grams; leave out encoder.ngrams.")
+    vocabulary = processor.vocabulary
     config = XLNetConfig(
-        vocab_size=-(-len(processor.tokenizer) // 64) * 64,
+        vocab_size=rounded(vocabulary.size),
         d_model=options.width,
         n_layer=options.layers,
         n_head=options.heads,
         d_inner=4 * options.width,
         dropout=options.dropout,
         attn_type="bi",
-        pad_token_id=processor.pad_id,
-        bos_token_id=processor.tokenizer.cls_token_id,
-        eos_token_id=processor.tokenizer.sep_token_id,
+        pad_token_id=vocabulary.pad_id,
+        bos_token_id=vocabulary.start_id,
+        eos_token_id=vocabulary.end_id,
         use_mems_train=False,
         use_mems_eval=False,
     )
@@ -159,6 +154,8 @@ XLNET = EncoderKind(
     length=128,
     batch_size=64,
     learning_rate=1e-3,
+    reads=XLNetEncoder.reads,
+    provides=CONTEXT | {"bidirectional", "dropout", "two_streams"},
     optimizer={"name": "muon", "muon_learning_rate": 4e-3},
     counts=True,
 )

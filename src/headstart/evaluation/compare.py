@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.config import CompareConfig, EvaluateConfig
-from headstart.encoders.opening import encoder_folder, open_encoder, read_note
+from headstart.encoders.opening import encoder_folder, open_encoder, open_processor, read_note
 from headstart.errors import HeadstartError
 from headstart.evaluation.compared_runs import pairs
 from headstart.evaluation.comparison import Comparison
@@ -23,7 +23,7 @@ from headstart.evaluation.frozen_encoders import frozen, measured
 from headstart.evaluation.protocols.reading import labeled_records, task_of
 from headstart.evaluation.report.cost import cost_of
 from headstart.evaluation.report.reproduce import command, versions
-from headstart.modalities.opening import open_modality, open_processor
+from headstart.modalities.opening import open_modality
 from headstart.run import RunFolder
 
 

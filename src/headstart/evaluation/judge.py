@@ -14,7 +14,7 @@ import numpy as np
 from headstart.batch import Progress
 from headstart.config import EvaluateConfig, PretrainConfig, SourceOptions, load
 from headstart.data.audit import Audit
-from headstart.encoders.opening import encoder_folder, open_encoder, read_note
+from headstart.encoders.opening import encoder_folder, open_encoder, open_processor, read_note
 from headstart.errors import HeadstartError
 from headstart.evaluation.cache import cached_candidates, digest, digest_of_records, kept_overlap
 from headstart.evaluation.evaluate import evaluate
@@ -26,7 +26,7 @@ from headstart.evaluation.report.reproduce import command, versions
 from headstart.evaluation.samples import Samples
 from headstart.evaluation.shifts import divided, extended, measure_shifts, other_domain, parts
 from headstart.modalities import Modality
-from headstart.modalities.opening import open_modality, open_processor
+from headstart.modalities.opening import open_modality
 from headstart.modalities.sifting import sift
 from headstart.run import RunFolder
 

@@ -171,13 +171,15 @@ def perplexity(
     count = np.bincount(unit, weights=sizes)
     written = np.bincount(unit, weights=[window.written for window in windows])
 
-    ours = _network_nats(encoder, head, windows, processor.pad_id, objective)
+    ours = _network_nats(encoder, head, windows, processor.vocabulary.pad_id, objective)
     nats = {"this run": _summed(ours)}
     with seeded(seed, "untrained"):
         fresh: Any = encoder.untrained()
         plain = TokenHead(fresh.token_embedding, transform=False)
     name = "the same network untrained"
-    nats[name] = _summed(_network_nats(fresh, plain, windows, processor.pad_id, objective))
+    nats[name] = _summed(
+        _network_nats(fresh, plain, windows, processor.vocabulary.pad_id, objective)
+    )
     if background is not None:
         name = f"a {ORDER}-gram model of the same texts"
         nats[name] = _summed(_ngram_nats(background, processor, windows))
@@ -229,13 +231,13 @@ def _windows(processor: Any, texts: list[str], context: int, *, halves: bool) ->
         ids = np.array(encoding.ids, dtype=np.int64)
         starts = np.array([start for start, _ in encoding.offsets] + [len(text)])
         # What opens a text has no characters, and what closes it starts at 0, too.
-        starts[len(ids) - processor.suffix :] = len(text)
+        starts[len(ids) - processor.vocabulary.suffix :] = len(text)
         seen = max(1, min(len(ids), context) // 2) if halves else 1
         begin, done = 0, seen
         while done < len(ids):
             end = min(begin + context, len(ids))
             edges = starts[done : end + 1].copy()
-            if done <= processor.prefix:
+            if done <= processor.vocabulary.prefix:
                 edges[0] = 0
             size = len(text[edges[0] : edges[-1]].encode())
             yield _Window(number, ids[begin:end], done - begin, edges, size)
@@ -287,7 +289,7 @@ def _ngram_nats(background: Dataset, processor: Any, windows: list[_Window]) -> 
         total = sum(map(len, ids))
         if total >= _MOST:
             break
-    model = NgramModel(np.concatenate(ids)[:_MOST], processor.targets.size)
+    model = NgramModel(np.concatenate(ids)[:_MOST], processor.vocabulary.size)
     stream = np.concatenate([window.ids for window in windows])
     nats = model.nats(stream)
     ends = np.cumsum([len(window.ids) for window in windows])

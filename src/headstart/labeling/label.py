@@ -19,7 +19,7 @@ import numpy as np
 
 from headstart.data.audit import Audit
 from headstart.data.store import stream
-from headstart.encoders.opening import encoder_folder, open_encoder, read_note
+from headstart.encoders.opening import encoder_folder, open_encoder, open_processor, read_note
 from headstart.errors import HeadstartError
 from headstart.evaluation.cache import digest, digest_of_encoder, digest_of_records, kept
 from headstart.evaluation.features import features
@@ -27,7 +27,7 @@ from headstart.files import whole_file
 from headstart.labeling.choosing import Pool, choose
 from headstart.labeling.simulation import FEWEST, Simulation, simulate
 from headstart.modalities.image.content import _copied
-from headstart.modalities.opening import open_modality, open_processor
+from headstart.modalities.opening import open_modality
 from headstart.run import RunFolder
 from headstart.seeding import derive
 

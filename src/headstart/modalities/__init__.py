@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,6 +14,7 @@ from headstart.modalities.defaults import Request as Request
 from headstart.registry import Registry
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
     from datasets import Dataset
     from PIL.Image import Image
@@ -56,18 +57,32 @@ class Baseline:
 
 
 @dataclass(frozen=True)
-class DiscreteTargets:
-    """A finite alphabet of targets, for objectives that predict tokens.
+class Vocabulary:
+    """A finite alphabet of ids: all that encoders and objectives know of a tokenizer.
 
     Attributes:
         size: number of ids.
-        mask_id: the id that stands for a hidden position.
+        pad_id: stands where a row holds nothing.
         special_ids: ids that are never hidden and never drawn as a replacement.
+        mask_id: stands for a hidden position (``mask_token``).
+        start_id, end_id: open and close a record; ``end_id`` also parts two (``sentences``).
+        unknown_id: stands for what the vocabulary does not know.
+        prefix, suffix: how many special ids stand before and after a record.
+        sentinel_ids: each stands for a span that was cut out (``sentinels``).
+        counts: (size,) how often each id occurs in the training records, once that is known.
     """
 
     size: int
-    mask_id: int
+    pad_id: int
     special_ids: tuple[int, ...]
+    mask_id: int | None = None
+    start_id: int | None = None
+    end_id: int | None = None
+    unknown_id: int | None = None
+    prefix: int = 0
+    suffix: int = 0
+    sentinel_ids: tuple[int, ...] = ()
+    counts: np.ndarray | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -185,16 +200,35 @@ class Units(Protocol):
 class Processor(Protocol):
     """What was fitted to the user's records; saved with the encoder and reloaded from there.
 
-    It is all that an objective ever sees of a modality: the capabilities in ``provides``, among
-    ``discrete_targets`` (then it has ``targets``, a :class:`DiscreteTargets`), ``mask_token``,
-    ``sentinels`` (then it has ``sentinels``, their ids from the first on), ``two_views``,
-    ``multi_crop`` and ``pixels`` (then it has ``augment``). Beside these are ``units`` (it has
-    :meth:`units`, so that predictions can be explained) and ``heat_maps`` (their evidence has an
-    image).
+    It is all that an objective ever sees of a modality.
+
+    Attributes:
+        gives: the tensor of :mod:`headstart.batch` that its batches carry; an encoder that
+            ``reads`` it fits.
+        provides: capabilities, among ``vocabulary`` (then it is a :class:`TokenProcessor`),
+            ``mask_token``, ``sentences``, ``sentinels``, ``halves`` (a kind of views),
+            ``two_views``, ``multi_crop`` and ``pixels`` (then it is a :class:`PixelProcessor`);
+            ``units`` (it has :meth:`units`, so that predictions can be explained) and
+            ``heat_maps`` (their evidence has an image).
+        vocabulary: of the ids that its batches hold; None where they hold none.
     """
 
     content: Content
+    gives: str
     provides: frozenset[str]
+    vocabulary: Vocabulary | None = None
+
+    def configure(self, needs: frozenset[str]) -> None:
+        """Learn what the objectives ask for, before records are prepared: some of it costs."""
+        return
+
+    def adapt(self, batch: Batch, length: int) -> Batch:
+        """Return its batch for an encoder of the same data that was trained at ``length``."""
+        return batch
+
+    def agrees_with(self, other: Processor) -> bool:
+        """True where a batch of this one means the same to an encoder that belongs to ``other``."""
+        return self.gives == other.gives
 
     def rows(self, folder: Path, *, layout: str, length: int, seed: int) -> Rows:
         """Open records that :meth:`Modality.prepare` wrote.
@@ -273,11 +307,33 @@ class Processor(Protocol):
         ...
 
 
+class TokenProcessor(Processor, Protocol):
+    """A processor whose batches are ids of a vocabulary: words, items, units of sound."""
+
+    vocabulary: Vocabulary
+
+
+class PixelProcessor(Processor, Protocol):
+    """A processor whose batches are squares of pixels (B,3,S,S).
+
+    Attributes:
+        side: S.
+    """
+
+    side: int
+
+    def augment(self, batch: Batch, generator: torch.Generator, kind: str = "weak") -> Batch:
+        """Return one random view (B,3,S,S) in 0..1 of each record."""
+        ...
+
+
 class Modality(Protocol):
     """One kind of data: how it is read, fitted and stored, and what suits it by default.
 
     Attributes:
         content: what a record is; its name is also that of the records' column.
+        gives: as of its processors.
+        provides: all that a processor of it may provide, known before one is fitted.
         unit: what ``length`` counts, for messages.
         provides: all that a processor of it may provide, known before one is fitted.
         Options: its own options, a model that ``--set NAME.key=value`` fills; imports no torch.
@@ -286,8 +342,9 @@ class Modality(Protocol):
 
     name: str
     content: Content
-    unit: str
+    gives: str
     provides: frozenset[str]
+    unit: str
     Options: type[AnyOptions]
     options: AnyOptions
 

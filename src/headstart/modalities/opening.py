@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.config import Options, check_options
 from headstart.errors import HeadstartError
-from headstart.modalities import MODALITIES, Modality, Processor
+from headstart.modalities import MODALITIES, Modality
 from headstart.modalities.guess import guess_content
 
 if TYPE_CHECKING:
@@ -51,8 +49,9 @@ def modality_of(config: PretrainConfig | AuditConfig) -> str:
     return guess_content(config.sources) if config.modality == "auto" else config.modality
 
 
-def open_processor(folder: str | Path) -> Processor:
-    """Reopen the processor of an encoder folder; a foreign folder is taken for text."""
-    note = Path(folder) / "headstart.json"
-    name = json.loads(note.read_text()).get("modality", "text") if note.is_file() else "text"
-    return open_modality(name).load(folder)
+def modality_giving(tensor: str) -> str:
+    """Return the name of the first modality whose batches carry a tensor.
+
+    That is what the records of an encoder are taken for where nothing else tells.
+    """
+    return next(name for name, kind in MODALITIES.items() if kind.gives == tensor)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from pydantic import Field
@@ -12,6 +12,9 @@ from torch.nn import functional as F
 
 from headstart.batch import Batch
 from headstart.config import Options
+from headstart.encoders import PixelEncoder
+from headstart.modalities import PixelProcessor
+from headstart.objectives import Objective
 from headstart.objectives.decoders import SLOPE, Critic, ImageGenerator, dcgan_init
 from headstart.objectives.patches import plain
 from headstart.objectives.players import held, unmoved
@@ -25,7 +28,7 @@ class GANOptions(Options):
     betas: tuple[float, float] = Field((0.5, 0.999), description="Adam's moment decays.")
 
 
-class GAN(nn.Module):
+class GAN(Objective):
     """The encoder is the trunk of the discriminator: what tells drawn from real is kept.
 
     Non-saturating loss (Goodfellow et al. 2014, section 3). Both players move in each step, each
@@ -33,17 +36,19 @@ class GAN(nn.Module):
     pictures alone.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"pixels"})
-    layout: ClassVar[str] = "documents"
-    Options: ClassVar[type[Options]] = GANOptions
+    needs = frozenset({"pixels"})
+    Options = GANOptions
+    encoder: PixelEncoder
     #: Of both players (Radford et al. 2016, section 4).
-    learning_rate: ClassVar[float] = 2e-4
+    learning_rate = 2e-4
 
-    def __init__(self, encoder: Any, processor: Any, options: GANOptions) -> None:
+    def __init__(
+        self, encoder: PixelEncoder, processor: PixelProcessor, options: GANOptions
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.options = options
-        self.size = processor.size
+        self.size = processor.side
         self.generator = ImageGenerator(
             options.latent, self.size, options.channels, prior="uniform"
         )
@@ -73,16 +78,14 @@ class GAN(nn.Module):
         """Return drawn pictures (count,3,S,S) in 0..1."""
         return self.generator.sample(count, generator)
 
-    def save_head(self, folder: Path) -> None:
+    def save_head(self, folder: Path) -> bool:
         """Write what :meth:`ImageGenerator.load` opens."""
         self.generator.save(folder, "gan")
+        return True
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
         """Return all parameters with Adam's decays as DCGAN has them."""
         return _groups(self, learning_rate, self.options.betas)
-
-    def after_step(self, progress: float) -> None:
-        """Nothing moves but by gradient."""
 
 
 class BiGANOptions(GANOptions):
@@ -93,7 +96,7 @@ class BiGANOptions(GANOptions):
     judge_width: int = Field(256, ge=1, description="Width in which it sees picture and vector.")
 
 
-class BiGAN(nn.Module):
+class BiGAN(Objective):
     """The encoder learns the way back from the picture to the vector it would be drawn from.
 
     The judge sees pairs: a real picture and its encoding, or a vector and what is drawn of it.
@@ -101,17 +104,19 @@ class BiGAN(nn.Module):
     non-saturating form of section 3.5).
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"pixels"})
-    layout: ClassVar[str] = "documents"
-    Options: ClassVar[type[Options]] = BiGANOptions
+    needs = frozenset({"pixels"})
+    Options = BiGANOptions
+    encoder: PixelEncoder
     #: Of both players (Radford et al. 2016, section 4).
-    learning_rate: ClassVar[float] = 2e-4
+    learning_rate = 2e-4
 
-    def __init__(self, encoder: Any, processor: Any, options: BiGANOptions) -> None:
+    def __init__(
+        self, encoder: PixelEncoder, processor: PixelProcessor, options: BiGANOptions
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.options = options
-        self.size = processor.size
+        self.size = processor.side
         self.generator = ImageGenerator(options.latent, self.size, options.channels)
         # Batch norm gives the codes the mean and deviation of the prior from the first step on;
         # otherwise the judge need not look at the pictures for long.
@@ -143,16 +148,14 @@ class BiGAN(nn.Module):
         """Return drawn pictures (count,3,S,S) in 0..1."""
         return self.generator.sample(count, generator)
 
-    def save_head(self, folder: Path) -> None:
+    def save_head(self, folder: Path) -> bool:
         """Write what :meth:`ImageGenerator.load` opens."""
         self.generator.save(folder, "bigan")
+        return True
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
         """Return all parameters with Adam's decays as DCGAN has them."""
         return _groups(self, learning_rate, self.options.betas)
-
-    def after_step(self, progress: float) -> None:
-        """Nothing moves but by gradient."""
 
 
 class PairJudge(nn.Module):
@@ -180,7 +183,7 @@ class PairJudge(nn.Module):
 
 
 class _Judge(nn.Module):
-    def __init__(self, encoder: Any, head: nn.Module) -> None:
+    def __init__(self, encoder: PixelEncoder, head: nn.Module) -> None:
         super().__init__()
         self.encoder, self.head = encoder, head
 

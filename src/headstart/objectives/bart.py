@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from headstart.batch import Batch
 from headstart.config import Options
-from headstart.modalities import DiscreteTargets
+from headstart.encoders import WriterEncoder
+from headstart.modalities import TokenProcessor
+from headstart.objectives import Objective
 from headstart.objectives.curriculum import Course, Ratio
-from headstart.objectives.masked import plain_ids
+from headstart.objectives.masked import mask_of, plain_ids
 from headstart.objectives.noises import (
     delete,
     infill,
@@ -41,28 +43,28 @@ class BARTOptions(Options):
     span: float = Field(3.0, gt=0, description="Mean length of what infilling takes out.")
 
 
-class BART(nn.Module):
+class BART(Objective):
     """What is read is damaged in one or several ways; the decoder writes the whole text.
 
     Damage is always done in this order, whatever the order of ``noises``: sentences are permuted,
     tokens masked, deleted, replaced, spans infilled, and the text is rotated.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset(
-        {"discrete_targets", "mask_token", "sentences", "decoder"}
-    )
-    layout: ClassVar[str] = "documents"
-    Options: ClassVar[type[Options]] = BARTOptions
+    needs = frozenset({"vocabulary", "mask_token", "sentences", "decoder"})
+    Options = BARTOptions
+    encoder: WriterEncoder
 
-    def __init__(self, encoder: Any, processor: Any, options: BARTOptions) -> None:
+    def __init__(
+        self, encoder: WriterEncoder, processor: TokenProcessor, options: BARTOptions
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.options = options
-        self.margins = Margins.of(processor)
-        self.targets: DiscreteTargets = processor.targets
+        self.margins = Margins.of(processor.vocabulary)
+        self.vocabulary = processor.vocabulary
         self.ratio = Course(options.noise_ratio)
         self.plain: Tensor
-        self.register_buffer("plain", plain_ids(self.targets), persistent=False)
+        self.register_buffer("plain", plain_ids(self.vocabulary), persistent=False)
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Return what is read, ``input_ids`` and ``mask`` (B,T), and all as ``written/``."""
@@ -74,7 +76,7 @@ class BART(nn.Module):
     def damage(self, text: Body, starts: Tensor, generator: torch.Generator) -> Body:
         """Return texts as the noises leave them; ``starts`` (B,W) are where sentences begin."""
         noises, share = set(self.options.noises), self.ratio.now(self.training)
-        hidden = self.targets.mask_id
+        hidden = mask_of(self.vocabulary)
         if "sentences" in noises:
             text = permute_sentences(text, starts, generator)
         if "masking" in noises:
@@ -95,6 +97,6 @@ class BART(nn.Module):
     def after_step(self, progress: float) -> None:
         self.ratio.progress.fill_(progress)
 
-    def save_head(self, folder: Path) -> None:
+    def save_head(self, folder: Path) -> bool:
         """Tell ``generate`` what the run can write."""
-        note_writer(folder, "bart")
+        return note_writer(folder, "bart")

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from headstart.batch import Batch
-from headstart.config import Options
+from headstart.encoders import TokenEncoder
+from headstart.modalities import TokenProcessor
+from headstart.objectives import Objective
 from headstart.objectives.heads import answered
 from headstart.objectives.masked import MaskedModeling, MaskedOptions
 from headstart.objectives.sentences import (
@@ -24,20 +26,20 @@ class BERTOptions(MaskedOptions, NextSentenceOptions):
     """BERT's values (Devlin et al. 2018, section 3.1), those of both tasks."""
 
 
-class BERT(nn.Module):
+class BERT(Objective):
     """Masked modeling and next sentence on the same rows, in one pass of the encoder.
 
     The loss is the sum of the two (appendix A.2). ``mlm:1,nsp:1`` has the same tasks, each with
     rows of its own, for twice the work.
     """
 
-    needs: ClassVar[frozenset[str]] = MaskedModeling.needs | NextSentence.needs
-    layout: ClassVar[str] = "documents"
-    Options: ClassVar[type[Options]] = BERTOptions
+    needs = MaskedModeling.needs | NextSentence.needs
+    Options: ClassVar[type[MaskedOptions]] = BERTOptions
+    encoder: TokenEncoder
     #: The task on the two parts.
     Pairs: ClassVar[Any] = NextSentence
 
-    def __init__(self, encoder: Any, processor: Any, options: Any) -> None:
+    def __init__(self, encoder: TokenEncoder, processor: TokenProcessor, options: Any) -> None:
         super().__init__()
         self.encoder = encoder
         self.masked = MaskedModeling(encoder, processor, options)
@@ -62,9 +64,9 @@ class BERT(nn.Module):
     def after_step(self, progress: float) -> None:
         self.masked.after_step(progress)
 
-    def save_head(self, folder: Path) -> None:
+    def save_head(self, folder: Path) -> bool:
         """Write the output layer of the masked tokens, which cloze prompts need."""
-        self.masked.save_head(folder)
+        return self.masked.save_head(folder)
 
 
 class ALBERTOptions(MaskedOptions, SentenceOrderOptions):
@@ -78,5 +80,6 @@ class ALBERT(BERT):
     tokens or words are hidden where the paper hides runs of up to three.
     """
 
-    Options: ClassVar[type[Options]] = ALBERTOptions
+    Options = ALBERTOptions
+    encoder: TokenEncoder
     Pairs: ClassVar[Any] = SentenceOrder

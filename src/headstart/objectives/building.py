@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from headstart.config import check_options
-from headstart.encoders import ENCODERS
+from headstart.config import Options, check_options
+from headstart.encoders import ENCODERS, Encoder
 from headstart.errors import HeadstartError
-from headstart.objectives import MIXTURE, OBJECTIVES
+from headstart.modalities import Processor
+from headstart.objectives import MIXTURE, OBJECTIVES, Objective
 from headstart.objectives.mixture import Mixture, MixtureOptions
-
-_TRANSFORMERS = ("modernbert", "bert", "gpt", "xlnet", "t5")
-#: What encoders of text can do that not all of them can, and which of them can.
-TEXT_ENCODERS: dict[str, tuple[str, ...]] = {
-    "order": _TRANSFORMERS,
-    "dropout": _TRANSFORMERS,
-    "bidirectional": ("light", "modernbert", "bert", "xlnet", "t5"),
-    "narrower": ("modernbert", "bert", "gpt"),
-    "two_streams": ("xlnet",),
-    "decoder": ("t5",),
-    "cross_attention": ("bert",),
-}
+from headstart.objectives.needs import named, objectives_within
 
 
 def parse_mixture(text: str) -> dict[str, float]:
@@ -47,12 +38,48 @@ def parse_mixture(text: str) -> dict[str, float]:
     return weights
 
 
+def check_objectives(
+    names: Iterable[str], options: Mapping[str, dict[str, Any]]
+) -> dict[str, Options]:
+    """Return the options of each objective, and of the mixture, once they go together.
+
+    Raises:
+        HeadstartError: an option of no objective, or a value out of bounds; options of a mixture
+            for one objective; or one that cannot share its encoder.
+    """
+    names = list(names)
+    if MIXTURE in options and len(names) < 2:
+        raise HeadstartError(
+            f"{MIXTURE} options are for several objectives, and this run has one; write for "
+            f"example {names[0]}:1,simcse:0.1."
+        )
+    for stray in set(options) - {*names, MIXTURE}:
+        OBJECTIVES[stray]
+        raise HeadstartError(
+            f"options are set for {stray!r}, which is not among the objectives of this run: "
+            f"{', '.join(names)}."
+        )
+    loner = next((name for name in names if OBJECTIVES[name].alone), None)
+    if loner and len(names) > 1:
+        raise HeadstartError(
+            f"the objective {loner!r} keeps a network that no gradient moves, so others cannot "
+            "teach it too; run it alone."
+        )
+    mixed = check_options(MixtureOptions, options.get(MIXTURE, {}), "a mixture", MIXTURE)
+    checked: dict[str, Options] = {MIXTURE: mixed}
+    for name in names:
+        kind: type[Objective] = OBJECTIVES[name]
+        given = options.get(name, {})
+        checked[name] = check_options(kind.Options, given, f"objective {name!r}", name)
+    return checked
+
+
 def build_objective(
     weights: dict[str, float],
     options: dict[str, dict[str, Any]],
-    encoder: Any,
-    processor: Any,
-) -> Any:
+    encoder: Encoder,
+    processor: Processor,
+) -> Objective:
     """Return the objective, or the mixture of several, on one encoder.
 
     Args:
@@ -63,55 +90,31 @@ def build_objective(
     Raises:
         HeadstartError: an option of no objective, or an encoder or modality that cannot serve.
     """
-    options = dict(options)
-    together = options.pop(MIXTURE, None)
-    if together is not None and len(weights) < 2:
-        raise HeadstartError(
-            f"{MIXTURE} options are for several objectives, and this run has one; write for "
-            f"example {next(iter(weights))}:1,simcse:0.1."
-        )
-    combined = check_options(MixtureOptions, together or {}, "a mixture", MIXTURE)
-    for stray in set(options) - set(weights):
-        OBJECTIVES[stray]
-        raise HeadstartError(
-            f"options are set for {stray!r}, which is not among the objectives of this run: "
-            f"{', '.join(weights)}."
-        )
-    loner = next((name for name in weights if getattr(OBJECTIVES[name], "alone", False)), None)
-    if loner and len(weights) > 1:
-        raise HeadstartError(
-            f"the objective {loner!r} keeps a network that no gradient moves, so others cannot "
-            "teach it too; run it alone."
-        )
-    built = {}
+    checked = check_objectives(weights, options)
+    built: dict[str, Objective] = {}
     for name in weights:
-        kind = OBJECTIVES[name]
-        _check_needs(name, kind, encoder, processor)
-        checked = check_options(kind.Options, options.get(name, {}), f"objective {name!r}", name)
-        built[name] = kind(encoder, processor, checked)
-    if all(getattr(OBJECTIVES[name], "makes_causal", False) for name in weights):
+        _check_provided(name, encoder, processor)
+        built[name] = OBJECTIVES[name](encoder, processor, checked[name])
+    if all(objective.makes_causal for objective in built.values()):
         # What is saved must look the same way as what was trained.
         encoder.is_causal = True
-    return next(iter(built.values())) if len(built) == 1 else Mixture(built, weights, combined)
+    if len(built) == 1:
+        return next(iter(built.values()))
+    mixed = checked[MIXTURE]
+    assert isinstance(mixed, MixtureOptions)
+    return Mixture(built, weights, mixed)
 
 
-def _check_needs(name: str, kind: Any, encoder: Any, processor: Any) -> None:
-    offered = set(encoder.provides) | set(processor.provides)
-    missing = sorted(kind.needs - offered)
+def _check_provided(name: str, encoder: Encoder, processor: Processor) -> None:
+    """Refuse what the very encoder and processor lack, foreign ones among them."""
+    needs: frozenset[str] = OBJECTIVES[name].needs
+    missing = needs - encoder.provides - processor.provides
     if not missing:
         return
-    able = [other for other, its in OBJECTIVES.items() if its.needs <= offered]
-    wanted = " and ".join(m.replace("_", " ") for m in missing)
+    can = [each for each, kind in ENCODERS.items() if needs <= kind.provides | processor.provides]
+    whose = f" (encoders that can: {', '.join(can)})" if can else ""
+    able = objectives_within(encoder.provides | processor.provides)
     raise HeadstartError(
-        f"the objective {name!r} needs {wanted}, which this encoder or data cannot give"
-        f"{_who_can(kind.needs)}; what they can do: {', '.join(able) or 'nothing'}."
+        f"the objective {name!r} needs {named(missing)}, which this encoder or data cannot give"
+        f"{whose}; what they can do: {', '.join(able) or 'nothing'}."
     )
-
-
-def _who_can(needs: frozenset[str]) -> str:
-    """Name the encoders of text that have what is asked for, if it is anything of theirs."""
-    asked = needs & set(TEXT_ENCODERS)
-    able = [
-        name for name in ENCODERS if asked and all(name in TEXT_ENCODERS[need] for need in asked)
-    ]
-    return f" (encoders that can: {', '.join(able)})" if able else ""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from headstart.batch import IGNORE, Batch
 from headstart.config import Options
+from headstart.encoders import TokenEncoder
 from headstart.encoders.visibility import causal, visibility
+from headstart.modalities import TokenProcessor
+from headstart.objectives import Objective
 from headstart.objectives.heads import CONTINUATION, TokenHead, answered
 
 
@@ -21,17 +23,18 @@ class CausalOptions(Options):
     tie: bool = Field(True, description="Use the input table as output layer, as GPT does.")
 
 
-class CausalModeling(nn.Module):
+class CausalModeling(Objective):
     """Predict each token from those to its left: ``-mean log p(x_t | x_<t)``."""
 
-    needs: ClassVar[frozenset[str]] = frozenset(
-        {"discrete_targets", "token_embedding", "visibility", "order"}
-    )
-    makes_causal: ClassVar[bool] = True
-    layout: ClassVar[str] = "packed"
-    Options: ClassVar[type[Options]] = CausalOptions
+    needs = frozenset({"vocabulary", "token_embedding", "visibility", "order"})
+    makes_causal = True
+    layout = "packed"
+    Options = CausalOptions
+    encoder: TokenEncoder
 
-    def __init__(self, encoder: Any, processor: Any, options: CausalOptions) -> None:
+    def __init__(
+        self, encoder: TokenEncoder, processor: TokenProcessor, options: CausalOptions
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.head = TokenHead(encoder.token_embedding, transform=False, tie=options.tie)
@@ -51,9 +54,7 @@ class CausalModeling(nn.Module):
         tokens = self.encoder.contextualize(self.encoder.embed(batch), seen, batch.get("positions"))
         return answered(self.head, tokens, batch["targets"])
 
-    def after_step(self, progress: float) -> None:
-        """Nothing moves but by gradient."""
-
-    def save_head(self, folder: Path) -> None:
+    def save_head(self, folder: Path) -> bool:
         """Write the output layer, which ``generate`` and cloze prompts need."""
         self.head.save(folder, "clm", CONTINUATION)
+        return True

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from headstart.batch import Batch
 from headstart.config import Options
+from headstart.encoders import PixelEncoder
+from headstart.modalities import PixelProcessor
+from headstart.objectives import Objective
 from headstart.objectives.decoders import GridDecoder, grid_side
 from headstart.objectives.lab import from_lab, gamut, soft_bins, to_lab
 from headstart.objectives.losses import gather
@@ -33,7 +34,7 @@ class ColorizationOptions(Options):
     channels: int = Field(128, ge=8, description="Width of the decoder.")
 
 
-class Colorization(nn.Module):
+class Colorization(Objective):
     """The encoder sees lightness alone and says for each place how likely each colour is.
 
     The lightness stands in all three colours, in 0..1. The paper counts the prior of the colours
@@ -41,23 +42,25 @@ class Colorization(nn.Module):
     begins uniform.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"pixels", "grid"})
-    layout: ClassVar[str] = "documents"
-    Options: ClassVar[type[Options]] = ColorizationOptions
+    needs = frozenset({"pixels", "grid"})
+    Options = ColorizationOptions
+    encoder: PixelEncoder
     bins: Tensor
     prior: Tensor
 
-    def __init__(self, encoder: Any, processor: Any, options: ColorizationOptions) -> None:
+    def __init__(
+        self, encoder: PixelEncoder, processor: PixelProcessor, options: ColorizationOptions
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.options = options
         self.augment = processor.augment
-        self.coarse = max(1, processor.size // COARSER)
+        self.coarse = max(1, processor.side // COARSER)
         self.register_buffer("bins", gamut().clone())
         self.register_buffer("prior", torch.full((len(self.bins),), 1 / len(self.bins)))
         self.head = GridDecoder(
             encoder.width,
-            grid_side(encoder, processor.size),
+            grid_side(encoder, processor.side),
             self.coarse,
             len(self.bins),
             options.channels,
@@ -70,7 +73,7 @@ class Colorization(nn.Module):
         ab = F.adaptive_avg_pool2d(lab[:, 1:], self.coarse)
         return {"pixels": lightness.expand(-1, 3, -1, -1).contiguous(), "ab": ab}
 
-    def shown(self, batch: Batch) -> dict[str, Tensor]:
+    def preview_images(self, batch: Batch) -> dict[str, Tensor]:
         """Return what is seen and the colours that are wanted, for the report."""
         return {"seen": batch["pixels"], "wanted": _painted(batch["pixels"], batch["ab"])}
 
@@ -95,9 +98,6 @@ class Colorization(nn.Module):
         """
         ab = annealed_mean(self._logits(pixels), self.bins, temperature)
         return _painted(pixels, ab)
-
-    def after_step(self, progress: float) -> None:
-        """Nothing moves but by gradient, and the prior in ``forward``."""
 
     def _logits(self, pixels: Tensor) -> Tensor:
         logits: Tensor = self.head(self.encoder({"pixels": pixels}).tokens)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
-import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from headstart.batch import Batch
-from headstart.config import Options
+from headstart.encoders import Encoder
+from headstart.modalities import Processor
 from headstart.objectives.heads import projection
 from headstart.objectives.losses import info_nce, nt_xent
-from headstart.objectives.views import ViewOptions, draw_views, pooled, pooled_negatives
+from headstart.objectives.views import TwoViews, ViewOptions, pooled, pooled_negatives
 
 _HEAD = "Projection in training only: none, a linear layer and tanh, or an MLP with batch norm."
 
@@ -69,7 +69,7 @@ class SimCLROptions(ContrastOptions):
     head: Literal["none", "tanh", "mlp"] = Field("mlp", description=_HEAD)
 
 
-class Contrast(nn.Module):
+class Contrast(TwoViews):
     """Contrast of two views with the other rows of the batch as negatives.
 
     Where the records are pairs, their two texts are the views; where each has a text that does not
@@ -79,20 +79,12 @@ class Contrast(nn.Module):
     that what is trained is what ``embed`` writes.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"two_views"})
-    layout: ClassVar[str] = "documents"
-    Options: ClassVar[type[Options]] = ContrastOptions
+    Options = ContrastOptions
+    options: ContrastOptions
 
-    def __init__(self, encoder: Any, processor: Any, options: ContrastOptions) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.options = options
-        self.processor = processor
+    def __init__(self, encoder: Encoder, processor: Processor, options: ContrastOptions) -> None:
+        super().__init__(encoder, processor, options)
         self.projection = _projection(encoder.width, options)
-
-    def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Return the batch of the two views, named ``first/...`` and ``second/...``."""
-        return draw_views(self.processor, batch, generator, self.options)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         options = self.options
@@ -107,9 +99,6 @@ class Contrast(nn.Module):
         other = info_nce(second, first, options.temperature)
         return {name: (one[name] + other[name]) / 2 for name in one}
 
-    def after_step(self, progress: float) -> None:
-        """Nothing moves but by gradient."""
-
 
 def _projection(width: int, options: ContrastOptions) -> nn.Module:
     if options.head == "none":
@@ -123,11 +112,11 @@ def _projection(width: int, options: ContrastOptions) -> nn.Module:
 class SimCSE(Contrast):
     """The same text twice under dropout, or pairs, with the published values (Gao et al. 2021)."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"two_views", "dropout"})
-    Options: ClassVar[type[Options]] = SimCSEOptions
+    needs = frozenset({"two_views", "dropout"})
+    Options = SimCSEOptions
 
 
 class SimCLR(Contrast):
     """Two views, an MLP, and the views of all other rows as negatives (Chen et al. 2020)."""
 
-    Options: ClassVar[type[Options]] = SimCLROptions
+    Options = SimCLROptions

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from headstart.encoders import PixelEncoder
 from headstart.files import write_json
 
 SLOPE = 0.2
@@ -176,7 +176,7 @@ class Critic(nn.Module):
         return self.verdict(self.maps(pixels * 2 - 1).flatten(1))
 
 
-def grid_side(encoder: Any, size: int) -> int:
+def grid_side(encoder: PixelEncoder, size: int) -> int:
     """Return how many vectors a side an encoder gives of pictures of ``size``, by asking it."""
     modes = {module: module.training for module in encoder.modules()}
     encoder.eval()

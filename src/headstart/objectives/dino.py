@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any, ClassVar
 
 import torch
 import torch.distributed as distributed
@@ -13,7 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from headstart.batch import Batch
-from headstart.config import Options
+from headstart.encoders import Encoder
+from headstart.modalities import Processor
+from headstart.objectives import Objective
 from headstart.objectives.losses import full_precision
 from headstart.objectives.momentum import BatchNorm, Pace, calm, follow, momentum_copy
 from headstart.objectives.views import VIEWS, ViewOptions, draw_views, part
@@ -118,7 +119,7 @@ def dino_loss(
     return torch.stack(losses).mean()
 
 
-class DINO(nn.Module):
+class DINO(Objective):
     """A student sees all crops, its moving average the two large ones (Caron et al. 2021).
 
     What is kept is the teacher, as in the paper: ``encoder`` moves without a gradient, and
@@ -126,16 +127,15 @@ class DINO(nn.Module):
     there is.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"two_views"})
-    layout: ClassVar[str] = "documents"
-    Options: ClassVar[type[Options]] = DINOOptions
+    needs = frozenset({"two_views"})
+    Options = DINOOptions
     #: The kept network gets no gradient, so no other objective can teach it too.
-    alone: ClassVar[bool] = True
+    alone = True
 
-    def __init__(self, encoder: Any, processor: Any, options: DINOOptions) -> None:
+    def __init__(self, encoder: Encoder, processor: Processor, options: DINOOptions) -> None:
         super().__init__()
         self.processor, self.options = processor, options
-        self.student: Any = copy.deepcopy(encoder)
+        self.learner = copy.deepcopy(encoder)
         self.encoder = encoder.requires_grad_(False)
         hidden = options.hidden or 4 * encoder.width
         # Networks with batch norms get them in the head too, and ViTs are without (section 3.2).
@@ -147,6 +147,11 @@ class DINO(nn.Module):
         self.pace = Pace(options.momentum, options.memory, rising=True)
         self.centre: Tensor
         self.register_buffer("centre", torch.zeros(options.prototypes))
+
+    @property
+    def student(self) -> Encoder:
+        """The copy that learns."""
+        return self.learner
 
     def train(self, mode: bool = True) -> DINO:
         super().train(mode)

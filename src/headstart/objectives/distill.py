@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from headstart.batch import Batch, unit_pixels
+from headstart.batch import Batch
 from headstart.config import Options
-from headstart.encoders.opening import encoder_folder, open_encoder, read_note
+from headstart.encoders import Encoder
+from headstart.encoders.opening import encoder_folder, open_encoder, open_processor, read_note
 from headstart.errors import HeadstartError
-from headstart.modalities.opening import open_processor
+from headstart.modalities import Processor
+from headstart.objectives import Objective
 from headstart.objectives.losses import cosine_regression
 
 
@@ -32,26 +34,24 @@ class DistillOptions(Options):
     )
 
 
-class Distill(nn.Module):
+class Distill(Objective):
     """Say with a linear layer on the student's pooled vector what the teacher's is.
 
     The teacher is frozen and reopened from its folder with each sitting: it is no part of the
     state, so checkpoints hold the student alone and going on needs that folder unchanged.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"two_views"})
-    layout: ClassVar[str] = "documents"
-    Options: ClassVar[type[Options]] = DistillOptions
+    needs = frozenset({"two_views"})
+    Options = DistillOptions
 
-    def __init__(self, encoder: Any, processor: Any, options: DistillOptions) -> None:
+    def __init__(self, encoder: Encoder, processor: Processor, options: DistillOptions) -> None:
         super().__init__()
         self.encoder = encoder
         self.processor, self.options = processor, options
-        teacher: Any = open_encoder(options.teacher)
+        teacher = open_encoder(options.teacher)
         _check(options.teacher, teacher, processor)
         teacher.eval().requires_grad_(False)
-        note = read_note(encoder_folder(options.teacher))
-        self._side = int(note["length"]) if note["modality"] == "image" else 0
+        self._length = int(read_note(encoder_folder(options.teacher))["length"])
         # In a tuple it is no submodule: neither trained, nor saved, nor told to train.
         self._teacher = (teacher,)
         self.head = nn.Linear(encoder.width, teacher.width)
@@ -74,28 +74,19 @@ class Distill(nn.Module):
     def _wanted(self, batch: Batch) -> Tensor:
         """Return the teacher's vectors (B,D'); it sees pictures at the side it was trained on."""
         teacher = self._teacher[0].to(next(iter(batch.values())).device)
-        if self._side and batch["pixels"].shape[-1] != self._side:
-            pixels = unit_pixels(batch["pixels"])
-            size = (self._side, self._side)
-            larger = F.interpolate(pixels, size, mode="bilinear", antialias=True)
-            batch = {**batch, "pixels": larger}
-        return teacher.pool(batch).float()
-
-    def after_step(self, progress: float) -> None:
-        """Nothing moves but by gradient."""
+        return teacher.pool(self.processor.adapt(batch, self._length)).float()
 
 
-def _check(folder: str, teacher: Any, processor: Any) -> None:
+def _check(folder: str, teacher: Encoder, processor: Processor) -> None:
     """Refuse a teacher to whom the student's batches say nothing, or something else."""
-    if ("pixels_in" in teacher.provides) != ("pixels" in processor.provides):
+    if teacher.reads != processor.gives:
         raise HeadstartError(
             f"the teacher in {folder} reads another kind of data than the student; name an encoder "
             "of the same kind."
         )
-    if "discrete_targets" not in processor.provides:
+    if processor.vocabulary is None:
         return
-    theirs: Any = open_processor(encoder_folder(folder))
-    if theirs.tokenizer.get_vocab() != processor.tokenizer.get_vocab():
+    if not processor.agrees_with(open_processor(encoder_folder(folder))):
         raise HeadstartError(
             f"the teacher in {folder} has another vocabulary than the student, so their token ids "
             f"mean different things; begin the student with embeddings={folder}, which takes over "

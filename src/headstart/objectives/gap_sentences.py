@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from headstart.batch import Batch
 from headstart.config import Options
-from headstart.modalities import DiscreteTargets
+from headstart.encoders import WriterEncoder
+from headstart.modalities import TokenProcessor
+from headstart.objectives import Objective
 from headstart.objectives.curriculum import Course, Ratio
+from headstart.objectives.masked import mask_of
 from headstart.objectives.rewriting import (
     Body,
     Margins,
@@ -35,7 +38,7 @@ class GapSentencesOptions(Options):
     )
 
 
-class GapSentences(nn.Module):
+class GapSentences(Objective):
     """Sentences are masked, one mask for each, and the decoder writes them one after another.
 
     ``principal`` scores each sentence by itself, and repeated tokens count as often as they
@@ -43,18 +46,18 @@ class GapSentences(nn.Module):
     is masked and one stays; a text of one sentence has nothing to write but its end.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset(
-        {"discrete_targets", "mask_token", "sentences", "decoder"}
-    )
-    layout: ClassVar[str] = "documents"
-    Options: ClassVar[type[Options]] = GapSentencesOptions
+    needs = frozenset({"vocabulary", "mask_token", "sentences", "decoder"})
+    Options = GapSentencesOptions
+    encoder: WriterEncoder
 
-    def __init__(self, encoder: Any, processor: Any, options: GapSentencesOptions) -> None:
+    def __init__(
+        self, encoder: WriterEncoder, processor: TokenProcessor, options: GapSentencesOptions
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.options = options
-        self.margins = Margins.of(processor)
-        self.targets: DiscreteTargets = processor.targets
+        self.margins = Margins.of(processor.vocabulary)
+        self.vocabulary = processor.vocabulary
         self.ratio = Course(options.gap_ratio)
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
@@ -67,7 +70,7 @@ class GapSentences(nn.Module):
         principal = self.options.select == "principal"
         gap = self._gaps(number, rouge(text, number) + 1e-6 * draw if principal else draw)
         begins = gap & first_of(number)
-        hidden = torch.where(begins, self.targets.mask_id, text.ids)
+        hidden = torch.where(begins, mask_of(self.vocabulary), text.ids)
         closing = Margins(0, self.margins.suffix, self.margins.pad)
         return {
             **self.margins.around(batch, closed_up(hidden, text.real & (~gap | begins))),
@@ -92,9 +95,9 @@ class GapSentences(nn.Module):
     def after_step(self, progress: float) -> None:
         self.ratio.progress.fill_(progress)
 
-    def save_head(self, folder: Path) -> None:
+    def save_head(self, folder: Path) -> bool:
         """Tell ``generate`` what the run can write."""
-        note_writer(folder, "gap_sentences")
+        return note_writer(folder, "gap_sentences")
 
 
 def numbered(text: Body, starts: Tensor) -> Tensor:

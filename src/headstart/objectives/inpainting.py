@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from headstart.batch import Batch
 from headstart.config import Options
+from headstart.encoders import PixelEncoder
+from headstart.modalities import PixelProcessor
+from headstart.objectives import Objective
 from headstart.objectives.decoders import Critic, GridDecoder, grid_side
 from headstart.objectives.patches import cut
 from headstart.objectives.players import held
@@ -34,7 +37,7 @@ class InpaintingOptions(Options):
     critic_channels: int = Field(32, ge=4, description="Width of the critic's first layer.")
 
 
-class Inpainting(nn.Module):
+class Inpainting(Objective):
     """A block is filled with the mean colour; encoder and decoder draw what was there.
 
     A critic learns to tell drawn blocks from real ones, and the drawing learns to be taken for
@@ -42,16 +45,18 @@ class Inpainting(nn.Module):
     of ImageNet; the width of the band grows with the picture.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"pixels", "grid"})
-    layout: ClassVar[str] = "documents"
-    Options: ClassVar[type[Options]] = InpaintingOptions
+    needs = frozenset({"pixels", "grid"})
+    Options = InpaintingOptions
+    encoder: PixelEncoder
 
-    def __init__(self, encoder: Any, processor: Any, options: InpaintingOptions) -> None:
+    def __init__(
+        self, encoder: PixelEncoder, processor: PixelProcessor, options: InpaintingOptions
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.options = options
         self.augment = processor.augment
-        size = processor.size
+        size = processor.side
         self.block = max(2, round(size * options.block))
         band = round(size * options.band)
         self.band = min(max(band, 1) if options.band else 0, (self.block - 1) // 2)
@@ -100,9 +105,6 @@ class Inpainting(nn.Module):
             "fooling": fooling,
             "critic": judging,
         }
-
-    def after_step(self, progress: float) -> None:
-        """Nothing moves but by gradient."""
 
     def _weights(self, block: Tensor) -> Tensor:
         """Return (s,s): 1 in the hole, and more in the band around it."""

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from functools import lru_cache
 from itertools import permutations as all_orders
-from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from headstart.batch import Batch
 from headstart.config import Options
+from headstart.encoders import PixelEncoder
+from headstart.modalities import PixelProcessor
+from headstart.objectives import Objective
 from headstart.objectives.heads import projection
 from headstart.objectives.losses import token_loss
 from headstart.objectives.patches import cut, encode, enlarge, side_for
@@ -30,23 +32,25 @@ class JigsawOptions(Options):
     hidden: int = Field(1024, ge=1, description="Width of the layer that compares the tiles.")
 
 
-class Jigsaw(nn.Module):
+class Jigsaw(Objective):
     """Nine tiles of a picture in one of a fixed set of orders; which one is it?
 
     Each tile is cut at a random place of its cell, so that edges do not fit together, and has its
     own mean and deviation taken out, so that brightness does not tell (section 3.3).
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"pixels"})
-    layout: ClassVar[str] = "documents"
-    Options: ClassVar[type[Options]] = JigsawOptions
+    needs = frozenset({"pixels"})
+    Options = JigsawOptions
+    encoder: PixelEncoder
     orders: Tensor
 
-    def __init__(self, encoder: Any, processor: Any, options: JigsawOptions) -> None:
+    def __init__(
+        self, encoder: PixelEncoder, processor: PixelProcessor, options: JigsawOptions
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.augment = processor.augment
-        self.cell = processor.size // 3
+        self.cell = processor.side // 3
         self.tile = max(1, round(self.cell * options.tile))
         self.side = side_for(encoder, self.tile)
         self.register_buffer("orders", torch.from_numpy(far_apart(options.permutations).copy()))
@@ -67,7 +71,7 @@ class Jigsaw(nn.Module):
         tiles = own_scale(cut(pixels, corners[..., 0], corners[..., 1], self.tile))
         return {"tiles": enlarge(tiles, self.side), "targets": targets}
 
-    def shown(self, batch: Batch) -> dict[str, Tensor]:
+    def preview_images(self, batch: Batch) -> dict[str, Tensor]:
         """Return the tiles laid out as they are handed on."""
         tiles = F.pad(batch["tiles"], (1, 1, 1, 1), value=1.0)
         rows = tiles.unflatten(1, (3, 3)).permute(0, 3, 1, 4, 2, 5)
@@ -76,9 +80,6 @@ class Jigsaw(nn.Module):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         vectors = encode(self.encoder, batch["tiles"])
         return token_loss(self.head(vectors.flatten(1)), batch["targets"])
-
-    def after_step(self, progress: float) -> None:
-        """Nothing moves but by gradient."""
 
 
 def own_scale(tiles: Tensor) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
 
 import torch
 from pydantic import Field, model_validator
@@ -11,8 +10,10 @@ from torch import Tensor, nn
 
 from headstart.batch import IGNORE, Batch
 from headstart.config import Options
+from headstart.encoders import TokenEncoder
 from headstart.encoders.visibility import visibility
-from headstart.modalities import DiscreteTargets
+from headstart.modalities import TokenProcessor, Vocabulary
+from headstart.objectives import Objective
 from headstart.objectives.curriculum import Course, Ratio
 from headstart.objectives.heads import TokenHead, answered
 
@@ -34,32 +35,33 @@ class MaskedOptions(Options):
         return self
 
 
-class MaskedModeling(nn.Module):
+class MaskedModeling(Objective):
     """Hide some tokens and predict them from the rest; redrawn each time a row is read."""
 
-    needs: ClassVar[frozenset[str]] = frozenset(
-        {"discrete_targets", "mask_token", "token_embedding", "bidirectional"}
-    )
-    layout: ClassVar[str] = "packed"
-    Options: ClassVar[type[Options]] = MaskedOptions
+    needs = frozenset({"vocabulary", "mask_token", "token_embedding", "bidirectional"})
+    layout = "packed"
+    Options = MaskedOptions
+    encoder: TokenEncoder
 
-    def __init__(self, encoder: Any, processor: Any, options: MaskedOptions) -> None:
+    def __init__(
+        self, encoder: TokenEncoder, processor: TokenProcessor, options: MaskedOptions
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.options = options
-        self.targets: DiscreteTargets = processor.targets
+        self.vocabulary = processor.vocabulary
         self.head = TokenHead(encoder.token_embedding, transform=True)
         self.ratio = Course(options.mask_ratio)
         self.plain: Tensor
-        self.register_buffer("plain", plain_ids(self.targets), persistent=False)
+        self.register_buffer("plain", plain_ids(self.vocabulary), persistent=False)
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Return the batch with ``input_ids`` corrupted and ``targets`` (B,T), -100 elsewhere."""
         options = self.options
         ratio = self.ratio.now(self.training)
-        chosen = choose(batch, self.targets, ratio, options.whole_word, generator)
+        chosen = choose(batch, self.vocabulary, ratio, options.whole_word, generator)
         shares = (options.mask_share, options.random_share)
-        return hide(batch, chosen, self.targets.mask_id, self.plain, shares, generator)
+        return hide(batch, chosen, mask_of(self.vocabulary), self.plain, shares, generator)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         tokens = self.encoder.contextualize(
@@ -70,24 +72,31 @@ class MaskedModeling(nn.Module):
     def after_step(self, progress: float) -> None:
         self.ratio.progress.fill_(progress)
 
-    def save_head(self, folder: Path) -> None:
+    def save_head(self, folder: Path) -> bool:
         """Write the output layer, which ``generate`` and cloze prompts need."""
         self.head.save(folder, "mlm")
+        return True
 
 
-def plain_ids(targets: DiscreteTargets) -> Tensor:
+def mask_of(vocabulary: Vocabulary) -> int:
+    """Return the id that stands for a hidden position, where there is a ``mask_token``."""
+    assert vocabulary.mask_id is not None
+    return vocabulary.mask_id
+
+
+def plain_ids(vocabulary: Vocabulary) -> Tensor:
     """Return the vocabulary without its special tokens: what a random token is drawn from."""
-    special = set(targets.special_ids)
-    return torch.tensor([i for i in range(targets.size) if i not in special])
+    special = set(vocabulary.special_ids)
+    return torch.tensor([i for i in range(vocabulary.size) if i not in special])
 
 
-def ordinary(batch: Batch, targets: DiscreteTargets) -> Tensor:
+def ordinary(batch: Batch, vocabulary: Vocabulary) -> Tensor:
     """Return (B,T) bool: True where a real token stands that is not special."""
     ids = batch["input_ids"]
     special = torch.zeros(
-        max(targets.size, int(ids.max()) + 1), dtype=torch.bool, device=ids.device
+        max(vocabulary.size, int(ids.max()) + 1), dtype=torch.bool, device=ids.device
     )
-    special[list(targets.special_ids)] = True
+    special[list(vocabulary.special_ids)] = True
     return batch["mask"] & ~special[ids]
 
 
@@ -119,7 +128,7 @@ def hide(
 
 def choose(
     batch: Batch,
-    targets: DiscreteTargets,
+    vocabulary: Vocabulary,
     ratio: float,
     whole_word: bool,
     generator: torch.Generator,
@@ -131,7 +140,7 @@ def choose(
     would overflow it is skipped.
     """
     ids, mask = batch["input_ids"], batch["mask"]
-    eligible = ordinary(batch, targets)
+    eligible = ordinary(batch, vocabulary)
     budget = (mask.sum(1) * ratio).round().long().clamp(min=1)
     score = torch.rand(ids.shape, generator=generator, device=ids.device)
     if whole_word:

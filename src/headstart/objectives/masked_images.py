@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -11,6 +10,9 @@ from torch import Tensor, nn
 
 from headstart.batch import Batch
 from headstart.config import Options
+from headstart.encoders import PatchEncoder
+from headstart.modalities import PixelProcessor
+from headstart.objectives import Objective
 from headstart.objectives.patches import patch_grid, patchify, unpatchify
 
 #: No term compares pictures with each other, and more steps do more than larger ones.
@@ -27,7 +29,7 @@ class MAEOptions(Options):
     heads: int = Field(4, ge=1, description="Attention heads of the decoder; they divide width.")
 
 
-class MAE(nn.Module):
+class MAE(Objective):
     """The encoder sees a quarter of the patches; a small decoder draws the others from that.
 
     The mean squared error counts hidden patches only. With ``normalize`` a patch is drawn as
@@ -35,13 +37,15 @@ class MAE(nn.Module):
     in the authors' code; pixels are in 0..1, not normalised before.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"pixels", "patches"})
-    layout: ClassVar[str] = "documents"
-    Options: ClassVar[type[Options]] = MAEOptions
-    batch_size: ClassVar[int] = BATCH
+    needs = frozenset({"pixels", "patches"})
+    Options = MAEOptions
+    encoder: PatchEncoder
+    batch_size = BATCH
     positions: Tensor
 
-    def __init__(self, encoder: Any, processor: Any, options: MAEOptions) -> None:
+    def __init__(
+        self, encoder: PatchEncoder, processor: PixelProcessor, options: MAEOptions
+    ) -> None:
         # Only here, since networks that MAE does not teach need no timm.
         from timm.layers.norm import LayerNorm
         from timm.models.vision_transformer import Block
@@ -52,7 +56,7 @@ class MAE(nn.Module):
         self.encoder = encoder
         self.options = options
         self.augment = processor.augment
-        grid = patch_grid(encoder, processor.size, "mae")
+        grid = patch_grid(encoder, processor.side, "mae")
         self.total = grid * grid
         self.keep = max(1, int(self.total * (1 - options.mask_ratio)))
         heads = options.heads
@@ -74,7 +78,7 @@ class MAE(nn.Module):
         draw = torch.rand(len(pixels), self.total, generator=generator, device=pixels.device)
         return {"pixels": pixels, "kept": draw.argsort(1)[:, : self.keep]}
 
-    def shown(self, batch: Batch) -> dict[str, Tensor]:
+    def preview_images(self, batch: Batch) -> dict[str, Tensor]:
         """Return the pictures as far as the encoder sees them, for the report."""
         hidden = torch.ones(len(batch["kept"]), self.total, device=batch["kept"].device)
         hidden = hidden.scatter(1, batch["kept"], 0.0).bool()
@@ -103,9 +107,6 @@ class MAE(nn.Module):
         drawn: Tensor = self.head(self.norm(tokens))
         return drawn.float()
 
-    def after_step(self, progress: float) -> None:
-        """Nothing moves but by gradient."""
-
 
 class SimMIMOptions(Options):
     """The paper's values (Xie et al. 2022, section 4.1)."""
@@ -117,22 +118,24 @@ class SimMIMOptions(Options):
     )  # fmt: skip
 
 
-class SimMIM(nn.Module):
+class SimMIM(Objective):
     """Masked patches enter the encoder as a learned vector; one linear layer draws their pixels.
 
     The loss is the mean absolute error over the hidden pixels. Pixels are in 0..1.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"pixels", "patches"})
-    layout: ClassVar[str] = "documents"
-    Options: ClassVar[type[Options]] = SimMIMOptions
-    batch_size: ClassVar[int] = BATCH
+    needs = frozenset({"pixels", "patches"})
+    Options = SimMIMOptions
+    encoder: PatchEncoder
+    batch_size = BATCH
 
-    def __init__(self, encoder: Any, processor: Any, options: SimMIMOptions) -> None:
+    def __init__(
+        self, encoder: PatchEncoder, processor: PixelProcessor, options: SimMIMOptions
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.augment = processor.augment
-        self.grid = patch_grid(encoder, processor.size, "simmim")
+        self.grid = patch_grid(encoder, processor.side, "simmim")
         self.unit = nearest_divisor(self.grid, options.unit or self.grid / 6)
         units = (self.grid // self.unit) ** 2
         self.units, self.hide = units, min(units, math.ceil(units * options.mask_ratio))
@@ -149,7 +152,7 @@ class SimMIM(nn.Module):
         hidden = hidden.repeat_interleave(self.unit, 1).repeat_interleave(self.unit, 2)
         return {"pixels": pixels, "hidden": hidden.flatten(1)}
 
-    def shown(self, batch: Batch) -> dict[str, Tensor]:
+    def preview_images(self, batch: Batch) -> dict[str, Tensor]:
         """Return the pictures as far as the encoder sees them, for the report."""
         return {"seen": covered(batch["pixels"], batch["hidden"], self.encoder.patch_size)}
 
@@ -170,9 +173,6 @@ class SimMIM(nn.Module):
         tokens = torch.where(hidden[..., None], self.mask_token.to(tokens.dtype), tokens)
         drawn: Tensor = self.head(self.encoder.contextualize(tokens, None))
         return drawn.float()
-
-    def after_step(self, progress: float) -> None:
-        """Nothing moves but by gradient."""
 
 
 def covered(pixels: Tensor, hidden: Tensor, patch: int) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
 import torch
 from pydantic import Field
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from headstart.batch import Batch
 from headstart.config import Options
+from headstart.objectives import Objective
 from headstart.objectives.views import part
 
 
@@ -23,7 +24,7 @@ class MixtureOptions(Options):
     )
 
 
-class Mixture(nn.Module):
+class Mixture(Objective):
     """Multi-task pre-training, each objective with its own corruption of the same rows.
 
     - ``sum``: ``sum_i w_i L_i``.
@@ -40,11 +41,11 @@ class Mixture(nn.Module):
         weights: one for each name.
     """
 
-    Options: ClassVar[type[Options]] = MixtureOptions
+    Options = MixtureOptions
 
     def __init__(
         self,
-        objectives: Mapping[str, Any],
+        objectives: Mapping[str, Objective],
         weights: Mapping[str, float],
         options: MixtureOptions | None = None,
     ) -> None:
@@ -61,6 +62,10 @@ class Mixture(nn.Module):
             self.register_buffer("taken", torch.zeros(len(members), dtype=torch.long))
         if self.combine == "uncertainty":
             self.log_variance = nn.Parameter(-torch.tensor(list(weights.values())).log())
+
+    def members(self) -> list[Objective]:
+        """Return the objectives that are mixed."""
+        return list(self._members.values())
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Return the corrupted batch of every objective that acts now, under ``NAME/...``."""

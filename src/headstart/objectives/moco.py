@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from headstart.batch import Batch
-from headstart.config import Options
+from headstart.encoders import Encoder
+from headstart.modalities import Processor
 from headstart.objectives.heads import projection
 from headstart.objectives.losses import info_nce, queue_nce
 from headstart.objectives.momentum import Pace, calm, follow, momentum_copy
 from headstart.objectives.queue import KeyQueue
-from headstart.objectives.views import ViewOptions, draw_views, part, pooled
+from headstart.objectives.views import TwoViews, ViewOptions, part, pooled
 
 #: Fewer rows have no statistics worth the name.
 _SMALLEST_GROUP = 8
@@ -49,7 +50,7 @@ class MoCoOptions(ViewOptions):
     output: int = Field(128, ge=2, description="Width of queries and keys.")
 
 
-class MoCo(nn.Module):
+class MoCo(TwoViews):
     """Find the key of the other view among those of many other rows (He et al. 2020).
 
     With a queue (v2) the first view is the query and the second the key, the MLP has two layers
@@ -61,20 +62,17 @@ class MoCo(nn.Module):
     which serves one device too (section 3.3, "shuffling BN").
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"two_views"})
-    layout: ClassVar[str] = "documents"
-    Options: ClassVar[type[Options]] = MoCoOptions
+    Options = MoCoOptions
+    options: MoCoOptions
 
-    @staticmethod
-    def default_options(records: int, batch_size: int) -> dict[str, Any]:
+    @classmethod
+    def default_options(cls, records: int, batch_size: int) -> dict[str, Any]:
         """Return a queue of at most half of the records, in whole batches."""
         half = records // 2 // batch_size * batch_size
         return {"queue": max(batch_size, min(MoCoOptions().queue, half))}
 
-    def __init__(self, encoder: Any, processor: Any, options: MoCoOptions) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.processor, self.options = processor, options
+    def __init__(self, encoder: Encoder, processor: Processor, options: MoCoOptions) -> None:
+        super().__init__(encoder, processor, options)
         hidden = options.hidden or encoder.width
         if options.queue:
             widths = [encoder.width, hidden, options.output]
@@ -84,7 +82,7 @@ class MoCo(nn.Module):
             widths = [encoder.width, hidden, hidden, options.output]
             self.projection = projection(widths, normed_output=True)
             self.predictor = projection([options.output, hidden, options.output])
-        self.key_encoder: Any = momentum_copy(encoder)
+        self.key_encoder = momentum_copy(encoder)
         self.key_projection = momentum_copy(self.projection)
         usual = 0.999 if options.queue else 0.99
         momentum = usual if options.momentum is None else options.momentum
@@ -99,7 +97,7 @@ class MoCo(nn.Module):
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Return the two views, ``first/...`` and ``second/...``, and the ``order`` of the keys."""
-        views = draw_views(self.processor, batch, generator, self.options)
+        views = super().corrupt(batch, generator)
         rows = next(iter(batch.values()))
         order = torch.randperm(len(rows), generator=generator, device=rows.device)
         return {**views, "order": order}

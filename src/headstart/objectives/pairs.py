@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from headstart.batch import Batch
+from headstart.modalities import Vocabulary
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,10 @@ class Pairing:
     pad: int
 
     @classmethod
-    def of(cls, processor: Any) -> Pairing:
-        """Return how the texts of a processor with ``sentences`` are paired."""
-        separator = int(processor.tokenizer.sep_token_id)
-        return cls(processor.prefix, processor.suffix, separator, processor.pad_id)
+    def of(cls, vocabulary: Vocabulary) -> Pairing:
+        """Return how records are paired where there are ``sentences``."""
+        assert vocabulary.end_id is not None
+        return cls(vocabulary.prefix, vocabulary.suffix, vocabulary.end_id, vocabulary.pad_id)
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from headstart.batch import Batch, unit_pixels
+from headstart.encoders import PixelEncoder
 from headstart.errors import HeadstartError
 
 #: Networks made for pictures can do little with fewer pixels a side.
@@ -57,12 +56,12 @@ def cut(pixels: Tensor, tops: Tensor, lefts: Tensor, side: int) -> Tensor:
     return pixels[image, :, rows, columns].permute(0, 1, 4, 2, 3).contiguous()
 
 
-def side_for(encoder: Any, side: int) -> int:
+def side_for(encoder: PixelEncoder, side: int) -> int:
     """Return the side at which the encoder is shown tiles of ``side`` pixels.
 
     At least 16, and a multiple of a ViT's patch (of 16 for others, which halve it a few times).
     """
-    unit = int(getattr(encoder, "patch_size", SMALLEST))
+    unit = encoder.patch_size
     return -(-max(side, SMALLEST) // unit) * unit
 
 
@@ -71,13 +70,13 @@ def enlarge(tiles: Tensor, side: int) -> Tensor:
     return resize(tiles.flatten(0, 1), side).unflatten(0, tiles.shape[:2])
 
 
-def encode(encoder: Any, tiles: Tensor) -> Tensor:
+def encode(encoder: PixelEncoder, tiles: Tensor) -> Tensor:
     """Return the pooled vectors (B,N,D) of tiles (B,N,3,s,s), all through the same network."""
-    pooled: Tensor = encoder.pool({"pixels": tiles.flatten(0, 1)})
+    pooled = encoder.pool({"pixels": tiles.flatten(0, 1)})
     return pooled.unflatten(0, tiles.shape[:2])
 
 
-def patch_grid(encoder: Any, size: int, name: str) -> int:
+def patch_grid(encoder: PixelEncoder, size: int, name: str) -> int:
     """Return how many patches a side a ViT sees of pictures of ``size``.
 
     Raises:

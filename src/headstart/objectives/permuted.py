@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from headstart.batch import IGNORE, Batch
 from headstart.config import Options
+from headstart.encoders import TwoStreamEncoder
 from headstart.encoders.visibility import visibility
-from headstart.modalities import DiscreteTargets
+from headstart.modalities import TokenProcessor
+from headstart.objectives import Objective
 from headstart.objectives.heads import TokenHead, answered
 from headstart.objectives.masked import ordinary
 
@@ -24,7 +24,7 @@ class PermutedOptions(Options):
     )
 
 
-class PermutedModeling(nn.Module):
+class PermutedModeling(Objective):
     """Tokens are read in a random order; the last sixth of them is predicted from those before.
 
     Tokens stay in their places: only who may look at whom follows the order. No token is ever
@@ -32,17 +32,18 @@ class PermutedModeling(nn.Module):
     Special tokens come first in every order and are never predicted.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset(
-        {"discrete_targets", "token_embedding", "two_streams"}
-    )
-    layout: ClassVar[str] = "packed"
-    Options: ClassVar[type[Options]] = PermutedOptions
+    needs = frozenset({"vocabulary", "token_embedding", "two_streams"})
+    layout = "packed"
+    Options = PermutedOptions
+    encoder: TwoStreamEncoder
 
-    def __init__(self, encoder: Any, processor: Any, options: PermutedOptions) -> None:
+    def __init__(
+        self, encoder: TwoStreamEncoder, processor: TokenProcessor, options: PermutedOptions
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.options = options
-        self.targets: DiscreteTargets = processor.targets
+        self.vocabulary = processor.vocabulary
         self.head = TokenHead(encoder.token_embedding, transform=False)
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
@@ -52,7 +53,7 @@ class PermutedModeling(nn.Module):
         and ``targets`` (B,P) what stands there.
         """
         ids, mask = batch["input_ids"], batch["mask"]
-        plain = ordinary(batch, self.targets)
+        plain = ordinary(batch, self.vocabulary)
         draw = torch.rand(ids.shape, generator=generator, device=ids.device)
         # What is special is read first, padding last: no real place ever looks at it.
         score = torch.where(plain, draw, torch.where(mask, draw - 1.0, 2.0))
@@ -76,9 +77,6 @@ class PermutedModeling(nn.Module):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         said = self.encoder.query(self.encoder.embed(batch), in_order(batch), batch["where"])
         return answered(self.head, said, batch["targets"])
-
-    def after_step(self, progress: float) -> None:
-        """Nothing moves but by gradient."""
 
 
 def in_order(batch: Batch) -> Tensor:

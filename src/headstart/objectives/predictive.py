@@ -7,8 +7,6 @@ that overlap by half are read from the top; each row predicts those below it.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -16,7 +14,10 @@ from torch.nn import functional as F
 
 from headstart.batch import Batch
 from headstart.config import Options
+from headstart.encoders import PixelEncoder
 from headstart.errors import HeadstartError
+from headstart.modalities import PixelProcessor
+from headstart.objectives import Objective
 from headstart.objectives.losses import gather
 from headstart.objectives.patches import cut, encode, enlarge, side_for
 
@@ -38,22 +39,24 @@ class CPCOptions(Options):
     hidden: int = Field(256, ge=1, description="Width inside the context's layers.")
 
 
-class CPC(nn.Module):
+class CPC(Objective):
     """From the patches above, tell those below from all other patches of the batch.
 
     Scores are products of vectors that are not normalised, as published.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"pixels"})
-    layout: ClassVar[str] = "documents"
-    Options: ClassVar[type[Options]] = CPCOptions
+    needs = frozenset({"pixels"})
+    Options = CPCOptions
+    encoder: PixelEncoder
 
-    def __init__(self, encoder: Any, processor: Any, options: CPCOptions) -> None:
+    def __init__(
+        self, encoder: PixelEncoder, processor: PixelProcessor, options: CPCOptions
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.options = options
         self.augment = processor.augment
-        size = processor.size
+        size = processor.side
         self.grid = options.grid or (7 if size >= 128 else 5 if size >= 64 else 3)
         first = options.first or (2 if self.grid > 3 else 1)
         self.steps = list(range(first, min(options.last, self.grid - 1) + 1))
@@ -100,9 +103,6 @@ class CPC(nn.Module):
             for name, value in results.items():
                 sums[name] = sums.get(name, 0) + value / len(self.steps)
         return sums
-
-    def after_step(self, progress: float) -> None:
-        """Nothing moves but by gradient."""
 
 
 class AboveLayer(nn.Module):

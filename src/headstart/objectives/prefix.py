@@ -6,15 +6,17 @@ Position i sees j if both are of one text, and j is in the prefix or not to the 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from headstart.batch import IGNORE, Batch
 from headstart.config import Options
+from headstart.encoders import TokenEncoder
 from headstart.encoders.visibility import prefixed, visibility
+from headstart.modalities import TokenProcessor
+from headstart.objectives import Objective
 from headstart.objectives.heads import CONTINUATION, TokenHead, answered
 
 
@@ -24,19 +26,20 @@ class PrefixOptions(Options):
     tie: bool = Field(True, description="Use the input table as output layer.")
 
 
-class PrefixModeling(nn.Module):
+class PrefixModeling(Objective):
     """Every token of the completion is predicted from the prefix and what was written so far.
 
     A text is parted at a uniformly random place, anew each time it is read.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset(
-        {"discrete_targets", "token_embedding", "visibility", "order", "bidirectional"}
-    )
-    layout: ClassVar[str] = "packed"
-    Options: ClassVar[type[Options]] = PrefixOptions
+    needs = frozenset({"vocabulary", "token_embedding", "visibility", "order", "bidirectional"})
+    layout = "packed"
+    Options = PrefixOptions
+    encoder: TokenEncoder
 
-    def __init__(self, encoder: Any, processor: Any, options: PrefixOptions) -> None:
+    def __init__(
+        self, encoder: TokenEncoder, processor: TokenProcessor, options: PrefixOptions
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.head = TokenHead(encoder.token_embedding, transform=False, tie=options.tie)
@@ -57,12 +60,10 @@ class PrefixModeling(nn.Module):
         tokens = self.encoder.contextualize(self.encoder.embed(batch), seen, batch.get("positions"))
         return answered(self.head, tokens, batch["targets"])
 
-    def after_step(self, progress: float) -> None:
-        """Nothing moves but by gradient."""
-
-    def save_head(self, folder: Path) -> None:
+    def save_head(self, folder: Path) -> bool:
         """Write the output layer, which ``generate`` needs."""
         self.head.save(folder, "prefix", CONTINUATION)
+        return True
 
 
 def _prefixes(batch: Batch, generator: torch.Generator) -> Tensor:

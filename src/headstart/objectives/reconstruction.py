@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
 import torch
 from pydantic import Field
@@ -10,6 +10,9 @@ from torch import Tensor, nn
 
 from headstart.batch import Batch
 from headstart.config import Options
+from headstart.encoders import PixelEncoder
+from headstart.modalities import PixelProcessor
+from headstart.objectives import Objective
 from headstart.objectives.decoders import GridDecoder, ImageGenerator, grid_side
 from headstart.objectives.noise import NOISES
 from headstart.objectives.patches import plain
@@ -24,18 +27,20 @@ class AutoEncoderOptions(Options):
     channels: int = Field(64, ge=4, description="Width of the decoder near the picture.")
 
 
-class AutoEncoder(nn.Module):
+class AutoEncoder(Objective):
     """Encoder, decoder, and the mean squared error between the picture and what was drawn."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"pixels", "grid"})
-    layout: ClassVar[str] = "documents"
-    Options: ClassVar[type[Options]] = AutoEncoderOptions
+    needs = frozenset({"pixels", "grid"})
+    Options = AutoEncoderOptions
+    encoder: PixelEncoder
 
-    def __init__(self, encoder: Any, processor: Any, options: AutoEncoderOptions) -> None:
+    def __init__(
+        self, encoder: PixelEncoder, processor: PixelProcessor, options: AutoEncoderOptions
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.options = options
-        self.size = processor.size
+        self.size = processor.side
         self.decoder: nn.Module
         if options.bottleneck == "pooled":
             self.decoder = ImageGenerator(encoder.width, self.size, options.channels)
@@ -61,9 +66,6 @@ class AutoEncoder(nn.Module):
         drawn: Tensor = self.decoder(kept)
         return drawn.float().sigmoid()
 
-    def after_step(self, progress: float) -> None:
-        """Nothing moves but by gradient."""
-
 
 class DenoisingOptions(AutoEncoderOptions):
     """Vincent et al. 2010: Gaussian noise for pictures, masking noise as in the first paper."""
@@ -79,7 +81,8 @@ class DenoisingOptions(AutoEncoderOptions):
 class Denoising(AutoEncoder):
     """The encoder sees the noisy picture, and the clean one is to be drawn."""
 
-    Options: ClassVar[type[Options]] = DenoisingOptions
+    Options = DenoisingOptions
+    encoder: PixelEncoder
     options: DenoisingOptions
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, ClassVar
 
-import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from headstart.batch import Batch
-from headstart.config import Options
+from headstart.encoders import Encoder
+from headstart.modalities import Processor
 from headstart.objectives.heads import projection
 from headstart.objectives.losses import full_precision, gather
-from headstart.objectives.views import ViewOptions, draw_views, pooled
+from headstart.objectives.views import TwoViews, ViewOptions, pooled
 
 _WIDTH = "of the projections; 0 is four times the encoder's, as the paper's 8,192 to 2,048."
 
@@ -105,42 +104,35 @@ class VICRegOptions(ViewOptions):
     width: int = Field(0, ge=0, description=f"Width {_WIDTH}")
 
 
-class ExpandedViews(nn.Module):
+class ExpandedViews(TwoViews):
     """Two views through the encoder and a three-layer MLP, which is not kept.
 
     Both papers' MLP is four times as wide as the encoder's vectors. ``loss`` is what they differ
     in: from two projections (B,D) to named scalars.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"two_views"})
-    layout: ClassVar[str] = "documents"
-
     def __init__(
-        self, encoder: Any, processor: Any, options: Any, loss: Callable[..., dict[str, Tensor]]
+        self,
+        encoder: Encoder,
+        processor: Processor,
+        options: BarlowOptions | VICRegOptions,
+        loss: Callable[..., dict[str, Tensor]],
     ) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.processor, self.options, self.loss = processor, options, loss
+        super().__init__(encoder, processor, options)
+        self.loss = loss
         wide = options.width or 4 * encoder.width
         self.projection = projection([encoder.width, wide, wide, wide], bias=False)
 
-    def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Return the batch of the two views, named ``first/...`` and ``second/...``."""
-        return draw_views(self.processor, batch, generator, self.options)
-
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         return self.loss(*(self.projection(vectors) for vectors in pooled(self.encoder, batch)))
-
-    def after_step(self, progress: float) -> None:
-        """Nothing moves but by gradient."""
 
 
 class BarlowTwins(ExpandedViews):
     """Views agree in each dimension, and dimensions differ (Zbontar et al. 2021)."""
 
-    Options: ClassVar[type[Options]] = BarlowOptions
+    Options = BarlowOptions
 
-    def __init__(self, encoder: Any, processor: Any, options: BarlowOptions) -> None:
+    def __init__(self, encoder: Encoder, processor: Processor, options: BarlowOptions) -> None:
         loss = partial(barlow_twins, redundancy=options.redundancy)
         super().__init__(encoder, processor, options, loss)
 
@@ -148,8 +140,8 @@ class BarlowTwins(ExpandedViews):
 class VICReg(ExpandedViews):
     """Two views alike, no dimension still, none like another (Bardes et al. 2022)."""
 
-    Options: ClassVar[type[Options]] = VICRegOptions
+    Options = VICRegOptions
 
-    def __init__(self, encoder: Any, processor: Any, options: VICRegOptions) -> None:
+    def __init__(self, encoder: Encoder, processor: Processor, options: VICRegOptions) -> None:
         weights = options.model_dump(include={"invariance", "variance", "covariance"})
         super().__init__(encoder, processor, options, partial(vicreg, **weights))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from headstart.batch import Batch
 from headstart.config import Options
+from headstart.encoders import PixelEncoder
+from headstart.modalities import PixelProcessor
+from headstart.objectives import Objective
 from headstart.objectives.heads import projection
 from headstart.objectives.losses import token_loss
 from headstart.objectives.patches import cut, encode, enlarge, side_for
@@ -31,20 +34,22 @@ class RelativePositionOptions(Options):
     hidden: int = Field(512, ge=1, description="Width of the layer that compares the two.")
 
 
-class RelativePosition(nn.Module):
+class RelativePosition(Objective):
     """The centre of a 3 x 3 grid of patches and one of its eight neighbours; which one is it?"""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"pixels"})
-    layout: ClassVar[str] = "documents"
-    Options: ClassVar[type[Options]] = RelativePositionOptions
+    needs = frozenset({"pixels"})
+    Options = RelativePositionOptions
+    encoder: PixelEncoder
 
-    def __init__(self, encoder: Any, processor: Any, options: RelativePositionOptions) -> None:
+    def __init__(
+        self, encoder: PixelEncoder, processor: PixelProcessor, options: RelativePositionOptions
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.options = options
         self.augment = processor.augment
         # The 3 x 3 grid fills the picture: 3 patches and 2 gaps.
-        self.patch = max(1, int(processor.size / (3 + 2 * options.gap)))
+        self.patch = max(1, int(processor.side / (3 + 2 * options.gap)))
         self.side = side_for(encoder, self.patch)
         self.head = projection([2 * encoder.width, options.hidden, len(NEIGHBOURS)])
 
@@ -72,9 +77,6 @@ class RelativePosition(nn.Module):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         vectors = encode(self.encoder, batch["tiles"])
         return token_loss(self.head(vectors.flatten(1)), batch["targets"])
-
-    def after_step(self, progress: float) -> None:
-        """Nothing moves but by gradient."""
 
 
 def without_fringes(tiles: Tensor) -> Tensor:

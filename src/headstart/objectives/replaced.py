@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -11,12 +9,14 @@ from torch.nn import functional as F
 
 from headstart.batch import IGNORE, Batch
 from headstart.config import Options
+from headstart.encoders import NarrowableEncoder
 from headstart.encoders.visibility import visibility
-from headstart.modalities import DiscreteTargets
+from headstart.modalities import TokenProcessor
+from headstart.objectives import Objective
 from headstart.objectives.curriculum import Course, Ratio
 from headstart.objectives.heads import TokenHead
 from headstart.objectives.losses import token_loss
-from headstart.objectives.masked import choose, hide, plain_ids
+from headstart.objectives.masked import choose, hide, mask_of, plain_ids
 
 
 class ElectraOptions(Options):
@@ -34,7 +34,7 @@ class ElectraOptions(Options):
     weight: float = Field(50.0, gt=0, description="Weight of the discriminator's loss.")
 
 
-class Electra(nn.Module):
+class Electra(Objective):
     """``L_MLM(generator) + 50 L_disc``: two players, one loss; the discriminator is kept.
 
     Both read the same table of token vectors. Where a token was hidden the generator, a narrow
@@ -43,9 +43,9 @@ class Electra(nn.Module):
     through the draw, so neither player's loss moves the other but for the table.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset(
+    needs = frozenset(
         {
-            "discrete_targets",
+            "vocabulary",
             "mask_token",
             "token_embedding",
             "bidirectional",
@@ -53,21 +53,24 @@ class Electra(nn.Module):
             "narrower",
         }
     )
-    layout: ClassVar[str] = "packed"
-    Options: ClassVar[type[Options]] = ElectraOptions
+    layout = "packed"
+    Options = ElectraOptions
+    encoder: NarrowableEncoder
 
-    def __init__(self, encoder: Any, processor: Any, options: ElectraOptions) -> None:
+    def __init__(
+        self, encoder: NarrowableEncoder, processor: TokenProcessor, options: ElectraOptions
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.options = options
-        self.targets: DiscreteTargets = processor.targets
+        self.vocabulary = processor.vocabulary
         self.ratio = Course(options.mask_ratio)
         self.generator = Generator(encoder, options.generator)
         self.head = nn.Sequential(
             nn.Linear(encoder.width, encoder.width), nn.GELU(), nn.Linear(encoder.width, 1)
         )
         self.plain: Tensor
-        self.register_buffer("plain", plain_ids(self.targets), persistent=False)
+        self.register_buffer("plain", plain_ids(self.vocabulary), persistent=False)
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Return ``input_ids`` with holes, ``targets`` (B,T) there, and ``chance`` (B,T) in 0..1.
@@ -75,11 +78,11 @@ class Electra(nn.Module):
         ``chance`` is what the forged tokens are drawn with, from what the generator will say.
         """
         ratio = self.ratio.now(self.training)
-        chosen = choose(batch, self.targets, ratio, False, generator)
+        chosen = choose(batch, self.vocabulary, ratio, False, generator)
         hidden = hide(
             batch,
             chosen,
-            self.targets.mask_id,
+            mask_of(self.vocabulary),
             self.plain,
             (self.options.mask_share, 0.0),
             generator,
@@ -95,7 +98,7 @@ class Electra(nn.Module):
         said = token_loss(logits, targets.flatten()[where])
 
         original = torch.where(targets.eq(IGNORE), batch["input_ids"], targets)
-        drawn = draw(logits.detach()[:, : self.targets.size], batch["chance"].flatten()[where])
+        drawn = draw(logits.detach()[:, : self.vocabulary.size], batch["chance"].flatten()[where])
         forged = original.flatten().scatter(0, where, drawn).view_as(original)
         tokens = self.encoder.contextualize(
             self.encoder.embed({**batch, "input_ids": forged}), seen, batch.get("positions")
@@ -118,7 +121,7 @@ class Electra(nn.Module):
 class Generator(nn.Module):
     """A narrow masked LM on the encoder's table of tokens; it is not kept."""
 
-    def __init__(self, encoder: Any, share: float) -> None:
+    def __init__(self, encoder: NarrowableEncoder, share: float) -> None:
         super().__init__()
         self.network = encoder.narrower(share)
         self.enter = nn.Linear(encoder.width, self.network.width)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from headstart.batch import Batch
+from headstart.encoders import WriterEncoder
 from headstart.files import write_json
+from headstart.modalities import Vocabulary
 from headstart.objectives.heads import CONTINUATION
 from headstart.objectives.losses import token_loss
 
@@ -47,9 +48,9 @@ class Margins:
     pad: int
 
     @classmethod
-    def of(cls, processor: Any) -> Margins:
-        """Return those of a processor of texts."""
-        return cls(processor.prefix, processor.suffix, processor.pad_id)
+    def of(cls, vocabulary: Vocabulary) -> Margins:
+        """Return those that a vocabulary puts around a record."""
+        return cls(vocabulary.prefix, vocabulary.suffix, vocabulary.pad_id)
 
     def inside(self, batch: Batch) -> Body:
         """Return the texts of rows; a row that has no room for a text is an empty one."""
@@ -103,11 +104,10 @@ def to_write(batch: Batch) -> Batch:
     return {"written/input_ids": batch["input_ids"], "written/mask": batch["mask"]}
 
 
-def writing_loss(encoder: Any, batch: Batch) -> dict[str, Tensor]:
+def writing_loss(encoder: WriterEncoder, batch: Batch) -> dict[str, Tensor]:
     """Cross-entropy of each token that must be written, from what was read and those before it.
 
     Args:
-        encoder: one with a ``decoder``.
         batch: what is read (``input_ids``, ``mask``), and what is to be written.
     """
     read = encoder(batch).tokens
@@ -118,6 +118,7 @@ def writing_loss(encoder: Any, batch: Batch) -> dict[str, Tensor]:
     return token_loss(encoder.score(vectors.flatten(0, 1)[where]), written.flatten()[where])
 
 
-def note_writer(folder: Path, objective: str) -> None:
+def note_writer(folder: Path, objective: str) -> bool:
     """Say in the run how ``generate`` must ask; the output layer is saved with the encoder."""
     write_json(folder / "head.json", {"objective": objective, "generates": CONTINUATION})
+    return True

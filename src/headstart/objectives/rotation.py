@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from headstart.batch import Batch
 from headstart.config import Options
+from headstart.encoders import PixelEncoder
+from headstart.modalities import PixelProcessor
+from headstart.objectives import Objective
 from headstart.objectives.heads import projection
 from headstart.objectives.losses import token_loss
 
@@ -26,14 +27,16 @@ class RotationOptions(Options):
     hidden: int = Field(512, ge=0, description="Width of the head's first layer; 0 has none.")
 
 
-class Rotation(nn.Module):
+class Rotation(Objective):
     """Each picture is shown four times, turned by 0, 90, 180 and 270 degrees; which was which?"""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"pixels"})
-    layout: ClassVar[str] = "documents"
-    Options: ClassVar[type[Options]] = RotationOptions
+    needs = frozenset({"pixels"})
+    Options = RotationOptions
+    encoder: PixelEncoder
 
-    def __init__(self, encoder: Any, processor: Any, options: RotationOptions) -> None:
+    def __init__(
+        self, encoder: PixelEncoder, processor: PixelProcessor, options: RotationOptions
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.augment = processor.augment
@@ -47,7 +50,7 @@ class Rotation(nn.Module):
         targets = torch.arange(TURNS, device=pixels.device).repeat_interleave(len(pixels))
         return {"pixels": turned, "targets": targets}
 
-    def shown(self, batch: Batch) -> dict[str, Tensor]:
+    def preview_images(self, batch: Batch) -> dict[str, Tensor]:
         """Return the corrupted pictures by how far they are turned, for the report."""
         parts = batch["pixels"].chunk(TURNS)
         return {f"{90 * turn} degrees": part for turn, part in enumerate(parts)}
@@ -55,6 +58,3 @@ class Rotation(nn.Module):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         pooled = self.encoder.pool({"pixels": batch["pixels"]})
         return token_loss(self.head(pooled), batch["targets"])
-
-    def after_step(self, progress: float) -> None:
-        """Nothing moves but by gradient."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from headstart.batch import IGNORE, Batch
 from headstart.config import Options
+from headstart.encoders import Encoder
+from headstart.modalities import TokenProcessor
+from headstart.objectives import Objective
 from headstart.objectives.heads import answered
 from headstart.objectives.pairs import Pairing, Sentences, Span, pair
 
@@ -22,7 +23,7 @@ class NextSentenceOptions(Options):
     random: float = Field(0.5, ge=0, le=1, description="Share of pairs from two documents.")
 
 
-class NextSentence(nn.Module):
+class NextSentence(Objective):
     """Is B what follows A, or from another text? A is cut where a sentence begins.
 
     The paper judges by ``[CLS]``; here, as everywhere in this library, by the encoder's own pooled
@@ -30,15 +31,16 @@ class NextSentence(nn.Module):
     windows are drawn anew in each epoch.
     """
 
-    needs: ClassVar[frozenset[str]] = _NEEDS
-    layout: ClassVar[str] = "documents"
-    Options: ClassVar[type[Options]] = NextSentenceOptions
+    needs = _NEEDS
+    Options = NextSentenceOptions
 
-    def __init__(self, encoder: Any, processor: Any, options: NextSentenceOptions) -> None:
+    def __init__(
+        self, encoder: Encoder, processor: TokenProcessor, options: NextSentenceOptions
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.options = options
-        self.pairing = Pairing.of(processor)
+        self.pairing = Pairing.of(processor.vocabulary)
         self.head = judge(encoder.width)
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
@@ -79,9 +81,6 @@ class NextSentence(nn.Module):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         return answered(self.head, self.encoder.pool(batch), batch["labels"])
 
-    def after_step(self, progress: float) -> None:
-        """Nothing moves but by gradient."""
-
 
 class SentenceOrderOptions(Options):
     """ALBERT's value (Lan et al. 2020, section 3.1)."""
@@ -89,21 +88,22 @@ class SentenceOrderOptions(Options):
     swap: float = Field(0.5, ge=0, le=1, description="Share of pairs that are swapped.")
 
 
-class SentenceOrder(nn.Module):
+class SentenceOrder(Objective):
     """Two consecutive parts of a text: are they in their order? Both are of one subject.
 
     A row of one sentence has no label; where none of a batch has one the loss is 0.
     """
 
-    needs: ClassVar[frozenset[str]] = _NEEDS
-    layout: ClassVar[str] = "documents"
-    Options: ClassVar[type[Options]] = SentenceOrderOptions
+    needs = _NEEDS
+    Options = SentenceOrderOptions
 
-    def __init__(self, encoder: Any, processor: Any, options: SentenceOrderOptions) -> None:
+    def __init__(
+        self, encoder: Encoder, processor: TokenProcessor, options: SentenceOrderOptions
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.options = options
-        self.pairing = Pairing.of(processor)
+        self.pairing = Pairing.of(processor.vocabulary)
         self.head = judge(encoder.width)
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
@@ -136,9 +136,6 @@ class SentenceOrder(nn.Module):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         return answered(self.head, self.encoder.pool(batch), batch["labels"])
-
-    def after_step(self, progress: float) -> None:
-        """Nothing moves but by gradient."""
 
 
 def judge(width: int) -> nn.Sequential:

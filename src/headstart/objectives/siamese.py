@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -11,11 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from headstart.batch import Batch
-from headstart.config import Options
+from headstart.encoders import Encoder
+from headstart.modalities import Processor
 from headstart.objectives.heads import projection
 from headstart.objectives.losses import cosine_regression
 from headstart.objectives.momentum import Pace, calm, follow, momentum_copy
-from headstart.objectives.views import ViewOptions, draw_views, pooled
+from headstart.objectives.views import TwoViews, ViewOptions, pooled
 
 
 class BYOLOptions(ViewOptions):
@@ -36,25 +36,22 @@ class BYOLOptions(ViewOptions):
     )
 
 
-class BYOL(nn.Module):
+class BYOL(TwoViews):
     """Predict what a slowly moving copy makes of the other view (Grill et al. 2020).
 
     ``2 - 2 cos(q(z), sg(z'))``, both directions added. The target is not kept; it sees batch norms
     with the statistics of its own batch, as published, and no dropout.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"two_views"})
-    layout: ClassVar[str] = "documents"
-    Options: ClassVar[type[Options]] = BYOLOptions
+    Options = BYOLOptions
+    options: BYOLOptions
 
-    def __init__(self, encoder: Any, processor: Any, options: BYOLOptions) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.processor, self.options = processor, options
+    def __init__(self, encoder: Encoder, processor: Processor, options: BYOLOptions) -> None:
+        super().__init__(encoder, processor, options)
         hidden = options.hidden or max(512, 2 * encoder.width)
         self.projection = projection([encoder.width, hidden, options.output])
         self.predictor = projection([options.output, hidden, options.output])
-        self.target_encoder: Any = momentum_copy(encoder)
+        self.target_encoder = momentum_copy(encoder)
         self.target_projection = momentum_copy(self.projection)
         self.pace = Pace(options.momentum, options.memory, rising=True)
 
@@ -64,10 +61,6 @@ class BYOL(nn.Module):
             calm(self.target_encoder)
             calm(self.target_projection)
         return self
-
-    def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Return the batch of the two views, named ``first/...`` and ``second/...``."""
-        return draw_views(self.processor, batch, generator, self.options)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         online = [self.projection(vectors) for vectors in pooled(self.encoder, batch)]
@@ -97,37 +90,27 @@ class SimSiamOptions(ViewOptions):
     )
 
 
-class SimSiam(nn.Module):
+class SimSiam(TwoViews):
     """Predict the other view's projection, which gets no gradient (Chen & He 2021, algorithm 1).
 
     ``2 - 2 cos(p, sg(z'))``, mean of both directions: the paper's ``-cos`` times 2 plus 2, so that
     0 is the best there is.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"two_views"})
-    layout: ClassVar[str] = "documents"
-    Options: ClassVar[type[Options]] = SimSiamOptions
+    Options = SimSiamOptions
+    options: SimSiamOptions
 
-    def __init__(self, encoder: Any, processor: Any, options: SimSiamOptions) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.processor, self.options = processor, options
+    def __init__(self, encoder: Encoder, processor: Processor, options: SimSiamOptions) -> None:
+        super().__init__(encoder, processor, options)
         width = options.width or max(256, encoder.width)
         bottleneck = options.bottleneck or max(1, width // 4)
         self.projection = projection([encoder.width, width, width, width], normed_output=True)
         self.predictor = projection([width, bottleneck, width])
 
-    def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Return the batch of the two views, named ``first/...`` and ``second/...``."""
-        return draw_views(self.processor, batch, generator, self.options)
-
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         projections = [self.projection(vectors) for vectors in pooled(self.encoder, batch)]
         results = _predict(self.predictor, projections, projections)
         return {**results, "loss": results["loss"] / 2}
-
-    def after_step(self, progress: float) -> None:
-        """Nothing moves but by gradient."""
 
 
 def _predict(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from headstart.batch import Batch
 from headstart.config import Options
+from headstart.encoders import WriterEncoder
+from headstart.modalities import TokenProcessor
+from headstart.objectives import Objective
 from headstart.objectives.curriculum import Course, Ratio
 from headstart.objectives.rewriting import (
     Body,
@@ -33,7 +35,7 @@ class SpanCorruptionOptions(Options):
     span: float = Field(3.0, ge=1, description="Mean length of what is cut out at one place.")
 
 
-class SpanCorruption(nn.Module):
+class SpanCorruption(Objective):
     """Some spans are cut out, a sentinel in the place of each; the decoder writes what they were.
 
     Of L tokens n = clip(round(0.15 L), 1, L - 1) are noise, in s = max(1, round(n / 3)) spans.
@@ -41,18 +43,22 @@ class SpanCorruption(nn.Module):
     row; a token that opens rows opens what is read. A row begins with text and ends with noise.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"discrete_targets", "sentinels", "decoder"})
-    layout: ClassVar[str] = "documents"
-    Options: ClassVar[type[Options]] = SpanCorruptionOptions
+    needs = frozenset({"vocabulary", "sentinels", "decoder"})
+    Options = SpanCorruptionOptions
+    encoder: WriterEncoder
 
-    def __init__(self, encoder: Any, processor: Any, options: SpanCorruptionOptions) -> None:
+    def __init__(
+        self, encoder: WriterEncoder, processor: TokenProcessor, options: SpanCorruptionOptions
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.options = options
-        self.margins = Margins.of(processor)
+        self.margins = Margins.of(processor.vocabulary)
         self.ratio = Course(options.mask_ratio)
         self.sentinels: Tensor
-        self.register_buffer("sentinels", torch.tensor(processor.sentinels), persistent=False)
+        self.register_buffer(
+            "sentinels", torch.tensor(processor.vocabulary.sentinel_ids), persistent=False
+        )
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Return what is read, ``input_ids`` and ``mask`` (B,T), and the same of ``written/``."""
@@ -73,9 +79,9 @@ class SpanCorruption(nn.Module):
     def after_step(self, progress: float) -> None:
         self.ratio.progress.fill_(progress)
 
-    def save_head(self, folder: Path) -> None:
+    def save_head(self, folder: Path) -> bool:
         """Tell ``generate`` what the run can write."""
-        note_writer(folder, "span_corruption")
+        return note_writer(folder, "span_corruption")
 
 
 def noise_spans(

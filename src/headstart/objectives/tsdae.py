@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from headstart.batch import Batch
 from headstart.config import Options
+from headstart.encoders import CrossAttentionEncoder
+from headstart.modalities import TokenProcessor
+from headstart.objectives import Objective
 from headstart.objectives.curriculum import Course, Ratio
 from headstart.objectives.heads import TokenHead
 from headstart.objectives.losses import token_loss
@@ -24,7 +25,7 @@ class TSDAEOptions(Options):
     )
 
 
-class TSDAE(nn.Module):
+class TSDAE(Objective):
     """Most words are deleted; from the pooled vector of the rest the whole text is written.
 
     The decoder is the encoder once more, with the same weights and an attention to nothing but
@@ -32,17 +33,17 @@ class TSDAE(nn.Module):
     here, as everywhere in this library, the encoder's own pooled vector is what is learned.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset(
-        {"discrete_targets", "token_embedding", "cross_attention"}
-    )
-    layout: ClassVar[str] = "documents"
-    Options: ClassVar[type[Options]] = TSDAEOptions
+    needs = frozenset({"vocabulary", "token_embedding", "cross_attention"})
+    Options = TSDAEOptions
+    encoder: CrossAttentionEncoder
 
-    def __init__(self, encoder: Any, processor: Any, options: TSDAEOptions) -> None:
+    def __init__(
+        self, encoder: CrossAttentionEncoder, processor: TokenProcessor, options: TSDAEOptions
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.options = options
-        self.margins = Margins.of(processor)
+        self.margins = Margins.of(processor.vocabulary)
         self.ratio = Course(options.delete_ratio)
         self.decoder = encoder.decoder()
         self.head = TokenHead(encoder.token_embedding, transform=True)

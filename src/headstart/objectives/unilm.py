@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from headstart.batch import Batch
 from headstart.config import Options
+from headstart.encoders import TokenEncoder
 from headstart.encoders.visibility import prefixed, visibility
-from headstart.modalities import DiscreteTargets
+from headstart.modalities import TokenProcessor, Vocabulary
+from headstart.objectives import Objective
 from headstart.objectives.curriculum import Course, Ratio
 from headstart.objectives.heads import CONTINUATION, TokenHead, answered
-from headstart.objectives.masked import hide, ordinary, plain_ids
+from headstart.objectives.masked import hide, mask_of, ordinary, plain_ids
 from headstart.objectives.pairs import Pairing, Sentences, Span, pair
 
 #: The kinds of visibility, by number.
@@ -37,16 +38,16 @@ class UniLMOptions(Options):
     random_share: float = Field(0.1, ge=0, le=1, description="And how many a random token.")
 
 
-class UniLM(nn.Module):
+class UniLM(Objective):
     """``[CLS] S1 [SEP] S2 [SEP]`` with holes to fill, seen in one of four ways row by row.
 
     The parts are of one text, parted where a sentence begins, or anywhere in a text that has only
     one. Under all kinds of visibility the task is the same: say the hidden tokens.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset(
+    needs = frozenset(
         {
-            "discrete_targets",
+            "vocabulary",
             "mask_token",
             "token_embedding",
             "visibility",
@@ -55,19 +56,21 @@ class UniLM(nn.Module):
             "sentences",
         }
     )
-    layout: ClassVar[str] = "documents"
-    Options: ClassVar[type[Options]] = UniLMOptions
+    Options = UniLMOptions
+    encoder: TokenEncoder
 
-    def __init__(self, encoder: Any, processor: Any, options: UniLMOptions) -> None:
+    def __init__(
+        self, encoder: TokenEncoder, processor: TokenProcessor, options: UniLMOptions
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.options = options
-        self.pairing = Pairing.of(processor)
-        self.targets: DiscreteTargets = processor.targets
+        self.pairing = Pairing.of(processor.vocabulary)
+        self.vocabulary = processor.vocabulary
         self.ratio = Course(options.mask_ratio)
         self.head = TokenHead(encoder.token_embedding, transform=True)
         self.plain: Tensor
-        self.register_buffer("plain", plain_ids(self.targets), persistent=False)
+        self.register_buffer("plain", plain_ids(self.vocabulary), persistent=False)
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Return pairs with holes, ``targets`` (B,T), and ``sight`` (B,): how a row is seen."""
@@ -86,9 +89,9 @@ class UniLM(nn.Module):
             self.pairing,
         )
         ratio = self.ratio.now(self.training)
-        chosen = choose_phrases(paired, self.targets, ratio, options.phrases, generator)
+        chosen = choose_phrases(paired, self.vocabulary, ratio, options.phrases, generator)
         shares = (options.mask_share, options.random_share)
-        hidden = hide(paired, chosen, self.targets.mask_id, self.plain, shares, generator)
+        hidden = hide(paired, chosen, mask_of(self.vocabulary), self.plain, shares, generator)
         bounds = torch.tensor(options.shares, device=ids.device).cumsum(0)
         sight = torch.bucketize(draw[1] * bounds[-1], bounds, right=True)
         return {**hidden, "sight": sight.clamp(max=3)}
@@ -101,9 +104,10 @@ class UniLM(nn.Module):
     def after_step(self, progress: float) -> None:
         self.ratio.progress.fill_(progress)
 
-    def save_head(self, folder: Path) -> None:
+    def save_head(self, folder: Path) -> bool:
         """Write the output layer, which ``generate`` and cloze prompts need."""
         self.head.save(folder, "unilm", CONTINUATION)
+        return True
 
 
 def sights(batch: Batch, sight: Tensor) -> Tensor:
@@ -126,7 +130,7 @@ def sights(batch: Batch, sight: Tensor) -> Tensor:
 
 def choose_phrases(
     batch: Batch,
-    targets: DiscreteTargets,
+    vocabulary: Vocabulary,
     ratio: float,
     phrases: float,
     generator: torch.Generator,
@@ -136,7 +140,7 @@ def choose_phrases(
     Single tokens are drawn, but with the chance of ``phrases`` two or three neighbours (each by a
     coin) are drawn together; single ones fill up what then is left.
     """
-    allowed = ordinary(batch, targets)
+    allowed = ordinary(batch, vocabulary)
     budget = (batch["mask"].sum(1) * ratio).round().long().clamp(min=1).minimum(allowed.sum(1))
     draw = torch.rand(3, *allowed.shape, generator=generator, device=allowed.device)
     size = 1 + (draw[0] < phrases).long() * (1 + (draw[1] < 0.5).long())

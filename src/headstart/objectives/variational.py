@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
 import torch
 from pydantic import Field
@@ -13,6 +13,9 @@ from torch.nn import functional as F
 
 from headstart.batch import Batch
 from headstart.config import Options
+from headstart.encoders import PixelEncoder
+from headstart.modalities import PixelProcessor
+from headstart.objectives import Objective
 from headstart.objectives.decoders import ImageGenerator
 from headstart.objectives.patches import plain
 
@@ -34,22 +37,24 @@ class VAEOptions(Options):
     channels: int = Field(64, ge=4, description="Width of the decoder near the picture.")
 
 
-class VAE(nn.Module):
+class VAE(Objective):
     """The encoder's pooled vector says where a picture's latent vector lies, give or take.
 
     The loss is the negative evidence lower bound in nats, divided by the number of values of a
     picture. Rybkin et al. 2021 ("sigma-VAE") learn the deviation of the Gaussian as here.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"pixels"})
-    layout: ClassVar[str] = "documents"
-    Options: ClassVar[type[Options]] = VAEOptions
+    needs = frozenset({"pixels"})
+    Options = VAEOptions
+    encoder: PixelEncoder
 
-    def __init__(self, encoder: Any, processor: Any, options: VAEOptions) -> None:
+    def __init__(
+        self, encoder: PixelEncoder, processor: PixelProcessor, options: VAEOptions
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.options = options
-        self.size = processor.size
+        self.size = processor.side
         self.posterior = nn.Linear(encoder.width, 2 * options.latent)
         self.generator = ImageGenerator(options.latent, self.size, options.channels)
         self.log_deviation = (
@@ -90,12 +95,10 @@ class VAE(nn.Module):
         """Return pictures (count,3,S,S) in 0..1: the means at latent vectors from N(0, 1)."""
         return self.generator.sample(count, generator)
 
-    def save_head(self, folder: Path) -> None:
+    def save_head(self, folder: Path) -> bool:
         """Write what :meth:`ImageGenerator.load` opens."""
         self.generator.save(folder, "vae")
-
-    def after_step(self, progress: float) -> None:
-        """Nothing moves but by gradient."""
+        return True
 
 
 def kl_from_standard(mean: Tensor, log_variance: Tensor) -> Tensor:

@@ -10,11 +10,14 @@ from typing import Any
 
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from headstart.batch import Batch, part
 from headstart.config import Options
+from headstart.encoders import Encoder
+from headstart.modalities import Processor
 from headstart.modalities.text.companion_texts import NEGATIVE, PAIR
+from headstart.objectives import Objective
 
 VIEWS = ("first", "second")
 
@@ -35,8 +38,29 @@ class ViewOptions(Options):
     )
 
 
+class TwoViews(Objective):
+    """Two views of each record, and a projection behind the pooled vectors."""
+
+    needs = frozenset({"two_views"})
+    projection: nn.Module
+
+    def __init__(self, encoder: Encoder, processor: Processor, options: ViewOptions) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.processor, self.options = processor, options
+
+    def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Return the batch of the two views, named ``first/...`` and ``second/...``."""
+        return draw_views(self.processor, batch, generator, self.options)
+
+    @property
+    def projector(self) -> nn.Module:
+        """The projection, which is not kept."""
+        return self.projection
+
+
 def draw_views(
-    processor: Any,
+    processor: Processor,
     batch: Batch,
     generator: torch.Generator,
     options: ViewOptions,
@@ -53,7 +77,7 @@ def draw_views(
         local: small crops besides the two views; 0 for a modality without ``multi_crop``.
     """
     asked = {"local": local, "side": options.side}
-    given = {name: value for name, value in asked.items() if value}
+    given: dict[str, Any] = {name: value for name, value in asked.items() if value}
     is_pair = f"{PAIR}/mask" in batch and "views" not in options.model_fields_set
     kind = "pairs" if is_pair else options.views
     drawn = processor.views(batch, generator, kind, **given)
@@ -79,7 +103,7 @@ def _thin(view: Batch, drop: float, generator: torch.Generator) -> Batch:
     return {**view, "mask": mask & (draw >= drop)}
 
 
-def pooled(encoder: Any, batch: Batch) -> tuple[Tensor, Tensor]:
+def pooled(encoder: Encoder, batch: Batch) -> tuple[Tensor, Tensor]:
     """Return the pooled vectors (B,D) of both views, one pass each.
 
     Batch norms see one view at a time, as in the original code of BYOL, SimSiam, Barlow Twins and
@@ -89,7 +113,7 @@ def pooled(encoder: Any, batch: Batch) -> tuple[Tensor, Tensor]:
     return first, second
 
 
-def pooled_negatives(encoder: Any, batch: Batch) -> Tensor | None:
+def pooled_negatives(encoder: Encoder, batch: Batch) -> Tensor | None:
     """Return the pooled vectors (B,D) of the hard negatives, if the records have some."""
     hard = part(batch, NEGATIVE)
     return encoder.pool(hard) if hard else None

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from headstart.batch import IGNORE, Batch
 from headstart.config import Options
+from headstart.encoders import TokenEncoder
 from headstart.encoders.visibility import visibility
-from headstart.modalities import DiscreteTargets
+from headstart.modalities import TokenProcessor, Vocabulary
+from headstart.objectives import Objective
 from headstart.objectives.curriculum import Course, Ratio
 from headstart.objectives.heads import TokenHead, answered
 from headstart.objectives.masked import ordinary
@@ -29,33 +29,34 @@ class WordOrderOptions(Options):
     )
 
 
-class WordOrder(nn.Module):
+class WordOrder(Objective):
     """Some trigrams are out of order; say for each of their places which token was there.
 
     The trigrams do not overlap. None keeps its order: what is left as it was has nothing to teach.
     The original adds this task to masked modeling: ``--objective mlm:1,word_order:1``.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset(
-        {"discrete_targets", "token_embedding", "bidirectional", "order"}
-    )
-    layout: ClassVar[str] = "packed"
-    Options: ClassVar[type[Options]] = WordOrderOptions
+    needs = frozenset({"vocabulary", "token_embedding", "bidirectional", "order"})
+    layout = "packed"
+    Options = WordOrderOptions
+    encoder: TokenEncoder
 
-    def __init__(self, encoder: Any, processor: Any, options: WordOrderOptions) -> None:
+    def __init__(
+        self, encoder: TokenEncoder, processor: TokenProcessor, options: WordOrderOptions
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.options = options
-        self.targets: DiscreteTargets = processor.targets
+        self.vocabulary = processor.vocabulary
         self.ratio = Course(options.shuffle_ratio)
         self.head = TokenHead(encoder.token_embedding, transform=True)
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Return the batch with trigrams shuffled, and ``targets`` (B,T), -100 elsewhere."""
         ids = batch["input_ids"]
-        indices, good = _trigrams(batch, self.targets, generator)
+        indices, good = _trigrams(batch, self.vocabulary, generator)
         # A row of n tokens has n - 2 trigrams, counting those that overlap.
-        count = ordinary(batch, self.targets).sum(1) - (_SPAN - 1)
+        count = ordinary(batch, self.vocabulary).sum(1) - (_SPAN - 1)
         wanted = (count * self.ratio.now(self.training)).round().long().clamp(min=1)
         draw = torch.rand(good.shape, generator=generator, device=ids.device)
         rank = draw.masked_fill(~good, 2.0).argsort(1).argsort(1)
@@ -86,7 +87,7 @@ class WordOrder(nn.Module):
 
 
 def _trigrams(
-    batch: Batch, targets: DiscreteTargets, generator: torch.Generator
+    batch: Batch, vocabulary: Vocabulary, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Part each row into threes from a random place on.
 
@@ -99,7 +100,7 @@ def _trigrams(
     inside = max(0, (width - _SPAN + 1) // _SPAN) * _SPAN
     flat = shift + torch.arange(inside, device=ids.device)
     indices = flat.view(rows, -1, _SPAN)
-    good = ordinary(batch, targets).gather(1, flat).view_as(indices).all(2)
+    good = ordinary(batch, vocabulary).gather(1, flat).view_as(indices).all(2)
     if "segments" in batch:
         of = batch["segments"].gather(1, flat).view_as(indices)
         good &= of[:, :, 0] == of[:, :, 2]

@@ -16,7 +16,6 @@ from pytorch_lightning import Callback, Trainer
 from torch import Tensor, nn
 
 from headstart.run import RunFolder
-from headstart.training.safeguards import learner
 from headstart.training.start import read_start
 
 
@@ -35,7 +34,7 @@ class Anchor(Callback):
     def on_train_start(self, trainer: Trainer, loop: Any) -> None:
         # What was opened anew may have changed since the first session; the file has not.
         begun = read_start(self._folder) if loop.counts.step else None
-        moved = {p for p in learner(loop.objective).parameters() if p.requires_grad}
+        moved = {p for p in loop.objective.student.parameters() if p.requires_grad}
         self._start = {
             parameter: (parameter.detach().clone() if begun is None else begun[name]).to(
                 loop.device

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.config import Budget
 from headstart.encoders import ENCODERS
-from headstart.encoders.opening import encoder_folder, is_static, kind_of, read_note
+from headstart.encoders.formats import is_static
+from headstart.encoders.opening import encoder_folder, kind_of, read_note
 from headstart.errors import HeadstartError
 from headstart.modalities import Request
 from headstart.objectives import OBJECTIVES
@@ -76,9 +77,7 @@ def decide(config: PretrainConfig, records: Any, modality: Modality) -> Plan:
     if kind:
         if "dropout" in needs and "dropout" in kind.Options.model_fields:
             options.setdefault("dropout", 0.1)
-        own_batch = [
-            getattr(OBJECTIVES[name], "batch_size", kind.batch_size) for name in objectives
-        ]
+        own_batch = [OBJECTIVES[name].batch_size or kind.batch_size for name in objectives]
         rate, batch_size = kind.learning_rate, max(own_batch)
     else:
         start = encoder_folder(encoder)
@@ -89,11 +88,11 @@ def decide(config: PretrainConfig, records: Any, modality: Modality) -> Plan:
         # A small corpus needs its epochs to have several steps, and each its negatives.
         batch_size = min(batch_size, max(64, len(records) // 10), max(2, len(records) // 2))
     batch_size = config.batch_size or batch_size
-    own_rate = [r for name in objectives if (r := getattr(OBJECTIVES[name], "learning_rate", None))]
+    own_rate = [r for name in objectives if (r := OBJECTIVES[name].learning_rate)]
     chosen = {name: dict(given) for name, given in config.objective_options.items()}
     for name in objectives:
-        if hasattr(OBJECTIVES[name], "default_options"):
-            default_options = OBJECTIVES[name].default_options(len(records), batch_size)
+        default_options = OBJECTIVES[name].default_options(len(records), batch_size)
+        if default_options:
             chosen[name] = {**default_options, **chosen.get(name, {})}
     for name, suited in defaults.objective_options.items():
         chosen[name] = {**suited, **chosen.get(name, {})}

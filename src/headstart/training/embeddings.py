@@ -33,9 +33,9 @@ def refuse_without_tokens(config: PretrainConfig, modality: Modality) -> None:
     Raises:
         HeadstartError: the user named some.
     """
-    if config.embeddings in ("auto", "none") or "discrete_targets" in modality.provides:
+    if config.embeddings in ("auto", "none") or "vocabulary" in modality.provides:
         return
-    able = [name for name, kind in MODALITIES.items() if "discrete_targets" in kind.provides]
+    able = [name for name, kind in MODALITIES.items() if "vocabulary" in kind.provides]
     raise HeadstartError(
         f"--embeddings {config.embeddings} are vectors of tokens, and {modality.content.noun} have "
         f"none, only {', '.join(able)}; leave it out."

@@ -12,8 +12,6 @@ from typing import Any
 from pytorch_lightning import Callback, Trainer
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
-from headstart.training.safeguards import learner
-
 
 class HeadWarmup(Callback):
     """Freezes the encoder in the first steps; a pure function of the step.
@@ -32,7 +30,7 @@ class HeadWarmup(Callback):
 
     def on_train_start(self, trainer: Trainer, loop: Any) -> None:
         # Only now: of several processes, each must know by then which parameters will learn.
-        self._parameters = [p for p in learner(loop.objective).parameters() if p.requires_grad]
+        self._parameters = [p for p in loop.objective.student.parameters() if p.requires_grad]
         self._frozen = False
 
     def on_train_batch_start(
@@ -43,7 +41,7 @@ class HeadWarmup(Callback):
             self._frozen = frozen
             for parameter in self._parameters:
                 parameter.requires_grad_(not frozen)
-        for module in learner(loop.objective).modules():
+        for module in loop.objective.student.modules():
             if isinstance(module, BatchNorm):
                 module.training = not frozen
 

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from headstart.config import OptimizerOptions
+from headstart.objectives import Objective
 from headstart.training.muon import Muon
 from headstart.training.safeguards import Safeguards, new_parameters
 
@@ -48,16 +49,16 @@ def set_progress(
 
 
 def build(
-    objective: Any,
+    objective: Objective,
     options: OptimizerOptions,
     learning_rate: float,
     guards: Safeguards | None = None,
 ) -> torch.optim.Optimizer:
     """Return the optimizer of an objective.
 
-    An objective with a method ``parameter_groups(learning_rate)`` says itself which parameters
-    learn, and how fast (``params`` and ``lr`` of each group), and where it must, with which
-    ``betas``. Weight decay is for matrices alone: not for vectors, norms or embedding tables.
+    The objective says which parameters learn, and how fast
+    (:meth:`headstart.objectives.Objective.parameter_groups`). Weight decay is for matrices alone:
+    not for vectors, norms or embedding tables.
     Muon moves the matrices and convolutions inside the encoder; what meets the input
     (embeddings, a convolution of pixels), the heads and the vectors stay with AdamW, as its
     author advises (Jordan 2024, "Muon: An optimizer for hidden layers in neural networks").
@@ -68,11 +69,11 @@ def build(
     }
     hidden: set[int] = set()
     if options.name == "muon":
-        encoder = getattr(objective, "student", objective.encoder)
-        hidden = {id(p) for name, p in encoder.named_parameters() if _is_matrix(name, p)} - tables
+        named = objective.student.named_parameters()
+        hidden = {id(p) for name, p in named if _is_matrix(name, p)} - tables
     adamw: list[Group] = []
     muon: list[Group] = []
-    groups = _groups(objective, learning_rate)
+    groups = objective.parameter_groups(learning_rate)
     for group in groups if guards is None else _guarded(groups, objective, guards):
         parts: dict[str, list[nn.Parameter]] = {"muon": [], "matrices": [], "rest": []}
         for parameter in group["params"]:
@@ -99,13 +100,7 @@ def _is_matrix(name: str, parameter: nn.Parameter) -> bool:
     return several and not name.endswith("bias")
 
 
-def _groups(objective: Any, learning_rate: float) -> list[Group]:
-    if hasattr(objective, "parameter_groups"):
-        return list(objective.parameter_groups(learning_rate))
-    return [{"params": list(objective.parameters()), "lr": learning_rate}]
-
-
-def _guarded(groups: list[Group], objective: Any, guards: Safeguards) -> list[Group]:
+def _guarded(groups: list[Group], objective: Objective, guards: Safeguards) -> list[Group]:
     """Part each group into what is new and what was learned before."""
     new = new_parameters(objective)
     parted = []

@@ -13,6 +13,7 @@ import numpy as np
 
 from headstart.data.audit import Audit
 from headstart.data.content import Effort
+from headstart.data.discovery import check_sources
 from headstart.data.split import hold_out
 from headstart.encoders.opening import (
     create_encoder,
@@ -27,7 +28,8 @@ from headstart.modalities import Sheet, Words
 from headstart.modalities.opening import modality_of, open_modality
 from headstart.modalities.sifting import sift
 from headstart.objectives import OBJECTIVES
-from headstart.objectives.building import build_objective
+from headstart.objectives.building import build_objective, check_objectives, parse_mixture
+from headstart.objectives.needs import check_fit
 from headstart.seeding import generator, seeded
 from headstart.training.defaults import Plan, decide
 from headstart.training.embeddings import (
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from headstart.batch import Batch
     from headstart.config import PretrainConfig
     from headstart.modalities import Modality, Processor
+    from headstart.objectives import Objective
     from headstart.run import RunFolder
 
 #: Records whose features are watched for collapse while training.
@@ -122,7 +125,7 @@ def pretrain(
         note = {"modality": modality.name, "length": plan.length}
         with whole_folder(run.encoder) as folder:
             save_encoder(encoder, processor, folder, note)
-        _save_head(objective, plan, run)
+        _save_head(objective, run)
         run.resolve(finished=True, **({"kept": result.verdict} if result.verdict else {}))
         shutil.rmtree(run.prepared, ignore_errors=True)
 
@@ -137,8 +140,18 @@ def _ready(config: PretrainConfig, run: RunFolder, say: Callable[[str], None]) -
         run.resolve(modality=modality_of(config))
     if not run.resolved.get("prepared"):
         modality = open_modality(run.resolved["modality"], config.modality_options)
-        refuse_without_tokens(config, modality)
+        _check(config, modality)
         _prepare(config, run, modality, say)
+
+
+def _check(config: PretrainConfig, modality: Modality) -> None:
+    """Refuse what cannot work, as far as names tell, before any record is read."""
+    check_sources(config.sources, modality.content)
+    named = [] if config.objective == "auto" else list(parse_mixture(config.objective))
+    check_fit(named, config.encoder, modality)
+    if named:
+        check_objectives(named, config.objective_options)
+    refuse_without_tokens(config, modality)
 
 
 def _note_unreadable(run: RunFolder, modality: Modality) -> None:
@@ -153,22 +166,20 @@ def _note_unreadable(run: RunFolder, modality: Modality) -> None:
         run.write_audit(audit.summary())
 
 
-def _save_head(objective: Any, plan: Plan, run: RunFolder) -> None:
-    """Keep what ``generate`` needs, of the objective or of the first of a mixture that has it."""
-    members = getattr(objective, "objectives", {next(iter(plan.objectives)): objective})
-    for name in sorted(members, key=lambda name: name != "clm"):
-        if hasattr(members[name], "save_head"):
-            with whole_folder(run.head) as folder:
-                members[name].save_head(folder)
-            return
+def _save_head(objective: Objective, run: RunFolder) -> None:
+    """Keep what ``generate`` needs: of a mixture that of who writes on, or of the first."""
+    members = sorted(objective.members(), key=lambda member: not member.makes_causal)
+    with whole_folder(run.head) as folder:
+        saved = any(member.save_head(folder) for member in members)
+    if not saved:
+        run.head.rmdir()
 
 
-def _show(objective: Any, rows: Any, processor: Processor, run: RunFolder, seed: int) -> None:
+def _show(objective: Objective, rows: Any, processor: Processor, run: RunFolder, seed: int) -> None:
     """Keep what the pretext task makes of the first records, as one image or as words."""
     batch = rows.batch(np.arange(min(SHOWN, len(rows))), 0)
     corrupted = objective.corrupt(batch, generator(seed, "picture"))
-    views = objective.shown(corrupted) if hasattr(objective, "shown") else {}
-    shown = processor.show(batch, corrupted, views)
+    shown = processor.show(batch, corrupted, objective.preview_images(corrupted))
     if isinstance(shown, Sheet):
         from headstart.pages.contact_sheet import contact_sheet
 
@@ -190,15 +201,14 @@ def _prepare(
     kept, held = hold_out(records, config.validation_share, config.seed)
 
     plan = decide(config, kept, modality)
+    check_fit(plan.objectives, plan.encoder, modality)
+    check_objectives(plan.objectives, plan.objective_options)
     say(
         f"{len(kept):,} records; {' + '.join(plan.objectives)} on the {plan.encoder} encoder, "
         f"{plan.length} {modality.unit}"
     )
     processor = _processor(config, plan, modality, kept)
-    if hasattr(processor, "configure"):
-        processor.configure(
-            frozenset().union(*(OBJECTIVES[name].needs for name in plan.objectives))
-        )
+    processor.configure(frozenset().union(*(OBJECTIVES[name].needs for name in plan.objectives)))
     modality.prepare(kept, processor, run.prepared / "train", audit, learn=True)
     if len(held):
         modality.prepare(held, processor, run.prepared / "validation", audit, learn=False)

@@ -9,12 +9,13 @@ among them (:mod:`headstart.training.rollback`).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torch import nn
 
     from headstart.config import PretrainConfig
+    from headstart.objectives import Objective
 
 #: What is new may learn so much faster than the encoder, but not beyond the rate for new networks.
 _NEW_RATE, _MOST_NEW_RATE = 10.0, 1e-3
@@ -50,15 +51,14 @@ class Safeguards:
             parts.append(f"the best weights by {self.measure} are kept, be they the start's")
         return f"Safeguards: {'; '.join(parts)}. (--safeguards off leaves all of them out.)"
 
-    def for_objective(self, objective: Any) -> Safeguards:
+    def for_objective(self, objective: Objective) -> Safeguards:
         """Return those that the objective can have: where nothing is new, nothing can learn alone.
 
         A lone shift of the scores, as next-token prediction has, is nothing that could.
         """
-        members = getattr(objective, "objectives", None)
         new = [
             any(parameter.ndim > 1 for parameter in new_parameters(member))
-            for member in (members.values() if members else [objective])
+            for member in objective.members()
         ]
         if all(new):
             return self
@@ -86,13 +86,7 @@ def choose_safeguards(config: PretrainConfig, rate: float) -> Safeguards:
     return Safeguards(new_rate, wishes.head_warmup, wishes.anchor, measure)
 
 
-def learner(objective: Any) -> nn.Module:
-    """Return the network that gradients move: the encoder, or the student beside it."""
-    network: nn.Module = getattr(objective, "student", objective.encoder)
-    return network
-
-
-def new_parameters(objective: Any) -> set[nn.Parameter]:
+def new_parameters(objective: Objective) -> set[nn.Parameter]:
     """Return what an objective learns besides its encoder: heads, projections, decoders."""
-    known = set(learner(objective).parameters()) | set(objective.encoder.parameters())
+    known = set(objective.student.parameters()) | set(objective.encoder.parameters())
     return {p for p in objective.parameters() if p.requires_grad and p not in known}

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ from headstart.training.seeding import reseed
 
 if TYPE_CHECKING:
     from headstart.modalities import Processor
+    from headstart.objectives import Objective
 
 #: Records that views are drawn of, and how many each; so many are enough for LiDAR to tell a
 #: collapsed network from a sound one, not to rank sound ones (Thilak et al. 2024 take 1,000 x 50).
@@ -67,7 +68,7 @@ class Watch:
 
     def look(
         self,
-        objective: Any,
+        objective: Objective,
         device: torch.device,
         context: AbstractContextManager[None],
         *,
@@ -78,7 +79,7 @@ class Watch:
         with frozen(objective), context:
             reseed(device, "features")
             pooled = objective.encoder(to_device(self.batch, device)).pooled
-            head = _projection(objective)
+            head = _projector(objective)
             projected = None if head is None else head(pooled).float()
             seen = [_pooled(objective, view, device) for view in (self.views if views else ())]
             if views and self.view_matching:
@@ -96,7 +97,7 @@ def _rows(batch: Batch) -> int:
     return len(next(iter(batch.values())))
 
 
-def _pooled(objective: Any, batch: Batch, device: torch.device) -> Tensor:
+def _pooled(objective: Objective, batch: Batch, device: torch.device) -> Tensor:
     """Return vectors (N,D) of a batch, some rows at a time: together they might not fit."""
     parts = [
         objective.encoder.pool(
@@ -131,19 +132,14 @@ def draw_watch(
     ]
     pair: list[Batch] = []
     if view_matching_of is not None:
-        kind = "halves" if "discrete_targets" in processor.provides else "auto"
+        kind = "halves" if "halves" in processor.provides else "auto"
         drawn = processor.views(view_matching_of, generator(seed, "view_matching"), kind)
         pair = [byte_pixels(view) for view in drawn]
     return Watch(batch, views, pair, probe)
 
 
-def _projection(objective: Any) -> Any:
+def _projector(objective: Objective) -> torch.nn.Module | None:
     """Return what an objective, or the first of a mixture, puts behind the pooled vector."""
-    members = getattr(objective, "objectives", None)
-    heads = [
-        head
-        for member in (members.values() if members is not None else [objective])
-        if isinstance(head := getattr(member, "projection", None), torch.nn.Module)
-        and not isinstance(head, torch.nn.Identity)
-    ]
-    return heads[0] if heads else None
+    heads = (member.projector for member in objective.members())
+    found = (head for head in heads if head and not isinstance(head, torch.nn.Identity))
+    return next(found, None)

@@ -54,8 +54,7 @@ def embed(run: str, *inputs: str, **options: Any) -> Path:
     """
     plan = load(EmbedConfig, run=run, inputs=list(inputs), **options)
     from headstart.deployment.embed import embed as embed_records
-    from headstart.encoders.opening import encoder_folder, open_encoder, read_note
-    from headstart.modalities.opening import open_processor
+    from headstart.encoders.opening import encoder_folder, open_encoder, open_processor, read_note
 
     folder = encoder_folder(plan.run)
     embed_records(
@@ -85,10 +84,10 @@ def search(run: str, *inputs: str, query: str, **options: Any) -> list[dict[str,
     plan = load(SearchConfig, run=run, inputs=list(inputs), query=query, **options)
     from headstart.deployment import search as searching
     from headstart.downstream.predict import write_predictions
-    from headstart.encoders.opening import encoder_folder, open_encoder, read_note
+    from headstart.encoders.opening import encoder_folder, open_encoder, open_processor, read_note
     from headstart.evaluation.features import features
     from headstart.modalities.inline import inline_records
-    from headstart.modalities.opening import open_modality, open_processor
+    from headstart.modalities.opening import open_modality
 
     folder = encoder_folder(plan.run)
     encoder, processor, note = open_encoder(folder), open_processor(folder), read_note(folder)

@@ -57,8 +57,7 @@ def finetune(
         return target
 
     from headstart.downstream.finetune import finetune as finetune_encoder
-    from headstart.encoders.opening import encoder_folder, open_encoder, read_note
-    from headstart.modalities.opening import open_processor
+    from headstart.encoders.opening import encoder_folder, open_encoder, open_processor, read_note
 
     with _undone_if_refused(target, fresh=not plan.resume):
         folder = encoder_folder(plan.run)
@@ -84,8 +83,7 @@ def _finetune_with_unlabeled(
     plan: FinetuneConfig, target: RunFolder, folder: Any, records: Any, validation: Any
 ) -> None:
     from headstart.downstream.semi_supervised import finetune_with_unlabeled
-    from headstart.encoders.opening import open_encoder, read_note
-    from headstart.modalities.opening import open_processor
+    from headstart.encoders.opening import open_encoder, open_processor, read_note
 
     # Their labels are not read, so their column need not be there.
     blind = plan.model_copy(update={"label_column": None})

@@ -74,7 +74,7 @@ def test_of_an_alphabet_that_was_given_to_the_trainer_no_letter_is_special():
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_saved_processor_opens_with_auto_tokenizer_and_gives_the_same_ids(kind, tmp_path):
     made = processor(kind=kind)
-    made.counts[7] = 99
+    made.vocabulary.counts[7] = 99
     made.save(tmp_path)
     again = TextModality().load(tmp_path)
     assert again.encode_ids(ENGLISH[:4]) == made.encode_ids(ENGLISH[:4])
@@ -82,7 +82,7 @@ def test_a_saved_processor_opens_with_auto_tokenizer_and_gives_the_same_ids(kind
         AutoTokenizer.from_pretrained(tmp_path)(ENGLISH[0])["input_ids"]
         == made.encode_ids(ENGLISH[:1])[0]
     )
-    assert again.counts[7] == 99
+    assert again.vocabulary.counts[7] == 99
 
 
 def test_the_encoders_wishes_hold_until_the_user_says_otherwise():

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from headstart.batch import Batch
-from headstart.config import Options, SemiOptions
+from headstart.config import SemiOptions
 from headstart.downstream.finetune import Finetuning
 from headstart.downstream.semi_supervised.losses import (
     annealed_loss,
@@ -18,6 +18,7 @@ from headstart.downstream.semi_supervised.losses import (
     uda_loss,
 )
 from headstart.downstream.semi_supervised.unlabeled import UNLABELED, classifier_of, joined
+from headstart.objectives import Objective
 from headstart.objectives.momentum import Pace, follow, momentum_copy
 from headstart.objectives.views import part
 
@@ -34,7 +35,7 @@ THRESHOLDS = {"fixmatch": 0.95, "uda": 0.8}
 WEIGHTS = {"fixmatch": 1.0, "uda": 1.0, "mean-teacher": 100.0}
 
 
-class Consistency(nn.Module):
+class Consistency(Objective):
     """Fine-tuning that also learns from unlabeled records, by FixMatch, UDA or a mean teacher.
 
     What is judged and kept is the moving average of the weights, in all three (FixMatch, section
@@ -46,9 +47,7 @@ class Consistency(nn.Module):
         way: ``fixmatch``, ``uda`` or ``mean-teacher``.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset()
-    layout: ClassVar[str] = "documents"
-    Options: ClassVar[type[Options]] = SemiOptions
+    Options = SemiOptions
 
     def __init__(
         self, learner: Finetuning, processor: Processor, way: str, options: SemiOptions
@@ -63,7 +62,7 @@ class Consistency(nn.Module):
         self._weight = WEIGHTS[way] if options.weight is None else options.weight
 
     @property
-    def encoder(self) -> Encoder:
+    def encoder(self) -> Encoder:  # type: ignore[override]
         """The encoder that learns."""
         return self.learner.encoder
 

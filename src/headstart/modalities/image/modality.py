@@ -36,8 +36,9 @@ class ImageModality(Modality):
 
     name = "image"
     content = IMAGE
-    unit = "pixels a side"
+    gives = "pixels"
     provides = frozenset({"pixels", "two_views", "multi_crop", "units", "heat_maps"})
+    unit = "pixels a side"
     Options = NoOptions
 
     def __init__(self, options: NoOptions | None = None) -> None:
@@ -82,7 +83,7 @@ class ImageModality(Modality):
             for index, (name, value) in enumerate(
                 zip(rows["id"], rows["image"], strict=True), start
             ):
-                found = SQUARES.get(value, processor.size)
+                found = SQUARES.get(value, processor.side)
                 good[index] = not isinstance(found, str)
                 if isinstance(found, str):
                     audit.quarantine(name, found)
@@ -167,7 +168,7 @@ class ImageModality(Modality):
         from headstart.modalities.image.pixel_file import write_pixel_file
 
         try:
-            write_pixel_file(folder, records, processor.size, audit)
+            write_pixel_file(folder, records, processor.side, audit)
         except HeadstartError:
             if learn:
                 raise

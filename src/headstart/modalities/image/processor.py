@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
-from headstart.batch import Batch, Rows
+from headstart.batch import Batch, Rows, unit_pixels
 from headstart.errors import HeadstartError
 from headstart.files import write_json
-from headstart.modalities import Sheet
+from headstart.modalities import PixelProcessor, Sheet
 from headstart.modalities.image.content import IMAGE
 from headstart.modalities.image.pixel_file import PixelFile, PixelRows
 from headstart.modalities.image.recipes import SMALL
@@ -28,18 +29,19 @@ if TYPE_CHECKING:
 VIEWED = 32
 
 
-class ImageProcessor:
+class ImageProcessor(PixelProcessor):
     """The side of the square that an encoder sees, and what objectives and loaders ask of it.
 
     Args:
-        size: pixels a side, S.
+        side: pixels a side, S.
     """
 
     content = IMAGE
+    gives = "pixels"
     provides = frozenset({"pixels", "two_views", "multi_crop", "units", "heat_maps"})
 
-    def __init__(self, size: int) -> None:
-        self.size = size
+    def __init__(self, side: int) -> None:
+        self.side = side
 
     def rows(self, folder: Path, *, layout: str, length: int, seed: int) -> Rows:
         """Open a pixel file: ``pixels`` (n,3,S',S') uint8, S' >= S; ``layout`` makes no change."""
@@ -83,15 +85,23 @@ class ImageProcessor:
         from headstart.modalities.image.views import views
 
         if side is None:
-            small = VIEWED <= self.size <= SMALL
-            side = self.size * 3 // 4 // 4 * 4 if small else self.size
+            small = VIEWED <= self.side <= SMALL
+            side = self.side * 3 // 4 // 4 * 4 if small else self.side
         return views(batch, generator, kind, side, local=local)
 
     def augment(self, batch: Batch, generator: torch.Generator, kind: str = "weak") -> Batch:
         """Return one view (B,3,S,S) in 0..1 of each picture."""
         from headstart.modalities.image.views import augment
 
-        return augment(batch, generator, kind, self.size)
+        return augment(batch, generator, kind, self.side)
+
+    def adapt(self, batch: Batch, length: int) -> Batch:
+        """Return the pictures at ``length`` pixels a side, without aliasing."""
+        if batch["pixels"].shape[-1] == length:
+            return batch
+        pixels = unit_pixels(batch["pixels"])
+        size = (length, length)
+        return {**batch, "pixels": F.interpolate(pixels, size, mode="bilinear", antialias=True)}
 
     def show(self, batch: Batch, corrupted: Batch, views: Mapping[str, torch.Tensor]) -> Sheet:
         """Return the pictures, and below them what the objective or its batch shows of each."""
@@ -121,4 +131,4 @@ class ImageProcessor:
 
     def save(self, folder: Path) -> None:
         """Write ``image.json``."""
-        write_json(folder / "image.json", {"size": self.size})
+        write_json(folder / "image.json", {"size": self.side})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,9 +77,10 @@ def load_processor(folder: str | Path) -> TextProcessor:
             "folder of an encoder that was saved with its tokenizer."
         ) from None
     processor = TextProcessor(tokenizer)
-    counts = Path(folder) / "counts.npy"
-    if counts.is_file():
-        processor.counts = np.load(counts, allow_pickle=False)
+    stored = Path(folder) / "counts.npy"
+    if stored.is_file():
+        counts = np.load(stored, allow_pickle=False)
+        processor.vocabulary = replace(processor.vocabulary, counts=counts)
     return processor
 
 
@@ -87,7 +89,7 @@ def store_tokens(records: Dataset, processor: TextProcessor, folder: Path) -> np
 
     The texts of the companion columns lie beside it.
     """
-    size = len(processor.tokenizer)
+    size = processor.vocabulary.size
     counts = write_token_file(folder, _tokenised(records, processor), size)
     for name in COMPANIONS:
         if name in records.column_names:

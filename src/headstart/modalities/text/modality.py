@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,10 +33,11 @@ class TextModality(Modality):
 
     name = "text"
     content = TEXT
-    unit = "tokens a row"
+    gives = "input_ids"
     provides = frozenset(
-        {"discrete_targets", "two_views", "units", "mask_token", "sentences", "sentinels"}
+        {"vocabulary", "two_views", "halves", "units", "mask_token", "sentences", "sentinels"}
     )
+    unit = "tokens a row"
     Options = TextOptions
 
     def __init__(self, options: TextOptions | None = None) -> None:
@@ -126,7 +128,7 @@ class TextModality(Modality):
 
         counts = store_tokens(records, processor, folder)
         if learn:
-            processor.counts = counts
+            processor.vocabulary = replace(processor.vocabulary, counts=counts)
 
     def quarantine(self, folder: Path) -> dict[str, str]:
         """Return nothing: every text was read before training."""

@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerFast
 
 from headstart.batch import Batch, Rows
 from headstart.errors import HeadstartError, did_you_mean
-from headstart.modalities import DiscreteTargets, Words
+from headstart.modalities import Processor, TokenProcessor, Vocabulary, Words
 from headstart.modalities.text.companion_texts import CompanionRows, pair_of, stored
 from headstart.modalities.text.content import TEXT
 from headstart.modalities.text.edits import EDITS, LOOKED_UP, STRONG_EDITS, edited, parse_edits
@@ -32,43 +32,39 @@ if TYPE_CHECKING:
 CHUNK = 1000
 
 
-class TextProcessor:
+class TextProcessor(TokenProcessor):
     """A tokenizer, and what objectives and loaders ask of it."""
 
     content = TEXT
+    gives = "input_ids"
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, segmenter: str = "none") -> None:
         self.tokenizer = tokenizer
         self.segmenter = segmenter
         if tokenizer.pad_token_id is None:
             tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
-        self.pad_id = int(tokenizer.pad_token_id)
         # A foreign tokenizer may have been saved with a length to cut and to fill up to.
         tokenizer.backend_tokenizer.no_truncation()
         tokenizer.backend_tokenizer.no_padding()
         self.word_starts = np.array(word_start_table(tokenizer))
-        self.prefix, self.suffix = _wrapping(tokenizer)
-        self.counts = np.ones(len(tokenizer), dtype=np.int64)
+        self.vocabulary = vocabulary_of(tokenizer)
         mask = {"mask_token"} if tokenizer.mask_token_id is not None else set()
         # Two parts of a text are told apart by the token that stands between them.
         parts = {"sentences"} if tokenizer.sep_token_id is not None else set()
-        self.sentinels = sentinel_ids(tokenizer)
-        spans = {"sentinels"} if self.sentinels else set()
-        self.provides = frozenset({"discrete_targets", "two_views", "units", *mask, *parts, *spans})
+        spans = {"sentinels"} if self.vocabulary.sentinel_ids else set()
+        always = {"vocabulary", "two_views", "halves", "units"}
+        self.provides = frozenset({*always, *mask, *parts, *spans})
         self.keeps_sentences = False
 
     def configure(self, needs: frozenset[str]) -> None:
         """Learn what the objectives ask for, before texts are prepared: finding sentences costs."""
         self.keeps_sentences = "sentences" in needs
 
-    @property
-    def targets(self) -> DiscreteTargets:
-        """The vocabulary as a set of targets."""
-        mask = self.tokenizer.mask_token_id
-        return DiscreteTargets(
-            size=len(self.tokenizer),
-            mask_id=self.pad_id if mask is None else int(mask),
-            special_ids=tuple(sorted(set(self.tokenizer.all_special_ids))),
+    def agrees_with(self, other: Processor) -> bool:
+        """True where both have the same vocabulary, token by token."""
+        return (
+            isinstance(other, TextProcessor)
+            and other.tokenizer.get_vocab() == self.tokenizer.get_vocab()
         )
 
     @cached_property
@@ -91,11 +87,12 @@ class TextProcessor:
         """Open a token file as packed rows or as one document a row."""
         file = TokenFile.open(folder)
         if layout == "packed":
-            return PackedRows(file, length, seed, self.pad_id, self.word_starts)
+            return PackedRows(file, length, seed, self.vocabulary.pad_id, self.word_starts)
 
         def documents(file: TokenFile) -> DocumentRows:
+            known = self.vocabulary
             return DocumentRows(
-                file, length, seed, self.pad_id, self.word_starts, self.prefix, self.suffix
+                file, length, seed, known.pad_id, self.word_starts, known.prefix, known.suffix
             )
 
         others = {name: documents(TokenFile.open(folder / name)) for name in stored(folder)}
@@ -111,12 +108,12 @@ class TextProcessor:
 
     def cut(self, texts: list[str], length: int) -> list[list[int]]:
         """Return the ids of each text, cut at ``length`` tokens."""
-        return [_cut(ids, length, self.suffix) for ids in self.encode_ids(texts)]
+        return [_cut(ids, length, self.vocabulary.suffix) for ids in self.encode_ids(texts)]
 
     def pad(self, rows: list[list[int]]) -> Batch:
         """Turn rows of ids into ``input_ids`` and ``mask`` (B,T), T that of the longest."""
         longest = max(1, max(map(len, rows), default=1))
-        ids = np.full((len(rows), longest), self.pad_id, dtype=np.int64)
+        ids = np.full((len(rows), longest), self.vocabulary.pad_id, dtype=np.int64)
         mask = np.zeros((len(rows), longest), dtype=bool)
         for row, tokens in enumerate(rows):
             ids[row, : len(tokens)] = tokens
@@ -147,13 +144,13 @@ class TextProcessor:
         edits = parse_edits(kind, {"synonym": lambda: self.synonyms})
         if edits:
             special = torch.zeros(len(self.tokenizer), dtype=torch.bool)
-            special[list(self.targets.special_ids)] = True
+            special[list(self.vocabulary.special_ids)] = True
             special = special.to(batch["input_ids"].device)
-            return edited(batch, edits, generator, self.pad_id, special)
+            return edited(batch, edits, generator, self.vocabulary.pad_id, special)
         if kind not in VIEWS:
             known = ["pairs", *VIEWS, *EDITS, *LOOKED_UP]
             raise HeadstartError(f"texts have no views {kind!r}{did_you_mean(kind, known)}")
-        return VIEWS[kind](batch, generator, self.pad_id)
+        return VIEWS[kind](batch, generator, self.vocabulary.pad_id)
 
     def show(self, batch: Batch, corrupted: Batch, views: Mapping[str, torch.Tensor]) -> Words:
         """Return the texts as tokens, and below each what the network reads and must say."""
@@ -184,7 +181,27 @@ class TextProcessor:
     def save(self, folder: Path) -> None:
         """Write the tokenizer, so that ``AutoTokenizer`` opens it, and the token counts."""
         self.tokenizer.save_pretrained(folder)
-        np.save(folder / "counts.npy", self.counts)
+        if self.vocabulary.counts is not None:
+            np.save(folder / "counts.npy", self.vocabulary.counts)
+
+
+def vocabulary_of(tokenizer: PreTrainedTokenizerFast) -> Vocabulary:
+    """Return what encoders and objectives know of a tokenizer; each token counts as seen once."""
+    prefix, suffix = _wrapping(tokenizer)
+    start, end = tokenizer.cls_token_id, tokenizer.sep_token_id
+    return Vocabulary(
+        size=len(tokenizer),
+        pad_id=int(tokenizer.pad_token_id),
+        special_ids=tuple(sorted(set(tokenizer.all_special_ids))),
+        mask_id=tokenizer.mask_token_id,
+        start_id=tokenizer.bos_token_id if start is None else start,
+        end_id=tokenizer.eos_token_id if end is None else end,
+        unknown_id=tokenizer.unk_token_id,
+        prefix=prefix,
+        suffix=suffix,
+        sentinel_ids=tuple(sentinel_ids(tokenizer)),
+        counts=np.ones(len(tokenizer), dtype=np.int64),
+    )
 
 
 def as_text(processor: Processor) -> TextProcessor:

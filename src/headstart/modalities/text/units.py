@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor
 
+from headstart.modalities import Vocabulary
 from headstart.modalities.text.evidence import TextEvidence, Word
 from headstart.modalities.text.scripts import pattern
 
@@ -42,7 +43,7 @@ class Reads(Protocol):
     """What is asked of a processor of texts here."""
 
     tokenizer: PreTrainedTokenizerFast
-    suffix: int
+    vocabulary: Vocabulary
 
     def encode(self, texts: list[str]) -> list[Any]:
         """Return the encoding of each text, special tokens included."""
@@ -68,9 +69,8 @@ class TextUnits:
         self.count = len(self._words)
         self.batch = self._reading.batch
         # The token that stands for nothing is the mask, where the network met one.
-        tokenizer, ids = processor.tokenizer, self.batch["input_ids"]
-        nothing = tokenizer.mask_token_id
-        nothing = int(tokenizer.pad_token_id if nothing is None else nothing)
+        known, ids = processor.vocabulary, self.batch["input_ids"]
+        nothing = known.pad_id if known.mask_id is None else known.mask_id
         blank = torch.where(self._reading.special, ids, nothing)
         self.blank = {**self.batch, "input_ids": blank}
         notes: list[str] = []
@@ -97,7 +97,8 @@ def read(processor: Reads, text: str, length: int) -> Reading:
     encoding = processor.encode([text])[0]
     indices = list(range(len(encoding.ids)))
     if len(indices) > length:
-        indices = indices[: length - processor.suffix] + indices[len(indices) - processor.suffix :]
+        suffix = processor.vocabulary.suffix
+        indices = indices[: length - suffix] + indices[len(indices) - suffix :]
     spans = [_stripped(text, *encoding.offsets[index]) for index in indices]
     special = torch.tensor([bool(encoding.special_tokens_mask[index]) for index in indices])
     batch = processor.collate_texts([text], length)

@@ -1,0 +1,140 @@
+"""In which format an encoder folder is written: what its encoder reads, and who opens it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from headstart.encoders import ENCODERS, Encoder, EncoderKind, PixelEncoder, TokenEncoder
+
+#: Tokens a row for networks whose folders do not say.
+LENGTH = 256
+
+
+@dataclass(frozen=True)
+class Format:
+    """A way to write an encoder, ours or another library's.
+
+    Attributes:
+        fits: says whether a folder, or a name of the hub or its local cache, is written so.
+        reads: the tensor that the encoder reads.
+        length: tells the tokens a row, or the pixels a side, that it is for.
+        load: opens it; what reads pixels is opened for so many a side, or as it was saved.
+    """
+
+    fits: Callable[[str | Path], bool]
+    reads: str
+    length: Callable[[str | Path], int]
+    load: Callable[[str | Path, int | None], Encoder]
+
+
+def format_of(folder: str | Path) -> Format:
+    """Return the format of a folder, or of a name of the hub: the first of all that fits."""
+    config = _config(folder)
+    if (network := str(config.get("network"))) in ENCODERS:
+        # Neither timm nor Transformers has a network like this: its kind reads what it wrote.
+        kind: EncoderKind = ENCODERS[network]
+        length = int(config.get("size", kind.length))
+        if kind.load is not None:
+            return Format(lambda _: True, kind.reads, lambda _: length, kind.load)
+    return next(each for each in FORMATS if each.fits(folder))
+
+
+def is_static(folder: str | Path) -> bool:
+    """True for a folder with a table of token vectors: the light encoder, or a foreign one."""
+    modules = Path(folder) / "modules.json"
+    return modules.is_file() and "StaticEmbedding" in modules.read_text(encoding="utf-8")
+
+
+def _config(folder: str | Path) -> dict[str, Any]:
+    """Return what a folder says of its network: ``architecture`` where it is timm's."""
+    try:
+        config = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return config if isinstance(config, dict) else {}
+
+
+def _tokens(folder: str | Path) -> int:
+    from headstart.encoders.sentence_folders import native_length
+
+    return native_length(folder) or LENGTH
+
+
+def _light(folder: str | Path, length: int | None) -> Encoder:
+    from headstart.encoders.light import LightEncoder
+
+    return LightEncoder.load(folder)
+
+
+def _timm_side(folder: str | Path) -> int:
+    config = _config(folder)
+    return int(config.get("pretrained_cfg", config)["input_size"][-1])
+
+
+def _timm(folder: str | Path, length: int | None) -> Encoder:
+    from headstart.encoders.timm_models import TimmEncoder
+
+    return TimmEncoder.load(folder, length)
+
+
+def _is_xlnet(folder: str | Path) -> bool:
+    from headstart.encoders.xlnet import is_xlnet
+
+    return is_xlnet(folder)
+
+
+def _xlnet(folder: str | Path, length: int | None) -> Encoder:
+    from headstart.encoders.xlnet import XLNetEncoder
+
+    return XLNetEncoder.load(folder)
+
+
+def _is_writer(folder: str | Path) -> bool:
+    from headstart.encoders.seq2seq import writer_type
+
+    return writer_type(folder) is not None
+
+
+def _writer(folder: str | Path, length: int | None) -> Encoder:
+    from headstart.encoders.seq2seq import Seq2SeqEncoder
+
+    return Seq2SeqEncoder.load(folder)
+
+
+def _is_vision(folder: str | Path) -> bool:
+    from headstart.encoders.vision_folders import is_image_network
+
+    return is_image_network(folder)
+
+
+def _vision_side(folder: str | Path) -> int:
+    from headstart.encoders.vision_folders import native_size_of
+
+    return native_size_of(folder)
+
+
+def _vision(folder: str | Path, length: int | None) -> Encoder:
+    from headstart.encoders.vision import VisionEncoder
+
+    return VisionEncoder.load(folder, length)
+
+
+def _transformer(folder: str | Path, length: int | None) -> Encoder:
+    from headstart.encoders.transformer import TransformerEncoder
+
+    return TransformerEncoder.load(folder)
+
+
+#: The last fits whatever is left: a network of Transformers, or nothing at all, which it says.
+FORMATS = [
+    Format(is_static, TokenEncoder.reads, _tokens, _light),
+    Format(lambda folder: "architecture" in _config(folder), PixelEncoder.reads, _timm_side, _timm),
+    Format(_is_xlnet, TokenEncoder.reads, _tokens, _xlnet),
+    Format(_is_writer, TokenEncoder.reads, _tokens, _writer),
+    Format(_is_vision, PixelEncoder.reads, _vision_side, _vision),
+    Format(lambda folder: True, TokenEncoder.reads, _tokens, _transformer),
+]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import headstart as hs
 from headstart.errors import HeadstartError
 from headstart.registry import Registry
 
@@ -154,6 +155,19 @@ def test_each_family_is_open(install: Install, module: str, name: str) -> None:
     assert registry["quite_new"].__name__ == "X"
     assert registry.package_of("quite_new") == "far"
     assert registry.foreign == ("quite_new",)
+
+
+def test_a_broken_package_stops_nobody_else(install: Install, tmp_path: Path) -> None:
+    """What looks through all entries passes over those that cannot be imported."""
+    groups = ("modalities", "encoders", "objectives", "tasks", "protocols")
+    install("broken", {f"headstart.{group}": {"sort": "far_g:X"} for group in groups}, far_g="1/0")
+    source = tmp_path / "texts.txt"
+    source.write_text("".join(f"text number {number}\n" for number in range(8)))
+    small = {"encoder": "light", "length": 16, "tracker": "none", "budget": "1steps"}
+    assert hs.audit(str(source)).summary()["content"] == "text"
+    assert hs.pretrain(str(source), out=str(tmp_path / "run"), **small).finished
+    with pytest.raises(HeadstartError, match=r"needs order.*contrast"):
+        hs.pretrain(str(source), out=str(tmp_path / "no"), objective="clm", **small)
 
 
 def test_importing_headstart_scans_no_packages(install: Install) -> None:

@@ -7,10 +7,14 @@ import pytest
 import torch
 from datasets import Dataset
 
+from headstart.data.content import Content
+from headstart.encoders import EncoderKind
 from headstart.seeding import generator
 
-pytest.importorskip("headstart.data.field")
-pytest.importorskip("headstart.modalities.cells")
+if not {"fields", "export"} <= Content.__dataclass_fields__.keys() or (
+    not {"reads", "load"} <= EncoderKind.__dataclass_fields__.keys()
+):
+    pytest.skip("contracts that the package is written for are missing", allow_module_level=True)
 
 
 def records(*series: list[float]) -> Dataset:

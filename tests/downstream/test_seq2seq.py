@@ -261,7 +261,7 @@ def test_what_cannot_write_or_is_asked_for_too_much_is_refused(transformer):
         Seq2Seq.build(transformer, records, options())
     with pytest.raises(HeadstartError, match="--freeze all leaves nothing to learn"):
         Seq2Seq.build(network(), records, options(freeze="all"))
-    with pytest.raises(HeadstartError, match="12 places, fewer than the 64 tokens asked for"):
+    with pytest.raises(HeadstartError, match="12 positions, fewer than the 64 tokens asked for"):
         Seq2Seq.build(numbered_places(), records, options(length=64))
     endless = TextProcessor(fit_tokenizer(["a b"] * 2, kind="word", vocab_size=20, wrap=False))
     with pytest.raises(HeadstartError, match="a tokenizer that closes a text"):

@@ -52,7 +52,7 @@ def test_groups_with_labels_come_after_those_without() -> None:
     vectors, groups = islands([100, 100, 100])
     pool = Pool(vectors)
     labeled = vectors[groups != 2][:150:30]
-    indices, why = design(pool, pool.index(labeled), 1, rng())
+    indices, why = design(pool, pool.centred(labeled), 1, rng())
     assert groups[indices[0]] == 2
     assert "nearer to 100 records" in why[0]
 

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 #: Convolutions in each tower: torchvision has 4.
 DEPTH = 2
-#: The distances to the four sides, in strides, that all places guess at first. torchvision starts
-#: from 0 and cuts what is below with a ReLU, so that half of the places never learn.
+#: The distances to the four sides, in strides, that all positions guess at first. torchvision
+#: starts from 0 and cuts what is below with a ReLU, so that half of them never learn.
 DISTANCE = 2.0
 #: Boxes that score less are not predicted; the average precision counts more of them.
 THRESHOLD, LOWEST = 0.2, 0.02
@@ -118,7 +118,7 @@ class Detection(SceneTask):
         """Return ``loss``, the sum of FCOS's three.
 
         They are ``classification`` (focal loss), ``regression`` (1 - generalised IoU) and
-        ``centerness`` (cross-entropy), each a sum divided by the number of places in objects.
+        ``centerness`` (cross-entropy), each a sum divided by the number of positions in objects.
         """
         outputs, anchors, counts = self._outputs(features, batch)
         with torch.autocast(batch["pixels"].device.type, enabled=False):
@@ -177,7 +177,7 @@ class Detection(SceneTask):
     def _outputs(
         self, features: list[Tensor], batch: Batch
     ) -> tuple[dict[str, Tensor], list[Tensor], list[int]]:
-        """Return what the towers say at all places, the places, and how many a level has."""
+        """Return what the towers say at all positions, these, and how many a level has."""
         from torchvision.models.detection.image_list import ImageList
 
         pixels = batch["pixels"]

@@ -95,7 +95,7 @@ class Unlabeled(Protocol):
 
     def join(
         self, tuned: Finetuning, rows: Any, held: Any, processor: Processor, length: int
-    ) -> tuple[Any, Any]:
+    ) -> tuple[Objective, Rows]:
         """Return the objective and the rows to train on, from those of the labels alone.
 
         Args:
@@ -104,7 +104,7 @@ class Unlabeled(Protocol):
         """
         ...
 
-    def settle(self, objective: Any) -> None:
+    def settle(self, objective: Objective) -> None:
         """Put the weights that were judged where they will be saved from."""
         ...
 
@@ -153,10 +153,10 @@ def finetune(
     with seeded(config.seed, "lora"):
         merge = add_lora(encoder, config.lora, config.freeze) if config.lora else None
     tuned = Finetuning(encoder, head, freeze=config.freeze, layer_decay=decided["layer_decay"])
-    objective: Any = tuned
+    objective: Objective = tuned
     modality, length = note["modality"], int(note["length"])
-    rows: Any = head.rows(processor, records, length, config.seed)
-    held: Any = head.rows(processor, validation, length)
+    rows = head.rows(processor, records, length, config.seed)
+    held = head.rows(processor, validation, length)
     run.resolve(task=config.task, labels=head.labels, modality=modality, length=length)
     for remark in head.remarks():
         RunLog(run.log_file, console)(remark)
@@ -165,7 +165,7 @@ def finetune(
     if unlabeled is not None:
         objective, rows = unlabeled.join(tuned, rows, held, processor, length)
     start = {name: value.clone() for name, value in objective.state_dict().items()}
-    start_loss = _loss(objective, held)
+    start_loss = _means(objective, held, head.at_once)["loss"]
     if head.learns:
         training = TrainingPlan(
             objective=objective,
@@ -178,7 +178,8 @@ def finetune(
             restore_best=True,
         )
         train(training, console)
-    if _loss(objective, held) > start_loss:  # with few labels the fit may be all there is to gain
+    if _means(objective, held, head.at_once)["loss"] > start_loss:
+        # With few labels the fit may be all there is to gain.
         objective.load_state_dict(start)
     if unlabeled is not None:
         unlabeled.settle(objective)
@@ -200,19 +201,12 @@ def finetune(
     return run
 
 
-def _loss(objective: Any, rows: Rows) -> float:
-    """Return the mean loss over all rows, in evaluation mode."""
-    return _means(objective, rows)["loss"]
-
-
-def _means(objective: Any, rows: Rows) -> dict[str, float]:
+def _means(objective: Objective, rows: Rows, at_once: int) -> dict[str, float]:
     """Return the mean over all rows of ``loss`` and the other scalars, in evaluation mode."""
     objective.eval()
     totals: dict[str, float] = {}
     with torch.no_grad():
-        for indices in np.array_split(
-            np.arange(len(rows)), -(-len(rows) // objective.head.at_once)
-        ):
+        for indices in np.array_split(np.arange(len(rows)), -(-len(rows) // at_once)):
             for name, value in objective(rows.batch(indices, epoch=0)).items():
                 totals[name] = totals.get(name, 0.0) + value.item() * len(indices)
     return {name: total / len(rows) for name, total in totals.items()}
@@ -223,7 +217,7 @@ def _measure(objective: Finetuning, rows: Rows, count: int, run: RunFolder, cons
     head, log = objective.head, RunLog(run.log_file, console)
     measured = head.measure(objective.encoder, rows)
     if not measured:  # the validation has logged all that there is to say
-        means = _means(objective, rows)
+        means = _means(objective, rows, head.at_once)
         scores = {name: value for name, value in means.items() if name != "loss"}
         run.resolve(scores=scores)
         told = ", ".join(f"{name} {value:.3f}" for name, value in (scores or means).items())

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
 from headstart.errors import HeadstartError
 
+if TYPE_CHECKING:
+    from headstart.encoders import Encoder
 
-def frozen_modules(encoder: Any, freeze: str) -> list[nn.Module]:
+
+def frozen_modules(encoder: Encoder, freeze: str) -> list[nn.Module]:
     """Return what ``freeze`` keeps as it is: all, none, or N (embeddings and first N layers).
 
     Raises:
@@ -30,7 +33,9 @@ def frozen_modules(encoder: Any, freeze: str) -> list[nn.Module]:
     return layers[: int(freeze) + 1]
 
 
-def layer_groups(encoder: Any, learning_rate: float, layer_decay: float) -> list[dict[str, Any]]:
+def layer_groups(
+    encoder: Encoder, learning_rate: float, layer_decay: float
+) -> list[dict[str, Any]]:
     """Return parameter groups whose rate falls from the top layer down to the embeddings.
 
     Layer k of L (0 = the embeddings) learns at ``learning_rate * layer_decay ** (L - k)``, as in

@@ -8,11 +8,14 @@ any other.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
 from headstart.errors import HeadstartError
+
+if TYPE_CHECKING:
+    from headstart.encoders import Encoder
 
 #: alpha / r (Hu et al. 2021, section 4.1); r and rate can then be set apart.
 SCALE = 2.0
@@ -20,7 +23,7 @@ SCALE = 2.0
 LORA_RATE = 10.0
 
 
-def add_lora(encoder: Any, rank: int, freeze: str = "none") -> Callable[[], None]:
+def add_lora(encoder: Encoder, rank: int, freeze: str = "none") -> Callable[[], None]:
     """Put pairs of rank ``rank`` beside the linear layers of an encoder and freeze all else.
 
     Args:

@@ -22,6 +22,7 @@ from headstart.downstream.classes import (
 from headstart.downstream.head import DESCRIPTION, WEIGHTS
 from headstart.downstream.rows import LabeledRows
 from headstart.downstream.word_rows import WordTokenizer
+from headstart.encoders import TokenEncoder
 from headstart.encoders.opening import open_processor
 from headstart.encoders.visibility import visibility
 from headstart.errors import HeadstartError
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from headstart.batch import Batch
     from headstart.config import FinetuneConfig
+    from headstart.encoders import Encoder
     from headstart.modalities import Processor
 
 
@@ -68,7 +70,7 @@ class Prompt(Task):
         self.register_buffer("share", mean / mean.sum(0), persistent=False)
 
     @classmethod
-    def build(cls, encoder: Any, records: Dataset, config: FinetuneConfig) -> Self:
+    def build(cls, encoder: Encoder, records: Dataset, config: FinetuneConfig) -> Self:
         """Take the output layer of the run that is fine-tuned, at the words of the labels.
 
         Raises:
@@ -87,7 +89,7 @@ class Prompt(Task):
         lists = {label: [v] if isinstance(v, str) else list(v) for label, v in words.items()}
         head = cls(encoder.width, labels, config.prompt.template, lists)
         stored = _masked_head(config.run)
-        full = TokenHead(encoder.token_embedding, transform=True)
+        full = TokenHead(token_encoder(encoder).token_embedding, transform=True)
         full.load_state_dict(stored, strict=False)
         processor = as_text(open_processor(Path(config.run) / "encoder"))
         ids = torch.tensor(
@@ -118,9 +120,10 @@ class Prompt(Task):
         """Return all of the head, at the encoder's rate: both are right already."""
         return [{"params": list(self.parameters()), "lr": learning_rate / 10}]
 
-    def features(self, encoder: Any, batch: Batch) -> Tensor:
+    def features(self, encoder: Encoder, batch: Batch) -> Tensor:
         """Return the vector (B,D) at the hidden place."""
-        tokens = encoder.contextualize(encoder.embed(batch), visibility(batch))
+        network = token_encoder(encoder)
+        tokens = network.contextualize(network.embed(batch), visibility(batch))
         return tokens[torch.arange(len(tokens), device=tokens.device), batch["hidden"]]
 
     def logits(self, features: Tensor) -> Tensor:
@@ -199,6 +202,19 @@ class _Cloze:
         parts[inside] = parts[inside][:room]
         place = len(words.before) + sum(map(len, parts[:cloze]))
         return [*words.before, *(i for part in parts for i in part), *words.after], place
+
+
+def token_encoder(encoder: Encoder) -> TokenEncoder:
+    """Return an encoder as one of the ids that a template is made of.
+
+    Raises:
+        HeadstartError: it reads something else.
+    """
+    if not isinstance(encoder, TokenEncoder):
+        raise HeadstartError(
+            "task prompt fills a word in, and this encoder reads none; use task classification."
+        )
+    return encoder
 
 
 def _masked_head(run: str) -> dict[str, Tensor]:

@@ -126,7 +126,7 @@ class QuestionRows:
 
         ``context`` (n,T) is True where the context is, whose tokens reach from character
         ``char_starts`` to ``char_ends`` (n,T); ``record`` (n,) is the record of each window, and
-        ``labels`` (n,2) the places of the answer's first and last token where answers are known.
+        ``labels`` (n,2) the positions of the answer's first and last token where answers are known.
         """
         rows = [self._row(self._windows[index]) for index in indices]
         longest = max((len(ids) for ids, _, _ in rows), default=1)

@@ -144,7 +144,7 @@ class Questions(Task):
     def rows(
         self, processor: Processor, records: Dataset, length: int, seed: int | None = None
     ) -> QuestionRows:
-        """Return windows over the contexts with the places of the answers; they never vary."""
+        """Return windows over the contexts with the positions of the answers; they never vary."""
         return QuestionRows(as_text(processor), records, length, self.stride, self.question_length)
 
     def collate(self, processor: Processor, records: Dataset, length: int) -> Batch:

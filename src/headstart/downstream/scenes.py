@@ -176,7 +176,7 @@ class Scenes:
         return batch
 
     def views(self, indices: np.ndarray, epoch: int, natives: list[tuple[int, int]]) -> list[View]:
-        """Return how the pictures at ``places`` of these sizes are shown in an epoch."""
+        """Return how the pictures at ``indices`` of these sizes are shown in an epoch."""
         if self._seed is None:
             return [View.plain(native, self._side) for native in natives]
         draws = [

@@ -114,8 +114,8 @@ class Seq2Seq(Task):
         """Check that the network can write, and set its dropout to that of the options.
 
         Raises:
-            HeadstartError: the network has no decoder or fewer places than asked for, or all of it
-                is to stay as it is.
+            HeadstartError: the network has no decoder or fewer positions than asked for, or all of
+                it is to stay as it is.
         """
         if "decoder" not in encoder.provides:
             raise HeadstartError(
@@ -134,7 +134,7 @@ class Seq2Seq(Task):
         asked = max(config.length or 0, options.tokens)
         if indices and asked > indices:
             raise HeadstartError(
-                f"the network has {indices} places, fewer than the {asked} tokens asked for; "
+                f"the network has {indices} positions, fewer than the {asked} tokens asked for; "
                 "choose a smaller --length and seq2seq.tokens."
             )
         set_dropout(network.model, config.dropout)
@@ -330,7 +330,7 @@ def set_dropout(model: nn.Module, share: float) -> None:
 
 
 def _indices(encoder: Seq2SeqEncoder) -> int:
-    """Return how many places the network numbers; 0 where it knows distances only."""
+    """Return how many positions the network numbers; 0 where it knows distances only."""
     if not hasattr(encoder.model.get_decoder(), "embed_positions"):
         return 0
     return int(encoder.model.config.max_position_embeddings)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 from transformers import AutoConfig
 from transformers.modeling_outputs import BaseModelOutput
 from transformers.models.auto.modeling_auto import MODEL_FOR_QUESTION_ANSWERING_MAPPING
+
+if TYPE_CHECKING:
+    from headstart.encoders import Encoder
 
 
 class SpanScores(nn.Module):
@@ -34,9 +37,10 @@ class SpanScores(nn.Module):
         setattr(self.whole, self._index, _Given())
 
     @classmethod
-    def on(cls, encoder: Any) -> SpanScores:
+    def on(cls, encoder: Encoder) -> SpanScores:
         """Return the layers that suit an encoder, freshly initialised."""
-        config: Any = getattr(getattr(encoder, "model", None), "config", None)
+        model: Any = getattr(encoder, "model", None)
+        config: Any = getattr(model, "config", None)
         if type(config) not in MODEL_FOR_QUESTION_ANSWERING_MAPPING:
             return cls(encoder.width)
         described = {**config.to_dict(), "num_labels": 2}
@@ -50,7 +54,7 @@ class SpanScores(nn.Module):
         found = self.whole(inputs_embeds=tokens)
         return found.start_logits.float(), found.end_logits.float()
 
-    def publish(self, encoder: Any, folder: Path) -> None:
+    def publish(self, encoder: Encoder, folder: Path) -> None:
         """Write network and layers together for ``AutoModelForQuestionAnswering``."""
         if self.whole is None:
             return
@@ -82,7 +86,7 @@ def _place_of_network(whole: Any) -> str:
     return next(name for name, part in whole.named_children() if hasattr(part, "config"))
 
 
-def _fits(config: dict[str, Any], encoder: Any) -> bool:
+def _fits(config: dict[str, Any], encoder: Encoder) -> bool:
     """Say whether the layers need nothing but the vectors, and the network is of the same kind."""
     import torch
 

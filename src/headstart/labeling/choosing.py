@@ -4,7 +4,7 @@ With no labels, or few, the choice must cover the data; with more, it pays to co
 the labels is unsure of (Hacohen et al. 2022, "Active Learning on a Budget: Opposite Strategies Suit
 High and Low Budgets"). Both are one design of an experiment, without and with weights.
 
-Every way returns places in the pool, the most worth labeling first, and touches the vectors a
+Every way returns indices in the pool, the most worth labeling first, and touches the vectors a
 block at a time, so that they may lie on disk.
 """
 
@@ -47,19 +47,19 @@ class Pool:
     def __len__(self) -> int:
         return len(self.vectors)
 
-    def index(self, vectors: np.ndarray) -> np.ndarray:
+    def centred(self, vectors: np.ndarray) -> np.ndarray:
         """Return vectors (n,D) from elsewhere, such as of labeled records, as those in the pool."""
         return unit(unit(np.asarray(vectors, dtype=np.float32)) - self.centre)
 
     def rows(self, indices: np.ndarray) -> np.ndarray:
-        """Return the vectors (n,D) at ``places``."""
-        return self.index(self.vectors[indices])
+        """Return the vectors (n,D) at ``indices``."""
+        return self.centred(self.vectors[indices])
 
     def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield all vectors, a block at a time, with where they stand."""
         for start in range(0, len(self), BLOCK):
             where = slice(start, min(start + BLOCK, len(self)))
-            yield where, self.index(self.vectors[where])
+            yield where, self.centred(self.vectors[where])
 
     def nearness(self, vector: np.ndarray) -> np.ndarray:
         """Return the cosine (N,) of all with one vector (D,)."""
@@ -80,7 +80,7 @@ class Chosen:
     """What to label next.
 
     Attributes:
-        places: (n,) in the pool, the most worth labeling first.
+        indices: (n,) in the pool, the most worth labeling first.
         why: one reason each, in plain words.
         way: how they were chosen.
     """
@@ -109,7 +109,9 @@ def choose(
             there are 10 labels a class on average. Without two classes no probe can doubt
             anything, and coverage stands in.
     """
-    near = pool.index(labeled) if len(labeled) else np.empty((0, pool.vectors.shape[1]), np.float32)
+    near = (
+        pool.centred(labeled) if len(labeled) else np.empty((0, pool.vectors.shape[1]), np.float32)
+    )
     known = sorted(set(labels))
     if way == "auto":
         sure = len(known) > 1 and len(labels) >= ENOUGH * len(known)
@@ -162,7 +164,7 @@ def k_center(pool: Pool, labeled: np.ndarray, count: int, rng: np.random.Generat
     The core-set of Sener and Savarese 2018, section 4.2; the first of all is the most central.
 
     Args:
-        labeled: (L,D) vectors of labeled records, as :meth:`Pool.place` returns them.
+        labeled: (L,D) vectors of labeled records, as :meth:`Pool.centred` returns them.
     """
     distance = np.where(pool.allowed, _apart(pool, labeled), -1)
     chosen: list[int] = []
@@ -189,10 +191,10 @@ def design(
     Transductive Experimental Design", algorithm 1): what falls the most is the sum over records,
     weighted, of the variance that a Gaussian process leaves. What the labels say does not enter,
     so a batch is chosen at once. Of very many records samples stand for all. The reasons are
-    returned beside the places.
+    returned beside the indices.
 
     Args:
-        labeled: (L,D) vectors of labeled records, as :meth:`Pool.place` returns them.
+        labeled: (L,D) vectors of labeled records, as :meth:`Pool.centred` returns them.
         weights: (N,), not negative.
     """
     left = pool.allowed.copy()

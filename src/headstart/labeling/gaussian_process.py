@@ -1,4 +1,4 @@
-"""A Gaussian process over frozen vectors: what labels at some places would leave it unsure of."""
+"""A Gaussian process over frozen vectors: what labels of some records would leave it unsure of."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def kernel(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 class GaussianProcess:
-    """What a Gaussian process is unsure of at rows (M,D), given labels at some places.
+    """What a Gaussian process is unsure of at rows (M,D), given labels at some of them.
 
     The covariance (C,M) of candidates and rows is not written out anew for each that is observed:
     what each takes from it is kept as a product of two vectors, and what the candidates are worth

@@ -167,7 +167,7 @@ def simulate(
         indices = rest[_rng(seed, "pool", repetition).permutation(len(rest))[:size]]
         pool, known = vectors[indices], classes[indices]
         space = Pool(pool)
-        train, test = space.index(pool), space.index(vectors[tested])
+        train, test = space.centred(pool), space.centred(vectors[tested])
         for side, rule in (("chosen", way), ("random", "random")):
             have = np.empty(0, dtype=np.int64)
             for budget in budgets:

@@ -41,11 +41,11 @@ def alpha_req(features: Tensor) -> float:
     """Return the decay of the covariance spectrum of ``features`` (N,D): its i-th value ~ i^-alpha.
 
     Near 1 is good; much more means that few directions hold everything, 0 that all are alike. The
-    line through log value over log place is fitted over all places that N rows can fill and that
-    are more than rounding, each place weighing 1/i (the same weight for each octave), since least
+    line through log value over log index is fitted over all indices that N rows can fill and that
+    are more than rounding, the i-th weighing 1/i (the same weight for each octave), since least
     squares over equal weights would see the noisy tail alone. NaN where all rows are alike.
     Source: Agrawal et al. 2022, "alpha-ReQ", section 3; their fit leaves out the first and the last
-    places by hand.
+    values by hand.
     """
     values = _variances(features)
     values = values[values > _ROUNDING * values.max().clamp_min(1e-300)]

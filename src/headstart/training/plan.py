@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from headstart.batch import Rows
     from headstart.config import TrainingOptions
+    from headstart.objectives import Objective
     from headstart.run import RunFolder
     from headstart.training.safeguards import Safeguards
     from headstart.training.watch import Watch
@@ -34,7 +35,7 @@ class TrainingPlan:
         started: ``time.monotonic()`` from which a budget in minutes counts.
     """
 
-    objective: Any
+    objective: Objective
     rows: Rows
     run: RunFolder
     config: TrainingOptions

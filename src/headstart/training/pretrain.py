@@ -48,8 +48,11 @@ from headstart.training.train import train
 from headstart.training.watch import Watch, draw_watch
 
 if TYPE_CHECKING:
-    from headstart.batch import Batch
+    from datasets import Dataset
+
+    from headstart.batch import Batch, Rows
     from headstart.config import PretrainConfig
+    from headstart.encoders import Encoder
     from headstart.modalities import Modality, Processor
     from headstart.objectives import Objective
     from headstart.run import RunFolder
@@ -57,7 +60,7 @@ if TYPE_CHECKING:
 #: Records whose features are watched for collapse while training.
 WATCHED = 256
 #: Fewer held-out records than these say nothing of how well halves find each other.
-FEWEST_TWINS = 64
+FEWEST_MATCHED = 64
 #: Where the labeled records of a probe lie among what was prepared.
 PROBE = "probe.safetensors"
 #: Records whose pretext task is shown.
@@ -90,7 +93,7 @@ def pretrain(
     with seeded(config.seed, "heads"):
         objective = build_objective(plan.objectives, plan.objective_options, encoder, processor)
 
-    def rows(part: str, layout: str) -> Any:
+    def rows(part: str, layout: str) -> Rows:
         return processor.rows(
             run.prepared / part, layout=layout, length=plan.length, seed=config.seed
         )
@@ -175,7 +178,9 @@ def _save_head(objective: Objective, run: RunFolder) -> None:
         run.head.rmdir()
 
 
-def _show(objective: Objective, rows: Any, processor: Processor, run: RunFolder, seed: int) -> None:
+def _show(
+    objective: Objective, rows: Rows, processor: Processor, run: RunFolder, seed: int
+) -> None:
     """Keep what the pretext task makes of the first records, as one image or as words."""
     batch = rows.batch(np.arange(min(SHOWN, len(rows))), 0)
     corrupted = objective.corrupt(batch, generator(seed, "picture"))
@@ -225,7 +230,9 @@ def _prepare(
     shutil.rmtree(run.prepared / "records", ignore_errors=True)
 
 
-def _looked_at(records: Any, config: PretrainConfig, modality: Modality, audit: Audit) -> Any:
+def _looked_at(
+    records: Dataset, config: PretrainConfig, modality: Modality, audit: Audit
+) -> Dataset:
     """Leave out what the user wants left out, and note what the others are like."""
     content = modality.content
     records = sift(records, config, modality, audit)
@@ -234,7 +241,9 @@ def _looked_at(records: Any, config: PretrainConfig, modality: Modality, audit: 
     return records
 
 
-def _processor(config: PretrainConfig, plan: Plan, modality: Modality, records: Any) -> Any:
+def _processor(
+    config: PretrainConfig, plan: Plan, modality: Modality, records: Dataset
+) -> Processor:
     kind = kind_of(plan.encoder)
     # A student reads what its teacher reads.
     teacher = plan.objective_options.get("distill", {}).get("teacher")
@@ -247,7 +256,7 @@ def _processor(config: PretrainConfig, plan: Plan, modality: Modality, records: 
     return modality.fit(records, config, defaults, plan.length, patient=plan.patient)
 
 
-def _encoder(config: PretrainConfig, plan: Plan, processor: Any) -> Any:
+def _encoder(config: PretrainConfig, plan: Plan, processor: Processor) -> Encoder:
     if not kind_of(plan.encoder):
         if plan.encoder_options:
             raise HeadstartError(
@@ -271,8 +280,8 @@ def _watch(
     config: PretrainConfig,
     guards: Safeguards | None,
     run: RunFolder,
-    processor: Any,
-    rows: Callable[[str, str], Any],
+    processor: Processor,
+    rows: Callable[[str, str], Rows],
 ) -> Watch:
     """Return what is looked at while training: held-out records where there are some."""
 
@@ -283,8 +292,8 @@ def _watch(
     watched = first("validation" if (run.prepared / "validation").is_dir() else "train")
     view_matching = None
     if "view_matching" in (config.watch, guards and guards.measure):
-        # Among few any network finds a twin; then those that are trained on must do.
-        few = len(next(iter(watched.values()))) < FEWEST_TWINS
+        # Among few any network finds a match; then those that are trained on must do.
+        few = len(next(iter(watched.values()))) < FEWEST_MATCHED
         view_matching = first("train") if few else watched
     probe = open_probe(run.prepared / PROBE)
     return draw_watch(processor, watched, config.seed, view_matching_of=view_matching, probe=probe)

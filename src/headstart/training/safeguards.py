@@ -70,8 +70,7 @@ def choose_safeguards(config: PretrainConfig, rate: float) -> Safeguards:
 
     The weights that are kept are the best by ``--watch``, or by labels where there are some
     (``--probe``), else by how well the two halves of a record find each other (``view_matching``).
-    With
-    ``--keep best`` by the validation loss that decides: the start, whose head is new, has none.
+    With ``--keep best`` the validation loss decides: the start, whose head is new, has none.
     """
     wishes = config.safeguard_options
     by_loss = config.watch == "validation_loss"

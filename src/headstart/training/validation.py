@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from headstart.training.evaluation_mode import frozen
 from headstart.training.seeding import reseed
 
 if TYPE_CHECKING:
+    from headstart.objectives import Objective
     from headstart.training.plan import TrainingPlan
     from headstart.training.processes import ProcessGroup
 
@@ -61,7 +62,7 @@ class Validation:
         return len(self._batches)
 
     def totals(
-        self, objective: Any, device: torch.device, context: AbstractContextManager[None]
+        self, objective: Objective, device: torch.device, context: AbstractContextManager[None]
     ) -> dict[str, float]:
         """Return the sum over rows of each scalar, and ``rows``: how many they were."""
         sums: dict[str, float] = defaultdict(float)

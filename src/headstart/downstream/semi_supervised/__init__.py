@@ -29,9 +29,11 @@ if TYPE_CHECKING:
 
     from datasets import Dataset
 
+    from headstart.batch import Rows
     from headstart.downstream.rows import LabeledRows
     from headstart.encoders import Encoder
     from headstart.modalities import Processor
+    from headstart.objectives import Objective
 
 #: Folder inside the run: the same fine-tuning on the labels alone.
 ALONE = "labels_alone"
@@ -72,7 +74,7 @@ class UnlabeledRecords:
         held: LabeledRows,
         processor: Processor,
         length: int,
-    ) -> tuple[Any, Any]:
+    ) -> tuple[Objective, Rows]:
         """Return the objective and the rows to train on, from those of the labels.
 
         Args:
@@ -86,7 +88,7 @@ class UnlabeledRecords:
         mixed = MixedRows(rows, others, options.ratio, self.config.seed)
         return Consistency(tuned, processor, self.way, options), mixed
 
-    def settle(self, objective: Any) -> None:
+    def settle(self, objective: Objective) -> None:
         """Put the weights that were judged where they will be saved from."""
         if isinstance(objective, Consistency):
             objective.settled()

@@ -85,8 +85,9 @@ class Judge:
 
     def _scored(self, candidates: list[Any]) -> Any:
         from headstart.evaluation.evaluate import evaluate
+        from headstart.modalities.text.content import TEXT
 
-        return evaluate(candidates, self.train, self.test, self.config)
+        return evaluate(candidates, self.train, self.test, self.config, TEXT)
 
 
 def score(results: Any, candidate: str, labels: int) -> Any:

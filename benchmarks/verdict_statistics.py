@@ -25,6 +25,7 @@ from headstart.evaluation.equivalence import needed
 from headstart.evaluation.evaluate import evaluate
 from headstart.evaluation.outcomes import Candidate, Kind, Results
 from headstart.evaluation.verdict import Gain, gains
+from headstart.modalities.text.content import TEXT
 
 WIDTH, TRAINING, TESTED = 24, 3000, 1000
 LABELS = ["10", "100", "1000", "all"]
@@ -70,7 +71,7 @@ def judged(seed: int, signals: dict[str, tuple[Kind, float]]) -> tuple[Results, 
     """Evaluate one world."""
     candidates, train, test = world(seed, signals)
     config = EvaluateConfig(run="run", train="train", labels=LABELS, seed=seed)
-    results = evaluate(candidates, train, test, config)
+    results = evaluate(candidates, train, test, config, TEXT)
     return results, gains(results)
 
 

@@ -12,13 +12,18 @@ from headstart.deployment import embed as embedding
 from headstart.deployment.embed import embed
 from headstart.errors import HeadstartError
 from headstart.evaluation.features import features
+from headstart.modalities.tokens.batching import by_length
 
 
 class CodeProcessor:
     """Turns a text into the code points of its characters."""
 
-    def cut(self, texts, length):
-        return [[ord(c) for c in text[:length]] for text in texts]
+    def batches(self, records, length, size):
+        def read(texts):
+            return [[ord(c) for c in text[:length]] for text in texts]
+
+        for indices, rows in by_length(records["text"], read, length * size):
+            yield indices, self.pad(rows)
 
     def pad(self, rows):
         longest = max(map(len, rows))

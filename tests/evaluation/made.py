@@ -16,7 +16,8 @@ from headstart.evaluation.metrics import Estimate
 from headstart.evaluation.outcomes import ACCURACY, Kind, Metric, Outcome, Results
 from headstart.evaluation.perplexity import Foreseen, Perplexity, Surprises
 from headstart.evaluation.samples import Samples
-from headstart.modalities.image.processor import ImageProcessor
+from headstart.modalities.image.modality import ImageModality
+from headstart.modalities.text.modality import TextModality
 from headstart.run import RunFolder
 
 HOSTILE = "</title></script><script>alert('x')</script>\"&"
@@ -86,7 +87,7 @@ def made_texts(classes: list[str], count: int = 60) -> tuple[Samples, np.ndarray
             "label": [classes[c] for c in truth],
         }
     )
-    return Samples(records, vectors.astype(np.float32), processor=None), truth
+    return Samples(records, vectors.astype(np.float32), TextModality()), truth
 
 
 def made_pictures(classes: list[str], count: int, side: int) -> tuple[Samples, np.ndarray]:
@@ -107,7 +108,7 @@ def made_pictures(classes: list[str], count: int, side: int) -> tuple[Samples, n
         }
     )
     vectors = rng.standard_normal((count, 8)).astype(np.float32)
-    return Samples(records, vectors, ImageProcessor(side)), truth
+    return Samples(records, vectors, ImageModality()), truth
 
 
 def made_run(folder: Path, rows: list[dict[str, Any]]) -> RunFolder:

@@ -19,6 +19,7 @@ from headstart.evaluation.cache import (
     kept_overlap,
 )
 from headstart.evaluation.outcomes import Candidate
+from headstart.modalities.image.content import IMAGE
 from headstart.modalities.image.processor import ImageProcessor
 from headstart.modalities.text.content import TEXT
 
@@ -90,10 +91,12 @@ def test_records_are_told_apart_by_content_and_order_alone() -> None:
     def texts(*values: str) -> Dataset:
         return Dataset.from_dict({"id": [f"{n}" for n in range(len(values))], "text": values})
 
-    one = digest_of_records(texts("a", "b"))
-    assert one == digest_of_records(Dataset.from_dict({"text": ["x", "a", "b"]}).select([1, 2]))
-    others = [texts("b", "a"), texts("ab", ""), texts("a", "b", "")]
-    assert len({one, *map(digest_of_records, others), digest_of_records(None)}) == 5
+    one = digest_of_records(texts("a", "b"), TEXT)
+    part = Dataset.from_dict({"text": ["x", "a", "b"]}).select([1, 2])
+    assert one == digest_of_records(part, TEXT)
+    # Features of "A" are not those of "a", though the two repeat each other.
+    others = [texts("b", "a"), texts("ab", ""), texts("a", "b", ""), texts("A", "b"), None]
+    assert len({one, *(digest_of_records(other, TEXT) for other in others)}) == 6
 
 
 def test_pictures_are_told_apart_by_their_bytes_or_by_their_file(tmp_path: Path) -> None:
@@ -102,10 +105,10 @@ def test_pictures_are_told_apart_by_their_bytes_or_by_their_file(tmp_path: Path)
     records = Dataset.from_dict(
         {"image": [{"bytes": None, "path": str(file)}, {"bytes": b"x", "path": None}]}
     )
-    before = digest_of_records(records)
-    assert digest_of_records(records) == before
+    before = digest_of_records(records, IMAGE)
+    assert digest_of_records(records, IMAGE) == before
     file.write_bytes(b"longer")
-    assert digest_of_records(records) != before
+    assert digest_of_records(records, IMAGE) != before
 
 
 def test_an_encoder_is_known_by_weights_and_length_wherever_it_lies() -> None:
@@ -129,15 +132,15 @@ def test_an_overlap_is_searched_once_for_the_same_records_under_the_same_names(
     truth = overlap(background, tested, TEXT)
     compute = Counted(truth)
     for _ in range(2):
-        found = kept_overlap(tmp_path, background, tested, compute)
+        found = kept_overlap(tmp_path, background, tested, TEXT, compute)
         assert found.sentences() == truth.sentences()
         assert found.summary() == truth.summary()
         assert found.indices.tolist() == [1]
     assert compute.times == 1
-    kept_overlap(tmp_path, background, _texts("two", "six", side="moved"), compute)
+    kept_overlap(tmp_path, background, _texts("two", "six", side="moved"), TEXT, compute)
     assert compute.times == 2
     next(tmp_path.glob("*.json")).write_text("{")
     for _ in range(2):
-        kept_overlap(tmp_path, background, tested, compute)
-        kept_overlap(tmp_path, background, _texts("two", "six", side="moved"), compute)
+        kept_overlap(tmp_path, background, tested, TEXT, compute)
+        kept_overlap(tmp_path, background, _texts("two", "six", side="moved"), TEXT, compute)
     assert compute.times == 3

@@ -177,7 +177,7 @@ def test_runs_of_several_modalities_are_refused(runs, tmp_path) -> None:
     image = tmp_path / "pictures" / "encoder"
     image.mkdir(parents=True)
     (image / "headstart.json").write_text('{"modality": "image", "length": 32}')
-    with pytest.raises(HeadstartError, match=r"reads text and .* reads image"):
+    with pytest.raises(HeadstartError, match=r"reads texts and .* reads pictures"):
         hs.compare(
             names[0],
             str(image.parent),

@@ -8,9 +8,11 @@ from datasets import Dataset
 from PIL import Image
 
 from headstart.errors import HeadstartError
-from headstart.evaluation.corruptions import CORRUPTIONS, asked, corrupt
-from headstart.modalities.image.corruptions import squared
+from headstart.evaluation.corruptions import asked, corrupt
+from headstart.modalities.image.modality import ImageModality
+from headstart.modalities.text.modality import TextModality
 
+TEXTS, IMAGES = TextModality(), ImageModality()
 TEXT = "How do I locate my card? It has not arrived, although I ordered it three weeks ago. " * 5
 
 
@@ -50,7 +52,7 @@ def distance(one: str, other: str) -> int:
 
 @pytest.mark.parametrize("name", ["typos", "whitespace"])
 def test_a_higher_severity_changes_more_of_a_text(name) -> None:
-    found = [corrupt(texts(), "text", name, severity, 0)["text"] for severity in (1, 2, 3)]
+    found = [corrupt(texts(), TEXTS, name, severity, 0)["text"] for severity in (1, 2, 3)]
     changes = [distance(TEXT, both[0]) for both in found]
     assert 0 < changes[0] < changes[1] < changes[2] < 0.3 * len(TEXT)
     assert found[0][0] != found[0][1], "records are corrupted each in its own way"
@@ -58,37 +60,44 @@ def test_a_higher_severity_changes_more_of_a_text(name) -> None:
 
 def test_case_alone_changes_with_case() -> None:
     for severity in (1, 2, 3):
-        text = corrupt(texts(), "text", "case", severity, 0)["text"][0]
+        text = corrupt(texts(), TEXTS, "case", severity, 0)["text"][0]
         assert text != TEXT
         assert text.lower() == TEXT.lower()
 
 
-@pytest.mark.parametrize("name", list(CORRUPTIONS["image"]))
+@pytest.mark.parametrize("name", list(IMAGES.corruptions))
 def test_a_higher_severity_changes_more_of_a_picture(name) -> None:
-    clean = squared(images(), 40)
+    clean = IMAGES.as_seen(images(), 40)
     errors = [
-        np.abs(pixels_of(corrupt(clean, "image", name, severity, 0)) - pixels_of(clean)).mean()
+        np.abs(pixels_of(corrupt(clean, IMAGES, name, severity, 0)) - pixels_of(clean)).mean()
         for severity in (1, 2, 3)
     ]
     assert 0 < errors[0] < errors[1] < errors[2] < 128
 
 
 def test_squares_are_what_the_encoder_sees() -> None:
-    assert pixels_of(squared(images(40), 16)).shape == (16, 16, 3)
-    np.testing.assert_array_equal(pixels_of(squared(images(40), 40)), pixels_of(images(40)))
+    assert pixels_of(IMAGES.as_seen(images(40), 16)).shape == (16, 16, 3)
+    np.testing.assert_array_equal(pixels_of(IMAGES.as_seen(images(40), 40)), pixels_of(images(40)))
+
+
+def test_texts_are_seen_as_they_are_and_never_lose_all_letters() -> None:
+    assert TEXTS.as_seen(texts(), 16)["text"][:] == [TEXT, TEXT]
+    short = Dataset.from_dict({"id": list("abc") * 40, "text": ["a"] * 120})
+    for name in TEXTS.corruptions:
+        assert all(corrupt(short, TEXTS, name, 3, 0)["text"])
 
 
 def test_the_seed_decides_and_all_else_stays() -> None:
-    once, again = (corrupt(texts(), "text", "typos", 2, 0) for _ in range(2))
+    once, again = (corrupt(texts(), TEXTS, "typos", 2, 0) for _ in range(2))
     assert once["text"][:] == again["text"][:]
-    assert once["text"][:] != corrupt(texts(), "text", "typos", 2, 1)["text"][:]
+    assert once["text"][:] != corrupt(texts(), TEXTS, "typos", 2, 1)["text"][:]
     assert once["label"][:] == ["a", "b"]
     assert once.features == texts().features
 
 
 def test_names_are_checked() -> None:
-    assert asked(["off"], "text") == []
-    assert asked(["auto"], "image") == ["noise", "blur", "jpeg", "brightness"]
-    assert asked(["case"], "text") == ["case"]
-    with pytest.raises(HeadstartError, match=r"no 'typo' for text.*'typos'"):
-        asked(["typo"], "text")
+    assert asked(["off"], TEXTS) == []
+    assert asked(["auto"], IMAGES) == ["noise", "blur", "jpeg", "brightness"]
+    assert asked(["case"], TEXTS) == ["case"]
+    with pytest.raises(HeadstartError, match=r"no 'typo' for texts.*'typos'"):
+        asked(["typo"], TEXTS)

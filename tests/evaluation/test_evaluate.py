@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -8,9 +10,12 @@ from datasets import Dataset
 
 from headstart.config import EvaluateConfig
 from headstart.errors import HeadstartError
-from headstart.evaluation.evaluate import evaluate
+from headstart.evaluation.evaluate import check_needs, check_task, decided, evaluate
 from headstart.evaluation.outcomes import Candidate, Results
 from headstart.evaluation.verdict import details, gains, headline
+from headstart.modalities.image.modality import ImageModality
+from headstart.modalities.text.content import TEXT
+from headstart.modalities.text.modality import TextModality
 
 LABELS = [("no", "yes")[index % 2] for index in range(400)]
 TEST = [("no", "yes")[index % 2] for index in range(600)]
@@ -25,7 +30,7 @@ def measure(
 ) -> Results:
     """Evaluate records of which only the labels matter."""
     records = [Dataset.from_dict({"label": labels}) for labels in (train, test)]
-    return evaluate(candidates, records[0], records[1] if test else None, config)
+    return evaluate(candidates, records[0], records[1] if test else None, config, TEXT)
 
 
 def candidate(name: str, kind: Any, signal: float, seed: int) -> Candidate:
@@ -144,3 +149,55 @@ def test_labels_that_cannot_be_evaluated_are_refused_in_a_sentence(
     only = Candidate("ours", "pretrained", features, np.ones((len(test), 2), np.float32))
     with pytest.raises(HeadstartError, match=message):
         measure([only], train, test, plan(**options))
+
+
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [
+        (
+            "clasification",
+            r"unknown evaluation task 'clasification'; did you mean 'classification'",
+        ),
+        ("atuo", "did you mean 'auto'"),
+        ("perplexity", r"'perplexity' is not for pictures; choose one of classification, multi"),
+    ],
+)
+def test_a_task_that_does_not_suit_the_records_is_refused_with_those_that_do(
+    task: str, message: str
+) -> None:
+    with pytest.raises(HeadstartError, match=message):
+        check_task(task, ImageModality())
+    check_task("auto", ImageModality())
+    check_task("perplexity", TextModality())
+
+
+class Unlabeled(TextModality):
+    """A kind of data whose labels ask for nothing that suits it."""
+
+    protocols = ("clustering", "retrieval")
+
+
+def test_auto_follows_the_labels_where_that_suits_the_records(tmp_path: Path) -> None:
+    file = tmp_path / "train.csv"
+    file.write_text("text,label\none text,1.5\nanother text,2.25\n")
+    config = plan().model_copy(update={"train": str(file)})
+    assert decided(config, TextModality()).task == "regression"
+    assert decided(config, Unlabeled()).task == "clustering"
+    named = config.model_copy(update={"task": "retrieval", "train": "nowhere.csv"})
+    assert decided(named, Unlabeled()).task == "retrieval"
+
+
+def test_what_a_task_needs_is_asked_of_the_encoder_and_its_processor() -> None:
+    able = SimpleNamespace(provides=frozenset({"vocabulary"}))
+    unable = SimpleNamespace(provides=frozenset({"two_views"}))
+    check_needs("perplexity", TextModality(), unable, able)
+    with pytest.raises(
+        HeadstartError, match=r"needs vocabulary, .* classification, .*ring\."
+    ):
+        check_needs("perplexity", TextModality(), unable, unable)
+
+
+def test_what_is_about_one_network_alone_compares_no_features() -> None:
+    config = plan(task="perplexity")
+    with pytest.raises(HeadstartError, match="perplexity is measured of one run alone"):
+        measure([candidate("ours", "pretrained", 1.0, 0)], LABELS, TEST, config)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +9,8 @@ from datasets import Dataset
 from torch import Tensor
 
 from headstart.errors import HeadstartError
-from headstart.evaluation import features as module
 from headstart.evaluation.features import features
+from headstart.modalities.tokens.batching import by_length
 
 Batch = dict[str, Tensor]
 
@@ -19,8 +21,14 @@ class Letters:
     def __init__(self) -> None:
         self.shapes: list[tuple[int, int]] = []
 
-    def cut(self, texts: list[str], length: int) -> list[list[int]]:
-        return [[ord(letter) for letter in text[:length]] for text in texts]
+    def batches(
+        self, records: Dataset, length: int, size: int
+    ) -> Iterator[tuple[np.ndarray, Batch]]:
+        def read(texts: list[str]) -> list[list[int]]:
+            return [[ord(letter) for letter in text[:length]] for text in texts]
+
+        for indices, rows in by_length(records["text"], read, length * size):
+            yield indices, self.pad(rows)
 
     def pad(self, rows: list[list[int]]) -> Batch:
         self.shapes.append((len(rows), max(map(len, rows))))
@@ -72,16 +80,6 @@ def test_rows_keep_the_order_of_the_records_whatever_shares_a_batch() -> None:
     # Like lengths share a batch, the longest first, and no batch has more than 40 tokens.
     assert processor.shapes == [(1, 40), (1, 40), (5, 3)]
     assert seen == [(1, 7), (2, 7), (7, 7)]
-
-
-def test_texts_are_sorted_within_a_window_and_memory_stays_flat(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(module, "WINDOW", 3)
-    processor = Letters()
-    found = of(Summing(), processor, length=50, batch_size=1)
-    assert found[:, 1].tolist() == [2, 50, 1, 3, 49, 2, 1]
-    assert processor.shapes == [(1, 50), (2, 2), (1, 49), (2, 3), (1, 1)]
 
 
 def test_bf16_is_used_where_it_is_fast_and_can_be_refused(

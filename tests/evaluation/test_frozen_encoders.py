@@ -14,6 +14,7 @@ from headstart.errors import HeadstartError
 from headstart.evaluation import frozen_encoders as candidates
 from headstart.evaluation.frozen_encoders import measured, named, started
 from headstart.modalities.opening import open_modality
+from headstart.modalities.text.content import TEXT
 
 WORDS = ["apple", "pear", "plum", "fig", "saw", "axe", "drill", "file"]
 TEXTS = [f"the {WORDS[n % 8]} lies beside the {WORDS[n * 3 % 8]} on table n{n}" for n in range(80)]
@@ -79,7 +80,7 @@ def test_other_encoders_are_named_after_their_folder_unless_two_are_called_the_s
 
 
 def test_an_encoder_of_other_data_is_refused(runs) -> None:
-    with pytest.raises(HeadstartError, match="an encoder of text, but the records are of image"):
+    with pytest.raises(HeadstartError, match="an encoder of texts, but the records are pictures"):
         named([str(runs[0].folder)], open_modality("image"))
 
 
@@ -120,11 +121,11 @@ def test_features_are_computed_once_and_anew_for_other_records_or_encoders(
     monkeypatch.setattr(candidates, "features", spy)
     first, second = named([str(run.folder) for run in runs], open_modality("text"))
     train, test = RECORDS.select(range(50)), RECORDS.select(range(50, 80))
-    once = measured(first, train, test, tmp_path, None)
-    again = measured(first, train, test, tmp_path, None)
+    once = measured(first, train, test, TEXT, tmp_path, None)
+    again = measured(first, train, test, TEXT, tmp_path, None)
     assert asked == [50, 30]
     assert again.train.tolist() == once.train.tolist()
     assert again.test.tolist() == once.test.tolist()
-    measured(first, train, RECORDS.select(range(51, 80)), tmp_path, None)
-    measured(second, train, None, tmp_path, None)
+    measured(first, train, RECORDS.select(range(51, 80)), TEXT, tmp_path, None)
+    measured(second, train, None, TEXT, tmp_path, None)
     assert asked == [50, 30, 29, 50]

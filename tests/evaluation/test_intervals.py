@@ -12,6 +12,7 @@ from headstart.evaluation.evaluate import evaluate
 from headstart.evaluation.intervals import compare, draws_for, holm
 from headstart.evaluation.outcomes import Candidate
 from headstart.evaluation.verdict import Gain, gains
+from headstart.modalities.text.content import TEXT
 
 OURS, THEIRS = [0.80, 0.82, 0.81, 0.79, 0.83], [0.70, 0.74, 0.70, 0.71, 0.70]
 
@@ -107,7 +108,7 @@ def world(seed: int, ours: float, theirs: list[float]) -> list[Gain]:
         candidates.append(Candidate(f"c{index}", kind, fit_predict=fit_predict))
     config = EvaluateConfig(run="r", train="t", labels=["10", "60", "all"], seeds=5, seed=seed)
     train, test = (Dataset.from_dict({"label": part}) for part in (names[:500], names[500:]))
-    return gains(evaluate(candidates, train, test, config))
+    return gains(evaluate(candidates, train, test, config, TEXT))
 
 
 def test_equals_are_seldom_told_apart() -> None:

@@ -57,10 +57,10 @@ def seen(run, monkeypatch) -> dict[str, object]:
     kept: dict[str, object] = {}
     evaluate, baselines = judging.evaluate, TextModality.baselines
 
-    def spy_evaluate(candidates, train, test, config, **options):
+    def spy_evaluate(candidates, train, test, config, content, **options):
         kept.update(candidates=candidates, train=list(train["label"]))
         kept.update(test=[] if test is None else list(test["label"]))
-        return evaluate(candidates, train, test, config, **options)
+        return evaluate(candidates, train, test, config, content, **options)
 
     def spy_baselines(modality, background, train, test, **options):
         kept.update(background=list(background["text"]), train_texts=list(train["text"]))

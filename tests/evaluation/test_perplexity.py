@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -9,10 +10,11 @@ import pytest
 import torch
 from datasets import Dataset
 
+import headstart as hs
 from headstart.encoders.opening import create_encoder
 from headstart.errors import HeadstartError
 from headstart.evaluation.ngram_model import NgramModel
-from headstart.evaluation.perplexity import _windows, perplexity
+from headstart.evaluation.perplexity import _windows, check_objective, perplexity
 from headstart.modalities.text.processor import TextProcessor
 from headstart.modalities.text.tokenizers import fit_tokenizer
 from headstart.objectives.heads import TokenHead
@@ -164,7 +166,38 @@ def test_samples_go_on_from_the_tested_texts_and_other_objectives_are_refused():
     assert all(sample["written"] == "!" for sample in found.samples)
     for objective in ("bart", "mlm", None):
         with pytest.raises(HeadstartError, match="perplexity is of runs of clm and prefix"):
-            perplexity(encoder, head, processor, objective, records, None, context=16)
+            check_objective(objective)
     bare = words(wrap=False)
     with pytest.raises(HeadstartError, match="too short to foresee"):
         perplexity(*made(bare), bare, "clm", texts("a"), None, context=16)
+
+
+def pretrained(folder, objective):
+    source = folder / "texts.txt"
+    source.write_text("\n".join(f"abcd efgh {n} ab ef {n % 7} h g f e" for n in range(200)))
+    return hs.pretrain(
+        str(source),
+        out=str(folder / objective),
+        objective=objective,
+        budget="3steps",
+        batch_size=8,
+        length=32,
+        tracker="none",
+        encoder_options=SIZE,
+    )
+
+
+def test_a_run_that_writes_is_measured_by_the_verb_and_others_before_anything_is_read(tmp_path):
+    tested = tmp_path / "tested.csv"
+    tested.write_text("text,label\n" + "".join(f"abcd {n} efgh,x\n" for n in range(30)))
+    run = pretrained(tmp_path, "clm")
+    found = run.evaluate(str(tested), task="perplexity")
+    assert found.texts == 30
+    assert len(found.foreseen) == 3
+    assert [len(sample["written"]) > 0 for sample in found.samples] == [True] * 3
+    page = (run.folder / "perplexity.html").read_text()
+    assert "--task perplexity" in page
+    assert json.loads((run.folder / "perplexity.json").read_text())["verdict"] == found.verdict
+    masked = pretrained(tmp_path, "mlm")
+    with pytest.raises(HeadstartError, match="perplexity is of runs of clm and prefix"):
+        masked.evaluate("nowhere.csv", task="perplexity")

@@ -15,6 +15,7 @@ from headstart.config import EvaluateConfig, PretrainConfig
 from headstart.evaluation.evaluate import evaluate
 from headstart.evaluation.outcomes import Candidate, Results
 from headstart.evaluation.report import Report
+from headstart.modalities.text.content import TEXT
 from headstart.run import RunFolder
 
 HOSTILE = "<script>alert('x')</script>\"&"
@@ -36,7 +37,7 @@ def results() -> Results:
     ]
     config = EvaluateConfig(run="r", train="t", labels=["10", "50%", "5000", "all"], seeds=3)
     records = Dataset.from_dict({"label": labels})
-    return evaluate(candidates, records, records, config)
+    return evaluate(candidates, records, records, config, TEXT)
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ from made import made_pictures, made_texts
 from PIL import Image
 
 from headstart.evaluation.projection import flat_map, nearest
-from headstart.evaluation.samples import LETTERS, Samples
+from headstart.evaluation.samples import Samples
+from headstart.modalities.text.modality import LETTERS
 from headstart.pages.markup import cut
 
 CLASSES = ["cats", "dogs"]
@@ -19,7 +20,7 @@ def test_a_sample_is_rising_seeded_and_never_too_large() -> None:
     assert len(indices) == len(set(indices.tolist())) == 20
     assert (np.diff(indices) > 0).all()
     assert (samples.sample(20) == indices).all()
-    other = Samples(samples.records, samples.vectors, None, seed=1)
+    other = Samples(samples.records, samples.vectors, samples.modality, seed=1)
     assert (other.sample(20) != indices).any()
     assert samples.sample(99).tolist() == list(range(50))
 

@@ -14,6 +14,9 @@ from headstart.errors import HeadstartError
 from headstart.evaluation.evaluate import evaluate
 from headstart.evaluation.outcomes import Candidate
 from headstart.evaluation.shifts import divided, extended, measure_shifts, parts
+from headstart.modalities.text.modality import TextModality
+
+MODALITY = TextModality()
 
 
 def plan(**options: Any) -> EvaluateConfig:
@@ -52,7 +55,7 @@ def test_typos_cost_what_hangs_on_letters_and_cost_nothing_else(task: str) -> No
     config = plan(task=task, labels=["all"], shots=["2"], ways=3)
     train = records(LABELS[task][:45], TEXTS[:45])
     test = records(LABELS[task][45:], TEXTS[45:])
-    found = parts(test, False, config, "text", 32, None)
+    found = parts(test, False, config, MODALITY, 32, None)
     assert [part.severity for part in found] == [0, 1, 2, 3]
     seen = extended(test, found)
     assert seen is not None
@@ -63,8 +66,8 @@ def test_typos_cost_what_hangs_on_letters_and_cost_nothing_else(task: str) -> No
         Candidate("steady", "untrained", read(TEXTS[:45]), steady),
     ]
     usual, moved = divided(candidates, test)
-    results = evaluate(usual, train, test, config)
-    shifts = measure_shifts(moved, train, found, results, config)
+    results = evaluate(usual, train, test, config, MODALITY.content)
+    shifts = measure_shifts(moved, train, found, results, config, MODALITY.content)
     drops = {(shift.candidate, shift.severity): shift.drop for shift in shifts}
     assert len(shifts) == 6
     for severity in (1, 2, 3):
@@ -83,7 +86,7 @@ def test_another_domain_is_compared_without_pairing() -> None:
     config = plan(task="classification", labels=["30"], corruptions=["off"], shifted="other.csv")
     train, test = records(CLASSES[:45], TEXTS[:45]), records(CLASSES[45:], TEXTS[45:])
     other = records(["cat", "dog"] * 10, ["unknown words"] * 20)
-    found = parts(test, False, config, "text", 32, other)
+    found = parts(test, False, config, MODALITY, 32, other)
     assert [(part.name, len(part.records)) for part in found] == [
         ("as they are", 45),
         ("other.csv", 20),
@@ -92,8 +95,8 @@ def test_another_domain_is_compared_without_pairing() -> None:
     features = read(TEXTS)
     tested = np.concatenate([features[45:], features[45:], rng.random((20, 3))])
     usual, moved = divided([Candidate("ours", "pretrained", features[:45], tested)], test)
-    results = evaluate(usual, train, test, config)
-    (shift,) = measure_shifts(moved, train, found, results, config)
+    results = evaluate(usual, train, test, config, MODALITY.content)
+    (shift,) = measure_shifts(moved, train, found, results, config, MODALITY.content)
     assert (shift.tested, shift.labels, shift.clean.mean) == (20, 30, 1.0)
     assert shift.drop.high - shift.drop.low > 0.1
     assert shift.drop.mean > 0.2
@@ -101,13 +104,13 @@ def test_another_domain_is_compared_without_pairing() -> None:
 
 def test_nothing_is_done_where_nothing_was_asked_for() -> None:
     test = records(CLASSES, TEXTS)
-    assert parts(test, False, plan(corruptions=["off"]), "text", 32, None) == []
+    assert parts(test, False, plan(corruptions=["off"]), MODALITY, 32, None) == []
     assert extended(test, []) is test
     with pytest.raises(HeadstartError, match="need test records"):
-        parts(test, True, plan(task="classification"), "text", 32, None)
+        parts(test, True, plan(task="classification"), MODALITY, 32, None)
 
 
 def test_large_test_sets_are_sampled() -> None:
     test = records(["a", "b"] * 1500, ["some text"] * 3000)
-    found = parts(test, False, plan(), "text", 32, None)
+    found = parts(test, False, plan(), MODALITY, 32, None)
     assert {len(part.records) for part in found} == {2000}

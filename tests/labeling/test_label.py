@@ -183,7 +183,7 @@ def test_pictures_are_laid_beside_the_file_and_read_back(tmp_path) -> None:
     modality = ImageModality()
     records = modality.read([str(folder)], options, Audit())
     out = tmp_path / "to_label.csv"
-    _write(records, ["because"] * 3, out)
+    _write(records, modality.content, ["because"] * 3, out)
     out.write_text(out.read_text("utf-8-sig").replace(",,because", ",dark,because"))
     back = modality.read([str(out)], options, Audit())
     assert list(back["label"]) == ["dark"] * 3

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     import pyarrow as pa
     from datasets import Dataset
@@ -86,6 +88,8 @@ class Content:
         matches: yields (place in a background, place of a tested record, is it exact) for records
             of a background that are the same as a tested one, or nearly; told are the notes of
             what was not looked at, and whether a very large background is compared in full.
+        export: gives what a person who labels looks at, a text for each record: the record itself,
+            or the path of its file from beside ``folder``, which is made where files are needed.
         survey: finds out more of what went in, and writes it into the audit's findings.
         rules: its quality rules by name; ``SET.NAME`` belongs to a set. {} where there are none.
         failing: given records, names of rules and the options of the kind of data, gives the
@@ -113,6 +117,7 @@ class Content:
     digests: Callable[[Dataset], np.ndarray]
     matches: Callable[[Dataset, Dataset, list[str], bool], Iterator[tuple[int, int, bool]]]
     survey: Callable[[Dataset, Audit, Effort], None]
+    export: Callable[[Dataset, Path], list[str]]
     rules: Mapping[str, Rule] = field(default_factory=dict)
     failing: Callable[[Dataset, Sequence[str], Any], Mapping[int, str]] = _none_fail
     files: frozenset[str] = field(default_factory=frozenset)

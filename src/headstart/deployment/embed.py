@@ -11,8 +11,9 @@ import numpy as np
 
 from headstart.batch import Progress
 from headstart.errors import HeadstartError
-from headstart.evaluation.features import WINDOW, features
+from headstart.evaluation.features import features
 from headstart.files import whole_file
+from headstart.modalities.tokens.batching import WINDOW
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -6,7 +6,7 @@ import json
 import re
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headstart.config import check_options
 from headstart.encoders import ENCODERS, Encoder, EncoderKind
@@ -16,6 +16,9 @@ from headstart.files import write_json
 from headstart.modalities import MODALITIES, Processor
 from headstart.modalities.opening import modality_giving, open_modality
 from headstart.seeding import seeded
+
+if TYPE_CHECKING:
+    from headstart.encoders.sentence_transformers import ForeignEncoder
 
 NOTE = "headstart.json"
 
@@ -93,6 +96,13 @@ def open_encoder(folder: str | Path, *, length: int | None = None) -> Encoder:
 def open_processor(folder: str | Path) -> Processor:
     """Reopen the processor of an encoder folder, ours or a foreign one."""
     return open_modality(read_note(folder)["modality"]).load(folder)
+
+
+def open_foreign(folder: str | Path) -> ForeignEncoder | None:
+    """Return an encoder as its own library runs it; None where :func:`open_encoder` opens it."""
+    from headstart.encoders.sentence_transformers import open_sentence_transformer
+
+    return open_sentence_transformer(folder)
 
 
 def encoder_folder(folder: str | Path) -> str | Path:

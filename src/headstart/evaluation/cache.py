@@ -30,6 +30,10 @@ from headstart.version import __version__
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from headstart.data.content import Content
+    from headstart.encoders import Encoder
+    from headstart.modalities import Processor
+
 #: Bytes that are kept; beyond it what was not used for longest is deleted.
 MOST = 2 * 10**9
 #: What the features, and the overlap, depend on besides encoder and records.
@@ -44,20 +48,24 @@ def digest(*parts: str | int) -> str:
     return key.hexdigest()
 
 
-def digest_of_records(records: Dataset | None) -> str:
-    """Return a digest of what the records hold: their texts or pictures, in their order."""
+def digest_of_records(records: Dataset | None, content: Content) -> str:
+    """Return a digest of what the records hold, in their order, as it is stored.
+
+    ``Content.digests`` says which records are the same to a person. Features are not: those of
+    texts that differ in case differ.
+    """
     key = hashlib.blake2b(digest_size=12)
     if records is not None:
-        column = next(name for name in ("text", "image") if name in records.column_names)
+        column = content.name
         for batch in records.select_columns([column]).with_format("arrow").iter(batch_size=1000):
             for value in batch[column].to_pylist():
-                content = _content(value)
-                key.update(len(content).to_bytes(8, "little"))
-                key.update(content)
+                stored = _stored(value)
+                key.update(len(stored).to_bytes(8, "little"))
+                key.update(stored)
     return key.hexdigest()
 
 
-def digest_of_encoder(encoder: Any, processor: Any, length: int) -> str:
+def digest_of_encoder(encoder: Encoder, processor: Processor, length: int) -> str:
     """Return a digest of all that is saved of an encoder: weights, settings, tokenizer."""
     with tempfile.TemporaryDirectory() as index:
         folder = Path(index)
@@ -108,11 +116,17 @@ def cached_candidates(
 
 
 def kept_overlap(
-    folder: Path, background: Dataset, tested: Dataset, compute: Callable[[], Overlap]
+    folder: Path,
+    background: Dataset,
+    tested: Dataset,
+    content: Content,
+    compute: Callable[[], Overlap],
 ) -> Overlap:
     """Return what two sets of records share, searched only if it was not kept in ``folder``."""
     # The ids as well: examples name them, and a file may have been moved.
-    marks = [digest_of_records(records) + _ids(records) for records in (background, tested)]
+    marks = [
+        digest_of_records(records, content) + _ids(records) for records in (background, tested)
+    ]
     file = folder / f"{digest('overlap', *marks)}.json"
     if file.is_file():
         os.utime(file)
@@ -168,11 +182,13 @@ def _thin_out(folder: Path) -> None:
             file.unlink(missing_ok=True)
 
 
-def _content(value: Any) -> bytes:
-    """Return what tells one text or picture from another; of a file, its place, size and time."""
+def _stored(value: Any) -> bytes:
+    """Return a value as bytes; of a file that it only names, its path, size and time."""
     if isinstance(value, str):
         return value.encode("utf-8", "surrogatepass")
-    if value.get("bytes") is not None:
+    if not isinstance(value, dict) or not {"bytes", "path"} <= value.keys():
+        return repr(value).encode("utf-8", "surrogatepass")
+    if value["bytes"] is not None:
         return bytes(value["bytes"])
     path = str(value["path"])
     try:

@@ -11,20 +11,24 @@ import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headstart.config import CompareConfig, EvaluateConfig
 from headstart.encoders.opening import encoder_folder, open_encoder, open_processor, read_note
 from headstart.errors import HeadstartError
 from headstart.evaluation.compared_runs import pairs
 from headstart.evaluation.comparison import Comparison
-from headstart.evaluation.evaluate import evaluate
+from headstart.evaluation.evaluate import check_task, decided, evaluate
 from headstart.evaluation.frozen_encoders import frozen, measured
-from headstart.evaluation.protocols.reading import labeled_records, task_of
+from headstart.evaluation.protocols.reading import labeled_records
 from headstart.evaluation.report.cost import cost_of
 from headstart.evaluation.report.reproduce import command, versions
 from headstart.modalities.opening import open_modality
 from headstart.run import RunFolder
+
+if TYPE_CHECKING:
+    from headstart.encoders import Encoder
+    from headstart.modalities import Modality
 
 
 def compare(config: CompareConfig, *, say: Callable[[str], None]) -> Comparison:
@@ -36,25 +40,25 @@ def compare(config: CompareConfig, *, say: Callable[[str], None]) -> Comparison:
     """
     folders = _folders(config.runs)
     notes = [read_note(folder) for folder in folders.values()]
-    _one_modality(config.runs, [str(note["modality"]) for note in notes])
+    modality = _one_modality(config.runs, [str(note["modality"]) for note in notes])
+    check_task(config.task, modality)
     labels = _one_label_set(config.runs)
-    modality = open_modality(notes[0]["modality"])
     shared = EvaluateConfig.model_fields.keys() & CompareConfig.model_fields.keys()
     plan = EvaluateConfig(run=config.runs[0], **{name: getattr(config, name) for name in shared})
-    plan = plan.model_copy(update={"task": task_of(plan, modality.content)})
+    plan = decided(plan, modality)
     first = next(iter(folders.values()))
     train, test = labeled_records(plan, modality, open_processor(first), {})
     remarks = _strangers(labels, train, config)
-    candidates, costs = [], {}
+    candidates, costs, content = [], {}, modality.content
     scratch = tempfile.TemporaryDirectory(prefix="headstart-")
     for (name, folder), note, named in zip(folders.items(), notes, config.runs, strict=True):
         say(f"features of {name}")
         encoder, processor = open_encoder(folder), open_processor(folder)
         candidate = frozen(name, "other", encoder, processor, int(note["length"]))
-        candidates.append(measured(candidate, train, test, _store(named, scratch), None))
+        candidates.append(measured(candidate, train, test, content, _store(named, scratch), None))
         costs[name] = _cost(named, encoder)
     scratch.cleanup()
-    results = evaluate(candidates, train, test, plan)
+    results = evaluate(candidates, train, test, plan, content)
     found_pairs = pairs(results)
     comparison = Comparison(
         results,
@@ -91,13 +95,17 @@ def _folders(runs: list[str]) -> dict[str, str | Path]:
     return found
 
 
-def _one_modality(runs: list[str], kinds: list[str]) -> None:
+def _one_modality(runs: list[str], kinds: list[str]) -> Modality:
+    """Return the modality that all runs read."""
+    modality = open_modality(kinds[0])
     other = next((index for index, kind in enumerate(kinds) if kind != kinds[0]), None)
     if other is not None:
+        nouns = modality.content.noun, open_modality(kinds[other]).content.noun
         raise HeadstartError(
-            f"{runs[0]} reads {kinds[0]} and {runs[other]} reads {kinds[other]}; compare runs of "
-            "one modality."
+            f"{runs[0]} reads {nouns[0]} and {runs[other]} reads {nouns[1]}; compare runs of one "
+            "kind of data."
         )
+    return modality
 
 
 def _one_label_set(runs: list[str]) -> list[str] | None:
@@ -138,7 +146,7 @@ def _shown(labels: list[str]) -> str:
     return ", ".join(labels[:3]) + (f" and {len(labels) - 3} more" if len(labels) > 3 else "")
 
 
-def _cost(run: str, encoder: Any) -> dict[str, str]:
+def _cost(run: str, encoder: Encoder) -> dict[str, str]:
     """Return minutes, parameters and records, as far as they are known."""
     cost = {"parameters": _millions(sum(p.numel() for p in encoder.parameters()))}
     if (Path(run) / "config.yaml").is_file():

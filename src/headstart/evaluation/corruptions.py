@@ -1,44 +1,35 @@
-"""Tested records as the world delivers them: with typos, in capitals, noisy, blurred, compressed.
+"""Tested records as the world delivers them: each corrupted, at three severities.
 
-Every corruption has three severities and is a pure function of the record, the severity and a
-seed, so that all candidates meet the same corrupted records. Those of pictures follow Hendrycks
-and Dietterich 2019 ("Benchmarking Neural Network Robustness to Common Corruptions and
-Perturbations"), with sizes as shares of the picture, so that they mean the same at any side.
+A modality names its corruptions. Each is a function of the record, the severity and a seed, so
+that all candidates meet the same corrupted records.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from headstart.data.store import with_content
 from headstart.errors import HeadstartError, did_you_mean
-from headstart.modalities.image.corruptions import _decoded, _encoded, blur, brightness, jpeg, noise
-from headstart.modalities.text.corruptions import case, typos, whitespace
 from headstart.seeding import derive
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from headstart.modalities import Modality
+
 SEVERITIES = (1, 2, 3)
 
 
-#: The corruptions of each kind of content, by name.
-CORRUPTIONS: dict[str, dict[str, Callable[[Any, int, np.random.Generator], Any]]] = {
-    "text": {"typos": typos, "case": case, "whitespace": whitespace},
-    "image": {"noise": noise, "blur": blur, "jpeg": jpeg, "brightness": brightness},
-}
-
-
-def asked(names: Sequence[str], content: str) -> list[str]:
+def asked(names: Sequence[str], modality: Modality) -> list[str]:
     """Return the corruptions that were asked for by name; ``auto`` is all, ``off`` none.
 
     Raises:
-        HeadstartError: a name that this kind of content has no corruption of.
+        HeadstartError: a name that this kind of data has no corruption of.
     """
-    known = CORRUPTIONS[content]
+    known = modality.corruptions
     if list(names) in (["off"], []):
         return []
     if list(names) == ["auto"]:
@@ -46,25 +37,23 @@ def asked(names: Sequence[str], content: str) -> list[str]:
     for name in names:
         if name not in known:
             raise HeadstartError(
-                f"option 'corruptions': there is no {name!r} for {content}"
+                f"option 'corruptions': there is no {name!r} for {modality.content.noun}"
                 f"{did_you_mean(name, known)}"
             )
     return list(dict.fromkeys(names))
 
 
-def corrupt(records: Dataset, content: str, name: str, severity: int, seed: int) -> Dataset:
+def corrupt(records: Dataset, modality: Modality, name: str, severity: int, seed: int) -> Dataset:
     """Return the records with their content corrupted, all else as it is.
 
-    A record's corruption depends on its place, the name, the severity and the seed.
+    A record's corruption depends on its index, the name, the severity and the seed.
+
+    Args:
+        records: as :meth:`headstart.modalities.Modality.as_seen` returns them.
     """
-    change = CORRUPTIONS[content][name]
-
-    def changed(value: Any, index: int) -> Any:
+    change, content = modality.corruptions[name], modality.content.name
+    values = []
+    for index, value in enumerate(records[content]):
         rng = np.random.Generator(np.random.PCG64(derive(seed, "corrupt", name, severity, index)))
-        if content == "text":
-            return change(value, severity, rng) or value
-        return _encoded(change(_decoded(value), severity, rng))
-
-    return with_content(
-        records, content, [changed(value, index) for index, value in enumerate(records[content])]
-    )
+        values.append(change(value, severity, rng))
+    return with_content(records, content, values)

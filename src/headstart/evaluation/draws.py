@@ -74,11 +74,11 @@ def draw_seeds(config: EvaluateConfig, counts: dict[int, str]) -> dict[int, list
 
 
 def draw(classes: np.ndarray, count: int, *seed: int | str) -> np.ndarray:
-    """Return ``count`` sorted places (n,) int64 of a stratified random draw.
+    """Return ``count`` sorted indices (n,) int64 of a stratified random draw.
 
     Args:
         classes: (N,) class of each record, 0..K-1.
-        count: places to draw, K to N; every class has one at least, the rest goes by share.
+        count: records to draw, K to N; every class has one at least, the rest goes by share.
         seed: named numbers that the draw depends on.
     """
     rng = np.random.Generator(np.random.PCG64(derive("labels", *seed)))

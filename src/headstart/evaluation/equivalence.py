@@ -61,7 +61,7 @@ class Equivalent:
 
 
 def equivalents(results: Results) -> dict[int, Equivalent]:
-    """Return what each number of labels is worth; {} with fewer than two, or without a rival."""
+    """Return what each number of labels is worth; {} where nothing can be compared."""
     counts = [n for n in results.counts if n > 0]
     table = {n: {x.candidate: x for x in results.judged(n)} for n in counts}
     every = set.intersection(*(set(row) for row in table.values())) if table else set()
@@ -127,12 +127,12 @@ def _rising(scores: np.ndarray) -> np.ndarray:
     return rising
 
 
-def _reached(targets: np.ndarray, curves: np.ndarray, indices: np.ndarray) -> np.ndarray:
-    """Return (R,J): exp of the first place where any of ``curves`` (R,C,J) reaches the target.
+def _reached(targets: np.ndarray, curves: np.ndarray, logs: np.ndarray) -> np.ndarray:
+    """Return (R,J): the number of labels where the first of ``curves`` (R,C,J) reaches the target.
 
     Args:
         targets: (R,J).
-        places: (J,) logarithms of the numbers of labels.
+        logs: (J,) logarithms of the numbers of labels.
     """
     goal = targets[:, None, :, None]  # (R,1,J,1) against curves (R,C,1,J)
     reached = curves[:, :, None, :] >= goal - 1e-9  # means of equal scores may differ by a bit
@@ -142,7 +142,7 @@ def _reached(targets: np.ndarray, curves: np.ndarray, indices: np.ndarray) -> np
     left, right = (curves[rows[..., None], names[..., None], at] for at in (before, after))
     rise = np.where(right > left, right - left, 1)
     share = np.where(after > 0, np.minimum((goal[..., 0] - left) / rise, 1), 0)
-    found = np.exp(indices[before] + share * (indices[after] - indices[before]))
+    found = np.exp(logs[before] + share * (logs[after] - logs[before]))
     return np.asarray(np.where(reached.any(-1), found, np.inf).min(1))
 
 

@@ -6,11 +6,65 @@ from typing import TYPE_CHECKING
 
 from headstart.batch import Progress
 from headstart.config import EvaluateConfig
+from headstart.errors import HeadstartError, did_you_mean
 from headstart.evaluation.outcomes import Candidate, Results
 from headstart.evaluation.protocols import PROTOCOLS, Protocol
+from headstart.evaluation.protocols.measuring import LabeledData
+from headstart.evaluation.protocols.reading import task_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+    from headstart.data.content import Content
+    from headstart.encoders import Encoder
+    from headstart.modalities import Modality, Processor
+
+AUTO = "auto"
+
+
+def check_task(task: str, modality: Modality) -> None:
+    """Refuse a task that is unknown or does not suit the records, before anything is read.
+
+    Raises:
+        HeadstartError: it names the tasks that suit.
+    """
+    known = (AUTO, *PROTOCOLS)
+    if task not in known:
+        raise HeadstartError(f"unknown evaluation task {task!r}{did_you_mean(task, known)}")
+    if task not in (AUTO, *modality.protocols):
+        raise HeadstartError(
+            f"the evaluation task {task!r} is not for {modality.content.noun}; choose one of "
+            f"{', '.join(modality.protocols)}."
+        )
+
+
+def decided(config: EvaluateConfig, modality: Modality) -> EvaluateConfig:
+    """Return the options with the task that the labels ask for where it is ``auto``.
+
+    It is the first that suits the records where the labels ask for one that does not.
+    """
+    task = config.task
+    if task == AUTO:
+        asked = task_of(config, modality.content)
+        task = asked if asked in modality.protocols else modality.protocols[0]
+    return config.model_copy(update={"task": task})
+
+
+def check_needs(task: str, modality: Modality, encoder: Encoder, processor: Processor) -> None:
+    """Refuse a task that needs what an encoder or its processor cannot give.
+
+    Raises:
+        HeadstartError: it names the tasks that they serve.
+    """
+    offered = encoder.provides | processor.provides
+    missing = PROTOCOLS[task].needs - offered
+    if missing:
+        able = [name for name in modality.protocols if PROTOCOLS[name].needs <= offered]
+        wanted = " and ".join(sorted(name.replace("_", " ") for name in missing))
+        raise HeadstartError(
+            f"the evaluation task {task!r} needs {wanted}, which this encoder cannot give; choose "
+            f"one of {', '.join(able)}."
+        )
 
 
 def protocol_of(config: EvaluateConfig) -> Protocol:
@@ -19,7 +73,7 @@ def protocol_of(config: EvaluateConfig) -> Protocol:
     Raises:
         HeadstartError: no protocol has that name.
     """
-    protocol: Protocol = PROTOCOLS["classification" if config.task == "auto" else config.task]
+    protocol: Protocol = PROTOCOLS["classification" if config.task == AUTO else config.task]
     return protocol
 
 
@@ -28,6 +82,7 @@ def evaluate(
     train: Dataset,
     test: Dataset | None,
     config: EvaluateConfig,
+    content: Content,
     *,
     progress: Progress | None = None,
 ) -> Results:
@@ -36,9 +91,16 @@ def evaluate(
     Args:
         train: labeled records, in the order of the candidates' features.
         test: the same for the tested; None where folds are cut from the training records.
+        content: what the records are.
         progress: called with the number of fits done and of all fits.
 
     Raises:
-        HeadstartError: records that the protocol cannot measure.
+        HeadstartError: records that the protocol cannot measure, or a protocol that is about one
+            network alone.
     """
-    return protocol_of(config).measure(candidates, train, test, config, progress)
+    protocol = protocol_of(config)
+    if protocol.measure is None:
+        raise HeadstartError(
+            f"{config.task} is measured of one run alone; use `headstart evaluate` for each."
+        )
+    return protocol.measure(LabeledData(train, test, content), config).of(candidates, progress)

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from headstart.batch import Batch, Progress, to_device
+from headstart.batch import Progress, to_device
 from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from headstart.encoders import Encoder
     from headstart.modalities import Processor
 
 
-#: Texts that are tokenised together, and sorted by their number of tokens.
-WINDOW = 8192
-
-
 def features(
-    encoder: Any,
+    encoder: Encoder,
     processor: Processor,
     records: Dataset,
     *,
@@ -32,14 +28,10 @@ def features(
 ) -> np.ndarray:
     """Return the pooled vectors (N,D) float32 of ``records``, in their order.
 
-    Texts of like length share a batch, so that hardly any of it is padding; the longest come
-    first, so that what does not fit in memory fails at once.
-
     Args:
         encoder: an ``Encoder`` module; it is left in evaluation mode.
-        length: tokens a record is cut at.
-        batch_size: records a batch; of texts shorter than ``length`` as many more as have the
-            same number of tokens.
+        length: positions a record is cut at, or pixels a side.
+        batch_size: records of full ``length`` a batch.
         bf16: compute in bfloat16 autocast. By default where the processor is fast at it; the
             cosine with the vector in float32 is then above 0.999.
 
@@ -57,7 +49,7 @@ def features(
     vectors = np.zeros((len(records), encoder.width), dtype=np.float32)
     done = 0
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-        for indices, batch in _batches(processor, records, length, batch_size):
+        for indices, batch in processor.batches(records, length, batch_size):
             pooled = encoder.pool(to_device(batch, device))
             vectors[indices] = pooled.float().cpu().numpy()
             done += len(indices)
@@ -69,24 +61,3 @@ def features(
             "again with a lower learning rate."
         )
     return vectors
-
-
-def _batches(
-    processor: Any, records: Dataset, length: int, batch_size: int
-) -> Iterator[tuple[np.ndarray, Batch]]:
-    """Yield places (n,) in the records and the batch of the records there."""
-    if "text" not in records.column_names:
-        for start in range(0, len(records), batch_size):
-            indices = np.arange(start, min(start + batch_size, len(records)))
-            yield indices, processor.collate(records.select(indices), length)
-        return
-    for first in range(0, len(records), WINDOW):
-        rows = processor.cut(list(records[first : first + WINDOW]["text"]), length)
-        sizes = np.fromiter(map(len, rows), np.int64, len(rows))
-        order = np.argsort(-sizes, kind="stable")
-        start = 0
-        while start < len(order):
-            longest = max(1, int(sizes[order[start]]))
-            indices = order[start : start + max(1, batch_size * length // longest)]
-            yield first + indices, processor.pad([rows[index] for index in indices])
-            start += len(indices)

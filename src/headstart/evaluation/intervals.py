@@ -11,7 +11,7 @@ have been tested. For the difference of two candidates, on the same draws and re
   repeatedly, where it is known, and shrunk as n/N.
 
 The two are added, each with its degrees of freedom (Welch and Satterthwaite). What both see, that
-some draws suit some tested units, counts once (:func:`suited`).
+some draws suit some tested units, counts once (``resampling.interaction``).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from scipy import stats
 
 from headstart.evaluation.metrics import Estimate
 from headstart.evaluation.outcomes import Outcome, Results
-from headstart.evaluation.protocols.resampling import default_options, over_units
+from headstart.evaluation.protocols.resampling import interaction, over_units
 
 #: The chance of a false claim that is accepted, over all claims of a report together.
 LEVEL = 0.05
@@ -85,7 +85,7 @@ def compare(results: Results, ours: Outcome, other: Outcome) -> Change:
         if one is not None and two is not None:
             between = (one.by_draw - two.by_draw).var(ddof=1)
             if draws.labels != ours.labels:  # the resamples of the one draw hold it already
-                between = max(0.0, between - default_options(one.by_resample - two.by_resample))
+                between = max(0.0, between - interaction(one.by_resample - two.by_resample))
             parts.append((between * draws.factor, len(one.by_draw) - 1))
     return _change(mean, parts)
 

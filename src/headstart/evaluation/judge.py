@@ -12,26 +12,32 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.batch import Progress
-from headstart.config import EvaluateConfig, PretrainConfig, SourceOptions, load
-from headstart.data.audit import Audit
+from headstart.config import EvaluateConfig
 from headstart.encoders.opening import encoder_folder, open_encoder, open_processor, read_note
-from headstart.errors import HeadstartError
+from headstart.evaluation.background import pretraining_records
 from headstart.evaluation.cache import cached_candidates, digest, digest_of_records, kept_overlap
-from headstart.evaluation.evaluate import evaluate
+from headstart.evaluation.evaluate import (
+    check_needs,
+    check_task,
+    decided,
+    evaluate,
+    protocol_of,
+)
 from headstart.evaluation.frozen_encoders import frozen, measured, named, started, untrained
 from headstart.evaluation.outcomes import Candidate, Kind
-from headstart.evaluation.protocols.reading import labeled_records, task_of
+from headstart.evaluation.protocols import Answer, OpenedRun
+from headstart.evaluation.protocols.reading import labeled_records
 from headstart.evaluation.report import Report
 from headstart.evaluation.report.reproduce import command, versions
 from headstart.evaluation.samples import Samples
 from headstart.evaluation.shifts import divided, extended, measure_shifts, other_domain, parts
-from headstart.modalities import Modality
 from headstart.modalities.opening import open_modality
-from headstart.modalities.sifting import sift
 from headstart.run import RunFolder
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+    from headstart.modalities import Modality
 
 #: Trains the same network on labels, from fresh weights or from its own: called with the labeled
 #: records, the records to predict and a seed, it returns the predicted labels in order.
@@ -43,46 +49,73 @@ def judge(
     *,
     from_scratch: FromScratch,
     fine_tuned: FromScratch,
+    write: Callable[[str], str],
     say: Callable[[str], None],
     console: Any = None,
-) -> Report:
-    """Compare the run's frozen features with every simple alternative and write the report.
+) -> Answer:
+    """Measure a run by the protocol that was asked for, and write the page.
+
+    Args:
+        from_scratch, fine_tuned: train the run's network on labels.
+        write: continues a text with the run's network, where it writes.
 
     Raises:
-        HeadstartError: no finished run, no labels, or too few of them.
+        HeadstartError: no finished run, a task that does not suit it, no labels, or too few.
     """
     run = RunFolder.open(config.run)
     folder = encoder_folder(run.require_encoder())
     note = read_note(folder)
-    audits: dict[str, Any] = {}
     modality = open_modality(note["modality"])
-    asked = config
-    config = config.model_copy(update={"task": task_of(config, modality.content)})
+    check_task(config.task, modality)
     encoder, processor = open_encoder(folder), open_processor(folder)
+    opened = OpenedRun(run, modality, encoder, processor, int(note["length"]), write, say)
+    plan = decided(config, modality)
+    check_needs(plan.task, modality, encoder, processor)
+    protocol = protocol_of(plan)
+    if protocol.run is not None:
+        return protocol.run(opened, config)
+    report = _compared(opened, config, plan, from_scratch, fine_tuned, console)
+    out = Path(config.out) if config.out else run.report_file
+    report.write(out)
+    say(f"the report is in {out}")
+    return report
+
+
+def _compared(
+    opened: OpenedRun,
+    asked: EvaluateConfig,
+    config: EvaluateConfig,
+    from_scratch: FromScratch,
+    fine_tuned: FromScratch,
+    console: Any,
+) -> Report:
+    """Compare the run's frozen features with every simple alternative."""
+    run, modality, processor = opened.run, opened.modality, opened.processor
+    length, store, content = opened.length, opened.run.features, opened.modality.content
+    audits: dict[str, Any] = {}
+    notes: list[str] = []
     others = named(config.against, modality)
     train, test = labeled_records(config, modality, processor, audits)
-    notes: list[str] = []
     other = other_domain(config, train, modality, processor, audits, notes)
     tested = train if test is None else test
-    shifted = parts(tested, test is None, config, modality.content.name, int(note["length"]), other)
+    shifted = parts(tested, test is None, config, modality, length, other)
     seen = extended(test, shifted)
     background = pretraining_records(run, modality, notes)
     if background is not None:
         search = partial(modality.overlap, background, tested)
-        shared = kept_overlap(run.features, background, tested, search)
+        shared = kept_overlap(store, background, tested, content, search)
         notes += shared.sentences()
         audits.get("test", audits["train"])["overlap"] = shared.summary()
-    audits = {**run.audits(), **audits}
 
-    length, store = int(note["length"]), run.features
-    rivals = [
-        frozen("pre-trained", "pretrained", encoder, processor, length),
-        frozen("untrained", "untrained", untrained(encoder, config.seed), processor, length),
+    fresh = untrained(opened.encoder, config.seed)
+    encoders = [
+        frozen("pre-trained", "pretrained", opened.encoder, processor, length),
+        frozen("untrained", "untrained", fresh, processor, length),
         *started(run, processor, length, notes),
         *others,
     ]
     with _bar(console, "features") as progress:
-        candidates = [measured(candidate, train, seen, store, progress) for candidate in rivals]
+        candidates = [measured(each, train, seen, content, store, progress) for each in encoders]
     if config.from_scratch:
         candidates.append(_network("from scratch", "scratch", from_scratch, train, test))
     if config.finetuned:
@@ -91,54 +124,32 @@ def judge(
         candidates += _baselines(modality, background, train, seen, config.seed, store, progress)
     candidates, moved = divided(candidates, test)
     with _bar(console, "probes") as progress:
-        results = evaluate(candidates, train, test, config, progress=progress)
+        results = evaluate(candidates, train, test, config, content, progress=progress)
         if shifted:
-            found = measure_shifts(moved, train, shifted, results, config, progress)
+            found = measure_shifts(moved, train, shifted, results, config, content, progress)
             results = replace(results, shifts=found)
-    report = Report(
+    return Report(
         results,
         run=run,
         command=command("evaluate", asked, ["run"]),
         versions=versions(),
-        audits=audits,
+        audits={**run.audits(), **audits},
         notes=notes,
-        samples=_samples(candidates, train, test, processor, config.seed),
+        samples=_samples(candidates, train, test, modality, config.seed),
     )
-    out = Path(config.out) if config.out else run.report_file
-    report.write(out)
-    say(f"the report is in {out}")
-    return report
 
 
 def _samples(
-    candidates: list[Candidate], train: Dataset, test: Dataset | None, processor: Any, seed: int
+    candidates: list[Candidate],
+    train: Dataset,
+    test: Dataset | None,
+    modality: Modality,
+    seed: int,
 ) -> Samples | None:
     """Return what the report shows of the tested records."""
     ours = candidates[0]
     vectors, records = (ours.train, train) if test is None else (ours.test, test)
-    return None if vectors is None else Samples(records, np.asarray(vectors), processor, seed)
-
-
-def pretraining_records(run: RunFolder, modality: Modality, notes: list[str]) -> Dataset | None:
-    """Return the records of the pre-training, so that the alternatives learn from the same.
-
-    Where they cannot be read any more it says so in ``notes``.
-    """
-    options = run.config()["options"]
-    known = {name: options[name] for name in SourceOptions.model_fields if name in options}
-    try:
-        modality = open_modality(modality.name, options.get("modality_options"))
-        records = modality.read(options.get("sources", []), SourceOptions(**known), Audit())
-        if options.get("remove_overlap") or options.get("quality"):
-            # What the pre-training left out.
-            records = sift(records, load(PretrainConfig, **options), modality, Audit())
-        return records
-    except HeadstartError as error:
-        notes.append(
-            f"The sources of the pre-training cannot be read any more ({error}), so the simple "
-            "alternatives saw the labeled records only."
-        )
-        return None
+    return None if vectors is None else Samples(records, np.asarray(vectors), modality, seed)
 
 
 def _baselines(
@@ -151,7 +162,7 @@ def _baselines(
     progress: Progress | None,
 ) -> list[Candidate]:
     """Return the modality's simple alternatives, computed once and kept."""
-    read = [digest_of_records(records) for records in (background, train, test)]
+    read = [digest_of_records(records, modality.content) for records in (background, train, test)]
     return cached_candidates(
         store,
         digest("baselines", modality.name, seed, *read),

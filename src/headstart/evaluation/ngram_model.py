@@ -1,4 +1,4 @@
-"""The simple rival of a language model: an n-gram model with Kneser-Ney smoothing."""
+"""The simple alternative to a language model: an n-gram model with Kneser-Ney smoothing."""
 
 from __future__ import annotations
 

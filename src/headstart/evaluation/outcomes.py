@@ -47,7 +47,7 @@ class Candidate:
             checkpoint at the ``start`` of a continued pre-training, any ``other`` encoder.
         train: (N,D) features of the training records, dense or sparse.
         test: (M,D) features of the test records; None when folds are cut from the training ones.
-        fit_predict: for networks that are trained on the labels alone: called with the places
+        fit_predict: for networks that are trained on the labels alone: called with the indices
             (n,) of the drawn training records and a seed, it returns the predicted labels of all
             test records in order (of all training records when there are folds).
     """
@@ -105,7 +105,7 @@ class Results:
     Attributes:
         task: the protocol's name.
         metric: the score that the verdict is about.
-        classes: the K label names where predictions and ``truth`` are places in them, else [].
+        classes: the K label names where predictions and ``truth`` are indices of them, else [].
         truth: (N,) what is to be predicted.
         counts: ``{number of labels: its name}``, rising; ``{0: "no labels"}`` without labels.
         notes: what was left out, in plain sentences.
@@ -120,7 +120,7 @@ class Results:
     metric: Metric
     truth: np.ndarray
     training: int
-    outcomes: list[Outcome]
+    outcomes: list[Outcome] = field(default_factory=list)
     classes: Sequence[str] = ()
     counts: dict[int, str] = field(default_factory=lambda: {0: "no labels"})
     notes: Sequence[str] = ()

@@ -1,26 +1,31 @@
-"""How well a run that writes foresees texts: perplexity with an interval, rivals, and samples."""
+"""How well a run that writes foresees texts: perplexity, alternatives, and samples."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from itertools import islice, pairwise
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
+from headstart.data.store import stream
 from headstart.encoders.visibility import causal, prefixed, visibility
 from headstart.errors import HeadstartError
 from headstart.evaluation.metrics import Estimate
 from headstart.evaluation.ngram_model import ORDER, NgramModel
+from headstart.modalities import TokenProcessor
 from headstart.objectives.heads import TokenHead
 from headstart.seeding import seeded
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+    from headstart.batch import Batch
+    from headstart.encoders import TokenEncoder
 
 #: Objectives whose runs give each token a probability after those before it.
 FORESEES = ("clm", "prefix")
@@ -67,9 +72,9 @@ class Perplexity:
     """The answer of :func:`perplexity`.
 
     Attributes:
-        foreseen: of the run first, then of its rivals.
+        foreseen: of the run first, then of the alternatives.
         texts, tokens: how many were tested.
-        gain: nats a token that the run saves against its best rival, with its interval.
+        gain: nats a token that the run saves against the best of them, with its interval.
         samples: texts that the run wrote on from beginnings of the tested texts.
         surprises: of parts of the tested texts.
     """
@@ -84,12 +89,12 @@ class Perplexity:
 
     @property
     def best(self) -> Foreseen:
-        """The rival that foresees the texts best."""
+        """The alternative that foresees the texts best."""
         return min(self.foreseen[1:], key=lambda candidate: candidate.perplexity.mean)
 
     @property
     def sign(self) -> int:
-        """1 where the run foresees better than its best rival, -1 where worse, 0 where unclear."""
+        """1 where the run foresees better than the best of them, -1 where worse, else 0."""
         return (self.gain.low > 0) - (self.gain.high < 0)
 
     @property
@@ -123,11 +128,42 @@ class Perplexity:
         return {"verdict": self.verdict, "task": "perplexity", **found}
 
 
+class Sequences(TokenProcessor, Protocol):
+    """A processor that tells where in a record each of its tokens begins."""
+
+    def encode(self, values: list[str]) -> list[Any]:
+        """Return ``ids`` and ``offsets`` of each value, whole, with its special tokens."""
+        ...
+
+    def encode_ids(self, values: list[str]) -> list[list[int]]:
+        """Return the ids alone."""
+        ...
+
+    def pad(self, rows: list[list[int]]) -> Batch:
+        """Return rows of ids as a batch."""
+        ...
+
+
+def check_objective(objective: str | None) -> str:
+    """Return the objective of a run that foresees tokens.
+
+    Raises:
+        HeadstartError: it gives no probabilities of next tokens.
+    """
+    if objective not in FORESEES:
+        raise HeadstartError(
+            f"a run of {objective or 'this objective'} gives no probability of a text token by "
+            f"token; perplexity is of runs of {' and '.join(FORESEES)} (what a network writes from "
+            "another text is scored by `headstart finetune --task seq2seq`)."
+        )
+    return objective
+
+
 def perplexity(
-    encoder: Any,
-    head: TokenHead | None,
-    processor: Any,
-    objective: str | None,
+    encoder: TokenEncoder,
+    head: TokenHead,
+    processor: Sequences,
+    objective: str,
     records: Dataset,
     background: Dataset | None,
     *,
@@ -139,9 +175,9 @@ def perplexity(
 
     Long texts are read in windows of ``context`` that overlap by half, so that a token has that
     much before it. A network of objective ``prefix`` reads the first half of each text both ways,
-    and its second half is foreseen, by the rivals too. These are the same network untrained, and
-    an n-gram model of the pre-training texts. Intervals are bootstraps over texts, or over windows
-    where there are fewer than 20 texts.
+    and its second half is foreseen, by the alternatives too. These are the same network untrained,
+    and an n-gram model of the pre-training texts. Intervals are bootstraps over texts, or over
+    windows where there are fewer than 20 texts.
 
     Args:
         encoder, head: the network and its output layer.
@@ -151,16 +187,9 @@ def perplexity(
         write: continues a beginning, for samples.
 
     Raises:
-        HeadstartError: the objective gives no probabilities of next tokens, or nothing is left to
-            foresee.
+        HeadstartError: nothing is left to foresee.
     """
-    if head is None or objective not in FORESEES:
-        raise HeadstartError(
-            f"a run of {objective or 'this objective'} gives no probability of a text token by "
-            f"token; perplexity is of runs of {' and '.join(FORESEES)} (what a network writes from "
-            "another text is scored by `headstart finetune --task seq2seq`)."
-        )
-    texts = list(records["text"])
+    texts = list(records[processor.content.name])
     windows = list(_windows(processor, texts, context, halves=objective == "prefix"))
     if not windows:
         raise HeadstartError("the texts are too short to foresee a token of them; name others.")
@@ -171,15 +200,13 @@ def perplexity(
     count = np.bincount(unit, weights=sizes)
     written = np.bincount(unit, weights=[window.written for window in windows])
 
-    ours = _network_nats(encoder, head, windows, processor.vocabulary.pad_id, objective)
+    ours = _network_nats(encoder, head, processor, windows, objective)
     nats = {"this run": _summed(ours)}
     with seeded(seed, "untrained"):
-        fresh: Any = encoder.untrained()
+        fresh = cast("TokenEncoder", encoder.untrained())
         plain = TokenHead(fresh.token_embedding, transform=False)
     name = "the same network untrained"
-    nats[name] = _summed(
-        _network_nats(fresh, plain, windows, processor.vocabulary.pad_id, objective)
-    )
+    nats[name] = _summed(_network_nats(fresh, plain, processor, windows, objective))
     if background is not None:
         name = f"a {ORDER}-gram model of the same texts"
         nats[name] = _summed(_ngram_nats(background, processor, windows))
@@ -226,7 +253,9 @@ class _Window:
     written: int
 
 
-def _windows(processor: Any, texts: list[str], context: int, *, halves: bool) -> Iterator[_Window]:
+def _windows(
+    processor: Sequences, texts: list[str], context: int, *, halves: bool
+) -> Iterator[_Window]:
     for number, (text, encoding) in enumerate(zip(texts, processor.encode(texts), strict=True)):
         ids = np.array(encoding.ids, dtype=np.int64)
         starts = np.array([start for start, _ in encoding.offsets] + [len(text)])
@@ -245,7 +274,11 @@ def _windows(processor: Any, texts: list[str], context: int, *, halves: bool) ->
 
 
 def _network_nats(
-    encoder: Any, head: TokenHead, windows: list[_Window], pad: int, objective: str
+    encoder: TokenEncoder,
+    head: TokenHead,
+    processor: Sequences,
+    windows: list[_Window],
+    objective: str,
 ) -> list[np.ndarray]:
     """Return the nats of each token that is foreseen, a window at a time."""
     encoder.eval()
@@ -255,43 +288,35 @@ def _network_nats(
     for start in range(0, len(order), _ROWS):
         indices = order[start : start + _ROWS]
         rows = [windows[index] for index in indices]
-        longest = max(len(row.ids) for row in rows)
-        ids = torch.full((len(rows), longest), pad, dtype=torch.long)
-        mask = torch.zeros(len(rows), longest, dtype=torch.bool)
-        asked = torch.zeros(len(rows), longest, dtype=torch.bool)
-        for index, row in enumerate(rows):
-            ids[index, : len(row.ids)] = torch.from_numpy(row.ids)
-            mask[index, : len(row.ids)] = True
-            asked[index, row.seen : len(row.ids)] = True
-        batch = {"input_ids": ids, "mask": mask}
+        batch = processor.pad([row.ids.tolist() for row in rows])
+        mask = batch["mask"]
+        seen = torch.tensor([row.seen for row in rows])
+        position = torch.arange(mask.shape[1])
+        asked = mask & (position >= seen[:, None])
+        targets = torch.from_numpy(np.concatenate([row.ids[row.seen :] for row in rows]))
         with torch.inference_mode():
             if objective == "prefix":
-                seen = torch.tensor([row.seen for row in rows])
-                part = torch.arange(longest) < seen[:, None]
-                visible = prefixed(visibility(batch), part & mask)
+                visible = prefixed(visibility(batch), mask & ~asked)
             else:
                 visible = causal(visibility(batch), batch)
             vectors = encoder.contextualize(encoder.embed(batch), visible)
             where = asked[:, 1:]
             logits = head(vectors[:, :-1][where]).float()
-            nats = F.cross_entropy(logits, ids[:, 1:][where], reduction="none")
-        for index, part in zip(indices, nats.split(where.sum(1).tolist()), strict=True):
-            found[index] = part.numpy()
+            nats = F.cross_entropy(logits, targets, reduction="none")
+        for index, of_window in zip(indices, nats.split(where.sum(1).tolist()), strict=True):
+            found[index] = of_window.numpy()
     return found
 
 
-def _ngram_nats(background: Dataset, processor: Any, windows: list[_Window]) -> list[np.ndarray]:
+def _ngram_nats(
+    background: Dataset, processor: Sequences, windows: list[_Window]
+) -> list[np.ndarray]:
     ids: list[np.ndarray] = []
-    total, chunk = 0, 1000
-    for start in range(0, len(background), chunk):
-        texts = background.select(range(start, min(start + chunk, len(background))))["text"]
-        ids += [np.array(row, dtype=np.int64) for row in processor.encode_ids(list(texts))]
-        total = sum(map(len, ids))
-        if total >= _MOST:
-            break
+    texts = stream(background, processor.content.name)
+    while sum(map(len, ids)) < _MOST and (some := list(islice(texts, 1000))):
+        ids += [np.array(row, dtype=np.int64) for row in processor.encode_ids(some)]
     model = NgramModel(np.concatenate(ids)[:_MOST], processor.vocabulary.size)
-    stream = np.concatenate([window.ids for window in windows])
-    nats = model.nats(stream)
+    nats = model.nats(np.concatenate([window.ids for window in windows]))
     ends = np.cumsum([len(window.ids) for window in windows])
     return [
         nats[end - len(window.ids) + window.seen : end]
@@ -312,7 +337,7 @@ def _ratio(values: np.ndarray, sizes: np.ndarray, draws: np.ndarray) -> Estimate
 
 
 def _evenly(total: int, count: int) -> list[int]:
-    """Return some places that lie evenly among all."""
+    """Return some indices that lie evenly among all."""
     return sorted({round(index) for index in np.linspace(0, total - 1, count)})
 
 

@@ -179,7 +179,7 @@ class LogisticProbe:
 
 
 def _deciding(classes: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
-    """Return places of the labels that choose a penalty; None where all of them do."""
+    """Return indices of the labels that choose a penalty; None where all of them do."""
     names, codes = np.unique(classes, return_inverse=True)
     wanted = max(_DECIDING, 10 * len(names))
     return draw(codes, wanted, int(rng.integers(2**62))) if len(classes) > wanted else None

@@ -19,7 +19,7 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def flat_map(vectors: np.ndarray, seed: int) -> np.ndarray:
-    """Return places (N,2) in 0..1 at which near vectors (N,D), by cosine, are near.
+    """Return positions (N,2) in 0..1 at which near vectors (N,D), by cosine, are near.
 
     t-SNE (van der Maaten & Hinton 2008) of the unit vectors from their principal components on,
     which keeps the large shape stable (Kobak & Berens 2019). Distances between groups mean little.
@@ -40,7 +40,7 @@ def flat_map(vectors: np.ndarray, seed: int) -> np.ndarray:
 
 
 def nearest(vectors: np.ndarray, queries: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return places and cosines (Q,count) of the nearest others of ``vectors[queries]``, (N,D)."""
+    """Return indices and cosines (Q,count) of the nearest others of ``vectors[queries]``, (N,D)."""
     rows = unit(vectors)
     cosines = rows[queries] @ rows.T
     cosines[np.arange(len(queries)), queries] = -np.inf

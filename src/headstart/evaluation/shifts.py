@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,30 +13,23 @@ from headstart.config import EvaluateConfig
 from headstart.data.pairs import is_pairs
 from headstart.errors import HeadstartError
 from headstart.evaluation.corruptions import SEVERITIES, asked, corrupt
+from headstart.evaluation.evaluate import evaluate, protocol_of
 from headstart.evaluation.outcomes import Candidate, Outcome, Results, Shift
-from headstart.evaluation.protocols import PROTOCOLS, multilabel, regression
+from headstart.evaluation.protocols import Headline
 from headstart.evaluation.protocols.reading import labeled_file
-from headstart.evaluation.protocols.resampling import Sampled, averaged
-from headstart.modalities.image.corruptions import squared
+from headstart.evaluation.protocols.resampling import Sampled
 from headstart.seeding import derive
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from headstart.modalities import Modality
+    from headstart.data.content import Content
+    from headstart.modalities import Modality, Processor
 
 #: Most tested records that are corrupted; each is, at every severity.
 MOST = 2000
 #: Labels up to which a probe is fitted for this: most of what it learns it learns by then.
 LABELS = 1000
-#: How the headline score follows from predictions (S,N) and truth, where a probe is fitted.
-_FITTED: dict[str, Callable[[np.ndarray, np.ndarray, int], Sampled]] = {
-    "classification": lambda found, truth, seed: averaged(found == truth, seed),
-    "regression": lambda found, truth, seed: regression.score(found, truth, seed)["R2"],
-    "multilabel": lambda found, truth, seed: multilabel.score(found, truth, seed)["mAP"],
-}
-#: Protocols that need no test file beside the records that are corrupted.
-_ALONE = frozenset({"similarity", "clustering"})
 
 
 @dataclass(frozen=True)
@@ -58,8 +50,8 @@ def parts(
     tested: Dataset,
     alone: bool,
     config: EvaluateConfig,
-    content: str,
-    side: int,
+    modality: Modality,
+    length: int,
     other: Dataset | None,
 ) -> list[Part]:
     """Return the records to test on besides the usual; none where nothing was asked for.
@@ -67,17 +59,16 @@ def parts(
     Args:
         tested: the usual test records.
         alone: there is one labeled file, and no part of it was split off for tests.
-        content: the kind of content, ``"text"`` or ``"image"``.
-        side: pixels a side that the encoder sees of a picture.
+        length: positions, or pixels a side, that the encoder sees of a record.
         other: labeled records of another domain.
 
     Raises:
         HeadstartError: a corruption that is unknown, or no test records of their own.
     """
-    names = asked(config.corruptions, content)
+    names = asked(config.corruptions, modality)
     if not names and other is None:
         return []
-    if alone and config.task not in _ALONE:
+    if alone and not protocol_of(config).alone:
         raise HeadstartError(
             "--corruptions and --shifted need test records that nothing was learned from; name a "
             "file with --test."
@@ -85,10 +76,10 @@ def parts(
     sample = _sample(tested, derive(config.seed, "shifts"))
     found = [Part("as they are", 0, sample)]
     if names:
-        plain = squared(sample, side) if content == "image" else sample
+        plain = modality.as_seen(sample, length)
         found = [Part("as they are", 0, plain)]
         found += [
-            Part(name, severity, corrupt(plain, content, name, severity, config.seed))
+            Part(name, severity, corrupt(plain, modality, name, severity, config.seed))
             for name in names
             for severity in SEVERITIES
         ]
@@ -101,13 +92,13 @@ def other_domain(
     config: EvaluateConfig,
     train: Dataset,
     modality: Modality,
-    processor: Any,
+    processor: Processor,
     audits: dict[str, Any],
     notes: list[str],
 ) -> Dataset | None:
     """Return the records of ``config.shifted``, or None where there is no such file.
 
-    Records of a class that no training record has are left out, and told in ``notes``.
+    Records of a class that no training record has are left out, and noted in ``notes``.
 
     Raises:
         HeadstartError: no record is left.
@@ -166,6 +157,7 @@ def measure_shifts(
     found: list[Part],
     results: Results,
     config: EvaluateConfig,
+    content: Content,
     progress: Progress | None = None,
 ) -> list[Shift]:
     """Score every candidate on each part, with the probe that was fitted as ever.
@@ -178,14 +170,17 @@ def measure_shifts(
             ``test``.
         found: what :func:`parts` returned.
         results: of the usual test records.
+        content: what the records are.
     """
     few = [count for count in results.counts if count <= LABELS]
     count = max(few, default=min(results.counts))
     label = "all" if results.counts[count] == "all" else str(count)
     config = config.model_copy(update={"labels": [label]})
-    table = (_by_slices if results.task in _FITTED else _by_measuring)(
-        candidates, train, found, results.task, config, progress
-    )
+    headline = protocol_of(config).headline
+    if headline is None:
+        table = _by_measuring(candidates, train, found, config, content, progress)
+    else:
+        table = _by_slices(candidates, train, found, config, content, progress, headline)
     shifts = []
     for outcomes in table:
         clean = outcomes[0][1]
@@ -220,23 +215,24 @@ def _by_slices(
     candidates: list[Candidate],
     train: Dataset,
     found: list[Part],
-    task: str,
     config: EvaluateConfig,
+    content: Content,
     progress: Progress | None,
+    headline: Headline,
 ) -> _Table:
     """Fit once, predict all parts, and score each part's slice of the predictions."""
     from datasets import concatenate_datasets
 
     wanted = ["id", "label"]
     whole = concatenate_datasets([part.records.select_columns(wanted) for part in found])
-    results = PROTOCOLS[task].measure(candidates, train, whole, config, progress)
+    results = evaluate(candidates, train, whole, config, content, progress=progress)
     table = []
     for outcome in results.judged(next(iter(results.counts))):
         assert outcome.predictions is not None
         row = []
         for rows in _slices(found):
             predicted, truth = outcome.predictions[:, rows], results.truth[rows]
-            row.append((outcome, _FITTED[task](predicted, truth, config.seed)))
+            row.append((outcome, headline(predicted, truth, config.seed)))
         table.append(row)
     return table
 
@@ -245,8 +241,8 @@ def _by_measuring(
     candidates: list[Candidate],
     train: Dataset,
     found: list[Part],
-    task: str,
     config: EvaluateConfig,
+    content: Content,
     progress: Progress | None,
 ) -> _Table:
     """Measure each part anew, where nothing or little is fitted: seeds make it the same probe."""
@@ -257,7 +253,7 @@ def _by_measuring(
             for candidate in candidates
             if candidate.test is not None
         ]
-        results = PROTOCOLS[task].measure(sliced, train, part.records, config, None)
+        results = evaluate(sliced, train, part.records, config, content)
         for row, outcome in zip(table, results.judged(max(results.counts)), strict=True):
             low = 0.0 if results.metric.percent else -1.0
             row.append((outcome, Sampled(outcome.by_draw, outcome.by_resample, low)))

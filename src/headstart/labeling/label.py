@@ -26,7 +26,6 @@ from headstart.evaluation.features import features
 from headstart.files import whole_file
 from headstart.labeling.choosing import Pool, choose
 from headstart.labeling.simulation import FEWEST, Simulation, simulate
-from headstart.modalities.image.content import _copied
 from headstart.modalities.opening import open_modality
 from headstart.run import RunFolder
 from headstart.seeding import derive
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from headstart.config import LabelConfig
+    from headstart.data.content import Content
 
 #: Records whose vectors are in memory at one time, and kept in one file.
 CHUNK = 16_384
@@ -138,7 +138,7 @@ def label(config: LabelConfig, *, say: Callable[[str], None]) -> Labeling:
         chosen = choose(Pool(vectors, allowed), labeled, labels, config.n, way=config.way, rng=rng)
     if len(chosen.indices) < config.n:
         notes.append(f"Only {len(chosen.indices):,} records are left to name.")
-    rows = _write(found.select(chosen.indices), chosen.why, out)
+    rows = _write(found.select(chosen.indices), source.content, chosen.why, out)
     return Labeling(rows, out, notes, simulation, config.run)
 
 
@@ -151,6 +151,7 @@ class _Source:
         self._config, self._say = config, say
         self._length = int(note["length"])
         self._modality = open_modality(note["modality"])
+        self.content = self._modality.content
         self._encoder, self._processor = open_encoder(folder), open_processor(folder)
         self._key = digest_of_encoder(self._encoder, self._processor, self._length)
         run = RunFolder(config.run)
@@ -169,7 +170,7 @@ class _Source:
 
     def digests(self, records: Dataset) -> np.ndarray:
         """Return one number (N,) uint64 a record; equal contents have equal ones."""
-        return self._modality.content.digests(records)
+        return self.content.digests(records)
 
     def vectors(self, records: Dataset, path: Path) -> np.ndarray:
         """Return vectors (N,D) that lie memory-mapped at ``path``."""
@@ -190,7 +191,7 @@ class _Source:
 
         if self._store is None:
             return compute()
-        name = digest("features", self._key, digest_of_records(records))
+        name = digest("features", self._key, digest_of_records(records, self.content))
         return np.asarray(kept(self._store, name, compute))
 
 
@@ -248,12 +249,13 @@ def _try(vectors: np.ndarray, labels: Sequence[str], config: LabelConfig) -> Sim
 # -- the file ------------------------------------------------------------------------------------
 
 
-def _write(records: Dataset, why: Sequence[str], out: Path) -> list[dict[str, Any]]:
-    """Write the rows; pictures are copied into a folder beside the file, which names them."""
-    content = "text" if "text" in records.column_names else "image"
-    values = list(records["text"]) if content == "text" else _copied(records, out)
+def _write(
+    records: Dataset, content: Content, why: Sequence[str], out: Path
+) -> list[dict[str, Any]]:
+    """Write the rows; what takes a file of its own lies in a folder beside it."""
+    values = content.export(records, out.with_name(f"{out.stem}_{content.noun}"))
     rows = [
-        {"id": name, content: value, "label": None, "why": reason}
+        {"id": name, content.name: value, "label": None, "why": reason}
         for name, value, reason in zip(records["id"], values, why, strict=True)
     ]
     with whole_file(out) as partial:
@@ -262,7 +264,7 @@ def _write(records: Dataset, why: Sequence[str], out: Path) -> list[dict[str, An
             partial.write_text("".join(lines), encoding="utf-8")
         else:
             text = io.StringIO(newline="")
-            writer = csv.DictWriter(text, ["id", content, "label", "why"], lineterminator="\n")
+            writer = csv.DictWriter(text, ["id", content.name, "label", "why"], lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
             # Spreadsheets take UTF-8 for it only with a byte-order mark.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -55,6 +55,11 @@ class Baseline:
     name: str
     train: Matrix
     test: Matrix | None = None
+
+
+#: Spoils one record as the world does: from its value, a severity of 1 to 3 and a source of
+#: randomness to another value.
+Corruption = Callable[[Any, int, "np.random.Generator"], Any]
 
 
 @dataclass(frozen=True)
@@ -130,11 +135,24 @@ class Processor(Protocol):
     def collate(self, records: Dataset, length: int) -> Batch:
         """Turn records into a batch, one row a record.
 
-        Text is cut at ``length`` tokens and padded to the longest row (a processor of texts has
-        both halves of that, ``cut(texts, length)`` and ``pad(rows)``, to sort in between);
-        pictures are brought to ``length`` pixels a side.
+        Text is cut at ``length`` tokens and padded to the longest row; pictures are brought to
+        ``length`` pixels a side.
         """
         ...
+
+    def batches(
+        self, records: Dataset, length: int, size: int
+    ) -> Iterator[tuple[np.ndarray, Batch]]:
+        """Yield all records once, as their indices (n,) and their batch, in any order.
+
+        Records of like cost may share a batch, the costliest first. ``size`` is that of a batch
+        of records of full ``length``.
+        """
+        import numpy as np
+
+        for start in range(0, len(records), size):
+            indices = range(start, min(start + size, len(records)))
+            yield np.array(indices), self.collate(records.select(indices), length)
 
     def views(
         self,
@@ -224,7 +242,9 @@ class Modality(Protocol):
         gives: as of its processors.
         provides: all that a processor of it may provide, known before one is fitted.
         unit: what ``length`` counts, for messages.
-        provides: all that a processor of it may provide, known before one is fitted.
+        protocols: names of the evaluation protocols that suit it; the first is for labels that
+            ask for no other.
+        corruptions: ways in which its records may be spoiled, by name.
         Options: its own options, a model that ``--set NAME.key=value`` fills; imports no torch.
         options: those that it was opened with.
     """
@@ -232,6 +252,8 @@ class Modality(Protocol):
     name: str
     content: Content
     gives: str
+    protocols: tuple[str, ...]
+    corruptions: Mapping[str, Corruption]
     provides: frozenset[str]
     unit: str
     Options: type[AnyOptions]
@@ -337,6 +359,10 @@ class Modality(Protocol):
             side: about the pixels a side of a thumbnail.
         """
         ...
+
+    def as_seen(self, records: Dataset, length: int) -> Dataset:
+        """Return records as an encoder of this ``length`` sees them, to be corrupted."""
+        return records
 
     def baselines(
         self,

@@ -10,8 +10,7 @@ from headstart.verbs import applying, judging, learning
 
 if TYPE_CHECKING:
     from headstart.deployment.explain import Explanations
-    from headstart.evaluation.perplexity import Perplexity
-    from headstart.evaluation.report import Report
+    from headstart.evaluation.protocols import Answer
     from headstart.labeling.label import Labeling
 
 
@@ -24,7 +23,7 @@ class Run(RunFolder):
         print(run.evaluate(train="labeled.csv"))
     """
 
-    def evaluate(self, train: str, **options: Any) -> Report | Perplexity:
+    def evaluate(self, train: str, **options: Any) -> Answer:
         """Same as :func:`headstart.evaluate` on this run."""
         return judging.evaluate(str(self.folder), train=train, **options)
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
+from functools import cache, partial
 from itertools import count
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.config import AuditConfig, CompareConfig, EvaluateConfig, LabelConfig, load
 from headstart.run import RunFolder
-from headstart.verbs.reading import console, records_of, say
+from headstart.verbs.reading import console, say
 
 if TYPE_CHECKING:
     from headstart.data.audit_page import AuditPage
     from headstart.evaluation.comparison import Comparison
-    from headstart.evaluation.perplexity import Perplexity
-    from headstart.evaluation.report import Report
+    from headstart.evaluation.protocols import Answer
     from headstart.labeling.label import Labeling
 
 
@@ -49,8 +48,8 @@ def audit(
     return page
 
 
-def evaluate(run: str, *, config: str | None = None, **options: Any) -> Report | Perplexity:
-    """Measure what the frozen features are worth with few labels, beside the simple rivals.
+def evaluate(run: str, *, config: str | None = None, **options: Any) -> Answer:
+    """Measure what a run is worth: its frozen features with few labels, unless a task is named.
 
     Args:
         run: folder of a pre-training run.
@@ -60,8 +59,6 @@ def evaluate(run: str, *, config: str | None = None, **options: Any) -> Report |
         HeadstartError: anything the user can mend.
     """
     plan = load(EvaluateConfig, file=config, run=run, **options)
-    if plan.task == "perplexity":
-        return _perplexity(plan)
     from headstart.downstream.scratch import fine_tuned, train_from_scratch
     from headstart.evaluation.judge import judge
 
@@ -69,58 +66,19 @@ def evaluate(run: str, *, config: str | None = None, **options: Any) -> Report |
         plan,
         from_scratch=partial(train_from_scratch, plan.run),
         fine_tuned=partial(fine_tuned, plan.run),
+        write=_writing(plan.run, plan.seed),
         say=say,
         console=console(),
     )
 
 
-def _perplexity(plan: EvaluateConfig) -> Perplexity:
-    """Measure how well a run that writes foresees the texts of ``--test``, or of ``--train``."""
+def _writing(run: str, seed: int) -> Callable[[str], str]:
+    """Return what continues a text with a run that writes, which is opened when first asked."""
     from headstart.deployment.generate import continued, open_writer
-    from headstart.evaluation.judge import pretraining_records
-    from headstart.evaluation.perplexity import perplexity
-    from headstart.evaluation.report.perplexity import write_perplexity
-    from headstart.evaluation.report.reproduce import command, versions
-    from headstart.files import write_json
-    from headstart.modalities.opening import open_modality
 
-    opened = RunFolder.open(plan.run)
-    writer = open_writer(opened)
-    modality = open_modality("text")
-    # Nothing is learned from the texts, so their labels are not read.
-    blind = plan.model_copy(update={"label_column": None})
-    records = records_of([plan.test or plan.train], blind, opened.require_encoder())
-    notes: list[str] = []
-    background = pretraining_records(opened, modality, notes)
-    if background is not None:
-        notes += modality.overlap(background, records).sentences()
-    seeds = count(plan.seed)  # each sample is drawn anew
-    found = perplexity(
-        writer.encoder,
-        writer.head,
-        writer.processor,
-        writer.objective,
-        records,
-        background,
-        context=writer.context,
-        seed=plan.seed,
-        write=lambda prompt: continued(
-            writer, prompt, tokens=40, temperature=0.8, seed=next(seeds)
-        ),
-    )
-    found.notes.extend(notes)
-    out = (Path(plan.out) if plan.out else opened.folder / "perplexity.html").with_suffix(".html")
-    write_perplexity(
-        found,
-        out,
-        run=opened,
-        command=command("evaluate", plan, ["run"]),
-        versions=versions(),
-        audits=opened.audits(),
-    )
-    write_json(out.with_suffix(".json"), found.summary())
-    say(f"the report is in {out}, and its figures beside it")
-    return found
+    opened = cache(lambda: open_writer(RunFolder.open(run)))
+    seeds = count(seed)  # each text is drawn anew
+    return lambda text: continued(opened(), text, tokens=40, temperature=0.8, seed=next(seeds))
 
 
 def compare(*runs: str, **options: Any) -> Comparison:

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from making import plan, records
+from making import measuring, plan, records
 from scipy import sparse
 
 from headstart.errors import HeadstartError
 from headstart.evaluation.outcomes import Candidate
-from headstart.evaluation.protocols.clustering import measure
+
+measure = measuring("clustering")
 
 LABELS = [("a", "b", "c")[index % 3] for index in range(60)]
 CORNERS = np.eye(3, 8, dtype=np.float32)[np.arange(60) % 3]

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from making import plan, records
+from making import measuring, plan, records
 from scipy import sparse
 
 from headstart.errors import HeadstartError
 from headstart.evaluation.outcomes import Candidate
-from headstart.evaluation.protocols.fewshot import episodes, measure, prototypes, regression
+from headstart.evaluation.protocols.fewshot import episodes, prototypes, regression
+
+measure = measuring("fewshot")
 
 POOLS = [np.arange(10 * k, 10 * k + 10) for k in range(6)]
 

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from making import plan, records
+from making import measuring, plan, records
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
 from headstart.errors import HeadstartError
 from headstart.evaluation.outcomes import Candidate
-from headstart.evaluation.protocols.multilabel import draw, measure, solve
+from headstart.evaluation.protocols.multilabel import draw, solve
+
+measure = measuring("multilabel")
 
 
 @pytest.mark.parametrize("cast", [np.asarray, sparse.csr_matrix])

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from making import plan, records
+from making import measuring, plan, records
 from scipy import sparse
 
 from headstart.errors import HeadstartError
 from headstart.evaluation.outcomes import Candidate
-from headstart.evaluation.protocols.regression import RidgeProbe, measure
+from headstart.evaluation.protocols.regression import RidgeProbe
+
+measure = measuring("regression")
 
 
 def line(count: int, seed: int, noise: float) -> tuple[np.ndarray, np.ndarray]:

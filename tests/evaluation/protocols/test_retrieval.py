@@ -3,13 +3,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from making import pairs, plan, records
+from making import measuring, pairs, plan, records
 from scipy import sparse
 from torchmetrics.functional import retrieval as known
 
 from headstart.errors import HeadstartError
 from headstart.evaluation.outcomes import Candidate
-from headstart.evaluation.protocols.retrieval import measure, rank_scores
+from headstart.evaluation.protocols.retrieval import rank_scores
+
+measure = measuring("retrieval")
 
 
 def test_scores_are_those_of_torchmetrics() -> None:
@@ -92,3 +94,11 @@ def test_labels_that_occur_once_are_refused_in_a_sentence() -> None:
     ours = Candidate("ours", "pretrained", np.eye(3, dtype=np.float32))
     with pytest.raises(HeadstartError, match="no record has another that is relevant to it"):
         measure([ours], records(["a", "b", "c"]), None, plan())
+
+
+def test_records_that_are_the_same_but_for_their_case_are_one_query() -> None:
+    data = pairs(["what is it", "What  is it", "who"], ["A thing", "a thing", "They"])
+    features = np.eye(3, dtype=np.float32)[[0, 0, 1, 0, 0, 1]]
+    results = measure([Candidate("ours", "pretrained", features)], data, None, plan())
+    assert results.notes == ["2 queries were searched for among 2 records."]
+    assert results.outcomes[0].mean == 1

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from making import pairs, plan
+from making import measuring, pairs, plan
 from scipy import sparse, stats
 
 from headstart.errors import HeadstartError
 from headstart.evaluation.outcomes import Candidate
-from headstart.evaluation.protocols.similarity import cosines, measure
+from headstart.evaluation.protocols.similarity import cosines
+
+measure = measuring("similarity")
 
 #: Pairs at angles of 0, 60, 90 and 180 degrees: cosines 1, 0.5, 0 and -1.
 ANGLES = np.deg2rad([0, 60, 90, 180])

@@ -12,6 +12,7 @@ from headstart.config import EvaluateConfig
 from headstart.evaluation.evaluate import evaluate
 from headstart.evaluation.outcomes import Candidate
 from headstart.modalities.text.baselines import TfIdf, text_baselines
+from headstart.modalities.text.content import TEXT
 from headstart.modalities.text.lexicon import Lexicon
 from headstart.modalities.text.word_vectors import WordVectors
 from headstart.modalities.tokens.cooccurrence import _cooccurrence
@@ -111,7 +112,11 @@ def test_baselines_learn_a_toy_of_twenty_lines_without_test_texts() -> None:
     assert [candidate.name for candidate in candidates] == ["TF-IDF", "LSA", "word vectors"]
     config = EvaluateConfig(run="run", train="train.txt", labels=["all"])
     results = evaluate(
-        list(map(Candidate.of, candidates)), labeled(labels[:20]), labeled(labels[20:]), config
+        list(map(Candidate.of, candidates)),
+        labeled(labels[:20]),
+        labeled(labels[20:]),
+        config,
+        TEXT,
     )
     assert all(outcome.scores["accuracy"].mean == 1 for outcome in results.judged(20))
 
@@ -147,6 +152,6 @@ def test_baselines_tell_the_topics_of_news(news: tuple[list[str], list[str]]) ->
     config = EvaluateConfig(run="run", train="train.jsonl", labels=["50"], seeds=2)
     candidates = text_baselines(None, records(train), records(tested))
     parts = [labeled(labels[indices].tolist()) for indices in (~test, test)]
-    results = evaluate(list(map(Candidate.of, candidates)), parts[0], parts[1], config)
+    results = evaluate(list(map(Candidate.of, candidates)), parts[0], parts[1], config, TEXT)
     found = {outcome.candidate: outcome.scores["accuracy"].mean for outcome in results.judged(50)}
     assert min(found.values()) > 0.85, found

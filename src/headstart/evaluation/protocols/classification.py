@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
 
-from headstart.batch import Progress
 from headstart.config import EvaluateConfig
 from headstart.data.split import folds
 from headstart.data.store import stream
@@ -20,92 +18,95 @@ from headstart.evaluation.metrics import estimates
 from headstart.evaluation.outcomes import ACCURACY, Candidate, Outcome, Results
 from headstart.evaluation.probes import LogisticProbe, nearest_neighbours
 from headstart.evaluation.protocols import Protocol
-from headstart.evaluation.protocols.resampling import resample
+from headstart.evaluation.protocols.measuring import (
+    LabeledData,
+    Measurement,
+    Predict,
+    Predicted,
+)
+from headstart.evaluation.protocols.resampling import averaged, resample
 from headstart.seeding import derive
 
-if TYPE_CHECKING:
-    from datasets import Dataset
-
-#: From places (n,) of training records, their classes (n,), places (m,) of tested records and a
+#: From indices (n,) of training records, their classes (n,), indices (m,) of tested records and a
 #: seed to the classes (m,) of the tested.
-Predict = Callable[[np.ndarray, np.ndarray, np.ndarray, int], np.ndarray]
-#: Places of training records that labels may be drawn from, and places of records to test.
+_Predict = Callable[[np.ndarray, np.ndarray, np.ndarray, int], np.ndarray]
+#: Indices of training records that labels may be drawn from, and of records to test.
 Part = tuple[np.ndarray, np.ndarray]
 
 
-def measure(
-    candidates: list[Candidate],
-    train: Dataset,
-    test: Dataset | None,
-    config: EvaluateConfig,
-    progress: Progress | None = None,
-) -> Results:
+def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
     """Score all candidates with few labels and with many, by logistic regression and kNN.
 
     At each number of labels there are ``config.seeds`` stratified draws, the same for all
     candidates, and one where all labels are used. With ``config.folds`` the training records are
     cross-validated: labels are drawn outside each fold, and ``test`` must be None.
 
-    Args:
-        progress: called with the number of fits done and of all fits.
-
     Raises:
         HeadstartError: one class only, a test label that no training record has, fewer records
             of a label than folds, or no number of labels that can be drawn.
     """
-    train_labels = list(stream(train, "label"))
-    test_labels = [] if test is None else list(stream(test, "label"))
+    train_labels = list(stream(data.train, "label"))
+    test_labels = [] if data.test is None else list(stream(data.test, "label"))
     names = _classes(train_labels, test_labels, config)
     targets = np.searchsorted(names, np.asarray(train_labels, dtype=str))
     truth = targets if config.folds else np.searchsorted(names, np.asarray(test_labels, dtype=str))
     parts = _parts(train_labels, len(truth), config)
     available = min(len(indices) for indices, _ in parts)
     counts, notes = label_counts(config.labels, available, len(names))
-    draws = draw_seeds(config, counts)
-    found: list[tuple[Candidate, str, int, np.ndarray]] = []
-    done = 0
-    for candidate in candidates:
-        probes = _probes(candidate, names, bool(config.folds))
-        for count, seeds in draws.items():
-            rows: dict[str, list[np.ndarray]] = {probe: [] for probe in probes}
-            for seed in seeds:
-                drawn = [(from_[draw(targets[from_], count, seed)], to) for from_, to in parts]
-                for probe, predict in probes.items():
-                    row = np.empty(len(truth), dtype=np.int32)
-                    for learned, tested in drawn:
-                        row[tested] = predict(learned, targets[learned], tested, seed)
-                    rows[probe].append(row)
-                done += 1
-                if progress:
-                    progress(done, len(candidates) * sum(map(len, draws.values())))
-            found += [(candidate, probe, count, np.stack(row)) for probe, row in rows.items()]
-    return Results(
-        task="classification",
-        metric=ACCURACY,
-        classes=[str(name) for name in names],
-        truth=truth,
-        counts=counts,
-        notes=notes,
-        training=len(targets),
-        seeds=config.seeds,
-        folds=config.folds,
-        outcomes=_outcomes(found, truth, len(names), config.seed),
+
+    def drawn(count: int, seed: int) -> list[Part]:
+        return [(from_[draw(targets[from_], count, seed)], to) for from_, to in parts]
+
+    def predicting(predict: _Predict) -> Predict:
+        def row(drawn: list[Part], seed: int) -> np.ndarray:
+            found = np.empty(len(truth), dtype=np.int32)
+            for learned, tested in drawn:
+                found[tested] = predict(learned, targets[learned], tested, seed)
+            return found
+
+        return row
+
+    def probes(candidate: Candidate) -> dict[str, Predict]:
+        known = _probes(candidate, names, bool(config.folds))
+        return {name: predicting(predict) for name, predict in known.items()}
+
+    return Measurement(
+        results=Results(
+            task="classification",
+            metric=ACCURACY,
+            classes=[str(name) for name in names],
+            truth=truth,
+            counts=counts,
+            notes=notes,
+            training=len(targets),
+            seeds=config.seeds,
+            folds=config.folds,
+        ),
+        probes=probes,
+        score=lambda found: _outcomes(found, truth, len(names), config.seed),
+        seeds=draw_seeds(config, counts),
+        draw=drawn,
     )
 
 
-PROTOCOL = Protocol("How often is the label right, with few labels and with many?", measure)
+PROTOCOL = Protocol(
+    "How often is the label right, with few labels and with many?",
+    measure,
+    headline=lambda found, truth, seed: averaged(found == truth, seed),
+    how="Features are frozen; the penalty of the logistic regression and the scaling are chosen by "
+    "cross-validation inside the drawn labels. kNN: up to 200 neighbours by cosine, weight "
+    "exp(s / 0.1).",
+)
 
 
-def _outcomes(
-    found: list[tuple[Candidate, str, int, np.ndarray]], truth: np.ndarray, classes: int, seed: int
-) -> list[Outcome]:
+def _outcomes(found: list[Predicted], truth: np.ndarray, classes: int, seed: int) -> list[Outcome]:
     """Score predictions; all outcomes are put on the same resamples in one pass."""
-    right = np.concatenate([stack == truth for *_, stack in found]).astype(np.float32)
+    right = np.concatenate([each.rows == truth for each in found]).astype(np.float32)
     resampled = resample(len(truth), seed, lambda counts: counts @ right.T / len(truth)).T
-    ends = np.cumsum([len(stack) for *_, stack in found])[:-1]
+    ends = np.cumsum([len(each.rows) for each in found])[:-1]
     parts = np.split(resampled, ends)
     outcomes = []
-    for index, (candidate, probe, count, stack) in enumerate(found):
+    for (candidate, probe, count, stack), of_probe in zip(found, parts, strict=True):
         outcomes.append(
             Outcome(
                 candidate=candidate.name,
@@ -115,7 +116,7 @@ def _outcomes(
                 predictions=stack,
                 scores=estimates(truth, stack, classes, _rng(seed, "bootstrap")),
                 by_draw=(stack == truth).mean(1),
-                by_resample=parts[index],
+                by_resample=of_probe,
             )
         )
     return outcomes
@@ -159,7 +160,7 @@ def _parts(train_labels: Sequence[str], tested: int, config: EvaluateConfig) -> 
     return [(np.arange(len(train_labels)), np.arange(tested))]
 
 
-def _probes(candidate: Candidate, names: np.ndarray, cross_validated: bool) -> dict[str, Predict]:
+def _probes(candidate: Candidate, names: np.ndarray, cross_validated: bool) -> dict[str, _Predict]:
     if candidate.fit_predict is not None:
         return {"own head": _own_head(candidate.fit_predict, names)}
     train = candidate.train
@@ -186,13 +187,13 @@ def _probes(candidate: Candidate, names: np.ndarray, cross_validated: bool) -> d
 
 
 def _rows(features: Matrix, indices: np.ndarray) -> Matrix:
-    """Return the rows at sorted places; all of them are not copied."""
+    """Return the rows at sorted indices; all of them are not copied."""
     return features if len(indices) == features.shape[0] else features[indices]
 
 
 def _own_head(
     fit_predict: Callable[[np.ndarray, int], Sequence[str]], names: np.ndarray
-) -> Predict:
+) -> _Predict:
     def predict(
         drawn: np.ndarray, classes: np.ndarray, tested: np.ndarray, seed: int
     ) -> np.ndarray:

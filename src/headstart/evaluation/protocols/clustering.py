@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from scipy import sparse
 
-from headstart.batch import Progress
 from headstart.config import EvaluateConfig
 from headstart.data.vectors import Matrix, unit_length
 from headstart.errors import HeadstartError
-from headstart.evaluation.outcomes import Candidate, Metric, Outcome, Results
+from headstart.evaluation.outcomes import Candidate, Metric, Results
 from headstart.evaluation.protocols import Protocol
-from headstart.evaluation.protocols.scoring import outcome_of, scored
+from headstart.evaluation.protocols.measuring import LabeledData, Measurement, Predict, one_by_one
+from headstart.evaluation.protocols.resampling import Sampled
+from headstart.evaluation.protocols.scoring import scored
 from headstart.seeding import derive
-
-if TYPE_CHECKING:
-    from datasets import Dataset
 
 METRIC = Metric("NMI", percent=True)
 #: Dimensions that sparse features are brought to, in which k-means finds the same much faster.
@@ -29,13 +27,7 @@ STARTS = 3
 WHOLE = 20_000
 
 
-def measure(
-    candidates: list[Candidate],
-    train: Dataset,
-    test: Dataset | None,
-    config: EvaluateConfig,
-    progress: Progress | None = None,
-) -> Results:
+def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
     """Find as many clusters as there are labels, with k-means; score NMI and ARI.
 
     Features have length 1, so that distances are those of cosines. Each of ``config.seeds`` seeds
@@ -46,34 +38,33 @@ def measure(
     Raises:
         HeadstartError: one label only, or one for each record.
     """
-    tested = train if test is None else test
-    names, truth = np.unique(np.asarray(tested["label"], dtype=str), return_inverse=True)
+    names, truth = np.unique(np.asarray(data.tested["label"], dtype=str), return_inverse=True)
     if not 1 < len(names) < len(truth):
         raise HeadstartError(
             f"{config.test or config.train}: {len(truth):,} records with {len(names):,} different "
             "label(s) cannot be clustered; check --label-column."
         )
-    outcomes = []
-    for index, candidate in enumerate(candidates, 1):
-        features = candidate.train if test is None else candidate.test
-        if features is not None:
-            rows = _dense(unit_length(features), derive(config.seed, "topics"))
-            found = [
-                _clusters(rows, len(names), derive(config.seed, "clusters", number))
-                for number in range(config.seeds)
-            ]
-            outcomes.append(_outcome(candidate, np.stack(found), truth, config.seed))
-        if progress:
-            progress(index, len(candidates))
-    return Results(
-        task="clustering",
-        metric=METRIC,
-        classes=[str(name) for name in names],
-        truth=truth,
-        notes=[f"k-means looked for {len(names):,} clusters, with {config.seeds} seeds."],
-        training=len(train),
-        seeds=config.seeds,
-        outcomes=outcomes,
+
+    def probes(candidate: Candidate) -> dict[str, Predict]:
+        features = data.features(candidate)
+        if features is None:
+            return {}
+        rows = _dense(unit_length(features), derive(config.seed, "topics"))
+        return {"k-means": lambda drawn, seed: _clusters(rows, len(names), seed)}
+
+    return Measurement(
+        results=Results(
+            task="clustering",
+            metric=METRIC,
+            classes=[str(name) for name in names],
+            truth=truth,
+            notes=[f"k-means looked for {len(names):,} clusters, with {config.seeds} seeds."],
+            training=len(data.train),
+            seeds=config.seeds,
+        ),
+        probes=probes,
+        score=one_by_one(METRIC, lambda found: score(found, truth, config.seed)),
+        seeds={0: [derive(config.seed, "clusters", number) for number in range(config.seeds)]},
     )
 
 
@@ -81,6 +72,8 @@ PROTOCOL = Protocol(
     "Do clusters that are found without labels agree with the labels?",
     measure,
     split=False,
+    alone=True,
+    how="No label is used to find the clusters; labels only score them.",
 )
 
 
@@ -113,7 +106,8 @@ def _clusters(rows: np.ndarray, count: int, seed: int) -> np.ndarray:
         return np.asarray(means.fit_predict(rows), dtype=np.int32)
 
 
-def _outcome(candidate: Candidate, found: np.ndarray, truth: np.ndarray, seed: int) -> Outcome:
+def score(found: np.ndarray, truth: np.ndarray, seed: int) -> dict[str, Sampled]:
+    """Return NMI and ARI of clusterings (S,N) with the labels (N,)."""
     from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
     functions = {"NMI": normalized_mutual_info_score, "ARI": adjusted_rand_score}
@@ -131,8 +125,7 @@ def _outcome(candidate: Candidate, found: np.ndarray, truth: np.ndarray, seed: i
         ]
         return np.stack(parts, axis=1)
 
-    sampled = scored(functions, truth, found, statistic, seed, {"ARI": (-1.0, 1.0)})
-    return outcome_of(candidate, "k-means", METRIC, sampled, predictions=found)
+    return scored(functions, truth, found, statistic, seed, {"ARI": (-1.0, 1.0)})
 
 
 def _members(codes: np.ndarray) -> Any:

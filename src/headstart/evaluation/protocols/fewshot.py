@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
 
-from headstart.batch import Progress
 from headstart.config import EvaluateConfig
 from headstart.data.vectors import Matrix, unit_length
 from headstart.errors import HeadstartError
 from headstart.evaluation.outcomes import Candidate, Metric, Results
 from headstart.evaluation.probes import row_space
 from headstart.evaluation.protocols import Protocol
+from headstart.evaluation.protocols.measuring import LabeledData, Measurement, Predict, one_by_one
 from headstart.evaluation.protocols.resampling import averaged
-from headstart.evaluation.protocols.scoring import outcome_of
 from headstart.seeding import derive
-
-if TYPE_CHECKING:
-    from datasets import Dataset
 
 METRIC = Metric("accuracy", percent=True)
 #: Most queries of each class in an episode, as in Snell et al. 2017.
@@ -28,7 +25,7 @@ QUERIES = 15
 
 
 class Episode(NamedTuple):
-    """One small test: places of records, and their classes within the episode, 0..N-1."""
+    """One small test: indices of records, and their classes within the episode, 0..N-1."""
 
     support: np.ndarray
     support_classes: np.ndarray
@@ -36,13 +33,7 @@ class Episode(NamedTuple):
     query_classes: np.ndarray
 
 
-def measure(
-    candidates: list[Candidate],
-    train: Dataset,
-    test: Dataset | None,
-    config: EvaluateConfig,
-    progress: Progress | None = None,
-) -> Results:
+def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
     """Score ``config.episodes`` episodes of ``config.ways`` classes at each number of shots.
 
     In an episode K records of each of N classes are learned from and up to 15 others of each are
@@ -53,49 +44,47 @@ def measure(
     Raises:
         HeadstartError: fewer than two classes have records enough.
     """
-    labels = np.asarray(train["label"], dtype=str)
-    asked = labels if test is None else np.asarray(test["label"], dtype=str)
+    alone = data.test is None
+    labels = np.asarray(data.train["label"], dtype=str)
+    asked = labels if alone else np.asarray(data.tested["label"], dtype=str)
     shots = _shots(config)
-    classes, notes = _classes(labels, asked, max(shots), test is None, config)
+    classes, notes = _classes(labels, asked, max(shots), alone, config)
     ways = min(config.ways, len(classes))
     if ways < config.ways:
         notes.append(f"There are {ways} classes, so episodes have {ways} instead of {config.ways}.")
-    pools = (
-        [np.flatnonzero(labels == name) for name in classes],
-        None if test is None else [np.flatnonzero(asked == name) for name in classes],
-    )
-    ready = [c for c in candidates if c.train is not None]
-    outcomes, done = [], 0
-    for candidate in ready:
-        rows, queries = _prepared(candidate, test is None)
-        for shot in shots:
-            right: dict[str, list[float]] = {"logistic regression": [], "prototypes": []}
-            for episode in episodes(*pools, ways, shot, config.episodes, config.seed):
-                support, tested = rows[episode.support], queries[episode.queries]
-                for probe, classify in _PROBES.items():
-                    told = classify(support, episode.support_classes, tested)
-                    right[probe].append(float((told == episode.query_classes).mean()))
-            for probe, shares in right.items():
-                sampled = {METRIC.name: averaged(np.array([shares]), config.seed)}
-                found = outcome_of(candidate, probe, METRIC, sampled, labels=ways * shot)
-                outcomes.append(found)
-            done += 1
-            if progress:
-                progress(done, len(ready) * len(shots))
-    return Results(
-        task="fewshot",
-        metric=METRIC,
-        truth=np.arange(config.episodes),
-        counts={ways * shot: f"{ways}-way {shot}-shot" for shot in shots},
-        notes=notes,
-        training=len(labels),
-        outcomes=outcomes,
-        unit="episodes",
+    support = [np.flatnonzero(labels == name) for name in classes]
+    queries = None if alone else [np.flatnonzero(asked == name) for name in classes]
+
+    def draw(count: int, shot: int) -> list[Episode]:
+        return list(episodes(support, queries, ways, shot, config.episodes, config.seed))
+
+    def probes(candidate: Candidate) -> dict[str, Predict]:
+        if candidate.train is None:
+            return {}
+        rows = _prepared(candidate, alone)
+        return {name: partial(_shares, classify, *rows) for name, classify in _PROBES.items()}
+
+    return Measurement(
+        results=Results(
+            task="fewshot",
+            metric=METRIC,
+            truth=np.arange(config.episodes),
+            counts={ways * shot: f"{ways}-way {shot}-shot" for shot in shots},
+            notes=notes,
+            training=len(labels),
+            unit="episodes",
+        ),
+        probes=probes,
+        score=one_by_one(
+            METRIC, lambda rows: {METRIC.name: averaged(rows, config.seed)}, predictions=False
+        ),
+        seeds={ways * shot: [shot] for shot in shots},
+        draw=draw,
     )
 
 
 PROTOCOL = Protocol(
-    "How often is a class told after one example or five?",
+    "How often is a class recognised after one example or five?",
     measure,
     split=False,
 )
@@ -112,7 +101,7 @@ def episodes(
     """Yield ``count`` random episodes; the seed and the sizes decide them.
 
     Args:
-        support: places of the records of each class that examples are drawn from.
+        support: indices of the records of each class that examples are drawn from.
         queries: the same for queries; None draws them from the rest of the support.
     """
     for number in range(count):
@@ -158,7 +147,20 @@ def regression(support: Matrix, classes: np.ndarray, queries: Matrix) -> np.ndar
     return (values[:, 0] > 0).astype(np.int64) if values.shape[1] == 1 else values.argmax(1)
 
 
-_PROBES = {"logistic regression": regression, "prototypes": prototypes}
+_Classify = Callable[[Matrix, np.ndarray, Matrix], np.ndarray]
+_PROBES: dict[str, _Classify] = {"logistic regression": regression, "prototypes": prototypes}
+
+
+def _shares(
+    classify: _Classify, train: Matrix, test: Matrix, drawn: list[Episode], seed: int
+) -> np.ndarray:
+    """Return the share (E,) of queries that are classified rightly in each episode."""
+    shares = []
+    for episode in drawn:
+        support, queries = train[episode.support], test[episode.queries]
+        found = classify(support, episode.support_classes, queries)
+        shares.append(float((found == episode.query_classes).mean()))
+    return np.array(shares)
 
 
 def _prepared(candidate: Candidate, alone: bool) -> tuple[Matrix, Matrix]:

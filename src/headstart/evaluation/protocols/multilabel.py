@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from scipy import sparse
 
-from headstart.batch import Progress
 from headstart.config import EvaluateConfig
 from headstart.data.vectors import Matrix
 from headstart.errors import HeadstartError
@@ -17,13 +16,11 @@ from headstart.evaluation.draws import counts_of, draw_seeds
 from headstart.evaluation.outcomes import Candidate, Metric, Results
 from headstart.evaluation.probes import row_space, scalings
 from headstart.evaluation.protocols import Protocol
+from headstart.evaluation.protocols.measuring import LabeledData, Measurement, Predict, one_by_one
 from headstart.evaluation.protocols.reading import read
 from headstart.evaluation.protocols.resampling import Sampled
-from headstart.evaluation.protocols.scoring import outcome_of, scored
+from headstart.evaluation.protocols.scoring import scored
 from headstart.seeding import derive
-
-if TYPE_CHECKING:
-    from datasets import Dataset
 
 METRIC = Metric("mAP", percent=True)
 FEWEST = 4
@@ -32,13 +29,7 @@ _SPARSE_GRID = (0.1, 1.0, 10.0, 100.0)
 _STEPS = 200
 
 
-def measure(
-    candidates: list[Candidate],
-    train: Dataset,
-    test: Dataset | None,
-    config: EvaluateConfig,
-    progress: Progress | None = None,
-) -> Results:
+def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
     """Fit one logistic regression a label to draws of records; score mAP and micro and macro F1.
 
     mAP is the mean over labels of the average precision; a label counts as predicted where its
@@ -48,48 +39,38 @@ def measure(
         HeadstartError: no test records, fewer than two labels that can be tested, or no number
             of labels can be drawn.
     """
-    if test is None or not len(test):
+    if data.test is None or not len(data.test):
         raise HeadstartError("several labels a record are not cross-validated; leave out --folds.")
-    names, targets, truth, notes = _targets(train["label"], test["label"], config)
+    names, targets, truth, notes = _targets(data.train["label"], data.test["label"], config)
     counts, dropped = counts_of(config, len(targets), FEWEST)
-    draws = draw_seeds(config, counts)
-    outcomes, done = [], 0
-    for candidate in candidates:
-        if candidate.train is None or candidate.test is None:
-            continue
-        probe = OneVsRestProbe(candidate.train)
-        for count, seeds in draws.items():
-            rows = []
-            for seed in seeds:
-                drawn = draw(targets, count, seed)
-                rng = np.random.Generator(np.random.PCG64(derive(seed, "penalty")))
-                rows.append(
-                    probe.predict(candidate.train[drawn], targets[drawn], candidate.test, rng)
-                )
-                done += 1
-                if progress:
-                    progress(done, len(candidates) * sum(map(len, draws.values())))
-            chances = np.stack(rows)
-            sampled = score(chances, truth, config.seed)
-            found = outcome_of(
-                candidate,
-                "logistic regression",
-                METRIC,
-                sampled,
-                labels=count,
-                predictions=chances,
-            )
-            outcomes.append(found)
-    return Results(
-        task="multilabel",
-        metric=METRIC,
-        classes=names,
-        truth=truth,
-        counts=counts,
-        notes=notes + dropped,
-        training=len(targets),
-        seeds=config.seeds,
-        outcomes=outcomes,
+
+    def probes(candidate: Candidate) -> dict[str, Predict]:
+        train, tested = candidate.train, candidate.test
+        if train is None or tested is None:
+            return {}
+        probe = OneVsRestProbe(train)
+
+        def predict(drawn: np.ndarray, seed: int) -> np.ndarray:
+            rng = np.random.Generator(np.random.PCG64(derive(seed, "penalty")))
+            return probe.predict(train[drawn], targets[drawn], tested, rng)
+
+        return {"logistic regression": predict}
+
+    return Measurement(
+        results=Results(
+            task="multilabel",
+            metric=METRIC,
+            classes=names,
+            truth=truth,
+            counts=counts,
+            notes=notes + dropped,
+            training=len(targets),
+            seeds=config.seeds,
+        ),
+        probes=probes,
+        score=one_by_one(METRIC, lambda rows: score(rows, truth, config.seed)),
+        seeds=draw_seeds(config, counts),
+        draw=lambda count, seed: draw(targets, count, seed),
     )
 
 
@@ -97,6 +78,7 @@ PROTOCOL = Protocol(
     "Which of several labels does a record have, learned from few and from many?",
     measure,
     read=partial(read, task="multilabel"),
+    headline=lambda found, truth, seed: score(found, truth, seed)[METRIC.name],
 )
 
 
@@ -185,7 +167,7 @@ def solve(rows: Matrix, targets: np.ndarray, penalty: float) -> tuple[np.ndarray
 
 
 def draw(targets: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """Return ``count`` sorted places of a random draw in which every label keeps its share.
+    """Return ``count`` sorted indices of a random draw in which every label keeps its share.
 
     Iterative stratification (Sechidis et al. 2011, algorithm 1) into drawn and left, rarest label
     first; a rare label that would get less than one record gets one while there is room.

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse, stats
 
-from headstart.batch import Progress
 from headstart.config import EvaluateConfig
 from headstart.data.vectors import Matrix
 from headstart.errors import HeadstartError
@@ -16,12 +14,10 @@ from headstart.evaluation.draws import counts_of, draw, draw_seeds
 from headstart.evaluation.outcomes import Candidate, Metric, Results
 from headstart.evaluation.probes import row_space, scalings
 from headstart.evaluation.protocols import Protocol
+from headstart.evaluation.protocols.measuring import LabeledData, Measurement, Predict, one_by_one
 from headstart.evaluation.protocols.reading import read
 from headstart.evaluation.protocols.resampling import Sampled, correlation, ranks
-from headstart.evaluation.protocols.scoring import outcome_of, scored
-
-if TYPE_CHECKING:
-    from datasets import Dataset
+from headstart.evaluation.protocols.scoring import scored
 
 METRIC = Metric("R2", percent=False)
 #: Fewest labels that a line is fitted to.
@@ -32,13 +28,7 @@ _DENSE_GRID = np.logspace(-2, 6, 17)
 _SPARSE_GRID = np.logspace(-2, 2, 9)
 
 
-def measure(
-    candidates: list[Candidate],
-    train: Dataset,
-    test: Dataset | None,
-    config: EvaluateConfig,
-    progress: Progress | None = None,
-) -> Results:
+def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
     """Fit ridge regression to draws of labels; score R2, Spearman's correlation and the MAE.
 
     Draws are stratified by the size of the label, and are the same for all candidates. The mean
@@ -47,55 +37,49 @@ def measure(
     Raises:
         HeadstartError: no test records, all labels equal, or no number of labels can be drawn.
     """
-    if test is None or not len(test):
+    if data.test is None or not len(data.test):
         raise HeadstartError("a regression is not cross-validated; leave out --folds.")
-    targets, truth = (np.asarray(part["label"], dtype=np.float64) for part in (train, test))
+    parts = (data.train, data.test)
+    targets, truth = (np.asarray(part["label"], dtype=np.float64) for part in parts)
     for name, values in ((config.train, targets), (config.test or config.train, truth)):
         if len(np.unique(values)) < 2:
             raise HeadstartError(f"{name}: all labels are equal; check --label-column.")
     counts, notes = counts_of(config, len(targets), FEWEST)
     strata = _strata(targets)
-    draws = draw_seeds(config, counts)
-    outcomes, done = [], 0
-    for candidate in candidates:
-        if candidate.train is None or candidate.test is None:
-            continue
-        probe = RidgeProbe(candidate.train)
-        for count, seeds in draws.items():
-            rows = []
-            for seed in seeds:
-                drawn = draw(strata, count, seed)
-                rows.append(probe.predict(candidate.train[drawn], targets[drawn], candidate.test))
-                done += 1
-                if progress:
-                    progress(done, len(candidates) * sum(map(len, draws.values())))
-            predictions = np.stack(rows)
-            sampled = score(predictions, truth, config.seed)
-            found = outcome_of(
-                candidate,
-                "ridge regression",
-                METRIC,
-                sampled,
-                labels=count,
-                predictions=predictions,
+
+    def probes(candidate: Candidate) -> dict[str, Predict]:
+        train, tested = candidate.train, candidate.test
+        if train is None or tested is None:
+            return {}
+        probe = RidgeProbe(train)
+        return {
+            "ridge regression": lambda drawn, seed: probe.predict(
+                train[drawn], targets[drawn], tested
             )
-            outcomes.append(found)
-    return Results(
-        task="regression",
-        metric=METRIC,
-        truth=truth,
-        counts=counts,
-        notes=notes,
-        training=len(targets),
-        seeds=config.seeds,
-        outcomes=outcomes,
+        }
+
+    return Measurement(
+        results=Results(
+            task="regression",
+            metric=METRIC,
+            truth=truth,
+            counts=counts,
+            notes=notes,
+            training=len(targets),
+            seeds=config.seeds,
+        ),
+        probes=probes,
+        score=one_by_one(METRIC, lambda rows: score(rows, truth, config.seed)),
+        seeds=draw_seeds(config, counts),
+        draw=lambda count, seed: draw(strata, count, seed),
     )
 
 
 PROTOCOL = Protocol(
-    "How well is a number told, with few labels and with many?",
+    "How well is a number predicted, with few labels and with many?",
     measure,
     read=partial(read, task="regression"),
+    headline=lambda found, truth, seed: score(found, truth, seed)[METRIC.name],
 )
 
 

@@ -66,8 +66,8 @@ def resample(count: int, seed: int, statistic: Callable[[np.ndarray], np.ndarray
     return np.concatenate(found)
 
 
-def default_options(by_resample: np.ndarray) -> float:
-    """Return the variance e^2 / N of a draw's score because it suits some tested units.
+def interaction(by_resample: np.ndarray) -> float:
+    """Return the variance e^2 / N of a draw's score because it suits some tested units more.
 
     In a table of S draws and N units, with variances a^2 of the draws, b^2 of the units and e^2 of
     what is of a draw and a unit together, scores of draws vary by a^2 + e^2 / N, one draw's over
@@ -85,14 +85,14 @@ def over_units(by_resample: np.ndarray) -> float:
     """Return the variance that a mean over draws has because other units might be tested.
 
     That draws suit units differently shows in the variance between draws as well, and is left out
-    here, lest it count twice: see :func:`suited`.
+    here, lest it count twice: see :func:`interaction`.
 
     Args:
         by_resample: (S,R) scores; of one draw nothing can be told apart, and all is returned.
     """
     together = float(by_resample.mean(0).var())
     draws = len(by_resample)
-    return together if draws < 2 else max(0.0, together - default_options(by_resample) / draws)
+    return together if draws < 2 else max(0.0, together - interaction(by_resample) / draws)
 
 
 def averaged(values: np.ndarray, seed: int) -> Sampled:

@@ -4,29 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
 
-from headstart.batch import Progress
 from headstart.config import EvaluateConfig
 from headstart.data.pairs import is_pairs
 from headstart.data.vectors import Matrix, unit_length
 from headstart.errors import HeadstartError
 from headstart.evaluation.outcomes import Candidate, Metric, Results
 from headstart.evaluation.protocols import Protocol
+from headstart.evaluation.protocols.measuring import LabeledData, Measurement, Predict, one_by_one
 from headstart.evaluation.protocols.reading import read
-from headstart.evaluation.protocols.resampling import averaged
-from headstart.evaluation.protocols.scoring import outcome_of
-from headstart.modalities.text.exact import normalise
+from headstart.evaluation.protocols.resampling import Sampled, averaged
 from headstart.seeding import derive
-
-if TYPE_CHECKING:
-    from datasets import Dataset
 
 METRIC = Metric("nDCG@10", percent=True)
 CUTS = (1, 5, 10)
+SCORES = (*(f"recall@{cut}" for cut in CUTS), "MRR", METRIC.name)
 _CHUNK = 256
 
 
@@ -35,10 +30,10 @@ class Search:
     """What is asked for, among what, and what is right.
 
     Attributes:
-        queries: places (Q,) of the queries among the query features.
-        documents: places (C,) among the document features, in the order in which ties are broken.
+        queries: indices (Q,) of the queries among the query features.
+        documents: indices (C,) among the document features, in the order in which ties are broken.
         relevant: (Q,K) bool, and ``group`` (C,) the column that tells of each document.
-        own: (Q,) the place in ``documents`` of the query itself, which is no answer; -1 where it
+        own: (Q,) the position in ``documents`` of the query itself, which is no answer; -1 where it
             is not among them.
         exact: whether recall counts the share of the relevant, or whether any was found.
     """
@@ -51,13 +46,7 @@ class Search:
     exact: bool
 
 
-def measure(
-    candidates: list[Candidate],
-    train: Dataset,
-    test: Dataset | None,
-    config: EvaluateConfig,
-    progress: Progress | None = None,
-) -> Results:
+def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
     """Search by cosine; score recall@1, 5 and 10, MRR and nDCG@10.
 
     With pairs every first record asks for its second among all seconds. With labels every tested
@@ -73,32 +62,36 @@ def measure(
     Raises:
         HeadstartError: no query has a relevant record to be found.
     """
-    search = _by_pairs(train, test, config) if is_pairs(train) else _by_label(train, test, config)
+    paired = is_pairs(data.train)
+    search = (_by_pairs if paired else _by_label)(data, config)
     if not len(search.queries):
         raise HeadstartError(
             f"{config.test or config.train}: no record has another that is relevant to it; "
             "name a file in which labels or documents occur more than once."
         )
-    outcomes = []
-    for index, candidate in enumerate(candidates, 1):
-        asked = candidate.train if test is None else candidate.test
-        among = asked if is_pairs(train) else candidate.train
-        if asked is not None and among is not None:
-            sampled = {
-                name: averaged(values[None], config.seed)
-                for name, values in _found(asked, among, search).items()
-            }
-            outcomes.append(outcome_of(candidate, "cosine", METRIC, sampled))
-        if progress:
-            progress(index, len(candidates))
-    return Results(
-        task="retrieval",
-        metric=METRIC,
-        truth=search.queries,
-        notes=_notes(search),
-        training=len(train),
-        outcomes=outcomes,
-        unit="queries",
+
+    def probes(candidate: Candidate) -> dict[str, Predict]:
+        asked = data.features(candidate)
+        among = asked if paired else candidate.train
+        if asked is None or among is None:
+            return {}
+        return {"cosine": lambda drawn, seed: _found(asked, among, search)}
+
+    def sampled(rows: np.ndarray) -> dict[str, Sampled]:
+        return {name: averaged(rows[..., k], config.seed) for k, name in enumerate(SCORES)}
+
+    return Measurement(
+        results=Results(
+            task="retrieval",
+            metric=METRIC,
+            truth=search.queries,
+            notes=_notes(search),
+            training=len(data.train),
+            unit="queries",
+        ),
+        probes=probes,
+        score=one_by_one(METRIC, sampled, predictions=False),
+        seeds={0: [config.seed]},
     )
 
 
@@ -107,6 +100,7 @@ PROTOCOL = Protocol(
     measure,
     read=partial(read, task="retrieval"),
     split=False,
+    how="Nothing is fitted: records are ranked by the cosine with the query.",
 )
 
 
@@ -115,15 +109,10 @@ def _notes(search: Search) -> list[str]:
     return [f"{queries:,} queries were searched for among {documents:,} records."]
 
 
-def _by_pairs(train: Dataset, test: Dataset | None, config: EvaluateConfig) -> Search:
+def _by_pairs(data: LabeledData, config: EvaluateConfig) -> Search:
     """Every different first record is a query, every different second record a document."""
-    content = "text" if "text" in train.column_names else "image"
-    pairs = train if test is None else test
-    half = len(pairs) // 2
-    if content == "text":
-        keys = [normalise(text) for text in pairs[content]]
-    else:
-        keys = [str(value["path"] or value["bytes"]) for value in pairs[content]]
+    keys = data.content.digests(data.tested)
+    half = len(keys) // 2
     _, queries, asking = np.unique(keys[:half], return_index=True, return_inverse=True)
     _, documents, answering = np.unique(keys[half:], return_index=True, return_inverse=True)
     relevant = np.zeros((len(queries), len(documents)), dtype=bool)
@@ -139,14 +128,14 @@ def _by_pairs(train: Dataset, test: Dataset | None, config: EvaluateConfig) -> S
     )
 
 
-def _by_label(train: Dataset, test: Dataset | None, config: EvaluateConfig) -> Search:
-    names, codes = np.unique(np.asarray(train["label"], dtype=str), return_inverse=True)
+def _by_label(data: LabeledData, config: EvaluateConfig) -> Search:
+    names, codes = np.unique(np.asarray(data.train["label"], dtype=str), return_inverse=True)
     order = _shuffled(len(codes), config.seed)
-    if test is None:
+    if data.test is None:
         asked, sizes = codes, np.bincount(codes) - 1
         own = np.argsort(order)
     else:
-        labels = np.asarray(test["label"], dtype=str)
+        labels = np.asarray(data.test["label"], dtype=str)
         indices = np.minimum(np.searchsorted(names, labels), len(names) - 1)
         asked = np.where(names[indices] == labels, indices, len(names))
         sizes, own = np.append(np.bincount(codes), 0), np.full(len(labels), -1)
@@ -159,8 +148,8 @@ def _shuffled(count: int, seed: int) -> np.ndarray:
     return np.random.Generator(np.random.PCG64(derive(seed, "ties"))).permutation(count)
 
 
-def _found(asked: Matrix, among: Matrix, search: Search) -> dict[str, np.ndarray]:
-    """Return each score of each query, (Q,)."""
+def _found(asked: Matrix, among: Matrix, search: Search) -> np.ndarray:
+    """Return each of the :data:`SCORES` of each query, (Q,K)."""
     queries = unit_length(asked)[search.queries]
     documents = unit_length(among)[search.documents]
     parts = []
@@ -176,7 +165,7 @@ def _found(asked: Matrix, among: Matrix, search: Search) -> dict[str, np.ndarray
         cosine[known, own[known]] = -np.inf
         relevant[known, own[known]] = False
         parts.append(rank_scores(cosine, relevant, exact=search.exact))
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return np.stack([np.concatenate([part[name] for part in parts]) for name in SCORES], axis=1)
 
 
 def rank_scores(

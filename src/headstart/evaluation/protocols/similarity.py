@@ -4,35 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from scipy import sparse, stats
 
-from headstart.batch import Progress
 from headstart.config import EvaluateConfig
 from headstart.data.pairs import scores_of
 from headstart.data.vectors import Matrix, unit_length
 from headstart.errors import HeadstartError
-from headstart.evaluation.outcomes import Candidate, Metric, Outcome, Results
+from headstart.evaluation.outcomes import Candidate, Metric, Results
 from headstart.evaluation.protocols import Protocol
+from headstart.evaluation.protocols.measuring import LabeledData, Measurement, Predict, one_by_one
 from headstart.evaluation.protocols.reading import read
-from headstart.evaluation.protocols.resampling import correlation, ranks
-from headstart.evaluation.protocols.scoring import outcome_of, scored
-
-if TYPE_CHECKING:
-    from datasets import Dataset
+from headstart.evaluation.protocols.resampling import Sampled, correlation, ranks
+from headstart.evaluation.protocols.scoring import scored
 
 METRIC = Metric("Spearman", percent=False)
 
 
-def measure(
-    candidates: list[Candidate],
-    train: Dataset,
-    test: Dataset | None,
-    config: EvaluateConfig,
-    progress: Progress | None = None,
-) -> Results:
+def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
     """Correlate the cosine of each pair with its score, by rank and linearly.
 
     This is the protocol of the STS tasks (Agirre et al. 2012; Cer et al. 2017). Nothing is
@@ -40,34 +31,37 @@ def measure(
     resampling the pairs.
 
     Args:
-        candidates: with features (2M,D): all firsts, then all seconds.
-        train: pairs that stand in for ``test`` where there is none.
-        test: pairs as :func:`headstart.data.pairs.read_pairs` returns them.
+        data: pairs as :func:`headstart.data.pairs.read_pairs` returns them; features are (2M,D),
+            all firsts, then all seconds.
 
     Raises:
         HeadstartError: fewer than three pairs, or one score only.
     """
-    tested = train if test is None else test
-    truth = scores_of(tested)
+    truth = scores_of(data.tested)
     if len(truth) < 3 or len(np.unique(truth)) < 2:
         raise HeadstartError(
             f"{config.test or config.train}: {len(truth)} pair(s) with {len(np.unique(truth))} "
             "different score(s) cannot be ranked; name a file with more."
         )
-    outcomes = []
-    for number, candidate in enumerate(candidates, 1):
-        features = candidate.train if test is None else candidate.test
-        if features is not None:
-            outcomes.append(_outcome(candidate, cosines(features), truth, config.seed))
-        if progress:
-            progress(number, len(candidates))
-    return Results(
-        task="similarity",
-        metric=METRIC,
-        truth=truth,
-        training=len(train) // 2,
-        outcomes=outcomes,
-        unit="pairs",
+
+    def probes(candidate: Candidate) -> dict[str, Predict]:
+        features = data.features(candidate)
+        if features is None:
+            return {}
+        # Cosines of equal pairs differ in the last bits, which must not make ranks of them.
+        return {"cosine": lambda drawn, seed: cosines(features).round(6)}
+
+    return Measurement(
+        results=Results(
+            task="similarity",
+            metric=METRIC,
+            truth=truth,
+            training=len(data.train) // 2,
+            unit="pairs",
+        ),
+        probes=probes,
+        score=one_by_one(METRIC, lambda rows: score(rows, truth, config.seed)),
+        seeds={0: [config.seed]},
     )
 
 
@@ -76,6 +70,8 @@ PROTOCOL = Protocol(
     measure,
     read=partial(read, task="similarity"),
     split=False,
+    alone=True,
+    how="Nothing is fitted: the cosine of two vectors is compared with people's score.",
 )
 
 
@@ -88,21 +84,19 @@ def cosines(features: Matrix) -> np.ndarray:
     return np.einsum("nd,nd->n", rows[:half], rows[half:], dtype=np.float64)
 
 
-def _outcome(candidate: Candidate, cosine: np.ndarray, truth: np.ndarray, seed: int) -> Outcome:
-    # Cosines of equal pairs differ in the last bits, which must not make ranks of them.
-    cosine = cosine.round(6)
+def score(rows: np.ndarray, truth: np.ndarray, seed: int) -> dict[str, Sampled]:
+    """Return both correlations of the cosines (1,M) with the scores (M,)."""
+    cosine = rows[0]
 
     def statistic(counts: np.ndarray) -> np.ndarray:
         ranked = correlation(ranks(cosine, counts), ranks(truth, counts), counts)
         return np.stack([ranked, correlation(cosine, truth, counts)], axis=1)[:, None]
 
-    def told(test: Callable[..., Any], truth: np.ndarray, row: np.ndarray) -> float:
+    def correlated(test: Callable[..., Any], truth: np.ndarray, row: np.ndarray) -> float:
         return float(test(row, truth).statistic) if len(np.unique(row)) > 1 else 0.0
 
     functions = {
-        "Spearman": partial(told, stats.spearmanr),
-        "Pearson": partial(told, stats.pearsonr),
+        "Spearman": partial(correlated, stats.spearmanr),
+        "Pearson": partial(correlated, stats.pearsonr),
     }
-    bounds = dict.fromkeys(functions, (-1.0, 1.0))
-    sampled = scored(functions, truth, cosine[None], statistic, seed, bounds)
-    return outcome_of(candidate, "cosine", METRIC, sampled, predictions=cosine[None])
+    return scored(functions, truth, rows, statistic, seed, dict.fromkeys(functions, (-1.0, 1.0)))

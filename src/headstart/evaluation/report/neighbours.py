@@ -23,7 +23,7 @@ def section(samples: Samples | None) -> Markup:
     """Show some records with their nearest by cosine."""
     if samples is None or len(samples) <= COUNT:
         return Markup("")
-    queries = _queries(samples)
+    queries, noun = _queries(samples), samples.modality.content.noun
     near, cosines = nearest(samples.vectors, queries, COUNT)
     indices = np.concatenate([queries[:, None], near], axis=1)
     shown = samples.show(indices.ravel(), room=ROOM, side=_SIDE)
@@ -40,14 +40,13 @@ def section(samples: Samples | None) -> Markup:
         ]
         first = tag("ul", card(query), class_="query")
         parts.append(tag("div", first, tag("ol", *cards, class_="row"), class_="neighbours"))
-    kind = "pictures" if shown[0].image else "texts"
     return tag(
         "section",
         tag("h2", f"Nearest neighbours of {len(rows)} sample records", id="neighbours"),
         tag("p", tag("strong", _finding(rows))),
         tag(
             "p",
-            f"Left a tested record, beside it the {COUNT} tested {kind} whose vectors are nearest "
+            f"Left a tested record, beside it the {COUNT} tested {noun} whose vectors are nearest "
             "by cosine, the nearest first. ✓ has the same label, ✗ another.",
             class_="small",
         ),
@@ -56,7 +55,7 @@ def section(samples: Samples | None) -> Markup:
 
 
 def _queries(samples: Samples) -> np.ndarray:
-    """Return places (Q,) of records, the labels taking turns; the seed decides which."""
+    """Return indices (Q,) of records, the labels taking turns; the seed decides which."""
     rng = np.random.Generator(np.random.PCG64(samples.seed + 1))
     order = rng.permutation(len(samples))
     if not samples.labels:

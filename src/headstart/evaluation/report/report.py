@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
 #: Bytes of the page at most; records are left out of it before it grows larger.
 LIMIT = 5_000_000
-#: Tasks whose labels are numbers.
-_QUANTITIES = frozenset({"regression", "similarity"})
 
 
 class Report:
@@ -52,7 +50,7 @@ class Report:
             sources.
         notes: more that a reader should know, in plain sentences: test texts that occur in
             pre-training, for example.
-        material: the tested records and their vectors, for the map, neighbours and examples.
+        samples: the tested records and their vectors, for the map, neighbours and examples.
     """
 
     def __init__(
@@ -69,7 +67,7 @@ class Report:
         self.results = results
         self.gains = gains(results)
         self.notes = [*notes, *results.notes]
-        if samples is not None and results.task in _QUANTITIES:
+        if samples is not None and results.truth.dtype.kind == "f":  # quantities name no kind
             samples = replace(samples, kinds=False)
         self._run, self._samples = run, samples
         self._command = command

@@ -27,7 +27,7 @@ def command(verb: str, config: Options, named: Sequence[str]) -> str:
     """Return the shell command that gives the same again: only what differs from the defaults.
 
     Args:
-        named: fields that are given by their place, not by a flag.
+        named: fields that are given by position, not by a flag.
     """
     words = ["headstart", verb]
     for field in named:

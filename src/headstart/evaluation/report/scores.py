@@ -4,21 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from headstart.evaluation.protocols import PROTOCOLS
 from headstart.evaluation.report.figures import cell
 from headstart.pages.markup import Markup, table, tag
 
 if TYPE_CHECKING:
     from headstart.evaluation.outcomes import Outcome, Results
-
-#: What a protocol does, by the name of its task.
-PROTOCOLS = {
-    "classification": "Features are frozen; the penalty of the logistic regression and the scaling "
-    "are chosen by cross-validation inside the drawn labels. kNN: up to 200 neighbours by cosine, "
-    "weight exp(s / 0.1).",
-    "similarity": "Nothing is fitted: the cosine of two vectors is compared with people's score.",
-    "retrieval": "Nothing is fitted: records are ranked by the cosine with the query.",
-    "clustering": "No label is used to find the clusters; labels only score them.",
-}
 
 
 def section(results: Results) -> Markup:
@@ -74,7 +65,7 @@ def _protocol(results: Results) -> str:
             f"Labels were drawn {results.seeds} times at each number, the same for all candidates. "
         )
     return (
-        f"{drawn}Tested were {tested}{classes}. {PROTOCOLS.get(results.task, '')} Intervals cover "
+        f"{drawn}Tested were {tested}{classes}. {PROTOCOLS[results.task].how} Intervals cover "
         "the draw of the labels (Student's t) and that of the tested (bootstrap). The verdict "
         f"compares the {results.metric.name}, paired, with the alternative that did best; it "
         "claims a difference only where its interval leaves out 0."

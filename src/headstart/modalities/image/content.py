@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -142,6 +141,30 @@ def _survey(records: Dataset, audit: Audit, effort: Effort) -> None:
     survey(records, audit, effort)
 
 
+def _export(records: Dataset, folder: Path) -> list[str]:
+    """Copy the pictures into ``folder``, which must not exist yet; see :class:`Content`."""
+    if folder.exists():
+        raise HeadstartError(f"{folder} exists already; choose another --out, or move it.")
+    names = []
+    with whole_folder(folder) as partial:
+        for number, value in enumerate(records["image"], start=1):
+            data = value["bytes"]
+            if data is None:
+                data = Path(value["path"]).read_bytes()
+            suffix = os.path.splitext(value["path"] or "")[1].lower() or _suffix(data)
+            name = f"{number:04}{suffix}"
+            (partial / name).write_bytes(data)
+            names.append(f"{folder.name}/{name}")
+    return names
+
+
+def _suffix(data: bytes) -> str:
+    from PIL import Image
+
+    with Image.open(io.BytesIO(data)) as picture:
+        return f".{(picture.format or 'png').lower()}"
+
+
 IMAGE = Content(
     name="image",
     reads=(
@@ -167,36 +190,7 @@ IMAGE = Content(
     digests=_digests,
     matches=_matches,
     survey=_survey,
+    export=_export,
     readers={".npz": _arrays},
     rows=64,
 )
-
-
-def _content(value: dict[str, Any]) -> bytes:
-    if value["bytes"] is not None:
-        return bytes(value["bytes"])
-    return Path(value["path"]).read_bytes()
-
-
-def _copied(records: Dataset, out: Path) -> list[str]:
-    folder = out.with_name(out.stem + "_pictures")
-    if folder.exists():
-        raise HeadstartError(f"{folder} exists already; choose another --out, or move it.")
-    names = []
-    with whole_folder(folder) as partial:
-        for number, value in enumerate(records["image"], start=1):
-            suffix = os.path.splitext(value["path"] or "")[1].lower() or _suffix(value)
-            name = f"{number:04}{suffix}"
-            if value["bytes"] is None:
-                shutil.copyfile(value["path"], partial / name)
-            else:
-                (partial / name).write_bytes(value["bytes"])
-            names.append(f"{folder.name}/{name}")
-    return names
-
-
-def _suffix(value: dict[str, Any]) -> str:
-    from PIL import Image
-
-    with Image.open(io.BytesIO(_content(value))) as picture:
-        return f".{(picture.format or 'png').lower()}"

@@ -1,8 +1,14 @@
-"""Images as the world delivers them: noisy, blurred, compressed, too bright."""
+"""Images as the world delivers them: noisy, blurred, compressed, too bright.
+
+They follow Hendrycks and Dietterich 2019 ("Benchmarking Neural Network Robustness to Common
+Corruptions and Perturbations"), with sizes as shares of the picture, so that they mean the same
+at any side.
+"""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +19,7 @@ from headstart.errors import HeadstartError
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from headstart.modalities import Corruption
 
 #: Standard deviation of the noise, as a share of full brightness.
 _NOISE = {1: 0.04, 2: 0.08, 3: 0.16}
@@ -78,3 +85,13 @@ def _encoded(pixels: np.ndarray) -> dict[str, Any]:
     file = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(file, "PNG", compress_level=1)
     return {"bytes": file.getvalue(), "path": None}
+
+
+def _of_value(
+    change: Callable[[np.ndarray, int, np.random.Generator], np.ndarray],
+) -> Corruption:
+    """Return a change of pixels as one of what :func:`squared` stores."""
+    return lambda value, severity, rng: _encoded(change(_decoded(value), severity, rng))
+
+
+CORRUPTIONS = {change.__name__: _of_value(change) for change in (noise, blur, jpeg, brightness)}

@@ -16,6 +16,7 @@ from headstart.data.sources import read
 from headstart.errors import HeadstartError
 from headstart.modalities import Defaults, Modality, Preview, Request
 from headstart.modalities.image.content import IMAGE
+from headstart.modalities.image.corruptions import CORRUPTIONS, squared
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -37,6 +38,11 @@ class ImageModality(Modality):
     name = "image"
     content = IMAGE
     gives = "pixels"
+    protocols = (
+        *("classification", "multilabel", "regression", "fewshot", "similarity", "retrieval"),
+        "clustering",
+    )
+    corruptions = CORRUPTIONS
     provides = frozenset({"pixels", "two_views", "multi_crop", "units", "heat_maps"})
     unit = "pixels a side"
     Options = NoOptions
@@ -189,6 +195,10 @@ class ImageModality(Modality):
 
         names = map(str, records["id"])
         return [Preview(*shown) for shown in zip(names, thumbnails(records, side), strict=True)]
+
+    def as_seen(self, records: Dataset, length: int) -> Dataset:
+        """Return the pictures as the squares that the encoder sees."""
+        return squared(records, length)
 
     def baselines(
         self,

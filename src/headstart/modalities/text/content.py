@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.data.columns import TEXT_NAMES, is_text, longest
@@ -59,6 +60,10 @@ def _survey(records: Dataset, audit: Audit, effort: Effort) -> None:
     survey(records, audit, effort)
 
 
+def _export(records: Dataset, folder: Path) -> list[str]:
+    return list(duplicates.stream(records, "text"))
+
+
 TEXT = Content(
     name="text",
     reads=".txt, .jsonl, .json, .csv, .tsv (each also .gz), .parquet, .zip or a saved dataset",
@@ -81,4 +86,5 @@ TEXT = Content(
     survey=_survey,
     rules=quality.RULES,
     failing=quality.failing,
+    export=_export,
 )

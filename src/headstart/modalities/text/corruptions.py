@@ -23,7 +23,7 @@ def typos(text: str, severity: int, rng: np.random.Generator) -> str:
             letters[index] = ""
         else:
             letters[index] += string.ascii_lowercase[rng.integers(26)]
-    return "".join(letters)
+    return "".join(letters) or text
 
 
 def case(text: str, severity: int, rng: np.random.Generator) -> str:
@@ -44,4 +44,7 @@ def whitespace(text: str, severity: int, rng: np.random.Generator) -> str:
             found.append("" if drawn < rate else "  " if drawn < 3 * rate else letter)
         else:
             found.append(letter + (" " if drawn < rate / 2 else ""))
-    return "".join(found)
+    return "".join(found) or text
+
+
+CORRUPTIONS = {"typos": typos, "case": case, "whitespace": whitespace}

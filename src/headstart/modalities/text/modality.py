@@ -12,6 +12,7 @@ from headstart.data.overlap import Overlap, overlap
 from headstart.data.sources import read
 from headstart.modalities import Defaults, Modality, Preview, Request
 from headstart.modalities.text.content import TEXT
+from headstart.modalities.text.corruptions import CORRUPTIONS
 from headstart.modalities.text.defaults import TokenizerDefaults, text_defaults
 from headstart.modalities.text.options import TextOptions
 from headstart.pages.markup import cut
@@ -34,6 +35,11 @@ class TextModality(Modality):
     name = "text"
     content = TEXT
     gives = "input_ids"
+    protocols = (
+        *("classification", "multilabel", "regression", "fewshot", "similarity", "retrieval"),
+        *("clustering", "perplexity"),
+    )
+    corruptions = CORRUPTIONS
     provides = frozenset(
         {"vocabulary", "two_views", "halves", "units", "mask_token", "sentences", "sentinels"}
     )

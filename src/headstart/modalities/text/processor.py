@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from headstart.batch import Batch, Rows
+from headstart.data.store import stream
 from headstart.errors import HeadstartError, did_you_mean
 from headstart.modalities import Processor, TokenProcessor, Vocabulary, Words
 from headstart.modalities.text.companion_texts import CompanionRows, pair_of, stored
@@ -19,6 +20,7 @@ from headstart.modalities.text.content import TEXT
 from headstart.modalities.text.edits import EDITS, LOOKED_UP, STRONG_EDITS, edited, parse_edits
 from headstart.modalities.text.tokenizers import sentinel_ids, word_start_table
 from headstart.modalities.text.views import VIEWS
+from headstart.modalities.tokens.batching import by_length
 from headstart.modalities.tokens.token_file import DocumentRows, PackedRows, TokenFile
 
 if TYPE_CHECKING:
@@ -105,6 +107,14 @@ class TextProcessor(TokenProcessor):
     def collate_texts(self, texts: list[str], length: int) -> Batch:
         """Turn texts into ``input_ids`` and ``mask`` (B,T), cut at ``length`` tokens."""
         return self.pad(self.cut(texts, length))
+
+    def batches(
+        self, records: Dataset, length: int, size: int
+    ) -> Iterator[tuple[np.ndarray, Batch]]:
+        """Yield all records in batches of like length, so that hardly any of it is padding."""
+        texts = stream(records, "text")
+        for indices, rows in by_length(texts, lambda some: self.cut(some, length), length * size):
+            yield indices, self.pad(rows)
 
     def cut(self, texts: list[str], length: int) -> list[list[int]]:
         """Return the ids of each text, cut at ``length`` tokens."""

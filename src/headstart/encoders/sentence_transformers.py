@@ -1,0 +1,77 @@
+"""Folders of sentence-transformers, run by that library: pooling and normalisation are its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from headstart.data.store import stream
+from headstart.encoders.sentence_folders import MODULES
+from headstart.errors import HeadstartError
+from headstart.modalities.text.content import TEXT
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from headstart.batch import Progress
+    from headstart.data.content import Content
+
+
+@dataclass(frozen=True)
+class ForeignEncoder:
+    """An encoder that its own library runs: records in, vectors out.
+
+    Attributes:
+        content: what it reads.
+        stamps: change whenever its vectors may.
+        vectors: from records and what is called with progress to vectors (N,D) float32.
+    """
+
+    content: Content
+    stamps: tuple[str, ...]
+    vectors: Callable[[Dataset, Progress | None], np.ndarray]
+
+
+def open_sentence_transformer(folder: str | Path) -> ForeignEncoder | None:
+    """Open a folder with its own library; None where it is no such folder, or that is missing.
+
+    Its static encoders are tables of vectors, which :mod:`headstart.encoders.light` opens.
+
+    Raises:
+        HeadstartError: the library cannot open it.
+    """
+    modules = Path(folder) / MODULES
+    if not modules.is_file() or "StaticEmbedding" in modules.read_text(encoding="utf-8"):
+        return None
+    if not find_spec("sentence_transformers"):
+        return None
+    from sentence_transformers import SentenceTransformer
+
+    try:
+        model = SentenceTransformer(
+            str(folder), device="cpu", local_files_only=True, trust_remote_code=False
+        )
+    except (OSError, ValueError, ImportError) as error:
+        raise HeadstartError(
+            f"{folder}: sentence-transformers cannot open it ({str(error).splitlines()[0]}); save "
+            "it again, or name another."
+        ) from None
+
+    def vectors(records: Dataset, progress: Progress | None) -> np.ndarray:
+        texts = list(stream(records, TEXT.name))
+        found = model.encode(texts, batch_size=64, convert_to_numpy=True, show_progress_bar=False)
+        if progress:
+            progress(len(texts), len(texts))
+        return np.asarray(found, dtype=np.float32)
+
+    stamps = sorted(
+        f"{file.relative_to(folder)}:{file.stat().st_size}:{file.stat().st_mtime_ns}"
+        for file in Path(folder).rglob("*")
+        if file.is_file()
+    )
+    return ForeignEncoder(TEXT, (str(folder), *stamps), vectors)

@@ -1,0 +1,39 @@
+"""The records of a pre-training, read again: what the simple alternatives may learn from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from headstart.config import PretrainConfig, SourceOptions, load
+from headstart.data.audit import Audit
+from headstart.errors import HeadstartError
+from headstart.modalities.opening import open_modality
+from headstart.modalities.sifting import sift
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from headstart.modalities import Modality
+    from headstart.run import RunFolder
+
+
+def pretraining_records(run: RunFolder, modality: Modality, notes: list[str]) -> Dataset | None:
+    """Return the records of the pre-training, so that the alternatives learn from the same.
+
+    Where they cannot be read any more it says so in ``notes``.
+    """
+    options = run.config()["options"]
+    known = {name: options[name] for name in SourceOptions.model_fields if name in options}
+    try:
+        modality = open_modality(modality.name, options.get("modality_options"))
+        records = modality.read(options.get("sources", []), SourceOptions(**known), Audit())
+        if options.get("remove_overlap") or options.get("quality"):
+            # What the pre-training left out.
+            records = sift(records, load(PretrainConfig, **options), modality, Audit())
+        return records
+    except HeadstartError as error:
+        notes.append(
+            f"The sources of the pre-training cannot be read any more ({error}), so the simple "
+            "alternatives saw the labeled records only."
+        )
+        return None

@@ -1,0 +1,71 @@
+"""Perplexity: how well does a run that writes foresee records, token by token?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+from headstart.config import EvaluateConfig
+from headstart.data.audit import Audit
+from headstart.encoders import TokenEncoder
+from headstart.evaluation.background import pretraining_records
+from headstart.evaluation.perplexity import Perplexity, Sequences, check_objective, perplexity
+from headstart.evaluation.protocols import OpenedRun, Protocol
+from headstart.evaluation.report.perplexity import write_perplexity
+from headstart.evaluation.report.reproduce import command, versions
+from headstart.files import write_json
+from headstart.objectives.opening import objective_of, open_token_head
+
+
+def run(opened: OpenedRun, config: EvaluateConfig) -> Perplexity:
+    """Measure how well the run foresees the records of ``--test``, or of ``--train``.
+
+    Nothing is learned from them, so their labels are not read.
+
+    Raises:
+        HeadstartError: the run gives no probabilities of next tokens, or nothing can be foreseen.
+    """
+    folder, modality = opened.run, opened.modality
+    objective = check_objective(objective_of(folder))
+    encoder = cast(TokenEncoder, opened.encoder)
+    head = open_token_head(folder, encoder)
+    blind, audit = config.model_copy(update={"label_column": None}), Audit()
+    records = modality.read([config.test or config.train], blind, audit)
+    records = modality.readable(records, opened.processor, audit)
+    notes: list[str] = []
+    background = pretraining_records(folder, modality, notes)
+    if background is not None:
+        notes += modality.overlap(background, records).sentences()
+    found = perplexity(
+        encoder,
+        head,
+        cast(Sequences, opened.processor),
+        objective,
+        records,
+        background,
+        context=opened.length,
+        seed=config.seed,
+        write=opened.write,
+    )
+    found.notes.extend(notes)
+    out = (Path(config.out) if config.out else folder.folder / "perplexity.html").with_suffix(
+        ".html"
+    )
+    write_perplexity(
+        found,
+        out,
+        run=folder,
+        command=command("evaluate", config, ["run"]),
+        versions=versions(),
+        audits={**folder.audits(), "tested": audit.summary()},
+    )
+    write_json(out.with_suffix(".json"), found.summary())
+    opened.say(f"the report is in {out}, and its figures beside it")
+    return found
+
+
+PROTOCOL = Protocol(
+    "How well does a run that writes foresee each token from those before it?",
+    run=run,
+    needs=frozenset({"vocabulary"}),
+)

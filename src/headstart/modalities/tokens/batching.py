@@ -1,0 +1,41 @@
+"""Batches of sequences of like length, so that hardly any of a batch is padding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+
+#: Sequences that are read together, and sorted by their length.
+WINDOW = 8192
+
+Value = TypeVar("Value")
+
+
+def by_length(
+    values: Iterable[Value], read: Callable[[list[Value]], list[list[int]]], most: int
+) -> Iterator[tuple[np.ndarray, list[list[int]]]]:
+    """Yield the indices (n,) of values and their sequences, n at a time, all of like length.
+
+    Of each window of :data:`WINDOW` values the longest come first, so that what does not fit in
+    memory fails at once.
+
+    Args:
+        values: whatever the sequences are made of.
+        read: turns some values into sequences of ids.
+        most: ids in a batch with its padding; one sequence may be longer.
+    """
+    remaining, first = iter(values), 0
+    while window := list(islice(remaining, WINDOW)):
+        rows = read(window)
+        sizes = np.fromiter(map(len, rows), np.int64, len(rows))
+        order = np.argsort(-sizes, kind="stable")
+        start = 0
+        while start < len(order):
+            longest = max(1, int(sizes[order[start]]))
+            indices = order[start : start + max(1, most // longest)]
+            yield first + indices, [rows[index] for index in indices]
+            start += len(indices)
+        first += len(window)

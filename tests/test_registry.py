@@ -175,7 +175,10 @@ def test_importing_headstart_scans_no_packages(install: Install) -> None:
     code = "\n".join(
         [
             "import sys, json, importlib.metadata as metadata",
-            "def scan(*_, **__): raise SystemExit('scanned')",
+            "found = metadata.entry_points",
+            "def scan(group='', **_):",
+            "    if group.startswith('headstart.'): raise SystemExit('scanned')",
+            "    return found(group=group)",
             "metadata.entry_points = scan",
             "import headstart, headstart.objectives, headstart.encoders, headstart.modalities",
             "print(json.dumps('far_e' in sys.modules))",

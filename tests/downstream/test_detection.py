@@ -15,6 +15,7 @@ from headstart.downstream.detection import Detection
 from headstart.downstream.finetune import Finetuning, finetune
 from headstart.downstream.predict import open_head, predict, write_predictions
 from headstart.downstream.segmentation import Segmentation
+from headstart.encoders.light import LightEncoder
 from headstart.encoders.opening import open_encoder
 from headstart.encoders.timm_models import TimmEncoder
 from headstart.encoders.vit import VIT, VitOptions
@@ -303,8 +304,9 @@ def test_what_cannot_be_trained_on_is_refused_in_a_sentence(scenes, head):
     other = {"boxes": [{"label": "ring", "xyxy": [0.0, 0, 9, 9]}]}
     with pytest.raises(HeadstartError, match="'ring' occurs in the validation records"):
         head.rows(None, bare.map(lambda row: other), 64)
-    with pytest.raises(HeadstartError, match="need an encoder of pictures"):
-        Detection.build(torch.nn.Linear(2, 2), scenes[0], config())
+    words = LightEncoder(torch.ones(4), 4)
+    with pytest.raises(HeadstartError, match=r"needs maps.*encoders that can: conv, plain, vit"):
+        Detection.check_encoder(words, ImageProcessor(32))
 
 
 def test_the_head_of_a_folder_equals_the_head_that_was_saved(head, tmp_path):

@@ -7,12 +7,13 @@ import json
 import pytest
 import torch
 
+import headstart
 from headstart.batch import to_device
 from headstart.config import FinetuneConfig, OptimizerOptions
 from headstart.downstream.classification import Classification
 from headstart.downstream.finetune import Finetuning, finetune, learning_rate_for
 from headstart.downstream.predict import open_head, predict
-from headstart.encoders.opening import read_note
+from headstart.encoders.opening import read_note, save_encoder
 from headstart.errors import HeadstartError
 from headstart.run import RunFolder
 
@@ -211,3 +212,21 @@ def test_a_validation_label_never_trained_on_ends_it(light, processor, records, 
             tmp_path / "t",
             validation=records({"bird": 1}),
         )
+
+
+@pytest.mark.parametrize(
+    ("task", "sentence"),
+    [
+        ("seq2seq", r"needs decoder, .*encoders that can: t5; objectives to pre-train with: span_"),
+        ("questions", r"needs order, .*encoders that can: modernbert, bert, gpt"),
+        ("detection", r"task detection is for image records"),
+    ],
+)
+def test_a_task_that_the_encoder_cannot_serve_is_refused_before_anything_is_read(
+    light, processor, tmp_path, task, sentence
+):
+    save_encoder(light, processor, tmp_path / "encoder", NOTE)
+    out, missing = tmp_path / "out", str(tmp_path / "nowhere.jsonl")
+    with pytest.raises(HeadstartError, match=sentence):
+        headstart.finetune(str(tmp_path / "encoder"), train=missing, out=str(out), task=task)
+    assert not out.exists()

@@ -198,9 +198,9 @@ def test_a_context_has_questions_on_one_side_only():
     assert not set(kept["text"]) & set(held["text"])
 
 
-def test_an_encoder_without_context_is_refused(light):
-    with pytest.raises(HeadstartError, match="needs an encoder that reads a question"):
-        Questions.build(light, things(4), config())
+def test_an_encoder_without_context_is_refused(light, processor):
+    with pytest.raises(HeadstartError, match=r"needs order, .*encoders that can: modernbert, bert"):
+        Questions.check_encoder(light, processor)
 
 
 def test_records_without_any_answer_are_refused(transformer):

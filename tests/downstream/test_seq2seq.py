@@ -255,10 +255,10 @@ def test_generate_points_to_predict(tuned):
         generate(tuned, "one two")
 
 
-def test_what_cannot_write_or_is_asked_for_too_much_is_refused(transformer):
+def test_what_cannot_write_or_is_asked_for_too_much_is_refused(transformer, processor):
     records = pairs(4)
-    with pytest.raises(HeadstartError, match="needs a network that reads and writes"):
-        Seq2Seq.build(transformer, records, options())
+    with pytest.raises(HeadstartError, match=r"needs decoder.*can: t5; .* span_corruption, bart"):
+        Seq2Seq.check_encoder(transformer, processor)
     with pytest.raises(HeadstartError, match="--freeze all leaves nothing to learn"):
         Seq2Seq.build(network(), records, options(freeze="all"))
     with pytest.raises(HeadstartError, match="12 positions, fewer than the 64 tokens asked for"):

@@ -269,13 +269,12 @@ def test_spans_of_a_text_to_predict_on_are_kept_for_judging(tmp_path):
     assert records["tags"] == [["B-PER", "O"], None]
 
 
-def test_an_encoder_without_tokens_is_refused(records):
+def test_an_encoder_without_tokens_is_refused(processor):
     class Pooled(LightEncoder):
         provides = frozenset()
 
-    options = FinetuneConfig(run="r", train="t", out="o", task="tokens")
-    with pytest.raises(HeadstartError, match="gives a vector for each token"):
-        TokenClassification.build(Pooled(torch.ones(4), 4), tagged(2), options)
+    with pytest.raises(HeadstartError, match=r"tokens needs tokens.*encoders that can: light, mod"):
+        TokenClassification.check_encoder(Pooled(torch.ones(4), 4), processor)
 
 
 def test_chinese_names_of_the_shared_data_are_read(shared_data):

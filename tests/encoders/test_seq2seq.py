@@ -77,7 +77,7 @@ def test_a_saved_network_opens_in_transformers_and_here_with_equal_weights(tmp_p
     # The tokenizer beside it knows the sentinels: the first is the last of the vocabulary.
     tokenizer = AutoTokenizer.from_pretrained(tmp_path)
     assert tokenizer("<extra_id_0>", add_special_tokens=False)["input_ids"] == [len(tokenizer) - 1]
-    assert TextProcessor(tokenizer).sentinels == words.sentinels
+    assert TextProcessor(tokenizer).vocabulary == words.vocabulary
     assert theirs.generate(**tokenizer("the fox", return_tensors="pt"), max_new_tokens=3).shape[0]
 
 

@@ -151,9 +151,9 @@ def test_dropout_is_offered_where_it_is_and_outlives_saving(tmp_path):
 def test_names_of_architectures_are_kinds_and_all_else_is_to_be_opened(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert kind_of("conv") is CONV
-    assert kind_of("bert").modality == "text"
+    assert kind_of("bert").reads == "input_ids"
     fresh, trained = kind_of("resnet18"), kind_of("resnet18.a1_in1k")
-    assert (fresh.modality, fresh.length) == ("image", 224)
+    assert (fresh.reads, fresh.length) == ("pixels", 224)
     assert trained.learning_rate < fresh.learning_rate
     assert kind_of("timm/resnet18.a1_in1k").about == trained.about
     assert kind_of("torchvision/resnet18").about == fresh.about
@@ -300,7 +300,7 @@ def test_names_are_known_without_importing_timm():
     code = """
 import sys
 from headstart.encoders.opening import kind_of
-assert kind_of("conv").modality == "image" and kind_of("light") and not kind_of("bert-base-cased")
+assert kind_of("conv").reads == "pixels" and kind_of("light") and not kind_of("bert-base-cased")
 assert "timm" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -191,9 +191,7 @@ def test_what_a_task_needs_is_asked_of_the_encoder_and_its_processor() -> None:
     able = SimpleNamespace(provides=frozenset({"vocabulary"}))
     unable = SimpleNamespace(provides=frozenset({"two_views"}))
     check_needs("perplexity", TextModality(), unable, able)
-    with pytest.raises(
-        HeadstartError, match=r"needs vocabulary, .* classification, .*ring\."
-    ):
+    with pytest.raises(HeadstartError, match=r"needs vocabulary, .* classification, .*ring\."):
         check_needs("perplexity", TextModality(), unable, unable)
 
 

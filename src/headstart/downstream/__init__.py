@@ -37,7 +37,10 @@ from torch import Tensor, nn
 from headstart.data.split import hold_out, labeled
 from headstart.downstream.head import read_head, write_head
 from headstart.downstream.rows import LabeledRows, batches
+from headstart.encoders import ENCODERS
 from headstart.errors import HeadstartError
+from headstart.objectives import OBJECTIVES
+from headstart.objectives.needs import named
 from headstart.registry import Registry
 
 if TYPE_CHECKING:
@@ -94,6 +97,7 @@ class Task(nn.Module, ABC):
     Attributes:
         name: its name in :data:`TASKS`.
         content: the one kind of content that it is for; None for any.
+        needs: capabilities asked of encoder and processor.
         labels: what it can predict, in the order of its outputs; none where it predicts no classes.
         at_once: rows of a batch, at most, where nothing is trained.
         learns: False where :meth:`warm_start` leaves nothing to train.
@@ -102,6 +106,7 @@ class Task(nn.Module, ABC):
 
     name: ClassVar[str]
     content: ClassVar[str | None] = None
+    needs: ClassVar[frozenset[str]] = frozenset()
     at_once: ClassVar[int] = 64
     learns: ClassVar[bool] = True
     most_rate: ClassVar[float] = math.inf
@@ -124,6 +129,27 @@ class Task(nn.Module, ABC):
         raise HeadstartError(
             f"task {cls.name} is for {cls.content} records, and this encoder reads "
             f"{modality.content.noun}; take an encoder of {cls.content}, or another task."
+        )
+
+    @classmethod
+    def check_encoder(cls, encoder: Encoder, processor: Processor) -> None:
+        """Refuse an encoder that lacks what the task needs, before anything is read.
+
+        Raises:
+            HeadstartError: it does; named is what can serve.
+        """
+        missing = cls.needs - encoder.provides - processor.provides
+        if not missing:
+            return
+        able = [name for name, kind in ENCODERS.items() if missing <= kind.provides]
+        teach = [name for name, objective in OBJECTIVES.items() if missing <= objective.needs]
+        found = [
+            *([f"encoders that can: {', '.join(able)}"] if able else []),
+            *([f"objectives to pre-train with: {', '.join(teach)}"] if teach else []),
+        ]
+        raise HeadstartError(
+            f"task {cls.name} needs {named(missing)}, which this encoder does not give; "
+            f"{'; '.join(found) or 'choose another task'}."
         )
 
     @staticmethod

@@ -135,10 +135,12 @@ def finetune(
         unlabeled: what is learned from besides, once the head has started.
 
     Raises:
-        HeadstartError: an unknown task, one class only, a class too small to hold records out, a
-            validation label that was never trained on, or ``freeze`` beyond the layers.
+        HeadstartError: an unknown task, or one that the encoder cannot serve; one class only, a
+            class too small to hold records out, a validation label that was never trained on, or
+            ``freeze`` beyond the layers.
     """
     kind: type[Task] = TASKS[config.task]
+    kind.check_encoder(encoder, processor)
     defaults = kind.defaults(encoder, len(records))
     if unlabeled is not None:
         defaults |= unlabeled.defaults(encoder, len(records))

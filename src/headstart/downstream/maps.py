@@ -42,7 +42,7 @@ def map_shapes(encoder: Encoder, side: int) -> list[tuple[int, int]]:
     """Return channels and height of each of an encoder's maps of a picture of ``side`` pixels.
 
     Raises:
-        HeadstartError: it has no maps, or cannot take pictures that are not square.
+        HeadstartError: it cannot take pictures that are not square.
     """
     encoder = map_encoder(encoder)
     training = encoder.training

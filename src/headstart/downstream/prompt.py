@@ -55,6 +55,7 @@ class Prompt(Task):
 
     name: ClassVar[str] = "prompt"
     content: ClassVar[str | None] = TEXT.name
+    needs = frozenset({"mask_token", "token_embedding"})
 
     def __init__(
         self, width: int, labels: list[str], template: str, verbalizers: dict[str, list[str]]

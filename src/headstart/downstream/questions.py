@@ -59,6 +59,7 @@ class Questions(Task):
 
     name: ClassVar[str] = "questions"
     content: ClassVar[str | None] = TEXT.name
+    needs = frozenset({"tokens", "order"})
     at_once: ClassVar[int] = 16
 
     def __init__(
@@ -93,13 +94,8 @@ class Questions(Task):
         """Build a head on the vectors of an encoder's tokens.
 
         Raises:
-            HeadstartError: the encoder does not see words in context, or no record has an answer.
+            HeadstartError: no record has an answer.
         """
-        if not {"tokens", "order"} <= encoder.provides:
-            raise HeadstartError(
-                "task questions needs an encoder that reads a question and its context together; "
-                "choose modernbert, bert or a text model of Transformers."
-            )
         answered = [bool(starts) for starts in records["starts"]]
         if not any(answered):
             raise HeadstartError(

@@ -41,6 +41,7 @@ class SceneTask(Task):
     """
 
     content: ClassVar[str | None] = IMAGE.name
+    needs = frozenset({"maps"})
     at_once: ClassVar[int] = AT_ONCE
     strides: ClassVar[tuple[int, ...]]
     width: ClassVar[int]
@@ -66,7 +67,7 @@ class SceneTask(Task):
         """Build a head for the classes that occur in ``records``.
 
         Raises:
-            HeadstartError: there are too few of them, or the encoder has no maps.
+            HeadstartError: there are too few of them.
         """
         labels = cls.labels_in(records)
         side = config.length or side_for(records, cls.longest)

@@ -75,6 +75,7 @@ class Seq2Seq(Task):
 
     name: ClassVar[str] = "seq2seq"
     content: ClassVar[str | None] = TEXT.name
+    needs = frozenset({"decoder"})
 
     def __init__(
         self,
@@ -114,15 +115,9 @@ class Seq2Seq(Task):
         """Check that the network can write, and set its dropout to that of the options.
 
         Raises:
-            HeadstartError: the network has no decoder or fewer positions than asked for, or all of
-                it is to stay as it is.
+            HeadstartError: the network has fewer positions than asked for, or all of it is to stay
+                as it is.
         """
-        if "decoder" not in encoder.provides:
-            raise HeadstartError(
-                f"task seq2seq needs a network that reads and writes, and {config.run} only reads; "
-                "pre-train with --objective span_corruption, bart or gap_sentences (--encoder t5), "
-                "or name a folder of t5, mt5, bart, mbart, pegasus or marian."
-            )
         if config.freeze == "all":
             raise HeadstartError(
                 "seq2seq has no head of its own, so --freeze all leaves nothing to learn; give the "

@@ -49,6 +49,7 @@ class TokenClassification(Task):
 
     name: ClassVar[str] = "tokens"
     content: ClassVar[str | None] = TEXT.name
+    needs = frozenset({"tokens"})
 
     def __init__(
         self,
@@ -83,14 +84,9 @@ class TokenClassification(Task):
         """Build a head for the tags that occur; it starts from how frequent each is.
 
         Raises:
-            HeadstartError: the encoder has no vectors of tokens, only one tag occurs, or seqeval,
+            HeadstartError: only one tag occurs, or seqeval,
                 which reads and scores chunks, is not installed.
         """
-        if "tokens" not in encoder.provides:
-            raise HeadstartError(
-                "task tokens needs an encoder that gives a vector for each token; choose light, "
-                "modernbert, bert or a text model of Transformers."
-            )
         _seqeval()
         counts = Counter(tag for tags in records["tags"] for tag in tags)
         labels = sorted(counts, key=lambda tag: (tag != OUTSIDE, tag))

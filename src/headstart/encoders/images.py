@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from headstart.batch import unit_pixels
+from headstart.encoders import PatchEncoder
 from headstart.errors import HeadstartError, first_line
 
 Out = TypeVar("Out", bound=tuple[Any, ...])
@@ -68,6 +70,45 @@ class ImageInput(nn.Module):
         return x.to(self.mean.dtype)
 
 
+class PatchNetwork(PatchEncoder):
+    """A network of another library, of which single patches may be left out where it has some.
+
+    Attributes:
+        input: what brings pixels to the network.
+        has_patches: whether single patches can be left out.
+    """
+
+    input: ImageInput
+    has_patches: bool
+
+    @property
+    def provides(self) -> frozenset[str]:
+        """Capabilities; ``patches`` only where single patches can be left out."""
+        patches = {"patches"} if self.has_patches else set()
+        dropout = {"dropout"} if self.has_dropout() else set()
+        return frozenset({"grid", "maps", *patches, *dropout})
+
+    def contextualize(
+        self,
+        tokens: Tensor,
+        visibility: Tensor | None = None,
+        positions: Tensor | None = None,
+        grid: int | None = None,
+    ) -> Tensor:
+        if visibility is not None:
+            raise HeadstartError(
+                "in an encoder of pictures all patches see each other; choose an objective that "
+                "leaves patches out (`headstart list objectives`)."
+            )
+        whole = round(tokens.shape[1] ** 0.5)
+        own = self.input.side(self.size) // self.patch_size
+        return self.in_context(tokens, positions, grid or (whole if positions is None else own))
+
+    @abstractmethod
+    def in_context(self, tokens: Tensor, positions: Tensor | None, grid: int) -> Tensor:
+        """Return the same as :meth:`contextualize`, of a picture of ``grid`` patches a side."""
+
+
 def grid_tokens(output: Tensor, *, prefix: int = 0, channels: int = 1) -> Tensor:
     """Return a network's last map as vectors (B,T,D), row by row.
 
@@ -110,30 +151,6 @@ def parts_by_depth(model: nn.Module, depths: dict[str, int]) -> list[nn.Module]:
 
     visit(model, "")
     return [part[0] if len(part) == 1 else nn.ModuleList(part) for part in found.values()]
-
-
-def grid_side(tokens: Tensor, positions: Tensor | None, told: int | None, own: int) -> int:
-    """Return how many patches lie along a side of the picture that ``tokens`` (B,K,D) are from.
-
-    Args:
-        told: by the caller, who alone knows where some patches of another size are from.
-        own: of the pictures that the network is for.
-    """
-    whole = round(tokens.shape[1] ** 0.5)
-    return told or (whole if positions is None else own)
-
-
-def refuse_visibility(visibility: Tensor | None) -> None:
-    """Patches all see each other; an objective leaves out those that may not be seen.
-
-    Raises:
-        HeadstartError: anything else was asked for.
-    """
-    if visibility is not None:
-        raise HeadstartError(
-            "in an encoder of pictures all patches see each other; choose an objective that "
-            "leaves patches out (`headstart list objectives`)."
-        )
 
 
 def try_out(model: nn.Module, name: str, size: int, run: Callable[[Tensor], Out]) -> Out:

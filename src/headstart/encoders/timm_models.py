@@ -9,14 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from headstart.batch import Batch
-from headstart.encoders import Features, PatchEncoder
+from headstart.encoders import Features
 from headstart.encoders.images import (
     ImageInput,
-    grid_side,
+    PatchNetwork,
     grid_tokens,
     on_a_grid,
     parts_by_depth,
-    refuse_visibility,
     try_out,
 )
 from headstart.encoders.maps import timm_maps
@@ -36,7 +35,7 @@ from headstart.encoders.timm_patches import has_patches, patch_vectors, patches_
 from headstart.encoders.wide_conv import widen
 
 
-class TimmEncoder(PatchEncoder):
+class TimmEncoder(PatchNetwork):
     """A timm network without its classifier, behind :class:`headstart.encoders.Encoder`.
 
     ``pooled`` is what ``timm.create_model(..., num_classes=0)`` returns. Where timm's head widens
@@ -58,11 +57,11 @@ class TimmEncoder(PatchEncoder):
         super().__init__()
         self.model, self.size, self.small_stem = model, size, small_stem
         self.width = int(model.num_features)
-        self._patches = has_patches(model)
+        self.has_patches = has_patches(model)
         self._channels = 3 if getattr(model, "output_fmt", "NCHW") == "NHWC" else 1
         config = model.pretrained_cfg
         self.input = ImageInput(
-            config["mean"], config["std"], scale, self.patch_size if self._patches else 1
+            config["mean"], config["std"], scale, self.patch_size if self.has_patches else 1
         )
         attend_by_products(model)
         self._head_pools, maps = self._try()
@@ -70,13 +69,6 @@ class TimmEncoder(PatchEncoder):
             model.to(memory_format=torch.channels_last)
             widen(model)
             self.input.channels_last = True
-
-    @property
-    def provides(self) -> frozenset[str]:
-        """Capabilities; ``patches`` only where single patches can be left out."""
-        patches = {"patches"} if self._patches else set()
-        dropout = {"dropout"} if self.has_dropout() else set()
-        return frozenset({"grid", "maps", *patches, *dropout})
 
     @property
     def patch_size(self) -> int:
@@ -102,16 +94,7 @@ class TimmEncoder(PatchEncoder):
     def embed(self, batch: Batch) -> Tensor:
         return patch_vectors(self.model, self.input(batch["pixels"]))
 
-    def contextualize(
-        self,
-        tokens: Tensor,
-        visibility: Tensor | None = None,
-        positions: Tensor | None = None,
-        grid: int | None = None,
-    ) -> Tensor:
-        refuse_visibility(visibility)
-        own = self.input.side(self.size) // self.patch_size
-        grid = grid_side(tokens, positions, grid, own)
+    def in_context(self, tokens: Tensor, positions: Tensor | None, grid: int) -> Tensor:
         return patches_in_context(self.model, tokens, positions, grid)
 
     def layers(self) -> list[nn.Module]:

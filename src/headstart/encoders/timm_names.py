@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
-from timm.models.vision_transformer import VisionTransformer
 
 from headstart.config import Options
 from headstart.encoders import EncoderKind
@@ -129,6 +128,7 @@ def timm_kind(name: str) -> EncoderKind | None:
 def _patches(architecture: str) -> set[str]:
     """Say whether single patches may be left out: only a plain ViT's, so its file must know one."""
     import timm
+    from timm.models.vision_transformer import VisionTransformer
 
     module = sys.modules[timm.model_entrypoint(architecture).__module__]
     return {"patches"} if VisionTransformer in vars(module).values() else set()

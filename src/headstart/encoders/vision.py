@@ -12,14 +12,13 @@ from transformers import AutoModel
 from transformers.utils import logging as transformers_logging
 
 from headstart.batch import Batch
-from headstart.encoders import Features, PatchEncoder, attention
+from headstart.encoders import Features, attention
 from headstart.encoders.images import (
     ImageInput,
-    grid_side,
+    PatchNetwork,
     grid_tokens,
     on_a_grid,
     parts_by_depth,
-    refuse_visibility,
     try_out,
 )
 from headstart.encoders.maps import transformers_maps
@@ -34,7 +33,7 @@ transformers_logging.disable_progress_bar()
 PATCHWISE = {"vit", "dinov2", "dinov2_with_registers"}
 
 
-class VisionEncoder(PatchEncoder):
+class VisionEncoder(PatchNetwork):
     """A picture network of Transformers, behind :class:`headstart.encoders.Encoder`.
 
     ``pooled`` is the class token of the last layer where there is one, else what the network
@@ -53,7 +52,7 @@ class VisionEncoder(PatchEncoder):
             model.set_attn_implementation(attention.NAME)
         self.model, self.processor = model, processor
         self.size = size or native_size(model.config, processor)
-        self._patches = model.config.model_type in PATCHWISE
+        self.has_patches = model.config.model_type in PATCHWISE
         embeddings: Any = getattr(model, "embeddings", None)
         self._class_token = hasattr(embeddings, "cls_token")
         registers = getattr(embeddings, "register_tokens", None)
@@ -77,13 +76,6 @@ class VisionEncoder(PatchEncoder):
         if maps:
             model.to(memory_format=torch.channels_last)
             self.input.channels_last = True
-
-    @property
-    def provides(self) -> frozenset[str]:
-        """Capabilities; ``patches`` only where single patches can be left out."""
-        patches = {"patches"} if self._patches else set()
-        dropout = {"dropout"} if self.has_dropout() else set()
-        return frozenset({"grid", "maps", *patches, *dropout})
 
     def has_dropout(self) -> bool:
         """True where two passes over one picture differ; attention drops without a module."""
@@ -111,16 +103,7 @@ class VisionEncoder(PatchEncoder):
         vectors = patches.projection(self.input(batch["pixels"]))
         return grid_tokens(vectors)
 
-    def contextualize(
-        self,
-        tokens: Tensor,
-        visibility: Tensor | None = None,
-        positions: Tensor | None = None,
-        grid: int | None = None,
-    ) -> Tensor:
-        refuse_visibility(visibility)
-        own_side = self.input.side(self.size) // self.patch_size
-        grid = grid_side(tokens, positions, grid, own_side)
+    def in_context(self, tokens: Tensor, positions: Tensor | None, grid: int) -> Tensor:
         embeddings = self.model.embeddings
         side, blank = grid * self.patch_size, tokens.new_empty(1, 1 + grid**2, tokens.shape[2])
         own = embeddings.interpolate_pos_encoding(blank, side, side)

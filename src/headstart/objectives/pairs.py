@@ -13,7 +13,7 @@ from headstart.modalities import Vocabulary
 
 @dataclass(frozen=True)
 class Pairing:
-    """What a tokenizer puts around and between the parts.
+    """What a vocabulary puts around and between the parts.
 
     Attributes:
         prefix, suffix: how many special tokens open and close a row.

@@ -36,7 +36,7 @@ class Body:
 
 @dataclass(frozen=True)
 class Margins:
-    """What a tokenizer puts around a text.
+    """What a vocabulary puts around a record.
 
     Attributes:
         prefix, suffix: how many special tokens open and close a row.

@@ -56,49 +56,38 @@ def finetune(
     if target.finished:
         return target
 
+    from headstart.downstream import TASKS
     from headstart.downstream.finetune import finetune as finetune_encoder
+    from headstart.downstream.semi_supervised import finetune_with_unlabeled
     from headstart.encoders.opening import encoder_folder, open_encoder, open_processor, read_note
+    from headstart.modalities.opening import open_modality
 
     with _undone_if_refused(target, fresh=not plan.resume):
         folder = encoder_folder(plan.run)
+        note, task = read_note(folder), TASKS[plan.task]
+        task.check(open_modality(note["modality"]))
+        encoder, processor = open_encoder(folder), open_processor(folder)
+        task.check_encoder(encoder, processor)
         records = labeled_records(plan.train, plan, folder)
         validation = labeled_records(plan.val, plan, folder) if plan.val else None
-        if plan.unlabeled:
-            _finetune_with_unlabeled(plan, target, folder, records, validation)
-        else:
-            finetune_encoder(
-                open_encoder(folder),
-                open_processor(folder),
-                records,
-                validation,
-                plan,
-                target,
-                note=read_note(folder),
-                console=console(),
-            )
+        known: dict[str, Any] = {"note": note, "console": console()}
+        if not plan.unlabeled:
+            finetune_encoder(encoder, processor, records, validation, plan, target, **known)
+            return target
+        # Their labels are not read, so their column need not be there.
+        blind = plan.model_copy(update={"label_column": None})
+        finetune_with_unlabeled(
+            encoder,
+            processor,
+            records,
+            validation,
+            records_of(plan.unlabeled, blind, folder),
+            records_of(plan.remove_overlap, blind, folder) if plan.remove_overlap else None,
+            plan,
+            target,
+            **known,
+        )
     return target
-
-
-def _finetune_with_unlabeled(
-    plan: FinetuneConfig, target: RunFolder, folder: Any, records: Any, validation: Any
-) -> None:
-    from headstart.downstream.semi_supervised import finetune_with_unlabeled
-    from headstart.encoders.opening import open_encoder, open_processor, read_note
-
-    # Their labels are not read, so their column need not be there.
-    blind = plan.model_copy(update={"label_column": None})
-    finetune_with_unlabeled(
-        open_encoder(folder),
-        open_processor(folder),
-        records,
-        validation,
-        records_of(plan.unlabeled, blind, folder),
-        records_of(plan.remove_overlap, blind, folder) if plan.remove_overlap else None,
-        plan,
-        target,
-        note=read_note(folder),
-        console=console(),
-    )
 
 
 def _create(verb: str, plan: PretrainConfig | FinetuneConfig) -> RunFolder:

@@ -152,7 +152,7 @@ def test_the_modality_says_all_that_a_processor_may_provide() -> None:
 
 def test_a_processor_is_saved_and_reopened(tmp_path: Path) -> None:
     ImageProcessor(28).save(tmp_path)
-    assert ImageModality().load(tmp_path).size == 28
+    assert ImageModality().load(tmp_path).side == 28
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_foreign_folders_say_the_size(
     tmp_path: Path, name: str, config: dict[str, Any], size: int
 ) -> None:
     (tmp_path / name).write_text(json.dumps(config))
-    assert ImageModality().load(tmp_path).size == size
+    assert ImageModality().load(tmp_path).side == size
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"size": null}', '{"size": -1}', "not json"])

@@ -202,7 +202,7 @@ def test_a_document_row_is_the_document_padded(tmp_path):
     for row, text in enumerate((ENGLISH[0], ENGLISH[2])):
         real = batch["input_ids"][row][batch["mask"][row]]
         assert real.tolist() == made.encode_ids([text])[0]
-        assert (batch["input_ids"][row][~batch["mask"][row]] == made.pad_id).all()
+        assert (batch["input_ids"][row][~batch["mask"][row]] == made.vocabulary.pad_id).all()
 
 
 def test_a_long_document_gives_windows_that_move_and_are_closed(tmp_path):

@@ -38,12 +38,6 @@ class PretrainConfig(SourceOptions, TrainingOptions):
         "auto", description="Pretext task, or a weighted mixture such as mlm:1,simcse:0.1."
     )
     encoder: str = Field("auto", description="Encoder name, or the folder of one to start from.")
-    pair_column: str | None = Field(
-        None, description="Column of a second text that says the same: the two are the views."
-    )
-    negative_column: str | None = Field(
-        None, description="Column of a text that says something else: a hard negative."
-    )
     safeguards: Switch = Field(
         "auto", description="Guard what the encoder knows where training goes on from one."
     )
@@ -122,9 +116,6 @@ class EvaluateConfig(SourceOptions):
         "clustering",
         "perplexity",
     ] = Field("auto", description="What the labels are for; auto looks at them (see docs).")
-    pair_column: str | None = Field(
-        None, description="Column of the second text or picture of a pair; found where obvious."
-    )
     label_separator: str | None = Field(
         None, min_length=1, description="What stands between several labels in one field."
     )
@@ -189,9 +180,6 @@ class FinetuneConfig(SourceOptions, TrainingOptions):
     lora: int = Field(
         0, ge=0, le=1024, description="Learn low-rank pairs of this rank instead of whole layers."
     )
-    pair_column: str | None = Field(
-        None, description="Column of the second text or picture of a pair; found where obvious."
-    )
     label_separator: str | None = Field(
         None, min_length=1, description="What stands between several labels in one field."
     )
@@ -243,9 +231,6 @@ class PredictConfig(SourceOptions):
 
     run: str = Field(..., description="Folder of a fine-tuned run.")
     inputs: list[str] = Field(..., min_length=1, description="Files, folders or globs.")
-    pair_column: str | None = Field(
-        None, description="Column of the second text or picture of a pair; found where obvious."
-    )
     beams: int | None = Field(
         None, ge=1, le=32, description="Width of the beam search; as it was fine-tuned by default."
     )

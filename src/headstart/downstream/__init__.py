@@ -96,6 +96,7 @@ class Task(nn.Module, ABC):
         content: the one kind of content that it is for; None for any.
         labels: what it can predict, in the order of its outputs; none where it predicts no classes.
         at_once: rows of a batch, at most, where nothing is trained.
+        fields: what it reads of a record beside the content; ``--column`` can name their columns.
         learns: False where :meth:`warm_start` leaves nothing to train.
         most_rate: the head learns no faster than this.
     """
@@ -103,6 +104,7 @@ class Task(nn.Module, ABC):
     name: ClassVar[str]
     content: ClassVar[str | None] = None
     at_once: ClassVar[int] = 64
+    fields: ClassVar[tuple[str, ...]] = ("label",)
     learns: ClassVar[bool] = True
     most_rate: ClassVar[float] = math.inf
 

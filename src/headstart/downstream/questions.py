@@ -60,6 +60,7 @@ class Questions(Task):
     name: ClassVar[str] = "questions"
     content: ClassVar[str | None] = TEXT.name
     at_once: ClassVar[int] = 16
+    fields: ClassVar[tuple[str, ...]] = ("question", "answer")
 
     def __init__(
         self,

@@ -41,6 +41,7 @@ class SceneTask(Task):
     """
 
     content: ClassVar[str | None] = IMAGE.name
+    fields: ClassVar[tuple[str, ...]] = ()
     at_once: ClassVar[int] = AT_ONCE
     strides: ClassVar[tuple[int, ...]]
     width: ClassVar[int]

@@ -88,7 +88,7 @@ def _perplexity(plan: EvaluateConfig) -> Perplexity:
     writer = open_writer(opened)
     modality = open_modality("text")
     # Nothing is learned from the texts, so their labels are not read.
-    blind = plan.model_copy(update={"label_column": None})
+    blind = plan.without_label()
     records = records_of([plan.test or plan.train], blind, opened.require_encoder())
     notes: list[str] = []
     background = pretraining_records(opened, modality, notes)

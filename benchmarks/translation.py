@@ -39,7 +39,7 @@ def translation(folder: Path) -> dict[str, Any]:
         "train": str(data("multi30k", "train.jsonl.gz")),
         "val": str(data("multi30k", "val.jsonl.gz")),
         "test": str(data("multi30k", "test_2016_flickr.jsonl.gz")),
-        "columns": {"text_column": "en", "label_column": "de"},
+        "columns": {"text": "en", "label": "de"},
     }
 
 
@@ -60,7 +60,7 @@ def summary(folder: Path) -> dict[str, Any]:
     return {
         **found,
         "alone": str(folder / "alone.txt"),
-        "columns": {"text_column": "document", "label_column": "summary"},
+        "columns": {"text": "document", "label": "summary"},
         "first": [rows[n]["document"].split(". ")[0] + "." for n in range(KEPT)],
     }
 
@@ -113,7 +113,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         found = SETS[options.task](folder)
-        target = found["columns"]["label_column"]
+        target = found["columns"]["label"]
         fewer = {"train": options.pairs, "val": options.tested, "test": options.tested}
         for name, most in fewer.items():
             if most:
@@ -156,7 +156,7 @@ def main() -> None:
                 length=64 if options.task == "translation" else 128,
                 tracker="none",
                 seed=options.seed,
-                **found["columns"],
+                columns=found["columns"],
             )
             minutes = (time.perf_counter() - began) / 60
             told = ", ".join(f"{k} {v:.1f}" for k, v in run.resolved["scores"].items())

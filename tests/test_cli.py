@@ -114,6 +114,26 @@ def test_a_list_may_be_written_with_commas(shell: Shell, verb: Callable[..., lis
     assert calls == [(("run",), {"train": "a,b.csv", "labels": ["10", "5%", "all"]})]
 
 
+def test_columns_are_given_one_by_one_and_may_have_commas_and_equals_signs(
+    shell: Shell, verb: Callable[..., list[Any]]
+) -> None:
+    calls = verb("evaluate")
+    words = ["--column", "text=body, or title", "--column", "pair=a=b", "--label-column", "stars"]
+    shell("evaluate", "run", "--train", "x", *words)
+    columns = {"text": "body, or title", "pair": "a=b"}
+    assert calls == [(("run",), {"train": "x", "columns": columns, "label_column": "stars"})]
+    done = shell("evaluate", "run", "--train", "x", "--column", "body")
+    assert done.exit_code == 2
+    assert "it must read NAME=COLUMN" in done.stderr
+
+
+@pytest.mark.parametrize("name", sorted(set(VERBS) - {"generate"}))
+def test_every_verb_that_reads_takes_columns(shell: Shell, name: str) -> None:
+    told = " ".join(shell(name, "--help").stdout.split())
+    assert "--column NAME=COLUMN" in told
+    assert "Short for --column label=COLUMN." in told
+
+
 def test_inputs_with_commas_stay_whole(shell: Shell, verb: Callable[..., list[Any]]) -> None:
     calls = verb("predict")
     shell("predict", "run", "one,two.txt", "three.txt")

@@ -108,3 +108,35 @@ def test_embedding_and_fine_tuning_and_predicting_go_through(source, tmp_path):
     predicted = tuned.predict(source)
     assert len(predicted) == len(TEXTS)
     assert {row["label"] for row in predicted} <= {"fox", "other"}
+
+
+def test_columns_of_which_nothing_is_read_are_refused_before_anything_is_read(source, tmp_path):
+    run = hs.pretrain(source, out=str(tmp_path / "run"), objective="mlm", **SMALL)
+    labeled = tmp_path / "labeled.csv"
+    labeled.write_text("body,stars\n" + "".join(f"{text},{len(text) % 2}\n" for text in TEXTS))
+    given = {"train": str(labeled), "out": str(tmp_path / "out"), "budget": "1steps"}
+    with pytest.raises(HeadstartError, match="'titel' is nothing that is read here"):
+        hs.pretrain(source, out=str(tmp_path / "new"), columns={"titel": "x"}, **SMALL)
+    with pytest.raises(HeadstartError, match="choose one of: label, text"):
+        hs.finetune(str(run.folder), columns={"question": "body"}, **given)
+    with pytest.raises(HeadstartError, match="choose one of: answer, question, text"):
+        hs.finetune(str(run.folder), columns={"label": "stars"}, task="questions", **given)
+    with pytest.raises(HeadstartError, match="no column 'star'; did you mean 'stars'"):
+        hs.evaluate(str(run.folder), train=str(labeled), label_column="star")
+    with pytest.raises(HeadstartError, match="'pair' is nothing that is read here"):
+        hs.embed(str(run.folder), str(labeled), out=str(tmp_path / "v.npy"), columns={"pair": "x"})
+    tuned = hs.finetune(str(run.folder), columns={"text": "body"}, label_column="stars", **given)
+    assert tuned.config()["options"]["columns"] == {"text": "body", "label": "stars"}
+    again = hs.finetune(str(run.folder), out=given["out"], resume=True, label_column="stars")
+    assert again.finished
+
+
+def test_a_run_of_before_says_its_columns_the_new_way(source, tmp_path):
+    run = hs.pretrain(source, out=str(tmp_path / "run"), objective="mlm", **SMALL)
+    content = run.config()
+    assert content["options"].pop("columns") == {}
+    former = {"image": None, "text": "body", "label": "stars"}
+    content["options"].update({f"{name}_column": column for name, column in former.items()})
+    run.write_config(content)
+    assert hs.Run(run.folder).config()["options"]["columns"] == {"text": "body", "label": "stars"}
+    assert hs.pretrain(out=str(run.folder), resume=True).finished

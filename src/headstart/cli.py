@@ -74,7 +74,8 @@ def _command(verb: str, model: type[Options], positional: tuple[str, ...]) -> Ca
             value = values.pop(name, [])
             arguments += value if isinstance(value, list) else [value]
         options = {
-            name: value if name == "settings" else _split(value) for name, value in values.items()
+            name: value if name == "settings" else _parsed(name, value, flat.get(name))
+            for name, value in values.items()
         }
 
         def work() -> Any:
@@ -86,6 +87,8 @@ def _command(verb: str, model: type[Options], positional: tuple[str, ...]) -> Ca
         answer(work, as_json=as_json)
 
     parameters = [_parameter(name, field, model, positional) for name, field in flat.items()]
+    if "columns" in flat:
+        parameters.append(_keyword("label_column", str, _LABEL_COLUMN))
     if len(flat) < len(fields):
         parameters += [
             _keyword("config", str | None, typer.Option("--config", help="YAML file of options.")),
@@ -102,6 +105,15 @@ def _command(verb: str, model: type[Options], positional: tuple[str, ...]) -> Ca
 
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
 _PANELS: dict[type, str] = {config.SourceOptions: "Data", config.TrainingOptions: "Training"}
+#: A group of names with values, which is given one by one: --column text=body --column label=stars
+_PAIRS = dict[str, str]
+_LABEL_COLUMN = typer.Option(
+    "--label-column",
+    metavar="COLUMN",
+    help="Short for --column label=COLUMN.",
+    rich_help_panel="Data",
+    show_default=False,
+)
 
 
 def _parameter(
@@ -109,14 +121,18 @@ def _parameter(
 ) -> inspect.Parameter:
     """Return one command line parameter for one field of a model."""
     kind, required = field.annotation, field.is_required()
+    metavar = None
     info: Any
     if name in positional:
         info = typer.Argument(metavar=_metavar(name), help=_help(field), show_default=False)
     else:
         flag = f"--{name.rstrip('_').replace('_', '-')}"
+        if kind == _PAIRS:
+            flag, kind, metavar = flag.removesuffix("s"), list[str], "NAME=COLUMN"
         home = next(base for base in reversed(model.__mro__) if name in _own_fields(base))
         info = typer.Option(
             flag,
+            metavar=metavar,
             help=_help(field) + (" [red](required)[/red]" if required else ""),
             rich_help_panel=_PANELS.get(home, "Options"),
             show_default=False,
@@ -144,7 +160,7 @@ def _help(field: FieldInfo) -> str:
     default = None if field.is_required() else field.get_default(call_default_factory=True)
     if isinstance(default, list | tuple):
         default = ",".join(map(str, default))
-    if default is not None and default is not False and default != "":
+    if default is not None and default is not False and default not in ("", {}):
         facts.insert(0, f"default {default}")
     return escape(field.description or "") + (f" [dim]({', '.join(facts)})[/dim]" if facts else "")
 
@@ -159,7 +175,8 @@ def _keyword(name: str, annotation: Any, info: Any) -> inspect.Parameter:
 def _nested(field: FieldInfo) -> bool:
     """True for groups of options, which only ``--set`` and ``--config`` reach."""
     kind = field.annotation
-    return get_origin(kind) is dict or (isinstance(kind, type) and issubclass(kind, Options))
+    is_group = isinstance(kind, type) and issubclass(kind, Options)
+    return is_group or (get_origin(kind) is dict and kind != _PAIRS)
 
 
 def _single(fields: dict[str, FieldInfo], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
@@ -172,9 +189,17 @@ def _single(fields: dict[str, FieldInfo], prefix: str = "") -> Iterator[tuple[st
             yield prefix + name, field
 
 
-def _split(value: Any) -> Any:
-    """``--labels 10,100 --labels all`` is a list of three."""
-    return ",".join(value).split(",") if isinstance(value, list) else value
+def _parsed(name: str, value: Any, field: FieldInfo | None) -> Any:
+    """``--labels 10,100 --labels all`` is a list of three; ``--column a=b`` is a dictionary."""
+    if not isinstance(value, list):
+        return value
+    if field is None or field.annotation != _PAIRS:
+        return ",".join(value).split(",")
+    parts = [one.partition("=") for one in value]
+    if not all(key and equals and given for key, equals, given in parts):
+        hint = f"--{name.removesuffix('s')}"
+        raise typer.BadParameter("it must read NAME=COLUMN, as in text=body.", param_hint=hint)
+    return {key.strip(): given for key, _, given in parts}
 
 
 def _refuse_missing(

@@ -109,6 +109,12 @@ class RunFolder:
             raise HeadstartError(
                 f"{self.config_file} is damaged; start the run again with --overwrite."
             )
+        # Earlier versions had an option for each column: NAME_column, which may be None.
+        options = content["options"]
+        for former in [name for name in options if name.endswith("_column")]:
+            column = options.pop(former)
+            if column is not None:
+                options.setdefault("columns", {})[former.removesuffix("_column")] = column
         return content
 
     def write_config(self, content: dict[str, Any]) -> None:

@@ -20,8 +20,7 @@ from headstart.modalities.image.content import IMAGE
 
 OPTIONS: dict[str, Any] = {
     "content": IMAGE,
-    "content_column": None,
-    "label_column": None,
+    "columns": {},
     "document": "file",
 }
 

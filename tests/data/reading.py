@@ -14,8 +14,7 @@ from headstart.modalities.text.content import TEXT
 
 OPTIONS: dict[str, Any] = {
     "content": TEXT,
-    "content_column": None,
-    "label_column": None,
+    "columns": {},
     "document": "line",
 }
 

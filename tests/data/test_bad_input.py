@@ -68,25 +68,25 @@ def test_a_missing_column_is_refused_with_the_columns_listed(tmp_path: Path, kin
         write(path, "review,stars\na fine film,5\n")
     else:
         write(path, json.dumps([row] if kind == "json" else row))
-    message = refusal(path, content_column="reveiw")
+    message = refusal(path, columns={"text": "reveiw"})
     assert "'reveiw'" in message
     assert "did you mean 'review'" in message
     assert "'stars'" in message
-    assert "--text-column" in message
-    assert "--label-column" in refusal(path, label_column="sentiment")
+    assert "--column text=reveiw" in message
+    assert "--label-column" in refusal(path, columns={"label": "sentiment"})
     assert texts(path) == ["a fine film"]
 
 
 def test_a_label_column_cannot_be_asked_of_plain_text(tmp_path: Path) -> None:
-    assert "a.txt" in refusal(write(tmp_path / "a.txt", "x"), label_column="label")
+    assert "a.txt" in refusal(write(tmp_path / "a.txt", "x"), columns={"label": "label"})
 
 
-def test_an_unclear_text_column_is_refused(tmp_path: Path) -> None:
+def test_an_unclear_column_of_texts_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "sentence1,sentence2\none thing,another one\n")
     message = refusal(path)
     assert "'sentence1', 'sentence2'" in message
-    assert "--text-column" in message
-    assert texts(path, content_column="sentence2") == ["another one"]
+    assert "--column text=COLUMN" in message
+    assert texts(path, columns={"text": "sentence2"}) == ["another one"]
 
 
 # -- encodings -------------------------------------------------------------------------------

@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from headstart.data.columns import choose, label_text
+from headstart.data.columns import LABEL, choose, label_text
 from headstart.errors import HeadstartError
+from headstart.modalities.text.content import TEXT
 
 
-def found(columns: dict[str, list[Any]], **named: str | None) -> tuple[str, str | None]:
-    options = {"content_column": None, "label_column": None} | named
-    return choose("a.csv", columns, "text", **options)
+def found(columns: dict[str, list[Any]], **named: str) -> tuple[str, str | None]:
+    chosen = choose("a.csv", columns, (*TEXT.fields, LABEL), named)
+    return chosen["text"], chosen.get("label")
 
 
 @pytest.mark.parametrize(
@@ -37,16 +38,16 @@ def test_well_known_names_then_the_only_then_the_longest_column(
 
 def test_what_is_named_is_taken() -> None:
     columns = {"text": ["x"], "label": ["a"], "other": ["y"]}
-    assert found(columns, content_column="label") == ("label", None)
-    assert found(columns, label_column="text", content_column="other") == ("other", "text")
-    assert found(columns, label_column="other") == ("text", "other")
+    assert found(columns, text="label") == ("label", None)
+    assert found(columns, label="text", text="other") == ("other", "text")
+    assert found(columns, label="other") == ("text", "other")
 
 
 @pytest.mark.parametrize(
     "columns", [{}, {"a": [1]}, {"a": ["x"], "b": ["y"]}, {"a": ["x" * 50], "b": ["y" * 30]}]
 )
 def test_what_is_unclear_is_asked_for(columns: dict[str, list[Any]]) -> None:
-    with pytest.raises(HeadstartError, match="--text-column"):
+    with pytest.raises(HeadstartError, match="--column text=COLUMN"):
         found(columns)
 
 

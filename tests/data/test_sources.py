@@ -29,8 +29,7 @@ ROWS = [
 def records(*sources: Path | str, audit: Audit | None = None, **options: Any) -> datasets.Dataset:
     defaults: dict[str, Any] = {
         "content": TEXT,
-        "content_column": None,
-        "label_column": None,
+        "columns": {},
         "document": "line",
     }
     named = [str(source) for source in sources]
@@ -239,7 +238,7 @@ def test_labels_are_strings_and_may_be_missing_where_nobody_asked(tmp_path: Path
     rows = [{"text": f"t{index}", "label": value} for index, value in enumerate(values)]
     path = jsonl(tmp_path / "a.jsonl", [{"text": "first", "label": "x"}, *rows])
     audit = Audit()
-    found = records(path, label_column="label", audit=audit)
+    found = records(path, columns={"label": "label"}, audit=audit)
     assert found["label"][:] == ["x", "1", "1", "1", "1", "true", "0.5"]
     assert sum(audit.reasons.values()) == 3
     (tmp_path / "b.txt").write_text("unlabeled")

@@ -41,7 +41,7 @@ def paired(count, seed=0, classes=False):
         one, two = random.integers(2, size=2)
         label = ("same" if one == two else "other") if classes else 4.5 * float(one == two) + 0.5
         texts = [f"the {random.choice(KINDS[kind])} a" for kind in (one, two)]
-        rows.append({"id": f"p:{number}", "text": texts[0], "second": texts[1], "label": label})
+        rows.append({"id": f"p:{number}", "text": texts[0], "pair": texts[1], "label": label})
     return Dataset.from_list(rows)
 
 
@@ -60,28 +60,28 @@ def test_pairs_are_read_from_columns_that_are_well_known_or_named(tmp_path):
     audit = Audit()
     path = write(tmp_path / "a.jsonl", rows)
     records = Similarity.read(path, config(), TextModality(), audit)
-    assert [(r["text"], r["second"], r["label"]) for r in records] == [
+    assert [(r["text"], r["pair"], r["label"]) for r in records] == [
         ("one thing", "two things", 1.5)
     ]
     assert {row["where"] for row in audit.summary()["records"]} == {"a.jsonl:2", "a.jsonl:3"}
     named = [{"x": "one", "y": "two", "z": "yes"}, {"x": "three", "y": "four", "z": "no"}]
-    options = config(text_column="x", pair_column="y", label_column="z")
+    options = config(columns={"text": "x", "pair": "y", "label": "z"})
     path = write(tmp_path / "b.jsonl", named)
     assert list(CrossedPairs.read(path, options, TextModality(), Audit())["label"]) == ["yes", "no"]
-    with pytest.raises(HeadstartError, match="two records of a pair; name them with --text-column"):
+    with pytest.raises(HeadstartError, match="two records of a pair; name them with --column text"):
         read_labeled_pairs(path, config(), TextModality(), Audit())
 
 
 def test_both_sides_of_a_pair_are_padded_by_themselves(processor):
     records = Dataset.from_list(
         [
-            {"id": "1", "text": "apple", "second": "the old pear of some"},
-            {"id": "2", "text": "a saw", "second": "drill"},
+            {"id": "1", "text": "apple", "pair": "the old pear of some"},
+            {"id": "2", "text": "a saw", "pair": "drill"},
         ]
     )
     batch = PairRows(processor, records, torch.tensor([1.0, 0.0]), 16).batch(np.array([1, 0]), 0)
     assert batch["mask"].sum(1).tolist() == [4, 3]
-    assert batch["second_mask"].sum(1).tolist() == [3, 7]
+    assert batch["pair_mask"].sum(1).tolist() == [3, 7]
     assert batch["labels"].tolist() == [0.0, 1.0]
 
 
@@ -90,7 +90,7 @@ def test_crossed_features_are_both_vectors_their_distance_and_their_product(ligh
     batch = PairRows(processor, records, torch.zeros(3), 16).batch(np.arange(3), 0)
     light.eval()
     u = light.pool(processor.collate_texts(list(records["text"]), 16))
-    v = light.pool(processor.collate_texts(list(records["second"]), 16))
+    v = light.pool(processor.collate_texts(list(records["pair"]), 16))
     wanted = torch.cat([u, v, (u - v).abs(), u * v], 1)
     assert torch.allclose(Crossed(light).pool(batch), wanted)
 

@@ -21,7 +21,7 @@ def config(**options):
 
 def read(path, **columns):
     audit = Audit()
-    return read_answered(str(path), config(**columns), TextModality(), audit), audit
+    return read_answered(str(path), config(columns=columns), TextModality(), audit), audit
 
 
 def write(path, content):
@@ -79,9 +79,9 @@ def test_flat_columns_are_read_in_every_known_form(tmp_path, answer):
 def test_columns_of_other_names_are_given_and_csv_is_read(tmp_path):
     text = 'story,ask,reply\n"Robin lives in York.",Where is Robin?,York\n'
     path = write(tmp_path / "a.csv", text)
-    with pytest.raises(HeadstartError, match="--text-column and --pair-column"):
+    with pytest.raises(HeadstartError, match="--column text=COLUMN and --column question=COLUMN"):
         read(path)
-    records, _ = read(path, text_column="story", pair_column="ask", label_column="reply")
+    records, _ = read(path, text="story", question="ask", answer="reply")
     assert answers_of(records[0]) == ["York"]
 
 

@@ -35,7 +35,7 @@ def write(path, rows):
 
 def read(path, **columns):
     audit = Audit()
-    options = FinetuneConfig(run="r", train=str(path), out="o", **columns)
+    options = FinetuneConfig(run="r", train=str(path), out="o", columns=columns)
     return read_tagged(str(path), options, TextModality(), audit), audit
 
 
@@ -99,10 +99,10 @@ def test_a_span_outside_the_text_sets_its_record_aside(tmp_path, spans):
 
 def test_columns_that_cannot_be_found_are_asked_for(tmp_path):
     path = write(tmp_path / "a.jsonl", [{"x": "y", "z": "w"}])
-    with pytest.raises(HeadstartError, match="--text-column and --label-column"):
+    with pytest.raises(HeadstartError, match="--column text=COLUMN and --label-column"):
         read(path)
     with pytest.raises(HeadstartError, match="no column 'tagz'"):
-        read(path, label_column="tagz")
+        read(path, label="tagz")
 
 
 @pytest.mark.parametrize("kind", ["bpe", "wordpiece", "unigram", "char", "word"])

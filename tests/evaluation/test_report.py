@@ -15,6 +15,7 @@ from headstart.config import EvaluateConfig, PretrainConfig
 from headstart.evaluation.evaluate import evaluate
 from headstart.evaluation.outcomes import Candidate, Results
 from headstart.evaluation.report import Report
+from headstart.evaluation.report.reproduce import command
 from headstart.modalities.text.content import TEXT
 from headstart.run import RunFolder
 
@@ -170,3 +171,9 @@ def test_a_report_needs_neither_run_nor_rivals(results: Results, tmp_path: Path)
     alone = Report(Results(**{**vars(results), "outcomes": only}))
     assert alone.verdict.startswith("No verdict")
     assert "No verdict" in page(alone, tmp_path)
+
+
+def test_the_command_names_columns_one_by_one() -> None:
+    config = EvaluateConfig(run="r", train="t", columns={"text": "body"}, label_column="stars")
+    words = "headstart evaluate r --column text=body --column label=stars --train t"
+    assert command("evaluate", config, ["run"]) == words

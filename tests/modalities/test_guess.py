@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import gzip
 import io
+import json
 import tarfile
 import zipfile
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from drawing import draw
 from drawing import picture as image
+from visits import VISITS
 
+from headstart.errors import HeadstartError
+from headstart.modalities import MODALITIES, guess
 from headstart.modalities.guess import guess_content
 
 STRUCT = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -96,3 +103,55 @@ def test_saved_data_sets_are_told_by_their_features(tmp_path: Path) -> None:
     Dataset.from_dict({"text": ["a"]}).save_to_disk(tmp_path / "t")
     assert guess_content([str(tmp_path / "p")]) == "image"
     assert guess_content([str(tmp_path / "t")]) == "text"
+
+
+@pytest.fixture
+def visits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Register a third kind of data, which knows its tables by their columns."""
+    kinds = {name: MODALITIES[name] for name in MODALITIES}
+    monkeypatch.setattr(guess, "MODALITIES", {**kinds, "visits": SimpleNamespace(content=VISITS)})
+
+
+@pytest.mark.usefixtures("visits")
+@pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "csv.gz", "parquet"])
+def test_a_kind_of_data_can_claim_a_table_by_its_columns(tmp_path: Path, kind: str) -> None:
+    mine, other = tmp_path / f"mine.{kind}", tmp_path / f"other.{kind}"
+    for path, names in ((mine, ("user", "item", "time")), (other, ("text", "label", "time"))):
+        if kind == "parquet":
+            pq.write_table(pa.table({name: ["a"] for name in names}), path)
+            continue
+        comma = "\t" if kind == "tsv" else ","
+        text = "\n".join([comma.join(names), comma.join("abc")])
+        if kind == "jsonl":
+            text = json.dumps(dict.fromkeys(names, "a"))
+        with (gzip.open if kind.endswith("gz") else open)(path, "wt") as file:
+            file.write(text)
+    assert guess_content([str(mine)]) == "visits"
+    assert guess_content([str(other)]) == "text"
+
+
+@pytest.mark.usefixtures("visits")
+def test_tables_of_a_folder_are_taken_to_be_alike(tmp_path: Path) -> None:
+    for number in range(3):
+        (tmp_path / f"{number}.csv").write_text("user,item\na,b\n")
+    (tmp_path / "notes.txt").write_text("one\ntwo")
+    assert guess_content([str(tmp_path)]) == "visits"
+
+
+def test_a_draw_is_refused_in_a_sentence_that_says_how_to_settle_it(tmp_path: Path) -> None:
+    draw(tmp_path / "1.png", 1)
+    (tmp_path / "1.txt").write_text("a caption")
+    with pytest.raises(HeadstartError, match="--modality text or --modality image"):
+        guess_content([str(tmp_path)])
+
+
+def test_two_kinds_that_claim_one_file_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds = {name: MODALITIES[name] for name in MODALITIES}
+    for name in ("visits", "orders"):
+        kinds[name] = SimpleNamespace(content=replace(VISITS, name=name))
+    monkeypatch.setattr(guess, "MODALITIES", kinds)
+    (tmp_path / "a.csv").write_text("user,item\na,b\n")
+    with pytest.raises(HeadstartError, match="--modality visits or --modality orders"):
+        guess_content([str(tmp_path / "a.csv")])

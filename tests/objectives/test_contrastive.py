@@ -255,7 +255,7 @@ def test_pairs_that_are_asked_for_and_not_there_are_missed_in_a_sentence(text_pr
     objective = build_objective(
         {"contrast": 1.0}, options, small_encoder(text_processor, "light"), text_processor
     )
-    with pytest.raises(HeadstartError, match="--pair-column, or two translators"):
+    with pytest.raises(HeadstartError, match="--column pair=COLUMN, or two translators"):
         objective.corrupt(make_batch(text_processor), generator(0))
 
 

@@ -21,7 +21,7 @@ ROWS = [
     {"id": n, "one": f"the {a} fox {b} here", "two": f"a {a} animal {b}", "three": f"no {b} {n}"}
     for n, (a, b) in enumerate((a, b) for a in ("red", "sly", "old") for b in ("jumps", "sleeps"))
 ]
-COLUMNS = {"text_column": "one", "pair_column": "two", "negative_column": "three"}
+COLUMNS = {"text": "one", "pair": "two", "negative": "three"}
 SMALL: dict[str, Any] = {
     "encoder": "light",
     "objective": "contrast",
@@ -47,7 +47,7 @@ def test_every_text_meets_its_own_pair_and_negative(tmp_path, monkeypatch):
     monkeypatch.setattr(TextModality, "prepare", watched)
     rows = [*ROWS, {"id": 9, "one": "without a pair", "two": "", "three": "some"}]
     source = table(tmp_path / "pairs.jsonl", rows)
-    run = hs.pretrain(source, out=str(tmp_path / "run"), **COLUMNS, **SMALL)
+    run = hs.pretrain(source, out=str(tmp_path / "run"), columns=COLUMNS, **SMALL)
     found = [(row["text"], row["pair"], row["negative"]) for row in seen[0]]
     assert found == [(row["one"], row["two"], row["three"]) for row in ROWS]
     audit = json.loads(run.audit_file.read_text())
@@ -66,20 +66,20 @@ def translated(*folders: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("columns", "options", "message"),
     [
-        ({"pair_column": "two", "objective": "mlm"}, "and mlm compares none; take one of"),
-        ({"pair_column": "tow"}, "no column 'tow'"),
-        ({"pair_column": "one"}, "'one' is also what is read as the text"),
-        ({"negative_column": "three"}, "needs a text that says the same"),
-        (translated("a"), "text.back_translation: it needs two folders"),
-        ({**translated("a", "b"), "pair_column": "two"}, "leave one out"),
-        (translated("nowhere", "b"), "nowhere holds no network that reads and writes"),
+        ({"pair": "two"}, {"objective": "mlm"}, "and mlm compares none; take one of"),
+        ({"pair": "tow"}, {}, "no column 'tow'"),
+        ({"pair": "one"}, {}, "name one column, 'one'; name another"),
+        ({"negative": "three"}, {}, "needs a text that says the same"),
+        ({}, translated("a"), "text.back_translation: it needs two folders"),
+        ({"pair": "two"}, translated("a", "b"), "leave one out"),
+        ({}, translated("nowhere", "b"), "nowhere holds no network that reads and writes"),
     ],
 )
-def test_what_cannot_be_paired_is_refused_in_a_sentence(tmp_path, options, message):
+def test_what_cannot_be_paired_is_refused_in_a_sentence(tmp_path, columns, options, message):
     source = table(tmp_path / "pairs.jsonl", ROWS)
-    given = {**SMALL, "text_column": "one", **options}
+    given = {**SMALL, "columns": {"text": "one", **columns}, **options}
     with pytest.raises(HeadstartError, match=message):
         hs.pretrain(source, out=str(tmp_path / "run"), **given)
 
@@ -106,8 +106,7 @@ def test_pairs_teach_what_says_the_same(tmp_path, shared_data):
     run = hs.pretrain(
         table(tmp_path / "alike.jsonl", pairs[:6000]),
         out=str(tmp_path / "run"),
-        text_column="one",
-        pair_column="two",
+        columns={"text": "one", "pair": "two"},
         **{**SMALL, "budget": "40steps", "batch_size": 512},
     )
     encoder, processor = open_encoder(run.encoder), open_processor(run.encoder)

@@ -27,6 +27,7 @@ from headstart.config.options import (
     SafeguardOptions,
     SourceOptions,
     TrainingOptions,
+    spelled_out,
 )
 from headstart.config.tasks import SemiOptions
 
@@ -51,4 +52,5 @@ __all__ = [
     "TrainingOptions",
     "check_options",
     "load",
+    "spelled_out",
 ]

@@ -38,12 +38,6 @@ class PretrainConfig(SourceOptions, TrainingOptions):
         "auto", description="Pretext task, or a weighted mixture such as mlm:1,simcse:0.1."
     )
     encoder: str = Field("auto", description="Encoder name, or the folder of one to start from.")
-    pair_column: str | None = Field(
-        None, description="Column of a second text that says the same: the two are the views."
-    )
-    negative_column: str | None = Field(
-        None, description="Column of a text that says something else: a hard negative."
-    )
     safeguards: Switch = Field(
         "auto", description="Guard what the encoder knows where training goes on from one."
     )
@@ -112,9 +106,6 @@ class EvaluateConfig(SourceOptions):
     train: str = Field(..., description="Labeled records; split for you if there is no --test.")
     test: str | None = Field(None, description="Labeled records that only the score sees.")
     task: str = Field("auto", description="What is measured; auto looks at the labels (see docs).")
-    pair_column: str | None = Field(
-        None, description="Column of the second text or picture of a pair; found where obvious."
-    )
     label_separator: str | None = Field(
         None, min_length=1, description="What stands between several labels in one field."
     )
@@ -179,9 +170,6 @@ class FinetuneConfig(SourceOptions, TrainingOptions):
     lora: int = Field(
         0, ge=0, le=1024, description="Learn low-rank pairs of this rank instead of whole layers."
     )
-    pair_column: str | None = Field(
-        None, description="Column of the second text or picture of a pair; found where obvious."
-    )
     label_separator: str | None = Field(
         None, min_length=1, description="What stands between several labels in one field."
     )
@@ -233,9 +221,6 @@ class PredictConfig(SourceOptions):
 
     run: str = Field(..., description="Folder of a fine-tuned run.")
     inputs: list[str] = Field(..., min_length=1, description="Files, folders or globs.")
-    pair_column: str | None = Field(
-        None, description="Column of the second text or picture of a pair; found where obvious."
-    )
     beams: int | None = Field(
         None, ge=1, le=32, description="Width of the beam search; as it was fine-tuned by default."
     )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 
 class Options(BaseModel):
@@ -58,18 +59,43 @@ AutoBudgetText = Annotated[str, BeforeValidator(lambda v: v if v == "auto" else 
 class SourceOptions(Options):
     """Where records lie and which columns hold them; shared by every verb that reads data."""
 
-    text_column: str | None = Field(
-        None, description="Column that holds the text; found by itself where it is obvious."
-    )
-    image_column: str | None = Field(
-        None, description="Column that holds the picture; found by itself where it is obvious."
-    )
-    label_column: str | None = Field(
-        None, description="Column that holds the label; found by itself where it is obvious."
+    columns: dict[str, str] = Field(
+        default_factory=dict,
+        description="Column of the text, image, label, pair and so on, as in text=body; found by "
+        "itself where it is obvious.",
     )
     document: Literal["line", "file"] = Field(
         "line", description="In .txt sources: is each line a document, or each file?"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, values: Any) -> Any:
+        return spelled_out(values) if isinstance(values, Mapping) else values
+
+    def without_label(self) -> Self:
+        """Return the options for records whose labels are not read, so that none needs one."""
+        others = {name: column for name, column in self.columns.items() if name != "label"}
+        return self.model_copy(update={"columns": others})
+
+
+def spelled_out(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options in which ``label_column``, the short form, is one of ``columns``.
+
+    Raises:
+        ValueError: both are given and differ.
+    """
+    column = values.get("label_column")
+    found = {name: value for name, value in values.items() if name != "label_column"}
+    if column is not None:
+        columns = dict(found.get("columns") or {})
+        if columns.setdefault("label", column) != column:
+            raise ValueError(
+                f"label_column is {column!r} and the column of the label is {columns['label']!r}; "
+                "leave one out"
+            )
+        found["columns"] = columns
+    return found
 
 
 class OptimizerOptions(Options):

@@ -58,11 +58,16 @@ class Audit:
         if len(self._named) < self._limit:
             self._named.append({"where": where, "reason": reason})
 
-    def drop(self, where: str, reason: str, because: str) -> None:
-        """Take back a record that was kept; ``because`` is what it counts under in ``removed``."""
+    def drop(self, where: str, reason: str, because: str | None = None) -> None:
+        """Take back a record that was kept.
+
+        Args:
+            because: what it counts under in ``removed``, where it is left out on purpose.
+        """
         self.kept -= 1
-        removed = self.findings.setdefault("removed", {})
-        removed[because] = removed.get(because, 0) + 1
+        if because is not None:
+            removed = self.findings.setdefault("removed", {})
+            removed[because] = removed.get(because, 0) + 1
         self.quarantine(where, reason)
 
     def merge(self, other: Audit) -> None:

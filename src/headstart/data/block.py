@@ -12,21 +12,20 @@ class Block(NamedTuple):
     Attributes:
         numbers: the line or row of each, from 1; 0 where the whole file is one record, and the
             file's name where the unit is a folder's files.
-        contents: their values, as the format gave them.
-        labels: the same; None where the format has no labels.
+        columns: from the name of a field to its value in each record, as the format gave it; a
+            field that the format does not have is left out.
     """
 
     numbers: Sequence[int | str]
-    contents: Sequence[Any]
-    labels: Sequence[Any] | None = None
+    columns: Mapping[str, Sequence[Any]]
 
 
 class Located(str):
     """The path of a file that was found by walking, as a record's content."""
 
 
-#: From a sample of each column to the names of the content and the label column.
-Choose = Callable[[Mapping[str, Sequence[Any]]], tuple[str, str | None]]
+#: From a sample of each column of a source to the column of each field that it has.
+Choose = Callable[[Mapping[str, Sequence[Any]]], Mapping[str, str]]
 
 #: Notes that the record at a line or row was set aside, and why.
 Quarantine = Callable[[int | str, str], None]

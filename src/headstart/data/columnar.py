@@ -1,4 +1,4 @@
-"""Reading Parquet files and saved Hugging Face datasets, two columns and some rows at a time."""
+"""Reading Parquet files and saved Hugging Face datasets: the columns asked for, rows at a time."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def read_parquet(stream: Stream, choose: Choose, rows: int) -> Iterator[Block]:
         with pq.ParquetFile(stream if isinstance(stream, io.BufferedReader) else copy) as file:
             schema = file.schema_arrow
             first = next(file.iter_batches(SAMPLE, columns=_plain(schema)), None)
-            content, label = choose(_columns(schema, first))
-            batches = file.iter_batches(rows, columns=[content, label] if label else [content])
-            yield from _blocks(batches, content, label, _noted_names(schema, content, label))
+            chosen = choose(_columns(schema, first))
+            batches = file.iter_batches(rows, columns=_distinct(chosen))
+            yield from _blocks(batches, chosen, _noted_names(schema, chosen))
 
 
 def read_saved(folder: Path, choose: Choose, rows: int) -> Iterator[Block]:
@@ -50,35 +50,43 @@ def read_saved(folder: Path, choose: Choose, rows: int) -> Iterator[Block]:
     except Exception:  # damaged metadata makes the library stumble in many ways
         raise Unreadable(BROKEN) from None
     schema = records.data.schema
-    content, label = choose(_columns(schema, records.select_columns(_plain(schema))[:SAMPLE]))
-    feature = records.features[label] if label else None
-    names = dict(enumerate(feature.names)) if isinstance(feature, datasets.ClassLabel) else {}
-    wanted = records.select_columns([content, label] if label else [content])
-    yield from _blocks(wanted.iter(rows), content, label, names)
+    chosen = choose(_columns(schema, records.select_columns(_plain(schema))[:SAMPLE]))
+    class_names = {
+        column: dict(enumerate(feature.names))
+        for column, feature in records.features.items()
+        if isinstance(feature, datasets.ClassLabel)
+    }
+    wanted = records.select_columns(_distinct(chosen))
+    yield from _blocks(wanted.iter(rows), chosen, class_names)
 
 
 def _blocks(
     batches: Iterable[pa.RecordBatch | pa.Table],
-    content: str,
-    label: str | None,
-    class_names: Mapping[int, str],
+    chosen: Mapping[str, str],
+    class_names: Mapping[str, Mapping[int, str]],
 ) -> Iterator[Block]:
     number = 1
     for batch in batches:
         batch.validate(full=True)
-        labels = batch[label].to_pylist() if label else None
-        if labels and class_names:
-            labels = [class_names.get(value) for value in labels]
-        yield Block(range(number, number + len(batch)), batch[content].to_pylist(), labels)
+        found = {}
+        for name, column in chosen.items():
+            values = batch[column].to_pylist()
+            names = class_names.get(column)
+            found[name] = [names.get(value) for value in values] if names else values
+        yield Block(range(number, number + len(batch)), found)
         number += len(batch)
 
 
+def _distinct(chosen: Mapping[str, str]) -> list[str]:
+    return list(dict.fromkeys(chosen.values()))
+
+
 def _columns(schema: pa.Schema, sample: pa.RecordBatch | pa.Table | None) -> dict[str, list[Any]]:
-    """Return sampled values of every column; lists and other nested values are left out.
+    """Return sampled values of every column; values of unusual types are left out.
 
     A column of bytes, which may be large, is not read: an empty value stands for its type.
     """
-    heavy = {field.name: [_emptied(field.type)] for field in schema if _holds_bytes(field.type)}
+    heavy = {field.name: [_emptied(field.type)] for field in schema if holds_bytes(field.type)}
     if sample is None:
         return {name: heavy.get(name, []) for name in schema.names}
     sample.validate(full=True)
@@ -86,11 +94,12 @@ def _columns(schema: pa.Schema, sample: pa.RecordBatch | pa.Table | None) -> dic
     return {name: [v for v in values.get(name, ()) if v is not None] for name in schema.names}
 
 
-def _holds_bytes(kind: pa.DataType) -> bool:
+def holds_bytes(kind: pa.DataType) -> bool:
+    """Say whether a column holds bytes, or structs with bytes."""
     from pyarrow import types
 
     if types.is_struct(kind):
-        return any(_holds_bytes(field.type) for field in kind)
+        return any(holds_bytes(field.type) for field in kind)
     return any(
         test(kind) for test in (types.is_binary, types.is_large_binary, types.is_binary_view)
     )
@@ -102,19 +111,24 @@ def _emptied(kind: pa.DataType) -> Any:
     return {field.name: None for field in kind} if types.is_struct(kind) else b""
 
 
-def _noted_names(schema: pa.Schema, content: str, label: str | None) -> dict[int, str]:
-    """Return the class names that Hugging Face notes in a file of pictures."""
+def _noted_names(schema: pa.Schema, chosen: Mapping[str, str]) -> dict[str, dict[int, str]]:
+    """Return the class names that Hugging Face notes in a file of pictures, by column."""
     notes = (schema.metadata or {}).get(b"huggingface")
-    if not notes or label is None or not _holds_bytes(schema.field(content).type):
+    columns = _distinct(chosen)
+    if not notes or not any(holds_bytes(schema.field(column).type) for column in columns):
         return {}
     try:
-        names = json.loads(notes)["info"]["features"][label]["names"]
-    except (ValueError, KeyError, TypeError):
+        features = json.loads(notes)["info"]["features"]
+        noted = {column: features[column].get("names") for column in columns}
+        return {
+            column: dict(enumerate(map(str, names))) for column, names in noted.items() if names
+        }
+    except (ValueError, KeyError, TypeError, AttributeError):
         return {}
-    return dict(enumerate(map(str, names)))
 
 
 def _plain(schema: pa.Schema) -> list[str]:
+    """Return the columns of texts and numbers, and of lists and structs of them."""
     from pyarrow import types
 
     tests = (
@@ -123,7 +137,16 @@ def _plain(schema: pa.Schema) -> list[str]:
     )
 
     def is_plain(kind: pa.DataType) -> bool:
-        kind = kind.value_type if types.is_dictionary(kind) else kind
+        if types.is_struct(kind):
+            return all(is_plain(field.type) for field in kind)
+        if types.is_dictionary(kind) or _is_list(kind):
+            return is_plain(kind.value_type)
         return any(test(kind) for test in tests)
 
     return [field.name for field in schema if is_plain(field.type)]
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    from pyarrow import types
+
+    return types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)

@@ -1,89 +1,20 @@
-"""Which column holds the content and which the label."""
+"""Which column of a source holds which field of a record."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
+from headstart.data.field import Field, string
+from headstart.data.lines import fault
 from headstart.errors import HeadstartError, did_you_mean
 
-TEXT_NAMES = (
-    *("text", "content", "sentence", "document", "review", "body", "article", "comment"),
-    *("message", "tweet", "post", "passage", "utterance", "question", "query", "description"),
-)
-LABEL_NAMES = (
-    *("label", "labels", "label_text", "class", "class_name", "category", "target"),
-    *("sentiment", "intent", "topic"),
-)
-#: What a column of labels holds.
-_PLAIN = (str, int, float)
-#: A column dominates when its texts are this long on average, and this many times the next.
-_LONG, _TIMES = 20, 3
+if TYPE_CHECKING:
+    from headstart.data.content import Content
+    from headstart.data.unit import Unit
 
-
-def is_text(value: Any) -> bool:
-    """Say whether a value may be a text."""
-    return isinstance(value, str)
-
-
-def longest(strings: Mapping[str, Sequence[str]]) -> str | None:
-    """Return the only column of strings, or the one whose strings are by far the longest."""
-    if len(strings) == 1:
-        return next(iter(strings))
-    lengths = {name: sum(map(len, texts)) / len(texts) for name, texts in strings.items()}
-    ranked = sorted(lengths, key=lambda name: -lengths[name])
-    if len(ranked) > 1 and lengths[ranked[0]] >= max(_LONG, _TIMES * lengths[ranked[1]]):
-        return ranked[0]
-    return None
-
-
-def choose(
-    where: str,
-    columns: Mapping[str, Sequence[Any]],
-    content: str,
-    content_column: str | None,
-    label_column: str | None,
-    *,
-    names: Sequence[str] = TEXT_NAMES,
-    fits: Callable[[Any], bool] = is_text,
-    obvious: Callable[[Mapping[str, Sequence[Any]]], str | None] = longest,
-) -> tuple[str, str | None]:
-    """Return the content column and the label column (None where there is none).
-
-    A column that was named is taken; else the content is the column with a well-known name whose
-    values fit, or the obvious one of those that fit (of texts: the only one of strings, or the
-    one whose strings are by far the longest); the label is the column with a well-known name.
-
-    Args:
-        where: the file, for messages.
-        columns: a sample of the values of each column, without missing ones.
-        content: name of the kind of content, tried first.
-        names, fits, obvious: see :class:`headstart.data.content.Content`.
-
-    Raises:
-        HeadstartError: a named column is missing, or it is unclear which column holds the content.
-    """
-    for option, name in ((f"--{content}-column", content_column), ("--label-column", label_column)):
-        if name is not None and name not in columns:
-            raise HeadstartError(
-                f"{where} has no column {name!r}{_hint(name, columns)}; {_listed(columns)}; "
-                f"check {option}."
-            )
-    label = label_column or _named(LABEL_NAMES, columns, _is_plain, content_column)
-    if content_column:
-        return content_column, label
-    fitting = {
-        name: [value for value in values if fits(value)]
-        for name, values in columns.items()
-        if name != label and _mostly(values, fits)
-    }
-    found = _named((content, *names), fitting, fits, None) or obvious(fitting)
-    if found is None:
-        raise HeadstartError(
-            f"it is unclear which column of {where} holds the {content}; name it with "
-            f"--{content}-column ({_listed(columns)})."
-        )
-    return found, label
+#: Columns that a message lists.
+_LISTED = 10
 
 
 def label_text(value: Any) -> str | None:
@@ -99,34 +30,132 @@ def label_text(value: Any) -> str | None:
     return str(value) if isinstance(value, int) else None
 
 
-def _named(
-    names: Sequence[str],
+NO_LABEL = "its label is missing or not a plain value"
+
+
+def _take_label(value: Any, unit: Unit) -> tuple[Any, str | None]:
+    label = label_text(value)
+    return label, NO_LABEL if label is not None and fault(label) else None
+
+
+#: The label of a record, as a text; only where its column is named must each record have one.
+LABEL = Field(
+    name="label",
+    names=(
+        *("label", "labels", "label_text", "class", "class_name", "category", "target"),
+        *("sentiment", "intent", "topic"),
+    ),
+    fits=lambda value: isinstance(value, str | int | float),
+    take=_take_label,
+    type=string,
+    size=len,
+    required=False,
+    missing=NO_LABEL,
+)
+
+
+def choose(
+    where: str,
     columns: Mapping[str, Sequence[Any]],
-    fits: Callable[[Any], bool],
-    taken: str | None,
-) -> str | None:
-    known = {column.strip().lower(): column for column in list(columns)[::-1] if column != taken}
-    for name in names:
-        column = known.get(name)
-        if column is not None and _mostly(columns[column], fits):
-            return column
-    return None
+    fields: Iterable[Field],
+    named: Mapping[str, str],
+) -> dict[str, str]:
+    """Return the column of each field; an optional field may have none.
+
+    A column that was named is taken; else the column with a well-known name whose values fit, or
+    the obvious one of those that fit and are no other field's.
+
+    Args:
+        where: the file, for messages.
+        columns: a sample of the values of each column, without missing ones.
+        fields: what is looked for.
+        named: from the name of a field to the column that the user named.
+
+    Raises:
+        HeadstartError: a named column is missing, or it is unclear which one holds a required
+            field.
+    """
+    for name, column in named.items():
+        check(where, columns, name, column)
+    found = dict(named)
+    unclear: list[str] = []
+    # What is found by well-known names alone narrows down what the others may be.
+    for field in sorted(fields, key=lambda field: field.required):
+        if field.name in found:
+            continue
+        fitting = {
+            column: [value for value in values if field.fits(value)]
+            for column, values in columns.items()
+            if column not in found.values() and _mostly(values, field.fits)
+        }
+        known = {column.strip().lower(): column for column in reversed(fitting)}
+        chosen = next((known[name] for name in field.names if name in known), None)
+        chosen = chosen or field.obvious(fitting)
+        if chosen is not None:
+            found[field.name] = chosen
+        elif field.required:
+            unclear.append(field.name)
+    if unclear:
+        one = len(unclear) == 1
+        raise HeadstartError(
+            f"it is unclear which column{'' if one else 's'} of {where} hold{'s' if one else ''} "
+            f"the {' and the '.join(unclear)}; name {'it' if one else 'them'} with "
+            f"{' and '.join(map(option, unclear))} ({listed(columns)})."
+        )
+    return found
 
 
-def _is_plain(value: Any) -> bool:
-    return isinstance(value, _PLAIN)
+def check(where: str, columns: Iterable[str], name: str, column: str) -> None:
+    """Raise a :class:`HeadstartError` for a named column that is not there."""
+    found = list(columns)
+    if column not in found:
+        hint = did_you_mean(column, found)
+        hint = hint.rstrip(".?") if "did you mean" in hint else ""
+        raise HeadstartError(
+            f"{where} has no column {column!r}{hint}; {listed(found)}; check "
+            f"{option(name, column)}."
+        )
+
+
+def check_names(
+    named: Mapping[str, str], content: Content, others: Collection[str] = (LABEL.name,)
+) -> None:
+    """Raise a :class:`HeadstartError` where ``--column`` names what is not read, or one twice.
+
+    Args:
+        named: from the name of a field to a column.
+        others: names of fields beside those of the content.
+    """
+    known = [*content.columns, *others]
+    owners: dict[str, str] = {}
+    for name, column in named.items():
+        if name not in known:
+            raise HeadstartError(
+                f"{option(name, column)}: {name!r} is nothing that is read here"
+                f"{did_you_mean(name, known)}"
+            )
+        other = owners.setdefault(column, name)
+        if other != name:
+            raise HeadstartError(
+                f"{option(other, column)} and {option(name, column)} name one column, {column!r}; "
+                "name another for one of them."
+            )
+
+
+def option(name: str, column: str = "COLUMN") -> str:
+    """Return how the column of a field is named on the command line."""
+    return "--label-column" if name == LABEL.name else f"--column {name}={column}"
+
+
+def listed(columns: Iterable[str]) -> str:
+    """Return what columns there are, ten at most, for a message."""
+    found = list(columns)
+    if not found:
+        return "it has no columns"
+    shown = ", ".join(map(repr, found[:_LISTED]))
+    return f"its columns are {shown}{', ...' if len(found) > _LISTED else ''}"
 
 
 def _mostly(values: Sequence[Any], fits: Callable[[Any], bool]) -> bool:
     """Say whether half of the values or more fit: a few odd records hide no column."""
     return bool(values) and 2 * sum(map(fits, values)) >= len(values)
-
-
-def _hint(name: str, columns: Mapping[str, Sequence[Any]]) -> str:
-    hint = did_you_mean(name, columns)
-    return hint.rstrip(".?") if "did you mean" in hint else ""
-
-
-def _listed(columns: Mapping[str, Sequence[Any]]) -> str:
-    shown = ", ".join(map(repr, list(columns)[:20]))
-    return f"its columns are {shown}{', ...' if len(columns) > 20 else ''}"

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from headstart.data.field import Field
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -47,8 +49,8 @@ class Rule(Protocol):
         ...
 
 
-#: Yields the blocks of a unit, given the names of the content and the label column, or None.
-Reader = Callable[["Unit", str | None, str | None], "Iterator[Block]"]
+#: Yields the blocks of a unit, given the columns that the user named.
+Reader = Callable[["Unit", Mapping[str, str]], "Iterator[Block]"]
 
 
 def _none_fail(records: Dataset, rules: Sequence[str], options: Any) -> Mapping[int, str]:
@@ -61,7 +63,10 @@ class Content:
     """One kind of content, as one object that reading asks.
 
     Attributes:
-        name: of the content column, and of its option ``--NAME-column``.
+        name: of the kind, as its modality is called.
+        fields: the columns of a record. A record whose values are all blank is passed over.
+        companions: names of further values of the field's kind that a pre-training can learn
+            from; each is read where its column is named.
         reads: what can be read, for messages.
         tables: suffixes of text files with a record a line or row; they may be followed by
             ``.gz``.
@@ -73,14 +78,8 @@ class Content:
             and what each is, for messages.
         class_files: suffixes of the files that may lie in one folder a class.
         tables_aside: why tables in folders and archives are passed over, where they are.
-        column: gives the Arrow type of the content column.
-        size: about how many bytes a stored value takes.
-        is_blank: says that a value is empty on purpose and is passed over.
-        take: turns a value from a source into the one that is stored and None, or into None and
-            the reason why it cannot be kept.
-        names: well-known names of the column, first ones first.
-        fits: says that a value may be content, to tell its column.
-        obvious: picks the content from the columns whose values fit but whose names say nothing.
+        recognises: says that a file holds such records, by its name and, of a table, by its
+            columns and their types; None where they are not known.
         repeats: counts the records whose content repeats an earlier one; what it could not look
             at it notes in the audit.
         noun: what records are, in the plural, for messages.
@@ -95,23 +94,18 @@ class Content:
         failing: given records, names of rules and the options of the kind of data, gives the
             first rule that each bad record fails, by its index.
         readers: reads stores that only this kind knows, by their suffix: called with the unit and
-            the names of the content and the label column, or None, each yields blocks.
+            the columns that the user named, each yields blocks.
         rows: rows that are read at a time from a columnar file.
     """
 
     name: str
+    fields: tuple[Field, ...]
     reads: str
     tables: frozenset[str]
     stores: frozenset[str]
     archives: frozenset[str]
     class_files: frozenset[str]
-    column: Callable[[], pa.DataType]
-    size: Callable[[Any], int]
-    is_blank: Callable[[Any], bool]
-    take: Callable[[Any, Unit], tuple[Any, str | None]]
-    names: Sequence[str]
-    fits: Callable[[Any], bool]
-    obvious: Callable[[Mapping[str, Sequence[Any]]], str | None]
+    recognises: Callable[[str, pa.Schema | None], bool]
     repeats: Callable[[Dataset, Audit], int]
     noun: str
     digests: Callable[[Dataset], np.ndarray]
@@ -120,8 +114,14 @@ class Content:
     export: Callable[[Dataset, Path], list[str]]
     rules: Mapping[str, Rule] = field(default_factory=dict)
     failing: Callable[[Dataset, Sequence[str], Any], Mapping[int, str]] = _none_fail
+    companions: tuple[str, ...] = ()
     files: frozenset[str] = field(default_factory=frozenset)
     columnless: Mapping[str, str] = field(default_factory=dict)
     tables_aside: str | None = None
     readers: Mapping[str, Reader] = field(default_factory=dict)
     rows: int = 512
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the fields."""
+        return [one.name for one in self.fields]

@@ -26,26 +26,27 @@ def read_delimited(stream: Stream, kind: str, choose: Choose, aside: Quarantine)
     head = next(data, b"")
     table = _rows(chain([head], data), _dialect(head, kind), aside)
     header = [name.strip() for name in next(table, [(0, [])])[0][1]]
-    content_place, label_place = -1, -1
+    indices: dict[str, int] | None = None
     for rows in table:
-        if content_place < 0:
+        if indices is None:
             sample = rows[:SAMPLE]
-            content, label = choose(
+            chosen = choose(
                 {
                     name: [row[place] for _, row in sample if len(row) > place and row[place]]
                     for place, name in enumerate(header)
                 }
             )
-            content_place = header.index(content)
-            label_place = header.index(label) if label else -1
+            indices = {name: header.index(column) for name, column in chosen.items()}
         kept = []
         for number, row in rows:
             if len(row) == len(header):
                 kept.append((number, row))
             else:
                 aside(number, WIDTH)
-        labels = [row[label_place] for _, row in kept] if label_place >= 0 else None
-        yield Block([number for number, _ in kept], [row[content_place] for _, row in kept], labels)
+        yield Block(
+            [number for number, _ in kept],
+            {name: [row[index] for _, row in kept] for name, index in indices.items()},
+        )
 
 
 def _rows(

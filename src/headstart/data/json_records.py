@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -30,7 +30,7 @@ def read_json(stream: Stream, choose: Choose, aside: Quarantine) -> Iterator[Blo
     head = next(data, b"")
     is_array = head.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"[")
     data = chain([head], data)
-    names: tuple[str, str | None] | None = None
+    chosen: Mapping[str, str] | None = None
     for values in _array(data) if is_array else _objects(data, aside):
         numbers, rows = [], []
         for number, value in values:
@@ -40,10 +40,10 @@ def read_json(stream: Stream, choose: Choose, aside: Quarantine) -> Iterator[Blo
             else:
                 aside(number, NOT_OBJECT)
         if rows:
-            names = names or choose(_columns(rows[:SAMPLE]))
-            content, label = names
-            labels = [row.get(label) for row in rows] if label else None
-            yield Block(numbers, [row.get(content) for row in rows], labels)
+            if chosen is None:
+                chosen = choose(_columns(rows[:SAMPLE]))
+            found = {name: [row.get(key) for row in rows] for name, key in chosen.items()}
+            yield Block(numbers, found)
 
 
 def _objects(data: Iterator[bytes], aside: Quarantine) -> Iterator[Iterable[tuple[int, Any]]]:

@@ -11,15 +11,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from headstart.config import EvaluateConfig, SourceOptions
 from headstart.data import tables
 from headstart.data.audit import Audit
-from headstart.errors import HeadstartError, did_you_mean
+from headstart.data.columns import LABEL, check, listed, option
+from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
     from headstart.data.content import Content
+    from headstart.data.field import Field
+
+#: The field of the second record of a pair, beside those of the first.
+PAIR = "pair"
 
 #: Well-known names of two columns of a kind, whose records may be compared.
 ALIKE = (
@@ -48,9 +52,37 @@ class Columns(NamedTuple):
     second: str
     score: str | None
 
+    def named(self, content: Content, *, scored: bool) -> dict[str, str]:
+        """Return the column of each field; of the score, the label, only where it is ``scored``."""
+        label = {LABEL.name: self.score} if scored and self.score else {}
+        return {content.columns[0]: self.first, PAIR: self.second, **label}
+
+
+def second_of(content: Content) -> Field:
+    """Return the field of the second record of a pair."""
+    return content.fields[0].again(PAIR, UNREADABLE)
+
+
+def columns_of(
+    source: str, named: Mapping[str, str], content: Content, names: tuple[tuple[str, str], ...]
+) -> Columns:
+    """Return the columns of ``source`` that hold pairs.
+
+    Raises:
+        HeadstartError: a column that was named is missing, or it is unclear which ones are meant.
+    """
+    found = find_columns(source, named, content, names)
+    if found is None:
+        raise HeadstartError(
+            f"it is unclear which columns of {source} hold the two records of a pair; name them "
+            f"with {option(content.columns[0])} and {option(PAIR)} "
+            f"({listed(tables.columns(source, content))})."
+        )
+    return found
+
 
 def find_columns(
-    source: str, config: EvaluateConfig, content: Content, names: tuple[tuple[str, str], ...]
+    source: str, named: Mapping[str, str], content: Content, names: tuple[tuple[str, str], ...]
 ) -> Columns | None:
     """Return the columns of ``source`` that hold pairs, or None where there are none to be seen.
 
@@ -61,22 +93,17 @@ def find_columns(
     """
     found = tables.columns(source, content)
     known = {name.strip().lower(): name for name in reversed(found)}
-    first, second = getattr(config, f"{content.name}_column"), config.pair_column
-    for option, name in (
-        (f"--{content.name}-column", first),
-        ("--pair-column", second),
-        ("--label-column", config.label_column),
-    ):
-        if name is not None and name not in found:
-            hint = did_you_mean(name, found).rstrip(".?") if found else "; it has no columns"
-            raise HeadstartError(f"{source} has no column {name!r}{hint}; check {option}.")
+    for field in (content.columns[0], PAIR, LABEL.name):
+        if field in named:
+            check(source, found, field, named[field])
+    first, second = named.get(content.columns[0]), named.get(PAIR)
     if not (first and second):
-        named = [(known[a], known[b]) for a, b in names if a in known and b in known]
-        fitting = [pair for pair in named if first in (None, pair[0]) and second in (None, pair[1])]
+        pairs = [(known[a], known[b]) for a, b in names if a in known and b in known]
+        fitting = [pair for pair in pairs if first in (None, pair[0]) and second in (None, pair[1])]
         if not fitting:
             return None
         first, second = fitting[0]
-    score = config.label_column or next(
+    score = named.get(LABEL.name) or next(
         (known[name] for name in SCORES if name in known and numeric(found[known[name]])), None
     )
     return Columns(first, second, score)
@@ -98,65 +125,34 @@ def number(value: Any) -> float | None:
     return found if np.isfinite(found) else None
 
 
-def read_pairs(
+def flattened(
+    pairs: Dataset,
     source: str,
-    config: EvaluateConfig,
-    modality: Any,
-    processor: Any,
+    content: Content,
+    readable: Callable[[Dataset, Audit], Dataset],
     audit: Audit,
-    *,
-    scored: bool,
 ) -> Dataset:
-    """Return M pairs as 2M records: ``id``, the content, and ``label`` (the score as a text).
-
-    A pair of which either record cannot be read, or without a score where one is needed, is set
-    aside.
+    """Return M pairs as 2M records: ``id``, the content, ``label`` if any, and ``side``.
 
     Args:
-        scored: whether a pair needs a score.
+        pairs: with the field of :func:`second_of`, read from ``source``.
+        readable: returns the records that can be decoded; the others are set aside.
 
     Raises:
-        HeadstartError: it is unclear which columns hold the pairs, or no pair is left.
+        HeadstartError: no pair is left.
     """
     from datasets import concatenate_datasets
 
-    content = modality.content
-    found = find_columns(source, config, content, ALIKE if scored else (*SEARCHES, *ALIKE))
-    if found is None or (scored and found.score is None):
-        missing = "the two records of a pair" if found is None else "the score of a pair"
-        options = (
-            f"--{content.name}-column and --pair-column" if found is None else "--label-column"
-        )
-        names = ", ".join(map(repr, tables.columns(source, content))) or "none"
-        raise HeadstartError(
-            f"it is unclear which columns of {source} hold {missing}; name them with {options} "
-            f"(its columns are: {names})."
-        )
-    sides = []
-    for column in (found.first, found.second):
-        options_of = SourceOptions(
-            **{f"{content.name}_column": column},
-            label_column=found.score if scored else None,
-            document=config.document,
-        )
-        seen = audit if column == found.first else Audit()
-        records = modality.read([source], options_of, seen)
-        sides.append(modality.readable(records, processor, seen))
-    first, other = matched(sides[0], sides[1], UNREADABLE, audit)
-    if scored:
-        numbers = [number(label) is not None for label in first["label"]]
-        for name, is_number in zip(first["id"], numbers, strict=True):
-            if not is_number:
-                audit.quarantine(name, "its score is not a number")
-        right = np.flatnonzero(numbers)
-        first, other = first.select(right), other.select(right)
-    if not len(first):
+    name = content.columns[0]
+    firsts = readable(pairs.remove_columns(PAIR), audit)
+    seconds = readable(pairs.remove_columns(name).rename_column(PAIR, name), Audit())
+    firsts, seconds = matched(firsts, seconds, UNREADABLE, audit)
+    if not len(firsts):
         raise HeadstartError(f"no pair could be read from {source}; check its columns.")
-    wanted = ["id", content.name, *(["label"] if scored else [])]
-    renamed = [f"{name} (second)" for name in other["id"]]
-    second = other.remove_columns("id").add_column("id", renamed)
-    both = concatenate_datasets([side.select_columns(wanted) for side in (first, second)])
-    return both.add_column("side", ["first"] * len(first) + ["second"] * len(first))
+    renamed = [f"{one} (second)" for one in seconds["id"]]
+    seconds = seconds.remove_columns("id").add_column("id", renamed)
+    both = concatenate_datasets([firsts, seconds.select_columns(firsts.column_names)])
+    return both.add_column("side", ["first"] * len(firsts) + ["second"] * len(firsts))
 
 
 def is_pairs(records: Dataset) -> bool:
@@ -182,31 +178,3 @@ def matched(first: Dataset, second: Dataset, reason: str, audit: Audit) -> tuple
         if name not in indices:
             audit.quarantine(name, reason)
     return first.select(kept), second.select([indices[names[index]] for index in kept])
-
-
-def with_columns(
-    records: Dataset,
-    columns: Mapping[str, str],
-    read: Callable[[str, Audit], Dataset],
-    audit: Audit,
-) -> Dataset:
-    """Return the records that have all of these columns, with each as a column of its new name.
-
-    Args:
-        records: with ``id`` and ``text``.
-        columns: from the new name to the column in the sources.
-        read: ``read(column, audit)`` returns records whose ``text`` is what that column holds.
-        audit: told which records lack one.
-
-    Raises:
-        HeadstartError: no record has them all.
-    """
-    for name, column in columns.items():
-        reason = f"its column {column!r} holds no text"
-        records, found = matched(records, read(column, Audit()), reason, audit)
-        if not len(records):
-            raise HeadstartError(
-                f"no record has a text in its column {column!r}; check the sources' columns."
-            )
-        records = records.add_column(name, list(found["text"]))
-    return records

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from headstart.data.columns import LABEL_NAMES
+from headstart.data.columns import LABEL
 
 _LONGEST = 1_000_000
 
@@ -25,7 +25,7 @@ def label_beside(beside: Mapping[str, bytes] | None, column: str | None) -> list
     if beside and "cls" in beside:
         return [beside["cls"][:_LONGEST].decode(errors="surrogateescape")]
     known = {name.lower(): value for name, value in fields.items()}
-    return next(([known[name]] for name in LABEL_NAMES if known.get(name) is not None), None)
+    return next(([known[name]] for name in LABEL.names if known.get(name) is not None), None)
 
 
 def _object(data: bytes | None) -> dict[str, Any]:

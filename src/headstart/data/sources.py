@@ -5,28 +5,28 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import cache as once
 from functools import partial
-from itertools import repeat
+from itertools import compress, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from headstart.data import columns
 from headstart.data.audit import Audit
-from headstart.data.block import Block, Choose, Located, Quarantine
-from headstart.data.columnar import read_parquet, read_saved
+from headstart.data.block import Block, Located, Quarantine
+from headstart.data.columns import LABEL, option
+from headstart.data.columns import choose as choose_columns
 from headstart.data.content import Content
-from headstart.data.delimited import read_delimited
 from headstart.data.discovery import find
-from headstart.data.json_records import read_json
+from headstart.data.field import Field
 from headstart.data.lines import chunks, lines, whole
-from headstart.data.lines import fault as text_fault
 from headstart.data.sidecars import label_beside
 from headstart.data.store import RecordWriter
 from headstart.data.streams import EMPTY, Unreadable, plain_reasons
-from headstart.data.unit import FILES, SAVED, Unit
+from headstart.data.tables import TABLES, read_table
+from headstart.data.unit import FILES, Unit
 from headstart.data.walking import shown
 from headstart.errors import HeadstartError
 from headstart.files import whole_file
@@ -34,52 +34,60 @@ from headstart.files import whole_file
 if TYPE_CHECKING:
     from datasets import Dataset
 
-NO_LABEL = "its label is missing or not a plain value"
+#: Stands for the fault of a record that is empty on purpose and is passed over.
+_BLANK = "it is blank"
 
 
 def read(
     sources: Sequence[str],
     *,
     content: Content,
-    content_column: str | None,
-    label_column: str | None,
+    columns: Mapping[str, str],
     document: Literal["line", "file"],
     audit: Audit,
+    fields: Sequence[Field] = (),
     cache: Path | None = None,
 ) -> Dataset:
     """Read files, folders, globs, archives and saved datasets into memory-mapped records.
 
-    A bad record or file is set aside in ``audit`` with its reason, and reading goes on. Memory
-    stays flat however large the sources are.
+    All columns are read in one pass. A bad record or file is set aside in ``audit`` with its
+    reason, and reading goes on. Memory stays flat however large the sources are.
 
     Args:
         sources: what the user named, read in this order; a folder's files are sorted by name.
-        content: what the records are; its name is also that of its column.
-        content_column: the column in the sources; None finds it where it is obvious.
-        label_column: the same for the label; a record without a label is then set aside.
+        content: what the records are.
+        columns: from the name of a field to its column in the sources; others are found where
+            they are obvious. Names of fields that are not read are passed over. Where the label's
+            column is named, a record without a label is set aside.
         document: in ``.txt`` files, is each line a record or each file?
         audit: told what was read and what was set aside.
+        fields: further columns of the records, beside those of the content and ``label``; one of
+            the same name takes the place of either.
         cache: folder for the Arrow file; without one it lies in a temporary folder for as long
             as the process lives. It is written anew at each call, whole or not at all.
 
     Returns:
         Records with the columns ``id`` (such as ``"reviews/a.txt:17"``: file and line or row,
-        from 1; ``"photos/cat/1.jpg"`` where a file is one record), the content, and, where any
-        record has one, ``label`` (string or None). Text is a string; a picture is a struct of
-        ``bytes`` and ``path``, one of which may be None: a file's bytes are not read.
+        from 1; ``"photos/cat/1.jpg"`` where a file is one record), the fields of the content,
+        ``label`` (string or None), and ``fields``; of those that are not required only what any
+        record has. Text is a string; a picture is a struct of ``bytes`` and ``path``, one of which
+        may be None: a file's bytes are not read.
 
     Raises:
         HeadstartError: a source does not exist or is of an unknown kind; a column that was named
-            is missing, or it is unclear which one holds the content; no record is left.
+            is missing, or it is unclear which one holds a field; no record is left.
     """
-    key = repr((tuple(sources), content.name, content_column, label_column, document))
+    label = replace(LABEL, required=LABEL.name in columns)
+    wanted = {field.name: field for field in (*content.fields, label, *fields)}
+    named = {name: column for name, column in columns.items() if name in wanted}
+    key = repr((tuple(sources), content.name, sorted(named.items()), list(wanted), document))
     name = f"records-{hashlib.blake2b(key.encode(), digest_size=8).hexdigest()}.arrow"
     path = (cache or Path(tempfile.mkdtemp(dir=_scratch().name))) / name
     found = Audit()
-    reading = _Reading(content, content_column, label_column, document, found)
+    reading = _Reading(content, list(wanted.values()), named, document, found)
     try:
         with whole_file(path) as unfinished:
-            writer = RecordWriter(unfinished, content.name, content.column(), content.size)
+            writer = RecordWriter(unfinished, reading.fields)
             for unit in find(sources, found, content):
                 reading.store(unit, writer)
             if not found.kept:
@@ -93,27 +101,22 @@ def read(
 
 
 class _Reading:
-    """One reading: the content, the options and the audit that every unit is read with."""
+    """One reading: the fields, the options and the audit that every unit is read with."""
 
     def __init__(
         self,
         content: Content,
-        content_column: str | None,
-        label_column: str | None,
+        fields: list[Field],
+        named: Mapping[str, str],
         document: Literal["line", "file"],
         audit: Audit,
     ) -> None:
         self.content, self.audit, self.document = content, audit, document
-        self.content_column, self.label_column = content_column, label_column
+        self.fields, self.named = fields, named
 
     def store(self, unit: Unit, writer: RecordWriter) -> None:
         """Write the sound records of one unit; if it turns out to be broken, none of them."""
-        if unit.kind in self.content.columnless and self.label_column:
-            raise HeadstartError(
-                f"{unit.name} {self.content.columnless[unit.kind]} and has no column "
-                f"{self.label_column!r}; leave out --label-column, or put the "
-                f"{self.content.name}s of each label into a folder of its own."
-            )
+        self._refuse_columns(unit)
 
         def where(number: int | str) -> str:
             if isinstance(number, str):
@@ -123,31 +126,23 @@ class _Reading:
         def aside(number: int | str, reason: str) -> None:
             self.audit.quarantine(where(number), reason)
 
-        audit, take, is_blank = self.audit, self.content.take, self.content.is_blank
-        needs_label = self.label_column is not None
+        audit = self.audit
         start, kept, seen = writer.rows, 0, audit.aside + audit.blank
         try:
             for block in self._blocks(unit, aside):
+                columns, faults = self._taken(block, unit)
                 ids: list[str] = []
-                contents: list[Any] = []
-                labels: list[str | None] = []
-                values = repeat(unit.label) if block.labels is None else block.labels
-                for number, value, named in zip(
-                    block.numbers, block.contents, values, strict=False
-                ):
-                    if is_blank(value):
+                for number, fault in zip(block.numbers, faults, strict=True):
+                    if fault is None:
+                        ids.append(where(number))
+                    elif fault is _BLANK:
                         audit.blank += 1
-                        continue
-                    label = columns.label_text(named)
-                    stored, fault = take(value, unit)
-                    fault = fault or _label_fault(label, needs_label)
-                    if fault:
+                    else:
                         aside(number, fault)
-                        continue
-                    ids.append(where(number))
-                    contents.append(stored)
-                    labels.append(label)
-                writer.add(ids, contents, labels)
+                if len(ids) < len(faults):
+                    sound = [fault is None for fault in faults]
+                    columns = [list(compress(values, sound)) for values in columns]
+                writer.add(ids, columns)
                 kept += len(ids)
         except Unreadable as reason:
             writer.drop_since(start)
@@ -158,51 +153,67 @@ class _Reading:
         elif audit.aside + audit.blank == seen:
             audit.quarantine(unit.name, EMPTY)
 
+    def _taken(self, block: Block, unit: Unit) -> tuple[list[list[Any]], list[str | None]]:
+        """Return what is stored of each field, and for each record why it cannot be kept."""
+        count, own = len(block.numbers), len(self.content.fields)
+        columns: list[list[Any]] = []
+        faults: list[str | None] = [None] * count
+        blank = [True] * count
+        for index, field in enumerate(self.fields):
+            # A folder may be the label of all its files.
+            rest = unit.label if field.name == LABEL.name else None
+            values = block.columns.get(field.name) or repeat(rest, count)
+            column: list[Any] = []
+            for place, value in enumerate(values):
+                stored = fault = None
+                if not field.is_blank(value):
+                    blank[place] = blank[place] and index >= own
+                    stored, fault = field.take(value, unit)
+                if stored is None and fault is None and field.required:
+                    fault = field.absent
+                faults[place] = faults[place] or fault
+                column.append(stored)
+            columns.append(column)
+        return columns, [
+            _BLANK if empty else fault for empty, fault in zip(blank, faults, strict=True)
+        ]
+
+    def _refuse_columns(self, unit: Unit) -> None:
+        """Refuse a unit without columns where one was named that it would have to have."""
+        what = self.content.columnless.get(unit.kind)
+        needed = self.named.keys() - set(self.content.columns)
+        if what and needed:
+            name = min(needed)
+            column = self.named[name]
+            folders = f", or put the {self.content.noun} of each label into a folder of its own"
+            raise HeadstartError(
+                f"{unit.name} {what} and has no column {column!r}; leave out "
+                f"{option(name, column)}{folders if name == LABEL.name else ''}."
+            )
+
     def _blocks(self, unit: Unit, aside: Quarantine) -> Iterator[Block]:
-        choose: Choose = partial(
-            columns.choose,
-            unit.name,
-            content=self.content.name,
-            content_column=self.content_column,
-            label_column=self.label_column,
-            names=self.content.names,
-            fits=self.content.fits,
-            obvious=self.content.obvious,
-        )
+        content, first = self.content, self.fields[0].name
         if unit.kind == FILES:
             found = [Located(os.path.join(unit.path, name)) for name in unit.files]
-            yield Block([shown(name) for name in unit.files], found)
+            yield Block([shown(name) for name in unit.files], {first: found})
             return
         with plain_reasons():
-            if unit.kind == SAVED:
-                yield from read_saved(unit.path, choose, self.content.rows)
-                return
-            if unit.kind in self.content.readers:
-                yield from self.content.readers[unit.kind](
-                    unit, self.content_column, self.label_column
-                )
-                return
-            with closing(unit.open()) as stream:
-                if unit.kind in self.content.files:
-                    labels = label_beside(unit.beside, self.label_column)
-                    yield Block([0], [b"".join(chunks(stream))], labels)
-                elif unit.kind in (".csv", ".tsv"):
-                    yield from read_delimited(stream, unit.kind, choose, aside)
-                elif unit.kind == ".parquet":
-                    yield from read_parquet(stream, choose, self.content.rows)
-                elif unit.kind != ".txt":
-                    yield from read_json(stream, choose, aside)
-                elif self.document == "file":
-                    yield Block([0], [whole(stream)])
-                else:
-                    for first, texts in lines(chunks(stream), aside):
-                        yield Block(range(first, first + len(texts)), texts)
-
-
-def _label_fault(label: str | None, needed: bool) -> str | None:
-    if label is None:
-        return NO_LABEL if needed else None
-    return NO_LABEL if text_fault(label) else None
+            if unit.kind in content.readers:
+                yield from content.readers[unit.kind](unit, self.named)
+            elif unit.kind in TABLES:
+                choose = partial(choose_columns, unit.name, fields=self.fields, named=self.named)
+                yield from read_table(unit, choose, aside, content.rows)
+            else:
+                with closing(unit.open()) as stream:
+                    if unit.kind in content.files:
+                        beside = label_beside(unit.beside, self.named.get(LABEL.name))
+                        labels = {} if beside is None else {LABEL.name: beside}
+                        yield Block([0], {first: [b"".join(chunks(stream))], **labels})
+                    elif self.document == "file":
+                        yield Block([0], {first: [whole(stream)]})
+                    else:
+                        for line, texts in lines(chunks(stream), aside):
+                            yield Block(range(line, line + len(texts)), {first: texts})
 
 
 def _nothing_in(sources: Sequence[str], audit: Audit) -> HeadstartError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,32 +11,30 @@ import pyarrow as pa
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from headstart.data.field import Field
+
 _ROWS = 8192
 #: Characters or bytes of content that are held before they are written.
 _HELD = 2**24
 
 
 class RecordWriter:
-    """Writes ``id``, content and ``label``; holds one batch in memory.
+    """Writes ``id`` and the fields of records; holds one batch in memory.
 
     Args:
         path: the Arrow file.
-        content: name of the content column.
-        column: its Arrow type.
-        measure: gives the size of a value, about.
+        fields: the columns after ``id``.
     """
 
-    def __init__(
-        self, path: Path, content: str, column: pa.DataType, measure: Callable[[Any], int]
-    ) -> None:
-        self._measure = measure
-        self._schema = pa.schema([("id", pa.string()), (content, column), ("label", pa.string())])
+    def __init__(self, path: Path, fields: Sequence[Field]) -> None:
+        self._fields = fields
+        columns = [("id", pa.string()), *((field.name, field.type()) for field in fields)]
+        self._schema = pa.schema(columns)
         self._writer = pa.ipc.new_stream(str(path), self._schema)
         self._written = 0
         self._size = 0
         self._ids: list[str] = []
-        self._contents: list[Any] = []
-        self._labels: list[str | None] = []
+        self._columns: list[list[Any]] = [[] for _ in fields]
         self._dropped: list[tuple[int, int]] = []
 
     @property
@@ -44,21 +42,19 @@ class RecordWriter:
         """Rows added so far, the dropped ones included."""
         return self._written + len(self._ids)
 
-    def add(
-        self, ids: Sequence[str], contents: Sequence[Any], labels: Sequence[str | None]
-    ) -> None:
-        """Append records."""
+    def add(self, ids: Sequence[str], columns: Sequence[Sequence[Any]]) -> None:
+        """Append records, given the values of each field."""
         self._ids.extend(ids)
-        self._contents.extend(contents)
-        self._labels.extend(labels)
-        self._size += sum(map(self._measure, contents))
+        for field, column, values in zip(self._fields, self._columns, columns, strict=True):
+            column.extend(values)
+            self._size += sum(field.size(value) for value in values if value is not None)
         if len(self._ids) >= _ROWS or self._size >= _HELD:
             self._flush()
 
     def drop_since(self, row: int) -> None:
         """Take back every record from ``row`` on: their file turned out to be broken."""
         pending = max(0, row - self._written)
-        for column in (self._ids, self._contents, self._labels):
+        for column in (self._ids, *self._columns):
             del column[pending:]
         if row < self._written:
             self._dropped.append((row, self._written))
@@ -69,7 +65,10 @@ class RecordWriter:
         self._writer.close()
 
     def open(self, path: Path) -> Dataset:
-        """Return the records memory-mapped from ``path``, without ``label`` if none has one."""
+        """Return the records memory-mapped from ``path``.
+
+        A column that is not required and in which no record has a value is left out.
+        """
         from datasets import Dataset, concatenate_datasets
 
         records = Dataset.from_file(str(path))
@@ -79,20 +78,22 @@ class RecordWriter:
             records = concatenate_datasets(
                 [records.select(range(start, end)) for start, end in spans if start < end]
             )
-        has_labels = records.data.column("label").null_count < len(records)
-        return records if has_labels else records.remove_columns("label")
+        empty = [
+            field.name
+            for field in self._fields
+            if not field.required and records.data.column(field.name).null_count == len(records)
+        ]
+        return records.remove_columns(empty) if empty else records
 
     def _flush(self) -> None:
         if self._ids:
             columns = [
                 pa.array(values, field.type)
-                for values, field in zip(
-                    (self._ids, self._contents, self._labels), self._schema, strict=True
-                )
+                for values, field in zip([self._ids, *self._columns], self._schema, strict=True)
             ]
             self._writer.write_batch(pa.record_batch(columns, schema=self._schema))
             self._written += len(self._ids)
-        self._ids, self._contents, self._labels, self._size = [], [], [], 0
+        self._ids, self._columns, self._size = [], [[] for _ in self._fields], 0
 
 
 def stream(records: Dataset, column: str) -> Iterator[str]:

@@ -1,26 +1,26 @@
-"""The columns of labeled files beyond content and label: second texts, scores, lists of labels."""
+"""Tables: files with a record a row, and a look at their first rows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headstart.data.audit import Audit
 from headstart.data.block import Block, Choose, Quarantine
 from headstart.data.columnar import read_parquet, read_saved
-from headstart.data.columns import LABEL_NAMES
-from headstart.data.content import Content
+from headstart.data.columns import LABEL
 from headstart.data.delimited import read_delimited
 from headstart.data.discovery import find
 from headstart.data.json_records import read_json
 from headstart.data.streams import Unreadable, plain_reasons
 from headstart.data.unit import SAVED, Unit
 
+if TYPE_CHECKING:
+    from headstart.data.content import Content
+
 #: Kinds of units that have columns.
-_TABLES = frozenset({".csv", ".tsv", ".parquet", ".json", ".jsonl", SAVED})
-_SAMPLE = 1000
+TABLES = frozenset({".csv", ".tsv", ".parquet", ".json", ".jsonl", SAVED})
 #: Names of columns that may hold several labels a record, after the names of any label.
 TAG_NAMES = ("tags", "genres", "topics", "categories", "classes", "label_names")
 
@@ -32,45 +32,53 @@ class _Seen(Exception):
         self.columns = columns
 
 
+def read_table(unit: Unit, choose: Choose, aside: Quarantine, rows: int) -> Iterator[Block]:
+    """Yield the blocks of a unit of one of the kinds in :data:`TABLES`.
+
+    Args:
+        rows: rows that are read at a time from a columnar file.
+
+    Raises:
+        Unreadable: it is broken.
+    """
+    if unit.kind == SAVED:
+        yield from read_saved(unit.path, choose, rows)
+        return
+    with closing(unit.open()) as stream:
+        if unit.kind in (".csv", ".tsv"):
+            yield from read_delimited(stream, unit.kind, choose, aside)
+        elif unit.kind == ".parquet":
+            yield from read_parquet(stream, choose, rows)
+        else:
+            yield from read_json(stream, choose, aside)
+
+
 def columns(source: str, content: Content) -> dict[str, list[Any]]:
     """Return sampled values of each column of the first table in ``source``; {} if it has none.
+
+    Only the beginning of the table is read.
 
     Args:
         content: what the records are.
     """
+    return next((found for unit in find([source], Audit(), content) if (found := peek(unit))), {})
 
-    def choose(found: Mapping[str, Sequence[Any]]) -> tuple[str, str | None]:
+
+def peek(unit: Unit) -> dict[str, list[Any]]:
+    """Return sampled values of each column of a unit; {} where it is no table, or broken."""
+
+    def choose(found: Mapping[str, Sequence[Any]]) -> Mapping[str, str]:
         raise _Seen(found)
 
-    for unit in find([source], Audit(), content):
+    if unit.kind in TABLES:
         try:
-            next(_blocks(unit, content, choose), None)
+            with plain_reasons():
+                next(read_table(unit, choose, lambda number, reason: None, 1), None)
         except _Seen as seen:
             return {name: list(values) for name, values in seen.columns.items()}
         except Unreadable:
-            continue
+            pass
     return {}
-
-
-def values(
-    source: str, content: Content, column: str, audit: Audit | None = None
-) -> Iterator[tuple[str, Any]]:
-    """Yield the ``id`` of each record and its value in ``column``, as the format gave it.
-
-    Records that cannot be read are set aside in ``audit``, where one is given.
-    """
-    for unit in find([source], Audit(), content):
-
-        def aside(number: int | str, reason: str, unit: Unit = unit) -> None:
-            if audit is not None:
-                audit.quarantine(f"{unit.name}:{number}", reason)
-
-        try:
-            for block in _blocks(unit, content, lambda found: (column, None), aside):
-                for number, value in zip(block.numbers, block.contents, strict=True):
-                    yield (f"{unit.name}:{number}" if unit.name else str(number)), value
-        except (Unreadable, KeyError, ValueError):  # this table has no such column
-            continue
 
 
 def label_sample(source: str, content: Content, column: str | None) -> tuple[str | None, list[Any]]:
@@ -81,30 +89,7 @@ def label_sample(source: str, content: Content, column: str | None) -> tuple[str
     """
     found = columns(source, content)
     known = {name.strip().lower(): name for name in found}
-    name = column or next((known[n] for n in (*LABEL_NAMES, *TAG_NAMES) if n in known), None)
+    name = column or next((known[n] for n in (*LABEL.names, *TAG_NAMES) if n in known), None)
     if name is None or name not in found:
         return None, []
-    rows = (value for _, value in islice(values(source, content, name), _SAMPLE))
-    return name, [value for value in rows if value is not None and value != ""]
-
-
-def _pass_over(number: int | str, reason: str) -> None:
-    """Records that cannot be read are told of where the content is read."""
-
-
-def _blocks(
-    unit: Unit, content: Content, choose: Choose, aside: Quarantine = _pass_over
-) -> Iterator[Block]:
-    if unit.kind not in _TABLES:
-        return
-    with plain_reasons():
-        if unit.kind == SAVED:
-            yield from read_saved(unit.path, choose, content.rows)
-            return
-        with closing(unit.open()) as stream:
-            if unit.kind in (".csv", ".tsv"):
-                yield from read_delimited(stream, unit.kind, choose, aside)
-            elif unit.kind == ".parquet":
-                yield from read_parquet(stream, choose, content.rows)
-            else:
-                yield from read_json(stream, choose, aside)
+    return name, [value for value in found[name] if value != ""]

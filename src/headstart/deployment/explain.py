@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from headstart.data.audit import Audit
+from headstart.data.columns import check_names
 from headstart.deployment import attributions, gradcam, rollout
 from headstart.deployment.alike import Alike, LabeledIndex
 from headstart.deployment.deletion import deletion
@@ -234,6 +235,7 @@ def read_inputs(
     typed = inline_records(modality, inputs)
     if typed is not None:
         return typed
+    check_names(options.columns, modality.content)
     records = modality.read(inputs, options, audit)
     if len(records) > count:
         say(f"explaining the first {count} of {len(records):,} records; --count asks for more")

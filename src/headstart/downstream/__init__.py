@@ -100,6 +100,7 @@ class Task(nn.Module, ABC):
         needs: capabilities asked of encoder and processor.
         labels: what it can predict, in the order of its outputs; none where it predicts no classes.
         at_once: rows of a batch, at most, where nothing is trained.
+        fields: what it reads of a record beside the content; ``--column`` can name their columns.
         learns: False where :meth:`warm_start` leaves nothing to train.
         most_rate: the head learns no faster than this.
     """
@@ -108,6 +109,7 @@ class Task(nn.Module, ABC):
     content: ClassVar[str | None] = None
     needs: ClassVar[frozenset[str]] = frozenset()
     at_once: ClassVar[int] = 64
+    fields: ClassVar[tuple[str, ...]] = ("label",)
     learns: ClassVar[bool] = True
     most_rate: ClassVar[float] = math.inf
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
+from headstart.data.pairs import PAIR
 from headstart.downstream import Task
 from headstart.downstream.pair_rows import PairRows, collate_pairs, read_pairs
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 class PairTask(Task):
     """A head on two records that have one label together."""
+
+    fields: ClassVar[tuple[str, ...]] = ("label", PAIR)
 
     def read_inputs(
         self, sources: list[str], options: PredictConfig, modality: Modality, audit: Audit

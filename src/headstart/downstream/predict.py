@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from headstart.data.columns import check_names
 from headstart.downstream import TASKS, Task
 from headstart.downstream.head import task_of
 from headstart.downstream.masks import write_masks
@@ -55,7 +56,12 @@ def reader(
         HeadstartError: the run was not fine-tuned.
     """
     head = open_head(run)
-    return lambda modality, audit: head.read_inputs(sources, options, modality, audit)
+
+    def read(modality: Modality, audit: Audit) -> Dataset:
+        check_names(options.columns, modality.content, head.fields)
+        return head.read_inputs(sources, options, modality, audit)
+
+    return read
 
 
 def predict(

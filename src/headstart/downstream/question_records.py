@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from headstart.data import tables
 from headstart.data.audit import Audit
 from headstart.data.discovery import find
+from headstart.data.field import raw, raw_values
 from headstart.data.pairs import number
 from headstart.data.streams import plain_reasons
 from headstart.data.unit import Unit
-from headstart.downstream.tagged import kept_records, listed_columns, named_column
-from headstart.errors import HeadstartError
+from headstart.downstream.tagged import kept_records
 from headstart.modalities.text.content import TEXT
 
 if TYPE_CHECKING:
@@ -38,6 +39,11 @@ NOWHERE = "its answer is not in its context"
 WHERE = "it does not say at which place in the context its answer stands"
 
 
+#: What stands near the beginning of a file of SQuAD's own form; in a text its quotes have a
+#: backslash before them.
+_SQUAD = re.compile(rb'(?<!\\)"data"\s*:\s*\[')
+
+
 class Asked(NamedTuple):
     """One question as a file has it; ``answers`` is what it has under that name, ``start`` too."""
 
@@ -47,6 +53,16 @@ class Asked(NamedTuple):
     answers: Any = None
     start: Any = None
     impossible: Any = None
+
+
+#: The columns of a file that has no form of its own, in the order of :class:`Asked`.
+_FIELDS = (
+    replace(raw("text", CONTEXT_NAMES), required=True, missing=NO_CONTEXT),
+    replace(raw("question", QUESTION_NAMES), required=True, missing=NO_QUESTION),
+    raw("answer", ANSWER_NAMES),
+    raw("start", START_NAMES),
+    raw("impossible", IMPOSSIBLE_NAMES),
+)
 
 
 def read_answered(
@@ -65,13 +81,13 @@ def read_answered(
         HeadstartError: the columns are not to be found, or no record is left.
     """
     rows = []
-    for asked in _asked(source, options, audit):
+    for asked in _asked(source, options, modality, audit):
         fault = _fault(asked)
         indices: list[tuple[int, int]] = []
         if fault is None:
             indices, fault = _indices(asked)
         if fault:
-            audit.quarantine(asked.name, fault)
+            audit.drop(asked.name, fault)
             continue
         rows.append(_record(asked, indices))
     return _dataset(rows, [source], audit)
@@ -89,18 +105,20 @@ def read_questions(
     """
     rows = []
     for source in sources:
-        for asked in _asked(source, options, audit):
+        for asked in _asked(source, options, modality, audit):
             fault = _fault(asked)
             if fault:
-                audit.quarantine(asked.name, fault)
+                audit.drop(asked.name, fault)
                 continue
             indices, fault = _indices(asked)
             rows.append(_record(asked, None if fault else indices))
     return _dataset(rows, sources, audit)
 
 
-def _asked(source: str, options: FinetuneConfig | PredictConfig, audit: Audit) -> Iterator[Asked]:
-    """Yield the questions of a source, whatever its form."""
+def _asked(
+    source: str, options: FinetuneConfig | PredictConfig, modality: Modality, audit: Audit
+) -> Iterator[Asked]:
+    """Yield the questions of a source, whatever its form; they are counted as kept."""
     squads = [
         (unit, squad)
         for unit in find([source], Audit(), TEXT)
@@ -108,35 +126,24 @@ def _asked(source: str, options: FinetuneConfig | PredictConfig, audit: Audit) -
     ]
     if squads:
         for unit, squad in squads:
-            yield from _nested(unit.name, squad)
+            for asked in _nested(unit.name, squad):
+                audit.keep(source)
+                yield asked
         return
-    text = named_column(source, options.text_column, CONTEXT_NAMES)
-    query = named_column(source, options.pair_column, QUESTION_NAMES)
-    if text is None or query is None:
-        raise HeadstartError(
-            f"it is unclear which columns of {source} hold contexts and questions"
-            f"{listed_columns(source)}; name them with --text-column and --pair-column."
-        )
-    reply = named_column(source, options.label_column, ANSWER_NAMES)
-    names = (
-        query,
-        reply,
-        *(named_column(source, None, n) for n in (START_NAMES, IMPOSSIBLE_NAMES)),
-    )
-    others = [dict(tables.values(source, TEXT, name)) if name else {} for name in names]
-    for name, value in tables.values(source, TEXT, text, audit):
-        yield Asked(name, value, *(other.get(name) for other in others))
+    records = modality.read([source], options, audit, fields=_FIELDS)
+    values = (raw_values(records, field.name) for field in _FIELDS)
+    yield from map(Asked, records["id"], *values)
 
 
 def _squad(unit: Unit) -> list[Any] | None:
-    """Return the articles of a file that has SQuAD's own form, else None."""
+    """Return the articles of a file that has SQuAD's own form, else None; others are not read."""
     if unit.kind != ".json":
         return None
     with plain_reasons(), closing(unit.open()) as stream:
-        head = stream.read(2**16)
-        if not head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
+        content = [stream.read(2**16)]
+        is_object = content[0].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")
+        if not is_object or not _SQUAD.search(content[0]):
             return None
-        content = [head]
         while chunk := stream.read(2**20):
             content.append(chunk)
     try:

@@ -61,6 +61,7 @@ class Questions(Task):
     content: ClassVar[str | None] = TEXT.name
     needs = frozenset({"tokens", "order"})
     at_once: ClassVar[int] = 16
+    fields: ClassVar[tuple[str, ...]] = ("question", "answer")
 
     def __init__(
         self,

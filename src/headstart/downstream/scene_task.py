@@ -42,6 +42,7 @@ class SceneTask(Task):
 
     content: ClassVar[str | None] = IMAGE.name
     needs = frozenset({"maps"})
+    fields: ClassVar[tuple[str, ...]] = ()
     at_once: ClassVar[int] = AT_ONCE
     strides: ClassVar[tuple[int, ...]]
     width: ClassVar[int]

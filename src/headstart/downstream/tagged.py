@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from headstart.data import tables
-from headstart.data.columns import TEXT_NAMES
-from headstart.errors import HeadstartError, did_you_mean
+from headstart.data.columns import LABEL
+from headstart.data.field import as_json, raw, raw_values
+from headstart.data.lines import fault
+from headstart.errors import HeadstartError
 from headstart.modalities.text.content import TEXT
 from headstart.modalities.text.scripts import pattern, stands_close
 
@@ -15,6 +19,7 @@ if TYPE_CHECKING:
 
     from headstart.config import SourceOptions
     from headstart.data.audit import Audit
+    from headstart.data.unit import Unit
     from headstart.modalities import Modality
 
 TOKEN_NAMES = ("tokens", "words", "chars", "characters")
@@ -46,25 +51,13 @@ def read_tagged(source: str, options: SourceOptions, modality: Modality, audit: 
     Raises:
         HeadstartError: the columns are not to be found, or no record is left.
     """
-    content = named_column(source, options.text_column, TOKEN_NAMES)
-    if content is not None and _lists(source, content):
-        label = named_column(source, options.label_column, TAG_NAMES)
-    else:
-        content = named_column(source, options.text_column, ("text", *TEXT_NAMES))
-        label = named_column(source, options.label_column, SPAN_NAMES)
-    if content is None or label is None:
-        raise HeadstartError(
-            f"it is unclear which columns of {source} hold words and tags, or a text and its "
-            f"spans{listed_columns(source)}; name them with --text-column and --label-column."
-        )
-    marks = dict(tables.values(source, TEXT, label))
     rows = []
-    for name, value in tables.values(source, TEXT, content, audit):
+    for name, value, marks in _read(source, options, modality, audit, tagged=True):
         row, fault = _words(value)
         if row is not None:
-            row["tags"], fault = _tags(row, marks.get(name), isinstance(value, str))
+            row["tags"], fault = _tags(row, marks, isinstance(value, str))
         if row is None or fault:
-            audit.quarantine(name, fault or NO_TOKENS)
+            audit.drop(name, fault or NO_TOKENS)
             continue
         rows.append({"id": name, **row})
     return _dataset(rows, [source], audit)
@@ -81,29 +74,51 @@ def read_words(
         HeadstartError: nothing can be read.
     """
     rows: list[dict[str, Any]] = []
-    plain = []
-    marks: dict[str, Any] = {}
     for source in sources:
-        tokens = named_column(source, options.text_column, TOKEN_NAMES)
-        listed = tokens is not None and _lists(source, tokens)
-        label = named_column(source, options.label_column, TAG_NAMES if listed else SPAN_NAMES)
-        if label is not None:
-            marks.update(tables.values(source, TEXT, label))
-        if tokens is None or not listed:
-            plain.append(source)
-            continue
-        for name, value in tables.values(source, TEXT, tokens, audit):
+        for name, value, marks in _read(source, options, modality, audit, tagged=False):
             row, fault = _words(value)
             if row is None:
-                audit.quarantine(name, fault or NO_TOKENS)
+                audit.drop(name, fault or NO_TOKENS)
             else:
-                rows.append({"id": name, **row, "tags": _known(row, marks.get(name), False)})
-    if plain:
-        records = modality.read(plain, options.model_copy(update={"label_column": None}), audit)
-        for name, text in zip(records["id"], records["text"], strict=True):
-            row = {"text": text, **_parted(text)}
-            rows.append({"id": name, **row, "tags": _known(row, marks.get(name), True)})
+                rows.append({"id": name, **row, "tags": _known(row, marks, isinstance(value, str))})
     return _dataset(rows, sources, audit)
+
+
+def _read(
+    source: str, options: SourceOptions, modality: Modality, audit: Audit, *, tagged: bool
+) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the id of each record, its tokens or text, and its tags or spans if any.
+
+    Args:
+        tagged: whether there must be a column of tags or spans.
+    """
+    text, label = TEXT.columns[0], LABEL.name
+    found = tables.columns(source, TEXT)
+    known = {name.strip().lower(): name for name in reversed(found)}
+    tokens = next((known[name] for name in TOKEN_NAMES if name in known), None)
+    tokens = options.columns.get(text, tokens)
+    listed = tokens is not None and _lists(found.get(tokens, []))
+    if listed and tokens:
+        options = options.model_copy(update={"columns": {**options.columns, text: tokens}})
+    marks = raw(label, TAG_NAMES if listed else SPAN_NAMES)
+    fields = [
+        replace(TEXT.fields[0], take=_take, missing=NO_TOKENS if listed else NO_TEXT),
+        replace(marks, required=tagged, missing=NO_TAGS if listed else NO_SPANS),
+    ]
+    records = modality.read([source], options, audit, fields=fields)
+    yield from zip(
+        records["id"], raw_values(records, text), raw_values(records, label), strict=True
+    )
+
+
+def _take(value: Any, unit: Unit) -> tuple[str | None, str | None]:
+    """Keep a list of tokens, or a text, as JSON."""
+    reason = fault(value) if isinstance(value, str) else None
+    return (None, reason) if reason else as_json(value)
+
+
+def _lists(values: list[Any]) -> bool:
+    return 2 * sum(isinstance(value, list | tuple) for value in values) >= len(values) > 0
 
 
 def joined(tokens: list[str]) -> tuple[str, list[int], list[int]]:
@@ -174,42 +189,14 @@ def _from_spans(row: dict[str, Any], spans: Any) -> tuple[list[str], str | None]
     return tags, None
 
 
-def named_column(source: str, given: str | None, names: tuple[str, ...]) -> str | None:
-    """Return the column that was given, or the first that has one of the ``names``; None for none.
-
-    Raises:
-        HeadstartError: the given one is not there.
-    """
-    found = tables.columns(source, TEXT)
-    if given is not None:
-        if found and given not in found:
-            hint = did_you_mean(given, found).rstrip(".?")
-            raise HeadstartError(
-                f"{source} has no column {given!r}{hint}; check the names of the columns."
-            )
-        return given if found else None
-    known = {name.strip().lower(): name for name in reversed(found)}
-    return next((known[name] for name in names if name in known), None)
-
-
-def _lists(source: str, column: str) -> bool:
-    values = tables.columns(source, TEXT)[column]
-    return 2 * sum(isinstance(value, list | tuple) for value in values) >= len(values) > 0
-
-
-def listed_columns(source: str) -> str:
-    """Return what columns a source has, in brackets, for a message."""
-    found = tables.columns(source, TEXT)
-    return f" (its columns are {', '.join(map(repr, found))})" if found else " (it has no columns)"
-
-
 def kept_records(
     rows: list[dict[str, Any]], features: dict[str, Any], sources: list[str], audit: Audit
 ) -> Dataset:
-    """Return the records that were read, and count them in ``audit``.
+    """Return the records that were read.
 
     Args:
         features: the columns beside ``id`` and ``text``.
+        audit: says why others were set aside.
 
     Raises:
         HeadstartError: there is none; the commonest reason is told.
@@ -220,7 +207,6 @@ def kept_records(
         reasons = audit.reasons.most_common(1)
         why = f": {reasons[0][1]} record(s), {reasons[0][0]}" if reasons else ""
         raise HeadstartError(f"no record is left of {', '.join(sources)}{why}; mend the records.")
-    audit.keep(sources[0], len(rows))
     texts = {"id": Value("string"), "text": Value("string")}
     return Dataset.from_list(rows, features=Features({**texts, **features}))
 

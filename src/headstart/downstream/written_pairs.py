@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from headstart.config import SourceOptions
 from headstart.data import tables
-from headstart.errors import HeadstartError, did_you_mean
+from headstart.data.columns import LABEL, check, listed, option
+from headstart.errors import HeadstartError
 from headstart.modalities.text.content import TEXT
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from headstart.batch import Batch
+    from headstart.config import SourceOptions
     from headstart.data.audit import Audit
     from headstart.modalities import Modality
     from headstart.modalities.text.processor import TextProcessor
@@ -41,6 +43,10 @@ class Columns(NamedTuple):
     source: str
     target: str
 
+    def named(self) -> dict[str, str]:
+        """Return the column of each field."""
+        return {TEXT.name: self.source, LABEL.name: self.target}
+
 
 def find_columns(source: str, options: SourceOptions) -> Columns:
     """Return the columns of what is read and of what is written.
@@ -52,11 +58,9 @@ def find_columns(source: str, options: SourceOptions) -> Columns:
         HeadstartError: a column that was named is missing, or it is unclear which are meant.
     """
     found = tables.columns(source, TEXT)
-    first, second = options.text_column, options.label_column
-    for option, name in (("--text-column", first), ("--label-column", second)):
-        if name is not None and name not in found:
-            hint = did_you_mean(name, found).rstrip(".?") if found else "; it has no columns"
-            raise HeadstartError(f"{source} has no column {name!r}{hint}; check {option}.")
+    for name, column in options.columns.items():
+        check(source, found, name, column)
+    first, second = options.columns.get(TEXT.name), options.columns.get(LABEL.name)
     if first and second:
         return Columns(first, second)
     known = {name.strip().lower(): name for name in reversed(found)}
@@ -67,10 +71,9 @@ def find_columns(source: str, options: SourceOptions) -> Columns:
     for pair in named:
         if first in (None, pair.source) and second in (None, pair.target):
             return pair
-    columns = ", ".join(map(repr, found)) or "none"
     raise HeadstartError(
         f"it is unclear which columns of {source} hold the texts to read and the texts to write; "
-        f"name them with --text-column and --label-column (its columns are: {columns})."
+        f"name them with {option(TEXT.name)} and {option(LABEL.name)} ({listed(found)})."
     )
 
 
@@ -78,9 +81,7 @@ def read_written_pairs(
     source: str, options: SourceOptions, columns: Columns, modality: Modality, audit: Audit
 ) -> Dataset:
     """Read records ``id``, ``text`` (to be read) and ``label`` (to be written)."""
-    named = SourceOptions(
-        text_column=columns.source, label_column=columns.target, document=options.document
-    )
+    named = options.model_copy(update={"columns": columns.named()})
     return modality.read([source], named, audit)
 
 
@@ -100,18 +101,18 @@ def read_to_write(
 
     parts = []
     for source in sources:
+        known = columns.named() if columns is not None else {}
         found = tables.columns(source, TEXT)
-        text, label = options.text_column, options.label_column
-        if columns is not None and not text and columns.source in found:
-            text = columns.source
-        if columns is not None and not label and columns.target in found:
-            # A record without its target would be set aside, and it is to be read nonetheless.
-            whole = _filled(found[columns.target]) == max(map(_filled, found.values()))
-            label = columns.target if columns.target != text and whole else None
-        named = SourceOptions(text_column=text, label_column=label, document=options.document)
-        records = modality.read([source], named, audit)
-        if label is None and "label" in records.column_names:
-            records = records.remove_columns("label")
+        named = {name: column for name, column in known.items() if column in found}
+        named |= options.columns
+        if named.get(LABEL.name) == named.get(TEXT.name):
+            named.pop(LABEL.name, None)
+        # A record without its target is to be read nonetheless.
+        label = replace(LABEL, required=False)
+        plain = options.model_copy(update={"columns": named})
+        records = modality.read([source], plain, audit, fields=[label])
+        if LABEL.name not in named and LABEL.name in records.column_names:
+            records = records.remove_columns(LABEL.name)
         parts.append(records)
     shared = set.intersection(*(set(part.column_names) for part in parts))
     return concatenate_datasets(

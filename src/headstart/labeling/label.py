@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.data.audit import Audit
+from headstart.data.columns import check_names
 from headstart.data.store import stream
 from headstart.encoders.opening import encoder_folder, open_encoder, open_processor, read_note
 from headstart.errors import HeadstartError
@@ -152,6 +153,7 @@ class _Source:
         self._length = int(note["length"])
         self._modality = open_modality(note["modality"])
         self.content = self._modality.content
+        check_names(config.columns, self.content)
         self._encoder, self._processor = open_encoder(folder), open_processor(folder)
         self._key = digest_of_encoder(self._encoder, self._processor, self._length)
         run = RunFolder(config.run)
@@ -160,7 +162,7 @@ class _Source:
     def read(self, sources: list[str], *, unlabeled: bool = False) -> Dataset:
         audit, options = Audit(), self._config
         if unlabeled:  # a record without a label would be set aside where its column is named
-            options = options.model_copy(update={"label_column": None})
+            options = options.without_label()
         records = self._modality.read(sources, options, audit)
         records = self._modality.readable(records, self._processor, audit)
         if audit.aside:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from headstart.config import PretrainConfig, SourceOptions
     from headstart.data.audit import Audit
     from headstart.data.content import Content
+    from headstart.data.field import Field
     from headstart.data.overlap import Overlap
     from headstart.data.vectors import Matrix
 
@@ -40,6 +41,8 @@ MODALITIES = Registry(
     group="headstart.modalities",
     members=("content", "gives", "provides", "protocols"),
 )
+#: What sources hold where no other kind of data claims them.
+DEFAULT = "text"
 
 
 @dataclass(frozen=True)
@@ -238,9 +241,8 @@ class Modality(Protocol):
     """One kind of data: how it is read, fitted and stored, and what suits it by default.
 
     Attributes:
-        content: what a record is; its name is also that of the records' column.
+        content: what a record is.
         gives: as of its processors.
-        provides: all that a processor of it may provide, known before one is fitted.
         unit: what ``length`` counts, for messages.
         protocols: names of the evaluation protocols that suit it; the first is for labels that
             ask for no other.
@@ -262,11 +264,18 @@ class Modality(Protocol):
     def __init__(self, options: AnyOptions | None = None) -> None: ...
 
     def read(
-        self, sources: list[str], options: SourceOptions, audit: Audit, cache: Path | None = None
+        self,
+        sources: list[str],
+        options: SourceOptions,
+        audit: Audit,
+        cache: Path | None = None,
+        *,
+        fields: Sequence[Field] = (),
     ) -> Dataset:
-        """Read sources into records with the columns ``id``, the content, and ``label`` if any.
+        """Read sources in one pass into records: ``id``, the content, and ``label`` if any.
 
-        They lie memory-mapped in the folder ``cache``, or in a temporary one.
+        They lie memory-mapped in the folder ``cache``, or in a temporary one. ``fields`` are
+        further columns; see :func:`headstart.data.sources.read`.
         """
         ...
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from headstart.config import AuditConfig
 from headstart.data.audit import Audit
+from headstart.data.columns import check_names
 from headstart.data.content import Content, Effort
 from headstart.modalities.opening import modality_of, open_modality
 from headstart.modalities.sifting import rules_named
@@ -23,6 +24,7 @@ def audit_sources(config: AuditConfig) -> dict[str, Any]:
     """
     modality = open_modality(modality_of(config), config.modality_options)
     content = modality.content
+    check_names(config.columns, content)
     rules = _rules(content, config.quality)
     effort = Effort(modality.options, config.sample, config.seed, rules)
     audit = Audit()

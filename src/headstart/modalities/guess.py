@@ -1,4 +1,4 @@
-"""What kind of content sources hold, guessed from names and column types without reading them."""
+"""What kind of data sources hold, guessed from names and columns without reading them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,19 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from headstart.modalities.image.content import SUFFIXES
+from headstart.data.audit import Audit
+from headstart.data.discovery import find
+from headstart.data.tables import peek
+from headstart.errors import HeadstartError
+from headstart.modalities import DEFAULT, MODALITIES
 
-TEXTS = frozenset({".txt", ".json", ".jsonl", ".csv", ".tsv", ".gz"})
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from headstart.data.content import Content
+
 #: What lies beside the records of a saved data set, and says nothing of what they hold.
 _BESIDE = frozenset({"dataset_info.json", "dataset_dict.json", "state.json"})
 #: Names that are looked at in a folder or an archive.
@@ -22,32 +30,39 @@ _MOST = 2000
 
 
 def guess_content(sources: Sequence[str]) -> str:
-    """Return ``"image"`` where most of what the sources name are pictures, else ``"text"``.
+    """Return the kind of data that most of what the sources name is claimed by.
 
-    What cannot be opened is passed over: reading it will say why.
+    Each kind says of a file whether it recognises it; :data:`headstart.modalities.DEFAULT` is
+    asked where no other does. What cannot be opened is passed over: reading it will say why.
+
+    Raises:
+        HeadstartError: two kinds claim equally many files.
     """
+    contents = {name: kind.content for name, kind in MODALITIES.items()}
+    schemas = _Schemas(contents[DEFAULT])
     found: Counter[str] = Counter()
     for source in sources:
         path = os.path.expanduser(source.partition("#")[0])
         for name in [path] if os.path.exists(path) else sorted(glob.glob(path, recursive=True)):
-            found.update(_contents(Path(name)))
-    return "image" if found["image"] > found["text"] else "text"
+            for file in islice(_names(Path(name)), _MOST):
+                if os.path.basename(file) not in _BESIDE:
+                    found.update(_claims(file, schemas.of(file), contents))
+    if not found:
+        return DEFAULT
+    most = max(found.values())
+    first, *others = [name for name in contents if found[name] == most]
+    if others:
+        raise HeadstartError(
+            f"as much of {', '.join(sources[:3])} looks like {first} as like {others[0]}; say "
+            f"which it is with --modality {first} or --modality {others[0]}."
+        )
+    return first
 
 
-def _contents(path: Path) -> Iterator[str]:
-    """Yield the content of each of the first files at ``path``."""
-    for name in islice(_names(path), _MOST):
-        if os.path.basename(name) in _BESIDE:
-            continue
-        suffix = os.path.splitext(name.lower())[1]
-        if suffix in SUFFIXES or suffix == ".npz":
-            yield "image"
-        elif suffix == ".parquet":
-            yield _of_parquet(Path(name))
-        elif suffix == ".arrow":
-            yield _of_saved(Path(name).parent)
-        elif suffix in TEXTS:
-            yield "text"
+def _claims(file: str, schema: pa.Schema | None, contents: dict[str, Content]) -> list[str]:
+    """Return the kinds that recognise a file; the default one only where no other does."""
+    claims = [name for name, content in contents.items() if content.recognises(file, schema)]
+    return [name for name in claims if name != DEFAULT] or claims
 
 
 def _names(path: Path) -> Iterator[str]:
@@ -69,32 +84,56 @@ def _names(path: Path) -> Iterator[str]:
         return
 
 
-def _of_parquet(path: Path) -> str:
+class _Schemas:
+    """The columns of tables, from their first rows; tables of one folder are taken to be alike.
+
+    Args:
+        content: says which files are tables.
+    """
+
+    def __init__(self, content: Content) -> None:
+        self._content = content
+        self._known: dict[tuple[str, str], pa.Schema | None] = {}
+
+    def of(self, file: str) -> pa.Schema | None:
+        """Return the columns of a file with their types; None where it is no table."""
+        suffix = os.path.splitext(file.lower())[1]
+        key = os.path.dirname(file), suffix
+        if suffix in (".parquet", ".arrow"):  # each has it at its end, or its beginning
+            return _stored(file, suffix)
+        if suffix not in self._content.tables | {".gz"} or not os.path.isfile(file):
+            return None
+        if key not in self._known:
+            self._known[key] = self._peeked(file)
+        return self._known[key]
+
+    def _peeked(self, file: str) -> pa.Schema | None:
+        import pyarrow as pa
+
+        try:
+            found = next((peek(unit) for unit in find([file], Audit(), self._content)), {})
+        except HeadstartError:
+            return None
+        return pa.schema([(name, _type(values)) for name, values in found.items()]) or None
+
+
+def _stored(file: str, suffix: str) -> pa.Schema | None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        return _of_schema(pq.read_schema(path))
+        if suffix == ".parquet":
+            return pq.read_schema(file)
+        with pa.OSFile(file) as stream:
+            return pa.ipc.open_stream(stream).schema
     except (OSError, pa.ArrowException):
-        return "text"
+        return None
 
 
-def _of_saved(folder: Path) -> str:
-    import json
+def _type(values: list[Any]) -> pa.DataType:
+    import pyarrow as pa
 
     try:
-        features = json.loads((folder / "dataset_info.json").read_text())["features"]
-    except (OSError, ValueError, KeyError):
-        return "text"
-    return "image" if any(f.get("_type") == "Image" for f in features.values()) else "text"
-
-
-def _of_schema(schema: Any) -> str:
-    import pyarrow.types as types
-
-    def holds_bytes(kind: Any) -> bool:
-        if types.is_struct(kind):
-            return any(holds_bytes(kind.field(i).type) for i in range(kind.num_fields))
-        return types.is_binary(kind) or types.is_large_binary(kind)
-
-    return "image" if any(holds_bytes(field.type) for field in schema) else "text"
+        return pa.array(values[:100]).type
+    except pa.ArrowException:
+        return pa.string()

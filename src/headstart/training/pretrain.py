@@ -39,7 +39,7 @@ from headstart.training.embeddings import (
     take_counts,
     take_from_run,
 )
-from headstart.training.pairing import paired
+from headstart.training.pairing import check_companions, companion_fields, paired
 from headstart.training.plan import TrainingPlan
 from headstart.training.probe import open_probe, store_probe
 from headstart.training.processes import ProcessGroup
@@ -143,6 +143,7 @@ def _ready(config: PretrainConfig, run: RunFolder, say: Callable[[str], None]) -
         run.resolve(modality=modality_of(config))
     if not run.resolved.get("prepared"):
         modality = open_modality(run.resolved["modality"], config.modality_options)
+        check_companions(config, modality)
         _check(config, modality)
         _prepare(config, run, modality, say)
 
@@ -200,9 +201,11 @@ def _prepare(
     """From sources to memory-mapped rows, with the audit of what went in."""
     say("reading the sources")
     audit = Audit()
-    records = modality.read(config.sources, config, audit, run.prepared / "records")
+    fields = companion_fields(config, modality.content)
+    records = modality.read(config.sources, config, audit, run.prepared / "records", fields=fields)
+    probed = modality.read([config.probe], config, Audit()) if config.probe else None
     records = _looked_at(records, config, modality, audit)
-    records = paired(records, config, modality, audit, run, say)
+    records = paired(records, modality, run, say)
     kept, held = hold_out(records, config.validation_share, config.seed)
 
     plan = decide(config, kept, modality)
@@ -219,10 +222,9 @@ def _prepare(
         modality.prepare(held, processor, run.prepared / "validation", audit, learn=False)
     with whole_folder(run.prepared / "processor") as folder:
         processor.save(folder)
-    if config.probe:
-        labeled = modality.read([config.probe], config, Audit())
+    if config.probe and probed is not None:
         file = run.prepared / PROBE
-        store_probe(labeled, processor, plan.length, config.seed, config.probe, file)
+        store_probe(probed, processor, plan.length, config.seed, config.probe, file)
     run.write_audit(audit.summary())
     if audit.aside:
         say(f"{audit.aside} records were set aside; {run.audit_file} names them")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from headstart.config import FinetuneConfig, PretrainConfig, load
+from headstart.config import FinetuneConfig, PretrainConfig, load, spelled_out
 from headstart.config.loading import Model
 from headstart.errors import HeadstartError, did_you_mean
 from headstart.run import RunFolder
@@ -75,7 +75,7 @@ def finetune(
             finetune_encoder(encoder, processor, records, validation, plan, target, **known)
             return target
         # Their labels are not read, so their column need not be there.
-        blind = plan.model_copy(update={"label_column": None})
+        blind = plan.without_label()
         finetune_with_unlabeled(
             encoder,
             processor,
@@ -140,7 +140,9 @@ def _reopen(
             f"{out} was made by `headstart {content['verb']}`; resume it with that verb."
         )
     saved = content["options"]
-    for name, value in options.items():
+    for name, value in spelled_out(options).items():
+        if name == "columns":
+            value = {**saved.get(name, {}), **value}
         if name not in ("resume", "overwrite", "out", "workers") and value != saved.get(name):
             raise HeadstartError(
                 f"the option {name!r} is {saved.get(name)!r} in {out} and cannot change on "

@@ -23,13 +23,20 @@ def records_of(
     encoder: str | Path,
     read: Callable[[Modality, Audit], Dataset] | None = None,
 ) -> Dataset:
-    """Read the records that an encoder folder's modality finds in the sources."""
+    """Read the records that an encoder folder's modality finds in the sources.
+
+    Args:
+        read: reads them in another way than the modality does, and checks the options.
+    """
     from headstart.data.audit import Audit
+    from headstart.data.columns import check_names
     from headstart.encoders.opening import read_note
     from headstart.modalities.opening import open_modality
 
     modality = open_modality(read_note(encoder)["modality"])
     audit = Audit()
+    if read is None:
+        check_names(options.columns, modality.content)
     records = read(modality, audit) if read else modality.read(sources, options, audit)
     records = modality.readable(records, modality.load(encoder), audit)
     if audit.aside:
@@ -41,12 +48,14 @@ def records_of(
 
 def labeled_records(source: str, options: FinetuneConfig, encoder: str | Path) -> Dataset:
     """Read labeled records the way that the task reads them."""
+    from headstart.data.columns import check_names
     from headstart.downstream import TASKS, Task
 
     task: type[Task] = TASKS[options.task]
 
     def read(modality: Modality, audit: Audit) -> Dataset:
         task.check(modality)
+        check_names(options.columns, modality.content, task.fields)
         return task.read(source, options, modality, audit)
 
     return records_of([source], options, encoder, read)

@@ -95,13 +95,13 @@ def test_pairs_with_a_score_are_flattened(tmp_path, suffix, names) -> None:
 
 def test_pairs_in_columns_of_any_name_are_read_where_they_are_named(tmp_path) -> None:
     rows = [{"de": f"ein {n}", "en": f"one {n}", "alike": str(n)} for n in range(3)]
-    options = {"text_column": "de", "pair_column": "en", "label_column": "alike"}
-    source = config(write(tmp_path / "train.csv", rows), **options)
+    columns = {"text": "de", "pair": "en", "label": "alike"}
+    source = config(write(tmp_path / "train.csv", rows), columns=columns)
     assert task_of(source, TEXT) == "similarity"
     found = read(source.train, source, TextModality(), None, Audit(), task="similarity")
     assert found["text"][3] == "one 0"
-    lost = source.model_copy(update={"pair_column": "fr"})
-    with pytest.raises(HeadstartError, match=r"no column 'fr'.*check --pair-column"):
+    lost = source.model_copy(update={"columns": {**columns, "pair": "fr"}})
+    with pytest.raises(HeadstartError, match=r"no column 'fr'.*check --column pair=fr"):
         task_of(lost, TEXT)
 
 
@@ -130,7 +130,7 @@ def test_queries_and_answers_ask_for_retrieval(tmp_path) -> None:
 def test_columns_that_hold_no_pairs_are_named_in_the_refusal(tmp_path) -> None:
     rows = [{"text": text, "stars": 1} for text in TEXTS]
     source = config(write(tmp_path / "train.csv", rows))
-    with pytest.raises(HeadstartError, match=r"--pair-column \(its columns are: 'text', 'stars'\)"):
+    with pytest.raises(HeadstartError, match=r"pair=COLUMN \(its columns are 'text', 'stars'\)"):
         read(source.train, source, TextModality(), None, Audit(), task="similarity")
 
 

@@ -92,9 +92,9 @@ def test_names_tell_pictures_from_masks_and_labels_by_name_and_length(tmp_path: 
     save(path, images=NOISE, masks=masks, labels=np.arange(3), ages=np.arange(7) + 30)
     assert np.array_equal(decoded(path), NOISE)
     assert records(path).column_names == ["id", "image"]
-    assert records(path, label_column="ages")["label"][0] == "30"
-    assert "one label for each" in refusal(path, label_column="labels")
-    assert "no array 'x'" in refusal(path, content_column="x")
+    assert records(path, columns={"label": "ages"})["label"][0] == "30"
+    assert "one label for each" in refusal(path, columns={"label": "labels"})
+    assert "no array 'x'" in refusal(path, columns={"image": "x"})
 
 
 def test_packed_pictures_are_cut_at_their_limits(
@@ -138,7 +138,7 @@ def test_python_objects_are_never_read(tmp_path: Path) -> None:
     assert "can run code" in refusal(save(tmp_path / "a.npz", x=objects, y=objects))
     both = save(tmp_path / "b.npz", x=NOISE[:1], y=objects)
     assert len(records(both)) == 1
-    assert "Python objects are not read" in refusal(both, label_column="y")
+    assert "Python objects are not read" in refusal(both, columns={"label": "y"})
     assert not planted.exists()
 
 

@@ -110,7 +110,7 @@ def test_webdataset_shards_take_the_label_from_cls_or_json(tmp_path: Path) -> No
     assert found["label"][:] == ["7", "8", "9", None]
     assert audit.aside == 0
     audit = Audit()
-    found = records(tmp_path, label_column="other", audit=audit)
+    found = records(tmp_path, columns={"label": "other"}, audit=audit)
     assert found["id"][:] == [f"{tmp_path.name}/shard-1.tar/002.jpg"]
     assert found["label"][:] == ["z"]
     assert audit.aside == 3
@@ -196,19 +196,19 @@ def test_texts_do_not_become_pictures_nor_pictures_texts(tmp_path: Path) -> None
 def test_a_missing_or_unclear_column_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"text": ["x"], "a": [picture()], "b": [picture()]}), path)
-    assert "--image-column" in refusal(path)
-    assert len(records(path, content_column="b")) == 1
-    assert "no column 'c'" in refusal(path, content_column="c")
-    assert "no column 'kind'" in refusal(path, content_column="a", label_column="kind")
+    assert "--column image=COLUMN" in refusal(path)
+    assert len(records(path, columns={"image": "b"})) == 1
+    assert "no column 'c'" in refusal(path, columns={"image": "c"})
+    assert "no column 'kind'" in refusal(path, columns={"image": "a", "label": "kind"})
     audit = Audit()
     pq.write_table(pa.table({"image": [1, 2]}), path)
-    assert "neither bytes nor the path" in refusal(path, content_column="image", audit=audit)
+    assert "neither bytes nor the path" in refusal(path, columns={"image": "image"}, audit=audit)
 
 
 def test_a_label_column_cannot_be_asked_of_files(tmp_path: Path) -> None:
     draw(tmp_path / "1.png")
     assert "holds picture files and has no column 'label'" in refusal(
-        tmp_path, label_column="label"
+        tmp_path, columns={"label": "label"}
     )
 
 
@@ -217,5 +217,5 @@ def test_labels_may_be_missing_where_nobody_asked(tmp_path: Path) -> None:
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
     assert records(tmp_path / "a.parquet")["label"][:] == ["x", None, "y"]
     audit = Audit()
-    assert len(records(tmp_path / "a.parquet", label_column="label", audit=audit)) == 2
+    assert len(records(tmp_path / "a.parquet", columns={"label": "label"}, audit=audit)) == 2
     assert audit.reasons == {"its label is missing or not a plain value": 1}

@@ -52,7 +52,7 @@ def apart(
         HeadstartError: none is left.
     """
     before, told = len(unlabeled), []
-    kept = unlabeled.select_columns(["id", content.name])
+    kept = unlabeled.select_columns(["id", *content.columns])
     for name, records in known.items():
         indices = overlap(kept, records, content, thorough=True).indices
         if len(indices):

@@ -29,7 +29,7 @@ def run(opened: OpenedRun, config: EvaluateConfig) -> Perplexity:
     objective = check_objective(objective_of(folder))
     encoder = cast(TokenEncoder, opened.encoder)
     head = open_token_head(folder, encoder)
-    blind, audit = config.model_copy(update={"label_column": None}), Audit()
+    blind, audit = config.without_label(), Audit()
     records = modality.read([config.test or config.train], blind, audit)
     records = modality.readable(records, opened.processor, audit)
     notes: list[str] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -10,16 +11,29 @@ import numpy as np
 from headstart.config import EvaluateConfig
 from headstart.data import tables
 from headstart.data.audit import Audit
-from headstart.data.pairs import ALIKE, SEARCHES, find_columns, number, read_pairs
+from headstart.data.columns import LABEL, check_names, listed
+from headstart.data.field import Field, string
+from headstart.data.pairs import (
+    ALIKE,
+    PAIR,
+    SEARCHES,
+    columns_of,
+    find_columns,
+    flattened,
+    number,
+    second_of,
+)
 from headstart.data.split import labeled, split
 from headstart.errors import HeadstartError
 from headstart.evaluation.protocols import PROTOCOLS
 from headstart.seeding import derive
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from datasets import Dataset
 
     from headstart.data.content import Content
+    from headstart.data.unit import Unit
     from headstart.modalities import Modality
 
 #: Separators of several labels in one field, the likelier ones first.
@@ -35,19 +49,24 @@ def task_of(config: EvaluateConfig, content: Content) -> str:
 
     Args:
         content: what the records are.
+
+    Raises:
+        HeadstartError: a column was named that is not there, or is of nothing that is read.
     """
+    check_names(config.columns, content, (LABEL.name, PAIR))
     if config.task != "auto":
         return config.task
     if config.label_separator is not None:
         return "multilabel"
-    source, tabular = config.train, _tabular(config.train, content)
-    if tabular and (config.pair_column or getattr(config, f"{content.name}_column") is None):
-        pairs = find_columns(source, config, content, ALIKE)
-        if pairs is not None and (pairs.score or config.pair_column):
+    source, named = config.train, config.columns
+    tabular = bool(tables.columns(source, content))
+    if tabular and (PAIR in named or not named.keys() & set(content.columns)):
+        pairs = find_columns(source, named, content, ALIKE)
+        if pairs is not None and (pairs.score or PAIR in named):
             return "similarity" if pairs.score else "retrieval"
-    name, values = tables.label_sample(source, content, config.label_column)
+    name, values = tables.label_sample(source, content, named.get(LABEL.name))
     if name is None:
-        found = find_columns(source, config, content, SEARCHES) if tabular else None
+        found = find_columns(source, named, content, SEARCHES) if tabular else None
         return "classification" if found is None else "retrieval"
     if any(isinstance(value, list | tuple) for value in values):
         return "multilabel"
@@ -77,11 +96,14 @@ def read(
         HeadstartError: no record has such a label.
     """
     if task == "similarity":
-        return read_pairs(source, config, modality, processor, audit, scored=True)
-    if task == "retrieval" and not config.label_column and _tabular(source, modality.content):
-        names = (*SEARCHES, *ALIKE)
-        if find_columns(source, config, modality.content, names) is not None:
-            return read_pairs(source, config, modality, processor, audit, scored=False)
+        return _pairs(source, config, modality, processor, audit, ALIKE, scored=True)
+    if task == "retrieval" and LABEL.name not in config.columns:
+        names, content = (*SEARCHES, *ALIKE), modality.content
+        if (
+            tables.columns(source, content)
+            and find_columns(source, config.columns, content, names) is not None
+        ):
+            return _pairs(source, config, modality, processor, audit, names, scored=False)
     if task == "multilabel":
         return _several(source, config, modality, processor, audit)
     records = labeled(modality.read([source], config, audit), source, audit)
@@ -152,10 +174,6 @@ def _split(records: Dataset, config: EvaluateConfig) -> tuple[Dataset, Dataset]:
     return records.select(np.sort(order[tested:])), records.select(np.sort(order[:tested]))
 
 
-def _tabular(source: str, content: Content) -> bool:
-    return bool(tables.columns(source, content))
-
-
 def numbered(records: Dataset, source: str, audit: Audit) -> Dataset:
     """Return the records whose label is a number, with the number (float) as label.
 
@@ -175,11 +193,52 @@ def numbered(records: Dataset, source: str, audit: Audit) -> Dataset:
     return kept.add_column("label", [values[index] for index in known])
 
 
+def _pairs(
+    source: str,
+    config: EvaluateConfig,
+    modality: Modality,
+    processor: Any,
+    audit: Audit,
+    names: tuple[tuple[str, str], ...],
+    *,
+    scored: bool,
+) -> Dataset:
+    """Return M pairs as 2M records: ``id``, the content, and ``label`` (the score as a text).
+
+    A pair of which either record cannot be read, or without a score where one is needed, is set
+    aside.
+    """
+    content = modality.content
+    found = columns_of(source, config.columns, content, names)
+    if scored and found.score is None:
+        raise HeadstartError(
+            f"it is unclear which column of {source} holds the score of a pair; name it with "
+            f"--label-column ({listed(tables.columns(source, content))})."
+        )
+    options = config.model_copy(update={"columns": found.named(content, scored=scored)})
+    records = modality.read([source], options, audit, fields=[second_of(content)])
+    if scored:
+        numbers = [number(label) is not None for label in records["label"]]
+        for name, is_number in zip(records["id"], numbers, strict=True):
+            if not is_number:
+                audit.quarantine(name, "its score is not a number")
+        records = records.select(np.flatnonzero(numbers))
+    wanted = ["id", *content.columns, PAIR, *([LABEL.name] if scored else [])]
+    return flattened(
+        records.select_columns(wanted),
+        source,
+        content,
+        lambda records, audit: modality.readable(records, processor, audit),
+        audit,
+    )
+
+
 def _several(
     source: str, config: EvaluateConfig, modality: Modality, processor: Any, audit: Audit
 ) -> Dataset:
     """Return records with lists of labels, from lists or from texts with a separator."""
-    name, sample = tables.label_sample(source, modality.content, config.label_column)
+    content = modality.content
+    name, sample = tables.label_sample(source, content, config.columns.get(LABEL.name))
     if name is None or not sample:
         raise HeadstartError(
             f"it is unclear which column of {source} holds the labels; name it with --label-column."
@@ -187,24 +246,23 @@ def _several(
     separator = config.label_separator or next(
         (mark for mark in SEPARATORS if any(isinstance(v, str) and mark in v for v in sample)), None
     )
-    plain = config.model_copy(update={"label_column": None})
-    records = modality.read([source], plain, audit)
-    if processor is not None:
-        records = modality.readable(records, processor, audit)
-    lists = {
-        record: _listed(value, separator)
-        for record, value in tables.values(source, modality.content, name)
-    }
-    labels = [lists.get(record) for record in records["id"]]
-    known = [index for index, value in enumerate(labels) if value is not None]
-    for index in sorted(set(range(len(labels))) - set(known)):
-        audit.quarantine(records[index]["id"], "it has no label")
-    if not known:
-        raise HeadstartError(f"{source} has no labels in {name!r}; check --label-column.")
-    kept = records.select(known)
-    if "label" in kept.column_names:
-        kept = kept.remove_columns("label")
-    return kept.add_column("label", [labels[index] for index in known])
+    options = config.model_copy(update={"columns": {**config.columns, LABEL.name: name}})
+    records = modality.read([source], options, audit, fields=[_labels(separator)])
+    return records if processor is None else modality.readable(records, processor, audit)
+
+
+def _labels(separator: str | None) -> Field:
+    """Return the field of several labels: a list of texts, an empty one where there is none."""
+
+    def strings() -> pa.DataType:
+        import pyarrow as pa
+
+        return pa.list_(string())
+
+    def take(value: Any, unit: Unit) -> tuple[list[str] | None, str | None]:
+        return _listed(value, separator), None
+
+    return replace(LABEL, take=take, type=strings, required=True, missing="it has no label")
 
 
 def _listed(value: Any, separator: str | None) -> list[str] | None:

@@ -40,6 +40,8 @@ def command(verb: str, config: Options, named: Sequence[str]) -> str:
             words += [flag] if value else []
         elif isinstance(value, list):
             words += [word for item in value for word in (flag, str(item))]
+        elif name == "columns":
+            words += _named(value)
         elif value is not None:
             words += [flag, str(value)]
     return shlex.join(words)
@@ -64,6 +66,8 @@ def _trained_by(run: RunFolder) -> str:
     options = dict(config["options"])
     words = ["headstart", "pretrain", *map(str, options.pop("sources", []))]
     for name, value in options.items():
+        if name == "columns":
+            words += _named(value)
         field = PretrainConfig.model_fields.get(name)
         if field is None or name in ("resume", "overwrite"):
             continue
@@ -74,3 +78,7 @@ def _trained_by(run: RunFolder) -> str:
         flag = f"--{name.replace('_', '-')}"
         words += [flag] if value is True else [flag, str(value)]
     return shlex.join(words)
+
+
+def _named(columns: Mapping[str, str]) -> list[str]:
+    return [word for name, column in columns.items() for word in ("--column", f"{name}={column}")]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import re
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import IO, Any, NamedTuple, cast
 
 import numpy as np
 
 from headstart.data.block import Block
+from headstart.data.columns import option
 from headstart.data.streams import BROKEN, Meter, Metered, Unreadable
 from headstart.data.unit import Unit
 from headstart.errors import HeadstartError, did_you_mean
@@ -44,9 +45,7 @@ class _Array(NamedTuple):
     fortran: bool
 
 
-def read_arrays(
-    unit: Unit, content_column: str | None, label_column: str | None
-) -> Iterator[Block]:
+def read_arrays(unit: Unit, columns: Mapping[str, str]) -> Iterator[Block]:
     """Yield the pictures of an ``.npz`` file with their labels.
 
     Pictures are an array (N,H,W), (N,H,W,C) or (N,C,H,W) with 1, 3 or 4 channels, or encoded
@@ -58,7 +57,7 @@ def read_arrays(
     Args:
         unit: its ``part`` is the split, or the name of the array, that is meant: ``train`` of
             ``file.npz#train``.
-        content_column, label_column: names of the arrays, where they are not obvious.
+        columns: the arrays of ``image`` and ``label``, where they are not obvious.
 
     Raises:
         HeadstartError: several arrays may be meant, or a named one is missing.
@@ -67,16 +66,16 @@ def read_arrays(
     where = unit.name
     with zipfile.ZipFile(unit.path) as archive:
         file = _Npz(archive, Meter(unit.path.stat().st_size))
-        images = _choose(file.arrays, where, unit.part, content_column)
+        images = _choose(file.arrays, where, unit.part, columns.get("image"))
         offsets = _offsets(file.arrays, images)
         count = offsets.shape[0] - 1 if offsets else images.shape[0]
-        labels = _labels(file, where, images, count, label_column)
+        labels = _labels(file, where, images, count, columns.get("label"))
         found = _packed(file, images, offsets) if offsets else _plain(file, images)
         first = 0
         for values in found:
             last = first + len(values)
-            some = None if labels is None else labels[first:last]
-            yield Block(range(first + 1, last + 1), values, some)
+            some = {} if labels is None else {"label": labels[first:last]}
+            yield Block(range(first + 1, last + 1), {"image": values, **some})
             first = last
 
 
@@ -148,7 +147,7 @@ def _exactly(stream: Metered, count: int) -> bytes:
 def _choose(arrays: dict[str, _Array], where: str, part: str | None, column: str | None) -> _Array:
     """Return the array of pictures that is meant."""
     if column is not None:
-        return _named(arrays, where, column, "--image-column")
+        return _named(arrays, where, "image", column)
     if part in arrays:
         return arrays[str(part)]
     fitting = [
@@ -182,11 +181,11 @@ def _rank(array: _Array) -> int:
     return _IMAGES.index(array.role) if array.role in _IMAGES else len(_IMAGES)
 
 
-def _named(arrays: dict[str, _Array], where: str, name: str, option: str) -> _Array:
+def _named(arrays: dict[str, _Array], where: str, field: str, name: str) -> _Array:
     if name not in arrays:
         raise HeadstartError(
             f"{where} has no array {name!r}{did_you_mean(name, arrays).rstrip('.')} "
-            f"(arrays of Python objects are not read); check {option}."
+            f"(arrays of Python objects are not read); check {option(field, name)}."
         )
     return arrays[name]
 
@@ -223,7 +222,7 @@ def _labels(
 ) -> list[Any] | None:
     """Return a label for each picture, or None where there are none."""
     if column is not None:
-        chosen = _named(file.arrays, where, column, "--label-column")
+        chosen = _named(file.arrays, where, "label", column)
         if chosen.shape[:1] != (count,) or math.prod(chosen.shape) != count:
             raise HeadstartError(
                 f"the array {column!r} of {where} does not hold one label for each of {count} "

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.data.block import Block, Located
+from headstart.data.columnar import holds_bytes
 from headstart.data.content import Content, Effort
+from headstart.data.field import Field
 from headstart.data.streams import EMPTY
 from headstart.data.unit import FILES
 from headstart.errors import HeadstartError
@@ -38,7 +40,18 @@ NOT_UTF8 = "its path is not UTF-8; rename it"
 TOO_LARGE = f"its picture is larger than {LARGEST // 2**20} MiB; make it smaller"
 
 _NAMES = (
-    *("img", "picture", "photo", "pixels", "pixel_values", "jpg", "png", "bytes", "image_bytes"),
+    *(
+        "image",
+        "img",
+        "picture",
+        "photo",
+        "pixels",
+        "pixel_values",
+        "jpg",
+        "png",
+        "bytes",
+        "image_bytes",
+    ),
     *("file_name", "filename", "file", "path", "filepath", "file_path", "image_path", "img_path"),
     *("image_file", "image_name", "images"),
 )
@@ -103,10 +116,19 @@ def _size(value: dict[str, Any]) -> int:
     return 100 if value["bytes"] is None else len(value["bytes"])
 
 
-def _column() -> pa.DataType:
+def _type() -> pa.DataType:
     import pyarrow as pa
 
     return pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+
+
+def _recognises(name: str, schema: pa.Schema | None) -> bool:
+    suffix = os.path.splitext(name.lower())[1]
+    return (
+        suffix in SUFFIXES
+        or suffix == ".npz"
+        or (schema is not None and any(holds_bytes(column.type) for column in schema))
+    )
 
 
 def _repeats(records: Dataset, audit: Audit) -> int:
@@ -129,10 +151,10 @@ def _matches(
     return matches(background, tested, notes, most=None if thorough else MOST_COMPARED)
 
 
-def _arrays(unit: Unit, content_column: str | None, label_column: str | None) -> Iterator[Block]:
+def _arrays(unit: Unit, columns: Mapping[str, str]) -> Iterator[Block]:
     from headstart.modalities.image.arrays import read_arrays
 
-    return read_arrays(unit, content_column, label_column)
+    return read_arrays(unit, columns)
 
 
 def _survey(records: Dataset, audit: Audit, effort: Effort) -> None:
@@ -167,6 +189,17 @@ def _suffix(data: bytes) -> str:
 
 IMAGE = Content(
     name="image",
+    fields=(
+        Field(
+            name="image",
+            names=_NAMES,
+            fits=_fits,
+            take=_take,
+            type=_type,
+            size=_size,
+            obvious=_only,
+        ),
+    ),
     reads=(
         "JPEG, PNG, WebP, TIFF, GIF or BMP files, .zip, .tar (.tar.gz), .parquet, .npz, a saved "
         "dataset, or .csv, .tsv, .jsonl or .json that name pictures beside them"
@@ -178,13 +211,7 @@ IMAGE = Content(
     class_files=SUFFIXES,
     columnless={FILES: "holds picture files"},
     tables_aside=_TABLES_ASIDE,
-    column=_column,
-    size=_size,
-    is_blank=lambda value: False,
-    take=_take,
-    names=_NAMES,
-    fits=_fits,
-    obvious=_only,
+    recognises=_recognises,
     repeats=_repeats,
     noun="pictures",
     digests=_digests,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from headstart.batch import Progress
     from headstart.config import PretrainConfig, SourceOptions
+    from headstart.data.field import Field
     from headstart.modalities import Baseline
     from headstart.modalities.image.processor import ImageProcessor
 
@@ -56,7 +58,13 @@ class ImageModality(Modality):
             )
 
     def read(
-        self, sources: list[str], options: SourceOptions, audit: Audit, cache: Path | None = None
+        self,
+        sources: list[str],
+        options: SourceOptions,
+        audit: Audit,
+        cache: Path | None = None,
+        *,
+        fields: Sequence[Field] = (),
     ) -> Dataset:
         """Read sources into records with ``id``, ``image``, and ``label`` where there is one.
 
@@ -65,10 +73,10 @@ class ImageModality(Modality):
         return read(
             sources,
             content=IMAGE,
-            content_column=options.image_column,
-            label_column=options.label_column,
+            columns=options.columns,
             document="file",
             audit=audit,
+            fields=fields,
             cache=cache,
         )
 

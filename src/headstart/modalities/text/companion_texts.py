@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from headstart.batch import Batch, Rows, part
+from headstart.data.pairs import PAIR
 from headstart.errors import HeadstartError
+from headstart.modalities.text.content import NEGATIVE
 
-PAIR, NEGATIVE = "pair", "negative"
 COMPANIONS = (PAIR, NEGATIVE)
 
 
@@ -56,7 +57,7 @@ def pair_of(batch: Batch) -> tuple[Batch, Batch]:
     if not second:
         raise HeadstartError(
             "views of the kind 'pairs' need a second text of each record: name its column with "
-            "--pair-column, or two translators with --back-translation."
+            "--column pair=COLUMN, or two translators with --back-translation."
         )
     own = {key: tensor for key, tensor in batch.items() if "/" not in key}
     return own, second

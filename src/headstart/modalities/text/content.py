@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.data.columns import TEXT_NAMES, is_text, longest
 from headstart.data.content import Content, Effort
+from headstart.data.field import Field, string
 from headstart.data.lines import fault
+from headstart.data.pairs import PAIR
 from headstart.modalities.text import exact as duplicates
 from headstart.modalities.text import quality
 
@@ -21,6 +23,29 @@ if TYPE_CHECKING:
     from headstart.data.unit import Unit
 
 
+TEXT_NAMES = (
+    *("text", "content", "sentence", "document", "review", "body", "article", "comment"),
+    *("message", "tweet", "post", "passage", "utterance", "question", "query", "description"),
+)
+#: The field of a text that says something else than the text, beside its pair, which says the same.
+NEGATIVE = "negative"
+#: What lies in files that are texts, or tables of texts, unless another kind of data claims them.
+_SUFFIXES = frozenset({".txt", ".json", ".jsonl", ".csv", ".tsv", ".gz", ".parquet", ".arrow"})
+#: A column dominates when its texts are this long on average, and this many times the next.
+_LONG, _TIMES = 20, 3
+
+
+def longest(strings: Mapping[str, Sequence[str]]) -> str | None:
+    """Return the only column of strings, or the one whose strings are by far the longest."""
+    if len(strings) == 1:
+        return next(iter(strings))
+    lengths = {name: sum(map(len, texts)) / len(texts) for name, texts in strings.items()}
+    ranked = sorted(lengths, key=lambda name: -lengths[name])
+    if len(ranked) > 1 and lengths[ranked[0]] >= max(_LONG, _TIMES * lengths[ranked[1]]):
+        return ranked[0]
+    return None
+
+
 def _take(text: Any, unit: Unit) -> tuple[Any, str | None]:
     return text, fault(text)
 
@@ -29,10 +54,8 @@ def _is_blank(text: Any) -> bool:
     return isinstance(text, str) and (not text or text.isspace())
 
 
-def _column() -> pa.DataType:
-    import pyarrow as pa
-
-    return pa.string()
+def _recognises(name: str, schema: pa.Schema | None) -> bool:
+    return os.path.splitext(name.lower())[1] in _SUFFIXES
 
 
 def _repeats(records: Dataset, audit: Audit) -> int:
@@ -66,19 +89,26 @@ def _export(records: Dataset, folder: Path) -> list[str]:
 
 TEXT = Content(
     name="text",
+    fields=(
+        Field(
+            name="text",
+            names=TEXT_NAMES,
+            fits=lambda value: isinstance(value, str),
+            take=_take,
+            type=string,
+            size=len,
+            obvious=longest,
+            is_blank=_is_blank,
+        ),
+    ),
+    companions=(PAIR, NEGATIVE),
     reads=".txt, .jsonl, .json, .csv, .tsv (each also .gz), .parquet, .zip or a saved dataset",
     tables=frozenset({".txt", ".jsonl", ".json", ".csv", ".tsv"}),
     stores=frozenset({".parquet"}),
     archives=frozenset({".zip"}),
     class_files=frozenset({".txt"}),
     columnless={".txt": "is plain text"},
-    column=_column,
-    size=len,
-    is_blank=_is_blank,
-    take=_take,
-    names=TEXT_NAMES,
-    fits=is_text,
-    obvious=longest,
+    recognises=_recognises,
     repeats=_repeats,
     noun="texts",
     digests=_digests,

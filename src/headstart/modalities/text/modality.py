@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from headstart.batch import Progress
     from headstart.config import PretrainConfig, SourceOptions
+    from headstart.data.field import Field
     from headstart.modalities import Baseline
     from headstart.modalities.text.processor import TextProcessor
 
@@ -50,16 +51,22 @@ class TextModality(Modality):
         self.options = options or TextOptions()
 
     def read(
-        self, sources: list[str], options: SourceOptions, audit: Audit, cache: Path | None = None
+        self,
+        sources: list[str],
+        options: SourceOptions,
+        audit: Audit,
+        cache: Path | None = None,
+        *,
+        fields: Sequence[Field] = (),
     ) -> Dataset:
         """Read sources into records with ``id``, ``text``, and ``label`` where there is one."""
         return read(
             sources,
             content=TEXT,
-            content_column=options.text_column,
-            label_column=options.label_column,
+            columns=options.columns,
             document=options.document,
             audit=audit,
+            fields=fields,
             cache=cache,
         )
 

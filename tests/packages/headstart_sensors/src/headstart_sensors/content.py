@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from headstart.data.field import Field
 
 from headstart.data.content import Content, Effort
+from headstart.data.field import Field
 from headstart.data.survey import quantiles
 
 if TYPE_CHECKING:

@@ -22,11 +22,11 @@ from headstart_sensors.readings import STORED, even
 
 if TYPE_CHECKING:
     from datasets import Dataset
-    from headstart.data.field import Field
 
     from headstart.batch import Progress
     from headstart.config import PretrainConfig, SourceOptions
     from headstart.data.audit import Audit
+    from headstart.data.field import Field
     from headstart.modalities import Preview
     from headstart_sensors.processor import SeriesProcessor
 

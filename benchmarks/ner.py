@@ -126,7 +126,7 @@ def main() -> None:
     options = parser.parse_args()
     announce("Chinese names: entity-level F1 in percent")
     import headstart as hs
-    from headstart.downstream.tokens import scores
+    from headstart.downstream.text.tokens import scores
 
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)

@@ -108,7 +108,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
     announce("Extractive question answering: names in Chinese news")
-    from headstart.downstream.spans import squad_scores
+    from headstart.downstream.text.spans import squad_scores
 
     train, test = (questions(rows, seed) for seed, rows in enumerate(msra()))
     test = test[: options.test]

@@ -18,6 +18,11 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "headstart"
 MODULES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in PACKAGE.rglob("*.py")}
 
+NAMES = {
+    ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in MODULES
+}
+
 #: data goes one way: a module may import its own stage and those before it
 STAGES = [
     {"version", "errors", "registry", "files", "batch", "seeding", "config", "run", "pages"},
@@ -70,6 +75,72 @@ def test_no_stage_imports_a_later_one() -> None:
             if known and stage(other) > stage(own):
                 later.append(f"{name_of(path)} imports {name}")
     assert later == []
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Return the modules of this package that a file imports, wherever it does."""
+    found = set()
+    for node in ast.walk(MODULES[path]):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in NAMES else node.module for name in names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return found & set(NAMES)
+
+
+def test_no_imports_go_in_a_circle() -> None:
+    """Imports within functions and for types count as well: they bind the same two files."""
+    before = {name: imported_modules(path) - {name} for name, path in NAMES.items()}
+    while free := {name for name, others in before.items() if not others}:
+        before = {name: others - free for name, others in before.items() if name not in free}
+    assert before == {}
+
+
+#: What only one kind of data is called, and the tensors that only some kinds have.
+KINDS = {path.name for path in (PACKAGE / "modalities").iterdir() if (path / "content.py").exists()}
+TENSORS = {"pixels", "input_ids", "waveform", "items"}
+#: The entries of the registry of kinds, the column names of other people's data, and elements of
+#: SVG and JSON that happen to be called so.
+OWN_WORDS = {"modalities/__init__.py", "data/pairs.py", "answers.py", "pages/charts.py"}
+OWN_WORDS |= {"pages/dots.py", "pages/heat.py", "pages/scatter.py"}
+#: Where tensors are named that are of ids or of pixels by definition.
+OF_TENSORS = ("batch.py", "modalities/tokens/", "encoders/", "objectives/")
+OF_TENSORS += ("downstream/wide.py", "deployment/generate.py")
+
+
+def strings(path: Path) -> set[str]:
+    """Return the string constants of a file, docstrings left out."""
+    tree = MODULES[path]
+    documented = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    return {
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and id(node) not in documented
+    }
+
+
+def test_what_only_one_kind_of_data_knows_lies_in_its_rooms() -> None:
+    assert {"text", "image"} <= KINDS
+    rooms = tuple(f"{stage}/{kind}/" for stage in ("modalities", "downstream") for kind in KINDS)
+    strangers = []
+    for path in MODULES:
+        name = name_of(path)
+        if name.startswith(rooms):
+            continue
+        found = set() if name in OWN_WORDS else strings(path) & KINDS
+        if not name.startswith(OF_TENSORS):
+            found |= strings(path) & TENSORS
+        strangers += [f"{name} says {word!r}" for word in sorted(found)]
+    assert strangers == []
 
 
 def test_every_module_has_a_stage() -> None:

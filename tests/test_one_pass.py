@@ -15,7 +15,7 @@ from headstart.config import FinetuneConfig
 from headstart.data import discovery
 from headstart.data.audit import Audit
 from headstart.data.streams import open_file
-from headstart.downstream.question_records import read_answered
+from headstart.downstream.text.question_records import read_answered
 from headstart.modalities.text.modality import TextModality
 
 SMALL: dict[str, Any] = {"tracker": "none", "precision": "fp32"}

@@ -11,8 +11,8 @@ from torch.nn import functional as F
 from headstart.config import FinetuneConfig
 from headstart.downstream.finetune import finetune
 from headstart.downstream.predict import predict
-from headstart.downstream.prompt import Prompt, _Cloze
 from headstart.downstream.prototypes import Prototypes
+from headstart.downstream.text.prompt import Prompt, _Cloze
 from headstart.encoders.opening import save_encoder
 from headstart.errors import HeadstartError
 from headstart.files import write_json

@@ -13,7 +13,7 @@ import torch
 from headstart.data.columns import check_names
 from headstart.downstream import TASKS, Task
 from headstart.downstream.head import task_of
-from headstart.downstream.masks import write_masks
+from headstart.downstream.image.masks import write_masks
 from headstart.encoders.opening import open_encoder, open_processor
 from headstart.errors import HeadstartError
 from headstart.files import whole_file

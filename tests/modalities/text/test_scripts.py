@@ -7,8 +7,8 @@ import unicodedata
 import pytest
 from tokenizers import pre_tokenizers
 
-from headstart.downstream.spans import squad_scores
-from headstart.downstream.tagged import joined
+from headstart.downstream.text.spans import squad_scores
+from headstart.downstream.text.tagged import joined
 from headstart.modalities.text.lexicon import Lexicon
 from headstart.modalities.text.scripts import is_chinese, is_unspaced, pattern, stands_close
 from headstart.modalities.text.shingles import jaccard, shingles

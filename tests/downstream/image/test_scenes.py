@@ -10,7 +10,7 @@ import torch
 from scenery import draw
 
 from headstart.data.audit import Audit
-from headstart.downstream.scenes import (
+from headstart.downstream.image.scenes import (
     LEFT,
     MULTIPLE,
     PADDING,

@@ -15,7 +15,7 @@ from headstart.data.field import raw, raw_values
 from headstart.data.pairs import number
 from headstart.data.streams import plain_reasons
 from headstart.data.unit import Unit
-from headstart.downstream.tagged import kept_records
+from headstart.downstream.text.tagged import kept_records
 from headstart.modalities.text.content import TEXT
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from scenery import draw, tiny_conv
 
 from headstart.config import FinetuneConfig, OptimizerOptions
 from headstart.data.audit import Audit
-from headstart.downstream.detection import Detection
 from headstart.downstream.finetune import Finetuning, finetune
+from headstart.downstream.image.detection import Detection
+from headstart.downstream.image.segmentation import Segmentation
 from headstart.downstream.predict import open_head, predict, write_predictions
-from headstart.downstream.segmentation import Segmentation
 from headstart.encoders.light import LightEncoder
 from headstart.encoders.opening import open_encoder
 from headstart.encoders.timm_models import TimmEncoder

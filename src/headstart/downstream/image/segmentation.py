@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from headstart.downstream.maps import Pyramid, resized
-from headstart.downstream.masks import runs
-from headstart.downstream.scene_task import SceneTask
-from headstart.downstream.scenes import Scenes, View, views_of
+from headstart.downstream.image.maps import Pyramid, resized
+from headstart.downstream.image.masks import runs
+from headstart.downstream.image.scene_task import SceneTask
+from headstart.downstream.image.scenes import Scenes, View, views_of
 from headstart.errors import HeadstartError
 from headstart.modalities.image.annotations import IGNORED, mask_ids, read_masks
 from headstart.modalities.image.decode import BadImage

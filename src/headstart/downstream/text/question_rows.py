@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
-from headstart.downstream.word_rows import IGNORED
+from headstart.downstream.text.word_rows import IGNORED
 from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ from torch.nn import functional as F
 
 from headstart.data.split import hold_out as by_id
 from headstart.downstream import Task, TaskDefaults
-from headstart.downstream.question_records import read_answered, read_questions
-from headstart.downstream.question_rows import QuestionRows
-from headstart.downstream.span_scores import SpanScores
-from headstart.downstream.spans import best_spans, squad_scores, trimmed
-from headstart.downstream.tokens import named
-from headstart.downstream.word_rows import IGNORED
+from headstart.downstream.text.question_records import read_answered, read_questions
+from headstart.downstream.text.question_rows import QuestionRows
+from headstart.downstream.text.span_scores import SpanScores
+from headstart.downstream.text.spans import best_spans, squad_scores, trimmed
+from headstart.downstream.text.tokens import named
+from headstart.downstream.text.word_rows import IGNORED
 from headstart.errors import HeadstartError
 from headstart.modalities.text.content import TEXT
 from headstart.modalities.text.processor import as_text
@@ -52,7 +52,7 @@ class Questions(Task):
     Args:
         scores: the layers on the vectors of the tokens.
         declines: whether there may be no answer.
-        stride, question_length: see :class:`headstart.downstream.question_rows.QuestionRows`.
+        stride, question_length: see :class:`headstart.downstream.text.question_rows.QuestionRows`.
         longest: most tokens of an answer.
         dropout: share of the features that is hidden while training.
     """
@@ -207,7 +207,7 @@ class Questions(Task):
 
     @torch.no_grad()
     def measure(self, encoder: Encoder, rows: QuestionRows) -> dict[str, float]:
-        """Return ``exact`` and ``f1`` of SQuAD; see :func:`headstart.downstream.spans`."""
+        """Return ``exact`` and ``f1`` of SQuAD; see :func:`headstart.downstream.text.spans`."""
         assert rows.truths is not None
         parts = [self._found(features, batch) for features, batch in self.scan(encoder, rows)]
         every = Found(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))

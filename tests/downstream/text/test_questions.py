@@ -14,9 +14,9 @@ from headstart.config import FinetuneConfig, PredictConfig
 from headstart.data.audit import Audit
 from headstart.downstream.finetune import finetune
 from headstart.downstream.predict import predict, reader
-from headstart.downstream.question_rows import QuestionRows
-from headstart.downstream.questions import Questions
-from headstart.downstream.span_scores import SpanScores
+from headstart.downstream.text.question_rows import QuestionRows
+from headstart.downstream.text.questions import Questions
+from headstart.downstream.text.span_scores import SpanScores
 from headstart.encoders.opening import open_encoder
 from headstart.encoders.transformer import TransformerEncoder
 from headstart.errors import HeadstartError

@@ -23,8 +23,8 @@ from headstart.deployment.generate import generate
 from headstart.downstream.finetune import finetune
 from headstart.downstream.lora import add_lora
 from headstart.downstream.predict import predict, reader
-from headstart.downstream.seq2seq import Seq2Seq
-from headstart.downstream.written_pairs import WrittenRows, find_columns
+from headstart.downstream.text.seq2seq import Seq2Seq
+from headstart.downstream.text.written_pairs import WrittenRows, find_columns
 from headstart.encoders.opening import create_encoder
 from headstart.encoders.seq2seq import Seq2SeqEncoder
 from headstart.errors import HeadstartError

@@ -13,8 +13,8 @@ from torch.nn import functional as F
 from headstart.downstream import Task, TaskDefaults
 from headstart.downstream.classes import balanced_weights, class_loss
 from headstart.downstream.head import zero_linear
-from headstart.downstream.tagged import OUTSIDE, read_tagged, read_words
-from headstart.downstream.word_rows import IGNORED, WordRows
+from headstart.downstream.text.tagged import OUTSIDE, read_tagged, read_words
+from headstart.downstream.text.word_rows import IGNORED, WordRows
 from headstart.errors import HeadstartError
 from headstart.modalities.text.content import TEXT
 from headstart.modalities.text.processor import as_text

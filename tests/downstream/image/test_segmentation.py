@@ -13,9 +13,9 @@ from scenery import draw, tiny_conv
 from headstart.config import FinetuneConfig, OptimizerOptions
 from headstart.data.audit import Audit
 from headstart.downstream.finetune import Finetuning, finetune
-from headstart.downstream.masks import mask_of, runs, write_masks
+from headstart.downstream.image.masks import mask_of, runs, write_masks
+from headstart.downstream.image.segmentation import Segmentation
 from headstart.downstream.predict import open_head, predict, write_predictions
-from headstart.downstream.segmentation import Segmentation
 from headstart.encoders.opening import open_encoder
 from headstart.errors import HeadstartError
 from headstart.modalities.image.annotations import IGNORED, mask_ids, read_masks

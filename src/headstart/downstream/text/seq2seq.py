@@ -16,7 +16,7 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from headstart.data.split import hold_out as by_id
 from headstart.downstream import Task, TaskDefaults
-from headstart.downstream.written_pairs import (
+from headstart.downstream.text.written_pairs import (
     Columns,
     WrittenRows,
     cut,

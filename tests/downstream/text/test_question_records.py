@@ -8,7 +8,7 @@ import pytest
 
 from headstart.config import FinetuneConfig, PredictConfig
 from headstart.data.audit import Audit
-from headstart.downstream.question_records import read_answered, read_questions
+from headstart.downstream.text.question_records import read_answered, read_questions
 from headstart.errors import HeadstartError
 from headstart.modalities.text.modality import TextModality
 

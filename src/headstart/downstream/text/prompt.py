@@ -21,7 +21,7 @@ from headstart.downstream.classes import (
 )
 from headstart.downstream.head import DESCRIPTION, WEIGHTS
 from headstart.downstream.rows import LabeledRows
-from headstart.downstream.word_rows import WordTokenizer
+from headstart.downstream.text.word_rows import WordTokenizer
 from headstart.encoders import TokenEncoder
 from headstart.encoders.opening import open_processor
 from headstart.encoders.visibility import visibility

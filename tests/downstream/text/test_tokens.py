@@ -13,9 +13,9 @@ from headstart.config import FinetuneConfig, PredictConfig
 from headstart.data.audit import Audit
 from headstart.downstream.finetune import finetune
 from headstart.downstream.predict import predict, reader
-from headstart.downstream.tagged import joined, read_tagged, read_words
-from headstart.downstream.tokens import TokenClassification, scores
-from headstart.downstream.word_rows import IGNORED, WordRows, WordTokenizer
+from headstart.downstream.text.tagged import joined, read_tagged, read_words
+from headstart.downstream.text.tokens import TokenClassification, scores
+from headstart.downstream.text.word_rows import IGNORED, WordRows, WordTokenizer
 from headstart.encoders.light import LightEncoder
 from headstart.errors import HeadstartError
 from headstart.modalities.text.modality import TextModality

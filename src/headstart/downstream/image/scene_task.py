@@ -9,8 +9,8 @@ import numpy as np
 from torch import Tensor, nn
 
 from headstart.downstream import Task, TaskDefaults
-from headstart.downstream.maps import Pyramid, map_encoder
-from headstart.downstream.scenes import Scenes, at_random, side_for
+from headstart.downstream.image.maps import Pyramid, map_encoder
+from headstart.downstream.image.scenes import Scenes, at_random, side_for
 from headstart.modalities.image.content import IMAGE
 
 if TYPE_CHECKING:

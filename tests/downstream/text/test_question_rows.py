@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from datasets import Dataset
 
-from headstart.downstream.question_rows import IGNORED, Layout, QuestionRows
+from headstart.downstream.text.question_rows import IGNORED, Layout, QuestionRows
 from headstart.modalities.text.processor import TextProcessor
 from headstart.modalities.text.tokenizers import fit_tokenizer
 

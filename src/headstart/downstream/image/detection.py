@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from headstart.downstream.classes import unseen_label
-from headstart.downstream.maps import Pyramid
-from headstart.downstream.scene_task import SceneTask
-from headstart.downstream.scenes import Scenes, View, views_of
+from headstart.downstream.image.maps import Pyramid
+from headstart.downstream.image.scene_task import SceneTask
+from headstart.downstream.image.scenes import Scenes, View, views_of
 from headstart.errors import HeadstartError
 from headstart.modalities.image.annotations import read_boxes
 

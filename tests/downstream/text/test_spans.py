@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from headstart.downstream.questions import Questions
-from headstart.downstream.span_scores import SpanScores
-from headstart.downstream.spans import best_spans, squad_scores, trimmed
+from headstart.downstream.text.questions import Questions
+from headstart.downstream.text.span_scores import SpanScores
+from headstart.downstream.text.spans import best_spans, squad_scores, trimmed
 
 
 def test_the_best_span_is_the_best_of_all_sound_ones():

@@ -1,0 +1,1 @@
+"""Tasks of images by definition: objects and segments in them."""

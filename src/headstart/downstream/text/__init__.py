@@ -1,0 +1,1 @@
+"""Tasks of text by definition: names in it, answers, translations, prompts."""

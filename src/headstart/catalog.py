@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from typing import Any
@@ -17,6 +17,7 @@ from headstart.errors import HeadstartError
 from headstart.evaluation.protocols import PROTOCOLS
 from headstart.modalities import MODALITIES
 from headstart.objectives import OBJECTIVES
+from headstart.objectives.needs import encoders_for
 from headstart.registry import HOME, Registry
 
 FAMILIES = {
@@ -148,24 +149,7 @@ class Cells:
     @classmethod
     def read(cls, package: str | None = None) -> Cells:
         """Follow from the registries what goes with what; from those of one package if asked."""
-
-        def entries(registry: Registry) -> dict[str, Any]:
-            return {
-                name: entry
-                for name, entry in registry.items()
-                if package in (None, registry.package_of(name))
-            }
-
-        return cls(
-            tuple(
-                cells(
-                    entries(MODALITIES),
-                    entries(ENCODERS),
-                    entries(OBJECTIVES),
-                    entries(PROTOCOLS),
-                )
-            )
-        )
+        return cls(tuple(_cells(package)))
 
     def summary(self) -> dict[str, Any]:
         """Return plain values, for programs."""
@@ -184,32 +168,31 @@ class Cells:
         return "\n".join(rows)
 
 
-def cells(
-    modalities: Mapping[str, Any],
-    encoders: Mapping[str, Any],
-    objectives: Mapping[str, Any],
-    protocols: Mapping[str, Any],
-) -> Iterable[Cell]:
+def _cells(package: str | None) -> Iterator[Cell]:
     """Yield a cell for each objective and kind of data that an encoder brings together.
 
-    An encoder reads a kind of data that ``gives`` the tensor it ``reads``. An objective teaches it
-    where the two of them provide all that the objective ``needs``. A protocol that suits the kind
-    of data measures what was learned, where one of those encoders and it provide what it ``needs``.
+    Encoders are those that :mod:`headstart.objectives.needs` lets pass. A protocol that suits the
+    kind of data measures what was learned where one of them and the data provide what it needs.
     """
-    for modality, kind in modalities.items():
-        offered = {
-            name: kind.provides | encoder.provides
-            for name, encoder in encoders.items()
-            if encoder.reads == kind.gives
+
+    def entries(registry: Registry) -> dict[str, Any]:
+        return {
+            name: entry
+            for name, entry in registry.items()
+            if package in (None, registry.package_of(name))
         }
+
+    encoders, protocols = entries(ENCODERS), entries(PROTOCOLS)
+    objectives = entries(OBJECTIVES)
+    for modality, kind in entries(MODALITIES).items():
         for objective, its in objectives.items():
-            able = {name: found for name, found in offered.items() if its.needs <= found}
-            measures = (
+            able = [name for name in encoders_for(its.needs, kind) if name in encoders]
+            offered = [kind.provides | encoders[name].provides for name in able]
+            measures = [
                 name
                 for name in kind.protocols
-                if name in protocols
-                and any(protocols[name].needs <= found for found in able.values())
-            )
+                if name in protocols and any(protocols[name].needs <= each for each in offered)
+            ]
             if able:
                 yield Cell(modality, objective, tuple(able), tuple(measures))
 

@@ -141,7 +141,7 @@ def test_muon_moves_a_convolution_as_the_matrix_of_its_outputs() -> None:
 
 
 def test_the_convolution_that_reads_pixels_stays_with_adamw() -> None:
-    objective = torch.nn.Module()
+    objective = TinyObjective()
     objective.encoder = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Conv2d(4, 4, 3))
     optimizer = build(objective, OptimizerOptions(name="muon"), 0.01)
     moved = [p for g in optimizer.param_groups if "nesterov" in g for p in g["params"]]
@@ -160,8 +160,8 @@ def test_muon_moves_what_multiplies_and_no_bias_or_position() -> None:
             self.table = nn.Embedding(5, 8)
             self.dense = nn.Linear(8, 8)
 
-    objective = torch.nn.Module()
-    objective.encoder, objective.head = Odd(), nn.Linear(8, 8)
+    objective = TinyObjective()
+    objective.encoder = Odd()
     optimizer = build(objective, OptimizerOptions(name="muon"), 0.01)
     moved = [p for g in optimizer.param_groups if "nesterov" in g for p in g["params"]]
     assert [id(p) for p in moved] == [id(objective.encoder.q), id(objective.encoder.dense.weight)]

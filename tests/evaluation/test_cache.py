@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,15 @@ def test_records_are_told_apart_by_content_and_order_alone() -> None:
     # Features of "A" are not those of "a", though the two repeat each other.
     others = [texts("b", "a"), texts("ab", ""), texts("a", "b", ""), texts("A", "b"), None]
     assert len({one, *(digest_of_records(other, TEXT) for other in others)}) == 6
+
+
+def test_records_are_told_apart_by_every_field() -> None:
+    two = replace(TEXT, fields=(*TEXT.fields, replace(TEXT.fields[0], name="title")))
+    one, other = (
+        Dataset.from_dict({"id": ["1"], "text": ["a"], "title": [title]}) for title in ("b", "c")
+    )
+    assert digest_of_records(one, TEXT) == digest_of_records(other, TEXT)
+    assert digest_of_records(one, two) != digest_of_records(other, two)
 
 
 def test_pictures_are_told_apart_by_their_bytes_or_by_their_file(tmp_path: Path) -> None:

@@ -185,6 +185,9 @@ def test_auto_follows_the_labels_where_that_suits_the_records(tmp_path: Path) ->
     assert decided(config, Unlabeled()).task == "clustering"
     named = config.model_copy(update={"task": "retrieval", "train": "nowhere.csv"})
     assert decided(named, Unlabeled()).task == "retrieval"
+    slip = named.model_copy(update={"columns": {"txet": "body"}})
+    with pytest.raises(HeadstartError, match="txet"):
+        decided(slip, Unlabeled())
 
 
 def test_what_a_task_needs_is_asked_of_the_encoder_and_its_processor() -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headstart.data.store import stream
+from headstart.encoders.formats import is_static
 from headstart.encoders.sentence_folders import MODULES
 from headstart.errors import HeadstartError
 from headstart.modalities.text.content import TEXT
@@ -45,8 +46,7 @@ def open_sentence_transformer(folder: str | Path) -> ForeignEncoder | None:
     Raises:
         HeadstartError: the library cannot open it.
     """
-    modules = Path(folder) / MODULES
-    if not modules.is_file() or "StaticEmbedding" in modules.read_text(encoding="utf-8"):
+    if not (Path(folder) / MODULES).is_file() or is_static(folder):
         return None
     if not find_spec("sentence_transformers"):
         return None

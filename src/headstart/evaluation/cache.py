@@ -56,12 +56,13 @@ def digest_of_records(records: Dataset | None, content: Content) -> str:
     """
     key = hashlib.blake2b(digest_size=12)
     if records is not None:
-        column = content.name
-        for batch in records.select_columns([column]).with_format("arrow").iter(batch_size=1000):
-            for value in batch[column].to_pylist():
-                stored = _stored(value)
-                key.update(len(stored).to_bytes(8, "little"))
-                key.update(stored)
+        columns = records.select_columns(content.columns).with_format("arrow")
+        for batch in columns.iter(batch_size=1000):
+            for name in content.columns:
+                for value in batch[name].to_pylist():
+                    stored = _stored(value)
+                    key.update(len(stored).to_bytes(8, "little"))
+                    key.update(stored)
     return key.hexdigest()
 
 

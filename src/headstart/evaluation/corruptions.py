@@ -44,16 +44,16 @@ def asked(names: Sequence[str], modality: Modality) -> list[str]:
 
 
 def corrupt(records: Dataset, modality: Modality, name: str, severity: int, seed: int) -> Dataset:
-    """Return the records with their content corrupted, all else as it is.
+    """Return the records with their first field corrupted, all else as it is.
 
     A record's corruption depends on its index, the name, the severity and the seed.
 
     Args:
         records: as :meth:`headstart.modalities.Modality.as_seen` returns them.
     """
-    change, content = modality.corruptions[name], modality.content.name
+    change, column = modality.corruptions[name], modality.content.columns[0]
     values = []
-    for index, value in enumerate(records[content]):
+    for index, value in enumerate(records[column]):
         rng = np.random.Generator(np.random.PCG64(derive(seed, "corrupt", name, severity, index)))
         values.append(change(value, severity, rng))
-    return with_content(records, content, values)
+    return with_content(records, column, values)

@@ -43,10 +43,9 @@ def decided(config: EvaluateConfig, modality: Modality) -> EvaluateConfig:
 
     It is the first that suits the records where the labels ask for one that does not.
     """
-    task = config.task
-    if task == AUTO:
-        asked = task_of(config, modality.content)
-        task = asked if asked in modality.protocols else modality.protocols[0]
+    task = task_of(config, modality.content)
+    if config.task == AUTO and task not in modality.protocols:
+        task = modality.protocols[0]
     return config.model_copy(update={"task": task})
 
 

@@ -189,7 +189,7 @@ def perplexity(
     Raises:
         HeadstartError: nothing is left to foresee.
     """
-    texts = list(records[processor.content.name])
+    texts = list(records[processor.content.columns[0]])
     windows = list(_windows(processor, texts, context, halves=objective == "prefix"))
     if not windows:
         raise HeadstartError("the texts are too short to foresee a token of them; name others.")
@@ -312,7 +312,7 @@ def _ngram_nats(
     background: Dataset, processor: Sequences, windows: list[_Window]
 ) -> list[np.ndarray]:
     ids: list[np.ndarray] = []
-    texts = stream(background, processor.content.name)
+    texts = stream(background, processor.content.columns[0])
     while sum(map(len, ids)) < _MOST and (some := list(islice(texts, 1000))):
         ids += [np.array(row, dtype=np.int64) for row in processor.encode_ids(some)]
     model = NgramModel(np.concatenate(ids)[:_MOST], processor.vocabulary.size)

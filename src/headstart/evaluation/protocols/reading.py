@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from headstart.data.content import Content
     from headstart.data.unit import Unit
-    from headstart.modalities import Modality
+    from headstart.modalities import Modality, Processor
 
 #: Separators of several labels in one field, the likelier ones first.
 SEPARATORS = ("|", ";", ",")
@@ -80,7 +80,7 @@ def read(
     source: str,
     config: EvaluateConfig,
     modality: Modality,
-    processor: Any,
+    processor: Processor | None,
     audit: Audit,
     *,
     task: str,
@@ -113,7 +113,7 @@ def read(
 
 
 def labeled_records(
-    config: EvaluateConfig, modality: Modality, processor: Any, audits: dict[str, Any]
+    config: EvaluateConfig, modality: Modality, processor: Processor | None, audits: dict[str, Any]
 ) -> tuple[Dataset, Dataset | None]:
     """Return training and test records; None where one file is tested as a whole or by folds.
 
@@ -150,7 +150,7 @@ def labeled_file(
     what: str,
     config: EvaluateConfig,
     modality: Modality,
-    processor: Any,
+    processor: Processor | None,
     audits: dict[str, Any],
 ) -> Dataset:
     """Return the labeled records of one source, and note in ``audits[what]`` what was read."""
@@ -197,7 +197,7 @@ def _pairs(
     source: str,
     config: EvaluateConfig,
     modality: Modality,
-    processor: Any,
+    processor: Processor | None,
     audit: Audit,
     names: tuple[tuple[str, str], ...],
     *,
@@ -234,7 +234,11 @@ def _pairs(
 
 
 def _several(
-    source: str, config: EvaluateConfig, modality: Modality, processor: Any, audit: Audit
+    source: str,
+    config: EvaluateConfig,
+    modality: Modality,
+    processor: Processor | None,
+    audit: Audit,
 ) -> Dataset:
     """Return records with lists of labels, from lists or from texts with a separator."""
     content = modality.content

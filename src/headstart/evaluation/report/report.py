@@ -32,7 +32,7 @@ from headstart.pages.page import page
 from headstart.run import RunFolder
 
 if TYPE_CHECKING:
-    from headstart.evaluation.outcomes import Results
+    from headstart.evaluation.outcomes import Results, Shift
 
 #: Bytes of the page at most; records are left out of it before it grows larger.
 LIMIT = 5_000_000
@@ -87,7 +87,7 @@ class Report:
         return self.verdict
 
     def summary(self) -> dict[str, Any]:
-        """Return plain values: the verdict, the gains, all scores, notes, protocol and cost."""
+        """Return plain values: the verdict, the gains, all scores, shifts, notes and cost."""
         results = self.results
         return {
             "verdict": headline(self.gains),
@@ -108,6 +108,7 @@ class Report:
                 }
                 for outcome in results.outcomes
             ],
+            "shifts": [_shift(shift) for shift in results.shifts],
             "classes": results.classes,
             "train_records": results.training,
             "test_records": len(results.truth),
@@ -163,6 +164,19 @@ def _gain(gain: Gain) -> dict[str, Any]:
         "outcome": {1: "gain", 0: "no clear difference", -1: "loss"}[gain.sign],
         **_plain(gain.difference, "difference"),
         "worth_labels": round(worth) if math.isfinite(worth) else None,
+    }
+
+
+def _shift(shift: Shift) -> dict[str, Any]:
+    return {
+        "candidate": shift.candidate,
+        "shift": shift.shift,
+        "severity": shift.severity,
+        "labels": shift.labels,
+        "test_records": shift.tested,
+        **_plain(shift.clean, "clean"),
+        **_plain(shift.score, "score"),
+        **_plain(shift.drop, "drop"),
     }
 
 

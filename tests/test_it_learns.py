@@ -22,9 +22,9 @@ COMMON = {
 #: For each objective the cheapest setting that shows it learn, and the margin asked of it.
 RECIPES = {
     "contrast": ({"encoder": "light", "budget": "60steps", "batch_size": 256}, 0.10),
-    "mlm": ({"encoder": "light", "budget": "250steps", **COMMON}, 0.05),
-    "clm": ({"encoder": "gpt", "encoder_options": SMALL, "budget": "300steps", **COMMON}, 0.05),
-    "simcse": ({"encoder": "bert", "encoder_options": SMALL, "budget": "150steps", **COMMON}, 0.03),
+    "mlm": ({"encoder": "light", "budget": "150steps", **COMMON}, 0.05),
+    "clm": ({"encoder": "gpt", "encoder_options": SMALL, "budget": "100steps", **COMMON}, 0.05),
+    "simcse": ({"encoder": "bert", "encoder_options": SMALL, "budget": "60steps", **COMMON}, 0.03),
 }
 
 

@@ -112,4 +112,4 @@ def test_on_digits_it_beats_the_untrained_network(queue):
     teach(objective, 120, rate=2e-3)
     after = score(objective.encoder)
     print(f"moco, queue {queue}: {before:.3f} untrained, {after:.3f} pre-trained")
-    assert after > before + 0.07
+    assert after > before + 0.06

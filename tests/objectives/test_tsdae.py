@@ -161,13 +161,14 @@ def test_every_parameter_moves_but_what_asks_a_single_vector():
 def test_on_unseen_articles_it_learns_to_write_and_from_the_vector():
     objective = language.build({"tsdae": 1.0}, "bert")
     before = spoken(objective)
-    language.teach(objective, 150, rate=3e-3)
+    language.teach(objective, 250, rate=1e-2)
     after, unread = spoken(objective), spoken(objective, unread=True)
     print(f"tsdae: {before:.3f} untrained, {after:.3f}; with another text's vector {unread:.3f}")
     assert after < before - 1.0
-    assert after < unread - 0.01
+    assert after < unread - 0.02
 
 
 def test_unseen_articles_damaged_in_two_ways_find_each_other_better_than_untrained():
-    objective = language.build({"tsdae": 1.0}, "bert")
-    assert language.learns(objective, 800, rate=1e-2, measure=recognised) > 0.02
+    # With so little left the same words hardly help, which an untrained network finds, too.
+    objective = language.build({"tsdae": 1.0}, "bert", tsdae={"delete_ratio": 0.8})
+    assert language.learns(objective, 400, rate=1e-2, count=16, measure=recognised) > 0.01

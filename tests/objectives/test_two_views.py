@@ -232,14 +232,14 @@ def test_what_was_written_for_pictures_learns_from_texts(name, news):
     moving = [p for p in objective.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(moving, 5e-3)
     objective.train()
-    for step in range(60):
+    for step in range(120):
         rows = torch.randint(1300, (256,), generator=generator(0, "rows", step))
         part = {key: tensor[rows] for key, tensor in batch.items()}
         loss = objective(objective.corrupt(part, generator(0, step)))["loss"]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        objective.after_step((step + 1) / 60)
+        objective.after_step((step + 1) / 120)
     after = topic_score(objective.encoder, batch, topics)
     print(f"{name} on texts: {before:.3f} untrained, {after:.3f} pre-trained")
     assert after > before + 0.05

@@ -66,7 +66,7 @@ def test_every_parameter_moves():
 
 def test_it_learns_and_draws(tmp_path):
     objective = build(VAE, NarrowConv(), channels=16, latent=16)
-    told = teach(objective, 150)
+    told = teach(objective, 300)
     assert told["loss"][-1] < told["loss"][0] - 1
     assert neighbours(objective.encoder) > neighbours(NarrowConv()) + 0.03
     drawn = objective.sample(64, generator(4))

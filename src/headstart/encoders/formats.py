@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.encoders import ENCODERS, Encoder, EncoderKind, PixelEncoder, TokenEncoder
+from headstart.errors import HeadstartError
 
 #: Tokens a row for networks whose folders do not say.
 LENGTH = 256
@@ -32,14 +33,24 @@ class Format:
 
 
 def format_of(folder: str | Path) -> Format:
-    """Return the format of a folder, or of a name of the hub: the first of all that fits."""
+    """Return the format of a folder, or of a name of the hub: the first of all that fits.
+
+    Raises:
+        HeadstartError: a package wrote it that is not installed here.
+    """
     config = _config(folder)
-    if (network := str(config.get("network"))) in ENCODERS:
+    network = config.get("network")
+    if isinstance(network, str) and network in ENCODERS:
         # Neither timm nor Transformers has a network like this: its kind reads what it wrote.
         kind: EncoderKind = ENCODERS[network]
         length = int(config.get("size", kind.length))
         if kind.load is not None:
             return Format(lambda _: True, kind.reads, lambda _: length, kind.load)
+    elif isinstance(network, str) and not {"model_type", "architecture"} & config.keys():
+        raise HeadstartError(
+            f"{folder} holds an encoder of the kind {network!r}, which no installed package "
+            "brings; install the one that it was made with."
+        )
     return next(each for each in FORMATS if each.fits(folder))
 
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from headstart.data.audit import Audit
-    from headstart.data.unit import Unit
 
 #: What the column is called in files, first ones first.
 NAMES = ("readings", "series", "signal")
@@ -28,7 +27,7 @@ NAMES = ("readings", "series", "signal")
 FEWEST = 8
 
 
-def take(value: Any, unit: Unit) -> tuple[list[float] | None, str | None]:
+def parse(value: Any) -> tuple[list[float] | None, str | None]:
     """Turn ``"0.1 0.4 0.3"``, or a list of numbers, into floats; or say why that cannot be."""
     if value is None:
         return None, None
@@ -46,7 +45,7 @@ def take(value: Any, unit: Unit) -> tuple[list[float] | None, str | None]:
 
 def fits(value: Any) -> bool:
     """True for what can be a series; a single number cannot."""
-    return isinstance(value, str | list) and take(value, None)[0] is not None
+    return isinstance(value, str | list) and parse(value)[0] is not None
 
 
 def recognises(name: str, schema: pa.Schema | None) -> bool:
@@ -68,10 +67,10 @@ def matches(
     background: Dataset, tested: Dataset, notes: list[str], thorough: bool
 ) -> Iterator[tuple[int, int, bool]]:
     """Yield (background, tested, True) for equal readings; nearly equal ones are not looked for."""
-    twins: dict[int, int] = {digest: index for index, digest in enumerate(digests(tested).tolist())}
+    known = {digest: index for index, digest in enumerate(digests(tested).tolist())}
     for index, digest in enumerate(digests(background).tolist()):
-        if digest in twins:
-            yield index, twins[digest], True
+        if digest in known:
+            yield index, known[digest], True
 
 
 def survey(records: Dataset, audit: Audit, effort: Effort) -> None:
@@ -102,7 +101,12 @@ SERIES = Content(
     reads=".csv, .tsv, .jsonl, .json, .parquet or a saved dataset with a column of readings",
     fields=(
         Field(
-            "series", NAMES, fits=fits, take=take, type=_column, size=lambda value: 4 * len(value)
+            "series",
+            NAMES,
+            fits=fits,
+            take=lambda value, unit: parse(value),
+            type=_column,
+            size=lambda value: 4 * len(value),
         ),
     ),
     tables=frozenset({".csv", ".tsv", ".jsonl", ".json"}),

@@ -16,7 +16,7 @@ from headstart.data.sources import read
 from headstart.files import whole_folder
 from headstart.modalities import Baseline, Defaults, Modality, Request
 from headstart_sensors.baselines import spectrum, statistics
-from headstart_sensors.content import SERIES, take
+from headstart_sensors.content import SERIES, parse
 from headstart_sensors.corruptions import CORRUPTIONS
 from headstart_sensors.readings import STORED, even
 
@@ -71,7 +71,7 @@ class SeriesModality(Modality):
         """Return series that were typed as ``"0.1 0.4 0.3 ..."``."""
         from datasets import Dataset
 
-        found = [take(value, None)[0] for value in values]
+        found = [parse(value)[0] for value in values]
         if None in found:
             return None
         return Dataset.from_dict({"id": [str(n + 1) for n in range(len(found))], "series": found})

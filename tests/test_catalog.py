@@ -45,8 +45,8 @@ def made(**members):
                            about="", **members)
 
 
-letters = made(gives="ids", provides={"views"}, protocols=("probe", "ask"))
-waves = made(gives="wave", provides={"views"}, protocols=("probe",))
+letters = made(gives="ids", provides={"views"}, protocols=("probe",))
+waves = made(gives="wave", provides={"views"}, protocols=())
 table = made(reads="ids", provides=set())
 reader = made(reads="ids", provides={"order"})
 filter = made(reads="wave", provides={"grid"})

@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from headstart.downstream import TASKS
 from headstart.encoders import ENCODERS
 from headstart.errors import HeadstartError
-from headstart.evaluation.protocols import PROTOCOLS
+from headstart.evaluation.protocols import PROTOCOLS, protocols_for
 from headstart.modalities import MODALITIES
 from headstart.objectives import OBJECTIVES
 from headstart.objectives.needs import encoders_for
@@ -190,7 +190,7 @@ def _cells(package: str | None) -> Iterator[Cell]:
             offered = [kind.provides | encoders[name].provides for name in able]
             measures = [
                 name
-                for name in kind.protocols
+                for name in protocols_for(kind)
                 if name in protocols and any(protocols[name].needs <= each for each in offered)
             ]
             if able:

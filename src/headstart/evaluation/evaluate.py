@@ -8,7 +8,7 @@ from headstart.batch import Progress
 from headstart.config import EvaluateConfig
 from headstart.errors import HeadstartError, did_you_mean
 from headstart.evaluation.outcomes import Candidate, Results
-from headstart.evaluation.protocols import PROTOCOLS, Protocol
+from headstart.evaluation.protocols import PROTOCOLS, Protocol, protocols_for
 from headstart.evaluation.protocols.measuring import LabeledData
 from headstart.evaluation.protocols.reading import task_of
 
@@ -28,13 +28,17 @@ def check_task(task: str, modality: Modality) -> None:
     Raises:
         HeadstartError: it names the tasks that suit.
     """
-    known = (AUTO, *PROTOCOLS)
-    if task not in known:
+    if task == AUTO:
+        return
+    if task not in PROTOCOLS:
+        known = (AUTO, *PROTOCOLS)
         raise HeadstartError(f"unknown evaluation task {task!r}{did_you_mean(task, known)}")
-    if task not in (AUTO, *modality.protocols):
+    PROTOCOLS.check(task)
+    suited = protocols_for(modality)
+    if task not in suited:
         raise HeadstartError(
             f"the evaluation task {task!r} is not for {modality.content.noun}; choose one of "
-            f"{', '.join(modality.protocols)}."
+            f"{', '.join(suited)}."
         )
 
 
@@ -58,7 +62,7 @@ def check_needs(task: str, modality: Modality, encoder: Encoder, processor: Proc
     offered = encoder.provides | processor.provides
     missing = PROTOCOLS[task].needs - offered
     if missing:
-        able = [name for name in modality.protocols if PROTOCOLS[name].needs <= offered]
+        able = [name for name in protocols_for(modality) if PROTOCOLS[name].needs <= offered]
         wanted = " and ".join(sorted(name.replace("_", " ") for name in missing))
         raise HeadstartError(
             f"the evaluation task {task!r} needs {wanted}, which this encoder cannot give; choose "

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from typing import Protocol as Contract
 
-from headstart.registry import Registry
+from headstart.registry import HOME, Registry
 
 if TYPE_CHECKING:
     import numpy as np
@@ -112,3 +112,13 @@ PROTOCOLS = Registry(
     group="headstart.protocols",
     members=("about", "needs"),
 )
+
+
+def protocols_for(modality: Modality | type[Modality]) -> tuple[str, ...]:
+    """Return the protocols that suit a kind of data, by name.
+
+    Those are the ones it names and, since it cannot name them, those of other packages; of these
+    what they need decides alone.
+    """
+    others = (name for name in PROTOCOLS if PROTOCOLS.package_of(name) != HOME)
+    return tuple(dict.fromkeys((*modality.protocols, *others)))

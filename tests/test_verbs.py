@@ -121,6 +121,9 @@ def test_columns_of_which_nothing_is_read_are_refused_before_anything_is_read(so
         hs.finetune(str(run.folder), columns={"question": "body"}, **given)
     with pytest.raises(HeadstartError, match="choose one of: answer, question, text"):
         hs.finetune(str(run.folder), columns={"label": "stars"}, task="questions", **given)
+    for task in ("auto", "classification"):
+        with pytest.raises(HeadstartError, match="choose one of: label, pair, text"):
+            hs.evaluate(str(run.folder), train=str(labeled), task=task, columns={"x": "body"})
     with pytest.raises(HeadstartError, match="no column 'star'; did you mean 'stars'"):
         hs.evaluate(str(run.folder), train=str(labeled), label_column="star")
     with pytest.raises(HeadstartError, match="'pair' is nothing that is read here"):

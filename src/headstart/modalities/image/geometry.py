@@ -38,7 +38,7 @@ def draw_boxes(
     """
     device = generator.device
     draw = torch.rand(2, ATTEMPTS, count, generator=generator, device=device)
-    place = torch.rand(2, count, generator=generator, device=device)
+    position = torch.rand(2, count, generator=generator, device=device)
     area = (scale[0] + draw[0] * (scale[1] - scale[0])) * (height * width)
     low, high = math.log(ratio[0]), math.log(ratio[1])
     aspect = (low + draw[1] * (high - low)).exp()
@@ -50,7 +50,9 @@ def draw_boxes(
     h = torch.where(found, high_.gather(0, first)[0], min(height, round(width / ratio[0])))
     spare = torch.stack([height - h, width - w])
     # Without a fitting draw the crop is central.
-    corner = torch.where(found, (place * (spare + 1)).floor().minimum(spare), (spare / 2).floor())
+    corner = torch.where(
+        found, (position * (spare + 1)).floor().minimum(spare), (spare / 2).floor()
+    )
     return torch.stack([corner[0], corner[1], h, w], 1).long()
 
 
@@ -158,17 +160,17 @@ def resize(pixels: Tensor, size: int) -> Tensor:
 def _blur_matrix(kernel: Tensor, offset: Tensor, side: int, dtype: torch.dtype) -> Tensor:
     """Return (B,side,side) that blurs along one axis; ``kernel`` (B,K) lies at ``offset`` (K,)."""
     count, taps = kernel.shape
-    place = torch.arange(side, device=kernel.device)[:, None] + offset
-    index = _mirrored(place, side).expand(count, side, taps)
+    position = torch.arange(side, device=kernel.device)[:, None] + offset
+    index = _mirrored(position, side).expand(count, side, taps)
     matrix = kernel.new_zeros(count, side, side)
     return matrix.scatter_add_(2, index, kernel[:, None].expand(count, side, taps)).to(dtype)
 
 
-def _mirrored(place: Tensor, side: int) -> Tensor:
-    """Fold places outside 0..side-1 back; the edge pixel is not repeated."""
+def _mirrored(position: Tensor, side: int) -> Tensor:
+    """Fold positions outside 0..side-1 back; the edge pixel is not repeated."""
     if side == 1:
-        return torch.zeros_like(place)
-    folded = place.remainder(2 * side - 2)
+        return torch.zeros_like(position)
+    folded = position.remainder(2 * side - 2)
     return torch.minimum(folded, 2 * side - 2 - folded)
 
 

@@ -42,7 +42,7 @@ _CHUNK = 512
 
 
 class Prints(NamedTuple):
-    """What is kept of n pictures: places (n,), hashes (n,) uint64, small greys (n,256) float32."""
+    """What is kept of n pictures: indices (n,), hashes (n,) uint64, small greys (n,256) float32."""
 
     indices: np.ndarray
     hashes: np.ndarray
@@ -88,7 +88,7 @@ def digests(records: Dataset) -> np.ndarray:
 
 
 def near_repeats(records: Dataset, audit: Audit) -> list[tuple[int, int]]:
-    """Return (place of a picture, place of the earlier one that it is nearly the same as).
+    """Return (index of a picture, index of the earlier one that it is nearly the same as).
 
     Each is named once at most, with the nearest; exact repetitions are among them. Of very many
     only :data:`MOST_COMPARED`, from all over, are looked at, which is noted in ``audit``.
@@ -110,17 +110,17 @@ def near_repeats(records: Dataset, audit: Audit) -> list[tuple[int, int]]:
 def matches(
     background: Dataset, tested: Dataset, notes: list[str], *, most: int | None = MOST_COMPARED
 ) -> Iterator[tuple[int, int, bool]]:
-    """Yield (place in the background, place of a tested picture, is it exact) for each found.
+    """Yield (index in the background, index of a tested picture, is it exact) for each found.
 
     Exact are the same bytes (they come as near ones, too). Without the extra ``audit`` only those
     are found, which is noted. Pictures that cannot be decoded are passed over.
 
     Args:
-        notes: told what was not looked at.
+        notes: receives what was not compared.
         most: pictures of the background that are compared, from all over it; None for all.
     """
-    for index, twin in _same_bytes(background, tested):
-        yield index, twin, True
+    for index, match in _same_bytes(background, tested):
+        yield index, match, True
     if not available():
         notes.append(MISSING)
         return
@@ -133,8 +133,8 @@ def matches(
         )
     for part in _prints(background, chosen):
         for at, view_matching in _alike(part, known):
-            for twin in known.indices[view_matching].tolist():
-                yield int(part.indices[at]), twin, False
+            for match in known.indices[view_matching].tolist():
+                yield int(part.indices[at]), match, False
 
 
 def _sizes(records: Dataset) -> Iterator[int]:
@@ -175,7 +175,7 @@ def _content(value: Mapping[str, Any]) -> bytes | None:
 
 
 def _same_bytes(background: Dataset, tested: Dataset) -> Iterator[tuple[int, int]]:
-    """Yield (place in the background, place of a tested picture) of the same bytes."""
+    """Yield (index in the background, index of a tested picture) of the same bytes."""
     sizes = np.fromiter(_sizes(tested), np.int64)
     theirs = np.fromiter(_sizes(background), np.int64)
     shared = np.intersect1d(sizes, theirs[theirs >= 0])
@@ -183,9 +183,9 @@ def _same_bytes(background: Dataset, tested: Dataset) -> Iterator[tuple[int, int
     for index, found in _contents(tested, np.flatnonzero(np.isin(sizes, shared))):
         known.setdefault(_digest(found), index)
     for index, found in _contents(background, np.flatnonzero(np.isin(theirs, shared))):
-        twin = known.get(_digest(found))
-        if twin is not None:
-            yield index, twin
+        match = known.get(_digest(found))
+        if match is not None:
+            yield index, match
 
 
 def _contents(records: Dataset, indices: np.ndarray) -> Iterator[tuple[int, bytes]]:
@@ -204,7 +204,7 @@ def _spread(count: int, most: int | None) -> np.ndarray:
 
 
 def _prints(records: Dataset, indices: np.ndarray) -> Iterator[Prints]:
-    """Yield what is kept of the sound pictures at ``places``, some at a time."""
+    """Yield what is kept of the sound pictures at ``indices``, some at a time."""
     with ThreadPoolExecutor(2) as pool:
         for start in range(0, len(indices), _CHUNK):
             chosen = indices[start : start + _CHUNK]

@@ -236,7 +236,7 @@ def noted_aside(folder: Path) -> dict[str, str]:
 
 
 def _decode_all(folder: Path, records: Dataset, side: int, audit: Audit) -> np.ndarray:
-    """Fill the file and return the places of the good pictures."""
+    """Fill the file and return the indices of the good pictures."""
     good = np.zeros(len(records), dtype=bool)
     blank = np.zeros((3, side, side), dtype=np.uint8).tobytes()
     with open(folder / "pixels.bin", "wb") as pixels, ThreadPoolExecutor(_cores()) as pool:
@@ -294,7 +294,7 @@ def _seconds(records: Dataset, side: int) -> float:
 
 
 def _spread(count: int, most: int) -> list[int]:
-    """Return places from all over ``count``, ``most`` at the most."""
+    """Return indices from all over ``count``, ``most`` at the most."""
     indices: list[int] = np.linspace(0, count - 1, min(count, most)).astype(int).tolist()
     return indices
 

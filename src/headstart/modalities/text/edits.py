@@ -1,7 +1,7 @@
-"""Small random edits of texts, made on whole batches: what tells two views of a text apart.
+"""Small random edits of texts, made on whole batches: what makes two views of a text differ.
 
 Insertion, deletion, replacement and swap of tokens as in EDA (Wei and Zou 2019, section 2), and a
-crop. What stands at the ends of a row and is special stays where it is. New tokens are drawn from
+crop. Special tokens at the ends of a row stay where they are. New tokens are drawn from
 the batch itself, so that they are as frequent as in real text; which ones fit is known to
 :mod:`headstart.modalities.text.synonyms` alone.
 """
@@ -23,7 +23,7 @@ Edit = Callable[[Batch, Tensor, torch.Generator, float, int], Batch]
 def insert(
     batch: Batch, inner: Tensor, generator: torch.Generator, share: float, pad_id: int
 ) -> Batch:
-    """Put a token of another place before a ``share`` of the tokens; rows become longer."""
+    """Put a token from another position before a ``share`` of the tokens; rows become longer."""
     ids, mask = batch["input_ids"], batch["mask"]
     chosen = some(inner, share, generator)
     width = ids.shape[1]
@@ -50,7 +50,7 @@ def delete(
 def replace(
     batch: Batch, inner: Tensor, generator: torch.Generator, share: float, pad_id: int
 ) -> Batch:
-    """Put a token of another place in the place of a ``share`` of the tokens."""
+    """Put a token from another position in place of a ``share`` of the tokens."""
     chosen = some(inner, share, generator)
     drawn = _drawn(batch["input_ids"], inner, generator)
     return {
@@ -62,7 +62,7 @@ def replace(
 def swap(
     batch: Batch, inner: Tensor, generator: torch.Generator, share: float, pad_id: int
 ) -> Batch:
-    """Let a ``share`` of the tokens change places with one another at random, two by two."""
+    """Let a ``share`` of the tokens swap positions at random, two by two."""
     ids = batch["input_ids"]
     count, width = ids.shape
     chosen = some(inner, share, generator)
@@ -80,7 +80,7 @@ def swap(
 def crop(
     batch: Batch, inner: Tensor, generator: torch.Generator, share: float, pad_id: int
 ) -> Batch:
-    """Keep a run of a ``share`` of the tokens, from a random place on."""
+    """Keep a run of a ``share`` of the tokens, from a random position on."""
     size = inner.sum(1)
     kept = (size * share).round().long().clamp(min=1).minimum(size)
     draw = torch.rand(len(size), generator=generator, device=size.device)
@@ -184,10 +184,10 @@ def _of_each(made: list[Batch], way: Tensor, pad_id: int) -> Batch:
 def some(
     inner: Tensor, share: float, generator: torch.Generator, of: Tensor | None = None
 ) -> Tensor:
-    """Choose ``max(1, round(share n))`` of the n places of each row that may be touched.
+    """Choose ``max(1, round(share n))`` of the n positions of each row that may be touched.
 
     Args:
-        of: (B,T) the places that are counted as n, where they are more.
+        of: (B,T) the positions that are counted as n, where they are more.
     """
     draw = torch.rand(inner.shape, generator=generator, device=inner.device)
     counted = inner if of is None else of
@@ -196,7 +196,7 @@ def some(
 
 
 def _drawn(ids: Tensor, inner: Tensor, generator: torch.Generator) -> Tensor:
-    """Return (B,T) ids, each from a random place of the batch that may be touched."""
+    """Return (B,T) ids, each from a random position of the batch that may be touched."""
     pool = ids[inner] if bool(inner.any()) else ids.flatten()
     return pool[torch.randint(len(pool), ids.shape, generator=generator, device=ids.device)]
 

@@ -39,7 +39,7 @@ def exact(texts: Iterable[str]) -> int:
 
 
 def matches(background: Dataset, tested: Dataset) -> Iterator[tuple[int, int, bool]]:
-    """Yield (place in the background, place of the first such tested text, True), in order."""
+    """Yield (index in the background, index of the first such tested text, True), in order."""
     known, first = np.unique(hashes(stream(tested, "text")), return_index=True)
     if not len(known):
         return

@@ -1,4 +1,4 @@
-"""In which language texts are written, told offline by py3langid (Lui and Baldwin 2012)."""
+"""The language of a text, identified offline by py3langid (Lui and Baldwin 2012)."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from importlib.util import find_spec
 
 from headstart.modalities.text.scripts import LOOKED_AT, is_unspaced
 
-#: What a text is said to be in that has too few letters to tell (ISO 639-2: undetermined).
+#: The language of a text with too few letters to identify it (ISO 639-2: undetermined).
 UNKNOWN = "und"
 
 MISSING = "Languages were not looked for: install the extra with `pip install 'headstart[audit]'`."
 
-#: Letters that tell a language, fewer where one letter says as much as several.
+#: Letters that identify a language, fewer where one letter says as much as several.
 _ENOUGH, _DENSE_ENOUGH = 20, 4
 
 
 def available() -> bool:
-    """Say whether languages can be told: the extra ``audit`` is installed."""
+    """Say whether languages can be identified: the extra ``audit`` is installed."""
     return find_spec("py3langid") is not None
 
 

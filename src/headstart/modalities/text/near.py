@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SIMILAR = 0.8
 #: A candidate is any pair that agrees in all hashes of one of the bands.
 BANDS, ROWS = 21, 6
-#: Hashes of a text. The lower 8 bits of each are kept, to tell most wrong candidates early.
+#: Hashes of a text. The lower 8 bits of each are kept, to drop most wrong candidates early.
 HASHES = 128
 
 MISSING = (
@@ -35,7 +35,7 @@ MISSING = (
 
 _SEED = 1
 _CHARACTERS, _TEXTS = 2**17, 1024
-#: Of a crowd of tested texts that agree in a band with another one, so many are compared.
+#: Of many tested texts that agree in a band with another one, so many are compared.
 _CROWD = 16
 #: Agreement of the kept hashes from which on a pair is worth reading: 4 deviations below SIMILAR.
 _LIKELY = 0.66
@@ -81,8 +81,8 @@ def repeats(records: Dataset) -> tuple[np.ndarray, list[tuple[int, int]]]:
     """Return the texts that nearly repeat an earlier one and are no exact duplicates of one.
 
     Returns:
-        ``exact`` (n,) bool, True for exact repetitions, and the pairs (place of the later text,
-        place of the earlier one), each later text once at most.
+        ``exact`` (n,) bool, True for exact repetitions, and the pairs (index of the later text,
+        index of the earlier one), each later text once at most.
     """
     all_of = _held(records)
     exact = np.ones(len(all_of.exact), dtype=bool)
@@ -99,9 +99,9 @@ def repeats(records: Dataset) -> tuple[np.ndarray, list[tuple[int, int]]]:
 
 
 def matches(background: Dataset, tested: Dataset) -> Iterator[tuple[int, int, bool]]:
-    """Yield (place in the background, place of a tested text, is it exact) for each that is found.
+    """Yield (index in the background, index of a tested text, is it exact) for each that is found.
 
-    Of tested texts that are equal the first stands for all. A text of either side may come again
+    Of equal tested texts only the first is yielded. A text of either side may come again
     and again, until each has been named. Memory is that of the tested texts' sketches.
     """
     known = _held(tested)
@@ -110,7 +110,7 @@ def matches(background: Dataset, tested: Dataset) -> Iterator[tuple[int, int, bo
     usable = usable[known.some[usable]]
     orders = [usable[np.argsort(known.bands[usable, band], kind="stable")] for band in range(BANDS)]
     bands = [known.bands[order, band] for band, order in enumerate(orders)]
-    told: set[int] = set()
+    named: set[int] = set()
     start = 0
     for part in sketches(background):
         same = _first(exact, part.exact)
@@ -124,21 +124,21 @@ def matches(background: Dataset, tested: Dataset) -> Iterator[tuple[int, int, bo
         agree = _agreement(part.bits, pairs[:, 0], known.bits, pairs[:, 1])
         pairs = pairs[np.argsort(-agree, kind="stable")][: int((agree >= _LIKELY).sum())]
         pairs[:, 0] += start
-        for index, twin in _similar(background, tested, pairs, told, set((hit + start).tolist())):
-            yield index, twin, False
+        for index, match in _similar(background, tested, pairs, named, set((hit + start).tolist())):
+            yield index, match, False
         start += len(part.exact)
 
 
-def _banded(keys: np.ndarray, order: np.ndarray, asked: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield pairs (m,2) of rows of ``asked`` and entries of ``order`` whose sorted keys agree."""
-    rows = np.flatnonzero(_first(keys, asked) >= 0)
-    at = _first(keys, asked[rows])
+def _banded(keys: np.ndarray, order: np.ndarray, wanted: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield pairs (m,2) of rows of ``wanted`` and entries of ``order`` whose sorted keys agree."""
+    rows = np.flatnonzero(_first(keys, wanted) >= 0)
+    at = _first(keys, wanted[rows])
     for _ in range(_CROWD):
         yield np.stack([rows, order[at]], axis=1)
         at = at + 1
         on = at < len(keys)
         rows, at = rows[on], at[on]
-        on = keys[at] == asked[rows]
+        on = keys[at] == wanted[rows]
         rows, at = rows[on], at[on]
         if not len(rows):
             return
@@ -178,7 +178,7 @@ def _sketched(minhash: type, texts: list[str]) -> Sketches:
 
 
 def _crowded(keys: np.ndarray) -> np.ndarray:
-    """Return pairs (m,2) of places (later, earlier) with the same key: to the first, and to the
+    """Return pairs (m,2) of indices (later, earlier) with the same key: to the first, and to the
     one before."""
     order = np.argsort(keys, kind="stable")
     same = keys[order[1:]] == keys[order[:-1]]
@@ -208,17 +208,17 @@ def _agreement(
 
 
 def _similar(
-    one: Dataset, other: Dataset, pairs: np.ndarray, told: set[int], done: set[int]
+    one: Dataset, other: Dataset, pairs: np.ndarray, named: set[int], done: set[int]
 ) -> Iterator[tuple[int, int]]:
     """Yield pairs whose texts are similar enough, until both of a pair have been named.
 
-    ``told`` and ``done`` are the places in ``other`` and ``one`` that have been; they grow.
+    ``named`` and ``done`` are the indices in ``other`` and ``one`` that were yielded; they grow.
     """
-    for index, twin in pairs.tolist():
-        if index in done and twin in told:
+    for index, match in pairs.tolist():
+        if index in done and match in named:
             continue
-        hashes, offsets = shingles([one[index]["text"], other[twin]["text"]])
+        hashes, offsets = shingles([one[index]["text"], other[match]["text"]])
         if jaccard(hashes[: offsets[1]], hashes[offsets[1] :]) >= SIMILAR:
             done.add(index)
-            told.add(twin)
-            yield index, twin
+            named.add(match)
+            yield index, match

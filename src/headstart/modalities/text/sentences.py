@@ -36,11 +36,12 @@ _INITIAL = r"(?:[^\W\d_]<mark>*\.)*[^\W\d_]<mark>*"
 
 
 def sentence_starts(text: str) -> list[int]:
-    """Return the places in ``text`` at which its sentences begin, in order.
+    """Return the positions in ``text`` at which its sentences begin, in order.
 
     English and other spaced scripts: after ``.``, ``!``, ``?`` and a blank, unless the next word
-    is in lower case, or the word before is an initial or an abbreviation. Chinese: right after
-    a full-width stop and what closes a quotation, unless the sentence goes on behind that.
+    is in lower case, or the word before is an initial or an abbreviation. Others: right after a
+    stop that is nothing else (Chinese 。, Hindi ।) and what closes a quotation, unless the sentence
+    goes on behind that.
 
     >>> sentence_starts("Mr. Smith came. He sat.")
     [0, 16]

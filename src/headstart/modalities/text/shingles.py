@@ -1,4 +1,4 @@
-"""Texts as sets of short runs of characters, by which near duplicates are told."""
+"""Texts as sets of short runs of characters, by which near duplicates are found."""
 
 from __future__ import annotations
 

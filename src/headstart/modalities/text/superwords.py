@@ -74,7 +74,7 @@ def _merged(tokenizer: Tokenizer, texts: list[str], room: int, least: int) -> To
     """Return the tokenizer with up to ``room`` more merges, of the best phrases in the texts."""
     size = tokenizer.get_vocab_size()
     names = [str(tokenizer.id_to_token(index)) for index in range(size)]
-    # Texts are parted by an id that is no word.
+    # Texts are separated by an id that is no word.
     ids = np.concatenate(
         [
             np.array([*encoding.ids, 0])

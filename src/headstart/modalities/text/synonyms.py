@@ -46,8 +46,8 @@ class Synonyms:
         able = inner & starts & ends & (count > 0)
         chosen = some(able, share, generator, of=inner)
         draw = torch.rand(ids.shape, generator=generator, device=ids.device)
-        place = (draw * count).long().minimum((count - 1).clamp(min=0))
-        other = self.table.to(ids.device)[ids, place]
+        index = (draw * count).long().minimum((count - 1).clamp(min=0))
+        other = self.table.to(ids.device)[ids, index]
         return {"input_ids": torch.where(chosen, other, ids), "mask": batch["mask"]}
 
 

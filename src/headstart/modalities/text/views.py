@@ -56,8 +56,8 @@ def chunks(batch: Batch, generator: torch.Generator, pad_id: int) -> tuple[Batch
 def disjoint(batch: Batch, generator: torch.Generator, pad_id: int) -> tuple[Batch, Batch]:
     """Dealt chunks that share no token type: one that is in both stays in one, by a fair coin.
 
-    Twins can then not be told by the names and rare words they repeat, and what is left to tell
-    them by is what such words have in common.
+    Then two views cannot be matched by the names and rare words they repeat, only by what such
+    words have in common.
     """
     first, second = chunks(batch, generator, pad_id)
     ids = batch["input_ids"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 from itertools import combinations
 
@@ -30,7 +31,7 @@ def make(processor=Writing, **options) -> SpanCorruption:
 )
 def test_lengths_are_those_of_the_original_code(length, read, written):
     class Many(Bare):
-        sentinels = tuple(range(200, 100, -1))
+        vocabulary = replace(Bare.vocabulary, sentinel_ids=tuple(range(200, 100, -1)))
 
     corrupted = make(Many).corrupt(texts(length, prefix=0), generator(0))
     assert corrupted["mask"].sum().item() == read

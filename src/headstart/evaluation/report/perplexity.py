@@ -104,7 +104,7 @@ def _chart(found: Perplexity) -> Markup:
     label = "bits a byte (less is better), with 95% intervals"
     return tag(
         "section",
-        tag("h2", "How well it foresees", id="foresight"),
+        tag("h2", "How well it foresees", id="perplexity"),
         dot_chart(title, rows, x_label=label),
     )
 

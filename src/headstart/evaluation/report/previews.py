@@ -17,4 +17,4 @@ def card(preview: Preview, below: str = "", kind: str = "") -> Markup:
         shown = tag("p", preview.text, class_="words")
     label = tag("p", cut(preview.label, _LETTERS), class_="label")
     below_it = tag("p", below, class_="small") if below else Markup("")
-    return tag("li", shown, label, below_it, class_=f"exhibit {kind}".strip())
+    return tag("li", shown, label, below_it, class_=f"preview {kind}".strip())

@@ -95,8 +95,8 @@ class Fitted:
             return self.classes[(values[:, 0] > 0).astype(np.int64)]
         return self.classes[values.argmax(1)]
 
-    def chances(self, features: Matrix) -> np.ndarray:
-        """Return the probabilities (m,K) of the classes."""
+    def probabilities(self, features: Matrix) -> np.ndarray:
+        """Return the class probabilities (m,K) of features (m,D)."""
         from scipy.special import expit, softmax
 
         values = self.values(features)
@@ -265,8 +265,8 @@ def _log_losses(model: Any, rows: Matrix, classes: np.ndarray) -> np.ndarray:
     """Return the log loss of each row whose class the model has seen."""
     indices = np.searchsorted(model.classes_, classes)
     seen = model.classes_[np.minimum(indices, len(model.classes_) - 1)] == classes
-    chances = model.predict_proba(rows)[np.flatnonzero(seen), indices[seen]]
-    return -np.log(np.maximum(chances, 1e-12))
+    probabilities = model.predict_proba(rows)[np.flatnonzero(seen), indices[seen]]
+    return -np.log(np.maximum(probabilities, 1e-12))
 
 
 def row_space(rows: Matrix) -> Spanned:

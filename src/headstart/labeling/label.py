@@ -22,7 +22,7 @@ from headstart.data.columns import check_names
 from headstart.data.store import stream
 from headstart.encoders.opening import encoder_folder, open_encoder, open_processor, read_note
 from headstart.errors import HeadstartError
-from headstart.evaluation.cache import digest, digest_of_encoder, digest_of_records, kept
+from headstart.evaluation.cache import cached, digest, digest_of_encoder, digest_of_records
 from headstart.evaluation.features import features
 from headstart.files import whole_file
 from headstart.labeling.choosing import Pool, choose
@@ -201,7 +201,7 @@ class _Source:
         if self._store is None:
             return compute()
         name = digest("features", self._key, digest_of_records(records, self.content))
-        return np.asarray(kept(self._store, name, compute))
+        return np.asarray(cached(self._store, name, compute))
 
 
 def _known(records: Dataset) -> np.ndarray:
@@ -241,9 +241,9 @@ def _labeled(
     """Return the vectors (L,D) and labels of all labeled records of both sources."""
     indices = np.flatnonzero(own)
     labels = list(found.select(indices)["label"]) if len(indices) else []
-    kept = given.select(np.flatnonzero(_known(given)))
-    labels += list(kept["label"]) if len(kept) else []
-    return np.concatenate([np.asarray(vectors[indices]), source.vectors(kept, path)]), labels
+    labeled = given.select(np.flatnonzero(_known(given)))
+    labels += list(labeled["label"]) if len(labeled) else []
+    return np.concatenate([np.asarray(vectors[indices]), source.vectors(labeled, path)]), labels
 
 
 def _sample(known: np.ndarray, rng: np.random.Generator) -> np.ndarray:

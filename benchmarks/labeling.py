@@ -77,7 +77,7 @@ def main() -> None:
             for way in options.ways:
                 start = time.perf_counter()
                 simulation = simulate(
-                    found, labels, budgets[0], way=way, seeds=options.seeds, budgets=budgets
+                    found, labels, budgets[0], method=way, seeds=options.seeds, budgets=budgets
                 )
                 seconds = time.perf_counter() - start
                 print(f"\n{name}, {way}, {seconds:.0f} s: {simulation.headline}")

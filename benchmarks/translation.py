@@ -108,7 +108,7 @@ def main() -> None:
     options = parser.parse_args()
     announce(f"{options.task}, {options.objective}, width {options.width}")
     import headstart as hs
-    from headstart.evaluation.written import shown, written_scores
+    from headstart.evaluation.written import formatted, written_scores
 
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -167,7 +167,7 @@ def main() -> None:
             written["the first caption"] = found["first"][: len(references)]
         print(f"\n{len(references):,} test texts")
         for name, texts in written.items():
-            print(f"{name:18} {shown(written_scores(texts, references))}")
+            print(f"{name:18} {formatted(written_scores(texts, references))}")
         paired(written["from scratch"], written["pre-trained"], references)
         for index in (0, len(references) // 2):
             print(f"\nwritten by people   {references[index]}")

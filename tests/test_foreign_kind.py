@@ -190,7 +190,7 @@ def test_its_own_objective_learns(run: hs.Run) -> None:
     losses = [row["loss"] for row in run.metrics() if "loss" in row]
     assert losses[-1] < 0.8 * losses[0]
     assert (run.encoder / "model.safetensors").is_file()
-    assert run.picture_file.is_file()
+    assert run.image_file.is_file()
 
 
 @pytest.mark.parametrize("objective", ["simclr", "contrast", "masked_readings:1,vicreg:0.1"])

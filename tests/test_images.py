@@ -43,7 +43,7 @@ def test_sources_tell_that_they_are_pictures(digits: str, tmp_path: Path) -> Non
 
 def test_pretraining_keeps_a_picture_of_the_task(run: hs.Run) -> None:
     assert run.resolved["modality"] == "image"
-    assert run.picture_file.read_bytes().startswith(b"\x89PNG")
+    assert run.image_file.read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_same_seed_gives_the_same_weights(run: hs.Run, digits: str, tmp_path: Path) -> None:

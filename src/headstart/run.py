@@ -44,7 +44,7 @@ class RunFolder:
         self.head = self.folder / "head"
         self.prepared = self.folder / "prepared"
         self.features = self.folder / "features"
-        self.picture_file = self.folder / "pretext.png"
+        self.image_file = self.folder / "pretext.png"
         self.words_file = self.folder / "pretext.json"
         self.audit_file = self.folder / "audit.json"
         self.report_file = self.folder / "report.html"

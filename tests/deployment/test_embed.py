@@ -139,7 +139,7 @@ def test_another_ending_is_refused_before_anything_is_computed(tmp_path, records
         embed(None, None, records, tmp_path / "v.csv", length=8)
 
 
-def test_nothing_to_embed_is_said(tmp_path, encoder, records):
+def test_no_records_to_embed_is_an_error(tmp_path, encoder, records):
     with pytest.raises(HeadstartError, match="no records to embed"):
         embed(encoder, None, records.select([]), tmp_path / "v.npy", length=8)
     assert not list(tmp_path.iterdir())

@@ -73,7 +73,7 @@ def test_integrated_gradients_add_up_to_the_change_of_the_score() -> None:
     encoder, head = transformer(), head_of(torch.randn(3, 16))
     batch, special = row([2, 9, 4, 7, 5, 3]), [True, False, False, False, False, True]
     found = attributions.of_tokens(encoder, head, batch, blank(batch, special), target=1)
-    change = found.evidence - found.nothing
+    change = found.evidence - found.baseline
     assert abs(change) > 0.1
     assert abs(found.unexplained) <= attributions.TOLERANCE * abs(change) + 0.011
     assert found.weights[special].abs().max() == 0
@@ -112,7 +112,7 @@ def test_pixels_add_up_too_and_only_those_that_are_read_have_any() -> None:
     )
     assert found.weights.shape == (3, 8, 8)
     assert found.weights[:, :, 4:].abs().max() == 0
-    assert float(found.weights.sum()) == pytest.approx(found.evidence - found.nothing, rel=0.05)
+    assert float(found.weights.sum()) == pytest.approx(found.evidence - found.baseline, rel=0.05)
 
 
 def test_rollout_is_the_product_by_hand() -> None:
@@ -125,7 +125,7 @@ def test_rollout_is_the_product_by_hand() -> None:
 def test_rollout_of_a_transformer_leaves_it_as_it_was() -> None:
     encoder, batch = transformer(), row([2, 9, 4, 7, 3])
     before = encoder.pool(batch)
-    shares = rollout.of_places(encoder, batch)
+    shares = rollout.of_positions(encoder, batch)
     assert float(shares.sum()) == pytest.approx(1.0, abs=1e-5)
     assert shares.min() > 0
     assert encoder.model.config._attn_implementation == "headstart"
@@ -133,7 +133,7 @@ def test_rollout_of_a_transformer_leaves_it_as_it_was() -> None:
     assert not encoder.model._forward_hooks
 
 
-def test_rollout_of_patches_covers_the_picture() -> None:
+def test_rollout_of_patches_covers_the_image() -> None:
     timm = pytest.importorskip("timm", reason="timm (extra `images`) is not installed")
     from headstart.encoders.timm_models import TimmEncoder
 
@@ -142,7 +142,7 @@ def test_rollout_of_patches_covers_the_picture() -> None:
         "vit_tiny_patch16_224", num_classes=0, img_size=16, patch_size=4, embed_dim=12, depth=2
     )
     encoder = TimmEncoder(model, 16).eval()
-    heat = rollout.of_places(encoder, {"pixels": torch.rand(1, 3, 16, 16)})
+    heat = rollout.of_positions(encoder, {"pixels": torch.rand(1, 3, 16, 16)})
     assert heat.shape == (4, 4)
     assert 0.5 < float(heat.sum()) <= 1.0
     assert not any(block.attn.attn_drop._forward_hooks for block in encoder.model.blocks)
@@ -150,7 +150,7 @@ def test_rollout_of_patches_covers_the_picture() -> None:
 
 def test_a_light_encoder_has_no_attention_to_roll_out() -> None:
     with pytest.raises(HeadstartError, match="needs a transformer"):
-        rollout.of_places(LightEncoder(torch.ones(9), 4), row([1, 2]))
+        rollout.of_positions(LightEncoder(torch.ones(9), 4), row([1, 2]))
 
 
 def test_grad_cam_of_a_mean_and_a_linear_layer_adds_up_to_the_evidence() -> None:
@@ -172,9 +172,9 @@ def opinions(tmp_path_factory: pytest.TempPathFactory) -> hs.Run:
     rows = []
     for number in range(160):
         label, telling = [("bad", BAD), ("good", GOOD)][number % 2]
-        said = [*random.choice(FILLER, 9), str(random.choice(telling))]
-        random.shuffle(said)
-        rows.append({"text": " ".join(said), "label": label})
+        words = [*random.choice(FILLER, 9), str(random.choice(telling))]
+        random.shuffle(words)
+        rows.append({"text": " ".join(words), "label": label})
     lines = [json.dumps(one) for one in rows]
     (folder / "train.jsonl").write_text("\n".join(lines[:120]), encoding="utf-8")
     (folder / "test.jsonl").write_text("\n".join(lines[120:]), encoding="utf-8")
@@ -201,14 +201,14 @@ def test_what_is_named_matters_more_than_what_is_drawn(opinions: hs.Run) -> None
     assert gains.mean() > 0.05
 
 
-def test_the_telling_word_is_named_for_its_class_and_against_the_other(opinions: hs.Run) -> None:
+def test_the_decisive_word_is_named_for_its_class_and_against_the_other(opinions: hs.Run) -> None:
     text = "a b awful c d"
-    told = {}
+    weights = {}
     for name in ("bad", "good"):
         (one,) = opinions.explain(text, class_=name, alike=0).summary()["explanations"]
-        told[name] = {word["text"]: word["weight"] for word in one["words"]}
-    assert max(told["bad"], key=told["bad"].get) == "awful"
-    assert told["good"]["awful"] == pytest.approx(-told["bad"]["awful"], rel=1e-3)
+        weights[name] = {word["text"]: word["weight"] for word in one["words"]}
+    assert max(weights["bad"], key=weights["bad"].get) == "awful"
+    assert weights["good"]["awful"] == pytest.approx(-weights["bad"]["awful"], rel=1e-3)
 
 
 def test_the_command_answers_and_writes_a_page_that_cannot_be_broken_into(
@@ -227,7 +227,7 @@ def test_the_command_answers_and_writes_a_page_that_cannot_be_broken_into(
     json.dumps(found.summary())
 
 
-def test_mistakes_are_told_in_a_sentence(
+def test_mistakes_are_explained_in_a_sentence(
     opinions: hs.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for options, match in [
@@ -249,7 +249,7 @@ def test_mistakes_are_told_in_a_sentence(
         opinions.explain("a great film")
 
 
-def test_pictures_are_explained_by_where_the_telling_corner_is(tmp_path: Path) -> None:
+def test_images_are_explained_by_the_corner_that_decides_the_class(tmp_path: Path) -> None:
     random = np.random.Generator(np.random.PCG64(0))
     for number in range(60):
         name = ("left", "right")[number % 2]

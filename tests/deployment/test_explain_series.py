@@ -29,7 +29,7 @@ pytest.importorskip("captum", reason="captum (extra `explain`) is not installed"
 TIME, CELLS = 32, 8
 
 
-class Untold(Processor):
+class WithoutUnits(Processor):
     """Series without units."""
 
     content: Any = SimpleNamespace(name="series", noun="series")
@@ -39,7 +39,7 @@ class Untold(Processor):
         return {"series": torch.tensor(records["series"][:]).float()}
 
 
-class Told(Untold):
+class WithUnits(WithoutUnits):
     provides = frozenset({"units"})
 
     def units(self, record: Mapping[str, Any], length: int) -> Cells:
@@ -78,7 +78,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
         head.linear.weight.copy_(torch.tensor([[-9.0, 0.0], [9.0, 0.0]]))
     head.save(run.head)
     monkeypatch.setattr(explaining, "open_encoder", lambda folder: Convolutions())
-    monkeypatch.setattr(explaining, "open_processor", lambda folder: Told())
+    monkeypatch.setattr(explaining, "open_processor", lambda folder: WithUnits())
     return run
 
 
@@ -89,7 +89,7 @@ def record() -> dict[str, Any]:
     return {"id": "log.csv:3", "series": series.tolist()}
 
 
-def test_the_readings_that_tell_are_named_and_the_check_agrees(run: RunFolder) -> None:
+def test_the_decisive_readings_are_named_and_the_check_agrees(run: RunFolder) -> None:
     one = Explainer(run).explain(record())
     assert (one.predicted, one.method, one.noun) == ("rough", "integrated gradients", "readings")
     weights = one.summary()["readings"]
@@ -132,9 +132,9 @@ def test_without_an_image_or_without_units_nothing_is_read(
     config = ExplainConfig(run=str(run.folder), inputs=["log.csv"], out="found.png")
     with pytest.raises(HeadstartError, match="reads series, and explanations of those are no im"):
         explaining.explain(config, run, print)
-    monkeypatch.setattr(explaining, "open_processor", lambda folder: Untold())
+    monkeypatch.setattr(explaining, "open_processor", lambda folder: WithoutUnits())
     with pytest.raises(HeadstartError, match="reads series, and no parts of those are known"):
         explaining.explain(config, run, print)
     with pytest.raises(HeadstartError, match="no parts are known"):
-        Untold().units(record(), TIME)
-    assert Untold().show({}, {}, {}) is None
+        WithoutUnits().units(record(), TIME)
+    assert WithoutUnits().show({}, {}, {}) is None

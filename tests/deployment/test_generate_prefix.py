@@ -103,6 +103,6 @@ def test_a_prompt_must_leave_room_for_what_closes_it(make_run):
         generate(run, "abcdefghijklmn", tokens=2)
 
 
-def test_a_run_without_such_a_head_is_told_which_objectives_write(make_run):
+def test_a_run_without_such_a_head_is_refused_with_the_objectives_that_write(make_run):
     with pytest.raises(HeadstartError, match="--objective clm, prefix, unilm"):
         generate(make_run("mlm"), "abc")

@@ -10,13 +10,13 @@ import pytest
 
 import headstart as hs
 from headstart.deployment import search as searching
-from headstart.deployment.search import Index, place_of
+from headstart.deployment.search import Index, index_folder
 from headstart.errors import HeadstartError
 
 
 def index(count: int = 50, width: int = 4) -> Index:
     vectors = np.random.Generator(np.random.PCG64(0)).normal(size=(count, width))
-    return Index([f"r{place}" for place in range(count)], vectors.astype(np.float32))
+    return Index([f"r{index}" for index in range(count)], vectors.astype(np.float32))
 
 
 def test_the_nearest_are_those_of_a_loop_over_all_cosines(monkeypatch) -> None:
@@ -28,7 +28,7 @@ def test_the_nearest_are_those_of_a_loop_over_all_cosines(monkeypatch) -> None:
         by_hand = [
             float(query @ v / np.linalg.norm(query) / np.linalg.norm(v)) for v in made.vectors
         ]
-        assert found.tolist() == sorted(range(50), key=lambda place: -by_hand[place])[:5]
+        assert found.tolist() == sorted(range(50), key=lambda index: -by_hand[index])[:5]
         np.testing.assert_allclose(near, sorted(by_hand, reverse=True)[:5], rtol=1e-5)
 
 
@@ -45,7 +45,7 @@ def test_vectors_of_another_encoder_are_refused() -> None:
 
 
 @pytest.mark.parametrize("name", ["gone.npy", "gone.parquet", "broken.npy", "broken.parquet"])
-def test_what_is_no_index_is_said_to_be_none(name: str, tmp_path: Path) -> None:
+def test_what_is_no_index_is_refused(name: str, tmp_path: Path) -> None:
     if name.startswith("broken"):
         (tmp_path / name).write_bytes(b"no vectors")
         (tmp_path / "broken.ids.txt").write_text("a\n")
@@ -95,20 +95,20 @@ def test_a_text_finds_itself_among_the_texts_of_the_pre_training(run: hs.Run) ->
 
 @pytest.mark.parametrize("name", ["v.npy", "v.parquet"])
 def test_an_index_of_embed_and_a_file_of_queries(run: hs.Run, name: str, tmp_path: Path) -> None:
-    (tmp_path / "asked.txt").write_text("apple pear\napple saw\n")
+    (tmp_path / "queries.txt").write_text("apple pear\napple saw\n")
     source = str(run.folder.parent / "lines.txt")
     made = run.embed(source, out=str(tmp_path / name))
-    rows = run.search(query=str(tmp_path / "asked.txt"), index=str(made), count=1)
+    rows = run.search(query=str(tmp_path / "queries.txt"), index=str(made), count=1)
     assert [row["id"] for row in rows] == ["lines.txt:1", "lines.txt:4"]
-    assert [row["query"] for row in rows] == ["asked.txt:1", "asked.txt:2"]
+    assert [row["query"] for row in rows] == ["queries.txt:1", "queries.txt:2"]
     assert not any("preview" in row for row in rows)
 
 
-def test_the_place_of_an_index_follows_its_sources(tmp_path: Path) -> None:
+def test_the_folder_of_an_index_follows_its_sources(tmp_path: Path) -> None:
     source = tmp_path / "a.txt"
     source.write_text("one")
-    before = place_of(tmp_path, "encoder", [str(source)])
-    assert place_of(tmp_path, "encoder", [str(source)]) == before
-    assert place_of(tmp_path, "other", [str(source)]) != before
+    before = index_folder(tmp_path, "encoder", [str(source)])
+    assert index_folder(tmp_path, "encoder", [str(source)]) == before
+    assert index_folder(tmp_path, "other", [str(source)]) != before
     source.write_text("two")
-    assert place_of(tmp_path, "encoder", [str(source)]) != before
+    assert index_folder(tmp_path, "encoder", [str(source)]) != before

@@ -1,4 +1,4 @@
-"""Filling holes: what is asked of the network, limits, refusals, and no running in circles."""
+"""Filling holes: the tokens that are generated, limits, refusals, and no loops."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 from headstart.config import PretrainConfig
 from headstart.deployment.generate import generate
-from headstart.deployment.writing import Drawing, _fillings, _with_holes, write
+from headstart.deployment.writing import Sampling, _fillings, _with_holes, write
 from headstart.encoders.opening import create_encoder, open_encoder, save_encoder
 from headstart.errors import HeadstartError
 from headstart.modalities.text.processor import TextProcessor
@@ -44,7 +44,7 @@ def make_run(tmp_path) -> Callable[..., RunFolder]:
     return make
 
 
-def likeliest(run: RunFolder, read: list[int], begun: list[int], count: int) -> list[int]:
+def likeliest(run: RunFolder, read: list[int], opening: list[int], count: int) -> list[int]:
     """Write greedily with the encoder's own two halves, read anew for each token."""
     processor, encoder = make_processor(), open_encoder(run.encoder).eval()
     ids = torch.tensor([read])
@@ -52,12 +52,12 @@ def likeliest(run: RunFolder, read: list[int], begun: list[int], count: int) -> 
     special = set(processor.vocabulary.special_ids) - {processor.tokenizer.sep_token_id}
     if run.folder.name == "span_corruption":
         special -= set(processor.vocabulary.sentinel_ids)
-    written = list(begun)
+    written = list(opening)
     with torch.no_grad():
         memory = encoder({"input_ids": ids, "mask": mask}).tokens
-        while len(written) < len(begun) + count:
-            asked = torch.tensor([[*written, 0]])
-            scores = encoder.score(encoder.write(memory, mask, asked))[0, -1]
+        while len(written) < len(opening) + count:
+            target = torch.tensor([[*written, 0]])
+            scores = encoder.score(encoder.write(memory, mask, target))[0, -1]
             scores[[*special, *range(processor.vocabulary.size, len(scores))]] = -torch.inf
             runs = [written[i : i + 3] for i in range(len(written) - 2)]
             for run_ in runs:
@@ -81,14 +81,14 @@ def test_each_token_is_the_likeliest_after_what_was_read_and_written(make_run, o
     )
     letters = tokenizer("hello", add_special_tokens=False)["input_ids"]
     read = [tokenizer.cls_token_id, *letters, hole, tokenizer.sep_token_id]
-    begun = {"span_corruption": [hole], "bart": [tokenizer.cls_token_id]}.get(objective, [])
-    written = likeliest(run, read, begun, 6)
+    opening = {"span_corruption": [hole], "bart": [tokenizer.cls_token_id]}.get(objective, [])
+    written = likeliest(run, read, opening, 6)
     if objective == "span_corruption":
-        said = "hello " + _fillings(processor, written, 1)[0]
+        expected = "hello " + _fillings(processor, written, 1)[0]
     else:
-        said = tokenizer.decode(written, skip_special_tokens=True).strip()
-        said = f"hello {said}" if objective == "gap_sentences" else said
-    assert generate(run, "hello", tokens=6, temperature=0) == said.strip()
+        expected = tokenizer.decode(written, skip_special_tokens=True).strip()
+        expected = f"hello {expected}" if objective == "gap_sentences" else expected
+    assert generate(run, "hello", tokens=6, temperature=0) == expected.strip()
 
 
 @pytest.mark.parametrize("objective", ["span_corruption", "bart", "gap_sentences"])
@@ -101,13 +101,13 @@ def test_what_is_written_stops_at_the_limit_and_never_says_three_tokens_twice(
     # A network that only ever wants to go on.
     encoder.model.lm_head.weight.data[processor.tokenizer.sep_token_id] = 0.0
     for tokens in (1, 7, 60):
-        drawing = Drawing(tokens, temperature, 0, seed=1)
-        text = write(encoder, processor, "abc", objective, CONTEXT, drawing)
-        assert text == write(encoder, processor, "abc", objective, CONTEXT, drawing)
+        sampling = Sampling(tokens, temperature, 0, seed=1)
+        text = write(encoder, processor, "abc", objective, CONTEXT, sampling)
+        assert text == write(encoder, processor, "abc", objective, CONTEXT, sampling)
         assert len(text) <= len("abc ") + tokens
-    said = text.removeprefix("abc ")
-    threes = [said[i : i + 3] for i in range(len(said) - 2)]
-    if objective != "span_corruption":  # whose spans are said one after another
+    continuation = text.removeprefix("abc ")
+    threes = [continuation[i : i + 3] for i in range(len(continuation) - 2)]
+    if objective != "span_corruption":  # whose spans follow one another
         assert len(set(threes)) == len(threes)
 
 
@@ -120,7 +120,7 @@ def test_a_prompt_that_does_not_fit_is_refused_with_the_numbers(make_run):
         generate(run, "[MASK]" * 6, tokens=2)
 
 
-def test_the_places_of_a_network_that_numbers_them_are_never_overrun(make_run):
+def test_learned_positions_are_never_overrun(make_run):
     from transformers import BartConfig, BartForConditionalGeneration
 
     from headstart.encoders.seq2seq import Seq2SeqEncoder
@@ -144,8 +144,8 @@ def test_the_places_of_a_network_that_numbers_them_are_never_overrun(make_run):
             forced_eos_token_id=None,
         )
     )
-    drawing = Drawing(500, 1.0, 0, seed=0)
-    assert len(write(Seq2SeqEncoder(model), processor, "abc", "bart", 10, drawing)) <= 10
+    sampling = Sampling(500, 1.0, 0, seed=0)
+    assert len(write(Seq2SeqEncoder(model), processor, "abc", "bart", 10, sampling)) <= 10
 
 
 def test_holes_are_numbered_and_each_is_filled_with_its_own_span():

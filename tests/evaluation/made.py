@@ -14,7 +14,7 @@ from PIL import Image
 from headstart.config import PretrainConfig
 from headstart.evaluation.metrics import Estimate
 from headstart.evaluation.outcomes import ACCURACY, Kind, Metric, Outcome, Results
-from headstart.evaluation.perplexity import Foreseen, Perplexity, Surprises
+from headstart.evaluation.perplexity import ModelScore, Perplexity, Surprises
 from headstart.evaluation.samples import Samples
 from headstart.modalities.image.modality import ImageModality
 from headstart.modalities.text.modality import TextModality
@@ -90,8 +90,8 @@ def made_texts(classes: list[str], count: int = 60) -> tuple[Samples, np.ndarray
     return Samples(records, vectors.astype(np.float32), TextModality()), truth
 
 
-def made_pictures(classes: list[str], count: int, side: int) -> tuple[Samples, np.ndarray]:
-    """Return pictures of noise, which hardly compress, and their classes."""
+def made_images(classes: list[str], count: int, side: int) -> tuple[Samples, np.ndarray]:
+    """Return images of noise, which hardly compress, and their classes."""
     rng = np.random.default_rng(2)
     truth = np.arange(count) % len(classes)
     held = []
@@ -120,13 +120,13 @@ def made_run(folder: Path, rows: list[dict[str, Any]]) -> RunFolder:
     return run
 
 
-def made_foresight(gain: float) -> Perplexity:
-    """Return what a run foresees that saves so many nats a token against its best rival."""
+def made_perplexity(gain: float) -> Perplexity:
+    """Return the result of a run that saves ``gain`` nats per token over its best alternative."""
     candidate = 2.5 if gain > 0 else 2.0 if gain == 0 else 2 / 1.2
     figures = {"this run": 2.0, "a 4-gram model": candidate, HOSTILE: 9.0}
     return Perplexity(
         [
-            Foreseen(
+            ModelScore(
                 name,
                 Estimate(30 * bits, 29 * bits, 31 * bits),
                 Estimate(bits, bits - 0.1, bits + 0.1),

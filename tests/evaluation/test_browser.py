@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from made import (
     HOSTILE,
-    made_foresight,
-    made_pictures,
+    made_images,
+    made_perplexity,
     made_results,
     made_run,
     made_texts,
@@ -117,7 +117,7 @@ def visit(browser: Any) -> Iterator[Any]:
     """Open an address; afterwards, nothing may have been complained of or asked for."""
     contexts: list[Any] = []
     troubles: list[str] = []
-    asked: list[str] = []
+    requested: list[str] = []
 
     def opened(address: str, **options: Any) -> Any:
         contexts.append(browser.new_context(**options))
@@ -125,7 +125,7 @@ def visit(browser: Any) -> Iterator[Any]:
         page.on("console", lambda message: troubles.append(message.text))
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.on("dialog", lambda dialog: troubles.append(dialog.message))
-        page.on("request", lambda request: asked.append(request.url))
+        page.on("request", lambda request: requested.append(request.url))
         page.goto(address)
         return page
 
@@ -133,8 +133,8 @@ def visit(browser: Any) -> Iterator[Any]:
     for context in contexts:
         context.close()
     assert troubles == []
-    assert asked
-    assert {url.partition(":")[0] for url in asked} <= {"file", "data"}
+    assert requested
+    assert {url.partition(":")[0] for url in requested} <= {"file", "data"}
 
 
 @pytest.mark.parametrize("width", [1280, 390, 320])
@@ -149,10 +149,10 @@ def test_pointing_at_a_mark_shows_its_record(visit: Any, address: str) -> None:
     mark.scroll_into_view_if_needed()
     box = mark.bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    shown = page.locator(".card").inner_text()
-    assert "predicted" in shown
-    assert "about" in shown
-    assert "Point at a mark" not in shown
+    text = page.locator(".card").inner_text()
+    assert "predicted" in text
+    assert "about" in text
+    assert "Point at a mark" not in text
     assert page.locator(".card script").count() == 0
 
 
@@ -204,7 +204,7 @@ def test_the_page_of_a_language_model_can_be_read(
 ) -> None:
     out = tmp_path / "page.html"
     run = made_run(tmp_path / "run", [{"step": n, "loss": 5 - n / 9} for n in range(9)])
-    write_perplexity(made_foresight(-0.4), out, run=run, command="x", versions={}, audits={})
+    write_perplexity(made_perplexity(-0.4), out, run=run, command="x", versions={}, audits={})
     page = visit(out.as_uri(), viewport=viewport, color_scheme=scheme)
     assert page.evaluate(FAINT) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -217,14 +217,14 @@ def spans(page: Any) -> list[Any]:
     return list(page.locator("p.surprises span").all())
 
 
-def test_without_scripts_the_page_tells_the_same(visit: Any, address: str) -> None:
+def test_without_scripts_the_page_shows_the_same(visit: Any, address: str) -> None:
     page = visit(address, viewport=WIDE, java_script_enabled=False)
     assert page.locator(".dot > title").count() == 60
     assert page.locator("h2").count() >= 10
 
 
-def test_thumbnails_are_shown_for_pictures(visit: Any, tmp_path: Path) -> None:
-    samples, truth = made_pictures(["a", "b"], 24, 32)
+def test_thumbnails_are_displayed_for_images(visit: Any, tmp_path: Path) -> None:
+    samples, truth = made_images(["a", "b"], 24, 32)
     Report(made_results(["a", "b"], truth), samples=samples).write(tmp_path / "report.html")
     page = visit((tmp_path / "report.html").as_uri(), viewport=WIDE)
     page.locator("svg.spots").focus()

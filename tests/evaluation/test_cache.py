@@ -13,11 +13,11 @@ from headstart.data.overlap import overlap
 from headstart.encoders.opening import create_encoder
 from headstart.evaluation import cache
 from headstart.evaluation.cache import (
+    cached,
     cached_candidates,
+    cached_overlap,
     digest_of_encoder,
     digest_of_records,
-    kept,
-    kept_overlap,
 )
 from headstart.evaluation.outcomes import Candidate
 from headstart.modalities.image.content import IMAGE
@@ -44,25 +44,25 @@ class Counted:
 def test_features_are_computed_once(tmp_path: Path, matrix: object) -> None:
     compute = Counted(matrix)
     for _ in range(2):
-        found = kept(tmp_path, "a", compute)
+        found = cached(tmp_path, "a", compute)
         assert sparse.issparse(found) == sparse.issparse(matrix)
         assert np.asarray(found.sum(1)).ravel().tolist() == [3, 12]
     assert compute.times == 1
-    kept(tmp_path, "b", compute)
+    cached(tmp_path, "b", compute)
     assert compute.times == 2
 
 
 def test_a_damaged_file_is_computed_again(tmp_path: Path) -> None:
     compute = Counted(DENSE)
-    kept(tmp_path, "a", compute)
+    cached(tmp_path, "a", compute)
     (tmp_path / "a.npy").write_bytes((tmp_path / "a.npy").read_bytes()[:-5])
-    assert kept(tmp_path, "a", compute).tolist() == DENSE.tolist()
+    assert cached(tmp_path, "a", compute).tolist() == DENSE.tolist()
     assert compute.times == 2
-    assert kept(tmp_path, "a", compute).tolist() == DENSE.tolist()
+    assert cached(tmp_path, "a", compute).tolist() == DENSE.tolist()
     assert compute.times == 2
 
 
-def test_contenders_are_kept_with_what_they_are(tmp_path: Path) -> None:
+def test_candidates_are_cached_with_their_kind(tmp_path: Path) -> None:
     compute = Counted(
         [Candidate("TF-IDF", "baseline", SPARSE, DENSE), Candidate("b", "other", DENSE)]
     )
@@ -81,14 +81,14 @@ def test_contenders_are_kept_with_what_they_are(tmp_path: Path) -> None:
 def test_what_was_not_used_for_longest_is_deleted(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(cache, "MOST", 2 * 152 + 10)  # two files of 152 bytes
     for age, name in enumerate("abc"):
-        kept(tmp_path, name, lambda: DENSE)
+        cached(tmp_path, name, lambda: DENSE)
         file = tmp_path / f"{name}.npy"
         os.utime(file, (1000 + age, 1000 + age)) if file.exists() else None
-        kept(tmp_path, "a", lambda: DENSE)  # used again and again
+        cached(tmp_path, "a", lambda: DENSE)  # used again and again
     assert sorted(file.name for file in tmp_path.iterdir()) == ["a.npy", "c.npy"]
 
 
-def test_records_are_told_apart_by_content_and_order_alone() -> None:
+def test_records_are_distinguished_by_content_and_order_alone() -> None:
     def texts(*values: str) -> Dataset:
         return Dataset.from_dict({"id": [f"{n}" for n in range(len(values))], "text": values})
 
@@ -109,7 +109,7 @@ def test_records_are_told_apart_by_every_field() -> None:
     assert digest_of_records(one, two) != digest_of_records(other, two)
 
 
-def test_pictures_are_told_apart_by_their_bytes_or_by_their_file(tmp_path: Path) -> None:
+def test_images_are_distinguished_by_their_bytes_or_by_their_file(tmp_path: Path) -> None:
     file = tmp_path / "a.png"
     file.write_bytes(b"one")
     records = Dataset.from_dict(
@@ -142,15 +142,15 @@ def test_an_overlap_is_searched_once_for_the_same_records_under_the_same_names(
     truth = overlap(background, tested, TEXT)
     compute = Counted(truth)
     for _ in range(2):
-        found = kept_overlap(tmp_path, background, tested, TEXT, compute)
+        found = cached_overlap(tmp_path, background, tested, TEXT, compute)
         assert found.sentences() == truth.sentences()
         assert found.summary() == truth.summary()
         assert found.indices.tolist() == [1]
     assert compute.times == 1
-    kept_overlap(tmp_path, background, _texts("two", "six", side="moved"), TEXT, compute)
+    cached_overlap(tmp_path, background, _texts("two", "six", side="moved"), TEXT, compute)
     assert compute.times == 2
     next(tmp_path.glob("*.json")).write_text("{")
     for _ in range(2):
-        kept_overlap(tmp_path, background, tested, TEXT, compute)
-        kept_overlap(tmp_path, background, _texts("two", "six", side="moved"), TEXT, compute)
+        cached_overlap(tmp_path, background, tested, TEXT, compute)
+        cached_overlap(tmp_path, background, _texts("two", "six", side="moved"), TEXT, compute)
     assert compute.times == 3

@@ -25,14 +25,14 @@ FRUIT, TOOL = ["apple", "pear", "plum", "fig"], ["saw", "axe", "drill", "file"]
 
 
 def comparison(accuracies: dict[str, list[float]], labels: list[int], seed: int = 0) -> Comparison:
-    """Return a comparison of runs whose predictions are right with these chances."""
+    """Return a comparison of runs with these accuracies."""
     random = np.random.default_rng(seed)
     truth, luck = np.ones(600, dtype=int), random.random((len(labels), 5, 600))
     outcomes = []
-    for name, chances in accuracies.items():
+    for name, rates in accuracies.items():
         own = luck + 0.1 * random.standard_normal(luck.shape)  # right on much the same records
-        for index, (count, chance) in enumerate(zip(labels, chances, strict=True)):
-            right = own[index] < chance
+        for index, (count, rate) in enumerate(zip(labels, rates, strict=True)):
+            right = own[index] < rate
             found = averaged(right.astype(float), 0)
             outcomes.append(
                 Outcome(
@@ -69,7 +69,7 @@ def test_the_answer_says_who_is_best_and_from_where_on() -> None:
     )
 
 
-def test_equal_runs_cannot_be_told_apart() -> None:
+def test_equal_runs_are_tied() -> None:
     claims = 0
     for seed in range(20):
         found = comparison({"a": [0.7, 0.7], "b": [0.7, 0.7], "c": [0.7, 0.7]}, [10, 100], seed)
@@ -88,8 +88,8 @@ def test_chances_are_adjusted_for_all_pairs_and_numbers_of_labels() -> None:
     found = comparison({"a": [0.8, 0.8], "b": [0.7, 0.7], "c": [0.6, 0.6]}, [10, 100])
     raw = [2 * min(pair.change.above, pair.change.below) for pair in found.pairs]
     assert len(found.pairs) == 6
-    assert min(pair.chance for pair in found.pairs) == pytest.approx(6 * min(raw))
-    assert all(pair.chance >= chance for pair, chance in zip(found.pairs, raw, strict=True))
+    assert min(pair.p_value for pair in found.pairs) == pytest.approx(6 * min(raw))
+    assert all(pair.p_value >= p for pair, p in zip(found.pairs, raw, strict=True))
 
 
 def test_the_table_has_a_row_a_run_and_its_cost() -> None:

@@ -8,7 +8,7 @@ from datasets import Dataset
 from PIL import Image
 
 from headstart.errors import HeadstartError
-from headstart.evaluation.corruptions import asked, corrupt
+from headstart.evaluation.corruptions import corrupt, requested
 from headstart.modalities.image.modality import ImageModality
 from headstart.modalities.text.modality import TextModality
 
@@ -36,8 +36,8 @@ def images(side: int = 40) -> Dataset:
 
 
 def pixels_of(records: Dataset) -> np.ndarray:
-    with Image.open(io.BytesIO(records[0]["image"]["bytes"])) as picture:
-        return np.asarray(picture).astype(float)
+    with Image.open(io.BytesIO(records[0]["image"]["bytes"])) as image:
+        return np.asarray(image).astype(float)
 
 
 def distance(one: str, other: str) -> int:
@@ -66,7 +66,7 @@ def test_case_alone_changes_with_case() -> None:
 
 
 @pytest.mark.parametrize("name", list(IMAGES.corruptions))
-def test_a_higher_severity_changes_more_of_a_picture(name) -> None:
+def test_a_higher_severity_changes_more_of_an_image(name) -> None:
     clean = IMAGES.as_seen(images(), 40)
     errors = [
         np.abs(pixels_of(corrupt(clean, IMAGES, name, severity, 0)) - pixels_of(clean)).mean()
@@ -96,8 +96,8 @@ def test_the_seed_decides_and_all_else_stays() -> None:
 
 
 def test_names_are_checked() -> None:
-    assert asked(["off"], TEXTS) == []
-    assert asked(["auto"], IMAGES) == ["noise", "blur", "jpeg", "brightness"]
-    assert asked(["case"], TEXTS) == ["case"]
+    assert requested(["off"], TEXTS) == []
+    assert requested(["auto"], IMAGES) == ["noise", "blur", "jpeg", "brightness"]
+    assert requested(["case"], TEXTS) == ["case"]
     with pytest.raises(HeadstartError, match=r"no 'typo' for texts.*'typos'"):
-        asked(["typo"], TEXTS)
+        requested(["typo"], TEXTS)

@@ -39,7 +39,7 @@ def test_the_first_alternative_that_gets_there_counts() -> None:
     assert found[10].needed == pytest.approx(100)
 
 
-def test_what_is_never_reached_is_said_to_be_more_than_all() -> None:
+def test_what_is_never_reached_is_more_than_all() -> None:
     found = equivalents(table([0.95, 0.95, 0.95, 0.95], [0.6, 0.7, 0.8, 0.9]))
     assert np.isinf(found[10].needed)
     assert str(found[10]) == "more than 10,000"
@@ -57,13 +57,13 @@ def test_an_alternative_that_falls_by_chance_is_made_to_rise() -> None:
 
 
 @pytest.mark.parametrize("chance", ["noise", "spread"])
-def test_chance_widens_the_interval_around_the_number(chance: str) -> None:
+def test_variance_widens_the_interval_around_the_number(chance: str) -> None:
     found = equivalents(table([0.75] * 4, [0.6, 0.7, 0.8, 0.9], **{chance: 0.01}))[10]
     assert 10**2 < found.low < 10**2.5 < found.high < 10**3
     assert found.high / found.low > 1.3
 
 
-def test_one_number_of_labels_or_no_rival_gives_nothing() -> None:
+def test_one_number_of_labels_or_no_alternative_gives_nothing() -> None:
     assert equivalents(table([0.5] * 4)) == {}
     only = [outcome("a", "pretrained", 10, [0.8]), outcome("b", "baseline", 10, [0.7])]
     assert equivalents(results(only, {10: "10"})) == {}

@@ -45,17 +45,17 @@ def candidate(name: str, kind: Any, signal: float, seed: int) -> Candidate:
     return Candidate(name, kind, features(LABELS), features(TEST))
 
 
-def test_equal_contenders_give_no_gain() -> None:
+def test_equal_candidates_give_no_gain() -> None:
     claims: list[str] = []
     for seed in range(5):
-        rivals = [candidate(f"rival {n}", "baseline", 1.0, 100 * seed + n) for n in range(2)]
+        others = [candidate(f"rival {n}", "baseline", 1.0, 100 * seed + n) for n in range(2)]
         ours = candidate("ours", "pretrained", 1.0, 100 * seed + 50)
-        results = measure([ours, *rivals], LABELS, TEST, plan(labels=["20"], seeds=3))
+        results = measure([ours, *others], LABELS, TEST, plan(labels=["20"], seeds=3))
         claims += [headline(gains(results)).split(":")[0]]
     assert claims == ["No"] * 5
 
 
-def test_a_known_gain_is_found_and_said_first() -> None:
+def test_a_known_gain_is_found_and_stated_first() -> None:
     candidates = [
         candidate("weak", "untrained", 0.1, 0),
         candidate("ours", "pretrained", 2.0, 1),
@@ -79,10 +79,10 @@ def test_a_loss_is_a_plain_no() -> None:
     assert headline(found).startswith("No: pre-training lost ")
 
 
-def test_all_contenders_get_the_same_draws() -> None:
+def test_all_candidates_get_the_same_draws() -> None:
     seen: list[list[tuple[int, ...]]] = [[], []]
 
-    def learner(log: list[tuple[int, ...]]) -> Any:
+    def recorded(log: list[tuple[int, ...]]) -> Any:
         def fit_predict(indices: np.ndarray, seed: int) -> list[str]:
             log.append(tuple(indices))
             return ["yes"] * len(TEST)
@@ -90,7 +90,7 @@ def test_all_contenders_get_the_same_draws() -> None:
         return fit_predict
 
     scratch = [
-        Candidate(f"s{n}", "scratch", fit_predict=learner(log)) for n, log in enumerate(seen)
+        Candidate(f"s{n}", "scratch", fit_predict=recorded(log)) for n, log in enumerate(seen)
     ]
     results = measure(scratch, LABELS, TEST, plan(labels=["10", "all"], seeds=4))
     assert seen[0] == seen[1]
@@ -114,7 +114,7 @@ def test_folds_test_every_record_once_and_never_on_itself() -> None:
     answers = np.array(LABELS)
 
     def memorise(indices: np.ndarray, seed: int) -> list[str]:
-        """Know the drawn records by heart and be wrong about all others."""
+        """Be right about the drawn records and wrong about all others."""
         drawn.append(set(indices.tolist()))
         wrong = np.where(answers == "yes", "no", "yes")
         wrong[indices] = answers[indices]
@@ -162,7 +162,7 @@ def test_labels_that_cannot_be_evaluated_are_refused_in_a_sentence(
         ("perplexity", r"'perplexity' is not for pictures; choose one of classification, multi"),
     ],
 )
-def test_a_task_that_does_not_suit_the_records_is_refused_with_those_that_do(
+def test_a_task_that_the_modality_does_not_support_is_refused_with_those_it_does(
     task: str, message: str
 ) -> None:
     with pytest.raises(HeadstartError, match=message):
@@ -172,12 +172,12 @@ def test_a_task_that_does_not_suit_the_records_is_refused_with_those_that_do(
 
 
 class Unlabeled(TextModality):
-    """A kind of data whose labels ask for nothing that suits it."""
+    """A kind of data that does not support the task its labels imply."""
 
     protocols = ("clustering", "retrieval")
 
 
-def test_auto_follows_the_labels_where_that_suits_the_records(tmp_path: Path) -> None:
+def test_auto_follows_the_labels_where_the_modality_supports_it(tmp_path: Path) -> None:
     file = tmp_path / "train.csv"
     file.write_text("text,label\none text,1.5\nanother text,2.25\n")
     config = plan().model_copy(update={"train": str(file)})
@@ -190,7 +190,7 @@ def test_auto_follows_the_labels_where_that_suits_the_records(tmp_path: Path) ->
         decided(slip, Unlabeled())
 
 
-def test_what_a_task_needs_is_asked_of_the_encoder_and_its_processor() -> None:
+def test_what_a_task_needs_is_checked_against_encoder_and_processor() -> None:
     able = SimpleNamespace(provides=frozenset({"vocabulary"}))
     unable = SimpleNamespace(provides=frozenset({"two_views"}))
     check_needs("perplexity", TextModality(), unable, able)

@@ -85,10 +85,14 @@ def test_rows_keep_the_order_of_the_records_whatever_shares_a_batch() -> None:
 def test_bf16_is_used_where_it_is_fast_and_can_be_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for fast, asked, used in (("bf16", None, True), ("fp32", None, False), ("bf16", False, False)):
+    for fast, forced, used in (
+        ("bf16", None, True),
+        ("fp32", None, False),
+        ("bf16", False, False),
+    ):
         monkeypatch.setattr("headstart.training.precision.precision", lambda _, fast=fast: fast)
         encoder = Summing()
-        of(encoder, Letters(), length=8, bf16=asked)
+        of(encoder, Letters(), length=8, bf16=forced)
         assert encoder.autocast == {used}
 
 

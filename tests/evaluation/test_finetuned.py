@@ -37,7 +37,7 @@ def run(tmp_path_factory) -> hs.Run:
     )
 
 
-def test_it_starts_from_the_run_s_weights_and_is_no_rival(run, tmp_path, monkeypatch) -> None:
+def test_it_starts_from_the_run_s_weights_and_is_no_alternative(run, tmp_path, monkeypatch) -> None:
     ours = open_encoder(run.encoder).token_embedding.weight.detach()
     started = []
     finetune = scratch.finetune

@@ -55,7 +55,7 @@ def test_only_a_continued_pre_training_has_a_starting_checkpoint(runs) -> None:
     assert np.abs(candidate.vectors(RECORDS, None) - now.vectors(RECORDS, None)).max() > 1e-6
 
 
-def test_a_starting_checkpoint_that_is_gone_is_told(runs, tmp_path: Path) -> None:
+def test_a_missing_starting_checkpoint_is_noted(runs, tmp_path: Path) -> None:
     run = hs.Run(tmp_path)
     run.write_config(
         {"verb": "pretrain", "options": {}, "resolved": {"plan": {"encoder": "no/such/folder"}}}
@@ -111,11 +111,11 @@ def test_a_folder_of_sentence_transformers_is_read_as_its_own_library_reads_it(
 def test_features_are_computed_once_and_anew_for_other_records_or_encoders(
     runs, tmp_path: Path, monkeypatch
 ) -> None:
-    asked: list[int] = []
+    computed: list[int] = []
     features = candidates.features
 
     def spy(encoder, processor, records, **options):
-        asked.append(len(records))
+        computed.append(len(records))
         return features(encoder, processor, records, **options)
 
     monkeypatch.setattr(candidates, "features", spy)
@@ -123,9 +123,9 @@ def test_features_are_computed_once_and_anew_for_other_records_or_encoders(
     train, test = RECORDS.select(range(50)), RECORDS.select(range(50, 80))
     once = measured(first, train, test, TEXT, tmp_path, None)
     again = measured(first, train, test, TEXT, tmp_path, None)
-    assert asked == [50, 30]
+    assert computed == [50, 30]
     assert again.train.tolist() == once.train.tolist()
     assert again.test.tolist() == once.test.tolist()
     measured(first, train, RECORDS.select(range(51, 80)), TEXT, tmp_path, None)
     measured(second, train, None, TEXT, tmp_path, None)
-    assert asked == [50, 30, 29, 50]
+    assert computed == [50, 30, 29, 50]

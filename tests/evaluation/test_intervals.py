@@ -98,10 +98,10 @@ def world(seed: int, ours: float, theirs: list[float]) -> list[Gain]:
         rows[:, :4] += signal * signs[:, None]
 
         def fit_predict(indices: np.ndarray, _: int, rows: np.ndarray = rows) -> list[str]:
-            known, told = rows[:500][indices], signs[:500][indices]
+            known, targets = rows[:500][indices], signs[:500][indices]
             middle = known.mean(0)
             gram = (known - middle).T @ (known - middle) + 3 * np.eye(12)
-            weights = np.linalg.solve(gram, (known - middle).T @ told)
+            weights = np.linalg.solve(gram, (known - middle).T @ targets)
             return ["yes" if value > 0 else "no" for value in (rows[500:] - middle) @ weights]
 
         kind = "baseline" if index else "pretrained"
@@ -111,7 +111,7 @@ def world(seed: int, ours: float, theirs: list[float]) -> list[Gain]:
     return gains(evaluate(candidates, train, test, config, TEXT))
 
 
-def test_equals_are_seldom_told_apart() -> None:
+def test_equals_are_seldom_distinguished() -> None:
     """One report in twenty may claim something that is not so; see benchmarks for two hundred."""
     claims = sum(any(gain.sign for gain in world(seed, 0.35, [0.35, 0.35])) for seed in range(40))
     assert claims <= 4  # more than 4 of 40 happen once in twenty where one in twenty is true

@@ -54,29 +54,29 @@ def run(tmp_path_factory) -> hs.Run:
 def seen(run, monkeypatch) -> dict[str, object]:
     """Keep what reaches the protocol, and the texts that reach the simple alternatives."""
     shutil.rmtree(run.features, ignore_errors=True)  # features are kept, and not computed again
-    kept: dict[str, object] = {}
+    recorded: dict[str, object] = {}
     evaluate, baselines = judging.evaluate, TextModality.baselines
 
     def spy_evaluate(candidates, train, test, config, content, **options):
-        kept.update(candidates=candidates, train=list(train["label"]))
-        kept.update(test=[] if test is None else list(test["label"]))
+        recorded.update(candidates=candidates, train=list(train["label"]))
+        recorded.update(test=[] if test is None else list(test["label"]))
         return evaluate(candidates, train, test, config, content, **options)
 
     def spy_baselines(modality, background, train, test, **options):
-        kept.update(background=list(background["text"]), train_texts=list(train["text"]))
-        kept.update(test_texts=None if test is None else list(test["text"]))
+        recorded.update(background=list(background["text"]), train_texts=list(train["text"]))
+        recorded.update(test_texts=None if test is None else list(test["text"]))
         return baselines(modality, background, train, test, **options)
 
     monkeypatch.setattr(judging, "evaluate", spy_evaluate)
     monkeypatch.setattr(TextModality, "baselines", spy_baselines)
-    return kept
+    return recorded
 
 
 def by_name(seen) -> dict[str, Candidate]:
     return {candidate.name: candidate for candidate in seen["candidates"]}
 
 
-def test_every_contender_sees_the_same_texts_and_no_rival_is_fitted_on_test(run, seen, tmp_path):
+def test_every_candidate_sees_the_same_texts_and_no_baseline_is_fitted_on_test(run, seen, tmp_path):
     train = write(tmp_path / "train.jsonl", range(300, 360))
     test = write(tmp_path / "test.jsonl", range(400, 430))
     report = run.evaluate(train, test=test, labels=["10", "all"], seeds=2)
@@ -94,7 +94,7 @@ def test_every_contender_sees_the_same_texts_and_no_rival_is_fitted_on_test(run,
     assert run.report_file.exists()
 
 
-def test_the_untrained_rival_has_the_shape_and_not_the_weights(run, seen, tmp_path):
+def test_the_untrained_network_has_the_shape_and_not_the_weights(run, seen, tmp_path):
     from headstart.encoders.opening import open_encoder, open_processor
 
     train = write(tmp_path / "train.jsonl", range(300, 360))
@@ -120,7 +120,7 @@ def test_one_labeled_file_is_split_by_class_or_cross_validated(run, seen, tmp_pa
         run.evaluate(train, test=train, folds=3)
 
 
-def test_test_texts_that_pre_training_saw_are_told(run, tmp_path):
+def test_test_texts_that_pre_training_saw_are_reported(run, tmp_path):
     train = write(tmp_path / "train.jsonl", range(300, 360))
     report = run.evaluate(
         train, test=write(tmp_path / "t.jsonl", range(190, 210)), labels=["10"], seeds=2
@@ -158,7 +158,7 @@ def test_from_scratch_gets_the_drawn_labels_only_and_a_fresh_network(run, tmp_pa
     assert scores["from scratch"] > 0.6
 
 
-def test_an_encoder_that_the_user_names_competes_and_features_are_kept(run, seen, tmp_path):
+def test_an_encoder_that_the_user_names_is_a_candidate_and_features_are_cached(run, seen, tmp_path):
     train = write(tmp_path / "train.jsonl", range(300, 360))
     run.evaluate(train, labels=["10"], seeds=2, against=[str(run.folder)])
     first = by_name(seen)

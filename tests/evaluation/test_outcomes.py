@@ -3,7 +3,7 @@ from __future__ import annotations
 from scored import outcome, results
 
 
-def test_a_contender_is_judged_by_its_first_probe_and_by_knn_only_if_alone() -> None:
+def test_a_candidate_is_judged_by_its_first_probe_and_by_knn_only_if_alone() -> None:
     table = results(
         [
             outcome("a", "pretrained", 10, [0.9], probe="kNN"),

@@ -1,4 +1,4 @@
-"""Perplexity by hand: each token is foreseen once, by the run and by an honest rival."""
+"""Perplexity by hand: each token is predicted once, by the run and by the alternatives."""
 
 from __future__ import annotations
 
@@ -65,20 +65,20 @@ def test_perplexity_is_that_of_each_token_after_those_before_it(kind):
 
 @pytest.mark.parametrize("halves", [False, True])
 @pytest.mark.parametrize("wrap", [False, True])
-def test_windows_foresee_each_token_of_a_long_text_once_with_half_a_window_before_it(wrap, halves):
+def test_windows_predict_each_token_of_a_long_text_once_with_half_a_window_of_context(wrap, halves):
     processor = words(wrap)
     text = "abcü efgh" * 7
     ids = processor.encode_ids([text])[0]
     windows = list(_windows(processor, [text], 16, halves=halves))
-    foreseen = np.concatenate([window.ids[window.seen :] for window in windows])
+    predicted = np.concatenate([window.ids[window.seen :] for window in windows])
     first = windows[0].seen
-    assert foreseen.tolist() == ids[first:]
+    assert predicted.tolist() == ids[first:]
     assert all(window.seen == 8 and len(window.ids) <= 16 for window in windows[1:])
     wanted = text if first == 1 and wrap else text[first - wrap :]
     assert sum(window.written for window in windows) == len(wanted.encode())
 
 
-def test_a_prefix_is_read_both_ways_and_what_follows_is_foreseen_to_the_left():
+def test_a_prefix_is_read_in_both_directions_and_what_follows_is_predicted_causally():
     processor = words()
     encoder, head = made(processor, "modernbert")
     ids = processor.encode_ids(["abcdefg"])[0]
@@ -103,9 +103,9 @@ def test_kneser_ney_is_a_distribution_and_knows_what_it_has_read():
     ids[200:] = np.resize([0, 1, 2, 3, 4], 200)
     model = NgramModel(ids, 7)
     for history in ([0, 1, 2], [4, 4, 1], [6, 6, 6], [3]):
-        chances = [np.exp(-model.nats(np.array([*history, token]))[-1]) for token in range(7)]
-        assert sum(chances) == pytest.approx(1)
-        assert min(chances) > 0
+        probabilities = [np.exp(-model.nats(np.array([*history, token]))[-1]) for token in range(7)]
+        assert sum(probabilities) == pytest.approx(1)
+        assert min(probabilities) > 0
     assert model.nats(np.array([0, 1, 2, 3]))[-1] < 0.3 < model.nats(np.array([0, 1, 2, 0]))[-1]
 
 
@@ -120,16 +120,16 @@ def test_kneser_ney_by_hand():
     assert model.nats(np.array([0, 1]))[-1] == pytest.approx(-math.log(wanted))
 
 
-def test_the_verdict_names_the_best_rival_and_the_interval_holds_the_figure():
+def test_the_verdict_names_the_best_alternative_and_the_interval_holds_the_figure():
     processor = words()
     encoder, head = made(processor)
     random = np.random.default_rng(0)
-    # The rival has read texts of one kind, which an untrained network cannot foresee.
+    # The n-gram model has read texts of one kind, which an untrained network cannot predict.
     kind = ["abcd efgh " * int(n) for n in random.integers(1, 4, size=60)]
     found = perplexity(
         encoder, head, processor, "clm", texts(*kind[:30]), texts(*kind[30:]), context=16
     )
-    assert found.verdict.startswith("No: what is simpler foresees these texts better (perplexity")
+    assert found.verdict.startswith("No: a simpler model predicts these texts better (perplexity")
     assert found.verdict.endswith("of a 4-gram model of the same texts).")
     assert found.gain.high < 0
     for one in found.foreseen:
@@ -145,13 +145,13 @@ def test_the_surprises_of_a_text_are_its_pieces_with_their_bits(wrap):
     encoder, head = made(processor)
     text = "hü ga"
     found = perplexity(encoder, head, processor, "clm", texts(text), None, context=16)
-    (shown,) = found.surprises
-    assert shown.before + "".join(piece for piece, _ in shown.pieces) == text
-    assert [piece for piece, _ in shown.pieces] == list(text)[not wrap :]
-    assert shown.before == ("" if wrap else "h")
-    # What closes a text is foreseen, too, and is no piece of it.
+    (surprises,) = found.surprises
+    assert surprises.before + "".join(piece for piece, _ in surprises.pieces) == text
+    assert [piece for piece, _ in surprises.pieces] == list(text)[not wrap :]
+    assert surprises.before == ("" if wrap else "h")
+    # The end token is predicted, too, and is no piece of the text.
     bits = found.tokens * math.log2(found.foreseen[0].perplexity.mean)
-    total = sum(bits for _, bits in shown.pieces)
+    total = sum(bits for _, bits in surprises.pieces)
     assert total < bits if wrap else total == pytest.approx(bits, rel=1e-5)
 
 
@@ -168,7 +168,7 @@ def test_samples_go_on_from_the_tested_texts_and_other_objectives_are_refused():
         with pytest.raises(HeadstartError, match="perplexity is of runs of clm and prefix"):
             check_objective(objective)
     bare = words(wrap=False)
-    with pytest.raises(HeadstartError, match="too short to foresee"):
+    with pytest.raises(HeadstartError, match="too short to predict"):
         perplexity(*made(bare), bare, "clm", texts("a"), None, context=16)
 
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from made import HOSTILE, made_foresight, made_run
+from made import HOSTILE, made_perplexity, made_run
 
 import headstart as hs
 from headstart.evaluation.report.perplexity import write_perplexity
@@ -17,12 +17,12 @@ from headstart.pages.markup import tag
     ("gain", "word", "title"),
     [
         (0.4, "Yes", "This run needs 20% fewer bits for these texts than a 4-gram model"),
-        (0.0, "No", "Neither this run nor a 4-gram model clearly foresees these texts better"),
+        (0.0, "No", "Neither this run nor a 4-gram model clearly predicts these texts better"),
         (-0.4, "No", "This run needs 20% more bits for these texts than a 4-gram model"),
     ],
 )
 def test_the_page_says_what_was_found(tmp_path: Path, gain: float, word: str, title: str) -> None:
-    found = made_foresight(gain)
+    found = made_perplexity(gain)
     assert found.verdict.startswith(f"{word}: ")
     run = made_run(tmp_path / "run", [{"step": n, "loss": 5 - n / 9} for n in range(9)])
     out = tmp_path / "page.html"

@@ -43,8 +43,8 @@ def test_the_probe_equals_a_grid_search_by_scikit_learn(classes: int) -> None:
             for part in range(5):
                 model = LogisticRegression(C=penalty, max_iter=500)
                 model.fit(rows[train][parts != part], labels[train][parts != part])
-                chance = model.predict_proba(rows[train][parts == part])
-                losses.extend(-np.log(chance[np.arange(len(chance)), labels[train][parts == part]]))
+                p = model.predict_proba(rows[train][parts == part])
+                losses.extend(-np.log(p[np.arange(len(p)), labels[train][parts == part]]))
             model = LogisticRegression(C=penalty, max_iter=500).fit(rows[train], labels[train])
             best = min(best, (np.mean(losses), model.predict(rows[test])), key=lambda x: x[0])
     probe = LogisticProbe(features)

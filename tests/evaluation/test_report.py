@@ -104,7 +104,7 @@ def page(report: Report, folder: Path) -> str:
     return (folder / "report.html").read_text(encoding="utf-8")
 
 
-def test_hostile_text_is_shown_and_never_obeyed(report: Report, tmp_path: Path) -> None:
+def test_hostile_text_is_displayed_and_never_executed(report: Report, tmp_path: Path) -> None:
     text = page(report, tmp_path)
     parsed = Page(text)
     assert parsed.open == []
@@ -166,7 +166,7 @@ def test_the_summary_is_plain_json(report: Report) -> None:
     assert low < summary["gains"][0]["difference"] < high
 
 
-def test_a_report_needs_neither_run_nor_rivals(results: Results, tmp_path: Path) -> None:
+def test_a_report_needs_neither_run_nor_alternatives(results: Results, tmp_path: Path) -> None:
     only = [outcome for outcome in results.outcomes if outcome.kind == "pretrained"]
     alone = Report(Results(**{**vars(results), "outcomes": only}))
     assert alone.verdict.startswith("No verdict")

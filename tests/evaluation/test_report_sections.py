@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made import HOSTILE, made_pictures, made_results, made_run, made_texts
+from made import HOSTILE, made_images, made_results, made_run, made_texts
 from PIL import Image
 
 from headstart.evaluation.metrics import Estimate
@@ -41,11 +41,11 @@ def test_the_map_has_a_mark_with_words_for_each_record(page: str) -> None:
 
 
 def test_the_map_says_how_much_labels_lie_together(page: str) -> None:
-    share, chance = re.findall(
+    share, expected = re.findall(
         r"Records of one label lie together: (\d+)% .*? \(by chance (\d+)%\)", page
     )[0]
     assert int(share) > 80
-    assert chance == "32"  # (20 - 1) of (60 - 1)
+    assert expected == "32"  # (20 - 1) of (60 - 1)
 
 
 def test_neighbours_are_the_nearest_and_never_the_record_itself(page: str) -> None:
@@ -126,7 +126,7 @@ def test_shifts_stand_beside_the_clean_score_and_the_worst_is_named(tmp_path: Pa
     assert "other.csv" in text
 
 
-def test_alarms_and_every_health_measure_are_shown_beside_the_untrained_value(
+def test_alarms_and_every_health_metric_have_the_untrained_value_beside_them(
     tmp_path: Path,
 ) -> None:
     keys = ("effective_rank", "alpha_req", "alignment", "uniformity", "lidar", "spread")
@@ -148,7 +148,7 @@ def test_alarms_and_every_health_measure_are_shown_beside_the_untrained_value(
     assert re.search("headstart pretrain texts .*--budget 5steps", text)
 
 
-def test_no_alarm_is_told_as_such(tmp_path: Path) -> None:
+def test_no_alarm_is_stated_as_such(tmp_path: Path) -> None:
     run = made_run(tmp_path / "run", [{"step": n, "loss": 1.0 / (n + 1)} for n in range(9)])
     _, truth = made_texts(CLASSES)
     report = Report(made_results(CLASSES, truth), run=run)
@@ -170,7 +170,7 @@ def test_the_corrupted_words_are_marked_and_answered(tmp_path: Path) -> None:
     assert HOSTILE not in text
 
 
-def test_energy_is_told_from_processor_time_over_all_sittings(tmp_path: Path) -> None:
+def test_energy_is_estimated_from_processor_time_over_all_processes(tmp_path: Path) -> None:
     sittings = [(60, 100.0), (120, 200.0), (180, 50.0), (240, 160.0)]
     rows = [
         {"step": n, "clock": {"seconds": s, "cpu_seconds": cpu, "peak_memory": 2e9}}
@@ -184,16 +184,16 @@ def test_energy_is_told_from_processor_time_over_all_sittings(tmp_path: Path) ->
     assert cost["energy, estimated"] == "1.2 Wh"
 
 
-def test_a_page_of_the_largest_pictures_stays_below_five_megabytes(tmp_path: Path) -> None:
+def test_a_page_of_the_largest_images_stays_below_five_megabytes(tmp_path: Path) -> None:
     classes = [f"class {n}" for n in range(12)]
-    samples, truth = made_pictures(classes, 120, 96)
+    samples, truth = made_images(classes, 120, 96)
     run = made_run(tmp_path / "run", [])
     noise = np.random.default_rng(0).integers(0, 256, (900, 900, 3), dtype=np.uint8)
-    Image.fromarray(noise).save(run.picture_file)
-    assert run.picture_file.stat().st_size > 2_000_000
+    Image.fromarray(noise).save(run.image_file)
+    assert run.image_file.stat().st_size > 2_000_000
     text = written(Report(made_results(classes, truth), run=run, samples=samples), tmp_path)
     assert len(text.encode()) < 5_000_000
-    assert text.count("data-picture=") == 120
+    assert text.count("data-image=") == 120
     (sheet,) = re.findall(r'<img src="data:image/webp;base64,([^"]+)"[^>]*class="sheet"', text)
     assert len(sheet) < 700_000
 
@@ -231,7 +231,7 @@ def test_advice_follows_from_what_was_found(tmp_path: Path) -> None:
     assert "Overlap of test with the pre-training data: 2 exact, 1 near." in written(bad, tmp_path)
 
 
-def test_facts_lengths_and_the_tables_of_the_data_are_shown(tmp_path: Path) -> None:
+def test_facts_lengths_and_the_tables_of_the_data_are_listed(tmp_path: Path) -> None:
     gaps = Table("Gaps", [["over a <day>", "3"]], ["gap", "records"], "None is longer.")
     audits = {
         "pre-training": {

@@ -3,7 +3,7 @@ from __future__ import annotations
 import io
 
 import numpy as np
-from made import made_pictures, made_texts
+from made import made_images, made_texts
 from PIL import Image
 
 from headstart.evaluation.projection import flat_map, nearest
@@ -25,9 +25,9 @@ def test_a_sample_is_rising_seeded_and_never_too_large() -> None:
     assert samples.sample(99).tolist() == list(range(50))
 
 
-def test_texts_are_shown_with_their_label_and_cut() -> None:
+def test_texts_are_previewed_with_their_label_and_cut() -> None:
     samples, _ = made_texts(CLASSES, 4)
-    first, second = samples.show([2, 1], room=0)
+    first, second = samples.previews([2, 1], max_bytes=0)
     assert first.text.startswith("text 2 about cats")
     assert (first.label, second.label) == ("cats", "dogs")
     assert cut("a  b\n" * 500, LETTERS).startswith("a b a b")
@@ -35,23 +35,23 @@ def test_texts_are_shown_with_their_label_and_cut() -> None:
     assert first.address == ""
 
 
-def test_pictures_are_small_pictures_of_the_record_and_keep_within_their_room() -> None:
-    samples, _ = made_pictures(["a", "b"], 6, 64)
-    (shown,) = samples.show([3], room=100_000, side=40)
-    image = Image.open(io.BytesIO(shown.image))
+def test_images_are_thumbnails_within_the_limit_of_bytes() -> None:
+    samples, _ = made_images(["a", "b"], 6, 64)
+    (preview,) = samples.previews([3], max_bytes=100_000, side=40)
+    image = Image.open(io.BytesIO(preview.image))
     assert (image.format, image.size) == ("WEBP", (40, 40))
-    assert shown.address.startswith("data:image/webp;base64,")
-    many = samples.show(range(6), room=6 * 500)
+    assert preview.address.startswith("data:image/webp;base64,")
+    many = samples.previews(range(6), max_bytes=6 * 500)
     sides = {Image.open(io.BytesIO(preview.image)).size for preview in many}
     assert sum(len(preview.image) for preview in many) <= 6 * 500
     assert len(sides) == 1
     assert max(sides) < (48, 48)
-    assert [preview.image for preview in samples.show(range(6), room=10)] == [b""] * 6
+    assert [preview.image for preview in samples.previews(range(6), max_bytes=10)] == [b""] * 6
 
 
-def test_pictures_differ_where_the_records_do() -> None:
-    samples, _ = made_pictures(["a"], 3, 32)
-    assert len({preview.image for preview in samples.show(range(3), room=100_000)}) == 3
+def test_images_differ_where_the_records_do() -> None:
+    samples, _ = made_images(["a"], 3, 32)
+    assert len({preview.image for preview in samples.previews(range(3), max_bytes=100_000)}) == 3
 
 
 def test_the_nearest_are_those_of_the_largest_cosine_whatever_the_length() -> None:

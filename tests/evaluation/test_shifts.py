@@ -102,7 +102,7 @@ def test_another_domain_is_compared_without_pairing() -> None:
     assert shift.drop.mean > 0.2
 
 
-def test_nothing_is_done_where_nothing_was_asked_for() -> None:
+def test_nothing_is_done_where_nothing_was_requested() -> None:
     test = records(CLASSES, TEXTS)
     assert parts(test, False, plan(corruptions=["off"]), MODALITY, 32, None) == []
     assert extended(test, []) is test

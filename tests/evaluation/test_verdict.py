@@ -10,7 +10,7 @@ from headstart.evaluation.metrics import Estimate
 from headstart.evaluation.outcomes import ACCURACY, Kind, Metric
 from headstart.evaluation.verdict import (
     Gain,
-    Rivalry,
+    PairedComparison,
     details,
     gains,
     headline,
@@ -19,9 +19,9 @@ from headstart.evaluation.verdict import (
 )
 
 
-def rivalry(mean: float, half: float, clear: bool, kind: Kind = "baseline") -> Rivalry:
+def comparison(mean: float, half: float, clear: bool, kind: Kind = "baseline") -> PairedComparison:
     other = outcome("TF-IDF", kind, 1, [0.5])
-    return Rivalry(other, Estimate(mean, mean - half, mean + half), 0.01 if clear else 0.3)
+    return PairedComparison(other, Estimate(mean, mean - half, mean + half), 0.01 if clear else 0.3)
 
 
 def gain(
@@ -40,8 +40,8 @@ def gain(
         name,
         metric,
         outcome("pre-trained", "pretrained", labels, [0.5 + mean]),
-        rivalry(mean, half, abs(mean) > half),
-        None if start is None else rivalry(start, half, abs(start) > half, "start"),
+        comparison(mean, half, abs(mean) > half),
+        None if start is None else comparison(start, half, abs(start) > half, "start"),
         None if worth is None else Equivalent(labels, worth, 420, math.inf, 10, 25000),
         claims=3,
     )
@@ -115,13 +115,13 @@ def test_below_stand_what_the_labels_are_worth_each_number_and_how_sure_it_is() 
 
 def test_a_difference_that_only_its_own_interval_bears_is_called_unclear() -> None:
     made = gain("10", 0.05, 0.01)
-    weak = Gain(10, "10", ACCURACY, made.ours, rivalry(0.05, 0.04, clear=False), claims=4)
+    weak = Gain(10, "10", ACCURACY, made.ours, comparison(0.05, 0.04, clear=False), claims=4)
     assert weak.sign == 0
     assert headline([weak]).startswith("No: neither")
     assert details([weak])[0].endswith("[+1.0, +9.0], not clear after the correction")
 
 
-def test_continued_pre_training_is_told_to_be_better_or_worse_than_where_it_began() -> None:
+def test_continued_pre_training_is_compared_with_its_starting_checkpoint() -> None:
     found = [
         gain("10", 0.05, 0.01, start=0.06),
         gain("100", 0.03, 0.01, start=0.0),

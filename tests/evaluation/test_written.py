@@ -9,7 +9,7 @@ import pytest
 from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics import BLEU, CHRF
 
-from headstart.evaluation.written import shown, written_scores
+from headstart.evaluation.written import formatted, written_scores
 
 TRUTH = [
     "a man is riding a brown horse along the beach",
@@ -43,7 +43,7 @@ def test_an_interval_lies_around_the_score_and_shrinks_with_more_texts():
         assert many[name].high - many[name].low < (value.high - value.low) / 3
     same = written_scores(TRUTH, TRUTH)
     assert all(v.low == v.mean == v.high == pytest.approx(100) for v in same.values())
-    assert shown({"bleu": few["bleu"]}).startswith(f"bleu {few['bleu'].mean:.1f} [")
+    assert formatted({"bleu": few["bleu"]}).startswith(f"bleu {few['bleu'].mean:.1f} [")
 
 
 def test_letters_beyond_english_and_chinese_characters_count():
@@ -55,7 +55,7 @@ def test_letters_beyond_english_and_chinese_characters_count():
     assert chinese["bleu"].mean > 0
 
 
-def test_texts_of_other_scripts_are_told_apart_by_their_marks():
+def test_texts_of_other_scripts_differ_by_their_marks():
     hindi = written_scores(["राजा की किताब"] * 3, ["राजू का कोताबी"] * 3)
     assert all(value.mean < 50 for value in hindi.values())
     assert hindi["rouge1"].mean == 0

@@ -1,4 +1,4 @@
-"""What to label next: coverage first, then doubt, and never the same thing twice."""
+"""What to label next: coverage first, then uncertainty, and never a record twice."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 
 from headstart.labeling.choosing import (
-    ENOUGH,
+    MIN_LABELS_PER_CLASS,
     Pool,
     badge,
     choose,
     design,
     k_center,
-    unsure,
+    uncertainty,
 )
 from headstart.labeling.gaussian_process import NOISE
 
-WAYS = ["coverage", "uncertainty", "k-center", "badge", "random"]
+METHODS = ["coverage", "uncertainty", "k-center", "badge", "random"]
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -32,14 +32,14 @@ def islands(sizes: list[int], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return (centres[groups] + spread).astype(np.float32), groups
 
 
-def groups_found(way: str, count: int, seed: int = 0) -> int:
+def groups_found(method: str, count: int, seed: int = 0) -> int:
     """Return in how many of five groups, one of 200 and one of 12, the first records lie."""
     vectors, groups = islands([200, 100, 50, 25, 12])
-    chosen = choose(Pool(vectors), np.empty((0, 16)), [], count, way=way, rng=rng(seed))
+    chosen = choose(Pool(vectors), np.empty((0, 16)), [], count, method=method, rng=rng(seed))
     return len(set(groups[chosen.indices]))
 
 
-def test_the_farthest_lie_in_every_group_once_before_in_any_twice() -> None:
+def test_k_center_visits_every_group_before_any_twice() -> None:
     assert groups_found("k-center", 5) == 5
 
 
@@ -67,7 +67,7 @@ def test_the_design_is_the_greedy_choice_of_a_naive_search(weighted) -> None:
     indices, _ = design(pool, labeled, 6, rng(), weights if weighted else None)
 
     def variance(names: list[int]) -> float:
-        """Return what a Gaussian process is unsure of in all, given labels at these places."""
+        """Return the total posterior variance of a Gaussian process with these labels."""
         near = np.vstack([labeled.astype(np.float64), rows[names]])
         known = np.array([[np.exp(-((x - y) ** 2).sum() / 2) for y in near] for x in near])
         far = np.array([[np.exp(-((x - y) ** 2).sum() / 2) for y in near] for x in rows])
@@ -89,69 +89,74 @@ def test_the_farthest_is_that_of_a_naive_search() -> None:
     indices = k_center(pool, labeled, 4, rng())
     rows, covered = pool.rows(np.arange(len(pool))), [labeled[0]]
     for index in indices:
-        apart = [min(1 - row @ other for other in covered) for row in rows]
-        assert apart[index] == pytest.approx(max(apart), abs=1e-6)
+        distances = [min(1 - row @ other for other in covered) for row in rows]
+        assert distances[index] == pytest.approx(max(distances), abs=1e-6)
         covered.append(rows[index])
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_nothing_is_named_twice_and_nothing_that_is_not_allowed(way) -> None:
+@pytest.mark.parametrize("method", METHODS)
+def test_nothing_is_named_twice_and_nothing_that_is_not_allowed(method) -> None:
     vectors, groups = islands([60, 60, 4])
     allowed = rng(1).random(len(vectors)) < 0.5
     labeled = vectors[~allowed]
     labels = [str(group) for group in groups[~allowed]]
     for count in (10, 1000):
-        found = choose(Pool(vectors, allowed), labeled, labels, count, way=way, rng=rng())
+        found = choose(Pool(vectors, allowed), labeled, labels, count, method=method, rng=rng())
         assert len(found.indices) == len(set(found.indices)) == min(count, allowed.sum())
         assert allowed[found.indices].all()
         assert len(found.why) == len(found.indices)
 
 
 def test_the_margin_is_that_of_the_two_likeliest() -> None:
-    chances = np.array([[0.5, 0.4, 0.1], [0.9, 0.05, 0.05], [0.34, 0.33, 0.33]])
-    np.testing.assert_allclose(unsure(chances), [0.9, 0.15, 0.99])
+    probabilities = np.array([[0.5, 0.4, 0.1], [0.9, 0.05, 0.05], [0.34, 0.33, 0.33]])
+    np.testing.assert_allclose(uncertainty(probabilities), [0.9, 0.15, 0.99])
 
 
-def test_doubt_is_asked_about_in_several_places() -> None:
+def test_uncertain_regions_are_each_chosen_from() -> None:
     vectors, groups = islands([30, 30, 30])
-    doubt = np.where(groups == 2, 0.01, 1.0)
+    weights = np.where(groups == 2, 0.01, 1.0)
     pool = Pool(vectors)
-    indices, _ = design(pool, np.empty((0, 16), np.float32), 2, rng(), doubt)
+    indices, _ = design(pool, np.empty((0, 16), np.float32), 2, rng(), weights)
     assert sorted(groups[indices]) == [0, 1]
 
 
-def test_gradients_compare_as_if_they_were_written_out() -> None:
+def test_the_first_badge_choice_has_the_largest_explicit_gradient() -> None:
     vectors, _ = islands([20, 20])
     pool = Pool(vectors)
-    chances = rng(2).dirichlet(np.ones(3), 40)
-    first = int(badge(pool, chances, 1, rng())[0])
-    error = chances - np.eye(3)[chances.argmax(1)]
+    probabilities = rng(2).dirichlet(np.ones(3), 40)
+    first = int(badge(pool, probabilities, 1, rng())[0])
+    error = probabilities - np.eye(3)[probabilities.argmax(1)]
     gradients = np.einsum("nk,nd->nkd", error, pool.rows(np.arange(40))).reshape(40, -1)
     assert first == np.linalg.norm(gradients, axis=1).argmax()
 
 
-def test_doubt_takes_over_once_there_are_enough_labels_a_class() -> None:
+def test_uncertainty_is_used_from_a_minimum_of_labels_per_class() -> None:
     vectors, groups = islands([100, 100])
-    for count, way in ((2 * ENOUGH - 1, "coverage"), (2 * ENOUGH, "uncertainty")):
+    for count, method in (
+        (2 * MIN_LABELS_PER_CLASS - 1, "coverage"),
+        (2 * MIN_LABELS_PER_CLASS, "uncertainty"),
+    ):
         indices = np.concatenate([np.flatnonzero(groups == g)[: count // 2 + 1] for g in (0, 1)])
         indices = indices[:count]
         labels = [str(group) for group in groups[indices]]
-        assert choose(Pool(vectors), vectors[indices], labels, 3, rng=rng()).way == way
+        assert choose(Pool(vectors), vectors[indices], labels, 3, rng=rng()).method == method
 
 
-def test_one_class_alone_gives_nothing_to_doubt() -> None:
+def test_one_class_alone_falls_back_to_coverage() -> None:
     vectors, _ = islands([50, 50])
-    found = choose(Pool(vectors), vectors[:30], ["a"] * 30, 3, way="uncertainty", rng=rng())
-    assert found.way == "coverage"
+    found = choose(Pool(vectors), vectors[:30], ["a"] * 30, 3, method="uncertainty", rng=rng())
+    assert found.method == "coverage"
 
 
 def test_vectors_may_lie_on_disk_and_come_in_blocks(tmp_path, monkeypatch) -> None:
     vectors, _ = islands([80, 80, 80])
     np.save(tmp_path / "v.npy", vectors)
     stored = np.load(tmp_path / "v.npy", mmap_mode="r")
-    whole = [choose(Pool(vectors), vectors[:0], [], 6, way=w, rng=rng()).indices for w in WAYS]
+    whole = [
+        choose(Pool(vectors), vectors[:0], [], 6, method=w, rng=rng()).indices for w in METHODS
+    ]
     monkeypatch.setattr("headstart.labeling.choosing.BLOCK", 7)
-    parts = [choose(Pool(stored), vectors[:0], [], 6, way=w, rng=rng()).indices for w in WAYS]
+    parts = [choose(Pool(stored), vectors[:0], [], 6, method=w, rng=rng()).indices for w in METHODS]
     np.testing.assert_array_equal(whole, parts)
 
 
@@ -171,4 +176,4 @@ def test_samples_stand_for_very_many(monkeypatch) -> None:
     assert sorted(groups[indices]) == [0, 1, 2]
     assert why[0] == "no other label would tell as much about all records"
     last = int(why[2].removeprefix("nearer to ").split()[0])
-    assert last == pytest.approx(300, rel=0.3)  # of all, though a sample of 50 was looked at
+    assert last == pytest.approx(300, rel=0.3)  # of all, though only a sample of 50 was compared

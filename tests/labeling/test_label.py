@@ -1,4 +1,4 @@
-"""From unlabeled records to a file that is filled in and read back, without doubles."""
+"""From unlabeled records to a file that is filled in and read back, without duplicates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from headstart.labeling.label import label
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory, processor) -> str:
-    """A folder with a tiny encoder of random word vectors, which tell words apart."""
+    """A folder with a tiny encoder of random word vectors."""
     import torch
 
     torch.manual_seed(0)
@@ -65,7 +65,7 @@ def test_the_file_has_an_id_a_content_an_empty_label_and_a_reason(encoder, texts
     assert all("pool.jsonl:" in row["id"] and row["why"] for row in rows)
 
 
-def test_what_was_filled_in_is_read_back_and_the_rest_is_passed_over(
+def test_what_was_filled_in_is_read_back_and_the_rest_is_skipped(
     encoder, texts, tmp_path, capsys
 ) -> None:
     out = tmp_path / "to_label.csv"
@@ -91,7 +91,7 @@ def test_what_was_filled_in_is_read_back_and_the_rest_is_passed_over(
     assert any("6 records of --labeled have no label" in note for note in again.notes)
 
 
-def test_repeats_are_named_once(encoder, tmp_path) -> None:
+def test_duplicates_are_named_once(encoder, tmp_path) -> None:
     source = write(tmp_path / "p.jsonl", [{"text": t} for t in ["Apple pear", "apple  pear"] * 9])
     found = run(encoder, source, tmp_path / "o.csv", n=5)
     assert len(found.rows) == 1
@@ -148,7 +148,7 @@ def test_too_few_labels_for_a_simulation_are_refused(encoder, texts, tmp_path) -
         run(encoder, texts["unlabeled"], tmp_path / "o.csv", simulate=few)
 
 
-def test_vectors_are_computed_once_and_kept_with_a_run(
+def test_vectors_are_computed_once_and_cached_with_a_run(
     encoder, texts, tmp_path, monkeypatch
 ) -> None:
     from headstart.labeling import label as labeling
@@ -166,7 +166,7 @@ def test_vectors_are_computed_once_and_kept_with_a_run(
     assert one.rows == two.rows
 
 
-def test_pictures_are_laid_beside_the_file_and_read_back(tmp_path) -> None:
+def test_images_are_written_beside_the_file_and_read_back(tmp_path) -> None:
     import numpy as np
 
     Image = pytest.importorskip("PIL.Image")

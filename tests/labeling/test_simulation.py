@@ -35,7 +35,7 @@ def test_it_says_no_where_vectors_know_nothing_of_the_labels() -> None:
 
 def test_random_against_random_is_no_gain() -> None:
     vectors, labels = rare(512)
-    found = simulate(vectors, labels, 8, way="random", budgets=[8, 16], seeds=5)
+    found = simulate(vectors, labels, 8, method="random", budgets=[8, 16], seeds=5)
     assert found.headline.startswith("No:")
 
 
@@ -45,7 +45,7 @@ def test_the_same_seed_gives_the_same_curve() -> None:
     assert one.summary() == two.summary()
 
 
-def test_what_cannot_be_tried_is_refused() -> None:
+def test_what_cannot_be_simulated_is_refused() -> None:
     vectors, labels = rare(256)
     with pytest.raises(HeadstartError, match="40 labeled records or more"):
         simulate(vectors[:20], labels[:20], 5)

@@ -37,7 +37,7 @@ def test_a_chart_holds_every_name_and_point_in_both_widths() -> None:
         "finding",
         [
             Series("ours", [(10, 50), (1000, 90)], [(45, 55), (88, 92)], strong=True),
-            Series("a <rival>", [(10, 40), (1000, 80)], [(35, 45), (78, 82)]),
+            Series("a <baseline>", [(10, 40), (1000, 80)], [(35, 45), (78, 82)]),
         ],
         x_label="labels",
         y_label="accuracy",
@@ -46,8 +46,8 @@ def test_a_chart_holds_every_name_and_point_in_both_widths() -> None:
     )
     assert chart.count('role="img"') == 2
     assert chart.count(">ours<") == 2  # at the line's end where wide, below where narrow
-    assert chart.count("a &lt;rival&gt;<") == 2
-    assert "a &lt;rival&gt;: 80 [78, 82]" in chart
+    assert chart.count("a &lt;baseline&gt;<") == 2
+    assert "a &lt;baseline&gt;: 80 [78, 82]" in chart
     assert chart.count("<polyline") == 4
     for points in re.findall(r'<polyline points="([^"]+)"', chart):
         (x1, y1), (x2, y2) = (map(float, point.split(",")) for point in points.split())
@@ -84,7 +84,7 @@ def test_events_stand_where_they_happened() -> None:
     assert abs(x - (start + end) / 2) < 0.01
 
 
-def test_a_dot_stands_between_the_ends_of_its_interval_and_the_best_is_told() -> None:
+def test_a_dot_lies_within_its_interval_and_the_best_is_named() -> None:
     rows = [
         Dot("ours <", 0.8, 0.7, 0.9, "0.8 [0.7, 0.9]", strong=True),
         Dot("b", 0.5, 0.4, 0.6, ""),
@@ -111,5 +111,5 @@ def test_a_heat_table_is_darker_where_more_is_and_blank_where_nothing_is() -> No
 def test_groups_of_a_map_differ_in_colour_or_shape() -> None:
     spots = [Spot(0.5, 0.5, group, str(group), "") for group in range(-1, MOST_GROUPS)]
     drawn = scatter("t", spots, [str(n) for n in range(MOST_GROUPS)], hint="point")
-    looks = re.findall(r'href="#(shape\d)" [^>]*class="dot (fill\d)"', drawn)
-    assert len(looks) == len(set(looks)) == MOST_GROUPS + 1
+    styles = re.findall(r'href="#(shape\d)" [^>]*class="dot (fill\d)"', drawn)
+    assert len(styles) == len(set(styles)) == MOST_GROUPS + 1

@@ -1,4 +1,4 @@
-"""The picture of pictures."""
+"""A grid of images as a PNG."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ def test_rows_stand_below_each_other_in_their_true_colours(tmp_path: Path) -> No
     red, half = plain((1.0, 0.0, 0.0)), plain((0.2, 0.4, 0.6))
     contact_sheet([(red * 255).to(torch.uint8), half], tmp_path / "a.png", scale=2)
     sheet = opened(tmp_path / "a.png")
-    indices = {
+    pixels = {
         colour: np.argwhere((sheet == colour).all(2)) for colour in [(255, 0, 0), (51, 102, 153)]
     }
-    assert [len(found) for found in indices.values()] == [3 * 16 * 16] * 2
-    above, below = indices.values()
+    assert [len(found) for found in pixels.values()] == [3 * 16 * 16] * 2
+    above, below = pixels.values()
     assert above[:, 0].max() < below[:, 0].min()
     assert sheet[0, 0].tolist() == [255, 255, 255]
 
 
-def test_small_pictures_are_enlarged_without_smoothing(tmp_path: Path) -> None:
+def test_small_images_are_enlarged_without_smoothing(tmp_path: Path) -> None:
     checks = (torch.arange(64).view(8, 8) + torch.arange(8)[:, None]) % 2
     contact_sheet([checks.float().expand(1, 3, 8, 8)], tmp_path / "a.png")
     sheet = opened(tmp_path / "a.png")
     assert len(sheet) > 8 * 10
     edge = set(np.unique(sheet)) - {0, 255}
-    assert len(edge) == 1  # the hairline alone is neither black nor white
+    assert len(edge) == 1  # only the outline is neither black nor white
 
 
-def test_large_pictures_are_shrunk_and_smaller_rows_stay_smaller(tmp_path: Path) -> None:
+def test_large_images_are_shrunk_and_smaller_rows_stay_smaller(tmp_path: Path) -> None:
     contact_sheet([plain((1, 0, 0), 2, 384), plain((0, 0, 1), 2, 192)], tmp_path / "a.png")
     sheet = opened(tmp_path / "a.png")
     assert (sheet == (255, 0, 0)).all(2).sum() == 2 * 96 * 96
@@ -57,7 +57,7 @@ def test_floats_beyond_the_range_are_cut_and_not_wrapped(tmp_path: Path) -> None
     assert (opened(tmp_path / "a.png") == (255, 0, 0)).all(2).sum() == 64
 
 
-def test_eight_pictures_are_enough(tmp_path: Path) -> None:
+def test_images_beyond_the_eighth_are_dropped(tmp_path: Path) -> None:
     contact_sheet([plain((1, 0, 0), 100)], tmp_path / "a.png", scale=1)
     assert (opened(tmp_path / "a.png") == (255, 0, 0)).all(2).sum() == 8 * 64
 

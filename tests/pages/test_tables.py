@@ -26,7 +26,7 @@ def test_numbers_stand_on_the_right_and_words_on_the_left() -> None:
     assert words[-1].index("x") == words[-2].index("PNG")
 
 
-def test_markup_of_either_kind_is_shown_as_it_is() -> None:
+def test_markup_of_either_kind_is_escaped() -> None:
     table = Table("T", [["[bold]a[/bold]", "<b>"]], note="[dim]")
     assert any("[bold]a[/bold]" in line for line in printed(table))
     assert "&lt;b&gt;" in table.html()

@@ -1,4 +1,4 @@
-"""The labeled records of a fine-tuned run that are most like one that is explained."""
+"""The labeled records of a fine-tuned run that are most similar to an explained one."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from headstart.modalities import Preview, Processor
     from headstart.run import RunFolder
 
-#: Labeled records that are compared; of more, so many that lie evenly.
+#: Labeled records that are compared; larger sets are subsampled evenly.
 MOST = 5000
-#: Pixels a side that images are shown at.
+#: Side of the previews in pixels.
 _SIDE = 96
 
 
@@ -34,9 +34,8 @@ class Alike:
     """A labeled record.
 
     Attributes:
-        similarity: the cosine of its vector and that of the record that is explained, both less
-            the mean of the labeled records.
-        preview: what it is shown as.
+        similarity: the cosine between its vector and that of the explained record, both centred
+            on the mean of the labeled records.
     """
 
     id: str
@@ -55,25 +54,25 @@ class Alike:
 
 
 class LabeledIndex:
-    """The vectors of a run's labeled records, kept in the run folder for the next time.
+    """The vectors of a run's labeled records, cached in the run folder.
 
-    Cosines are taken around their mean: the vectors of a transformer all point to much the same
-    side (Ethayarajh 2019), so that around the origin all are alike.
+    Vectors are centred: those of a transformer all point in much the same direction (Ethayarajh
+    2019, https://arxiv.org/abs/1909.00512), so that without it all cosines are near 1.
 
     Args:
-        run: a fine-tuned run; the source that it was trained on must still be there.
+        run: a fine-tuned run, whose labeled source must still exist.
         encoder, processor: of the run.
 
     Raises:
-        HeadstartError: the source is gone.
+        HeadstartError: the source cannot be read.
     """
 
     def __init__(self, run: RunFolder, encoder: Encoder, processor: Processor) -> None:
         config = FinetuneConfig(**{**run.config()["options"], "resume": False})
-        index = search.place_of(run.folder, run.encoder, [config.train, f"of {MOST} at most"])
+        index = search.index_folder(run.folder, run.encoder, [config.train, f"of {MOST} at most"])
         if not index.is_dir():
             records, length = _labeled(run, config, processor), int(run.resolved["length"])
-            with _quietly():
+            with _without_progress_bars():
                 search.build(encoder, processor, records, index, length=length)
         from datasets import load_from_disk
 
@@ -95,21 +94,21 @@ class LabeledIndex:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
-    """Keep the bars of `datasets` away: a few thousand records are soon written."""
+def _without_progress_bars() -> Iterator[None]:
+    """Hide the progress bars of `datasets`: a few thousand records are written at once."""
     from datasets import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
-    told = are_progress_bars_disabled()
+    disabled = are_progress_bars_disabled()
     disable_progress_bars()
     try:
         yield
     finally:
-        if not told:
+        if not disabled:
             enable_progress_bars()
 
 
 def _labeled(run: RunFolder, config: FinetuneConfig, processor: Processor) -> Dataset:
-    """Read the run's labeled records, or so many of them."""
+    """Read at most :data:`MOST` of the run's labeled records."""
     modality, audit = open_modality(run.resolved["modality"]), Audit()
     try:
         records = TASKS[config.task].read(config.train, config, modality, audit)

@@ -1,8 +1,7 @@
 """What each position of a record adds to the score of a class: integrated gradients.
 
-Explained is one number, the evidence for a class: its score before the softmax, less the mean
-over all classes, since what is added to all scores alike changes no prediction. The gradients are
-captum's.
+The explained value is the evidence for a class: its logit less the mean logit of all classes, since
+adding a constant to all logits changes no prediction. The gradients are captum's.
 """
 
 from __future__ import annotations
@@ -21,33 +20,33 @@ if TYPE_CHECKING:
     from headstart.downstream.classification import Classification
     from headstart.encoders import Encoder, TokenEncoder
 
-#: Steps of the path at first and at most, and the share of the change that may be left unexplained
-#: (Sundararajan et al. 2017, section 5: 20 to 300 steps, and 5%).
+#: First and largest number of steps, and the share of the change that may remain unexplained
+#: (Sundararajan et al. 2017, https://arxiv.org/abs/1703.01365, section 5: 20 to 300 steps, 5%).
 FEWEST, MOST, TOLERANCE = 32, 256, 0.05
-#: What may be left unexplained in any case: it moves a probability by a quarter of a percent.
+#: Unexplained evidence that is always accepted: it moves a probability by a quarter of a percent.
 NEGLIGIBLE = 0.01
-#: Numbers that go through the network at one time.
+#: Input values that go through the network at once.
 _AT_ONCE = 2**22
 
 
 @dataclass(frozen=True)
 class Attribution:
-    """How an evidence came about.
+    """The evidence for a class, attributed to the parts of a record.
 
     Attributes:
-        weights: what each token (T,), or each number of a tensor, adds to the evidence.
-        evidence: of the record; nothing: of the record with nothing in it (the baseline).
-        unexplained: ``evidence - nothing - weights.sum()``, what the steps of the path missed.
+        weights: what each token (T,), or each element of a tensor, adds to the evidence.
+        evidence: of the record.
+        baseline: the evidence of the blank record.
     """
 
     weights: Tensor
     evidence: float
-    nothing: float
+    baseline: float
 
     @property
     def unexplained(self) -> float:
-        """What the sum of the weights misses."""
-        return self.evidence - self.nothing - float(self.weights.sum())
+        """The error of completeness: ``evidence - baseline - weights.sum()``."""
+        return self.evidence - self.baseline - float(self.weights.sum())
 
 
 def require_captum() -> Any:
@@ -72,15 +71,15 @@ def integrated_gradients(
 ) -> tuple[Tensor, float]:
     """Return what each element of ``inputs`` adds to ``score(inputs) - score(baseline)``.
 
-    Sundararajan et al. 2017, equation 2. The path has as many steps as it takes for the sum to be
-    right to :data:`TOLERANCE` (their proposition 1, completeness), up to :data:`MOST`.
+    Sundararajan et al. 2017, equation 2. The number of steps is doubled until the sum is right to
+    :data:`TOLERANCE` (their proposition 1, completeness), up to :data:`MOST`.
 
     Args:
-        score: from rows (n,...) to (n,); each row must be scored by itself.
+        score: from rows (n,...) to scores (n,); each row must be scored independently.
         inputs, baseline: one row (1,...).
 
     Returns:
-        Attributions (1,...), and how far their sum is off.
+        Attributions (1,...), and the error of their sum.
     """
     method = require_captum().IntegratedGradients(score)
     with torch.no_grad():
@@ -104,12 +103,12 @@ def of_tokens(
 ) -> Attribution:
     """Return what each token adds to the evidence for a class.
 
-    In the deep half the path goes from the vectors of a row in which every token is blank. A wide
-    half is a sum over tokens and runs, so its part is exact; its baseline is a text without any.
+    In the deep part the path starts from the input vectors of the blank row. The wide part is a sum
+    over tokens and n-grams, so its attribution is exact; its baseline is the empty text.
 
     Args:
         batch: one row, ``input_ids`` and ``mask`` (1,T).
-        blank: the same row with nothing in it.
+        blank: the same row, every token blank.
         target: the class.
     """
 
@@ -118,24 +117,25 @@ def of_tokens(
         return evidence(head.linear(pooled).float())[:, target]
 
     with torch.no_grad():
-        vectors, nothing = encoder.embed(batch), encoder.embed(blank)
-    found = _between(score, vectors, nothing)
+        vectors, baseline = encoder.embed(batch), encoder.embed(blank)
+    found = _attributed(score, vectors, baseline)
     weights, after = found.weights.sum(1), found.evidence
     if head.wide is not None:
         with torch.no_grad():
             wide = evidence(head.wide.parts(batch))[0, :, target]
         weights, after = weights + wide, after + float(wide.sum())
-    return Attribution(weights, after, found.nothing)
+    return Attribution(weights, after, found.baseline)
 
 
 def of_inputs(
     encoder: Encoder, head: Classification, batch: Batch, blank: Batch, tensor: str, target: int
 ) -> Attribution:
-    """Return what each number of a tensor adds to the evidence for a class.
+    """Return what each element of a tensor adds to the evidence for a class.
 
     Args:
-        batch: one row; blank: the same with nothing in it.
-        tensor: the floats (1,...) between which and those of ``blank`` the path goes.
+        batch: one row.
+        blank: the same row without content, the baseline.
+        tensor: the name of the float tensor (1,...) that is attributed to.
         target: the class.
     """
 
@@ -143,16 +143,16 @@ def of_inputs(
         pooled = encoder.pool({**repeated(batch, len(values)), tensor: values})
         return evidence(head.linear(pooled).float())[:, target]
 
-    return _between(score, batch[tensor], blank[tensor])
+    return _attributed(score, batch[tensor], blank[tensor])
 
 
 def repeated(batch: Batch, count: int) -> Batch:
-    """Return one row as many."""
+    """Return a batch of one row, repeated ``count`` times."""
     return {name: tensor.expand(count, *tensor.shape[1:]) for name, tensor in batch.items()}
 
 
-def _between(score: Callable[[Tensor], Tensor], inputs: Tensor, nothing: Tensor) -> Attribution:
+def _attributed(score: Callable[[Tensor], Tensor], inputs: Tensor, baseline: Tensor) -> Attribution:
     with torch.no_grad():
-        before, after = float(score(nothing)), float(score(inputs))
-    found, _ = integrated_gradients(score, inputs, nothing)
+        before, after = float(score(baseline)), float(score(inputs))
+    found, _ = integrated_gradients(score, inputs, baseline)
     return Attribution(found[0], after, before)

@@ -1,4 +1,4 @@
-"""Is an explanation true? What it names is deleted, and so is as much at random."""
+"""Is an explanation faithful? The units it ranks first are deleted, and as many random ones."""
 
 from __future__ import annotations
 
@@ -8,24 +8,26 @@ from typing import Any
 
 import numpy as np
 
-#: Shares of a record that are deleted (DeYoung et al. 2020, section 4).
+#: Shares of a record that are deleted (DeYoung et al. 2020, https://arxiv.org/abs/1911.03429,
+#: section 4).
 SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)
-#: Orders of random deletion.
+#: Number of random orders of deletion.
 DRAWS = 20
 
-#: From sets of units that are deleted to the probability of the class without each set.
+#: From sets of deleted units to the probability of the class without each set.
 Probability = Callable[[Sequence[set[int]]], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Deletion:
-    """The probability of a class while more and more of a record is deleted.
+    """The probability of a class as more and more units of a record are deleted.
 
     Attributes:
-        before: with nothing deleted.
-        counts: units deleted, one count a share of :data:`SHARES`.
-        named: the probability after each, in the order of the explanation, the most telling first.
-        random: the mean over :data:`DRAWS` random orders; low and high bound nine tenths of them.
+        before: the probability with nothing deleted.
+        counts: numbers of deleted units, one per share in :data:`SHARES`.
+        named: the probability after each, deleting in the order of the explanation.
+        random: the mean over :data:`DRAWS` random orders; ``low`` and ``high`` are their 5% and 95%
+            quantiles.
     """
 
     before: float
@@ -37,12 +39,12 @@ class Deletion:
 
     @property
     def named_drop(self) -> float:
-        """Area over the curve: the mean fall over the shares (AOPC, comprehensiveness)."""
+        """The mean drop over the shares: area over the perturbation curve (comprehensiveness)."""
         return self.before - float(np.mean(self.named))
 
     @property
     def random_drop(self) -> float:
-        """The same where what is deleted is drawn at random."""
+        """The same for random deletions."""
         return self.before - float(np.mean(self.random))
 
     def summary(self) -> dict[str, Any]:
@@ -53,7 +55,7 @@ class Deletion:
 def deletion(
     probability: Probability, order: Sequence[int], seed: int, draws: int = DRAWS
 ) -> Deletion | None:
-    """Delete the units of a record in ``order``, and in random ones; None without any units."""
+    """Delete the units of a record in ``order`` and in random orders; None without units."""
     count = len(order)
     if not count:
         return None

@@ -1,4 +1,4 @@
-"""Drawing images from the generator of a run: what a VAE, a GAN or a BiGAN has learned."""
+"""Sampling images from the generator of a run: VAE, GAN or BiGAN."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def draw_images(run: RunFolder, config: GenerateConfig) -> Path:
-    """Write a sheet of ``config.count`` images drawn by the run's generator and return its path.
+    """Write a grid of ``config.count`` images sampled from the run's generator; return its path.
 
     Raises:
-        HeadstartError: ``config.out`` is no PNG.
+        HeadstartError: ``config.out`` is not a PNG.
     """
     out = Path(config.out) if config.out else run.folder / "samples.png"
     if out.suffix.lower() != ".png":

@@ -1,4 +1,4 @@
-"""Vectors for records, streamed into one file however many there are."""
+"""Vectors of records, streamed into one file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from headstart.encoders import Encoder
     from headstart.modalities import Processor
 
-#: Records whose vectors are in memory at one time: as many as are sorted by their length.
+#: Records whose vectors are in memory at once: one window of sorting by length.
 CHUNK = WINDOW
 
 
@@ -35,18 +35,18 @@ def embed(
     batch_size: int = 32,
     progress: Progress | None = None,
 ) -> int:
-    """Write the pooled vectors (N,D) float32 of ``records``, in order, whole or not at all.
+    """Write the pooled vectors (N,D) float32 of ``records``, in order and atomically.
 
-    ``NAME.npy`` is a plain array (N,D), and ``NAME.ids.txt`` beside it names its rows: the ``id``
-    of one record a line, UTF-8, a line break inside an id written as the two characters ``\\n``.
+    ``NAME.npy`` is an array (N,D), and ``NAME.ids.txt`` beside it has the ``id`` of one record per
+    line, in UTF-8; a line break inside an id is written as the two characters ``\\n``.
     ``NAME.parquet`` has the columns ``id`` (string) and ``vector`` (list of D float32).
-    A file that lies there already is replaced. Memory does not grow with N.
+    An existing file is replaced. Memory does not grow with N.
 
     Args:
-        length: tokens a record is cut at.
+        length: positions after which a record is truncated, or pixels a side.
         batch_size: see :func:`headstart.evaluation.features.features`, which computes in bf16
             where the processor is fast at it.
-        progress: called with the number of records done and of all records.
+        progress: called with the number of records done and the total.
 
     Returns:
         N, the number of vectors written.
@@ -80,7 +80,7 @@ class _Writer(Protocol):
 @contextmanager
 def _npy(out: Path, total: int, width: int) -> Iterator[_Writer]:
     names = out.with_name(out.stem + ".ids.txt")
-    # The inner file is in place first: whoever finds the vectors finds their ids as well.
+    # The inner file is renamed first, so that vectors never exist without their ids.
     with (
         whole_file(out) as partial,
         whole_file(names) as partial_names,

@@ -1,4 +1,4 @@
-"""Why a fine-tuned run predicts what it predicts: the parts that mattered, and records like it."""
+"""Explaining the predictions of a fine-tuned run: parts that mattered, and similar records."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from headstart.modalities import Units
     from headstart.run import RunFolder
 
-#: Variants of a record that are predicted at one time.
+#: Variants of a record that are predicted at once.
 _AT_ONCE = 64
 
 _GRADIENTS = "integrated gradients"
@@ -45,11 +45,17 @@ class Explainer:
     """Explains the predictions of one fine-tuned run.
 
     Args:
-        run: a run fine-tuned for classification, of a kind of data that has units.
+        run: a run fine-tuned for classification, on a kind of data that has units.
         method: ``auto``, ``gradients``, ``rollout`` or ``gradcam``.
 
     Raises:
-        HeadstartError: the run is of another kind, or the method does not suit its encoder.
+        HeadstartError: the run has another task or kind of data, or the encoder does not support
+            the method.
+
+    Example::
+
+        explainer = Explainer(RunFolder.open("runs/reviews"))
+        print(explainer.explain({"id": "1", "text": "an awful film"}).headline())
     """
 
     def __init__(self, run: RunFolder, method: str = "auto") -> None:
@@ -70,7 +76,7 @@ class Explainer:
         self.encoder = open_encoder(run.encoder)
         cast(nn.Module, self.encoder).eval().requires_grad_(False)
         self.length = int(run.resolved["length"])
-        self._asked = method
+        self._requested = method
         if method == "rollout" and not rollout.can_roll_out(self.encoder):
             raise rollout.no_attention()
         if method == "gradcam" and not gradcam.may_have_maps(self.encoder):
@@ -82,10 +88,10 @@ class Explainer:
         return [str(label) for label in self.head.labels]
 
     def target(self, name: str | None) -> int | None:
-        """Return the place of a class by its name; None without one.
+        """Return the index of a class by its name; None if ``name`` is None.
 
         Raises:
-            HeadstartError: the run knows no such class.
+            HeadstartError: the run has no such class.
         """
         if name is None:
             return None
@@ -114,12 +120,13 @@ class Explainer:
         alike: int = 0,
         seed: int = 0,
     ) -> Explanation:
-        """Explain one record, for the class ``target`` or the one that is predicted.
+        """Explain one record, for the class ``target`` or the predicted one.
 
         Args:
-            record: with ``id`` and its content.
-            index: where the ``alike`` labeled records most like it are looked for.
-            seed: of the random deletions that the explanation is checked against.
+            record: its ``id`` and content.
+            target: index of the class.
+            index: the labeled records, of which the ``alike`` most similar are returned.
+            seed: of the random deletions that the explanation is compared with.
         """
         units = self.processor.units(record, self.length)
         shares = self.probabilities(units.batch)[0]
@@ -142,8 +149,9 @@ class Explainer:
             )
         if check and check.named_drop <= check.random_drop:
             notes.append(
-                f"Mind: deleting what is named here lowers the probability of {labels[chosen]!r} "
-                f"no more than deleting random {units.noun}; trust this explanation little."
+                f"Caution: deleting what is named here lowers the probability of "
+                f"{labels[chosen]!r} no more than deleting random {units.noun}; trust this "
+                "explanation little."
             )
         return Explanation(
             id=str(record["id"]),
@@ -160,17 +168,17 @@ class Explainer:
         )
 
     def _method(self, units: Units) -> str:
-        """Return how the weights are found: maps where the encoder ends in one, else gradients."""
-        if self._asked == "auto":
+        """Return the method: Grad-CAM where the encoder ends in a feature map, else gradients."""
+        if self._requested == "auto":
             maps = gradcam.last_map(self.encoder, units.batch) is not None
             return _GRAD_CAM if maps else _GRADIENTS
-        return {"rollout": _ROLLOUT, "gradcam": _GRAD_CAM, "gradients": _GRADIENTS}[self._asked]
+        return {"rollout": _ROLLOUT, "gradcam": _GRAD_CAM, "gradients": _GRADIENTS}[self._requested]
 
     def _weights(self, method: str, units: Units, target: int) -> tuple[Tensor, float | None]:
-        """Return the weights of positions, and what their sum misses where it should add up."""
+        """Return the weights of positions, and the error of their sum for additive methods."""
         encoder, head, batch, blank = self.encoder, self.head, units.batch, units.blank
         if method == _ROLLOUT:
-            return rollout.of_places(encoder, batch), None
+            return rollout.of_positions(encoder, batch), None
         if method == _GRAD_CAM:
             return gradcam.grad_cam(encoder, head, batch, units.tensor, target), None
         if "token_embedding" in encoder.provides:
@@ -189,10 +197,10 @@ class Explainer:
 
 
 def explain(config: ExplainConfig, run: RunFolder, say: Callable[[str], None]) -> Explanations:
-    """Explain the predictions of a run on records, and write the page or image asked for.
+    """Explain the predictions of a run on records, and write the page or image ``config.out``.
 
     Raises:
-        HeadstartError: anything the user can mend.
+        HeadstartError: the inputs, the run or the options are at fault.
     """
     out = Path(config.out) if config.out else None
     if out and out.suffix.lower() not in (".html", ".png", ".json"):
@@ -230,7 +238,7 @@ def read_inputs(
     count: int,
     say: Callable[[str], None],
 ) -> Dataset:
-    """Read the first ``count`` records; what names no file may be a record itself."""
+    """Read the first ``count`` records; an input that is no file may be a record itself."""
     modality, audit = open_modality(explainer.run.resolved["modality"]), Audit()
     typed = inline_records(modality, inputs)
     if typed is not None:
@@ -263,7 +271,7 @@ def _write(found: list[Explanation], out: Path, run: RunFolder) -> None:
 
 @dataclass(frozen=True)
 class Explanations:
-    """Explanations of several records, and the file that they were written to, if any."""
+    """Explanations of several records, and the file they were written to, if any."""
 
     found: list[Explanation]
     out: Path | None = None
@@ -278,5 +286,5 @@ class Explanations:
     def __str__(self) -> str:
         from headstart.deployment.explained_console import rendered
 
-        told = rendered(self.found)
-        return f"{told}\nwrote {self.out}" if self.out else told
+        text = rendered(self.found)
+        return f"{text}\nwrote {self.out}" if self.out else text

@@ -11,7 +11,7 @@ from headstart.pages.markup import cut
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-#: Letters of a record's name, and of a record like it.
+#: Characters of a record's name, and of a similar record.
 _NAME, _EXCERPT = 80, 160
 
 
@@ -41,7 +41,7 @@ def _parts(one: Explanation) -> list[RenderableType]:
     if one.alike:
         parts.append(Text("The labeled records most like it:"))
         for near in one.alike:
-            shown = cut(near.preview.text, _EXCERPT)
-            parts.append(Text(f"  {near.similarity:.2f}  {near.label}  {shown}"))
+            text = cut(near.preview.text, _EXCERPT)
+            parts.append(Text(f"  {near.similarity:.2f}  {near.label}  {text}"))
     parts += [Text(note, "yellow") for note in one.notes]
     return parts

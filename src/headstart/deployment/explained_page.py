@@ -1,4 +1,4 @@
-"""Explanations as one offline page, in the look of the report."""
+"""Explanations as one offline page, in the style of the report."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ if TYPE_CHECKING:
     from headstart.run import RunFolder
 
 _TITLE = "headstart: why these predictions?"
-#: Letters of a record's name, and of a record like it.
+#: Characters of a record's name, and of a similar record.
 _NAME, _EXCERPT = 120, 300
 #: Classes whose probabilities are listed.
 _CLASSES = 10
 
 
 def explained_page(found: list[Explanation], run: RunFolder) -> str:
-    """Return a page that needs no network and has no script."""
+    """Return the page, which works offline and has no script."""
     header = tag(
         "header",
         tag("p", "Why these predictions?", class_="question"),
-        tag("h1", *_summed(found)),
+        tag("h1", *_summary(found)),
         tag("p", f"Predicted by {run.folder.name}.", class_="small"),
     )
     return page(header, [_section(one) for one in found], _TITLE, script=False)
 
 
-def _summed(found: list[Explanation]) -> list[str]:
-    """Say in the first line whether the explanations held when they were checked."""
+def _summary(found: list[Explanation]) -> list[str]:
+    """Return the headline: whether the explanations passed the deletion check."""
     checks = [one.check for one in found if one.check]
     if not checks:
         return ["There was nothing to check."]
@@ -40,11 +40,11 @@ def _summed(found: list[Explanation]) -> list[str]:
     noun = found[0].noun
     than = "more than" if held else "no more than"
     if len(checks) > 1:
-        told, they = f"{held or 'None'} of {len(checks)} explanations hold:", "they name"
+        verdict, they = f"{held or 'None'} of {len(checks)} explanations hold:", "they name"
     else:
-        told, they = "It holds:" if held else "It does not hold:", "named below"
+        verdict, they = "It holds:" if held else "It does not hold:", "named below"
     return [
-        tag("strong", told),
+        tag("strong", verdict),
         f" deleting the {noun} {they} lowers the probability of the class {than} deleting random "
         f"{noun}.",
     ]
@@ -77,11 +77,11 @@ def _legend(one: Explanation) -> Markup:
 def _alike(alike: list[Alike]) -> Markup:
     rows = []
     for near in alike:
-        shown: str = cut(near.preview.text, _EXCERPT)
+        text: str = cut(near.preview.text, _EXCERPT)
         if near.preview.image:
-            image = tag("img", src=near.preview.address, alt=shown, class_="thumb")
-            shown = tag("div", image, tag("span", shown, class_="small"))
-        rows.append([shown, near.label, f"{near.similarity:.2f}"])
+            image = tag("img", src=near.preview.address, alt=text, class_="thumb")
+            text = tag("div", image, tag("span", text, class_="small"))
+        rows.append([text, near.label, f"{near.similarity:.2f}"])
     return tag("div", table(["Record", "Label", "Cosine"], {"": rows}), class_="alike")
 
 

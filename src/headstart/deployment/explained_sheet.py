@@ -1,4 +1,4 @@
-"""Explanations of many records as one image."""
+"""Explanations of several records as one image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an explanation says: the record, what mattered in it, the check, and the records like it."""
+"""The result of explaining one record: what mattered, the deletion check, similar records."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from headstart.deployment.alike import Alike
     from headstart.modalities import Evidence
 
-#: Place in :data:`headstart.deployment.deletion.SHARES` that is told in words: a tenth.
-TOLD = 2
+#: Index into :data:`headstart.deployment.deletion.SHARES` that is reported in words: a tenth.
+REPORTED = 2
 
 
 def percent(share: float) -> str:
-    """Return a probability in words; near certainty, with the decimals that still tell."""
+    """Return a probability as a percentage, with a decimal near 0 and 1."""
     if 0.01 <= share < 0.995:
         return f"{share:.0%}"
     return f"{share:.1%}" if 0.001 <= share < 0.9995 else ("> 99.9%" if share > 0.5 else "< 0.1%")
@@ -24,17 +24,17 @@ def percent(share: float) -> str:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why one record was taken for one class.
+    """Why one record is classified as it is.
 
     Attributes:
-        predicted: the class that the run predicts; explained: the one asked about.
+        predicted: the class that the run predicts; explained: the class that is explained.
         scores: the probability of each class.
         method: how the weights were found, in words.
         noun: what the units are, in the plural: "words", "cells".
-        evidence: what each of them weighs.
-        unexplained: what the weights' sum misses of the evidence; None where it is no sum.
-        check: what deleting the named units does, beside random ones.
-        alike: the labeled records most like it.
+        evidence: the weight of each unit.
+        unexplained: the evidence less the sum of the weights; None for methods without such a sum.
+        check: the effect of deleting the named units, compared with random ones.
+        alike: the most similar labeled records.
         notes: what a reader should know, in sentences.
     """
 
@@ -52,27 +52,27 @@ class Explanation:
 
     def headline(self) -> str:
         """Return the prediction in words."""
-        told = f"{self.predicted} ({percent(self.scores[self.predicted])})"
+        text = f"{self.predicted} ({percent(self.scores[self.predicted])})"
         if self.explained == self.predicted:
-            return told
-        return f"{told}; asked: why {self.explained} ({percent(self.scores[self.explained])})?"
+            return text
+        return f"{text}; asked: why {self.explained} ({percent(self.scores[self.explained])})?"
 
     def checked(self) -> str:
-        """Return what the check found, in words; empty without one."""
+        """Return the result of the check in words; empty without one."""
         if self.check is None:
             return ""
         check, noun = self.check, self.noun
-        count = check.counts[TOLD]
+        count = check.counts[REPORTED]
         named = f"the {count} {noun} it names" if count > 1 else f"the {noun[:-1]} it names first"
         drawn = f"{count} random ones" if count > 1 else "a random one"
         before, after, random, low, high = (
             percent(share)
             for share in (
                 check.before,
-                check.named[TOLD],
-                check.random[TOLD],
-                check.low[TOLD],
-                check.high[TOLD],
+                check.named[REPORTED],
+                check.random[REPORTED],
+                check.low[REPORTED],
+                check.high[REPORTED],
             )
         )
         return (

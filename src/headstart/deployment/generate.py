@@ -1,4 +1,4 @@
-"""Continuing a prompt with a network that was pre-trained to write."""
+"""Continuing a prompt with a pre-trained language model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor, nn
 
-from headstart.deployment.writing import WRITING, Drawing, write
+from headstart.deployment.writing import WRITING, Sampling, write
 from headstart.encoders import TokenEncoder
 from headstart.encoders.opening import open_encoder, open_processor, read_note
 from headstart.encoders.visibility import prefixed
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def continue_prompt(run: RunFolder, config: GenerateConfig) -> str:
-    """Return the prompt of ``config`` and what the run writes behind it."""
+    """Return the prompt of ``config`` with the continuation that the run generates."""
     return generate(
         run,
         config.prompt,
@@ -48,21 +48,25 @@ def generate(
     seed: int = 0,
     cache: bool = True,
 ) -> str:
-    """Return ``prompt`` and up to ``tokens`` more tokens, fewer where the text comes to its end.
+    """Return ``prompt`` and up to ``tokens`` more tokens, fewer where an end token is generated.
 
-    When the context is full, its older half is forgotten and generation goes on. A run that reads
-    a text and writes another fills the holes of the prompt (see
+    When the context is full, its older half is dropped and generation goes on. A run of a
+    sequence-to-sequence network fills the holes of the prompt (see
     :func:`headstart.deployment.writing.write`).
 
     Args:
-        temperature: divides the logits before the softmax; 0 takes the likeliest token.
-        top_k: draw among this many of the likeliest tokens (Fan et al. 2018); 0 means all.
-        cache: keep the keys and values of what was read, where the network has them; the text is
-            the same without.
+        temperature: divides the logits before the softmax; 0 is greedy.
+        top_k: sample among this many of the likeliest tokens (Fan et al. 2018,
+            https://arxiv.org/abs/1805.04833); 0 means all.
+        cache: keep keys and values where the network supports it; the text is the same without.
 
     Raises:
-        HeadstartError: the run was not pre-trained to write, or the prompt is longer than the
-            context, or empty where the tokenizer has no token to begin with.
+        HeadstartError: the run is no language model, or the prompt is longer than the context, or
+            empty where the tokenizer has no start token.
+
+    Example::
+
+        print(generate(RunFolder.open("runs/stories"), "Once upon a time", tokens=50))
     """
     writer = open_writer(run)
     return continued(
@@ -72,12 +76,12 @@ def generate(
 
 @dataclass(frozen=True)
 class Writer:
-    """What a run writes with.
+    """An opened language model.
 
     Attributes:
-        objective: what it was pre-trained for.
-        context: tokens that it sees at most.
-        head: scores of the next token; None where the network has an output layer of its own.
+        objective: its pre-training objective.
+        context: maximum number of tokens that the network reads.
+        head: output layer for the next token; None where the network has its own.
     """
 
     encoder: TokenEncoder
@@ -88,10 +92,10 @@ class Writer:
 
 
 def open_writer(run: RunFolder) -> Writer:
-    """Open a run that was pre-trained to write.
+    """Open a run whose objective trains a language model.
 
     Raises:
-        HeadstartError: it was not.
+        HeadstartError: the run is no language model of texts.
     """
     encoder = cast("TokenEncoder", open_encoder(run.require_encoder()))
     objective = objective_of(run) or ""
@@ -129,12 +133,12 @@ def continued(
     seed: int = 0,
     cache: bool = True,
 ) -> str:
-    """Return ``prompt`` and what an opened run writes behind it; see :func:`generate`."""
+    """Return ``prompt`` with the continuation by an opened run; see :func:`generate`."""
     encoder, processor, context = writer.encoder, writer.processor, writer.context
     if writer.head is None:
-        drawing = Drawing(tokens, temperature, top_k, seed)
+        sampling = Sampling(tokens, temperature, top_k, seed)
         return write(
-            cast("Seq2SeqEncoder", encoder), processor, prompt, writer.objective, context, drawing
+            cast("Seq2SeqEncoder", encoder), processor, prompt, writer.objective, context, sampling
         )
     begin = _begin(processor, prompt, context)
     if writer.objective == "unilm":
@@ -157,7 +161,7 @@ def continued(
                 window = window[-(context // 2) :]
             logits = writer.head(reader.last(window)).float()
             logits[never] = -torch.inf
-            token = _draw(logits, temperature, top_k, random)
+            token = _sample(logits, temperature, top_k, random)
             if token == end:
                 break
             window.append(token)
@@ -166,20 +170,20 @@ def continued(
 
 
 class _Reader:
-    """Reads the whole window anew for each token."""
+    """Recomputes the whole window for each token."""
 
     def __init__(self, encoder: Encoder) -> None:
         self.encoder = encoder
 
     def last(self, window: list[int]) -> Tensor:
-        """Return the vector (D,) at the last place of the window."""
+        """Return the vector (D,) at the last position of the window."""
         ids = torch.tensor([window])
         batch = {"input_ids": ids, "mask": torch.ones_like(ids, dtype=torch.bool)}
         return self.encoder(batch).tokens[0, -1]
 
 
 class _CachedReader:
-    """Reads only what was added to the window since it last looked."""
+    """Computes only the tokens added to the window since the last call, with a key-value cache."""
 
     def __init__(self, encoder: TransformerEncoder) -> None:
         self.encoder = encoder
@@ -188,10 +192,10 @@ class _CachedReader:
         self.past: Any = None
 
     def last(self, window: list[int]) -> Tensor:
-        """Return the vector (D,) at the last place of the window."""
-        if self.read != window[: len(self.read)]:  # the window has moved: places start anew
+        """Return the vector (D,) at the last position of the window."""
+        if self.read != window[: len(self.read)]:  # the window has moved: positions restart
             self.read, self.past = [], None
-        # Input vectors of n-grams reach a few tokens back.
+        # Input vectors of n-grams depend on a few earlier tokens.
         start = max(0, len(self.read) - self.reach)
         ids = torch.tensor([window[start:]])
         vectors = self.encoder.embed({"input_ids": ids, "mask": torch.ones_like(ids).bool()})
@@ -202,25 +206,25 @@ class _CachedReader:
 
 
 class _PrefixReader:
-    """Reads the prompt both ways and what was written to the left, anew for each token.
+    """Attends within the prompt in both directions, and from generated tokens to the left.
 
-    When the window has moved, what is left of the text before it is the prefix.
+    Recomputes the window for each token. When the window has moved, what it keeps is the prefix.
 
     Args:
-        prefix: tokens of the prompt.
-        kept: tokens of a window that has moved.
-        hole: the id that stands where the next token will, for a network that fills holes; else
-            the last token tells the next.
+        prefix: number of tokens of the prompt.
+        keep: tokens of a window that has moved.
+        hole: id of the mask token, for a network that predicts masked tokens; None where the last
+            position predicts the next token.
     """
 
-    def __init__(self, encoder: TokenEncoder, prefix: int, kept: int, hole: int | None) -> None:
-        self.encoder, self.prefix, self.kept, self.hole = encoder, prefix, kept, hole
+    def __init__(self, encoder: TokenEncoder, prefix: int, keep: int, hole: int | None) -> None:
+        self.encoder, self.prefix, self.keep, self.hole = encoder, prefix, keep, hole
         self.length = 0
 
     def last(self, window: list[int]) -> Tensor:
-        """Return the vector (D,) that tells what follows the window."""
+        """Return the vector (D,) that predicts the token after the window."""
         if len(window) <= self.length:
-            self.prefix = self.kept
+            self.prefix = self.keep
         self.length = len(window)
         ids = torch.tensor([window if self.hole is None else [*window, self.hole]])
         real = torch.ones_like(ids, dtype=torch.bool)
@@ -233,11 +237,11 @@ class _PrefixReader:
 
 
 def _keeps_cache(encoder: Encoder) -> bool:
-    """Only networks that are causal by nature keep keys and values."""
+    """Return whether the encoder is causal by architecture, so that keys can be cached."""
     return isinstance(encoder, TokenEncoder) and encoder.born_causal
 
 
-def _draw(logits: Tensor, temperature: float, top_k: int, random: torch.Generator) -> int:
+def _sample(logits: Tensor, temperature: float, top_k: int, random: torch.Generator) -> int:
     if temperature == 0:
         return int(logits.argmax())
     if 0 < top_k < len(logits):
@@ -246,7 +250,7 @@ def _draw(logits: Tensor, temperature: float, top_k: int, random: torch.Generato
 
 
 def _begin(processor: TextProcessor, prompt: str, context: int) -> list[int]:
-    """Return the ids that open a text, then the prompt's."""
+    """Return the special tokens that open a text, then the prompt's ids."""
     ids = processor.encode_ids([prompt])[0]
     ids = ids[: len(ids) - processor.vocabulary.suffix]
     if not ids:
@@ -263,7 +267,7 @@ def _begin(processor: TextProcessor, prompt: str, context: int) -> list[int]:
 
 
 def _part(processor: TextProcessor, begin: list[int], context: int) -> tuple[list[int], int]:
-    """Close the prompt as the first of two parts; the hole takes a place of the context, too."""
+    """Close the prompt as the first of two segments; the mask takes a position of the context."""
     begin, context = [*begin, int(processor.tokenizer.sep_token_id)], context - 1
     if len(begin) > context:
         raise HeadstartError(
@@ -275,18 +279,18 @@ def _part(processor: TextProcessor, begin: list[int], context: int) -> tuple[lis
 
 
 def _end(processor: TextProcessor) -> int | None:
-    """Return the id that closes a text, if the tokenizer puts one there."""
+    """Return the id of the end token, if the tokenizer appends one."""
     return processor.encode_ids([""])[0][-1] if processor.vocabulary.suffix else None
 
 
 def _never(processor: TextProcessor, size: int, end: int | None) -> Tensor:
-    """Return ids that are no text: special ones but the end, and what only fills the table."""
+    """Return ids never generated: special tokens but the end, and unused rows of the head."""
     special = [token for token in processor.vocabulary.special_ids if token != end]
     return torch.tensor([*special, *range(processor.vocabulary.size, size)], dtype=torch.long)
 
 
 def _continuation(processor: TextProcessor, begin: list[int], written: list[int]) -> str:
-    """Decode all and cut the prompt off, so that no blank or character is lost at the seam."""
+    """Decode everything and cut the prompt off, so that nothing is lost between them."""
     decode = processor.tokenizer.decode
     seen = decode(begin, skip_special_tokens=True)
     whole = decode(written, skip_special_tokens=True)

@@ -1,4 +1,4 @@
-"""Generating with a run: what it generates is written with the head that its objective left."""
+"""Generating with a run: its saved head names the generator."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from headstart.run import RunFolder
 
 #: Each takes a run and a :class:`headstart.config.GenerateConfig`, and returns a text or the path
-#: of what it wrote. The names are those that heads have under ``generates``.
+#: of a file. The names are those of the entry ``generates`` in a saved head.
 GENERATORS = Registry(
     "generator",
     {
@@ -29,7 +29,7 @@ def generate(run: RunFolder, config: GenerateConfig) -> str | Path:
     """Generate what a run was pre-trained to; see :data:`GENERATORS`.
 
     Raises:
-        HeadstartError: it generates nothing, or its training has not finished.
+        HeadstartError: the run generates nothing, or its training has not finished.
     """
     run.require_encoder()
     kind = described_head(run).get("generates")

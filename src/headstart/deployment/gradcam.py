@@ -1,4 +1,4 @@
-"""Grad-CAM: which places of a map a convolutional network found the evidence at."""
+"""Grad-CAM: which positions of the last feature map hold the evidence for a class."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ if TYPE_CHECKING:
 def grad_cam(
     encoder: Encoder, head: Classification, batch: Batch, tensor: str, target: int
 ) -> Tensor:
-    """Return what each place of the last map adds to the evidence for a class (h,h).
+    """Return what each position of the last feature map adds to the evidence for a class, (h,h).
 
-    Selvaraju et al. 2017, equation 1 and 2, without the ReLU, so that what speaks against the class
-    is seen, too. Where the network ends in a mean and a linear layer, as ours do, the places sum
-    up to the evidence less its bias.
+    Selvaraju et al. 2017 (https://arxiv.org/abs/1610.02391), equations 1 and 2, without the ReLU,
+    so that evidence against the class is shown, too. Where the network ends in a mean and a linear
+    layer, as ours do, the positions sum up to the evidence less its bias.
 
     Args:
         batch: one row.
-        tensor: the one that the network sees, (1,C,S,S) floats.
+        tensor: the name of the network's input, (1,C,S,S) floats.
+        target: the class.
 
     Raises:
         HeadstartError: the network has no maps.
@@ -46,14 +47,14 @@ def grad_cam(
 
 
 def may_have_maps(encoder: Encoder) -> bool:
-    """True where the vectors of an encoder lie on a map that is not cut into patches at once."""
+    """True for an encoder with a feature map that is not a grid of patches."""
     return "grid" in encoder.provides and "patches" not in encoder.provides
 
 
 def last_map(encoder: Encoder, batch: Batch) -> nn.Module | None:
     """Return the module that gives the last square map (1,C,h,h), h > 1.
 
-    None without one, or where the encoder's vectors are not those of its last map.
+    None without one, or where the encoder's output is not that of its last map.
     """
     found: list[tuple[nn.Module, int]] = []
 

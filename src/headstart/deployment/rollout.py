@@ -1,7 +1,7 @@
-"""Attention rollout: how much of each position a transformer's last layer could have read.
+"""Attention rollout: how much the last layer of a transformer attends to each input position.
 
-It follows attention alone, so it knows no classes and no signs: it says where a network looked, not
-what it made of it.
+It follows attention alone, so it depends on no class and has no signs: it shows where a network
+looked, not what it inferred.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ if TYPE_CHECKING:
 def rollout(attentions: list[Tensor]) -> Tensor:
     """Return how much each output (B,T,.) holds of each input (B,.,T); rows sum up to 1.
 
-    Abnar and Zuidema 2020, section 3: the mean over the heads, half of it the residual connection,
-    multiplied from the first layer to the last.
+    Abnar and Zuidema 2020 (https://arxiv.org/abs/2005.00928), section 3: the mean over the heads,
+    averaged with the identity for the residual connection, multiplied from first to last layer.
 
     Args:
-        attentions: of each layer, the first one first: (B,H,T,T), rows sum up to 1.
+        attentions: (B,H,T,T) of each layer, first to last; rows sum up to 1.
     """
     length = attentions[0].shape[-1]
     whole = torch.eye(length, device=attentions[0].device)
     for layer in attentions:
-        mixed = layer.float().mean(1)
+        mixed = layer.float().mean(1)  # (B,T,T)
         whole = (0.5 * mixed + 0.5 * torch.eye(length, device=mixed.device)) @ whole
     return whole
 
 
-def of_places(encoder: Encoder, batch: Batch) -> Tensor:
-    """Return the shares of the places of one record in its vector: (T,) in a row, (h,h) on a grid.
+def of_positions(encoder: Encoder, batch: Batch) -> Tensor:
+    """Return the share of each position in the vector of one record: (T,), or (h,h) on a grid.
 
-    Shares of tokens sum up to 1; of patches, whose class token has a share, to less.
+    Shares of tokens sum up to 1; those of patches to less, as the class token has a share.
 
     Raises:
-        HeadstartError: the encoder shows no attention of all places to all others.
+        HeadstartError: the encoder has no attention between all positions.
     """
     rolled = rollout(_attentions(encoder, batch))[0]
     with torch.no_grad():
@@ -58,7 +58,7 @@ def of_places(encoder: Encoder, batch: Batch) -> Tensor:
 
 
 def can_roll_out(encoder: Encoder) -> bool:
-    """True for a transformer whose every layer attends to all of its input."""
+    """True for a transformer with global attention in every layer."""
     model = _network(encoder)
     if hasattr(model, "set_attn_implementation"):
         kinds = getattr(model.config, "model_type", "")
@@ -74,7 +74,7 @@ def _network(encoder: Encoder) -> Any:
 
 
 def _reads_class_token(model: Any) -> bool:
-    """Whether the vector of an image is its class token, not the mean of its patches."""
+    """Return whether an image's vector is its class token, not the mean of its patches."""
     if hasattr(model, "set_attn_implementation"):
         return hasattr(model.embeddings, "cls_token")
     return bool(model.global_pool == "token")
@@ -103,9 +103,9 @@ def no_attention() -> HeadstartError:
 
 @contextmanager
 def _watched(model: Any, found: list[Tensor]) -> Iterator[None]:
-    """Let a network of Transformers compute attention plainly, and keep it."""
+    """Collect the attention of a network of Transformers, in its eager implementation."""
     implementation = model.config._attn_implementation
-    told = getattr(model.config, "output_attentions", False)
+    output_attentions = getattr(model.config, "output_attentions", False)
     hook = model.register_forward_hook(
         lambda module, inputs, output: found.extend(getattr(output, "attentions", None) or ())
     )
@@ -115,13 +115,13 @@ def _watched(model: Any, found: list[Tensor]) -> Iterator[None]:
         yield
     finally:
         hook.remove()
-        model.config.output_attentions = told
+        model.config.output_attentions = output_attentions
         model.set_attn_implementation(implementation)
 
 
 @contextmanager
 def _watched_timm(model: Any, found: list[Tensor]) -> Iterator[None]:
-    """The same for a ViT of timm: what goes into the dropout on attention is the attention."""
+    """The same for a ViT of timm: the attention is the input of the dropout on it."""
     with ExitStack() as undo:
         for block in model.blocks:
             layer = block.attn

@@ -1,4 +1,4 @@
-"""The records nearest to a query, by the cosine of their vectors."""
+"""Nearest-neighbour search by cosine similarity."""
 
 from __future__ import annotations
 
@@ -19,21 +19,26 @@ if TYPE_CHECKING:
     from headstart.encoders import Encoder
     from headstart.modalities import Modality, Processor
 
-#: Vectors that are compared at one time.
+#: Vectors that are compared at once.
 CHUNK = 65_536
-#: Pixels a side of images that are not looked at, but for what stands beside them.
+#: Side in pixels of preview images, of which only the text is used.
 _SIDE = 8
-#: What lies in the folder of an index.
+#: Names inside the folder of an index.
 VECTORS, RECORDS = "vectors.npy", "records"
 
 
 class Index:
-    """Vectors on disk, searched exactly: every one is compared, a block at a time.
+    """Vectors with exact search: every vector is compared, a block at a time.
 
     Args:
         ids: N names of records.
-        vectors: (N,D) float32, of any length; memory-mapped ones stay on disk.
-        texts: from indices (n,) to what those records are shown as, where that is known.
+        vectors: (N,D) float32, not necessarily normalised; memory-mapped ones stay on disk.
+        texts: from indices (n,) to the previews of those records, where they are known.
+
+    Example::
+
+        index = Index.open(Path("vectors.npy"))
+        indices, cosines = index.nearest(queries, 10)
     """
 
     def __init__(
@@ -49,7 +54,7 @@ class Index:
         """Open what ``headstart embed`` wrote, ``.npy`` (memory-mapped) or ``.parquet``.
 
         Raises:
-            HeadstartError: no such file, or it holds no vectors with ids.
+            HeadstartError: the file does not exist, or holds no vectors with ids.
         """
         try:
             if path.suffix == ".npy":
@@ -81,18 +86,18 @@ class Index:
 
     @classmethod
     def of_records(cls, folder: Path, modality: Modality) -> Index:
-        """Open what :func:`build` wrote, vectors and records."""
+        """Open an index with its records, as :func:`build` writes it."""
         from datasets import load_from_disk
 
         found, records = cls.open(folder / VECTORS), load_from_disk(str(folder / RECORDS))
 
         def texts(indices: np.ndarray) -> list[str]:
-            return [shown.text for shown in modality.preview(records.select(indices), _SIDE)]
+            return [preview.text for preview in modality.preview(records.select(indices), _SIDE)]
 
         return cls(found.ids, found.vectors, texts)
 
     def show(self, indices: np.ndarray) -> dict[int, str]:
-        """Return what records are shown as by their indices; {} where that is but their ids."""
+        """Return the previews of records by their indices; {} where those are only their ids."""
         if self.texts is None:
             return {}
         indices = np.unique(indices)
@@ -100,15 +105,15 @@ class Index:
         return texts if any(self.ids[index] != text for index, text in texts.items()) else {}
 
     def nearest(self, queries: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the places (Q,k) of the nearest vectors and their cosines (Q,k), best first.
+        """Return the indices (Q,k) of the nearest vectors and their cosines (Q,k), best first.
 
-        Of equal ones the earlier comes first; k is ``count``, or N where there are fewer.
+        Ties keep the order of the index; k is ``count``, or N if that is smaller.
 
         Args:
             queries: (Q,D).
 
         Raises:
-            HeadstartError: the vectors of the index are of another size.
+            HeadstartError: the vectors of the index have another width.
         """
         width = self.vectors.shape[1]
         if queries.shape[1] != width:
@@ -117,22 +122,22 @@ class Index:
                 f"{queries.shape[1]}; build the index with the same run."
             )
         count = min(count, len(self.ids))
-        asked = _unit(queries)
-        indices = np.empty((len(asked), 0), dtype=np.int64)
-        cosines = np.empty((len(asked), 0), dtype=np.float32)
+        queries = _unit(queries)
+        indices = np.empty((len(queries), 0), dtype=np.int64)
+        cosines = np.empty((len(queries), 0), dtype=np.float32)
         for start in range(0, len(self.ids), CHUNK):
             block = _unit(np.asarray(self.vectors[start : start + CHUNK]))
             found = np.arange(start, start + len(block))
-            indices = np.hstack([indices, np.broadcast_to(found, (len(asked), len(block)))])
-            cosines = np.hstack([cosines, asked @ block.T])
+            indices = np.hstack([indices, np.broadcast_to(found, (len(queries), len(block)))])
+            cosines = np.hstack([cosines, queries @ block.T])
             best = np.argsort(-cosines, axis=1, kind="stable")[:, :count]
             indices = np.take_along_axis(indices, best, 1)
             cosines = np.take_along_axis(cosines, best, 1)
         return indices, cosines
 
 
-def place_of(run: Path, encoder: str | Path, sources: Sequence[str]) -> Path:
-    """Return the folder in ``run`` for the index of ``sources``; it changes when they change."""
+def index_folder(run: Path, encoder: str | Path, sources: Sequence[str]) -> Path:
+    """Return the folder in ``run`` of the index of ``sources``, which depends on their state."""
     key = hashlib.blake2b(digest_size=8)
     for name in [*sources, str(encoder)]:
         path = Path(name)
@@ -144,7 +149,7 @@ def place_of(run: Path, encoder: str | Path, sources: Sequence[str]) -> Path:
 def build(
     encoder: Encoder, processor: Processor, records: Dataset, folder: Path, *, length: int
 ) -> None:
-    """Write an index of ``records`` into ``folder``, together with the records themselves."""
+    """Write an index of ``records`` and the records themselves into ``folder``."""
     with whole_folder(folder) as unfinished:
         embed(encoder, processor, records, unfinished / VECTORS, length=length)
         records.save_to_disk(str(unfinished / RECORDS))
@@ -156,12 +161,12 @@ def search(
     """Return a row for each of the ``count`` nearest records of each query, best first.
 
     Args:
-        queries: Q ids.
-        vectors: (Q,D) of the queries.
+        queries: ids of the Q queries.
+        vectors: (Q,D), those of the queries.
 
     Returns:
         Rows with ``query``, ``rank`` (from 1), ``id`` and ``similarity`` (the cosine), and with the
-        ``preview`` of a record, where the index knows its records and that is not just the id.
+        ``preview`` of the record, where it is known and more than the id.
     """
     indices, cosines = index.nearest(vectors, count)
     texts = index.show(indices.ravel())
@@ -169,12 +174,12 @@ def search(
         {
             "query": name,
             "rank": rank,
-            "id": index.ids[place],
+            "id": index.ids[row],
             "similarity": round(float(cosine), 4),
-            **({"preview": texts[place]} if texts else {}),
+            **({"preview": texts[row]} if texts else {}),
         }
         for name, *found in zip(queries, indices, cosines, strict=True)
-        for rank, (place, cosine) in enumerate(zip(*found, strict=True), start=1)
+        for rank, (row, cosine) in enumerate(zip(*found, strict=True), start=1)
     ]
 
 

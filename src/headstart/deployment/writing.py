@@ -1,4 +1,4 @@
-"""Filling the holes of a prompt with a network that reads and writes (T5, BART, PEGASUS)."""
+"""Filling the holes of a prompt with a sequence-to-sequence network (T5, BART, PEGASUS)."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ if TYPE_CHECKING:
     from headstart.encoders.seq2seq import Seq2SeqEncoder
     from headstart.modalities.text.processor import TextProcessor
 
-#: Objectives whose runs write.
+#: Objectives of sequence-to-sequence networks.
 WRITING = ("span_corruption", "bart", "gap_sentences")
-#: No three tokens are written twice (Paulus et al. 2018, section 2.5), so nothing runs in circles.
+#: No n-gram of this size is generated twice (Paulus et al. 2018, https://arxiv.org/abs/1705.04304,
+#: section 2.5), which prevents loops.
 REPEATED = 3
 
 
 @dataclass(frozen=True)
-class Drawing:
-    """How tokens are drawn, and how many at most; see :func:`headstart.generate`."""
+class Sampling:
+    """How tokens are sampled, and their maximum number; see :func:`headstart.generate`."""
 
     tokens: int
     temperature: float
@@ -39,23 +40,24 @@ def write(
     prompt: str,
     objective: str,
     context: int,
-    drawing: Drawing,
+    sampling: Sampling,
 ) -> str:
-    """Return what the network writes for the holes of a prompt.
+    """Return what the network generates for the holes of a prompt.
 
-    Holes are written as the tokenizer's mask or as ``<extra_id_0>``; a prompt without one has it
+    Holes are written as the tokenizer's mask or as ``<extra_id_0>``; a prompt without any gets one
     at its end. ``span_corruption`` returns the prompt with its holes filled, ``bart`` the whole
-    text as it is written anew, and ``gap_sentences`` the sentences that were left out (behind
-    the prompt, where that has no hole).
+    reconstructed text, and ``gap_sentences`` the missing sentences (after the prompt, if that has
+    no hole).
 
     Args:
-        context: tokens that the network reads at most.
+        objective: one of :data:`WRITING`.
+        context: maximum number of tokens that the network reads.
 
     Raises:
         HeadstartError: the prompt is longer than the context, or has too many holes.
     """
     spans = objective == "span_corruption"
-    pieces = _parted(processor, prompt)
+    pieces = _split(processor, prompt)
     open_end = len(pieces) == 1
     if open_end:
         pieces = [prompt, ""]
@@ -70,10 +72,9 @@ def write(
     if spans:
         opening = [processor.vocabulary.sentinel_ids[0]]
     elif objective == "bart":
-        opening = ids[
-            : processor.vocabulary.prefix
-        ]  # the whole text is written, with what opens it
-    written = _written(encoder.model, processor, ids, opening, spans, drawing)
+        # The whole text is generated, special tokens at its start included.
+        opening = ids[: processor.vocabulary.prefix]
+    written = _generated(encoder.model, processor, ids, opening, spans, sampling)
     if spans:
         fillings = _fillings(processor, written, len(pieces) - 1)
     else:
@@ -87,8 +88,8 @@ def write(
     )
 
 
-def _parted(processor: TextProcessor, prompt: str) -> list[str]:
-    """Return what stands before, between and behind the holes of a prompt."""
+def _split(processor: TextProcessor, prompt: str) -> list[str]:
+    """Return the pieces of a prompt before, between and after its holes."""
     holes = [SENTINEL.format(r"\d+")]
     if processor.tokenizer.mask_token:
         holes.append(re.escape(processor.tokenizer.mask_token))
@@ -96,30 +97,30 @@ def _parted(processor: TextProcessor, prompt: str) -> list[str]:
 
 
 def _with_holes(processor: TextProcessor, pieces: list[str], spans: bool) -> list[int]:
-    """Return the ids of a prompt with a token in the place of each hole."""
+    """Return the ids of a prompt with a token for each hole."""
     count, known = len(pieces) - 1, len(processor.vocabulary.sentinel_ids)
     if spans and count > known:
         raise HeadstartError(
             f"the prompt has {count} holes, but the run knows {known}; leave some out."
         )
     mask = processor.tokenizer.mask_token
-    holes = [SENTINEL.format(place) if spans else mask for place in range(count)]
+    holes = [SENTINEL.format(number) if spans else mask for number in range(count)]
     text = pieces[0] + "".join(hole + piece for hole, piece in zip(holes, pieces[1:], strict=True))
     ids: list[int] = processor.encode_ids([text])[0]
     return ids
 
 
-def _written(
+def _generated(
     model: Any,
     processor: TextProcessor,
     ids: list[int],
     opening: list[int],
     spans: bool,
-    drawing: Drawing,
+    sampling: Sampling,
 ) -> list[int]:
-    """Return the ids that the network writes, from ``opening`` on; at most so many new ones."""
+    """Return the ids that the network generates, those of ``opening`` included."""
     begin = [model.config.decoder_start_token_id, *opening]
-    most = drawing.tokens
+    most = sampling.tokens
     if hasattr(model.get_decoder(), "embed_positions"):
         most = min(most, int(model.config.max_position_embeddings) - len(begin))
     if most < 1:
@@ -129,12 +130,12 @@ def _written(
     never = [token for token in processor.vocabulary.special_ids if token not in allowed]
     never += range(processor.vocabulary.size, int(model.config.vocab_size))
     read = torch.tensor([ids])
-    sampled = {"temperature": drawing.temperature, "top_k": drawing.top_k}
+    sampled = {"temperature": sampling.temperature, "top_k": sampling.top_k}
     settings = GenerationConfig(
         max_new_tokens=most,
         num_beams=1,
-        do_sample=drawing.temperature > 0,
-        **(sampled if drawing.temperature > 0 else {}),
+        do_sample=sampling.temperature > 0,
+        **(sampled if sampling.temperature > 0 else {}),
         no_repeat_ngram_size=REPEATED,
         suppress_tokens=never,
         eos_token_id=end,
@@ -142,7 +143,7 @@ def _written(
         decoder_start_token_id=begin[0],
     )
     model.eval()
-    with torch.inference_mode(), seeded(drawing.seed, "generate"):
+    with torch.inference_mode(), seeded(sampling.seed, "generate"):
         out = model.generate(
             input_ids=read,
             attention_mask=torch.ones_like(read),
@@ -154,15 +155,15 @@ def _written(
 
 
 def _fillings(processor: TextProcessor, written: list[int], count: int) -> list[str]:
-    """Return the text behind each of the first ``count`` sentinels; empty where there is none."""
-    place = {token: turn for turn, token in enumerate(processor.vocabulary.sentinel_ids[:count])}
+    """Return the text after each of the first ``count`` sentinels; empty where there is none."""
+    order = {token: index for index, token in enumerate(processor.vocabulary.sentinel_ids[:count])}
     others = set(processor.vocabulary.sentinel_ids)
     found: list[list[int]] = [[] for _ in range(count)]
     into: list[int] | None = None
     for token in written:
         if token in others:
-            # A span that is told twice is heard once.
-            into = found[place[token]] if token in place and not found[place[token]] else None
+            # Of a span that is generated twice, the first counts.
+            into = found[order[token]] if token in order and not found[order[token]] else None
         elif into is not None:
             into.append(token)
     decode = processor.tokenizer.decode

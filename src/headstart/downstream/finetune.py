@@ -16,7 +16,7 @@ from headstart.downstream.layers import frozen_modules, layer_groups
 from headstart.downstream.lora import LORA_RATE, add_lora
 from headstart.encoders.opening import save_encoder
 from headstart.evaluation.metrics import Estimate
-from headstart.evaluation.written import shown
+from headstart.evaluation.written import formatted
 from headstart.files import whole_folder, write_text
 from headstart.objectives import Objective
 from headstart.seeding import seeded
@@ -234,7 +234,7 @@ def _measure(objective: Finetuning, rows: Rows, count: int, run: RunFolder, cons
     ]
     write_text(run.metrics_file, "".join(line + "\n" for line in lines))
     told = ", ".join(
-        shown({name: value}) if isinstance(value, Estimate) else f"{name} {value:.3f}"
+        formatted({name: value}) if isinstance(value, Estimate) else f"{name} {value:.3f}"
         for name, value in measured.items()
     )
     log(f"On {count:,} held-out records: {told}.")

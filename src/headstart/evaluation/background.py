@@ -1,4 +1,4 @@
-"""The records of a pre-training, read again: what the simple alternatives may learn from."""
+"""The records of a pre-training, read again: training data of the simple alternatives."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def pretraining_records(run: RunFolder, modality: Modality, notes: list[str]) -> Dataset | None:
-    """Return the records of the pre-training, so that the alternatives learn from the same.
+    """Return the records of the pre-training, so that the alternatives learn from the same data.
 
-    Where they cannot be read any more it says so in ``notes``.
+    None, with an entry in ``notes``, if they cannot be read any more.
     """
     options = run.config()["options"]
     known = {name: options[name] for name in SourceOptions.model_fields if name in options}
@@ -28,7 +28,7 @@ def pretraining_records(run: RunFolder, modality: Modality, notes: list[str]) ->
         modality = open_modality(modality.name, options.get("modality_options"))
         records = modality.read(options.get("sources", []), SourceOptions(**known), Audit())
         if options.get("remove_overlap") or options.get("quality"):
-            # What the pre-training left out.
+            # The pre-training excluded these records.
             records = sift(records, load(PretrainConfig, **options), modality, Audit())
         return records
     except HeadstartError as error:

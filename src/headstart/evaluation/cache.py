@@ -1,8 +1,7 @@
-"""Features that are computed once: kept in the run folder under a digest of all they depend on.
+"""A cache of features in the run folder, under a digest of everything they depend on.
 
-The name of a file is the digest of the encoder's weights, its tokenizer, the records' content,
-the length, and this library's code that turns one into the other. So what lies there is never
-stale; it is only ever not the file that is asked for.
+The name of a file is the digest of the encoder's weights, its tokenizer, the records' content, the
+length, and this library's code that computes features. So an entry is never stale.
 """
 
 from __future__ import annotations
@@ -34,14 +33,14 @@ if TYPE_CHECKING:
     from headstart.encoders import Encoder
     from headstart.modalities import Processor
 
-#: Bytes that are kept; beyond it what was not used for longest is deleted.
+#: Size of the cache in bytes; beyond it the least recently used files are deleted.
 MOST = 2 * 10**9
-#: What the features, and the overlap, depend on besides encoder and records.
-_CODE = (*("encoders/*.py", "modalities/**/*.py", "data/overlap.py", "data/vectors.py"),)
+#: Code that features and overlap depend on, other than encoder and records.
+_CODE = ("encoders/*.py", "modalities/**/*.py", "data/overlap.py", "data/vectors.py")
 
 
 def digest(*parts: str | int) -> str:
-    """Return a short name for parts, the code of this library included."""
+    """Return a digest of ``parts`` and of the code of this library."""
     key = hashlib.blake2b(digest_size=12)
     for part in (_code(), *parts):
         key.update(f"{part}\0".encode())
@@ -49,10 +48,10 @@ def digest(*parts: str | int) -> str:
 
 
 def digest_of_records(records: Dataset | None, content: Content) -> str:
-    """Return a digest of what the records hold, in their order, as it is stored.
+    """Return a digest of the stored content of the records, in order.
 
-    ``Content.digests`` says which records are the same to a person. Features are not: those of
-    texts that differ in case differ.
+    It is stricter than ``Content.digests``, which identifies records that are the same to a person:
+    texts that differ in case have different features.
     """
     key = hashlib.blake2b(digest_size=12)
     if records is not None:
@@ -67,28 +66,28 @@ def digest_of_records(records: Dataset | None, content: Content) -> str:
 
 
 def digest_of_encoder(encoder: Encoder, processor: Processor, length: int) -> str:
-    """Return a digest of all that is saved of an encoder: weights, settings, tokenizer."""
-    with tempfile.TemporaryDirectory() as index:
-        folder = Path(index)
+    """Return a digest of all that is saved with an encoder: weights, settings, tokenizer."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
         save_encoder(encoder, processor, folder, {"length": length})
         files = sorted(file for file in folder.rglob("*") if file.is_file())
         return _digest_of_files(folder, (file for file in files if file.suffix != ".md"))
 
 
-def kept(folder: Path, name: str, compute: Callable[[], Matrix]) -> Matrix:
-    """Return the features (N,D) called ``name``, computed only if they do not lie in ``folder``."""
+def cached(folder: Path, name: str, compute: Callable[[], Matrix]) -> Matrix:
+    """Return the features (N,D) ``name`` from ``folder``, computed if they are not there yet."""
     known = _load(folder, name)
     if known is None:
         known = compute()
         _save(folder, name, known)
-        _thin_out(folder)
+        _evict(folder)
     return known
 
 
 def cached_candidates(
     folder: Path, name: str, compute: Callable[[], list[Candidate]]
 ) -> list[Candidate]:
-    """Return candidates that need nothing but features, computed only if they were not kept."""
+    """Return candidates that consist of features only, computed if they are not cached yet."""
     listing = folder / f"{name}.json"
     if listing.is_file():
         os.utime(listing)
@@ -112,18 +111,18 @@ def cached_candidates(
                 _save(folder, f"{name}-{index}-{part}", matrix)
         rows.append({"name": candidate.name, "kind": candidate.kind, "files": files})
     write_json(listing, rows)
-    _thin_out(folder)
+    _evict(folder)
     return found
 
 
-def kept_overlap(
+def cached_overlap(
     folder: Path,
     background: Dataset,
     tested: Dataset,
     content: Content,
     compute: Callable[[], Overlap],
 ) -> Overlap:
-    """Return what two sets of records share, searched only if it was not kept in ``folder``."""
+    """Return the overlap of two sets of records, computed if it is not cached in ``folder`` yet."""
     # The ids as well: examples name them, and a file may have been moved.
     marks = [
         digest_of_records(records, content) + _ids(records) for records in (background, tested)
@@ -137,10 +136,10 @@ def kept_overlap(
             indices = np.array(known.pop("indices"), dtype=np.int64)
             return Overlap(**known, examples=pairs, indices=indices)
         except (ValueError, KeyError, TypeError):
-            pass  # damaged: it is searched again
+            pass  # damaged: computed again
     found = compute()
     write_json(file, {**asdict(found), "indices": found.indices.tolist()})
-    _thin_out(folder)
+    _evict(folder)
     return found
 
 
@@ -155,11 +154,11 @@ def _load(folder: Path, name: str) -> Matrix | None:
     for suffix in (".npy", ".npz"):
         file = folder / f"{name}{suffix}"
         if file.is_file():
-            os.utime(file)  # the order in which files are deleted is that of their use
+            os.utime(file)  # files are deleted in the order of their last use
             try:
                 return np.load(file) if suffix == ".npy" else sparse.load_npz(file)
             except (OSError, ValueError, KeyError):
-                return None  # damaged: it is computed again
+                return None  # damaged: computed again
     return None
 
 
@@ -173,8 +172,8 @@ def _save(folder: Path, name: str, matrix: Matrix) -> None:
             np.save(file, matrix)
 
 
-def _thin_out(folder: Path) -> None:
-    """Delete what was not used for longest, beyond :data:`MOST` bytes in all."""
+def _evict(folder: Path) -> None:
+    """Delete the least recently used files beyond :data:`MOST` bytes in total."""
     files = [(file, file.stat()) for file in folder.iterdir() if file.is_file()]
     total = 0
     for file, status in sorted(files, key=lambda each: -each[1].st_mtime_ns):
@@ -184,7 +183,7 @@ def _thin_out(folder: Path) -> None:
 
 
 def _stored(value: Any) -> bytes:
-    """Return a value as bytes; of a file that it only names, its path, size and time."""
+    """Return a value as bytes; for the path of a file, its path, size and modification time."""
     if isinstance(value, str):
         return value.encode("utf-8", "surrogatepass")
     if not isinstance(value, dict) or not {"bytes", "path"} <= value.keys():

@@ -1,8 +1,8 @@
-"""Several runs on the same labels: which is best, from how many labels on, and how sure is that?
+"""Comparison of several runs on the same labels: which is best, and from how many labels on.
 
-Every run sees the same draws of labels and the same tested records, so that each two of them can be
-compared in pairs. A difference is claimed only where it stands Holm's correction for all pairs at
-all numbers of labels together: at most one comparison in twenty is wrong to claim any.
+All runs see the same draws of labels and the same test records, so that every two of them can be
+compared in pairs. A difference is claimed only if it survives Holm's correction for all pairs at
+all numbers of labels, so that at most one comparison in twenty makes a false claim.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ def compare(config: CompareConfig, *, say: Callable[[str], None]) -> Comparison:
     """Measure the frozen features of all runs on the same labels, and write the page.
 
     Raises:
-        HeadstartError: fewer than two runs, one that is named twice, runs of several modalities
-            or of several sets of labels, or labels that cannot be measured.
+        HeadstartError: fewer than two runs, a run named twice, runs of several modalities or sets
+            of labels, or labels that cannot be measured.
     """
     folders = _folders(config.runs)
-    notes = [read_note(folder) for folder in folders.values()]
-    modality = _one_modality(config.runs, [str(note["modality"]) for note in notes])
+    descriptions = [read_note(folder) for folder in folders.values()]
+    modality = _one_modality(config.runs, [str(note["modality"]) for note in descriptions])
     check_task(config.task, modality)
     labels = _one_label_set(config.runs)
     shared = EvaluateConfig.model_fields.keys() & CompareConfig.model_fields.keys()
@@ -48,10 +48,10 @@ def compare(config: CompareConfig, *, say: Callable[[str], None]) -> Comparison:
     plan = decided(plan, modality)
     first = next(iter(folders.values()))
     train, test = labeled_records(plan, modality, open_processor(first), {})
-    remarks = _strangers(labels, train, config)
+    notes = _label_notes(labels, train, config)
     candidates, costs, content = [], {}, modality.content
     scratch = tempfile.TemporaryDirectory(prefix="headstart-")
-    for (name, folder), note, named in zip(folders.items(), notes, config.runs, strict=True):
+    for (name, folder), note, named in zip(folders.items(), descriptions, config.runs, strict=True):
         say(f"features of {name}")
         encoder, processor = open_encoder(folder), open_processor(folder)
         candidate = frozen(name, "other", encoder, processor, int(note["length"]))
@@ -65,7 +65,7 @@ def compare(config: CompareConfig, *, say: Callable[[str], None]) -> Comparison:
         found_pairs,
         costs,
         dict(zip(folders, config.runs, strict=True)),
-        [*remarks, *results.notes],
+        [*notes, *results.notes],
         command("compare", config, ["runs"]),
         versions(),
     )
@@ -75,7 +75,7 @@ def compare(config: CompareConfig, *, say: Callable[[str], None]) -> Comparison:
 
 
 def _folders(runs: list[str]) -> dict[str, str | Path]:
-    """Return ``{name: encoder folder}``; a name is as short as tells the runs apart."""
+    """Return ``{name: encoder folder}``; names are the shortest paths that distinguish the runs."""
     if len(runs) < 2:
         raise HeadstartError("comparing needs two runs or more; name another one.")
     seen: set[Any] = set()
@@ -109,7 +109,7 @@ def _one_modality(runs: list[str], kinds: list[str]) -> Modality:
 
 
 def _one_label_set(runs: list[str]) -> list[str] | None:
-    """Return the labels that fine-tuned runs among these know; None where there is none."""
+    """Return the labels of the fine-tuned runs among these; None if there is no such run."""
     known: list[str] | None = None
     owner = ""
     for run in runs:
@@ -119,21 +119,21 @@ def _one_label_set(runs: list[str]) -> list[str] | None:
         labels = sorted(map(str, json.loads(file.read_text(encoding="utf-8")).get("labels", [])))
         if known is not None and labels != known:
             raise HeadstartError(
-                f"{owner} was fine-tuned on {_shown(known)} and {run} on {_shown(labels)}; compare "
-                "runs of one set of labels."
+                f"{owner} was fine-tuned on {_listed(known)} and {run} on {_listed(labels)}; "
+                "compare runs of one set of labels."
             )
         known, owner = labels, run
     return known
 
 
-def _strangers(labels: list[str] | None, train: Any, config: CompareConfig) -> list[str]:
-    """Refuse fine-tuned runs that know other labels; else remark that they have seen some."""
+def _label_notes(labels: list[str] | None, train: Any, config: CompareConfig) -> list[str]:
+    """Refuse fine-tuned runs of other labels; else return a note that they have seen labels."""
     if labels is None:
         return []
-    asked = sorted(set(map(str, train["label"]))) if "label" in train.column_names else []
-    if not set(asked) & set(labels):
+    given = sorted(set(map(str, train["label"]))) if "label" in train.column_names else []
+    if not set(given) & set(labels):
         raise HeadstartError(
-            f"the fine-tuned runs know {_shown(labels)}, and {config.train} has {_shown(asked)}; "
+            f"the fine-tuned runs know {_listed(labels)}, and {config.train} has {_listed(given)}; "
             "compare them on labels of the same set."
         )
     return [
@@ -142,12 +142,12 @@ def _strangers(labels: list[str] | None, train: Any, config: CompareConfig) -> l
     ]
 
 
-def _shown(labels: list[str]) -> str:
+def _listed(labels: list[str]) -> str:
     return ", ".join(labels[:3]) + (f" and {len(labels) - 3} more" if len(labels) > 3 else "")
 
 
 def _cost(run: str, encoder: Encoder) -> dict[str, str]:
-    """Return minutes, parameters and records, as far as they are known."""
+    """Return minutes, parameters and records, as far as known."""
     cost = {"parameters": _millions(sum(p.numel() for p in encoder.parameters()))}
     if (Path(run) / "config.yaml").is_file():
         opened = RunFolder.open(run)
@@ -156,7 +156,7 @@ def _cost(run: str, encoder: Encoder) -> dict[str, str]:
 
 
 def _store(run: str, scratch: tempfile.TemporaryDirectory[str]) -> Path:
-    """Return where features are kept: with the run, or for now only beside a mere encoder."""
+    """Return the folder of cached features: that of the run, or a temporary one for an encoder."""
     opened = RunFolder(run)
     return opened.features if opened.config_file.is_file() else Path(scratch.name)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def compare_page(comparison: ComparedRuns) -> str:
-    """Return the whole document, which asks the network for nothing."""
+    """Return the whole document, which works offline."""
     header = tag(
         "header",
         tag("p", "Which of these runs is best?", class_="question"),
@@ -137,8 +137,8 @@ def _differences(comparison: ComparedRuns) -> Markup:
         )
         difference = join(f"{gain} ", tag("span", f"[{low}, {high}]", class_="range"))
         verdict = tag("strong", "clear") if pair.clear else "not clear"
-        chance = "below 0.001" if pair.chance < 0.001 else f"{pair.chance:.3f}"
-        row = [f"{pair.one} over {pair.other}", difference, chance, verdict]
+        p_value = "below 0.001" if pair.p_value < 0.001 else f"{pair.p_value:.3f}"
+        row = [f"{pair.one} over {pair.other}", difference, p_value, verdict]
         groups.setdefault(column(pair.labels, results.counts[pair.labels]), []).append(row)
     words = (
         "Differences are paired over draws of labels and tested records; each interval is one of "

@@ -11,25 +11,25 @@ from headstart.evaluation.verdict import label_name
 if TYPE_CHECKING:
     from headstart.evaluation.compared_runs import ComparedRuns
 
-#: What of a run's cost stands in the table, where it is known.
+#: Costs of a run in the table, where known.
 COSTS = ("minutes", "parameters", "records")
 
 
 def answer(comparison: ComparedRuns) -> str:
-    """Return which run is best, and where; runs that are not clearly apart are named together."""
+    """Return which run is best, and at which numbers of labels; ties are named together."""
     counts = comparison.results.counts
     groups: dict[tuple[str, ...], list[int]] = {}
     for labels in counts:
         groups.setdefault(tuple(comparison.leaders(labels)), []).append(labels)
     clauses = []
     for names, where in groups.items():
-        index = _where(where, counts)
+        at = _where(where, counts)
         if len(names) == 1:
-            clauses.append(f"{names[0]} is best{index}")
+            clauses.append(f"{names[0]} is best{at}")
         else:
-            index = index.replace(" at every", " at any")
-            clauses.append(f"{listed(list(names))} cannot be told apart{index}")
-    # What is best comes first, then what is not clear.
+            at = at.replace(" at every", " at any")
+            clauses.append(f"{listed(list(names))} cannot be told apart{at}")
+    # Clear winners first, then ties.
     clauses.sort(key=lambda clause: "cannot be told apart" in clause)
     behind = [name for name in comparison.folders if not any(name in names for names in groups)]
     if behind and any(len(names) > 1 for names in groups):
@@ -50,12 +50,12 @@ def _where(found: list[int], counts: dict[int, str]) -> str:
 
 
 def column(labels: int, name: str) -> str:
-    """Return the heading of a number of labels."""
+    """Return the column heading for a number of labels."""
     return f"{label_name(labels, name)} labels" if labels else "score"
 
 
 def console_table(comparison: ComparedRuns) -> str:
-    """Return a table, a run a row; what cannot be told from the best is marked with a star."""
+    """Return a table with a row per run; runs not clearly below the best are marked with a star."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table

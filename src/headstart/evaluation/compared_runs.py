@@ -1,4 +1,4 @@
-"""Which of several runs is better, from how many labels on, and how sure that is."""
+"""The paired comparison of several runs, as data."""
 
 from __future__ import annotations
 
@@ -16,21 +16,22 @@ class Pair:
     """Two runs at one number of labels.
 
     Attributes:
-        one: the name of the run whose score is higher; ``other``: the one that it is compared with.
+        one: the name of the run with the higher score.
+        other: the name of the run that it is compared with.
         change: one minus the other, paired.
-        chance: of a false claim, adjusted for all comparisons (two-sided p, Holm).
+        p_value: two-sided, adjusted for all comparisons (Holm).
     """
 
     labels: int
     one: str
     other: str
     change: Change
-    chance: float
+    p_value: float
 
     @property
     def clear(self) -> bool:
         """Whether the difference may be claimed."""
-        return self.chance <= LEVEL
+        return self.p_value <= LEVEL
 
     @property
     def estimate(self) -> Estimate:
@@ -43,12 +44,13 @@ class ComparedRuns:
     """What a comparison found, as data.
 
     Attributes:
-        results: of all runs; its candidates are their names.
+        results: of all runs; the candidates are their names.
         pairs: every two runs at every number of labels.
         costs: ``{name: {what: how much}}``, such as minutes, parameters and records.
         folders: ``{name: folder}``.
         notes: what a reader should know, in plain sentences.
-        command: the command line that gives the same again; ``versions`` of what computed it.
+        command: the command line that reproduces it.
+        versions: ``{package: version}`` of what computed it.
     """
 
     results: Results
@@ -64,7 +66,7 @@ class ComparedRuns:
         return sorted(self.results.judged(labels), key=lambda outcome: -outcome.mean)
 
     def leaders(self, labels: int) -> list[str]:
-        """Return the best run at a number of labels, and all that it is not clearly above."""
+        """Return the best run at a number of labels, and all runs not clearly below it."""
         best = self.ranked(labels)[0].candidate
         beaten = {
             pair.other
@@ -75,7 +77,7 @@ class ComparedRuns:
 
 
 def pairs(results: Results) -> list[Pair]:
-    """Return every two candidates at every number of labels, chances adjusted for all of them."""
+    """Return every two candidates at every number of labels, with adjusted p values."""
     found = []
     for labels in results.counts:
         ranked = sorted(results.judged(labels), key=lambda outcome: -outcome.mean)
@@ -83,4 +85,4 @@ def pairs(results: Results) -> list[Pair]:
             change = compare_outcomes(results, one, other)
             found.append((labels, one.candidate, other.candidate, change))
     raw = [min(1.0, 2 * min(change.above, change.below)) for *_, change in found]
-    return [Pair(*each, chance) for each, chance in zip(found, holm(raw), strict=True)]
+    return [Pair(*each, p_value) for each, p_value in zip(found, holm(raw), strict=True)]

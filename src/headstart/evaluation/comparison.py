@@ -1,4 +1,4 @@
-"""A comparison of runs as it is shown: in words, as plain values, and as a page."""
+"""The presentation of a comparison of runs: text, plain values, and a page."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from headstart.files import write_text
 
 
 class Comparison(ComparedRuns):
-    """What a comparison found; printed it is the answer and a table."""
+    """The result of a comparison; as a string, the answer and a table."""
 
     @property
     def answer(self) -> str:
-        """Which run is best, from how many labels on, and which cannot be told apart."""
+        """Which run is best, from how many labels on, and which runs are tied."""
         return answer(self)
 
     def __str__(self) -> str:
@@ -51,7 +51,7 @@ class Comparison(ComparedRuns):
                     "run": pair.one,
                     "over": pair.other,
                     **_plain(pair.estimate, "difference"),
-                    "p": round(pair.chance, 5),
+                    "p": round(pair.p_value, 5),
                     "clear": pair.clear,
                 }
                 for pair in self.pairs
@@ -65,7 +65,7 @@ class Comparison(ComparedRuns):
         }
 
     def write(self, path: Path) -> None:
-        """Write the page, whole or not at all: one file that needs no network."""
+        """Write the page atomically: one file that works offline."""
         write_text(path, compare_page(self))
 
 

@@ -1,7 +1,7 @@
-"""Tested records as the world delivers them: each corrupted, at three severities.
+"""Corruptions of test records at three severities, for measuring robustness.
 
-A modality names its corruptions. Each is a function of the record, the severity and a seed, so
-that all candidates meet the same corrupted records.
+A modality defines its corruptions. Each is a function of the record, the severity and a seed, so
+that all candidates see the same corrupted records.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 SEVERITIES = (1, 2, 3)
 
 
-def asked(names: Sequence[str], modality: Modality) -> list[str]:
-    """Return the corruptions that were asked for by name; ``auto`` is all, ``off`` none.
+def requested(names: Sequence[str], modality: Modality) -> list[str]:
+    """Return the names of the requested corruptions; ``auto`` is all, ``off`` none.
 
     Raises:
-        HeadstartError: a name that this kind of data has no corruption of.
+        HeadstartError: an unknown corruption for this kind of data.
     """
     known = modality.corruptions
     if list(names) in (["off"], []):

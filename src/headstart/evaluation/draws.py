@@ -1,4 +1,4 @@
-"""Which labels a candidate may see: stratified draws, the same for every candidate."""
+"""Stratified draws of labels, the same for every candidate."""
 
 from __future__ import annotations
 
@@ -15,15 +15,19 @@ from headstart.seeding import derive
 def label_counts(
     wanted: Sequence[str], available: int, classes: int
 ) -> tuple[dict[int, str], list[str]]:
-    """Read numbers of labels; return ``{count: name}`` in rising order, and what was dropped.
+    """Parse numbers of labels; return ``{count: name}`` in rising order, and notes on dropped ones.
 
     Args:
         wanted: counts such as ``"100"``, shares such as ``"5%"``, or ``"all"``.
-        available: labeled records there are.
-        classes: different labels; each draw holds every one of them at least once.
+        available: number of labeled records.
+        classes: number of classes; each draw contains every class at least once.
 
     Raises:
-        HeadstartError: an entry that is none of these, or none that can be drawn.
+        HeadstartError: an invalid entry, or no number that can be drawn.
+
+    Example::
+
+        counts, notes = label_counts(["100", "5%", "all"], available=5000, classes=10)
     """
     counts: dict[int, str] = {}
     dropped: list[str] = []
@@ -46,10 +50,10 @@ def label_counts(
 def counts_of(
     config: EvaluateConfig, available: int, fewest: int
 ) -> tuple[dict[int, str], list[str]]:
-    """Read numbers of labels where there are no classes; return them and what was dropped.
+    """Parse numbers of labels where there are no classes; see :func:`label_counts`.
 
     Raises:
-        HeadstartError: no number from ``fewest`` to ``available`` was asked for.
+        HeadstartError: no requested number is within ``fewest`` to ``available``.
     """
     counts, dropped = label_counts(config.labels, available, 1)
     few = [count for count in counts if count < fewest]
@@ -78,8 +82,8 @@ def draw(classes: np.ndarray, count: int, *seed: int | str) -> np.ndarray:
 
     Args:
         classes: (N,) class of each record, 0..K-1.
-        count: records to draw, K to N; every class has one at least, the rest goes by share.
-        seed: named numbers that the draw depends on.
+        count: records to draw, K to N; every class gets at least one, the rest by its share.
+        seed: numbers and names that the draw depends on.
     """
     rng = np.random.Generator(np.random.PCG64(derive("labels", *seed)))
     taken = allocate(np.bincount(classes), count)
@@ -91,7 +95,7 @@ def draw(classes: np.ndarray, count: int, *seed: int | str) -> np.ndarray:
 
 
 def allocate(sizes: np.ndarray, count: int) -> np.ndarray:
-    """Share ``count`` among classes of ``sizes`` (K,): by largest remainder, but one at least."""
+    """Divide ``count`` among classes of ``sizes`` (K,) by largest remainder, each at least 1."""
     quota = sizes * (count / sizes.sum())
     taken = np.maximum(1, np.floor(quota + 1e-9).astype(np.int64))
     while (more := count - taken.sum()) != 0:

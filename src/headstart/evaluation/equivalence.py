@@ -1,9 +1,9 @@
-"""How many labels would the best alternative need to do as well?
+"""Label equivalence: how many labels would the best alternative need for the same score?
 
-Each alternative's scores are made to rise with the labels (isotonic regression) and joined by
-straight lines over the logarithm of their number. Where the first of these curves reaches our
-score lies the answer. Its interval comes from repeating this on scores that differ as they might
-have: each bootstrap resample of the tested units with a random shift of the label draws.
+Each alternative's scores are made monotonic in the number of labels (isotonic regression) and
+interpolated linearly over its logarithm. The answer is where the first of these curves reaches our
+score. Its interval comes from repeating this on simulated scores: each bootstrap resample of the
+tested units with a random shift of the label draws.
 """
 
 from __future__ import annotations
@@ -26,9 +26,8 @@ class Equivalent:
     Attributes:
         labels: ours.
         needed: theirs; infinite where no number that was tried is enough.
-        low: lower edge of the 95% interval.
-        high: upper edge.
-        fewest: the smallest number that was tried; less cannot be told from it.
+        low, high: the 95% interval of ``needed``.
+        fewest: the smallest number that was tried, a lower bound of what can be measured.
         most: the largest number that was tried.
     """
 
@@ -61,7 +60,7 @@ class Equivalent:
 
 
 def equivalents(results: Results) -> dict[int, Equivalent]:
-    """Return what each number of labels is worth; {} where nothing can be compared."""
+    """Return the equivalent of each number of labels; {} where nothing can be compared."""
     counts = [n for n in results.counts if n > 0]
     table = {n: {x.candidate: x for x in results.judged(n)} for n in counts}
     every = set.intersection(*(set(row) for row in table.values())) if table else set()
@@ -70,7 +69,7 @@ def equivalents(results: Results) -> dict[int, Equivalent]:
     others = [name for name in first if name in every and first[name].kind != "pretrained"]
     if len(counts) < 2 or ours not in every or not others:
         return {}
-    # (1 + R, C, J): the scores as measured, and as they might have been
+    # (1+R,1+C,J): the measured scores, then the simulated ones
     scores = np.stack(
         [_scores(results, [table[n][name] for name in (ours, *others)], n) for n in counts], axis=-1
     )
@@ -112,7 +111,7 @@ def _scores(results: Results, outcomes: list[Outcome], labels: int) -> np.ndarra
 
 
 def _rising(scores: np.ndarray) -> np.ndarray:
-    """Return curves (R,C,J) made to rise along J, the nearest such by squares.
+    """Return the least-squares non-decreasing fit of curves (R,C,J) along J.
 
     By the max-min formula of isotonic regression (Robertson et al. 1988, theorem 1.4.4): the
     largest over starts a <= j of the smallest over ends b >= j of the mean of a to b.
@@ -147,6 +146,6 @@ def _reached(targets: np.ndarray, curves: np.ndarray, logs: np.ndarray) -> np.nd
 
 
 def _rounded(value: float) -> int:
-    """Round to two leading digits, which is more than the interval bears."""
+    """Round to two significant digits, which is finer than the interval."""
     digits = 10 ** max(0, math.floor(math.log10(value)) - 1)
     return round(value / digits) * digits

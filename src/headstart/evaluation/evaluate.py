@@ -1,4 +1,4 @@
-"""An evaluation by the protocol that suits the records."""
+"""An evaluation by the protocol for a task."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ AUTO = "auto"
 
 
 def check_task(task: str, modality: Modality) -> None:
-    """Refuse a task that is unknown or does not suit the records, before anything is read.
+    """Refuse an unknown or unsupported task, before anything is read.
 
     Raises:
-        HeadstartError: it names the tasks that suit.
+        HeadstartError: it names the supported tasks.
     """
     if task == AUTO:
         return
@@ -43,9 +43,9 @@ def check_task(task: str, modality: Modality) -> None:
 
 
 def decided(config: EvaluateConfig, modality: Modality) -> EvaluateConfig:
-    """Return the options with the task that the labels ask for where it is ``auto``.
+    """Return the options with the task ``auto`` replaced by that of the labels.
 
-    It is the first that suits the records where the labels ask for one that does not.
+    If the modality does not support it, the first task of the modality is taken.
     """
     task = task_of(config, modality.content)
     if config.task == AUTO and task not in modality.protocols:
@@ -54,10 +54,10 @@ def decided(config: EvaluateConfig, modality: Modality) -> EvaluateConfig:
 
 
 def check_needs(task: str, modality: Modality, encoder: Encoder, processor: Processor) -> None:
-    """Refuse a task that needs what an encoder or its processor cannot give.
+    """Refuse a task whose needs an encoder and its processor do not provide.
 
     Raises:
-        HeadstartError: it names the tasks that they serve.
+        HeadstartError: it names the tasks that are possible.
     """
     offered = encoder.provides | processor.provides
     missing = PROTOCOLS[task].needs - offered
@@ -71,10 +71,10 @@ def check_needs(task: str, modality: Modality, encoder: Encoder, processor: Proc
 
 
 def protocol_of(config: EvaluateConfig) -> Protocol:
-    """Return the protocol that the user named; ``auto`` is classification.
+    """Return the protocol of ``config.task``; ``auto`` is classification.
 
     Raises:
-        HeadstartError: no protocol has that name.
+        HeadstartError: there is no such protocol.
     """
     protocol: Protocol = PROTOCOLS["classification" if config.task == AUTO else config.task]
     return protocol
@@ -93,13 +93,17 @@ def evaluate(
 
     Args:
         train: labeled records, in the order of the candidates' features.
-        test: the same for the tested; None where folds are cut from the training records.
-        content: what the records are.
-        progress: called with the number of fits done and of all fits.
+        test: the same for the test records; None where the training records are cross-validated.
+        content: the kind of record.
+        progress: called with the number of fits done and the total.
 
     Raises:
-        HeadstartError: records that the protocol cannot measure, or a protocol that is about one
-            network alone.
+        HeadstartError: the protocol cannot measure these records, or measures a single network.
+
+    Example::
+
+        candidates = [Candidate("mine", "pretrained", features_train, features_test)]
+        results = evaluate(candidates, train, test, config, content)
     """
     protocol = protocol_of(config)
     if protocol.measure is None:

@@ -1,4 +1,4 @@
-"""Frozen features: one vector a record, from an encoder that is only read."""
+"""Frozen features: one vector per record."""
 
 from __future__ import annotations
 
@@ -26,17 +26,23 @@ def features(
     bf16: bool | None = None,
     progress: Progress | None = None,
 ) -> np.ndarray:
-    """Return the pooled vectors (N,D) float32 of ``records``, in their order.
+    """Return the pooled vectors (N,D) float32 of ``records``, in order.
 
     Args:
-        encoder: an ``Encoder`` module; it is left in evaluation mode.
-        length: positions a record is cut at, or pixels a side.
-        batch_size: records of full ``length`` a batch.
-        bf16: compute in bfloat16 autocast. By default where the processor is fast at it; the
+        encoder: left in evaluation mode.
+        processor: the encoder's.
+        length: positions after which a record is truncated, or pixels a side.
+        batch_size: records of full ``length`` per batch.
+        bf16: compute in bfloat16 autocast; by default where the CPU or GPU is fast at it. The
             cosine with the vector in float32 is then above 0.999.
+        progress: called with the number of records done and the total.
 
     Raises:
         HeadstartError: the encoder returns values that are not finite.
+
+    Example::
+
+        vectors = features(open_encoder(folder), open_processor(folder), records, length=128)
     """
     import torch
 
@@ -50,7 +56,7 @@ def features(
     done = 0
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
         for indices, batch in processor.batches(records, length, batch_size):
-            pooled = encoder.pool(to_device(batch, device))
+            pooled = encoder.pool(to_device(batch, device))  # (B,D)
             vectors[indices] = pooled.float().cpu().numpy()
             done += len(indices)
             if progress:

@@ -1,7 +1,7 @@
-"""Who is compared: encoders as they are, whose features are only read.
+"""Frozen encoders as candidates of an evaluation.
 
-The pre-trained one, the same network untrained, the checkpoint that a continued pre-training began
-with, and whatever other encoders the user names.
+The pre-trained one, the same network untrained, the checkpoint that a continued pre-training
+started from, and other encoders that the user names.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from headstart.encoders.opening import (
     read_note,
 )
 from headstart.errors import HeadstartError
-from headstart.evaluation.cache import digest, digest_of_encoder, digest_of_records, kept
+from headstart.evaluation.cache import cached, digest, digest_of_encoder, digest_of_records
 from headstart.evaluation.features import features
 from headstart.evaluation.outcomes import Candidate, Kind
 from headstart.modalities.opening import open_modality
@@ -42,7 +42,7 @@ class FrozenEncoder:
     """An encoder and what its features depend on.
 
     Attributes:
-        key: changes whenever the features of the same records would.
+        key: a digest of everything that the features depend on, except the records.
         vectors: from records and a progress callback to features (N,D).
     """
 
@@ -55,7 +55,7 @@ class FrozenEncoder:
 def frozen(
     name: str, kind: Kind, encoder: Encoder, processor: Processor, length: int
 ) -> FrozenEncoder:
-    """Return an opened encoder that competes; it sees ``length`` positions of a record."""
+    """Return an opened encoder as a frozen one that sees ``length`` positions of a record."""
 
     def vectors(records: Dataset, progress: Progress | None) -> np.ndarray:
         return features(encoder, processor, records, length=length, progress=progress)
@@ -64,7 +64,7 @@ def frozen(
 
 
 def untrained(encoder: Encoder, seed: int) -> Encoder:
-    """Return a fresh encoder of the same shape; the seed decides its weights."""
+    """Return an untrained encoder of the same shape, with weights that depend on the seed."""
     with seeded(seed, "untrained"):
         return encoder.untrained()
 
@@ -72,11 +72,11 @@ def untrained(encoder: Encoder, seed: int) -> Encoder:
 def started(
     run: RunFolder, processor: Processor, length: int, notes: list[str]
 ) -> list[FrozenEncoder]:
-    """Return the checkpoint that a continued pre-training began with; [] if it began afresh.
+    """Return the checkpoint that a continued pre-training started from; [] if there is none.
 
-    One that cannot be opened any more is noted in ``notes``.
+    If it cannot be opened any more, a note is added to ``notes``.
     """
-    # The plan of a fine-tuned run names no encoder: it began with a run of its own.
+    # The plan of a fine-tuned run names no encoder: it started from another run.
     name = str((run.resolved.get("plan") or {}).get("encoder", ""))
     try:
         if not name or (kind_of(name) is not None and "." not in name):
@@ -95,7 +95,7 @@ def named(folders: list[str], modality: Modality) -> list[FrozenEncoder]:
     """Return the encoders that the user named.
 
     Raises:
-        HeadstartError: nothing there can be opened, or it is for another kind of data.
+        HeadstartError: an encoder cannot be opened, or is for another kind of data.
     """
     short = [Path(folder).name for folder in folders]
     names = [
@@ -129,9 +129,9 @@ def measured(
     store: Path,
     progress: Progress | None,
 ) -> Candidate:
-    """Return a candidate with its features, which are computed once and kept in ``store``."""
+    """Return a candidate with its features, which are cached in ``store``."""
     parts = [
-        kept(
+        cached(
             store,
             digest("features", encoder.key, digest_of_records(part, content)),
             lambda part=part: encoder.vectors(part, progress),  # type: ignore[misc]

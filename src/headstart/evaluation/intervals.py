@@ -1,17 +1,17 @@
-"""Is one candidate better than another, and by how much? Paired, over label draws and tests.
+"""Paired comparison of two candidates, over label draws and tested units.
 
 A score is uncertain for two reasons: other labels might have been drawn, and other records might
 have been tested. For the difference of two candidates, on the same draws and resamples,
 
 - the variance over tested units is that over their bootstrap resamples;
 - the variance over labels is that over the S draws, times 1/S + n/(N - n): draws of n out of N
-  labels share labels, so that they differ less than draws from the world would, and this makes up
-  for it (Nadeau and Bengio 2003, "Inference for the Generalization Error", section 3). All N
-  labels can be drawn only once; their variance is taken from the largest n that was drawn
-  repeatedly, where it is known, and shrunk as n/N.
+  labels overlap, so that they differ less than independent draws would, which this corrects (Nadeau
+  and Bengio 2003, "Inference for the Generalization Error", section 3). All N labels can be drawn
+  only once; their variance is taken from the largest n that was drawn repeatedly, where there is
+  one, and shrunk as n/N.
 
-The two are added, each with its degrees of freedom (Welch and Satterthwaite). What both see, that
-some draws suit some tested units, counts once (``resampling.interaction``).
+The two are added, each with its degrees of freedom (Welch and Satterthwaite). Their interaction,
+which is in both, counts once (``resampling.interaction``).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from headstart.evaluation.metrics import Estimate
 from headstart.evaluation.outcomes import Outcome, Results
 from headstart.evaluation.protocols.resampling import interaction, over_units
 
-#: The chance of a false claim that is accepted, over all claims of a report together.
+#: Accepted probability of any false claim, over all claims of a report (familywise error rate).
 LEVEL = 0.05
 
 
@@ -36,8 +36,8 @@ class Change:
 
     Attributes:
         estimate: the difference with its 95% interval.
-        above: the chance of so high a difference if there were none, or a loss (one-sided p).
-        below: the chance of so low a one if there were none, or a gain.
+        above: one-sided p value of a difference this high under the null hypothesis of no gain.
+        below: one-sided p value of a difference this low under the null hypothesis of no loss.
     """
 
     estimate: Estimate
@@ -47,11 +47,11 @@ class Change:
 
 @dataclass(frozen=True)
 class Draws:
-    """The draws from which the variance over labels is known.
+    """The draws from which the variance over labels is estimated.
 
     Attributes:
-        labels: how many were drawn each time.
-        factor: what the variance between draws is multiplied with.
+        labels: number of labels per draw.
+        factor: multiplier of the variance between draws.
     """
 
     labels: int
@@ -59,7 +59,7 @@ class Draws:
 
 
 def draws_for(results: Results, labels: int) -> Draws | None:
-    """Return from which draws, and how, the variance over labels at ``labels`` is known."""
+    """Return the draws that estimate the variance over labels at ``labels``; None without any."""
     repeats = {outcome.labels: len(outcome.by_draw) for outcome in results.outcomes}
     counts = results.counts
     pool = next((n for n, name in counts.items() if name == "all"), results.training)
@@ -84,19 +84,21 @@ def compare(results: Results, ours: Outcome, other: Outcome) -> Change:
         one, two = (_at(results, outcome, draws.labels) for outcome in (ours, other))
         if one is not None and two is not None:
             between = (one.by_draw - two.by_draw).var(ddof=1)
-            if draws.labels != ours.labels:  # the resamples of the one draw hold it already
+            if (
+                draws.labels != ours.labels
+            ):  # the resamples of the single draw contain the interaction already
                 between = max(0.0, between - interaction(one.by_resample - two.by_resample))
             parts.append((between * draws.factor, len(one.by_draw) - 1))
     return _change(mean, parts)
 
 
-def holm(chances: Sequence[float]) -> list[float]:
+def holm(p_values: Sequence[float]) -> list[float]:
     """Return p values adjusted for their number, in the given order (Holm 1979)."""
-    order = sorted(range(len(chances)), key=lambda index: chances[index])
-    adjusted = [1.0] * len(chances)
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    adjusted = [1.0] * len(p_values)
     least = 0.0
     for rank, index in enumerate(order):
-        least = max(least, min(1.0, (len(chances) - rank) * chances[index]))
+        least = max(least, min(1.0, (len(p_values) - rank) * p_values[index]))
         adjusted[index] = least
     return adjusted
 

@@ -1,4 +1,4 @@
-"""From a run and labels to a report: which candidates there are, and what they may see."""
+"""From a run and labels to a report: collects the candidates and measures them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from headstart.batch import Progress
 from headstart.config import EvaluateConfig
 from headstart.encoders.opening import encoder_folder, open_encoder, open_processor, read_note
 from headstart.evaluation.background import pretraining_records
-from headstart.evaluation.cache import cached_candidates, digest, digest_of_records, kept_overlap
+from headstart.evaluation.cache import cached_candidates, cached_overlap, digest, digest_of_records
 from headstart.evaluation.evaluate import (
     check_needs,
     check_task,
@@ -53,14 +53,16 @@ def judge(
     say: Callable[[str], None],
     console: Any = None,
 ) -> Answer:
-    """Measure a run by the protocol that was asked for, and write the page.
+    """Measure a run by the requested protocol, and write the page.
 
     Args:
         from_scratch, fine_tuned: train the run's network on labels.
-        write: continues a text with the run's network, where it writes.
+        write: continues a text with the run's language model.
+        say: called with messages.
+        console: where progress bars are shown, if it is a terminal.
 
     Raises:
-        HeadstartError: no finished run, a task that does not suit it, no labels, or too few.
+        HeadstartError: no finished run, an unsupported task, no labels, or too few.
     """
     run = RunFolder.open(config.run)
     folder = encoder_folder(run.require_encoder())
@@ -83,7 +85,7 @@ def judge(
 
 def _compared(
     opened: OpenedRun,
-    asked: EvaluateConfig,
+    requested: EvaluateConfig,
     config: EvaluateConfig,
     from_scratch: FromScratch,
     fine_tuned: FromScratch,
@@ -103,7 +105,7 @@ def _compared(
     background = pretraining_records(run, modality, notes)
     if background is not None:
         search = partial(modality.overlap, background, tested)
-        shared = kept_overlap(store, background, tested, content, search)
+        shared = cached_overlap(store, background, tested, content, search)
         notes += shared.sentences()
         audits.get("test", audits["train"])["overlap"] = shared.summary()
 
@@ -131,7 +133,7 @@ def _compared(
     return Report(
         results,
         run=run,
-        command=command("evaluate", asked, ["run"]),
+        command=command("evaluate", requested, ["run"]),
         versions=versions(),
         audits={**run.audits(), **audits},
         notes=notes,
@@ -146,7 +148,7 @@ def _samples(
     modality: Modality,
     seed: int,
 ) -> Samples | None:
-    """Return what the report shows of the tested records."""
+    """Return the tested records for the report."""
     ours = candidates[0]
     vectors, records = (ours.train, train) if test is None else (ours.test, test)
     return None if vectors is None else Samples(records, np.asarray(vectors), modality, seed)
@@ -161,7 +163,7 @@ def _baselines(
     store: Path,
     progress: Progress | None,
 ) -> list[Candidate]:
-    """Return the modality's simple alternatives, computed once and kept."""
+    """Return the modality's simple alternatives, which are cached."""
     read = [digest_of_records(records, modality.content) for records in (background, train, test)]
     return cached_candidates(
         store,
@@ -184,7 +186,7 @@ def _network(
 
 @contextmanager
 def _bar(console: Any, title: str) -> Iterator[Progress | None]:
-    """Show a progress bar with its ETA where somebody looks."""
+    """Show a progress bar with its ETA on a terminal."""
     if console is None or not console.is_terminal:
         yield None
         return

@@ -1,8 +1,8 @@
-"""Scores from a confusion matrix, and the intervals within which they are to be believed.
+"""Scores from a confusion matrix, with confidence intervals.
 
-A score is uncertain for two reasons: other labels might have been drawn, and other records might
-have been tested. The first is seen in the spread over draws (Student's t), the second by
-resampling the tested records (bootstrap); an interval here covers both, as if independent.
+A score varies with the labels that are drawn and with the records that are tested. The first is
+estimated from the spread over draws (Student's t), the second by resampling the tested records
+(bootstrap); an interval covers both, as if independent.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 ORDER = 4
-#: Keys of n-grams are hashes of 64 bits, so fine that hardly two of millions share one.
+#: Keys of n-grams are 64-bit hashes, so that collisions among millions are unlikely.
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -18,7 +18,7 @@ class _Level:
     Attributes:
         keys: (G,) sorted, with ``counts`` (G,) less the discount.
         contexts: (C,) sorted, with ``totals`` (C,) of the counts and ``spare`` (C,), the share of
-            each that the discount leaves to the order below.
+            each that the discount leaves to the lower order.
     """
 
     keys: np.ndarray
@@ -29,15 +29,15 @@ class _Level:
 
 
 class NgramModel:
-    """Interpolated Kneser-Ney (Chen and Goodman 1999, section 4.1), one discount an order.
+    """Interpolated Kneser-Ney (Chen and Goodman 1999, section 4.1), one discount per order.
 
-    The highest order counts how often an n-gram occurs, those below after how many different
-    tokens it does. What no order knows is shared evenly among the vocabulary.
+    The highest order counts occurrences of an n-gram, lower orders the number of distinct tokens
+    before it. The remaining mass is uniform over the vocabulary.
 
     Args:
-        ids: (N,) tokens that are learned from.
-        size: entries of the vocabulary.
-        order: n, the tokens of the longest n-gram.
+        ids: (N,) training tokens.
+        size: number of entries in the vocabulary.
+        order: n, the length of the longest n-gram.
     """
 
     def __init__(self, ids: np.ndarray, size: int, order: int = ORDER) -> None:
@@ -51,25 +51,25 @@ class NgramModel:
                 keys = _keys(ids, length)
                 _, indices, counts = np.unique(keys, return_index=True, return_counts=True)
             else:
-                # Different n-grams one longer, by what stands behind their first token.
+                # Distinct n-grams one token longer, by their tokens after the first.
                 keys = _keys(ids, length)[indices + 1]
-                _, kept, counts = np.unique(keys, return_index=True, return_counts=True)
-                indices = indices[kept] + 1
+                _, first, counts = np.unique(keys, return_index=True, return_counts=True)
+                indices = indices[first] + 1
             self._levels.insert(0, self._level(ids, length, indices, counts))
 
     def nats(self, ids: np.ndarray) -> np.ndarray:
-        """Return ``-log p`` (N,) of each token after those before it."""
-        chance = np.full(len(ids), 1 / self.size)
+        """Return ``-log p`` (N,) of each token given those before it."""
+        probability = np.full(len(ids), 1 / self.size)
         for length, level in enumerate(self._levels, start=1):
-            found = chance[length - 1 :]
+            found = probability[length - 1 :]
             keys = _keys(ids, length)
             contexts = _contexts(ids, length)
             index, known = _find(level.contexts, contexts)
             gram, seen = _find(level.keys, keys)
             counts = np.where(seen, level.counts[gram], 0.0)
             mixed = counts / level.totals[index] + level.spare[index] * found
-            chance[length - 1 :] = np.where(known, mixed, found)
-        return -np.log(chance)
+            probability[length - 1 :] = np.where(known, mixed, found)
+        return -np.log(probability)
 
     def _level(
         self, ids: np.ndarray, length: int, indices: np.ndarray, counts: np.ndarray
@@ -99,7 +99,7 @@ def _keys(ids: np.ndarray, length: int) -> np.ndarray:
 
 
 def _contexts(ids: np.ndarray, length: int) -> np.ndarray:
-    """Return the key of what stands before the last token of each run of ``length``."""
+    """Return the key of the tokens before the last one of each run of ``length``."""
     count = max(0, len(ids) - length + 1)
     return _keys(ids, length - 1)[:count] if length > 1 else np.zeros(count, dtype=np.uint64)
 

@@ -1,6 +1,6 @@
-"""The shape of an evaluation: who competes, how each did, and by which measure.
+"""Data classes of an evaluation: candidates, their outcomes, and the metric.
 
-Every protocol fills it; verdict, report and charts read nothing else, so they serve all of them.
+Every protocol returns them, and verdict, report and charts read nothing else.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ Kind = Literal["pretrained", "untrained", "baseline", "scratch", "start", "other
 
 @dataclass(frozen=True)
 class Metric:
-    """The score that the verdict is about; a higher one is always better.
+    """The headline score of an evaluation; higher is always better.
 
     Attributes:
-        name: what it is called, and its key in :attr:`Outcome.scores`.
-        percent: a share, written in % and differences in points; else written as it is.
+        name: its name, and its key in :attr:`Outcome.scores`.
+        percent: whether it is a share, written in %, with differences in points.
     """
 
     name: str
@@ -38,10 +38,10 @@ ACCURACY = Metric("accuracy", percent=True)
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way to turn records and labels into predictions.
+    """One method of turning records and labels into predictions.
 
     Attributes:
-        name: how tables and charts call it.
+        name: its name in tables and charts.
         kind: ``pretrained`` is the one that the verdict is about, all others are alternatives:
             the network ``untrained``, a ``baseline``, the network trained from ``scratch``, the
             checkpoint at the ``start`` of a continued pre-training, any ``other`` encoder.
@@ -50,6 +50,10 @@ class Candidate:
         fit_predict: for networks that are trained on the labels alone: called with the indices
             (n,) of the drawn training records and a seed, it returns the predicted labels of all
             test records in order (of all training records when there are folds).
+
+    Example::
+
+        Candidate("TF-IDF", "baseline", train=tfidf_train, test=tfidf_test)
     """
 
     name: str
@@ -60,22 +64,22 @@ class Candidate:
 
     @classmethod
     def of(cls, baseline: Baseline) -> Self:
-        """Return a simple alternative as one that takes part."""
+        """Return a modality's baseline as a candidate."""
         return cls(baseline.name, "baseline", baseline.train, baseline.test)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one candidate did with one probe at one number of labels.
+    """The result of one candidate with one probe at one number of labels.
 
     Attributes:
-        labels: how many it learned from; 0 where none are used.
+        labels: number of labels it learned from; 0 where none are used.
         predictions: (S,N) classes or values, one row a draw of labels; None where there are none.
-        scores: all measures with 95% intervals, that of the :class:`Metric` among them.
+        scores: all scores with 95% intervals, including that of the :class:`Metric`.
         by_draw: (S,) the headline score of each draw of labels, on all tested units.
         by_resample: (S,R) the headline score of each draw on each bootstrap resample of the tested
             units. All outcomes of one evaluation share the resamples, so that differences are
-            paired whatever the measure.
+            paired for any metric.
     """
 
     candidate: str
@@ -106,14 +110,14 @@ class Results:
         task: the protocol's name.
         metric: the score that the verdict is about.
         classes: the K label names where predictions and ``truth`` are indices of them, else [].
-        truth: (N,) what is to be predicted.
+        truth: (N,) the targets.
         counts: ``{number of labels: its name}``, rising; ``{0: "no labels"}`` without labels.
-        notes: what was left out, in plain sentences.
-        training: labeled records that labels were drawn from.
-        seeds: draws at each number of labels but all.
-        folds: 0, or the folds of a cross-validation.
+        notes: what was excluded, in plain sentences.
+        training: number of labeled records that labels were drawn from.
+        seeds: draws at each number of labels except all.
+        folds: number of folds of a cross-validation, or 0.
         unit: what is tested, in the plural.
-        shifts: scores on corrupted records and on another domain, where they were asked for.
+        shifts: scores on corrupted records and on another domain, where requested.
     """
 
     task: str
@@ -130,9 +134,9 @@ class Results:
     shifts: Sequence[Shift] = ()
 
     def judged(self, labels: int) -> list[Outcome]:
-        """Return one outcome a candidate at a number of labels: that which the verdict compares.
+        """Return the outcome of each candidate at a number of labels that the verdict compares.
 
-        It is that of the candidate's first probe, but of kNN only where there is no other.
+        It is that of the candidate's first probe; kNN counts only if there is no other.
         """
         found: dict[str, Outcome] = {}
         for outcome in self.outcomes:
@@ -145,17 +149,17 @@ class Results:
 
 @dataclass(frozen=True)
 class Shift:
-    """How one candidate does on records that are unlike those it learned from.
+    """The score of one candidate under a distribution shift.
 
     Attributes:
         shift: the corruption, or the file of the other domain.
         severity: 1 to 3; 0 for another domain.
-        labels: how many the probe learned from; 0 where none are used.
-        tested: records that were tested.
-        clean: the headline score on records as they are.
-        score: the same on these.
-        drop: clean minus score. Corrupted records are compared with the same ones as they are,
-            in pairs; records of another domain are others, so that both are uncertain.
+        labels: number of labels the probe learned from; 0 where none are used.
+        tested: number of tested records.
+        clean: the headline score without the shift.
+        score: the headline score under the shift.
+        drop: clean minus score. Corrupted records are paired with their originals; those of another
+            domain are not, so that both scores vary.
     """
 
     candidate: str

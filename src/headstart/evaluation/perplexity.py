@@ -1,4 +1,4 @@
-"""How well a run that writes foresees texts: perplexity, alternatives, and samples."""
+"""Perplexity of a language model on texts, with alternatives and samples."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ if TYPE_CHECKING:
     from headstart.batch import Batch
     from headstart.encoders import TokenEncoder
 
-#: Objectives whose runs give each token a probability after those before it.
-FORESEES = ("clm", "prefix")
+#: Objectives whose runs give each token a probability given those before it.
+SUPPORTED = ("clm", "prefix")
 RESAMPLES = 500
-#: Fewer texts than this say little about others of their kind: their windows are resampled.
+#: Number of texts below which windows are resampled instead of texts.
 _FEW = 20
 _ROWS = 16
-#: Pieces of a text whose surprise is kept, and letters before them.
+#: Pieces of a text whose surprise is displayed, and characters before them.
 _PIECES, _BEFORE = 150, 80
-#: Tokens of the pre-training texts that the n-gram model reads at most.
+#: Maximum number of pre-training tokens of the n-gram model.
 _MOST = 2_000_000
 
 
 @dataclass(frozen=True)
-class Foreseen:
-    """What a model makes of the tested tokens.
+class ModelScore:
+    """The scores of one model on the tested tokens.
 
     Attributes:
-        name: whose.
-        perplexity: the exponential of the mean nats a token.
-        bits_a_byte: the same, in a measure that does not depend on the tokenizer.
+        name: of the model.
+        perplexity: the exponential of the mean nats per token.
+        bits_a_byte: bits per UTF-8 byte, which does not depend on the tokenizer.
     """
 
     name: str
@@ -56,11 +56,11 @@ class Foreseen:
 
 @dataclass(frozen=True)
 class Surprises:
-    """How much the pieces of a tested text surprise the run.
+    """The surprisal of the pieces of a tested text.
 
     Attributes:
-        before: what stands before them, or the end of it.
-        pieces: ``(piece of the text, bits)`` of what follows, in order.
+        before: the text before the pieces, cut at the left.
+        pieces: ``(piece of the text, bits)``, in order.
     """
 
     before: str
@@ -72,14 +72,15 @@ class Perplexity:
     """The answer of :func:`perplexity`.
 
     Attributes:
-        foreseen: of the run first, then of the alternatives.
-        texts, tokens: how many were tested.
-        gain: nats a token that the run saves against the best of them, with its interval.
-        samples: texts that the run wrote on from beginnings of the tested texts.
+        foreseen: scores of the run first, then of the alternatives.
+        texts, tokens: number of tested texts and tokens.
+        gain: nats per token that the run saves over the best alternative, with its interval.
+        notes: remarks in plain sentences.
+        samples: continuations of the first words of tested texts.
         surprises: of parts of the tested texts.
     """
 
-    foreseen: list[Foreseen]
+    foreseen: list[ModelScore]
     texts: int
     tokens: int
     gain: Estimate
@@ -88,13 +89,13 @@ class Perplexity:
     surprises: list[Surprises] = field(default_factory=list)
 
     @property
-    def best(self) -> Foreseen:
-        """The alternative that foresees the texts best."""
+    def best(self) -> ModelScore:
+        """The alternative with the lowest perplexity."""
         return min(self.foreseen[1:], key=lambda candidate: candidate.perplexity.mean)
 
     @property
     def sign(self) -> int:
-        """1 where the run foresees better than the best of them, -1 where worse, else 0."""
+        """1 where the run is clearly better than the best alternative, -1 where worse, else 0."""
         return (self.gain.low > 0) - (self.gain.high < 0)
 
     @property
@@ -104,13 +105,13 @@ class Perplexity:
         against = f"(perplexity {ours:,.1f} against {best.perplexity.mean:,.1f} of {best.name})"
         if self.sign > 0:
             share = 1 - math.exp(-self.gain.mean)
-            return f"Yes: pre-training foresees these texts {share:.0%} better {against}."
+            return f"Yes: pre-training predicts these texts {share:.0%} better {against}."
         if self.sign < 0:
-            return f"No: what is simpler foresees these texts better {against}."
+            return f"No: a simpler model predicts these texts better {against}."
         return f"No: there is no clear difference {against}."
 
     def __str__(self) -> str:
-        lines = [self.verdict, f"{self.texts:,} texts, {self.tokens:,} tokens foreseen:"]
+        lines = [self.verdict, f"{self.texts:,} texts, {self.tokens:,} tokens predicted:"]
         width = max(len(one.name) for one in self.foreseen)
         lines += [
             f"  {one.name:<{width}}  perplexity {span(one.perplexity, 1)}, "
@@ -129,10 +130,10 @@ class Perplexity:
 
 
 class Sequences(TokenProcessor, Protocol):
-    """A processor that tells where in a record each of its tokens begins."""
+    """A processor that returns the offsets of tokens in a record."""
 
     def encode(self, values: list[str]) -> list[Any]:
-        """Return ``ids`` and ``offsets`` of each value, whole, with its special tokens."""
+        """Return ``ids`` and ``offsets`` of each whole value, with special tokens."""
         ...
 
     def encode_ids(self, values: list[str]) -> list[list[int]]:
@@ -145,16 +146,16 @@ class Sequences(TokenProcessor, Protocol):
 
 
 def check_objective(objective: str | None) -> str:
-    """Return the objective of a run that foresees tokens.
+    """Return the objective, if its runs predict next tokens.
 
     Raises:
         HeadstartError: it gives no probabilities of next tokens.
     """
-    if objective not in FORESEES:
+    if objective not in SUPPORTED:
         raise HeadstartError(
             f"a run of {objective or 'this objective'} gives no probability of a text token by "
-            f"token; perplexity is of runs of {' and '.join(FORESEES)} (what a network writes from "
-            "another text is scored by `headstart finetune --task seq2seq`)."
+            f"token; perplexity is of runs of {' and '.join(SUPPORTED)} (what a network writes "
+            "from another text is scored by `headstart finetune --task seq2seq`)."
         )
     return objective
 
@@ -171,28 +172,31 @@ def perplexity(
     seed: int = 0,
     write: Callable[[str], str] | None = None,
 ) -> Perplexity:
-    """Measure how well a network foresees each token of texts from those before it.
+    """Measure how well a network predicts each token of texts from those before it.
 
-    Long texts are read in windows of ``context`` that overlap by half, so that a token has that
-    much before it. A network of objective ``prefix`` reads the first half of each text both ways,
-    and its second half is foreseen, by the alternatives too. These are the same network untrained,
-    and an n-gram model of the pre-training texts. Intervals are bootstraps over texts, or over
-    windows where there are fewer than 20 texts.
+    Long texts are split into windows of ``context`` tokens that overlap by half, so that a token
+    has at least that much context. A network of objective ``prefix`` attends in both directions
+    within the first half of each text, and only the second half is predicted, by all models. The
+    alternatives are the same network untrained and an n-gram model of the pre-training texts.
+    Intervals are bootstraps over texts, or over windows of fewer than 20 texts.
 
     Args:
         encoder, head: the network and its output layer.
+        processor: the tokenizer.
+        objective: of the run, one of :data:`SUPPORTED`.
         records: texts to test.
-        background: the pre-training texts; without them the n-gram model is left out.
-        context: tokens that the network sees at most.
-        write: continues a beginning, for samples.
+        background: the pre-training texts; without them there is no n-gram model.
+        context: maximum number of tokens that the network sees.
+        seed: of the bootstrap and of the untrained network.
+        write: continues a prompt, for samples.
 
     Raises:
-        HeadstartError: nothing is left to foresee.
+        HeadstartError: there is no token to predict.
     """
     texts = list(records[processor.content.columns[0]])
     windows = list(_windows(processor, texts, context, halves=objective == "prefix"))
     if not windows:
-        raise HeadstartError("the texts are too short to foresee a token of them; name others.")
+        raise HeadstartError("the texts are too short to predict a token of them; name others.")
     sizes = np.array([len(window.ids) - window.seen for window in windows])
     unit = np.array([window.text for window in windows])
     few = len(set(unit)) < _FEW
@@ -219,7 +223,7 @@ def perplexity(
         mean = _ratio(values, count, draws)
         bits = _ratio(values / math.log(2), written, draws)
         spread = (math.exp(min(x, 700)) for x in (mean.mean, mean.low, mean.high))
-        foreseen.append(Foreseen(name, Estimate(*spread), bits))
+        foreseen.append(ModelScore(name, Estimate(*spread), bits))
     first, *candidates = sums
     best = min(candidates, key=lambda name: sums[name].sum())
     gain = _ratio(sums[best] - sums[first], count, draws)
@@ -230,7 +234,7 @@ def perplexity(
             "nothing about other texts."
         )
     if objective == "prefix":
-        notes.append("Foreseen is the second half of each text, after its first.")
+        notes.append("Only the second half of each text is predicted, from its first.")
     samples = [] if write is None else _samples(texts, write)
     surprises = _surprises(texts, windows, ours)
     return Perplexity(foreseen, len(texts), int(sizes.sum()), gain, notes, samples, surprises)
@@ -238,12 +242,12 @@ def perplexity(
 
 @dataclass(frozen=True)
 class _Window:
-    """Tokens that are read at once; those from ``seen`` on are foreseen.
+    """Tokens that are read at once; those from ``seen`` on are predicted.
 
     Attributes:
-        text: the number of the text.
-        edges: where each foreseen token begins in the text, and where the last one ends.
-        written: UTF-8 bytes of what is foreseen.
+        text: index of the text.
+        edges: where each predicted token begins in the text, and where the last one ends.
+        written: UTF-8 bytes of the predicted tokens.
     """
 
     text: int
@@ -259,7 +263,7 @@ def _windows(
     for number, (text, encoding) in enumerate(zip(texts, processor.encode(texts), strict=True)):
         ids = np.array(encoding.ids, dtype=np.int64)
         starts = np.array([start for start, _ in encoding.offsets] + [len(text)])
-        # What opens a text has no characters, and what closes it starts at 0, too.
+        # Special tokens at the end have offset 0, like those at the start.
         starts[len(ids) - processor.vocabulary.suffix :] = len(text)
         seen = max(1, min(len(ids), context) // 2) if halves else 1
         begin, done = 0, seen
@@ -280,7 +284,7 @@ def _network_nats(
     windows: list[_Window],
     objective: str,
 ) -> list[np.ndarray]:
-    """Return the nats of each token that is foreseen, a window at a time."""
+    """Return the nats of the predicted tokens of each window."""
     encoder.eval()
     head.eval()
     found: list[np.ndarray] = [np.empty(0)] * len(windows)
@@ -292,15 +296,15 @@ def _network_nats(
         mask = batch["mask"]
         seen = torch.tensor([row.seen for row in rows])
         position = torch.arange(mask.shape[1])
-        asked = mask & (position >= seen[:, None])
+        predicted = mask & (position >= seen[:, None])
         targets = torch.from_numpy(np.concatenate([row.ids[row.seen :] for row in rows]))
         with torch.inference_mode():
             if objective == "prefix":
-                visible = prefixed(visibility(batch), mask & ~asked)
+                visible = prefixed(visibility(batch), mask & ~predicted)
             else:
                 visible = causal(visibility(batch), batch)
             vectors = encoder.contextualize(encoder.embed(batch), visible)
-            where = asked[:, 1:]
+            where = predicted[:, 1:]
             logits = head(vectors[:, :-1][where]).float()
             nats = F.cross_entropy(logits, targets, reduction="none")
         for index, of_window in zip(indices, nats.split(where.sum(1).tolist()), strict=True):
@@ -325,7 +329,7 @@ def _ngram_nats(
 
 
 def _summed(nats: list[np.ndarray]) -> np.ndarray:
-    """Return the nats (W,) of all that is foreseen in each window."""
+    """Return the total nats (W,) of each window."""
     return np.array([values.sum(dtype=np.float64) for values in nats])
 
 
@@ -336,22 +340,22 @@ def _ratio(values: np.ndarray, sizes: np.ndarray, draws: np.ndarray) -> Estimate
     return Estimate(float(values.sum() / max(1, sizes.sum())), float(low), float(high))
 
 
-def _evenly(total: int, count: int) -> list[int]:
-    """Return some indices that lie evenly among all."""
+def _evenly_spaced(total: int, count: int) -> list[int]:
+    """Return at most ``count`` evenly spaced indices."""
     return sorted({round(index) for index in np.linspace(0, total - 1, count)})
 
 
 def _surprises(
     texts: list[str], windows: list[_Window], nats: list[np.ndarray], count: int = 3
 ) -> list[Surprises]:
-    """Say of some windows, which lie evenly among all, how much each piece surprises."""
+    """Return the surprisal of the pieces of some evenly spaced windows."""
     found = []
-    for index in _evenly(len(windows), count):
+    for index in _evenly_spaced(len(windows), count):
         window, text = windows[index], texts[windows[index].text]
         pieces, bits = [], 0.0
         for (start, end), value in zip(pairwise(window.edges), nats[index], strict=True):
             bits += float(value) / math.log(2)
-            if end > start:  # a letter may be written in several tokens, and the end in none
+            if end > start:  # a character may take several tokens, and the end token has none
                 pieces.append((text[start:end], bits))
                 bits = 0.0
         first = window.edges[0]
@@ -360,9 +364,9 @@ def _surprises(
 
 
 def _samples(texts: list[str], write: Callable[[str], str], count: int = 3) -> list[dict[str, str]]:
-    """Let the run go on from the first words of texts that lie evenly."""
+    """Return continuations of the first words of some evenly spaced texts."""
     samples = []
-    for index in _evenly(len(texts), count):
+    for index in _evenly_spaced(len(texts), count):
         words = texts[index].split(" ")
         prompt = " ".join(words[: max(1, min(8, len(words) // 2))])[:80]
         samples.append({"prompt": prompt, "written": write(prompt).removeprefix(prompt)})
@@ -370,5 +374,5 @@ def _samples(texts: list[str], write: Callable[[str], str], count: int = 3) -> l
 
 
 def span(value: Estimate, digits: int) -> str:
-    """Write an estimate with its interval: ``87.3 [86.1, 88.5]``."""
+    """Format an estimate with its interval: ``87.3 [86.1, 88.5]``."""
     return f"{value.mean:,.{digits}f} [{value.low:,.{digits}f}, {value.high:,.{digits}f}]"

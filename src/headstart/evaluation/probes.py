@@ -1,10 +1,9 @@
-"""The two probes of frozen features: regularised logistic regression, and weighted neighbours.
+"""Probes of frozen features: regularised logistic regression and weighted nearest neighbours.
 
-How features are scaled and how strongly the regression is penalised is decided by
-cross-validation inside the drawn labels alone, by the log loss: it still tells penalties apart
-where a handful of labels gives every one of them the same accuracy. Of many labels a few
-thousand decide: C is the variance that weights are expected to have, whatever the number of
-labels, so the best one for few is as good as the best for all.
+The scaling of features and the penalty of the regression are chosen by cross-validation within the
+drawn labels only, by the log loss: it distinguishes penalties where a few labels give all of them
+the same accuracy. With many labels a few thousand suffice: C is the prior variance of the weights,
+which does not depend on the number of labels.
 """
 
 from __future__ import annotations
@@ -26,20 +25,20 @@ NEIGHBOURS = 200
 TEMPERATURE = 0.1
 _DENSE_GRID = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 _SPARSE_GRID = (0.1, 1.0, 10.0, 100.0)
-#: Labels beyond which three folds tell penalties apart as well as five, and those that decide.
+#: Number of labels beyond which three folds suffice, and maximum number that choose the penalty.
 _THREE_FOLDS, _DECIDING = 500, 4000
-#: Rows in the space they span, and the way back: see :func:`row_space`.
+#: Coordinates of rows in their span, and the map back: see :func:`row_space`.
 Spanned = tuple[Matrix, Callable[[np.ndarray], np.ndarray]]
-#: Most rows whose products with each other are computed to find the space they span.
+#: Maximum number of rows whose Gram matrix is computed to find their span.
 _SPANNED = 2000
 _CHUNK = 512
-#: Largest gradient at which a regression is solved (scikit-learn's own default).
+#: Tolerance on the gradient of a solved regression (scikit-learn's default).
 TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """An affine map of feature vectors, after they were given length 1 if ``unit`` is set."""
+    """An affine map of feature vectors, which are normalised first if ``unit`` is set."""
 
     unit: bool
     shift: np.ndarray | float
@@ -53,7 +52,7 @@ class Scaling:
 
 
 def scalings(features: Matrix) -> list[Scaling]:
-    """Return the scalings that a linear probe of ``features`` (N,D) chooses from."""
+    """Return the candidate scalings of a linear probe of ``features`` (N,D)."""
     if sparse.issparse(features):
         return [Scaling(True, 0.0, 1.0)]
     unit = unit_length(features)
@@ -66,11 +65,12 @@ def scalings(features: Matrix) -> list[Scaling]:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A regression that has been fitted.
+    """A fitted logistic regression.
 
     Attributes:
-        classes: (K,) those that it was fitted on.
-        weights: (K,D), or (1,D) of two classes; bias: (K,), or (1,).
+        classes: (K,) that it was fitted on.
+        weights: (K,D), or (1,D) for two classes.
+        bias: (K,), or (1,) for two classes.
     """
 
     scaling: Scaling
@@ -80,7 +80,7 @@ class Fitted:
 
     def values(self, features: Matrix) -> np.ndarray:
         """Return the logits (m,K), or (m,1) of two classes, of features (m,D)."""
-        # The weights are scaled, not the many features, which would have to be copied.
+        # Scaling the weights instead of the features avoids a copy.
         weights = (self.weights * self.scaling.scale).astype(np.float32)
         values = np.asarray(features @ weights.T)
         if self.scaling.unit:
@@ -95,8 +95,8 @@ class Fitted:
             return self.classes[(values[:, 0] > 0).astype(np.int64)]
         return self.classes[values.argmax(1)]
 
-    def chances(self, features: Matrix) -> np.ndarray:
-        """Return the probabilities (m,K) of the classes."""
+    def probabilities(self, features: Matrix) -> np.ndarray:
+        """Return the class probabilities (m,K) of features (m,D)."""
         from scipy.special import expit, softmax
 
         values = self.values(features)
@@ -108,19 +108,24 @@ class Fitted:
 class LogisticProbe:
     """Multinomial logistic regression with an L2 penalty.
 
-    Dense features are tried in two scalings: rows of length 1, centred and brought to unit
-    variance as a whole, which keeps the proportions between dimensions; and every dimension
-    standardised, which suits features that a few large dimensions would drown. Their means and
-    variances come from all training records, which needs no labels. Sparse rows get length 1.
+    Dense features are tried in two scalings: unit rows, centred and scaled to unit variance as a
+    whole, which keeps the proportions between dimensions; and every dimension standardised, for
+    features that a few large dimensions dominate. Means and variances come from all training
+    records, which needs no labels. Sparse rows are normalised.
 
     Args:
         features: (N,D) of all training records.
+
+    Example::
+
+        probe = LogisticProbe(train)
+        predicted = probe.predict(train[drawn], classes[drawn], test, rng)
     """
 
     def __init__(self, features: Matrix) -> None:
         self._grid = _SPARSE_GRID if sparse.issparse(features) else _DENSE_GRID
-        # How near to the optimum a fit must come that only helps to choose. Of sparse features the
-        # penalties differ by less.
+        # Tolerance of fits that only choose a penalty: lower for sparse features, whose losses
+        # differ by less between penalties.
         self._near = TOLERANCE if sparse.issparse(features) else 10 * TOLERANCE
         self._scalings = scalings(features)
 
@@ -129,8 +134,7 @@ class LogisticProbe:
     ) -> np.ndarray:
         """Fit on ``train`` (n,D) of ``classes`` (n,); return the classes (m,) of ``test``.
 
-        With fewer than two examples in all classes but one there is nothing to cross-validate
-        with, and the penalty is C = 1.
+        If fewer than two classes have two examples, cross-validation is impossible and C = 1.
         """
         return self.fit(train, classes, rng).predict(test)
 
@@ -145,7 +149,7 @@ class LogisticProbe:
     def _choose(
         self, train: Matrix, classes: np.ndarray, rng: np.random.Generator
     ) -> tuple[Scaling, float, Spanned | None]:
-        """Return the scaling, the penalty, and the scaled rows in their span where all decided."""
+        """Return the scaling, the penalty, and the rows in their span if all labels decided."""
         deciding = _deciding(classes, rng)
         if deciding is not None:
             train, classes = train[deciding], classes[deciding]
@@ -159,37 +163,37 @@ class LogisticProbe:
             split = [
                 (np.flatnonzero(parts != n), np.flatnonzero(parts == n)) for n in np.unique(parts)
             ]
-            known = [(spanned[0][kept], spanned[0][held]) for kept, held in split]
+            known = [(spanned[0][fitted], spanned[0][held]) for fitted, held in split]
             models: list[Any] = [None] * len(split)
             previous = np.inf
             for penalty in self._grid:
                 losses = []
-                for part, (kept, held) in enumerate(split):
+                for part, (fitted, held) in enumerate(split):
                     rows, warm = known[part][0], models[part]
-                    models[part] = _fit(rows, classes[kept], penalty, warm, self._near)
+                    models[part] = _fit(rows, classes[fitted], penalty, warm, self._near)
                     losses.append(_log_losses(models[part], known[part][1], classes[held]))
                 loss = float(np.concatenate(losses).mean())
                 if loss < best:
                     best = loss
                     choice = (scaling, penalty, spanned if deciding is None else None)
-                if loss > previous:  # the loss is about convex along the path
+                if loss > previous:  # the loss is approximately convex along the path
                     break
                 previous = loss
         return choice
 
 
 def _deciding(classes: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
-    """Return indices of the labels that choose a penalty; None where all of them do."""
+    """Return the indices of the labels that choose the penalty; None for all of them."""
     names, codes = np.unique(classes, return_inverse=True)
     wanted = max(_DECIDING, 10 * len(names))
     return draw(codes, wanted, int(rng.integers(2**62))) if len(classes) > wanted else None
 
 
 def deal(classes: np.ndarray, folds: int, rng: np.random.Generator) -> np.ndarray | None:
-    """Deal records to folds, class by class; return the fold (n,) of each.
+    """Assign records to stratified folds; return the fold (n,) of each.
 
-    There are as many folds as the second largest class has examples, at most ``folds``, so that
-    at least two classes remain when one fold is left out; None where that is fewer than two.
+    The number of folds is at most ``folds`` and the size of the second largest class, so that at
+    least two classes remain when a fold is left out; None if that is fewer than two.
     """
     sizes = np.sort(np.bincount(classes))
     count = min(folds, int(sizes[-2]))
@@ -205,11 +209,11 @@ def deal(classes: np.ndarray, folds: int, rng: np.random.Generator) -> np.ndarra
 def nearest_neighbours(
     train: np.ndarray, classes: np.ndarray, test: np.ndarray, count: int
 ) -> np.ndarray:
-    """Return the classes (m,) that weighted neighbours give to ``test`` (m,D).
+    """Return the classes (m,) of ``test`` (m,D) by weighted k nearest neighbours.
 
-    A neighbour of cosine similarity s votes with weight exp(s / 0.1), after Wu et al., 2018
-    ("Unsupervised Feature Learning via Non-Parametric Instance Discrimination", section 3.4).
-    At most 200 vote, and no more than a class has examples on average.
+    A neighbour of cosine similarity s votes with weight exp(s / 0.1), after Wu et al. 2018
+    ("Unsupervised Feature Learning via Non-Parametric Instance Discrimination",
+    https://arxiv.org/abs/1805.01978, section 3.4). k is at most 200 and the mean class size.
 
     Args:
         train: (n,D) features.
@@ -254,9 +258,9 @@ def _libraries() -> Any:
 
 
 def _threads(rows: int) -> AbstractContextManager[Any]:
-    """Let small problems have one thread: handing out their pieces takes longer than they do.
+    """Limit small problems to one thread, as distributing them costs more than it saves.
 
-    With something else running beside, threads that wait for each other are ten times as slow.
+    With other processes running, threads that wait for each other are ten times as slow.
     """
     return _libraries().limit(limits=1) if rows <= _SPANNED else nullcontext()
 
@@ -265,16 +269,16 @@ def _log_losses(model: Any, rows: Matrix, classes: np.ndarray) -> np.ndarray:
     """Return the log loss of each row whose class the model has seen."""
     indices = np.searchsorted(model.classes_, classes)
     seen = model.classes_[np.minimum(indices, len(model.classes_) - 1)] == classes
-    chances = model.predict_proba(rows)[np.flatnonzero(seen), indices[seen]]
-    return -np.log(np.maximum(chances, 1e-12))
+    probabilities = model.predict_proba(rows)[np.flatnonzero(seen), indices[seen]]
+    return -np.log(np.maximum(probabilities, 1e-12))
 
 
 def row_space(rows: Matrix) -> Spanned:
-    """Return coordinates (n,r) of rows (n,D) in the space they span, and the way back.
+    """Return coordinates (n,r) of rows (n,D) in their span, and the map back.
 
     The weights of a regression with an L2 penalty lie in that space (the representer theorem,
-    Schoelkopf et al. 2001), so with fewer rows than columns the smaller problem has the same
-    solution. The way back turns its weights (K,r) into weights (K,D).
+    Schoelkopf et al. 2001), so that with fewer rows than columns the smaller problem has the same
+    solution. The map turns its weights (K,r) into weights (K,D).
     """
     count, width = rows.shape
     if width <= count or count > _SPANNED:
@@ -282,8 +286,8 @@ def row_space(rows: Matrix) -> Spanned:
     gram = rows @ rows.T
     gram = gram.toarray() if sparse.issparse(gram) else gram
     values, vectors = np.linalg.eigh(gram.astype(np.float64))
-    kept = values > 1e-6 * values[-1]
-    scale, vectors = np.sqrt(values[kept]), vectors[:, kept]
+    nonzero = values > 1e-6 * values[-1]
+    scale, vectors = np.sqrt(values[nonzero]), vectors[:, nonzero]
     small = (vectors * scale).astype(np.float32)
     return small, lambda weights: np.asarray(rows.T @ (vectors @ (weights / scale).T)).T
 

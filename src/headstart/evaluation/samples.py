@@ -1,4 +1,4 @@
-"""What the report shows of the tested records themselves, within so many bytes."""
+"""Previews of the tested records for the report, within a limit of bytes."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 
     from headstart.modalities import Modality, Preview
 
-#: Sides of thumbnails in pixels that are tried, largest first, until they fit.
+#: Sides of thumbnails in pixels, tried from the largest until they fit.
 SIDES = (48, 40, 32, 24, 16)
 
 
 @dataclass(frozen=True)
 class Samples:
-    """The tested records and where the pre-trained encoder puts them.
+    """The tested records and their vectors by the pre-trained encoder.
 
     Attributes:
-        records: the N tested records, with an ``id`` and their content; of pairs all firsts and
-            then all seconds.
+        records: the N tested records, with ``id`` and content; of pairs all first records, then
+            all second ones.
         vectors: (N,D) of the pre-trained encoder, in the same order.
-        modality: of the records; it says what is shown of one.
-        seed: decides which records are shown.
-        kinds: the labels are names of kinds; quantities, and what is of pairs, are not shown.
+        modality: of the records.
+        seed: of the random selection of records.
+        kinds: whether labels are names of classes; quantities are not displayed.
     """
 
     records: Dataset
@@ -42,36 +42,37 @@ class Samples:
 
     @cached_property
     def labels(self) -> list[str]:
-        """What people called the records, (N,), or an empty list."""
+        """The labels (N,) of the records as text, or an empty list."""
         if not self.kinds or "label" not in self.records.column_names:
             return []
         return [_label(value) for value in self.records["label"]]
 
     def sample(self, most: int) -> np.ndarray:
-        """Return indices (n,) of at most ``most`` records, rising; the seed decides which."""
+        """Return sorted indices (n,) of at most ``most`` random records."""
         if len(self) <= most:
             return np.arange(len(self))
         rng = np.random.Generator(np.random.PCG64(self.seed))
         return np.sort(rng.choice(len(self), most, replace=False))
 
-    def show(
-        self, indices: Sequence[int] | np.ndarray, *, room: int, side: int = 0
+    def previews(
+        self, indices: Sequence[int] | np.ndarray, *, max_bytes: int, side: int = 0
     ) -> list[Preview]:
-        """Return the records at ``indices``; their images together take at most ``room`` bytes.
+        """Return previews of the records at ``indices``, with their labels.
 
         Args:
-            side: of thumbnails in pixels; smaller where they would not fit, and none at all where
-                even the smallest would not.
+            max_bytes: limit of all images together.
+            side: of thumbnails in pixels; reduced until they fit, and left out if even the
+                smallest do not.
         """
         rows = self.records.select(np.asarray(indices, dtype=np.int64))
         labels = [self.labels[index] for index in indices] if self.labels else [""] * len(rows)
         for smaller in (side or SIDES[0], *SIDES):
-            shown = self.modality.preview(rows, smaller)
-            if sum(len(preview.image) for preview in shown) <= room:
+            found = self.modality.preview(rows, smaller)
+            if sum(len(preview.image) for preview in found) <= max_bytes:
                 break
         else:
-            shown = [replace(preview, image=b"") for preview in shown]
-        return [replace(preview, label=label) for preview, label in zip(shown, labels, strict=True)]
+            found = [replace(preview, image=b"") for preview in found]
+        return [replace(preview, label=label) for preview, label in zip(found, labels, strict=True)]
 
 
 def _label(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Robustness: the same fitted probe on corrupted records, and on those of another domain."""
+"""Robustness: the same fitted probe on corrupted records, and on another domain."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from headstart.batch import Progress
 from headstart.config import EvaluateConfig
 from headstart.data.pairs import is_pairs
 from headstart.errors import HeadstartError
-from headstart.evaluation.corruptions import SEVERITIES, asked, corrupt
+from headstart.evaluation.corruptions import SEVERITIES, corrupt, requested
 from headstart.evaluation.evaluate import evaluate, protocol_of
 from headstart.evaluation.outcomes import Candidate, Outcome, Results, Shift
 from headstart.evaluation.protocols import Headline
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
     from headstart.data.content import Content
     from headstart.modalities import Modality, Processor
 
-#: Most tested records that are corrupted; each is, at every severity.
+#: Maximum number of test records that are corrupted, each at every severity.
 MOST = 2000
-#: Labels up to which a probe is fitted for this: most of what it learns it learns by then.
+#: Maximum number of labels that a probe is fitted on for this: scores change little beyond it.
 LABELS = 1000
 
 
 @dataclass(frozen=True)
 class Part:
-    """Records to test on; the first part of all is the records as they are.
+    """Records to test on; the first of all parts has the original records.
 
     Attributes:
-        name: of the corruption, ``"as they are"``, or of the other domain's file.
+        name: the corruption, ``"as they are"``, or the file of the other domain.
         severity: 1 to 3; 0 where nothing is corrupted.
     """
 
@@ -54,18 +54,18 @@ def parts(
     length: int,
     other: Dataset | None,
 ) -> list[Part]:
-    """Return the records to test on besides the usual; none where nothing was asked for.
+    """Return the additional records to test on; [] if none were requested.
 
     Args:
-        tested: the usual test records.
-        alone: there is one labeled file, and no part of it was split off for tests.
+        tested: the original test records.
+        alone: whether there is a single labeled file without a test split.
         length: positions, or pixels a side, that the encoder sees of a record.
         other: labeled records of another domain.
 
     Raises:
-        HeadstartError: a corruption that is unknown, or no test records of their own.
+        HeadstartError: an unknown corruption, or no separate test records.
     """
-    names = asked(config.corruptions, modality)
+    names = requested(config.corruptions, modality)
     if not names and other is None:
         return []
     if alone and not protocol_of(config).alone:
@@ -96,9 +96,9 @@ def other_domain(
     audits: dict[str, Any],
     notes: list[str],
 ) -> Dataset | None:
-    """Return the records of ``config.shifted``, or None where there is no such file.
+    """Return the records of ``config.shifted``; None if it is not set.
 
-    Records of a class that no training record has are left out, and noted in ``notes``.
+    Records of classes unknown in training are excluded, which is noted in ``notes``.
 
     Raises:
         HeadstartError: no record is left.
@@ -124,7 +124,7 @@ def other_domain(
 
 
 def extended(test: Dataset | None, found: list[Part]) -> Dataset | None:
-    """Return the test records with the records of all parts after them."""
+    """Return the test records followed by the records of all parts."""
     from datasets import concatenate_datasets
 
     pieces = [*([] if test is None else [test]), *(part.records for part in found)]
@@ -136,7 +136,7 @@ def extended(test: Dataset | None, found: list[Part]) -> Dataset | None:
 def divided(
     candidates: list[Candidate], test: Dataset | None
 ) -> tuple[list[Candidate], list[Candidate]]:
-    """Return candidates with the features of ``test`` alone, and with those of the parts."""
+    """Return candidates with the features of ``test`` only, and with those of the parts only."""
     count = 0 if test is None else len(test)
     usual = [
         candidate
@@ -160,17 +160,16 @@ def measure_shifts(
     content: Content,
     progress: Progress | None = None,
 ) -> list[Shift]:
-    """Score every candidate on each part, with the probe that was fitted as ever.
+    """Score every candidate on each part, with the same probes as in the evaluation.
 
-    Probes learn from the largest number of labels up to 1,000, from the same draws as in
+    Probes are fitted on the largest number of labels up to 1,000, with the same draws as in
     ``results``.
 
     Args:
-        candidates: with the features of the records of all parts, one after the other, as
-            ``test``.
-        found: what :func:`parts` returned.
-        results: of the usual test records.
-        content: what the records are.
+        candidates: with the concatenated features of all parts as ``test``.
+        found: the result of :func:`parts`.
+        results: of the original test records.
+        content: the kind of record.
     """
     few = [count for count in results.counts if count <= LABELS]
     count = max(few, default=min(results.counts))
@@ -245,7 +244,7 @@ def _by_measuring(
     content: Content,
     progress: Progress | None,
 ) -> _Table:
-    """Measure each part anew, where nothing or little is fitted: seeds make it the same probe."""
+    """Measure each part separately, where little is fitted: the seeds make it the same probe."""
     table: _Table = [[] for _ in candidates]
     for number, (part, rows) in enumerate(zip(found, _slices(found), strict=True), 1):
         sliced = [
@@ -268,7 +267,7 @@ def _slices(found: list[Part]) -> list[slice]:
 
 
 def _sample(records: Dataset, seed: int) -> Dataset:
-    """Return at most :data:`MOST` records; of flattened pairs both records or none."""
+    """Return at most :data:`MOST` random records; flattened pairs stay complete."""
     pairs = is_pairs(records)
     count = len(records) // 2 if pairs else len(records)
     if count <= MOST:

@@ -1,8 +1,8 @@
-"""Was pre-training worth it? The answer in words, in which the first line is the whole of it.
+"""Was pre-training worth it? The answer in words, summed up in its first line.
 
-A gain is claimed where pre-training is better than every alternative, a loss where it is worse
-than the best of them, which was picked after the fact and so must pay for all that might have
-been. Over all claims of a report together at most one report in twenty is wrong to make any.
+A gain is claimed where pre-training is better than every alternative, a loss where it is worse than
+the best of them, corrected for the selection of the best. At most one report in twenty makes a
+false claim (familywise error rate).
 """
 
 from __future__ import annotations
@@ -16,65 +16,65 @@ from headstart.evaluation.outcomes import ACCURACY, Metric, Outcome, Results
 
 
 @dataclass(frozen=True)
-class Rivalry:
-    """Pre-training against one alternative at one number of labels.
+class PairedComparison:
+    """Pre-training compared with one alternative at one number of labels.
 
     Attributes:
         other: the alternative's outcome.
-        difference: ours minus theirs, paired, with its own 95% interval.
-        chance: of a false claim, adjusted for the number of claims (two-sided p).
+        difference: ours minus theirs, paired, with its 95% interval.
+        p_value: two-sided, adjusted for the number of claims.
     """
 
     other: Outcome
     difference: Estimate
-    chance: float
+    p_value: float
 
     @property
     def sign(self) -> int:
         """1 for a gain, -1 for a loss, 0 where neither is certain."""
-        if self.chance > LEVEL:
+        if self.p_value > LEVEL:
             return 0
         return 1 if self.difference.mean > 0 else -1
 
 
 @dataclass(frozen=True)
 class Gain:
-    """What pre-training gained at one number of labels.
+    """The gain of pre-training at one number of labels.
 
     Attributes:
         labels: total number of labels.
-        name: how it is written, such as ``100`` or ``all 25,000``.
+        name: the same as text, such as ``100`` or ``all 25,000``.
         metric: of the scores.
         ours: the pre-trained encoder's outcome.
-        rivalry: with the alternative whose score is highest.
-        start: the same with the checkpoint that a continued pre-training began with.
-        equivalent: how many labels the best alternative needs to do as well.
-        claims: for how many claims the chances are adjusted.
+        comparison: with the alternative whose score is highest.
+        start: comparison with the checkpoint that a continued pre-training started from.
+        equivalent: number of labels that the best alternative needs for the same score.
+        claims: number of claims that p values are adjusted for.
     """
 
     labels: int
     name: str
     metric: Metric
     ours: Outcome
-    rivalry: Rivalry
-    start: Rivalry | None = None
+    comparison: PairedComparison
+    start: PairedComparison | None = None
     equivalent: Equivalent | None = None
     claims: int = 1
 
     @property
     def best(self) -> Outcome:
         """The best alternative's outcome."""
-        return self.rivalry.other
+        return self.comparison.other
 
     @property
     def difference(self) -> Estimate:
         """Ours minus the best alternative's, with its own 95% interval."""
-        return self.rivalry.difference
+        return self.comparison.difference
 
     @property
     def sign(self) -> int:
         """1 for a gain, -1 for a loss, 0 where neither is certain."""
-        return self.rivalry.sign
+        return self.comparison.sign
 
 
 def gains(results: Results) -> list[Gain]:
@@ -94,34 +94,36 @@ def gains(results: Results) -> list[Gain]:
                 label_name(labels, name),
                 results.metric,
                 ours,
-                _rivalry(results, ours, others),
-                _rivalry(results, ours, [start]) if start else None,
+                _best_comparison(results, ours, others),
+                _best_comparison(results, ours, [start]) if start else None,
                 worth.get(labels),
             )
         )
     return _adjusted(found)
 
 
-def _rivalry(results: Results, ours: Outcome, others: list[Outcome]) -> Rivalry:
-    """Compare with the best of ``others``; the chance is not adjusted yet."""
+def _best_comparison(results: Results, ours: Outcome, others: list[Outcome]) -> PairedComparison:
+    """Compare with the best of ``others``; the p value is not adjusted yet."""
     changes = {other.candidate: compare(results, ours, other) for other in others}
     best = max(others, key=lambda outcome: outcome.mean)
     change = changes[best.candidate]
     # A gain must hold against every alternative (Berger 1982: no correction); a loss only against
-    # one, which pays for the choice (Bonferroni).
+    # the selected one (Bonferroni).
     gain = max(each.above for each in changes.values())
     loss = len(others) * change.below
-    return Rivalry(best, change.estimate, min(1.0, 2 * min(gain, loss)))
+    return PairedComparison(best, change.estimate, min(1.0, 2 * min(gain, loss)))
 
 
 def _adjusted(found: list[Gain]) -> list[Gain]:
-    every = [rivalry for gain in found for rivalry in (gain.rivalry, gain.start) if rivalry]
-    chances = iter(holm([rivalry.chance for rivalry in every]))
+    every = [
+        comparison for gain in found for comparison in (gain.comparison, gain.start) if comparison
+    ]
+    p_values = iter(holm([comparison.p_value for comparison in every]))
     return [
         replace(
             gain,
-            rivalry=replace(gain.rivalry, chance=next(chances)),
-            start=replace(gain.start, chance=next(chances)) if gain.start else None,
+            comparison=replace(gain.comparison, p_value=next(p_values)),
+            start=replace(gain.start, p_value=next(p_values)) if gain.start else None,
             claims=len(every),
         )
         for gain in found
@@ -129,7 +131,7 @@ def _adjusted(found: list[Gain]) -> list[Gain]:
 
 
 def label_name(labels: int, name: str) -> str:
-    """Write a number of labels: ``100``, ``all 25,000`` or ``1,250 (5%)``."""
+    """Format a number of labels: ``100``, ``all 25,000`` or ``1,250 (5%)``."""
     if name == "all":
         return f"all {labels:,}"
     if not labels:
@@ -162,12 +164,12 @@ def headline(found: list[Gain]) -> str:
 
 
 def details(found: list[Gain]) -> list[str]:
-    """Return the lines below the first: what the labels are worth, each comparison, how sure."""
+    """Return the lines below the first: label equivalents, each comparison, the certainty."""
     return [*_worth(found), *_continued(found), *map(_line, found), *certainty(found)]
 
 
 def certainty(found: list[Gain]) -> list[str]:
-    """Return in a sentence how sure the claims are; [] without any comparison."""
+    """Return a sentence on the certainty of the claims; [] without any comparison."""
     if not found:
         return []
     count = found[0].claims
@@ -180,14 +182,14 @@ def certainty(found: list[Gain]) -> list[str]:
 
 
 def points(value: float, metric: Metric = ACCURACY) -> str:
-    """Write a difference with its sign: in points (``+4.2``), or as it is (``+0.042``)."""
+    """Format a difference with its sign: in points (``+4.2``), or as it is (``+0.042``)."""
     if metric.percent:
         return f"{round(100 * value, 1) + 0.0:+.1f}"  # adding 0 turns -0.0 into +0.0
     return f"{round(value, 3) + 0.0:+.3f}"
 
 
 def score(value: float, metric: Metric = ACCURACY) -> str:
-    """Write a score: ``84.2%``, or ``0.842``."""
+    """Format a score: ``84.2%``, or ``0.842``."""
     return f"{100 * value:.1f}%" if metric.percent else f"{value:.3f}"
 
 
@@ -208,11 +210,11 @@ def _line(gain: Gain) -> str:
 
 
 def _worth(found: list[Gain]) -> list[str]:
-    """Return what the labels are worth where pre-training gained."""
+    """Return the label equivalents where pre-training gained."""
     worth = [x for x in found if x.sign > 0 and x.equivalent and x.equivalent.known]
     parts = [
-        f"{gain.labels:,} {'labels now do the work ' if not place else ''}of {gain.equivalent}"
-        for place, gain in enumerate(worth)
+        f"{gain.labels:,} {'labels now do the work ' if not index else ''}of {gain.equivalent}"
+        for index, gain in enumerate(worth)
     ]
     return [f"{_listed(parts)}."] if parts else []
 
@@ -225,9 +227,9 @@ def _continued(found: list[Gain]) -> list[str]:
         if moved:
             amounts = _amounts(moved, [gain.start for gain in moved if gain.start])
             clauses.append(f"{word} by {amounts}")
-    still = [gain.name for gain in found if gain.start and gain.start.sign == 0]
-    if still:
-        clauses.append(f"neither clearly better nor clearly worse{_with(_listed(still))}")
+    unclear = [gain.name for gain in found if gain.start and gain.start.sign == 0]
+    if unclear:
+        clauses.append(f"neither clearly better nor clearly worse{_with(_listed(unclear))}")
     return [f"Continuing made the checkpoint {'; '.join(clauses)}."] if clauses else []
 
 
@@ -244,15 +246,15 @@ def _where(found: list[Gain], won: list[Gain]) -> str:
     return f", up to {last} labels" if start == 0 else f", from {first} to {last} labels"
 
 
-def _amounts(found: list[Gain], rivalries: list[Rivalry] | None = None) -> str:
+def _amounts(found: list[Gain], comparisons: list[PairedComparison] | None = None) -> str:
     parts = []
-    for place, gain in enumerate(found):
-        change = (rivalries[place] if rivalries else gain.rivalry).difference.mean
+    for index, gain in enumerate(found):
+        change = (comparisons[index] if comparisons else gain.comparison).difference.mean
         amount = points(abs(change), gain.metric)[1:]
-        unit = f" {'points' if gain.metric.percent else gain.metric.name}" if not place else ""
+        unit = f" {'points' if gain.metric.percent else gain.metric.name}" if not index else ""
         if not gain.labels and gain.metric.percent:
             unit = f" points of {gain.metric.name}"
-        where = f" with {gain.name}{' labels' if not place else ''}" if gain.labels else ""
+        where = f" with {gain.name}{' labels' if not index else ''}" if gain.labels else ""
         parts.append(f"{amount}{unit}{where}")
     return _listed(parts)
 

@@ -1,4 +1,4 @@
-"""How near written texts are to what people wrote: BLEU, chrF and ROUGE, with intervals."""
+"""Scores of generated texts against references: BLEU, chrF and ROUGE, with intervals."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _SEED = 12345
 
 
 class Words:
-    """The tokenizer that ROUGE counts by: lower-case words, or letters in scripts without spaces.
+    """The tokenizer for ROUGE: lower-case words, or characters in scripts without spaces.
 
-    On English that is what ``rouge-score`` itself does without stemming; that one would drop every
-    letter beyond a to z.
+    On English it equals the tokenizer of ``rouge-score`` without stemming, which drops all letters
+    but a to z.
     """
 
     def tokenize(self, text: str) -> list[str]:
@@ -31,10 +31,10 @@ class Words:
 def written_scores(written: Sequence[str], references: Sequence[str]) -> dict[str, Estimate]:
     """Return ``bleu``, ``chrf``, ``rouge1``, ``rouge2`` and ``rougeL``, 0..100.
 
-    BLEU (Papineni et al. 2002) and chrF (Popovic 2015) are of the whole corpus as ``sacrebleu``
-    has them with its defaults, BLEU by characters in scripts without spaces; ROUGE (Lin
-    2004) is the mean F1 of the texts as ``rouge-score`` has it, without stemming. The intervals
-    are of 500 bootstrap resamples of the texts (Koehn 2004).
+    BLEU (Papineni et al. 2002) and chrF (Popovic 2015) are corpus scores of ``sacrebleu`` with its
+    defaults, BLEU by characters in scripts without spaces; ROUGE (Lin 2004) is the mean F1 of the
+    texts by ``rouge-score``, without stemming. The intervals come from 500 bootstrap resamples of
+    the texts (Koehn 2004).
 
     Args:
         written: N texts.
@@ -42,6 +42,11 @@ def written_scores(written: Sequence[str], references: Sequence[str]) -> dict[st
 
     Raises:
         HeadstartError: sacrebleu or rouge-score is not installed.
+
+    Example::
+
+        scores = written_scores(["a cat sat"], ["the cat sat"])
+        print(scores["rougeL"].mean)
     """
     try:
         from rouge_score.rouge_scorer import RougeScorer
@@ -52,7 +57,7 @@ def written_scores(written: Sequence[str], references: Sequence[str]) -> dict[st
             "`pip install 'headstart[tasks]'`."
         ) from None
     written, references = list(map(composed, written)), list(map(composed, references))
-    # What sacrebleu calls Chinese leaves kana, Thai and the like in one piece.
+    # The tokenizer of sacrebleu for Chinese does not split kana, Thai and the like.
     unspaced = "zh" if is_chinese(references[:200]) else "char"
     tokenize = unspaced if is_unspaced(references[:200]) else "13a"
     random = np.random.default_rng(_SEED)
@@ -69,8 +74,8 @@ def written_scores(written: Sequence[str], references: Sequence[str]) -> dict[st
     return found
 
 
-def shown(scores: dict[str, Estimate]) -> str:
-    """Return scores as a line to read."""
+def formatted(scores: dict[str, Estimate]) -> str:
+    """Format scores as one line."""
     return ", ".join(
         f"{name} {value.mean:.1f} [{value.low:.1f}, {value.high:.1f}]"
         for name, value in scores.items()
@@ -80,7 +85,7 @@ def shown(scores: dict[str, Estimate]) -> str:
 def _of_corpus(
     metric: Any, written: Sequence[str], references: Sequence[str], draws: np.ndarray
 ) -> Estimate:
-    """Return a score whose statistics add up over texts, so that resampling them is cheap."""
+    """Return a corpus score whose statistics add up over texts, so that resampling is cheap."""
     counts = np.array(metric._extract_corpus_statistics(list(written), [list(references)]))
     sums = counts[draws].sum(1)
     resampled = [metric._compute_score_from_stats(list(row)).score for row in sums]

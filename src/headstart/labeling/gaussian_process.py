@@ -1,36 +1,37 @@
-"""A Gaussian process over frozen vectors: what labels of some records would leave it unsure of."""
+"""A Gaussian process over frozen vectors: its posterior variance after observing some labels."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy.linalg import solve_triangular
 
-#: Variance of the noise of a label, where what is to be learned has the variance 1: measured on the
-#: training parts of IMDb, banking77 and CIFAR-10 (``docs/log.md``).
+#: Variance of the label noise, relative to a prior variance of 1: measured on the training parts of
+#: IMDb, banking77 and CIFAR-10 (``docs/log.md``).
 NOISE = 0.1
-#: Candidates whose squared covariances are in memory at one time.
+#: Candidates whose squared covariances are in memory at once.
 _ROWS = 1024
 
 
 def kernel(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return exp(-|x - y|^2 / 2) (n,m) of vectors (n,D) and (m,D) of length 1."""
+    """Return exp(-|x - y|^2 / 2) (n,m) of unit vectors (n,D) and (m,D)."""
     found = rows @ others.T
     found -= 1
     return np.exp(found, out=found)
 
 
 class GaussianProcess:
-    """What a Gaussian process is unsure of at rows (M,D), given labels at some of them.
+    """Posterior variance of a Gaussian process at rows (M,D), given labels at some vectors.
 
-    The covariance (C,M) of candidates and rows is not written out anew for each that is observed:
-    what each takes from it is kept as a product of two vectors, and what the candidates are worth
-    follows by one product of the matrix and a vector.
+    The covariance (C,M) of candidates and rows is not updated at each observation: the rank-one
+    updates are stored as pairs of vectors, and the variance reductions follow from one product of
+    the matrix and a vector.
 
     Args:
         ours: (C,D) candidates.
-        labeled: (L,D) that are observed from the start.
+        rows: (M,D) where the variance is to be reduced.
+        labeled: (L,D) observed from the start.
         weight: (M,) of the rows.
-        most: candidates that will be observed, at most.
+        most: maximum number of candidates that will be observed.
     """
 
     def __init__(
@@ -42,27 +43,28 @@ class GaussianProcess:
         most: int,
     ) -> None:
         self._ours, self._weight = ours, weight
-        self._shared = kernel(ours, rows)
+        self._shared = kernel(ours, rows)  # (C,M)
         noisy = kernel(labeled, labeled)
         noisy[np.diag_indices_from(noisy)] += NOISE
         root = np.linalg.cholesky(noisy)
         self._known = solve_triangular(root, kernel(labeled, ours), lower=True)  # (L,C)
         self._shared -= self._known.T @ solve_triangular(root, kernel(labeled, rows), lower=True)
         self._variance = 1 - np.square(self._known).sum(0, dtype=np.float64)
-        self._fall = np.empty(len(ours))  # of all rows' variance, times that of a noisy label
+        # (C,): the reduction of the rows' total variance, times the variance of a noisy label.
+        self._reduction = np.empty(len(ours))
         for start in range(0, len(ours), _ROWS):
             where = slice(start, start + _ROWS)
-            self._fall[where] = np.square(self._shared[where]) @ weight
+            self._reduction[where] = np.square(self._shared[where]) @ weight
         self._seen = 0
         self._inner = np.empty((most, len(ours)), np.float32)
         self._outer = np.empty((most, len(rows)), np.float32)
 
-    def worth(self) -> np.ndarray:
-        """Return by how much a label of each candidate (C,) lowers the rows' variance in all."""
-        return np.asarray(self._fall / (self._variance + NOISE))
+    def variance_reduction(self) -> np.ndarray:
+        """Return by how much observing each candidate (C,) reduces the rows' weighted variance."""
+        return np.asarray(self._reduction / (self._variance + NOISE))
 
     def observe(self, index: int) -> None:
-        """Take in a label of the candidate at ``place``."""
+        """Condition on a label of the candidate at ``index``."""
         inner, outer = self._inner[: self._seen], self._outer[: self._seen]
         size = np.sqrt(self._variance[index] + NOISE).astype(np.float32)
         ours = kernel(self._ours, self._ours[index][None])[:, 0]
@@ -71,7 +73,7 @@ class GaussianProcess:
         rows = (self._shared[index] - inner[:, index] @ outer) / size
         along = self._weight * rows
         change = self._shared @ along - (outer @ along) @ inner
-        self._fall += ours * (ours * float(along @ rows) - 2 * change)
+        self._reduction += ours * (ours * float(along @ rows) - 2 * change)
         self._variance -= np.square(ours)
         self._inner[self._seen], self._outer[self._seen] = ours, rows
         self._seen += 1

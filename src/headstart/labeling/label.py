@@ -1,7 +1,7 @@
-"""From unlabeled records to a file of those most worth labeling, ready to be filled in.
+"""Write the unlabeled records most worth labeling to a file, ready to be filled in.
 
 The file has an empty column ``label``; once it is filled in, ``evaluate`` and ``finetune`` read it
-as it is, and what was left empty is passed over.
+as it is, and skip the rows left empty.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from headstart.data.columns import check_names
 from headstart.data.store import stream
 from headstart.encoders.opening import encoder_folder, open_encoder, open_processor, read_note
 from headstart.errors import HeadstartError
-from headstart.evaluation.cache import digest, digest_of_encoder, digest_of_records, kept
+from headstart.evaluation.cache import cached, digest, digest_of_encoder, digest_of_records
 from headstart.evaluation.features import features
 from headstart.files import whole_file
 from headstart.labeling.choosing import Pool, choose
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
     from headstart.config import LabelConfig
     from headstart.data.content import Content
 
-#: Records whose vectors are in memory at one time, and kept in one file.
+#: Records whose vectors are in memory at once, and cached in one file.
 CHUNK = 16_384
-#: Most labeled records that a simulation is made on, and least for one that was not asked for.
-TRIED, OFFERED = 8000, 400
+#: Most labeled records that a simulation uses, and fewest for one that was not requested.
+MOST_SIMULATED, FEWEST_UNREQUESTED = 8000, 400
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,11 @@ class Labeling:
     """What to label next.
 
     Attributes:
-        rows: ``id``, the content's column, ``label`` (empty) and ``why``, the first first.
-        out: the file that holds them; None where nothing is left to name.
-        notes: what was passed over, in plain sentences.
-        run: the run that they were chosen by.
-        simulation: what choosing is worth where labels are known; None where it was not tried.
+        rows: ``id``, the content's column, ``label`` (empty) and ``why``, the most valuable first.
+        out: the file that holds them; None where nothing is left to label.
+        notes: what was skipped, in plain sentences.
+        run: the run whose encoder chose them.
+        simulation: the value of choosing where labels are known; None where it was not tried.
     """
 
     rows: list[dict[str, Any]]
@@ -74,7 +74,7 @@ class Labeling:
         return "\n".join([*lines, *self.notes])
 
     def summary(self) -> dict[str, Any]:
-        """Return plain values: the rows, where they are, notes and the simulation."""
+        """Return plain values: the rows, their file, notes and the simulation."""
         return {
             "out": str(self.out) if self.out else None,
             "rows": self.rows,
@@ -84,10 +84,13 @@ class Labeling:
 
 
 def label(config: LabelConfig, *, say: Callable[[str], None]) -> Labeling:
-    """Name the records most worth labeling, write them down, and try it on labels where asked.
+    """Choose the records most worth labeling, write them, and simulate the choice if requested.
+
+    Args:
+        say: called with messages about records that were quarantined.
 
     Raises:
-        HeadstartError: the file is there already, no encoder, nothing to choose from.
+        HeadstartError: the file exists already, or there is no encoder, or nothing to choose from.
     """
     out = Path(config.out)
     if out.exists():
@@ -121,11 +124,13 @@ def label(config: LabelConfig, *, say: Callable[[str], None]) -> Labeling:
                     f"{FEWEST} or more; name a larger file with --simulate."
                 )
             tried = source.vectors(trial.select(indices), Path(scratch, "trial.npy"))
-            simulation = _try(tried, [trial[int(index)]["label"] for index in indices], config)
-        elif own.sum() >= OFFERED:
+            simulation = _simulated(
+                tried, [trial[int(index)]["label"] for index in indices], config
+            )
+        elif own.sum() >= FEWEST_UNREQUESTED:
             indices = _sample(own, rng)
             tried = np.asarray(vectors[indices])
-            simulation = _try(tried, found.select(indices)["label"], config)
+            simulation = _simulated(tried, found.select(indices)["label"], config)
         if not allowed.any():
             if simulation is None:
                 raise HeadstartError(
@@ -136,7 +141,9 @@ def label(config: LabelConfig, *, say: Callable[[str], None]) -> Labeling:
                 [], None, [*notes, "Every record has a label already."], simulation, config.run
             )
         labeled, labels = _labeled(source, given, found, vectors, own, Path(scratch, "given.npy"))
-        chosen = choose(Pool(vectors, allowed), labeled, labels, config.n, way=config.way, rng=rng)
+        chosen = choose(
+            Pool(vectors, allowed), labeled, labels, config.n, method=config.way, rng=rng
+        )
     if len(chosen.indices) < config.n:
         notes.append(f"Only {len(chosen.indices):,} records are left to name.")
     rows = _write(found.select(chosen.indices), source.content, chosen.why, out)
@@ -144,7 +151,7 @@ def label(config: LabelConfig, *, say: Callable[[str], None]) -> Labeling:
 
 
 class _Source:
-    """Reads records and turns them into vectors, the way that a run's encoder sees them."""
+    """Reads records and computes their vectors with a run's encoder."""
 
     def __init__(self, config: LabelConfig, say: Callable[[str], None]) -> None:
         folder = encoder_folder(config.run)
@@ -161,7 +168,7 @@ class _Source:
 
     def read(self, sources: list[str], *, unlabeled: bool = False) -> Dataset:
         audit, options = Audit(), self._config
-        if unlabeled:  # a record without a label would be set aside where its column is named
+        if unlabeled:  # a record without a label would be quarantined where its column is named
             options = options.without_label()
         records = self._modality.read(sources, options, audit)
         records = self._modality.readable(records, self._processor, audit)
@@ -171,11 +178,11 @@ class _Source:
         return records
 
     def digests(self, records: Dataset) -> np.ndarray:
-        """Return one number (N,) uint64 a record; equal contents have equal ones."""
+        """Return the digest (N,) uint64 of each record; equal contents have equal digests."""
         return self.content.digests(records)
 
     def vectors(self, records: Dataset, path: Path) -> np.ndarray:
-        """Return vectors (N,D) that lie memory-mapped at ``path``."""
+        """Return vectors (N,D), memory-mapped at ``path``."""
         if not len(records):
             return np.empty((0, self._encoder.width), dtype=np.float32)
         shape = (len(records), self._encoder.width)
@@ -186,7 +193,7 @@ class _Source:
         return found
 
     def _features(self, records: Dataset) -> np.ndarray:
-        """Return the vectors of some records; a run's are computed once and kept with it."""
+        """Return the vectors of records; those of a run are cached in its folder."""
 
         def compute() -> np.ndarray:
             return features(self._encoder, self._processor, records, length=self._length)
@@ -194,7 +201,7 @@ class _Source:
         if self._store is None:
             return compute()
         name = digest("features", self._key, digest_of_records(records, self.content))
-        return np.asarray(kept(self._store, name, compute))
+        return np.asarray(cached(self._store, name, compute))
 
 
 def _known(records: Dataset) -> np.ndarray:
@@ -205,18 +212,19 @@ def _known(records: Dataset) -> np.ndarray:
 
 
 def _repeated(
-    digests: np.ndarray, own: np.ndarray, asked: np.ndarray, notes: list[str]
+    digests: np.ndarray, own: np.ndarray, given: np.ndarray, notes: list[str]
 ) -> np.ndarray:
-    """Return which records (N,) repeat an earlier one, or one that was labeled or passed over.
+    """Return which records (N,) duplicate an earlier one, or one that was labeled or skipped.
 
     Args:
-        digests: (N,) uint64 of the records; own: (N,) bool, which of them have a label.
-        asked: (L,) uint64 of the records that were named before.
+        digests: (N,) uint64 of the records.
+        own: (N,) bool, which of them have a label.
+        given: (L,) uint64 of the records of earlier rounds.
     """
     first = np.zeros(len(digests), dtype=bool)
     first[np.unique(digests, return_index=True)[1]] = True
-    # A labeled record may stand behind its unlabeled twin.
-    known = np.isin(digests, np.concatenate([asked, digests[own]]))
+    # A labeled record may follow its unlabeled duplicate.
+    known = np.isin(digests, np.concatenate([given, digests[own]]))
     if (~first).any():
         notes.append(f"{(~first).sum():,} records repeat an earlier one and are not named.")
     return ~first | known
@@ -230,21 +238,21 @@ def _labeled(
     own: np.ndarray,
     path: Path,
 ) -> tuple[np.ndarray, list[str]]:
-    """Return vectors (L,D) and labels of all that is labeled, in either source."""
+    """Return the vectors (L,D) and labels of all labeled records of both sources."""
     indices = np.flatnonzero(own)
     labels = list(found.select(indices)["label"]) if len(indices) else []
-    kept = given.select(np.flatnonzero(_known(given)))
-    labels += list(kept["label"]) if len(kept) else []
-    return np.concatenate([np.asarray(vectors[indices]), source.vectors(kept, path)]), labels
+    labeled = given.select(np.flatnonzero(_known(given)))
+    labels += list(labeled["label"]) if len(labeled) else []
+    return np.concatenate([np.asarray(vectors[indices]), source.vectors(labeled, path)]), labels
 
 
 def _sample(known: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return np.sort(rng.permutation(np.flatnonzero(known))[:TRIED])
+    return np.sort(rng.permutation(np.flatnonzero(known))[:MOST_SIMULATED])
 
 
-def _try(vectors: np.ndarray, labels: Sequence[str], config: LabelConfig) -> Simulation:
+def _simulated(vectors: np.ndarray, labels: Sequence[str], config: LabelConfig) -> Simulation:
     return simulate(
-        vectors, list(labels), config.n, way=config.way, seeds=config.seeds, seed=config.seed
+        vectors, list(labels), config.n, method=config.way, seeds=config.seeds, seed=config.seed
     )
 
 
@@ -254,7 +262,7 @@ def _try(vectors: np.ndarray, labels: Sequence[str], config: LabelConfig) -> Sim
 def _write(
     records: Dataset, content: Content, why: Sequence[str], out: Path
 ) -> list[dict[str, Any]]:
-    """Write the rows; what takes a file of its own lies in a folder beside it."""
+    """Write the rows; contents that are files go to a folder beside ``out``."""
     values = content.export(records, out.with_name(f"{out.stem}_{content.noun}"))
     rows = [
         {"id": name, content.name: value, "label": None, "why": reason}
@@ -269,6 +277,6 @@ def _write(
             writer = csv.DictWriter(text, ["id", content.name, "label", "why"], lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
-            # Spreadsheets take UTF-8 for it only with a byte-order mark.
+            # Spreadsheets recognise UTF-8 by its byte-order mark.
             partial.write_bytes(text.getvalue().encode("utf-8-sig"))
     return rows

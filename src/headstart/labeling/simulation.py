@@ -1,8 +1,7 @@
-"""Is choosing what to label better than labeling whatever comes? Tried on records with labels.
+"""Is choosing what to label better than labeling random records? A simulation on labeled records.
 
-Their labels are hidden and asked for as a user would, round after round: on one side for the
-records that were chosen, on the other for random ones. Both train the same probe, which is tested
-on records that neither may ask about.
+Their labels are hidden and revealed round after round: once for the records that were chosen, once
+for random ones. Both train the same probe, which is tested on records that neither may choose.
 """
 
 from __future__ import annotations
@@ -25,39 +24,39 @@ from headstart.evaluation.verdict import points, score
 from headstart.labeling.choosing import Pool, choose
 from headstart.seeding import derive
 
-#: Most records to choose among, and to test on; rounds; and the least records worth trying on.
+#: Most records to choose from, and to test on; rounds; and fewest records for a simulation.
 POOL, TESTED, ROUNDS, FEWEST = 4000, 4000, 4, 40
-#: Each repetition chooses among so many of the records that are not tested. Were it nearly all of
-#: them, each would choose nearly the same, and the interval would be too narrow.
+#: Share of the untested records that each repetition chooses from. With nearly all of them, every
+#: repetition would choose nearly the same, and the interval would be too narrow.
 _SHARE = 0.5
 _PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0)
 
 
 @dataclass(frozen=True)
 class Simulation:
-    """What choosing was worth.
+    """The value of choosing over random choice.
 
     Attributes:
         results: outcomes of the candidates ``chosen`` and ``random``.
-        changes: chosen minus random at each number of labels.
+        changes: chosen minus random, by number of labels.
         overall: the same, averaged over all numbers of labels.
-        chances: of a false claim, adjusted for the number of comparisons (two-sided p, Holm).
+        p_values: two-sided, adjusted for the number of comparisons (Holm).
     """
 
     results: Results
     changes: dict[int, Change]
     overall: Change
-    chances: dict[int, float]
+    p_values: dict[int, float]
 
     def sign(self, labels: int) -> int:
-        """1 where choosing is better, -1 where random choice is, 0 where neither is certain."""
-        if self.chances[labels] > LEVEL:
+        """Return 1 where choosing is better, -1 where random choice is, else 0."""
+        if self.p_values[labels] > LEVEL:
             return 0
         return 1 if self.changes[labels].estimate.mean > 0 else -1
 
     @property
     def headline(self) -> str:
-        """The answer in one sentence: over the whole curve first, which is one comparison."""
+        """The answer in one sentence, of the whole curve first, which is one comparison."""
         gain, (low, high) = points(self.overall.estimate.mean), _edges(self.overall)
         counts = list(self.changes)
         over = f"with {counts[0]:,} labels"
@@ -78,7 +77,7 @@ class Simulation:
         )
 
     def lines(self) -> list[str]:
-        """Return one line a number of labels: both accuracies, the difference, its interval."""
+        """Return a line per number of labels: both accuracies, the difference, its interval."""
         worth = equivalents(self.results)
         found = []
         for labels, change in self.changes.items():
@@ -127,7 +126,7 @@ def simulate(
     labels: Sequence[str],
     count: int,
     *,
-    way: str = "auto",
+    method: str = "auto",
     seeds: int = 20,
     seed: int = 0,
     budgets: Sequence[int] = (),
@@ -135,13 +134,16 @@ def simulate(
 ) -> Simulation:
     """Compare choosing with random choice on records (N,D) whose labels are known.
 
-    A fifth of the records is tested, the same in all repetitions; each repetition chooses among
-    another half of the rest.
+    A fifth of the records is tested, the same in all repetitions; each repetition chooses from
+    another random half of the rest.
 
     Args:
-        count: labels that are asked for first; then twice, four times and eight times as many.
-        way: see :func:`headstart.labeling.choosing.choose`.
-        budgets: rising numbers of labels instead.
+        labels: N class names.
+        count: labels in the first round; then twice, four times and eight times as many.
+        method: see :func:`headstart.labeling.choosing.choose`.
+        seeds: number of repetitions.
+        budgets: rising numbers of labels, instead of those that follow from ``count``.
+        progress: called with the number of simulations done and the total.
 
     Raises:
         HeadstartError: too few records, or one class only.
@@ -168,7 +170,7 @@ def simulate(
         pool, known = vectors[indices], classes[indices]
         space = Pool(pool)
         train, test = space.centred(pool), space.centred(vectors[tested])
-        for side, rule in (("chosen", way), ("random", "random")):
+        for side, rule in (("chosen", method), ("random", "random")):
             have = np.empty(0, dtype=np.int64)
             for budget in budgets:
                 numbers = _rng(seed, side, repetition, budget)
@@ -178,19 +180,19 @@ def simulate(
                     pool[have],
                     list(names[known[have]]),
                     budget - len(have),
-                    way=rule,
+                    method=rule,
                     rng=numbers,
                 )
                 have = np.concatenate([have, found.indices])
-                predicted = _predicted(train[have], known[have], test)
+                predicted = _ridge_predictions(train[have], known[have], test)
                 right.setdefault((side, budget), []).append(predicted)
             if progress:
                 progress(2 * repetition + 1 + (side == "random"), 2 * seeds)
     results = _results(right, classes[tested], [str(n) for n in names], budgets, size, seeds, seed)
     changes = {n: compare(results, *results.judged(n)) for n in budgets}
     adjusted = holm([min(1.0, 2 * min(each.above, each.below)) for each in changes.values()])
-    chances = dict(zip(changes, adjusted, strict=True))
-    return Simulation(results, changes, _overall(results), chances)
+    p_values = dict(zip(changes, adjusted, strict=True))
+    return Simulation(results, changes, _overall(results), p_values)
 
 
 def _overall(results: Results) -> Change:
@@ -210,11 +212,11 @@ def _overall(results: Results) -> Change:
     return compare(curve, *averaged_sides)
 
 
-def _predicted(train: np.ndarray, classes: np.ndarray, tested: np.ndarray) -> np.ndarray:
-    """Return the classes of the tested by ridge regression, its penalty chosen on the labels.
+def _ridge_predictions(train: np.ndarray, classes: np.ndarray, tested: np.ndarray) -> np.ndarray:
+    """Return the classes (m,) of ``tested`` (m,D) by ridge regression with cross-validated penalty.
 
-    It is in closed form, so that many classes and rounds take seconds; what chooses does not see
-    it. While one class only is known, that is the answer to all.
+    Its closed form keeps many classes and rounds fast, and no method chooses by it. With a single
+    known class, that is the prediction for all.
     """
     from sklearn.linear_model import RidgeClassifierCV
 

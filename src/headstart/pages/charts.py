@@ -1,9 +1,9 @@
 """Line charts with interval bands, as SVG without any script.
 
-Each is drawn twice, for a wide and for a narrow screen, so that its letters keep their size; the
-page's style shows one. Colours are those of Okabe and Ito ("Color Universal Design", 2008), which
-the colour-blind can tell apart, darkened on white until they stand out 3 to 1; markers differ,
-too. Wide, every line bears its name at its end; narrow, the names stand below.
+Each chart is drawn twice, for wide and for narrow screens, so that its text keeps its size; the
+page's style sheet shows one of the two. The colours are those of Okabe and Ito ("Color Universal
+Design", 2008), which colour-blind readers can distinguish, darkened on white to a contrast of 3:1;
+markers differ, too. The wide chart names each line at its end, the narrow one in a legend below.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from headstart.pages.markup import Markup, join, tag
 
 _TOP, _BOTTOM, _LEFT = 30, 44, 46
-_LINE = 15  # the least distance between two names, in pixels
+_LINE = 15  # the smallest distance between two names, in pixels
 COLOURS = 7
 
 
@@ -24,10 +24,10 @@ class Series:
     """One line.
 
     Attributes:
-        name: stands at the line's end.
-        points: (x, y), x rising.
-        bands: (low, high) of each point, or none.
-        strong: drawn thicker than the others.
+        name: the label at the line's end.
+        points: (x, y), in rising x.
+        bands: the interval (low, high) of each point, or empty.
+        strong: drawn thicker than the other lines.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Series:
 
 @dataclass(frozen=True)
 class _Frame:
-    """What stands around the lines."""
+    """Axes, reference line and events of a chart."""
 
     x_label: str
     y_label: str
@@ -61,9 +61,9 @@ def line_chart(
     """Return a figure with a title that states the finding, and the chart in both widths.
 
     Args:
-        x_ticks: places and names of the marks on the x axis; round numbers by default.
+        x_ticks: positions and labels of the ticks on the x axis; round numbers by default.
         log_x: a logarithmic x axis.
-        events: x places and what happened there, drawn as upright lines.
+        events: x positions and what happened there, drawn as vertical lines.
     """
     frame = _Frame(x_label, y_label, x_ticks, log_x, events=events)
     return tag(
@@ -84,11 +84,11 @@ def small_chart(
     reference: tuple[float, str] | None = None,
     events: Sequence[tuple[float, str]] = (),
 ) -> Markup:
-    """Return a figure of one line, small enough that two stand side by side.
+    """Return a figure with one line, small enough that two fit side by side.
 
     Args:
-        reference: a height and its name, drawn as a dashed line across.
-        events: as of :func:`line_chart`.
+        reference: a value and its name, drawn as a dashed horizontal line.
+        events: see :func:`line_chart`.
     """
     frame = _Frame(x_label, y_label, reference=reference, events=events)
     drawn = _draw(title, [line], frame, "small", (360, 200), 12)
@@ -101,16 +101,16 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
     power = 10 ** math.floor(math.log10(step))
     step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= step * 0.999)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [round(step * place, 10) for place in range(first, last + 1)]
+    return [round(step * number, 10) for number in range(first, last + 1)]
 
 
-def spread(indices: Sequence[float], least: float, low: float, high: float) -> list[float]:
-    """Move places between ``low`` and ``high`` until neighbours are ``least`` apart."""
-    order = sorted(range(len(indices)), key=lambda index: indices[index])
-    moved = list(indices)
+def spread(positions: Sequence[float], least: float, low: float, high: float) -> list[float]:
+    """Move positions within ``low`` to ``high`` until neighbours are ``least`` apart."""
+    order = sorted(range(len(positions)), key=lambda index: positions[index])
+    moved = list(positions)
     edge = low
     for index in order:
-        moved[index] = edge = max(indices[index], edge)
+        moved[index] = edge = max(positions[index], edge)
         edge += least
     edge = high
     for index in reversed(order):
@@ -148,7 +148,7 @@ def _draw(
     ]
     parts += [
         tag("text", name, x=x, y=bottom + 18, text_anchor=anchor)
-        for x, name, anchor in _apart([(to_x(x), name) for x, name in x_marks], width)
+        for x, name, anchor in _without_overlaps([(to_x(x), name) for x, name in x_marks], width)
     ]
     middle = (_LEFT + right) / 2
     parts.append(
@@ -158,11 +158,11 @@ def _draw(
     parts += [_event(to_x(x), bottom, what) for x, what in frame.events]
     if frame.reference:
         parts.append(_reference(*frame.reference, to_y, right))
-    indices = [(place, line) for place, line in enumerate(series) if line.points]
-    parts += [_band(line, place, to_x, to_y) for place, line in indices if line.bands]
-    parts += [_line(line, place, to_x, to_y) for place, line in reversed(indices)]
+    lines = [(index, line) for index, line in enumerate(series) if line.points]
+    parts += [_band(line, index, to_x, to_y) for index, line in lines if line.bands]
+    parts += [_line(line, index, to_x, to_y) for index, line in reversed(lines)]
     if kind == "wide":
-        parts += _names(indices, to_y, right, bottom, label_width)
+        parts += _names(lines, to_y, right, bottom, label_width)
     return tag(
         "svg",
         tag("title", f"{title} ({frame.y_label} by {frame.x_label})"),
@@ -174,29 +174,29 @@ def _draw(
 
 
 def _names(
-    indices: Sequence[tuple[int, Series]],
+    lines: Sequence[tuple[int, Series]],
     to_y: Callable[[float], float],
     right: float,
     bottom: float,
     room: int,
 ) -> list[Markup]:
-    """Return a marker and a name at the end of each line, moved apart where they would touch."""
-    ends = spread([to_y(line.points[-1][1]) for _, line in indices], _LINE, _TOP + 4, bottom)
+    """Return a marker and a name at the end of each line, moved apart where they would overlap."""
+    ends = spread([to_y(line.points[-1][1]) for _, line in lines], _LINE, _TOP + 4, bottom)
     letters = (room - 14) // 6
     parts = []
-    for (place, line), y in zip(indices, ends, strict=True):
+    for (index, line), y in zip(lines, ends, strict=True):
         name = line.name if len(line.name) <= letters else f"{line.name[: letters - 1]}…"
         weight = {"class_": "strong"} if line.strong else {}
-        parts.append(_marker(place, right + 6, y))
+        parts.append(_marker(index, right + 6, y))
         parts.append(tag("text", name, x=right + 14, y=y + 4, **weight))
     return parts
 
 
 def _legend(series: Sequence[Series]) -> Markup:
     entries = []
-    for place, line in enumerate(series):
+    for index, line in enumerate(series):
         drawn = tag(
-            "svg", _marker(place, 6, 6), viewBox="0 0 12 12", class_="swatch", aria_hidden="true"
+            "svg", _marker(index, 6, 6), viewBox="0 0 12 12", class_="swatch", aria_hidden="true"
         )
         entries.append(tag("span", drawn, line.name, class_="entry"))
     return tag("p", *entries, class_="legend")
@@ -215,41 +215,41 @@ def _event(x: float, bottom: float, what: str) -> Markup:
 
 
 def _band(
-    line: Series, place: int, to_x: Callable[[float], float], to_y: Callable[[float], float]
+    line: Series, index: int, to_x: Callable[[float], float], to_y: Callable[[float], float]
 ) -> Markup:
     xs = [to_x(x) for x, _ in line.points]
     upper = [f"{x:.1f},{to_y(high):.1f}" for x, (_, high) in zip(xs, line.bands, strict=True)]
     lower = [f"{x:.1f},{to_y(low):.1f}" for x, (low, _) in zip(xs, line.bands, strict=True)]
     return tag(
-        "polygon", points=" ".join(upper + lower[::-1]), class_=f"band fill{place % COLOURS}"
+        "polygon", points=" ".join(upper + lower[::-1]), class_=f"band fill{index % COLOURS}"
     )
 
 
 def _line(
-    line: Series, place: int, to_x: Callable[[float], float], to_y: Callable[[float], float]
+    line: Series, index: int, to_x: Callable[[float], float], to_y: Callable[[float], float]
 ) -> Markup:
     points = [(to_x(x), to_y(y)) for x, y in line.points]
     path = tag(
         "polyline",
         points=" ".join(f"{x:.1f},{y:.1f}" for x, y in points),
-        class_=f"line stroke{place % COLOURS}" + (" thick" if line.strong else ""),
+        class_=f"line stroke{index % COLOURS}" + (" thick" if line.strong else ""),
     )
     if not line.bands:
         return path
     marks = [
         tag("g", tag("title", f"{line.name}: {value:.4g} [{low:.4g}, {high:.4g}]"), drawn)
         for (_, value), (low, high), drawn in zip(
-            line.points, line.bands, (_marker(place, x, y) for x, y in points), strict=True
+            line.points, line.bands, (_marker(index, x, y) for x, y in points), strict=True
         )
     ]
     return join(path, *marks)
 
 
-def _marker(place: int, x: float, y: float) -> Markup:
-    """Return a circle, a square, a triangle or a diamond, by turns."""
+def _marker(index: int, x: float, y: float) -> Markup:
+    """Return a circle, square, triangle or diamond, in turn."""
     shapes = [(), (-4, -4, 4, -4, 4, 4, -4, 4), (0, -5, 5, 4, -5, 4), (0, -5, 5, 0, 0, 5, -5, 0)]
-    shape = shapes[place % len(shapes)]
-    colour = f"fill{place % COLOURS}"
+    shape = shapes[index % len(shapes)]
+    colour = f"fill{index % COLOURS}"
     if not shape:
         return tag("circle", cx=x, cy=y, r=4, class_=colour)
     corners = zip(shape[::2], shape[1::2], strict=True)
@@ -263,15 +263,17 @@ def _scale(
     if log:
         low, high = math.log(low), math.log(high)
 
-    def place(value: float) -> float:
+    def position(value: float) -> float:
         share = ((math.log(value) if log else value) - low) / (high - low) if high > low else 1.0
         return start + share * (end - start)
 
-    return place
+    return position
 
 
-def _apart(marks: Sequence[tuple[float, str]], width: int) -> list[tuple[float, str, str]]:
-    """Leave out marks whose names would overlap, the last one stays; and say how to anchor each."""
+def _without_overlaps(
+    marks: Sequence[tuple[float, str]], width: int
+) -> list[tuple[float, str, str]]:
+    """Return ticks whose names do not overlap, the last one always kept, each with its anchor."""
     kept: list[tuple[float, str, str]] = []
     edge = float(width)
     for x, name in reversed(marks):

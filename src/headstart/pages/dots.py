@@ -1,4 +1,4 @@
-"""A chart of one figure a candidate, with its interval: for protocols that use no labels."""
+"""Dot chart: one value per candidate with its interval, for protocols that use no labels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ROW, _TOP, _BOTTOM = 46, 6, 44
 
 @dataclass(frozen=True)
 class Dot:
-    """One row: a value between the ends of its interval."""
+    """One row: a value with its interval ``low`` to ``high``; ``written`` is the value as text."""
 
     name: str
     value: float
@@ -24,7 +24,7 @@ class Dot:
 
 
 def dot_chart(title: str, rows: Sequence[Dot], *, x_label: str) -> Markup:
-    """Return a figure with a title that states the finding: a dot and a line for each row."""
+    """Return a figure with a title that states the finding: a dot and its interval for each row."""
     drawings = [
         _draw(title, rows, x_label, kind, w) for kind, w in (("wide", 760), ("narrow", 360))
     ]

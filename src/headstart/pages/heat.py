@@ -1,4 +1,4 @@
-"""A table whose cells are the darker the more they hold: who is taken for whom."""
+"""A confusion matrix as a table, whose cells are darker for larger shares."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _LETTERS = 24
 
 
 def heat_table(title: str, names: Sequence[str], shares: np.ndarray) -> Markup:
-    """Return a figure: rows (K,K) of shares 0..1 in whole percent; the diagonal is framed.
+    """Return a figure of shares (K,K), each row a class, in whole percent; the diagonal is framed.
 
-    Cells below half a percent are left blank, so that the eye finds the others.
+    Cells below half a percent are left blank, so that the others stand out.
     """
     short = [cut(name, _LETTERS) for name in names]
     corner = tag("td", "is ↓ taken for →", class_="corner")

@@ -40,10 +40,9 @@ def join(*children: str) -> Markup:
 
 
 def table(head: list[str], groups: dict[str, list[list[str]]]) -> Markup:
-    """Return a table that scrolls in its own frame: a heading row, if any, then groups of rows.
+    """Return a table in a scrollable frame: a heading row, if any, then groups of rows.
 
-    A group's name stands in a row of its own, unless it is empty; the first cell of a row is its
-    heading.
+    A group's name, unless empty, is a row of its own; the first cell of a row is its heading.
     """
     bodies = []
     for name, rows in groups.items():
@@ -64,11 +63,11 @@ def _number(value: str | float) -> str:
 
 
 def cut(text: str, letters: int) -> str:
-    """Return ``text`` with at most so many letters, on one line."""
+    """Return ``text`` on one line, cut to ``letters`` characters."""
     line = " ".join(text[: 4 * letters].split())
     return line if len(line) <= letters else f"{line[: letters - 1]}…"
 
 
 def data_address(content: bytes, kind: str) -> str:
-    """Return an image that a page carries itself, as an address; ``kind`` is ``png`` or so."""
+    """Return an image as a ``data:`` URL; ``kind`` is the subtype, such as ``png``."""
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

@@ -1,4 +1,4 @@
-"""The page: its head, its sections in order, and the one script that its own policy may allow."""
+"""An HTML page: its head, its sections, and the one script that its security policy allows."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from headstart.pages.markup import Markup, tag
 from headstart.pages.script import SCRIPT
 from headstart.pages.style import STYLE
 
-#: Headings of the sections that the line of links names, by their ids.
+#: Titles of sections in the navigation, by their ids.
 _LINKS = {
     "next": "What next",
     "efficiency": "Labels",
     "robustness": "Robustness",
-    "foresight": "Perplexity",
+    "perplexity": "Perplexity",
     "surprises": "Surprises",
     "samples": "Samples",
     "map": "Map",
@@ -38,10 +38,10 @@ def page(
     *,
     script: bool = True,
 ) -> str:
-    """Return the whole document; it asks the network for nothing.
+    """Return the whole document, which works offline.
 
-    Its policy forbids everything but its own style, pictures that it carries itself, and this
-    very script, named by its digest; pages without a map of records do without the script.
+    Its content security policy allows inline styles, embedded images, and :data:`SCRIPT` by its
+    digest; pages without a map of records need no script.
     """
     digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
     allowed = f"script-src 'sha256-{digest}'; " if script else ""

@@ -1,6 +1,6 @@
-"""A map of records: a mark for each, and a card that shows the record one points at or taps.
+"""A scatter plot of records, and a card that shows the record under the pointer.
 
-The words stand in each mark's own title, so that a browser without scripts still tells them.
+The text is each mark's title as well, so that it can be read without scripts.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from headstart.pages.markup import Markup, tag
 
 _SIDE, _EDGE = 640, 14
 _HEIGHT = 480
-#: Colours and shapes that are combined; 6 is the grey one, which stands for the rest.
+#: Numbers of colours and of shapes; colour 6 is grey and stands for the remaining groups.
 _COLOURS, _SHAPES = 6, 4
 MOST_GROUPS = _COLOURS * _SHAPES
-_DRAWN = (
+_PATHS = (
     "M-4,0a4,4 0 1,0 8,0a4,4 0 1,0 -8,0Z",
     "M-3.5,-3.5H3.5V3.5H-3.5Z",
     "M0,-5L4.8,4H-4.8Z",
@@ -29,11 +29,11 @@ class Spot:
 
     Attributes:
         x, y: in 0..1.
-        group: place among the groups; -1 is none of them.
+        group: index of its group; -1 for none.
         heading: the first line of its card.
-        text: what follows.
-        picture: a ``data:`` address, or empty.
-        wrong: ringed, as its prediction is wrong.
+        text: the rest of the card.
+        image: a ``data:`` URL, or empty.
+        wrong: whether its prediction is wrong; such marks are ringed.
     """
 
     x: float
@@ -46,13 +46,13 @@ class Spot:
 
 
 def scatter(title: str, spots: Sequence[Spot], groups: Sequence[str], *, hint: str) -> Markup:
-    """Return a figure with the map, a key that picks a group out, and the card.
+    """Return a figure with the plot, a key that highlights a group, and the card.
 
     Args:
         groups: names, at most :data:`MOST_GROUPS`.
-        hint: what the card says before a record was picked.
+        hint: the text of the card before a record is selected.
     """
-    shapes = [tag("path", d=drawn, id=f"shape{index}") for index, drawn in enumerate(_DRAWN)]
+    shapes = [tag("path", d=drawn, id=f"shape{index}") for index, drawn in enumerate(_PATHS)]
     ordered = sorted(spots, key=lambda spot: spot.group >= 0)
     drawing = tag(
         "svg",
@@ -80,7 +80,7 @@ def scatter(title: str, spots: Sequence[Spot], groups: Sequence[str], *, hint: s
 
 
 def _mark(spot: Spot) -> Markup:
-    colour, shape = _look(spot.group)
+    colour, shape = _style(spot.group)
     words = tag("title", f"{spot.heading}\n{spot.text}")
     return tag(
         "use",
@@ -90,15 +90,15 @@ def _mark(spot: Spot) -> Markup:
         y=round(_EDGE + (1 - spot.y) * (_HEIGHT - 2 * _EDGE), 1),
         class_=f"dot fill{colour}{' wrong' if spot.wrong else ''}",
         data_group=str(spot.group),
-        **({"data_picture": spot.image} if spot.image else {}),
+        **({"data_image": spot.image} if spot.image else {}),
     )
 
 
 def _swatch(group: int) -> Markup:
-    colour, shape = _look(group)
-    drawn = tag("path", d=_DRAWN[shape], class_=f"fill{colour}")
+    colour, shape = _style(group)
+    drawn = tag("path", d=_PATHS[shape], class_=f"fill{colour}")
     return tag("svg", drawn, viewBox="-6 -6 12 12", class_="swatch", aria_hidden="true")
 
 
-def _look(group: int) -> tuple[int, int]:
+def _style(group: int) -> tuple[int, int]:
     return (6, 0) if group < 0 else (group % _COLOURS, (group // _COLOURS + group) % _SHAPES)

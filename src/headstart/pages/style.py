@@ -1,14 +1,14 @@
 """How pages look: light and dark, wide and narrow, on screen and on paper."""
 
-#: Blue for what speaks for something and orange for what speaks against it, as red, green, blue:
-#: no common colour blindness takes them for one another.
+#: RGB of evidence for a class (blue) and against it (orange), distinguishable with all common kinds
+#: of colour blindness.
 FOR, AGAINST = (0, 114, 178), (213, 94, 0)
-#: How much of a background the strongest colour covers; dark and light ink are read on it.
+#: Opacity of the strongest background; dark and light text are readable on it.
 COVER = 0.5
 
 
 def tint(speaks_for: bool, share: float) -> str:
-    """Return the colour, in CSS, of a background that is this share of the strongest."""
+    """Return the CSS colour of a background, ``share`` (0..1) of the strongest."""
     red, green, blue = FOR if speaks_for else AGAINST
     return f"rgba({red}, {green}, {blue}, {COVER * share:.2f})"
 
@@ -117,15 +117,15 @@ svg.swatch { display: inline-block; width: .8rem; height: .8rem; margin-right: .
 .neighbours { display: grid; gap: .6rem 1rem; grid-template-columns: 10rem minmax(0, 1fr);
   padding: .75rem 0; border-bottom: 1px solid var(--rule); }
 .query { grid-template-columns: minmax(0, 1fr); }
-.query .exhibit { border-top-color: var(--c0); }
-.exhibit { background: var(--panel); border-top: 3px solid var(--rule); border-radius: 4px;
+.query .preview { border-top-color: var(--c0); }
+.preview { background: var(--panel); border-top: 3px solid var(--rule); border-radius: 4px;
   padding: .5rem .6rem; margin: 0; min-width: 0; overflow-wrap: anywhere; }
-.exhibit p { margin: 0; } .exhibit .label { font-weight: 600; font-size: .9rem; }
-.exhibit .words { font-size: .8rem; line-height: 1.35;
+.preview p { margin: 0; } .preview .label { font-weight: 600; font-size: .9rem; }
+.preview .words { font-size: .8rem; line-height: 1.35;
   max-height: 9.5em; overflow: hidden; margin-bottom: .3rem; }
-.exhibit.good { border-top-color: var(--good); } .exhibit.bad { border-top-color: var(--bad); }
-.exhibit.good .label::after { content: " ✓"; color: var(--good); }
-.exhibit.bad .label::after { content: " ✗"; color: var(--bad); }
+.preview.good { border-top-color: var(--good); } .preview.bad { border-top-color: var(--bad); }
+.preview.good .label::after { content: " ✓"; color: var(--good); }
+.preview.bad .label::after { content: " ✗"; color: var(--bad); }
 .thumb { display: block; width: 72px; height: 72px; object-fit: contain; image-rendering: pixelated;
   margin-bottom: .3rem; border-radius: 3px; }
 @media screen and (max-width: 620px) {
@@ -193,7 +193,7 @@ pre { background: var(--panel); padding: .75rem 1rem; overflow-x: auto; border-r
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   main { max-width: none; } nav, .card { display: none; }
   .beside { grid-template-columns: minmax(0, 1fr); }
-  figure, .tile, .exhibit, .pair, .neighbours, tr { break-inside: avoid; }
+  figure, .tile, .preview, .pair, .neighbours, tr { break-inside: avoid; }
   h2 { break-after: avoid; } pre { white-space: pre-wrap; }
 }
 @media (prefers-reduced-motion: reduce) { html { scroll-behavior: auto; } }

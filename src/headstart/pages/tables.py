@@ -1,4 +1,4 @@
-"""A table that is printed on the console, stands in a page, and lies in a file as plain values."""
+"""A table for the console, for a page, and as plain values for a file."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Table:
     """Rows of words and numbers.
 
     Attributes:
-        title: what it is about.
-        rows: the cells of each, as they are shown.
-        head: the name of each column; none where the rows speak for themselves.
+        title: the heading.
+        rows: the cells of each row, as text.
+        head: the name of each column, or empty.
         note: a sentence below it, or empty.
     """
 
@@ -32,7 +32,7 @@ class Table:
     note: str = ""
 
     def plain(self) -> dict[str, Any]:
-        """Return it as plain values, of which ``Table(**values)`` makes it again."""
+        """Return plain values; ``Table(**values)`` restores the table."""
         rows = [list(row) for row in self.rows]
         return {"title": self.title, "rows": rows, "head": list(self.head), "note": self.note}
 
@@ -44,7 +44,7 @@ class Table:
         return tag("section", *parts)
 
     def printed(self) -> RenderableType:
-        """Return it for the console; columns of numbers stand on the right."""
+        """Return it for the console; columns of numbers are right-aligned."""
         import rich.box
         from rich.markup import escape
         from rich.table import Table as Printed

@@ -189,7 +189,7 @@ def _show(
     if isinstance(shown, Sheet):
         from headstart.pages.contact_sheet import contact_sheet
 
-        contact_sheet(list(shown.rows.values()), run.picture_file, names=list(shown.rows))
+        contact_sheet(list(shown.rows.values()), run.image_file, names=list(shown.rows))
     elif isinstance(shown, Words):
         words = json.dumps({"records": shown.records}, ensure_ascii=False)
         write_text(run.words_file, words + "\n")

@@ -92,21 +92,21 @@ def search(run: str, *inputs: str, query: str, **options: Any) -> list[dict[str,
     folder = encoder_folder(plan.run)
     encoder, processor, note = open_encoder(folder), open_processor(folder), read_note(folder)
     length, modality = int(note["length"]), open_modality(note["modality"])
-    asked = inline_records(modality, [plan.query])
-    if asked is None:
-        asked = records_of([plan.query], plan, folder)
+    queries = inline_records(modality, [plan.query])
+    if queries is None:
+        queries = records_of([plan.query], plan, folder)
     if plan.index:
         index = searching.Index.open(Path(plan.index))
     else:
         sources = plan.inputs or RunFolder.open(plan.run).config()["options"]["sources"]
-        place = searching.place_of(Path(plan.run), folder, sources)
-        if not place.is_dir():
+        built = searching.index_folder(Path(plan.run), folder, sources)
+        if not built.is_dir():
             records = records_of(sources, plan, folder)
-            say(f"embedding {len(records):,} records into {place}")
-            searching.build(encoder, processor, records, place, length=length)
-        index = searching.Index.of_records(place, modality)
-    vectors = features(encoder, processor, asked, length=length)
-    rows = searching.search(index, [str(name) for name in asked["id"]], vectors, plan.count)
+            say(f"embedding {len(records):,} records into {built}")
+            searching.build(encoder, processor, records, built, length=length)
+        index = searching.Index.of_records(built, modality)
+    vectors = features(encoder, processor, queries, length=length)
+    rows = searching.search(index, [str(name) for name in queries["id"]], vectors, plan.count)
     if plan.out:
         write_predictions(rows, Path(plan.out))
     return rows

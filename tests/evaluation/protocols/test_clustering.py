@@ -24,11 +24,11 @@ def test_clear_groups_are_found_and_random_ones_are_not(cast) -> None:
         Candidate("chance", "untrained", cast(far)),
     ]
     results = measure(candidates, records(LABELS), None, plan(seeds=3))
-    ours, chance = results.outcomes
+    ours, noise = results.outcomes
     # k-means++ may start two clusters in one group, so not every start finds all three.
     assert ours.scores["NMI"].mean > 0.8
-    assert chance.scores["NMI"].mean < 0.2
-    assert abs(chance.scores["ARI"].mean) < 0.1
+    assert noise.scores["NMI"].mean < 0.2
+    assert abs(noise.scores["ARI"].mean) < 0.1
     assert ours.by_draw.shape == (3,)
     assert ours.predictions is not None
     assert ours.predictions.shape == (3, 60)

@@ -24,8 +24,8 @@ def test_an_episode_tests_other_records_than_it_learns_from() -> None:
         pools = episode.support // 10
         assert len(set(pools.tolist())) == 4
         of_class = dict(zip(episode.support_classes.tolist(), pools.tolist(), strict=True))
-        asked = [of_class[int(c)] for c in episode.query_classes]
-        assert asked == (episode.queries // 10).tolist()
+        queried = [of_class[int(c)] for c in episode.query_classes]
+        assert queried == (episode.queries // 10).tolist()
     again = episodes(POOLS, None, 4, 3, 20, 0)
     assert all((a.support == b.support).all() for a, b in zip(found, again, strict=True))
     assert (found[0].support != found[1].support).any()
@@ -42,15 +42,15 @@ def test_a_query_gets_the_class_of_the_nearest_examples(cast, classify) -> None:
 
 @pytest.mark.parametrize("cast", [np.asarray, sparse.csr_matrix])
 @pytest.mark.parametrize("alone", [True, False])
-def test_clear_classes_are_told_after_one_example_and_chance_is_not_beaten(cast, alone) -> None:
+def test_clear_classes_are_recognised_after_one_example_and_noise_is_at_chance(cast, alone) -> None:
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(6), 12)
     clear = (np.eye(6, 16)[labels] + 0.1 * rng.random((72, 16))).astype(np.float32)
-    chance = rng.random((72, 16), dtype=np.float32)
+    noise = rng.random((72, 16), dtype=np.float32)
     data = records([f"class {label}" for label in labels])
     candidates = [
         Candidate(name, kind, cast(rows), None if alone else cast(rows[::-1].copy()))
-        for name, kind, rows in (("ours", "pretrained", clear), ("chance", "untrained", chance))
+        for name, kind, rows in (("ours", "pretrained", clear), ("chance", "untrained", noise))
     ]
     test = None if alone else data.select(range(71, -1, -1))
     results = measure(candidates, data, test, plan(episodes=30, shots=["1", "4"], ways=4))

@@ -51,16 +51,16 @@ def test_a_draw_holds_every_rare_label_and_the_shares_of_the_common() -> None:
 
 
 @pytest.mark.parametrize("cast", [np.asarray, sparse.csr_matrix])
-def test_labels_that_features_tell_are_found(cast) -> None:
+def test_labels_that_features_determine_are_found(cast) -> None:
     rng = np.random.default_rng(1)
     names = np.array(["red", "round", "sweet"])
     truth = rng.random((180, 3)) < (0.5, 0.3, 0.2)
     lists = [names[row].tolist() for row in truth]
-    told = (truth + 0.1 * rng.random((180, 3))).astype(np.float32)
-    chance = rng.random((180, 3)).astype(np.float32)
+    informative = (truth + 0.1 * rng.random((180, 3))).astype(np.float32)
+    noise = rng.random((180, 3)).astype(np.float32)
     candidates = [
-        Candidate("ours", "pretrained", cast(told[:120]), cast(told[120:])),
-        Candidate("chance", "untrained", cast(chance[:120]), cast(chance[120:])),
+        Candidate("ours", "pretrained", cast(informative[:120]), cast(informative[120:])),
+        Candidate("chance", "untrained", cast(noise[:120]), cast(noise[120:])),
     ]
     train, test = records(lists[:120]), records(lists[120:])
     results = measure(candidates, train, test, plan(labels=["12", "all"], seeds=2))
@@ -75,7 +75,7 @@ def test_labels_that_features_tell_are_found(cast) -> None:
     assert found["ours", 12]["mAP"].mean > found["chance", 12]["mAP"].mean
 
 
-def test_what_cannot_be_tested_is_left_out_and_told() -> None:
+def test_what_cannot_be_tested_is_excluded_and_noted() -> None:
     train = records([["a", "rare"], ["b"], ["a"], ["b"], ["a", "b"], []] * 2)
     test = records([["a"], ["b"], ["new"]])
     ours = Candidate("ours", "pretrained", np.eye(12), np.eye(3, 12))

@@ -51,7 +51,7 @@ TEXTS = ["the first text", "a second text", "one more text"]
         ([1.5, 2.0, 3.25], "regression"),
     ],
 )
-def test_plain_labels_tell_the_task(tmp_path, suffix, labels, task) -> None:
+def test_plain_labels_determine_the_task(tmp_path, suffix, labels, task) -> None:
     rows = [{"text": text, "label": label} for text, label in zip(TEXTS, labels, strict=True)]
     assert task_of(config(write(tmp_path / f"train{suffix}", rows)), TEXT) == task
 
@@ -105,7 +105,7 @@ def test_pairs_in_columns_of_any_name_are_read_where_they_are_named(tmp_path) ->
         task_of(lost, TEXT)
 
 
-def test_broken_pairs_are_set_aside_with_their_reason(tmp_path) -> None:
+def test_broken_pairs_are_quarantined_with_their_reason(tmp_path) -> None:
     rows = [{"s1": "a b", "s2": "c d", "score": 1.5}, {"s1": "e f", "s2": "", "score": 2}]
     rows += [{"s1": "g h", "s2": "i j", "score": "high"}, {"s1": "k l", "s2": None, "score": 3}]
     source, audit = config(write(tmp_path / "train.jsonl", rows), task="similarity"), Audit()
@@ -115,7 +115,7 @@ def test_broken_pairs_are_set_aside_with_their_reason(tmp_path) -> None:
     assert audit.reasons["the second record of its pair cannot be read"] == 2
 
 
-def test_queries_and_answers_ask_for_retrieval(tmp_path) -> None:
+def test_queries_and_answers_imply_retrieval(tmp_path) -> None:
     rows = [{"query": f"what is {n}", "document": f"it is {n}"} for n in range(3)]
     source = config(write(tmp_path / "train.jsonl", rows))
     assert task_of(source, TEXT) == "retrieval"
@@ -134,7 +134,7 @@ def test_columns_that_hold_no_pairs_are_named_in_the_refusal(tmp_path) -> None:
         read(source.train, source, TextModality(), None, Audit(), task="similarity")
 
 
-def test_labels_that_are_no_numbers_are_set_aside_from_a_regression(tmp_path) -> None:
+def test_labels_that_are_no_numbers_are_quarantined_from_a_regression(tmp_path) -> None:
     labels = ["1.5", "2", "many"]
     rows = [{"text": text, "label": label} for text, label in zip(TEXTS, labels, strict=True)]
     source, audit = config(write(tmp_path / "train.csv", rows)), Audit()

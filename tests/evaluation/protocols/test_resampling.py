@@ -110,10 +110,10 @@ def test_average_precision_is_that_of_the_repeated_records_ties_included(
 ) -> None:
     rng = np.random.default_rng(3)
     truth = rng.random(N) < 0.3
-    chances = rng.integers(0, 10, N) / 10
-    found = multilabel.average_precision(chances, truth, counts)
+    predicted = rng.integers(0, 10, N) / 10
+    found = multilabel.average_precision(predicted, truth, counts)
     for row, weights in enumerate(counts):
-        expected = average_precision_score(repeated(truth, weights), repeated(chances, weights))
+        expected = average_precision_score(repeated(truth, weights), repeated(predicted, weights))
         assert found[row] == pytest.approx(expected, rel=1e-5)
 
 
@@ -128,11 +128,11 @@ def test_scores_of_protocols_have_resamples_that_scatter_about_them() -> None:
     assert found["R2"].by_draw[0] == pytest.approx(r2_score(truth, guesses[0]))
     assert found["MAE"].by_draw[1] == pytest.approx(mean_absolute_error(truth, guesses[1]))
     labels = rng.random((300, 3)) < 0.4
-    chances = np.clip(labels * 0.4 + rng.random((2, 300, 3)) * 0.6, 0, 1)
-    several = multilabel.score(chances, labels, 0)
+    predicted = np.clip(labels * 0.4 + rng.random((2, 300, 3)) * 0.6, 0, 1)
+    several = multilabel.score(predicted, labels, 0)
     for name, sampled in several.items():
         assert sampled.by_resample.mean() == pytest.approx(sampled.by_draw.mean(), abs=0.02), name
-    assert several["micro F1"].by_draw[0] == f1_score(labels, chances[0] > 0.5, average="micro")
+    assert several["micro F1"].by_draw[0] == f1_score(labels, predicted[0] > 0.5, average="micro")
 
 
 def test_scores_without_labels_have_resamples_that_scatter_about_them() -> None:

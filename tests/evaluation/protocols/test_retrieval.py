@@ -83,7 +83,7 @@ def test_test_records_search_the_training_records() -> None:
     assert results.outcomes[0].scores["nDCG@10"].mean == 1
 
 
-def test_ties_are_broken_by_chance_and_not_by_the_order_of_the_file() -> None:
+def test_ties_are_broken_at_random_and_not_by_the_order_of_the_file() -> None:
     flat = Candidate("flat", "untrained", np.ones((200, 2), np.float32))
     labels = sorted(["x", "y"] * 100)
     outcome = measure([flat], records(labels), None, plan()).outcomes[0]

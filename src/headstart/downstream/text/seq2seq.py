@@ -28,7 +28,7 @@ from headstart.downstream.text.written_pairs import (
 from headstart.encoders.seq2seq import Seq2SeqEncoder
 from headstart.errors import HeadstartError
 from headstart.evaluation.metrics import Estimate
-from headstart.evaluation.written import shown, written_scores
+from headstart.evaluation.written import formatted, written_scores
 from headstart.modalities.text.content import TEXT
 from headstart.modalities.text.processor import TextProcessor, as_text
 from headstart.objectives.losses import token_loss
@@ -266,7 +266,7 @@ class Seq2Seq(Task):
             self._note_cut("texts to read", np.array(sizes), names, self.reads, None)
         if self._judged:
             written, references = zip(*self._judged, strict=True)
-            scores = shown(written_scores(written, references))
+            scores = formatted(written_scores(written, references))
             self._remarks.append(f"On {len(written):,} labeled records: {scores}.")
         told, self._remarks, self._sizes, self._judged = self._remarks, [], [], []
         return told

@@ -1,4 +1,4 @@
-"""Protocols: ways to measure what pre-training is worth. Each is one file, and one line here."""
+"""Protocols: methods of measuring pre-training. Each is one file, and one line here."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Answer(Contract):
-    """What an evaluation found; as a string it is what the shell prints."""
+    """The result of an evaluation; its string is what the shell prints."""
 
     @property
     def verdict(self) -> str:
@@ -37,12 +37,12 @@ class Answer(Contract):
 
 @dataclass(frozen=True)
 class OpenedRun:
-    """An opened run, for a protocol that asks the network itself.
+    """An opened run, for a protocol that measures the network itself.
 
     Attributes:
-        length: positions that the network sees at most.
-        write: continues a beginning; of a run that writes.
-        say: tells whoever watches.
+        length: maximum number of positions that the network sees.
+        write: continues a prompt with a language model.
+        say: called with messages.
     """
 
     run: RunFolder
@@ -54,10 +54,10 @@ class OpenedRun:
     say: Callable[[str], None]
 
 
-#: From labeled records and options to how all candidates are measured on them.
+#: From labeled records and options to the measurement of all candidates on them.
 Measure = Callable[["LabeledData", "EvaluateConfig"], "Measurement"]
 #: From an opened run and options to the answer; it writes its own page.
-Ask = Callable[[OpenedRun, "EvaluateConfig"], Answer]
+MeasureRun = Callable[[OpenedRun, "EvaluateConfig"], Answer]
 #: From a source, options, the modality, its processor and an audit to labeled, readable records.
 Read = Callable[
     [str, "EvaluateConfig", "Modality", "Processor | None", "Audit"],
@@ -69,26 +69,28 @@ Headline = Callable[["np.ndarray", "np.ndarray", int], "Sampled"]
 
 @dataclass(frozen=True)
 class Protocol:
-    """A way to measure, from features (``measure``) or from the network itself (``run``).
+    """A method of measuring, by features (``measure``) or by the network itself (``run``).
 
     Attributes:
-        about: what it answers, in one line.
-        measure: says how candidates are measured by their features.
-        run: measures the network of a run, which it alone is about.
-        needs: what it asks of encoder and processor, among what they ``provide``.
-        read: reads a source whose columns are not the usual content and label; None otherwise.
-        split: whether one labeled file is parted into training and test records where no test
-            file is named.
-        alone: whether the tested records are measured alone, so that training records play no
-            part.
-        headline: the headline score of predictions, where a probe is fitted: it is then fitted
-            once for all records that it is tested on.
-        how: what it does, in a sentence or two below its figures.
+        about: the question that it answers, in one line.
+        measure: defines how candidates are measured by their features.
+        run: measures the network of a single run.
+        needs: capabilities that encoder and processor must provide.
+        read: reads sources with other columns than content and label; None otherwise.
+        split: whether a single labeled file is split into training and test records.
+        alone: whether only the test records matter, so that training records play no part.
+        headline: the headline score of predictions, for protocols that fit a probe: it is then
+            fitted once for all records that it is tested on.
+        how: a description below the figures, in a sentence or two.
+
+    Example::
+
+        PROTOCOL = Protocol("How often is the label right?", measure, split=False)
     """
 
     about: str
     measure: Measure | None = None
-    run: Ask | None = None
+    run: MeasureRun | None = None
     needs: frozenset[str] = field(default_factory=frozenset)
     read: Read | None = None
     split: bool = True

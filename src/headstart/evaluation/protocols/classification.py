@@ -38,7 +38,7 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
     """Score all candidates with few labels and with many, by logistic regression and kNN.
 
     At each number of labels there are ``config.seeds`` stratified draws, the same for all
-    candidates, and one where all labels are used. With ``config.folds`` the training records are
+    candidates, but a single one of all labels. With ``config.folds`` the training records are
     cross-validated: labels are drawn outside each fold, and ``test`` must be None.
 
     Raises:
@@ -100,7 +100,7 @@ PROTOCOL = Protocol(
 
 
 def _outcomes(found: list[Predicted], truth: np.ndarray, classes: int, seed: int) -> list[Outcome]:
-    """Score predictions; all outcomes are put on the same resamples in one pass."""
+    """Score predictions; all outcomes are resampled together in one pass."""
     right = np.concatenate([each.rows == truth for each in found]).astype(np.float32)
     resampled = resample(len(truth), seed, lambda counts: counts @ right.T / len(truth)).T
     ends = np.cumsum([len(each.rows) for each in found])[:-1]
@@ -125,7 +125,7 @@ def _outcomes(found: list[Predicted], truth: np.ndarray, classes: int, seed: int
 def _classes(
     train_labels: Sequence[str], test_labels: Sequence[str], config: EvaluateConfig
 ) -> np.ndarray:
-    """Return the sorted label names (K,) of the training records, which the tested must share."""
+    """Return the sorted label names (K,) of the training records, which the test must share."""
     train, test = Counter(train_labels), Counter(test_labels)
     if len(train) < 2:
         found = (
@@ -187,7 +187,7 @@ def _probes(candidate: Candidate, names: np.ndarray, cross_validated: bool) -> d
 
 
 def _rows(features: Matrix, indices: np.ndarray) -> Matrix:
-    """Return the rows at sorted indices; all of them are not copied."""
+    """Return the rows at sorted indices, without a copy if these are all rows."""
     return features if len(indices) == features.shape[0] else features[indices]
 
 

@@ -1,4 +1,4 @@
-"""Clustering: do groups that are found without labels agree with the labels?"""
+"""Clustering: do clusters that are found without labels agree with the labels?"""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from headstart.evaluation.protocols.scoring import scored
 from headstart.seeding import derive
 
 METRIC = Metric("NMI", percent=True)
-#: Dimensions that sparse features are brought to, in which k-means finds the same much faster.
+#: Dimensions that sparse features are reduced to, which makes k-means much faster.
 TOPICS = 100
-#: Starts of k-means a seed, of which the tightest clustering is taken.
+#: Initialisations of k-means per seed, of which the best is taken.
 STARTS = 3
-#: Records up to which k-means sees all of them at each step.
+#: Number of records beyond which mini-batch k-means is used.
 WHOLE = 20_000
 
 
 def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
     """Find as many clusters as there are labels, with k-means; score NMI and ARI.
 
-    Features have length 1, so that distances are those of cosines. Each of ``config.seeds`` seeds
-    gives the tightest clustering of three starts (k-means++); intervals cover the seeds and the
-    tested records. NMI is normalised by the arithmetic mean (Strehl and Ghosh 2002; Vinh et al.
-    2010), ARI is Hubert and Arabie's of 1985.
+    Features are normalised, so that distances follow cosines. Each of ``config.seeds`` seeds gives
+    the best of three initialisations (k-means++); intervals cover the seeds and the tested records.
+    NMI is normalised by the arithmetic mean (Strehl and Ghosh 2002; Vinh et al. 2010), ARI is that
+    of Hubert and Arabie 1985.
 
     Raises:
-        HeadstartError: one label only, or one for each record.
+        HeadstartError: there is a single label, or a different one for each record.
     """
     names, truth = np.unique(np.asarray(data.tested["label"], dtype=str), return_inverse=True)
     if not 1 < len(names) < len(truth):
@@ -78,7 +78,7 @@ PROTOCOL = Protocol(
 
 
 def _dense(rows: Matrix, seed: int) -> np.ndarray:
-    """Return sparse features in few dimensions, again at length 1."""
+    """Return sparse features in few dimensions, normalised again."""
     if not sparse.issparse(rows):
         return np.asarray(rows)
     from sklearn.decomposition import TruncatedSVD
@@ -129,7 +129,7 @@ def score(found: np.ndarray, truth: np.ndarray, seed: int) -> dict[str, Sampled]
 
 
 def _members(codes: np.ndarray) -> Any:
-    """Return (N,U) sparse, 1 where a record has the code; only codes that occur have a column."""
+    """Return the one-hot matrix (N,U), sparse, of the codes that occur."""
     _, columns = np.unique(codes, return_inverse=True)
     ones = np.ones(len(codes), dtype=np.float32)
     return sparse.csr_matrix((ones, (np.arange(len(codes)), columns)))
@@ -138,12 +138,12 @@ def _members(codes: np.ndarray) -> Any:
 def agreement(rows: np.ndarray, columns: np.ndarray, joint: np.ndarray) -> np.ndarray:
     """Return (R,2), NMI and ARI of R contingency tables.
 
-    scikit-learn's functions, which give the scores themselves, take one pair of labelings at a
-    time; this is for the hundreds of resamples.
+    scikit-learn's functions, which compute the scores themselves, take one pair of labelings at a
+    time; this is for hundreds of resamples.
 
     Args:
-        rows, columns: (R,K) and (R,C), the sums of the tables.
-        joint: (R,U), the cells of the tables; those that are 0 may be left out.
+        rows, columns: (R,K) and (R,C), the marginal sums of the tables.
+        joint: (R,U), the cells of the tables; zeros may be left out.
     """
     rows, columns, joint = (part.astype(np.float64) for part in (rows, columns, joint))
     total = rows.sum(-1)

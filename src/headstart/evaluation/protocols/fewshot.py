@@ -25,7 +25,7 @@ QUERIES = 15
 
 
 class Episode(NamedTuple):
-    """One small test: indices of records, and their classes within the episode, 0..N-1."""
+    """An episode: indices of records, and their classes within the episode, 0..N-1."""
 
     support: np.ndarray
     support_classes: np.ndarray
@@ -36,24 +36,25 @@ class Episode(NamedTuple):
 def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
     """Score ``config.episodes`` episodes of ``config.ways`` classes at each number of shots.
 
-    In an episode K records of each of N classes are learned from and up to 15 others of each are
-    classified (Vinyals et al. 2016), by the nearest prototype, the mean of a class (Snell et al.
-    2017), and by logistic regression. Examples come from the training records and queries from
-    the test records. All candidates get the same episodes; intervals are over episodes.
+    An episode has K support examples of each of N classes, and up to 15 queries of each (Vinyals et
+    al. 2016, https://arxiv.org/abs/1606.04080), which are classified by the nearest prototype, the
+    mean of a class (Snell et al. 2017, https://arxiv.org/abs/1703.05175), and by logistic
+    regression. Examples are training records and queries test records. All candidates get the same
+    episodes; intervals are over episodes.
 
     Raises:
-        HeadstartError: fewer than two classes have records enough.
+        HeadstartError: fewer than two classes have enough records.
     """
     alone = data.test is None
     labels = np.asarray(data.train["label"], dtype=str)
-    asked = labels if alone else np.asarray(data.tested["label"], dtype=str)
+    test_labels = labels if alone else np.asarray(data.tested["label"], dtype=str)
     shots = _shots(config)
-    classes, notes = _classes(labels, asked, max(shots), alone, config)
+    classes, notes = _classes(labels, test_labels, max(shots), alone, config)
     ways = min(config.ways, len(classes))
     if ways < config.ways:
         notes.append(f"There are {ways} classes, so episodes have {ways} instead of {config.ways}.")
     support = [np.flatnonzero(labels == name) for name in classes]
-    queries = None if alone else [np.flatnonzero(asked == name) for name in classes]
+    queries = None if alone else [np.flatnonzero(test_labels == name) for name in classes]
 
     def draw(count: int, shot: int) -> list[Episode]:
         return list(episodes(support, queries, ways, shot, config.episodes, config.seed))
@@ -98,25 +99,25 @@ def episodes(
     count: int,
     seed: int,
 ) -> Iterator[Episode]:
-    """Yield ``count`` random episodes; the seed and the sizes decide them.
+    """Yield ``count`` random episodes, determined by the seed and the sizes.
 
     Args:
-        support: indices of the records of each class that examples are drawn from.
+        support: for each class, indices of the records that examples are drawn from.
         queries: the same for queries; None draws them from the rest of the support.
     """
     for number in range(count):
         rng = np.random.Generator(np.random.PCG64(derive(seed, "episode", ways, shots, number)))
-        examples, asked = [], []
+        examples, queried = [], []
         for index in rng.permutation(len(support))[:ways]:
             drawn = rng.permutation(support[index])
             examples.append(drawn[:shots])
             rest = drawn[shots:] if queries is None else rng.permutation(queries[index])
-            asked.append(rest[:QUERIES])
-        sizes = [len(indices) for indices in asked]
+            queried.append(rest[:QUERIES])
+        sizes = [len(indices) for indices in queried]
         yield Episode(
             np.concatenate(examples),
             np.repeat(np.arange(ways), shots),
-            np.concatenate(asked),
+            np.concatenate(queried),
             np.repeat(np.arange(ways), sizes),
         )
 
@@ -135,9 +136,9 @@ def prototypes(support: Matrix, classes: np.ndarray, queries: Matrix) -> np.ndar
 
 
 def regression(support: Matrix, classes: np.ndarray, queries: Matrix) -> np.ndarray:
-    """Return the class (q,) that a logistic regression with C = 1 gives to each query.
+    """Return the class (q,) of each query by logistic regression with C = 1.
 
-    One example a class leaves nothing to choose a penalty with.
+    One example per class does not suffice to choose a penalty.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -154,7 +155,7 @@ _PROBES: dict[str, _Classify] = {"logistic regression": regression, "prototypes"
 def _shares(
     classify: _Classify, train: Matrix, test: Matrix, drawn: list[Episode], seed: int
 ) -> np.ndarray:
-    """Return the share (E,) of queries that are classified rightly in each episode."""
+    """Return the accuracy (E,) on the queries of each episode."""
     shares = []
     for episode in drawn:
         support, queries = train[episode.support], test[episode.queries]
@@ -164,10 +165,11 @@ def _shares(
 
 
 def _prepared(candidate: Candidate, alone: bool) -> tuple[Matrix, Matrix]:
-    """Return features centred on the training records and at length 1; sparse ones uncentred.
+    """Return features centred on the training records and normalised; sparse ones uncentred.
 
     Wang et al. 2019, "SimpleShot: Revisiting Nearest-Neighbor Classification for Few-Shot
-    Learning", section 3.2; then with a variance of 1, which suits the fixed penalty.
+    Learning", https://arxiv.org/abs/1911.04623, section 3.2; then scaled to a variance of 1, for
+    the fixed penalty.
     """
     train: Matrix = candidate.train
     test: Matrix = train if alone else candidate.test
@@ -188,12 +190,12 @@ def _shots(config: EvaluateConfig) -> list[int]:
 
 
 def _classes(
-    labels: np.ndarray, asked: np.ndarray, shots: int, alone: bool, config: EvaluateConfig
+    labels: np.ndarray, test_labels: np.ndarray, shots: int, alone: bool, config: EvaluateConfig
 ) -> tuple[list[str], list[str]]:
-    """Return the classes with records enough for every episode, and what was left out."""
+    """Return the classes with enough records for every episode, and notes on excluded ones."""
     needed = shots + 1 if alone else shots
     names, sizes = np.unique(labels, return_counts=True)
-    known = set(asked.tolist())
+    known = set(test_labels.tolist())
     kept = [str(n) for n, size in zip(names, sizes, strict=True) if size >= needed and n in known]
     if len(kept) < 2:
         raise HeadstartError(

@@ -1,6 +1,6 @@
-"""The loop that all protocols share: every candidate, every number of labels, every draw.
+"""The loop of all protocols: every candidate, every number of labels, every draw.
 
-A protocol says what is drawn, how a candidate predicts and how predictions are scored.
+A protocol defines what is drawn, how a candidate predicts and how predictions are scored.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
     from headstart.data.content import Content
 
-#: From what was drawn and a seed to one row (N,...): what is predicted of each tested unit.
+#: From a draw and a seed to the predictions (N,...) of all tested units.
 Predict = Callable[[Any, int], np.ndarray]
 
 
 @dataclass(frozen=True)
 class LabeledData:
-    """The records that an evaluation is made on.
+    """The labeled records of an evaluation.
 
     Attributes:
         train: labeled records, in the order of the candidates' features.
-        test: the same for the tested; None where the training records are tested as well.
-        content: what the records are.
+        test: the same for the test records; None where the training records are tested.
+        content: the kind of record.
     """
 
     train: Dataset
@@ -51,14 +51,14 @@ class LabeledData:
 
 
 def nothing(labels: int, seed: int) -> None:
-    """Draw nothing: what a protocol that learns from no labels draws."""
+    """Draw nothing, for protocols that learn from no labels."""
 
 
 class Predicted(NamedTuple):
-    """What one probe of one candidate predicted at one number of labels.
+    """Predictions of one probe of one candidate at one number of labels.
 
     Attributes:
-        rows: (S,N,...), one row a draw.
+        rows: (S,N,...), one row per draw.
     """
 
     candidate: Candidate
@@ -69,14 +69,14 @@ class Predicted(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """How a protocol measures certain records, whoever the candidates are.
+    """How a protocol measures certain records, independent of the candidates.
 
     Attributes:
-        results: what is known before any candidate is looked at; it has no outcomes yet.
-        probes: the ways in which a candidate predicts, by name; none where it cannot take part.
-        score: turns all predictions into outcomes, in order.
+        results: the results without outcomes.
+        probes: the prediction methods of a candidate by name; {} if it is not supported.
+        score: from all predictions to outcomes, in order.
         seeds: of the draws at each number of labels; 0 labels where none are used.
-        draw: from a number of labels and a seed to what all candidates learn from.
+        draw: from a number of labels and a seed to the training data of all candidates.
     """
 
     results: Results
@@ -89,7 +89,7 @@ class Measurement:
         """Measure the candidates, all with the same draws.
 
         Args:
-            progress: called with the number of draws done and of all draws.
+            progress: called with the number of draws done and the total.
         """
         total = len(candidates) * sum(map(len, self.seeds.values()))
         found: list[Predicted] = []
@@ -117,12 +117,12 @@ def one_by_one(
     *,
     predictions: bool = True,
 ) -> Callable[[list[Predicted]], list[Outcome]]:
-    """Return the ``score`` of a :class:`Measurement` that takes each of the predictions alone.
+    """Return a ``score`` of :class:`Measurement` that scores each candidate separately.
 
     Args:
         metric: the headline.
-        sampled: all scores of predictions (S,N,...).
-        predictions: whether outcomes keep them.
+        sampled: from predictions (S,N,...) to all scores.
+        predictions: whether outcomes keep the predictions.
     """
 
     def score(found: list[Predicted]) -> list[Outcome]:

@@ -32,12 +32,12 @@ _STEPS = 200
 def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
     """Fit one logistic regression a label to draws of records; score mAP and micro and macro F1.
 
-    mAP is the mean over labels of the average precision; a label counts as predicted where its
-    chance is above one half. Labels that no test record has, or all have, are left out.
+    mAP is the mean over labels of the average precision; a label is predicted where its probability
+    is above one half. Labels that no test record has, or all have, are excluded.
 
     Raises:
-        HeadstartError: no test records, fewer than two labels that can be tested, or no number
-            of labels can be drawn.
+        HeadstartError: no test records, fewer than two testable labels, or no number of labels
+            that can be drawn.
     """
     if data.test is None or not len(data.test):
         raise HeadstartError("several labels a record are not cross-validated; leave out --folds.")
@@ -83,12 +83,11 @@ PROTOCOL = Protocol(
 
 
 class OneVsRestProbe:
-    """One logistic regression with an L2 penalty a label, all with one penalty and one scaling.
+    """One logistic regression with an L2 penalty per label, all with the same penalty and scaling.
 
-    Both are chosen by cross-validation inside the drawn records, by the log loss over all labels.
-    The regressions are independent of each other but are solved together, which is many times
-    faster than one after the other; the solutions are those of scikit-learn's
-    ``LogisticRegression`` with the same C.
+    Both are chosen by cross-validation within the drawn records, by the log loss over all labels.
+    The regressions are independent but solved together, which is many times faster; the solutions
+    are those of scikit-learn's ``LogisticRegression`` with the same C.
 
     Args:
         features: (N,D) of all training records.
@@ -101,9 +100,9 @@ class OneVsRestProbe:
     def predict(
         self, train: Matrix, targets: np.ndarray, test: Matrix, rng: np.random.Generator
     ) -> np.ndarray:
-        """Fit on ``train`` (n,D) with ``targets`` (n,L) bool; return the chances (m,L) of ``test``.
+        """Fit on ``train`` (n,D) with ``targets`` (n,L); return probabilities (m,L) of ``test``.
 
-        A label that none or all of the drawn records have is as likely everywhere as in them.
+        A label that none or all of the drawn records have gets a constant probability.
         """
         scaling, penalty = self._choose(train, targets, rng)
         rows, back = row_space(scaling(train))
@@ -127,7 +126,7 @@ class OneVsRestProbe:
                     total += float(np.logaddexp(0, signs * values).sum())
                 if total < best:
                     best, choice = total, (scaling, penalty)
-                if total > previous:  # the loss is about convex along the path
+                if total > previous:  # the loss is approximately convex along the path
                     break
                 previous = total
         return choice
@@ -137,7 +136,7 @@ def solve(rows: Matrix, targets: np.ndarray, penalty: float) -> tuple[np.ndarray
     """Return weights (L,D) and biases (L,) of L regressions with C = ``penalty``.
 
     Each minimises |w|^2 / 2 + C sum log(1 + exp(-y (w x + b))), y = +-1. A label that is the same
-    in all ``targets`` (n,L) gets no weights, and a bias of the log odds with one more of each.
+    in all ``targets`` (n,L) gets zero weights, and the log odds with add-one smoothing as bias.
     """
     from scipy.optimize import minimize
 
@@ -167,10 +166,10 @@ def solve(rows: Matrix, targets: np.ndarray, penalty: float) -> tuple[np.ndarray
 
 
 def draw(targets: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """Return ``count`` sorted indices of a random draw in which every label keeps its share.
+    """Return ``count`` sorted indices of a random draw, stratified by label.
 
-    Iterative stratification (Sechidis et al. 2011, algorithm 1) into drawn and left, rarest label
-    first; a rare label that would get less than one record gets one while there is room.
+    Iterative stratification (Sechidis et al. 2011, algorithm 1) into drawn and remaining, rarest
+    label first; a rare label gets at least one record while ``count`` allows.
 
     Args:
         targets: (N,L) bool.
@@ -179,7 +178,7 @@ def draw(targets: np.ndarray, count: int, seed: int) -> np.ndarray:
     size = len(targets)
     if count >= size:
         return np.arange(size)
-    targets = np.column_stack([targets, ~targets.any(1)])  # to have no label counts as a label
+    targets = np.column_stack([targets, ~targets.any(1)])  # having no label counts as a label
     wanted = np.where(targets.any(0), np.maximum(targets.sum(0) * (count / size), 1), 0)
     free = np.ones(size, dtype=bool)
     remaining = targets.sum(0).astype(np.int64)
@@ -188,7 +187,7 @@ def draw(targets: np.ndarray, count: int, seed: int) -> np.ndarray:
         label = int(np.where(remaining > 0, remaining, size + 1).argmin())
         indices = rng.permutation(np.flatnonzero(free & targets[:, label]))
         take = min(max(0, round(wanted[label])), len(indices), count - len(drawn))
-        # Of the label's records those are taken that ask for the least of what others want.
+        # Prefer the label's records with the fewest other labels that are already satisfied.
         cost = targets[indices] @ (wanted <= 0)
         chosen = indices[np.argsort(cost, kind="stable")[:take]]
         drawn += chosen.tolist()
@@ -199,12 +198,12 @@ def draw(targets: np.ndarray, count: int, seed: int) -> np.ndarray:
     return np.sort(np.append(drawn, spare[: count - len(drawn)]).astype(np.int64))
 
 
-def score(chances: np.ndarray, truth: np.ndarray, seed: int) -> dict[str, Sampled]:
-    """Return mAP and micro and macro F1 of ``chances`` (S,N,L) of ``truth`` (N,L) bool."""
+def score(probabilities: np.ndarray, truth: np.ndarray, seed: int) -> dict[str, Sampled]:
+    """Return mAP, micro and macro F1 of ``probabilities`` (S,N,L) for ``truth`` (N,L)."""
     from sklearn.metrics import average_precision_score, f1_score
 
     def statistic(counts: np.ndarray) -> np.ndarray:
-        return np.stack([_resampled(row, truth, counts) for row in chances], axis=1)
+        return np.stack([_resampled(row, truth, counts) for row in probabilities], axis=1)
 
     def f1(average: str, truth: np.ndarray, row: np.ndarray) -> float:
         return float(f1_score(truth, row > 0.5, average=average, zero_division=0))
@@ -214,15 +213,15 @@ def score(chances: np.ndarray, truth: np.ndarray, seed: int) -> dict[str, Sample
         "micro F1": partial(f1, "micro"),
         "macro F1": partial(f1, "macro"),
     }
-    return scored(functions, truth, chances, statistic, seed)
+    return scored(functions, truth, probabilities, statistic, seed)
 
 
-def _resampled(chances: np.ndarray, truth: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Return (r,3), the scores on each resample."""
+def _resampled(probabilities: np.ndarray, truth: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return the scores (r,3) on each resample ``counts`` (r,N)."""
     precision = np.stack(
-        [average_precision(chances[:, k], truth[:, k], counts) for k in range(truth.shape[1])]
+        [average_precision(probabilities[:, k], truth[:, k], counts) for k in range(truth.shape[1])]
     )
-    predicted = (chances > 0.5).astype(np.float32)
+    predicted = (probabilities > 0.5).astype(np.float32)
     both = counts @ (predicted * truth)
     either = counts @ predicted + counts @ truth.astype(np.float32)
     micro = 2 * both.sum(1) / np.maximum(either.sum(1), 1)
@@ -230,14 +229,16 @@ def _resampled(chances: np.ndarray, truth: np.ndarray, counts: np.ndarray) -> np
     return np.stack([precision.mean(0), micro, macro], axis=1)
 
 
-def average_precision(chances: np.ndarray, truth: np.ndarray, counts: np.ndarray) -> np.ndarray:
+def average_precision(
+    probabilities: np.ndarray, truth: np.ndarray, counts: np.ndarray
+) -> np.ndarray:
     """Return the average precision (r,) of one label on each resample ``counts`` (r,N).
 
-    scikit-learn's takes one set of weights at a time. Records of equal chance share a threshold;
-    where a resample holds no record with the label, it is 0.
+    scikit-learn's function takes one set of weights at a time. Records of equal probability share a
+    threshold; it is 0 on a resample without any record of the label.
     """
-    order = np.argsort(-chances, kind="stable")
-    ordered = chances[order]
+    order = np.argsort(-probabilities, kind="stable")
+    ordered = probabilities[order]
     last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
     counts = counts[:, order]
     right = np.cumsum(counts * truth[order], axis=1)[:, last]
@@ -250,7 +251,7 @@ def average_precision(chances: np.ndarray, truth: np.ndarray, counts: np.ndarray
 def _targets(
     train: Sequence[Sequence[str]], test: Sequence[Sequence[str]], config: EvaluateConfig
 ) -> tuple[list[str], np.ndarray, np.ndarray, list[str]]:
-    """Return the label names, (N,L) and (M,L) bool, and what was left out."""
+    """Return the label names, the targets (N,L) and (M,L) bool, and notes on excluded labels."""
     from sklearn.preprocessing import MultiLabelBinarizer
 
     binarizer = MultiLabelBinarizer().fit(train)
@@ -264,13 +265,13 @@ def _targets(
         )
     targets = binarizer.transform(train).astype(bool)
     truth = binarizer.transform([[x for x in labels if x in known] for labels in test]).astype(bool)
-    kept = truth.any(0) & ~truth.all(0)
-    if kept.sum() < 2:
+    testable = truth.any(0) & ~truth.all(0)
+    if testable.sum() < 2:
         raise HeadstartError(
-            f"{config.test or config.train}: {int(kept.sum())} label(s) can be tested; two or more "
-            "are needed that some test records have and others have not."
+            f"{config.test or config.train}: {int(testable.sum())} label(s) can be tested; two or "
+            "more are needed that some test records have and others have not."
         )
-    if not kept.all():
-        notes.append(f"{int((~kept).sum()):,} label(s) that no test record has were left out.")
-    names = [str(name) for name in binarizer.classes_[kept]]
-    return names, targets[:, kept], truth[:, kept], notes
+    if not testable.all():
+        notes.append(f"{int((~testable).sum()):,} label(s) that no test record has were left out.")
+    names = [str(name) for name in binarizer.classes_[testable]]
+    return names, targets[:, testable], truth[:, testable], notes

@@ -1,4 +1,4 @@
-"""Perplexity: how well does a run that writes foresee records, token by token?"""
+"""Perplexity: how well does a language model predict records, token by token?"""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from headstart.objectives.opening import objective_of, open_token_head
 
 
 def run(opened: OpenedRun, config: EvaluateConfig) -> Perplexity:
-    """Measure how well the run foresees the records of ``--test``, or of ``--train``.
+    """Measure how well the run predicts the records of ``--test``, or of ``--train``.
 
-    Nothing is learned from them, so their labels are not read.
+    Nothing is fitted, so labels are not read.
 
     Raises:
-        HeadstartError: the run gives no probabilities of next tokens, or nothing can be foreseen.
+        HeadstartError: the run gives no probabilities of next tokens, or there is no token to
+            predict.
     """
     folder, modality = opened.run, opened.modality
     objective = check_objective(objective_of(folder))
@@ -65,7 +66,7 @@ def run(opened: OpenedRun, config: EvaluateConfig) -> Perplexity:
 
 
 PROTOCOL = Protocol(
-    "How well does a run that writes foresee each token from those before it?",
+    "How well does a run that writes predict each token from those before it?",
     run=run,
     needs=frozenset({"vocabulary"}),
 )

@@ -1,4 +1,4 @@
-"""Labeled records for each task: which task the labels ask for, and what a label is in it."""
+"""Labeled records for each task: which task the labels imply, and what its labels are."""
 
 from __future__ import annotations
 
@@ -36,22 +36,21 @@ if TYPE_CHECKING:
     from headstart.data.unit import Unit
     from headstart.modalities import Modality, Processor
 
-#: Separators of several labels in one field, the likelier ones first.
+#: Separators of several labels in one field, the most likely first.
 SEPARATORS = ("|", ";", ",")
 
 
 def task_of(config: EvaluateConfig, content: Content) -> str:
     """Return the task, guessed from the columns of ``config.train`` where it is ``auto``.
 
-    Two records and a number ask for similarity, a query and an answer for retrieval, lists of
-    labels for multi-label classification, numbers with a fraction for regression, and all else
-    for classification.
+    Two records and a number imply similarity, a query and an answer retrieval, lists of labels
+    multi-label classification, fractional numbers regression, and everything else classification.
 
     Args:
-        content: what the records are.
+        content: the kind of record.
 
     Raises:
-        HeadstartError: a column was named that is not there, or is of nothing that is read.
+        HeadstartError: a named column is missing or unknown.
     """
     check_names(config.columns, content, (LABEL.name, PAIR))
     if config.task != "auto":
@@ -85,12 +84,12 @@ def read(
     *,
     task: str,
 ) -> Dataset:
-    """Return the records of ``source`` with what the task takes for a label.
+    """Return the records of ``source`` with the labels of the task.
 
-    Classification, few-shot episodes, clustering and retrieval by label have a ``label`` each (a
-    text), regression a number, multi-label classification a list of texts; pairs are flattened,
-    see :mod:`headstart.data.pairs`. Without a ``processor`` nothing is decoded yet
-    (several labels only).
+    The ``label`` is a text for classification, few-shot episodes, clustering and retrieval by
+    label, a number for regression, a list of texts for multi-label classification; pairs are
+    flattened, see :mod:`headstart.data.pairs`. Without a ``processor`` nothing is decoded yet
+    (multi-label only).
 
     Raises:
         HeadstartError: no record has such a label.
@@ -115,14 +114,14 @@ def read(
 def labeled_records(
     config: EvaluateConfig, modality: Modality, processor: Processor | None, audits: dict[str, Any]
 ) -> tuple[Dataset, Dataset | None]:
-    """Return training and test records; None where one file is tested as a whole or by folds.
+    """Return training and test records; no test records (None) where one file is not split.
 
     Args:
-        config: with a ``task`` that has been decided on.
-        audits: told what was read, under ``train`` and ``test``.
+        config: with a ``task`` other than ``auto``.
+        audits: filled with summaries of what was read, under ``train`` and ``test``.
 
     Raises:
-        HeadstartError: options that do not go together, or no record with a label.
+        HeadstartError: the options contradict each other, or no record has a label.
     """
     if config.folds and config.task != "classification":
         raise HeadstartError(f"--folds serves classification and not {config.task}; leave it out.")
@@ -153,7 +152,7 @@ def labeled_file(
     processor: Processor | None,
     audits: dict[str, Any],
 ) -> Dataset:
-    """Return the labeled records of one source, and note in ``audits[what]`` what was read."""
+    """Return the labeled records of one source; their audit is stored in ``audits[what]``."""
     audit = Audit()
     reads = PROTOCOLS[config.task].read or partial(read, task="classification")
     records: Dataset = reads(source, config, modality, processor, audit)
@@ -162,7 +161,7 @@ def labeled_file(
 
 
 def _split(records: Dataset, config: EvaluateConfig) -> tuple[Dataset, Dataset]:
-    """Part a fifth of the records off, by chance."""
+    """Split off a random fifth of the records for testing."""
     if len(records) < 10:
         raise HeadstartError(
             f"{config.train} has {len(records)} labeled record(s), too few to split off a test "
@@ -175,10 +174,10 @@ def _split(records: Dataset, config: EvaluateConfig) -> tuple[Dataset, Dataset]:
 
 
 def numbered(records: Dataset, source: str, audit: Audit) -> Dataset:
-    """Return the records whose label is a number, with the number (float) as label.
+    """Return the records whose label is a number, as a float.
 
     Raises:
-        HeadstartError: none is.
+        HeadstartError: no label is a number.
     """
     values = [number(label) for label in records["label"]]
     known = [index for index, value in enumerate(values) if value is not None]
@@ -205,8 +204,7 @@ def _pairs(
 ) -> Dataset:
     """Return M pairs as 2M records: ``id``, the content, and ``label`` (the score as a text).
 
-    A pair of which either record cannot be read, or without a score where one is needed, is set
-    aside.
+    A pair with an unreadable record, or without a required score, is quarantined.
     """
     content = modality.content
     found = columns_of(source, config.columns, content, names)
@@ -240,7 +238,7 @@ def _several(
     processor: Processor | None,
     audit: Audit,
 ) -> Dataset:
-    """Return records with lists of labels, from lists or from texts with a separator."""
+    """Return records with lists of labels, read from lists or from texts with a separator."""
     content = modality.content
     name, sample = tables.label_sample(source, content, config.columns.get(LABEL.name))
     if name is None or not sample:
@@ -256,7 +254,7 @@ def _several(
 
 
 def _labels(separator: str | None) -> Field:
-    """Return the field of several labels: a list of texts, an empty one where there is none."""
+    """Return the field of several labels, a list of texts, empty if there is none."""
 
     def strings() -> pa.DataType:
         import pyarrow as pa
@@ -270,7 +268,7 @@ def _labels(separator: str | None) -> Field:
 
 
 def _listed(value: Any, separator: str | None) -> list[str] | None:
-    """Return the labels in one field; an empty list says that there is none, None is unknown."""
+    """Return the labels in one field: an empty list for no labels, None if unknown."""
     if isinstance(value, str):
         value = value.split(separator) if separator else [value]
     elif isinstance(value, int | float) and not isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""Regression: how well do frozen features tell a number, with few labels and with many?"""
+"""Regression: how well do frozen features predict a number, with few labels and with many?"""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from headstart.evaluation.protocols.resampling import Sampled, correlation, rank
 from headstart.evaluation.protocols.scoring import scored
 
 METRIC = Metric("R2", percent=False)
-#: Fewest labels that a line is fitted to.
+#: Minimum number of labels for a fit.
 FEWEST = 5
-#: Parts of the range of labels that every draw takes its share of.
+#: Number of quantile bins of the labels that draws are stratified by.
 STRATA = 10
 _DENSE_GRID = np.logspace(-2, 6, 17)
 _SPARSE_GRID = np.logspace(-2, 2, 9)
@@ -31,11 +31,11 @@ _SPARSE_GRID = np.logspace(-2, 2, 9)
 def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
     """Fit ridge regression to draws of labels; score R2, Spearman's correlation and the MAE.
 
-    Draws are stratified by the size of the label, and are the same for all candidates. The mean
-    absolute error, in the unit of the label, is the one score of which less is better.
+    Draws are stratified by the value of the label, and are the same for all candidates. The mean
+    absolute error, in the unit of the label, is the only score that is better when lower.
 
     Raises:
-        HeadstartError: no test records, all labels equal, or no number of labels can be drawn.
+        HeadstartError: no test records, all labels are equal, or no number can be drawn.
     """
     if data.test is None or not len(data.test):
         raise HeadstartError("a regression is not cross-validated; leave out --folds.")
@@ -153,7 +153,7 @@ def score(predictions: np.ndarray, truth: np.ndarray, seed: int) -> dict[str, Sa
 
 
 def _strata(targets: np.ndarray) -> np.ndarray:
-    """Return which part of the range (N,) a label is in; parts hold about as many records."""
+    """Return the quantile bin (N,) of each label."""
     parts = min(STRATA, FEWEST, len(targets) // FEWEST) or 1
     edges = np.unique(np.quantile(targets, np.linspace(0, 1, parts + 1)[1:-1]))
     return np.unique(np.searchsorted(edges, targets, side="right"), return_inverse=True)[1]

@@ -1,4 +1,4 @@
-"""Bootstrap resamples of the tested units, as counts, so that any metric can be put on them.
+"""Bootstrap resamples of the tested units, as counts, for any metric.
 
 Every outcome of one evaluation is scored on the same resamples, so that two of them can be
 compared in pairs whatever the metric is (Efron and Tibshirani 1993, chapter 13).
@@ -16,7 +16,7 @@ from headstart.seeding import derive
 
 RESAMPLES = 500
 _NORMAL = 1.959964
-#: Most counts that are held at a time.
+#: Maximum number of counts in memory at once.
 _CELLS = 2**22
 
 
@@ -36,10 +36,10 @@ class Sampled:
     high: float = 1.0
 
     def estimate(self) -> Estimate:
-        """Return the mean with its 95% interval, which covers both sources of chance.
+        """Return the mean with its 95% interval, which covers both sources of variance.
 
-        The spread over draws (Student's t) and over resamples are added; at the bounds the interval
-        is cut.
+        The spreads over draws (Student's t) and over resamples are added; the interval is clipped
+        to the bounds.
         """
         mean = float(self.by_draw.mean())
         tested = np.sqrt(over_units(self.by_resample))
@@ -52,8 +52,8 @@ def resample(count: int, seed: int, statistic: Callable[[np.ndarray], np.ndarray
 
     Args:
         seed: the same seed and count give the same resamples.
-        statistic: called with counts (r,count) float32, how often each unit is in each of some
-            resamples; it returns (r,...), one value or more a resample.
+        statistic: called with counts (r,count) float32, how often each unit is in each of r
+            resamples; it returns (r,...), one or more values per resample.
     """
     rng = np.random.Generator(np.random.PCG64(derive(seed, "bootstrap")))
     at_once = max(1, min(RESAMPLES, _CELLS // max(1, count)))
@@ -67,11 +67,11 @@ def resample(count: int, seed: int, statistic: Callable[[np.ndarray], np.ndarray
 
 
 def interaction(by_resample: np.ndarray) -> float:
-    """Return the variance e^2 / N of a draw's score because it suits some tested units more.
+    """Return the variance e^2 / N of a draw's score from the interaction of draws and units.
 
     In a table of S draws and N units, with variances a^2 of the draws, b^2 of the units and e^2 of
-    what is of a draw and a unit together, scores of draws vary by a^2 + e^2 / N, one draw's over
-    resamples of the units by (b^2 + e^2) / N, and the mean over draws by (b^2 + e^2 / S) / N.
+    their interaction, the scores of draws vary by a^2 + e^2 / N, those of one draw over resamples
+    of the units by (b^2 + e^2) / N, and the mean over draws by (b^2 + e^2 / S) / N.
 
     Args:
         by_resample: (S,R) scores, S > 1.
@@ -82,13 +82,13 @@ def interaction(by_resample: np.ndarray) -> float:
 
 
 def over_units(by_resample: np.ndarray) -> float:
-    """Return the variance that a mean over draws has because other units might be tested.
+    """Return the variance of a mean over draws that comes from the choice of tested units.
 
-    That draws suit units differently shows in the variance between draws as well, and is left out
-    here, lest it count twice: see :func:`interaction`.
+    The interaction of draws and units is in the variance between draws as well, and is subtracted
+    here, so that it counts once: see :func:`interaction`.
 
     Args:
-        by_resample: (S,R) scores; of one draw nothing can be told apart, and all is returned.
+        by_resample: (S,R) scores; with a single draw the interaction cannot be separated.
     """
     together = float(by_resample.mean(0).var())
     draws = len(by_resample)
@@ -96,7 +96,7 @@ def over_units(by_resample: np.ndarray) -> float:
 
 
 def averaged(values: np.ndarray, seed: int) -> Sampled:
-    """Return a metric that is a mean over units: ``values`` (S,N), one a draw and unit."""
+    """Return a metric that is a mean over units of ``values`` (S,N), one per draw and unit."""
     rows = values.astype(np.float32)
     count = values.shape[1]
     found = resample(count, seed, lambda counts: counts @ rows.T / count)
@@ -118,7 +118,7 @@ def ranks(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
 def correlation(left: np.ndarray, right: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Return Pearson's correlation (r,) of ``left`` and ``right``, (N,) or (r,N), by resample.
 
-    Where one of the two is constant there is none, and 0 is returned.
+    0 where one of the two is constant.
     """
     total = counts.sum(1, keepdims=True)
     centred = [values - (counts * values).sum(1, keepdims=True) / total for values in (left, right)]

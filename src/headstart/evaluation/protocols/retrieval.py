@@ -1,4 +1,4 @@
-"""Retrieval: of all records, are those that belong to a query the nearest to it?"""
+"""Retrieval: are the records relevant to a query the nearest to it?"""
 
 from __future__ import annotations
 
@@ -27,15 +27,16 @@ _CHUNK = 256
 
 @dataclass(frozen=True)
 class Search:
-    """What is asked for, among what, and what is right.
+    """Queries, documents and their relevance.
 
     Attributes:
         queries: indices (Q,) of the queries among the query features.
         documents: indices (C,) among the document features, in the order in which ties are broken.
-        relevant: (Q,K) bool, and ``group`` (C,) the column that tells of each document.
-        own: (Q,) the position in ``documents`` of the query itself, which is no answer; -1 where it
+        relevant: (Q,K) bool, relevance of each group of documents.
+        group: (C,) the group of each document.
+        own: (Q,) the position in ``documents`` of the query itself, which is excluded; -1 where it
             is not among them.
-        exact: whether recall counts the share of the relevant, or whether any was found.
+        exact: whether recall is the share of relevant documents found, or whether any was found.
     """
 
     queries: np.ndarray
@@ -49,18 +50,18 @@ class Search:
 def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
     """Search by cosine; score recall@1, 5 and 10, MRR and nDCG@10.
 
-    With pairs every first record asks for its second among all seconds. With labels every tested
-    record asks for those of its label: among the training records, or among all others where
-    there is one file only. Nothing is fitted.
+    With pairs, each first record is a query for its second record among all second ones. With
+    labels, each test record is a query for records of its label: among the training records, or
+    among all other records if there is one file only. Nothing is fitted.
 
-    recall@k is the share of the relevant records among the first k where there are pairs. With
-    labels hundreds may be relevant, and it is the share of queries with a relevant record among
-    the first k, as in metric learning (Jegou et al. 2011; Oh Song et al. 2016). MRR takes the
-    first relevant record wherever it is; nDCG has gains of 1 (Jarvelin and Kekalainen 2002).
-    Ties are broken by chance, the same for all candidates.
+    With pairs, recall@k is the share of the relevant records among the first k. With labels
+    hundreds may be relevant, and it is the share of queries with a relevant record among the first
+    k, as in metric learning (Jegou et al. 2011; Oh Song et al. 2016). MRR uses the first relevant
+    record at any rank; nDCG has binary gains (Jarvelin and Kekalainen 2002). Ties are broken at
+    random, the same for all candidates.
 
     Raises:
-        HeadstartError: no query has a relevant record to be found.
+        HeadstartError: no query has a relevant record.
     """
     paired = is_pairs(data.train)
     search = (_by_pairs if paired else _by_label)(data, config)
@@ -71,11 +72,11 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
         )
 
     def probes(candidate: Candidate) -> dict[str, Predict]:
-        asked = data.features(candidate)
-        among = asked if paired else candidate.train
-        if asked is None or among is None:
+        query_features = data.features(candidate)
+        document_features = query_features if paired else candidate.train
+        if query_features is None or document_features is None:
             return {}
-        return {"cosine": lambda drawn, seed: _found(asked, among, search)}
+        return {"cosine": lambda drawn, seed: _found(query_features, document_features, search)}
 
     def sampled(rows: np.ndarray) -> dict[str, Sampled]:
         return {name: averaged(rows[..., k], config.seed) for k, name in enumerate(SCORES)}
@@ -110,7 +111,7 @@ def _notes(search: Search) -> list[str]:
 
 
 def _by_pairs(data: LabeledData, config: EvaluateConfig) -> Search:
-    """Every different first record is a query, every different second record a document."""
+    """Return the distinct first records as queries, the distinct second ones as documents."""
     keys = data.content.digests(data.tested)
     half = len(keys) // 2
     _, queries, asking = np.unique(keys[:half], return_index=True, return_inverse=True)
@@ -132,15 +133,15 @@ def _by_label(data: LabeledData, config: EvaluateConfig) -> Search:
     names, codes = np.unique(np.asarray(data.train["label"], dtype=str), return_inverse=True)
     order = _shuffled(len(codes), config.seed)
     if data.test is None:
-        asked, sizes = codes, np.bincount(codes) - 1
+        query_codes, sizes = codes, np.bincount(codes) - 1
         own = np.argsort(order)
     else:
         labels = np.asarray(data.test["label"], dtype=str)
         indices = np.minimum(np.searchsorted(names, labels), len(names) - 1)
-        asked = np.where(names[indices] == labels, indices, len(names))
+        query_codes = np.where(names[indices] == labels, indices, len(names))
         sizes, own = np.append(np.bincount(codes), 0), np.full(len(labels), -1)
-    queries = np.flatnonzero(sizes[asked] > 0)
-    relevant = np.eye(len(names) + 1, len(names), dtype=bool)[asked[queries]]
+    queries = np.flatnonzero(sizes[query_codes] > 0)
+    relevant = np.eye(len(names) + 1, len(names), dtype=bool)[query_codes[queries]]
     return Search(queries, order, relevant, codes[order], own[queries], exact=False)
 
 
@@ -148,10 +149,10 @@ def _shuffled(count: int, seed: int) -> np.ndarray:
     return np.random.Generator(np.random.PCG64(derive(seed, "ties"))).permutation(count)
 
 
-def _found(asked: Matrix, among: Matrix, search: Search) -> np.ndarray:
-    """Return each of the :data:`SCORES` of each query, (Q,K)."""
-    queries = unit_length(asked)[search.queries]
-    documents = unit_length(among)[search.documents]
+def _found(query_features: Matrix, document_features: Matrix, search: Search) -> np.ndarray:
+    """Return the :data:`SCORES` of each query, (Q,K)."""
+    queries = unit_length(query_features)[search.queries]
+    documents = unit_length(document_features)[search.documents]
     parts = []
     for start in range(0, len(search.queries), _CHUNK):
         rows = slice(start, start + _CHUNK)
@@ -173,17 +174,17 @@ def rank_scores(
 ) -> dict[str, np.ndarray]:
     """Return recall@1, 5 and 10, MRR and nDCG@10 (Q,) of each query.
 
-    torchmetrics has these for one query at a time; all at once they take seconds instead of
+    torchmetrics computes these for one query at a time; all at once take seconds instead of
     minutes. Equal similarities are ranked in the order of the documents.
 
     Args:
         similarity: (Q,C) of each query and document.
-        relevant: (Q,C) bool; every query has one at least.
-        exact: recall is the share of the relevant documents; else whether there is any.
+        relevant: (Q,C) bool; every query has at least one.
+        exact: recall is the share of relevant documents found; else whether any was found.
     """
     count = similarity.shape[1]
     deep = min(CUTS[-1], count)
-    # A stable order of the best few: all that are as near as the last of them are sorted.
+    # A stable order of the best few: candidates tied with the last of them are sorted, too.
     edge = np.partition(similarity, count - deep, axis=1)[:, count - deep]
     top = np.empty((len(similarity), deep), dtype=np.int64)
     for row, (values, least) in enumerate(zip(similarity, edge, strict=True)):

@@ -1,4 +1,4 @@
-"""From predictions to an outcome: what protocols do alike once something has been predicted."""
+"""From predictions to an outcome: the scoring that protocols share."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ def scored(
     seed: int,
     bounds: Mapping[str, tuple[float, float]] | None = None,
 ) -> dict[str, Sampled]:
-    """Return each measure of S predictions, of all tested units and of their resamples.
+    """Return each metric of S predictions, on all tested units and on their resamples.
 
     Args:
-        functions: K measures, from ``truth`` and one prediction to a number.
+        functions: K metrics, from ``truth`` and one prediction to a number.
         truth: (N,...).
-        rows: (S,N,...) predictions, one a draw of labels.
-        statistic: the same measures of resamples: from counts (r,N), how often each unit is in
-            each of them, to (r,S,K).
+        rows: (S,N,...) predictions, one per draw of labels.
+        statistic: the same metrics on resamples: from counts (r,N), how often each unit is in each
+            of them, to (r,S,K).
         seed: of the resamples.
-        bounds: of the measures that are not shares of 1.
+        bounds: of the metrics that are not within 0..1.
     """
     resampled = resample(len(truth), seed, statistic).T
     return {

@@ -26,13 +26,12 @@ METRIC = Metric("Spearman", percent=False)
 def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
     """Correlate the cosine of each pair with its score, by rank and linearly.
 
-    This is the protocol of the STS tasks (Agirre et al. 2012; Cer et al. 2017). Nothing is
-    fitted, so no label is used: the scores are only compared with. Intervals come from
-    resampling the pairs.
+    This is the protocol of the STS tasks (Agirre et al. 2012; Cer et al. 2017,
+    https://arxiv.org/abs/1708.00055). Nothing is fitted. Intervals come from resampling the pairs.
 
     Args:
-        data: pairs as :func:`headstart.data.pairs.read_pairs` returns them; features are (2M,D),
-            all firsts, then all seconds.
+        data: flattened pairs, see :mod:`headstart.data.pairs`; features are (2M,D), all first
+            records, then all second ones.
 
     Raises:
         HeadstartError: fewer than three pairs, or one score only.
@@ -48,7 +47,7 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
         features = data.features(candidate)
         if features is None:
             return {}
-        # Cosines of equal pairs differ in the last bits, which must not make ranks of them.
+        # Cosines of equal pairs differ in the last bits, which must not break ties.
         return {"cosine": lambda drawn, seed: cosines(features).round(6)}
 
     return Measurement(
@@ -76,7 +75,7 @@ PROTOCOL = Protocol(
 
 
 def cosines(features: Matrix) -> np.ndarray:
-    """Return the cosine (M,) of each pair of ``features`` (2M,D); with a zero vector it is 0."""
+    """Return the cosine (M,) of each pair of ``features`` (2M,D); 0 for a zero vector."""
     rows = unit_length(features)
     half = rows.shape[0] // 2
     if sparse.issparse(rows):

@@ -1,4 +1,4 @@
-"""The report: one offline page with the verdict, the figures, and what they rest on."""
+"""The report: one offline page with the verdict, the figures, and their sources."""
 
 from headstart.evaluation.report.report import Report
 

@@ -1,4 +1,4 @@
-"""What to do next, as the figures and the alarms say it."""
+"""Recommendations, from the figures and the alarms."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from headstart.evaluation.outcomes import Results
     from headstart.evaluation.verdict import Gain
 
-#: A share of records that repeat others from which on it is worth telling.
+#: Share of duplicate records above which they are mentioned.
 _REPEATED = 0.05
-#: A share of a class that is taken for one other from which on it is worth a look.
+#: Share of a class confused with another above which it is mentioned.
 _CONFUSED = 0.1
-#: Of the loss's whole fall, the share in the last quarter from which on more time would help.
+#: Share of the total decrease of the loss in the last quarter above which training was too short.
 _FALLING = 0.08
-#: Half an interval, as a share, from which on it is called wide.
+#: Half width of an interval, as a share, above which it is called wide.
 _WIDE = 0.03
 _LETTERS = 40
 
@@ -35,7 +35,7 @@ def section(lines: Sequence[str]) -> Markup:
 
 
 def _coded(line: str) -> list[str]:
-    """Return the pieces of a line, those between backticks as code."""
+    """Return the pieces of a line, with those between backticks as code."""
     return [tag("code", x) if index % 2 else x for index, x in enumerate(line.split("`"))]
 
 
@@ -89,7 +89,7 @@ def _choice(gains: Sequence[Gain], run: str) -> list[str]:
 
 
 def _elsewhere(results: Results) -> list[str]:
-    """Name the other domain in which something else is clearly better, if there is one."""
+    """Name the other domain on which an alternative is clearly better, if there is one."""
     there = [shift for shift in results.shifts if not shift.severity]
     ours = next((shift for shift in there if shift.kind == "pretrained"), None)
     if ours is None:
@@ -119,10 +119,10 @@ def _overlap(audits: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def longer(metrics: list[dict[str, Any]]) -> list[str]:
-    """Say what rang while training, and whether more time would help."""
-    rang = alarms(metrics)
-    lines = [message for _, _, message in rang if message]
-    kinds = " ".join(f"{kind} {message}".lower() for _, kind, message in rang)
+    """Return the alarms of the training, and whether a longer training would help."""
+    raised = alarms(metrics)
+    lines = [message for _, _, message in raised if message]
+    kinds = " ".join(f"{kind} {message}".lower() for _, kind, message in raised)
     if "improving" in kinds or "collaps" in kinds or "diverg" in kinds:
         return lines
     key = "validation_loss" if len(curve(metrics, "validation_loss")) > 3 else "loss"

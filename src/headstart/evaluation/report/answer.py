@@ -1,4 +1,4 @@
-"""The top of the page: the answer, the figures that matter, and what was noticed on the way."""
+"""The top of the page: the answer, the main figures, and notes."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def section(
     notes: Sequence[str],
     cost: Mapping[str, str],
 ) -> Markup:
-    """Give the verdict's first line, a tile for each number of labels, its lines and notes.
+    """Return the verdict, a tile for each number of labels, its details and notes.
 
     Args:
         answer: the verdict's headline, such as ``Yes: pre-training gained ...``.
-        lines: what the verdict says beyond it.
+        lines: the details of the verdict.
     """
     tiles = [*map(_tile, gains), *cost_tile(cost)]
     return header(answer, _tone(gains), tiles, lines, notes)
@@ -39,7 +39,7 @@ def header(
     lines: Sequence[str] = (),
     notes: Sequence[str] = (),
 ) -> Markup:
-    """Give an answer such as ``Yes: ...`` with its tiles, lines and notes.
+    """Return an answer such as ``Yes: ...`` with its tiles, details and notes.
 
     Args:
         tone: ``gain``, ``level`` or ``loss``.
@@ -64,7 +64,7 @@ def header(
 
 
 def cost_tile(cost: Mapping[str, str]) -> list[Markup]:
-    """Return a tile with what the pre-training cost; none where that is not known."""
+    """Return a tile with the cost of pre-training; [] if it is not known."""
     if "minutes" not in cost:
         return []
     energy = cost.get("energy, estimated", "")
@@ -100,7 +100,7 @@ def _tile(gain: Gain) -> Markup:
 
 
 def tile(head: str, figure: str, below: str, tone: str = "") -> Markup:
-    """Return one figure with what it is above and what it means below."""
+    """Return a figure with its name above and its meaning below."""
     return tag(
         "li",
         tag("span", head, class_="small"),

@@ -1,4 +1,4 @@
-"""Which classes are taken for which, with records that were."""
+"""The most confused classes, with examples."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from headstart.pages.markup import Markup, cut, tag
 if TYPE_CHECKING:
     from headstart.evaluation.outcomes import Results
 
-#: Classes up to which the whole table is drawn.
+#: Maximum number of classes for the whole confusion matrix.
 MOST_CLASSES = 20
 PAIRS = 5
 EXAMPLES = 3
-#: Bytes of the pictures.
-ROOM = 300_000
+#: Limit of all images together.
+MAX_BYTES = 300_000
 _SIDE = 72
 _LETTERS = 40
 
 
 def pairs(results: Results) -> list[tuple[int, int, float]]:
-    """Return (class, taken for, share of the class), the most confused first; with most labels."""
+    """Return (class, predicted class, share of the class), the most confused first."""
     counts = _counts(results)
     if counts is None:
         return []
@@ -40,7 +40,7 @@ def pairs(results: Results) -> list[tuple[int, int, float]]:
 
 
 def section(results: Results, samples: Samples | None) -> Markup:
-    """Draw the table where classes are few, and the worst pairs with examples."""
+    """Return the confusion matrix if there are few classes, and the worst pairs with examples."""
     counts, found = _counts(results), pairs(results)
     if counts is None or not found:
         return Markup("")
@@ -94,8 +94,8 @@ def _examples(
             continue
         times = (guesses == taken).sum(0) * (results.truth == is_)
         where = np.argsort(-times, kind="stable")[: min(EXAMPLES, np.count_nonzero(times))]
-        shown = samples.show(where, room=ROOM // PAIRS, side=_SIDE)
-        cards = [card(preview, f"taken for {other}", "bad") for preview in shown]
+        previews = samples.previews(where, max_bytes=MAX_BYTES // PAIRS, side=_SIDE)
+        cards = [card(preview, f"taken for {other}", "bad") for preview in previews]
         parts.append(_pair(head, cards))
     return parts
 

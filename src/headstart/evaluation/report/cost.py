@@ -1,4 +1,4 @@
-"""What pre-training took: time, memory, and an estimate of the energy."""
+"""The cost of pre-training: time, memory, and an estimate of the energy."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from headstart.pages.markup import Markup, table, tag
 if TYPE_CHECKING:
     from headstart.run import RunFolder
 
-#: Watts of a busy core and of a gigabyte of memory: the means of Lannelongue, Grealey & Inouye
+#: Watts of a busy core and of a gigabyte of memory: the averages of Lannelongue, Grealey & Inouye
 #: 2021, "Green Algorithms", supplementary tables (cores of unknown make).
 CORE_WATTS, MEMORY_WATTS = 12.0, 0.3725
 
 
 def cost_of(run: RunFolder, metrics: list[dict[str, Any]]) -> dict[str, str]:
-    """Return what pre-training took, as far as the run folder tells, in words."""
+    """Return the cost of pre-training as text, as far as the run folder records it."""
     cost: dict[str, str] = {}
     clocks = [row["clock"] for row in metrics if row.get("clock")]
     if clocks:
@@ -50,7 +50,7 @@ def cost_of(run: RunFolder, metrics: list[dict[str, Any]]) -> dict[str, str]:
 
 
 def section(cost: dict[str, str]) -> Markup:
-    """Tabulate it, and say how the energy was estimated."""
+    """Return a table of the cost, and how the energy was estimated."""
     if not cost:
         return Markup("")
     words = (
@@ -69,7 +69,7 @@ def section(cost: dict[str, str]) -> Markup:
 
 
 def _summed(seconds: list[float]) -> float:
-    """Return the sum over sittings of a clock that starts at 0 in each."""
+    """Return the total over processes of a clock that starts at 0 in each."""
     ends = [now for now, after in pairwise(seconds) if after < now]
     return sum(ends) + (seconds[-1] if seconds else 0.0)
 

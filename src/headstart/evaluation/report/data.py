@@ -1,4 +1,4 @@
-"""What went in: counts, lengths, languages, duplicates, what was set aside, and what overlaps."""
+"""The data: counts, lengths, languages, duplicates, quarantined records, and overlaps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from headstart.pages.markup import Markup, cut, table, tag
 from headstart.pages.tables import Table
 
-#: Most set-aside records, and most rows of any list, that are named.
+#: Maximum number of listed records, and of rows in any table.
 _NAMED = 20
 _LETTERS = 200
 _COUNTS = {
@@ -22,7 +22,7 @@ Audits = Mapping[str, Mapping[str, Any]]
 
 
 def section(audits: Audits) -> Markup:
-    """Tabulate the audits of all that was read."""
+    """Return tables of the audits of all sources."""
     if not audits:
         return Markup("")
     rows = [
@@ -38,7 +38,7 @@ def section(audits: Audits) -> Markup:
         if found:
             parts.append(tag("details", tag("summary", title), table([title, ""], found)))
     parts += _tables(audits)
-    parts += _aside(audits)
+    parts += _quarantined(audits)
     notes = [note for audit in audits.values() for note in audit.get("notes", [])]
     parts += [tag("p", cut(str(note), _LETTERS), class_="small") for note in notes[:_NAMED]]
     return tag("section", tag("h2", "The data", id="data"), *parts)
@@ -88,7 +88,7 @@ def _lengths(audits: Audits) -> dict[str, list[list[str]]]:
 
 
 def _tables(audits: Audits) -> list[Markup]:
-    """Show what only this kind of data has, the tables of one title together."""
+    """Return the tables specific to the kind of data, grouped by title."""
     by_title: dict[str, dict[str, Table]] = {}
     for what, audit in audits.items():
         for values in audit.get("tables", []):
@@ -109,16 +109,16 @@ def _tables(audits: Audits) -> list[Markup]:
     return parts
 
 
-def _aside(audits: Audits) -> list[Markup]:
-    aside = [
+def _quarantined(audits: Audits) -> list[Markup]:
+    quarantined = [
         [cut(str(record["where"]), _LETTERS), cut(str(record["reason"]), _LETTERS)]
         for audit in audits.values()
         for record in audit.get("records", [])
     ]
-    if not aside:
+    if not quarantined:
         return []
-    more = len(aside) - _NAMED
-    parts = [table(["Set aside", "Why"], {"": aside[:_NAMED]})]
+    more = len(quarantined) - _NAMED
+    parts = [table(["Set aside", "Why"], {"": quarantined[:_NAMED]})]
     if more > 0:
         parts.append(tag("p", f"And {more:,} more, named in audit.json.", class_="small"))
     return parts

@@ -1,4 +1,4 @@
-"""What the labels buy: a curve of each candidate, or one figure each where there are no labels."""
+"""Label efficiency: a curve per candidate, or one figure each where there are no labels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def section(results: Results, gains: list[Gain]) -> Markup:
-    """Draw the headline score against the number of labels, with 95% bands."""
+    """Return the chart of the headline score by number of labels, with 95% bands."""
     metric, counts = results.metric, results.counts
     title = finding(results, gains)
     if len(counts) == 1:
@@ -71,7 +71,7 @@ def section(results: Results, gains: list[Gain]) -> Markup:
 
 
 def finding(results: Results, gains: list[Gain]) -> str:
-    """State in one line what the chart shows."""
+    """Return the finding of the chart in one line."""
     if not gains:
         return "The pre-trained encoder by itself: there is nothing to compare with"
     most = max(gains, key=lambda gain: gain.difference.mean)

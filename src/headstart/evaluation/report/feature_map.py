@@ -1,4 +1,4 @@
-"""The map of the tested records: do those of one class lie together?"""
+"""The map of the tested records: are those of one class close together?"""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ if TYPE_CHECKING:
 
 #: Records on the map.
 MOST = 2000
-#: Bytes of their pictures.
-ROOM = 1_400_000
+#: Limit of all images together.
+MAX_BYTES = 1_400_000
 _NEIGHBOURS = 10
 _LETTERS = 40
-#: Shares of the way from chance to perfect from which on neighbours are called of one label.
-_APART, _TOGETHER = 0.1, 0.4
+#: Agreement of neighbours' labels, corrected for chance, above which clusters are weak or strong.
+_WEAK, _STRONG = 0.1, 0.4
 
 
 def section(results: Results, samples: Samples | None) -> Markup:
-    """Draw the map, one mark a record, coloured by label where there are some."""
+    """Return the map, with a mark per record, coloured by label if there are labels."""
     if samples is None or len(samples) < FEWEST:
         return Markup("")
     indices = samples.sample(MOST)
     vectors = samples.vectors[indices]
     flat = flat_map(vectors, samples.seed)
-    shown = samples.show(indices, room=ROOM)
-    labels = [preview.label for preview in shown]
+    previews = samples.previews(indices, max_bytes=MAX_BYTES)
+    labels = [preview.label for preview in previews]
     groups = _groups(labels)
     numbers = {name: number for number, name in enumerate(groups)}
     guesses = predicted(results, len(samples))
     spots = []
-    for index, (x, y), preview in zip(indices, flat, shown, strict=True):
+    for index, (x, y), preview in zip(indices, flat, previews, strict=True):
         guess = guesses[index] if guesses else ""
         wrong = bool(guess) and guess != preview.label
         heading = cut(preview.label, _LETTERS)
@@ -87,7 +87,7 @@ def predicted(results: Results, records: int) -> list[str]:
 
 
 def _groups(labels: list[str]) -> list[str]:
-    """Return the labels that get a colour: all, or the commonest where they are too many."""
+    """Return the labels that get a colour: all, or the most common if there are too many."""
     counts = Counter(label for label in labels if label)
     if len(counts) <= MOST_GROUPS:
         return sorted(counts)
@@ -103,12 +103,12 @@ def _finding(vectors: np.ndarray, labels: list[str]) -> str:
     near, _ = nearest(vectors, np.arange(len(vectors)), min(_NEIGHBOURS, len(vectors) - 1))
     names = np.array(labels)
     share = float((names[near] == names[:, None]).mean())
-    chance = sum(n * (n - 1) for n in counts.values()) / (len(labels) * (len(labels) - 1))
-    beyond = (share - chance) / (1 - chance)
-    verdict = "Records of one label lie together" if beyond > _TOGETHER else "Labels are mixed"
-    if _APART < beyond <= _TOGETHER:
+    expected = sum(n * (n - 1) for n in counts.values()) / (len(labels) * (len(labels) - 1))
+    beyond = (share - expected) / (1 - expected)
+    verdict = "Records of one label lie together" if beyond > _STRONG else "Labels are mixed"
+    if _WEAK < beyond <= _STRONG:
         verdict = "Records of one label lie together in part"
     return (
         f"{verdict}: {share:.0%} of a record's {near.shape[1]} nearest share its label "
-        f"(by chance {chance:.0%})"
+        f"(by chance {expected:.0%})"
     )

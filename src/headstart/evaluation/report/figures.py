@@ -1,4 +1,4 @@
-"""How a score is written: in percent and points, or as the plain number that it is."""
+"""Formatting of scores: in percent and points, or as plain numbers."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ if TYPE_CHECKING:
 
 
 def scaled(metric: Metric, value: float) -> float:
-    """Return the value as charts draw it."""
+    """Return the value in the unit of charts."""
     return 100 * value if metric.percent else value
 
 
 def change(metric: Metric, value: float) -> str:
-    """Write a difference with its sign and unit: ``+4.2 points``, or ``+0.042``."""
+    """Format a difference with its sign and unit: ``+4.2 points``, or ``+0.042``."""
     return f"{points(value, metric)}{' points' if metric.percent else ''}"
 
 
 def within(metric: Metric, estimate: Estimate) -> str:
-    """Write an estimate with its interval: ``87.3% [86.1, 88.5]``."""
+    """Format an estimate with its interval: ``87.3% [86.1, 88.5]``."""
     low, high = (f"{scaled(metric, x):.{_digits(metric)}f}" for x in (estimate.low, estimate.high))
     return f"{score(estimate.mean, metric)} [{low}, {high}]"
 
 
 def cell(metric: Metric, estimate: Estimate) -> Markup:
-    """Return a table's cell: the mean, and its interval smaller."""
+    """Return a table cell: the mean, with its interval in smaller type."""
     digits = _digits(metric)
     low, high = (f"{scaled(metric, x):.{digits}f}" for x in (estimate.low, estimate.high))
     edges = tag("span", f"{low}–{high}", class_="range")  # noqa: RUF001 (a range)
@@ -37,12 +37,12 @@ def cell(metric: Metric, estimate: Estimate) -> Markup:
 
 
 def axis(metric: Metric) -> str:
-    """Name the axis of a chart."""
+    """Return the name of a chart's axis."""
     return f"{metric.name} in %" if metric.percent else metric.name
 
 
 def ours(results: Results) -> Outcome | None:
-    """Return what the pre-trained encoder did with the most labels, if it was measured."""
+    """Return the outcome of the pre-trained encoder with the most labels, if measured."""
     most = max(results.counts)
     found = [x for x in results.judged(most) if x.kind == "pretrained"]
     return found[0] if found else None

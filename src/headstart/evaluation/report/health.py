@@ -1,22 +1,22 @@
-"""The health of the features while training, without any label, each beside its untrained value."""
+"""Label-free metrics of the features during training, each with its untrained value."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from headstart.evaluation.report.curves import alarms, curve, went
+from headstart.evaluation.report.curves import alarms, curve, trend
 from headstart.pages.charts import Series, small_chart
 from headstart.pages.markup import Markup, tag
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A measure of the features.
+    """A metric of the features.
 
     Attributes:
-        name: how it is called.
-        meaning: which way is good, in a few plain words.
+        name: its name.
+        meaning: what is good, in a few words.
     """
 
     name: str
@@ -36,7 +36,7 @@ KEYS = {
 
 
 def section(metrics: list[dict[str, Any]]) -> Markup:
-    """Draw each measure over the steps with the value of the untrained encoder across."""
+    """Return a chart of each metric by step, with the value of the untrained encoder."""
     events = [(step, f"step {step:,}: {kind}") for step, kind, _ in alarms(metrics)]
     charts = []
     for key, measure in KEYS.items():
@@ -46,7 +46,7 @@ def section(metrics: list[dict[str, Any]]) -> Markup:
         step, first = points[0]
         charts.append(
             small_chart(
-                went(measure.name, points),
+                trend(measure.name, points),
                 Series(measure.name, points, strong=True),
                 x_label="step",
                 y_label=measure.meaning,

@@ -1,4 +1,4 @@
-"""Who is near whom: a few records, and those that the encoder finds most like them."""
+"""Nearest neighbours of a few records by the vectors of the encoder."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from headstart.pages.markup import Markup, tag
 
 QUERIES = 6
 COUNT = 5
-#: Bytes of the pictures.
-ROOM = 500_000
+#: Limit of all images together.
+MAX_BYTES = 500_000
 _SIDE = 72
 
 
 def section(samples: Samples | None) -> Markup:
-    """Show some records with their nearest by cosine."""
+    """Return some records with their nearest neighbours by cosine."""
     if samples is None or len(samples) <= COUNT:
         return Markup("")
     queries, noun = _queries(samples), samples.modality.content.noun
     near, cosines = nearest(samples.vectors, queries, COUNT)
     indices = np.concatenate([queries[:, None], near], axis=1)
-    shown = samples.show(indices.ravel(), room=ROOM, side=_SIDE)
-    rows = [shown[start : start + COUNT + 1] for start in range(0, len(shown), COUNT + 1)]
+    previews = samples.previews(indices.ravel(), max_bytes=MAX_BYTES, side=_SIDE)
+    rows = [previews[start : start + COUNT + 1] for start in range(0, len(previews), COUNT + 1)]
     parts = []
     for (query, *others), row in zip(rows, cosines, strict=True):
         cards = [
@@ -55,7 +55,7 @@ def section(samples: Samples | None) -> Markup:
 
 
 def _queries(samples: Samples) -> np.ndarray:
-    """Return indices (Q,) of records, the labels taking turns; the seed decides which."""
+    """Return indices (Q,) of random records, alternating between labels."""
     rng = np.random.Generator(np.random.PCG64(samples.seed + 1))
     order = rng.permutation(len(samples))
     if not samples.labels:

@@ -1,4 +1,4 @@
-"""The page of a run that writes: how well it foresees, where it is surprised, what it writes."""
+"""The page of a language model: its perplexity, its surprisal on texts, and samples."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.evaluation.perplexity import Foreseen, Surprises, span
+from headstart.evaluation.perplexity import ModelScore, Surprises, span
 from headstart.evaluation.report import advice, answer, cost, data, health, pretext, training
 from headstart.evaluation.report.reproduce import section as again
 from headstart.files import write_text
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from headstart.evaluation.perplexity import Perplexity
     from headstart.run import RunFolder
 
-#: Bits from which on a piece is drawn at the deepest.
+#: Bits of a piece with the deepest colour.
 _DEEPEST = 12.0
 _TONES = {1: "gain", 0: "level", -1: "loss"}
 
@@ -32,7 +32,7 @@ def write_perplexity(
     versions: Mapping[str, str],
     audits: Mapping[str, Mapping[str, Any]],
 ) -> None:
-    """Write the page, whole or not at all: one file that needs no network.
+    """Write the page atomically: one file that works offline.
 
     Args:
         audits: ``{what was read: Audit.summary()}``.
@@ -100,21 +100,21 @@ def _chart(found: Perplexity) -> Markup:
     words = "fewer" if saved > 0 else "more"
     title = f"This run needs {abs(saved):.0%} {words} bits for these texts than {best.name}"
     if not found.sign:
-        title = f"Neither this run nor {best.name} clearly foresees these texts better"
+        title = f"Neither this run nor {best.name} clearly predicts these texts better"
     label = "bits a byte (less is better), with 95% intervals"
     return tag(
         "section",
-        tag("h2", "How well it foresees", id="foresight"),
+        tag("h2", "How well it predicts", id="perplexity"),
         dot_chart(title, rows, x_label=label),
     )
 
 
-def _surprises(shown: Sequence[Surprises]) -> Markup:
-    if not any(text.pieces for text in shown):
+def _surprises(texts: Sequence[Surprises]) -> Markup:
+    if not any(text.pieces for text in texts):
         return Markup("")
     words = (
         "Tested texts, read from left to right: the deeper a piece is drawn, the more bits it took "
-        f"to foresee it ({_DEEPEST:g} and more are deepest). What only stands before is pale."
+        f"to predict it ({_DEEPEST:g} and more are deepest). What only stands before is pale."
     )
     return tag(
         "section",
@@ -135,7 +135,7 @@ def _surprises(shown: Sequence[Surprises]) -> Markup:
                 ),
                 class_="surprises",
             )
-            for text in shown
+            for text in texts
             if text.pieces
         ),
     )
@@ -158,7 +158,7 @@ def _samples(samples: Sequence[Mapping[str, str]]) -> Markup:
 
 def _figures(found: Perplexity) -> Markup:
     words = (
-        f"{found.tokens:,} tokens of {found.texts:,} texts, each foreseen once from those before "
+        f"{found.tokens:,} tokens of {found.texts:,} texts, each predicted once from those before "
         "it. Intervals are of 95%; the verdict compares the run, paired, with the best of the "
         "others. Bits a byte are comparable between tokenizers, perplexities are not."
     )
@@ -171,6 +171,6 @@ def _figures(found: Perplexity) -> Markup:
     )
 
 
-def _row(one: Foreseen, *, strong: bool) -> list[str]:
+def _row(one: ModelScore, *, strong: bool) -> list[str]:
     name = tag("strong", one.name) if strong else one.name
     return [name, span(one.perplexity, 1), span(one.bits_a_byte, 3)]

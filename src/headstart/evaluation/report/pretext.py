@@ -1,4 +1,4 @@
-"""The pretext task on the user's own records: pictures as one picture, texts with their marks."""
+"""The pretext task on the user's records: images as a grid, texts with marked pieces."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from headstart.pages.markup import Markup, data_address, join, tag
 if TYPE_CHECKING:
     from headstart.run import RunFolder
 
-#: Bytes of the picture that are shown as they are; a larger one is compressed and shrunk.
+#: Size in bytes above which the image is compressed and shrunk.
 _ROOM = 500_000
 _TEXTS = 3
-#: Where more of the tokens than this have an answer, the answers stand in a row of their own.
+#: Share of tokens with an answer above which the answers are listed separately.
 _MANY = 0.5
 
 
 def section(run: RunFolder | None) -> Markup:
-    """Show what the network is given to learn from, beside the records as they are."""
+    """Return records with the input and targets that the pretext task makes of them."""
     parts: list[Markup] = []
-    if run is not None and run.picture_file.is_file():
-        parts = _image(run.picture_file.read_bytes())
+    if run is not None and run.image_file.is_file():
+        parts = _image(run.image_file.read_bytes())
     elif run is not None and run.words_file.is_file():
         parts = _texts(run.words_file.read_text(encoding="utf-8"))
     if not parts:
@@ -42,7 +42,7 @@ def _image(content: bytes) -> list[Markup]:
 
 
 def _within(content: bytes) -> tuple[str, bytes]:
-    """Return the picture's kind and its bytes, made small enough."""
+    """Return the image's format and its bytes, compressed to the limit."""
     if len(content) <= _ROOM:
         return "png", content
     from PIL import Image
@@ -63,10 +63,10 @@ def _texts(content: str) -> list[Markup]:
         return []
     blocks = []
     for rows in records:
-        shown = [
+        rendered = [
             tag("div", tag("dt", row["name"]), tag("dd", *_pieces(row["pieces"]))) for row in rows
         ]
-        blocks.append(tag("dl", *shown, class_="pretext"))
+        blocks.append(tag("dl", *rendered, class_="pretext"))
     marks = {piece[1] for rows in records for row in rows for piece in row["pieces"]}
     answers = any(piece[2] for rows in records for row in rows for piece in row["pieces"])
     key = [
@@ -87,15 +87,15 @@ def _texts(content: str) -> list[Markup]:
 def _pieces(pieces: list[list[Any]]) -> list[Markup]:
     answers = sum(bool(answer) for _, _, answer in pieces)
     dense = answers > _MANY * len(pieces)
-    shown = []
+    rendered = []
     for text, mark, answer in pieces:
         written: Markup = tag("mark", text, class_=mark) if mark else tag("span", text)
         if answer and not dense:
             written = join(written, tag("mark", answer, class_="answer"))
-        shown.append(join(written, " "))
+        rendered.append(join(written, " "))
     if dense:
-        said = [
+        targets = [
             join(tag("mark", answer, class_="answer"), " ") for _, _, answer in pieces if answer
         ]
-        shown.append(tag("p", tag("span", "must be said next: ", class_="small"), *said))
-    return shown
+        rendered.append(tag("p", tag("span", "must be said next: ", class_="small"), *targets))
+    return rendered

@@ -1,4 +1,4 @@
-"""One record in a page, as a small picture or as its first words."""
+"""One record in a page, as a thumbnail or as its first words."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ def card(preview: Preview, below: str = "", kind: str = "") -> Markup:
     """Return a record with its label and a line below; ``kind`` is ``good`` or ``bad`` or empty."""
     if preview.image:
         name = f"{preview.label or 'record'}: {preview.text}"
-        shown = tag("img", src=preview.address, alt=cut(name, 80), class_="thumb")
+        content = tag("img", src=preview.address, alt=cut(name, 80), class_="thumb")
     else:
-        shown = tag("p", preview.text, class_="words")
+        content = tag("p", preview.text, class_="words")
     label = tag("p", cut(preview.label, _LETTERS), class_="label")
     below_it = tag("p", below, class_="small") if below else Markup("")
-    return tag("li", shown, label, below_it, class_=f"exhibit {kind}".strip())
+    return tag("li", content, label, below_it, class_=f"preview {kind}".strip())

@@ -34,7 +34,7 @@ from headstart.run import RunFolder
 if TYPE_CHECKING:
     from headstart.evaluation.outcomes import Results, Shift
 
-#: Bytes of the page at most; records are left out of it before it grows larger.
+#: Maximum size of the page in bytes; beyond it the page has no records.
 LIMIT = 5_000_000
 
 
@@ -44,12 +44,11 @@ class Report:
     Args:
         results: of :func:`headstart.evaluation.evaluate.evaluate`.
         run: the pre-training run, for its learning curves and its cost.
-        command: the command line that gives the same report again.
+        command: the command line that reproduces the report.
         versions: ``{package: version}`` of what computed it.
         audits: ``{what was read: Audit.summary()}``, such as of the pre-training, train and test
             sources.
-        notes: more that a reader should know, in plain sentences: test texts that occur in
-            pre-training, for example.
+        notes: further remarks in plain sentences, such as test texts that occur in pre-training.
         samples: the tested records and their vectors, for the map, neighbours and examples.
     """
 
@@ -67,7 +66,7 @@ class Report:
         self.results = results
         self.gains = gains(results)
         self.notes = [*notes, *results.notes]
-        if samples is not None and results.truth.dtype.kind == "f":  # quantities name no kind
+        if samples is not None and results.truth.dtype.kind == "f":  # quantities are no classes
             samples = replace(samples, kinds=False)
         self._run, self._samples = run, samples
         self._command = command
@@ -80,7 +79,7 @@ class Report:
 
     @property
     def verdict(self) -> str:
-        """The answer in its first line, then one line a number of labels."""
+        """The answer in the first line, then one line per number of labels."""
         return "\n".join([headline(self.gains), *details(self.gains)])
 
     def __str__(self) -> str:
@@ -122,10 +121,7 @@ class Report:
         }
 
     def write(self, path: Path) -> None:
-        """Write the page, whole or not at all: one file that needs no network.
-
-        It stays below :data:`LIMIT` bytes, whatever the data.
-        """
+        """Write the page atomically: one file below :data:`LIMIT` bytes that works offline."""
         written = self._page(self._samples)
         if self._samples is not None and len(written.encode()) >= LIMIT:
             written = self._page(None)

@@ -1,4 +1,4 @@
-"""How to get the same report again."""
+"""How to reproduce the report."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _PACKAGES = ("torch", "transformers", "pytorch-lightning", "scikit-learn")
 
 
 def versions() -> dict[str, str]:
-    """Return the versions ``{package: version}`` that figures depend on."""
+    """Return the versions ``{package: version}`` that the figures depend on."""
     return {"headstart": __version__, **{name: version(name) for name in _PACKAGES}}
 
 
 def command(verb: str, config: Options, named: Sequence[str]) -> str:
-    """Return the shell command that gives the same again: only what differs from the defaults.
+    """Return the shell command for these options, without those that equal the defaults.
 
     Args:
-        named: fields that are given by position, not by a flag.
+        named: fields that are positional arguments.
     """
     words = ["headstart", verb]
     for field in named:
@@ -48,7 +48,7 @@ def command(verb: str, config: Options, named: Sequence[str]) -> str:
 
 
 def section(command: str, versions: Mapping[str, str], run: RunFolder | None = None) -> Markup:
-    """Name the commands and the versions of what computed it."""
+    """Return the commands and the versions of the packages."""
     listed = ", ".join(f"{name} {version}" for name, version in versions.items())
     lines = [line for line in (_trained_by(run) if run else "", command) if line]
     parts = [tag("pre", tag("code", "\n".join(lines)))] if lines else []
@@ -59,7 +59,7 @@ def section(command: str, versions: Mapping[str, str], run: RunFolder | None = N
 
 
 def _trained_by(run: RunFolder) -> str:
-    """Return the command of the pre-training: its sources and what differs from the defaults."""
+    """Return the command of the pre-training, without options that equal the defaults."""
     config = run.config()
     if config["verb"] != "pretrain":
         return ""

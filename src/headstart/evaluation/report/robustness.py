@@ -1,4 +1,4 @@
-"""How the candidates do on records unlike those they learned from: corrupted, or of elsewhere."""
+"""Robustness of the candidates: scores on corrupted records and on another domain."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LETTERS = 60
 
 
 def section(results: Results) -> Markup:
-    """Tabulate the scores by shift and severity, beside those of the records as they are."""
+    """Return tables of scores by shift and severity, with those of the original records."""
     shifts = list(results.shifts)
     if not shifts:
         return Markup("")
@@ -45,7 +45,7 @@ def section(results: Results) -> Markup:
 
 
 def finding(metric: Metric, shifts: Sequence[Shift]) -> str:
-    """State what hurts the pre-trained encoder most, and what that does to the others."""
+    """Return the shift that hurts the pre-trained encoder most, compared with the alternatives."""
     ours = [shift for shift in shifts if shift.kind == "pretrained"]
     if not ours:
         return "What the shifts do to each candidate"

@@ -1,4 +1,4 @@
-"""All figures in tables, and the protocol that they rest on."""
+"""Tables of all figures, and the protocol."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def section(results: Results) -> Markup:
-    """Tabulate every score with its interval, the nearest neighbours folded away."""
+    """Return tables of every score with its interval, those of nearest neighbours collapsed."""
     neighbours = [outcome for outcome in results.outcomes if outcome.probe == "kNN"]
     others = [outcome for outcome in results.outcomes if outcome.probe != "kNN"]
     parts = [_table(results, others or neighbours)]

@@ -1,24 +1,24 @@
-"""How the pre-training went: the loss, what else it measured, and the alarms that rang."""
+"""The course of the pre-training: losses, other metrics, and alarms."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from headstart.evaluation.report.curves import alarms, curve, went
+from headstart.evaluation.report.curves import alarms, curve, trend
 from headstart.evaluation.report.health import KEYS
 from headstart.pages.charts import Series, line_chart, small_chart
 from headstart.pages.markup import Markup, tag
 
 _LOSSES = {"loss": "training loss", "validation_loss": "validation loss"}
-#: Logged, but about the machinery.
+#: Logged values that are no metrics of the pretext task.
 _OTHER = {"learning_rate", "grad_norm", "step"}
 _MOST = 4
 
 
 def section(metrics: list[dict[str, Any]]) -> Markup:
-    """Draw the learning curves and list the alarms."""
-    rang = alarms(metrics)
-    events = [(step, f"step {step:,}: {kind or message}") for step, kind, message in rang]
+    """Return the learning curves and the alarms."""
+    raised = alarms(metrics)
+    events = [(step, f"step {step:,}: {kind or message}") for step, kind, message in raised]
     losses = [
         Series(name, points, strong=key == "loss")
         for key, name in _LOSSES.items()
@@ -26,15 +26,15 @@ def section(metrics: list[dict[str, Any]]) -> Markup:
     ]
     parts: list[Markup] = []
     if losses:
-        title = went(losses[0].name.capitalize(), list(losses[0].points))
+        title = trend(losses[0].name.capitalize(), list(losses[0].points))
         if len(losses) > 1:
             title += f"; {losses[1].name} ended at {losses[1].points[-1][1]:.3g}"
         chart = line_chart(title, losses, x_label="step", y_label="loss", events=events)
         parts.append(chart)
-    parts += _alarms(rang, bool(losses))
+    parts += _alarms(raised, bool(losses))
     small = [
         small_chart(
-            went(name, points), Series(name, points, strong=True), x_label="step", y_label=name
+            trend(name, points), Series(name, points, strong=True), x_label="step", y_label=name
         )
         for key in _scalars(metrics)
         for name in [key.removeprefix("validation_").replace("_", " ").capitalize()]
@@ -54,18 +54,18 @@ def section(metrics: list[dict[str, Any]]) -> Markup:
     return tag("section", tag("h2", "The pre-training", id="training"), *parts)
 
 
-def _alarms(rang: list[tuple[int, str, str]], trained: bool) -> list[Markup]:
-    if not rang:
+def _alarms(raised: list[tuple[int, str, str]], trained: bool) -> list[Markup]:
+    if not raised:
         return [tag("p", "No alarm rang during training.", class_="good")] if trained else []
     items = [
         tag("li", tag("strong", f"⚠ Step {step:,}: {kind.replace('_', ' ')}. "), message)
-        for step, kind, message in rang
+        for step, kind, message in raised
     ]
     return [tag("p", tag("strong", "Alarms that rang")), tag("ul", *items, class_="alarms")]
 
 
 def _scalars(metrics: list[dict[str, Any]]) -> list[str]:
-    """Return the keys of the task's own measures, of the held-out records where both are there."""
+    """Return the keys of the pretext task's metrics, preferring those of held-out records."""
     keys = {
         key: None
         for row in metrics

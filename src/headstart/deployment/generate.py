@@ -234,7 +234,7 @@ class _PrefixReader:
 
 def _keeps_cache(encoder: Encoder) -> bool:
     """Only networks that are causal by nature keep keys and values."""
-    return isinstance(encoder, TokenEncoder) and encoder.born_causal
+    return isinstance(encoder, TokenEncoder) and encoder.causal_architecture
 
 
 def _draw(logits: Tensor, temperature: float, top_k: int, random: torch.Generator) -> int:

@@ -21,7 +21,7 @@ from headstart.modalities.text.processor import TextProcessor
 from headstart.modalities.text.tokenizers import fit_tokenizer
 from headstart.objectives import OBJECTIVES
 from headstart.objectives.permuted import in_order
-from headstart.objectives.unilm import sights
+from headstart.objectives.unilm import visibility_by_kind
 
 FOLDER = Path(__file__).parent / "objectives"
 TEXTS = [
@@ -283,7 +283,7 @@ def draw_unilm(words: TextProcessor) -> None:
         ("both ways 1/3", "prefix 1/3", "to the right 1/6", "to the left 1/6")
     ):
         image.text(130 + step * kind, 112, name)
-        image.grid(130 + step * kind, 122, sights(corrupted, torch.tensor([kind]))[0])
+        image.grid(130 + step * kind, 122, visibility_by_kind(corrupted, torch.tensor([kind]))[0])
     image.text(16, 136, "row sees column")
     image.save("unilm.svg")
 

@@ -12,7 +12,7 @@ from headstart.config import GenerateConfig, PretrainConfig
 from headstart.deployment.generators import GENERATORS, generate
 from headstart.errors import HeadstartError
 from headstart.objectives.decoders import ImageGenerator
-from headstart.objectives.rewriting import note_writer
+from headstart.objectives.rewriting import save_head_description
 from headstart.run import RunFolder
 
 
@@ -30,7 +30,7 @@ def config(run: RunFolder, **options: object) -> GenerateConfig:
 
 
 def test_the_word_in_the_head_names_what_generates(run: RunFolder) -> None:
-    note_writer(run.head, "bart")
+    save_head_description(run.head, "bart")
     assert json.loads((run.head / "head.json").read_text())["generates"] in GENERATORS
     ImageGenerator(4, 8, channels=4).save(run.head, "vae")
     out = generate(run, config(run, count=3))

@@ -14,7 +14,7 @@ from headstart.encoders.opening import create_encoder, open_encoder, save_encode
 from headstart.errors import HeadstartError
 from headstart.modalities.text.processor import TextProcessor
 from headstart.modalities.text.tokenizers import fit_tokenizer
-from headstart.objectives.rewriting import note_writer
+from headstart.objectives.rewriting import save_head_description
 from headstart.run import RunFolder
 
 CONTEXT = 14
@@ -38,7 +38,7 @@ def make_run(tmp_path) -> Callable[..., RunFolder]:
         run = RunFolder.create(tmp_path / objective, "pretrain", options, overwrite=True)
         save_encoder(encoder, processor, run.encoder, {"modality": "text", "length": CONTEXT})
         run.head.mkdir()
-        note_writer(run.head, objective)
+        save_head_description(run.head, objective)
         return run
 
     return make

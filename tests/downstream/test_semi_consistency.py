@@ -51,7 +51,7 @@ def test_a_step_is_the_labeled_and_the_unlabeled_loss_with_a_constant_for_the_gu
     ours = objective(light, records({"fruit": 2, "tool": 2}), processor, way, weight=3.0)
     with torch.no_grad():  # so that the teacher is not the learner
         ours.average.head.linear.weight.mul_(1.5)
-    ours.pace.progress.fill_(0.1)
+    ours.schedule.progress.fill_(0.1)
     batch = ours.corrupt(batch_of(processor, records, ours.head), generator(0))
     naive = copy.deepcopy(ours)
 

@@ -1,4 +1,4 @@
-"""What all encoders of pictures promise: pixels in either form, vectors on a square grid."""
+"""What all encoders of images promise: pixels in either form, vectors on a square grid."""
 
 from __future__ import annotations
 
@@ -251,14 +251,14 @@ def test_a_subset_of_the_patches_keeps_its_positions(case, encoders):
 
 
 @pytest.mark.parametrize("case", ["vit", "ViT"])
-def test_the_grid_of_another_size_is_told_or_follows_from_the_size(case, encoders):
+def test_the_grid_of_another_size_is_given_or_follows_from_the_size(case, encoders):
     encoder, batch = copy.deepcopy(encoders[case]), pixels(side=48)
     vectors = encoder.embed(batch)
     count = vectors.shape[1]
     indices = torch.arange(count).expand(2, -1)
     expected = encoder(batch).tokens
-    told = encoder.contextualize(vectors, None, indices, grid=round(count**0.5))
-    torch.testing.assert_close(told, expected)
+    resampled = encoder.contextualize(vectors, None, indices, grid=round(count**0.5))
+    torch.testing.assert_close(resampled, expected)
     encoder.size = 48
     torch.testing.assert_close(encoder.contextualize(vectors, None, indices), expected)
 

@@ -1,4 +1,4 @@
-"""Every picture encoder shows its maps, from fine to coarse, of pictures of any shape."""
+"""Every image encoder shows its maps, from fine to coarse, of images of any shape."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def encoder(name):
         ("transformers vit", [(24, 4, 6)]),
     ],
 )
-def test_maps_go_from_fine_to_coarse_one_a_size(name, shapes):
+def test_maps_go_from_fine_to_coarse_one_per_size(name, shapes):
     pixels = torch.randint(256, (2, 3, 64, 96), dtype=torch.uint8)
     with torch.no_grad():
         maps = encoder(name).eval().maps(pixels)

@@ -48,7 +48,7 @@ def test_layers_hold_every_parameter_once():
     assert len(encoder.layers()) == 3
 
 
-def test_its_maps_are_one_a_size_from_fine_to_coarse():
+def test_its_maps_are_one_per_size_from_fine_to_coarse():
     maps = create().maps(torch.zeros(2, 3, 32, 48))
     assert [tuple(m.shape[1:]) for m in maps] == [(8, 16, 24), (8, 8, 12)]
 
@@ -94,7 +94,7 @@ def test_a_wide_convolution_has_the_values_and_gradients_of_a_plain_one():
     assert outputs[0].grad_fn.name().startswith("_WideConv")
     torch.testing.assert_close(*outputs)
     torch.testing.assert_close(inputs[0].grad, inputs[1].grad, rtol=0.02, atol=0.05)
-    # bf16 keeps 8 bits of what is summed over 90 places.
+    # bf16 keeps 8 bits of what is summed over 90 positions.
     error = (wide.weight.grad - plain.weight.grad).norm() / plain.weight.grad.norm()
     assert error < 0.01
 

@@ -121,11 +121,11 @@ def test_documents_that_share_a_row_are_read_as_if_each_were_alone(name):
         torch.testing.assert_close(tokens[part], encoder(alone).tokens[0], rtol=1e-3, atol=1e-4)
 
 
-def test_an_untrained_twin_has_the_same_shape_and_other_weights():
+def test_an_untrained_network_has_the_same_shape_and_other_weights():
     encoder = create_encoder("t5", SIZE, processor(), length=32, seed=0)
-    twin = encoder.untrained()
-    assert [p.shape for p in twin.parameters()] == [p.shape for p in encoder.parameters()]
-    assert not torch.equal(twin.token_embedding.weight, encoder.token_embedding.weight)
+    fresh = encoder.untrained()
+    assert [p.shape for p in fresh.parameters()] == [p.shape for p in encoder.parameters()]
+    assert not torch.equal(fresh.token_embedding.weight, encoder.token_embedding.weight)
     assert len(encoder.layers()) == 3
     assert "dropout" not in encoder.provides
     dropping = create_encoder("t5", {**SIZE, "dropout": 0.1}, processor(), length=32, seed=0)

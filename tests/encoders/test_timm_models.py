@@ -44,7 +44,7 @@ def pictures(count=3, side=32):
     ],
 )
 def test_timm_opens_what_was_saved_and_its_vectors_are_ours(name, options, tmp_path):
-    """With timm's own transform of the pictures, enlarging included."""
+    """With timm's own transform of the images, enlarging included."""
     encoder = create(name, options)
     encoder.save(tmp_path)
     model = timm.create_model(f"local-dir:{tmp_path}", pretrained=True, num_classes=0).eval()
@@ -177,8 +177,8 @@ def test_no_architecture_looks_like_a_slip_of_an_encoder():
         ("resnet81", {}, "did you mean 'resnet18'"),
         ("ligth", {}, "did you mean 'light'"),
         ("resnet18.a9_in1k", {}, "no weights 'a9_in1k' for 'resnet18'; did you mean 'a"),
-        ("torchvision/resnet19", {}, "no twin in timm.*did you mean 'resnet1"),
-        ("torchvision/maxvit_t", {}, "no twin in timm in which it could be saved"),
+        ("torchvision/resnet19", {}, "no counterpart in timm.*did you mean 'resnet1"),
+        ("torchvision/maxvit_t", {}, "no counterpart in timm in which it could be saved"),
         ("torchvision/resnet18.IMAGENET", {}, "did you mean 'IMAGENET1K_V"),
         ("resnet18", {"chanels": [4]}, "no option 'chanels'; did you mean 'channels'"),
         ("resnet18", {"layers": "many"}, "cannot build 'resnet18' as asked"),
@@ -203,7 +203,7 @@ def test_a_picture_too_small_for_the_network_is_refused_before_anything_runs():
         create("inception_v3", length=8)
 
 
-def test_a_torchvision_network_is_its_twin_in_timm():
+def test_a_torchvision_network_is_its_counterpart_in_timm():
     torchvision = pytest.importorskip("torchvision")
     encoder = create("torchvision/resnet18", length=64)
     theirs = torchvision.models.resnet18()
@@ -221,15 +221,15 @@ def test_published_weights_are_fetched_as_safetensors_and_opened(tmp_path, monke
     torch.manual_seed(3)
     published = timm.create_model("resnet10t").eval()
     save_file(published.state_dict(), tmp_path / "model.safetensors")
-    asked = []
+    requested = []
 
     def fetch(repository, filename):
-        asked.append((repository, filename))
+        requested.append((repository, filename))
         return str(tmp_path / "model.safetensors")
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", fetch)
     encoder = open_encoder("resnet10t.c3_in1k").eval()
-    assert asked == [("timm/resnet10t.c3_in1k", "model.safetensors")]
+    assert requested == [("timm/resnet10t.c3_in1k", "model.safetensors")]
     torch.testing.assert_close(encoder.model.conv1[0].weight, published.conv1[0].weight)
     assert encoder.size == 176
     assert read_note("resnet10t.c3_in1k") == {"modality": "image", "length": 176}

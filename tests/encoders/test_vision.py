@@ -1,4 +1,4 @@
-"""Transformers' picture networks: opened, trained on, saved for Transformers."""
+"""Transformers' image networks: opened, trained on, saved for Transformers."""
 
 from __future__ import annotations
 

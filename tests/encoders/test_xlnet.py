@@ -14,7 +14,7 @@ from headstart.encoders.opening import open_encoder, read_note
 from headstart.encoders.xlnet import XLNetEncoder
 
 SIZE = {"vocab_size": 60, "d_model": 16, "n_layer": 2, "n_head": 2, "d_inner": 32}
-#: Rows that end at different places.
+#: Rows that end at different positions.
 IDS = torch.arange(3, 30).view(3, 9)
 MASK = torch.arange(9) < torch.tensor([[9], [5], [7]])
 

@@ -1,4 +1,4 @@
-"""Small real pictures, a processor with plain views, and a tiny network that learns in seconds."""
+"""Small real images, a processor with plain views, and a tiny network that learns in seconds."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def digits() -> tuple[Tensor, np.ndarray]:
 
 
 class TinyConv(nn.Module):
-    """Three convolutions with batch norm and a mean over the grid: 64 numbers a picture."""
+    """Three convolutions with batch norm and a mean over the grid: 64 numbers an image."""
 
     width = 64
     reads = "pixels"
@@ -118,7 +118,7 @@ def teach(
     moving = [p for p in objective.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(moving, rate, weight_decay=1e-4)
     objective.train()
-    told = []
+    history = []
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         for step in range(steps):
@@ -132,8 +132,8 @@ def teach(
             nn.utils.clip_grad_norm_(moving, 1.0)
             optimizer.step()
             objective.after_step((step + 1) / steps)
-            told.append({name: value.item() for name, value in scalars.items()})
-    return told
+            history.append({name: value.item() for name, value in scalars.items()})
+    return history
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""What frozen features of unseen articles tell: hidden tokens, forged ones, texts damaged twice."""
+"""What frozen features of unseen articles encode: masked or replaced tokens, noisy texts."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from headstart.training.health import view_matching
 PARTS, ROWS = 8, 64
 
 
-def chosen(batch: Batch, *seed: int) -> Tensor:
+def sample_positions(batch: Batch, *seed: int) -> Tensor:
     """Return (B,T) bool, True at 15% of the tokens."""
     return choose(batch, language.processor().vocabulary, 0.15, False, generator(*seed))
 
 
 @torch.no_grad()
 def cloze(objective: Any, hidden: int | None = None) -> float:
-    """Return how well a linear probe tells the tokens that were hidden, the eight most frequent.
+    """Return how well a linear probe distinguishes the masked tokens, the eight most frequent.
 
-    It sees the encoder's vectors at their places; chance is the largest share.
+    It sees the encoder's vectors at their positions; the baseline is the largest share.
 
     Args:
-        hidden: the id in their place, [MASK] by default.
+        hidden: the id at their positions, [MASK] by default.
     """
     if hidden is None:
         hidden = language.processor().vocabulary.mask_id
@@ -38,7 +38,7 @@ def cloze(objective: Any, hidden: int | None = None) -> float:
     seen, truth = [], []
     for part in range(PARTS):
         batch = language.unseen("documents", range(ROWS * part, ROWS * (part + 1)))
-        ids, holes = batch["input_ids"], chosen(batch, part)
+        ids, holes = batch["input_ids"], sample_positions(batch, part)
         read = objective.encoder({**batch, "input_ids": ids.masked_fill(holes, hidden)})
         seen.append(read.tokens[holes])
         truth.append(ids[holes])
@@ -49,16 +49,16 @@ def cloze(objective: Any, hidden: int | None = None) -> float:
 
 @torch.no_grad()
 def forgeries(objective: Any) -> float:
-    """Return how well a linear probe tells forged tokens from as many true ones; chance is half.
+    """Return how well a linear probe detects replaced tokens; the baseline is half.
 
-    Forged are tokens that stood elsewhere, so that only what is around them betrays them.
+    Replacements are tokens from elsewhere in the text, so that only the context reveals them.
     """
     objective.eval()
     seen, truth = [], []
     for part in range(PARTS):
         batch = language.unseen("documents", range(ROWS * part, ROWS * (part + 1)))
-        ids, forged = batch["input_ids"].clone(), chosen(batch, part)
-        true = chosen(batch, part, 1) & ~forged
+        ids, forged = batch["input_ids"].clone(), sample_positions(batch, part)
+        true = sample_positions(batch, part, 1) & ~forged
         moved = ids[forged]
         ids[forged] = moved[torch.randperm(len(moved), generator=generator(part, 2))]
         read = objective.encoder({**batch, "input_ids": ids})
@@ -71,7 +71,7 @@ def forgeries(objective: Any) -> float:
 
 @torch.no_grad()
 def recognised(objective: Any) -> float:
-    """Return how well texts that the objective damaged in two ways find each other, 0..1."""
+    """Return how well texts that the objective corrupted twice find each other, 0..1."""
     objective.eval()
     sides: list[list[Tensor]] = [[], []]
     for part in range(6):

@@ -112,8 +112,8 @@ def teach(
 def pretext(objective: Any, parts: int = 12) -> float:
     """Return how well a fresh linear probe does the pretext task on unseen articles.
 
-    It sees what the head sees: frozen features at the places where something must be said. Of
-    tokens it must tell the frequent ones from one another; chance is their largest share. That is
+    It sees what the head sees: frozen features at the positions to predict. On
+    tokens it must distinguish the most frequent ones; the baseline is their largest share. That is
     what seconds can teach; what minutes teach is measured in ``tests/test_it_learns.py``.
     """
     seen: list[Tensor] = []
@@ -161,6 +161,6 @@ def learns(
     return float(after - before)
 
 
-def still(objective: Any, count: int = 32) -> list[str]:
+def without_gradient(objective: Any, count: int = 32) -> list[str]:
     """Return the names of the parameters that one batch gives no gradient."""
-    return lesson.still(objective, rows(objective.layout, range(count)))
+    return lesson.without_gradient(objective, rows(objective.layout, range(count)))

@@ -1,6 +1,6 @@
-"""What is asked of every objective: a pure corruption, gradients, and that a course teaches it.
+"""Checks for every objective: pure corruption, gradients, and that training improves it.
 
-The modules without tests beside this one bring the data: ``pretext`` pictures, ``language`` texts.
+The modules without tests beside this one bring the data: ``pretext`` images, ``language`` texts.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def teach(
     )
     optimizer = torch.optim.AdamW(groups, rate, fused=True, **adamw)
     objective.train()
-    told: dict[str, list[float]] = {}
+    history: dict[str, list[float]] = {}
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = rate * factor(step)
@@ -52,11 +52,11 @@ def teach(
         optimizer.step()
         objective.after_step((step + 1) / steps)
         for name, value in scalars.items():
-            told.setdefault(name, []).append(value.item())
-    return told
+            history.setdefault(name, []).append(value.item())
+    return history
 
 
-def still(objective: Any, batch: Batch) -> list[str]:
+def without_gradient(objective: Any, batch: Batch) -> list[str]:
     """Return the names of the parameters that a batch gives no gradient."""
     objective.train()
     objective(objective.corrupt(batch, generator(0)))["loss"].backward()

@@ -18,7 +18,7 @@ from headstart.objectives.masked_images import sincos_positions
 from headstart.seeding import generator
 
 
-class PictureProcessor:
+class PixelStub:
     """One random view: moved by up to two pixels, and with ``flip`` mirrored by a coin."""
 
     provides = frozenset({"pixels", "two_views", "multi_crop"})
@@ -43,7 +43,7 @@ class PictureProcessor:
 
 
 class NarrowConv(TinyConv):
-    """Three convolutions and few numbers a picture: random ones waste them."""
+    """Three convolutions and few numbers an image: random ones waste them."""
 
     width = 16
 
@@ -105,7 +105,7 @@ def build(kind: Any, encoder: Any = None, seed: int = 0, size: int = 16, **optio
     """Return an objective of a class on a fresh network; its heads are drawn from ``seed``."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        processor = PictureProcessor(size)
+        processor = PixelStub(size)
         return kind(encoder or TinyConv(), processor, kind.Options(**options))
 
 
@@ -141,9 +141,9 @@ def neighbours(encoder: Any, size: int = 16) -> float:
     return float(nearest.score(features[TRAIN:], labels[TRAIN:]))
 
 
-def still(objective: Any, size: int = 16) -> list[str]:
+def without_gradient(objective: Any, size: int = 16) -> list[str]:
     """Return the names of the parameters that one batch gives no gradient."""
-    return lesson.still(objective, {"pixels": images(size)[:32]})
+    return lesson.without_gradient(objective, {"pixels": images(size)[:32]})
 
 
 def pure(objective: Any, size: int = 16, rows: int = 8) -> None:

@@ -1,4 +1,4 @@
-"""What tasks that write a text are tested with: rows, networks that write, Transformers' loss."""
+"""Fixtures for sequence-to-sequence tasks: rows, networks that write, Transformers' loss."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SENTINELS = tuple(range(VOCABULARY + 19, VOCABULARY - 1, -1))
 
 
 class Writing(Processor):
-    """What such objectives ask of a processor."""
+    """What such objectives require of a processor."""
 
     vocabulary = replace(KNOWN, sentinel_ids=SENTINELS)
 
@@ -53,7 +53,7 @@ def tiny_t5() -> Seq2SeqEncoder:
 
 
 def texts(*sizes: int, prefix: int = 1) -> Batch:
-    """Return rows of so many different tokens each, between [CLS] (if any) and [SEP]."""
+    """Return rows with the given numbers of different tokens, between [CLS] (if any) and [SEP]."""
     width = max(sizes) + prefix + 1
     ids = torch.full((len(sizes), width), PAD)
     for row, size in enumerate(sizes):
@@ -96,7 +96,7 @@ class Neighbours(nn.Module):
             self.table = nn.Embedding(size, self.width)
             nn.init.normal_(self.table.weight, std=0.3)
             self.near = nn.Linear(4 * self.width, self.width)
-            self.look = nn.Linear(3 * self.width, self.width)
+            self.combine = nn.Linear(3 * self.width, self.width)
         self.bias = nn.Parameter(torch.zeros(size))
 
     def forward(self, batch: Batch) -> Features:
@@ -115,7 +115,7 @@ class Neighbours(nn.Module):
         match = (last @ memory.transpose(1, 2)).masked_fill(~mask[:, None], -1e9)
         mean = mean_pool(memory, mask)[:, None].expand_as(last)
         seen = torch.cat([last, match.softmax(2) @ memory, mean], 2)
-        return last + torch.tanh(self.look(seen))
+        return last + torch.tanh(self.combine(seen))
 
     def score(self, vectors: Tensor) -> Tensor:
         return vectors @ self.table.weight.T + self.bias

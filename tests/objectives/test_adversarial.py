@@ -6,7 +6,7 @@ import copy
 
 import pytest
 import torch
-from pretext import NarrowConv, build, images, neighbours, pure, still, teach
+from pretext import NarrowConv, build, images, neighbours, pure, teach, without_gradient
 from torch.nn import functional as F
 
 from headstart.config import OptimizerOptions
@@ -56,7 +56,7 @@ def test_in_a_gan_each_player_gets_the_gradient_of_its_own_step():
         for name in first
     }
     same(objective, wanted)
-    # The running statistics that are kept are those of the real pictures alone.
+    # The running statistics that are kept are those of the real images alone.
     for name, buffer in objective.encoder.named_buffers():
         torch.testing.assert_close(buffer, buffers[name])
 
@@ -69,30 +69,31 @@ def test_in_a_bigan_encoder_and_generator_play_together_against_the_judge():
     drawn = naive.generator(batch["noise"]).sigmoid()
     code = naive.code(naive.encoder.pool({"pixels": batch["pixels"]}))
     judging = gradients(
-        against(naive.judge(batch["pixels"], code), 1.0)
-        + against(naive.judge(drawn, batch["noise"]), 0.0),
+        against(naive.discriminator(batch["pixels"], code), 1.0)
+        + against(naive.discriminator(drawn, batch["noise"]), 0.0),
         naive,
     )
     # Non-saturating: the same two terms with the labels exchanged.
     making = gradients(
-        against(naive.judge(batch["pixels"], code), 0.0)
-        + against(naive.judge(drawn, batch["noise"]), 1.0),
+        against(naive.discriminator(batch["pixels"], code), 0.0)
+        + against(naive.discriminator(drawn, batch["noise"]), 1.0),
         naive,
     )
-    same(objective, {n: (judging if n.startswith("judge.") else making)[n] for n in making})
+    same(objective, {n: (judging if n.startswith("discriminator.") else making)[n] for n in making})
 
 
 def test_the_losses_are_those_of_the_definition():
     real, drawn, fooling, unmasking = torch.randn(4, 5, 1, generator=generator(2))
-    told = two_players(real, drawn, fooling, unmasking)
-    chance = torch.sigmoid
+    losses = two_players(real, drawn, fooling, unmasking)
+    probability = torch.sigmoid
     torch.testing.assert_close(
-        told["judging"], -(chance(real).log().mean() + (1 - chance(drawn)).log().mean())
+        losses["judging"], -(probability(real).log().mean() + (1 - probability(drawn)).log().mean())
     )
     torch.testing.assert_close(
-        told["making"], -(chance(fooling).log().mean() + (1 - chance(unmasking)).log().mean())
+        losses["making"],
+        -(probability(fooling).log().mean() + (1 - probability(unmasking)).log().mean()),
     )
-    torch.testing.assert_close(told["loss"], told["judging"] + told["making"])
+    torch.testing.assert_close(losses["loss"], losses["judging"] + losses["making"])
 
 
 @pytest.mark.parametrize("kind", [GAN, BiGAN])
@@ -103,7 +104,7 @@ def test_corruption_draws_from_the_generator_alone(kind):
 @pytest.mark.parametrize("kind", [GAN, BiGAN])
 def test_every_parameter_moves_and_the_encoder_stands_in_the_state_once(kind):
     objective = build(kind, **SMALL)
-    assert still(objective) == []
+    assert without_gradient(objective) == []
     kept = [name for name in objective.state_dict() if name.endswith("network.0.weight")]
     assert kept == ["encoder.network.0.weight"]
 

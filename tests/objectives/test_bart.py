@@ -18,7 +18,8 @@ from headstart.errors import HeadstartError
 from headstart.objectives.bart import BART
 from headstart.objectives.building import build_objective
 from headstart.objectives.masked import plain_ids
-from headstart.objectives.noises import (
+from headstart.objectives.rewriting import Body
+from headstart.objectives.text_noise import (
     delete,
     infill,
     mask,
@@ -26,7 +27,6 @@ from headstart.objectives.noises import (
     replace,
     rotate,
 )
-from headstart.objectives.rewriting import Body
 from headstart.seeding import generator
 
 SIZES = torch.arange(1, 36).repeat(20)
@@ -67,8 +67,8 @@ def test_masking_replacement_and_deletion_hit_exactly_so_many():
         assert not set(replaced[row]) & set(KNOWN.special_ids)
     # A replacement is the same token by chance once in 35.
     pairs = zip(chain(*replaced), chain(*rows(text)), strict=True)
-    told = sum(new != old for new, old in pairs)
-    assert told > 0.95 * sum(ceil(round(0.3 * size, 6)) for size in SIZES.tolist())
+    changed = sum(new != old for new, old in pairs)
+    assert changed > 0.95 * sum(ceil(round(0.3 * size, 6)) for size in SIZES.tolist())
 
 
 def test_infilling_takes_out_exactly_its_budget_one_mask_a_span():
@@ -125,9 +125,9 @@ def test_rotation_begins_anywhere_and_goes_round():
     begins = Counter()
     rotated = rows(rotate(distinct(), generator(0)))
     for before, after in zip(rows(distinct()), rotated, strict=True):
-        place = before.index(after[0])
-        assert after == before[place:] + before[:place]
-        begins[place / len(before) < 0.5] += 1
+        position = before.index(after[0])
+        assert after == before[position:] + before[:position]
+        begins[position / len(before) < 0.5] += 1
     assert min(begins.values()) > 200
 
 
@@ -137,8 +137,8 @@ def make(**options) -> BART:
 
 def batch_of(*sizes: int):
     batch = texts(*sizes)
-    place = torch.arange(batch["mask"].shape[1])
-    return {**batch, "sentence_starts": batch["mask"] & (place % 5 == 1)}
+    position = torch.arange(batch["mask"].shape[1])
+    return {**batch, "sentence_starts": batch["mask"] & (position % 5 == 1)}
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_a_noise_that_there_is_not_is_refused(text_processor):
 
 
 def test_every_parameter_moves():
-    assert language.still(language.build({"bart": 1.0}, "t5")) == []
+    assert language.without_gradient(language.build({"bart": 1.0}, "t5")) == []
 
 
 def test_on_unseen_articles_its_features_tell_more_of_what_was_hidden():

@@ -61,11 +61,12 @@ def published() -> BertForPreTraining:
 def with_heads_of(theirs: BertForPreTraining, kind) -> BERT:
     """Return the objective on the network and the output layers of Transformers' own."""
     objective = kind(ByFirstToken(TransformerEncoder(theirs.bert)), Processor, kind.Options())
-    said, judged = theirs.cls.predictions, theirs.cls.seq_relationship
+    masked_head, pairs_head = theirs.cls.predictions, theirs.cls.seq_relationship
     masked, pairs = objective.masked.head, objective.pairs.head
-    masked.transform[0], masked.transform[2] = said.transform.dense, said.transform.LayerNorm
-    masked.decoder = said.decoder
-    pairs[0], pairs[2] = theirs.bert.pooler.dense, judged
+    masked.transform[0] = masked_head.transform.dense
+    masked.transform[2] = masked_head.transform.LayerNorm
+    masked.decoder = masked_head.decoder
+    pairs[0], pairs[2] = theirs.bert.pooler.dense, pairs_head
     return objective
 
 
@@ -89,14 +90,14 @@ def test_loss_and_gradients_equal_those_of_transformers(kind):
 
 
 @pytest.mark.parametrize("kind", [BERT, ALBERT])
-def test_holes_are_in_the_pair_that_is_judged(kind):
+def test_holes_are_in_the_pair_that_is_classified(kind):
     objective = kind(ByFirstToken(TransformerEncoder(published().bert)), Processor, kind.Options())
     batch = make_batch(*DOCUMENTS, width=12)
     corrupted = lesson.pure(objective, batch)
-    told = corrupted["targets"].ge(0)
+    hidden = corrupted["targets"].ge(0)
     length = corrupted["mask"].sum(1)
-    assert torch.equal(told.sum(1), (0.15 * length).round().long().clamp(min=1))
-    whole = torch.where(told, corrupted["targets"], corrupted["input_ids"])
+    assert torch.equal(hidden.sum(1), (0.15 * length).round().long().clamp(min=1))
+    whole = torch.where(hidden, corrupted["targets"], corrupted["input_ids"])
     pairs = objective.pairs.corrupt(batch, generator(5))
     assert torch.equal(whole, pairs["input_ids"])
     assert torch.equal(corrupted["labels"], pairs["labels"])
@@ -111,10 +112,10 @@ def test_whole_words_are_hidden_together_in_pairs_of_two_texts():
     hidden = 0
     for seed in range(20):
         corrupted = objective.corrupt(batch, generator(seed))
-        told = corrupted["targets"].ge(0)
-        for row, column in told.nonzero().tolist():
+        chosen = corrupted["targets"].ge(0)
+        for row, column in chosen.nonzero().tolist():
             if corrupted["targets"][row, column] % 10 % 3 == 0:
-                assert told[row, column + 1]
+                assert chosen[row, column + 1]
                 hidden += 1
     assert hidden > 50
 
@@ -133,7 +134,7 @@ def test_one_sentence_has_holes_and_in_albert_no_label():
 @pytest.mark.parametrize("name", ["bert", "albert"])
 @pytest.mark.parametrize("encoder", ["bert", "modernbert"])
 def test_every_parameter_moves(name, encoder):
-    assert language.still(language.build({name: 1.0}, encoder)) == []
+    assert language.without_gradient(language.build({name: 1.0}, encoder)) == []
 
 
 def test_what_is_saved_is_the_head_of_a_masked_model(text_processor, tmp_path):
@@ -147,7 +148,7 @@ def test_what_is_saved_is_the_head_of_a_masked_model(text_processor, tmp_path):
     assert (found.missing_keys, found.unexpected_keys) == (["decoder.weight"], [])
 
 
-def test_other_networks_are_refused_and_told_who_can(text_processor):
+def test_other_networks_are_refused_with_the_names_of_those_that_can(text_processor):
     light = create_encoder("light", {"width": 8}, text_processor, length=32, seed=0)
     with pytest.raises(HeadstartError, match=r"'bert' needs order.*modernbert, bert"):
         build_objective({"bert": 1.0}, {}, light, text_processor)

@@ -75,5 +75,5 @@ def test_the_last_token_of_a_document_predicts_nothing(text_processor):
 def test_every_parameter_moves(text_processor):
     objective = build(text_processor, "gpt")
     objective(objective.corrupt(make_batch(text_processor), generator(0)))["loss"].backward()
-    still = [n for n, p in objective.named_parameters() if p.grad is None or not p.grad.any()]
-    assert still == []
+    unused = [n for n, p in objective.named_parameters() if p.grad is None or not p.grad.any()]
+    assert unused == []

@@ -21,7 +21,7 @@ from headstart.seeding import generator
 
 
 def colourful(rows: int = 4, size: int = 16) -> torch.Tensor:
-    """Pictures of smooth random colours, 0..1."""
+    """Images of smooth random colours, 0..1."""
     small = torch.rand(rows, 3, 4, 4, generator=generator(0, "colours"))
     return nn.functional.interpolate(small, (size, size), mode="bilinear").clamp(0, 1)
 
@@ -148,10 +148,10 @@ def _step(rows: slice) -> torch.Tensor:
 
 
 def _one_of_two(rank: int, folder: str) -> None:
-    told = _step(slice(4 * rank, 4 * rank + 4))
-    distributed.all_reduce(told)  # what DistributedDataParallel does, and the mean of the priors
+    total = _step(slice(4 * rank, 4 * rank + 4))
+    distributed.all_reduce(total)  # what DistributedDataParallel does, and the mean of the priors
     if rank == 0:
-        torch.save(told / 2, f"{folder}/two.pt")
+        torch.save(total / 2, f"{folder}/two.pt")
 
 
 def test_two_processes_give_the_prior_loss_and_gradient_of_one(tmp_path):
@@ -164,10 +164,10 @@ def test_two_processes_give_the_prior_loss_and_gradient_of_one(tmp_path):
 def test_the_report_shows_lightness_and_colours():
     objective = build(Colorization)
     pixels = colourful()
-    shown = objective.preview_images(objective.corrupt({"pixels": pixels}, generator(8)))
-    assert (to_lab(shown["seen"])[:, 1:].abs() < 0.1).all()  # grey
-    assert (shown["wanted"] - shown["wanted"].mean(1, keepdim=True)).abs().max() > 0.05
-    assert (shown["wanted"] - pixels).abs().mean() < 0.15
+    preview = objective.preview_images(objective.corrupt({"pixels": pixels}, generator(8)))
+    assert (to_lab(preview["seen"])[:, 1:].abs() < 0.1).all()  # grey
+    assert (preview["wanted"] - preview["wanted"].mean(1, keepdim=True)).abs().max() > 0.05
+    assert (preview["wanted"] - pixels).abs().mean() < 0.15
 
 
 def test_every_parameter_moves():
@@ -220,8 +220,8 @@ def test_it_learns(photos):
     def batch(step):
         return {"pixels": photos[0][torch.randint(2000, (64,), generator=generator(0, step))]}
 
-    told = lesson.teach(objective, batch, steps, 3e-3, lambda step: min(1, 2 - 2 * step / steps))
-    assert told["plain_loss"][-1] < told["plain_loss"][0] - 2
+    history = lesson.teach(objective, batch, steps, 3e-3, lambda step: min(1, 2 - 2 * step / steps))
+    assert history["plain_loss"][-1] < history["plain_loss"][0] - 2
     assert nearest(objective.encoder, photos) > nearest(NarrowConv(), photos) + 0.02
     grey = torch.linspace(0.2, 0.8, 32).expand(2, 3, 32, 32)
     painted = objective.eval().decode(grey)

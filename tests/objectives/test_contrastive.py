@@ -189,8 +189,8 @@ def test_every_parameter_moves(text_processor):
             {"contrast": 1.0}, {}, small_encoder(text_processor, name), text_processor
         )
         objective(objective.corrupt(make_batch(text_processor), generator(0)))["loss"].backward()
-        still = [n for n, p in objective.named_parameters() if p.grad is None or not p.grad.any()]
-        assert still == []
+        unused = [n for n, p in objective.named_parameters() if p.grad is None or not p.grad.any()]
+        assert unused == []
 
 
 def test_contrast_takes_the_modality_s_own_views(text_processor):
@@ -250,7 +250,7 @@ def test_a_kind_of_views_that_is_named_is_taken_though_there_are_pairs(text_proc
     assert torch.equal(corrupted["first/input_ids"], corrupted["second/input_ids"])
 
 
-def test_pairs_that_are_asked_for_and_not_there_are_missed_in_a_sentence(text_processor):
+def test_requested_pairs_that_are_missing_are_named_in_an_error(text_processor):
     options = {"contrast": {"views": "pairs"}}
     objective = build_objective(
         {"contrast": 1.0}, options, small_encoder(text_processor, "light"), text_processor

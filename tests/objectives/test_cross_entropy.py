@@ -19,7 +19,7 @@ def scores(count: int = 7, classes: int = 11) -> tuple[torch.Tensor, torch.Tenso
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("rows", [1, 2, 7, 100])
 def test_loss_gradient_and_accuracy_are_those_of_the_whole(dtype, rows, monkeypatch):
-    monkeypatch.setattr(cross_entropy, "_AT_ONCE", 11 * rows)
+    monkeypatch.setattr(cross_entropy, "_CHUNK", 11 * rows)
     logits, targets = scores()
     ours, theirs = (logits.to(dtype).requires_grad_() for _ in range(2))
     found = token_loss(ours, targets)
@@ -35,7 +35,7 @@ def test_loss_gradient_and_accuracy_are_those_of_the_whole(dtype, rows, monkeypa
     torch.testing.assert_close(found["accuracy"], right)
 
 
-def test_the_gradient_may_be_asked_for_twice_and_not_at_all():
+def test_the_gradient_may_be_computed_twice_or_not_at_all():
     logits, targets = scores()
     logits.requires_grad_()
     loss = token_loss(logits, targets)["loss"]

@@ -1,4 +1,4 @@
-"""The small networks around an encoder: sides of every size, and players held still."""
+"""The small networks around an encoder: sides of every size, and players held constant."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from headstart.objectives.decoders import (
     ImageGenerator,
     grid_side,
 )
-from headstart.objectives.players import held, unmoved
+from headstart.objectives.players import call_frozen, call_keeping_buffers
 from headstart.seeding import generator
 
 
@@ -26,7 +26,7 @@ def test_pictures_of_any_side_can_be_drawn_and_judged(side):
 
 
 @pytest.mark.parametrize(("grid", "side"), [(4, 8), (4, 4), (7, 56), (8, 4), (14, 112), (3, 10)])
-def test_a_grid_becomes_a_map_of_the_side_that_was_asked_for(grid, side):
+def test_a_grid_becomes_a_map_of_the_requested_side(grid, side):
     tokens = torch.randn(2, grid * grid, 6)
     assert GridDecoder(6, grid, side, 5, 8)(tokens).shape == (2, 5, side, side)
 
@@ -62,11 +62,11 @@ def test_a_player_that_is_held_passes_gradients_on_and_keeps_its_statistics():
     network = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
     before = {name: buffer.clone() for name, buffer in network.named_buffers()}
     seen = torch.randn(6, 3, generator=generator(3), requires_grad=True)
-    held(network, seen).square().sum().backward()
+    call_frozen(network, seen).square().sum().backward()
     assert all(parameter.grad is None for parameter in network.parameters())
     expected = torch.autograd.grad(network(seen).square().sum(), seen)[0]
     torch.testing.assert_close(seen.grad, expected)
     network.load_state_dict(before, strict=False)
-    unmoved(network, seen).square().sum().backward()
+    call_keeping_buffers(network, seen).square().sum().backward()
     assert network[1].weight.grad is not None
     assert all(torch.equal(before[n], b) for n, b in network.named_buffers())

@@ -110,8 +110,8 @@ def test_the_last_layer_stands_still_at_the_beginning():
 
 def test_the_teacher_grows_surer_later():
     objective = build(DINO, prototypes=8, warm=0.5)
-    told = [objective._teacher_temperature(progress) for progress in (0.0, 0.25, 0.5, 1.0)]
-    assert told == pytest.approx([0.04, 0.055, 0.07, 0.07])
+    temperatures = [objective._teacher_temperature(progress) for progress in (0.0, 0.25, 0.5, 1.0)]
+    assert temperatures == pytest.approx([0.04, 0.055, 0.07, 0.07])
 
 
 def test_the_centre_follows_the_mean_score_of_the_teacher_in_training_only():

@@ -69,7 +69,7 @@ def test_the_principal_sentences_are_masked_whole_and_written_in_their_order():
 
 
 @pytest.mark.parametrize(("ratio", "count"), [(0.3, 2), (0.15, 1), (0.01, 1), (0.99, 4)])
-def test_so_many_of_five_sentences_are_masked_and_one_always_stays(ratio, count):
+def test_the_ratio_of_five_sentences_is_masked_and_one_always_stays(ratio, count):
     batch = make_documents(*[DOCUMENT] * 200, width=22)
     corrupted = lesson.pure(make("random", ratio), batch)
     gone = Counter()
@@ -100,7 +100,7 @@ def test_loss_and_gradients_equal_those_of_transformers_row_by_row():
 
 
 def test_every_parameter_moves():
-    assert language.still(language.build({"gap_sentences": 1.0}, "t5")) == []
+    assert language.without_gradient(language.build({"gap_sentences": 1.0}, "t5")) == []
 
 
 def test_on_unseen_articles_it_learns_to_write_and_from_what_it_reads():

@@ -6,7 +6,16 @@ import copy
 
 import pytest
 import torch
-from pretext import NarrowConv, build, images, neighbours, pure, same_gradients, still, teach
+from pretext import (
+    NarrowConv,
+    build,
+    images,
+    neighbours,
+    pure,
+    same_gradients,
+    teach,
+    without_gradient,
+)
 from torch.nn import functional as F
 
 from headstart.objectives.inpainting import Inpainting
@@ -90,11 +99,11 @@ def test_each_player_gets_the_gradient_of_its_own_step():
 
 
 def test_every_parameter_moves():
-    assert still(build(Inpainting, **SMALL)) == []
+    assert without_gradient(build(Inpainting, **SMALL)) == []
 
 
 def test_it_learns():
     objective = build(Inpainting, NarrowConv(), channels=32, critic_channels=16)
-    told = teach(objective, 100)
-    assert told["squared_error"][-1] < told["squared_error"][0] / 5
+    history = teach(objective, 100)
+    assert history["squared_error"][-1] < history["squared_error"][0] / 5
     assert neighbours(objective.encoder) > neighbours(NarrowConv()) + 0.03

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from pretext import NarrowConv, build, images, neighbours, pure, same_gradients, still, teach
+from pretext import (
+    NarrowConv,
+    build,
+    images,
+    neighbours,
+    pure,
+    same_gradients,
+    teach,
+    without_gradient,
+)
 
 from headstart.objectives.jigsaw import Jigsaw, far_apart, own_scale
 from headstart.seeding import generator
@@ -16,7 +25,7 @@ def test_permutations_are_valid_distinct_far_apart_and_always_the_same():
     assert (np.sort(orders, 1) == np.arange(9)).all()
     assert len(np.unique(orders, axis=0)) == 64
     apart = (orders[:, None] != orders[None]).sum(2)[~np.eye(64, dtype=bool)]
-    # Random permutations differ in 8 of 9 places on average; some pairs in 5 or fewer.
+    # Random permutations differ in 8 of 9 positions on average; some pairs in 5 or fewer.
     assert apart.mean() > 8
     far_apart.cache_clear()
     assert np.array_equal(far_apart(64), orders)
@@ -75,11 +84,11 @@ def test_loss_and_gradients_equal_the_definition_written_out():
 
 
 def test_every_parameter_moves():
-    assert still(build(Jigsaw)) == []
+    assert without_gradient(build(Jigsaw)) == []
 
 
 def test_it_learns():
     objective = build(Jigsaw, NarrowConv(), size=32, permutations=32, hidden=256)
-    told = teach(objective, 80, size=32)
-    assert told["accuracy"][-1] > 0.6
+    history = teach(objective, 80, size=32)
+    assert history["accuracy"][-1] > 0.6
     assert neighbours(objective.encoder, 32) > neighbours(NarrowConv(), 32) + 0.03

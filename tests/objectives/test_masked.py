@@ -1,4 +1,4 @@
-"""Masked modeling: the choice of positions, the fate of each, and the loss, by hand."""
+"""Masked modeling: the choice of positions, what becomes of each, and the loss, by hand."""
 
 from __future__ import annotations
 
@@ -104,11 +104,11 @@ def naive_loss(objective: MaskedModeling, batch: dict[str, torch.Tensor]) -> tor
     encoder = objective.encoder
     losses = []
     for row in range(len(batch["input_ids"])):
-        for place in range(batch["input_ids"].shape[1]):
-            target = int(batch["targets"][row, place])
+        for index in range(batch["input_ids"].shape[1]):
+            target = int(batch["targets"][row, index])
             if target == -100:
                 continue
-            vector = encoder.mix(encoder.table.weight[batch["input_ids"][row, place]])
+            vector = encoder.mix(encoder.table.weight[batch["input_ids"][row, index]])
             hidden = objective.head.transform(vector)
             scores = encoder.table.weight @ hidden + objective.head.decoder.bias
             losses.append(torch.logsumexp(scores, 0) - scores[target])
@@ -131,8 +131,8 @@ def test_loss_and_gradients_equal_the_definition_written_out(objective):
 def test_every_parameter_moves(objective):
     batch = objective.corrupt(make_batch(), generator(8))
     objective(batch)["loss"].backward()
-    still = [n for n, p in objective.named_parameters() if p.grad is None or not p.grad.any()]
-    assert still == []
+    unused = [n for n, p in objective.named_parameters() if p.grad is None or not p.grad.any()]
+    assert unused == []
 
 
 # -- whole words ---------------------------------------------------------------------------------

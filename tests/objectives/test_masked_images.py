@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 import torch
-from pretext import TinyViT, build, images, neighbours, pure, same_gradients, still, teach
+from pretext import (
+    TinyViT,
+    build,
+    images,
+    neighbours,
+    pure,
+    same_gradients,
+    teach,
+    without_gradient,
+)
 
 from headstart.errors import HeadstartError
 from headstart.objectives.building import build_objective
@@ -120,16 +129,16 @@ def test_the_report_shows_what_the_encoder_sees(kind, hidden):
 
 
 def test_every_parameter_moves():
-    assert still(build(MAE, TinyViT())) == []
-    assert still(build(SimMIM, TinyViT())) == []
+    assert without_gradient(build(MAE, TinyViT())) == []
+    assert without_gradient(build(SimMIM, TinyViT())) == []
 
 
 def test_encoders_without_patches_are_refused_in_a_sentence():
-    from pretext import NarrowConv, PictureProcessor
+    from pretext import NarrowConv, PixelStub
 
     for name in ("mae", "simmim"):
         with pytest.raises(HeadstartError, match=f"'{name}' needs patches"):
-            build_objective({name: 1.0}, {}, NarrowConv(), PictureProcessor())
+            build_objective({name: 1.0}, {}, NarrowConv(), PixelStub())
     with pytest.raises(HeadstartError, match="multiple of the encoder's patch of 4"):
         build(MAE, TinyViT(), size=18)
 
@@ -138,6 +147,6 @@ def test_encoders_without_patches_are_refused_in_a_sentence():
 def test_it_learns(kind, steps):
     options = {"depth": 1} if kind is MAE else {}
     objective = build(kind, TinyViT(), **options)
-    told = teach(objective, steps, rows=128, rate=2e-3)
-    assert told["loss"][-1] < told["loss"][0] / 1.8
+    history = teach(objective, steps, rows=128, rate=2e-3)
+    assert history["loss"][-1] < history["loss"][0] / 1.8
     assert neighbours(objective.encoder) > neighbours(TinyViT()) + 0.03

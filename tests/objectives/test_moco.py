@@ -89,8 +89,8 @@ def test_keys_are_made_in_shuffled_groups_and_put_back_in_order():
 
 def test_with_a_queue_the_momentum_stays_and_without_it_rises():
     queued, free = build(MoCo, queue=8), build(MoCo, queue=0)
-    assert (queued.pace.momentum, queued.pace.rising) == (0.999, False)
-    assert (free.pace.momentum, free.pace.rising) == (0.99, True)
+    assert (queued.schedule.momentum, queued.schedule.rising) == (0.999, False)
+    assert (free.schedule.momentum, free.schedule.rising) == (0.99, True)
     assert not hasattr(free, "queue")
     assert not hasattr(queued, "predictor")
 

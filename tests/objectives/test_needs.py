@@ -57,10 +57,10 @@ def test_what_an_encoder_lacks_is_named_with_the_encoders_that_have_it(
 ):
     with pytest.raises(HeadstartError) as refusal:
         check_fit([objective], encoder, open_modality(modality))
-    told = str(refusal.value)
-    assert f"{objective!r} needs {missing}, which the encoder {encoder!r} cannot give" in told
-    assert f"encoders that can: {able}; objectives for {encoder}: " in told
-    within = told.rpartition(": ")[2].rstrip(".").split(", ")
+    message = str(refusal.value)
+    assert f"{objective!r} needs {missing}, which the encoder {encoder!r} cannot give" in message
+    assert f"encoders that can: {able}; objectives for {encoder}: " in message
+    within = message.rpartition(": ")[2].rstrip(".").split(", ")
     assert objective not in within
     assert "contrast" in within
 
@@ -75,10 +75,10 @@ def test_objectives_of_texts_are_refused_for_pictures(encoder):
 def test_objectives_of_pictures_are_refused_for_texts(encoder):
     with pytest.raises(HeadstartError) as refusal:
         check_fit(["mae"], encoder, TextModality())
-    told = str(refusal.value)
-    assert "'mae' needs patches and pixels, which texts and their encoders cannot give" in told
-    assert "mlm" in told
-    assert "rotation" not in told
+    message = str(refusal.value)
+    assert "'mae' needs patches and pixels, which texts and their encoders cannot give" in message
+    assert "mlm" in message
+    assert "rotation" not in message
 
 
 @pytest.mark.parametrize("modality", ["text", "image"])

@@ -1,4 +1,4 @@
-"""Cutting pictures into patches and tiles, place by place."""
+"""Cutting images into patches and tiles, position by position."""
 
 from __future__ import annotations
 

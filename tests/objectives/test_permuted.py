@@ -57,21 +57,21 @@ def test_of_512_tokens_85_are_predicted(objective):
     assert (objective.corrupt(batch, generator(0))["where"] >= 0).sum(1).tolist() == [85, 85]
 
 
-def said(objective, batch) -> torch.Tensor:
+def query_outputs(objective, batch) -> torch.Tensor:
     """Return the query stream (P,D) of the first row."""
     order = batch["order"]
     seen = order[:, None, :] < order[:, :, None]
     return objective.encoder.query(objective.encoder.embed(batch), seen, batch["where"])[0]
 
 
-def test_a_target_is_said_from_the_tokens_before_it_in_the_order_and_from_no_other(objective):
+def test_a_target_is_predicted_from_the_tokens_before_it_in_the_order_and_from_no_other(objective):
     batch = {name: tensor[-1:] for name, tensor in make_batch(rows=2, length=18).items()}
     batch = objective.corrupt(batch, generator(1))
-    before, order = said(objective, batch), batch["order"][0]
+    before, order = query_outputs(objective, batch), batch["order"][0]
     for index in range(18):
         changed = batch["input_ids"].clone()
         changed[0, index] = 5 + (changed[0, index] + 7) % 35
-        after = said(objective, {**batch, "input_ids": changed})
+        after = query_outputs(objective, {**batch, "input_ids": changed})
         for turn, target in enumerate(batch["where"][0].tolist()):
             same = torch.allclose(before[turn], after[turn], atol=1e-5)
             assert same == bool(order[index] >= order[target]), (index, target)
@@ -136,7 +136,7 @@ def test_padding_changes_nothing(text_processor):
     torch.testing.assert_close(alone[0], beside[0], rtol=1e-4, atol=1e-5)
 
 
-def test_other_networks_are_refused_and_told_what_they_can_do(text_processor):
+def test_other_networks_are_refused_with_what_they_can_do(text_processor):
     options = {"layers": 1, "width": 16, "heads": 2}
     bert = create_encoder("bert", options, text_processor, length=32, seed=0)
     with pytest.raises(HeadstartError, match=r"'plm' needs two streams.*xlnet"):

@@ -13,8 +13,8 @@ from pretext import (
     neighbours,
     pure,
     same_gradients,
-    still,
     teach,
+    without_gradient,
 )
 from torch.nn import functional as F
 
@@ -121,11 +121,11 @@ def test_two_processes_give_the_loss_and_gradient_of_one(tmp_path):
 
 
 def test_every_parameter_moves():
-    assert still(build(CPC, size=32, hidden=16), 32) == []
+    assert without_gradient(build(CPC, size=32, hidden=16), 32) == []
 
 
 def test_it_learns():
     objective = build(CPC, NarrowConv(), size=32, hidden=64)
-    told = teach(objective, 50, size=32)
-    assert told["loss"][-1] < told["loss"][0] - 1
+    history = teach(objective, 50, size=32)
+    assert history["loss"][-1] < history["loss"][0] - 1
     assert neighbours(objective.encoder, 32) > neighbours(NarrowConv(), 32) + 0.04

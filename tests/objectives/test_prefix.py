@@ -1,4 +1,4 @@
-"""Prefix LM and UniLM: who sees whom, what must be said, the losses by hand, and generation."""
+"""Prefix LM and UniLM: who sees whom, what must be target, the losses by hand, and generation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from test_sentences import make_batch as make_documents
 from tokens import Processor, TinyContext, cross_entropy, in_context, make_batch
 
 from headstart.objectives.prefix import PrefixModeling
-from headstart.objectives.unilm import UniLM, choose_phrases, sights
+from headstart.objectives.unilm import UniLM, choose_phrases, visibility_by_kind
 from headstart.seeding import generator
 
 
@@ -36,7 +36,7 @@ def unilm() -> UniLM:
     return UniLM(Roomy(), Processor, UniLM.Options(mask_ratio=0.3))
 
 
-def may_look(batch, row: int, i: int, j: int) -> bool:
+def may_attend(batch, row: int, i: int, j: int) -> bool:
     """The definition: i = j, or one document and (j in the prefix or j <= i)."""
     if not batch["mask"][row, j]:
         return i == j
@@ -46,7 +46,7 @@ def may_look(batch, row: int, i: int, j: int) -> bool:
 
 
 @pytest.mark.parametrize("segments", [False, True])
-def test_all_after_the_prefix_is_said_and_nothing_else(prefix, segments):
+def test_all_after_the_prefix_is_predicted_and_nothing_else(prefix, segments):
     batch = make_batch(rows=60, length=16, segments=segments)
     corrupted = lesson.pure(prefix, batch)
     sizes = set()
@@ -60,11 +60,11 @@ def test_all_after_the_prefix_is_said_and_nothing_else(prefix, segments):
             assert size >= 1
             sizes.add(size / len(indices))
             for index, after in zip(indices, [*indices[1:], None], strict=True):
-                said = int(corrupted["targets"][row, index])
+                target = int(corrupted["targets"][row, index])
                 if after is None or corrupted["prefix"][row, after]:
-                    assert said == -100
+                    assert target == -100
                 else:
-                    assert said == int(batch["input_ids"][row, after])
+                    assert target == int(batch["input_ids"][row, after])
     assert len(sizes) > 6
 
 
@@ -72,7 +72,7 @@ def test_all_after_the_prefix_is_said_and_nothing_else(prefix, segments):
 def test_prefix_loss_and_gradients_equal_the_definition_written_out(prefix, segments):
     batch = prefix.corrupt(make_batch(rows=4, length=12, segments=segments), generator(7))
     seen = torch.tensor(
-        [[[may_look(batch, r, i, j) for j in range(12)] for i in range(12)] for r in range(4)]
+        [[[may_attend(batch, r, i, j) for j in range(12)] for i in range(12)] for r in range(4)]
     )
     vectors, losses = prefix.encoder.table(batch["input_ids"]), []
     for row, index in (batch["targets"] >= 0).nonzero().tolist():
@@ -92,7 +92,7 @@ def test_unilm_parts_a_text_hides_some_of_it_and_draws_how_each_row_is_seen(unil
     assert (ends.sum(1) == 2).all()
     assert set(ends.argmax(1).tolist()) == {4, 7}
     assert corrupted["token_types"].sum(1).unique().tolist() == [4, 7]
-    draws = torch.cat([unilm.corrupt(batch, generator(s))["sight"] for s in range(40)])
+    draws = torch.cat([unilm.corrupt(batch, generator(s))["visibility_kind"] for s in range(40)])
     share = torch.bincount(draws, minlength=4) / len(draws)
     torch.testing.assert_close(share, torch.tensor([2, 2, 1, 1]) / 6, atol=0.02, rtol=0)
 
@@ -103,11 +103,11 @@ def test_a_text_of_one_sentence_is_parted_anywhere(unilm):
     assert set((corrupted["input_ids"] == 4).long().argmax(1).tolist()) == set(range(2, 11))
 
 
-@pytest.mark.parametrize("sight", range(4))
-def test_each_kind_of_sight_is_as_in_figure_1(sight):
+@pytest.mark.parametrize("kind", range(4))
+def test_each_attention_pattern_is_as_in_figure_1(kind):
     types = torch.tensor([[0, 0, 0, 1, 1, 1, 0]])
     mask = torch.tensor([[True] * 6 + [False]])
-    seen = sights({"mask": mask, "token_types": types}, torch.tensor([sight]))[0]
+    seen = visibility_by_kind({"mask": mask, "token_types": types}, torch.tensor([kind]))[0]
     for i in range(6):
         for j in range(7):
             first_i, first_j = i < 3, j < 3
@@ -116,14 +116,14 @@ def test_each_kind_of_sight_is_as_in_figure_1(sight):
                 1: first_j or (not first_i and j <= i),
                 2: j <= i,
                 3: j >= i,
-            }[sight]
+            }[kind]
             assert bool(seen[i, j]) == (allowed and j < 6), (i, j)
 
 
 def test_unilm_loss_and_gradients_equal_the_definition_written_out(unilm):
     batch = unilm.corrupt(make_documents(*DOCUMENTS, width=12), generator(4))
-    assert len(batch["sight"].unique()) > 2
-    seen = sights(batch, batch["sight"])
+    assert len(batch["visibility_kind"].unique()) > 2
+    seen = visibility_by_kind(batch, batch["visibility_kind"])
     vectors, losses = unilm.encoder.table(batch["input_ids"]), []
     for row, index in (batch["targets"] >= 0).nonzero().tolist():
         hidden = unilm.head.transform(in_context(unilm.encoder, vectors, row, index, seen))
@@ -140,15 +140,15 @@ def test_a_fifth_of_the_draws_are_of_two_or_three_neighbours():
     assert (chosen.sum(1) == 10).all()
     alone = choose_phrases(batch, Processor.vocabulary, 0.05, 0.0, generator(0))
     # By chance alone 10 of 202 tokens have a neighbour now and then.
-    pairs, chance = ((c[:, 1:] & c[:, :-1]).sum().item() for c in (chosen, alone))
+    pairs, by_accident = ((c[:, 1:] & c[:, :-1]).sum().item() for c in (chosen, alone))
     # A fifth of the draws brings a neighbour and half of these another; some meet or are cut.
     drawn = 2000 * 10 / 1.3 * 0.2 * 1.5
-    assert 0.75 * drawn < pairs - chance < drawn
+    assert 0.75 * drawn < pairs - by_accident < drawn
 
 
 @pytest.mark.parametrize("name", ["prefix", "unilm"])
 def test_every_parameter_moves(name):
-    assert language.still(language.build({name: 1.0})) == []
+    assert language.without_gradient(language.build({name: 1.0})) == []
 
 
 def test_on_unseen_articles_its_features_tell_more_than_untrained_ones():

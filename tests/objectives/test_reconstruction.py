@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 import torch
-from pretext import NarrowConv, build, images, neighbours, pure, same_gradients, still, teach
+from pretext import (
+    NarrowConv,
+    build,
+    images,
+    neighbours,
+    pure,
+    same_gradients,
+    teach,
+    without_gradient,
+)
 
 from headstart.objectives.noise import NOISES
 from headstart.objectives.reconstruction import AutoEncoder, Denoising
@@ -62,12 +71,12 @@ def test_pictures_that_are_stored_larger_are_shrunk():
 def test_every_parameter_moves():
     for kind in (AutoEncoder, Denoising):
         for bottleneck in ("pooled", "grid"):
-            assert still(build(kind, bottleneck=bottleneck, channels=8)) == []
+            assert without_gradient(build(kind, bottleneck=bottleneck, channels=8)) == []
 
 
 @pytest.mark.parametrize("kind", [AutoEncoder, Denoising])
 def test_it_learns(kind):
     objective = build(kind, NarrowConv(), channels=16)
-    told = teach(objective, 60)
-    assert told["loss"][-1] < told["loss"][0] / 3
+    history = teach(objective, 60)
+    assert history["loss"][-1] < history["loss"][0] / 3
     assert neighbours(objective.encoder) > neighbours(NarrowConv()) + 0.08

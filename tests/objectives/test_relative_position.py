@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 import torch
-from pretext import NarrowConv, build, images, neighbours, pure, same_gradients, still, teach
+from pretext import (
+    NarrowConv,
+    build,
+    images,
+    neighbours,
+    pure,
+    same_gradients,
+    teach,
+    without_gradient,
+)
 
 from headstart.objectives.relative_position import (
     NEIGHBOURS,
@@ -16,7 +25,7 @@ from headstart.seeding import generator
 
 
 class Ruler:
-    """A processor whose pictures say in their colours where a pixel lies."""
+    """A processor whose images say in their colours where a pixel lies."""
 
     side = 96
 
@@ -35,7 +44,7 @@ def test_the_neighbour_lies_where_the_target_says_a_patch_and_a_half_away():
     corners = (batch["tiles"][:, :, :2, 0, 0] * 96).round()
     apart = corners[:, 1] - corners[:, 0]
     wanted = torch.tensor(NEIGHBOURS)[batch["targets"]] - 1
-    # Two jitters of two pixels each; at the edge of the picture they can only point inwards.
+    # Two jitters of two pixels each; at the edge of the image they can only point inwards.
     assert (apart - 36 * wanted).abs().max() <= 4
     assert (apart - 36 * wanted).abs().max() >= 3
     assert torch.bincount(batch["targets"], minlength=8).min() > 25
@@ -82,11 +91,11 @@ def test_loss_and_gradients_equal_the_definition_written_out(size):
 
 
 def test_every_parameter_moves():
-    assert still(build(RelativePosition)) == []
+    assert without_gradient(build(RelativePosition)) == []
 
 
 def test_it_learns():
     objective = build(RelativePosition, NarrowConv(), size=32, hidden=128)
-    told = teach(objective, 150, size=32)
-    assert sum(told["accuracy"][-10:]) / 10 > 0.35
+    history = teach(objective, 150, size=32)
+    assert sum(history["accuracy"][-10:]) / 10 > 0.35
     assert neighbours(objective.encoder, 32) > neighbours(NarrowConv(), 32) + 0.04

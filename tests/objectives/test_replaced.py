@@ -14,7 +14,7 @@ from tokens import MASK, Processor, TinyContext, cross_entropy, in_context, make
 from headstart.encoders.opening import create_encoder
 from headstart.errors import HeadstartError
 from headstart.objectives.building import build_objective
-from headstart.objectives.replaced import Electra, detection, draw
+from headstart.objectives.replaced import Electra, detection, sample
 from headstart.seeding import generator
 
 
@@ -38,9 +38,9 @@ def test_corruption_is_pure_and_hides_most_of_the_chosen(objective):
 
 def test_a_draw_follows_the_softmax():
     logits = torch.tensor([[0.0, math.log(2), math.log(5), -math.inf]])
-    chance = torch.linspace(0, 1, 8001)[:-1]
-    drawn = draw(logits.expand(len(chance), -1), chance)
-    share = torch.bincount(drawn, minlength=4) / len(chance)
+    uniform = torch.linspace(0, 1, 8001)[:-1]
+    drawn = sample(logits.expand(len(uniform), -1), uniform)
+    share = torch.bincount(drawn, minlength=4) / len(uniform)
     torch.testing.assert_close(share, torch.tensor([1, 2, 5, 0]) / 8, atol=1e-3, rtol=0)
 
 
@@ -51,7 +51,7 @@ def test_loss_and_gradients_equal_the_definition_written_out(objective):
     seen = seen.expand(4, 12, 12)
     vectors = encoder.table(batch["input_ids"])
     narrow = vectors @ forger.enter.weight.T + forger.enter.bias
-    original, forged, said = batch["input_ids"].clone(), batch["input_ids"].clone(), []
+    original, forged, losses = batch["input_ids"].clone(), batch["input_ids"].clone(), []
     for row in range(4):
         for index in range(12):
             target = int(batch["targets"][row, index])
@@ -59,23 +59,23 @@ def test_loss_and_gradients_equal_the_definition_written_out(objective):
                 continue
             hidden = forger.leave(in_context(forger.network, narrow, row, index, seen))
             scores = encoder.table.weight @ hidden + forger.head.decoder.bias
-            said.append(cross_entropy(scores, target))
+            losses.append(cross_entropy(scores, target))
             original[row, index] = target
-            chances = scores.detach().softmax(0).tolist()
-            total, token = chances[0], 0
-            while total <= float(batch["chance"][row, index]) * (1 - 1e-6) and token < 39:
+            probabilities = scores.detach().softmax(0).tolist()
+            total, token = probabilities[0], 0
+            while total <= float(batch["uniform"][row, index]) * (1 - 1e-6) and token < 39:
                 token += 1
-                total += chances[token]
+                total += probabilities[token]
             forged[row, index] = token
-    looked, found = encoder.table(forged), []
+    vectors, found = encoder.table(forged), []
     for row in range(4):
         for index in range(12):
             if not batch["mask"][row, index]:
                 continue
-            verdict = objective.head(in_context(encoder, looked, row, index, seen)).squeeze()
+            verdict = objective.head(in_context(encoder, vectors, row, index, seen)).squeeze()
             real = forged[row, index] == original[row, index]
             found.append(-torch.log(torch.sigmoid(-verdict if real else verdict)))
-    expected = torch.stack(said).mean() + 50 * torch.stack(found).mean()
+    expected = torch.stack(losses).mean() + 50 * torch.stack(found).mean()
     lesson.same_gradients(objective(batch)["loss"], expected, objective)
 
 
@@ -99,10 +99,10 @@ def test_no_gradient_flows_through_the_draw(objective):
     assert torch.autograd.grad(
         result["discriminator"], forger, retain_graph=True, allow_unused=True
     ) == (None,) * len(forger)
-    judge = [*objective.head.parameters(), *objective.encoder.mix.parameters()]
+    discriminator = [*objective.head.parameters(), *objective.encoder.mix.parameters()]
     assert torch.autograd.grad(
-        result["generator"], judge, retain_graph=True, allow_unused=True
-    ) == (None,) * len(judge)
+        result["generator"], discriminator, retain_graph=True, allow_unused=True
+    ) == (None,) * len(discriminator)
 
 
 @pytest.mark.parametrize("kind", ["bert", "modernbert"])
@@ -114,11 +114,11 @@ def test_every_parameter_moves_and_the_generator_is_a_quarter_as_wide(kind, text
     assert objective.generator.head.decoder.weight is encoder.token_embedding.weight
     batch = text_processor.collate_texts(["the quick brown fox jumps over the lazy dog"] * 4, 32)
     objective(objective.corrupt(batch, generator(0)))["loss"].backward()
-    still = [n for n, p in objective.named_parameters() if p.grad is None or not p.grad.any()]
-    assert still == []
+    unused = [n for n, p in objective.named_parameters() if p.grad is None or not p.grad.any()]
+    assert unused == []
 
 
-def test_an_average_of_words_is_refused_and_told_what_it_can_do(text_processor):
+def test_an_average_of_words_is_refused_with_what_it_can_do(text_processor):
     light = create_encoder("light", {"width": 8}, text_processor, length=32, seed=0)
     with pytest.raises(HeadstartError, match=r"'electra' needs narrower and order.*mlm"):
         build_objective({"electra": 1.0}, {}, light, text_processor)

@@ -37,8 +37,8 @@ STATEFUL: dict[str, dict[str, Any]] = {
 }
 
 
-class Pictures:
-    """A few pictures as rows."""
+class Images:
+    """A few images as rows."""
 
     def __len__(self) -> int:
         return 40
@@ -76,7 +76,7 @@ def trained(folder: Path, name: str, *, crash: bool = False) -> dict[str, Tensor
             return forward(batch)
 
         objective.forward = struck
-    train(TrainingPlan(objective, Pictures(), run, config, batch_size=8, learning_rate=1e-2))
+    train(TrainingPlan(objective, Images(), run, config, batch_size=8, learning_rate=1e-2))
     path = checkpoint.newest(run.checkpoints)
     assert path is not None
     return checkpoint.read(path)["state_dict"]

@@ -18,7 +18,7 @@ from headstart.encoders.opening import create_encoder
 from headstart.errors import HeadstartError
 from headstart.objectives.building import build_objective
 from headstart.objectives.rewriting import Body
-from headstart.objectives.span_corruption import SpanCorruption, noise_spans, parted
+from headstart.objectives.span_corruption import SpanCorruption, noise_spans, random_lengths
 from headstart.seeding import generator
 
 
@@ -39,7 +39,7 @@ def test_lengths_are_those_of_the_original_code(length, read, written):
 
 
 def spliced(read: list[int], written: list[int]) -> list[int]:
-    """Put what was written in the place of the sentinels, as the definition says."""
+    """Replace the sentinels by what was written, as the definition says."""
     spans: dict[int, list[int]] = {}
     for token in written[:-1]:
         if token in SENTINELS:
@@ -77,12 +77,14 @@ def test_all_ways_to_part_a_text_are_as_likely():
     found = Counter(
         map(
             tuple,
-            parted(torch.full((rows,), 5), torch.full((rows,), 3), 9, generator(0)).tolist(),
+            random_lengths(
+                torch.full((rows,), 5), torch.full((rows,), 3), 9, generator(0)
+            ).tolist(),
         )
     )
-    ways = {(a, b - a, 5 - b) for a, b in combinations(range(1, 5), 2)}
-    assert set(found) == ways
-    assert all(abs(count / rows - 1 / len(ways)) < 0.03 for count in found.values())
+    splits = {(a, b - a, 5 - b) for a, b in combinations(range(1, 5), 2)}
+    assert set(found) == splits
+    assert all(abs(count / rows - 1 / len(splits)) < 0.03 for count in found.values())
 
 
 def test_many_spans_are_limited_by_the_sentinels_and_by_what_is_kept():
@@ -106,18 +108,18 @@ def test_scores_are_made_only_where_something_is_written():
     assert seen == [(int(batch["written/mask"].sum()), 16)]
 
 
-def test_others_are_refused_and_told_who_can(text_processor):
+def test_others_are_refused_with_the_names_of_those_that_can(text_processor):
     size = {"layers": 1, "width": 16, "heads": 2}
     bert = create_encoder("bert", size, text_processor, length=32, seed=0)
-    with pytest.raises(HeadstartError, match=r"needs decoder and sentinels.*t5"):
+    with pytest.raises(HeadstartError, match=r"needs decoder and sentinels, which .* cannot give"):
         build_objective({"span_corruption": 1.0}, {}, bert, text_processor)
 
 
 def test_every_parameter_moves():
-    assert language.still(language.build({"span_corruption": 1.0}, "t5")) == []
+    assert language.without_gradient(language.build({"span_corruption": 1.0}, "t5")) == []
 
 
 def test_on_unseen_articles_its_features_tell_more_of_what_was_cut_out():
     objective = on_neighbours("span_corruption")
-    told = partial(cloze, hidden=int(objective.sentinels[0]))
-    assert language.learns(objective, 300, rate=1e-2, measure=told) > 0.04
+    measure = partial(cloze, hidden=int(objective.sentinels[0]))
+    assert language.learns(objective, 300, rate=1e-2, measure=measure) > 0.04

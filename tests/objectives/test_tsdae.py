@@ -16,7 +16,7 @@ from headstart.encoders.opening import create_encoder, open_encoder
 from headstart.encoders.transformer import TransformerEncoder
 from headstart.errors import HeadstartError
 from headstart.objectives.building import build_objective
-from headstart.objectives.tsdae import TSDAE, some_words
+from headstart.objectives.tsdae import TSDAE, sample_words
 from headstart.seeding import generator
 
 SIZE = {
@@ -59,14 +59,14 @@ def test_what_is_left_is_some_of_the_text_in_its_order_and_all_is_written():
 def test_of_all_words_60_percent_are_deleted_whole_and_one_stays():
     real = torch.arange(120) < torch.tensor([120, 110])[:, None].repeat(200, 1)
     starts = torch.arange(120) % 3 == 1  # a row begins inside of a word
-    kept = some_words(real, starts.expand_as(real), 0.4, generator(0))
+    kept = sample_words(real, starts.expand_as(real), 0.4, generator(0))
     assert not (kept & ~real).any()
     words = kept[::2, 1:118].reshape(200, -1, 3)
     assert torch.equal(words.any(2), words.all(2))
     # 7,800 draws: three standard errors are 0.017. A script that keeps 60% would fail.
     assert abs(1 - words[:, :, 0].float().mean().item() - 0.6) < 0.017
     few = torch.arange(9) < torch.full((3000, 1), 2)
-    kept = some_words(few, torch.ones_like(few), 0.4, generator(1))
+    kept = sample_words(few, torch.ones_like(few), 0.4, generator(1))
     counts = torch.bincount(kept.sum(1), minlength=3) / 3000
     torch.testing.assert_close(counts, torch.tensor([0, 0.84, 0.16]), atol=0.03, rtol=0)
 
@@ -76,13 +76,13 @@ def test_the_decoder_sees_the_text_through_the_pooled_vector_alone(kind):
     objective = make(kind=kind)
     vectors = objective.encoder.embed(texts(9, 9))
     seen = torch.randn(2, 16)
-    told = objective.decoder(vectors, seen)
+    decoded = objective.decoder(vectors, seen)
     other = objective.decoder(vectors, torch.stack([seen[0], -seen[1]]))
-    torch.testing.assert_close(told[0], other[0])
-    assert not torch.isclose(told[1], other[1], atol=1e-3).all(1).any()
+    torch.testing.assert_close(decoded[0], other[0])
+    assert not torch.isclose(decoded[1], other[1], atol=1e-3).all(1).any()
     later = vectors.clone()
     later[:, 5:] += 1.0  # nothing looks to its right
-    torch.testing.assert_close(objective.decoder(later, seen)[:, :5], told[:, :5])
+    torch.testing.assert_close(objective.decoder(later, seen)[:, :5], decoded[:, :5])
 
 
 def test_encoder_and_decoder_are_one_but_for_the_attention_to_the_vector():
@@ -143,7 +143,7 @@ def test_a_folder_of_transformers_is_gone_on_from_and_saved_without_the_decoder(
     assert not torch.equal(after.token_embedding.weight, before)
 
 
-def test_others_are_refused_and_told_who_can(text_processor):
+def test_others_are_refused_with_the_names_of_those_that_can(text_processor):
     size = {"layers": 1, "width": 16, "heads": 2}
     modern = create_encoder("modernbert", size, text_processor, length=32, seed=0)
     with pytest.raises(HeadstartError, match=r"needs cross attention.*\(encoders that can: bert\)"):
@@ -151,10 +151,10 @@ def test_others_are_refused_and_told_who_can(text_processor):
 
 
 def test_every_parameter_moves_but_what_asks_a_single_vector():
-    still = language.still(language.build({"tsdae": 1.0}, "bert"))
-    assert still
+    unused = language.without_gradient(language.build({"tsdae": 1.0}, "bert"))
+    assert unused
     assert all(
-        ".crossattention.self.query." in n or ".crossattention.self.key." in n for n in still
+        ".crossattention.self.query." in n or ".crossattention.self.key." in n for n in unused
     )
 
 

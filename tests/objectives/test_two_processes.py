@@ -30,7 +30,7 @@ def losses(rows: slice) -> torch.Tensor:
 
 
 def centre(rows: slice) -> torch.Tensor:
-    """Return DINO's centre after a step on some rows; batch norms are told to stand still."""
+    """Return DINO's centre after a step on some rows; batch norms are frozen."""
     objective = build(DINO, local=0, prototypes=8)
     corrupted = objective.corrupt(make_batch(6), generator(0))
     objective.eval().training = True

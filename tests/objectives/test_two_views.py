@@ -1,4 +1,4 @@
-"""What holds for every two-view objective, on pictures and on texts."""
+"""What holds for every two-view objective, on images and on texts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ TEXTS = [
 ] * 8
 
 
-def on_pictures(name):
+def on_images(name):
     options, _ = OBJECTIVE[name]
     return build(OBJECTIVES[name.split()[0]], **options), make_batch(32)
 
@@ -63,10 +63,10 @@ def past_the_start(objective, batch):
     return objective
 
 
-def compare_with_names(objective, still):
+def compare_with_names(objective, frozen):
     moved = {n for n, p in objective.named_parameters() if p.grad is not None and p.grad.any()}
     constant = (
-        {n for n, _ in objective.named_parameters() if n.startswith(still)} if still else set()
+        {n for n, _ in objective.named_parameters() if n.startswith(frozen)} if frozen else set()
     )
     assert moved == {n for n, _ in objective.named_parameters()} - constant
     assert {n for n, p in objective.named_parameters() if not p.requires_grad} == constant
@@ -74,7 +74,7 @@ def compare_with_names(objective, still):
 
 @pytest.mark.parametrize("name", OBJECTIVE)
 def test_on_pictures_what_should_move_gets_a_gradient_and_nothing_else(name):
-    objective, batch = on_pictures(name)
+    objective, batch = on_images(name)
     past_the_start(objective, batch)
     objective(objective.corrupt(batch, generator(0)))["loss"].backward()
     compare_with_names(objective, tuple(f"{copy}." for copy in OBJECTIVE[name][1]))
@@ -90,7 +90,7 @@ def test_the_same_objective_runs_on_texts(name, text_processor):
 
 @pytest.mark.parametrize("name", OBJECTIVE)
 def test_corruption_depends_on_the_generator_alone_and_keeps_whole_rows(name):
-    objective, batch = on_pictures(name)
+    objective, batch = on_images(name)
     before = batch["pixels"].clone()
     one, same, other = (objective.corrupt(batch, generator(seed)) for seed in (0, 0, 1))
     assert all(torch.equal(one[key], same[key]) for key in one)
@@ -103,7 +103,7 @@ def test_corruption_depends_on_the_generator_alone_and_keeps_whole_rows(name):
 
 @pytest.mark.parametrize("name", OBJECTIVE)
 def test_looking_in_evaluation_mode_changes_nothing(name):
-    objective, batch = on_pictures(name)
+    objective, batch = on_images(name)
     past_the_start(objective, batch).eval()
     before = {key: value.clone() for key, value in objective.state_dict().items()}
     corrupted = objective.corrupt(batch, generator(0))
@@ -114,9 +114,9 @@ def test_looking_in_evaluation_mode_changes_nothing(name):
 
 @pytest.mark.parametrize("name", OBJECTIVE)
 def test_a_checkpoint_holds_all_that_the_next_steps_depend_on(name):
-    objective, batch = on_pictures(name)
+    objective, batch = on_images(name)
     past_the_start(objective, batch)
-    fresh, _ = on_pictures(name)
+    fresh, _ = on_images(name)
     fresh.load_state_dict(objective.state_dict())
     fresh.train()
     for step in (4, 5):
@@ -131,7 +131,7 @@ def test_a_checkpoint_holds_all_that_the_next_steps_depend_on(name):
 
 @pytest.mark.parametrize("name", OBJECTIVE)
 def test_under_bf16_the_loss_is_computed_in_full_precision(name):
-    objective, batch = on_pictures(name)
+    objective, batch = on_images(name)
     past_the_start(objective, batch)
     corrupted = objective.corrupt(batch, generator(0))
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -143,7 +143,7 @@ def test_under_bf16_the_loss_is_computed_in_full_precision(name):
 
 @pytest.mark.parametrize("name", [name for name in OBJECTIVE if OBJECTIVE[name][1]])
 def test_copies_have_no_dropout_in_training_but_the_statistics_of_the_batch(name):
-    objective, _ = on_pictures(name)
+    objective, _ = on_images(name)
     objective.eval().train()
     for copied in OBJECTIVE[name][1]:
         for module in objective.get_submodule(copied).modules():

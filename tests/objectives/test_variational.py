@@ -6,7 +6,16 @@ import math
 
 import pytest
 import torch
-from pretext import NarrowConv, build, images, neighbours, pure, same_gradients, still, teach
+from pretext import (
+    NarrowConv,
+    build,
+    images,
+    neighbours,
+    pure,
+    same_gradients,
+    teach,
+    without_gradient,
+)
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from headstart.objectives.decoders import ImageGenerator
@@ -60,18 +69,18 @@ def test_a_perfect_drawing_has_no_endless_likelihood():
 
 
 def test_every_parameter_moves():
-    assert still(build(VAE, channels=8)) == []
-    assert still(build(VAE, channels=8, likelihood="bernoulli")) == []
+    assert without_gradient(build(VAE, channels=8)) == []
+    assert without_gradient(build(VAE, channels=8, likelihood="bernoulli")) == []
 
 
 def test_it_learns_and_draws(tmp_path):
     objective = build(VAE, NarrowConv(), channels=16, latent=16)
-    told = teach(objective, 300)
-    assert told["loss"][-1] < told["loss"][0] - 1
+    history = teach(objective, 300)
+    assert history["loss"][-1] < history["loss"][0] - 1
     assert neighbours(objective.encoder) > neighbours(NarrowConv()) + 0.03
     drawn = objective.sample(64, generator(4))
     assert drawn.shape == (64, 3, 16, 16)
-    # It draws pictures as bright as the real ones, not grey.
+    # It draws images as bright as the real ones, not grey.
     assert drawn.mean().item() == pytest.approx(images(16).float().mean().item() / 255, abs=0.1)
     assert drawn.std(0).mean() > 0.05
     objective.save_head(tmp_path)

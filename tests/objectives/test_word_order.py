@@ -1,4 +1,4 @@
-"""Word order: which trigrams are shuffled, what must be said, and the loss by hand."""
+"""Word order: which trigrams are shuffled, what must be predicted, and the loss by hand."""
 
 from __future__ import annotations
 
@@ -99,4 +99,4 @@ def test_on_unseen_articles_its_features_tell_more_than_untrained_ones():
 
 
 def test_every_parameter_moves():
-    assert language.still(language.build({"word_order": 1.0})) == []
+    assert language.without_gradient(language.build({"word_order": 1.0})) == []

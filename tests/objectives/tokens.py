@@ -23,13 +23,13 @@ KNOWN = Vocabulary(
 
 
 class Processor:
-    """What objectives ask of a processor."""
+    """What objectives require of a processor."""
 
     vocabulary = KNOWN
 
 
 class TinyContext(nn.Module):
-    """Each vector, and the mean of those it may look at, through a layer."""
+    """Each vector, and the mean of those it may attend to, through a layer."""
 
     def __init__(self, width: int = 8, table: bool = True) -> None:
         super().__init__()
@@ -73,9 +73,9 @@ def make_batch(rows: int = 64, length: int = 40, segments: bool = False) -> Batc
 
 
 def in_context(encoder: TinyContext, vectors: Tensor, row: int, index: int, seen: Tensor) -> Tensor:
-    """Return what the network makes of one place, written out."""
-    looked_at = [vectors[row, j] for j in range(vectors.shape[1]) if seen[row, index, j]]
-    mean = torch.stack(looked_at).mean(0)
+    """Return what the network makes of one position, computed by hand."""
+    visible = [vectors[row, j] for j in range(vectors.shape[1]) if seen[row, index, j]]
+    mean = torch.stack(visible).mean(0)
     return torch.tanh(encoder.mix.weight @ (vectors[row, index] + mean) + encoder.mix.bias)
 
 

@@ -238,7 +238,7 @@ class _PrefixReader:
 
 def _keeps_cache(encoder: Encoder) -> bool:
     """Return whether the encoder is causal by architecture, so that keys can be cached."""
-    return isinstance(encoder, TokenEncoder) and encoder.born_causal
+    return isinstance(encoder, TokenEncoder) and encoder.causal_architecture
 
 
 def _sample(logits: Tensor, temperature: float, top_k: int, random: torch.Generator) -> int:

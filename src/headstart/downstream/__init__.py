@@ -40,7 +40,7 @@ from headstart.downstream.rows import LabeledRows, batches
 from headstart.encoders import ENCODERS
 from headstart.errors import HeadstartError
 from headstart.objectives import OBJECTIVES
-from headstart.objectives.needs import named
+from headstart.objectives.needs import phrase
 from headstart.registry import Registry
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class Task(nn.Module, ABC):
             *([f"objectives to pre-train with: {', '.join(teach)}"] if teach else []),
         ]
         raise HeadstartError(
-            f"task {cls.name} needs {named(missing)}, which this encoder does not give; "
+            f"task {cls.name} needs {phrase(missing)}, which this encoder does not give; "
             f"{'; '.join(found) or 'choose another task'}."
         )
 

@@ -49,7 +49,7 @@ def add_lora(encoder: Encoder, rank: int, freeze: str = "none") -> Callable[[], 
             "LoRA needs peft: install the extra with `pip install 'headstart[lora]'`, or leave "
             "out --lora."
         ) from None
-    layers = [*encoder.layers()[1:], *encoder.writing_layers()]
+    layers = [*encoder.layers()[1:], *encoder.decoder_layers()]
     blocks = [module for layer in layers for module in layer.modules()]
     chosen = {id(module) for module in blocks if type(module) is nn.Linear}
     names = [name for name, module in encoder.named_modules() if id(module) in chosen]

@@ -1,20 +1,20 @@
-"""The networks that are kept. Each is one file; grown by one line in :data:`ENCODERS`.
+"""The encoders: one file each, registered in :data:`ENCODERS`.
 
-The way of the data, for ids of a vocabulary and for pixels::
+The forward pass, for token ids and for pixels::
 
     batch["input_ids"] (B,T)              batch["pixels"] (B,3,S,S)
             |                                     |
           embed         each position alone     embed         (``patches`` only)
             |                                     |
-       tokens (B,T,D)   what an objective    tokens (B,T,D)
-            |           may hide or move          |
-      contextualize     each in the light    contextualize
-            |           of the others             |
+       tokens (B,T,D)   objectives may       tokens (B,T,D)
+            |           mask or permute           |
+      contextualize     in the context of    contextualize
+            |           the others                |
             +------------> Features <-------------+
                 tokens (B,T,D)  mask (B,T)  pooled (B,D)
 
-Which of these steps a network has it says in ``provides``; what it reads, in ``reads``. Nobody
-asks for a kind of data: an encoder fits any processor that ``gives`` what it ``reads``.
+A network declares in ``provides`` which of these steps it has, and in ``reads`` its input tensor.
+Kinds of data do not matter: an encoder fits any processor whose ``gives`` equals its ``reads``.
 """
 
 from __future__ import annotations
@@ -57,10 +57,10 @@ class Features:
     """What an encoder returns.
 
     Attributes:
-        tokens: (B,T,D) one vector a position.
-        mask: (B,T) bool, True where the position is real.
-        pooled: (B,D) one vector a row: the mean over real positions unless the encoder says
-            otherwise. These are the vectors that ``embed`` writes and the probes see.
+        tokens: (B,T,D) one vector per position.
+        mask: (B,T) bool, True at real positions.
+        pooled: (B,D) one vector per row: by default the mean over real positions. These are the
+            vectors that ``embed`` writes and probes use.
     """
 
     tokens: Tensor
@@ -72,9 +72,14 @@ class Encoder(nn.Module, ABC):
     """A network from batches to features.
 
     Attributes:
-        reads: the tensor of :mod:`headstart.batch` that it looks at.
+        reads: the tensor of :mod:`headstart.batch` that is its input.
         width: D, the size of its vectors.
-        is_causal: whether its positions look to the left only.
+        is_causal: whether positions attend to the left only.
+
+    Example::
+
+        encoder = open_encoder("runs/reviews")
+        features = encoder(batch)  # tokens (B,T,D), mask (B,T), pooled (B,D)
     """
 
     reads: ClassVar[str]
@@ -84,11 +89,11 @@ class Encoder(nn.Module, ABC):
     @property
     @abstractmethod
     def provides(self) -> frozenset[str]:
-        """What objectives and tasks may ask of it, as it is now.
+        """Its capabilities for objectives and tasks, in its current state.
 
         Of ids: ``tokens``, ``token_embedding``, ``visibility``, ``order``, ``bidirectional`` or
         ``causal``, ``narrower``, ``cross_attention``, ``two_streams``, ``decoder``. Of pixels:
-        ``grid`` (the vectors lie on a square, row by row), ``patches``, ``maps``. Of both:
+        ``grid`` (the vectors are a square, row by row), ``patches``, ``maps``. Of both:
         ``dropout``.
         """
 
@@ -101,50 +106,50 @@ class Encoder(nn.Module, ABC):
         def __call__(self, batch: Batch) -> Features: ...
 
     def pool(self, batch: Batch) -> Tensor:
-        """Return ``forward(batch).pooled`` (B,D), without the cost of what is not asked for."""
+        """Return ``forward(batch).pooled`` (B,D), without computing ``tokens`` if possible."""
         return self(batch).pooled
 
     @abstractmethod
     def layers(self) -> list[nn.Module]:
-        """The parts from the input up, the embeddings first; freezing and rates follow it."""
+        """Its parts from the input up, embeddings first; for freezing and layer-wise rates."""
 
-    def writing_layers(self) -> list[nn.Module]:
-        """The blocks of a decoder that is kept, from the input up."""
+    def decoder_layers(self) -> list[nn.Module]:
+        """The blocks of its decoder from the input up; by default it has none."""
         return []
 
     @abstractmethod
     def untrained(self) -> Encoder:
-        """Return a network of the same shape, freshly initialised: the verdict's first baseline."""
+        """Return a freshly initialised network of the same shape, as a baseline."""
 
     @abstractmethod
     def save(self, folder: Path) -> None:
-        """Write the network in its ecosystem's own format."""
+        """Write the network in the format of its own library."""
 
     def has_dropout(self) -> bool:
-        """True where two passes over one record differ in training mode."""
+        """Whether two passes over one record differ in training mode."""
         return any(isinstance(part, nn.Dropout) and part.p > 0 for part in self.modules())
 
 
 class TokenEncoder(Encoder):
-    """An encoder of ids of a vocabulary, in two steps that an objective may part.
+    """An encoder of token ids, in two steps between which an objective may intervene.
 
     Attributes:
-        born_causal: whether the network itself can look to the left only.
+        causal_architecture: whether the architecture itself attends to the left only.
         lookback: positions to the left whose ids also enter the vector of a position.
     """
 
     reads = "input_ids"
-    born_causal: bool = False
+    causal_architecture: bool = False
     lookback: int = 0
 
     @property
     @abstractmethod
     def token_embedding(self) -> nn.Embedding:
-        """The table (V,D) of input vectors, for tied output layers."""
+        """The input embedding (V,D), for tied output layers."""
 
     @abstractmethod
     def embed(self, batch: Batch) -> Tensor:
-        """Return the vectors (B,T,D) of the input before any position looks at another."""
+        """Return the input vectors (B,T,D), each without context."""
 
     @abstractmethod
     def contextualize(
@@ -152,43 +157,43 @@ class TokenEncoder(Encoder):
     ) -> Tensor:
         """Return vectors (B,T,D) in context.
 
-        ``visibility`` (B,T,T) bool is True where row i may look at column j, or (B,1,T) where all
-        rows look at the same; None means that all see all that the network lets them see.
-        ``positions`` (B,T) default to 0..T-1.
+        ``visibility`` (B,T,T) bool is True where row i may attend to column j; (B,1,T) is the same
+        for all rows, and None does not restrict the network. ``positions`` (B,T) default to
+        0..T-1.
         """
 
     @abstractmethod
     def from_vectors(self, vectors: Tensor, batch: Batch) -> Features:
-        """Go on from what :meth:`embed` returned (B,T,D), or from other vectors in its place."""
+        """Return the features for input vectors (B,T,D), those of :meth:`embed` or others."""
 
     def forward(self, batch: Batch) -> Features:
         return self.from_vectors(self.embed(batch), batch)
 
 
 class NarrowableEncoder(TokenEncoder):
-    """An encoder that can make a narrow copy of its kind (``narrower``), as ELECTRA needs one."""
+    """An encoder that can create a narrower network of its kind (``narrower``), for ELECTRA."""
 
     @abstractmethod
     def narrower(self, share: float) -> TokenEncoder:
-        """Return a fresh network with ``share`` of the width and heads, for vectors of its own.
+        """Return a freshly initialised network with ``share`` of the width and heads.
 
-        It has no table of tokens: what goes in are vectors (B,T,``width``) of the narrow one.
+        It has no token embedding: its input are vectors (B,T,D') of its own width D'.
         """
 
 
 class CrossAttentionEncoder(TokenEncoder):
-    """An encoder whose blocks can also look at something else (``cross_attention``)."""
+    """An encoder whose blocks have cross-attention (``cross_attention``)."""
 
     @abstractmethod
     def decoder(self) -> nn.Module:
-        """Return the same network, weights shared, as one that writes; it is not kept.
+        """Return a decoder that shares the weights; it is not saved.
 
-        It takes vectors (B,U,D) and one vector a row (B,D) that all of them look at.
+        Its inputs are vectors (B,U,D), and one vector per row (B,D) to cross-attend to.
         """
 
 
 class TwoStreamEncoder(TokenEncoder):
-    """An encoder with a second stream that knows its position alone (``two_streams``)."""
+    """An encoder with a query stream that knows only its position (``two_streams``)."""
 
     @abstractmethod
     def query(self, tokens: Tensor, visibility: Tensor, where: Tensor) -> Tensor:
@@ -196,34 +201,34 @@ class TwoStreamEncoder(TokenEncoder):
 
         Args:
             tokens: (B,T,D), what :meth:`embed` returns.
-            visibility: (B,T,T) bool. The content also sees itself, whatever its diagonal says.
+            visibility: (B,T,T) bool. The content stream also sees itself, whatever the diagonal is.
             where: (B,P) positions, -1 for none.
         """
 
 
 class WriterEncoder(TokenEncoder):
-    """An encoder that is kept together with a decoder (``decoder``)."""
+    """An encoder that is saved together with a decoder (``decoder``)."""
 
     @abstractmethod
     def write(self, memory: Tensor, mask: Tensor, written: Tensor) -> Tensor:
-        """Return vectors (B,U,D), each of which tells a token of ``written`` from those before.
+        """Return the decoder's vectors (B,U,D) that predict each token from those before it.
 
         Args:
-            memory: (B,T,D) what the decoder looks at.
-            mask: (B,T) bool, where it is real.
-            written: (B,U) ids; padding stands at the end, where nothing before looks at it.
+            memory: (B,T,D) the encoder's output, for cross-attention.
+            mask: (B,T) bool, True at real positions of ``memory``.
+            written: (B,U) target ids, padded at the end.
         """
 
     @abstractmethod
     def score(self, vectors: Tensor) -> Tensor:
-        """Return the scores (..., V) of the tokens that vectors (..., D) of :meth:`write` tell."""
+        """Return logits (..., V) for vectors (..., D) of :meth:`write`."""
 
 
 class PixelEncoder(Encoder):
     """An encoder of squares of pixels.
 
     Attributes:
-        size: pixels a side of the pictures that it is for.
+        size: pixels per side of the images that it is built for.
     """
 
     reads = "pixels"
@@ -231,23 +236,23 @@ class PixelEncoder(Encoder):
 
     @property
     def patch_size(self) -> int:
-        """Pixels a side of a patch; 16 for networks that halve what they see a few times."""
+        """Pixels per side of a patch; 16 for networks that downsample."""
         return 16
 
     @abstractmethod
     def maps(self, pixels: Tensor) -> list[Tensor]:
-        """Return the maps (B,C,h,w) of pictures (B,3,H,W), one a resolution, the finest first.
+        """Return feature maps (B,C,h,w) of images (B,3,H,W), one per resolution, finest first.
 
-        Pictures, uint8 or 0..1, enter at their own size and need not be square (``maps``).
+        Images, uint8 or in 0..1, keep their size and need not be square (``maps``).
         """
 
 
 class PatchEncoder(PixelEncoder):
-    """An encoder of pixels in two steps, where single patches can be left out (``patches``)."""
+    """An encoder of pixels in two steps, between which patches can be dropped (``patches``)."""
 
     @abstractmethod
     def embed(self, batch: Batch) -> Tensor:
-        """Return the vectors (B,T,D) of the patches, without positions."""
+        """Return the patch vectors (B,T,D), without positions."""
 
     @abstractmethod
     def contextualize(
@@ -257,34 +262,41 @@ class PatchEncoder(PixelEncoder):
         positions: Tensor | None = None,
         grid: int | None = None,
     ) -> Tensor:
-        """Return the patches (B,K,D) in the context of one another.
+        """Return patch vectors (B,K,D) in context.
 
         Args:
-            visibility: must be None, for patches all see each other.
-            positions: (B,K) where on the grid the patches lie; without them they are all.
-            grid: patches along a side; without it, as in pictures of ``size`` pixels.
+            visibility: must be None, since all patches see each other.
+            positions: (B,K) indices of the patches on the grid; None for all patches.
+            grid: patches per side; None for images of ``size`` pixels.
         """
 
 
 @dataclass(frozen=True)
 class EncoderKind:
-    """How to make an encoder from scratch, and what training suits it.
+    """How to create an encoder from scratch, and its training defaults.
 
     Attributes:
-        about: what it is, in one line.
+        about: a description in one line.
         Options: its hyper-parameters.
         create: ``create(options, processor, length)`` returns a freshly initialised encoder.
-        length: tokens a row, or pixels a side; batch_size: rows a step; learning_rate: AdamW's
-            peak.
-        reads: as of the encoders that it makes.
-        provides: all that an encoder of this kind can provide, known before one is made; what
-            depends on options (``dropout``) among it.
-        processor_defaults: what suits it of a processor, as :meth:`Modality.fit` reads it.
-        optimizer: what ``auto`` stands for: options of
-            :class:`headstart.config.OptimizerOptions`.
-        counts: whether its token vectors had better begin with counts than with chance.
-        load: ``load(folder, length)`` reopens what no other library opens: a folder whose
-            ``config.json`` has the kind's registered name as ``network``.
+        length: tokens per row, or pixels per side.
+        batch_size: rows per step.
+        learning_rate: AdamW's peak.
+        reads: the input tensor of its encoders.
+        provides: all capabilities that an encoder of this kind can have, including those that
+            depend on options (``dropout``).
+        processor_defaults: defaults of the processor, for :meth:`Modality.fit`.
+        optimizer: options of :class:`headstart.config.OptimizerOptions` that ``auto`` stands for.
+        counts: whether token vectors are by default initialised from co-occurrence counts.
+        load: ``load(folder, length)`` opens a folder whose ``config.json`` has the kind's
+            registered name as ``network``; None for networks of other libraries.
+
+    Example::
+
+        TINY = EncoderKind(
+            "Two convolutions.", TinyOptions, create_tiny, length=32, batch_size=256,
+            learning_rate=1e-3, reads="pixels", provides=frozenset({"grid"}),
+        )
     """
 
     about: str

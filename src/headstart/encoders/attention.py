@@ -1,7 +1,7 @@
-"""Attention as three plain products where that trains faster: in bf16 on a CPU.
+"""Attention by explicit matrix products where that trains faster: in bf16 on a CPU.
 
 There the backward pass of torch's fused attention is several times as slow as batched matrix
-products (measured in ``benchmarks/mlm_throughput.py``). Everywhere else the fused one is used.
+products (measured in ``benchmarks/mlm_throughput.py``). Otherwise the fused kernel is used.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 NAME = "headstart"
-#: What a position that must not be seen adds to a score; infinity would make an empty row NaN.
+#: Bias of masked positions; with infinity a row that sees nothing would be NaN.
 HIDDEN = -30000.0
 
 
@@ -76,7 +76,7 @@ def _bias(
     sources: int,
     device: torch.device,
 ) -> Tensor | None:
-    """Return what is added to the scores, (B or 1, 1, T, S) bf16, or None where all is seen."""
+    """Return the bias of the scores, (B or 1, 1, T, S) bf16; None without a mask."""
     if mask is None:
         causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
         if not causal or length == 1:

@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from headstart.encoders.timm_models import TimmEncoder
     from headstart.modalities import Processor
 
-#: Any ResNet of basic blocks would do: its arguments say all of the shape.
+#: Any ResNet of basic blocks would do, since its arguments define the whole shape.
 ARCHITECTURE = "resnet18"
 
 
 class ConvOptions(Options):
     """The shape of a small ResNet.
 
-    A picture is a quarter as large after the stem, so smaller ones are enlarged first: one of 32
-    pixels goes through its stages as maps of 16, 8 and 4.
+    The stem reduces sides to a quarter, so small images are enlarged first: one of 32 pixels has
+    maps of 16, 8 and 4 in the stages.
     """
 
     widths: tuple[int, ...] = Field(
@@ -46,14 +46,14 @@ class ConvOptions(Options):
 
 
 def _conv(options: ConvOptions, processor: Processor, length: int) -> TimmEncoder:
-    """ResNet (He et al. 2015) with its first block a stage, and the last stages left out."""
+    """ResNet (He et al. 2015, https://arxiv.org/abs/1512.03385) with fewer blocks and stages."""
     from headstart.encoders.timm_names import build
 
     missing = 4 - len(options.widths)
     shape = {
         "layers": [*options.depths, *[0] * missing],
         "channels": [*options.widths, *[options.widths[-1]] * missing],
-        # Blocks that start as the identity lose more than they save on short budgets.
+        # Blocks initialised as the identity train more slowly on short budgets.
         "zero_init_last": False,
     }
     scale = max(1.0, options.smallest / length)

@@ -1,4 +1,4 @@
-"""In which format an encoder folder is written: what its encoder reads, and who opens it."""
+"""The formats of encoder folders: how each is recognised and opened."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from typing import Any
 from headstart.encoders import ENCODERS, Encoder, EncoderKind, PixelEncoder, TokenEncoder
 from headstart.errors import HeadstartError
 
-#: Tokens a row for networks whose folders do not say.
+#: Tokens per row for networks whose folders do not specify it.
 LENGTH = 256
 
 
 @dataclass(frozen=True)
 class Format:
-    """A way to write an encoder, ours or another library's.
+    """A format of encoder folders, ours or another library's.
 
     Attributes:
-        fits: says whether a folder, or a name of the hub or its local cache, is written so.
-        reads: the tensor that the encoder reads.
-        length: tells the tokens a row, or the pixels a side, that it is for.
-        load: opens it; what reads pixels is opened for so many a side, or as it was saved.
+        fits: whether a folder, or a name on the hub or in its local cache, has this format.
+        reads: the input tensor of the encoder.
+        length: returns the tokens per row, or pixels per side, that it is built for.
+        load: opens it; image encoders for a given number of pixels per side, or as saved.
     """
 
     fits: Callable[[str | Path], bool]
@@ -33,7 +33,7 @@ class Format:
 
 
 def format_of(folder: str | Path) -> Format:
-    """Return the format of a folder, or of a name of the hub: the first of all that fits.
+    """Return the format of a folder, or of a hub name: the first that fits.
 
     Raises:
         HeadstartError: a package wrote it that is not installed here.
@@ -41,7 +41,7 @@ def format_of(folder: str | Path) -> Format:
     config = _config(folder)
     network = config.get("network")
     if isinstance(network, str) and network in ENCODERS:
-        # Neither timm nor Transformers has a network like this: its kind reads what it wrote.
+        # Neither timm nor Transformers has such a network: its kind opens it.
         kind: EncoderKind = ENCODERS[network]
         length = int(config.get("size", kind.length))
         if kind.load is not None:
@@ -55,13 +55,13 @@ def format_of(folder: str | Path) -> Format:
 
 
 def is_static(folder: str | Path) -> bool:
-    """True for a folder with a table of token vectors: the light encoder, or a foreign one."""
+    """Whether a folder holds static token vectors: the light encoder, or a foreign one."""
     modules = Path(folder) / "modules.json"
     return modules.is_file() and "StaticEmbedding" in modules.read_text(encoding="utf-8")
 
 
 def _config(folder: str | Path) -> dict[str, Any]:
-    """Return what a folder says of its network: ``architecture`` where it is timm's."""
+    """Return the ``config.json`` of a folder; empty if there is none."""
     try:
         config = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -140,7 +140,7 @@ def _transformer(folder: str | Path, length: int | None) -> Encoder:
     return TransformerEncoder.load(folder)
 
 
-#: The last fits whatever is left: a network of Transformers, or nothing at all, which it says.
+#: The last fits everything else: a network of Transformers, or an error when it is opened.
 FORMATS = [
     Format(is_static, TokenEncoder.reads, _tokens, _light),
     Format(lambda folder: "architecture" in _config(folder), PixelEncoder.reads, _timm_side, _timm),

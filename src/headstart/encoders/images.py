@@ -1,4 +1,4 @@
-"""What all encoders of pictures do alike: pixels in, vectors on a square grid out."""
+"""Shared parts of image encoders: pixels in, vectors on a square grid out."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Out = TypeVar("Out", bound=tuple[Any, ...])
 
 
 class ImageInput(nn.Module):
-    """From pixels as a batch has them to what the network was built for.
+    """Preprocessing inside the network: from the pixels of a batch to its input.
 
     Args:
         mean, std: of each of the three channels, for pixels in 0..1.
-        scale: sides are enlarged by this factor, for networks whose first layers shrink more
-            than a small picture can bear. A crop of half the side stays half the side.
-        multiple: sides are enlarged to the next multiple: what a patch measures.
-        channels_last: memory layout that convolutions on a CPU and on tensor cores are faster in.
+        scale: factor by which sides are enlarged, for networks that downsample small images too
+            much. Relative sizes of crops are preserved.
+        multiple: sides are enlarged to the next multiple, the size of a patch.
+        channels_last: memory layout in which convolutions are faster on CPUs and tensor cores.
     """
 
     def __init__(
@@ -39,30 +39,30 @@ class ImageInput(nn.Module):
     ) -> None:
         super().__init__()
         self.scale, self.multiple, self.channels_last = scale, multiple, channels_last
-        # They go where the weights go and take their type, but they are no weights.
+        # Buffers, so that they follow device and dtype, but not part of the state.
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("mean", torch.tensor(mean)[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor(std)[:, None, None], persistent=False)
 
     def side(self, size: int) -> int:
-        """Return the side at which a picture of ``size`` pixels a side enters the network."""
+        """Return the side at which an image of ``size`` pixels per side enters the network."""
         return math.ceil(round(size * self.scale) / self.multiple) * self.multiple
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Return (B,3,S,S) of the weights' type from ``pixels`` (B,3,H,H), uint8 or 0..1."""
+        """Return (B,3,S,S) in the weights' dtype from ``pixels`` (B,3,H,H), uint8 or 0..1."""
         x, side = self.normal(pixels), self.side(pixels.shape[-1])
         if side != pixels.shape[-1]:
             x = F.interpolate(x, size=(side, side), mode="bilinear")
         return x.to(self.mean.dtype)
 
     def normal(self, pixels: Tensor) -> Tensor:
-        """Return ``pixels`` (B,3,H,W), uint8 or 0..1, normalised, at the size they have."""
+        """Return ``pixels`` (B,3,H,W), uint8 or 0..1, normalised, without resizing."""
         x = (unit_pixels(pixels).float() - self.mean.float()) / self.std.float()
         return x.contiguous(memory_format=torch.channels_last) if self.channels_last else x
 
     def native(self, pixels: Tensor) -> Tensor:
-        """Return the same for pictures of any shape: at their own size, but for whole patches."""
+        """Normalise images (B,3,H,W) of any shape, resized only to whole patches."""
         x, sides = self.normal(pixels), pixels.shape[-2:]
         whole = [math.ceil(side / self.multiple) * self.multiple for side in sides]
         if whole != list(sides):
@@ -71,11 +71,11 @@ class ImageInput(nn.Module):
 
 
 class PatchNetwork(PatchEncoder):
-    """A network of another library, of which single patches may be left out where it has some.
+    """A network of another library, from which patches may be dropped if it supports that.
 
     Attributes:
-        input: what brings pixels to the network.
-        has_patches: whether single patches can be left out.
+        input: the preprocessing.
+        has_patches: whether patches can be dropped.
     """
 
     input: ImageInput
@@ -83,7 +83,7 @@ class PatchNetwork(PatchEncoder):
 
     @property
     def provides(self) -> frozenset[str]:
-        """Capabilities; ``patches`` only where single patches can be left out."""
+        """Capabilities; ``patches`` only if patches can be dropped."""
         patches = {"patches"} if self.has_patches else set()
         dropout = {"dropout"} if self.has_dropout() else set()
         return frozenset({"grid", "maps", *patches, *dropout})
@@ -106,36 +106,36 @@ class PatchNetwork(PatchEncoder):
 
     @abstractmethod
     def in_context(self, tokens: Tensor, positions: Tensor | None, grid: int) -> Tensor:
-        """Return the same as :meth:`contextualize`, of a picture of ``grid`` patches a side."""
+        """Implement :meth:`contextualize` for an image of ``grid`` patches per side."""
 
 
 def grid_tokens(output: Tensor, *, prefix: int = 0, channels: int = 1) -> Tensor:
-    """Return a network's last map as vectors (B,T,D), row by row.
+    """Return a network's last feature map as vectors (B,T,D), row by row.
 
     Args:
         output: a map (B,D,h,h) or (B,h,h,D), or vectors (B,prefix+T,D).
-        prefix: vectors before the patches': class token, registers.
-        channels: the dimension of ``output`` in which D lies.
+        prefix: number of vectors before the patches: class token, registers.
+        channels: the dimension of D in a map.
     """
     if output.dim() == 4:
         return (output.flatten(2).mT if channels == 1 else output.flatten(1, 2)).contiguous()
     return output[:, prefix:]
 
 
-def on_a_grid(tokens: Tensor) -> Tensor:
-    """Return the mask (B,T) of vectors that all are real."""
+def full_mask(tokens: Tensor) -> Tensor:
+    """Return a mask (B,T) that is True everywhere, for vectors (B,T,D)."""
     return torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
 
 
 def parts_by_depth(model: nn.Module, depths: dict[str, int]) -> list[nn.Module]:
-    """Return all of a network as a list of parts, from the input up.
+    """Split a network into parts, from the input up.
 
     Args:
         depths: the depth of each parameter by its name; the depths may have gaps.
 
     Returns:
-        One module a depth; together they hold every parameter once. Each keeps whole what of the
-        network lies at one depth, so that freezing it also stills its dropout and statistics.
+        One module per depth; together they hold every parameter once. Submodules of one depth stay
+        whole, so that freezing them also covers dropout and running statistics.
     """
     found: dict[int, list[nn.Module]] = {depth: [] for depth in sorted(set(depths.values()))}
 
@@ -154,13 +154,13 @@ def parts_by_depth(model: nn.Module, depths: dict[str, int]) -> list[nn.Module]:
 
 
 def try_out(model: nn.Module, name: str, size: int, run: Callable[[Tensor], Out]) -> Out:
-    """Return what ``run`` makes of a black picture, so that a misfit is found before training.
+    """Call ``run`` on a black image, so that errors are found before training.
 
     Args:
-        run: takes pixels (1,3,size,size) and returns the vectors (1,T,D), then anything else.
+        run: takes pixels (1,3,size,size) and returns vectors (1,T,D), then anything else.
 
     Raises:
-        HeadstartError: the network cannot take pictures of this size, or gives no square grid.
+        HeadstartError: the network does not support images of this size, or has no square grid.
     """
     training = model.training
     model.eval()

@@ -1,8 +1,8 @@
 """The light encoder: a weighted average of token vectors, as fast as word2vec.
 
-A text is the mean of its token vectors, each scaled by how rare its token is (SIF, Arora et al.
-2017, equation 3) and moved so that the average text lies at the origin. All of that is linear, so
-what is saved is one table: a sentence-transformers ``StaticEmbedding``.
+A text is the mean of its token vectors, weighted by inverse frequency (SIF, Arora et al. 2017,
+equation 3) and centred on the average text. All of this is linear, so it is saved as one table: a
+sentence-transformers ``StaticEmbedding``.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class LightEncoder(TokenEncoder):
     """A table of token vectors (V,D) with a weight for each token.
 
     Args:
-        weights: (V,) how much each token counts.
+        weights: (V,) weight of each token.
         width: D.
         window: neighbours on each side that :meth:`contextualize` averages.
     """
@@ -62,7 +62,7 @@ class LightEncoder(TokenEncoder):
         return Features(self.embed(batch), batch["mask"], self.pool(batch))
 
     def pool(self, batch: Batch) -> Tensor:
-        """Return the centred weighted mean (B,D), touching real tokens only."""
+        """Return the centred weighted mean (B,D) over real tokens."""
         ids, mask = batch["input_ids"], batch["mask"]
         real = ids[mask]
         lengths = mask.sum(1)
@@ -104,7 +104,7 @@ class LightEncoder(TokenEncoder):
         return self.embedding
 
     def layers(self) -> list[nn.Module]:
-        """There is one: the table."""
+        """The embedding is its only part."""
         return [self.embedding]
 
     def untrained(self) -> LightEncoder:
@@ -112,7 +112,7 @@ class LightEncoder(TokenEncoder):
         return LightEncoder(self.weights.clone(), self.width, self.window)
 
     def save(self, folder: Path) -> None:
-        """Write a ``StaticEmbedding`` model, and the parts it was made of."""
+        """Write a ``StaticEmbedding`` model, and the parameters it was computed from."""
         folder.mkdir(parents=True, exist_ok=True)
         table = self.embedding.weight.detach()
         parts = {
@@ -155,9 +155,9 @@ class LightEncoder(TokenEncoder):
         encoder = cls(weights, flat.shape[1], int(parts.get("window", torch.tensor(8))))
         encoder.centre.copy_(parts.get("centre", torch.zeros(flat.shape[1])))
         with torch.no_grad():
-            silent = weights[:, None] == 0
+            unweighted = weights[:, None] == 0
             table = (flat + encoder.centre) / weights[:, None]
-            encoder.embedding.weight.copy_(torch.where(silent, encoder.embedding.weight, table))
+            encoder.embedding.weight.copy_(torch.where(unweighted, encoder.embedding.weight, table))
         return encoder
 
 
@@ -171,12 +171,12 @@ def _light(options: LightOptions, processor: TokenProcessor, length: int) -> Lig
     vocabulary = processor.vocabulary
     counts = np.ones(vocabulary.size) if vocabulary.counts is None else vocabulary.counts
     weights = sif_weights(counts, options.sif)
-    # What a special token stands for is not known, so it says nothing.
+    # Special tokens carry no information.
     weights[list(vocabulary.special_ids)] = 0.0
     return LightEncoder(weights, options.width, options.window)
 
 
-#: For scripts without spaces: single characters say little; frequent runs of them are mostly words.
+#: For scripts without spaces: frequent sequences of characters are mostly words.
 _UNSPACED = TokenizerDefaults(kind="bpe", vocab_size=6000, lowercase=True, wrap=False)
 
 LIGHT = EncoderKind(

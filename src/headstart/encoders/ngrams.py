@@ -1,7 +1,7 @@
-"""Input vectors of the last few tokens together (BLT, Pagnoni et al. 2024, section 3.2.1).
+"""Hashed n-gram embeddings (BLT, Pagnoni et al. 2024, section 3.2.1).
 
-Where tokens are small (characters, bytes) a network spends its first layers on telling which word
-it is in. Tables of hashed n-grams give it that at once, for the price of a look-up.
+With small tokens (characters, bytes) the first layers only identify the current word. Tables of
+hashed n-grams provide that for the cost of a lookup. See https://arxiv.org/abs/2412.09871.
 """
 
 from __future__ import annotations
@@ -17,16 +17,15 @@ from headstart.batch import Batch
 
 
 class NgramEmbedding(nn.Module):
-    """The sum of one vector for each order: the n-gram that ends at a position.
+    """The sum over orders of the vector of the n-gram that ends at a position.
 
-    It never looks to the right, and never into another document of a packed row.
+    N-grams never extend to the right or into another document of a packed row.
 
     Args:
         orders: lengths of the n-grams, 2 or more.
         width: size of the vectors.
         buckets: rows of each table; n-grams that share a bucket share a vector.
-        dropout: how often the vector of an n-gram is left out, so that the network does not
-            learn the corpus by heart.
+        dropout: probability of dropping the vector of an n-gram, against overfitting.
     """
 
     def __init__(
@@ -39,7 +38,7 @@ class NgramEmbedding(nn.Module):
             nn.init.normal_(table, std=0.02)
 
     def forward(self, batch: Batch) -> Tensor:
-        """Return (B,T,D), zero where a document has fewer tokens to the left than the order."""
+        """Return (B,T,D); an order contributes zero where fewer tokens precede in the document."""
         ids = batch["input_ids"]
         segments = batch.get("segments", batch["mask"].long())
         total = torch.zeros((), device=ids.device)
@@ -54,7 +53,7 @@ class NgramEmbedding(nn.Module):
         return total
 
     def save(self, file: Path) -> None:
-        """Write one table an order."""
+        """Write one table per order."""
         tables = zip(self.orders, self.tables.parameters(), strict=True)
         save_file({str(order): table.detach() for order, table in tables}, file)
 

@@ -1,4 +1,4 @@
-"""Opening an encoder folder, whoever wrote it."""
+"""Create, open and save encoders of any supported format."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
 NOTE = "headstart.json"
 
-#: What a name of timm or torchvision looks like.
+#: The form of names of timm and torchvision.
 _ARCHITECTURE = re.compile(r"((timm|torchvision)/)?\w+(\.\w+)?")
 
 
 def kind_of(name: str) -> EncoderKind | None:
-    """Return how to make the encoder ``name``; None for one that is to be opened.
+    """Return how to create the encoder ``name``; None for a folder or hub name to open.
 
-    A name is one of :data:`ENCODERS`, or an architecture of timm or torchvision, with a tag where
-    it has published weights (``resnet18``, ``resnet18.a1_in1k``, ``torchvision/resnet18``).
+    A name is one of :data:`ENCODERS`, or an architecture of timm or torchvision, with a tag for
+    published weights (``resnet18``, ``resnet18.a1_in1k``, ``torchvision/resnet18``).
 
     Raises:
-        HeadstartError: a slip of one of these names.
+        HeadstartError: a misspelled name.
     """
     if name in ENCODERS:
         kind: EncoderKind = ENCODERS[name]
@@ -54,13 +54,17 @@ def kind_of(name: str) -> EncoderKind | None:
 def create_encoder(
     name: str, options: dict[str, Any], processor: Processor | None, *, length: int, seed: int
 ) -> Encoder:
-    """Return an encoder by name; the same seed gives the same weights.
+    """Create an encoder by name; the same seed gives the same weights.
 
-    It is freshly initialised, unless the name asks for published weights, then no
-    processor is asked.
+    It is freshly initialised, unless the name has a tag of published weights, which need no
+    processor.
 
     Raises:
         HeadstartError: an unknown name or option, or a value out of bounds.
+
+    Example::
+
+        create_encoder("modernbert", {"layers": 2}, processor, length=128, seed=0)
     """
     kind = kind_of(name) or ENCODERS[name]
     checked = check_options(kind.Options, options, f"encoder {name!r}", "encoder")
@@ -69,16 +73,21 @@ def create_encoder(
 
 
 def open_encoder(folder: str | Path, *, length: int | None = None) -> Encoder:
-    """Open an encoder that has learned something, by its folder or name.
+    """Open a trained encoder by its folder or name.
 
-    That is a run's, a folder or hub name of Transformers, a folder of timm, a name of timm or
+    That is a run, a folder or hub name of Transformers, a folder of timm, a name of timm or
     torchvision with published weights, or a ``StaticEmbedding``.
 
     Args:
-        length: for pictures, pixels a side of those that it shall read; else as it was saved.
+        length: pixels per side of the images it will read; by default as saved. Token encoders
+            ignore it.
 
     Raises:
-        HeadstartError: nothing there can be opened.
+        HeadstartError: no encoder can be opened.
+
+    Example::
+
+        encoder = open_encoder("runs/reviews")
     """
     path = encoder_folder(folder)
     if isinstance(path, str) and (kind := kind_of(path)) is not None:
@@ -94,22 +103,22 @@ def open_encoder(folder: str | Path, *, length: int | None = None) -> Encoder:
 
 
 def open_processor(folder: str | Path) -> Processor:
-    """Reopen the processor of an encoder folder, ours or a foreign one."""
+    """Open the processor of an encoder folder, ours or a foreign one."""
     return open_modality(read_note(folder)["modality"]).load(folder)
 
 
 def open_foreign(folder: str | Path) -> ForeignEncoder | None:
-    """Return an encoder as its own library runs it; None where :func:`open_encoder` opens it."""
+    """Return an encoder that its own library runs; None if :func:`open_encoder` opens it."""
     from headstart.encoders.sentence_transformers import open_sentence_transformer
 
     return open_sentence_transformer(folder)
 
 
 def encoder_folder(folder: str | Path) -> str | Path:
-    """Return where the encoder lies: a run's ``encoder``, the folder itself, or a hub name.
+    """Return the location of an encoder: a run's ``encoder``, the folder itself, or a hub name.
 
     Raises:
-        HeadstartError: nothing lies there, and no hub has such a name.
+        HeadstartError: a path that does not exist.
     """
     path = Path(folder)
     if (path / "encoder").is_dir():
@@ -127,10 +136,10 @@ def encoder_folder(folder: str | Path) -> str | Path:
 def save_encoder(
     encoder: Encoder, processor: Processor, folder: Path, note: dict[str, Any]
 ) -> None:
-    """Write encoder and processor side by side, with what this library must know of them.
+    """Write encoder and processor to one folder, with a note for this library.
 
     Args:
-        note: ``modality`` and ``length`` at least; it lies in ``headstart.json``.
+        note: at least ``modality`` and ``length``; written to ``headstart.json``.
     """
     folder.mkdir(parents=True, exist_ok=True)
     encoder.save(folder)
@@ -139,7 +148,7 @@ def save_encoder(
 
 
 def read_note(folder: str | Path) -> dict[str, Any]:
-    """Return the note of an encoder folder, or what holds for a foreign one or a name."""
+    """Return the note of an encoder folder, or an equivalent for a foreign one or a name."""
     note = Path(folder) / NOTE
     if note.is_file():
         written: dict[str, Any] = json.loads(note.read_text(encoding="utf-8"))
@@ -152,10 +161,10 @@ def read_note(folder: str | Path) -> dict[str, Any]:
 
 
 def reads_of(encoder: str) -> str:
-    """Return the tensor that an encoder reads, by its name, folder or run, without opening it.
+    """Return the input tensor of an encoder, by name, folder or run, without opening it.
 
     Raises:
-        HeadstartError: nothing lies there, or the name is a slip.
+        HeadstartError: a path that does not exist, or a misspelled name.
     """
     kind = kind_of(encoder)
     if kind is not None:

@@ -1,4 +1,4 @@
-"""A plain stack of convolutions: the fastest learner on pictures of 32 pixels and two cores."""
+"""A plain stack of convolutions: trains fastest on images of 32 pixels and two cores."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from headstart.config import Options
 from headstart.encoders import EncoderKind, Features, PixelEncoder
 from headstart.encoders.images import (
     ImageInput,
+    full_mask,
     grid_tokens,
-    on_a_grid,
     try_out,
 )
-from headstart.encoders.maps import one_a_size
+from headstart.encoders.maps import one_per_size
 from headstart.encoders.wide_conv import WideConv
 from headstart.errors import HeadstartError, first_line
 from headstart.files import write_json
@@ -51,7 +51,7 @@ picture's vector is the mean of its map, `model(x).mean((2, 3))`.
 
 
 class PlainOptions(Options):
-    """The shape of the stack: every convolution is 3x3, with batch norm and ReLU after it."""
+    """The shape of the stack; every convolution is 3x3, followed by batch norm and ReLU."""
 
     widths: tuple[int, ...] = Field(
         (32, 64, 128, 128, 256, 256), min_length=1, description="Channels of each convolution."
@@ -72,15 +72,15 @@ class PlainOptions(Options):
 
 
 class PlainEncoder(PixelEncoder):
-    """Convolutions one after another, without shortcuts; ``pooled`` is the mean of the last map.
+    """A stack of convolutions without shortcuts; ``pooled`` is the mean of the last map.
 
-    The maps are pooled before batch norm and ReLU, which then have a quarter of the work; what
-    comes out differs in training alone (statistics over what is left).
+    Max-pooling comes before batch norm and ReLU, which then cost a quarter; the output differs in
+    training only, by the batch statistics.
 
     Args:
         options: the shape.
-        size: pixels a side of the pictures that it is for.
-        mean, std: of each channel; pictures in 0..1 are normalised with them.
+        size: pixels per side of the images it is built for.
+        mean, std: of each channel, for images in 0..1.
     """
 
     provides = frozenset({"grid", "maps"})
@@ -100,7 +100,7 @@ class PlainEncoder(PixelEncoder):
 
     def forward(self, batch: Batch) -> Features:
         tokens = grid_tokens(self.model(self.input(batch["pixels"])))
-        return Features(tokens, on_a_grid(tokens), tokens.float().mean(1))
+        return Features(tokens, full_mask(tokens), tokens.float().mean(1))
 
     def pool(self, batch: Batch) -> Tensor:
         """Return ``forward(batch).pooled`` (B,D)."""
@@ -111,10 +111,10 @@ class PlainEncoder(PixelEncoder):
         for layer in self.layers():
             x = layer(x)
             found.append(x)
-        return one_a_size(found)
+        return one_per_size(found)
 
     def layers(self) -> list[nn.Module]:
-        """One convolution with all that follows it, each."""
+        """Each convolution with the layers up to the next one."""
         starts = [i for i, part in enumerate(self.model) if isinstance(part, nn.Conv2d)]
         ends = [*starts[1:], len(self.model)]
         return [self.model[start:end] for start, end in zip(starts, ends, strict=True)]
@@ -124,7 +124,7 @@ class PlainEncoder(PixelEncoder):
         return PlainEncoder(self.options, self.size, *self._normal())
 
     def save(self, folder: Path) -> None:
-        """Write the weights, the shape, and the lines that open them with PyTorch alone."""
+        """Write the weights, the shape, and a README that opens them with PyTorch alone."""
         folder.mkdir(parents=True, exist_ok=True)
         state = {name: value.contiguous() for name, value in self.model.state_dict().items()}
         save_file(state, folder / WEIGHTS, metadata={"format": "pt"})

@@ -1,7 +1,7 @@
-"""What a folder of sentence-transformers says of its vectors: how they are pooled, and how long.
+"""Pooling and length in folders of sentence-transformers.
 
-Such a folder is a network of Transformers with ``modules.json`` beside it, which lists what comes
-after the network: a pooling, perhaps a normalisation, perhaps layers that headstart has not.
+Such a folder is a network of Transformers with a ``modules.json`` that lists the modules after the
+network: a pooling, possibly a normalisation, possibly layers that headstart does not have.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from headstart.files import write_json
 
 MODULES = "modules.json"
 _OLD = "pooling_mode_"
-#: As that library names them in ``1_Pooling/config.json``, now and formerly.
+#: Names in ``1_Pooling/config.json``, of old and new versions.
 _NAMES = {
     "mean_tokens": "mean",
     "cls_token": "cls",
@@ -34,11 +34,11 @@ _NAMES = {
 
 @dataclass(frozen=True)
 class Pooling:
-    """How the vectors of a row's tokens become one.
+    """How the token vectors of a row are pooled.
 
     Attributes:
         mode: ``mean`` of the real positions, ``cls`` (the first), ``lasttoken``, ``max``, or
-            ``mean_sqrt_len_tokens`` (their sum over the root of their number).
+            ``mean_sqrt_len_tokens`` (their sum over the square root of their number).
         normalize: scale the result to length 1.
     """
 
@@ -51,7 +51,7 @@ class Pooling:
         return F.normalize(pooled, dim=1) if self.normalize else pooled
 
     def save(self, folder: Path, width: int) -> None:
-        """Tell sentence-transformers; the mean is what it takes where nothing is said."""
+        """Write the modules for sentence-transformers; nothing for the mean, its default."""
         if self == Pooling():
             return
         names = ["Transformer", "Pooling", *(["Normalize"] if self.normalize else [])]
@@ -73,10 +73,10 @@ class Pooling:
 
     @classmethod
     def load(cls, folder: str | Path) -> Pooling:
-        """Read it from a folder or a hub name; the mean where nothing is said.
+        """Read it from a folder or a hub name; by default the mean.
 
         Raises:
-            HeadstartError: its vectors are made in a way that is not known here.
+            HeadstartError: an unsupported module or pooling mode.
         """
         modules = _read(folder, MODULES)
         if modules is None:
@@ -96,10 +96,10 @@ class Pooling:
 
 
 def native_length(folder: str | Path) -> int | None:
-    """Return the tokens that sentence-transformers cuts a text at, where the folder is its own."""
+    """Return the maximum number of tokens of a sentence-transformers folder; None for others."""
     length = (_read(folder, "sentence_bert_config.json") or {}).get("max_seq_length")
     if length is None and _read(folder, MODULES) is not None:
-        # Newer folders leave it to the tokenizer and the network.
+        # In newer folders the tokenizer and the network define it.
         own = (_read(folder, "tokenizer_config.json") or {}).get("model_max_length")
         most = (_read(folder, "config.json") or {}).get("max_position_embeddings")
         length = min((number for number in (own, most) if number), default=None)
@@ -107,7 +107,7 @@ def native_length(folder: str | Path) -> int | None:
 
 
 def _read(folder: str | Path, name: str, subfolder: str = "") -> Any:
-    """Return a JSON file of a folder, or of a hub name that lies in the local cache, or None."""
+    """Return a JSON file of a folder, or of a hub name in the local cache; None if missing."""
     if Path(folder).is_dir():
         file: Any = Path(folder) / subfolder / name
     else:

@@ -1,4 +1,4 @@
-"""Folders of sentence-transformers, run by that library: pooling and normalisation are its own."""
+"""Folders of sentence-transformers, run by that library with its own pooling."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class ForeignEncoder:
     """An encoder that its own library runs: records in, vectors out.
 
     Attributes:
-        content: what it reads.
-        stamps: change whenever its vectors may.
-        vectors: from records and what is called with progress to vectors (N,D) float32.
+        content: the kind of records it reads.
+        stamps: identify its weights; they change whenever its vectors may.
+        vectors: maps records and a progress callback to vectors (N,D) float32.
     """
 
     content: Content
@@ -39,9 +39,9 @@ class ForeignEncoder:
 
 
 def open_sentence_transformer(folder: str | Path) -> ForeignEncoder | None:
-    """Open a folder with its own library; None where it is no such folder, or that is missing.
+    """Open a sentence-transformers folder; None for other folders or without the library.
 
-    Its static encoders are tables of vectors, which :mod:`headstart.encoders.light` opens.
+    Static encoders are excluded, since :mod:`headstart.encoders.light` opens them.
 
     Raises:
         HeadstartError: the library cannot open it.

@@ -1,4 +1,4 @@
-"""Networks that read a text and write another: an encoder, which is kept, and a decoder."""
+"""Sequence-to-sequence networks: an encoder and a decoder."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ from headstart.errors import HeadstartError
 from headstart.modalities import TokenProcessor
 from headstart.modalities.text.defaults import TokenizerDefaults
 
-#: Networks of Transformers that read and write, and of which this file knows what they write with.
+#: Supported sequence-to-sequence networks of Transformers.
 WRITERS = ("t5", "mt5", "bart", "mbart", "pegasus", "marian")
 
 
 class Seq2SeqEncoder(WriterEncoder):
-    """A network of Transformers that reads and writes, as an encoder of what it reads.
+    """A sequence-to-sequence network of Transformers behind the encoder contract.
 
-    ``tokens`` and ``pooled`` are of the encoder's half. What is saved is whole:
-    ``AutoModelForSeq2SeqLM`` opens it.
+    ``tokens`` and ``pooled`` are of its encoder. The whole network is saved, for
+    ``AutoModelForSeq2SeqLM``.
 
     Args:
         model: the network with its output layer.
-        is_causal: whether the encoder's half was taught to look to the left only (``clm``).
+        is_causal: whether its encoder was trained to attend to the left only (``clm``).
     """
 
     def __init__(self, model: PreTrainedModel, is_causal: bool = False) -> None:
@@ -52,13 +52,13 @@ class Seq2SeqEncoder(WriterEncoder):
 
     @property
     def provides(self) -> frozenset[str]:
-        """Capabilities; ``decoder`` is what no other network has."""
+        """Capabilities; only these networks have a ``decoder``."""
         direction = "causal" if self.is_causal else "bidirectional"
         dropout = {"dropout"} if self.has_dropout() else set()
         return CONTEXT | {"decoder", direction} | dropout
 
     def has_dropout(self) -> bool:
-        """True where two passes over one text differ; attention drops without a module."""
+        """Whether two passes over one text differ; attention dropout has no module."""
         rate: float = getattr(self.model.config, "dropout", 0.0)
         return rate > 0 or super().has_dropout()
 
@@ -71,21 +71,21 @@ class Seq2SeqEncoder(WriterEncoder):
 
     def embed(self, batch: Batch) -> Tensor:
         vectors: Tensor = self.token_embedding(batch["input_ids"])
-        # Some networks scale what their table holds when they read ids, and not vectors.
+        # Some networks scale embeddings when given ids, but not when given vectors.
         return vectors * getattr(self.model.get_encoder(), "embed_scale", 1.0)
 
     def contextualize(
         self, tokens: Tensor, visibility: Tensor | None, positions: Tensor | None = None
     ) -> Tensor:
-        reader = self.model.get_encoder()
-        indices = getattr(reader, "embed_positions", None)
-        if indices is not None and positions is not None:
-            # The network counts through; T5 has no need of this, its places are relative.
-            table, begin = indices.weight, getattr(indices, "offset", 0)
+        encoder = self.model.get_encoder()
+        learned = getattr(encoder, "embed_positions", None)
+        if learned is not None and positions is not None:
+            # The network adds positions 0..T-1; replace them. T5's positions are relative.
+            table, begin = learned.weight, getattr(learned, "offset", 0)
             counted = torch.arange(tokens.shape[1], device=tokens.device)
             tokens = tokens + table[positions + begin] - table[counted + begin]
         seen = None if visibility is None else visibility[:, None]
-        out: Tensor = reader(inputs_embeds=tokens, attention_mask=seen).last_hidden_state
+        out: Tensor = encoder(inputs_embeds=tokens, attention_mask=seen).last_hidden_state
         return out
 
     def write(self, memory: Tensor, mask: Tensor, written: Tensor) -> Tensor:
@@ -110,10 +110,10 @@ class Seq2SeqEncoder(WriterEncoder):
         return self.model.get_input_embeddings()
 
     def layers(self) -> list[nn.Module]:
-        """The table, then the blocks of the encoder's half, from the input up."""
+        """The embedding, then the blocks of the encoder, from the input up."""
         return [self.token_embedding, *_blocks(self.model.get_encoder())]
 
-    def writing_layers(self) -> list[nn.Module]:
+    def decoder_layers(self) -> list[nn.Module]:
         return _blocks(self.model.get_decoder())
 
     def untrained(self) -> Seq2SeqEncoder:
@@ -149,13 +149,13 @@ class Seq2SeqEncoder(WriterEncoder):
         return cls(model, bool(saved_causal(Path(folder))))
 
 
-def _blocks(half: nn.Module) -> list[nn.Module]:
+def _blocks(stack: nn.Module) -> list[nn.Module]:
     """Return the blocks of an encoder or a decoder."""
-    return list(next(m for m in half.modules() if isinstance(m, nn.ModuleList)))
+    return list(next(m for m in stack.modules() if isinstance(m, nn.ModuleList)))
 
 
 def writer_type(folder: str | Path) -> str | None:
-    """Return the kind of a network of Transformers that reads and writes; None for any other."""
+    """Return the model type of a sequence-to-sequence network of Transformers; None for others."""
     try:
         config, _ = PreTrainedConfig.get_config_dict(folder)
     except (OSError, ValueError):
@@ -164,7 +164,7 @@ def writer_type(folder: str | Path) -> str | None:
 
 
 class Seq2SeqOptions(SmallOptions):
-    """The size of a small network that reads and writes."""
+    """The size of a small sequence-to-sequence network."""
 
     decoder_layers: int | None = Field(
         None, ge=1, le=48, description="Blocks that write; as many as read by default."
@@ -172,7 +172,7 @@ class Seq2SeqOptions(SmallOptions):
 
 
 def _t5(options: Seq2SeqOptions, processor: TokenProcessor, length: int) -> Seq2SeqEncoder:
-    """T5 (Raffel et al. 2020) with the GEGLU of its version 1.1, and one table for all."""
+    """T5 (Raffel et al. 2020, https://arxiv.org/abs/1910.10683) with GEGLU as in 1.1, tied."""
     check_heads(options)
     if options.ngrams:
         raise HeadstartError("t5 has no n-grams; leave out encoder.ngrams.")

@@ -1,4 +1,4 @@
-"""An encoder once more, as a decoder: the same weights, and attention to something else on top."""
+"""A decoder that shares the weights of an encoder, with cross-attention added."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import copy
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-#: Kinds of Transformers whose blocks can be given attention to another sequence.
+#: Model types of Transformers whose blocks support cross-attention.
 TIED_TYPES = ("bert", "roberta", "xlm-roberta", "camembert", "electra")
 
 
 class TiedDecoder(nn.Module):
-    """A network of :data:`TIED_TYPES` that looks to the left, and at one vector a row.
+    """A causal network of :data:`TIED_TYPES` with cross-attention to one vector per row.
 
-    All that the encoder has too is the encoder's own; the attention to the vector is new, one
-    a block, between the block's attention to itself and what follows that. Where there is a
-    single vector to look at, whatever asks finds it, so queries and keys have nothing to learn.
+    All parameters are shared with the encoder except the cross-attention, which each block has
+    after its self-attention. Attention over a single vector does not depend on queries and keys,
+    so these are frozen.
 
     Args:
         model: the encoder.
@@ -30,20 +30,20 @@ class TiedDecoder(nn.Module):
         if hasattr(network, "pooler"):
             network.pooler = None
         for name, module in model.named_modules():
-            twin = network.get_submodule(name)
+            copied = network.get_submodule(name)
             for key, parameter in module.named_parameters(recurse=False):
-                setattr(twin, key, parameter)
+                setattr(copied, key, parameter)
         for name, parameter in network.named_parameters():
             if ".crossattention.self.query." in name or ".crossattention.self.key." in name:
                 parameter.requires_grad_(False)
         self.network = network
 
     def forward(self, vectors: Tensor, seen: Tensor) -> Tensor:
-        """Return vectors (B,U,D), each of which knows of those before it and of ``seen``.
+        """Return vectors (B,U,D) that depend on those before them and on ``seen``.
 
         Args:
-            vectors: (B,U,D) of tokens; padding stands at the end, where nothing looks at it.
-            seen: (B,D) the one vector of each row that all its tokens look at.
+            vectors: (B,U,D) of tokens, padded at the end.
+            seen: (B,D) the vector of each row to which its tokens cross-attend.
         """
         out: Tensor = self.network(
             inputs_embeds=vectors, encoder_hidden_states=seen[:, None], use_cache=False

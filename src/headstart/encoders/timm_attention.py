@@ -1,7 +1,7 @@
-"""Attention of timm's networks as plain products where that trains faster: in bf16 on a CPU.
+"""Attention of timm networks by explicit products where that trains faster: in bf16 on a CPU.
 
 There the backward pass of torch's fused attention takes most of a small ViT's step; see
-:mod:`headstart.encoders.attention`, which is the same for networks of Transformers.
+:mod:`headstart.encoders.attention` for networks of Transformers.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from torch import nn
 
 
 def attend_by_products(model: nn.Module) -> None:
-    """Let each attention of timm in ``model`` choose its way whenever it is called.
+    """Make each timm attention in ``model`` choose the implementation at every call.
 
-    Who has switched ``fused_attn`` off has the last word.
+    If ``fused_attn`` is already off it stays off.
     """
     for module in model.modules():
         if hasattr(module, "fused_attn"):

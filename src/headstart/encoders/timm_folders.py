@@ -1,4 +1,4 @@
-"""Folders of timm networks: written so that timm opens them without us, read without pickles."""
+"""Folders of timm networks: written in timm's format, read without pickles."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from headstart.errors import HeadstartError, first_line
 
 WEIGHTS = "model.safetensors"
 
-#: Written beside a network that timm's own arguments cannot describe.
+#: README of networks that timm's arguments cannot describe.
 SMALL_STEM = """\
 This is timm's `{architecture}` with the stem for small pictures (SimCLR, Chen et al. 2020, \
 appendix B.9), which
@@ -36,17 +36,17 @@ Pixels in 0..1 are normalised with `mean` and `std` of `config["pretrained_cfg"]
 
 
 def write_folder(model: Any, folder: Path, *, side: int, ours: dict[str, Any]) -> None:
-    """Write ``model.safetensors`` and ``config.json`` as timm has them.
+    """Write ``model.safetensors`` and ``config.json`` in timm's format.
 
     Args:
-        side: pixels a side at which pictures enter the network.
-        ours: what this library must know beside that; timm passes over it.
+        side: pixels per side at which images enter the network.
+        ours: further values for this library, which timm ignores.
     """
     folder.mkdir(parents=True, exist_ok=True)
     state = {name: value.contiguous() for name, value in model.state_dict().items()}
     save_file(state, folder / WEIGHTS, metadata={"format": "pt"})
     config = model.pretrained_cfg
-    # Timm would leave these out, since they do not change what a trained network says.
+    # timm omits these, since they do not affect inference.
     rates = {k: v for k, v in model._model_args.items() if k.endswith(("drop_rate", "path_rate"))}
     save_config_for_hf(
         model,
@@ -69,10 +69,10 @@ def write_folder(model: Any, folder: Path, *, side: int, ours: dict[str, Any]) -
 
 
 def read_folder(folder: Path) -> tuple[Any, dict[str, Any]]:
-    """Return the network of a folder without its classifier, and what :func:`write_folder` added.
+    """Return the network of a folder without its classifier, and the values in ``ours``.
 
     Raises:
-        HeadstartError: something is missing or damaged, or the weights are a pickle.
+        HeadstartError: a file is missing or damaged, or the weights are a pickle.
     """
     if not (folder / WEIGHTS).is_file():
         raise HeadstartError(
@@ -99,12 +99,12 @@ def read_folder(folder: Path) -> tuple[Any, dict[str, Any]]:
 
 
 def shrink_stem(model: Any) -> None:
-    """Give a ResNet the stem for small pictures, in place: 3x3 at stride 1 and no pooling.
+    """Replace a ResNet's stem by that for small images, in place: 3x3, stride 1, no pooling.
 
-    SimCLR (Chen et al. 2020), appendix B.9.
+    SimCLR (Chen et al. 2020, https://arxiv.org/abs/2002.05709), appendix B.9.
 
     Raises:
-        HeadstartError: the network is no ResNet of timm's.
+        HeadstartError: the network is not a ResNet of timm.
     """
     residual = isinstance(model, ResNet)
     if not residual:

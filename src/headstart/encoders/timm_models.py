@@ -1,4 +1,4 @@
-"""Any timm network behind the encoder contract."""
+"""Networks of timm behind the encoder contract."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from headstart.encoders import Features
 from headstart.encoders.images import (
     ImageInput,
     PatchNetwork,
+    full_mask,
     grid_tokens,
-    on_a_grid,
     parts_by_depth,
     try_out,
 )
@@ -38,17 +38,17 @@ from headstart.encoders.wide_conv import widen
 class TimmEncoder(PatchNetwork):
     """A timm network without its classifier, behind :class:`headstart.encoders.Encoder`.
 
-    ``pooled`` is what ``timm.create_model(..., num_classes=0)`` returns. Where timm's head widens
-    the vectors before the classifier (MobileNetV3, VGG) it is the mean of ``tokens``.
+    ``pooled`` is what ``timm.create_model(..., num_classes=0)`` returns. If timm's head widens the
+    vectors before the classifier (MobileNetV3, VGG) it is the mean of ``tokens``.
 
     Args:
-        model: made by timm with ``num_classes=0``.
-        size: pixels a side of the pictures that it is for.
-        scale: how much larger pictures enter the network (:class:`ImageInput`).
-        small_stem: whether :func:`shrink_stem` was at work.
+        model: created by timm with ``num_classes=0``.
+        size: pixels per side of the images it is built for.
+        scale: factor by which images are enlarged (:class:`ImageInput`).
+        small_stem: whether :func:`shrink_stem` was applied.
 
     Raises:
-        HeadstartError: the network cannot take pictures of this size, or gives no square grid.
+        HeadstartError: the network does not support images of this size, or has no square grid.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class TimmEncoder(PatchNetwork):
 
     @property
     def patch_size(self) -> int:
-        """Pixels a side of a patch, as the picture enters the network."""
+        """Pixels per side of a patch, in the enlarged image."""
         patch = getattr(getattr(self.model, "patch_embed", None), "patch_size", None)
         return super().patch_size if patch is None else int(patch[0])
 
@@ -80,7 +80,7 @@ class TimmEncoder(PatchNetwork):
         output = self.model.forward_features(self.input(batch["pixels"]))
         tokens = self._tokens(output)
         pooled = self.model.forward_head(output) if self._head_pools else tokens.float().mean(1)
-        return Features(tokens, on_a_grid(tokens), pooled.float())
+        return Features(tokens, full_mask(tokens), pooled.float())
 
     def pool(self, batch: Batch) -> Tensor:
         """Return ``forward(batch).pooled`` (B,D)."""
@@ -98,7 +98,7 @@ class TimmEncoder(PatchNetwork):
         return patches_in_context(self.model, tokens, positions, grid)
 
     def layers(self) -> list[nn.Module]:
-        """All of the network in parts, the stem first, as timm's own ``group_matcher`` has it."""
+        """The whole network in parts, stem first, by timm's own ``group_matcher``."""
         named = list(self.model.named_parameters())
         if hasattr(self.model, "group_matcher"):
             matcher = self.model.group_matcher(coarse=False)
@@ -126,18 +126,18 @@ class TimmEncoder(PatchNetwork):
     def save(self, folder: Path) -> None:
         """Write ``model.safetensors`` and ``config.json``, with mean, std and input size.
 
-        ``timm.create_model("local-dir:FOLDER", pretrained=True)`` opens them; a small stem is
-        beyond timm's arguments, and a ``README.md`` then has the lines that open it.
+        ``timm.create_model("local-dir:FOLDER", pretrained=True)`` opens them; timm's arguments
+        cannot describe a small stem, for which a ``README.md`` has code that opens it.
         """
         ours = {"size": self.size, "scale": self.input.scale, "small_stem": self.small_stem}
         write_folder(self.model, folder, side=self.input.side(self.size), ours=ours)
 
     @classmethod
     def load(cls, folder: str | Path, size: int | None = None) -> TimmEncoder:
-        """Open a folder that timm or :meth:`save` wrote, for pictures of ``size`` pixels a side.
+        """Open a folder that timm or :meth:`save` wrote, for images of ``size`` pixels per side.
 
         Raises:
-            HeadstartError: something is missing or damaged, or the weights are a pickle.
+            HeadstartError: a file is missing or damaged, or the weights are a pickle.
         """
         model, ours = read_folder(Path(folder))
         native = int(model.pretrained_cfg["input_size"][-1])
@@ -153,7 +153,7 @@ class TimmEncoder(PatchNetwork):
         return grid_tokens(output, prefix=prefix, channels=self._channels)
 
     def _try(self) -> tuple[bool, bool]:
-        """Whether timm's head pools to D, and whether the last layer is a map."""
+        """Return whether timm's head pools to D, and whether the last layer is a feature map."""
 
         def run(pixels: Tensor) -> tuple[Tensor, bool, bool]:
             output = self.model.forward_features(self.input(pixels))

@@ -1,4 +1,4 @@
-"""Architectures and published weights by their names in timm and torchvision."""
+"""Architectures and published weights, by their names in timm and torchvision."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from headstart.encoders.timm_models import TimmEncoder, shrink_stem
 from headstart.errors import HeadstartError, did_you_mean, first_line
 from headstart.modalities import Processor
 
-#: Set by the encoder itself.
+#: Arguments that the encoder sets itself.
 RESERVED = {
     "pretrained",
     "pretrained_cfg",
@@ -37,7 +37,7 @@ RESERVED = {
     "dtype",
 }
 
-#: What is said of published weights and does not hold for others.
+#: Fields of a configuration that describe published weights.
 ABOUT_WEIGHTS = {
     "url",
     "hf_hub_id",
@@ -51,11 +51,11 @@ ABOUT_WEIGHTS = {
     "description",
 }
 
-#: torchvision's names of weights, and the tags under which timm hosts the same as safetensors.
+#: torchvision's names of weights, and the tags of the same weights in timm.
 TORCHVISION_TAGS = {"IMAGENET1K_V1": "tv_in1k", "IMAGENET1K_V2": "tv2_in1k"}
 
-#: Networks of torchvision's that timm has under another name.
-TORCHVISION_TWINS = {
+#: Networks of torchvision that have another name in timm.
+TORCHVISION_NAMES = {
     "regnet_x_400mf": "regnetx_004_tv",
     "regnet_x_800mf": "regnetx_008",
     "regnet_x_1_6gf": "regnetx_016",
@@ -74,7 +74,7 @@ TORCHVISION_TWINS = {
 
 
 class TimmOptions(Options):
-    """Arguments of a timm network, as timm has them; ``stem`` alone is ours."""
+    """Arguments of a timm network, passed on to timm, and ``stem``."""
 
     model_config = ConfigDict(extra="allow", validate_default=True)
 
@@ -84,21 +84,21 @@ class TimmOptions(Options):
 
 
 def timm_kind(name: str) -> EncoderKind | None:
-    """Return how to make the network that ``name`` stands for, or None if it stands for none.
+    """Return how to create the network ``name``, or None if there is no such network.
 
-    ``resnet18`` is fresh, ``resnet18.a1_in1k`` (or ``timm/resnet18.a1_in1k``) has the published
-    weights; ``torchvision/resnet18`` and ``torchvision/resnet18.IMAGENET1K_V1`` likewise.
+    ``resnet18`` is freshly initialised, ``resnet18.a1_in1k`` (or ``timm/resnet18.a1_in1k``) has
+    published weights; so have ``torchvision/resnet18`` and ``torchvision/resnet18.IMAGENET1K_V1``.
 
     Raises:
-        HeadstartError: the network exists, but not these weights; or torchvision has it and timm
-            has no twin of it.
+        HeadstartError: the network exists but not these weights, or torchvision has it but timm
+            has no counterpart.
     """
     source, _, rest = name.rpartition("/")
     if source not in ("", "timm", "torchvision") or not re.fullmatch(r"\w+(\.\w+)?", rest):
         return None
     architecture, _, tag = rest.partition(".")
     if source == "torchvision":
-        architecture, tag = _twin(architecture, tag)
+        architecture, tag = _in_timm(architecture, tag)
     import timm
 
     if not timm.is_model(architecture):
@@ -116,7 +116,7 @@ def timm_kind(name: str) -> EncoderKind | None:
         f"{architecture} of timm" + (f" with the weights {tag}" if tag else ", fresh") + ".",
         TimmOptions,
         partial(_create, architecture, tag),
-        # Larger inputs cost more than they give where most machines have no GPU.
+        # Larger inputs are not worth their cost without a GPU.
         length=side if tag else min(side, 224),
         batch_size=256,
         learning_rate=1e-4 if tag else fresh_rate,
@@ -126,7 +126,7 @@ def timm_kind(name: str) -> EncoderKind | None:
 
 
 def _patches(architecture: str) -> set[str]:
-    """Say whether single patches may be left out: only a plain ViT's, so its file must know one."""
+    """Return ``patches`` if they can be dropped: the architecture's module must use a plain ViT."""
     import timm
     from timm.models.vision_transformer import VisionTransformer
 
@@ -135,7 +135,7 @@ def _patches(architecture: str) -> set[str]:
 
 
 def near_timm(name: str) -> str | None:
-    """Return the architecture that a slip such as ``resnet81`` was meant to be, if any."""
+    """Return the architecture closest to a misspelled name such as ``resnet81``, if any."""
     import timm
 
     close = difflib.get_close_matches(name, timm.list_models(), n=1, cutoff=0.85)
@@ -152,22 +152,22 @@ def build(
     scale: float = 1.0,
     owner: str | None = None,
 ) -> TimmEncoder:
-    """Return a network of timm for pictures of ``length`` pixels a side.
+    """Return a timm network for images of ``length`` pixels per side.
 
     Args:
         arguments: passed to timm, and saved with the network; plain values only.
         tag: published weights to start from; without it the network is freshly initialised.
-        owner: what to call the encoder in errors.
+        owner: name of the encoder in errors.
 
     Raises:
-        HeadstartError: an argument that timm does not know or cannot use, or no such weights.
+        HeadstartError: an argument that timm does not support, or unknown weights.
     """
     owner = owner or architecture
     _check_arguments(arguments, owner)
     weights = _weights(architecture, tag) if tag else {}
     model = _made(architecture, arguments, round(length * scale), weights, owner)
     if not tag:
-        # Timm describes a network by the weights that it would have had.
+        # timm describes a fresh network by its default weights.
         config = model.pretrained_cfg
         model.pretrained_cfg = {k: v for k, v in config.items() if k not in ABOUT_WEIGHTS}
     if small_stem:
@@ -185,7 +185,7 @@ def _create(
 def _made(
     architecture: str, arguments: dict[str, Any], side: int, weights: dict[str, Any], owner: str
 ) -> Any:
-    """Networks made for one size are told ours, and to take others too where they can."""
+    """Create a timm network, for our image size and a dynamic one where supported."""
     import timm
 
     sizes: list[dict[str, Any]] = [{}]
@@ -260,20 +260,20 @@ def _weights(architecture: str, tag: str) -> dict[str, Any]:
     return {"tag": tag, "overlay": {"file": str(path), "source": "timm", "custom_load": False}}
 
 
-def _twin(name: str, weights: str) -> tuple[str, str]:
+def _in_timm(name: str, weights: str) -> tuple[str, str]:
     """Return timm's architecture and tag for a network of torchvision."""
     import timm
 
     hosted = {n.partition(".")[0] for n in timm.list_pretrained("*.tv*_in1k")}
-    view_matching = {n: n for n in hosted if not n.startswith("regnet")} | TORCHVISION_TWINS
-    if name not in view_matching:
+    names = {n: n for n in hosted if not n.startswith("regnet")} | TORCHVISION_NAMES
+    if name not in names:
         raise HeadstartError(
-            f"torchvision's {name!r} has no twin in timm in which it could be saved"
-            f"{did_you_mean(name, view_matching)}"
+            f"torchvision's {name!r} has no counterpart in timm in which it could be saved"
+            f"{did_you_mean(name, names)}"
         )
     if weights and weights not in TORCHVISION_TAGS:
         raise HeadstartError(
             f"torchvision has no weights {weights!r} for {name!r}"
             f"{did_you_mean(weights, TORCHVISION_TAGS)}"
         )
-    return view_matching[name], TORCHVISION_TAGS.get(weights, "")
+    return names[name], TORCHVISION_TAGS.get(weights, "")

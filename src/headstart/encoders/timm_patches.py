@@ -1,4 +1,4 @@
-"""Patches of a timm ViT, one by one: the two steps between which an objective may drop some."""
+"""The two steps of a timm ViT, between which an objective may drop patches."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from torch import Tensor, nn
 
 
 def has_patches(model: nn.Module) -> bool:
-    """True for a ViT as Dosovitskiy et al. 2021 have it, registers and layer scale included.
+    """Whether a network is a standard ViT (Dosovitskiy et al. 2021), possibly with registers.
 
-    Relatives with windows, rotary positions or a distillation token go another way.
+    Variants with windows, rotary positions or a distillation token are not supported.
     """
     return type(model) is VisionTransformer and type(model.patch_embed) is PatchEmbed
 
 
 def patch_vectors(model: Any, pixels: Tensor) -> Tensor:
-    """Return the vectors (B,T,D) of the patches, without positions."""
+    """Return the patch vectors (B,T,D), without positions."""
     vectors = model.patch_embed(pixels)
     return vectors.flatten(1, 2) if vectors.dim() == 4 else vectors
 
 
 def patches_in_context(model: Any, tokens: Tensor, positions: Tensor | None, grid: int) -> Tensor:
-    """Return the patches ``tokens`` (B,K,D) as the network's last layer has them.
+    """Return the last layer's vectors (B,K,D) for patch vectors ``tokens`` (B,K,D).
 
     Args:
-        positions: (B,K) places of the patches among the grid's, row by row; None = 0..K-1.
-        grid: patches along a side of the picture that they are from.
+        positions: (B,K) indices of the patches on the grid, row by row; None = 0..K-1.
+        grid: patches per side of the image.
     """
     prefix, own = _position_vectors(model, grid)
     if own is not None:
@@ -45,7 +45,7 @@ def patches_in_context(model: Any, tokens: Tensor, positions: Tensor | None, gri
 
 
 def _position_vectors(model: Any, grid: int) -> tuple[Tensor | None, Tensor | None]:
-    """What the first tokens (1,P,D) and the patches (T,D) get added."""
+    """Return the position vectors of the prefix tokens (1,P,D) and of the patches (T,D)."""
     if model.pos_embed is None:
         return None, None
     first = 0 if model.no_embed_class else model.num_prefix_tokens

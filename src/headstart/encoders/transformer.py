@@ -1,4 +1,4 @@
-"""Transformers from the ``transformers`` library: small ones to train, any one to start from."""
+"""Networks of the ``transformers`` library: small ones to train, any text model to start from."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ transformers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()
 
 NGRAMS = "ngrams.safetensors"
-#: What every network of attention to ids provides.
+#: Capabilities of all attention networks on token ids.
 CONTEXT = frozenset({"tokens", "token_embedding", "visibility", "order"})
 
 CAUSAL_TYPES = {
@@ -68,11 +68,11 @@ class TransformerEncoder(NarrowableEncoder, CrossAttentionEncoder):
 
     Args:
         model: the bare network, without a head.
-        is_causal: whether its positions look to the left only. A bidirectional network that was
-            trained to do so (``clm``) is remembered as causal when it is saved.
-        ngrams: vectors of n-grams that are added to those of the tokens. They are saved beside
-            the network, which ``AutoModel`` then opens without them.
-        pooling: how the vectors of a row become one; a folder of sentence-transformers says.
+        is_causal: whether positions attend to the left only; None for the architecture's
+            default. A bidirectional architecture trained with ``clm`` is saved as causal.
+        ngrams: n-gram embeddings that are added to those of the tokens. They are saved in a
+            separate file; ``AutoModel`` opens the network without them.
+        pooling: how token vectors are pooled; folders of sentence-transformers define it.
     """
 
     def __init__(
@@ -88,14 +88,14 @@ class TransformerEncoder(NarrowableEncoder, CrossAttentionEncoder):
         self.model = model
         self.ngrams = ngrams
         self.pooling = pooling or Pooling()
-        self.born_causal = model.config.model_type in CAUSAL_TYPES
-        self.is_causal = self.born_causal if is_causal is None else is_causal
+        self.causal_architecture = model.config.model_type in CAUSAL_TYPES
+        self.is_causal = self.causal_architecture if is_causal is None else is_causal
         self.width = int(model.config.hidden_size)
         self.lookback = max(ngrams.orders) - 1 if ngrams else 0
 
     @property
     def provides(self) -> frozenset[str]:
-        """Capabilities, as they are now: an objective may make the network causal."""
+        """Current capabilities; an objective may make the network causal."""
         direction = "causal" if self.is_causal else "bidirectional"
         dropout = {"dropout"} if self.has_dropout() else set()
         base = set(CONTEXT)
@@ -106,14 +106,14 @@ class TransformerEncoder(NarrowableEncoder, CrossAttentionEncoder):
         return frozenset({*base, direction, *dropout})
 
     def has_dropout(self) -> bool:
-        """True where two passes over one text differ; attention drops without a module."""
+        """Whether two passes over one text differ; attention dropout has no module."""
         rate: float = getattr(self.model.config, "attention_dropout", 0.0)
         return rate > 0 or super().has_dropout()
 
     def from_vectors(self, vectors: Tensor, batch: Batch) -> Features:
         alone = "segments" not in batch and not self.is_causal
         seen = real(batch) if alone else visibility(batch)
-        if self.is_causal and not self.born_causal:
+        if self.is_causal and not self.causal_architecture:
             seen = causal(seen, batch)
         tokens = self.contextualize(vectors, seen, batch.get("positions"))
         return Features(tokens, batch["mask"], self.pooling(tokens, batch["mask"]))
@@ -125,7 +125,7 @@ class TransformerEncoder(NarrowableEncoder, CrossAttentionEncoder):
         return vectors if self.ngrams is None else vectors + self.ngrams(batch)
 
     def _of_type(self, types: Tensor) -> Tensor | float:
-        """What the second part of a pair (B,T) adds; networks after BERT add that of the first."""
+        """Return the embedding of token types (B,T) relative to type 0, which the network adds."""
         table = getattr(getattr(self.model, "embeddings", None), "token_type_embeddings", None)
         if table is None or len(table.weight) < 2:
             return 0.0
@@ -135,32 +135,32 @@ class TransformerEncoder(NarrowableEncoder, CrossAttentionEncoder):
         self, tokens: Tensor, visibility: Tensor | None, positions: Tensor | None = None
     ) -> Tensor:
         if torch.is_autocast_enabled(tokens.device.type):
-            # A residual stream in half the bytes: on a CPU the additions are bound by memory.
+            # A residual stream of half the size, since on a CPU additions are memory-bound.
             tokens = tokens.to(torch.get_autocast_dtype(tokens.device.type))
         inputs: dict[str, Any] = {"inputs_embeds": tokens}
         if positions is not None:
             inputs["position_ids"] = positions
         if visibility is not None:
             inputs["attention_mask"] = self._attention_mask(visibility)
-        if self.born_causal:
+        if self.causal_architecture:
             inputs["use_cache"] = False
         return self.model(**inputs).last_hidden_state
 
     def _attention_mask(self, seen: Tensor) -> Any:
-        """A 4-D mask replaces the network's own, so what is its nature must be said again."""
+        """Return a 4-D mask; it replaces the network's own, so it covers causality and windows."""
         length = seen.shape[-1]
         index = torch.arange(length, device=seen.device)
-        if self.born_causal:
+        if self.causal_architecture:
             seen = seen & (index[:, None] >= index)
         if self.model.config._attn_implementation == "eager":
-            # Plain attention adds the mask to the scores: a boolean one would be added as 0 and 1.
+            # Eager attention adds the mask to the scores; a boolean one would count as 0 and 1.
             lowest = torch.finfo(torch.float32).min
             return torch.zeros(seen.shape, device=seen.device).masked_fill(~seen, lowest)[:, None]
         kinds = set(getattr(self.model.config, "layer_types", None) or ())
         if kinds != {"full_attention", "sliding_attention"}:
             return seen[:, None]
         distance = (index[:, None] - index).abs()
-        # Padding may have nothing real nearby, and attention over nothing is not a number.
+        # Padding may have no real token in its window, and attention over nothing is NaN.
         near = (seen & (distance <= self.model.config.sliding_window)) | (distance == 0)
         return {"full_attention": seen[:, None], "sliding_attention": near[:, None]}
 
@@ -216,10 +216,10 @@ class TransformerEncoder(NarrowableEncoder, CrossAttentionEncoder):
 
     @classmethod
     def load(cls, folder: str | Path) -> TransformerEncoder:
-        """Open a folder, or a name that the hub or its local cache knows.
+        """Open a folder, or a name on the hub or in its local cache.
 
         Raises:
-            HeadstartError: nothing there that Transformers can open without running its code.
+            HeadstartError: Transformers cannot open it without running remote code.
         """
         try:
             model = AutoModel.from_pretrained(folder, trust_remote_code=False, dtype=torch.float32)
@@ -229,7 +229,7 @@ class TransformerEncoder(NarrowableEncoder, CrossAttentionEncoder):
                 "encoder's name (`headstart list encoders`), a run, or a model folder."
             ) from None
         if hasattr(model, "pooler"):
-            # It is trained by next-sentence prediction alone, and elsewhere it is noise.
+            # Only next-sentence prediction trains it; otherwise its output is noise.
             model.pooler = None
         ngrams = _saved_ngrams(Path(folder))
         return cls(model, saved_causal(Path(folder)), ngrams, Pooling.load(folder))
@@ -238,8 +238,9 @@ class TransformerEncoder(NarrowableEncoder, CrossAttentionEncoder):
 class SmallOptions(Options):
     """The size of a small transformer.
 
-    Without dropout by default: on a small budget no text is read often enough to be learned by
-    heart (Geiping and Goldstein 2023, section 4.2). SimCSE turns it on, since its views need it.
+    Without dropout by default: on a small budget no text is read often enough to overfit (Geiping
+    and Goldstein 2023, section 4.2, https://arxiv.org/abs/2212.14034). SimCSE enables it for its
+    views.
     """
 
     layers: int = Field(4, ge=1, le=48, description="Blocks.")
@@ -254,11 +255,11 @@ class SmallOptions(Options):
 def _modernbert(
     options: SmallOptions, processor: TokenProcessor, length: int
 ) -> TransformerEncoder:
-    """ModernBERT (Warner et al. 2024): rotary positions, GeGLU, no biases."""
+    """ModernBERT (Warner et al. 2024, https://arxiv.org/abs/2412.13663): rotary, GeGLU, no bias."""
     config = ModernBertConfig(
         **_shape(options, processor, length),
         intermediate_size=rounded(options.width * 1.5),
-        # Contexts this short gain nothing from sliding windows.
+        # Sliding windows do not help with such short contexts.
         layer_types=["full_attention"] * options.layers,
         embedding_dropout=options.dropout,
         mlp_dropout=options.dropout,
@@ -270,7 +271,7 @@ def _modernbert(
 
 
 def _bert(options: SmallOptions, processor: TokenProcessor, length: int) -> TransformerEncoder:
-    """BERT (Devlin et al. 2018), as published, but small."""
+    """A small BERT (Devlin et al. 2018, https://arxiv.org/abs/1810.04805)."""
     config = BertConfig(
         **_shape(options, processor, length),
         intermediate_size=4 * options.width,
@@ -282,7 +283,7 @@ def _bert(options: SmallOptions, processor: TokenProcessor, length: int) -> Tran
 
 
 def _gpt(options: SmallOptions, processor: TokenProcessor, length: int) -> TransformerEncoder:
-    """A causal network as Llama has it (Touvron et al. 2023): RMSNorm, rotary, SwiGLU."""
+    """A small Llama (Touvron et al. 2023, https://arxiv.org/abs/2302.13971): RMSNorm, SwiGLU."""
     config = LlamaConfig(
         **_shape(options, processor, length),
         intermediate_size=rounded(options.width * 8 / 3),
@@ -295,7 +296,7 @@ def _gpt(options: SmallOptions, processor: TokenProcessor, length: int) -> Trans
 
 
 def check_heads(options: SmallOptions) -> None:
-    """Raise a :class:`HeadstartError` where the width cannot be divided among the heads."""
+    """Raise a :class:`HeadstartError` if the width is not a multiple of the heads."""
     if options.width % options.heads:
         raise HeadstartError(
             f"encoder.width={options.width} cannot be divided among encoder.heads={options.heads}; "
@@ -323,19 +324,19 @@ def _ngrams(options: SmallOptions) -> NgramEmbedding | None:
 
 
 def _scale_residuals(model: PreTrainedModel, layers: int) -> None:
-    """Projections into the residual stream start at 0.02 / sqrt(2 layers) (GPT-2, section 2.3)."""
+    """Initialise residual projections with std 0.02 / sqrt(2 layers) (GPT-2, section 2.3)."""
     for name, parameter in model.named_parameters():
         if name.endswith(("o_proj.weight", "down_proj.weight")):
             nn.init.normal_(parameter, std=0.02 / (2 * layers) ** 0.5)
 
 
 def rounded(size: float, multiple: int = 64) -> int:
-    """Round up: matrix units like sizes in multiples."""
+    """Round up to a multiple, for which matrix units are faster."""
     return -(-int(size) // multiple) * multiple
 
 
 def saved_causal(folder: Path) -> bool | None:
-    """Return whether a saved network was taught to look to the left only; None if none says."""
+    """Return whether a saved network attends to the left only; None without a note."""
     note = folder / "headstart.json"
     return json.loads(note.read_text()).get("is_causal") if note.is_file() else None
 

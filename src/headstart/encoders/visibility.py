@@ -1,4 +1,4 @@
-"""Who may look at whom: one boolean (B,T,T) makes one network BERT, GPT or a packed row."""
+"""Attention masks: one boolean (B,T,T) for bidirectional, causal and packed attention."""
 
 from __future__ import annotations
 
@@ -11,8 +11,12 @@ from headstart.batch import Batch
 def visibility(batch: Batch) -> Tensor | None:
     """Return (B,T,T) bool: real positions of the same document see each other.
 
-    None where every position of every row may see all of it. Each position sees itself even if
-    it is padding, since attention over nothing is not a number.
+    None if nothing is masked. Each position sees itself even if it is padding, since attention over
+    nothing is NaN.
+
+    Example::
+
+        encoder.contextualize(encoder.embed(batch), causal(visibility(batch), batch))
     """
     segments, mask = batch.get("segments"), batch["mask"]
     if segments is None and bool(mask.all()):
@@ -24,10 +28,10 @@ def visibility(batch: Batch) -> Tensor | None:
 
 
 def real(batch: Batch) -> Tensor | None:
-    """Return (B,1,T) bool, True where all positions of a row may look: at what is no padding.
+    """Return (B,1,T) bool: True at real positions, which all positions of a row see.
 
-    The same as :func:`visibility` for rows of one document, in T times less memory. None where
-    all see all; a row without a real position sees all of it.
+    Equivalent to :func:`visibility` for rows of one document, with T times less memory. None if
+    nothing is masked; a row without real positions is not masked.
     """
     mask = batch["mask"]
     if bool(mask.all()):
@@ -36,16 +40,16 @@ def real(batch: Batch) -> Tensor | None:
 
 
 def causal(seen: Tensor | None, batch: Batch) -> Tensor:
-    """Return what is left of ``seen`` (B,T,T) when no position may look to its right."""
+    """Restrict ``seen`` (B,T,T) to causal attention: no position sees those to its right."""
     count, length = batch["mask"].shape
     lower = torch.ones(length, length, dtype=torch.bool, device=batch["mask"].device).tril()
     return lower.expand(count, -1, -1) if seen is None else seen & lower
 
 
 def prefixed(seen: Tensor | None, prefix: Tensor) -> Tensor:
-    """Return what is left of ``seen`` (B,T,T) when none looks right but at ``prefix`` (B,T).
+    """Restrict ``seen`` (B,T,T) to causal attention except within ``prefix`` (B,T).
 
-    Within the prefix all see each other, and nothing of what follows it.
+    Positions of the prefix see all of the prefix, and nothing after it.
     """
     width = prefix.shape[1]
     lower = torch.ones(width, width, dtype=torch.bool, device=prefix.device).tril()

@@ -1,4 +1,4 @@
-"""Any picture network of Transformers, to start from; saved so that Transformers opens it."""
+"""Image networks of Transformers, to start from; saved in the format of Transformers."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from headstart.encoders import Features, attention
 from headstart.encoders.images import (
     ImageInput,
     PatchNetwork,
+    full_mask,
     grid_tokens,
-    on_a_grid,
     parts_by_depth,
     try_out,
 )
@@ -29,21 +29,21 @@ from headstart.files import write_json
 transformers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()
 
-#: Networks whose patches can be left out one by one: learned positions, attention to all.
+#: Networks from which patches can be dropped: learned positions, full attention.
 PATCHWISE = {"vit", "dinov2", "dinov2_with_registers"}
 
 
 class VisionEncoder(PatchNetwork):
-    """A picture network of Transformers, behind :class:`headstart.encoders.Encoder`.
+    """An image network of Transformers behind :class:`headstart.encoders.Encoder`.
 
-    ``pooled`` is the class token of the last layer where there is one, else what the network
-    pools itself (``pooler_output``: the mean, for convolutions and Swin).
+    ``pooled`` is the class token of the last layer if there is one, else the network's own
+    ``pooler_output`` (the mean, for convolutions and Swin).
 
     Args:
         model: the bare network, without a head.
-        processor: its image processor's configuration; of it ``image_mean``, ``image_std`` and
+        processor: its image processor's configuration, of which ``image_mean``, ``image_std`` and
             ``do_normalize`` are used.
-        size: pixels a side of the pictures that it is for; else the network's own.
+        size: pixels per side of the images it will read; by default the network's own.
     """
 
     def __init__(self, model: Any, processor: dict[str, Any], size: int | None = None) -> None:
@@ -59,10 +59,10 @@ class VisionEncoder(PatchNetwork):
         self._prefix = int(self._class_token) + (0 if registers is None else registers.shape[1])
         self._prefix += int(hasattr(embeddings, "distillation_token"))
         if self._class_token and hasattr(model, "pooler"):
-            # It was trained for classes, or never; the class token itself is the network's.
+            # Trained for classification or not at all; the class token is used instead.
             model.pooler = None
         if getattr(embeddings, "mask_token", None) is not None:
-            # Objectives hide patches by vectors of their own.
+            # Objectives have mask tokens of their own.
             embeddings.mask_token.requires_grad_(False)
         parameters = inspect.signature(model.forward).parameters
         self._interpolates = "interpolate_pos_encoding" in parameters
@@ -78,19 +78,19 @@ class VisionEncoder(PatchNetwork):
             self.input.channels_last = True
 
     def has_dropout(self) -> bool:
-        """True where two passes over one picture differ; attention drops without a module."""
+        """Whether two passes over one image differ; attention dropout has no module."""
         rate: float = getattr(self.model.config, "attention_probs_dropout_prob", 0.0)
         return rate > 0 or super().has_dropout()
 
     @property
     def patch_size(self) -> int:
-        """Pixels a side of a patch."""
+        """Pixels per side of a patch."""
         size = getattr(self.model.config, "patch_size", super().patch_size)
         return int(size if isinstance(size, int) else size[0])
 
     def forward(self, batch: Batch) -> Features:
         tokens, pooled, _ = self._run(self.input(batch["pixels"]))
-        return Features(tokens, on_a_grid(tokens), pooled.float())
+        return Features(tokens, full_mask(tokens), pooled.float())
 
     def maps(self, pixels: Tensor) -> list[Tensor]:
         x = self.input.native(pixels)
@@ -120,7 +120,7 @@ class VisionEncoder(PatchNetwork):
         return self.model.layernorm(tokens)[:, self._prefix :]
 
     def layers(self) -> list[nn.Module]:
-        """All of the network in parts: the stem, the blocks or stages, the last with the rest."""
+        """The whole network in parts: the stem, then blocks or stages, the last with the rest."""
         names = [name for name, _ in self.model.named_parameters()]
         prefix, blocks = self._blocks()
         start = next(i for i, name in enumerate(names) if name.startswith(f"{prefix}."))
@@ -146,10 +146,10 @@ class VisionEncoder(PatchNetwork):
 
     @classmethod
     def load(cls, folder: str | Path, size: int | None = None) -> VisionEncoder:
-        """Open a folder, or a name that the hub or its local cache knows.
+        """Open a folder, or a name on the hub or in its local cache.
 
         Raises:
-            HeadstartError: nothing there that Transformers can open without running its code.
+            HeadstartError: Transformers cannot open it without running remote code.
         """
         try:
             model = AutoModel.from_pretrained(
@@ -165,7 +165,7 @@ class VisionEncoder(PatchNetwork):
         return cls(model, processor, size)
 
     def _blocks(self) -> tuple[str, nn.ModuleList]:
-        """The network's main stack, and its name."""
+        """Return the name of the network's main stack of blocks, and the stack."""
         stacks = [(n, m) for n, m in self.model.named_modules() if isinstance(m, nn.ModuleList)]
         return max(stacks, key=lambda stack: sum(p.numel() for p in stack[1].parameters()))
 
@@ -183,7 +183,7 @@ class VisionEncoder(PatchNetwork):
         return tokens, pooled, last.dim() == 4
 
     def _try(self) -> tuple[int, bool]:
-        """D, and whether the last layer is a map."""
+        """Return D, and whether the last layer is a feature map."""
         kind = self.model.config.model_type
         tokens, pooled, maps = try_out(
             self.model, kind, self.size, lambda pixels: self._run(self.input(pixels))

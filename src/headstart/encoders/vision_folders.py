@@ -1,4 +1,4 @@
-"""What a folder or hub name of Transformers says of the pictures that its network reads."""
+"""Image networks in folders of Transformers: recognition and image size."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ PROCESSOR = "preprocessor_config.json"
 
 
 def is_image_network(folder: str | Path) -> bool:
-    """True for a folder or hub name that holds a network of Transformers for pictures."""
+    """Whether a folder or hub name holds an image network of Transformers."""
     return _image_config(folder) is not None
 
 
 def native_size_of(folder: str | Path) -> int:
-    """Return the pixels a side of the pictures that the network of a folder or hub name reads."""
+    """Return the pixels per side of the images that a folder's or hub name's network reads."""
     config = _image_config(folder)
     return native_size(config, processor_of(folder, config))
 
 
 def native_size(config: Any, processor: dict[str, Any]) -> int:
-    """Return the pixels a side that a network of Transformers was built or trained for."""
+    """Return the pixels per side that a network of Transformers was built or trained for."""
     size = getattr(config, "image_size", None)
     defaults = (
         processor.get("crop_size") if processor.get("do_center_crop") else processor.get("size")
@@ -47,7 +47,7 @@ def _image_config(folder: str | Path) -> Any:
 
 
 def processor_of(folder: str | Path, config: Any) -> dict[str, Any]:
-    """Return the image processor's configuration as it lies there, or one that says what we do."""
+    """Return the stored image processor's configuration, or one equivalent to ours."""
     path = cached_file(
         str(folder),
         PROCESSOR,
@@ -73,7 +73,7 @@ def processor_of(folder: str | Path, config: Any) -> dict[str, Any]:
 
 
 def resized(processor: dict[str, Any], side: int) -> dict[str, Any]:
-    """Return the same configuration, for pictures of ``side`` pixels."""
+    """Return the configuration for images of ``side`` pixels."""
     sizes = {}
     for key in {"size", "crop_size"} & set(processor):
         old = processor[key]

@@ -1,4 +1,4 @@
-"""A small vision transformer, from which an objective may drop patches."""
+"""A small vision transformer, from which objectives may drop patches."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class VitOptions(Options):
 
 
 def patch_for(length: int) -> int:
-    """Return the side of a patch that gives some 64 to 200 patches."""
+    """Return the patch size that gives about 64 to 200 patches."""
     return 4 if length < 56 else 8 if length < 160 else 16
 
 
@@ -54,7 +54,7 @@ def _vit(options: VitOptions, processor: Processor, length: int) -> TimmEncoder:
         "depth": options.layers,
         "num_heads": options.heads,
         "global_pool": "avg" if options.pool == "mean" else "token",
-        # The norm comes before the mean, so that single patches are normalised too.
+        # Norm before the mean, so that patch vectors are normalised too.
         "fc_norm": False,
         "proj_drop_rate": options.dropout,
         "attn_drop_rate": options.dropout,

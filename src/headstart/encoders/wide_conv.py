@@ -1,8 +1,8 @@
-"""A 3x3 convolution that is a matrix product where that is the faster way.
+"""A 3x3 convolution that is computed as a matrix product where that is faster.
 
-In bf16 on a CPU, oneDNN is slow at wide convolutions of small maps: on 4 x 4 places the gradient of
-the weights takes four times as long as copying the nine neighbours of each place side by side and
-multiplying once, the convolution itself twice as long (``docs/log.md``).
+In bf16 on a CPU, oneDNN is slow at wide convolutions of small maps: for 4 x 4 positions the
+gradient of the weights takes four times as long as im2col and one matrix product, the convolution
+itself twice as long (``docs/log.md``).
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 from torch.nn.grad import conv2d_input
 
-#: Output channels from which products are the faster way to the gradient of the weights, on maps of
-#: at most so many places.
+#: Minimum output channels and maximum map positions for which the gradient of the weights is faster
+#: as a matrix product.
 WIDE, SMALL = 256, 64
 #: The same for the convolution itself.
 WIDER, SMALLER = 512, 16
 
 
 class WideConv(nn.Conv2d):
-    """``nn.Conv2d`` of 3x3 at padding 1 without a bias, with the same weights and values."""
+    """``nn.Conv2d`` of 3x3 with padding 1 and no bias, with the same weights and values."""
 
     def forward(self, x: Tensor) -> Tensor:
         autocast = torch.is_autocast_enabled("cpu") and x.device.type == "cpu"
         stride = int(self.stride[0])
-        indices = _size(x.shape[2], stride) * _size(x.shape[3], stride)
-        wide = self.out_channels >= WIDE and indices <= SMALL
+        positions = _size(x.shape[2], stride) * _size(x.shape[3], stride)
+        wide = self.out_channels >= WIDE and positions <= SMALL
         if not (autocast and self.training and wide):
             return super().forward(x)
         dtype = torch.get_autocast_dtype("cpu")
@@ -39,15 +39,15 @@ class WideConv(nn.Conv2d):
 
 
 def widen(model: nn.Module) -> None:
-    """Make the wide 3x3 convolutions of a network such ones; weights and names stay."""
+    """Replace the wide 3x3 convolutions of a network in place; weights and names are unchanged."""
     shape = nn.Conv2d(1, 1, 3, padding=1, bias=False)
-    alike = ("kernel_size", "padding", "dilation", "groups", "padding_mode", "bias")
+    same = ("kernel_size", "padding", "dilation", "groups", "padding_mode", "bias")
     for module in model.modules():
         wide = type(module) is nn.Conv2d and module.out_channels >= WIDE
         if (
             wide
             and module.stride in ((1, 1), (2, 2))
-            and all(getattr(module, name) == getattr(shape, name) for name in alike)
+            and all(getattr(module, name) == getattr(shape, name) for name in same)
         ):
             module.__class__ = WideConv
 
@@ -83,7 +83,7 @@ def _convolved(x: Tensor, weight: Tensor, stride: int) -> Tensor:
 
 
 def _unconvolved(gradient: Tensor, weight: Tensor, x: Tensor, stride: int) -> Tensor:
-    """Return the gradient (N,C,H,W) by the maps ``x``."""
+    """Return the gradient (N,C,H,W) with respect to the maps ``x``."""
     if stride == 1:
         turned = weight.flip(2, 3).transpose(0, 1).contiguous(memory_format=torch.channels_last)
         return _convolved(gradient, turned, 1)
@@ -93,7 +93,7 @@ def _unconvolved(gradient: Tensor, weight: Tensor, x: Tensor, stride: int) -> Te
     parts = (_rows(gradient) @ weight.permute(0, 2, 3, 1).flatten(1)).view(
         count, high, wide, 3, 3, channels
     )
-    # Each place of the maps was a neighbour of up to four: their sum is not rounded on the way.
+    # Each position was a neighbour of up to four others; they are summed in float32.
     padded = torch.zeros(count, height + 2, width + 2, channels)
     for i in range(3):
         for j in range(3):
@@ -101,12 +101,12 @@ def _unconvolved(gradient: Tensor, weight: Tensor, x: Tensor, stride: int) -> Te
     return padded[:, 1:-1, 1:-1].permute(0, 3, 1, 2).to(x.dtype)
 
 
-def _as_product(weight: Tensor, indices: int) -> bool:
-    return len(weight) >= WIDER and indices <= SMALLER
+def _as_product(weight: Tensor, positions: int) -> bool:
+    return len(weight) >= WIDER and positions <= SMALLER
 
 
 def _neighbours(x: Tensor, stride: int) -> Tensor:
-    """Return for each place of the convolution its nine neighbours' vectors, (N*h*w,9*C)."""
+    """Return the nine neighbours' vectors of each output position (im2col), (N*h*w,9*C)."""
     count, channels, height, width = x.shape
     padded = x.new_zeros(count, height + 2, width + 2, channels)
     padded[:, 1:-1, 1:-1] = x.permute(0, 2, 3, 1)

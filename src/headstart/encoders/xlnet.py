@@ -1,4 +1,4 @@
-"""XLNet: a transformer with two streams, so that any order of reading can be learned."""
+"""XLNet: a transformer with two attention streams, for permuted language modeling."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ from headstart.modalities import TokenProcessor
 class XLNetEncoder(TwoStreamEncoder):
     """Transformers' ``XLNetModel`` behind the :class:`headstart.encoders.Encoder` contract.
 
-    Its places are relative, so ``positions`` are not looked at. Segments are not told to it: a text
-    is all of one, its closing ``<cls>`` included, which has one of its own in Transformers.
+    Its positions are relative, so ``positions`` are ignored. All tokens are in one segment,
+    including the final ``<cls>``, which has its own in Transformers.
 
     Args:
         model: the bare network.
-        is_causal: whether it was taught to look to the left only (``clm``).
+        is_causal: whether it was trained to attend to the left only (``clm``).
     """
 
     def __init__(self, model: XLNetModel, is_causal: bool = False) -> None:
         super().__init__()
         self.model = model
-        # Of the kind that looks to the left only, Transformers cannot mask the rows of a batch
-        # differently. The other kind does the same where it is shown the left alone.
+        # With the causal attention type, Transformers cannot mask the rows of a batch
+        # differently. The bidirectional one with a causal mask is equivalent.
         self.is_causal = is_causal or model.attn_type == "uni"
         model.attn_type = "bi"
         self.width = int(model.config.d_model)
 
     @property
     def provides(self) -> frozenset[str]:
-        """Capabilities; ``two_streams`` is what no other network has."""
+        """Capabilities; only XLNet has ``two_streams``."""
         direction = "causal" if self.is_causal else "bidirectional"
         dropout = {"dropout"} if self.has_dropout() else set()
         return CONTEXT | {"two_streams", direction} | dropout
@@ -70,8 +70,8 @@ class XLNetEncoder(TwoStreamEncoder):
         return out
 
     def query(self, tokens: Tensor, visibility: Tensor, where: Tensor) -> Tensor:
-        # The content stream holds every token as it is; the query stream begins with one learned
-        # vector, and looks at the content that ``visibility`` lets it see.
+        # The content stream holds the tokens; the query stream starts from one learned vector and
+        # attends to the content that ``visibility`` allows.
         width = tokens.shape[1]
         mapping = torch.nn.functional.one_hot(where.clamp(min=0), width) * (where >= 0)[:, :, None]
         out: Tensor = self.model(
@@ -88,7 +88,7 @@ class XLNetEncoder(TwoStreamEncoder):
         return table
 
     def layers(self) -> list[nn.Module]:
-        """The table, then the blocks, from the input up."""
+        """The embedding, then the blocks, from the input up."""
         return [self.token_embedding, *self.model.layer]
 
     def untrained(self) -> XLNetEncoder:
@@ -117,7 +117,7 @@ class XLNetEncoder(TwoStreamEncoder):
 
 
 def is_xlnet(folder: str | Path) -> bool:
-    """True for a folder or hub name that holds an XLNet of Transformers."""
+    """Whether a folder or hub name holds an XLNet of Transformers."""
     try:
         config, _ = PreTrainedConfig.get_config_dict(folder)
     except (OSError, ValueError):

@@ -1,20 +1,20 @@
 """The pretext tasks, one family a file; grown by one line in :data:`OBJECTIVES`.
 
-The way of the data through a step::
+One training step::
 
     rows: what the processor stored            Batch: input_ids, mask  |  pixels
       |
     corrupt(batch, generator)                  hide, shuffle, draw views: a pure function
       |
-    forward(batch)                             encoder (kept), then a head (not kept)
+    forward(batch)                             encoder (saved), then a head (discarded)
       |
     {"loss": scalar, "accuracy": ...}          backward, one optimizer step
       |
     after_step(progress)                       what moves without a gradient
 
-What an objective asks of processor and encoder it says in ``needs``, and nobody asks for a kind of
-data: :func:`headstart.objectives.building.check_needs` compares it with what both provide before
-anything is read.
+An objective declares the capabilities it requires of processor and encoder in ``needs``, never a
+kind of data; :mod:`headstart.objectives.needs` compares them with what both provide before anything
+is read.
 """
 
 from __future__ import annotations
@@ -80,24 +80,42 @@ OBJECTIVES = Registry(
 )
 
 
-#: Under this name, which is no objective's, lie the options of how several are mixed.
+#: Reserved name for the options that say how several objectives are combined.
 MIXTURE = "mixture"
 
 
 class Objective(nn.Module, ABC):
-    """A pretext task: it owns its encoder and heads, and knows no trainer.
+    """A pretext task: it owns the encoder and its heads, and does not depend on a trainer.
 
-    It is made as ``kind(encoder, processor, options)``. Its state (a queue, a centre, a momentum
-    encoder) lies in parameters and buffers, so that a checkpoint holds it without extra code.
+    It is constructed as ``kind(encoder, processor, options)``. Its state (a queue, a centre, a
+    momentum encoder) is in parameters and buffers, so that checkpoints include it.
 
     Attributes:
-        needs: capabilities asked of processor and encoder, checked before anything runs.
-        Options: its hyper-parameters, the paper's values as defaults.
-        layout: the rows it wants to see: ``"documents"``, one record a row, or ``"packed"``.
-        learning_rate, batch_size: where others than the encoder's suit it.
-        alone: it cannot share its encoder with others.
-        makes_causal: what it teaches looks to the left only, and is to be saved so.
-        encoder: the network that is kept.
+        needs: capabilities required of processor and encoder, checked before anything runs.
+        Options: hyper-parameters; the defaults are the paper's values.
+        layout: ``"documents"``, one record a row, or ``"packed"``, several records a row.
+        learning_rate, batch_size: override the encoder's defaults; None keeps them.
+        alone: it cannot be combined with other objectives on one encoder.
+        makes_causal: the encoder attends only to the left, and is saved as a causal model.
+        encoder: the network that is saved.
+
+    Example::
+
+        class AutoEncoder(Objective):
+            needs = frozenset({"pixels"})
+            Options = AutoEncoderOptions
+
+            def __init__(self, encoder, processor, options):
+                super().__init__()
+                self.encoder = encoder
+                self.decoder = ImageGenerator(encoder.width, processor.side)
+
+            def corrupt(self, batch, generator):
+                return {"pixels": unit_pixels(batch["pixels"])}
+
+            def forward(self, batch):
+                drawn = self.decoder(self.encoder.pool(batch)).sigmoid()
+                return {"loss": F.mse_loss(drawn, batch["pixels"])}
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
@@ -111,47 +129,47 @@ class Objective(nn.Module, ABC):
 
     @classmethod
     def default_options(cls, records: int, batch_size: int) -> dict[str, Any]:
-        """Return the options that follow the number of records and the batch size."""
+        """Return defaults that depend on the number of records and the batch size."""
         return {}
 
     @abstractmethod
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """The pretext task itself: a pure function of the batch and the generator's state."""
+        """Build the pretext task: a pure function of the batch and the generator's state."""
 
     @abstractmethod
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """Return ``loss`` (scalar) and named scalars of a corrupted batch."""
+        """Return ``loss`` (scalar) and further named scalars for a corrupted batch."""
 
     if TYPE_CHECKING:
 
         def __call__(self, batch: Batch) -> dict[str, Tensor]: ...
 
     def after_step(self, progress: float) -> None:
-        """Move what moves without a gradient; ``progress`` runs from 0 to 1."""
+        """Update what gets no gradient, such as a moving average; ``progress`` is in 0..1."""
         return
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
-        """Return ``params`` and ``lr`` of each group that learns, and ``betas`` where it must."""
+        """Return optimizer groups with ``params`` and ``lr``, and ``betas`` if they are special."""
         return [{"params": list(self.parameters()), "lr": learning_rate}]
 
     def preview_images(self, batch: Batch) -> dict[str, Tensor]:
-        """Return pictures (B,3,h,w) of a corrupted batch by name; none where it shows itself."""
+        """Return images (B,3,h,w) by name that illustrate a corrupted batch; by default none."""
         return {}
 
     def save_head(self, folder: Path) -> bool:
-        """Write what ``generate`` and cloze prompts need; False where there is nothing to write."""
+        """Write the head that ``generate`` and cloze prompts need; False if there is none."""
         return False
 
     @property
     def student(self) -> Encoder:
-        """The network that gradients move, where another is kept."""
+        """The network that gradients update; it differs from ``encoder`` in self-distillation."""
         return self.encoder
 
     @property
     def projector(self) -> nn.Module | None:
-        """What it puts behind the pooled vector; where that collapses the encoder may follow."""
+        """The projection after the pooled vector, watched for collapse; None without one."""
         return None
 
     def members(self) -> list[Objective]:
-        """Return the objectives that it is made of: itself, or those of a mixture."""
+        """Return the objectives it consists of: itself, or those of a mixture."""
         return [self]

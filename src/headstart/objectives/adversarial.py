@@ -1,4 +1,4 @@
-"""Adversarial networks: a generator draws, a judge learns to see the difference (GAN, BiGAN)."""
+"""Generative adversarial networks: a generator against a discriminator (GAN, BiGAN)."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from headstart.modalities import PixelProcessor
 from headstart.objectives import Objective
 from headstart.objectives.decoders import SLOPE, Critic, ImageGenerator, dcgan_init
 from headstart.objectives.patches import plain
-from headstart.objectives.players import held, unmoved
+from headstart.objectives.players import call_frozen, call_keeping_buffers
 
 
 class GANOptions(Options):
-    """DCGAN's values (Radford et al. 2016, section 3), which go with a learning rate of 2e-4."""
+    """DCGAN's values (Radford et al. 2016, section 3), for a learning rate of 2e-4."""
 
     latent: int = Field(100, ge=1, description="Size of the vectors it draws from.")
     channels: int = Field(64, ge=4, description="Width of the generator near the picture.")
@@ -29,17 +29,17 @@ class GANOptions(Options):
 
 
 class GAN(Objective):
-    """The encoder is the trunk of the discriminator: what tells drawn from real is kept.
+    """A generator against a discriminator, whose trunk is the encoder.
 
-    Non-saturating loss (Goodfellow et al. 2014, section 3). Both players move in each step, each
-    taking the other's parameters as constants. Running statistics of the encoder are those of real
-    pictures alone.
+    Non-saturating loss (Goodfellow et al. 2014, section 3, https://arxiv.org/abs/1406.2661). Both
+    players are updated in each step; each treats the other's parameters as constants. The encoder's
+    running statistics are those of real images alone.
     """
 
     needs = frozenset({"pixels"})
     Options = GANOptions
     encoder: PixelEncoder
-    #: Of both players (Radford et al. 2016, section 4).
+    #: For both players (Radford et al. 2016, section 4).
     learning_rate = 2e-4
 
     def __init__(
@@ -65,17 +65,17 @@ class GAN(Objective):
         return {"pixels": pixels, "noise": self.generator.draw(len(pixels), generator)}
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        # Made anew each time, so that the encoder stands in the state once.
-        judge = _Judge(self.encoder, self.head)
+        # Built in each step, so that the state holds the encoder only once.
+        discriminator = _Discriminator(self.encoder, self.head)
         drawn = self.generator(batch["noise"]).float().sigmoid()
         return two_players(
-            on_real=judge(batch["pixels"]),
-            on_drawn=unmoved(judge, drawn.detach()),
-            fooling=held(judge, drawn),
+            on_real=discriminator(batch["pixels"]),
+            on_drawn=call_keeping_buffers(discriminator, drawn.detach()),
+            fooling=call_frozen(discriminator, drawn),
         )
 
     def sample(self, count: int, generator: torch.Generator) -> Tensor:
-        """Return drawn pictures (count,3,S,S) in 0..1."""
+        """Return drawn images (count,3,S,S) in 0..1."""
         return self.generator.sample(count, generator)
 
     def save_head(self, folder: Path) -> bool:
@@ -97,17 +97,18 @@ class BiGANOptions(GANOptions):
 
 
 class BiGAN(Objective):
-    """The encoder learns the way back from the picture to the vector it would be drawn from.
+    """The encoder learns to invert the generator: from an image to its latent vector.
 
-    The judge sees pairs: a real picture and its encoding, or a vector and what is drawn of it.
-    Encoder and generator together make the two kinds of pairs alike (section 3, equation 4; the
-    non-saturating form of section 3.5).
+    The discriminator sees pairs: a real image with its code, or a generated image with its latent
+    vector. Encoder and generator together try to make the two indistinguishable (Donahue et al.
+    2017, section 3, equation 4, in the non-saturating form of section 3.5,
+    https://arxiv.org/abs/1605.09782).
     """
 
     needs = frozenset({"pixels"})
     Options = BiGANOptions
     encoder: PixelEncoder
-    #: Of both players (Radford et al. 2016, section 4).
+    #: For both players (Radford et al. 2016, section 4).
     learning_rate = 2e-4
 
     def __init__(
@@ -118,13 +119,13 @@ class BiGAN(Objective):
         self.options = options
         self.size = processor.side
         self.generator = ImageGenerator(options.latent, self.size, options.channels)
-        # Batch norm gives the codes the mean and deviation of the prior from the first step on;
-        # otherwise the judge need not look at the pictures for long.
+        # Batch norm gives the codes the prior's mean and deviation from the first step on; without
+        # it the discriminator could tell the pairs apart by the codes alone.
         self.code = nn.Sequential(
             nn.Linear(encoder.width, options.latent, bias=False),
             nn.BatchNorm1d(options.latent, affine=False),
         )
-        self.judge = PairJudge(
+        self.discriminator = PairDiscriminator(
             self.size, options.latent, options.judge_channels, options.judge_width
         )
 
@@ -138,14 +139,14 @@ class BiGAN(Objective):
         drawn = self.generator(noise).float().sigmoid()
         code = self.code(self.encoder.pool({"pixels": pixels})).float()
         return two_players(
-            on_real=self.judge(pixels, code.detach()),
-            on_drawn=self.judge(drawn.detach(), noise),
-            fooling=held(self.judge, drawn, noise),
-            unmasking=held(self.judge, pixels, code),
+            on_real=self.discriminator(pixels, code.detach()),
+            on_drawn=self.discriminator(drawn.detach(), noise),
+            fooling=call_frozen(self.discriminator, drawn, noise),
+            unmasking=call_frozen(self.discriminator, pixels, code),
         )
 
     def sample(self, count: int, generator: torch.Generator) -> Tensor:
-        """Return drawn pictures (count,3,S,S) in 0..1."""
+        """Return drawn images (count,3,S,S) in 0..1."""
         return self.generator.sample(count, generator)
 
     def save_head(self, folder: Path) -> bool:
@@ -158,49 +159,50 @@ class BiGAN(Objective):
         return _groups(self, learning_rate, self.options.betas)
 
 
-class PairJudge(nn.Module):
-    """Tells (picture, its code) from (drawn picture, its vector).
+class PairDiscriminator(nn.Module):
+    """Distinguishes (image, its code) from (generated image, its latent vector).
 
-    It has no batch norm, other than the paper's: seeing whole batches of one kind, it would tell
+    Unlike the paper's it has no batch norm: it sees whole batches of one kind, would distinguish
     them by their statistics, and on small data neither encoder nor generator would learn.
     """
 
     def __init__(self, side: int, latent: int, channels: int, width: int) -> None:
         super().__init__()
-        self.look = Critic(side, width, channels, batch_norm=False)
-        self.read = nn.Linear(latent, width)
-        self.verdict = nn.Sequential(
+        self.image_branch = Critic(side, width, channels, batch_norm=False)
+        self.vector_branch = nn.Linear(latent, width)
+        self.head = nn.Sequential(
             nn.LeakyReLU(SLOPE),
             nn.Linear(2 * width, width),
             nn.LeakyReLU(SLOPE),
             nn.Linear(width, 1),
         )
-        self.verdict.apply(dcgan_init)
+        self.head.apply(dcgan_init)
 
     def forward(self, pixels: Tensor, vectors: Tensor) -> Tensor:
-        """Return a logit (B,1): above 0 for a real picture with its code."""
-        return self.verdict(torch.cat([self.look(pixels), self.read(vectors)], 1))
+        """Return logits (B,1), above 0 for a real image with its code."""
+        return self.head(torch.cat([self.image_branch(pixels), self.vector_branch(vectors)], 1))
 
 
-class _Judge(nn.Module):
+class _Discriminator(nn.Module):
     def __init__(self, encoder: PixelEncoder, head: nn.Module) -> None:
         super().__init__()
         self.encoder, self.head = encoder, head
 
     def forward(self, pixels: Tensor) -> Tensor:
-        verdict: Tensor = self.head(self.encoder.pool({"pixels": pixels}))
-        return verdict
+        logits: Tensor = self.head(self.encoder.pool({"pixels": pixels}))  # (B,1)
+        return logits
 
 
 def two_players(
     on_real: Tensor, on_drawn: Tensor, fooling: Tensor, unmasking: Tensor | None = None
 ) -> dict[str, Tensor]:
-    """The sum of both players' losses, from logits that are above 0 for what seems real.
+    """Return the sum of both players' losses, from logits (B,1) above 0 for what seems real.
 
     Args:
-        on_real, on_drawn: the judge's, with what the other player made as constants.
-        fooling: the judge's of what was drawn, the judge as a constant.
-        unmasking: BiGAN's third part: of real pictures with their codes, the judge as a constant.
+        on_real, on_drawn: of the discriminator, with the other player's output as a constant.
+        fooling: of generated images, with the discriminator as a constant.
+        unmasking: BiGAN only: of real images with their codes, with the discriminator as a
+            constant.
     """
     real, drawn = on_real.float(), on_drawn.float()
     judging = F.softplus(-real).mean() + F.softplus(drawn).mean()

@@ -1,4 +1,4 @@
-"""Denoising by writing the text anew (BART, Lewis et al. 2020, section 2.2)."""
+"""Denoising sequence-to-sequence pre-training (BART, Lewis et al. 2020, section 2.2)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,16 @@ from headstart.config import Options
 from headstart.encoders import WriterEncoder
 from headstart.modalities import TokenProcessor
 from headstart.objectives import Objective
-from headstart.objectives.curriculum import Course, Ratio
+from headstart.objectives.curriculum import Ratio, Schedule
 from headstart.objectives.masked import mask_of, plain_ids
-from headstart.objectives.noises import (
+from headstart.objectives.rewriting import (
+    Body,
+    SpecialTokens,
+    decoder_loss,
+    decoder_targets,
+    save_head_description,
+)
+from headstart.objectives.text_noise import (
     delete,
     infill,
     mask,
@@ -24,7 +31,6 @@ from headstart.objectives.noises import (
     replace,
     rotate,
 )
-from headstart.objectives.rewriting import Body, Margins, note_writer, to_write, writing_loss
 
 Noise = Literal["sentences", "masking", "deletion", "replacement", "infilling", "rotation"]
 
@@ -44,10 +50,11 @@ class BARTOptions(Options):
 
 
 class BART(Objective):
-    """What is read is damaged in one or several ways; the decoder writes the whole text.
+    """The encoder reads a corrupted text, and the decoder writes the original.
 
-    Damage is always done in this order, whatever the order of ``noises``: sentences are permuted,
-    tokens masked, deleted, replaced, spans infilled, and the text is rotated.
+    The noises are applied in this order, whatever the order of ``noises``: sentences are permuted,
+    tokens masked, deleted, replaced, spans infilled, and the text is rotated. See Lewis et al.
+    2020, https://arxiv.org/abs/1910.13461.
     """
 
     needs = frozenset({"vocabulary", "mask_token", "sentences", "decoder"})
@@ -60,21 +67,21 @@ class BART(Objective):
         super().__init__()
         self.encoder = encoder
         self.options = options
-        self.margins = Margins.of(processor.vocabulary)
+        self.special_tokens = SpecialTokens.of(processor.vocabulary)
         self.vocabulary = processor.vocabulary
-        self.ratio = Course(options.noise_ratio)
+        self.ratio = Schedule(options.noise_ratio)
         self.plain: Tensor
         self.register_buffer("plain", plain_ids(self.vocabulary), persistent=False)
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Return what is read, ``input_ids`` and ``mask`` (B,T), and all as ``written/``."""
-        text = self.margins.inside(batch)
+        """Return corrupted ``input_ids`` and ``mask`` (B,T), and the originals as ``written/``."""
+        text = self.special_tokens.strip(batch)
         starts = batch["sentence_starts"][:, -text.ids.shape[1] :]
-        damaged = self.damage(text, starts, generator)
-        return {**self.margins.around(batch, damaged), **to_write(batch)}
+        noisy = self.apply_noises(text, starts, generator)
+        return {**self.special_tokens.wrap(batch, noisy), **decoder_targets(batch)}
 
-    def damage(self, text: Body, starts: Tensor, generator: torch.Generator) -> Body:
-        """Return texts as the noises leave them; ``starts`` (B,W) are where sentences begin."""
+    def apply_noises(self, text: Body, starts: Tensor, generator: torch.Generator) -> Body:
+        """Return the noisy texts; ``starts`` (B,W) is True where a sentence begins."""
         noises, share = set(self.options.noises), self.ratio.now(self.training)
         hidden = mask_of(self.vocabulary)
         if "sentences" in noises:
@@ -92,11 +99,11 @@ class BART(Objective):
         return text
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        return writing_loss(self.encoder, batch)
+        return decoder_loss(self.encoder, batch)
 
     def after_step(self, progress: float) -> None:
         self.ratio.progress.fill_(progress)
 
     def save_head(self, folder: Path) -> bool:
-        """Tell ``generate`` what the run can write."""
-        return note_writer(folder, "bart")
+        """Write the note by which ``generate`` knows what the run can write."""
+        return save_head_description(folder, "bart")

@@ -1,4 +1,4 @@
-"""BERT and ALBERT whole: tokens are hidden in the very pair whose second part is judged."""
+"""BERT and ALBERT in full: masked tokens and a sentence-pair task on the same rows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from headstart.batch import Batch
 from headstart.encoders import TokenEncoder
 from headstart.modalities import TokenProcessor
 from headstart.objectives import Objective
-from headstart.objectives.heads import answered
+from headstart.objectives.heads import loss_at_targets
 from headstart.objectives.masked import MaskedModeling, MaskedOptions
 from headstart.objectives.sentences import (
     NextSentence,
@@ -29,14 +29,15 @@ class BERTOptions(MaskedOptions, NextSentenceOptions):
 class BERT(Objective):
     """Masked modeling and next sentence on the same rows, in one pass of the encoder.
 
-    The loss is the sum of the two (appendix A.2). ``mlm:1,nsp:1`` has the same tasks, each with
-    rows of its own, for twice the work.
+    The loss is the sum of the two (Devlin et al. 2018, appendix A.2,
+    https://arxiv.org/abs/1810.04805). ``mlm:1,nsp:1`` combines the same tasks, each on rows of its
+    own, at twice the cost.
     """
 
     needs = MaskedModeling.needs | NextSentence.needs
     Options: ClassVar[type[MaskedOptions]] = BERTOptions
     encoder: TokenEncoder
-    #: The task on the two parts.
+    #: The sentence-pair task.
     Pairs: ClassVar[Any] = NextSentence
 
     def __init__(self, encoder: TokenEncoder, processor: TokenProcessor, options: Any) -> None:
@@ -46,26 +47,26 @@ class BERT(Objective):
         self.pairs = self.Pairs(encoder, processor, options)
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Return pairs with holes: ``targets`` (B,T), and ``labels`` (B,) of the parts."""
+        """Return masked pairs with ``targets`` (B,T) of tokens and ``labels`` (B,) of pairs."""
         return self.masked.corrupt(self.pairs.corrupt(batch, generator), generator)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         seen = self.encoder(batch)
-        said = answered(self.masked.head, seen.tokens, batch["targets"])
-        judged = answered(self.pairs.head, seen.pooled, batch["labels"])
+        masked = loss_at_targets(self.masked.head, seen.tokens, batch["targets"])
+        pairs = loss_at_targets(self.pairs.head, seen.pooled, batch["labels"])
         return {
-            "loss": said["loss"] + judged["loss"],
-            "masked": said["loss"],
-            "accuracy": said["accuracy"],
-            "pairs": judged["loss"],
-            "pairs_accuracy": judged["accuracy"],
+            "loss": masked["loss"] + pairs["loss"],
+            "masked": masked["loss"],
+            "accuracy": masked["accuracy"],
+            "pairs": pairs["loss"],
+            "pairs_accuracy": pairs["accuracy"],
         }
 
     def after_step(self, progress: float) -> None:
         self.masked.after_step(progress)
 
     def save_head(self, folder: Path) -> bool:
-        """Write the output layer of the masked tokens, which cloze prompts need."""
+        """Write the output layer for masked tokens, which cloze prompts need."""
         return self.masked.save_head(folder)
 
 
@@ -76,8 +77,8 @@ class ALBERTOptions(MaskedOptions, SentenceOrderOptions):
 class ALBERT(BERT):
     """Masked modeling and sentence order on the same rows, in one pass of the encoder.
 
-    These are ALBERT's tasks, on an encoder that need not share its layers as ALBERT does; single
-    tokens or words are hidden where the paper hides runs of up to three.
+    These are ALBERT's tasks (Lan et al. 2020, https://arxiv.org/abs/1909.11942) on an encoder that
+    need not share its layers; single tokens or words are masked, not n-grams of up to three.
     """
 
     Options = ALBERTOptions

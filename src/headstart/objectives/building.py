@@ -1,4 +1,4 @@
-"""From ``mlm:1,simcse:0.1`` to a module, after checking that everything needed is there."""
+"""From ``mlm:1,simcse:0.1`` to a module, after checking that the capabilities it needs exist."""
 
 from __future__ import annotations
 
@@ -11,14 +11,18 @@ from headstart.errors import HeadstartError
 from headstart.modalities import Processor
 from headstart.objectives import MIXTURE, OBJECTIVES, Objective
 from headstart.objectives.mixture import Mixture, MixtureOptions
-from headstart.objectives.needs import named, objectives_within
+from headstart.objectives.needs import objectives_within, phrase
 
 
 def parse_mixture(text: str) -> dict[str, float]:
-    """Read ``mlm`` or ``mlm:1,simcse:0.1`` into weights by name.
+    """Parse ``mlm`` or ``mlm:1,simcse:0.1`` into weights by name.
 
     Raises:
         HeadstartError: an unknown name, a name twice, or a weight that is not a positive number.
+
+    Example::
+
+        parse_mixture("mlm:1,simcse:0.1")  # {"mlm": 1.0, "simcse": 0.1}
     """
     weights: dict[str, float] = {}
     for item in text.split(","):
@@ -41,11 +45,11 @@ def parse_mixture(text: str) -> dict[str, float]:
 def check_objectives(
     names: Iterable[str], options: Mapping[str, dict[str, Any]]
 ) -> dict[str, Options]:
-    """Return the options of each objective, and of the mixture, once they go together.
+    """Validate the options of each objective and of the mixture, and return them by name.
 
     Raises:
-        HeadstartError: an option of no objective, or a value out of bounds; options of a mixture
-            for one objective; or one that cannot share its encoder.
+        HeadstartError: an unknown option, a value out of bounds, mixture options for a single
+            objective, or an objective that cannot share its encoder.
     """
     names = list(names)
     if MIXTURE in options and len(names) < 2:
@@ -80,15 +84,19 @@ def build_objective(
     encoder: Encoder,
     processor: Processor,
 ) -> Objective:
-    """Return the objective, or the mixture of several, on one encoder.
+    """Return the objective, or a mixture of several, on one encoder.
 
     Args:
         weights: by name, as :func:`parse_mixture` returns them.
-        options: by name, the hyper-parameters that differ from the defaults; under ``mixture``
-            those of :class:`headstart.objectives.mixture.MixtureOptions`.
+        options: hyper-parameters by objective that differ from the defaults; those under
+            ``mixture`` are of :class:`headstart.objectives.mixture.MixtureOptions`.
 
     Raises:
-        HeadstartError: an option of no objective, or an encoder or modality that cannot serve.
+        HeadstartError: an unknown option, or a capability that encoder and processor lack.
+
+    Example::
+
+        build_objective({"mlm": 1.0}, {"mlm": {"mask_ratio": 0.3}}, encoder, processor)
     """
     checked = check_objectives(weights, options)
     built: dict[str, Objective] = {}
@@ -96,7 +104,7 @@ def build_objective(
         _check_provided(name, encoder, processor)
         built[name] = OBJECTIVES[name](encoder, processor, checked[name])
     if all(objective.makes_causal for objective in built.values()):
-        # What is saved must look the same way as what was trained.
+        # The saved encoder must attend in the same direction as it was trained.
         encoder.is_causal = True
     if len(built) == 1:
         return next(iter(built.values()))
@@ -106,7 +114,7 @@ def build_objective(
 
 
 def _check_provided(name: str, encoder: Encoder, processor: Processor) -> None:
-    """Refuse what the very encoder and processor lack, foreign ones among them."""
+    """Check the instances themselves: encoders and processors may provide less than their kind."""
     needs: frozenset[str] = OBJECTIVES[name].needs
     missing = needs - encoder.provides - processor.provides
     if not missing:
@@ -115,6 +123,6 @@ def _check_provided(name: str, encoder: Encoder, processor: Processor) -> None:
     whose = f" (encoders that can: {', '.join(can)})" if can else ""
     able = objectives_within(encoder.provides | processor.provides)
     raise HeadstartError(
-        f"the objective {name!r} needs {named(missing)}, which this encoder or data cannot give"
+        f"the objective {name!r} needs {phrase(missing)}, which this encoder or data cannot give"
         f"{whose}; what they can do: {', '.join(able) or 'nothing'}."
     )

@@ -14,11 +14,11 @@ from headstart.encoders import TokenEncoder
 from headstart.encoders.visibility import causal, visibility
 from headstart.modalities import TokenProcessor
 from headstart.objectives import Objective
-from headstart.objectives.heads import CONTINUATION, TokenHead, answered
+from headstart.objectives.heads import CONTINUATION, TokenHead, loss_at_targets
 
 
 class CausalOptions(Options):
-    """GPT's output layer; the task itself has no hyper-parameters."""
+    """GPT's output layer. The task itself has no hyper-parameters."""
 
     tie: bool = Field(True, description="Use the input table as output layer, as GPT does.")
 
@@ -40,7 +40,7 @@ class CausalModeling(Objective):
         self.head = TokenHead(encoder.token_embedding, transform=False, tie=options.tie)
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Return the batch with ``targets`` (B,T): the next token of the same document."""
+        """Return the batch with ``targets`` (B,T), the next token of the same document."""
         ids = batch["input_ids"]
         follows = batch["mask"][:, 1:].clone()
         if "segments" in batch:
@@ -52,7 +52,7 @@ class CausalModeling(Objective):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         seen = causal(visibility(batch), batch)
         tokens = self.encoder.contextualize(self.encoder.embed(batch), seen, batch.get("positions"))
-        return answered(self.head, tokens, batch["targets"])
+        return loss_at_targets(self.head, tokens, batch["targets"])
 
     def save_head(self, folder: Path) -> bool:
         """Write the output layer, which ``generate`` and cloze prompts need."""

@@ -1,4 +1,4 @@
-"""Which colours has the picture whose lightness is seen? (Zhang et al. 2016)."""
+"""Predict an image's colours from its lightness (Zhang et al. 2016)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from headstart.objectives.decoders import GridDecoder, grid_side
 from headstart.objectives.lab import from_lab, gamut, soft_bins, to_lab
 from headstart.objectives.losses import gather
 
-#: The colours are predicted on a grid of a quarter of the picture's side, as in the paper.
+#: Colours are predicted at a quarter of the image's resolution, as in the paper.
 COARSER = 4
 
 
@@ -35,11 +35,11 @@ class ColorizationOptions(Options):
 
 
 class Colorization(Objective):
-    """The encoder sees lightness alone and says for each place how likely each colour is.
+    """Predict the distribution of colours at each position from the lightness alone.
 
-    The lightness stands in all three colours, in 0..1. The paper counts the prior of the colours
-    over ImageNet beforehand; here it is a running mean over what was seen (of all processes), which
-    begins uniform.
+    All three input channels hold the lightness, in 0..1. The paper measures the prior of the
+    colours on ImageNet beforehand; here it is a running mean over the batches of all processes that
+    starts uniform. See Zhang et al. 2016, https://arxiv.org/abs/1603.08511.
     """
 
     needs = frozenset({"pixels", "grid"})
@@ -67,18 +67,18 @@ class Colorization(Objective):
         )
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Return ``pixels`` (B,3,S,S), the lightness thrice, and ``ab`` (B,2,s,s), s = S/4."""
+        """Return ``pixels`` (B,3,S,S), the lightness in each channel, and ``ab`` (B,2,S/4,S/4)."""
         lab = to_lab(self.augment(batch, generator, "weak")["pixels"])
         lightness = (lab[:, :1] / 100).clamp(0, 1)
         ab = F.adaptive_avg_pool2d(lab[:, 1:], self.coarse)
         return {"pixels": lightness.expand(-1, 3, -1, -1).contiguous(), "ab": ab}
 
     def preview_images(self, batch: Batch) -> dict[str, Tensor]:
-        """Return what is seen and the colours that are wanted, for the report."""
+        """Return the encoder's input and the target colours."""
         return {"seen": batch["pixels"], "wanted": _painted(batch["pixels"], batch["ab"])}
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        logits = self._logits(batch["pixels"]).permute(0, 2, 3, 1).flatten(0, 2)
+        logits = self._logits(batch["pixels"]).permute(0, 2, 3, 1).flatten(0, 2)  # (B s s, Q)
         ab = batch["ab"].permute(0, 2, 3, 1).flatten(0, 2)
         shares = soft_bins(ab, self.bins, self.options.neighbours, self.options.sigma)
         if self.training:
@@ -91,12 +91,12 @@ class Colorization(Objective):
         return {"loss": (weight * each).mean(), "plain_loss": each.mean(), "accuracy": accuracy}
 
     def decode(self, pixels: Tensor, temperature: float = 0.38) -> Tensor:
-        """Return ``pixels`` (B,3,S,S), lightness thrice in 0..1, with the colours it would have.
+        """Return colour images (B,3,S,S) in 0..1 for lightness ``pixels`` (B,3,S,S) in 0..1.
 
-        The annealed mean: the mean colour under ``softmax(log p / T)`` (section 2.3, equation 5);
-        T = 1 is the mean, T near 0 the likeliest colour. Pictures (B,3,S,S) in 0..1.
+        The colour is the annealed mean, the mean under ``softmax(log p / T)`` (section 2.3,
+        equation 5): T = 1 gives the plain mean, T near 0 the most likely colour.
         """
-        ab = annealed_mean(self._logits(pixels), self.bins, temperature)
+        ab = annealed_mean(self._logits(pixels), self.bins, temperature)  # (B,2,S/4,S/4)
         return _painted(pixels, ab)
 
     def _logits(self, pixels: Tensor) -> Tensor:
@@ -110,7 +110,7 @@ def _painted(lightness: Tensor, ab: Tensor) -> Tensor:
 
 
 def balance(prior: Tensor, uniform: float) -> Tensor:
-    """Return the weight (Q,) of each bin: rare colours weigh more (section 2.2, equation 4).
+    """Return the weight (Q,) of each bin; rare colours weigh more (section 2.2, equation 4).
 
     ``w = ((1 - u) p + u / Q)^-1``, scaled so that its mean under the prior is 1.
     """

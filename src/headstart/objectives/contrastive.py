@@ -1,4 +1,4 @@
-"""Contrast of two views of a record, whatever the modality: each must find its twin."""
+"""Contrastive learning: each view of a record must identify the other view, in any modality."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HEAD = "Projection in training only: none, a linear layer and tanh, or an MLP w
 
 
 class ContrastOptions(ViewOptions):
-    """InfoNCE between two parts of a record, both directions (van den Oord et al. 2018)."""
+    """InfoNCE between two views of a record, in both directions (van den Oord et al. 2018)."""
 
     temperature: float = Field(0.2, gt=0, description="Divides the cosines.")
     symmetric: bool = Field(True, description="Average both directions.")
@@ -54,8 +54,8 @@ class SimCSEOptions(ContrastOptions):
 class SimCLROptions(ContrastOptions):
     """SimCLR's values (Chen et al. 2020, sections 2 and B.9).
 
-    The temperature lies between the 0.5 that they found best for CIFAR-10 after a thousand epochs
-    and the 0.1 for ImageNet: in minutes 0.2 learns much more than 0.5 (``docs/log.md``).
+    The temperature is between the paper's best for CIFAR-10 after a thousand epochs (0.5) and for
+    ImageNet (0.1): within minutes 0.2 learns much more than 0.5 (``docs/log.md``).
     """
 
     temperature: float = Field(0.2, gt=0, description="Divides the cosines.")
@@ -70,13 +70,13 @@ class SimCLROptions(ContrastOptions):
 
 
 class Contrast(TwoViews):
-    """Contrast of two views with the other rows of the batch as negatives.
+    """Contrast two views, with the other rows of the batch as negatives.
 
-    Where the records are pairs, their two texts are the views; where each has a text that does not
-    say the same, those of all rows are negatives of every first text, too (SimCSE's equation 5).
+    If the records are pairs, their two texts are the views. If each also has a hard negative, those
+    of all rows are negatives of every first text (SimCSE, equation 5).
 
-    The paper of SimCSE pools ``[CLS]``; here the encoder's own pooling is what is contrasted, so
-    that what is trained is what ``embed`` writes.
+    SimCSE pools ``[CLS]``; here the encoder's own pooling is trained, which is what ``embed``
+    returns.
     """
 
     Options = ContrastOptions
@@ -110,13 +110,19 @@ def _projection(width: int, options: ContrastOptions) -> nn.Module:
 
 
 class SimCSE(Contrast):
-    """The same text twice under dropout, or pairs, with the published values (Gao et al. 2021)."""
+    """The same text twice under dropout, or pairs, with the published values.
+
+    See Gao et al. 2021, https://arxiv.org/abs/2104.08821.
+    """
 
     needs = frozenset({"two_views", "dropout"})
     Options = SimCSEOptions
 
 
 class SimCLR(Contrast):
-    """Two views, an MLP, and the views of all other rows as negatives (Chen et al. 2020)."""
+    """Two views, an MLP, and the views of all other rows as negatives.
+
+    See Chen et al. 2020, https://arxiv.org/abs/2002.05709.
+    """
 
     Options = SimCLROptions

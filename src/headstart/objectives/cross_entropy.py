@@ -1,8 +1,8 @@
-"""Cross-entropy over many classes on the CPU, a few rows at a time, so that they stay in its cache.
+"""Cross-entropy over many classes on the CPU, a few rows at a time to stay in the cache.
 
-A vocabulary's scores fill hundreds of megabytes, and the library's function goes over copies of
-them in single precision a dozen times. Here each row is read once: its loss, whether it was right,
-and its gradient are found together (as Hsu et al. 2024, "Liger Kernel", do on a GPU).
+The logits of a vocabulary take hundreds of megabytes, and torch's function makes a dozen passes
+over float32 copies of them. Here each row is read once: loss, accuracy and gradient are computed
+together, as Hsu et al. 2024 ("Liger Kernel", https://arxiv.org/abs/2410.10989) do on a GPU.
 """
 
 from __future__ import annotations
@@ -12,33 +12,33 @@ from typing import Any
 import torch
 from torch import Tensor
 
-#: Scores that are looked at together; in single precision they fill a megabyte.
-_AT_ONCE = 2**18
+#: Logits processed together; a megabyte in float32.
+_CHUNK = 2**18
 
 
 class CrossEntropy(torch.autograd.Function):
-    """The mean over rows of the cross-entropy of logits (N,V) with targets (N,), and the accuracy.
+    """Mean cross-entropy of logits (N,V) with targets (N,), and the accuracy.
 
-    Both come as scalars in single precision, or double for such logits; the accuracy has no
-    gradient. A row is right where its target has the largest score, alone or not. The gradient
-    has the logits' own type, as that of a cast has.
+    Both are float32 scalars, or float64 for such logits; the accuracy has no gradient. A row
+    counts as correct if no logit exceeds that of its target. The gradient has the dtype of the
+    logits, as that of a cast has.
     """
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Return loss and accuracy, and keep the gradient if one will be asked for."""
+        """Return loss and accuracy, and store the gradient if the logits require one."""
         count, classes = logits.shape
         wide = torch.promote_types(logits.dtype, torch.float32)
         gradient = torch.empty_like(logits) if ctx.needs_input_grad[0] else None
         total = torch.zeros((), dtype=torch.float64)
-        right = torch.zeros((), dtype=torch.long)
-        rows = max(1, _AT_ONCE // classes)
+        correct = torch.zeros((), dtype=torch.long)
+        rows = max(1, _CHUNK // classes)
         for begin in range(0, count, rows):
             scores = logits[begin : begin + rows].to(wide, copy=True)
             target = targets[begin : begin + rows, None]
             top = scores.amax(1, keepdim=True)
             own = scores.gather(1, target)
-            right += (own == top).sum()
+            correct += (own == top).sum()
             weights = scores.sub_(top).exp_()
             norm = weights.sum(1, keepdim=True)
             total += (norm.log() + top - own).sum(dtype=torch.float64)
@@ -47,12 +47,12 @@ class CrossEntropy(torch.autograd.Function):
                 weights.scatter_add_(1, target, weights.new_full(target.shape, -1 / count))
                 gradient[begin : begin + rows] = weights
         ctx.gradient = gradient
-        loss, accuracy = (total / count).to(wide), (right / count).to(wide)
+        loss, accuracy = (total / count).to(wide), (correct / count).to(wide)
         ctx.mark_non_differentiable(accuracy)
         return loss, accuracy
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        """Return the gradient of the logits, times that of the loss."""
+        """Return the gradient with respect to the logits (N,V)."""
         scale = grads[0]
         return (ctx.gradient if scale == 1 else ctx.gradient * scale.to(ctx.gradient.dtype)), None

@@ -1,4 +1,4 @@
-"""Values that move over a run: ``0.15..0.4`` begins at the first and ends at the second."""
+"""Values that change over a run: ``0.15..0.4`` goes linearly from the first to the second."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _RANGE = re.compile(r"\s*([\d.]+?)\s*\.\.\s*(\.?\d[\d.]*)\s*")
 
 @dataclass(frozen=True)
 class Ramp:
-    """A straight line over progress from 0 to 1."""
+    """A linear schedule over progress from 0 to 1."""
 
     begin: float
     end: float
@@ -35,7 +35,7 @@ def _ratio(value: Any) -> float | Ramp:
     return Ramp(*ends) if found else ends[0]
 
 
-#: A share between 0 and 1, or two of them with two dots between: the share over the run.
+#: A share between 0 and 1, or a linear schedule of it, written ``0.15..0.4``.
 Ratio = Annotated[
     float | Ramp,
     PlainValidator(_ratio),
@@ -43,8 +43,8 @@ Ratio = Annotated[
 ]
 
 
-class Course(nn.Module):
-    """A value as it is now. How far the run is lies in a buffer, so that a checkpoint holds it."""
+class Schedule(nn.Module):
+    """A constant or scheduled value; its progress is a buffer, so that checkpoints include it."""
 
     def __init__(self, value: float | Ramp) -> None:
         super().__init__()
@@ -53,8 +53,8 @@ class Course(nn.Module):
         self.register_buffer("progress", torch.zeros(()))
 
     def now(self, training: bool) -> float:
-        """Return the value; in validation the last one, so that losses can be compared."""
+        """Return the current value; in validation the final one, so that losses are comparable."""
         if not isinstance(self.value, Ramp):
             return self.value
-        along = float(self.progress) if training else 1.0
-        return self.value.begin + (self.value.end - self.value.begin) * along
+        progress = float(self.progress) if training else 1.0
+        return self.value.begin + (self.value.end - self.value.begin) * progress

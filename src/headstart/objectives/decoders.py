@@ -1,7 +1,8 @@
-"""Small convolutional networks around an encoder: generators, decoders, critics (DCGAN's forms).
+"""Small convolutional networks around an encoder: generator, decoder and critic, after DCGAN.
 
 Radford et al. 2016, "Unsupervised Representation Learning with Deep Convolutional GANs", section 3:
-strided convolutions, batch norm, ReLU in what draws and LeakyReLU 0.2 in what judges, N(0, 0.02).
+strided convolutions, batch norm, ReLU in generators and LeakyReLU 0.2 in discriminators, weights
+from N(0, 0.02); https://arxiv.org/abs/1511.06434.
 """
 
 from __future__ import annotations
@@ -19,19 +20,18 @@ from headstart.encoders import PixelEncoder
 from headstart.files import write_json
 
 SLOPE = 0.2
-#: Maps of fewer than this many pixels a side are written by a linear layer at once.
+#: Side below which a feature map comes from the linear layer directly.
 _SMALLEST_MAP = 4
 
 
 class ImageGenerator(nn.Module):
-    """From vectors to pictures: a linear layer to a small map, then doubled until it is a picture.
+    """From vectors to images: a linear layer to a small map, then upsampling by two.
 
     Args:
         latent: size of the vectors.
-        side: pixels a side of the pictures.
-        channels: of the last map but the picture; each map before has twice as many, up to eight
-            times.
-        prior: where :meth:`sample` draws from: ``"normal"``, or ``"uniform"`` in -1..1.
+        side: pixels per side of the images.
+        channels: of the last hidden map; each earlier map has twice as many, up to eight times.
+        prior: distribution that :meth:`sample` draws from: ``"normal"``, or ``"uniform"`` in -1..1.
     """
 
     def __init__(self, latent: int, side: int, channels: int = 64, prior: str = "normal") -> None:
@@ -55,8 +55,9 @@ class ImageGenerator(nn.Module):
         self.apply(dcgan_init)
 
     def forward(self, vectors: Tensor) -> Tensor:
-        """Return logits (N,3,side,side) of vectors (N,latent); their sigmoid is the picture."""
-        drawn = self.maps(self.start(vectors).unflatten(1, (-1, self.base, self.base)))
+        """Return logits (N,3,side,side) for vectors (N,latent); their sigmoid is the image."""
+        grid = self.start(vectors).unflatten(1, (-1, self.base, self.base))  # (N,C,base,base)
+        drawn = self.maps(grid)
         spare = drawn.shape[-1] - self.side
         inner = slice(spare // 2, spare // 2 + self.side)
         return drawn[..., inner, inner]
@@ -69,7 +70,7 @@ class ImageGenerator(nn.Module):
         return torch.rand(size, generator=generator, device=device) * 2 - 1
 
     def sample(self, count: int, generator: torch.Generator) -> Tensor:
-        """Return pictures (count,3,side,side) in 0..1, drawn with the running statistics."""
+        """Return generated images (count,3,side,side) in 0..1, in evaluation mode."""
         training = self.training
         self.eval()
         with torch.no_grad():
@@ -79,7 +80,7 @@ class ImageGenerator(nn.Module):
         return images
 
     def save(self, folder: Path, objective: str) -> None:
-        """Write ``head.safetensors`` and ``head.json``, from which :meth:`load` draws again."""
+        """Write ``head.safetensors`` and ``head.json``, which :meth:`load` reads."""
         weights = {name: value.contiguous() for name, value in self.state_dict().items()}
         save_file(weights, folder / "head.safetensors")
         shape = {name: getattr(self, name) for name in ("latent", "side", "channels", "prior")}
@@ -96,16 +97,15 @@ class ImageGenerator(nn.Module):
 
 
 class GridDecoder(nn.Module):
-    """From an encoder's grid of vectors to a map of another side, doubled until it is as large.
+    """From an encoder's grid of vectors to a map of another size, by upsampling.
 
     Args:
         width: D of the vectors.
-        grid: vectors a side.
-        side: pixels a side of the map that is returned.
-        out: channels of the map that is returned.
+        grid: vectors per side.
+        side: pixels per side of the returned map.
+        out: channels of the returned map.
         channels: of the first map; each doubling halves them, down to 32.
-        across: first let each channel look across the whole grid (Pathak et al. 2016, section 3.1,
-            the channel-wise fully-connected layer).
+        across: begin with a channel-wise fully-connected layer (Pathak et al. 2016, section 3.1).
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class GridDecoder(nn.Module):
         self.maps = nn.Sequential(*layers)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Return a map (B,out,side,side) of vectors (B,grid*grid,D)."""
+        """Return a map (B,out,side,side) for vectors (B,grid*grid,D)."""
         drawn: Tensor = self.maps(tokens.transpose(1, 2).unflatten(2, (self.grid, self.grid)))
         if drawn.shape[-1] == self.side:
             return drawn
@@ -134,24 +134,24 @@ class GridDecoder(nn.Module):
 
 
 class ChannelwiseLinear(nn.Module):
-    """A fully-connected layer of its own for each channel of (B,channels,grid,grid)."""
+    """A separate fully-connected layer for each channel of (B,channels,grid,grid)."""
 
     def __init__(self, channels: int, grid: int) -> None:
         super().__init__()
-        indices = grid * grid
-        self.weight = nn.Parameter(torch.randn(channels, indices, indices) * indices**-0.5)
+        count = grid * grid
+        self.weight = nn.Parameter(torch.randn(channels, count, count) * count**-0.5)
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Return maps of the same shape, each place a mix of all of its channel."""
+        """Return maps of the same shape; each position mixes all positions of its channel."""
         return torch.einsum("bcp,cpq->bcq", maps.flatten(2), self.weight).view_as(maps)
 
 
 class Critic(nn.Module):
-    """DCGAN's judge of pictures (B,3,side,side): halved until small, then one linear layer.
+    """DCGAN's discriminator of images (B,3,side,side): strided convolutions and a linear layer.
 
     Args:
-        out: numbers it returns a picture: 1 for a verdict, more for features.
-        batch_norm: as in DCGAN, which shows it batches that are real or drawn as a whole.
+        out: outputs per image: 1 for a logit, more for features.
+        batch_norm: as in DCGAN, which feeds it batches that are all real or all generated.
     """
 
     def __init__(
@@ -168,28 +168,28 @@ class Critic(nn.Module):
             layers.append(nn.LeakyReLU(SLOPE))
             before, after, side = after, min(2 * after, 8 * channels), side // 2
         self.maps = nn.Sequential(*layers)
-        self.verdict = nn.Linear(before * side**2, out)
+        self.head = nn.Linear(before * side**2, out)
         self.apply(dcgan_init)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Return (B,out); pixels are in 0..1."""
-        return self.verdict(self.maps(pixels * 2 - 1).flatten(1))
+        return self.head(self.maps(pixels * 2 - 1).flatten(1))
 
 
 def grid_side(encoder: PixelEncoder, size: int) -> int:
-    """Return how many vectors a side an encoder gives of pictures of ``size``, by asking it."""
+    """Return how many vectors per side an encoder yields for images of ``size``, by running it."""
     modes = {module: module.training for module in encoder.modules()}
     encoder.eval()
     with torch.no_grad():
         blank = torch.zeros(1, 3, size, size, device=next(encoder.parameters()).device)
-        indices = encoder({"pixels": blank}).tokens.shape[1]
+        count = encoder({"pixels": blank}).tokens.shape[1]
     for module, training in modes.items():
         module.training = training
-    return round(indices**0.5)
+    return round(count**0.5)
 
 
 def dcgan_init(module: nn.Module) -> None:
-    """Set weights as DCGAN does: N(0, 0.02), and N(1, 0.02) in batch norm; biases 0."""
+    """Initialise as DCGAN: weights N(0, 0.02), in batch norm N(1, 0.02); biases 0."""
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
         nn.init.normal_(module.weight, 0.0, 0.02)
     elif isinstance(module, nn.BatchNorm2d):

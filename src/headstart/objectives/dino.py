@@ -16,16 +16,22 @@ from headstart.encoders import Encoder
 from headstart.modalities import Processor
 from headstart.objectives import Objective
 from headstart.objectives.losses import full_precision
-from headstart.objectives.momentum import BatchNorm, Pace, calm, follow, momentum_copy
+from headstart.objectives.momentum import (
+    BatchNorm,
+    MomentumSchedule,
+    ema_update,
+    eval_except_batch_norm,
+    momentum_copy,
+)
 from headstart.objectives.views import VIEWS, ViewOptions, draw_views, part
 
 
 class DINOOptions(ViewOptions):
     """DINO's values (Caron et al. 2021, section 3 and appendix), with a smaller head.
 
-    The paper's 65,536 prototypes are for a million pictures; here there should not be more than
-    records, and most of the cost of a small network would be theirs. Its bottleneck of 256 leaves
-    the scores of a young teacher so even that in a short run all of them become equal.
+    The paper's 65,536 prototypes are for a million images. Here there should be no more prototypes
+    than records, and they would be most of the cost of a small network. With the paper's bottleneck
+    of 256 the early teacher's scores are so even that in a short run they all become equal.
     """
 
     local: int = Field(
@@ -59,9 +65,9 @@ class DINOOptions(ViewOptions):
 
 
 class DINOHead(nn.Module):
-    """An MLP to a bottleneck of unit length, and its cosines with K prototypes.
+    """An MLP to an L2-normalised bottleneck, and its cosines with K prototypes.
 
-    The prototypes are the weight-normalised last layer of the original with its gains held at 1.
+    The prototypes are the weight-normalised last layer of the original with its gains fixed at 1.
     """
 
     def __init__(
@@ -69,8 +75,8 @@ class DINOHead(nn.Module):
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        for narrow in (width, hidden):
-            layers.append(nn.Linear(narrow, hidden, bias=not batch_norm))
+        for size in (width, hidden):
+            layers.append(nn.Linear(size, hidden, bias=not batch_norm))
             layers += [nn.BatchNorm1d(hidden), nn.GELU()] if batch_norm else [nn.GELU()]
         self.layers = nn.Sequential(*layers, nn.Linear(hidden, bottleneck))
         self.prototypes = nn.Parameter(torch.empty(prototypes, bottleneck))
@@ -81,9 +87,9 @@ class DINOHead(nn.Module):
                 if layer.bias is not None:
                     nn.init.zeros_(layer.bias)
 
-    def forward(self, vectors: Tensor, *, still: bool = False) -> Tensor:
-        """Return scores (B,K) of vectors (B,D); ``still`` keeps gradients off the prototypes."""
-        prototypes = self.prototypes.detach() if still else self.prototypes
+    def forward(self, vectors: Tensor, *, frozen: bool = False) -> Tensor:
+        """Return scores (B,K) for vectors (B,D); ``frozen`` gives the prototypes no gradient."""
+        prototypes = self.prototypes.detach() if frozen else self.prototypes
         points = self.layers(vectors)
         with full_precision(points):
             return F.linear(F.normalize(points.float(), dim=1), F.normalize(prototypes, dim=1))
@@ -96,7 +102,7 @@ def dino_loss(
     student_temperature: float,
     teacher_temperature: float,
 ) -> Tensor:
-    """Cross-entropy from teacher to student, never of a view with itself (DINO, algorithm 1).
+    """Cross-entropy from teacher to student over pairs of different views (DINO, algorithm 1).
 
     The mean over rows and pairs of ``-sum_k softmax((t - c)/T_t)_k log softmax(s/T_s)_k``.
 
@@ -105,85 +111,85 @@ def dino_loss(
         teacher: scores (B,K) of the first views; no gradient flows into them.
         centre: (1,K) or (K,), subtracted from the teacher's scores.
     """
-    likely = [F.log_softmax(scores.float() / student_temperature, dim=1) for scores in student]
-    wanted = [
+    predicted = [F.log_softmax(scores.float() / student_temperature, dim=1) for scores in student]
+    targets = [
         F.softmax((scores.detach().float() - centre) / teacher_temperature, dim=1)
         for scores in teacher
     ]
     losses = [
-        -(target * guess).sum(1).mean()
-        for index, target in enumerate(wanted)
-        for other, guess in enumerate(likely)
+        -(target * log_probability).sum(1).mean()
+        for index, target in enumerate(targets)
+        for other, log_probability in enumerate(predicted)
         if index != other
     ]
     return torch.stack(losses).mean()
 
 
 class DINO(Objective):
-    """A student sees all crops, its moving average the two large ones (Caron et al. 2021).
+    """A student on all crops matches its moving average on the two large ones.
 
-    What is kept is the teacher, as in the paper: ``encoder`` moves without a gradient, and
-    ``student`` is the copy that learns. Where the modality has no multi-crop the two views are all
-    there is.
+    The teacher is saved, as in the paper: ``encoder`` is the moving average, and ``student`` the
+    copy that gradients update. Modalities without multi-crop use the two views alone. See Caron et
+    al. 2021, https://arxiv.org/abs/2104.14294.
     """
 
     needs = frozenset({"two_views"})
     Options = DINOOptions
-    #: The kept network gets no gradient, so no other objective can teach it too.
+    #: The saved network gets no gradient, so no other objective can train it as well.
     alone = True
 
     def __init__(self, encoder: Encoder, processor: Processor, options: DINOOptions) -> None:
         super().__init__()
         self.processor, self.options = processor, options
-        self.learner = copy.deepcopy(encoder)
+        self.student_encoder = copy.deepcopy(encoder)
         self.encoder = encoder.requires_grad_(False)
         hidden = options.hidden or 4 * encoder.width
-        # Networks with batch norms get them in the head too, and ViTs are without (section 3.2).
+        # Networks with batch norm have it in the head too; ViTs do not (section 3.2).
         normed = any(isinstance(module, BatchNorm) for module in encoder.modules())
         self.head = DINOHead(
             encoder.width, hidden, options.bottleneck, options.prototypes, batch_norm=normed
         )
         self.teacher_head = momentum_copy(self.head)
-        self.pace = Pace(options.momentum, options.memory, rising=True)
+        self.schedule = MomentumSchedule(options.momentum, options.memory, rising=True)
         self.centre: Tensor
         self.register_buffer("centre", torch.zeros(options.prototypes))
 
     @property
     def student(self) -> Encoder:
-        """The copy that learns."""
-        return self.learner
+        """The copy that gradients update."""
+        return self.student_encoder
 
     def train(self, mode: bool = True) -> DINO:
         super().train(mode)
         if mode:
-            calm(self.encoder)
-            calm(self.teacher_head)
+            eval_except_batch_norm(self.encoder)
+            eval_except_batch_norm(self.teacher_head)
         return self
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Return the two views, and the small crops one after the other in ``local/...``."""
+        """Return the two views, and the small crops concatenated in ``local/...``."""
         local = self.options.local if "multi_crop" in self.processor.provides else 0
         return draw_views(self.processor, batch, generator, self.options, local=local)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        options, progress = self.options, float(self.pace.progress)
+        options, progress = self.options, float(self.schedule.progress)
         views = [part(batch, name) for name in VIEWS]
         with torch.no_grad():
             teacher = [self.teacher_head(self.encoder.pool(view)) for view in views]
-        still = progress < options.frozen
-        student = [self.head(self.student.pool(view), still=still) for view in views]
+        frozen = progress < options.frozen
+        student = [self.head(self.student.pool(view), frozen=frozen) for view in views]
         if crops := part(batch, "local"):
-            scores = self.head(self.student.pool(crops), still=still)
+            scores = self.head(self.student.pool(crops), frozen=frozen)
             student.extend(scores.chunk(len(scores) // len(student[0])))
         temperature = self._teacher_temperature(progress)
         loss = dino_loss(student, teacher, self.centre, options.student_temperature, temperature)
-        sure = F.softmax((teacher[0] - self.centre) / temperature, dim=1)
+        confidence = F.softmax((teacher[0] - self.centre) / temperature, dim=1)
         if self.training:
             self._move_centre(torch.cat(teacher))
         return {
             "loss": loss,
-            "agreement": (student[1].argmax(1) == sure.argmax(1)).float().mean(),
-            "teacher_entropy": -(sure * sure.clamp_min(1e-12).log()).sum(1).mean(),
+            "agreement": (student[1].argmax(1) == confidence.argmax(1)).float().mean(),
+            "teacher_entropy": -(confidence * confidence.clamp_min(1e-12).log()).sum(1).mean(),
         }
 
     def _teacher_temperature(self, progress: float) -> float:
@@ -196,7 +202,7 @@ class DINO(Objective):
 
     @torch.no_grad()
     def _move_centre(self, scores: Tensor) -> None:
-        """Move the centre towards the mean score of all rows of all processes (equation 4)."""
+        """Update the centre with the mean score over the rows of all processes (equation 4)."""
         mean = scores.mean(0)
         if distributed.is_available() and distributed.is_initialized():
             distributed.all_reduce(mean)
@@ -204,7 +210,7 @@ class DINO(Objective):
         self.centre.lerp_(mean, 1 - self.options.centre_momentum)
 
     def after_step(self, progress: float) -> None:
-        """Move the teacher towards the student."""
-        momentum = self.pace.advance(progress)
-        follow(self.encoder, self.student, momentum)
-        follow(self.teacher_head, self.head, momentum)
+        """Update the teacher with the student (exponential moving average)."""
+        momentum = self.schedule.advance(progress)
+        ema_update(self.encoder, self.student, momentum)
+        ema_update(self.teacher_head, self.head, momentum)

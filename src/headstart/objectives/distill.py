@@ -1,4 +1,4 @@
-"""Distillation of representations: a student learns the vectors of a given, larger encoder."""
+"""Feature distillation: a student learns to predict the vectors of a given encoder."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from headstart.objectives.losses import cosine_regression
 class DistillOptions(Options):
     """Cosine or squared distance to the teacher's vectors.
 
-    ``cosine`` is DistilBERT's term (Sanh et al. 2019, section 3); ``mse`` is FitNets' hint (Romero
-    et al. 2015, equation 3) against vectors brought to mean 0 and deviation 1 (Wei et al. 2022,
+    ``cosine`` is DistilBERT's term (Sanh et al. 2019, section 3). ``mse`` is FitNets' hint (Romero
+    et al. 2015, equation 3) with targets standardised to mean 0 and deviation 1 (Wei et al. 2022,
     "Feature distillation", section 3), so that the loss has one scale for all teachers.
     """
 
@@ -35,10 +35,10 @@ class DistillOptions(Options):
 
 
 class Distill(Objective):
-    """Say with a linear layer on the student's pooled vector what the teacher's is.
+    """Predict the teacher's pooled vector with a linear layer on the student's.
 
-    The teacher is frozen and reopened from its folder with each sitting: it is no part of the
-    state, so checkpoints hold the student alone and going on needs that folder unchanged.
+    The teacher is frozen and opened from its folder in each process. It is not part of the state:
+    checkpoints hold the student alone, and resuming needs that folder unchanged.
     """
 
     needs = frozenset({"two_views"})
@@ -52,7 +52,7 @@ class Distill(Objective):
         _check(options.teacher, teacher, processor)
         teacher.eval().requires_grad_(False)
         self._length = int(read_note(encoder_folder(options.teacher))["length"])
-        # In a tuple it is no submodule: neither trained, nor saved, nor told to train.
+        # In a tuple it is not a submodule: neither trained, nor saved, nor put in training mode.
         self._teacher = (teacher,)
         self.head = nn.Linear(encoder.width, teacher.width)
 
@@ -61,24 +61,24 @@ class Distill(Objective):
         return dict(self.processor.views(batch, generator, self.options.views)[0])
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        guess = self.head(self.encoder.pool(batch)).float()
-        wanted = self._wanted(batch)
-        similarity = F.cosine_similarity(guess.detach(), wanted, dim=1).mean()
+        predicted = self.head(self.encoder.pool(batch)).float()
+        targets = self._targets(batch)
+        similarity = F.cosine_similarity(predicted.detach(), targets, dim=1).mean()
         if self.options.loss == "cosine":
-            loss = cosine_regression(guess, wanted) / 2
+            loss = cosine_regression(predicted, targets) / 2
         else:
-            loss = F.mse_loss(guess, F.layer_norm(wanted, wanted.shape[1:]))
+            loss = F.mse_loss(predicted, F.layer_norm(targets, targets.shape[1:]))
         return {"loss": loss, "similarity": similarity}
 
     @torch.no_grad()
-    def _wanted(self, batch: Batch) -> Tensor:
-        """Return the teacher's vectors (B,D'); it sees pictures at the side it was trained on."""
+    def _targets(self, batch: Batch) -> Tensor:
+        """Return the teacher's vectors (B,D'); it gets images in the size it was trained on."""
         teacher = self._teacher[0].to(next(iter(batch.values())).device)
         return teacher.pool(self.processor.adapt(batch, self._length)).float()
 
 
 def _check(folder: str, teacher: Encoder, processor: Processor) -> None:
-    """Refuse a teacher to whom the student's batches say nothing, or something else."""
+    """Refuse a teacher that reads another kind of data or has another vocabulary."""
     if teacher.reads != processor.gives:
         raise HeadstartError(
             f"the teacher in {folder} reads another kind of data than the student; name an encoder "

@@ -1,4 +1,4 @@
-"""Gap sentences: whole sentences are masked and written (PEGASUS, Zhang et al. 2020, section 3)."""
+"""Gap-sentence generation: masked sentences are written (PEGASUS, Zhang et al. 2020, section 3)."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from headstart.config import Options
 from headstart.encoders import WriterEncoder
 from headstart.modalities import TokenProcessor
 from headstart.objectives import Objective
-from headstart.objectives.curriculum import Course, Ratio
+from headstart.objectives.curriculum import Ratio, Schedule
 from headstart.objectives.masked import mask_of
 from headstart.objectives.rewriting import (
     Body,
-    Margins,
-    closed_up,
-    note_writer,
-    to_write,
-    writing_loss,
+    SpecialTokens,
+    compact,
+    decoder_loss,
+    decoder_targets,
+    save_head_description,
 )
 
 
@@ -39,11 +39,12 @@ class GapSentencesOptions(Options):
 
 
 class GapSentences(Objective):
-    """Sentences are masked, one mask for each, and the decoder writes them one after another.
+    """Each selected sentence is replaced by one mask, and the decoder writes them in order.
 
-    ``principal`` scores each sentence by itself, and repeated tokens count as often as they
-    match, as in ROUGE (*Ind-Orig* of the paper); tokens stand for words. At least one sentence
-    is masked and one stays; a text of one sentence has nothing to write but its end.
+    ``principal`` scores each sentence independently, and repeated tokens count as often as they
+    match, as in ROUGE (the paper's *Ind-Orig*), on tokens instead of words. At least one sentence
+    is masked and one remains; for a text of one sentence only the end token is written. See Zhang
+    et al. 2020, https://arxiv.org/abs/1912.08777.
     """
 
     needs = frozenset({"vocabulary", "mask_token", "sentences", "decoder"})
@@ -56,25 +57,25 @@ class GapSentences(Objective):
         super().__init__()
         self.encoder = encoder
         self.options = options
-        self.margins = Margins.of(processor.vocabulary)
+        self.special_tokens = SpecialTokens.of(processor.vocabulary)
         self.vocabulary = processor.vocabulary
-        self.ratio = Course(options.gap_ratio)
+        self.ratio = Schedule(options.gap_ratio)
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Return what is read, ``input_ids`` and ``mask`` (B,T), and the same of ``written/``."""
-        text = self.margins.inside(batch)
+        """Return the encoder's ``input_ids`` and ``mask`` (B,T), the decoder's as ``written/``."""
+        text = self.special_tokens.strip(batch)
         starts = batch["sentence_starts"][:, -text.ids.shape[1] :]
         number = numbered(text, starts)
         draw = torch.rand(text.ids.shape, generator=generator, device=text.ids.device)
-        # Among equals chance decides.
+        # Ties are broken at random.
         principal = self.options.select == "principal"
         gap = self._gaps(number, rouge(text, number) + 1e-6 * draw if principal else draw)
         begins = gap & first_of(number)
         hidden = torch.where(begins, mask_of(self.vocabulary), text.ids)
-        closing = Margins(0, self.margins.suffix, self.margins.pad)
+        closing = SpecialTokens(0, self.special_tokens.suffix, self.special_tokens.pad)
         return {
-            **self.margins.around(batch, closed_up(hidden, text.real & (~gap | begins))),
-            **to_write(closing.around(batch, closed_up(text.ids, gap))),
+            **self.special_tokens.wrap(batch, compact(hidden, text.real & (~gap | begins))),
+            **decoder_targets(closing.wrap(batch, compact(text.ids, gap))),
         }
 
     def _gaps(self, number: Tensor, score: Tensor) -> Tensor:
@@ -90,20 +91,20 @@ class GapSentences(Objective):
         return (number >= 0) & (best.gather(1, number.clamp(min=0)) < wanted[:, None])
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        return writing_loss(self.encoder, batch)
+        return decoder_loss(self.encoder, batch)
 
     def after_step(self, progress: float) -> None:
         self.ratio.progress.fill_(progress)
 
     def save_head(self, folder: Path) -> bool:
-        """Tell ``generate`` what the run can write."""
-        return note_writer(folder, "gap_sentences")
+        """Write the note by which ``generate`` knows what the run can write."""
+        return save_head_description(folder, "gap_sentences")
 
 
 def numbered(text: Body, starts: Tensor) -> Tensor:
-    """Return (B,W) the number of each token's sentence from 0 on, -1 where there is no text.
+    """Return (B,W) the index of each token's sentence, -1 where there is no text.
 
-    What a window left of a sentence at its ends counts as one.
+    A sentence that a window cut off counts as one.
     """
     begins = starts & text.real
     begins[:, 0] |= text.real[:, 0]
@@ -111,7 +112,7 @@ def numbered(text: Body, starts: Tensor) -> Tensor:
 
 
 def first_of(number: Tensor) -> Tensor:
-    """Return (B,W) bool: True at the first token of each sentence of ``number`` (B,W)."""
+    """Return (B,W) bool: True at the first token of each sentence in ``number`` (B,W)."""
     before = torch.nn.functional.pad(number, (1, 0), value=-1)[:, :-1]
     return (number >= 0) & (number != before)
 
@@ -122,10 +123,10 @@ def rouge(text: Body, number: Tensor) -> Tensor:
     With m tokens that match, precision m / len(sentence), recall m / len(rest) (Lin 2004).
     """
     real = text.real
-    alike = (text.ids[:, :, None] == text.ids[:, None, :]) & real[:, None, :] & real[:, :, None]
+    same = (text.ids[:, :, None] == text.ids[:, None, :]) & real[:, None, :] & real[:, :, None]
     sentence = (number[:, :, None] == number[:, None, :]) & real[:, None, :] & real[:, :, None]
-    here = (alike & sentence).sum(2).clamp(min=1)
-    elsewhere = alike.sum(2) - (alike & sentence).sum(2)
+    here = (same & sentence).sum(2).clamp(min=1)
+    elsewhere = same.sum(2) - (same & sentence).sum(2)
     # Each occurrence of a token carries its share of the matches of that token.
     share = here.minimum(elsewhere) / here
     matches = (sentence * share[:, None, :]).sum(2)

@@ -13,17 +13,22 @@ from headstart.batch import IGNORE
 from headstart.files import write_json
 from headstart.objectives.losses import token_loss
 
-#: What a head ``generates`` that says what follows a text.
+#: What a head ``generates`` that predicts how a text continues.
 CONTINUATION = "continuation"
 
 
 class TokenHead(nn.Module):
-    """Scores over the vocabulary, from the encoder's input table or a layer of their own.
+    """Output layer over the vocabulary, tied to the input embedding or separate.
 
     Args:
-        embedding: the table (V,D) of input vectors; its rows are the output vectors.
-        transform: BERT's dense layer, GELU and layer norm before the scores; GPT has none.
-        tie: share the table; otherwise the output layer is its own and starts at zero.
+        embedding: the input embedding (V,D).
+        transform: BERT's dense layer, GELU and layer norm before the logits; GPT has none.
+        tie: share the embedding's weights; otherwise the layer is separate and starts at zero.
+
+    Example::
+
+        head = TokenHead(encoder.token_embedding, transform=True)
+        logits = head(encoder(batch).tokens)  # (B,T,V)
     """
 
     def __init__(self, embedding: nn.Embedding, *, transform: bool, tie: bool = True) -> None:
@@ -43,26 +48,26 @@ class TokenHead(nn.Module):
         nn.init.zeros_(self.decoder.bias)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Return logits (..., V) of vectors (..., D)."""
+        """Return logits (..., V) for vectors (..., D)."""
         return self.decoder(self.transform(tokens))
 
     def save(self, folder: Path, objective: str, generates: str | None = None) -> None:
-        """Write ``head.safetensors``, without the table if it is tied, and ``head.json``."""
+        """Write ``head.safetensors``, without the weights if they are tied, and ``head.json``."""
         shared = {"decoder.weight"} if self.tied else set()
         own = {k: v for k, v in self.state_dict().items() if k not in shared}
         save_file({k: v.contiguous() for k, v in own.items()}, folder / "head.safetensors")
         write_json(folder / "head.json", {"objective": objective, "generates": generates})
 
 
-def answered(head: nn.Module, vectors: Tensor, targets: Tensor) -> dict[str, Tensor]:
-    """Return loss and accuracy of what ``head`` makes of vectors (..., D), where there is a target.
+def loss_at_targets(head: nn.Module, vectors: Tensor, targets: Tensor) -> dict[str, Tensor]:
+    """Return cross-entropy and accuracy of ``head`` on vectors (..., D) that have a target.
 
-    Most of the cost of a small model is its vocabulary: scores are made only there.
+    The vocabulary is most of the cost of a small model: logits are computed only where needed.
 
     Args:
-        targets: (...) classes, -100 where nothing is asked; where none is, the loss is 0.
+        targets: (...) class indices, -100 for none; without any target the loss is 0.
     """
-    flat = targets.flatten()
+    flat = targets.flatten()  # (N,)
     where = flat.ne(IGNORE).nonzero().squeeze(1)
     return token_loss(head(vectors.flatten(0, -2)[where]), flat[where])
 
@@ -74,24 +79,28 @@ def projection(
     normed_output: bool = False,
     bias: bool = True,
 ) -> nn.Sequential:
-    """Return the MLP that two-view objectives put behind the pooled vector; it is not kept.
+    """Return the MLP that two-view objectives put after the pooled vector; it is not saved.
 
-    Linear layers with a ReLU between them, each hidden one behind a batch norm, as in SimCLR,
-    BYOL, SimSiam, Barlow Twins and VICReg; without ``batch_norm`` as in MoCo v2.
+    Linear layers with ReLU, each hidden one followed by batch norm, as in SimCLR, BYOL, SimSiam,
+    Barlow Twins and VICReg; without ``batch_norm`` as in MoCo v2.
 
     Args:
         widths: of the input, the hidden layers and the output.
         normed_output: a batch norm without scale or shift at the end (SimSiam; MoCo v3).
-        bias: a shift in the last layer; where the loss centres the output it would learn nothing.
+        bias: in the last layer; a loss that centres the output gives it no gradient.
+
+    Example::
+
+        projection([encoder.width, 256, 128])  # SimCLR's: (B,D) to (B,128)
     """
     layers: list[nn.Module] = []
     last = len(widths) - 2
-    for index, (narrow, wide) in enumerate(pairwise(widths)):
+    for index, (before, after) in enumerate(pairwise(widths)):
         normed = normed_output if index == last else batch_norm
-        # A shift before a batch norm has no effect and gets no gradient.
-        layers.append(nn.Linear(narrow, wide, bias=not normed and (bias or index < last)))
+        # A bias before a batch norm has no effect and gets no gradient.
+        layers.append(nn.Linear(before, after, bias=not normed and (bias or index < last)))
         if normed:
-            layers.append(nn.BatchNorm1d(wide, affine=index < last))
+            layers.append(nn.BatchNorm1d(after, affine=index < last))
         if index < last:
             layers.append(nn.ReLU())
     return nn.Sequential(*layers)

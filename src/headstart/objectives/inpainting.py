@@ -1,4 +1,4 @@
-"""What was in the hole? (Pathak et al. 2016, "Context Encoders")."""
+"""Inpainting: predict a missing block (Pathak et al. 2016, "Context Encoders")."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from headstart.modalities import PixelProcessor
 from headstart.objectives import Objective
 from headstart.objectives.decoders import Critic, GridDecoder, grid_side
 from headstart.objectives.patches import cut
-from headstart.objectives.players import held
+from headstart.objectives.players import call_frozen
 
-#: In its pictures of 128 pixels the overlap band of the paper is 7 wide.
+#: The paper's overlap band is 7 pixels wide in images of 128.
 _PAPER_BAND = 7 / 128
 
 
@@ -38,11 +38,11 @@ class InpaintingOptions(Options):
 
 
 class Inpainting(Objective):
-    """A block is filled with the mean colour; encoder and decoder draw what was there.
+    """A block is filled with the mean colour; encoder and decoder reconstruct it.
 
-    A critic learns to tell drawn blocks from real ones, and the drawing learns to be taken for
-    real. The hole is filled with the mean of the picture around it, where the paper takes the mean
-    of ImageNet; the width of the band grows with the picture.
+    A critic learns to distinguish reconstructed blocks from real ones, and the decoder to fool it.
+    The hole gets the mean of the image around it, where the paper takes the mean of ImageNet; the
+    band's width is proportional to the image. See https://arxiv.org/abs/1604.07379.
     """
 
     needs = frozenset({"pixels", "grid"})
@@ -67,7 +67,7 @@ class Inpainting(Objective):
         self.critic = Critic(self.block, 1, options.critic_channels) if options.weight < 1 else None
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Return ``pixels`` (B,3,S,S) with the hole, and ``block`` (B,3,s,s): what it covers.
+        """Return ``pixels`` (B,3,S,S) with the hole, and ``block`` (B,3,s,s), its content.
 
         The block is wider than the hole by the band on each side.
         """
@@ -93,11 +93,11 @@ class Inpainting(Objective):
         error = ((drawn - real).square() * self._weights(real)).mean()
         if self.critic is None:
             return {"loss": error, "squared_error": error}
-        # The critic: real is real, and what was drawn is not; the drawing is a constant to it.
+        # The critic's loss; the reconstruction is a constant.
         on_real, on_drawn = self.critic(real).float(), self.critic(drawn.detach()).float()
         judging = F.softplus(-on_real).mean() + F.softplus(on_drawn).mean()
-        # The drawing wants to be taken for real; the critic is a constant to it.
-        fooling = F.softplus(-held(self.critic, drawn).float()).mean()
+        # The decoder's adversarial loss; the critic is a constant.
+        fooling = F.softplus(-call_frozen(self.critic, drawn).float()).mean()
         weight = self.options.weight
         return {
             "loss": weight * error + (1 - weight) * fooling + judging,
@@ -107,7 +107,7 @@ class Inpainting(Objective):
         }
 
     def _weights(self, block: Tensor) -> Tensor:
-        """Return (s,s): 1 in the hole, and more in the band around it."""
+        """Return (s,s) weights: 1 in the hole, ``band_weight`` in the band around it."""
         weights = block.new_full(block.shape[-2:], self.options.band_weight)
         inner = slice(self.band, self.block - self.band)
         weights[inner, inner] = 1.0

@@ -1,4 +1,4 @@
-"""In which order were the tiles shuffled? (Noroozi & Favaro 2016, "Jigsaw Puzzles")."""
+"""Predict how the tiles of an image were permuted (Noroozi & Favaro 2016, "Jigsaw Puzzles")."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class JigsawOptions(Options):
 
 
 class Jigsaw(Objective):
-    """Nine tiles of a picture in one of a fixed set of orders; which one is it?
+    """Classify in which of a fixed set of orders nine tiles of an image are presented.
 
-    Each tile is cut at a random place of its cell, so that edges do not fit together, and has its
-    own mean and deviation taken out, so that brightness does not tell (section 3.3).
+    Each tile is cut at a random position in its cell, so that edges do not match, and is
+    standardised, so that brightness is no shortcut (section 3.3, https://arxiv.org/abs/1603.09246).
     """
 
     needs = frozenset({"pixels"})
@@ -57,7 +57,7 @@ class Jigsaw(Objective):
         self.head = projection([TILES * encoder.width, options.hidden, options.permutations])
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Return ``tiles`` (B,9,3,s,s) in the order number ``targets`` (B)."""
+        """Return ``tiles`` (B,9,3,s,s), and ``targets`` (B,), the index of their order."""
         pixels = self.augment(batch, generator, "weak")["pixels"]
         count, device = len(pixels), pixels.device
         targets = torch.randint(len(self.orders), (count,), generator=generator, device=device)
@@ -66,26 +66,26 @@ class Jigsaw(Objective):
         )
         cells = torch.arange(TILES, device=device)
         corners += torch.stack([cells // 3, cells % 3], 1) * self.cell
-        # Tile k of what is shown is tile orders[target, k] of the picture.
+        # Tile k of the input is tile orders[target, k] of the image.
         corners = corners.gather(1, self.orders[targets][..., None].expand(-1, -1, 2))
         tiles = own_scale(cut(pixels, corners[..., 0], corners[..., 1], self.tile))
         return {"tiles": enlarge(tiles, self.side), "targets": targets}
 
     def preview_images(self, batch: Batch) -> dict[str, Tensor]:
-        """Return the tiles laid out as they are handed on."""
+        """Return the tiles in their permuted layout."""
         tiles = F.pad(batch["tiles"], (1, 1, 1, 1), value=1.0)
         rows = tiles.unflatten(1, (3, 3)).permute(0, 3, 1, 4, 2, 5)
         return {"tiles": rows.flatten(2, 3).flatten(3)}
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        vectors = encode(self.encoder, batch["tiles"])
+        vectors = encode(self.encoder, batch["tiles"])  # (B,9,D)
         return token_loss(self.head(vectors.flatten(1)), batch["targets"])
 
 
 def own_scale(tiles: Tensor) -> Tensor:
-    """Return tiles (...,3,s,s) of mean 0.5 and deviation 0.25 in each channel.
+    """Return tiles (...,3,s,s) scaled to mean 0.5 and deviation 0.25 in each channel.
 
-    The paper takes out mean and deviation; the encoder expects pixels near 0..1. A tile of one
+    The paper uses mean 0 and deviation 1, but the encoder expects pixels near 0..1. A tile of one
     colour becomes grey.
     """
     mean = tiles.mean((-2, -1), keepdim=True)
@@ -95,10 +95,10 @@ def own_scale(tiles: Tensor) -> Tensor:
 
 @lru_cache(maxsize=4)
 def far_apart(count: int) -> np.ndarray:
-    """Return ``count`` permutations (count,9) int64 of the tiles, as unlike as can be.
+    """Return ``count`` permutations (count,9) int64 of the tiles, maximally different.
 
-    Greedy (algorithm 1): begin with a random one, then always add the permutation whose summed
-    Hamming distance to those chosen is the largest. The same for everybody.
+    Greedy (algorithm 1): start with a random one, then add the permutation with the largest summed
+    Hamming distance to those chosen. The result depends on ``count`` alone.
     """
     every = np.array(list(all_orders(range(TILES))), dtype=np.int8)
     distance = np.zeros(len(every), dtype=np.int32)

@@ -1,4 +1,4 @@
-"""The colour space CIE L*a*b* (D65) on tensors, and its colours in bins."""
+"""The CIE L*a*b* colour space (D65) on tensors, and its quantisation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BIN = 10
 
 
 def to_lab(pixels: Tensor) -> Tensor:
-    """Return L (0..100), a and b (about -110..110) of sRGB pixels (...,3,H,W) in 0..1."""
+    """Convert sRGB pixels (...,3,H,W) in 0..1 to L (0..100), a and b (about -110..110)."""
     pixels = pixels.float()
     linear = torch.where(
         pixels > 0.04045, ((pixels.clamp(min=0) + 0.055) / 1.055) ** 2.4, pixels / 12.92
@@ -32,7 +32,7 @@ def to_lab(pixels: Tensor) -> Tensor:
 
 
 def from_lab(lab: Tensor) -> Tensor:
-    """Return the sRGB pixels (...,3,H,W) in 0..1 nearest to :func:`to_lab`'s values."""
+    """Convert L, a, b (...,3,H,W) to sRGB pixels in 0..1; colours out of gamut are clipped."""
     lightness, a, b = lab.float().unbind(-3)
     y = (lightness + 16) / 116
     ratios = torch.stack([y + a / 500, y, y - b / 200], -3)
@@ -45,19 +45,19 @@ def from_lab(lab: Tensor) -> Tensor:
 
 
 def _mix(matrix: Tensor, pixels: Tensor) -> Tensor:
-    # Not a matrix product, which bf16 autocast would round to three digits.
+    # Not a matrix product: bf16 autocast would round it to three digits.
     return (matrix[:, :, None, None] * pixels.unsqueeze(-4)).sum(-3)
 
 
 @lru_cache(maxsize=1)
 def gamut() -> Tensor:
-    """Return the centres (Q,2) of the bins of a and b that sRGB needs, sorted; Q = 309.
+    """Return the sorted centres (Q,2) of the a,b bins that sRGB covers; Q = 309.
 
-    A grid point counts if an 8-bit colour lies in one of the four cells around it, so that each
-    colour has all four corners of its cell. The paper has Q = 313 of the same grid and does not say
-    by which rule; its file begins as ours does, at (-90, 50).
+    A grid point counts if an 8-bit colour is in one of the four cells around it, so that each
+    colour has all four corners of its cell. The paper has Q = 313 points of the same grid and does
+    not give its rule; its file also begins at (-90, 50).
     """
-    # What the surface of the colour cube covers is all that the cube covers, seen along L.
+    # Projected along L, the surface of the colour cube covers all that the cube covers.
     steps = torch.linspace(0, 1, 256)
     one, two = torch.meshgrid(steps, steps, indexing="ij")
     faces = [
@@ -67,19 +67,19 @@ def gamut() -> Tensor:
     ]
     ab = torch.stack([to_lab(face)[1:] for face in faces]).permute(0, 2, 3, 1).reshape(-1, 2)
     corners = torch.cartesian_prod(torch.arange(2), torch.arange(2))
-    # A colour on the line between two cells is in both, however it is rounded.
+    # A colour on the border of two cells counts for both, however it is rounded.
     slack = 0.1 * (2 * corners - 1)
     cells = torch.unique(((ab[:, None] + slack) / BIN).floor().reshape(-1, 2), dim=0)
     return torch.unique((cells[:, None] + corners).reshape(-1, 2), dim=0) * BIN
 
 
 def soft_bins(ab: Tensor, bins: Tensor, neighbours: int = 5, sigma: float = 5.0) -> Tensor:
-    """Return the shares (N,Q) of the bins for colours ab (N,2): its nearest ones, by a Gaussian.
+    """Return soft bin assignments (N,Q) of colours ab (N,2).
 
-    ``exp(-d^2 / (2 sigma^2))`` over the five nearest, normalised to sum 1 (section 2.1).
+    ``exp(-d^2 / (2 sigma^2))`` over the nearest bins, normalised to sum 1 (section 2.1).
     """
     distance = torch.cdist(ab.float(), bins.float(), compute_mode="donot_use_mm_for_euclid_dist")
     near, indices = distance.topk(neighbours, dim=1, largest=False)
-    # Taking the smallest off first changes nothing but keeps far colours from 0 / 0.
+    # Softmax, since for distant colours the plain ratio would be 0 / 0.
     weight = F.softmax(-near.square() / (2 * sigma**2), dim=1)
     return torch.zeros_like(distance).scatter_(1, indices, weight)

@@ -1,4 +1,4 @@
-"""Losses as plain functions, to be used and tested alone."""
+"""Losses as plain functions, usable and testable alone."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from headstart.objectives.cross_entropy import CrossEntropy
 
 
 def token_loss(logits: Tensor, targets: Tensor) -> dict[str, Tensor]:
-    """Cross-entropy of logits (N,V) against targets (N,), with the accuracy beside it.
+    """Return cross-entropy and accuracy of logits (N,V) against targets (N,).
 
-    Without targets the loss is 0 and still has a gradient, so that an empty batch is harmless.
+    Without targets the loss is 0 and has a gradient, so that an empty batch is harmless.
     """
     if targets.numel() == 0:
         return {"loss": logits.sum() * 0.0, "accuracy": logits.new_zeros(())}
@@ -25,7 +25,7 @@ def token_loss(logits: Tensor, targets: Tensor) -> dict[str, Tensor]:
         return {"loss": loss, "accuracy": accuracy}
     loss = F.cross_entropy(logits.float(), targets)
     with torch.no_grad():
-        # The largest score is found several times as fast as its place.
+        # The maximum is several times as fast as the argmax.
         own = logits.gather(1, targets[:, None]).squeeze(1)
         accuracy = (own == logits.amax(1)).float().mean()
     return {"loss": loss, "accuracy": accuracy}
@@ -44,6 +44,13 @@ def info_nce(
         queries: (B,D), not normalised.
         keys: (B,D); row i is the positive of query i.
         negatives: (B,D) hard negatives; those of all rows join the sum (SimCSE eq. 5).
+
+    Returns:
+        ``loss``, ``accuracy``, ``positive_similarity`` and ``entropy``, all scalars.
+
+    Example::
+
+        info_nce(encoder.pool(questions), encoder.pool(answers), temperature=0.05)["loss"]
     """
     queries = F.normalize(queries.float(), dim=-1)
     keys = F.normalize(keys.float(), dim=-1)
@@ -60,13 +67,13 @@ def nt_xent(
 ) -> dict[str, Tensor]:
     """NT-Xent over 2N views (SimCLR, Chen et al. 2020, equation 1 and algorithm 1).
 
-    Each view must find its twin among the 2N - 1 others, those of its own kind too. Under several
+    Each view must identify the other view of its row among the 2N - 1 others. Under several
     processes the views of all are gathered with their gradients.
 
     Args:
         first: (B,D), not normalised.
-        second: (B,D); row i is the twin of row i.
-        negatives: (B,D) hard negatives; those of all rows are wrong answers for every view.
+        second: (B,D); row i is the positive of row i of ``first``.
+        negatives: (B,D) hard negatives; those of all rows are negatives of every view.
     """
     with full_precision(first):
         views = [F.normalize(view.float(), dim=1) for view in (first, second)]
@@ -76,9 +83,9 @@ def nt_xent(
         if negatives is not None:
             every.append(gather(F.normalize(negatives.float(), dim=1)))
         logits = torch.cat(views) @ torch.cat(every).T / temperature
-        selves, view_matching = torch.cat([own, own + count]), torch.cat([own + count, own])
+        selves, positives = torch.cat([own, own + count]), torch.cat([own + count, own])
         logits = logits.scatter(1, selves[:, None], -torch.inf)
-        return _scalars(logits, view_matching, temperature)
+        return _scalars(logits, positives, temperature)
 
 
 def queue_nce(
@@ -129,10 +136,10 @@ def _scalars(logits: Tensor, targets: Tensor, temperature: float) -> dict[str, T
 
 
 def _entropy(scores: Tensor) -> Tensor:
-    """Return the mean entropy of the softmax of rows (N,M), as a share of that of even odds.
+    """Return the mean entropy of the softmax of rows (N,M), relative to the uniform's.
 
-    1 says that the scores tell nothing apart, 0 that each row is sure, rightly or wrongly: at an
-    absurd temperature it stays at one of the two whatever is learned.
+    1 means that all choices are equally likely, 0 that each row is certain, rightly or wrongly. At
+    an unsuitable temperature it stays at one of the two whatever is learned.
     """
     choices = int((scores[:1] > -torch.inf).sum())
     return torch.special.entr(scores.softmax(1)).sum(1).mean() / math.log(max(2, choices))
@@ -141,17 +148,17 @@ def _entropy(scores: Tensor) -> Tensor:
 def gather(rows: Tensor) -> Tensor:
     """Return the rows (W*B,D) of all processes, in rank order; gradients flow back to each.
 
-    While no gradient is wanted, as in validation, a process looks at its own rows alone: there
-    the batches of the processes may differ in number and size.
+    Without gradients, as in validation, a process gets its own rows alone, since there the batches
+    of the processes may differ in number and size.
     """
-    return _Gather.apply(rows.contiguous()) if _together() else rows
+    return _Gather.apply(rows.contiguous()) if _is_distributed() else rows
 
 
 class _Gather(torch.autograd.Function):
     """All-gather with a gradient.
 
     The one in ``torch.distributed.nn`` binds the process group to a default argument when it is
-    imported: destroying the group then leaves its threads, and the interpreter aborts at its end.
+    imported: destroying the group then leaves its threads, and the interpreter aborts on exit.
     """
 
     @staticmethod
@@ -167,10 +174,10 @@ class _Gather(torch.autograd.Function):
         return gradient.chunk(distributed.get_world_size())[distributed.get_rank()]
 
 
-def _together() -> bool:
+def _is_distributed() -> bool:
     initialised = distributed.is_available() and distributed.is_initialized()
     return initialised and torch.is_grad_enabled() and distributed.get_world_size() > 1
 
 
 def _rank() -> int:
-    return distributed.get_rank() if _together() else 0
+    return distributed.get_rank() if _is_distributed() else 0

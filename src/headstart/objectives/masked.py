@@ -1,4 +1,4 @@
-"""Masked modeling of anything discrete (BERT, Devlin et al. 2018, section 3.1)."""
+"""Masked modeling of discrete tokens (BERT, Devlin et al. 2018, section 3.1)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from headstart.encoders import TokenEncoder
 from headstart.encoders.visibility import visibility
 from headstart.modalities import TokenProcessor, Vocabulary
 from headstart.objectives import Objective
-from headstart.objectives.curriculum import Course, Ratio
-from headstart.objectives.heads import TokenHead, answered
+from headstart.objectives.curriculum import Ratio, Schedule
+from headstart.objectives.heads import TokenHead, loss_at_targets
 
 
 class MaskedOptions(Options):
-    """BERT's values. ModernBERT and MosaicBERT hide 30%."""
+    """BERT's values. ModernBERT and MosaicBERT mask 30%."""
 
     mask_ratio: Ratio = Field(
         0.15, description="Share of the positions to predict; 0.15..0.4 moves over the run."
@@ -36,7 +36,10 @@ class MaskedOptions(Options):
 
 
 class MaskedModeling(Objective):
-    """Hide some tokens and predict them from the rest; redrawn each time a row is read."""
+    """Mask some tokens and predict them from the rest; redrawn each time a row is read.
+
+    See Devlin et al. 2018, https://arxiv.org/abs/1810.04805.
+    """
 
     needs = frozenset({"vocabulary", "mask_token", "token_embedding", "bidirectional"})
     layout = "packed"
@@ -51,7 +54,7 @@ class MaskedModeling(Objective):
         self.options = options
         self.vocabulary = processor.vocabulary
         self.head = TokenHead(encoder.token_embedding, transform=True)
-        self.ratio = Course(options.mask_ratio)
+        self.ratio = Schedule(options.mask_ratio)
         self.plain: Tensor
         self.register_buffer("plain", plain_ids(self.vocabulary), persistent=False)
 
@@ -67,7 +70,7 @@ class MaskedModeling(Objective):
         tokens = self.encoder.contextualize(
             self.encoder.embed(batch), visibility(batch), batch.get("positions")
         )
-        return answered(self.head, tokens, batch["targets"])
+        return loss_at_targets(self.head, tokens, batch["targets"])
 
     def after_step(self, progress: float) -> None:
         self.ratio.progress.fill_(progress)
@@ -79,19 +82,19 @@ class MaskedModeling(Objective):
 
 
 def mask_of(vocabulary: Vocabulary) -> int:
-    """Return the id that stands for a hidden position, where there is a ``mask_token``."""
+    """Return the id of the mask token; the vocabulary must have one (``mask_token``)."""
     assert vocabulary.mask_id is not None
     return vocabulary.mask_id
 
 
 def plain_ids(vocabulary: Vocabulary) -> Tensor:
-    """Return the vocabulary without its special tokens: what a random token is drawn from."""
+    """Return the ids of all tokens that are not special, from which random tokens are drawn."""
     special = set(vocabulary.special_ids)
     return torch.tensor([i for i in range(vocabulary.size) if i not in special])
 
 
 def ordinary(batch: Batch, vocabulary: Vocabulary) -> Tensor:
-    """Return (B,T) bool: True where a real token stands that is not special."""
+    """Return (B,T) bool: True at real tokens that are not special."""
     ids = batch["input_ids"]
     special = torch.zeros(
         max(vocabulary.size, int(ids.max()) + 1), dtype=torch.bool, device=ids.device
@@ -108,20 +111,20 @@ def hide(
     shares: tuple[float, float],
     generator: torch.Generator,
 ) -> Batch:
-    """Return the batch with the chosen (B,T) tokens hidden, and ``targets`` (B,T).
+    """Return the batch with the chosen (B,T) tokens masked, and ``targets`` (B,T).
 
     Args:
-        plain: ids that a random token is drawn from, uniformly.
-        shares: how many of the chosen become ``mask_id``, and how many a random token; the rest
-            stays as it is.
+        plain: ids from which random tokens are drawn uniformly.
+        shares: of the chosen tokens, the share that becomes ``mask_id`` and the share that becomes
+            a random token; the rest is unchanged.
     """
     ids = batch["input_ids"]
-    fate = torch.rand(ids.shape, generator=generator, device=ids.device)
-    drawn = plain[torch.randint(len(plain), ids.shape, generator=generator, device=ids.device)]
-    hidden = torch.where(fate < shares[0], mask_id, drawn)
+    draw = torch.rand(ids.shape, generator=generator, device=ids.device)
+    random = plain[torch.randint(len(plain), ids.shape, generator=generator, device=ids.device)]
+    hidden = torch.where(draw < shares[0], mask_id, random)
     return {
         **batch,
-        "input_ids": torch.where(chosen & (fate < sum(shares)), hidden, ids),
+        "input_ids": torch.where(chosen & (draw < sum(shares)), hidden, ids),
         "targets": torch.where(chosen, ids, IGNORE),
     }
 
@@ -135,9 +138,9 @@ def choose(
 ) -> Tensor:
     """Return (B,T) bool: exactly ``max(1, round(ratio L))`` positions of each row.
 
-    L counts the real tokens of the row. Special tokens and padding are never chosen. With
-    ``whole_word`` the same number of *tokens* is spent on words in random order, and a word that
-    would overflow it is skipped.
+    L is the number of real tokens in the row. Special tokens and padding are never chosen. With
+    ``whole_word`` whole words are added in random order up to the same number of *tokens*; a word
+    that would exceed it is skipped.
     """
     ids, mask = batch["input_ids"], batch["mask"]
     eligible = ordinary(batch, vocabulary)
@@ -150,7 +153,7 @@ def choose(
 
 
 def _choose_words(eligible: Tensor, starts: Tensor, budget: Tensor, score: Tensor) -> Tensor:
-    """Greedy in random order, all rows at once: the loop runs over ranks, not over rows."""
+    """Choose words greedily in random order; the loop is over ranks, for all rows at once."""
     previous = nn.functional.pad(eligible[:, :-1], (1, 0))
     begins = eligible & (starts | ~previous)
     word = begins.long().cumsum(1) * eligible  # 0 = no word

@@ -1,4 +1,4 @@
-"""Masked patches of pictures: dropped before the encoder (MAE), or masked inside it (SimMIM)."""
+"""Masked image modeling: patches dropped before the encoder (MAE) or masked in it (SimMIM)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from headstart.modalities import PixelProcessor
 from headstart.objectives import Objective
 from headstart.objectives.patches import patch_grid, patchify, unpatchify
 
-#: No term compares pictures with each other, and more steps do more than larger ones.
+#: No term compares images with each other, so more steps help more than larger batches.
 BATCH = 64
 
 
@@ -30,11 +30,12 @@ class MAEOptions(Options):
 
 
 class MAE(Objective):
-    """The encoder sees a quarter of the patches; a small decoder draws the others from that.
+    """The encoder sees a quarter of the patches; a small decoder reconstructs the others.
 
-    The mean squared error counts hidden patches only. With ``normalize`` a patch is drawn as
-    ``(x - mean) / sqrt(var + 1e-6)`` of its own pixels of all three colours, ``var`` with n - 1 as
-    in the authors' code; pixels are in 0..1, not normalised before.
+    The loss is the mean squared error over masked patches. With ``normalize`` the target of a patch
+    is ``(x - mean) / sqrt(var + 1e-6)`` over its own pixels in all channels, ``var`` with n - 1 as
+    in the authors' code; pixels are in 0..1, not normalised before. See He et al. 2022,
+    https://arxiv.org/abs/2111.06377.
     """
 
     needs = frozenset({"pixels", "patches"})
@@ -46,7 +47,7 @@ class MAE(Objective):
     def __init__(
         self, encoder: PatchEncoder, processor: PixelProcessor, options: MAEOptions
     ) -> None:
-        # Only here, since networks that MAE does not teach need no timm.
+        # Imported here, since other networks and objectives do not need timm.
         from timm.layers.norm import LayerNorm
         from timm.models.vision_transformer import Block
 
@@ -61,7 +62,9 @@ class MAE(Objective):
         self.keep = max(1, int(self.total * (1 - options.mask_ratio)))
         heads = options.heads
         width = options.width or max(32, encoder.width // 2)
-        width = -(-width // (4 * heads)) * 4 * heads  # places need fours, heads equal parts
+        width = (
+            -(-width // (4 * heads)) * 4 * heads
+        )  # sin-cos needs a multiple of 4, the heads equal parts
         self.narrow = nn.Linear(encoder.width, width)
         self.mask_token = nn.Parameter(torch.randn(width) * 0.02)
         self.register_buffer("positions", sincos_positions(grid, width), persistent=False)
@@ -73,13 +76,13 @@ class MAE(Objective):
         self.head = nn.Linear(width, encoder.patch_size**2 * 3)
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Return ``pixels`` (B,3,S,S), whole, and ``kept`` (B,K): places of the patches seen."""
+        """Return unmasked ``pixels`` (B,3,S,S), and ``kept`` (B,K): indices of visible patches."""
         pixels = self.augment(batch, generator, "weak")["pixels"]
         draw = torch.rand(len(pixels), self.total, generator=generator, device=pixels.device)
         return {"pixels": pixels, "kept": draw.argsort(1)[:, : self.keep]}
 
     def preview_images(self, batch: Batch) -> dict[str, Tensor]:
-        """Return the pictures as far as the encoder sees them, for the report."""
+        """Return the images with the patches hidden from the encoder in grey."""
         hidden = torch.ones(len(batch["kept"]), self.total, device=batch["kept"].device)
         hidden = hidden.scatter(1, batch["kept"], 0.0).bool()
         return {"seen": covered(batch["pixels"], hidden, self.encoder.patch_size)}
@@ -87,7 +90,7 @@ class MAE(Objective):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         pixels, kept = batch["pixels"], batch["kept"]
         tokens = self.encoder.embed({"pixels": pixels})
-        seen = tokens.gather(1, kept[..., None].expand(-1, -1, tokens.shape[-1]))
+        seen = tokens.gather(1, kept[..., None].expand(-1, -1, tokens.shape[-1]))  # (B,K,D)
         seen = self.encoder.contextualize(seen, None, kept)
         drawn = self.decode(seen, kept)
         target = patchify(pixels, self.encoder.patch_size)
@@ -98,10 +101,10 @@ class MAE(Objective):
         return {"loss": (error * hidden).sum() / hidden.sum()}
 
     def decode(self, seen: Tensor, kept: Tensor) -> Tensor:
-        """Return patches (B,T,P) of the vectors (B,K,D) of the patches that lie at ``kept``."""
+        """Return all patches (B,T,P) from the vectors (B,K,D) of those at ``kept`` (B,K)."""
         narrow = self.narrow(seen)
-        everywhere = self.mask_token.to(narrow.dtype).expand(len(seen), self.total, -1)
-        tokens = everywhere.scatter(1, kept[..., None].expand_as(narrow), narrow) + self.positions
+        masked = self.mask_token.to(narrow.dtype).expand(len(seen), self.total, -1)
+        tokens = masked.scatter(1, kept[..., None].expand_as(narrow), narrow) + self.positions
         for block in self.blocks:
             tokens = block(tokens)
         drawn: Tensor = self.head(self.norm(tokens))
@@ -119,9 +122,10 @@ class SimMIMOptions(Options):
 
 
 class SimMIM(Objective):
-    """Masked patches enter the encoder as a learned vector; one linear layer draws their pixels.
+    """Masked patches enter the encoder as a learned vector; a linear layer predicts their pixels.
 
-    The loss is the mean absolute error over the hidden pixels. Pixels are in 0..1.
+    The loss is the mean absolute error over the masked pixels, in 0..1. See Xie et al. 2022,
+    https://arxiv.org/abs/2111.09886.
     """
 
     needs = frozenset({"pixels", "patches"})
@@ -143,7 +147,7 @@ class SimMIM(Objective):
         self.head = nn.Linear(encoder.width, encoder.patch_size**2 * 3)
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Return ``pixels`` (B,3,S,S), whole, and ``hidden`` (B,T) bool."""
+        """Return unmasked ``pixels`` (B,3,S,S), and ``hidden`` (B,T) bool."""
         pixels = self.augment(batch, generator, "weak")["pixels"]
         draw = torch.rand(len(pixels), self.units, generator=generator, device=pixels.device)
         hidden = draw.argsort(1).argsort(1) < self.hide
@@ -153,7 +157,7 @@ class SimMIM(Objective):
         return {"pixels": pixels, "hidden": hidden.flatten(1)}
 
     def preview_images(self, batch: Batch) -> dict[str, Tensor]:
-        """Return the pictures as far as the encoder sees them, for the report."""
+        """Return the images with the patches hidden from the encoder in grey."""
         return {"seen": covered(batch["pixels"], batch["hidden"], self.encoder.patch_size)}
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
@@ -163,7 +167,7 @@ class SimMIM(Objective):
         return {"loss": (error * hidden).sum() / hidden.sum()}
 
     def restore(self, pixels: Tensor, hidden: Tensor) -> Tensor:
-        """Return the pictures (B,3,S,S) with what the network draws at ``hidden`` (B,T)."""
+        """Return the images (B,3,S,S) with the patches at ``hidden`` (B,T) reconstructed."""
         patch = self.encoder.patch_size
         own = patchify(pixels, patch)
         return unpatchify(torch.where(hidden[..., None], self._draw(pixels, hidden), own), patch)
@@ -176,19 +180,19 @@ class SimMIM(Objective):
 
 
 def covered(pixels: Tensor, hidden: Tensor, patch: int) -> Tensor:
-    """Return the pictures (B,3,S,S) with the ``hidden`` (B,T) patches in grey."""
+    """Return the images (B,3,S,S) with the ``hidden`` (B,T) patches in grey."""
     patches = patchify(pixels, patch)
     return unpatchify(patches.masked_fill(hidden[..., None], 0.5), patch)
 
 
 def own_scale(patches: Tensor) -> Tensor:
-    """Return patches (B,T,P) with mean 0 and variance 1 each (He et al. 2022, section 4)."""
+    """Return patches (B,T,P), each standardised to mean 0 and variance 1 (MAE, section 4)."""
     mean = patches.mean(-1, keepdim=True)
     return (patches - mean) / (patches.var(-1, keepdim=True) + 1e-6).sqrt()
 
 
 def sincos_positions(grid: int, width: int) -> Tensor:
-    """Return fixed vectors (grid*grid,width) of rows and columns (Vaswani et al. 2017, in 2-D)."""
+    """Return 2-D sin-cos position vectors (grid*grid,width), after Vaswani et al. 2017."""
     rates = 10000.0 ** -(torch.arange(width // 4) / (width // 4))
     angles = torch.arange(grid)[:, None] * rates
     line = torch.cat([angles.sin(), angles.cos()], 1)
@@ -196,7 +200,7 @@ def sincos_positions(grid: int, width: int) -> Tensor:
     return torch.cat([columns, rows], 2).flatten(0, 1)
 
 
-def nearest_divisor(number: int, defaults: float) -> int:
-    """Return the divisor of ``number`` that is nearest to ``wish`` in proportion."""
+def nearest_divisor(number: int, target: float) -> int:
+    """Return the divisor of ``number`` whose ratio to ``target`` is nearest to 1."""
     divisors = [d for d in range(1, number + 1) if number % d == 0]
-    return min(divisors, key=lambda d: abs(math.log(d / defaults)))
+    return min(divisors, key=lambda d: abs(math.log(d / target)))

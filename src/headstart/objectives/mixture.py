@@ -1,4 +1,4 @@
-"""Several objectives on one encoder: added up, by turns, or weighed by what they teach."""
+"""Several objectives on one encoder: summed, in turns, or with learned weights."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from headstart.objectives.views import part
 
 
 class MixtureOptions(Options):
-    """How the losses of a mixture come together, as ``--set mixture.combine=...``."""
+    """How the losses of a mixture are combined, as ``--set mixture.combine=...``."""
 
     combine: Literal["sum", "turns", "uncertainty"] = Field(
         "sum",
@@ -28,17 +28,21 @@ class Mixture(Objective):
     """Multi-task pre-training, each objective with its own corruption of the same rows.
 
     - ``sum``: ``sum_i w_i L_i``.
-    - ``turns``: one objective a step, each as often as its weight says, in a fixed order that is
-      the same in all processes. Validation adds all of them up.
+    - ``turns``: one objective per step, in proportion to its weight, in a fixed order that is the
+      same in all processes. Validation sums all of them.
     - ``uncertainty``: ``sum_i exp(-s_i) L_i + s_i`` with learned s_i (Kendall et al. 2018, equation
-      10, with the log of the variance for s, factors of a half left out), which begin where
-      ``exp(-s_i)`` is the weight.
+      10, with s the log of the variance and without the factors of a half), initialised so that
+      ``exp(-s_i)`` is the weight. See https://arxiv.org/abs/1705.07115.
 
-    Rows are whole documents if any of the objectives needs them so.
+    Rows are whole documents if any of the objectives needs them.
 
     Args:
         objectives: by name; all share one encoder.
-        weights: one for each name.
+        weights: by the same names.
+
+    Example::
+
+        Mixture({"mlm": mlm, "simcse": simcse}, {"mlm": 1.0, "simcse": 0.1})
     """
 
     Options = MixtureOptions
@@ -68,9 +72,9 @@ class Mixture(Objective):
         return list(self._members.values())
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Return the corrupted batch of every objective that acts now, under ``NAME/...``."""
+        """Return the corrupted batches of the objectives active in this step, as ``NAME/...``."""
         mixed = {"mask": batch["mask"]} if "mask" in batch else {}
-        for name in self._acting():
+        for name in self._active():
             for key, tensor in self._members[name].corrupt(batch, generator).items():
                 mixed[f"{name}/{key}"] = tensor
         return mixed
@@ -93,23 +97,23 @@ class Mixture(Objective):
             scalars |= {f"{name}/weight": weight[i] for i, name in enumerate(results)}
             return {"loss": (weight * losses + self.log_variance).sum(), **scalars}
         if len(results) < len(self._members):
-            # Its turn comes as often as its weight says.
+            # In turns, the weights are in the frequencies.
             return {"loss": losses.sum(), **scalars}
         weights = losses.new_tensor([self.weights[name] for name in results])
         return {"loss": (weights * losses).sum(), **scalars}
 
-    def _acting(self) -> list[str]:
+    def _active(self) -> list[str]:
         names = list(self._members)
         if self.combine != "turns" or not self.training:
             return names
         weights = torch.tensor(list(self.weights.values()), device=self.taken.device)
-        # The one that is furthest behind its share, were this step already over.
+        # The one that would be furthest behind its share after this step.
         behind = weights / weights.sum() * (self.taken.sum() + 1) - self.taken
         return [names[int(behind.argmax())]]
 
     def after_step(self, progress: float) -> None:
         if self.combine == "turns" and self.training:
-            (name,) = self._acting()
+            (name,) = self._active()
             self.taken[list(self._members).index(name)] += 1
         for objective in self._members.values():
             objective.after_step(progress)

@@ -1,4 +1,4 @@
-"""Contrast against the keys of a slowly moving encoder: MoCo v2 with a queue, v3 without."""
+"""Momentum contrast: MoCo v2 with a queue of keys, MoCo v3 without."""
 
 from __future__ import annotations
 
@@ -14,20 +14,25 @@ from headstart.encoders import Encoder
 from headstart.modalities import Processor
 from headstart.objectives.heads import projection
 from headstart.objectives.losses import info_nce, queue_nce
-from headstart.objectives.momentum import Pace, calm, follow, momentum_copy
+from headstart.objectives.momentum import (
+    MomentumSchedule,
+    ema_update,
+    eval_except_batch_norm,
+    momentum_copy,
+)
 from headstart.objectives.queue import KeyQueue
 from headstart.objectives.views import TwoViews, ViewOptions, part, pooled
 
-#: Fewer rows have no statistics worth the name.
+#: Rows below which batch norm statistics are too noisy.
 _SMALLEST_GROUP = 8
 
 
 class MoCoOptions(ViewOptions):
     """MoCo v2's values (Chen et al. 2020, "Improved baselines"), and v3's without a queue.
 
-    The paper's queue of 65,536 is for a million pictures. On small data a queue that long would
-    hold each record several times, as its own wrong answer: 4,096 is what the authors take for
-    CIFAR-10, and it should stay well below the number of records.
+    The paper's queue of 65,536 is for a million images. On small data so long a queue would hold
+    each record several times, as its own negative. The authors take 4,096 for CIFAR-10; the queue
+    should be much shorter than the number of records.
     """
 
     queue: int = Field(
@@ -51,15 +56,16 @@ class MoCoOptions(ViewOptions):
 
 
 class MoCo(TwoViews):
-    """Find the key of the other view among those of many other rows (He et al. 2020).
+    """Identify the key of the other view among those of many other rows.
 
-    With a queue (v2) the first view is the query and the second the key, the MLP has two layers
-    and no batch norm. Without (v3, Chen et al. 2021) the other rows of the batch are the wrong
-    answers, both directions are averaged, and a predictor stands before the queries.
+    With a queue (v2, He et al. 2020, https://arxiv.org/abs/1911.05722) the first view is the query
+    and the second the key; the MLP has two layers and no batch norm. Without one (v3, Chen et al.
+    2021, https://arxiv.org/abs/2104.02057) the other rows of the batch are the negatives, both
+    directions are averaged, and a predictor follows the queries' projection.
 
-    Where query and key pass batch norms in the same company, they can be matched by its statistics.
-    The paper shuffles the keys among devices; here they pass in random order in several groups,
-    which serves one device too (section 3.3, "shuffling BN").
+    If query and key pass batch norm in the same batch, they can be matched by its statistics. The
+    paper shuffles the keys among devices; here they are encoded in random groups, which also works
+    on one device (section 3.3, "shuffling BN").
     """
 
     Options = MoCoOptions
@@ -84,15 +90,15 @@ class MoCo(TwoViews):
             self.predictor = projection([options.output, hidden, options.output])
         self.key_encoder = momentum_copy(encoder)
         self.key_projection = momentum_copy(self.projection)
-        usual = 0.999 if options.queue else 0.99
-        momentum = usual if options.momentum is None else options.momentum
-        self.pace = Pace(momentum, options.memory, rising=not options.queue)
+        default = 0.999 if options.queue else 0.99
+        momentum = default if options.momentum is None else options.momentum
+        self.schedule = MomentumSchedule(momentum, options.memory, rising=not options.queue)
 
     def train(self, mode: bool = True) -> MoCo:
         super().train(mode)
         if mode:
-            calm(self.key_encoder)
-            calm(self.key_projection)
+            eval_except_batch_norm(self.key_encoder)
+            eval_except_batch_norm(self.key_projection)
         return self
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
@@ -115,7 +121,7 @@ class MoCo(TwoViews):
 
     @torch.no_grad()
     def _keys(self, view: Batch, order: Tensor) -> Tensor:
-        """Return unit keys (B,D), made group by group in the given order."""
+        """Return L2-normalised keys (B,D), encoded group by group in the given order."""
         count = max(1, min(self.options.groups, len(order) // _SMALLEST_GROUP))
         groups = [
             {name: rows[indices] for name, rows in view.items()} for indices in order.chunk(count)
@@ -135,7 +141,7 @@ class MoCo(TwoViews):
         return {name: (one[name] + other[name]) / 2 for name in one}
 
     def after_step(self, progress: float) -> None:
-        """Move the key encoder towards the encoder."""
-        momentum = self.pace.advance(progress)
-        follow(self.key_encoder, self.encoder, momentum)
-        follow(self.key_projection, self.projection, momentum)
+        """Update the key encoder with the encoder (exponential moving average)."""
+        momentum = self.schedule.advance(progress)
+        ema_update(self.key_encoder, self.encoder, momentum)
+        ema_update(self.key_projection, self.projection, momentum)

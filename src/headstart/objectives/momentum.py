@@ -1,4 +1,4 @@
-"""Moving-average copies of networks: teachers, targets and key encoders."""
+"""Exponential moving averages of networks: teachers, targets and key encoders."""
 
 from __future__ import annotations
 
@@ -13,16 +13,22 @@ from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 Network = TypeVar("Network", bound=nn.Module)
 
 
-class Pace(nn.Module):
-    """How fast a copy follows at this point of the run.
+class MomentumSchedule(nn.Module):
+    """The momentum of a moving average over a run.
 
-    Papers give a momentum for runs of 100,000 steps and more. In a short run a copy that slow
-    would still be the random network it began as, so it remembers at most a share of the run.
+    Papers give it for runs of 100,000 steps and more. In a short run an average that slow would
+    remain close to the random initialisation, so its time constant is limited to a share of the
+    run.
 
     Args:
-        momentum: m of ``copy = m copy + (1 - m) network``, in a long run.
-        memory: the share of the run that the copy remembers at most (its time constant).
-        rising: let m climb to 1 on half a cosine until the end of the run (BYOL, appendix; DINO).
+        momentum: m of ``average = m average + (1 - m) network``, in a long run.
+        memory: the largest time constant, as a share of the run.
+        rising: increase m to 1 on half a cosine until the end of the run (BYOL, appendix; DINO).
+
+    Example::
+
+        schedule = MomentumSchedule(0.996, 0.2, rising=True)
+        ema_update(teacher, student, schedule.advance(progress))
     """
 
     def __init__(self, momentum: float, memory: float, *, rising: bool) -> None:
@@ -32,7 +38,7 @@ class Pace(nn.Module):
         self.register_buffer("progress", torch.zeros(()))
 
     def advance(self, progress: float) -> float:
-        """Return the momentum of the step that ended at ``progress`` in 0..1, and remember it."""
+        """Return the momentum of the step that ended at ``progress`` in 0..1, and store it."""
         step = progress - float(self.progress)
         self.progress.fill_(progress)
         momentum = min(self.momentum, math.exp(-step / self.memory))
@@ -42,34 +48,34 @@ class Pace(nn.Module):
 
 
 def momentum_copy(network: Network) -> Network:
-    """Return a copy that no gradient reaches."""
+    """Return a copy without gradients."""
     return copy.deepcopy(network).requires_grad_(False)
 
 
 @torch.no_grad()
-def follow(copied: nn.Module, network: nn.Module, momentum: float) -> None:
-    """Move ``copied`` towards ``network``: ``copied = momentum copied + (1 - momentum) network``.
+def ema_update(average: nn.Module, network: nn.Module, momentum: float) -> None:
+    """Update in place: ``average = momentum average + (1 - momentum) network``.
 
-    Buffers follow like parameters (integers are taken over), but batch norms that are in training
-    mode keep statistics of their own.
+    Buffers are averaged like parameters (integers are copied), except that batch norms in training
+    mode keep their own statistics.
     """
-    for ours, theirs in zip(copied.parameters(), network.parameters(), strict=True):
-        ours.lerp_(theirs.to(ours.dtype), 1 - momentum)
-    for mine, other in zip(copied.modules(), network.modules(), strict=True):
-        if isinstance(mine, BatchNorm) and mine.training:
+    for averaged, current in zip(average.parameters(), network.parameters(), strict=True):
+        averaged.lerp_(current.to(averaged.dtype), 1 - momentum)
+    for ours, theirs in zip(average.modules(), network.modules(), strict=True):
+        if isinstance(ours, BatchNorm) and ours.training:
             continue
-        buffers = zip(mine.buffers(recurse=False), other.buffers(recurse=False), strict=True)
-        for kept, seen in buffers:
-            if kept.is_floating_point():
-                kept.lerp_(seen.to(kept.dtype), 1 - momentum)
+        buffers = zip(ours.buffers(recurse=False), theirs.buffers(recurse=False), strict=True)
+        for buffer, source in buffers:
+            if buffer.is_floating_point():
+                buffer.lerp_(source.to(buffer.dtype), 1 - momentum)
             else:
-                kept.copy_(seen)
+                buffer.copy_(source)
 
 
-def calm(copied: nn.Module) -> None:
-    """Put a copy in evaluation mode but for its batch norms: no dropout, statistics of the batch.
+def eval_except_batch_norm(average: nn.Module) -> None:
+    """Set evaluation mode except in batch norms, which use the statistics of the batch.
 
-    That is how BYOL and DINO run theirs, whose networks have no dropout in the copy.
+    BYOL and DINO run their averages so: without dropout, but with batch statistics.
     """
-    for module in copied.modules():
+    for module in average.modules():
         module.training = isinstance(module, BatchNorm)

@@ -1,8 +1,8 @@
-"""Whether encoder, objectives and data fit together, told by their names before anything is read.
+"""Check by name that encoder, objectives and data fit together, before anything is read.
 
-An encoder fits data that comes as the tensor it reads; an objective fits where encoder and data
-together provide what it needs. What a kind provides is a superset of what one of it will provide
-in the end, so the objects themselves are checked once more when the objective is built.
+An encoder fits data that is collated to the tensor it reads. An objective fits if encoder and data
+together provide what it needs. A kind's ``provides`` is a superset of what an instance provides, so
+the instances are checked again when the objective is built.
 """
 
 from __future__ import annotations
@@ -17,14 +17,18 @@ from headstart.objectives import OBJECTIVES
 
 
 def check_fit(objectives: Iterable[str], encoder: str, modality: Modality) -> None:
-    """Refuse names that cannot work together; without importing more than refusing needs.
+    """Refuse names that do not work together.
 
     Args:
-        objectives: names; none where that is left open.
-        encoder: a name, a folder or a run, or ``"auto"``, for which any encoder may be taken.
+        objectives: names; empty if they are still to be decided.
+        encoder: a name, a folder or a run, or ``"auto"``, which stands for any encoder.
 
     Raises:
-        HeadstartError: the encoder reads other data, or an objective needs what is not there.
+        HeadstartError: the encoder reads other data, or an objective needs a missing capability.
+
+    Example::
+
+        check_fit(["mlm"], "modernbert", MODALITIES["text"])
     """
     if encoder != "auto":
         _check_reads(encoder, modality)
@@ -36,15 +40,16 @@ def check_fit(objectives: Iterable[str], encoder: str, modality: Modality) -> No
             _refuse_data(name, needs, modality)
         if kind and not needs <= kind.provides | modality.provides:
             within = objectives_within(kind.provides | modality.provides)
+            missing = phrase(needs - kind.provides - modality.provides)
             raise HeadstartError(
-                f"the objective {name!r} needs {named(needs - kind.provides - modality.provides)}, "
+                f"the objective {name!r} needs {missing}, "
                 f"which the encoder {encoder!r} cannot give; encoders that can: "
                 f"{', '.join(able)}; objectives for {encoder}: {', '.join(within)}."
             )
 
 
 def encoders_for(needs: frozenset[str], modality: Modality) -> list[str]:
-    """Return the encoders that read a modality's data and, with it, provide what is needed."""
+    """Return the encoders that read a modality's data and provide, with it, ``needs``."""
     return [
         name
         for name, kind in ENCODERS.items()
@@ -53,12 +58,12 @@ def encoders_for(needs: frozenset[str], modality: Modality) -> list[str]:
 
 
 def objectives_within(offered: frozenset[str]) -> list[str]:
-    """Return the objectives that need no more than what is offered."""
+    """Return the objectives whose needs are a subset of ``offered``."""
     return [name for name, objective in OBJECTIVES.items() if objective.needs <= offered]
 
 
-def named(needs: Iterable[str]) -> str:
-    """Return capabilities as part of a sentence."""
+def phrase(needs: Iterable[str]) -> str:
+    """Return capabilities as a phrase: ``mask token and vocabulary``."""
     return " and ".join(sorted(need.replace("_", " ") for need in needs))
 
 
@@ -76,13 +81,13 @@ def _check_reads(encoder: str, modality: Modality) -> None:
 
 
 def _refuse_data(name: str, needs: frozenset[str], modality: Modality) -> None:
-    """Refuse what no encoder of this data could make up for."""
+    """Refuse an objective that no encoder for this data could serve."""
     kinds = [kind for _, kind in ENCODERS.items() if kind.reads == modality.gives]
     lacking = [needs - kind.provides - modality.provides for kind in kinds]
     missing = min(lacking, key=len, default=needs - modality.provides)
     able = [other for other, its in OBJECTIVES.items() if encoders_for(its.needs, modality)]
     noun = modality.content.noun
     raise HeadstartError(
-        f"the objective {name!r} needs {named(missing)}, which {noun} and their encoders cannot "
+        f"the objective {name!r} needs {phrase(missing)}, which {noun} and their encoders cannot "
         f"give; objectives for {noun}: {', '.join(able)}."
     )

@@ -1,4 +1,4 @@
-"""Noise on any continuous tensor, batch first: what a denoising auto-encoder takes out again.
+"""Noise on continuous tensors (B,...), which a denoising auto-encoder removes.
 
 Vincent et al. 2010, "Stacked Denoising Autoencoders", section 3.3.
 """
@@ -12,17 +12,17 @@ from torch import Tensor
 
 
 def gaussian(clean: Tensor, amount: float, generator: torch.Generator) -> Tensor:
-    """Return the values plus noise of deviation ``amount``."""
+    """Add Gaussian noise of standard deviation ``amount``."""
     return clean + amount * torch.randn(clean.shape, generator=generator, device=clean.device)
 
 
 def masking(clean: Tensor, amount: float, generator: torch.Generator) -> Tensor:
-    """Return the values with a share of ``amount`` set to 0."""
+    """Set a random share ``amount`` of the values to 0."""
     return clean * (torch.rand(clean.shape, generator=generator, device=clean.device) >= amount)
 
 
 def salt_and_pepper(clean: Tensor, amount: float, generator: torch.Generator) -> Tensor:
-    """Return the values with a share of ``amount`` set to 0 or 1, by a coin."""
+    """Set a random share ``amount`` of the values to 0 or 1, with equal probability."""
     draw = torch.rand(clean.shape, generator=generator, device=clean.device)
     return torch.where(draw < amount, (draw < amount / 2).to(clean.dtype), clean)
 

@@ -1,4 +1,4 @@
-"""Reopening what an objective left in a run beside the encoder."""
+"""Open the head that an objective saved in a run beside the encoder."""
 
 from __future__ import annotations
 
@@ -15,20 +15,19 @@ if TYPE_CHECKING:
 
 
 def described_head(run: RunFolder) -> dict[str, Any]:
-    """Return what the run says of the head in it: the ``objective``, and what it ``generates``."""
-    described = run.head / "head.json"
-    found = json.loads(described.read_text(encoding="utf-8")) if described.is_file() else {}
-    return dict(found)
+    """Return the description of a run's head: its ``objective`` and what it ``generates``."""
+    file = run.head / "head.json"
+    return dict(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else {}
 
 
 def objective_of(run: RunFolder) -> str | None:
-    """Return the objective whose head lies in the run; None where none does."""
+    """Return the objective whose head is in the run; None without a head."""
     name: str | None = described_head(run).get("objective")
     return name
 
 
 def open_token_head(run: RunFolder, encoder: TokenEncoder) -> TokenHead:
-    """Open ``RUN/head``; its output vectors are the encoder's table and are not stored twice."""
+    """Open ``RUN/head``; tied output weights are those of the encoder and are not stored twice."""
     stored = load_file(run.head / "head.safetensors")
     tied = "decoder.weight" not in stored
     transform = any(name.startswith("transform.") for name in stored)

@@ -1,4 +1,4 @@
-"""Cutting pictures into patches and tiles, on whole batches."""
+"""Cut batches of images into patches and tiles."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from headstart.batch import Batch, unit_pixels
 from headstart.encoders import PixelEncoder
 from headstart.errors import HeadstartError
 
-#: Networks made for pictures can do little with fewer pixels a side.
+#: Smallest side, in pixels, from which image networks can learn.
 SMALLEST = 16
 
 
 def plain(batch: Batch, side: int) -> Tensor:
-    """Return the pictures (B,3,side,side) as they are, in 0..1; shrunk where stored larger."""
+    """Return the unaugmented images (B,3,side,side) in 0..1, resized if stored larger."""
     return resize(unit_pixels(batch["pixels"]), side)
 
 
 def resize(pixels: Tensor, side: int) -> Tensor:
-    """Return pictures (N,3,H,H) at (N,3,side,side), without aliasing."""
+    """Resize images (N,3,H,H) to (N,3,side,side), with anti-aliasing."""
     if pixels.shape[-1] == side:
         return pixels
     return F.interpolate(
@@ -29,9 +29,9 @@ def resize(pixels: Tensor, side: int) -> Tensor:
 
 
 def patchify(pixels: Tensor, patch: int) -> Tensor:
-    """Return the patches (B,T,patch*patch*3) of pictures (B,3,S,S), row by row.
+    """Return the patches (B,T,patch*patch*3) of images (B,3,S,S), row by row.
 
-    Within a patch the order is row, column, colour, as in MAE's code.
+    Within a patch the order is row, column, channel, as in MAE's code.
     """
     count, colours, side, _ = pixels.shape
     grid = side // patch
@@ -40,15 +40,15 @@ def patchify(pixels: Tensor, patch: int) -> Tensor:
 
 
 def unpatchify(patches: Tensor, patch: int) -> Tensor:
-    """Return the pictures (B,3,S,S) that :func:`patchify` cut."""
-    count, indices, values = patches.shape
-    grid, colours = round(indices**0.5), values // patch**2
+    """Invert :func:`patchify`: return images (B,3,S,S)."""
+    count, total, values = patches.shape
+    grid, colours = round(total**0.5), values // patch**2
     cut = patches.reshape(count, grid, grid, patch, patch, colours)
     return cut.permute(0, 5, 1, 3, 2, 4).reshape(count, colours, grid * patch, grid * patch)
 
 
 def cut(pixels: Tensor, tops: Tensor, lefts: Tensor, side: int) -> Tensor:
-    """Return N squares (B,N,3,side,side) of each picture, by their upper left corners (B,N)."""
+    """Return N squares (B,N,3,side,side) of each image, given their top left corners (B,N)."""
     steps = torch.arange(side, device=pixels.device)
     rows = (tops[..., None] + steps)[..., :, None]
     columns = (lefts[..., None] + steps)[..., None, :]
@@ -57,30 +57,30 @@ def cut(pixels: Tensor, tops: Tensor, lefts: Tensor, side: int) -> Tensor:
 
 
 def side_for(encoder: PixelEncoder, side: int) -> int:
-    """Return the side at which the encoder is shown tiles of ``side`` pixels.
+    """Return the size in which tiles of ``side`` pixels enter the encoder.
 
-    At least 16, and a multiple of a ViT's patch (of 16 for others, which halve it a few times).
+    At least 16, and a multiple of a ViT's patch (of 16 for convolutions, which downsample).
     """
     unit = encoder.patch_size
     return -(-max(side, SMALLEST) // unit) * unit
 
 
 def enlarge(tiles: Tensor, side: int) -> Tensor:
-    """Return tiles (B,N,3,s,s) at (B,N,3,side,side)."""
+    """Resize tiles (B,N,3,s,s) to (B,N,3,side,side)."""
     return resize(tiles.flatten(0, 1), side).unflatten(0, tiles.shape[:2])
 
 
 def encode(encoder: PixelEncoder, tiles: Tensor) -> Tensor:
-    """Return the pooled vectors (B,N,D) of tiles (B,N,3,s,s), all through the same network."""
-    pooled = encoder.pool({"pixels": tiles.flatten(0, 1)})
+    """Return the pooled vectors (B,N,D) of tiles (B,N,3,s,s)."""
+    pooled = encoder.pool({"pixels": tiles.flatten(0, 1)})  # (B N, D)
     return pooled.unflatten(0, tiles.shape[:2])
 
 
 def patch_grid(encoder: PixelEncoder, size: int, name: str) -> int:
-    """Return how many patches a side a ViT sees of pictures of ``size``.
+    """Return the number of patches per side of images of ``size`` pixels.
 
     Raises:
-        HeadstartError: the size is no multiple of the patch.
+        HeadstartError: the size is not a multiple of the patch size.
     """
     patch = encoder.patch_size
     if size % patch:

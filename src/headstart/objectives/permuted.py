@@ -12,7 +12,7 @@ from headstart.encoders import TwoStreamEncoder
 from headstart.encoders.visibility import visibility
 from headstart.modalities import TokenProcessor
 from headstart.objectives import Objective
-from headstart.objectives.heads import TokenHead, answered
+from headstart.objectives.heads import TokenHead, loss_at_targets
 from headstart.objectives.masked import ordinary
 
 
@@ -25,11 +25,11 @@ class PermutedOptions(Options):
 
 
 class PermutedModeling(Objective):
-    """Tokens are read in a random order; the last sixth of them is predicted from those before.
+    """Predict the last sixth of the tokens in a random order from those earlier in it.
 
-    Tokens stay in their places: only who may look at whom follows the order. No token is ever
-    hidden from the content stream; the query stream has the place of its token and nothing more.
-    Special tokens come first in every order and are never predicted.
+    Tokens keep their positions; only the attention mask follows the order. The content stream sees
+    every token; the query stream knows only the position of its token. Special tokens come first
+    in every order and are never predicted. See Yang et al. 2019, https://arxiv.org/abs/1906.08237.
     """
 
     needs = frozenset({"vocabulary", "token_embedding", "two_streams"})
@@ -47,26 +47,26 @@ class PermutedModeling(Objective):
         self.head = TokenHead(encoder.token_embedding, transform=False)
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Return the batch with the places to predict.
+        """Return the batch with an order and the positions to predict.
 
-        ``order`` (B,T) is each place's turn, ``where`` (B,P) the places to predict, -1 for none,
-        and ``targets`` (B,P) what stands there.
+        ``order`` (B,T) is the rank of each position, ``where`` (B,P) the positions to predict, -1
+        for none, and ``targets`` (B,P) their tokens.
         """
         ids, mask = batch["input_ids"], batch["mask"]
         plain = ordinary(batch, self.vocabulary)
         draw = torch.rand(ids.shape, generator=generator, device=ids.device)
-        # What is special is read first, padding last: no real place ever looks at it.
+        # Special tokens come first; padding last, so that no real position attends to it.
         score = torch.where(plain, draw, torch.where(mask, draw - 1.0, 2.0))
         order = score.argsort(1).argsort(1)
         length = mask.sum(1, keepdim=True)
         wanted = (length * self.options.predict_ratio).round().long().clamp(min=1)
         chosen = plain & (order >= length - wanted)
-        # From nothing at all nothing can be said, and the network would look everywhere.
+        # A position without context has nothing to predict from, and would attend to everything.
         chosen &= in_order({**batch, "order": order}).any(2)
         rank = order.masked_fill(~chosen, -1)
         count = max(1, int(chosen.sum(1).max()))
-        turn, where = rank.topk(count, dim=1)
-        none = turn < 0
+        last, where = rank.topk(count, dim=1)
+        none = last < 0
         return {
             **batch,
             "order": order,
@@ -75,12 +75,12 @@ class PermutedModeling(Objective):
         }
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        said = self.encoder.query(self.encoder.embed(batch), in_order(batch), batch["where"])
-        return answered(self.head, said, batch["targets"])
+        predicted = self.encoder.query(self.encoder.embed(batch), in_order(batch), batch["where"])
+        return loss_at_targets(self.head, predicted, batch["targets"])
 
 
 def in_order(batch: Batch) -> Tensor:
-    """Return (B,T,T) bool: place i may look at j iff j comes earlier, and is of its document."""
+    """Return (B,T,T) bool: i may attend to j if j is earlier in the order and in its document."""
     order = batch["order"]
     earlier = order[:, None, :] < order[:, :, None]
     seen = visibility(batch)

@@ -1,4 +1,4 @@
-"""Two players, one loss and one backward pass: each takes the other's parameters as constants."""
+"""Adversarial training with one loss and one backward pass, by functional calls."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from torch import nn
 from torch.func import functional_call
 
 
-def held(module: nn.Module, *inputs: Any) -> Any:
-    """Call ``module`` with its parameters as constants: gradients reach the inputs alone.
+def call_frozen(module: nn.Module, *inputs: Any) -> Any:
+    """Call ``module`` with constant parameters, so that gradients reach the inputs alone.
 
-    Its buffers stay as they are too, so that running statistics are not moved a second time.
+    Its buffers are unchanged, so that running statistics are not updated a second time.
     """
     state = {name: parameter.detach() for name, parameter in module.named_parameters()}
     return functional_call(module, {**state, **_copies(module)}, inputs)
 
 
-def unmoved(module: nn.Module, *inputs: Any) -> Any:
-    """Call ``module`` with gradients for all, and leave its running statistics as they were."""
+def call_keeping_buffers(module: nn.Module, *inputs: Any) -> Any:
+    """Call ``module`` with gradients, but without updating its running statistics."""
     return functional_call(module, _copies(module), inputs)
 
 

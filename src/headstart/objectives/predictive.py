@@ -1,8 +1,9 @@
-"""What is further down the picture? Contrastive predictive coding of patches (CPC).
+"""Contrastive predictive coding of image patches (CPC).
 
-Van den Oord et al. 2018, section 3.2; the network of the context, the small targets and the scale
-of the scores as in Hénaff et al. 2020 ("CPC v2", appendix A). The positions of a grid of patches
-that overlap by half are read from the top; each row predicts those below it.
+Van den Oord et al. 2018, section 3.2 (https://arxiv.org/abs/1807.03748); the context network, the
+size of the targets and the scale of the scores follow Hénaff et al. 2020 ("CPC v2", appendix A,
+https://arxiv.org/abs/1905.09272). Patches on a grid overlap by half; each row of the grid predicts
+those below it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from headstart.objectives.patches import cut, encode, enlarge, side_for
 
 
 class CPCOptions(Options):
-    """The papers' values; the grid of 7 is for pictures of 224 pixels and more."""
+    """The papers' values; their grid of 7 is for images of 224 pixels and more."""
 
     grid: int = Field(
         0, ge=0, le=15, description="Patches a side; 0: 7 from 128 pixels on, 5 from 64 on, else 3."
@@ -40,9 +41,9 @@ class CPCOptions(Options):
 
 
 class CPC(Objective):
-    """From the patches above, tell those below from all other patches of the batch.
+    """From the patches above, identify those below among all patches of the batch.
 
-    Scores are products of vectors that are not normalised, as published.
+    Scores are inner products of vectors that are not normalised, as published.
     """
 
     needs = frozenset({"pixels"})
@@ -65,7 +66,7 @@ class CPC(Objective):
                 f"cpc: a grid of {self.grid} rows has none that lies {first} below another; set a "
                 "larger cpc.grid or a smaller cpc.first."
             )
-        # Patches that overlap by half: n of them take (n + 1) / 2 sides of one.
+        # n patches that overlap by half span (n + 1) / 2 times the side of one.
         self.patch = max(1, round(2 * size / (self.grid + 1)))
         self.side = side_for(encoder, self.patch)
         self.context = nn.Sequential(
@@ -89,7 +90,7 @@ class CPC(Objective):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         count, n = len(batch["tiles"]), self.grid
-        vectors = encode(self.encoder, batch["tiles"])
+        vectors = encode(self.encoder, batch["tiles"])  # (B, n n, D)
         # The context's norm-free stack is sensitive to scale, which differs between encoders.
         vectors = F.layer_norm(vectors, vectors.shape[-1:])
         context = self.context(vectors.transpose(1, 2).unflatten(2, (n, n)))
@@ -106,7 +107,7 @@ class CPC(Objective):
 
 
 class AboveLayer(nn.Module):
-    """One residual layer of the context: a place sees its row and the one above, never below."""
+    """One residual layer of the context: a position sees its row and the one above, none below."""
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
@@ -123,10 +124,10 @@ class AboveLayer(nn.Module):
 
 
 def among_all(predicted: Tensor, targets: Tensor, positive: Tensor) -> dict[str, Tensor]:
-    """InfoNCE of predictions (N,d): each must find its target among all targets (M,d).
+    """InfoNCE of predictions (N,d), each of which must identify its target among all (M,d).
 
-    The positive is in the denominator once; all other targets, of the same and of other pictures
-    and of all processes, are negatives. ``positive`` (N,) is the place of each one's target.
+    The positive is in the denominator once; all other targets, of the same and of other images and
+    of all processes, are negatives. ``positive`` (N,) is the index of each prediction's target.
     """
     every = gather(targets.float())
     own = torch.arange(len(targets), device=targets.device)
@@ -135,8 +136,8 @@ def among_all(predicted: Tensor, targets: Tensor, positive: Tensor) -> dict[str,
 
         own = own + distributed.get_rank() * len(targets)
     logits = predicted.float() @ every.T
-    wanted = own[positive]
+    correct = own[positive]
     return {
-        "loss": F.cross_entropy(logits, wanted),
-        "accuracy": (logits.detach().argmax(1) == wanted).float().mean(),
+        "loss": F.cross_entropy(logits, correct),
+        "accuracy": (logits.detach().argmax(1) == correct).float().mean(),
     }

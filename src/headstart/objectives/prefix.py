@@ -1,6 +1,7 @@
-"""Prefix LM: read a prefix both ways, then write on (UniLM, Dong et al. 2019; Raffel et al. 2020).
+"""Prefix language modeling: continue a prefix that is read bidirectionally.
 
-Position i sees j if both are of one text, and j is in the prefix or not to the right of i.
+Position i attends to j of the same text if j is in the prefix or not to the right of i. Dong et al.
+2019, https://arxiv.org/abs/1905.03197; Raffel et al. 2020, https://arxiv.org/abs/1910.10683.
 """
 
 from __future__ import annotations
@@ -17,19 +18,19 @@ from headstart.encoders import TokenEncoder
 from headstart.encoders.visibility import prefixed, visibility
 from headstart.modalities import TokenProcessor
 from headstart.objectives import Objective
-from headstart.objectives.heads import CONTINUATION, TokenHead, answered
+from headstart.objectives.heads import CONTINUATION, TokenHead, loss_at_targets
 
 
 class PrefixOptions(Options):
-    """The plain form of the task: T5's prefix LM (Raffel et al. 2020, section 3.2.2)."""
+    """T5's form of prefix LM (Raffel et al. 2020, section 3.2.2)."""
 
     tie: bool = Field(True, description="Use the input table as output layer.")
 
 
 class PrefixModeling(Objective):
-    """Every token of the completion is predicted from the prefix and what was written so far.
+    """Predict every token of the completion from the prefix and the tokens before it.
 
-    A text is parted at a uniformly random place, anew each time it is read.
+    A text is split at a uniformly random position, redrawn each time it is read.
     """
 
     needs = frozenset({"vocabulary", "token_embedding", "visibility", "order", "bidirectional"})
@@ -58,7 +59,7 @@ class PrefixModeling(Objective):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         seen = prefixed(visibility(batch), batch["prefix"])
         tokens = self.encoder.contextualize(self.encoder.embed(batch), seen, batch.get("positions"))
-        return answered(self.head, tokens, batch["targets"])
+        return loss_at_targets(self.head, tokens, batch["targets"])
 
     def save_head(self, folder: Path) -> bool:
         """Write the output layer, which ``generate`` needs."""
@@ -67,15 +68,15 @@ class PrefixModeling(Objective):
 
 
 def _prefixes(batch: Batch, generator: torch.Generator) -> Tensor:
-    """Return (B,T) bool: the first tokens of each document, at least one, as many as chance has."""
+    """Return (B,T) bool: a uniformly random number of first tokens of each document, at least 1."""
     mask = batch["mask"]
     document = batch["segments"] if "segments" in batch else mask.long()
     count = int(document.max()) + 1
     size = torch.zeros(len(mask), count, dtype=torch.long, device=mask.device)
     size.scatter_add_(1, document, mask.long())
     draw = torch.rand(size.shape, generator=generator, device=mask.device)
-    kept = (draw * size).long().clamp(min=1).gather(1, document)
-    # How many real tokens of its document stand before each place.
+    prefix = (draw * size).long().clamp(min=1).gather(1, document)
+    # The number of real tokens of its document before each position.
     same = document[:, :, None] == document[:, None, :]
     before = (same & mask[:, None, :]).tril(-1).sum(2)
-    return mask & (before < kept)
+    return mask & (before < prefix)

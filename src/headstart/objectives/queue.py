@@ -9,15 +9,15 @@ from headstart.objectives.losses import gather
 
 
 class KeyQueue(nn.Module):
-    """The last ``size`` keys, L2-normalised; a checkpoint holds them.
+    """The last ``size`` keys, L2-normalised, in a buffer.
 
-    The original code fills it with random directions at first. They are so easy to tell from keys
-    that in a short run the network learns to put all keys in one place; here the queue is empty
-    at first. The batch need not divide the size: writing goes round.
+    The original code initialises it with random directions. They are so easy to distinguish from
+    keys that in a short run the network learns to map all keys to one point; here the queue starts
+    empty. The batch size need not divide the size, since it is a ring buffer.
 
     Args:
-        size: keys kept, K.
-        width: length of a key, D.
+        size: K, the number of keys.
+        width: D, the size of a key.
     """
 
     def __init__(self, size: int, width: int) -> None:
@@ -28,12 +28,12 @@ class KeyQueue(nn.Module):
         self.register_buffer("pushed", torch.zeros((), dtype=torch.long))
 
     def negatives(self) -> Tensor:
-        """Return the keys (up to K,D) as they are now; later pushes do not change them."""
+        """Return a copy of the current keys (up to K,D)."""
         return self.keys[: int(self.pushed)].clone()
 
     def push(self, keys: Tensor) -> None:
-        """Let keys (B,D), normalised, take the place of the oldest; those of all processes do."""
-        # Every process writes the same rows in the same order, so all queues stay equal.
+        """Replace the oldest keys by normalised keys (B,D) of this and all other processes."""
+        # Every process writes the same rows in the same order, so all queues are equal.
         new = gather(keys.detach().float())[-len(self.keys) :]
         rows = torch.arange(len(new), device=new.device)
         self.keys[(self.pushed + rows) % len(self.keys)] = new

@@ -1,4 +1,4 @@
-"""Auto-encoders: draw the picture again from what the encoder kept of it."""
+"""Auto-encoders: reconstruct the image from its encoding."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class AutoEncoderOptions(Options):
 
 
 class AutoEncoder(Objective):
-    """Encoder, decoder, and the mean squared error between the picture and what was drawn."""
+    """Encoder and decoder, trained on the mean squared error of the reconstruction."""
 
     needs = frozenset({"pixels", "grid"})
     Options = AutoEncoderOptions
@@ -49,7 +49,7 @@ class AutoEncoder(Objective):
             self.decoder = GridDecoder(encoder.width, grid, self.size, 3, 4 * options.channels)
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Return ``pixels`` (B,3,S,S) as they are, and the same as ``clean``."""
+        """Return unchanged ``pixels`` (B,3,S,S), and the same as ``clean``."""
         pixels = plain(batch, self.size)
         return {"pixels": pixels, "clean": pixels}
 
@@ -58,17 +58,17 @@ class AutoEncoder(Objective):
         return {"loss": error}
 
     def restore(self, pixels: Tensor) -> Tensor:
-        """Return the pictures (B,3,S,S) in 0..1 that the decoder draws of ``pixels``."""
+        """Return the reconstructions (B,3,S,S) in 0..1 of ``pixels``."""
         if self.options.bottleneck == "pooled":
-            kept = self.encoder.pool({"pixels": pixels})
+            code = self.encoder.pool({"pixels": pixels})  # (B,D)
         else:
-            kept = self.encoder({"pixels": pixels}).tokens
-        drawn: Tensor = self.decoder(kept)
+            code = self.encoder({"pixels": pixels}).tokens  # (B,T,D)
+        drawn: Tensor = self.decoder(code)
         return drawn.float().sigmoid()
 
 
 class DenoisingOptions(AutoEncoderOptions):
-    """Vincent et al. 2010: Gaussian noise for pictures, masking noise as in the first paper."""
+    """Vincent et al. 2010: Gaussian noise for images, masking noise as in the first paper."""
 
     noise: Literal["gaussian", "masking", "salt_and_pepper"] = Field(
         "gaussian", description="What is done to the values."
@@ -79,7 +79,7 @@ class DenoisingOptions(AutoEncoderOptions):
 
 
 class Denoising(AutoEncoder):
-    """The encoder sees the noisy picture, and the clean one is to be drawn."""
+    """Reconstruct the clean image from a noisy one (Vincent et al. 2010)."""
 
     Options = DenoisingOptions
     encoder: PixelEncoder

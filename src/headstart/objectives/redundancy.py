@@ -1,4 +1,4 @@
-"""Two views without negatives or predictors: the statistics of the batch forbid a collapse."""
+"""Two views without negatives or predictors: batch statistics prevent collapse."""
 
 from __future__ import annotations
 
@@ -25,13 +25,12 @@ def barlow_twins(
     """Barlow Twins (Zbontar et al. 2021, equation 1): ``sum (1 - C_ii)^2 + w sum C_ij^2``.
 
     C is the cross-correlation over the batches of all processes, gathered with their gradients.
-    Each dimension is centred and divided by its deviation over the batch, as by a batch norm
-    without scale or shift.
+    Each dimension is standardised over the batch, as by batch norm without scale or shift.
 
     Args:
         first: (B,D) projections of one view.
-        second: (B,D) of the other; row i belongs to row i.
-        redundancy: weight w of what is off the diagonal.
+        second: (B,D) of the other, row by row.
+        redundancy: weight w of the off-diagonal terms.
     """
     with full_precision(first):
         normed = []
@@ -61,12 +60,12 @@ def vicreg(
 
     Args:
         first: (B,D) projections of one view.
-        second: (B,D) of the other; row i belongs to row i.
+        second: (B,D) of the other, row by row.
         invariance, variance, covariance: the weights of the three terms.
     """
     with full_precision(first):
-        alike = F.mse_loss(first.float(), second.float())
-        hinge = correlated = alike.new_zeros(())
+        error = F.mse_loss(first.float(), second.float())
+        hinge = correlated = error.new_zeros(())
         for view in (first, second):
             view = gather(view.float())
             view = view - view.mean(dim=0)
@@ -74,15 +73,15 @@ def vicreg(
             hinge = hinge + F.relu(1 - (squares.diagonal() + 1e-4).sqrt()).mean() / 2
             correlated = correlated + _off_diagonal(squares) / view.shape[1]
         return {
-            "loss": invariance * alike + variance * hinge + covariance * correlated,
-            "invariance": alike.detach(),
+            "loss": invariance * error + variance * hinge + covariance * correlated,
+            "invariance": error.detach(),
             "variance": hinge.detach(),
             "covariance": correlated.detach(),
         }
 
 
 def _off_diagonal(matrix: Tensor) -> Tensor:
-    """Return the sum of the squares off the diagonal."""
+    """Return the sum of the squared off-diagonal entries."""
     return (matrix - matrix.diagonal().diag()).square().sum()
 
 
@@ -105,10 +104,10 @@ class VICRegOptions(ViewOptions):
 
 
 class ExpandedViews(TwoViews):
-    """Two views through the encoder and a three-layer MLP, which is not kept.
+    """Two views through the encoder and a three-layer MLP, which is not saved.
 
-    Both papers' MLP is four times as wide as the encoder's vectors. ``loss`` is what they differ
-    in: from two projections (B,D) to named scalars.
+    In both papers the MLP is four times as wide as the encoder's vectors. ``loss`` maps two
+    projections (B,D) to named scalars.
     """
 
     def __init__(
@@ -128,7 +127,10 @@ class ExpandedViews(TwoViews):
 
 
 class BarlowTwins(ExpandedViews):
-    """Views agree in each dimension, and dimensions differ (Zbontar et al. 2021)."""
+    """Correlated views and decorrelated dimensions (Zbontar et al. 2021).
+
+    See https://arxiv.org/abs/2103.03230.
+    """
 
     Options = BarlowOptions
 
@@ -138,7 +140,10 @@ class BarlowTwins(ExpandedViews):
 
 
 class VICReg(ExpandedViews):
-    """Two views alike, no dimension still, none like another (Bardes et al. 2022)."""
+    """Variance, invariance and covariance regularisation (Bardes et al. 2022).
+
+    See https://arxiv.org/abs/2105.04906.
+    """
 
     Options = VICRegOptions
 

@@ -1,4 +1,4 @@
-"""Where does this patch lie, seen from that one? (Doersch et al. 2015, "Context Prediction")."""
+"""Predict the relative position of two patches (Doersch et al. 2015, "Context Prediction")."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ class RelativePositionOptions(Options):
 
 
 class RelativePosition(Objective):
-    """The centre of a 3 x 3 grid of patches and one of its eight neighbours; which one is it?"""
+    """Classify which of its eight neighbours is paired with the centre of a 3 x 3 grid of patches.
+
+    See Doersch et al. 2015, https://arxiv.org/abs/1505.05192.
+    """
 
     needs = frozenset({"pixels"})
     Options = RelativePositionOptions
@@ -48,13 +51,13 @@ class RelativePosition(Objective):
         self.encoder = encoder
         self.options = options
         self.augment = processor.augment
-        # The 3 x 3 grid fills the picture: 3 patches and 2 gaps.
+        # The 3 x 3 grid fills the image: 3 patches and 2 gaps.
         self.patch = max(1, int(processor.side / (3 + 2 * options.gap)))
         self.side = side_for(encoder, self.patch)
         self.head = projection([2 * encoder.width, options.hidden, len(NEIGHBOURS)])
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Return ``tiles`` (B,2,3,s,s), the centre and its neighbour, and ``targets`` (B)."""
+        """Return ``tiles`` (B,2,3,s,s), centre and neighbour, and ``targets`` (B,)."""
         pixels = self.augment(batch, generator, "weak")["pixels"]
         count, device = len(pixels), pixels.device
         targets = torch.randint(len(NEIGHBOURS), (count,), generator=generator, device=device)
@@ -75,12 +78,12 @@ class RelativePosition(Objective):
         return {"tiles": enlarge(tiles, self.side), "targets": targets}
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        vectors = encode(self.encoder, batch["tiles"])
+        vectors = encode(self.encoder, batch["tiles"])  # (B,2,D)
         return token_loss(self.head(vectors.flatten(1)), batch["targets"])
 
 
 def without_fringes(tiles: Tensor) -> Tensor:
-    """Return tiles (...,3,s,s) without their part along a = (-1, 2, -1), green to magenta.
+    """Return tiles (...,3,s,s) without their component along a = (-1, 2, -1), green to magenta.
 
     Each pixel is multiplied by ``I - a^T a / (a a^T)`` (section 4.1, "Projection").
     """
@@ -92,8 +95,8 @@ def without_fringes(tiles: Tensor) -> Tensor:
 def one_channel(tiles: Tensor, generator: torch.Generator) -> Tensor:
     """Return tiles (B,N,3,s,s) with two channels replaced by faint noise (section 4.1, "drop").
 
-    Which channel stays is drawn for each picture; the noise has a hundredth of its deviation and,
-    where the paper has zero-mean pictures, the mean of the channel that stays.
+    The channel that remains is drawn for each image. The noise has a hundredth of its deviation
+    and its mean, since images here do not have mean zero as in the paper.
     """
     device = tiles.device
     kept = torch.randint(3, (len(tiles),), generator=generator, device=device)

@@ -1,4 +1,4 @@
-"""Replaced-token detection: a small generator forges tokens, the encoder finds the forgeries."""
+"""Replaced token detection: the encoder finds the tokens that a small generator replaced."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from headstart.encoders import NarrowableEncoder
 from headstart.encoders.visibility import visibility
 from headstart.modalities import TokenProcessor
 from headstart.objectives import Objective
-from headstart.objectives.curriculum import Course, Ratio
+from headstart.objectives.curriculum import Ratio, Schedule
 from headstart.objectives.heads import TokenHead
 from headstart.objectives.losses import token_loss
 from headstart.objectives.masked import choose, hide, mask_of, plain_ids
@@ -35,12 +35,13 @@ class ElectraOptions(Options):
 
 
 class Electra(Objective):
-    """``L_MLM(generator) + 50 L_disc``: two players, one loss; the discriminator is kept.
+    """Replaced token detection; the loss is ``L_MLM(generator) + 50 L_discriminator``.
 
-    Both read the same table of token vectors. Where a token was hidden the generator, a narrow
-    network of the encoder's kind, says what it was, and one draw from what it says takes its place.
-    The discriminator then tells for *every* token whether it is the original. No gradient flows
-    through the draw, so neither player's loss moves the other but for the table.
+    Generator and discriminator share the token embedding. The generator, a narrow network of the
+    encoder's kind, predicts the masked tokens, and a sample from its prediction replaces each. The
+    discriminator, which is saved, classifies for *every* token whether it is the original. No
+    gradient flows through the sample, so each loss trains one network and the embedding. See Clark
+    et al. 2020, https://arxiv.org/abs/2003.10555.
     """
 
     needs = frozenset(
@@ -64,7 +65,7 @@ class Electra(Objective):
         self.encoder = encoder
         self.options = options
         self.vocabulary = processor.vocabulary
-        self.ratio = Course(options.mask_ratio)
+        self.ratio = Schedule(options.mask_ratio)
         self.generator = Generator(encoder, options.generator)
         self.head = nn.Sequential(
             nn.Linear(encoder.width, encoder.width), nn.GELU(), nn.Linear(encoder.width, 1)
@@ -73,9 +74,9 @@ class Electra(Objective):
         self.register_buffer("plain", plain_ids(self.vocabulary), persistent=False)
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Return ``input_ids`` with holes, ``targets`` (B,T) there, and ``chance`` (B,T) in 0..1.
+        """Return masked ``input_ids``, their ``targets`` (B,T), and ``uniform`` (B,T) in 0..1.
 
-        ``chance`` is what the forged tokens are drawn with, from what the generator will say.
+        ``uniform`` are the random numbers with which replacements are sampled from the generator.
         """
         ratio = self.ratio.now(self.training)
         chosen = choose(batch, self.vocabulary, ratio, False, generator)
@@ -88,30 +89,32 @@ class Electra(Objective):
             generator,
         )
         ids = batch["input_ids"]
-        chance = torch.rand(ids.shape, generator=generator, device=ids.device)
-        return {**hidden, "chance": chance}
+        uniform = torch.rand(ids.shape, generator=generator, device=ids.device)
+        return {**hidden, "uniform": uniform}
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         targets, seen = batch["targets"], visibility(batch)
         where = targets.flatten().ne(IGNORE).nonzero().squeeze(1)
         logits = self.generator(self.encoder.embed(batch), where, seen, batch.get("positions"))
-        said = token_loss(logits, targets.flatten()[where])
+        generated = token_loss(logits, targets.flatten()[where])
 
         original = torch.where(targets.eq(IGNORE), batch["input_ids"], targets)
-        drawn = draw(logits.detach()[:, : self.vocabulary.size], batch["chance"].flatten()[where])
-        forged = original.flatten().scatter(0, where, drawn).view_as(original)
-        tokens = self.encoder.contextualize(
-            self.encoder.embed({**batch, "input_ids": forged}), seen, batch.get("positions")
+        drawn = sample(
+            logits.detach()[:, : self.vocabulary.size], batch["uniform"].flatten()[where]
         )
-        verdict = self.head(tokens).squeeze(2)
-        found = detection(verdict, forged != original, batch["mask"])
+        replaced = original.flatten().scatter(0, where, drawn).view_as(original)
+        tokens = self.encoder.contextualize(
+            self.encoder.embed({**batch, "input_ids": replaced}), seen, batch.get("positions")
+        )
+        scores = self.head(tokens).squeeze(2)  # (B,T)
+        detected = detection(scores, replaced != original, batch["mask"])
         return {
-            "loss": said["loss"] + self.options.weight * found["loss"],
-            "generator": said["loss"],
-            "generator_accuracy": said["accuracy"],
-            "discriminator": found["loss"],
-            "accuracy": found["accuracy"],
-            "found": found["found"],
+            "loss": generated["loss"] + self.options.weight * detected["loss"],
+            "generator": generated["loss"],
+            "generator_accuracy": generated["accuracy"],
+            "discriminator": detected["loss"],
+            "accuracy": detected["accuracy"],
+            "found": detected["found"],
         }
 
     def after_step(self, progress: float) -> None:
@@ -119,7 +122,7 @@ class Electra(Objective):
 
 
 class Generator(nn.Module):
-    """A narrow masked LM on the encoder's table of tokens; it is not kept."""
+    """A narrow masked language model on the encoder's token embedding; it is not saved."""
 
     def __init__(self, encoder: NarrowableEncoder, share: float) -> None:
         super().__init__()
@@ -133,30 +136,30 @@ class Generator(nn.Module):
     def forward(
         self, vectors: Tensor, where: Tensor, seen: Tensor | None, positions: Tensor | None
     ) -> Tensor:
-        """Return logits (N,V) at the places ``where`` (N,) of vectors (B,T,D), counted flat."""
+        """Return logits (N,V) at the flat positions ``where`` (N,) of vectors (B,T,D)."""
         tokens = self.network.contextualize(self.enter(vectors), seen, positions)
         logits: Tensor = self.head(self.leave(tokens.flatten(0, 1)[where]))
         return logits
 
 
-def draw(logits: Tensor, chance: Tensor) -> Tensor:
-    """Return one id (N,) a row, drawn from the softmax of logits (N,V) with chance (N,) in 0..1."""
-    heap = logits.float().softmax(1).cumsum(1)
-    index = torch.searchsorted(heap, (chance * heap[:, -1])[:, None], right=True)
+def sample(logits: Tensor, uniform: Tensor) -> Tensor:
+    """Sample ids (N,) from the softmax of logits (N,V), given uniform numbers (N,) in 0..1."""
+    cumulative = logits.float().softmax(1).cumsum(1)
+    index = torch.searchsorted(cumulative, (uniform * cumulative[:, -1])[:, None], right=True)
     return index.squeeze(1).clamp(max=logits.shape[1] - 1)
 
 
-def detection(verdict: Tensor, replaced: Tensor, mask: Tensor) -> dict[str, Tensor]:
-    """Binary cross-entropy over all real tokens (ELECTRA, section 3.1), with what was found.
+def detection(scores: Tensor, replaced: Tensor, mask: Tensor) -> dict[str, Tensor]:
+    """Binary cross-entropy over all real tokens (ELECTRA, section 3.1), with accuracy and recall.
 
     Args:
-        verdict: logits (B,T), above 0 for a token that seems replaced.
+        scores: logits (B,T), above 0 for a token predicted as replaced.
         replaced, mask: (B,T) bool.
     """
-    logits, truth = verdict[mask].float(), replaced[mask]
-    said = logits.detach() > 0
+    logits, truth = scores[mask].float(), replaced[mask]
+    predicted = logits.detach() > 0
     return {
         "loss": F.binary_cross_entropy_with_logits(logits, truth.float()),
-        "accuracy": (said == truth).float().mean(),
-        "found": (said & truth).sum() / truth.sum().clamp(min=1),
+        "accuracy": (predicted == truth).float().mean(),
+        "found": (predicted & truth).sum() / truth.sum().clamp(min=1),
     }

@@ -1,4 +1,4 @@
-"""Reading a damaged text and writing what is missing, or all of it: what such tasks share."""
+"""Shared parts of sequence-to-sequence denoising: read a corrupted text, write the target."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Body:
     """Texts without the special tokens around them.
 
     Attributes:
-        ids: (B,W) tokens, each row from its first column on; behind its end anything may stand.
-        size: (B,) how many tokens a row has.
+        ids: (B,W) tokens, left-aligned; beyond its end a row holds arbitrary ids.
+        size: (B,) number of tokens of each row.
     """
 
     ids: Tensor
@@ -30,17 +30,17 @@ class Body:
 
     @property
     def real(self) -> Tensor:
-        """(B,W) bool, True where a token of the text stands."""
+        """(B,W) bool, True at the tokens of the text."""
         return torch.arange(self.ids.shape[1], device=self.ids.device) < self.size[:, None]
 
 
 @dataclass(frozen=True)
-class Margins:
-    """What a vocabulary puts around a record.
+class SpecialTokens:
+    """The special tokens around a record.
 
     Attributes:
-        prefix, suffix: how many special tokens open and close a row.
-        pad: the id of no token.
+        prefix, suffix: numbers of special tokens at the start and the end of a row.
+        pad: the id of padding.
     """
 
     prefix: int
@@ -48,22 +48,22 @@ class Margins:
     pad: int
 
     @classmethod
-    def of(cls, vocabulary: Vocabulary) -> Margins:
-        """Return those that a vocabulary puts around a record."""
+    def of(cls, vocabulary: Vocabulary) -> SpecialTokens:
+        """Return those of a vocabulary."""
         return cls(vocabulary.prefix, vocabulary.suffix, vocabulary.pad_id)
 
-    def inside(self, batch: Batch) -> Body:
-        """Return the texts of rows; a row that has no room for a text is an empty one."""
+    def strip(self, batch: Batch) -> Body:
+        """Return the texts of rows without special tokens; too short a row is an empty text."""
         length = batch["mask"].sum(1)
         size = (length - self.prefix - self.suffix).clamp(min=0)
-        # Where no row has room for a text there still is a column.
+        # At least one column, even if all texts are empty.
         first = min(self.prefix, batch["mask"].shape[1] - 1)
         return Body(batch["input_ids"][:, first:], size)
 
-    def around(self, batch: Batch, body: Body) -> Batch:
-        """Return ``input_ids`` and ``mask`` (B,T) of texts between what stood around them.
+    def wrap(self, batch: Batch, body: Body) -> Batch:
+        """Return ``input_ids`` and ``mask`` (B,T) of texts inside the special tokens of ``batch``.
 
-        A row of ``batch`` that had no room for a text comes back as it was.
+        A row of ``batch`` that was too short for a text is returned unchanged.
         """
         ids, mask = batch["input_ids"], batch["mask"]
         length = mask.sum(1)
@@ -80,45 +80,46 @@ class Margins:
         return {"input_ids": joined.masked_fill(~real, self.pad), "mask": real}
 
 
-def closed_up(ids: Tensor, kept: Tensor) -> Body:
-    """Return what is kept of rows (B,W), moved to the left and cut to the longest."""
+def compact(ids: Tensor, kept: Tensor) -> Body:
+    """Return the kept tokens of rows (B,W), left-aligned and cut to the longest row."""
     order = (~kept).long().argsort(dim=1, stable=True)
     size = kept.sum(1)
     return Body(ids.gather(1, order)[:, : max(1, int(size.max()))], size)
 
 
 def interleaved(first: Tensor, second: Tensor) -> Tensor:
-    """Return (B,2W): the columns of two tensors (B,W) by turns."""
+    """Return (B,2W): the columns of two tensors (B,W), alternating."""
     return torch.stack([first, second], 2).flatten(1)
 
 
-def chosen(eligible: Tensor, wanted: Tensor, generator: torch.Generator) -> Tensor:
-    """Return (B,W) bool: ``wanted`` (B,) of the eligible places of each row, all sets as likely."""
+def sample_positions(eligible: Tensor, count: Tensor, generator: torch.Generator) -> Tensor:
+    """Sample ``count`` (B,) of the eligible positions of each row uniformly, as (B,W) bool."""
     draw = torch.rand(eligible.shape, generator=generator, device=eligible.device)
     rank = draw.masked_fill(~eligible, 2.0).argsort(1).argsort(1)
-    return eligible & (rank < wanted[:, None])
+    return eligible & (rank < count[:, None])
 
 
-def to_write(batch: Batch) -> Batch:
-    """Return rows under the names by which a corrupted batch holds what must be written."""
+def decoder_targets(batch: Batch) -> Batch:
+    """Return rows under the names of the decoder's targets in a corrupted batch."""
     return {"written/input_ids": batch["input_ids"], "written/mask": batch["mask"]}
 
 
-def writing_loss(encoder: WriterEncoder, batch: Batch) -> dict[str, Tensor]:
-    """Cross-entropy of each token that must be written, from what was read and those before it.
+def decoder_loss(encoder: WriterEncoder, batch: Batch) -> dict[str, Tensor]:
+    """Cross-entropy of each target token, given the encoder's input and the tokens before it.
 
     Args:
-        batch: what is read (``input_ids``, ``mask``), and what is to be written.
+        batch: the encoder's ``input_ids`` and ``mask`` (B,T), and the decoder's targets
+            ``written/input_ids`` and ``written/mask`` (B,U).
     """
     read = encoder(batch).tokens
     written, real = batch["written/input_ids"], batch["written/mask"]
     vectors = encoder.write(read, batch["mask"], written)
-    # Most of the cost of a small model is the vocabulary: scores only where there is a target.
+    # The vocabulary is most of the cost of a small model: logits only where there is a target.
     where = real.flatten().nonzero().squeeze(1)
     return token_loss(encoder.score(vectors.flatten(0, 1)[where]), written.flatten()[where])
 
 
-def note_writer(folder: Path, objective: str) -> bool:
-    """Say in the run how ``generate`` must ask; the output layer is saved with the encoder."""
+def save_head_description(folder: Path, objective: str) -> bool:
+    """Write what the run ``generates``; the output layer itself is saved with the encoder."""
     write_json(folder / "head.json", {"objective": objective, "generates": CONTINUATION})
     return True

@@ -1,4 +1,4 @@
-"""By how much was the picture turned? (Gidaris et al. 2018, "RotNet", section 3)."""
+"""Predict by how much an image was rotated (Gidaris et al. 2018, "RotNet", section 3)."""
 
 from __future__ import annotations
 
@@ -20,15 +20,18 @@ TURNS = 4
 class RotationOptions(Options):
     """RotNet's task is fixed: 0, 90, 180 and 270 degrees, all four in each batch (section 3.1).
 
-    The paper keeps the features of a block in the middle, for the last one knows little but turns.
-    Here all of the encoder is kept, and a layer of the head plays the last block.
+    The paper uses features of a middle block, since the last one represents little but rotations.
+    Here the whole encoder is saved, and a hidden layer of the head replaces that last block.
     """
 
     hidden: int = Field(512, ge=0, description="Width of the head's first layer; 0 has none.")
 
 
 class Rotation(Objective):
-    """Each picture is shown four times, turned by 0, 90, 180 and 270 degrees; which was which?"""
+    """Classify rotations by 0, 90, 180 and 270 degrees; each image occurs in all four.
+
+    See Gidaris et al. 2018, https://arxiv.org/abs/1803.07728.
+    """
 
     needs = frozenset({"pixels"})
     Options = RotationOptions
@@ -44,14 +47,14 @@ class Rotation(Objective):
         self.head = projection(widths)
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Return ``pixels`` (4B,3,S,S) and ``targets`` (4B): quarter turns to the left."""
+        """Return ``pixels`` (4B,3,S,S), and ``targets`` (4B,), the number of left quarter turns."""
         pixels = self.augment(batch, generator, "weak")["pixels"]
         turned = torch.cat([torch.rot90(pixels, turn, (2, 3)) for turn in range(TURNS)])
         targets = torch.arange(TURNS, device=pixels.device).repeat_interleave(len(pixels))
         return {"pixels": turned, "targets": targets}
 
     def preview_images(self, batch: Batch) -> dict[str, Tensor]:
-        """Return the corrupted pictures by how far they are turned, for the report."""
+        """Return the corrupted images by their rotation."""
         parts = batch["pixels"].chunk(TURNS)
         return {f"{90 * turn} degrees": part for turn, part in enumerate(parts)}
 

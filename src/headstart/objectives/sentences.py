@@ -1,4 +1,4 @@
-"""Sequence tasks on two parts of a text: does B follow A (BERT), and which came first (ALBERT)?"""
+"""Sentence-pair tasks: does B follow A (BERT), and which came first (ALBERT)?"""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from headstart.config import Options
 from headstart.encoders import Encoder
 from headstart.modalities import TokenProcessor
 from headstart.objectives import Objective
-from headstart.objectives.heads import answered
+from headstart.objectives.heads import loss_at_targets
 from headstart.objectives.pairs import Pairing, Sentences, Span, pair
 
 _NEEDS = frozenset({"sentences", "order", "bidirectional"})
@@ -24,11 +24,12 @@ class NextSentenceOptions(Options):
 
 
 class NextSentence(Objective):
-    """Is B what follows A, or from another text? A is cut where a sentence begins.
+    """Classify whether B follows A or is from another text; A ends where a sentence begins.
 
-    The paper judges by ``[CLS]``; here, as everywhere in this library, by the encoder's own pooled
-    vector. Sentences that a random B leaves unused need not be put back as in the original code:
-    windows are drawn anew in each epoch.
+    The paper classifies ``[CLS]``; here, as everywhere in this library, the encoder's own pooled
+    vector. Sentences that a random B leaves unused need not be reused as in the original code,
+    since windows are redrawn in each epoch. See Devlin et al. 2018,
+    https://arxiv.org/abs/1810.04805.
     """
 
     needs = _NEEDS
@@ -41,19 +42,19 @@ class NextSentence(Objective):
         self.encoder = encoder
         self.options = options
         self.pairing = Pairing.of(processor.vocabulary)
-        self.head = judge(encoder.width)
+        self.head = pair_classifier(encoder.width)
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Return pairs (see :func:`pair`) with ``labels`` (B,): 1 where B is from another row.
 
         A row of one sentence always gets the B of another; a batch of one row never does. B is
-        the end of the other text, from the sentence on that makes it most nearly as long as the
-        true B, so that its length tells nothing.
+        the end of the other text, from the sentence that makes its length closest to that of the
+        true B, so that length is no shortcut.
         """
         ids = batch["input_ids"]
         found = Sentences.of(batch, self.pairing)
         count, device = len(ids), ids.device
-        cut = found.parted(generator)
+        cut = found.split_points(generator)
         only = cut == found.end
         draw = torch.rand(count, generator=generator, device=device)
         other = (draw < self.options.random) | only
@@ -79,7 +80,7 @@ class NextSentence(Objective):
         }
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        return answered(self.head, self.encoder.pool(batch), batch["labels"])
+        return loss_at_targets(self.head, self.encoder.pool(batch), batch["labels"])
 
 
 class SentenceOrderOptions(Options):
@@ -89,9 +90,10 @@ class SentenceOrderOptions(Options):
 
 
 class SentenceOrder(Objective):
-    """Two consecutive parts of a text: are they in their order? Both are of one subject.
+    """Classify whether two consecutive parts of a text are in order (Lan et al. 2020).
 
-    A row of one sentence has no label; where none of a batch has one the loss is 0.
+    A row of one sentence has no label; if no row has one the loss is 0. See
+    https://arxiv.org/abs/1909.11942.
     """
 
     needs = _NEEDS
@@ -104,13 +106,13 @@ class SentenceOrder(Objective):
         self.encoder = encoder
         self.options = options
         self.pairing = Pairing.of(processor.vocabulary)
-        self.head = judge(encoder.width)
+        self.head = pair_classifier(encoder.width)
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Return pairs (see :func:`pair`) with ``labels`` (B,): 1 swapped, -100 without a pair."""
         ids = batch["input_ids"]
         found = Sentences.of(batch, self.pairing)
-        cut = found.parted(generator)
+        cut = found.split_points(generator)
         row = torch.arange(len(ids), device=ids.device)
         draw = torch.rand(len(ids), generator=generator, device=ids.device)
         alone = cut == found.end
@@ -135,9 +137,9 @@ class SentenceOrder(Objective):
         }
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        return answered(self.head, self.encoder.pool(batch), batch["labels"])
+        return loss_at_targets(self.head, self.encoder.pool(batch), batch["labels"])
 
 
-def judge(width: int) -> nn.Sequential:
-    """Return BERT's pooler, a dense layer and tanh, and two answers on top of it."""
+def pair_classifier(width: int) -> nn.Sequential:
+    """Return BERT's pooler, a dense layer and tanh, and a two-way classifier."""
     return nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 2))

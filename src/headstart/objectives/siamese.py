@@ -1,4 +1,4 @@
-"""Two views without negatives: each predicts the other, whose side is held constant."""
+"""Two views without negatives: each predicts the other, which gets no gradient."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ from headstart.encoders import Encoder
 from headstart.modalities import Processor
 from headstart.objectives.heads import projection
 from headstart.objectives.losses import cosine_regression
-from headstart.objectives.momentum import Pace, calm, follow, momentum_copy
+from headstart.objectives.momentum import (
+    MomentumSchedule,
+    ema_update,
+    eval_except_batch_norm,
+    momentum_copy,
+)
 from headstart.objectives.views import TwoViews, ViewOptions, pooled
 
 
@@ -37,10 +42,11 @@ class BYOLOptions(ViewOptions):
 
 
 class BYOL(TwoViews):
-    """Predict what a slowly moving copy makes of the other view (Grill et al. 2020).
+    """Predict the projection of the other view by a moving average of the network.
 
-    ``2 - 2 cos(q(z), sg(z'))``, both directions added. The target is not kept; it sees batch norms
-    with the statistics of its own batch, as published, and no dropout.
+    ``2 - 2 cos(q(z), sg(z'))``, summed over both directions. The target network is not saved; its
+    batch norms use the statistics of its batch, as published, and it has no dropout. See Grill et
+    al. 2020, https://arxiv.org/abs/2006.07733.
     """
 
     Options = BYOLOptions
@@ -53,13 +59,13 @@ class BYOL(TwoViews):
         self.predictor = projection([options.output, hidden, options.output])
         self.target_encoder = momentum_copy(encoder)
         self.target_projection = momentum_copy(self.projection)
-        self.pace = Pace(options.momentum, options.memory, rising=True)
+        self.schedule = MomentumSchedule(options.momentum, options.memory, rising=True)
 
     def train(self, mode: bool = True) -> BYOL:
         super().train(mode)
         if mode:
-            calm(self.target_encoder)
-            calm(self.target_projection)
+            eval_except_batch_norm(self.target_encoder)
+            eval_except_batch_norm(self.target_projection)
         return self
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
@@ -70,10 +76,10 @@ class BYOL(TwoViews):
         return _predict(self.predictor, online, targets)
 
     def after_step(self, progress: float) -> None:
-        """Move the target towards the network: ``tau = 1 - (1 - tau0)(cos(pi k/K) + 1)/2``."""
-        momentum = self.pace.advance(progress)
-        follow(self.target_encoder, self.encoder, momentum)
-        follow(self.target_projection, self.projection, momentum)
+        """Update the target network: ``tau = 1 - (1 - tau0)(cos(pi k/K) + 1)/2``."""
+        momentum = self.schedule.advance(progress)
+        ema_update(self.target_encoder, self.encoder, momentum)
+        ema_update(self.target_projection, self.projection, momentum)
 
 
 class SimSiamOptions(ViewOptions):
@@ -94,7 +100,7 @@ class SimSiam(TwoViews):
     """Predict the other view's projection, which gets no gradient (Chen & He 2021, algorithm 1).
 
     ``2 - 2 cos(p, sg(z'))``, mean of both directions: the paper's ``-cos`` times 2 plus 2, so that
-    0 is the best there is.
+    the optimum is 0. See https://arxiv.org/abs/2011.10566.
     """
 
     Options = SimSiamOptions
@@ -118,8 +124,8 @@ def _predict(
 ) -> dict[str, Tensor]:
     """Return the loss of both directions, and the spread of the projections.
 
-    The spread is the mean deviation of a coordinate of the unit vectors times the square root of
-    their number: near 1 in health, 0 if all rows have become alike (Chen & He, section 4.1).
+    The spread is the mean standard deviation per dimension of the unit vectors, times sqrt(D): near
+    1 without collapse, 0 if all rows are equal (Chen & He 2021, section 4.1).
     """
     forth, back = (
         cosine_regression(predictor(projections[a]), targets[b]) for a, b in ((0, 1), (1, 0))

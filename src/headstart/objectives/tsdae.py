@@ -1,4 +1,4 @@
-"""TSDAE: a text is written from one vector of what is left of it (Wang et al. 2021, section 3)."""
+"""TSDAE: reconstruct a text from the sentence vector of a noisy version (Wang et al. 2021)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from headstart.config import Options
 from headstart.encoders import CrossAttentionEncoder
 from headstart.modalities import TokenProcessor
 from headstart.objectives import Objective
-from headstart.objectives.curriculum import Course, Ratio
+from headstart.objectives.curriculum import Ratio, Schedule
 from headstart.objectives.heads import TokenHead
 from headstart.objectives.losses import token_loss
-from headstart.objectives.rewriting import Margins, closed_up, to_write
+from headstart.objectives.rewriting import SpecialTokens, compact, decoder_targets
 
 
 class TSDAEOptions(Options):
@@ -26,11 +26,12 @@ class TSDAEOptions(Options):
 
 
 class TSDAE(Objective):
-    """Most words are deleted; from the pooled vector of the rest the whole text is written.
+    """Most words are deleted; the decoder writes the whole text from the pooled vector of the rest.
 
-    The decoder is the encoder once more, with the same weights and an attention to nothing but
-    the pooled vector, so that all the text must go through it. The paper pools by ``[CLS]``;
-    here, as everywhere in this library, the encoder's own pooled vector is what is learned.
+    The decoder shares the encoder's weights and cross-attends to the pooled vector alone, which is
+    therefore a bottleneck for all of the text. The paper pools ``[CLS]``; here, as everywhere in
+    this library, the encoder's own pooled vector is trained. See Wang et al. 2021, section 3,
+    https://arxiv.org/abs/2104.06979.
     """
 
     needs = frozenset({"vocabulary", "token_embedding", "cross_attention"})
@@ -43,18 +44,18 @@ class TSDAE(Objective):
         super().__init__()
         self.encoder = encoder
         self.options = options
-        self.margins = Margins.of(processor.vocabulary)
-        self.ratio = Course(options.delete_ratio)
+        self.special_tokens = SpecialTokens.of(processor.vocabulary)
+        self.ratio = Schedule(options.delete_ratio)
         self.decoder = encoder.decoder()
         self.head = TokenHead(encoder.token_embedding, transform=True)
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Return what is left, ``input_ids`` and ``mask`` (B,T), and all as ``written/``."""
-        text = self.margins.inside(batch)
+        """Return noisy ``input_ids`` and ``mask`` (B,T), and the originals as ``written/``."""
+        text = self.special_tokens.strip(batch)
         starts = batch["word_starts"][:, -text.ids.shape[1] :]
-        kept = some_words(text.real, starts, 1 - self.ratio.now(self.training), generator)
-        left = self.margins.around(batch, closed_up(text.ids, kept))
-        return {**left, **to_write(batch)}
+        kept = sample_words(text.real, starts, 1 - self.ratio.now(self.training), generator)
+        noisy = self.special_tokens.wrap(batch, compact(text.ids, kept))
+        return {**noisy, **decoder_targets(batch)}
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         written, real = batch["written/input_ids"], batch["written/mask"]
@@ -67,17 +68,17 @@ class TSDAE(Objective):
         self.ratio.progress.fill_(progress)
 
 
-def some_words(real: Tensor, starts: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Return (B,W) bool: each word is kept whole with the chance of ``share``, one at least.
+def sample_words(real: Tensor, starts: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Keep each word as a whole with probability ``share``, at least one, as (B,W) bool.
 
     Args:
-        real: (B,W) bool, where the text is.
+        real: (B,W) bool, True at the tokens of the text.
         starts: (B,W) bool, True at the first token of a word.
     """
     draw = torch.rand(real.shape, generator=generator, device=real.device)
     index = torch.arange(real.shape[1], device=real.device)
-    # The chance of a word is that of its first token; a window may begin inside of a word.
+    # A word takes the draw of its first token; a window may begin inside a word.
     first = torch.where(starts & real, index, 0).cummax(1).values
-    luck = draw.gather(1, first).masked_fill(~real, -1.0)
-    best = luck.amax(1, keepdim=True)
-    return real & ((luck > 1 - share) | (luck == best))
+    word_draw = draw.gather(1, first).masked_fill(~real, -1.0)
+    best = word_draw.amax(1, keepdim=True)
+    return real & ((word_draw > 1 - share) | (word_draw == best))

@@ -1,4 +1,4 @@
-"""UniLM: one network, four kinds of visibility (Dong et al. 2019, sections 2.2 and 2.3)."""
+"""UniLM: one network, four attention patterns (Dong et al. 2019, sections 2.2 and 2.3)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from headstart.encoders import TokenEncoder
 from headstart.encoders.visibility import prefixed, visibility
 from headstart.modalities import TokenProcessor, Vocabulary
 from headstart.objectives import Objective
-from headstart.objectives.curriculum import Course, Ratio
-from headstart.objectives.heads import CONTINUATION, TokenHead, answered
+from headstart.objectives.curriculum import Ratio, Schedule
+from headstart.objectives.heads import CONTINUATION, TokenHead, loss_at_targets
 from headstart.objectives.masked import hide, mask_of, ordinary, plain_ids
 from headstart.objectives.pairs import Pairing, Sentences, Span, pair
 
-#: The kinds of visibility, by number.
+#: The attention patterns, by index.
 BOTH_WAYS, PREFIX, LEFT_TO_RIGHT, RIGHT_TO_LEFT = range(4)
 
 
@@ -39,10 +39,11 @@ class UniLMOptions(Options):
 
 
 class UniLM(Objective):
-    """``[CLS] S1 [SEP] S2 [SEP]`` with holes to fill, seen in one of four ways row by row.
+    """Masked modeling of ``[CLS] S1 [SEP] S2 [SEP]`` under one of four attention patterns per row.
 
-    The parts are of one text, parted where a sentence begins, or anywhere in a text that has only
-    one. Under all kinds of visibility the task is the same: say the hidden tokens.
+    The parts are of one text, split where a sentence begins, or anywhere if it has only one. The
+    task is the same under all patterns: predict the masked tokens. See Dong et al. 2019,
+    https://arxiv.org/abs/1905.03197.
     """
 
     needs = frozenset(
@@ -67,16 +68,16 @@ class UniLM(Objective):
         self.options = options
         self.pairing = Pairing.of(processor.vocabulary)
         self.vocabulary = processor.vocabulary
-        self.ratio = Course(options.mask_ratio)
+        self.ratio = Schedule(options.mask_ratio)
         self.head = TokenHead(encoder.token_embedding, transform=True)
         self.plain: Tensor
         self.register_buffer("plain", plain_ids(self.vocabulary), persistent=False)
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Return pairs with holes, ``targets`` (B,T), and ``sight`` (B,): how a row is seen."""
+        """Return masked pairs, ``targets`` (B,T), and ``visibility_kind`` (B,) of each row."""
         options, ids = self.options, batch["input_ids"]
         found = Sentences.of(batch, self.pairing, whole=False)
-        cut = found.parted(generator)
+        cut = found.split_points(generator)
         draw = torch.rand(2, len(ids), generator=generator, device=ids.device)
         size = found.end - found.begin
         anywhere = found.begin + (draw[0] * (size - 1)).long() + 1
@@ -93,13 +94,13 @@ class UniLM(Objective):
         shares = (options.mask_share, options.random_share)
         hidden = hide(paired, chosen, mask_of(self.vocabulary), self.plain, shares, generator)
         bounds = torch.tensor(options.shares, device=ids.device).cumsum(0)
-        sight = torch.bucketize(draw[1] * bounds[-1], bounds, right=True)
-        return {**hidden, "sight": sight.clamp(max=3)}
+        kind = torch.bucketize(draw[1] * bounds[-1], bounds, right=True)
+        return {**hidden, "visibility_kind": kind.clamp(max=3)}
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        seen = sights(batch, batch["sight"])
+        seen = visibility_by_kind(batch, batch["visibility_kind"])
         tokens = self.encoder.contextualize(self.encoder.embed(batch), seen)
-        return answered(self.head, tokens, batch["targets"])
+        return loss_at_targets(self.head, tokens, batch["targets"])
 
     def after_step(self, progress: float) -> None:
         self.ratio.progress.fill_(progress)
@@ -110,12 +111,12 @@ class UniLM(Objective):
         return True
 
 
-def sights(batch: Batch, sight: Tensor) -> Tensor:
-    """Return (B,T,T) bool, True where row i may look at column j (UniLM, figure 1).
+def visibility_by_kind(batch: Batch, kinds: Tensor) -> Tensor:
+    """Return (B,T,T) bool, True where row i may attend to column j (UniLM, figure 1).
 
     Args:
         batch: pairs with ``mask`` and ``token_types`` (B,T); the first part reaches to its [SEP].
-        sight: (B,) the kind of each row.
+        kinds: (B,) the index of each row's pattern.
     """
     mask = batch["mask"]
     rows, width = mask.shape
@@ -124,8 +125,8 @@ def sights(batch: Batch, sight: Tensor) -> Tensor:
         real = mask[:, None, :].expand(rows, width, width)
     lower = torch.ones(width, width, dtype=torch.bool, device=mask.device).tril()
     by_prefix = prefixed(real, mask & batch["token_types"].eq(0))
-    kinds = torch.stack([real, by_prefix, real & lower, real & lower.T])
-    return kinds[sight, torch.arange(rows, device=mask.device)]
+    patterns = torch.stack([real, by_prefix, real & lower, real & lower.T])  # (4,B,T,T)
+    return patterns[kinds, torch.arange(rows, device=mask.device)]
 
 
 def choose_phrases(
@@ -137,8 +138,8 @@ def choose_phrases(
 ) -> Tensor:
     """Return (B,T) bool: exactly ``max(1, round(ratio L))`` positions of each row.
 
-    Single tokens are drawn, but with the chance of ``phrases`` two or three neighbours (each by a
-    coin) are drawn together; single ones fill up what then is left.
+    Single tokens are drawn, but with probability ``phrases`` two or three neighbours (with equal
+    probability) are drawn together; single tokens fill up the rest.
     """
     allowed = ordinary(batch, vocabulary)
     budget = (batch["mask"].sum(1) * ratio).round().long().clamp(min=1).minimum(allowed.sum(1))
@@ -147,12 +148,12 @@ def choose_phrases(
     order = draw[2].masked_fill(~allowed, 2.0).argsort(1)
     drawn = size.gather(1, order)
     left = budget[:, None] - (drawn.cumsum(1) - drawn)
-    # The last phrase is cut where it would overspend.
+    # The last phrase is shortened to the budget.
     size = torch.zeros_like(size).scatter(1, order, drawn.minimum(left)) * allowed
     chosen = size > 0
     for reach in (1, 2):
         chosen[:, reach:] |= (size > reach)[:, :-reach]
     chosen &= allowed
-    # Phrases that overlap or meet an end leave something of the budget.
+    # Phrases that overlap or reach an end leave part of the budget unused.
     rank = draw[2].masked_fill(~allowed, 2.0).masked_fill(chosen, -1.0).argsort(1).argsort(1)
     return allowed & (rank < budget[:, None])

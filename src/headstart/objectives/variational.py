@@ -19,9 +19,9 @@ from headstart.objectives import Objective
 from headstart.objectives.decoders import ImageGenerator
 from headstart.objectives.patches import plain
 
-#: No finer than one step of 8 bits: a picture that is drawn exactly has no endless likelihood.
+#: One step of 8 bits; a smaller deviation would let the likelihood grow without bound.
 _FINEST = math.log(1 / 255)
-#: Near what a decoder reaches soon; from 1 the prior would win before the picture is learned.
+#: Close to what a decoder soon reaches; from 1 the posterior would collapse to the prior first.
 _FIRST = math.log(0.1)
 
 
@@ -38,10 +38,11 @@ class VAEOptions(Options):
 
 
 class VAE(Objective):
-    """The encoder's pooled vector says where a picture's latent vector lies, give or take.
+    """A variational auto-encoder whose posterior is a linear layer on the pooled vector.
 
-    The loss is the negative evidence lower bound in nats, divided by the number of values of a
-    picture. Rybkin et al. 2021 ("sigma-VAE") learn the deviation of the Gaussian as here.
+    The loss is the negative evidence lower bound in nats, divided by the number of values of an
+    image. The deviation of the Gaussian is learned as by Rybkin et al. 2021 ("sigma-VAE"). See
+    Kingma & Welling 2014, https://arxiv.org/abs/1312.6114.
     """
 
     needs = frozenset({"pixels"})
@@ -62,7 +63,7 @@ class VAE(Objective):
         )
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Return ``pixels`` (B,3,S,S) as they are, and ``noise`` (B,latent) from N(0, 1)."""
+        """Return unchanged ``pixels`` (B,3,S,S), and ``noise`` (B,latent) from N(0, 1)."""
         pixels = plain(batch, self.size)
         size = (len(pixels), self.options.latent)
         noise = torch.randn(size, generator=generator, device=pixels.device)
@@ -74,25 +75,25 @@ class VAE(Objective):
         mean, log_variance = self.posterior(pooled).float().chunk(2, 1)
         latent = mean + (log_variance / 2).exp() * batch["noise"]
         logits = self.generator(latent).float()
-        unlikely = self._unlikeliness(logits, pixels).flatten(1).sum(1).mean()
+        reconstruction = self._negative_log_likelihood(logits, pixels).flatten(1).sum(1).mean()
         divergence = kl_from_standard(mean, log_variance).mean()
         values = pixels[0].numel()
         return {
-            "loss": (unlikely + self.options.beta * divergence) / values,
-            "reconstruction": unlikely / values,
+            "loss": (reconstruction + self.options.beta * divergence) / values,
+            "reconstruction": reconstruction / values,
             "divergence": divergence,
         }
 
-    def _unlikeliness(self, logits: Tensor, pixels: Tensor) -> Tensor:
-        """Return ``-log p(x | z)`` of each value."""
+    def _negative_log_likelihood(self, logits: Tensor, pixels: Tensor) -> Tensor:
+        """Return ``-log p(x | z)`` (B,3,S,S) of each value."""
         if self.log_deviation is None:
             return F.binary_cross_entropy_with_logits(logits, pixels, reduction="none")
         log_deviation = self.log_deviation.clamp(min=_FINEST)
-        apart = (pixels - logits.sigmoid()) / log_deviation.exp()
-        return apart.square() / 2 + log_deviation + math.log(2 * math.pi) / 2
+        deviations = (pixels - logits.sigmoid()) / log_deviation.exp()
+        return deviations.square() / 2 + log_deviation + math.log(2 * math.pi) / 2
 
     def sample(self, count: int, generator: torch.Generator) -> Tensor:
-        """Return pictures (count,3,S,S) in 0..1: the means at latent vectors from N(0, 1)."""
+        """Return images (count,3,S,S) in 0..1: the decoder's means at latents from N(0, 1)."""
         return self.generator.sample(count, generator)
 
     def save_head(self, folder: Path) -> bool:

@@ -1,7 +1,7 @@
-"""Two views of each record as an objective sees them, whatever the modality.
+"""Two views of each record, for any modality.
 
-Records that have a second text (``pair/...`` in the batch) have their views already; a text that
-says something else (``negative/...``) is handed on beside them.
+Records with a second text (``pair/...`` in the batch) have their views already; hard negatives
+(``negative/...``) are passed on beside them.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class ViewOptions(Options):
 
 
 class TwoViews(Objective):
-    """Two views of each record, and a projection behind the pooled vectors."""
+    """Base of two-view objectives: views, and a projection after the pooled vectors."""
 
     needs = frozenset({"two_views"})
     projection: nn.Module
@@ -50,12 +50,12 @@ class TwoViews(Objective):
         self.processor, self.options = processor, options
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Return the batch of the two views, named ``first/...`` and ``second/...``."""
+        """Return both views in one batch, as ``first/...`` and ``second/...``."""
         return draw_views(self.processor, batch, generator, self.options)
 
     @property
     def projector(self) -> nn.Module:
-        """The projection, which is not kept."""
+        """The projection, which is not saved."""
         return self.projection
 
 
@@ -69,15 +69,15 @@ def draw_views(
 ) -> Batch:
     """Return one batch of all views: ``first/...``, ``second/...`` and ``local/...``.
 
-    The small crops lie one after the other in ``local/...``: ``local`` times B rows. Only views
-    with a ``mask`` can lose tokens to ``options.drop``.
+    The small crops are concatenated in ``local/...``, ``local`` times B rows. ``options.drop``
+    applies only to views with a ``mask``.
 
     Args:
-        processor: gives ``views``.
-        local: small crops besides the two views; 0 for a modality without ``multi_crop``.
+        processor: must provide ``two_views``.
+        local: number of small crops; 0 for a modality without ``multi_crop``.
     """
-    asked = {"local": local, "side": options.side}
-    given: dict[str, Any] = {name: value for name, value in asked.items() if value}
+    requested = {"local": local, "side": options.side}
+    given: dict[str, Any] = {name: value for name, value in requested.items() if value}
     is_pair = f"{PAIR}/mask" in batch and "views" not in options.model_fields_set
     kind = "pairs" if is_pair else options.views
     drawn = processor.views(batch, generator, kind, **given)
@@ -104,7 +104,7 @@ def _thin(view: Batch, drop: float, generator: torch.Generator) -> Batch:
 
 
 def pooled(encoder: Encoder, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Return the pooled vectors (B,D) of both views, one pass each.
+    """Return the pooled vectors (B,D) of both views, in one pass each.
 
     Batch norms see one view at a time, as in the original code of BYOL, SimSiam, Barlow Twins and
     VICReg.
@@ -114,6 +114,6 @@ def pooled(encoder: Encoder, batch: Batch) -> tuple[Tensor, Tensor]:
 
 
 def pooled_negatives(encoder: Encoder, batch: Batch) -> Tensor | None:
-    """Return the pooled vectors (B,D) of the hard negatives, if the records have some."""
+    """Return the pooled vectors (B,D) of the hard negatives; None without any."""
     hard = part(batch, NEGATIVE)
     return encoder.pool(hard) if hard else None

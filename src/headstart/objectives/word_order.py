@@ -1,4 +1,4 @@
-"""Shuffled words, the original order recovered (StructBERT, Wang et al. 2020, section 2.2)."""
+"""Word order recovery: predict shuffled tokens (StructBERT, Wang et al. 2020, section 2.2)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from headstart.encoders import TokenEncoder
 from headstart.encoders.visibility import visibility
 from headstart.modalities import TokenProcessor, Vocabulary
 from headstart.objectives import Objective
-from headstart.objectives.curriculum import Course, Ratio
-from headstart.objectives.heads import TokenHead, answered
+from headstart.objectives.curriculum import Ratio, Schedule
+from headstart.objectives.heads import TokenHead, loss_at_targets
 from headstart.objectives.masked import ordinary
 
-#: The five orders of three that are not their own.
+#: The five permutations of three that are not the identity.
 _ORDERS = ((0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))
 _SPAN = 3
 
@@ -30,10 +30,11 @@ class WordOrderOptions(Options):
 
 
 class WordOrder(Objective):
-    """Some trigrams are out of order; say for each of their places which token was there.
+    """Some trigrams are shuffled; predict the original token at each of their positions.
 
-    The trigrams do not overlap. None keeps its order: what is left as it was has nothing to teach.
-    The original adds this task to masked modeling: ``--objective mlm:1,word_order:1``.
+    The trigrams do not overlap, and none keeps its order, since unchanged ones teach nothing. The
+    paper combines this task with masked modeling: ``--objective mlm:1,word_order:1``. See Wang et
+    al. 2020, https://arxiv.org/abs/1908.04577.
     """
 
     needs = frozenset({"vocabulary", "token_embedding", "bidirectional", "order"})
@@ -48,23 +49,23 @@ class WordOrder(Objective):
         self.encoder = encoder
         self.options = options
         self.vocabulary = processor.vocabulary
-        self.ratio = Course(options.shuffle_ratio)
+        self.ratio = Schedule(options.shuffle_ratio)
         self.head = TokenHead(encoder.token_embedding, transform=True)
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Return the batch with trigrams shuffled, and ``targets`` (B,T), -100 elsewhere."""
         ids = batch["input_ids"]
-        indices, good = _trigrams(batch, self.vocabulary, generator)
+        indices, valid = _trigrams(batch, self.vocabulary, generator)
         # A row of n tokens has n - 2 trigrams, counting those that overlap.
         count = ordinary(batch, self.vocabulary).sum(1) - (_SPAN - 1)
         wanted = (count * self.ratio.now(self.training)).round().long().clamp(min=1)
-        draw = torch.rand(good.shape, generator=generator, device=ids.device)
-        rank = draw.masked_fill(~good, 2.0).argsort(1).argsort(1)
-        chosen = (good & (rank < wanted[:, None]))[:, :, None].expand_as(indices)
+        draw = torch.rand(valid.shape, generator=generator, device=ids.device)
+        rank = draw.masked_fill(~valid, 2.0).argsort(1).argsort(1)
+        chosen = (valid & (rank < wanted[:, None]))[:, :, None].expand_as(indices)
 
         orders = torch.tensor(_ORDERS, device=ids.device)
         order = orders[
-            torch.randint(len(orders), good.shape, generator=generator, device=ids.device)
+            torch.randint(len(orders), valid.shape, generator=generator, device=ids.device)
         ]
         flat = indices.flatten(1)
         original = ids.gather(1, flat).view_as(indices)
@@ -80,7 +81,7 @@ class WordOrder(Objective):
         tokens = self.encoder.contextualize(
             self.encoder.embed(batch), visibility(batch), batch.get("positions")
         )
-        return answered(self.head, tokens, batch["targets"])
+        return loss_at_targets(self.head, tokens, batch["targets"])
 
     def after_step(self, progress: float) -> None:
         self.ratio.progress.fill_(progress)
@@ -89,10 +90,10 @@ class WordOrder(Objective):
 def _trigrams(
     batch: Batch, vocabulary: Vocabulary, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Part each row into threes from a random place on.
+    """Split each row into trigrams from a random position on.
 
     Returns:
-        Their places (B,N,3), and whether each holds three ordinary tokens of one document (B,N).
+        Their positions (B,N,3), and whether each holds three ordinary tokens of one document (B,N).
     """
     ids = batch["input_ids"]
     rows, width = ids.shape
@@ -100,8 +101,8 @@ def _trigrams(
     inside = max(0, (width - _SPAN + 1) // _SPAN) * _SPAN
     flat = shift + torch.arange(inside, device=ids.device)
     indices = flat.view(rows, -1, _SPAN)
-    good = ordinary(batch, vocabulary).gather(1, flat).view_as(indices).all(2)
+    valid = ordinary(batch, vocabulary).gather(1, flat).view_as(indices).all(2)
     if "segments" in batch:
         of = batch["segments"].gather(1, flat).view_as(indices)
-        good &= of[:, :, 0] == of[:, :, 2]
-    return indices, good
+        valid &= of[:, :, 0] == of[:, :, 2]
+    return indices, valid

@@ -19,7 +19,7 @@ from headstart.downstream.semi_supervised.losses import (
 )
 from headstart.downstream.semi_supervised.unlabeled import UNLABELED, classifier_of, joined
 from headstart.objectives import Objective
-from headstart.objectives.momentum import Pace, follow, momentum_copy
+from headstart.objectives.momentum import MomentumSchedule, ema_update, momentum_copy
 from headstart.objectives.views import part
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Consistency(Objective):
         super().__init__()
         self.learner = learner
         self.average = momentum_copy(learner)
-        self.pace = Pace(options.momentum, MEMORY, rising=False)
+        self.schedule = MomentumSchedule(options.momentum, MEMORY, rising=False)
         self.way, self.options = way, options
         self._processor = processor
         self._threshold = options.threshold or THRESHOLDS.get(way, 0.0)
@@ -117,7 +117,7 @@ class Consistency(Objective):
             target = ours[count : count + others]
         known, guessed = ours[:count], ours[-others:]
         loss, told = self._unlabeled_loss(target, guessed)
-        progress = float(self.pace.progress)
+        progress = float(self.schedule.progress)
         schedule = self.options.annealing if self.way == "uda" else "none"
         supervised = annealed_loss(known, labels, progress, schedule, self.head.weights)
         weight = self._weight
@@ -142,7 +142,7 @@ class Consistency(Objective):
 
     def after_step(self, progress: float) -> None:
         """Let the average follow."""
-        follow(self.average, self.learner, self.pace.advance(progress))
+        ema_update(self.average, self.learner, self.schedule.advance(progress))
 
     def settled(self) -> Finetuning:
         """Return the learner with the averaged weights, which are the ones that were judged."""

@@ -83,12 +83,12 @@ def test_every_entry_has_a_line_in_80_columns() -> None:
     catalog = Catalog.read()
     assert set(catalog.families) == {"modalities", "encoders", "objectives", "tasks", "protocols"}
     assert [line.name for line in catalog.families["objectives"]] == list(OBJECTIVES)
-    told = str(catalog)
-    assert max(map(len, told.splitlines())) <= 80
+    output = str(catalog)
+    assert max(map(len, output.splitlines())) <= 80
     for found in catalog.families.values():
         for line in found:
             assert line.about
-            assert f"\n  {line.name} " in told
+            assert f"\n  {line.name} " in output
             assert "package" not in line.summary()
 
 
@@ -103,10 +103,10 @@ def test_an_entry_of_another_package_has_it_beside(install: Install) -> None:
 def test_a_broken_package_is_a_line_and_no_error(install: Install) -> None:
     install("broken", {GROUP: {"sort": "broken_a:X"}}, broken_a="import no_such_library")
     done = shell("list", "objectives", "--json")
-    told = json.loads(done.stdout)
-    assert "No module named 'no_such_library'" in told["sort"]["fault"]
-    assert told["sort"]["package"] == "broken"
-    assert told["simcse"]["options"]
+    output = json.loads(done.stdout)
+    assert "No module named 'no_such_library'" in output["sort"]["fault"]
+    assert output["sort"]["package"] == "broken"
+    assert output["simcse"]["options"]
     (line,) = foreign()["objectives"]
     assert max(map(len, str(line).splitlines())) <= 80
     assert "package broken cannot be imported" in " ".join(str(line).split())
@@ -116,11 +116,11 @@ def test_a_name_claimed_twice_is_said_beside(install: Install) -> None:
     install("thief", {GROUP: {"mlm": "thief_b:X", "sort": "thief_b:X"}}, thief_b="X = 1")
     install("other", {GROUP: {"sort": "other_b:X"}}, other_b="X = 1")
     with pytest.warns(UserWarning, match="'mlm' is claimed"):
-        told = {line.name: line for line in lines(OBJECTIVES)}
-    assert told["mlm"].entry is not None
-    assert "headstart's own 'mlm' is used" in (told["mlm"].fault or "")
-    assert told["sort"].entry is None
-    assert "none is used" in (told["sort"].fault or "")
+        output = {line.name: line for line in lines(OBJECTIVES)}
+    assert output["mlm"].entry is not None
+    assert "headstart's own 'mlm' is used" in (output["mlm"].fault or "")
+    assert output["sort"].entry is None
+    assert "none is used" in (output["sort"].fault or "")
 
 
 def test_doctor_tells_what_other_packages_add_and_what_is_wrong_with_them(
@@ -128,9 +128,9 @@ def test_doctor_tells_what_other_packages_add_and_what_is_wrong_with_them(
 ) -> None:
     install("far-away", {GROUP: {"sort": "sorting:Sort"}}, sorting=OBJECTIVE)
     install("broken", {GROUP: {"shift": "broken_c:X"}}, broken_c="1 / 0")
-    told = json.loads(shell("doctor", "--json").stdout)
-    assert told["added"] == {"objectives": {"sort": "far-away"}}
-    assert any("ZeroDivisionError" in line and "broken" in line for line in told["advice"])
+    output = json.loads(shell("doctor", "--json").stdout)
+    assert output["added"] == {"objectives": {"sort": "far-away"}}
+    assert any("ZeroDivisionError" in line and "broken" in line for line in output["advice"])
 
 
 # -- what goes with what -------------------------------------------------------------------------
@@ -154,15 +154,15 @@ def test_objectives_are_grouped_by_the_encoders_that_serve_them(world: Cells) ->
 
 
 def test_the_table_is_plain(world: Cells) -> None:
-    told = str(world).splitlines()
-    assert "  reader, table           agree" in told
-    assert "  is measured by          probe, ask" in told
+    output = str(world).splitlines()
+    assert "  reader, table           agree" in output
+    assert "  is measured by          probe, ask" in output
 
 
 def test_the_table_of_headstart_fits_one_screen() -> None:
-    told = shell("list", "cells").stdout.splitlines()
-    assert max(map(len, told)) <= 80
-    assert len(told) <= 50
+    output = shell("list", "cells").stdout.splitlines()
+    assert max(map(len, output)) <= 80
+    assert len(output) <= 50
 
 
 def test_every_objective_and_encoder_of_headstart_has_a_cell() -> None:

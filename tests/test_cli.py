@@ -58,20 +58,20 @@ def verb(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Any]]:
 @pytest.mark.parametrize("name", VERBS)
 def test_help_names_every_option_of_the_model_and_its_default(shell: Shell, name: str) -> None:
     model, positional = VERBS[name]
-    told = " ".join(shell(name, "--help").stdout.split())
+    output = " ".join(shell(name, "--help").stdout.split())
     for field_name, field in model.model_fields.items():
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, Options):
             for inner in kind.model_fields:
-                assert f"{field_name}.{inner} " in told
+                assert f"{field_name}.{inner} " in output
         elif field_name in positional:
-            assert field_name[:-1].upper() in told
+            assert field_name[:-1].upper() in output
         elif not isinstance(field.get_default(call_default_factory=True), dict):
-            assert f"--{field_name.rstrip('_').replace('_', '-')} " in told
+            assert f"--{field_name.rstrip('_').replace('_', '-')} " in output
             assert field.description
-            assert field.description in told
+            assert field.description in output
     if "budget" in model.model_fields:
-        assert f"(default {model.model_fields['budget'].default})" in told
+        assert f"(default {model.model_fields['budget'].default})" in output
 
 
 def test_help_tells_bounds(shell: Shell) -> None:
@@ -129,9 +129,9 @@ def test_columns_are_given_one_by_one_and_may_have_commas_and_equals_signs(
 
 @pytest.mark.parametrize("name", sorted(set(VERBS) - {"generate"}))
 def test_every_verb_that_reads_takes_columns(shell: Shell, name: str) -> None:
-    told = " ".join(shell(name, "--help").stdout.split())
-    assert "--column NAME=COLUMN" in told
-    assert "Short for --column label=COLUMN." in told
+    output = " ".join(shell(name, "--help").stdout.split())
+    assert "--column NAME=COLUMN" in output
+    assert "Short for --column label=COLUMN." in output
 
 
 def test_inputs_with_commas_stay_whole(shell: Shell, verb: Callable[..., list[Any]]) -> None:
@@ -144,8 +144,8 @@ def test_the_options_of_a_kind_of_data_are_listed_and_help_says_where(shell: She
     listed = json.loads(shell("list", "modalities", "--json").stdout)
     assert listed["text"]["options"]["tokenizer.kind"].startswith("Tokenizer family")
     assert listed["text"]["options"]["quality_numbers.min_words"].endswith("(default 50, >= 0)")
-    told = " ".join(shell("pretrain", "--help").stdout.split())
-    assert "--set MODALITY.KEY=VALUE; `headstart list modalities` has them" in told
+    output = " ".join(shell("pretrain", "--help").stdout.split())
+    assert "--set MODALITY.KEY=VALUE; `headstart list modalities` has them" in output
 
 
 # -- answers -------------------------------------------------------------------------------------
@@ -209,18 +209,18 @@ def test_without_json_noise_still_stays_off_standard_output(
 
 
 def test_list_tells_each_objective_with_its_options(shell: Shell) -> None:
-    told = json.loads(shell("list", "objectives", "--json").stdout)
-    assert {"mlm", "clm", "simcse"} <= set(told)
-    assert all(entry["about"] for entry in told.values())
-    assert "default 0.05" in told["simcse"]["options"]["temperature"]
+    output = json.loads(shell("list", "objectives", "--json").stdout)
+    assert {"mlm", "clm", "simcse"} <= set(output)
+    assert all(entry["about"] for entry in output.values())
+    assert "default 0.05" in output["simcse"]["options"]["temperature"]
 
 
 def test_doctor_tells_cores_bf16_and_versions(shell: Shell) -> None:
-    told = json.loads(shell("doctor", "--json").stdout)
-    assert told["cores"] >= 1
-    assert told["memory_gb"] > 0
-    assert told["bf16"] in {True, False}
-    assert isinstance(told["advice"], list)
+    output = json.loads(shell("doctor", "--json").stdout)
+    assert output["cores"] >= 1
+    assert output["memory_gb"] > 0
+    assert output["bf16"] in {True, False}
+    assert isinstance(output["advice"], list)
 
 
 # -- exit codes ----------------------------------------------------------------------------------

@@ -125,9 +125,9 @@ def test_its_kind_of_data_is_known_without_importing_torch(world: SimpleNamespac
 
 
 def test_list_names_the_package_beside_what_it_brings(world: SimpleNamespace) -> None:
-    told = CliRunner().invoke(app, ["list"]).stdout
+    output = CliRunner().invoke(app, ["list"]).stdout
     for name in ("series", "series_conv", "masked_readings"):
-        assert re.search(rf"^  {name} .*\[headstart-sensors\]$", told, re.MULTILINE)
+        assert re.search(rf"^  {name} .*\[headstart-sensors\]$", output, re.MULTILINE)
 
 
 def test_its_cells_follow_from_what_it_says_of_itself(world: SimpleNamespace) -> None:

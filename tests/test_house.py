@@ -131,7 +131,7 @@ def strings(path: Path) -> set[str]:
 def test_what_only_one_kind_of_data_knows_lies_in_its_rooms() -> None:
     assert {"text", "image"} <= KINDS
     rooms = tuple(f"{stage}/{kind}/" for stage in ("modalities", "downstream") for kind in KINDS)
-    strangers = []
+    misplaced = []
     for path in MODULES:
         name = name_of(path)
         if name.startswith(rooms):
@@ -139,8 +139,8 @@ def test_what_only_one_kind_of_data_knows_lies_in_its_rooms() -> None:
         found = set() if name in OWN_WORDS else strings(path) & KINDS
         if not name.startswith(OF_TENSORS):
             found |= strings(path) & TENSORS
-        strangers += [f"{name} says {word!r}" for word in sorted(found)]
-    assert strangers == []
+        misplaced += [f"{name} says {word!r}" for word in sorted(found)]
+    assert misplaced == []
 
 
 def test_every_module_has_a_stage() -> None:

@@ -101,7 +101,7 @@ def tagged(n: int) -> dict[str, Any]:
     return {"tokens": tokens, "tags": ["B-X" if token == "fox" else "O" for token in tokens]}
 
 
-def asked(n: int) -> dict[str, Any]:
+def question(n: int) -> dict[str, Any]:
     return {"context": words(n), "question": "how many times?", "answer": f"{n} times", "id": n}
 
 
@@ -126,7 +126,7 @@ def test_evaluate_reads_once_and_guesses_the_task_from_the_beginning(
         ("pairs", paired),
         ("multilabel", several),
         ("tokens", tagged),
-        ("questions", asked),
+        ("questions", question),
         ("seq2seq", written),
     ],
 )
@@ -151,7 +151,7 @@ def test_finetune_reads_once(
 def test_objects_in_a_json_file_are_read_once_though_squad_has_that_form_too(
     tmp_path: Path, readings: Counter[str]
 ) -> None:
-    source = table(tmp_path / "train.json", asked, count=2000)
+    source = table(tmp_path / "train.json", question, count=2000)
     options = FinetuneConfig(run="r", train=source, out="o", task="questions")
     assert len(read_answered(source, options, TextModality(), Audit())) == 2000
     assert readings == {"train.json": 1}

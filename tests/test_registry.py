@@ -78,9 +78,9 @@ def test_a_name_that_two_packages_claim_is_nobodys(registry: Registry, install: 
     install("first", {GROUP: {"sort": "first_a:X"}}, first_a="X = 1")
     install("second", {GROUP: {"sort": "second_a:X"}}, second_a="X = 2")
     assert list(registry) == ["own"]
-    for ask in (registry.check, registry.package_of, registry.__getitem__):
+    for lookup in (registry.check, registry.package_of, registry.__getitem__):
         with pytest.raises(HeadstartError, match="claimed by the packages") as refused:
-            ask("sort")
+            lookup("sort")
         assert "first" in str(refused.value)
         assert "second" in str(refused.value)
     with warnings.catch_warnings():

@@ -7,7 +7,7 @@
     run = hs.pretrain("reviews/", out="runs/reviews", objective="mlm")
     report = run.evaluate(train="labeled.csv")
 
-Every name is imported on its first use, so that ``import headstart`` costs next to nothing.
+Every name is imported on its first use, so that ``import headstart`` is fast.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How a command answers: one result on standard output, errors as sentences with an exit code."""
+"""Output of a command: one result on standard output, errors as sentences with an exit code."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from headstart.errors import HeadstartError
 
 
 def answer(work: Callable[[], Any], *, as_json: bool) -> None:
-    """Do ``work`` and print what it returned, for a person or as one JSON object.
+    """Call ``work`` and print its result, as text or as one JSON object.
 
-    Whatever the work itself prints goes to standard error.
+    Whatever ``work`` itself prints goes to standard error.
 
     Raises:
         typer.Exit: with code 1 for a :class:`HeadstartError` or the code it carries, 130 when
@@ -50,7 +50,7 @@ def _fail(sentence: str, code: int, as_json: bool) -> NoReturn:
 
 
 def _fault(error: Exception) -> str:
-    """Return a sentence for a fault of ours; its traceback is kept for a report."""
+    """Return the sentence for a defect of headstart; its traceback is written to a file."""
     if os.environ.get("HEADSTART_DEBUG"):
         traceback.print_exc()
     with tempfile.NamedTemporaryFile(
@@ -64,7 +64,7 @@ def _fault(error: Exception) -> str:
 
 
 def _plain(result: Any) -> dict[str, Any]:
-    """Return what a verb returned as plain values, for ``--json``."""
+    """Return the result of a verb as plain values, for ``--json``."""
     match result:
         case Path():
             return {"out": str(result)}
@@ -80,7 +80,7 @@ def _plain(result: Any) -> dict[str, Any]:
 
 
 def _prose(result: Any) -> str:
-    """Return what a verb returned as lines to read."""
+    """Return the result of a verb as text."""
     match result:
         case Path():
             return f"wrote {result}"

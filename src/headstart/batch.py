@@ -1,4 +1,4 @@
-"""The one currency between the stages: a batch of tensors, batch first, with fixed names."""
+"""What all stages exchange: a batch of tensors, batch first, with fixed names."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ IGNORE = -100
 #: document a packed position belongs to, 0 = padding), ``positions`` (B,T) int64, ``word_starts``
 #: (B,T) bool (True = first token of a word), ``sentence_starts`` (B,T) bool, ``token_types`` (B,T)
 #: int64 (0 and 1: first and second part of a pair), ``pair/...`` and ``negative/...`` (the tensors
-#: of a second text that says the same, and of one that does not), ``pixels`` (B,3,H,W) uint8 0..255
-#: as they are stored or float32 0..1 after a view, ``labels`` (B,) int64. An objective may add its
+#: of a similar and of a dissimilar text), ``pixels`` (B,3,H,W) uint8 0..255 as stored, or float32
+#: 0..1 in a view, ``labels`` (B,) int64. An objective may add its
 #: own.
 Batch = dict[str, "Tensor"]
 
 
 class Rows(Protocol):
-    """What a training loader draws from: a fixed number of rows, read by place."""
+    """A fixed number of rows that a loader reads by index."""
 
     def __len__(self) -> int:
         """Rows in an epoch; the same in every epoch."""
         ...
 
     def batch(self, indices: np.ndarray, epoch: int) -> Batch:
-        """Return the rows at ``places`` (n,) of ``epoch`` as one batch; a pure function."""
+        """Return the rows at ``indices`` (n,) in ``epoch`` as one batch; a pure function."""
         ...
 
 
 def part(batch: Batch, name: str) -> Batch:
-    """Return the tensors whose names begin with ``name/``, without that beginning."""
+    """Return the tensors whose names start with ``name/``, without that prefix."""
     return {
         key.removeprefix(f"{name}/"): tensor
         for key, tensor in batch.items()
@@ -47,7 +47,7 @@ def part(batch: Batch, name: str) -> Batch:
 
 
 def unit_pixels(pixels: Tensor) -> Tensor:
-    """Return pixels (B,3,H,W) as floats in 0..1, be they stored bytes or floats already."""
+    """Return pixels (B,3,H,W), bytes or floats, as floats in 0..1."""
     return pixels if pixels.is_floating_point() else pixels.float() / 255.0
 
 

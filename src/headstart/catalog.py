@@ -1,4 +1,4 @@
-"""What there is, and what goes with what: the registries as tables to read."""
+"""The registries as tables: what is available, and which entries work together."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class Line:
     """One name of a registry.
 
     Attributes:
-        entry: what the name stands for; None where it cannot be had.
-        package: where it comes from; None where several packages claim the name.
-        fault: what is wrong, in a sentence: it cannot be imported, or is claimed twice.
+        entry: the object with this name; None if it is not available.
+        package: of the entry; None where several packages claim the name.
+        fault: why it is not available, in a sentence: it cannot be imported, or is claimed twice.
     """
 
     name: str
@@ -48,9 +48,9 @@ class Line:
 
     @property
     def about(self) -> str:
-        """What the entry says of itself, in one line."""
-        said = self.entry.__doc__ if inspect.isclass(self.entry) else self._field("about")
-        return (said or "").strip().partition("\n")[0].replace("``", "")
+        """The entry's description, in one line."""
+        text = self.entry.__doc__ if inspect.isclass(self.entry) else self._field("about")
+        return (text or "").strip().partition("\n")[0].replace("``", "")
 
     @property
     def options(self) -> dict[str, FieldInfo]:
@@ -62,9 +62,9 @@ class Line:
         return getattr(self.entry, name, None)
 
     def summary(self) -> dict[str, str]:
-        """Return plain values; that headstart itself brings an entry is not said."""
-        said = {"about": self.about, "package": self.package, "fault": self.fault}
-        return {key: value for key, value in said.items() if value and value != HOME}
+        """Return plain values; the package is left out where it is headstart."""
+        text = {"about": self.about, "package": self.package, "fault": self.fault}
+        return {key: value for key, value in text.items() if value and value != HOME}
 
     def __str__(self) -> str:
         source = f" [{self.package}]" if self.package not in (None, HOME) else ""
@@ -77,7 +77,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Catalog:
-    """All that there is, by family; a broken package is a line of it, and no error."""
+    """All entries by family; a broken package is a line, not an error."""
 
     families: dict[str, list[Line]]
 
@@ -102,12 +102,12 @@ class Catalog:
 
 
 def lines(registry: Registry) -> list[Line]:
-    """Return a line for each name of a registry, those included that cannot be had."""
+    """Return a line for each name of a registry, unavailable ones included."""
     return [line(registry, name) for name in dict.fromkeys([*registry, *registry.foreign])]
 
 
 def foreign() -> dict[str, list[Line]]:
-    """Return the lines of other packages, by family; those that have none are left out."""
+    """Return the lines of other packages, by family; families without any are left out."""
     found = {
         family: [line(registry, name) for name in registry.foreign]
         for family, registry in FAMILIES.items()
@@ -116,7 +116,7 @@ def foreign() -> dict[str, list[Line]]:
 
 
 def line(registry: Registry, name: str) -> Line:
-    """Import an entry for its line; what is wrong with a package of others is part of it."""
+    """Import an entry and return its line; errors of other packages become part of it."""
     package = None
     try:
         package = registry.package_of(name)
@@ -127,11 +127,11 @@ def line(registry: Registry, name: str) -> Line:
 
 @dataclass(frozen=True)
 class Cell:
-    """What an objective can be run with on one kind of data.
+    """The encoders and protocols of an objective on one kind of data.
 
     Attributes:
-        encoders: those that it can teach; from the first to the last of the registry.
-        protocols: those that measure what one of these encoders has learned.
+        encoders: those that it can train, in the order of the registry.
+        protocols: those that can evaluate one of these encoders.
     """
 
     modality: str
@@ -142,13 +142,13 @@ class Cell:
 
 @dataclass(frozen=True)
 class Cells:
-    """Kind of data x objective x encoder x protocol, as far as they go together."""
+    """The valid combinations of modality, objective, encoder and protocol."""
 
     cells: tuple[Cell, ...]
 
     @classmethod
     def read(cls, package: str | None = None) -> Cells:
-        """Follow from the registries what goes with what; from those of one package if asked."""
+        """Return the combinations of all entries, or of those of one package."""
         return cls(tuple(_cells(package)))
 
     def summary(self) -> dict[str, Any]:
@@ -169,10 +169,10 @@ class Cells:
 
 
 def _cells(package: str | None) -> Iterator[Cell]:
-    """Yield a cell for each objective and kind of data that an encoder brings together.
+    """Yield a cell for each objective and kind of data that share an encoder.
 
-    Encoders are those that :mod:`headstart.objectives.needs` lets pass. A protocol that suits the
-    kind of data measures what was learned where one of them and the data provide what it needs.
+    Encoders are those that :mod:`headstart.objectives.needs` accepts. A protocol of the kind of
+    data is valid if the data and one of these encoders provide what it needs.
     """
 
     def entries(registry: Registry) -> dict[str, Any]:
@@ -198,7 +198,7 @@ def _cells(package: str | None) -> Iterator[Cell]:
 
 
 def grouped(found: Iterable[Cell]) -> dict[tuple[str, ...], list[str]]:
-    """Return the objectives by the encoders that serve them, those that most serve first."""
+    """Return the objectives by their encoders, those with the most encoders first."""
     groups: dict[tuple[str, ...], list[str]] = {}
     for cell in found:
         groups.setdefault(cell.encoders, []).append(cell.objective)

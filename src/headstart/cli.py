@@ -1,12 +1,12 @@
 """The verbs of :mod:`headstart` for the shell, and nothing else.
 
 Each command is made from a model in :mod:`headstart.config`: names, defaults, bounds and help
-texts are written there once. Only what was given is handed on, so that the shell and Python leave
-the defaults to the same models.
+texts are written there once. Only given options are passed on, so that the shell and Python share
+the defaults of the same models.
 
 The result goes to standard output, everything else to standard error. Exit codes: 0 done,
-1 a mistake the user can mend, 2 wrong usage, 70 a fault in headstart itself, 130 and 143 stopped by
-a signal (and saved).
+1 a mistake the user can fix, 2 wrong usage, 70 a defect of headstart, 130 and 143 stopped by a
+signal (and saved).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-#: verb -> its options, and which of them are positional
+#: Verb -> its options, and which of them are positional.
 VERBS: dict[str, tuple[type[Options], tuple[str, ...]]] = {
     "audit": (config.AuditConfig, ("sources",)),
     "pretrain": (config.PretrainConfig, ("sources",)),
@@ -105,7 +105,7 @@ def _command(verb: str, model: type[Options], positional: tuple[str, ...]) -> Ca
 
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
 _PANELS: dict[type, str] = {config.SourceOptions: "Data", config.TrainingOptions: "Training"}
-#: A group of names with values, which is given one by one: --column text=body --column label=stars
+#: Names with values, which are given one by one: --column text=body --column label=stars
 _PAIRS = dict[str, str]
 _LABEL_COLUMN = typer.Option(
     "--label-column",
@@ -149,7 +149,7 @@ def _own_fields(model: type) -> dict[str, Any]:
 
 
 def _help(field: FieldInfo) -> str:
-    """Return what an option means, its default and its bounds."""
+    """Return the description of an option, its default and its bounds."""
     signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
     facts = [
         f"{sign} {getattr(bound, key)}"
@@ -166,21 +166,21 @@ def _help(field: FieldInfo) -> str:
 
 
 def _keyword(name: str, annotation: Any, info: Any) -> inspect.Parameter:
-    """Return a parameter whose default, None, means that it was not given."""
+    """Return an optional parameter; None means that it was not given."""
     return inspect.Parameter(
         name, _KEYWORD, default=None, annotation=Annotated[annotation | None, info]
     )
 
 
 def _nested(field: FieldInfo) -> bool:
-    """True for groups of options, which only ``--set`` and ``--config`` reach."""
+    """Return whether a field is a group of options, for ``--set`` and ``--config`` only."""
     kind = field.annotation
     is_group = isinstance(kind, type) and issubclass(kind, Options)
     return is_group or (get_origin(kind) is dict and kind != _PAIRS)
 
 
 def _single(fields: dict[str, FieldInfo], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
-    """Yield options by their whole names, those of a group one by one."""
+    """Yield options by their full names, those of a group one by one."""
     for name, field in fields.items():
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, Options):
@@ -190,7 +190,7 @@ def _single(fields: dict[str, FieldInfo], prefix: str = "") -> Iterator[tuple[st
 
 
 def _parsed(name: str, value: Any, field: FieldInfo | None) -> Any:
-    """``--labels 10,100 --labels all`` is a list of three; ``--column a=b`` is a dictionary."""
+    """Parse a value: ``--labels 10,100 --labels all`` is a list of 3, ``--column a=b`` a dict."""
     if not isinstance(value, list):
         return value
     if field is None or field.annotation != _PAIRS:
@@ -204,19 +204,19 @@ def _parsed(name: str, value: Any, field: FieldInfo | None) -> Any:
 
 def _refuse_missing(
     fields: dict[str, FieldInfo],
-    looked_for: set[str],
+    required: set[str],
     values: dict[str, Any],
     positional: tuple[str, ...],
 ) -> None:
-    """Say which required option was left out, the way the command line names it."""
+    """Refuse a missing required option, by its name on the command line."""
     for name, field in fields.items():
-        if name in looked_for and field.is_required() and name not in values:
-            shown = _metavar(name) if name in positional else f"--{name.replace('_', '-')}"
-            raise typer.BadParameter("it is missing.", param_hint=shown)
+        if name in required and field.is_required() and name not in values:
+            flag = _metavar(name) if name in positional else f"--{name.replace('_', '-')}"
+            raise typer.BadParameter("it is missing.", param_hint=flag)
 
 
 def _epilog(model: type[Options]) -> str | None:
-    """Return the help lines of the options that only ``--set`` and ``--config`` reach."""
+    """Return the help lines of the options for ``--set`` and ``--config`` only."""
     lines = []
     for group, field in model.model_fields.items():
         if get_origin(field.annotation) is dict:
@@ -242,7 +242,7 @@ def info(
     run: Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run.")],
     as_json: JsonFlag = False,
 ) -> None:
-    """Tell what a run is: its options, its data, its encoder and how far it got."""
+    """Describe a run: its options, its data, its encoder and its progress."""
     answer(lambda: headstart.info(run), as_json=as_json)
 
 
@@ -254,7 +254,7 @@ def list_names(
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """List what there is, in headstart and in the packages that add to it."""
+    """List what is available, in headstart and in packages that extend it."""
 
     def work() -> Any:
         from headstart.catalog import FAMILIES, Catalog, Cells, lines
@@ -267,21 +267,21 @@ def list_names(
 
 
 def _described(line: Line) -> dict[str, Any]:
-    """Return what an entry says of itself, and its options with their defaults."""
+    """Return the description of an entry, and its options with their defaults."""
     options = {name: Text.from_markup(_help(field)).plain for name, field in _single(line.options)}
     return line.summary() | ({"options": options} if options else {})
 
 
 @app.command()
 def doctor(as_json: JsonFlag = False) -> None:
-    """Say what this machine can do: cores, memory, disk, bf16, GPU, versions, extras."""
+    """Describe this machine: cores, memory, disk, bf16, GPU, versions, extras."""
     from headstart.doctor import examine
 
     answer(examine, as_json=as_json)
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(requested: bool) -> None:
+    if requested:
         print(f"headstart {headstart.__version__}")
         raise typer.Exit
 
@@ -296,6 +296,6 @@ def _options(
 
 def main() -> None:
     """Run the command line; the entry point of ``headstart``."""
-    # Copying and casting records is no step of the user's; the bars he sees are ours.
+    # Copying and casting records is internal; progress bars are for the user's own steps.
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     app(prog_name="headstart")

@@ -1,4 +1,4 @@
-"""What this machine can do for pre-training, and what would make it do more."""
+"""What this machine offers for training, with advice."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import headstart
 
 
 def examine(folder: str | Path = ".") -> dict[str, Any]:
-    """Return what matters for training here, as plain values, with advice in sentences.
+    """Return the properties that matter for training, as plain values, with advice in sentences.
 
     Args:
         folder: where runs will be written; its disk is measured.
@@ -71,7 +71,7 @@ def _gigabytes(size: int) -> float:
 
 
 def _requirements() -> tuple[list[str], dict[str, list[str]]]:
-    """Return what this package requires, and what each of its extras adds."""
+    """Return the requirements of this package and of each of its extras."""
     required: list[str] = []
     extras: dict[str, list[str]] = {}
     try:
@@ -99,7 +99,7 @@ def _advice(found: dict[str, Any]) -> list[str]:
         advice.append("This machine has no fast bf16: training runs in fp32, about half as fast.")
     if not found["gpus"]:
         advice.append(
-            "There is no GPU: the light encoder is made for that; a deeper one wants an hour."
+            "There is no GPU: the light encoder is made for that; a deeper one needs an hour."
         )
     if found["threads"] < found["cores"]:
         advice.append(

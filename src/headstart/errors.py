@@ -1,4 +1,4 @@
-"""The one exception that means: the user can mend this."""
+"""The one exception for mistakes that the user can fix."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 class HeadstartError(Exception):
-    """A mistake that the user can mend.
+    """A mistake that the user can fix.
 
     Its message is one plain sentence: what is wrong, where, and what to do. The command line
     prints the message alone and exits with code 1; Python callers get it as an exception.
@@ -24,5 +24,5 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def first_line(error: Exception) -> str:
-    """Return what an error of another library says first, to be part of a sentence."""
+    """Return the first line of an error of another library, as part of a sentence."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -20,7 +20,12 @@ def whole_file(path: Path) -> Iterator[Path]:
     """Yield a temporary sibling of ``path``; on success it is fsynced and renamed to ``path``.
 
     Raises:
-        HeadstartError: the disk is full; what lay at ``path`` before is untouched.
+        HeadstartError: the disk is full; a previous file at ``path`` is unchanged.
+
+    Example::
+
+        with whole_file(path) as partial:
+            partial.write_text("done")
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
@@ -41,7 +46,11 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary sibling folder that takes the place of ``path`` once it is complete."""
+    """Yield a temporary sibling folder that replaces ``path`` once it is complete.
+
+    Raises:
+        HeadstartError: the disk is full; a previous folder at ``path`` is unchanged.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial"))
     try:
@@ -77,7 +86,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def full_disk(error: OSError, path: Path) -> Exception:
-    """Return a plain sentence for a full disk, and any other error unchanged."""
+    """Return a plain error for a full disk, and any other error unchanged."""
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return error
     return HeadstartError(

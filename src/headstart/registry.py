@@ -1,4 +1,4 @@
-"""Names for things that are imported only when they are asked for, here or in other packages."""
+"""Registries: names of entries, here or in other packages, that are imported on demand."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ if TYPE_CHECKING:
 
 #: The package whose entries are written in the registries themselves.
 HOME = "headstart"
-#: How alike a slip is to what was meant: mixnet_s of timm is no slip of xlnet.
-_SLIP = 0.65
-#: What may stand on a command line, in ``mlm:1,simcse:0.1`` and in ``--set NAME.option=1``.
+#: Least similarity of a misspelt name: mixnet_s of timm is not a misspelling of xlnet.
+_SIMILARITY = 0.65
+#: Valid names on a command line, in ``mlm:1,simcse:0.1`` and in ``--set NAME.option=1``.
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
-#: They mean something else there.
+#: Names with another meaning there.
 _RESERVED = frozenset({"auto", "none", "encoder", "optimizer", "mixture"})
 
 
 class Registry:
     """A read-only table of names, resolved lazily.
 
-    One stands in the ``__init__`` of each folder that grows by adding a file: modalities,
-    encoders, objectives, downstream tasks and evaluation protocols. Installed packages add to it
-    with entry points, and nothing of theirs is imported before their entry is asked for::
+    There is one in the ``__init__`` of each folder that can be extended: modalities, encoders,
+    objectives, downstream tasks and evaluation protocols. Installed packages add entries with
+    entry points, and their modules are imported only when the entry is used::
 
         [project.entry-points."headstart.objectives"]
         next_reading = "sensors.objective:NextReading"
 
     Args:
-        kind: what an entry is called in messages.
+        kind: name of an entry's kind in messages.
         entries: ``name -> "module:attribute"`` of this package.
-        group: of the entry points by which other packages add to the table.
-        members: what an entry must have; those of other packages are looked at for it.
+        group: of the entry points of other packages.
+        members: attributes that an entry of another package must have.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Registry:
         self._entries = entries
 
     def __iter__(self) -> Iterator[str]:
-        """Yield the names that may be asked for: this package's, then those of others."""
+        """Yield the available names: this package's, then those of others."""
         yield from self._entries
         yield from sorted(self._foreign.keys() - self.refused.keys())
 
@@ -62,12 +62,12 @@ class Registry:
     def __getitem__(self, name: str) -> Any:
         """Import and return the entry.
 
-        Where another package, too, claims a name of this one, this one's is returned and a
-        warning says so.
+        If another package claims a name of this one, this package's entry is returned with a
+        warning.
 
         Raises:
-            HeadstartError: the name is unknown, several packages claim it, or what the package
-                brings cannot be imported or is no such thing.
+            HeadstartError: the name is unknown, several packages claim it, or the package's entry
+                cannot be imported or lacks a member.
         """
         self.check(name)
         if name not in self._entries:
@@ -78,10 +78,7 @@ class Registry:
         return getattr(import_module(module), attribute)
 
     def check(self, name: str) -> None:
-        """Raise a :class:`HeadstartError` for a name that is unknown or refused.
-
-        Nothing is imported.
-        """
+        """Raise a :class:`HeadstartError` for an unknown or refused name, without imports."""
         if name in self._entries:
             return
         if name in self.refused:
@@ -90,7 +87,7 @@ class Registry:
             raise HeadstartError(f"unknown {self.kind} {name!r}{did_you_mean(name, self)}")
 
     def items(self) -> Iterator[tuple[str, Any]]:
-        """Yield each name with its entry, imported, passing over those that cannot be."""
+        """Yield each name with its imported entry, without those that cannot be imported."""
         for name in self:
             try:
                 yield name, self[name]
@@ -99,11 +96,11 @@ class Registry:
                     raise
 
     def near(self, name: str) -> bool:
-        """True where ``name`` is unknown but looks like a slip of a known one."""
-        return name not in self and bool(get_close_matches(name, list(self), cutoff=_SLIP))
+        """Return whether ``name`` looks like a misspelling of a known name."""
+        return name not in self and bool(get_close_matches(name, list(self), cutoff=_SIMILARITY))
 
     def package_of(self, name: str) -> str:
-        """Return the installed package that an entry comes from; ``headstart`` is this one.
+        """Return the installed package of an entry; ``headstart`` is this one.
 
         Raises:
             HeadstartError: the name is unknown or refused.
@@ -113,12 +110,12 @@ class Registry:
 
     @property
     def foreign(self) -> tuple[str, ...]:
-        """The names that other packages bring, those included that cannot be had from them."""
+        """The names of other packages, refused ones included."""
         return tuple(sorted(self._foreign))
 
     @property
     def refused(self) -> dict[str, str]:
-        """The names that other packages bring and that cannot be had from them, and why."""
+        """The names of other packages that are not available, with the reason."""
         return {
             name: reason
             for name, points in self._foreign.items()
@@ -130,7 +127,7 @@ class Registry:
         return _installed(tuple(sys.path), self.group)
 
     def _refusal(self, name: str, points: list[EntryPoint]) -> str | None:
-        """Return why nobody gets an entry under this name from another package, if so."""
+        """Return why an entry of another package is refused, or None."""
         packages = [*([HOME] if name in self._entries else []), *map(_package, points)]
         if len(packages) > 1:
             given = f"headstart's own {name!r} is used" if packages[0] == HOME else "none is used"

@@ -1,4 +1,4 @@
-"""The Run folder: everything of one run in one place, readable without this library."""
+"""The run folder: everything of one run in one folder, readable without this library."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from headstart.files import write_json, write_text
 
 
 class RunFolder:
-    """What lies where in a run folder; its life, its options and its figures.
+    """A run folder: its files, options and metrics.
 
     ::
 
-        config.yaml     the options, and under `resolved` what was decided from them (steps, sizes)
-        metrics.jsonl   one JSON object a logged step
-        log.txt         what was said
+        config.yaml     the options, and under `resolved` the decisions (steps, sizes)
+        metrics.jsonl   one JSON object per logged step
+        log.txt         all messages
         checkpoints/    training state; only the newest complete ones are kept
-        encoder/        the network in its own ecosystem's format, with its tokenizer
+        encoder/        the network in the format of its library, with its tokenizer
         head/           (fine-tuned runs) the head on top of the encoder
         prepared/       token files, kept only while training may still be resumed
         features/       (after `evaluate`) vectors of labeled records; may be deleted
-        index/          (after `search`) vectors of what was searched
-        pretext.png     (pictures) what the pretext task makes of the first records
+        index/          (after `search`) vectors of the searched records
+        pretext.png     (images) the pretext task on the first records
         pretext.json    (texts) the same, as words
-        audit.json      what went in, and what was set aside and why
+        audit.json      what was read, and what was quarantined and why
         report.html     the verdict
     """
 
@@ -52,15 +52,15 @@ class RunFolder:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.folder)!r})"
 
-    # -- life of the folder ------------------------------------------------------------------
+    # -- creating and opening ----------------------------------------------------------------
 
     @classmethod
     def create(cls, folder: str | Path, verb: str, config: Options, *, overwrite: bool) -> Self:
-        """Make a fresh run folder and write its ``config.yaml``.
+        """Create a new run folder and write its ``config.yaml``.
 
         Raises:
-            HeadstartError: the folder is there already and ``overwrite`` was not asked for, or it
-                holds something that is not a run.
+            HeadstartError: the folder exists and ``overwrite`` is False, or it is not a run
+                folder.
         """
         run = cls(folder)
         if run.folder.exists() and (not run.folder.is_dir() or any(run.folder.iterdir())):
@@ -84,7 +84,7 @@ class RunFolder:
         """Open an existing run.
 
         Raises:
-            HeadstartError: nothing is there, or it is not a run folder.
+            HeadstartError: it does not exist, or is not a run folder.
         """
         run = cls(folder)
         if not run.folder.exists():
@@ -122,14 +122,14 @@ class RunFolder:
         write_text(self.config_file, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
 
     def resolve(self, **values: Any) -> None:
-        """Record decisions that must not be taken anew on resume (steps, sizes, names)."""
+        """Record decisions that must not change on resume (steps, sizes, names)."""
         content = self.config()
         content["resolved"].update(values)
         self.write_config(content)
 
     @property
     def resolved(self) -> dict[str, Any]:
-        """What was decided once for this run."""
+        """The recorded decisions of this run."""
         return dict(self.config()["resolved"])
 
     @property
@@ -150,7 +150,7 @@ class RunFolder:
             )
         return self.encoder
 
-    # -- what was measured -------------------------------------------------------------------
+    # -- metrics and audits ------------------------------------------------------------------
 
     def metrics(self) -> list[dict[str, Any]]:
         """Return the logged rows, oldest first; a half-written last line is left out."""
@@ -169,7 +169,7 @@ class RunFolder:
         write_json(self.audit_file, audit)
 
     def audits(self) -> dict[str, dict[str, Any]]:
-        """Return what the sources held as ``{"pre-training": summary}``; {} if it is not known."""
+        """Return the audits as ``{"pre-training": summary}``; {} without any."""
         if not self.audit_file.exists():
             return {}
         return {"pre-training": json.loads(self.audit_file.read_text(encoding="utf-8"))}

@@ -1,4 +1,4 @@
-"""Randomness as pure functions of named numbers, so that nothing random needs to be saved."""
+"""Randomness as pure functions of named numbers, so that no random state needs to be saved."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def generator(*parts: int | str, device: torch.device | str = "cpu") -> torch.Ge
 
 @contextmanager
 def seeded(*parts: int | str) -> Iterator[None]:
-    """Seed torch's global generator with :func:`derive`, and leave it as it was before.
+    """Seed torch's global generator with :func:`derive`, and restore its state afterwards.
 
-    For what libraries draw from it: the first weights of networks.
+    For libraries that use it: the initial weights of networks.
     """
     import torch
 
@@ -43,9 +43,9 @@ def seeded(*parts: int | str) -> Iterator[None]:
 
 
 def uniform(indices: np.ndarray, *parts: int | str) -> np.ndarray:
-    """Return a number in [0, 1) for each place (n,), each a pure function of place and parts.
+    """Return a number in [0, 1) for each index (n,), each a pure function of index and parts.
 
-    SplitMix64 (Steele et al. 2014): no state, so any place of any epoch costs the same.
+    SplitMix64 (Steele et al. 2014): stateless, so any index of any epoch costs the same.
     """
     import numpy as np
 

@@ -25,7 +25,7 @@ OPTIONS: dict[str, Any] = {
 }
 
 
-def picture(seed: int = 0, size: tuple[int, int] = (12, 8), kind: str = "PNG") -> bytes:
+def image_bytes(seed: int = 0, size: tuple[int, int] = (12, 8), kind: str = "PNG") -> bytes:
     """Return an encoded picture of noise."""
     noise = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
     return encoded(Image.fromarray(noise), kind)
@@ -41,7 +41,7 @@ def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
 def draw(path: Path, seed: int = 0, **options: Any) -> Path:
     """Write a picture of noise, and the folders above it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(picture(seed, **options))
+    path.write_bytes(image_bytes(seed, **options))
     return path
 
 

@@ -33,7 +33,7 @@ def refusal(*sources: Path | str, **options: Any) -> str:
     return message
 
 
-def aside(audit: Audit) -> dict[str, str]:
+def quarantined(audit: Audit) -> dict[str, str]:
     return {row["where"]: row["reason"] for row in audit.summary()["records"]}
 
 

@@ -46,13 +46,13 @@ def test_only_so_many_are_named_and_all_are_counted() -> None:
     audit = Audit(examples=2)
     for number in range(5):
         audit.quarantine(f"a:{number}", "it is bad")
-    assert (audit.aside, len(audit.summary()["records"])) == (5, 2)
+    assert (audit.quarantined, len(audit.summary()["records"])) == (5, 2)
 
 
 def test_two_readings_add_up() -> None:
     audit = filled()
     audit.merge(filled())
-    assert (audit.kept, audit.blank, audit.duplicates, audit.aside) == (14, 6, 2, 2)
+    assert (audit.kept, audit.blank, audit.duplicates, audit.quarantined) == (14, 6, 2, 2)
     assert audit.sources == {"a": 10, "b": 4}
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from reading import OPTIONS, aside, refusal, texts, write
+from reading import OPTIONS, quarantined, refusal, texts, write
 
 from headstart.data import lines
 from headstart.data.audit import Audit
@@ -37,7 +37,7 @@ def test_an_unknown_kind_is_refused_when_named_and_set_aside_in_a_folder(tmp_pat
     write(tmp_path / "a.txt", "fine")
     audit = Audit()
     assert texts(tmp_path, audit=audit) == ["fine"]
-    assert "kind" in aside(audit)[f"{tmp_path.name}/photo.jpg"]
+    assert "kind" in quarantined(audit)[f"{tmp_path.name}/photo.jpg"]
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a.jsonl", "a.json", "a.csv", "a.tsv"])
@@ -50,7 +50,7 @@ def test_an_empty_file_is_refused_alone_and_set_aside_among_others(
     write(tmp_path / "good.txt", "fine")
     audit = Audit()
     assert texts(tmp_path / name, tmp_path / "good.txt", audit=audit) == ["fine"]
-    assert aside(audit) == {name: "it is empty"}
+    assert quarantined(audit) == {name: "it is empty"}
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_lines_that_are_not_utf8_are_set_aside_alone(tmp_path: Path, kind: str) 
     audit = Audit()
     path = write(tmp_path / f"a.{kind}", data)
     assert texts(path, audit=audit)[-2:] == ["one", "zwölf"]
-    assert aside(audit) == {f"a.{kind}:3": lines.NOT_UTF8}
+    assert quarantined(audit) == {f"a.{kind}:3": lines.NOT_UTF8}
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "gbk", "utf-32"])
@@ -118,7 +118,7 @@ def test_a_file_in_another_encoding_is_set_aside_whole(
     write(tmp_path / "good.txt", "fine")
     audit = Audit()
     assert texts(tmp_path, document=document, audit=audit) == ["fine"]
-    assert list(aside(audit)) == [f"{tmp_path.name}/other.txt"]
+    assert list(quarantined(audit)) == [f"{tmp_path.name}/other.txt"]
 
 
 def test_latin1_prose_and_binary_data_are_set_aside_whole(tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_bad_json_lines_are_set_aside_with_their_number(tmp_path: Path) -> None:
     audit = Audit()
     path = write(tmp_path / "a.jsonl", "\n".join([*rows, '{"text": "z"}']))
     assert texts(path, audit=audit) == ["a", "z"]
-    assert aside(audit) == {
+    assert quarantined(audit) == {
         "a.jsonl:2": "it is not valid JSON",
         "a.jsonl:4": "it is not a JSON object with a field for each column",
         "a.jsonl:5": "its text is not a string",
@@ -166,7 +166,7 @@ def test_bad_rows_of_a_csv_are_set_aside_with_their_number(tmp_path: Path) -> No
     data = 'text,label\none,x\ntwo\n"bad"quote,x\n\n"three",y\nfour,x,extra\n'
     audit = Audit()
     assert texts(write(tmp_path / "a.csv", data), audit=audit) == ["one", "three"]
-    assert list(aside(audit)) == ["a.csv:4", "a.csv:3", "a.csv:7"]
+    assert list(quarantined(audit)) == ["a.csv:4", "a.csv:3", "a.csv:7"]
 
 
 def test_a_quote_that_never_closes_does_not_swallow_the_file_unnoticed(tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ def test_a_huge_line_is_set_aside_in_bounded_memory(tmp_path: Path) -> None:
     assert found["id"][:] == ["a.txt:1", "a.txt:3"]
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert aside(audit) == {"a.txt:2": lines.TOO_LONG}
+    assert quarantined(audit) == {"a.txt:2": lines.TOO_LONG}
     assert peak < 60_000_000
 
 
@@ -238,14 +238,14 @@ def test_a_document_that_is_too_long_is_set_aside(
     write(tmp_path / "b.txt", "fine")
     audit = Audit()
     assert texts(tmp_path, document="file", audit=audit) == ["fine"]
-    assert list(aside(audit).values()) == [lines.TOO_LONG]
+    assert list(quarantined(audit).values()) == [lines.TOO_LONG]
 
 
 def test_the_audit_names_some_and_counts_all(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", '{"text": "good"}\n' + "bad\n" * 5000)
     audit = Audit(examples=10)
     assert texts(path, audit=audit) == ["good"]
-    assert audit.aside == 5000
+    assert audit.quarantined == 5000
     assert len(audit.summary()["records"]) == 10
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from reading import aside, refusal, texts, write
+from reading import quarantined, refusal, texts, write
 
 from headstart.data import streams
 from headstart.data.audit import Audit
@@ -136,7 +136,7 @@ def test_a_file_without_permission_is_set_aside(
     monkeypatch.setattr(builtins, "open", guarded)
     audit = Audit()
     assert texts(tmp_path, audit=audit) == ["fine"]
-    assert aside(audit) == {f"{tmp_path.name}/a.txt": "it cannot be read (Permission denied)"}
+    assert quarantined(audit) == {f"{tmp_path.name}/a.txt": "it cannot be read (Permission denied)"}
 
 
 def test_links_do_not_lead_in_circles_and_odd_files_do_not_hang(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_links_do_not_lead_in_circles_and_odd_files_do_not_hang(tmp_path: Path) 
     os.mkfifo(tmp_path / "pipe.txt")
     audit = Audit()
     assert texts(tmp_path, audit=audit) == ["fine"]
-    assert {Path(name).name for name in aside(audit)} == {
+    assert {Path(name).name for name in quarantined(audit)} == {
         *("loop", "self.txt", "gone.txt", "pipe.txt")
     }
     assert "regular" in refusal(tmp_path / "pipe.txt")
@@ -194,7 +194,7 @@ def test_links_in_an_archive_are_refused(tmp_path: Path) -> None:
     path = archive(tmp_path / "a.zip", (link, "/etc/passwd"), ("fine.txt", "fine"))
     audit = Audit()
     assert texts(path, audit=audit) == ["fine"]
-    assert "link" in aside(audit)["a.zip/link.txt"]
+    assert "link" in quarantined(audit)["a.zip/link.txt"]
 
 
 def test_encrypted_and_unusual_members_are_set_aside(tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_encrypted_and_unusual_members_are_set_aside(tmp_path: Path) -> None:
     write(path, bytes(data))
     audit = Audit()
     assert texts(path, audit=audit) == ["fine"]
-    assert "encrypted" in aside(audit)["a.zip/a.txt"]
+    assert "encrypted" in quarantined(audit)["a.zip/a.txt"]
     with zipfile.ZipFile(tmp_path / "b.zip", "w", zipfile.ZIP_LZMA) as file:
         file.writestr("a.txt", "packed otherwise")
     assert "ordinary zip" in refusal(tmp_path / "b.zip")
@@ -216,7 +216,7 @@ def test_archives_inside_archives_are_set_aside(tmp_path: Path) -> None:
     path = archive(tmp_path / "a.zip", ("inner.zip", inner), ("fine.txt", "fine"))
     audit = Audit()
     assert texts(path, audit=audit) == ["fine"]
-    assert "inside an archive" in aside(audit)["a.zip/inner.zip"]
+    assert "inside an archive" in quarantined(audit)["a.zip/inner.zip"]
 
 
 @pytest.mark.parametrize("kind", ["txt.gz", "zip", "gz in zip"])

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from reading import aside, write
+from reading import quarantined, write
 from visits import VISITS
 
 from headstart.data.audit import Audit
@@ -52,7 +52,7 @@ def test_a_row_without_one_of_its_fields_is_set_aside_and_an_empty_one_passed_ov
     path = write(tmp_path / "a.csv", "user,item,time\nu,p,1\n,p,2\nu,p,soon\n,,\n")
     audit = Audit()
     assert len(records(path, VISITS, audit)) == 1
-    assert aside(audit) == {"a.csv:3": "it has no user", "a.csv:4": "its time is no number"}
+    assert quarantined(audit) == {"a.csv:3": "it has no user", "a.csv:4": "its time is no number"}
     assert audit.blank == 1
 
 
@@ -83,7 +83,7 @@ def test_further_columns_come_in_the_same_rows(tmp_path: Path) -> None:
     assert found["text"][:] == ["one", "five"]
     assert found["pair"][:] == ["eins", "fünf"]
     assert raw_values(found, "marks") == [[1, {"a": None}], None]
-    assert aside(audit) == dict.fromkeys(("a.jsonl:2", "a.jsonl:4"), "it has no second text")
+    assert quarantined(audit) == dict.fromkeys(("a.jsonl:2", "a.jsonl:4"), "it has no second text")
     assert (audit.kept, audit.blank) == (2, 1)
 
 
@@ -99,7 +99,7 @@ def test_a_further_field_takes_the_place_of_one_of_the_same_name(tmp_path: Path)
     label = replace(raw("label", ("label",)), required=True, missing="nobody judged it")
     audit = Audit()
     assert len(records(path, audit=audit, fields=[label])) == 1
-    assert aside(audit) == {"a.jsonl:2": "nobody judged it"}
+    assert quarantined(audit) == {"a.jsonl:2": "nobody judged it"}
 
 
 def test_a_column_named_for_one_field_is_not_guessed_for_another(tmp_path: Path) -> None:

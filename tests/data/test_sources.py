@@ -51,7 +51,7 @@ def test_a_text_file_gives_a_record_a_line_named_by_file_and_line(tmp_path: Path
         {"id": "a.txt:4", "text": "two é 中文"},
         {"id": "a.txt:5", "text": "three"},
     ]
-    assert (audit.kept, audit.blank, audit.aside) == (3, 2, 0)
+    assert (audit.kept, audit.blank, audit.quarantined) == (3, 2, 0)
     assert audit.sources == {str(path): 3}
 
 

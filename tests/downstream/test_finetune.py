@@ -48,9 +48,9 @@ def test_what_is_frozen_has_no_gradient_and_all_else_has_one(
     objective = gradients(transformer, processor, records({"fruit": 8, "tool": 8}), freeze)
     layers = transformer.layers()
     frozen = {"none": [], "0": layers[:1], "2": layers[:3], "all": [transformer]}[freeze]
-    still = {parameter for module in frozen for parameter in module.parameters()}
+    frozen_parameters = {parameter for module in frozen for parameter in module.parameters()}
     for name, parameter in objective.named_parameters():
-        if parameter in still:
+        if parameter in frozen_parameters:
             assert parameter.grad is None, name
         else:
             assert parameter.grad is not None, name
@@ -176,9 +176,9 @@ def test_what_was_not_asked_for_is_decided_once(light, processor, records, tmp_p
     assert plan["batch_size"] == 16
     assert plan["patience"] == 1
     assert plan["validation_share"] == 0.2
-    looks = [row["step"] for row in run.metrics() if "validation_loss" in row]
-    assert looks[:2] == [0, 10]
-    assert looks[-1] < 300  # patience ran out
+    validations = [row["step"] for row in run.metrics() if "validation_loss" in row]
+    assert validations[:2] == [0, 10]
+    assert validations[-1] < 300  # patience ran out
 
 
 def test_a_resumed_run_ends_with_the_same_predictions(processor, records, tmp_path, light):

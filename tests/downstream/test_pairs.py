@@ -113,8 +113,8 @@ def test_likeness_is_learned_and_told_in_the_scale_of_the_scores(
         tmp_path / "new.jsonl",
         [{"s1": "the apple a", "s2": "the plum a"}, {"s1": "the saw a", "s2": "the pear a"}],
     )
-    asked = PredictConfig(run=str(run.folder), inputs=[path])
-    records = reader(run, asked.inputs, asked)(TextModality(), Audit())
+    options = PredictConfig(run=str(run.folder), inputs=[path])
+    records = reader(run, options.inputs, options)(TextModality(), Audit())
     alike, other = predict(run, records)
     assert alike["value"] > other["value"] + 2
     assert 0.5 <= other["value"] <= alike["value"] <= 5

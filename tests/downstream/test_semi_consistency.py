@@ -23,17 +23,17 @@ from headstart.modalities.image.processor import ImageProcessor
 from headstart.objectives.views import part
 from headstart.seeding import generator
 
-WAYS = ["fixmatch", "uda", "mean-teacher"]
+METHODS = ["fixmatch", "uda", "mean-teacher"]
 
 
-def objective(encoder, records, processor, way: str, **options) -> Consistency:
+def objective(encoder, records, processor, method: str, **options) -> Consistency:
     config = FinetuneConfig(run="run", train="train", out="out", dropout=0.0)
     with torch.random.fork_rng():
         torch.manual_seed(1)
         head = Classification.from_records(encoder.width, records, config)
         torch.nn.init.normal_(head.linear.weight)
-    learner = Finetuning(encoder, head, freeze="none", layer_decay=1.0)
-    return Consistency(learner, processor, way, SemiOptions(threshold=0.4, **options)).train()
+    tuned = Finetuning(encoder, head, freeze="none", layer_decay=1.0)
+    return Consistency(tuned, processor, method, SemiOptions(threshold=0.4, **options)).train()
 
 
 def batch_of(processor, records, head) -> dict[str, Tensor]:
@@ -43,38 +43,38 @@ def batch_of(processor, records, head) -> dict[str, Tensor]:
     return {**found, "labels": head.targets(labeled), **other}
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("method", METHODS)
 def test_a_step_is_the_labeled_and_the_unlabeled_loss_with_a_constant_for_the_guess(
-    way, light, processor, records
+    method, light, processor, records
 ):
     light.centre.requires_grad_(False)
-    ours = objective(light, records({"fruit": 2, "tool": 2}), processor, way, weight=3.0)
+    ours = objective(light, records({"fruit": 2, "tool": 2}), processor, method, weight=3.0)
     with torch.no_grad():  # so that the teacher is not the learner
         ours.average.head.linear.weight.mul_(1.5)
     ours.schedule.progress.fill_(0.1)
     batch = ours.corrupt(batch_of(processor, records, ours.head), generator(0))
     naive = copy.deepcopy(ours)
 
-    def told(tuned, name: str) -> Tensor:
+    def logits(tuned, name: str) -> Tensor:
         view = part(batch, name) if name else {k: v for k, v in batch.items() if "/" not in k}
         return scores(tuned, view)
 
     for module in (ours, naive):  # the running centre of the light encoder depends on the rows
-        module.learner.eval()
+        module.tuned.eval()
     found = ours(batch)
     found["loss"].backward()
     with torch.no_grad():
-        guess = told(naive.average if way == "mean-teacher" else naive.learner, "weak")
-    strong = told(naive.learner, "strong")
+        guess = logits(naive.average if method == "mean-teacher" else naive.tuned, "weak")
+    strong = logits(naive.tuned, "strong")
     wanted = {
         "fixmatch": lambda: 3 * fixmatch_loss(guess, strong, 0.4)[0],
         "uda": lambda: 3 * uda_loss(guess, strong, 0.4, 0.4)[0],
         "mean-teacher": lambda: 3 * ramp(0.1, 0.2) * mean_teacher_loss(guess, strong),
-    }[way]() + cross_entropy(told(naive.learner, ""), batch["labels"])
+    }[method]() + cross_entropy(logits(naive.tuned, ""), batch["labels"])
     wanted.backward()
     assert found["loss"].item() == pytest.approx(wanted.item(), rel=1e-5)
     for (name, mine), theirs in zip(
-        ours.learner.named_parameters(), naive.learner.parameters(), strict=True
+        ours.tuned.named_parameters(), naive.tuned.parameters(), strict=True
     ):
         assert mine.grad is not None, name
         torch.testing.assert_close(mine.grad, theirs.grad, rtol=1e-4, atol=1e-6, msg=name)
@@ -122,12 +122,12 @@ def test_the_average_follows_is_judged_and_is_kept(light, processor, records):
     ours.eval()
     assert torch.equal(ours.corrupt(labeled, generator(0))["input_ids"], labeled["input_ids"])
     assert ours(labeled)["loss"].item() == ours.average(labeled)["loss"].item()
-    assert ours(labeled)["loss"].item() != ours.learner(labeled)["loss"].item()
-    settled = ours.settled()
-    torch.testing.assert_close(settled.head.linear.weight, before + 0.25 * moved)
+    assert ours(labeled)["loss"].item() != ours.tuned(labeled)["loss"].item()
+    averaged = ours.averaged()
+    torch.testing.assert_close(averaged.head.linear.weight, before + 0.25 * moved)
 
 
 def test_the_average_stays_in_evaluation_mode(light, processor, records):
     ours = objective(light, records({"fruit": 2, "tool": 2}), processor, "mean-teacher")
-    assert ours.train().learner.encoder.training
+    assert ours.train().tuned.encoder.training
     assert not any(module.training for module in ours.average.modules())

@@ -19,8 +19,8 @@ from headstart.downstream.semi_supervised import (
     ALONE,
     compare_with_labels_only,
     finetune_with_unlabeled,
+    semi_method,
     verdict,
-    way_for,
 )
 from headstart.downstream.semi_supervised.pseudo_labels import PseudoLabeled, aligned, surest
 from headstart.encoders.plain import PlainEncoder, PlainOptions
@@ -60,25 +60,25 @@ def right(run: RunFolder, tested: Dataset) -> float:
 
 
 def test_the_surest_of_each_class_are_taken_in_the_same_share() -> None:
-    chances = torch.tensor(
+    probabilities = torch.tensor(
         [[0.9, 0.1], [0.6, 0.4], [0.7, 0.3], [0.8, 0.2], [0.45, 0.55], [0.48, 0.52], [0.99, 0.01]]
     )
-    indices, guessed = surest(chances, 0.5)
+    indices, guessed = surest(probabilities, 0.5)
     assert indices.tolist() == [0, 4, 6]  # half of five is two, half of two is one
     assert guessed.tolist() == [0, 1, 0]
-    assert surest(chances, 1.0)[0].tolist() == list(range(7))
-    assert surest(chances, 0.01)[0].tolist() == [4, 6]
+    assert surest(probabilities, 1.0)[0].tolist() == list(range(7))
+    assert surest(probabilities, 0.01)[0].tolist() == [4, 6]
 
 
 def test_aligned_chances_have_the_shares_of_the_labels_on_average() -> None:
     raw = torch.rand(500, 3, generator=torch.Generator().manual_seed(0))
-    chances = raw / raw.sum(1, keepdim=True)
+    probabilities = raw / raw.sum(1, keepdim=True)
     shares = torch.tensor([0.6, 0.3, 0.1])
-    found = aligned(chances, shares)
+    found = aligned(probabilities, shares)
     torch.testing.assert_close(found.mean(0), shares, atol=2e-3, rtol=0)
     torch.testing.assert_close(found.sum(1), torch.ones(500))
     # Within a class nobody overtakes anybody: the odds all change by one and the same factor.
-    before, after = chances[:, 0] / chances[:, 1], found[:, 0] / found[:, 1]
+    before, after = probabilities[:, 0] / probabilities[:, 1], found[:, 0] / found[:, 1]
     torch.testing.assert_close(after / before, (after / before)[:1].expand(500), rtol=1e-3, atol=0)
 
 
@@ -94,7 +94,7 @@ def test_labeled_and_pseudo_labeled_rows_keep_their_own_targets(processor, recor
     assert len(rows) == 5
     batch = rows.batch(np.array([4, 1]), 0)
     assert batch["labels"].tolist() == [0, 0]
-    assert batch["chances"].tolist() == [[1.0, 0.0], [pytest.approx(0.8), pytest.approx(0.2)]]
+    assert batch["probabilities"].tolist() == [[1.0, 0.0], [pytest.approx(0.8), pytest.approx(0.2)]]
     for row, (source, index) in enumerate([(labeled, 1), (others, 3)]):
         ids = processor.collate(source.select([index]), 16)["input_ids"][0]
         assert batch["input_ids"][row][batch["mask"][row]].tolist() == ids.tolist()
@@ -154,8 +154,8 @@ def digits(indices: np.ndarray) -> Dataset:
     rows = []
     for index in indices:
         buffer = io.BytesIO()
-        picture = Image.fromarray((found.images[index] * 15.9).astype(np.uint8)).convert("RGB")
-        picture.resize((16, 16), Image.Resampling.BILINEAR).save(buffer, "PNG")
+        image = Image.fromarray((found.images[index] * 15.9).astype(np.uint8)).convert("RGB")
+        image.resize((16, 16), Image.Resampling.BILINEAR).save(buffer, "PNG")
         image = {"bytes": buffer.getvalue(), "path": None}
         rows.append({"id": f"d:{index}", "image": image, "label": str(found.target[index])})
     return Dataset.from_list(rows)
@@ -223,7 +223,7 @@ def test_ways_that_compare_views_are_refused_where_there_are_none() -> None:
         content = TEXT
         provides: frozenset[str] = frozenset()
 
-    assert way_for("auto", Viewless()) == way_for("pseudo", Viewless()) == "pseudo"
+    assert semi_method("auto", Viewless()) == semi_method("pseudo", Viewless()) == "pseudo"
     with pytest.raises(HeadstartError, match=r"--semi uda compares views .* texts have none"):
-        way_for("uda", Viewless())
-    assert way_for("uda", ImageProcessor(8)) == "uda"
+        semi_method("uda", Viewless())
+    assert semi_method("uda", ImageProcessor(8)) == "uda"

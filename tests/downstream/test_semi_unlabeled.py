@@ -13,9 +13,9 @@ from headstart.downstream.rows import LabeledRows
 from headstart.downstream.semi_supervised.unlabeled import (
     CollatedRows,
     MixedRows,
-    apart,
     joined,
     unlabeled_rows,
+    without_known,
 )
 from headstart.errors import HeadstartError
 from headstart.modalities.text.content import TEXT
@@ -65,7 +65,7 @@ def test_what_is_drawn_depends_on_seed_epoch_and_place_alone() -> None:
 
 def test_records_of_labeled_validation_and_test_data_get_no_label() -> None:
     pool = texts("one of the many", "Held  OUT", "tested", "known", "free", label="secret")
-    kept, told = apart(
+    remaining, messages = without_known(
         pool,
         {
             "the labeled data": texts("known", label="a"),
@@ -74,9 +74,9 @@ def test_records_of_labeled_validation_and_test_data_get_no_label() -> None:
         },
         TEXT,
     )
-    assert kept["text"] == ["one of the many", "free"]
-    assert "label" not in kept.column_names
-    assert told == [
+    assert remaining["text"] == ["one of the many", "free"]
+    assert "label" not in remaining.column_names
+    assert messages == [
         f"1 unlabeled records are left out: the {name} data has them, too."
         for name in ("labeled", "validation", "test")
     ]
@@ -84,7 +84,7 @@ def test_records_of_labeled_validation_and_test_data_get_no_label() -> None:
 
 def test_nothing_left_is_said() -> None:
     with pytest.raises(HeadstartError, match="all of the 1 unlabeled records occur"):
-        apart(texts("same"), {"the labeled data": texts("same", label="a")}, TEXT)
+        without_known(texts("same"), {"the labeled data": texts("same", label="a")}, TEXT)
 
 
 def test_batches_are_joined_row_under_row_and_padded() -> None:
@@ -102,11 +102,11 @@ def test_records_too_many_for_memory_are_collated_when_asked_for(
     processor, records, monkeypatch
 ) -> None:
     some = records({"fruit": 5, "tool": 5})
-    kept = unlabeled_rows(processor, some, 16)
-    assert isinstance(kept, LabeledRows)
+    remaining = unlabeled_rows(processor, some, 16)
+    assert isinstance(remaining, LabeledRows)
     monkeypatch.setattr("headstart.downstream.semi_supervised.unlabeled.MOST_BYTES", 100)
     lazy = unlabeled_rows(processor, some, 16)
     assert isinstance(lazy, CollatedRows)
-    one, other = (rows.batch(np.array([7, 2]), 0) for rows in (kept, lazy))
+    one, other = (rows.batch(np.array([7, 2]), 0) for rows in (remaining, lazy))
     assert torch.equal(one["input_ids"], other["input_ids"])
     assert torch.equal(one["mask"], other["mask"])

@@ -89,7 +89,7 @@ def test_a_head_learns_no_faster_than_its_most() -> None:
     assert len(group["params"]) == 2
 
     class Careful(Length):
-        most_rate: ClassVar[float] = 0.1
+        max_learning_rate: ClassVar[float] = 0.1
 
     assert Careful(4).parameter_groups(0.5)[0]["lr"] == 0.1
 

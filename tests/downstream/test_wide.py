@@ -121,7 +121,7 @@ def test_the_scores_are_the_sums_by_hand():
             if same:
                 wanted += torch.stack(same).sum(0) / math.sqrt(len(same))
         torch.testing.assert_close(scores, wanted)
-    assert found[1].tolist() == [0, 0, 0]  # nothing known, nothing said
+    assert found[1].tolist() == [0, 0, 0]  # nothing known, so no score
 
 
 def test_only_while_training_some_runs_are_hidden():
@@ -164,10 +164,10 @@ def test_without_tokens_auto_is_off_and_on_is_refused(light, records, monkeypatc
         is_wide("on", light, rows)
 
 
-@pytest.mark.parametrize(("said", "meant"), [("on", "on"), ("off", "off"), ("auto", "auto")])
-def test_a_bare_on_in_yaml_means_on(said, meant):
+@pytest.mark.parametrize(("given", "meant"), [("on", "on"), ("off", "off"), ("auto", "auto")])
+def test_a_bare_on_in_yaml_means_on(given, meant):
     options = {"run": "r", "train": "t", "out": "o"}
-    assert load(FinetuneConfig, settings=[f"wide={said}"], **options).wide == meant
+    assert load(FinetuneConfig, settings=[f"wide={given}"], **options).wide == meant
 
 
 def ordered(count: int, seed: int) -> Dataset:

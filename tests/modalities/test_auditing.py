@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from drawing import draw, picture
+from drawing import draw, image_bytes
 from reading import write
 
 import headstart as hs
@@ -102,8 +102,8 @@ def test_rules_and_their_numbers_can_be_chosen(texts: str) -> None:
     numbers = {"text": {"quality_numbers": {"min_words": 30}}}
     chosen = {"quality": ["gopher.words"], "modality_options": numbers}
     assert hs.audit(texts, **chosen).summary()["quality"] == {"gopher.words": 0}
-    said = hs.audit(texts, quality=["gopher.words"], settings=["text.quality_numbers.min_words=30"])
-    assert said.summary()["quality"] == {"gopher.words": 0}
+    page = hs.audit(texts, quality=["gopher.words"], settings=["text.quality_numbers.min_words=30"])
+    assert page.summary()["quality"] == {"gopher.words": 0}
     assert "quality" not in hs.audit(texts, quality=["none"]).summary()
 
 
@@ -113,7 +113,7 @@ def test_pictures_have_sizes_formats_and_near_duplicates(tmp_path: Path) -> None
     for number in range(6):
         draw(tmp_path / "p" / f"{number}.png", number, size=(40, 30))
     draw(tmp_path / "p" / "same.png", 2, size=(40, 30))
-    (tmp_path / "p" / "near.jpg").write_bytes(picture(3, (40, 30), "JPEG"))
+    (tmp_path / "p" / "near.jpg").write_bytes(image_bytes(3, (40, 30), "JPEG"))
     draw(tmp_path / "test" / "x.png", 4, size=(40, 30))
     page = hs.audit(str(tmp_path / "p"), against=[str(tmp_path / "test")])
     found = page.summary()

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from drawing import draw
-from drawing import picture as image
+from drawing import image_bytes as image
 from visits import VISITS
 
 from headstart.errors import HeadstartError

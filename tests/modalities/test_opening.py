@@ -67,7 +67,7 @@ def few_lines(request: Request) -> Defaults:
 
 
 @pytest.mark.parametrize(
-    ("asked", "objectives", "encoder", "length"),
+    ("given", "objectives", "encoder", "length"),
     [
         ({}, ("clm",), "gpt", 64),
         ({"encoder": "bert"}, ("clm",), "bert", 128),
@@ -76,9 +76,9 @@ def few_lines(request: Request) -> Defaults:
     ],
 )
 def test_a_few_lines_say_what_suits_a_kind_of_data(
-    asked: dict[str, Any], objectives: tuple[str, ...], encoder: str, length: int
+    given: dict[str, Any], objectives: tuple[str, ...], encoder: str, length: int
 ) -> None:
-    found = few_lines(request(**asked))
+    found = few_lines(request(**given))
     assert (found.objectives, found.encoder, found.length) == (objectives, encoder, length)
     assert (found.most_epochs, found.objective_options, found.patient) == (None, {}, False)
 

@@ -8,7 +8,7 @@ from headstart.modalities.text.preview import PIECES, texts_in
 WORDS = ["[PAD]", "[MASK]", "the", "river", "rose", "cup"]
 
 
-def told(batch: Batch, corrupted: Batch) -> list[list[dict]]:
+def rows_of(batch: Batch, corrupted: Batch) -> list[list[dict]]:
     return texts_in(batch, corrupted, WORDS.__getitem__, 1)
 
 
@@ -21,7 +21,7 @@ def test_hidden_and_replaced_words_are_marked_and_answered() -> None:
     batch = batch_of([2, 3, 4, 2, 3, 4, 0])
     targets = torch.tensor([[IGNORE, 3, 4, IGNORE, IGNORE, 4, IGNORE]])
     corrupted = {**batch, "input_ids": torch.tensor([[2, 1, 5, 2, 3, 4, 0]]), "targets": targets}
-    ((original, read),) = told(batch, corrupted)
+    ((original, read),) = rows_of(batch, corrupted)
     assert [piece[0] for piece in original["pieces"]] == ["the", "river", "rose"] * 2
     assert read["name"] == "the network reads"
     assert read["pieces"] == [
@@ -42,7 +42,7 @@ def test_views_are_shown_one_by_one_without_a_comparison() -> None:
         "second/input_ids": torch.tensor([[5, 4, 3, 2]]),
         "second/mask": torch.tensor([[True, True, False, False]]),
     }
-    ((_, first, second),) = told(batch, corrupted)
+    ((_, first, second),) = rows_of(batch, corrupted)
     assert (first["name"], second["name"]) == ("first view", "second view")
     assert first["pieces"] == [["rose", "", ""], ["cup", "", ""]]
     assert second["pieces"] == [["cup", "", ""], ["rose", "", ""]]
@@ -50,5 +50,5 @@ def test_views_are_shown_one_by_one_without_a_comparison() -> None:
 
 def test_long_texts_are_cut() -> None:
     batch = batch_of([2] * (PIECES + 9))
-    ((original, read),) = told(batch, dict(batch))
+    ((original, read),) = rows_of(batch, dict(batch))
     assert len(original["pieces"]) == len(read["pieces"]) == PIECES

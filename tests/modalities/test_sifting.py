@@ -17,8 +17,8 @@ from headstart.modalities.text.content import TEXT
 from headstart.modalities.text.modality import TextModality
 from headstart.modalities.text.options import QualityNumbers, TextOptions
 
-PLACES = ["London", "Peking", "a village", "Timbuktu", "Egypt", "Oslo", "Quito", "Riga", "Xanten"]
-TEXTS = [f"The {p} cat and the {p} dog have to go to {p} with {p} friends." for p in PLACES]
+CITIES = ["London", "Peking", "a village", "Timbuktu", "Egypt", "Oslo", "Quito", "Riga", "Xanten"]
+TEXTS = [f"The {p} cat and the {p} dog have to go to {p} with {p} friends." for p in CITIES]
 
 
 def held(texts: list[str], name: str = "a") -> Dataset:

@@ -1,4 +1,4 @@
-"""From a file, settings and keyword arguments to a verb's options, or to one plain sentence."""
+"""Options of a verb from a file, settings and keyword arguments; errors in one plain sentence."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def load(
     Later sources win: defaults, then ``file``, then ``settings``, then ``options``.
 
     Args:
-        sections: where the setting ``NAME.key=value`` goes if ``NAME`` is no option itself, such
-            as ``{"mlm": ("objective_options", "mlm")}``.
+        sections: the option that the setting ``NAME.key=value`` sets if ``NAME`` is no option
+            itself, such as ``{"mlm": ("objective_options", "mlm")}``.
 
     Raises:
         HeadstartError: an unknown key or a value out of bounds, in one sentence.
@@ -64,7 +64,7 @@ def _apply(
     setting: str,
     sections: Mapping[str, tuple[str, ...]],
 ) -> None:
-    """Put one ``key=value`` where it belongs."""
+    """Set one ``key=value`` in ``values``."""
     key, equals, text = setting.partition("=")
     if not equals:
         raise HeadstartError(f"--set {setting!r} must read key=value.")
@@ -91,8 +91,8 @@ def check_options(model: type[Model], options: Mapping[str, Any], owner: str, pr
     """Validate the options of an encoder, an objective or a kind of data.
 
     Args:
-        owner: who has them, for messages.
-        prefix: what stands before their names in ``--set PREFIX.key=value``.
+        owner: the name of their owner in messages.
+        prefix: of their names in ``--set PREFIX.key=value``.
 
     Raises:
         HeadstartError: an unknown key or a value out of bounds; it names key and owner.
@@ -119,8 +119,8 @@ def _sentence(model: type[BaseModel], error: ValidationError) -> str:
         return f"the option {where!r} is missing; give it a value."
     message = first["msg"].removeprefix("Value error, ")
     given = first.get("input")
-    shown = f" (given: {given!r})" if not isinstance(given, Mapping) else ""
-    return f"option {where!r}: {message[0].lower()}{message[1:]}{shown}."
+    given_text = f" (given: {given!r})" if not isinstance(given, Mapping) else ""
+    return f"option {where!r}: {message[0].lower()}{message[1:]}{given_text}."
 
 
 def _names(model: type[BaseModel], prefix: str = "") -> list[str]:

@@ -1,4 +1,4 @@
-"""The options of each verb: one model a verb."""
+"""The options of each verb: one model per verb."""
 
 from __future__ import annotations
 
@@ -32,28 +32,32 @@ class PretrainConfig(SourceOptions, TrainingOptions):
     sources: list[str] = Field(..., min_length=1, description="Files, folders or globs.")
     out: str = Field(..., description="Run folder to write; it must not exist yet.")
     modality: str = Field(
-        "auto", description="Kind of data (see `headstart list modalities`); the sources tell."
+        "auto",
+        description="Kind of data (see `headstart list modalities`); auto looks at the sources.",
     )
     objective: str = Field(
         "auto", description="Pretext task, or a weighted mixture such as mlm:1,simcse:0.1."
     )
     encoder: str = Field("auto", description="Encoder name, or the folder of one to start from.")
     safeguards: Switch = Field(
-        "auto", description="Guard what the encoder knows where training goes on from one."
+        "auto", description="Protect what the encoder knows where training continues from one."
     )
     safeguard_options: SafeguardOptions = Field(
-        default_factory=SafeguardOptions, description="Each safeguard by itself."
+        default_factory=SafeguardOptions, description="Options of each safeguard."
     )
     probe: str | None = Field(
         None, description="Labeled records, 500 at most are used: does training help them?"
     )
     embeddings: str = Field(
         "auto",
-        description="What a new encoder's token vectors start from: a run (its tokenizer, too), "
-        "`counts` of which tokens stand together, or `none`; auto suits the encoder.",
+        description="Start of a new encoder's token vectors: a run (its tokenizer, too), "
+        "`counts` of tokens that occur together, or `none`; auto depends on the encoder.",
     )
     length: int | None = Field(
-        None, ge=4, le=65536, description="Tokens a row, or pixels a side; the default suits both."
+        None,
+        ge=4,
+        le=65536,
+        description="Tokens per row, or pixels per side; the default depends on the data.",
     )
     modality_options: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description=_MODALITY_OPTIONS
@@ -77,14 +81,15 @@ class PretrainConfig(SourceOptions, TrainingOptions):
 
 
 class AuditConfig(SourceOptions):
-    """Say what data hold: sizes, languages, duplicates, quality, and overlap with test data."""
+    """Report on data: sizes, languages, duplicates, quality, and overlap with test data."""
 
     sources: list[str] = Field(..., min_length=1, description="Files, folders or globs.")
     against: list[str] = Field(
         default_factory=list, description="Test data that should not occur in the sources."
     )
     modality: str = Field(
-        "auto", description="Kind of data (see `headstart list modalities`); the sources tell."
+        "auto",
+        description="Kind of data (see `headstart list modalities`); auto looks at the sources.",
     )
     modality_options: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description=_MODALITY_OPTIONS
@@ -93,21 +98,23 @@ class AuditConfig(SourceOptions):
         ["all"], description="Quality rules to count: all, none, a rule or a set, such as gopher."
     )
     sample: int = Field(
-        3000, ge=0, description="Records whose language and quality are looked at; 0 for all."
+        3000, ge=0, description="Records whose language and quality are measured; 0 for all."
     )
     seed: int = Field(0, ge=0, description="Draws the sample.")
     out: str | None = Field(None, description="Also write it to a .json or .html file.")
 
 
 class EvaluateConfig(SourceOptions):
-    """Measure what the frozen features are worth with few labels."""
+    """Measure how good the frozen features are with few labels."""
 
     run: str = Field(..., description="Folder of a pre-training run.")
     train: str = Field(..., description="Labeled records; split for you if there is no --test.")
     test: str | None = Field(None, description="Labeled records that only the score sees.")
-    task: str = Field("auto", description="What is measured; auto looks at the labels (see docs).")
+    task: str = Field(
+        "auto", description="Evaluation protocol; auto looks at the labels (see docs)."
+    )
     label_separator: str | None = Field(
-        None, min_length=1, description="What stands between several labels in one field."
+        None, min_length=1, description="Separator of several labels in one field."
     )
     labels: list[str] = Field(
         ["10", "100", "1000", "all"],
@@ -171,10 +178,13 @@ class FinetuneConfig(SourceOptions, TrainingOptions):
         0, ge=0, le=1024, description="Learn low-rank pairs of this rank instead of whole layers."
     )
     label_separator: str | None = Field(
-        None, min_length=1, description="What stands between several labels in one field."
+        None, min_length=1, description="Separator of several labels in one field."
     )
     threshold: float = Field(
-        0.5, ge=0, lt=1, description="Chance from which a label of several holds; 0 finds it."
+        0.5,
+        ge=0,
+        lt=1,
+        description="Probability from which a label is predicted (multilabel); 0 chooses it.",
     )
     prompt: PromptOptions = Field(
         default_factory=PromptOptions,
@@ -189,14 +199,17 @@ class FinetuneConfig(SourceOptions, TrainingOptions):
     )
     wide: Switch = Field(
         "auto",
-        description="Also learn from the very tokens and phrases; auto where it is known to pay.",
+        description="Also learn from single tokens and phrases; auto: where it is known to help.",
     )
-    budget: AutoBudgetText = Field("auto", description="How long; auto follows the records.")
+    budget: AutoBudgetText = Field("auto", description="How long; auto depends on the records.")
     patience: int = Field(
         5, ge=0, description="Stop after this many validations without progress; 0 never stops."
     )
     validation_share: float = Field(
-        0.0, ge=0, le=0.5, description="Share held out where --val is missing; 0 lets it follow."
+        0.0,
+        ge=0,
+        le=0.5,
+        description="Share held out where --val is missing; 0 depends on the records.",
     )
     unlabeled: list[str] = Field(
         default_factory=list,
@@ -222,13 +235,13 @@ class PredictConfig(SourceOptions):
     run: str = Field(..., description="Folder of a fine-tuned run.")
     inputs: list[str] = Field(..., min_length=1, description="Files, folders or globs.")
     beams: int | None = Field(
-        None, ge=1, le=32, description="Width of the beam search; as it was fine-tuned by default."
+        None, ge=1, le=32, description="Width of the beam search; as fine-tuned by default."
     )
     tokens: int | None = Field(
-        None, ge=1, le=4096, description="Most tokens to write; as it was fine-tuned by default."
+        None, ge=1, le=4096, description="Most tokens to write; as fine-tuned by default."
     )
     out: str | None = Field(None, description="Write .jsonl, .csv or .parquet; else print.")
-    batch_size: int = Field(64, ge=1, description="Records a batch.")
+    batch_size: int = Field(64, ge=1, description="Records per batch.")
 
 
 class EmbedConfig(SourceOptions):
@@ -237,9 +250,7 @@ class EmbedConfig(SourceOptions):
     run: str = Field(..., description="Run folder, or any encoder folder.")
     inputs: list[str] = Field(..., min_length=1, description="Files, folders or globs.")
     out: str = Field(..., description="File to write: .npy or .parquet.")
-    batch_size: int = Field(
-        32, ge=1, description="Records a batch; of short texts more, by their tokens."
-    )
+    batch_size: int = Field(32, ge=1, description="Records per batch; more if texts are short.")
 
 
 class SearchConfig(SourceOptions):
@@ -250,16 +261,16 @@ class SearchConfig(SourceOptions):
         default_factory=list,
         description="What to search; the sources of the pre-training by default.",
     )
-    query: str = Field(..., description="A file (every record of it is asked for), or a text.")
+    query: str = Field(..., description="A file (each of its records is a query), or a text.")
     count: int = Field(10, ge=1, description="Nearest records to return.")
     index: str | None = Field(
-        None, description="Vectors that `headstart embed` wrote; else they are made, and kept."
+        None, description="Vectors that `headstart embed` wrote; else they are computed and stored."
     )
     out: str | None = Field(None, description="Write .jsonl, .csv or .parquet; else print.")
 
 
 class ExplainConfig(SourceOptions):
-    """Show which words or pixels a prediction rests on, and the labeled records most like it."""
+    """Show which words or pixels a prediction rests on, and the most similar labeled records."""
 
     run: str = Field(..., description="Folder of a fine-tuned run.")
     inputs: list[str] = Field(
@@ -270,11 +281,9 @@ class ExplainConfig(SourceOptions):
         "auto", description="Integrated gradients, attention rollout or Grad-CAM; auto chooses."
     )
     count: int = Field(5, ge=1, le=1000, description="Most records to explain.")
-    alike: int = Field(3, ge=0, le=100, description="Labeled records most like it to show.")
-    out: str | None = Field(
-        None, description="Write a page (.html), pictures (.png) or .json, too."
-    )
-    seed: int = Field(0, ge=0, description="The random deletions of the check follow from it.")
+    alike: int = Field(3, ge=0, le=100, description="Most similar labeled records to show.")
+    out: str | None = Field(None, description="Also write a page (.html), images (.png) or .json.")
+    seed: int = Field(0, ge=0, description="Seed of the random deletions of the check.")
 
 
 class CompareConfig(SourceOptions):
@@ -283,7 +292,7 @@ class CompareConfig(SourceOptions):
     runs: list[str] = Field(..., min_length=1, description="Run folders, or any encoder folders.")
     train: str = Field(..., description="Labeled records; split for you if there is no --test.")
     test: str | None = Field(None, description="Labeled records that only the score sees.")
-    task: str = Field("auto", description="What is measured; auto is classification.")
+    task: str = Field("auto", description="Evaluation protocol; auto is classification.")
     labels: list[str] = Field(
         ["10", "100", "1000", "all"],
         description="Numbers of labels to try: counts, shares such as 5%, or all.",
@@ -297,41 +306,41 @@ class CompareConfig(SourceOptions):
 
 
 class LabelConfig(SourceOptions):
-    """Name the unlabeled records that are most worth labeling next."""
+    """Choose the unlabeled records that are most worth labeling next."""
 
     run: str = Field(..., description="Run folder, or any encoder folder.")
     unlabeled: list[str] = Field(
         ..., min_length=1, description="Files, folders or globs to choose from."
     )
-    n: int = Field(50, ge=1, le=10_000, description="Records to name.")
+    n: int = Field(50, ge=1, le=10_000, description="Records to choose.")
     labeled: list[str] = Field(
-        default_factory=list, description="What is labeled already, such as files of before."
+        default_factory=list, description="Records that are labeled already."
     )
     out: str = Field("to_label.csv", description="File to write: .csv or .jsonl; never replaced.")
     way: Literal["auto", "coverage", "uncertainty", "k-center", "badge", "random"] = Field(
-        "auto", description="How to choose; auto covers the data first, then what is in doubt."
+        "auto", description="How to choose; auto covers the data first, then uncertain records."
     )
     simulate: str | None = Field(
-        None, description="Labeled records on which choosing is tried against random choice."
+        None, description="Labeled records on which choosing is compared with random choice."
     )
     seeds: int = Field(20, ge=2, le=100, description="Repetitions of the simulation.")
     seed: int = Field(0, ge=0, description="Everything random follows from this number.")
 
 
 class GenerateConfig(Options):
-    """Continue a prompt, or draw pictures, with a run whose pretext task can."""
+    """Continue a prompt, or draw images, with a run whose objective can."""
 
     run: str = Field(
         ...,
         description="Folder of a run (clm, prefix, unilm, span_corruption, bart, gap_sentences; "
-        "pictures: vae, gan, bigan).",
+        "images: vae, gan, bigan).",
     )
-    prompt: str = Field("", description="Text to continue, or with [MASK] where it has holes.")
+    prompt: str = Field("", description="Text to continue, or with [MASK] where it has gaps.")
     tokens: int = Field(200, ge=1, le=100_000, description="Most tokens to write.")
-    temperature: float = Field(0.8, ge=0, description="0 takes the likeliest token.")
+    temperature: float = Field(0.8, ge=0, description="0 takes the most probable token.")
     top_k: int = Field(0, ge=0, description="Sample among this many tokens; 0 means all.")
-    count: int = Field(64, ge=1, le=10_000, description="Pictures to draw.")
+    count: int = Field(64, ge=1, le=10_000, description="Images to draw.")
     out: str | None = Field(
-        None, description="Where the pictures go (.png); samples.png in the run by default."
+        None, description="File of the images (.png); samples.png in the run by default."
     )
     seed: int = Field(0, ge=0, description="Everything random follows from this number.")

@@ -1,4 +1,4 @@
-"""What several verbs ask: where records lie, how to optimize and how to train."""
+"""Options of several verbs: sources, the optimizer and training."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ AutoBudgetText = Annotated[str, BeforeValidator(lambda v: v if v == "auto" else 
 
 
 class SourceOptions(Options):
-    """Where records lie and which columns hold them; shared by every verb that reads data."""
+    """Sources of records and their columns; shared by every verb that reads data."""
 
     columns: dict[str, str] = Field(
         default_factory=dict,
-        description="Column of the text, image, label, pair and so on, as in text=body; found by "
-        "itself where it is obvious.",
+        description="Column of the text, image, label, pair and so on, as in text=body; found "
+        "automatically where it is obvious.",
     )
     document: Literal["line", "file"] = Field(
         "line", description="In .txt sources: is each line a document, or each file?"
@@ -74,7 +74,7 @@ class SourceOptions(Options):
         return spelled_out(values) if isinstance(values, Mapping) else values
 
     def without_label(self) -> Self:
-        """Return the options for records whose labels are not read, so that none needs one."""
+        """Return the options for records whose labels are not read."""
         others = {name: column for name, column in self.columns.items() if name != "label"}
         return self.model_copy(update={"columns": others})
 
@@ -102,9 +102,11 @@ class OptimizerOptions(Options):
     """The optimizer and its schedule, which runs over progress from 0 to 1."""
 
     name: Literal["auto", "adamw", "muon"] = Field(
-        "auto", description="AdamW, or Muon for matrices with AdamW for the rest; auto suits both."
+        "auto", description="AdamW, or Muon for matrices with AdamW for the rest; auto chooses."
     )
-    learning_rate: float | None = Field(None, gt=0, description="Peak rate; the encoder's default.")
+    learning_rate: float | None = Field(
+        None, gt=0, description="Peak rate; by default the encoder's."
+    )
     muon_learning_rate: float = Field(
         8e-3, gt=0, description="Peak rate of the Muon matrices; half is best for convolutions."
     )
@@ -118,7 +120,7 @@ class OptimizerOptions(Options):
 
 
 class SafeguardOptions(Options):
-    """What guards an encoder that training goes on from; each can be switched off alone."""
+    """Safeguards of a pre-trained encoder; each can be switched off."""
 
     head_warmup: float = Field(
         0.1, ge=0, le=0.9, description="Share of the steps in which only new parts learn; 0: none."
@@ -127,23 +129,26 @@ class SafeguardOptions(Options):
         True, description="A tenth of the rate from scratch, unless optimizer.learning_rate is set."
     )
     anchor: float = Field(
-        2.0, ge=0, le=1000, description="Pull of the start on the weights, over the run; 0: none."
+        2.0,
+        ge=0,
+        le=1000,
+        description="Strength of the pull towards the initial weights, over the run; 0: none.",
     )
     rollback: bool = Field(
-        True, description="Keep the best weights by the probe, be they those of the start."
+        True, description="Keep the best weights by the probe, including those of the start."
     )
 
 
 class TrainingOptions(Options):
-    """What the training loop needs to know; it knows nothing of modalities."""
+    """Options of the training loop, for any modality."""
 
     budget: BudgetText = Field("5min", description="How long: 30min, 5000steps or 3epochs.")
-    batch_size: int | None = Field(None, ge=1, description="Rows a step and process.")
+    batch_size: int | None = Field(None, ge=1, description="Rows per step and process.")
     accumulate: int = Field(1, ge=1, description="Batches whose gradients make one step.")
     seed: int = Field(0, ge=0, description="Everything random follows from this number.")
     workers: int = Field(0, ge=0, le=64, description="Loader processes; 0 reads in line.")
     precision: Literal["auto", "bf16", "fp32"] = Field(
-        "auto", description="bf16 mixed precision where the processor is fast at it."
+        "auto", description="bf16 mixed precision where the hardware is fast at it."
     )
     compile: bool = Field(False, description="Compile the network; pays on long runs.")
     checkpoint_every: float = Field(2.0, gt=0, description="Minutes between two checkpoints.")
@@ -156,7 +161,7 @@ class TrainingOptions(Options):
         0, ge=0, description="Stop after this many validations without progress; 0 never stops."
     )
     keep: Literal["last", "best"] = Field(
-        "last", description="Weights to keep: the last, or those that --watch found best."
+        "last", description="Weights to save: the last, or the best by --watch."
     )
     watch: Literal[
         "validation_loss",
@@ -167,9 +172,10 @@ class TrainingOptions(Options):
         "uniformity",
         "view_matching",
         "probe",
-    ] = Field("validation_loss", description="Measure that --patience and --keep best go by.")
+    ] = Field("validation_loss", description="Measure for --patience and --keep best.")
     devices: int = Field(1, ge=1, description="Processes on this machine (gloo on a CPU).")
     tracker: Literal["tensorboard", "wandb", "none"] = Field(
-        "tensorboard", description="Where curves go besides metrics.jsonl (extra `wandb`)."
+        "tensorboard",
+        description="Tracker of the curves, in addition to metrics.jsonl (extra `wandb`).",
     )
     optimizer: OptimizerOptions = Field(default_factory=OptimizerOptions, description="Optimizer.")

@@ -1,4 +1,4 @@
-"""Options of single tasks of fine-tuning, which ``--set`` reaches."""
+"""Options of single fine-tuning tasks, for ``--set``."""
 
 from __future__ import annotations
 
@@ -10,60 +10,63 @@ from headstart.config.options import Options
 
 
 class SemiOptions(Options):
-    """How unlabeled records are learned from; the papers' values where nothing is given."""
+    """Options of semi-supervised learning; the defaults are the papers' values."""
 
     ratio: int = Field(7, ge=1, le=100, description="Unlabeled rows beside each labeled one.")
     threshold: float | None = Field(
-        None, gt=0, le=1, description="Least probability of a guess: FixMatch 0.95, UDA 0.8."
+        None,
+        gt=0,
+        le=1,
+        description="Lowest probability of a pseudo-label: FixMatch 0.95, UDA 0.8.",
     )
     weight: float | None = Field(
-        None, ge=0, description="Weight of the unlabeled loss: 1, of the mean teacher 100."
+        None, ge=0, description="Weight of the unlabeled loss: 1, mean teacher 100."
     )
-    momentum: float = Field(0.999, ge=0, lt=1, description="How slowly averaged weights follow.")
+    momentum: float = Field(0.999, ge=0, lt=1, description="Momentum of the averaged weights.")
     ramp: float = Field(
-        0.2, ge=0, le=1, description="Share of the run in which the mean teacher's weight climbs."
+        0.2, ge=0, le=1, description="Share of the run in which the mean teacher's weight rises."
     )
     temperature: float = Field(0.4, gt=0, le=1, description="Sharpens the targets of UDA.")
     annealing: Literal["none", "linear", "log", "exp"] = Field(
-        "none", description="UDA's schedule that spares labels which are known well already."
+        "none", description="UDA's schedule that skips labels which are predicted well already."
     )
-    views: str = Field("auto", description="Strong views; the modality names its kinds.")
+    views: str = Field("auto", description="Strong views; the kinds depend on the modality.")
     rounds: int = Field(8, ge=1, le=20, description="Rounds of pseudo-labels on frozen features.")
     share: float = Field(
         1.0, gt=0, le=1, description="Share of each class that has pseudo-labels in the end."
     )
     targets: Literal["soft", "hard"] = Field(
-        "soft", description="Pseudo-labels as probabilities, or the likeliest class alone."
+        "soft", description="Pseudo-labels as probabilities, or the most probable class."
     )
 
 
 class PromptOptions(Options):
-    """The cloze that task prompt lets a masked language model fill in."""
+    """Options of task prompt: the template and the words of the labels."""
 
     template: str = Field(
-        "{mask}: {text}", description="Where the text stands, and the word that names its label."
+        "{mask}: {text}", description="Template of the text and of the word that names its label."
     )
     verbalizers: dict[str, str | list[str]] = Field(
-        default_factory=dict, description="The word or words of each label; its own by default."
+        default_factory=dict, description="The word or words of each label; its name by default."
     )
 
     @field_validator("template")
     @classmethod
-    def _indices(cls, value: str) -> str:
+    def _marks(cls, value: str) -> str:
         if value.count("{text}") != 1 or value.count("{mask}") != 1:
             raise ValueError("a template has {text} once and {mask} once")
         return value
 
 
 class Seq2SeqTaskOptions(Options):
-    """How task seq2seq learns and writes."""
+    """Options of task seq2seq."""
 
     tokens: int = Field(
         0, ge=0, le=4096, description="Most tokens to write; 0 is the longest training target."
     )
     beams: int = Field(4, ge=1, le=32, description="Width of the beam search; 1 is greedy.")
     no_repeat: int = Field(
-        3, ge=0, le=20, description="No so many tokens are written twice in a text; 0 lets them."
+        3, ge=0, le=20, description="Size of n-grams that never repeat in a text; 0 allows all."
     )
     label_smoothing: float = Field(
         0.1, ge=0, lt=1, description="Share of each target that is spread over the vocabulary."
@@ -71,10 +74,10 @@ class Seq2SeqTaskOptions(Options):
 
 
 class QuestionOptions(Options):
-    """How task questions reads long contexts, and how long an answer may be."""
+    """Options of task questions: windows over long contexts, and limits."""
 
     stride: int | None = Field(
-        None, ge=0, description="Tokens that neighbouring windows share; a third of a window."
+        None, ge=0, description="Tokens that neighbouring windows share; default a third."
     )
     question_length: int = Field(64, ge=1, description="Most tokens of a question.")
     longest_answer: int = Field(30, ge=1, description="Most tokens of an answer.")

@@ -1,4 +1,4 @@
-"""Members of archives, as streams of bytes; nothing is ever unpacked to a path they name."""
+"""Members of archives as streams of bytes; nothing is ever extracted to a path they name."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ class Member(NamedTuple):
     beside: dict[str, bytes]
 
 
-#: Is told the name of a member that is passed over, and why.
+#: Called with the name of a member that is skipped, and the reason.
 Refuse = Callable[[str, str], None]
 
 
 def open_zip(path: Path, refuse: Refuse) -> Iterator[Member]:
     """Yield each plain member of an archive, in the order of their names.
 
-    A member that is a link, is encrypted, lies outside the archive or is packed in an unusual
-    way is handed to ``refuse``.
+    ``refuse`` is called for a member that is a link, is encrypted, leads outside the archive or has
+    an unusual compression.
 
     Raises:
         Unreadable, zipfile.BadZipFile: the archive is broken.
@@ -72,14 +72,14 @@ def open_zip(path: Path, refuse: Refuse) -> Iterator[Member]:
 
 
 def open_tar(path: Path, content: Container[str], refuse: Refuse) -> Iterator[Member]:
-    """Yield each plain member of a tar file, packed by gzip or not, in the order it has.
+    """Yield each plain member of a tar file, with or without gzip, in its order.
 
     Neighbours that share a name up to its first dot are one sample (WebDataset shards): those
-    whose suffix is in ``content`` are yielded, with the others ``beside`` them. Everything is
-    read once, from the front; what comes before a break is yielded.
+    whose suffix is in ``content`` are yielded, with the others ``beside`` them. The archive
+    is read once, from the front; the members before an error are yielded.
 
     Raises:
-        Unreadable, tarfile.TarError: the archive is broken, or a bomb.
+        Unreadable, tarfile.TarError: the archive is broken, or a decompression bomb.
     """
     sample: list[tuple[str, bytes]] = []
     try:
@@ -95,7 +95,7 @@ def open_tar(path: Path, content: Container[str], refuse: Refuse) -> Iterator[Me
 
 
 def tar_names(path: Path) -> list[str]:
-    """Return the names of the files in a tar file, as many as can be read."""
+    """Return the names of the files in a tar file, up to the first error."""
     names = []
     packed = path.name.lower().endswith("gz")
     try:
@@ -104,16 +104,16 @@ def tar_names(path: Path) -> list[str]:
             tarfile.open(fileobj=cast(BinaryIO, stream), mode="r|", bufsize=CHUNK) as archive,
         ):
             for member in archive:
-                archive.members.clear()  # type: ignore[attr-defined]  # else all are held
+                archive.members.clear()  # type: ignore[attr-defined]  # else all are kept in memory
                 if member.isreg() and not _hidden(member.name):
                     names.append(member.name)
-    except Exception:  # it is said when the archive is read
+    except Exception:  # reported when the archive is read
         return names
     return names
 
 
 def suffix(name: str) -> str:
-    """Return the last suffix of a name in small letters, with its dot."""
+    """Return the last suffix of a name in lower case, with its dot."""
     return os.path.splitext(name.lower())[1]
 
 

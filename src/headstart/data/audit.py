@@ -1,4 +1,4 @@
-"""What went in: counts, and the records that were set aside with the reason."""
+"""What was read: counts, and the quarantined records with their reasons."""
 
 from __future__ import annotations
 
@@ -7,21 +7,20 @@ from typing import Any
 
 
 class Audit:
-    """Collects what reading found; ``summary()`` is what lies in ``audit.json``.
+    """Collects the results of reading; ``summary()`` is the content of ``audit.json``.
 
     Args:
-        examples: how many set-aside records to name; all are counted.
+        examples: most quarantined records that are listed; all are counted.
 
     Attributes:
         kept: records that were read.
-        blank: empty lines and texts, which are passed over.
+        blank: empty lines and texts, which are skipped.
         duplicates: kept records whose content repeats an earlier one.
-        notes: what was not looked at, in sentences.
-        findings: what else was found, by plain keys: ``facts``, ``lengths``, ``near_duplicates``,
-            ``overlap``, ``tables`` (what only this kind of data has, as
-            :meth:`headstart.pages.tables.Table.plain` gives it for pages, beside keys of its own);
-            and ``removed`` (reason: count) and ``overlap_removed`` where records were left out on
-            purpose.
+        notes: sentences, such as on what was not searched.
+        findings: further results, by key: ``facts``, ``lengths``, ``near_duplicates``,
+            ``overlap``, ``tables`` (of this kind of data only, from
+            :meth:`headstart.pages.tables.Table.plain`); and ``removed`` (reason: count) and
+            ``overlap_removed`` where records were removed on purpose.
     """
 
     def __init__(self, examples: int = 1000) -> None:
@@ -37,7 +36,7 @@ class Audit:
 
     @classmethod
     def of(cls, summary: dict[str, Any]) -> Audit:
-        """Return an audit that goes on from what :meth:`summary` returned."""
+        """Return the audit of a :meth:`summary`, to be continued."""
         audit = cls()
         audit.kept, audit.blank = summary["kept"], summary["blank"]
         audit.duplicates, audit.notes = summary["duplicates"], list(summary.get("notes", []))
@@ -53,16 +52,16 @@ class Audit:
         self.sources[source] += count
 
     def quarantine(self, where: str, reason: str) -> None:
-        """Count one record or file that was left out, and name it while there is room."""
+        """Count one record or file that is left out, and list it while there is room."""
         self.reasons[reason] += 1
         if len(self._named) < self._limit:
             self._named.append({"where": where, "reason": reason})
 
     def drop(self, where: str, reason: str, because: str | None = None) -> None:
-        """Take back a record that was kept.
+        """Quarantine a record that was counted as kept.
 
         Args:
-            because: what it counts under in ``removed``, where it is left out on purpose.
+            because: its key in ``removed``, if it is removed on purpose.
         """
         self.kept -= 1
         if because is not None:
@@ -71,7 +70,7 @@ class Audit:
         self.quarantine(where, reason)
 
     def merge(self, other: Audit) -> None:
-        """Add what another reading found."""
+        """Add the results of another audit."""
         self.kept += other.kept
         self.blank += other.blank
         self.duplicates += other.duplicates
@@ -82,15 +81,15 @@ class Audit:
         self._named += other._named[: self._limit - len(self._named)]
 
     @property
-    def aside(self) -> int:
-        """Records and files that were left out."""
+    def quarantined(self) -> int:
+        """Number of records and files that were left out."""
         return sum(self.reasons.values())
 
     def summary(self) -> dict[str, Any]:
-        """Return plain values: the counts, reasons with counts, and the named records."""
+        """Return plain values: the counts, reasons with counts, and the listed records."""
         return {
             "kept": self.kept,
-            "quarantine": self.aside,
+            "quarantine": self.quarantined,
             "blank": self.blank,
             "duplicates": self.duplicates,
             "sources": dict(self.sources),

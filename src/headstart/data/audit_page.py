@@ -1,4 +1,4 @@
-"""An audit for a person: the finding first, then one table for each thing that was looked at."""
+"""The page of an audit: a headline, then a table for each measure."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from headstart.pages.markup import tag
 from headstart.pages.page import page
 from headstart.pages.tables import Table
 
-#: Pairs and set-aside records that are shown; all are in the .json file.
-SHOWN = 5
+#: Pairs and quarantined records on the page; all are in the .json file.
+EXAMPLES = 5
 _WIDEST = 110
 
 
@@ -30,7 +30,7 @@ def checked(out: str | None) -> Path | None:
 
 
 class AuditPage:
-    """What :func:`headstart.modalities.auditing.audit_sources` found, to be read or written."""
+    """The result of :func:`headstart.modalities.auditing.audit_sources`, for display or a file."""
 
     def __init__(self, found: dict[str, Any]) -> None:
         self._found = found
@@ -58,7 +58,7 @@ class AuditPage:
         return written.getvalue().rstrip()
 
     def headline(self) -> str:
-        """Return the finding in one or two sentences."""
+        """Return the main result in one or two sentences."""
         found, noun = self._found, self._found["noun"]
         near = found.get("near_duplicates", {}).get("count")
         twice = found["duplicates"] + (near or 0)
@@ -121,7 +121,7 @@ class AuditPage:
         if found["reasons"]:
             rows = [[f"{count:,}", reason] for reason, count in found["reasons"].items()]
             yield Table("Set aside", rows)
-            named = [[row["where"], row["reason"]] for row in found["records"][:SHOWN]]
+            named = [[row["where"], row["reason"]] for row in found["records"][:EXAMPLES]]
             yield Table("For example", named)
 
 
@@ -137,4 +137,4 @@ def _went_in(found: dict[str, Any]) -> list[list[str]]:
 
 
 def _pairs(title: str, pairs: list[list[str]], head: list[str]) -> Table:
-    return Table(f"{title} (the first {min(SHOWN, len(pairs))})", pairs[:SHOWN], head)
+    return Table(f"{title} (the first {min(EXAMPLES, len(pairs))})", pairs[:EXAMPLES], head)

@@ -1,4 +1,4 @@
-"""What every reader yields, so that one place checks and stores records of all formats."""
+"""Blocks of records, which every reader yields, so that all formats are checked in one module."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class Block(NamedTuple):
     Attributes:
         numbers: the line or row of each, from 1; 0 where the whole file is one record, and the
             file's name where the unit is a folder's files.
-        columns: from the name of a field to its value in each record, as the format gave it; a
-            field that the format does not have is left out.
+        columns: from the name of a field to its raw value in each record; fields that the file does
+            not have are left out.
     """
 
     numbers: Sequence[int | str]
@@ -21,13 +21,13 @@ class Block(NamedTuple):
 
 
 class Located(str):
-    """The path of a file that was found by walking, as a record's content."""
+    """The path of a file that was found in a folder, as a record's content."""
 
 
 #: From a sample of each column of a source to the column of each field that it has.
 Choose = Callable[[Mapping[str, Sequence[Any]]], Mapping[str, str]]
 
-#: Notes that the record at a line or row was set aside, and why.
+#: Quarantines the record at a line or row, with the reason.
 Quarantine = Callable[[int | str, str], None]
 
 #: Rows from which columns are chosen.

@@ -1,4 +1,4 @@
-"""Reading Parquet files and saved Hugging Face datasets: the columns asked for, rows at a time."""
+"""Reading the chosen columns of Parquet files and saved Hugging Face datasets, in batches."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def read_parquet(stream: Stream, choose: Choose, rows: int) -> Iterator[Block]:
     """Read a Parquet file, or a member of an archive through a temporary copy.
 
     Args:
-        rows: rows that are read at a time.
+        rows: rows per batch.
     """
     import pyarrow.parquet as pq
 
@@ -47,7 +47,7 @@ def read_saved(folder: Path, choose: Choose, rows: int) -> Iterator[Block]:
 
     try:
         records = datasets.Dataset.load_from_disk(str(folder)).with_format("arrow")
-    except Exception:  # damaged metadata makes the library stumble in many ways
+    except Exception:  # the library raises various errors for damaged metadata
         raise Unreadable(BROKEN) from None
     schema = records.data.schema
     chosen = choose(_columns(schema, records.select_columns(_plain(schema))[:SAMPLE]))
@@ -84,7 +84,7 @@ def _distinct(chosen: Mapping[str, str]) -> list[str]:
 def _columns(schema: pa.Schema, sample: pa.RecordBatch | pa.Table | None) -> dict[str, list[Any]]:
     """Return sampled values of every column; values of unusual types are left out.
 
-    A column of bytes, which may be large, is not read: an empty value stands for its type.
+    A column of bytes, which may be large, is not read: an empty value represents its type.
     """
     heavy = {field.name: [_emptied(field.type)] for field in schema if holds_bytes(field.type)}
     if sample is None:
@@ -95,7 +95,7 @@ def _columns(schema: pa.Schema, sample: pa.RecordBatch | pa.Table | None) -> dic
 
 
 def holds_bytes(kind: pa.DataType) -> bool:
-    """Say whether a column holds bytes, or structs with bytes."""
+    """Return whether a column holds bytes, or structs with bytes."""
     from pyarrow import types
 
     if types.is_struct(kind):
@@ -112,7 +112,7 @@ def _emptied(kind: pa.DataType) -> Any:
 
 
 def _noted_names(schema: pa.Schema, chosen: Mapping[str, str]) -> dict[str, dict[int, str]]:
-    """Return the class names that Hugging Face notes in a file of pictures, by column."""
+    """Return the class names in the Hugging Face metadata of a file of images, by column."""
     notes = (schema.metadata or {}).get(b"huggingface")
     columns = _distinct(chosen)
     if not notes or not any(holds_bytes(schema.field(column).type) for column in columns):

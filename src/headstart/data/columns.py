@@ -1,4 +1,4 @@
-"""Which column of a source holds which field of a record."""
+"""Choosing the column of each field of a record."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from headstart.data.content import Content
     from headstart.data.unit import Unit
 
-#: Columns that a message lists.
+#: Most columns in a message.
 _LISTED = 10
 
 
@@ -38,7 +38,7 @@ def _take_label(value: Any, unit: Unit) -> tuple[Any, str | None]:
     return label, NO_LABEL if label is not None and fault(label) else None
 
 
-#: The label of a record, as a text; only where its column is named must each record have one.
+#: The label of a record, as a string; required if its column is named.
 LABEL = Field(
     name="label",
     names=(
@@ -62,13 +62,13 @@ def choose(
 ) -> dict[str, str]:
     """Return the column of each field; an optional field may have none.
 
-    A column that was named is taken; else the column with a well-known name whose values fit, or
-    the obvious one of those that fit and are no other field's.
+    A named column is taken; else the column with a well-known name whose values fit, or the obvious
+    one of those that fit and do not belong to another field.
 
     Args:
         where: the file, for messages.
         columns: a sample of the values of each column, without missing ones.
-        fields: what is looked for.
+        fields: the fields to find.
         named: from the name of a field to the column that the user named.
 
     Raises:
@@ -79,7 +79,7 @@ def choose(
         check(where, columns, name, column)
     found = dict(named)
     unclear: list[str] = []
-    # What is found by well-known names alone narrows down what the others may be.
+    # Optional fields, found by well-known names only, narrow down the candidates for the others.
     for field in sorted(fields, key=lambda field: field.required):
         if field.name in found:
             continue
@@ -120,7 +120,7 @@ def check(where: str, columns: Iterable[str], name: str, column: str) -> None:
 def check_names(
     named: Mapping[str, str], content: Content, others: Collection[str] = (LABEL.name,)
 ) -> None:
-    """Raise a :class:`HeadstartError` where ``--column`` names what is not read, or one twice.
+    """Raise a :class:`HeadstartError` where ``--column`` has an unknown field, or one column twice.
 
     Args:
         named: from the name of a field to a column.
@@ -143,19 +143,19 @@ def check_names(
 
 
 def option(name: str, column: str = "COLUMN") -> str:
-    """Return how the column of a field is named on the command line."""
+    """Return the command-line option for the column of a field."""
     return "--label-column" if name == LABEL.name else f"--column {name}={column}"
 
 
 def listed(columns: Iterable[str]) -> str:
-    """Return what columns there are, ten at most, for a message."""
+    """Return up to ten column names, as a part of a message."""
     found = list(columns)
     if not found:
         return "it has no columns"
-    shown = ", ".join(map(repr, found[:_LISTED]))
-    return f"its columns are {shown}{', ...' if len(found) > _LISTED else ''}"
+    names = ", ".join(map(repr, found[:_LISTED]))
+    return f"its columns are {names}{', ...' if len(found) > _LISTED else ''}"
 
 
 def _mostly(values: Sequence[Any], fits: Callable[[Any], bool]) -> bool:
-    """Say whether half of the values or more fit: a few odd records hide no column."""
+    """Return whether half of the values or more fit, since a few records may be invalid."""
     return bool(values) and 2 * sum(map(fits, values)) >= len(values)

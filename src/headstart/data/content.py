@@ -1,4 +1,4 @@
-"""What sets one kind of content apart for reading; the way from source to record is the same."""
+"""The description of one kind of content, from which all sources are read alike."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Effort:
-    """How closely records are looked at.
+    """How thoroughly records are surveyed.
 
     Attributes:
         options: those of the kind of data, :attr:`headstart.modalities.Modality.Options`.
-        sample: records, drawn by ``seed``, for what is slow to tell (languages, rules); 0 for all.
-        seed: draws the sample.
+        sample: size of the sample for slow measures (languages, rules); 0 for all records.
+        seed: of the sample.
         rules: names of the quality rules that are counted.
-        quick: take some seconds at most, as before training: the content decides what is looked
-            at in part or not at all, and notes it in the audit.
+        quick: take some seconds at most, as before training; what is skipped is noted in the
+            audit.
     """
 
     options: Any
@@ -41,7 +41,7 @@ class Effort:
 
 
 class Rule(Protocol):
-    """A quality rule: what a record should pass to be worth training on."""
+    """A quality rule for training records."""
 
     @property
     def reason(self) -> str:
@@ -54,48 +54,47 @@ Reader = Callable[["Unit", Mapping[str, str]], "Iterator[Block]"]
 
 
 def _none_fail(records: Dataset, rules: Sequence[str], options: Any) -> Mapping[int, str]:
-    """Return nothing: where there are no rules, no record fails one."""
+    """Return {}: there are no rules."""
     return {}
 
 
 @dataclass(frozen=True)
 class Content:
-    """One kind of content, as one object that reading asks.
+    """One kind of content: its fields, its files, and functions on its records.
 
     Attributes:
-        name: of the kind, as its modality is called.
-        fields: the columns of a record. A record whose values are all blank is passed over.
-        companions: names of further values of the field's kind that a pre-training can learn
-            from; each is read where its column is named.
-        reads: what can be read, for messages.
-        tables: suffixes of text files with a record a line or row; they may be followed by
+        name: of the kind, that of its modality.
+        fields: the columns of a record. A record whose values are all blank is skipped.
+        companions: names of further fields of the same type that pre-training can use; each is
+            read if its column is named.
+        reads: the supported files, for messages.
+        tables: suffixes of text files with a record per line or row, optionally followed by
             ``.gz``.
-        stores: suffixes of other files that hold many records.
+        stores: suffixes of other files with many records.
         archives: suffixes of archives.
         files: suffixes of files that are one record each. Their paths are listed, and they are
             not opened.
-        columnless: kinds of units that have no columns, so that no label column can be asked for,
-            and what each is, for messages.
-        class_files: suffixes of the files that may lie in one folder a class.
-        tables_aside: why tables in folders and archives are passed over, where they are.
-        recognises: says that a file holds such records, by its name and, of a table, by its
+        columnless: kinds of units without columns, and a description of each, for messages.
+        class_files: suffixes of files that may be in one folder per class.
+        ignored_tables: the reason why tables in folders and archives are skipped, if they are.
+        recognises: returns whether a file has such records, from its name and, for a table, its
             columns and their types; None where they are not known.
-        repeats: counts the records whose content repeats an earlier one; what it could not look
-            at it notes in the audit.
-        noun: what records are, in the plural, for messages.
-        digests: gives (n,) uint64, equal for records of equal content.
-        matches: yields (place in a background, place of a tested record, is it exact) for records
-            of a background that are the same as a tested one, or nearly; told are the notes of
-            what was not looked at, and whether a very large background is compared in full.
-        export: gives what a person who labels looks at, a text for each record: the record itself,
-            or the path of its file from beside ``folder``, which is made where files are needed.
-        survey: finds out more of what went in, and writes it into the audit's findings.
-        rules: its quality rules by name; ``SET.NAME`` belongs to a set. {} where there are none.
-        failing: given records, names of rules and the options of the kind of data, gives the
-            first rule that each bad record fails, by its index.
-        readers: reads stores that only this kind knows, by their suffix: called with the unit and
-            the columns that the user named, each yields blocks.
-        rows: rows that are read at a time from a columnar file.
+        repeats: counts the records whose content repeats an earlier one; a partial search is noted
+            in the audit.
+        noun: records in the plural, for messages.
+        digests: returns (n,) uint64, equal for records of equal content.
+        matches: yields (index in a background, index of a tested record, whether it is exact) of
+            exact and near duplicates; its arguments are both data sets, the list for notes on a
+            partial search, and whether a very large background is compared in full.
+        export: returns a string for each record, for people who label: the record itself, or the
+            path of its file next to ``folder``, which is created if files are needed.
+        survey: measures records and writes the results to the audit's findings.
+        rules: its quality rules by name; ``SET.NAME`` belongs to a set. {} for none.
+        failing: returns the first rule that each bad record fails, by its index, given records,
+            names of rules and the options of the kind of data.
+        readers: readers of stores of this kind only, by suffix: called with the unit and the
+            columns that the user named, each yields blocks.
+        rows: rows per batch of a columnar file.
     """
 
     name: str
@@ -117,7 +116,7 @@ class Content:
     companions: tuple[str, ...] = ()
     files: frozenset[str] = field(default_factory=frozenset)
     columnless: Mapping[str, str] = field(default_factory=dict)
-    tables_aside: str | None = None
+    ignored_tables: str | None = None
     readers: Mapping[str, Reader] = field(default_factory=dict)
     rows: int = 512
 

@@ -16,15 +16,17 @@ UNCLOSED = "a quoted field is never closed; close the quote"
 WIDTH = "it has more or fewer fields than the first row"
 
 
-def read_delimited(stream: Stream, kind: str, choose: Choose, aside: Quarantine) -> Iterator[Block]:
+def read_delimited(
+    stream: Stream, kind: str, choose: Choose, quarantine: Quarantine
+) -> Iterator[Block]:
     """Read rows; a record's number is the line where it starts.
 
     Raises:
-        Unreadable: most of it is not UTF-8 text, or a quote is still open at the end.
+        Unreadable: most of it is not UTF-8 text, or a quote is not closed.
     """
     data = chunks(stream)
     head = next(data, b"")
-    table = _rows(chain([head], data), _dialect(head, kind), aside)
+    table = _rows(chain([head], data), _dialect(head, kind), quarantine)
     header = [name.strip() for name in next(table, [(0, [])])[0][1]]
     indices: dict[str, int] | None = None
     for rows in table:
@@ -32,8 +34,8 @@ def read_delimited(stream: Stream, kind: str, choose: Choose, aside: Quarantine)
             sample = rows[:SAMPLE]
             chosen = choose(
                 {
-                    name: [row[place] for _, row in sample if len(row) > place and row[place]]
-                    for place, name in enumerate(header)
+                    name: [row[index] for _, row in sample if len(row) > index and row[index]]
+                    for index, name in enumerate(header)
                 }
             )
             indices = {name: header.index(column) for name, column in chosen.items()}
@@ -42,7 +44,7 @@ def read_delimited(stream: Stream, kind: str, choose: Choose, aside: Quarantine)
             if len(row) == len(header):
                 kept.append((number, row))
             else:
-                aside(number, WIDTH)
+                quarantine(number, WIDTH)
         yield Block(
             [number for number, _ in kept],
             {name: [row[index] for _, row in kept] for name, index in indices.items()},
@@ -50,16 +52,16 @@ def read_delimited(stream: Stream, kind: str, choose: Choose, aside: Quarantine)
 
 
 def _rows(
-    data: Iterator[bytes], dialect: dict[str, Any], aside: Quarantine
+    data: Iterator[bytes], dialect: dict[str, Any], quarantine: Quarantine
 ) -> Iterator[list[tuple[int, list[str]]]]:
-    """Yield the header alone, then numbered rows, about a megabyte at a time."""
+    """Yield the header, then numbered rows, about a megabyte at a time."""
     number = size = 0
 
     def feed() -> Iterator[str]:
         nonlocal number, size
-        for first, block in lines(data, aside):
-            for place, line in enumerate(block, first):
-                number = place
+        for first, block in lines(data, quarantine):
+            for line_number, line in enumerate(block, first):
+                number = line_number
                 size += len(line)
                 yield line + "\n"
 
@@ -77,7 +79,7 @@ def _rows(
             except csv.Error as error:
                 if "unexpected end" in str(error):
                     raise Unreadable(UNCLOSED) from None
-                aside(start, TOO_LONG if "limit" in str(error) else QUOTES)
+                quarantine(start, TOO_LONG if "limit" in str(error) else QUOTES)
                 continue
             if row:
                 rows.append((start, row))
@@ -91,7 +93,7 @@ def _rows(
 
 
 def _dialect(head: bytes, kind: str) -> dict[str, Any]:
-    """Tell a ``.csv`` delimiter from its header, and whether a ``.tsv`` quotes its fields."""
+    """Detect the delimiter of a ``.csv`` from its header, and whether a ``.tsv`` has quotes."""
     sample = head.decode("utf-8-sig", "replace").splitlines(keepends=True)[:100]
     if kind == ".csv":
         header = next((line for line in sample if line.strip()), "")

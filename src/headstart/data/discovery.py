@@ -1,4 +1,4 @@
-"""From what the user named - files, folders, globs - to the units that hold records."""
+"""Finding the units with records in the user's sources: files, folders, globs."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from headstart.data.audit import Audit
 from headstart.data.content import Content
 from headstart.data.streams import Unreadable, open_file, plain_reasons
 from headstart.data.unit import FILES, SAVED, Unit
-from headstart.data.walking import shown, walk
+from headstart.data.walking import printable, walk
 from headstart.errors import HeadstartError
 
 _NESTED = "it is an archive inside an archive; unpack it first"
 _SPLITS = frozenset({"train", "training", "test", "dev", "val", "valid", "validation", "unsup"})
-#: Files in a unit of files, and names of members that are listed at a time.
+#: Most files in a unit of files.
 _SOME = 8192
 
 
 def find(sources: Sequence[str], audit: Audit, content: Content) -> Iterator[Unit]:
     """Yield every unit in the order of the sources, folders and archives sorted by name.
 
-    Hidden files are passed over; links are followed, and no folder is read twice.
+    Hidden files are skipped; links are followed, and no folder is read twice.
 
     Raises:
         HeadstartError: a source does not exist, or is of an unknown kind.
@@ -66,7 +66,7 @@ def check_sources(sources: Sequence[str], content: Content) -> None:
 
 
 def are_classes(files: Iterable[tuple[str, str]], suffixes: Container[str]) -> bool:
-    """Say whether files lie in one folder a class: two or more sister folders, no others.
+    """Return whether files are in one folder per class: two or more sibling folders, no others.
 
     Args:
         files: the folder and name of each file.
@@ -77,12 +77,12 @@ def are_classes(files: Iterable[tuple[str, str]], suffixes: Container[str]) -> b
         if folder not in parents and suffix(name.removesuffix(".gz")) in suffixes:
             parents.add(folder)
     grandparents = {os.path.dirname(parent) for parent in parents}
-    sisters = len(parents) > 1 and len(grandparents) == 1 and not parents & grandparents
-    return sisters and not {os.path.basename(parent).lower() for parent in parents} <= _SPLITS
+    siblings = len(parents) > 1 and len(grandparents) == 1 and not parents & grandparents
+    return siblings and not {os.path.basename(parent).lower() for parent in parents} <= _SPLITS
 
 
 class _Search:
-    """Turns paths into units of one kind of content, and sets aside what holds none."""
+    """Turns paths into units of one kind of content, and quarantines other files."""
 
     def __init__(self, content: Content, audit: Audit) -> None:
         self.content, self.audit = content, audit
@@ -105,15 +105,15 @@ class _Search:
         for (folder, is_file), group in groupby(
             walk(root, root_name, self.audit), key=lambda found: (found[0], self._is_file(found[1]))
         ):
-            label = shown(os.path.basename(folder)) if labeled else None
+            label = printable(os.path.basename(folder)) if labeled else None
             above = root_name + folder[len(root) :]
             if is_file:
                 yield from self._files(source, above, folder, label, (file for _, file in group))
                 continue
             for _, file in group:
                 name = f"{above}/{file}" if file else above
-                if self.content.tables_aside and self._is_table(file):
-                    self.audit.quarantine(shown(name), self.content.tables_aside)
+                if self.content.ignored_tables and self._is_table(file):
+                    self.audit.quarantine(printable(name), self.content.ignored_tables)
                 else:
                     path = os.path.join(folder, file) if file else folder
                     yield from self._unit(source, name, path, label)
@@ -127,11 +127,11 @@ class _Search:
         path = Path(folder)
         while some := list(islice(files, _SOME)):
             opened = partial(open_file, path, packed=False)
-            yield Unit(source, shown(name), FILES, path, label, opened, some)
+            yield Unit(source, printable(name), FILES, path, label, opened, some)
 
     def _unit(self, source: str, name: str, root: str, label: str | None) -> Iterator[Unit]:
         root, part = _parted(root, self.content)
-        name, path = shown(name), Path(root)
+        name, path = printable(name), Path(root)
         kind = SAVED if path.is_dir() else kind_of(path.name, self.content)
         if kind is None:
             self.audit.quarantine(name, _unknown(self.content))
@@ -147,7 +147,7 @@ class _Search:
 
     def _members(self, source: str, name: str, path: Path, kind: str) -> Iterator[Unit]:
         def refuse(member: str, reason: str) -> None:
-            self.audit.quarantine(shown(f"{name}/{member}"), reason)
+            self.audit.quarantine(printable(f"{name}/{member}"), reason)
 
         members: Iterator[Member]
         if kind == ".zip":
@@ -162,11 +162,11 @@ class _Search:
             if inner is None or inner in self.content.archives or inner in self.content.readers:
                 packed = member.name.lower().endswith((".gz", ".tar", ".tgz", ".7z"))
                 refuse(member.name, _NESTED if inner or packed else _unknown(self.content))
-            elif self.content.tables_aside and self._is_table(member.name):
-                refuse(member.name, self.content.tables_aside)
+            elif self.content.ignored_tables and self._is_table(member.name):
+                refuse(member.name, self.content.ignored_tables)
             else:
                 label = os.path.basename(os.path.dirname(member.name)) if labeled else None
-                inner_name = shown(f"{name}/{member.name}")
+                inner_name = printable(f"{name}/{member.name}")
                 yield Unit(
                     source, inner_name, inner, path, label, member.open, beside=member.beside
                 )
@@ -176,7 +176,7 @@ class _Search:
 
 
 def kind_of(name: str, content: Content) -> str | None:
-    """Return the suffix that tells how a file is read, without ``.gz``; None for no known one."""
+    """Return the suffix of a file's format, without ``.gz``; None for an unknown one."""
     stem, found = os.path.splitext(name.lower())
     if found == ".tgz":
         found = ".tar"
@@ -192,7 +192,7 @@ def _unknown(content: Content) -> str:
 
 
 def _parted(path: str, content: Content) -> tuple[str, str | None]:
-    """Part ``file.npz#train`` into file and part, unless a file has the whole name."""
+    """Split ``file.npz#train`` into file and part, unless a file has the whole name."""
     stem, mark, part = path.rpartition("#")
     if mark and suffix(stem) in content.readers and not os.path.lexists(path):
         return stem, part
@@ -228,7 +228,7 @@ def _nearby(path: Path) -> str:
 
 
 def _short_names(roots: list[str]) -> list[str]:
-    """Return the last parts of each path: one, or as many as tell it from the others."""
+    """Return the shortest unique suffix of each path."""
     parts = [Path(root).parts for root in roots]
     depths = [1] * len(roots)
     while True:

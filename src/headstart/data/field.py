@@ -1,4 +1,4 @@
-"""One column of a record: where sources have it, and what is kept of its values."""
+"""One column of a record: how it is found in sources, and how its values are stored."""
 
 from __future__ import annotations
 
@@ -22,36 +22,46 @@ def string() -> pa.DataType:
 
 
 def _never(value: Any) -> bool:
-    """No value is empty on purpose."""
+    """No value is blank."""
     return False
 
 
 def _small(value: Any) -> int:
-    """Return about what a number or a name takes."""
+    """Return the approximate size of a number or a name."""
     return 100
 
 
 def _unclear(columns: Mapping[str, Sequence[Any]]) -> str | None:
-    """Only a name says which column it is."""
+    """The column can be found by its name only."""
     return None
 
 
 @dataclass(frozen=True)
 class Field:
-    """One column of a record: how it is found in a source, and what is kept of its values.
+    """One column of a record: how it is found in a source, and how its values are stored.
 
     Attributes:
         name: of the column in the records, and in ``--column NAME=COLUMN``.
-        names: well-known names of the column in sources, first ones first.
-        fits: says that a value may be one of this column, to tell it from others.
-        take: turns a value from a source into the one that is stored and None, or into None and
-            the reason why it cannot be kept; None alone says that there is no value.
-        type: gives the Arrow type of the column.
-        size: about how many bytes a stored value takes.
-        obvious: picks the column from those whose values fit but whose names say nothing.
-        is_blank: says that a value is empty on purpose.
-        required: whether a record without a value is set aside.
+        names: well-known names of the column in sources, in order of preference.
+        fits: returns whether a value may belong to this column, to distinguish it from others.
+        take: returns the stored value of a source's value and None, or None and the reason why it
+            is invalid; both are None if there is no value.
+        type: returns the Arrow type of the column.
+        size: approximate bytes of a stored value.
+        obvious: chooses among columns whose values fit but whose names are unknown.
+        is_blank: returns whether a value is blank, which is not an error.
+        required: whether a record without a value is quarantined.
         missing: the reason for that; it has a default.
+
+    Example::
+
+        Field(
+            name="series",
+            names=("series", "values"),
+            fits=lambda value: isinstance(value, list),
+            take=lambda value, unit: (value, None) if value else (None, "it is empty"),
+            type=lambda: pa.list_(pa.float32()),
+        )
     """
 
     name: str
@@ -67,14 +77,14 @@ class Field:
 
     @property
     def absent(self) -> str:
-        """Why a record without a value is set aside."""
+        """Why a record without a value is quarantined."""
         return self.missing or f"it has no {self.name}"
 
     def again(self, name: str, reason: str) -> Field:
-        """Return a column of the same kind under another name, as of the second of a pair.
+        """Return a field of the same type under another name, such as the second of a pair.
 
-        It is never guessed: its column in the sources has to be named. ``reason`` says why a
-        record is set aside that has no such value, or one that cannot be kept.
+        Its column in the sources must be named. ``reason`` is why a record without a valid value
+        is quarantined.
         """
 
         def take(value: Any, unit: Unit) -> tuple[Any, str | None]:
@@ -85,9 +95,9 @@ class Field:
 
 
 def raw(name: str, names: Sequence[str]) -> Field:
-    """Return a column that is kept as the format gave it: a text, a list, a number, a struct.
+    """Return a field that stores raw values: a string, a list, a number, a struct.
 
-    It is stored as JSON; :func:`raw_values` gives it back. Every record may be without it.
+    It is stored as JSON, see :func:`raw_values`, and optional.
     """
 
     def take(value: Any, unit: Unit) -> tuple[str | None, None]:
@@ -97,7 +107,7 @@ def raw(name: str, names: Sequence[str]) -> Field:
 
 
 def as_json(value: Any) -> tuple[str | None, None]:
-    """Return what is stored of a value of a :func:`raw` column; there is nothing to refuse."""
+    """Return the stored value of a :func:`raw` column; every value is valid."""
     return None if value is None else json.dumps(value, default=str), None
 
 

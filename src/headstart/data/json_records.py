@@ -1,4 +1,4 @@
-"""Reading ``.jsonl`` and ``.json``: one object a line, or one array of objects."""
+"""Reading ``.jsonl`` and ``.json``: one object per line, or one array of objects."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ CUT_ARRAY = "its JSON array is broken or cut short; write one object a line (.js
 _GAP = re.compile(r"[\s,]*")
 
 
-def read_json(stream: Stream, choose: Choose, aside: Quarantine) -> Iterator[Block]:
-    """Read objects; the first character tells an array from lines.
+def read_json(stream: Stream, choose: Choose, quarantine: Quarantine) -> Iterator[Block]:
+    """Read objects; the first character distinguishes an array from lines.
 
     Raises:
         Unreadable: most of it is not UTF-8 text, or the array is broken.
@@ -31,14 +31,14 @@ def read_json(stream: Stream, choose: Choose, aside: Quarantine) -> Iterator[Blo
     is_array = head.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"[")
     data = chain([head], data)
     chosen: Mapping[str, str] | None = None
-    for values in _array(data) if is_array else _objects(data, aside):
+    for values in _array(data) if is_array else _objects(data, quarantine):
         numbers, rows = [], []
         for number, value in values:
             if isinstance(value, dict):
                 numbers.append(number)
                 rows.append(value)
             else:
-                aside(number, NOT_OBJECT)
+                quarantine(number, NOT_OBJECT)
         if rows:
             if chosen is None:
                 chosen = choose(_columns(rows[:SAMPLE]))
@@ -46,9 +46,9 @@ def read_json(stream: Stream, choose: Choose, aside: Quarantine) -> Iterator[Blo
             yield Block(numbers, found)
 
 
-def _objects(data: Iterator[bytes], aside: Quarantine) -> Iterator[Iterable[tuple[int, Any]]]:
+def _objects(data: Iterator[bytes], quarantine: Quarantine) -> Iterator[Iterable[tuple[int, Any]]]:
     """Yield the numbered values of the lines of each chunk."""
-    for first, block in lines(data, aside):
+    for first, block in lines(data, quarantine):
         values = []
         for number, line in enumerate(block, first):
             if not line or line.isspace():
@@ -56,7 +56,7 @@ def _objects(data: Iterator[bytes], aside: Quarantine) -> Iterator[Iterable[tupl
             try:
                 values.append((number, json.loads(line)))
             except (ValueError, RecursionError):
-                aside(number, NOT_JSON)
+                quarantine(number, NOT_JSON)
         yield values
 
 

@@ -25,16 +25,16 @@ def chunks(stream: Stream) -> Iterator[bytes]:
     return iter(lambda: stream.read(CHUNK), b"")
 
 
-def lines(data: Iterator[bytes], aside: Quarantine) -> Iterator[tuple[int, list[str]]]:
+def lines(data: Iterator[bytes], quarantine: Quarantine) -> Iterator[tuple[int, list[str]]]:
     """Yield (number of the first line, lines without their ends) for each chunk.
 
-    A byte-order mark is dropped. Bytes that are not UTF-8 come through as lone surrogates, so
-    that only the record that holds them is set aside.
+    A byte-order mark is dropped. Bytes that are not UTF-8 become lone surrogates, so that only the
+    record that has them is quarantined.
 
     Raises:
         Unreadable: most lines at the start are not UTF-8 text.
     """
-    for number, block in _whole_lines(data, aside):
+    for number, block in _whole_lines(data, quarantine):
         if number == 1:
             block = block.removeprefix(b"\xef\xbb\xbf")
             _judge(block)
@@ -61,7 +61,7 @@ def whole(stream: Stream) -> str:
         raise Unreadable(NOT_UTF8) from None
 
 
-def _whole_lines(data: Iterator[bytes], aside: Quarantine) -> Iterator[tuple[int, bytes]]:
+def _whole_lines(data: Iterator[bytes], quarantine: Quarantine) -> Iterator[tuple[int, bytes]]:
     number, rest, dropping = 1, b"", False
     for chunk in data:
         if dropping:
@@ -77,7 +77,7 @@ def _whole_lines(data: Iterator[bytes], aside: Quarantine) -> Iterator[tuple[int
         else:
             rest += chunk
             if len(rest) > LONGEST:
-                aside(number, TOO_LONG)
+                quarantine(number, TOO_LONG)
                 rest, dropping = b"", True
     if rest:
         yield number, rest
@@ -99,7 +99,7 @@ def _is_utf8(line: bytes) -> bool:
 
 
 def fault(text: Any) -> str | None:
-    """Return why a text cannot be kept, or None."""
+    """Return why a text is invalid, or None."""
     if not isinstance(text, str):
         return NO_TEXT if text is None else NOT_TEXT
     if len(text) > LONGEST:
@@ -109,6 +109,6 @@ def fault(text: Any) -> str | None:
     if not text.isascii():
         try:
             text.encode()
-        except UnicodeEncodeError:  # a lone surrogate stands for a byte that is not UTF-8
+        except UnicodeEncodeError:  # a lone surrogate represents a byte that is not UTF-8
             return NOT_UTF8
     return None

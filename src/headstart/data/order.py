@@ -8,8 +8,8 @@ from headstart.seeding import derive
 
 
 def order(seed: int, epoch: int, count: int) -> np.ndarray:
-    """Return the places (count,) int64 of one epoch: a permutation of ``0..count-1``.
+    """Return the indices (count,) int64 of one epoch: a permutation of ``0..count-1``.
 
-    It depends on its three arguments alone; every place is drawn exactly once an epoch.
+    It depends on its three arguments only; every index occurs exactly once per epoch.
     """
     return np.random.Generator(np.random.PCG64(derive(seed, "order", epoch))).permutation(count)

@@ -1,4 +1,4 @@
-"""Tested records that pre-training saw as well: counted, and listed with the ids of both sides."""
+"""Test records that also occur in the pre-training data: counts, and pairs of ids."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from headstart.data.content import Content
 if TYPE_CHECKING:
     from datasets import Dataset
 
-#: Pairs that are listed; all are counted.
+#: Most pairs that are listed; all are counted.
 EXAMPLES = 1000
 
 
 @dataclass(frozen=True)
 class Overlap:
-    """What pre-training data and tested data have in common.
+    """The overlap of pre-training data and test data.
 
     Attributes:
-        tested: how many tested records there are.
-        exact: how many of them also lie in the pre-training data as they are.
-        near: how many more nearly do.
-        examples: (id of a tested record, id of the pre-training record), each tested one once.
-        places: sorted places (m,) of all pre-training records that match a tested one.
-        noun: what a record is, in the plural.
-        notes: what was not looked at, in sentences.
+        tested: number of test records.
+        exact: number of them with an exact duplicate in the pre-training data.
+        near: number of others with a near duplicate.
+        examples: (id of a test record, id of the pre-training record), each test record once.
+        indices: sorted indices (m,) of all pre-training records that match a test record.
+        noun: records in the plural.
+        notes: sentences on what was not searched.
     """
 
     tested: int
@@ -40,7 +40,7 @@ class Overlap:
     notes: list[str] = field(default_factory=list)
 
     def summary(self) -> dict[str, Any]:
-        """Return plain values, as an audit holds them under ``overlap``."""
+        """Return plain values, for ``overlap`` of an audit."""
         return {
             "tested": self.tested,
             "exact": self.exact,
@@ -50,19 +50,19 @@ class Overlap:
         }
 
     def sentences(self) -> list[str]:
-        """Return what a reader must know; nothing where nothing was found."""
+        """Return warnings and notes; none where no overlap was found."""
         found = self.exact + self.near
         if not found:
             return list(self.notes)
-        ways = [
-            f"{count:,} {way}"
-            for count, way in ((self.exact, "exactly"), (self.near, "nearly"))
+        kinds = [
+            f"{count:,} {kind}"
+            for count, kind in ((self.exact, "exactly"), (self.near, "nearly"))
             if count
         ]
         one, other = self.examples[0]
         return [
             f"{found:,} of {self.tested:,} test {self.noun} also occur in the pre-training data, "
-            f"without their labels ({', '.join(ways)}; {one} is {other}, for example); "
+            f"without their labels ({', '.join(kinds)}; {one} is {other}, for example); "
             "`--remove-overlap` of pretrain leaves them out.",
             *self.notes,
         ]
@@ -71,24 +71,24 @@ class Overlap:
 def overlap(
     background: Dataset, tested: Dataset, content: Content, *, thorough: bool = False
 ) -> Overlap:
-    """Find the tested records that also occur in the background, exactly or nearly.
+    """Find the test records with an exact or near duplicate in the background.
 
-    The background is read once, some records at a time; of the tested records some 300 bytes
-    each are held (of pictures a kilobyte).
+    The background is read once, in chunks; memory is about 300 bytes per test record (a kilobyte
+    per image).
 
     Args:
-        content: what the records are.
-        thorough: compare every picture of the background, however many there are.
+        content: the kind of the records.
+        thorough: compare all images of a very large background.
     """
     notes: list[str] = []
-    # Tested records that repeat each other share what is found.
+    # Duplicates among the test records share their matches.
     _, inverse = np.unique(content.digests(tested), return_inverse=True)
     groups: list[int] = inverse.tolist()
     indices: set[int] = set()
     matched: dict[int, tuple[bool, int]] = {}
-    for index, twin, exact in content.matches(background, tested, notes, thorough):
+    for index, match, exact in content.matches(background, tested, notes, thorough):
         indices.add(index)
-        group = groups[twin]
+        group = groups[match]
         if group not in matched or (exact and not matched[group][0]):
             matched[group] = exact, index
     sizes = Counter(groups)

@@ -1,7 +1,7 @@
-"""Pairs of records: which columns hold them, and how they travel through the features.
+"""Pairs of records: their columns, and their form for feature extraction.
 
 M pairs are flattened into 2M records, all firsts and then all seconds, so that every candidate
-turns them into features as it does any others.
+extracts their features as of other records.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 #: The field of the second record of a pair, beside those of the first.
 PAIR = "pair"
 
-#: Well-known names of two columns of a kind, whose records may be compared.
+#: Well-known names of two columns of one kind, for similarity.
 ALIKE = (
     *(("sentence1", "sentence2"), ("sentence_1", "sentence_2"), ("s1", "s2")),
     *(("text1", "text2"), ("text_1", "text_2"), ("text_a", "text_b")),
     *(("sentence_a", "sentence_b"), ("question1", "question2"), ("premise", "hypothesis")),
     *(("image1", "image2"), ("image_1", "image_2"), ("image_a", "image_b")),
 )
-#: Well-known names of a query and of what answers it.
+#: Well-known names of a query and its result, for retrieval.
 SEARCHES = (
     *(("query", "document"), ("query", "passage"), ("query", "positive"), ("query", "answer")),
     *(("query", "text"), ("anchor", "positive"), ("question", "answer"), ("question", "passage")),
@@ -53,7 +53,7 @@ class Columns(NamedTuple):
     score: str | None
 
     def named(self, content: Content, *, scored: bool) -> dict[str, str]:
-        """Return the column of each field; of the score, the label, only where it is ``scored``."""
+        """Return the column of each field, that of the score only if ``scored``."""
         label = {LABEL.name: self.score} if scored and self.score else {}
         return {content.columns[0]: self.first, PAIR: self.second, **label}
 
@@ -69,7 +69,7 @@ def columns_of(
     """Return the columns of ``source`` that hold pairs.
 
     Raises:
-        HeadstartError: a column that was named is missing, or it is unclear which ones are meant.
+        HeadstartError: a named column is missing, or it is unclear which ones are meant.
     """
     found = find_columns(source, named, content, names)
     if found is None:
@@ -84,12 +84,12 @@ def columns_of(
 def find_columns(
     source: str, named: Mapping[str, str], content: Content, names: tuple[tuple[str, str], ...]
 ) -> Columns | None:
-    """Return the columns of ``source`` that hold pairs, or None where there are none to be seen.
+    """Return the columns of ``source`` that hold pairs, or None if there are none.
 
     Those that the user named are taken; else two of the well-known ``names``.
 
     Raises:
-        HeadstartError: a column that was named is missing.
+        HeadstartError: a named column is missing.
     """
     found = tables.columns(source, content)
     known = {name.strip().lower(): name for name in reversed(found)}
@@ -110,7 +110,7 @@ def find_columns(
 
 
 def numeric(values: list[Any]) -> bool:
-    """Say whether half of the values or more are numbers, or texts of numbers."""
+    """Return whether half of the values or more are numbers, or strings of numbers."""
     return bool(values) and 2 * sum(number(value) is not None for value in values) >= len(values)
 
 
@@ -136,7 +136,7 @@ def flattened(
 
     Args:
         pairs: with the field of :func:`second_of`, read from ``source``.
-        readable: returns the records that can be decoded; the others are set aside.
+        readable: returns the records that can be decoded; the others are quarantined.
 
     Raises:
         HeadstartError: no pair is left.
@@ -156,7 +156,7 @@ def flattened(
 
 
 def is_pairs(records: Dataset) -> bool:
-    """Say whether records are flattened pairs."""
+    """Return whether records are flattened pairs."""
     return "side" in records.column_names
 
 
@@ -166,10 +166,10 @@ def scores_of(records: Dataset) -> np.ndarray:
 
 
 def matched(first: Dataset, second: Dataset, reason: str, audit: Audit) -> tuple[Dataset, Dataset]:
-    """Return the records of both whose ``id`` both have, in the order of the first.
+    """Return the records of both with a common ``id``, in the order of the first.
 
     Args:
-        reason: why a record that only the first have is set aside, for ``audit``.
+        reason: why a record that is only in ``first`` is quarantined.
     """
     indices = {name: index for index, name in enumerate(second["id"])}
     names = list(first["id"])

@@ -1,4 +1,4 @@
-"""The label of a sample in a WebDataset shard, from the files beside its content."""
+"""The label of a sample in a WebDataset shard, from the files next to its content."""
 
 from __future__ import annotations
 

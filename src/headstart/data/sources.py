@@ -1,4 +1,4 @@
-"""Reading any source into records: the one door through which data comes in."""
+"""Reading any source into records: the only entry point of data."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from headstart.data.store import RecordWriter
 from headstart.data.streams import EMPTY, Unreadable, plain_reasons
 from headstart.data.tables import TABLES, read_table
 from headstart.data.unit import FILES, Unit
-from headstart.data.walking import shown
+from headstart.data.walking import printable
 from headstart.errors import HeadstartError
 from headstart.files import whole_file
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-#: Stands for the fault of a record that is empty on purpose and is passed over.
+#: Marks a blank record, which is skipped.
 _BLANK = "it is blank"
 
 
@@ -50,32 +50,32 @@ def read(
 ) -> Dataset:
     """Read files, folders, globs, archives and saved datasets into memory-mapped records.
 
-    All columns are read in one pass. A bad record or file is set aside in ``audit`` with its
-    reason, and reading goes on. Memory stays flat however large the sources are.
+    All columns are read in one pass. A bad record or file is quarantined in ``audit`` with its
+    reason, and reading continues. Memory use is constant, whatever the size of the sources.
 
     Args:
         sources: what the user named, read in this order; a folder's files are sorted by name.
-        content: what the records are.
+        content: the kind of the records.
         columns: from the name of a field to its column in the sources; others are found where
-            they are obvious. Names of fields that are not read are passed over. Where the label's
-            column is named, a record without a label is set aside.
+            they are obvious. Names of unknown fields are ignored. If the label's column is named,
+            a record without a label is quarantined.
         document: in ``.txt`` files, is each line a record or each file?
-        audit: told what was read and what was set aside.
-        fields: further columns of the records, beside those of the content and ``label``; one of
-            the same name takes the place of either.
-        cache: folder for the Arrow file; without one it lies in a temporary folder for as long
-            as the process lives. It is written anew at each call, whole or not at all.
+        audit: collects counts and quarantined records.
+        fields: further columns of the records, in addition to those of the content and ``label``;
+            one of the same name replaces either.
+        cache: folder for the Arrow file; by default a temporary folder that is deleted with the
+            process. The file is written again at each call, whole or not at all.
 
     Returns:
         Records with the columns ``id`` (such as ``"reviews/a.txt:17"``: file and line or row,
         from 1; ``"photos/cat/1.jpg"`` where a file is one record), the fields of the content,
-        ``label`` (string or None), and ``fields``; of those that are not required only what any
-        record has. Text is a string; a picture is a struct of ``bytes`` and ``path``, one of which
+        ``label`` (string or None), and ``fields``; optional ones only if any record has a
+        value. Text is a string; an image is a struct of ``bytes`` and ``path``, one of which
         may be None: a file's bytes are not read.
 
     Raises:
-        HeadstartError: a source does not exist or is of an unknown kind; a column that was named
-            is missing, or it is unclear which one holds a field; no record is left.
+        HeadstartError: a source does not exist or is of an unknown kind; a named column is
+            missing, or it is unclear which one holds a field; no record is left.
     """
     label = replace(LABEL, required=LABEL.name in columns)
     wanted = {field.name: field for field in (*content.fields, label, *fields)}
@@ -115,7 +115,7 @@ class _Reading:
         self.fields, self.named = fields, named
 
     def store(self, unit: Unit, writer: RecordWriter) -> None:
-        """Write the sound records of one unit; if it turns out to be broken, none of them."""
+        """Write the valid records of one unit; none if the unit proves to be broken."""
         self._refuse_columns(unit)
 
         def where(number: int | str) -> str:
@@ -123,13 +123,13 @@ class _Reading:
                 return f"{unit.name}/{number}" if unit.name else number
             return f"{unit.name}:{number}" if number else unit.name
 
-        def aside(number: int | str, reason: str) -> None:
+        def quarantine(number: int | str, reason: str) -> None:
             self.audit.quarantine(where(number), reason)
 
         audit = self.audit
-        start, kept, seen = writer.rows, 0, audit.aside + audit.blank
+        start, kept, seen = writer.rows, 0, audit.quarantined + audit.blank
         try:
-            for block in self._blocks(unit, aside):
+            for block in self._blocks(unit, quarantine):
                 columns, faults = self._taken(block, unit)
                 ids: list[str] = []
                 for number, fault in zip(block.numbers, faults, strict=True):
@@ -138,7 +138,7 @@ class _Reading:
                     elif fault is _BLANK:
                         audit.blank += 1
                     else:
-                        aside(number, fault)
+                        quarantine(number, fault)
                 if len(ids) < len(faults):
                     sound = [fault is None for fault in faults]
                     columns = [list(compress(values, sound)) for values in columns]
@@ -150,11 +150,11 @@ class _Reading:
             return
         if kept:
             audit.keep(unit.source, kept)
-        elif audit.aside + audit.blank == seen:
+        elif audit.quarantined + audit.blank == seen:
             audit.quarantine(unit.name, EMPTY)
 
     def _taken(self, block: Block, unit: Unit) -> tuple[list[list[Any]], list[str | None]]:
-        """Return what is stored of each field, and for each record why it cannot be kept."""
+        """Return the stored values of each field, and why each record is invalid, or None."""
         count, own = len(block.numbers), len(self.content.fields)
         columns: list[list[Any]] = []
         faults: list[str | None] = [None] * count
@@ -164,14 +164,14 @@ class _Reading:
             rest = unit.label if field.name == LABEL.name else None
             values = block.columns.get(field.name) or repeat(rest, count)
             column: list[Any] = []
-            for place, value in enumerate(values):
+            for row, value in enumerate(values):
                 stored = fault = None
                 if not field.is_blank(value):
-                    blank[place] = blank[place] and index >= own
+                    blank[row] = blank[row] and index >= own
                     stored, fault = field.take(value, unit)
                 if stored is None and fault is None and field.required:
                     fault = field.absent
-                faults[place] = faults[place] or fault
+                faults[row] = faults[row] or fault
                 column.append(stored)
             columns.append(column)
         return columns, [
@@ -179,7 +179,7 @@ class _Reading:
         ]
 
     def _refuse_columns(self, unit: Unit) -> None:
-        """Refuse a unit without columns where one was named that it would have to have."""
+        """Refuse a unit without columns if a column was named that it must have."""
         what = self.content.columnless.get(unit.kind)
         needed = self.named.keys() - set(self.content.columns)
         if what and needed:
@@ -191,18 +191,18 @@ class _Reading:
                 f"{option(name, column)}{folders if name == LABEL.name else ''}."
             )
 
-    def _blocks(self, unit: Unit, aside: Quarantine) -> Iterator[Block]:
+    def _blocks(self, unit: Unit, quarantine: Quarantine) -> Iterator[Block]:
         content, first = self.content, self.fields[0].name
         if unit.kind == FILES:
             found = [Located(os.path.join(unit.path, name)) for name in unit.files]
-            yield Block([shown(name) for name in unit.files], {first: found})
+            yield Block([printable(name) for name in unit.files], {first: found})
             return
         with plain_reasons():
             if unit.kind in content.readers:
                 yield from content.readers[unit.kind](unit, self.named)
             elif unit.kind in TABLES:
                 choose = partial(choose_columns, unit.name, fields=self.fields, named=self.named)
-                yield from read_table(unit, choose, aside, content.rows)
+                yield from read_table(unit, choose, quarantine, content.rows)
             else:
                 with closing(unit.open()) as stream:
                     if unit.kind in content.files:
@@ -212,7 +212,7 @@ class _Reading:
                     elif self.document == "file":
                         yield Block([0], {first: [whole(stream)]})
                     else:
-                        for line, texts in lines(chunks(stream), aside):
+                        for line, texts in lines(chunks(stream), quarantine):
                             yield Block(range(line, line + len(texts)), {first: texts})
 
 
@@ -231,5 +231,5 @@ def _nothing_in(sources: Sequence[str], audit: Audit) -> HeadstartError:
 
 @once
 def _scratch() -> tempfile.TemporaryDirectory[str]:
-    """Return a temporary folder that goes when the process ends."""
+    """Return a temporary folder that is deleted when the process ends."""
     return tempfile.TemporaryDirectory(prefix="headstart-")

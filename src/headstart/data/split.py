@@ -1,4 +1,4 @@
-"""Parting records: labeled ones, train and test, folds, a slice for the validation loss."""
+"""Splitting records: labeled ones, train and test, folds, a validation part."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _HASHES = 2**64
 
 
 def labeled(records: Dataset, source: str, audit: Audit) -> Dataset:
-    """Return the records that have a label; the others are set aside in ``audit``.
+    """Return the records that have a label; the others are quarantined in ``audit``.
 
     Raises:
-        HeadstartError: none has one; ``source`` is named.
+        HeadstartError: no record has a label.
     """
     if "label" not in records.column_names:
         raise HeadstartError(
@@ -39,9 +39,9 @@ def labeled(records: Dataset, source: str, audit: Audit) -> Dataset:
 def split(
     labels: Sequence[str], test_share: float = 0.2, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return sorted places (n,) int64 of a stratified train and test part.
+    """Return sorted indices (n,) int64 of a stratified train and test part.
 
-    Every label keeps its share in both parts; one that occurs once goes to the training part.
+    Every label has the same share in both parts; one that occurs once is in the training part.
 
     Raises:
         HeadstartError: fewer than two labels, or none that occurs twice.
@@ -62,7 +62,7 @@ def split(
 
 
 def folds(labels: Sequence[str], count: int, seed: int = 0) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return ``count`` stratified (train, test) pairs of sorted places; tests part the records.
+    """Return ``count`` stratified (train, test) pairs of sorted indices; the tests are disjoint.
 
     Raises:
         HeadstartError: fewer than two labels, or a label with fewer records than folds.
@@ -87,10 +87,10 @@ def folds(labels: Sequence[str], count: int, seed: int = 0) -> list[tuple[np.nda
 
 
 def hold_out(records: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
-    """Part ``records`` into (kept, held) by a hash of their ``id``.
+    """Split ``records`` into (train, held out) by a hash of their ``id``.
 
-    A record's side depends on its own id and the seed, so it stays where it is when others are
-    added. With a share above 0 and two records or more, neither side is empty.
+    A record's part depends only on its id and the seed, so it does not change when others are
+    added. With a share above 0 and two records or more, neither part is empty.
     """
     count = len(records)
     if share <= 0 or count < 2:
@@ -109,7 +109,7 @@ def hold_out(records: Dataset, share: float, seed: int) -> tuple[Dataset, Datase
 
 
 def _groups(labels: Sequence[str]) -> dict[str, np.ndarray]:
-    """Return the places of each label, labels in order; one label alone is refused."""
+    """Return the indices of each label, labels in order; a single label is refused."""
     names, codes = np.unique(np.asarray(labels, dtype=object), return_inverse=True)
     if len(names) < 2:
         found = f"only {names[0]!r} occurs" if len(names) else "there are none"

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from headstart.data.field import Field
 
 _ROWS = 8192
-#: Characters or bytes of content that are held before they are written.
+#: Characters or bytes of content that are buffered before they are written.
 _HELD = 2**24
 
 
 class RecordWriter:
-    """Writes ``id`` and the fields of records; holds one batch in memory.
+    """Writes ``id`` and the fields of records; buffers one batch in memory.
 
     Args:
         path: the Arrow file.
@@ -52,7 +52,7 @@ class RecordWriter:
             self._flush()
 
     def drop_since(self, row: int) -> None:
-        """Take back every record from ``row`` on: their file turned out to be broken."""
+        """Drop every record from ``row`` on: their file proved to be broken."""
         pending = max(0, row - self._written)
         for column in (self._ids, *self._columns):
             del column[pending:]
@@ -67,7 +67,7 @@ class RecordWriter:
     def open(self, path: Path) -> Dataset:
         """Return the records memory-mapped from ``path``.
 
-        A column that is not required and in which no record has a value is left out.
+        An optional column without any value is left out.
         """
         from datasets import Dataset, concatenate_datasets
 

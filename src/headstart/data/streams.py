@@ -1,4 +1,4 @@
-"""Opening files and archive members as streams of bytes that cannot grow without bound."""
+"""Opening files and archive members as streams of bytes of bounded size."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from headstart.errors import HeadstartError
 
 #: Bytes read at a time.
 CHUNK = 2**20
-#: A compressed file may unpack to this much before its ratio is judged.
+#: A compressed file may unpack to this many bytes, whatever its ratio.
 FREE = 2**24
-#: Unpacked bytes a packed byte; text packs 3 to 20 times, a bomb 1000 times.
+#: Most unpacked bytes per packed byte; text has 3 to 20, a bomb 1000.
 RATIO = 200
 #: Most bytes that one compressed file may unpack to.
 TOTAL = 2**36
@@ -28,23 +28,23 @@ BOMB = "it unpacks to far more than a corpus would (a zip bomb?); unpack it by h
 
 
 class Unreadable(Exception):
-    """A whole file must be set aside; the message is the reason."""
+    """A whole file must be quarantined; the message is the reason."""
 
 
 class Stream(Protocol):
-    """What readers ask of an open file."""
+    """An open file, as readers use it."""
 
     def read(self, size: int = -1, /) -> bytes:
         """Return up to ``size`` bytes; none at the end."""
         ...
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         ...
 
 
 class Meter:
-    """Counts what one compressed file unpacks to, and trusts no header for it."""
+    """Counts the unpacked bytes of one compressed file, without trusting its headers."""
 
     def __init__(self, packed: int) -> None:
         self.most = min(TOTAL, max(FREE, RATIO * packed))
@@ -65,7 +65,7 @@ class Metered:
         self._meter = meter
 
     def read(self, size: int = -1, /) -> bytes:
-        """Return up to ``size`` bytes, a chunk where no size is given."""
+        """Return up to ``size`` bytes; a chunk without a size."""
         data = self._stream.read(CHUNK if size < 0 else size)
         self._meter.add(len(data))
         return data
@@ -84,7 +84,7 @@ def open_file(path: Path, *, packed: bool) -> Stream:
 
 @contextmanager
 def plain_reasons() -> Iterator[None]:
-    """Turn what libraries raise over a bad file into :class:`Unreadable` with a plain reason."""
+    """Turn errors of libraries on a bad file into :class:`Unreadable` with a plain reason."""
     import pyarrow as pa
 
     try:

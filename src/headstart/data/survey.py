@@ -1,4 +1,4 @@
-"""A look at many records: a sample of them, the spread of a number, and what is counted."""
+"""Tools for surveys: samples, quantiles, and tables of counts."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from headstart.data.content import Effort
 from headstart.pages.tables import Table
 from headstart.seeding import derive
 
-#: Rows of a table of counts.
+#: Most rows of a table of counts.
 NAMED = 10
-#: Pairs of near duplicates that are listed; all are counted.
+#: Most pairs of near duplicates that are listed; all are counted.
 EXAMPLES = 100
-_QUANTILES = {"shortest": 0, "5%": 0.05, "25%": 0.25, "median": 0.5, "75%": 0.75}
+_QUANTILES = {
+    **{"shortest": 0, "5%": 0.05, "25%": 0.25, "median": 0.5},
+    **{"75%": 0.75, "95%": 0.95, "longest": 1},
+}
 
 
 def sample(count: int, effort: Effort) -> np.ndarray:
-    """Return sorted places (m,) of the records that are looked at closely."""
+    """Return sorted indices (m,) of a sample of the records."""
     if not effort.sample or effort.sample >= count:
         return np.arange(count)
     random = np.random.default_rng(derive(effort.seed, "survey"))
@@ -26,7 +29,7 @@ def sample(count: int, effort: Effort) -> np.ndarray:
 
 
 def quantiles(values: np.ndarray) -> dict[str, int]:
-    """Return the shortest, the median and so on, by plain names."""
+    """Return quantiles by name: shortest, 5%, median and so on."""
     if not len(values):
         return {}
     found = np.quantile(values, list(_QUANTILES.values()), method="lower")
@@ -34,7 +37,7 @@ def quantiles(values: np.ndarray) -> dict[str, int]:
 
 
 def counted(title: str, counts: Mapping[str, int]) -> Table:
-    """Return how many records are of each kind, the kinds that are named first."""
+    """Return a table of counts, with the first :data:`NAMED` of them."""
     of = max(1, sum(counts.values()))
     rows = [
         [name, f"{count:,}", in_words(count / of)] for name, count in list(counts.items())[:NAMED]
@@ -43,5 +46,5 @@ def counted(title: str, counts: Mapping[str, int]) -> Table:
 
 
 def in_words(share: float) -> str:
-    """Return a share in percent; what is not nothing does not read as nothing."""
+    """Return a share in percent; a positive share is never 0.0%."""
     return "less than 0.1%" if 0 < share < 0.001 else f"{share:.1%}"

@@ -1,4 +1,4 @@
-"""Tables: files with a record a row, and a look at their first rows."""
+"""Tables: files with a record per row, and samples of their columns."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 
 #: Kinds of units that have columns.
 TABLES = frozenset({".csv", ".tsv", ".parquet", ".json", ".jsonl", SAVED})
-#: Names of columns that may hold several labels a record, after the names of any label.
+#: Names of columns that may have several labels per record, after the names of any label.
 TAG_NAMES = ("tags", "genres", "topics", "categories", "classes", "label_names")
 
 
 class _Seen(Exception):
-    """Carries the sampled columns out of a reader that need read no further."""
+    """Carries the sampled columns out of a reader, which then stops."""
 
     def __init__(self, columns: Mapping[str, Sequence[Any]]) -> None:
         self.columns = columns
 
 
-def read_table(unit: Unit, choose: Choose, aside: Quarantine, rows: int) -> Iterator[Block]:
+def read_table(unit: Unit, choose: Choose, quarantine: Quarantine, rows: int) -> Iterator[Block]:
     """Yield the blocks of a unit of one of the kinds in :data:`TABLES`.
 
     Args:
-        rows: rows that are read at a time from a columnar file.
+        rows: rows per batch of a columnar file.
 
     Raises:
         Unreadable: it is broken.
@@ -46,11 +46,11 @@ def read_table(unit: Unit, choose: Choose, aside: Quarantine, rows: int) -> Iter
         return
     with closing(unit.open()) as stream:
         if unit.kind in (".csv", ".tsv"):
-            yield from read_delimited(stream, unit.kind, choose, aside)
+            yield from read_delimited(stream, unit.kind, choose, quarantine)
         elif unit.kind == ".parquet":
             yield from read_parquet(stream, choose, rows)
         else:
-            yield from read_json(stream, choose, aside)
+            yield from read_json(stream, choose, quarantine)
 
 
 def columns(source: str, content: Content) -> dict[str, list[Any]]:
@@ -59,13 +59,13 @@ def columns(source: str, content: Content) -> dict[str, list[Any]]:
     Only the beginning of the table is read.
 
     Args:
-        content: what the records are.
+        content: the kind of the records.
     """
     return next((found for unit in find([source], Audit(), content) if (found := peek(unit))), {})
 
 
 def peek(unit: Unit) -> dict[str, list[Any]]:
-    """Return sampled values of each column of a unit; {} where it is no table, or broken."""
+    """Return sampled values of each column of a unit; {} if it is not a table, or broken."""
 
     def choose(found: Mapping[str, Sequence[Any]]) -> Mapping[str, str]:
         raise _Seen(found)
@@ -85,7 +85,7 @@ def label_sample(source: str, content: Content, column: str | None) -> tuple[str
     """Return the name of the label column and its first values, lists included.
 
     Args:
-        column: its name where the user gave one; else one with a well-known name is looked for.
+        column: its name, if the user gave one; else it is found by a well-known name.
     """
     found = columns(source, content)
     known = {name.strip().lower(): name for name in found}

@@ -1,4 +1,4 @@
-"""What every source comes down to: units that hold records."""
+"""Units with records, into which every source is resolved."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ FILES = "files"
 
 @dataclass(frozen=True)
 class Unit:
-    """One file, archive member or saved dataset that holds records, or files that are one each.
+    """One file, archive member or saved dataset with records, or files that are one record each.
 
     Attributes:
-        source: what the user wrote.
+        source: as the user wrote it.
         name: short and stable; ids of records start with it.
         kind: a suffix that the content knows, without ``.gz``, or :data:`SAVED` or :data:`FILES`.
         path: the file or folder (of a member: its archive; of files: their folder).
         label: the folder's name, where folders are classes.
         open: opens the bytes, unpacked.
         files: names of the files in the folder ``path``, where each is a record.
-        beside: what lies beside a member, see :class:`headstart.data.archives.Member`.
-        part: the arrays of an ``.npz`` file that are meant, as in ``file.npz#train``.
+        beside: the other files of a member's sample, see :class:`headstart.data.archives.Member`.
+        part: the chosen arrays of an ``.npz`` file, as in ``file.npz#train``.
     """
 
     source: str

@@ -1,4 +1,4 @@
-"""Walking a folder however deep it is, in the order of names, without going in circles."""
+"""Walking a folder of any depth, in the order of names, without cycles."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from headstart.data.audit import Audit
 def walk(root: str, root_name: str, audit: Audit) -> Iterator[tuple[str, str]]:
     """Yield (folder, name) of files and saved datasets below ``root``, sorted by name.
 
-    Where ``root`` is a saved dataset, its folder comes with an empty name. Hidden files are passed
-    over; links are followed, and no folder is read twice. What cannot be read is set aside under
+    If ``root`` is a saved dataset, its folder has an empty name. Hidden files are skipped; links
+    are followed, and no folder is read twice. Unreadable folders are quarantined under
     ``root_name``.
     """
     seen: set[tuple[int, int]] = set()
@@ -23,10 +23,10 @@ def walk(root: str, root_name: str, audit: Audit) -> Iterator[tuple[str, str]]:
             status = os.stat(folder)
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError as error:
-            audit.quarantine(shown(name), f"it cannot be read ({error.strerror})")
+            audit.quarantine(printable(name), f"it cannot be read ({error.strerror})")
             return []
         if (status.st_dev, status.st_ino) in seen:
-            audit.quarantine(shown(name), "it is a link to a folder that was read already")
+            audit.quarantine(printable(name), "it is a link to a folder that was read already")
             return []
         seen.add((status.st_dev, status.st_ino))
         if {"state.json", "dataset_info.json"} <= {entry.name for entry in entries}:
@@ -44,7 +44,7 @@ def walk(root: str, root_name: str, audit: Audit) -> Iterator[tuple[str, str]]:
         if entry is None:
             stack.pop()
             continue
-        # a link to itself makes DirEntry raise where os.path answers no
+        # for a link to itself DirEntry raises where os.path returns False
         link = entry.is_symlink()
         if os.path.isdir(entry.path) if link else entry.is_dir():
             inner = f"{name}/{entry.name}"
@@ -57,9 +57,9 @@ def walk(root: str, root_name: str, audit: Audit) -> Iterator[tuple[str, str]]:
             yield folder, entry.name
         else:
             reason = "it is a broken link or no regular file"
-            audit.quarantine(shown(f"{name}/{entry.name}"), reason)
+            audit.quarantine(printable(f"{name}/{entry.name}"), reason)
 
 
-def shown(name: str) -> str:
+def printable(name: str) -> str:
     """Return a name that can be written as UTF-8, whatever bytes the file system holds."""
     return name if name.isascii() else os.fsencode(name).decode("utf-8", "replace")

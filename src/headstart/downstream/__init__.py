@@ -1,6 +1,6 @@
 """Adapting an encoder to labels: what a task is, and how one is added.
 
-The way of the data, while a head is trained::
+The flow of data while a head is trained::
 
     source --read--> records --hold_out--> training and held-out records
                                                      |
@@ -10,7 +10,7 @@ The way of the data, while a head is trained::
                                                       |
                                                    measure   the field's scores, on held-out rows
 
-and once it predicts::
+and when it predicts::
 
     inputs --read_inputs--> records --collate--> batch without ``labels``
                                                    |
@@ -18,9 +18,9 @@ and once it predicts::
                                                                     of plain values, one a record
 
 A task is added by one file with a subclass of :class:`Task` and one line in :data:`TASKS`, or from
-another package by an entry point of the group ``headstart.tasks``. It says how it is built, its
-loss and its predictions; all else has a default. The loop, freezing, rates, early stopping and the
-run folder are shared by all tasks and lie in :mod:`headstart.downstream.finetune`.
+another package by an entry point of the group ``headstart.tasks``. It defines how it is built, its
+loss and its predictions; the rest has defaults. The loop, freezing, rates, early stopping and the
+run folder are shared by all tasks, in :mod:`headstart.downstream.finetune`.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ TASKS = Registry(
 
 
 class TaskDefaults(TypedDict, total=False):
-    """What suits a task better than what suits the encoder; what the user asks for comes first.
+    """Defaults of a task, which replace those of the encoder; options of the user replace both.
 
     ``learning_rate`` is the encoder's; ``steps`` is the length of the run.
     """
@@ -91,27 +91,53 @@ class TaskDefaults(TypedDict, total=False):
 class Task(nn.Module, ABC):
     """A head: from an encoder's features to a loss, and to predictions.
 
-    What it takes for features is its own choice (:meth:`features`): vectors, or maps. It sees the
-    batch that they are of, too, for what an encoder cannot keep.
+    It chooses its features (:meth:`features`): vectors, or maps. It also gets the batch, for what
+    the encoder drops, such as single tokens.
+
+    Example::
+
+        class Linear(Task):
+            name = "linear"
+
+            def __init__(self, width, labels):
+                super().__init__()
+                self.labels = labels
+                self.layer = torch.nn.Linear(width, len(labels))
+
+            @classmethod
+            def build(cls, encoder, records, config):
+                return cls(encoder.width, sorted(set(records["label"])))
+
+            def targets(self, records):
+                return torch.tensor([self.labels.index(label) for label in records["label"]])
+
+            def forward(self, features, batch):  # features (B,D), labels (B,)
+                return {"loss": cross_entropy(self.layer(features), batch["labels"])}
+
+            def predictions(self, features, batch):
+                return [{"label": self.labels[i]} for i in self.layer(features).argmax(1)]
+
+            def arguments(self):
+                return {"width": self.layer.in_features, "labels": self.labels}
 
     Attributes:
         name: its name in :data:`TASKS`.
-        content: the one kind of content that it is for; None for any.
-        needs: capabilities asked of encoder and processor.
-        labels: what it can predict, in the order of its outputs; none where it predicts no classes.
-        at_once: rows of a batch, at most, where nothing is trained.
-        fields: what it reads of a record beside the content; ``--column`` can name their columns.
+        content: the kind of content that it is for; None for any.
+        needs: capabilities that encoder or processor must provide.
+        labels: the classes, in the order of its outputs; empty where it predicts none.
+        eval_batch_size: most rows of a batch in evaluation and prediction.
+        fields: the fields it reads beside the content; ``--column`` can name their columns.
         learns: False where :meth:`warm_start` leaves nothing to train.
-        most_rate: the head learns no faster than this.
+        max_learning_rate: upper limit of the head's rate.
     """
 
     name: ClassVar[str]
     content: ClassVar[str | None] = None
     needs: ClassVar[frozenset[str]] = frozenset()
-    at_once: ClassVar[int] = 64
+    eval_batch_size: ClassVar[int] = 64
     fields: ClassVar[tuple[str, ...]] = ("label",)
     learns: ClassVar[bool] = True
-    most_rate: ClassVar[float] = math.inf
+    max_learning_rate: ClassVar[float] = math.inf
 
     def __init__(self) -> None:
         super().__init__()
@@ -124,7 +150,7 @@ class Task(nn.Module, ABC):
         """Refuse a kind of data that the task is not for, before anything is read.
 
         Raises:
-            HeadstartError: it is for another one.
+            HeadstartError: the task is for another kind.
         """
         if cls.content in (None, modality.content.name):
             return
@@ -138,7 +164,7 @@ class Task(nn.Module, ABC):
         """Refuse an encoder that lacks what the task needs, before anything is read.
 
         Raises:
-            HeadstartError: it does; named is what can serve.
+            HeadstartError: something is missing; the message lists what provides it.
         """
         missing = cls.needs - encoder.provides - processor.provides
         if not missing:
@@ -156,17 +182,17 @@ class Task(nn.Module, ABC):
 
     @staticmethod
     def read(source: str, options: FinetuneConfig, modality: Modality, audit: Audit) -> Dataset:
-        """Read labeled records; those without a sound label are set aside in ``audit``."""
+        """Read labeled records; those without a valid label are dropped and noted in ``audit``."""
         return labeled(modality.read([source], options, audit), source, audit)
 
     def read_inputs(
         self, sources: list[str], options: PredictConfig, modality: Modality, audit: Audit
     ) -> Dataset:
-        """Read records to predict on; labels that they have may be kept to judge predictions."""
+        """Read records to predict on; their labels may be kept to score the predictions."""
         return modality.read(sources, options, audit)
 
     def hold_out(self, records: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
-        """Part the records into those to learn from and those to stop early by."""
+        """Split the records into training and validation records."""
         return hold_out(records, share, seed)
 
     # -- building ----------------------------------------------------------------------------
@@ -177,12 +203,12 @@ class Task(nn.Module, ABC):
         """Build a head for an encoder, sized for the labels of the training records.
 
         Raises:
-            HeadstartError: the encoder or the records do not serve the task.
+            HeadstartError: the encoder or the records do not fit the task.
         """
 
     @classmethod
     def defaults(cls, encoder: Encoder, count: int) -> TaskDefaults:
-        """Return what suits ``count`` records better than what suits the encoder anyway."""
+        """Return defaults for ``count`` training records, which replace those of the encoder."""
         return {}
 
     # -- rows --------------------------------------------------------------------------------
@@ -194,9 +220,9 @@ class Task(nn.Module, ABC):
     def rows(
         self, processor: Processor, records: Dataset, length: int, seed: int | None = None
     ) -> Rows:
-        """Return labeled records as rows; with a ``seed`` they may vary from epoch to epoch.
+        """Return labeled records as rows; with a ``seed`` they may change from epoch to epoch.
 
-        By default they have the :meth:`targets` as ``labels``, and never vary.
+        By default ``labels`` are the :meth:`targets`, and rows are the same in every epoch.
         """
         return LabeledRows(processor, records, self.targets(records), length)
 
@@ -214,16 +240,16 @@ class Task(nn.Module, ABC):
         """
 
     def frozen_modules(self, encoder: Encoder) -> list[nn.Module]:
-        """Return parts of an encoder that stay in evaluation mode, though they may learn."""
+        """Return modules of the encoder that stay in evaluation mode, though they may learn."""
         return []
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
         """Return ``params`` and ``lr`` of each group of the head's parameters."""
-        rate = min(learning_rate, self.most_rate)
+        rate = min(learning_rate, self.max_learning_rate)
         return [{"params": list(self.parameters()), "lr": rate}]
 
     def features(self, encoder: Encoder, batch: Batch) -> Any:
-        """Return what the head reads of an encoder; by default the pooled vectors (B,D)."""
+        """Return the features that the head uses; by default the pooled vectors (B,D)."""
         return encoder.pool(batch)
 
     @abstractmethod
@@ -231,9 +257,9 @@ class Task(nn.Module, ABC):
         """Return ``loss`` (scalar) and named scalars; the batch has the targets."""
 
     def measure(self, encoder: Encoder, rows: Any) -> Mapping[str, float | Estimate]:
-        """Return the field's own scores on held-out :meth:`rows`, by name.
+        """Return the standard metrics of the task on held-out :meth:`rows`, by name.
 
-        Without any the loss and the scalars of :meth:`forward` say enough.
+        Without any, the scalars of :meth:`forward` are logged instead.
         """
         return {}
 
@@ -241,7 +267,7 @@ class Task(nn.Module, ABC):
         """Yield the features of all rows with their batches, in order and in evaluation mode."""
         encoder.eval()
         self.eval()
-        for batch in batches(rows, self.at_once):
+        for batch in batches(rows, self.eval_batch_size):
             with torch.no_grad():
                 features = self.features(encoder, batch)
             yield features, batch
@@ -249,29 +275,29 @@ class Task(nn.Module, ABC):
     # -- predicting --------------------------------------------------------------------------
 
     def configure(self, options: PredictConfig) -> None:
-        """Take what the user asks for when predicting."""
+        """Apply the options of ``predict``."""
 
     @abstractmethod
     def predictions(self, features: Any, batch: Batch) -> list[dict[str, Any]]:
-        """Return one row of plain values for each record of the batch."""
+        """Return one row of plain values (str, float, list, ...) for each record of the batch."""
 
     def describe(self, row: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
-        """Return a prediction in terms of the record that it is of."""
+        """Return a prediction in terms of its record."""
         return row
 
-    def remarks(self) -> list[str]:
-        """Return, once, sentences on the rows or predictions that were made since."""
+    def notes(self) -> list[str]:
+        """Return, once, sentences about the rows or predictions made since the last call."""
         return []
 
     # -- on disk -----------------------------------------------------------------------------
 
     @abstractmethod
     def arguments(self) -> dict[str, Any]:
-        """Return the arguments, as plain values, that make a head of the same shape."""
+        """Return the constructor arguments of a head of this shape, as plain values."""
 
     @classmethod
     def restored(cls, arguments: dict[str, Any], state: dict[str, Tensor]) -> Self:
-        """Return a head of the shape of :meth:`arguments`, which the weights will fit."""
+        """Return a head built from :meth:`arguments`, to which the weights fit."""
         return cls(**arguments)
 
     def save(self, folder: Path) -> None:
@@ -287,4 +313,4 @@ class Task(nn.Module, ABC):
         return head.eval()
 
     def publish(self, encoder: Encoder, folder: Path) -> None:
-        """Write the encoder once more, with the head that Transformers has for the task."""
+        """Write encoder and head once more as the Transformers model of the task, if any."""

@@ -1,4 +1,4 @@
-"""Labels that are classes: which there are, how they are parted, and what is said of them."""
+"""Labels that are classes: counting, splitting, loss and predictions."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def class_indices(records: Dataset, classes: list[str]) -> Tensor:
 
 
 def unseen_label(label: str) -> HeadstartError:
-    """Return what to raise for a label that cannot have been learned."""
+    """Return the error for a validation label that no training record has."""
     return HeadstartError(
         f"the label {label!r} occurs in the validation records but in no training record; add "
         "training records with it, or take it out."
@@ -76,7 +76,7 @@ def unseen_label(label: str) -> HeadstartError:
 
 
 def hold_out_of_each(records: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
-    """Return training and validation records, each class parted by the same ``share``.
+    """Return training and validation records, each class split by the same ``share``.
 
     Every class keeps at least one record on either side.
 
@@ -106,7 +106,7 @@ def class_loss(logits: Tensor, targets: Tensor, weights: Tensor | None = None) -
     return {"loss": cross_entropy(logits, targets, weights), "accuracy": right}
 
 
-def named_chances(labels: list[str], logits: Tensor) -> list[dict[str, Any]]:
+def class_predictions(labels: list[str], logits: Tensor) -> list[dict[str, Any]]:
     """Return ``label``, ``score`` and ``scores`` of each row of scores (B,classes)."""
     rows = []
     for row in logits.softmax(1).tolist():

@@ -1,4 +1,4 @@
-"""One label a record: a linear head on the pooled features, wide where it pays."""
+"""One label a record: a linear head on the pooled features, with a wide half where it helps."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from headstart.downstream import Task
 from headstart.downstream.classes import (
     balanced_weights,
     class_indices,
+    class_predictions,
     count_classes,
     hold_out_of_each,
-    named_chances,
 )
 from headstart.downstream.frozen import Pooler, even_indices, pooled_features
 from headstart.downstream.head import zero_linear
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from headstart.encoders import Encoder
 
 _STRENGTHS = (0.001, 0.01, 0.1, 1.0, 10.0)
-#: Beside a wide half the linear layer starts small: what it explains from the start, the tokens
-#: could not learn any more (measured on IMDb; see ``docs/log.md``).
+#: Beside a wide half the linear layer starts small: what it explains from the start, the wide half
+#: can no longer learn (measured on IMDb; see ``docs/log.md``).
 _WIDE_STRENGTHS = (0.0001,)
 _SCALES = (0.0, 0.03, 0.1, 0.3, 1.0)
 
@@ -39,7 +39,7 @@ _SCALES = (0.0, 0.03, 0.1, 0.3, 1.0)
 class Classification(Task):
     """Dropout and one linear layer (D -> classes) on ``pooled`` (B,D), with cross-entropy.
 
-    Where it pays, the scores of :class:`headstart.downstream.wide.Wide` are added.
+    With enough records the scores of :class:`headstart.downstream.wide.Wide` are added.
 
     Args:
         width: D, the size of the features.
@@ -99,15 +99,16 @@ class Classification(Task):
         return class_indices(records, self.labels)
 
     def hold_out(self, records: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
-        """Part each class by the same ``share``; it keeps a record on either side."""
+        """Split each class by the same ``share``; each side keeps at least one record."""
         return hold_out_of_each(records, share, seed)
 
     def warm_start(self, encoder: Pooler, train: TargetRows, validation: TargetRows) -> None:
         """Set the head to a logistic regression on the frozen features.
 
         A random head first distorts the features that it will be judged by; one that is right
-        from the start does not (LP-FT, Kumar et al. 2022, section 3). The strength of the L2
-        penalty is the one with the lowest validation loss; so is how much naive Bayes counts.
+        from the start does not (LP-FT, Kumar et al. 2022, section 3,
+        https://arxiv.org/abs/2202.10054). The strength of the L2 penalty and the weight of naive
+        Bayes are those with the lowest validation loss.
         """
         wide = is_wide(self.widen, encoder, train)
         features, targets = frozen_features(encoder, train)
@@ -132,7 +133,7 @@ class Classification(Task):
         self.eval()
         self.wide.scale.fill_(1.0)
         deep, wide, targets = [], [], []
-        for batch in batches(validation, self.at_once):
+        for batch in batches(validation, self.eval_batch_size):
             deep.append(self.linear(encoder.pool(batch).float()))
             wide.append(self.wide(batch))
             targets.append(batch["labels"])
@@ -145,7 +146,7 @@ class Classification(Task):
         self.wide.scale.fill_(_SCALES[int(np.argmin(losses))])
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
-        """Return what learns with its rates: the scales are many, small and far from right."""
+        """Return parameters and their rates: the scales are many, small and far from right."""
         groups = [{"params": list(self.linear.parameters()), "lr": learning_rate}]
         if self.wide is not None:
             groups.append({"params": list(self.wide.parameters()), "lr": WIDE_RATE})
@@ -154,11 +155,11 @@ class Classification(Task):
     def forward(self, features: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Return ``loss`` and ``accuracy`` of features against ``labels`` (B,).
 
-        Rows whose class is not sure have ``chances`` (B,classes), which the loss goes by.
+        Rows whose class is not sure have ``probabilities`` (B,classes), which the loss uses.
         """
         logits, targets = self.logits(features, batch), batch["labels"]
         return {
-            "loss": cross_entropy(logits, batch.get("chances", targets), self.weights),
+            "loss": cross_entropy(logits, batch.get("probabilities", targets), self.weights),
             "accuracy": (logits.argmax(1) == targets).float().mean(),
         }
 
@@ -169,7 +170,7 @@ class Classification(Task):
 
     def predictions(self, features: Tensor, batch: Batch) -> list[dict[str, Any]]:
         """Return ``label``, its probability ``score``, and ``scores`` of all labels by name."""
-        return named_chances(self.labels, self.logits(features, batch))
+        return class_predictions(self.labels, self.logits(features, batch))
 
     def arguments(self) -> dict[str, Any]:
         """Return labels, sizes, dropout, and whether there is a wide half."""
@@ -222,9 +223,9 @@ def logistic_regression(
 
 
 def frozen_features(encoder: Pooler, rows: TargetRows) -> tuple[Tensor, Tensor]:
-    """Return pooled features (n,D) and classes (n,) of all rows, or of many that lie evenly.
+    """Return pooled features (n,D) and classes (n,) of all rows, or of an even sample.
 
-    However few rows a class has, one of them is among the n.
+    Every class is in the sample.
     """
     first = np.unique(rows.targets.numpy(), return_index=True)[1]
     indices = np.union1d(even_indices(len(rows)), first)

@@ -1,4 +1,4 @@
-"""What two records are to each other: a class or a number, from their vectors crossed."""
+"""Classification or regression of pairs of records, on features that combine both vectors."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class Crossed:
     """An encoder of pairs: pooled features (B,4D) ``[u, v, |u - v|, u * v]`` of two records.
 
-    As InferSent has them (Conneau et al. 2017, section 3.1).
+    As in InferSent (Conneau et al. 2017, section 3.1, https://arxiv.org/abs/1705.02364).
     """
 
     provides: ClassVar[frozenset[str]] = frozenset()
@@ -50,7 +50,8 @@ class CrossedPairs(PairTask):
     """The head of single records, on the crossed features of two.
 
     Args:
-        head: for classes, or for numbers where all labels are and some have a fraction.
+        head: a regression if all labels are numbers and some have a fraction, else a
+            classification.
     """
 
     name: ClassVar[str] = "pairs"
@@ -85,7 +86,7 @@ class CrossedPairs(PairTask):
         return self.head.targets(records)
 
     def hold_out(self, records: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
-        """Part the pairs as the inner head parts records."""
+        """Split the pairs as the inner head splits records."""
         return self.head.hold_out(records, share, seed)
 
     def warm_start(self, encoder: Encoder, train: PairRows, validation: PairRows) -> None:
@@ -97,22 +98,22 @@ class CrossedPairs(PairTask):
         return Crossed(encoder).pool(batch)
 
     def forward(self, features: Tensor, batch: Batch) -> dict[str, Tensor]:
-        """Return what the inner head does."""
+        """Return ``loss`` and the scalars of the inner head."""
         return self.head(features, batch)
 
     def predictions(self, features: Tensor, batch: Batch) -> list[dict[str, Any]]:
-        """Return what the inner head does: ``label`` and ``scores``, or ``value``."""
+        """Return the rows of the inner head: ``label`` and ``scores``, or ``value``."""
         return self.head.predictions(features, batch)
 
     def measure(self, encoder: Encoder, rows: PairRows) -> dict[str, float]:
-        """Return what the inner head measures: of numbers alone."""
+        """Return the metrics of a regression; none for classes."""
         if isinstance(self.head, Regression):
             crossed: Any = Crossed(encoder)
             return self.head.measure(crossed, rows)
         return {}
 
     def arguments(self) -> dict[str, Any]:
-        """Return what the inner head is: of numbers or classes, and its own arguments."""
+        """Return the kind of the inner head and its arguments."""
         return {"number": isinstance(self.head, Regression), **self.head.arguments()}
 
     @classmethod

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 #: The head learns this much faster than the encoder, which is nearly right already, up to a limit.
 HEAD_RATE, MOST_HEAD_RATE = 10.0, 1e-2
-#: No encoder learns faster than this unless told to.
+#: No encoder learns faster than this by default.
 MOST_RATE = 1e-3
 
 
@@ -43,10 +43,11 @@ class Finetuning(Objective):
     """An encoder and a task's head as one objective of the training loop.
 
     Frozen parts have no gradient and stay in evaluation mode, so that their dropout is off and
-    they give what they gave before.
+    their outputs do not change.
 
     Args:
-        encoder: what is adapted; head: of a task, on its features.
+        encoder: the network to adapt.
+        head: the task's head on its features.
         freeze: ``all``, ``none``, or the number of layers above the embeddings.
         layer_decay: how much slower each layer learns than the one above it.
     """
@@ -62,10 +63,10 @@ class Finetuning(Objective):
             module.requires_grad_(False)
         if not any(parameter.requires_grad for parameter in encoder.parameters()):
             self._frozen = frozen_modules(encoder, "all")
-        self._still = [*self._frozen, *head.frozen_modules(encoder)]
+        self._always_eval = [*self._frozen, *head.frozen_modules(encoder)]
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Labels are the task; nothing is hidden."""
+        """Return the batch unchanged."""
         return batch
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
@@ -73,39 +74,40 @@ class Finetuning(Objective):
         return self.head(self.head.features(self.encoder, batch), batch)
 
     def train(self, mode: bool = True) -> Finetuning:
-        """Set training mode for all that learns."""
+        """Set training mode, except for frozen modules."""
         super().train(mode)
-        for module in self._still:
+        for module in self._always_eval:
             module.eval()
         return self
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
-        """Return what learns with its rates: the encoder layer by layer, then the head."""
+        """Return parameters and their rates: the encoder layer by layer, then the head."""
         head_rate = max(learning_rate, min(HEAD_RATE * learning_rate, MOST_HEAD_RATE))
         layers = layer_groups(self.encoder, learning_rate, self.layer_decay)
         return [*layers, *self.head.parameter_groups(head_rate)]
 
 
 class Unlabeled(Protocol):
-    """Unlabeled records, and how they are learned from beside the labeled ones."""
+    """Unlabeled records, and the method that learns from them beside the labeled ones."""
 
     def defaults(self, encoder: Encoder, count: int) -> TaskDefaults:
-        """Return what suits them better than what suits ``count`` labels, as tasks do."""
+        """Return defaults that replace those of a task with ``count`` labels."""
         ...
 
     def join(
         self, tuned: Finetuning, rows: Any, held: Any, processor: Processor, length: int
     ) -> tuple[Objective, Rows]:
-        """Return the objective and the rows to train on, from those of the labels alone.
+        """Return the objective and the training rows, made from those of the labels alone.
 
         Args:
-            tuned: the encoder with its head, which was started from the labels.
-            rows: labeled rows to learn from; held: those that stop it.
+            tuned: the encoder with its head, which was fitted to the labels.
+            rows: labeled training rows.
+            held: labeled validation rows.
         """
         ...
 
-    def settle(self, objective: Objective) -> None:
-        """Put the weights that were judged where they will be saved from."""
+    def finish(self, objective: Objective) -> None:
+        """Copy the weights that were validated to the network that is saved."""
         ...
 
 
@@ -124,19 +126,20 @@ def finetune(
     """Fine-tune ``encoder`` on labeled records and write ``RUN/encoder`` and ``RUN/head``.
 
     The head starts from a fit on the frozen features; then both learn together until the
-    validation loss no longer falls, and the best weights are kept, be they those of the start.
-    Budget, batch size, rate, patience and held-out share that were not asked for follow the
-    number of records and the encoder, and are written under ``resolved`` in ``config.yaml``.
+    validation loss no longer falls. The best weights are kept, including those of the start.
+    Budget, batch size, learning rate, patience and validation share that were not given follow
+    from the number of records and the encoder, and are written under ``resolved`` in
+    ``config.yaml``.
 
     Args:
         validation: labeled records for early stopping; without them a slice of each class of
             ``records`` is held out.
         note: the encoder folder's ``headstart.json`` (``modality``, ``length``, ...), handed on.
-        unlabeled: what is learned from besides, once the head has started.
+        unlabeled: unlabeled records to learn from as well, once the head is fitted.
 
     Raises:
         HeadstartError: an unknown task, or one that the encoder cannot serve; one class only, a
-            class too small to hold records out, a validation label that was never trained on, or
+            class too small to hold records out, a validation label without training records, or
             ``freeze`` beyond the layers.
     """
     kind: type[Task] = TASKS[config.task]
@@ -160,14 +163,14 @@ def finetune(
     rows = head.rows(processor, records, length, config.seed)
     held = head.rows(processor, validation, length)
     run.resolve(task=config.task, labels=head.labels, modality=modality, length=length)
-    for remark in head.remarks():
-        RunLog(run.log_file, console)(remark)
+    for line in head.notes():
+        RunLog(run.log_file, console)(line)
 
     head.warm_start(encoder, rows, held)
     if unlabeled is not None:
         objective, rows = unlabeled.join(tuned, rows, held, processor, length)
     start = {name: value.clone() for name, value in objective.state_dict().items()}
-    start_loss = _means(objective, held, head.at_once)["loss"]
+    start_loss = _means(objective, held, head.eval_batch_size)["loss"]
     if head.learns:
         training = TrainingPlan(
             objective=objective,
@@ -180,11 +183,11 @@ def finetune(
             restore_best=True,
         )
         train(training, console)
-    if _means(objective, held, head.at_once)["loss"] > start_loss:
-        # With few labels the fit may be all there is to gain.
+    if _means(objective, held, head.eval_batch_size)["loss"] > start_loss:
+        # With few labels, training may not improve on the fitted head.
         objective.load_state_dict(start)
     if unlabeled is not None:
-        unlabeled.settle(objective)
+        unlabeled.finish(objective)
     group = ProcessGroup.here()
     group.first(lambda: _measure(tuned, held, len(validation), run, console))
     if merge is not None:
@@ -203,27 +206,27 @@ def finetune(
     return run
 
 
-def _means(objective: Objective, rows: Rows, at_once: int) -> dict[str, float]:
+def _means(objective: Objective, rows: Rows, eval_batch_size: int) -> dict[str, float]:
     """Return the mean over all rows of ``loss`` and the other scalars, in evaluation mode."""
     objective.eval()
     totals: dict[str, float] = {}
     with torch.no_grad():
-        for indices in np.array_split(np.arange(len(rows)), -(-len(rows) // at_once)):
+        for indices in np.array_split(np.arange(len(rows)), -(-len(rows) // eval_batch_size)):
             for name, value in objective(rows.batch(indices, epoch=0)).items():
                 totals[name] = totals.get(name, 0.0) + value.item() * len(indices)
     return {name: total / len(rows) for name, total in totals.items()}
 
 
 def _measure(objective: Finetuning, rows: Rows, count: int, run: RunFolder, console: Any) -> None:
-    """Say and log what the task itself measures on the held-out records."""
+    """Log the metrics of the task on the held-out records."""
     head, log = objective.head, RunLog(run.log_file, console)
     measured = head.measure(objective.encoder, rows)
-    if not measured:  # the validation has logged all that there is to say
-        means = _means(objective, rows, head.at_once)
+    if not measured:  # the validation has logged them already
+        means = _means(objective, rows, head.eval_batch_size)
         scores = {name: value for name, value in means.items() if name != "loss"}
         run.resolve(scores=scores)
-        told = ", ".join(f"{name} {value:.3f}" for name, value in (scores or means).items())
-        log(f"On {count:,} held-out records: {told}.")
+        summary = ", ".join(f"{name} {value:.3f}" for name, value in (scores or means).items())
+        log(f"On {count:,} held-out records: {summary}.")
         return
     intervals = {name: [e.low, e.high] for name, e in measured.items() if isinstance(e, Estimate)}
     scores = {name: e.mean if isinstance(e, Estimate) else e for name, e in measured.items()}
@@ -233,19 +236,20 @@ def _measure(objective: Finetuning, rows: Rows, count: int, run: RunFolder, cons
         json.dumps(row) for row in [*rows_before, {"step": run.resolved.get("steps", 0), **scores}]
     ]
     write_text(run.metrics_file, "".join(line + "\n" for line in lines))
-    told = ", ".join(
+    summary = ", ".join(
         formatted({name: value}) if isinstance(value, Estimate) else f"{name} {value:.3f}"
         for name, value in measured.items()
     )
-    log(f"On {count:,} held-out records: {told}.")
+    log(f"On {count:,} held-out records: {summary}.")
 
 
 def learning_rate_for(encoder: Encoder) -> float:
-    """Return the peak rate that suits an encoder.
+    """Return the default peak learning rate of an encoder.
 
-    A network in layers: 5e-5 at width 768 (BERT, Devlin et al. 2018, appendix A.3), in proportion
-    to 1 / width below that, as Adam's best rate goes (Yang et al. 2022, table 3). A table of
-    vectors alone, with nothing above it that could be ruined: 1e-3.
+    A network with layers: 5e-5 at width 768 (BERT, Devlin et al. 2018, appendix A.3), in proportion
+    to 1 / width, as Adam's best rate scales (Yang et al. 2022, table 3,
+    https://arxiv.org/abs/2203.03466), up to 1e-3. A table of embeddings alone, with no layers above
+    it that could be damaged: 1e-3.
     """
     if len(encoder.layers()) == 1:
         return MOST_RATE
@@ -253,7 +257,7 @@ def learning_rate_for(encoder: Encoder) -> float:
 
 
 def batch_size_for(encoder: Encoder, count: int) -> int:
-    """Return rows a step: more for a table, whose step costs much the same however few they are."""
+    """Return the default batch size; larger for a table of embeddings, whose steps are cheap."""
     if count < 1000:
         return 16
     return 32 if len(encoder.layers()) > 1 else min(256, max(32, count // 100))
@@ -262,12 +266,12 @@ def batch_size_for(encoder: Encoder, count: int) -> int:
 def _decide(
     defaults: TaskDefaults, encoder: Encoder, count: int, config: FinetuneConfig, run: RunFolder
 ) -> dict[str, Any]:
-    """Return what was asked for or else suits the records; decided once, for resume as well."""
+    """Return options or else defaults; decided once and stored, so that a resumed run agrees."""
     if "plan" not in run.resolved:
         batch_size = (
             config.batch_size or defaults.get("batch_size") or batch_size_for(encoder, count)
         )
-        share = 0.2 if count < 1000 else 0.1  # a class of few labels still needs some held out
+        share = 0.2 if count < 1000 else 0.1  # rare classes need held-out records, too
         epoch = math.ceil(count / batch_size)
         steps = f"{defaults.get('steps', max(300, 3 * epoch))}steps"
         budget = steps if config.budget == "auto" else config.budget

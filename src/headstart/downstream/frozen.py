@@ -1,4 +1,4 @@
-"""What an encoder says of rows before anything is trained: the start of every head."""
+"""Features of the frozen encoder, to which heads are fitted before training."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MOST, _BATCH = 20_000, 64
 
 
 class Pooler(Protocol):
-    """What gives a vector a row: an encoder, or one of pairs.
+    """Gives one vector per row: an encoder, or an encoder of pairs.
 
     Attributes:
         width: D, the size of its vectors.
@@ -27,7 +27,7 @@ class Pooler(Protocol):
 
     @property
     def provides(self) -> frozenset[str]:
-        """What it knows of its rows, as an encoder does."""
+        """Capabilities, as of an encoder."""
         ...
 
     def eval(self) -> Any:
@@ -40,7 +40,7 @@ class Pooler(Protocol):
 
 
 def even_indices(count: int, most: int | None = None) -> np.ndarray:
-    """Return the indices of all rows, or of ``most`` (20,000 by default) that lie evenly."""
+    """Return the indices of all rows, or of an even sample of ``most`` (20,000)."""
     return np.linspace(0, count - 1, min(count, most or _MOST)).round().astype(np.int64)
 
 
@@ -50,8 +50,8 @@ def pooled_features(
     """Return pooled features (n,D) float32 and targets (n,...) of rows.
 
     Args:
-        encoder: it is set to evaluation mode.
-        indices: (n,) which rows; :func:`even_indices` by default.
+        encoder: set to evaluation mode.
+        indices: (n,) of rows; :func:`even_indices` by default.
     """
     indices = even_indices(len(rows)) if indices is None else indices
     encoder.eval()
@@ -64,10 +64,10 @@ def pooled_features(
 
 @dataclass(frozen=True)
 class Standardisation:
-    """Features (n,D) moved and scaled so that each has mean 0 and deviation 1.
+    """Standardisation of features (n,D) to mean 0 and standard deviation 1.
 
     Attributes:
-        centre, scale: (D,) of the features that it was made of.
+        centre, scale: (D,) mean and standard deviation.
     """
 
     centre: Tensor
@@ -82,7 +82,7 @@ class Standardisation:
         return (features - self.centre) / self.scale
 
     def folded(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-        """Return weight (...,D) and bias (...) that do to features what these do once they stand.
+        """Return weight (...,D) and bias (...) for raw features, of a model of standardised ones.
 
         Args:
             weight: (...,D) of a linear model of standardised features; bias: (...).

@@ -1,4 +1,4 @@
-"""A head on disk: its weights, and beside them in plain words what it is."""
+"""A head on disk: its weights, and a JSON file with its task and arguments."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WEIGHTS, DESCRIPTION = "head.safetensors", "head.json"
 
 
 def write_head(folder: Path, head: nn.Module, task: str, **arguments: Any) -> None:
-    """Write ``head.safetensors``, and ``head.json``: the task and what the head is made with."""
+    """Write ``head.safetensors``, and ``head.json`` with the task and the head's arguments."""
     folder.mkdir(parents=True, exist_ok=True)
     save_file(
         {name: value.detach().cpu() for name, value in head.state_dict().items()}, folder / WEIGHTS
@@ -35,7 +35,7 @@ def read_head(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 
 def zero_linear(width: int, outputs: int) -> nn.Linear:
-    """Return a linear layer that gives zeros at first, so that no answer is preferred."""
+    """Return a linear layer that is initialised to zeros, so that no output is preferred."""
     linear = nn.Linear(width, outputs)
     nn.init.zeros_(linear.weight)
     nn.init.zeros_(linear.bias)

@@ -1,4 +1,4 @@
-"""Which layers of a pre-trained encoder learn, and how fast."""
+"""Frozen layers of a pre-trained encoder, and layer-wise learning rates."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def frozen_modules(encoder: Encoder, freeze: str) -> list[nn.Module]:
-    """Return what ``freeze`` keeps as it is: all, none, or N (embeddings and first N layers).
+    """Return the modules that ``freeze`` names: all, none, or N (embeddings and first N layers).
 
     Raises:
         HeadstartError: ``freeze`` is none of these, or the encoder has fewer layers.
@@ -39,8 +39,9 @@ def layer_groups(
     """Return parameter groups whose rate falls from the top layer down to the embeddings.
 
     Layer k of L (0 = the embeddings) learns at ``learning_rate * layer_decay ** (L - k)``, as in
-    discriminative fine-tuning (Howard and Ruder 2018, section 3.2) and ELECTRA (Clark et al. 2020,
-    appendix B). What belongs to no layer, such as the last norm, learns at ``learning_rate``;
+    discriminative fine-tuning (Howard and Ruder 2018, section 3.2,
+    https://arxiv.org/abs/1801.06146) and ELECTRA (Clark et al. 2020, appendix B). Parameters of no
+    layer, such as those of the last norm, learn at ``learning_rate``;
     frozen parameters are left out; a shared parameter belongs to its lowest layer.
     """
     layers = encoder.layers()

@@ -1,8 +1,8 @@
-"""Low-rank adaptation (LoRA, Hu et al. 2021) through ``peft``: few numbers learn, then are merged.
+"""Low-rank adaptation through ``peft`` (LoRA, Hu et al. 2021, https://arxiv.org/abs/2106.09685).
 
 Every linear layer W of the blocks becomes W + (alpha / r) B A, where A (r,in) and B (out,r) learn
-and W stays. B starts at 0, so the network starts as it was. What is saved is the sum, a network as
-any other.
+and W is frozen. B starts at 0, so the network starts unchanged. The sum is saved, so the result is
+an ordinary network.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
 #: alpha / r (Hu et al. 2021, section 4.1); r and rate can then be set apart.
 SCALE = 2.0
-#: The pairs start from nothing, so they learn this much faster than whole layers would.
+#: B starts at 0, so the pairs learn this much faster than whole layers would.
 LORA_RATE = 10.0
 
 
 def add_lora(encoder: Encoder, rank: int, freeze: str = "none") -> Callable[[], None]:
-    """Put pairs of rank ``rank`` beside the linear layers of an encoder and freeze all else.
+    """Add pairs of rank ``rank`` to the linear layers of an encoder and freeze the rest.
 
     Args:
-        encoder: changed in place; its layers stay where :meth:`Encoder.layers` finds them.
+        encoder: changed in place; :meth:`Encoder.layers` returns the same layers as before.
         rank: r, the inner size of the pairs.
-        freeze: what the user wants to stay as it is; ``all`` leaves nothing to adapt.
+        freeze: the user's option; ``all`` is refused.
 
     Returns:
-        A function that adds each pair to its layer and takes it away, which ends the adaptation.
+        A function that merges each pair into its layer and removes it.
 
     Raises:
         HeadstartError: peft is not installed, no block of the encoder has a linear layer, or all is

@@ -1,4 +1,4 @@
-"""Several labels a record, or none: one yes or no for each label."""
+"""Multi-label classification: any number of labels per record, one sigmoid each."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class MultiLabel(Task):
     Args:
         width: D, the size of the features.
         labels: what a record may have, in the order of the outputs.
-        thresholds: (labels,) the chance from which on each holds.
-        finds: whether :meth:`measure` finds the thresholds.
+        thresholds: (labels,) the probability from which on each is predicted.
+        finds: whether :meth:`measure` chooses the thresholds.
         dropout: share of the features that is hidden while training.
     """
 
@@ -90,14 +90,14 @@ class MultiLabel(Task):
         )
 
     def targets(self, records: Dataset) -> Tensor:
-        """Return 1 where a record has a label (N,labels); what was never trained on is left out."""
+        """Return 1 where a record has a label (N,labels); unknown labels are ignored."""
         rows = [[float(label in found) for label in self.labels] for found in records["label"]]
         return torch.tensor(rows).view(-1, len(self.labels))
 
     def warm_start(self, encoder: Encoder, train: LabeledRows, validation: LabeledRows) -> None:
-        """Set the head to logistic regressions on the frozen features, one a label.
+        """Set the head to logistic regressions on the frozen features, one per label.
 
-        All have one L2 penalty, the one with the lowest validation loss.
+        All share one L2 penalty, the one with the lowest validation loss.
         """
         features, targets = pooled_features(encoder, train)
         held, truth = pooled_features(encoder, validation)
@@ -117,7 +117,7 @@ class MultiLabel(Task):
         return self.linear(self.dropout(features)).float()
 
     def forward(self, features: Tensor, batch: Batch) -> dict[str, Tensor]:
-        """Return ``loss``, and ``accuracy``: the share of answers that are right at one half."""
+        """Return ``loss``, and ``accuracy``: the share of labels predicted right at 0.5."""
         logits, targets = self.logits(features), batch["labels"]
         return {
             "loss": binary_cross_entropy_with_logits(logits, targets),
@@ -125,13 +125,13 @@ class MultiLabel(Task):
         }
 
     def predictions(self, features: Tensor, batch: Batch) -> list[dict[str, Any]]:
-        """Return ``labels``, those that hold, and the chances of all, ``scores``, by name."""
+        """Return ``labels`` above their thresholds, and the probabilities of all, ``scores``."""
         rows = []
         for row in self.logits(features).sigmoid().tolist():
             held = zip(self.labels, row, self.thresholds, strict=True)
             rows.append(
                 {
-                    "labels": [label for label, chance, least in held if chance >= least],
+                    "labels": [label for label, probability, least in held if probability >= least],
                     "scores": dict(zip(self.labels, row, strict=True)),
                 }
             )
@@ -141,20 +141,20 @@ class MultiLabel(Task):
     def measure(self, encoder: Encoder, rows: LabeledRows) -> dict[str, float]:
         """Return ``micro_f1``, ``macro_f1`` and ``exact`` (all labels right), 0..1.
 
-        Where thresholds are to be found, each label gets the one with its best F1 on these rows;
-        the scores are then of either half of the rows at the thresholds of the other, so that they
-        promise no more than they keep.
+        If thresholds are to be chosen, each label gets the one with its best F1 on these rows. The
+        scores are then cross-fitted, each half of the rows at the thresholds of the other, so that
+        they are not optimistic.
         """
         from sklearn.metrics import f1_score
 
         logits = [self.logits(features) for features, _ in self.scan(encoder, rows)]
-        chances, truth = torch.cat(logits).sigmoid().cpu().numpy(), rows.targets.numpy() > 0
-        found = chances >= np.array(self.thresholds)
+        probabilities, truth = torch.cat(logits).sigmoid().cpu().numpy(), rows.targets.numpy() > 0
+        found = probabilities >= np.array(self.thresholds)
         if self.finds:
             half = np.arange(len(rows)) % 2 == 0
             for one in (half, ~half):
-                found[one] = chances[one] >= best_thresholds(chances[~one], truth[~one])
-            self.thresholds = best_thresholds(chances, truth).tolist()
+                found[one] = probabilities[one] >= best_thresholds(probabilities[~one], truth[~one])
+            self.thresholds = best_thresholds(probabilities, truth).tolist()
         return {
             "micro_f1": float(f1_score(truth, found, average="micro", zero_division=0)),
             "macro_f1": float(f1_score(truth, found, average="macro", zero_division=0)),
@@ -171,17 +171,19 @@ class MultiLabel(Task):
         }
 
 
-def best_thresholds(chances: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Return for each label (L,) the threshold with the best F1; one half where none has it.
+def best_thresholds(probabilities: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Return for each label (L,) the threshold with the best F1; 0.5 for labels that do not occur.
 
     Args:
-        chances: (N,L) 0..1; truth: (N,L) bool.
+        probabilities: (N,L) 0..1; truth: (N,L) bool.
     """
     from sklearn.metrics import precision_recall_curve
 
-    best = np.full(chances.shape[1], 0.5)
+    best = np.full(probabilities.shape[1], 0.5)
     for index in np.flatnonzero(truth.any(0)):
-        precision, recall, thresholds = precision_recall_curve(truth[:, index], chances[:, index])
+        precision, recall, thresholds = precision_recall_curve(
+            truth[:, index], probabilities[:, index]
+        )
         f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
         best[index] = thresholds[int(f1[:-1].argmax())]
     return best

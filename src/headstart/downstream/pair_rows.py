@@ -1,4 +1,4 @@
-"""Pairs of records with one label: how they are read, and how they become rows."""
+"""Pairs of records with one label: reading them, and turning them into rows."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 def read_labeled_pairs(
     source: str, options: SourceOptions, modality: Modality, audit: Audit
 ) -> Dataset:
-    """Read records ``id``, the content, ``pair`` (content, too) and ``label`` (a text).
+    """Read records with ``id``, the content, ``pair`` (the second content) and ``label`` (str).
 
     Args:
-        options: columns that it does not name are found where their names are well known.
+        options: columns that it does not name are found by their well-known names.
 
     Raises:
         HeadstartError: it is unclear which columns hold the pairs or their label.
@@ -65,7 +65,7 @@ class PairRows:
     Args:
         processor: turns records into batches.
         records: N pairs.
-        targets: (N,...) handed on as ``labels``.
+        targets: (N,...), the ``labels``.
         length: most positions of either record.
     """
 

@@ -1,4 +1,4 @@
-"""What tasks on pairs of records share: how pairs are read and become rows."""
+"""What tasks on pairs of records share: reading pairs, and turning them into rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class PairTask(Task):
-    """A head on two records that have one label together."""
+    """A head on pairs of records with one label per pair."""
 
     fields: ClassVar[tuple[str, ...]] = ("label", PAIR)
 
@@ -31,7 +31,7 @@ class PairTask(Task):
     def rows(
         self, processor: Processor, records: Dataset, length: int, seed: int | None = None
     ) -> PairRows:
-        """Return the pairs with their :meth:`targets` as ``labels``; they never vary."""
+        """Return the pairs with their :meth:`targets` as ``labels``; the same in every epoch."""
         return PairRows(processor, records, self.targets(records), length)
 
     def collate(self, processor: Processor, records: Dataset, length: int) -> Batch:

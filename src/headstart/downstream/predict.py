@@ -1,4 +1,4 @@
-"""Predictions of a fine-tuned run, one row a record, in order."""
+"""Predictions of a fine-tuned run, one row per record, in order."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def open_head(run: RunFolder) -> Task:
 def reader(
     run: RunFolder, sources: list[str], options: PredictConfig
 ) -> Callable[[Modality, Audit], Dataset]:
-    """Return how the task of a fine-tuned run reads its inputs.
+    """Return the function that reads the inputs of a fine-tuned run.
 
     Raises:
         HeadstartError: the run was not fine-tuned.
@@ -79,8 +79,8 @@ def predict(
     Memory does not grow with the number of records.
 
     Args:
-        options: what the user asked for, where the task takes options.
-        say: told what else the task has to say, after the last row.
+        options: of ``headstart predict``, for tasks that have options.
+        say: called with each of the task's notes, after the last row.
 
     Raises:
         HeadstartError: the run was not fine-tuned; raised at once, before the first row.
@@ -92,7 +92,7 @@ def predict(
     processor = open_processor(run.encoder)
     length = int(run.resolved["length"])
     encoder.eval()
-    batch_size = min(batch_size, head.at_once)
+    batch_size = min(batch_size, head.eval_batch_size)
 
     def rows() -> Iterator[dict[str, Any]]:
         for start in range(0, len(records), batch_size):
@@ -103,17 +103,17 @@ def predict(
             for row, record in zip(found, chunk, strict=True):
                 yield {"id": record["id"], **head.describe(row, record)}
         if say is not None:
-            for remark in head.remarks():
-                say(remark)
+            for note in head.notes():
+                say(note)
 
     return rows()
 
 
 def check_ending(out: Path, *endings: str) -> None:
-    """Raise a :class:`HeadstartError` for a file that predictions cannot be written to.
+    """Refuse a file that predictions cannot be written to.
 
     Args:
-        endings: others that are no fault.
+        endings: further allowed endings.
     """
     if out.suffix not in (".jsonl", ".csv", ".parquet", *endings):
         raise HeadstartError(
@@ -125,8 +125,8 @@ def check_ending(out: Path, *endings: str) -> None:
 def write_predictions(rows: Sequence[dict[str, Any]], out: Path) -> None:
     """Write rows to ``.jsonl``, ``.csv`` (UTF-8) or ``.parquet``, whole or not at all.
 
-    In ``.csv`` and ``.parquet`` the scores stand in one column a label, ``score:LABEL``; lists are
-    JSON in ``.csv``. Masks can be written as PNG files, too, to a folder (without an ending).
+    In ``.csv`` and ``.parquet`` each label has a column of scores, ``score:LABEL``; lists are
+    JSON in ``.csv``. Masks can also be written as PNG files, to a folder (without an ending).
 
     Raises:
         HeadstartError: another ending, or a full disk.

@@ -1,4 +1,4 @@
-"""Few labels, and nothing to train: the nearest class mean on frozen features."""
+"""Few-shot classification without training: the nearest class mean on frozen features."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ from torch.nn import functional as F
 
 from headstart.data.split import split
 from headstart.downstream import Task
-from headstart.downstream.classes import class_indices, class_loss, count_classes, named_chances
+from headstart.downstream.classes import (
+    class_indices,
+    class_loss,
+    class_predictions,
+    count_classes,
+)
 from headstart.downstream.frozen import pooled_features
 from headstart.downstream.rows import LabeledRows
 
@@ -23,15 +28,16 @@ if TYPE_CHECKING:
     from headstart.config import FinetuneConfig
     from headstart.encoders import Encoder
 
-#: How sharply a distance makes a difference; what suits is the lowest validation loss.
+#: Inverse temperatures; the one with the lowest validation loss is taken.
 _SCALES = (1.0, 3.0, 10.0, 30.0, 100.0)
 
 
 class Prototypes(Task):
-    """A softmax over ``-scale * |x - c|^2`` for the mean c of each class (Snell et al. 2017).
+    """A softmax over ``-scale * |x - c|^2`` for the mean c of each class.
 
-    Features are moved by their mean and brought to length one first, which is worth much (CL2N of
-    SimpleShot, Wang et al. 2019, section 3).
+    Prototypical networks, Snell et al. 2017 (https://arxiv.org/abs/1703.05175). Features are first
+    centred and normalised to unit length, which helps much (CL2N of SimpleShot, Wang et al. 2019,
+    section 3, https://arxiv.org/abs/1911.04623).
 
     Args:
         width: D, the size of the features.
@@ -61,7 +67,7 @@ class Prototypes(Task):
         return class_indices(records, self.labels)
 
     def hold_out(self, records: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
-        """Part each class; one record alone is learned from, and of one each all are held, too."""
+        """Split each class; with one record each, all are training and validation records."""
         labels = [str(label) for label in records["label"]]
         if max(Counter(labels).values()) < 2:
             return records, records
@@ -69,12 +75,12 @@ class Prototypes(Task):
         return records.select(kept), records.select(held)
 
     def warm_start(self, encoder: Encoder, train: LabeledRows, validation: LabeledRows) -> None:
-        """Take the class means; of the scales, the one with the lowest validation loss."""
+        """Set the class means, and the scale with the lowest validation loss."""
         features, targets = pooled_features(encoder, train, np.arange(len(train)))
         self.centre.copy_(features.mean(0))
         unit = self._unit(features)
         self.means.copy_(
-            torch.stack([unit[targets == place].mean(0) for place in range(len(self.labels))])
+            torch.stack([unit[targets == index].mean(0) for index in range(len(self.labels))])
         )
         held, truth = pooled_features(encoder, validation)
         distances = self._distances(held)
@@ -91,10 +97,10 @@ class Prototypes(Task):
 
     def predictions(self, features: Tensor, batch: Batch) -> list[dict[str, Any]]:
         """Return ``label``, its probability ``score``, and ``scores`` of all labels by name."""
-        return named_chances(self.labels, self.logits(features))
+        return class_predictions(self.labels, self.logits(features))
 
     def measure(self, encoder: Encoder, rows: LabeledRows) -> dict[str, float]:
-        """Return the ``accuracy``, which no training has logged."""
+        """Return the ``accuracy``."""
         features, targets = pooled_features(encoder, rows)
         return {"accuracy": float((self.logits(features).argmax(1) == targets).float().mean())}
 

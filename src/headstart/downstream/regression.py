@@ -1,4 +1,4 @@
-"""A number a record: a linear head on the pooled features."""
+"""One number per record: a linear head on the pooled features."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _PENALTIES = tuple(10.0**power for power in range(-1, 6))
 class Regression(Task):
     """Dropout and one linear layer (D -> 1) on ``pooled`` (B,D), with the squared error.
 
-    What is learned is the number less the mean, in standard deviations of the training records.
+    The targets are standardised with the mean and standard deviation of the training records.
 
     Args:
         width: D, the size of the features.
@@ -50,7 +50,7 @@ class Regression(Task):
 
     @staticmethod
     def read(source: str, options: FinetuneConfig, modality: Modality, audit: Audit) -> Dataset:
-        """Read records whose label is a number; the others are set aside."""
+        """Read records whose label is a number; the others are dropped and noted in ``audit``."""
         records = labeled(modality.read([source], options, audit), source, audit)
         return numbered(records, source, audit)
 

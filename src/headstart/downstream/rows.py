@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 _CHUNK = 256
 
 
-def batches(rows: Rows, at_once: int) -> Iterator[Batch]:
-    """Yield all rows in order, as batches of up to ``at_once``."""
-    for start in range(0, len(rows), at_once):
-        yield rows.batch(np.arange(start, min(start + at_once, len(rows))), epoch=0)
+def batches(rows: Rows, batch_size: int) -> Iterator[Batch]:
+    """Yield all rows in order, as batches of up to ``batch_size``."""
+    for start in range(0, len(rows), batch_size):
+        yield rows.batch(np.arange(start, min(start + batch_size, len(rows))), epoch=0)
 
 
 class TargetRows(Rows, Protocol):
-    """Rows whose targets can be had without their batches.
+    """Rows whose targets are known without their batches.
 
     Attributes:
         targets: (N,...) the ``labels`` of all rows.
@@ -41,25 +41,25 @@ class TargetRows(Rows, Protocol):
 
 
 class Collator(Protocol):
-    """What turns records into a batch: a processor, or one that looks at them in its own way."""
+    """Turns records into a batch: a processor, or a task's own collation."""
 
     def collate(self, records: Dataset, length: int) -> Batch:
-        """Return the records as a batch, one row a record."""
+        """Return the records as a batch, one row per record."""
         ...
 
 
 class LabeledRows:
-    """Records collated once and kept without their padding; a row is one record.
+    """Records collated once and stored without padding; a row is one record.
 
-    Tensors that run along the positions of ``mask`` (B,T) are cut to each row's real length and
-    padded with zeros to the longest row of a batch; others are kept whole. Integers are kept in
-    32 bits and handed on in 64.
+    Tensors along the positions of ``mask`` (B,T) are cut to each row's real length and padded
+    with zeros to the longest row of a batch; others are stored whole. Integers are stored in 32
+    bits and returned in 64.
 
     Args:
         processor: turns records into batches.
         records: N records.
-        targets: (N,...) int64 ids, handed on as ``labels``.
-        length: most positions a row, T.
+        targets: (N,...), the ``labels``.
+        length: most positions of a row, T.
     """
 
     def __init__(self, processor: Collator, records: Dataset, targets: Tensor, length: int) -> None:

@@ -1,4 +1,4 @@
-"""The same network trained on the labels: from scratch, which pre-training must beat, and tuned."""
+"""The same network trained on the labels alone, from scratch or from the pre-trained weights."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ RATE = 1e-3
 def train_from_scratch(run: str, labeled: Dataset, tested: Dataset, seed: int) -> list[str]:
     """Return the labels predicted for ``tested`` by the run's network trained on ``labeled``.
 
-    The network has the run's shape and tokenizer and fresh weights. It is trained as ``headstart
-    finetune`` does, but longer and at the rates of a network that has nothing to lose, so that
-    the comparison is fair to it.
+    The network has the run's architecture and tokenizer, and fresh weights. It is trained as by
+    ``headstart finetune``, but longer and at higher rates, since it has no pre-trained weights to
+    protect; so it is a fair baseline.
 
     Args:
         run: the pre-training run, or any encoder folder.
-        seed: the weights and the order of training follow from it.
+        seed: of the weights and the order of training.
     """
     folder = encoder_folder(run)
     with seeded(seed, "scratch"):
@@ -55,7 +55,7 @@ def fine_tuned(run: str, labeled: Dataset, tested: Dataset, seed: int) -> list[s
 
     Args:
         run: the pre-training run, or any encoder folder.
-        seed: the order of training follows from it.
+        seed: of the order of training.
     """
     folder = encoder_folder(run)
     return _predicted(open_encoder(folder), folder, labeled, tested, seed)

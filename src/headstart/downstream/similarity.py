@@ -1,4 +1,4 @@
-"""How alike two records are, as people say: the cosine of their vectors, tuned to their scores."""
+"""Similarity of two records: the cosine of their vectors, fine-tuned to human scores."""
 
 from __future__ import annotations
 
@@ -26,12 +26,13 @@ if TYPE_CHECKING:
 
 
 class Similarity(PairTask):
-    """A siamese network: the squared error of a line through the cosine (Reimers, Gurevych 2019).
+    """A siamese network: the squared error of a linear function of the cosine.
 
-    The vectors are the encoder's own, so that the fine-tuned run also searches and embeds by them.
+    Sentence-BERT (Reimers and Gurevych 2019, https://arxiv.org/abs/1908.10084). The vectors are the
+    encoder's own, so that ``search`` and ``embed`` use the fine-tuned ones.
 
     Args:
-        low, high: least and largest score of the training records, which are learned as 0 and 1.
+        low, high: lowest and highest score of the training records, mapped to 0 and 1.
     """
 
     name: ClassVar[str] = "similarity"
@@ -69,12 +70,12 @@ class Similarity(PairTask):
         return ((scores - self.low) / (self.high - self.low)).float()
 
     def warm_start(self, encoder: Encoder, train: PairRows, validation: PairRows) -> None:
-        """Set the line to the least squares of the frozen cosines."""
+        """Fit the linear function to the cosines of the frozen encoder by least squares."""
         cosine, targets = self._cosines(encoder, train)
         if np.ptp(cosine) > 0:
             slope, shift = np.polyfit(cosine, targets, 1)
             with torch.no_grad():
-                # Unlike vectors never make a pair more alike.
+                # A lower cosine must never mean a higher similarity.
                 self.slope.fill_(max(float(slope), 0.1))
                 self.shift.fill_(float(shift) if slope > 0.1 else float(targets.mean()))
 

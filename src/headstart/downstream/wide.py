@@ -1,8 +1,9 @@
-"""The wide half of a head: a linear model over the very tokens of a text and runs of two and three.
+"""The wide half of a head: a linear model over the token n-grams of a text, up to three tokens.
 
-An encoder that averages has no word order and forgets single words; with many labels a plain linear
-model over words and short phrases beats it. So the head gets both (wide and deep, Cheng et al.
-2016), and the wide half starts from naive Bayes (Wang and Manning 2012).
+An encoder that averages has no word order and loses single words; with many labels a plain linear
+model over n-grams beats it. So the head gets both (wide and deep, Cheng et al. 2016,
+https://arxiv.org/abs/1606.07792), and the wide half starts from naive Bayes (Wang and Manning
+2012).
 """
 
 from __future__ import annotations
@@ -23,17 +24,17 @@ if TYPE_CHECKING:
 
 #: Peak rate of the scales, whatever the encoder's.
 WIDE_RATE = 5e-2
-#: Share of a text's tokens and runs that is hidden while training.
+#: Share of a text's n-grams that is dropped while training.
 DROPOUT = 0.3
-#: Longest run of tokens.
+#: Longest n-gram, in tokens.
 ORDER = 3
-#: From so many rows on, `auto` takes the wide half; 5,000 labels less the tenth held out. With few
-#: it does harm (``docs/log.md``).
+#: Fewest rows for which `auto` takes the wide half: 5,000 labels less the tenth held out. With
+#: fewer it does harm (``docs/log.md``).
 FEWEST = 4500
-#: Records that are counted, and most entries of the table of log-ratios.
+#: Most records that are counted, and most entries of the table of log-ratios.
 _MANY, _MOST = 200_000, 2**25
 _BATCH = 256
-#: A key is a hash of 40 bits and, above it, the run's length less one; above both stands the row.
+#: A key is a hash of 40 bits and, above it, the n-gram's length - 1; above both is the row.
 _HASH, _KEY = 40, 42
 _MULTIPLIER = 0x9E3779B97F
 
@@ -41,8 +42,8 @@ _MULTIPLIER = 0x9E3779B97F
 def is_wide(widen: str, encoder: Pooler, rows: TargetRows) -> bool:
     """Return whether a head on these rows gets a wide half.
 
-    ``auto`` takes one where the encoder is blind to order, the rows have tokens, and there are
-    enough of them to count.
+    ``auto`` takes one where the encoder ignores order, the rows have tokens, and there are at least
+    :data:`FEWEST` rows.
 
     Raises:
         HeadstartError: ``on``, but the rows have no tokens.
@@ -59,16 +60,16 @@ def is_wide(widen: str, encoder: Pooler, rows: TargetRows) -> bool:
 
 
 class Wide(nn.Module):
-    """Scores (B,classes) of the distinct tokens and short runs of tokens in each row.
+    """Scores (B,classes) of the distinct token n-grams in each row.
 
-    A score is the sum over the lengths of ``sum(scale * ratio) / sqrt(n)``, over the n known runs
-    of that length in the row. The ratios stay as they were counted; what learns is how much each
-    run counts, so that a rare one cannot run away.
+    A score is the sum over the lengths of ``sum(scale * ratio) / sqrt(n)``, over the n known
+    n-grams of that length in the row. The ratios are fixed; only the scale of each n-gram learns,
+    so that a rare one cannot dominate.
 
     Args:
-        known: (F,) int64, the sorted keys of the known runs.
-        ratios: (F,classes) what each says of each class.
-        dropout: share of the runs that is hidden while training.
+        known: (F,) int64, the sorted keys of the known n-grams.
+        ratios: (F,classes) log-ratios of each.
+        dropout: share of the n-grams that is dropped while training.
     """
 
     def __init__(self, known: Tensor, ratios: Tensor, dropout: float = DROPOUT) -> None:
@@ -82,7 +83,7 @@ class Wide(nn.Module):
 
     @classmethod
     def fit(cls, rows: TargetRows, classes: int) -> Wide:
-        """Count the runs that occur in two rows or more, and take their log-ratios."""
+        """Count the n-grams that occur in two rows or more, and compute their log-ratios."""
         known, counts = count(rows, classes)
         ratios = np.empty(counts.shape)
         for order in range(ORDER):
@@ -98,20 +99,20 @@ class Wide(nn.Module):
             return scores
         row, key = distinct(batch)
         index = torch.searchsorted(self.known, key).clamp(max=len(self.known) - 1)
-        kept = self.known[index] == key
+        chosen = self.known[index] == key
         if self.training and self.dropout:
-            kept &= torch.rand(len(key), device=key.device) >= self.dropout
-        row, index = row[kept], index[kept]
+            chosen &= torch.rand(len(key), device=key.device) >= self.dropout
+        row, index = row[chosen], index[chosen]
         bag = ORDER * row + (self.known[index] >> _HASH)
         size = torch.bincount(bag, minlength=ORDER * count)
         share = self.scale[index] / size[bag].sqrt()
         return scores.index_add(0, row, share[:, None] * self.ratios[index])
 
     def parts(self, batch: Batch) -> Tensor:
-        """Return what each position adds to the scores (B,T,classes); over T they sum up to them.
+        """Return what each position adds to the scores (B,T,classes); their sum over T is all.
 
-        A run says what it says once, however often it occurs: its score is shared out evenly among
-        its occurrences, and among the tokens of each.
+        An n-gram counts once, however often it occurs: its score is divided evenly among its
+        occurrences, and among the tokens of each.
         """
         found = self.ratios.new_zeros(*batch["mask"].shape, self.ratios.shape[1])
         if not len(self.known):
@@ -125,16 +126,16 @@ class Wide(nn.Module):
             size = torch.bincount(one[:, 0], minlength=len(found))
             share = self.scale[index] / size[row].sqrt() / often[which] / length
             for offset in range(length):
-                said = share[:, None] * self.ratios[index]
-                found.index_put_((row, start + offset), said, accumulate=True)
+                score = share[:, None] * self.ratios[index]
+                found.index_put_((row, start + offset), score, accumulate=True)
         return found
 
 
 def distinct(batch: Batch) -> tuple[Tensor, Tensor]:
-    """Return the distinct runs of one to three tokens in each row: rows (n,) and keys (n,).
+    """Return the distinct n-grams of one to three tokens in each row: rows (n,) and keys (n,).
 
-    They come sorted by row, then key. The key of a single token is its id. Those of runs are
-    hashes, so fine (40 bits) that hardly two of millions share one.
+    They are sorted by row, then key. The key of a single token is its id; longer n-grams have
+    hashes of 40 bits, with hardly any collisions among millions.
     """
     row = torch.arange(len(batch["mask"]), device=batch["mask"].device)[:, None] << _KEY
     both = torch.unique(torch.cat([(key + row)[real] for key, real in _runs(batch)]))
@@ -142,7 +143,7 @@ def distinct(batch: Batch) -> tuple[Tensor, Tensor]:
 
 
 def _runs(batch: Batch) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield keys and reality (B,T), (B,T-1), ... of the runs that start at each position."""
+    """Yield keys and masks (B,T), (B,T-1), ... of the n-grams that start at each position."""
     ids, mask = batch["input_ids"], batch["mask"]
     key, real = ids, mask
     for order in range(ORDER):
@@ -155,7 +156,7 @@ def _runs(batch: Batch) -> Iterator[tuple[Tensor, Tensor]]:
 def count(rows: TargetRows, classes: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the keys (F,) that occur in two rows or more, and in how many of each class (F,C).
 
-    Of very many rows some are counted that lie evenly, and of very many keys the most frequent.
+    Of very many rows an even sample is counted, and of very many keys the most frequent are kept.
     """
     indices = np.linspace(0, len(rows) - 1, min(len(rows), _MANY)).round().astype(np.int64)
     keys, owners = [], []
@@ -178,7 +179,7 @@ def count(rows: TargetRows, classes: int) -> tuple[np.ndarray, np.ndarray]:
 def log_ratios(counts: np.ndarray) -> np.ndarray:
     """Return naive Bayes' ``log p(feature | class)`` (F,C), centred over the classes.
 
-    With two classes the two columns differ by the log-count ratio of Wang and Manning (2012,
+    With two classes the columns differ by the log-count ratio of Wang and Manning (2012,
     equation 1, alpha = 1), and each is half of it.
     """
     smooth = counts + 1.0

@@ -172,9 +172,11 @@ class _Source:
             options = options.without_label()
         records = self._modality.read(sources, options, audit)
         records = self._modality.readable(records, self._processor, audit)
-        if audit.aside:
+        if audit.quarantined:
             (reason, _), *_ = audit.reasons.most_common(1)
-            self._say(f"{audit.aside} records of {', '.join(sources)} were set aside: {reason}")
+            self._say(
+                f"{audit.quarantined} records of {', '.join(sources)} were set aside: {reason}"
+            )
         return records
 
     def digests(self, records: Dataset) -> np.ndarray:

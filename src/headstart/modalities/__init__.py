@@ -1,4 +1,4 @@
-"""Kinds of data. Each is one file that turns records into batches; grown by one line here."""
+"""Kinds of data: the contracts of a modality and its processor, and their registry."""
 
 from __future__ import annotations
 
@@ -41,16 +41,16 @@ MODALITIES = Registry(
     group="headstart.modalities",
     members=("content", "gives", "provides", "protocols"),
 )
-#: What sources hold where no other kind of data claims them.
+#: The modality of sources that no other one recognises.
 DEFAULT = "text"
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """A simple alternative to pre-training: features that anyone could have in an hour.
+    """A simple alternative to pre-training: features that take minutes to compute.
 
     Attributes:
-        name: how tables and charts call it.
+        name: for tables and charts.
         train: (N,D) features of the training records, dense or sparse.
         test: (M,D) features of the test records; None when folds are cut from the training ones.
     """
@@ -60,24 +60,24 @@ class Baseline:
     test: Matrix | None = None
 
 
-#: Spoils one record as the world does: from its value, a severity of 1 to 3 and a source of
-#: randomness to another value.
+#: Corrupts one record realistically: from its value, a severity of 1 to 3 and a random generator
+#: to another value.
 Corruption = Callable[[Any, int, "np.random.Generator"], Any]
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """A finite alphabet of ids: all that encoders and objectives know of a tokenizer.
+    """A finite set of ids: all that encoders and objectives know of a tokenizer.
 
     Attributes:
         size: number of ids.
-        pad_id: stands where a row holds nothing.
-        special_ids: ids that are never hidden and never drawn as a replacement.
-        mask_id: stands for a hidden position (``mask_token``).
-        start_id, end_id: open and close a record; ``end_id`` also parts two (``sentences``).
-        unknown_id: stands for what the vocabulary does not know.
-        prefix, suffix: how many special ids stand before and after a record.
-        sentinel_ids: each stands for a span that was cut out (``sentinels``).
+        pad_id: fills positions without content.
+        special_ids: ids that are never masked and never drawn as a replacement.
+        mask_id: replaces a masked position (``mask_token``).
+        start_id, end_id: open and close a record; ``end_id`` also separates two (``sentences``).
+        unknown_id: replaces what is not in the vocabulary.
+        prefix, suffix: number of special ids before and after a record.
+        sentinel_ids: each replaces a span that was cut out (``sentinels``).
         counts: (size,) how often each id occurs in the training records, once that is known.
     """
 
@@ -95,9 +95,9 @@ class Vocabulary:
 
 
 class Processor(Protocol):
-    """What was fitted to the user's records; saved with the encoder and reloaded from there.
+    """Turns records into batches; fitted to the user's records and saved with the encoder.
 
-    It is all that an objective ever sees of a modality.
+    It is all that an objective sees of a modality.
 
     Attributes:
         gives: the tensor of :mod:`headstart.batch` that its batches carry; an encoder that
@@ -116,7 +116,7 @@ class Processor(Protocol):
     vocabulary: Vocabulary | None = None
 
     def configure(self, needs: frozenset[str]) -> None:
-        """Learn what the objectives ask for, before records are prepared: some of it costs."""
+        """Take what the objectives need, before records are prepared; some of it is expensive."""
         return
 
     def adapt(self, batch: Batch, length: int) -> Batch:
@@ -124,22 +124,22 @@ class Processor(Protocol):
         return batch
 
     def agrees_with(self, other: Processor) -> bool:
-        """True where a batch of this one means the same to an encoder that belongs to ``other``."""
+        """Return whether an encoder of ``other`` can read batches of this one."""
         return self.gives == other.gives
 
     def rows(self, folder: Path, *, layout: str, length: int, seed: int) -> Rows:
         """Open records that :meth:`Modality.prepare` wrote.
 
         ``layout`` is ``"packed"`` (rows are full, documents share them and carry ``segments``)
-        or ``"documents"`` (a row is one record, padded); pictures are always one a row.
+        or ``"documents"`` (a row is one record, padded); images are always one per row.
         """
         ...
 
     def collate(self, records: Dataset, length: int) -> Batch:
-        """Turn records into a batch, one row a record.
+        """Turn records into a batch, one row per record.
 
-        Text is cut at ``length`` tokens and padded to the longest row; pictures are brought to
-        ``length`` pixels a side.
+        Text is cut at ``length`` tokens and padded to the longest row; images are resized to
+        ``length`` pixels per side.
         """
         ...
 
@@ -148,8 +148,8 @@ class Processor(Protocol):
     ) -> Iterator[tuple[np.ndarray, Batch]]:
         """Yield all records once, as their indices (n,) and their batch, in any order.
 
-        Records of like cost may share a batch, the costliest first. ``size`` is that of a batch
-        of records of full ``length``.
+        Records of similar cost may share a batch, the most expensive first. ``size`` is the batch
+        size for records of full ``length``.
         """
         import numpy as np
 
@@ -168,25 +168,25 @@ class Processor(Protocol):
     ) -> tuple[Batch, ...]:
         """Return two random views of each record (B stays), made on whole tensors.
 
-        A modality names its kinds, and ``"auto"`` is its own choice. They come together because
-        two parts of one record must not overlap. With ``multi_crop`` so many ``local`` views
-        follow, of small parts, and ``side`` is how many pixels a side the two have. An unknown
-        kind is a :class:`headstart.errors.HeadstartError`.
+        A modality defines its kinds; ``"auto"`` is its default. Both are made together because two
+        parts of one record must not overlap. With ``multi_crop`` they are followed by ``local``
+        views of small parts, and ``side`` is the side of the two in pixels. An unknown kind is a
+        :class:`headstart.errors.HeadstartError`.
         """
         ...
 
     def weak_view(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Return a view of each record that no label changes by; mostly the record as it is."""
+        """Return a view that preserves the label of each record; by default the record itself."""
         return batch
 
     def weak_and_strong(
         self, batch: Batch, generator: torch.Generator, kind: str, *, alike: bool
     ) -> tuple[Batch, Batch]:
-        """Return a weak and a strong view of each record, which should be told alike.
+        """Return a weak and a strong view of each record, which should get the same prediction.
 
         Args:
-            kind: of the strong view, as in :meth:`views`; ``auto`` is the modality's own choice.
-            alike: the first view is of the same strength as the second.
+            kind: of the strong view, as in :meth:`views`; ``auto`` is the modality's default.
+            alike: whether the first view is as strong as the second.
         """
         first, second = self.views(batch, generator, kind)
         return first if alike else batch, second
@@ -194,26 +194,27 @@ class Processor(Protocol):
     def show(
         self, batch: Batch, corrupted: Batch, views: Mapping[str, Tensor]
     ) -> Sheet | Words | None:
-        """Return what the pretext task makes of records; None where it cannot be shown.
+        """Return the pretext task on records for display; None where it cannot be shown.
 
         Args:
-            batch: rows as they are; corrupted: what the objective made of them.
-            views: images that the objective itself shows, by name; mostly none.
+            batch: original rows.
+            corrupted: the same, corrupted by the objective.
+            views: images that the objective provides itself, by name; usually none.
         """
         return None
 
     def units(self, record: Mapping[str, Any], length: int) -> Units:
-        """Return the parts of one record that an explanation may delete and colour.
+        """Return the parts of one record that an explanation can remove and weigh.
 
         Raises:
-            HeadstartError: this kind of data offers none (then ``units`` is not in ``provides``).
+            HeadstartError: this kind of data has none (then ``units`` is not in ``provides``).
         """
         raise HeadstartError(
             f"of {self.content.noun} no parts are known that an explanation could name."
         )
 
     def save(self, folder: Path) -> None:
-        """Write what :meth:`Modality.load` needs, beside the encoder."""
+        """Write the files of :meth:`Modality.load`, next to the encoder."""
         ...
 
 
@@ -238,17 +239,16 @@ class PixelProcessor(Processor, Protocol):
 
 
 class Modality(Protocol):
-    """One kind of data: how it is read, fitted and stored, and what suits it by default.
+    """One kind of data: reading, fitting and storing records, and its defaults.
 
     Attributes:
         content: what a record is.
         gives: as of its processors.
         unit: what ``length`` counts, for messages.
-        protocols: names of the evaluation protocols that suit it; the first is for labels that
-            ask for no other.
-        corruptions: ways in which its records may be spoiled, by name.
-        Options: its own options, a model that ``--set NAME.key=value`` fills; imports no torch.
-        options: those that it was opened with.
+        protocols: names of its evaluation protocols; the first is the default.
+        corruptions: realistic corruptions of its records, by name.
+        Options: the model of its options, set with ``--set NAME.key=value``; imports no torch.
+        options: those of this instance.
     """
 
     name: str
@@ -274,37 +274,37 @@ class Modality(Protocol):
     ) -> Dataset:
         """Read sources in one pass into records: ``id``, the content, and ``label`` if any.
 
-        They lie memory-mapped in the folder ``cache``, or in a temporary one. ``fields`` are
+        They are memory-mapped from the folder ``cache``, or from a temporary one. ``fields`` are
         further columns; see :func:`headstart.data.sources.read`.
         """
         ...
 
     def inline(self, values: list[str]) -> Dataset | None:
-        """Return records that were typed in the shell; None where this kind cannot be typed."""
+        """Return records typed on the command line; None where this kind cannot be typed."""
         return None
 
     def readable(self, records: Dataset, processor: Any, audit: Audit) -> Dataset:
-        """Return the records whose content can be decoded; the others are set aside.
+        """Return the records whose content can be decoded; the others are quarantined.
 
-        For records whose places matter (labels, predictions); in pre-training a bad one gives way
-        when it is met.
+        For labeled records and predictions; in pre-training a bad record is replaced when it is
+        read.
         """
         ...
 
     @property
     def pair_option(self) -> str | None:
-        """The option that makes :meth:`pairs` serve, where it is set: ``text.back_translation``."""
+        """The option that enables :meth:`pairs`, if set, such as ``text.back_translation``."""
         return None
 
     def pairs(self, records: Dataset, folder: Path, say: Callable[[str], None]) -> list[Any]:
-        """Make a second content for each record that says the same, as the options ask.
+        """Return an equivalent second content of each record, as the options define it.
 
-        What took long is kept in ``folder``, to be gone on with after an interruption.
+        Intermediate results are stored in ``folder``, so that an interrupted run can resume.
         """
         return []
 
     def defaults(self, request: Request) -> Defaults:
-        """Return what suits these records, where the user left it open.
+        """Return defaults for these records, where the user has given nothing.
 
         Example::
 
@@ -325,17 +325,16 @@ class Modality(Protocol):
         """Fit a processor to the records.
 
         Args:
-            defaults: what suits the encoder, as its
-                :attr:`headstart.encoders.EncoderKind.processor_defaults` has it; None for nothing
-                special.
-            patient: take what pays on a long budget alone, as :attr:`Defaults.patient` says.
+            defaults: of the encoder, its
+                :attr:`headstart.encoders.EncoderKind.processor_defaults`; None for none.
+            patient: use the defaults for long budgets, see :attr:`Defaults.patient`.
         """
         ...
 
     def reopen(
         self, start: str | Path, records: Dataset, config: PretrainConfig, length: int
     ) -> Processor:
-        """Return the processor of an encoder to go on from, whoever made it."""
+        """Return the processor of an encoder, of any library, whose training continues."""
         ...
 
     def load(self, folder: str | Path) -> Processor:
@@ -345,16 +344,16 @@ class Modality(Protocol):
     def prepare(
         self, records: Dataset, processor: Any, folder: Path, audit: Audit, *, learn: bool
     ) -> None:
-        """Store records once, memory-mapped, in the form training reads.
+        """Store records once, memory-mapped, in the form that training reads.
 
         Args:
-            audit: told which records turned out to be unreadable, as far as is known now.
-            learn: let the processor learn from them (counts); not from held-out ones.
+            audit: notes the records that are known to be unreadable so far.
+            learn: whether the processor learns from them (counts); False for held-out ones.
         """
         ...
 
     def quarantine(self, folder: Path) -> dict[str, str]:
-        """Return what turned out to be unreadable only in training: from name to reason."""
+        """Return the records that proved unreadable during training: from name to reason."""
         ...
 
     def overlap(self, background: Dataset, tested: Dataset) -> Overlap:
@@ -362,15 +361,15 @@ class Modality(Protocol):
         ...
 
     def preview(self, records: Dataset, side: int) -> list[Preview]:
-        """Return what a page shows of each record: its beginning, or a thumbnail.
+        """Return a preview of each record for pages: its beginning, or a thumbnail.
 
         Args:
-            side: about the pixels a side of a thumbnail.
+            side: approximate side of a thumbnail in pixels.
         """
         ...
 
     def as_seen(self, records: Dataset, length: int) -> Dataset:
-        """Return records as an encoder of this ``length`` sees them, to be corrupted."""
+        """Return records as an encoder of this ``length`` reads them, to be corrupted."""
         return records
 
     def baselines(

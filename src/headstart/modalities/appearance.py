@@ -1,4 +1,4 @@
-"""What a record, a pretext task and an explanation look like: the contracts of a kind of data."""
+"""Display of records, pretext tasks and explanations: the contracts of a kind of data."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Preview:
-    """One record as a page shows it.
+    """One record as shown on a page.
 
     Attributes:
-        text: its beginning, or its name where it is no text.
+        text: its beginning, or its name where it is not a text.
         image: WebP bytes of a thumbnail, or empty.
-        label: what a person called it, or empty.
+        label: its label, or empty.
     """
 
     text: str
@@ -32,7 +32,7 @@ class Preview:
 
     @property
     def address(self) -> str:
-        """The thumbnail as a ``data:`` address, or nothing."""
+        """The thumbnail as a ``data:`` URL, or empty."""
         if not self.image:
             return ""
         return "data:image/webp;base64," + base64.b64encode(self.image).decode()
@@ -43,8 +43,8 @@ class Sheet:
     """The pretext task as images.
 
     Attributes:
-        rows: (n,3,h,w) by name, bytes or floats in 0..1: the records first, and below each what
-            the network is given in its place.
+        rows: (n,3,h,w) by name, bytes or floats in 0..1: the records first, and below each the
+            input of the network.
     """
 
     rows: Mapping[str, Tensor]
@@ -57,23 +57,23 @@ class Words:
     Attributes:
         records: of each record its rows, the original first, as ``{"name": str, "pieces": [[piece,
             mark, answer], ...]}``: the mark is ``hidden``, ``changed`` or empty, and the answer is
-            what the network must say there, or empty.
+            the target of the network there, or empty.
     """
 
     records: Sequence[Sequence[Mapping[str, Any]]]
 
 
 class Evidence(Protocol):
-    """What the units of one record weigh, and how that looks."""
+    """The weights of the units of one record, and their display."""
 
     @property
     def weights(self) -> Sequence[float]:
-        """Of each unit: what it adds to the score of a class, or its share of the attention."""
+        """The contribution of each unit to the score of a class, or its share of the attention."""
         ...
 
     @property
     def legend(self) -> Sequence[str]:
-        """What the colour of high weights means; where there is another, what that means."""
+        """Meaning of the colour of high weights and, if there is one, of low weights."""
         ...
 
     def summary(self) -> dict[str, Any]:
@@ -81,28 +81,28 @@ class Evidence(Protocol):
         ...
 
     def lines(self) -> list[RenderableType]:
-        """Return what the console shows."""
+        """Return the lines for the console."""
         ...
 
     def html(self) -> Markup:
-        """Return what a page shows."""
+        """Return the markup for a page."""
         ...
 
     def image(self) -> Image | None:
-        """Return what ``--out X.png`` shows; None where it says nothing as an image."""
+        """Return the image for ``--out X.png``; None where there is none."""
         return None
 
 
 class Units(Protocol):
-    """The parts of one record that an explanation weighs, and deletes to check itself.
+    """The parts of one record that an explanation weighs, and removes to check the weights.
 
     Attributes:
-        noun: what they are, in the plural: "words", "cells".
-        count: how many there are.
+        noun: their name in the plural: "words", "cells".
+        count: number of units.
         batch: the record (B=1) as the encoder reads it.
-        blank: the same with nothing in it, where attributions by gradients begin.
-        tensor: the tensor of the batch that the units lie in.
-        notes: what a reader should know, in sentences.
+        blank: the same without content, the baseline of integrated gradients.
+        tensor: name of the batch's tensor that has the units.
+        notes: sentences for the reader.
     """
 
     noun: str
@@ -117,12 +117,12 @@ class Units(Protocol):
         ...
 
     def evidence(self, weights: Tensor, label: str, *, signed: bool) -> Evidence:
-        """Gather the weights of positions into weights of units.
+        """Sum the weights of positions into weights of units.
 
         Args:
-            weights: of the shape of ``batch[tensor][0]``; or of the places in which the encoder
-                sees the record: (T,) in a row, (h,w) on a map.
+            weights: of the shape of ``batch[tensor][0]``, or of the encoder's positions: (T,) in a
+                sequence, (h,w) on a map.
             label: the class that is explained.
-            signed: whether weights below 0 speak against it.
+            signed: whether negative weights are evidence against it.
         """
         ...

@@ -1,4 +1,4 @@
-"""From sources to the whole audit, without training anything: what ``headstart audit`` does."""
+"""The audit of sources without training: the implementation of ``headstart audit``."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from headstart.modalities.sifting import rules_named
 
 
 def audit_sources(config: AuditConfig) -> dict[str, Any]:
-    """Read the sources, look at them, and compare them with the test data if there are any.
+    """Read and survey the sources, and compare them with the test data if there are any.
 
     Returns:
-        What :meth:`headstart.data.audit.Audit.summary` gives, with ``content`` and ``sources`` as
-        named; with test data also ``overlap`` and, under ``against``, their own audit.
+        The result of :meth:`headstart.data.audit.Audit.summary`, with ``content`` and ``noun``;
+        with test data also ``overlap`` and, under ``against``, their own audit.
 
     Raises:
         HeadstartError: nothing can be read, or there is no such modality or rule.

@@ -1,4 +1,4 @@
-"""Units of a record that is one tensor of fixed size: equal cells of it, along each dimension."""
+"""Units of a record that is one tensor of fixed size: equal cells along each dimension."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ if TYPE_CHECKING:
 
     from headstart.batch import Batch
 
-#: Cells along a dimension at most.
+#: Most cells along a dimension.
 CELLS = 8
-#: What the two colours mean, where weights have signs and where they are shares of attention.
+#: Meaning of the two colours, for signed weights and for shares of attention.
 LEGEND = {
     True: ("more for it than the average place", "less"),
     False: ("looked at more than the average place", "less"),
 }
 _SHADES = " ·░▒▓█"
 _MODES = {1: "linear", 2: "bilinear", 3: "trilinear"}
-#: Height of a row of cells, or of the curve of a channel, in a drawing of 100 by so many.
+#: Height of a row of cells, or of the curve of a channel, in a drawing of width 100.
 _LANE = 12
 
 
 class Cells:
-    """Equal cells of a tensor (1,C,*size); a deleted one takes the mean of its channels.
+    """Equal cells of a tensor (1,C,*size); a removed cell takes the mean of its channels.
 
     Args:
-        batch: of one record. What else is in it stays as it is.
-        tensor: the one that is cut into cells, floats.
-        noun: what the cells are, in the plural.
-        cells: along each dimension, where it is as long.
-        show: makes the evidence of the weights of all positions (*size), of the cells, where each
-            weighs the mean of its positions, of the class, and of whether weights have signs.
+        batch: of one record; other tensors are unchanged.
+        tensor: name of the float tensor that is cut into cells.
+        noun: name of the cells in the plural.
+        cells: most cells along each dimension.
+        show: returns the evidence, given the weights of all positions (*size), their means in the
+            cells (*grid), the class, and whether weights have signs.
 
-    Example, for a kind of data with a tensor of its own::
+    Example, for a kind of data with its own tensor::
 
         def units(self, record, length):
             batch = self.collate(Dataset.from_list([record]), length)
@@ -72,7 +72,7 @@ class Cells:
         self._show = show or self._evidence
 
     def without(self, dropped: Sequence[set[int]]) -> Batch:
-        """Return a row for each set of cells, in which they are plain."""
+        """Return a row for each set of cells, in which they have the mean of their channels."""
         gone = torch.zeros(len(dropped), self.count, dtype=torch.bool)
         for row, cells in enumerate(dropped):
             gone[row, list(cells)] = True
@@ -81,7 +81,7 @@ class Cells:
         return {**rows, self.tensor: torch.where(hidden, self._plain, self.batch[self.tensor])}
 
     def evidence(self, weights: Tensor, label: str, *, signed: bool) -> Evidence:
-        """Add up channels, or spread the weights of coarser places smoothly, and average."""
+        """Sum over channels, or interpolate the weights of a coarser map, and average per cell."""
         if weights.dim() > len(self.size):
             weights = weights.sum(0)
         if tuple(weights.shape) != self.size:
@@ -99,7 +99,7 @@ class Cells:
 class CellEvidence:
     """The weights of the cells (*grid) of values (C,*size).
 
-    The page shows one or two dimensions, and of one the values themselves: a curve a channel.
+    The page shows one or two dimensions; for one also the values, as a curve per channel.
     """
 
     values: Tensor
@@ -109,12 +109,12 @@ class CellEvidence:
 
     @property
     def weights(self) -> list[float]:
-        """Of each cell, the last dimension first."""
+        """The weights of the cells, flattened."""
         found: list[float] = self.cells.flatten().tolist()
         return found
 
     def summary(self) -> dict[str, Any]:
-        """Return the weights of the cells, as lists in lists, by their noun."""
+        """Return the weights of the cells as nested lists, under their noun."""
         return {self.noun: rounded(self.cells)}
 
     def lines(self) -> list[RenderableType]:
@@ -142,11 +142,11 @@ class CellEvidence:
         )  # fmt: skip
 
     def image(self) -> None:
-        """Return nothing: it is no image."""
+        """Return None: there is no image."""
 
 
 def shades(cells: Tensor) -> list[RenderableType]:
-    """Return cells (g,) or (..., g) as lines in which a darker place weighs more."""
+    """Return cells (g,) or (..., g) as lines in which darker cells weigh more."""
     from rich.text import Text
 
     low, high = float(cells.min()), float(cells.max())
@@ -158,7 +158,7 @@ def shades(cells: Tensor) -> list[RenderableType]:
 
 
 def rounded(weights: Tensor) -> Any:
-    """Return weights as lists in lists, with six decimals."""
+    """Return weights as nested lists, with six decimals."""
 
     def plain(values: Any) -> Any:
         return [plain(v) for v in values] if isinstance(values, list) else round(values, 6)
@@ -167,7 +167,7 @@ def rounded(weights: Tensor) -> Any:
 
 
 def _cell_of(size: Sequence[int], grid: Sequence[int]) -> Tensor:
-    """Return the number of the cell (*size) that each position lies in."""
+    """Return the index of the cell (*size) of each position."""
     found = torch.zeros(tuple(size), dtype=torch.long)
     for dim, (length, cells) in enumerate(zip(size, grid, strict=True)):
         along = torch.arange(length) * cells // length
@@ -176,7 +176,7 @@ def _cell_of(size: Sequence[int], grid: Sequence[int]) -> Tensor:
 
 
 def _curve(values: Tensor, top: int) -> Markup:
-    """Return values (T,) as a line of the full width, in a lane of its own."""
+    """Return values (T,) as a line of the full width, in its own lane."""
     low, high = float(values.min()), float(values.max())
     y = top + _LANE - 1 - (values - low) / ((high - low) or 1.0) * (_LANE - 2)
     x = (torch.arange(len(values)) + 0.5) * 100 / len(values)

@@ -1,4 +1,4 @@
-"""What a modality is asked before a pre-training, and what it answers."""
+"""The request for a pre-training, and the defaults that a modality returns for it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked of a pre-training, and the records it is to learn from.
+    """The user's options of a pre-training, and its records.
 
     Attributes:
-        objectives: their names; () leaves them to the modality.
-        encoder: its name, or a folder; None leaves it to the modality.
-        length: what :attr:`Modality.unit` counts; None leaves it to the modality.
+        objectives: their names; () for the modality's default.
+        encoder: its name, or a folder; None for the modality's default.
+        length: in :attr:`Modality.unit`; None for the modality's default.
         budget: how long to train.
-        longest: gives the most an encoder takes in, by its name.
+        longest: returns the greatest length of an encoder, by its name.
     """
 
     objectives: tuple[str, ...]
@@ -39,12 +39,13 @@ class Request:
         objective_for: Mapping[str, str] | None = None,
         encoder_for: Mapping[str, str] | None = None,
     ) -> tuple[tuple[str, ...], str]:
-        """Return the objectives and the encoder: what is named decides what is not.
+        """Return the objectives and the encoder; the given one determines the other.
 
         Args:
-            objective: suits most encoders, and ``encoder`` most objectives.
-            objective_for: what suits an encoder better, by its name.
-            encoder_for: what suits an objective better, by its name.
+            objective: default for most encoders.
+            encoder: default for most objectives.
+            objective_for: exceptions, by the name of the encoder.
+            encoder_for: exceptions, by the name of the objective.
         """
         if not self.objectives:
             chosen = self.encoder or encoder
@@ -56,12 +57,12 @@ class Request:
 
 @dataclass(frozen=True)
 class Defaults:
-    """What a modality makes of a :class:`Request`; what was asked for stays as it is.
+    """The answer to a :class:`Request`; options of the user are unchanged.
 
     Attributes:
-        most_epochs: where a budget in minutes ends early; None for never.
-        objective_options: by objective; those that the user or the objective sets go first.
-        patient: the budget pays for what a processor takes longer to learn from, see
+        most_epochs: upper limit of a budget in minutes; None for none.
+        objective_options: by objective; options of the user and of the objective come first.
+        patient: the budget is long enough for the processor's defaults for long budgets, see
             :meth:`Modality.fit`.
     """
 

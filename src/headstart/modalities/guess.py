@@ -1,4 +1,4 @@
-"""What kind of data sources hold, guessed from names and columns without reading them."""
+"""The kind of data of sources, detected from names and columns without reading them."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 
     from headstart.data.content import Content
 
-#: What lies beside the records of a saved data set, and says nothing of what they hold.
+#: Metadata files of a saved dataset, which do not indicate its kind.
 _BESIDE = frozenset({"dataset_info.json", "dataset_dict.json", "state.json"})
-#: Names that are looked at in a folder or an archive.
+#: Most names that are checked in a folder or an archive.
 _MOST = 2000
 
 
 def guess_content(sources: Sequence[str]) -> str:
-    """Return the kind of data that most of what the sources name is claimed by.
+    """Return the kind of data that recognises most files of the sources.
 
-    Each kind says of a file whether it recognises it; :data:`headstart.modalities.DEFAULT` is
-    asked where no other does. What cannot be opened is passed over: reading it will say why.
+    :data:`headstart.modalities.DEFAULT` counts only for files that no other kind recognises. Files
+    that cannot be opened are skipped: reading them reports the error.
 
     Raises:
-        HeadstartError: two kinds claim equally many files.
+        HeadstartError: two kinds recognise equally many files.
     """
     contents = {name: kind.content for name, kind in MODALITIES.items()}
     schemas = _Schemas(contents[DEFAULT])
@@ -60,7 +60,7 @@ def guess_content(sources: Sequence[str]) -> str:
 
 
 def _claims(file: str, schema: pa.Schema | None, contents: dict[str, Content]) -> list[str]:
-    """Return the kinds that recognise a file; the default one only where no other does."""
+    """Return the kinds that recognise a file; the default one only if no other does."""
     claims = [name for name, content in contents.items() if content.recognises(file, schema)]
     return [name for name in claims if name != DEFAULT] or claims
 
@@ -85,10 +85,10 @@ def _names(path: Path) -> Iterator[str]:
 
 
 class _Schemas:
-    """The columns of tables, from their first rows; tables of one folder are taken to be alike.
+    """The columns of tables, from their first rows; tables of one folder are assumed to be alike.
 
     Args:
-        content: says which files are tables.
+        content: defines which files are tables.
     """
 
     def __init__(self, content: Content) -> None:
@@ -96,7 +96,7 @@ class _Schemas:
         self._known: dict[tuple[str, str], pa.Schema | None] = {}
 
     def of(self, file: str) -> pa.Schema | None:
-        """Return the columns of a file with their types; None where it is no table."""
+        """Return the columns of a file with their types; None if it is not a table."""
         suffix = os.path.splitext(file.lower())[1]
         key = os.path.dirname(file), suffix
         if suffix in (".parquet", ".arrow"):  # each has it at its end, or its beginning

@@ -1,4 +1,4 @@
-"""Records that are typed in the shell instead of being named by a file."""
+"""Records that are typed on the command line instead of in a file."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def inline_records(modality: Modality, given: list[str]) -> Dataset | None:
-    """Return what was given as records; None where one names a file, or none can be typed."""
+    """Return the arguments as records; None if one names a file, or this kind cannot be typed."""
     return None if any(map(names_file, given)) else modality.inline(given)
 
 
 def names_file(given: str) -> bool:
-    """True for the name of a file, be it there or not; False for what must be a record itself."""
+    """Return whether an argument is the name of a file, existing or not, and not a record."""
     path = given.partition("#")[0]
-    looks = re.fullmatch(r"\S*\.[A-Za-z0-9]{2,8}|\S*/\S*", path) is not None
-    return looks or os.path.exists(path) or bool(glob.glob(path, recursive=True))
+    is_path = re.fullmatch(r"\S*\.[A-Za-z0-9]{2,8}|\S*/\S*", path) is not None
+    return is_path or os.path.exists(path) or bool(glob.glob(path, recursive=True))

@@ -1,4 +1,4 @@
-"""Opening a modality by name, by what the sources hold, or by the encoder it lies with."""
+"""Opening a modality by name, by the sources, or by the tensor of an encoder."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def own_options(name: str, given: Mapping[str, Any]) -> Options:
 
 
 def modality_of(config: PretrainConfig | AuditConfig) -> str:
-    """Return the modality that the user named, or the one that the sources are of."""
+    """Return the modality that the user named, or that of the sources."""
     return guess_content(config.sources) if config.modality == "auto" else config.modality
 
 
 def modality_giving(tensor: str) -> str:
-    """Return the name of the first modality whose batches carry a tensor.
+    """Return the name of the first modality whose batches have a tensor.
 
-    That is what the records of an encoder are taken for where nothing else tells.
+    This is the default modality of an encoder that reads the tensor.
     """
     return next(name for name, kind in MODALITIES.items() if kind.gives == tensor)

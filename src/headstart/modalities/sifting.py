@@ -1,4 +1,4 @@
-"""Leaving records out on purpose: those that tests hold, too, and those that fail quality rules."""
+"""Removing records: those that overlap with test data, and those that fail quality rules."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def rules_named(content: Content, names: Iterable[str]) -> tuple[str, ...]:
-    """Return the quality rules that are meant: a set such as ``gopher`` stands for all of its own.
+    """Return the named quality rules; a set such as ``gopher`` stands for all of its rules.
 
     Raises:
         HeadstartError: there is no such rule, or the content has none at all.
@@ -47,9 +47,9 @@ def _set_of(rule: str) -> str:
 
 
 def sift(records: Dataset, config: PretrainConfig, modality: Modality, audit: Audit) -> Dataset:
-    """Return the records that ``--remove-overlap`` and ``--quality`` leave; most ask for neither.
+    """Return the records that ``--remove-overlap`` and ``--quality`` keep.
 
-    Each record that goes is counted in ``audit`` and named with its reason.
+    Each removed record is counted in ``audit`` and listed with its reason.
 
     Raises:
         HeadstartError: none is left, or there is no such rule.
@@ -88,7 +88,7 @@ def sift(records: Dataset, config: PretrainConfig, modality: Modality, audit: Au
 def _without(
     records: Dataset, indices: np.ndarray, why: Callable[[int], tuple[str, str]], audit: Audit
 ) -> Dataset:
-    """Return the other records; those at ``indices`` go to ``audit`` with the reason."""
+    """Return the records except those at ``indices``, which are noted in ``audit``."""
     if not len(indices):
         return records
     for index, name in zip(indices.tolist(), stream(records.select(indices), "id"), strict=True):

@@ -226,8 +226,8 @@ def _prepare(
         file = run.prepared / PROBE
         store_probe(probed, processor, plan.length, config.seed, config.probe, file)
     run.write_audit(audit.summary())
-    if audit.aside:
-        say(f"{audit.aside} records were set aside; {run.audit_file} names them")
+    if audit.quarantined:
+        say(f"{audit.quarantined} records were set aside; {run.audit_file} names them")
     run.resolve(plan=plan.as_dict(), records=len(records), prepared=True)
     shutil.rmtree(run.prepared / "records", ignore_errors=True)
 

@@ -1,4 +1,4 @@
-"""Verbs that use what was trained."""
+"""Verbs that use a trained model."""
 
 from __future__ import annotations
 
@@ -21,13 +21,21 @@ if TYPE_CHECKING:
 
 
 def predict(run: str, *inputs: str, **options: Any) -> list[dict[str, Any]]:
-    """Predict labels of records with a fine-tuned run; one row a record, in order.
+    """Predict labels of records with a fine-tuned run; one row per record, in order.
 
     Args:
         run: folder of a fine-tuned run.
         inputs: files, folders or globs.
-        options: see :class:`headstart.config.PredictConfig`; with ``out`` the rows are written
-            to a .jsonl, .csv or .parquet file, too.
+        options: see :class:`headstart.config.PredictConfig`; with ``out`` the rows are also
+            written to a .jsonl, .csv or .parquet file.
+
+    Raises:
+        HeadstartError: anything the user can fix.
+
+    Example::
+
+        rows = hs.predict("runs/stars", "new.csv")
+        print(rows[0]["label"], rows[0]["score"])
     """
     plan = load(PredictConfig, run=run, inputs=list(inputs), **options)
     from headstart.downstream.predict import check_ending, reader, write_predictions
@@ -51,6 +59,13 @@ def embed(run: str, *inputs: str, **options: Any) -> Path:
         run: a run folder, or any encoder folder.
         inputs: files, folders or globs.
         options: see :class:`headstart.config.EmbedConfig`.
+
+    Raises:
+        HeadstartError: anything the user can fix.
+
+    Example::
+
+        vectors = numpy.load(hs.embed("runs/reviews", "new.csv", out="new.npy"))  # (N,D)
     """
     plan = load(EmbedConfig, run=run, inputs=list(inputs), **options)
     from headstart.deployment.embed import embed as embed_records
@@ -69,17 +84,24 @@ def embed(run: str, *inputs: str, **options: Any) -> Path:
 
 
 def search(run: str, *inputs: str, query: str, **options: Any) -> list[dict[str, Any]]:
-    """Find the records nearest to a query; one row a neighbour, the nearest first.
+    """Find the records nearest to a query; one row per neighbour, the nearest first.
 
-    Without ``index`` the inputs, or the sources of the pre-training, are embedded once and kept in
-    the run folder.
+    Without ``index`` the inputs, or the sources of the pre-training, are embedded once and stored
+    in the run folder.
 
     Args:
         run: a run folder, or any encoder folder.
         inputs: files, folders or globs to search.
-        query: a file, each of whose records is asked for, or a record itself where the kind of data
-            can be typed: a text.
+        query: a file, whose records are all queries, or a record itself where the kind of data can
+            be typed, such as a text.
         options: see :class:`headstart.config.SearchConfig`.
+
+    Raises:
+        HeadstartError: anything the user can fix.
+
+    Example::
+
+        rows = hs.search("runs/reviews", query="a slow but rewarding film", count=3)
     """
     plan = load(SearchConfig, run=run, inputs=list(inputs), query=query, **options)
     from headstart.deployment import search as searching
@@ -99,12 +121,12 @@ def search(run: str, *inputs: str, query: str, **options: Any) -> list[dict[str,
         index = searching.Index.open(Path(plan.index))
     else:
         sources = plan.inputs or RunFolder.open(plan.run).config()["options"]["sources"]
-        built = searching.index_folder(Path(plan.run), folder, sources)
-        if not built.is_dir():
+        stored = searching.index_folder(Path(plan.run), folder, sources)
+        if not stored.is_dir():
             records = records_of(sources, plan, folder)
-            say(f"embedding {len(records):,} records into {built}")
-            searching.build(encoder, processor, records, built, length=length)
-        index = searching.Index.of_records(built, modality)
+            say(f"embedding {len(records):,} records into {stored}")
+            searching.build(encoder, processor, records, stored, length=length)
+        index = searching.Index.of_records(stored, modality)
     vectors = features(encoder, processor, queries, length=length)
     rows = searching.search(index, [str(name) for name in queries["id"]], vectors, plan.count)
     if plan.out:
@@ -113,7 +135,7 @@ def search(run: str, *inputs: str, query: str, **options: Any) -> list[dict[str,
 
 
 def generate(run: str, prompt: str = "", **options: Any) -> str | Path:
-    """Generate what a run was pre-trained to: the continuation of a prompt, or images.
+    """Generate with a run whose objective can: the continuation of a prompt, or images.
 
     Args:
         run: folder of the run.
@@ -129,15 +151,16 @@ def generate(run: str, prompt: str = "", **options: Any) -> str | Path:
 
 
 def explain(run: str, *inputs: str, **options: Any) -> Explanations:
-    """Explain predictions: the parts that mattered, and the labeled records most like.
+    """Explain predictions: the parts that mattered, and the most similar labeled records.
 
     Args:
         run: folder of a fine-tuned run.
-        inputs: files, folders or globs, or records themselves where they can be typed: texts.
+        inputs: files, folders or globs, or records themselves where they can be typed, such as
+            texts.
         options: see :class:`headstart.config.ExplainConfig`.
 
     Raises:
-        HeadstartError: anything the user can mend.
+        HeadstartError: anything the user can fix.
     """
     plan = load(ExplainConfig, run=run, inputs=list(inputs), **options)
     from headstart.deployment.explain import explain as explain_predictions
@@ -146,7 +169,7 @@ def explain(run: str, *inputs: str, **options: Any) -> Explanations:
 
 
 def info(run: str) -> dict[str, Any]:
-    """Return what a run folder says of itself: its options, decisions, state and last figures."""
+    """Return options, decisions, state and latest metrics of a run folder."""
     opened = RunFolder.open(run)
     content = opened.config()
     metrics = opened.metrics()

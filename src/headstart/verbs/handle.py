@@ -1,4 +1,4 @@
-"""A run, and what can be done with it: every verb as a method."""
+"""A run with every verb that takes one as a method."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def pretrain(
         options: see :class:`headstart.config.PretrainConfig`.
 
     Raises:
-        HeadstartError: anything the user can mend.
+        HeadstartError: anything the user can fix.
 
     Example::
 
@@ -89,7 +89,7 @@ def finetune(
         options: see :class:`headstart.config.FinetuneConfig`.
 
     Raises:
-        HeadstartError: anything the user can mend.
+        HeadstartError: anything the user can fix.
 
     Example::
 

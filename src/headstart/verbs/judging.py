@@ -1,4 +1,4 @@
-"""Verbs that look before anything is built on it: data, encoders, and what to label next."""
+"""Verbs that assess: data, encoders, and what to label next."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def audit(
     *sources: str, config: str | None = None, settings: list[str] | None = None, **options: Any
 ) -> AuditPage:
-    """Say what data hold: sizes, languages, duplicates, quality, and overlap with test data.
+    """Report on data: sizes, languages, duplicates, quality, and overlap with test data.
 
     Args:
         sources: files, folders or globs.
@@ -30,7 +30,11 @@ def audit(
         options: see :class:`headstart.config.AuditConfig`; with ``out`` the page is written, too.
 
     Raises:
-        HeadstartError: anything the user can mend.
+        HeadstartError: anything the user can fix.
+
+    Example::
+
+        print(hs.audit("reviews.csv", against=["test.csv"]))
     """
     if sources:
         options["sources"] = list(sources)
@@ -49,14 +53,18 @@ def audit(
 
 
 def evaluate(run: str, *, config: str | None = None, **options: Any) -> Answer:
-    """Measure what a run is worth: its frozen features with few labels, unless a task is named.
+    """Evaluate a run: its frozen features with few labels, unless a task is named.
 
     Args:
         run: folder of a pre-training run.
         options: see :class:`headstart.config.EvaluateConfig`.
 
     Raises:
-        HeadstartError: anything the user can mend.
+        HeadstartError: anything the user can fix.
+
+    Example::
+
+        print(hs.evaluate("runs/reviews", train="labeled.csv"))
     """
     plan = load(EvaluateConfig, file=config, run=run, **options)
     from headstart.downstream.scratch import fine_tuned, train_from_scratch
@@ -73,23 +81,27 @@ def evaluate(run: str, *, config: str | None = None, **options: Any) -> Answer:
 
 
 def _writing(run: str, seed: int) -> Callable[[str], str]:
-    """Return what continues a text with a run that writes, which is opened when first asked."""
+    """Return a function that continues a text with a run, which is opened at the first call."""
     from headstart.deployment.generate import continued, open_writer
 
     opened = cache(lambda: open_writer(RunFolder.open(run)))
-    seeds = count(seed)  # each text is drawn anew
+    seeds = count(seed)  # a new seed for each text
     return lambda text: continued(opened(), text, tokens=40, temperature=0.8, seed=next(seeds))
 
 
 def compare(*runs: str, **options: Any) -> Comparison:
-    """Compare several runs, or encoder folders, on the same labels and tested records.
+    """Compare several runs, or encoder folders, on the same labels and test records.
 
     Args:
         runs: two folders or more.
         options: see :class:`headstart.config.CompareConfig`.
 
     Raises:
-        HeadstartError: anything the user can mend.
+        HeadstartError: anything the user can fix.
+
+    Example::
+
+        print(hs.compare("runs/mlm", "runs/simcse", train="labeled.csv"))
     """
     plan = load(CompareConfig, runs=list(runs), **options)
     from headstart.evaluation.compare import compare as compare_runs
@@ -98,7 +110,7 @@ def compare(*runs: str, **options: Any) -> Comparison:
 
 
 def label(run: str, *unlabeled: str, **options: Any) -> Labeling:
-    """Name the unlabeled records most worth labeling next, and write them to a file.
+    """Choose the unlabeled records most worth labeling next, and write them to a file.
 
     Args:
         run: a run folder, or any encoder folder.
@@ -106,7 +118,11 @@ def label(run: str, *unlabeled: str, **options: Any) -> Labeling:
         options: see :class:`headstart.config.LabelConfig`.
 
     Raises:
-        HeadstartError: anything the user can mend.
+        HeadstartError: anything the user can fix.
+
+    Example::
+
+        hs.label("runs/reviews", "unlabeled.csv", n=100, out="to_label.csv")
     """
     if unlabeled:
         options["unlabeled"] = list(unlabeled)

@@ -35,7 +35,7 @@ def pretrain(
 
     from headstart.training.pretrain import pretrain as pretrain_encoder
 
-    with _undone_if_refused(run, fresh=not plan.resume):
+    with _removed_if_refused(run, fresh=not plan.resume):
         pretrain_encoder(plan, run, say=say, console=console())
     return run
 
@@ -62,7 +62,7 @@ def finetune(
     from headstart.encoders.opening import encoder_folder, open_encoder, open_processor, read_note
     from headstart.modalities.opening import open_modality
 
-    with _undone_if_refused(target, fresh=not plan.resume):
+    with _removed_if_refused(target, fresh=not plan.resume):
         folder = encoder_folder(plan.run)
         note, task = read_note(folder), TASKS[plan.task]
         task.check(open_modality(note["modality"]))
@@ -74,7 +74,7 @@ def finetune(
         if not plan.unlabeled:
             finetune_encoder(encoder, processor, records, validation, plan, target, **known)
             return target
-        # Their labels are not read, so their column need not be there.
+        # Their labels are not read, so their column may be missing.
         blind = plan.without_label()
         finetune_with_unlabeled(
             encoder,
@@ -91,7 +91,7 @@ def finetune(
 
 
 def _create(verb: str, plan: PretrainConfig | FinetuneConfig) -> RunFolder:
-    """Make the run folder; of the processes that torchrun started the first does, for all."""
+    """Create the run folder; under torchrun only the first process does."""
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         return RunFolder.create(plan.out, verb, plan, overwrite=plan.overwrite)
     from headstart.training.processes import ProcessGroup
@@ -103,10 +103,10 @@ def _create(verb: str, plan: PretrainConfig | FinetuneConfig) -> RunFolder:
 
 
 @contextmanager
-def _undone_if_refused(run: RunFolder, fresh: bool) -> Iterator[None]:
-    """Take a run folder away again if it was refused before anything was trained.
+def _removed_if_refused(run: RunFolder, fresh: bool) -> Iterator[None]:
+    """Remove a new run folder if the run is refused before anything was trained.
 
-    Otherwise the corrected command would be told that a run lies there already.
+    Otherwise the corrected command would fail because the folder exists.
     """
     try:
         yield
@@ -124,7 +124,7 @@ def _reopen(
     config: str | None,
     settings: list[str] | None,
 ) -> tuple[RunFolder, Model]:
-    """Open a run to go on with; the options it was started with hold."""
+    """Open a run to resume, with the options it was started with."""
     out = options.get("out")
     if config or settings:
         raise HeadstartError(
@@ -149,9 +149,9 @@ def _reopen(
                 "--resume; leave it out, or start a new run."
             )
     workers = options.get("workers", saved.get("workers", 0))
-    held = {**saved, "resume": True, "overwrite": False, "workers": workers}
+    kept = {**saved, "resume": True, "overwrite": False, "workers": workers}
     try:
-        return run, load(model, **held)
+        return run, load(model, **kept)
     except HeadstartError as error:
         raise HeadstartError(
             f"{out} was made by another version of headstart, which had other options ({error}); "
@@ -160,7 +160,7 @@ def _reopen(
 
 
 def sections() -> dict[str, tuple[str, ...]]:
-    """Return where ``--set NAME.key=value`` goes: encoders, kinds of data and objectives."""
+    """Return the option that ``--set NAME.key=value`` sets: of encoders, modalities, objectives."""
     from headstart.modalities import MODALITIES
     from headstart.objectives import MIXTURE, OBJECTIVES
 
@@ -172,7 +172,7 @@ def sections() -> dict[str, tuple[str, ...]]:
 
 
 def _check_names(plan: PretrainConfig) -> None:
-    """Refuse unknown names before a run folder is made."""
+    """Refuse unknown names before a run folder is created."""
     from headstart.encoders import ENCODERS
     from headstart.modalities import MODALITIES
     from headstart.modalities.opening import modality_of, own_options
@@ -196,6 +196,6 @@ def _check_names(plan: PretrainConfig) -> None:
                 f"objective_options: no objective is called {section!r}"
                 f"{did_you_mean(section, known)}"
             )
-    # Any other name may be one that the hub or its local cache knows.
+    # Any other name may be one of the hub or its local cache.
     if ENCODERS.near(plan.encoder) and not Path(plan.encoder).exists():
         ENCODERS.check(plan.encoder)

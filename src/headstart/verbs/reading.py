@@ -1,4 +1,4 @@
-"""How the verbs read records, and speak."""
+"""How the verbs read records and report progress."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def records_of(
     """Read the records that an encoder folder's modality finds in the sources.
 
     Args:
-        read: reads them in another way than the modality does, and checks the options.
+        read: replaces the modality's own reading and the check of the options.
     """
     from headstart.data.audit import Audit
     from headstart.data.columns import check_names
@@ -39,15 +39,15 @@ def records_of(
         check_names(options.columns, modality.content)
     records = read(modality, audit) if read else modality.read(sources, options, audit)
     records = modality.readable(records, modality.load(encoder), audit)
-    if audit.aside:
-        say(f"{audit.aside} records were set aside: {_reasons(audit.reasons)}")
+    if audit.quarantined:
+        say(f"{audit.quarantined} records were set aside: {_reasons(audit.reasons)}")
     for note in audit.notes:
         say(note)
     return records
 
 
 def labeled_records(source: str, options: FinetuneConfig, encoder: str | Path) -> Dataset:
-    """Read labeled records the way that the task reads them."""
+    """Read labeled records as the task does."""
     from headstart.data.columns import check_names
     from headstart.downstream import TASKS, Task
 
@@ -66,7 +66,7 @@ def _reasons(reasons: Any) -> str:
 
 
 def say(message: str) -> None:
-    """Print a line for whoever watches; standard output is for results."""
+    """Print a message to standard error; standard output is for results."""
     print(message, file=sys.stderr, flush=True)
 
 

@@ -189,14 +189,14 @@ def test_a_network_from_nothing_takes_statistics_of_its_own(head, scenes):
     assert encoder.model.bn1.running_mean.any()
 
 
-class _Told:
+class _FakeHead:
     """A detector that finds what it is told."""
 
-    at_once = 8
+    eval_batch_size = 8
     scan = Detection.scan
 
     def __init__(self, found):
-        self.told = found
+        self.predictions = found
 
     def eval(self):
         return self
@@ -205,12 +205,12 @@ class _Told:
         return []
 
     def found(self, features, batch, threshold):
-        return self.told(batch)
+        return self.predictions(batch)
 
 
 @pytest.mark.parametrize(("share", "score"), [(1.0, 1.0), (0.5, 0.5), (0.0, 0.0)])
 def test_average_precision_is_the_share_of_boxes_that_are_found_exactly(head, scenes, share, score):
-    def told(batch):
+    def predictions(batch):
         found = []
         truth = zip(batch["boxes"], batch["labels"], batch["box_mask"], strict=True)
         for boxes, labels, real in truth:
@@ -221,7 +221,7 @@ def test_average_precision_is_the_share_of_boxes_that_are_found_exactly(head, sc
 
     two = {"boxes": [{"label": "disc", "xyxy": [4.0, 4 + 30 * n, 24, 24 + 30 * n]} for n in (0, 1)]}
     rows = head.rows(None, scenes[0].select(range(10)).map(lambda row: two), 64)
-    measured = Detection.measure(_Told(told), torch.nn.Identity(), rows)
+    measured = Detection.measure(_FakeHead(predictions), torch.nn.Identity(), rows)
     assert measured == pytest.approx({"map": score, "map50": score}, abs=0.01)
 
 

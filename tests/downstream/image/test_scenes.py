@@ -33,17 +33,17 @@ def records(tmp_path_factory):
 
 @pytest.mark.parametrize("draws", DRAWS)
 def test_a_box_lies_where_its_object_is_seen(draws):
-    picture = torch.zeros(3, 60, 80, dtype=torch.uint8)
-    picture[:, 21:41, 31:47] = 255
+    image = torch.zeros(3, 60, 80, dtype=torch.uint8)
+    image[:, 21:41, 31:47] = 255
     view = View.drawn((60, 80), 80, draws)
     ((box,), (kept,)) = view.boxes(torch.tensor([[31.0, 21, 47, 41]]))
-    seen = view.picture(picture)
+    seen = view.image(image)
     assert tuple(seen.shape[1:]) == view.window
     rows, columns = np.nonzero(seen[0].numpy() > 127)
     assert kept
     edges = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
     assert box.tolist() == pytest.approx([float(edge) for edge in edges], abs=1.01)
-    assert (view.mask(picture[0])[rows, columns] == 255).all()
+    assert (view.mask(image[0])[rows, columns] == 255).all()
 
 
 @pytest.mark.parametrize("draws", [DRAWS[0], DRAWS[3], (0.2, 0.0, 0.0, 0.1)])

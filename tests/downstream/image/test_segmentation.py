@@ -104,8 +104,8 @@ def test_all_that_learns_has_a_gradient(head, scenes):
         assert parameter.grad is not None, name
 
 
-@pytest.mark.parametrize(("told", "score"), [("the truth", 1.0), ("all ground", 0.25)])
-def test_miou_is_the_mean_overlap_of_the_classes(monkeypatch, head, told, score):
+@pytest.mark.parametrize(("predicted", "score"), [("the truth", 1.0), ("all ground", 0.25)])
+def test_miou_is_the_mean_overlap_of_the_classes(monkeypatch, head, predicted, score):
     class Halves:
         """Left 0 and right 1, below nobody knows; there is no 2."""
 
@@ -120,7 +120,7 @@ def test_miou_is_the_mean_overlap_of_the_classes(monkeypatch, head, told, score)
 
     def logits(features, batch):
         # All ground: of 0 a half of the union is met, of 1 nothing.
-        guess = batch["labels"] * (told == "the truth") % IGNORED
+        guess = batch["labels"] * (predicted == "the truth") % IGNORED
         return torch.nn.functional.one_hot(guess, 3).permute(0, 3, 1, 2).float()
 
     monkeypatch.setattr(head, "logits", logits)

@@ -56,7 +56,7 @@ def test_squads_own_form_is_read_on_one_line_or_many(tmp_path, indent):
     assert records["id"] == ["dev.json:q1", "dev.json:q2"]
     assert answers_of(records[0]) == ["York", "in York"]
     assert answers_of(records[1]) == []
-    assert (audit.kept, audit.aside) == (2, 0)
+    assert (audit.kept, audit.quarantined) == (2, 0)
 
 
 @pytest.mark.parametrize(
@@ -107,9 +107,9 @@ def test_a_record_that_does_not_fit_is_set_aside_with_its_reason(tmp_path, answe
         good.pop("answers")
     records, audit = read(write(tmp_path / "a.jsonl", [good, bad]))
     assert records["id"] == ["a.jsonl:1"]
-    [aside] = audit.summary()["records"]
-    assert aside["where"] == "a.jsonl:2"
-    assert reason in aside["reason"]
+    [quarantined] = audit.summary()["records"]
+    assert quarantined["where"] == "a.jsonl:2"
+    assert reason in quarantined["reason"]
 
 
 def test_a_line_that_is_no_json_is_set_aside_too(tmp_path):

@@ -38,14 +38,14 @@ def test_windows_hold_the_whole_context_and_point_at_the_answer(kind):
     for at in range(len(rows)):
         inside = batch["context"][at]
         spans = list(zip(batch["char_starts"][at], batch["char_ends"][at], strict=True))
-        for start, end in [spans[place] for place in inside.nonzero()[:, 0]]:
+        for start, end in [spans[position] for position in inside.nonzero()[:, 0]]:
             seen.update(range(int(start), int(end)))
         first, last = batch["labels"][at].tolist()
         if first:
             found.append(context[spans[first][0] : spans[last][1]].strip())
             assert inside[first]
             assert inside[last]
-    assert {place for place, sign in enumerate(context) if not sign.isspace()} <= seen
+    assert {position for position, sign in enumerate(context) if not sign.isspace()} <= seen
     assert found
     assert all(answer == "York" for answer in found) or kind in ("bpe", "unigram")
     assert all("York" in answer for answer in found)

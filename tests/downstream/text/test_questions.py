@@ -57,16 +57,16 @@ def things(count, seed=0):
         there = {kind: str(random.choice(KINDS[kind])) for kind in kinds[:2]}
         for thing in there.values():
             words.insert(int(random.integers(len(words) + 1)), thing)
-        text, asked = " ".join(words), kinds[int(random.integers(3))]
-        start = f" {text} ".find(f" {there.get(asked, '?')} ")
-        known = asked in there
+        text, kind = " ".join(words), kinds[int(random.integers(3))]
+        start = f" {text} ".find(f" {there.get(kind, '?')} ")
+        known = kind in there
         rows.append(
             {
                 "id": f"s:{number}",
                 "text": text,
-                "question": f"which {asked} ?",
+                "question": f"which {kind} ?",
                 "starts": [start] if known else [],
-                "ends": [start + len(there[asked])] if known else [],
+                "ends": [start + len(there[kind])] if known else [],
             }
         )
     return Dataset.from_list(rows)
@@ -133,9 +133,9 @@ def test_predictions_have_the_answer_its_place_and_its_probability(tuned, tmp_pa
     path = write(tmp_path / "new.jsonl", rows)
     options = PredictConfig(run=str(tuned.folder), inputs=[str(path)])
     records = reader(tuned, [str(path)], options)(TextModality(), Audit())
-    said = []
-    first, second = predict(tuned, records, say=said.append)
-    assert said == [
+    messages = []
+    first, second = predict(tuned, records, say=messages.append)
+    assert messages == [
         "On 2 labeled records: exact 1.000, f1 1.000, has_answer_f1 1.000, no_answer_exact 1.000."
     ]
     assert (first["answer"], first["start"], first["end"]) == ("robin", 23, 28)

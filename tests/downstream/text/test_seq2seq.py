@@ -60,7 +60,7 @@ def network(seed=0):
     return create_encoder("t5", SIZE, WORDS, length=16, seed=seed)
 
 
-def numbered_places(indices=12):
+def absolute_positions(indices=12):
     """A small BART, whose places are numbered."""
     torch.manual_seed(0)
     tokenizer = WORDS.tokenizer
@@ -131,8 +131,8 @@ def test_transformers_writes_the_same_from_the_saved_folder_with_beams_or_withou
     read = tokenizer(list(records["text"]), return_tensors="pt", padding=True)
     read.pop("token_type_ids", None)
     for beams in (None, 3):
-        asked = PredictConfig(run="r", inputs=["x"], beams=beams)
-        ours = [row["generated"] for row in predict(tuned, records, options=asked)]
+        requested = PredictConfig(run="r", inputs=["x"], beams=beams)
+        ours = [row["generated"] for row in predict(tuned, records, options=requested)]
         out = model.generate(**read, **({"num_beams": beams} if beams else {}))
         assert ours == tokenizer.batch_decode(out, skip_special_tokens=True)
 
@@ -163,7 +163,7 @@ def test_the_loss_is_that_of_transformers_and_smoothing_is_for_training_only():
 
 
 @pytest.mark.parametrize("beams", [1, 3])
-@pytest.mark.parametrize("make", [network, numbered_places])
+@pytest.mark.parametrize("make", [network, absolute_positions])
 def test_a_network_that_would_never_stop_is_stopped_and_does_not_run_in_circles(make, beams):
     encoder = make().eval()
     end = WORDS.tokenizer.sep_token_id
@@ -188,19 +188,19 @@ def test_a_network_that_would_never_stop_is_stopped_and_does_not_run_in_circles(
 
 def test_a_text_longer_than_what_is_read_is_cut_and_the_numbers_are_told(tuned):
     records = Dataset.from_list([{"id": "a", "text": "one"}, {"id": "b:7", "text": "two " * 30}])
-    told = []
-    rows = list(predict(tuned, records, say=told.append))
+    messages = []
+    rows = list(predict(tuned, records, say=messages.append))
     assert [row["id"] for row in rows] == ["a", "b:7"]
-    (line,) = told
+    (line,) = messages
     assert line.startswith("1 of 2 texts to read are longer than 16 tokens and were cut")
     assert "b:7, has 32" in line
     head = Seq2Seq()
     head.rows(WORDS, pairs(3, longest=1).add_item(records[1] | {"label": "drei " * 40}), 16, 0)
-    read, written = head.remarks()
+    read, written = head.notes()
     assert "texts to read are longer than 16" in read
     assert "texts to write are longer than 16" in written
     assert "seq2seq.tokens=N" in written
-    assert head.remarks() == []
+    assert head.notes() == []
 
 
 def test_what_is_cut_still_ends_as_a_text_does():
@@ -233,21 +233,21 @@ def test_inputs_are_judged_where_they_have_the_target_and_written_where_not(tune
     labeled = write(tmp_path / "labeled.jsonl", rows)
     bare = tmp_path / "bare.txt"
     bare.write_text("four\nfive six\n")
-    asked = PredictConfig(run="r", inputs=["x"], columns={"text": "text", "label": "label"})
-    records = reader(tuned, [labeled], asked)(TextModality(), Audit())
-    told = []
-    list(predict(tuned, records, say=told.append))
-    assert told[0].startswith("On 2 labeled records: bleu ")
+    requested = PredictConfig(run="r", inputs=["x"], columns={"text": "text", "label": "label"})
+    records = reader(tuned, [labeled], requested)(TextModality(), Audit())
+    messages = []
+    list(predict(tuned, records, say=messages.append))
+    assert messages[0].startswith("On 2 labeled records: bleu ")
     records = reader(tuned, [str(bare)], PredictConfig(run="r", inputs=["x"]))(
         TextModality(), Audit()
     )
     assert records.column_names == ["id", "text"]
-    told.clear()
-    assert [row["generated"] for row in predict(tuned, records, say=told.append)] == [
+    messages.clear()
+    assert [row["generated"] for row in predict(tuned, records, say=messages.append)] == [
         "vier",
         "sechs sieben",
     ]
-    assert told == []
+    assert messages == []
 
 
 def test_generate_points_to_predict(tuned):
@@ -262,7 +262,7 @@ def test_what_cannot_write_or_is_asked_for_too_much_is_refused(transformer, proc
     with pytest.raises(HeadstartError, match="--freeze all leaves nothing to learn"):
         Seq2Seq.build(network(), records, options(freeze="all"))
     with pytest.raises(HeadstartError, match="12 positions, fewer than the 64 tokens asked for"):
-        Seq2Seq.build(numbered_places(), records, options(length=64))
+        Seq2Seq.build(absolute_positions(), records, options(length=64))
     endless = TextProcessor(fit_tokenizer(["a b"] * 2, kind="word", vocab_size=20, wrap=False))
     with pytest.raises(HeadstartError, match="a tokenizer that closes a text"):
         Seq2Seq().rows(endless, records, 16, 0)
@@ -271,9 +271,9 @@ def test_what_cannot_write_or_is_asked_for_too_much_is_refused(transformer, proc
 def test_a_text_without_its_target_is_written_all_the_same(tmp_path):
     head = Seq2Seq(columns=("text", "label"))
     gap = [{"text": "one", "label": "eins"}, {"text": "two", "label": ""}, {"text": "six"}]
-    asked = PredictConfig(run="r", inputs=["x"])
+    requested = PredictConfig(run="r", inputs=["x"])
     path = write(tmp_path / "gap.jsonl", gap)
-    records = head.read_inputs([path], asked, TextModality(), Audit())
+    records = head.read_inputs([path], requested, TextModality(), Audit())
     assert list(records["text"]) == ["one", "two", "six"]
     assert list(records["label"]) == ["eins", None, None]
 

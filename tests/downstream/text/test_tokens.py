@@ -94,7 +94,7 @@ def test_a_span_outside_the_text_sets_its_record_aside(tmp_path, spans):
     rows = [{"text": "fine here", "spans": []}, {"text": "short", "spans": spans}]
     records, audit = read(write(tmp_path / "a.jsonl", rows))
     assert len(records) == 1
-    assert audit.aside == 1
+    assert audit.quarantined == 1
 
 
 def test_columns_that_cannot_be_found_are_asked_for(tmp_path):
@@ -209,8 +209,8 @@ def test_names_are_learned_and_told_with_their_places(name, request, processor, 
     assert {e["label"] for row in rows for e in row["entities"]} == {"NAME"}
     path = tmp_path / "new.txt"
     path.write_text("some old robin hammer and the wren saw.\n", "utf-8")
-    asked = PredictConfig(run=str(run.folder), inputs=[str(path)])
-    records = reader(run, asked.inputs, asked)(TextModality(), Audit())
+    options = PredictConfig(run=str(run.folder), inputs=[str(path)])
+    records = reader(run, options.inputs, options)(TextModality(), Audit())
     (row,) = predict(run, records)
     assert [entity["text"] for entity in row["entities"]] == ["robin hammer", "wren saw"]
 
@@ -232,7 +232,7 @@ def test_records_to_predict_on_may_be_lists_of_tokens(tmp_path):
     options = PredictConfig(run="r", inputs=[path])
     records = read_words([path], options, TextModality(), audit)
     assert words_of(records) == ["小", "明"]
-    assert audit.aside == 1
+    assert audit.quarantined == 1
 
 
 def test_a_line_that_is_no_json_is_set_aside_with_its_place(tmp_path):
@@ -255,11 +255,11 @@ def test_predictions_of_tagged_records_are_judged_as_a_whole_and_by_label(tmp_pa
     for record in records:
         tags = ["B-PER", *["O"] * (len(record["starts"]) - 1)]
         head.describe({"tags": tags, "sure": [1.0] * len(tags)}, record)
-    assert head.remarks() == [
+    assert head.notes() == [
         "On 2 labeled records: f1 0.800, precision 1.000, recall 0.667.",
         "F1 of each label (and how many there are): LOC (1) 0.000, PER (2) 1.000.",
     ]
-    assert head.remarks() == []
+    assert head.notes() == []
 
 
 def test_spans_of_a_text_to_predict_on_are_kept_for_judging(tmp_path):
@@ -281,5 +281,5 @@ def test_chinese_names_of_the_shared_data_are_read(shared_data):
     path = shared_data("ner_zh") / "weibo_dev.jsonl.gz"
     records, audit = read(path)
     assert len(records) == 270
-    assert audit.aside == 0
+    assert audit.quarantined == 0
     assert "B-PER.NAM" in {tag for tags in records["tags"] for tag in tags}

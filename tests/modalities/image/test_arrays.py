@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from drawing import picture, records, refusal
+from drawing import image_bytes, records, refusal
 
 from headstart.data import streams
 from headstart.data.audit import Audit
@@ -101,7 +101,7 @@ def test_packed_pictures_are_cut_at_their_limits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("headstart.modalities.image.arrays._BLOCK", 700)
-    values = [picture(n, (n + 1, 9)) for n in range(20)]
+    values = [image_bytes(n, (n + 1, 9)) for n in range(20)]
     path = save(
         tmp_path / "a.npz",
         train_jpeg=np.frombuffer(b"".join(values), np.uint8),
@@ -157,7 +157,7 @@ def test_broken_files_and_bombs_are_set_aside(
     assert "bomb" in refusal(tmp_path / "bomb.npz")
     audit = Audit()
     assert len(records(path, tmp_path / "cut.npz", audit=audit)) == 7
-    assert audit.aside == 1
+    assert audit.quarantined == 1
 
 
 def test_a_header_that_claims_more_than_there_is_is_refused(tmp_path: Path) -> None:

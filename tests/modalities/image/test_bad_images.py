@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from drawing import draw, picture, records, refusal
-from reading import aside
+from drawing import draw, image_bytes, records, refusal
+from reading import quarantined
 
 from headstart.data import archives, streams
 from headstart.data.audit import Audit
@@ -42,7 +42,7 @@ def test_links_do_not_lead_in_circles(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     audit = Audit()
     assert records(tmp_path, audit=audit)["id"][:] == [f"{tmp_path.name}/a.png"]
-    assert {Path(name).name for name in aside(audit)} == {
+    assert {Path(name).name for name in quarantined(audit)} == {
         *("loop", "self.png", "gone.png", "pipe.png")
     }
 
@@ -62,20 +62,22 @@ def test_a_folder_that_may_not_be_read_is_set_aside(
     monkeypatch.setattr(os, "scandir", guarded)
     audit = Audit()
     assert len(records(tmp_path, audit=audit)) == 1
-    assert aside(audit) == {f"{tmp_path.name}/secret": "it cannot be read (Permission denied)"}
+    assert quarantined(audit) == {
+        f"{tmp_path.name}/secret": "it cannot be read (Permission denied)"
+    }
 
 
 def test_names_that_are_not_utf8_are_set_aside(tmp_path: Path) -> None:
     draw(tmp_path / "é中.png")
     with open(os.fsencode(tmp_path) + b"/caf\xe9.png", "wb") as file:
-        file.write(picture())
+        file.write(image_bytes())
     audit = Audit()
     assert records(tmp_path, audit=audit)["id"][:] == [f"{tmp_path.name}/é中.png"]
-    assert aside(audit) == {f"{tmp_path.name}/caf\ufffd.png": images.NOT_UTF8}
+    assert quarantined(audit) == {f"{tmp_path.name}/caf\ufffd.png": images.NOT_UTF8}
 
 
 def test_duplicates_by_the_thousand_are_counted(tmp_path: Path) -> None:
-    data, other = picture(0), picture(1)
+    data, other = image_bytes(0), image_bytes(1)
     (tmp_path / "photos").mkdir()
     for number in range(3000):
         (tmp_path / "photos" / f"{number}.png").write_bytes(data)
@@ -104,7 +106,7 @@ def test_an_empty_folder_and_an_empty_archive_are_refused(tmp_path: Path) -> Non
     "name", ["../a.png", "/etc/a.png", "x/../../a.png", "..\\a.png", "C:/a.png"]
 )
 def test_members_that_lead_out_of_a_tar_are_refused(tmp_path: Path, name: str, kind: str) -> None:
-    path = tar(tmp_path / f"a.{kind}", (name, picture(1)), ("fine.png", picture(2)))
+    path = tar(tmp_path / f"a.{kind}", (name, image_bytes(1)), ("fine.png", image_bytes(2)))
     audit = Audit()
     assert records(path, audit=audit)["id"][:] == [f"{path.name}/fine.png"]
     assert audit.reasons == {archives.OUTSIDE: 1}
@@ -117,7 +119,7 @@ def test_links_and_devices_in_a_tar_are_refused(tmp_path: Path) -> None:
         (link("hard.png", tarfile.LNKTYPE, "fine.png"), b""),
         (link("device.png", tarfile.CHRTYPE), b""),
         (link("pipe.png", tarfile.FIFOTYPE), b""),
-        ("fine.png", picture()),
+        ("fine.png", image_bytes()),
     )
     audit = Audit()
     assert records(path, audit=audit)["id"][:] == ["a.tar/fine.png"]
@@ -125,12 +127,12 @@ def test_links_and_devices_in_a_tar_are_refused(tmp_path: Path) -> None:
 
 
 def test_what_comes_before_a_break_in_a_tar_is_kept(tmp_path: Path) -> None:
-    whole = tar(tmp_path / "a.tar", *((f"{n}.png", picture(n, (40, 40))) for n in range(4)))
+    whole = tar(tmp_path / "a.tar", *((f"{n}.png", image_bytes(n, (40, 40))) for n in range(4)))
     cut = tmp_path / "cut.tar"
     cut.write_bytes(whole.read_bytes()[:9000])
     audit = Audit()
     assert records(cut, audit=audit)["id"][:] == ["cut.tar/0.png"]
-    assert aside(audit) == {"cut.tar": streams.BROKEN}
+    assert quarantined(audit) == {"cut.tar": streams.BROKEN}
     (tmp_path / "no.tar").write_text("these are words " * 100)
     assert "broken" in refusal(tmp_path / "no.tar")
     (tmp_path / "no.tar.gz").write_text("these are words " * 100)
@@ -138,11 +140,11 @@ def test_what_comes_before_a_break_in_a_tar_is_kept(tmp_path: Path) -> None:
 
 
 def test_an_archive_inside_an_archive_is_set_aside(tmp_path: Path) -> None:
-    inner = tar(tmp_path / "inner.tar", ("a.png", picture())).read_bytes()
-    path = tar(tmp_path / "a.tar", ("inner.tar", inner), ("x.npz", b"x"), ("b.png", picture()))
+    inner = tar(tmp_path / "inner.tar", ("a.png", image_bytes())).read_bytes()
+    path = tar(tmp_path / "a.tar", ("inner.tar", inner), ("x.npz", b"x"), ("b.png", image_bytes()))
     audit = Audit()
     assert len(records(path, audit=audit)) == 1
-    assert set(aside(audit)) == {"a.tar/inner.tar", "a.tar/x.npz"}
+    assert set(quarantined(audit)) == {"a.tar/inner.tar", "a.tar/x.npz"}
     assert len(audit.reasons) == 1
 
 
@@ -166,7 +168,7 @@ def test_members_that_are_too_large_are_passed_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(archives, "LARGEST", 1000)
-    path = tar(tmp_path / "a.tar", ("a.png", b"x" * 5000), ("b.png", picture()))
+    path = tar(tmp_path / "a.tar", ("a.png", b"x" * 5000), ("b.png", image_bytes()))
     assert records(path)["id"][:] == ["a.tar/b.png"]
     monkeypatch.setattr(images, "LARGEST", 10)
     assert "MiB" in refusal(path)
@@ -182,7 +184,7 @@ def test_a_tar_that_lies_about_a_size_is_set_aside(tmp_path: Path) -> None:
 
 
 def test_a_zero_byte_member_is_set_aside(tmp_path: Path) -> None:
-    path = tar(tmp_path / "a.tar", ("a.png", b""), ("b.png", picture()))
+    path = tar(tmp_path / "a.tar", ("a.png", b""), ("b.png", image_bytes()))
     audit = Audit()
     assert records(path, audit=audit)["id"][:] == ["a.tar/b.png"]
-    assert aside(audit) == {"a.tar/a.png": "it is empty"}
+    assert quarantined(audit) == {"a.tar/a.png": "it is empty"}

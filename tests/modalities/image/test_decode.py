@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from drawing import draw, encoded, picture, png_header
+from drawing import draw, encoded, image_bytes, png_header
 from PIL import Image
 
 from headstart.modalities.image import decode as images
@@ -183,12 +183,12 @@ def test_large_jpegs_are_decoded_small_and_look_the_same(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 30), (3, 2)])
 def test_tiny_pictures_are_enlarged(shape: tuple[int, int]) -> None:
-    found = square(value(picture(size=shape)), 16)
+    found = square(value(image_bytes(size=shape)), 16)
     assert found.shape == (16, 16, 3)
 
 
 def test_sizes_come_from_the_header_alone() -> None:
-    whole = picture(size=(300, 200), kind="JPEG")
+    whole = image_bytes(size=(300, 200), kind="JPEG")
     assert size(value(whole[:1000])) == (300, 200)
 
 
@@ -197,7 +197,7 @@ def test_sizes_come_from_the_header_alone() -> None:
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"])
 def test_truncated_files_are_refused(kind: str) -> None:
-    whole = picture(size=(60, 50), kind=kind)
+    whole = image_bytes(size=(60, 50), kind=kind)
     for share in (0.5, 0.9):
         assert "copy or download it again" in reason(whole[: int(len(whole) * share)])
     assert reason(whole[:3]) in (images.NOT_IMAGE, images.CUT_SHORT, images.DAMAGED)
@@ -229,7 +229,7 @@ def test_a_header_that_lies_about_the_size_is_refused() -> None:
 
 
 def test_text_chunks_that_unpack_to_much_are_refused() -> None:
-    plain = picture()
+    plain = image_bytes()
     packed = zlib.compress(b"x" * 200_000_000)
     data = b"Comment\0\0" + packed
     chunk = struct.pack(">I", len(data)) + b"zTXt" + data
@@ -241,7 +241,7 @@ def test_text_chunks_that_unpack_to_much_are_refused() -> None:
 def test_random_damage_never_raises_anything_else() -> None:
     rng = np.random.default_rng(0)
     for kind in ("PNG", "JPEG", "GIF", "TIFF", "BMP", "WEBP"):
-        whole = np.frombuffer(picture(size=(24, 20), kind=kind), np.uint8)
+        whole = np.frombuffer(image_bytes(size=(24, 20), kind=kind), np.uint8)
         for _ in range(40):
             data = whole.copy()
             data[rng.integers(0, len(data), 5)] = rng.integers(0, 256, 5)

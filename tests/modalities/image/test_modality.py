@@ -37,7 +37,7 @@ def held(*values: bytes) -> Dataset:
     )
 
 
-def asked(records: Dataset, longest: int, **options: Any) -> Defaults:
+def defaults(records: Dataset, longest: int, **options: Any) -> Defaults:
     """Return what suits the records, for encoders that take ``longest`` pixels a side."""
     named: dict[str, Any] = {"objectives": (), "encoder": None, "length": None, **options}
     budget = Budget(5, "minutes")
@@ -54,11 +54,11 @@ def test_pictures_go_from_a_folder_to_batches(tmp_path: Path) -> None:
     records = modality.read([str(tmp_path / "pets")], SourceOptions(), audit, tmp_path / "cache")
     assert records["label"][:] == ["cat", "cat", "dog", "dog"]
     assert audit.kept == 4
-    length = asked(records, longest=32).length
+    length = defaults(records, longest=32).length
     assert length == 16
     processor = modality.fit(records, Any, None, length)
     modality.prepare(records, processor, tmp_path / "train", audit, learn=True)
-    assert audit.aside == 1
+    assert audit.quarantined == 1
     rows = processor.rows(tmp_path / "train", layout="documents", length=16, seed=0)
     assert rows.batch(np.arange(len(rows)), 0)["pixels"].shape == (3, 3, 16, 16)
     sound = modality.readable(records, processor, audit)
@@ -76,7 +76,7 @@ def test_held_out_pictures_that_are_all_bad_do_not_end_a_run(tmp_path: Path) -> 
     modality, processor, audit = ImageModality(), ImageProcessor(8), Audit()
     modality.prepare(held(b"x"), processor, tmp_path / "validation", audit, learn=False)
     assert not (tmp_path / "validation").exists()
-    assert audit.aside == 1
+    assert audit.quarantined == 1
     with pytest.raises(HeadstartError, match="mostly: it is no picture"):
         modality.prepare(held(b"x"), processor, tmp_path / "train", audit, learn=True)
 
@@ -124,9 +124,9 @@ def test_small_pictures_are_trained_at_their_own_size(
     side: int, longest: int, expected: int
 ) -> None:
     records = held(*[noise(n, (side + 9, side)) for n in range(3)], b"broken")
-    assert asked(records, longest).length == expected
-    assert asked(held(b"broken"), longest).length == longest
-    assert asked(records, longest, length=9).length == 9
+    assert defaults(records, longest).length == expected
+    assert defaults(held(b"broken"), longest).length == longest
+    assert defaults(records, longest, length=9).length == 9
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_small_pictures_are_trained_at_their_own_size(
 def test_small_pictures_have_the_fastest_learner_unless_something_else_is_named(
     side: int, options: dict[str, Any], expected: tuple[str, str]
 ) -> None:
-    found = asked(held(noise(0, (side, side))), 224, **options)
+    found = defaults(held(noise(0, (side, side))), 224, **options)
     assert (*found.objectives, found.encoder) == expected
 
 

@@ -71,11 +71,11 @@ def test_edited_pictures_are_found_and_others_are_not() -> None:
 
 @needs_library
 def test_repeats_within_a_set_are_paired_with_the_earlier_one() -> None:
-    pictures = held(
+    images = held(
         **scenes(*range(20)), x=encoded(scene(4), "JPEG", quality=50), bad=b"", y=scene(9)
     )
     audit = Audit()
-    assert near_repeats(pictures, audit) == [(20, 4), (22, 9)]
+    assert near_repeats(images, audit) == [(20, 4), (22, 9)]
     assert audit.notes == []
 
 

@@ -23,7 +23,7 @@ from headstart.modalities.image.decode import square
 from headstart.modalities.image.pixel_file import (
     PixelFile,
     PixelRows,
-    noted_aside,
+    quarantined,
     write_pixel_file,
 )
 
@@ -49,7 +49,7 @@ def rows(folder: Path, records: Dataset, side: int = 16, audit: Audit | None = N
 
 
 @pytest.fixture(params=["eager", "lazy", "no room"])
-def way(request: Any, monkeypatch: pytest.MonkeyPatch) -> str:
+def decoding(request: Any, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param != "eager":
         monkeypatch.setattr(pixel_file, "PATIENCE", -1.0)
     if request.param == "no room":
@@ -57,7 +57,7 @@ def way(request: Any, monkeypatch: pytest.MonkeyPatch) -> str:
     return str(request.param)
 
 
-def test_rows_are_squares_of_the_records_in_their_order(tmp_path: Path, way: str) -> None:
+def test_rows_are_squares_of_the_records_in_their_order(tmp_path: Path, decoding: str) -> None:
     records = held()
     found = rows(tmp_path / "x", records)
     assert len(found) == 12
@@ -94,7 +94,7 @@ def test_a_bad_picture_found_late_gives_way_to_the_next_good_one(
     indices = np.array([5, 1, 0, 2, 3])
     expected = np.stack([_pixels(index) for index in (0, 3, 0, 3, 3)])
     assert np.array_equal(found.batch(indices, 0)["pixels"], expected)
-    assert set(noted_aside(tmp_path / "x")) == {"1.png", "2.png", "5.png"}
+    assert set(quarantined(tmp_path / "x")) == {"1.png", "2.png", "5.png"}
     later = PixelRows(PixelFile(tmp_path / "x"))  # what is known is not decoded again
     monkeypatch.setattr(pixel_file, "square", None)
     assert np.array_equal(later.batch(indices, 0)["pixels"], expected)
@@ -104,7 +104,7 @@ def _pixels(seed: int) -> np.ndarray:
     return square({"bytes": noise(seed), "path": None}, 16).transpose(2, 0, 1)
 
 
-def test_only_bad_pictures_are_refused(tmp_path: Path, way: str) -> None:
+def test_only_bad_pictures_are_refused(tmp_path: Path, decoding: str) -> None:
     with pytest.raises(HeadstartError, match="none of the 3 pictures can be decoded"):
         rows(tmp_path / "x", held(3, bad=(0, 1, 2))).batch(np.array([0]), 0)
 
@@ -172,7 +172,7 @@ def test_processes_that_fill_it_together_see_the_same(
     assert [process.exitcode for process in processes] == [0, 0]
     expected = found.batch(np.arange(80), 0)["pixels"].numpy()
     assert all(np.array_equal(np.load(tmp_path / f"{n}.npy"), expected) for n in range(2))
-    assert set(noted_aside(tmp_path / "x")) == {"3.png"}
+    assert set(quarantined(tmp_path / "x")) == {"3.png"}
 
 
 def test_rows_are_sent_to_processes_by_their_folder(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from drawing import draw, picture, records, refusal
+from drawing import draw, image_bytes, records, refusal
 
 from headstart.data.audit import Audit
 from headstart.modalities.image.decode import decode
@@ -70,7 +70,11 @@ def test_single_files_and_globs_are_named_by_themselves(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz", "tgz"])
 def test_archives_give_bytes_and_folders_that_are_classes(tmp_path: Path, kind: str) -> None:
-    members = {"cat/1.png": picture(1), "dog/1.png": picture(2), "dog/2.jpg": picture(3)}
+    members = {
+        "cat/1.png": image_bytes(1),
+        "dog/1.png": image_bytes(2),
+        "dog/2.jpg": image_bytes(3),
+    }
     path = tmp_path / f"pets.{kind}"
     if kind == "zip":
         with zipfile.ZipFile(path, "w") as archive:
@@ -88,39 +92,39 @@ def test_webdataset_shards_take_the_label_from_cls_or_json(tmp_path: Path) -> No
     tar(
         tmp_path / "shard-0.tar",
         {
-            "000.jpg": picture(0),
+            "000.jpg": image_bytes(0),
             "000.cls": b"7\n",
             "000.txt": b"a caption",
             "001.cls": b"8",
-            "001.png": picture(1),
+            "001.png": image_bytes(1),
             "001.json": b'{"label": "x"}',
         },
     )
     tar(
         tmp_path / "shard-1.tar",
         {
-            "002.jpg": picture(2),
+            "002.jpg": image_bytes(2),
             "002.json": b'{"label": 9, "other": "z"}',
             "003.json": b"broken",
-            "003.jpg": picture(3),
+            "003.jpg": image_bytes(3),
         },
     )
     audit = Audit()
     found = records(tmp_path, audit=audit)
     assert found["label"][:] == ["7", "8", "9", None]
-    assert audit.aside == 0
+    assert audit.quarantined == 0
     audit = Audit()
     found = records(tmp_path, columns={"label": "other"}, audit=audit)
     assert found["id"][:] == [f"{tmp_path.name}/shard-1.tar/002.jpg"]
     assert found["label"][:] == ["z"]
-    assert audit.aside == 3
+    assert audit.quarantined == 3
 
 
 @pytest.mark.parametrize("wrapped", [True, False])
 def test_parquet_gives_bytes_from_a_binary_or_a_struct_column(
     tmp_path: Path, wrapped: bool
 ) -> None:
-    values: list[Any] = [picture(n) for n in range(150)]
+    values: list[Any] = [image_bytes(n) for n in range(150)]
     cells = [{"bytes": value, "path": "x.png"} for value in values] if wrapped else values
     table = pa.table({"note": ["some words"] * 150, "photo": cells, "label": [1, 0] * 75})
     pq.write_table(table, tmp_path / "a.parquet")
@@ -134,7 +138,7 @@ def test_class_names_in_a_parquet_file_of_pictures_are_used(tmp_path: Path) -> N
     features = datasets.Features(
         {"image": datasets.Image(), "label": datasets.ClassLabel(names=["cat", "dog"])}
     )
-    rows = {"image": [{"bytes": picture(), "path": None}] * 2, "label": [1, 0]}
+    rows = {"image": [{"bytes": image_bytes(), "path": None}] * 2, "label": [1, 0]}
     datasets.Dataset.from_dict(rows, features=features).to_parquet(tmp_path / "a.parquet")
     assert records(tmp_path / "a.parquet")["label"][:] == ["dog", "cat"]
 
@@ -147,7 +151,7 @@ def test_a_saved_dataset_gives_undecoded_bytes_and_names_of_classes(tmp_path: Pa
     datasets.Dataset.from_dict(rows, features=features).save_to_disk(tmp_path / "saved")
     found = records(tmp_path / "saved")
     assert found["label"][:] == ["dog", "cat", "dog"]
-    assert [value["bytes"] for value in found[:]["image"]] == [picture(n) for n in range(3)]
+    assert [value["bytes"] for value in found[:]["image"]] == [image_bytes(n) for n in range(3)]
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])
@@ -181,7 +185,7 @@ def test_a_table_beside_pictures_is_passed_over_unless_it_is_named(tmp_path: Pat
     (tmp_path / "README.md").write_text("notes")
     audit = Audit()
     assert len(records(tmp_path, audit=audit)) == 1
-    assert audit.aside == 2
+    assert audit.quarantined == 2
     assert any("name the table itself" in reason for reason in audit.reasons)
 
 
@@ -195,7 +199,7 @@ def test_texts_do_not_become_pictures_nor_pictures_texts(tmp_path: Path) -> None
 
 def test_a_missing_or_unclear_column_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
-    pq.write_table(pa.table({"text": ["x"], "a": [picture()], "b": [picture()]}), path)
+    pq.write_table(pa.table({"text": ["x"], "a": [image_bytes()], "b": [image_bytes()]}), path)
     assert "--column image=COLUMN" in refusal(path)
     assert len(records(path, columns={"image": "b"})) == 1
     assert "no column 'c'" in refusal(path, columns={"image": "c"})
@@ -213,7 +217,7 @@ def test_a_label_column_cannot_be_asked_of_files(tmp_path: Path) -> None:
 
 
 def test_labels_may_be_missing_where_nobody_asked(tmp_path: Path) -> None:
-    rows = [{"image": picture(n), "label": label} for n, label in enumerate(["x", None, "y"])]
+    rows = [{"image": image_bytes(n), "label": label} for n, label in enumerate(["x", None, "y"])]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
     assert records(tmp_path / "a.parquet")["label"][:] == ["x", None, "y"]
     audit = Audit()

@@ -217,17 +217,17 @@ def test_away_from_the_cpu_nothing_asks_the_device_for_a_value() -> None:
 def test_a_step_done_to_all_and_kept_for_some_is_the_step_done_to_some(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    by_places = render(bytes_(), generator(), EVERY, 16)
+    by_indices = render(bytes_(), generator(), EVERY, 16)
 
     monkeypatch.setattr(image_views, "_where", image_views._everywhere)
     torch.testing.assert_close(
-        render(bytes_(), generator(), EVERY, 16), by_places, atol=1e-6, rtol=0
+        render(bytes_(), generator(), EVERY, 16), by_indices, atol=1e-6, rtol=0
     )
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_gpu_makes_views_without_leaving_it() -> None:
-    chance = torch.Generator("cuda").manual_seed(0)
-    for made in views({"pixels": bytes_(4, 72).cuda()}, chance, "byol", 72, local=1):
+    on_gpu = torch.Generator("cuda").manual_seed(0)
+    for made in views({"pixels": bytes_(4, 72).cuda()}, on_gpu, "byol", 72, local=1):
         assert made["pixels"].is_cuda
         assert 0.0 <= made["pixels"].min() <= made["pixels"].max() <= 1.0

@@ -32,14 +32,14 @@ def folders(tmp_path_factory):
     return made
 
 
-def made(folders, file, told):
-    return back_translated(RECORDS, *folders, file, say=told.append)
+def made(folders, file, messages):
+    return back_translated(RECORDS, *folders, file, say=messages.append)
 
 
 def test_an_interrupted_way_round_goes_on_and_ends_the_same(folders, tmp_path, monkeypatch):
     monkeypatch.setattr(back_translation, "CHUNK", 1)
-    told: list[str] = []
-    whole = made(folders, tmp_path / "one.jsonl", told)
+    messages: list[str] = []
+    whole = made(folders, tmp_path / "one.jsonl", messages)
     assert len(whole) == 4
     assert all(whole)
     assert whole != TEXTS
@@ -47,27 +47,27 @@ def test_an_interrupted_way_round_goes_on_and_ends_the_same(folders, tmp_path, m
     assert [json.loads(line)["id"] for line in lines[1:5]] == RECORDS["id"]
     # Killed within the third line: two are whole, and the rest is made anew.
     (tmp_path / "two.jsonl").write_text("\n".join([*lines[:3], lines[3][:9]]))
-    assert made(folders, tmp_path / "two.jsonl", told) == whole
+    assert made(folders, tmp_path / "two.jsonl", messages) == whole
     assert (tmp_path / "two.jsonl").read_text() == (tmp_path / "one.jsonl").read_text()
-    assert made(folders, tmp_path / "one.jsonl", told) == whole
-    assert [line.split()[1] for line in told] == ["4", "2"]
+    assert made(folders, tmp_path / "one.jsonl", messages) == whole
+    assert [line.split()[1] for line in messages] == ["4", "2"]
 
 
 def test_translations_by_other_networks_are_not_taken_for_these(folders, tmp_path):
-    told: list[str] = []
-    made(folders, tmp_path / "one.jsonl", told)
+    messages: list[str] = []
+    made(folders, tmp_path / "one.jsonl", messages)
     with pytest.raises(HeadstartError, match="translations by other networks"):
-        made(folders[::-1], tmp_path / "one.jsonl", told)
+        made(folders[::-1], tmp_path / "one.jsonl", messages)
 
 
 def test_sentences_go_one_by_one_and_a_text_without_an_answer_stays(folders, tmp_path, monkeypatch):
-    asked: list[str] = []
+    translated: list[str] = []
 
     def shouted(self, sentences):
-        asked.extend(sentences)
+        translated.extend(sentences)
         return ["" if "dog" in text.lower() else text.upper() for text in sentences]
 
     monkeypatch.setattr(back_translation._Translator, "_write", shouted)
     found = made(folders, tmp_path / "one.jsonl", [])
     assert found == [TEXTS[0].upper(), "A dog", TEXTS[2].upper(), TEXTS[3].upper()]
-    assert {"The fox jumps.", "It sleeps!"} <= set(asked)
+    assert {"The fox jumps.", "It sleeps!"} <= set(translated)

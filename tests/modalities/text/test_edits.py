@@ -81,10 +81,10 @@ def test_replacement_changes_some_tokens_where_they_stand():
 def test_a_swap_exchanges_tokens_two_by_two():
     for before, after in edit("swap", 0.3):
         assert Counter(before) == Counter(after)
-        moved = [place for place in range(len(before)) if before[place] != after[place]]
+        moved = [index for index in range(len(before)) if before[index] != after[index]]
         assert len(moved) == round(0.3 * len(before)) // 2 * 2
-        for place in moved:
-            assert after[before.index(after[place])] == before[place]
+        for index in moved:
+            assert after[before.index(after[index])] == before[index]
 
 
 def test_a_crop_keeps_one_run_of_tokens():

@@ -86,26 +86,26 @@ def test_a_saved_processor_opens_with_auto_tokenizer_and_gives_the_same_ids(kind
 
 
 def test_the_encoders_wishes_hold_until_the_user_says_otherwise():
-    wish = TokenizerDefaults(kind="word", vocab_size=30, lowercase=True)
+    defaults = TokenizerDefaults(kind="word", vocab_size=30, lowercase=True)
     config = load(PretrainConfig, sources=["x"], out="y")
-    asked = open_modality("text", {"text": {"tokenizer": {"kind": "char"}}})
-    fitted = TextModality().fit(records(ENGLISH), config, wish, 64)
+    modality = open_modality("text", {"text": {"tokenizer": {"kind": "char"}}})
+    fitted = TextModality().fit(records(ENGLISH), config, defaults, 64)
     assert "quick" in fitted.tokenizer.get_vocab()
     assert len(fitted.tokenizer) == 30
-    assert "quick" not in asked.fit(records(ENGLISH), config, wish, 64).tokenizer.get_vocab()
+    assert "quick" not in modality.fit(records(ENGLISH), config, defaults, 64).tokenizer.get_vocab()
 
 
 def test_a_patient_tokenizer_is_taken_where_there_is_one_and_it_pays():
     config = load(PretrainConfig, sources=["x"], out="y")
     patient = TokenizerDefaults(kind="char", vocab_size=60)
-    wish = TokenizerDefaults(kind="word", vocab_size=30, patient=patient)
+    defaults = TokenizerDefaults(kind="word", vocab_size=30, patient=patient)
 
-    def fitted(wish, patient):
-        made = TextModality().fit(records(ENGLISH), config, wish, 64, patient=patient)
+    def fitted(defaults, patient):
+        made = TextModality().fit(records(ENGLISH), config, defaults, 64, patient=patient)
         return made.tokenizer.get_vocab()
 
-    assert "quick" in fitted(wish, False)
-    assert "quick" not in fitted(wish, True)
+    assert "quick" in fitted(defaults, False)
+    assert "quick" not in fitted(defaults, True)
     assert "quick" in fitted(TokenizerDefaults(kind="word", vocab_size=30), True)
 
 
@@ -116,19 +116,19 @@ def test_the_modality_says_all_that_a_processor_may_provide(options):
 
 def test_text_without_spaces_gets_the_tokenizer_that_the_encoder_wishes_for_it():
     runs = TokenizerDefaults(kind="bpe", vocab_size=300, wrap=False)
-    wish = TokenizerDefaults(kind="word", vocab_size=40, wrap=False, unspaced=runs)
+    defaults = TokenizerDefaults(kind="word", vocab_size=40, wrap=False, unspaced=runs)
     config = load(PretrainConfig, sources=["x"], out="y")
     plain = TextModality()
-    asked = open_modality("text", {"text": {"tokenizer": {"kind": "word"}}})
+    modality = open_modality("text", {"text": {"tokenizer": {"kind": "word"}}})
     chinese = ["我爱北京", "他爱北京", "北京很大"] * 4
 
     def pieces(texts, modality):
-        fitted = modality.fit(records(texts), config, wish, 64)
+        fitted = modality.fit(records(texts), config, defaults, 64)
         return len(fitted.encode_ids(["我爱北京"])[0])
 
     assert pieces(chinese, plain) < 4
-    assert pieces(chinese, asked) == 4
-    assert "quick" in plain.fit(records(ENGLISH), config, wish, 64).tokenizer.get_vocab()
+    assert pieces(chinese, modality) == 4
+    assert "quick" in plain.fit(records(ENGLISH), config, defaults, 64).tokenizer.get_vocab()
 
 
 @pytest.mark.parametrize("kind", ["bpe", "wordpiece", "unigram"])
@@ -302,8 +302,8 @@ def test_chinese_words_come_from_the_segmenter(tmp_path):
         objective="mlm",
         objective_options={"mlm": {"whole_word": True}},
     )
-    wish = TokenizerDefaults(kind="wordpiece", vocab_size=200)
-    made = TextModality().fit(records(CHINESE), config, wish, 64)
+    defaults = TokenizerDefaults(kind="wordpiece", vocab_size=200)
+    made = TextModality().fit(records(CHINESE), config, defaults, 64)
     assert made.segmenter == "jieba"
     TextModality().prepare(records(CHINESE), made, tmp_path / "t", Audit(), learn=True)
     batch = made.rows(tmp_path / "t", layout="documents", length=64, seed=0).batch(np.array([0]), 0)

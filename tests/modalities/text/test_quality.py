@@ -99,7 +99,7 @@ def test_english_stop_words_are_asked_of_english_only() -> None:
 def test_counts_and_numbers_of_ones_own() -> None:
     pages = [Page(PLAIN), Page("{ short }"), Page("短。")]
     found = count(pages, ("gopher.words", "c4.brackets"), PAPERS)
-    assert found.looked_at == 3
+    assert found.total == 3
     assert found.failed == {"gopher.words": 2, "c4.brackets": 1}
     assert found.inapplicable == {"gopher.words": 1, "c4.brackets": 0}
     assert first_failed(pages[0], ("gopher.words",), QualityNumbers(min_words=5)) is None

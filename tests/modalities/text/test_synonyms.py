@@ -59,18 +59,18 @@ def test_whole_words_give_way_in_their_case_and_all_else_stays(folder, kind):
     views = [processor.views(batch, generator(seed), "synonym:0.5")[0] for seed in (0, 0, 1)]
     assert torch.equal(batch["input_ids"], before)
     assert torch.equal(views[0]["input_ids"], views[1]["input_ids"])
-    said = {processor.tokenizer.decode(row[real], skip_special_tokens=True)
+    edited = {processor.tokenizer.decode(row[real], skip_special_tokens=True)
             for row, real in zip(views[0]["input_ids"], views[0]["mask"], strict=True)}  # fmt: skip
     known = {"film": "movie", "movie": "film", "happy": "glad", "glad": "happy"}
     exchanged = {**known, **{a.title(): b.title() for a, b in known.items()}, "MOVIE": "FILM"}
     original = processor.tokenizer.decode(before[0][batch["mask"][0]], skip_special_tokens=True)
-    assert said != {original}
-    for text in said:
+    assert edited != {original}
+    for text in edited:
         for old, new in zip(original.split(), text.split(), strict=True):
             bare = old.strip(",")
             assert new in (old, old.replace(bare, exchanged.get(bare, bare))), (old, new)
     # All that can be exchanged is exchanged here or there.
-    words = {word.strip(",").lower() for text in said for word in text.split()}
+    words = {word.strip(",").lower() for text in edited for word in text.split()}
     assert {"movie", "film", "glad", "happy"} <= words
     counts = (views[2]["input_ids"] != before).sum(1)
     assert counts.max() <= round(0.5 * int(batch["mask"][0].sum()))

@@ -16,7 +16,7 @@ ENGLISH = ["the film wasn't good, not good at all", "a far-fetched but good plot
 CHINESE = ["这个酒店很好", "服务不好, 价格贵"] * 30
 
 
-def told(text: str, kind: str, texts: list[str], size: int = 320) -> list[str]:
+def word_texts(text: str, kind: str, texts: list[str], size: int = 320) -> list[str]:
     tokenizer = fit_tokenizer(texts, kind=kind, vocab_size=size, lowercase=True)
     reading = read(TextProcessor(tokenizer), text, 99)
     found = words(text, reading)
@@ -25,7 +25,7 @@ def told(text: str, kind: str, texts: list[str], size: int = 320) -> list[str]:
 
 @pytest.mark.parametrize("kind", ["bpe", "wordpiece", "word", "char"])
 def test_tokens_of_any_kind_make_the_words_that_a_reader_sees(kind: str) -> None:
-    found = told("The film WASN'T good,  not at all!", kind, ENGLISH)
+    found = word_texts("The film WASN'T good,  not at all!", kind, ENGLISH)
     assert found == ["The", "film", "WASN'T", "good", ",", "not", "at", "all", "!"]
 
 
@@ -36,13 +36,13 @@ def test_a_phrase_that_is_one_token_stays_together() -> None:
         drawn = list(random.choice(["alpha", "beta", "gamma", "delta", "sigma", "omega"], 40))
         drawn.insert(random.integers(40), "waste of time")
         made.append(" ".join(drawn))
-    found = told("Alpha  waste of time, beta", "superword", made, size=600)
+    found = word_texts("Alpha  waste of time, beta", "superword", made, size=600)
     assert found == ["Alpha", "waste of time", ",", "beta"]
 
 
 def test_chinese_is_parted_by_characters_or_tokens() -> None:
-    assert told("酒店很好", "char", CHINESE) == ["酒", "店", "很", "好"]
-    parts = told("酒店很好", "bpe", CHINESE)
+    assert word_texts("酒店很好", "char", CHINESE) == ["酒", "店", "很", "好"]
+    parts = word_texts("酒店很好", "bpe", CHINESE)
     assert "".join(parts) == "酒店很好"
 
 

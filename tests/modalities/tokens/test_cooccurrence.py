@@ -88,6 +88,6 @@ def test_positive_information_by_hand():
     contexts = words**0.75 / (words**0.75).sum()
     for row in range(3):
         for column in range(3):
-            told = counts[row, column] / words[row] / contexts[column]
-            right = max(0.0, math.log(told)) if told else 0.0
+            ratio = counts[row, column] / words[row] / contexts[column]
+            right = max(0.0, math.log(ratio)) if ratio else 0.0
             assert found[row, column] == pytest.approx(right, abs=1e-6)

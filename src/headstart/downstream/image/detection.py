@@ -1,10 +1,10 @@
-"""Boxes with labels on pictures: FCOS on the encoder's maps.
+"""Object detection: FCOS on the encoder's feature maps.
 
-FCOS (Tian et al. 2019) is torchvision's one-stage detector without anchors: nothing in it has to be
-fitted to the size of the user's objects. On 60 pictures of BCCD, after 150 steps from nothing, it
-was better than torchvision's RetinaNet on the same pyramid (mAP .36 against .29; one seed). Head,
-targets, losses and non-maximum suppression are torchvision's; ours is what lies between them and
-the encoder.
+FCOS (Tian et al. 2019, https://arxiv.org/abs/1904.01355) is torchvision's one-stage detector
+without anchors: nothing has to be fitted to the size of the user's objects. On 60 images of BCCD,
+after 150 steps from scratch, it was better than torchvision's RetinaNet on the same pyramid (mAP
+.36 against .29; one seed). Head, targets, losses and non-maximum suppression are torchvision's;
+this module connects them to the encoder.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 
 #: Convolutions in each tower: torchvision has 4.
 DEPTH = 2
-#: The distances to the four sides, in strides, that all positions guess at first. torchvision
-#: starts from 0 and cuts what is below with a ReLU, so that half of them never learn.
+#: Initial prediction of the distances to the four sides, in strides. torchvision starts from 0 and
+#: applies a ReLU, so that half of the positions never learn.
 DISTANCE = 2.0
-#: Boxes that score less are not predicted; the average precision counts more of them.
+#: Lowest score of a predicted box, and of a box that counts for the average precision.
 THRESHOLD, LOWEST = 0.2, 0.02
 
 
@@ -48,8 +48,8 @@ class Detection(SceneTask):
     strides: ClassVar[tuple[int, ...]] = (8, 16, 32)
     width: ClassVar[int] = 96  # torchvision has 256
     longest: ClassVar[int] = 320
-    fewest_steps: ClassVar[int] = 400
-    most_rate: ClassVar[float] = 1e-3
+    min_steps: ClassVar[int] = 400
+    max_learning_rate: ClassVar[float] = 1e-3
 
     def __init__(self, pyramid: Pyramid, labels: list[str], side: int) -> None:
         from torchvision.models.detection.anchor_utils import AnchorGenerator
@@ -66,7 +66,7 @@ class Detection(SceneTask):
 
     @staticmethod
     def read(source: str, options: FinetuneConfig, modality: Modality, audit: Audit) -> Dataset:
-        """Read pictures with boxes, as :mod:`headstart.modalities.image.annotations` does."""
+        """Read images with boxes, as :mod:`headstart.modalities.image.annotations` does."""
         return read_boxes(source, audit)
 
     @classmethod
@@ -82,7 +82,7 @@ class Detection(SceneTask):
     def rows(
         self, processor: Processor, records: Dataset, length: int, seed: int | None = None
     ) -> Rows:
-        """Return whole pictures with ``boxes`` (B,N,4), their ``labels`` (B,N) and ``box_mask``.
+        """Return whole images with ``boxes`` (B,N,4), their ``labels`` (B,N) and ``box_mask``.
 
         Raises:
             HeadstartError: a label that no training record has.
@@ -131,9 +131,9 @@ class Detection(SceneTask):
     def found(
         self, features: list[Tensor], batch: Batch, threshold: float
     ) -> list[dict[str, Tensor]]:
-        """Return ``boxes`` (n,4), ``scores`` (n,) and ``labels`` (n,) of each picture.
+        """Return ``boxes`` (n,4), ``scores`` (n,) and ``labels`` (n,) of each image.
 
-        The boxes lie in the pixels of the batch; a score is the root of class times centerness.
+        Boxes are in pixels of the batch; a score is sqrt(class probability * centerness).
         """
         outputs, anchors, counts = self._outputs(features, batch)
         self.fcos.score_thresh = threshold
@@ -144,9 +144,9 @@ class Detection(SceneTask):
         return found
 
     def predictions(self, features: list[Tensor], batch: Batch) -> list[dict[str, Any]]:
-        """Return ``width``, ``height`` and ``boxes``, the surest first.
+        """Return ``width``, ``height`` and ``boxes``, the most confident first.
 
-        A box has ``label``, ``score`` and ``xyxy`` in pixels of the picture as it is.
+        A box has ``label``, ``score`` and ``xyxy`` in pixels of the original image.
         """
         rows = []
         every = self.found(features, batch, THRESHOLD)
@@ -162,7 +162,7 @@ class Detection(SceneTask):
 
     @torch.no_grad()
     def measure(self, encoder: Encoder, rows: Rows) -> dict[str, float]:
-        """Return COCO's mean average precision ``map`` (IoU .5 to .95) and ``map50``, of 1.
+        """Return COCO's mean average precision ``map`` (IoU .5 to .95) and ``map50``, 0..1.
 
         By torchmetrics and pycocotools, over all rows.
         """
@@ -177,7 +177,7 @@ class Detection(SceneTask):
     def _outputs(
         self, features: list[Tensor], batch: Batch
     ) -> tuple[dict[str, Tensor], list[Tensor], list[int]]:
-        """Return what the towers say at all positions, these, and how many a level has."""
+        """Return outputs of the towers at all positions, the anchors, and positions per level."""
         from torchvision.models.detection.image_list import ImageList
 
         pixels = batch["pixels"]

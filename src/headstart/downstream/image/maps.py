@@ -1,4 +1,4 @@
-"""The maps of any encoder of images as an ordered pyramid, for heads that look at positions."""
+"""The feature maps of any image encoder as a pyramid, for heads that predict per position."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def map_encoder(encoder: Encoder) -> PixelEncoder:
 
 
 def map_shapes(encoder: Encoder, side: int) -> list[tuple[int, int]]:
-    """Return channels and height of each of an encoder's maps of a picture of ``side`` pixels.
+    """Return channels and height of each of an encoder's maps of an image of ``side`` pixels.
 
     Raises:
-        HeadstartError: it cannot take pictures that are not square.
+        HeadstartError: the encoder cannot take images that are not square.
     """
     encoder = map_encoder(encoder)
     training = encoder.training
@@ -50,7 +50,7 @@ def map_shapes(encoder: Encoder, side: int) -> list[tuple[int, int]]:
     device = next(encoder.parameters()).device
     try:
         with torch.no_grad():
-            # Not square, as pictures are not.
+            # Not square, as whole images are not.
             maps = encoder.maps(torch.zeros(1, 3, side, 2 * side, device=device))
     except Exception as error:
         raise HeadstartError(
@@ -63,16 +63,16 @@ def map_shapes(encoder: Encoder, side: int) -> list[tuple[int, int]]:
 
 
 class Pyramid(nn.Module):
-    """A feature pyramid network (Lin et al. 2017) on maps that are brought to given strides.
+    """A feature pyramid network on maps that are resized to given strides.
 
-    At each stride it takes the encoder's map that comes nearest. One that is too coarse is
-    interpolated and one that is too fine is pooled, so that the single map of a vision transformer
-    becomes a simple pyramid (Li et al. 2022, "Exploring plain vision transformer backbones for
-    object detection"), here without weights of its own.
+    FPN is from Lin et al. 2017 (https://arxiv.org/abs/1612.03144). Each stride takes the encoder's
+    map with the nearest stride: a coarser one is interpolated, a finer one is pooled. So the single
+    map of a vision transformer becomes a simple pyramid (ViTDet, Li et al. 2022,
+    https://arxiv.org/abs/2203.16527), here without weights.
 
     Args:
         channels: of each of the encoder's maps.
-        chosen: for each stride the index of the map that it is made of.
+        chosen: for each stride the index of its map.
         strides: pixels between the cells of each output, ascending.
         width: channels of the outputs.
     """
@@ -92,8 +92,8 @@ class Pyramid(nn.Module):
         shapes = map_shapes(encoder, side)
         # The first of the nearest ones; maps are compared by the logarithm of their stride.
         heights = torch.tensor([float(height) for _, height in shapes]).log()
-        wished = torch.tensor([side / stride for stride in strides]).log()
-        chosen = (wished[:, None] - heights).abs().argmin(1).tolist()
+        requested = torch.tensor([side / stride for stride in strides]).log()
+        chosen = (requested[:, None] - heights).abs().argmin(1).tolist()
         return cls([channels for channels, _ in shapes], chosen, strides, width)
 
     def arguments(self) -> dict[str, Any]:
@@ -106,10 +106,11 @@ class Pyramid(nn.Module):
         }
 
     def forward(self, maps: list[Tensor], size: tuple[int, int]) -> list[Tensor]:
-        """Return (B,width,H/stride,W/stride) for each stride, of an encoder's maps.
+        """Return (B,width,H/stride,W/stride) for each stride, from an encoder's maps.
 
         Args:
-            size: H and W of the pictures, multiples of the largest stride.
+            maps: (B,C,h,w) each.
+            size: H and W of the images, multiples of the largest stride.
         """
         named = OrderedDict(
             (str(stride), resized(maps[index], (size[0] // stride, size[1] // stride)))
@@ -119,7 +120,7 @@ class Pyramid(nn.Module):
 
 
 def resized(found: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return a map (B,C,h,w) at another size: interpolated to a finer, pooled to a coarser one."""
+    """Return a map (B,C,h,w) at another size: interpolated up, or max-pooled down."""
     if found.shape[2] > size[0]:
         return F.adaptive_max_pool2d(found, size)
     if tuple(found.shape[2:]) != size:

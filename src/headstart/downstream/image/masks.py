@@ -13,7 +13,7 @@ from headstart.files import whole_folder
 
 
 def runs(mask: np.ndarray) -> list[int]:
-    """Return a mask (H,W), row by row, as id, how many times, id, how many times, ..."""
+    """Return the run-length encoding of a mask (H,W), row by row: id, length, id, length, ..."""
     flat = mask.ravel()
     starts = np.flatnonzero(np.r_[True, flat[1:] != flat[:-1]])
     pairs = np.stack([flat[starts], np.diff(np.r_[starts, flat.size])], 1)
@@ -31,7 +31,7 @@ def write_masks(rows: Sequence[dict[str, Any]], out: Path) -> None:
     """Write a grey PNG of label ids for each row into the new folder ``out``, named by its ``id``.
 
     Raises:
-        HeadstartError: something lies there already, or a full disk.
+        HeadstartError: ``out`` exists already, or the disk is full.
     """
     from PIL import Image
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from headstart.encoders import Encoder
     from headstart.modalities import Processor
 
-#: Images a batch.
-AT_ONCE = 8
+#: Images per batch.
+BATCH_SIZE = 8
 
 
 class SceneTask(Task):
@@ -36,18 +36,18 @@ class SceneTask(Task):
     Attributes:
         strides: pixels between the cells of each level of the pyramid, ascending.
         width: channels of the pyramid.
-        longest: longer side of images where it is not asked for; two cores do not bear more.
-        fewest_steps: a run is not shorter, since the rate must fall before indices become exact.
+        longest: default of the longer side of images, small enough for two CPU cores.
+        min_steps: fewest steps; the rate must decay before positions become exact.
     """
 
     content: ClassVar[str | None] = IMAGE.name
     needs = frozenset({"maps"})
     fields: ClassVar[tuple[str, ...]] = ()
-    at_once: ClassVar[int] = AT_ONCE
+    eval_batch_size: ClassVar[int] = BATCH_SIZE
     strides: ClassVar[tuple[int, ...]]
     width: ClassVar[int]
     longest: ClassVar[int]
-    fewest_steps: ClassVar[int]
+    min_steps: ClassVar[int]
 
     def __init__(self, pyramid: Pyramid, labels: list[Any], side: int) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class SceneTask(Task):
         """Return the classes that occur in training records.
 
         Raises:
-            HeadstartError: there are too few to learn from.
+            HeadstartError: there are too few.
         """
 
     @classmethod
@@ -77,18 +77,18 @@ class SceneTask(Task):
     @classmethod
     def defaults(cls, encoder: Encoder, count: int) -> TaskDefaults:
         """Return a schedule of 20 epochs that does not stop early."""
-        epoch = -(-count // AT_ONCE)
+        epoch = -(-count // BATCH_SIZE)
         return {
-            "batch_size": AT_ONCE,
+            "batch_size": BATCH_SIZE,
             "learning_rate": 5e-4,
-            "steps": min(max(cls.fewest_steps, 20 * epoch), 5000),
+            "steps": min(max(cls.min_steps, 20 * epoch), 5000),
             "validate_steps": max(50, epoch),
             "patience": 0,
             "layer_decay": 1.0,
         }
 
     def hold_out(self, records: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
-        """Part the images at random: each has many labels."""
+        """Split the images at random, not by label: each has many labels."""
         return at_random(records, share, seed)
 
     def collate(self, processor: Processor, records: Dataset, length: int) -> Batch:
@@ -103,7 +103,7 @@ class SceneTask(Task):
         """Return the batch norms that have statistics from pre-training.
 
         Batches of few large images give poor statistics, so those of pre-training stay, as is
-        usual in detection. A network that starts from nothing has none to keep, and takes its own.
+        usual in detection. A network without pre-training has none, and uses those of its batches.
         """
         return [
             module

@@ -1,7 +1,7 @@
-"""Whole pictures as rows: never cut to squares, seen through random windows while training.
+"""Whole images as rows: never cropped to squares, randomly scaled and cropped while training.
 
-A picture is brought to a common longer side, and the pictures of a batch are padded at the bottom
-and on the right. What is drawn on them goes the same way: boxes as numbers, masks as pictures.
+Images are resized to a common longer side, and the images of a batch are padded at the bottom and
+on the right. Boxes and masks are transformed alike.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ if TYPE_CHECKING:
 
 #: Sides of a batch are multiples of this, so that each map of a network covers whole cells.
 MULTIPLE = 32
-#: What surrounds smaller pictures of a batch: a middle grey.
+#: Pixel value around smaller images of a batch: a middle grey.
 PADDING = 114
-#: A picture is magnified by up to this factor, or reduced by it, at random.
+#: An image is enlarged or reduced by up to this factor, at random.
 ZOOM = 1.4
-#: A box that a window cuts stays if at least this share of it is left.
+#: A box that a window cuts is kept if at least this share of its area is left.
 LEFT = 0.3
-#: Most bytes of decoded pictures that are remembered.
+#: Most bytes of decoded images in the cache.
 REMEMBERED = 2**30
 
 
 @dataclass(frozen=True)
 class View:
-    """How a picture is shown: scaled, then a window of it, then perhaps mirrored.
+    """A view of an image: scaled, then cropped to a window, then perhaps flipped.
 
     Attributes:
-        native: (height, width) of the picture as it is.
+        native: (height, width) of the original image.
         scaled: the same after scaling.
-        corner: top and left of the window in the scaled picture.
+        corner: top and left of the window in the scaled image.
         window: its height and width.
-        mirrored: left and right change places.
+        mirrored: flipped left to right.
     """
 
     native: tuple[int, int]
@@ -56,15 +56,15 @@ class View:
 
     @classmethod
     def plain(cls, native: tuple[int, int], side: int) -> View:
-        """Show all of a picture, its longer side brought to ``side``."""
+        """Return the view of a whole image, its longer side resized to ``side``."""
         scaled = _scaled(native, side / max(native))
         return cls(native, scaled, (0, 0), scaled)
 
     @classmethod
     def drawn(cls, native: tuple[int, int], side: int, draws: Sequence[float]) -> View:
-        """Zoom, place the window and mirror by four numbers in [0, 1).
+        """Return the view for four numbers in [0, 1): zoom, top, left and flip.
 
-        The window is never larger than the picture of :meth:`plain`.
+        The window is never larger than the image of :meth:`plain`.
         """
         room = _scaled(native, side / max(native))
         scaled = _scaled(native, side / max(native) * ZOOM ** (2 * draws[0] - 1))
@@ -75,22 +75,22 @@ class View:
         )
         return cls(native, scaled, (top, left), window, draws[3] < 0.5)
 
-    def picture(self, picture: Tensor) -> Tensor:
-        """Return what is seen (3,h,w) of a picture (3,H,W) uint8 of any scale."""
-        if picture.shape[1:] != self.scaled:
-            picture = F.interpolate(picture[None], self.scaled, mode="bilinear", antialias=True)[0]
-        return self._cut(picture)
+    def image(self, image: Tensor) -> Tensor:
+        """Return the view (3,h,w) of an image (3,H,W) uint8 of any scale."""
+        if image.shape[1:] != self.scaled:
+            image = F.interpolate(image[None], self.scaled, mode="bilinear", antialias=True)[0]
+        return self._cut(image)
 
     def mask(self, ids: Tensor) -> Tensor:
-        """Return what is seen (h,w) of a mask (H,W) uint8; ids are never mixed."""
+        """Return the view (h,w) of a mask (H,W) uint8; ids are never interpolated."""
         if ids.shape != self.scaled:
             ids = F.interpolate(ids[None, None], self.scaled, mode="nearest-exact")[0, 0]
         return self._cut(ids)
 
     def boxes(self, boxes: Tensor) -> tuple[Tensor, Tensor]:
-        """Return boxes (n,4) of the native picture as they are seen (n,4), and which are (n,).
+        """Return boxes (n,4) of the original image in the view (n,4), and which are visible (n,).
 
-        A box is seen if at least :data:`LEFT` of its area lies in the window.
+        A box is visible if at least :data:`LEFT` of its area is in the window.
         """
         seen = boxes * self._ratio() - boxes.new_tensor([*self.corner[::-1], *self.corner[::-1]])
         whole = _area(seen)
@@ -100,7 +100,7 @@ class View:
         return self._mirror(seen), kept
 
     def native_boxes(self, boxes: Tensor) -> Tensor:
-        """Return boxes (n,4) that were found in what is seen in pixels of the native picture."""
+        """Return boxes (n,4) of the view in pixels of the original image."""
         found = self._mirror(boxes) + boxes.new_tensor([*self.corner[::-1], *self.corner[::-1]])
         height, width = self.native
         most = boxes.new_tensor([width, height, width, height])
@@ -116,29 +116,29 @@ class View:
         width, (left, top, right, bottom) = self.window[1], boxes.unbind(1)
         return torch.stack([width - right, top, width - left, bottom], 1)
 
-    def _cut(self, picture: Tensor) -> Tensor:
+    def _cut(self, image: Tensor) -> Tensor:
         (top, left), (height, width) = self.corner, self.window
-        part = picture[..., top : top + height, left : left + width]
+        part = image[..., top : top + height, left : left + width]
         return part.flip(-1) if self.mirrored else part
 
 
-#: ``marks(indices, views, (H, W))`` returns what is drawn on the pictures at these indices of the
-#: records, as they are seen, padded for a batch of pictures (H,W).
+#: ``marks(indices, views, (H, W))`` returns the targets of the images at these indices of the
+#: records, in their views, padded for a batch of images (H,W).
 Marks = Callable[[Sequence[int], Sequence[View], tuple[int, int]], "Batch"]
 
 
 class Scenes:
-    """Records of pictures as rows, with what is drawn on them.
+    """Records of images as rows, with their boxes or masks.
 
     A batch has ``pixels`` (B,3,H,W) uint8, padded; ``window`` (B,2), the height and width of each
-    picture in there, and ``native`` (B,2), those of the picture itself; and what ``marks`` adds.
+    image within the padding, and ``native`` (B,2), those of the original; and what ``marks`` adds.
 
     Args:
         records: with the columns ``id`` and ``image``.
-        side: pixels of a picture's longer side.
-        marks: gives the targets; without it the records have none.
-        seed: while training: zoom, window and mirror are functions of it, the epoch and the
-            place. Without it all of every picture is shown.
+        side: pixels of an image's longer side.
+        marks: returns the targets; None where the records have none.
+        seed: for training: zoom, window and flip are functions of it, the epoch and the index.
+            Without it every view is the whole image.
     """
 
     def __init__(
@@ -152,14 +152,14 @@ class Scenes:
         return len(self._records)
 
     def batch(self, indices: np.ndarray, epoch: int) -> Batch:
-        """Return the pictures at ``indices`` (n,) as one batch; a pure function.
+        """Return the images at ``indices`` (n,) as one batch; a pure function.
 
         Raises:
-            HeadstartError: a picture cannot be decoded.
+            HeadstartError: an image cannot be decoded.
         """
         found = [self._image(int(index)) for index in indices]
         views = self.views(indices, epoch, [native for _, native in found])
-        seen = [view.picture(picture) for view, (picture, _) in zip(views, found, strict=True)]
+        seen = [view.image(image) for view, (image, _) in zip(views, found, strict=True)]
         height, width = (
             -(-max(part.shape[side] for part in seen) // MULTIPLE) * MULTIPLE for side in (1, 2)
         )
@@ -176,7 +176,7 @@ class Scenes:
         return batch
 
     def views(self, indices: np.ndarray, epoch: int, natives: list[tuple[int, int]]) -> list[View]:
-        """Return how the pictures at ``indices`` of these sizes are shown in an epoch."""
+        """Return the views in an epoch of the images at ``indices``, which have these sizes."""
         if self._seed is None:
             return [View.plain(native, self._side) for native in natives]
         draws = [
@@ -188,7 +188,7 @@ class Scenes:
         ]
 
     def _image(self, index: int) -> tuple[Tensor, tuple[int, int]]:
-        """Return a picture at the common side (3,h,w), and its own height and width."""
+        """Return an image at the common side (3,h,w), and its original height and width."""
         known = self._known.get(index)
         if known is not None:
             return known
@@ -200,8 +200,8 @@ class Scenes:
                 f"the picture {record['id']} cannot be decoded: {reason}; leave it out."
             ) from None
         native = (array.shape[0], array.shape[1])
-        picture = torch.from_numpy(array.transpose(2, 0, 1).copy())
-        found = View.plain(native, self._side).picture(picture).contiguous(), native
+        image = torch.from_numpy(array.transpose(2, 0, 1).copy())
+        found = View.plain(native, self._side).image(image).contiguous(), native
         if self._bytes + found[0].nbytes <= REMEMBERED:
             self._known[index] = found
             self._bytes += found[0].nbytes
@@ -209,13 +209,13 @@ class Scenes:
 
 
 def views_of(batch: Batch) -> list[View]:
-    """Return how the pictures of a batch are shown, where all of every picture is."""
+    """Return the views of a batch in which every image is whole."""
     sizes = zip(batch["native"].tolist(), batch["window"].tolist(), strict=True)
     return [View(tuple(n), tuple(w), (0, 0), tuple(w)) for n, w in sizes]
 
 
 def at_random(records: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
-    """Return records to learn from and a random ``share`` of them held out, at least one each.
+    """Return training records and a random ``share`` held out, at least one each.
 
     Raises:
         HeadstartError: there is a single record.
@@ -232,7 +232,7 @@ def at_random(records: Dataset, share: float, seed: int) -> tuple[Dataset, Datas
 
 
 def side_for(records: Dataset, most: int) -> int:
-    """Return the longer side that suits the pictures: the median of theirs, up to ``most``."""
+    """Return the default longer side: the median of a sample of the images, up to ``most``."""
     from headstart.modalities.image.decode import size
 
     step = max(1, len(records) // 200)

@@ -1,4 +1,4 @@
-"""A label for every pixel: the levels of a feature pyramid, added and read out place by place."""
+"""Semantic segmentation: a class for every pixel, from the summed levels of a feature pyramid."""
 
 from __future__ import annotations
 
@@ -29,18 +29,19 @@ if TYPE_CHECKING:
 
 
 class Segmentation(SceneTask):
-    """A feature pyramid whose levels are enlarged, added, and read by a 3x3 convolution.
+    """A feature pyramid whose levels are upsampled, summed, and fed to a 3x3 convolution.
 
-    The semantic branch of panoptic feature pyramids (Kirillov et al. 2019, section 4), lighter. The
-    labels are the ids in the masks, ascending; the finest level is the one that is read out.
+    A lighter form of the semantic branch of panoptic feature pyramids (Kirillov et al. 2019,
+    section 4, https://arxiv.org/abs/1901.02446). The labels are the ids in the masks, ascending;
+    predictions are made at the finest level.
     """
 
     name: ClassVar[str] = "segmentation"
     strides: ClassVar[tuple[int, ...]] = (4, 8, 16, 32)
     width: ClassVar[int] = 64
     longest: ClassVar[int] = 256
-    fewest_steps: ClassVar[int] = 300
-    most_rate: ClassVar[float] = 2e-3
+    min_steps: ClassVar[int] = 300
+    max_learning_rate: ClassVar[float] = 2e-3
 
     def __init__(self, pyramid: Pyramid, labels: list[int], side: int) -> None:
         super().__init__(pyramid, labels, side)
@@ -53,7 +54,7 @@ class Segmentation(SceneTask):
 
     @staticmethod
     def read(source: str, options: FinetuneConfig, modality: Modality, audit: Audit) -> Dataset:
-        """Read pictures with masks, as :mod:`headstart.modalities.image.annotations` does."""
+        """Read images with masks, as :mod:`headstart.modalities.image.annotations` does."""
         return read_masks(source, audit)
 
     @classmethod
@@ -73,9 +74,9 @@ class Segmentation(SceneTask):
     def rows(
         self, processor: Processor, records: Dataset, length: int, seed: int | None = None
     ) -> Rows:
-        """Return whole pictures with ``labels`` (B,H,W), 255 where there is nothing to judge.
+        """Return whole images with ``labels`` (B,H,W), 255 where pixels are ignored.
 
-        An id that no training record has is not judged.
+        An id that no training record has is ignored.
         """
         index = torch.full((256,), IGNORED, dtype=torch.uint8)
         index[torch.tensor(self.labels)] = torch.arange(len(self.labels), dtype=torch.uint8)
@@ -93,7 +94,7 @@ class Segmentation(SceneTask):
         return Scenes(records, self.side, marks, seed)
 
     def forward(self, features: list[Tensor], batch: Batch) -> dict[str, Tensor]:
-        """Return ``loss``, the mean cross-entropy of the judged pixels, and their ``accuracy``."""
+        """Return ``loss``, the mean cross-entropy of the labeled pixels, and their ``accuracy``."""
         logits, labels = self.logits(features, batch), batch["labels"]
         judged = labels != IGNORED
         count = judged.sum().clamp(min=1)
@@ -106,13 +107,14 @@ class Segmentation(SceneTask):
         size = batch["pixels"].shape[2:]
         levels = self.pyramid(features, tuple(size))
         finest = tuple(levels[0].shape[2:])
+        # (B,width,H/4,W/4) before the classes, (B,classes,H,W) after.
         mixed = self.mix(torch.stack([resized(level, finest) for level in levels]).sum(0))
         return F.interpolate(self.classes(mixed).float(), size, mode="bilinear")
 
     def predictions(self, features: list[Tensor], batch: Batch) -> list[dict[str, Any]]:
-        """Return ``width``, ``height``, ``shares`` of the picture by id, and the mask as ``runs``.
+        """Return ``width``, ``height``, ``shares`` of the area by id, and the mask as ``runs``.
 
-        The pixels row by row are ``runs``: id, how many times, id, how many times, ...
+        ``runs`` is a run-length encoding, row by row: id, length, id, length, ...
         """
         ids = torch.tensor(self.labels, dtype=torch.uint8)[
             self.logits(features, batch).argmax(1).cpu()
@@ -129,9 +131,9 @@ class Segmentation(SceneTask):
 
     @torch.no_grad()
     def measure(self, encoder: Encoder, rows: Rows) -> dict[str, float]:
-        """Return ``miou``, the mean over classes of the intersection over union, of 1.
+        """Return ``miou``, the mean over classes of the intersection over union, 0..1.
 
-        By torchmetrics, over all judged pixels of all rows at the side that the head works at.
+        By torchmetrics, over all labeled pixels of all rows at the size of the head's input.
         """
         from torchmetrics.classification import MulticlassJaccardIndex
 

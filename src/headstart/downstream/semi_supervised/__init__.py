@@ -1,8 +1,8 @@
 """Semi-supervised fine-tuning: few labels, and unlabeled records beside them.
 
-Every way goes through the one loop of fine-tuning with the same head. Pseudo-labels and
-consistency between views are each a file; here a way is chosen, joined to the fine-tuning, and
-judged against the labels alone.
+Every method uses the same fine-tuning loop with the same head. Pseudo-labels and consistency
+between views are each a file; here a method is chosen, added to the fine-tuning, and compared with
+the labels alone.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from headstart.downstream.finetune import Finetuning, batch_size_for, finetune
 from headstart.downstream.predict import open_head, predict
 from headstart.downstream.semi_supervised.consistency import Consistency
 from headstart.downstream.semi_supervised.pseudo_labels import pseudo_rows
-from headstart.downstream.semi_supervised.unlabeled import MixedRows, apart, unlabeled_rows
+from headstart.downstream.semi_supervised.unlabeled import MixedRows, unlabeled_rows, without_known
 from headstart.errors import HeadstartError
 from headstart.run import RunFolder
 from headstart.training.log import RunLog
@@ -37,30 +37,30 @@ if TYPE_CHECKING:
 
 #: Folder inside the run: the same fine-tuning on the labels alone.
 ALONE = "labels_alone"
-#: Steps of the ways that compare views.
+#: Steps of the methods that compare views.
 STEPS = 1000
-#: The chance of a false claim that is accepted.
+#: Significance level of the verdict.
 LEVEL = 0.05
 
 
 class UnlabeledRecords:
-    """Unlabeled records, and how they are learned from; what :func:`finetune` is handed.
+    """Unlabeled records, and the method that learns from them; an argument of :func:`finetune`.
 
     Args:
-        records: no record of the labeled, validation or test data among them.
-        way: ``pseudo``, ``fixmatch``, ``uda`` or ``mean-teacher``.
+        records: none of them in the labeled, validation or test data.
+        method: ``pseudo``, ``fixmatch``, ``uda`` or ``mean-teacher``.
         config: of the fine-tuning.
-        say: is told what was done, in sentences.
+        say: called with messages on what was done.
     """
 
     def __init__(
-        self, records: Dataset, way: str, config: FinetuneConfig, say: Callable[[str], None]
+        self, records: Dataset, method: str, config: FinetuneConfig, say: Callable[[str], None]
     ) -> None:
-        self.records, self.way, self.config, self._say = records, way, config, say
+        self.records, self.method, self.config, self._say = records, method, config, say
 
     def defaults(self, encoder: Encoder, count: int) -> TaskDefaults:
-        """Return what suits the unlabeled records better than what suits ``count`` labels."""
-        if self.way != "pseudo":
+        """Return defaults that replace those of a task with ``count`` labels."""
+        if self.method != "pseudo":
             return {"steps": STEPS, "validate_steps": STEPS // 20, "patience": 0}
         total = count + round(self.config.semi_options.share * len(self.records))
         batch_size = batch_size_for(encoder, total)
@@ -75,38 +75,39 @@ class UnlabeledRecords:
         processor: Processor,
         length: int,
     ) -> tuple[Objective, Rows]:
-        """Return the objective and the rows to train on, from those of the labels.
+        """Return the objective and the training rows, made from those of the labels.
 
         Args:
-            tuned: the encoder with its head, which was started from the labels.
-            rows: labeled rows to learn from; held: those that stop it.
+            tuned: the encoder with its head, which was fitted to the labels.
+            rows: labeled training rows.
+            held: labeled validation rows.
         """
         others = unlabeled_rows(processor, self.records, length)
         options = self.config.semi_options
-        if self.way == "pseudo":
+        if self.method == "pseudo":
             return tuned, pseudo_rows(tuned, rows, held, others, options, self._say)
         mixed = MixedRows(rows, others, options.ratio, self.config.seed)
-        return Consistency(tuned, processor, self.way, options), mixed
+        return Consistency(tuned, processor, self.method, options), mixed
 
-    def settle(self, objective: Objective) -> None:
-        """Put the weights that were judged where they will be saved from."""
+    def finish(self, objective: Objective) -> None:
+        """Copy the weights that were validated to the network that is saved."""
         if isinstance(objective, Consistency):
-            objective.settled()
+            objective.averaged()
 
 
-def way_for(semi: str, processor: Processor) -> str:
-    """Return the way to learn from unlabeled records: ``auto`` is the cheapest.
+def semi_method(semi: str, processor: Processor) -> str:
+    """Return the method that learns from unlabeled records: ``auto`` is the cheapest.
 
     Raises:
-        HeadstartError: it compares views, and the records have none.
+        HeadstartError: the method compares views, and the records have none.
     """
-    way = "pseudo" if semi == "auto" else semi
-    if way != "pseudo" and "two_views" not in processor.provides:
+    method = "pseudo" if semi == "auto" else semi
+    if method != "pseudo" and "two_views" not in processor.provides:
         raise HeadstartError(
-            f"--semi {way} compares views of a record, and {processor.content.noun} have none; use "
-            "--semi pseudo."
+            f"--semi {method} compares views of a record, and {processor.content.noun} have none; "
+            "use --semi pseudo."
         )
-    return way
+    return method
 
 
 def finetune_with_unlabeled(
@@ -125,22 +126,22 @@ def finetune_with_unlabeled(
     """Fine-tune on labels alone (``RUN/labels_alone``), then with unlabeled records, and compare.
 
     Both have the same options and hold the same records out, on which they are compared; the
-    verdict is printed, and stands in ``config.yaml`` under ``resolved: semi``.
+    verdict is printed, and written to ``config.yaml`` under ``resolved: semi``.
 
     Args:
-        unlabeled: records whose labels, if any, are not looked at.
-        tested: records that no label may be guessed for, beside the labeled ones.
+        unlabeled: records whose labels, if any, are ignored.
+        tested: test records; as the labeled ones, they are removed from the unlabeled ones.
         note: as in :func:`headstart.downstream.finetune.finetune`.
 
     Raises:
-        HeadstartError: another task than classification, or no unlabeled record is left.
+        HeadstartError: the task is not classification, or no unlabeled record is left.
     """
     if config.task != "classification":
         raise HeadstartError(
             f"--unlabeled can help with the task classification, not with {config.task}; leave it "
             "out."
         )
-    way = way_for(config.semi, processor)
+    method = semi_method(config.semi, processor)
     say = RunLog(run.log_file, console)
     known: dict[str, Dataset | None] = {
         "the labeled data": records,
@@ -148,9 +149,12 @@ def finetune_with_unlabeled(
         "the test data": tested,
     }
     seen = {name: records for name, records in known.items() if records is not None}
-    kept, told = apart(unlabeled, seen, processor.content)
-    for sentence in [*told, f"First on the labels alone; then {way} with {len(kept):,} unlabeled."]:
-        say(sentence)
+    remaining, messages = without_known(unlabeled, seen, processor.content)
+    for message in [
+        *messages,
+        f"First on the labels alone; then {method} with {len(remaining):,} unlabeled.",
+    ]:
+        say(message)
     alone = _alone(run, config)
     if not alone.finished:
         first, options = copy.deepcopy(encoder), FinetuneConfig(**alone.config()["options"])
@@ -163,7 +167,7 @@ def finetune_with_unlabeled(
         config,
         run,
         note=note,
-        unlabeled=UnlabeledRecords(kept, way, config, say),
+        unlabeled=UnlabeledRecords(remaining, method, config, say),
         console=console,
     )
     held = validation
@@ -171,13 +175,13 @@ def finetune_with_unlabeled(
         share = run.resolved["plan"]["validation_share"]
         held = open_head(run).hold_out(records, share, config.seed)[1]
     found = compare_with_labels_only(run, alone, held)
-    run.resolve(semi={"way": way, "unlabeled": len(kept), **found})
+    run.resolve(semi={"way": method, "unlabeled": len(remaining), **found})
     say(verdict(found))
     return run
 
 
 def _alone(run: RunFolder, config: FinetuneConfig) -> RunFolder:
-    """Open or create the run of the labels alone, which differs in nothing else."""
+    """Open or create the run of the labels alone, whose other options are the same."""
     out = Path(run.folder) / ALONE
     if (out / "config.yaml").exists():
         return RunFolder.open(out)
@@ -187,9 +191,9 @@ def _alone(run: RunFolder, config: FinetuneConfig) -> RunFolder:
 
 
 def compare_with_labels_only(run: RunFolder, alone: RunFolder, held: Dataset) -> dict[str, Any]:
-    """Return how two runs do on held-out records, and the chance of so clear a difference.
+    """Return accuracy and loss of two runs on held-out records, and the p-value of the difference.
 
-    ``p`` is McNemar's, exact and two-sided: over the records that one alone has right.
+    ``p`` is of McNemar's exact two-sided test, over the records that only one run has right.
     """
     from scipy.stats import binomtest
 
@@ -199,8 +203,8 @@ def compare_with_labels_only(run: RunFolder, alone: RunFolder, held: Dataset) ->
         rows = list(predict(one, held))
         pairs = list(zip(rows, labels, strict=True))
         right.append(np.array([row["label"] == label for row, label in pairs]))
-        chances = [max(row["scores"].get(label, 0.0), 1e-12) for row, label in pairs]
-        losses.append(float(-np.mean(np.log(chances))))
+        probabilities = [max(row["scores"].get(label, 0.0), 1e-12) for row, label in pairs]
+        losses.append(float(-np.mean(np.log(probabilities))))
     ours, theirs = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
     p = binomtest(ours, ours + theirs).pvalue if ours + theirs else 1.0
     return {
@@ -221,8 +225,8 @@ def verdict(found: dict[str, Any]) -> str:
         end = "too few to tell them apart; name more validation records with --val."
     else:
         answer = "Yes" if ours > theirs else "No"
-        kept = f"the model of the labels alone lies in {ALONE}."
-        end = "the unlabeled records help." if ours > theirs else f"they do harm; {kept}"
+        where = f"the model of the labels alone lies in {ALONE}."
+        end = "the unlabeled records help." if ours > theirs else f"they do harm; {where}"
     return (
         f"{answer}: of {found['held_out']:,} held-out records {100 * ours:.1f}% are right with "
         f"the unlabeled ones, {100 * theirs:.1f}% on the labels alone; {end}"

@@ -1,7 +1,7 @@
-"""What unlabeled records add to the loss: FixMatch, UDA and the mean teacher, as plain functions.
+"""Losses of unlabeled records: FixMatch, UDA and the mean teacher, as plain functions.
 
-Each compares two sets of scores (B,classes) of the same records. The first set says what the second
-should have been, and no gradient reaches it.
+Each compares two sets of logits (B,classes) of the same records. The first set gives the targets of
+the second, and has no gradient.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from torch.nn.functional import cross_entropy, kl_div, mse_loss
 
 
 def fixmatch_loss(weak: Tensor, strong: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
-    """Return the loss of the strong views against the labels of the weak ones, and who has one.
+    """Return the loss of the strong views against pseudo-labels of the weak ones.
 
-    A weak view labels its record where its probability reaches ``threshold``; the sum over those is
-    divided by all B, so that it counts more as more are sure (FixMatch, Sohn et al. 2020, eq. 4).
+    A record has a pseudo-label where the weak view's probability reaches ``threshold``; the sum is
+    divided by all B, so that it counts more as more are confident (FixMatch, Sohn et al. 2020,
+    equation 4, https://arxiv.org/abs/2001.07685).
 
     Returns:
         The loss, scalar, and whether each record was labeled, (B,) bool.
@@ -30,14 +31,14 @@ def fixmatch_loss(weak: Tensor, strong: Tensor, threshold: float) -> tuple[Tenso
 def uda_loss(
     clean: Tensor, noisy: Tensor, threshold: float, temperature: float
 ) -> tuple[Tensor, Tensor]:
-    """Return ``KL(sharpened clean || noisy)`` where the clean view is sure, and where that is.
+    """Return ``KL(sharpened clean || noisy)`` where the clean view is confident.
 
-    The target is ``softmax(clean / temperature)``; who is sure is told before it is sharpened
-    (UDA, Xie et al. 2020, section 2.2 and its appendix on sharpening). As in FixMatch the sum
-    is divided by all B.
+    The target is ``softmax(clean / temperature)``; confidence is measured before sharpening (UDA,
+    Xie et al. 2020, section 2.2 and its appendix on sharpening, https://arxiv.org/abs/1904.12848).
+    As in FixMatch the sum is divided by all B.
 
     Returns:
-        The loss, scalar, and who is sure, (B,) bool.
+        The loss, scalar, and which records are confident, (B,) bool.
     """
     clean = clean.detach()
     sure = clean.softmax(1).amax(1) >= threshold
@@ -47,7 +48,7 @@ def uda_loss(
 
 
 def mean_teacher_loss(teacher: Tensor, student: Tensor) -> Tensor:
-    """Return the mean square between the probabilities, over records and classes.
+    """Return the mean squared difference of the probabilities, over records and classes.
 
     Tarvainen and Valpola (2017), section 2; the mean over the classes is that of its code.
     """
@@ -57,12 +58,12 @@ def mean_teacher_loss(teacher: Tensor, student: Tensor) -> Tensor:
 def annealed_loss(
     scores: Tensor, labels: Tensor, progress: float, schedule: str, weights: Tensor | None = None
 ) -> Tensor:
-    """Return the cross-entropy of the labeled records that are not yet known too well.
+    """Return the cross-entropy of the labeled records below a rising confidence threshold.
 
     A record counts while the probability of its label is at most ``a (1 - 1/K) + 1/K`` for K
-    classes, where ``a`` climbs from 0 to 1 over the run: few labels are then not learned by heart
-    before the unlabeled records have had their say (UDA, Xie et al. 2020, training signal
-    annealing).
+    classes, where ``a`` rises from 0 to 1 over the run: this avoids overfitting to few labels
+    before the unlabeled records have an effect (UDA, Xie et al. 2020, training signal annealing,
+    https://arxiv.org/abs/1904.12848).
 
     Args:
         labels: (B,) classes.
@@ -79,16 +80,17 @@ def annealed_loss(
     }[schedule]
     most = share * (1 - 1 / scores.shape[1]) + 1 / scores.shape[1]
     right = scores.detach().softmax(1).gather(1, labels[:, None])[:, 0]
-    kept = (right <= most).to(scores.dtype)
+    counts = (right <= most).to(scores.dtype)
     losses = cross_entropy(scores, labels, weights, reduction="none")
-    counted = kept if weights is None else kept * weights[labels]
-    return (losses * kept).sum() / counted.sum().clamp(min=torch.finfo(scores.dtype).tiny)
+    weight = counts if weights is None else counts * weights[labels]
+    return (losses * counts).sum() / weight.sum().clamp(min=torch.finfo(scores.dtype).tiny)
 
 
 def ramp(progress: float, share: float) -> float:
-    """Return ``exp(-5 (1 - x)^2)``, where x climbs from 0 to 1 in the first ``share`` of the run.
+    """Return ``exp(-5 (1 - x)^2)``, where x rises from 0 to 1 in the first ``share`` of the run.
 
-    Laine and Aila (2017), section 2.1; the mean teacher's weight.
+    Laine and Aila (2017), section 2.1 (https://arxiv.org/abs/1610.02242); the mean teacher's
+    weight.
     """
     x = min(1.0, progress / share) if share else 1.0
     return math.exp(-5 * (1 - x) ** 2)

@@ -1,10 +1,10 @@
-"""Pseudo-labels: what a teacher is sure of becomes the label of unlabeled records.
+"""Pseudo-labels: confident predictions of a teacher become labels of unlabeled records.
 
 The teacher is the head that was fitted to the labels, on frozen features. In each round it labels
-the unlabeled records, those of which it is surest are taken, equally many of each class in
-proportion, and it is fitted anew to them and the labels; the share grows from round to round
-(Lee 2013; curriculum labeling, Cascante-Bonilla et al. 2021). Then all of the network is fine-tuned
-on the labels and the last pseudo-labels.
+the unlabeled records, the most confident share of each class is taken, and it is fitted again to
+them and the labels; the share grows from round to round (Lee 2013; curriculum labeling,
+Cascante-Bonilla et al. 2021, https://arxiv.org/abs/2001.06001). Then the whole network is
+fine-tuned on the labels and the last pseudo-labels.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from headstart.downstream.rows import LabeledRows
     from headstart.encoders import Encoder
 
-#: How weak the L2 penalty of a teacher is that is fitted to pseudo-labels too (scikit-learn's C).
+#: Inverse L2 penalty (scikit-learn's C) of a teacher that is fitted to pseudo-labels too.
 STRENGTH = 0.1
 _BATCH = 256
 
@@ -47,27 +47,31 @@ def pseudo_rows(
     """Return the labeled rows and those of ``others`` that have pseudo-labels, as one set.
 
     Args:
-        tuned: an encoder and a head that was started from ``rows``; the head is started anew from
-            all that has a label then.
-        held: labeled rows that the strength of that start is chosen by.
+        tuned: an encoder and a head that was fitted to ``rows``; the head is fitted again to
+            these and the pseudo-labels.
+        held: labeled rows that the penalty of that fit is chosen by.
     """
     head = classifier_of(tuned)
     features, targets = frozen_features(tuned.encoder, rows)
     known = _features(tuned.encoder, others)
     with torch.no_grad():
-        chances = aligned(head.eval().linear(known).softmax(1), _shares(targets, head))
+        probabilities = aligned(head.eval().linear(known).softmax(1), _shares(targets, head))
     indices, guessed = torch.empty(0, dtype=torch.long), targets[:0]
     for turn in range(options.rounds):
         share = options.share * (turn + 1) / options.rounds
-        indices, guessed = surest(chances, share)
+        indices, guessed = surest(probabilities, share)
         teacher = logistic_regression(
             torch.cat([features, known[indices]]),
             torch.cat([targets, guessed]),
             strength=STRENGTH,
         )
-        chances = aligned(teacher(known).softmax(1), _shares(targets, head))
-    indices, guessed = surest(chances, options.share)
-    soft = chances[indices] if options.targets == "soft" else one_hot(guessed, chances.shape[1])
+        probabilities = aligned(teacher(known).softmax(1), _shares(targets, head))
+    indices, guessed = surest(probabilities, options.share)
+    soft = (
+        probabilities[indices]
+        if options.targets == "soft"
+        else one_hot(guessed, probabilities.shape[1])
+    )
     made = PseudoLabeled(rows, others, indices.numpy(), soft.float())
     say(
         f"{len(indices):,} of {len(others):,} unlabeled records have pseudo-labels after "
@@ -80,22 +84,22 @@ def pseudo_rows(
     return made
 
 
-def surest(chances: Tensor, share: float) -> tuple[Tensor, Tensor]:
-    """Return the records that are taken and their classes: of each class the surest ``share``.
+def surest(probabilities: Tensor, share: float) -> tuple[Tensor, Tensor]:
+    """Return the most confident ``share`` of each predicted class: indices and classes.
 
     Of the records whose likeliest class is c, those with the highest probability of it are
-    taken, so that no class that is easy crowds the others out (class-balanced self-training, Zou et
-    al. 2018, section 4.2). Every class that is anyone's likeliest keeps one record.
+    taken, so that an easy class does not crowd out the others (class-balanced self-training, Zou et
+    al. 2018, section 4.2, https://arxiv.org/abs/1810.07911). Every predicted class has one record.
 
     Args:
-        chances: (N,classes) probabilities.
+        probabilities: (N,classes).
 
     Returns:
         Sorted indices (n,), and classes (n,).
     """
-    best, guess = chances.max(1)
+    best, guess = probabilities.max(1)
     taken = []
-    for label in range(chances.shape[1]):
+    for label in range(probabilities.shape[1]):
         found = torch.nonzero(guess == label)[:, 0]
         count = min(len(found), max(1, round(share * len(found))))
         taken.append(found[best[found].argsort(descending=True, stable=True)[:count]])
@@ -103,20 +107,21 @@ def surest(chances: Tensor, share: float) -> tuple[Tensor, Tensor]:
     return indices, guess[indices]
 
 
-def aligned(chances: Tensor, shares: Tensor, *, turns: int = 20) -> Tensor:
+def aligned(probabilities: Tensor, shares: Tensor, *, turns: int = 20) -> Tensor:
     """Return probabilities (N,classes) whose mean over the records is ``shares`` (classes,).
 
-    A teacher of few labels leans to one class; weights of the classes take that back
-    (distribution alignment, Berthelot et al. 2020, section 3.1, here until it is reached).
+    A teacher of few labels is biased towards one class; weights of the classes correct that
+    (distribution alignment, Berthelot et al. 2020, section 3.1, https://arxiv.org/abs/1911.09785;
+    here repeated until the mean is reached).
     """
     for _ in range(turns):
-        chances = chances * (shares / chances.mean(0).clamp(min=1e-12))
-        chances = chances / chances.sum(1, keepdim=True)
-    return chances
+        probabilities = probabilities * (shares / probabilities.mean(0).clamp(min=1e-12))
+        probabilities = probabilities / probabilities.sum(1, keepdim=True)
+    return probabilities
 
 
 class PseudoLabeled:
-    """Labeled rows, then rows with pseudo-labels: ``labels`` (B,) and ``chances`` (B,classes).
+    """Labeled rows, then rows with pseudo-labels: ``labels`` (B,), ``probabilities`` (B,classes).
 
     Args:
         others: unlabeled rows; indices: (n,) which of them have pseudo-labels.
@@ -128,7 +133,7 @@ class PseudoLabeled:
     ) -> None:
         self._labeled, self._others, self._indices = labeled, others, indices
         sure = one_hot(labeled.targets, soft.shape[1]).float()
-        self.chances = torch.cat([sure, soft])
+        self.probabilities = torch.cat([sure, soft])
         self.targets = torch.cat([labeled.targets, soft.argmax(1)])
 
     def __len__(self) -> int:
@@ -150,7 +155,7 @@ class PseudoLabeled:
             parts.append(self._others.batch(self._indices[theirs - first], epoch))
         batch = joined(parts)
         order = torch.from_numpy(np.concatenate([mine, theirs]))
-        return {**batch, "labels": self.targets[order], "chances": self.chances[order]}
+        return {**batch, "labels": self.targets[order], "probabilities": self.probabilities[order]}
 
 
 def _shares(targets: Tensor, head: Classification) -> Tensor:

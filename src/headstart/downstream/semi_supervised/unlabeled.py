@@ -1,4 +1,4 @@
-"""Unlabeled records beside labeled ones: which may be used, and how a batch holds both."""
+"""Unlabeled records beside labeled ones: removing overlap, and batches of both."""
 
 from __future__ import annotations
 
@@ -24,56 +24,57 @@ if TYPE_CHECKING:
     from headstart.data.content import Content
     from headstart.modalities import Processor
 
-#: What an unlabeled part of a batch is called.
+#: Prefix of the unlabeled part of a batch.
 UNLABELED = "unlabeled"
-#: Collated records are kept up to this many bytes; beyond it they are collated anew each time.
+#: Most bytes of collated records in memory; above that they are collated again for each batch.
 MOST_BYTES = 2**31
-#: Records whose size stands for that of all.
+#: Records from which the size of all is estimated.
 _SAMPLE = 64
 
 
-def apart(
+def without_known(
     unlabeled: Dataset, known: dict[str, Dataset], content: Content
 ) -> tuple[Dataset, list[str]]:
-    """Return the unlabeled records that occur in no known set, exactly or nearly.
+    """Return the unlabeled records without exact or near duplicates of known records.
 
-    A label that is guessed for a record of the validation or test data would let their answers be
-    learned; one for a labeled record would only contradict what is known. Their own labels, where
-    they have any, go.
+    Pseudo-labels of validation or test records would leak their labels; those of labeled records
+    could only contradict the true ones. Labels of the unlabeled records, if any, are removed.
 
     Args:
-        known: labeled, validation and test records, by what they are called in messages.
+        known: labeled, validation and test records, by their name in messages.
         content: what the records are.
 
     Returns:
-        The records with ``id`` and content alone, and what was left out, in sentences.
+        The records with ``id`` and content only, and messages on what was left out.
 
     Raises:
         HeadstartError: none is left.
     """
-    before, told = len(unlabeled), []
-    kept = unlabeled.select_columns(["id", *content.columns])
+    before, messages = len(unlabeled), []
+    remaining = unlabeled.select_columns(["id", *content.columns])
     for name, records in known.items():
-        indices = overlap(kept, records, content, thorough=True).indices
+        indices = overlap(remaining, records, content, thorough=True).indices
         if len(indices):
-            told.append(f"{len(indices):,} unlabeled records are left out: {name} has them, too.")
-            kept = kept.select(np.setdiff1d(np.arange(len(kept)), indices))
-    if not len(kept):
+            messages.append(
+                f"{len(indices):,} unlabeled records are left out: {name} has them, too."
+            )
+            remaining = remaining.select(np.setdiff1d(np.arange(len(remaining)), indices))
+    if not len(remaining):
         raise HeadstartError(
             f"all of the {before:,} unlabeled records occur in the labeled, validation or test "
             "data; name others with --unlabeled."
         )
-    return kept, told
+    return remaining, messages
 
 
 def classifier_of(tuned: Finetuning) -> Classification:
-    """Return the head that unlabeled records help: of classification, the one task they serve."""
+    """Return the head as a classification, the only task with unlabeled records."""
     assert isinstance(tuned.head, Classification)
     return tuned.head
 
 
 class CollatedRows:
-    """Records that are collated when they are asked for: what does not fit in memory."""
+    """Records that are collated on demand, for those that do not fit in memory."""
 
     def __init__(self, processor: Processor, records: Dataset, length: int) -> None:
         self._processor, self._records, self._length = processor, records, length
@@ -89,7 +90,7 @@ class CollatedRows:
 def unlabeled_rows(processor: Processor, records: Dataset, length: int) -> Rows:
     """Return records without labels as rows, in memory where they fit; ``labels`` are all -1.
 
-    Some records that lie evenly are collated to see what all of them would take.
+    The size of all is estimated from an even sample.
     """
     sample = records.select(even_indices(len(records), most=_SAMPLE))
     taken = sum(tensor.nbytes for tensor in processor.collate(sample, length).values())
@@ -101,9 +102,9 @@ def unlabeled_rows(processor: Processor, records: Dataset, length: int) -> Rows:
 class MixedRows:
     """Labeled rows, each with ``ratio`` unlabeled ones, as ``unlabeled/...`` in the same batch.
 
-    The unlabeled rows are walked through in an order of their own, all of them before any comes
-    again. Which ones stand beside a labeled row is a function of the seed, the epoch and its index,
-    so a run that goes on draws what it would have drawn.
+    The unlabeled rows are visited in random order, all of them before any is repeated. Which ones
+    accompany a labeled row is a function of the seed, the epoch and its index, so a resumed run
+    draws the same.
     """
 
     def __init__(self, labeled: Rows, unlabeled: Rows, ratio: int, seed: int) -> None:
@@ -132,16 +133,16 @@ class MixedRows:
 
     def _order(self, walk: int) -> np.ndarray:
         if walk not in self._orders:
-            # An epoch meets few walks, and never an older one again.
+            # An epoch needs few orders, and never an older one again.
             self._orders = {k: v for k, v in self._orders.items() if abs(k - walk) < 8}
             self._orders[walk] = order(self._seed, walk, len(self._unlabeled))
         return self._orders[walk]
 
 
 def joined(batches: list[Batch]) -> Batch:
-    """Return batches as one, row under row, with the names that the first has but ``labels``.
+    """Return batches concatenated by rows, with the names of the first except ``labels``.
 
-    Tensors that run along the positions of ``mask`` (B,T) are padded with zeros to the longest.
+    Tensors along the positions of ``mask`` (B,T) are padded with zeros to the longest.
     """
     made: Batch = {}
     for name, first in batches[0].items():

@@ -1,4 +1,4 @@
-"""Few labels as a cloze: the masked language model of the run fills in the word for the label."""
+"""Prompt-based classification: the masked language model of the run predicts a label's word."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from headstart.downstream import Task
 from headstart.downstream.classes import (
     class_indices,
     class_loss,
+    class_predictions,
     count_classes,
     hold_out_of_each,
-    named_chances,
 )
 from headstart.downstream.head import DESCRIPTION, WEIGHTS
 from headstart.downstream.rows import LabeledRows
@@ -41,10 +41,11 @@ if TYPE_CHECKING:
 
 
 class Prompt(Task):
-    """The scores of a few words at the hidden place of a template (PET, Schick and Schuetze 2021).
+    """The scores of a few words at the masked position of a template.
 
-    Untrained it is the masked language model's own guess; training goes on from there. A label with
-    several words has the mean of their scores.
+    PET (Schick and Schuetze 2021, https://arxiv.org/abs/2001.07676). Without training the
+    predictions are those of the masked language model. The score of a label with several words is
+    their mean.
 
     Args:
         width: D, the size of the vectors.
@@ -72,11 +73,11 @@ class Prompt(Task):
 
     @classmethod
     def build(cls, encoder: Encoder, records: Dataset, config: FinetuneConfig) -> Self:
-        """Take the output layer of the run that is fine-tuned, at the words of the labels.
+        """Build a head from the output layer of the pre-trained run, at the words of the labels.
 
         Raises:
-            HeadstartError: the run was not pre-trained with mlm, a verbalizer is of no label, or
-                a word is not one token.
+            HeadstartError: the run was not pre-trained with mlm, a verbalizer has an unknown label,
+                or a word is not one token.
         """
         labels = list(count_classes(records))
         given = config.prompt.verbalizers
@@ -105,7 +106,7 @@ class Prompt(Task):
     def rows(
         self, processor: Processor, records: Dataset, length: int, seed: int | None = None
     ) -> LabeledRows:
-        """Return the filled templates with classes ``labels`` (B,); they never vary."""
+        """Return the filled templates with classes ``labels`` (B,); the same in every epoch."""
         cloze = _Cloze(as_text(processor), self.template)
         return LabeledRows(cloze, records, class_indices(records, self.labels), length)
 
@@ -114,15 +115,15 @@ class Prompt(Task):
         return _Cloze(as_text(processor), self.template).collate(records, length)
 
     def hold_out(self, records: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
-        """Part each class by the same share."""
+        """Split each class by the same share."""
         return hold_out_of_each(records, share, seed)
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
-        """Return all of the head, at the encoder's rate: both are right already."""
+        """Return the whole head, at the encoder's rate: both are pre-trained."""
         return [{"params": list(self.parameters()), "lr": learning_rate / 10}]
 
     def features(self, encoder: Encoder, batch: Batch) -> Tensor:
-        """Return the vector (B,D) at the hidden place."""
+        """Return the vector (B,D) at the masked position."""
         network = token_encoder(encoder)
         tokens = network.contextualize(network.embed(batch), visibility(batch))
         return tokens[torch.arange(len(tokens), device=tokens.device), batch["hidden"]]
@@ -137,7 +138,7 @@ class Prompt(Task):
 
     def predictions(self, features: Tensor, batch: Batch) -> list[dict[str, Any]]:
         """Return ``label``, its probability ``score``, and ``scores`` of all labels by name."""
-        return named_chances(self.labels, self.logits(features))
+        return class_predictions(self.labels, self.logits(features))
 
     def arguments(self) -> dict[str, Any]:
         """Return labels, size, template and verbalizers."""
@@ -150,7 +151,7 @@ class Prompt(Task):
 
 
 class _Cloze:
-    """Texts in a template, whose one hidden place is a mask; a long text is cut, never the rest."""
+    """Texts in a template with one mask token; a long text is cut, never the template."""
 
     def __init__(self, processor: TextProcessor, template: str) -> None:
         if "mask_token" not in processor.provides:
@@ -162,12 +163,12 @@ class _Cloze:
         self._words = WordTokenizer(processor)
 
     def collate(self, records: Dataset, length: int) -> Batch:
-        """Return ``input_ids`` and ``mask`` (B,T), and ``hidden`` (B,), the place of the mask."""
+        """Return ``input_ids`` and ``mask`` (B,T), and ``hidden`` (B,): the mask's position."""
         rows, hidden = [], []
         for text in records["text"]:
-            ids, place = self._filled(text, length)
+            ids, position = self._filled(text, length)
             rows.append(ids)
-            hidden.append(place)
+            hidden.append(position)
         longest = max(map(len, rows))
         batch = torch.full((len(rows), longest), self.processor.vocabulary.pad_id, dtype=torch.long)
         mask = torch.zeros(len(rows), longest, dtype=torch.bool)
@@ -201,12 +202,12 @@ class _Cloze:
                 "prompt.template."
             )
         parts[inside] = parts[inside][:room]
-        place = len(words.before) + sum(map(len, parts[:cloze]))
-        return [*words.before, *(i for part in parts for i in part), *words.after], place
+        position = len(words.before) + sum(map(len, parts[:cloze]))
+        return [*words.before, *(i for part in parts for i in part), *words.after], position
 
 
 def token_encoder(encoder: Encoder) -> TokenEncoder:
-    """Return an encoder as one of the ids that a template is made of.
+    """Return an encoder as one of tokens.
 
     Raises:
         HeadstartError: it reads something else.

@@ -1,4 +1,4 @@
-"""Questions and the contexts that answer them, read into records: SQuAD's form, or flat columns."""
+"""Questions and their contexts, read from SQuAD's format or from plain columns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from headstart.data.field import raw, raw_values
 from headstart.data.pairs import number
 from headstart.data.streams import plain_reasons
 from headstart.data.unit import Unit
-from headstart.downstream.text.tagged import kept_records
+from headstart.downstream.text.tagged import dataset_of
 from headstart.modalities.text.content import TEXT
 
 if TYPE_CHECKING:
@@ -39,13 +39,12 @@ NOWHERE = "its answer is not in its context"
 WHERE = "it does not say at which place in the context its answer stands"
 
 
-#: What stands near the beginning of a file of SQuAD's own form; in a text its quotes have a
-#: backslash before them.
+#: Near the beginning of a file in SQuAD's format; inside a text the quotes would be escaped.
 _SQUAD = re.compile(rb'(?<!\\)"data"\s*:\s*\[')
 
 
-class Asked(NamedTuple):
-    """One question as a file has it; ``answers`` is what it has under that name, ``start`` too."""
+class Question(NamedTuple):
+    """One question as in the file; ``answers`` and ``start`` are not parsed yet."""
 
     name: str
     context: Any
@@ -55,7 +54,7 @@ class Asked(NamedTuple):
     impossible: Any = None
 
 
-#: The columns of a file that has no form of its own, in the order of :class:`Asked`.
+#: The columns of a file that is not in SQuAD's format, in the order of :class:`Question`.
 _FIELDS = (
     replace(raw("text", CONTEXT_NAMES), required=True, missing=NO_CONTEXT),
     replace(raw("question", QUESTION_NAMES), required=True, missing=NO_QUESTION),
@@ -70,55 +69,56 @@ def read_answered(
 ) -> Dataset:
     """Read records ``id``, ``text`` (the context), ``question``, ``starts`` and ``ends``.
 
-    ``starts`` and ``ends`` are characters, the end beyond the last, of each answer that is right;
-    none where the context has no answer (as in SQuAD 2, Rajpurkar et al. 2018). The file has
-    SQuAD's own form (``data``, ``paragraphs``, ``qas``), or columns for context, question and
-    answers: a text, beside a column ``answer_start``, a list of ``{"text", "answer_start"}``, or
-    ``{"text": [...], "answer_start": [...]}`` as on the Hugging Face hub. An answer without a
-    place must occur once in the context. What does not fit is set aside in ``audit``.
+    ``starts`` and ``ends`` are character offsets, ends exclusive, of each correct answer; empty
+    where the context has no answer (as in SQuAD 2, Rajpurkar et al. 2018,
+    https://arxiv.org/abs/1806.03822). The file has SQuAD's format (``data``, ``paragraphs``,
+    ``qas``), or columns for context, question and answers: a text with a column ``answer_start``,
+    a list of ``{"text", "answer_start"}``, or ``{"text": [...], "answer_start": [...]}`` as on the
+    Hugging Face hub. An answer without a position must occur once in the context. Invalid records
+    are dropped and noted in ``audit``.
 
     Raises:
-        HeadstartError: the columns are not to be found, or no record is left.
+        HeadstartError: the columns are not found, or no record is left.
     """
     rows = []
-    for asked in _asked(source, options, modality, audit):
-        fault = _fault(asked)
-        indices: list[tuple[int, int]] = []
+    for item in _questions(source, options, modality, audit):
+        fault = _fault(item)
+        spans: list[tuple[int, int]] = []
         if fault is None:
-            indices, fault = _indices(asked)
+            spans, fault = _spans(item)
         if fault:
-            audit.drop(asked.name, fault)
+            audit.drop(item.name, fault)
             continue
-        rows.append(_record(asked, indices))
+        rows.append(_record(item, spans))
     return _dataset(rows, [source], audit)
 
 
 def read_questions(
     sources: list[str], options: PredictConfig, modality: Modality, audit: Audit
 ) -> Dataset:
-    """Read records ``id``, ``text`` (the context) and ``question``, without answers or with them.
+    """Read records ``id``, ``text`` (the context) and ``question``, with or without answers.
 
-    ``starts`` and ``ends`` are None where a record has no answers that fit.
+    ``starts`` and ``ends`` are None where a record has no valid answers.
 
     Raises:
         HeadstartError: the columns are not to be found, or no record is left.
     """
     rows = []
     for source in sources:
-        for asked in _asked(source, options, modality, audit):
-            fault = _fault(asked)
+        for item in _questions(source, options, modality, audit):
+            fault = _fault(item)
             if fault:
-                audit.drop(asked.name, fault)
+                audit.drop(item.name, fault)
                 continue
-            indices, fault = _indices(asked)
-            rows.append(_record(asked, None if fault else indices))
+            spans, fault = _spans(item)
+            rows.append(_record(item, None if fault else spans))
     return _dataset(rows, sources, audit)
 
 
-def _asked(
+def _questions(
     source: str, options: FinetuneConfig | PredictConfig, modality: Modality, audit: Audit
-) -> Iterator[Asked]:
-    """Yield the questions of a source, whatever its form; they are counted as kept."""
+) -> Iterator[Question]:
+    """Yield the questions of a source in any format; they are counted as kept."""
     squads = [
         (unit, squad)
         for unit in find([source], Audit(), TEXT)
@@ -126,17 +126,17 @@ def _asked(
     ]
     if squads:
         for unit, squad in squads:
-            for asked in _nested(unit.name, squad):
+            for item in _nested(unit.name, squad):
                 audit.keep(source)
-                yield asked
+                yield item
         return
     records = modality.read([source], options, audit, fields=_FIELDS)
     values = (raw_values(records, field.name) for field in _FIELDS)
-    yield from map(Asked, records["id"], *values)
+    yield from map(Question, records["id"], *values)
 
 
 def _squad(unit: Unit) -> list[Any] | None:
-    """Return the articles of a file that has SQuAD's own form, else None; others are not read."""
+    """Return the articles of a file in SQuAD's format, else None; only its start is then read."""
     if unit.kind != ".json":
         return None
     with plain_reasons(), closing(unit.open()) as stream:
@@ -148,18 +148,18 @@ def _squad(unit: Unit) -> list[Any] | None:
             content.append(chunk)
     try:
         whole = json.loads(b"".join(content).decode("utf-8-sig"))
-    except ValueError:  # an object a line
+    except ValueError:  # one object per line
         return None
     articles = whole.get("data") if isinstance(whole, dict) else None
     return articles if isinstance(articles, list) else None
 
 
-def _nested(file: str, articles: list[Any]) -> Iterator[Asked]:
+def _nested(file: str, articles: list[Any]) -> Iterator[Question]:
     number = 0
     for paragraph in _inside(articles, "paragraphs"):
         for question in _inside([paragraph], "qas"):
             number += 1
-            yield Asked(
+            yield Question(
                 f"{file}:{question.get('id', number)}",
                 paragraph.get("context"),
                 question.get("question"),
@@ -175,39 +175,39 @@ def _inside(parents: list[Any], name: str) -> Iterator[dict[str, Any]]:
         yield from (child for child in found or [] if isinstance(child, dict))
 
 
-def _fault(asked: Asked) -> str | None:
-    for value, reason in ((asked.context, NO_CONTEXT), (asked.question, NO_QUESTION)):
+def _fault(item: Question) -> str | None:
+    for value, reason in ((item.context, NO_CONTEXT), (item.question, NO_QUESTION)):
         if not isinstance(value, str) or not value.strip():
             return reason
     return None
 
 
-def _indices(asked: Asked) -> tuple[list[tuple[int, int]], str | None]:
-    """Return where the answers start and end, or why that cannot be said."""
-    if asked.impossible is True or str(asked.impossible).lower() == "true":
+def _spans(item: Question) -> tuple[list[tuple[int, int]], str | None]:
+    """Return starts and ends of the answers, or why they are unknown."""
+    if item.impossible is True or str(item.impossible).lower() == "true":
         return [], None
-    if asked.answers is None:
+    if item.answers is None:
         return [], NO_ANSWERS
-    indices = []
-    for text, start in _listed(asked.answers, asked.start):
+    spans = []
+    for text, start in _listed(item.answers, item.start):
         if not isinstance(text, str) or not text.strip():
             return [], BAD_ANSWERS
         if start is None:
-            count = asked.context.count(text)
+            count = item.context.count(text)
             if count != 1:
                 return [], WHERE if count else NOWHERE
-            start = asked.context.index(text)
-        place = number(start)
-        if place is None or place % 1 or place < 0:
+            start = item.context.index(text)
+        position = number(start)
+        if position is None or position % 1 or position < 0:
             return [], BAD_ANSWERS
-        if not asked.context.startswith(text, int(place)):
+        if not item.context.startswith(text, int(position)):
             return [], NOT_THERE
-        indices.append((int(place), int(place) + len(text)))
-    return indices, None
+        spans.append((int(position), int(position) + len(text)))
+    return spans, None
 
 
 def _listed(answers: Any, start: Any) -> list[tuple[Any, Any]]:
-    """Return pairs of text and place, of an answer in any of the known forms."""
+    """Return pairs of text and start, of an answer in any of the known forms."""
     if isinstance(answers, dict):
         return _listed(answers.get("text"), answers.get("answer_start"))
     if isinstance(answers, str):
@@ -222,15 +222,15 @@ def _listed(answers: Any, start: Any) -> list[tuple[Any, Any]]:
     )
 
 
-def _record(asked: Asked, indices: list[tuple[int, int]] | None) -> dict[str, Any]:
-    sides = zip(*indices, strict=True) if indices else (indices, indices)
+def _record(item: Question, spans: list[tuple[int, int]] | None) -> dict[str, Any]:
+    sides = zip(*spans, strict=True) if spans else (spans, spans)
     starts, ends = (None if side is None else list(side) for side in sides)
-    texts = {"id": asked.name, "text": asked.context, "question": asked.question}
+    texts = {"id": item.name, "text": item.context, "question": item.question}
     return {**texts, "starts": starts, "ends": ends}
 
 
 def _dataset(rows: list[dict[str, Any]], sources: list[str], audit: Audit) -> Dataset:
     from datasets import List, Value
 
-    indices = {name: List(Value("int64")) for name in ("starts", "ends")}
-    return kept_records(rows, {"question": Value("string"), **indices}, sources, audit)
+    spans = {name: List(Value("int64")) for name in ("starts", "ends")}
+    return dataset_of(rows, {"question": Value("string"), **spans}, sources, audit)

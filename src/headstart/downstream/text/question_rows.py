@@ -1,4 +1,4 @@
-"""A question and a stretch of its context as a row of tokens; long contexts in windows."""
+"""A question and a window of its context as a row of tokens."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _CHUNK = 1000
 
 
 class Layout:
-    """How a tokenizer puts two texts into one row: ``before`` A ``middle`` B ``after``.
+    """How a tokenizer joins two texts in one row: ``before`` A ``middle`` B ``after``.
 
-    Found from what it does with a pair, so that a row is as Transformers makes it.
+    Derived from an encoded pair, so that rows are as Transformers makes them.
 
     Attributes:
         before, middle, after: special ids.
-        second: token type of B, and of what closes it.
+        second: token type of B and of ``after``.
     """
 
     def __init__(self, processor: TextProcessor) -> None:
@@ -51,12 +51,12 @@ class Layout:
 
     @property
     def specials(self) -> int:
-        """Special tokens a row."""
+        """Special tokens per row."""
         return len(self.before) + len(self.middle) + len(self.after)
 
 
 class Window(NamedTuple):
-    """Tokens ``first`` to ``last`` (beyond) of the context of a record."""
+    """Tokens ``first`` to ``last`` (exclusive) of the context of a record."""
 
     record: int
     first: int
@@ -66,20 +66,20 @@ class Window(NamedTuple):
 class QuestionRows:
     """Windows over the contexts of questions; a row is one window, the question before it.
 
-    Where a window does not hold the answer, position 0 is the right start and end (as BERT does it
-    for SQuAD 2, Devlin et al. 2018, section 4.3).
+    Where a window does not contain the answer, the target is position 0 (as BERT does for SQuAD 2,
+    Devlin et al. 2018, section 4.3).
 
     Args:
         processor: the encoder's :class:`headstart.modalities.text.processor.TextProcessor`.
         records: with ``text`` and ``question``, and with ``starts`` and ``ends`` to learn from.
-        length: most tokens a row.
+        length: most tokens of a row.
         stride: tokens that neighbouring windows share, at most half a window; None for a third.
-        question_length: most tokens of a question, at most half a row; what is beyond is cut off.
-        learns: whether the answers are handed on as ``labels``.
+        question_length: most tokens of a question, at most half a row; the rest is cut off.
+        learns: whether batches have the answers as ``labels``.
 
     Attributes:
         contexts: (N) texts.
-        truths: (N) lists of the texts that are right, or None.
+        truths: (N) lists of the correct answers, or None.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class QuestionRows:
     def batch(self, indices: np.ndarray, epoch: int) -> Batch:
         """Return the windows at ``indices`` (n,): ``input_ids`` and ``mask`` (n,T).
 
-        ``context`` (n,T) is True where the context is, whose tokens reach from character
+        ``context`` (n,T) is True at the tokens of the context, which span the characters from
         ``char_starts`` to ``char_ends`` (n,T); ``record`` (n,) is the record of each window, and
         ``labels`` (n,2) the positions of the answer's first and last token where answers are known.
         """
@@ -174,7 +174,7 @@ class QuestionRows:
                 self._answers.append((0, -1))
                 continue
             inside = np.flatnonzero((spans[:, 0] < ends[0]) & (spans[:, 1] > starts[0]))
-            # What the tokenizer leaves out altogether cannot be pointed at.
+            # An answer that the tokenizer drops has no tokens.
             self._answers.append((int(inside[0]), int(inside[-1])) if len(inside) else None)
 
     def _target(self, window: Window) -> tuple[int, int]:
@@ -189,9 +189,9 @@ class QuestionRows:
 
 
 def _tokens(tokenizer: Tokenizer, texts: list[str]) -> list[tuple[list[int], np.ndarray]]:
-    """Return the ids of each text and the characters (n,2) that each token reaches over.
+    """Return the ids of each text and the characters (n,2) that each token spans.
 
-    Texts that are the same, as contexts of several questions are, share what is returned.
+    Equal texts, such as contexts of several questions, share the result.
     """
     known: dict[str, tuple[list[int], np.ndarray]] = {}
     fresh = list(dict.fromkeys(texts))

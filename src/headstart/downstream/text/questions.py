@@ -1,4 +1,4 @@
-"""The answer to a question, as it stands in a text: extractive question answering."""
+"""Extractive question answering: the answer is a span of the context."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class Found(NamedTuple):
-    """What windows say (n,): whose they are, their best span and how likely, and no answer."""
+    """Predictions of windows (n,): record, best span and its log score, and that of no answer."""
 
     owner: np.ndarray
     score: np.ndarray
@@ -45,13 +45,14 @@ class Found(NamedTuple):
 class Questions(Task):
     """Scores of each token as the answer's start and as its end, each with cross-entropy.
 
-    As BERT does it (Devlin et al. 2018, sections 4.2 and 4.3): position 0 stands for no answer in
-    this window. Of all windows of a context the likeliest span is the answer; there is none where
-    all windows say so with a higher chance, if training had such questions.
+    As in BERT (Devlin et al. 2018, sections 4.2 and 4.3, https://arxiv.org/abs/1810.04805):
+    position 0 stands for no answer in this window. The answer is the most probable span of all
+    windows of a context; if training had questions without an answer, there is none where that is
+    more probable in all windows.
 
     Args:
         scores: the layers on the vectors of the tokens.
-        declines: whether there may be no answer.
+        declines: whether a question may have no answer.
         stride, question_length: see :class:`headstart.downstream.text.question_rows.QuestionRows`.
         longest: most tokens of an answer.
         dropout: share of the features that is hidden while training.
@@ -60,7 +61,7 @@ class Questions(Task):
     name: ClassVar[str] = "questions"
     content: ClassVar[str | None] = TEXT.name
     needs = frozenset({"tokens", "order"})
-    at_once: ClassVar[int] = 16
+    eval_batch_size: ClassVar[int] = 16
     fields: ClassVar[tuple[str, ...]] = ("question", "answer")
 
     def __init__(
@@ -87,7 +88,7 @@ class Questions(Task):
     def read_inputs(
         self, sources: list[str], options: PredictConfig, modality: Modality, audit: Audit
     ) -> Dataset:
-        """Read questions and their contexts, and the answers where there are some."""
+        """Read questions and their contexts, and answers if any."""
         return read_questions(sources, options, modality, audit)
 
     @classmethod
@@ -115,14 +116,14 @@ class Questions(Task):
 
     @classmethod
     def defaults(cls, encoder: Encoder, count: int) -> TaskDefaults:
-        """Return three epochs of its own length, as BERT has for SQuAD.
+        """Return three epochs, as BERT has for SQuAD.
 
-        It does not stop early: the loss stands still for long before start and end are found.
+        There is no early stopping: the loss has a long plateau before start and end are found.
         """
         return {"steps": max(400, 3 * -(-count // 16)), "batch_size": 16, "patience": 0}
 
     def hold_out(self, records: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
-        """Part the contexts, so that no context has questions on both sides."""
+        """Split by context, so that no context has questions on both sides."""
         from datasets import Dataset
 
         contexts = list(records["text"])
@@ -141,7 +142,7 @@ class Questions(Task):
     def rows(
         self, processor: Processor, records: Dataset, length: int, seed: int | None = None
     ) -> QuestionRows:
-        """Return windows over the contexts with the positions of the answers; they never vary."""
+        """Return windows of the contexts with the answers' positions; the same in every epoch."""
         return QuestionRows(as_text(processor), records, length, self.stride, self.question_length)
 
     def collate(self, processor: Processor, records: Dataset, length: int) -> Batch:
@@ -168,7 +169,7 @@ class Questions(Task):
         )
 
     def forward(self, features: Tensor, batch: Batch) -> dict[str, Tensor]:
-        """Return ``loss``, and ``accuracy``: how often start and end are right."""
+        """Return ``loss``, and ``accuracy``: the share where both start and end are right."""
         starts, ends = self.logs(features, batch)
         first, last = batch["labels"].unbind(1)
         known = first != IGNORED
@@ -187,18 +188,18 @@ class Questions(Task):
     def describe(self, row: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
         """Return ``question``, ``answer``, ``start``, ``end`` and ``score`` for a record.
 
-        ``start`` and ``end`` (beyond the last) are characters of the context; without an answer
-        they are None and the answer is empty. ``score`` is the answer's probability, or that there
-        is none in any window. Answers that the record has are remembered for :meth:`remarks`.
+        ``start`` and ``end`` (exclusive) are characters of the context; without an answer they are
+        None and the answer is empty. ``score`` is the probability of the answer, or of no answer.
+        Answers of the record are stored for :meth:`notes`.
         """
-        told = {"question": record["question"], **_cut(record["text"], row)}
+        described = {"question": record["question"], **_cut(record["text"], row)}
         if record.get("starts") is not None:
             spans = zip(record["starts"], record["ends"], strict=True)
-            self._judged.append((told["answer"], [record["text"][a:b] for a, b in spans]))
-        return told
+            self._judged.append((described["answer"], [record["text"][a:b] for a, b in spans]))
+        return described
 
-    def remarks(self) -> list[str]:
-        """Return how good the predictions are of the records whose answers are known."""
+    def notes(self) -> list[str]:
+        """Return the scores of the predictions on records whose answers are known."""
         if not self._judged:
             return []
         found, truths = [answer for answer, _ in self._judged], [right for _, right in self._judged]
@@ -231,7 +232,7 @@ class Questions(Task):
         return Found(*(column.cpu().numpy() for column in columns))
 
     def _answers(self, found: Found) -> list[dict[str, Any]]:
-        """Return the answer of each record, its windows taken together."""
+        """Return the answer of each record, over all its windows."""
         rows = []
         for number in range(int(found.owner.max()) + 1 if len(found.owner) else 0):
             mine = np.flatnonzero(found.owner == number)
@@ -263,7 +264,7 @@ class Questions(Task):
 
     @classmethod
     def restored(cls, arguments: dict[str, Any], state: dict[str, Tensor]) -> Self:
-        """Return a head with the layers that suit its network."""
+        """Return a head with the layers of its network."""
         arguments = dict(arguments)
         scores = SpanScores(arguments.pop("width"), arguments.pop("network"))
         return cls(scores, **arguments)

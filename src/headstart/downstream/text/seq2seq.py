@@ -1,4 +1,4 @@
-"""Writing one text from another: translation, summaries, titles, answers."""
+"""Sequence to sequence: translation, summaries, titles, answers."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ if TYPE_CHECKING:
     from headstart.encoders import Encoder
     from headstart.modalities import Modality, Processor
 
-#: Pairs that are held out at most: each is written word by word, which takes its time.
+#: Most pairs held out: generating a text for each is slow.
 _HELD = 2000
 
 
 class Reading(NamedTuple):
-    """What an encoder made of the texts that it read, and the encoder, whose decoder writes.
+    """Encoded source texts, and the encoder, whose decoder writes the targets.
 
     Attributes:
-        tokens: (B,T,D).
+        tokens: (B,T,D) outputs of the encoder.
     """
 
     encoder: Seq2SeqEncoder
@@ -58,17 +58,18 @@ class Reading(NamedTuple):
 
 
 class Seq2Seq(Task):
-    """A text written from another, each token from that one and the tokens before it.
+    """A target text generated from a source text, token by token.
 
-    There is no head: the network writes with the output layer it was pre-trained with. The loss is
-    cross-entropy with label smoothing (Vaswani et al. 2017, section 5.4); while validating without.
+    There is no head: the network has the output layer of its pre-training. The loss is the
+    cross-entropy, while training with label smoothing (Vaswani et al. 2017, section 5.4,
+    https://arxiv.org/abs/1706.03762).
 
     Args:
-        reads: tokens of a source at most; 0 is the context that the network was pre-trained with.
-        writes: tokens that are written at most, with those that open and close a text; 0 is the
-            longest target of the training, but no more than ``reads``.
-        beams: width of the beam search; 1 takes the likeliest token each time.
-        no_repeat: no so many tokens are written twice in a text; 0 lets them.
+        reads: most tokens of a source; 0 for the context length of pre-training.
+        writes: most tokens of a target, special tokens included; 0 for the longest target of the
+            training, but no more than ``reads``.
+        beams: width of the beam search; 1 is greedy decoding.
+        no_repeat: size of n-grams that are never repeated in a text; 0 allows all.
         label_smoothing: share of the target that is spread over the vocabulary.
         columns: names of the columns of the training records.
     """
@@ -91,15 +92,15 @@ class Seq2Seq(Task):
         self.reads, self.writes = reads, writes
         self.beams, self.no_repeat, self.label_smoothing = beams, no_repeat, label_smoothing
         self.columns = Columns(*columns) if columns else None
-        #: Of the rows or inputs that came last; texts are written with it.
+        #: Of the latest rows or inputs; generated ids are decoded with it.
         self.processor: TextProcessor
-        self._remarks: list[str] = []
+        self._notes: list[str] = []
         self._sizes: list[tuple[int, str]] = []
         self._judged: list[tuple[str, str]] = []
 
     @staticmethod
     def read(source: str, options: FinetuneConfig, modality: Modality, audit: Audit) -> Dataset:
-        """Read pairs: ``text`` is to be read, ``label`` to be written."""
+        """Read pairs: ``text`` is the source, ``label`` the target."""
         columns = find_columns(source, options)
         audit.notes.append(f"reads {columns.source!r} and writes {columns.target!r} of {source}")
         return read_written_pairs(source, options, columns, modality, audit)
@@ -107,16 +108,15 @@ class Seq2Seq(Task):
     def read_inputs(
         self, sources: list[str], options: PredictConfig, modality: Modality, audit: Audit
     ) -> Dataset:
-        """Read texts, and what they should become where the sources have the column for it."""
+        """Read source texts, and target texts where the sources have their column."""
         return read_to_write(sources, options, self.columns, modality, audit)
 
     @classmethod
     def build(cls, encoder: Encoder, records: Dataset, config: FinetuneConfig) -> Self:
-        """Check that the network can write, and set its dropout to that of the options.
+        """Check the network's positions, and set its dropout to that of the options.
 
         Raises:
-            HeadstartError: the network has fewer positions than asked for, or all of it is to stay
-                as it is.
+            HeadstartError: the network has fewer positions than requested, or all of it is frozen.
         """
         if config.freeze == "all":
             raise HeadstartError(
@@ -124,13 +124,13 @@ class Seq2Seq(Task):
                 "number of layers that stay, or leave it out."
             )
         options = config.seq2seq
-        network = writing(encoder)
-        indices = _indices(network)
-        asked = max(config.length or 0, options.tokens)
-        if indices and asked > indices:
+        network = as_seq2seq(encoder)
+        positions = _positions(network)
+        requested = max(config.length or 0, options.tokens)
+        if positions and requested > positions:
             raise HeadstartError(
-                f"the network has {indices} positions, fewer than the {asked} tokens asked for; "
-                "choose a smaller --length and seq2seq.tokens."
+                f"the network has {positions} positions, fewer than the {requested} tokens asked "
+                "for; choose a smaller --length and seq2seq.tokens."
             )
         set_dropout(network.model, config.dropout)
         return cls(
@@ -156,7 +156,7 @@ class Seq2Seq(Task):
     def rows(
         self, processor: Processor, records: Dataset, length: int, seed: int | None = None
     ) -> WrittenRows:
-        """Return the pairs as ids to read and to write; they never vary."""
+        """Return the pairs as ids of source and target; the same in every epoch."""
         texts = self.processor = as_text(processor)
         if texts.vocabulary.suffix == 0:
             raise HeadstartError(
@@ -176,7 +176,7 @@ class Seq2Seq(Task):
         return found
 
     def collate(self, processor: Processor, records: Dataset, length: int) -> Batch:
-        """Return texts without targets as a batch; what is too long is cut, and told of."""
+        """Return texts without targets as a batch; :meth:`notes` reports those that are cut."""
         texts = self.processor = as_text(processor)
         ids = texts.encode_ids(list(records["text"]))
         self._sizes += zip(map(len, ids), records["id"], strict=True)
@@ -186,28 +186,28 @@ class Seq2Seq(Task):
         return {"input_ids": read, "mask": mask}
 
     def hold_out(self, records: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
-        """Part the pairs by their ids; at most 2,000 are held out."""
+        """Split the pairs by their ids; at most 2,000 are held out."""
         return by_id(records, min(share, _HELD / len(records)), seed)
 
     def warm_start(self, encoder: Encoder, train: Any, validation: Any) -> None:
-        """Tell the network its limits, so that whoever opens its folder writes as we do."""
-        self.settle(writing(encoder))
+        """Set how the network generates, so that its saved folder generates the same."""
+        self.set_generation(as_seq2seq(encoder))
 
-    def settle(self, encoder: Seq2SeqEncoder) -> None:
-        """Set how the network writes from here on; it is saved with it."""
+    def set_generation(self, encoder: Seq2SeqEncoder) -> None:
+        """Set the network's generation config, which is saved with it."""
         processor, config = self.processor, encoder.model.config
         opening = processor.encode_ids([""])[0][: processor.vocabulary.prefix]
         end = processor.encode_ids([""])[0][-1]
         never = [t for t in processor.vocabulary.special_ids if t not in {end, *opening}]
         never += range(processor.vocabulary.size, int(config.vocab_size))
-        indices = _indices(encoder)
+        positions = _positions(encoder)
         encoder.model.generation_config = GenerationConfig(
-            max_new_tokens=min(self.writes, indices) if indices else self.writes,
+            max_new_tokens=min(self.writes, positions) if positions else self.writes,
             num_beams=self.beams,
             do_sample=False,
             no_repeat_ngram_size=self.no_repeat,
             suppress_tokens=never,
-            # What opens every text need not be guessed.
+            # The token that opens every text need not be predicted.
             forced_bos_token_id=opening[0] if len(opening) == 1 else None,
             eos_token_id=end,
             pad_token_id=processor.vocabulary.pad_id,
@@ -215,17 +215,17 @@ class Seq2Seq(Task):
         )
 
     def configure(self, options: PredictConfig) -> None:
-        """Take other limits than those of the training."""
+        """Apply limits other than those of the training."""
         self.beams = options.beams or self.beams
         self.writes = options.tokens or self.writes
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
-        """Return nothing: all that learns is the encoder's and its decoder's."""
+        """Return no groups: all parameters belong to the encoder and its decoder."""
         return []
 
     def features(self, encoder: Encoder, batch: Batch) -> Reading:
-        """Return what was read, for the decoder to look at."""
-        return Reading(writing(encoder), encoder(batch).tokens)
+        """Return the encoded sources, for the decoder to attend to."""
+        return Reading(as_seq2seq(encoder), encoder(batch).tokens)
 
     def forward(self, features: Reading, batch: Batch) -> dict[str, Tensor]:
         """Return ``loss``, and ``accuracy`` of the next token."""
@@ -242,8 +242,8 @@ class Seq2Seq(Task):
         return found
 
     def predictions(self, features: Reading, batch: Batch) -> list[dict[str, Any]]:
-        """Return the text ``generated`` for each row; it always ends."""
-        self.settle(features.encoder)
+        """Return the text ``generated`` for each row."""
+        self.set_generation(features.encoder)
         model = features.encoder.model
         out = model.generate(
             encoder_outputs=BaseModelOutput(last_hidden_state=features.tokens),
@@ -254,26 +254,26 @@ class Seq2Seq(Task):
         return [{"generated": text.strip()} for text in texts]
 
     def describe(self, row: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
-        """Remember what a labeled record should have become, for :meth:`remarks`."""
+        """Store the target of a labeled record for :meth:`notes`."""
         if record.get("label") is not None:
             self._judged.append((row["generated"], record["label"]))
         return row
 
-    def remarks(self) -> list[str]:
-        """Return sentences on what was cut and, where there were targets, how well it was done."""
+    def notes(self) -> list[str]:
+        """Return sentences on what was cut and, where there were targets, the scores."""
         if self._sizes:
             sizes, names = zip(*self._sizes, strict=True)
             self._note_cut("texts to read", np.array(sizes), names, self.reads, None)
         if self._judged:
             written, references = zip(*self._judged, strict=True)
             scores = formatted(written_scores(written, references))
-            self._remarks.append(f"On {len(written):,} labeled records: {scores}.")
-        told, self._remarks, self._sizes, self._judged = self._remarks, [], [], []
-        return told
+            self._notes.append(f"On {len(written):,} labeled records: {scores}.")
+        notes, self._notes, self._sizes, self._judged = self._notes, [], [], []
+        return notes
 
     @torch.no_grad()
     def measure(self, encoder: Encoder, rows: WrittenRows) -> dict[str, float | Estimate]:
-        """Return ``perplexity`` of the targets, and BLEU, chrF and ROUGE of what is written."""
+        """Return ``perplexity`` of the targets, and BLEU, chrF and ROUGE of generated texts."""
         total, tokens, written = 0.0, 0, []
         for reading, batch in self.scan(encoder, rows):
             count = int(batch["written/mask"].sum())
@@ -301,22 +301,22 @@ class Seq2Seq(Task):
         if len(long):
             longest = int(sizes.argmax())
             more = f"; {option} takes more" if option else ""
-            self._remarks.append(
+            self._notes.append(
                 f"{len(long):,} of {len(sizes):,} {what} are longer than {limit:,} tokens and were "
                 f"cut (the longest, {names[longest]}, has {sizes[longest]:,}){more}."
             )
 
 
-def writing(encoder: Encoder) -> Seq2SeqEncoder:
-    """Return an encoder as the network that it is a part of, which also writes."""
+def as_seq2seq(encoder: Encoder) -> Seq2SeqEncoder:
+    """Return an encoder as one with a decoder."""
     assert isinstance(encoder, Seq2SeqEncoder)
     return encoder
 
 
 def set_dropout(model: nn.Module, share: float) -> None:
-    """Let every block of a network hide ``share`` of its features while training, at least."""
+    """Raise the dropout of every block of a network to at least ``share``."""
     for module in model.modules():
-        # Networks have it as a layer, or as a number that attention looks up.
+        # Networks have it as a layer, or as a number that attention uses.
         now: Any = getattr(module, "dropout", None)
         if isinstance(module, nn.Dropout):
             module.p = max(module.p, share)
@@ -324,8 +324,8 @@ def set_dropout(model: nn.Module, share: float) -> None:
             setattr(module, "dropout", max(now, share))  # noqa: B010
 
 
-def _indices(encoder: Seq2SeqEncoder) -> int:
-    """Return how many positions the network numbers; 0 where it knows distances only."""
+def _positions(encoder: Seq2SeqEncoder) -> int:
+    """Return the number of absolute positions; 0 for relative ones."""
     if not hasattr(encoder.model.get_decoder(), "embed_positions"):
         return 0
     return int(encoder.model.config.max_position_embeddings)

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 class SpanScores(nn.Module):
-    """What Transformers puts on a network for this task, or one linear layer on any other.
+    """The head that Transformers has for the network, or else one linear layer.
 
-    So the network and these layers together are what ``AutoModelForQuestionAnswering`` opens.
+    So network and head together can be opened by ``AutoModelForQuestionAnswering``.
 
     Args:
         width: D, the size of the vectors.
-        config: the network's configuration in Transformers, as a dict; None for another's.
+        config: the network's configuration in Transformers, as a dict; None for other networks.
     """
 
     def __init__(self, width: int, config: dict[str, Any] | None = None) -> None:
@@ -33,12 +33,12 @@ class SpanScores(nn.Module):
             self.linear = nn.Linear(width, 2)
             return
         self.whole = _whole(config)
-        self._index = _place_of_network(self.whole)
-        setattr(self.whole, self._index, _Given())
+        self._name = _network_name(self.whole)
+        setattr(self.whole, self._name, _Given())
 
     @classmethod
     def on(cls, encoder: Encoder) -> SpanScores:
-        """Return the layers that suit an encoder, freshly initialised."""
+        """Return freshly initialised layers for an encoder."""
         model: Any = getattr(encoder, "model", None)
         config: Any = getattr(model, "config", None)
         if type(config) not in MODEL_FOR_QUESTION_ANSWERING_MAPPING:
@@ -58,15 +58,15 @@ class SpanScores(nn.Module):
         """Write network and layers together for ``AutoModelForQuestionAnswering``."""
         if self.whole is None:
             return
-        setattr(self.whole, self._index, encoder.model)
+        setattr(self.whole, self._name, encoder.model)
         try:
             self.whole.save_pretrained(folder)
         finally:
-            setattr(self.whole, self._index, _Given())
+            setattr(self.whole, self._name, _Given())
 
 
 class _Given(nn.Module):
-    """Stands where the network was, and hands on the vectors that it made."""
+    """Replaces the network inside the head, and returns the vectors unchanged."""
 
     def forward(self, *_: Any, inputs_embeds: Tensor, **__: Any) -> BaseModelOutput:
         return BaseModelOutput(last_hidden_state=inputs_embeds)
@@ -78,8 +78,8 @@ def _whole(config: dict[str, Any]) -> Any:
     return MODEL_FOR_QUESTION_ANSWERING_MAPPING[type(parsed)](parsed)
 
 
-def _place_of_network(whole: Any) -> str:
-    """Return under which name the network lies in it."""
+def _network_name(whole: Any) -> str:
+    """Return the attribute of the model that is its network."""
     prefix = str(whole.base_model_prefix)
     if hasattr(whole, prefix):
         return prefix
@@ -87,15 +87,15 @@ def _place_of_network(whole: Any) -> str:
 
 
 def _fits(config: dict[str, Any], encoder: Encoder) -> bool:
-    """Say whether the layers need nothing but the vectors, and the network is of the same kind."""
+    """Return whether the layers need only the vectors, and the network is of the same class."""
     import torch
 
     try:
         whole = _whole(config)
-        index = _place_of_network(whole)
-        same = type(getattr(whole, index)) is type(encoder.model)
-        setattr(whole, index, _Given())
+        name = _network_name(whole)
+        same = type(getattr(whole, name)) is type(encoder.model)
+        setattr(whole, name, _Given())
         whole(inputs_embeds=torch.zeros(1, 2, encoder.width))
-    except Exception:  # each network has its own way to refuse
+    except Exception:  # networks refuse with various errors
         return False
     return same

@@ -1,4 +1,4 @@
-"""Where an answer starts and ends: the best span of each row, and how good the found ones are."""
+"""Answer spans: the best span of each row, and SQuAD's scores."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def best_spans(
 
     Args:
         starts, ends: (B,T) scores of each position.
-        allowed: (B,T) bool, True where a span may be; they lie side by side.
+        allowed: (B,T) bool, True where a span may be; contiguous in each row.
     """
     low = torch.full_like(starts, -torch.inf)
     starts, ends = torch.where(allowed, starts, low), torch.where(allowed, ends, low)
@@ -42,20 +42,21 @@ def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
 
 
 def squad_scores(found: list[str], truths: list[list[str]]) -> dict[str, float]:
-    """Return ``exact`` and ``f1``, 0..1, as SQuAD's official script has them, by torchmetrics.
+    """Return ``exact`` and ``f1``, 0..1, as SQuAD's official script, by torchmetrics.
 
-    Each answer is compared with all that are right, without case, punctuation and articles, and the
-    best counts. Where none is right, the right answer is the empty one (Rajpurkar et al. 2018); if
-    there are such questions, ``has_answer_f1`` and ``no_answer_exact`` are of either kind alone.
-    Letters of scripts without spaces are words of their own, as in CMRC (Cui et al. 2019).
+    Each answer is compared with all correct ones, ignoring case, punctuation and articles, and the
+    best score counts. A question without an answer has the empty one (Rajpurkar et al. 2018,
+    https://arxiv.org/abs/1806.03822); with both kinds of questions, ``has_answer_f1`` and
+    ``no_answer_exact`` are of either kind alone. Each letter of a script without spaces is a word,
+    as in CMRC (Cui et al. 2019, https://arxiv.org/abs/1810.07366).
     """
     scores = _mean_scores(found, truths)
-    open_ended = [index for index, right in enumerate(truths) if not right]
-    if 0 < len(open_ended) < len(truths):
+    unanswered = [index for index, right in enumerate(truths) if not right]
+    if 0 < len(unanswered) < len(truths):
         answered = [index for index, right in enumerate(truths) if right]
         parts = [
             _mean_scores([found[n] for n in some], [truths[n] for n in some])
-            for some in (answered, open_ended)
+            for some in (answered, unanswered)
         ]
         scores |= {"has_answer_f1": parts[0]["f1"], "no_answer_exact": parts[1]["exact"]}
     return scores

@@ -1,4 +1,4 @@
-"""Words and their tags, read into records: lists of tokens and tags, or a text and its spans."""
+"""Words and their tags, read from lists of tokens and tags, or from a text and its spans."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ _WORD = r"<letter>|(?:<run>|_)+|\S<mark>*"
 
 
 def read_tagged(source: str, options: SourceOptions, modality: Modality, audit: Audit) -> Dataset:
-    """Read records ``id``, ``text``, ``starts``, ``ends`` and ``tags``, one item a word.
+    """Read records ``id``, ``text``, ``starts``, ``ends`` and ``tags``, one item per word.
 
     The columns hold lists of tokens and of tags (names in :data:`TOKEN_NAMES`, :data:`TAG_NAMES`),
     or a text and a list of spans: ``{"start", "end", "label"}`` or ``[start, end, label]``, in
-    characters, the end beyond the last. Spans become tags ``B-LABEL``, ``I-LABEL`` and ``O``
-    (Ramshaw and Marcus 1995, as IOB2) of words, or of letters in scripts without spaces. What does
-    not fit is set aside in ``audit``.
+    characters, the end exclusive. Spans become tags ``B-LABEL``, ``I-LABEL`` and ``O`` (Ramshaw and
+    Marcus 1995, as IOB2) of words, or of letters in scripts without spaces. Invalid records are
+    dropped and noted in ``audit``.
 
     Raises:
-        HeadstartError: the columns are not to be found, or no record is left.
+        HeadstartError: the columns are not found, or no record is left.
     """
     rows = []
     for name, value, marks in _read(source, options, modality, audit, tagged=True):
@@ -66,9 +66,9 @@ def read_tagged(source: str, options: SourceOptions, modality: Modality, audit: 
 def read_words(
     sources: list[str], options: SourceOptions, modality: Modality, audit: Audit
 ) -> Dataset:
-    """Read records ``id``, ``text``, ``starts`` and ``ends`` of words, without tags or with them.
+    """Read records ``id``, ``text``, ``starts`` and ``ends`` of words, with or without tags.
 
-    ``tags`` is None where a record has none that fit.
+    ``tags`` is None where a record has no valid ones.
 
     Raises:
         HeadstartError: nothing can be read.
@@ -90,7 +90,7 @@ def _read(
     """Yield the id of each record, its tokens or text, and its tags or spans if any.
 
     Args:
-        tagged: whether there must be a column of tags or spans.
+        tagged: whether a column of tags or spans is required.
     """
     text, label = TEXT.columns[0], LABEL.name
     found = tables.columns(source, TEXT)
@@ -124,7 +124,7 @@ def _lists(values: list[Any]) -> bool:
 def joined(tokens: list[str]) -> tuple[str, list[int], list[int]]:
     """Return tokens as one text with the start and end of each.
 
-    A space stands between two words, but not beside a character of a script without spaces.
+    Words are joined by spaces, except next to a character of a script without spaces.
     """
     text, starts, ends = "", [], []
     for token in tokens:
@@ -147,13 +147,13 @@ def _words(value: Any) -> tuple[dict[str, Any] | None, str | None]:
 
 
 def _parted(text: str) -> dict[str, list[int]]:
-    """Return where words start and end: a sign is one, and a letter of a script without spaces."""
+    """Return starts and ends of words; signs and letters of scripts without spaces are words."""
     spans = [match.span() for match in pattern(_WORD).finditer(text)]
     return {"starts": [start for start, _ in spans], "ends": [end for _, end in spans]}
 
 
 def _known(row: dict[str, Any], marks: Any, is_text: bool) -> list[str] | None:
-    """Return the tags of a record that is predicted on, if it has some that fit."""
+    """Return the tags of a record to predict on, or None without valid ones."""
     tags, fault = _tags(row, marks, is_text)
     return None if fault else tags
 
@@ -189,17 +189,17 @@ def _from_spans(row: dict[str, Any], spans: Any) -> tuple[list[str], str | None]
     return tags, None
 
 
-def kept_records(
+def dataset_of(
     rows: list[dict[str, Any]], features: dict[str, Any], sources: list[str], audit: Audit
 ) -> Dataset:
     """Return the records that were read.
 
     Args:
         features: the columns beside ``id`` and ``text``.
-        audit: says why others were set aside.
+        audit: has the reasons why others were dropped.
 
     Raises:
-        HeadstartError: there is none; the commonest reason is told.
+        HeadstartError: there are none; the message has the most common reason.
     """
     from datasets import Dataset, Features, Value
 
@@ -214,5 +214,5 @@ def kept_records(
 def _dataset(rows: list[dict[str, Any]], sources: list[str], audit: Audit) -> Dataset:
     from datasets import List, Value
 
-    indices = {"starts": List(Value("int64")), "ends": List(Value("int64"))}
-    return kept_records(rows, {**indices, "tags": List(Value("string"))}, sources, audit)
+    positions = {"starts": List(Value("int64")), "ends": List(Value("int64"))}
+    return dataset_of(rows, {**positions, "tags": List(Value("string"))}, sources, audit)

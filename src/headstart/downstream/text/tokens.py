@@ -1,4 +1,4 @@
-"""A tag for every word: names of people and places, parts of speech, anything that words can be."""
+"""Token classification: a tag for every word, such as named entities or parts of speech."""
 
 from __future__ import annotations
 
@@ -28,21 +28,22 @@ if TYPE_CHECKING:
     from headstart.encoders import Encoder
     from headstart.modalities import Modality, Processor
 
-#: Neighbours on each side whose vectors are read along where an encoder is blind to order (the
-#: window approach of Collobert et al. 2011, section 3.3.1).
+#: Neighbours on each side whose vectors are added where an encoder ignores order (the window
+#: approach of Collobert et al. 2011, section 3.3.1, https://arxiv.org/abs/1103.0398).
 WINDOW = 2
 
 
 class TokenClassification(Task):
     """Dropout and one linear layer on the vector of each word's first token, with cross-entropy.
 
-    As BERT does it (Devlin et al. 2018, section 5.3). Tags of the scheme IOB2 (``B-X``, ``I-X``,
-    ``O``) are decoded as chunks: the best sequence in which ``I-X`` follows ``B-X`` or ``I-X``.
+    As in BERT (Devlin et al. 2018, section 5.3, https://arxiv.org/abs/1810.04805). Tags of the
+    scheme IOB2 (``B-X``, ``I-X``, ``O``) are decoded as chunks: the best sequence in which ``I-X``
+    follows ``B-X`` or ``I-X``.
 
     Args:
         width: D, the size of the vectors.
         labels: the tags, in the order of the outputs.
-        window: neighbours on each side that are read along.
+        window: neighbours on each side whose vectors are concatenated.
         weights: (tags,) what an error on each tag costs; all the same by default.
         dropout: share of the features that is hidden while training.
     """
@@ -76,16 +77,15 @@ class TokenClassification(Task):
     def read_inputs(
         self, sources: list[str], options: PredictConfig, modality: Modality, audit: Audit
     ) -> Dataset:
-        """Read words or texts, and their tags where they have some."""
+        """Read words or texts, and their tags if any."""
         return read_words(sources, options, modality, audit)
 
     @classmethod
     def build(cls, encoder: Encoder, records: Dataset, config: FinetuneConfig) -> Self:
-        """Build a head for the tags that occur; it starts from how frequent each is.
+        """Build a head for the tags that occur; its bias starts from their frequencies.
 
         Raises:
-            HeadstartError: only one tag occurs, or seqeval,
-                which reads and scores chunks, is not installed.
+            HeadstartError: only one tag occurs, or seqeval is not installed.
         """
         _seqeval()
         counts = Counter(tag for tags in records["tags"] for tag in tags)
@@ -110,13 +110,13 @@ class TokenClassification(Task):
 
     @classmethod
     def defaults(cls, encoder: Encoder, count: int) -> TaskDefaults:
-        """Return a longer schedule: the head starts from nothing, and names are rare."""
+        """Return a longer schedule: the head starts from zeros, and entities are rare."""
         return {"steps": max(400, 5 * -(-count // 32)), "batch_size": 16 if count < 1000 else 32}
 
     def rows(
         self, processor: Processor, records: Dataset, length: int, seed: int | None = None
     ) -> WordRows:
-        """Return windows over the words with a class for each; they never vary."""
+        """Return windows over the words with a class for each; the same in every epoch."""
         return WordRows(as_text(processor), records, length, self.labels)
 
     def collate(self, processor: Processor, records: Dataset, length: int) -> Batch:
@@ -125,7 +125,7 @@ class TokenClassification(Task):
         return rows.batch(np.arange(len(rows)), 0)
 
     def features(self, encoder: Encoder, batch: Batch) -> Tensor:
-        """Return a vector for each token (B,T,D), with its neighbours' (B,T,(2 window + 1) D)."""
+        """Return vectors of tokens (B,T,D), with those of neighbours (B,T,(2 window + 1) D)."""
         tokens = encoder(batch).tokens * batch["mask"][:, :, None]
         if not self.window:
             return tokens
@@ -146,7 +146,7 @@ class TokenClassification(Task):
         return class_loss(logits, targets, self.weights)
 
     def predictions(self, features: Tensor, batch: Batch) -> list[dict[str, Any]]:
-        """Return ``tags``, and how sure each is (``sure``), for each record of the windows."""
+        """Return ``tags``, and their probabilities (``sure``), for each record of the windows."""
         starts, owners = batch["word_starts"], batch["record"]
         logs = self.logits(features[starts]).log_softmax(1).cpu().numpy()
         owner = owners[:, None].expand_as(starts)[starts].cpu().numpy()
@@ -161,7 +161,7 @@ class TokenClassification(Task):
     def decode(self, logs: np.ndarray) -> np.ndarray:
         """Return the best sequence of tags (n,) for log-probabilities (n,tags).
 
-        With IOB2 tags it is the best of the sound ones, by Viterbi's algorithm.
+        With IOB2 tags it is the best valid sequence, by the Viterbi algorithm.
         """
         if not len(logs) or not _is_iob2(self.labels):
             return logs.argmax(1)
@@ -181,9 +181,9 @@ class TokenClassification(Task):
     def describe(self, row: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
         """Return ``tags``, and the chunks as ``entities``, of a row and the record it is of.
 
-        An entity has ``start`` and ``end`` (beyond the last) in characters of ``text``, which is
-        the record's, or its tokens joined; ``label``, ``text`` and ``score``, the mean probability.
-        Where the record has tags of its own, they are remembered for :meth:`remarks`.
+        An entity has ``start`` and ``end`` (exclusive) in characters of the record's text, or of
+        its joined tokens; ``label``, ``text`` and ``score``, the mean probability. Tags of the
+        record are stored for :meth:`notes`.
         """
         if record.get("tags"):
             self._judged.append((record["tags"], row["tags"]))
@@ -203,13 +203,13 @@ class TokenClassification(Task):
             )
         return {"entities": entities, "tags": row["tags"]}
 
-    def remarks(self) -> list[str]:
-        """Return how good the predictions are of the records that have tags, and of each label."""
+    def notes(self) -> list[str]:
+        """Return the scores on records that have tags, overall and of each label."""
         if not self._judged:
             return []
         truth, found = ([pair[side] for pair in self._judged] for side in (0, 1))
         self._judged = []
-        told = [f"On {len(truth):,} labeled records: {named(scores(truth, found))}."]
+        notes = [f"On {len(truth):,} labeled records: {named(scores(truth, found))}."]
         if _is_chunked(sorted({tag for tags in truth for tag in tags})):
             report = _seqeval().classification_report(
                 truth, found, output_dict=True, zero_division=0
@@ -219,15 +219,15 @@ class TokenClassification(Task):
                 for label, row in report.items()
                 if not label.endswith(" avg")
             }
-            told.append(f"F1 of each label (and how many there are): {named(each)}.")
-        return told
+            notes.append(f"F1 of each label (and how many there are): {named(each)}.")
+        return notes
 
     @torch.no_grad()
     def measure(self, encoder: Encoder, rows: WordRows) -> dict[str, float]:
         """Return ``f1``, ``precision`` and ``recall`` of whole entities (seqeval), micro-averaged.
 
-        An entity is right where both ends and the label are (Tjong Kim Sang and De Meulder 2003).
-        Without chunks it is the ``word_accuracy``.
+        An entity is right if start, end and label are (Tjong Kim Sang and De Meulder 2003,
+        https://arxiv.org/abs/cs/0306050). Without chunks it is the ``word_accuracy``.
         """
         assert rows.tags is not None
         found: list[list[str]] = [[] for _ in rows.tags]
@@ -268,7 +268,7 @@ def scores(truth: list[list[str]], found: list[list[str]]) -> dict[str, float]:
 
 
 def named(values: dict[str, float]) -> str:
-    """Return values with their names, for a sentence."""
+    """Return names and values as a phrase."""
     return ", ".join(f"{name} {value:.3f}" for name, value in values.items())
 
 

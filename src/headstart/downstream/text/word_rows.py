@@ -1,4 +1,4 @@
-"""Words as rows of tokens: each word by itself, long texts in windows, one label a word."""
+"""Words as rows of tokens: tokenised one by one, long texts in windows, one label per word."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
     from headstart.batch import Batch
     from headstart.modalities.text.processor import TextProcessor
 
-#: A position that no loss looks at.
+#: Label of a position that the loss ignores.
 IGNORED = -100
 
 
 class WordTokenizer:
-    """Tokenises a text word by word, so that no token reaches over two words.
+    """Tokenises a text word by word, so that no token spans two words.
 
-    A word is told whether a space stands before it, for the tokenizers that keep spaces; one that
-    adds a space of its own to every text must not do so within a run of Chinese characters.
+    A word keeps the space before it, for tokenizers that encode spaces; one that prepends a space
+    to every text must not do so within a run of Chinese characters.
 
     Args:
         processor: the encoder's :class:`headstart.modalities.text.processor.TextProcessor`.
 
     Attributes:
         before, after: the special ids around a text.
-        leads: whether the tokenizer puts a space before every text.
+        leads: whether the tokenizer prepends a space to every text.
     """
 
     def __init__(self, processor: TextProcessor) -> None:
@@ -48,12 +48,12 @@ class WordTokenizer:
         self._known: dict[str, tuple[list[int], int]] = {}
 
     def ids(self, text: str, *, spaced: bool) -> list[int]:
-        """Return the ids of a part of a text, after a space of its own if ``spaced``."""
+        """Return the ids of a part of a text, after a space if ``spaced``."""
         piece = (" " if spaced else "") + text
         return list(self._bare.encode(piece, add_special_tokens=False).ids)
 
     def words(self, text: str, starts: list[int], ends: list[int]) -> list[tuple[list[int], int]]:
-        """Return for each word its ids, at least one, and which of them is the first to say much.
+        """Return for each word its ids, at least one, and the index of the first that has content.
 
         That is 0, unless the tokenizer makes a token of the space before the word.
         """
@@ -76,8 +76,8 @@ class WordRows:
     Args:
         processor: the encoder's processor.
         records: with ``text``, ``starts`` and ``ends``, and ``tags`` where there are labels.
-        length: most tokens a row.
-        labels: the tags in the order of their ids; a tag beyond them is not learned from.
+        length: most tokens of a row.
+        labels: the tags in the order of their ids; other tags are ignored.
 
     Attributes:
         tags: the tags of each record, or None.
@@ -141,7 +141,7 @@ class WordRows:
 
 
 def _windows(lengths: list[int], room: int) -> list[tuple[int, int]]:
-    """Part words into runs that fit: pairs of first and last (beyond); no words are one run."""
+    """Split words into runs that fit: pairs of first and last (exclusive); no words are one run."""
     cuts, filled = [0], 0
     for index, length in enumerate(lengths):
         size = min(length, room)
@@ -153,7 +153,7 @@ def _windows(lengths: list[int], room: int) -> list[tuple[int, int]]:
 
 
 def _without_spaces(spec: str) -> str:
-    """Return a tokenizer that puts no space of its own before a text, and cuts and pads nothing."""
+    """Return a tokenizer that prepends no space, and neither truncates nor pads."""
 
     def bare(part: Any) -> Any:
         if isinstance(part, list):

@@ -1,4 +1,4 @@
-"""Pairs of a text that is read and a text that is written: their columns, and their rows."""
+"""Pairs of source and target text: their columns, and their rows."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from headstart.modalities import Modality
     from headstart.modalities.text.processor import TextProcessor
 
-#: Well-known names of a text and of what is written from it.
+#: Well-known column names of source and target.
 PAIRS = (
     *(("source", "target"), ("src", "tgt"), ("input", "output"), ("input", "target")),
     *(("document", "summary"), ("article", "highlights"), ("article", "summary")),
     *(("dialogue", "summary"), ("text", "summary"), ("text", "title"), ("prompt", "completion")),
     *(("instruction", "output"), ("instruction", "response"), ("text", "target")),
 )
-#: What a column of one language is called: de, zh, pt_br.
+#: Column names that are languages: de, zh, pt_br.
 _LANGUAGE = re.compile(r"[a-z]{2}([_-][A-Za-z]{2,4})?")
 
 
@@ -49,13 +49,13 @@ class Columns(NamedTuple):
 
 
 def find_columns(source: str, options: SourceOptions) -> Columns:
-    """Return the columns of what is read and of what is written.
+    """Return the columns of source and target.
 
     Those that the user named are taken; else two with well-known names, or the only two that are
     named like languages, in the order of the file.
 
     Raises:
-        HeadstartError: a column that was named is missing, or it is unclear which are meant.
+        HeadstartError: a named column is missing, or it is unclear which are meant.
     """
     found = tables.columns(source, TEXT)
     for name, column in options.columns.items():
@@ -80,7 +80,7 @@ def find_columns(source: str, options: SourceOptions) -> Columns:
 def read_written_pairs(
     source: str, options: SourceOptions, columns: Columns, modality: Modality, audit: Audit
 ) -> Dataset:
-    """Read records ``id``, ``text`` (to be read) and ``label`` (to be written)."""
+    """Read records ``id``, ``text`` (the source) and ``label`` (the target)."""
     named = options.model_copy(update={"columns": columns.named()})
     return modality.read([source], named, audit)
 
@@ -95,7 +95,7 @@ def read_to_write(
     """Read records ``id`` and ``text``; with ``label`` where all sources have the column.
 
     Args:
-        columns: those of the training, which hold where a source has them and none are named.
+        columns: those of the training, used where a source has them and none are named.
     """
     from datasets import concatenate_datasets
 
@@ -107,7 +107,7 @@ def read_to_write(
         named |= options.columns
         if named.get(LABEL.name) == named.get(TEXT.name):
             named.pop(LABEL.name, None)
-        # A record without its target is to be read nonetheless.
+        # A record without a target is read, too.
         label = replace(LABEL, required=False)
         plain = options.model_copy(update={"columns": named})
         records = modality.read([source], plain, audit, fields=[label])
@@ -124,16 +124,16 @@ def read_to_write(
 
 
 class WrittenRows:
-    """Pairs as rows: what is read as ``input_ids`` and ``mask``, what is written as ``written/``.
+    """Pairs as rows: the source as ``input_ids`` and ``mask``, the target as ``written/...``.
 
     Args:
         processor: the encoder's processor of texts.
         records: N pairs, ``text`` and ``label``.
-        reads, writes: tokens of either text at most; what is longer is cut before the tokens that
-            close it.
+        reads, writes: most tokens of source and target; longer texts are cut before their closing
+            tokens.
 
     Attributes:
-        references: the N texts to be written.
+        references: the N target texts.
         read_sizes, written_sizes: (N,) tokens of each text before it is cut.
     """
 
@@ -174,7 +174,7 @@ def cut(rows: list[list[int]], length: int, suffix: int) -> list[np.ndarray]:
 
 
 def padded(rows: Sequence[np.ndarray], pad_id: int) -> tuple[Tensor, Tensor]:
-    """Return ids (n,T) int64 and mask (n,T) bool, the padding behind."""
+    """Return ids (n,T) int64 and mask (n,T) bool, padded on the right."""
     longest = max(1, max((len(row) for row in rows), default=1))
     ids = np.full((len(rows), longest), pad_id, dtype=np.int64)
     mask = np.zeros((len(rows), longest), dtype=bool)
@@ -182,10 +182,6 @@ def padded(rows: Sequence[np.ndarray], pad_id: int) -> tuple[Tensor, Tensor]:
         ids[index, : len(row)] = row
         mask[index, : len(row)] = True
     return torch.from_numpy(ids), torch.from_numpy(mask)
-
-
-def _filled(values: Sequence[Any]) -> int:
-    return sum(value is not None and value != "" for value in values)
 
 
 def _texts(values: Sequence[Any]) -> bool:

@@ -1,1 +1,1 @@
-"""Images: how they are read, told apart, decoded, changed and shown."""
+"""Images: reading, comparing, decoding, augmenting and displaying them."""

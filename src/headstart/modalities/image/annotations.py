@@ -1,7 +1,7 @@
-"""What people drew on pictures: boxes with labels, and masks, read into records.
+"""Annotations of images, boxes with labels and masks, read into records.
 
-Boxes come from lines or lists of objects or from COCO's JSON, masks from lines or from two sister
-folders. A bad record is set aside with its reason. Of a picture the header is read, for its size.
+Boxes come from lines or lists of objects or from COCO's JSON, masks from lines or from two parallel
+folders. A bad record is quarantined with its reason. Only the headers of images are read.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
     from headstart.data.audit import Audit
 
-#: Names of the field that holds a picture's path, and of a box's corners.
+#: Names of the field that holds an image's path, and of a box's corners.
 IMAGE_KEYS = ("image", "file", "file_name", "path")
 CORNERS = ("xyxy", "xywh")
-#: Of a mask: the pixels that nobody judged.
+#: Id of unlabeled pixels in a mask.
 IGNORED = 255
 
 NOT_JSON = "it is not valid JSON"
@@ -44,8 +44,8 @@ OTHER_SIZE = "its mask is not of the picture's size"
 
 
 @dataclass
-class _Drawn:
-    """A picture as the annotations have it: ``boxes`` are what they wrote, not yet checked."""
+class _Annotated:
+    """An image of the annotations; its ``boxes`` are not validated yet."""
 
     where: str
     image: Any
@@ -56,7 +56,7 @@ class _Drawn:
 
 @dataclass
 class _Boxes:
-    """Boxes that were put right, by what was wrong with them."""
+    """Numbers of repaired boxes, by what was wrong with them."""
 
     counts: dict[str, int] = field(default_factory=dict)
 
@@ -65,78 +65,78 @@ class _Boxes:
 
 
 def read_boxes(source: str, audit: Audit) -> Dataset:
-    """Read pictures with boxes into records ``id``, ``image`` and ``boxes``.
+    """Read images with boxes into records ``id``, ``image`` and ``boxes``.
 
     Args:
-        source: ``.jsonl``, or ``.json`` with a list: objects with the path of a picture (one of
+        source: ``.jsonl``, or ``.json`` with a list: objects with the path of an image (one of
             :data:`IMAGE_KEYS`, relative to the file and inside its folder) and ``boxes``, a list
             of ``label`` and ``xyxy`` or ``xywh`` in pixels. Or COCO's ``.json``.
-        audit: told what was set aside and, in its notes, how many boxes were clipped or dropped.
+        audit: lists quarantined records and, in its notes, how many boxes were clipped or dropped.
 
     Returns:
         ``image`` is a struct of ``bytes`` and ``path``; ``boxes`` a list of structs of ``label``
-        and ``xyxy`` (left, top, right, bottom) in pixels of the upright picture, inside of it.
+        and ``xyxy`` (left, top, right, bottom) in pixels of the upright image, inside of it.
 
     Raises:
         HeadstartError: the source is missing or of another kind, or no record is left.
     """
     path = _existing(source)
-    mended, rows = _Boxes(), []
-    for drawn in _drawn(path, audit, mended):
-        value, fault = _image(drawn, path.parent)
+    repaired, rows = _Boxes(), []
+    for item in _annotated(path, audit, repaired):
+        value, fault = _image(item, path.parent)
         size, fault = (None, fault) if fault else _size(value)
-        boxes, fault = (None, fault) if fault else _sound_boxes(drawn.boxes, size, mended)
+        boxes, fault = (None, fault) if fault else _valid_boxes(item.boxes, size, repaired)
         if fault:
-            audit.quarantine(drawn.where, fault)
+            audit.quarantine(item.where, fault)
             continue
-        rows.append({"id": _name(drawn), "image": value, "boxes": boxes})
-    audit.notes += [f"{count} boxes were {what}" for what, count in mended.counts.items()]
+        rows.append({"id": _name(item), "image": value, "boxes": boxes})
+    audit.notes += [f"{count} boxes were {what}" for what, count in repaired.counts.items()]
     from datasets import Features, List, Value
 
     box = {"label": Value("string"), "xyxy": List(Value("float64"))}
-    return _kept(rows, source, audit, Features({**_common(), "boxes": List(box)}))
+    return _dataset(rows, source, audit, Features({**_common(), "boxes": List(box)}))
 
 
 def read_masks(source: str, audit: Audit) -> Dataset:
-    """Read pictures with masks into records ``id``, ``image`` and ``mask``.
+    """Read images with masks into records ``id``, ``image`` and ``mask``.
 
     Args:
         source: ``.jsonl`` or ``.json`` of objects with the paths ``image`` and ``mask``, relative
             to the file and inside its folder; or a folder with ``images/`` and ``masks/``, whose
-            files have the same names but for the ending.
-        audit: told what was set aside.
+            files have the same names without the ending.
+        audit: lists quarantined records.
 
     Returns:
-        Both are structs of ``bytes`` and ``path``. A mask has one label id a pixel, in 0..254;
-        255 means that nobody judged the pixel.
+        Both are structs of ``bytes`` and ``path``. A mask has one label id per pixel, in 0..254;
+        255 is an unlabeled pixel.
 
     Raises:
         HeadstartError: the source is missing or of another kind, or no record is left.
     """
     path = _existing(source)
     folder = path if path.is_dir() else path.parent
-    found = _sisters(path, audit) if path.is_dir() else _drawn(path, audit, _Boxes())
+    found = _parallel(path, audit) if path.is_dir() else _annotated(path, audit, _Boxes())
     rows = []
-    for drawn in found:
-        value, fault = _image(drawn, folder)
+    for item in found:
+        value, fault = _image(item, folder)
         size, fault = (None, fault) if fault else _size(value)
-        mask, fault = (None, fault) if fault else _inside(drawn.mask, folder, NO_MASK)
+        mask, fault = (None, fault) if fault else _inside(item.mask, folder, NO_MASK)
         fault = fault or _mask_fault(mask, size)
         if fault:
-            audit.quarantine(drawn.where, fault)
+            audit.quarantine(item.where, fault)
             continue
-        rows.append({"id": _name(drawn), "image": value, "mask": mask})
+        rows.append({"id": _name(item), "image": value, "mask": mask})
     from datasets import Features
 
     common = _common()
-    return _kept(rows, source, audit, Features({**common, "mask": common["image"]}))
+    return _dataset(rows, source, audit, Features({**common, "mask": common["image"]}))
 
 
 def mask_ids(value: dict[str, Any]) -> np.ndarray:
-    """Return a mask as label ids (H,W) uint8; a palette's places, not its colours.
+    """Return a mask as label ids (H,W) uint8; of a palette the indices, not the colours.
 
     Raises:
-        BadImage: it is damaged, or no picture of one id a pixel.
+        BadImage: it is damaged, or does not have one id per pixel.
     """
     from PIL import Image
 
@@ -161,7 +161,7 @@ def _existing(source: str) -> Path:
     return path
 
 
-def _drawn(path: Path, audit: Audit, mended: _Boxes) -> Iterator[_Drawn]:
+def _annotated(path: Path, audit: Audit, repaired: _Boxes) -> Iterator[_Annotated]:
     if path.is_dir():
         raise HeadstartError(
             f"{path} is a folder; name the file of annotations in it, a .jsonl or COCO's .json."
@@ -174,7 +174,7 @@ def _drawn(path: Path, audit: Audit, mended: _Boxes) -> Iterator[_Drawn]:
     except (ValueError, RecursionError):
         raise HeadstartError(f"{path} is not valid JSON in UTF-8; write it again.") from None
     if isinstance(content, dict):
-        yield from _coco(content, path, mended)
+        yield from _coco(content, path, repaired)
         return
     lines = text.split("\n") if content is None else content
     for number, line in enumerate(lines, 1):
@@ -191,11 +191,11 @@ def _drawn(path: Path, audit: Audit, mended: _Boxes) -> Iterator[_Drawn]:
             audit.quarantine(where, NOT_OBJECT)
             continue
         image = next((line[key] for key in IMAGE_KEYS if key in line), None)
-        yield _Drawn(where, image, boxes=line.get("boxes"), mask=line.get("mask"))
+        yield _Annotated(where, image, boxes=line.get("boxes"), mask=line.get("mask"))
 
 
-def _coco(content: dict[str, Any], path: Path, mended: _Boxes) -> Iterator[_Drawn]:
-    """Read COCO's layout (Lin et al. 2014): pictures, boxes and categories, tied by numbers."""
+def _coco(content: dict[str, Any], path: Path, repaired: _Boxes) -> Iterator[_Annotated]:
+    """Read COCO's layout (Lin et al. 2014): images, boxes and categories, linked by ids."""
     parts: list[Any] = [content.get(name) for name in ("images", "annotations", "categories")]
     if not all(isinstance(part, list) and all(isinstance(o, dict) for o in part) for part in parts):
         raise HeadstartError(
@@ -207,13 +207,13 @@ def _coco(content: dict[str, Any], path: Path, mended: _Boxes) -> Iterator[_Draw
     boxes: dict[Any, list[dict[str, Any]]] = {}
     for annotation in annotations:
         if annotation.get("iscrowd"):
-            mended.count("left out, for they hold a crowd")
+            repaired.count("left out, for they hold a crowd")
             continue
         boxes.setdefault(annotation.get("image_id"), []).append(annotation)
     for number, image in enumerate(images, 1):
         own = boxes.get(image.get("id"), [])
         unknown = any(one.get("category_id") not in names for one in own)
-        yield _Drawn(
+        yield _Annotated(
             f"{path.name}, picture {number}",
             image.get("file_name"),
             boxes=[
@@ -223,7 +223,7 @@ def _coco(content: dict[str, Any], path: Path, mended: _Boxes) -> Iterator[_Draw
         )
 
 
-def _sisters(folder: Path, audit: Audit) -> Iterator[_Drawn]:
+def _parallel(folder: Path, audit: Audit) -> Iterator[_Annotated]:
     """Pair the files of ``images/`` and ``masks/`` by their names without the ending."""
     images, masks = folder / "images", folder / "masks"
     if not images.is_dir() or not masks.is_dir():
@@ -238,15 +238,15 @@ def _sisters(folder: Path, audit: Audit) -> Iterator[_Drawn]:
         if path.suffix.lower() in SUFFIXES:
             mask = known.get(path.relative_to(images).with_suffix(""))
             name = str(path.relative_to(folder))
-            yield _Drawn(name, name, mask=mask and str(mask.relative_to(folder)))
+            yield _Annotated(name, name, mask=mask and str(mask.relative_to(folder)))
 
 
-def _image(drawn: _Drawn, folder: Path) -> tuple[Any, str | None]:
-    return (None, drawn.fault) if drawn.fault else _inside(drawn.image, folder, NO_IMAGE)
+def _image(item: _Annotated, folder: Path) -> tuple[Any, str | None]:
+    return (None, item.fault) if item.fault else _inside(item.image, folder, NO_IMAGE)
 
 
 def _inside(name: Any, folder: Path, missing: str) -> tuple[Any, str | None]:
-    """Return the picture of a path that leads nowhere but into ``folder``, or what is wrong."""
+    """Return the image of a path inside ``folder``, or what is wrong."""
     if not isinstance(name, str) or not name.strip():
         return None, missing
     root = os.path.abspath(folder)
@@ -257,21 +257,21 @@ def _inside(name: Any, folder: Path, missing: str) -> tuple[Any, str | None]:
 
 
 def _size(value: dict[str, Any]) -> tuple[tuple[int, int] | None, str | None]:
-    """Return (height, width) of the upright picture, or why it is none."""
+    """Return (height, width) of the upright image, or why it cannot be read."""
     try:
         return upright_size(value), None
     except BadImage as reason:
         return None, str(reason)
 
 
-def _sound_boxes(
-    boxes: Any, size: tuple[int, int] | None, mended: _Boxes
+def _valid_boxes(
+    boxes: Any, size: tuple[int, int] | None, repaired: _Boxes
 ) -> tuple[list[dict[str, Any]] | None, str | None]:
-    """Return the boxes clipped to the picture, without those that have no area in it."""
+    """Return the boxes clipped to the image, without those that have no area in it."""
     assert size is not None
     if not isinstance(boxes, list):
         return None, NO_BOXES
-    sound = []
+    valid = []
     for box in boxes:
         corners = _corners(box)
         if corners is None:
@@ -282,12 +282,12 @@ def _sound_boxes(
         limits = (size[1], size[0], size[1], size[0])
         clipped = [min(max(x, 0.0), float(most)) for x, most in zip(corners, limits, strict=True)]
         if clipped[2] <= clipped[0] or clipped[3] <= clipped[1]:
-            mended.count("left out, for they have no area inside their picture")
+            repaired.count("left out, for they have no area inside their picture")
             continue
         if clipped != corners:
-            mended.count("clipped to their picture")
-        sound.append({"label": str(label), "xyxy": clipped})
-    return sound, None
+            repaired.count("clipped to their picture")
+        valid.append({"label": str(label), "xyxy": clipped})
+    return valid, None
 
 
 def _corners(box: Any) -> list[float] | None:
@@ -313,8 +313,8 @@ def _mask_fault(mask: Any, size: tuple[int, int] | None) -> str | None:
         return str(reason)
 
 
-def _name(drawn: _Drawn) -> str:
-    return str(drawn.image).strip()
+def _name(item: _Annotated) -> str:
+    return str(item.image).strip()
 
 
 def _common() -> dict[str, Any]:
@@ -323,7 +323,7 @@ def _common() -> dict[str, Any]:
     return {"id": Value("string"), "image": {"bytes": Value("binary"), "path": Value("string")}}
 
 
-def _kept(rows: list[dict[str, Any]], source: str, audit: Audit, features: Any) -> Dataset:
+def _dataset(rows: list[dict[str, Any]], source: str, audit: Audit, features: Any) -> Dataset:
     from datasets import Dataset
 
     if not rows:

@@ -1,4 +1,4 @@
-"""Reading ``.npz`` files: arrays of pictures with labels, or pictures packed into one array."""
+"""Reading ``.npz`` files: arrays of images with labels, or images packed into one array."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _IMAGES = ("x", "image", "images", "img", "imgs", "data", "pixels", "jpeg", "jpe
 _LABELS = ("y", "label", "labels", "target", "targets", "class", "fine_labels")
 _CLASSES = ("classes", "class_names", "label_names", "names")
 _CHANNELS = (1, 3, 4)
-#: Bytes of pictures in a block.
+#: Bytes of images in a block.
 _BLOCK = 2**23
 
 
 class _Array(NamedTuple):
-    """One array, from its header: its name parted into a split (``train``) and the rest."""
+    """One array, from its header: its name split into a part (``train``) and a role."""
 
     name: str
     part: str
@@ -46,22 +46,22 @@ class _Array(NamedTuple):
 
 
 def read_arrays(unit: Unit, columns: Mapping[str, str]) -> Iterator[Block]:
-    """Yield the pictures of an ``.npz`` file with their labels.
+    """Yield the images of an ``.npz`` file with their labels.
 
-    Pictures are an array (N,H,W), (N,H,W,C) or (N,C,H,W) with 1, 3 or 4 channels, or encoded
-    pictures one after another in an array of bytes ``NAME_jpeg`` with their limits (N+1) in
+    Images are an array (N,H,W), (N,H,W,C) or (N,C,H,W) with 1, 3 or 4 channels, or encoded
+    images one after another in an array of bytes ``NAME_jpeg`` with their offsets (N+1) in
     ``NAME_offsets``. Labels are an array (N,) that is called ``y``, ``labels`` or the like and
-    shares the pictures' ``train`` or ``test``; an array ``classes`` of strings names them.
-    Memory stays flat. Python objects are never read.
+    shares the images' ``train`` or ``test``; an array ``classes`` of strings names them.
+    Memory use is constant. Python objects are never read.
 
     Args:
-        unit: its ``part`` is the split, or the name of the array, that is meant: ``train`` of
+        unit: its ``part`` is the split or the name of the array, such as ``train`` of
             ``file.npz#train``.
         columns: the arrays of ``image`` and ``label``, where they are not obvious.
 
     Raises:
-        HeadstartError: several arrays may be meant, or a named one is missing.
-        Unreadable: it is broken or a bomb, or holds no pictures.
+        HeadstartError: it is ambiguous which array is meant, or a named one is missing.
+        Unreadable: it is broken or a bomb, or holds no images.
     """
     where = unit.name
     with zipfile.ZipFile(unit.path) as archive:
@@ -80,7 +80,7 @@ def read_arrays(unit: Unit, columns: Mapping[str, str]) -> Iterator[Block]:
 
 
 class _Npz:
-    """The arrays of a file, which are read as streams; the meter stops a bomb."""
+    """The arrays of a file, read as streams; the meter stops a decompression bomb."""
 
     def __init__(self, archive: zipfile.ZipFile, meter: Meter) -> None:
         self._archive, self._meter = archive, meter
@@ -97,7 +97,7 @@ class _Npz:
             raise Unreadable(OBJECTS)
 
     def chunks(self, array: _Array, rows: int) -> Iterator[np.ndarray]:
-        """Yield the rows of an array, so many at a time."""
+        """Yield the rows of an array, ``rows`` at a time."""
         width = math.prod(array.shape[1:]) * array.dtype.itemsize
         with self._archive.open(f"{array.name}.npy") as packed:
             stream = Metered(packed, self._meter)
@@ -145,7 +145,7 @@ def _exactly(stream: Metered, count: int) -> bytes:
 
 
 def _choose(arrays: dict[str, _Array], where: str, part: str | None, column: str | None) -> _Array:
-    """Return the array of pictures that is meant."""
+    """Return the array of images, by name, part or role."""
     if column is not None:
         return _named(arrays, where, "image", column)
     if part in arrays:
@@ -165,7 +165,7 @@ def _choose(arrays: dict[str, _Array], where: str, part: str | None, column: str
             )
             raise HeadstartError(f"{where} has no pictures {part!r}{hint}")
         fitting = chosen
-    if len({array.part for array in fitting}) == 1:  # names tell pictures from masks and the like
+    if len({array.part for array in fitting}) == 1:  # roles distinguish images from masks
         ranked = sorted(fitting, key=_rank)
         if len(ranked) == 1 or _rank(ranked[0]) < _rank(ranked[1]):
             return ranked[0]
@@ -199,7 +199,7 @@ def _is_images(array: _Array) -> bool:
 
 
 def _offsets(arrays: dict[str, _Array], array: _Array) -> _Array | None:
-    """Return the limits of the pictures that are packed into an array of bytes, if it is one."""
+    """Return the offsets of the images in an array of bytes, or None."""
     if array.dtype != np.uint8 or len(array.shape) != 1:
         return None
     return next(
@@ -220,7 +220,7 @@ def _offsets(arrays: dict[str, _Array], array: _Array) -> _Array | None:
 def _labels(
     file: _Npz, where: str, images: _Array, count: int, column: str | None
 ) -> list[Any] | None:
-    """Return a label for each picture, or None where there are none."""
+    """Return a label for each image, or None where there are none."""
     if column is not None:
         chosen = _named(file.arrays, where, "label", column)
         if chosen.shape[:1] != (count,) or math.prod(chosen.shape) != count:
@@ -257,23 +257,23 @@ def _classes(file: _Npz) -> Sequence[str] | None:
 
 
 def _packed(file: _Npz, images: _Array, offsets: _Array) -> Iterator[list[bytes]]:
-    """Cut encoded pictures at their limits."""
+    """Yield encoded images, cut at their offsets."""
     limits = file.whole(offsets).astype(np.int64)
     if limits[0] < 0 or (np.diff(limits) < 0).any() or limits[-1] > images.shape[0]:
         raise Unreadable(BROKEN)
-    place, start, rest = 0, 0, b""
+    index, start, rest = 0, 0, b""
     for chunk in file.chunks(images, _BLOCK):
         rest += chunk.tobytes()
         end = start + len(rest)
         last = int(np.searchsorted(limits, end, side="right")) - 1
-        if last > place:
-            cuts = (limits[place : last + 1] - start).tolist()
+        if last > index:
+            cuts = (limits[index : last + 1] - start).tolist()
             yield [rest[a:b] for a, b in pairwise(cuts)]
-            rest, start, place = rest[cuts[-1] :], int(limits[last]), last
+            rest, start, index = rest[cuts[-1] :], int(limits[last]), last
 
 
 def _plain(file: _Npz, images: _Array) -> Iterator[list[bytes]]:
-    """Give each picture as the bytes of an array (H,W) or (H,W,C); fractions become 8 bits."""
+    """Yield each image as the bytes of an array (H,W) or (H,W,C); floats become 8 bits."""
     shape = images.shape
     first = len(shape) == 4 and shape[3] not in _CHANNELS
     rows = max(1, _BLOCK // (math.prod(shape[1:]) * images.dtype.itemsize))
@@ -284,11 +284,11 @@ def _plain(file: _Npz, images: _Array) -> Iterator[list[bytes]]:
         if images.dtype not in (np.uint8, np.uint16, bool):
             scale = scale or _scale(chunk)
             chunk = np.rint(((chunk + scale[0]) * scale[1]).clip(0, 255)).astype(np.uint8)
-        yield [npy(picture) for picture in np.ascontiguousarray(chunk)]
+        yield [npy(image) for image in np.ascontiguousarray(chunk)]
 
 
 def _scale(values: np.ndarray) -> tuple[float, float]:
-    """Return what to add and what to multiply with to get 0..255; the first pictures tell."""
+    """Return summand and factor that map values to 0..255, from the first images."""
     low, high = float(values.min()), float(values.max())
     if values.dtype.kind == "f" and low >= 0 and high <= 1:
         return 0.0, 255.0

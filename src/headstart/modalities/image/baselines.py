@@ -1,4 +1,4 @@
-"""The simple alternative for pictures: their pixels as they are."""
+"""The simple baseline for images: their raw pixels."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from headstart.seeding import derive
 if TYPE_CHECKING:
     from datasets import Dataset
 
-#: Pixels a side; more add little to a linear model and cost much.
+#: Pixels per side; more add little to a linear model and are slow.
 SIDE = 32
-#: Principal components that stand for the pixels; they hold some 95% of small photographs.
+#: Principal components of the pixels; about 95% of the variance of small photographs.
 COMPONENTS = 256
-#: Pictures that the components are fitted on.
+#: Images that the components are fitted on.
 FITTED = 10_000
 _CHUNK = 1000
 
@@ -31,13 +31,13 @@ def image_baselines(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> list[Baseline]:
-    """Return raw pixels as a baseline: pictures of 32 x 32, in their 256 principal components.
+    """Return raw pixels as a baseline: images of 32 x 32, in their 256 principal components.
 
-    The components (which need no labels) only make the pixels fewer: neighbours and regressions
-    find nearly the same in them. They are fitted on training pictures.
+    The components, fitted on training images without labels, only reduce the dimension:
+    neighbours and regressions find nearly the same in them.
 
     Args:
-        background: not looked at: pixels learn nothing from more pictures.
+        background: ignored: more images do not change pixels.
         train: training records, in the order of their labels.
         test: test records; None when folds are cut from the training records.
         progress: called with the number of records done and of all records.

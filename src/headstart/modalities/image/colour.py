@@ -1,8 +1,8 @@
-"""What a view does to colours: torchvision's definitions, with a factor for each sample.
+"""Colour augmentations: torchvision's definitions, with a factor for each sample.
 
-All work in place on floats 0..1 (B,3,H,W) and take their factors as (B,). A factor that leaves the
-picture as it is (1, or 0 for hue) stands for a sample that was not drawn: doing nothing to some is
-dearer on a CPU than doing it to all.
+All work in place on floats 0..1 (B,3,H,W) and take their factors as (B,). Samples that were not
+drawn have a neutral factor (1, or 0 for hue): on a CPU changing all samples is faster than
+selecting some.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def brightness_(pixels: Tensor, factor: Tensor) -> Tensor:
 
 
 def contrast_(pixels: Tensor, factor: Tensor) -> Tensor:
-    """Stretch by ``factor`` around each picture's mean luma (``adjust_contrast``)."""
+    """Stretch by ``factor`` around each image's mean luma (``adjust_contrast``)."""
     factor = _wide(factor)
     mean = luma(pixels.mean((2, 3), keepdim=True))
     return pixels.mul_(factor).add_(mean * (1.0 - factor)).clamp_(0.0, 1.0)
@@ -43,7 +43,7 @@ def hue_(pixels: Tensor, turn: Tensor) -> Tensor:
 
     With the hue h in sixths of the circle and red at 0, every channel is a trapezoid of h whose top
     lies at 0 (red), 2 (green) or -2 (blue). Read backwards this is |h| = 1 + (g + b - r - min) /
-    (max - min) with the sign of g - b, so that no pixel is asked which of its channels is largest.
+    (max - min) with the sign of g - b, so that the largest channel need not be found per pixel.
     """
     red, green, blue = pixels.split(1, dim=1)
     high = torch.maximum(torch.maximum(red, green), blue)

@@ -1,4 +1,4 @@
-"""Pictures as content: bytes, or the path of a file that is opened only when it is needed."""
+"""Images as content: bytes, or the path of a file that is opened on demand."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from headstart.data.audit import Audit
     from headstart.data.unit import Unit
 
-#: Suffixes of picture files.
+#: Suffixes of image files.
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp"}
 )
@@ -55,7 +55,7 @@ _NAMES = (
     *("file_name", "filename", "file", "path", "filepath", "file_path", "image_path", "img_path"),
     *("image_file", "image_name", "images"),
 )
-_TABLES_ASIDE = (
+_IGNORED_TABLES = (
     "tables beside pictures are passed over; to read the pictures and labels that it lists, name "
     "the table itself"
 )
@@ -92,7 +92,7 @@ def _by_path(path: str) -> tuple[Any, str | None]:
 
 
 def _beside(name: str, unit: Unit) -> tuple[Any, str | None]:
-    """Find the picture that a table names, relative to the table's folder."""
+    """Find the image that a table names, relative to the table's folder."""
     folder = str(unit.path.parent)
     path = os.path.normpath(os.path.join(folder, name))
     if "\0" in name or not path.startswith(folder.rstrip(os.sep) + os.sep):
@@ -164,7 +164,7 @@ def _survey(records: Dataset, audit: Audit, effort: Effort) -> None:
 
 
 def _export(records: Dataset, folder: Path) -> list[str]:
-    """Copy the pictures into ``folder``, which must not exist yet; see :class:`Content`."""
+    """Copy the images into ``folder``, which must not exist yet; see :class:`Content`."""
     if folder.exists():
         raise HeadstartError(f"{folder} exists already; choose another --out, or move it.")
     names = []
@@ -183,8 +183,8 @@ def _export(records: Dataset, folder: Path) -> list[str]:
 def _suffix(data: bytes) -> str:
     from PIL import Image
 
-    with Image.open(io.BytesIO(data)) as picture:
-        return f".{(picture.format or 'png').lower()}"
+    with Image.open(io.BytesIO(data)) as image:
+        return f".{(image.format or 'png').lower()}"
 
 
 IMAGE = Content(
@@ -210,7 +210,7 @@ IMAGE = Content(
     files=SUFFIXES,
     class_files=SUFFIXES,
     columnless={FILES: "holds picture files"},
-    tables_aside=_TABLES_ASIDE,
+    ignored_tables=_IGNORED_TABLES,
     recognises=_recognises,
     repeats=_repeats,
     noun="pictures",

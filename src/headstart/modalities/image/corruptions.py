@@ -1,8 +1,8 @@
-"""Images as the world delivers them: noisy, blurred, compressed, too bright.
+"""Realistic corruptions of images: noise, blur, compression, brightness.
 
 They follow Hendrycks and Dietterich 2019 ("Benchmarking Neural Network Robustness to Common
-Corruptions and Perturbations"), with sizes as shares of the picture, so that they mean the same
-at any side.
+Corruptions and Perturbations", https://arxiv.org/abs/1903.12261), with sizes relative to the image,
+so that they have the same strength at any side.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _LIGHT = {1: 0.1, 2: 0.25, 3: 0.4}
 
 
 def noise(pixels: np.ndarray, severity: int, rng: np.random.Generator) -> np.ndarray:
-    """Add Gaussian noise to a picture (H,W,3) uint8."""
+    """Add Gaussian noise to an image (H,W,3) uint8."""
     drawn = rng.standard_normal(pixels.shape) * (255 * _NOISE[severity])
     return (pixels + drawn).clip(0, 255).round().astype(np.uint8)
 
 
 def blur(pixels: np.ndarray, severity: int, rng: np.random.Generator) -> np.ndarray:
-    """Blur a picture (H,W,3) uint8 with a Gaussian."""
+    """Blur an image (H,W,3) uint8 with a Gaussian."""
     from PIL import Image, ImageFilter
 
     kernel = ImageFilter.GaussianBlur(_RADIUS[severity] * min(pixels.shape[:2]))
@@ -45,22 +45,22 @@ def blur(pixels: np.ndarray, severity: int, rng: np.random.Generator) -> np.ndar
 
 
 def jpeg(pixels: np.ndarray, severity: int, rng: np.random.Generator) -> np.ndarray:
-    """Compress a picture (H,W,3) uint8 strongly."""
+    """Compress an image (H,W,3) uint8 strongly."""
     from PIL import Image
 
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "JPEG", quality=_QUALITY[severity])
-    with Image.open(file) as picture:
-        return np.asarray(picture.convert("RGB"))
+    with Image.open(file) as image:
+        return np.asarray(image.convert("RGB"))
 
 
 def brightness(pixels: np.ndarray, severity: int, rng: np.random.Generator) -> np.ndarray:
-    """Brighten a picture (H,W,3) uint8 until parts of it are white."""
+    """Brighten an image (H,W,3) uint8 until parts of it are white."""
     return (pixels + 255 * _LIGHT[severity]).clip(0, 255).round().astype(np.uint8)
 
 
 def squared(records: Dataset, side: int) -> Dataset:
-    """Return pictures as the squares that the encoder sees, so that corruptions work on these."""
+    """Return images as the squares that the encoder sees, so that corruptions work on these."""
     from headstart.modalities.image.pixel_file import decode_square
 
     squares = []
@@ -75,8 +75,8 @@ def squared(records: Dataset, side: int) -> Dataset:
 def _decoded(value: dict[str, Any]) -> np.ndarray:
     from PIL import Image
 
-    with Image.open(io.BytesIO(value["bytes"])) as picture:
-        return np.asarray(picture)
+    with Image.open(io.BytesIO(value["bytes"])) as image:
+        return np.asarray(image)
 
 
 def _encoded(pixels: np.ndarray) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def _encoded(pixels: np.ndarray) -> dict[str, Any]:
 def _of_value(
     change: Callable[[np.ndarray, int, np.random.Generator], np.ndarray],
 ) -> Corruption:
-    """Return a change of pixels as one of what :func:`squared` stores."""
+    """Return a change of pixels as one of the values that :func:`squared` stores."""
     return lambda value, severity, rng: _encoded(change(_decoded(value), severity, rng))
 
 

@@ -1,4 +1,4 @@
-"""Decoding pictures: from a path or bytes of any common format to RGB, or a plain reason."""
+"""Decoding images: from a path or bytes of any common format to RGB, or a plain reason."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from headstart.data.streams import EMPTY
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-#: Most pixels of a picture; it is refused by its header. Pillow warns from here on.
+#: Most pixels of an image, checked in its header; Pillow's limit for a warning.
 PIXELS = 89_478_485
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP")
 
@@ -39,31 +39,31 @@ _TURNS = {
 }
 _ORIENTATION = 0x0112
 _NPY = b"\x93NUMPY"
-#: A picture is decoded at no less than this many times the side that is asked for.
+#: An image is decoded at no less than this many times the requested side.
 _SPARE = 2
 
 
 class BadImage(Exception):
-    """A picture cannot be decoded; the message is the reason."""
+    """An image cannot be decoded; the message is the reason."""
 
 
 def decode(value: Mapping[str, Any]) -> np.ndarray:
-    """Return a picture as RGB uint8 (H,W,3).
+    """Return an image as RGB uint8 (H,W,3).
 
-    16 bits and grey become 8 bits of RGB, palettes and CMYK are looked up, transparency lies on
-    white, of an animation the first frame is taken, and the EXIF orientation is applied.
+    16 bits, grey, palettes and CMYK become 8 bits of RGB, transparency is put on white, an
+    animation is its first frame, and the EXIF orientation is applied.
 
     Args:
-        value: ``bytes``, an encoded picture or a ``.npy`` array, or else the ``path`` of a file.
+        value: ``bytes``, an encoded image or a ``.npy`` array, or else the ``path`` of a file.
 
     Raises:
-        BadImage: it is empty, damaged, cut short, no picture, or too large.
+        BadImage: it is empty, damaged, truncated, not an image, or too large.
     """
     return np.asarray(_opened(value, None))
 
 
 def square(value: Mapping[str, Any], side: int) -> np.ndarray:
-    """Return the centre square of a picture as RGB uint8 (side,side,3).
+    """Return the centre square of an image as RGB uint8 (side,side,3).
 
     Its shorter side is resized to ``side``, with antialiasing (bicubic). The rest is as in
     :func:`decode`; large JPEG files are decoded at a fraction of their size.
@@ -107,7 +107,7 @@ def about(value: Mapping[str, Any]) -> tuple[str, str, int, int]:
 
 
 def upright_size(value: Mapping[str, Any]) -> tuple[int, int]:
-    """Return (height, width) of what :func:`decode` gives, from the header."""
+    """Return (height, width) of the result of :func:`decode`, from the header."""
     data = value["bytes"]
     if data is not None and data.startswith(_NPY):
         width, height = size(value)
@@ -124,7 +124,7 @@ def npy(array: np.ndarray) -> bytes:
 
 
 def _opened(value: Mapping[str, Any], side: int | None) -> Image:
-    """Return a picture in mode RGB, upright, decoded at a scale that suffices for ``side``."""
+    """Return an image in mode RGB, upright, decoded at a scale that suffices for ``side``."""
     from PIL import Image
 
     data = value["bytes"]
@@ -141,7 +141,7 @@ def _opened(value: Mapping[str, Any], side: int | None) -> Image:
             rgb = _rgb(image)
         except BadImage:
             raise
-        except Exception as error:  # decoders stumble over broken files in many ways
+        except Exception as error:  # decoders raise various errors for broken files
             cut = "truncated" in str(error) or isinstance(error, EOFError)
             raise BadImage(CUT_SHORT if cut else DAMAGED) from None
     return rgb.transpose(Image.Transpose[turn]) if turn else rgb
@@ -159,7 +159,7 @@ def _file(value: Mapping[str, Any]) -> BinaryIO:
 
 
 def _header(file: BinaryIO) -> Image:
-    """Open a picture without decoding it."""
+    """Open an image without decoding it."""
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -181,12 +181,12 @@ def _orientation(image: Image) -> int:
         return 1
     try:
         return int(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # a broken note says nothing of the picture
+    except Exception:  # broken metadata is no fault of the image
         return 1
 
 
 def _rgb(image: Image) -> Image:
-    """Return a loaded picture in mode RGB."""
+    """Return a loaded image in mode RGB."""
     from PIL import Image
 
     mode = image.mode
@@ -197,9 +197,9 @@ def _rgb(image: Image) -> Image:
     if mode in ("LA", "PA", "La", "RGBA", "RGBa") or "transparency" in image.info:
         if mode == "La":
             image = image.convert("LA")
-        picture = image.convert("RGBA")
-        white = Image.new("RGBA", picture.size, "white")
-        return Image.alpha_composite(white, picture).convert("RGB")
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, "white")
+        return Image.alpha_composite(white, rgba).convert("RGB")
     try:
         return image.convert("RGB")
     except ValueError:
@@ -207,9 +207,9 @@ def _rgb(image: Image) -> Image:
 
 
 def _from_array(array: np.ndarray) -> Image:
-    """Return numbers (H,W) or (H,W,C) as a picture: of 16 bits the upper 8, transparency on white.
+    """Return an array (H,W) or (H,W,C) as an image: the upper 8 of 16 bits, transparency on white.
 
-    Whole numbers above 255 are taken for 16 bits; fractions in 0..1 for shares of white.
+    Integers above 255 are taken as 16 bits; floats in 0..1 as shares of white.
     """
     from PIL import Image
 
@@ -217,8 +217,8 @@ def _from_array(array: np.ndarray) -> Image:
         array = _bytes(array)
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
-    picture = Image.fromarray(np.ascontiguousarray(array))
-    return picture if picture.mode == "RGB" else _rgb(picture)
+    image = Image.fromarray(np.ascontiguousarray(array))
+    return image if image.mode == "RGB" else _rgb(image)
 
 
 def _bytes(array: np.ndarray) -> np.ndarray:
@@ -258,7 +258,7 @@ def _npy_header(dtype: str, shape: tuple[int, ...]) -> bytes:
 
 @lru_cache
 def _npy_meaning(header: bytes) -> tuple[np.dtype, tuple[int, ...]]:
-    """Return type and shape of an array; the same header comes again and again."""
+    """Return type and shape of an array; cached, since headers repeat."""
     try:
         file = io.BytesIO(header)
         version = np.lib.format.read_magic(file)

@@ -1,9 +1,9 @@
-"""Where a view looks: crops, shifts, flips, blur and erased blocks, a whole batch at a time.
+"""Geometric augmentations of whole batches: crops, shifts, flips, blur and erased blocks.
 
-Cropping, resizing and blurring are linear and separable, so that for each sample they are one
-matrix for the rows and one for the columns; a batch is then two batched matrix products, on the CPU
-and the GPU alike. Above :data:`MATRIX_SIDE` pixels a CPU is faster with torch's own resize of one
-picture at a time, and there it is used. Both give what torchvision gives, antialiasing included.
+Cropping, resizing and blurring are linear and separable, so for each sample they are one matrix for
+the rows and one for the columns, and for a batch two batched matrix products, on CPU and GPU. Above
+:data:`MATRIX_SIDE` pixels a CPU is faster with torch's resize of one image at a time. Both agree
+with torchvision, antialiasing included.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ def draw_boxes(
     ratio: tuple[float, float],
     generator: torch.Generator,
 ) -> Tensor:
-    """Draw one crop a sample: (count,4) int64 of top, left, height, width, in pixels.
+    """Draw one crop per sample: (count,4) int64 of top, left, height, width, in pixels.
 
-    The area is uniform in ``scale`` (a share of the picture's), the logarithm of width / height is
+    The area is uniform in ``scale`` (a share of the image's), the logarithm of width / height is
     uniform in that of ``ratio`` (Szegedy et al. 2015, section 6; torchvision's RandomResizedCrop).
     """
     device = generator.device
@@ -59,7 +59,7 @@ def draw_boxes(
 def draw_shifts(
     count: int, height: int, width: int, margin: int, generator: torch.Generator
 ) -> Tensor:
-    """Draw a box (count,4) of the picture's own size in the picture widened by ``margin``."""
+    """Draw a box (count,4) of the image's own size in the image widened by ``margin``."""
     corner = torch.randint(
         0, 2 * margin + 1, (count, 2), generator=generator, device=generator.device
     )
@@ -67,7 +67,7 @@ def draw_shifts(
 
 
 def mirror_border(pixels: Tensor, margin: int) -> Tensor:
-    """Return pictures as floats 0..1, wider by ``margin`` mirrored pixels on each side."""
+    """Return images as floats 0..1, wider by ``margin`` mirrored pixels on each side."""
     return F.pad(unit_pixels(pixels), (margin,) * 4, mode="reflect")
 
 
@@ -85,7 +85,7 @@ def crop_resize(pixels: Tensor, boxes: Tensor, flips: Tensor, size: int) -> Tens
     columns = torch.where(flips[:, None, None], columns.flip(1), columns)
     if not pixels.is_floating_point():
         columns = columns.div_(255.0)
-    # Contiguous first: bytes often come as decoders give them, channels last.
+    # Decoders often return bytes channels last.
     flat = pixels.contiguous().float().view(count, channels * height, width)
     wide = torch.bmm(flat, columns.transpose(1, 2)).view(count, channels, height, size)
     # Rounding of the weights may leave the range by the last bit.
@@ -103,7 +103,7 @@ def blur_(pixels: Tensor, sigma: Tensor, radius: int) -> Tensor:
     count, channels, height, width = pixels.shape
     dtype = _product_dtype(pixels)
     rows, columns = (_blur_matrix(kernel, offset, side, dtype) for side in (height, width))
-    # Centred on zero a picture loses less in bfloat16: half a level of 255. The rows sum to one.
+    # Centred on zero an image loses less in bfloat16: half a level of 255. The rows sum to one.
     flat = (pixels - 0.5).to(dtype).reshape(count, channels * height, width)
     wide = torch.bmm(flat, columns.transpose(1, 2)).view(count, channels, height, width)
     return pixels.copy_(torch.matmul(rows[:, None], wide)).add_(0.5).clamp_(0.0, 1.0)
@@ -139,7 +139,7 @@ def _resize_matrix(start: Tensor, length: Tensor, side: int, size: int) -> Tenso
 
 
 def _crop_each(pixels: Tensor, boxes: Tensor, flips: Tensor, size: int) -> Tensor:
-    """:func:`crop_resize` one picture at a time; bytes stay bytes, for which torch is fastest."""
+    """:func:`crop_resize` one image at a time; bytes stay bytes, for which torch is fastest."""
     out = torch.empty(len(pixels), pixels.shape[1], size, size)
     mirrored = flips.tolist()
     for row, (top, left, high, wide) in enumerate(boxes.tolist()):
@@ -150,7 +150,7 @@ def _crop_each(pixels: Tensor, boxes: Tensor, flips: Tensor, size: int) -> Tenso
 
 
 def resize(pixels: Tensor, size: int) -> Tensor:
-    """Return whole pictures (B,3,H,W) as floats 0..1 of side ``size``, antialiased."""
+    """Return whole images (B,3,H,W) as floats 0..1 of side ``size``, antialiased."""
     pixels = unit_pixels(pixels)
     if pixels.shape[2:] == (size, size):
         return pixels
@@ -167,7 +167,7 @@ def _blur_matrix(kernel: Tensor, offset: Tensor, side: int, dtype: torch.dtype) 
 
 
 def _mirrored(position: Tensor, side: int) -> Tensor:
-    """Fold positions outside 0..side-1 back; the edge pixel is not repeated."""
+    """Reflect positions outside 0..side-1; the edge pixel is not repeated."""
     if side == 1:
         return torch.zeros_like(position)
     folded = position.remainder(2 * side - 2)

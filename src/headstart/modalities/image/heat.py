@@ -1,6 +1,6 @@
-"""Heat maps over pictures: blue where a place says more for the class, orange where it says less.
+"""Heat maps over images: blue where a position is more evidence for the class, orange where less.
 
-Than the average place of the same picture, that is: what all of its places say alike shows nothing.
+Weights are relative to the mean of the image, so a constant offset is not visible.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
     from headstart.batch import Batch
 
-#: Pixels a side that a picture is shown at, and between two pictures.
+#: Pixels per side of a displayed image, and between two images.
 SIDE, GAP = 288, 12
-#: How much of the picture the strongest colour covers.
+#: Opacity of the strongest colour.
 COVER = 0.75
 
 
 def image_units(image: Mapping[str, Any], batch: Batch) -> Cells:
-    """Return the cells of a picture; a deleted one takes the mean colour of the picture.
+    """Return the cells of an image; a removed one takes the mean colour.
 
     Args:
         image: a struct of ``bytes`` and ``path``.
@@ -76,25 +76,25 @@ class ImageEvidence:
         figures = [
             tag(
                 "figure",
-                tag("img", src=data_address(_png(picture), "png"), alt=words),
+                tag("img", src=data_address(_png(image), "png"), alt=words),
                 tag("figcaption", words),
             )
-            for picture, words in [
-                (self.shown(), "the picture, as the encoder crops it"),
+            for image, words in [
+                (self.cropped(), "the picture, as the encoder crops it"),
                 (self.overlaid(), "what mattered, over the picture in grey"),
             ]
         ]
         return tag("div", *figures, class_="heatmaps")
 
     def image(self) -> Image.Image:
-        """Return the picture, and its heat map beside it."""
+        """Return the image next to its heat map."""
         sheet = Image.new("RGB", (2 * SIDE + GAP, SIDE), (255, 255, 255))
-        sheet.paste(self.shown(), (0, 0))
+        sheet.paste(self.cropped(), (0, 0))
         sheet.paste(self.overlaid(), (SIDE + GAP, 0))
         return sheet
 
-    def shown(self) -> Image.Image:
-        """Return the square (SIDE,SIDE) of the picture that the encoder saw.
+    def cropped(self) -> Image.Image:
+        """Return the square (SIDE,SIDE) of the image that the encoder reads.
 
         Raises:
             HeadstartError: it cannot be decoded.
@@ -105,8 +105,8 @@ class ImageEvidence:
         return Image.fromarray(np.ascontiguousarray(found.transpose(1, 2, 0)))
 
     def overlaid(self) -> Image.Image:
-        """Return the picture in grey under its heat map (SIDE,SIDE)."""
-        grey = np.asarray(self.shown().convert("L").convert("RGB"), dtype=np.float32)
+        """Return the image in grey under its heat map (SIDE,SIDE)."""
+        grey = np.asarray(self.cropped().convert("L").convert("RGB"), dtype=np.float32)
         heat = _smooth(self.heat, SIDE)
         strength = (COVER * np.abs(heat) ** 0.8)[:, :, None]
         colour = np.where(heat[:, :, None] > 0, np.array(FOR), np.array(AGAINST))
@@ -114,9 +114,9 @@ class ImageEvidence:
         return Image.fromarray(mixed.round().astype(np.uint8))
 
 
-def _png(picture: Image.Image) -> bytes:
+def _png(image: Image.Image) -> bytes:
     file = io.BytesIO()
-    picture.save(file, format="PNG", optimize=True)
+    image.save(file, format="PNG", optimize=True)
     return file.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""Pictures: decoded to squares of bytes, and seen through random views of whole batches."""
+"""The image modality: squares of bytes, and random views of whole batches."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from headstart.modalities import Baseline
     from headstart.modalities.image.processor import ImageProcessor
 
-#: Up to this side pictures are small: networks need not shrink them at once.
+#: Up to this side images are small: networks need not downsample them at once.
 SMALL = 64
-#: Smallest side that is chosen for small pictures.
+#: Smallest side that is chosen for small images.
 SMALLEST = 8
 
 
 class ImageModality(Modality):
-    """Pictures from anywhere."""
+    """Images from files, archives and tables."""
 
     name = "image"
     content = IMAGE
@@ -81,13 +81,12 @@ class ImageModality(Modality):
         )
 
     def inline(self, values: list[str]) -> None:
-        """Return nothing: a picture cannot be typed."""
+        """Return None: an image cannot be typed."""
 
     def readable(self, records: Dataset, processor: ImageProcessor, audit: Audit) -> Dataset:
-        """Return the records whose pictures can be decoded; the others are set aside.
+        """Return the records whose images can be decoded; the others are quarantined.
 
-        For labeled records, whose places matter: bad pictures among the others give way when
-        they are met.
+        For labeled records; in pre-training bad images are replaced when they are read.
         """
         from headstart.modalities.image.squares import SQUARES
 
@@ -104,9 +103,9 @@ class ImageModality(Modality):
         return records if good.all() else records.select(np.flatnonzero(good))
 
     def defaults(self, request: Request) -> Defaults:
-        """Take the fastest learner for small pictures, or one that shrinks large ones early.
+        """Return the fastest encoder for small images, or one that downsamples large ones early.
 
-        How large they are is the median of the shorter sides of a sample, by their headers.
+        Their size is the median of the shorter sides of a sample, from their headers.
         """
         from headstart.modalities.image.pixel_file import sample_sides
 
@@ -130,7 +129,7 @@ class ImageModality(Modality):
         *,
         patient: bool = False,
     ) -> ImageProcessor:
-        """Return a processor; pictures have nothing to be fitted."""
+        """Return a processor; nothing is fitted to images."""
         from headstart.modalities.image.processor import ImageProcessor
 
         return ImageProcessor(length)
@@ -138,7 +137,7 @@ class ImageModality(Modality):
     def reopen(
         self, start: str | Path, records: Dataset, config: PretrainConfig, length: int
     ) -> ImageProcessor:
-        """Return a processor for an encoder to go on from, at the size that was decided."""
+        """Return a processor for an encoder whose training continues, at the decided size."""
         from headstart.modalities.image.processor import ImageProcessor
 
         return ImageProcessor(length)
@@ -147,7 +146,7 @@ class ImageModality(Modality):
         """Reopen the processor of an encoder folder, ours or one of Transformers or timm.
 
         Raises:
-            HeadstartError: nothing there says the size of the pictures.
+            HeadstartError: the folder does not have the size of the images.
         """
         from headstart.modalities.image.processor import ImageProcessor
 
@@ -173,11 +172,11 @@ class ImageModality(Modality):
         *,
         learn: bool,
     ) -> None:
-        """Decode the pictures into a pixel file, at once or, where that takes long, when read.
+        """Decode the images into a pixel file, now or, where that takes long, when they are read.
 
         Raises:
-            HeadstartError: none can be decoded. Of held-out records (``learn`` is False) then
-                nothing is written, and training goes on without them.
+            HeadstartError: none can be decoded. For held-out records (``learn`` is False) nothing
+                is written instead, and training continues without them.
         """
         from headstart.modalities.image.pixel_file import write_pixel_file
 
@@ -188,24 +187,24 @@ class ImageModality(Modality):
                 raise
 
     def quarantine(self, folder: Path) -> dict[str, str]:
-        """Return the pictures that could not be decoded when training asked for them."""
-        from headstart.modalities.image.pixel_file import noted_aside
+        """Return the images that could not be decoded during training."""
+        from headstart.modalities.image.pixel_file import quarantined
 
-        return noted_aside(folder)
+        return quarantined(folder)
 
     def overlap(self, background: Dataset, tested: Dataset) -> Overlap:
-        """Find test pictures that are the same as one of the pre-training, or nearly."""
+        """Find test images with an exact or near duplicate in the pre-training data."""
         return overlap(background, tested, IMAGE)
 
     def preview(self, records: Dataset, side: int) -> list[Preview]:
-        """Return a thumbnail of each picture, with its name."""
+        """Return a thumbnail of each image, with its name."""
         from headstart.modalities.image.thumbnails import thumbnails
 
         names = map(str, records["id"])
-        return [Preview(*shown) for shown in zip(names, thumbnails(records, side), strict=True)]
+        return [Preview(*image) for image in zip(names, thumbnails(records, side), strict=True)]
 
     def as_seen(self, records: Dataset, length: int) -> Dataset:
-        """Return the pictures as the squares that the encoder sees."""
+        """Return the images as the squares that the encoder reads."""
         return squared(records, length)
 
     def baselines(
@@ -224,9 +223,9 @@ class ImageModality(Modality):
 
 
 def _natural_length(side: float, longest: int) -> int:
-    """Return the side that suits the pictures: theirs, but no more than ``longest``.
+    """Return the default side: that of the images, but no more than ``longest``.
 
-    It is cut to a multiple of 4, and of 16 from 64 pixels on, which networks can halve.
+    It is rounded down to a multiple of 4, and of 16 from 64 pixels on, which networks can halve.
     """
     if side >= longest:
         return longest

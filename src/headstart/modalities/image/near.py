@@ -1,8 +1,8 @@
-"""Pictures that repeat others: the same bytes, or nearly the same to look at.
+"""Exact and near duplicates of images.
 
-Nearly the same are two pictures whose perceptual hashes (ImageHash's ``phash``: the signs of the
-lowest 8 x 8 frequencies) nearly agree, and whose greys correlate as well: what was recompressed,
-resized, blurred, brightened or slightly edited; not what was cropped, turned or mirrored.
+Two images are near duplicates if their perceptual hashes (ImageHash's ``phash``: the signs of the
+lowest 8 x 8 frequencies) nearly agree and their grey values correlate: images that were
+recompressed, resized, blurred, brightened or slightly edited, but not cropped, rotated or flipped.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ from headstart.modalities.image.decode import BadImage, square
 if TYPE_CHECKING:
     from datasets import Dataset
 
-#: Files whose sizes are asked for, and bytes that are hashed, when duplicates are counted.
+#: Most files whose sizes are read, and most bytes that are hashed, to count duplicates.
 MOST_FILES, MOST_BYTES = 100_000, 2**31
-#: Pictures that are compared for being nearly the same.
+#: Most images that are compared for near duplicates.
 MOST_COMPARED = 50_000
-#: Two pictures are nearly the same when so many of the 64 bits of their hashes differ at most ...
+#: Near duplicates differ in at most this many of the 64 bits of their hashes ...
 BITS = 8
-#: ... and their greys, in a 16 x 16 grid, correlate so much: simple pictures have hashes alike.
+#: ... and their greys, in a 16 x 16 grid, correlate at least this much: hashes of simple images
+#: are similar.
 ALIKE = 0.98
 
 MISSING = (
@@ -42,7 +43,7 @@ _CHUNK = 512
 
 
 class Prints(NamedTuple):
-    """What is kept of n pictures: indices (n,), hashes (n,) uint64, small greys (n,256) float32."""
+    """Fingerprints of n images: indices (n,), hashes (n,) uint64, small greys (n,256) float32."""
 
     indices: np.ndarray
     hashes: np.ndarray
@@ -50,15 +51,15 @@ class Prints(NamedTuple):
 
 
 def available() -> bool:
-    """Say whether near duplicates of pictures can be found: the extra ``audit`` is installed."""
+    """Return whether near duplicates can be found: the extra ``audit`` is installed."""
     return find_spec("imagehash") is not None
 
 
 def repeats(records: Dataset, audit: Audit) -> int:
-    """Return how many pictures have the same bytes as an earlier one.
+    """Return how many images have the same bytes as an earlier one.
 
-    Only those of equal size are hashed. Of very many files, or of large pictures of one size, only
-    the first are looked at, which is noted in ``audit``.
+    Only images of equal size are hashed. With very many files, or large images of one size, only
+    the first are searched, which is noted in ``audit``.
     """
     sizes = np.fromiter(_sizes(records), np.int64)
     values, times = np.unique(sizes[sizes >= 0], return_counts=True)
@@ -71,16 +72,16 @@ def repeats(records: Dataset, audit: Audit) -> int:
         if found is not None:
             hashed += 1
             seen.add(_digest(found))
-    looked = len(sizes) if within == len(twice) else int(twice[within])
-    if looked < len(records):
+    searched = len(sizes) if within == len(twice) else int(twice[within])
+    if searched < len(records):
         audit.notes.append(
-            f"Duplicates were looked for among the first {looked:,} of {len(records):,} pictures."
+            f"Duplicates were looked for among the first {searched:,} of {len(records):,} pictures."
         )
     return hashed - len(seen)
 
 
 def digests(records: Dataset) -> np.ndarray:
-    """Return (n,) uint64, a hash of the bytes of each picture; files that are gone are alike."""
+    """Return (n,) uint64, a hash of the bytes of each image; missing files are equal."""
     found = np.zeros(len(records), np.uint64)
     for index, content in _contents(records, np.arange(len(records))):
         found[index] = int.from_bytes(_digest(content), "big")
@@ -88,10 +89,10 @@ def digests(records: Dataset) -> np.ndarray:
 
 
 def near_repeats(records: Dataset, audit: Audit) -> list[tuple[int, int]]:
-    """Return (index of a picture, index of the earlier one that it is nearly the same as).
+    """Return pairs (index of an image, index of the earlier near duplicate).
 
-    Each is named once at most, with the nearest; exact repetitions are among them. Of very many
-    only :data:`MOST_COMPARED`, from all over, are looked at, which is noted in ``audit``.
+    Each image occurs once at most, with the nearest; exact duplicates are included. Of very many
+    images an even sample of :data:`MOST_COMPARED` is searched, which is noted in ``audit``.
     """
     chosen = _spread(len(records), MOST_COMPARED)
     if len(chosen) < len(records):
@@ -102,22 +103,22 @@ def near_repeats(records: Dataset, audit: Audit) -> list[tuple[int, int]]:
     found = []
     for start in range(0, len(known.hashes), _CHUNK):
         part = Prints(*(column[start : start + _CHUNK] for column in known))
-        for at, view_matching in _alike(part, known, until=start):
-            found.append((int(known.indices[start + at]), int(known.indices[view_matching[0]])))
+        for at, rows in _alike(part, known, until=start):
+            found.append((int(known.indices[start + at]), int(known.indices[rows[0]])))
     return found
 
 
 def matches(
     background: Dataset, tested: Dataset, notes: list[str], *, most: int | None = MOST_COMPARED
 ) -> Iterator[tuple[int, int, bool]]:
-    """Yield (index in the background, index of a tested picture, is it exact) for each found.
+    """Yield (index in the background, index of a tested image, whether it is exact) of duplicates.
 
-    Exact are the same bytes (they come as near ones, too). Without the extra ``audit`` only those
-    are found, which is noted. Pictures that cannot be decoded are passed over.
+    Exact ones have the same bytes (and are yielded as near ones, too). Without the extra ``audit``
+    only those are found, which is noted. Images that cannot be decoded are skipped.
 
     Args:
-        notes: receives what was not compared.
-        most: pictures of the background that are compared, from all over it; None for all.
+        notes: a note is appended where not all was searched.
+        most: size of an even sample of the background that is compared; None for all.
     """
     for index, match in _same_bytes(background, tested):
         yield index, match, True
@@ -132,13 +133,13 @@ def matches(
             f"{len(background):,} pictures of the pre-training."
         )
     for part in _prints(background, chosen):
-        for at, view_matching in _alike(part, known):
-            for match in known.indices[view_matching].tolist():
+        for at, rows in _alike(part, known):
+            for match in known.indices[rows].tolist():
                 yield int(part.indices[at]), match, False
 
 
 def _sizes(records: Dataset) -> Iterator[int]:
-    """Yield the size in bytes of each picture, -1 for a missing file, up to so many files."""
+    """Yield the size in bytes of each image, -1 for a missing file, up to :data:`MOST_FILES`."""
     import pyarrow.compute as pc
 
     files = 0
@@ -175,7 +176,7 @@ def _content(value: Mapping[str, Any]) -> bytes | None:
 
 
 def _same_bytes(background: Dataset, tested: Dataset) -> Iterator[tuple[int, int]]:
-    """Yield (index in the background, index of a tested picture) of the same bytes."""
+    """Yield (index in the background, index of a tested image) with the same bytes."""
     sizes = np.fromiter(_sizes(tested), np.int64)
     theirs = np.fromiter(_sizes(background), np.int64)
     shared = np.intersect1d(sizes, theirs[theirs >= 0])
@@ -204,7 +205,7 @@ def _spread(count: int, most: int | None) -> np.ndarray:
 
 
 def _prints(records: Dataset, indices: np.ndarray) -> Iterator[Prints]:
-    """Yield what is kept of the sound pictures at ``indices``, some at a time."""
+    """Yield the fingerprints of the decodable images at ``indices``, in chunks."""
     with ThreadPoolExecutor(2) as pool:
         for start in range(0, len(indices), _CHUNK):
             chosen = indices[start : start + _CHUNK]
@@ -220,7 +221,7 @@ def _prints(records: Dataset, indices: np.ndarray) -> Iterator[Prints]:
 
 
 def _print(value: Mapping[str, Any]) -> tuple[np.uint64, np.ndarray] | None:
-    """Return the perceptual hash and the normalised small picture, None for a broken one."""
+    """Return the perceptual hash and the normalised small image, None for a damaged one."""
     from PIL import Image
 
     imagehash = import_module("imagehash")
@@ -243,15 +244,15 @@ def _joined(parts: list[Prints]) -> Prints:
 def _alike(
     part: Prints, known: Prints, until: int | None = None
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield (row of ``part``, rows of ``known`` that are alike enough, the most alike first).
+    """Yield (row of ``part``, rows of ``known`` that are near duplicates, the nearest first).
 
-    With ``until``, ``part`` begins at that row of ``known`` itself, and only earlier rows count.
+    With ``until``, ``part`` starts at that row of ``known`` itself, and only earlier rows count.
     """
     for at, hashed in enumerate(part.hashes):
         before = slice(None if until is None else until + at)
         near = np.flatnonzero(np.bitwise_count(known.hashes[before] ^ hashed) <= BITS)
         if len(near):
             alike = known.small[near] @ part.small[at]
-            enough = np.argsort(-alike, kind="stable")[: int((alike >= ALIKE).sum())]
-            if len(enough):
-                yield at, near[enough]
+            chosen = np.argsort(-alike, kind="stable")[: int((alike >= ALIKE).sum())]
+            if len(chosen):
+                yield at, near[chosen]

@@ -1,4 +1,4 @@
-"""Pixel files: pictures decoded once into memory-mapped bytes, at the start or when needed."""
+"""Pixel files: images decoded once into memory-mapped bytes, at the start or on demand."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from headstart.modalities.image.decode import BadImage, size, square
 if TYPE_CHECKING:
     from datasets import Dataset
 
-#: Room for random crops around the square that an encoder sees, where pictures are larger.
+#: Stored side relative to the encoder's, as a margin for random crops of larger images.
 ROOM = 1.25
-#: Pictures that are decoded at once take at most this long, in seconds.
+#: Longest time for decoding all images at the start, in seconds.
 PATIENCE = 60.0
-#: The file may take this share of the free disk.
+#: Largest share of the free disk for the file.
 SHARE = 0.5
 
 UNKNOWN, GOOD, BAD = 0, 1, 2
@@ -39,12 +39,12 @@ UNKNOWN, GOOD, BAD = 0, 1, 2
 _SAMPLED = 200
 _TIMED = 32
 _CHUNK = 256
-#: Pictures that a thread takes: small ones are decoded in less time than handing them over takes.
+#: Images per task of a thread: a small one is decoded faster than it is dispatched.
 _AT_A_TIME = 32
 
 
 def sample_sides(records: Dataset) -> np.ndarray:
-    """Return the shorter sides (n,) of some pictures from all over the records, by headers."""
+    """Return the shorter sides (n,) of an even sample of images, from their headers."""
     sides = []
     for value in records[_spread(len(records), _SAMPLED)]["image"]:
         try:
@@ -55,18 +55,18 @@ def sample_sides(records: Dataset) -> np.ndarray:
 
 
 def write_pixel_file(folder: Path, records: Dataset, side: int, audit: Audit) -> None:
-    """Prepare pictures for :class:`PixelFile`, whole or not at all.
+    """Prepare images for :class:`PixelFile`, whole or not at all.
 
-    Those that are decoded within about a minute are decoded now, and the bad ones set aside in
-    ``audit``. More are left to those who read them, and the bad ones noted in
-    ``quarantine.jsonl``. Where the pixels would fill the disk, none are kept.
+    If all can be decoded within about a minute, they are decoded now, and bad ones quarantined in
+    ``audit``; else when they are read, and bad ones noted in ``quarantine.jsonl``. If the pixels
+    would fill the disk, they are not stored.
 
     Args:
-        side: pixels a side that the encoder sees. Pictures that are mostly larger keep
-            :data:`ROOM` times as many.
+        side: the encoder's side in pixels. Images that are mostly larger are stored at up to
+            :data:`ROOM` times this side.
 
     Raises:
-        HeadstartError: no picture can be decoded.
+        HeadstartError: no image can be decoded.
     """
     found = sample_sides(records)
     median = int(np.median(found)) if len(found) else side
@@ -85,15 +85,15 @@ def write_pixel_file(folder: Path, records: Dataset, side: int, audit: Audit) ->
             indices = _decode_all(unfinished, records, stored, audit)
         else:
             indices = np.arange(count)
-            _keep_sources(records, unfinished / "pictures.arrow")
+            _store_sources(records, unfinished / "pictures.arrow")
         np.save(unfinished / "places.npy", indices)
 
 
 class PixelFile:
-    """Pictures (N,3,S',S') uint8 in a folder that :func:`write_pixel_file` wrote.
+    """Images (N,3,S',S') uint8 in a folder that :func:`write_pixel_file` wrote.
 
-    Several processes may read and fill it at once: what they write is the same. A picture's state
-    is written after its pixels.
+    Several processes may read and fill it at once, since they write the same. An image's state is
+    written after its pixels.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -117,7 +117,7 @@ class PixelFile:
         return len(self.indices)
 
     def read(self, rows: np.ndarray) -> np.ndarray:
-        """Return the pictures (n,3,S',S') of some rows; a bad one gives way to the next good one.
+        """Return the images (n,3,S',S') of some rows; a bad one is replaced by the next good one.
 
         Raises:
             HeadstartError: all are bad.
@@ -137,7 +137,7 @@ class PixelFile:
         )
 
     def _fill(self, wanted: np.ndarray, pixels: np.ndarray, into: np.ndarray) -> np.ndarray:
-        """Put pictures into ``pixels[into]``; return (n,) which of them are good."""
+        """Write images to ``pixels[into]``; return (n,) which of them are good."""
         states = (
             np.zeros(len(wanted), np.uint8) if self._states is None else self._states[wanted].copy()
         )
@@ -157,18 +157,18 @@ class PixelFile:
                     pixels[into[at]] = found
                     states[at] = GOOD
             fresh = unknown[states[unknown] == GOOD]
-            self._keep(wanted[fresh], pixels[into[fresh]])
+            self._store(wanted[fresh], pixels[into[fresh]])
         good: np.ndarray = states == GOOD
         return good
 
-    def _keep(self, indices: np.ndarray, images: np.ndarray) -> None:
-        """Write pictures, then their states."""
+    def _store(self, indices: np.ndarray, images: np.ndarray) -> None:
+        """Write images, then their states."""
         if self._pixels is None:
             return
-        # not through the map, where a full disk would end the process
+        # Not through the memory map, where a full disk would kill the process.
         with _room(), _opened(self.folder / "pixels.bin") as handle:
-            for index, picture in zip(indices.tolist(), images, strict=True):
-                os.pwrite(handle, picture.data, index * picture.nbytes)
+            for index, image in zip(indices.tolist(), images, strict=True):
+                os.pwrite(handle, image.data, index * image.nbytes)
             with _opened(self.folder / "states.bin") as states:
                 for index in indices.tolist():
                     os.pwrite(states, bytes([GOOD]), index)
@@ -191,7 +191,7 @@ class PixelFile:
         return self._sources
 
     def _threads(self) -> ThreadPoolExecutor | None:
-        """Return threads to decode in; none in a worker of a loader, which is one of several."""
+        """Return threads to decode in; None in a worker of a loader, which is one of several."""
         if torch.utils.data.get_worker_info() is not None:
             return None
         if self._pool is None or self._pool[0] != os.getpid():  # threads do not survive a fork
@@ -200,7 +200,7 @@ class PixelFile:
 
 
 class PixelRows:
-    """A picture a row: ``pixels`` (n,3,S',S') uint8; the same in every epoch."""
+    """One image per row: ``pixels`` (n,3,S',S') uint8; the same in every epoch."""
 
     def __init__(self, file: PixelFile) -> None:
         self.file = file
@@ -213,15 +213,15 @@ class PixelRows:
 
 
 def decode_square(value: Mapping[str, Any], side: int) -> np.ndarray | str:
-    """Return a picture (3,side,side) uint8, or the reason why it cannot be decoded."""
+    """Return an image (3,side,side) uint8, or the reason why it cannot be decoded."""
     try:
         return np.ascontiguousarray(square(value, side).transpose(2, 0, 1))
     except BadImage as bad:
         return str(bad)
 
 
-def noted_aside(folder: Path) -> dict[str, str]:
-    """Return the pictures that were set aside while reading: from name to reason."""
+def quarantined(folder: Path) -> dict[str, str]:
+    """Return the images that were quarantined while reading: from name to reason."""
     path = folder / "quarantine.jsonl"
     if not path.exists():
         return {}
@@ -236,20 +236,20 @@ def noted_aside(folder: Path) -> dict[str, str]:
 
 
 def _decode_all(folder: Path, records: Dataset, side: int, audit: Audit) -> np.ndarray:
-    """Fill the file and return the indices of the good pictures."""
+    """Fill the file and return the indices of the good images."""
     good = np.zeros(len(records), dtype=bool)
     blank = np.zeros((3, side, side), dtype=np.uint8).tobytes()
     with open(folder / "pixels.bin", "wb") as pixels, ThreadPoolExecutor(_cores()) as pool:
         for start in range(0, len(records), _CHUNK):
             rows = records[start : start + _CHUNK]
             found = _decoded(rows["image"], side, pool)
-            for index, (name, picture) in enumerate(zip(rows["id"], found, strict=True), start):
-                if isinstance(picture, str):
-                    audit.quarantine(name, picture)
+            for index, (name, image) in enumerate(zip(rows["id"], found, strict=True), start):
+                if isinstance(image, str):
+                    audit.quarantine(name, image)
                     pixels.write(blank)
                 else:
                     good[index] = True
-                    pixels.write(picture.data)
+                    pixels.write(image.data)
     if not good.any():
         (reason, _), *_ = audit.reasons.most_common(1)
         raise HeadstartError(
@@ -263,7 +263,7 @@ def _decode_all(folder: Path, records: Dataset, side: int, audit: Audit) -> np.n
 def _decoded(
     values: list[Any], side: int, pool: ThreadPoolExecutor | None
 ) -> Iterator[np.ndarray | str]:
-    """Yield each picture or the reason why it has none; threads take some at a time."""
+    """Yield each image, or why it cannot be decoded; threads take some at a time."""
 
     def decode(start: int) -> list[np.ndarray | str]:
         return [decode_square(value, side) for value in values[start : start + _AT_A_TIME]]
@@ -272,20 +272,20 @@ def _decoded(
     return chain.from_iterable((pool.map if pool else map)(decode, starts))
 
 
-def _keep_sources(records: Dataset, path: Path) -> None:
-    """Keep what is needed to decode later: bytes or paths, and the names."""
+def _store_sources(records: Dataset, path: Path) -> None:
+    """Store what is needed to decode later: bytes or paths, and the names."""
     import pyarrow as pa
 
     columns = records.select_columns(["id", "image"]).with_format("arrow")
     schema = columns[:1].schema
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, schema) as stream:
         for table in columns.iter(_CHUNK):
-            # Selected rows come a chunk each, and as many batches would take gigabytes to open.
+            # Selected rows are a chunk each; as many batches would take gigabytes to open.
             stream.write_table(table.combine_chunks())
 
 
 def _seconds(records: Dataset, side: int) -> float:
-    """Estimate from a few pictures how long decoding all of them takes."""
+    """Estimate from a few images how long decoding all of them takes."""
     values = records[_spread(len(records), _TIMED)]["image"]
     started = time.perf_counter()
     for value in values:
@@ -294,7 +294,7 @@ def _seconds(records: Dataset, side: int) -> float:
 
 
 def _spread(count: int, most: int) -> list[int]:
-    """Return indices from all over ``count``, ``most`` at the most."""
+    """Return an even sample of up to ``most`` indices of ``count``."""
     indices: list[int] = np.linspace(0, count - 1, min(count, most)).astype(int).tolist()
     return indices
 
@@ -314,7 +314,7 @@ def _opened(path: Path) -> Iterator[int]:
 
 @contextmanager
 def _room() -> Iterator[None]:
-    """Go on without keeping what the disk has no room for."""
+    """Ignore a full disk: what does not fit is not stored."""
     try:
         yield
     except OSError as error:

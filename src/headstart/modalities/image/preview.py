@@ -1,4 +1,4 @@
-"""What the pretext task does to images."""
+"""Images of a corrupted batch, for display."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from torch import Tensor
 
 from headstart.batch import Batch
 
-#: Rows of images at most.
+#: Most rows of images.
 ROWS = 8
 
 
 def images_in(batch: Batch) -> dict[str, Tensor]:
-    """Return by name the rows of pictures (n,3,h,w) that a corrupted batch holds.
+    """Return the rows of images (n,3,h,w) in a corrupted batch, by name.
 
-    A tensor of several pictures a record, (n k,3,h,w) with the copies of all records one after the
-    other or (n,k,3,h,w), gives k rows.
+    A tensor with k images per record, (k n,3,h,w) with all records one after the other or
+    (n,k,3,h,w), gives k rows.
     """
-    shown: dict[str, Tensor] = {}
+    images: dict[str, Tensor] = {}
     count = min((len(t) for t in batch.values() if t.ndim >= 4), default=0)
     for key, tensor in batch.items():
         if tensor.ndim == 5 and tensor.shape[2] == 3:
@@ -27,5 +27,5 @@ def images_in(batch: Batch) -> dict[str, Tensor]:
             continue
         name = key.replace("/pixels", "").replace("/", " ")
         for index, part in enumerate(parts):
-            shown[f"{name} {index + 1}" if len(parts) > 1 else name] = part
-    return dict(list(shown.items())[:ROWS])
+            images[f"{name} {index + 1}" if len(parts) > 1 else name] = part
+    return dict(list(images.items())[:ROWS])

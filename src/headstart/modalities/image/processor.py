@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from headstart.modalities.cells import Cells
 
 
-#: From this side on small pictures have views that are smaller still.
+#: From this side on small images have smaller views.
 VIEWED = 32
 
 
 class ImageProcessor(PixelProcessor):
-    """The side of the square that an encoder sees, and what objectives and loaders ask of it.
+    """Turns images into squares of S x S pixels.
 
     Args:
-        side: pixels a side, S.
+        side: S.
     """
 
     content = IMAGE
@@ -44,7 +44,7 @@ class ImageProcessor(PixelProcessor):
         self.side = side
 
     def rows(self, folder: Path, *, layout: str, length: int, seed: int) -> Rows:
-        """Open a pixel file: ``pixels`` (n,3,S',S') uint8, S' >= S; ``layout`` makes no change."""
+        """Open a pixel file: ``pixels`` (n,3,S',S') uint8, S' >= S; ``layout`` is ignored."""
         return PixelRows(PixelFile(folder))
 
     def collate(self, records: Dataset, length: int) -> Batch:
@@ -53,17 +53,17 @@ class ImageProcessor(PixelProcessor):
         The shorter side is resized to ``length``, and the centre square is kept.
 
         Raises:
-            HeadstartError: a picture cannot be decoded; see :meth:`ImageModality.readable`.
+            HeadstartError: an image cannot be decoded; see :meth:`ImageModality.readable`.
         """
         rows = records[:]
         pixels = np.empty((len(rows["id"]), 3, length, length), dtype=np.uint8)
         for index, (name, value) in enumerate(zip(rows["id"], rows["image"], strict=True)):
-            picture = SQUARES.get(value, length)
-            if isinstance(picture, str):
+            square = SQUARES.get(value, length)
+            if isinstance(square, str):
                 raise HeadstartError(
-                    f"the picture {name} cannot be decoded: {picture}; leave it out."
+                    f"the picture {name} cannot be decoded: {square}; leave it out."
                 )
-            pixels[index] = picture
+            pixels[index] = square
         return {"pixels": torch.from_numpy(pixels)}
 
     def views(
@@ -77,10 +77,10 @@ class ImageProcessor(PixelProcessor):
     ) -> tuple[Batch, ...]:
         """Return two views (B,3,V,V) in 0..1 and ``local`` small crops of each picture.
 
-        V is ``side``. Small pictures have views of three quarters of theirs by default: crops
-        show things enlarged, so networks do best that meet whole pictures later at a larger side
-        (Touvron et al. 2019, "Fixing the train-test resolution discrepancy"), and nearly twice as
-        many are seen in a minute.
+        V is ``side``. Small images have views of three quarters of their side by default: crops
+        enlarge objects, so a network is better on whole images at a larger side than that of its
+        training crops (Touvron et al. 2019, "Fixing the train-test resolution discrepancy",
+        https://arxiv.org/abs/1906.06423), and trains on nearly twice as many per minute.
         """
         from headstart.modalities.image.views import views
 
@@ -96,7 +96,7 @@ class ImageProcessor(PixelProcessor):
         return augment(batch, generator, kind, self.side)
 
     def adapt(self, batch: Batch, length: int) -> Batch:
-        """Return the pictures at ``length`` pixels a side, without aliasing."""
+        """Return the images at ``length`` pixels a side, without aliasing."""
         if batch["pixels"].shape[-1] == length:
             return batch
         pixels = unit_pixels(batch["pixels"])
@@ -104,13 +104,13 @@ class ImageProcessor(PixelProcessor):
         return {**batch, "pixels": F.interpolate(pixels, size, mode="bilinear", antialias=True)}
 
     def show(self, batch: Batch, corrupted: Batch, views: Mapping[str, torch.Tensor]) -> Sheet:
-        """Return the pictures, and below them what the objective or its batch shows of each."""
+        """Return the images, and below them the images of the objective or its batch."""
         from headstart.modalities.image.preview import images_in
 
         return Sheet({"original": batch["pixels"], **(views or images_in(corrupted))})
 
     def units(self, record: Mapping[str, Any], length: int) -> Cells:
-        """Return the cells of a picture."""
+        """Return the cells of an image."""
         from datasets import Dataset
 
         from headstart.modalities.image.heat import image_units
@@ -119,13 +119,13 @@ class ImageProcessor(PixelProcessor):
         return image_units(record["image"], batch)
 
     def weak_view(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Return the pictures shifted and mirrored."""
+        """Return the images shifted and mirrored."""
         return self.augment(batch, generator, "weak")
 
     def weak_and_strong(
         self, batch: Batch, generator: torch.Generator, kind: str, *, alike: bool
     ) -> tuple[Batch, Batch]:
-        """Return a shifted view and one that is cropped and recoloured; shifted both if alike."""
+        """Return a shifted view, and a cropped and recoloured one; both shifted if ``alike``."""
         strong = ("weak" if alike else "simclr") if kind == "auto" else kind
         return self.weak_view(batch, generator), self.augment(batch, generator, strong)
 

@@ -1,6 +1,6 @@
-"""What a random view of a picture is made of: recipes, and the named kinds of views.
+"""Recipes of random views of images, and the named kinds of views.
 
-Constants are the papers'; where a kind says ``large`` and ``small``, the small one is for pictures
+Constants are the papers'; where a kind says ``large`` and ``small``, the small one is for images
 of at most :data:`SMALL` pixels a side.
 """
 
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from headstart.errors import HeadstartError, did_you_mean
 
-#: Up to this side a picture is small: no blur, and no crop below a fifth of the area.
+#: Up to this side an image is small: no blur, and no crop below a fifth of the area.
 SMALL = 64
 
 
@@ -22,11 +22,11 @@ class Recipe:
     Attributes:
         scale: smallest and largest share of the area that a crop keeps; None for no crop.
         ratio: smallest and largest width / height of a crop.
-        shift: instead of a crop, move the picture by up to this share of its side, mirrored border.
+        shift: instead of a crop, move the image by up to this share of its side, mirrored border.
         flip: probability of a mirror image, left to right.
         jitter: probability of a change of colours.
         strength: how far brightness, contrast and saturation leave 1, and hue leaves 0 (in turns).
-        grey: probability that the colours go.
+        grey: probability of greyscale.
         blur: probability of a Gaussian blur whose kernel is a tenth of the side.
         sigma: smallest and largest width of the blur, in pixels.
         solarize: probability that what is brighter than ``threshold`` is inverted.
@@ -86,12 +86,12 @@ def _two(first: Recipe, second: Recipe) -> Kind:
 
 
 def _gentle(view: Recipe) -> Recipe:
-    """The same view for small pictures: no blur, no crop below a fifth of the area."""
+    """The same view for small images: no blur, no crop below a fifth of the area."""
     scale = None if view.scale is None else (max(0.2, view.scale[0]), view.scale[1])
     return replace(view, scale=scale, blur=0.0)
 
 
-#: Each kind for large pictures and for small ones (a side of at most :data:`SMALL` pixels).
+#: Each kind for large images and for small ones (a side of at most :data:`SMALL` pixels).
 KINDS: dict[str, tuple[Kind, Kind]] = {
     "simclr": (_pair(_SIMCLR), _pair(_gentle(_SIMCLR_SMALL))),
     "moco": (_pair(_MOCO), _pair(_gentle(_MOCO))),
@@ -103,7 +103,7 @@ KINDS: dict[str, tuple[Kind, Kind]] = {
     "identity": (_pair(Recipe()), _pair(Recipe())),
 }
 
-#: What ``auto`` stands for.
+#: The kind of ``auto``.
 DEFAULT = "simclr"
 
 
@@ -111,7 +111,7 @@ def kind_of(name: str, size: int) -> Kind:
     """Return the recipes of a kind of views at ``size`` pixels a side.
 
     Raises:
-        HeadstartError: there is no such kind; the nearest is named.
+        HeadstartError: there is no such kind.
     """
     name = DEFAULT if name == "auto" else name
     if name not in KINDS:

@@ -1,4 +1,4 @@
-"""Decoded squares that several candidates ask for, so that each is decoded once."""
+"""A cache of decoded squares, which several candidates of an evaluation read."""
 
 from __future__ import annotations
 
@@ -11,20 +11,19 @@ import numpy as np
 
 from headstart.modalities.image.pixel_file import decode_square
 
-#: Bytes of decoded pictures that are remembered, so that rivals who are compared on the same
-#: pictures do not decode them again.
+#: Most bytes of decoded images in the cache.
 REMEMBERED = 2**28
 
 
 class Squares:
-    """Decoded squares that are remembered until there is no room."""
+    """A cache of decoded squares, which stops growing at :data:`REMEMBERED` bytes."""
 
     def __init__(self) -> None:
         self._held: dict[tuple[Any, ...], np.ndarray] = {}
         self._bytes = 0
 
     def get(self, value: Mapping[str, Any], side: int) -> np.ndarray | str:
-        """Return the square (3,side,side) uint8 of a picture, or why it cannot be decoded."""
+        """Return the square (3,side,side) uint8 of an image, or why it cannot be decoded."""
         key = self._key(value, side)
         known = None if key is None else self._held.get(key)
         if known is not None:

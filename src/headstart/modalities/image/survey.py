@@ -1,4 +1,4 @@
-"""What pictures hold: sizes, formats, kinds of colours, and near duplicates."""
+"""Survey of images: sizes, formats, colour modes, and near duplicates."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from headstart.modalities.image.decode import BadImage, about
 if TYPE_CHECKING:
     from datasets import Dataset
 
-#: Different sizes, formats and so on that are named.
+#: Most sizes, formats and so on that are listed.
 _NAMED = 5
-#: Most pictures that are compared before training; each takes a millisecond.
+#: Most images that are compared before training, at a millisecond each.
 QUICK = 2000
 
 
 def survey(records: Dataset, audit: Audit, effort: Effort) -> None:
-    """Read the headers of a sample, and compare the pictures; findings go to ``audit``."""
+    """Read the headers of a sample, and compare the images; findings go to ``audit``."""
     chosen = sample(len(records), effort)
     formats: Counter[str] = Counter()
     modes: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""Pictures as a page shows them: small, square and compressed."""
+"""Thumbnails of images for pages: small, square and compressed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _QUALITY = 60
 
 
 def thumbnails(records: Dataset, side: int) -> list[bytes]:
-    """Return the centre square of each picture as WebP bytes of ``side`` pixels a side.
+    """Return the centre square of each image as WebP bytes of ``side`` x ``side`` pixels.
 
     Raises:
         HeadstartError: one cannot be decoded.

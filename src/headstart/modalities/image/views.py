@@ -1,10 +1,9 @@
-"""Random views of pictures, made on whole batches.
+"""Random views of images, made on whole batches.
 
-A view is drawn first and rendered after: every random number comes from the generator, for the
-whole batch at once, and none depends on what the pictures show. The steps are those of the papers
-in their order (crop, flip, jitter, grey, blur, solarize, erase), with two liberties: the four parts
-of the jitter come in the fixed order brightness, contrast, saturation, hue instead of a random one,
-and every resize is bilinear.
+A view is drawn first and then rendered: all random numbers come from the generator, for the whole
+batch at once, and do not depend on the images. The steps are those of the papers in their order
+(crop, flip, jitter, grey, blur, solarize, erase), with two deviations: the parts of the jitter have
+the fixed order brightness, contrast, saturation, hue, and every resize is bilinear.
 """
 
 from __future__ import annotations
@@ -18,10 +17,10 @@ from headstart.batch import Batch
 from headstart.modalities.image import colour, geometry
 from headstart.modalities.image.recipes import Recipe, kind_of, local_side
 
-#: Floats that a CPU's core works on at a time, so that they stay in its cache.
+#: Floats that a CPU core processes at a time, so that they fit in its cache.
 CACHE = 200_000
 
-#: The parts of a jitter in the order they are done in.
+#: The parts of the jitter, in order.
 JITTER: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "brightness": colour.brightness_,
     "contrast": colour.contrast_,
@@ -33,11 +32,11 @@ JITTER: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 def views(
     batch: Batch, generator: torch.Generator, kind: str, size: int, *, local: int = 0
 ) -> tuple[Batch, ...]:
-    """Return two global views of each picture and then ``local`` small ones (multi-crop).
+    """Return two global views of each image and then ``local`` small ones (multi-crop).
 
     Args:
-        batch: ``pixels`` (B,3,H,W), bytes or floats 0..1; other entries are not handed on.
-        generator: the only source of chance; on the batch's device.
+        batch: ``pixels`` (B,3,H,W), bytes or floats 0..1; other entries are dropped.
+        generator: the only source of randomness; on the batch's device.
         kind: a name in :data:`KINDS`, or ``auto``.
         size: side of the global views; local ones have :func:`local_side` of it.
         local: number of local views (SwAV, Caron et al. 2020; DINO).
@@ -54,7 +53,7 @@ def views(
 
 
 def augment(batch: Batch, generator: torch.Generator, kind: str, size: int) -> Batch:
-    """Return one view of each picture: the first of :func:`views`."""
+    """Return one view of each image: the first of :func:`views`."""
     return {"pixels": render(batch["pixels"], generator, kind_of(kind, size).first, size)}
 
 
@@ -80,7 +79,7 @@ def render(pixels: Tensor, generator: torch.Generator, recipe: Recipe, size: int
 def _draw(
     count: int, height: int, width: int, size: int, recipe: Recipe, generator: torch.Generator
 ) -> dict[str, Tensor]:
-    """Draw what happens to each sample: (count,) or (count,4), on the generator's device."""
+    """Draw the parameters of each sample: (count,) or (count,4), on the generator's device."""
 
     def uniform(low: float, high: float) -> Tensor:
         draw = torch.rand(count, generator=generator, device=generator.device)
@@ -119,7 +118,7 @@ def _draw(
 
 
 def _render(pixels: Tensor, draw: dict[str, Tensor], recipe: Recipe, size: int) -> Tensor:
-    """Do to each sample what was drawn for it."""
+    """Apply the drawn parameters to each sample."""
     if "box" in draw:
         pixels = geometry.crop_resize(pixels, draw["box"], draw["flip"], size)
     else:
@@ -138,9 +137,9 @@ def _render(pixels: Tensor, draw: dict[str, Tensor], recipe: Recipe, size: int) 
 
 
 def _where(drawn: Tensor, step: Callable[..., Tensor], pixels: Tensor, *factors: Tensor) -> None:
-    """Do a dear or rare step, in place, to the samples that were drawn for it alone.
+    """Apply an expensive or rare step, in place, to the drawn samples only.
 
-    Not on a GPU: to know how many they are would wait for it.
+    On a GPU it is applied to all, since counting the drawn samples would synchronise.
     """
     if pixels.device.type != "cpu":
         _everywhere(drawn, step, pixels, *factors)
@@ -153,7 +152,7 @@ def _where(drawn: Tensor, step: Callable[..., Tensor], pixels: Tensor, *factors:
 def _everywhere(
     drawn: Tensor, step: Callable[..., Tensor], pixels: Tensor, *factors: Tensor
 ) -> None:
-    """Do a step to all samples, and keep what came of it for those that were drawn."""
+    """Apply a step to all samples, and keep its result for the drawn ones."""
     done = step(pixels.clone(), *factors)
     pixels.copy_(torch.where(drawn.view(-1, 1, 1, 1), done, pixels))
 

@@ -1,1 +1,1 @@
-"""Texts: how they are read, told apart, tokenised, changed and shown."""
+"""Texts: reading, comparing, tokenising, augmenting and displaying them."""

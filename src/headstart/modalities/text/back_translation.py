@@ -1,8 +1,8 @@
-"""Texts translated there and back: the same said in other words (Sennrich et al. 2016; UDA).
+"""Back-translation: paraphrases by translating there and back (Sennrich et al. 2016; UDA).
 
-Any two sequence-to-sequence networks of Transformers serve. The way round is made once, before
-training, greedily, so that the same texts and networks give the same result; what is made is
-appended to a file, and a run that was interrupted goes on behind its last whole line.
+Any two sequence-to-sequence networks of Transformers can be used. Texts are translated once, before
+training, by greedy decoding, so that the result is deterministic. Results are appended to a file,
+and an interrupted run continues after its last complete line.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 #: Texts between two writes, and sentences that are translated together.
 CHUNK, TOGETHER = 64, 32
-#: Tokens of a sentence at most, and how much longer its translation may be.
+#: Most tokens of a sentence, and how much longer its translation may be.
 LONGEST, LONGER = 256, 1.5
 
 
@@ -31,41 +31,41 @@ def back_translated(
 ) -> list[str]:
     """Return for each record its text translated by ``there`` and then by ``back``.
 
-    Sentences are translated one by one. A text of which nothing comes back stays as it is.
+    Sentences are translated one by one. A text with an empty translation is unchanged.
 
     Args:
         records: with ``id`` and ``text``.
         there, back: folders of networks that ``AutoModelForSeq2SeqLM`` opens, or runs.
-        file: where the texts are kept, ``{"id": ..., "text": ...}`` a line behind one that names
-            the networks.
+        file: of the results: a line that names the networks, then ``{"id": ..., "text": ...}`` per
+            line.
 
     Raises:
         HeadstartError: a folder holds no such network, or the file was made by others.
     """
-    kept = _kept(file, {"there": there, "back": back})
-    missing = [name for name in records["id"] if name not in kept]
+    stored = _stored(file, {"there": there, "back": back})
+    missing = [name for name in records["id"] if name not in stored]
     if missing:
         say(f"translating {len(missing):,} texts there and back; they are kept in {file}")
-        ways = [_Translator(there), _Translator(back)]
+        translators = [_Translator(there), _Translator(back)]
         wanted = set(missing)
         indices = [index for index, name in enumerate(records["id"]) if name in wanted]
         with open(file, "a", encoding="utf-8") as stream:
             for start in range(0, len(indices), CHUNK):
                 rows: Any = records.select(indices[start : start + CHUNK])[:]
                 texts = rows["text"]
-                for way in ways:
-                    texts = way(texts)
+                for translate in translators:
+                    texts = translate(texts)
                 made = [new or old for new, old in zip(texts, rows["text"], strict=True)]
                 for name, text in zip(rows["id"], made, strict=True):
-                    kept[name] = text
+                    stored[name] = text
                     stream.write(json.dumps({"id": name, "text": text}, ensure_ascii=False) + "\n")
                 stream.flush()
                 os.fsync(stream.fileno())
-    return [kept[name] for name in records["id"]]
+    return [stored[name] for name in records["id"]]
 
 
-def _kept(file: Path, header: dict[str, str]) -> dict[str, str]:
-    """Return what was made so far, and cut off a line that was not written to its end."""
+def _stored(file: Path, header: dict[str, str]) -> dict[str, str]:
+    """Return the stored texts, and cut off an incomplete last line."""
     named = json.dumps(header, ensure_ascii=False)
     content = file.read_bytes() if file.exists() else b""
     whole = content[: content.rfind(b"\n") + 1]
@@ -85,7 +85,7 @@ def _kept(file: Path, header: dict[str, str]) -> dict[str, str]:
 
 
 class _Translator:
-    """A network that reads one language and writes another."""
+    """A network that translates one language into another."""
 
     def __init__(self, name: str) -> None:
         from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
@@ -107,7 +107,7 @@ class _Translator:
         """Return the translation of each text, its sentences one by one."""
         parts = [split_sentences(text) for text in texts]
         flat = [sentence for sentences in parts for sentence in sentences]
-        # Like lengths together: little padding, and none waits for a long one.
+        # Similar lengths together: little padding.
         order = sorted(range(len(flat)), key=lambda index: -len(flat[index]))
         found = [""] * len(flat)
         for start in range(0, len(order), TOGETHER):

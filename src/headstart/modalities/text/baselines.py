@@ -1,4 +1,4 @@
-"""The simple alternatives for text, which need no network and a minute or two.
+"""Simple baselines for text, which need no network and a minute or two.
 
 All are fitted on text without labels: TF-IDF of words and word pairs, its latent semantic
 analysis, and averaged word vectors. A pre-trained encoder must beat the best of them.
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 FEATURES = 200_000
 LSA_SIZE = 300
-#: Documents that the SVD of the LSA looks at; more change little and cost much.
+#: Most documents for the SVD of the LSA; more change little and are slow.
 LSA_DOCUMENTS = 25_000
 
 
@@ -79,8 +79,8 @@ def text_baselines(
 class TfIdf:
     """Words and word pairs, (1 + log tf) idf, rows of length 1.
 
-    Features are those that stand in two documents or more (if there are any), the most widespread
-    :data:`FEATURES` of them; idf = ln((1 + N) / (1 + df)) + 1.
+    Features are those that occur in two documents or more (if there are any), the :data:`FEATURES`
+    most widespread of them; idf = ln((1 + N) / (1 + df)) + 1.
 
     Args:
         corpus: text without labels.
@@ -101,7 +101,7 @@ class TfIdf:
         self._idf = (np.log((1 + corpus.documents) / (1 + spread[kept])) + 1).astype(np.float32)
 
     def transform(self, corpus: Corpus) -> Any:
-        """Return a CSR matrix (N,F) float32, one row a document."""
+        """Return a CSR matrix (N,F) float32, one row per document."""
         keys, owner = self._grams(corpus)
         columns = np.searchsorted(self._features, keys)
         known = np.append(self._features, -1)[columns] == keys
@@ -111,9 +111,9 @@ class TfIdf:
         return unit_length(counts)
 
     def _grams(self, corpus: Corpus) -> tuple[np.ndarray, np.ndarray]:
-        """Return a number for every word and pair of neighbours, and the document of each.
+        """Return a key for every word and pair of neighbours, and the document of each.
 
-        Words that the lexicon learned later than this was fitted are left out.
+        Words that were added to the lexicon after the fit are left out.
         """
         ids, owner = corpus.ids, corpus.owner
         known = ids < self._words

@@ -1,4 +1,4 @@
-"""Texts that belong to a record: one that says the same, and one that does not.
+"""Further texts of a record: one with the same meaning, and one without.
 
 They are columns of the records, token files beside the main one, and tensors named ``pair/...``
 and ``negative/...`` in a batch of documents.
@@ -20,7 +20,7 @@ COMPANIONS = (PAIR, NEGATIVE)
 
 
 class CompanionRows:
-    """Documents with the texts that belong to each.
+    """Documents with the companion texts of each.
 
     Args:
         rows: the documents.
@@ -34,7 +34,7 @@ class CompanionRows:
         return len(self.rows)
 
     def batch(self, indices: np.ndarray, epoch: int) -> Batch:
-        """Return the rows at ``places`` (n,), with ``NAME/...`` of the texts that go with them."""
+        """Return the rows at ``indices`` (n,), with their companion texts as ``NAME/...``."""
         batch = self.rows.batch(indices, epoch)
         for name, rows in self.others.items():
             found = rows.batch(indices, epoch)
@@ -43,15 +43,15 @@ class CompanionRows:
 
 
 def stored(folder: Path) -> list[str]:
-    """Return which companions were stored beside the token file in ``folder``."""
+    """Return the names of the companions that are stored in ``folder``."""
     return [name for name in COMPANIONS if (folder / name).is_dir()]
 
 
 def pair_of(batch: Batch) -> tuple[Batch, Batch]:
-    """Return the text and its pair as two views; a record without a pair is refused.
+    """Return the text and its pair as two views.
 
     Raises:
-        HeadstartError: the records are no pairs.
+        HeadstartError: the records have no pairs.
     """
     second = part(batch, PAIR)
     if not second:

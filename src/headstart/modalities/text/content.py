@@ -1,4 +1,4 @@
-"""Text as content: what a record of it is, and what may be wrong with one."""
+"""Text as content: its fields, files, quality rules and duplicates."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ TEXT_NAMES = (
     *("text", "content", "sentence", "document", "review", "body", "article", "comment"),
     *("message", "tweet", "post", "passage", "utterance", "question", "query", "description"),
 )
-#: The field of a text that says something else than the text, beside its pair, which says the same.
+#: The field of a text with another meaning; that of its pair has the same meaning.
 NEGATIVE = "negative"
-#: What lies in files that are texts, or tables of texts, unless another kind of data claims them.
+#: Suffixes of texts and of tables of texts, unless another kind of data recognises the file.
 _SUFFIXES = frozenset({".txt", ".json", ".jsonl", ".csv", ".tsv", ".gz", ".parquet", ".arrow"})
 #: A column dominates when its texts are this long on average, and this many times the next.
 _LONG, _TIMES = 20, 3

@@ -1,4 +1,4 @@
-"""Texts as people write them: with typos, in capitals, with stray spaces."""
+"""Realistic corruptions of texts: typos, capitals, stray spaces."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def typos(text: str, severity: int, rng: np.random.Generator) -> str:
 
 
 def case(text: str, severity: int, rng: np.random.Generator) -> str:
-    """Write in small letters (1), in capitals (2), or in either by chance (3)."""
+    """Write in lower case (1), in upper case (2), or in either at random (3)."""
     if severity < 3:
         return text.lower() if severity == 1 else text.upper()
     upper = rng.random(len(text)) < 0.5
@@ -35,15 +35,15 @@ def case(text: str, severity: int, rng: np.random.Generator) -> str:
 
 
 def whitespace(text: str, severity: int, rng: np.random.Generator) -> str:
-    """Put spaces into words, and lose or double those between them."""
-    chance = rng.random(len(text))
+    """Insert spaces into words, and drop or double those between them."""
+    draws = rng.random(len(text))
     rate = _RATES[severity]
     found = []
-    for letter, drawn in zip(text, chance, strict=True):
-        if letter.isspace():  # there are few of them, so each is hit more often
-            found.append("" if drawn < rate else "  " if drawn < 3 * rate else letter)
+    for letter, draw in zip(text, draws, strict=True):
+        if letter.isspace():  # they are few, so each is changed more often
+            found.append("" if draw < rate else "  " if draw < 3 * rate else letter)
         else:
-            found.append(letter + (" " if drawn < rate / 2 else ""))
+            found.append(letter + (" " if draw < rate / 2 else ""))
     return "".join(found) or text
 
 

@@ -1,4 +1,4 @@
-"""What suits texts where the user leaves it open: encoder, objective, epochs, tokenizer."""
+"""Defaults for texts: encoder, objective, epochs, tokenizer."""
 
 from __future__ import annotations
 
@@ -31,16 +31,18 @@ ENCODER_FOR = {
 OBJECTIVE = "mlm"
 OBJECTIVE_FOR = {"light": "contrast", "gpt": "clm"}
 
-#: Where a budget in minutes ends early: after so many epochs the pair learns the records by heart
-#: (measured on 1,263 news articles and 75,000 reviews; see ``docs/log.md``). Others have no limit.
+#: Most epochs of a budget in minutes, by objective and encoder: after these they overfit (measured
+#: on 1,263 news articles and 75,000 reviews; see ``docs/log.md``). Others have no limit.
 MOST_EPOCHS: dict[tuple[str, ...], float] = {("contrast", "light"): 6.0}
 
 
 @dataclass(frozen=True)
 class Patience:
-    """What pays from a budget of so many minutes on, with so many records, and not below.
+    """Defaults for long budgets.
 
     Attributes:
+        minutes: fewest minutes of the budget.
+        records: fewest records.
         most_epochs: in place of :data:`MOST_EPOCHS`.
         options: of the objectives, by name.
     """
@@ -51,13 +53,13 @@ class Patience:
     options: Mapping[str, Mapping[str, Any]]
 
     def pays(self, request: Request) -> bool:
-        """True where the budget is in minutes and long enough, and there are records enough."""
+        """Return whether the budget is in minutes and long enough, for enough records."""
         long = request.budget.unit == "minutes" and request.budget.amount >= self.minutes
         return long and len(request.records) >= self.records
 
 
-#: With the encoder's more patient tokenizer (phrases as tokens): measured on 70,000 reviews; a
-#: thousand articles are learned by heart in 12 epochs (see ``docs/log.md``).
+#: With the encoder's tokenizer for long budgets (phrases as tokens): measured on 70,000 reviews; on
+#: a thousand articles 12 epochs overfit (see ``docs/log.md``).
 PATIENCE: dict[tuple[str, ...], Patience] = {
     ("contrast", "light"): Patience(10.0, 20_000, 12.0, {"contrast": {"drop": 0.3}})
 }
@@ -65,13 +67,13 @@ PATIENCE: dict[tuple[str, ...], Patience] = {
 
 @dataclass(frozen=True)
 class TokenizerDefaults:
-    """The tokenizer an encoder works best with.
+    """The default tokenizer of an encoder.
 
     Attributes:
-        unspaced: what it would rather have for a script without spaces, if anything.
-        patient: what it would rather have where the budget is long enough to pay for it.
-        sentinels: how many tokens stand for spans that were cut out, as T5's ``<extra_id_0>``;
-            they come on top of ``vocab_size``.
+        unspaced: its defaults for scripts without spaces, if they differ.
+        patient: its defaults for long budgets, if they differ.
+        sentinels: number of tokens for spans that were cut out, as T5's ``<extra_id_0>``; they are
+            added to ``vocab_size``.
     """
 
     kind: str = "bpe"
@@ -84,7 +86,7 @@ class TokenizerDefaults:
 
 
 def text_defaults(request: Request) -> Defaults:
-    """Return what suits texts; rows are packed, or padded to the longest of a batch only."""
+    """Return the defaults for texts."""
     objectives, encoder = request.choose(
         OBJECTIVE, ENCODER, objective_for=OBJECTIVE_FOR, encoder_for=ENCODER_FOR
     )

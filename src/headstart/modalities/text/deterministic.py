@@ -1,8 +1,8 @@
-"""The same texts give the same vocabulary, whatever the order in which the library meets them.
+"""Deterministic vocabularies: the same texts give the same ids in every process.
 
-The trainers of ``tokenizers`` walk over hash maps, whose order is another in every process. BPE on
-bytes does not depend on it; WordPiece and Unigram number their entries by it, and with other
-numbers a network of the same seed is another network.
+The trainers of ``tokenizers`` iterate over hash maps, whose order differs between processes. BPE on
+bytes does not depend on it; WordPiece and Unigram number their entries by it, and with other ids a
+network of the same seed differs.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from tokenizers import Tokenizer
 from tokenizers.models import Unigram, WordPiece
 from tokenizers.trainers import UnigramTrainer, WordPieceTrainer
 
-#: What the library adds to the score of each further character that Unigram has to keep.
+#: Step between the scores that the library gives to the characters that Unigram must keep.
 _STEP = 1e-4
-#: The order of a sum moves a score by 1e-11 at most.
+#: Digits of scores; the order of a sum changes them by at most 1e-11.
 _DIGITS = 6
 
 
 def fit_wordpiece(tokenizer: Tokenizer, texts: Iterable[str], trainer: WordPieceTrainer) -> None:
-    """Fit WordPiece to texts, which are held in memory: a sample will do.
+    """Fit WordPiece to texts, which are held in memory: pass a sample.
 
-    A first pass finds the alphabet alone, which is sorted for the second: there, pairs that are
-    equally frequent go by the numbers of their parts.
+    A first pass finds only the alphabet, which is sorted for the second: there, ties between
+    equally frequent pairs are broken by the ids of their parts.
     """
     some, size, specials = list(texts), trainer.vocab_size, trainer.special_tokens
     names = [special.content for special in specials]
@@ -34,17 +34,17 @@ def fit_wordpiece(tokenizer: Tokenizer, texts: Iterable[str], trainer: WordPiece
     alphabet = sorted(trial.get_vocab().keys() - set(names))
     trainer.vocab_size, trainer.special_tokens = size, [*names, *alphabet]
     trial.train_from_iterator(some, trainer)
-    # The alphabet was special for the trainer only.
+    # Only the trainer treats the alphabet as special.
     tokenizer.model = WordPiece(trial.get_vocab(), unk_token=tokenizer.model.unk_token)
     tokenizer.add_special_tokens(specials)
 
 
 def fit_unigram(tokenizer: Tokenizer, texts: Iterable[str], trainer: UnigramTrainer) -> None:
-    """Fit Unigram to texts, and order what it leaves to chance.
+    """Fit Unigram to texts, and sort the entries whose order is random.
 
-    Characters that its last step would drop are put back in any order, each with a score a step
-    above that of the one before: here they are in their own order. The others go by their scores,
-    rounded, and then by their spelling.
+    The library adds the characters that its last step dropped in random order, each with a score
+    one step above the previous one: here they are sorted. The others are sorted by their rounded
+    scores, then by their spelling.
     """
     tokenizer.train_from_iterator(texts, trainer)
     fitted = loads(tokenizer.to_str())["model"]

@@ -1,9 +1,8 @@
-"""Small random edits of texts, made on whole batches: what makes two views of a text differ.
+"""Small random edits of texts, made on whole batches, for two views of a text.
 
-Insertion, deletion, replacement and swap of tokens as in EDA (Wei and Zou 2019, section 2), and a
-crop. Special tokens at the ends of a row stay where they are. New tokens are drawn from
-the batch itself, so that they are as frequent as in real text; which ones fit is known to
-:mod:`headstart.modalities.text.synonyms` alone.
+Insertion, deletion, replacement and swap of tokens as in EDA (Wei and Zou 2019, section 2,
+https://arxiv.org/abs/1901.11196), and a crop. Special tokens at the ends of a row keep their
+positions. New tokens are drawn from the batch itself, so that they are as frequent as in real text.
 """
 
 from __future__ import annotations
@@ -16,20 +15,20 @@ from torch import Tensor
 from headstart.batch import Batch
 from headstart.errors import HeadstartError, did_you_mean
 
-#: ``edit(batch, inner, generator, share, pad_id)``; ``inner`` (B,T) may be touched.
+#: ``edit(batch, inner, generator, share, pad_id)``; ``inner`` (B,T) may be edited.
 Edit = Callable[[Batch, Tensor, torch.Generator, float, int], Batch]
 
 
 def insert(
     batch: Batch, inner: Tensor, generator: torch.Generator, share: float, pad_id: int
 ) -> Batch:
-    """Put a token from another position before a ``share`` of the tokens; rows become longer."""
+    """Insert random tokens of the batch before a ``share`` of the tokens; rows become longer."""
     ids, mask = batch["input_ids"], batch["mask"]
     chosen = some(inner, share, generator)
     width = ids.shape[1]
     index = torch.arange(width, device=ids.device) + chosen.long().cumsum(1)
     longest = max(1, int((index * mask).max()) + 1)
-    # What is not real goes to a column that is cut off.
+    # Padding goes to a column that is cut off.
     target = index.masked_fill(~mask, longest)
     edited = ids.new_full((len(ids), longest + 1), pad_id).scatter(1, target, ids)
     before = (index - 1).masked_fill(~chosen, longest)
@@ -41,7 +40,7 @@ def insert(
 def delete(
     batch: Batch, inner: Tensor, generator: torch.Generator, share: float, pad_id: int
 ) -> Batch:
-    """Take a ``share`` of the tokens out, at least one stays; those behind close up."""
+    """Delete a ``share`` of the tokens, and keep at least one."""
     chosen = some(inner, share, generator)
     chosen &= chosen.sum(1, keepdim=True) < inner.sum(1, keepdim=True)
     return _closed_up(batch, batch["mask"] & ~chosen, pad_id)
@@ -50,7 +49,7 @@ def delete(
 def replace(
     batch: Batch, inner: Tensor, generator: torch.Generator, share: float, pad_id: int
 ) -> Batch:
-    """Put a token from another position in place of a ``share`` of the tokens."""
+    """Replace a ``share`` of the tokens by random tokens of the batch."""
     chosen = some(inner, share, generator)
     drawn = _drawn(batch["input_ids"], inner, generator)
     return {
@@ -62,13 +61,13 @@ def replace(
 def swap(
     batch: Batch, inner: Tensor, generator: torch.Generator, share: float, pad_id: int
 ) -> Batch:
-    """Let a ``share`` of the tokens swap positions at random, two by two."""
+    """Swap a ``share`` of the tokens in random pairs."""
     ids = batch["input_ids"]
     count, width = ids.shape
     chosen = some(inner, share, generator)
     score = torch.rand(ids.shape, generator=generator, device=ids.device)
     order = score.masked_fill(~chosen, 2.0).argsort(1)
-    # In random order the first of the chosen meets the second, the third the fourth.
+    # In random order the first of the chosen is swapped with the second, the third with the fourth.
     even = width - width % 2
     partner = order.clone()
     partner[:, :even] = order[:, :even].view(count, -1, 2).flip(2).flatten(1)
@@ -90,7 +89,7 @@ def crop(
     return _closed_up(batch, batch["mask"] & (~inner | inside), pad_id)
 
 
-#: Each edit with the share that is usual: EDA's 0.1, and 0.6 kept in a crop (CL4SRec, Xie 2022).
+#: Each edit with its default share: EDA's 0.1, and 0.6 kept in a crop (CL4SRec, Xie 2022).
 EDITS: dict[str, tuple[Edit, float]] = {
     "insert": (insert, 0.1),
     "delete": (delete, 0.1),
@@ -100,9 +99,9 @@ EDITS: dict[str, tuple[Edit, float]] = {
 }
 
 
-#: The share that is usual for edits that must look something up first.
-LOOKED_UP = {"synonym": 0.1}
-#: A strong view of a text: each row is edited in one of these ways.
+#: Default shares of edits that need a lookup table.
+LOOKUPS = {"synonym": 0.1}
+#: A strong view of a text: each row gets one of these edits.
 STRONG_EDITS = "swap:0.2,delete:0.2,replace:0.2,crop"
 
 
@@ -112,7 +111,7 @@ def parse_edits(
     """Read ``swap,delete:0.2`` into edits with their shares; None where no edit is named.
 
     Args:
-        lookups: makes the edits of :data:`LOOKED_UP`.
+        lookups: makes the edits of :data:`LOOKUPS`.
 
     Raises:
         HeadstartError: an unknown edit among known ones, or a share that is not between 0 and 1.
@@ -126,7 +125,7 @@ def parse_edits(
     for name, _, text in parts:
         if name not in known:
             raise HeadstartError(f"texts have no edit {name!r}{did_you_mean(name, known)}")
-        usual = LOOKED_UP[name] if name in lookups else EDITS[name][1]
+        usual = LOOKUPS[name] if name in lookups else EDITS[name][1]
         try:
             share = float(text) if text else usual
         except ValueError:
@@ -144,37 +143,38 @@ def edited(
     pad_id: int,
     special: Tensor,
 ) -> tuple[Batch, Batch]:
-    """Return two views; each row of each is edited in one of the ways, by chance.
+    """Return two views; each row of each gets one of the edits at random.
 
-    Where there are several ways, the two views of a row are made in different ones.
+    If there are several edits, the two views of a row get different ones.
 
     Args:
-        special: (V,) bool, True for ids that stay where they are.
+        special: (V,) bool, True for ids that are never edited.
     """
     ids, mask = batch["input_ids"], batch["mask"]
     inner = mask & ~special[ids]
     draw = torch.rand(len(edits), len(ids), generator=generator, device=ids.device)
-    ways = draw.argsort(0)
+    methods = draw.argsort(0)
     views = [
         [edit(batch, inner, generator, share, pad_id) for edit, share in edits] for _ in range(2)
     ]
     first, second = (
-        _of_each(made, ways[min(index, len(edits) - 1)], pad_id) for index, made in enumerate(views)
+        _of_each(made, methods[min(index, len(edits) - 1)], pad_id)
+        for index, made in enumerate(views)
     )
     return first, second
 
 
-def _of_each(made: list[Batch], way: Tensor, pad_id: int) -> Batch:
-    """Take each row (B,) from the batch that its way names."""
+def _of_each(made: list[Batch], method: Tensor, pad_id: int) -> Batch:
+    """Return each row (B,) from the batch of its edit."""
     width = max(view["mask"].shape[1] for view in made)
-    row = torch.arange(len(way), device=way.device)
+    row = torch.arange(len(method), device=method.device)
     ids, mask = (
         torch.stack(
             [
                 torch.nn.functional.pad(view[key], (0, width - view[key].shape[1]), value=fill)
                 for view in made
             ]
-        )[way, row]
+        )[method, row]
         for key, fill in (("input_ids", pad_id), ("mask", False))
     )
     longest = max(1, int(mask.sum(1).max()))
@@ -184,10 +184,10 @@ def _of_each(made: list[Batch], way: Tensor, pad_id: int) -> Batch:
 def some(
     inner: Tensor, share: float, generator: torch.Generator, of: Tensor | None = None
 ) -> Tensor:
-    """Choose ``max(1, round(share n))`` of the n positions of each row that may be touched.
+    """Choose ``max(1, round(share n))`` of the n positions of each row that may be edited.
 
     Args:
-        of: (B,T) the positions that are counted as n, where they are more.
+        of: (B,T) the positions that are counted as n, if they are more.
     """
     draw = torch.rand(inner.shape, generator=generator, device=inner.device)
     counted = inner if of is None else of
@@ -196,13 +196,13 @@ def some(
 
 
 def _drawn(ids: Tensor, inner: Tensor, generator: torch.Generator) -> Tensor:
-    """Return (B,T) ids, each from a random position of the batch that may be touched."""
+    """Return (B,T) ids, each from a random position of the batch that may be edited."""
     pool = ids[inner] if bool(inner.any()) else ids.flatten()
     return pool[torch.randint(len(pool), ids.shape, generator=generator, device=ids.device)]
 
 
 def _closed_up(batch: Batch, kept: Tensor, pad_id: int) -> Batch:
-    """Move what is kept to the left of each row."""
+    """Move the kept tokens to the left of each row."""
     order = (~kept).long().argsort(dim=1, stable=True)
     longest = max(1, int(kept.sum(1).max()))
     mask = kept.gather(1, order)[:, :longest]

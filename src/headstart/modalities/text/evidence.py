@@ -1,4 +1,4 @@
-"""What the words of a text weigh, on the console and in a page."""
+"""The weights of the words of a text, on the console and in a page."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
-#: Words that are named below a text.
+#: Most words that are listed below a text.
 NAMED = 8
-#: Weights below this share of the strongest stay without colour.
+#: Weights below this share of the strongest have no colour.
 FAINT = 0.08
 
 
@@ -40,7 +40,7 @@ class TextEvidence:
     Attributes:
         end: the first character that was not read.
         label: the class that the weights are for.
-        signed: whether weights below 0 speak against it; else they are shares of the attention.
+        signed: whether negative weights are evidence against it; else they are shares of attention.
     """
 
     text: str
@@ -52,7 +52,7 @@ class TextEvidence:
 
     @property
     def legend(self) -> list[str]:
-        """What the colours mean."""
+        """Meaning of the colours."""
         if not self.signed:
             return ["looked at"]
         return [f"speaks for {self.label}", "speaks against it"]
@@ -97,17 +97,17 @@ class TextEvidence:
         parts: list[str] = []
         last = 0
         for word, weight, share in self._shares():
-            shown = self.text[word.start : word.end]
+            text = self.text[word.start : word.end]
             parts.append(self.text[last : word.start])
             last = word.end
             if share < FAINT:
-                parts.append(shown)
+                parts.append(text)
                 continue
             sign = ("for" if weight > 0 else "against") if self.signed else "looked"
             parts.append(
                 tag(
                     "span",
-                    shown,
+                    text,
                     class_=sign,
                     title=f"{weight:+.3g}",
                     style=f"background: {tint(weight > 0, share)}",
@@ -119,7 +119,7 @@ class TextEvidence:
         return join(tag("p", *parts, class_="weighed"), self._tables())
 
     def image(self) -> None:
-        """Return nothing: a text is no image."""
+        """Return None: there is no image."""
 
     def _shares(self) -> list[tuple[Word, float, float]]:
         """Return each word with its weight and its share of the strongest."""
@@ -130,12 +130,12 @@ class TextEvidence:
     def _coloured(self) -> Text:
         from rich.text import Text
 
-        shown = Text(self.text)
-        shown.stylize("dim", self.end)
+        text = Text(self.text)
+        text.stylize("dim", self.end)
         for word, weight, share in self._shares():
             if share >= FAINT:
-                shown.stylize(_style(share, weight > 0, self.signed), word.start, word.end)
-        return shown
+                text.stylize(_style(share, weight > 0, self.signed), word.start, word.end)
+        return text
 
     def _tables(self) -> Markup:
         sides = [("For", 1), ("Against", -1)] if self.signed else [("Looked at most", 1)]

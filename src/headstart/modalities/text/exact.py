@@ -1,4 +1,4 @@
-"""Exact duplicates, found with one 64-bit hash a text, so that memory stays small."""
+"""Exact duplicates, found with one 64-bit hash per text, so that memory stays small."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def normalise(text: str) -> str:
 
 
 def hashes(texts: Iterable[str]) -> np.ndarray:
-    """Return (n,) uint64, one hash of the normalised form a text."""
+    """Return (n,) uint64, one hash of the normalised form per text."""
     digests = (hashlib.blake2b(normalise(text).encode(), digest_size=8).digest() for text in texts)
     parts = iter(lambda: b"".join(islice(digests, 8192)), b"")
     return np.concatenate(
@@ -39,7 +39,7 @@ def exact(texts: Iterable[str]) -> int:
 
 
 def matches(background: Dataset, tested: Dataset) -> Iterator[tuple[int, int, bool]]:
-    """Yield (index in the background, index of the first such tested text, True), in order."""
+    """Yield (index in the background, index of the first equal tested text, True), in order."""
     known, first = np.unique(hashes(stream(tested, "text")), return_index=True)
     if not len(known):
         return

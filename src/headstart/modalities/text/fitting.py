@@ -36,7 +36,7 @@ def fit_processor(
     length: int,
     whole_words: bool,
 ) -> TextProcessor:
-    """Fit a tokenizer to the records; what the user leaves open is the encoder's default."""
+    """Fit a tokenizer to the records; options that are not given are the encoder's defaults."""
     texts = records["text"]
     if options.kind == "auto" and defaults.unspaced and is_unspaced(texts[:200]):
         defaults = defaults.unspaced
@@ -56,15 +56,15 @@ def fit_processor(
 def reopen_processor(
     start: str | Path, records: Dataset, options: TokenizerOptions, length: int, whole_words: bool
 ) -> TextProcessor:
-    """Take the tokenizer of the encoder to go on from."""
+    """Reopen the tokenizer of an encoder whose training continues."""
     tokenizer = load_processor(start).tokenizer
-    # Where other libraries shall cut.
+    # For other libraries, which truncate at it.
     tokenizer.model_max_length = length
     return _with_segmenter(tokenizer, records, options, whole_words)
 
 
 def load_processor(folder: str | Path) -> TextProcessor:
-    """Reopen the tokenizer that lies in an encoder folder, or that a hub name stands for.
+    """Reopen the tokenizer of an encoder folder or a hub name.
 
     Raises:
         HeadstartError: there is none that can be read.
@@ -87,7 +87,7 @@ def load_processor(folder: str | Path) -> TextProcessor:
 def store_tokens(records: Dataset, processor: TextProcessor, folder: Path) -> np.ndarray:
     """Tokenise records once into a memory-mapped token file; return the count (V,) of each token.
 
-    The texts of the companion columns lie beside it.
+    Companion columns are stored in subfolders.
     """
     size = processor.vocabulary.size
     counts = write_token_file(folder, _tokenised(records, processor), size)
@@ -104,7 +104,7 @@ def _with_segmenter(
     options: TokenizerOptions,
     whole_words: bool,
 ) -> TextProcessor:
-    """Attach the word segmenter where whole words are asked for and need one."""
+    """Add the word segmenter where whole words are masked and need one."""
     wanted = options.segmenter
     if wanted == "auto":
         chinese = whole_words and is_chinese(records["text"][:200])

@@ -1,4 +1,4 @@
-"""Text as word ids: cut into words once, so that all counting afterwards is numpy's."""
+"""Text as word ids: split into words once, so that counting is done by numpy."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class Corpus:
 
 
 class Lexicon:
-    """Gives every word an id, in the order of first sight.
+    """Gives every word an id, in the order of first occurrence.
 
-    Words are runs of letters and digits, case folded; of scripts without spaces (Chinese,
-    Japanese, Thai, ...) every letter is one, so that word pairs are pairs of letters there.
+    Words are runs of letters and digits, case folded; in scripts without spaces (Chinese,
+    Japanese, Thai, ...) every letter is a word, and word pairs are pairs of letters.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class Lexicon:
         return len(self._ids)
 
     def read(self, texts: Iterable[str]) -> Corpus:
-        """Cut texts into words; words not met before are added."""
+        """Split texts into words; new words are added."""
         ids, find = self._ids, pattern(_WORD).findall
         lengths: list[int] = []
 

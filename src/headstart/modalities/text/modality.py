@@ -1,4 +1,4 @@
-"""Text: documents become token rows, and everything discrete follows from the tokenizer."""
+"""The text modality: documents become token rows."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from headstart.modalities import Baseline
     from headstart.modalities.text.processor import TextProcessor
 
-#: Letters of a text that a page shows.
+#: Characters of a text in a preview.
 LETTERS = 160
 
 
 class TextModality(Modality):
-    """Texts from anywhere."""
+    """Texts from files, archives and tables."""
 
     name = "text"
     content = TEXT
@@ -71,13 +71,13 @@ class TextModality(Modality):
         )
 
     def inline(self, values: list[str]) -> Dataset:
-        """Return texts that were typed in the shell, each named by itself."""
+        """Return texts that were typed on the command line; each is its own id."""
         from datasets import Dataset
 
         return Dataset.from_dict({"id": values, "text": values})
 
     def readable(self, records: Dataset, processor: TextProcessor, audit: Audit) -> Dataset:
-        """Return all records: what is no text was set aside when it was read."""
+        """Return all records: invalid texts were quarantined when they were read."""
         return records
 
     @property
@@ -93,7 +93,7 @@ class TextModality(Modality):
         return back_translated(records, there, back, folder / "back_translation.jsonl", say=say)
 
     def defaults(self, request: Request) -> Defaults:
-        """Return what suits texts; see :mod:`headstart.modalities.text.defaults`."""
+        """Return the defaults for texts; see :mod:`headstart.modalities.text.defaults`."""
         return text_defaults(request)
 
     def fit(
@@ -105,7 +105,7 @@ class TextModality(Modality):
         *,
         patient: bool = False,
     ) -> TextProcessor:
-        """Fit a tokenizer to the records; what the user leaves open is the encoder's default."""
+        """Fit a tokenizer to the records; options that are not given are the encoder's defaults."""
         from headstart.modalities.text.fitting import fit_processor
 
         defaults = defaults or TokenizerDefaults()
@@ -116,13 +116,13 @@ class TextModality(Modality):
     def reopen(
         self, start: str | Path, records: Dataset, config: PretrainConfig, length: int
     ) -> TextProcessor:
-        """Take the tokenizer of the encoder to go on from."""
+        """Reopen the tokenizer of an encoder whose training continues."""
         from headstart.modalities.text.fitting import reopen_processor
 
         return reopen_processor(start, records, self.options.tokenizer, length, _by_words(config))
 
     def load(self, folder: str | Path) -> TextProcessor:
-        """Reopen the tokenizer that lies in an encoder folder, or that a hub name stands for."""
+        """Reopen the tokenizer of an encoder folder or a hub name."""
         from headstart.modalities.text.fitting import load_processor
 
         return load_processor(folder)
@@ -144,15 +144,15 @@ class TextModality(Modality):
             processor.vocabulary = replace(processor.vocabulary, counts=counts)
 
     def quarantine(self, folder: Path) -> dict[str, str]:
-        """Return nothing: every text was read before training."""
+        """Return {}: every text was read before training."""
         return {}
 
     def overlap(self, background: Dataset, tested: Dataset) -> Overlap:
-        """Find the test texts that also occur in the pre-training data, or nearly do."""
+        """Find the test texts with an exact or near duplicate in the pre-training data."""
         return overlap(background, tested, TEXT)
 
     def preview(self, records: Dataset, side: int) -> list[Preview]:
-        """Return the first letters of each text."""
+        """Return the first characters of each text."""
         return [Preview(cut(text, LETTERS) or "(empty)") for text in records["text"]]
 
     def baselines(
@@ -171,5 +171,5 @@ class TextModality(Modality):
 
 
 def _by_words(config: PretrainConfig) -> bool:
-    """True where an objective hides whole words."""
+    """Return whether an objective masks whole words."""
     return any(options.get("whole_word") for options in config.objective_options.values())

@@ -1,9 +1,9 @@
-"""Texts that nearly repeat others, by MinHash and banding, each pair checked against the texts.
+"""Near duplicates of texts, by MinHash and banding; each pair is verified on the texts.
 
 Candidates come from locality-sensitive hashing (Broder 1997; Leskovec et al., "Mining of Massive
 Datasets", section 3.4); a pair counts when the exact Jaccard similarity of its shingles is
-:data:`SIMILAR` or more, so that nothing is found that is not there. Of pairs at just that
-similarity 99.8 in 100 become candidates, of pairs at 0.9 all but one in a million.
+:data:`SIMILAR` or more, so that there are no false positives. Of pairs at just that similarity
+99.8% become candidates, of pairs at 0.9 all but one in a million.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from headstart.modalities.text.shingles import jaccard, shingles
 if TYPE_CHECKING:
     from datasets import Dataset
 
-#: Texts are nearly the same from this Jaccard similarity of their shingles on.
+#: Least Jaccard similarity of the shingles of near duplicates.
 SIMILAR = 0.8
 #: A candidate is any pair that agrees in all hashes of one of the bands.
 BANDS, ROWS = 21, 6
-#: Hashes of a text. The lower 8 bits of each are kept, to drop most wrong candidates early.
+#: Hashes per text. The lower 8 bits of each are stored, to reject most wrong candidates early.
 HASHES = 128
 
 MISSING = (
@@ -35,25 +35,25 @@ MISSING = (
 
 _SEED = 1
 _CHARACTERS, _TEXTS = 2**17, 1024
-#: Of many tested texts that agree in a band with another one, so many are compared.
+#: Most tested texts that are compared with one text because they agree in a band.
 _CROWD = 16
-#: Agreement of the kept hashes from which on a pair is worth reading: 4 deviations below SIMILAR.
+#: Least agreement of the stored hashes for a pair to be verified: 4 deviations below SIMILAR.
 _LIKELY = 0.66
 
 
 def available() -> bool:
-    """Say whether near duplicates of texts can be found: the extra ``audit`` is installed."""
+    """Return whether near duplicates can be found: the extra ``audit`` is installed."""
     return find_spec("rensa") is not None
 
 
 class Sketches(NamedTuple):
-    """What is kept of n texts: 305 bytes each.
+    """Sketches of n texts, of 305 bytes each.
 
     Attributes:
         exact: (n,) uint64, of the normalised text, see :func:`duplicates.hashes`.
         bands: (n,BANDS) uint64.
         bits: (n,HASHES) uint8.
-        some: (n,) bool, False for texts without letters, which resemble nothing.
+        some: (n,) bool, False for texts without letters, which have no duplicates.
     """
 
     exact: np.ndarray
@@ -63,7 +63,7 @@ class Sketches(NamedTuple):
 
 
 def sketches(records: Dataset) -> Iterator[Sketches]:
-    """Yield the sketches of records, some at a time and in order, reading each text once."""
+    """Yield the sketches of records in chunks, in order, reading each text once."""
     minhash = import_module("rensa").RMinHash
     held: list[str] = []
     size = 0
@@ -78,11 +78,11 @@ def sketches(records: Dataset) -> Iterator[Sketches]:
 
 
 def repeats(records: Dataset) -> tuple[np.ndarray, list[tuple[int, int]]]:
-    """Return the texts that nearly repeat an earlier one and are no exact duplicates of one.
+    """Return the exact and the near duplicates of earlier texts.
 
     Returns:
-        ``exact`` (n,) bool, True for exact repetitions, and the pairs (index of the later text,
-        index of the earlier one), each later text once at most.
+        ``exact`` (n,) bool, True for exact duplicates, and the pairs of near ones (index of the
+        later text, index of the earlier one), each later text once at most.
     """
     all_of = _held(records)
     exact = np.ones(len(all_of.exact), dtype=bool)
@@ -94,15 +94,15 @@ def repeats(records: Dataset) -> tuple[np.ndarray, list[tuple[int, int]]]:
     pairs = np.unique(np.concatenate(found), axis=0)
     agree = _agreement(all_of.bits, pairs[:, 0], all_of.bits, pairs[:, 1])
     pairs = pairs[np.argsort(-agree, kind="stable")][: int((agree >= _LIKELY).sum())]
-    everyone = set(pairs[:, 1].tolist())
-    return exact, sorted(_similar(records, records, pairs, everyone, set()))
+    earlier = set(pairs[:, 1].tolist())
+    return exact, sorted(_similar(records, records, pairs, earlier, set()))
 
 
 def matches(background: Dataset, tested: Dataset) -> Iterator[tuple[int, int, bool]]:
-    """Yield (index in the background, index of a tested text, is it exact) for each that is found.
+    """Yield (index in the background, index of a tested text, whether it is exact) of duplicates.
 
-    Of equal tested texts only the first is yielded. A text of either side may come again
-    and again, until each has been named. Memory is that of the tested texts' sketches.
+    Of equal tested texts only the first is yielded. A text of either side may be yielded several
+    times. Memory is that of the tested texts' sketches.
     """
     known = _held(tested)
     exact, by_exact = np.unique(known.exact, return_index=True)
@@ -110,7 +110,7 @@ def matches(background: Dataset, tested: Dataset) -> Iterator[tuple[int, int, bo
     usable = usable[known.some[usable]]
     orders = [usable[np.argsort(known.bands[usable, band], kind="stable")] for band in range(BANDS)]
     bands = [known.bands[order, band] for band, order in enumerate(orders)]
-    named: set[int] = set()
+    seen: set[int] = set()
     start = 0
     for part in sketches(background):
         same = _first(exact, part.exact)
@@ -124,28 +124,28 @@ def matches(background: Dataset, tested: Dataset) -> Iterator[tuple[int, int, bo
         agree = _agreement(part.bits, pairs[:, 0], known.bits, pairs[:, 1])
         pairs = pairs[np.argsort(-agree, kind="stable")][: int((agree >= _LIKELY).sum())]
         pairs[:, 0] += start
-        for index, match in _similar(background, tested, pairs, named, set((hit + start).tolist())):
+        for index, match in _similar(background, tested, pairs, seen, set((hit + start).tolist())):
             yield index, match, False
         start += len(part.exact)
 
 
-def _banded(keys: np.ndarray, order: np.ndarray, wanted: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield pairs (m,2) of rows of ``wanted`` and entries of ``order`` whose sorted keys agree."""
-    rows = np.flatnonzero(_first(keys, wanted) >= 0)
-    at = _first(keys, wanted[rows])
+def _banded(keys: np.ndarray, order: np.ndarray, queries: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield pairs (m,2) of rows of ``asked`` and entries of ``order`` whose sorted keys agree."""
+    rows = np.flatnonzero(_first(keys, queries) >= 0)
+    at = _first(keys, queries[rows])
     for _ in range(_CROWD):
         yield np.stack([rows, order[at]], axis=1)
         at = at + 1
         on = at < len(keys)
         rows, at = rows[on], at[on]
-        on = keys[at] == wanted[rows]
+        on = keys[at] == queries[rows]
         rows, at = rows[on], at[on]
         if not len(rows):
             return
 
 
 def _held(records: Dataset) -> Sketches:
-    """Return the sketches of all records, in arrays that are filled as they are read."""
+    """Return the sketches of all records, in preallocated arrays."""
     count = len(records)
     held = Sketches(
         np.empty(count, np.uint64),
@@ -178,8 +178,7 @@ def _sketched(minhash: type, texts: list[str]) -> Sketches:
 
 
 def _crowded(keys: np.ndarray) -> np.ndarray:
-    """Return pairs (m,2) of indices (later, earlier) with the same key: to the first, and to the
-    one before."""
+    """Return pairs (m,2) of indices (later, earlier) with equal keys: first and previous."""
     order = np.argsort(keys, kind="stable")
     same = keys[order[1:]] == keys[order[:-1]]
     at = np.flatnonzero(same) + 1
@@ -197,28 +196,28 @@ def _first(known: np.ndarray, keys: np.ndarray) -> np.ndarray:
 
 
 def _agreement(
-    one: np.ndarray, indices: np.ndarray, other: np.ndarray, view_matching: np.ndarray
+    one: np.ndarray, indices: np.ndarray, other: np.ndarray, matched: np.ndarray
 ) -> np.ndarray:
-    """Return the share of hashes (m,) in which pairs agree, some at a time."""
+    """Return the share of hashes (m,) in which pairs agree, in chunks."""
     shares = np.empty(len(indices))
     for start in range(0, len(indices), 65536):
         part = slice(start, start + 65536)
-        shares[part] = (one[indices[part]] == other[view_matching[part]]).mean(1)
+        shares[part] = (one[indices[part]] == other[matched[part]]).mean(1)
     return shares
 
 
 def _similar(
-    one: Dataset, other: Dataset, pairs: np.ndarray, named: set[int], done: set[int]
+    one: Dataset, other: Dataset, pairs: np.ndarray, seen: set[int], done: set[int]
 ) -> Iterator[tuple[int, int]]:
-    """Yield pairs whose texts are similar enough, until both of a pair have been named.
+    """Yield pairs whose texts are similar, except where both texts have been yielded already.
 
-    ``named`` and ``done`` are the indices in ``other`` and ``one`` that were yielded; they grow.
+    ``seen`` and ``done`` are the indices in ``other`` and ``one`` that were yielded; they grow.
     """
     for index, match in pairs.tolist():
-        if index in done and match in named:
+        if index in done and match in seen:
             continue
         hashes, offsets = shingles([one[index]["text"], other[match]["text"]])
         if jaccard(hashes[: offsets[1]], hashes[offsets[1] :]) >= SIMILAR:
             done.add(index)
-            named.add(match)
+            seen.add(match)
             yield index, match

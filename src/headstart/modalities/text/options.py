@@ -13,12 +13,12 @@ class TokenizerOptions(Options):
     """The tokenizer that is fitted to the user's text."""
 
     kind: Literal["auto", "bpe", "wordpiece", "unigram", "superword", "word", "char"] = Field(
-        "auto", description="Tokenizer family; auto takes the one that suits the encoder."
+        "auto", description="Tokenizer family; auto depends on the encoder."
     )
     vocab_size: int | None = Field(
-        None, ge=16, le=1_000_000, description="Entries in the vocabulary; the encoder's default."
+        None, ge=16, le=1_000_000, description="Size of the vocabulary; by default the encoder's."
     )
-    lowercase: bool | None = Field(None, description="Fold case first; the encoder's default.")
+    lowercase: bool | None = Field(None, description="Fold case first; by default the encoder's.")
     segmenter: Literal["none", "auto", "jieba"] = Field(
         "auto", description="Word segmenter for scripts without spaces (extra `chinese`)."
     )
@@ -49,7 +49,7 @@ class QualityNumbers(Options):
 
 
 class TextOptions(Options):
-    """What ``--set text.KEY=VALUE`` reaches."""
+    """Options of texts, for ``--set text.KEY=VALUE``."""
 
     tokenizer: TokenizerOptions = Field(default_factory=TokenizerOptions, description="Tokenizer.")
     quality_numbers: QualityNumbers = Field(
@@ -57,7 +57,7 @@ class TextOptions(Options):
     )
     back_translation: list[str] = Field(
         default_factory=list,
-        description="Two translators' folders, there and back: the way round is the second view.",
+        description="Folders of two translators, there and back: the result is the second view.",
     )
 
     @field_validator("back_translation")

@@ -1,4 +1,4 @@
-"""What the pretext task does to texts."""
+"""Texts of a corrupted batch as marked tokens, for display."""
 
 from __future__ import annotations
 
@@ -10,28 +10,27 @@ from torch import Tensor
 
 from headstart.batch import IGNORE, Batch
 
-#: Tokens of a text at most.
+#: Most tokens of a text.
 PIECES = 60
 
 
 def texts_in(
     batch: Batch, corrupted: Batch, spell: Callable[[int], str], hidden: int | None
 ) -> list[list[dict[str, Any]]]:
-    """Return what becomes of each text: rows of pieces, the original first.
+    """Return each text and its corruptions as rows of tokens, the original first.
 
     A row is ``{"name": str, "pieces": [[text, mark, answer], ...]}``, a piece is a token; its mark
-    is ``hidden``, ``changed`` or empty, and its answer is the token that the network must say
-    there, or empty.
+    is ``hidden``, ``changed`` or empty, and its answer is the target token there, or empty.
 
     Args:
-        batch: ``input_ids`` and ``mask`` (B,T) before the corruption.
-        corrupted: after it; every tensor in it that is called ``input_ids`` gives a row.
-        spell: from a token's id to its text.
-        hidden: the id that stands for a hidden token, if there is one.
+        batch: ``input_ids`` and ``mask`` (B,T) before corruption.
+        corrupted: after it; each of its tensors ``.../input_ids`` gives a row.
+        spell: returns the text of a token id.
+        hidden: the id of the mask token, if there is one.
     """
     original, mask = batch["input_ids"], batch["mask"]
     seen = [key for key in corrupted if key.rpartition("/")[2] == "input_ids"]
-    told = []
+    texts = []
     for index in range(len(original)):
         rows = [{"name": "original", "pieces": _pieces(original[index], mask[index], spell)}]
         for key in seen:
@@ -42,10 +41,10 @@ def texts_in(
             real = corrupted.get(f"{prefix}mask", batch["mask"])[index]
             targets = corrupted.get(f"{prefix}targets")
             same = ids.shape == original[index].shape
-            # Where little stayed in its place, such as in a crop, a comparison tells nothing.
-            kept = same and (ids == original[index])[real].float().mean().item() > 0.5
+            # Where most tokens moved, as in a crop, a comparison by position is meaningless.
+            comparable = same and (ids == original[index])[real].float().mean().item() > 0.5
             marks = ["hidden" if token == hidden else "" for token in ids.tolist()]
-            if kept:
+            if comparable:
                 moved = (ids != original[index]).tolist()
                 marks = [
                     m or ("changed" if new else "") for m, new in zip(marks, moved, strict=True)
@@ -62,8 +61,8 @@ def texts_in(
                     "pieces": _pieces(ids, real, spell, marks, answers),
                 }
             )
-        told.append(rows)
-    return told
+        texts.append(rows)
+    return texts
 
 
 def _pieces(

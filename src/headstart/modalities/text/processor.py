@@ -1,4 +1,4 @@
-"""Texts as batches: token ids, and all that follows from the tokenizer."""
+"""Texts as batches of token ids."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from headstart.errors import HeadstartError, did_you_mean
 from headstart.modalities import Processor, TokenProcessor, Vocabulary, Words
 from headstart.modalities.text.companion_texts import CompanionRows, pair_of, stored
 from headstart.modalities.text.content import TEXT
-from headstart.modalities.text.edits import EDITS, LOOKED_UP, STRONG_EDITS, edited, parse_edits
+from headstart.modalities.text.edits import EDITS, LOOKUPS, STRONG_EDITS, edited, parse_edits
 from headstart.modalities.text.tokenizers import sentinel_ids, word_start_table
 from headstart.modalities.text.views import VIEWS
 from headstart.modalities.tokens.batching import by_length
@@ -35,7 +35,7 @@ CHUNK = 1000
 
 
 class TextProcessor(TokenProcessor):
-    """A tokenizer, and what objectives and loaders ask of it."""
+    """A tokenizer as a processor of texts."""
 
     content = TEXT
     gives = "input_ids"
@@ -45,13 +45,13 @@ class TextProcessor(TokenProcessor):
         self.segmenter = segmenter
         if tokenizer.pad_token_id is None:
             tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
-        # A foreign tokenizer may have been saved with a length to cut and to fill up to.
+        # A tokenizer of another library may have been saved with truncation and padding.
         tokenizer.backend_tokenizer.no_truncation()
         tokenizer.backend_tokenizer.no_padding()
         self.word_starts = np.array(word_start_table(tokenizer))
         self.vocabulary = vocabulary_of(tokenizer)
         mask = {"mask_token"} if tokenizer.mask_token_id is not None else set()
-        # Two parts of a text are told apart by the token that stands between them.
+        # Two parts of a text are separated by a special token.
         parts = {"sentences"} if tokenizer.sep_token_id is not None else set()
         spans = {"sentinels"} if self.vocabulary.sentinel_ids else set()
         always = {"vocabulary", "two_views", "halves", "units"}
@@ -59,11 +59,11 @@ class TextProcessor(TokenProcessor):
         self.keeps_sentences = False
 
     def configure(self, needs: frozenset[str]) -> None:
-        """Learn what the objectives ask for, before texts are prepared: finding sentences costs."""
+        """Take what the objectives need, before texts are prepared; finding sentences is slow."""
         self.keeps_sentences = "sentences" in needs
 
     def agrees_with(self, other: Processor) -> bool:
-        """True where both have the same vocabulary, token by token."""
+        """Return whether both have the same vocabulary."""
         return (
             isinstance(other, TextProcessor)
             and other.tokenizer.get_vocab() == self.tokenizer.get_vocab()
@@ -71,13 +71,13 @@ class TextProcessor(TokenProcessor):
 
     @cached_property
     def synonyms(self) -> Synonyms:
-        """What each token of the vocabulary can be exchanged for; looked up when first asked."""
+        """The synonyms of the vocabulary, looked up on first use."""
         from headstart.modalities.text.synonyms import synonyms_of
 
         return synonyms_of(self.tokenizer, self.word_starts.tolist())
 
     def encode(self, texts: list[str]) -> list[Any]:
-        """Tokenise texts, whole, with the special tokens around each."""
+        """Tokenise whole texts, with special tokens."""
         return self.tokenizer.backend_tokenizer.encode_batch(texts, add_special_tokens=True)
 
     def encode_ids(self, texts: list[str]) -> list[list[int]]:
@@ -86,7 +86,7 @@ class TextProcessor(TokenProcessor):
         return [e.ids for e in backend.encode_batch_fast(texts, add_special_tokens=True)]
 
     def rows(self, folder: Path, *, layout: str, length: int, seed: int) -> Rows:
-        """Open a token file as packed rows or as one document a row."""
+        """Open a token file as packed rows or as one document per row."""
         file = TokenFile.open(folder)
         if layout == "packed":
             return PackedRows(file, length, seed, self.vocabulary.pad_id, self.word_starts)
@@ -111,7 +111,7 @@ class TextProcessor(TokenProcessor):
     def batches(
         self, records: Dataset, length: int, size: int
     ) -> Iterator[tuple[np.ndarray, Batch]]:
-        """Yield all records in batches of like length, so that hardly any of it is padding."""
+        """Yield all records in batches of similar length, with little padding."""
         texts = stream(records, "text")
         for indices, rows in by_length(texts, lambda some: self.cut(some, length), length * size):
             yield indices, self.pad(rows)
@@ -158,12 +158,12 @@ class TextProcessor(TokenProcessor):
             special = special.to(batch["input_ids"].device)
             return edited(batch, edits, generator, self.vocabulary.pad_id, special)
         if kind not in VIEWS:
-            known = ["pairs", *VIEWS, *EDITS, *LOOKED_UP]
+            known = ["pairs", *VIEWS, *EDITS, *LOOKUPS]
             raise HeadstartError(f"texts have no views {kind!r}{did_you_mean(kind, known)}")
         return VIEWS[kind](batch, generator, self.vocabulary.pad_id)
 
     def show(self, batch: Batch, corrupted: Batch, views: Mapping[str, torch.Tensor]) -> Words:
-        """Return the texts as tokens, and below each what the network reads and must say."""
+        """Return the texts as tokens, and below each the network's input and targets."""
         from headstart.modalities.text.preview import texts_in
 
         hidden = self.tokenizer.mask_token_id
@@ -178,13 +178,13 @@ class TextProcessor(TokenProcessor):
         return TextUnits(self, record["text"], length)
 
     def weak_view(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Return the texts as they are: any edit may change what they say."""
+        """Return the texts unchanged: any edit may change their meaning."""
         return batch
 
     def weak_and_strong(
         self, batch: Batch, generator: torch.Generator, kind: str, *, alike: bool
     ) -> tuple[Batch, Batch]:
-        """Return the texts as they are and edited; both edited where they should be alike."""
+        """Return the original texts and edited ones; both edited if ``alike``."""
         first, second = self.views(batch, generator, STRONG_EDITS if kind == "auto" else kind)
         return first if alike else batch, second
 
@@ -196,7 +196,7 @@ class TextProcessor(TokenProcessor):
 
 
 def vocabulary_of(tokenizer: PreTrainedTokenizerFast) -> Vocabulary:
-    """Return what encoders and objectives know of a tokenizer; each token counts as seen once."""
+    """Return the vocabulary of a tokenizer; each token has a count of 1."""
     prefix, suffix = _wrapping(tokenizer)
     start, end = tokenizer.cls_token_id, tokenizer.sep_token_id
     return Vocabulary(
@@ -215,10 +215,10 @@ def vocabulary_of(tokenizer: PreTrainedTokenizerFast) -> Vocabulary:
 
 
 def as_text(processor: Processor) -> TextProcessor:
-    """Return a processor that is one of texts.
+    """Return a processor as one of texts.
 
     Raises:
-        HeadstartError: it is one of something else.
+        HeadstartError: it is of another kind of data.
     """
     if not isinstance(processor, TextProcessor):
         raise HeadstartError(
@@ -229,7 +229,7 @@ def as_text(processor: Processor) -> TextProcessor:
 
 
 def _wrapping(tokenizer: PreTrainedTokenizerFast) -> tuple[int, int]:
-    """Return how many special tokens stand before and after a text."""
+    """Return the numbers of special tokens before and after a text."""
     bare = tokenizer.backend_tokenizer.encode("a", add_special_tokens=False).ids
     full = tokenizer.backend_tokenizer.encode("a", add_special_tokens=True).ids
     for start in range(len(full) - len(bare) + 1):

@@ -2,10 +2,9 @@
 
 Gopher: Rae et al. 2021, "Scaling Language Models: Methods, Analysis & Insights from Training
 Gopher", appendix A1.1. C4: Raffel et al. 2020, "Exploring the Limits of Transfer Learning with a
-Unified Text-to-Text Transformer", section 2.2. Rules that take single lines out of a page leave
-records here as they are: a record fails one when no line of it passes. Left out are C4's list of
-bad words, which is not shipped, and its repeated spans of three sentences (near duplicates are
-looked for instead).
+Unified Text-to-Text Transformer", section 2.2. Rules that remove single lines of a page do not edit
+records here: a record fails one when no line of it passes. C4's list of bad words is left out, and
+its repeated spans of three sentences (the audit finds near duplicates instead).
 """
 
 from __future__ import annotations
@@ -31,15 +30,15 @@ if TYPE_CHECKING:
 
 _BATCH = 1000
 
-#: Gopher asks for two different ones of these.
+#: Gopher requires two different ones of these.
 STOP_WORDS = frozenset({"the", "be", "to", "of", "and", "that", "have", "with"})
 #: C4 drops lines with these, boilerplate about cookies and policies.
 POLICIES = (
     *("terms of use", "privacy policy", "cookie policy"),
     *("uses cookies", "use of cookies", "use cookies"),
 )
-#: Gopher's table A1: the most of the letters that n words in a row may take up, for the most
-#: frequent ones (n of 2 to 4) and for all that repeat earlier ones (n of 5 to 10).
+#: Gopher's table A1: largest share of the letters in n-grams of words: in the most frequent one (n
+#: of 2 to 4), and in all that repeat earlier ones (n of 5 to 10).
 TOP_PHRASE = {2: 0.20, 3: 0.18, 4: 0.16}
 REPEATED_PHRASES = {5: 0.15, 6: 0.14, 7: 0.13, 8: 0.12, 9: 0.11, 10: 0.10}
 
@@ -53,11 +52,11 @@ _PARAGRAPHS = re.compile(r"\n\s*\n")
 
 
 class Page:
-    """A text and what rules ask of it, worked out once and only when asked.
+    """A text with the properties that rules use, computed once and on demand.
 
     Args:
         text: the record.
-        language: its ISO 639-1 code, None where nobody looked.
+        language: its ISO 639-1 code, None where it was not detected.
     """
 
     def __init__(self, text: str, language: str | None = None) -> None:
@@ -65,12 +64,12 @@ class Page:
 
     @cached_property
     def spaced(self) -> bool:
-        """True where words stand between spaces."""
+        """Whether words are separated by spaces."""
         return not is_unspaced([self.text])
 
     @cached_property
     def words(self) -> list[str]:
-        """What stands between spaces."""
+        """The parts between spaces."""
         return self.text.split()
 
     @cached_property
@@ -80,7 +79,7 @@ class Page:
 
     @cached_property
     def sentences(self) -> int:
-        """About how many sentences there are."""
+        """Approximate number of sentences."""
         return max(1, len(pattern(_SENTENCE).findall(self.text)))
 
 
@@ -89,8 +88,8 @@ class Rule(NamedTuple):
 
     Attributes:
         reason: why a record fails it, for messages.
-        passes: says whether a page does.
-        applies: says to which pages it can be put; to the others it makes no difference.
+        passes: returns whether a page passes it.
+        applies: returns whether it applies to a page; others pass it.
     """
 
     reason: str
@@ -100,9 +99,9 @@ class Rule(NamedTuple):
 
 @dataclass(frozen=True)
 class Verdicts:
-    """How many of ``looked_at`` records fail each rule, and to how many it does not apply."""
+    """How many of ``total`` records fail each rule, and to how many it does not apply."""
 
-    looked_at: int
+    total: int
     failed: dict[str, int]
     inapplicable: dict[str, int]
 
@@ -117,7 +116,7 @@ def first_failed(page: Page, rules: Sequence[str], numbers: QualityNumbers) -> s
 
 
 def count(pages: Sequence[Page], rules: Sequence[str], numbers: QualityNumbers) -> Verdicts:
-    """Put every rule to every page."""
+    """Apply every rule to every page."""
     failed, inapplicable = dict.fromkeys(rules, 0), dict.fromkeys(rules, 0)
     for page in pages:
         for name in rules:
@@ -194,7 +193,7 @@ def _repeated_lines(page: Page, numbers: QualityNumbers) -> bool:
 
 
 def _repeated_phrases(page: Page, numbers: QualityNumbers) -> bool:
-    """Count letters of words; a phrase that occurs once is not taken for a frequent one."""
+    """Compare letters in repeated phrases; a phrase that occurs once does not count."""
     if len(page.words) < 3:
         return True
     _, words = np.unique(np.array(page.words, dtype=object), return_inverse=True)

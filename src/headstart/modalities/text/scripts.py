@@ -1,4 +1,4 @@
-"""What a word is, by Unicode's properties: scripts without spaces, marks, joiners.
+"""Words by Unicode properties: scripts without spaces, marks, joiners.
 
 Where a script puts spaces between words (Latin, Devanagari, Hangul, ...) a word is a run of letters
 and digits. Finding the words of other scripts (Chinese, Japanese, Thai, ...) takes a dictionary for
@@ -20,12 +20,12 @@ import regex
 
 #: Scripts that put no space between words.
 UNSPACED = ("Han", "Hiragana", "Katakana", "Thai", "Lao", "Khmer", "Myanmar", "Tibetan")
-#: Letters, and what extends the letter before it.
+#: Letters, and characters that extend the previous letter.
 LETTERS, MARKS = r"\p{L}\p{Nl}", r"\p{M}\p{Join_Control}"
-#: Signs that end a sentence wherever they stand, as 。 and ।; those like . ! ? do not everywhere.
+#: Signs that always end a sentence, as 。 and ।; those like . ! ? do not everywhere.
 STOPS = r"[\p{Sentence_Terminal}&&[\x00-\uffff]]--[\x00-\x7f\u2000-\u206f\ufe52\uff0e]"
-#: Characters of a text that are looked at to tell its script.
-LOOKED_AT = 500
+#: First characters of a text, from which its script and language are detected.
+SAMPLE_LENGTH = 500
 #: Planes 0 to 3, and the variation selectors: all others are neither letters nor marks.
 _POINTS = (*range(0x40000), *range(0xE0100, 0xE01F0))
 
@@ -50,7 +50,7 @@ def unspaced(kinds: str = LETTERS, scripts: Iterable[str] = UNSPACED) -> str:
 
 @cache
 def pattern(form: str) -> re.Pattern[str]:
-    """Compile an expression in which names stand for the parts of a text.
+    """Compile an expression with names for the parts of a text.
 
     ``<letter>`` is a letter of a script without spaces with its marks and all that is stacked
     below it, ``<run>`` a run of letters and digits of other scripts with theirs, ``<mark>`` a mark,
@@ -76,18 +76,18 @@ def pattern(form: str) -> re.Pattern[str]:
 
 
 def is_unspaced(texts: Iterable[str]) -> bool:
-    """Say whether more than a fifth of the first characters are of scripts without spaces."""
+    """Return whether more than a fifth of the first characters are of scripts without spaces."""
     return _share(texts, UNSPACED) > 0.2
 
 
 def is_chinese(texts: Iterable[str]) -> bool:
-    """Say whether more than a fifth of the first characters are Han, and hardly any are kana."""
+    """Return whether over a fifth of the first characters are Han, and hardly any are kana."""
     some = list(texts)
     return _share(some, ["Han"]) > max(0.2, 10 * _share(some, ["Hiragana", "Katakana"]))
 
 
 def stands_close(character: str) -> bool:
-    """Say whether no space stands beside a character: it is of a script without any, or wide."""
+    """Return whether a character takes no spaces: it is of a script without any, or wide."""
     any_of_them = unspaced(r"\p{Any}")
     close = _characters(rf"[{any_of_them}]\p{{East_Asian_Width=Fullwidth}}")
     return re.match(f"[{close}]", character) is not None
@@ -99,7 +99,7 @@ def composed(text: str) -> str:
 
 
 def _share(texts: Iterable[str], scripts: Iterable[str]) -> float:
-    joined = "".join(text[:LOOKED_AT] for text in texts)
+    joined = "".join(text[:SAMPLE_LENGTH] for text in texts)
     if joined.isascii():
         return 0.0
     found = re.findall(f"[{_characters(unspaced(LETTERS + MARKS, scripts))}]+", joined)
@@ -107,5 +107,5 @@ def _share(texts: Iterable[str], scripts: Iterable[str]) -> float:
 
 
 def _characters(properties: str) -> str:
-    """Return the characters that have properties, as they stand in a set of ``re``."""
+    """Return the characters that have properties, as the inside of a set of ``re``."""
     return "".join(f"{chr(first)}-{chr(last)}" for first, last in ranges(properties))

@@ -1,7 +1,7 @@
-"""Where sentences begin, by rules for scripts with and without spaces between words.
+"""Sentence segmentation, by rules for scripts with and without spaces between words.
 
-A rule must be sure only where it speaks: sentences that stay joined cost a pretext task nothing,
-while a cut inside of one would teach it nonsense.
+The rules favour precision: sentences that stay joined do not harm a pretext task, while a boundary
+inside a sentence would.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Texts as sets of short runs of characters, by which near duplicates are found."""
+"""Texts as sets of short runs of characters, from which near duplicates are found."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WIDTH, DENSE_WIDTH = 5, 3
 
 _OTHER, _LETTER, _DENSE, _END, _SKIPPED = range(5)
 _BMP = 0x10000
-#: What each kind of character is, later ones first: joiners and variants make no difference.
+#: Characters of each kind, later kinds take precedence; joiners and variants are skipped.
 _KINDS = {
     _LETTER: r"\p{L}\p{N}\p{M}",
     _DENSE: unspaced(LETTERS + MARKS),
@@ -29,11 +29,11 @@ _HALF = np.uint64(33)
 
 
 def shingles(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the hashed shingles of many texts at once, and where those of each begin.
+    """Return the hashed shingles of many texts, and the offsets of each text.
 
-    Case is folded, and a run of what is neither letter, mark nor digit counts as one space, so
-    that punctuation and layout make no difference. A text shorter than a shingle is one shingle,
-    and one without letters has none.
+    Case is folded, and a run of characters other than letters, marks and digits counts as one
+    space, so that punctuation and layout do not matter. A text shorter than a shingle is one
+    shingle, and one without letters has none.
 
     Returns:
         ``hashes`` (S,) uint64 with repetitions, and ``offsets`` (n+1,) int64: the shingles of
@@ -82,7 +82,7 @@ def shingles(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def jaccard(one: np.ndarray, other: np.ndarray) -> float:
-    """Return how much two sets of shingles have in common, 0 to 1."""
+    """Return the Jaccard similarity of two sets of shingles, 0..1."""
     one, other = np.unique(one), np.unique(other)
     both = len(np.intersect1d(one, other, assume_unique=True))
     return both / max(1, len(one) + len(other) - both)
@@ -96,7 +96,7 @@ def _folded(text: str) -> str:
 def _kinds() -> np.ndarray:
     """Return the kind (65536,) uint8 of each character.
 
-    What lies beyond (rare letters, emoji) is taken for the last one of these, a letter.
+    Characters beyond (rare letters, emoji) have the kind of the last one, a letter.
     """
     kinds = np.full(_BMP, _OTHER, np.uint8)
     for kind, properties in _KINDS.items():

@@ -1,9 +1,10 @@
 """Superwords: byte-level BPE of words, then phrases merged across the spaces between them.
 
-A first pass learns words as any BPE does. Then pairs of neighbours that occur far more often than
-their words would by chance (word2phrase, Mikolov et al. 2013, section 4) become merges, twice, so
-that phrases of up to four words are single tokens: ``not very good``, ``waste of time``. The result
-is one ordinary BPE, whose pre-tokenizer lets runs of words through (SuperBPE, Liu et al. 2025).
+A first pass learns words as any BPE. Then pairs of neighbours that occur far more often than by
+chance (word2phrase, Mikolov et al. 2013, section 4, https://arxiv.org/abs/1310.4546) become merges,
+twice, so that phrases of up to four words are single tokens: ``not very good``, ``waste of time``.
+The result is an ordinary BPE, whose pre-tokenizer keeps runs of words together (SuperBPE, Liu et
+al. 2025, https://arxiv.org/abs/2503.13423).
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 
 from headstart.modalities.text.scripts import MARKS
 
-#: Share of the vocabulary that is kept for phrases.
+#: Share of the vocabulary for phrases.
 PHRASES = 0.3
 ROUNDS = 2
-#: A phrase occurs so often, and so much more often than chance; the discount is for rare ones.
+#: Least count of a phrase, its least ratio to chance, and the discount of rare phrases.
 LEAST, SCORE, DISCOUNT = 40, 10.0, 20
 
 _SPACE = "Ġ"
@@ -36,12 +37,12 @@ def fit_superwords(
     lowercase: bool,
     least: int = LEAST,
 ) -> Tokenizer:
-    """Fit words and phrases to texts, which are held in memory: a sample will do.
+    """Fit words and phrases to texts, which are held in memory: pass a sample.
 
     Args:
         vocab_size: most entries, the 256 bytes and the specials included.
         lowercase: fold case and normalise to NFKC first, else to NFC.
-        least: how often a phrase must occur.
+        least: lowest count of a phrase.
     """
     some = list(texts)
     phrases = int(PHRASES * vocab_size)
@@ -74,7 +75,7 @@ def _merged(tokenizer: Tokenizer, texts: list[str], room: int, least: int) -> To
     """Return the tokenizer with up to ``room`` more merges, of the best phrases in the texts."""
     size = tokenizer.get_vocab_size()
     names = [str(tokenizer.id_to_token(index)) for index in range(size)]
-    # Texts are separated by an id that is no word.
+    # Texts are separated by an id that is not a word.
     ids = np.concatenate(
         [
             np.array([*encoding.ids, 0])
@@ -85,7 +86,7 @@ def _merged(tokenizer: Tokenizer, texts: list[str], room: int, least: int) -> To
     starts = np.array([len(n) > 1 and n[0] == _SPACE and n[1].isalnum() for n in names])
     goes_on = np.array([n[0] != _SPACE and n[0].isalnum() for n in names])
     first, second, after = ids[:-2], ids[1:-1], ids[2:]
-    # Neither word may be the mere beginning of one that goes on in the next token.
+    # Both words must be complete: they do not continue in the next token.
     whole = starts[first] & starts[second] & ~goes_on[after]
     pair, count = np.unique(first[whole] * size + second[whole], return_counts=True)
     occurs = np.bincount(ids, minlength=size)
@@ -106,7 +107,7 @@ def _merged(tokenizer: Tokenizer, texts: list[str], room: int, least: int) -> To
 
 
 def _parted(words: str) -> pre_tokenizers.PreTokenizer:
-    """Part a text into words (or runs of them), numbers and signs, each with the space before."""
+    """Split a text into words (or runs of them), numbers and signs, each with the space before."""
     return pre_tokenizers.Sequence(
         [
             pre_tokenizers.Split(Regex(f"{words}|{_OTHER}"), behavior="isolated"),

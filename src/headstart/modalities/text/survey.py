@@ -1,4 +1,4 @@
-"""What texts hold: lengths, languages, near duplicates, and what quality rules say of them."""
+"""Survey of texts: lengths, languages, near duplicates, and quality rules."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from headstart.data.audit import Audit
 from headstart.data.content import Effort
-from headstart.data.survey import _QUANTILES, EXAMPLES, counted, in_words, quantiles, sample
+from headstart.data.survey import EXAMPLES, counted, in_words, quantiles, sample
 from headstart.modalities.text import languages, quality
 from headstart.modalities.text import near as near_texts
 from headstart.pages.tables import Table
@@ -18,12 +18,12 @@ from headstart.pages.tables import Table
 if TYPE_CHECKING:
     from datasets import Dataset
 
-#: What each text costs besides its characters when near duplicates are looked for, in characters.
+#: Constant cost per text of the search for near duplicates, in characters.
 EACH = 1000
-#: Characters that are searched for near duplicates before training, which takes some seconds.
+#: Most characters that are searched for near duplicates before training: some seconds.
 QUICK = 175_000_000
 
-#: The commonest codes of languages; others are shown as they are.
+#: Names of the most common languages; others are shown by their code.
 _NAMES = {
     **{"en": "English", "de": "German", "fr": "French", "es": "Spanish", "it": "Italian"},
     **{"zh": "Chinese", "ja": "Japanese", "ko": "Korean", "pt": "Portuguese", "ru": "Russian"},
@@ -31,11 +31,9 @@ _NAMES = {
     **{"und": "too short to tell"},
 }
 
-_QUANTILES |= {"95%": 0.95, "longest": 1}
-
 
 def survey(records: Dataset, audit: Audit, effort: Effort) -> None:
-    """Look at texts once in full and at a sample closely; findings and notes go to ``audit``."""
+    """Survey all texts, and a sample in detail; findings and notes go to ``audit``."""
     lengths = _lengths(records)
     audit.findings["lengths"] = {"unit": "characters", "quantiles": quantiles(lengths)}
     facts = audit.findings.setdefault("facts", {})
@@ -43,16 +41,16 @@ def survey(records: Dataset, audit: Audit, effort: Effort) -> None:
     _near(records, lengths, audit, effort)
     chosen = sample(len(records), effort)
     texts = records.select(chosen)["text"][:]
-    told: Sequence[str | None] = [None] * len(texts)
+    detected: Sequence[str | None] = [None] * len(texts)
     if languages.available():
-        told = languages.languages(texts)
-        counts = dict(Counter(told).most_common())
+        detected = languages.languages(texts)
+        counts = dict(Counter(detected).most_common())
         audit.findings["languages"] = counts
         by_name = {_NAMES.get(code or "", str(code)): count for code, count in counts.items()}
         audit.findings.setdefault("tables", []).append(counted("Languages", by_name).plain())
     else:
         audit.notes.append(languages.MISSING)
-    _closely(texts, told, audit, effort, facts)
+    _closely(texts, detected, audit, effort, facts)
     if len(chosen) < len(records):
         audit.notes.append(
             f"Languages, words and quality are those of a sample of {len(chosen):,} of the "
@@ -76,15 +74,15 @@ def _near(records: Dataset, lengths: np.ndarray, audit: Audit, effort: Effort) -
     if not near_texts.available():
         audit.notes.append(near_texts.MISSING)
         return
-    looked = len(records)
+    searched = len(records)
     if effort.quick:
-        looked = int(np.searchsorted(np.cumsum(lengths + EACH), QUICK, side="right"))
-    if looked < len(records):
+        searched = int(np.searchsorted(np.cumsum(lengths + EACH), QUICK, side="right"))
+    if searched < len(records):
         audit.notes.append(
-            f"Near duplicates were looked for among the first {looked:,} of {len(records):,} "
+            f"Near duplicates were looked for among the first {searched:,} of {len(records):,} "
             "texts; `headstart audit` looks at all."
         )
-    _, pairs = near_texts.repeats(records.select(range(looked)))
+    _, pairs = near_texts.repeats(records.select(range(searched)))
     names = records.select_columns(["id"])
     audit.findings["near_duplicates"] = {
         "count": len(pairs),
@@ -94,13 +92,13 @@ def _near(records: Dataset, lengths: np.ndarray, audit: Audit, effort: Effort) -
 
 def _closely(
     texts: Sequence[str],
-    told: Sequence[str | None],
+    detected: Sequence[str | None],
     audit: Audit,
     effort: Effort,
     facts: dict[str, Any],
 ) -> None:
-    """Count words, and what fails the quality rules."""
-    pages = [quality.Page(text, code) for text, code in zip(texts, told, strict=True)]
+    """Count words, and failures of the quality rules."""
+    pages = [quality.Page(text, code) for text, code in zip(texts, detected, strict=True)]
     spaced = [len(page.words) for page in pages if page.spaced]
     if 2 * len(spaced) > len(pages):
         facts["words in a text (median)"] = f"{int(np.median(spaced)):,}"
@@ -111,20 +109,20 @@ def _closely(
         return
     found = quality.count(pages, effort.rules, effort.options.quality_numbers)
     audit.findings["quality"] = found.failed
-    audit.findings["quality_looked_at"] = found.looked_at
+    audit.findings["quality_looked_at"] = found.total
     audit.findings["quality_does_not_apply"] = {k: n for k, n in found.inapplicable.items() if n}
     audit.findings.setdefault("tables", []).append(_broken(found).plain())
 
 
 def _broken(found: quality.Verdicts) -> Table:
-    """Return how many texts fail each quality rule; those that none fails are named below."""
+    """Return the failures of each quality rule; rules without any are listed below."""
     rows, passed = [], []
     for rule, count in found.failed.items():
         skipped = found.inapplicable.get(rule, 0)
-        applies = found.looked_at - skipped
-        remark = f"does not apply to {skipped:,}" if skipped else ""
+        applies = found.total - skipped
+        note = f"does not apply to {skipped:,}" if skipped else ""
         if count:
-            rows.append([rule, f"{count:,}", in_words(count / max(1, applies)), remark])
+            rows.append([rule, f"{count:,}", in_words(count / max(1, applies)), note])
         else:
             passed.append(rule if applies else f"{rule} (applies to none)")
     note = f"None fails {', '.join(passed)}." if passed else ""

@@ -1,7 +1,7 @@
-"""Synonyms as an edit of texts: a word gives way to one that means the same (EDA, section 2).
+"""Synonyms as an edit of texts: words are replaced by synonyms (EDA, section 2).
 
-What is exchanged is single tokens, so that it is done on whole batches: a token that is a whole
-English word can become another one, in the same case. Words in pieces stay, and so do stop words.
+Single tokens are replaced, so that it works on whole batches: a token that is a whole English word
+can become another one, in the same case. Words of several tokens and stop words are unchanged.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ class Synonyms:
     def __call__(
         self, batch: Batch, inner: Tensor, generator: torch.Generator, share: float, pad_id: int
     ) -> Batch:
-        """Exchange so many words as are a ``share`` of the tokens, of those that can be."""
+        """Replace as many of the possible words as are a ``share`` of the tokens."""
         ids = batch["input_ids"]
         starts, count = (table.to(ids.device)[ids] for table in (self.starts, self.count))
-        # The word goes on in the next token, unless that begins one or is not of the text.
+        # A word continues in the next token, unless that begins a word or is not part of the text.
         ends = torch.ones_like(inner)
         ends[:, :-1] = starts[:, 1:] | ~inner[:, 1:]
         able = inner & starts & ends & (count > 0)
@@ -69,8 +69,8 @@ def synonyms_of(tokenizer: PreTrainedTokenizerFast, starts: list[bool]) -> Synon
         word = token[len(mark) :]
         if starts[index] and word.isascii() and word.isalpha() and len(word) > 1:
             whole[index] = (mark, word)
-    asked = {word.lower() for _, word in whole.values()} - ENGLISH_STOP_WORDS
-    known = synonyms(asked, wordnet_folder())
+    words = {word.lower() for _, word in whole.values()} - ENGLISH_STOP_WORDS
+    known = synonyms(words, wordnet_folder())
     rows: dict[int, list[int]] = {}
     for index, (mark, word) in whole.items():
         pieces = [mark + _cased(other, word) for other in known.get(word.lower(), [])]

@@ -32,13 +32,13 @@ WORD = (
     rf"[\p{{L}}&&[{_UNSPACED}]][{MARKS}]*|{_SPACED}(?:['\x{{2019}}]{_SPACED})?"
     r"|\p{N}+(?:[/.]\p{N}+)*|([^\p{L}\p{N}])\1*"
 )
-#: What byte-level BPE is fitted to: GPT-2's runs (Radford et al. 2019), but no mark cuts a word.
+#: Pre-tokens of byte-level BPE: GPT-2's (Radford et al. 2019), but marks do not split words.
 RUNS = (
     rf"'s|'t|'re|'ve|'m|'ll|'d| ?\p{{L}}[\p{{L}}{MARKS}]*"
     r"| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 )
 SPECIALS = [PAD, UNKNOWN, MASK, CLS, SEP]
-#: What stands for the first, second, ... span that was cut out (Raffel et al. 2020, section 3.1.4).
+#: Token of the first, second, ... span that was cut out (Raffel et al. 2020, section 3.1.4).
 SENTINEL = "<extra_id_{}>"
 
 
@@ -63,8 +63,8 @@ def fit_tokenizer(
             folded by another family than ``wordpiece`` and ``word``.
         wrap: put ``[CLS]`` and ``[SEP]`` around each text.
         length: longest sequence that the encoder takes; written into the tokenizer's config.
-        sentinels: so many tokens ``<extra_id_0>``, ``<extra_id_1>``, ... count down from the end of
-            the vocabulary, on top of ``vocab_size``, as in T5.
+        sentinels: number of tokens ``<extra_id_0>``, ``<extra_id_1>``, ..., which count down from
+            the end of the vocabulary, in addition to ``vocab_size``, as in T5.
     """
     if kind == "superword":
         tokenizer = fit_superwords(texts, vocab_size, SPECIALS, lowercase=lowercase)
@@ -88,7 +88,7 @@ def fit_tokenizer(
         clean_up_tokenization_spaces=False,
     )
     if sentinels:
-        names: list[Any] = [SENTINEL.format(place) for place in reversed(range(sentinels))]
+        names: list[Any] = [SENTINEL.format(number) for number in reversed(range(sentinels))]
         fitted.add_special_tokens({"extra_special_tokens": names})
     return fitted
 
@@ -96,7 +96,7 @@ def fit_tokenizer(
 def _fit_words(texts: Iterable[str], kind: str, vocab_size: int, lowercase: bool) -> Tokenizer:
     tokenizer, trainer = _BUILDERS[kind](vocab_size)
     if kind in ("wordpiece", "word"):
-        # It also puts spaces around Chinese characters; unless told, it drops accents with case.
+        # It also puts spaces around Chinese characters; by default it strips accents with case.
         bert = normalizers.BertNormalizer(
             handle_chinese_chars=True, strip_accents=False, lowercase=lowercase
         )
@@ -104,7 +104,7 @@ def _fit_words(texts: Iterable[str], kind: str, vocab_size: int, lowercase: bool
     else:
         steps = [normalizers.NFKC(), normalizers.Lowercase()] if lowercase else [normalizers.NFC()]
     if kind == "bpe":
-        # Before the first word stands one space, as before all others.
+        # The first word has one space before it, as all others.
         steps += [normalizers.Prepend(" "), normalizers.Replace(Regex(r"\A  "), " ")]
     if kind == "word":
         steps.insert(0, normalizers.Replace(Regex(r"<br\s*/?>"), " "))
@@ -179,7 +179,7 @@ def _char(vocab_size: int) -> tuple[Tokenizer, trainers.Trainer]:
 
 
 def _characters(texts: Iterable[str], vocab_size: int, tokenizer: Tokenizer) -> Tokenizer:
-    """Count characters here: training through the library is slow for one-character words."""
+    """Count characters here: the library's trainer is slow for one-character words."""
     from collections import Counter
 
     counts: Counter[str] = Counter()
@@ -202,15 +202,14 @@ _BUILDERS = {
 _FITS: dict[str, Any] = {"wordpiece": fit_wordpiece, "unigram": fit_unigram}
 
 
-#: Characters that are read to fit a family whose fit is slow; others read the default of
-#: :func:`sample`.
+#: Sampled characters for families whose fit is slow; others have the default of :func:`sample`.
 CHARACTERS = {"superword": 20_000_000, "word": 25_000_000}
 
 
 def sample(texts: Any, *, characters: int = 50_000_000) -> Iterator[str]:
-    """Yield texts from all over a column until so many characters are out.
+    """Yield an even sample of the texts of a column, of about ``characters`` characters.
 
-    A tokenizer is settled long before a large corpus ends; a fixed stride sees all of it.
+    A tokenizer converges on a sample of a large corpus; a fixed stride covers all of it.
     """
     count = len(texts)
     probe = texts[:: max(1, count // 200)][:200]
@@ -221,10 +220,10 @@ def sample(texts: Any, *, characters: int = 50_000_000) -> Iterator[str]:
 
 
 def word_start_table(tokenizer: PreTrainedTokenizerFast) -> list[bool]:
-    """Return for each id whether the token begins a word, by the family's own mark.
+    """Return for each id whether the token begins a word, by the family's marker.
 
     Byte-level BPE and Unigram mark the beginning (``Ġ``, ``▁``), WordPiece the continuation
-    (``##``). A family without marks has one word a token.
+    (``##``). A family without marks has one word per token.
     """
     size = len(tokenizer)
     tokens: list[str] = [token or "" for token in tokenizer.convert_ids_to_tokens(range(size))]

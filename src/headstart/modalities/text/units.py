@@ -1,4 +1,4 @@
-"""The words of a text: where each of its tokens lies, which make a word, the text without some."""
+"""The words of a text as units of an explanation: their tokens, and the text without some."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Reading:
 
     Attributes:
         batch: one row, ``input_ids`` and ``mask`` (1,T).
-        spans: T spans of characters; empty ones for tokens that stand for none of the text.
-        special: (T,) True for the tokens that stand around every text.
-        end: characters that are read; what follows is beyond the encoder's length.
+        spans: T spans of characters; empty ones for tokens without text.
+        special: (T,) True for special tokens.
+        end: number of characters that are read; the rest is beyond the encoder's length.
     """
 
     batch: Batch
@@ -40,7 +40,7 @@ class Reading:
 
 
 class Reads(Protocol):
-    """What is asked of a processor of texts here."""
+    """The part of a processor of texts that is used here."""
 
     tokenizer: PreTrainedTokenizerFast
     vocabulary: Vocabulary
@@ -55,10 +55,10 @@ class Reads(Protocol):
 
 
 class TextUnits:
-    """The words of a text; a deleted one is gone as if it had never been written.
+    """The words of a text; a removed word leaves no gap.
 
     Args:
-        length: tokens that are read at most.
+        length: most tokens that are read.
     """
 
     noun, tensor = "words", "input_ids"
@@ -68,7 +68,7 @@ class TextUnits:
         self._words = words(text, self._reading)
         self.count = len(self._words)
         self.batch = self._reading.batch
-        # The token that stands for nothing is the mask, where the network met one.
+        # The blank token is the mask token, if the network was trained with one.
         known, ids = processor.vocabulary, self.batch["input_ids"]
         nothing = known.pad_id if known.mask_id is None else known.mask_id
         blank = torch.where(self._reading.special, ids, nothing)
@@ -82,7 +82,7 @@ class TextUnits:
         self.notes: Sequence[str] = notes
 
     def without(self, dropped: Sequence[set[int]]) -> Batch:
-        """Return a row for each set of words, in which what is left has moved together."""
+        """Return a row for each set of words: the text without them."""
         gone = [{p for unit in units for p in self._words[unit].positions} for units in dropped]
         return without(self.batch, gone)
 
@@ -93,7 +93,7 @@ class TextUnits:
 
 
 def read(processor: Reads, text: str, length: int) -> Reading:
-    """Read a text as ``processor.collate_texts`` does, and keep where its tokens are from."""
+    """Read a text as ``processor.collate_texts`` does, with the spans of its tokens."""
     encoding = processor.encode([text])[0]
     indices = list(range(len(encoding.ids)))
     if len(indices) > length:
@@ -112,8 +112,8 @@ def read(processor: Reads, text: str, length: int) -> Reading:
 def words(text: str, reading: Reading) -> list[Word]:
     """Return the words of a text in order.
 
-    Tokens that share a word make one, and so do words that share a token. Punctuation stands by
-    itself, and so does each letter of a script without spaces.
+    Tokens of one word are merged, and so are words that share a token. Each punctuation mark is a
+    word, and so is each letter of a script without spaces.
     """
     piece_of = [-1] * len(text)
     for number, match in enumerate(pattern(_PIECE).finditer(text)):
@@ -135,7 +135,7 @@ def words(text: str, reading: Reading) -> list[Word]:
 def without(batch: Batch, dropped: list[set[int]]) -> Batch:
     """Return one row (n,T) for each set of positions: the text without them.
 
-    What is left moves together, as if the words had never been written.
+    The remaining tokens leave no gap.
     """
     ids = batch["input_ids"][0]
     kept = [[index for index in range(len(ids)) if index not in gone] for gone in dropped]
@@ -149,7 +149,7 @@ def without(batch: Batch, dropped: list[set[int]]) -> Batch:
 
 
 def _stripped(text: str, start: int, end: int) -> tuple[int, int]:
-    """Return a span without the spaces around it; some tokenizers count them in."""
+    """Return a span without the spaces around it, which some tokenizers include."""
     while start < end and text[start].isspace():
         start += 1
     while start < end and text[end - 1].isspace():

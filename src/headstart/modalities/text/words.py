@@ -1,4 +1,4 @@
-"""Words of Chinese, which is written without spaces, by a dictionary."""
+"""Words of Chinese, by a dictionary."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def jieba_word_starts(text: str, offsets: Sequence[tuple[int, int]]) -> np.ndarr
         text: the text as the tokenizer saw it.
         offsets: for each token the character span it came from.
 
-    A token that reaches over several words starts a word, too. Special tokens (empty spans) are
-    words of their own.
+    A token that spans several words starts a word, too. Special tokens (empty spans) are words of
+    their own.
     """
     begins = np.zeros(len(text) + 1, dtype=bool)
     lengths = [len(word) for word in _jieba().cut(text)]

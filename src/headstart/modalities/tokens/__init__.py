@@ -1,1 +1,1 @@
-"""What all sequences of ids share: their file, and counts of what stands beside what."""
+"""What all sequences of ids share: token files, batching, and co-occurrence counts."""

@@ -1,4 +1,4 @@
-"""Batches of sequences of like length, so that hardly any of a batch is padding."""
+"""Batches of sequences of similar length, with little padding."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ Value = TypeVar("Value")
 def by_length(
     values: Iterable[Value], read: Callable[[list[Value]], list[list[int]]], most: int
 ) -> Iterator[tuple[np.ndarray, list[list[int]]]]:
-    """Yield the indices (n,) of values and their sequences, n at a time, all of like length.
+    """Yield the indices (n,) of values and their sequences, n of similar length at a time.
 
-    Of each window of :data:`WINDOW` values the longest come first, so that what does not fit in
-    memory fails at once.
+    In each window of :data:`WINDOW` values the longest come first, so that a lack of memory shows
+    immediately.
 
     Args:
-        values: whatever the sequences are made of.
-        read: turns some values into sequences of ids.
-        most: ids in a batch with its padding; one sequence may be longer.
+        values: the records of the sequences.
+        read: turns values into sequences of ids.
+        most: most ids in a batch, padding included; a single sequence may be longer.
     """
     remaining, first = iter(values), 0
     while window := list(islice(remaining, WINDOW)):

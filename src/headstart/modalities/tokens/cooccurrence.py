@@ -1,4 +1,4 @@
-"""Token vectors from counts: how often two tokens stand near each other in one document."""
+"""Token vectors from co-occurrence counts within documents."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from headstart.modalities.tokens.token_file import TokenFile
 from headstart.seeding import derive
 
 WINDOW = 5
-#: Words this many times as frequent as the average are thinned out before counting: twice, which
+#: Words more than this many times as frequent as the average are subsampled before counting. That
 #: is the 1e-4 of Mikolov et al., 2013, in a full lexicon, and spares the characters of a small one.
 _THINNING = 2.0
 #: Context counts are raised to this power (Levy et al., 2015, "context distribution smoothing").
 _SMOOTHING = 0.75
-#: Tokens of a corpus that are counted, and the most frequent kinds that get a vector.
+#: Most tokens of a corpus that are counted, and most token types that get a vector.
 _COUNTED, _KINDS = 6_000_000, 10_000
 
 
@@ -27,13 +27,13 @@ def vectors_of_tokens(
     """Return vectors (V,size) float32 of a corpus's tokens; those of rare tokens are zero.
 
     Args:
-        file: of which some millions of tokens are counted, in whole documents from all over it.
+        file: up to six million of its tokens are counted, in an even sample of documents.
         vocabulary: V.
-        share: of these millions.
+        share: of these six million.
     """
     most = max(1, int(share * _COUNTED))
     stride = max(1, math.ceil(len(file.tokens) / most))
-    # What is held in memory follows the sample, not the corpus: one document may be all of it.
+    # Memory depends on the sample, not on the corpus: one document may be all of it.
     chosen = np.arange(0, len(file.offsets) - 1, stride)
     starts = file.offsets[chosen]
     lengths = np.minimum(file.offsets[chosen + 1] - starts, most)
@@ -55,10 +55,11 @@ def vectors_of_counts(
     The vectors are U sqrt(S) of a truncated SVD of the positive pointwise mutual information
     (Levy and Goldberg, 2014, "Neural Word Embedding as Implicit Matrix Factorization"; Levy,
     Goldberg and Dagan, 2015, "Improving Distributional Similarity with Lessons Learned from Word
-    Embeddings"): on a few million words they do what word2vec does, in seconds.
+    Embeddings"): on a few million words they are as good as word2vec, in seconds.
 
     Args:
-        ids: (T,) of all documents one after the other; owner: (T,) whose each is.
+        ids: (T,) of all documents one after the other.
+        owner: (T,) document of each id.
         counts: (V,) how often each id occurs.
         most: largest W.
         size: most dimensions.
@@ -77,9 +78,9 @@ def vectors_of_counts(
 def _cooccurrence(
     indices: np.ndarray, owner: np.ndarray, frequency: np.ndarray, rng: np.random.Generator
 ) -> Any:
-    """Count (W,W) how often two words stand within the window, in one document."""
-    chance = np.minimum(1, np.sqrt(_THINNING * frequency.mean() / frequency))
-    kept = (indices >= 0) & (rng.random(len(indices)) < np.append(chance, 0)[indices])
+    """Count (W,W) how often two words occur within the window, in one document."""
+    keep_probability = np.minimum(1, np.sqrt(_THINNING * frequency.mean() / frequency))
+    kept = (indices >= 0) & (rng.random(len(indices)) < np.append(keep_probability, 0)[indices])
     indices, owner = indices[kept].astype(np.int32), owner[kept]
     shape = (len(frequency), len(frequency))
     total = sparse.csr_matrix(shape, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Token files: a corpus tokenised once, memory-mapped, and read as rows by place."""
+"""Token files: a corpus tokenised once, memory-mapped, and read as rows by index."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Document(NamedTuple):
 
     Attributes:
         ids: (L,) its tokens.
-        words: (L,) True at the first token of a word, where a segmenter found the words.
-        sentences: (L,) True at the first token of a sentence, where they are asked for, and at
-            the special token that closes the text.
+        words: (L,) True at the first token of a word, if a segmenter found the words.
+        sentences: (L,) True at the first token of a sentence, if they were requested, and at the
+            special token that closes the text.
     """
 
     ids: np.ndarray
@@ -34,7 +34,7 @@ class Document(NamedTuple):
 
 
 def write_token_file(folder: Path, documents: Iterable[Document], vocab_size: int) -> np.ndarray:
-    """Write documents, whole or not at all, and return how often each id occurs (V,).
+    """Write documents, whole or not at all, and return the count of each id (V,).
 
     Flags go to ``words.bin`` and ``sentences.bin``, if there are any.
     """
@@ -69,10 +69,10 @@ class TokenFile:
 
     Attributes:
         tokens: (N,) ids of all documents, one after another.
-        offsets: (documents + 1,) where each begins.
+        offsets: (documents + 1,) start of each.
         words: (N,) uint8 word-start flags, or None.
         sentences: (N,) uint8 sentence-start flags, or None.
-        folder: where it lies; another process maps it anew instead of being sent the content.
+        folder: of the files; other processes map it themselves.
     """
 
     folder: Path
@@ -109,10 +109,10 @@ class TokenFile:
 class PackedRows:
     """Full rows cut from the running text; documents that share a row carry ``segments``.
 
-    The corpus is one long sequence, cut every ``length`` tokens from an offset that moves with
-    the epoch, so no position is padding and no cut is always in the same place. Row ``i`` is found
-    by arithmetic, whatever the size of the corpus. Documents must not see each other: the encoder
-    gets that from ``segments`` (B,T), and ``positions`` (B,T) start anew in each.
+    The corpus is one long sequence, cut every ``length`` tokens from an offset that depends on the
+    epoch, so there is no padding and cuts vary. Row ``i`` is found by arithmetic, in constant time.
+    Documents must not attend to each other: ``segments`` (B,T) mark them for the encoder, and
+    ``positions`` (B,T) restart in each.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class PackedRows:
     ) -> None:
         self.file, self.seed, self.pad_id, self.word_starts = file, seed, pad_id, word_starts
         self.length = min(length, len(file.tokens))
-        # One row is kept free so that every offset of the cut gives the same number of rows.
+        # One row is spare, so that every offset of the cut gives the same number of rows.
         self.count = max(1, len(file.tokens) // self.length - 1)
 
     def __len__(self) -> int:
@@ -145,9 +145,9 @@ class PackedRows:
 
 
 class DocumentRows:
-    """One document a row, padded to the longest of the batch; a long one gives a random window.
+    """One document per row, padded to the longest of the batch; of a long one a random window.
 
-    The window of a place in an epoch is a pure function of (seed, epoch, place).
+    The window of an index in an epoch is a pure function of (seed, epoch, index).
     """
 
     def __init__(
@@ -186,18 +186,18 @@ class DocumentRows:
         }
 
     def _close(self, ids: np.ndarray, begin: np.ndarray, end: np.ndarray, kept: np.ndarray) -> None:
-        """Put the special tokens that open and close a document around every window of one."""
+        """Put the special tokens that open and close a document around every window."""
         rows = np.flatnonzero(kept > self.prefix + self.suffix)
-        for place in range(self.prefix):
-            ids[rows, place] = self.file.tokens[begin[rows] + place]
-        for place in range(1, self.suffix + 1):
-            ids[rows, kept[rows] - place] = self.file.tokens[end[rows] - place]
+        for position in range(self.prefix):
+            ids[rows, position] = self.file.tokens[begin[rows] + position]
+        for position in range(1, self.suffix + 1):
+            ids[rows, kept[rows] - position] = self.file.tokens[end[rows] - position]
 
 
 def _sentence_starts(file: TokenFile, index: np.ndarray, real: np.ndarray | bool = True) -> Batch:
-    """Return ``sentence_starts`` (B,T) of the tokens at ``index``, where they were stored.
+    """Return ``sentence_starts`` (B,T) of the tokens at ``index``, if they were stored.
 
-    The token that closes a row is flagged where the text before it ends with a sentence.
+    The token that closes a row is flagged if the text before it ends with a sentence.
     """
     if file.sentences is None:
         return {}

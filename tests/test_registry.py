@@ -14,6 +14,7 @@ import pytest
 
 import headstart as hs
 from headstart.errors import HeadstartError
+from headstart.modalities import MODALITIES
 from headstart.registry import Registry
 
 Install = Callable[..., Path]
@@ -135,6 +136,17 @@ def test_an_entry_that_is_no_such_thing_is_refused(install: Install) -> None:
     with pytest.raises(HeadstartError, match="package far has no layout and no Options; take a"):
         registry["sort"]
     assert list(registry.items()) == []
+
+
+def test_an_entry_whose_methods_are_not_written_is_refused(install: Install) -> None:
+    source = (
+        "from headstart.modalities import Modality\n\n"
+        "class Half(Modality):\n"
+        "    content = gives = provides = protocols = None\n"
+    )
+    install("far", {"headstart.modalities": {"half": "far_half:Half"}}, far_half=source)
+    with pytest.raises(HeadstartError, match="no baselines and no defaults and no fit and no"):
+        MODALITIES["half"]
 
 
 @pytest.mark.parametrize(

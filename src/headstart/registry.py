@@ -152,7 +152,9 @@ class Registry:
             raise HeadstartError(
                 f"{named} cannot be imported ({reason}); install what it lacks, or uninstall it."
             ) from error
+        abstract = getattr(entry, "__abstractmethods__", ())
         lacking = [member for member in self.members if not hasattr(entry, member)]
+        lacking += sorted(abstract)
         if lacking:
             raise HeadstartError(
                 f"{named} has no {' and no '.join(lacking)}; take a release of it that was made "

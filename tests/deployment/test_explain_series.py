@@ -38,6 +38,12 @@ class WithoutUnits(Processor):
     def collate(self, records: Dataset, length: int) -> Batch:
         return {"series": torch.tensor(records["series"][:]).float()}
 
+    def rows(self, folder: Path, *, layout: str, length: int, seed: int) -> Any:
+        raise AssertionError("an explanation trains nothing")
+
+    def save(self, folder: Path) -> None:
+        raise AssertionError("an explanation saves nothing")
+
 
 class WithUnits(WithoutUnits):
     provides = frozenset({"units"})

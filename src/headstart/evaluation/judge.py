@@ -13,6 +13,7 @@ import numpy as np
 
 from headstart.batch import Progress
 from headstart.config import EvaluateConfig
+from headstart.data.overlap import overlap
 from headstart.encoders.opening import encoder_folder, open_encoder, open_processor, read_note
 from headstart.evaluation.background import pretraining_records
 from headstart.evaluation.cache import cached_candidates, cached_overlap, digest, digest_of_records
@@ -104,7 +105,7 @@ def _compared(
     seen = extended(test, shifted)
     background = pretraining_records(run, modality, notes)
     if background is not None:
-        search = partial(modality.overlap, background, tested)
+        search = partial(overlap, background, tested, content)
         shared = cached_overlap(store, background, tested, content, search)
         notes += shared.sentences()
         audits.get("test", audits["train"])["overlap"] = shared.summary()

@@ -17,7 +17,7 @@ from headstart.encoders.visibility import causal, prefixed, visibility
 from headstart.errors import HeadstartError
 from headstart.evaluation.metrics import Estimate
 from headstart.evaluation.ngram_model import ORDER, NgramModel
-from headstart.modalities import TokenProcessor
+from headstart.modalities import Vocabulary
 from headstart.objectives.heads import TokenHead
 from headstart.seeding import seeded
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from headstart.batch import Batch
+    from headstart.data.content import Content
     from headstart.encoders import TokenEncoder
 
 #: Objectives whose runs give each token a probability given those before it.
@@ -129,8 +130,11 @@ class Perplexity:
         return {"verdict": self.verdict, "task": "perplexity", **found}
 
 
-class Sequences(TokenProcessor, Protocol):
+class Sequences(Protocol):
     """A processor that returns the offsets of tokens in a record."""
+
+    content: Content
+    vocabulary: Vocabulary
 
     def encode(self, values: list[str]) -> list[Any]:
         """Return ``ids`` and ``offsets`` of each whole value, with special tokens."""

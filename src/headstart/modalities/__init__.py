@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
-from headstart.errors import HeadstartError
+from headstart.config import Options as AnyOptions
 from headstart.modalities.appearance import Evidence as Evidence
 from headstart.modalities.appearance import Preview as Preview
 from headstart.modalities.appearance import Sheet as Sheet
@@ -15,21 +17,21 @@ from headstart.modalities.appearance import Units as Units
 from headstart.modalities.appearance import Words as Words
 from headstart.modalities.defaults import Defaults as Defaults
 from headstart.modalities.defaults import Request as Request
+from headstart.modalities.processor import PixelProcessor as PixelProcessor
+from headstart.modalities.processor import Processor as Processor
+from headstart.modalities.processor import TokenProcessor as TokenProcessor
+from headstart.modalities.processor import Vocabulary as Vocabulary
 from headstart.registry import Registry
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
     from datasets import Dataset
-    from torch import Tensor
 
-    from headstart.batch import Batch, Progress, Rows
-    from headstart.config import Options as AnyOptions
+    from headstart.batch import Progress
     from headstart.config import PretrainConfig, SourceOptions
     from headstart.data.audit import Audit
     from headstart.data.content import Content
     from headstart.data.field import Field
-    from headstart.data.overlap import Overlap
     from headstart.data.vectors import Matrix
 
 MODALITIES = Registry(
@@ -65,180 +67,7 @@ class Baseline:
 Corruption = Callable[[Any, int, "np.random.Generator"], Any]
 
 
-@dataclass(frozen=True)
-class Vocabulary:
-    """A finite set of ids: all that encoders and objectives know of a tokenizer.
-
-    Attributes:
-        size: number of ids.
-        pad_id: fills positions without content.
-        special_ids: ids that are never masked and never drawn as a replacement.
-        mask_id: replaces a masked position (``mask_token``).
-        start_id, end_id: open and close a record; ``end_id`` also separates two (``sentences``).
-        unknown_id: replaces what is not in the vocabulary.
-        prefix, suffix: number of special ids before and after a record.
-        sentinel_ids: each replaces a span that was cut out (``sentinels``).
-        counts: (size,) how often each id occurs in the training records, once that is known.
-    """
-
-    size: int
-    pad_id: int
-    special_ids: tuple[int, ...]
-    mask_id: int | None = None
-    start_id: int | None = None
-    end_id: int | None = None
-    unknown_id: int | None = None
-    prefix: int = 0
-    suffix: int = 0
-    sentinel_ids: tuple[int, ...] = ()
-    counts: np.ndarray | None = field(default=None, compare=False, repr=False)
-
-
-class Processor(Protocol):
-    """Turns records into batches; fitted to the user's records and saved with the encoder.
-
-    It is all that an objective sees of a modality.
-
-    Attributes:
-        gives: the tensor of :mod:`headstart.batch` that its batches carry; an encoder that
-            ``reads`` it fits.
-        provides: capabilities, among ``vocabulary`` (then it is a :class:`TokenProcessor`),
-            ``mask_token``, ``sentences``, ``sentinels``, ``halves`` (a kind of views),
-            ``two_views``, ``multi_crop`` and ``pixels`` (then it is a :class:`PixelProcessor`);
-            ``units`` (it has :meth:`units`, so that predictions can be explained) and
-            ``heat_maps`` (their evidence has an image).
-        vocabulary: of the ids that its batches hold; None where they hold none.
-    """
-
-    content: Content
-    gives: str
-    provides: frozenset[str]
-    vocabulary: Vocabulary | None = None
-
-    def configure(self, needs: frozenset[str]) -> None:
-        """Take what the objectives need, before records are prepared; some of it is expensive."""
-        return
-
-    def adapt(self, batch: Batch, length: int) -> Batch:
-        """Return its batch for an encoder of the same data that was trained at ``length``."""
-        return batch
-
-    def agrees_with(self, other: Processor) -> bool:
-        """Return whether an encoder of ``other`` can read batches of this one."""
-        return self.gives == other.gives
-
-    def rows(self, folder: Path, *, layout: str, length: int, seed: int) -> Rows:
-        """Open records that :meth:`Modality.prepare` wrote.
-
-        ``layout`` is ``"packed"`` (rows are full, documents share them and carry ``segments``)
-        or ``"documents"`` (a row is one record, padded); images are always one per row.
-        """
-        ...
-
-    def collate(self, records: Dataset, length: int) -> Batch:
-        """Turn records into a batch, one row per record.
-
-        Text is cut at ``length`` tokens and padded to the longest row; images are resized to
-        ``length`` pixels per side.
-        """
-        ...
-
-    def batches(
-        self, records: Dataset, length: int, size: int
-    ) -> Iterator[tuple[np.ndarray, Batch]]:
-        """Yield all records once, as their indices (n,) and their batch, in any order.
-
-        Records of similar cost may share a batch, the most expensive first. ``size`` is the batch
-        size for records of full ``length``.
-        """
-        import numpy as np
-
-        for start in range(0, len(records), size):
-            indices = range(start, min(start + size, len(records)))
-            yield np.array(indices), self.collate(records.select(indices), length)
-
-    def views(
-        self,
-        batch: Batch,
-        generator: torch.Generator,
-        kind: str,
-        *,
-        local: int = 0,
-        side: int | None = None,
-    ) -> tuple[Batch, ...]:
-        """Return two random views of each record (B stays), made on whole tensors.
-
-        A modality defines its kinds; ``"auto"`` is its default. Both are made together because two
-        parts of one record must not overlap. With ``multi_crop`` they are followed by ``local``
-        views of small parts, and ``side`` is the side of the two in pixels. An unknown kind is a
-        :class:`headstart.errors.HeadstartError`.
-        """
-        ...
-
-    def weak_view(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Return a view that preserves the label of each record; by default the record itself."""
-        return batch
-
-    def weak_and_strong(
-        self, batch: Batch, generator: torch.Generator, kind: str, *, alike: bool
-    ) -> tuple[Batch, Batch]:
-        """Return a weak and a strong view of each record, which should get the same prediction.
-
-        Args:
-            kind: of the strong view, as in :meth:`views`; ``auto`` is the modality's default.
-            alike: whether the first view is as strong as the second.
-        """
-        first, second = self.views(batch, generator, kind)
-        return first if alike else batch, second
-
-    def show(
-        self, batch: Batch, corrupted: Batch, views: Mapping[str, Tensor]
-    ) -> Sheet | Words | None:
-        """Return the pretext task on records for display; None where it cannot be shown.
-
-        Args:
-            batch: original rows.
-            corrupted: the same, corrupted by the objective.
-            views: images that the objective provides itself, by name; usually none.
-        """
-        return None
-
-    def units(self, record: Mapping[str, Any], length: int) -> Units:
-        """Return the parts of one record that an explanation can remove and weigh.
-
-        Raises:
-            HeadstartError: this kind of data has none (then ``units`` is not in ``provides``).
-        """
-        raise HeadstartError(
-            f"of {self.content.noun} no parts are known that an explanation could name."
-        )
-
-    def save(self, folder: Path) -> None:
-        """Write the files of :meth:`Modality.load`, next to the encoder."""
-        ...
-
-
-class TokenProcessor(Processor, Protocol):
-    """A processor whose batches are ids of a vocabulary: words, items, units of sound."""
-
-    vocabulary: Vocabulary
-
-
-class PixelProcessor(Processor, Protocol):
-    """A processor whose batches are squares of pixels (B,3,S,S).
-
-    Attributes:
-        side: S.
-    """
-
-    side: int
-
-    def augment(self, batch: Batch, generator: torch.Generator, kind: str = "weak") -> Batch:
-        """Return one random view (B,3,S,S) in 0..1 of each record."""
-        ...
-
-
-class Modality(Protocol):
+class Modality(ABC):
     """One kind of data: reading, fitting and storing records, and its defaults.
 
     Attributes:
@@ -255,13 +84,14 @@ class Modality(Protocol):
     content: Content
     gives: str
     protocols: tuple[str, ...]
-    corruptions: Mapping[str, Corruption]
+    corruptions: Mapping[str, Corruption] = MappingProxyType({})
     provides: frozenset[str]
     unit: str
-    Options: type[AnyOptions]
+    Options: type[AnyOptions] = AnyOptions
     options: AnyOptions
 
-    def __init__(self, options: AnyOptions | None = None) -> None: ...
+    def __init__(self, options: AnyOptions | None = None) -> None:
+        self.options = options or self.Options()
 
     def read(
         self,
@@ -277,7 +107,17 @@ class Modality(Protocol):
         They are memory-mapped from the folder ``cache``, or from a temporary one. ``fields`` are
         further columns; see :func:`headstart.data.sources.read`.
         """
-        ...
+        from headstart.data.sources import read
+
+        return read(
+            sources,
+            content=self.content,
+            columns=options.columns,
+            document=options.document,
+            audit=audit,
+            fields=fields,
+            cache=cache,
+        )
 
     def inline(self, values: list[str]) -> Dataset | None:
         """Return records typed on the command line; None where this kind cannot be typed."""
@@ -289,7 +129,7 @@ class Modality(Protocol):
         For labeled records and predictions; in pre-training a bad record is replaced when it is
         read.
         """
-        ...
+        return records
 
     @property
     def pair_option(self) -> str | None:
@@ -303,6 +143,7 @@ class Modality(Protocol):
         """
         return []
 
+    @abstractmethod
     def defaults(self, request: Request) -> Defaults:
         """Return defaults for these records, where the user has given nothing.
 
@@ -311,8 +152,8 @@ class Modality(Protocol):
             objectives, encoder = request.choose("clm", "gpt")
             return Defaults(objectives, encoder, request.length or request.longest(encoder))
         """
-        ...
 
+    @abstractmethod
     def fit(
         self,
         records: Dataset,
@@ -329,18 +170,18 @@ class Modality(Protocol):
                 :attr:`headstart.encoders.EncoderKind.processor_defaults`; None for none.
             patient: use the defaults for long budgets, see :attr:`Defaults.patient`.
         """
-        ...
 
     def reopen(
         self, start: str | Path, records: Dataset, config: PretrainConfig, length: int
     ) -> Processor:
         """Return the processor of an encoder, of any library, whose training continues."""
-        ...
+        return self.load(start)
 
+    @abstractmethod
     def load(self, folder: str | Path) -> Processor:
         """Reopen a processor that was saved in an encoder folder."""
-        ...
 
+    @abstractmethod
     def prepare(
         self, records: Dataset, processor: Any, folder: Path, audit: Audit, *, learn: bool
     ) -> None:
@@ -350,28 +191,24 @@ class Modality(Protocol):
             audit: notes the records that are known to be unreadable so far.
             learn: whether the processor learns from them (counts); False for held-out ones.
         """
-        ...
 
     def quarantine(self, folder: Path) -> dict[str, str]:
         """Return the records that proved unreadable during training: from name to reason."""
-        ...
+        return {}
 
-    def overlap(self, background: Dataset, tested: Dataset) -> Overlap:
-        """Find the test records that pre-training saw, exactly or nearly, without their labels."""
-        ...
-
+    @abstractmethod
     def preview(self, records: Dataset, side: int) -> list[Preview]:
         """Return a preview of each record for pages: its beginning, or a thumbnail.
 
         Args:
             side: approximate side of a thumbnail in pixels.
         """
-        ...
 
     def as_seen(self, records: Dataset, length: int) -> Dataset:
         """Return records as an encoder of this ``length`` reads them, to be corrupted."""
         return records
 
+    @abstractmethod
     def baselines(
         self,
         background: Dataset | None,
@@ -388,4 +225,3 @@ class Modality(Protocol):
             train, test: labeled records; no test records when folds are cut.
             progress: called with the number of records done and of all records.
         """
-        ...

@@ -8,6 +8,7 @@ from headstart.config import AuditConfig
 from headstart.data.audit import Audit
 from headstart.data.columns import check_names
 from headstart.data.content import Content, Effort
+from headstart.data.overlap import overlap
 from headstart.modalities.opening import modality_of, open_modality
 from headstart.modalities.sifting import rules_named
 
@@ -34,7 +35,7 @@ def audit_sources(config: AuditConfig) -> dict[str, Any]:
     if config.against:
         theirs = Audit()
         tested = modality.read(config.against, config, theirs)
-        shared = modality.overlap(records, tested)
+        shared = overlap(records, tested, content)
         audit.findings["overlap"] = shared.summary()
         audit.notes += shared.notes
         found["against"] = theirs.summary()

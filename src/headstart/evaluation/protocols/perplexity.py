@@ -7,6 +7,7 @@ from typing import cast
 
 from headstart.config import EvaluateConfig
 from headstart.data.audit import Audit
+from headstart.data.overlap import overlap
 from headstart.encoders import TokenEncoder
 from headstart.evaluation.background import pretraining_records
 from headstart.evaluation.perplexity import Perplexity, Sequences, check_objective, perplexity
@@ -36,7 +37,7 @@ def run(opened: OpenedRun, config: EvaluateConfig) -> Perplexity:
     notes: list[str] = []
     background = pretraining_records(folder, modality, notes)
     if background is not None:
-        notes += modality.overlap(background, records).sentences()
+        notes += overlap(background, records, modality.content).sentences()
     found = perplexity(
         encoder,
         head,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +11,6 @@ import numpy as np
 
 from headstart.config import Options as NoOptions
 from headstart.data.audit import Audit
-from headstart.data.overlap import Overlap, overlap
-from headstart.data.sources import read
 from headstart.errors import HeadstartError
 from headstart.modalities import Defaults, Modality, Preview, Request
 from headstart.modalities.image.content import IMAGE
@@ -23,8 +20,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from headstart.batch import Progress
-    from headstart.config import PretrainConfig, SourceOptions
-    from headstart.data.field import Field
+    from headstart.config import PretrainConfig
     from headstart.modalities import Baseline
     from headstart.modalities.image.processor import ImageProcessor
 
@@ -47,41 +43,14 @@ class ImageModality(Modality):
     corruptions = CORRUPTIONS
     provides = frozenset({"pixels", "two_views", "multi_crop", "units", "heat_maps"})
     unit = "pixels a side"
-    Options = NoOptions
 
     def __init__(self, options: NoOptions | None = None) -> None:
-        self.options = options or NoOptions()
+        super().__init__(options)
         if find_spec("PIL") is None:
             raise HeadstartError(
                 "pictures need the extra `images`: install it with `pip install "
                 "'headstart[images]'`."
             )
-
-    def read(
-        self,
-        sources: list[str],
-        options: SourceOptions,
-        audit: Audit,
-        cache: Path | None = None,
-        *,
-        fields: Sequence[Field] = (),
-    ) -> Dataset:
-        """Read sources into records with ``id``, ``image``, and ``label`` where there is one.
-
-        ``image`` is a struct of ``bytes`` and ``path``; files are listed and not opened.
-        """
-        return read(
-            sources,
-            content=IMAGE,
-            columns=options.columns,
-            document="file",
-            audit=audit,
-            fields=fields,
-            cache=cache,
-        )
-
-    def inline(self, values: list[str]) -> None:
-        """Return None: an image cannot be typed."""
 
     def readable(self, records: Dataset, processor: ImageProcessor, audit: Audit) -> Dataset:
         """Return the records whose images can be decoded; the others are quarantined.
@@ -191,10 +160,6 @@ class ImageModality(Modality):
         from headstart.modalities.image.pixel_file import quarantined
 
         return quarantined(folder)
-
-    def overlap(self, background: Dataset, tested: Dataset) -> Overlap:
-        """Find test images with an exact or near duplicate in the pre-training data."""
-        return overlap(background, tested, IMAGE)
 
     def preview(self, records: Dataset, side: int) -> list[Preview]:
         """Return a thumbnail of each image, with its name."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headstart.data.audit import Audit
-from headstart.data.overlap import Overlap, overlap
-from headstart.data.sources import read
 from headstart.modalities import Defaults, Modality, Preview, Request
 from headstart.modalities.text.content import TEXT
 from headstart.modalities.text.corruptions import CORRUPTIONS
@@ -21,8 +19,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from headstart.batch import Progress
-    from headstart.config import PretrainConfig, SourceOptions
-    from headstart.data.field import Field
+    from headstart.config import PretrainConfig
     from headstart.modalities import Baseline
     from headstart.modalities.text.processor import TextProcessor
 
@@ -46,39 +43,13 @@ class TextModality(Modality):
     )
     unit = "tokens a row"
     Options = TextOptions
-
-    def __init__(self, options: TextOptions | None = None) -> None:
-        self.options = options or TextOptions()
-
-    def read(
-        self,
-        sources: list[str],
-        options: SourceOptions,
-        audit: Audit,
-        cache: Path | None = None,
-        *,
-        fields: Sequence[Field] = (),
-    ) -> Dataset:
-        """Read sources into records with ``id``, ``text``, and ``label`` where there is one."""
-        return read(
-            sources,
-            content=TEXT,
-            columns=options.columns,
-            document=options.document,
-            audit=audit,
-            fields=fields,
-            cache=cache,
-        )
+    options: TextOptions
 
     def inline(self, values: list[str]) -> Dataset:
         """Return texts that were typed on the command line; each is its own id."""
         from datasets import Dataset
 
         return Dataset.from_dict({"id": values, "text": values})
-
-    def readable(self, records: Dataset, processor: TextProcessor, audit: Audit) -> Dataset:
-        """Return all records: invalid texts were quarantined when they were read."""
-        return records
 
     @property
     def pair_option(self) -> str | None:
@@ -142,14 +113,6 @@ class TextModality(Modality):
         counts = store_tokens(records, processor, folder)
         if learn:
             processor.vocabulary = replace(processor.vocabulary, counts=counts)
-
-    def quarantine(self, folder: Path) -> dict[str, str]:
-        """Return {}: every text was read before training."""
-        return {}
-
-    def overlap(self, background: Dataset, tested: Dataset) -> Overlap:
-        """Find the test texts with an exact or near duplicate in the pre-training data."""
-        return overlap(background, tested, TEXT)
 
     def preview(self, records: Dataset, side: int) -> list[Preview]:
         """Return the first characters of each text."""

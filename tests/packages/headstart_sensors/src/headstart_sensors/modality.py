@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from headstart.config import Options as NoOptions
-from headstart.data.overlap import Overlap, overlap
-from headstart.data.sources import read
 from headstart.files import whole_folder
 from headstart.modalities import Baseline, Defaults, Modality, Request
 from headstart_sensors.baselines import spectrum, statistics
@@ -24,9 +20,8 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from headstart.batch import Progress
-    from headstart.config import PretrainConfig, SourceOptions
+    from headstart.config import PretrainConfig
     from headstart.data.audit import Audit
-    from headstart.data.field import Field
     from headstart.modalities import Preview
     from headstart_sensors.processor import SeriesProcessor
 
@@ -39,33 +34,8 @@ class SeriesModality(Modality):
     gives = "series"
     provides = frozenset({"series", "two_views", "units"})
     unit = "readings"
-    Options = NoOptions
     protocols = ("classification", "regression", "fewshot", "retrieval", "clustering")
     corruptions = CORRUPTIONS
-
-    def __init__(self, options: NoOptions | None = None) -> None:
-        self.options = options or NoOptions()
-
-    # -- from sources to records --
-
-    def read(
-        self,
-        sources: list[str],
-        options: SourceOptions,
-        audit: Audit,
-        cache: Path | None = None,
-        *,
-        fields: Sequence[Field] = (),
-    ) -> Dataset:
-        return read(
-            sources,
-            content=SERIES,
-            columns=options.columns,
-            document="file",
-            audit=audit,
-            fields=fields,
-            cache=cache,
-        )
 
     def inline(self, values: list[str]) -> Dataset | None:
         """Return series that were typed as ``"0.1 0.4 0.3 ..."``."""
@@ -75,13 +45,6 @@ class SeriesModality(Modality):
         if None in found:
             return None
         return Dataset.from_dict({"id": [str(n + 1) for n in range(len(found))], "series": found})
-
-    def readable(self, records: Dataset, processor: SeriesProcessor, audit: Audit) -> Dataset:
-        """Return all: each series was looked at when it was read."""
-        return records
-
-    def overlap(self, background: Dataset, tested: Dataset) -> Overlap:
-        return overlap(background, tested, SERIES)
 
     # -- from records to batches --
 
@@ -107,11 +70,6 @@ class SeriesModality(Modality):
         readings = even(records["series"], length)
         return SeriesProcessor(length, float(readings.mean()), float(readings.std()) or 1.0)
 
-    def reopen(
-        self, start: str | Path, records: Dataset, config: PretrainConfig, length: int
-    ) -> SeriesProcessor:
-        return self.load(start)
-
     def load(self, folder: str | Path) -> SeriesProcessor:
         from headstart_sensors.processor import SAVED, SeriesProcessor
 
@@ -129,10 +87,6 @@ class SeriesModality(Modality):
         """Store the readings (N,T) as one array, which rows are read from."""
         with whole_folder(folder) as unfinished:
             np.save(unfinished / STORED, processor.scaled(records))
-
-    def quarantine(self, folder: Path) -> dict[str, str]:
-        """Return nothing: each series was looked at when it was read."""
-        return {}
 
     # -- what it is compared with, and what it looks like --
 

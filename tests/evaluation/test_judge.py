@@ -14,6 +14,7 @@ from headstart.config import PretrainConfig
 from headstart.errors import HeadstartError
 from headstart.evaluation import judge as judging
 from headstart.evaluation.outcomes import Candidate
+from headstart.modalities.opening import open_modality
 from headstart.modalities.text.modality import TextModality
 from headstart.run import RunFolder
 
@@ -176,15 +177,13 @@ def test_an_encoder_that_the_user_names_is_a_candidate_and_features_are_cached(r
 def test_what_the_pre_training_left_out_is_left_out_again_with_its_own_numbers(tmp_path):
     source = tmp_path / "texts.txt"
     source.write_text("one two\none two three\none two three four")
+    numbers = {"text": {"quality_numbers": {"min_words": 3}}}
     config = PretrainConfig(
-        sources=[str(source)],
-        out="",
-        quality=["gopher.words"],
-        modality_options={"text": {"quality_numbers": {"min_words": 3}}},
+        sources=[str(source)], out="", quality=["gopher.words"], modality_options=numbers
     )
     run = RunFolder.create(tmp_path / "run", "pretrain", config, overwrite=False)
     notes: list[str] = []
-    found = judging.pretraining_records(run, TextModality(), notes)
+    found = judging.pretraining_records(run, open_modality("text", numbers), notes)
     assert found["text"][:] == ["one two three", "one two three four"]
     assert notes == []
 

@@ -13,8 +13,8 @@ from headstart.config import FinetuneConfig
 from headstart.data.audit import Audit
 from headstart.deployment import search
 from headstart.downstream import TASKS
+from headstart.encoders.opening import open_modality_of
 from headstart.errors import HeadstartError
-from headstart.modalities.opening import open_modality
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -80,7 +80,7 @@ class LabeledIndex:
         self._mean = found.vectors.mean(0)
         self._index = search.Index(found.ids, found.vectors - self._mean)
         self.records: Dataset = load_from_disk(str(index / search.RECORDS))
-        self._modality = open_modality(run.resolved["modality"])
+        self._modality = open_modality_of(run.encoder)
 
     def nearest(self, vector: np.ndarray, count: int) -> list[Alike]:
         """Return the ``count`` records nearest to a vector (D,), the nearest first."""
@@ -109,7 +109,7 @@ def _without_progress_bars() -> Iterator[None]:
 
 def _labeled(run: RunFolder, config: FinetuneConfig, processor: Processor) -> Dataset:
     """Read at most :data:`MOST` of the run's labeled records."""
-    modality, audit = open_modality(run.resolved["modality"]), Audit()
+    modality, audit = open_modality_of(run.encoder), Audit()
     try:
         records = TASKS[config.task].read(config.train, config, modality, audit)
     except HeadstartError as error:

@@ -19,10 +19,9 @@ from headstart.deployment.deletion import deletion
 from headstart.deployment.explanation import Explanation
 from headstart.downstream.classification import Classification
 from headstart.downstream.predict import open_head
-from headstart.encoders.opening import open_encoder, open_processor
+from headstart.encoders.opening import open_encoder, open_modality_of, open_processor
 from headstart.errors import HeadstartError, did_you_mean
 from headstart.modalities.inline import inline_records
-from headstart.modalities.opening import open_modality
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -239,7 +238,7 @@ def read_inputs(
     say: Callable[[str], None],
 ) -> Dataset:
     """Read the first ``count`` records; an input that is no file may be a record itself."""
-    modality, audit = open_modality(explainer.run.resolved["modality"]), Audit()
+    modality, audit = open_modality_of(explainer.run.encoder), Audit()
     typed = inline_records(modality, inputs)
     if typed is not None:
         return typed

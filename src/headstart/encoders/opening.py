@@ -13,7 +13,7 @@ from headstart.encoders import ENCODERS, Encoder, EncoderKind
 from headstart.encoders.formats import format_of
 from headstart.errors import HeadstartError
 from headstart.files import write_json
-from headstart.modalities import MODALITIES, Processor
+from headstart.modalities import Modality, Processor
 from headstart.modalities.opening import modality_giving, open_modality
 from headstart.seeding import seeded
 
@@ -104,7 +104,13 @@ def open_encoder(folder: str | Path, *, length: int | None = None) -> Encoder:
 
 def open_processor(folder: str | Path) -> Processor:
     """Open the processor of an encoder folder, ours or a foreign one."""
-    return open_modality(read_note(folder)["modality"]).load(folder)
+    return open_modality_of(folder).load(folder)
+
+
+def open_modality_of(folder: str | Path) -> Modality:
+    """Open the modality of an encoder folder, with the options that it was pre-trained with."""
+    note = read_note(folder)
+    return open_modality(note["modality"], note.get("modality_options"))
 
 
 def open_foreign(folder: str | Path) -> ForeignEncoder | None:
@@ -139,7 +145,8 @@ def save_encoder(
     """Write encoder and processor to one folder, with a note for this library.
 
     Args:
-        note: at least ``modality`` and ``length``; written to ``headstart.json``.
+        note: at least ``modality`` and ``length``, and ``modality_options`` where some differ
+            from the defaults; written to ``headstart.json``.
     """
     folder.mkdir(parents=True, exist_ok=True)
     encoder.save(folder)
@@ -169,5 +176,4 @@ def reads_of(encoder: str) -> str:
     kind = kind_of(encoder)
     if kind is not None:
         return kind.reads
-    gives: str = MODALITIES[read_note(encoder_folder(encoder))["modality"]].gives
-    return gives
+    return open_modality_of(encoder_folder(encoder)).gives

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from headstart.config import PretrainConfig, SourceOptions, load
 from headstart.data.audit import Audit
 from headstart.errors import HeadstartError
-from headstart.modalities.opening import open_modality
 from headstart.modalities.sifting import sift
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ def pretraining_records(run: RunFolder, modality: Modality, notes: list[str]) ->
     options = run.config()["options"]
     known = {name: options[name] for name in SourceOptions.model_fields if name in options}
     try:
-        modality = open_modality(modality.name, options.get("modality_options"))
         records = modality.read(options.get("sources", []), SourceOptions(**known), Audit())
         if options.get("remove_overlap") or options.get("quality"):
             # The pre-training excluded these records.

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.config import CompareConfig, EvaluateConfig
-from headstart.encoders.opening import encoder_folder, open_encoder, open_processor, read_note
+from headstart.encoders.opening import encoder_folder, open_encoder, open_modality_of, read_note
 from headstart.errors import HeadstartError
 from headstart.evaluation.compared_runs import pairs
 from headstart.evaluation.comparison import Comparison
@@ -23,7 +23,6 @@ from headstart.evaluation.frozen_encoders import frozen, measured
 from headstart.evaluation.protocols.reading import labeled_records
 from headstart.evaluation.report.cost import cost_of
 from headstart.evaluation.report.reproduce import command, versions
-from headstart.modalities.opening import open_modality
 from headstart.run import RunFolder
 
 if TYPE_CHECKING:
@@ -39,22 +38,22 @@ def compare(config: CompareConfig, *, say: Callable[[str], None]) -> Comparison:
             of labels, or labels that cannot be measured.
     """
     folders = _folders(config.runs)
-    descriptions = [read_note(folder) for folder in folders.values()]
-    modality = _one_modality(config.runs, [str(note["modality"]) for note in descriptions])
+    modalities = [open_modality_of(folder) for folder in folders.values()]
+    modality = _one_modality(config.runs, modalities)
     check_task(config.task, modality)
     labels = _one_label_set(config.runs)
     shared = EvaluateConfig.model_fields.keys() & CompareConfig.model_fields.keys()
     plan = EvaluateConfig(run=config.runs[0], **{name: getattr(config, name) for name in shared})
     plan = decided(plan, modality)
     first = next(iter(folders.values()))
-    train, test = labeled_records(plan, modality, open_processor(first), {})
+    train, test = labeled_records(plan, modality, modality.load(first), {})
     notes = _label_notes(labels, train, config)
     candidates, costs, content = [], {}, modality.content
     scratch = tempfile.TemporaryDirectory(prefix="headstart-")
-    for (name, folder), note, named in zip(folders.items(), descriptions, config.runs, strict=True):
+    for (name, folder), own, named in zip(folders.items(), modalities, config.runs, strict=True):
         say(f"features of {name}")
-        encoder, processor = open_encoder(folder), open_processor(folder)
-        candidate = frozen(name, "other", encoder, processor, int(note["length"]))
+        encoder, processor = open_encoder(folder), own.load(folder)
+        candidate = frozen(name, "other", encoder, processor, int(read_note(folder)["length"]))
         candidates.append(measured(candidate, train, test, content, _store(named, scratch), None))
         costs[name] = _cost(named, encoder)
     scratch.cleanup()
@@ -95,16 +94,15 @@ def _folders(runs: list[str]) -> dict[str, str | Path]:
     return found
 
 
-def _one_modality(runs: list[str], kinds: list[str]) -> Modality:
-    """Return the modality that all runs read."""
-    modality = open_modality(kinds[0])
-    other = next((index for index, kind in enumerate(kinds) if kind != kinds[0]), None)
-    if other is not None:
-        nouns = modality.content.noun, open_modality(kinds[other]).content.noun
-        raise HeadstartError(
-            f"{runs[0]} reads {nouns[0]} and {runs[other]} reads {nouns[1]}; compare runs of one "
-            "kind of data."
-        )
+def _one_modality(runs: list[str], modalities: list[Modality]) -> Modality:
+    """Return the modality that all runs read, with the options of the first."""
+    modality = modalities[0]
+    for run, other in zip(runs, modalities, strict=True):
+        if other.name != modality.name:
+            raise HeadstartError(
+                f"{runs[0]} reads {modality.content.noun} and {run} reads {other.content.noun}; "
+                "compare runs of one kind of data."
+            )
     return modality
 
 

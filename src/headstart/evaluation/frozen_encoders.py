@@ -19,13 +19,13 @@ from headstart.encoders.opening import (
     kind_of,
     open_encoder,
     open_foreign,
+    open_modality_of,
     read_note,
 )
 from headstart.errors import HeadstartError
 from headstart.evaluation.cache import cached, digest, digest_of_encoder, digest_of_records
 from headstart.evaluation.features import features
 from headstart.evaluation.outcomes import Candidate, Kind
-from headstart.modalities.opening import open_modality
 from headstart.run import RunFolder
 from headstart.seeding import seeded
 
@@ -108,8 +108,8 @@ def named(folders: list[str], modality: Modality) -> list[FrozenEncoder]:
 def _opened(given: str, name: str, modality: Modality) -> FrozenEncoder:
     folder = encoder_folder(given)
     foreign = open_foreign(folder)
-    note = read_note(folder)
-    content = foreign.content if foreign else open_modality(note["modality"]).content
+    own = modality if foreign else open_modality_of(folder)
+    content = foreign.content if foreign else own.content
     if content.name != modality.content.name:
         raise HeadstartError(
             f"--against {given}: that is an encoder of {content.noun}, but the records are "
@@ -117,8 +117,8 @@ def _opened(given: str, name: str, modality: Modality) -> FrozenEncoder:
         )
     if foreign:
         return FrozenEncoder(name, "other", digest("foreign", *foreign.stamps), foreign.vectors)
-    encoder, processor = open_encoder(folder), modality.load(folder)
-    return frozen(name, "other", encoder, processor, int(note["length"]))
+    encoder, processor = open_encoder(folder), own.load(folder)
+    return frozen(name, "other", encoder, processor, int(read_note(folder)["length"]))
 
 
 def measured(

@@ -14,7 +14,7 @@ import numpy as np
 from headstart.batch import Progress
 from headstart.config import EvaluateConfig
 from headstart.data.overlap import overlap
-from headstart.encoders.opening import encoder_folder, open_encoder, open_processor, read_note
+from headstart.encoders.opening import encoder_folder, open_encoder, open_modality_of, read_note
 from headstart.evaluation.background import pretraining_records
 from headstart.evaluation.cache import cached_candidates, cached_overlap, digest, digest_of_records
 from headstart.evaluation.evaluate import (
@@ -32,7 +32,6 @@ from headstart.evaluation.report import Report
 from headstart.evaluation.report.reproduce import command, versions
 from headstart.evaluation.samples import Samples
 from headstart.evaluation.shifts import divided, extended, measure_shifts, other_domain, parts
-from headstart.modalities.opening import open_modality
 from headstart.run import RunFolder
 
 if TYPE_CHECKING:
@@ -68,9 +67,9 @@ def judge(
     run = RunFolder.open(config.run)
     folder = encoder_folder(run.require_encoder())
     note = read_note(folder)
-    modality = open_modality(note["modality"])
+    modality = open_modality_of(folder)
     check_task(config.task, modality)
-    encoder, processor = open_encoder(folder), open_processor(folder)
+    encoder, processor = open_encoder(folder), modality.load(folder)
     opened = OpenedRun(run, modality, encoder, processor, int(note["length"]), write, say)
     plan = decided(config, modality)
     check_needs(plan.task, modality, encoder, processor)

@@ -20,14 +20,13 @@ import numpy as np
 from headstart.data.audit import Audit
 from headstart.data.columns import check_names
 from headstart.data.store import stream
-from headstart.encoders.opening import encoder_folder, open_encoder, open_processor, read_note
+from headstart.encoders.opening import encoder_folder, open_encoder, open_modality_of, read_note
 from headstart.errors import HeadstartError
 from headstart.evaluation.cache import cached, digest, digest_of_encoder, digest_of_records
 from headstart.evaluation.features import features
 from headstart.files import whole_file
 from headstart.labeling.choosing import Pool, choose
 from headstart.labeling.simulation import FEWEST, Simulation, simulate
-from headstart.modalities.opening import open_modality
 from headstart.run import RunFolder
 from headstart.seeding import derive
 
@@ -158,10 +157,10 @@ class _Source:
         note = read_note(folder)
         self._config, self._say = config, say
         self._length = int(note["length"])
-        self._modality = open_modality(note["modality"])
+        self._modality = open_modality_of(folder)
         self.content = self._modality.content
         check_names(config.columns, self.content)
-        self._encoder, self._processor = open_encoder(folder), open_processor(folder)
+        self._encoder, self._processor = open_encoder(folder), self._modality.load(folder)
         self._key = digest_of_encoder(self._encoder, self._processor, self._length)
         run = RunFolder(config.run)
         self._store = run.features if run.config_file.is_file() else None

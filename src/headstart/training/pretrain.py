@@ -126,6 +126,8 @@ def pretrain(
     def keep() -> None:
         _note_unreadable(run, modality)
         note = {"modality": modality.name, "length": plan.length}
+        if options := modality.options.model_dump(mode="json", exclude_defaults=True):
+            note["modality_options"] = {modality.name: options}
         with whole_folder(run.encoder) as folder:
             save_encoder(encoder, processor, folder, note)
         _save_head(objective, run)

@@ -106,14 +106,13 @@ def search(run: str, *inputs: str, query: str, **options: Any) -> list[dict[str,
     plan = load(SearchConfig, run=run, inputs=list(inputs), query=query, **options)
     from headstart.deployment import search as searching
     from headstart.downstream.predict import write_predictions
-    from headstart.encoders.opening import encoder_folder, open_encoder, open_processor, read_note
+    from headstart.encoders.opening import encoder_folder, open_encoder, open_modality_of, read_note
     from headstart.evaluation.features import features
     from headstart.modalities.inline import inline_records
-    from headstart.modalities.opening import open_modality
 
     folder = encoder_folder(plan.run)
-    encoder, processor, note = open_encoder(folder), open_processor(folder), read_note(folder)
-    length, modality = int(note["length"]), open_modality(note["modality"])
+    encoder, modality = open_encoder(folder), open_modality_of(folder)
+    processor, length = modality.load(folder), int(read_note(folder)["length"])
     queries = inline_records(modality, [plan.query])
     if queries is None:
         queries = records_of([plan.query], plan, folder)

@@ -59,13 +59,18 @@ def finetune(
     from headstart.downstream import TASKS
     from headstart.downstream.finetune import finetune as finetune_encoder
     from headstart.downstream.semi_supervised import finetune_with_unlabeled
-    from headstart.encoders.opening import encoder_folder, open_encoder, open_processor, read_note
-    from headstart.modalities.opening import open_modality
+    from headstart.encoders.opening import (
+        encoder_folder,
+        open_encoder,
+        open_modality_of,
+        open_processor,
+        read_note,
+    )
 
     with _removed_if_refused(target, fresh=not plan.resume):
         folder = encoder_folder(plan.run)
         note, task = read_note(folder), TASKS[plan.task]
-        task.check(open_modality(note["modality"]))
+        task.check(open_modality_of(folder))
         encoder, processor = open_encoder(folder), open_processor(folder)
         task.check_encoder(encoder, processor)
         records = labeled_records(plan.train, plan, folder)

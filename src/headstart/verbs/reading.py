@@ -30,10 +30,9 @@ def records_of(
     """
     from headstart.data.audit import Audit
     from headstart.data.columns import check_names
-    from headstart.encoders.opening import read_note
-    from headstart.modalities.opening import open_modality
+    from headstart.encoders.opening import open_modality_of
 
-    modality = open_modality(read_note(encoder)["modality"])
+    modality = open_modality_of(encoder)
     audit = Audit()
     if read is None:
         check_names(options.columns, modality.content)

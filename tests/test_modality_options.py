@@ -1,0 +1,117 @@
+"""The options of a kind of data hold wherever an encoder of it is used, not in pre-training alone."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import headstart as hs
+from headstart.encoders.opening import open_modality_of, read_note
+
+MODULE = '''
+from headstart.modalities.text.modality import TextModality
+from headstart.modalities.text.options import TextOptions
+
+#: The option that each modality had which read or showed records.
+TIMES = []
+
+
+class EchoOptions(TextOptions):
+    """How often an echo repeats."""
+
+    times: int = 1
+
+
+class Echo(TextModality):
+    """Texts that are repeated."""
+
+    name = "echo"
+    Options = EchoOptions
+
+    def __init__(self, options=None):
+        super().__init__(options or EchoOptions())
+
+    def read(self, sources, options, audit, cache=None, *, fields=()):
+        TIMES.append(self.options.times)
+        return super().read(sources, options, audit, cache, fields=fields)
+
+    def preview(self, records, side):
+        TIMES.append(self.options.times)
+        return super().preview(records, side)
+'''
+QUICK: dict[str, Any] = {"budget": "4steps", "tracker": "none"}
+
+
+@pytest.fixture
+def labeled(install: Callable[..., Path], tmp_path: Path) -> str:
+    """Labeled texts, in a world where the package is installed."""
+    install("echoing", {"headstart.modalities": {"echo": "echoing:Echo"}}, echoing=MODULE)
+    sys.modules.pop("echoing", None)
+    file = tmp_path / "labeled.jsonl"
+    rows = [
+        {"text": f"{level} tide number {number} at the bridge", "label": level}
+        for number in range(30)
+        for level in ("high", "low")
+    ]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(file)
+
+
+def pretrained(labeled: str, out: Path, *settings: str) -> hs.Run:
+    return hs.pretrain(
+        labeled,
+        out=str(out),
+        modality="echo",
+        encoder="light",
+        encoder_options={"width": 16},
+        settings=list(settings),
+        **QUICK,
+    )
+
+
+def test_every_verb_reads_with_the_options_of_the_pre_training(
+    labeled: str, tmp_path: Path
+) -> None:
+    run = pretrained(labeled, tmp_path / "run", "echo.times=5")
+    assert read_note(run.encoder)["modality_options"] == {"echo": {"times": 5}}
+    times: list[int] = sys.modules["echoing"].TIMES
+    texts = tmp_path / "texts.txt"
+    texts.write_text("".join(f"boat number {number} at the pier\n" for number in range(20)))
+    few: dict[str, Any] = {"labels": ["all"], "seeds": 2}
+    tuned = run.finetune(labeled, out=str(tmp_path / "tuned"), **QUICK)
+    verbs: dict[str, Callable[[], Any]] = {
+        "evaluate": lambda: run.evaluate(labeled, against=[str(tuned.folder)], **few),
+        "compare": lambda: hs.compare(
+            str(run.folder), str(tuned.folder), train=labeled, out=str(tmp_path / "c.html"), **few
+        ),
+        "finetune": lambda: run.finetune(labeled, out=str(tmp_path / "again"), **QUICK),
+        "evaluate the fine-tuned": lambda: tuned.evaluate(labeled, **few),
+        "predict": lambda: tuned.predict(labeled),
+        "embed": lambda: tuned.embed(labeled, out=str(tmp_path / "vectors.npy")),
+        "search": lambda: tuned.search(labeled, query="a tide"),
+        "label": lambda: run.label(str(texts), n=3, out=str(tmp_path / "to_label.csv")),
+    }
+    for name, verb in verbs.items():
+        times.clear()
+        verb()
+        assert set(times) == {5}, name
+
+
+def test_an_explanation_reads_with_them_too(labeled: str, tmp_path: Path) -> None:
+    pytest.importorskip("captum", reason="captum (extra `explain`) is not installed")
+    run = pretrained(labeled, tmp_path / "run", "echo.times=5")
+    tuned = run.finetune(labeled, out=str(tmp_path / "tuned"), **QUICK)
+    sys.modules["echoing"].TIMES.clear()
+    tuned.explain(labeled, count=1)
+    assert set(sys.modules["echoing"].TIMES) == {5}
+
+
+def test_a_note_holds_no_options_that_are_the_defaults(labeled: str, tmp_path: Path) -> None:
+    run = pretrained(labeled, tmp_path / "run", "echo.times=1")
+    assert "modality_options" not in read_note(run.encoder)
+    assert open_modality_of(run.encoder).options.times == 1

@@ -1,4 +1,4 @@
-"""The options of a kind of data hold wherever an encoder of it is used, not in pre-training alone."""
+"""The options of a kind of data hold wherever its encoders are used."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import yaml
 
-from headstart.config import Options
+from headstart.config import Options, SourceOptions
 from headstart.errors import HeadstartError
 from headstart.files import write_json, write_text
 
@@ -116,6 +116,12 @@ class RunFolder:
             if column is not None:
                 options.setdefault("columns", {})[former.removesuffix("_column")] = column
         return content
+
+    def sources(self) -> tuple[list[str], SourceOptions]:
+        """Return the sources of a pre-training, and the options that they were read with."""
+        options = self.config()["options"]
+        known = {name: options[name] for name in SourceOptions.model_fields if name in options}
+        return options.get("sources", []), SourceOptions(**known)
 
     def write_config(self, content: dict[str, Any]) -> None:
         """Write ``config.yaml``, whole or not at all."""

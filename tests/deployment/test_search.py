@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import headstart as hs
+from headstart.config import SourceOptions
 from headstart.deployment import search as searching
 from headstart.deployment.search import Index, index_folder
 from headstart.errors import HeadstartError
+from headstart.modalities.text.content import TEXT
+from headstart.run import RunFolder
 
 
 def index(count: int = 50, width: int = 4) -> Index:
@@ -105,10 +111,39 @@ def test_an_index_of_embed_and_a_file_of_queries(run: hs.Run, name: str, tmp_pat
 
 
 def test_the_folder_of_an_index_follows_its_sources(tmp_path: Path) -> None:
-    source = tmp_path / "a.txt"
+    def folder(source: Path | str, encoder: str = "encoder", **options: Any) -> Path:
+        return index_folder(tmp_path, encoder, [str(source)], SourceOptions(**options), TEXT)
+
+    source = tmp_path / "data" / "deep" / "a.txt"
+    source.parent.mkdir(parents=True)
     source.write_text("one")
-    before = index_folder(tmp_path, "encoder", [str(source)])
-    assert index_folder(tmp_path, "encoder", [str(source)]) == before
-    assert index_folder(tmp_path, "other", [str(source)]) != before
-    source.write_text("two")
-    assert index_folder(tmp_path, "encoder", [str(source)]) != before
+    for name in (source, tmp_path / "data", tmp_path / "data" / "*" / "*.txt"):
+        source.write_text("one")
+        before = folder(name)
+        assert folder(name) == before
+        assert folder(name, "other") != before
+        assert folder(name, columns={"text": "title"}) != before
+        assert folder(name, document="file") != before
+        source.write_text("another")
+        assert folder(name) != before
+        changed = folder(name)
+        os.utime(source, (1, 1))
+        assert folder(name) != changed
+
+
+def test_another_column_is_another_index(run: hs.Run, tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("title,body\napple fig,saw axe\nsaw axe,apple fig\n")
+    for column, found in (("title", ":2"), ("body", ":3")):
+        rows = run.search(str(table), query="apple fig", count=1, columns={"text": column})
+        assert rows[0]["id"] == f"table.csv{found}"
+
+
+def test_the_sources_of_the_pre_training_are_read_as_they_were(run: hs.Run, tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("title,body\napple fig,saw axe\npear plum,sun rain\n")
+    copy = RunFolder(shutil.copytree(run.folder, tmp_path / "run"))
+    options = {**copy.config()["options"], "sources": [str(table)], "columns": {"text": "title"}}
+    copy.write_config({**copy.config(), "options": options})
+    rows = hs.Run(copy.folder).search(query="apple fig", count=1)
+    assert rows[0]["preview"] == "apple fig"

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import importlib
 import os
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from datasets import Dataset
+from datasets import Dataset, concatenate_datasets
 from scipy import sparse
 
 from headstart.data.overlap import overlap
@@ -18,14 +22,17 @@ from headstart.evaluation.cache import (
     cached_overlap,
     digest_of_encoder,
     digest_of_records,
+    digests_of,
 )
 from headstart.evaluation.outcomes import Candidate
 from headstart.modalities.image.content import IMAGE
 from headstart.modalities.image.processor import ImageProcessor
 from headstart.modalities.text.content import TEXT
+from headstart.modalities.text.modality import TextModality
 
 DENSE = np.arange(6, dtype=np.float32).reshape(2, 3)
 SPARSE = sparse.csr_matrix(DENSE)
+DIGEST_OF = digests_of(TextModality())
 
 
 class Counted:
@@ -100,6 +107,18 @@ def test_records_are_distinguished_by_content_and_order_alone() -> None:
     assert len({one, *(digest_of_records(other, TEXT) for other in others)}) == 6
 
 
+def test_records_of_many_numbers_are_digested_in_bulk() -> None:
+    values = np.random.default_rng(0).normal(size=(10_000, 1000)).astype(np.float32)
+    records = Dataset.from_dict({"text": list(values)})
+    start = time.process_time()
+    before = digest_of_records(records, TEXT)
+    assert time.process_time() - start < 2
+    assert digest_of_records(records, TEXT) == before
+    shifted = concatenate_datasets([records.select([0]), records]).select(range(1, 10_001))
+    assert digest_of_records(shifted, TEXT) == before
+    assert digest_of_records(records.select([*range(1, 10_000), 0]), TEXT) != before
+
+
 def test_records_are_told_apart_by_every_field() -> None:
     two = replace(TEXT, fields=(*TEXT.fields, replace(TEXT.fields[0], name="title")))
     one, other = (
@@ -131,6 +150,51 @@ def test_an_encoder_is_known_by_weights_and_length_wherever_it_lies() -> None:
     assert len({*found, digest_of_encoder(one, processor, 32)}) == 3
 
 
+@pytest.mark.parametrize("file", ["foreign/__init__.py", "foreign/deep/layers.py", "foreign.py"])
+def test_the_code_of_other_packages_is_part_of_the_digests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    if not file.endswith("foreign.py"):
+        (tmp_path / "foreign" / "deep").mkdir(parents=True)
+        (tmp_path / "foreign" / "__init__.py").touch()
+    (tmp_path / file).write_text("STEPS = 1\n")
+    monkeypatch.delitem(sys.modules, "foreign", raising=False)
+    importlib.import_module("foreign")
+    processor = ImageProcessor(16)
+    plain, encoder = (create_encoder("plain", {}, processor, length=16, seed=1) for _ in range(2))
+    foreign: list[Any] = [
+        type("Foreign", (base,), {"__module__": "foreign.deep"})
+        for base in (type(encoder), ImageProcessor, TextModality)
+    ]
+    encoder.__class__ = foreign[0]
+    records = Dataset.from_dict({"text": ["a"]})
+
+    def digests() -> list[str]:
+        cache._code_of_package.cache_clear()  # as in another process
+        return [
+            digest_of_encoder(plain, processor, 16),
+            digest_of_encoder(encoder, processor, 16),
+            digest_of_encoder(plain, foreign[1](16), 16),
+            digests_of(foreign[2]())(records),
+        ]
+
+    before = digests()
+    assert digests() == before
+    (tmp_path / file).write_text("STEPS = 2\n")
+    same = [one == other for one, other in zip(before, digests(), strict=True)]
+    assert same == [True, False, False, False]
+
+
+def test_records_are_read_once_for_all_digests(monkeypatch: pytest.MonkeyPatch) -> None:
+    records = Dataset.from_dict({"text": ["a"]})
+    compute = Counted("digest")
+    monkeypatch.setattr(cache, "digest_of_records", lambda records, content: compute())
+    digest_of = digests_of(TextModality())
+    assert digest_of(records) == digest_of(records)
+    assert compute.times == 1
+
+
 def _texts(*texts: str, side: str) -> Dataset:
     return Dataset.from_dict({"id": [f"{side}:{text}" for text in texts], "text": list(texts)})
 
@@ -142,15 +206,15 @@ def test_an_overlap_is_searched_once_for_the_same_records_under_the_same_names(
     truth = overlap(background, tested, TEXT)
     compute = Counted(truth)
     for _ in range(2):
-        found = cached_overlap(tmp_path, background, tested, TEXT, compute)
+        found = cached_overlap(tmp_path, background, tested, DIGEST_OF, compute)
         assert found.sentences() == truth.sentences()
         assert found.summary() == truth.summary()
         assert found.indices.tolist() == [1]
     assert compute.times == 1
-    cached_overlap(tmp_path, background, _texts("two", "six", side="moved"), TEXT, compute)
+    cached_overlap(tmp_path, background, _texts("two", "six", side="moved"), DIGEST_OF, compute)
     assert compute.times == 2
     next(tmp_path.glob("*.json")).write_text("{")
     for _ in range(2):
-        cached_overlap(tmp_path, background, tested, TEXT, compute)
-        cached_overlap(tmp_path, background, _texts("two", "six", side="moved"), TEXT, compute)
+        cached_overlap(tmp_path, background, tested, DIGEST_OF, compute)
+        cached_overlap(tmp_path, background, _texts("two", "six", side="moved"), DIGEST_OF, compute)
     assert compute.times == 3

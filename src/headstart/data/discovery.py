@@ -65,6 +65,19 @@ def check_sources(sources: Sequence[str], content: Content) -> None:
         _expand(source, content)
 
 
+def files_of(source: str, content: Content) -> Iterator[str]:
+    """Yield every file that a source names or that lies below it; none where there is none."""
+    path, _ = _parted(os.path.expanduser(source), content)
+    for root in [path] if os.path.exists(path) else sorted(glob.glob(path, recursive=True)):
+        if not os.path.isdir(root):
+            yield root
+            continue
+        for folder, name in walk(root, root, Audit()):
+            found = os.path.join(folder, name)
+            is_saved = os.path.isdir(found)
+            yield from sorted(map(str, Path(found).iterdir())) if is_saved else [found]
+
+
 def are_classes(files: Iterable[tuple[str, str]], suffixes: Container[str]) -> bool:
     """Return whether files are in one folder per class: two or more sibling folders, no others.
 

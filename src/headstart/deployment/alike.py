@@ -15,6 +15,7 @@ from headstart.deployment import search
 from headstart.downstream import TASKS
 from headstart.encoders.opening import open_modality_of
 from headstart.errors import HeadstartError
+from headstart.evaluation.cache import digest_of_encoder
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -69,9 +70,12 @@ class LabeledIndex:
 
     def __init__(self, run: RunFolder, encoder: Encoder, processor: Processor) -> None:
         config = FinetuneConfig(**{**run.config()["options"], "resume": False})
-        index = search.index_folder(run.folder, run.encoder, [config.train, f"of {MOST} at most"])
+        length = int(run.resolved["length"])
+        key = digest_of_encoder(encoder, processor, length) + f" of {MOST} at most"
+        content = processor.content
+        index = search.index_folder(run.folder, key, [config.train], config, content)
         if not index.is_dir():
-            records, length = _labeled(run, config, processor), int(run.resolved["length"])
+            records = _labeled(run, config, processor)
             with _without_progress_bars():
                 search.build(encoder, processor, records, index, length=length)
         from datasets import load_from_disk

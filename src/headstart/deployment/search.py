@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from headstart.data.discovery import files_of
 from headstart.deployment.embed import embed
 from headstart.errors import HeadstartError
+from headstart.evaluation.cache import digest
 from headstart.files import whole_folder
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from headstart.config import SourceOptions
+    from headstart.data.content import Content
     from headstart.encoders import Encoder
     from headstart.modalities import Modality, Processor
 
@@ -136,14 +140,23 @@ class Index:
         return indices, cosines
 
 
-def index_folder(run: Path, encoder: str | Path, sources: Sequence[str]) -> Path:
-    """Return the folder in ``run`` of the index of ``sources``, which depends on their state."""
-    key = hashlib.blake2b(digest_size=8)
-    for name in [*sources, str(encoder)]:
-        path = Path(name)
-        changed = path.stat().st_mtime_ns if path.exists() else 0
-        key.update(f"{path.absolute()}:{changed}\n".encode())
-    return run / "index" / key.hexdigest()
+def index_folder(
+    run: Path, encoder: str, sources: Sequence[str], options: SourceOptions, content: Content
+) -> Path:
+    """Return the folder in ``run`` of the index of ``sources``, which depends on their state.
+
+    Args:
+        encoder: its digest, as :func:`headstart.evaluation.cache.digest_of_encoder` gives it.
+        options: those that the sources are read with.
+        content: what the records are.
+    """
+    parts = [encoder, str(sorted(options.columns.items())), options.document]
+    for source in sources:
+        parts.append(os.path.abspath(source))
+        for file in files_of(source, content):
+            status = os.stat(file)
+            parts.append(f"{os.path.abspath(file)}:{status.st_size}:{status.st_mtime_ns}")
+    return run / "index" / digest("index", *parts)
 
 
 def build(

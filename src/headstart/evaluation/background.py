@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from headstart.config import PretrainConfig, SourceOptions, load
+from headstart.config import PretrainConfig, load
 from headstart.data.audit import Audit
 from headstart.errors import HeadstartError
 from headstart.modalities.sifting import sift
@@ -22,9 +22,8 @@ def pretraining_records(run: RunFolder, modality: Modality, notes: list[str]) ->
     None, with an entry in ``notes``, if they cannot be read any more.
     """
     options = run.config()["options"]
-    known = {name: options[name] for name in SourceOptions.model_fields if name in options}
     try:
-        records = modality.read(options.get("sources", []), SourceOptions(**known), Audit())
+        records = modality.read(*run.sources(), Audit())
         if options.get("remove_overlap") or options.get("quality"):
             # The pre-training excluded these records.
             records = sift(records, load(PretrainConfig, **options), modality, Audit())

@@ -1,7 +1,8 @@
 """A cache of features in the run folder, under a digest of everything they depend on.
 
 The name of a file is the digest of the encoder's weights, its tokenizer, the records' content, the
-length, and this library's code that computes features. So an entry is never stale.
+length, and the code that computes features: this library's, and that of the packages that encoder,
+processor and modality come from. So an entry is never stale.
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
@@ -24,14 +26,16 @@ from headstart.data.vectors import Matrix
 from headstart.encoders.opening import save_encoder
 from headstart.evaluation.outcomes import Candidate
 from headstart.files import whole_file, write_json
+from headstart.registry import HOME
 from headstart.version import __version__
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from datasets import Dataset
 
     from headstart.data.content import Content
     from headstart.encoders import Encoder
-    from headstart.modalities import Processor
+    from headstart.modalities import Modality, Processor
 
 #: Size of the cache in bytes; beyond it the least recently used files are deleted.
 MOST = 2 * 10**9
@@ -57,21 +61,33 @@ def digest_of_records(records: Dataset | None, content: Content) -> str:
     if records is not None:
         columns = records.select_columns(content.columns).with_format("arrow")
         for batch in columns.iter(batch_size=1000):
-            for name in content.columns:
-                for value in batch[name].to_pylist():
-                    stored = _stored(value)
-                    key.update(len(stored).to_bytes(8, "little"))
-                    key.update(stored)
+            key.update(_stored(batch))
     return key.hexdigest()
 
 
+def digests_of(modality: Modality) -> Callable[[Dataset | None], str]:
+    """Return a function from records of a modality to their digest.
+
+    It computes that once for each data set, and includes the code of the modality.
+    """
+
+    def digest_of(records: Dataset | None) -> str:
+        return digest_of_records(records, modality.content) + _code_of(modality)
+
+    return cache(digest_of)
+
+
 def digest_of_encoder(encoder: Encoder, processor: Processor, length: int) -> str:
-    """Return a digest of all that is saved with an encoder: weights, settings, tokenizer."""
+    """Return a digest of all that is saved with an encoder (weights, settings, tokenizer).
+
+    The code of encoder and processor is included, where it is that of other packages.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         save_encoder(encoder, processor, folder, {"length": length})
         files = sorted(file for file in folder.rglob("*") if file.is_file())
-        return _digest_of_files(folder, (file for file in files if file.suffix != ".md"))
+        saved = _digest_of_files(folder, (file for file in files if file.suffix != ".md"))
+    return saved + _code_of(encoder, processor)
 
 
 def cached(folder: Path, name: str, compute: Callable[[], Matrix]) -> Matrix:
@@ -119,14 +135,12 @@ def cached_overlap(
     folder: Path,
     background: Dataset,
     tested: Dataset,
-    content: Content,
+    digest_of: Callable[[Dataset], str],
     compute: Callable[[], Overlap],
 ) -> Overlap:
     """Return the overlap of two sets of records, computed if it is not cached in ``folder`` yet."""
     # The ids as well: examples name them, and a file may have been moved.
-    marks = [
-        digest_of_records(records, content) + _ids(records) for records in (background, tested)
-    ]
+    marks = [digest_of(records) + _ids(records) for records in (background, tested)]
     file = folder / f"{digest('overlap', *marks)}.json"
     if file.is_file():
         os.utime(file)
@@ -182,20 +196,54 @@ def _evict(folder: Path) -> None:
             file.unlink(missing_ok=True)
 
 
-def _stored(value: Any) -> bytes:
-    """Return a value as bytes; for the path of a file, its path, size and modification time."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "surrogatepass")
-    if not isinstance(value, dict) or not {"bytes", "path"} <= value.keys():
-        return repr(value).encode("utf-8", "surrogatepass")
-    if value["bytes"] is not None:
-        return bytes(value["bytes"])
-    path = str(value["path"])
+def _stored(batch: pa.Table) -> pa.Buffer:
+    """Return values as bytes; for the path of a file, its path, size and modification time."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    columns = {}
+    for name in batch.column_names:
+        column, kind = batch[name], batch[name].type
+        if pa.types.is_struct(kind) and {"bytes", "path"} <= {field.name for field in kind}:
+            data, paths = pc.struct_field(column, "bytes"), pc.struct_field(column, "path")
+            named = pc.if_else(pc.is_null(data), paths, None).to_pylist()
+            columns[f"{name}.path"] = pa.array(map(_state, named), pa.string())
+            column = data
+        columns[name] = column
+    # Written, a slice has the bytes of its own values alone.
+    table, sink = pa.table(columns).combine_chunks(), pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    return sink.getvalue()
+
+
+def _state(path: str | None) -> str | None:
+    """Return the path of a file with its size and modification time, as far as it is there."""
+    if path is None:
+        return None
     try:
         status = os.stat(path)
     except OSError:
-        return path.encode()
-    return f"{path}:{status.st_size}:{status.st_mtime_ns}".encode()
+        return path
+    return f"{path}:{status.st_size}:{status.st_mtime_ns}"
+
+
+def _code_of(*objects: object) -> str:
+    """Return a digest of the packages of other people that define these objects."""
+    packages = {type(each).__module__.partition(".")[0] for each in objects}
+    return "".join(_code_of_package(name) for name in sorted(packages - {HOME}))
+
+
+@cache  # what was imported does not change while the process lives
+def _code_of_package(name: str) -> str:
+    module = sys.modules[name]
+    found = ""
+    for folder in map(Path, getattr(module, "__path__", ())):
+        found += _digest_of_files(folder, sorted(folder.rglob("*.py")))
+    if not found and getattr(module, "__file__", None):
+        file = Path(str(module.__file__))
+        found = _digest_of_files(file.parent, [file])
+    return found
 
 
 def _digest_of_files(folder: Path, files: Iterable[Path]) -> str:

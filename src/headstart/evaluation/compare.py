@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.config import CompareConfig, EvaluateConfig
 from headstart.encoders.opening import encoder_folder, open_encoder, open_modality_of, read_note
 from headstart.errors import HeadstartError
+from headstart.evaluation.cache import digests_of
 from headstart.evaluation.compared_runs import pairs
 from headstart.evaluation.comparison import Comparison
 from headstart.evaluation.evaluate import check_task, decided, evaluate
@@ -48,16 +49,16 @@ def compare(config: CompareConfig, *, say: Callable[[str], None]) -> Comparison:
     first = next(iter(folders.values()))
     train, test = labeled_records(plan, modality, modality.load(first), {})
     notes = _label_notes(labels, train, config)
-    candidates, costs, content = [], {}, modality.content
+    candidates, costs, digest_of = [], {}, digests_of(modality)
     scratch = tempfile.TemporaryDirectory(prefix="headstart-")
     for (name, folder), own, named in zip(folders.items(), modalities, config.runs, strict=True):
         say(f"features of {name}")
         encoder, processor = open_encoder(folder), own.load(folder)
         candidate = frozen(name, "other", encoder, processor, int(read_note(folder)["length"]))
-        candidates.append(measured(candidate, train, test, content, _store(named, scratch), None))
+        candidates.append(measured(candidate, train, test, digest_of, _store(named, scratch), None))
         costs[name] = _cost(named, encoder)
     scratch.cleanup()
-    results = evaluate(candidates, train, test, plan, content)
+    results = evaluate(candidates, train, test, plan, modality.content)
     found_pairs = pairs(results)
     comparison = Comparison(
         results,

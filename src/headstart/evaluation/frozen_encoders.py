@@ -23,7 +23,7 @@ from headstart.encoders.opening import (
     read_note,
 )
 from headstart.errors import HeadstartError
-from headstart.evaluation.cache import cached, digest, digest_of_encoder, digest_of_records
+from headstart.evaluation.cache import cached, digest, digest_of_encoder
 from headstart.evaluation.features import features
 from headstart.evaluation.outcomes import Candidate, Kind
 from headstart.run import RunFolder
@@ -32,7 +32,6 @@ from headstart.seeding import seeded
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from headstart.data.content import Content
     from headstart.encoders import Encoder
     from headstart.modalities import Modality, Processor
 
@@ -125,15 +124,19 @@ def measured(
     encoder: FrozenEncoder,
     train: Dataset,
     test: Dataset | None,
-    content: Content,
+    digest_of: Callable[[Dataset], str],
     store: Path,
     progress: Progress | None,
 ) -> Candidate:
-    """Return a candidate with its features, which are cached in ``store``."""
+    """Return a candidate with its features, which are cached in ``store``.
+
+    Args:
+        digest_of: gives the digest of records, see :func:`headstart.evaluation.cache.digests_of`.
+    """
     parts = [
         cached(
             store,
-            digest("features", encoder.key, digest_of_records(part, content)),
+            digest("features", encoder.key, digest_of(part)),
             lambda part=part: encoder.vectors(part, progress),  # type: ignore[misc]
         )
         for part in (train, test)

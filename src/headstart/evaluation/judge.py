@@ -16,7 +16,7 @@ from headstart.config import EvaluateConfig
 from headstart.data.overlap import overlap
 from headstart.encoders.opening import encoder_folder, open_encoder, open_modality_of, read_note
 from headstart.evaluation.background import pretraining_records
-from headstart.evaluation.cache import cached_candidates, cached_overlap, digest, digest_of_records
+from headstart.evaluation.cache import cached_candidates, cached_overlap, digest, digests_of
 from headstart.evaluation.evaluate import (
     check_needs,
     check_task,
@@ -94,6 +94,7 @@ def _compared(
     """Compare the run's frozen features with every simple alternative."""
     run, modality, processor = opened.run, opened.modality, opened.processor
     length, store, content = opened.length, opened.run.features, opened.modality.content
+    digest_of = digests_of(modality)
     audits: dict[str, Any] = {}
     notes: list[str] = []
     others = named(config.against, modality)
@@ -105,7 +106,7 @@ def _compared(
     background = pretraining_records(run, modality, notes)
     if background is not None:
         search = partial(overlap, background, tested, content)
-        shared = cached_overlap(store, background, tested, content, search)
+        shared = cached_overlap(store, background, tested, digest_of, search)
         notes += shared.sentences()
         audits.get("test", audits["train"])["overlap"] = shared.summary()
 
@@ -117,13 +118,15 @@ def _compared(
         *others,
     ]
     with _bar(console, "features") as progress:
-        candidates = [measured(each, train, seen, content, store, progress) for each in encoders]
+        candidates = [measured(each, train, seen, digest_of, store, progress) for each in encoders]
     if config.from_scratch:
         candidates.append(_network("from scratch", "scratch", from_scratch, train, test))
     if config.finetuned:
         candidates.append(_network("fine-tuned", "pretrained", fine_tuned, train, test))
     with _bar(console, "simple alternatives") as progress:
-        candidates += _baselines(modality, background, train, seen, config.seed, store, progress)
+        candidates += _baselines(
+            modality, background, train, seen, config.seed, store, digest_of, progress
+        )
     candidates, moved = divided(candidates, test)
     with _bar(console, "probes") as progress:
         results = evaluate(candidates, train, test, config, content, progress=progress)
@@ -161,10 +164,11 @@ def _baselines(
     test: Dataset | None,
     seed: int,
     store: Path,
+    digest_of: Callable[[Dataset | None], str],
     progress: Progress | None,
 ) -> list[Candidate]:
     """Return the modality's simple alternatives, which are cached."""
-    read = [digest_of_records(records, modality.content) for records in (background, train, test)]
+    read = [digest_of(records) for records in (background, train, test)]
     return cached_candidates(
         store,
         digest("baselines", modality.name, seed, *read),

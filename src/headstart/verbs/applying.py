@@ -11,6 +11,7 @@ from headstart.config import (
     GenerateConfig,
     PredictConfig,
     SearchConfig,
+    SourceOptions,
     load,
 )
 from headstart.run import RunFolder
@@ -107,6 +108,7 @@ def search(run: str, *inputs: str, query: str, **options: Any) -> list[dict[str,
     from headstart.deployment import search as searching
     from headstart.downstream.predict import write_predictions
     from headstart.encoders.opening import encoder_folder, open_encoder, open_modality_of, read_note
+    from headstart.evaluation.cache import digest_of_encoder
     from headstart.evaluation.features import features
     from headstart.modalities.inline import inline_records
 
@@ -119,13 +121,17 @@ def search(run: str, *inputs: str, query: str, **options: Any) -> list[dict[str,
     if plan.index:
         index = searching.Index.open(Path(plan.index))
     else:
-        sources = plan.inputs or RunFolder.open(plan.run).config()["options"]["sources"]
-        stored = searching.index_folder(Path(plan.run), folder, sources)
-        if not stored.is_dir():
-            records = records_of(sources, plan, folder)
-            say(f"embedding {len(records):,} records into {stored}")
-            searching.build(encoder, processor, records, stored, length=length)
-        index = searching.Index.of_records(stored, modality)
+        sources: list[str] = plan.inputs
+        reading: SourceOptions = plan
+        if not sources:
+            sources, reading = RunFolder.open(plan.run).sources()
+        key = digest_of_encoder(encoder, processor, length)
+        built = searching.index_folder(Path(plan.run), key, sources, reading, modality.content)
+        if not built.is_dir():
+            records = records_of(sources, reading, folder)
+            say(f"embedding {len(records):,} records into {built}")
+            searching.build(encoder, processor, records, built, length=length)
+        index = searching.Index.of_records(built, modality)
     vectors = features(encoder, processor, queries, length=length)
     rows = searching.search(index, [str(name) for name in queries["id"]], vectors, plan.count)
     if plan.out:

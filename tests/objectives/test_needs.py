@@ -81,6 +81,12 @@ def test_objectives_of_pictures_are_refused_for_texts(encoder):
     assert "rotation" not in message
 
 
+def test_objectives_that_no_encoder_serves_together_are_refused():
+    with pytest.raises(HeadstartError, match=r"plm and bart need together: plm has xlnet; bart ha"):
+        check_fit(["plm", "bart"], "auto", TextModality())
+    check_fit(["mlm", "bart"], "auto", TextModality())
+
+
 @pytest.mark.parametrize("modality", ["text", "image"])
 def test_what_is_taken_where_nothing_is_named_fits(modality):
     opened = open_modality(modality)

@@ -119,8 +119,11 @@ def _check_provided(name: str, encoder: Encoder, processor: Processor) -> None:
     missing = needs - encoder.provides - processor.provides
     if not missing:
         return
-    can = [each for each, kind in ENCODERS.items() if needs <= kind.provides | processor.provides]
-    whose = f" (encoders that can: {', '.join(can)})" if can else ""
+    kinds = {each: kind for each, kind in ENCODERS.items() if kind.reads == encoder.reads}
+    # What the data lacks no encoder makes up for.
+    asked = needs & frozenset().union(*(kind.provides for kind in kinds.values()))
+    can = [each for each, kind in kinds.items() if asked <= kind.provides]
+    whose = f" (encoders that can: {', '.join(can)})" if asked & missing else ""
     able = objectives_within(encoder.provides | processor.provides)
     raise HeadstartError(
         f"the objective {name!r} needs {phrase(missing)}, which this encoder or data cannot give"

@@ -7,7 +7,7 @@ the instances are checked again when the objective is built.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from headstart.encoders import ENCODERS
 from headstart.encoders.opening import kind_of, reads_of
@@ -16,7 +16,7 @@ from headstart.modalities import MODALITIES, Modality
 from headstart.objectives import OBJECTIVES
 
 
-def check_fit(objectives: Iterable[str], encoder: str, modality: Modality) -> None:
+def check_fit(objectives: Collection[str], encoder: str, modality: Modality) -> None:
     """Refuse names that do not work together.
 
     Args:
@@ -46,6 +46,15 @@ def check_fit(objectives: Iterable[str], encoder: str, modality: Modality) -> No
                 f"which the encoder {encoder!r} cannot give; encoders that can: "
                 f"{', '.join(able)}; objectives for {encoder}: {', '.join(within)}."
             )
+    together = frozenset().union(*(OBJECTIVES[name].needs for name in objectives))
+    if encoder == "auto" and not encoders_for(together, modality):
+        each = (
+            f"{name} has {', '.join(encoders_for(OBJECTIVES[name].needs, modality))}"
+            for name in objectives
+        )
+        raise HeadstartError(
+            f"no encoder gives what {' and '.join(objectives)} need together: {'; '.join(each)}."
+        )
 
 
 def encoders_for(needs: frozenset[str], modality: Modality) -> list[str]:

@@ -7,6 +7,7 @@ import json
 import pytest
 
 import headstart as hs
+from headstart.config import EvaluateConfig, load
 from headstart.errors import HeadstartError
 
 TEXTS = [
@@ -143,3 +144,8 @@ def test_a_run_of_before_says_its_columns_the_new_way(source, tmp_path):
     run.write_config(content)
     assert hs.Run(run.folder).config()["options"]["columns"] == {"text": "body", "label": "stars"}
     assert hs.pretrain(out=str(run.folder), resume=True).finished
+
+
+def test_numbers_may_stand_where_the_shell_has_texts() -> None:
+    plan = load(EvaluateConfig, run="run", train="train.csv", labels=[10, "all"])
+    assert plan.labels == ["10", "all"]

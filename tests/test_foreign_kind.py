@@ -331,6 +331,34 @@ def test_without_the_package_its_runs_are_refused_in_a_sentence(
     assert "of the kind 'series_conv', which no installed package brings" in error
 
 
+def test_every_verb_without_the_package_says_the_same(
+    world: SimpleNamespace, run: hs.Run, tuned: hs.Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = [str(world.folder / "site"), str(PACKAGE / "src")]
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry not in installed])
+    out = world.folder / "without"
+    verbs: dict[str, Callable[[], Any]] = {
+        "evaluate": lambda: run.evaluate(world.train),
+        "finetune": lambda: run.finetune(world.train, out=str(out)),
+        "compare": lambda: hs.compare(str(run.folder), str(tuned.folder), train=world.train),
+        "predict": lambda: tuned.predict(world.test),
+        "embed": lambda: run.embed(world.test, out=str(out)),
+        "search": lambda: run.search(world.test, query="0 1 2"),
+        "label": lambda: run.label(world.unlabeled, out=f"{out}.csv"),
+        "explain": lambda: tuned.explain(world.test),
+        "pretrain": lambda: hs.pretrain(
+            world.test, out=str(out), modality="text", encoder=str(run.folder)
+        ),
+    }
+    for name, verb in verbs.items():
+        with pytest.raises(HeadstartError) as refused:
+            verb()
+        assert "of the kind 'series_conv', which no installed package brings" in str(
+            refused.value
+        ), name
+    assert not out.exists()
+
+
 def test_the_page_of_docs_quotes_the_package() -> None:
     page = (ROOT / "docs" / "new_kind_of_data.md").read_text(encoding="utf-8")
     files = [*PACKAGE.glob("pyproject.toml"), *(PACKAGE / "src").rglob("*.py")]

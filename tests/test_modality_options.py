@@ -1,4 +1,4 @@
-"""The options of a kind of data hold wherever its encoders are used."""
+"""The options of a kind of data hold wherever its encoders are used, not in pre-training alone."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 
 import headstart as hs
 from headstart.encoders.opening import open_modality_of, read_note
+from headstart.errors import HeadstartError
 
 MODULE = '''
 from headstart.modalities.text.modality import TextModality
@@ -109,6 +110,16 @@ def test_an_explanation_reads_with_them_too(labeled: str, tmp_path: Path) -> Non
     sys.modules["echoing"].TIMES.clear()
     tuned.explain(labeled, count=1)
     assert set(sys.modules["echoing"].TIMES) == {5}
+
+
+def test_a_kind_of_data_that_is_not_installed_is_named(
+    labeled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = pretrained(labeled, tmp_path / "run")
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if "installed" not in entry])
+    for verb in (run.evaluate, run.label):
+        with pytest.raises(HeadstartError, match="kind of data 'echo', which no installed package"):
+            verb(labeled)
 
 
 def test_a_note_holds_no_options_that_are_the_defaults(labeled: str, tmp_path: Path) -> None:

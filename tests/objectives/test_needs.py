@@ -103,6 +103,23 @@ def test_a_new_kind_of_data_has_its_objectives_from_what_it_gives(monkeypatch):
     assert encoders_for(OBJECTIVES["mlm"].needs, modality) == []
 
 
+def test_an_encoder_without_its_kind_of_data_is_refused_in_a_sentence(install, tmp_path):
+    source = """
+from dataclasses import replace
+from headstart.encoders.plain import PLAIN
+EAR = replace(PLAIN, reads="waves")
+"""
+    install("ears", {"headstart.encoders": {"ear": "ears_only:EAR"}}, ears_only=source)
+    folder = tmp_path / "encoder"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"network": "ear"}')
+    for encoder in ("ear", str(folder)):
+        with pytest.raises(HeadstartError, match="reads 'waves', which no installed kind of data"):
+            read_note(encoder)
+    with pytest.raises(HeadstartError, match="no installed kind of data gives, and the sources"):
+        check_fit([], "ear", TextModality())
+
+
 def test_a_foreign_folder_tells_what_it_reads_without_being_opened(text_processor, tmp_path):
     for name, modality in (("light", "text"), ("plain", "image"), ("conv", "image")):
         encoder = create_encoder(name, {}, text_processor, length=32, seed=0)

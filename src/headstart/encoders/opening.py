@@ -13,7 +13,7 @@ from headstart.encoders import ENCODERS, Encoder, EncoderKind
 from headstart.encoders.formats import format_of
 from headstart.errors import HeadstartError
 from headstart.files import write_json
-from headstart.modalities import Modality, Processor
+from headstart.modalities import MODALITIES, Modality, Processor
 from headstart.modalities.opening import modality_giving, open_modality
 from headstart.seeding import seeded
 
@@ -108,9 +108,20 @@ def open_processor(folder: str | Path) -> Processor:
 
 
 def open_modality_of(folder: str | Path) -> Modality:
-    """Open the modality of an encoder folder, with the options that it was pre-trained with."""
+    """Open the modality of an encoder folder, with the options that it was pre-trained with.
+
+    Raises:
+        HeadstartError: a package that is not installed brings the modality or the encoder.
+    """
     note = read_note(folder)
-    return open_modality(note["modality"], note.get("modality_options"))
+    name = note["modality"]
+    if name not in MODALITIES:
+        format_of(folder)  # refuses an encoder that is missing, too
+        raise HeadstartError(
+            f"{folder} holds an encoder of the kind of data {name!r}, which no installed package "
+            "brings; install the one that it was made with."
+        )
+    return open_modality(name, note.get("modality_options"))
 
 
 def open_foreign(folder: str | Path) -> ForeignEncoder | None:
@@ -162,9 +173,9 @@ def read_note(folder: str | Path) -> dict[str, Any]:
         return written
     kind = None if Path(folder).exists() else kind_of(str(folder))
     if kind is not None:
-        return {"modality": modality_giving(kind.reads), "length": kind.length}
+        return {"modality": modality_giving(kind.reads, folder), "length": kind.length}
     found = format_of(folder)
-    return {"modality": modality_giving(found.reads), "length": found.length(folder)}
+    return {"modality": modality_giving(found.reads, folder), "length": found.length(folder)}
 
 
 def reads_of(encoder: str) -> str:

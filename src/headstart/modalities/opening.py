@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.config import Options, check_options
@@ -49,9 +50,18 @@ def modality_of(config: PretrainConfig | AuditConfig) -> str:
     return guess_content(config.sources) if config.modality == "auto" else config.modality
 
 
-def modality_giving(tensor: str) -> str:
+def modality_giving(tensor: str, encoder: str | Path) -> str:
     """Return the name of the first modality whose batches have a tensor.
 
     This is the default modality of an encoder that reads the tensor.
+
+    Raises:
+        HeadstartError: there is no such modality.
     """
-    return next(name for name, kind in MODALITIES.items() if kind.gives == tensor)
+    for name, kind in MODALITIES.items():
+        if kind.gives == tensor:
+            return name
+    raise HeadstartError(
+        f"the encoder {str(encoder)!r} reads {tensor!r}, which no installed kind of data gives; "
+        "install the package that brings it."
+    )

@@ -80,8 +80,9 @@ def _check_reads(encoder: str, modality: Modality) -> None:
     reads = reads_of(encoder)
     if reads == modality.gives:
         return
-    theirs = " or ".join(kind.content.noun for _, kind in MODALITIES.items() if kind.gives == reads)
-    able = ", ".join(encoders_for(frozenset(), modality))
+    nouns = [kind.content.noun for _, kind in MODALITIES.items() if kind.gives == reads]
+    theirs = " or ".join(nouns) or f"{reads!r}, which no installed kind of data gives"
+    able = ", ".join(encoders_for(frozenset(), modality)) or "none"
     noun = modality.content.noun
     raise HeadstartError(
         f"the encoder {encoder!r} reads {theirs}, and the sources hold {noun}; encoders that read "

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -14,11 +16,15 @@ from reading import quarantined, write
 from visits import VISITS
 
 from headstart.data.audit import Audit
+from headstart.data.block import Block
 from headstart.data.columns import check_names
 from headstart.data.content import Content
 from headstart.data.field import raw, raw_values
 from headstart.data.sources import read
+from headstart.data.streams import Unreadable
+from headstart.data.unit import Unit
 from headstart.errors import HeadstartError
+from headstart.evaluation.cache import digest_of_records
 from headstart.modalities.image.content import IMAGE
 from headstart.modalities.text.content import TEXT
 
@@ -92,6 +98,72 @@ def test_a_column_that_nobody_needs_is_left_out_where_it_is_empty(tmp_path: Path
     found = records(path, fields=[raw("marks", ("marks",))])
     assert found.column_names == ["id", "text"]
     assert raw_values(found, "marks") == [None]
+
+
+def test_a_column_of_the_content_is_there_even_where_it_is_empty(tmp_path: Path) -> None:
+    title = replace(TEXT_FIELD.again("title", "it has no title"), required=False)
+    content = replace(TEXT, fields=(TEXT_FIELD, title))
+    path = write(tmp_path / "a.jsonl", '{"text": "one"}\n{"text": "two"}')
+    found = records(path, content)
+    assert found.column_names == ["id", "text", "title"]
+    assert found["title"][:] == [None, None]
+    assert digest_of_records(found, content)
+    path = write(tmp_path / "b.jsonl", '{"text": "one", "other": null}')
+    second = title.again("pair", "it has no second title")
+    with pytest.raises(HeadstartError, match="it has no second title"):
+        records(path, content, columns={"pair": "other"}, fields=[second])
+
+
+def _numbers(unit: Unit, named: Mapping[str, str]) -> Iterator[Block]:
+    """Read ``.num`` files, which a package could bring."""
+    content = unit.path.read_text()
+    if content == "refused":
+        raise Unreadable("it is refused")
+    if content == "ragged":
+        yield Block(range(1, 4), {"text": ["a", "b"]})
+    yield Block(range(1, 4), {"text": np.array(["a", "b", "c"]), "label": np.array([0, 1, 0])})
+    if content == "odd":
+        int("no\nnumber")
+
+
+NUMBERS = replace(TEXT, stores=TEXT.stores | {".num"}, readers={".num": _numbers})
+
+
+def test_a_reader_of_another_package_may_give_arrays(tmp_path: Path) -> None:
+    found = records(write(tmp_path / "a.num", ""), NUMBERS)
+    assert (found["text"][:], found["label"][:]) == (["a", "b", "c"], ["0", "1", "0"])
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("refused", "it is refused"),
+        ("ragged", "its reader gives 2 values of 'text' for 3 records"),
+        (
+            "odd",
+            "its reader cannot read it (ValueError: invalid literal for int() with base 10: "
+            r"'no\nnumber')",
+        ),
+    ],
+)
+def test_a_file_that_a_reader_of_another_package_fails_at_is_set_aside(
+    tmp_path: Path, content: str, reason: str
+) -> None:
+    (tmp_path / "files").mkdir()
+    write(tmp_path / "files" / "a.num", content)
+    write(tmp_path / "files" / "b.num", "")
+    audit = Audit()
+    found = records(tmp_path / "files", NUMBERS, audit)
+    assert found["id"][:] == [f"files/b.num:{n}" for n in (1, 2, 3)]
+    assert aside(audit) == {"files/a.num": reason}
+
+
+def test_an_error_of_a_reader_of_our_own_is_none_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_numbers, "__module__", "headstart.modalities.text.content")
+    with pytest.raises(ValueError, match="invalid literal"):
+        records(write(tmp_path / "a.num", "odd"), NUMBERS)
 
 
 def test_a_further_field_takes_the_place_of_one_of_the_same_name(tmp_path: Path) -> None:

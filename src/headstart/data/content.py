@@ -49,7 +49,8 @@ class Rule(Protocol):
         ...
 
 
-#: Yields the blocks of a unit, given the columns that the user named.
+#: Yields the blocks of a unit, given the columns that the user named. It refuses a file with
+#: :class:`headstart.data.streams.Unreadable`, whose message is the reason that the user reads.
 Reader = Callable[["Unit", Mapping[str, str]], "Iterator[Block]"]
 
 

@@ -91,7 +91,15 @@ class Field:
             stored, fault = self.take(value, unit)
             return stored, fault and reason
 
-        return replace(self, name=name, names=(), take=take, obvious=_unclear, missing=reason)
+        return replace(
+            self,
+            name=name,
+            names=(),
+            take=take,
+            obvious=_unclear,
+            required=True,
+            missing=reason,
+        )
 
 
 def raw(name: str, names: Sequence[str]) -> Field:

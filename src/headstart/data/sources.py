@@ -14,11 +14,13 @@ from itertools import compress, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from headstart.data.audit import Audit
 from headstart.data.block import Block, Located, Quarantine
 from headstart.data.columns import LABEL, option
 from headstart.data.columns import choose as choose_columns
-from headstart.data.content import Content
+from headstart.data.content import Content, Reader
 from headstart.data.discovery import find
 from headstart.data.field import Field
 from headstart.data.lines import chunks, lines, whole
@@ -30,6 +32,7 @@ from headstart.data.unit import FILES, Unit
 from headstart.data.walking import printable
 from headstart.errors import HeadstartError
 from headstart.files import whole_file
+from headstart.registry import HOME
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -69,8 +72,8 @@ def read(
     Returns:
         Records with the columns ``id`` (such as ``"reviews/a.txt:17"``: file and line or row,
         from 1; ``"photos/cat/1.jpg"`` where a file is one record), the fields of the content,
-        ``label`` (string or None), and ``fields``; optional ones only if any record has a
-        value. Text is a string; an image is a struct of ``bytes`` and ``path``, one of which
+        ``label`` (string or None), and ``fields``; of these two only what is required or any
+        record has. Text is a string; a picture is a struct of ``bytes`` and ``path``, one of which
         may be None: a file's bytes are not read.
 
     Raises:
@@ -87,7 +90,7 @@ def read(
     reading = _Reading(content, list(wanted.values()), named, document, found)
     try:
         with whole_file(path) as unfinished:
-            writer = RecordWriter(unfinished, reading.fields)
+            writer = RecordWriter(unfinished, reading.fields, content.columns)
             for unit in find(sources, found, content):
                 reading.store(unit, writer)
             if not found.kept:
@@ -162,7 +165,15 @@ class _Reading:
         for index, field in enumerate(self.fields):
             # A folder may be the label of all its files.
             rest = unit.label if field.name == LABEL.name else None
-            values = block.columns.get(field.name) or repeat(rest, count)
+            values = block.columns.get(field.name)
+            if values is None:
+                values = repeat(rest, count)
+            elif len(values) != count:
+                raise Unreadable(
+                    f"its reader gives {len(values)} values of {field.name!r} for {count} records"
+                )
+            elif isinstance(values, np.ndarray):
+                values = list(values) if values.ndim > 1 else values.tolist()
             column: list[Any] = []
             for row, value in enumerate(values):
                 stored = fault = None
@@ -199,7 +210,7 @@ class _Reading:
             return
         with plain_reasons():
             if unit.kind in content.readers:
-                yield from content.readers[unit.kind](unit, self.named)
+                yield from _read_by(content.readers[unit.kind], unit, self.named)
             elif unit.kind in TABLES:
                 choose = partial(choose_columns, unit.name, fields=self.fields, named=self.named)
                 yield from read_table(unit, choose, quarantine, content.rows)
@@ -214,6 +225,20 @@ class _Reading:
                     else:
                         for line, texts in lines(chunks(stream), quarantine):
                             yield Block(range(line, line + len(texts)), {first: texts})
+
+
+def _read_by(reader: Reader, unit: Unit, named: Mapping[str, str]) -> Iterator[Block]:
+    """Yield the blocks of a reader; where one of another package fails, its file is refused."""
+    try:
+        with plain_reasons():
+            yield from reader(unit, named)
+    except (Unreadable, HeadstartError):
+        raise
+    except Exception as error:
+        if reader.__module__.partition(".")[0] == HOME:
+            raise
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise Unreadable(f"its reader cannot read it ({reason})") from error
 
 
 def _nothing_in(sources: Sequence[str], audit: Audit) -> HeadstartError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,10 +24,11 @@ class RecordWriter:
     Args:
         path: the Arrow file.
         fields: the columns after ``id``.
+        keep: names of those that records have even where none has a value.
     """
 
-    def __init__(self, path: Path, fields: Sequence[Field]) -> None:
-        self._fields = fields
+    def __init__(self, path: Path, fields: Sequence[Field], keep: Collection[str] = ()) -> None:
+        self._fields, self._keep = fields, keep
         columns = [("id", pa.string()), *((field.name, field.type()) for field in fields)]
         self._schema = pa.schema(columns)
         self._writer = pa.ipc.new_stream(str(path), self._schema)
@@ -67,7 +68,8 @@ class RecordWriter:
     def open(self, path: Path) -> Dataset:
         """Return the records memory-mapped from ``path``.
 
-        An optional column without any value is left out.
+        A column that is not required and in which no record has a value is left out, unless it is
+        one to keep.
         """
         from datasets import Dataset, concatenate_datasets
 
@@ -81,7 +83,9 @@ class RecordWriter:
         empty = [
             field.name
             for field in self._fields
-            if not field.required and records.data.column(field.name).null_count == len(records)
+            if not field.required
+            and field.name not in self._keep
+            and records.data.column(field.name).null_count == len(records)
         ]
         return records.remove_columns(empty) if empty else records
 

@@ -6,7 +6,7 @@ again. Prints one line a run, and exits with 1 if an alarm was wrong::
 
     python benchmarks/alarms.py [NAME ...] [--steps 100] [--cost]
 
-``--cost`` measures instead what the looks cost: the same run with and without them.
+``--cost`` measures instead the cost of watching the features, as a share of the run.
 """
 
 from __future__ import annotations
@@ -181,23 +181,23 @@ TROUBLES: list[tuple[str, str, Callable[[], Any], dict[str, Any]]] = [
 
 
 def cost(sources: dict[str, str], steps: int) -> None:
-    """Compare the seconds of a run with its looks and without."""
+    """Print the share of a run that measuring the watched features takes."""
     from headstart.training.watch import Watch
 
     for name in ("simclr", "mlm"):
         seconds = []
-        looked = [0.0]
-        whole = Watch.look
+        measuring = [0.0]
+        whole = Watch.measure
 
         def timed(self: Any, *given: Any, whole: Any = whole, **named: Any) -> Any:
             began = time.perf_counter()
             try:
                 return whole(self, *given, **named)
             finally:
-                looked[0] += time.perf_counter() - began  # noqa: B023 (one list a name)
+                measuring[0] += time.perf_counter() - began  # noqa: B023 (one list a name)
 
         given = setting(name)
-        with tempfile.TemporaryDirectory() as folder, mock.patch.object(Watch, "look", timed):
+        with tempfile.TemporaryDirectory() as folder, mock.patch.object(Watch, "measure", timed):
             run = hs.pretrain(
                 sources[given.pop("source")],
                 out=f"{folder}/run",
@@ -207,7 +207,7 @@ def cost(sources: dict[str, str], steps: int) -> None:
                 **given,
             )
             seconds = [row["clock"]["seconds"] for row in run.metrics() if "clock" in row]
-        print(f"{name}: {seconds[-1]:.1f} s, of them {looked[0] / seconds[-1]:.1%} in looks")
+        print(f"{name}: {seconds[-1]:.1f} s, of them {measuring[0] / seconds[-1]:.1%} in measuring")
 
 
 def main() -> None:

@@ -52,7 +52,7 @@ def main(wanted: int) -> int:
             while killed < share and status == -9:
                 index = str(random.choice(list(PLACES)))
                 count = int(random.integers(1, PLACES[index] + 1))
-                status = kills.train(cut, {"place": index, "count": count}, **options)
+                status = kills.train(cut, {"point": index, "count": count}, **options)
                 killed += status == -9
                 if status == 0:
                     # It came to its end first: begin another chain, and compare this one too.

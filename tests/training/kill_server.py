@@ -1,8 +1,8 @@
-"""Trains in child processes that die where they are told to; imports are paid for once.
+"""Trains in child processes that die where they are ordered to; imports are paid for once.
 
-Reads one JSON plan a line: ``folder``, ``options`` of the training, ``kill`` (``place`` and
+Reads one JSON plan a line: ``folder``, ``options`` of the training, ``kill`` (``point`` and
 ``count``) or null, and ``world``. For each it forks as many processes that train together, or go on
-training, in the folder, and are killed with SIGKILL when they come to the place for the count-th
+training, in the folder, and are killed with SIGKILL when they come to the point for the count-th
 time. Answers with the exit status, negative for a signal.
 """
 
@@ -32,7 +32,7 @@ GRACE = 20.0
 
 
 def die_at(index: str, count: int, signum: int) -> None:
-    """Arrange that this process gets ``signum`` at a place, coming there for the count-th time."""
+    """Arrange that this process gets ``signum`` at a point, coming there for the count-th time."""
     left = [count]
 
     def arrive(only_if: bool = True) -> bool:
@@ -102,7 +102,7 @@ def child(plan: dict[str, Any], rank: int, port: int) -> int:
         os.environ.update({name: str(value) for name, value in names.items()})
         os.environ.update(MASTER_ADDR="127.0.0.1", TORCHELASTIC_RUN_ID="test")
     if plan["kill"]:
-        die_at(plan["kill"]["place"], plan["kill"]["count"], plan["kill"].get("signal", 9))
+        die_at(plan["kill"]["point"], plan["kill"]["count"], plan["kill"].get("signal", 9))
     try:
         run_tiny(Path(plan["folder"]), **plan["options"])
     except Exception as error:
@@ -120,7 +120,7 @@ def free_port() -> int:
 def wait(processes: list[int]) -> list[int]:
     """Return the exit statuses of a group; after the first death the others have ``GRACE`` seconds.
 
-    They may fail before they come to the same place, or wait for the dead one, which is what
+    They may fail before they come to the same point, or wait for the dead one, which is what
     torchrun and ``launch`` would end.
     """
     statuses: dict[int, int] = {}

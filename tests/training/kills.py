@@ -50,7 +50,7 @@ class Kills:
     ) -> int:
         """Train, or go on training, in ``folder``; return the exit status, negative for a signal.
 
-        ``kill`` names the place to die at, ``count``: at which arrival, and the ``signal``.
+        ``kill`` names the point to die at, ``count``: at which arrival, and the ``signal``.
         """
         plan = {"folder": str(folder), "options": options, "kill": kill, "world": world}
         assert self._server.stdin is not None

@@ -15,7 +15,7 @@ import torch
 from tiny_objective import TinyObjective, TinyRows, run_tiny
 
 from headstart.training.alarms import Alarm, Alarms
-from headstart.training.health import look
+from headstart.training.health import measure
 
 BENCHMARK = Path(__file__).resolve().parents[2] / "benchmarks" / "alarms.py"
 
@@ -31,40 +31,40 @@ def kinds(rung: list[Alarm]) -> list[str]:
 # -- rules -----------------------------------------------------------------------------------
 
 
-def looks(alarms: Alarms, *features: torch.Tensor, **named: Any) -> list[str]:
-    """Look at some features after one another, well into the run."""
+def collapses(alarms: Alarms, *features: torch.Tensor, **named: Any) -> list[str]:
+    """Measure some features one after another, well into the run."""
     return [
         kind
         for each in features
-        for kind in kinds(alarms.collapse(look(each, **named), progress=0.5, step=50))
+        for kind in kinds(alarms.collapse(measure(each, **named), progress=0.5, step=50))
     ]
 
 
 def test_a_collapse_rings_once_and_only_when_it_was_seen_twice() -> None:
     alarms = Alarms()
     constant = 1e-4 * random(64, 16) + 1
-    assert looks(alarms, random(64, 16), constant, random(64, 16), constant) == []
-    assert looks(alarms, constant, constant, constant) == ["collapse"]
+    assert collapses(alarms, random(64, 16), constant, random(64, 16), constant) == []
+    assert collapses(alarms, constant, constant, constant) == ["collapse"]
 
 
 def test_a_line_is_a_dimensional_collapse() -> None:
     line = random(64, 1) * random(1, 32)
-    assert looks(Alarms(), random(64, 32), line, line) == ["dimensional collapse"]
+    assert collapses(Alarms(), random(64, 32), line, line) == ["dimensional collapse"]
 
 
 def test_projections_that_become_alike_are_a_collapse_of_the_task() -> None:
     alarms, sound = Alarms(), random(64, 16)
-    assert looks(alarms, sound, projections=random(64, 8)) == []
-    assert looks(alarms, sound, sound, projections=1 + 1e-3 * random(64, 8)) == ["collapse"]
+    assert collapses(alarms, sound, projections=random(64, 8)) == []
+    assert collapses(alarms, sound, sound, projections=1 + 1e-3 * random(64, 8)) == ["collapse"]
 
 
 def test_a_growing_mean_and_the_first_steps_and_few_rows_are_no_collapse() -> None:
     sound = random(64, 16)
-    assert looks(Alarms(), sound, sound + 50, sound + 50, 100 * sound) == []
-    assert looks(Alarms(), random(3, 16), *2 * [torch.ones(3, 16)]) == []
+    assert collapses(Alarms(), sound, sound + 50, sound + 50, 100 * sound) == []
+    assert collapses(Alarms(), random(3, 16), *2 * [torch.ones(3, 16)]) == []
     alarms = Alarms()
     for each in (sound, torch.ones(64, 16), torch.ones(64, 16)):
-        assert alarms.collapse(look(each), progress=0.1, step=9) == []
+        assert alarms.collapse(measure(each), progress=0.1, step=9) == []
 
 
 def rows(losses: list[float], **scalars: list[float]) -> list[dict[str, Any]]:
@@ -82,7 +82,7 @@ def test_a_plateau_is_noise_around_a_constant_only() -> None:
     assert alarms.plateau(rows(falling), 0.5, 0.05) == []
     assert alarms.plateau(rows(flat), 0.1, 0.05) == []  # still near the warm-up
     assert alarms.plateau(rows(flat), 0.95, 0.05) == []  # too late to matter
-    assert alarms.plateau(rows(flat)[:50], 0.5, 0.05) == []  # too few to tell
+    assert alarms.plateau(rows(flat)[:50], 0.5, 0.05) == []  # too few for a statement
     # Two players: the sum stands still, and they do not.
     assert alarms.plateau(rows(flat, generator=falling), 0.5, 0.05) == []
     (alarm,) = alarms.plateau(rows(flat), 0.5, 0.05)
@@ -100,7 +100,7 @@ def test_divergence_is_a_loss_far_above_its_start_and_not_one_bad_batch() -> Non
     assert kinds(Alarms().divergence(falling, [3.0, 700.0])) == ["divergence"]
 
 
-def test_weights_that_outgrow_a_random_walk_ring_and_those_that_start_at_zero_say_nothing() -> None:
+def test_weights_that_outgrow_a_random_walk_ring_and_those_that_start_at_zero_do_not_ring() -> None:
     def rung(*growths: float, step: int = 100) -> list[str]:
         alarms = Alarms()
         assert alarms.growth([1.0, 2.0, 0.0, 0.5], 0) == []
@@ -114,7 +114,7 @@ def test_weights_that_outgrow_a_random_walk_ring_and_those_that_start_at_zero_sa
     assert rung(math.nan, math.nan) == ["growth"]
 
 
-def test_a_deaf_temperature_is_told_from_the_entropy() -> None:
+def test_an_unsuitable_temperature_is_found_by_the_entropy() -> None:
     losses = [4.0] * 30
     assert Alarms().temperature(rows(losses, entropy=[0.9] * 30), 0.5) == []
     # Sure and right is what a good network is in the end.
@@ -164,7 +164,7 @@ def test_more_time_is_advised_where_the_last_quarter_still_paid() -> None:
     assert "--budget" in alarm.message
     assert Alarms().still_improving(history(spent, spent)) == []
     assert Alarms(rung=["collapse"]).still_improving(history(steep, steep)) == []
-    # Without validation it is told from the training loss, noise considered.
+    # Without validation the training loss is used, accounting for noise.
     noise = (random(200) * 0.5).tolist()
     assert Alarms().still_improving(rows([3 + n for n in noise])) == []
     assert Alarms().still_improving(rows([5 - s / 50 + noise[s] / 9 for s in range(200)])) != []
@@ -264,8 +264,8 @@ def sources(benchmark: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.mark.parametrize("name", ["mlm", "simclr", "byol", "gan"])
 def test_sound_runs_are_silent(name: str, benchmark: ModuleType, sources: dict[str, str]) -> None:
-    rung, said = benchmark.rung(sources, name, 40)
-    assert rung <= benchmark.ADVICE, said
+    rung, messages = benchmark.rung(sources, name, 40)
+    assert rung <= benchmark.ADVICE, messages
 
 
 @pytest.mark.parametrize(
@@ -284,8 +284,8 @@ def test_a_trouble_that_is_caused_rings(
     trouble: str, name: str, kind: str, benchmark: ModuleType, sources: dict[str, str]
 ) -> None:
     with getattr(benchmark, trouble)():
-        rung, said = benchmark.rung(sources, name, 40)
-    assert any(kind in one for one in rung), said
+        rung, messages = benchmark.rung(sources, name, 40)
+    assert any(kind in one for one in rung), messages
 
 
 @pytest.mark.parametrize("temperature", [1e-4, 100.0])
@@ -293,5 +293,5 @@ def test_an_absurd_temperature_rings(
     temperature: float, benchmark: ModuleType, sources: dict[str, str]
 ) -> None:
     settings = [f"simclr.temperature={temperature}"]
-    rung, said = benchmark.rung(sources, "simclr", 40, settings=settings)
-    assert "temperature" in rung, said
+    rung, messages = benchmark.rung(sources, "simclr", 40, settings=settings)
+    assert "temperature" in rung, messages

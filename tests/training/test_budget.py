@@ -10,13 +10,13 @@ from tiny_objective import TinyRows
 from headstart.config import TrainingOptions
 from headstart.run import RunFolder
 from headstart.training.boundary import validate_every
-from headstart.training.budget import Pace, steps_within
+from headstart.training.budget import Timings, steps_within
 from headstart.training.plan import TrainingPlan
 
-PACE = Pace(start=2.0, step=0.1, validation_batch=0.5, look=0.2, checkpoint=1.0)
+TIMINGS = Timings(start=2.0, step=0.1, validation_batch=0.5, snapshot=0.2, checkpoint=1.0)
 
 
-def within(config: TrainingOptions, rows: int, pace: Pace = PACE, ago: float = 0.0) -> int:
+def within(config: TrainingOptions, rows: int, timings: Timings = TIMINGS, ago: float = 0.0) -> int:
     plan = TrainingPlan(
         objective=None,
         rows=TinyRows(1),
@@ -27,36 +27,36 @@ def within(config: TrainingOptions, rows: int, pace: Pace = PACE, ago: float = 0
         validation=TinyRows(rows),
         started=time.monotonic() - ago,
     )
-    return steps_within(plan, pace)
+    return steps_within(plan, timings)
 
 
 def test_without_extras_it_is_time_over_step_time() -> None:
-    pace = Pace(start=0.0, step=0.25, validation_batch=0.0, look=0.0, checkpoint=0.0)
-    assert within(TrainingOptions(budget="100s"), 0, pace) in (399, 400)
+    timings = Timings(start=0.0, step=0.25, validation_batch=0.0, snapshot=0.0, checkpoint=0.0)
+    assert within(TrainingOptions(budget="100s"), 0, timings) in (399, 400)
 
 
 def test_start_up_validation_and_checkpoints_count_by_hand() -> None:
-    """A look at the start and at every 50 steps, of five batches; a checkpoint at every 20."""
+    """A validation at the start and every 50 steps, of five batches; a checkpoint at every 20."""
     config = TrainingOptions(budget="100s", validate_steps=50, checkpoint_steps=20)
     steps = within(config, 1000)
 
     def seconds(steps: int) -> float:
-        looks = -(-steps // 50) + 1
-        return 2.0 + 0.1 * steps + looks * (0.2 + 5 * 0.5) + (steps / 20 + 1) * 1.0
+        validations = -(-steps // 50) + 1
+        return 2.0 + 0.1 * steps + validations * (0.2 + 5 * 0.5) + (steps / 20 + 1) * 1.0
 
     assert seconds(steps) <= 100 < seconds(steps + 2)
 
 
 def test_what_was_spent_before_counts_but_a_tenth_is_left() -> None:
     config = TrainingOptions(budget="100s")
-    pace = Pace(start=0.0, step=0.25, validation_batch=0.0, look=0.0, checkpoint=0.0)
-    assert within(config, 0, pace, ago=50) in (199, 200)
-    assert within(config, 0, pace, ago=99) in (39, 40)
-    assert within(TrainingOptions(budget="1s"), 0, Pace(9.0, 9.0, 9.0, 9.0, 9.0)) == 1
+    timings = Timings(start=0.0, step=0.25, validation_batch=0.0, snapshot=0.0, checkpoint=0.0)
+    assert within(config, 0, timings, ago=50) in (199, 200)
+    assert within(config, 0, timings, ago=99) in (39, 40)
+    assert within(TrainingOptions(budget="1s"), 0, Timings(9.0, 9.0, 9.0, 9.0, 9.0)) == 1
 
 
 @pytest.mark.parametrize(
     ("steps", "patience", "every"), [(5, 0, 5), (100, 0, 20), (1000, 0, 50), (100, 3, 5), (5, 3, 1)]
 )
-def test_a_run_is_looked_at_about_twenty_times(steps: int, patience: int, every: int) -> None:
+def test_a_run_is_validated_about_twenty_times(steps: int, patience: int, every: int) -> None:
     assert validate_every(TrainingOptions(patience=patience), steps) == every

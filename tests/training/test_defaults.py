@@ -32,7 +32,7 @@ def plan(records: int = 100_000, **options: Any) -> Plan:
         ({"objective": "contrast:1,mlm:1"}, ["contrast", "mlm"], "modernbert"),
     ],
 )
-def test_what_is_left_open_suits_what_is_said(
+def test_open_options_follow_those_that_are_set(
     options: dict[str, str], objectives: list[str], encoder: str
 ) -> None:
     decided = plan(**options)
@@ -43,8 +43,8 @@ def test_what_is_left_open_suits_what_is_said(
 def test_dropout_is_turned_on_for_the_objective_that_lives_on_it_alone() -> None:
     assert plan(objective="simcse").encoder_options == {"dropout": 0.1}
     assert plan(objective="mlm").encoder_options == {}
-    asked = plan(objective="simcse", encoder_options={"dropout": 0.3})
-    assert asked.encoder_options == {"dropout": 0.3}
+    requested = plan(objective="simcse", encoder_options={"dropout": 0.3})
+    assert requested.encoder_options == {"dropout": 0.3}
 
 
 @pytest.mark.parametrize(("records", "size"), [(100_000, 1024), (1_250, 125), (300, 64), (6, 3)])

@@ -76,11 +76,11 @@ def test_vectors_come_in_the_size_of_the_encoders_own_and_are_counted_once(
     size = {"layers": 1, "width": 16, "heads": 2}
     encoder = create_encoder("modernbert", size, text_processor, length=32, seed=0)
     before = table(encoder).detach().clone()
-    said: list[str] = []
+    messages: list[str] = []
     config = PretrainConfig(sources=[""], out="", budget="1steps")
-    keep_counts(encoder, tmp_path, config, said.append)
-    keep_counts(encoder, tmp_path, config, said.append)
-    assert said == ["counting which tokens stand together"]
+    keep_counts(encoder, tmp_path, config, messages.append)
+    keep_counts(encoder, tmp_path, config, messages.append)
+    assert messages == ["counting which tokens stand together"]
     take_counts(encoder, tmp_path)
     after = table(encoder).detach()
     vectors = torch.from_numpy(np.load(tmp_path / "vectors.npy"))
@@ -94,7 +94,7 @@ def test_vectors_come_in_the_size_of_the_encoders_own_and_are_counted_once(
     assert torch.equal(after[:, ~filled], before[:, ~filled])
 
 
-def test_who_reads_no_tokens_is_told(tmp_path):
+def test_encoders_without_tokens_are_refused(tmp_path):
     from sklearn.datasets import load_digits
 
     np.savez(tmp_path / "digits.npz", x_train=(load_digits().images[:80] * 15).astype(np.uint8))

@@ -12,7 +12,7 @@ from headstart.training.health import (
     alignment,
     alpha_req,
     lidar,
-    look,
+    measure,
     rank_me,
     spread,
     uniformity,
@@ -93,9 +93,9 @@ def test_lidar_by_hand_on_one_dimension_is_one_and_of_a_point_no_number() -> Non
 
 
 def test_a_common_direction_that_grows_is_seen_by_rank_me_alone() -> None:
-    """What transformers do in their first steps must not look like a collapse."""
+    """What transformers do in their first steps must not count as a collapse."""
     features = random(64, 32)
-    before, after = look(features), look(features + 20)
+    before, after = measure(features), measure(features + 20)
     assert after.measures["effective_rank"] < 0.5 * before.measures["effective_rank"]
     assert after.rank == pytest.approx(before.rank)
     assert after.scatter == pytest.approx(before.scatter)
@@ -103,8 +103,13 @@ def test_a_common_direction_that_grows_is_seen_by_rank_me_alone() -> None:
 
 def test_a_look_measures_views_and_projections_where_there_are_any() -> None:
     features = random(32, 8)
-    assert set(look(features).measures) == {"effective_rank", "spread", "alpha_req", "uniformity"}
-    seen = look(features, [features[:9], features[:9]], projections=torch.ones(32, 4))
+    assert set(measure(features).measures) == {
+        "effective_rank",
+        "spread",
+        "alpha_req",
+        "uniformity",
+    }
+    seen = measure(features, [features[:9], features[:9]], projections=torch.ones(32, 4))
     assert {"alignment", "lidar"} < set(seen.measures)
     assert seen.task is not None
     assert seen.task[1] == pytest.approx(0, abs=1e-9)

@@ -11,8 +11,8 @@ from headstart.errors import HeadstartError
 from headstart.training.loader import NumberedBatches, ResumableLoader
 
 
-class Places:
-    """Rows that are their own places, and count how often they are read."""
+class Indices:
+    """Rows that hold their own index, and count how often they are read."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -23,7 +23,7 @@ class Places:
 
     def batch(self, indices: np.ndarray, epoch: int) -> dict[str, Tensor]:
         self.reads += 1
-        return {"places": tensor(indices), "epoch": tensor(epoch)}
+        return {"indices": tensor(indices), "epoch": tensor(epoch)}
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_an_epoch_is_cut_into_equal_batches(
     rows: int, batch_size: int, world: int, per_epoch: int, size: int
 ) -> None:
     parts = [
-        NumberedBatches(Places(rows), batch_size, 0, rank=r, world=world) for r in range(world)
+        NumberedBatches(Indices(rows), batch_size, 0, rank=r, world=world) for r in range(world)
     ]
     assert {(part.per_epoch, part.size) for part in parts} == {(per_epoch, size)}
     for epoch in range(2):
@@ -50,7 +50,7 @@ def test_an_epoch_is_cut_into_equal_batches(
             index
             for number in range(epoch * per_epoch, (epoch + 1) * per_epoch)
             for part in parts
-            for index in part[number][1]["places"].tolist()
+            for index in part[number][1]["indices"].tolist()
         ]
         # In the order of the epoch, no row twice, whatever the number of processes.
         assert seen == order(0, epoch, rows)[: per_epoch * size * world].tolist()
@@ -58,11 +58,11 @@ def test_an_epoch_is_cut_into_equal_batches(
 
 def test_fewer_rows_than_processes_is_a_mistake_to_mend() -> None:
     with pytest.raises(HeadstartError, match="1 rows cannot be shared by 2 processes"):
-        NumberedBatches(Places(1), 4, 0, world=2)
+        NumberedBatches(Indices(1), 4, 0, world=2)
 
 
 def test_skipping_reads_nothing_of_what_came_before() -> None:
-    rows = Places(10_000)
+    rows = Indices(10_000)
     loader = ResumableLoader(NumberedBatches(rows, 2, 0), 10**9, workers=0)
     loader.load_state_dict({"consumed": 987_654_321})
     number, batch = next(iter(loader))
@@ -73,12 +73,12 @@ def test_skipping_reads_nothing_of_what_came_before() -> None:
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_the_state_counts_what_was_handed_over_not_what_was_prefetched(workers: int) -> None:
-    loader = ResumableLoader(NumberedBatches(Places(40), 4, 0), 12, workers)
+    loader = ResumableLoader(NumberedBatches(Indices(40), 4, 0), 12, workers)
     batches = iter(loader)
     for _ in range(5):
         next(batches)
     assert loader.state_dict() == {"consumed": 5}
-    other = ResumableLoader(NumberedBatches(Places(40), 4, 0), 12, workers)
+    other = ResumableLoader(NumberedBatches(Indices(40), 4, 0), 12, workers)
     other.load_state_dict(loader.state_dict())
     assert [number for number, _ in other] == list(range(5, 12)) == [n for n, _ in batches]
     assert len(other) == 12

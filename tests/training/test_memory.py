@@ -35,4 +35,4 @@ def test_a_large_block_is_handed_out_again_without_fresh_pages() -> None:
     kept, mapped = faults("keep"), faults()
     if mapped < 1000:
         pytest.skip("this allocator keeps large blocks by itself")
-    assert kept < mapped / 2  # what else is allocated may lie in the way once in a while
+    assert kept < mapped / 2  # other allocations may interfere occasionally

@@ -52,8 +52,8 @@ def test_every_text_meets_its_own_pair_and_negative(tmp_path, monkeypatch):
     assert found == [(row["one"], row["two"], row["three"]) for row in ROWS]
     audit = json.loads(run.audit_file.read_text())
     assert [row["reason"] for row in audit["records"]] == ["its column 'two' holds no text"]
-    told = json.loads(run.words_file.read_text())["records"][0]
-    assert [row["name"] for row in told] == [
+    preview = json.loads(run.words_file.read_text())["records"][0]
+    assert [row["name"] for row in preview] == [
         "original",
         "first view",
         "second view",
@@ -84,7 +84,7 @@ def test_what_cannot_be_paired_is_refused_in_a_sentence(tmp_path, columns, optio
         hs.pretrain(source, out=str(tmp_path / "run"), **given)
 
 
-def found_twins(encoder: Any, processor: Any, pairs: list[dict[str, str]]) -> float:
+def matched(encoder: Any, processor: Any, pairs: list[dict[str, str]]) -> float:
     """Return the share of first texts whose own second text is the nearest of all."""
     sides = []
     for name in ("one", "two"):
@@ -95,7 +95,7 @@ def found_twins(encoder: Any, processor: Any, pairs: list[dict[str, str]]) -> fl
 
 
 def test_pairs_teach_what_says_the_same(tmp_path, shared_data):
-    """Two captions of one picture, by different people: learned on some, found among others."""
+    """Two captions of one image, by different people: learned on some, found among others."""
     folder = shared_data("multi30k")
     captions: dict[int, list[str]] = {1: [], 2: []}
     with gzip.open(folder / "task2_train_captions_en.jsonl.gz", "rt", encoding="utf-8") as lines:
@@ -110,7 +110,7 @@ def test_pairs_teach_what_says_the_same(tmp_path, shared_data):
         **{**SMALL, "budget": "40steps", "batch_size": 512},
     )
     encoder, processor = open_encoder(run.encoder), open_processor(run.encoder)
-    after = found_twins(encoder, processor, pairs[-1000:])
-    before = found_twins(encoder.untrained(), processor, pairs[-1000:])
-    print(f"twins found among 1,000: untrained {before:.3f}, taught by pairs {after:.3f}")
+    after = matched(encoder, processor, pairs[-1000:])
+    before = matched(encoder.untrained(), processor, pairs[-1000:])
+    print(f"matches found among 1,000: untrained {before:.3f}, taught by pairs {after:.3f}")
     assert after > before + 0.03

@@ -93,7 +93,7 @@ def test_a_mistake_leaves_no_run_behind(
 def test_pictures_found_unreadable_only_in_training_are_added_to_the_audit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Many pictures are decoded when they are met: what is bad comes out late."""
+    """Many images are decoded when they are met: what is bad comes out late."""
     monkeypatch.setattr(pixel_file, "PATIENCE", -1)
     folder = tmp_path / "photos"
     folder.mkdir()
@@ -121,7 +121,7 @@ def test_pictures_found_unreadable_only_in_training_are_added_to_the_audit(
     assert found["lengths"]["unit"] == "pixels of the shorter side"
 
 
-def test_going_on_from_a_run_is_guarded_and_says_what_it_kept(tmp_path: Path) -> None:
+def test_going_on_from_a_run_is_guarded_and_reports_what_it_kept(tmp_path: Path) -> None:
     source = texts(tmp_path / "a.txt", TEXTS)
     labels = tmp_path / "labeled.csv"
     rows = [f"{text},{'fox' in text}" for text in TEXTS]
@@ -132,13 +132,13 @@ def test_going_on_from_a_run_is_guarded_and_says_what_it_kept(tmp_path: Path) ->
         source, out=str(tmp_path / "first"), encoder="bert", encoder_options=size, **options
     )
     assert "kept" not in first.resolved
-    assert not first.log_file.exists()  # nothing was said
+    assert not first.log_file.exists()  # nothing was logged
     goes_on = options | {"encoder": str(first.folder)}
     again = hs.pretrain(source, out=str(tmp_path / "again"), probe=str(labels), **goes_on)
-    told = again.log_file.read_text()
-    assert "Safeguards: only what is new learns for the first 10% of the steps" in told
+    log = again.log_file.read_text()
+    assert "Safeguards: only what is new learns for the first 10% of the steps" in log
     assert "by probe" in again.resolved["kept"]
-    assert again.resolved["kept"] in told
+    assert again.resolved["kept"] in log
     assert {"probe", "effective_rank"} <= again.metrics()[0].keys()
     # Without labels the halves of the texts decide.
     blind = hs.pretrain(source, out=str(tmp_path / "blind"), **goes_on)

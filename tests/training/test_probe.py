@@ -36,7 +36,7 @@ def left_out(rows: Tensor, targets: Tensor, ridge: float) -> Tensor:
     return torch.stack(errors).sum()
 
 
-def test_each_record_is_told_by_all_others() -> None:
+def test_each_record_is_predicted_from_all_others() -> None:
     random = torch.Generator().manual_seed(0)
     features = torch.randn(20, 4, generator=random, dtype=torch.float64)
     labels = F.one_hot((features[:, 0] + 0.5 * features[:, 1] > 0).long(), 2).double()
@@ -79,10 +79,10 @@ def test_labels_of_any_kind_are_stored_with_the_records(tmp_path: Path) -> None:
     assert open_probe(tmp_path / "nothing") is None
 
 
-def test_twins_find_each_other_by_rank() -> None:
+def test_counterparts_are_ranked() -> None:
     first = torch.eye(3)
     second = torch.tensor([[1.0, 0, 0], [0, 0, 1.0], [0, 1.0, 0.1]])
-    # The first finds its twin at once; to the others all but one or none stand before it.
+    # The first ranks its counterpart first; for the others one or two rank before it.
     assert view_matching(first, first) == 1
     forth, back = (1 + 1 / 3 + 1 / 2) / 3, (1 + 1 / 3 + 1 / 2) / 3
     assert view_matching(first, second) == pytest.approx((forth + back) / 2)

@@ -28,7 +28,7 @@ def test_processes_meet_and_agree_and_their_error_comes_back(tmp_path: Path) -> 
 
 
 def started_as_torchrun_would(arguments: list[str], world: int = 2) -> list[tuple[int, str, str]]:
-    """Run ``headstart`` in so many processes; return exit status, output and errors of each."""
+    """Run ``headstart`` in several processes; return exit status, output and errors of each."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -44,8 +44,8 @@ def started_as_torchrun_would(arguments: list[str], world: int = 2) -> list[tupl
         )
         for indices in ({"RANK": rank, "LOCAL_RANK": rank} for rank in range(world))
     ]
-    said = [process.communicate() for process in processes]
-    return [(p.returncode, *texts) for p, texts in zip(processes, said, strict=True)]
+    outputs = [process.communicate() for process in processes]
+    return [(p.returncode, *texts) for p, texts in zip(processes, outputs, strict=True)]
 
 
 def test_under_torchrun_the_first_process_makes_the_run_and_the_others_join_it(
@@ -68,5 +68,5 @@ def test_under_torchrun_the_first_process_makes_the_run_and_the_others_join_it(
 def test_what_is_refused_to_the_first_is_refused_to_all(tmp_path: Path) -> None:
     with pytest.raises(HeadstartError, match=r"^only rank 0 tried$"):
         launch(2, first_is_refused, tmp_path)
-    said = {path.name: path.read_text() for path in tmp_path.iterdir()}
-    assert said == {"0": "only rank 0 tried", "1": "only rank 0 tried"}
+    outputs = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert outputs == {"0": "only rank 0 tried", "1": "only rank 0 tried"}

@@ -63,7 +63,7 @@ def test_killed_and_resumed_equals_never_stopped(case: str, kills: Kills, tmp_pa
     options = {"checkpoint_steps": 2, **options}
     assert kills.train(tmp_path / "whole", **options) == 0
     for index, count in deaths:
-        assert kills.train(tmp_path / "killed", {"place": index, "count": count}, **options) == -9
+        assert kills.train(tmp_path / "killed", {"point": index, "count": count}, **options) == -9
     assert kills.train(tmp_path / "killed", **options) == 0
     assert logged(tmp_path / "killed") == logged(tmp_path / "whole")
     assert_same_bits(saved(tmp_path / "killed"), saved(tmp_path / "whole"))
@@ -76,7 +76,7 @@ def test_a_signal_saves_at_the_step_boundary_and_says_how_to_go_on(
     """The signal goes to the whole group of processes, as Ctrl-C in a terminal does."""
     options = {"accumulate": 2, "workers": 2}
     assert kills.train(tmp_path / "whole", **options) == 0
-    kill = {"place": "step", "count": 7, "signal": signum}
+    kill = {"point": "step", "count": 7, "signal": signum}
     assert kills.train(tmp_path / "stopped", kill, **options) == status
     # The seventh micro-batch belongs to the fourth step, which is finished before stopping.
     assert [path.name for path in (tmp_path / "stopped/checkpoints").iterdir()] == [

@@ -81,22 +81,22 @@ def test_the_anchor_goes_a_share_of_the_way_back_after_the_step(tmp_path: Path) 
     run_tiny(tmp_path / "free", objective=free, guards={"warmup": 0.0}, budget="1steps")
     run_tiny(tmp_path / "held", objective=held, guards={"anchor": 0.3}, budget="1steps")
     share = 0.3 * 0.5 / 0.95
-    for (name, begun), (_, went), (_, back) in zip(
+    for (name, initial), (_, went), (_, back) in zip(
         *(o.named_parameters() for o in (start, free, held)), strict=True
     ):
-        wanted = went + share * (begun - went) if name.startswith("encoder") else went
+        wanted = went + share * (initial - went) if name.startswith("encoder") else went
         torch.testing.assert_close(back, wanted)
     assert not torch.equal(free.encoder.dense.weight, held.encoder.dense.weight)
 
 
-@pytest.mark.parametrize("way", ["anchor", "measure"])
-def test_the_start_is_kept_in_the_run(way: str, tmp_path: Path) -> None:
-    guards: dict[str, Any] = {"anchor": 0.3} if way == "anchor" else {"measure": "effective_rank"}
+@pytest.mark.parametrize("kind", ["anchor", "measure"])
+def test_the_start_is_kept_in_the_run(kind: str, tmp_path: Path) -> None:
+    guards: dict[str, Any] = {"anchor": 0.3} if kind == "anchor" else {"measure": "effective_rank"}
     _, _, run = run_tiny(tmp_path / "run", guards=guards, budget="2steps")
     assert (run.checkpoints / "start.ckpt").is_file()
 
 
-def test_where_nothing_was_better_the_start_comes_back_whole_and_is_told(tmp_path: Path) -> None:
+def test_where_nothing_was_better_the_start_is_restored_and_reported(tmp_path: Path) -> None:
     """A rate of 30 ruins the features; their rank at the start is the best there is."""
     trained = TinyObjective()
     _, outcome, run = run_tiny(
@@ -115,7 +115,7 @@ def test_where_nothing_was_better_the_start_comes_back_whole_and_is_told(tmp_pat
     assert "the best weights by effective_rank are kept" in run.log_file.read_text()
 
 
-def test_the_best_of_all_looks_is_kept_and_a_tie_goes_to_the_earlier(tmp_path: Path) -> None:
+def test_the_best_of_all_evaluations_is_kept_and_a_tie_goes_to_the_earlier(tmp_path: Path) -> None:
     def judged(values: dict[int, float]) -> dict[str, Any]:
         state = nothing_seen("view_matching")
         for step, value in values.items():
@@ -125,8 +125,8 @@ def test_the_best_of_all_looks_is_kept_and_a_tie_goes_to_the_earlier(tmp_path: P
     middle = judged({0: 0.2, 4: 0.5, 8: 0.3})
     assert kept_file(middle, tmp_path, 8) == tmp_path / "best.ckpt"
     assert verdict(middle, 8) == (
-        "The weights of step 4 of 8 are kept, the best of 3 looks by view_matching: they have "
-        "0.500, the start had 0.200, the end 0.300."
+        "The weights of step 4 of 8 are kept, the best of 3 evaluations by view_matching: they "
+        "have 0.500, the start had 0.200, the end 0.300."
     )
     assert kept_file(judged({0: 0.2, 8: 0.3}), tmp_path, 8) is None
     assert kept_file(judged({0: 0.2, 8: 0.2}), tmp_path, 8) == tmp_path / "start.ckpt"
@@ -134,7 +134,7 @@ def test_the_best_of_all_looks_is_kept_and_a_tie_goes_to_the_earlier(tmp_path: P
     assert kept_file(nothing_seen("view_matching"), tmp_path, 8) is None
 
 
-def test_the_start_gives_way_only_to_more_than_chance(tmp_path: Path) -> None:
+def test_the_start_gives_way_only_to_more_than_noise(tmp_path: Path) -> None:
     state = nothing_seen("view_matching", margin=0.02)
     assert [take_note(state, v, s) for s, v in {0: 0.30, 4: 0.31, 8: 0.29}.items()] == [
         True,
@@ -146,13 +146,13 @@ def test_the_start_gives_way_only_to_more_than_chance(tmp_path: Path) -> None:
         "The start's weights are kept, since nothing was clearly better (measured by view_matching "
         "it has 0.300, what came later 0.310 at best; below 0.320 that may be chance)."
     )
-    # Against one another later looks need no margin.
+    # Against one another later evaluations need no margin.
     assert take_note(state, 0.33, 12)
     assert take_note(state, 0.335, 16)
     assert kept_file(state, tmp_path, 16) is None
 
 
-def test_chance_moves_few_twins_more_than_many() -> None:
+def test_noise_of_view_matching_falls_with_the_number_of_records() -> None:
     half = {"x": torch.zeros(64, 2)}
     watch = Watch(half, view_matching=[half, half])
     assert watch.margin("view_matching") == pytest.approx(2 * 0.15 / 8)
@@ -160,8 +160,8 @@ def test_chance_moves_few_twins_more_than_many() -> None:
     assert Watch(half).margin("view_matching") == 0.0
 
 
-def test_a_run_that_stops_early_was_looked_at_when_it_stopped(tmp_path: Path) -> None:
-    """Patience goes by the loss and the weights by a measure that is seldom looked at."""
+def test_a_run_that_stops_early_is_measured_when_it_stops(tmp_path: Path) -> None:
+    """Patience goes by the loss and the weights by a measure that is computed seldom."""
     labels = torch.arange(16).remainder(2)[:, None].float()
     _, outcome, _ = run_tiny(
         tmp_path / "run",

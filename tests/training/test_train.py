@@ -111,9 +111,9 @@ def test_early_stopping_restores_the_best_validated_weights(tmp_path: Path) -> N
     """At a rate far too high, the first validations are the best."""
     options = {"budget": "40steps", "patience": 2, "validate_steps": 3, "learning_rate": 3.0}
     best, outcome, run = run_tiny(tmp_path, objective=Remembering(), restore_best=True, **options)
-    looks = [row for row in run.metrics() if row["step"] and "validation_loss" in row]
+    validations = [row for row in run.metrics() if row["step"] and "validation_loss" in row]
     assert outcome.stopped_early
-    assert outcome.best_step == min(looks, key=lambda row: row["validation_loss"])["step"]
+    assert outcome.best_step == min(validations, key=lambda row: row["validation_loss"])["step"]
     assert outcome.steps == outcome.best_step + 6 < outcome.planned
     weights = best.after[outcome.best_step - 1]
     assert torch.equal(best.head.weight, weights)
@@ -212,7 +212,7 @@ def test_an_epoch_budget_sees_every_row_that_often(tmp_path: Path) -> None:
         assert sorted(part.tolist()) == sorted(rows.tolist())
 
 
-def test_the_best_weights_by_a_measure_are_kept_where_asked(tmp_path: Path) -> None:
+def test_the_best_weights_by_a_measure_are_kept_if_requested(tmp_path: Path) -> None:
     options = {"validate_steps": 3, "learning_rate": 3.0, "budget": "30steps"}
     kept, outcome, run = run_tiny(
         tmp_path, objective=Remembering(), keep="best", watch="effective_rank", **options

@@ -19,7 +19,7 @@ def test_processor_time_counts_work_and_not_waiting() -> None:
     assert usage.values()["cpu_seconds"] - idle >= 0.1
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows tells no peak")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows reports no peak")
 def test_the_peak_of_memory_is_in_bytes_and_never_falls() -> None:
     usage = Usage()
     before = usage.values()["peak_memory"]

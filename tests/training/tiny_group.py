@@ -26,7 +26,7 @@ def gather_then_disagree(folder: Path) -> None:
 
 
 def first_is_refused(folder: Path) -> None:
-    """Let the first process do what fails, and note what each is told."""
+    """Let the first process do what fails, and note the error that each gets."""
     group = ProcessGroup.here()
 
     def fail() -> None:

@@ -73,7 +73,7 @@ class TinyObjective(Objective):
 
 
 class PlainObjective(TinyObjective):
-    """Without chance: the mean of its gradients over parts is that over the whole."""
+    """Deterministic: the mean of its gradients over parts is that over the whole."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ class PlainObjective(TinyObjective):
 
 
 class TinyRows:
-    """Rows that are told apart by their first token pair; another view in every epoch."""
+    """Rows that differ in their first token pair; another view in every epoch."""
 
     def __init__(self, count: int, length: int = 6, seed: int = 0) -> None:
         random = generator(seed, "rows")

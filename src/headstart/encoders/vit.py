@@ -21,7 +21,7 @@ class VitOptions(Options):
     """The shape of a small ViT (Dosovitskiy et al. 2021), by default DeiT's tiny at half depth."""
 
     patch: int | None = Field(
-        None, ge=1, le=64, description="Pixels a side of a patch; else what suits the size."
+        None, ge=1, le=64, description="Pixels per side of a patch; by default chosen by the size."
     )
     layers: int = Field(6, ge=1, le=48, description="Blocks.")
     width: int = Field(192, ge=8, le=4096, description="Size of the vectors.")

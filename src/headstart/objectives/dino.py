@@ -35,7 +35,7 @@ class DINOOptions(ViewOptions):
     """
 
     local: int = Field(
-        6, ge=0, description="Small crops besides the two views, where the modality gives them."
+        6, ge=0, description="Small crops in addition to the two views, if the data have them."
     )
     prototypes: int = Field(4096, ge=2, description="Outputs of the head.")
     hidden: int = Field(

@@ -30,7 +30,7 @@ class DistillOptions(Options):
     teacher: str = Field(description="Folder of the teacher: a run, or a saved encoder.")
     loss: Literal["cosine", "mse"] = Field("cosine", description="What is made small.")
     views: str = Field(
-        "identity", description="What both are shown: a kind of views, of which the first is taken."
+        "identity", description="Kind of views; student and teacher both get the first view."
     )
 
 

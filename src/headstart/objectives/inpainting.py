@@ -26,7 +26,7 @@ class InpaintingOptions(Options):
     """The paper's values (sections 3.2 and 5; w, and the weight of the band, from its code)."""
 
     block: float = Field(0.5, gt=0, le=0.9, description="Side of the block, in sides.")
-    position: Literal["centre", "random"] = Field("centre", description="Where the block lies.")
+    position: Literal["centre", "random"] = Field("centre", description="Position of the block.")
     weight: float = Field(0.999, gt=0, le=1, description="Of the squared error; the rest is the "
                           "adversarial part (1 leaves it out).")  # fmt: skip
     band: float = Field(

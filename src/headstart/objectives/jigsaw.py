@@ -27,7 +27,9 @@ TILES = 9
 class JigsawOptions(Options):
     """The paper's values but for the number of permutations, which is 1,000 for ImageNet."""
 
-    permutations: int = Field(64, ge=2, le=5000, description="Orders to tell apart; 1,000.")
+    permutations: int = Field(
+        64, ge=2, le=5000, description="Number of orders; the paper has 1,000."
+    )
     tile: float = Field(64 / 75, gt=0, le=1, description="Side of a tile in its cell of the grid.")
     hidden: int = Field(1024, ge=1, description="Width of the layer that compares the tiles.")
 

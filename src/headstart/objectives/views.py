@@ -31,7 +31,7 @@ class ViewOptions(Options):
         "a second text are seen as pairs unless another kind is named.",
     )
     side: int | None = Field(
-        None, ge=4, description="Pixels a side of a view; by default what suits the pictures."
+        None, ge=4, description="Pixels per side of a view; by default chosen by the pictures."
     )
     drop: float = Field(
         0.0, ge=0, lt=1, description="Share of each view's tokens left out; pictures have none."

@@ -1,8 +1,8 @@
-"""Alarms in words while a run can still be helped, each once, with what to do.
+"""Alarms: plain sentences that report trouble while training, each once, with what to do.
 
-Thresholds are ratios to the untrained encoder, noise is considered, and what is seen once must be
-seen again at the next look: ``benchmarks/alarms.py`` shows that each rings when its trouble is
-caused and stays silent on sound runs of every objective.
+Thresholds are ratios to the untrained encoder and account for noise, and a collapse must be found
+twice in a row. ``benchmarks/alarms.py`` shows that each alarm rings when its cause is induced, and
+that none rings on healthy runs of any objective.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ from typing import Any
 import torch
 
 from headstart.batch import Batch
-from headstart.training.health import FEWEST, Look
+from headstart.training.health import FEWEST, Snapshot
 
-#: Fewer rows or logged losses than these say nothing.
+#: Minimum number of logged losses for a statement.
 _FEWEST_LOSSES = 20
-#: Collapse is judged from this share of the run on, or this step: untrained projections are nearly
-#: alike at first, and come apart in the first steps.
+#: Collapse is tested from this share of the run or this step on: untrained projections are nearly
+#: equal and separate in the first steps.
 _FROM, _FROM_STEP = 0.15, 500
-#: Looks in a row that must find a collapse.
-_LOOKS = 2
-#: Of the untrained figures: below these the features have become alike, or fill few directions.
-#: Sound runs stay above 0.12 and 0.75, the projections of theirs above 0.5 (of the rank).
+#: Consecutive snapshots that must show a collapse.
+_CONSECUTIVE = 2
+#: Relative to the untrained encoder: below these the features are nearly equal, or span few
+#: directions. Healthy runs stay above 0.12 and 0.75, their projections above 0.5 of the rank.
 _ALIKE, _NARROW = 0.05, 0.25
 #: Variance of projections on the sphere (0..1) below which nothing is left to compare.
 _POINT = 0.01
-#: A loss so many times the one at the start has diverged; GAN and MoCo rise by half in health.
+#: A loss this many times the initial one has diverged; in healthy runs GAN and MoCo rise by half.
 _DIVERGED = 2.5
-#: Weights that walk at random with steps of so much of their first size have no sound rate: after
-#: t steps they are 1 + 0.3 sqrt(t) times as large. Sound runs stay below half of it.
+#: Step size, relative to the initial weights, of a random walk that only too high a rate causes:
+#: after t steps weights are 1 + 0.3 sqrt(t) times as large. Healthy runs stay below half of that.
 _STRIDE = 0.3
-#: Entropy of a contrastive task's choices, of 1: below it the first steps taught next to nothing.
+#: Relative entropy of a contrastive task's choices below which the first steps teach nothing.
 _SURE = 0.01
-#: Micro-batches in a row that are the same.
+#: Consecutive identical micro-batches.
 _REPEATS = 10
-#: Of all that was gained, the share in the last quarter from which more time is advised.
-_STILL = 0.05
-#: Validations over the best one, by this share of it, that mean overfitting.
+#: Share of the total gain in the last quarter from which more time is advised.
+_IMPROVING = 0.05
+#: Relative rise over the best validation loss, and number of validations, that mean overfitting.
 _ABOVE, _ABOVE_COUNT = 0.02, 3
 
 _LOWER = "lower the learning rate (by ten), raise the batch size, or take another objective"
@@ -50,7 +50,7 @@ _LOWER = "lower the learning rate (by ten), raise the batch size, or take anothe
 
 @dataclass(frozen=True)
 class Alarm:
-    """A trouble, and a sentence on it that ends with what to do."""
+    """A kind of trouble, and a sentence about it that ends with what to do."""
 
     kind: str
     message: str
@@ -61,13 +61,13 @@ class Alarms:
     """Rings at most once for each trouble; its fields are plain values, for the checkpoint.
 
     Attributes:
-        first: rank, scatter and contrast of the untrained features, then rank and variance of its
+        first: rank, scatter and contrast of the untrained features, then rank and variance of the
             projections, if any.
-        found: for each kind of collapse, the looks in a row that found it.
+        found: for each kind of collapse, the number of consecutive snapshots that show it.
         sizes: norms of the weights at the start.
-        rung: the kinds already told.
-        batch: a fingerprint of the last micro-batch.
-        repeats: how many were the same before it.
+        rung: the kinds already reported.
+        batch: a checksum of the last micro-batch.
+        repeats: number of identical micro-batches before it.
     """
 
     first: list[float] | None = None
@@ -79,41 +79,48 @@ class Alarms:
 
     # -- the features ------------------------------------------------------------------------
 
-    def collapse(self, look: Look, progress: float, step: int) -> list[Alarm]:
-        """Return what is wrong with the features, found by this look and the one before.
+    def collapse(self, snapshot: Snapshot, progress: float, step: int) -> list[Alarm]:
+        """Return alarms on collapsed features, found in this snapshot and the one before.
 
-        A complete collapse makes all records alike; a dimensional one leaves few directions (Jing
-        et al. 2022). Two-view objectives collapse in their projections first, often there alone:
-        without its stop-gradient BYOL's features keep most of their rank.
+        A complete collapse maps all records to one point; a dimensional one leaves few directions
+        (Jing et al. 2022). Two-view objectives collapse in their projections first, often only
+        there: without stop-gradient BYOL's features keep most of their rank.
         """
         if self.first is None:
-            self.first = [look.rank, look.scatter, look.contrast, *(look.task or ())]
-        if look.rows < FEWEST or (progress < _FROM and step < _FROM_STEP):
+            self.first = [
+                snapshot.rank,
+                snapshot.scatter,
+                snapshot.contrast,
+                *(snapshot.task or ()),
+            ]
+        if snapshot.rows < FEWEST or (progress < _FROM and step < _FROM_STEP):
             return []
         rank, scatter, contrast, *task = self.first
-        # Scatter too, or a growing common direction would do; but not where the scale explodes.
-        alike = look.contrast < _ALIKE * contrast
-        alike &= look.scatter < 2 * _ALIKE * scatter or look.contrast < 0.1 * _ALIKE * contrast
-        narrow = look.rank < _NARROW * rank
+        # Scatter too, since a growing common direction lowers contrast; unless the scale explodes.
+        alike = snapshot.contrast < _ALIKE * contrast
+        alike &= (
+            snapshot.scatter < 2 * _ALIKE * scatter or snapshot.contrast < 0.1 * _ALIKE * contrast
+        )
+        narrow = snapshot.rank < _NARROW * rank
         point = line = False
-        if look.task and task:
-            point = look.task[1] < min(_POINT, 0.5 * task[1])
-            line = look.task[0] < _NARROW * task[0]
+        if snapshot.task and task:
+            point = snapshot.task[1] < min(_POINT, 0.5 * task[1])
+            line = snapshot.task[0] < _NARROW * task[0]
         rings: list[Alarm] = []
         if self._again("collapse", alike or point):
             what = (
-                f"all records look alike to the encoder (their contrast is {look.contrast:.2g}, "
-                f"it was {contrast:.2g} untrained)"
+                f"all records look alike to the encoder (their contrast is "
+                f"{snapshot.contrast:.2g}, it was {contrast:.2g} untrained)"
                 if alike
                 else "the pretext task finds all records alike (its projections vary by "
-                f"{look.task[1] if look.task else 0:.2g} of 1)"
+                f"{snapshot.task[1] if snapshot.task else 0:.2g} of 1)"
             )
             rings += self._ring("collapse", f"The features are collapsing: {what}; {_LOWER}.")
         if self._again("dimensional collapse", narrow or line) and "collapse" not in self.rung:
             now, before, what = (
-                (look.rank, rank, "features")
-                if narrow or not look.task
-                else (look.task[0], task[0], "projections")
+                (snapshot.rank, rank, "features")
+                if narrow or not snapshot.task
+                else (snapshot.task[0], task[0], "projections")
             )
             rings += self._ring(
                 "dimensional collapse",
@@ -125,19 +132,19 @@ class Alarms:
 
     def _again(self, kind: str, found: bool) -> bool:
         self.found[kind] = self.found.get(kind, 0) + 1 if found else 0
-        return self.found[kind] >= _LOOKS
+        return self.found[kind] >= _CONSECUTIVE
 
     # -- the weights -------------------------------------------------------------------------
 
     def growth(self, sizes: Sequence[float], step: int) -> list[Alarm]:
-        """Return a warning if the weights grew faster than any sound rate makes them.
+        """Return an alarm if the weights grew faster than at any reasonable learning rate.
 
-        Networks with normalisation survive a rate that is far too high: the first steps blow their
-        weights up, and then the same steps are small beside them (van Laarhoven 2017). They may go
-        on learning, but from noise instead of from their initialisation.
+        Networks with normalisation survive far too high a rate: the first steps inflate their
+        weights, and later steps are relatively small (van Laarhoven 2017). They may go on
+        learning, but from noise instead of their initialisation.
 
         Args:
-            sizes: norms of the weight matrices, in the same order at every look.
+            sizes: norms of the weight matrices, always in the same order.
         """
         if self.sizes is None:
             self.sizes = list(sizes)
@@ -156,9 +163,9 @@ class Alarms:
     # -- the loss ----------------------------------------------------------------------------
 
     def divergence(self, losses: Sequence[float], validation: Sequence[float]) -> list[Alarm]:
-        """Return a warning if the loss is far above the one at the start, before it is NaN.
+        """Return an alarm if the loss is far above the initial one, before it becomes NaN.
 
-        The medians of five logged losses are compared, so that a single bad batch is no alarm.
+        Medians of five logged losses are compared, so that a single bad batch is no alarm.
 
         Args:
             losses: of training, oldest first.
@@ -167,31 +174,31 @@ class Alarms:
         if len(losses) < 2 * 5:
             return []
         start, now = _median(losses[:5]), _median(losses[-5:])
-        # A queue of negatives is empty at first, and the loss with it.
+        # While a queue of negatives is empty the loss is near 0.
         limit = _DIVERGED * max([abs(start), *(abs(value) for value in validation[:1])])
         late = len(validation) > 1 and validation[-1] > 2 * limit
         if now <= limit and not late:
             return []
-        which, shown = ("training", now) if now > limit else ("validation", validation[-1])
+        which, current = ("training", now) if now > limit else ("validation", validation[-1])
         return self._ring(
             "divergence",
-            f"The {which} loss diverges: it is {shown:.3g}, and was {start:.3g} at the start; "
+            f"The {which} loss diverges: it is {current:.3g}, and was {start:.3g} at the start; "
             "lower the learning rate (by ten), or warm up for longer.",
         )
 
     def not_finite(self, reason: str) -> list[Alarm]:
-        """Return the alarm of a run that had to stop."""
+        """Return the alarm of a run that was stopped by a value that is not finite."""
         return self._ring("divergence", f"The training diverged: {reason}")
 
     def plateau(
         self, rows: Sequence[dict[str, Any]], progress: float, warmup: float
     ) -> list[Alarm]:
-        """Return a warning if nothing that is logged moved in the last fifth of the steps.
+        """Return an alarm if no logged value changed in the last fifth of the steps.
 
-        Told only when it is sure, noise considered, that the loss fell by less than 1% from the
-        fifth before, while no other scalar of the objective and no measure of the features moved
-        by as much (the loss of two players or of a moving target says little), and only after
-        the warm-up and before the last tenth of the run, while something can still be done.
+        The loss must have fallen by significantly less than 1% since the fifth before, and no other
+        scalar of the objective and no measure of the features may have changed by as much, since
+        the loss alone says little in adversarial training or with moving targets. It is tested
+        after the warm-up and before the last tenth of the run, while it can still be acted on.
         """
         logged = [row for row in rows if row.get("loss") is not None]
         window = len(logged) // 5
@@ -206,11 +213,11 @@ class Alarms:
             about, moved, unsure = _change(before, lately, name)
             if abs(moved) - 2 * unsure > 0.01 * abs(about):
                 return []
-        looks = [row for row in rows if row["step"] >= first and "effective_rank" in row]
-        earlier = [row for row in looks if row["step"] < middle]
+        validations = [row for row in rows if row["step"] >= first and "effective_rank" in row]
+        earlier = [row for row in validations if row["step"] < middle]
         for name in ("effective_rank", "validation_loss"):
             old = [row[name] for row in earlier if row.get(name) is not None]
-            new = [row[name] for row in looks[len(earlier) :] if row.get(name) is not None]
+            new = [row[name] for row in validations[len(earlier) :] if row.get(name) is not None]
             if old and new and abs(_mean(new) - _mean(old)) > 0.01 * abs(_mean(old)):
                 return []
         return self._ring(
@@ -221,12 +228,11 @@ class Alarms:
         )
 
     def temperature(self, rows: Sequence[dict[str, Any]], progress: float) -> list[Alarm]:
-        """Return a warning if a contrastive loss is deaf at its temperature.
+        """Return an alarm if a contrastive loss has an unsuitable temperature.
 
-        Objectives with a temperature log the entropy of their choices as a share of even odds. Too
-        hot, it stays at 1 whatever is learned; too cold, it is near 0 from the first steps: where
-        the choices are wrong the largest error alone has all the gradient, where they are right
-        there is next to none.
+        Objectives with a temperature log the entropy of their choices relative to the uniform's. If
+        the temperature is too high it stays at 1; if too low it is near 0 from the first steps, so
+        that the largest errors have all the gradient.
         """
         logged = [row for row in rows if row.get("loss") is not None]
         for name in [key for key in (logged[-1] if logged else {}) if _is_entropy(key)]:
@@ -261,13 +267,13 @@ class Alarms:
     # -- the data ----------------------------------------------------------------------------
 
     def saw(self, batch: Batch) -> list[Alarm]:
-        """Return a warning if the last ten micro-batches were one and the same."""
-        mark = 0
+        """Return an alarm if the last ten micro-batches were identical."""
+        checksum = 0
         for name in sorted(name for name, tensor in batch.items() if tensor.ndim):
             row = batch[name][0].detach().cpu().contiguous()
-            mark = zlib.crc32(row.numpy().tobytes(), mark)
-        self.repeats = self.repeats + 1 if mark == self.batch else 0
-        self.batch = mark
+            checksum = zlib.crc32(row.numpy().tobytes(), checksum)
+        self.repeats = self.repeats + 1 if checksum == self.batch else 0
+        self.batch = checksum
         if self.repeats < _REPEATS:
             return []
         return self._ring(
@@ -278,20 +284,20 @@ class Alarms:
         )
 
     def overfitting(self, rows: Sequence[dict[str, Any]]) -> list[Alarm]:
-        """Return a warning if the training loss falls while the validation loss rises."""
-        looks = [
+        """Return an alarm if the training loss falls while the validation loss rises."""
+        validations = [
             (row["step"], row["validation_loss"])
             for row in rows
             if row.get("validation_loss") is not None
         ]
-        if len(looks) < 2 + _ABOVE_COUNT:
+        if len(validations) < 2 + _ABOVE_COUNT:
             return []
-        best_step, best = min(looks[1:], key=lambda pair: pair[1])
-        since = [loss for step, loss in looks if step > best_step]
+        best_step, best = min(validations[1:], key=lambda pair: pair[1])
+        since = [loss for step, loss in validations if step > best_step]
         rise = _mean(since[-2:]) - best if since else 0.0
         if len(since) < _ABOVE_COUNT or min(since[-_ABOVE_COUNT:]) <= best + _ABOVE * abs(best):
             return []
-        if rise <= 0.05 * (looks[0][1] - best):
+        if rise <= 0.05 * (validations[0][1] - best):
             return []
         width = max(5, sum(best_step < row["step"] for row in rows) // 4)
         logged = [row for row in rows if row.get("loss") is not None]
@@ -299,7 +305,7 @@ class Alarms:
         if len(then) < 3:
             return []
         mean, fall, noise = _change(then, logged[-width:], "loss")
-        # Where targets move (SimSiam, BYOL) validation may rise too, but not above the training.
+        # With moving targets (SimSiam, BYOL) the validation loss may rise, but not above training.
         if fall - 2.5 * noise < 0.05 * abs(mean) or mean - fall > best - 0.05 * abs(best):
             return []
         return self._ring(
@@ -313,18 +319,18 @@ class Alarms:
     # -- the end -----------------------------------------------------------------------------
 
     def still_improving(self, rows: Sequence[dict[str, Any]]) -> list[Alarm]:
-        """Return the advice to give it more time, if the last quarter of the run still paid.
+        """Return the advice to train longer, if the last quarter of the run was worthwhile.
 
-        That is: the validation loss (or, without one, the training loss) fell in that quarter by
-        5% of all it fell, surely; or the effective rank rose by as much at every look.
+        That is: at least 5% of the total fall in the validation loss (or, without one, the training
+        loss) was significantly in that quarter; or the effective rank rose by as much throughout.
         """
         name = "validation_loss" if any("validation_loss" in row for row in rows) else "loss"
         losses = [(row["step"], row[name]) for row in rows if row.get(name) is not None]
         ranks = [(r["step"], -r["effective_rank"]) for r in rows if r.get("effective_rank")]
         parts = []
-        if (share := _late_share(losses, steadily=name != "loss")) > _STILL:
+        if (share := _late_share(losses, steadily=name != "loss")) > _IMPROVING:
             parts.append(f"{share:.0%} of what the {name.replace('_', ' ')} fell, it fell")
-        if (share := _late_share(ranks, steadily=True)) > _STILL:
+        if (share := _late_share(ranks, steadily=True)) > _IMPROVING:
             parts.append(f"{share:.0%} of what the effective rank rose, it rose")
         if not parts or {"collapse", "divergence", "overfitting"} & set(self.rung):
             return []
@@ -344,7 +350,7 @@ class Alarms:
 def _change(
     before: Sequence[dict[str, Any]], lately: Sequence[dict[str, Any]], name: str
 ) -> tuple[float, float, float]:
-    """Return the mean before, how much it fell since, and the standard error of that."""
+    """Return the earlier mean, its decrease since, and the standard error of the decrease."""
     old, new = (
         [float(row[name]) for row in part if row.get(name) is not None] for part in (before, lately)
     )
@@ -356,10 +362,10 @@ def _change(
 
 
 def _late_share(points: Sequence[tuple[int, float]], *, steadily: bool) -> float:
-    """Return the share of all that a curve fell which it fell in its last quarter of steps.
+    """Return the share of a curve's total decrease that is in its last quarter of steps.
 
-    0 where that is not sure: where it did not fall at each of the last looks (``steadily``), or
-    where the means of noisy points do not differ by three standard errors.
+    0 if it is not significant: if the curve did not fall at every late point (``steadily``), or if
+    the means of noisy points do not differ by three standard errors.
     """
     if len(points) < 5 or points[-1][0] <= points[0][0]:
         return 0.0

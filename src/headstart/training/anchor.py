@@ -1,10 +1,10 @@
-"""A safeguard: the encoder's weights are pulled back to where they began.
+"""A safeguard: the encoder's weights are regularised towards their starting values (L2-SP).
 
 L2-SP penalises the squared distance from the start (Li et al. 2018, "Explicit inductive bias for
-transfer learning", equation 1). Under Adam a penalty in the gradient would be divided by its size,
-so, like weight decay in AdamW, the pull is a step of its own (RecAdam, Chen et al. 2020, section
-3.3). It follows the schedule of the rate, and is divided by the number of steps: else a long run
-would get no farther from the start than a short one.
+transfer learning", equation 1, https://arxiv.org/abs/1802.01483). Adam would normalise a penalty in
+the gradient, so, like weight decay in AdamW, it is decoupled (RecAdam, Chen et al. 2020, section
+3.3, https://arxiv.org/abs/2004.12651). It follows the learning rate schedule and is divided by the
+number of steps, so that a long run may move farther from the start than a short one.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from headstart.training.start import read_start
 
 
 class Anchor(Callback):
-    """After each step, moves the encoder a share of the way back: ``w += share (w0 - w)``.
+    """After each step, interpolates the encoder towards its start: ``w += share (w0 - w)``.
 
     Args:
-        strength: the share times the number of steps, at the peak rate. Under a schedule that
-            falls on a line, ``exp(-strength / 2)`` of a detour at the beginning is left at the end.
+        strength: the share times the number of steps, at the peak rate. Under a linear schedule
+            ``exp(-strength / 2)`` of a deviation at the beginning remains at the end.
     """
 
     def __init__(self, run: RunFolder, strength: float) -> None:
@@ -32,11 +32,11 @@ class Anchor(Callback):
         self._start: dict[nn.Parameter, Tensor] = {}
 
     def on_train_start(self, trainer: Trainer, loop: Any) -> None:
-        # What was opened anew may have changed since the first session; the file has not.
-        begun = read_start(self._folder) if loop.counts.step else None
+        # The opened encoder may have changed since the first session; the saved start has not.
+        saved = read_start(self._folder) if loop.counts.step else None
         moved = {p for p in loop.objective.student.parameters() if p.requires_grad}
         self._start = {
-            parameter: (parameter.detach().clone() if begun is None else begun[name]).to(
+            parameter: (parameter.detach().clone() if saved is None else saved[name]).to(
                 loop.device
             )
             for name, parameter in loop.objective.named_parameters()
@@ -52,6 +52,6 @@ class Anchor(Callback):
         most = min(1.0, self._strength / loop.steps)
         for group in trainer.optimizers[0].param_groups:
             share = most * group["lr"] / group["peak"]
-            held = [p for p in group["params"] if p in self._start]
-            if held and share:
-                torch._foreach_lerp_(held, [self._start[p] for p in held], share)
+            anchored = [p for p in group["params"] if p in self._start]
+            if anchored and share:
+                torch._foreach_lerp_(anchored, [self._start[p] for p in anchored], share)

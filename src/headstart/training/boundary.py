@@ -1,4 +1,4 @@
-"""What happens between two steps: log, validate, stop early, save, obey signals; in that order."""
+"""What happens between two steps, in this order: log, validate, stop early, save, obey signals."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from headstart.config import TrainingOptions
 from headstart.training import checkpoint
 from headstart.training.alarms import Alarm, Alarms
 from headstart.training.checkpoint import BEST
-from headstart.training.choice import OF_RARE_LOOKS, update_best
+from headstart.training.choice import EXPENSIVE, update_best
 from headstart.training.interrupt import Interrupted, Signals
 from headstart.training.loop import NotFinite, TrainingLoop
 from headstart.training.metrics import Metrics
@@ -24,14 +24,14 @@ from headstart.training.progress import Progress
 from headstart.training.rollback import nothing_seen, take_note
 from headstart.training.validation import Validation
 
-#: Steps that are logged in a run, about.
+#: Approximate number of logged steps in a run.
 _LOGGED = 1000
 
 
 def validate_every(config: TrainingOptions, steps: int) -> int:
-    """Return the steps between two validations unless the user says: about twenty in a run.
+    """Return the steps between two validations; by default about twenty validations in a run.
 
-    Short runs are looked at less often, except where validation decides when to stop.
+    Short runs are validated less often, unless validation decides when to stop.
     """
     fewest = 1 if config.patience else min(20, steps)
     return config.validate_steps or max(fewest, steps // 20)
@@ -39,13 +39,13 @@ def validate_every(config: TrainingOptions, steps: int) -> int:
 
 @dataclass(frozen=True)
 class Session:
-    """What lives in one process, from its start to its end; a plan outlives it.
+    """The state of one process during training.
 
     Attributes:
         group: the processes that train together.
-        signals: what was asked of this process meanwhile.
-        metrics: of several processes, only the first has them.
-        say: told in sentences what a person should know.
+        signals: received by this process.
+        metrics: None in all processes but the first.
+        say: reports a sentence to the user.
     """
 
     group: ProcessGroup
@@ -58,8 +58,8 @@ class Session:
 class Boundary(Callback):
     """Everything that is decided at a step boundary.
 
-    A checkpoint is written after all else of its step, so that going on begins with the next step
-    and repeats nothing. When one is due by the clock changes no bit of the result.
+    A checkpoint is written last, so that resuming starts with the next step and repeats nothing.
+    The times at which checkpoints are written do not affect the result.
 
     Args:
         steps: of the whole run.
@@ -71,7 +71,7 @@ class Boundary(Callback):
         self._metrics, self._signals = session.metrics, session.signals
         self._progress, self._say = session.progress, session.say
         self._restore_best = plan.restore_best
-        #: The measure by which the best weights are kept, be they those of the start.
+        #: The measure by which the best weights are kept, possibly those of the start.
         self._rollback = plan.guards.measure if plan.guards else None
         between = validate_every(config, steps) * config.accumulate
         self._validation = Validation.of(plan, between, group, whole=config.patience > 0)
@@ -99,8 +99,8 @@ class Boundary(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, loop: Any, outputs: Any, numbered: Any, batch_idx: int
     ) -> None:
-        # Of the step that is being made: its row must go if that step is made anew.
-        self._tell(self._alarms.saw(numbered[1]), loop.counts.step + 1)
+        # Logged under the current step, so that the row is dropped if the step is repeated.
+        self._report(self._alarms.saw(numbered[1]), loop.counts.step + 1)
         if (batch_idx + 1) % loop.accumulate:
             return
         counts = loop.counts
@@ -121,7 +121,7 @@ class Boundary(Callback):
 
     def on_exception(self, trainer: Trainer, loop: Any, exception: BaseException) -> None:
         if isinstance(exception, NotFinite):
-            self._tell(self._alarms.not_finite(str(exception)), loop.counts.step + 1)
+            self._report(self._alarms.not_finite(str(exception)), loop.counts.step + 1)
 
     # -- the parts ---------------------------------------------------------------------------
 
@@ -132,7 +132,7 @@ class Boundary(Callback):
         if self._metrics is not None:
             self._metrics.log(loop.counts.step, values, self._progress.clock(loop))
             losses = self._metrics.values("loss")
-            self._tell(self._alarms.divergence(losses, ()), loop.counts.step)
+            self._report(self._alarms.divergence(losses, ()), loop.counts.step)
 
     def _validate(self, trainer: Trainer, loop: TrainingLoop, last: bool = False) -> None:
         row: dict[str, float] = {}
@@ -147,9 +147,9 @@ class Boundary(Callback):
         alarms: list[Alarm] = []
         if self._watch is not None:
             views = last or self._views_due(counts.step, loop.steps)
-            look = self._watch.look(loop.objective, loop.device, context(), views=views)
-            row |= look.measures
-            alarms += self._alarms.collapse(look, counts.step / loop.steps, counts.step)
+            snapshot = self._watch.measure(loop.objective, loop.device, context(), views=views)
+            row |= snapshot.measures
+            alarms += self._alarms.collapse(snapshot, counts.step / loop.steps, counts.step)
         self._choose(row, trainer, loop)
         if self._rollback in row:
             value = self._mean(trainer, [row[self._rollback]])[0]
@@ -158,22 +158,22 @@ class Boundary(Callback):
         if self._metrics is not None:
             if row:
                 self._metrics.log(counts.step, row)
-            alarms += self._of_the_run(self._metrics, loop, last)
-        self._tell(alarms, counts.step)
+            alarms += self._alarms_of_run(self._metrics, loop, last)
+        self._report(alarms, counts.step)
 
     def _views_due(self, step: int, steps: int) -> bool:
-        """Views are looked at as often as costs little, or whenever something goes by them."""
+        """Whether to measure views now: as often as it is cheap, or whenever a choice needs it."""
         assert self._watch is not None
         patience = self._config.patience
-        if (patience or self._restore_best) and self._config.watch in OF_RARE_LOOKS:
+        if (patience or self._restore_best) and self._config.watch in EXPENSIVE:
             return True
-        if patience and self._rollback in OF_RARE_LOOKS:  # any look may turn out to be the last
+        if patience and self._rollback in EXPENSIVE:  # any validation may turn out to be the last
             return True
         every = self._watch.every(self._between)
         return step // validate_every(self._config, steps) % every == 0
 
-    def _of_the_run(self, metrics: Metrics, loop: TrainingLoop, last: bool) -> list[Alarm]:
-        """Ask for what the logged rows tell."""
+    def _alarms_of_run(self, metrics: Metrics, loop: TrainingLoop, last: bool) -> list[Alarm]:
+        """Return the alarms that the logged rows raise."""
         progress, rows = loop.counts.step / loop.steps, metrics.rows
         warmup = self._config.optimizer.warmup
         alarms = self._alarms.divergence(metrics.values("loss"), metrics.values("validation_loss"))
@@ -187,11 +187,11 @@ class Boundary(Callback):
         return alarms
 
     def _choose(self, row: dict[str, float], trainer: Trainer, loop: TrainingLoop) -> None:
-        """Keep the best weights so far, and stop after ``patience`` looks without better ones."""
+        """Keep the best weights, and stop after ``patience`` validations without improvement."""
         name, step, state = self._config.watch, loop.counts.step, self._state
         if name not in row:
             return
-        # The processes must agree, to the last bit.
+        # All processes must have the same value, to the last bit.
         value = row[name] if name == "validation_loss" else self._mean(trainer, [row[name]])[0]
         best = update_best(state, name, value, step, self._config.patience)
         if best and self._restore_best:
@@ -205,7 +205,7 @@ class Boundary(Callback):
     def _keep(self, trainer: Trainer, loop: TrainingLoop) -> None:
         """Write the weights as the best so far."""
         if trainer.is_global_zero:
-            # A resumed run may find the file of a later step; it will write the same anew.
+            # A resumed run may find the file of a later step; it will write the same one again.
             checkpoint.write(
                 {"state_dict": loop.objective.state_dict()}, self._run.checkpoints / BEST
             )
@@ -218,10 +218,10 @@ class Boundary(Callback):
         else:
             due = time.monotonic() - self._saved >= self._config.checkpoint_every * 60
         if trainer.world_size > 1:
-            # The processes must agree, and their clocks and signals need not.
-            wishes = torch.tensor([float(due), float(signum)], device=loop.device)
-            wishes = trainer.strategy.reduce(wishes, reduce_op="max")
-            due, signum = bool(wishes[0]), int(wishes[1])
+            # The processes must agree, although their clocks and signals differ.
+            requests = torch.tensor([float(due), float(signum)], device=loop.device)
+            requests = trainer.strategy.reduce(requests, reduce_op="max")
+            due, signum = bool(requests[0]), int(requests[1])
         if not (due or ending or signum):
             return
         self._state["alarms"] = asdict(self._alarms)
@@ -239,7 +239,7 @@ class Boundary(Callback):
                 signum,
             )
 
-    def _tell(self, alarms: list[Alarm], step: int) -> None:
+    def _report(self, alarms: list[Alarm], step: int) -> None:
         for alarm in alarms:
             self._say(alarm.message)
             if self._metrics is not None:

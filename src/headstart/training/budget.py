@@ -1,4 +1,4 @@
-"""How long: a budget becomes a number of steps once, before the first; no clock is read after."""
+"""Turn a budget into a number of steps once, before the first; later no clock is read."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from pytorch_lightning import Callback, Trainer
 
 from headstart.config import Budget
 from headstart.training.boundary import validate_every
-from headstart.training.choice import OF_RARE_LOOKS
+from headstart.training.choice import EXPENSIVE
 from headstart.training.loader import NumberedBatches
 from headstart.training.plan import TrainingPlan
 from headstart.training.processes import ProcessGroup
 from headstart.training.validation import Validation, batch_count
 
-#: The first steps warm caches and allocators up, so they are not counted.
+#: Steps not timed, since they warm up caches and allocators.
 _WARM_UP = 2
 _FEWEST = 3
-#: Of the budget, the share spent on measuring, and the most seconds.
+#: Share of the budget, and seconds, that timing may take at most.
 _SHARE, _MOST = 0.05, 20.0
-#: Of the budget, what training gets even where start-up took the rest.
+#: Share of the budget that training gets even if start-up took the rest.
 _LEAST = 0.1
 
 
 @dataclass(frozen=True)
-class Pace:
-    """Seconds that things take: starting, a step, a batch of validation, a look, a checkpoint.
+class Timings:
+    """Seconds for starting, a step, a validation batch, a snapshot, and a checkpoint.
 
-    ``views`` is what a look at views and labeled records takes on top.
+    ``views`` are the extra seconds of a snapshot with views and labeled records.
     """
 
     start: float
     step: float
     validation_batch: float
-    look: float
+    snapshot: float
     checkpoint: float
     views: float = 0.0
 
@@ -49,31 +49,32 @@ def steps_of(budget: Budget, batches: NumberedBatches, accumulate: int) -> int |
     return max(1, round(budget.amount * batches.per_epoch / accumulate))
 
 
-def steps_within(plan: TrainingPlan, pace: Pace) -> int:
-    """Return the most steps whose training, validations and checkpoints end within the budget."""
+def steps_within(plan: TrainingPlan, timings: Timings) -> int:
+    """Return the largest number of steps whose training, validation and saving fit the budget."""
     config, watch = plan.config, plan.watch
     whole = Budget.parse(config.budget).amount * 60
     left = max(whole - (time.monotonic() - plan.started), _LEAST * whole)
 
     def seconds(steps: int) -> float:
         every = validate_every(config, steps)
-        looks = -(-steps // every) + 1
-        look = pace.look
+        validations = -(-steps // every) + 1
+        validation = timings.snapshot
         if plan.held_out:
             between = every * config.accumulate
             count = batch_count(plan.held_out, plan.batch_size, between, config.patience > 0)
-            look += count * pace.validation_batch
-        training = steps * pace.step
+            validation += count * timings.validation_batch
+        training = steps * timings.step
         saves = training / (config.checkpoint_every * 60)
         if config.checkpoint_steps is not None:
             saves = steps / config.checkpoint_steps
-        apart = watch.every(every * config.accumulate * plan.batch_size) if watch else 1
-        if config.watch in OF_RARE_LOOKS and (config.patience or config.keep == "best"):
-            apart = 1
-        training += (looks / apart + 1) * pace.views
-        return pace.start + training + looks * look + (saves + 1) * pace.checkpoint
+        interval = watch.every(every * config.accumulate * plan.batch_size) if watch else 1
+        if config.watch in EXPENSIVE and (config.patience or config.keep == "best"):
+            interval = 1
+        training += (validations / interval + 1) * timings.views
+        saving = (saves + 1) * timings.checkpoint
+        return timings.start + training + validations * validation + saving
 
-    low, high = 1, max(2, int(left / pace.step) + 1)
+    low, high = 1, max(2, int(left / timings.step) + 1)
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if seconds(middle) <= left else (low, middle)
@@ -81,10 +82,10 @@ def steps_within(plan: TrainingPlan, pace: Pace) -> int:
 
 
 class Rehearsal(Callback):
-    """A few steps of the real loop, on a copy, with a watch in hand.
+    """Times a few steps of the real loop, on a copy.
 
     Attributes:
-        pace: what was measured, once the fit has ended.
+        timings: the result, once the fit has ended.
     """
 
     def __init__(self, plan: TrainingPlan, group: ProcessGroup) -> None:
@@ -93,7 +94,7 @@ class Rehearsal(Callback):
         self._validation = Validation.of(plan, 0, group, whole=False)
         self._began = time.perf_counter()
         self._ends: list[float] = []
-        self.pace: Pace | None = None
+        self.timings: Timings | None = None
 
     def on_train_batch_end(
         self, trainer: Trainer, loop: Any, outputs: Any, numbered: Any, batch_idx: int
@@ -110,13 +111,13 @@ class Rehearsal(Callback):
         ):
             return
         step = (self._ends[-1] - self._ends[_WARM_UP - 1]) / measured
-        self.pace = Pace(
+        self.timings = Timings(
             start=max(0.0, self._ends[0] - self._began - step),
             step=step,
             validation_batch=self._validation_batch(trainer, loop),
-            look=(look := self._look(trainer, loop, views=False)),
+            snapshot=(snapshot := self._snapshot(trainer, loop, views=False)),
             checkpoint=self._checkpoint(trainer),
-            views=max(0.0, self._look(trainer, loop, views=True) - look),
+            views=max(0.0, self._snapshot(trainer, loop, views=True) - snapshot),
         )
         trainer.should_stop = True
 
@@ -128,12 +129,12 @@ class Rehearsal(Callback):
         self._validation.totals(loop.objective, loop.device, context)
         return (time.perf_counter() - began) / len(self._validation)
 
-    def _look(self, trainer: Trainer, loop: Any, *, views: bool) -> float:
+    def _snapshot(self, trainer: Trainer, loop: Any, *, views: bool) -> float:
         if self._watch is None:
             return 0.0
         began = time.perf_counter()
         context = trainer.precision_plugin.forward_context()
-        self._watch.look(loop.objective, loop.device, context, views=views)
+        self._watch.measure(loop.objective, loop.device, context, views=views)
         return time.perf_counter() - began
 
     def _checkpoint(self, trainer: Trainer) -> float:

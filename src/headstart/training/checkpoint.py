@@ -1,4 +1,4 @@
-"""Checkpoints: written whole or not at all, read without running code, the newest two kept."""
+"""Checkpoints: written atomically, read without running code; the newest two are kept."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from pytorch_lightning.plugins import CheckpointIO
 from headstart.errors import HeadstartError
 from headstart.files import whole_file
 
-#: The best weights so far, where something judges them.
+#: The best weights so far, if they are chosen by a measure.
 BEST = "best.ckpt"
 _KEEP = 2
 
 
 def path_of(folder: Path, step: int) -> Path:
-    """Return where the checkpoint of ``step`` lies."""
+    """Return the path of the checkpoint of ``step``."""
     return folder / f"step-{step:09d}.ckpt"
 
 
 def newest(folder: Path, say: Callable[[str], None] | None = None) -> Path | None:
-    """Return the newest complete checkpoint, or None where none was ever written.
+    """Return the newest intact checkpoint, or None if none was ever written.
 
-    A damaged one is passed over, with a word to ``say``.
+    Damaged ones are skipped and reported to ``say``.
 
     Raises:
         HeadstartError: there are checkpoints, and all of them are damaged.
@@ -46,7 +46,7 @@ def newest(folder: Path, say: Callable[[str], None] | None = None) -> Path | Non
 
 
 def _intact(path: Path) -> bool:
-    """Check the archive and the checksum of each part; torch itself checks no checksums."""
+    """Check the archive and the checksum of each part, which torch itself does not."""
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None
@@ -55,7 +55,7 @@ def _intact(path: Path) -> bool:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Read a checkpoint; nothing in it can run.
+    """Read a checkpoint without running code.
 
     Raises:
         HeadstartError: it holds something other than tensors and plain values.
@@ -78,18 +78,18 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def write(content: dict[str, Any], path: Path) -> None:
-    """Write ``content`` whole or not at all.
+    """Write ``content`` atomically.
 
     Raises:
-        HeadstartError: the disk is full; the checkpoint before is untouched.
+        HeadstartError: the disk is full; the previous checkpoint is untouched.
     """
-    # An open file, not a path: only then does torch report a full disk as the system's error.
+    # An open file, since with a path torch hides the system error of a full disk.
     with whole_file(path) as partial, open(partial, "wb") as file:
         torch.save(content, file)
 
 
 def forget_old(folder: Path) -> None:
-    """Delete all but the newest two, and what a killed write left behind."""
+    """Delete all but the newest two, and partial files of killed processes."""
     for path in sorted(folder.glob("step-*.ckpt"))[:-_KEEP]:
         path.unlink(missing_ok=True)
     for path in folder.glob(".*.partial"):
@@ -97,7 +97,7 @@ def forget_old(folder: Path) -> None:
 
 
 class WholeCheckpoints(CheckpointIO):
-    """How Lightning reads and writes checkpoints here."""
+    """Makes Lightning read and write checkpoints with :func:`read` and :func:`write`."""
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None

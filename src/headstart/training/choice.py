@@ -1,4 +1,4 @@
-"""Which step is the best: the measure that checkpoint choice and early stopping go by."""
+"""The measures by which the best checkpoint is chosen and training stops early."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from headstart.errors import HeadstartError
 if TYPE_CHECKING:
     from headstart.training.plan import TrainingPlan
 
-#: For each measure the figure that is least at the best step.
+#: For each measure the figure that is minimal at the best step.
 _LEAST: dict[str, Callable[[float], float]] = {
     "validation_loss": lambda value: value,
     "effective_rank": lambda value: -value,
@@ -23,15 +23,15 @@ _LEAST: dict[str, Callable[[float], float]] = {
     "probe": lambda value: -value,
 }
 #: Those that need views of the records.
-OF_VIEWS = ("lidar", "alignment", "view_matching")
-#: Those that cost more than the others, so that not every look is at them.
-OF_RARE_LOOKS = (*OF_VIEWS, "probe")
+NEED_VIEWS = ("lidar", "alignment", "view_matching")
+#: Those that are not computed at every validation.
+EXPENSIVE = (*NEED_VIEWS, "probe")
 
 
 def check_choice(plan: TrainingPlan, *, decides: bool) -> None:
-    """Refuse to stop by, or keep by, what will not be measured.
+    """Refuse to stop or choose weights by a measure that will not be computed.
 
-    Without held-out rows, patience for the validation loss just never runs out, as ever.
+    Without held-out rows, patience for the validation loss never runs out.
 
     Args:
         decides: whether the measure decides which weights are kept.
@@ -54,7 +54,7 @@ def check_choice(plan: TrainingPlan, *, decides: bool) -> None:
             "--watch probe needs records with labels; name a file of some with --probe, or choose "
             "another measure."
         )
-    elif watch is None or (name in OF_VIEWS and not watch.views):
+    elif watch is None or (name in NEED_VIEWS and not watch.views):
         lacking = "views of the records" if watch is not None else "watched records"
         raise HeadstartError(
             f"--watch {name} needs {lacking}, which there are none of here; choose --watch "
@@ -63,7 +63,7 @@ def check_choice(plan: TrainingPlan, *, decides: bool) -> None:
 
 
 def figure(name: str, value: float) -> float:
-    """Return what is least at the best step, for a ``value`` of the measure ``name``."""
+    """Return the figure that is minimal at the best step, for a ``value`` of a measure."""
     return _LEAST[name](value)
 
 
@@ -76,12 +76,12 @@ def update_best(
     *,
     start: bool = False,
 ) -> bool:
-    """Take note of a measure after ``step`` and return whether it is the best so far.
+    """Record a measure after ``step`` and return whether it is the best so far.
 
-    ``state`` (``best``, ``best_step``, ``waited``, ``stopped``) goes with the checkpoint;
-    ``best`` is the least figure so far, ``stopped`` is set after ``patience`` looks without a
-    better one, if that is not 0. What is not finite is never the best; step 0 counts only where
-    the ``start`` may be the best, and before a later step that is as good.
+    ``state`` (``best``, ``best_step``, ``waited``, ``stopped``) is part of the checkpoint. ``best``
+    is the smallest figure so far; ``stopped`` is set after ``patience`` values without
+    improvement, if that is not 0. Values that are not finite are never the best. Step 0 counts
+    only if ``start`` is set, and wins ties.
     """
     if step == 0 and not start:
         return False

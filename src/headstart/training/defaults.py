@@ -1,4 +1,4 @@
-"""What `auto` stands for: objective, encoder and sizes that suit the budget and the data."""
+"""Resolve `auto`: objective, encoder and sizes for a budget and a data set."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from headstart.modalities import Modality
 
 
-#: From scratch, for a network that was made elsewhere.
+#: Training from scratch, for networks without an :class:`EncoderKind`.
 FOREIGN_LEARNING_RATE, FOREIGN_BATCH_SIZE = 1e-3, 32
-#: Of the rate from scratch, what a network learns at that has learned something already: 1e-4 for
-#: a transformer (Gururangan et al. 2020, appendix B).
+#: Learning rate of continued pre-training, relative to training from scratch: 1e-4 for a
+#: transformer (Gururangan et al. 2020, appendix B).
 CONTINUED = 0.1
 
 
 @dataclass
 class Plan:
-    """What was decided once for a run; it lies in ``config.yaml`` under ``resolved``."""
+    """Everything that is resolved once for a run; in ``config.yaml`` under ``resolved``."""
 
     objectives: dict[str, float]
     encoder: str
@@ -53,14 +53,14 @@ class Plan:
 
 
 def decide(config: PretrainConfig, records: Any, modality: Modality) -> Plan:
-    """Turn the user's options, and ``auto`` where he left them open, into a plan.
+    """Resolve the user's options, and the defaults for ``auto``, into a plan.
 
-    What suits the records is the modality's to say, the rest follows from objective and encoder.
+    The modality gives defaults for the records; the rest follows from objective and encoder.
     """
-    asked = {} if config.objective == "auto" else parse_mixture(config.objective)
+    requested = {} if config.objective == "auto" else parse_mixture(config.objective)
     defaults = modality.defaults(
         Request(
-            objectives=tuple(asked),
+            objectives=tuple(requested),
             encoder=None if config.encoder == "auto" else config.encoder,
             length=_length(config),
             budget=Budget.parse(config.budget),
@@ -68,7 +68,7 @@ def decide(config: PretrainConfig, records: Any, modality: Modality) -> Plan:
             longest=lambda name: (kind_of(name) or ENCODERS[name]).length,
         )
     )
-    objectives = asked or dict.fromkeys(defaults.objectives, 1.0)
+    objectives = requested or dict.fromkeys(defaults.objectives, 1.0)
     encoder = defaults.encoder
     options = dict(config.encoder_options)
     needs = frozenset().union(*(OBJECTIVES[name].needs for name in objectives))
@@ -85,7 +85,7 @@ def decide(config: PretrainConfig, records: Any, modality: Modality) -> Plan:
         if isinstance(start, Path) and is_static(start):
             rate, batch_size = ENCODERS["light"].learning_rate, ENCODERS["light"].batch_size
     if not packed:
-        # A small corpus needs its epochs to have several steps, and each its negatives.
+        # On a small corpus an epoch should have several steps, and a batch enough negatives.
         batch_size = min(batch_size, max(64, len(records) // 10), max(2, len(records) // 2))
     batch_size = config.batch_size or batch_size
     own_rate = [r for name in objectives if (r := OBJECTIVES[name].learning_rate)]
@@ -94,10 +94,10 @@ def decide(config: PretrainConfig, records: Any, modality: Modality) -> Plan:
         default_options = OBJECTIVES[name].default_options(len(records), batch_size)
         if default_options:
             chosen[name] = {**default_options, **chosen.get(name, {})}
-    for name, suited in defaults.objective_options.items():
-        chosen[name] = {**suited, **chosen.get(name, {})}
+    for name, default_options in defaults.objective_options.items():
+        chosen[name] = {**default_options, **chosen.get(name, {})}
     rate = min(own_rate, default=rate)
-    # Published weights have a kind of their own, and a tag.
+    # Published weights have an EncoderKind too, and a tag after a dot.
     guarded = config.safeguards != "off" and (kind is None or "." in encoder)
     if config.safeguards == "on" and not guarded:
         raise HeadstartError(
@@ -125,23 +125,23 @@ def decide(config: PretrainConfig, records: Any, modality: Modality) -> Plan:
 
 
 def _length(config: PretrainConfig) -> int | None:
-    """Return the length that was asked for, or else that of an encoder which exists already."""
+    """Return the requested length, or else that of an existing encoder."""
     if config.length or config.encoder == "auto" or kind_of(config.encoder):
         return config.length
     return int(read_note(encoder_folder(config.encoder))["length"])
 
 
 def _embeddings(config: PretrainConfig, kind: EncoderKind | None) -> str | None:
-    """Return what the token vectors begin with, a run or counts; None is chance."""
+    """Return how token vectors are initialised: a run or counts; None is at random."""
     if config.embeddings == "auto":
         return COUNTS if kind and kind.counts else None
     return None if config.embeddings == "none" else config.embeddings
 
 
 def _optimizer(config: PretrainConfig, kind: EncoderKind | None) -> dict[str, Any]:
-    """Return the options that suit the encoder, where the user left the optimizer open.
+    """Return the encoder's optimizer defaults, unless the user chose an optimizer.
 
-    Whoever names one rate means both: Muon's keeps its proportion to AdamW's.
+    If the user sets one rate, Muon's rate keeps its ratio to AdamW's.
     """
     given = config.optimizer
     if given.name != "auto" or kind is None:

@@ -1,4 +1,4 @@
-"""What the token vectors of a new encoder begin with: those of another run, or counts."""
+"""Initial token vectors of a new encoder: from another run, or from co-occurrence counts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from headstart.config import PretrainConfig
     from headstart.modalities import Modality
 
-#: In place of a run.
+#: Stands for co-occurrence counts, instead of a run.
 COUNTS = "counts"
 _VECTORS = "vectors.npy"
 
@@ -31,7 +31,7 @@ def refuse_without_tokens(config: PretrainConfig, modality: Modality) -> None:
     """Refuse token vectors for records without a vocabulary, before any is read.
 
     Raises:
-        HeadstartError: the user named some.
+        HeadstartError: ``embeddings`` are requested.
     """
     if config.embeddings in ("auto", "none") or "vocabulary" in modality.provides:
         return
@@ -43,7 +43,7 @@ def refuse_without_tokens(config: PretrainConfig, modality: Modality) -> None:
 
 
 def take_from_run(encoder: Any, folder: str) -> None:
-    """Start from the token vectors of another run; a wider encoder keeps its own columns.
+    """Copy the token vectors of another run; a wider encoder keeps its other columns.
 
     Raises:
         HeadstartError: the encoder is too narrow for them, or reads no tokens.
@@ -64,9 +64,9 @@ def take_from_run(encoder: Any, folder: str) -> None:
 def keep_counts(
     encoder: Any, prepared: Path, config: PretrainConfig, say: Callable[[str], None]
 ) -> None:
-    """Count which tokens of the training records stand together, once; keep the vectors.
+    """Compute token vectors from co-occurrence counts of the training records, once.
 
-    Counting takes some ten seconds, of a budget below two minutes a share.
+    Counting takes about ten seconds; for a budget below two minutes a sample is counted.
     """
     if (prepared / _VECTORS).exists():
         return
@@ -81,7 +81,7 @@ def keep_counts(
 
 
 def take_counts(encoder: Any, prepared: Path) -> None:
-    """Start from the vectors that :func:`keep_counts` kept; rare tokens keep their own."""
+    """Copy the vectors that :func:`keep_counts` wrote; rare tokens keep their own."""
     target, source = table(encoder), torch.from_numpy(np.load(prepared / _VECTORS))
     known, filled = source.any(1), source.any(0)
     with torch.no_grad():
@@ -104,5 +104,5 @@ def table(encoder: Any) -> Tensor:
 
 
 def _scaled(source: Tensor, target: Tensor) -> Tensor:
-    # The new network expects entries of its own initial size.
+    # The network expects entries with the deviation of its own initialisation.
     return source * (target.std() / source.std().clamp(min=1e-8))

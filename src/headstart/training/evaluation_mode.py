@@ -1,4 +1,4 @@
-"""Looking at a network while it trains, without a trace in what follows."""
+"""Evaluate a network during training without side effects on training."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import nn
 
 @contextmanager
 def frozen(objective: nn.Module) -> Iterator[None]:
-    """Look without touching: no gradients, no dropout, and every buffer as it was afterwards."""
+    """Evaluate without gradients or dropout, and restore modes and buffers afterwards."""
     modes = {module: module.training for module in objective.modules()}
     buffers = [
         (module, name, buffer, buffer.clone())

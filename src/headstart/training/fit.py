@@ -1,4 +1,4 @@
-"""One session of a training: decide what is open, take up the last checkpoint, and go."""
+"""One session of a training: resolve open settings, load the last checkpoint, and train."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ from headstart.training.processes import ProcessGroup
 from headstart.training.progress import Progress
 from headstart.training.start import KeepStart
 
-#: Steps of a rehearsal, which its clock ends.
+#: Steps of a rehearsal, which ends by time.
 _ENDLESS = 10**9
-#: Fewer steps than these are no training, however small the corpus.
+#: Minimum number of steps, however small the corpus.
 _FEWEST = 30
 
 
-def in_process(plan: TrainingPlan, shown: bool) -> None:
-    """Be one of several spawned processes."""
-    # What a spawned process receives shares its memory with the other ones.
+def in_process(plan: TrainingPlan, displayed: bool) -> None:
+    """Train in one of several spawned processes."""
+    # A spawned process receives tensors in memory that it shares with the others.
     plan = replace(plan, objective=copy.deepcopy(plan.objective))
-    fit(plan, Console() if shown else None)
+    fit(plan, Console() if displayed else None)
 
 
 def fit(plan: TrainingPlan, console: Console | None) -> None:
@@ -52,11 +52,11 @@ def fit(plan: TrainingPlan, console: Console | None) -> None:
     if not torch.cuda.is_available():
         keep_buffers()
     signals = Signals()
-    # The global generator is seeded in every step; what the caller draws from it stays as it was.
+    # The global generator is seeded in every step; afterwards the caller's state is restored.
     with quiet(), torch.random.fork_rng(), signals.caught():
         try:
             group.join()
-            # What the others wrote to the run folder must be there before more is written.
+            # Wait for what other processes write to the run folder.
             group.meet()
             decided = _decide(plan, group, say)
             steps = decided["steps"]
@@ -69,14 +69,14 @@ def fit(plan: TrainingPlan, console: Console | None) -> None:
                 say(plan.guards.describe(plan.learning_rate))
             session = Session(group, signals, progress, metrics, say)
             callbacks = [*_safeguards(plan), Boundary(plan, steps, session)]
-            with progress.shown(step, steps), closing(metrics) if metrics else nullcontext():
+            with progress.displayed(step, steps), closing(metrics) if metrics else nullcontext():
                 trainer(plan, callbacks, decided["precision"], group).fit(loop, ckpt_path=path)
         finally:
             torch.set_num_threads(threads_before)
 
 
 def _safeguards(plan: TrainingPlan, *, rehearsed: bool = False) -> list[Callback]:
-    """Return what guards the start, in the order of a step; in a rehearsal what costs most."""
+    """Return the safeguards in the order of a step; in a rehearsal only the expensive one."""
     guards, run = plan.guards, plan.run
     if guards is None:
         return []
@@ -86,10 +86,9 @@ def _safeguards(plan: TrainingPlan, *, rehearsed: bool = False) -> list[Callback
 
 
 def _decide(plan: TrainingPlan, group: ProcessGroup, say: RunLog) -> dict[str, Any]:
-    """Decide steps, precision and threads once for the run; all processes agree with the first.
+    """Resolve steps, precision and threads once for the run, the same in all processes.
 
-    What once was decided is not decided anew: another machine or another hour would change the
-    bits.
+    A resumed run reuses them, since other values would change the result.
     """
     config, resolved = plan.config, plan.run.resolved
     decided: dict[str, Any] = {
@@ -106,13 +105,13 @@ def _decide(plan: TrainingPlan, group: ProcessGroup, say: RunLog) -> dict[str, A
         if steps is None:
             say("Measuring how many steps fit the budget on this machine.")
             steps = _measured(plan, decided["precision"], group)
-            enough = _enough(plan, group)
-            if enough is not None and steps > enough:
+            most = _most_steps(plan, group)
+            if most is not None and steps > most:
                 say(
                     f"The budget has room for {steps:,} steps; {plan.most_epochs:g} epochs are "
-                    f"{enough:,}, and more would overfit the records. More data can use it."
+                    f"{most:,}, and more would overfit the records. More data can use it."
                 )
-                steps = enough
+                steps = most
         decided["steps"] = steps
     decided = group.share(decided)
     if group.rank == 0:
@@ -120,8 +119,8 @@ def _decide(plan: TrainingPlan, group: ProcessGroup, say: RunLog) -> dict[str, A
     return decided
 
 
-def _enough(plan: TrainingPlan, group: ProcessGroup) -> int | None:
-    """Return the steps of the most epochs that do good, but enough to learn anything at all."""
+def _most_steps(plan: TrainingPlan, group: ProcessGroup) -> int | None:
+    """Return the steps of ``most_epochs``, but at least a minimum; None without a limit."""
     if plan.most_epochs is None:
         return None
     epochs = plan.most_epochs * NumberedBatches.of(plan, group).per_epoch / plan.config.accumulate
@@ -129,12 +128,12 @@ def _enough(plan: TrainingPlan, group: ProcessGroup) -> int | None:
 
 
 def _measured(plan: TrainingPlan, precision: str, group: ProcessGroup) -> int:
-    """Train a copy for a few steps, and return the steps that fit a budget in minutes."""
+    """Time a few steps on a copy, and return the steps that fit a budget in minutes."""
     alone = ProcessGroup(local_rank=group.local_rank)
     copied = replace(plan, objective=copy.deepcopy(plan.objective))
     rehearsal = Rehearsal(copied, alone)
     loop = TrainingLoop(copied, _ENDLESS, alone)
     callbacks = [*_safeguards(copied, rehearsed=True), rehearsal]
     trainer(copied, callbacks, precision, alone).fit(loop)
-    assert rehearsal.pace is not None
-    return steps_within(plan, rehearsal.pace)
+    assert rehearsal.timings is not None
+    return steps_within(plan, rehearsal.timings)

@@ -1,8 +1,8 @@
-"""A safeguard: what is new learns first, while the encoder stays as it was.
+"""A safeguard: new parameters train first, while the encoder is frozen.
 
-The gradients of a head that knows nothing are noise to the encoder below it, and the first steps
-would spoil what they cannot judge yet (Kumar et al. 2022, "Fine-tuning can distort pretrained
-features", section 3.4: first the head, then all).
+The gradients of a random head are noise to the encoder below it, and the first steps would damage
+its features (Kumar et al. 2022, "Fine-tuning can distort pretrained features", section 3.4: first
+the head, then everything; https://arxiv.org/abs/2202.10054).
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 class HeadWarmup(Callback):
     """Freezes the encoder in the first steps; a pure function of the step.
 
-    Its rate begins to climb where it thaws (see
-    :func:`headstart.training.optimizers.set_progress`). Batch norms keep their statistics, too.
+    Its warm-up begins where it is unfrozen (see
+    :func:`headstart.training.optimizers.set_progress`). Batch norm statistics are frozen too.
 
     Args:
         share: of the steps.
@@ -29,7 +29,7 @@ class HeadWarmup(Callback):
         self._frozen = False
 
     def on_train_start(self, trainer: Trainer, loop: Any) -> None:
-        # Only now: of several processes, each must know by then which parameters will learn.
+        # Not earlier, since DDP must know at its set-up which parameters will be trained.
         self._parameters = [p for p in loop.objective.student.parameters() if p.requires_grad]
         self._frozen = False
 

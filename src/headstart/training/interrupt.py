@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: stop at the next step boundary, saved."""
+"""Ctrl-C and SIGTERM: save and stop at the next step boundary."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from headstart.errors import HeadstartError
 
 
 class Interrupted(HeadstartError):
-    """Training was stopped from outside and can go on.
+    """Training was interrupted and can be resumed.
 
     Attributes:
         exit_code: 128 plus the signal's number, as shells expect: 130 for Ctrl-C, 143 for SIGTERM.
@@ -24,7 +24,7 @@ class Interrupted(HeadstartError):
 
 
 class Signals:
-    """Remembers the first signal; a second Ctrl-C stops at once, without saving."""
+    """Records the first signal; a second Ctrl-C stops immediately, without saving."""
 
     def __init__(self) -> None:
         self.received: int | None = None
@@ -38,7 +38,7 @@ class Signals:
 
     @contextmanager
     def caught(self) -> Iterator[None]:
-        """Catch both signals inside the block; elsewhere than in the main thread, none."""
+        """Catch both signals inside the block; outside the main thread, none."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -51,7 +51,7 @@ class Signals:
                 signal.signal(number, handler)
 
     def install(self) -> None:
-        """Take both signals; again once Lightning has set its own handler at the start of a fit."""
+        """Install the handlers; again after Lightning has set its own at the start of a fit."""
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, self._handle)
             signal.signal(signal.SIGTERM, self._handle)

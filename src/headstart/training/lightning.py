@@ -1,4 +1,4 @@
-"""The Lightning Trainer as this library uses it: one endless epoch, no files, no chatter."""
+"""The Lightning Trainer as this library uses it: one epoch, no files, no banners."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _LOGGERS = ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "light
 def trainer(
     plan: TrainingPlan, callbacks: list[Callback], precision: str, group: ProcessGroup
 ) -> Trainer:
-    """Return a Trainer for this process; of several, where ``group`` says so."""
+    """Return a Trainer for this process, distributed if ``group`` has several."""
     cuda = torch.cuda.is_available()
     plugins: list[Any] = [WholeCheckpoints()]
     options: dict[str, Any] = {"devices": [group.local_rank] if cuda else 1}
     if group.world > 1:
-        # Heads that sit out a step (mixtures, unused poolers) are allowed.
+        # Heads may be unused in a step (mixtures, poolers).
         options["strategy"] = DDPStrategy(find_unused_parameters=True)
         options["devices"] = group.local_world
         options["num_nodes"] = group.world // group.local_world
@@ -55,7 +55,7 @@ def trainer(
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence Lightning's banners and hints; errors still speak."""
+    """Silence Lightning's banners and hints, but not its errors."""
     levels = {name: logging.getLogger(name).level for name in _LOGGERS}
     for name in _LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)

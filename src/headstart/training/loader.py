@@ -1,4 +1,4 @@
-"""The run as one sequence of numbered batches, so that going on means starting at a number."""
+"""The run as a sequence of numbered batches, so that resuming means starting at a number."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from headstart.training.plan import TrainingPlan
     from headstart.training.processes import ProcessGroup
 
-#: An epoch of fewer batches than this is cut into equal ones, so that few labels are not wasted.
+#: Epochs of fewer batches are split equally, so that no rows of a small data set are left out.
 _SHORT_EPOCH = 10
 
 
 class NumberedBatches(Dataset[tuple[int, Batch]]):
     """Micro-batch ``number`` of one process: a pure function of the seed and the number.
 
-    An epoch is cut into batches of exactly ``batch_size`` rows a process; the rows left over
-    (other ones in every epoch) wait for the next epoch. Where an epoch has fewer than ten
-    batches they are made equally large instead: 100 rows at batch size 64 give two batches of 50,
-    and 20 rows give one batch of 20.
+    An epoch is split into batches of exactly ``batch_size`` rows per process; the remaining rows
+    (different ones in every epoch) are left out. If an epoch has fewer than ten batches they are
+    equally large instead: 100 rows at batch size 64 give two batches of 50, and 20 rows give one
+    batch of 20.
 
     Raises:
         HeadstartError: fewer rows than processes.
@@ -66,9 +66,9 @@ class NumberedBatches(Dataset[tuple[int, Batch]]):
 
 
 class ResumableLoader:
-    """Yields batches ``0..total-1`` and counts those it handed over, not those it prefetched.
+    """Yields batches ``0..total-1`` and counts those it yielded, not those it prefetched.
 
-    Its state is that count; a loader that starts from a state reads nothing of what came before.
+    Its state is that count; a loader that starts from a state does not read earlier batches.
 
     Attributes:
         waited: seconds that the training loop spent waiting for data.
@@ -93,18 +93,18 @@ class ResumableLoader:
         )
         batches = iter(loader)
         while self.consumed < self.total:
-            asked = time.perf_counter()
+            started = time.perf_counter()
             numbered = next(batches)
-            self.waited += time.perf_counter() - asked
+            self.waited += time.perf_counter() - started
             self.consumed += 1
             yield numbered
 
     def state_dict(self) -> dict[str, Any]:
-        """Return how many batches were handed over; Lightning puts it into the checkpoint."""
+        """Return how many batches were yielded; Lightning puts it into the checkpoint."""
         return {"consumed": self.consumed}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on after that many batches."""
+        """Continue after that many batches."""
         self.consumed = state["consumed"]
 
 

@@ -1,4 +1,4 @@
-"""What training says to a person: sentences, rarely."""
+"""The log of a run for people: rare, plain sentences."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class RunLog:
-    """Says a sentence on the console and in ``log.txt``."""
+    """Prints a sentence on the console and appends it to ``log.txt``."""
 
     def __init__(self, path: Path | None, console: Console | None) -> None:
         self._path, self._console = path, console

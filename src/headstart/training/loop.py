@@ -1,4 +1,4 @@
-"""One objective under Lightning: what happens in a micro-batch, and when the optimizer moves."""
+"""One objective as a LightningModule: micro-batches and optimizer steps."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from headstart.training.seeding import reseed
 
 @dataclass
 class Counts:
-    """What was seen so far, kept in the checkpoint."""
+    """Progress counters, part of the checkpoint."""
 
     step: int = 0
     rows: int = 0
@@ -32,17 +32,17 @@ class Counts:
 
 
 class TrainingLoop(LightningModule):
-    """A step is ``accumulate`` micro-batches and one move of the optimizer.
+    """A step is ``accumulate`` micro-batches and one optimizer step.
 
-    Corruption and dropout are functions of the seed, the number of the micro-batch and the rank;
-    nothing random is carried from one micro-batch to the next.
+    Corruption and dropout are functions of the seed, the number of the micro-batch and the rank; no
+    random state is carried from one micro-batch to the next.
 
     Args:
         steps: of the whole run.
         group: the processes that share each step.
 
     Attributes:
-        counts: what was seen so far.
+        counts: progress so far.
         scalars: the objective's named scalars, mean over the micro-batches of the last step.
         keep: further plain values for the checkpoint, by name.
     """
@@ -58,7 +58,7 @@ class TrainingLoop(LightningModule):
         self._plan, self._options = plan, config.optimizer
         batches = NumberedBatches.of(plan, group)
         self._loader = ResumableLoader(batches, steps * config.accumulate, config.workers)
-        # Functions, not modules: a compiled module would change the names in the checkpoint.
+        # A function, since a compiled module would change the names in the checkpoint.
         self._forward: Callable[[Batch], dict[str, Tensor]] = (
             torch.compile(self.objective.forward) if config.compile else self.objective.__call__
         )
@@ -100,7 +100,7 @@ class TrainingLoop(LightningModule):
     def optimizer_step(
         self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None
     ) -> None:
-        # The middle of the step, so that neither the first nor the last is wasted at rate 0.
+        # The middle of the step, so that neither the first nor the last has rate 0.
         set_progress(optimizer, (self.counts.step + 0.5) / self.steps, self._options)
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
         self.scalars["learning_rate"] = max(group["lr"] for group in optimizer.param_groups)
@@ -109,13 +109,13 @@ class TrainingLoop(LightningModule):
         checkpoint["headstart"] = {"counts": vars(self.counts).copy(), **self.keep}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        kept = dict(checkpoint["headstart"])
-        self.counts = Counts(**kept.pop("counts"))
-        self.keep.update(kept)
+        state = dict(checkpoint["headstart"])
+        self.counts = Counts(**state.pop("counts"))
+        self.keep.update(state)
 
 
 class NotFinite(HeadstartError):
-    """The loss or the gradient is no number any more."""
+    """The loss or the gradient became infinite or NaN."""
 
 
 def _not_finite(what: str, step: int) -> NotFinite:

@@ -1,4 +1,4 @@
-"""Keeping what was allocated: fresh pages cost as much as the arithmetic that fills them."""
+"""Reuse of allocated memory: fresh pages cost as much as the arithmetic that fills them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ _ROOM = 64 * 2**20
 
 
 def keep_buffers() -> bool:
-    """Let the C library hand large blocks out again instead of returning them to the system.
+    """Let the C library reuse large blocks instead of returning them to the system.
 
-    Activations of some megabytes are allocated and freed in every step. By default glibc maps
-    each anew, and the system clears its pages at the first touch. Kept, they are there at once.
-    What the process holds stays at the height of its peak. Elsewhere than on Linux with glibc
-    nothing is changed.
+    Activations of several megabytes are allocated and freed in every step. By default glibc maps
+    each anew, and the system clears its pages on first access. The process then holds its peak
+    memory until it ends. Except on Linux with glibc nothing changes.
 
     Returns:
         Whether it was done.

@@ -1,4 +1,4 @@
-"""Where measurements go: metrics.jsonl always, TensorBoard or Weights & Biases beside it."""
+"""Metrics logging: metrics.jsonl always, and TensorBoard or Weights & Biases."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 
 class Metrics:
-    """Writes one row a logged step.
+    """Writes one row per logged step.
 
-    Losses stand in full precision. What depends on the clock stands under ``clock``, so that the
-    rest of a resumed run's file equals that of a run that was never stopped.
+    Losses are in full precision. Values that depend on the clock are under ``clock``, so that the
+    rest of a resumed run's file equals that of an uninterrupted run.
 
     Args:
         run: whose ``metrics.jsonl`` is written.
-        step: the step training goes on from; rows beyond it, written after the last checkpoint,
-            are dropped and will be written again.
+        step: from which training resumes; later rows, written after the last checkpoint, are
+            dropped and will be written again.
         tracker: ``tensorboard``, ``wandb`` or ``none``.
 
     Raises:
@@ -45,7 +45,7 @@ class Metrics:
     def log(
         self, step: int, values: dict[str, float], clock: dict[str, float] | None = None
     ) -> None:
-        """Append a row; what is not finite is written as null."""
+        """Append a row; values that are not finite are written as null."""
         row: dict[str, Any] = {"step": step}
         row.update({key: value if math.isfinite(value) else None for key, value in values.items()})
         if clock:
@@ -55,7 +55,7 @@ class Metrics:
             self._tracker.log_metrics({**values, **(clock or {})}, step)
 
     def ring(self, step: int, alarm: Alarm) -> None:
-        """Append a row that holds an alarm."""
+        """Append a row with an alarm."""
         self._append({"step": step, "alarm": {"kind": alarm.kind, "message": alarm.message}})
 
     def _append(self, row: dict[str, Any]) -> None:
@@ -67,7 +67,7 @@ class Metrics:
             raise full_disk(error, self._path) from error
 
     def sync(self) -> None:
-        """Force the rows to the disk; a checkpoint must never know more than they do."""
+        """Flush rows to the disk; they must never be older than the checkpoint."""
         os.fsync(self._file.fileno())
 
     def close(self) -> None:
@@ -76,7 +76,7 @@ class Metrics:
             self._tracker.finalize("success")
 
     def values(self, name: str) -> list[float]:
-        """Return what was logged under a name, oldest first."""
+        """Return the logged values of a name, oldest first."""
         return [row[name] for row in self.rows if row.get(name) is not None]
 
 
@@ -91,7 +91,7 @@ def _tracker(run: RunFolder, name: str, step: int) -> Logger | None:
     if name == "wandb":
         from pytorch_lightning.loggers import WandbLogger
 
-        # Each session goes on with the curves of the one before it.
+        # Each session continues the curves of the previous one.
         if "wandb_id" not in run.resolved:
             run.resolve(wandb_id=secrets.token_hex(4))
         return WandbLogger(

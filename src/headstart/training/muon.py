@@ -1,8 +1,8 @@
 """Muon for matrices and convolutions (torch's own takes matrices only).
 
-Jordan 2024, "Muon: An optimizer for hidden layers in neural networks"; the size of a step after Liu
-et al. 2025, "Muon is scalable for LLM training", section 2.2: its entries have the root mean square
-of AdamW's, so that one rate suits both.
+Jordan 2024, "Muon: An optimizer for hidden layers in neural networks"; update sizes after Liu et
+al. 2025, "Muon is scalable for LLM training", section 2.2 (https://arxiv.org/abs/2502.16982): they
+have the root mean square of AdamW's, so that both can share a learning rate.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Move every parameter that has a gradient; a closure is not called."""
+        """Update every parameter that has a gradient; a closure is not called."""
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is None:
@@ -51,9 +51,9 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal(matrix: Tensor, steps: int = STEPS) -> Tensor:
-    """Return ``U V^T`` (n,m) of ``matrix = U S V^T``, roughly: singular values from 0.7 to 1.2.
+    """Return ``U V^T`` (n,m) of ``matrix = U S V^T``, with singular values from 0.7 to 1.2.
 
-    Newton-Schulz iteration in bfloat16, which it is made to bear.
+    Newton-Schulz iteration, which is stable in bfloat16.
     """
     x = matrix.bfloat16()
     tall = x.shape[0] > x.shape[1]

@@ -23,7 +23,7 @@ _COLOURS = 3
 def schedule(progress: float, options: OptimizerOptions) -> float:
     """Return the factor of the peak learning rate at ``progress`` in 0..1.
 
-    It climbs straight to 1 in the warm-up, then falls to 0 on a line or half a cosine, or stays.
+    It rises linearly to 1 in the warm-up, then falls to 0 linearly or on half a cosine, or stays.
     """
     if progress < options.warmup:
         return progress / options.warmup
@@ -40,7 +40,7 @@ def set_progress(
 ) -> None:
     """Set each group's learning rate to its peak times :func:`schedule`.
 
-    The schedule of a group that ``begins`` later runs over what is left from there on.
+    The schedule of a group that ``begins`` later spans the rest of the run from there on.
     """
     for group in optimizer.param_groups:
         begins = group.get("begins", 0.0)
@@ -56,13 +56,13 @@ def build(
 ) -> torch.optim.Optimizer:
     """Return the optimizer of an objective.
 
-    The objective says which parameters learn, and how fast
-    (:meth:`headstart.objectives.Objective.parameter_groups`). Weight decay is for matrices alone:
-    not for vectors, norms or embedding tables.
-    Muon moves the matrices and convolutions inside the encoder; what meets the input
-    (embeddings, a convolution of pixels), the heads and the vectors stay with AdamW, as its
-    author advises (Jordan 2024, "Muon: An optimizer for hidden layers in neural networks").
-    With ``guards`` what is new learns faster than the encoder, which begins later.
+    The objective gives the parameter groups and their rates
+    (:meth:`headstart.objectives.Objective.parameter_groups`). Weight decay applies to matrices
+    only: not to vectors, norms or embedding tables.
+    Muon updates the matrices and convolutions inside the encoder; input layers (embeddings, a
+    convolution of pixels), heads and vectors are left to AdamW, as its author advises (Jordan
+    2024, "Muon: An optimizer for hidden layers in neural networks").
+    With ``guards`` new parameters have a higher rate than the encoder, which starts later.
     """
     tables = {
         id(module.weight) for module in objective.modules() if isinstance(module, nn.Embedding)
@@ -93,7 +93,7 @@ def build(
 
 
 def _is_matrix(name: str, parameter: nn.Parameter) -> bool:
-    """True for what multiplies: a matrix (of XLNet (D,H,D/H)), or a convolution of hidden maps."""
+    """True for a matrix (in XLNet (D,H,D/H)) or a convolution of hidden maps."""
     if parameter.ndim == 4:
         return parameter.shape[1] != _COLOURS
     several = parameter.ndim in (2, 3) and len(parameter) > 1
@@ -101,15 +101,15 @@ def _is_matrix(name: str, parameter: nn.Parameter) -> bool:
 
 
 def _guarded(groups: list[Group], objective: Objective, guards: Safeguards) -> list[Group]:
-    """Part each group into what is new and what was learned before."""
+    """Split each group into pre-trained and new parameters."""
     new = new_parameters(objective)
-    parted = []
+    split = []
     for group in groups:
         fresh = [p for p in group["params"] if p in new]
         known = [p for p in group["params"] if p not in new]
-        parted.append({**group, "params": known, "begins": guards.warmup})
-        parted.append({**group, "params": fresh, "lr": group["lr"] * guards.new_rate})
-    return parted
+        split.append({**group, "params": known, "begins": guards.warmup})
+        split.append({**group, "params": fresh, "lr": group["lr"] * guards.new_rate})
+    return split
 
 
 def _group(
@@ -138,7 +138,7 @@ class MuonWithAdamW(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        # Loading a checkpoint replaces groups and state, so the parts are handed them each time.
+        # Loading a checkpoint replaces groups and state, so they are passed on in each step.
         for part in self._parts:
             is_muon = isinstance(part, Muon)
             part.param_groups = [g for g in self.param_groups if ("nesterov" in g) == is_muon]

@@ -1,4 +1,4 @@
-"""One training as one value: what is learned from what, how, and for how long."""
+"""A training as one value: objective, data, options and budget."""
 
 from __future__ import annotations
 
@@ -17,22 +17,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """What :func:`headstart.training.train.train` does; every process is handed the same.
+    """The input of :func:`headstart.training.train.train`; the same in every process.
 
     Attributes:
         objective: trained in place.
-        rows: what it learns from.
-        run: where checkpoints and measurements go; a checkpoint in there is gone on from.
+        rows: the training data.
+        run: where checkpoints and metrics go; training resumes from a checkpoint in there.
         config: the user's options.
         batch_size: rows a micro-batch and process.
         learning_rate: peak rate of the AdamW parameters.
         validation: held-out rows; their loss is logged, and ``config.patience`` watches it.
         watch: fixed records whose features are measured while training.
         restore_best: keep the best validated weights instead of the last.
-        guards: of an encoder that has learned something; with a ``measure`` the weights that are
-            kept are the best by it, those of the start among them.
-        most_epochs: where a budget in minutes ends early, since more would be overfitting.
+        guards: safeguards of a pre-trained encoder; with a ``measure`` the best weights by it are
+            kept, possibly those of the start.
+        most_epochs: limit of a budget in minutes, beyond which training would overfit.
         started: ``time.monotonic()`` from which a budget in minutes counts.
+
+    Example::
+
+        plan = TrainingPlan(objective, rows, run, config, batch_size=64, learning_rate=1e-3)
+        result = train(plan)
     """
 
     objective: Objective
@@ -50,5 +55,5 @@ class TrainingPlan:
 
     @property
     def held_out(self) -> int:
-        """How many rows are held out for validation."""
+        """Number of rows held out for validation."""
         return 0 if self.validation is None else len(self.validation)

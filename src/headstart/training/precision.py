@@ -1,4 +1,4 @@
-"""What arithmetic and how many threads suit this machine."""
+"""Numeric precision and number of threads for this machine."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import torch
 
 
 def precision(wanted: str) -> str:
-    """Return ``"bf16"`` or ``"fp32"``; ``"auto"`` takes bf16 where the processor computes in it.
+    """Return ``"bf16"`` or ``"fp32"``; ``"auto"`` chooses bf16 if the hardware supports it.
 
-    A CPU without AVX-512 BF16 or AMX only imitates bf16, and is slower with it.
+    A CPU without AVX-512 BF16 or AMX only emulates bf16, and is slower with it.
     """
     if wanted != "auto":
         return wanted
@@ -22,10 +22,10 @@ def precision(wanted: str) -> str:
 
 
 def threads(workers: int, processes: int = 1) -> int:
-    """Return how many threads each process computes with.
+    """Return the number of compute threads of each process.
 
-    Loader workers that keep up are mostly idle, so together they are left one core where there are
-    more than two. ``OMP_NUM_THREADS`` is obeyed.
+    Loader workers are mostly idle, so together they get one core if there are more than two.
+    ``OMP_NUM_THREADS`` takes precedence.
     """
     if os.environ.get("OMP_NUM_THREADS", "").isdigit():
         return max(1, int(os.environ["OMP_NUM_THREADS"]))

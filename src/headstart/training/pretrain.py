@@ -1,4 +1,4 @@
-"""Pre-training from sources to an encoder folder: each arrow of the design, once."""
+"""Pre-training from sources to an encoder folder."""
 
 from __future__ import annotations
 
@@ -57,28 +57,28 @@ if TYPE_CHECKING:
     from headstart.objectives import Objective
     from headstart.run import RunFolder
 
-#: Records whose features are watched for collapse while training.
+#: Records whose features are measured during training.
 WATCHED = 256
-#: Fewer held-out records than these say nothing of how well halves find each other.
+#: Minimum number of held-out records for view matching.
 FEWEST_MATCHED = 64
-#: Where the labeled records of a probe lie among what was prepared.
+#: File of the probe's labeled records in the prepared folder.
 PROBE = "probe.safetensors"
-#: Records whose pretext task is shown.
-SHOWN = 8
-#: Before training, records that are looked at closely; `headstart audit` looks at more.
-LOOKED_AT = 500
+#: Records in the preview of the pretext task.
+PREVIEWED = 8
+#: Sample size of the survey before training; `headstart audit` takes more.
+SURVEYED = 500
 
 
 def pretrain(
     config: PretrainConfig, run: RunFolder, *, say: Callable[[str], None], console: Any = None
 ) -> RunFolder:
-    """Read, prepare, train and save; a run that was interrupted goes on where it was.
+    """Read, prepare, train and save; an interrupted run resumes.
 
-    What takes long or may change under us (sources, tokenizer, sizes, steps) is decided once and
-    kept in the run folder until training has finished.
+    What is expensive or may change (sources, tokenizer, sizes, steps) is resolved once and stored
+    in the run folder until training has finished.
 
     Raises:
-        HeadstartError: anything the user can mend.
+        HeadstartError: any error that the user can fix.
     """
     started = time.monotonic()
     group = ProcessGroup.here()
@@ -101,13 +101,13 @@ def pretrain(
     config = config.model_copy(
         update={"optimizer": config.optimizer.model_copy(update=plan.optimizer)}
     )
-    held = run.prepared / "validation"
+    validation = run.prepared / "validation"
     guards = Safeguards(**plan.safeguards) if plan.safeguards else None
     watch = _watch(config, guards, run, processor, rows)
     if guards and guards.measure == "view_matching" and not watch.view_matching:
         guards = replace(guards, measure=None)
     if group.rank == 0:
-        _show(objective, rows("train", objective.layout), processor, run, config.seed)
+        _save_preview(objective, rows("train", objective.layout), processor, run, config.seed)
     training = TrainingPlan(
         objective=objective,
         rows=rows("train", objective.layout),
@@ -115,7 +115,7 @@ def pretrain(
         config=config,
         batch_size=plan.batch_size,
         learning_rate=plan.learning_rate,
-        validation=rows("validation", objective.layout) if held.is_dir() else None,
+        validation=rows("validation", objective.layout) if validation.is_dir() else None,
         watch=watch,
         guards=guards,
         most_epochs=plan.most_epochs,
@@ -140,7 +140,7 @@ def pretrain(
 
 
 def _ready(config: PretrainConfig, run: RunFolder, say: Callable[[str], None]) -> None:
-    """Decide the modality and prepare the records, unless an earlier session did."""
+    """Choose the modality and prepare the records, unless an earlier session did."""
     if "modality" not in run.resolved:
         run.resolve(modality=modality_of(config))
     if not run.resolved.get("prepared"):
@@ -151,7 +151,7 @@ def _ready(config: PretrainConfig, run: RunFolder, say: Callable[[str], None]) -
 
 
 def _check(config: PretrainConfig, modality: Modality) -> None:
-    """Refuse what cannot work, as far as names tell, before any record is read."""
+    """Refuse by name what cannot work, before any record is read."""
     check_sources(config.sources, modality.content)
     named = [] if config.objective == "auto" else list(parse_mixture(config.objective))
     check_fit(named, config.encoder, modality)
@@ -161,7 +161,7 @@ def _check(config: PretrainConfig, modality: Modality) -> None:
 
 
 def _note_unreadable(run: RunFolder, modality: Modality) -> None:
-    """Add to the audit what was found to be unreadable while training."""
+    """Add records that were found unreadable during training to the audit."""
     found: dict[str, str] = {}
     for part in ("train", "validation"):
         found |= modality.quarantine(run.prepared / part)
@@ -173,7 +173,7 @@ def _note_unreadable(run: RunFolder, modality: Modality) -> None:
 
 
 def _save_head(objective: Objective, run: RunFolder) -> None:
-    """Keep what ``generate`` needs: of a mixture that of who writes on, or of the first."""
+    """Save the head for ``generate``: of a mixture the causal member's, or the first."""
     members = sorted(objective.members(), key=lambda member: not member.makes_causal)
     with whole_folder(run.head) as folder:
         saved = any(member.save_head(folder) for member in members)
@@ -181,32 +181,32 @@ def _save_head(objective: Objective, run: RunFolder) -> None:
         run.head.rmdir()
 
 
-def _show(
+def _save_preview(
     objective: Objective, rows: Rows, processor: Processor, run: RunFolder, seed: int
 ) -> None:
-    """Keep what the pretext task makes of the first records, as one image or as words."""
-    batch = rows.batch(np.arange(min(SHOWN, len(rows))), 0)
+    """Save a preview of the pretext task on the first records, as an image or as words."""
+    batch = rows.batch(np.arange(min(PREVIEWED, len(rows))), 0)
     corrupted = objective.corrupt(batch, generator(seed, "picture"))
-    shown = processor.show(batch, corrupted, objective.preview_images(corrupted))
-    if isinstance(shown, Sheet):
+    preview = processor.show(batch, corrupted, objective.preview_images(corrupted))
+    if isinstance(preview, Sheet):
         from headstart.pages.contact_sheet import contact_sheet
 
-        contact_sheet(list(shown.rows.values()), run.image_file, names=list(shown.rows))
-    elif isinstance(shown, Words):
-        words = json.dumps({"records": shown.records}, ensure_ascii=False)
+        contact_sheet(list(preview.rows.values()), run.image_file, names=list(preview.rows))
+    elif isinstance(preview, Words):
+        words = json.dumps({"records": preview.records}, ensure_ascii=False)
         write_text(run.words_file, words + "\n")
 
 
 def _prepare(
     config: PretrainConfig, run: RunFolder, modality: Modality, say: Callable[[str], None]
 ) -> None:
-    """From sources to memory-mapped rows, with the audit of what went in."""
+    """Read the sources into memory-mapped rows, with an audit."""
     say("reading the sources")
     audit = Audit()
     fields = companion_fields(config, modality.content)
     records = modality.read(config.sources, config, audit, run.prepared / "records", fields=fields)
     probed = modality.read([config.probe], config, Audit()) if config.probe else None
-    records = _looked_at(records, config, modality, audit)
+    records = _survey(records, config, modality, audit)
     records = paired(records, modality, run, say)
     kept, held = hold_out(records, config.validation_share, config.seed)
 
@@ -234,13 +234,11 @@ def _prepare(
     shutil.rmtree(run.prepared / "records", ignore_errors=True)
 
 
-def _looked_at(
-    records: Dataset, config: PretrainConfig, modality: Modality, audit: Audit
-) -> Dataset:
-    """Leave out what the user wants left out, and note what the others are like."""
+def _survey(records: Dataset, config: PretrainConfig, modality: Modality, audit: Audit) -> Dataset:
+    """Apply the user's filters, and describe the remaining records in the audit."""
     content = modality.content
     records = sift(records, config, modality, audit)
-    effort = Effort(modality.options, LOOKED_AT, config.seed, tuple(content.rules), quick=True)
+    effort = Effort(modality.options, SURVEYED, config.seed, tuple(content.rules), quick=True)
     content.survey(records, audit, effort)
     return records
 
@@ -249,7 +247,7 @@ def _processor(
     config: PretrainConfig, plan: Plan, modality: Modality, records: Dataset
 ) -> Processor:
     kind = kind_of(plan.encoder)
-    # A student reads what its teacher reads.
+    # A student shares its teacher's processor.
     teacher = plan.objective_options.get("distill", {}).get("teacher")
     start = plan.embeddings if plan.embeddings != COUNTS else None
     start = start or (teacher if kind else plan.encoder)
@@ -287,7 +285,7 @@ def _watch(
     processor: Processor,
     rows: Callable[[str, str], Rows],
 ) -> Watch:
-    """Return what is looked at while training: held-out records where there are some."""
+    """Return the records measured during training: held-out ones if there are any."""
 
     def first(part: str) -> Batch:
         found = rows(part, "documents")
@@ -296,7 +294,7 @@ def _watch(
     watched = first("validation" if (run.prepared / "validation").is_dir() else "train")
     view_matching = None
     if "view_matching" in (config.watch, guards and guards.measure):
-        # Among few any network finds a match; then those that are trained on must do.
+        # Among few records matching is trivial; then training records are used.
         few = len(next(iter(watched.values()))) < FEWEST_MATCHED
         view_matching = first("train") if few else watched
     probe = open_probe(run.prepared / PROBE)

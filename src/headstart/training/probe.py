@@ -1,4 +1,4 @@
-"""A linear probe on labeled records while training: how much of their labels the features tell."""
+"""A linear probe on labeled records during training."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
 
     from headstart.modalities import Processor
 
-#: Records that are looked at, at most and at least.
+#: Maximum and minimum number of records.
 _MOST, _FEWEST = 500, 10
-#: Labels that are numbers are measured as such if they are of more kinds than this.
+#: Numeric labels are regression targets if they have more distinct values than this.
 _KINDS = 20
-#: Strengths of the ridge, times the mean variance along the directions of the features.
+#: Ridge strengths, relative to the mean variance of the features.
 _GRID = tuple(10.0**power for power in range(-4, 4))
 _LABELS = "probe labels"
 
 
 @dataclass(frozen=True)
 class Probe:
-    """Labeled records that stay the same for the whole run.
+    """Labeled records, fixed for the whole run.
 
     Attributes:
         batch: the records (N rows).
-        labels: (N,K) ones and zeros for K classes, or (N,1) numbers.
+        labels: (N,K) one-hot for K classes, or (N,1) numbers.
     """
 
     batch: Batch
@@ -45,27 +45,27 @@ class Probe:
 
 
 def explained(features: Tensor, labels: Tensor) -> float:
-    """Return the share of the variance of ``labels`` (N,K) that ``features`` (N,D) tell linearly.
+    """Return the R^2 of predicting ``labels`` (N,K) linearly from ``features`` (N,D).
 
-    Each record is told by a ridge regression on all others (leave one out, in closed form: Hastie
-    et al. 2009, "The elements of statistical learning", equation 7.64), on vectors of length 1,
-    with the strength that does best. 1 is everything; 0 is what the mean of the others tells.
+    Each record is predicted by a ridge regression on all others (leave-one-out in closed form:
+    Hastie et al. 2009, "The elements of statistical learning", equation 7.64), on L2-normalised
+    features, with the best strength. 1 is perfect; 0 is predicting the mean of the others.
     """
     count = len(features)
     rows = F.normalize(features.double().cpu(), dim=1)
     rows = rows - rows.mean(0)
     targets = labels.double() - labels.double().mean(0)
-    # The mean of the others misses by what the mean of all does, times n / (n - 1).
+    # The error of the mean of the others is that of the mean of all, times n / (n - 1).
     whole = (targets * (count / (count - 1))).square().sum()
     left, values, _ = torch.linalg.svd(rows, full_matrices=False)
     variances = values.square()
-    told, leverage = left.T @ targets, left.square()
+    projected, leverage = left.T @ targets, left.square()
     least = whole
     for strength in _GRID:
         shrink = variances / (variances + strength * variances.mean() + 1e-300)
-        missed = targets - left @ (shrink[:, None] * told)
+        residual = targets - left @ (shrink[:, None] * projected)
         own = leverage @ shrink + 1 / count
-        error = (missed / (1 - own).clamp_min(1e-9)[:, None]).square().sum()
+        error = (residual / (1 - own).clamp_min(1e-9)[:, None]).square().sum()
         least = torch.minimum(least, error) if bool(error.isfinite()) else least
     return 1 - (least / whole).item()
 
@@ -98,7 +98,7 @@ def store_probe(
 
 
 def open_probe(file: Path) -> Probe | None:
-    """Return what :func:`store_probe` wrote; None where it wrote nothing."""
+    """Read what :func:`store_probe` wrote; None without a file."""
     if not file.is_file():
         return None
     batch: dict[str, Any] = load_file(file)

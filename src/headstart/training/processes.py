@@ -1,4 +1,4 @@
-"""Several processes of one training on one machine, each started as torchrun would start it."""
+"""Several processes of one training on one machine, started as by torchrun."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ import torch.distributed as distributed
 from headstart.errors import HeadstartError
 from headstart.training.interrupt import Interrupted, Signals
 
-#: One process may prepare data for hours while the others wait. A process that died is noticed by
-#: whoever started it, at once.
+#: Timeout of collectives: one process may prepare data for hours while the others wait. The
+#: launcher notices at once when a process dies.
 _PATIENCE = timedelta(days=7)
 
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """Which process this is, among how many, and which and how many on this machine."""
+    """Rank and number of processes, in total and on this machine."""
 
     rank: int = 0
     world: int = 1
@@ -33,14 +33,14 @@ class ProcessGroup:
 
     @classmethod
     def here(cls) -> ProcessGroup:
-        """Read what torchrun, or :func:`launch`, wrote to the environment."""
+        """Read the environment that torchrun or :func:`launch` sets."""
         if not distributed.is_torchelastic_launched():
             return cls()
         names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
         return cls(*(int(os.environ[name]) for name in names))
 
     def join(self) -> None:
-        """Meet the other processes."""
+        """Join the process group."""
         if self.world > 1 and not distributed.is_initialized():
             if torch.cuda.is_available():
                 torch.cuda.set_device(self.local_rank)
@@ -48,15 +48,15 @@ class ProcessGroup:
             distributed.init_process_group(backend, timeout=_PATIENCE)
 
     def meet(self) -> None:
-        """Wait until all processes have come so far."""
+        """Wait for all processes (barrier)."""
         if self.world > 1:
             distributed.barrier()
 
     def first(self, work: Callable[[], object]) -> None:
-        """Let the first process do ``work`` while the others wait until it is done.
+        """Run ``work`` in the first process while the others wait.
 
         Raises:
-            HeadstartError: the work raised it; all processes do then, with its exit code.
+            HeadstartError: the work raised it; then all processes do, with its exit code.
         """
         if self.world == 1:
             work()
@@ -74,10 +74,10 @@ class ProcessGroup:
 
     @staticmethod
     def leave() -> None:
-        """Part from the other processes when the interpreter ends, now that all went well.
+        """Leave the process group at interpreter exit, after success.
 
-        The group's threads must go before the interpreter does: it would abort at its end. After a
-        mistake they must not: to part from those that still wait for this one may take forever.
+        The group's threads must end before the interpreter, or it aborts. After an error they must
+        not be awaited, since other processes may be waiting for this one.
         """
         atexit.unregister(_part)
         atexit.register(_part)
@@ -92,7 +92,7 @@ class ProcessGroup:
 
 
 class SharedError(HeadstartError):
-    """A mistake that the first of several processes found, told by all of them."""
+    """An error of the first process, raised in all of them."""
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
@@ -105,9 +105,9 @@ def _part() -> None:
 
 
 def launch(devices: int, work: Callable[..., None], *args: Any) -> None:
-    """Run ``work(*args)`` in ``devices`` fresh processes that form one group, and wait for them.
+    """Run ``work(*args)`` in ``devices`` new processes that form one group, and wait for them.
 
-    SIGTERM is handed on to them; Ctrl-C reaches them from the terminal.
+    SIGTERM is forwarded to them; Ctrl-C reaches them from the terminal.
 
     Raises:
         HeadstartError: one of them raised it.
@@ -116,45 +116,50 @@ def launch(devices: int, work: Callable[..., None], *args: Any) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    said = torch.multiprocessing.get_context("spawn").SimpleQueue()
+    failures = torch.multiprocessing.get_context("spawn").SimpleQueue()
     signals = Signals()
     with signals.caught():
         group = torch.multiprocessing.start_processes(
             _process,
-            args=(devices, port, said, work, args),
+            args=(devices, port, failures, work, args),
             nprocs=devices,
             join=False,
             start_method="spawn",
         )
-        told = False
+        terminated = False
         try:
             while not group.join(timeout=0.5):
-                if signals.received == signal.SIGTERM and not told:
-                    told = True
+                if signals.received == signal.SIGTERM and not terminated:
+                    terminated = True
                     for process in group.processes:
                         process.terminate()
         except (
             torch.multiprocessing.ProcessRaisedException,
             torch.multiprocessing.ProcessExitedException,
         ):
-            if said.empty():
+            if failures.empty():
                 raise
-    if not said.empty():
-        message, signum = said.get()
+    if not failures.empty():
+        message, signum = failures.get()
         raise Interrupted(message, signum) if signum else HeadstartError(message)
 
 
 def _process(
-    rank: int, world: int, port: int, said: Any, work: Callable[..., None], args: tuple[Any, ...]
+    rank: int,
+    world: int,
+    port: int,
+    failures: Any,
+    work: Callable[..., None],
+    args: tuple[Any, ...],
 ) -> None:
-    place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": world, "LOCAL_WORLD_SIZE": world}
-    os.environ.update({name: str(value) for name, value in place.items()})
+    environment = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": world, "LOCAL_WORLD_SIZE": world}
+    os.environ.update({name: str(value) for name, value in environment.items()})
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
     os.environ.update(TORCHELASTIC_RUN_ID="headstart", GROUP_RANK="0")
     try:
         work(*args)
     except HeadstartError as error:
-        said.put((str(error), error.exit_code - 128 if isinstance(error, Interrupted) else 0))
+        failures.put((str(error), error.exit_code - 128 if isinstance(error, Interrupted) else 0))
         # The others may be waiting for this one in a collective operation: leave with an error.
         raise SystemExit(0 if isinstance(error, Interrupted) else 1) from None
     _part()

@@ -1,4 +1,4 @@
-"""The bar: loss, samples and tokens a second, the share of time spent waiting for data, and ETA."""
+"""The progress bar: loss, samples and tokens per second, share of time waiting for data, ETA."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from headstart.training.loader import ResumableLoader
 from headstart.training.loop import TrainingLoop
 from headstart.training.usage import Usage
 
-#: Speeds are means over this many seconds, at least.
+#: Speeds are means over at least this many seconds.
 _WINDOW = 10.0
 
 
 class Progress:
-    """A bar on a terminal; elsewhere a line every tenth of the run, and at least every minute.
+    """A bar on a terminal; otherwise a line every tenth of the run, and at least every minute.
 
     Args:
         console: where to write; None is silent.
@@ -29,11 +29,11 @@ class Progress:
     def __init__(self, console: Console | None, loader: ResumableLoader) -> None:
         self._console, self._loader, self._usage = console, loader, Usage()
         self._past: deque[tuple[float, int, int, int, float]] = deque()
-        self._told = (time.monotonic(), 0)
+        self._last_line = (time.monotonic(), 0)
         self._bar: Bar | None = None
 
     @contextmanager
-    def shown(self, step: int, steps: int) -> Iterator[None]:
+    def displayed(self, step: int, steps: int) -> Iterator[None]:
         """Show the bar inside the block, beginning at ``step`` of ``steps``."""
         if self._console is None or not self._console.is_terminal:
             yield
@@ -52,7 +52,7 @@ class Progress:
             yield
 
     def step(self, loop: TrainingLoop) -> None:
-        """Take note of a finished step."""
+        """Record a finished step."""
         now, counts = time.monotonic(), loop.counts
         self._past.append((now, counts.step, counts.rows, counts.positions, self._loader.waited))
         while len(self._past) > 2 and now - self._past[1][0] > _WINDOW:
@@ -60,9 +60,9 @@ class Progress:
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], completed=counts.step, line=self._line(loop))
         elif self._console is not None:
-            told, tenths = self._told
-            if now - told > 60 or counts.step * 10 // loop.steps > tenths:
-                self._told = (now, counts.step * 10 // loop.steps)
+            printed, tenths = self._last_line
+            if now - printed > 60 or counts.step * 10 // loop.steps > tenths:
+                self._last_line = (now, counts.step * 10 // loop.steps)
                 self._console.print(
                     f"step {counts.step} of {loop.steps}: {self._line(loop)}",
                     highlight=False,
@@ -70,9 +70,9 @@ class Progress:
                 )
 
     def clock(self, loop: TrainingLoop) -> dict[str, float]:
-        """Return what was measured in the last seconds: rates, waiting share, seconds in all.
+        """Return recent rates, the share of time waiting for data, and seconds in total.
 
-        Beside them stands what :class:`headstart.training.usage.Usage` tells.
+        The values of :class:`headstart.training.usage.Usage` are added.
         """
         values = {"seconds": loop.counts.seconds, **self._usage.values()}
         if len(self._past) < 2:

@@ -1,4 +1,4 @@
-"""A safeguard: the weights that are kept are the best seen, those of the start among them."""
+"""A safeguard: the best weights by a measure are kept, possibly those of the start."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from headstart.training.start import START
 
 
 def nothing_seen(measure: str, margin: float = 0.0) -> dict[str, Any]:
-    """Return what is known before the first look: plain values, which go with the checkpoint.
+    """Return the initial state: plain values, which are part of the checkpoint.
 
     Args:
-        margin: what chance may add to the measure; the start gives way only to more than that.
+        margin: noise of the measure; only a larger gain replaces the start.
     """
-    judged = {"best": None, "best_step": 0, "waited": 0, "stopped": False}
-    return {"measure": measure, "margin": margin, "seen": {}, **judged}
+    best = {"best": None, "best_step": 0, "waited": 0, "stopped": False}
+    return {"measure": measure, "margin": margin, "seen": {}, **best}
 
 
 def take_note(state: dict[str, Any], value: float, step: int) -> bool:
-    """Take note of the measure after ``step`` (0: the start); return whether it is the best."""
-    name, begun = state["measure"], state["seen"].get("0")
+    """Record the measure after ``step`` (0: the start); return whether it is the best."""
+    name, start = state["measure"], state["seen"].get("0")
     state["seen"][str(step)] = value
-    if state["best_step"] == 0 and begun is not None and step:
-        gain = figure(name, begun) - figure(name, value)
+    if state["best_step"] == 0 and start is not None and step:
+        gain = figure(name, start) - figure(name, value)
         if gain < state.get("margin", 0.0):
             return False
     return update_best(state, name, value, step, 0, start=True)
 
 
 def kept_file(state: dict[str, Any], folder: Path, last: int) -> Path | None:
-    """Return the file of the weights to keep, or None where those of the ``last`` step are."""
+    """Return the file of the weights to keep; None for those of the ``last`` step."""
     if not state["seen"] or state["best_step"] == last:
         return None
     return folder / (BEST if state["best_step"] else START)
 
 
 def verdict(state: dict[str, Any], last: int) -> str:
-    """Return the sentence that says which weights are kept after the ``last`` step, and why."""
+    """Return a sentence that says which weights are kept after the ``last`` step, and why."""
     name, best = state["measure"], state["best_step"]
     seen = {int(step): value for step, value in state["seen"].items()}
     if not best:
@@ -58,6 +58,6 @@ def verdict(state: dict[str, Any], last: int) -> str:
     where = "last weights" if best == last else f"weights of step {best} of {last}"
     rest = "" if best == last else f", the end {seen[last]:.3f}"
     return (
-        f"The {where} are kept, the best of {len(seen)} looks by {name}: they have "
+        f"The {where} are kept, the best of {len(seen)} evaluations by {name}: they have "
         f"{seen[best]:.3f}, the start had {seen[0]:.3f}{rest}."
     )

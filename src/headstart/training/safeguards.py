@@ -1,9 +1,9 @@
-"""Going on from an encoder that has learned something, without harm to what it knows.
+"""Continued pre-training without damage to what the encoder has learned.
 
-Four safeguards, each of which can be switched off: new parts learn first, alone
-(:mod:`headstart.training.head_warmup`); the encoder's rate is low; its weights are pulled back to
-the start (:mod:`headstart.training.anchor`); and the best weights seen are kept, those of the start
-among them (:mod:`headstart.training.rollback`).
+Four safeguards, each of which can be switched off: new parameters train first, alone
+(:mod:`headstart.training.head_warmup`); the encoder's learning rate is low; its weights are pulled
+back to the start (:mod:`headstart.training.anchor`); and the best weights are kept, possibly those
+of the start (:mod:`headstart.training.rollback`).
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from headstart.config import PretrainConfig
     from headstart.objectives import Objective
 
-#: What is new may learn so much faster than the encoder, but not beyond the rate for new networks.
+#: Learning rate of new parameters relative to the encoder's, and its absolute maximum.
 _NEW_RATE, _MOST_NEW_RATE = 10.0, 1e-3
 
 
 @dataclass(frozen=True)
 class Safeguards:
-    """What guards a run; all of it is decided once.
+    """The safeguards of a run, resolved once.
 
     Attributes:
-        new_rate: by how much the peak rate of what is new exceeds that of the encoder, 1 or more.
-        warmup: share of the steps in which only what is new learns.
-        anchor: how strongly the encoder is pulled back to the start, over the whole run.
-        measure: by which weights are the best, such as ``probe``; None keeps the last.
+        new_rate: peak rate of new parameters relative to the encoder's, 1 or more.
+        warmup: share of the steps in which only new parameters train.
+        anchor: strength of the pull towards the start, over the whole run.
+        measure: by which the best weights are chosen, such as ``probe``; None keeps the last.
     """
 
     new_rate: float = 1.0
@@ -52,9 +52,9 @@ class Safeguards:
         return f"Safeguards: {'; '.join(parts)}. (--safeguards off leaves all of them out.)"
 
     def for_objective(self, objective: Objective) -> Safeguards:
-        """Return those that the objective can have: where nothing is new, nothing can learn alone.
+        """Return those that apply to an objective: without new parameters there is no warm-up.
 
-        A lone shift of the scores, as next-token prediction has, is nothing that could.
+        A bias alone, as in next-token prediction, does not count as new.
         """
         new = [
             any(parameter.ndim > 1 for parameter in new_parameters(member))
@@ -66,26 +66,26 @@ class Safeguards:
 
 
 def choose_safeguards(config: PretrainConfig, rate: float) -> Safeguards:
-    """Return the safeguards of a run that goes on from an encoder, at the peak ``rate``.
+    """Return the safeguards of a run that continues from an encoder, at the peak ``rate``.
 
-    The weights that are kept are the best by ``--watch``, or by labels where there are some
-    (``--probe``), else by how well the two halves of a record find each other (``view_matching``).
-    With ``--keep best`` the validation loss decides: the start, whose head is new, has none.
+    The best weights are chosen by ``--watch``, or by labels if there are any (``--probe``), else by
+    how well the halves of a record match (``view_matching``). With ``--keep best`` the validation
+    loss decides, which the start, with a new head, does not have.
     """
-    wishes = config.safeguard_options
+    options = config.safeguard_options
     by_loss = config.watch == "validation_loss"
     measure: str | None = config.watch
     if by_loss:
         measure = "probe" if config.probe else "view_matching"
-    if not wishes.rollback or (by_loss and config.keep == "best"):
+    if not options.rollback or (by_loss and config.keep == "best"):
         measure = None
     new_rate = 1.0
-    if wishes.low_rate:
+    if options.low_rate:
         new_rate = max(1.0, min(_NEW_RATE, _MOST_NEW_RATE / rate))
-    return Safeguards(new_rate, wishes.head_warmup, wishes.anchor, measure)
+    return Safeguards(new_rate, options.head_warmup, options.anchor, measure)
 
 
 def new_parameters(objective: Objective) -> set[nn.Parameter]:
-    """Return what an objective learns besides its encoder: heads, projections, decoders."""
+    """Return the trained parameters outside the encoder: heads, projections, decoders."""
     known = set(objective.student.parameters()) | set(objective.encoder.parameters())
     return {p for p in objective.parameters() if p.requires_grad and p not in known}

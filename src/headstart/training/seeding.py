@@ -1,4 +1,4 @@
-"""The global generators, which dropout draws from, as a function of named numbers."""
+"""Seed the global generators, which dropout uses, from a sequence of names and numbers."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from headstart.seeding import derive
 def reseed(device: torch.device, *parts: int | str) -> None:
     """Seed the global generators of the CPU and of ``device`` with :func:`derive`.
 
-    ``torch.manual_seed`` also notes down a stack trace for each kind of absent accelerator, which
-    takes milliseconds: too long to do at every step.
+    ``torch.manual_seed`` also records a stack trace for each kind of missing accelerator, which
+    takes milliseconds: too long for every step.
     """
     seed = derive(*parts)
     torch.default_generator.manual_seed(seed)

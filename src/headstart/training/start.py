@@ -1,4 +1,4 @@
-"""The weights that training began with, kept for those safeguards that come back to them."""
+"""The initial weights, saved for the safeguards that use them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ START = "start.ckpt"
 
 
 class KeepStart(Callback):
-    """Writes the state of the objective before the first step, once."""
+    """Saves the state of the objective before the first step."""
 
     def __init__(self, run: RunFolder) -> None:
         self._path = run.checkpoints / START

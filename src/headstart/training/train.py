@@ -1,4 +1,4 @@
-"""Train an objective on rows: the one entry to this stage, for pre-training and fine-tuning."""
+"""Train an objective on rows: the entry point for pre-training and fine-tuning."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class TrainingResult:
         rows: rows seen, counting repeats.
         positions: real positions (tokens) seen, counting repeats.
         seconds: time spent in steps and validations, over all sessions.
-        resumed_from: the step this session began with.
-        verdict: which weights are kept and why, where the start was guarded by a measure.
+        resumed_from: the step from which this session started.
+        verdict: which weights are kept and why, if a safeguard chose them.
     """
 
     steps: int
@@ -42,40 +42,44 @@ class TrainingResult:
 
 
 def train(plan: TrainingPlan, console: Console | None = None) -> TrainingResult:
-    """Train the objective of a plan, going on by itself where its run holds a checkpoint.
+    """Train the objective of a plan, resuming from a checkpoint if its run has one.
 
-    Stopped and gone on with any number of times, it gives the same bits as if never stopped.
-    Afterwards the objective is on the CPU, in evaluation mode, and holds the last weights, or the
-    best ones with ``restore_best`` or ``config.keep``; ``config.watch`` names the measure by which
-    they are best.
+    The result is the same to the last bit however often training is interrupted and resumed.
+    Afterwards the objective is on the CPU, in evaluation mode, and holds the last weights, or with
+    ``restore_best`` or ``config.keep`` the best ones by the measure ``config.watch``.
 
     Args:
-        console: where progress is shown; None is silent (``log.txt`` is written all the same).
+        console: where progress is displayed; None is silent (``log.txt`` is written anyway).
 
     Raises:
         HeadstartError: a loss that is not finite, a full disk, a damaged checkpoint, or a choice of
             the best weights by what is not measured.
         Interrupted: Ctrl-C or SIGTERM, after saving.
+
+    Example::
+
+        plan = TrainingPlan(objective, rows, run, config, batch_size=64, learning_rate=1e-3)
+        print(train(plan).validation_loss)
     """
     from headstart.training import fit, processes
     from headstart.training.log import RunLog
 
     plan = _checked(plan)
     run = plan.run
-    begun = _begun(run)
-    if not _finished(begun, run):
+    state = _last_state(run)
+    if not _finished(state, run):
         if plan.config.devices > 1 and processes.ProcessGroup.here().world == 1:
             processes.launch(plan.config.devices, fit.in_process, plan, console is not None)
         else:
             fit.fit(plan, console)
-    result = _result(plan, resumed_from=begun["counts"]["step"] if begun else 0)
+    result = _result(plan, resumed_from=state["counts"]["step"] if state else 0)
     if result.verdict and processes.ProcessGroup.here().rank == 0:
         RunLog(run.log_file, console)(result.verdict)
     return result
 
 
 def _checked(plan: TrainingPlan) -> TrainingPlan:
-    """Decide which weights will be kept, and which safeguards the objective can have."""
+    """Resolve which weights will be kept, and which safeguards apply to the objective."""
     from headstart.training.choice import check_choice
 
     restore_best = plan.restore_best or plan.config.keep == "best"
@@ -85,8 +89,8 @@ def _checked(plan: TrainingPlan) -> TrainingPlan:
     return replace(plan, restore_best=restore_best and not kept_by, guards=guards)
 
 
-def _begun(run: RunFolder) -> dict[str, Any] | None:
-    """Return what the newest checkpoint says about how far the run is."""
+def _last_state(run: RunFolder) -> dict[str, Any] | None:
+    """Return the progress in the newest checkpoint; None without one."""
     if not any(run.checkpoints.glob("step-*.ckpt")):
         return None
     from headstart.training.checkpoint import newest, read
@@ -95,14 +99,14 @@ def _begun(run: RunFolder) -> dict[str, Any] | None:
     return dict(read(path)["headstart"]) if path else None
 
 
-def _finished(begun: dict[str, Any] | None, run: RunFolder) -> bool:
-    if begun is None:
+def _finished(state: dict[str, Any] | None, run: RunFolder) -> bool:
+    if state is None:
         return False
-    return begun["stopped"] or begun["counts"]["step"] >= run.resolved["steps"]
+    return state["stopped"] or state["counts"]["step"] >= run.resolved["steps"]
 
 
 def _result(plan: TrainingPlan, resumed_from: int) -> TrainingResult:
-    """Fill the objective with the weights to keep, from what was saved."""
+    """Load the weights to keep into the objective."""
     from headstart.training import checkpoint, rollback
 
     run, objective = plan.run, plan.objective
@@ -112,10 +116,10 @@ def _result(plan: TrainingPlan, resumed_from: int) -> TrainingResult:
     weights = {
         name.removeprefix("objective."): tensor for name, tensor in content["state_dict"].items()
     }
-    kept, best = content["headstart"], run.checkpoints / checkpoint.BEST
-    last, seen = kept["counts"]["step"], kept.get("rollback")
+    saved, best = content["headstart"], run.checkpoints / checkpoint.BEST
+    last, seen = saved["counts"]["step"], saved.get("rollback")
     file = rollback.kept_file(seen, run.checkpoints, last) if seen else None
-    if plan.restore_best and kept["best_step"] and best.exists():
+    if plan.restore_best and saved["best_step"] and best.exists():
         file = best
     if file is not None:
         weights = checkpoint.read(file)["state_dict"]
@@ -125,12 +129,12 @@ def _result(plan: TrainingPlan, resumed_from: int) -> TrainingResult:
     return TrainingResult(
         steps=last,
         planned=run.resolved["steps"],
-        validation_loss=kept.get("validation_loss"),
-        best_step=kept["best_step"],
-        stopped_early=kept["stopped"],
-        rows=kept["counts"]["rows"],
-        positions=kept["counts"]["positions"],
-        seconds=kept["counts"]["seconds"],
+        validation_loss=saved.get("validation_loss"),
+        best_step=saved["best_step"],
+        stopped_early=saved["stopped"],
+        rows=saved["counts"]["rows"],
+        positions=saved["counts"]["positions"],
+        seconds=saved["counts"]["seconds"],
         resumed_from=resumed_from,
         verdict=rollback.verdict(seen, last) if seen and seen["seen"] else None,
     )

@@ -1,4 +1,4 @@
-"""What training takes of the machine: processor time and memory."""
+"""Resource usage of training: processor time and memory."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ import torch
 
 
 class Usage:
-    """Counts from where it is made, which is once a session."""
+    """Measures from its creation, once per session."""
 
     def __init__(self) -> None:
         self._start = time.process_time()
 
     def values(self) -> dict[str, float]:
-        """Return ``cpu_seconds`` of all threads of this process since the start, ``peak_memory``.
+        """Return ``cpu_seconds`` of all threads since the start, and ``peak_memory`` in bytes.
 
-        The memory is the most that the process ever held, in bytes; where there is a GPU,
-        ``peak_gpu_memory`` is the most that tensors took there. Windows tells no peak.
+        With a GPU, ``peak_gpu_memory`` is the peak of its tensors. Windows reports no peak.
         """
         values = {"cpu_seconds": time.process_time() - self._start}
         if sys.platform != "win32":

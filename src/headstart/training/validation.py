@@ -1,4 +1,4 @@
-"""The loss on held-out rows, comparable from step to step."""
+"""The loss on held-out rows, comparable between steps."""
 
 from __future__ import annotations
 
@@ -19,24 +19,23 @@ if TYPE_CHECKING:
     from headstart.training.plan import TrainingPlan
     from headstart.training.processes import ProcessGroup
 
-#: Of the training between two validations, the share that a validation may cost in batches.
+#: One validation batch per this many training batches between two validations.
 _SHARE = 10
 _FEWEST_BATCHES = 4
 
 
 class Validation:
-    """Fixed batches with fixed corruption, of which each process reads its share.
+    """Fixed batches with fixed corruption, shared among the processes.
 
-    A validation is never longer than a tenth of the training between two of them (at least four
-    batches), unless it decides when to stop: then it is always over ``whole``. Where there are
-    more rows, evenly spaced ones stand for all of them.
+    A validation is at most a tenth of the training between two of them (at least four batches),
+    unless it decides when to stop (``whole``). If there are more rows, evenly spaced ones are used.
 
     Args:
-        rows: what is held out.
+        rows: held-out rows.
         plan: of the training.
         between: micro-batches of training between two validations.
         group: the processes that share the work.
-        whole: use every row, however many there are.
+        whole: use every row.
     """
 
     def __init__(
@@ -53,7 +52,7 @@ class Validation:
     def of(
         cls, plan: TrainingPlan, between: int, group: ProcessGroup, *, whole: bool
     ) -> Validation | None:
-        """Return a process's share of the validation; None where no rows are held out."""
+        """Return a process's share of the validation; None without held-out rows."""
         if plan.validation is None or not plan.held_out:
             return None
         return cls(plan.validation, plan, between, group, whole=whole)
@@ -64,7 +63,7 @@ class Validation:
     def totals(
         self, objective: Objective, device: torch.device, context: AbstractContextManager[None]
     ) -> dict[str, float]:
-        """Return the sum over rows of each scalar, and ``rows``: how many they were."""
+        """Return the sum over rows of each scalar, and the number of ``rows``."""
         sums: dict[str, float] = defaultdict(float)
         with frozen(objective), context:
             for number, indices in self._batches:
@@ -79,6 +78,6 @@ class Validation:
 
 
 def batch_count(rows: int, batch_size: int, between: int, whole: bool) -> int:
-    """Return how many batches a validation reads."""
+    """Return the number of batches of a validation."""
     full = -(-rows // batch_size)
     return full if whole else min(full, max(_FEWEST_BATCHES, between // _SHARE))

@@ -1,4 +1,4 @@
-"""The fixed records that are looked at while training, and what a look costs."""
+"""Fixed records whose features are measured during training."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from headstart.batch import Batch, byte_pixels, to_device
 from headstart.seeding import generator
 from headstart.training.evaluation_mode import frozen
-from headstart.training.health import Look, look, view_matching
+from headstart.training.health import Snapshot, measure, view_matching
 from headstart.training.probe import Probe, explained
 from headstart.training.seeding import reseed
 
@@ -22,29 +22,29 @@ if TYPE_CHECKING:
     from headstart.modalities import Processor
     from headstart.objectives import Objective
 
-#: Records that views are drawn of, and how many each; so many are enough for LiDAR to tell a
-#: collapsed network from a sound one, not to rank sound ones (Thilak et al. 2024 take 1,000 x 50).
+#: Records with views, and pairs of views of each; enough for LiDAR to detect a collapsed network,
+#: not to rank healthy ones (Thilak et al. 2024 take 1,000 x 50).
 _RECORDS, _PAIRS = 64, 2
-#: Of the training between two looks at the views, the share that one may cost; more where the
-#: weights to keep are chosen by it.
+#: Cost of measuring views as a share of the training between two measurements; more if the weights
+#: are chosen by it.
 _SHARE, _CHOOSING_SHARE = 0.02, 0.1
-#: A row costs three times as much to train on as to look at.
+#: Cost of training on a row, relative to encoding it.
 _TRAINED = 3
-#: Rows that are looked at together.
-_AT_ONCE = 64
-#: Standard deviation, over texts, of how much better or worse a text finds its other half after
-#: thirty steps of a guarded run than before (measured for four objectives, docs/log.md).
+#: Rows encoded together.
+_BATCH = 64
+#: Standard deviation over texts of the change in view matching after thirty steps of a run with
+#: safeguards (measured for four objectives, docs/log.md).
 _MATCHING_CHANGE = 0.15
 
 
 @dataclass(frozen=True)
 class Watch:
-    """Records, and views of the first of them, that stay the same for the whole run.
+    """Records, and views of the first of them, fixed for the whole run.
 
     Attributes:
         batch: the records (N rows).
-        views: K batches of the same M records each; none where the modality has no views.
-        view_matching: two views of some records, for the measure of that name; or none.
+        views: K batches of the same M records; empty if the modality has no views.
+        view_matching: two views of some records, for the measure of that name; or empty.
         probe: labeled records, for the measure of that name.
     """
 
@@ -54,27 +54,27 @@ class Watch:
     probe: Probe | None = None
 
     def every(self, trained: int) -> int:
-        """Return how many validations share one look at the views, ``trained`` rows apart each."""
+        """Return after how many validations to measure views; ``trained`` rows lie between two."""
         rows = sum(_rows(view) for view in (*self.views, *self.view_matching))
         rows += _rows(self.probe.batch) if self.probe else 0
         share = _CHOOSING_SHARE if self.view_matching or self.probe else _SHARE
         return max(1, math.ceil(rows / (share * _TRAINED * max(1, trained))))
 
     def margin(self, measure: str) -> float:
-        """Return by how much a measure may rise by chance, two standard errors; 0 where unknown."""
+        """Return two standard errors of the change in a measure; 0 if unknown."""
         if measure != "view_matching" or not self.view_matching:
             return 0.0
         return 2 * _MATCHING_CHANGE / math.sqrt(_rows(self.view_matching[0]))
 
-    def look(
+    def measure(
         self,
         objective: Objective,
         device: torch.device,
         context: AbstractContextManager[None],
         *,
         views: bool,
-    ) -> Look:
-        """Look at the features, and those of the ``views`` and the probe too; nothing changes."""
+    ) -> Snapshot:
+        """Measure the features, and with ``views`` also views and probe; without side effects."""
         found: dict[str, float] = {}
         with frozen(objective), context:
             reseed(device, "features")
@@ -88,9 +88,9 @@ class Watch:
             if views and self.probe is not None:
                 vectors = _pooled(objective, self.probe.batch, device)
                 found["probe"] = explained(vectors, self.probe.labels)
-        looked = look(pooled.float(), seen, projected)
-        looked.measures.update(found)
-        return looked
+        snapshot = measure(pooled.float(), seen, projected)
+        snapshot.measures.update(found)
+        return snapshot
 
 
 def _rows(batch: Batch) -> int:
@@ -98,12 +98,12 @@ def _rows(batch: Batch) -> int:
 
 
 def _pooled(objective: Objective, batch: Batch, device: torch.device) -> Tensor:
-    """Return vectors (N,D) of a batch, some rows at a time: together they might not fit."""
+    """Return vectors (N,D) of a batch, encoded in parts to limit memory."""
     parts = [
         objective.encoder.pool(
-            to_device({k: v[begin : begin + _AT_ONCE] for k, v in batch.items()}, device)
+            to_device({k: v[begin : begin + _BATCH] for k, v in batch.items()}, device)
         ).float()
-        for begin in range(0, _rows(batch), _AT_ONCE)
+        for begin in range(0, _rows(batch), _BATCH)
     ]
     return torch.cat(parts)
 
@@ -116,11 +116,11 @@ def draw_watch(
     view_matching_of: Batch | None = None,
     probe: Probe | None = None,
 ) -> Watch:
-    """Return what to watch: the records of ``batch``, and four views of the first 64 of them.
+    """Return the records of ``batch`` to watch, with four views of the first 64 of them.
 
     Args:
-        view_matching_of: records to draw two views of besides: such as the halves of a text.
-        probe: labeled records to watch besides.
+        view_matching_of: records of which two further views are drawn, such as halves of a text.
+        probe: labeled records to watch as well.
     """
     if "two_views" not in processor.provides:
         return Watch(batch, probe=probe)
@@ -139,7 +139,7 @@ def draw_watch(
 
 
 def _projector(objective: Objective) -> torch.nn.Module | None:
-    """Return what an objective, or the first of a mixture, puts behind the pooled vector."""
+    """Return the projection of an objective, or of the first of a mixture that has one."""
     heads = (member.projector for member in objective.members())
     found = (head for head in heads if head and not isinstance(head, torch.nn.Identity))
     return next(found, None)

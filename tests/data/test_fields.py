@@ -155,7 +155,7 @@ def test_a_file_that_a_reader_of_another_package_fails_at_is_set_aside(
     audit = Audit()
     found = records(tmp_path / "files", NUMBERS, audit)
     assert found["id"][:] == [f"files/b.num:{n}" for n in (1, 2, 3)]
-    assert aside(audit) == {"files/a.num": reason}
+    assert quarantined(audit) == {"files/a.num": reason}
 
 
 def test_an_error_of_a_reader_of_our_own_is_none_of_the_file(

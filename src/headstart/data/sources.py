@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import replace
 from functools import cache as once
 from functools import partial
-from itertools import compress, repeat
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -167,7 +167,7 @@ class _Reading:
             rest = unit.label if field.name == LABEL.name else None
             values = block.columns.get(field.name)
             if values is None:
-                values = repeat(rest, count)
+                values = [rest] * count
             elif len(values) != count:
                 raise Unreadable(
                     f"its reader gives {len(values)} values of {field.name!r} for {count} records"

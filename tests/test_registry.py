@@ -106,7 +106,7 @@ def test_a_name_that_cannot_be_typed_is_refused(
         ("X = 1 / 0", "far_b:X", "ZeroDivisionError: division by zero"),
         ("Y = 1", "far_b:X", "has no attribute 'X'"),
         ("X = 1", "no_such_module:X", "No module named 'no_such_module'"),
-        ("X = 1", ":X", "AttributeError"),
+        ("X = 1", ":X", "Empty module name"),
     ],
 )
 def test_a_broken_package_is_a_sentence_when_it_is_asked_for(
@@ -121,6 +121,19 @@ def test_a_broken_package_is_a_sentence_when_it_is_asked_for(
     assert sentence.startswith("the objective 'sort' of the package broken cannot be imported (")
     assert reason in sentence
     assert [name for name, _ in registry.items()] == ["own"]
+
+
+def test_a_broken_package_is_executed_once(install: Install, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    source = f"with open({str(log)!r}, 'a') as log: log.write('executed ')\n1 / 0"
+    names = {"sort": "far_i:X", "order": "far_i:Y"}
+    install("broken", {GROUP: names, "headstart.encoders": names}, far_i=source)
+    registries = [Registry("thing", {}, group=g) for g in (GROUP, "headstart.encoders")]
+    for registry in registries * 2:
+        assert list(registry.items()) == []
+        with pytest.raises(HeadstartError, match="division by zero"):
+            registry["order"]
+    assert log.read_text() == "executed "
 
 
 def test_a_package_without_metadata_is_no_fault(registry: Registry, install: Install) -> None:

@@ -145,9 +145,13 @@ class Registry:
 
     def _load(self, point: EntryPoint) -> Any:
         named = f"the {self.kind} {point.name!r} of the package {_package(point)}"
-        try:
-            entry = point.load()
-        except Exception as error:
+        error = _import_error(tuple(sys.path), point.value.partition(":")[0].strip())
+        if error is None:
+            try:
+                entry = point.load()
+            except Exception as found:
+                error = found
+        if error is not None:
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             raise HeadstartError(
                 f"{named} cannot be imported ({reason}); install what it lacks, or uninstall it."
@@ -169,6 +173,16 @@ def _package(point: EntryPoint) -> str:
     except TypeError:  # from Python 3.14 on, where an installation lacks its METADATA
         name = None
     return name or "without a name"
+
+
+@cache
+def _import_error(path: tuple[str, ...], module: str) -> Exception | None:
+    """Import a module and return its error; a broken module is executed once per ``path``."""
+    try:
+        import_module(module)
+    except Exception as error:
+        return error
+    return None
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -101,6 +102,16 @@ def test_a_new_kind_of_data_has_its_objectives_from_what_it_gives(monkeypatch):
     modality = SimpleNamespace(gives="waves", provides=frozenset({"two_views"}))
     assert encoders_for(OBJECTIVES["simcse"].needs, modality) == ["ear"]
     assert encoders_for(OBJECTIVES["mlm"].needs, modality) == []
+
+
+def test_names_that_fit_import_no_encoder_of_another_package(install):
+    install("far", {"headstart.encoders": {"ear": "far_ear:EAR"}}, far_ear="EAR = 1")
+    for encoder in ("modernbert", "auto"):
+        check_fit(["mlm", "simcse"], encoder, TextModality())
+    assert "far_ear" not in sys.modules
+    with pytest.raises(HeadstartError, match="encoders that can"):
+        check_fit(["mlm"], "gpt", TextModality())
+    assert "far_ear" in sys.modules
 
 
 def test_an_encoder_without_its_kind_of_data_is_refused_in_a_sentence(install, tmp_path):

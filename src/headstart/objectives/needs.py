@@ -7,7 +7,7 @@ the instances are checked again when the objective is built.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 
 from headstart.encoders import ENCODERS
 from headstart.encoders.opening import kind_of, reads_of
@@ -35,10 +35,12 @@ def check_fit(objectives: Collection[str], encoder: str, modality: Modality) -> 
     kind = None if encoder == "auto" else kind_of(encoder)
     for name in objectives:
         needs: frozenset[str] = OBJECTIVES[name].needs
-        able = encoders_for(needs, modality)
-        if not able and not (kind and needs <= kind.provides | modality.provides):
+        if kind and needs <= kind.provides | modality.provides:
+            continue
+        if next(_able(needs, modality), None) is None:
             _refuse_data(name, needs, modality)
-        if kind and not needs <= kind.provides | modality.provides:
+        if kind:
+            able = encoders_for(needs, modality)
             within = objectives_within(kind.provides | modality.provides)
             missing = phrase(needs - kind.provides - modality.provides)
             raise HeadstartError(
@@ -59,11 +61,14 @@ def check_fit(objectives: Collection[str], encoder: str, modality: Modality) -> 
 
 def encoders_for(needs: frozenset[str], modality: Modality) -> list[str]:
     """Return the encoders that read a modality's data and provide, with it, ``needs``."""
-    return [
-        name
-        for name, kind in ENCODERS.items()
-        if kind.reads == modality.gives and needs <= kind.provides | modality.provides
-    ]
+    return list(_able(needs, modality))
+
+
+def _able(needs: frozenset[str], modality: Modality) -> Iterator[str]:
+    """Yield what :func:`encoders_for` returns, importing each encoder when it is its turn."""
+    for name, kind in ENCODERS.items():
+        if kind.reads == modality.gives and needs <= kind.provides | modality.provides:
+            yield name
 
 
 def objectives_within(offered: frozenset[str]) -> list[str]:

@@ -55,7 +55,7 @@ def test_a_run_is_resumed_with_its_own_options_only(source, tmp_path):
     assert hs.pretrain(out=out, resume=True).finished
     content = run.config()
     run.write_config({**content, "options": {**content["options"], "tokenizer": {"kind": "bpe"}}})
-    with pytest.raises(HeadstartError, match=r"another version .* 'tokenizer'.* make it anew"):
+    with pytest.raises(HeadstartError, match=r"another version .* 'tokenizer'.* start again"):
         hs.pretrain(out=out, resume=True)
     run.write_config(content)
     with pytest.raises(HeadstartError, match="cannot change on --resume"):

@@ -66,7 +66,7 @@ def check_sources(sources: Sequence[str], content: Content) -> None:
 
 
 def files_of(source: str, content: Content) -> Iterator[str]:
-    """Yield every file that a source names or that lies below it; none where there is none."""
+    """Yield every file of a source, those of its folders included; none if it does not exist."""
     path, _ = _parted(os.path.expanduser(source), content)
     for root in [path] if os.path.exists(path) else sorted(glob.glob(path, recursive=True)):
         if not os.path.isdir(root):

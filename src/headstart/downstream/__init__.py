@@ -313,4 +313,4 @@ class Task(nn.Module, ABC):
         return head.eval()
 
     def publish(self, encoder: Encoder, folder: Path) -> None:
-        """Write encoder and head once more as the Transformers model of the task, if any."""
+        """Also write encoder and head as the Transformers model of the task, if there is one."""

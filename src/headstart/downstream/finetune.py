@@ -134,7 +134,7 @@ def finetune(
     Args:
         validation: labeled records for early stopping; without them a slice of each class of
             ``records`` is held out.
-        note: the encoder folder's ``headstart.json`` (``modality``, ``length``, ...), handed on.
+        note: the encoder folder's ``headstart.json`` (``modality``, ``length``, ...), to be copied.
         unlabeled: unlabeled records to learn from as well, once the head is fitted.
 
     Raises:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def rules_named(content: Content, names: Iterable[str]) -> tuple[str, ...]:
-    """Return the named quality rules; a set such as ``gopher`` stands for all of its rules.
+    """Return the named quality rules; a set such as ``gopher`` includes all of its rules.
 
     Raises:
         HeadstartError: there is no such rule, or the content has none at all.

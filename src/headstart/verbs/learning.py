@@ -160,7 +160,7 @@ def _reopen(
     except HeadstartError as error:
         raise HeadstartError(
             f"{out} was made by another version of headstart, which had other options ({error}); "
-            "make it anew with --overwrite."
+            "start again with --overwrite."
         ) from None
 
 

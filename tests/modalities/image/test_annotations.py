@@ -71,7 +71,7 @@ def test_coco_is_read_with_names_for_numbers_and_without_crowds(folder):
     audit = Audit()
     records = read_boxes(write(folder, json.dumps(content), name="coco.json"), audit)
     assert list(records["boxes"]) == [[{"label": "dog", "xyxy": [1, 2, 4, 6]}], []]
-    assert audit.notes == ["1 boxes were left out, for they hold a crowd"]
+    assert audit.notes == ["1 boxes were left out, because they hold a crowd"]
 
 
 def test_a_category_that_is_not_listed_sets_its_picture_aside(folder):
@@ -98,7 +98,7 @@ def test_boxes_are_clipped_and_those_without_area_left_out_and_both_counted(fold
     assert record["boxes"] == [{"label": "in", "xyxy": [0, 20, 10, 30]}]
     assert audit.notes == [
         "1 boxes were clipped to their picture",
-        "3 boxes were left out, for they have no area inside their picture",
+        "3 boxes were left out, because they have no area inside their picture",
     ]
 
 

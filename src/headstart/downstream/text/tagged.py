@@ -206,7 +206,9 @@ def dataset_of(
     if not rows:
         reasons = audit.reasons.most_common(1)
         why = f": {reasons[0][1]} record(s), {reasons[0][0]}" if reasons else ""
-        raise HeadstartError(f"no record is left of {', '.join(sources)}{why}; mend the records.")
+        raise HeadstartError(
+            f"no record is left of {', '.join(sources)}{why}; correct the records."
+        )
     texts = {"id": Value("string"), "text": Value("string")}
     return Dataset.from_list(rows, features=Features({**texts, **features}))
 

@@ -207,7 +207,7 @@ def _coco(content: dict[str, Any], path: Path, repaired: _Boxes) -> Iterator[_An
     boxes: dict[Any, list[dict[str, Any]]] = {}
     for annotation in annotations:
         if annotation.get("iscrowd"):
-            repaired.count("left out, for they hold a crowd")
+            repaired.count("left out, because they hold a crowd")
             continue
         boxes.setdefault(annotation.get("image_id"), []).append(annotation)
     for number, image in enumerate(images, 1):
@@ -282,7 +282,7 @@ def _valid_boxes(
         limits = (size[1], size[0], size[1], size[0])
         clipped = [min(max(x, 0.0), float(most)) for x, most in zip(corners, limits, strict=True)]
         if clipped[2] <= clipped[0] or clipped[3] <= clipped[1]:
-            repaired.count("left out, for they have no area inside their picture")
+            repaired.count("left out, because they have no area inside their picture")
             continue
         if clipped != corners:
             repaired.count("clipped to their picture")

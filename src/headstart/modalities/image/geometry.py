@@ -158,7 +158,7 @@ def resize(pixels: Tensor, size: int) -> Tensor:
 
 
 def _blur_matrix(kernel: Tensor, offset: Tensor, side: int, dtype: torch.dtype) -> Tensor:
-    """Return (B,side,side) that blurs along one axis; ``kernel`` (B,K) lies at ``offset`` (K,)."""
+    """Return (B,side,side) that blurs along one axis; ``kernel`` (B,K) is at ``offset`` (K,)."""
     count, taps = kernel.shape
     position = torch.arange(side, device=kernel.device)[:, None] + offset
     index = _mirrored(position, side).expand(count, side, taps)

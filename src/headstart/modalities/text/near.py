@@ -130,7 +130,7 @@ def matches(background: Dataset, tested: Dataset) -> Iterator[tuple[int, int, bo
 
 
 def _banded(keys: np.ndarray, order: np.ndarray, queries: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield pairs (m,2) of rows of ``asked`` and entries of ``order`` whose sorted keys agree."""
+    """Yield pairs (m,2) of rows of ``queries`` and entries of ``order`` whose sorted keys agree."""
     rows = np.flatnonzero(_first(keys, queries) >= 0)
     at = _first(keys, queries[rows])
     for _ in range(_CROWD):

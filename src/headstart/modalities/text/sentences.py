@@ -41,7 +41,7 @@ def sentence_starts(text: str) -> list[int]:
     English and other spaced scripts: after ``.``, ``!``, ``?`` and a blank, unless the next word
     is in lower case, or the word before is an initial or an abbreviation. Others: right after a
     stop that is nothing else (Chinese 。, Hindi ।) and what closes a quotation, unless the sentence
-    goes on behind that.
+    continues after it.
 
     >>> sentence_starts("Mr. Smith came. He sat.")
     [0, 16]
@@ -64,7 +64,7 @@ def split_sentences(text: str) -> list[str]:
 def _ends(text: str, begin: int, stop: re.Match[str]) -> bool:
     following = text[stop.end()]
     if stop["wide"]:
-        # "...!" he said: behind a quotation the sentence may go on.
+        # "...!" he said: after a quotation the sentence may continue.
         return not (stop["shut"] and following in "\uff0c\uff1b\u3001\uff1a,;")
     if stop["narrow"] is None or _BLANK_LINE.search(stop[0]):
         return True

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import headstart as hs
+from headstart.config import PretrainConfig, load
 from headstart.encoders.opening import open_modality_of, read_note
 from headstart.errors import HeadstartError
 
@@ -120,6 +121,28 @@ def test_a_kind_of_data_that_is_not_installed_is_named(
     for verb in (run.evaluate, run.label):
         with pytest.raises(HeadstartError, match="kind of data 'echo', which no installed package"):
             verb(labeled)
+
+
+def test_an_objective_of_the_same_name_takes_no_options_from_it(
+    labeled: str, install: Callable[..., Path], tmp_path: Path
+) -> None:
+    source = "from headstart.objectives import OBJECTIVES\nX = OBJECTIVES['contrast']"
+    install("echoed", {"headstart.objectives": {"echo": "echoed:X"}}, echoed=source)
+    with pytest.raises(HeadstartError, match=r"called 'echo'; write modality_options\.echo\.times"):
+        pretrained(labeled, tmp_path / "run", "echo.times=5")
+    run = pretrained(labeled, tmp_path / "run", "modality_options.echo.times=5")
+    assert open_modality_of(run.encoder).options.times == 5
+
+
+def test_a_section_does_not_win_over_an_option() -> None:
+    sections = {
+        "optimizer": ("objective_options", "optimizer"),
+        "length": ("objective_options", "length"),
+    }
+    settings = ["optimizer.name=muon", "length.mean=3"]
+    config = load(PretrainConfig, settings=settings, sections=sections, sources=["a"], out="b")
+    assert config.optimizer.name == "muon"
+    assert config.objective_options == {"length": {"mean": 3}}
 
 
 def test_a_note_holds_no_options_that_are_the_defaults(labeled: str, tmp_path: Path) -> None:

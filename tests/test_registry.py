@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 import headstart as hs
+from headstart.config import AuditConfig, PretrainConfig
+from headstart.config.loading import groups_of
 from headstart.errors import HeadstartError
 from headstart.modalities import MODALITIES
 from headstart.registry import Registry
@@ -121,6 +123,15 @@ def test_a_broken_package_is_a_sentence_when_it_is_asked_for(
     assert sentence.startswith("the objective 'sort' of the package broken cannot be imported (")
     assert reason in sentence
     assert [name for name, _ in registry.items()] == ["own"]
+
+
+def test_options_with_keys_of_their_own_are_no_names(install: Install) -> None:
+    """``--set optimizer.name=muon`` must not go to an objective."""
+    groups = sorted(groups_of(PretrainConfig) | groups_of(AuditConfig))
+    assert {"optimizer", "columns", "modality_options"} <= {*groups}
+    for name in groups:
+        install(f"far-{name}", {GROUP: {name: "far_j:X"}})
+        assert name in Registry("objective", {}, group=GROUP).refused
 
 
 def test_a_broken_package_is_executed_once(install: Install, tmp_path: Path) -> None:

@@ -23,7 +23,10 @@ _SIMILARITY = 0.65
 #: Valid names on a command line, in ``mlm:1,simcse:0.1`` and in ``--set NAME.option=1``.
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 #: Names with another meaning there.
-_RESERVED = frozenset({"auto", "none", "encoder", "optimizer", "mixture"})
+_RESERVED = frozenset(
+    {"auto", "none", "encoder", "mixture", "optimizer", "columns", "safeguard_options"}
+    | {"encoder_options", "modality_options", "objective_options"}
+)
 
 
 class Registry:

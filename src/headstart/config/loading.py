@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -70,12 +70,12 @@ def _apply(
         raise HeadstartError(f"--set {setting!r} must read key=value.")
     path = key.strip().split(".")
     head = path[0]
-    if len(path) > 1 and (head in sections or head not in model.model_fields):
-        if head not in sections:
-            groups = {name.partition(".")[0] for name in _names(model) if "." in name}
+    if len(path) > 1 and head not in (groups := groups_of(model)):
+        if head in sections:
+            path = [*sections[head], *path[1:]]
+        elif head not in model.model_fields:
             known = did_you_mean(head, groups | {*sections})
             raise HeadstartError(f"--set {setting}: nothing is called {head!r}{known}")
-        path = [*sections[head], *path[1:]]
     target = values
     for part in path[:-1]:
         target = target.setdefault(part, {})
@@ -85,6 +85,15 @@ def _apply(
         target[path[-1]] = yaml.safe_load(text)
     except yaml.YAMLError:
         target[path[-1]] = text
+
+
+def groups_of(model: type[BaseModel]) -> set[str]:
+    """Return the options that have keys of their own, as in ``--set OPTION.key=value``."""
+    return {
+        name
+        for name, field in model.model_fields.items()
+        if get_origin(field.annotation) is dict or _is_model(field.annotation)
+    }
 
 
 def check_options(model: type[Model], options: Mapping[str, Any], owner: str, prefix: str) -> Model:
@@ -127,9 +136,13 @@ def _names(model: type[BaseModel], prefix: str = "") -> list[str]:
     names: list[str] = []
     for name, field in model.model_fields.items():
         names.append(prefix + name)
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+        if _is_model(field.annotation):
             names.extend(_names(field.annotation, f"{prefix}{name}."))
     return names
+
+
+def _is_model(annotation: Any) -> TypeGuard[type[BaseModel]]:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def _one_line(error: Exception) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,12 @@ def pretrain(
         named = {"sources": list(sources)} if sources else {}
         given = settings or ()
         plan = load(
-            PretrainConfig, file=config, settings=given, sections=sections(), **named, **options
+            PretrainConfig,
+            file=config,
+            settings=given,
+            sections=sections(given),
+            **named,
+            **options,
         )
         _check_names(plan)
         run = _create("pretrain", plan)
@@ -164,11 +169,22 @@ def _reopen(
         ) from None
 
 
-def sections() -> dict[str, tuple[str, ...]]:
-    """Return the option that ``--set NAME.key=value`` sets: of encoders, modalities, objectives."""
+def sections(settings: Iterable[str] = ()) -> dict[str, tuple[str, ...]]:
+    """Return the option that ``--set NAME.key=value`` sets: of encoders, modalities, objectives.
+
+    Raises:
+        HeadstartError: one of ``settings`` could be of a kind of data and of an objective.
+    """
     from headstart.modalities import MODALITIES
     from headstart.objectives import MIXTURE, OBJECTIVES
 
+    for setting in settings:
+        name, dot, key = setting.partition("=")[0].strip().partition(".")
+        if dot and name in MODALITIES and name in OBJECTIVES:
+            raise HeadstartError(
+                f"--set {setting}: a kind of data and an objective are called {name!r}; write "
+                f"modality_options.{name}.{key} or objective_options.{name}.{key}."
+            )
     return {
         "encoder": ("encoder_options",),
         **{name: ("modality_options", name) for name in MODALITIES},

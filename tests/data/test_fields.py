@@ -101,7 +101,7 @@ def test_a_column_that_nobody_needs_is_left_out_where_it_is_empty(tmp_path: Path
 
 
 def test_a_column_of_the_content_is_there_even_where_it_is_empty(tmp_path: Path) -> None:
-    title = replace(TEXT_FIELD.again("title", "it has no title"), required=False)
+    title = replace(VISITS.fields[0], name="title", names=("title",), required=False)
     content = replace(TEXT, fields=(TEXT_FIELD, title))
     path = write(tmp_path / "a.jsonl", '{"text": "one"}\n{"text": "two"}')
     found = records(path, content)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -146,6 +147,14 @@ def test_rollout_of_patches_covers_the_image() -> None:
     assert heat.shape == (4, 4)
     assert 0.5 < float(heat.sum()) <= 1.0
     assert not any(block.attn.attn_drop._forward_hooks for block in encoder.model.blocks)
+
+
+@pytest.mark.parametrize("model", [None, nn.Linear(2, 2), SimpleNamespace(blocks=[nn.ReLU()])])
+def test_patches_alone_are_no_attention_to_roll_out(model: object) -> None:
+    encoder = SimpleNamespace(provides=frozenset({"patches", "grid"}), model=model)
+    assert not rollout.can_roll_out(encoder)
+    with pytest.raises(HeadstartError, match="attention rollout needs"):
+        rollout.of_positions(SimpleNamespace(**vars(encoder)), {})
 
 
 def test_a_light_encoder_has_no_attention_to_roll_out() -> None:

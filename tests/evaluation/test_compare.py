@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from headstart.errors import HeadstartError
 from headstart.evaluation.compared_runs import pairs
 from headstart.evaluation.comparison import Comparison
 from headstart.evaluation.outcomes import ACCURACY, Outcome, Results
+from headstart.evaluation.protocols import PROTOCOLS, clustering
 from headstart.evaluation.protocols.resampling import averaged
 from headstart.modalities.text.processor import TextProcessor
 from headstart.modalities.text.tokenizers import fit_tokenizer
@@ -170,6 +172,16 @@ def test_one_run_alone_or_named_twice_is_refused(runs) -> None:
         hs.compare(names[0], train=train)
     with pytest.raises(HeadstartError, match="named twice"):
         hs.compare(names[0], names[0], train=train)
+
+
+def test_what_cannot_be_compared_is_refused_before_anything_is_read(runs, monkeypatch) -> None:
+    _, names = runs
+    with pytest.raises(HeadstartError, match="perplexity is measured of one run alone"):
+        hs.compare(*names, train="nowhere.jsonl", task="perplexity")
+    needy = replace(PROTOCOLS["clustering"], needs=frozenset({"patches"}))
+    monkeypatch.setattr(clustering, "PROTOCOL", needy)
+    with pytest.raises(HeadstartError, match="'clustering' needs patches"):
+        hs.compare(*names, train="nowhere.jsonl", task="clustering")
 
 
 def test_runs_of_several_modalities_are_refused(runs, tmp_path) -> None:

@@ -12,6 +12,7 @@ from headstart.config import EvaluateConfig
 from headstart.errors import HeadstartError
 from headstart.evaluation.evaluate import check_needs, check_task, decided, evaluate
 from headstart.evaluation.outcomes import Candidate, Results
+from headstart.evaluation.protocols import Protocol
 from headstart.evaluation.verdict import details, gains, headline
 from headstart.modalities.image.modality import ImageModality
 from headstart.modalities.text.content import TEXT
@@ -196,6 +197,18 @@ def test_what_a_task_needs_is_checked_against_encoder_and_processor() -> None:
     check_needs("perplexity", TextModality(), unable, able)
     with pytest.raises(HeadstartError, match=r"needs vocabulary, .* classification, .*ring\."):
         check_needs("perplexity", TextModality(), unable, unable)
+
+
+def test_where_no_task_is_possible_none_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    unable = SimpleNamespace(provides=frozenset())
+    monkeypatch.setattr(TextModality, "protocols", ("perplexity",))
+    with pytest.raises(HeadstartError, match=r"cannot give; choose another encoder\."):
+        check_needs("perplexity", TextModality(), unable, unable)
+
+
+def test_a_protocol_measures_features_or_a_network() -> None:
+    with pytest.raises(TypeError, match="neither `measure` nor `run`"):
+        Protocol("How good is it?")
 
 
 def test_what_is_about_one_network_alone_compares_no_features() -> None:

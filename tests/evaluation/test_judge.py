@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from headstart.config import PretrainConfig
 from headstart.errors import HeadstartError
 from headstart.evaluation import judge as judging
 from headstart.evaluation.outcomes import Candidate
+from headstart.evaluation.protocols import PROTOCOLS
 from headstart.modalities.opening import open_modality
 from headstart.modalities.text.modality import TextModality
 from headstart.run import RunFolder
@@ -202,3 +204,11 @@ def test_a_run_of_another_version_is_read_again_or_a_note_says_why_not(quality, 
     assert (found is None) == bool(quality)
     assert len(notes) == len(quality)
     assert all("unknown option 'tokenizer'" in note for note in notes)
+
+
+def test_a_protocol_of_the_network_gets_the_decided_options(run, tmp_path, monkeypatch) -> None:
+    given = []
+    alone = replace(PROTOCOLS["perplexity"], run=lambda opened, config: given.append(config))
+    monkeypatch.setattr(judging, "protocol_of", lambda plan: alone)
+    run.evaluate(write(tmp_path / "train.jsonl", range(300, 310)))
+    assert [config.task for config in given] == ["classification"]

@@ -3,11 +3,14 @@ from __future__ import annotations
 import io
 
 import numpy as np
+import pytest
+from datasets import Dataset
 from made import made_images, made_texts
 from PIL import Image
 
 from headstart.evaluation.projection import flat_map, nearest
 from headstart.evaluation.samples import Samples
+from headstart.modalities import Preview
 from headstart.modalities.text.modality import LETTERS
 from headstart.pages.markup import cut
 
@@ -47,6 +50,19 @@ def test_images_are_thumbnails_within_the_limit_of_bytes() -> None:
     assert len(sides) == 1
     assert max(sides) < (48, 48)
     assert [preview.image for preview in samples.previews(range(6), max_bytes=10)] == [b""] * 6
+
+
+def test_only_smaller_thumbnails_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    samples, _ = made_images(["a"], 3, 64)
+    preview, tried = samples.modality.preview, []
+
+    def spied(records: Dataset, side: int) -> list[Preview]:
+        tried.append(side)
+        return preview(records, side)
+
+    monkeypatch.setattr(samples.modality, "preview", spied)
+    samples.previews(range(3), max_bytes=10, side=32)
+    assert tried == [32, 24, 16]
 
 
 def test_images_differ_where_the_records_do() -> None:

@@ -21,6 +21,7 @@ from visits import VISITS
 from headstart.errors import HeadstartError
 from headstart.modalities import MODALITIES, guess
 from headstart.modalities.guess import guess_content
+from headstart.modalities.text.content import TEXT
 
 STRUCT = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
@@ -155,3 +156,88 @@ def test_two_kinds_that_claim_one_file_are_refused(
     (tmp_path / "a.csv").write_text("user,item\na,b\n")
     with pytest.raises(HeadstartError, match="--modality visits or --modality orders"):
         guess_content([str(tmp_path / "a.csv")])
+
+
+@pytest.fixture
+def series(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Register a kind of data that has no rule of its own for what it recognises."""
+
+    def fits(value: object) -> bool:
+        return isinstance(value, list) or str(value).replace(" ", "").isdigit()
+
+    numbers = replace(VISITS.fields[0], name="series", names=("Series", "readings"), fits=fits)
+    title = replace(VISITS.fields[0], name="title", names=("title",), required=False)
+    content = replace(
+        VISITS,
+        name="series",
+        fields=(numbers, title),
+        recognises=None,
+        files=frozenset({".wave"}),
+        archives=frozenset({".zip", ".tar"}),
+    )
+    kinds = {name: MODALITIES[name] for name in MODALITIES}
+    monkeypatch.setattr(guess, "MODALITIES", {**kinds, "series": SimpleNamespace(content=content)})
+
+
+@pytest.mark.usefixtures("series")
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet", "saved"])
+@pytest.mark.parametrize(
+    ("columns", "content"),
+    [
+        ({"SERIES": "1 2 3", "label": "a"}, "series"),
+        ({"readings": "1 2 3"}, "series"),
+        ({"text": "an episode", "series": "Star Trek"}, "text"),
+        ({"text": "1 2 3", "label": "a"}, "text"),
+    ],
+)
+def test_a_table_is_claimed_by_columns_whose_names_and_values_fit(
+    tmp_path: Path, kind: str, columns: dict[str, str], content: str
+) -> None:
+    path = tmp_path / f"a.{kind}"
+    if kind == "csv":
+        path.write_text("\n".join([",".join(columns), ",".join(columns.values())]))
+    elif kind == "jsonl":
+        path.write_text(json.dumps(columns))
+    elif kind == "parquet":
+        pq.write_table(pa.Table.from_pylist([columns]), path)
+    else:
+        from datasets import Dataset
+
+        Dataset.from_list([columns]).save_to_disk(path)
+    assert guess_content([str(path)]) == content
+
+
+@pytest.mark.usefixtures("series")
+@pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.tar.gz"])
+def test_the_first_table_of_an_archive_is_looked_into(tmp_path: Path, name: str) -> None:
+    for number, (columns, content) in enumerate(
+        (("readings,label\n1 2 3,a", "series"), ("text,series\none,Star Trek", "text"))
+    ):
+        path = tmp_path / f"{number}{name}"
+        if name.endswith("zip"):
+            with zipfile.ZipFile(path, "w") as archive:
+                archive.writestr("in/about.md", "nothing")
+                archive.writestr("in/table.csv", columns)
+        else:
+            with tarfile.open(path, "w:gz" if name.endswith("gz") else "w") as archive:
+                for inner, data in (("in/about.md", "nothing"), ("in/table.csv", columns)):
+                    member = tarfile.TarInfo(inner)
+                    member.size = len(data)
+                    archive.addfile(member, io.BytesIO(data.encode()))
+        assert guess_content([str(path)]) == content
+
+
+@pytest.mark.usefixtures("series")
+def test_files_that_are_one_record_each_are_claimed_by_their_names(tmp_path: Path) -> None:
+    (tmp_path / "a.wave").write_bytes(b"x")
+    assert guess_content([str(tmp_path)]) == "series"
+
+
+def test_a_suffix_that_text_does_not_call_a_table_is_peeked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = SimpleNamespace(content=replace(TEXT, tables=TEXT.tables - {".jsonl"}))
+    kinds = {"text": text, "visits": SimpleNamespace(content=VISITS)}
+    monkeypatch.setattr(guess, "MODALITIES", kinds)
+    (tmp_path / "a.jsonl").write_text('{"user": "a", "item": "b"}')
+    assert guess_content([str(tmp_path / "a.jsonl")]) == "visits"

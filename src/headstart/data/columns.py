@@ -86,7 +86,7 @@ def choose(
         fitting = {
             column: [value for value in values if field.fits(value)]
             for column, values in columns.items()
-            if column not in found.values() and _mostly(values, field.fits)
+            if column not in found.values() and mostly(values, field.fits)
         }
         known = {column.strip().lower(): column for column in reversed(fitting)}
         chosen = next((known[name] for name in field.names if name in known), None)
@@ -156,6 +156,6 @@ def listed(columns: Iterable[str]) -> str:
     return f"its columns are {names}{', ...' if len(found) > _LISTED else ''}"
 
 
-def _mostly(values: Sequence[Any], fits: Callable[[Any], bool]) -> bool:
+def mostly(values: Sequence[Any], fits: Callable[[Any], bool]) -> bool:
     """Return whether half of the values or more fit, since a few records may be invalid."""
     return bool(values) and 2 * sum(map(fits, values)) >= len(values)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from headstart.data.columns import mostly
 from headstart.data.field import Field
 
 if TYPE_CHECKING:
@@ -78,8 +80,6 @@ class Content:
         columnless: kinds of units without columns, and a description of each, for messages.
         class_files: suffixes of files that may be in one folder per class.
         ignored_tables: the reason why tables in folders and archives are skipped, if they are.
-        recognises: returns whether a file has such records, from its name and, for a table, its
-            columns and their types; None where they are not known.
         repeats: counts the records whose content repeats an earlier one; a partial search is noted
             in the audit.
         noun: records in the plural, for messages.
@@ -95,6 +95,9 @@ class Content:
             names of rules and the options of the kind of data.
         readers: readers of stores of this kind only, by suffix: called with the unit and the
             columns that the user named, each yields blocks.
+        recognises: returns whether a file has such records, from its name and, for a table, its
+            columns and their types; None where they are not known. See :meth:`claims` for the
+            default.
         rows: rows per batch of a columnar file.
     """
 
@@ -105,7 +108,6 @@ class Content:
     stores: frozenset[str]
     archives: frozenset[str]
     class_files: frozenset[str]
-    recognises: Callable[[str, pa.Schema | None], bool]
     repeats: Callable[[Dataset, Audit], int]
     noun: str
     digests: Callable[[Dataset], np.ndarray]
@@ -119,9 +121,39 @@ class Content:
     columnless: Mapping[str, str] = field(default_factory=dict)
     ignored_tables: str | None = None
     readers: Mapping[str, Reader] = field(default_factory=dict)
+    recognises: Callable[[str, pa.Schema | None], bool] | None = None
     rows: int = 512
 
     @property
     def columns(self) -> list[str]:
         """Names of the fields."""
         return [one.name for one in self.fields]
+
+    def claims(
+        self, name: str, schema: pa.Schema | None, sample: Callable[[], Mapping[str, Sequence[Any]]]
+    ) -> bool:
+        """Return whether a file holds such records, as :attr:`recognises` has it.
+
+        Without that: a file that is one record, or a table that for each required field has a
+        column with a well-known name whose values fit.
+
+        Args:
+            schema: the columns of a table; None where they are not known.
+            sample: gives sampled values of each column, which it reads.
+        """
+        if self.recognises is not None:
+            return self.recognises(name, schema)
+        if schema is None:
+            return os.path.splitext(name.lower())[1] in self.files
+        known = {column.strip().casefold(): column for column in reversed(schema.names)}
+        required = [one for one in self.fields if one.required]
+        names = [
+            [known[n.casefold()] for n in one.names if n.casefold() in known] for one in required
+        ]
+        if not required or not all(names):
+            return False
+        values = sample()
+        return all(
+            mostly(values.get(found, ()), one.fits)
+            for one, (found, *_) in zip(required, names, strict=True)
+        )

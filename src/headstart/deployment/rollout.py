@@ -63,9 +63,15 @@ def can_roll_out(encoder: Encoder) -> bool:
     if hasattr(model, "set_attn_implementation"):
         kinds = getattr(model.config, "model_type", "")
         return (
-            getattr(model.config, "num_attention_heads", None) is not None and "swin" not in kinds
+            getattr(model.config, "num_attention_heads", None) is not None
+            and "swin" not in kinds
+            and ("grid" not in encoder.provides or hasattr(model, "embeddings"))
         )
-    return "patches" in encoder.provides
+    if "patches" not in encoder.provides or not hasattr(model, "global_pool"):
+        return False
+    layers = [getattr(block, "attn", None) for block in getattr(model, "blocks", ())]
+    parts = ("fused_attn", "attn_drop")
+    return bool(layers) and all(hasattr(layer, part) for layer in layers for part in parts)
 
 
 def _network(encoder: Encoder) -> Any:

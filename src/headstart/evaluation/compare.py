@@ -19,7 +19,14 @@ from headstart.errors import HeadstartError
 from headstart.evaluation.cache import digests_of
 from headstart.evaluation.compared_runs import pairs
 from headstart.evaluation.comparison import Comparison
-from headstart.evaluation.evaluate import check_task, decided, evaluate
+from headstart.evaluation.evaluate import (
+    check_needs,
+    check_task,
+    decided,
+    evaluate,
+    measure_of,
+    protocol_of,
+)
 from headstart.evaluation.frozen_encoders import frozen, measured
 from headstart.evaluation.protocols.reading import labeled_records
 from headstart.evaluation.report.cost import cost_of
@@ -46,6 +53,10 @@ def compare(config: CompareConfig, *, say: Callable[[str], None]) -> Comparison:
     shared = EvaluateConfig.model_fields.keys() & CompareConfig.model_fields.keys()
     plan = EvaluateConfig(run=config.runs[0], **{name: getattr(config, name) for name in shared})
     plan = decided(plan, modality)
+    measure_of(plan)
+    if protocol_of(plan).needs:  # opened twice rather than all held at once
+        for folder in folders.values():
+            check_needs(plan.task, modality, open_encoder(folder), open_processor(folder))
     first = next(iter(folders.values()))
     train, test = labeled_records(plan, modality, modality.load(first), {})
     notes = _label_notes(labels, train, config)

@@ -8,7 +8,7 @@ from headstart.batch import Progress
 from headstart.config import EvaluateConfig
 from headstart.errors import HeadstartError, did_you_mean
 from headstart.evaluation.outcomes import Candidate, Results
-from headstart.evaluation.protocols import PROTOCOLS, Protocol, protocols_for
+from headstart.evaluation.protocols import PROTOCOLS, Measure, Protocol, protocols_for
 from headstart.evaluation.protocols.measuring import LabeledData
 from headstart.evaluation.protocols.reading import task_of
 
@@ -64,9 +64,10 @@ def check_needs(task: str, modality: Modality, encoder: Encoder, processor: Proc
     if missing:
         able = [name for name in protocols_for(modality) if PROTOCOLS[name].needs <= offered]
         wanted = " and ".join(sorted(name.replace("_", " ") for name in missing))
+        others = f"choose one of {', '.join(able)}" if able else "choose another encoder"
         raise HeadstartError(
-            f"the evaluation task {task!r} needs {wanted}, which this encoder cannot give; choose "
-            f"one of {', '.join(able)}."
+            f"the evaluation task {task!r} needs {wanted}, which this encoder cannot give; "
+            f"{others}."
         )
 
 
@@ -78,6 +79,20 @@ def protocol_of(config: EvaluateConfig) -> Protocol:
     """
     protocol: Protocol = PROTOCOLS["classification" if config.task == AUTO else config.task]
     return protocol
+
+
+def measure_of(config: EvaluateConfig) -> Measure:
+    """Return how the protocol of ``config.task`` measures features.
+
+    Raises:
+        HeadstartError: there is no such protocol, or it measures a single network.
+    """
+    protocol = protocol_of(config)
+    if protocol.measure is None:
+        raise HeadstartError(
+            f"{config.task} is measured of one run alone; use `headstart evaluate` for each."
+        )
+    return protocol.measure
 
 
 def evaluate(
@@ -105,9 +120,4 @@ def evaluate(
         candidates = [Candidate("mine", "pretrained", features_train, features_test)]
         results = evaluate(candidates, train, test, config, content)
     """
-    protocol = protocol_of(config)
-    if protocol.measure is None:
-        raise HeadstartError(
-            f"{config.task} is measured of one run alone; use `headstart evaluate` for each."
-        )
-    return protocol.measure(LabeledData(train, test, content), config).of(candidates, progress)
+    return measure_of(config)(LabeledData(train, test, content), config).of(candidates, progress)

@@ -75,7 +75,7 @@ def judge(
     check_needs(plan.task, modality, encoder, processor)
     protocol = protocol_of(plan)
     if protocol.run is not None:
-        return protocol.run(opened, config)
+        return protocol.run(opened, plan)
     report = _compared(opened, config, plan, from_scratch, fine_tuned, console)
     out = Path(config.out) if config.out else run.report_file
     report.write(out)

@@ -66,7 +66,8 @@ class Samples:
         """
         rows = self.records.select(np.asarray(indices, dtype=np.int64))
         labels = [self.labels[index] for index in indices] if self.labels else [""] * len(rows)
-        for smaller in (side or SIDES[0], *SIDES):
+        side = side or SIDES[0]
+        for smaller in (side, *(each for each in SIDES if each < side)):
             found = self.modality.preview(rows, smaller)
             if sum(len(preview.image) for preview in found) <= max_bytes:
                 break

@@ -7,14 +7,17 @@ import os
 import tarfile
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.data.audit import Audit
-from headstart.data.discovery import find
-from headstart.data.tables import peek
+from headstart.data.discovery import find, kind_of
+from headstart.data.tables import TABLES, peek
+from headstart.data.unit import SAVED
 from headstart.errors import HeadstartError
 from headstart.modalities import DEFAULT, MODALITIES
 
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 
     from headstart.data.content import Content
 
+#: Gives sampled values of each column of a table.
+Sample = Callable[[], Mapping[str, Sequence[Any]]]
 #: Metadata files of a saved dataset, which do not indicate its kind.
 _BESIDE = frozenset({"dataset_info.json", "dataset_dict.json", "state.json"})
 #: Most names that are checked in a folder or an archive.
@@ -39,14 +44,20 @@ def guess_content(sources: Sequence[str]) -> str:
         HeadstartError: two kinds recognise equally many files.
     """
     contents = {name: kind.content for name, kind in MODALITIES.items()}
-    schemas = _Schemas(contents[DEFAULT])
+    tables = _Tables(contents)
     found: Counter[str] = Counter()
     for source in sources:
         path = os.path.expanduser(source.partition("#")[0])
         for name in [path] if os.path.exists(path) else sorted(glob.glob(path, recursive=True)):
             for file in islice(_names(Path(name)), _MOST):
                 if os.path.basename(file) not in _BESIDE:
-                    found.update(_claims(file, schemas.of(file), contents))
+                    schema, sample = tables.of(file, str(Path(name)))
+                    claims = [
+                        kind
+                        for kind, content in contents.items()
+                        if content.claims(file, schema, sample)
+                    ]
+                    found.update([kind for kind in claims if kind != DEFAULT] or claims)
     if not found:
         return DEFAULT
     most = max(found.values())
@@ -57,12 +68,6 @@ def guess_content(sources: Sequence[str]) -> str:
             f"which it is with --modality {first} or --modality {others[0]}."
         )
     return first
-
-
-def _claims(file: str, schema: pa.Schema | None, contents: dict[str, Content]) -> list[str]:
-    """Return the kinds that recognise a file; the default one only if no other does."""
-    claims = [name for name, content in contents.items() if content.recognises(file, schema)]
-    return [name for name in claims if name != DEFAULT] or claims
 
 
 def _names(path: Path) -> Iterator[str]:
@@ -84,45 +89,62 @@ def _names(path: Path) -> Iterator[str]:
         return
 
 
-class _Schemas:
-    """The columns of tables, from their first rows; tables of one folder are assumed to be alike.
+class _Tables:
+    """The columns of tables; those of one kind in a folder or an archive are assumed to be alike.
 
     Args:
-        content: defines which files are tables.
+        contents: define which files are tables.
     """
 
-    def __init__(self, content: Content) -> None:
-        self._content = content
-        self._known: dict[tuple[str, str], pa.Schema | None] = {}
+    def __init__(self, contents: Mapping[str, Content]) -> None:
+        self._content = replace(
+            contents[DEFAULT],
+            tables=frozenset().union(*(each.tables for each in contents.values())),
+            archives=frozenset().union(*(each.archives for each in contents.values())),
+            ignored_tables=None,
+        )
+        self._known: dict[tuple[str, str], Mapping[str, list[Any]]] = {}
 
-    def of(self, file: str) -> pa.Schema | None:
-        """Return the columns of a file with their types; None if it is not a table."""
-        suffix = os.path.splitext(file.lower())[1]
-        key = os.path.dirname(file), suffix
-        if suffix in (".parquet", ".arrow"):  # each has it at its end, or its beginning
-            return _stored(file, suffix)
-        if suffix not in self._content.tables | {".gz"} or not os.path.isfile(file):
-            return None
-        if key not in self._known:
-            self._known[key] = self._peeked(file)
-        return self._known[key]
+    def of(self, file: str, source: str) -> tuple[pa.Schema | None, Sample]:
+        """Return the columns of a file with their types, None if it is not a table, and values.
 
-    def _peeked(self, file: str) -> pa.Schema | None:
+        Args:
+            source: the file itself, a folder above it, or the archive that it lies in.
+        """
         import pyarrow as pa
 
-        try:
-            found = next((peek(unit) for unit in find([file], Audit(), self._content)), {})
-        except HeadstartError:
-            return None
-        return pa.schema([(name, _type(values)) for name, values in found.items()]) or None
+        folder, is_member = os.path.dirname(file), os.path.isfile(source) and file != source
+        if not is_member:
+            if file.lower().endswith(".parquet"):
+                return _stored(file), partial(self._sample, file, ".parquet", file)
+            if file.lower().endswith(".arrow"):
+                return _stored(file), partial(self._sample, folder, SAVED, folder)
+            source = file
+        kind = kind_of(file, self._content)
+        if kind not in TABLES or not os.path.isfile(source):
+            return None, dict
+        sample = self._sample(source, kind, folder if source == file else source)
+        schema = pa.schema([(name, _type(values)) for name, values in sample.items()])
+        return schema if len(schema) else None, lambda: sample
+
+    def _sample(self, source: str, kind: str, alike: str) -> Mapping[str, list[Any]]:
+        """Return sampled values of the columns of the first table of a kind in a source."""
+        if (alike, kind) not in self._known:
+            try:
+                units = islice(find([source], Audit(), self._content), _MOST)
+                found = next((peek(unit) for unit in units if unit.kind == kind), {})
+            except HeadstartError:
+                found = {}
+            self._known[alike, kind] = found
+        return self._known[alike, kind]
 
 
-def _stored(file: str, suffix: str) -> pa.Schema | None:
+def _stored(file: str) -> pa.Schema | None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        if suffix == ".parquet":
+        if file.lower().endswith(".parquet"):
             return pq.read_schema(file)
         with pa.OSFile(file) as stream:
             return pa.ipc.open_stream(stream).schema

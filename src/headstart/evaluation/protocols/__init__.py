@@ -98,6 +98,10 @@ class Protocol:
     headline: Headline | None = None
     how: str = ""
 
+    def __post_init__(self) -> None:
+        if self.measure is None and self.run is None:
+            raise TypeError(f"the protocol {self.about!r} has neither `measure` nor `run`.")
+
 
 PROTOCOLS = Registry(
     "evaluation task",

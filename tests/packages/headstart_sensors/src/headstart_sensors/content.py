@@ -48,11 +48,6 @@ def fits(value: Any) -> bool:
     return isinstance(value, str | list) and parse(value)[0] is not None
 
 
-def recognises(name: str, schema: pa.Schema | None) -> bool:
-    """True for a table with a column of readings."""
-    return schema is not None and not set(NAMES).isdisjoint(schema.names)
-
-
 def digests(records: Dataset) -> np.ndarray:
     """Return (n,) uint64, equal for equal readings."""
     return np.fromiter((_digest(readings) for readings in records["series"]), np.uint64)
@@ -113,7 +108,6 @@ SERIES = Content(
     stores=frozenset({".parquet"}),
     archives=frozenset({".zip"}),
     class_files=frozenset(),
-    recognises=recognises,
     repeats=repeats,
     digests=digests,
     matches=matches,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from headstart.data.field import Field, string
+from headstart.data.field import Field, mostly, string
 from headstart.data.lines import fault
 from headstart.errors import HeadstartError, did_you_mean
 
@@ -154,8 +154,3 @@ def listed(columns: Iterable[str]) -> str:
         return "it has no columns"
     names = ", ".join(map(repr, found[:_LISTED]))
     return f"its columns are {names}{', ...' if len(found) > _LISTED else ''}"
-
-
-def mostly(values: Sequence[Any], fits: Callable[[Any], bool]) -> bool:
-    """Return whether half of the values or more fit, since a few records may be invalid."""
-    return bool(values) and 2 * sum(map(fits, values)) >= len(values)

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from headstart.data.columns import mostly
-from headstart.data.field import Field
+from headstart.data.field import Field, mostly
 
 if TYPE_CHECKING:
     from pathlib import Path

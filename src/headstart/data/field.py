@@ -124,3 +124,8 @@ def raw_values(records: Dataset, name: str) -> list[Any]:
     if name not in records.column_names:
         return [None] * len(records)
     return [value if value is None else json.loads(value) for value in records[name]]
+
+
+def mostly(values: Sequence[Any], fits: Callable[[Any], bool]) -> bool:
+    """Return whether half of the values or more fit, since a few records may be invalid."""
+    return bool(values) and 2 * sum(map(fits, values)) >= len(values)

@@ -56,7 +56,7 @@ def compare(config: CompareConfig, *, say: Callable[[str], None]) -> Comparison:
     measure_of(plan)
     if protocol_of(plan).needs:  # opened twice rather than all held at once
         for folder in folders.values():
-            check_needs(plan.task, modality, open_encoder(folder), open_processor(folder))
+            check_needs(plan.task, modality, open_encoder(folder), modality.load(folder))
     first = next(iter(folders.values()))
     train, test = labeled_records(plan, modality, modality.load(first), {})
     notes = _label_notes(labels, train, config)

@@ -12,9 +12,10 @@ import headstart as hs
 from headstart.encoders.opening import open_processor
 from headstart.errors import HeadstartError
 from headstart.evaluation import frozen_encoders as candidates
+from headstart.evaluation.cache import digests_of
 from headstart.evaluation.frozen_encoders import measured, named, started
 from headstart.modalities.opening import open_modality
-from headstart.modalities.text.content import TEXT
+from headstart.modalities.text.modality import TextModality
 
 WORDS = ["apple", "pear", "plum", "fig", "saw", "axe", "drill", "file"]
 TEXTS = [f"the {WORDS[n % 8]} lies beside the {WORDS[n * 3 % 8]} on table n{n}" for n in range(80)]
@@ -121,11 +122,12 @@ def test_features_are_computed_once_and_anew_for_other_records_or_encoders(
     monkeypatch.setattr(candidates, "features", spy)
     first, second = named([str(run.folder) for run in runs], open_modality("text"))
     train, test = RECORDS.select(range(50)), RECORDS.select(range(50, 80))
-    once = measured(first, train, test, TEXT, tmp_path, None)
-    again = measured(first, train, test, TEXT, tmp_path, None)
+    digest_of = digests_of(TextModality())
+    once = measured(first, train, test, digest_of, tmp_path, None)
+    again = measured(first, train, test, digest_of, tmp_path, None)
     assert computed == [50, 30]
     assert again.train.tolist() == once.train.tolist()
     assert again.test.tolist() == once.test.tolist()
-    measured(first, train, RECORDS.select(range(51, 80)), TEXT, tmp_path, None)
-    measured(second, train, None, TEXT, tmp_path, None)
+    measured(first, train, RECORDS.select(range(51, 80)), digest_of, tmp_path, None)
+    measured(second, train, None, digest_of, tmp_path, None)
     assert computed == [50, 30, 29, 50]

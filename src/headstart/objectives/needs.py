@@ -49,7 +49,7 @@ def check_fit(objectives: Collection[str], encoder: str, modality: Modality) -> 
                 f"{', '.join(able)}; objectives for {encoder}: {', '.join(within)}."
             )
     together = frozenset().union(*(OBJECTIVES[name].needs for name in objectives))
-    if encoder == "auto" and not encoders_for(together, modality):
+    if encoder == "auto" and next(_able(together, modality), None) is None:
         each = (
             f"{name} has {', '.join(encoders_for(OBJECTIVES[name].needs, modality))}"
             for name in objectives

@@ -109,7 +109,7 @@ def test_after_a_step_the_keys_follow():
 def test_on_digits_it_beats_the_untrained_network(queue):
     objective = build(MoCo, queue=queue)
     before = score(TinyConv())
-    teach(objective, 120, rate=2e-3)
+    teach(objective, 240)
     after = score(objective.encoder)
     print(f"moco, queue {queue}: {before:.3f} untrained, {after:.3f} pre-trained")
-    assert after > before + 0.06
+    assert after > before + 0.08

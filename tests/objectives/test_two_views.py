@@ -242,7 +242,7 @@ def test_what_was_written_for_pictures_learns_from_texts(name, news):
         objective.after_step((step + 1) / 120)
     after = topic_score(objective.encoder, batch, topics)
     print(f"{name} on texts: {before:.3f} untrained, {after:.3f} pre-trained")
-    assert after > before + 0.05
+    assert after > before + 0.08
 
 
 def test_the_digits_are_what_the_tests_take_them_for():

@@ -82,7 +82,7 @@ def test_it_learns_and_draws(tmp_path):
     assert drawn.shape == (64, 3, 16, 16)
     # It draws images as bright as the real ones, not grey.
     assert drawn.mean().item() == pytest.approx(images(16).float().mean().item() / 255, abs=0.1)
-    assert drawn.std(0).mean() > 0.05
+    assert drawn.std(0).mean() > 0.08
     objective.save_head(tmp_path)
     again = ImageGenerator.load(tmp_path).sample(64, generator(4))
     assert torch.equal(drawn, again)

@@ -55,11 +55,14 @@ class Baseline:
         name: for tables and charts.
         train: (N,D) features of the training records, dense or sparse.
         test: (M,D) features of the test records; None when folds are cut from the training ones.
+        heads: the classifiers that are fitted on them, by their names in
+            :mod:`headstart.evaluation.heads`; each is tuned by cross-validation inside the labels.
     """
 
     name: str
     train: Matrix
     test: Matrix | None = None
+    heads: tuple[str, ...] = ("logistic regression",)
 
 
 #: Corrupts one record realistically: from its value, a severity of 1 to 3 and a random generator

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from headstart.config.options import (
     AutoBudgetText,
+    AutoTimeText,
     Options,
     SafeguardOptions,
     SourceOptions,
@@ -135,8 +136,15 @@ class EvaluateConfig(SourceOptions):
     shifted: str | None = Field(
         None, description="Labeled records of another domain that the same probe is tested on."
     )
-    from_scratch: bool = Field(
-        False, description="Also train the same network on the labels alone (slow)."
+    alternatives_budget: AutoTimeText = Field(
+        "auto",
+        description="Time of the simple alternatives; auto: as long as the pre-training, at least "
+        "a minute.",
+    )
+    from_scratch: Switch = Field(
+        "auto",
+        description="Also train the same network on the labels alone; auto: with all labels, in "
+        "the time that the other alternatives leave.",
     )
     finetuned: bool = Field(
         False, description="Also fine-tune the whole pre-trained network on the labels (slow)."

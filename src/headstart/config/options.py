@@ -56,6 +56,16 @@ Switch = Annotated[
 AutoBudgetText = Annotated[str, BeforeValidator(lambda v: v if v == "auto" else _budget_text(v))]
 
 
+def _time_text(value: Any) -> Any:
+    if isinstance(value, str) and value != "auto" and Budget.parse(value).unit != "minutes":
+        raise ValueError(f"{value!r} is no time; write for example 90s or 5min")
+    return value
+
+
+#: A time such as ``90s``, or ``auto``.
+AutoTimeText = Annotated[str, BeforeValidator(_time_text)]
+
+
 class SourceOptions(Options):
     """Sources of records and their columns; shared by every verb that reads data."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from headstart.config import FinetuneConfig, OptimizerOptions
@@ -36,16 +37,33 @@ def train_from_scratch(run: str, labeled: Dataset, tested: Dataset, seed: int) -
     folder = encoder_folder(run)
     with seeded(seed, "scratch"):
         encoder = open_encoder(folder).untrained()
-    rows = batch_size_for(encoder, len(labeled))
     return _predicted(
         encoder,
         folder,
         labeled,
         tested,
         seed,
-        budget=f"{max(600, 10 * len(labeled) // rows)}steps",
+        budget=f"{_steps(encoder, len(labeled))}steps",
         optimizer=OptimizerOptions(learning_rate=RATE * 256 / max(256, encoder.width)),
     )
+
+
+def seconds_from_scratch(run: str, labeled: int) -> float:
+    """Return the seconds that training from scratch will take, by the speed of the pre-training.
+
+    Args:
+        run: the pre-training run.
+        labeled: number of labeled records.
+    """
+    encoder = open_encoder(encoder_folder(run))
+    samples = _steps(encoder, labeled) * batch_size_for(encoder, labeled)
+    clocks = [row["clock"] for row in RunFolder.open(run).metrics() if row.get("clock")]
+    speeds = [clock["samples_per_second"] for clock in clocks if clock.get("samples_per_second")]
+    return samples / median(speeds) if speeds else 0.0
+
+
+def _steps(encoder: Encoder, labeled: int) -> int:
+    return max(600, 10 * labeled // batch_size_for(encoder, labeled))
 
 
 def fine_tuned(run: str, labeled: Dataset, tested: Dataset, seed: int) -> list[str]:

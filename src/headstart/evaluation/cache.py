@@ -112,6 +112,7 @@ def cached_candidates(
                 row["name"],
                 row["kind"],
                 *(_load(folder, file) if file else None for file in row["files"]),
+                tuple(row["heads"]),
             )
             for row in json.loads(listing.read_text(encoding="utf-8"))
         ]
@@ -125,7 +126,8 @@ def cached_candidates(
             files.append(f"{name}-{index}-{part}" if matrix is not None else None)
             if matrix is not None:
                 _save(folder, f"{name}-{index}-{part}", matrix)
-        rows.append({"name": candidate.name, "kind": candidate.kind, "files": files})
+        heads = list(candidate.heads)
+        rows.append({"name": candidate.name, "kind": candidate.kind, "files": files, "heads": heads})
     write_json(listing, rows)
     _evict(folder)
     return found

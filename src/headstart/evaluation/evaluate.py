@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from headstart.batch import Progress
 from headstart.config import EvaluateConfig
 from headstart.errors import HeadstartError, did_you_mean
+from headstart.evaluation.allowance import Allowance
 from headstart.evaluation.outcomes import Candidate, Results
 from headstart.evaluation.protocols import PROTOCOLS, Measure, Protocol, protocols_for
 from headstart.evaluation.protocols.measuring import LabeledData
@@ -103,6 +104,7 @@ def evaluate(
     content: Content,
     *,
     progress: Progress | None = None,
+    allowance: Allowance | None = None,
 ) -> Results:
     """Measure all candidates by the protocol of ``config.task``.
 
@@ -111,6 +113,7 @@ def evaluate(
         test: the same for the test records; None where the training records are cross-validated.
         content: the kind of record.
         progress: called with the number of fits done and the total.
+        allowance: the time of the simple alternatives.
 
     Raises:
         HeadstartError: the protocol cannot measure these records, or measures a single network.
@@ -120,4 +123,5 @@ def evaluate(
         candidates = [Candidate("mine", "pretrained", features_train, features_test)]
         results = evaluate(candidates, train, test, config, content)
     """
-    return measure_of(config)(LabeledData(train, test, content), config).of(candidates, progress)
+    measurement = measure_of(config)(LabeledData(train, test, content), config)
+    return measurement.of(candidates, progress, allowance)

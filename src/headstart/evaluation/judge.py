@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.batch import Progress
-from headstart.config import EvaluateConfig
+from headstart.config import Budget, EvaluateConfig
 from headstart.data.overlap import overlap
 from headstart.encoders.opening import encoder_folder, open_encoder, open_modality_of, read_note
+from headstart.evaluation.allowance import Allowance
 from headstart.evaluation.background import pretraining_records
 from headstart.evaluation.cache import cached_candidates, cached_overlap, digest, digests_of
 from headstart.evaluation.evaluate import (
@@ -29,6 +30,7 @@ from headstart.evaluation.outcomes import Candidate, Kind
 from headstart.evaluation.protocols import Answer, OpenedRun
 from headstart.evaluation.protocols.reading import labeled_records
 from headstart.evaluation.report import Report
+from headstart.evaluation.report.cost import seconds_of
 from headstart.evaluation.report.reproduce import command, versions
 from headstart.evaluation.samples import Samples
 from headstart.evaluation.shifts import divided, extended, measure_shifts, other_domain, parts
@@ -41,14 +43,18 @@ if TYPE_CHECKING:
 
 #: Trains the same network on labels, from fresh weights or from its own: called with the labeled
 #: records, the records to predict and a seed, it returns the predicted labels in order.
-FromScratch = Callable[["Dataset", "Dataset", int], list[str]]
+Learn = Callable[["Dataset", "Dataset", int], list[str]]
+
+#: Least seconds of the simple alternatives.
+LEAST = 60.0
 
 
 def judge(
     config: EvaluateConfig,
     *,
-    from_scratch: FromScratch,
-    fine_tuned: FromScratch,
+    from_scratch: Learn,
+    fine_tuned: Learn,
+    scratch_seconds: Callable[[int], float],
     write: Callable[[str], str],
     say: Callable[[str], None],
     console: Any = None,
@@ -57,6 +63,7 @@ def judge(
 
     Args:
         from_scratch, fine_tuned: train the run's network on labels.
+        scratch_seconds: the seconds that training from scratch takes for a number of labels.
         write: continues a text with the run's language model.
         say: called with messages.
         console: where progress bars are shown, if it is a terminal.
@@ -76,7 +83,7 @@ def judge(
     protocol = protocol_of(plan)
     if protocol.run is not None:
         return protocol.run(opened, plan)
-    report = _compared(opened, config, plan, from_scratch, fine_tuned, console)
+    report = _compared(opened, config, plan, from_scratch, fine_tuned, scratch_seconds, console)
     out = Path(config.out) if config.out else run.report_file
     report.write(out)
     say(f"the report is in {out}")
@@ -87,8 +94,9 @@ def _compared(
     opened: OpenedRun,
     requested: EvaluateConfig,
     config: EvaluateConfig,
-    from_scratch: FromScratch,
-    fine_tuned: FromScratch,
+    from_scratch: Learn,
+    fine_tuned: Learn,
+    scratch_seconds: Callable[[int], float],
     console: Any,
 ) -> Report:
     """Compare the run's frozen features with every simple alternative."""
@@ -119,17 +127,23 @@ def _compared(
     ]
     with _bar(console, "features") as progress:
         candidates = [measured(each, train, seen, digest_of, store, progress) for each in encoders]
-    if config.from_scratch:
-        candidates.append(_network("from scratch", "scratch", from_scratch, train, test))
     if config.finetuned:
         candidates.append(_network("fine-tuned", "pretrained", fine_tuned, train, test))
-    with _bar(console, "simple alternatives") as progress:
+    allowance = Allowance(_seconds(config, run))
+    with _bar(console, "simple alternatives") as progress, allowance.timed():
         candidates += _baselines(
-            modality, background, train, seen, config.seed, store, digest_of, progress
+            modality, background, train, seen, config, store, digest_of, progress
         )
+    if config.from_scratch == "on":
+        candidates.append(_network("from scratch", "scratch", from_scratch, train, test))
+    elif config.from_scratch == "auto" and protocol_of(config).networks and not config.folds:
+        last = _network("from scratch", "scratch", from_scratch, train, test)
+        candidates.append(replace(last, most=True, seconds=scratch_seconds(len(train))))
     candidates, moved = divided(candidates, test)
     with _bar(console, "probes") as progress:
-        results = evaluate(candidates, train, test, config, content, progress=progress)
+        results = evaluate(
+            candidates, train, test, config, content, progress=progress, allowance=allowance
+        )
         if shifted:
             found = measure_shifts(moved, train, shifted, results, config, content, progress)
             results = replace(results, shifts=found)
@@ -162,7 +176,7 @@ def _baselines(
     background: Dataset | None,
     train: Dataset,
     test: Dataset | None,
-    seed: int,
+    config: EvaluateConfig,
     store: Path,
     digest_of: Callable[[Dataset | None], str],
     progress: Progress | None,
@@ -171,16 +185,30 @@ def _baselines(
     read = [digest_of(records) for records in (background, train, test)]
     return cached_candidates(
         store,
-        digest("baselines", modality.name, seed, *read),
+        digest("baselines", modality.name, config.task, config.seed, *read),
         lambda: [
             Candidate.of(found)
-            for found in modality.baselines(background, train, test, seed=seed, progress=progress)
+            for found in modality.baselines(
+                background,
+                train,
+                test,
+                protocol=config.task,
+                seed=config.seed,
+                progress=progress,
+            )
         ],
     )
 
 
+def _seconds(config: EvaluateConfig, run: RunFolder) -> float:
+    """Return the time of the simple alternatives in seconds."""
+    if config.alternatives_budget != "auto":
+        return 60 * Budget.parse(config.alternatives_budget).amount
+    return max(LEAST, seconds_of(run.metrics()))
+
+
 def _network(
-    name: str, kind: Kind, learn: FromScratch, train: Dataset, test: Dataset | None
+    name: str, kind: Kind, learn: Learn, train: Dataset, test: Dataset | None
 ) -> Candidate:
     def fit_predict(indices: np.ndarray, seed: int) -> list[str]:
         return learn(train.select(indices), train if test is None else test, seed)

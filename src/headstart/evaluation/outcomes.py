@@ -5,6 +5,7 @@ Every protocol returns them, and verdict, report and charts read nothing else.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Self
@@ -47,9 +48,13 @@ class Candidate:
             checkpoint at the ``start`` of a continued pre-training, any ``other`` encoder.
         train: (N,D) features of the training records, dense or sparse.
         test: (M,D) features of the test records; None when folds are cut from the training ones.
+        heads: the classifiers that are fitted on the features, by their names in
+            :mod:`headstart.evaluation.heads`; the verdict is about the first one.
         fit_predict: for networks that are trained on the labels alone: called with the indices
             (n,) of the drawn training records and a seed, it returns the predicted labels of all
             test records in order (of all training records when there are folds).
+        most: whether it is measured with the largest number of labels only.
+        seconds: that one measurement will take, where it is known beforehand.
 
     Example::
 
@@ -60,12 +65,15 @@ class Candidate:
     kind: Kind
     train: Matrix | None = None
     test: Matrix | None = None
+    heads: tuple[str, ...] = ("logistic regression", "kNN")
     fit_predict: Callable[[np.ndarray, int], Sequence[str]] | None = None
+    most: bool = False
+    seconds: float = 0.0
 
     @classmethod
     def of(cls, baseline: Baseline) -> Self:
         """Return a modality's baseline as a candidate."""
-        return cls(baseline.name, "baseline", baseline.train, baseline.test)
+        return cls(baseline.name, "baseline", baseline.train, baseline.test, baseline.heads)
 
 
 @dataclass(frozen=True)
@@ -80,6 +88,8 @@ class Outcome:
         by_resample: (S,R) the headline score of each draw on each bootstrap resample of the tested
             units. All outcomes of one evaluation share the resamples, so that differences are
             paired for any metric.
+        validation: the headline score by cross-validation inside the drawn labels, a mean over the
+            draws; NaN where nothing is fitted, or a class has a single label.
     """
 
     candidate: str
@@ -90,6 +100,7 @@ class Outcome:
     scores: dict[str, Estimate]
     by_draw: np.ndarray
     by_resample: np.ndarray
+    validation: float = math.nan
 
     @property
     def resampled(self) -> np.ndarray:
@@ -136,15 +147,37 @@ class Results:
     def judged(self, labels: int) -> list[Outcome]:
         """Return the outcome of each candidate at a number of labels that the verdict compares.
 
-        It is that of the candidate's first probe; kNN counts only if there is no other.
+        Of encoders it is that of the first probe (kNN counts only if there is no other), of a
+        simple alternative that of the probe with the highest :meth:`validation`.
         """
-        found: dict[str, Outcome] = {}
+        found: dict[str, list[Outcome]] = {}
         for outcome in self.outcomes:
             if outcome.labels == labels:
-                first = found.setdefault(outcome.candidate, outcome)
-                if first.probe == "kNN" != outcome.probe:
-                    found[outcome.candidate] = outcome
-        return list(found.values())
+                found.setdefault(outcome.candidate, []).append(outcome)
+        return [self._judged(outcomes) for outcomes in found.values()]
+
+    def _judged(self, outcomes: list[Outcome]) -> Outcome:
+        """Return one of a candidate's outcomes at one number of labels."""
+        fitted = [outcome for outcome in outcomes if outcome.probe != "kNN"] or outcomes
+        if fitted[0].kind != "baseline":
+            return fitted[0]
+        return max(fitted, key=lambda outcome: np.nan_to_num(self.validation(outcome), nan=-np.inf))
+
+    def validation(self, outcome: Outcome) -> float:
+        """Return the score by which an alternative is chosen; no test record takes part in it.
+
+        It is the cross-validated one inside the drawn labels. Where a class has a single label,
+        nothing can be cross-validated: the score at the next larger number of labels decides then,
+        which favours the alternatives. NaN if there is none.
+        """
+        more = [
+            other
+            for other in self.outcomes
+            if (other.candidate, other.probe) == (outcome.candidate, outcome.probe)
+            and other.labels >= outcome.labels
+            and not math.isnan(other.validation)
+        ]
+        return min(more, key=lambda other: other.labels).validation if more else math.nan
 
 
 @dataclass(frozen=True)

@@ -175,6 +175,10 @@ def measure_shifts(
     count = max(few, default=min(results.counts))
     label = "all" if results.counts[count] == "all" else str(count)
     config = config.model_copy(update={"labels": [label]})
+    judged = {outcome.candidate: outcome.probe for outcome in results.judged(count)}
+    candidates = [
+        replace(each, heads=(judged[each.name],)) for each in candidates if each.name in judged
+    ]
     headline = protocol_of(config).headline
     if headline is None:
         table = _by_measuring(candidates, train, found, config, content, progress)
@@ -245,7 +249,7 @@ def _by_measuring(
     progress: Progress | None,
 ) -> _Table:
     """Measure each part separately, where little is fitted: the seeds make it the same probe."""
-    table: _Table = [[] for _ in candidates]
+    table: dict[str, list[tuple[Outcome, Sampled]]] = {}
     for number, (part, rows) in enumerate(zip(found, _slices(found), strict=True), 1):
         sliced = [
             replace(candidate, test=candidate.test[rows])
@@ -253,12 +257,13 @@ def _by_measuring(
             if candidate.test is not None
         ]
         results = evaluate(sliced, train, part.records, config, content)
-        for row, outcome in zip(table, results.judged(max(results.counts)), strict=True):
+        for outcome in results.judged(max(results.counts)):
             low = 0.0 if results.metric.percent else -1.0
-            row.append((outcome, Sampled(outcome.by_draw, outcome.by_resample, low)))
+            sampled = Sampled(outcome.by_draw, outcome.by_resample, low)
+            table.setdefault(outcome.candidate, []).append((outcome, sampled))
         if progress:
             progress(number, len(found))
-    return table
+    return list(table.values())
 
 
 def _slices(found: list[Part]) -> list[slice]:

@@ -1,12 +1,15 @@
 """Was pre-training worth it? The answer in words, summed up in its first line.
 
-A gain is claimed where pre-training is better than every alternative, a loss where it is worse than
-the best of them, corrected for the selection of the best. At most one report in twenty makes a
-false claim (familywise error rate).
+At each number of labels the verdict compares with the best alternative, which is chosen by
+cross-validation inside the training labels. Where nothing is fitted it is the best on the tested
+units, which the claim of a loss is corrected for. A gain is claimed where pre-training is better
+than every alternative, a loss where it is worse than the best. At most one report in twenty makes
+a false claim (familywise error rate).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from headstart.evaluation.equivalence import Equivalent, equivalents
@@ -23,11 +26,15 @@ class PairedComparison:
         other: the alternative's outcome.
         difference: ours minus theirs, paired, with its 95% interval.
         p_value: two-sided, adjusted for the number of claims.
+        validated: whether the alternative was chosen on training labels.
+        closest: the alternative that a gain is least certain over, on the tested units.
     """
 
     other: Outcome
     difference: Estimate
     p_value: float
+    validated: bool = False
+    closest: Outcome | None = None
 
     @property
     def sign(self) -> int:
@@ -46,7 +53,7 @@ class Gain:
         name: the same as text, such as ``100`` or ``all 25,000``.
         metric: of the scores.
         ours: the pre-trained encoder's outcome.
-        comparison: with the alternative whose score is highest.
+        comparison: with the best alternative.
         start: comparison with the checkpoint that a continued pre-training started from.
         equivalent: number of labels that the best alternative needs for the same score.
         claims: number of claims that p values are adjusted for.
@@ -105,13 +112,16 @@ def gains(results: Results) -> list[Gain]:
 def _best_comparison(results: Results, ours: Outcome, others: list[Outcome]) -> PairedComparison:
     """Compare with the best of ``others``; the p value is not adjusted yet."""
     changes = {other.candidate: compare(results, ours, other) for other in others}
-    best = max(others, key=lambda outcome: outcome.mean)
+    known = [other for other in others if not math.isnan(results.validation(other))]
+    best = max(known, key=results.validation) if known else max(others, key=lambda x: x.mean)
     change = changes[best.candidate]
-    # A gain must hold against every alternative (Berger 1982: no correction); a loss only against
-    # the selected one (Bonferroni).
-    gain = max(each.above for each in changes.values())
-    loss = len(others) * change.below
-    return PairedComparison(best, change.estimate, min(1.0, 2 * min(gain, loss)))
+    # A gain must hold against every alternative (Berger 1982: no correction). A loss is one against
+    # the chosen alternative; where it was chosen on the tested units, it counts for all (Bonferroni).
+    closest = max(others, key=lambda other: changes[other.candidate].above)
+    gain = changes[closest.candidate].above
+    loss = change.below * (1 if known else len(others))
+    p_value = min(1.0, 2 * min(gain, loss))
+    return PairedComparison(best, change.estimate, p_value, bool(known), closest)
 
 
 def _adjusted(found: list[Gain]) -> list[Gain]:
@@ -173,11 +183,19 @@ def certainty(found: list[Gain]) -> list[str]:
     if not found:
         return []
     count = found[0].claims
+    if any(gain.comparison.validated for gain in found):
+        chosen = (
+            "The best alternative was chosen by cross-validation inside the training labels; a "
+            "gain is claimed only where it holds against every other one, too."
+        )
+    else:
+        chosen = "The best alternative is the one with the highest score."
     if count == 1:
-        return ["The interval is one of 95%, over other labels and other test records."]
+        return [chosen, "The interval is one of 95%, over other labels and other test records."]
     return [
+        chosen,
         "Intervals are of 95% each, over other labels and other test records; a gain or a loss is "
-        f"claimed only where it stands the correction for all {count} comparisons (Holm)."
+        f"claimed only where it stands the correction for all {count} comparisons (Holm).",
     ]
 
 
@@ -199,14 +217,30 @@ def _line(gain: Gain) -> str:
     unit = " points" if metric.percent else ""
     line = (
         f"{where}: {score(gain.ours.mean, metric)} against {score(gain.best.mean, metric)} "
-        f"({gain.best.candidate}), {points(change.mean, metric)}{unit} "
-        f"[{points(change.low, metric)}, {points(change.high, metric)}]"
+        f"({alternative(gain.best)}), {points(change.mean, metric)}{unit} "
+        f"[{points(change.low, metric)}, {points(change.high, metric)}]{_doubt(gain)}"
     )
-    if gain.sign == 0 and (change.low > 0 or change.high < 0):
-        line += ", not clear after the correction"
     if gain.sign > 0 and gain.equivalent and gain.equivalent.known:
         line += f"; worth {gain.equivalent} labels [{gain.equivalent.interval}]"
     return line
+
+
+def alternative(outcome: Outcome) -> str:
+    """Name an alternative with its probe: ``LSA, linear SVM``."""
+    return f"{outcome.candidate}, {outcome.probe}" if outcome.labels else outcome.candidate
+
+
+def _doubt(gain: Gain) -> str:
+    """Return why a difference whose interval excludes 0 is no claim; "" otherwise."""
+    change, closest = gain.difference, gain.comparison.closest
+    if gain.sign or not (change.low > 0 or change.high < 0):
+        return ""
+    if change.low > 0 and closest is not None and closest.candidate != gain.best.candidate:
+        return (
+            f", not clear: {alternative(closest)}, which the training labels did not choose, has "
+            f"{score(closest.mean, gain.metric)}"
+        )
+    return f", not clear after the correction for {gain.claims} comparisons"
 
 
 def _worth(found: list[Gain]) -> list[str]:

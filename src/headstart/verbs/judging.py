@@ -67,13 +67,14 @@ def evaluate(run: str, *, config: str | None = None, **options: Any) -> Answer:
         print(hs.evaluate("runs/reviews", train="labeled.csv"))
     """
     plan = load(EvaluateConfig, file=config, run=run, **options)
-    from headstart.downstream.scratch import fine_tuned, train_from_scratch
+    from headstart.downstream.scratch import fine_tuned, seconds_from_scratch, train_from_scratch
     from headstart.evaluation.judge import judge
 
     return judge(
         plan,
         from_scratch=partial(train_from_scratch, plan.run),
         fine_tuned=partial(fine_tuned, plan.run),
+        scratch_seconds=partial(seconds_from_scratch, plan.run),
         write=_writing(plan.run, plan.seed),
         say=say,
         console=console(),

@@ -79,6 +79,7 @@ class Protocol:
         read: reads sources with other columns than content and label; None otherwise.
         split: whether a single labeled file is split into training and test records.
         alone: whether only the test records matter, so that training records play no part.
+        networks: whether networks that are trained on the labels can be measured.
         headline: the headline score of predictions, for protocols that fit a probe: it is then
             fitted once for all records that it is tested on.
         how: a description below the figures, in a sentence or two.
@@ -95,6 +96,7 @@ class Protocol:
     read: Read | None = None
     split: bool = True
     alone: bool = False
+    networks: bool = False
     headline: Headline | None = None
     how: str = ""
 

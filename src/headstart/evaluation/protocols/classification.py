@@ -28,14 +28,14 @@ from headstart.evaluation.protocols.resampling import averaged, resample
 from headstart.seeding import derive
 
 #: From indices (n,) of training records, their classes (n,), indices (m,) of tested records and a
-#: seed to the classes (m,) of the tested.
-_Predict = Callable[[np.ndarray, np.ndarray, np.ndarray, int], np.ndarray]
+#: seed to the classes (m,) of the tested, and the accuracy by cross-validation.
+_Predict = Callable[[np.ndarray, np.ndarray, np.ndarray, int], Prediction]
 #: Indices of training records that labels may be drawn from, and of records to test.
 Part = tuple[np.ndarray, np.ndarray]
 
 
 def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
-    """Score all candidates with few labels and with many, by logistic regression and kNN.
+    """Score all candidates with few labels and with many, each with its heads.
 
     At each number of labels there are ``config.seeds`` stratified draws, the same for all
     candidates, but a single one of all labels. With ``config.folds`` the training records are
@@ -58,11 +58,14 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
         return [(from_[draw(targets[from_], count, seed)], to) for from_, to in parts]
 
     def predicting(predict: _Predict) -> Predict:
-        def row(drawn: list[Part], seed: int) -> np.ndarray:
+        def row(drawn: list[Part], seed: int) -> Prediction:
             found = np.empty(len(truth), dtype=np.int32)
+            validation = []
             for learned, tested in drawn:
-                found[tested] = predict(learned, targets[learned], tested, seed)
-            return found
+                part = predict(learned, targets[learned], tested, seed)
+                found[tested] = part.values
+                validation.append(part.validation)
+            return Prediction(found, float(np.mean(validation)))
 
         return row
 
@@ -86,6 +89,7 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
         score=lambda found: _outcomes(found, truth, len(names), config.seed),
         seeds=draw_seeds(config, counts),
         draw=drawn,
+        trivial=("majority class", predicting(_majority)),
     )
 
 
@@ -93,7 +97,8 @@ PROTOCOL = Protocol(
     "How often is the label right, with few labels and with many?",
     measure,
     headline=lambda found, truth, seed: averaged(found == truth, seed),
-    how="Features are frozen; the penalty of the logistic regression and the scaling are chosen by "
+    networks=True,
+    how="Features are frozen; the penalty of every classifier and the scaling are chosen by "
     "cross-validation inside the drawn labels. kNN: up to 200 neighbours by cosine, weight "
     "exp(s / 0.1).",
 )
@@ -106,7 +111,7 @@ def _outcomes(found: list[Predicted], truth: np.ndarray, classes: int, seed: int
     ends = np.cumsum([len(each.rows) for each in found])[:-1]
     parts = np.split(resampled, ends)
     outcomes = []
-    for (candidate, probe, count, stack), of_probe in zip(found, parts, strict=True):
+    for (candidate, probe, count, stack, validation), of_probe in zip(found, parts, strict=True):
         outcomes.append(
             Outcome(
                 candidate=candidate.name,
@@ -117,6 +122,7 @@ def _outcomes(found: list[Predicted], truth: np.ndarray, classes: int, seed: int
                 scores=estimates(truth, stack, classes, _rng(seed, "bootstrap")),
                 by_draw=(stack == truth).mean(1),
                 by_resample=of_probe,
+                validation=validation,
             )
         )
     return outcomes
@@ -167,23 +173,26 @@ def _probes(candidate: Candidate, names: np.ndarray, cross_validated: bool) -> d
     test = train if cross_validated else candidate.test
     if train is None or test is None:
         raise ValueError(f"{candidate.name}: features of training and test records are needed")
-    logistic = LogisticProbe(train)
 
-    def regression(
-        drawn: np.ndarray, classes: np.ndarray, tested: np.ndarray, seed: int
-    ) -> np.ndarray:
-        return logistic.predict(
-            _rows(train, drawn), classes, _rows(test, tested), _rng(seed, "penalty")
-        )
+    def predicting(head: Head) -> _Predict:
+        def predict(
+            drawn: np.ndarray, classes: np.ndarray, tested: np.ndarray, seed: int
+        ) -> Prediction:
+            fitted = head.fit(_rows(train, drawn), classes, _rng(seed, "penalty"))
+            return Prediction(fitted.predict(_rows(test, tested)), fitted.validation)
 
-    def neighbours(
-        drawn: np.ndarray, classes: np.ndarray, tested: np.ndarray, seed: int
-    ) -> np.ndarray:
-        return nearest_neighbours(_rows(train, drawn), classes, _rows(test, tested), len(names))
+        return predict
 
-    if sparse.issparse(train):
-        return {"logistic regression": regression}
-    return {"logistic regression": regression, "kNN": neighbours}
+    return {name: predicting(HEADS[name](train)) for name in candidate.heads}
+
+
+def _majority(
+    drawn: np.ndarray, classes: np.ndarray, tested: np.ndarray, seed: int
+) -> Prediction:
+    """Predict the most frequent class of the drawn labels."""
+    sizes = np.bincount(classes)
+    most = np.full(len(tested), sizes.argmax())
+    return Prediction(most, float(sizes.max() / len(classes)))
 
 
 def _rows(features: Matrix, indices: np.ndarray) -> Matrix:
@@ -196,8 +205,9 @@ def _own_head(
 ) -> _Predict:
     def predict(
         drawn: np.ndarray, classes: np.ndarray, tested: np.ndarray, seed: int
-    ) -> np.ndarray:
-        return np.searchsorted(names, np.asarray(fit_predict(drawn, seed), dtype=str))[tested]
+    ) -> Prediction:
+        found = np.searchsorted(names, np.asarray(fit_predict(drawn, seed), dtype=str))
+        return Prediction(found[tested])
 
     return predict
 

@@ -13,7 +13,13 @@ from headstart.data.vectors import Matrix, unit_length
 from headstart.errors import HeadstartError
 from headstart.evaluation.outcomes import Candidate, Metric, Results
 from headstart.evaluation.protocols import Protocol
-from headstart.evaluation.protocols.measuring import LabeledData, Measurement, Predict, one_by_one
+from headstart.evaluation.protocols.measuring import (
+    LabeledData,
+    Measurement,
+    Predict,
+    Prediction,
+    one_by_one,
+)
 from headstart.evaluation.protocols.resampling import Sampled
 from headstart.evaluation.protocols.scoring import scored
 from headstart.seeding import derive
@@ -50,7 +56,7 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
         if features is None:
             return {}
         rows = _dense(unit_length(features), derive(config.seed, "topics"))
-        return {"k-means": lambda drawn, seed: _clusters(rows, len(names), seed)}
+        return {"k-means": lambda drawn, seed: Prediction(_clusters(rows, len(names), seed))}
 
     return Measurement(
         results=Results(

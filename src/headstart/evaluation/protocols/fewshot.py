@@ -15,7 +15,13 @@ from headstart.errors import HeadstartError
 from headstart.evaluation.outcomes import Candidate, Metric, Results
 from headstart.evaluation.probes import row_space
 from headstart.evaluation.protocols import Protocol
-from headstart.evaluation.protocols.measuring import LabeledData, Measurement, Predict, one_by_one
+from headstart.evaluation.protocols.measuring import (
+    LabeledData,
+    Measurement,
+    Predict,
+    Prediction,
+    one_by_one,
+)
 from headstart.evaluation.protocols.resampling import averaged
 from headstart.seeding import derive
 
@@ -154,14 +160,14 @@ _PROBES: dict[str, _Classify] = {"logistic regression": regression, "prototypes"
 
 def _shares(
     classify: _Classify, train: Matrix, test: Matrix, drawn: list[Episode], seed: int
-) -> np.ndarray:
+) -> Prediction:
     """Return the accuracy (E,) on the queries of each episode."""
     shares = []
     for episode in drawn:
         support, queries = train[episode.support], test[episode.queries]
         found = classify(support, episode.support_classes, queries)
         shares.append(float((found == episode.query_classes).mean()))
-    return np.array(shares)
+    return Prediction(np.array(shares))
 
 
 def _prepared(candidate: Candidate, alone: bool) -> tuple[Matrix, Matrix]:

@@ -5,6 +5,7 @@ A protocol defines what is drawn, how a candidate predicts and how predictions a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,6 +14,7 @@ import numpy as np
 
 from headstart.batch import Progress
 from headstart.data.vectors import Matrix
+from headstart.evaluation.allowance import Allowance
 from headstart.evaluation.outcomes import Candidate, Metric, Outcome, Results
 from headstart.evaluation.protocols.resampling import Sampled
 from headstart.evaluation.protocols.scoring import outcome_of
@@ -22,8 +24,22 @@ if TYPE_CHECKING:
 
     from headstart.data.content import Content
 
-#: From a draw and a seed to the predictions (N,...) of all tested units.
-Predict = Callable[[Any, int], np.ndarray]
+
+class Prediction(NamedTuple):
+    """The predictions of one probe after one draw of labels.
+
+    Attributes:
+        values: (N,...) of all tested units.
+        validation: the headline score by cross-validation inside the drawn labels; NaN where
+            nothing is fitted, or too few labels were drawn.
+    """
+
+    values: np.ndarray
+    validation: float = math.nan
+
+
+#: From a draw and a seed to the predictions of all tested units.
+Predict = Callable[[Any, int], Prediction]
 
 
 @dataclass(frozen=True)
@@ -59,12 +75,14 @@ class Predicted(NamedTuple):
 
     Attributes:
         rows: (S,N,...), one row per draw.
+        validation: the mean over draws of :attr:`Prediction.validation`.
     """
 
     candidate: Candidate
     probe: str
     labels: int
     rows: np.ndarray
+    validation: float = math.nan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +95,8 @@ class Measurement:
         score: from all predictions to outcomes, in order.
         seeds: of the draws at each number of labels; 0 labels where none are used.
         draw: from a number of labels and a seed to the training data of all candidates.
+        trivial: the predictions of a method that looks at no record, and its name, such as the
+            majority class.
     """
 
     results: Results
@@ -84,31 +104,50 @@ class Measurement:
     score: Callable[[list[Predicted]], list[Outcome]]
     seeds: Mapping[int, Sequence[int]]
     draw: Callable[[int, int], Any] = nothing
+    trivial: tuple[str, Predict] | None = None
 
-    def of(self, candidates: Sequence[Candidate], progress: Progress | None = None) -> Results:
+    def of(
+        self,
+        candidates: Sequence[Candidate],
+        progress: Progress | None = None,
+        allowance: Allowance | None = None,
+    ) -> Results:
         """Measure the candidates, all with the same draws.
 
         Args:
             progress: called with the number of draws done and the total.
+            allowance: the time of the simple alternatives; once it is spent, those that are left
+                are not measured, and named in it.
         """
-        total = len(candidates) * sum(map(len, self.seeds.values()))
+        allowance = allowance or Allowance()
+        table = [(each, self.probes(each)) for each in candidates]
+        if self.trivial:
+            name, predict = self.trivial
+            table.append((Candidate(name, "baseline"), {"constant": predict}))
+        draws = {n: [(self.draw(n, seed), seed) for seed in seeds] for n, seeds in self.seeds.items()}
+        counts = {each.name: [max(draws)] if each.most else list(draws) for each, _ in table}
+        total = sum(
+            len(probes) * sum(len(draws[n]) for n in counts[each.name]) for each, probes in table
+        )
         found: list[Predicted] = []
         done = 0
-        for candidate in candidates:
-            probes = self.probes(candidate)
-            for labels, seeds in self.seeds.items():
-                rows: dict[str, list[np.ndarray]] = {name: [] for name in probes}
-                for seed in seeds:
-                    drawn = self.draw(labels, seed)
-                    for name, predict in probes.items():
-                        rows[name].append(predict(drawn, seed))
-                    done += 1
+        for candidate, probes in table:
+            for labels in counts[candidate.name]:
+                for name, predict in probes.items():
+                    if allowance.refuses(candidate, name, self.results.counts[labels]):
+                        predictions = []
+                    else:
+                        with allowance.timed(candidate):
+                            predictions = [predict(drawn, seed) for drawn, seed in draws[labels]]
+                    done += len(draws[labels])
                     if progress:
                         progress(done, total)
-                found += [
-                    Predicted(candidate, name, labels, np.stack(row)) for name, row in rows.items()
-                ]
-        return replace(self.results, outcomes=self.score(found))
+                    if predictions:
+                        rows = np.stack([each.values for each in predictions])
+                        validation = float(np.mean([each.validation for each in predictions]))
+                        found.append(Predicted(candidate, name, labels, rows, validation))
+        notes = [*self.results.notes, *allowance.notes()]
+        return replace(self.results, outcomes=self.score(found), notes=notes)
 
 
 def one_by_one(
@@ -134,6 +173,7 @@ def one_by_one(
                 sampled(each.rows),
                 labels=each.labels,
                 predictions=each.rows if predictions else None,
+                validation=each.validation,
             )
             for each in found
         ]

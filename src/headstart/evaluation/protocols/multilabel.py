@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -16,7 +17,13 @@ from headstart.evaluation.draws import counts_of, draw_seeds
 from headstart.evaluation.outcomes import Candidate, Metric, Results
 from headstart.evaluation.probes import row_space, scalings
 from headstart.evaluation.protocols import Protocol
-from headstart.evaluation.protocols.measuring import LabeledData, Measurement, Predict, one_by_one
+from headstart.evaluation.protocols.measuring import (
+    LabeledData,
+    Measurement,
+    Predict,
+    Prediction,
+    one_by_one,
+)
 from headstart.evaluation.protocols.reading import read
 from headstart.evaluation.protocols.resampling import Sampled
 from headstart.evaluation.protocols.scoring import scored
@@ -50,9 +57,9 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
             return {}
         probe = OneVsRestProbe(train)
 
-        def predict(drawn: np.ndarray, seed: int) -> np.ndarray:
+        def predict(drawn: np.ndarray, seed: int) -> Prediction:
             rng = np.random.Generator(np.random.PCG64(derive(seed, "penalty")))
-            return probe.predict(train[drawn], targets[drawn], tested, rng)
+            return Prediction(*probe.predict(train[drawn], targets[drawn], tested, rng))
 
         return {"logistic regression": predict}
 
@@ -71,6 +78,7 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
         score=one_by_one(METRIC, lambda rows: score(rows, truth, config.seed)),
         seeds=draw_seeds(config, counts),
         draw=lambda count, seed: draw(targets, count, seed),
+        trivial=("label frequencies", lambda drawn, seed: _frequencies(targets[drawn], truth)),
     )
 
 
@@ -99,20 +107,28 @@ class OneVsRestProbe:
 
     def predict(
         self, train: Matrix, targets: np.ndarray, test: Matrix, rng: np.random.Generator
-    ) -> np.ndarray:
-        """Fit on ``train`` (n,D) with ``targets`` (n,L); return probabilities (m,L) of ``test``.
+    ) -> tuple[np.ndarray, float]:
+        """Fit on ``train`` (n,D) with ``targets`` (n,L).
 
         A label that none or all of the drawn records have gets a constant probability.
+
+        Returns:
+            The probabilities (m,L) of ``test``, and the cross-validated mAP; NaN where no label
+            can be ranked.
         """
-        scaling, penalty = self._choose(train, targets, rng)
+        scaling, penalty, validation = self._choose(train, targets, rng)
         rows, back = row_space(scaling(train))
         weights, bias = solve(rows, targets, penalty)
         values = np.asarray(scaling(test) @ back(weights).T) + bias
-        return (1 / (1 + np.exp(-np.clip(values, -50, 50)))).astype(np.float32)
+        found = 1 / (1 + np.exp(-np.clip(values, -50, 50)))
+        return found.astype(np.float32), validation
 
-    def _choose(self, train: Matrix, targets: np.ndarray, rng: np.random.Generator) -> Any:
+    def _choose(
+        self, train: Matrix, targets: np.ndarray, rng: np.random.Generator
+    ) -> tuple[Scaling, float, float]:
         folds = rng.permutation(len(targets)) % min(3, len(targets) // 2)
         best, choice = np.inf, (self._scalings[0], 1.0)
+        held_out, kept = np.zeros(targets.shape), np.zeros(targets.shape)
         for scaling in self._scalings:
             rows, _ = row_space(scaling(train))
             previous = np.inf
@@ -121,15 +137,15 @@ class OneVsRestProbe:
                 for fold in range(int(folds.max()) + 1):
                     held = folds == fold
                     weights, bias = solve(rows[~held], targets[~held], penalty)
-                    values = np.asarray(rows[held] @ weights.T) + bias
+                    values = held_out[held] = np.asarray(rows[held] @ weights.T) + bias
                     signs = np.where(targets[held], -1, 1)
                     total += float(np.logaddexp(0, signs * values).sum())
                 if total < best:
-                    best, choice = total, (scaling, penalty)
+                    best, choice, kept = total, (scaling, penalty), held_out.copy()
                 if total > previous:  # the loss is approximately convex along the path
                     break
                 previous = total
-        return choice
+        return *choice, _mean_precision(kept, targets)
 
 
 def solve(rows: Matrix, targets: np.ndarray, penalty: float) -> tuple[np.ndarray, np.ndarray]:
@@ -246,6 +262,22 @@ def average_precision(
     steps = np.diff(right, axis=1, prepend=0)
     found: np.ndarray = (steps * right / np.maximum(seen, 1)).sum(1) / np.maximum(right[:, -1], 1)
     return found
+
+
+def _mean_precision(values: np.ndarray, targets: np.ndarray) -> float:
+    """Return the mAP of ``values`` (n,L), over labels that some records have and others have not."""
+    from sklearn.metrics import average_precision_score
+
+    mixed = targets.any(0) & ~targets.all(0)
+    if not mixed.any():
+        return math.nan
+    return float(average_precision_score(targets[:, mixed], values[:, mixed], average="macro"))
+
+
+def _frequencies(drawn: np.ndarray, truth: np.ndarray) -> Prediction:
+    """Predict the share of each label among ``drawn`` (n,L), whose mAP is that of chance."""
+    share = drawn.mean(0).astype(np.float32)
+    return Prediction(np.broadcast_to(share, truth.shape), float(share.mean()))
 
 
 def _targets(

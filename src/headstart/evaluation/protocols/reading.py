@@ -129,8 +129,9 @@ def labeled_records(
         raise HeadstartError(
             "--folds cross-validates one labeled file; leave out --test, or --folds."
         )
-    if (config.from_scratch or config.finetuned) and config.task != "classification":
-        option = "--from-scratch" if config.from_scratch else "--finetuned"
+    asked = config.from_scratch == "on" or config.finetuned
+    if asked and not PROTOCOLS[config.task].networks:
+        option = "--finetuned" if config.finetuned else "--from-scratch"
         raise HeadstartError(f"{option} serves classification and not {config.task}; leave it out.")
     protocol = PROTOCOLS[config.task]
     train = labeled_file(config.train, "train", config, modality, processor, audits)

@@ -14,7 +14,13 @@ from headstart.evaluation.draws import counts_of, draw, draw_seeds
 from headstart.evaluation.outcomes import Candidate, Metric, Results
 from headstart.evaluation.probes import row_space, scalings
 from headstart.evaluation.protocols import Protocol
-from headstart.evaluation.protocols.measuring import LabeledData, Measurement, Predict, one_by_one
+from headstart.evaluation.protocols.measuring import (
+    LabeledData,
+    Measurement,
+    Predict,
+    Prediction,
+    one_by_one,
+)
 from headstart.evaluation.protocols.reading import read
 from headstart.evaluation.protocols.resampling import Sampled, correlation, ranks
 from headstart.evaluation.protocols.scoring import scored
@@ -53,8 +59,8 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
             return {}
         probe = RidgeProbe(train)
         return {
-            "ridge regression": lambda drawn, seed: probe.predict(
-                train[drawn], targets[drawn], tested
+            "ridge regression": lambda drawn, seed: Prediction(
+                *probe.predict(train[drawn], targets[drawn], tested)
             )
         }
 
@@ -72,6 +78,7 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
         score=one_by_one(METRIC, lambda rows: score(rows, truth, config.seed)),
         seeds=draw_seeds(config, counts),
         draw=lambda count, seed: draw(strata, count, seed),
+        trivial=("the mean", lambda drawn, seed: _mean(targets[drawn], len(truth))),
     )
 
 
@@ -98,8 +105,14 @@ class RidgeProbe:
     def __init__(self, features: Matrix) -> None:
         self._scalings = scalings(features)
 
-    def predict(self, train: Matrix, targets: np.ndarray, test: Matrix) -> np.ndarray:
-        """Fit on ``train`` (n,D) with ``targets`` (n,); return the values (m,) of ``test``."""
+    def predict(
+        self, train: Matrix, targets: np.ndarray, test: Matrix
+    ) -> tuple[np.ndarray, float]:
+        """Fit on ``train`` (n,D) with ``targets`` (n,).
+
+        Returns:
+            The values (m,) of ``test``, and the cross-validated R2.
+        """
         from sklearn.linear_model import RidgeCV
 
         best, choice = -np.inf, None
@@ -118,7 +131,8 @@ class RidgeProbe:
         assert choice is not None
         scaling, weights, model = choice
         found = np.asarray(scaling(test) @ weights.T)[:, 0] + model.intercept_
-        return np.asarray(found * spread + middle, dtype=np.float64)
+        # The targets are scaled to a variance of 1, so that 1 - MSE is R2.
+        return np.asarray(found * spread + middle, dtype=np.float64), 1.0 + float(best)
 
 
 def score(predictions: np.ndarray, truth: np.ndarray, seed: int) -> dict[str, Sampled]:
@@ -150,6 +164,10 @@ def score(predictions: np.ndarray, truth: np.ndarray, seed: int) -> dict[str, Sa
     functions = {"R2": r2_score, "Spearman": spearman, "MAE": mean_absolute_error}
     bounds = {"R2": (-np.inf, 1.0), "Spearman": (-1.0, 1.0), "MAE": (0.0, np.inf)}
     return scored(functions, truth, predictions, statistic, seed, bounds)
+
+
+def _mean(drawn: np.ndarray, tested: int) -> Prediction:
+    return Prediction(np.full(tested, drawn.mean()), 0.0)
 
 
 def _strata(targets: np.ndarray) -> np.ndarray:

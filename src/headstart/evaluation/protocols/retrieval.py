@@ -14,7 +14,13 @@ from headstart.data.vectors import Matrix, unit_length
 from headstart.errors import HeadstartError
 from headstart.evaluation.outcomes import Candidate, Metric, Results
 from headstart.evaluation.protocols import Protocol
-from headstart.evaluation.protocols.measuring import LabeledData, Measurement, Predict, one_by_one
+from headstart.evaluation.protocols.measuring import (
+    LabeledData,
+    Measurement,
+    Predict,
+    Prediction,
+    one_by_one,
+)
 from headstart.evaluation.protocols.reading import read
 from headstart.evaluation.protocols.resampling import Sampled, averaged
 from headstart.seeding import derive
@@ -76,7 +82,11 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
         document_features = query_features if paired else candidate.train
         if query_features is None or document_features is None:
             return {}
-        return {"cosine": lambda drawn, seed: _found(query_features, document_features, search)}
+        return {
+            "cosine": lambda drawn, seed: Prediction(
+                _found(query_features, document_features, search)
+            )
+        }
 
     def sampled(rows: np.ndarray) -> dict[str, Sampled]:
         return {name: averaged(rows[..., k], config.seed) for k, name in enumerate(SCORES)}

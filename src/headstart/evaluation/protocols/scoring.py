@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -48,6 +49,7 @@ def outcome_of(
     *,
     labels: int = 0,
     predictions: np.ndarray | None = None,
+    validation: float = math.nan,
 ) -> Outcome:
     """Return a candidate's outcome, of which ``metric`` is the headline."""
     headline = sampled[metric.name]
@@ -60,4 +62,5 @@ def outcome_of(
         scores={name: each.estimate() for name, each in sampled.items()},
         by_draw=headline.by_draw,
         by_resample=headline.by_resample,
+        validation=validation,
     )

@@ -15,7 +15,13 @@ from headstart.data.vectors import Matrix, unit_length
 from headstart.errors import HeadstartError
 from headstart.evaluation.outcomes import Candidate, Metric, Results
 from headstart.evaluation.protocols import Protocol
-from headstart.evaluation.protocols.measuring import LabeledData, Measurement, Predict, one_by_one
+from headstart.evaluation.protocols.measuring import (
+    LabeledData,
+    Measurement,
+    Predict,
+    Prediction,
+    one_by_one,
+)
 from headstart.evaluation.protocols.reading import read
 from headstart.evaluation.protocols.resampling import Sampled, correlation, ranks
 from headstart.evaluation.protocols.scoring import scored
@@ -48,7 +54,7 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
         if features is None:
             return {}
         # Cosines of equal pairs differ in the last bits, which must not break ties.
-        return {"cosine": lambda drawn, seed: cosines(features).round(6)}
+        return {"cosine": lambda drawn, seed: Prediction(cosines(features).round(6))}
 
     return Measurement(
         results=Results(

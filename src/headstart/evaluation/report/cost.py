@@ -20,7 +20,7 @@ def cost_of(run: RunFolder, metrics: list[dict[str, Any]]) -> dict[str, str]:
     cost: dict[str, str] = {}
     clocks = [row["clock"] for row in metrics if row.get("clock")]
     if clocks:
-        cost["minutes"] = f"{clocks[-1]['seconds'] / 60:.1f}"
+        cost["minutes"] = f"{seconds_of(metrics) / 60:.1f}"
     if metrics:
         cost["steps"] = f"{metrics[-1]['step']:,}"
     times = [0.0, *(clock["seconds"] for clock in clocks)]
@@ -47,6 +47,12 @@ def cost_of(run: RunFolder, metrics: list[dict[str, Any]]) -> dict[str, str]:
         left_out = ", without the GPU" if gpu else ""
         cost["energy, estimated"] = f"{_hours(energy)}{left_out}"
     return cost
+
+
+def seconds_of(metrics: list[dict[str, Any]]) -> float:
+    """Return the seconds that a training took by its log; 0 where none are logged."""
+    clocks = [row["clock"] for row in metrics if row.get("clock")]
+    return float(clocks[-1]["seconds"]) if clocks else 0.0
 
 
 def section(cost: dict[str, str]) -> Markup:

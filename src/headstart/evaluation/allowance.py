@@ -1,0 +1,82 @@
+"""The time that the simple alternatives may take, and what was left out when it was spent."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from headstart.evaluation.outcomes import Candidate
+
+#: Kinds of candidates that the time is for: encoders are always measured.
+_LIMITED = ("baseline", "scratch")
+
+
+class Allowance:
+    """The time of the simple alternatives, which are measured from the first to the last.
+
+    What is begun is finished, so that the last one may take longer.
+
+    Args:
+        seconds: at most; None sets no bound.
+        clock: seconds from any moment.
+
+    Example::
+
+        allowance = Allowance(60)
+        with allowance.timed():
+            baselines = modality.baselines(background, train, test)
+        results = measurement.of(candidates, allowance=allowance)
+        print(allowance.left_out)
+    """
+
+    def __init__(
+        self, seconds: float | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.seconds = seconds
+        self.used = 0.0
+        self.left_out: dict[str, list[str]] = {}
+        self._clock = clock
+
+    @property
+    def left(self) -> float | None:
+        """Seconds that are left; None without a bound."""
+        return None if self.seconds is None else max(0.0, self.seconds - self.used)
+
+    @contextmanager
+    def timed(self, candidate: Candidate | None = None) -> Iterator[None]:
+        """Count the time inside, if it is spent on an alternative (by default it is)."""
+        start = self._clock()
+        try:
+            yield
+        finally:
+            if candidate is None or candidate.kind in _LIMITED:
+                self.used += self._clock() - start
+
+    def refuses(self, candidate: Candidate, probe: str, count: str) -> bool:
+        """Return whether too little time is left; the alternative is then noted as left out.
+
+        Args:
+            count: the number of labels by name.
+        """
+        if candidate.kind not in _LIMITED or self.left is None:
+            return False
+        if self.left > 0.0 and self.left >= candidate.seconds:
+            return False
+        self.left_out.setdefault(f"{candidate.name} ({probe})", []).append(count)
+        return True
+
+    def notes(self) -> list[str]:
+        """Return what was left out, in a sentence; [] if nothing was."""
+        if not self.left_out:
+            return []
+        names = "; ".join(
+            f"{name} with {', '.join(counts)} labels" if all(counts) else name
+            for name, counts in self.left_out.items()
+        )
+        return [
+            f"The simple alternatives were cut short after {self.used:.0f} s: {names} "
+            "not measured. Give them more time with `--alternatives-budget`."
+        ]

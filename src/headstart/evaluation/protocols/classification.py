@@ -14,9 +14,9 @@ from headstart.data.store import stream
 from headstart.data.vectors import Matrix
 from headstart.errors import HeadstartError
 from headstart.evaluation.draws import draw, draw_seeds, label_counts
+from headstart.evaluation.heads import HEADS
 from headstart.evaluation.metrics import estimates
 from headstart.evaluation.outcomes import ACCURACY, Candidate, Outcome, Results
-from headstart.evaluation.probes import LogisticProbe, nearest_neighbours
 from headstart.evaluation.protocols import Protocol
 from headstart.evaluation.protocols.measuring import (
     LabeledData,
@@ -167,23 +167,20 @@ def _probes(candidate: Candidate, names: np.ndarray, cross_validated: bool) -> d
     test = train if cross_validated else candidate.test
     if train is None or test is None:
         raise ValueError(f"{candidate.name}: features of training and test records are needed")
-    logistic = LogisticProbe(train)
 
-    def regression(
-        drawn: np.ndarray, classes: np.ndarray, tested: np.ndarray, seed: int
-    ) -> np.ndarray:
-        return logistic.predict(
-            _rows(train, drawn), classes, _rows(test, tested), _rng(seed, "penalty")
-        )
+    def predicting(name: str) -> _Predict:
+        head = HEADS[name](train)
 
-    def neighbours(
-        drawn: np.ndarray, classes: np.ndarray, tested: np.ndarray, seed: int
-    ) -> np.ndarray:
-        return nearest_neighbours(_rows(train, drawn), classes, _rows(test, tested), len(names))
+        def predict(
+            drawn: np.ndarray, classes: np.ndarray, tested: np.ndarray, seed: int
+        ) -> np.ndarray:
+            fitted = head.fit(_rows(train, drawn), classes, _rng(seed, "penalty"))
+            return np.asarray(fitted.predict(_rows(test, tested)))
 
-    if sparse.issparse(train):
-        return {"logistic regression": regression}
-    return {"logistic regression": regression, "kNN": neighbours}
+        return predict
+
+    heads = ["logistic regression"] if sparse.issparse(train) else ["logistic regression", "kNN"]
+    return {name: predicting(name) for name in heads}
 
 
 def _rows(features: Matrix, indices: np.ndarray) -> Matrix:

@@ -13,8 +13,8 @@ from headstart.config import EvaluateConfig
 from headstart.data.vectors import Matrix
 from headstart.errors import HeadstartError
 from headstart.evaluation.draws import counts_of, draw_seeds
+from headstart.evaluation.heads.rows import row_space, scalings
 from headstart.evaluation.outcomes import Candidate, Metric, Results
-from headstart.evaluation.probes import row_space, scalings
 from headstart.evaluation.protocols import Protocol
 from headstart.evaluation.protocols.measuring import LabeledData, Measurement, Predict, one_by_one
 from headstart.evaluation.protocols.reading import read

@@ -11,8 +11,8 @@ from headstart.config import EvaluateConfig
 from headstart.data.vectors import Matrix
 from headstart.errors import HeadstartError
 from headstart.evaluation.draws import counts_of, draw, draw_seeds
+from headstart.evaluation.heads.rows import row_space, scalings
 from headstart.evaluation.outcomes import Candidate, Metric, Results
-from headstart.evaluation.probes import row_space, scalings
 from headstart.evaluation.protocols import Protocol
 from headstart.evaluation.protocols.measuring import LabeledData, Measurement, Predict, one_by_one
 from headstart.evaluation.protocols.reading import read
@@ -89,7 +89,7 @@ class RidgeProbe:
     The penalty, and of dense features the scaling, are chosen by cross-validation inside the
     training labels: leave-one-out in closed form (Golub, Heath and Wahba 1979), or three folds
     for many sparse rows. The scalings are those of
-    :class:`headstart.evaluation.probes.LogisticProbe`.
+    :class:`headstart.evaluation.heads.logistic.LogisticRegression`.
 
     Args:
         features: (N,D) of all training records.

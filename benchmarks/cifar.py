@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from image_objectives import extracted
 from setting import announce, data
@@ -37,7 +38,7 @@ def neighbours(run: Any, seed: int) -> dict[str, float]:
     """Return the accuracy in % of the nearest neighbours among all training pictures."""
     from headstart.encoders.opening import open_encoder, open_processor, read_note
     from headstart.evaluation.frozen_encoders import untrained
-    from headstart.evaluation.probes import nearest_neighbours
+    from headstart.evaluation.heads.neighbours import NearestNeighbours
 
     folder = run.require_encoder()
     encoder, processor = open_encoder(folder), open_processor(folder)
@@ -50,7 +51,9 @@ def neighbours(run: Any, seed: int) -> dict[str, float]:
     found = {}
     for name, (side, pixels) in sides.items():
         vectors, classes = extracted(side, processor, pixels)
-        voted = nearest_neighbours(vectors["train"], classes["train"], vectors["test"], 10)
+        head = NearestNeighbours(vectors["train"])
+        fitted = head.fit(vectors["train"], classes["train"], np.random.default_rng(0))
+        voted = fitted.predict(vectors["test"])
         found[name] = 100 * float((voted == classes["test"]).mean())
     return found
 

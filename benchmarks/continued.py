@@ -97,7 +97,7 @@ def measure(encoder: str, on: Samples, length: int, draws: int) -> Measured:
     from headstart.data.vectors import unit_length
     from headstart.encoders.opening import encoder_folder, open_encoder, open_processor
     from headstart.evaluation.features import features
-    from headstart.evaluation.probes import LogisticProbe
+    from headstart.evaluation.heads.logistic import LogisticRegression
 
     folder = encoder_folder(encoder)
     network, processor = open_encoder(folder), open_processor(folder)
@@ -107,14 +107,14 @@ def measure(encoder: str, on: Samples, length: int, draws: int) -> Measured:
 
     drawn, tested = vectors(on.drawn), vectors(on.tested)
     labels, truth = np.array(on.drawn["label"]), np.array(on.tested["label"])
-    probe = LogisticProbe(drawn)
+    head = LogisticRegression(drawn)
     accuracies = {}
     for count in (count for count in LABELS if count <= len(labels)):
         found = []
         for draw in range(draws):
             random = np.random.default_rng(draw)
             chosen = random.permutation(len(labels))[:count]
-            guesses = probe.predict(drawn[chosen], labels[chosen], tested, random)
+            guesses = head.fit(drawn[chosen], labels[chosen], random).predict(tested)
             found.append(100 * float((guesses == truth).mean()))
         accuracies[count] = np.array(found)
     first, second = (unit_length(vectors(side)) for side in on.pairs)

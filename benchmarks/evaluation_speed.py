@@ -48,7 +48,8 @@ def cifar10() -> None:
     """Print seconds and accuracy with all labels, by how the penalty is chosen."""
     from sklearn.decomposition import PCA
 
-    from headstart.evaluation import probes
+    from headstart.evaluation.heads import folds
+    from headstart.evaluation.heads.logistic import LogisticRegression
 
     with np.load(data("cifar10", "cifar10_jpeg.npz")) as archive:
         parts = {name: archive[name] for name in archive.files}
@@ -58,10 +59,10 @@ def cifar10() -> None:
     pca = PCA(256, svd_solver="randomized", random_state=0).fit(rows["train"][some])
     train, test = (pca.transform(rows[part]).astype(np.float32) for part in ("train", "test"))
     for what, deciding in (("4,000 labels", 4000), ("all labels", 10**9)):
-        probes._DECIDING = deciding
+        folds.DECIDING = deciding
         start, busy = time.perf_counter(), time.process_time()
-        probe = probes.LogisticProbe(train)
-        found = probe.predict(train, classes["train"], test, np.random.default_rng(0))
+        head = LogisticRegression(train)
+        found = head.fit(train, classes["train"], np.random.default_rng(0)).predict(test)
         wall, spent = time.perf_counter() - start, time.process_time() - busy
         accuracy = (found == classes["test"]).mean()
         print(

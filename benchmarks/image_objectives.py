@@ -57,7 +57,7 @@ def extracted(
 
 def judged(encoder: object, processor: object, length: int, seed: int) -> dict[str, float]:
     """Return the accuracies in % of an encoder's frozen features."""
-    from headstart.evaluation.probes import LogisticProbe, nearest_neighbours
+    from headstart.evaluation.heads import HEADS
 
     vectors, classes = extracted(encoder, processor, length)
     rng = np.random.default_rng(seed)
@@ -67,12 +67,16 @@ def judged(encoder: object, processor: object, length: int, seed: int) -> dict[s
             for label in range(10)
         ]
     )
-    voted = nearest_neighbours(vectors["train"], classes["train"], vectors["test"], 10)
-    probe = LogisticProbe(vectors["train"])
-    fitted = probe.predict(vectors["train"][drawn], classes["train"][drawn], vectors["test"], rng)
+    everything = np.arange(len(classes["train"]))
+
+    def accuracy(name: str, rows: np.ndarray) -> float:
+        head = HEADS[name](vectors["train"])
+        fitted = head.fit(vectors["train"][rows], classes["train"][rows], rng)
+        return 100 * float((fitted.predict(vectors["test"]) == classes["test"]).mean())
+
     return {
-        "kNN": 100 * float((voted == classes["test"]).mean()),
-        "linear": 100 * float((fitted == classes["test"]).mean()),
+        "kNN": accuracy("kNN", everything),
+        "linear": accuracy("logistic regression", drawn),
     }
 
 

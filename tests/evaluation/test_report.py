@@ -140,7 +140,8 @@ def test_the_page_holds_verdict_figures_curves_data_cost_and_command(
     first = report.verdict.splitlines()[0]
     assert first.startswith("Yes, from 10 labels on: pre-training gained ")
     assert first.partition(": ")[2][1:] in text
-    assert len(report.verdict.splitlines()) == 6  # the labels' worth, three numbers, how sure
+    # the labels' worth, three numbers, how the best was chosen, how sure
+    assert len(report.verdict.splitlines()) == 7
     for words in (
         "60 (50%) labels",
         "all 120 labels",
@@ -161,7 +162,7 @@ def test_the_summary_is_plain_json(report: Report) -> None:
     summary = json.loads(json.dumps(report.summary()))
     assert summary["verdict"] == report.verdict.splitlines()[0]
     assert [gain["outcome"] for gain in summary["gains"]][1:] == ["gain"] * 2
-    assert len(summary["scores"]) == 3 * 2 * 3
+    assert len(summary["scores"]) == 3 * (2 * 3 + 1)  # and the majority class
     low, high = summary["gains"][0]["difference_interval"]
     assert low < summary["gains"][0]["difference"] < high
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
@@ -111,23 +111,23 @@ def cached_candidates(
             Candidate(
                 row["name"],
                 row["kind"],
-                *(_load(folder, file) if file else None for file in row["files"]),
-                tuple(row["heads"]),
+                train=_load(folder, row["train"]),
+                test=_load(folder, row["test"]) if row["test"] else None,
+                heads=tuple(row["heads"]),
             )
             for row in json.loads(listing.read_text(encoding="utf-8"))
         ]
         if all(candidate.train is not None for candidate in known):
             return known
     found = compute()
-    rows = []
+    rows: list[dict[str, Any]] = []
     for index, candidate in enumerate(found):
-        files = []
+        row = {"name": candidate.name, "kind": candidate.kind, "heads": candidate.heads}
         for part, matrix in (("train", candidate.train), ("test", candidate.test)):
-            files.append(f"{name}-{index}-{part}" if matrix is not None else None)
+            row[part] = f"{name}-{index}-{part}" if matrix is not None else ""
             if matrix is not None:
                 _save(folder, f"{name}-{index}-{part}", matrix)
-        heads = list(candidate.heads)
-        rows.append({"name": candidate.name, "kind": candidate.kind, "files": files, "heads": heads})
+        rows.append(row)
     write_json(listing, rows)
     _evict(folder)
     return found

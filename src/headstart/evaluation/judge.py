@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 #: records, the records to predict and a seed, it returns the predicted labels in order.
 Learn = Callable[["Dataset", "Dataset", int], list[str]]
 
-#: Least seconds of the simple alternatives.
-LEAST = 60.0
+#: Least seconds of the simple alternatives, and labels of a network that is trained on them alone.
+LEAST, LEAST_LABELS = 60.0, 1000
 
 
 def judge(
@@ -136,7 +136,7 @@ def _compared(
         )
     if config.from_scratch == "on":
         candidates.append(_network("from scratch", "scratch", from_scratch, train, test))
-    elif config.from_scratch == "auto" and protocol_of(config).networks and not config.folds:
+    elif config.from_scratch == "auto" and _trainable(config, train):
         last = _network("from scratch", "scratch", from_scratch, train, test)
         candidates.append(replace(last, most=True, seconds=scratch_seconds(len(train))))
     candidates, moved = divided(candidates, test)
@@ -198,6 +198,11 @@ def _baselines(
             )
         ],
     )
+
+
+def _trainable(config: EvaluateConfig, train: Dataset) -> bool:
+    """Return whether a network that is trained on all these labels is a strong alternative."""
+    return protocol_of(config).networks and not config.folds and len(train) >= LEAST_LABELS
 
 
 def _seconds(config: EvaluateConfig, run: RunFolder) -> float:

@@ -230,8 +230,10 @@ def _by_slices(
     whole = concatenate_datasets([part.records.select_columns(wanted) for part in found])
     results = evaluate(candidates, train, whole, config, content, progress=progress)
     table = []
+    names = {candidate.name for candidate in candidates}
     for outcome in results.judged(next(iter(results.counts))):
-        assert outcome.predictions is not None
+        if outcome.candidate not in names or outcome.predictions is None:
+            continue
         row = []
         for rows in _slices(found):
             predicted, truth = outcome.predictions[:, rows], results.truth[rows]
@@ -257,7 +259,9 @@ def _by_measuring(
             if candidate.test is not None
         ]
         results = evaluate(sliced, train, part.records, config, content)
-        for outcome in results.judged(max(results.counts)):
+        names = {candidate.name for candidate in sliced}
+        judged = [x for x in results.judged(max(results.counts)) if x.candidate in names]
+        for outcome in judged:
             low = 0.0 if results.metric.percent else -1.0
             sampled = Sampled(outcome.by_draw, outcome.by_resample, low)
             table.setdefault(outcome.candidate, []).append((outcome, sampled))

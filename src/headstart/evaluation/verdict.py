@@ -113,15 +113,17 @@ def _best_comparison(results: Results, ours: Outcome, others: list[Outcome]) -> 
     """Compare with the best of ``others``; the p value is not adjusted yet."""
     changes = {other.candidate: compare(results, ours, other) for other in others}
     known = [other for other in others if not math.isnan(results.validation(other))]
-    best = max(known, key=results.validation) if known else max(others, key=lambda x: x.mean)
+    chosen = max(known, key=results.validation) if known else None
+    # Those without cross-validation take part by their score on the tested units.
+    pool = [other for other in others if other is chosen or other not in known]
+    best = max(pool, key=lambda other: other.mean)
     change = changes[best.candidate]
-    # A gain must hold against every alternative (Berger 1982: no correction). A loss is one against
-    # the chosen alternative; where it was chosen on the tested units, it counts for all (Bonferroni).
+    # A gain must hold against every alternative (Berger 1982: no correction), a loss against the
+    # best, which is corrected for its selection on the tested units (Bonferroni).
     closest = max(others, key=lambda other: changes[other.candidate].above)
     gain = changes[closest.candidate].above
-    loss = change.below * (1 if known else len(others))
-    p_value = min(1.0, 2 * min(gain, loss))
-    return PairedComparison(best, change.estimate, p_value, bool(known), closest)
+    p_value = min(1.0, 2 * min(gain, len(pool) * change.below))
+    return PairedComparison(best, change.estimate, p_value, best is chosen, closest)
 
 
 def _adjusted(found: list[Gain]) -> list[Gain]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headstart.evaluation.probes import LogisticProbe
+from headstart.evaluation.heads.logistic import LogisticRegression
 from headstart.labeling.gaussian_process import GaussianProcess, kernel
 
 #: Vectors that are in memory at once, and vectors that determine a probe's scaling.
@@ -152,8 +152,8 @@ def class_probabilities(
 ) -> np.ndarray:
     """Return the class probabilities (N,K) of the pool by a probe fitted on the labels."""
     sample = np.sort(rng.permutation(len(pool))[:SAMPLE])
-    probe = LogisticProbe(np.asarray(pool.vectors[sample]))
-    model = probe.fit(np.asarray(labeled, dtype=np.float32), classes, rng)
+    head = LogisticRegression(np.asarray(pool.vectors[sample]))
+    model = head.fit(np.asarray(labeled, dtype=np.float32), classes, rng)
     parts = [
         model.probabilities(np.asarray(pool.vectors[start : start + BLOCK])).astype(np.float32)
         for start in range(0, len(pool), BLOCK)

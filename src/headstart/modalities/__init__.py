@@ -218,6 +218,7 @@ class Modality(ABC):
         train: Dataset,
         test: Dataset | None,
         *,
+        protocol: str = "classification",
         seed: int,
         progress: Progress | None,
     ) -> list[Baseline]:
@@ -226,5 +227,6 @@ class Modality(ABC):
         Args:
             background: records of the pre-training, without labels, where they can be read.
             train, test: labeled records; no test records when folds are cut.
+            protocol: the name of the evaluation task that they are measured by.
             progress: called with the number of records done and of all records.
         """

@@ -45,14 +45,14 @@ def test_the_penalty_grows_with_the_noise() -> None:
     """Twenty noisy labels and 300 directions of chance: no line is better than a wild one."""
     rng = np.random.default_rng(0)
     x, x_test = (rng.standard_normal((n, 300)).astype(np.float32) for n in (20, 50))
-    found = RidgeProbe(x).predict(x, rng.standard_normal(20), x_test)
+    found = RidgeProbe(x).predict(x, rng.standard_normal(20), x_test)[0]
     assert found.std() < 0.5
 
 
 def test_the_unit_of_the_label_changes_nothing() -> None:
     (x, y), (x_test, _) = line(60, 0, 0.5), line(10, 1, 0.5)
-    once = RidgeProbe(x).predict(x, y, x_test)
-    np.testing.assert_allclose(RidgeProbe(x).predict(x, 1000 * y + 7, x_test), 1000 * once + 7)
+    once = RidgeProbe(x).predict(x, y, x_test)[0]
+    np.testing.assert_allclose(RidgeProbe(x).predict(x, 1000 * y + 7, x_test)[0], 1000 * once + 7)
 
 
 def test_equal_labels_are_refused_in_a_sentence() -> None:

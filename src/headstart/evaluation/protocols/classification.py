@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy import sparse
 
 from headstart.config import EvaluateConfig
 from headstart.data.split import folds
@@ -14,15 +13,16 @@ from headstart.data.store import stream
 from headstart.data.vectors import Matrix
 from headstart.errors import HeadstartError
 from headstart.evaluation.draws import draw, draw_seeds, label_counts
+from headstart.evaluation.heads import HEADS, Head
 from headstart.evaluation.metrics import estimates
 from headstart.evaluation.outcomes import ACCURACY, Candidate, Outcome, Results
-from headstart.evaluation.probes import LogisticProbe, nearest_neighbours
 from headstart.evaluation.protocols import Protocol
 from headstart.evaluation.protocols.measuring import (
     LabeledData,
     Measurement,
     Predict,
     Predicted,
+    Prediction,
 )
 from headstart.evaluation.protocols.resampling import averaged, resample
 from headstart.seeding import derive
@@ -186,9 +186,7 @@ def _probes(candidate: Candidate, names: np.ndarray, cross_validated: bool) -> d
     return {name: predicting(HEADS[name](train)) for name in candidate.heads}
 
 
-def _majority(
-    drawn: np.ndarray, classes: np.ndarray, tested: np.ndarray, seed: int
-) -> Prediction:
+def _majority(drawn: np.ndarray, classes: np.ndarray, tested: np.ndarray, seed: int) -> Prediction:
     """Predict the most frequent class of the drawn labels."""
     sizes = np.bincount(classes)
     most = np.full(len(tested), sizes.argmax())

@@ -12,8 +12,8 @@ from scipy import sparse
 from headstart.config import EvaluateConfig
 from headstart.data.vectors import Matrix, unit_length
 from headstart.errors import HeadstartError
+from headstart.evaluation.heads.rows import row_space
 from headstart.evaluation.outcomes import Candidate, Metric, Results
-from headstart.evaluation.probes import row_space
 from headstart.evaluation.protocols import Protocol
 from headstart.evaluation.protocols.measuring import (
     LabeledData,

@@ -96,7 +96,7 @@ class Measurement:
         seeds: of the draws at each number of labels; 0 labels where none are used.
         draw: from a number of labels and a seed to the training data of all candidates.
         trivial: the predictions of a method that looks at no record, and its name, such as the
-            majority class.
+            majority class; an alternative wherever there is a pre-trained candidate.
     """
 
     results: Results
@@ -121,10 +121,12 @@ class Measurement:
         """
         allowance = allowance or Allowance()
         table = [(each, self.probes(each)) for each in candidates]
-        if self.trivial:
+        if self.trivial and any(each.kind == "pretrained" for each in candidates):
             name, predict = self.trivial
             table.append((Candidate(name, "baseline"), {"constant": predict}))
-        draws = {n: [(self.draw(n, seed), seed) for seed in seeds] for n, seeds in self.seeds.items()}
+        draws = {
+            n: [(self.draw(n, seed), seed) for seed in seeds] for n, seeds in self.seeds.items()
+        }
         counts = {each.name: [max(draws)] if each.most else list(draws) for each, _ in table}
         total = sum(
             len(probes) * sum(len(draws[n]) for n in counts[each.name]) for each, probes in table

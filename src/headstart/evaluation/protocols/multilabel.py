@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -14,8 +13,8 @@ from headstart.config import EvaluateConfig
 from headstart.data.vectors import Matrix
 from headstart.errors import HeadstartError
 from headstart.evaluation.draws import counts_of, draw_seeds
+from headstart.evaluation.heads.rows import Scaling, row_space, scalings
 from headstart.evaluation.outcomes import Candidate, Metric, Results
-from headstart.evaluation.probes import row_space, scalings
 from headstart.evaluation.protocols import Protocol
 from headstart.evaluation.protocols.measuring import (
     LabeledData,
@@ -265,7 +264,7 @@ def average_precision(
 
 
 def _mean_precision(values: np.ndarray, targets: np.ndarray) -> float:
-    """Return the mAP of ``values`` (n,L), over labels that some records have and others have not."""
+    """Return the mAP of ``values`` (n,L), over labels that some of the records have."""
     from sklearn.metrics import average_precision_score
 
     mixed = targets.any(0) & ~targets.all(0)

@@ -11,8 +11,8 @@ from headstart.config import EvaluateConfig
 from headstart.data.vectors import Matrix
 from headstart.errors import HeadstartError
 from headstart.evaluation.draws import counts_of, draw, draw_seeds
+from headstart.evaluation.heads.rows import row_space, scalings
 from headstart.evaluation.outcomes import Candidate, Metric, Results
-from headstart.evaluation.probes import row_space, scalings
 from headstart.evaluation.protocols import Protocol
 from headstart.evaluation.protocols.measuring import (
     LabeledData,
@@ -96,7 +96,7 @@ class RidgeProbe:
     The penalty, and of dense features the scaling, are chosen by cross-validation inside the
     training labels: leave-one-out in closed form (Golub, Heath and Wahba 1979), or three folds
     for many sparse rows. The scalings are those of
-    :class:`headstart.evaluation.probes.LogisticProbe`.
+    :class:`headstart.evaluation.heads.logistic.LogisticRegression`.
 
     Args:
         features: (N,D) of all training records.
@@ -105,9 +105,7 @@ class RidgeProbe:
     def __init__(self, features: Matrix) -> None:
         self._scalings = scalings(features)
 
-    def predict(
-        self, train: Matrix, targets: np.ndarray, test: Matrix
-    ) -> tuple[np.ndarray, float]:
+    def predict(self, train: Matrix, targets: np.ndarray, test: Matrix) -> tuple[np.ndarray, float]:
         """Fit on ``train`` (n,D) with ``targets`` (n,).
 
         Returns:

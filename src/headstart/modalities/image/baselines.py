@@ -28,6 +28,7 @@ def image_baselines(
     train: Dataset,
     test: Dataset | None,
     *,
+    protocol: str = "classification",
     seed: int = 0,
     progress: Progress | None = None,
 ) -> list[Baseline]:

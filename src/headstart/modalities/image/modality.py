@@ -178,13 +178,16 @@ class ImageModality(Modality):
         train: Dataset,
         test: Dataset | None,
         *,
+        protocol: str = "classification",
         seed: int,
         progress: Progress | None,
     ) -> list[Baseline]:
         """Return the simple alternatives; see :mod:`headstart.modalities.image.baselines`."""
         from headstart.modalities.image.baselines import image_baselines
 
-        return image_baselines(background, train, test, seed=seed, progress=progress)
+        return image_baselines(
+            background, train, test, protocol=protocol, seed=seed, progress=progress
+        )
 
 
 def _natural_length(side: float, longest: int) -> int:

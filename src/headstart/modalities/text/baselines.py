@@ -34,6 +34,7 @@ def text_baselines(
     train: Dataset,
     test: Dataset | None,
     *,
+    protocol: str = "classification",
     seed: int = 0,
     progress: Progress | None = None,
 ) -> list[Baseline]:

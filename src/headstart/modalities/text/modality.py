@@ -124,13 +124,16 @@ class TextModality(Modality):
         train: Dataset,
         test: Dataset | None,
         *,
+        protocol: str = "classification",
         seed: int,
         progress: Progress | None,
     ) -> list[Baseline]:
         """Return the simple alternatives; see :mod:`headstart.modalities.text.baselines`."""
         from headstart.modalities.text.baselines import text_baselines
 
-        return text_baselines(background, train, test, seed=seed, progress=progress)
+        return text_baselines(
+            background, train, test, protocol=protocol, seed=seed, progress=progress
+        )
 
 
 def _by_words(config: PretrainConfig) -> bool:

@@ -96,6 +96,7 @@ class SeriesModality(Modality):
         train: Dataset,
         test: Dataset | None,
         *,
+        protocol: str = "classification",
         seed: int,
         progress: Progress | None,
     ) -> list[Baseline]:

@@ -6,7 +6,10 @@ from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler, normalize
 
-from headstart.evaluation.probes import LogisticProbe, deal, nearest_neighbours, row_space
+from headstart.evaluation.heads import logistic
+from headstart.evaluation.heads.folds import deal
+from headstart.evaluation.heads.neighbours import NearestNeighbours
+from headstart.evaluation.heads.rows import row_space
 
 RNG = np.random.default_rng(3)
 
@@ -23,9 +26,9 @@ def test_without_examples_to_cross_validate_the_probe_is_plain_logistic_regressi
     unit = normalize(features)
     unit = (unit - unit.mean(0)) / (unit - unit.mean(0)).std()
     expected = LogisticRegression(C=1).fit(unit[train], labels[train]).predict(unit[test])
-    probe = LogisticProbe(features)
-    found = probe.predict(features[train], labels[train], features[test], RNG)
-    assert found.tolist() == expected.tolist()
+    fitted = logistic.LogisticRegression(features).fit(features[train], labels[train], RNG)
+    assert fitted.predict(features[test]).tolist() == expected.tolist()
+    assert np.isnan(fitted.validation)
 
 
 @pytest.mark.parametrize("classes", [2, 4])
@@ -47,9 +50,9 @@ def test_the_probe_equals_a_grid_search_by_scikit_learn(classes: int) -> None:
                 losses.extend(-np.log(p[np.arange(len(p)), labels[train][parts == part]]))
             model = LogisticRegression(C=penalty, max_iter=500).fit(rows[train], labels[train])
             best = min(best, (np.mean(losses), model.predict(rows[test])), key=lambda x: x[0])
-    probe = LogisticProbe(features)
-    args = (features[train], labels[train], features[test], np.random.default_rng(1))
-    assert (probe.predict(*args) == best[1]).mean() > 0.98
+    head = logistic.LogisticRegression(features)
+    fitted = head.fit(features[train], labels[train], np.random.default_rng(1))
+    assert (fitted.predict(features[test]) == best[1]).mean() > 0.98
 
 
 def test_sparse_and_dense_rows_of_length_one_agree() -> None:
@@ -57,7 +60,8 @@ def test_sparse_and_dense_rows_of_length_one_agree() -> None:
     features = normalize(np.maximum(features, 0))
     train, test = np.arange(100), np.arange(100, 300)
     rows = sparse.csr_matrix(features)
-    found = LogisticProbe(rows).predict(rows[train], labels[train], rows[test], RNG)
+    fitted = logistic.LogisticRegression(rows).fit(rows[train], labels[train], RNG)
+    found = fitted.predict(rows[test])
     expected = LogisticRegression(C=100).fit(features[train], labels[train]).predict(features[test])
     assert (found == expected).mean() > 0.95
 
@@ -92,7 +96,8 @@ def test_neighbours_agree_with_a_naive_count(bank: int, voters: int) -> None:
     features, labels = blobs(bank + 520, 3, 5, 1.5)
     train, test = features[:bank], features[bank:]
     expected = naive_neighbours(train, labels[:bank], test, 3, voters)
-    assert nearest_neighbours(train, labels[:bank], test, 3).tolist() == expected
+    fitted = NearestNeighbours(train).fit(train, labels[:bank], RNG)
+    assert fitted.predict(test).tolist() == expected
 
 
 @pytest.mark.parametrize("kind", ["dense", "sparse"])

@@ -1,0 +1,74 @@
+"""Rows of features before they are fitted: their scaling, and their coordinates in their span."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from headstart.data.vectors import Matrix, unit_length
+
+#: Coordinates of rows in their span, and the map back: see :func:`row_space`.
+Spanned = tuple[Matrix, Callable[[np.ndarray], np.ndarray]]
+#: Maximum number of rows whose Gram matrix is computed to find their span.
+SPANNED = 2000
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """An affine map of feature vectors, which are normalised first if ``unit`` is set."""
+
+    unit: bool
+    shift: np.ndarray | float
+    scale: np.ndarray | float
+
+    def __call__(self, features: Matrix) -> Matrix:
+        vectors = unit_length(features) if self.unit else features
+        if sparse.issparse(vectors):
+            return vectors
+        return (vectors - self.shift) * self.scale
+
+
+def scalings(features: Matrix) -> list[Scaling]:
+    """Return the candidate scalings of a linear probe of ``features`` (N,D)."""
+    if sparse.issparse(features):
+        return [Scaling(True, 0.0, 1.0)]
+    unit = unit_length(features)
+    centre = unit.mean(0)
+    return [
+        Scaling(True, centre, 1 / nonzero((unit - centre).std())),
+        Scaling(False, features.mean(0), 1 / nonzero(features.std(0))),
+    ]
+
+
+def row_space(rows: Matrix) -> Spanned:
+    """Return coordinates (n,r) of rows (n,D) in their span, and the map back.
+
+    The weights of a regression with an L2 penalty lie in that space (the representer theorem,
+    Schoelkopf et al. 2001), so that with fewer rows than columns the smaller problem has the same
+    solution. The map turns its weights (K,r) into weights (K,D).
+    """
+    count, width = rows.shape
+    if width <= count or count > SPANNED:
+        return rows, lambda weights: weights
+    gram = rows @ rows.T
+    gram = gram.toarray() if sparse.issparse(gram) else gram
+    values, vectors = np.linalg.eigh(gram.astype(np.float64))
+    nonzero = values > 1e-6 * values[-1]
+    scale, vectors = np.sqrt(values[nonzero]), vectors[:, nonzero]
+    small = (vectors * scale).astype(np.float32)
+    return small, lambda weights: np.asarray(rows.T @ (vectors @ (weights / scale).T)).T
+
+
+def lengths(rows: Matrix) -> np.ndarray:
+    """Return the Euclidean lengths (n,) of rows (n,D)."""
+    from sklearn.utils.extmath import row_norms
+
+    return np.asarray(row_norms(rows))
+
+
+def nonzero(spread: np.ndarray) -> np.ndarray:
+    """Return spreads to divide by: 1 where there is none."""
+    return np.where(spread > 0, spread, 1).astype(np.float32)

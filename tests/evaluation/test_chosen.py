@@ -1,0 +1,93 @@
+"""The best alternative is chosen on training labels, never on the tested records."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from headstart.evaluation.metrics import Estimate
+from headstart.evaluation.outcomes import ACCURACY, Kind, Outcome, Results
+from headstart.evaluation.verdict import Gain, details, gains
+
+
+def outcome(
+    name: str, kind: Kind, score: float, validation: float, labels: int = 50, probe: str = "head"
+) -> Outcome:
+    rng = np.random.default_rng(0)  # the same resamples for all: differences are exact
+    by_draw = score + 0.001 * rng.standard_normal(5)
+    return Outcome(
+        candidate=name,
+        kind=kind,
+        probe=probe,
+        labels=labels,
+        predictions=None,
+        scores={"accuracy": Estimate(score, score, score)},
+        by_draw=by_draw,
+        by_resample=by_draw[:, None] + 0.001 * rng.standard_normal(500),
+        validation=validation,
+    )
+
+
+def results(*outcomes: Outcome, counts: dict[int, str] | None = None) -> Results:
+    return Results(
+        task="classification",
+        metric=ACCURACY,
+        truth=np.zeros(1000),
+        training=1000,
+        outcomes=list(outcomes),
+        counts=counts or {50: "50"},
+        seeds=5,
+    )
+
+
+OURS = outcome("ours", "pretrained", 0.80, 0.8)
+
+
+def only(*outcomes: Outcome) -> Gain:
+    (gain,) = gains(results(OURS, *outcomes))
+    return gain
+
+
+def test_the_cross_validated_score_chooses_and_not_the_test() -> None:
+    found = only(outcome("lucky", "baseline", 0.79, 0.60), outcome("sound", "baseline", 0.75, 0.76))
+    assert found.best.candidate == "sound"
+    assert found.difference.mean == pytest.approx(0.05)
+    assert found.sign == 1
+
+
+def test_a_gain_must_hold_against_what_was_not_chosen_too() -> None:
+    found = only(outcome("lucky", "baseline", 0.81, 0.60), outcome("sound", "baseline", 0.75, 0.76))
+    assert found.best.candidate == "sound"
+    assert found.sign == 0
+    assert details([found])[0].endswith(
+        "not clear: lucky, head, which the training labels did not choose, has 81.0%"
+    )
+
+
+def test_of_a_simple_alternative_the_probe_is_chosen_too_and_of_encoders_it_is_the_first() -> None:
+    tfidf = [
+        outcome("TF-IDF", "baseline", 0.70, 0.70, probe="logistic regression"),
+        outcome("TF-IDF", "baseline", 0.72, 0.73, probe="linear SVM"),
+    ]
+    fresh = [
+        outcome("untrained", "untrained", 0.5, 0.5, probe="logistic regression"),
+        outcome("untrained", "untrained", 0.6, 0.6, probe="kNN"),
+    ]
+    judged = results(OURS, *tfidf, *fresh).judged(50)
+    assert [each.probe for each in judged] == ["head", "linear SVM", "logistic regression"]
+
+
+def test_with_one_label_a_class_the_next_larger_number_decides() -> None:
+    few = [outcome("a", "baseline", 0.4, math.nan, 5), outcome("b", "baseline", 0.3, math.nan, 5)]
+    many = [outcome("a", "baseline", 0.5, 0.5), outcome("b", "baseline", 0.6, 0.6)]
+    ours = outcome("ours", "pretrained", 0.5, math.nan, 5)
+    found = results(ours, OURS, *few, *many, counts={5: "5", 50: "50"})
+    assert [gain.best.candidate for gain in gains(found)] == ["b", "b"]
+
+
+def test_what_cannot_be_cross_validated_takes_part_by_its_test_score() -> None:
+    sound = outcome("sound", "baseline", 0.70, 0.76)
+    assert only(sound, outcome("net", "scratch", 0.6, math.nan)).best.candidate == "sound"
+    assert only(sound, outcome("net", "scratch", 0.75, math.nan)).best.candidate == "net"

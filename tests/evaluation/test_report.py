@@ -140,8 +140,8 @@ def test_the_page_holds_verdict_figures_curves_data_cost_and_command(
     first = report.verdict.splitlines()[0]
     assert first.startswith("Yes, from 10 labels on: pre-training gained ")
     assert first.partition(": ")[2][1:] in text
-    # the labels' worth, three numbers, how the best was chosen, how sure
-    assert len(report.verdict.splitlines()) == 7
+    # the labels' worth, three numbers, the choice, the seeds, how sure, what was measured
+    assert len(report.verdict.splitlines()) == 9
     for words in (
         "60 (50%) labels",
         "all 120 labels",

@@ -103,13 +103,14 @@ def test_the_first_line_says_all_of_it(found: list[Gain], sentence: str) -> None
 
 def test_below_stand_what_the_labels_are_worth_each_number_and_how_sure_it_is() -> None:
     found = [gain("10", 0.05, 0.01, worth=640), gain("100", 0.03, 0.01, worth=math.inf)]
-    worth, first, second, _, sure = details(found)
+    worth, first, second, _, runs, sure = details(found)
     assert worth == ("10 labels now do the work of 640 and 100 of more than 25,000.")
     assert first == (
         "10 labels: 55.0% against 50.0% (TF-IDF, logistic regression), +5.0 points [+4.0, +6.0]; "
         "worth 640 labels [420 to more than 25,000]"
     )
     assert second.startswith("100 labels: ")
+    assert runs.startswith("One pre-training was measured")
     assert "all 3 comparisons (Holm)" in sure
 
 

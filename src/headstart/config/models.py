@@ -136,6 +136,12 @@ class EvaluateConfig(SourceOptions):
     shifted: str | None = Field(
         None, description="Labeled records of another domain that the same probe is tested on."
     )
+    pretraining_seeds: int = Field(
+        1,
+        ge=1,
+        le=20,
+        description="Pre-trainings to measure: the run, and the same from other seeds (slow).",
+    )
     alternatives_budget: AutoTimeText = Field(
         "auto",
         description="Time of the simple alternatives; auto: as long as the pre-training, at least "

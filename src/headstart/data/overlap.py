@@ -49,21 +49,35 @@ class Overlap:
             "examples": [list(pair) for pair in self.examples],
         }
 
+    @property
+    def share(self) -> float:
+        """The share of the test records with an exact or near duplicate."""
+        return (self.exact + self.near) / max(1, self.tested)
+
+    def counted(self, where: str) -> str:
+        """Return how many test records have duplicates; near ones need not be the same thing.
+
+        Args:
+            where: ``in the pre-training data``, for example.
+        """
+        of_all = f" of {self.tested:,} test {self.noun}"
+        if not self.near:
+            return f"{self.exact:,}{of_all} also occur {where}"
+        if not self.exact:
+            return f"{self.near:,}{of_all} are nearly like one {where}"
+        return (
+            f"{self.exact:,}{of_all} also occur {where} and {self.near:,} more are nearly like "
+            "one there"
+        )
+
     def sentences(self) -> list[str]:
         """Return warnings and notes; none where no overlap was found."""
-        found = self.exact + self.near
-        if not found:
+        if not self.exact + self.near:
             return list(self.notes)
-        kinds = [
-            f"{count:,} {kind}"
-            for count, kind in ((self.exact, "exactly"), (self.near, "nearly"))
-            if count
-        ]
         one, other = self.examples[0]
         return [
-            f"{found:,} of {self.tested:,} test {self.noun} also occur in the pre-training data, "
-            f"without their labels ({', '.join(kinds)}; {one} is {other}, for example); "
-            "`--remove-overlap` of pretrain leaves them out.",
+            f"{self.counted('in the pre-training data')}, without their labels ({one} is {other}, "
+            "for example); `--remove-overlap` of pretrain leaves them out.",
             *self.notes,
         ]
 

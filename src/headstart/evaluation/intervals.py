@@ -10,14 +10,16 @@ have been tested. For the difference of two candidates, on the same draws and re
   only once; their variance is taken from the largest n that was drawn repeatedly, where there is
   one, and shrunk as n/N.
 
-The two are added, each with its degrees of freedom (Welch and Satterthwaite). Their interaction,
+- where there are several pre-trainings, the variance over their seeds is that of their means.
+
+They are added, each with its degrees of freedom (Welch and Satterthwaite). Their interaction,
 which is in both, counts once (``resampling.interaction``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
@@ -38,11 +40,17 @@ class Change:
         estimate: the difference with its 95% interval.
         above: one-sided p value of a difference this high under the null hypothesis of no gain.
         below: one-sided p value of a difference this low under the null hypothesis of no loss.
+        within: variance of the difference from the choice of the tested units.
+        between: the part of its variance that more draws of labels reduce.
+        rest: what neither reduces: that draws share labels, and that pre-trainings differ.
     """
 
     estimate: Estimate
     above: float
     below: float
+    within: float = 0.0
+    between: float = 0.0
+    rest: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -77,8 +85,9 @@ def compare(results: Results, ours: Outcome, other: Outcome) -> Change:
     """Return the paired difference of two outcomes at one number of labels."""
     mean = ours.mean - other.mean
     units = max(2, len(results.truth))
-    tested = over_units(ours.by_resample - other.by_resample)
-    parts = [(tested * units / (units - 1), units - 1)]
+    within = over_units(ours.by_resample - other.by_resample) * units / (units - 1)
+    parts = [(within, units - 1)]
+    reducible = 0.0
     draws = draws_for(results, ours.labels)
     if draws:
         one, two = (_at(results, outcome, draws.labels) for outcome in (ours, other))
@@ -89,7 +98,12 @@ def compare(results: Results, ours: Outcome, other: Outcome) -> Change:
             ):  # the resamples of the single draw contain the interaction already
                 between = max(0.0, between - interaction(one.by_resample - two.by_resample))
             parts.append((between * draws.factor, len(one.by_draw) - 1))
-    return _change(mean, parts)
+            reducible = between / len(one.by_draw) if draws.labels == ours.labels else 0.0
+    if len(ours.by_run) > 1:
+        parts.append((ours.by_run.var(ddof=1) / len(ours.by_run), len(ours.by_run) - 1))
+    change = _change(mean, parts, 1.0 if results.metric.percent else np.inf)
+    rest = sum(part for part, _ in parts) - within - reducible
+    return replace(change, within=within, between=reducible, rest=rest)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -109,7 +123,8 @@ def _at(results: Results, outcome: Outcome, labels: int) -> Outcome | None:
     return next((x for x in results.outcomes if (x.candidate, x.probe, x.labels) == key), None)
 
 
-def _change(mean: float, parts: list[tuple[float, int]]) -> Change:
+def _change(mean: float, parts: list[tuple[float, int]], bound: float) -> Change:
+    """Return a difference, whose interval is within -bound..bound."""
     variance = sum(part for part, _ in parts)
     if variance <= 1e-18:
         above, below = float(mean <= 0), float(mean >= 0)
@@ -118,7 +133,7 @@ def _change(mean: float, parts: list[tuple[float, int]]) -> Change:
     error = float(np.sqrt(variance))
     half = float(stats.t.ppf(1 - LEVEL / 2, freedom)) * error
     return Change(
-        Estimate(mean, mean - half, mean + half),
+        Estimate(mean, max(mean - half, -bound), min(mean + half, bound)),
         float(stats.t.sf(mean / error, freedom)),
         float(stats.t.cdf(mean / error, freedom)),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ import numpy as np
 
 from headstart.batch import Progress
 from headstart.config import Budget, EvaluateConfig
-from headstart.data.overlap import overlap
+from headstart.data.overlap import Overlap, overlap
 from headstart.encoders.opening import encoder_folder, open_encoder, open_modality_of, read_note
 from headstart.evaluation.allowance import Allowance
 from headstart.evaluation.background import pretraining_records
@@ -25,7 +25,14 @@ from headstart.evaluation.evaluate import (
     evaluate,
     protocol_of,
 )
-from headstart.evaluation.frozen_encoders import frozen, measured, named, started, untrained
+from headstart.evaluation.frozen_encoders import (
+    FrozenEncoder,
+    frozen,
+    measured,
+    named,
+    started,
+    untrained,
+)
 from headstart.evaluation.outcomes import Candidate, Kind
 from headstart.evaluation.protocols import Answer, OpenedRun
 from headstart.evaluation.protocols.reading import labeled_records
@@ -45,16 +52,34 @@ if TYPE_CHECKING:
 #: records, the records to predict and a seed, it returns the predicted labels in order.
 Learn = Callable[["Dataset", "Dataset", int], list[str]]
 
+
+@dataclass(frozen=True)
+class Training:
+    """What a verdict has trained; the stages that train come later than this one.
+
+    Attributes:
+        from_scratch: trains the run's network on labels from fresh weights.
+        fine_tuned: trains it on labels from its own weights.
+        scratch_seconds: from a number of labels to the seconds that ``from_scratch`` takes.
+        repeat: from a number of seeds to further runs like this one, one fewer.
+    """
+
+    from_scratch: Learn
+    fine_tuned: Learn
+    scratch_seconds: Callable[[int], float]
+    repeat: Callable[[int], list[RunFolder]]
+
+
 #: Least seconds of the simple alternatives, and labels of a network that is trained on them alone.
 LEAST, LEAST_LABELS = 60.0, 1000
+#: Share of the test records that were seen before from which the verdict says so.
+LEAK = 0.01
 
 
 def judge(
     config: EvaluateConfig,
     *,
-    from_scratch: Learn,
-    fine_tuned: Learn,
-    scratch_seconds: Callable[[int], float],
+    training: Training,
     write: Callable[[str], str],
     say: Callable[[str], None],
     console: Any = None,
@@ -62,8 +87,7 @@ def judge(
     """Measure a run by the requested protocol, and write the page.
 
     Args:
-        from_scratch, fine_tuned: train the run's network on labels.
-        scratch_seconds: the seconds that training from scratch takes for a number of labels.
+        training: trains networks on labels, and the run again from other seeds.
         write: continues a text with the run's language model.
         say: called with messages.
         console: where progress bars are shown, if it is a terminal.
@@ -83,7 +107,7 @@ def judge(
     protocol = protocol_of(plan)
     if protocol.run is not None:
         return protocol.run(opened, plan)
-    report = _compared(opened, config, plan, from_scratch, fine_tuned, scratch_seconds, console)
+    report = _compared(opened, config, plan, training, console)
     out = Path(config.out) if config.out else run.report_file
     report.write(out)
     say(f"the report is in {out}")
@@ -94,9 +118,7 @@ def _compared(
     opened: OpenedRun,
     requested: EvaluateConfig,
     config: EvaluateConfig,
-    from_scratch: Learn,
-    fine_tuned: Learn,
-    scratch_seconds: Callable[[int], float],
+    training: Training,
     console: Any,
 ) -> Report:
     """Compare the run's frozen features with every simple alternative."""
@@ -105,6 +127,7 @@ def _compared(
     digest_of = digests_of(modality)
     audits: dict[str, Any] = {}
     notes: list[str] = []
+    cautions: list[str] = []
     others = named(config.against, modality)
     train, test = labeled_records(config, modality, processor, audits)
     other = other_domain(config, train, modality, processor, audits, notes)
@@ -116,29 +139,36 @@ def _compared(
         search = partial(overlap, background, tested, content)
         shared = cached_overlap(store, background, tested, digest_of, search)
         notes += shared.sentences()
+        cautions += leaked(shared, "in the pre-training data")
         audits.get("test", audits["train"])["overlap"] = shared.summary()
+    if test is not None and not protocol_of(config).alone:
+        search = partial(overlap, train, test, content)
+        cautions += leaked(
+            cached_overlap(store, train, test, digest_of, search), "among the labeled ones"
+        )
 
     fresh = untrained(opened.encoder, config.seed)
     encoders = [
         frozen("pre-trained", "pretrained", opened.encoder, processor, length),
         frozen("untrained", "untrained", fresh, processor, length),
+        *(_repetition(each, modality) for each in training.repeat(config.pretraining_seeds)),
         *started(run, processor, length, notes),
         *others,
     ]
     with _bar(console, "features") as progress:
         candidates = [measured(each, train, seen, digest_of, store, progress) for each in encoders]
     if config.finetuned:
-        candidates.append(_network("fine-tuned", "pretrained", fine_tuned, train, test))
+        candidates.append(_network("fine-tuned", "pretrained", training.fine_tuned, train, test))
     allowance = Allowance(_seconds(config, run))
     with _bar(console, "simple alternatives") as progress, allowance.timed():
         candidates += _baselines(
             modality, background, train, seen, config, store, digest_of, progress
         )
     if config.from_scratch == "on":
-        candidates.append(_network("from scratch", "scratch", from_scratch, train, test))
+        candidates.append(_network("from scratch", "scratch", training.from_scratch, train, test))
     elif config.from_scratch == "auto" and _trainable(config, train):
-        last = _network("from scratch", "scratch", from_scratch, train, test)
-        candidates.append(replace(last, most=True, seconds=scratch_seconds(len(train))))
+        last = _network("from scratch", "scratch", training.from_scratch, train, test)
+        candidates.append(replace(last, most=True, seconds=training.scratch_seconds(len(train))))
     candidates, moved = divided(candidates, test)
     with _bar(console, "probes") as progress:
         results = evaluate(
@@ -154,6 +184,8 @@ def _compared(
         versions=versions(),
         audits={**run.audits(), **audits},
         notes=notes,
+        cautions=cautions,
+        sources=[source for source in (config.train, config.test) if source],
         samples=_samples(candidates, train, test, modality, config.seed),
     )
 
@@ -198,6 +230,19 @@ def _baselines(
             )
         ],
     )
+
+
+def leaked(shared: Overlap, where: str) -> list[str]:
+    """Return a clause of the verdict about test records that were seen before; [] if few were."""
+    return [shared.counted(where)] if shared.share >= LEAK else []
+
+
+def _repetition(run: RunFolder, modality: Modality) -> FrozenEncoder:
+    """Return the encoder of the same pre-training from another seed."""
+    folder = encoder_folder(run.require_encoder())
+    name = f"pre-trained, seed {run.config()['options']['seed']}"
+    length = int(read_note(folder)["length"])
+    return frozen(name, "repeated", open_encoder(folder), modality.load(folder), length)
 
 
 def _trainable(config: EvaluateConfig, train: Dataset) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
@@ -18,7 +18,7 @@ from headstart.evaluation.metrics import Estimate
 if TYPE_CHECKING:
     from headstart.modalities import Baseline
 
-Kind = Literal["pretrained", "untrained", "baseline", "scratch", "start", "other"]
+Kind = Literal["pretrained", "repeated", "untrained", "baseline", "scratch", "start", "other"]
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,10 @@ class Candidate:
 
     Attributes:
         name: its name in tables and charts.
-        kind: ``pretrained`` is the one that the verdict is about, all others are alternatives:
-            the network ``untrained``, a ``baseline``, the network trained from ``scratch``, the
-            checkpoint at the ``start`` of a continued pre-training, any ``other`` encoder.
+        kind: ``pretrained`` is the one that the verdict is about, together with ``repeated``, the
+            same pre-training from other seeds. All others are alternatives: the network
+            ``untrained``, a ``baseline``, the network trained from ``scratch``, the checkpoint at
+            the ``start`` of a continued pre-training, any ``other`` encoder.
         train: (N,D) features of the training records, dense or sparse.
         test: (M,D) features of the test records; None when folds are cut from the training ones.
         heads: the classifiers that are fitted on the features, by their names in
@@ -90,6 +91,7 @@ class Outcome:
             paired for any metric.
         validation: the headline score by cross-validation inside the drawn labels, a mean over the
             draws; NaN where nothing is fitted, or a class has a single label.
+        by_run: (P,) the headline score of each pre-training, where several are averaged.
     """
 
     candidate: str
@@ -101,6 +103,7 @@ class Outcome:
     by_draw: np.ndarray
     by_resample: np.ndarray
     validation: float = math.nan
+    by_run: np.ndarray = field(default_factory=lambda: np.empty(0))
 
     @property
     def resampled(self) -> np.ndarray:
@@ -148,13 +151,14 @@ class Results:
         """Return the outcome of each candidate at a number of labels that the verdict compares.
 
         Of encoders it is that of the first probe (kNN counts only if there is no other), of a
-        simple alternative that of the probe with the highest :meth:`validation`.
+        simple alternative that of the probe with the highest :meth:`validation`. Pre-trainings
+        from several seeds count as one, with their mean.
         """
         found: dict[str, list[Outcome]] = {}
         for outcome in self.outcomes:
             if outcome.labels == labels:
                 found.setdefault(outcome.candidate, []).append(outcome)
-        return [self._judged(outcomes) for outcomes in found.values()]
+        return _averaged([self._judged(outcomes) for outcomes in found.values()])
 
     def _judged(self, outcomes: list[Outcome]) -> Outcome:
         """Return one of a candidate's outcomes at one number of labels."""
@@ -178,6 +182,23 @@ class Results:
             and not math.isnan(other.validation)
         ]
         return min(more, key=lambda other: other.labels).validation if more else math.nan
+
+
+def _averaged(outcomes: list[Outcome]) -> list[Outcome]:
+    """Return the outcomes with those of several pre-trainings averaged in the first one."""
+    repeated = [outcome for outcome in outcomes if outcome.kind == "repeated"]
+    ours = next((outcome for outcome in outcomes if outcome.kind == "pretrained"), None)
+    if ours is None or not repeated:
+        return outcomes
+    runs = [ours, *repeated]
+    mean = replace(
+        ours,
+        by_draw=np.mean([run.by_draw for run in runs], axis=0),
+        by_resample=np.mean([run.by_resample for run in runs], axis=0),
+        by_run=np.array([run.mean for run in runs]),
+    )
+    others = [outcome for outcome in outcomes if outcome.kind != "repeated"]
+    return [mean if outcome is ours else outcome for outcome in others]
 
 
 @dataclass(frozen=True)

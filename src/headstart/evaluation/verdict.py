@@ -10,10 +10,12 @@ a false claim (familywise error rate).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from headstart.evaluation.deciding import more_to_decide
 from headstart.evaluation.equivalence import Equivalent, equivalents
-from headstart.evaluation.intervals import LEVEL, compare, holm
+from headstart.evaluation.intervals import LEVEL, Change, compare, holm
 from headstart.evaluation.metrics import Estimate
 from headstart.evaluation.outcomes import ACCURACY, Metric, Outcome, Results
 
@@ -28,6 +30,7 @@ class PairedComparison:
         p_value: two-sided, adjusted for the number of claims.
         validated: whether the alternative was chosen on training labels.
         closest: the alternative that a gain is least certain over, on the tested units.
+        change: the difference in its parts.
     """
 
     other: Outcome
@@ -35,6 +38,7 @@ class PairedComparison:
     p_value: float
     validated: bool = False
     closest: Outcome | None = None
+    change: Change | None = None
 
     @property
     def sign(self) -> int:
@@ -57,6 +61,8 @@ class Gain:
         start: comparison with the checkpoint that a continued pre-training started from.
         equivalent: number of labels that the best alternative needs for the same score.
         claims: number of claims that p values are adjusted for.
+        tested: number of tested units.
+        unit: what is tested, in the plural.
     """
 
     labels: int
@@ -67,6 +73,8 @@ class Gain:
     start: PairedComparison | None = None
     equivalent: Equivalent | None = None
     claims: int = 1
+    tested: int = 0
+    unit: str = "records"
 
     @property
     def best(self) -> Outcome:
@@ -104,6 +112,8 @@ def gains(results: Results) -> list[Gain]:
                 _best_comparison(results, ours, others),
                 _best_comparison(results, ours, [start]) if start else None,
                 worth.get(labels),
+                tested=len(results.truth),
+                unit=results.unit,
             )
         )
     return _adjusted(found)
@@ -123,7 +133,7 @@ def _best_comparison(results: Results, ours: Outcome, others: list[Outcome]) -> 
     closest = max(others, key=lambda other: changes[other.candidate].above)
     gain = changes[closest.candidate].above
     p_value = min(1.0, 2 * min(gain, len(pool) * change.below))
-    return PairedComparison(best, change.estimate, p_value, best is chosen, closest)
+    return PairedComparison(best, change.estimate, p_value, best is chosen, closest, change)
 
 
 def _adjusted(found: list[Gain]) -> list[Gain]:
@@ -151,8 +161,14 @@ def label_name(labels: int, name: str) -> str:
     return f"{labels:,} ({name})" if name != str(labels) else f"{labels:,}"
 
 
-def headline(found: list[Gain]) -> str:
-    """Return the verdict in one sentence."""
+def headline(found: list[Gain], cautions: Sequence[str] = ()) -> str:
+    """Return the verdict in one sentence.
+
+    Args:
+        cautions: clauses about test records that were seen before.
+    """
+    if cautions and found:
+        return f"{headline(found)[:-1]}; but {' and '.join(cautions)}."
     if not found:
         return "No verdict: there is no alternative to compare with."
     won = [gain for gain in found if gain.sign > 0]
@@ -184,7 +200,14 @@ def certainty(found: list[Gain]) -> list[str]:
     """Return a sentence on the certainty of the claims; [] without any comparison."""
     if not found:
         return []
-    count = found[0].claims
+    count, seeds = found[0].claims, len(found[0].ours.by_run)
+    runs = (
+        f"The pre-trained score is the mean of {seeds} pre-trainings from different seeds, whose "
+        "spread is part of the intervals."
+        if seeds
+        else "One pre-training was measured: from another seed it may come out differently "
+        "(`--pretraining-seeds 3`)."
+    )
     if any(gain.comparison.validated for gain in found):
         chosen = (
             "The best alternative was chosen by cross-validation inside the training labels; a "
@@ -193,9 +216,14 @@ def certainty(found: list[Gain]) -> list[str]:
     else:
         chosen = "The best alternative is the one with the highest score."
     if count == 1:
-        return [chosen, "The interval is one of 95%, over other labels and other test records."]
+        return [
+            chosen,
+            runs,
+            "The interval is one of 95%, over other labels and other test records.",
+        ]
     return [
         chosen,
+        runs,
         "Intervals are of 95% each, over other labels and other test records; a gain or a loss is "
         f"claimed only where it stands the correction for all {count} comparisons (Holm).",
     ]
@@ -235,14 +263,32 @@ def alternative(outcome: Outcome) -> str:
 def _doubt(gain: Gain) -> str:
     """Return why a difference whose interval excludes 0 is no claim; "" otherwise."""
     change, closest = gain.difference, gain.comparison.closest
-    if gain.sign or not (change.low > 0 or change.high < 0):
+    if gain.sign:
         return ""
+    if change.low <= 0 <= change.high:
+        return _deciding(gain)
     if change.low > 0 and closest is not None and closest.candidate != gain.best.candidate:
         return (
             f", not clear: {alternative(closest)}, which the training labels did not choose, has "
             f"{score(closest.mean, gain.metric)}"
         )
-    return f", not clear after the correction for {gain.claims} comparisons"
+    return f", not clear after the correction for {gain.claims} comparisons{_deciding(gain)}"
+
+
+def _deciding(gain: Gain) -> str:
+    """Return what would decide an unclear difference, as far as anything would."""
+    change = gain.comparison.change
+    if change is None:
+        return ""
+    draws = len(gain.ours.by_draw)
+    more = more_to_decide(change, draws, gain.tested, LEVEL / gain.claims)
+    if more is None:
+        return ""
+    kind, count = more
+    what = (
+        f"{count} draws (`--seeds {count}`)" if kind == "draws" else f"{count:,} tested {gain.unit}"
+    )
+    return f"; {what} would decide it if the difference stays"
 
 
 def _worth(found: list[Gain]) -> list[str]:

@@ -202,6 +202,7 @@ def _prepare(
 ) -> None:
     """Read the sources into memory-mapped rows, with an audit."""
     say("reading the sources")
+    started = time.monotonic()
     audit = Audit()
     fields = companion_fields(config, modality.content)
     records = modality.read(config.sources, config, audit, run.prepared / "records", fields=fields)
@@ -230,7 +231,10 @@ def _prepare(
     run.write_audit(audit.summary())
     if audit.quarantined:
         say(f"{audit.quarantined} records were set aside; {run.audit_file} names them")
-    run.resolve(plan=plan.as_dict(), records=len(records), prepared=True)
+    seconds = round(time.monotonic() - started, 1)
+    run.resolve(
+        plan=plan.as_dict(), records=len(records), prepared=True, preparation_seconds=seconds
+    )
     shutil.rmtree(run.prepared / "records", ignore_errors=True)
 
 

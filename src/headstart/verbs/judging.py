@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.config import AuditConfig, CompareConfig, EvaluateConfig, LabelConfig, load
 from headstart.run import RunFolder
+from headstart.verbs.learning import repeated
 from headstart.verbs.reading import console, say
 
 if TYPE_CHECKING:
@@ -68,13 +69,16 @@ def evaluate(run: str, *, config: str | None = None, **options: Any) -> Answer:
     """
     plan = load(EvaluateConfig, file=config, run=run, **options)
     from headstart.downstream.scratch import fine_tuned, seconds_from_scratch, train_from_scratch
-    from headstart.evaluation.judge import judge
+    from headstart.evaluation.judge import Training, judge
 
     return judge(
         plan,
-        from_scratch=partial(train_from_scratch, plan.run),
-        fine_tuned=partial(fine_tuned, plan.run),
-        scratch_seconds=partial(seconds_from_scratch, plan.run),
+        training=Training(
+            from_scratch=partial(train_from_scratch, plan.run),
+            fine_tuned=partial(fine_tuned, plan.run),
+            scratch_seconds=partial(seconds_from_scratch, plan.run),
+            repeat=partial(repeated, plan.run),
+        ),
         write=_writing(plan.run, plan.seed),
         say=say,
         console=console(),

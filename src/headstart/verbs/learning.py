@@ -45,6 +45,29 @@ def pretrain(
     return run
 
 
+def repeated(run: str, seeds: int) -> list[RunFolder]:
+    """Return the same pre-training from other seeds, one run fewer than ``seeds``.
+
+    They are in the folder ``seeds`` of the run. Those that are not there yet are trained, and
+    interrupted ones go on.
+
+    Args:
+        run: folder of a pre-training run.
+        seeds: number of pre-trainings, with the run itself.
+    """
+    folder, found = Path(run), []
+    options = RunFolder.open(run).config()["options"]
+    for seed in range(options["seed"] + 1, options["seed"] + seeds):
+        out = folder / "seeds" / str(seed)
+        if (out / "config.yaml").exists():
+            found.append(pretrain(out=str(out), resume=True))
+            continue
+        say(f"the same pre-training from seed {seed}")
+        given = {**options, "seed": seed, "out": str(out), "resume": False, "overwrite": False}
+        found.append(pretrain(**given))
+    return found
+
+
 def finetune(
     run: str,
     *,

@@ -58,7 +58,7 @@ def advice(
         *_overlap(audits),
         *longer(rows),
         *_labels(results),
-        *_certainty(results),
+        *_certainty(results, gains),
         *_classes(results),
         *_repeats(audits),
     ]
@@ -70,8 +70,8 @@ def _choice(gains: Sequence[Gain], run: str) -> list[str]:
     last = gains[-1]
     if last.sign > 0 or (last.sign == 0 and any(gain.sign > 0 for gain in gains)):
         return [
-            "Use this encoder. Fine-tuning usually goes beyond the frozen features that were "
-            f"measured here: `headstart finetune {run} --train LABELED --out NEW`."
+            f"Use this encoder: `headstart finetune {run} --train LABELED --out NEW` chooses by "
+            "cross-validation between fine-tuning and a classifier of its frozen features."
         ]
     won = [gain.name for gain in gains if gain.sign > 0]
     other = last.best.candidate
@@ -113,8 +113,8 @@ def _overlap(audits: Mapping[str, Mapping[str, Any]]) -> list[str]:
     if not found:
         return []
     return [
-        f"{found:,} tested records also stand in the pre-training data: take them out with "
-        "`--remove-overlap` and pre-train again before you quote these figures."
+        f"{found:,} tested records occur in the pre-training data or are nearly like one there: "
+        "look at the pairs below; with `--remove-overlap` a new pre-training leaves them out."
     ]
 
 
@@ -166,14 +166,22 @@ def _labels(results: Results) -> list[str]:
     return []
 
 
-def _certainty(results: Results) -> list[str]:
-    widths = [
-        (estimate.high - estimate.low) / 2
-        for outcome in results.judged(max(results.counts))
-        for estimate in [outcome.scores[results.metric.name]]
+def _certainty(results: Results, gains: Sequence[Gain]) -> list[str]:
+    """Say what widens the intervals most, where they are wide."""
+    wide = [
+        gain.comparison.change
+        for gain in gains
+        if gain.comparison.change and gain.difference.high - gain.difference.low > 2 * _WIDE
     ]
-    if not widths or max(widths) < _WIDE:
+    if not wide:
         return []
+    draws = sum(change.between for change in wide) > sum(change.within for change in wide)
+    if draws:
+        return [
+            f"The intervals are wide, as labels were drawn {results.seeds} times only: draw more "
+            f"often (`--seeds {4 * results.seeds}`) before a decision that hangs on a small "
+            "difference."
+        ]
     return [
         f"The intervals are wide, as {len(results.truth):,} {results.unit} were tested: test on "
         "more before a decision that hangs on a small difference."

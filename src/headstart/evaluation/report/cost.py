@@ -20,7 +20,10 @@ def cost_of(run: RunFolder, metrics: list[dict[str, Any]]) -> dict[str, str]:
     cost: dict[str, str] = {}
     clocks = [row["clock"] for row in metrics if row.get("clock")]
     if clocks:
-        cost["minutes"] = f"{seconds_of(metrics) / 60:.1f}"
+        preparation = float(run.resolved.get("preparation_seconds", 0.0))
+        cost["minutes"] = f"{(seconds_of(metrics) + preparation) / 60:.1f}"
+        if preparation:
+            cost["of these, preparation"] = f"{preparation / 60:.1f} min"
     if metrics:
         cost["steps"] = f"{metrics[-1]['step']:,}"
     times = [0.0, *(clock["seconds"] for clock in clocks)]

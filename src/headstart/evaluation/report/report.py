@@ -23,6 +23,7 @@ from headstart.evaluation.report import (
     reproduce,
     robustness,
     scores,
+    setting,
     training,
 )
 from headstart.evaluation.samples import Samples
@@ -49,6 +50,8 @@ class Report:
         audits: ``{what was read: Audit.summary()}``, such as of the pre-training, train and test
             sources.
         notes: further remarks in plain sentences, such as test texts that occur in pre-training.
+        cautions: clauses of the verdict about test records that were seen before.
+        sources: the labeled files.
         samples: the tested records and their vectors, for the map, neighbours and examples.
     """
 
@@ -61,6 +64,8 @@ class Report:
         versions: Mapping[str, str] | None = None,
         audits: Mapping[str, Mapping[str, Any]] | None = None,
         notes: Sequence[str] = (),
+        cautions: Sequence[str] = (),
+        sources: Sequence[str] = (),
         samples: Samples | None = None,
     ) -> None:
         self.results = results
@@ -69,6 +74,8 @@ class Report:
         if samples is not None and results.truth.dtype.kind == "f":  # quantities are no classes
             samples = replace(samples, kinds=False)
         self._run, self._samples = run, samples
+        self.answer = headline(self.gains, cautions)
+        self.setting = setting.lines(results, run, sources, versions or {})
         self._command = command
         self._versions = dict(versions or {})
         self._audits = dict(audits or {})
@@ -79,8 +86,8 @@ class Report:
 
     @property
     def verdict(self) -> str:
-        """The answer in the first line, then one line per number of labels."""
-        return "\n".join([headline(self.gains), *details(self.gains)])
+        """The answer in the first line, one line per number of labels, and what was measured."""
+        return "\n".join([self.answer, *details(self.gains), *self.setting])
 
     def __str__(self) -> str:
         return self.verdict
@@ -89,7 +96,7 @@ class Report:
         """Return plain values: the verdict, the gains, all scores, shifts, notes and cost."""
         results = self.results
         return {
-            "verdict": headline(self.gains),
+            "verdict": self.answer,
             "task": results.task,
             "metric": results.metric.name,
             "gains": [_gain(gain) for gain in self.gains],
@@ -114,6 +121,7 @@ class Report:
             "seeds": results.seeds,
             "folds": results.folds,
             "notes": self.notes,
+            "setting": self.setting,
             "advice": self.advice,
             "cost": self._cost,
             "command": self._command,
@@ -130,7 +138,7 @@ class Report:
     def _page(self, samples: Samples | None) -> str:
         results = self.results
         header = answer.section(
-            self.gains, headline(self.gains), details(self.gains), self.notes, self._cost
+            self.gains, self.answer, details(self.gains), [*self.setting, *self.notes], self._cost
         )
         return page(
             header,

@@ -114,6 +114,7 @@ def cached_candidates(
                 train=_load(folder, row["train"]),
                 test=_load(folder, row["test"]) if row["test"] else None,
                 heads=tuple(row["heads"]),
+                joined=row["joined"],
             )
             for row in json.loads(listing.read_text(encoding="utf-8"))
         ]
@@ -122,7 +123,12 @@ def cached_candidates(
     found = compute()
     rows: list[dict[str, Any]] = []
     for index, candidate in enumerate(found):
-        row = {"name": candidate.name, "kind": candidate.kind, "heads": candidate.heads}
+        row: dict[str, Any] = {
+            "name": candidate.name,
+            "kind": candidate.kind,
+            "heads": candidate.heads,
+            "joined": candidate.joined,
+        }
         for part, matrix in (("train", candidate.train), ("test", candidate.test)):
             row[part] = f"{name}-{index}-{part}" if matrix is not None else ""
             if matrix is not None:

@@ -65,13 +65,14 @@ def equivalents(results: Results) -> dict[int, Equivalent]:
     table = {n: {x.candidate: x for x in results.judged(n)} for n in counts}
     every = set.intersection(*(set(row) for row in table.values())) if table else set()
     first = table[counts[0]] if counts else {}
-    ours = next((x.candidate for x in first.values() if x.kind == "pretrained"), None)
+    chosen = {n: ours for n in counts if (ours := results.ours(n)) is not None}
     others = [name for name in first if name in every and first[name].kind != "pretrained"]
-    if len(counts) < 2 or ours not in every or not others:
+    if len(counts) < 2 or len(chosen) < len(counts) or not others:
         return {}
     # (1+R,1+C,J): the measured scores, then the simulated ones
     scores = np.stack(
-        [_scores(results, [table[n][name] for name in (ours, *others)], n) for n in counts], axis=-1
+        [_scores(results, [chosen[n], *(table[n][name] for name in others)], n) for n in counts],
+        axis=-1,
     )
     found = needed(scores, counts)
     low, high = np.quantile(found[1:], (0.025, 0.975), axis=0, method="inverted_cdf")

@@ -43,12 +43,14 @@ class FrozenEncoder:
     Attributes:
         key: a digest of everything that the features depend on, except the records.
         vectors: from records and a progress callback to features (N,D).
+        repeats: as of :class:`headstart.evaluation.outcomes.Candidate`.
     """
 
     name: str
     kind: Kind
     key: str
     vectors: Callable[[Dataset, Progress | None], np.ndarray]
+    repeats: str = ""
 
 
 def frozen(
@@ -142,4 +144,10 @@ def measured(
         for part in (train, test)
         if part is not None
     ]
-    return Candidate(encoder.name, encoder.kind, parts[0], parts[1] if test is not None else None)
+    return Candidate(
+        encoder.name,
+        encoder.kind,
+        parts[0],
+        parts[1] if test is not None else None,
+        repeats=encoder.repeats,
+    )

@@ -33,6 +33,7 @@ from headstart.evaluation.frozen_encoders import (
     started,
     untrained,
 )
+from headstart.evaluation.joined import joined
 from headstart.evaluation.outcomes import Candidate, Kind
 from headstart.evaluation.protocols import Answer, OpenedRun
 from headstart.evaluation.protocols.reading import labeled_records
@@ -164,6 +165,13 @@ def _compared(
         candidates += _baselines(
             modality, background, train, seen, config, store, digest_of, progress
         )
+    candidates += [
+        joined(encoder, simple)
+        for simple in candidates
+        if simple.joined and protocol_of(config).headline
+        for encoder in candidates
+        if encoder.kind in ("pretrained", "repeated") and encoder.train is not None
+    ]
     if config.from_scratch == "on":
         candidates.append(_network("from scratch", "scratch", training.from_scratch, train, test))
     elif config.from_scratch == "auto" and _trainable(config, train):
@@ -242,7 +250,8 @@ def _repetition(run: RunFolder, modality: Modality) -> FrozenEncoder:
     folder = encoder_folder(run.require_encoder())
     name = f"pre-trained, seed {run.config()['options']['seed']}"
     length = int(read_note(folder)["length"])
-    return frozen(name, "repeated", open_encoder(folder), modality.load(folder), length)
+    encoder = frozen(name, "repeated", open_encoder(folder), modality.load(folder), length)
+    return replace(encoder, repeats="pre-trained")
 
 
 def _trainable(config: EvaluateConfig, train: Dataset) -> bool:

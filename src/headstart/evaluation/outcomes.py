@@ -54,6 +54,8 @@ class Candidate:
         fit_predict: for networks that are trained on the labels alone: called with the indices
             (n,) of the drawn training records and a seed, it returns the predicted labels of all
             test records in order (of all training records when there are folds).
+        joined: whether the features are also tried together with the encoder's.
+        repeats: the name of the candidate that this is the same pre-training as, from another seed.
         most: whether it is measured with the largest number of labels only.
         seconds: that one measurement will take, where it is known beforehand.
 
@@ -68,13 +70,22 @@ class Candidate:
     test: Matrix | None = None
     heads: tuple[str, ...] = ("logistic regression", "kNN")
     fit_predict: Callable[[np.ndarray, int], Sequence[str]] | None = None
+    joined: bool = False
+    repeats: str = ""
     most: bool = False
     seconds: float = 0.0
 
     @classmethod
     def of(cls, baseline: Baseline) -> Self:
         """Return a modality's baseline as a candidate."""
-        return cls(baseline.name, "baseline", baseline.train, baseline.test, baseline.heads)
+        return cls(
+            baseline.name,
+            "baseline",
+            baseline.train,
+            baseline.test,
+            baseline.heads,
+            joined=baseline.joined,
+        )
 
 
 @dataclass(frozen=True)
@@ -91,6 +102,7 @@ class Outcome:
             paired for any metric.
         validation: the headline score by cross-validation inside the drawn labels, a mean over the
             draws; NaN where nothing is fitted, or a class has a single label.
+        repeats: as of the :class:`Candidate`.
         by_run: (P,) the headline score of each pre-training, where several are averaged.
     """
 
@@ -103,6 +115,7 @@ class Outcome:
     by_draw: np.ndarray
     by_resample: np.ndarray
     validation: float = math.nan
+    repeats: str = ""
     by_run: np.ndarray = field(default_factory=lambda: np.empty(0))
 
     @property
@@ -160,12 +173,29 @@ class Results:
                 found.setdefault(outcome.candidate, []).append(outcome)
         return _averaged([self._judged(outcomes) for outcomes in found.values()])
 
+    def ours(self, labels: int) -> Outcome | None:
+        """Return the outcome that the verdict is about, at a number of labels.
+
+        It is that of the pre-trained encoder, or of its features together with simple ones where
+        :meth:`validation` is higher; None if nothing pre-trained was measured.
+        """
+        found = [outcome for outcome in self.judged(labels) if outcome.kind == "pretrained"]
+        return max(found, key=self._rank, default=None)
+
+    def alternatives(self, labels: int) -> list[Outcome]:
+        """Return the outcomes that the verdict compares with, at a number of labels."""
+        return [outcome for outcome in self.judged(labels) if outcome.kind != "pretrained"]
+
+    def _rank(self, outcome: Outcome) -> float:
+        known = self.validation(outcome)
+        return -math.inf if math.isnan(known) else known
+
     def _judged(self, outcomes: list[Outcome]) -> Outcome:
         """Return one of a candidate's outcomes at one number of labels."""
         fitted = [outcome for outcome in outcomes if outcome.probe != "kNN"] or outcomes
         if fitted[0].kind != "baseline":
             return fitted[0]
-        return max(fitted, key=lambda outcome: np.nan_to_num(self.validation(outcome), nan=-np.inf))
+        return max(fitted, key=self._rank)
 
     def validation(self, outcome: Outcome) -> float:
         """Return the score by which an alternative is chosen; no test record takes part in it.
@@ -186,19 +216,23 @@ class Results:
 
 def _averaged(outcomes: list[Outcome]) -> list[Outcome]:
     """Return the outcomes with those of several pre-trainings averaged in the first one."""
-    repeated = [outcome for outcome in outcomes if outcome.kind == "repeated"]
-    ours = next((outcome for outcome in outcomes if outcome.kind == "pretrained"), None)
-    if ours is None or not repeated:
-        return outcomes
+    return [
+        _mean(each, [other for other in outcomes if other.repeats == each.candidate])
+        for each in outcomes
+        if not each.repeats
+    ]
+
+
+def _mean(ours: Outcome, repeated: list[Outcome]) -> Outcome:
+    if not repeated:
+        return ours
     runs = [ours, *repeated]
-    mean = replace(
+    return replace(
         ours,
         by_draw=np.mean([run.by_draw for run in runs], axis=0),
         by_resample=np.mean([run.by_resample for run in runs], axis=0),
         by_run=np.array([run.mean for run in runs]),
     )
-    others = [outcome for outcome in outcomes if outcome.kind != "repeated"]
-    return [mean if outcome is ours else outcome for outcome in others]
 
 
 @dataclass(frozen=True)

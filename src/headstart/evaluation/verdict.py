@@ -97,9 +97,7 @@ def gains(results: Results) -> list[Gain]:
     worth = equivalents(results)
     found = []
     for labels, name in results.counts.items():
-        outcomes = results.judged(labels)
-        ours = next((outcome for outcome in outcomes if outcome.kind == "pretrained"), None)
-        others = [outcome for outcome in outcomes if outcome.kind != "pretrained"]
+        ours, others = results.ours(labels), results.alternatives(labels)
         if ours is None or not others:
             continue
         start = next((outcome for outcome in others if outcome.kind == "start"), None)
@@ -246,7 +244,8 @@ def _line(gain: Gain) -> str:
     where = f"{gain.name} labels" if gain.labels else metric.name
     unit = " points" if metric.percent else ""
     line = (
-        f"{where}: {score(gain.ours.mean, metric)} against {score(gain.best.mean, metric)} "
+        f"{where}: {score(gain.ours.mean, metric)}{_together(gain.ours)} against "
+        f"{score(gain.best.mean, metric)} "
         f"({alternative(gain.best)}), {points(change.mean, metric)}{unit} "
         f"[{points(change.low, metric)}, {points(change.high, metric)}]{_doubt(gain)}"
     )
@@ -258,6 +257,12 @@ def _line(gain: Gain) -> str:
 def alternative(outcome: Outcome) -> str:
     """Name an alternative with its probe: ``LSA, linear SVM``."""
     return f"{outcome.candidate}, {outcome.probe}" if outcome.labels else outcome.candidate
+
+
+def _together(ours: Outcome) -> str:
+    """Name what the encoder's features are joined with: ``together with LSA``."""
+    _, plus, simple = ours.candidate.partition(" + ")
+    return f" together with {simple}" if plus else ""
 
 
 def _doubt(gain: Gain) -> str:

@@ -57,12 +57,14 @@ class Baseline:
         test: (M,D) features of the test records; None when folds are cut from the training ones.
         heads: the classifiers that are fitted on them, by their names in
             :mod:`headstart.evaluation.heads`; each is tuned by cross-validation inside the labels.
+        joined: whether the features, which are dense, are also tried together with the encoder's.
     """
 
     name: str
     train: Matrix
     test: Matrix | None = None
     heads: tuple[str, ...] = ("logistic regression",)
+    joined: bool = False
 
 
 #: Corrupts one record realistically: from its value, a severity of 1 to 3 and a random generator

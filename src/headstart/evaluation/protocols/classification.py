@@ -116,6 +116,7 @@ def _outcomes(found: list[Predicted], truth: np.ndarray, classes: int, seed: int
             Outcome(
                 candidate=candidate.name,
                 kind=candidate.kind,
+                repeats=candidate.repeats,
                 probe=probe,
                 labels=count,
                 predictions=stack,

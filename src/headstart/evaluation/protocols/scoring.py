@@ -56,6 +56,7 @@ def outcome_of(
     return Outcome(
         candidate=candidate.name,
         kind=candidate.kind,
+        repeats=candidate.repeats,
         probe=probe,
         labels=labels,
         predictions=predictions,

@@ -69,6 +69,12 @@ def _choice(gains: Sequence[Gain], run: str) -> list[str]:
         return []
     last = gains[-1]
     if last.sign > 0 or (last.sign == 0 and any(gain.sign > 0 for gain in gains)):
+        _, plus, simple = last.ours.candidate.partition(" + ")
+        if plus:
+            return [
+                f"Use this encoder's vectors (`headstart embed {run}`) side by side with {simple}, "
+                "as measured here: each adds what the other lacks."
+            ]
         return [
             f"Use this encoder: `headstart finetune {run} --train LABELED --out NEW` chooses by "
             "cross-validation between fine-tuning and a classifier of its frozen features."
@@ -144,13 +150,10 @@ def _labels(results: Results) -> list[str]:
     if len(results.counts) < 2:
         return []
     before, most = list(results.counts)[-2:]
-    found = {
-        labels: [x for x in results.judged(labels) if x.kind == "pretrained"]
-        for labels in (before, most)
-    }
-    if not all(found.values()):
+    fewer, all_of_them = results.ours(before), results.ours(most)
+    if fewer is None or all_of_them is None:
         return []
-    gain = found[most][0].mean - found[before][0].mean
+    gain = all_of_them.mean - fewer.mean
     metric = results.metric
     amount = f"{change(metric, gain)} of {metric.name}"
     if gain < 0.005:

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 
 def section(results: Results, gains: list[Gain]) -> Markup:
-    """Return the chart of the headline score by number of labels, with 95% bands."""
+    """Return the chart of the headline score by number of labels, with 95% bands.
+
+    Of the simple alternatives it has those that are the best at some number of labels.
+    """
+    best = {gain.best.candidate for gain in gains}
     metric, counts = results.metric, results.counts
     title = finding(results, gains)
     if len(counts) == 1:
@@ -38,6 +42,8 @@ def section(results: Results, gains: list[Gain]) -> Markup:
         return tag("section", head, dot_chart(title, rows, x_label=label))
     series = []
     for first in results.judged(next(iter(counts))):
+        if first.kind == "baseline" and best and first.candidate not in best:
+            continue
         found = {
             labels: outcome.scores[metric.name]
             for labels in counts

@@ -42,10 +42,8 @@ def axis(metric: Metric) -> str:
 
 
 def ours(results: Results) -> Outcome | None:
-    """Return the outcome of the pre-trained encoder with the most labels, if measured."""
-    most = max(results.counts)
-    found = [x for x in results.judged(most) if x.kind == "pretrained"]
-    return found[0] if found else None
+    """Return the outcome that the verdict is about with the most labels, if measured."""
+    return results.ours(max(results.counts))
 
 
 def _digits(metric: Metric) -> int:

@@ -17,8 +17,8 @@ from headstart.config import CompareConfig, EvaluateConfig
 from headstart.encoders.opening import encoder_folder, open_encoder, open_modality_of, read_note
 from headstart.errors import HeadstartError
 from headstart.evaluation.cache import digests_of
-from headstart.evaluation.compared_runs import pairs
-from headstart.evaluation.comparison import Comparison
+from headstart.evaluation.compare_page import compare_page
+from headstart.evaluation.comparison import Comparison, pairs
 from headstart.evaluation.evaluate import (
     check_needs,
     check_task,
@@ -31,6 +31,7 @@ from headstart.evaluation.frozen_encoders import frozen, measured
 from headstart.evaluation.protocols.reading import labeled_records
 from headstart.evaluation.report.cost import cost_of
 from headstart.evaluation.report.reproduce import command, versions
+from headstart.files import write_text
 from headstart.run import RunFolder
 
 if TYPE_CHECKING:
@@ -70,17 +71,16 @@ def compare(config: CompareConfig, *, say: Callable[[str], None]) -> Comparison:
         costs[name] = _cost(named, encoder)
     scratch.cleanup()
     results = evaluate(candidates, train, test, plan, modality.content)
-    found_pairs = pairs(results)
     comparison = Comparison(
         results,
-        found_pairs,
+        pairs(results),
         costs,
         dict(zip(folders, config.runs, strict=True)),
         [*notes, *results.notes],
         command("compare", config, ["runs"]),
         versions(),
     )
-    comparison.write(Path(config.out))
+    write_text(Path(config.out), compare_page(comparison))
     say(f"the page is {config.out}")
     return comparison
 

@@ -22,6 +22,7 @@ from headstart.evaluation.protocols.resampling import averaged
 from headstart.evaluation.protocols.scoring import outcome_of
 from headstart.evaluation.verdict import points, score
 from headstart.labeling.choosing import Pool, choose
+from headstart.pages.markup import listed
 from headstart.seeding import derive
 
 #: Most records to choose from, and to test on; rounds; and fewest records for a simulation.
@@ -65,7 +66,7 @@ class Simulation:
         if self.overall.estimate.low > 0:
             answer = f"Yes: {over} choosing gains {gain} points on average [{low}, {high}]"
             where = [f"{labels:,}" for labels in counts if self.sign(labels) > 0]
-            clear = f", clearly with {_listed(where)}" if where and len(counts) > 1 else ""
+            clear = f", clearly with {listed(where)}" if where and len(counts) > 1 else ""
             return f"{answer} over random choice{clear}."
         if self.overall.estimate.high < 0:
             return f"No: {over} random choice is better, choosing changes {gain} points " + (
@@ -264,10 +265,6 @@ def _results(
 
 def _edges(change: Change) -> tuple[str, str]:
     return points(change.estimate.low), points(change.estimate.high)
-
-
-def _listed(parts: list[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def _rng(seed: int, *purpose: int | str) -> np.random.Generator:

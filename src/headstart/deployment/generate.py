@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from headstart.deployment.writing import WRITING, Sampling, write
 from headstart.encoders import TokenEncoder
-from headstart.encoders.opening import open_encoder, open_processor, read_note
+from headstart.encoders.opening import OpenedEncoder
 from headstart.encoders.visibility import prefixed
 from headstart.errors import HeadstartError
 from headstart.modalities.text.processor import TextProcessor
@@ -97,7 +97,8 @@ def open_writer(run: RunFolder) -> Writer:
     Raises:
         HeadstartError: the run is no language model of texts.
     """
-    encoder = cast("TokenEncoder", open_encoder(run.require_encoder()))
+    opened = OpenedEncoder(run.require_encoder())
+    encoder = cast("TokenEncoder", opened.encoder)
     objective = objective_of(run) or ""
     wanted = {"clm": "causal", "prefix": "bidirectional", "unilm": "bidirectional"}
     wanted |= dict.fromkeys(WRITING, "decoder")
@@ -111,16 +112,15 @@ def open_writer(run: RunFolder) -> Writer:
             f"{run.folder} cannot write text: its encoder was not pre-trained to predict the next "
             f"token; pre-train one with --objective {', '.join(wanted)}."
         )
-    processor = open_processor(run.encoder)
+    processor = opened.processor
     if not isinstance(processor, TextProcessor):
         raise HeadstartError(
             f"{run.folder} reads {processor.content.noun}, and only texts can be continued; name "
             "a run of texts."
         )
-    context = int(read_note(run.encoder)["length"])
     head = None if objective in WRITING else open_token_head(run, encoder)
     cast(nn.Module, encoder).eval()
-    return Writer(encoder, processor, objective, context, head)
+    return Writer(encoder, processor, objective, opened.length, head)
 
 
 def continued(

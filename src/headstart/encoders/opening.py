@@ -24,8 +24,6 @@ from headstart.seeding import seeded
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from headstart.encoders.sentence_transformers import ForeignEncoder
-
 NOTE = "headstart.json"
 
 #: The form of names of timm and torchvision.
@@ -199,13 +197,6 @@ def open_modality_of(folder: str | Path) -> Modality:
             "brings; install the one that it was made with."
         )
     return open_modality(name, note.get("modality_options"))
-
-
-def open_foreign(folder: str | Path) -> ForeignEncoder | None:
-    """Return an encoder that its own library runs; None if :func:`open_encoder` opens it."""
-    from headstart.encoders.sentence_transformers import open_sentence_transformer
-
-    return open_sentence_transformer(folder)
 
 
 def encoder_folder(folder: str | Path) -> str | Path:

@@ -18,8 +18,8 @@ from headstart.encoders.opening import (
     OpenedEncoder,
     kind_of,
     open_encoder,
-    open_foreign,
 )
+from headstart.encoders.sentence_transformers import open_sentence_transformer
 from headstart.errors import HeadstartError
 from headstart.evaluation.cache import cached, digest, digest_of_encoder
 from headstart.evaluation.features import features
@@ -104,7 +104,7 @@ def named(folders: list[str], modality: Modality) -> list[FrozenEncoder]:
 
 def _opened(given: str, name: str, modality: Modality) -> FrozenEncoder:
     opened = OpenedEncoder(given)
-    foreign = open_foreign(opened.folder)
+    foreign = open_sentence_transformer(opened.folder)
     content = foreign.content if foreign else opened.modality.content
     if content.name != modality.content.name:
         raise HeadstartError(

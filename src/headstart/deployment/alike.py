@@ -11,6 +11,7 @@ import numpy as np
 
 from headstart.config import FinetuneConfig
 from headstart.data.audit import Audit
+from headstart.data.survey import spread
 from headstart.deployment import search
 from headstart.downstream import TASKS
 from headstart.errors import HeadstartError
@@ -120,5 +121,5 @@ def _labeled(run: RunFolder, config: FinetuneConfig, opened: OpenedEncoder) -> D
             "or ask for none with --alike 0."
         ) from None
     if len(records) > MOST:
-        records = records.select(np.linspace(0, len(records) - 1, MOST).round().astype(int))
+        records = records.select(spread(len(records), MOST))
     return opened.modality.readable(records, opened.processor, audit)

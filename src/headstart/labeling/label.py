@@ -23,11 +23,11 @@ from headstart.encoders.opening import OpenedEncoder
 from headstart.errors import HeadstartError
 from headstart.evaluation.cache import cached, digest, digest_of_encoder, digest_of_records
 from headstart.evaluation.features import features
-from headstart.files import whole_file
+from headstart.files import check_ending, whole_file
 from headstart.labeling.choosing import Pool, choose
 from headstart.labeling.simulation import FEWEST, Simulation, simulate
 from headstart.run import RunFolder
-from headstart.seeding import derive
+from headstart.seeding import numbers
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -95,10 +95,7 @@ def label(config: LabelConfig, *, say: Callable[[str], None]) -> Labeling:
         raise HeadstartError(
             f"{out} exists already and may hold labels; choose another --out, or move it."
         )
-    if out.suffix not in (".csv", ".jsonl"):
-        raise HeadstartError(
-            f"records to label can be written to .csv or .jsonl, not to {out.name!r}; change --out."
-        )
+    check_ending(out, "records to label", (".csv", ".jsonl"))
     source = _Source(config, say)
     content = source.content
     found = source.read(config.unlabeled, unlabeled=True)
@@ -113,7 +110,7 @@ def label(config: LabelConfig, *, say: Callable[[str], None]) -> Labeling:
     trial = source.read([config.simulate]) if config.simulate else found
     with tempfile.TemporaryDirectory(prefix="headstart-") as scratch:
         vectors = source.vectors(found, Path(scratch, "pool.npy"))
-        rng = np.random.Generator(np.random.PCG64(derive(config.seed, "label")))
+        rng = numbers(config.seed, "label")
         simulation = None
         if config.simulate:
             indices = _sample(_known(trial), rng)
@@ -254,7 +251,7 @@ def _write(
         for name, value, reason in zip(records["id"], values, why, strict=True)
     ]
     with whole_file(out) as partial:
-        if out.suffix == ".jsonl":
+        if out.suffix.lower() == ".jsonl":
             lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
             partial.write_text("".join(lines), encoding="utf-8")
         else:

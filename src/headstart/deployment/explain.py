@@ -20,6 +20,7 @@ from headstart.downstream.classification import Classification
 from headstart.downstream.predict import open_head
 from headstart.encoders.opening import OpenedEncoder
 from headstart.errors import HeadstartError, did_you_mean
+from headstart.files import check_ending, write_json, write_text
 from headstart.modalities.inline import inline_records
 
 if TYPE_CHECKING:
@@ -203,11 +204,8 @@ def explain(config: ExplainConfig, run: RunFolder, say: Callable[[str], None]) -
         HeadstartError: the inputs, the run or the options are at fault.
     """
     out = Path(config.out) if config.out else None
-    if out and out.suffix.lower() not in (".html", ".png", ".json"):
-        raise HeadstartError(
-            f"explanations can be written to .html, .png or .json, not to {out.name!r}; change "
-            "--out."
-        )
+    if out:
+        check_ending(out, "explanations", (".html", ".png", ".json"))
     explainer = Explainer(run, config.method)
     provides, noun = explainer.processor.provides, explainer.processor.content.noun
     if out and out.suffix.lower() == ".png" and "heat_maps" not in provides:
@@ -255,8 +253,6 @@ def read_inputs(
 
 
 def _write(found: list[Explanation], out: Path, run: RunFolder) -> None:
-    from headstart.files import write_json, write_text
-
     if out.suffix.lower() == ".json":
         write_json(out, Explanations(found).summary())
     elif out.suffix.lower() == ".html":

@@ -79,9 +79,8 @@ def read_folder(folder: Path) -> tuple[Any, dict[str, Any]]:
             f"{folder} has no {WEIGHTS}, the one kind of weights that is opened here because it "
             "cannot run code; convert them, or name another folder."
         )
-    with refused(
-        f"timm cannot open {folder}", "pre-train it again or name another folder", Exception
-    ):
+    remedy = "pre-train it again or name another folder"
+    with refused(f"timm cannot open {folder}", remedy, Exception):
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         ours: dict[str, Any] = config.get("headstart", {})
         if not ours.get("small_stem"):
@@ -103,7 +102,8 @@ def shrink_stem(model: Any) -> None:
     Raises:
         HeadstartError: the network is not a ResNet of timm.
     """
-    if not isinstance(model, ResNet):
+    residual = isinstance(model, ResNet)
+    if not residual:
         raise HeadstartError(
             "encoder.stem=small is made for ResNets (resnet18, resnet50, ...); leave it out, or "
             "choose one of them."

@@ -106,9 +106,8 @@ class XLNetEncoder(TwoStreamEncoder):
         Raises:
             HeadstartError: the files are missing or damaged.
         """
-        with refused(
-            f"no XLNet can be opened from {folder}", "pre-train it again or name another folder"
-        ):
+        remedy = "pre-train it again or name another folder"
+        with refused(f"no XLNet can be opened from {folder}", remedy):
             model = XLNetModel.from_pretrained(folder, trust_remote_code=False, dtype=torch.float32)
         return cls(model, bool(saved_causal(Path(folder))))
 

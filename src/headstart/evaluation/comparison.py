@@ -161,7 +161,7 @@ class Comparison:
                     "run": outcome.candidate,
                     "probe": outcome.probe,
                     "labels": outcome.labels,
-                    **_plain(outcome.scores[metric], metric),
+                    **plain(outcome.scores[metric], metric),
                 }
                 for outcome in self.results.outcomes
             ],
@@ -170,7 +170,7 @@ class Comparison:
                     "labels": pair.labels,
                     "run": pair.one,
                     "over": pair.other,
-                    **_plain(pair.change.estimate, "difference"),
+                    **plain(pair.change.estimate, "difference"),
                     "p": round(pair.p_value, 5),
                     "clear": pair.clear,
                 }
@@ -202,6 +202,7 @@ def _where(found: list[int], counts: dict[int, str]) -> str:
     return f" with {listed([label_name(labels, counts[labels]) for labels in found])} labels"
 
 
-def _plain(estimate: Estimate, name: str) -> dict[str, Any]:
+def plain(estimate: Estimate, name: str) -> dict[str, Any]:
+    """Return an estimate as plain values: ``NAME`` and ``NAME_interval``."""
     edges = [round(float(edge), 5) for edge in (estimate.low, estimate.high)]
     return {name: round(estimate.mean, 5), f"{name}_interval": edges}

@@ -232,9 +232,7 @@ def _prepare(
     if audit.quarantined:
         say(f"{audit.quarantined} records were set aside; {run.audit_file} names them")
     seconds = round(time.monotonic() - started, 1)
-    run.resolve(
-        plan=asdict(plan), records=len(records), prepared=True, preparation_seconds=seconds
-    )
+    run.resolve(plan=asdict(plan), records=len(records), prepared=True, preparation_seconds=seconds)
     shutil.rmtree(run.prepared / "records", ignore_errors=True)
 
 

@@ -7,8 +7,8 @@ them there, and imports what it needs only when it is called.
 from __future__ import annotations
 
 from headstart.verbs.applying import embed, explain, generate, info, predict, search
+from headstart.verbs.handle import Run, finetune, pretrain
 from headstart.verbs.judging import audit, compare, evaluate, label
-from headstart.verbs.learning import Run, finetune, pretrain
 
 __all__ = [
     "Run",

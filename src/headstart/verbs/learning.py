@@ -1,4 +1,4 @@
-"""Verbs that train: from data to a run, which has every verb that takes one as a method."""
+"""Verbs that train: from data to a run."""
 
 from __future__ import annotations
 
@@ -7,81 +7,19 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from headstart.config import FinetuneConfig, PretrainConfig, load, spelled_out
 from headstart.config.loading import Model
 from headstart.errors import HeadstartError, did_you_mean
 from headstart.run import RunFolder
-from headstart.verbs import applying, judging
 from headstart.verbs.reading import console, labeled_records, say
-
-if TYPE_CHECKING:
-    from headstart.deployment.explain import Explanations
-    from headstart.evaluation.protocols import Answer
-    from headstart.labeling.label import Labeling
-
-
-class Run(RunFolder):
-    """A run folder with the verbs that take a run; what ``pretrain`` and ``finetune`` return.
-
-    Example::
-
-        run = hs.Run("runs/reviews")
-        print(run.evaluate(train="labeled.csv"))
-    """
-
-    def evaluate(self, train: str, **options: Any) -> Answer:
-        """Same as :func:`headstart.evaluate` on this run."""
-        return judging.evaluate(str(self.folder), train=train, **options)
-
-    def finetune(self, train: str, **options: Any) -> Run:
-        """Same as :func:`headstart.finetune` on this run."""
-        return finetune(str(self.folder), train=train, **options)
-
-    def label(self, *unlabeled: str, **options: Any) -> Labeling:
-        """Same as :func:`headstart.label` on this run."""
-        return judging.label(str(self.folder), *unlabeled, **options)
-
-    def embed(self, *inputs: str, **options: Any) -> Path:
-        """Same as :func:`headstart.embed` on this run."""
-        return applying.embed(str(self.folder), *inputs, **options)
-
-    def predict(self, *inputs: str, **options: Any) -> list[dict[str, Any]]:
-        """Same as :func:`headstart.predict` on this run."""
-        return applying.predict(str(self.folder), *inputs, **options)
-
-    def search(self, *inputs: str, query: str, **options: Any) -> list[dict[str, Any]]:
-        """Same as :func:`headstart.search` on this run."""
-        return applying.search(str(self.folder), *inputs, query=query, **options)
-
-    def explain(self, *inputs: str, **options: Any) -> Explanations:
-        """Same as :func:`headstart.explain` on this run."""
-        return applying.explain(str(self.folder), *inputs, **options)
-
-    def generate(self, prompt: str = "", **options: Any) -> str | Path:
-        """Same as :func:`headstart.generate` on this run."""
-        return applying.generate(str(self.folder), prompt=prompt, **options)
 
 
 def pretrain(
     *sources: str, config: str | None = None, settings: list[str] | None = None, **options: Any
-) -> Run:
-    """Pre-train an encoder on unlabeled data and return its run.
-
-    Args:
-        sources: files, folders or globs.
-        config: a YAML file of options.
-        settings: ``key=value`` strings, as ``--set`` takes them.
-        options: see :class:`headstart.config.PretrainConfig`.
-
-    Raises:
-        HeadstartError: anything the user can fix.
-
-    Example::
-
-        run = hs.pretrain("reviews/", out="runs/reviews", budget="30min")
-    """
+) -> RunFolder:
+    """Pre-train; see :func:`headstart.pretrain`."""
     if options.get("resume"):
         run, plan = _reopen(PretrainConfig, "pretrain", options, config, settings)
     else:
@@ -136,22 +74,8 @@ def finetune(
     config: str | None = None,
     settings: list[str] | None = None,
     **options: Any,
-) -> Run:
-    """Fine-tune a pre-trained encoder on labels and return the new run.
-
-    Args:
-        run: a run folder, or any encoder folder.
-        config: a YAML file of options.
-        settings: ``key=value`` strings, as ``--set`` takes them.
-        options: see :class:`headstart.config.FinetuneConfig`.
-
-    Raises:
-        HeadstartError: anything the user can fix.
-
-    Example::
-
-        run = hs.finetune("runs/reviews", train="labeled.csv", out="runs/stars")
-    """
+) -> RunFolder:
+    """Fine-tune; see :func:`headstart.finetune`."""
     if options.get("resume"):
         target, plan = _reopen(FinetuneConfig, "finetune", options, config, settings)
     else:
@@ -192,18 +116,20 @@ def finetune(
     return target
 
 
-def _create(verb: str, plan: PretrainConfig | FinetuneConfig) -> Run:
+def _create(verb: str, plan: PretrainConfig | FinetuneConfig) -> RunFolder:
     """Create the run folder; under torchrun only the first process does."""
     if "TORCHELASTIC_RUN_ID" not in os.environ:
-        return Run.create(plan.out, verb, plan, overwrite=plan.overwrite)
+        return RunFolder.create(plan.out, verb, plan, overwrite=plan.overwrite)
     from headstart.training.processes import ProcessGroup
 
-    ProcessGroup.here().first(lambda: Run.create(plan.out, verb, plan, overwrite=plan.overwrite))
-    return Run(plan.out)
+    ProcessGroup.here().first(
+        lambda: RunFolder.create(plan.out, verb, plan, overwrite=plan.overwrite)
+    )
+    return RunFolder(plan.out)
 
 
 @contextmanager
-def _removed_if_refused(run: Run, fresh: bool) -> Iterator[None]:
+def _removed_if_refused(run: RunFolder, fresh: bool) -> Iterator[None]:
     """Remove a new run folder if the run is refused before anything was trained.
 
     Otherwise the corrected command would fail because the folder exists.
@@ -223,7 +149,7 @@ def _reopen(
     options: dict[str, Any],
     config: str | None,
     settings: list[str] | None,
-) -> tuple[Run, Model]:
+) -> tuple[RunFolder, Model]:
     """Open a run to resume, with the options it was started with."""
     out = options.get("out")
     if config or settings:
@@ -233,7 +159,7 @@ def _reopen(
         )
     if not out:
         raise HeadstartError("--resume needs --out: the folder of the run to go on with.")
-    run = Run.open(out)
+    run = RunFolder.open(out)
     content = run.config()
     if content["verb"] != verb:
         raise HeadstartError(

@@ -64,7 +64,7 @@ def main() -> None:
     options = parser.parse_args()
     announce(f"Generation, {options.tokens} tokens, {torch.get_num_threads()} threads")
     import headstart as hs
-    from headstart.deployment.generate import continued, open_writer
+    from headstart.deployment.generate import Sampling, continued, open_writer
     from headstart.run import RunFolder
 
     source = data("tinyshakespeare", "input.txt")
@@ -86,7 +86,7 @@ def main() -> None:
         model = theirs(writer, folder / "encoder")
         prompts = ["First Citizen:\n", "To be, or not", "What say you, my lord", "KING"]
         sides = {
-            "headstart": lambda prompt, n: continued(writer, prompt, tokens=n, temperature=0),
+            "headstart": lambda prompt, n: continued(writer, prompt, Sampling(n, 0)),
             "Transformers": lambda prompt, n: continued_by(model, writer, prompt, n),
         }
         for side in sides.values():

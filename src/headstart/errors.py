@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class HeadstartError(Exception):
@@ -26,3 +27,18 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 def first_line(error: Exception) -> str:
     """Return the first line of an error of another library, as part of a sentence."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
+@contextmanager
+def refused(
+    what: str,
+    remedy: str,
+    errors: type[Exception] | tuple[type[Exception], ...] = (OSError, ValueError),
+) -> Iterator[None]:
+    """Raise errors of another library as a sentence: ``WHAT: their first line; REMEDY.``"""
+    try:
+        yield
+    except HeadstartError:
+        raise
+    except errors as error:
+        raise HeadstartError(f"{what}: {first_line(error)}; {remedy}.") from None

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,19 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as indented JSON, whole or not at all."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def check_ending(out: Path, what: str, endings: Sequence[str]) -> None:
+    """Refuse a file whose ending names no format that ``what`` can be written to.
+
+    Raises:
+        HeadstartError: the ending is none of ``endings``.
+    """
+    if out.suffix.lower() not in endings:
+        named = " or ".join([", ".join(endings[:-1]), endings[-1]] if endings[1:] else endings)
+        raise HeadstartError(
+            f"{what} can be written to {named}, not to {out.name!r}; change --out."
+        )
 
 
 def full_disk(error: OSError, path: Path) -> Exception:

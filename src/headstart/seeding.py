@@ -22,11 +22,40 @@ def derive(*parts: int | str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
 
 
+def numbers(*parts: int | str) -> np.random.Generator:
+    """Return a fresh generator of numpy, seeded with :func:`derive`."""
+    import numpy as np
+
+    return np.random.Generator(np.random.PCG64(derive(*parts)))
+
+
+def order(seed: int, epoch: int, count: int) -> np.ndarray:
+    """Return the indices (count,) int64 of one epoch: a permutation of ``0..count-1``.
+
+    A pure function of its arguments, so that resuming needs no generator state.
+    """
+    return numbers(seed, "order", epoch).permutation(count)
+
+
 def generator(*parts: int | str, device: torch.device | str = "cpu") -> torch.Generator:
     """Return a fresh generator seeded with :func:`derive`."""
     import torch
 
     return torch.Generator(device=device).manual_seed(derive(*parts))
+
+
+def reseed(device: torch.device, *parts: int | str) -> None:
+    """Seed the global generators of the CPU and of ``device``, which dropout uses.
+
+    ``torch.manual_seed`` also records a stack trace for each kind of missing accelerator, which
+    takes milliseconds: too long for every step.
+    """
+    import torch
+
+    seed = derive(*parts)
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
 
 
 @contextmanager

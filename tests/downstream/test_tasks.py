@@ -13,7 +13,7 @@ from headstart.config import FinetuneConfig
 from headstart.downstream import TASKS, Task
 from headstart.downstream.finetune import finetune
 from headstart.downstream.predict import open_head, predict
-from headstart.encoders.opening import save_encoder
+from headstart.encoders.opening import OpenedEncoder, save_encoder
 from headstart.errors import HeadstartError
 from headstart.modalities.opening import open_modality
 from headstart.run import RunFolder
@@ -101,7 +101,7 @@ def test_a_task_for_another_kind_of_data_is_refused_before_anything_is_read(
     save_encoder(light, processor, tmp_path, NOTE)
     options = FinetuneConfig(run=str(tmp_path), train="nowhere", out="o", task=task)
     with pytest.raises(HeadstartError, match=f"task {task} is for image records, .* reads texts"):
-        labeled_records("nowhere", options, tmp_path)
+        labeled_records("nowhere", options, OpenedEncoder(tmp_path))
 
 
 @pytest.mark.parametrize("task", ["tokens", "questions", "seq2seq", "prompt"])

@@ -15,8 +15,8 @@ import headstart as hs
 from headstart.encoders.light import LightEncoder
 from headstart.encoders.opening import save_encoder
 from headstart.errors import HeadstartError
-from headstart.evaluation.compared_runs import pairs
-from headstart.evaluation.comparison import Comparison
+from headstart.evaluation.compare_page import compare_page
+from headstart.evaluation.comparison import Comparison, pairs
 from headstart.evaluation.outcomes import ACCURACY, Outcome, Results
 from headstart.evaluation.protocols import PROTOCOLS, clustering
 from headstart.evaluation.protocols.resampling import averaged
@@ -102,10 +102,8 @@ def test_the_table_has_a_row_a_run_and_its_cost() -> None:
     assert "minutes" in text
 
 
-def test_the_page_needs_nothing_from_elsewhere_and_escapes_names(tmp_path) -> None:
-    found = comparison({"<script>a": [0.8, 0.8], "b": [0.6, 0.7]}, [10, 100])
-    found.write(tmp_path / "c.html")
-    page = (tmp_path / "c.html").read_text()
+def test_the_page_needs_nothing_from_elsewhere_and_escapes_names() -> None:
+    page = compare_page(comparison({"<script>a": [0.8, 0.8], "b": [0.6, 0.7]}, [10, 100]))
     assert "<script>a" not in page
     assert "&lt;script&gt;a over b" in page
     assert "http" not in page.replace("http-equiv", "")

@@ -141,7 +141,7 @@ def test_it_is_written_as_json_or_a_page_of_its_own(texts: str, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"out": "audit.txt"}, "must end in .json or .html"),
+        ({"out": "audit.txt"}, "can be written to .json or .html, not to 'audit.txt'"),
         ({"quality": ["gofer"]}, "did you mean 'gopher'"),
         ({"modality": "sound"}, "unknown modality 'sound'"),
         ({"against": ["nowhere.txt"]}, "there is no file or folder nowhere.txt"),

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from torch import Tensor, tensor
 
-from headstart.data.order import order
 from headstart.errors import HeadstartError
+from headstart.seeding import order
 from headstart.training.loader import NumberedBatches, ResumableLoader
 
 

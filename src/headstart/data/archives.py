@@ -9,7 +9,7 @@ import stat
 import tarfile
 import zipfile
 from collections.abc import Callable, Container, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple, cast
@@ -96,19 +96,9 @@ def open_tar(path: Path, content: Container[str], refuse: Refuse) -> Iterator[Me
 
 def tar_names(path: Path) -> list[str]:
     """Return the names of the files in a tar file, up to the first error."""
-    names = []
-    packed = path.name.lower().endswith("gz")
-    try:
-        with (
-            closing(open_file(path, packed=packed)) as stream,
-            tarfile.open(fileobj=cast(BinaryIO, stream), mode="r|", bufsize=CHUNK) as archive,
-        ):
-            for member in archive:
-                archive.members.clear()  # type: ignore[attr-defined]  # else all are kept in memory
-                if member.isreg() and not _hidden(member.name):
-                    names.append(member.name)
-    except Exception:  # reported when the archive is read
-        return names
+    names: list[str] = []
+    with suppress(Exception):  # reported when the archive is read
+        names.extend(member.name for _, member in _tar_members(path) if member.isreg())
     return names
 
 
@@ -118,21 +108,28 @@ def suffix(name: str) -> str:
 
 
 def _tar_files(path: Path, refuse: Refuse) -> Iterator[tuple[str, bytes]]:
+    for archive, member in _tar_members(path):
+        if member.isdir():
+            continue
+        reason = _tar_refusal(member)
+        file = None if reason else archive.extractfile(member)
+        if file is None:
+            refuse(member.name, reason or ODD)
+        else:
+            yield member.name, file.read()
+
+
+def _tar_members(path: Path) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+    """Yield the members that are not hidden, each with the archive that is being read."""
     packed = path.name.lower().endswith("gz")
     with (
         closing(open_file(path, packed=packed)) as stream,
         tarfile.open(fileobj=cast(BinaryIO, stream), mode="r|", bufsize=CHUNK) as archive,
     ):
         for member in archive:
-            archive.members.clear()  # type: ignore[attr-defined]
-            if member.isdir() or _hidden(member.name):
-                continue
-            reason = _tar_refusal(member)
-            file = None if reason else archive.extractfile(member)
-            if file is None:
-                refuse(member.name, reason or ODD)
-            else:
-                yield member.name, file.read()
+            archive.members.clear()  # type: ignore[attr-defined]  # else all are kept in memory
+            if not _hidden(member.name):
+                yield archive, member
 
 
 def _members(sample: list[tuple[str, bytes]], content: Container[str]) -> Iterator[Member]:

@@ -85,6 +85,18 @@ class Audit:
         """Number of records and files that were left out."""
         return sum(self.reasons.values())
 
+    def sentences(self) -> list[str]:
+        """Return how many records were left out, why and which, and the notes."""
+        if not self.reasons:
+            return self.notes
+        reasons = ", ".join(f"{count} {reason}" for reason, count in self.reasons.most_common(3))
+        names = ", ".join(row["where"] for row in self._named[:3])
+        more = ", ..." if self.quarantined > 3 else ""
+        return [
+            f"{self.quarantined} records were set aside: {reasons} ({names}{more})",
+            *self.notes,
+        ]
+
     def summary(self) -> dict[str, Any]:
         """Return plain values: the counts, reasons with counts, and the listed records."""
         return {

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from headstart.data.survey import in_words
-from headstart.errors import HeadstartError
 from headstart.files import write_json, write_text
 from headstart.pages.markup import tag
 from headstart.pages.page import page
@@ -18,15 +17,6 @@ from headstart.pages.tables import Table
 #: Pairs and quarantined records on the page; all are in the .json file.
 EXAMPLES = 5
 _WIDEST = 110
-
-
-def checked(out: str | None) -> Path | None:
-    """Return the file to write; one that is neither .json nor .html is a HeadstartError."""
-    if out is None:
-        return None
-    if Path(out).suffix not in (".json", ".html"):
-        raise HeadstartError(f"--out {out} must end in .json or .html.")
-    return Path(out)
 
 
 class AuditPage:
@@ -83,7 +73,7 @@ class AuditPage:
 
     def write(self, path: Path) -> None:
         """Write a .json file with everything, or else an .html file with the page."""
-        if path.suffix == ".json":
+        if path.suffix.lower() == ".json":
             write_json(path, self._found)
         else:
             write_text(path, self._html())

@@ -60,6 +60,16 @@ def _none_fail(records: Dataset, rules: Sequence[str], options: Any) -> Mapping[
     return {}
 
 
+def equal_digests(background: np.ndarray, tested: np.ndarray) -> Iterator[tuple[int, int, bool]]:
+    """Yield (index in the background, index of the first tested record, True) of equal digests."""
+    known: dict[int, int] = {}
+    for index, digest in enumerate(tested.tolist()):
+        known.setdefault(digest, index)
+    for index, digest in enumerate(background.tolist()):
+        if digest in known:
+            yield index, known[digest], True
+
+
 @dataclass(frozen=True)
 class Content:
     """One kind of content: its fields, its files, and functions on its records.
@@ -80,12 +90,13 @@ class Content:
         class_files: suffixes of files that may be in one folder per class.
         ignored_tables: the reason why tables in folders and archives are skipped, if they are.
         repeats: counts the records whose content repeats an earlier one; a partial search is noted
-            in the audit.
+            in the audit. By default the digests are compared.
         noun: records in the plural, for messages.
         digests: returns (n,) uint64, equal for records of equal content.
         matches: yields (index in a background, index of a tested record, whether it is exact) of
             exact and near duplicates; its arguments are both data sets, the list for notes on a
-            partial search, and whether a very large background is compared in full.
+            partial search, and whether a very large background is compared in full. By default
+            records with equal digests match.
         export: returns a string for each record, for people who label: the record itself, or the
             path of its file next to ``folder``, which is created if files are needed.
         survey: measures records and writes the results to the audit's findings.
@@ -107,12 +118,14 @@ class Content:
     stores: frozenset[str]
     archives: frozenset[str]
     class_files: frozenset[str]
-    repeats: Callable[[Dataset, Audit], int]
     noun: str
     digests: Callable[[Dataset], np.ndarray]
-    matches: Callable[[Dataset, Dataset, list[str], bool], Iterator[tuple[int, int, bool]]]
     survey: Callable[[Dataset, Audit, Effort], None]
     export: Callable[[Dataset, Path], list[str]]
+    repeats: Callable[[Dataset, Audit], int] | None = None
+    matches: (
+        Callable[[Dataset, Dataset, list[str], bool], Iterator[tuple[int, int, bool]]] | None
+    ) = None
     rules: Mapping[str, Rule] = field(default_factory=dict)
     failing: Callable[[Dataset, Sequence[str], Any], Mapping[int, str]] = _none_fail
     companions: tuple[str, ...] = ()
@@ -127,6 +140,21 @@ class Content:
     def columns(self) -> list[str]:
         """Names of the fields."""
         return [one.name for one in self.fields]
+
+    def count_repeats(self, records: Dataset, audit: Audit) -> int:
+        """Count the records whose content repeats an earlier one, see :attr:`repeats`."""
+        if self.repeats is not None:
+            return self.repeats(records, audit)
+        return len(records) - len(set(self.digests(records).tolist()))
+
+    def find_matches(
+        self, background: Dataset, tested: Dataset, notes: list[str], thorough: bool
+    ) -> Iterator[tuple[int, int, bool]]:
+        """Yield exact and near duplicates, see :attr:`matches`."""
+        if self.matches is not None:
+            yield from self.matches(background, tested, notes, thorough)
+            return
+        yield from equal_digests(self.digests(background), self.digests(tested))
 
     def claims(
         self, name: str, schema: pa.Schema | None, sample: Callable[[], Mapping[str, Sequence[Any]]]

@@ -100,7 +100,7 @@ def overlap(
     groups: list[int] = inverse.tolist()
     indices: set[int] = set()
     matched: dict[int, tuple[bool, int]] = {}
-    for index, match, exact in content.matches(background, tested, notes, thorough):
+    for index, match, exact in content.find_matches(background, tested, notes, thorough):
         indices.add(index)
         group = groups[match]
         if group not in matched or (exact and not matched[group][0]):

@@ -14,6 +14,7 @@ import numpy as np
 from headstart.data import tables
 from headstart.data.audit import Audit
 from headstart.data.columns import LABEL, check, listed, option
+from headstart.data.field import mostly
 from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def find_columns(
 
 def numeric(values: list[Any]) -> bool:
     """Return whether half of the values or more are numbers, or strings of numbers."""
-    return bool(values) and 2 * sum(number(value) is not None for value in values) >= len(values)
+    return mostly(values, lambda value: number(value) is not None)
 
 
 def number(value: Any) -> float | None:

@@ -97,7 +97,7 @@ def read(
                 raise _nothing_in(sources, found)
             writer.close()
         records = writer.open(path)
-        found.duplicates = content.repeats(records, found)
+        found.duplicates = content.count_repeats(records, found)
     finally:
         audit.merge(found)
     return records

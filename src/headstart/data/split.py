@@ -11,7 +11,7 @@ import numpy as np
 from headstart.data.audit import Audit
 from headstart.data.store import stream
 from headstart.errors import HeadstartError
-from headstart.seeding import derive
+from headstart.seeding import derive, numbers
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -120,4 +120,4 @@ def _groups(labels: Sequence[str]) -> dict[str, np.ndarray]:
 
 
 def _shuffled(indices: np.ndarray, seed: int, purpose: str, label: str) -> np.ndarray:
-    return np.random.Generator(np.random.PCG64(derive(seed, purpose, label))).permutation(indices)
+    return numbers(seed, purpose, label).permutation(indices)

@@ -28,6 +28,11 @@ def sample(count: int, effort: Effort) -> np.ndarray:
     return np.sort(random.choice(count, effort.sample, replace=False))
 
 
+def spread(count: int, most: int | None) -> np.ndarray:
+    """Return an even sample of at most ``most`` indices below ``count``; None is all."""
+    return np.unique(np.linspace(0, count - 1, min(count, most or count)).astype(int))
+
+
 def quantiles(values: np.ndarray) -> dict[str, int]:
     """Return quantiles by name: shortest, 5%, median and so on."""
     if not len(values):

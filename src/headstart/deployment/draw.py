@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from headstart.errors import HeadstartError
+from headstart.files import check_ending
 from headstart.objectives.decoders import ImageGenerator
 from headstart.pages.contact_sheet import COLUMNS, contact_sheet
 from headstart.seeding import generator
@@ -22,8 +22,7 @@ def draw_images(run: RunFolder, config: GenerateConfig) -> Path:
         HeadstartError: ``config.out`` is not a PNG.
     """
     out = Path(config.out) if config.out else run.folder / "samples.png"
-    if out.suffix.lower() != ".png":
-        raise HeadstartError(f"pictures are written to .png, not to {out.name!r}; change --out.")
+    check_ending(out, "pictures", (".png",))
     drawn = ImageGenerator.load(run.head).sample(config.count, generator(config.seed, "draw"))
     contact_sheet(list(drawn.split(COLUMNS)), out)
     return out

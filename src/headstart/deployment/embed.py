@@ -12,7 +12,7 @@ import numpy as np
 from headstart.batch import Progress
 from headstart.errors import HeadstartError
 from headstart.evaluation.features import features
-from headstart.files import whole_file
+from headstart.files import check_ending, whole_file
 from headstart.modalities.tokens.batching import WINDOW
 
 if TYPE_CHECKING:
@@ -54,14 +54,11 @@ def embed(
     Raises:
         HeadstartError: ``out`` ends otherwise, there are no records, or the disk is full.
     """
-    if out.suffix not in _WRITERS:
-        raise HeadstartError(
-            f"vectors can be written to .npy or .parquet, not to {out.name!r}; change --out."
-        )
+    check_ending(out, "vectors", list(_WRITERS))
     total = len(records)
     if not total:
         raise HeadstartError("there are no records to embed; name inputs that hold some.")
-    with _WRITERS[out.suffix](out, total, encoder.width) as writer:
+    with _WRITERS[out.suffix.lower()](out, total, encoder.width) as writer:
         for start in range(0, total, CHUNK):
             chunk = records.select(range(start, min(start + CHUNK, total)))
             vectors = features(encoder, processor, chunk, length=length, batch_size=batch_size)

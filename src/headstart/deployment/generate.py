@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from headstart.deployment.writing import WRITING, Sampling, write
 from headstart.encoders import TokenEncoder
-from headstart.encoders.opening import open_encoder, open_processor, read_note
+from headstart.encoders.opening import OpenedEncoder
 from headstart.encoders.visibility import prefixed
 from headstart.errors import HeadstartError
 from headstart.modalities.text.processor import TextProcessor
@@ -28,14 +28,8 @@ if TYPE_CHECKING:
 
 def continue_prompt(run: RunFolder, config: GenerateConfig) -> str:
     """Return the prompt of ``config`` with the continuation that the run generates."""
-    return generate(
-        run,
-        config.prompt,
-        tokens=config.tokens,
-        temperature=config.temperature,
-        top_k=config.top_k,
-        seed=config.seed,
-    )
+    sampling = Sampling(config.tokens, config.temperature, config.top_k, config.seed)
+    return continued(open_writer(run), config.prompt, sampling)
 
 
 def generate(
@@ -68,10 +62,8 @@ def generate(
 
         print(generate(RunFolder.open("runs/stories"), "Once upon a time", tokens=50))
     """
-    writer = open_writer(run)
-    return continued(
-        writer, prompt, tokens=tokens, temperature=temperature, top_k=top_k, seed=seed, cache=cache
-    )
+    sampling = Sampling(tokens, temperature, top_k, seed)
+    return continued(open_writer(run), prompt, sampling, cache=cache)
 
 
 @dataclass(frozen=True)
@@ -97,7 +89,8 @@ def open_writer(run: RunFolder) -> Writer:
     Raises:
         HeadstartError: the run is no language model of texts.
     """
-    encoder = cast("TokenEncoder", open_encoder(run.require_encoder()))
+    opened = OpenedEncoder(run.require_encoder())
+    encoder = cast("TokenEncoder", opened.encoder)
     objective = objective_of(run) or ""
     wanted = {"clm": "causal", "prefix": "bidirectional", "unilm": "bidirectional"}
     wanted |= dict.fromkeys(WRITING, "decoder")
@@ -111,32 +104,21 @@ def open_writer(run: RunFolder) -> Writer:
             f"{run.folder} cannot write text: its encoder was not pre-trained to predict the next "
             f"token; pre-train one with --objective {', '.join(wanted)}."
         )
-    processor = open_processor(run.encoder)
+    processor = opened.processor
     if not isinstance(processor, TextProcessor):
         raise HeadstartError(
             f"{run.folder} reads {processor.content.noun}, and only texts can be continued; name "
             "a run of texts."
         )
-    context = int(read_note(run.encoder)["length"])
     head = None if objective in WRITING else open_token_head(run, encoder)
     cast(nn.Module, encoder).eval()
-    return Writer(encoder, processor, objective, context, head)
+    return Writer(encoder, processor, objective, opened.length, head)
 
 
-def continued(
-    writer: Writer,
-    prompt: str,
-    *,
-    tokens: int,
-    temperature: float,
-    top_k: int = 0,
-    seed: int = 0,
-    cache: bool = True,
-) -> str:
+def continued(writer: Writer, prompt: str, sampling: Sampling, *, cache: bool = True) -> str:
     """Return ``prompt`` with the continuation by an opened run; see :func:`generate`."""
     encoder, processor, context = writer.encoder, writer.processor, writer.context
     if writer.head is None:
-        sampling = Sampling(tokens, temperature, top_k, seed)
         return write(
             cast("Seq2SeqEncoder", encoder), processor, prompt, writer.objective, context, sampling
         )
@@ -145,23 +127,23 @@ def continued(
         begin, context = _part(processor, begin, context)
     end = _end(processor)
     never = _never(processor, writer.head.decoder.out_features, end)
-    random = generator(seed, "generate")
+    random = generator(sampling.seed, "generate")
 
     reader: _Reader | _CachedReader | _PrefixReader
     if writer.objective != "clm":
         hole = processor.vocabulary.mask_id if writer.objective == "unilm" else None
         reader = _PrefixReader(encoder, len(begin), context // 2, hole)
     else:
-        cached = cache and _keeps_cache(encoder)
+        cached = cache and encoder.causal_architecture
         reader = _CachedReader(cast("TransformerEncoder", encoder)) if cached else _Reader(encoder)
     window, written = list(begin), list(begin)
     with torch.inference_mode():
-        for _ in range(tokens):
+        for _ in range(sampling.tokens):
             if len(window) == context:
                 window = window[-(context // 2) :]
             logits = writer.head(reader.last(window)).float()
             logits[never] = -torch.inf
-            token = _sample(logits, temperature, top_k, random)
+            token = _sample(logits, sampling, random)
             if token == end:
                 break
             window.append(token)
@@ -236,17 +218,12 @@ class _PrefixReader:
         return self.encoder.contextualize(vectors, prefixed(None, parts.eq(0)))[0, -1]
 
 
-def _keeps_cache(encoder: Encoder) -> bool:
-    """Return whether the encoder is causal by architecture, so that keys can be cached."""
-    return isinstance(encoder, TokenEncoder) and encoder.causal_architecture
-
-
-def _sample(logits: Tensor, temperature: float, top_k: int, random: torch.Generator) -> int:
-    if temperature == 0:
+def _sample(logits: Tensor, sampling: Sampling, random: torch.Generator) -> int:
+    if sampling.temperature == 0:
         return int(logits.argmax())
-    if 0 < top_k < len(logits):
-        logits[logits < logits.topk(top_k).values[-1]] = -torch.inf
-    return int(torch.multinomial((logits / temperature).softmax(0), 1, generator=random))
+    if 0 < sampling.top_k < len(logits):
+        logits[logits < logits.topk(sampling.top_k).values[-1]] = -torch.inf
+    return int(torch.multinomial((logits / sampling.temperature).softmax(0), 1, generator=random))
 
 
 def _begin(processor: TextProcessor, prompt: str, context: int) -> list[int]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.data.discovery import files_of
+from headstart.data.vectors import unit_length
 from headstart.deployment.embed import embed
 from headstart.errors import HeadstartError
 from headstart.evaluation.cache import digest
@@ -61,7 +62,7 @@ class Index:
             HeadstartError: the file does not exist, or holds no vectors with ids.
         """
         try:
-            if path.suffix == ".npy":
+            if path.suffix.lower() == ".npy":
                 names = path.with_name(path.stem + ".ids.txt").read_text(encoding="utf-8")
                 vectors = np.load(path, mmap_mode="r", allow_pickle=False)
                 ids = [name.replace("\\n", "\n") for name in names.split("\n")[:-1]]
@@ -126,11 +127,11 @@ class Index:
                 f"{queries.shape[1]}; build the index with the same run."
             )
         count = min(count, len(self.ids))
-        queries = _unit(queries)
+        queries = unit_length(queries)
         indices = np.empty((len(queries), 0), dtype=np.int64)
         cosines = np.empty((len(queries), 0), dtype=np.float32)
         for start in range(0, len(self.ids), CHUNK):
-            block = _unit(np.asarray(self.vectors[start : start + CHUNK]))
+            block = unit_length(np.asarray(self.vectors[start : start + CHUNK]))
             found = np.arange(start, start + len(block))
             indices = np.hstack([indices, np.broadcast_to(found, (len(queries), len(block)))])
             cosines = np.hstack([cosines, queries @ block.T])
@@ -194,8 +195,3 @@ def search(
         for name, *found in zip(queries, indices, cosines, strict=True)
         for rank, (row, cosine) in enumerate(zip(*found, strict=True), start=1)
     ]
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.where(norms > 0, norms, 1.0)

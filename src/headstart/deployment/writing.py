@@ -30,8 +30,8 @@ class Sampling:
 
     tokens: int
     temperature: float
-    top_k: int
-    seed: int
+    top_k: int = 0
+    seed: int = 0
 
 
 def write(

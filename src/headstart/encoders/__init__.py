@@ -51,6 +51,9 @@ ENCODERS = Registry(
     members=("create", "reads", "provides"),
 )
 
+#: Rates of dropout in configurations of Transformers; that of attention has no module.
+_RATES = ("attention_dropout", "attention_probs_dropout_prob", "dropout")
+
 
 @dataclass
 class Features:
@@ -127,6 +130,9 @@ class Encoder(nn.Module, ABC):
 
     def has_dropout(self) -> bool:
         """Whether two passes over one record differ in training mode."""
+        config = getattr(getattr(self, "model", None), "config", None)
+        if any(getattr(config, name, None) for name in _RATES):
+            return True
         return any(isinstance(part, nn.Dropout) and part.p > 0 for part in self.modules())
 
 

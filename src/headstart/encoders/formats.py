@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -75,77 +77,42 @@ def _tokens(folder: str | Path) -> int:
     return native_length(folder) or LENGTH
 
 
-def _light(folder: str | Path, length: int | None) -> Encoder:
-    from headstart.encoders.light import LightEncoder
-
-    return LightEncoder.load(folder)
-
-
 def _timm_side(folder: str | Path) -> int:
     config = _config(folder)
     return int(config.get("pretrained_cfg", config)["input_size"][-1])
 
 
-def _timm(folder: str | Path, length: int | None) -> Encoder:
-    from headstart.encoders.timm_models import TimmEncoder
+def _late(name: str) -> Callable[..., Any]:
+    """Return a function of this package by its name; its module is imported at the first call."""
+    module, _, path = name.partition(":")
 
-    return TimmEncoder.load(folder, length)
+    def call(*arguments: Any) -> Any:
+        return attrgetter(path)(import_module(f"headstart.encoders.{module}"))(*arguments)
 
-
-def _is_xlnet(folder: str | Path) -> bool:
-    from headstart.encoders.xlnet import is_xlnet
-
-    return is_xlnet(folder)
+    return call
 
 
-def _xlnet(folder: str | Path, length: int | None) -> Encoder:
-    from headstart.encoders.xlnet import XLNetEncoder
-
-    return XLNetEncoder.load(folder)
-
-
-def _is_writer(folder: str | Path) -> bool:
-    from headstart.encoders.seq2seq import writer_type
-
-    return writer_type(folder) is not None
-
-
-def _writer(folder: str | Path, length: int | None) -> Encoder:
-    from headstart.encoders.seq2seq import Seq2SeqEncoder
-
-    return Seq2SeqEncoder.load(folder)
-
-
-def _is_vision(folder: str | Path) -> bool:
-    from headstart.encoders.vision_folders import is_image_network
-
-    return is_image_network(folder)
-
-
-def _vision_side(folder: str | Path) -> int:
-    from headstart.encoders.vision_folders import native_size_of
-
-    return native_size_of(folder)
-
-
-def _vision(folder: str | Path, length: int | None) -> Encoder:
-    from headstart.encoders.vision import VisionEncoder
-
-    return VisionEncoder.load(folder, length)
-
-
-def _transformer(folder: str | Path, length: int | None) -> Encoder:
-    from headstart.encoders.transformer import TransformerEncoder
-
-    return TransformerEncoder.load(folder)
+def _of_tokens(fits: Callable[[str | Path], bool], load: str) -> Format:
+    opened = _late(load)
+    return Format(fits, TokenEncoder.reads, _tokens, lambda folder, length: opened(folder))
 
 
 #: The last fits everything else: a network of Transformers, or an error when it is opened.
 FORMATS = [
-    Format(is_static, TokenEncoder.reads, _tokens, _light),
-    Format(lambda folder: "architecture" in _config(folder), PixelEncoder.reads, _timm_side, _timm),
-    Format(_is_xlnet, TokenEncoder.reads, _tokens, _xlnet),
-    Format(_is_writer, TokenEncoder.reads, _tokens, _writer),
-    Format(_is_vision, PixelEncoder.reads, _vision_side, _vision),
-    Format(lambda folder: True, TokenEncoder.reads, _tokens, _transformer),
+    _of_tokens(is_static, "light:LightEncoder.load"),
+    Format(
+        lambda folder: "architecture" in _config(folder),
+        PixelEncoder.reads,
+        _timm_side,
+        _late("timm_models:TimmEncoder.load"),
+    ),
+    _of_tokens(_late("xlnet:is_xlnet"), "xlnet:XLNetEncoder.load"),
+    _of_tokens(_late("seq2seq:writer_type"), "seq2seq:Seq2SeqEncoder.load"),
+    Format(
+        _late("vision_folders:is_image_network"),
+        PixelEncoder.reads,
+        _late("vision_folders:native_size_of"),
+        _late("vision:VisionEncoder.load"),
+    ),
+    _of_tokens(lambda folder: True, "transformer:TransformerEncoder.load"),
 ]

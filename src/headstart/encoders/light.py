@@ -19,9 +19,9 @@ from torch.nn import functional as F
 from headstart.batch import Batch
 from headstart.config import Options
 from headstart.encoders import EncoderKind, Features, TokenEncoder
+from headstart.encoders.sentence_folders import write_modules
 from headstart.encoders.visibility import mean_pool
-from headstart.errors import HeadstartError
-from headstart.files import write_json
+from headstart.errors import refused
 from headstart.modalities import TokenProcessor
 from headstart.modalities.text.defaults import TokenizerDefaults
 
@@ -123,17 +123,7 @@ class LightEncoder(TokenEncoder):
         save_file({k: v.contiguous() for k, v in parts.items()}, folder / PARTS)
         flat = table * self.weights[:, None] - self.centre
         save_file({"embedding.weight": flat.contiguous()}, folder / TABLE)
-        write_json(
-            folder / "modules.json",
-            [
-                {
-                    "idx": 0,
-                    "name": "0",
-                    "path": "",
-                    "type": "sentence_transformers.models.StaticEmbedding",
-                }
-            ],
-        )
+        write_modules(folder, {"StaticEmbedding": ""})
 
     @classmethod
     def load(cls, folder: str | Path) -> LightEncoder:
@@ -143,14 +133,10 @@ class LightEncoder(TokenEncoder):
             HeadstartError: the files are missing or damaged.
         """
         folder = Path(folder)
-        try:
+        what = f"the light encoder in {folder} cannot be read"
+        with refused(what, "pre-train it again or name another folder", Exception):
             flat = load_file(folder / TABLE)["embedding.weight"].float()
             parts = load_file(folder / PARTS) if (folder / PARTS).exists() else {}
-        except Exception as error:
-            raise HeadstartError(
-                f"the light encoder in {folder} cannot be read ({error}); pre-train it again or "
-                "name another folder."
-            ) from None
         weights = parts.get("weights", torch.ones(len(flat)))
         encoder = cls(weights, flat.shape[1], int(parts.get("window", torch.tensor(8))))
         encoder.centre.copy_(parts.get("centre", torch.zeros(flat.shape[1])))

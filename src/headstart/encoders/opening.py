@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.config import check_options
+from headstart.config import SourceOptions, check_options
+from headstart.data.audit import Audit
+from headstart.data.columns import check_names
 from headstart.encoders import ENCODERS, Encoder, EncoderKind
 from headstart.encoders.formats import format_of
 from headstart.errors import HeadstartError
@@ -18,12 +22,83 @@ from headstart.modalities.opening import modality_giving, open_modality
 from headstart.seeding import seeded
 
 if TYPE_CHECKING:
-    from headstart.encoders.sentence_transformers import ForeignEncoder
+    from datasets import Dataset
 
 NOTE = "headstart.json"
 
 #: The form of names of timm and torchvision.
 _ARCHITECTURE = re.compile(r"((timm|torchvision)/)?\w+(\.\w+)?")
+
+
+class OpenedEncoder:
+    """An encoder with all that reads records for it; each part is opened when it is first used.
+
+    Args:
+        folder: a run, an encoder folder of any library, or a hub name.
+
+    Attributes:
+        folder: the encoder folder, or the hub name.
+
+    Raises:
+        HeadstartError: a path that does not exist; the parts raise the errors of
+            :func:`open_encoder` and :func:`open_modality_of`.
+
+    Example::
+
+        opened = OpenedEncoder("runs/reviews")
+        batch = opened.processor.collate(records, opened.length)
+        vectors = opened.encoder(batch).pooled
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = encoder_folder(folder)
+
+    @cached_property
+    def note(self) -> dict[str, Any]:
+        return read_note(self.folder)
+
+    @property
+    def length(self) -> int:
+        """Tokens after which a record is cut, or pixels a side."""
+        return int(self.note["length"])
+
+    @cached_property
+    def modality(self) -> Modality:
+        return open_modality_of(self.folder)
+
+    @cached_property
+    def processor(self) -> Processor:
+        return self.modality.load(self.folder)
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        return open_encoder(self.folder)
+
+    def read(
+        self,
+        sources: list[str],
+        options: SourceOptions,
+        say: Callable[[str], None],
+        read: Callable[[Modality, Audit], Dataset] | None = None,
+    ) -> Dataset:
+        """Return the records of the sources that can be decoded, and say what was set aside.
+
+        Args:
+            read: replaces the modality's own reading and the check of the columns.
+
+        Raises:
+            HeadstartError: an unknown column, or nothing can be read.
+        """
+        audit = Audit()
+        if read is None:
+            check_names(options.columns, self.modality.content)
+            records = self.modality.read(sources, options, audit)
+        else:
+            records = read(self.modality, audit)
+        records = self.modality.readable(records, self.processor, audit)
+        for sentence in audit.sentences():
+            say(sentence)
+        return records
 
 
 def kind_of(name: str) -> EncoderKind | None:
@@ -122,13 +197,6 @@ def open_modality_of(folder: str | Path) -> Modality:
             "brings; install the one that it was made with."
         )
     return open_modality(name, note.get("modality_options"))
-
-
-def open_foreign(folder: str | Path) -> ForeignEncoder | None:
-    """Return an encoder that its own library runs; None if :func:`open_encoder` opens it."""
-    from headstart.encoders.sentence_transformers import open_sentence_transformer
-
-    return open_sentence_transformer(folder)
 
 
 def encoder_folder(folder: str | Path) -> str | Path:

@@ -14,15 +14,10 @@ from torch import Tensor, nn
 from headstart.batch import Batch
 from headstart.config import Options
 from headstart.encoders import EncoderKind, Features, PixelEncoder
-from headstart.encoders.images import (
-    ImageInput,
-    full_mask,
-    grid_tokens,
-    try_out,
-)
+from headstart.encoders.images import ImageInput, full_mask, grid_tokens, try_out
 from headstart.encoders.maps import one_per_size
 from headstart.encoders.wide_conv import WideConv
-from headstart.errors import HeadstartError, first_line
+from headstart.errors import HeadstartError, refused
 from headstart.files import write_json
 from headstart.modalities import Processor
 
@@ -140,18 +135,12 @@ class PlainEncoder(PixelEncoder):
         Raises:
             HeadstartError: the files are missing or damaged.
         """
-        try:
+        what = f"the plain network in {folder} cannot be read"
+        with refused(what, "pre-train it again or name another folder", Exception):
             config = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
             options = PlainOptions(widths=config["widths"], pooled=config["pooled"])
             encoder = cls(options, size or config["size"], config["mean"], config["std"])
             encoder.model.load_state_dict(load_file(Path(folder) / WEIGHTS))
-        except HeadstartError:
-            raise
-        except Exception as error:
-            raise HeadstartError(
-                f"the plain network in {folder} cannot be read ({first_line(error)}); pre-train "
-                "it again or name another folder."
-            ) from None
         return encoder
 
     def _normal(self) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -7,7 +7,7 @@ network: a pooling, possibly a normalisation, possibly layers that headstart doe
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,22 +54,11 @@ class Pooling:
         """Write the modules for sentence-transformers; nothing for the mean, its default."""
         if self == Pooling():
             return
-        names = ["Transformer", "Pooling", *(["Normalize"] if self.normalize else [])]
-        paths = ["", *(f"{index}_{name}" for index, name in enumerate(names[1:], 1))]
-        modules = [
-            {
-                "idx": index,
-                "name": str(index),
-                "path": path,
-                "type": f"sentence_transformers.models.{name}",
-            }
-            for index, (name, path) in enumerate(zip(names, paths, strict=True))
-        ]
-        for path in paths[1:]:
-            (folder / path).mkdir(exist_ok=True)
+        pooling = {"Transformer": "", "Pooling": "1_Pooling"}
+        write_modules(folder, pooling | ({"Normalize": "2_Normalize"} if self.normalize else {}))
         flags = {f"{_OLD}{old}": new == self.mode for old, new in _NAMES.items()}
-        write_json(folder / paths[1] / "config.json", {"word_embedding_dimension": width, **flags})
-        write_json(folder / MODULES, modules)
+        about = {"word_embedding_dimension": width, **flags}
+        write_json(folder / pooling["Pooling"] / "config.json", about)
 
     @classmethod
     def load(cls, folder: str | Path) -> Pooling:
@@ -93,6 +82,17 @@ class Pooling:
                 f"({', '.join(_MODES)})."
             )
         return cls(mode, "Normalize" in kinds)
+
+
+def write_modules(folder: Path, paths: Mapping[str, str]) -> None:
+    """Write ``modules.json``, and a folder for each module; ``paths`` by the name of its class."""
+    modules = [
+        {"idx": n, "name": str(n), "path": path, "type": f"sentence_transformers.models.{name}"}
+        for n, (name, path) in enumerate(paths.items())
+    ]
+    for path in filter(None, paths.values()):
+        (folder / path).mkdir(exist_ok=True)
+    write_json(folder / MODULES, modules)
 
 
 def native_length(folder: str | Path) -> int | None:

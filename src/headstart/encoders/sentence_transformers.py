@@ -13,7 +13,7 @@ import numpy as np
 from headstart.data.store import stream
 from headstart.encoders.formats import is_static
 from headstart.encoders.sentence_folders import MODULES
-from headstart.errors import HeadstartError
+from headstart.errors import refused
 from headstart.modalities.text.content import TEXT
 
 if TYPE_CHECKING:
@@ -52,15 +52,11 @@ def open_sentence_transformer(folder: str | Path) -> ForeignEncoder | None:
         return None
     from sentence_transformers import SentenceTransformer
 
-    try:
+    what = f"sentence-transformers cannot open {folder}"
+    with refused(what, "save it again, or name another", (OSError, ValueError, ImportError)):
         model = SentenceTransformer(
             str(folder), device="cpu", local_files_only=True, trust_remote_code=False
         )
-    except (OSError, ValueError, ImportError) as error:
-        raise HeadstartError(
-            f"{folder}: sentence-transformers cannot open it ({str(error).splitlines()[0]}); save "
-            "it again, or name another."
-        ) from None
 
     def vectors(records: Dataset, progress: Progress | None) -> np.ndarray:
         texts = list(stream(records, TEXT.name))

@@ -25,7 +25,7 @@ from headstart.encoders.transformer import (
     saved_causal,
 )
 from headstart.encoders.visibility import causal, mean_pool, visibility
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, refused
 from headstart.modalities import TokenProcessor
 from headstart.modalities.text.defaults import TokenizerDefaults
 
@@ -56,11 +56,6 @@ class Seq2SeqEncoder(WriterEncoder):
         direction = "causal" if self.is_causal else "bidirectional"
         dropout = {"dropout"} if self.has_dropout() else set()
         return CONTEXT | {"decoder", direction} | dropout
-
-    def has_dropout(self) -> bool:
-        """Whether two passes over one text differ; attention dropout has no module."""
-        rate: float = getattr(self.model.config, "dropout", 0.0)
-        return rate > 0 or super().has_dropout()
 
     def from_vectors(self, vectors: Tensor, batch: Batch) -> Features:
         seen = visibility(batch)
@@ -137,15 +132,11 @@ class Seq2SeqEncoder(WriterEncoder):
                 f"{folder} holds a network of the kind {kind!r}, which this library cannot train "
                 f"to write; it knows {', '.join(WRITERS)}."
             )
-        try:
+        what = f"no network that reads and writes can be opened from {folder}"
+        with refused(what, "pre-train it again or name another folder"):
             model = AutoModelForSeq2SeqLM.from_pretrained(
                 folder, trust_remote_code=False, dtype=torch.float32
             )
-        except (OSError, ValueError) as error:
-            raise HeadstartError(
-                f"no network that reads and writes can be opened from {folder}: "
-                f"{str(error).strip().splitlines()[0]}; pre-train it again or name another folder."
-            ) from None
         return cls(model, bool(saved_causal(Path(folder))))
 
 

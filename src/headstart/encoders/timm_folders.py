@@ -12,7 +12,7 @@ from timm.models._hub import save_config_for_hf
 from timm.models.resnet import ResNet
 from torch import nn
 
-from headstart.errors import HeadstartError, first_line
+from headstart.errors import HeadstartError, refused
 
 WEIGHTS = "model.safetensors"
 
@@ -79,7 +79,8 @@ def read_folder(folder: Path) -> tuple[Any, dict[str, Any]]:
             f"{folder} has no {WEIGHTS}, the one kind of weights that is opened here because it "
             "cannot run code; convert them, or name another folder."
         )
-    try:
+    remedy = "pre-train it again or name another folder"
+    with refused(f"timm cannot open {folder}", remedy, Exception):
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         ours: dict[str, Any] = config.get("headstart", {})
         if not ours.get("small_stem"):
@@ -91,11 +92,6 @@ def read_folder(folder: Path) -> tuple[Any, dict[str, Any]]:
         shrink_stem(model)
         model.load_state_dict(load_file(folder / WEIGHTS))
         return model, ours
-    except Exception as error:
-        raise HeadstartError(
-            f"timm cannot open {folder}: {first_line(error)}; pre-train it again or name another "
-            "folder."
-        ) from None
 
 
 def shrink_stem(model: Any) -> None:

@@ -16,7 +16,7 @@ from pydantic import ConfigDict, Field
 from headstart.config import Options
 from headstart.encoders import EncoderKind
 from headstart.encoders.timm_models import TimmEncoder, shrink_stem
-from headstart.errors import HeadstartError, did_you_mean, first_line
+from headstart.errors import HeadstartError, did_you_mean, first_line, refused
 from headstart.modalities import Processor
 
 #: Arguments that the encoder sets itself.
@@ -250,13 +250,10 @@ def _weights(architecture: str, tag: str) -> dict[str, Any]:
             "here because it cannot run code; choose another tag."
         )
     disable_progress_bars()
-    try:
+    what = f"the weights {name!r} cannot be fetched from the hub and are not in its cache"
+    remedy = f"go online once, or write {architecture!r} for a fresh network"
+    with refused(what, remedy, Exception):
         path = Path(hf_hub_download(config.hf_hub_id, "model.safetensors"))
-    except Exception as error:
-        raise HeadstartError(
-            f"the weights {name!r} cannot be fetched from the hub and are not in its cache "
-            f"({first_line(error)}); go online once, or write {architecture!r} for a fresh network."
-        ) from None
     return {"tag": tag, "overlay": {"file": str(path), "source": "timm", "custom_load": False}}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,7 +36,7 @@ from headstart.encoders.ngrams import NgramEmbedding
 from headstart.encoders.sentence_folders import Pooling
 from headstart.encoders.tied import TIED_TYPES, TiedDecoder
 from headstart.encoders.visibility import causal, real, visibility
-from headstart.errors import HeadstartError, first_line
+from headstart.errors import HeadstartError, refused
 from headstart.modalities import TokenProcessor
 
 transformers_logging.set_verbosity_error()
@@ -104,11 +105,6 @@ class TransformerEncoder(NarrowableEncoder, CrossAttentionEncoder):
         if self.model.config.model_type in TIED_TYPES and not self.is_causal:
             base.add("cross_attention")
         return frozenset({*base, direction, *dropout})
-
-    def has_dropout(self) -> bool:
-        """Whether two passes over one text differ; attention dropout has no module."""
-        rate: float = getattr(self.model.config, "attention_dropout", 0.0)
-        return rate > 0 or super().has_dropout()
 
     def from_vectors(self, vectors: Tensor, batch: Batch) -> Features:
         alone = "segments" not in batch and not self.is_causal
@@ -221,13 +217,9 @@ class TransformerEncoder(NarrowableEncoder, CrossAttentionEncoder):
         Raises:
             HeadstartError: Transformers cannot open it without running remote code.
         """
-        try:
+        hint = "give an encoder's name (`headstart list encoders`), a run, or a model folder"
+        with refused(f"no encoder can be opened from {str(folder)!r}", hint):
             model = AutoModel.from_pretrained(folder, trust_remote_code=False, dtype=torch.float32)
-        except (OSError, ValueError) as error:
-            raise HeadstartError(
-                f"no encoder can be opened from {str(folder)!r}: {first_line(error)}; give an "
-                "encoder's name (`headstart list encoders`), a run, or a model folder."
-            ) from None
         if hasattr(model, "pooler"):
             # Only next-sentence prediction trains it; otherwise its output is noise.
             model.pooler = None
@@ -357,27 +349,16 @@ MODERNBERT = EncoderKind(
     optimizer={"name": "muon", "muon_learning_rate": 4e-3},
     counts=True,
 )
-BERT = EncoderKind(
-    "Small transformer as BERT was published.",
-    SmallOptions,
-    _bert,
-    length=128,
-    batch_size=64,
+BERT = replace(
+    MODERNBERT,
+    about="Small transformer as BERT was published.",
+    create=_bert,
     learning_rate=1e-3,
-    reads=TransformerEncoder.reads,
-    provides=CONTEXT | {"bidirectional", "dropout", "narrower", "cross_attention"},
-    optimizer={"name": "muon", "muon_learning_rate": 4e-3},
-    counts=True,
+    provides=MODERNBERT.provides | {"cross_attention"},
 )
-GPT = EncoderKind(
-    "Small causal transformer after Llama, for next-token prediction.",
-    SmallOptions,
-    _gpt,
-    length=128,
-    batch_size=64,
-    learning_rate=2e-3,
-    reads=TransformerEncoder.reads,
+GPT = replace(
+    MODERNBERT,
+    about="Small causal transformer after Llama, for next-token prediction.",
+    create=_gpt,
     provides=CONTEXT | {"causal", "dropout", "narrower"},
-    optimizer={"name": "muon", "muon_learning_rate": 4e-3},
-    counts=True,
 )

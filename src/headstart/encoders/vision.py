@@ -23,7 +23,7 @@ from headstart.encoders.images import (
 )
 from headstart.encoders.maps import transformers_maps
 from headstart.encoders.vision_folders import PROCESSOR, native_size, processor_of, resized
-from headstart.errors import HeadstartError, first_line
+from headstart.errors import HeadstartError, refused
 from headstart.files import write_json
 
 transformers_logging.set_verbosity_error()
@@ -76,11 +76,6 @@ class VisionEncoder(PatchNetwork):
         if maps:
             model.to(memory_format=torch.channels_last)
             self.input.channels_last = True
-
-    def has_dropout(self) -> bool:
-        """Whether two passes over one image differ; attention dropout has no module."""
-        rate: float = getattr(self.model.config, "attention_probs_dropout_prob", 0.0)
-        return rate > 0 or super().has_dropout()
 
     @property
     def patch_size(self) -> int:
@@ -151,17 +146,15 @@ class VisionEncoder(PatchNetwork):
         Raises:
             HeadstartError: Transformers cannot open it without running remote code.
         """
-        try:
+        hint = (
+            "give an encoder's name (`headstart list encoders`), a run, or a folder with "
+            "model.safetensors"
+        )
+        with refused(f"no encoder can be opened from {str(folder)!r}", hint):
             model = AutoModel.from_pretrained(
                 folder, trust_remote_code=False, use_safetensors=True, dtype=torch.float32
             )
             processor = processor_of(folder, model.config)
-        except (OSError, ValueError) as error:
-            raise HeadstartError(
-                f"no encoder can be opened from {str(folder)!r}: {first_line(error)}; give an "
-                "encoder's name (`headstart list encoders`), a run, or a folder with "
-                "model.safetensors."
-            ) from None
         return cls(model, processor, size)
 
     def _blocks(self) -> tuple[str, nn.ModuleList]:

@@ -18,7 +18,7 @@ from headstart.encoders.transformer import (
     saved_causal,
 )
 from headstart.encoders.visibility import causal, mean_pool, visibility
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, refused
 from headstart.modalities import TokenProcessor
 
 
@@ -106,13 +106,9 @@ class XLNetEncoder(TwoStreamEncoder):
         Raises:
             HeadstartError: the files are missing or damaged.
         """
-        try:
+        remedy = "pre-train it again or name another folder"
+        with refused(f"no XLNet can be opened from {folder}", remedy):
             model = XLNetModel.from_pretrained(folder, trust_remote_code=False, dtype=torch.float32)
-        except (OSError, ValueError) as error:
-            raise HeadstartError(
-                f"no XLNet can be opened from {folder}: {str(error).splitlines()[0]}; pre-train it "
-                "again or name another folder."
-            ) from None
         return cls(model, bool(saved_causal(Path(folder))))
 
 
@@ -148,7 +144,7 @@ def _xlnet(options: SmallOptions, processor: TokenProcessor, length: int) -> XLN
 
 
 XLNET = EncoderKind(
-    "Small XLNet: relative places and two streams, for permuted language modeling.",
+    "Small XLNet: relative positions and two streams, for permuted language modeling.",
     SmallOptions,
     _xlnet,
     length=128,

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.config import CompareConfig, EvaluateConfig
-from headstart.encoders.opening import encoder_folder, open_encoder, open_modality_of, read_note
+from headstart.encoders.opening import OpenedEncoder, encoder_folder, open_encoder
 from headstart.errors import HeadstartError
 from headstart.evaluation.cache import digests_of
-from headstart.evaluation.compared_runs import pairs
-from headstart.evaluation.comparison import Comparison
+from headstart.evaluation.compare_page import compare_page
+from headstart.evaluation.comparison import Comparison, pairs
 from headstart.evaluation.evaluate import (
     check_needs,
     check_task,
@@ -31,6 +31,7 @@ from headstart.evaluation.frozen_encoders import frozen, measured
 from headstart.evaluation.protocols.reading import labeled_records
 from headstart.evaluation.report.cost import cost_of
 from headstart.evaluation.report.reproduce import command, versions
+from headstart.files import write_text
 from headstart.run import RunFolder
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ def compare(config: CompareConfig, *, say: Callable[[str], None]) -> Comparison:
             of labels, or labels that cannot be measured.
     """
     folders = _folders(config.runs)
-    modalities = [open_modality_of(folder) for folder in folders.values()]
-    modality = _one_modality(config.runs, modalities)
+    encoders = {name: OpenedEncoder(folder) for name, folder in folders.items()}
+    modality = _one_modality(config.runs, [opened.modality for opened in encoders.values()])
     check_task(config.task, modality)
     labels = _one_label_set(config.runs)
     shared = EvaluateConfig.model_fields.keys() & CompareConfig.model_fields.keys()
@@ -55,32 +56,31 @@ def compare(config: CompareConfig, *, say: Callable[[str], None]) -> Comparison:
     plan = decided(plan, modality)
     measure_of(plan)
     if protocol_of(plan).needs:  # opened twice rather than all held at once
-        for folder in folders.values():
-            check_needs(plan.task, modality, open_encoder(folder), modality.load(folder))
-    first = next(iter(folders.values()))
-    train, test = labeled_records(plan, modality, modality.load(first), {})
+        for opened in map(OpenedEncoder, folders.values()):
+            check_needs(plan.task, modality, opened.encoder, opened.processor)
+    first = next(iter(encoders.values()))
+    train, test = labeled_records(plan, modality, first.processor, {})
     notes = _label_notes(labels, train, config)
     candidates, costs, digest_of = [], {}, digests_of(modality)
     scratch = tempfile.TemporaryDirectory(prefix="headstart-")
-    for (name, folder), own, named in zip(folders.items(), modalities, config.runs, strict=True):
+    for (name, opened), named in zip(encoders.items(), config.runs, strict=True):
         say(f"features of {name}")
-        encoder, processor = open_encoder(folder), own.load(folder)
-        candidate = frozen(name, "other", encoder, processor, int(read_note(folder)["length"]))
+        encoder = open_encoder(opened.folder)
+        candidate = frozen(name, "other", encoder, opened.processor, opened.length)
         candidates.append(measured(candidate, train, test, digest_of, _store(named, scratch), None))
         costs[name] = _cost(named, encoder)
     scratch.cleanup()
     results = evaluate(candidates, train, test, plan, modality.content)
-    found_pairs = pairs(results)
     comparison = Comparison(
         results,
-        found_pairs,
+        pairs(results),
         costs,
         dict(zip(folders, config.runs, strict=True)),
         [*notes, *results.notes],
         command("compare", config, ["runs"]),
         versions(),
     )
-    comparison.write(Path(config.out))
+    write_text(Path(config.out), compare_page(comparison))
     say(f"the page is {config.out}")
     return comparison
 

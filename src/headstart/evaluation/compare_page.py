@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from headstart.evaluation.compare_words import COSTS, answer, column, listed
-from headstart.evaluation.report.figures import axis, cell, change, scaled, within
+from headstart.evaluation.comparison import COSTS, Comparison, column
+from headstart.evaluation.report.efficiency import score_chart
+from headstart.evaluation.report.figures import cell, change
 from headstart.evaluation.report.reproduce import section as reproduce
 from headstart.evaluation.verdict import points
-from headstart.pages.charts import Series, line_chart
-from headstart.pages.dots import Dot, dot_chart
-from headstart.pages.markup import Markup, join, table, tag
+from headstart.pages.markup import Markup, join, listed, table, tag
 from headstart.pages.page import page
 
-if TYPE_CHECKING:
-    from headstart.evaluation.compared_runs import ComparedRuns
 
-
-def compare_page(comparison: ComparedRuns) -> str:
+def compare_page(comparison: Comparison) -> str:
     """Return the whole document, which works offline."""
     header = tag(
         "header",
         tag("p", "Which of these runs is best?", class_="question"),
-        tag("h1", tag("strong", answer(comparison))),
+        tag("h1", tag("strong", comparison.answer)),
         *(tag("p", note, class_="note") for note in comparison.notes),
     )
     sections = [
@@ -35,77 +29,41 @@ def compare_page(comparison: ComparedRuns) -> str:
     return page(header, sections, title="headstart: which run is best?")
 
 
-def _chart(comparison: ComparedRuns) -> Markup:
+def _chart(comparison: Comparison) -> Markup:
     results = comparison.results
-    metric, counts = results.metric, results.counts
-    most = list(counts)[-1]
+    most = list(results.counts)[-1]
     leaders = comparison.leaders(most)
     names = [outcome.candidate for outcome in comparison.ranked(most)]
-    title = _finding(comparison, leaders)
-    head = tag("h2", f"{metric.name[:1].upper()}{metric.name[1:]} of each run", id="efficiency")
-    scores = {(x.candidate, n): x.scores[metric.name] for n in counts for x in results.judged(n)}
-    if len(counts) == 1:
-        dots = [
-            Dot(
-                name,
-                scaled(metric, found.mean),
-                scaled(metric, found.low),
-                scaled(metric, found.high),
-                within(metric, found),
-                strong=name in leaders,
-            )
-            for name in names
-            for found in [scores[name, most]]
-        ]
-        label = f"{axis(metric)}, with 95% intervals"
-        return tag("section", head, dot_chart(title, dots, x_label=label))
-    series = [
-        Series(
-            name,
-            [(n, scaled(metric, scores[name, n].mean)) for n in counts],
-            [
-                (scaled(metric, scores[name, n].low), scaled(metric, scores[name, n].high))
-                for n in counts
-            ],
-            strong=name in leaders,
-        )
-        for name in names
-    ]
-    drawn = line_chart(
-        title,
-        series,
-        x_label="labels (logarithmic)",
-        y_label=axis(metric),
-        x_ticks=[(n, f"all {n:,}" if name == "all" else f"{n:,}") for n, name in counts.items()],
-        log_x=True,
-    )
+    chart = score_chart(results, _finding(comparison, leaders), names, leaders)
+    name = results.metric.name
+    head = tag("h2", f"{name[:1].upper()}{name[1:]} of each run", id="efficiency")
+    if len(results.counts) == 1:
+        return tag("section", head, chart)
     words = (
         "Bands are 95% intervals of each run by itself; runs share draws and tested records, so "
         "that their differences, below, are surer than the bands suggest."
     )
-    return tag("section", head, drawn, tag("p", words, class_="small"))
+    return tag("section", head, chart, tag("p", words, class_="small"))
 
 
-def _finding(comparison: ComparedRuns, leaders: list[str]) -> str:
+def _finding(comparison: Comparison, leaders: list[str]) -> str:
     most = list(comparison.results.counts)[-1]
     where = f" with {most:,} labels" if most else ""
     if len(leaders) > 1:
         return f"{listed(leaders)} cannot be told apart{where}"
     second = comparison.ranked(most)[1].candidate
     pair = next(x for x in comparison.pairs if x.labels == most and x.other == second)
-    gain = change(comparison.results.metric, pair.estimate.mean)
+    gain = change(comparison.results.metric, pair.change.estimate.mean)
     return f"{leaders[0]} is best{where}: {gain} over {second}"
 
 
-def _table(comparison: ComparedRuns) -> Markup:
+def _table(comparison: Comparison) -> Markup:
     results = comparison.results
     rows = []
-    for first in comparison.ranked(list(results.counts)[-1]):
-        name = first.candidate
+    for name in (outcome.candidate for outcome in comparison.ranked(list(results.counts)[-1])):
         cells: list[str] = [name]
-        for labels in results.counts:
-            outcome = next(x for x in results.judged(labels) if x.candidate == name)
-            found = cell(results.metric, outcome.scores[results.metric.name])
+        for labels, score in comparison.scores(name).items():
+            found = cell(results.metric, score)
             cells.append(tag("strong", found) if name in comparison.leaders(labels) else found)
         cost = comparison.costs[name]
         rows.append([*cells, *(cost.get(what, "") for what in COSTS)])
@@ -126,12 +84,12 @@ def _table(comparison: ComparedRuns) -> Markup:
     )
 
 
-def _differences(comparison: ComparedRuns) -> Markup:
+def _differences(comparison: Comparison) -> Markup:
     results = comparison.results
     groups: dict[str, list[list[str]]] = {}
     unit = " in points" if results.metric.percent else ""
     for pair in comparison.pairs:
-        estimate = pair.estimate
+        estimate = pair.change.estimate
         gain, low, high = (
             points(x, results.metric) for x in (estimate.mean, estimate.low, estimate.high)
         )
@@ -155,7 +113,7 @@ def _differences(comparison: ComparedRuns) -> Markup:
     )
 
 
-def _costs(comparison: ComparedRuns) -> Markup:
+def _costs(comparison: Comparison) -> Markup:
     names = list(dict.fromkeys(name for cost in comparison.costs.values() for name in cost))
     rows = [
         [run, comparison.folders[run], *(cost.get(name, "") for name in names)]

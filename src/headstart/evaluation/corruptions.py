@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from headstart.data.store import with_content
 from headstart.errors import HeadstartError, did_you_mean
-from headstart.seeding import derive
+from headstart.seeding import numbers
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -54,6 +52,6 @@ def corrupt(records: Dataset, modality: Modality, name: str, severity: int, seed
     change, column = modality.corruptions[name], modality.content.columns[0]
     values = []
     for index, value in enumerate(records[column]):
-        rng = np.random.Generator(np.random.PCG64(derive(seed, "corrupt", name, severity, index)))
+        rng = numbers(seed, "corrupt", name, severity, index)
         values.append(change(value, severity, rng))
     return with_content(records, column, values)

@@ -15,13 +15,11 @@ import numpy as np
 
 from headstart.batch import Progress
 from headstart.encoders.opening import (
-    encoder_folder,
+    OpenedEncoder,
     kind_of,
     open_encoder,
-    open_foreign,
-    open_modality_of,
-    read_note,
 )
+from headstart.encoders.sentence_transformers import open_sentence_transformer
 from headstart.errors import HeadstartError
 from headstart.evaluation.cache import cached, digest, digest_of_encoder
 from headstart.evaluation.features import features
@@ -107,10 +105,9 @@ def named(folders: list[str], modality: Modality) -> list[FrozenEncoder]:
 
 
 def _opened(given: str, name: str, modality: Modality) -> FrozenEncoder:
-    folder = encoder_folder(given)
-    foreign = open_foreign(folder)
-    own = modality if foreign else open_modality_of(folder)
-    content = foreign.content if foreign else own.content
+    opened = OpenedEncoder(given)
+    foreign = open_sentence_transformer(opened.folder)
+    content = foreign.content if foreign else opened.modality.content
     if content.name != modality.content.name:
         raise HeadstartError(
             f"--against {given}: that is an encoder of {content.noun}, but the records are "
@@ -118,8 +115,7 @@ def _opened(given: str, name: str, modality: Modality) -> FrozenEncoder:
         )
     if foreign:
         return FrozenEncoder(name, "other", digest("foreign", *foreign.stamps), foreign.vectors)
-    encoder, processor = open_encoder(folder), own.load(folder)
-    return frozen(name, "other", encoder, processor, int(read_note(folder)["length"]))
+    return frozen(name, "other", opened.encoder, opened.processor, opened.length)
 
 
 def measured(

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from headstart.data.vectors import unit_length
 from headstart.evaluation.heads.logistic import LogisticRegression
 from headstart.labeling.gaussian_process import GaussianProcess, kernel
 
@@ -42,7 +43,7 @@ class Pool:
         self.allowed = np.ones(len(vectors), bool) if allowed is None else allowed.copy()
         total = np.zeros(vectors.shape[1])
         for start in range(0, len(vectors), BLOCK):
-            total += unit(np.asarray(vectors[start : start + BLOCK])).sum(0, dtype=np.float64)
+            total += unit_length(vectors[start : start + BLOCK]).sum(0, dtype=np.float64)
         self.centre = (total / max(1, len(vectors))).astype(np.float32)
 
     def __len__(self) -> int:
@@ -50,7 +51,8 @@ class Pool:
 
     def centred(self, vectors: np.ndarray) -> np.ndarray:
         """Return other vectors (n,D), such as of labeled records, in the space of the pool."""
-        return unit(unit(np.asarray(vectors, dtype=np.float32)) - self.centre)
+        found: np.ndarray = unit_length(unit_length(vectors.astype(np.float32)) - self.centre)
+        return found
 
     def rows(self, indices: np.ndarray) -> np.ndarray:
         """Return the vectors (n,D) at ``indices``."""
@@ -68,12 +70,6 @@ class Pool:
         for where, block in self.blocks():
             found[where] = block @ vector
         return found
-
-
-def unit(vectors: np.ndarray) -> np.ndarray:
-    """Return rows (n,D) of unit length; zero rows stay zero."""
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return (vectors / np.where(norms > 0, norms, 1)).astype(np.float32, copy=False)
 
 
 @dataclass(frozen=True)

@@ -17,18 +17,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.data.audit import Audit
 from headstart.data.columns import check_names
 from headstart.data.store import stream
-from headstart.encoders.opening import encoder_folder, open_encoder, open_modality_of, read_note
+from headstart.encoders.opening import OpenedEncoder
 from headstart.errors import HeadstartError
 from headstart.evaluation.cache import cached, digest, digest_of_encoder, digest_of_records
 from headstart.evaluation.features import features
-from headstart.files import whole_file
+from headstart.files import check_ending, whole_file
 from headstart.labeling.choosing import Pool, choose
 from headstart.labeling.simulation import FEWEST, Simulation, simulate
 from headstart.run import RunFolder
-from headstart.seeding import derive
+from headstart.seeding import numbers
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -96,24 +95,22 @@ def label(config: LabelConfig, *, say: Callable[[str], None]) -> Labeling:
         raise HeadstartError(
             f"{out} exists already and may hold labels; choose another --out, or move it."
         )
-    if out.suffix not in (".csv", ".jsonl"):
-        raise HeadstartError(
-            f"records to label can be written to .csv or .jsonl, not to {out.name!r}; change --out."
-        )
+    check_ending(out, "records to label", (".csv", ".jsonl"))
     source = _Source(config, say)
+    content = source.content
     found = source.read(config.unlabeled, unlabeled=True)
     given = source.read(config.labeled) if config.labeled else found.select(range(0))
     notes: list[str] = []
     own = _known(found)
     if own.any():
         notes.append(f"{own.sum():,} of the unlabeled records have a label and count as labeled.")
-    allowed = ~own & ~_repeated(source.digests(found), own, source.digests(given), notes)
+    allowed = ~own & ~_repeated(content.digests(found), own, content.digests(given), notes)
     if len(given) and (empty := int((~_known(given)).sum())):
         notes.append(f"{empty:,} records of --labeled have no label; they are not named again.")
     trial = source.read([config.simulate]) if config.simulate else found
     with tempfile.TemporaryDirectory(prefix="headstart-") as scratch:
         vectors = source.vectors(found, Path(scratch, "pool.npy"))
-        rng = np.random.Generator(np.random.PCG64(derive(config.seed, "label")))
+        rng = numbers(config.seed, "label")
         simulation = None
         if config.simulate:
             indices = _sample(_known(trial), rng)
@@ -145,7 +142,7 @@ def label(config: LabelConfig, *, say: Callable[[str], None]) -> Labeling:
         )
     if len(chosen.indices) < config.n:
         notes.append(f"Only {len(chosen.indices):,} records are left to name.")
-    rows = _write(found.select(chosen.indices), source.content, chosen.why, out)
+    rows = _write(found.select(chosen.indices), content, chosen.why, out)
     return Labeling(rows, out, notes, simulation, config.run)
 
 
@@ -153,34 +150,18 @@ class _Source:
     """Reads records and computes their vectors with a run's encoder."""
 
     def __init__(self, config: LabelConfig, say: Callable[[str], None]) -> None:
-        folder = encoder_folder(config.run)
-        note = read_note(folder)
-        self._config, self._say = config, say
-        self._length = int(note["length"])
-        self._modality = open_modality_of(folder)
-        self.content = self._modality.content
+        self._config, self._say, self._opened = config, say, OpenedEncoder(config.run)
+        self.content = self._opened.modality.content
         check_names(config.columns, self.content)
-        self._encoder, self._processor = open_encoder(folder), self._modality.load(folder)
-        self._key = digest_of_encoder(self._encoder, self._processor, self._length)
+        self._encoder, self._processor = self._opened.encoder, self._opened.processor
+        self._key = digest_of_encoder(self._encoder, self._processor, self._opened.length)
         run = RunFolder(config.run)
         self._store = run.features if run.config_file.is_file() else None
 
     def read(self, sources: list[str], *, unlabeled: bool = False) -> Dataset:
-        audit, options = Audit(), self._config
-        if unlabeled:  # a record without a label would be quarantined where its column is named
-            options = options.without_label()
-        records = self._modality.read(sources, options, audit)
-        records = self._modality.readable(records, self._processor, audit)
-        if audit.quarantined:
-            (reason, _), *_ = audit.reasons.most_common(1)
-            self._say(
-                f"{audit.quarantined} records of {', '.join(sources)} were set aside: {reason}"
-            )
-        return records
-
-    def digests(self, records: Dataset) -> np.ndarray:
-        """Return the digest (N,) uint64 of each record; equal contents have equal digests."""
-        return self.content.digests(records)
+        # A record without a label would be quarantined where its column is named.
+        options = self._config.without_label() if unlabeled else self._config
+        return self._opened.read(sources, options, self._say)
 
     def vectors(self, records: Dataset, path: Path) -> np.ndarray:
         """Return vectors (N,D), memory-mapped at ``path``."""
@@ -197,7 +178,7 @@ class _Source:
         """Return the vectors of records; those of a run are cached in its folder."""
 
         def compute() -> np.ndarray:
-            return features(self._encoder, self._processor, records, length=self._length)
+            return features(self._encoder, self._processor, records, length=self._opened.length)
 
         if self._store is None:
             return compute()
@@ -270,7 +251,7 @@ def _write(
         for name, value, reason in zip(records["id"], values, why, strict=True)
     ]
     with whole_file(out) as partial:
-        if out.suffix == ".jsonl":
+        if out.suffix.lower() == ".jsonl":
             lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
             partial.write_text("".join(lines), encoding="utf-8")
         else:

@@ -15,6 +15,7 @@ import numpy as np
 from headstart.batch import Progress
 from headstart.data.split import split
 from headstart.errors import HeadstartError
+from headstart.evaluation.comparison import plain
 from headstart.evaluation.equivalence import equivalents
 from headstart.evaluation.intervals import LEVEL, Change, compare, holm
 from headstart.evaluation.outcomes import ACCURACY, Candidate, Kind, Results
@@ -22,7 +23,8 @@ from headstart.evaluation.protocols.resampling import averaged
 from headstart.evaluation.protocols.scoring import outcome_of
 from headstart.evaluation.verdict import points, score
 from headstart.labeling.choosing import Pool, choose
-from headstart.seeding import derive
+from headstart.pages.markup import listed
+from headstart.seeding import numbers
 
 #: Most records to choose from, and to test on; rounds; and fewest records for a simulation.
 POOL, TESTED, ROUNDS, FEWEST = 4000, 4000, 4, 40
@@ -65,7 +67,7 @@ class Simulation:
         if self.overall.estimate.low > 0:
             answer = f"Yes: {over} choosing gains {gain} points on average [{low}, {high}]"
             where = [f"{labels:,}" for labels in counts if self.sign(labels) > 0]
-            clear = f", clearly with {_listed(where)}" if where and len(counts) > 1 else ""
+            clear = f", clearly with {listed(where)}" if where and len(counts) > 1 else ""
             return f"{answer} over random choice{clear}."
         if self.overall.estimate.high < 0:
             return f"No: {over} random choice is better, choosing changes {gain} points " + (
@@ -96,26 +98,20 @@ class Simulation:
         rows = []
         for labels, change in self.changes.items():
             ours, random = self.results.judged(labels)
-            interval = [round(change.estimate.low, 5), round(change.estimate.high, 5)]
             rows.append(
                 {
                     "labels": labels,
                     "chosen": round(ours.mean, 5),
                     "random": round(random.mean, 5),
-                    "difference": round(change.estimate.mean, 5),
-                    "difference_interval": interval,
+                    **plain(change.estimate, "difference"),
                     "outcome": {1: "better", 0: "no clear difference", -1: "worse"}[
                         self.sign(labels)
                     ],
                 }
             )
-        low, high = (
-            round(edge, 5) for edge in (self.overall.estimate.low, self.overall.estimate.high)
-        )
         return {
             "answer": self.headline,
-            "gain": round(self.overall.estimate.mean, 5),
-            "gain_interval": [low, high],
+            **plain(self.overall.estimate, "gain"),
             "curve": rows,
             "seeds": self.results.seeds,
         }
@@ -155,7 +151,7 @@ def simulate(
         )
     names, classes = np.unique(np.asarray(labels, dtype=str), return_inverse=True)
     rest, tested = split(list(labels), seed=seed)
-    rng = _rng(seed, "tested")
+    rng = numbers(seed, "tested")
     tested = np.sort(rng.permutation(tested)[:TESTED])
     size = min(POOL, int(_SHARE * len(rest)))
     budgets = [n for n in (budgets or [count * 2**k for k in range(ROUNDS)]) if n <= size // 2]
@@ -166,14 +162,14 @@ def simulate(
         )
     right: dict[tuple[str, int], list[np.ndarray]] = {}
     for repetition in range(seeds):
-        indices = rest[_rng(seed, "pool", repetition).permutation(len(rest))[:size]]
+        indices = rest[numbers(seed, "pool", repetition).permutation(len(rest))[:size]]
         pool, known = vectors[indices], classes[indices]
         space = Pool(pool)
         train, test = space.centred(pool), space.centred(vectors[tested])
         for side, rule in (("chosen", method), ("random", "random")):
             have = np.empty(0, dtype=np.int64)
             for budget in budgets:
-                numbers = _rng(seed, side, repetition, budget)
+                random = numbers(seed, side, repetition, budget)
                 allowed = ~np.isin(np.arange(size), have)
                 found = choose(
                     Pool(pool, allowed),
@@ -181,7 +177,7 @@ def simulate(
                     list(names[known[have]]),
                     budget - len(have),
                     method=rule,
-                    rng=numbers,
+                    rng=random,
                 )
                 have = np.concatenate([have, found.indices])
                 predicted = _ridge_predictions(train[have], known[have], test)
@@ -264,11 +260,3 @@ def _results(
 
 def _edges(change: Change) -> tuple[str, str]:
     return points(change.estimate.low), points(change.estimate.high)
-
-
-def _listed(parts: list[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-
-
-def _rng(seed: int, *purpose: int | str) -> np.random.Generator:
-    return np.random.Generator(np.random.PCG64(derive(seed, *purpose)))

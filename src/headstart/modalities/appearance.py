@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
+
+from headstart.pages.markup import Markup, data_address
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from headstart.batch import Batch
-    from headstart.pages.markup import Markup
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,7 @@ class Preview:
     @property
     def address(self) -> str:
         """The thumbnail as a ``data:`` URL, or empty."""
-        if not self.image:
-            return ""
-        return "data:image/webp;base64," + base64.b64encode(self.image).decode()
+        return data_address(self.image, "webp") if self.image else ""
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ def sift(records: Dataset, config: PretrainConfig, modality: Modality, audit: Au
             "--remove-overlap names."
         )
     if len(records) < before:
-        audit.duplicates = content.repeats(records, audit)
+        audit.duplicates = content.count_repeats(records, audit)
     return records
 
 

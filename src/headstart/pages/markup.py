@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from html import escape
 from itertools import chain
 
@@ -66,6 +67,11 @@ def cut(text: str, letters: int) -> str:
     """Return ``text`` on one line, cut to ``letters`` characters."""
     line = " ".join(text[: 4 * letters].split())
     return line if len(line) <= letters else f"{line[: letters - 1]}…"
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Return ``a, b and c``."""
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
 def data_address(content: bytes, kind: str) -> str:

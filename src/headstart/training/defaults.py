@@ -47,10 +47,6 @@ class Plan:
     safeguards: dict[str, Any] | None = None
     embeddings: str | None = None
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain values, for ``config.yaml``."""
-        return asdict(self)
-
 
 def decide(config: PretrainConfig, records: Any, modality: Modality) -> Plan:
     """Resolve the user's options, and the defaults for ``auto``, into a plan.

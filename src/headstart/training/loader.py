@@ -12,8 +12,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from headstart.batch import Batch, Rows
-from headstart.data.order import order
 from headstart.errors import HeadstartError
+from headstart.seeding import order
 
 if TYPE_CHECKING:
     from headstart.training.plan import TrainingPlan

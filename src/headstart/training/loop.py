@@ -13,12 +13,11 @@ from torch import Tensor, nn
 
 from headstart.batch import Batch
 from headstart.errors import HeadstartError
-from headstart.seeding import generator
+from headstart.seeding import generator, reseed
 from headstart.training.loader import NumberedBatches, ResumableLoader
 from headstart.training.optimizers import build, set_progress
 from headstart.training.plan import TrainingPlan
 from headstart.training.processes import ProcessGroup
-from headstart.training.seeding import reseed
 
 
 @dataclass

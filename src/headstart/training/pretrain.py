@@ -6,7 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -232,9 +232,7 @@ def _prepare(
     if audit.quarantined:
         say(f"{audit.quarantined} records were set aside; {run.audit_file} names them")
     seconds = round(time.monotonic() - started, 1)
-    run.resolve(
-        plan=plan.as_dict(), records=len(records), prepared=True, preparation_seconds=seconds
-    )
+    run.resolve(plan=asdict(plan), records=len(records), prepared=True, preparation_seconds=seconds)
     shutil.rmtree(run.prepared / "records", ignore_errors=True)
 
 

@@ -10,9 +10,8 @@ import numpy as np
 import torch
 
 from headstart.batch import Rows, to_device
-from headstart.seeding import generator
+from headstart.seeding import generator, reseed
 from headstart.training.evaluation_mode import frozen
-from headstart.training.seeding import reseed
 
 if TYPE_CHECKING:
     from headstart.objectives import Objective

@@ -12,11 +12,10 @@ import torch
 from torch import Tensor
 
 from headstart.batch import Batch, byte_pixels, to_device
-from headstart.seeding import generator
+from headstart.seeding import generator, reseed
 from headstart.training.evaluation_mode import frozen
 from headstart.training.health import Snapshot, measure, view_matching
 from headstart.training.probe import Probe, explained
-from headstart.training.seeding import reseed
 
 if TYPE_CHECKING:
     from headstart.modalities import Processor

@@ -15,7 +15,7 @@ from headstart.config import (
     load,
 )
 from headstart.run import RunFolder
-from headstart.verbs.reading import records_of, say
+from headstart.verbs.reading import say
 
 if TYPE_CHECKING:
     from headstart.deployment.explain import Explanations
@@ -41,13 +41,14 @@ def predict(run: str, *inputs: str, **options: Any) -> list[dict[str, Any]]:
     plan = load(PredictConfig, run=run, inputs=list(inputs), **options)
     from headstart.downstream.predict import check_ending, reader, write_predictions
     from headstart.downstream.predict import predict as predict_rows
+    from headstart.encoders.opening import OpenedEncoder
 
     if plan.out:  # before the work; a folder is for masks
         check_ending(Path(plan.out), "")
-    opened = RunFolder.open(plan.run)
-    read = reader(opened, plan.inputs, plan)
-    records = records_of(plan.inputs, plan, opened.require_encoder(), read)
-    rows = list(predict_rows(opened, records, batch_size=plan.batch_size, options=plan, say=say))
+    tuned = RunFolder.open(plan.run)
+    read = reader(tuned, plan.inputs, plan)
+    records = OpenedEncoder(tuned.require_encoder()).read(plan.inputs, plan, say, read)
+    rows = list(predict_rows(tuned, records, batch_size=plan.batch_size, options=plan, say=say))
     if plan.out:
         write_predictions(rows, Path(plan.out))
     return rows
@@ -70,15 +71,15 @@ def embed(run: str, *inputs: str, **options: Any) -> Path:
     """
     plan = load(EmbedConfig, run=run, inputs=list(inputs), **options)
     from headstart.deployment.embed import embed as embed_records
-    from headstart.encoders.opening import encoder_folder, open_encoder, open_processor, read_note
+    from headstart.encoders.opening import OpenedEncoder
 
-    folder = encoder_folder(plan.run)
+    opened = OpenedEncoder(plan.run)
     embed_records(
-        open_encoder(folder),
-        open_processor(folder),
-        records_of(plan.inputs, plan, folder),
+        opened.encoder,
+        opened.processor,
+        opened.read(plan.inputs, plan, say),
         Path(plan.out),
-        length=int(read_note(folder)["length"]),
+        length=opened.length,
         batch_size=plan.batch_size,
     )
     return Path(plan.out)
@@ -107,17 +108,15 @@ def search(run: str, *inputs: str, query: str, **options: Any) -> list[dict[str,
     plan = load(SearchConfig, run=run, inputs=list(inputs), query=query, **options)
     from headstart.deployment import search as searching
     from headstart.downstream.predict import write_predictions
-    from headstart.encoders.opening import encoder_folder, open_encoder, open_modality_of, read_note
+    from headstart.encoders.opening import OpenedEncoder
     from headstart.evaluation.cache import digest_of_encoder
     from headstart.evaluation.features import features
     from headstart.modalities.inline import inline_records
 
-    folder = encoder_folder(plan.run)
-    encoder, modality = open_encoder(folder), open_modality_of(folder)
-    processor, length = modality.load(folder), int(read_note(folder)["length"])
-    queries = inline_records(modality, [plan.query])
+    opened = OpenedEncoder(plan.run)
+    queries = inline_records(opened.modality, [plan.query])
     if queries is None:
-        queries = records_of([plan.query], plan, folder)
+        queries = opened.read([plan.query], plan, say)
     if plan.index:
         index = searching.Index.open(Path(plan.index))
     else:
@@ -125,14 +124,15 @@ def search(run: str, *inputs: str, query: str, **options: Any) -> list[dict[str,
         reading: SourceOptions = plan
         if not sources:
             sources, reading = RunFolder.open(plan.run).sources()
-        key = digest_of_encoder(encoder, processor, length)
-        built = searching.index_folder(Path(plan.run), key, sources, reading, modality.content)
+        key = digest_of_encoder(opened.encoder, opened.processor, opened.length)
+        content = opened.modality.content
+        built = searching.index_folder(Path(plan.run), key, sources, reading, content)
         if not built.is_dir():
-            records = records_of(sources, reading, folder)
+            records = opened.read(sources, reading, say)
             say(f"embedding {len(records):,} records into {built}")
-            searching.build(encoder, processor, records, built, length=length)
-        index = searching.Index.of_records(built, modality)
-    vectors = features(encoder, processor, queries, length=length)
+            searching.build(opened.encoder, opened.processor, records, built, length=opened.length)
+        index = searching.Index.of_records(built, opened.modality)
+    vectors = features(opened.encoder, opened.processor, queries, length=opened.length)
     rows = searching.search(index, [str(name) for name in queries["id"]], vectors, plan.count)
     if plan.out:
         write_predictions(rows, Path(plan.out))

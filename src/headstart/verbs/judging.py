@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache, partial
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.config import AuditConfig, CompareConfig, EvaluateConfig, LabelConfig, load
@@ -43,10 +44,13 @@ def audit(
 
     sections = {name: ("modality_options", name) for name in MODALITIES}
     plan = load(AuditConfig, file=config, settings=settings or (), sections=sections, **options)
-    from headstart.data.audit_page import AuditPage, checked
+    from headstart.data.audit_page import AuditPage
+    from headstart.files import check_ending
     from headstart.modalities.auditing import audit_sources
 
-    out = checked(plan.out)
+    out = Path(plan.out) if plan.out else None
+    if out:
+        check_ending(out, "an audit", (".json", ".html"))
     page = AuditPage(audit_sources(plan))
     if out:
         page.write(out)
@@ -87,11 +91,11 @@ def evaluate(run: str, *, config: str | None = None, **options: Any) -> Answer:
 
 def _writing(run: str, seed: int) -> Callable[[str], str]:
     """Return a function that continues a text with a run, which is opened at the first call."""
-    from headstart.deployment.generate import continued, open_writer
+    from headstart.deployment.generate import Sampling, continued, open_writer
 
     opened = cache(lambda: open_writer(RunFolder.open(run)))
     seeds = count(seed)  # a new seed for each text
-    return lambda text: continued(opened(), text, tokens=40, temperature=0.8, seed=next(seeds))
+    return lambda text: continued(opened(), text, Sampling(40, 0.8, seed=next(seeds)))
 
 
 def compare(*runs: str, **options: Any) -> Comparison:

@@ -13,7 +13,7 @@ from headstart.config import FinetuneConfig, PretrainConfig, load, spelled_out
 from headstart.config.loading import Model
 from headstart.errors import HeadstartError, did_you_mean
 from headstart.run import RunFolder
-from headstart.verbs.reading import console, labeled_records, records_of, say
+from headstart.verbs.reading import console, labeled_records, say
 
 
 def pretrain(
@@ -87,23 +87,16 @@ def finetune(
     from headstart.downstream import TASKS
     from headstart.downstream.finetune import finetune as finetune_encoder
     from headstart.downstream.semi_supervised import finetune_with_unlabeled
-    from headstart.encoders.opening import (
-        encoder_folder,
-        open_encoder,
-        open_modality_of,
-        open_processor,
-        read_note,
-    )
+    from headstart.encoders.opening import OpenedEncoder
 
     with _removed_if_refused(target, fresh=not plan.resume):
-        folder = encoder_folder(plan.run)
-        note, task = read_note(folder), TASKS[plan.task]
-        task.check(open_modality_of(folder))
-        encoder, processor = open_encoder(folder), open_processor(folder)
+        opened, task = OpenedEncoder(plan.run), TASKS[plan.task]
+        task.check(opened.modality)
+        encoder, processor = opened.encoder, opened.processor
         task.check_encoder(encoder, processor)
-        records = labeled_records(plan.train, plan, folder)
-        validation = labeled_records(plan.val, plan, folder) if plan.val else None
-        known: dict[str, Any] = {"note": note, "console": console()}
+        records = labeled_records(plan.train, plan, opened)
+        validation = labeled_records(plan.val, plan, opened) if plan.val else None
+        known: dict[str, Any] = {"note": opened.note, "console": console()}
         if not plan.unlabeled:
             finetune_encoder(encoder, processor, records, validation, plan, target, **known)
             return target
@@ -114,8 +107,8 @@ def finetune(
             processor,
             records,
             validation,
-            records_of(plan.unlabeled, blind, folder),
-            records_of(plan.remove_overlap, blind, folder) if plan.remove_overlap else None,
+            opened.read(plan.unlabeled, blind, say),
+            opened.read(plan.remove_overlap, blind, say) if plan.remove_overlap else None,
             plan,
             target,
             **known,

@@ -3,49 +3,19 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.config import FinetuneConfig, SourceOptions
+from headstart.config import FinetuneConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from datasets import Dataset
 
     from headstart.data.audit import Audit
+    from headstart.encoders.opening import OpenedEncoder
     from headstart.modalities import Modality
 
 
-def records_of(
-    sources: list[str],
-    options: SourceOptions,
-    encoder: str | Path,
-    read: Callable[[Modality, Audit], Dataset] | None = None,
-) -> Dataset:
-    """Read the records that an encoder folder's modality finds in the sources.
-
-    Args:
-        read: replaces the modality's own reading and the check of the options.
-    """
-    from headstart.data.audit import Audit
-    from headstart.data.columns import check_names
-    from headstart.encoders.opening import open_modality_of
-
-    modality = open_modality_of(encoder)
-    audit = Audit()
-    if read is None:
-        check_names(options.columns, modality.content)
-    records = read(modality, audit) if read else modality.read(sources, options, audit)
-    records = modality.readable(records, modality.load(encoder), audit)
-    if audit.quarantined:
-        say(f"{audit.quarantined} records were set aside: {_reasons(audit.reasons)}")
-    for note in audit.notes:
-        say(note)
-    return records
-
-
-def labeled_records(source: str, options: FinetuneConfig, encoder: str | Path) -> Dataset:
+def labeled_records(source: str, options: FinetuneConfig, opened: OpenedEncoder) -> Dataset:
     """Read labeled records as the task does."""
     from headstart.data.columns import check_names
     from headstart.downstream import TASKS, Task
@@ -57,11 +27,7 @@ def labeled_records(source: str, options: FinetuneConfig, encoder: str | Path) -
         check_names(options.columns, modality.content, task.fields)
         return task.read(source, options, modality, audit)
 
-    return records_of([source], options, encoder, read)
-
-
-def _reasons(reasons: Any) -> str:
-    return ", ".join(f"{count} {reason}" for reason, count in reasons.most_common(3))
+    return opened.read([source], options, say, read)
 
 
 def say(message: str) -> None:

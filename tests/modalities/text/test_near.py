@@ -70,23 +70,23 @@ def test_near_duplicates_of_one_text_count_once_each() -> None:
 def test_texts_without_letters_resemble_nothing() -> None:
     assert repeats(held(["?", "!", "...", "?"]))[1] == []
     assert repeats(held([]))[1] == []
-    assert list(matches(held([]), held(["a"]))) == []
-    assert list(matches(held(["a"]), held([]))) == []
+    assert list(matches(held([]), held(["a"]), [])) == []
+    assert list(matches(held(["a"]), held([]), [])) == []
 
 
 def test_matches_across_two_sets(monkeypatch: pytest.MonkeyPatch) -> None:
     background = [text(n) for n in range(30)]
     tested = [text(100), edited(text(4), 1), text(6), text(101), edited(text(4), 2, 1)]
     wanted = [(4, 1, False), (4, 4, False), (6, 2, True)]
-    assert sorted(matches(held(background), held(tested))) == wanted
+    assert sorted(matches(held(background), held(tested), [])) == wanted
     monkeypatch.setattr(near_texts, "_TEXTS", 3)
-    assert sorted(matches(held(background), held(tested))) == wanted
+    assert sorted(matches(held(background), held(tested), [])) == wanted
 
 
 def test_a_tested_text_near_to_a_copy_of_another_is_found_too() -> None:
     """It may not hide behind the exact match of the same background text."""
     tested = held([text(1), edited(text(1), 1)])
-    assert sorted(matches(held([text(1)]), tested)) == [(0, 0, True), (0, 1, False)]
+    assert sorted(matches(held([text(1)]), tested, [])) == [(0, 0, True), (0, 1, False)]
 
 
 def test_chinese_edits_are_near() -> None:

@@ -8,14 +8,13 @@ import numpy as np
 import torch
 from torch.nn.functional import pad
 
-from headstart.data.order import order
 from headstart.data.overlap import overlap
 from headstart.downstream.classification import Classification
 from headstart.downstream.finetune import Finetuning
 from headstart.downstream.frozen import even_indices
 from headstart.downstream.rows import LabeledRows
 from headstart.errors import HeadstartError
-from headstart.seeding import derive
+from headstart.seeding import derive, order
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from headstart.evaluation.report.figures import axis, change, scaled, within
@@ -10,6 +11,7 @@ from headstart.pages.dots import Dot, dot_chart
 from headstart.pages.markup import Markup, tag
 
 if TYPE_CHECKING:
+    from headstart.evaluation.metrics import Estimate
     from headstart.evaluation.outcomes import Results
     from headstart.evaluation.verdict import Gain
 
@@ -22,57 +24,69 @@ def section(results: Results, gains: list[Gain]) -> Markup:
     best = {gain.best.candidate for gain in gains}
     metric, counts = results.metric, results.counts
     title = finding(results, gains)
+    measured = results.judged(next(iter(counts)))
+    strong = [x.candidate for x in measured if x.kind == "pretrained"]
     if len(counts) == 1:
-        (count,) = counts
-        rows = [
+        ranked = sorted(measured, key=lambda outcome: -outcome.scores[metric.name].mean)
+        chart = score_chart(results, title, [x.candidate for x in ranked], strong)
+        head = tag("h2", f"{_capital(metric.name)} of each candidate", id="efficiency")
+        return tag("section", head, chart)
+    shown = [x.candidate for x in measured if x.kind != "baseline" or x.candidate in best]
+    names = sorted(shown, key=lambda name: name not in strong)
+    words = "Bands are 95% intervals; they cover which labels are drawn and what is tested."
+    return tag(
+        "section",
+        tag("h2", f"{_capital(metric.name)} by number of labels", id="efficiency"),
+        score_chart(results, title, names, strong),
+        tag("p", words, class_="small"),
+    )
+
+
+def score_chart(
+    results: Results, title: str, names: Sequence[str], strong: Collection[str]
+) -> Markup:
+    """Return the headline score by number of labels; with a single number, a dot per candidate.
+
+    Args:
+        names: the candidates in the order of the chart.
+        strong: those that are emphasised.
+    """
+    metric, counts = results.metric, results.counts
+    scores: dict[str, dict[int, Estimate]] = {name: {} for name in names}
+    for labels in counts:
+        for outcome in results.judged(labels):
+            if outcome.candidate in scores:
+                scores[outcome.candidate][labels] = outcome.scores[metric.name]
+    if len(counts) == 1:
+        dots = [
             Dot(
-                outcome.candidate,
+                name,
                 scaled(metric, found.mean),
                 scaled(metric, found.low),
                 scaled(metric, found.high),
                 within(metric, found),
-                strong=outcome.kind == "pretrained",
+                strong=name in strong,
             )
-            for outcome in results.judged(count)
-            for found in [outcome.scores[metric.name]]
+            for name in names
+            for found in scores[name].values()
         ]
-        rows.sort(key=lambda row: -row.value)
-        label = f"{axis(metric)}, with 95% intervals"
-        head = tag("h2", f"{_capital(metric.name)} of each candidate", id="efficiency")
-        return tag("section", head, dot_chart(title, rows, x_label=label))
-    series = []
-    for first in results.judged(next(iter(counts))):
-        if first.kind == "baseline" and best and first.candidate not in best:
-            continue
-        found = {
-            labels: outcome.scores[metric.name]
-            for labels in counts
-            for outcome in results.judged(labels)
-            if outcome.candidate == first.candidate
-        }
-        series.append(
-            Series(
-                first.candidate,
-                [(n, scaled(metric, score.mean)) for n, score in found.items()],
-                [(scaled(metric, s.low), scaled(metric, s.high)) for s in found.values()],
-                strong=first.kind == "pretrained",
-            )
+        return dot_chart(title, dots, x_label=f"{axis(metric)}, with 95% intervals")
+    series = [
+        Series(
+            name,
+            [(n, scaled(metric, found.mean)) for n, found in scores[name].items()],
+            [(scaled(metric, s.low), scaled(metric, s.high)) for s in scores[name].values()],
+            strong=name in strong,
         )
-    series.sort(key=lambda line: not line.strong)
-    chart = line_chart(
+        for name in names
+    ]
+    return line_chart(
         title,
         series,
         x_label="labels (logarithmic)",
         y_label=axis(metric),
         x_ticks=[(n, f"all {n:,}" if name == "all" else f"{n:,}") for n, name in counts.items()],
         log_x=True,
-    )
-    words = "Bands are 95% intervals; they cover which labels are drawn and what is tested."
-    return tag(
-        "section",
-        tag("h2", f"{_capital(metric.name)} by number of labels", id="efficiency"),
-        chart,
-        tag("p", words, class_="small"),
     )
 
 

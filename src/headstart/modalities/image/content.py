@@ -8,21 +8,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.data.block import Block, Located
+from headstart.data.block import Located
 from headstart.data.columnar import holds_bytes
-from headstart.data.content import Content, Effort
+from headstart.data.content import Content
 from headstart.data.field import Field
 from headstart.data.streams import EMPTY
 from headstart.data.unit import FILES
 from headstart.errors import HeadstartError
 from headstart.files import whole_folder
+from headstart.modalities.image import near
+from headstart.modalities.image.arrays import read_arrays
+from headstart.modalities.image.survey import survey
 
 if TYPE_CHECKING:
-    import numpy as np
     import pyarrow as pa
     from datasets import Dataset
 
-    from headstart.data.audit import Audit
     from headstart.data.unit import Unit
 
 #: Suffixes of image files.
@@ -131,36 +132,10 @@ def _recognises(name: str, schema: pa.Schema | None) -> bool:
     )
 
 
-def _repeats(records: Dataset, audit: Audit) -> int:
-    from headstart.modalities.image.near import repeats
-
-    return repeats(records, audit)
-
-
-def _digests(records: Dataset) -> np.ndarray:
-    from headstart.modalities.image.near import digests
-
-    return digests(records)
-
-
 def _matches(
     background: Dataset, tested: Dataset, notes: list[str], thorough: bool
 ) -> Iterator[tuple[int, int, bool]]:
-    from headstart.modalities.image.near import MOST_COMPARED, matches
-
-    return matches(background, tested, notes, most=None if thorough else MOST_COMPARED)
-
-
-def _arrays(unit: Unit, columns: Mapping[str, str]) -> Iterator[Block]:
-    from headstart.modalities.image.arrays import read_arrays
-
-    return read_arrays(unit, columns)
-
-
-def _survey(records: Dataset, audit: Audit, effort: Effort) -> None:
-    from headstart.modalities.image.survey import survey
-
-    survey(records, audit, effort)
+    return near.matches(background, tested, notes, most=None if thorough else near.MOST_COMPARED)
 
 
 def _export(records: Dataset, folder: Path) -> list[str]:
@@ -212,12 +187,12 @@ IMAGE = Content(
     columnless={FILES: "holds picture files"},
     ignored_tables=_IGNORED_TABLES,
     recognises=_recognises,
-    repeats=_repeats,
+    repeats=near.repeats,
     noun="pictures",
-    digests=_digests,
+    digests=near.digests,
     matches=_matches,
-    survey=_survey,
+    survey=survey,
     export=_export,
-    readers={".npz": _arrays},
+    readers={".npz": read_arrays},
     rows=64,
 )

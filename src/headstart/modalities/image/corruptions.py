@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.data.store import with_content
-from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -61,14 +60,12 @@ def brightness(pixels: np.ndarray, severity: int, rng: np.random.Generator) -> n
 
 def squared(records: Dataset, side: int) -> Dataset:
     """Return images as the squares that the encoder sees, so that corruptions work on these."""
-    from headstart.modalities.image.pixel_file import decode_square
+    from headstart.modalities.image.squares import SQUARES
 
-    squares = []
-    for value, name in zip(records["image"], records["id"], strict=True):
-        square = decode_square(value, side)
-        if isinstance(square, str):
-            raise HeadstartError(f"the picture {name} cannot be decoded: {square}; leave it out.")
-        squares.append(_encoded(square.transpose(1, 2, 0)))
+    squares = [
+        _encoded(SQUARES.require(value, side, name).transpose(1, 2, 0))
+        for value, name in zip(records["image"], records["id"], strict=True)
+    ]
     return with_content(records, "image", squares)
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from headstart.data.audit import Audit
+from headstart.data.survey import spread
 from headstart.modalities.image.decode import BadImage, square
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def near_repeats(records: Dataset, audit: Audit) -> list[tuple[int, int]]:
     Each image occurs once at most, with the nearest; exact duplicates are included. Of very many
     images an even sample of :data:`MOST_COMPARED` is searched, which is noted in ``audit``.
     """
-    chosen = _spread(len(records), MOST_COMPARED)
+    chosen = spread(len(records), MOST_COMPARED)
     if len(chosen) < len(records):
         audit.notes.append(
             f"Near duplicates were looked for among {len(chosen):,} of {len(records):,} pictures."
@@ -126,7 +127,7 @@ def matches(
         notes.append(MISSING)
         return
     known = _joined(list(_prints(tested, np.arange(len(tested)))))
-    chosen = _spread(len(background), most)
+    chosen = spread(len(background), most)
     if len(chosen) < len(background):
         notes.append(
             f"Near duplicates were looked for among {len(chosen):,} of the "
@@ -198,10 +199,6 @@ def _contents(records: Dataset, indices: np.ndarray) -> Iterator[tuple[int, byte
 
 def _digest(content: bytes) -> bytes:
     return hashlib.blake2b(content, digest_size=8).digest()
-
-
-def _spread(count: int, most: int | None) -> np.ndarray:
-    return np.unique(np.linspace(0, count - 1, min(count, most or count)).astype(int))
 
 
 def _prints(records: Dataset, indices: np.ndarray) -> Iterator[Prints]:

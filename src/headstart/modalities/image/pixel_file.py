@@ -20,6 +20,7 @@ import torch
 
 from headstart.batch import Batch
 from headstart.data.audit import Audit
+from headstart.data.survey import spread
 from headstart.errors import HeadstartError
 from headstart.files import whole_folder
 from headstart.modalities.image.decode import BadImage, size, square
@@ -46,7 +47,7 @@ _AT_A_TIME = 32
 def sample_sides(records: Dataset) -> np.ndarray:
     """Return the shorter sides (n,) of an even sample of images, from their headers."""
     sides = []
-    for value in records[_spread(len(records), _SAMPLED)]["image"]:
+    for value in records[spread(len(records), _SAMPLED)]["image"]:
         try:
             sides.append(min(size(value)))
         except BadImage:
@@ -286,17 +287,11 @@ def _store_sources(records: Dataset, path: Path) -> None:
 
 def _seconds(records: Dataset, side: int) -> float:
     """Estimate from a few images how long decoding all of them takes."""
-    values = records[_spread(len(records), _TIMED)]["image"]
+    values = records[spread(len(records), _TIMED)]["image"]
     started = time.perf_counter()
     for value in values:
         decode_square(value, side)
     return (time.perf_counter() - started) / len(values) * len(records) / _cores()
-
-
-def _spread(count: int, most: int) -> list[int]:
-    """Return an even sample of up to ``most`` indices of ``count``."""
-    indices: list[int] = np.linspace(0, count - 1, min(count, most)).astype(int).tolist()
-    return indices
 
 
 def _cores() -> int:

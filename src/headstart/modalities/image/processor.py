@@ -11,7 +11,6 @@ import torch
 from torch.nn import functional as F
 
 from headstart.batch import Batch, Rows, unit_pixels
-from headstart.errors import HeadstartError
 from headstart.files import write_json
 from headstart.modalities import PixelProcessor, Sheet
 from headstart.modalities.image.content import IMAGE
@@ -58,12 +57,7 @@ class ImageProcessor(PixelProcessor):
         rows = records[:]
         pixels = np.empty((len(rows["id"]), 3, length, length), dtype=np.uint8)
         for index, (name, value) in enumerate(zip(rows["id"], rows["image"], strict=True)):
-            square = SQUARES.get(value, length)
-            if isinstance(square, str):
-                raise HeadstartError(
-                    f"the picture {name} cannot be decoded: {square}; leave it out."
-                )
-            pixels[index] = square
+            pixels[index] = SQUARES.require(value, length, name)
         return {"pixels": torch.from_numpy(pixels)}
 
     def views(

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from headstart.errors import HeadstartError
 from headstart.modalities.image.pixel_file import decode_square
 
 #: Most bytes of decoded images in the cache.
@@ -32,6 +33,17 @@ class Squares:
         if key and not isinstance(found, str) and self._bytes + found.nbytes <= REMEMBERED:
             self._held[key] = found
             self._bytes += found.nbytes
+        return found
+
+    def require(self, value: Mapping[str, Any], side: int, name: str) -> np.ndarray:
+        """Return the square (3,side,side) uint8 of the image ``name``.
+
+        Raises:
+            HeadstartError: it cannot be decoded.
+        """
+        found = self.get(value, side)
+        if isinstance(found, str):
+            raise HeadstartError(f"the picture {name} cannot be decoded: {found}; leave it out.")
         return found
 
     def _key(self, value: Mapping[str, Any], side: int) -> tuple[Any, ...] | None:

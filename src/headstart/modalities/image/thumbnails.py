@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from headstart.errors import HeadstartError
 from headstart.modalities.image.squares import SQUARES
 
 if TYPE_CHECKING:
@@ -24,9 +23,7 @@ def thumbnails(records: Dataset, side: int) -> list[bytes]:
     """
     found = []
     for name, value in zip(records["id"], records["image"], strict=True):
-        square = SQUARES.get(value, side)
-        if isinstance(square, str):
-            raise HeadstartError(f"the picture {name} cannot be decoded: {square}; leave it out.")
+        square = SQUARES.require(value, side, name)
         held = io.BytesIO()
         Image.fromarray(square.transpose(1, 2, 0)).save(held, format="WEBP", quality=_QUALITY)
         found.append(held.getvalue())

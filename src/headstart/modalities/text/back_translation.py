@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, refused
 from headstart.files import write_text
 from headstart.modalities.text.sentences import split_sentences
 
@@ -92,15 +92,13 @@ class _Translator:
 
         own = Path(name) / "encoder"  # of a run
         folder = own if own.is_dir() else name
-        try:
+        hint = (
+            "give a folder that AutoModelForSeq2SeqLM of Transformers opens, or a run fine-tuned "
+            "to translate"
+        )
+        with refused(f"{name} holds no network that reads and writes", hint):
             self.tokenizer = AutoTokenizer.from_pretrained(folder)
             self.model = AutoModelForSeq2SeqLM.from_pretrained(folder, trust_remote_code=False)
-        except (OSError, ValueError) as error:
-            raise HeadstartError(
-                f"{name} holds no network that reads and writes; give a folder that "
-                "AutoModelForSeq2SeqLM of Transformers opens, or a run fine-tuned to translate "
-                f"({str(error).strip().splitlines()[0]})."
-            ) from None
         self.model.eval()
 
     def __call__(self, texts: Sequence[str]) -> list[str]:

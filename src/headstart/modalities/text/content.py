@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.data.content import Content, Effort
+from headstart.data.content import Content
 from headstart.data.field import Field, string
 from headstart.data.lines import fault
 from headstart.data.pairs import PAIR
-from headstart.modalities.text import exact as duplicates
+from headstart.data.store import stream
 from headstart.modalities.text import quality
+from headstart.modalities.text.exact import hashes
+from headstart.modalities.text.near import matches
+from headstart.modalities.text.survey import survey
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
     from datasets import Dataset
 
-    from headstart.data.audit import Audit
     from headstart.data.unit import Unit
 
 
@@ -58,33 +60,12 @@ def _recognises(name: str, schema: pa.Schema | None) -> bool:
     return os.path.splitext(name.lower())[1] in _SUFFIXES
 
 
-def _repeats(records: Dataset, audit: Audit) -> int:
-    return duplicates.exact(duplicates.stream(records, "text"))
-
-
 def _digests(records: Dataset) -> np.ndarray:
-    return duplicates.hashes(duplicates.stream(records, "text"))
-
-
-def _matches(
-    background: Dataset, tested: Dataset, notes: list[str], thorough: bool
-) -> Iterator[tuple[int, int, bool]]:
-    from headstart.modalities.text import near as near_texts
-
-    if near_texts.available():
-        return near_texts.matches(background, tested)
-    notes.append(near_texts.MISSING)
-    return duplicates.matches(background, tested)
-
-
-def _survey(records: Dataset, audit: Audit, effort: Effort) -> None:
-    from headstart.modalities.text.survey import survey
-
-    survey(records, audit, effort)
+    return hashes(stream(records, "text"))
 
 
 def _export(records: Dataset, folder: Path) -> list[str]:
-    return list(duplicates.stream(records, "text"))
+    return list(stream(records, "text"))
 
 
 TEXT = Content(
@@ -109,11 +90,10 @@ TEXT = Content(
     class_files=frozenset({".txt"}),
     columnless={".txt": "is plain text"},
     recognises=_recognises,
-    repeats=_repeats,
     noun="texts",
     digests=_digests,
-    matches=_matches,
-    survey=_survey,
+    matches=matches,
+    survey=survey,
     rules=quality.RULES,
     failing=quality.failing,
     export=_export,

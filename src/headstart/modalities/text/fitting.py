@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from headstart.errors import HeadstartError
+from headstart.errors import refused
 from headstart.modalities.text.companion_texts import COMPANIONS
 from headstart.modalities.text.defaults import TokenizerDefaults
 from headstart.modalities.text.processor import CHUNK, TextProcessor
@@ -69,13 +69,9 @@ def load_processor(folder: str | Path) -> TextProcessor:
     Raises:
         HeadstartError: there is none that can be read.
     """
-    try:
+    hint = "give the folder of an encoder that was saved with its tokenizer"
+    with refused(f"no tokenizer can be read from {folder}", hint):
         tokenizer = AutoTokenizer.from_pretrained(folder)
-    except (OSError, ValueError) as error:
-        raise HeadstartError(
-            f"no tokenizer can be read from {folder}: {str(error).splitlines()[0]}; give the "
-            "folder of an encoder that was saved with its tokenizer."
-        ) from None
     processor = TextProcessor(tokenizer)
     stored = Path(folder) / "counts.npy"
     if stored.is_file():

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from headstart.modalities.text import exact as duplicates
+from headstart.data.content import equal_digests
+from headstart.data.store import stream
+from headstart.modalities.text.exact import hashes as text_hashes
 from headstart.modalities.text.shingles import jaccard, shingles
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ class Sketches(NamedTuple):
     """Sketches of n texts, of 305 bytes each.
 
     Attributes:
-        exact: (n,) uint64, of the normalised text, see :func:`duplicates.hashes`.
+        exact: (n,) uint64, hashes of the normalised texts.
         bands: (n,BANDS) uint64.
         bits: (n,HASHES) uint8.
         some: (n,) bool, False for texts without letters, which have no duplicates.
@@ -67,7 +69,7 @@ def sketches(records: Dataset) -> Iterator[Sketches]:
     minhash = import_module("rensa").RMinHash
     held: list[str] = []
     size = 0
-    for text in duplicates.stream(records, "text"):
+    for text in stream(records, "text"):
         held.append(text)
         size += len(text)
         if size >= _CHARACTERS or len(held) >= _TEXTS:
@@ -98,12 +100,20 @@ def repeats(records: Dataset) -> tuple[np.ndarray, list[tuple[int, int]]]:
     return exact, sorted(_similar(records, records, pairs, earlier, set()))
 
 
-def matches(background: Dataset, tested: Dataset) -> Iterator[tuple[int, int, bool]]:
+def matches(
+    background: Dataset, tested: Dataset, notes: list[str], thorough: bool = True
+) -> Iterator[tuple[int, int, bool]]:
     """Yield (index in the background, index of a tested text, whether it is exact) of duplicates.
 
     Of equal tested texts only the first is yielded. A text of either side may be yielded several
-    times. Memory is that of the tested texts' sketches.
+    times. Memory is that of the tested texts' sketches. Without the extra ``audit`` only exact
+    duplicates are found, which is noted.
     """
+    if not available():
+        notes.append(MISSING)
+        digests = (text_hashes(stream(records, "text")) for records in (background, tested))
+        yield from equal_digests(*digests)
+        return
     known = _held(tested)
     exact, by_exact = np.unique(known.exact, return_index=True)
     usable = np.sort(by_exact)
@@ -174,7 +184,7 @@ def _sketched(minhash: type, texts: list[str]) -> Sketches:
         bands += used[:, :, row]
         bands ^= bands >> np.uint64(32)
     some = np.diff(offsets) > 0
-    return Sketches(duplicates.hashes(texts), bands, digests.astype(np.uint8), some)
+    return Sketches(text_hashes(texts), bands, digests.astype(np.uint8), some)
 
 
 def _crowded(keys: np.ndarray) -> np.ndarray:

@@ -177,10 +177,6 @@ class TextProcessor(TokenProcessor):
 
         return TextUnits(self, record["text"], length)
 
-    def weak_view(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Return the texts unchanged: any edit may change their meaning."""
-        return batch
-
     def weak_and_strong(
         self, batch: Batch, generator: torch.Generator, kind: str, *, alike: bool
     ) -> tuple[Batch, Batch]:

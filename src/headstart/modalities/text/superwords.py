@@ -46,7 +46,7 @@ def fit_superwords(
     """
     some = list(texts)
     phrases = int(PHRASES * vocab_size)
-    tokenizer = Tokenizer(models.BPE())
+    tokenizer, trainer = byte_level(f"{_WORD}|{_OTHER}", vocab_size - phrases, specials)
     steps: list[Any] = [
         normalizers.Replace(Regex(r"<br\s*/?>"), " "),
         normalizers.Replace(Regex(r"\s+"), " "),
@@ -54,16 +54,6 @@ def fit_superwords(
     ]
     steps += [normalizers.NFKC(), normalizers.Lowercase()] if lowercase else [normalizers.NFC()]
     tokenizer.normalizer = normalizers.Sequence(steps)
-    tokenizer.pre_tokenizer = _parted(_WORD)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=max(vocab_size - phrases, 256 + len(specials)),
-        special_tokens=specials,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        min_frequency=2,
-        show_progress=False,
-        max_token_length=24,
-    )
     tokenizer.train_from_iterator(some, trainer)
     for _ in range(ROUNDS):
         room = min(phrases // ROUNDS, vocab_size - tokenizer.get_vocab_size())
@@ -102,15 +92,37 @@ def _merged(tokenizer: Tokenizer, texts: list[str], room: int, least: int) -> To
             vocabulary[phrase] = len(vocabulary)
             merges.append([names[one], names[other]])
     grown = Tokenizer.from_str(json.dumps(described))
-    grown.pre_tokenizer = _parted(f"(?:{_WORD})+")
+    grown.pre_tokenizer = _bytes_of(f"(?:{_WORD})+|{_OTHER}")
     return grown
 
 
-def _parted(words: str) -> pre_tokenizers.PreTokenizer:
-    """Split a text into words (or runs of them), numbers and signs, each with the space before."""
+def byte_level(
+    parts: str, vocab_size: int, specials: list[str]
+) -> tuple[Tokenizer, trainers.BpeTrainer]:
+    """Return a byte-level BPE that is not fitted yet, and its trainer.
+
+    Args:
+        parts: an expression for the parts of a text that no token crosses.
+    """
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = _bytes_of(parts)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=max(vocab_size, 256 + len(specials)),
+        special_tokens=specials,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        min_frequency=2,
+        show_progress=False,
+        # Chinese runs have no spaces: without a cap whole clauses become one token.
+        max_token_length=24,
+    )
+    return tokenizer, trainer
+
+
+def _bytes_of(parts: str) -> pre_tokenizers.PreTokenizer:
     return pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(f"{words}|{_OTHER}"), behavior="isolated"),
+            pre_tokenizers.Split(Regex(parts), behavior="isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )

@@ -21,7 +21,7 @@ from transformers import PreTrainedTokenizerFast
 
 from headstart.modalities.text.deterministic import fit_unigram, fit_wordpiece
 from headstart.modalities.text.scripts import MARKS, UNSPACED
-from headstart.modalities.text.superwords import fit_superwords
+from headstart.modalities.text.superwords import byte_level, fit_superwords
 
 PAD, UNKNOWN, MASK, CLS, SEP = "[PAD]", "[UNK]", "[MASK]", "[CLS]", "[SEP]"
 _UNSPACED = "".join(rf"\p{{{name}}}" for name in UNSPACED)
@@ -117,24 +117,7 @@ def _fit_words(texts: Iterable[str], kind: str, vocab_size: int, lowercase: bool
 
 
 def _bpe(vocab_size: int) -> tuple[Tokenizer, trainers.Trainer]:
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(RUNS), behavior="isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=max(vocab_size, 256 + len(SPECIALS)),
-        special_tokens=SPECIALS,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        min_frequency=2,
-        show_progress=False,
-        # Chinese runs have no spaces: without a cap whole clauses become one token.
-        max_token_length=24,
-    )
-    return tokenizer, trainer
+    return byte_level(RUNS, vocab_size, SPECIALS)
 
 
 def _wordpiece(vocab_size: int) -> tuple[Tokenizer, trainers.Trainer]:

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from headstart.modalities.tokens.token_file import TokenFile
-from headstart.seeding import derive
+from headstart.seeding import derive, numbers
 
 WINDOW = 5
 #: Words more than this many times as frequent as the average are subsampled before counting. That
@@ -70,7 +70,7 @@ def vectors_of_counts(
     index = np.full(len(counts), -1, dtype=np.int64)
     index[kept] = np.arange(len(kept))
     frequency = counts[kept] / max(1, counts.sum())
-    rng = np.random.Generator(np.random.PCG64(derive(seed, "thinning")))
+    rng = numbers(seed, "thinning")
     together = _cooccurrence(index[ids], owner, frequency, rng)
     return kept, _factorise(_ppmi(together), size, derive(seed, "svd"))
 

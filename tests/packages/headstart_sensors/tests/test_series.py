@@ -40,8 +40,8 @@ def test_equal_readings_have_equal_digests() -> None:
     first = records([1.0, 2.0], [1.0, 2.5], [1.0, 2.0])
     one, other, same = SERIES.digests(first)
     assert one == same != other
-    assert SERIES.repeats(first, None) == 1
-    assert list(SERIES.matches(first, records([1.0, 2.5]), [], False)) == [(1, 0, True)]
+    assert SERIES.count_repeats(first, None) == 1
+    assert list(SERIES.find_matches(first, records([1.0, 2.5]), [], False)) == [(1, 0, True)]
 
 
 def test_series_are_brought_to_one_length() -> None:

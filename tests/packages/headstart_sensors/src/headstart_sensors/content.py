@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,21 +52,6 @@ def digests(records: Dataset) -> np.ndarray:
     return np.fromiter((_digest(readings) for readings in records["series"]), np.uint64)
 
 
-def repeats(records: Dataset, audit: Audit) -> int:
-    """Count the records whose readings repeat those of an earlier one."""
-    return len(records) - len(np.unique(digests(records)))
-
-
-def matches(
-    background: Dataset, tested: Dataset, notes: list[str], thorough: bool
-) -> Iterator[tuple[int, int, bool]]:
-    """Yield (background, tested, True) for equal readings; nearly equal ones are not looked for."""
-    known = {digest: index for index, digest in enumerate(digests(tested).tolist())}
-    for index, digest in enumerate(digests(background).tolist()):
-        if digest in known:
-            yield index, known[digest], True
-
-
 def survey(records: Dataset, audit: Audit, effort: Effort) -> None:
     """Note how long the series are."""
     lengths = np.array([len(readings) for readings in records["series"]])
@@ -108,9 +92,7 @@ SERIES = Content(
     stores=frozenset({".parquet"}),
     archives=frozenset({".zip"}),
     class_files=frozenset(),
-    repeats=repeats,
     digests=digests,
-    matches=matches,
     survey=survey,
     export=export,
 )

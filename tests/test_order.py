@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from headstart.data.order import order
+from headstart.seeding import order
 
 
 def test_each_place_comes_once() -> None:

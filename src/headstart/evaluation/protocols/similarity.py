@@ -22,7 +22,7 @@ from headstart.evaluation.protocols.measuring import (
     Prediction,
     one_by_one,
 )
-from headstart.evaluation.protocols.reading import read
+from headstart.evaluation.protocols.reading import read_scored_pairs
 from headstart.evaluation.protocols.resampling import Sampled, correlation, ranks
 from headstart.evaluation.protocols.scoring import scored
 
@@ -73,8 +73,8 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
 PROTOCOL = Protocol(
     "Does the cosine of two records agree with people's scores?",
     measure,
-    read=partial(read, task="similarity"),
-    split=False,
+    read=read_scored_pairs,
+    split=None,
     alone=True,
     how="Nothing is fitted: the cosine of two vectors is compared with people's score.",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -80,45 +81,67 @@ def read_labeled(
     modality: Modality,
     processor: Processor | None,
     audit: Audit,
+    *,
+    keep: Callable[[Dataset, str, Audit], Dataset] | None = None,
 ) -> Dataset:
     """Return the records of ``source`` whose ``label`` is known, a text.
 
-    Raises:
-        HeadstartError: no record has a label.
-    """
-    records = labeled(modality.read([source], config, audit), source, audit)
-    return modality.readable(records, processor, audit)
-
-
-def read_numbers(
-    source: str,
-    config: EvaluateConfig,
-    modality: Modality,
-    processor: Processor | None,
-    audit: Audit,
-) -> Dataset:
-    """Return the records of ``source`` whose ``label`` is a number.
+    Args:
+        keep: chooses those whose label is valid, and makes it what it should be.
 
     Raises:
         HeadstartError: no record has such a label.
     """
     records = labeled(modality.read([source], config, audit), source, audit)
-    return modality.readable(numbered(records, source, audit), processor, audit)
+    if keep is not None:
+        records = keep(records, source, audit)
+    return modality.readable(records, processor, audit)
 
 
-def read_scored_pairs(
+def read_pairs(
     source: str,
     config: EvaluateConfig,
     modality: Modality,
     processor: Processor | None,
     audit: Audit,
+    *,
+    names: tuple[tuple[str, str], ...],
+    scored: bool,
 ) -> Dataset:
-    """Return pairs with a score, flattened; see :mod:`headstart.data.pairs`.
+    """Return M pairs as 2M records: ``id``, the content, and ``label`` (the score as a text).
+
+    A pair with an unreadable record, or without a required score, is quarantined.
+
+    Args:
+        names: well-known names of the two columns.
+        scored: whether each pair has a score.
 
     Raises:
         HeadstartError: it is unclear which columns hold them, or no pair can be read.
     """
-    return _pairs(source, config, modality, processor, audit, ALIKE, scored=True)
+    content = modality.content
+    found = columns_of(source, config.columns, content, names)
+    if scored and found.score is None:
+        raise HeadstartError(
+            f"it is unclear which column of {source} holds the score of a pair; name it with "
+            f"--column label=COLUMN ({listed(tables.columns(source, content))})."
+        )
+    options = config.model_copy(update={"columns": found.named(content, scored=scored)})
+    records = modality.read([source], options, audit, fields=[second_of(content)])
+    if scored:
+        numbers = [number(label) is not None for label in records["label"]]
+        for name, is_number in zip(records["id"], numbers, strict=True):
+            if not is_number:
+                audit.quarantine(name, "its score is not a number")
+        records = records.select(np.flatnonzero(numbers))
+    wanted = ["id", *content.columns, PAIR, *([LABEL.name] if scored else [])]
+    return flattened(
+        records.select_columns(wanted),
+        source,
+        content,
+        lambda records, audit: modality.readable(records, processor, audit),
+        audit,
+    )
 
 
 def read_searches(
@@ -139,7 +162,7 @@ def read_searches(
         and tables.columns(source, content)
         and find_columns(source, config.columns, content, names) is not None
     ):
-        return _pairs(source, config, modality, processor, audit, names, scored=False)
+        return read_pairs(source, config, modality, processor, audit, names=names, scored=False)
     return read_labeled(source, config, modality, processor, audit)
 
 
@@ -256,45 +279,6 @@ def numbered(records: Dataset, source: str, audit: Audit) -> Dataset:
         )
     kept = records.select(known).remove_columns("label")
     return kept.add_column("label", [values[index] for index in known])
-
-
-def _pairs(
-    source: str,
-    config: EvaluateConfig,
-    modality: Modality,
-    processor: Processor | None,
-    audit: Audit,
-    names: tuple[tuple[str, str], ...],
-    *,
-    scored: bool,
-) -> Dataset:
-    """Return M pairs as 2M records: ``id``, the content, and ``label`` (the score as a text).
-
-    A pair with an unreadable record, or without a required score, is quarantined.
-    """
-    content = modality.content
-    found = columns_of(source, config.columns, content, names)
-    if scored and found.score is None:
-        raise HeadstartError(
-            f"it is unclear which column of {source} holds the score of a pair; name it with "
-            f"--column label=COLUMN ({listed(tables.columns(source, content))})."
-        )
-    options = config.model_copy(update={"columns": found.named(content, scored=scored)})
-    records = modality.read([source], options, audit, fields=[second_of(content)])
-    if scored:
-        numbers = [number(label) is not None for label in records["label"]]
-        for name, is_number in zip(records["id"], numbers, strict=True):
-            if not is_number:
-                audit.quarantine(name, "its score is not a number")
-        records = records.select(np.flatnonzero(numbers))
-    wanted = ["id", *content.columns, PAIR, *([LABEL.name] if scored else [])]
-    return flattened(
-        records.select_columns(wanted),
-        source,
-        content,
-        lambda records, audit: modality.readable(records, processor, audit),
-        audit,
-    )
 
 
 def _labels(separator: str | None) -> Field:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from scipy import sparse, stats
 
@@ -19,7 +21,7 @@ from headstart.evaluation.protocols.measuring import (
     Prediction,
     one_by_one,
 )
-from headstart.evaluation.protocols.reading import read_numbers
+from headstart.evaluation.protocols.reading import numbered, read_labeled
 from headstart.evaluation.protocols.resampling import Sampled, correlation, ranks
 from headstart.evaluation.protocols.scoring import scored
 
@@ -83,7 +85,7 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
 PROTOCOL = Protocol(
     "How well is a number predicted, with few labels and with many?",
     measure,
-    read=read_numbers,
+    read=partial(read_labeled, keep=numbered),
     headline=lambda found, truth, seed: score(found, truth, seed)[METRIC.name],
 )
 

@@ -159,6 +159,19 @@ def test_the_table_is_plain(world: Cells) -> None:
     assert "  is measured by          probe, ask" in output
 
 
+def test_a_kind_of_data_whose_encoder_is_broken_is_named(install: Install) -> None:
+    points = {"modalities": "waves", "encoders": "filter"}
+    install(
+        "half",
+        {f"headstart.{family}": {name: f"half_{family}:{name}"} for family, name in points.items()},
+        half_modalities=WORLD,
+        half_encoders="import no_such_library",
+    )
+    output = " ".join(str(Cells.read()).split())
+    assert "encoder 'filter' of the package half cannot be imported (ModuleNotFoundError" in output
+    assert "nothing goes with waves: no encoder reads it" in output
+
+
 def test_the_table_of_headstart_fits_one_screen() -> None:
     output = shell("list", "cells").stdout.splitlines()
     assert max(map(len, output)) <= 80

@@ -242,7 +242,11 @@ def test_a_mistake_is_one_sentence_and_exit_code_1(
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--seed", "-1"], "option 'seed': input should be greater than or equal to 0"),
+        (["--seed", "-1"], "option 'seed' must be at least 0"),
+        (["--set", "seed=often"], "option 'seed' must be a whole number (given: 'often')"),
+        (["--set", "quality=1"], "option 'quality' must be a list (given: 1)"),
+        (["--set", "optimizer=1"], "option 'optimizer' must be a table of keys and values"),
+        (["--set", "compile=maybe"], "option 'compile' must be true or false"),
         (["--budget", "soon"], "'soon' is no budget"),
         (["--set", "sed=1"], "unknown option 'sed'; did you mean 'seed'?"),
         (["--set", "optimizer.warm=1"], "did you mean 'optimizer.warmup'?"),
@@ -251,7 +255,7 @@ def test_a_mistake_is_one_sentence_and_exit_code_1(
         (["--set", "mml.mask_ratio=0.3"], "nothing is called 'mml'; did you mean 'mlm'?"),
         (["--set", "txt.tokenizer.kind=bpe"], "nothing is called 'txt'; did you mean 'text'?"),
         (["--set", "text.tokeniser.kind=bpe"], "'text' has no option 'tokeniser'; did you mean"),
-        (["--set", "text.tokenizer.kind=bbpe"], "text.tokenizer.kind: Input should be 'auto'"),
+        (["--set", "text.tokenizer.kind=bbpe"], "option 'text.tokenizer.kind' must be 'auto'"),
         (["--config", "nowhere.yaml"], "the config file nowhere.yaml cannot be read"),
     ],
 )

@@ -143,6 +143,31 @@ def test_what_only_one_kind_of_data_knows_lies_in_its_rooms() -> None:
     assert misplaced == []
 
 
+#: What needs a room besides the tasks of that kind: libraries and networks that write texts alone.
+OF_A_KIND = {
+    "encoders/sentence_transformers.py",
+    "deployment/generate.py",
+    "deployment/writing.py",
+    "evaluation/written.py",
+}
+
+
+def test_rooms_are_entered_through_their_contracts() -> None:
+    """Nothing outside a room imports from it: what others need is asked of the modality."""
+    rooms = tuple(f"{stage}/{kind}/" for stage in ("modalities", "downstream") for kind in KINDS)
+    leaks = []
+    for path in MODULES:
+        name = name_of(path)
+        if not name.startswith(rooms) and name not in OF_A_KIND:
+            leaks += [
+                f"{name} imports {found}"
+                for found in imports(MODULES[path])
+                for kind in KINDS
+                if found.startswith(f"headstart.modalities.{kind}")
+            ]
+    assert leaks == []
+
+
 def test_every_module_has_a_stage() -> None:
     tops = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in MODULES}
     assert tops <= set().union(*STAGES)

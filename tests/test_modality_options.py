@@ -145,7 +145,56 @@ def test_a_section_does_not_win_over_an_option() -> None:
     assert config.objective_options == {"length": {"mean": 3}}
 
 
+def test_a_file_names_options_as_settings_do_which_win(tmp_path: Path) -> None:
+    file = tmp_path / "options.yaml"
+    file.write_text("mlm:\n  mask_ratio: 0.3\n  span: 2\nlength: 64\n")
+    sections = {"mlm": ("objective_options", "mlm")}
+    given = {"file": file, "settings": ["mlm.span=3"], "sections": sections}
+    config = load(PretrainConfig, **given, sources=["a"], out="b")
+    assert config.objective_options == {"mlm": {"mask_ratio": 0.3, "span": 3}}
+    assert config.length == 64
+
+
 def test_a_note_holds_no_options_that_are_the_defaults(labeled: str, tmp_path: Path) -> None:
     run = pretrained(labeled, tmp_path / "run", "echo.times=1")
     assert "modality_options" not in read_note(run.encoder)
     assert open_modality_of(run.encoder).options.times == 1
+
+
+def test_continued_training_takes_on_the_options_of_its_start(labeled: str, tmp_path: Path) -> None:
+    run = pretrained(labeled, tmp_path / "run", "echo.times=5", "echo.tokenizer.vocab_size=200")
+
+    def continued(name: str, *settings: str) -> dict[str, Any]:
+        again = hs.pretrain(
+            labeled,
+            out=str(tmp_path / name),
+            modality="echo",
+            encoder=str(run.folder),
+            settings=list(settings),
+            **QUICK,
+        )
+        found: dict[str, Any] = read_note(again.encoder)["modality_options"]["echo"]
+        return found
+
+    assert continued("as it was") == {"times": 5, "tokenizer": {"vocab_size": 200}}
+    assert set(sys.modules["echoing"].TIMES) == {5}
+    changed = continued("changed", "echo.times=2", "echo.tokenizer.segmenter=none")
+    assert changed == {"times": 2, "tokenizer": {"vocab_size": 200, "segmenter": "none"}}
+
+
+def test_runs_that_read_otherwise_are_not_compared(
+    labeled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [pretrained(labeled, tmp_path / str(n), f"echo.times={n}").folder for n in (1, 2)]
+    kind = sys.modules["echoing"].Echo
+    read = kind.read
+
+    def in_part(self: Any, *sources: Any, **options: Any) -> Any:
+        records = read(self, *sources, **options)
+        return records.select(range(len(records) // self.options.times))
+
+    few: dict[str, Any] = {"labels": ["all"], "seeds": 2, "out": str(tmp_path / "page.html")}
+    assert hs.compare(*map(str, runs), train=labeled, **few).summary()
+    monkeypatch.setattr(kind, "read", in_part)
+    with pytest.raises(HeadstartError, match=r"2 reads .* otherwise than 1, for their options"):
+        hs.compare(*map(str, runs), train=labeled, **few)

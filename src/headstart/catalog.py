@@ -142,18 +142,32 @@ class Cell:
 
 @dataclass(frozen=True)
 class Cells:
-    """The valid combinations of modality, objective, encoder and protocol."""
+    """The valid combinations of modality, objective, encoder and protocol.
+
+    Attributes:
+        missing: sentences on entries and kinds of data that are in none.
+    """
 
     cells: tuple[Cell, ...]
+    missing: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, package: str | None = None) -> Cells:
         """Return the combinations of all entries, or of those of one package."""
-        return cls(tuple(_cells(package)))
+        cells = tuple(_cells(package))
+        broken = [each.fault for found in foreign().values() for each in found if each.fault]
+        served = {cell.modality for cell in cells}
+        idle = [
+            f"nothing goes with {name}: no encoder reads it that an objective can teach."
+            for name, _ in MODALITIES.items()
+            if name not in served and package in (None, MODALITIES.package_of(name))
+        ]
+        return cls(cells, (*broken, *idle))
 
     def summary(self) -> dict[str, Any]:
         """Return plain values, for programs."""
-        return {"cells": [asdict(cell) for cell in self.cells]}
+        missing = {"missing": list(self.missing)} if self.missing else {}
+        return {"cells": [asdict(cell) for cell in self.cells], **missing}
 
     def __str__(self) -> str:
         rows = []
@@ -164,6 +178,7 @@ class Cells:
                 rows += _row(f"  {', '.join(encoders)}", ", ".join(objectives))
             measures = dict.fromkeys(name for cell in own for name in cell.protocols)
             rows += [*_row("  is measured by", ", ".join(measures)), ""]
+        rows += [textwrap.fill(sentence, WIDTH) for sentence in self.missing]
         rows.append("Encoders are also networks of timm and torchvision, and Transformers folders.")
         return "\n".join(rows)
 

@@ -25,7 +25,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 #: Names with another meaning there.
 _RESERVED = frozenset(
     {"auto", "none", "encoder", "mixture", "optimizer", "columns", "safeguard_options"}
-    | {"encoder_options", "modality_options", "objective_options"}
+    | {"encoder_options", "modality_options", "objective_options", "task_options"}
 )
 
 

@@ -73,7 +73,7 @@ def test_a_missing_column_is_refused_with_the_columns_listed(tmp_path: Path, kin
     assert "did you mean 'review'" in message
     assert "'stars'" in message
     assert "--column text=reveiw" in message
-    assert "--label-column" in refusal(path, columns={"label": "sentiment"})
+    assert "--column label=sentiment" in refusal(path, columns={"label": "sentiment"})
     assert texts(path) == ["a fine film"]
 
 

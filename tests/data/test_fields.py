@@ -200,7 +200,7 @@ def test_ten_columns_at_most_are_listed(tmp_path: Path) -> None:
     [
         ({"txet": "a"}, TEXT, "--column txet=a: 'txet' is nothing that is read here; did you mean"),
         ({"pair": "a"}, IMAGE, "choose one of: image, label"),
-        ({"text": "a", "label": "a"}, TEXT, "--column text=a and --label-column name one column"),
+        ({"text": "a", "label": "a"}, TEXT, "--column text=a and --column label=a name one column"),
     ],
 )
 def test_names_that_nothing_reads_are_refused(

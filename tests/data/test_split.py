@@ -57,7 +57,7 @@ def test_folds_of_uneven_labels_are_of_even_size() -> None:
 def test_one_label_alone_is_refused(labels: list[str]) -> None:
     with pytest.raises(HeadstartError, match="two or more different labels"):
         split(labels)
-    with pytest.raises(HeadstartError, match="--label-column"):
+    with pytest.raises(HeadstartError, match="--column label=COLUMN"):
         folds(labels, 2)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,15 @@ def test_the_word_in_the_head_names_what_generates(run: RunFolder) -> None:
     out = generate(run, config(run, count=3))
     assert out == run.folder / "samples.png"
     assert Image.open(out).width > Image.open(out).height
+
+
+def test_a_generator_of_another_package_is_called(
+    run: RunFolder, install: Callable[..., Path]
+) -> None:
+    source = "def sing(run, config):\n    return 'la ' * config.count"
+    install("singing", {"headstart.generators": {"song": "singing:sing"}}, singing=source)
+    (run.head / "head.json").write_text('{"objective": "hum", "generates": "song"}')
+    assert generate(run, config(run, count=2)) == "la la "
 
 
 @pytest.mark.parametrize("described", [None, {"objective": "mlm", "generates": None}])

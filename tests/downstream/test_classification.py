@@ -157,7 +157,7 @@ def test_a_validation_label_that_was_never_trained_on_is_named(records):
 
 def test_records_without_labels_are_refused():
     bare = Dataset.from_dict({"id": ["a"], "text": ["apple"]})
-    with pytest.raises(HeadstartError, match="no label column; name it with --label-column"):
+    with pytest.raises(HeadstartError, match="no label column; name it with --column label=COLUMN"):
         Classification.from_records(4, bare, config())
     holes = Dataset.from_dict({"id": ["a", "b"], "text": ["x", "y"], "label": ["fruit", None]})
     with pytest.raises(HeadstartError, match="the record 'b' has no label"):

@@ -115,7 +115,7 @@ def test_a_template_hides_one_word_and_long_texts_give_way(
 def test_untrained_the_cloze_says_what_the_masked_model_says(
     masked_run, transformer, processor, records
 ):
-    options = config(run=masked_run, task="prompt", prompt={"verbalizers": WORDS})
+    options = config(run=masked_run, task="prompt", task_options={"prompt": {"verbalizers": WORDS}})
     some = records({"fruit": 4, "tool": 4})
     head = Prompt.build(transformer, some, options).eval()
     full = TokenHead(transformer.token_embedding, transform=True)
@@ -140,7 +140,7 @@ def test_a_cloze_learns_and_its_run_predicts(masked_run, transformer, processor,
         tmp_path / "o",
         run=masked_run,
         task="prompt",
-        prompt={"verbalizers": WORDS},
+        task_options={"prompt": {"verbalizers": WORDS}},
         budget="40steps",
         optimizer={"learning_rate": 1e-2},
     )
@@ -156,7 +156,9 @@ def test_what_a_cloze_cannot_do_is_refused(masked_run, transformer, records, tmp
     some = records({"fruit": 4, "tool": 4})
 
     def build(run=masked_run, **words):
-        options = config(run=run, task="prompt", prompt={"verbalizers": {**WORDS, **words}})
+        options = config(
+            run=run, task="prompt", task_options={"prompt": {"verbalizers": {**WORDS, **words}}}
+        )
         return Prompt.build(transformer, some, options)
 
     with pytest.raises(HeadstartError, match="'vegetable', which is no label"):
@@ -166,5 +168,6 @@ def test_what_a_cloze_cannot_do_is_refused(masked_run, transformer, records, tmp
     write_json(masked_run / "head" / "head.json", {"objective": "clm"})
     with pytest.raises(HeadstartError, match="--objective mlm, or use task prototypes"):
         build()
-    with pytest.raises(ValueError, match="once"):
-        config(prompt={"template": "{text} only"})
+    mute = config(task="prompt", task_options={"prompt": {"template": "{text} only"}})
+    with pytest.raises(HeadstartError, match=r"'prompt\.template': a template has"):
+        Prompt.build(transformer, some, mute)

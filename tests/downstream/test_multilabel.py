@@ -57,7 +57,7 @@ def test_labels_are_read_from_lists_and_from_separators(tmp_path, rows):
 
 def test_records_without_any_label_are_refused(light):
     records = Dataset.from_list([{"id": "1", "text": "x", "label": []}] * 2)
-    with pytest.raises(HeadstartError, match="none has one; check --label-column"):
+    with pytest.raises(HeadstartError, match="none has one; check --column label=COLUMN"):
         MultiLabel.build(light, records, config())
 
 

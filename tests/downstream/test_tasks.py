@@ -100,12 +100,12 @@ def test_a_task_for_another_kind_of_data_is_refused_before_anything_is_read(
 ) -> None:
     save_encoder(light, processor, tmp_path, NOTE)
     options = FinetuneConfig(run=str(tmp_path), train="nowhere", out="o", task=task)
-    with pytest.raises(HeadstartError, match=f"task {task} is for image records, .* reads texts"):
+    with pytest.raises(HeadstartError, match=f"the task {task!r} reads pictures, .* reads texts"):
         labeled_records("nowhere", options, OpenedEncoder(tmp_path))
 
 
 @pytest.mark.parametrize("task", ["tokens", "questions", "seq2seq", "prompt"])
 def test_tasks_of_text_refuse_pictures(task) -> None:
-    with pytest.raises(HeadstartError, match=f"task {task} is for text records, .* pictures"):
+    with pytest.raises(HeadstartError, match=f"the task {task!r} reads texts, .* pictures"):
         TASKS[task].check(open_modality("image"))
     TASKS[task].check(open_modality("text"))

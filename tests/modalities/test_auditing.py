@@ -145,7 +145,7 @@ def test_it_is_written_as_json_or_a_page_of_its_own(texts: str, tmp_path: Path) 
         ({"quality": ["gofer"]}, "did you mean 'gopher'"),
         ({"modality": "sound"}, "unknown modality 'sound'"),
         ({"against": ["nowhere.txt"]}, "there is no file or folder nowhere.txt"),
-        ({"sample": -1}, "greater than or equal to 0"),
+        ({"sample": -1}, "must be at least 0"),
         ({"settings": ["txt.tokenizer.kind=bpe"]}, "nothing is called 'txt'; did you mean 'text'"),
         ({"modality_options": {"text": {"tokeniser": {}}}}, "did you mean 'tokenizer'"),
         ({"modality_options": {"image": {}}}, "is an option of image, and the records are texts"),

@@ -17,7 +17,7 @@ from headstart.errors import HeadstartError
 from headstart.objectives.building import build_objective
 from headstart.objectives.masked import MaskedModeling, MaskedOptions
 from headstart.seeding import generator
-from headstart.verbs.learning import sections
+from headstart.verbs.learning import pretrain_sections
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_the_shell_s_settings_reach_mixtures_and_courses():
     config = load(
         PretrainConfig,
         settings=["mixture.combine=turns", "mlm.mask_ratio=0.15..0.4", "encoder.width=8"],
-        sections=sections(),
+        sections=pretrain_sections(),
         sources=["x"],
         out="y",
     )

@@ -67,7 +67,7 @@ def test_labels_of_any_kind_are_stored_with_the_records(tmp_path: Path) -> None:
     assert stored([n % 3 for n in range(30)]).shape == (30, 3)
     with pytest.raises(HeadstartError, match=r"12 labeled record.s. of 1 label"):
         stored(["a"] * 12)
-    with pytest.raises(HeadstartError, match="--label-column"):
+    with pytest.raises(HeadstartError, match="--column label=COLUMN"):
         store_probe(
             Dataset.from_dict({"text": ["1"]}),
             Words(),  # type: ignore[arg-type]

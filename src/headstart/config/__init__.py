@@ -6,7 +6,7 @@ arguments with them, so an option exists in both or in neither.
 
 from __future__ import annotations
 
-from headstart.config.loading import check_options, load
+from headstart.config.loading import check_options, load, sections, task_options
 from headstart.config.models import (
     AuditConfig,
     CompareConfig,
@@ -26,6 +26,7 @@ from headstart.config.options import (
     Options,
     SafeguardOptions,
     SourceOptions,
+    TaskOptions,
     TrainingOptions,
     spelled_out,
 )
@@ -49,8 +50,11 @@ __all__ = [
     "SearchConfig",
     "SemiOptions",
     "SourceOptions",
+    "TaskOptions",
     "TrainingOptions",
     "check_options",
     "load",
+    "sections",
     "spelled_out",
+    "task_options",
 ]

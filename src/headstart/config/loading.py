@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeGuard, TypeVar, get_origin
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from headstart.config.options import Options
 from headstart.errors import HeadstartError, did_you_mean
+
+if TYPE_CHECKING:
+    from headstart.config.models import EvaluateConfig, FinetuneConfig
 
 Model = TypeVar("Model", bound=Options)
 
@@ -29,12 +32,15 @@ def load(
 
     Args:
         sections: the option that the setting ``NAME.key=value`` sets if ``NAME`` is no option
-            itself, such as ``{"mlm": ("objective_options", "mlm")}``.
+            itself, such as ``{"mlm": ("objective_options", "mlm")}``; in a file, ``NAME`` may
+            have its keys below it.
 
     Raises:
         HeadstartError: an unknown key or a value out of bounds, in one sentence.
     """
     values: dict[str, Any] = _read_yaml(Path(file)) if file else {}
+    for name in values.keys() & (sections or {}).keys() - model.model_fields.keys():
+        _put(values, (sections or {})[name], values.pop(name), name)
     for setting in settings:
         _apply(model, values, setting, sections or {})
     values.update(options)
@@ -42,6 +48,11 @@ def load(
         return model(**values)
     except ValidationError as error:
         raise HeadstartError(_sentence(model, error)) from None
+
+
+def sections(names: Iterable[str], option: str) -> dict[str, tuple[str, ...]]:
+    """Return the ``sections`` of :func:`load` by which ``--set NAME.key=value`` sets ``option``."""
+    return {name: (option, name) for name in names}
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -76,15 +87,21 @@ def _apply(
         elif head not in model.model_fields:
             known = did_you_mean(head, groups | {*sections})
             raise HeadstartError(f"--set {setting}: nothing is called {head!r}{known}")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        value = text
+    _put(values, path, value, f"--set {setting!r}")
+
+
+def _put(values: dict[str, Any], path: Sequence[str], value: Any, given: str) -> None:
+    """Set the option at ``path`` in ``values``; ``given`` is what set it, for messages."""
     target = values
     for part in path[:-1]:
         target = target.setdefault(part, {})
         if not isinstance(target, dict):
-            raise HeadstartError(f"--set {setting!r}: {part!r} has no options of its own.")
-    try:
-        target[path[-1]] = yaml.safe_load(text)
-    except yaml.YAMLError:
-        target[path[-1]] = text
+            raise HeadstartError(f"{given}: {part!r} has no options of its own.")
+    target[path[-1]] = value
 
 
 def groups_of(model: type[BaseModel]) -> set[str]:
@@ -115,8 +132,31 @@ def check_options(model: type[Model], options: Mapping[str, Any], owner: str, pr
             raise HeadstartError(
                 f"{owner} has no option {key!r}{did_you_mean(key, _names(model))}"
             ) from None
-        message, given = first["msg"].removeprefix("Value error, "), first.get("input")
-        raise HeadstartError(f"{prefix}.{key}: {message} (given: {given!r}).") from None
+        where = ".".join(filter(None, [prefix, key]))
+        raise HeadstartError(_complaint(where, first)) from None
+
+
+def task_options(config: EvaluateConfig | FinetuneConfig, model: type[Model]) -> Model:
+    """Validate the options of the task of a run, ``config.task``.
+
+    Args:
+        config: of an evaluation or a fine-tuning.
+        model: the ``Options`` of the task or of the protocol.
+
+    Raises:
+        HeadstartError: an unknown key, a value out of bounds, or options of another task.
+
+    Example::
+
+        stride = task_options(config, QuestionOptions).stride
+    """
+    task = config.task
+    for other in config.task_options.keys() - {task}:
+        raise HeadstartError(
+            f"--set {other}.KEY is an option of the task {other!r}, and this one is {task!r}; "
+            "leave it out, or change --task."
+        )
+    return check_options(model, config.task_options.get(task, {}), f"task {task!r}", task)
 
 
 def _sentence(model: type[BaseModel], error: ValidationError) -> str:
@@ -126,10 +166,44 @@ def _sentence(model: type[BaseModel], error: ValidationError) -> str:
         return f"unknown option {where!r}{did_you_mean(where, _names(model))}"
     if first["type"] == "missing":
         return f"the option {where!r} is missing; give it a value."
-    message = first["msg"].removeprefix("Value error, ")
-    given = first.get("input")
+    return _complaint(where, first)
+
+
+#: What an option must be, by pydantic's type of error, with the figures of its context.
+_MUST_BE = {
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "dict_type": "a table of keys and values",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "greater_than": "more than {gt}",
+    "greater_than_equal": "at least {ge}",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
+    "less_than": "less than {lt}",
+    "less_than_equal": "at most {le}",
+    "list_type": "a list",
+    "literal_error": "{expected}",
+    "model_type": "a table of keys and values",
+    "string_too_short": "a text that is not empty",
+    "string_type": "a text",
+    "too_long": "a list of at most {max_length}",
+    "too_short": "a list of at least {min_length}",
+    "tuple_type": "a list",
+}
+
+
+def _complaint(where: str, error: Mapping[str, Any]) -> str:
+    """Return what is wrong with the value of an option, or with several where none is named."""
+    given, kind = error.get("input"), error["type"]
     given_text = f" (given: {given!r})" if not isinstance(given, Mapping) else ""
-    return f"option {where!r}: {message[0].lower()}{message[1:]}{given_text}."
+    if kind in _MUST_BE:
+        must_be = _MUST_BE[kind].format(**error.get("ctx", {}))
+        return f"option {where!r} must be {must_be}{given_text}."
+    message = error["msg"].removeprefix("Value error, ")
+    option = f"option {where!r}: " if where else ""
+    return f"{option}{message[0].lower()}{message[1:]}{given_text}."
 
 
 def _names(model: type[BaseModel], prefix: str = "") -> list[str]:

@@ -13,14 +13,10 @@ from headstart.config.options import (
     SafeguardOptions,
     SourceOptions,
     Switch,
+    TaskOptions,
     TrainingOptions,
 )
-from headstart.config.tasks import (
-    PromptOptions,
-    QuestionOptions,
-    SemiOptions,
-    Seq2SeqTaskOptions,
-)
+from headstart.config.tasks import SemiOptions
 
 _MODALITY_OPTIONS = (
     "Options of a kind of data, as --set MODALITY.KEY=VALUE; `headstart list modalities` has them."
@@ -105,7 +101,7 @@ class AuditConfig(SourceOptions):
     out: str | None = Field(None, description="Also write it to a .json or .html file.")
 
 
-class EvaluateConfig(SourceOptions):
+class EvaluateConfig(SourceOptions, TaskOptions):
     """Measure how good the frozen features are with few labels."""
 
     run: str = Field(..., description="Folder of a pre-training run.")
@@ -164,7 +160,7 @@ class EvaluateConfig(SourceOptions):
     out: str | None = Field(None, description="Report file; report.html in the run by default.")
 
 
-class FinetuneConfig(SourceOptions, TrainingOptions):
+class FinetuneConfig(SourceOptions, TaskOptions, TrainingOptions):
     """Fine-tune a pre-trained encoder on labels."""
 
     run: str = Field(..., description="Run folder, or any encoder folder.")
@@ -199,17 +195,6 @@ class FinetuneConfig(SourceOptions, TrainingOptions):
         ge=0,
         lt=1,
         description="Probability from which a label is predicted (multilabel); 0 chooses it.",
-    )
-    prompt: PromptOptions = Field(
-        default_factory=PromptOptions,
-        description="Cloze of task prompt (--set prompt.template=...).",
-    )
-    questions: QuestionOptions = Field(
-        default_factory=QuestionOptions,
-        description="Windows and answers of task questions (--set questions.stride=64).",
-    )
-    seq2seq: Seq2SeqTaskOptions = Field(
-        default_factory=Seq2SeqTaskOptions, description="Learning and writing of task seq2seq."
     )
     wide: Switch = Field(
         "auto",
@@ -300,7 +285,7 @@ class ExplainConfig(SourceOptions):
     seed: int = Field(0, ge=0, description="Seed of the random deletions of the check.")
 
 
-class CompareConfig(SourceOptions):
+class CompareConfig(SourceOptions, TaskOptions):
     """Compare several runs on the same labels: which is best, from how many labels on."""
 
     runs: list[str] = Field(..., min_length=1, description="Run folders, or any encoder folders.")

@@ -75,7 +75,7 @@ class SourceOptions(Options):
         "automatically where it is obvious.",
     )
     document: Literal["line", "file"] = Field(
-        "line", description="In .txt sources: is each line a document, or each file?"
+        "line", description="In sources of lines (.txt): is each line a record, or the whole file?"
     )
 
     @model_validator(mode="before")
@@ -87,6 +87,16 @@ class SourceOptions(Options):
         """Return the options for records whose labels are not read."""
         others = {name: column for name, column in self.columns.items() if name != "label"}
         return self.model_copy(update={"columns": others})
+
+
+class TaskOptions(Options):
+    """Options that only one task has, of fine-tuning or of evaluation."""
+
+    task_options: dict[str, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="Options of the task, as --set TASK.KEY=VALUE; `headstart list tasks` and "
+        "`headstart list protocols` have them.",
+    )
 
 
 def spelled_out(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -144,7 +144,7 @@ def check_names(
 
 def option(name: str, column: str = "COLUMN") -> str:
     """Return the command-line option for the column of a field."""
-    return "--label-column" if name == LABEL.name else f"--column {name}={column}"
+    return f"--column {name}={column}"
 
 
 def listed(columns: Iterable[str]) -> str:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: The field of the second record of a pair, beside those of the first.
 PAIR = "pair"
+#: The field of a record that does not belong to the first.
+NEGATIVE = "negative"
 
 #: Well-known names of two columns of one kind, for similarity.
 ALIKE = (

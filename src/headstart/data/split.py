@@ -27,8 +27,8 @@ def labeled(records: Dataset, source: str, audit: Audit) -> Dataset:
     """
     if "label" not in records.column_names:
         raise HeadstartError(
-            f"{source} has no labels; name their column with --label-column, or put the texts of "
-            "each label into a folder of its own."
+            f"{source} has no labels; name their column with --column label=COLUMN, or put the "
+            "texts of each label into a folder of its own."
         )
     known = np.array([label is not None for label in stream(records, "label")])
     for name in stream(records.select(np.flatnonzero(~known)), "id"):
@@ -114,7 +114,7 @@ def _groups(labels: Sequence[str]) -> dict[str, np.ndarray]:
     if len(names) < 2:
         found = f"only {names[0]!r} occurs" if len(names) else "there are none"
         raise HeadstartError(
-            f"two or more different labels are needed, but {found}; check --label-column."
+            f"two or more different labels are needed, but {found}; check --column label=COLUMN."
         )
     return {str(name): np.flatnonzero(codes == code) for code, name in enumerate(names)}
 

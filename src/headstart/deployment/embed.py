@@ -13,7 +13,6 @@ from headstart.batch import Progress
 from headstart.errors import HeadstartError
 from headstart.evaluation.features import features
 from headstart.files import check_ending, whole_file
-from headstart.modalities.tokens.batching import WINDOW
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -21,8 +20,8 @@ if TYPE_CHECKING:
     from headstart.encoders import Encoder
     from headstart.modalities import Processor
 
-#: Records whose vectors are in memory at once: one window of sorting by length.
-CHUNK = WINDOW
+#: Records whose vectors are in memory at once.
+CHUNK = 8192
 
 
 def embed(

@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypedDict
 import torch
 from torch import Tensor, nn
 
+from headstart.config import Options as AnyOptions
 from headstart.data.split import hold_out, labeled
 from headstart.downstream.head import read_head, write_head
 from headstart.downstream.rows import LabeledRows, batches
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from headstart.batch import Batch, Rows
     from headstart.config import FinetuneConfig, PredictConfig
     from headstart.data.audit import Audit
+    from headstart.data.content import Content
     from headstart.encoders import Encoder
     from headstart.evaluation.metrics import Estimate
     from headstart.modalities import Modality, Processor
@@ -122,7 +124,9 @@ class Task(nn.Module, ABC):
 
     Attributes:
         name: its name in :data:`TASKS`.
-        content: the kind of content that it is for; None for any.
+        content: the kind of records that it is for; None for any.
+        Options: the model of its options, set with ``--set NAME.key=value``; :meth:`build` has
+            them from :func:`headstart.config.task_options`.
         needs: capabilities that encoder or processor must provide.
         labels: the classes, in the order of its outputs; empty where it predicts none.
         eval_batch_size: most rows of a batch in evaluation and prediction.
@@ -132,7 +136,8 @@ class Task(nn.Module, ABC):
     """
 
     name: ClassVar[str]
-    content: ClassVar[str | None] = None
+    content: ClassVar[Content | None] = None
+    Options: ClassVar[type[AnyOptions]] = AnyOptions
     needs: ClassVar[frozenset[str]] = frozenset()
     eval_batch_size: ClassVar[int] = 64
     fields: ClassVar[tuple[str, ...]] = ("label",)
@@ -152,11 +157,13 @@ class Task(nn.Module, ABC):
         Raises:
             HeadstartError: the task is for another kind.
         """
-        if cls.content in (None, modality.content.name):
+        if cls.content is None or cls.content is modality.content:
             return
+        noun = modality.content.noun
+        able = [name for name, task in TASKS.items() if task.content in (None, modality.content)]
         raise HeadstartError(
-            f"task {cls.name} is for {cls.content} records, and this encoder reads "
-            f"{modality.content.noun}; take an encoder of {cls.content}, or another task."
+            f"the task {cls.name!r} reads {cls.content.noun}, and this encoder reads {noun}; tasks "
+            f"for {noun}: {', '.join(able)}."
         )
 
     @classmethod

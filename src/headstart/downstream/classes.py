@@ -24,8 +24,8 @@ def labels_of(records: Dataset) -> list[str]:
     """
     if "label" not in records.column_names:
         raise HeadstartError(
-            "the records have no label column; name it with --label-column, or give one folder a "
-            "class."
+            "the records have no label column; name it with --column label=COLUMN, or give one "
+            "folder a class."
         )
     labels = list(records["label"])
     missing = [name for name, label in zip(records["id"], labels, strict=True) if label is None]
@@ -48,7 +48,7 @@ def count_classes(records: Dataset) -> dict[str, int]:
         found = f"only {next(iter(counts))!r} occurs" if counts else "there are no records"
         raise HeadstartError(
             f"classification needs training records of at least two labels, but {found}; "
-            "check --train and --label-column."
+            "check --train and --column label=COLUMN."
         )
     return {label: counts[label] for label in sorted(counts)}
 

@@ -16,7 +16,7 @@ from headstart.downstream.head import zero_linear
 from headstart.downstream.rows import LabeledRows
 from headstart.errors import HeadstartError
 from headstart.evaluation.protocols.multilabel import solve
-from headstart.evaluation.protocols.reading import read as read_several
+from headstart.evaluation.protocols.reading import read_several
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -66,7 +66,7 @@ class MultiLabel(Task):
         config = EvaluateConfig(
             run=source, train=source, label_separator=options.label_separator, **plain
         )
-        return read_several(source, config, modality, None, audit, task="multilabel")
+        return read_several(source, config, modality, None, audit)
 
     @classmethod
     def build(cls, encoder: Encoder, records: Dataset, config: FinetuneConfig) -> Self:
@@ -79,7 +79,7 @@ class MultiLabel(Task):
         if not labels:
             raise HeadstartError(
                 "multilabel needs training records that have labels, but none has one; check "
-                "--label-column and --label-separator."
+                "--column label=COLUMN and --label-separator."
             )
         return cls(
             encoder.width,

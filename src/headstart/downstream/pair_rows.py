@@ -39,7 +39,7 @@ def read_labeled_pairs(
         found = tables.columns(source, modality.content)
         raise HeadstartError(
             f"it is unclear which column of {source} holds the label of a pair; name it with "
-            f"--label-column ({listed(found)})."
+            f"--column label=COLUMN ({listed(found)})."
         )
     return records
 

@@ -70,7 +70,7 @@ class Regression(Task):
         if len(values) < 2 or values.std() == 0:
             raise HeadstartError(
                 "a regression needs training records with two numbers at least; check --train "
-                "and --label-column."
+                "and --column label=COLUMN."
             )
         return cls(width, float(values.mean()), float(values.std()), dropout=config.dropout)
 

@@ -60,7 +60,7 @@ class Similarity(PairTask):
         if low == high:
             raise HeadstartError(
                 f"similarity needs pairs of at least two scores, but all have {low}; check --train "
-                "and --label-column."
+                "and --column label=COLUMN."
             )
         return cls(low, high)
 

@@ -23,7 +23,7 @@ from headstart.encoders.sentence_folders import write_modules
 from headstart.encoders.visibility import mean_pool
 from headstart.errors import refused
 from headstart.modalities import TokenProcessor
-from headstart.modalities.text.defaults import TokenizerDefaults
+from headstart.modalities.tokens.tokenizer_defaults import TokenizerDefaults
 
 PARTS = "light.safetensors"
 TABLE = "model.safetensors"

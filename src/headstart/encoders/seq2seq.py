@@ -27,7 +27,7 @@ from headstart.encoders.transformer import (
 from headstart.encoders.visibility import causal, mean_pool, visibility
 from headstart.errors import HeadstartError, refused
 from headstart.modalities import TokenProcessor
-from headstart.modalities.text.defaults import TokenizerDefaults
+from headstart.modalities.tokens.tokenizer_defaults import TokenizerDefaults
 
 #: Supported sequence-to-sequence networks of Transformers.
 WRITERS = ("t5", "mt5", "bart", "mbart", "pegasus", "marian")

@@ -60,8 +60,18 @@ def compare(config: CompareConfig, *, say: Callable[[str], None]) -> Comparison:
             check_needs(plan.task, modality, opened.encoder, opened.processor)
     first = next(iter(encoders.values()))
     train, test = labeled_records(plan, modality, first.processor, {})
+    digest_of = digests_of(modality)
+    read = [digest_of(records) for records in (train, test)]
+    for name, opened in encoders.items():
+        if opened.modality.options != modality.options:
+            again = labeled_records(plan, opened.modality, opened.processor, {})
+            if [digest_of(records) for records in again] != read:
+                raise HeadstartError(
+                    f"{name} reads {config.train} otherwise than {next(iter(encoders))}, for their "
+                    f"options of {modality.content.noun} differ; compare runs that read alike."
+                )
     notes = _label_notes(labels, train, config)
-    candidates, costs, digest_of = [], {}, digests_of(modality)
+    candidates, costs = [], {}
     scratch = tempfile.TemporaryDirectory(prefix="headstart-")
     for (name, opened), named in zip(encoders.items(), config.runs, strict=True):
         say(f"features of {name}")
@@ -107,7 +117,7 @@ def _folders(runs: list[str]) -> dict[str, str | Path]:
 
 
 def _one_modality(runs: list[str], modalities: list[Modality]) -> Modality:
-    """Return the modality that all runs read, with the options of the first."""
+    """Return the modality of the first run, which all must read."""
     modality = modalities[0]
     for run, other in zip(runs, modalities, strict=True):
         if other.name != modality.name:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from headstart.batch import Progress
-from headstart.config import EvaluateConfig
+from headstart.config import EvaluateConfig, task_options
 from headstart.errors import HeadstartError, did_you_mean
 from headstart.evaluation.allowance import Allowance
 from headstart.evaluation.outcomes import Candidate, Results
@@ -47,11 +47,16 @@ def decided(config: EvaluateConfig, modality: Modality) -> EvaluateConfig:
     """Return the options with the task ``auto`` replaced by that of the labels.
 
     If the modality does not support it, the first task of the modality is taken.
+
+    Raises:
+        HeadstartError: options are not those of the task.
     """
     task = task_of(config, modality.content)
     if config.task == AUTO and task not in modality.protocols:
         task = modality.protocols[0]
-    return config.model_copy(update={"task": task})
+    config = config.model_copy(update={"task": task})
+    task_options(config, protocol_of(config).Options)
+    return config
 
 
 def check_needs(task: str, modality: Modality, encoder: Encoder, processor: Processor) -> None:

@@ -106,7 +106,7 @@ def other_domain(
     if config.shifted is None:
         return None
     records = labeled_file(config.shifted, "other domain", config, modality, processor, audits)
-    if config.task not in ("classification", "fewshot"):
+    if not protocol_of(config).classes:
         return records
     known = set(train["label"])
     kept = [index for index, label in enumerate(records["label"]) if label in known]

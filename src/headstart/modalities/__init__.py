@@ -125,7 +125,11 @@ class Modality(ABC):
         )
 
     def inline(self, values: list[str]) -> Dataset | None:
-        """Return records typed on the command line; None where this kind cannot be typed."""
+        """Return records typed on the command line; None where this kind cannot be typed.
+
+        Raises:
+            HeadstartError: a value is no record; the message says why.
+        """
         return None
 
     def readable(self, records: Dataset, processor: Any, audit: Audit) -> Dataset:

@@ -118,7 +118,10 @@ class CellEvidence:
         return {self.noun: rounded(self.cells)}
 
     def lines(self) -> list[RenderableType]:
-        return shades(self.cells)
+        from rich.text import Text
+
+        title = Text(f"  {self.noun}, in order; the darker, the larger the weight")
+        return [title, *shades(self.cells)]
 
     def html(self) -> Markup:
         rows = self.cells.flatten(0, -2) if self.cells.dim() > 1 else self.cells[None]

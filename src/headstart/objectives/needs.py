@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 
 from headstart.encoders import ENCODERS
-from headstart.encoders.opening import kind_of, reads_of
+from headstart.encoders.opening import kind_of, open_encoder, reads_of
 from headstart.errors import HeadstartError
 from headstart.modalities import MODALITIES, Modality
 from headstart.objectives import OBJECTIVES
@@ -32,17 +32,19 @@ def check_fit(objectives: Collection[str], encoder: str, modality: Modality) -> 
     """
     if encoder != "auto":
         _check_reads(encoder, modality)
-    kind = None if encoder == "auto" else kind_of(encoder)
+    offered: frozenset[str] = frozenset()
+    if encoder != "auto" and objectives:
+        offered = (kind_of(encoder) or open_encoder(encoder)).provides | modality.provides
     for name in objectives:
         needs: frozenset[str] = OBJECTIVES[name].needs
-        if kind and needs <= kind.provides | modality.provides:
+        if offered and needs <= offered:
             continue
         if next(_able(needs, modality), None) is None:
             _refuse_data(name, needs, modality)
-        if kind:
+        if offered:
             able = encoders_for(needs, modality)
-            within = objectives_within(kind.provides | modality.provides)
-            missing = phrase(needs - kind.provides - modality.provides)
+            within = objectives_within(offered)
+            missing = phrase(needs - offered)
             raise HeadstartError(
                 f"the objective {name!r} needs {missing}, "
                 f"which the encoder {encoder!r} cannot give; encoders that can: "

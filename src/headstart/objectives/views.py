@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from headstart.batch import Batch, part
 from headstart.config import Options
+from headstart.data.pairs import NEGATIVE, PAIR
 from headstart.encoders import Encoder
 from headstart.modalities import Processor
-from headstart.modalities.text.companion_texts import NEGATIVE, PAIR
 from headstart.objectives import Objective
 
 VIEWS = ("first", "second")

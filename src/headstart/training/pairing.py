@@ -6,9 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from headstart.data.columns import LABEL, check_names, option
-from headstart.data.pairs import PAIR
+from headstart.data.pairs import NEGATIVE, PAIR
 from headstart.errors import HeadstartError
-from headstart.modalities.text.content import NEGATIVE
 from headstart.objectives import OBJECTIVES
 from headstart.objectives.building import parse_mixture
 

@@ -20,6 +20,7 @@ from headstart.encoders.opening import (
     encoder_folder,
     kind_of,
     open_encoder,
+    read_note,
     save_encoder,
 )
 from headstart.errors import HeadstartError
@@ -27,7 +28,7 @@ from headstart.files import whole_folder, write_text
 from headstart.modalities import Sheet, Words
 from headstart.modalities.opening import modality_of, open_modality
 from headstart.modalities.sifting import sift
-from headstart.objectives import OBJECTIVES
+from headstart.objectives import MIXTURE, OBJECTIVES
 from headstart.objectives.building import build_objective, check_objectives, parse_mixture
 from headstart.objectives.needs import check_fit
 from headstart.seeding import generator, seeded
@@ -83,7 +84,7 @@ def pretrain(
     started = time.monotonic()
     group = ProcessGroup.here()
     group.first(lambda: _ready(config, run, say))
-    modality = open_modality(run.resolved["modality"], config.modality_options)
+    modality = open_modality(run.resolved["modality"], run.resolved["modality_options"])
     plan = Plan(**run.resolved["plan"])
     processor = modality.load(run.prepared / "processor")
     encoder = _encoder(config, plan, processor)
@@ -141,10 +142,11 @@ def pretrain(
 
 def _ready(config: PretrainConfig, run: RunFolder, say: Callable[[str], None]) -> None:
     """Choose the modality and prepare the records, unless an earlier session did."""
-    if "modality" not in run.resolved:
-        run.resolve(modality=modality_of(config))
+    if "modality_options" not in run.resolved:
+        name = run.resolved.get("modality") or modality_of(config)
+        run.resolve(modality=name, modality_options=_modality_options(config, name))
     if not run.resolved.get("prepared"):
-        modality = open_modality(run.resolved["modality"], config.modality_options)
+        modality = open_modality(run.resolved["modality"], run.resolved["modality_options"])
         check_companions(config, modality)
         _check(config, modality)
         _prepare(config, run, modality, say)
@@ -157,7 +159,29 @@ def _check(config: PretrainConfig, modality: Modality) -> None:
     check_fit(named, config.encoder, modality)
     if named:
         check_objectives(named, config.objective_options)
+    else:
+        for name in config.objective_options.keys() - {MIXTURE}:  # auto may choose it
+            check_fit([name], config.encoder, modality)
+            check_objectives([name], {name: config.objective_options[name]})
     refuse_without_tokens(config, modality)
+
+
+def _modality_options(config: PretrainConfig, name: str) -> dict[str, dict[str, Any]]:
+    """Return the options of the kind of data; where training continues, those of its start, too."""
+    start = None if config.encoder == "auto" or kind_of(config.encoder) else config.encoder
+    known = {} if start is None else read_note(encoder_folder(start)).get("modality_options", {})
+    given = config.modality_options
+    return {**given, name: _over(known[name], given.get(name, {}))} if name in known else given
+
+
+def _over(known: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Return the options ``known`` with those in ``given`` in their place, one by one."""
+    nested = {
+        key: _over(known[key], value)
+        for key, value in given.items()
+        if isinstance(value, dict) and isinstance(known.get(key), dict)
+    }
+    return {**known, **given, **nested}
 
 
 def _note_unreadable(run: RunFolder, modality: Modality) -> None:

@@ -81,7 +81,7 @@ def store_probe(
     if "label" not in records.column_names:
         raise HeadstartError(
             f"--probe {source} holds no labels that were found; name their column with "
-            "--label-column."
+            "--column label=COLUMN."
         )
     known = [index for index, label in enumerate(records["label"]) if label not in (None, "")]
     chosen = torch.randperm(len(known), generator=generator(seed, "probe"))[:_MOST].tolist()

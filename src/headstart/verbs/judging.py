@@ -8,7 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.config import AuditConfig, CompareConfig, EvaluateConfig, LabelConfig, load
+from headstart.config import AuditConfig, CompareConfig, EvaluateConfig, LabelConfig, load, sections
 from headstart.run import RunFolder
 from headstart.verbs.learning import repeated
 from headstart.verbs.reading import console, say
@@ -42,8 +42,8 @@ def audit(
         options["sources"] = list(sources)
     from headstart.modalities import MODALITIES
 
-    sections = {name: ("modality_options", name) for name in MODALITIES}
-    plan = load(AuditConfig, file=config, settings=settings or (), sections=sections, **options)
+    named = sections(MODALITIES, "modality_options")
+    plan = load(AuditConfig, file=config, settings=settings or (), sections=named, **options)
     from headstart.data.audit_page import AuditPage
     from headstart.files import check_ending
     from headstart.modalities.auditing import audit_sources
@@ -57,11 +57,15 @@ def audit(
     return page
 
 
-def evaluate(run: str, *, config: str | None = None, **options: Any) -> Answer:
+def evaluate(
+    run: str, *, config: str | None = None, settings: list[str] | None = None, **options: Any
+) -> Answer:
     """Evaluate a run: its frozen features with few labels, unless a task is named.
 
     Args:
         run: folder of a pre-training run.
+        config: a YAML file of options.
+        settings: ``key=value`` strings, as ``--set`` takes them.
         options: see :class:`headstart.config.EvaluateConfig`.
 
     Raises:
@@ -71,7 +75,12 @@ def evaluate(run: str, *, config: str | None = None, **options: Any) -> Answer:
 
         print(hs.evaluate("runs/reviews", train="labeled.csv"))
     """
-    plan = load(EvaluateConfig, file=config, run=run, **options)
+    from headstart.evaluation.protocols import PROTOCOLS
+
+    named = sections(PROTOCOLS, "task_options")
+    plan = load(
+        EvaluateConfig, file=config, settings=settings or (), sections=named, run=run, **options
+    )
     from headstart.downstream.scratch import fine_tuned, seconds_from_scratch, train_from_scratch
     from headstart.evaluation.judge import Training, judge
 
@@ -98,11 +107,15 @@ def _writing(run: str, seed: int) -> Callable[[str], str]:
     return lambda text: continued(opened(), text, Sampling(40, 0.8, seed=next(seeds)))
 
 
-def compare(*runs: str, **options: Any) -> Comparison:
+def compare(
+    *runs: str, config: str | None = None, settings: list[str] | None = None, **options: Any
+) -> Comparison:
     """Compare several runs, or encoder folders, on the same labels and test records.
 
     Args:
         runs: two folders or more.
+        config: a YAML file of options.
+        settings: ``key=value`` strings, as ``--set`` takes them.
         options: see :class:`headstart.config.CompareConfig`.
 
     Raises:
@@ -112,7 +125,12 @@ def compare(*runs: str, **options: Any) -> Comparison:
 
         print(hs.compare("runs/mlm", "runs/simcse", train="labeled.csv"))
     """
-    plan = load(CompareConfig, runs=list(runs), **options)
+    if runs:
+        options["runs"] = list(runs)
+    from headstart.evaluation.protocols import PROTOCOLS
+
+    named = sections(PROTOCOLS, "task_options")
+    plan = load(CompareConfig, file=config, settings=settings or (), sections=named, **options)
     from headstart.evaluation.compare import compare as compare_runs
 
     return compare_runs(plan, say=say)

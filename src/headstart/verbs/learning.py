@@ -9,7 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from headstart.config import FinetuneConfig, PretrainConfig, load, spelled_out
+from headstart.config import (
+    FinetuneConfig,
+    PretrainConfig,
+    load,
+    sections,
+    spelled_out,
+    task_options,
+)
 from headstart.config.loading import Model
 from headstart.errors import HeadstartError, did_you_mean
 from headstart.run import RunFolder
@@ -29,7 +36,7 @@ def pretrain(
             PretrainConfig,
             file=config,
             settings=given,
-            sections=sections(given),
+            sections=pretrain_sections(given),
             **named,
             **options,
         )
@@ -76,15 +83,24 @@ def finetune(
     **options: Any,
 ) -> RunFolder:
     """Fine-tune; see :func:`headstart.finetune`."""
+    from headstart.downstream import TASKS
+
     if options.get("resume"):
         target, plan = _reopen(FinetuneConfig, "finetune", options, config, settings)
     else:
-        plan = load(FinetuneConfig, file=config, settings=settings or (), run=run, **options)
+        plan = load(
+            FinetuneConfig,
+            file=config,
+            settings=settings or (),
+            sections=sections(TASKS, "task_options"),
+            run=run,
+            **options,
+        )
+        _check_task(plan)
         target = _create("finetune", plan)
     if target.finished:
         return target
 
-    from headstart.downstream import TASKS
     from headstart.downstream.finetune import finetune as finetune_encoder
     from headstart.downstream.semi_supervised import finetune_with_unlabeled
     from headstart.encoders.opening import OpenedEncoder
@@ -185,7 +201,7 @@ def _reopen(
         ) from None
 
 
-def sections(settings: Iterable[str] = ()) -> dict[str, tuple[str, ...]]:
+def pretrain_sections(settings: Iterable[str] = ()) -> dict[str, tuple[str, ...]]:
     """Return the option that ``--set NAME.key=value`` sets: of encoders, modalities, objectives.
 
     Raises:
@@ -203,9 +219,22 @@ def sections(settings: Iterable[str] = ()) -> dict[str, tuple[str, ...]]:
             )
     return {
         "encoder": ("encoder_options",),
-        **{name: ("modality_options", name) for name in MODALITIES},
-        **{name: ("objective_options", name) for name in (MIXTURE, *OBJECTIVES)},
+        **sections(MODALITIES, "modality_options"),
+        **sections((MIXTURE, *OBJECTIVES), "objective_options"),
     }
+
+
+def _check_task(plan: FinetuneConfig) -> None:
+    """Refuse an unknown task, and options that it does not have, before a folder is created."""
+    from headstart.downstream import TASKS
+    from headstart.evaluation.protocols import PROTOCOLS
+
+    if plan.task in PROTOCOLS and plan.task not in TASKS:
+        raise HeadstartError(
+            f"{plan.task!r} is a task of evaluation, for which nothing is fine-tuned; write "
+            f"`headstart evaluate {plan.run} --train {plan.train} --task {plan.task}`."
+        )
+    task_options(plan, TASKS[plan.task].Options)
 
 
 def _check_names(plan: PretrainConfig) -> None:

@@ -99,7 +99,7 @@ def test_a_span_outside_the_text_sets_its_record_aside(tmp_path, spans):
 
 def test_columns_that_cannot_be_found_are_asked_for(tmp_path):
     path = write(tmp_path / "a.jsonl", [{"x": "y", "z": "w"}])
-    with pytest.raises(HeadstartError, match="--column text=COLUMN and --label-column"):
+    with pytest.raises(HeadstartError, match="--column text=COLUMN and --column label=COLUMN"):
         read(path)
     with pytest.raises(HeadstartError, match="no column 'tagz'"):
         read(path, label="tagz")

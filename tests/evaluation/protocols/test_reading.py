@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,21 @@ import pytest
 from making import plan
 
 from headstart.data.audit import Audit
-from headstart.data.pairs import scores_of
+from headstart.data.pairs import ALIKE, scores_of
 from headstart.errors import HeadstartError
-from headstart.evaluation.protocols.reading import labeled_records, read, task_of
+from headstart.evaluation.protocols.reading import (
+    labeled_records,
+    numbered,
+    read_labeled,
+    read_pairs,
+    read_searches,
+    read_several,
+    task_of,
+)
 from headstart.modalities.text.content import TEXT
 from headstart.modalities.text.modality import TextModality
+
+scored_pairs = partial(read_pairs, names=ALIKE, scored=True)
 
 
 def write(file: Path, rows: list[dict[str, Any]]) -> str:
@@ -62,7 +73,7 @@ def test_lists_of_labels_are_several_labels(tmp_path, suffix) -> None:
     rows = [{"text": text, "labels": labels} for text, labels in zip(TEXTS, lists, strict=True)]
     source = config(write(tmp_path / f"train{suffix}", rows))
     assert task_of(source, TEXT) == "multilabel"
-    found = read(source.train, source, TextModality(), None, Audit(), task="multilabel")
+    found = read_several(source.train, source, TextModality(), None, Audit())
     assert found["label"][:] == lists
     assert found["text"][:] == TEXTS
 
@@ -74,7 +85,7 @@ def test_a_separator_parts_several_labels(tmp_path, separator, mark) -> None:
     source = config(
         write(tmp_path / "train.csv", rows), task="multilabel", label_separator=separator
     )
-    found = read(source.train, source, TextModality(), None, Audit(), task="multilabel")
+    found = read_several(source.train, source, TextModality(), None, Audit())
     assert found["label"][:] == [["a", "b"], ["b"], []]
 
 
@@ -87,7 +98,7 @@ def test_pairs_with_a_score_are_flattened(tmp_path, suffix, names) -> None:
     ]
     source = config(write(tmp_path / f"train{suffix}", rows))
     assert task_of(source, TEXT) == "similarity"
-    found = read(source.train, source, TextModality(), None, Audit(), task="similarity")
+    found = scored_pairs(source.train, source, TextModality(), None, Audit())
     assert found["text"][:] == [f"{side} {n}" for side in ("left", "right") for n in range(3)]
     assert scores_of(found).tolist() == [0, 0.5, 1]
     assert len(set(found["id"])) == 6
@@ -98,7 +109,7 @@ def test_pairs_in_columns_of_any_name_are_read_where_they_are_named(tmp_path) ->
     columns = {"text": "de", "pair": "en", "label": "alike"}
     source = config(write(tmp_path / "train.csv", rows), columns=columns)
     assert task_of(source, TEXT) == "similarity"
-    found = read(source.train, source, TextModality(), None, Audit(), task="similarity")
+    found = scored_pairs(source.train, source, TextModality(), None, Audit())
     assert found["text"][3] == "one 0"
     lost = source.model_copy(update={"columns": {**columns, "pair": "fr"}})
     with pytest.raises(HeadstartError, match=r"no column 'fr'.*check --column pair=fr"):
@@ -109,7 +120,7 @@ def test_broken_pairs_are_quarantined_with_their_reason(tmp_path) -> None:
     rows = [{"s1": "a b", "s2": "c d", "score": 1.5}, {"s1": "e f", "s2": "", "score": 2}]
     rows += [{"s1": "g h", "s2": "i j", "score": "high"}, {"s1": "k l", "s2": None, "score": 3}]
     source, audit = config(write(tmp_path / "train.jsonl", rows), task="similarity"), Audit()
-    found = read(source.train, source, TextModality(), None, audit, task="similarity")
+    found = scored_pairs(source.train, source, TextModality(), None, audit)
     assert found["text"][:] == ["a b", "c d"]
     assert audit.reasons["its score is not a number"] == 1
     assert audit.reasons["the second record of its pair cannot be read"] == 2
@@ -119,11 +130,11 @@ def test_queries_and_answers_imply_retrieval(tmp_path) -> None:
     rows = [{"query": f"what is {n}", "document": f"it is {n}"} for n in range(3)]
     source = config(write(tmp_path / "train.jsonl", rows))
     assert task_of(source, TEXT) == "retrieval"
-    found = read(source.train, source, TextModality(), None, Audit(), task="retrieval")
+    found = read_searches(source.train, source, TextModality(), None, Audit())
     assert found["text"][3] == "it is 0"
     plain = [{"text": text, "label": "x"} for text in TEXTS]
     labeled = config(write(tmp_path / "labeled.jsonl", plain))
-    by_label = read(labeled.train, labeled, TextModality(), None, Audit(), task="retrieval")
+    by_label = read_searches(labeled.train, labeled, TextModality(), None, Audit())
     assert by_label["label"][:] == ["x"] * 3
 
 
@@ -131,14 +142,14 @@ def test_columns_that_hold_no_pairs_are_named_in_the_refusal(tmp_path) -> None:
     rows = [{"text": text, "stars": 1} for text in TEXTS]
     source = config(write(tmp_path / "train.csv", rows))
     with pytest.raises(HeadstartError, match=r"pair=COLUMN \(its columns are 'text', 'stars'\)"):
-        read(source.train, source, TextModality(), None, Audit(), task="similarity")
+        scored_pairs(source.train, source, TextModality(), None, Audit())
 
 
 def test_labels_that_are_no_numbers_are_quarantined_from_a_regression(tmp_path) -> None:
     labels = ["1.5", "2", "many"]
     rows = [{"text": text, "label": label} for text, label in zip(TEXTS, labels, strict=True)]
     source, audit = config(write(tmp_path / "train.csv", rows)), Audit()
-    found = read(source.train, source, TextModality(), None, audit, task="regression")
+    found = read_labeled(source.train, source, TextModality(), None, audit, keep=numbered)
     assert found["label"][:] == [1.5, 2.0]
     assert audit.reasons["its label is not a number"] == 1
 
@@ -163,6 +174,6 @@ def test_one_file_is_split_where_something_is_learned(tmp_path, task, split) -> 
 def test_sts_is_read_as_it_comes(shared_data) -> None:
     source = config(str(shared_data("sts_en") / "stsb_test.jsonl"))
     assert task_of(source, TEXT) == "similarity"
-    found = read(source.train, source, TextModality(), None, Audit(), task="similarity")
+    found = scored_pairs(source.train, source, TextModality(), None, Audit())
     assert len(found) == 2 * 1379
     assert np.isclose(scores_of(found)[0], 2.5)

@@ -14,11 +14,11 @@ from headstart.config import PretrainConfig, load
 from headstart.data.audit import Audit
 from headstart.errors import HeadstartError
 from headstart.modalities.opening import open_modality
-from headstart.modalities.text.defaults import TokenizerDefaults
 from headstart.modalities.text.modality import TextModality
 from headstart.modalities.text.processor import TextProcessor
 from headstart.modalities.text.tokenizers import fit_tokenizer
 from headstart.modalities.tokens.token_file import PackedRows, TokenFile
+from headstart.modalities.tokens.tokenizer_defaults import TokenizerDefaults
 from headstart.seeding import generator
 
 ENGLISH = [

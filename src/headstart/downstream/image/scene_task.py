@@ -40,7 +40,7 @@ class SceneTask(Task):
         min_steps: fewest steps; the rate must decay before positions become exact.
     """
 
-    content: ClassVar[str | None] = IMAGE.name
+    content = IMAGE
     needs = frozenset({"maps"})
     fields: ClassVar[tuple[str, ...]] = ()
     eval_batch_size: ClassVar[int] = BATCH_SIZE

@@ -11,6 +11,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from headstart.config import task_options
+from headstart.config.tasks import PromptOptions
 from headstart.downstream import Task
 from headstart.downstream.classes import (
     class_indices,
@@ -55,7 +57,8 @@ class Prompt(Task):
     """
 
     name: ClassVar[str] = "prompt"
-    content: ClassVar[str | None] = TEXT.name
+    Options = PromptOptions
+    content = TEXT
     needs = frozenset({"mask_token", "token_embedding"})
 
     def __init__(
@@ -80,7 +83,8 @@ class Prompt(Task):
                 or a word is not one token.
         """
         labels = list(count_classes(records))
-        given = config.prompt.verbalizers
+        options = task_options(config, PromptOptions)
+        given = options.verbalizers
         unknown = sorted(set(given) - set(labels))
         if unknown:
             raise HeadstartError(
@@ -89,7 +93,7 @@ class Prompt(Task):
             )
         words = {label: given.get(label, label) for label in labels}
         lists = {label: [v] if isinstance(v, str) else list(v) for label, v in words.items()}
-        head = cls(encoder.width, labels, config.prompt.template, lists)
+        head = cls(encoder.width, labels, options.template, lists)
         stored = _masked_head(config.run)
         full = TokenHead(token_encoder(encoder).token_embedding, transform=True)
         full.load_state_dict(stored, strict=False)

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from headstart.config import task_options
+from headstart.config.tasks import QuestionOptions
 from headstart.data.split import hold_out as by_id
 from headstart.downstream import Task, TaskDefaults
 from headstart.downstream.text.question_records import read_answered, read_questions
@@ -59,7 +61,8 @@ class Questions(Task):
     """
 
     name: ClassVar[str] = "questions"
-    content: ClassVar[str | None] = TEXT.name
+    Options = QuestionOptions
+    content = TEXT
     needs = frozenset({"tokens", "order"})
     eval_batch_size: ClassVar[int] = 16
     fields: ClassVar[tuple[str, ...]] = ("question", "answer")
@@ -102,9 +105,9 @@ class Questions(Task):
         if not any(answered):
             raise HeadstartError(
                 "task questions needs training records with answers, but none has one; check "
-                "--train and --label-column."
+                "--train and --column label=COLUMN."
             )
-        options = config.questions
+        options = task_options(config, QuestionOptions)
         return cls(
             SpanScores.on(encoder),
             declines=not all(answered),

@@ -14,6 +14,8 @@ from torch.nn import functional as F
 from transformers import GenerationConfig
 from transformers.modeling_outputs import BaseModelOutput
 
+from headstart.config import task_options
+from headstart.config.tasks import Seq2SeqTaskOptions
 from headstart.data.split import hold_out as by_id
 from headstart.downstream import Task, TaskDefaults
 from headstart.downstream.text.written_pairs import (
@@ -75,7 +77,8 @@ class Seq2Seq(Task):
     """
 
     name: ClassVar[str] = "seq2seq"
-    content: ClassVar[str | None] = TEXT.name
+    Options = Seq2SeqTaskOptions
+    content = TEXT
     needs = frozenset({"decoder"})
 
     def __init__(
@@ -123,7 +126,7 @@ class Seq2Seq(Task):
                 "seq2seq has no head of its own, so --freeze all leaves nothing to learn; give the "
                 "number of layers that stay, or leave it out."
             )
-        options = config.seq2seq
+        options = task_options(config, Seq2SeqTaskOptions)
         network = as_seq2seq(encoder)
         positions = _positions(network)
         requested = max(config.length or 0, options.tokens)

@@ -49,7 +49,7 @@ class TokenClassification(Task):
     """
 
     name: ClassVar[str] = "tokens"
-    content: ClassVar[str | None] = TEXT.name
+    content = TEXT
     needs = frozenset({"tokens"})
 
     def __init__(
@@ -93,7 +93,7 @@ class TokenClassification(Task):
         if len(labels) < 2:
             raise HeadstartError(
                 f"task tokens needs training records with at least two tags, but only {labels} "
-                "occurs; check --train and --label-column."
+                "occurs; check --train and --column label=COLUMN."
             )
         numbers = [counts[label] for label in labels]
         head = cls(

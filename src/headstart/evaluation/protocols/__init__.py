@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from typing import Protocol as Contract
 
+from headstart.config import Options as AnyOptions
 from headstart.registry import HOME, Registry
 
 if TYPE_CHECKING:
@@ -75,28 +76,36 @@ class Protocol:
         about: the question that it answers, in one line.
         measure: defines how candidates are measured by their features.
         run: measures the network of a single run.
+        Options: the model of its options, set with ``--set NAME.key=value``; ``measure`` has them
+            from :func:`headstart.config.task_options`.
         needs: capabilities that encoder and processor must provide.
-        read: reads sources with other columns than content and label; None otherwise.
-        split: whether a single labeled file is split into training and test records.
-        alone: whether only the test records matter, so that training records play no part.
+        read: reads labeled records; None for content and label alone.
+        split: how a single labeled file is split into training and test records: at random, class
+            by class, or not at all.
+        folds: whether it can cross-validate instead (``--folds``).
         networks: whether networks that are trained on the labels can be measured.
+        classes: whether it tells the class of each record, the only one that it has.
+        alone: whether only the test records matter, so that training records play no part.
         headline: the headline score of predictions, for protocols that fit a probe: it is then
             fitted once for all records that it is tested on.
         how: a description below the figures, in a sentence or two.
 
     Example::
 
-        PROTOCOL = Protocol("How often is the label right?", measure, split=False)
+        PROTOCOL = Protocol("How often is the label right?", measure, split=None)
     """
 
     about: str
     measure: Measure | None = None
     run: MeasureRun | None = None
+    Options: type[AnyOptions] = AnyOptions
     needs: frozenset[str] = field(default_factory=frozenset)
     read: Read | None = None
-    split: bool = True
-    alone: bool = False
+    split: Literal["random", "by class"] | None = "random"
+    folds: bool = False
     networks: bool = False
+    classes: bool = False
+    alone: bool = False
     headline: Headline | None = None
     how: str = ""
 

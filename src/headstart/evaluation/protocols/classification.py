@@ -96,8 +96,11 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
 PROTOCOL = Protocol(
     "How often is the label right, with few labels and with many?",
     measure,
-    headline=lambda found, truth, seed: averaged(found == truth, seed),
+    split="by class",
+    folds=True,
     networks=True,
+    classes=True,
+    headline=lambda found, truth, seed: averaged(found == truth, seed),
     how="Features are frozen; the penalty of every classifier and the scaling are chosen by "
     "cross-validation inside the drawn labels. kNN: up to 200 neighbours by cosine, weight "
     "exp(s / 0.1).",
@@ -142,7 +145,7 @@ def _classes(
         )
         raise HeadstartError(
             f"{config.train}: {found}, but an evaluation needs two classes or more; check "
-            "--label-column."
+            "--column label=COLUMN."
         )
     unseen = sorted(set(test) - set(train))
     if unseen:

@@ -48,7 +48,7 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
     if not 1 < len(names) < len(truth):
         raise HeadstartError(
             f"{config.test or config.train}: {len(truth):,} records with {len(names):,} different "
-            "label(s) cannot be clustered; check --label-column."
+            "label(s) cannot be clustered; check --column label=COLUMN."
         )
 
     def probes(candidate: Candidate) -> dict[str, Predict]:
@@ -77,7 +77,7 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
 PROTOCOL = Protocol(
     "Do clusters that are found without labels agree with the labels?",
     measure,
-    split=False,
+    split=None,
     alone=True,
     how="No label is used to find the clusters; labels only score them.",
 )

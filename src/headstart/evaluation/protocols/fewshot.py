@@ -93,7 +93,8 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
 PROTOCOL = Protocol(
     "How often is a class recognised after one example or five?",
     measure,
-    split=False,
+    split=None,
+    classes=True,
 )
 
 

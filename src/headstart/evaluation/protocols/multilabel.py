@@ -23,7 +23,7 @@ from headstart.evaluation.protocols.measuring import (
     Prediction,
     one_by_one,
 )
-from headstart.evaluation.protocols.reading import read
+from headstart.evaluation.protocols.reading import read_several
 from headstart.evaluation.protocols.resampling import Sampled
 from headstart.evaluation.protocols.scoring import scored
 from headstart.seeding import derive
@@ -84,7 +84,7 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
 PROTOCOL = Protocol(
     "Which of several labels does a record have, learned from few and from many?",
     measure,
-    read=partial(read, task="multilabel"),
+    read=read_several,
     headline=lambda found, truth, seed: score(found, truth, seed)[METRIC.name],
 )
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from headstart.data.pairs import (
 )
 from headstart.data.split import labeled, split
 from headstart.errors import HeadstartError
-from headstart.evaluation.protocols import PROTOCOLS
+from headstart.evaluation.protocols import PROTOCOLS, Protocol
 from headstart.seeding import derive
 
 if TYPE_CHECKING:
@@ -75,40 +75,124 @@ def task_of(config: EvaluateConfig, content: Content) -> str:
     return "classification"
 
 
-def read(
+def read_labeled(
     source: str,
     config: EvaluateConfig,
     modality: Modality,
     processor: Processor | None,
     audit: Audit,
     *,
-    task: str,
+    keep: Callable[[Dataset, str, Audit], Dataset] | None = None,
 ) -> Dataset:
-    """Return the records of ``source`` with the labels of the task.
+    """Return the records of ``source`` whose ``label`` is known, a text.
 
-    The ``label`` is a text for classification, few-shot episodes, clustering and retrieval by
-    label, a number for regression, a list of texts for multi-label classification; pairs are
-    flattened, see :mod:`headstart.data.pairs`. Without a ``processor`` nothing is decoded yet
-    (multi-label only).
+    Args:
+        keep: chooses those whose label is valid, and makes it what it should be.
 
     Raises:
         HeadstartError: no record has such a label.
     """
-    if task == "similarity":
-        return _pairs(source, config, modality, processor, audit, ALIKE, scored=True)
-    if task == "retrieval" and LABEL.name not in config.columns:
-        names, content = (*SEARCHES, *ALIKE), modality.content
-        if (
-            tables.columns(source, content)
-            and find_columns(source, config.columns, content, names) is not None
-        ):
-            return _pairs(source, config, modality, processor, audit, names, scored=False)
-    if task == "multilabel":
-        return _several(source, config, modality, processor, audit)
     records = labeled(modality.read([source], config, audit), source, audit)
-    if task == "regression":
-        records = numbered(records, source, audit)
+    if keep is not None:
+        records = keep(records, source, audit)
     return modality.readable(records, processor, audit)
+
+
+def read_pairs(
+    source: str,
+    config: EvaluateConfig,
+    modality: Modality,
+    processor: Processor | None,
+    audit: Audit,
+    *,
+    names: tuple[tuple[str, str], ...],
+    scored: bool,
+) -> Dataset:
+    """Return M pairs as 2M records: ``id``, the content, and ``label`` (the score as a text).
+
+    A pair with an unreadable record, or without a required score, is quarantined.
+
+    Args:
+        names: well-known names of the two columns.
+        scored: whether each pair has a score.
+
+    Raises:
+        HeadstartError: it is unclear which columns hold them, or no pair can be read.
+    """
+    content = modality.content
+    found = columns_of(source, config.columns, content, names)
+    if scored and found.score is None:
+        raise HeadstartError(
+            f"it is unclear which column of {source} holds the score of a pair; name it with "
+            f"--column label=COLUMN ({listed(tables.columns(source, content))})."
+        )
+    options = config.model_copy(update={"columns": found.named(content, scored=scored)})
+    records = modality.read([source], options, audit, fields=[second_of(content)])
+    if scored:
+        numbers = [number(label) is not None for label in records["label"]]
+        for name, is_number in zip(records["id"], numbers, strict=True):
+            if not is_number:
+                audit.quarantine(name, "its score is not a number")
+        records = records.select(np.flatnonzero(numbers))
+    wanted = ["id", *content.columns, PAIR, *([LABEL.name] if scored else [])]
+    return flattened(
+        records.select_columns(wanted),
+        source,
+        content,
+        lambda records, audit: modality.readable(records, processor, audit),
+        audit,
+    )
+
+
+def read_searches(
+    source: str,
+    config: EvaluateConfig,
+    modality: Modality,
+    processor: Processor | None,
+    audit: Audit,
+) -> Dataset:
+    """Return pairs of a query and its result, flattened; records with labels where there are none.
+
+    Raises:
+        HeadstartError: there is neither.
+    """
+    names, content = (*SEARCHES, *ALIKE), modality.content
+    if (
+        LABEL.name not in config.columns
+        and tables.columns(source, content)
+        and find_columns(source, config.columns, content, names) is not None
+    ):
+        return read_pairs(source, config, modality, processor, audit, names=names, scored=False)
+    return read_labeled(source, config, modality, processor, audit)
+
+
+def read_several(
+    source: str,
+    config: EvaluateConfig,
+    modality: Modality,
+    processor: Processor | None,
+    audit: Audit,
+) -> Dataset:
+    """Return records with lists of labels, read from lists or from texts with a separator.
+
+    Without a ``processor`` nothing is decoded yet.
+
+    Raises:
+        HeadstartError: it is unclear which column holds the labels.
+    """
+    content = modality.content
+    name, sample = tables.label_sample(source, content, config.columns.get(LABEL.name))
+    if name is None or not sample:
+        raise HeadstartError(
+            f"it is unclear which column of {source} holds the labels; name it with "
+            "--column label=COLUMN."
+        )
+    separator = config.label_separator or next(
+        (mark for mark in SEPARATORS if any(isinstance(v, str) and mark in v for v in sample)), None
+    )
+    options = config.model_copy(update={"columns": {**config.columns, LABEL.name: name}})
+    records = modality.read([source], options, audit, fields=[_labels(separator)])
+    return records if processor is None else modality.readable(records, processor, audit)
 
 
 def labeled_records(
@@ -123,26 +207,30 @@ def labeled_records(
     Raises:
         HeadstartError: the options contradict each other, or no record has a label.
     """
-    if config.folds and config.task != "classification":
-        raise HeadstartError(f"--folds serves classification and not {config.task}; leave it out.")
+    protocol: Protocol = PROTOCOLS[config.task]
+    if config.folds and not protocol.folds:
+        raise _refused("--folds", config.task, "folds")
     if config.folds and config.test:
         raise HeadstartError(
             "--folds cross-validates one labeled file; leave out --test, or --folds."
         )
-    asked = config.from_scratch == "on" or config.finetuned
-    if asked and not PROTOCOLS[config.task].networks:
+    if (config.from_scratch == "on" or config.finetuned) and not protocol.networks:
         option = "--finetuned" if config.finetuned else "--from-scratch"
-        raise HeadstartError(f"{option} serves classification and not {config.task}; leave it out.")
-    protocol = PROTOCOLS[config.task]
+        raise _refused(option, config.task, "networks")
     train = labeled_file(config.train, "train", config, modality, processor, audits)
     if config.test:
         return train, labeled_file(config.test, "test", config, modality, processor, audits)
-    if config.folds or not protocol.split:
+    if config.folds or protocol.split is None:
         return train, None
-    if config.task == "classification":
+    if protocol.split == "by class":
         kept, held = split(train["label"], seed=config.seed)
         return train.select(kept), train.select(held)
     return _split(train, config)
+
+
+def _refused(option: str, task: str, property_: str) -> HeadstartError:
+    able = [name for name, protocol in PROTOCOLS.items() if getattr(protocol, property_)]
+    return HeadstartError(f"{option} serves {', '.join(able)} and not {task}; leave it out.")
 
 
 def labeled_file(
@@ -155,7 +243,7 @@ def labeled_file(
 ) -> Dataset:
     """Return the labeled records of one source; their audit is stored in ``audits[what]``."""
     audit = Audit()
-    reads = PROTOCOLS[config.task].read or partial(read, task="classification")
+    reads = PROTOCOLS[config.task].read or read_labeled
     records: Dataset = reads(source, config, modality, processor, audit)
     audits[what] = audit.summary()
     return records
@@ -186,72 +274,11 @@ def numbered(records: Dataset, source: str, audit: Audit) -> Dataset:
         audit.quarantine(records[index]["id"], "its label is not a number")
     if not known:
         raise HeadstartError(
-            f"{source}: no label is a number, as a regression needs; check --label-column, or use "
-            "--task classification."
+            f"{source}: no label is a number, as a regression needs; check --column label=COLUMN, "
+            "or use --task classification."
         )
     kept = records.select(known).remove_columns("label")
     return kept.add_column("label", [values[index] for index in known])
-
-
-def _pairs(
-    source: str,
-    config: EvaluateConfig,
-    modality: Modality,
-    processor: Processor | None,
-    audit: Audit,
-    names: tuple[tuple[str, str], ...],
-    *,
-    scored: bool,
-) -> Dataset:
-    """Return M pairs as 2M records: ``id``, the content, and ``label`` (the score as a text).
-
-    A pair with an unreadable record, or without a required score, is quarantined.
-    """
-    content = modality.content
-    found = columns_of(source, config.columns, content, names)
-    if scored and found.score is None:
-        raise HeadstartError(
-            f"it is unclear which column of {source} holds the score of a pair; name it with "
-            f"--label-column ({listed(tables.columns(source, content))})."
-        )
-    options = config.model_copy(update={"columns": found.named(content, scored=scored)})
-    records = modality.read([source], options, audit, fields=[second_of(content)])
-    if scored:
-        numbers = [number(label) is not None for label in records["label"]]
-        for name, is_number in zip(records["id"], numbers, strict=True):
-            if not is_number:
-                audit.quarantine(name, "its score is not a number")
-        records = records.select(np.flatnonzero(numbers))
-    wanted = ["id", *content.columns, PAIR, *([LABEL.name] if scored else [])]
-    return flattened(
-        records.select_columns(wanted),
-        source,
-        content,
-        lambda records, audit: modality.readable(records, processor, audit),
-        audit,
-    )
-
-
-def _several(
-    source: str,
-    config: EvaluateConfig,
-    modality: Modality,
-    processor: Processor | None,
-    audit: Audit,
-) -> Dataset:
-    """Return records with lists of labels, read from lists or from texts with a separator."""
-    content = modality.content
-    name, sample = tables.label_sample(source, content, config.columns.get(LABEL.name))
-    if name is None or not sample:
-        raise HeadstartError(
-            f"it is unclear which column of {source} holds the labels; name it with --label-column."
-        )
-    separator = config.label_separator or next(
-        (mark for mark in SEPARATORS if any(isinstance(v, str) and mark in v for v in sample)), None
-    )
-    options = config.model_copy(update={"columns": {**config.columns, LABEL.name: name}})
-    records = modality.read([source], options, audit, fields=[_labels(separator)])
-    return records if processor is None else modality.readable(records, processor, audit)
 
 
 def _labels(separator: str | None) -> Field:

@@ -21,7 +21,7 @@ from headstart.evaluation.protocols.measuring import (
     Prediction,
     one_by_one,
 )
-from headstart.evaluation.protocols.reading import read
+from headstart.evaluation.protocols.reading import numbered, read_labeled
 from headstart.evaluation.protocols.resampling import Sampled, correlation, ranks
 from headstart.evaluation.protocols.scoring import scored
 
@@ -49,7 +49,7 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
     targets, truth = (np.asarray(part["label"], dtype=np.float64) for part in parts)
     for name, values in ((config.train, targets), (config.test or config.train, truth)):
         if len(np.unique(values)) < 2:
-            raise HeadstartError(f"{name}: all labels are equal; check --label-column.")
+            raise HeadstartError(f"{name}: all labels are equal; check --column label=COLUMN.")
     counts, notes = counts_of(config, len(targets), FEWEST)
     strata = _strata(targets)
 
@@ -85,7 +85,7 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
 PROTOCOL = Protocol(
     "How well is a number predicted, with few labels and with many?",
     measure,
-    read=partial(read, task="regression"),
+    read=partial(read_labeled, keep=numbered),
     headline=lambda found, truth, seed: score(found, truth, seed)[METRIC.name],
 )
 

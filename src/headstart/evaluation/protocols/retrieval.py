@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from scipy import sparse
@@ -21,7 +20,7 @@ from headstart.evaluation.protocols.measuring import (
     Prediction,
     one_by_one,
 )
-from headstart.evaluation.protocols.reading import read
+from headstart.evaluation.protocols.reading import read_searches
 from headstart.evaluation.protocols.resampling import Sampled, averaged
 from headstart.seeding import derive
 
@@ -109,8 +108,8 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
 PROTOCOL = Protocol(
     "Are the records that belong to a query the nearest to it?",
     measure,
-    read=partial(read, task="retrieval"),
-    split=False,
+    read=read_searches,
+    split=None,
     how="Nothing is fitted: records are ranked by the cosine with the query.",
 )
 

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse, stats
 
 from headstart.config import EvaluateConfig
-from headstart.data.pairs import scores_of
+from headstart.data.pairs import ALIKE, scores_of
 from headstart.data.vectors import Matrix, unit_length
 from headstart.errors import HeadstartError
 from headstart.evaluation.outcomes import Candidate, Metric, Results
@@ -22,7 +22,7 @@ from headstart.evaluation.protocols.measuring import (
     Prediction,
     one_by_one,
 )
-from headstart.evaluation.protocols.reading import read
+from headstart.evaluation.protocols.reading import read_pairs
 from headstart.evaluation.protocols.resampling import Sampled, correlation, ranks
 from headstart.evaluation.protocols.scoring import scored
 
@@ -73,8 +73,8 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
 PROTOCOL = Protocol(
     "Does the cosine of two records agree with people's scores?",
     measure,
-    read=partial(read, task="similarity"),
-    split=False,
+    read=partial(read_pairs, names=ALIKE, scored=True),
+    split=None,
     alone=True,
     how="Nothing is fitted: the cosine of two vectors is compared with people's score.",
 )

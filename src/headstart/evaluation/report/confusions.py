@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headstart.evaluation.metrics import confusion
+from headstart.evaluation.protocols import PROTOCOLS
 from headstart.evaluation.report.figures import ours
 from headstart.evaluation.report.previews import card
 from headstart.evaluation.samples import Samples
@@ -69,7 +70,7 @@ def section(results: Results, samples: Samples | None) -> Markup:
 
 def _counts(results: Results) -> np.ndarray | None:
     outcome = ours(results)
-    if results.task != "classification" or outcome is None or outcome.predictions is None:
+    if outcome is None or outcome.predictions is None or not PROTOCOLS[results.task].classes:
         return None
     rows = np.asarray(outcome.predictions)
     if rows.ndim != 2 or rows.dtype.kind not in "iu" or results.truth.ndim != 1:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headstart.evaluation.projection import FEWEST, flat_map, nearest
+from headstart.evaluation.protocols import PROTOCOLS
 from headstart.evaluation.report.figures import ours
 from headstart.evaluation.samples import Samples
 from headstart.pages.markup import Markup, cut, tag
@@ -78,7 +79,7 @@ def section(results: Results, samples: Samples | None) -> Markup:
 def predicted(results: Results, records: int) -> list[str]:
     """Return the predicted label (N,) of each record in the last draw of the most labels, or []."""
     outcome = ours(results)
-    if results.task != "classification" or outcome is None or outcome.predictions is None:
+    if outcome is None or outcome.predictions is None or not PROTOCOLS[results.task].classes:
         return []
     row = np.asarray(outcome.predictions[-1])
     if row.ndim != 1 or len(row) != records or row.dtype.kind not in "iu":

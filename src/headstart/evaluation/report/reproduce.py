@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from headstart.config import PretrainConfig
 from headstart.pages.markup import Markup, tag
@@ -42,6 +43,8 @@ def command(verb: str, config: Options, named: Sequence[str]) -> str:
             words += [word for item in value for word in (flag, str(item))]
         elif name == "columns":
             words += _named(value)
+        elif isinstance(value, dict):
+            words += _set(value)
         elif value is not None:
             words += [flag, str(value)]
     return shlex.join(words)
@@ -68,6 +71,8 @@ def _trained_by(run: RunFolder) -> str:
     for name, value in options.items():
         if name == "columns":
             words += _named(value)
+        if name in ("modality_options", "objective_options"):
+            words += _set(value)
         field = PretrainConfig.model_fields.get(name)
         if field is None or name in ("resume", "overwrite"):
             continue
@@ -82,3 +87,15 @@ def _trained_by(run: RunFolder) -> str:
 
 def _named(columns: Mapping[str, str]) -> list[str]:
     return [word for name, column in columns.items() for word in ("--column", f"{name}={column}")]
+
+
+def _set(options: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    return [
+        word
+        for owner, given in options.items()
+        for key, value in given.items()
+        for word in (
+            "--set",
+            f"{owner}.{key}={value if isinstance(value, str) else json.dumps(value)}",
+        )
+    ]

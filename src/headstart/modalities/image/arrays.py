@@ -226,7 +226,7 @@ def _labels(
         if chosen.shape[:1] != (count,) or math.prod(chosen.shape) != count:
             raise HeadstartError(
                 f"the array {column!r} of {where} does not hold one label for each of {count} "
-                "pictures; check --label-column."
+                "pictures; check --column label=COLUMN."
             )
     else:
         fitting = [

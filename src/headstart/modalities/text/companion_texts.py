@@ -12,9 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from headstart.batch import Batch, Rows, part
-from headstart.data.pairs import PAIR
+from headstart.data.pairs import NEGATIVE, PAIR
 from headstart.errors import HeadstartError
-from headstart.modalities.text.content import NEGATIVE
 
 COMPANIONS = (PAIR, NEGATIVE)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.data.content import Content
 from headstart.data.field import Field, string
 from headstart.data.lines import fault
-from headstart.data.pairs import PAIR
+from headstart.data.pairs import NEGATIVE, PAIR
 from headstart.data.store import stream
 from headstart.modalities.text import quality
 from headstart.modalities.text.exact import hashes
@@ -29,8 +29,6 @@ TEXT_NAMES = (
     *("text", "content", "sentence", "document", "review", "body", "article", "comment"),
     *("message", "tweet", "post", "passage", "utterance", "question", "query", "description"),
 )
-#: The field of a text with another meaning; that of its pair has the same meaning.
-NEGATIVE = "negative"
 #: Suffixes of texts and of tables of texts, unless another kind of data recognises the file.
 _SUFFIXES = frozenset({".txt", ".json", ".jsonl", ".csv", ".tsv", ".gz", ".parquet", ".arrow"})
 #: A column dominates when its texts are this long on average, and this many times the next.

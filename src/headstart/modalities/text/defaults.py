@@ -65,26 +65,6 @@ PATIENCE: dict[tuple[str, ...], Patience] = {
 }
 
 
-@dataclass(frozen=True)
-class TokenizerDefaults:
-    """The default tokenizer of an encoder.
-
-    Attributes:
-        unspaced: its defaults for scripts without spaces, if they differ.
-        patient: its defaults for long budgets, if they differ.
-        sentinels: number of tokens for spans that were cut out, as T5's ``<extra_id_0>``; they are
-            added to ``vocab_size``.
-    """
-
-    kind: str = "bpe"
-    vocab_size: int = 16384
-    lowercase: bool = False
-    wrap: bool = True
-    unspaced: TokenizerDefaults | None = None
-    patient: TokenizerDefaults | None = None
-    sentinels: int = 0
-
-
 def text_defaults(request: Request) -> Defaults:
     """Return the defaults for texts."""
     objectives, encoder = request.choose(

@@ -13,13 +13,13 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from headstart.errors import refused
 from headstart.modalities.text.companion_texts import COMPANIONS
-from headstart.modalities.text.defaults import TokenizerDefaults
 from headstart.modalities.text.processor import CHUNK, TextProcessor
 from headstart.modalities.text.scripts import is_chinese, is_unspaced
 from headstart.modalities.text.sentences import sentence_flags
 from headstart.modalities.text.tokenizers import CHARACTERS, fit_tokenizer, sample
 from headstart.modalities.text.words import jieba_word_starts, require_jieba
 from headstart.modalities.tokens.token_file import Document, write_token_file
+from headstart.modalities.tokens.tokenizer_defaults import TokenizerDefaults
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -11,8 +11,9 @@ from headstart.data.audit import Audit
 from headstart.modalities import Defaults, Modality, Preview, Request
 from headstart.modalities.text.content import TEXT
 from headstart.modalities.text.corruptions import CORRUPTIONS
-from headstart.modalities.text.defaults import TokenizerDefaults, text_defaults
+from headstart.modalities.text.defaults import text_defaults
 from headstart.modalities.text.options import TextOptions
+from headstart.modalities.tokens.tokenizer_defaults import TokenizerDefaults
 from headstart.pages.markup import cut
 
 if TYPE_CHECKING:

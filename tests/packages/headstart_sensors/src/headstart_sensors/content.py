@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -63,6 +64,26 @@ def export(records: Dataset, folder: Path) -> list[str]:
     return [" ".join(f"{reading:g}" for reading in readings) for readings in records["series"]]
 
 
+class Rule(NamedTuple):
+    """A quality rule: what a series that fails it is like, and whether one passes."""
+
+    reason: str
+    passes: Callable[[list[float]], bool]
+
+
+RULES = {"flat": Rule("its readings are all the same", lambda readings: len(set(readings)) > 1)}
+
+
+def failing(records: Dataset, names: Sequence[str], options: Any) -> dict[int, str]:
+    """Return the first rule that each bad series fails, by its index."""
+    found = {}
+    for index, readings in enumerate(records["series"]):
+        failed = [name for name in names if not RULES[name].passes(readings)]
+        if failed:
+            found[index] = failed[0]
+    return found
+
+
 def _column() -> pa.DataType:
     import pyarrow as pa
 
@@ -94,5 +115,7 @@ SERIES = Content(
     class_files=frozenset(),
     digests=digests,
     survey=survey,
+    rules=RULES,
+    failing=failing,
     export=export,
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from headstart.errors import HeadstartError
 from headstart.files import whole_folder
 from headstart.modalities import Baseline, Defaults, Modality, Request
 from headstart_sensors.baselines import spectrum, statistics
@@ -37,13 +38,16 @@ class SeriesModality(Modality):
     protocols = ("classification", "regression", "fewshot", "retrieval", "clustering")
     corruptions = CORRUPTIONS
 
-    def inline(self, values: list[str]) -> Dataset | None:
+    def inline(self, values: list[str]) -> Dataset:
         """Return series that were typed as ``"0.1 0.4 0.3 ..."``."""
         from datasets import Dataset
 
-        found = [parse(value)[0] for value in values]
-        if None in found:
-            return None
+        found = []
+        for value in values:
+            readings, reason = parse(value)
+            if readings is None:
+                raise HeadstartError(f"{value!r} is neither a file nor a series: {reason}.")
+            found.append(readings)
         return Dataset.from_dict({"id": [str(n + 1) for n in range(len(found))], "series": found})
 
     # -- from records to batches --

@@ -3,80 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
 import sys
 import time
-import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from sensors import PACKAGE, QUICK, ROOT
 from typer.testing import CliRunner
 
 import headstart as hs
 from headstart.cli import app
 from headstart.errors import HeadstartError
 from headstart.modalities.guess import guess_content
-
-ROOT = Path(__file__).resolve().parents[1]
-PACKAGE = ROOT / "tests" / "packages" / "headstart_sensors"
-LENGTH = 64
-#: What all trainings here have in common.
-QUICK = {"tracker": "none", "precision": "fp32", "batch_size": 32}
-SHAPES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "sine": np.sin,
-    "square": lambda angle: np.sign(np.sin(angle)),
-    "saw": lambda angle: (angle / np.pi) % 2 - 1,
-}
-
-
-@pytest.fixture(scope="module")
-def world(
-    tmp_path_factory: pytest.TempPathFactory, write_distribution: Callable[..., None]
-) -> Iterator[SimpleNamespace]:
-    """Install the package for this process and those it starts, and write its data."""
-    folder = tmp_path_factory.mktemp("sensors")
-    project = tomllib.loads((PACKAGE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    write_distribution(folder / "site", project["name"], project["entry-points"])
-    path = [str(folder / "site"), str(PACKAGE / "src")]
-    with pytest.MonkeyPatch.context() as patch:
-        for entry in path:
-            patch.syspath_prepend(entry)
-            patch.setenv("PYTHONPATH", entry, prepend=os.pathsep)
-        rng = np.random.default_rng(0)
-        paths = {
-            "unlabeled": table(folder / "unlabeled.csv", waves(rng, 200), labeled=False),
-            "train": table(folder / "train.csv", waves(rng, 90)),
-            "test": table(folder / "test.csv", waves(rng, 60)),
-        }
-        yield SimpleNamespace(folder=folder, **paths)
-
-
-def waves(rng: np.random.Generator, count: int) -> list[tuple[str, np.ndarray]]:
-    """Draw noisy waves of three shapes, at any phase and of several frequencies."""
-    names = [list(SHAPES)[index % len(SHAPES)] for index in range(count)]
-    along = np.linspace(0, 1, LENGTH)
-    return [
-        (name, SHAPES[name](2 * np.pi * (rng.uniform(2, 5) * along + rng.uniform())))
-        for name in names
-    ]
-
-
-def text_of(series: np.ndarray) -> str:
-    return " ".join(f"{reading:.4f}" for reading in series)
-
-
-def table(path: Path, rows: list[tuple[str, np.ndarray]], labeled: bool = True) -> str:
-    lines = ["readings,label" if labeled else "readings"]
-    lines += [text_of(series) + (f",{name}" if labeled else "") for name, series in rows]
-    path.write_text("\n".join(lines) + "\n")
-    return str(path)
 
 
 def shell(*words: str, check: bool = True) -> str:
@@ -86,24 +31,6 @@ def shell(*words: str, check: bool = True) -> str:
     )
     assert done.returncode == 0 or not check, done.stderr
     return done.stdout
-
-
-@pytest.fixture(scope="module")
-def run(world: SimpleNamespace) -> hs.Run:
-    """A pre-training by the package's own objective."""
-    return hs.pretrain(
-        world.unlabeled,
-        out=str(world.folder / "run"),
-        modality="series",
-        budget="60steps",
-        **QUICK,
-    )
-
-
-@pytest.fixture(scope="module")
-def tuned(world: SimpleNamespace, run: hs.Run) -> hs.Run:
-    """A fine-tuning of it on the shapes of the waves."""
-    return run.finetune(world.train, out=str(world.folder / "tuned"), budget="60steps", **QUICK)
 
 
 # -- what is known before anything is read -------------------------------------------------------
@@ -126,7 +53,7 @@ def test_its_kind_of_data_is_known_without_importing_torch(world: SimpleNamespac
 
 def test_list_names_the_package_beside_what_it_brings(world: SimpleNamespace) -> None:
     output = CliRunner().invoke(app, ["list"]).stdout
-    for name in ("series", "series_conv", "masked_readings"):
+    for name in ("series", "series_conv", "masked_readings", "outliers", "triplets"):
         assert re.search(rf"^  {name} .*\[headstart-sensors\]$", output, re.MULTILINE)
 
 
@@ -316,6 +243,7 @@ def test_segments_that_mattered_are_named(world: SimpleNamespace, tuned: hs.Run)
         assert len(explanation["segments"]) == 8
         assert explanation["alike"]
     assert "segments" in page.read_text(encoding="utf-8")
+    assert "segments, in order" in str(tuned.explain(world.test, count=1))
 
 
 def test_info_says_what_it_is(run: hs.Run) -> None:

@@ -7,7 +7,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache as once
 from functools import partial
 from itertools import compress
@@ -103,19 +103,15 @@ def read(
     return records
 
 
+@dataclass
 class _Reading:
     """One reading: the fields, the options and the audit that every unit is read with."""
 
-    def __init__(
-        self,
-        content: Content,
-        fields: list[Field],
-        named: Mapping[str, str],
-        document: Literal["line", "file"],
-        audit: Audit,
-    ) -> None:
-        self.content, self.audit, self.document = content, audit, document
-        self.fields, self.named = fields, named
+    content: Content
+    fields: list[Field]
+    named: Mapping[str, str]
+    document: Literal["line", "file"]
+    audit: Audit
 
     def store(self, unit: Unit, writer: RecordWriter) -> None:
         """Write the valid records of one unit; none if the unit proves to be broken."""

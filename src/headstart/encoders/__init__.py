@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor, nn
 
+from headstart.errors import HeadstartError
 from headstart.registry import Registry
 
 if TYPE_CHECKING:
@@ -275,6 +276,15 @@ class PatchEncoder(PixelEncoder):
             positions: (B,K) indices of the patches on the grid; None for all patches.
             grid: patches per side; None for images of ``size`` pixels.
         """
+
+
+def check_heads(width: int, heads: int) -> None:
+    """Raise a :class:`HeadstartError` if the width is not a multiple of the attention heads."""
+    if width % heads:
+        raise HeadstartError(
+            f"encoder.width={width} cannot be divided among encoder.heads={heads}; choose a "
+            "multiple."
+        )
 
 
 @dataclass(frozen=True)

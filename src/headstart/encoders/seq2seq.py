@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -16,11 +17,11 @@ from transformers import (
 )
 
 from headstart.batch import Batch
-from headstart.encoders import EncoderKind, Features, WriterEncoder
+from headstart.encoders import Features, WriterEncoder, check_heads
 from headstart.encoders.transformer import (
     CONTEXT,
+    MODERNBERT,
     SmallOptions,
-    check_heads,
     rounded,
     saved_causal,
 )
@@ -164,7 +165,7 @@ class Seq2SeqOptions(SmallOptions):
 
 def _t5(options: Seq2SeqOptions, processor: TokenProcessor, length: int) -> Seq2SeqEncoder:
     """T5 (Raffel et al. 2020, https://arxiv.org/abs/1910.10683) with GEGLU as in 1.1, tied."""
-    check_heads(options)
+    check_heads(options.width, options.heads)
     if options.ngrams:
         raise HeadstartError("t5 has no n-grams; leave out encoder.ngrams.")
     vocabulary = processor.vocabulary
@@ -185,16 +186,11 @@ def _t5(options: Seq2SeqOptions, processor: TokenProcessor, length: int) -> Seq2
     return Seq2SeqEncoder(T5ForConditionalGeneration(config))
 
 
-T5 = EncoderKind(
-    "Small T5, an encoder with a decoder: relative positions, GEGLU; reads and writes.",
-    Seq2SeqOptions,
-    _t5,
-    length=128,
-    batch_size=64,
-    learning_rate=2e-3,
-    reads=Seq2SeqEncoder.reads,
+T5 = replace(
+    MODERNBERT,
+    about="Small T5, an encoder with a decoder: relative positions, GEGLU; reads and writes.",
+    Options=Seq2SeqOptions,
+    create=_t5,
     provides=CONTEXT | {"bidirectional", "dropout", "decoder"},
-    optimizer={"name": "muon", "muon_learning_rate": 4e-3},
-    counts=True,
     processor_defaults=TokenizerDefaults(sentinels=100),
 )

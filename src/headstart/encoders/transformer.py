@@ -31,12 +31,13 @@ from headstart.encoders import (
     Features,
     NarrowableEncoder,
     attention,
+    check_heads,
 )
 from headstart.encoders.ngrams import NgramEmbedding
 from headstart.encoders.sentence_folders import Pooling
 from headstart.encoders.tied import TIED_TYPES, TiedDecoder
 from headstart.encoders.visibility import causal, real, visibility
-from headstart.errors import HeadstartError, refused
+from headstart.errors import refused
 from headstart.modalities import TokenProcessor
 
 transformers_logging.set_verbosity_error()
@@ -287,17 +288,8 @@ def _gpt(options: SmallOptions, processor: TokenProcessor, length: int) -> Trans
     return encoder
 
 
-def check_heads(options: SmallOptions) -> None:
-    """Raise a :class:`HeadstartError` if the width is not a multiple of the heads."""
-    if options.width % options.heads:
-        raise HeadstartError(
-            f"encoder.width={options.width} cannot be divided among encoder.heads={options.heads}; "
-            "choose a multiple."
-        )
-
-
 def _shape(options: SmallOptions, processor: TokenProcessor, length: int) -> dict[str, Any]:
-    check_heads(options)
+    check_heads(options.width, options.heads)
     vocabulary = processor.vocabulary
     return {
         "vocab_size": rounded(vocabulary.size),

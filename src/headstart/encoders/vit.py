@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from headstart.config import Options
-from headstart.encoders import EncoderKind, PixelEncoder
-from headstart.errors import HeadstartError
+from headstart.encoders import EncoderKind, PixelEncoder, check_heads
 
 if TYPE_CHECKING:
     from headstart.encoders.timm_models import TimmEncoder
@@ -41,11 +40,7 @@ def patch_for(length: int) -> int:
 def _vit(options: VitOptions, processor: Processor, length: int) -> TimmEncoder:
     from headstart.encoders.timm_names import build
 
-    if options.width % options.heads:
-        raise HeadstartError(
-            f"encoder.width={options.width} cannot be divided among encoder.heads={options.heads}; "
-            "choose a multiple."
-        )
+    check_heads(options.width, options.heads)
     patch = options.patch or patch_for(length)
     shape: dict[str, Any] = {
         "img_size": -(-length // patch) * patch,

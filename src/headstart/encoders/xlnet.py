@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -9,11 +10,11 @@ from torch import Tensor, nn
 from transformers import PreTrainedConfig, XLNetConfig, XLNetModel
 
 from headstart.batch import Batch
-from headstart.encoders import EncoderKind, Features, TwoStreamEncoder
+from headstart.encoders import Features, TwoStreamEncoder, check_heads
 from headstart.encoders.transformer import (
     CONTEXT,
+    MODERNBERT,
     SmallOptions,
-    check_heads,
     rounded,
     saved_causal,
 )
@@ -122,7 +123,7 @@ def is_xlnet(folder: str | Path) -> bool:
 
 
 def _xlnet(options: SmallOptions, processor: TokenProcessor, length: int) -> XLNetEncoder:
-    check_heads(options)
+    check_heads(options.width, options.heads)
     if options.ngrams:
         raise HeadstartError("xlnet has no n-grams; leave out encoder.ngrams.")
     vocabulary = processor.vocabulary
@@ -143,15 +144,10 @@ def _xlnet(options: SmallOptions, processor: TokenProcessor, length: int) -> XLN
     return XLNetEncoder(XLNetModel(config))
 
 
-XLNET = EncoderKind(
-    "Small XLNet: relative positions and two streams, for permuted language modeling.",
-    SmallOptions,
-    _xlnet,
-    length=128,
-    batch_size=64,
+XLNET = replace(
+    MODERNBERT,
+    about="Small XLNet: relative positions and two streams, for permuted language modeling.",
+    create=_xlnet,
     learning_rate=1e-3,
-    reads=XLNetEncoder.reads,
     provides=CONTEXT | {"bidirectional", "dropout", "two_streams"},
-    optimizer={"name": "muon", "muon_learning_rate": 4e-3},
-    counts=True,
 )

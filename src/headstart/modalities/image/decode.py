@@ -6,7 +6,7 @@ import io
 import math
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -80,42 +80,44 @@ def square(value: Mapping[str, Any], side: int) -> np.ndarray:
     return np.asarray(image.resize((side, side), Resampling.BICUBIC, box=box))
 
 
-def size(value: Mapping[str, Any]) -> tuple[int, int]:
-    """Return (width, height) from the header, as stored; raises :class:`BadImage`."""
-    data = value["bytes"]
-    if data is not None and data.startswith(_NPY):
-        height, width = _array(data).shape[:2]
-        return width, height
-    with _file(value) as file:
-        found: tuple[int, int] = _header(file).size
-    return found
+class About(NamedTuple):
+    """What the header of an image says.
 
-
-def about(value: Mapping[str, Any]) -> tuple[str, str, int, int]:
-    """Return (format, mode, width, height) from the header, as stored.
-
-    The mode is Pillow's; an array has the format ``"array"`` and as its mode the type of its
-    numbers. Raises :class:`BadImage`.
+    Attributes:
+        format, mode: Pillow's; an array has the format ``"array"`` and as its mode the type of its
+            numbers.
+        width, height: as stored.
+        turned: whether :func:`decode` exchanges width and height (EXIF orientation).
     """
+
+    format: str
+    mode: str
+    width: int
+    height: int
+    turned: bool = False
+
+
+def about(value: Mapping[str, Any]) -> About:
+    """Read the header of an image; raises :class:`BadImage`."""
     data = value["bytes"]
     if data is not None and data.startswith(_NPY):
         array = _array(data)
-        return "array", str(array.dtype), array.shape[1], array.shape[0]
+        return About("array", str(array.dtype), array.shape[1], array.shape[0])
     with _file(value) as file:
         image = _header(file)
-        return str(image.format), image.mode, *image.size
+        return About(str(image.format), image.mode, *image.size, _orientation(image) > 4)
+
+
+def size(value: Mapping[str, Any]) -> tuple[int, int]:
+    """Return (width, height) from the header, as stored; raises :class:`BadImage`."""
+    found = about(value)
+    return found.width, found.height
 
 
 def upright_size(value: Mapping[str, Any]) -> tuple[int, int]:
     """Return (height, width) of the result of :func:`decode`, from the header."""
-    data = value["bytes"]
-    if data is not None and data.startswith(_NPY):
-        width, height = size(value)
-        return height, width
-    with _file(value) as file:
-        image = _header(file)
-        width, height = image.size
-        return (width, height) if _orientation(image) > 4 else (height, width)
+    found = about(value)
+    return (found.width, found.height) if found.turned else (found.height, found.width)
 
 
 def npy(array: np.ndarray) -> bytes:

@@ -32,13 +32,13 @@ def survey(records: Dataset, audit: Audit, effort: Effort) -> None:
     for start in range(0, len(chosen), 512):
         for value in records.select(chosen[start : start + 512])[:]["image"]:
             try:
-                kind, mode, width, height = about(value)
+                found = about(value)
             except BadImage:
                 unreadable += 1
                 continue
-            formats[kind] += 1
-            modes[mode] += 1
-            sizes[width, height] += 1
+            formats[found.format] += 1
+            modes[found.mode] += 1
+            sizes[found.width, found.height] += 1
     shorter = np.array([min(size) for size in sizes.elements()])
     audit.findings["lengths"] = {
         "unit": "pixels of the shorter side",

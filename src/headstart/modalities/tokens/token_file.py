@@ -91,15 +91,17 @@ class TokenFile:
         if (folder / "tokens.bin").stat().st_size == 0:
             raise HeadstartError("the sources hold no tokens; give texts that are not blank.")
         meta = json.loads((folder / "meta.json").read_text())
-        words, sentences = folder / "words.bin", folder / "sentences.bin"
+
+        def flags(name: str) -> np.ndarray | None:
+            file = folder / name
+            return np.memmap(file, dtype=np.uint8, mode="r") if file.exists() else None
+
         return cls(
             folder=folder,
             tokens=np.memmap(folder / "tokens.bin", dtype=meta["dtype"], mode="r"),
             offsets=np.load(folder / "offsets.npy", mmap_mode="r"),
-            words=np.memmap(words, dtype=np.uint8, mode="r") if words.exists() else None,
-            sentences=np.memmap(sentences, dtype=np.uint8, mode="r")
-            if sentences.exists()
-            else None,
+            words=flags("words.bin"),
+            sentences=flags("sentences.bin"),
         )
 
     def __reduce__(self) -> tuple[Callable[[Path], TokenFile], tuple[Path]]:
@@ -144,24 +146,20 @@ class PackedRows:
         }
 
 
+@dataclass
 class DocumentRows:
     """One document per row, padded to the longest of the batch; of a long one a random window.
 
     The window of an index in an epoch is a pure function of (seed, epoch, index).
     """
 
-    def __init__(
-        self,
-        file: TokenFile,
-        length: int,
-        seed: int,
-        pad_id: int,
-        word_starts: np.ndarray,
-        prefix: int = 0,
-        suffix: int = 0,
-    ) -> None:
-        self.file, self.length, self.seed, self.pad_id = file, length, seed, pad_id
-        self.word_starts, self.prefix, self.suffix = word_starts, prefix, suffix
+    file: TokenFile
+    length: int
+    seed: int
+    pad_id: int
+    word_starts: np.ndarray
+    prefix: int = 0
+    suffix: int = 0
 
     def __len__(self) -> int:
         return len(self.file.offsets) - 1

@@ -18,7 +18,7 @@ An encoder reads a kind of data that gives the tensor it reads. An objective tea
 a kind of data where the two of them provide all that it needs. A protocol that suits the kind of
 data measures what was learned where the two of them provide what it needs. Nothing else decides: a
 kind of data, an encoder, an objective or a protocol of [another package](new_kind_of_data.md)
-takes its cells of these tables by what it says of itself. Names of timm and torchvision networks
+takes its cells of these tables by what it says of itself. Names of timm networks
 and folders of Transformers are encoders, too."""
 INTRODUCTION = (
     "Written by `python docs/tables.py`; `headstart list cells` prints it for what is installed."

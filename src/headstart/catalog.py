@@ -179,7 +179,7 @@ class Cells:
             measures = dict.fromkeys(name for cell in own for name in cell.protocols)
             rows += [*_row("  is measured by", ", ".join(measures)), ""]
         rows += [textwrap.fill(sentence, WIDTH) for sentence in self.missing]
-        rows.append("Encoders are also networks of timm and torchvision, and Transformers folders.")
+        rows.append("Encoders are also networks of timm, and Transformers folders.")
         return "\n".join(rows)
 
 

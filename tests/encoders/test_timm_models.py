@@ -1,4 +1,4 @@
-"""Networks by timm's and torchvision's names, and folders that open without this library."""
+"""Networks by timm's names, and folders that open without this library."""
 
 from __future__ import annotations
 
@@ -156,7 +156,6 @@ def test_names_of_architectures_are_kinds_and_all_else_is_to_be_opened(tmp_path,
     assert (fresh.reads, fresh.length) == ("pixels", 224)
     assert trained.learning_rate < fresh.learning_rate
     assert kind_of("timm/resnet18.a1_in1k").about == trained.about
-    assert kind_of("torchvision/resnet18").about == fresh.about
     for other in ("google/vit-base-patch16-224", "bert-base-uncased", "gpt2", "./resnet18"):
         assert kind_of(other) is None
     (tmp_path / "resnet18").mkdir()
@@ -177,9 +176,6 @@ def test_no_architecture_looks_like_a_slip_of_an_encoder():
         ("resnet81", {}, "did you mean 'resnet18'"),
         ("ligth", {}, "did you mean 'light'"),
         ("resnet18.a9_in1k", {}, "no weights 'a9_in1k' for 'resnet18'; did you mean 'a"),
-        ("torchvision/resnet19", {}, "no counterpart in timm.*did you mean 'resnet1"),
-        ("torchvision/maxvit_t", {}, "no counterpart in timm in which it could be saved"),
-        ("torchvision/resnet18.IMAGENET", {}, "did you mean 'IMAGENET1K_V"),
         ("resnet18", {"chanels": [4]}, "no option 'chanels'; did you mean 'channels'"),
         ("resnet18", {"layers": "many"}, "cannot build 'resnet18' as asked"),
         ("resnet18", {"in_chans": 1}, "encoder.in_chans of 'resnet18' is set by the encoder"),
@@ -203,17 +199,6 @@ def test_a_picture_too_small_for_the_network_is_refused_before_anything_runs():
         create("inception_v3", length=8)
 
 
-def test_a_torchvision_network_is_its_counterpart_in_timm():
-    torchvision = pytest.importorskip("torchvision")
-    encoder = create("torchvision/resnet18", length=64)
-    theirs = torchvision.models.resnet18()
-    theirs.fc = torch.nn.Identity()
-    theirs.load_state_dict(encoder.model.state_dict())
-    batch, _ = pictures(side=64)
-    expected = theirs.eval()(encoder.input(batch["pixels"]))
-    torch.testing.assert_close(encoder(batch).pooled, expected)
-
-
 def test_published_weights_are_fetched_as_safetensors_and_opened(tmp_path, monkeypatch):
     import huggingface_hub
     from safetensors.torch import save_file
@@ -233,8 +218,6 @@ def test_published_weights_are_fetched_as_safetensors_and_opened(tmp_path, monke
     torch.testing.assert_close(encoder.model.conv1[0].weight, published.conv1[0].weight)
     assert encoder.size == 176
     assert read_note("resnet10t.c3_in1k") == {"modality": "image", "length": 176}
-    vit = kind_of("torchvision/resnet50.IMAGENET1K_V2")
-    assert "tv2_in1k" in vit.about
 
 
 def test_weights_that_cannot_be_fetched_are_named_in_a_sentence():
@@ -285,7 +268,7 @@ from headstart.encoders import ENCODERS
 from headstart.encoders.opening import create_encoder, kind_of
 from headstart.errors import HeadstartError
 assert ENCODERS["conv"].about and ENCODERS["vit"].about and kind_of("gpt2") is None
-for name in ("conv", "torchvision/resnet18"):
+for name in ("conv", "timm/resnet18"):
     try:
         create_encoder(name, {}, None, length=32, seed=0)
     except HeadstartError as error:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 NOTE = "headstart.json"
 
-#: The form of names of timm and torchvision.
-_ARCHITECTURE = re.compile(r"((timm|torchvision)/)?\w+(\.\w+)?")
+#: The form of names of timm.
+_ARCHITECTURE = re.compile(r"(timm/)?\w+(\.\w+)?")
 
 
 class OpenedEncoder:
@@ -104,8 +104,8 @@ class OpenedEncoder:
 def kind_of(name: str) -> EncoderKind | None:
     """Return how to create the encoder ``name``; None for a folder or hub name to open.
 
-    A name is one of :data:`ENCODERS`, or an architecture of timm or torchvision, with a tag for
-    published weights (``resnet18``, ``resnet18.a1_in1k``, ``torchvision/resnet18``).
+    A name is one of :data:`ENCODERS`, or an architecture of timm, with a tag for published weights
+    (``resnet18``, ``resnet18.a1_in1k``).
 
     Raises:
         HeadstartError: a misspelled name.
@@ -150,8 +150,8 @@ def create_encoder(
 def open_encoder(folder: str | Path, *, length: int | None = None) -> Encoder:
     """Open a trained encoder by its folder or name.
 
-    That is a run, a folder or hub name of Transformers, a folder of timm, a name of timm or
-    torchvision with published weights, or a ``StaticEmbedding``.
+    That is a run, a folder or hub name of Transformers, a folder of timm, a name of timm with
+    published weights, or a ``StaticEmbedding``.
 
     Args:
         length: pixels per side of the images it will read; by default as saved. Token encoders

@@ -1,4 +1,4 @@
-"""Architectures and published weights, by their names in timm and torchvision."""
+"""Architectures and published weights, by their names in timm."""
 
 from __future__ import annotations
 
@@ -51,27 +51,6 @@ ABOUT_WEIGHTS = {
     "description",
 }
 
-#: torchvision's names of weights, and the tags of the same weights in timm.
-TORCHVISION_TAGS = {"IMAGENET1K_V1": "tv_in1k", "IMAGENET1K_V2": "tv2_in1k"}
-
-#: Networks of torchvision that have another name in timm.
-TORCHVISION_NAMES = {
-    "regnet_x_400mf": "regnetx_004_tv",
-    "regnet_x_800mf": "regnetx_008",
-    "regnet_x_1_6gf": "regnetx_016",
-    "regnet_x_3_2gf": "regnetx_032",
-    "regnet_x_8gf": "regnetx_080",
-    "regnet_x_16gf": "regnetx_160",
-    "regnet_x_32gf": "regnetx_320",
-    "regnet_y_400mf": "regnety_004",
-    "regnet_y_800mf": "regnety_008_tv",
-    "regnet_y_1_6gf": "regnety_016",
-    "regnet_y_3_2gf": "regnety_032",
-    "regnet_y_8gf": "regnety_080_tv",
-    "regnet_y_16gf": "regnety_160",
-    "regnet_y_32gf": "regnety_320",
-}
-
 
 class TimmOptions(Options):
     """Arguments of a timm network, passed on to timm, and ``stem``."""
@@ -87,18 +66,15 @@ def timm_kind(name: str) -> EncoderKind | None:
     """Return how to create the network ``name``, or None if there is no such network.
 
     ``resnet18`` is freshly initialised, ``resnet18.a1_in1k`` (or ``timm/resnet18.a1_in1k``) has
-    published weights; so have ``torchvision/resnet18`` and ``torchvision/resnet18.IMAGENET1K_V1``.
+    published weights; those of torchvision are ``resnet18.tv_in1k``.
 
     Raises:
-        HeadstartError: the network exists but not these weights, or torchvision has it but timm
-            has no counterpart.
+        HeadstartError: the network exists but not these weights.
     """
-    source, _, rest = name.rpartition("/")
-    if source not in ("", "timm", "torchvision") or not re.fullmatch(r"\w+(\.\w+)?", rest):
+    match = re.fullmatch(r"(?:timm/)?(\w+)(?:\.(\w+))?", name)
+    if match is None:
         return None
-    architecture, _, tag = rest.partition(".")
-    if source == "torchvision":
-        architecture, tag = _in_timm(architecture, tag)
+    architecture, tag = match[1], match[2] or ""
     import timm
 
     if not timm.is_model(architecture):
@@ -255,22 +231,3 @@ def _weights(architecture: str, tag: str) -> dict[str, Any]:
     with refused(what, remedy, Exception):
         path = Path(hf_hub_download(config.hf_hub_id, "model.safetensors"))
     return {"tag": tag, "overlay": {"file": str(path), "source": "timm", "custom_load": False}}
-
-
-def _in_timm(name: str, weights: str) -> tuple[str, str]:
-    """Return timm's architecture and tag for a network of torchvision."""
-    import timm
-
-    hosted = {n.partition(".")[0] for n in timm.list_pretrained("*.tv*_in1k")}
-    names = {n: n for n in hosted if not n.startswith("regnet")} | TORCHVISION_NAMES
-    if name not in names:
-        raise HeadstartError(
-            f"torchvision's {name!r} has no counterpart in timm in which it could be saved"
-            f"{did_you_mean(name, names)}"
-        )
-    if weights and weights not in TORCHVISION_TAGS:
-        raise HeadstartError(
-            f"torchvision has no weights {weights!r} for {name!r}"
-            f"{did_you_mean(weights, TORCHVISION_TAGS)}"
-        )
-    return names[name], TORCHVISION_TAGS.get(weights, "")

@@ -72,7 +72,7 @@ def translated(*folders: str) -> dict[str, Any]:
         ({"pair": "tow"}, {}, "no column 'tow'"),
         ({"pair": "one"}, {}, "name one column, 'one'; name another"),
         ({"negative": "three"}, {}, "needs a text that says the same"),
-        ({}, translated("a"), "text.back_translation: it needs two folders"),
+        ({}, translated("a"), "'text.back_translation': it needs two folders"),
         ({"pair": "two"}, translated("a", "b"), "leave one out"),
         ({}, translated("nowhere", "b"), "nowhere holds no network that reads and writes"),
     ],

@@ -14,6 +14,7 @@ from headstart.evaluation.metrics import Estimate
 from headstart.evaluation.outcomes import Metric, Shift
 from headstart.evaluation.report import Report
 from headstart.evaluation.report.cost import cost_of
+from headstart.evaluation.report.training import section as training_section
 from headstart.pages.tables import Table
 
 CLASSES = ["cats", "dogs", "owls"]
@@ -248,3 +249,23 @@ def test_facts_lengths_and_the_tables_of_the_data_are_listed(tmp_path: Path) -> 
         assert words in text, words
     for words in ("Gaps", "over a &lt;day&gt;", "pre-training: None is longer."):
         assert words in text, words
+
+
+def test_figures_of_the_pretext_task_stand_beside_their_chance_level() -> None:
+    rows = [
+        {
+            "step": step,
+            "loss": 2.0 - step / 10,
+            "accuracy": 0.9,
+            "validation_accuracy": 0.5 + step / 20,
+            "validation_accuracy_chance": 0.914,
+            "validation_found": 0.1 * step,
+        }
+        for step in range(5)
+    ]
+    page = training_section(rows)
+    cells = re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", page)
+    assert cells == ["Pretext task", "first", "last", "chance", "Accuracy", "0.5", "0.7", "0.914"]
+    assert "chance: 0.914" in page
+    assert "chance</figcaption>" not in page.lower()
+    assert "chance" not in training_section([{"step": n, "loss": 1.0 / n} for n in (1, 2, 3)])

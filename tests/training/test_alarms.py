@@ -31,6 +31,37 @@ def kinds(rung: list[Alarm]) -> list[str]:
 # -- rules -----------------------------------------------------------------------------------
 
 
+def test_a_budget_of_few_steps_says_what_made_them_few() -> None:
+    (slow,) = Alarms().few_steps(8, epochs=0.2, minutes=1)
+    assert slow.kind == "few steps"
+    assert "gives 8 steps" in slow.message
+    assert "one takes about 7.5 s here; give a longer --budget" in slow.message
+    (small,) = Alarms().few_steps(8, epochs=2, minutes=1)
+    assert "they see each record 2 times already; give more records" in small.message
+    assert "each record 0.5 times" in Alarms().few_steps(8, epochs=0.5, minutes=None)[0].message
+    assert Alarms().few_steps(50, epochs=0.2, minutes=1) == []
+
+
+@pytest.mark.parametrize(("budget", "rung"), [("2epochs", 1), ("12steps", 0), ("20epochs", 0)])
+def test_few_steps_ring_before_the_first_unless_they_were_asked_for(
+    budget: str, rung: int, tmp_path: Path
+) -> None:
+    _, _, run = run_tiny(tmp_path / "run", budget=budget)
+    found = [row for row in run.metrics() if row.get("alarm", {}).get("kind") == "few steps"]
+    assert [row["step"] for row in found] == [0] * rung
+
+
+def test_a_chance_level_that_wavers_is_no_progress() -> None:
+    def rows(waver: float) -> list[dict[str, Any]]:
+        return [
+            {"step": step, "loss": 1.0, "accuracy": 0.5, "accuracy_chance": 0.5 + waver * step}
+            for step in range(200)
+        ]
+
+    for waver in (0.0, 0.001):
+        assert kinds(Alarms().plateau(rows(waver), progress=0.5, warmup=0.05)) == ["plateau"]
+
+
 def collapses(alarms: Alarms, *features: torch.Tensor, **named: Any) -> list[str]:
     """Measure some features one after another, well into the run."""
     return [

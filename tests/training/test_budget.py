@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import time
+from pathlib import Path
 
 import pytest
-from tiny_objective import TinyRows
+from tiny_objective import TinyObjective, TinyRows, open_tiny
 
 from headstart.config import TrainingOptions
 from headstart.run import RunFolder
 from headstart.training.boundary import validate_every
-from headstart.training.budget import Timings, steps_within
+from headstart.training.budget import Timings, ends_early, steps_within
 from headstart.training.plan import TrainingPlan
+from headstart.training.train import train
 
 TIMINGS = Timings(start=2.0, step=0.1, validation_batch=0.5, snapshot=0.2, checkpoint=1.0)
 
@@ -60,3 +63,23 @@ def test_what_was_spent_before_counts_but_a_tenth_is_left() -> None:
 )
 def test_a_run_is_validated_about_twenty_times(steps: int, patience: int, every: int) -> None:
     assert validate_every(TrainingOptions(patience=patience), steps) == every
+
+
+def test_a_budget_that_will_not_be_used_up_says_so_and_why_beforehand() -> None:
+    assert ends_early(15, 5.04, 6, 19_000) == (
+        "Of the 15 minutes about 5 will be used: more than 6 epochs over 19,000 records do not "
+        "help (measured: docs/log.md). More records can use the rest; a --budget in epochs or "
+        "steps sets another end."
+    )
+    assert ends_early(5, 0.3, 6, 900).startswith("Of the 5 minutes less than one will be used")
+
+
+def test_a_capped_budget_in_minutes_is_announced_before_the_first_step(tmp_path: Path) -> None:
+    run, config = open_tiny(tmp_path / "run", budget="12s")
+    plan = TrainingPlan(
+        TinyObjective(), TinyRows(40), run, config, batch_size=4, learning_rate=0.01, most_epochs=2
+    )
+    assert train(plan).planned == 30  # the fewest
+    first, second, *_ = run.log_file.read_text(encoding="utf-8").splitlines()
+    assert first.startswith("Measuring")
+    assert re.match(r"Of the 0.2 minutes less than one will be used: .* 2 epochs over 40", second)

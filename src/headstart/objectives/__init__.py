@@ -138,7 +138,11 @@ class Objective(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """Return ``loss`` (scalar) and further named scalars for a corrupted batch."""
+        """Return ``loss`` (scalar) and further named scalars for a corrupted batch.
+
+        A scalar ``NAME_chance`` is what guessing reaches in ``NAME``, such as an accuracy: one of
+        the classes, or the share of the most frequent one. It is shown beside ``NAME``.
+        """
 
     if TYPE_CHECKING:
 
@@ -151,6 +155,10 @@ class Objective(nn.Module, ABC):
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
         """Return optimizer groups with ``params`` and ``lr``, and ``betas`` if they are special."""
         return [{"params": list(self.parameters()), "lr": learning_rate}]
+
+    def warning(self, batch: Batch) -> str | None:
+        """Return a sentence if these records, not corrupted, suit the task badly; else None."""
+        return None
 
     def preview_images(self, batch: Batch) -> dict[str, Tensor]:
         """Return images (B,3,h,w) by name that illustrate a corrupted batch; by default none."""

@@ -16,6 +16,7 @@ from headstart.encoders import PixelEncoder
 from headstart.modalities import PixelProcessor
 from headstart.objectives import Objective
 from headstart.objectives.decoders import SLOPE, Critic, ImageGenerator, dcgan_init
+from headstart.objectives.losses import by_chance, full_precision
 from headstart.objectives.patches import plain
 from headstart.objectives.players import call_frozen, call_keeping_buffers
 
@@ -193,6 +194,7 @@ class _Discriminator(nn.Module):
         return logits
 
 
+@full_precision
 def two_players(
     on_real: Tensor, on_drawn: Tensor, fooling: Tensor, unmasking: Tensor | None = None
 ) -> dict[str, Tensor]:
@@ -204,14 +206,15 @@ def two_players(
         unmasking: BiGAN only: of real images with their codes, with the discriminator as a
             constant.
     """
-    real, drawn = on_real.float(), on_drawn.float()
-    judging = F.softplus(-real).mean() + F.softplus(drawn).mean()
-    making = F.softplus(-fooling.float()).mean()
+    judging = F.softplus(-on_real).mean() + F.softplus(on_drawn).mean()
+    making = F.softplus(-fooling).mean()
     if unmasking is not None:
-        making = making + F.softplus(unmasking.float()).mean()
+        making = making + F.softplus(unmasking).mean()
     with torch.no_grad():
-        right = ((real > 0).float().mean() + (drawn < 0).float().mean()) / 2
-    return {"loss": judging + making, "judging": judging, "making": making, "accuracy": right}
+        # A logit of 0 says neither, and is right half the time.
+        right = 0.5 + (on_real.sign().mean() - on_drawn.sign().mean()) / 4
+    results = {"loss": judging + making, "judging": judging, "making": making, "accuracy": right}
+    return by_chance(results, 0.5)
 
 
 def _groups(

@@ -53,17 +53,24 @@ class BERT(Objective):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         seen = self.encoder(batch)
         masked = loss_at_targets(self.masked.head, seen.tokens, batch["targets"])
-        pairs = loss_at_targets(self.pairs.head, seen.pooled, batch["labels"])
+        pairs = self.pairs.classify(seen.pooled, batch)
         return {
             "loss": masked["loss"] + pairs["loss"],
             "masked": masked["loss"],
             "accuracy": masked["accuracy"],
+            "accuracy_chance": masked["accuracy_chance"],
             "pairs": pairs["loss"],
             "pairs_accuracy": pairs["accuracy"],
+            "pairs_accuracy_chance": pairs["accuracy_chance"],
         }
 
     def after_step(self, progress: float) -> None:
         self.masked.after_step(progress)
+
+    def warning(self, batch: Batch) -> str | None:
+        """Return that of the sentence-pair task."""
+        warning: str | None = self.pairs.warning(batch)
+        return warning
 
     def save_head(self, folder: Path) -> bool:
         """Write the output layer for masked tokens, which cloze prompts need."""

@@ -14,7 +14,7 @@ from headstart.modalities import PixelProcessor
 from headstart.objectives import Objective
 from headstart.objectives.decoders import GridDecoder, grid_side
 from headstart.objectives.lab import from_lab, gamut, soft_bins, to_lab
-from headstart.objectives.losses import gather
+from headstart.objectives.losses import accuracy, gather, majority
 
 #: Colours are predicted at a quarter of the image's resolution, as in the paper.
 COARSER = 4
@@ -84,11 +84,15 @@ class Colorization(Objective):
         if self.training:
             seen = gather(shares.mean(0, keepdim=True)).mean(0)
             self.prior.lerp_(seen, 1 - self.options.memory)
-        weight = balance(self.prior, self.options.uniform)[shares.argmax(1)]
+        nearest = shares.argmax(1)
+        weight = balance(self.prior, self.options.uniform)[nearest]
         each = F.cross_entropy(logits, shares, reduction="none")
-        with torch.no_grad():
-            accuracy = (logits.argmax(1) == shares.argmax(1)).float().mean()
-        return {"loss": (weight * each).mean(), "plain_loss": each.mean(), "accuracy": accuracy}
+        return {
+            "loss": (weight * each).mean(),
+            "plain_loss": each.mean(),
+            "accuracy": accuracy(logits, nearest),
+            "accuracy_chance": majority(nearest, len(self.bins)),
+        }
 
     def decode(self, pixels: Tensor, temperature: float = 0.38) -> Tensor:
         """Return colour images (B,3,S,S) in 0..1 for lightness ``pixels`` (B,3,S,S) in 0..1.

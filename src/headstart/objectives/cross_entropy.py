@@ -20,7 +20,7 @@ class CrossEntropy(torch.autograd.Function):
     """Mean cross-entropy of logits (N,V) with targets (N,), and the accuracy.
 
     Both are float32 scalars, or float64 for such logits; the accuracy has no gradient. A row
-    counts as correct if no logit exceeds that of its target. The gradient has the dtype of the
+    counts as in :func:`headstart.objectives.losses.accuracy`. The gradient has the dtype of the
     logits, as that of a cast has.
     """
 
@@ -31,14 +31,16 @@ class CrossEntropy(torch.autograd.Function):
         wide = torch.promote_types(logits.dtype, torch.float32)
         gradient = torch.empty_like(logits) if ctx.needs_input_grad[0] else None
         total = torch.zeros((), dtype=torch.float64)
-        correct = torch.zeros((), dtype=torch.long)
+        correct = torch.zeros((), dtype=torch.float64)
         rows = max(1, _CHUNK // classes)
         for begin in range(0, count, rows):
             scores = logits[begin : begin + rows].to(wide, copy=True)
             target = targets[begin : begin + rows, None]
             top = scores.amax(1, keepdim=True)
             own = scores.gather(1, target)
-            correct += (own == top).sum()
+            highest = (own == top).squeeze(1).nonzero().squeeze(1)
+            tied = (scores[highest] == top[highest]).sum(1)
+            correct += tied.double().reciprocal().sum()
             weights = scores.sub_(top).exp_()
             norm = weights.sum(1, keepdim=True)
             total += (norm.log() + top - own).sum(dtype=torch.float64)

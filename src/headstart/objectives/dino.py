@@ -15,7 +15,7 @@ from headstart.batch import Batch
 from headstart.encoders import Encoder
 from headstart.modalities import Processor
 from headstart.objectives import Objective
-from headstart.objectives.losses import full_precision
+from headstart.objectives.losses import accuracy, full_precision
 from headstart.objectives.momentum import (
     BatchNorm,
     MomentumSchedule,
@@ -90,11 +90,15 @@ class DINOHead(nn.Module):
     def forward(self, vectors: Tensor, *, frozen: bool = False) -> Tensor:
         """Return scores (B,K) for vectors (B,D); ``frozen`` gives the prototypes no gradient."""
         prototypes = self.prototypes.detach() if frozen else self.prototypes
-        points = self.layers(vectors)
-        with full_precision(points):
-            return F.linear(F.normalize(points.float(), dim=1), F.normalize(prototypes, dim=1))
+        return _cosines(self.layers(vectors), prototypes)
 
 
+@full_precision
+def _cosines(points: Tensor, prototypes: Tensor) -> Tensor:
+    return F.linear(F.normalize(points, dim=1), F.normalize(prototypes, dim=1))
+
+
+@full_precision
 def dino_loss(
     student: Sequence[Tensor],
     teacher: Sequence[Tensor],
@@ -111,10 +115,9 @@ def dino_loss(
         teacher: scores (B,K) of the first views; no gradient flows into them.
         centre: (1,K) or (K,), subtracted from the teacher's scores.
     """
-    predicted = [F.log_softmax(scores.float() / student_temperature, dim=1) for scores in student]
+    predicted = [F.log_softmax(scores / student_temperature, dim=1) for scores in student]
     targets = [
-        F.softmax((scores.detach().float() - centre) / teacher_temperature, dim=1)
-        for scores in teacher
+        F.softmax((scores.detach() - centre) / teacher_temperature, dim=1) for scores in teacher
     ]
     losses = [
         -(target * log_probability).sum(1).mean()
@@ -188,7 +191,8 @@ class DINO(Objective):
             self._move_centre(torch.cat(teacher))
         return {
             "loss": loss,
-            "agreement": (student[1].argmax(1) == confidence.argmax(1)).float().mean(),
+            "agreement": accuracy(student[1], confidence.argmax(1)),
+            "agreement_chance": loss.new_tensor(1 / options.prototypes),
             "teacher_entropy": -(confidence * confidence.clamp_min(1e-12).log()).sum(1).mean(),
         }
 

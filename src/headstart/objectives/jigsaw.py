@@ -17,7 +17,7 @@ from headstart.encoders import PixelEncoder
 from headstart.modalities import PixelProcessor
 from headstart.objectives import Objective
 from headstart.objectives.heads import projection
-from headstart.objectives.losses import token_loss
+from headstart.objectives.losses import by_chance, token_loss
 from headstart.objectives.patches import cut, encode, enlarge, side_for
 from headstart.seeding import derive
 
@@ -81,7 +81,8 @@ class Jigsaw(Objective):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         vectors = encode(self.encoder, batch["tiles"])  # (B,9,D)
-        return token_loss(self.head(vectors.flatten(1)), batch["targets"])
+        results = token_loss(self.head(vectors.flatten(1)), batch["targets"])
+        return by_chance(results, 1 / len(self.orders))
 
 
 def own_scale(tiles: Tensor) -> Tensor:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 import torch.distributed as distributed
@@ -12,25 +14,94 @@ from torch.nn import functional as F
 
 from headstart.objectives.cross_entropy import CrossEntropy
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def full_precision(loss: Callable[P, R]) -> Callable[P, R]:
+    """Run a loss in float32 outside autocast; every loss of vectors or scores is wrapped so.
+
+    The eight bits of bf16 suffice for networks, but not for what tells their outputs apart:
+    products of unit vectors that are nearly equal, small variances, large scores. Half-precision
+    tensors among the arguments, also in lists of them, become float32, and products stay in it.
+
+    Example::
+
+        @full_precision
+        def alignment(first, second):
+            return (F.normalize(first, dim=1) @ F.normalize(second, dim=1).T).diagonal().mean()
+    """
+
+    @functools.wraps(loss)
+    def computed(*args: P.args, **kwargs: P.kwargs) -> R:
+        given = [_widened(value) for value in args]
+        named = {name: _widened(value) for name, value in kwargs.items()}
+        with torch.autocast(_device(given, named), enabled=False):
+            return loss(*given, **named)
+
+    return computed
+
+
+def _widened(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_widened(each) for each in value]
+    half = isinstance(value, Tensor) and value.dtype in (torch.bfloat16, torch.float16)
+    return value.float() if half else value
+
+
+def _device(given: list[Any], named: dict[str, Any]) -> str:
+    for value in (*given, *named.values()):
+        first = value[0] if isinstance(value, list) and value else value
+        if isinstance(first, Tensor):
+            return first.device.type
+    return "cpu"
+
+
+def accuracy(scores: Tensor, targets: Tensor) -> Tensor:
+    """Return the share of rows of scores (N,M) that are highest at their target (N,).
+
+    A row whose target shares the maximum with others counts ``1/k`` for k equal scores, as if one
+    of them were drawn: an output layer of zeros is right as often as chance, not always. In bf16
+    equal scores are common.
+    """
+    with torch.no_grad():
+        # The maximum is several times as fast as the argmax.
+        top = scores.amax(1, keepdim=True)
+        own = scores.gather(1, targets[:, None]) == top
+        return (own.squeeze(1) / (scores == top).sum(1).clamp(min=1)).mean()
+
+
+def majority(targets: Tensor, classes: int) -> Tensor:
+    """Return the share of the most frequent of the targets (N,): what one answer to all reaches."""
+    counts = torch.zeros(classes, device=targets.device)
+    counts.scatter_add_(0, targets, torch.ones_like(targets, dtype=counts.dtype))
+    return counts.max() / len(targets)
+
+
+def by_chance(results: dict[str, Tensor], chance: float) -> dict[str, Tensor]:
+    """Return results whose accuracy has a known chance level, such as one of the classes."""
+    return {**results, "accuracy_chance": results["loss"].new_tensor(chance).detach()}
+
 
 def token_loss(logits: Tensor, targets: Tensor) -> dict[str, Tensor]:
     """Return cross-entropy and accuracy of logits (N,V) against targets (N,).
 
-    Without targets the loss is 0 and has a gradient, so that an empty batch is harmless.
+    The accuracy's chance level is the share of the most frequent target. Without targets the loss
+    is 0 and has a gradient, so that an empty batch is harmless.
     """
     if targets.numel() == 0:
-        return {"loss": logits.sum() * 0.0, "accuracy": logits.new_zeros(())}
+        nothing = logits.new_zeros((), dtype=torch.float32)
+        loss = logits.float().sum() * 0.0
+        return {"loss": loss, "accuracy": nothing, "accuracy_chance": nothing}
     if logits.device.type == "cpu" and not torch.compiler.is_compiling():
-        loss, accuracy = CrossEntropy.apply(logits, targets)
-        return {"loss": loss, "accuracy": accuracy}
-    loss = F.cross_entropy(logits.float(), targets)
-    with torch.no_grad():
-        # The maximum is several times as fast as the argmax.
-        own = logits.gather(1, targets[:, None]).squeeze(1)
-        accuracy = (own == logits.amax(1)).float().mean()
-    return {"loss": loss, "accuracy": accuracy}
+        loss, right = CrossEntropy.apply(logits, targets)
+    else:
+        loss, right = F.cross_entropy(logits.float(), targets), accuracy(logits, targets)
+    chance = majority(targets, logits.shape[1])
+    return {"loss": loss, "accuracy": right, "accuracy_chance": chance}
 
 
+@full_precision
 def info_nce(
     queries: Tensor, keys: Tensor, temperature: float, negatives: Tensor | None = None
 ) -> dict[str, Tensor]:
@@ -46,22 +117,24 @@ def info_nce(
         negatives: (B,D) hard negatives; those of all rows join the sum (SimCSE eq. 5).
 
     Returns:
-        ``loss``, ``accuracy``, ``positive_similarity`` and ``entropy``, all scalars.
+        ``loss``, ``accuracy`` and its chance level, ``positive_similarity`` and ``entropy``, all
+        scalars.
 
     Example::
 
         info_nce(encoder.pool(questions), encoder.pool(answers), temperature=0.05)["loss"]
     """
-    queries = F.normalize(queries.float(), dim=-1)
-    keys = F.normalize(keys.float(), dim=-1)
+    queries = F.normalize(queries, dim=-1)
+    keys = F.normalize(keys, dim=-1)
     every = gather(keys)
     if negatives is not None:
-        every = torch.cat([every, gather(F.normalize(negatives.float(), dim=-1))])
+        every = torch.cat([every, gather(F.normalize(negatives, dim=-1))])
     logits = queries @ every.T / temperature
     targets = torch.arange(len(queries), device=queries.device) + _rank() * len(queries)
     return _scalars(logits, targets, temperature)
 
 
+@full_precision
 def nt_xent(
     first: Tensor, second: Tensor, temperature: float, negatives: Tensor | None = None
 ) -> dict[str, Tensor]:
@@ -75,19 +148,19 @@ def nt_xent(
         second: (B,D); row i is the positive of row i of ``first``.
         negatives: (B,D) hard negatives; those of all rows are negatives of every view.
     """
-    with full_precision(first):
-        views = [F.normalize(view.float(), dim=1) for view in (first, second)]
-        own = torch.arange(len(first), device=first.device) + _rank() * len(first)
-        every = [gather(view) for view in views]
-        count = len(every[0])
-        if negatives is not None:
-            every.append(gather(F.normalize(negatives.float(), dim=1)))
-        logits = torch.cat(views) @ torch.cat(every).T / temperature
-        selves, positives = torch.cat([own, own + count]), torch.cat([own + count, own])
-        logits = logits.scatter(1, selves[:, None], -torch.inf)
-        return _scalars(logits, positives, temperature)
+    views = [F.normalize(view, dim=1) for view in (first, second)]
+    own = torch.arange(len(first), device=first.device) + _rank() * len(first)
+    every = [gather(view) for view in views]
+    count = len(every[0])
+    if negatives is not None:
+        every.append(gather(F.normalize(negatives, dim=1)))
+    logits = torch.cat(views) @ torch.cat(every).T / temperature
+    selves, positives = torch.cat([own, own + count]), torch.cat([own + count, own])
+    logits = logits.scatter(1, selves[:, None], -torch.inf)
+    return _scalars(logits, positives, temperature)
 
 
+@full_precision
 def queue_nce(
     queries: Tensor, keys: Tensor, negatives: Tensor, temperature: float
 ) -> dict[str, Tensor]:
@@ -98,15 +171,14 @@ def queue_nce(
         keys: (B,D), not normalised; row i is the positive of query i.
         negatives: (K,D), normalised, the same for all queries.
     """
-    with full_precision(queries):
-        queries = F.normalize(queries.float(), dim=1)
-        keys = F.normalize(keys.float(), dim=1)
-        positive = (queries * keys).sum(1, keepdim=True)
-        logits = torch.cat([positive, queries @ negatives.T], dim=1) / temperature
-        targets = torch.zeros(len(queries), dtype=torch.long, device=queries.device)
-        return _scalars(logits, targets, temperature)
+    queries, keys = F.normalize(queries, dim=1), F.normalize(keys, dim=1)
+    positive = (queries * keys).sum(1, keepdim=True)
+    logits = torch.cat([positive, queries @ negatives.T], dim=1) / temperature
+    targets = torch.zeros(len(queries), dtype=torch.long, device=queries.device)
+    return _scalars(logits, targets, temperature)
 
 
+@full_precision
 def cosine_regression(predictions: Tensor, targets: Tensor) -> Tensor:
     """Mean of ``2 - 2 cos(p_i, z_i)`` with constant targets (BYOL, Grill et al. 2020, equation 2).
 
@@ -116,20 +188,16 @@ def cosine_regression(predictions: Tensor, targets: Tensor) -> Tensor:
         predictions: (B,D), not normalised.
         targets: (B,D), not normalised; no gradient flows into them.
     """
-    similarity = F.cosine_similarity(predictions.float(), targets.detach().float(), dim=1)
+    similarity = F.cosine_similarity(predictions, targets.detach(), dim=1)
     return (2 - 2 * similarity).mean()
-
-
-def full_precision(tensor: Tensor) -> torch.autocast:
-    """Return a context without autocast: products of unit vectors need more than 8 bits."""
-    return torch.autocast(tensor.device.type, enabled=False)
 
 
 def _scalars(logits: Tensor, targets: Tensor, temperature: float) -> dict[str, Tensor]:
     scores = logits.detach()
     return {
         "loss": F.cross_entropy(logits, targets),
-        "accuracy": (scores.argmax(1) == targets).float().mean(),
+        "accuracy": accuracy(scores, targets),
+        "accuracy_chance": (scores[0] > -torch.inf).float().sum().reciprocal(),
         "positive_similarity": scores.gather(1, targets[:, None]).mean() * temperature,
         "entropy": _entropy(scores),
     }

@@ -111,6 +111,11 @@ class Mixture(Objective):
         behind = weights / weights.sum() * (self.taken.sum() + 1) - self.taken
         return [names[int(behind.argmax())]]
 
+    def warning(self, batch: Batch) -> str | None:
+        """Return those of all objectives."""
+        found = [each for member in self.members() if (each := member.warning(batch))]
+        return " ".join(found) or None
+
     def after_step(self, progress: float) -> None:
         if self.combine == "turns" and self.training:
             (name,) = self._active()

@@ -19,7 +19,7 @@ from headstart.encoders import PixelEncoder
 from headstart.errors import HeadstartError
 from headstart.modalities import PixelProcessor
 from headstart.objectives import Objective
-from headstart.objectives.losses import gather
+from headstart.objectives.losses import accuracy, by_chance, full_precision, gather
 from headstart.objectives.patches import cut, encode, enlarge, side_for
 
 
@@ -123,21 +123,20 @@ class AboveLayer(nn.Module):
         return maps + self.widen(inner.relu())
 
 
+@full_precision
 def among_all(predicted: Tensor, targets: Tensor, positive: Tensor) -> dict[str, Tensor]:
     """InfoNCE of predictions (N,d), each of which must identify its target among all (M,d).
 
     The positive is in the denominator once; all other targets, of the same and of other images and
     of all processes, are negatives. ``positive`` (N,) is the index of each prediction's target.
     """
-    every = gather(targets.float())
+    every = gather(targets)
     own = torch.arange(len(targets), device=targets.device)
     if len(every) > len(targets):
         import torch.distributed as distributed
 
         own = own + distributed.get_rank() * len(targets)
-    logits = predicted.float() @ every.T
+    logits = predicted @ every.T
     correct = own[positive]
-    return {
-        "loss": F.cross_entropy(logits, correct),
-        "accuracy": (logits.detach().argmax(1) == correct).float().mean(),
-    }
+    results = {"loss": F.cross_entropy(logits, correct), "accuracy": accuracy(logits, correct)}
+    return by_chance(results, 1 / len(every))

@@ -19,6 +19,7 @@ from headstart.objectives.views import TwoViews, ViewOptions, pooled
 _WIDTH = "of the projections; 0 is four times the encoder's, as the paper's 8,192 to 2,048."
 
 
+@full_precision
 def barlow_twins(
     first: Tensor, second: Tensor, redundancy: float, epsilon: float = 1e-5
 ) -> dict[str, Tensor]:
@@ -32,22 +33,22 @@ def barlow_twins(
         second: (B,D) of the other, row by row.
         redundancy: weight w of the off-diagonal terms.
     """
-    with full_precision(first):
-        normed = []
-        for view in (first, second):
-            view = gather(view.float())
-            variance = view.var(dim=0, correction=0)
-            normed.append((view - view.mean(dim=0)) * (variance + epsilon).rsqrt())
-        correlation = normed[0].T @ normed[1] / len(normed[0])
-        invariance = (1 - correlation.diagonal()).square().sum()
-        redundant = _off_diagonal(correlation)
-        return {
-            "loss": invariance + redundancy * redundant,
-            "invariance": invariance.detach(),
-            "redundancy": redundant.detach(),
-        }
+    normed = []
+    for view in (first, second):
+        view = gather(view)
+        variance = view.var(dim=0, correction=0)
+        normed.append((view - view.mean(dim=0)) * (variance + epsilon).rsqrt())
+    correlation = normed[0].T @ normed[1] / len(normed[0])
+    invariance = (1 - correlation.diagonal()).square().sum()
+    redundant = _off_diagonal(correlation)
+    return {
+        "loss": invariance + redundancy * redundant,
+        "invariance": invariance.detach(),
+        "redundancy": redundant.detach(),
+    }
 
 
+@full_precision
 def vicreg(
     first: Tensor, second: Tensor, invariance: float, variance: float, covariance: float
 ) -> dict[str, Tensor]:
@@ -63,21 +64,20 @@ def vicreg(
         second: (B,D) of the other, row by row.
         invariance, variance, covariance: the weights of the three terms.
     """
-    with full_precision(first):
-        error = F.mse_loss(first.float(), second.float())
-        hinge = correlated = error.new_zeros(())
-        for view in (first, second):
-            view = gather(view.float())
-            view = view - view.mean(dim=0)
-            squares = view.T @ view / max(1, len(view) - 1)
-            hinge = hinge + F.relu(1 - (squares.diagonal() + 1e-4).sqrt()).mean() / 2
-            correlated = correlated + _off_diagonal(squares) / view.shape[1]
-        return {
-            "loss": invariance * error + variance * hinge + covariance * correlated,
-            "invariance": error.detach(),
-            "variance": hinge.detach(),
-            "covariance": correlated.detach(),
-        }
+    error = F.mse_loss(first, second)
+    hinge = correlated = error.new_zeros(())
+    for view in (first, second):
+        view = gather(view)
+        view = view - view.mean(dim=0)
+        squares = view.T @ view / max(1, len(view) - 1)
+        hinge = hinge + F.relu(1 - (squares.diagonal() + 1e-4).sqrt()).mean() / 2
+        correlated = correlated + _off_diagonal(squares) / view.shape[1]
+    return {
+        "loss": invariance * error + variance * hinge + covariance * correlated,
+        "invariance": error.detach(),
+        "variance": hinge.detach(),
+        "covariance": correlated.detach(),
+    }
 
 
 def _off_diagonal(matrix: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from headstart.encoders import PixelEncoder
 from headstart.modalities import PixelProcessor
 from headstart.objectives import Objective
 from headstart.objectives.heads import projection
-from headstart.objectives.losses import token_loss
+from headstart.objectives.losses import by_chance, token_loss
 from headstart.objectives.patches import cut, encode, enlarge, side_for
 
 #: Rows and columns of the eight neighbours in the 3 x 3 grid; the centre is (1, 1).
@@ -79,7 +79,8 @@ class RelativePosition(Objective):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         vectors = encode(self.encoder, batch["tiles"])  # (B,2,D)
-        return token_loss(self.head(vectors.flatten(1)), batch["targets"])
+        results = token_loss(self.head(vectors.flatten(1)), batch["targets"])
+        return by_chance(results, 1 / len(NEIGHBOURS))
 
 
 def without_fringes(tiles: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from headstart.modalities import TokenProcessor
 from headstart.objectives import Objective
 from headstart.objectives.curriculum import Ratio, Schedule
 from headstart.objectives.heads import TokenHead
-from headstart.objectives.losses import token_loss
+from headstart.objectives.losses import full_precision, token_loss
 from headstart.objectives.masked import choose, hide, mask_of, plain_ids
 
 
@@ -112,8 +112,10 @@ class Electra(Objective):
             "loss": generated["loss"] + self.options.weight * detected["loss"],
             "generator": generated["loss"],
             "generator_accuracy": generated["accuracy"],
+            "generator_accuracy_chance": generated["accuracy_chance"],
             "discriminator": detected["loss"],
             "accuracy": detected["accuracy"],
+            "accuracy_chance": detected["accuracy_chance"],
             "found": detected["found"],
         }
 
@@ -149,6 +151,7 @@ def sample(logits: Tensor, uniform: Tensor) -> Tensor:
     return index.squeeze(1).clamp(max=logits.shape[1] - 1)
 
 
+@full_precision
 def detection(scores: Tensor, replaced: Tensor, mask: Tensor) -> dict[str, Tensor]:
     """Binary cross-entropy over all real tokens (ELECTRA, section 3.1), with accuracy and recall.
 
@@ -156,10 +159,13 @@ def detection(scores: Tensor, replaced: Tensor, mask: Tensor) -> dict[str, Tenso
         scores: logits (B,T), above 0 for a token predicted as replaced.
         replaced, mask: (B,T) bool.
     """
-    logits, truth = scores[mask].float(), replaced[mask]
-    predicted = logits.detach() > 0
+    logits, truth = scores[mask], replaced[mask]
+    predicted, share = logits.detach(), truth.float().mean()
+    # A score of 0 says neither, and is right half the time.
+    right = (1 + torch.where(truth, predicted, -predicted).sign()) / 2
     return {
         "loss": F.binary_cross_entropy_with_logits(logits, truth.float()),
-        "accuracy": (predicted == truth).float().mean(),
-        "found": (predicted & truth).sum() / truth.sum().clamp(min=1),
+        "accuracy": right.mean(),
+        "accuracy_chance": share.maximum(1 - share),
+        "found": ((predicted > 0) & truth).sum() / truth.sum().clamp(min=1),
     }

@@ -12,7 +12,7 @@ from headstart.encoders import PixelEncoder
 from headstart.modalities import PixelProcessor
 from headstart.objectives import Objective
 from headstart.objectives.heads import projection
-from headstart.objectives.losses import token_loss
+from headstart.objectives.losses import by_chance, token_loss
 
 TURNS = 4
 
@@ -60,4 +60,5 @@ class Rotation(Objective):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         pooled = self.encoder.pool({"pixels": batch["pixels"]})
-        return token_loss(self.head(pooled), batch["targets"])
+        results = token_loss(self.head(pooled), batch["targets"])
+        return by_chance(results, 1 / TURNS)

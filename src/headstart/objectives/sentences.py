@@ -12,9 +12,12 @@ from headstart.encoders import Encoder
 from headstart.modalities import TokenProcessor
 from headstart.objectives import Objective
 from headstart.objectives.heads import loss_at_targets
+from headstart.objectives.losses import by_chance
 from headstart.objectives.pairs import Pairing, Sentences, Span, pair
 
 _NEEDS = frozenset({"sentences", "order", "bidirectional"})
+#: Share of rows with fewer than two sentences above which a run is warned.
+_MOST_SINGLE = 0.25
 
 
 class NextSentenceOptions(Options):
@@ -77,10 +80,29 @@ class NextSentence(Objective):
                 self.pairing,
             ),
             "labels": other.long(),
+            "expected": torch.where(only, 1.0, self.options.random),
         }
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        return loss_at_targets(self.head, self.encoder.pool(batch), batch["labels"])
+        return self.classify(self.encoder.pool(batch), batch)
+
+    def classify(self, pooled: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """Return loss and accuracy of pooled vectors (B,D)."""
+        # Of the labels 1, expected over the draws: the rows that cannot be split have no other.
+        share = batch["expected"].mean()
+        results = loss_at_targets(self.head, pooled, batch["labels"])
+        return {**results, "accuracy_chance": share.maximum(1 - share)}
+
+    def warning(self, batch: Batch) -> str | None:
+        """Return a warning if many rows cannot be split, and so have no true B."""
+        share = _single_share(batch, self.pairing)
+        if share <= _MOST_SINGLE:
+            return None
+        return (
+            f"{share:.0%} of the rows hold fewer than two whole sentences, and get their second "
+            "part from another text: next-sentence prediction is mostly guessed by that alone; "
+            "raise --length, give longer texts, or choose another objective."
+        )
 
 
 class SentenceOrderOptions(Options):
@@ -137,7 +159,27 @@ class SentenceOrder(Objective):
         }
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        return loss_at_targets(self.head, self.encoder.pool(batch), batch["labels"])
+        return self.classify(self.encoder.pool(batch), batch)
+
+    def classify(self, pooled: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """Return loss and accuracy of pooled vectors (B,D)."""
+        swap = self.options.swap
+        return by_chance(loss_at_targets(self.head, pooled, batch["labels"]), max(swap, 1 - swap))
+
+    def warning(self, batch: Batch) -> str | None:
+        """Return a warning if many rows cannot be split, and so have no order."""
+        share = _single_share(batch, self.pairing)
+        if share <= _MOST_SINGLE:
+            return None
+        return (
+            f"{share:.0%} of the rows hold fewer than two whole sentences, so have no order to "
+            "learn; raise --length, give longer texts, or choose another objective."
+        )
+
+
+def _single_share(batch: Batch, pairing: Pairing) -> float:
+    """Return the share of the rows that cannot be split where a sentence begins."""
+    return float((~Sentences.of(batch, pairing).breaks.any(1)).float().mean())
 
 
 def pair_classifier(width: int) -> nn.Sequential:

@@ -17,6 +17,7 @@ from headstart.encoders import PixelEncoder
 from headstart.modalities import PixelProcessor
 from headstart.objectives import Objective
 from headstart.objectives.decoders import ImageGenerator
+from headstart.objectives.losses import full_precision
 from headstart.objectives.patches import plain
 
 #: One step of 8 bits; a smaller deviation would let the likelihood grow without bound.
@@ -102,6 +103,7 @@ class VAE(Objective):
         return True
 
 
+@full_precision
 def kl_from_standard(mean: Tensor, log_variance: Tensor) -> Tensor:
     """Return ``KL(N(m, s^2) || N(0, 1))`` (B,) in nats: ``-1/2 sum(1 + log s^2 - m^2 - s^2)``.
 

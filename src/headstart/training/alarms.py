@@ -11,13 +11,12 @@ import math
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
-
-import torch
 
 from headstart.batch import Batch
 from headstart.training.health import FEWEST, Snapshot
+from headstart.training.metrics import CHANCE
+from headstart.training.trends import change, late_share, mean, median
 
 #: Minimum number of logged losses for a statement.
 _FEWEST_LOSSES = 20
@@ -40,6 +39,8 @@ _STRIDE = 0.3
 _SURE = 0.01
 #: Consecutive identical micro-batches.
 _REPEATS = 10
+#: Optimizer steps below which next to nothing is learned.
+_FEW_STEPS = 50
 #: Share of the total gain in the last quarter from which more time is advised.
 _IMPROVING = 0.05
 #: Relative rise over the best validation loss, and number of validations, that mean overfitting.
@@ -76,6 +77,33 @@ class Alarms:
     rung: list[str] = field(default_factory=list)
     batch: int = 0
     repeats: int = 0
+
+    # -- the plan ----------------------------------------------------------------------------
+
+    def few_steps(self, steps: int, epochs: float, minutes: float | None) -> list[Alarm]:
+        """Return an alarm if a budget gave so few steps that next to nothing can be learned.
+
+        Args:
+            epochs: how often the steps see each record.
+            minutes: the budget, if it is in minutes.
+        """
+        if steps >= _FEW_STEPS:
+            return []
+        if minutes is not None and epochs < 1:
+            cause = (
+                f"one takes about {60 * minutes / steps:.2g} s here; give a longer --budget, or "
+                "take a smaller encoder, --length or --batch-size"
+            )
+        else:
+            cause = (
+                f"they see each record {epochs:.2g} times already; give more records, take a "
+                "smaller --batch-size, or set the --budget in steps"
+            )
+        return self._ring(
+            "few steps",
+            f"The budget gives {steps} steps, and fewer than {_FEW_STEPS} teach next to nothing: "
+            f"{cause}.",
+        )
 
     # -- the features ------------------------------------------------------------------------
 
@@ -151,7 +179,7 @@ class Alarms:
         grown = [now / then for now, then in zip(sizes, self.sizes, strict=True) if then > 0]
         if not grown or step == 0:
             return []
-        typical = _median(grown)
+        typical = median(grown)
         if not self._again("growth", not typical <= 1 + _STRIDE * math.sqrt(step)):
             return []
         return self._ring(
@@ -173,7 +201,7 @@ class Alarms:
         """
         if len(losses) < 2 * 5:
             return []
-        start, now = _median(losses[:5]), _median(losses[-5:])
+        start, now = median(losses[:5]), median(losses[-5:])
         # While a queue of negatives is empty the loss is near 0.
         limit = _DIVERGED * max([abs(start), *(abs(value) for value in validation[:1])])
         late = len(validation) > 1 and validation[-1] > 2 * limit
@@ -206,11 +234,13 @@ class Alarms:
             return []
         before, lately = logged[-2 * window : -window], logged[-window:]
         first, middle = before[0]["step"], lately[0]["step"]
-        mean, gain, noise = _change(before, lately, "loss")
-        if gain + 2 * noise > 0.01 * abs(mean):
+        level, gain, noise = change(before, lately, "loss")
+        if gain + 2 * noise > 0.01 * abs(level):
             return []
         for name in set(lately[-1]) - {"step", "clock", "loss", "grad_norm", "learning_rate"}:
-            about, moved, unsure = _change(before, lately, name)
+            if name.endswith(CHANCE):
+                continue
+            about, moved, unsure = change(before, lately, name)
             if abs(moved) - 2 * unsure > 0.01 * abs(about):
                 return []
         validations = [row for row in rows if row["step"] >= first and "effective_rank" in row]
@@ -218,12 +248,12 @@ class Alarms:
         for name in ("effective_rank", "validation_loss"):
             old = [row[name] for row in earlier if row.get(name) is not None]
             new = [row[name] for row in validations[len(earlier) :] if row.get(name) is not None]
-            if old and new and abs(_mean(new) - _mean(old)) > 0.01 * abs(_mean(old)):
+            if old and new and abs(mean(new) - mean(old)) > 0.01 * abs(mean(old)):
                 return []
         return self._ring(
             "plateau",
             f"The training loss has not moved for {lately[-1]['step'] - first} steps (it stays "
-            f"near {_mean([row['loss'] for row in lately]):.4g}): it has learned what it can, or "
+            f"near {mean([row['loss'] for row in lately]):.4g}): it has learned what it can, or "
             "it is stuck and another learning rate or a larger encoder would help.",
         )
 
@@ -240,7 +270,7 @@ class Alarms:
             loss = name.removesuffix("entropy") + "loss"
             if len(logged) < _FEWEST_LOSSES // 2:
                 continue
-            sure, error = (_mean([row[key] for row in early]) for key in (name, loss))
+            sure, error = (mean([row[key] for row in early]) for key in (name, loss))
             if sure < 0.1 < 1 < error:
                 return self._ring(
                     "temperature",
@@ -294,7 +324,7 @@ class Alarms:
             return []
         best_step, best = min(validations[1:], key=lambda pair: pair[1])
         since = [loss for step, loss in validations if step > best_step]
-        rise = _mean(since[-2:]) - best if since else 0.0
+        rise = mean(since[-2:]) - best if since else 0.0
         if len(since) < _ABOVE_COUNT or min(since[-_ABOVE_COUNT:]) <= best + _ABOVE * abs(best):
             return []
         if rise <= 0.05 * (validations[0][1] - best):
@@ -304,9 +334,9 @@ class Alarms:
         then = [row for row in logged if row["step"] <= best_step][-width:]
         if len(then) < 3:
             return []
-        mean, fall, noise = _change(then, logged[-width:], "loss")
+        level, fall, noise = change(then, logged[-width:], "loss")
         # With moving targets (SimSiam, BYOL) the validation loss may rise, but not above training.
-        if fall - 2.5 * noise < 0.05 * abs(mean) or mean - fall > best - 0.05 * abs(best):
+        if fall - 2.5 * noise < 0.05 * abs(level) or level - fall > best - 0.05 * abs(best):
             return []
         return self._ring(
             "overfitting",
@@ -328,9 +358,9 @@ class Alarms:
         losses = [(row["step"], row[name]) for row in rows if row.get(name) is not None]
         ranks = [(r["step"], -r["effective_rank"]) for r in rows if r.get("effective_rank")]
         parts = []
-        if (share := _late_share(losses, steadily=name != "loss")) > _IMPROVING:
+        if (share := late_share(losses, steadily=name != "loss")) > _IMPROVING:
             parts.append(f"{share:.0%} of what the {name.replace('_', ' ')} fell, it fell")
-        if (share := _late_share(ranks, steadily=True)) > _IMPROVING:
+        if (share := late_share(ranks, steadily=True)) > _IMPROVING:
             parts.append(f"{share:.0%} of what the effective rank rose, it rose")
         if not parts or {"collapse", "divergence", "overfitting"} & set(self.rung):
             return []
@@ -347,53 +377,5 @@ class Alarms:
         return [Alarm(kind, message)]
 
 
-def _change(
-    before: Sequence[dict[str, Any]], lately: Sequence[dict[str, Any]], name: str
-) -> tuple[float, float, float]:
-    """Return the earlier mean, its decrease since, and the standard error of the decrease."""
-    old, new = (
-        [float(row[name]) for row in part if row.get(name) is not None] for part in (before, lately)
-    )
-    if len(old) < 2 or len(new) < 2:
-        return 0.0, 0.0, math.inf
-    one, two = torch.tensor(old).double(), torch.tensor(new).double()
-    noise = (one.var() / len(one) + two.var() / len(two)).sqrt().item()
-    return one.mean().item(), (one.mean() - two.mean()).item(), noise
-
-
-def _late_share(points: Sequence[tuple[int, float]], *, steadily: bool) -> float:
-    """Return the share of a curve's total decrease that is in its last quarter of steps.
-
-    0 if it is not significant: if the curve did not fall at every late point (``steadily``), or if
-    the means of noisy points do not differ by three standard errors.
-    """
-    if len(points) < 5 or points[-1][0] <= points[0][0]:
-        return 0.0
-    edge = points[-1][0] - (points[-1][0] - points[0][0]) / 4
-    late = [value for step, value in points if step >= edge]
-    if steadily:
-        if len(late) < 3 or any(b >= a for a, b in pairwise(late)):
-            return 0.0
-        whole, gain = points[0][1] - late[-1], late[0] - late[-1]
-    else:
-        part = len(late) // 3
-        if part < 5:
-            return 0.0
-        ends = [[{"v": v} for v in values] for values in (late[:part], late[-part:])]
-        _, gain, noise = _change(ends[0], ends[1], "v")
-        if gain < 3 * noise:
-            return 0.0
-        whole = _median([value for _, value in points[:part]]) - _mean(late[-part:])
-    return gain / whole if whole > 0 else 0.0
-
-
 def _is_entropy(name: str) -> bool:
     return name == "entropy" or name.endswith("/entropy")
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
-
-
-def _median(values: Sequence[float]) -> float:
-    return sorted(values)[len(values) // 2]

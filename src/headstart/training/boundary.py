@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from pytorch_lightning import Callback, Trainer
 
-from headstart.config import TrainingOptions
+from headstart.config import Budget, TrainingOptions
 from headstart.training import checkpoint
 from headstart.training.alarms import Alarm, Alarms
 from headstart.training.checkpoint import BEST
@@ -94,6 +94,8 @@ class Boundary(Callback):
         self._alarms = Alarms(**self._state.get("alarms", {}))
         self._saved = self._tick = time.monotonic()
         if loop.counts.step == 0:
+            if self._watch is not None:
+                self._report(self._few_steps(loop), 0)
             self._validate(trainer, loop)
 
     def on_train_batch_end(
@@ -124,6 +126,15 @@ class Boundary(Callback):
             self._report(self._alarms.not_finite(str(exception)), loop.counts.step + 1)
 
     # -- the parts ---------------------------------------------------------------------------
+
+    def _few_steps(self, loop: TrainingLoop) -> list[Alarm]:
+        """Return the alarm of too few steps, unless the user asked for that number."""
+        budget = Budget.parse(self._config.budget)
+        if budget.unit == "steps":
+            return []
+        epochs = loop.steps * loop.accumulate / loop.train_dataloader().batches.per_epoch
+        minutes = budget.amount if budget.unit == "minutes" else None
+        return self._alarms.few_steps(loop.steps, epochs, minutes)
 
     def _log(self, trainer: Trainer, loop: TrainingLoop) -> None:
         values = dict(

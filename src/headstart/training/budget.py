@@ -81,6 +81,21 @@ def steps_within(plan: TrainingPlan, timings: Timings) -> int:
     return low
 
 
+def ends_early(minutes: float, used: float, epochs: float, records: int) -> str:
+    """Return why a budget in minutes is not used up, before training begins.
+
+    Args:
+        used: minutes that will be used, about.
+        epochs: the most that help.
+    """
+    about = f"about {used:.2g}" if used >= 1 else "less than one"
+    return (
+        f"Of the {minutes:.3g} minutes {about} will be used: more than {epochs:g} epochs over "
+        f"{records:,} records do not help (measured: docs/log.md). More records can use the rest; "
+        "a --budget in epochs or steps sets another end."
+    )
+
+
 class Rehearsal(Callback):
     """Times a few steps of the real loop, on a copy.
 

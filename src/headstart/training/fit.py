@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from contextlib import closing, nullcontext
 from dataclasses import replace
 from typing import Any
@@ -14,7 +15,7 @@ from rich.console import Console
 from headstart.config import Budget
 from headstart.training.anchor import Anchor
 from headstart.training.boundary import Boundary, Session
-from headstart.training.budget import Rehearsal, steps_of, steps_within
+from headstart.training.budget import Rehearsal, ends_early, steps_of, steps_within
 from headstart.training.checkpoint import newest
 from headstart.training.head_warmup import HeadWarmup
 from headstart.training.interrupt import Signals
@@ -107,16 +108,22 @@ def _decide(plan: TrainingPlan, group: ProcessGroup, say: RunLog) -> dict[str, A
             steps = _measured(plan, decided["precision"], group)
             most = _most_steps(plan, group)
             if most is not None and steps > most:
-                say(
-                    f"The budget has room for {steps:,} steps; {plan.most_epochs:g} epochs are "
-                    f"{most:,}, and more would overfit the records. More data can use it."
-                )
+                say(_ends_early(plan, most / steps))
                 steps = most
         decided["steps"] = steps
     decided = group.share(decided)
     if group.rank == 0:
         plan.run.resolve(**decided)
     return decided
+
+
+def _ends_early(plan: TrainingPlan, share: float) -> str:
+    """Return why only a share of the steps for which there is time will be taken."""
+    minutes = Budget.parse(plan.config.budget).amount
+    passed = (time.monotonic() - plan.started) / 60
+    used = passed + share * max(0.0, minutes - passed)
+    assert plan.most_epochs is not None
+    return ends_early(minutes, used, plan.most_epochs, len(plan.rows))
 
 
 def _most_steps(plan: TrainingPlan, group: ProcessGroup) -> int | None:

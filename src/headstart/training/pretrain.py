@@ -108,7 +108,10 @@ def pretrain(
     if guards and guards.measure == "view_matching" and not watch.view_matching:
         guards = replace(guards, measure=None)
     if group.rank == 0:
-        _save_preview(objective, rows("train", objective.layout), processor, run, config.seed)
+        shown = rows("train", objective.layout)
+        _save_preview(objective, shown, processor, run, config.seed)
+        if warning := objective.warning(shown.batch(np.arange(min(WATCHED, len(shown))), 0)):
+            say(warning)
     training = TrainingPlan(
         objective=objective,
         rows=rows("train", objective.layout),

@@ -13,6 +13,7 @@ from rich.progress import Progress as Bar
 
 from headstart.training.loader import ResumableLoader
 from headstart.training.loop import TrainingLoop
+from headstart.training.metrics import CHANCE
 from headstart.training.usage import Usage
 
 #: Speeds are means over at least this many seconds.
@@ -88,7 +89,10 @@ class Progress:
 
     def _line(self, loop: TrainingLoop) -> str:
         clock = self.clock(loop)
-        parts = [f"loss {loop.scalars.get('loss', float('nan')):.4g}"]
+        parts = [
+            f"loss {loop.scalars.get('loss', float('nan')):.4g}",
+            *_beside_chance(loop.scalars),
+        ]
         if clock.get("steps_per_second"):
             left = int((loop.steps - loop.counts.step) / clock["steps_per_second"])
             parts.append(f"{clock['samples_per_second']:,.0f} samples/s")
@@ -98,3 +102,12 @@ class Progress:
             hours, minutes, seconds = left // 3600, left // 60 % 60, left % 60
             parts.append(f"ETA {hours}:{minutes:02d}:{seconds:02d}")
         return " · ".join(parts)
+
+
+def _beside_chance(scalars: dict[str, float]) -> list[str]:
+    """Return each figure whose chance level is known, with that level."""
+    return [
+        f"{name.replace('_', ' ')} {scalars[name]:.3g} (chance {value:.3g})"
+        for key, value in scalars.items()
+        if (name := key.removesuffix(CHANCE)) != key and name in scalars
+    ]

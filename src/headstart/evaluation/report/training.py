@@ -7,7 +7,8 @@ from typing import Any
 from headstart.evaluation.report.curves import alarms, curve, trend
 from headstart.evaluation.report.health import KEYS
 from headstart.pages.charts import Series, line_chart, small_chart
-from headstart.pages.markup import Markup, tag
+from headstart.pages.markup import Markup, table, tag
+from headstart.training.metrics import CHANCE
 
 _LOSSES = {"loss": "training loss", "validation_loss": "validation loss"}
 #: Logged values that are no metrics of the pretext task.
@@ -32,12 +33,10 @@ def section(metrics: list[dict[str, Any]]) -> Markup:
         chart = line_chart(title, losses, x_label="step", y_label="loss", events=events)
         parts.append(chart)
     parts += _alarms(raised, bool(losses))
+    scalars = _scalars(metrics)
     small = [
-        small_chart(
-            trend(name, points), Series(name, points, strong=True), x_label="step", y_label=name
-        )
-        for key in _scalars(metrics)
-        for name in [key.removeprefix("validation_").replace("_", " ").capitalize()]
+        _small_chart(metrics, key, points)
+        for key in scalars
         if len(points := curve(metrics, key)) > 1
     ]
     if small:
@@ -49,6 +48,7 @@ def section(metrics: list[dict[str, Any]]) -> Markup:
             )
         )
         parts.append(tag("div", *small[:_MOST], class_="pairs"))
+    parts += _against_chance(metrics, scalars)
     if not parts:
         return Markup("")
     return tag("section", tag("h2", "The pre-training", id="training"), *parts)
@@ -64,6 +64,46 @@ def _alarms(raised: list[tuple[int, str, str]], trained: bool) -> list[Markup]:
     return [tag("p", tag("strong", "Alarms that rang")), tag("ul", *items, class_="alarms")]
 
 
+def _small_chart(
+    metrics: list[dict[str, Any]], key: str, points: list[tuple[float, float]]
+) -> Markup:
+    name, chance = _name(key), _chance(metrics, key)
+    return small_chart(
+        trend(name, points),
+        Series(name, points, strong=True),
+        x_label="step",
+        y_label=name,
+        reference=None if chance is None else (chance, f"chance: {chance:.3g}"),
+    )
+
+
+def _against_chance(metrics: list[dict[str, Any]], keys: list[str]) -> list[Markup]:
+    """Return a table of the figures whose chance level is known."""
+    rows = [
+        [_name(key), *(f"{value:.3g}" for value in (points[0][1], points[-1][1], chance))]
+        for key in keys
+        if (chance := _chance(metrics, key)) is not None and (points := curve(metrics, key))
+    ]
+    if not rows:
+        return []
+    words = (
+        "Chance is what guessing reaches: one of the choices, or always the most frequent answer."
+    )
+    head = ["Pretext task", "first", "last", "chance"]
+    return [table(head, {"": rows}), tag("p", words, class_="small")]
+
+
+def _chance(metrics: list[dict[str, Any]], key: str) -> float | None:
+    """Return the mean chance level of a figure over the last quarter of its rows, if logged."""
+    points = curve(metrics, key + CHANCE)
+    last = [value for _, value in points[-max(1, len(points) // 4) :]]
+    return sum(last) / len(last) if last else None
+
+
+def _name(key: str) -> str:
+    return key.removeprefix("validation_").replace("_", " ").capitalize()
+
+
 def _scalars(metrics: list[dict[str, Any]]) -> list[str]:
     """Return the keys of the pretext task's metrics, preferring those of held-out records."""
     keys = {
@@ -72,4 +112,8 @@ def _scalars(metrics: list[dict[str, Any]]) -> list[str]:
         for key, value in row.items()
         if isinstance(value, float) and key not in _OTHER | set(_LOSSES) | set(KEYS)
     }
-    return [key for key in keys if f"validation_{key}" not in keys and not key.endswith("/loss")]
+    return [
+        key
+        for key in keys
+        if f"validation_{key}" not in keys and not key.endswith(("/loss", CHANCE))
+    ]

@@ -113,7 +113,7 @@ def test_the_verdict_names_the_best_alternative_and_the_interval_holds_the_figur
         encoder, head, processor, "clm", texts(*kind[:30]), texts(*kind[30:]), context=16
     )
     assert found.verdict.startswith("No: a simpler model predicts these texts better (perplexity")
-    assert found.verdict.endswith("-grams of the pre-training texts).")
+    assert found.verdict.endswith("-grams).")
     assert found.ngrams.tokens == sum(len(text) + 2 for text in kind[30:])
     assert f"fitted on all {found.ngrams.tokens:,} tokens" in str(found)
     assert found.gain.high < 0

@@ -61,12 +61,15 @@ class NgramFacts:
     @property
     def name(self) -> str:
         """The name of the alternative."""
-        return f"Kneser-Ney {self.order}-grams of the pre-training texts"
+        return f"Kneser-Ney {self.order}-grams"
 
     def sentences(self) -> list[str]:
         """Describe the model, its order and its discounts."""
         of = f"{self.tokens:,} tokens" if self.left_out else f"all {self.tokens:,} tokens"
-        found = [f"Interpolated modified Kneser-Ney of order {self.order}, fitted on {of}."]
+        found = [
+            f"The n-grams are interpolated modified Kneser-Ney of order {self.order}, fitted on {of} "
+            "of the pre-training texts."
+        ]
         if self.left_out:
             found.append(
                 f"About {self.left_out:,} more tokens were left out to bound its memory; the texts "

@@ -84,7 +84,7 @@ def _advice(found: Perplexity, run: RunFolder) -> list[str]:
             "LABELED`."
         ]
     return [
-        f"Do not use it to write yet: {found.best.name} does as well or better. Pre-train for "
+        f"Do not use it to write yet: {found.best.name} did as well or better. Pre-train for "
         "longer, on more text, or go on from a published model with `--encoder`."
     ]
 

@@ -67,8 +67,8 @@ class NgramFacts:
         """Describe the model, its order and its discounts."""
         of = f"{self.tokens:,} tokens" if self.left_out else f"all {self.tokens:,} tokens"
         found = [
-            f"The n-grams are interpolated modified Kneser-Ney of order {self.order}, fitted on {of} "
-            "of the pre-training texts."
+            f"The n-grams are interpolated modified Kneser-Ney of order {self.order}, fitted on "
+            f"{of} of the pre-training texts."
         ]
         if self.left_out:
             found.append(

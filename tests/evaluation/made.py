@@ -13,6 +13,7 @@ from PIL import Image
 
 from headstart.config import PretrainConfig
 from headstart.evaluation.metrics import Estimate
+from headstart.evaluation.ngram_baseline import NgramFacts
 from headstart.evaluation.outcomes import ACCURACY, Kind, Metric, Outcome, Results
 from headstart.evaluation.perplexity import ModelScore, Perplexity, Surprises
 from headstart.evaluation.samples import Samples
@@ -123,7 +124,7 @@ def made_run(folder: Path, rows: list[dict[str, Any]]) -> RunFolder:
 def made_perplexity(gain: float) -> Perplexity:
     """Return the result of a run that saves ``gain`` nats per token over its best alternative."""
     candidate = 2.5 if gain > 0 else 2.0 if gain == 0 else 2 / 1.2
-    figures = {"this run": 2.0, "a 4-gram model": candidate, HOSTILE: 9.0}
+    figures = {"this run": 2.0, "4-grams": candidate, HOSTILE: 9.0}
     return Perplexity(
         [
             ModelScore(
@@ -136,6 +137,8 @@ def made_perplexity(gain: float) -> Perplexity:
         texts=40,
         tokens=900,
         gain=Estimate(gain, gain - 0.1, gain + 0.1),
+        ngrams=NgramFacts(2, 5000, 0, [(0.5, 1.0, 1.5)] * 2, True, 500, [9.0, 8.0]),
+        about={"run": HOSTILE, "texts": "tested.csv", "date": "2026-01-31"},
         notes=[HOSTILE],
         samples=[{"prompt": HOSTILE, "written": "two\nlines"}],
         surprises=[Surprises(HOSTILE, [("a", 0.3), (HOSTILE, 4.0), ("deep", 30.0)])],

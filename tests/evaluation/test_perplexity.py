@@ -13,8 +13,14 @@ from datasets import Dataset
 import headstart as hs
 from headstart.encoders.opening import create_encoder
 from headstart.errors import HeadstartError
-from headstart.evaluation.ngram_model import NgramModel
-from headstart.evaluation.perplexity import _windows, check_objective, perplexity
+from headstart.evaluation.metrics import Estimate
+from headstart.evaluation.perplexity import (
+    ModelScore,
+    Perplexity,
+    _windows,
+    check_objective,
+    perplexity,
+)
 from headstart.modalities.text.processor import TextProcessor
 from headstart.modalities.text.tokenizers import fit_tokenizer
 from headstart.objectives.heads import TokenHead
@@ -97,29 +103,6 @@ def test_a_prefix_is_read_in_both_directions_and_what_follows_is_predicted_causa
     assert found.foreseen[0].perplexity.mean == pytest.approx(wanted, rel=1e-3)
 
 
-def test_kneser_ney_is_a_distribution_and_knows_what_it_has_read():
-    random = np.random.default_rng(0)
-    ids = random.integers(5, size=400)
-    ids[200:] = np.resize([0, 1, 2, 3, 4], 200)
-    model = NgramModel(ids, 7)
-    for history in ([0, 1, 2], [4, 4, 1], [6, 6, 6], [3]):
-        probabilities = [np.exp(-model.nats(np.array([*history, token]))[-1]) for token in range(7)]
-        assert sum(probabilities) == pytest.approx(1)
-        assert min(probabilities) > 0
-    assert model.nats(np.array([0, 1, 2, 3]))[-1] < 0.3 < model.nats(np.array([0, 1, 2, 0]))[-1]
-
-
-def test_kneser_ney_by_hand():
-    ids = np.array([0, 1, 0, 2, 0, 1])
-    # Bigrams 01 twice, 10, 02, 20 once: discount 3 / (3 + 2 * 1). Behind 0: 3 bigrams of 2 kinds.
-    # Continuations: 1 and 2 follow one token each, 0 two, and 1 and 2 are the only ones of one:
-    # discount 2 / (2 + 2 * 1).
-    model = NgramModel(ids, 4, order=2)
-    one = (1 - 0.5) / 4 + 0.5 * 3 / 4 * (1 / 4)
-    wanted = (2 - 0.6) / 3 + 0.6 * 2 / 3 * one
-    assert model.nats(np.array([0, 1]))[-1] == pytest.approx(-math.log(wanted))
-
-
 def test_the_verdict_names_the_best_alternative_and_the_interval_holds_the_figure():
     processor = words()
     encoder, head = made(processor)
@@ -130,13 +113,22 @@ def test_the_verdict_names_the_best_alternative_and_the_interval_holds_the_figur
         encoder, head, processor, "clm", texts(*kind[:30]), texts(*kind[30:]), context=16
     )
     assert found.verdict.startswith("No: a simpler model predicts these texts better (perplexity")
-    assert found.verdict.endswith("of a 4-gram model of the same texts).")
+    assert found.verdict.endswith("-grams).")
+    assert found.ngrams.tokens == sum(len(text) + 2 for text in kind[30:])
+    assert f"fitted on all {found.ngrams.tokens:,} tokens" in str(found)
     assert found.gain.high < 0
     for one in found.foreseen:
         assert one.perplexity.low < one.perplexity.mean < one.perplexity.high
     assert found.summary()["verdict"] == str(found).splitlines()[0]
     few = perplexity(encoder, head, processor, "clm", texts(*kind[:3]), None, context=16)
     assert "fewer than 20 texts" in few.notes[0]
+
+
+def test_without_texts_of_the_pretraining_there_is_no_yes():
+    score = ModelScore("x", Estimate(2, 1, 3), Estimate(2, 1, 3))
+    found = Perplexity([score, score], 30, 100, gain=Estimate(0.5, 0.4, 0.6))
+    assert found.sign == 0
+    assert found.verdict.startswith("Unknown: there are no n-grams of the pre-training")
 
 
 @pytest.mark.parametrize("wrap", [False, True])
@@ -197,6 +189,10 @@ def test_a_run_that_writes_is_measured_by_the_verb_and_others_before_anything_is
     assert [len(sample["written"]) > 0 for sample in found.samples] == [True] * 3
     page = (run.folder / "perplexity.html").read_text()
     assert "--task perplexity" in page
+    assert list(found.about) == ["run", "texts", "date", "versions"]
+    for value in found.about.values():
+        assert value in page
+        assert value in str(found)
     assert json.loads((run.folder / "perplexity.json").read_text())["verdict"] == found.verdict
     masked = pretrained(tmp_path, "mlm")
     with pytest.raises(HeadstartError, match="perplexity is of runs of clm and prefix"):

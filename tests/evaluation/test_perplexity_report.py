@@ -16,9 +16,9 @@ from headstart.pages.markup import tag
 @pytest.mark.parametrize(
     ("gain", "word", "title"),
     [
-        (0.4, "Yes", "This run needs 20% fewer bits for these texts than a 4-gram model"),
-        (0.0, "No", "Neither this run nor a 4-gram model clearly predicts these texts better"),
-        (-0.4, "No", "This run needs 20% more bits for these texts than a 4-gram model"),
+        (0.4, "Yes", "This run needs 20% fewer bits for these texts than 4-grams"),
+        (0.0, "No", "Neither this run nor 4-grams clearly predicts these texts better"),
+        (-0.4, "No", "This run needs 20% more bits for these texts than 4-grams"),
     ],
 )
 def test_the_page_says_what_was_found(tmp_path: Path, gain: float, word: str, title: str) -> None:
@@ -34,6 +34,8 @@ def test_the_page_says_what_was_found(tmp_path: Path, gain: float, word: str, ti
     assert f"<figcaption>{title}</figcaption>" in page
     assert "headstart evaluate x" in page
     assert "2.000 [1.900, 2.100]" in page
+    for method in ("tested.csv", "2026-01-31", "of order 2, fitted on all 5,000 tokens"):
+        assert method in page
     assert "http" not in page.replace("http-equiv", "").replace("http://www.w3.org", "")
     for piece, bits in found.surprises[0].pieces:
         share = min(1.0, bits / 12)

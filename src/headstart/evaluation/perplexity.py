@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from itertools import islice, pairwise
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
-from headstart.data.store import stream
 from headstart.encoders.visibility import causal, prefixed, visibility
 from headstart.errors import HeadstartError
 from headstart.evaluation.metrics import Estimate
-from headstart.evaluation.ngram_model import ORDER, NgramModel
-from headstart.modalities import Vocabulary
+from headstart.evaluation.ngram_baseline import Encoding, NgramFacts, fit_ngrams
+from headstart.evaluation.ngram_counts import Corpus
+from headstart.evaluation.ngram_model import NgramModel
 from headstart.objectives.heads import TokenHead
 from headstart.seeding import seeded
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from headstart.batch import Batch
-    from headstart.data.content import Content
     from headstart.encoders import TokenEncoder
 
 #: Objectives whose runs give each token a probability given those before it.
@@ -36,8 +35,6 @@ _FEW = 20
 _ROWS = 16
 #: Pieces of a text whose surprise is displayed, and characters before them.
 _PIECES, _BEFORE = 150, 80
-#: Maximum number of pre-training tokens of the n-gram model.
-_MOST = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -76,6 +73,8 @@ class Perplexity:
         foreseen: scores of the run first, then of the alternatives.
         texts, tokens: number of tested texts and tokens.
         gain: nats per token that the run saves over the best alternative, with its interval.
+        ngrams: how the n-gram model was fitted; None where there is none.
+        about: ``{run, texts, date, versions}`` of the measurement, as text.
         notes: remarks in plain sentences.
         samples: continuations of the first words of tested texts.
         surprises: of parts of the tested texts.
@@ -85,6 +84,8 @@ class Perplexity:
     texts: int
     tokens: int
     gain: Estimate
+    ngrams: NgramFacts | None = None
+    about: Mapping[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     samples: list[dict[str, str]] = field(default_factory=list)
     surprises: list[Surprises] = field(default_factory=list)
@@ -96,8 +97,11 @@ class Perplexity:
 
     @property
     def sign(self) -> int:
-        """1 where the run is clearly better than the best alternative, -1 where worse, else 0."""
-        return (self.gain.low > 0) - (self.gain.high < 0)
+        """1 where the run is clearly better than the best alternative, -1 where worse, else 0.
+
+        Never 1 without an n-gram model: to beat an untrained network says nothing.
+        """
+        return (self.gain.low > 0 and self.ngrams is not None) - (self.gain.high < 0)
 
     @property
     def verdict(self) -> str:
@@ -109,17 +113,20 @@ class Perplexity:
             return f"Yes: pre-training predicts these texts {share:.0%} better {against}."
         if self.sign < 0:
             return f"No: a simpler model predicts these texts better {against}."
+        if self.ngrams is None and self.gain.low > 0:
+            return f"Unknown: there are no n-grams of the pre-training to compare with {against}."
         return f"No: there is no clear difference {against}."
 
     def __str__(self) -> str:
-        lines = [self.verdict, f"{self.texts:,} texts, {self.tokens:,} tokens predicted:"]
+        lines = [self.verdict, *(f"{name}: {value}" for name, value in self.about.items())]
+        lines.append(f"{self.texts:,} texts, {self.tokens:,} tokens predicted, 95% intervals:")
         width = max(len(one.name) for one in self.foreseen)
         lines += [
             f"  {one.name:<{width}}  perplexity {span(one.perplexity, 1)}, "
             f"{span(one.bits_a_byte, 3)} bits a byte"
             for one in self.foreseen
         ]
-        lines += self.notes
+        lines += [*(self.ngrams.sentences() if self.ngrams else []), *self.notes]
         for sample in self.samples:
             lines += ["", f"after {sample['prompt']!r} it writes", f"  {sample['written']!r}"]
         return "\n".join(lines)
@@ -130,18 +137,11 @@ class Perplexity:
         return {"verdict": self.verdict, "task": "perplexity", **found}
 
 
-class Sequences(Protocol):
+class Sequences(Encoding, Protocol):
     """A processor that returns the offsets of tokens in a record."""
-
-    content: Content
-    vocabulary: Vocabulary
 
     def encode(self, values: list[str]) -> list[Any]:
         """Return ``ids`` and ``offsets`` of each whole value, with special tokens."""
-        ...
-
-    def encode_ids(self, values: list[str]) -> list[list[int]]:
-        """Return the ids alone."""
         ...
 
     def pad(self, rows: list[list[int]]) -> Batch:
@@ -181,7 +181,7 @@ def perplexity(
     Long texts are split into windows of ``context`` tokens that overlap by half, so that a token
     has at least that much context. A network of objective ``prefix`` attends in both directions
     within the first half of each text, and only the second half is predicted, by all models. The
-    alternatives are the same network untrained and an n-gram model of the pre-training texts.
+    alternatives are the same network untrained and an n-gram model of all pre-training texts.
     Intervals are bootstraps over texts, or over windows of fewer than 20 texts.
 
     Args:
@@ -189,7 +189,8 @@ def perplexity(
         processor: the tokenizer.
         objective: of the run, one of :data:`SUPPORTED`.
         records: texts to test.
-        background: the pre-training texts; without them there is no n-gram model.
+        background: the pre-training texts; without them there is no n-gram model, and the verdict
+            can only be that the run is not better.
         context: maximum number of tokens that the network sees.
         seed: of the bootstrap and of the untrained network.
         write: continues a prompt, for samples.
@@ -215,9 +216,10 @@ def perplexity(
         plain = TokenHead(fresh.token_embedding, transform=False)
     name = "the same network untrained"
     nats[name] = _summed(_network_nats(fresh, plain, processor, windows, objective))
+    ngrams = None
     if background is not None:
-        name = f"a {ORDER}-gram model of the same texts"
-        nats[name] = _summed(_ngram_nats(background, processor, windows))
+        model, ngrams = fit_ngrams(background, processor)
+        nats[ngrams.name] = _summed(_ngram_nats(model, windows))
     sums = {name: np.bincount(unit, weights=values) for name, values in nats.items()}
 
     random = np.random.default_rng(seed)
@@ -241,7 +243,16 @@ def perplexity(
         notes.append("Only the second half of each text is predicted, from its first.")
     samples = [] if write is None else _samples(texts, write)
     surprises = _surprises(texts, windows, ours)
-    return Perplexity(foreseen, len(texts), int(sizes.sum()), gain, notes, samples, surprises)
+    return Perplexity(
+        foreseen,
+        len(texts),
+        int(sizes.sum()),
+        gain,
+        ngrams,
+        notes=notes,
+        samples=samples,
+        surprises=surprises,
+    )
 
 
 @dataclass(frozen=True)
@@ -316,15 +327,9 @@ def _network_nats(
     return found
 
 
-def _ngram_nats(
-    background: Dataset, processor: Sequences, windows: list[_Window]
-) -> list[np.ndarray]:
-    ids: list[np.ndarray] = []
-    texts = stream(background, processor.content.columns[0])
-    while sum(map(len, ids)) < _MOST and (some := list(islice(texts, 1000))):
-        ids += [np.array(row, dtype=np.int64) for row in processor.encode_ids(some)]
-    model = NgramModel(np.concatenate(ids)[:_MOST], processor.vocabulary.size)
-    nats = model.nats(np.concatenate([window.ids for window in windows]))
+def _ngram_nats(model: NgramModel, windows: list[_Window]) -> list[np.ndarray]:
+    """Return the nats of the predicted tokens of each window."""
+    nats = model.nats(Corpus.of([window.ids for window in windows]))
     ends = np.cumsum([len(window.ids) for window in windows])
     return [
         nats[end - len(window.ids) + window.seen : end]

@@ -27,6 +27,7 @@ _LINKS = {
     "data": "Data",
     "cost": "Cost",
     "figures": "All figures",
+    "method": "Method",
     "again": "Do it again",
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import cast
 
@@ -32,7 +34,8 @@ def run(opened: OpenedRun, config: EvaluateConfig) -> Perplexity:
     encoder = cast(TokenEncoder, opened.encoder)
     head = open_token_head(folder, encoder)
     blind, audit = config.without_label(), Audit()
-    records = modality.read([config.test or config.train], blind, audit)
+    source = config.test or config.train
+    records = modality.read([source], blind, audit)
     records = modality.readable(records, opened.processor, audit)
     notes: list[str] = []
     background = pretraining_records(folder, modality, notes)
@@ -49,7 +52,17 @@ def run(opened: OpenedRun, config: EvaluateConfig) -> Perplexity:
         seed=config.seed,
         write=opened.write,
     )
-    found.notes.extend(notes)
+    packages = versions()
+    found = replace(
+        found,
+        about={
+            "run": f"{folder.folder} ({objective})",
+            "texts": str(source),
+            "date": date.today().isoformat(),
+            "versions": ", ".join(f"{name} {version}" for name, version in packages.items()),
+        },
+        notes=[*found.notes, *notes],
+    )
     out = (Path(config.out) if config.out else folder.folder / "perplexity.html").with_suffix(
         ".html"
     )
@@ -58,7 +71,7 @@ def run(opened: OpenedRun, config: EvaluateConfig) -> Perplexity:
         out,
         run=folder,
         command=command("evaluate", config, ["run"]),
-        versions=versions(),
+        versions=packages,
         audits={**folder.audits(), "tested": audit.summary()},
     )
     write_json(out.with_suffix(".json"), found.summary())

@@ -50,6 +50,7 @@ def write_perplexity(
         data.section(audits),
         cost.section(took),
         _figures(found),
+        _method(found),
         again(command, versions, run),
     ]
     write_text(path, page(_header(found, took), sections))
@@ -83,7 +84,7 @@ def _advice(found: Perplexity, run: RunFolder) -> list[str]:
             "LABELED`."
         ]
     return [
-        f"Do not use it to write yet: {found.best.name} does as well or better. Pre-train for "
+        f"Do not use it to write yet: {found.best.name} did as well or better. Pre-train for "
         "longer, on more text, or go on from a published model with `--encoder`."
     ]
 
@@ -168,6 +169,24 @@ def _figures(found: Perplexity) -> Markup:
         tag("h2", "All figures", id="figures"),
         tag("p", words, class_="small"),
         table(["", "Perplexity a token", "Bits a byte"], {"": rows}),
+    )
+
+
+def _method(found: Perplexity) -> Markup:
+    """Return what was measured, when, on how much, and how the n-grams were fitted."""
+    gain = found.gain
+    rows = [
+        *([name[:1].upper() + name[1:], value] for name, value in found.about.items()),
+        ["Measure", "perplexity: the exponential of the mean nats a token"],
+        ["Tested", f"{found.texts:,} texts, {found.tokens:,} predicted tokens"],
+        ["Saved", f"{span(gain, 3)} nats a token over {found.best.name}, paired"],
+    ]
+    about = found.ngrams.sentences() if found.ngrams else ["There is no n-gram model."]
+    return tag(
+        "section",
+        tag("h2", "How it was measured", id="method"),
+        table(["", ""], {"": rows}),
+        *(tag("p", sentence, class_="small") for sentence in about),
     )
 
 

@@ -52,10 +52,11 @@ def test_the_same_seed_gives_the_same_weights(run: hs.Run, digits: str, tmp_path
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
-def test_the_verdict_has_raw_pixels_beside_it(run: hs.Run, digits: str) -> None:
+def test_the_verdict_has_simple_alternatives_beside_it(run: hs.Run, digits: str) -> None:
     report = run.evaluate(f"{digits}#train", test=f"{digits}#test", labels=["100"], seeds=2)
     named = {score["candidate"] for score in report.summary()["scores"]}
-    assert named == {"pre-trained", "untrained", "raw pixels"}
+    simple = {"HOG and colour", "HOG, colour and patches", "raw pixels"}
+    assert named == {"pre-trained", "untrained", *simple}
     assert "data:image/png;base64," in run.report_file.read_text()
 
 

@@ -9,9 +9,10 @@ this module connects them to the encoder.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
@@ -87,6 +88,9 @@ class Detection(SceneTask):
         Raises:
             HeadstartError: a label that no training record has.
         """
+        return self._scenes(records, seed)
+
+    def _scenes(self, records: Dataset, seed: int | None = None) -> Scenes:
         index = {label: number for number, label in enumerate(self.labels)}
         every = [
             (
@@ -166,13 +170,20 @@ class Detection(SceneTask):
 
         By torchmetrics and pycocotools, over all rows.
         """
-        from torchmetrics.detection import MeanAveragePrecision
+        return _average_precision(
+            (self.found(features, batch, LOWEST), _targets(batch))
+            for features, batch in self.scan(encoder, rows)
+        )
 
-        metric = MeanAveragePrecision(box_format="xyxy", iou_type="bbox", backend="pycocotools")
-        for features, batch in self.scan(encoder, rows):
-            metric.update(self.found(features, batch, LOWEST), _targets(batch))
-        scores = metric.compute()
-        return {"map": float(scores["map"]), "map50": float(scores["map_50"])}
+    def alternatives(self, train: Dataset, val: Dataset) -> list[tuple[str, dict[str, float]]]:
+        """Return the scores of a detector without a network, at the size of the head's input."""
+        from headstart.downstream.image.simple_detection import NAME, detect_simply
+
+        tested = self._scenes(val)
+        found = detect_simply(self._scenes(train), tested, len(self.labels))
+        truth = (_targets(tested.batch(np.array([index]), 0)) for index in range(len(tested)))
+        pairs = (([one], target) for one, target in zip(found, truth, strict=True))
+        return [(NAME, _average_precision(pairs))]
 
     def _outputs(
         self, features: list[Tensor], batch: Batch
@@ -187,6 +198,19 @@ class Detection(SceneTask):
             ImageList(pixels, _sizes(batch)), [level.float() for level in levels]
         )
         return outputs, anchors, [level.shape[2] * level.shape[3] for level in levels]
+
+
+def _average_precision(
+    pairs: Iterable[tuple[list[dict[str, Tensor]], list[dict[str, Tensor]]]],
+) -> dict[str, float]:
+    """Return ``map`` and ``map50`` of the boxes that were found and those of the truth."""
+    from torchmetrics.detection import MeanAveragePrecision
+
+    metric = MeanAveragePrecision(box_format="xyxy", iou_type="bbox", backend="pycocotools")
+    for found, truth in pairs:
+        metric.update(found, truth)
+    scores = metric.compute()
+    return {"map": float(scores["map"]), "map50": float(scores["map_50"])}
 
 
 def _targets(batch: Batch) -> list[dict[str, Tensor]]:

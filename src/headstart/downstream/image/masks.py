@@ -1,15 +1,33 @@
-"""Predicted masks as plain values in a row, and as PNG files."""
+"""Predicted masks: how right they are, as plain values in a row, and as PNG files."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from headstart.errors import HeadstartError
 from headstart.files import whole_folder
+from headstart.modalities.image.annotations import IGNORED
+
+
+def mean_overlap(pairs: Iterable[tuple[Tensor, Tensor]], classes: int) -> float:
+    """Return the mean over classes of the intersection over union, by torchmetrics.
+
+    Args:
+        pairs: predicted and true classes of pixels, of one shape; :data:`IGNORED` in the truth is
+            a pixel without a label.
+        classes: their number.
+    """
+    from torchmetrics.classification import MulticlassJaccardIndex
+
+    metric = MulticlassJaccardIndex(classes, ignore_index=IGNORED)
+    for predicted, truth in pairs:
+        metric.update(predicted, truth)
+    return float(metric.compute())
 
 
 def runs(mask: np.ndarray) -> list[int]:

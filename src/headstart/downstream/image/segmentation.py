@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from headstart.downstream.image.maps import Pyramid, resized
-from headstart.downstream.image.masks import runs
+from headstart.downstream.image.masks import mean_overlap, runs
 from headstart.downstream.image.scene_task import SceneTask
 from headstart.downstream.image.scenes import Scenes, View, views_of
 from headstart.errors import HeadstartError
@@ -78,6 +78,9 @@ class Segmentation(SceneTask):
 
         An id that no training record has is ignored.
         """
+        return self._scenes(records, seed)
+
+    def _scenes(self, records: Dataset, seed: int | None = None) -> Scenes:
         index = torch.full((256,), IGNORED, dtype=torch.uint8)
         index[torch.tensor(self.labels)] = torch.arange(len(self.labels), dtype=torch.uint8)
         known: dict[int, Tensor] = {}
@@ -135,12 +138,18 @@ class Segmentation(SceneTask):
 
         By torchmetrics, over all labeled pixels of all rows at the size of the head's input.
         """
-        from torchmetrics.classification import MulticlassJaccardIndex
+        pairs = (
+            (self.logits(features, batch).argmax(1), batch["labels"])
+            for features, batch in self.scan(encoder, rows)
+        )
+        return {"miou": mean_overlap(pairs, len(self.labels))}
 
-        metric = MulticlassJaccardIndex(len(self.labels), ignore_index=IGNORED)
-        for features, batch in self.scan(encoder, rows):
-            metric.update(self.logits(features, batch).argmax(1), batch["labels"])
-        return {"miou": float(metric.compute())}
+    def alternatives(self, train: Dataset, val: Dataset) -> list[tuple[str, dict[str, float]]]:
+        """Return the score of superpixels without a network, at the size of the head's input."""
+        from headstart.downstream.image.simple_segmentation import NAME, segment_simply
+
+        pairs = segment_simply(self._scenes(train), self._scenes(val), len(self.labels))
+        return [(NAME, {"miou": mean_overlap(pairs, len(self.labels))})]
 
 
 def _ids(record: dict[str, Any]) -> np.ndarray:

@@ -181,8 +181,12 @@ class ImageModality(Modality):
         protocol: str = "classification",
         seed: int,
         progress: Progress | None,
+        protocol: str = "classification",
     ) -> list[Baseline]:
-        """Return the simple alternatives; see :mod:`headstart.modalities.image.baselines`."""
+        """Return the simple alternatives, the same for every protocol.
+
+        See :mod:`headstart.modalities.image.baselines`.
+        """
         from headstart.modalities.image.baselines import image_baselines
 
         return image_baselines(

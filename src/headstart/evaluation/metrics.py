@@ -8,13 +8,16 @@ estimated from the spread over draws (Student's t), the second by resampling the
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy import sparse, stats
 
 SCORES = ("accuracy", "precision", "recall", "f1")
 _RESAMPLES = 500
 _NORMAL = 1.959964
+#: Resampled counts in memory at once.
+_CELLS = 2**22
 
 
 @dataclass(frozen=True)
@@ -38,8 +41,11 @@ def scores(counts: np.ndarray) -> np.ndarray:
     Precision, recall and F1 are macro averages over the classes that occur in the truth or in
     the predictions; a class that is never predicted has precision 0.
     """
-    right = np.diagonal(counts, axis1=-2, axis2=-1).astype(np.float64)
-    predicted, true = counts.sum(-2), counts.sum(-1)
+    return _scores(np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(-2), counts.sum(-1))
+
+
+def _scores(right: np.ndarray, predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """Return (...,4) from the numbers (...,K) of right, of predicted and of true members."""
     present = (predicted + true) > 0
     every_class = (
         right / np.maximum(predicted, 1),
@@ -100,7 +106,24 @@ def difference(right: np.ndarray, other: np.ndarray) -> Estimate:
 
 
 def _bootstrap_variance(matrix: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return (4,): resampling N records is one multinomial draw from the confusion matrix."""
+    """Return (4,): resampling N records is one multinomial draw from the confusion matrix.
+
+    Only cells with records are drawn, N at most: with many classes nearly all are empty.
+    """
     tested = int(matrix.sum())
-    drawn = rng.multinomial(tested, matrix.ravel() / tested, size=_RESAMPLES)
-    return scores(drawn.reshape(_RESAMPLES, *matrix.shape)).var(0)
+    true, predicted = np.nonzero(matrix)
+    share = matrix[true, predicted] / tested
+    correct = sparse.csr_matrix(_members(true, len(matrix)).multiply((true == predicted)[:, None]))
+    sums = [correct, _members(predicted, len(matrix)), _members(true, len(matrix))]
+    at_once = max(1, _CELLS // max(len(share), len(matrix)))
+    found = []
+    for start in range(0, _RESAMPLES, at_once):
+        drawn = rng.multinomial(tested, share, size=min(at_once, _RESAMPLES - start))
+        found.append(_scores(*(np.asarray(drawn @ each) for each in sums)))
+    return np.concatenate(found).var(0)
+
+
+def _members(codes: np.ndarray, classes: int) -> Any:
+    """Return the sparse indicators (n,K) of the classes ``codes`` (n,)."""
+    ones = np.ones(len(codes), dtype=np.int64)
+    return sparse.csr_matrix((ones, (np.arange(len(codes)), codes)), (len(codes), classes))

@@ -10,7 +10,7 @@ penalty, kernel, dimension. All heads have one contract::
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -35,7 +35,13 @@ class FittedHead(Protocol):
 
 
 class Head(Protocol):
-    """A classifier of the features of certain records; it may be fitted many times."""
+    """A classifier of the features of certain records; it may be fitted many times.
+
+    Attributes:
+        most_classes: maximum number of classes that it can learn in a reasonable time; None is any.
+    """
+
+    most_classes: ClassVar[int | None]
 
     def fit(self, train: Matrix, classes: np.ndarray, rng: np.random.Generator) -> FittedHead:
         """Fit on ``train`` (n,D) of ``classes`` (n,) int64, two different ones at least.
@@ -47,11 +53,16 @@ class Head(Protocol):
 
 
 #: Each entry is called with the features (N,D) of all training records, drawn or not, and returns a
-#: :class:`Head`.
+#: :class:`Head`. The naive-Bayes SVM and low-rank averages take sparse features, the RBF SVM dense
+#: ones, the others both.
 HEADS = Registry(
     "head",
     {
         "logistic regression": "headstart.evaluation.heads.logistic:LogisticRegression",
+        "linear SVM": "headstart.evaluation.heads.linear_svm:LinearSVM",
+        "naive Bayes SVM": "headstart.evaluation.heads.naive_bayes_svm:NaiveBayesSVM",
+        "RBF SVM": "headstart.evaluation.heads.rbf_svm:RBFSVM",
+        "low-rank averages": "headstart.evaluation.heads.low_rank:LowRankAverages",
         "kNN": "headstart.evaluation.heads.neighbours:NearestNeighbours",
     },
     group="headstart.heads",

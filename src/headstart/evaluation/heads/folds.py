@@ -11,15 +11,30 @@ import numpy as np
 from headstart.evaluation.draws import draw
 from headstart.evaluation.heads.rows import SPANNED
 
-#: Number of labels beyond which three folds suffice, and maximum number that choose a setting.
-THREE_FOLDS, DECIDING = 500, 4000
+#: Number of labels beyond which three folds suffice.
+THREE_FOLDS = 500
+#: Maximum number of labels that choose a setting: where classes are few, and where they are many.
+DECIDING, DECIDING_MANY = 4000, 2000
+#: Number of classes that are many, and maximum number of classes that choose a setting.
+MANY, DECIDING_CLASSES = 20, 200
 
 
 def deciding(classes: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
-    """Return the indices of the labels that choose a setting; None for all of them."""
+    """Return the indices of the labels that choose a setting; None for all of them.
+
+    The optimal penalty hardly depends on the number of labels or on that of classes, whereas the
+    time to find it grows with their product. Heads that begin with this call and are given the same
+    state of ``rng`` are validated on the same records.
+    """
     names, codes = np.unique(classes, return_inverse=True)
-    wanted = max(DECIDING, 10 * len(names))
-    return draw(codes, wanted, int(rng.integers(2**62))) if len(classes) > wanted else None
+    seed = int(rng.integers(2**62))
+    pool = np.arange(len(codes))
+    if len(names) > DECIDING_CLASSES:
+        pool = np.flatnonzero(np.isin(codes, rng.permutation(len(names))[:DECIDING_CLASSES]))
+    most = DECIDING if len(names) <= MANY else DECIDING_MANY
+    if len(pool) <= most:
+        return pool if len(pool) < len(codes) else None
+    return pool[draw(np.unique(codes[pool], return_inverse=True)[1], most, seed)]
 
 
 def deal(classes: np.ndarray, folds: int, rng: np.random.Generator) -> np.ndarray | None:

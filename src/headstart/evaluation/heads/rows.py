@@ -9,11 +9,30 @@ import numpy as np
 from scipy import sparse
 
 from headstart.data.vectors import Matrix, unit_length
+from headstart.errors import HeadstartError
 
 #: Coordinates of rows in their span, and the map back: see :func:`row_space`.
 Spanned = tuple[Matrix, Callable[[np.ndarray], np.ndarray]]
 #: Maximum number of rows whose Gram matrix is computed to find their span.
 SPANNED = 2000
+
+
+def check_finite(name: str, *features: Matrix | None) -> None:
+    """Refuse features (N,D) of a candidate that are not numbers.
+
+    Raises:
+        HeadstartError: a value is NaN or infinite.
+    """
+    for matrix in features:
+        if matrix is None:
+            continue
+        values = matrix.data if sparse.issparse(matrix) else matrix
+        # A sum needs no copy; it is not finite if a value is not, and seldom otherwise.
+        if not np.isfinite(values.sum(dtype=np.float64)) and not np.isfinite(values).all():
+            raise HeadstartError(
+                f"{name}: features contain NaN or infinite values; the encoder has diverged or its "
+                "input is broken, so train it again or leave it out."
+            )
 
 
 @dataclass(frozen=True)
@@ -60,6 +79,43 @@ def row_space(rows: Matrix) -> Spanned:
     scale, vectors = np.sqrt(values[nonzero]), vectors[:, nonzero]
     small = (vectors * scale).astype(np.float32)
     return small, lambda weights: np.asarray(rows.T @ (vectors @ (weights / scale).T)).T
+
+
+def principal(rows: Matrix) -> Spanned:
+    """Return coordinates (n,r) of rows (n,D) along their principal axes, and the map back.
+
+    Axes are orthogonal, so that an L2 penalty is the same there; the products of the columns with
+    each other are 0, which speeds up :mod:`headstart.evaluation.heads.solver`. Of many sparse rows,
+    only the columns that occur in them are kept.
+    """
+    count, width = rows.shape
+    if count <= SPANNED and count < width:
+        return row_space(rows)
+    if sparse.issparse(rows):
+        used = np.flatnonzero(np.bincount(rows.indices, minlength=width))
+        return rows[:, used], lambda weights: _spread(weights, used, width)
+    if width > SPANNED:
+        return rows, lambda weights: weights
+    axes = np.linalg.eigh((rows.T @ rows).astype(np.float64))[1].astype(np.float32)
+    return rows @ axes, lambda weights: weights @ axes.T
+
+
+def _spread(weights: np.ndarray, used: np.ndarray, width: int) -> np.ndarray:
+    """Return weights (K,D) that are 0 but for the columns ``used``, one column after the other."""
+    found = np.zeros((width, len(weights)), dtype=np.float32)
+    found[used] = weights.T
+    return found.T
+
+
+def leading(rows: Matrix, rank: int, rng: np.random.Generator) -> np.ndarray:
+    """Return an orthonormal basis (D,r) of the leading directions of sparse rows (n,D), r <= rank.
+
+    They are those of a random sample of 2,000 rows.
+    """
+    drawn = np.sort(rng.permutation(rows.shape[0])[:SPANNED])
+    small, back = row_space(rows[drawn])
+    first = np.argsort(-np.square(small).sum(0))[:rank]
+    return np.ascontiguousarray(back(np.eye(small.shape[1])[first]).T, dtype=np.float32)
 
 
 def lengths(rows: Matrix) -> np.ndarray:

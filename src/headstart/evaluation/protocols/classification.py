@@ -14,6 +14,7 @@ from headstart.data.vectors import Matrix
 from headstart.errors import HeadstartError
 from headstart.evaluation.draws import draw, draw_seeds, label_counts
 from headstart.evaluation.heads import HEADS, Head
+from headstart.evaluation.heads.rows import check_finite
 from headstart.evaluation.metrics import estimates
 from headstart.evaluation.outcomes import ACCURACY, Candidate, Outcome, Results
 from headstart.evaluation.protocols import Protocol
@@ -177,6 +178,7 @@ def _probes(candidate: Candidate, names: np.ndarray, cross_validated: bool) -> d
     test = train if cross_validated else candidate.test
     if train is None or test is None:
         raise ValueError(f"{candidate.name}: features of training and test records are needed")
+    check_finite(candidate.name, train, test)
 
     def predicting(head: Head) -> _Predict:
         def predict(

@@ -1,0 +1,232 @@
+"""Linear classifiers with an L2 penalty: logistic regression and the linear SVM.
+
+The scaling of features and the penalty are chosen by cross-validation within the drawn labels.
+With many labels a few thousand suffice: C is the prior variance of the weights, which does not
+depend on the number of labels.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from headstart.data.vectors import Matrix
+from headstart.evaluation.heads.folds import THREE_FOLDS, deal, deciding, threads
+from headstart.evaluation.heads.rows import (
+    SPANNED,
+    Scaling,
+    Spanned,
+    leading,
+    lengths,
+    nonzero,
+    principal,
+)
+from headstart.evaluation.heads.solver import SOFTMAX, SQUARED_HINGE, Loss, Problem
+
+#: Maximum number of weights of sparse features, and number of their directions beyond it.
+_WEIGHTS, _RANK = 2**25, 512
+#: Scores in memory at once.
+_CELLS = 2**22
+
+
+@dataclass(frozen=True)
+class Family:
+    """A kind of linear classifier.
+
+    Attributes:
+        loss: of the scores.
+        dense, sparse: penalties C to choose from, rising, for dense and for sparse features.
+        fallback: C where cross-validation is impossible, for dense and for sparse features.
+        tolerance: of :meth:`Problem.solve`.
+        near: the same for fits that only choose a penalty.
+        by_loss: whether settings are compared by their loss, else by their accuracy.
+    """
+
+    loss: Loss
+    dense: Sequence[float]
+    sparse: Sequence[float]
+    fallback: tuple[float, float]
+    tolerance: float
+    near: float
+    by_loss: bool
+
+    def solve(
+        self, problem: Problem, penalty: float, start: np.ndarray | None, tolerance: float
+    ) -> np.ndarray:
+        """Return weights and bias (D+1,K) at C = ``penalty``."""
+        if self.loss is SQUARED_HINGE and sparse.issparse(problem.rows):
+            return _coordinate_descent(problem, penalty)
+        if self.loss is SOFTMAX and problem.classes == 2:
+            # Two opposite vectors of weights have half the penalty of their difference.
+            penalty /= 2
+        return problem.solve(penalty, start, tolerance)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted linear classifier.
+
+    Attributes:
+        unit: whether rows are normalised first.
+        classes: (K,) that it was fitted on.
+        weights: (D,K), or (r,K) of coordinates in ``basis``.
+        bias: (K,).
+        validation: accuracy at the chosen penalty on the folds that chose it, else NaN.
+        basis: (D,r) of the directions that rows are projected on; None is all.
+    """
+
+    unit: bool
+    classes: np.ndarray
+    weights: np.ndarray
+    bias: np.ndarray
+    validation: float
+    basis: np.ndarray | None = None
+
+    def predict(self, test: Matrix) -> np.ndarray:
+        """Return the class (m,) of the highest score of each row of ``test`` (m,D)."""
+        found = [scores.argmax(1) for scores in self._scores(test)]
+        return self.classes[np.concatenate(found)] if found else self.classes[:0]
+
+    def probabilities(self, test: Matrix) -> np.ndarray:
+        """Return the class probabilities (m,K) by a logistic regression of ``test`` (m,D)."""
+        from scipy.special import softmax
+
+        found = [softmax(scores, axis=1) for scores in self._scores(test)]
+        return np.concatenate(found) if found else np.empty((0, len(self.classes)))
+
+    def _scores(self, test: Matrix) -> Iterator[np.ndarray]:
+        """Yield the scores (...,K) of some rows at a time."""
+        at_once = max(1, _CELLS // len(self.classes))
+        for start in range(0, test.shape[0], at_once):
+            rows = test[start : start + at_once]
+            divisor = nonzero(lengths(rows))[:, None] if self.unit else np.float32(1)
+            # Scaling the scores instead of the rows avoids a copy.
+            within = rows if self.basis is None else np.asarray(rows @ self.basis)
+            yield np.asarray(within @ self.weights) / divisor + self.bias
+
+
+class _Choice(NamedTuple):
+    """What cross-validation prefers: ``spanned`` are the scaled rows, if all labels decided."""
+
+    scaling: Scaling
+    penalty: float
+    validation: float
+    spanned: Spanned | None
+
+
+def fit_linear(
+    family: Family,
+    scalings: Sequence[Scaling],
+    train: Matrix,
+    classes: np.ndarray,
+    rng: np.random.Generator,
+) -> Fitted:
+    """Choose and fit a linear classifier of ``train`` (n,D) of ``classes`` (n,).
+
+    If fewer than two classes have two examples, cross-validation is impossible and C is
+    a constant. With more than 33 million weights, sparse rows are projected on their 512 leading
+    directions, which is an approximation.
+    """
+    names, codes = np.unique(classes, return_inverse=True)
+    with threads(len(codes)):
+        choice = _choose(family, scalings, train, codes, rng)
+        basis = None
+        if sparse.issparse(train) and len(names) * train.shape[1] > _WEIGHTS:
+            rows = choice.scaling(train)
+            basis = leading(rows, _RANK, rng)
+            rows, back = principal(np.asarray(rows @ basis))
+        else:
+            rows, back = choice.spanned or principal(choice.scaling(train))
+        problem = Problem(rows, codes, len(names), family.loss)
+        # Few labels are solved at no cost beyond what can be seen.
+        tolerance = family.tolerance / (100 if len(codes) <= SPANNED else 1)
+        found = family.solve(problem, choice.penalty, None, tolerance)
+        weights = back(found[:-1].T).T
+    shift, scale = choice.scaling.shift, choice.scaling.scale
+    bias = found[-1]
+    if not sparse.issparse(train):
+        weights = weights * np.reshape(scale, (-1, 1))
+        bias = bias - np.broadcast_to(shift, train.shape[1]) @ weights
+    return Fitted(
+        choice.scaling.unit,
+        names,
+        weights.astype(np.float32, copy=False),
+        bias.astype(np.float32),
+        choice.validation,
+        basis,
+    )
+
+
+def _choose(
+    family: Family,
+    scalings: Sequence[Scaling],
+    train: Matrix,
+    codes: np.ndarray,
+    rng: np.random.Generator,
+) -> _Choice:
+    drawn = deciding(codes, rng)
+    if drawn is not None:
+        train, codes = train[drawn], codes[drawn]
+    parts = deal(codes, 3 if len(codes) > THREE_FOLDS else 5, rng)
+    choice = _Choice(scalings[0], family.fallback[sparse.issparse(train)], np.nan, None)
+    if parts is None:
+        return choice
+    best = (np.inf, np.inf)
+    for scaling in scalings:
+        spanned = principal(scaling(train))
+        folds = [_Fold(family, spanned[0], codes, parts == part) for part in np.unique(parts)]
+        previous = np.inf
+        for penalty in family.sparse if sparse.issparse(train) else family.dense:
+            found = [fold.at(penalty) for fold in folds]
+            loss = float(np.concatenate([losses for losses, _ in found]).mean())
+            accuracy = float(np.concatenate([right for _, right in found]).mean())
+            rank = (loss, 0.0) if family.by_loss else (-accuracy, loss)
+            if rank < best:
+                best = rank
+                choice = _Choice(scaling, penalty, accuracy, spanned if drawn is None else None)
+            # The loss is approximately convex along the path.
+            if family.by_loss and loss > previous:
+                break
+            previous = loss
+    return choice
+
+
+class _Fold:
+    """One fold of records that a classifier of the others is tested on, at rising penalties."""
+
+    def __init__(self, family: Family, rows: Matrix, codes: np.ndarray, held: np.ndarray) -> None:
+        self._names, known = np.unique(codes[~held], return_inverse=True)
+        self._family = family
+        self._problem = Problem(rows[~held], known, len(self._names), family.loss)
+        self._rows, self._codes = rows[held], codes[held]
+        self._found: np.ndarray | None = None
+
+    def at(self, penalty: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return the losses of held-out records of known classes, and which (m,) are right."""
+        family = self._family
+        self._found = family.solve(self._problem, penalty, self._found, family.near)
+        scores = np.asarray(self._rows @ self._found[:-1]) + self._found[-1]
+        right = self._names[scores.argmax(1)] == self._codes
+        known = np.isin(self._codes, self._names)
+        own = np.searchsorted(self._names, self._codes[known])
+        return family.loss.evaluate(scores[known], own), right
+
+
+def _coordinate_descent(problem: Problem, penalty: float) -> np.ndarray:
+    """Return weights and bias (D+1,K) of one class against the rest, by liblinear.
+
+    Its dual coordinate descent (Hsieh et al. 2008) is faster with sparse rows.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.svm import LinearSVC
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = LinearSVC(C=penalty, tol=1e-3, random_state=0).fit(problem.rows, problem.codes)
+    found = np.vstack([model.coef_.T, model.intercept_]).astype(np.float32)
+    return np.hstack([-found, found]) if problem.classes == 2 else found

@@ -3,8 +3,8 @@
 A run is pre-trained and fine-tuned on IMDb or CIFAR-10, and its predictions of test records are
 explained by every method that suits its encoder. Of each record 1, 5, 10, 20 and 50% of the words
 (or of 64 cells of a picture) are deleted, those that the explanation names first or random ones,
-20 times over. The figure is the mean fall of the probability of the predicted class (the area over
-the deletion curve), paired over records.
+20 times over. The figure is the mean fall of the log-odds of the predicted class against the
+likeliest other one (the area over the deletion curve), paired over records.
 """
 
 from __future__ import annotations
@@ -88,9 +88,8 @@ def measure(run: Any, records: Any, method: str) -> None:
         [one.predicted == str(r["label"]) for one, r in zip(found, records, strict=True)]
     )
     print(
-        f"{found[0].method}: named {100 * named.mean():.1f} points, random "
-        f"{100 * random.mean():.1f}, difference {100 * (named - random).mean():.1f} "
-        f"[{100 * interval.low:.1f}, {100 * interval.high:.1f}], better for "
+        f"{found[0].method}: named {named.mean():.2f}, random {random.mean():.2f}, difference "
+        f"{(named - random).mean():.2f} [{interval.low:.2f}, {interval.high:.2f}], better for "
         f"{np.mean(named > random):.0%} of {len(checks)} records "
         f"(accuracy {right:.0%}, {seconds:.2f} s each)",
         flush=True,

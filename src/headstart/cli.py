@@ -129,6 +129,8 @@ def _parameter(
         flag = f"--{name.rstrip('_').replace('_', '-')}"
         if kind == _PAIRS:
             flag, kind, metavar = flag.removesuffix("s"), list[str], "NAME=COLUMN"
+        if field.default is True:
+            flag = f"{flag}/--no-{flag.removeprefix('--')}"
         home = next(base for base in reversed(model.__mro__) if name in _own_fields(base))
         info = typer.Option(
             flag,

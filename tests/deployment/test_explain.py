@@ -16,6 +16,7 @@ from transformers import BertConfig, BertModel
 
 import headstart as hs
 from headstart.deployment import attributions, gradcam, rollout
+from headstart.deployment.attributions import LogOdds
 from headstart.deployment.explain import Explainer
 from headstart.downstream.classification import Classification
 from headstart.downstream.wide import Wide
@@ -65,15 +66,16 @@ def test_of_a_linear_model_on_word_counts_the_attribution_is_the_weight() -> Non
         encoder.embedding.weight.copy_(torch.eye(4))
     head = head_of(torch.stack([-weights, weights]))
     batch = row([1, 2, 3, 2])
-    found = attributions.of_tokens(encoder, head, batch, blank(batch, [False] * 4), target=1)
-    # The encoder averages, so a word that occurs once among four has a quarter of its weight.
-    torch.testing.assert_close(found.weights * 4, weights[batch["input_ids"][0]])
+    found = attributions.of_tokens(encoder, head, batch, blank(batch, [False] * 4), LogOdds(1, 0))
+    # The encoder averages, so a word that occurs once among four has a quarter of its weight,
+    # and the logits of the two classes differ by twice that.
+    torch.testing.assert_close(found.weights * 4, 2 * weights[batch["input_ids"][0]])
 
 
 def test_integrated_gradients_add_up_to_the_change_of_the_score() -> None:
     encoder, head = transformer(), head_of(torch.randn(3, 16))
     batch, special = row([2, 9, 4, 7, 5, 3]), [True, False, False, False, False, True]
-    found = attributions.of_tokens(encoder, head, batch, blank(batch, special), target=1)
+    found = attributions.of_tokens(encoder, head, batch, blank(batch, special), LogOdds(1, 2))
     change = found.evidence - found.baseline
     assert abs(change) > 0.1
     assert abs(found.unexplained) <= attributions.TOLERANCE * abs(change) + 0.011
@@ -81,7 +83,7 @@ def test_integrated_gradients_add_up_to_the_change_of_the_score() -> None:
 
     with torch.no_grad():
         logits = head.logits(encoder.pool(batch), batch)[0]
-    assert found.evidence == pytest.approx(float(logits[1] - logits.mean()), rel=1e-4)
+    assert found.evidence == pytest.approx(float(logits[1] - logits[2]), rel=1e-4)
 
 
 def test_the_wide_half_is_part_of_what_adds_up() -> None:
@@ -93,10 +95,10 @@ def test_the_wide_half_is_part_of_what_adds_up() -> None:
     )
     head.wide = Wide(torch.tensor([5, 6]), torch.randn(2, 2)).eval()
     torch.nn.init.ones_(head.wide.scale)
-    found = attributions.of_tokens(encoder, head, batch, blank(batch, [False] * 3), target=1)
+    found = attributions.of_tokens(encoder, head, batch, blank(batch, [False] * 3), LogOdds(1, 0))
     with torch.no_grad():
         logits = head.logits(encoder.pool(batch), batch)[0]
-    assert found.evidence == pytest.approx(float(logits[1] - logits.mean()), rel=1e-4)
+    assert found.evidence == pytest.approx(float(logits[1] - logits[0]), rel=1e-4)
     assert found.unexplained == pytest.approx(0.0, abs=1e-4)
 
 
@@ -109,11 +111,19 @@ def test_pixels_add_up_too_and_only_those_that_are_read_have_any() -> None:
     head = head_of(torch.tensor([[1.0], [-1.0]]))
     plain = pixels.mean((2, 3), keepdim=True).expand_as(pixels)
     found = attributions.of_inputs(
-        LeftHalf(), head, {"pixels": pixels}, {"pixels": plain}, "pixels", target=0
+        LeftHalf(), head, {"pixels": pixels}, {"pixels": plain}, "pixels", LogOdds(0, 1)
     )
     assert found.weights.shape == (3, 8, 8)
     assert found.weights[:, :, 4:].abs().max() == 0
     assert float(found.weights.sum()) == pytest.approx(found.evidence - found.baseline, rel=0.05)
+
+
+def test_the_log_odds_are_against_the_likeliest_of_the_others() -> None:
+    logits = torch.tensor([1.0, 5.0, 4.0])
+    assert (LogOdds.of(logits, 1), LogOdds.of(logits, 0)) == (LogOdds(1, 2), LogOdds(0, 1))
+    assert float(LogOdds.of(logits, 1)(logits)) == 1.0
+    ratio = logits.softmax(0)[1] / logits.softmax(0)[2]
+    assert float(LogOdds(1, 2)(logits)) == pytest.approx(float(ratio.log()))
 
 
 def test_rollout_is_the_product_by_hand() -> None:
@@ -162,16 +172,16 @@ def test_a_light_encoder_has_no_attention_to_roll_out() -> None:
         rollout.of_positions(LightEncoder(torch.ones(9), 4), row([1, 2]))
 
 
-def test_grad_cam_of_a_mean_and_a_linear_layer_adds_up_to_the_evidence() -> None:
+def test_grad_cam_of_a_mean_and_a_linear_layer_adds_up_to_the_log_odds() -> None:
     torch.manual_seed(0)
     encoder = PlainEncoder(PlainOptions(widths=(4, 6), pooled=(True, False)), 8).eval()
     head = head_of(torch.randn(3, 6))
     batch = {"pixels": torch.rand(1, 3, 8, 8)}
-    heat = gradcam.grad_cam(encoder, head, batch, "pixels", target=2)
+    heat = gradcam.grad_cam(encoder, head, batch, "pixels", LogOdds(2, 0))
     assert heat.shape == (4, 4)
     with torch.no_grad():
         logits = head.linear(encoder.pool(batch))[0]
-    assert float(heat.sum()) == pytest.approx(float(logits[2] - logits.mean()), rel=1e-3)
+    assert float(heat.sum()) == pytest.approx(float(logits[2] - logits[0]), rel=1e-3)
 
 
 @pytest.fixture(scope="module")
@@ -208,6 +218,27 @@ def test_what_is_named_matters_more_than_what_is_drawn(opinions: hs.Run) -> None
     gains = np.array([check.named_drop - check.random_drop for check in checks if check])
     assert gains.mean() > 3 * gains.std() / len(gains) ** 0.5
     assert gains.mean() > 0.05
+
+
+def test_a_saturated_prediction_is_explained_in_log_odds_that_still_move(opinions: hs.Run) -> None:
+    explainer = Explainer(opinions)
+    with torch.no_grad():
+        for layer in (explainer.head.linear.weight, explainer.head.linear.bias):
+            layer.mul_(200)
+        explainer.head.wide = None
+    text = {"id": "1", "text": "awful boring a b c d e f"}
+    one = explainer.explain(text)
+    assert one.scores["bad"] > 0.999999
+    assert one.check is not None
+    # Without its two decisive words the text is less clearly bad, whatever its probability says.
+    assert one.check.before == pytest.approx(one.log_odds, rel=1e-4)
+    assert one.log_odds > 15
+    assert one.check.named_drop > one.check.random_drop + 1
+    assert f"log-odds {one.log_odds:+.1f} against good" in one.headline()
+    assert f"the log-odds of 'bad' against 'good' from {one.log_odds:+.1f} to" in one.checked()
+    assert not any("Caution" in note for note in one.notes)
+    weights = {word["text"]: word["weight"] for word in one.summary()["words"]}
+    assert sorted(weights, key=weights.get)[-2:] in (["awful", "boring"], ["boring", "awful"])
 
 
 def test_the_decisive_word_is_named_for_its_class_and_against_the_other(opinions: hs.Run) -> None:

@@ -15,11 +15,8 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from headstart.config import FinetuneConfig
 from headstart.downstream.classes import balanced_weights
-from headstart.downstream.classification import (
-    Classification,
-    frozen_features,
-    logistic_regression,
-)
+from headstart.downstream.classification import Classification, logistic_regression
+from headstart.downstream.frozen import frozen_features
 from headstart.downstream.rows import LabeledRows
 from headstart.errors import HeadstartError
 

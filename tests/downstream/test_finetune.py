@@ -130,6 +130,7 @@ def test_the_run_folder_says_what_it_holds(light, processor, records, tmp_path):
         "labels": ["fruit", "tool"],
         "width": 16,
         "dropout": 0.1,
+        "unit": False,
         "wide": False,
     }
 

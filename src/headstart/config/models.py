@@ -204,6 +204,11 @@ class FinetuneConfig(SourceOptions, TaskOptions, TrainingOptions):
     patience: int = Field(
         5, ge=0, description="Stop after this many validations without progress; 0 never stops."
     )
+    alternatives: bool = Field(
+        True,
+        description="Measure simple alternatives, too; logistic regression on the frozen features "
+        "is taken where fine-tuning is not better.",
+    )
     validation_share: float = Field(
         0.0,
         ge=0,

@@ -1,7 +1,8 @@
 """What each position of a record adds to the score of a class: integrated gradients.
 
-The explained value is the evidence for a class: its logit less the mean logit of all classes, since
-adding a constant to all logits changes no prediction. The gradients are captum's.
+The explained value is the log-odds of a class against another one: the difference of their logits,
+which is the logarithm of the ratio of their probabilities. A probability near 0 or 1 hardly moves,
+whatever is taken out of the record; the log-odds do. The gradients are captum's.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 #: First and largest number of steps, and the share of the change that may remain unexplained
 #: (Sundararajan et al. 2017, https://arxiv.org/abs/1703.01365, section 5: 20 to 300 steps, 5%).
 FEWEST, MOST, TOLERANCE = 32, 256, 0.05
-#: Unexplained evidence that is always accepted: it moves a probability by a quarter of a percent.
+#: Unexplained log-odds that are always accepted: they move a probability by a quarter of a percent.
 NEGLIGIBLE = 0.01
 #: Input values that go through the network at once.
 _AT_ONCE = 2**22
@@ -31,12 +32,12 @@ _AT_ONCE = 2**22
 
 @dataclass(frozen=True)
 class Attribution:
-    """The evidence for a class, attributed to the parts of a record.
+    """The log-odds of two classes, attributed to the parts of a record.
 
     Attributes:
-        weights: what each token (T,), or each element of a tensor, adds to the evidence.
-        evidence: of the record.
-        baseline: the evidence of the blank record.
+        weights: what each token (T,), or each element of a tensor, adds to the log-odds.
+        evidence: the log-odds of the record.
+        baseline: those of the blank record.
     """
 
     weights: Tensor
@@ -61,9 +62,28 @@ def require_captum() -> Any:
     return captum.attr
 
 
-def evidence(logits: Tensor) -> Tensor:
-    """Return scores (..., classes) less their mean over the classes."""
-    return logits - logits.mean(-1, keepdim=True)
+@dataclass(frozen=True)
+class LogOdds:
+    """The log-odds of one class against another, as indices of the head's outputs.
+
+    Attributes:
+        target: the class that is explained.
+        against: the likeliest of the others, on the record that is explained.
+    """
+
+    target: int
+    against: int
+
+    @classmethod
+    def of(cls, logits: Tensor, target: int) -> LogOdds:
+        """Return those of ``target`` for a record with these ``logits`` (classes,)."""
+        others = logits.clone()
+        others[target] = -torch.inf
+        return cls(target, int(others.argmax()))
+
+    def __call__(self, logits: Tensor) -> Tensor:
+        """Return the log-odds (...) of logits (...,classes); 0 where both are as likely."""
+        return logits[..., self.target] - logits[..., self.against]
 
 
 def integrated_gradients(
@@ -99,9 +119,9 @@ def integrated_gradients(
 
 
 def of_tokens(
-    encoder: TokenEncoder, head: Classification, batch: Batch, blank: Batch, target: int
+    encoder: TokenEncoder, head: Classification, batch: Batch, blank: Batch, odds: LogOdds
 ) -> Attribution:
-    """Return what each token adds to the evidence for a class.
+    """Return what each token adds to the log-odds of two classes.
 
     In the deep part the path starts from the input vectors of the blank row. The wide part is a sum
     over tokens and n-grams, so its attribution is exact; its baseline is the empty text.
@@ -109,12 +129,11 @@ def of_tokens(
     Args:
         batch: one row, ``input_ids`` and ``mask`` (1,T).
         blank: the same row, every token blank.
-        target: the class.
     """
 
     def score(vectors: Tensor) -> Tensor:
         pooled = encoder.from_vectors(vectors, repeated(batch, len(vectors))).pooled
-        return evidence(head.linear(pooled).float())[:, target]
+        return odds(head.deep(pooled))
 
     with torch.no_grad():
         vectors, baseline = encoder.embed(batch), encoder.embed(blank)
@@ -122,26 +141,25 @@ def of_tokens(
     weights, after = found.weights.sum(1), found.evidence
     if head.wide is not None:
         with torch.no_grad():
-            wide = evidence(head.wide.parts(batch))[0, :, target]
+            wide = odds(head.wide.parts(batch))[0]
         weights, after = weights + wide, after + float(wide.sum())
     return Attribution(weights, after, found.baseline)
 
 
 def of_inputs(
-    encoder: Encoder, head: Classification, batch: Batch, blank: Batch, tensor: str, target: int
+    encoder: Encoder, head: Classification, batch: Batch, blank: Batch, tensor: str, odds: LogOdds
 ) -> Attribution:
-    """Return what each element of a tensor adds to the evidence for a class.
+    """Return what each element of a tensor adds to the log-odds of two classes.
 
     Args:
         batch: one row.
         blank: the same row without content, the baseline.
         tensor: the name of the float tensor (1,...) that is attributed to.
-        target: the class.
     """
 
     def score(values: Tensor) -> Tensor:
         pooled = encoder.pool({**repeated(batch, len(values)), tensor: values})
-        return evidence(head.linear(pooled).float())[:, target]
+        return odds(head.deep(pooled))
 
     return _attributed(score, batch[tensor], blank[tensor])
 

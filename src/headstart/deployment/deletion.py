@@ -14,18 +14,18 @@ SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)
 #: Number of random orders of deletion.
 DRAWS = 20
 
-#: From sets of deleted units to the probability of the class without each set.
-Probability = Callable[[Sequence[set[int]]], np.ndarray]
+#: From sets of deleted units to the log-odds of the class without each set.
+Score = Callable[[Sequence[set[int]]], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Deletion:
-    """The probability of a class as more and more units of a record are deleted.
+    """The log-odds of a class as more and more units of a record are deleted.
 
     Attributes:
-        before: the probability with nothing deleted.
+        before: the log-odds with nothing deleted.
         counts: numbers of deleted units, one per share in :data:`SHARES`.
-        named: the probability after each, deleting in the order of the explanation.
+        named: the log-odds after each, deleting in the order of the explanation.
         random: the mean over :data:`DRAWS` random orders; ``low`` and ``high`` are their 5% and 95%
             quantiles.
     """
@@ -52,9 +52,7 @@ class Deletion:
         return {**asdict(self), "named_drop": self.named_drop, "random_drop": self.random_drop}
 
 
-def deletion(
-    probability: Probability, order: Sequence[int], seed: int, draws: int = DRAWS
-) -> Deletion | None:
+def deletion(score: Score, order: Sequence[int], seed: int, draws: int = DRAWS) -> Deletion | None:
     """Delete the units of a record in ``order`` and in random orders; None without units."""
     count = len(order)
     if not count:
@@ -63,7 +61,7 @@ def deletion(
     random = np.random.Generator(np.random.PCG64(seed))
     orders = [list(order), *(random.permutation(count).tolist() for _ in range(draws))]
     sets: list[set[int]] = [set(), *(set(units[:n]) for units in orders for n in counts)]
-    found = probability(sets)
+    found = score(sets)
     curves = found[1:].reshape(len(orders), len(counts))
     drawn = curves[1:]
 

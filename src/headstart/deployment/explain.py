@@ -15,6 +15,7 @@ from headstart.data.audit import Audit
 from headstart.data.columns import check_names
 from headstart.deployment import attributions, gradcam, rollout
 from headstart.deployment.alike import Alike, LabeledIndex
+from headstart.deployment.attributions import LogOdds
 from headstart.deployment.deletion import deletion
 from headstart.deployment.explanation import Explanation
 from headstart.downstream.classification import Classification
@@ -100,14 +101,13 @@ class Explainer:
             )
         return self.labels.index(name)
 
-    def probabilities(self, batch: Batch) -> Tensor:
-        """Return the probability of each class (B,C)."""
+    def logits(self, batch: Batch) -> Tensor:
+        """Return the score of each class before the softmax (B,C)."""
         found = []
         with torch.inference_mode():
             for start in range(0, len(next(iter(batch.values()))), _AT_ONCE):
                 part = {name: tensor[start : start + _AT_ONCE] for name, tensor in batch.items()}
-                logits = self.head.logits(self.head.features(self.encoder, part), part)
-                found.append(logits.softmax(1))
+                found.append(self.head.logits(self.head.features(self.encoder, part), part))
         return torch.cat(found)
 
     def explain(
@@ -121,6 +121,9 @@ class Explainer:
     ) -> Explanation:
         """Explain one record, for the class ``target`` or the predicted one.
 
+        What is explained, and checked by deletion, is how much likelier that class is than the
+        likeliest of the others: their log-odds.
+
         Args:
             record: its ``id`` and content.
             target: index of the class.
@@ -128,18 +131,20 @@ class Explainer:
             seed: of the random deletions that the explanation is compared with.
         """
         units = self.processor.units(record, self.length)
-        shares = self.probabilities(units.batch)[0]
-        chosen = int(shares.argmax()) if target is None else target
+        logits = self.logits(units.batch)[0]
+        shares = logits.softmax(0)
+        chosen = int(logits.argmax()) if target is None else target
+        odds = LogOdds.of(logits, chosen)
         method = self._method(units)
-        weights, unexplained = self._weights(method, units, chosen)
+        weights, unexplained = self._weights(method, units, odds)
         labels, signed = self.labels, method != _ROLLOUT
         evidence = units.evidence(weights, labels[chosen], signed=signed)
 
-        def probability(dropped: Sequence[set[int]]) -> np.ndarray:
-            return self.probabilities(units.without(dropped))[:, chosen].numpy()
+        def log_odds(dropped: Sequence[set[int]]) -> np.ndarray:
+            return odds(self.logits(units.without(dropped))).numpy()
 
         order = sorted(range(units.count), key=lambda unit: -evidence.weights[unit])
-        check = deletion(probability, order, seed)
+        check = deletion(log_odds, order, seed)
         notes = list(units.notes)
         if not signed:
             notes.append(
@@ -148,14 +153,16 @@ class Explainer:
             )
         if check and check.named_drop <= check.random_drop:
             notes.append(
-                f"Caution: deleting what is named here lowers the probability of "
+                f"Caution: deleting what is named here lowers the log-odds of "
                 f"{labels[chosen]!r} no more than deleting random {units.noun}; trust this "
                 "explanation little."
             )
         return Explanation(
             id=str(record["id"]),
-            predicted=labels[int(shares.argmax())],
+            predicted=labels[int(logits.argmax())],
             explained=labels[chosen],
+            against=labels[odds.against],
+            log_odds=float(odds(logits)),
             scores=dict(zip(labels, shares.tolist(), strict=True)),
             method=method,
             noun=units.noun,
@@ -173,18 +180,18 @@ class Explainer:
             return _GRAD_CAM if maps else _GRADIENTS
         return {"rollout": _ROLLOUT, "gradcam": _GRAD_CAM, "gradients": _GRADIENTS}[self._requested]
 
-    def _weights(self, method: str, units: Units, target: int) -> tuple[Tensor, float | None]:
+    def _weights(self, method: str, units: Units, odds: LogOdds) -> tuple[Tensor, float | None]:
         """Return the weights of positions, and the error of their sum for additive methods."""
         encoder, head, batch, blank = self.encoder, self.head, units.batch, units.blank
         if method == _ROLLOUT:
             return rollout.of_positions(encoder, batch), None
         if method == _GRAD_CAM:
-            return gradcam.grad_cam(encoder, head, batch, units.tensor, target), None
+            return gradcam.grad_cam(encoder, head, batch, units.tensor, odds), None
         if "token_embedding" in encoder.provides:
             tokens = cast("TokenEncoder", encoder)
-            found = attributions.of_tokens(tokens, head, batch, blank, target)
+            found = attributions.of_tokens(tokens, head, batch, blank, odds)
         else:
-            found = attributions.of_inputs(encoder, head, batch, blank, units.tensor, target)
+            found = attributions.of_inputs(encoder, head, batch, blank, units.tensor, odds)
         return found.weights, found.unexplained
 
     def _alike(self, batch: Batch, index: LabeledIndex | None, count: int) -> list[Alike]:

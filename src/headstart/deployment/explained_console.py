@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from headstart.deployment.explanation import Explanation
+from headstart.deployment.explanation import LOG_ODDS, Explanation
 from headstart.pages.markup import cut
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ def rendered(found: list[Explanation]) -> str:
                 console.print()
             for part in _parts(one):
                 console.print(part, highlight=False, markup=False, soft_wrap=not terminal)
+        if found:
+            console.print(f"\n{LOG_ODDS}", style="dim", highlight=False, soft_wrap=not terminal)
     return capture.get().rstrip()
 
 

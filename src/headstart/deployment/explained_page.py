@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from headstart.deployment.explanation import Explanation, percent
+from headstart.deployment.explanation import LOG_ODDS, Explanation, percent
 from headstart.pages.markup import Markup, cut, table, tag
 from headstart.pages.page import page
 from headstart.pages.style import tint
@@ -26,7 +26,7 @@ def explained_page(found: list[Explanation], run: RunFolder) -> str:
         "header",
         tag("p", "Why these predictions?", class_="question"),
         tag("h1", *_summary(found)),
-        tag("p", f"Predicted by {run.folder.name}.", class_="small"),
+        tag("p", f"Predicted by {run.folder.name}. {LOG_ODDS}", class_="small"),
     )
     return page(header, [_section(one) for one in found], _TITLE, script=False)
 
@@ -45,7 +45,7 @@ def _summary(found: list[Explanation]) -> list[str]:
         verdict, they = "It holds:" if held else "It does not hold:", "named below"
     return [
         tag("strong", verdict),
-        f" deleting the {noun} {they} lowers the probability of the class {than} deleting random "
+        f" deleting the {noun} {they} lowers the log-odds of the class {than} deleting random "
         f"{noun}.",
     ]
 

@@ -14,6 +14,13 @@ if TYPE_CHECKING:
 #: Index into :data:`headstart.deployment.deletion.SHARES` that is reported in words: a tenth.
 REPORTED = 2
 
+#: What log-odds are, for readers of a page or the console.
+LOG_ODDS = (
+    "Log-odds say how much likelier the class is than the other one that is named: 0 is as likely, "
+    "+2.3 ten times, +4.6 a hundred times as likely. They still move where a probability is near 0 "
+    "or 1."
+)
+
 
 def percent(share: float) -> str:
     """Return a probability as a percentage, with a decimal near 0 and 1."""
@@ -22,17 +29,25 @@ def percent(share: float) -> str:
     return f"{share:.1%}" if 0.001 <= share < 0.9995 else ("> 99.9%" if share > 0.5 else "< 0.1%")
 
 
+def signed(log_odds: float) -> str:
+    """Return log-odds with their sign: ``+2.3`` where one class is ten times as likely."""
+    return f"{log_odds:+.1f}"
+
+
 @dataclass(frozen=True)
 class Explanation:
     """Why one record is classified as it is.
 
     Attributes:
         predicted: the class that the run predicts; explained: the class that is explained.
+        against: the likeliest other class, which the explained one is compared with.
+        log_odds: of the explained class against that one.
         scores: the probability of each class.
         method: how the weights were found, in words.
         noun: what the units are, in the plural: "words", "cells".
         evidence: the weight of each unit.
-        unexplained: the evidence less the sum of the weights; None for methods without such a sum.
+        unexplained: the log-odds, less those of a record without content, less the sum of the
+            weights; None for methods without such a sum.
         check: the effect of deleting the named units, compared with random ones.
         alike: the most similar labeled records.
         notes: what a reader should know, in sentences.
@@ -41,6 +56,8 @@ class Explanation:
     id: str
     predicted: str
     explained: str
+    against: str
+    log_odds: float
     scores: dict[str, float]
     method: str
     noun: str
@@ -51,11 +68,13 @@ class Explanation:
     notes: list[str] = field(default_factory=list)
 
     def headline(self) -> str:
-        """Return the prediction in words."""
+        """Return the prediction in words, and the log-odds that are explained."""
         text = f"{self.predicted} ({percent(self.scores[self.predicted])})"
+        odds = f"log-odds {signed(self.log_odds)} against {self.against}"
         if self.explained == self.predicted:
-            return text
-        return f"{text}; asked: why {self.explained} ({percent(self.scores[self.explained])})?"
+            return f"{text}, {odds}"
+        asked = f"{self.explained} ({percent(self.scores[self.explained])}), {odds}"
+        return f"{text}; asked: why {asked}?"
 
     def checked(self) -> str:
         """Return the result of the check in words; empty without one."""
@@ -66,8 +85,8 @@ class Explanation:
         named = f"the {count} {noun} it names" if count > 1 else f"the {noun[:-1]} it names first"
         drawn = f"{count} random ones" if count > 1 else "a random one"
         before, after, random, low, high = (
-            percent(share)
-            for share in (
+            signed(value)
+            for value in (
                 check.before,
                 check.named[REPORTED],
                 check.random[REPORTED],
@@ -76,9 +95,9 @@ class Explanation:
             )
         )
         return (
-            f"Deleting {named} ({count} of {len(self.evidence.weights)}) takes the probability of "
-            f"{self.explained!r} from {before} to {after}; deleting {drawn}, to {random} (nine of "
-            f"ten draws: {low} to {high})."
+            f"Deleting {named} ({count} of {len(self.evidence.weights)}) takes the log-odds of "
+            f"{self.explained!r} against {self.against!r} from {before} to {after}; deleting "
+            f"{drawn}, to {random} (nine of ten draws: {low} to {high})."
         )
 
     def summary(self) -> dict[str, Any]:
@@ -87,6 +106,8 @@ class Explanation:
             "id": self.id,
             "predicted": self.predicted,
             "explained": self.explained,
+            "against": self.against,
+            "log_odds": self.log_odds,
             "scores": self.scores,
             "method": self.method,
             **self.evidence.summary(),

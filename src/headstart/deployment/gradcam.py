@@ -1,4 +1,4 @@
-"""Grad-CAM: which positions of the last feature map hold the evidence for a class."""
+"""Grad-CAM: which positions of the last feature map speak for a class."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor, nn
 
-from headstart.deployment.attributions import evidence, repeated, require_captum
+from headstart.deployment.attributions import LogOdds, repeated, require_captum
 from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:
@@ -17,18 +17,17 @@ if TYPE_CHECKING:
 
 
 def grad_cam(
-    encoder: Encoder, head: Classification, batch: Batch, tensor: str, target: int
+    encoder: Encoder, head: Classification, batch: Batch, tensor: str, odds: LogOdds
 ) -> Tensor:
-    """Return what each position of the last feature map adds to the evidence for a class, (h,h).
+    """Return what each position of the last feature map adds to the log-odds of two classes, (h,h).
 
     Selvaraju et al. 2017 (https://arxiv.org/abs/1610.02391), equations 1 and 2, without the ReLU,
     so that evidence against the class is shown, too. Where the network ends in a mean and a linear
-    layer, as ours do, the positions sum up to the evidence less its bias.
+    layer, as ours do, the positions sum up to the log-odds less their bias.
 
     Args:
         batch: one row.
         tensor: the name of the network's input, (1,C,S,S) floats.
-        target: the class.
 
     Raises:
         HeadstartError: the network has no maps.
@@ -39,7 +38,7 @@ def grad_cam(
 
     def score(values: Tensor) -> Tensor:
         pooled = encoder.pool({**repeated(batch, len(values)), tensor: values})
-        return evidence(head.linear(pooled).float())[:, target]
+        return odds(head.deep(pooled))
 
     method = require_captum().LayerGradCam(score, layer)
     found: Tensor = method.attribute(batch[tensor], relu_attributions=False)

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from headstart.config import FinetuneConfig, PredictConfig
     from headstart.data.audit import Audit
     from headstart.data.content import Content
+    from headstart.downstream.frozen_head import FrozenHead
     from headstart.encoders import Encoder
     from headstart.evaluation.metrics import Estimate
     from headstart.modalities import Modality, Processor
@@ -129,6 +130,7 @@ class Task(nn.Module, ABC):
             them from :func:`headstart.config.task_options`.
         needs: capabilities that encoder or processor must provide.
         labels: the classes, in the order of its outputs; empty where it predicts none.
+        modality: of the records, while :meth:`alternatives` are measured.
         eval_batch_size: most rows of a batch in evaluation and prediction.
         fields: the fields it reads beside the content; ``--column`` can name their columns.
         learns: False where :meth:`warm_start` leaves nothing to train.
@@ -147,6 +149,7 @@ class Task(nn.Module, ABC):
     def __init__(self) -> None:
         super().__init__()
         self.labels: list[Any] = []
+        self.modality: Modality | None = None
 
     # -- reading -----------------------------------------------------------------------------
 
@@ -246,6 +249,12 @@ class Task(nn.Module, ABC):
             train, validation: what :meth:`rows` returned.
         """
 
+    def frozen_head(
+        self, encoder: Encoder, train: Any, held: Any, config: FinetuneConfig
+    ) -> FrozenHead | None:
+        """Return a simpler head, which is taken unless the fine-tuned network is better."""
+        return None
+
     def frozen_modules(self, encoder: Encoder) -> list[nn.Module]:
         """Return modules of the encoder that stay in evaluation mode, though they may learn."""
         return []
@@ -269,6 +278,13 @@ class Task(nn.Module, ABC):
         Without any, the scalars of :meth:`forward` are logged instead.
         """
         return {}
+
+    def alternatives(self, train: Dataset, val: Dataset) -> list[tuple[str, dict[str, float]]]:
+        """Return names and scores of simple models, fitted to ``train`` and measured on ``val``.
+
+        Their scores have the names of :meth:`measure`. They show whether the network was worth it.
+        """
+        return []
 
     def scan(self, encoder: Encoder, rows: Rows) -> Iterator[tuple[Any, Batch]]:
         """Yield the features of all rows with their batches, in order and in evaluation mode."""

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, normalize
 
 from headstart.downstream import Task
+from headstart.downstream.alternatives import Alternative, classified
 from headstart.downstream.classes import (
     balanced_weights,
     class_indices,
@@ -17,7 +18,8 @@ from headstart.downstream.classes import (
     count_classes,
     hold_out_of_each,
 )
-from headstart.downstream.frozen import Pooler, even_indices, pooled_features
+from headstart.downstream.frozen import Pooler, frozen_features
+from headstart.downstream.frozen_head import FrozenHead
 from headstart.downstream.head import zero_linear
 from headstart.downstream.rows import TargetRows, batches
 from headstart.downstream.wide import WIDE_RATE, Wide, is_wide
@@ -47,6 +49,7 @@ class Classification(Task):
         weights: (classes,) what an error on each class costs; all the same by default.
         dropout: share of the features that is hidden while training.
         widen: whether the warm start adds the wide half: ``auto``, ``on`` or ``off``.
+        unit: whether features are scaled to unit length first.
     """
 
     name: ClassVar[str] = "classification"
@@ -59,9 +62,10 @@ class Classification(Task):
         dropout: float = 0.0,
         weights: Tensor | None = None,
         widen: str = "off",
+        unit: bool = False,
     ) -> None:
         super().__init__()
-        self.labels, self.widen = labels, widen
+        self.labels, self.widen, self.unit = labels, widen, unit
         self.dropout = nn.Dropout(dropout)
         self.linear = zero_linear(width, len(labels))
         self.wide: Wide | None = None
@@ -145,6 +149,17 @@ class Classification(Task):
         ]
         self.wide.scale.fill_(_SCALES[int(np.argmin(losses))])
 
+    def frozen_head(
+        self, encoder: Encoder, train: TargetRows, held: TargetRows, config: FinetuneConfig
+    ) -> FrozenHead | None:
+        """Return logistic regression on the frozen features, to be taken if it is better.
+
+        None where the user asked for what it has not: weights of classes, or a wide half.
+        """
+        if config.class_weights or config.wide == "on":
+            return None
+        return FrozenHead(encoder, self, train, held, config.seed)
+
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
         """Return parameters and their rates: the scales are many, small and far from right."""
         groups = [{"params": list(self.linear.parameters()), "lr": learning_rate}]
@@ -165,19 +180,29 @@ class Classification(Task):
 
     def logits(self, features: Tensor, batch: Batch) -> Tensor:
         """Return scores (B,classes) before the softmax."""
-        deep = self.linear(self.dropout(features)).float()
+        deep = self.deep(self.dropout(features))
         return deep if self.wide is None else deep + self.wide(batch)
+
+    def deep(self, features: Tensor) -> Tensor:
+        """Return the scores (B,classes) of the linear layer, without a wide half."""
+        scores: Tensor = self.linear(normalize(features.float()) if self.unit else features)
+        return scores.float()
+
+    def alternatives(self, train: Dataset, val: Dataset) -> list[Alternative]:
+        """Return logistic regression on the strongest simple features of the kind of data."""
+        return classified(self, train, val)
 
     def predictions(self, features: Tensor, batch: Batch) -> list[dict[str, Any]]:
         """Return ``label``, its probability ``score``, and ``scores`` of all labels by name."""
         return class_predictions(self.labels, self.logits(features, batch))
 
     def arguments(self) -> dict[str, Any]:
-        """Return labels, sizes, dropout, and whether there is a wide half."""
+        """Return labels, sizes, dropout, scaling, and whether there is a wide half."""
         return {
             "labels": self.labels,
             "width": self.linear.in_features,
             "dropout": self.dropout.p,
+            "unit": self.unit,
             "wide": self.wide is not None,
         }
 
@@ -220,13 +245,3 @@ def logistic_regression(
     linear.weight.copy_(torch.from_numpy(weight))
     linear.bias.copy_(torch.from_numpy(bias))
     return linear
-
-
-def frozen_features(encoder: Pooler, rows: TargetRows) -> tuple[Tensor, Tensor]:
-    """Return pooled features (n,D) and classes (n,) of all rows, or of an even sample.
-
-    Every class is in the sample.
-    """
-    first = np.unique(rows.targets.numpy(), return_index=True)[1]
-    indices = np.union1d(even_indices(len(rows)), first)
-    return pooled_features(encoder, rows, indices)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from headstart.config import FinetuneConfig
 from headstart.downstream import TASKS, Task, TaskDefaults
+from headstart.downstream.alternatives import compare_with_alternatives
 from headstart.downstream.layers import frozen_modules, layer_groups
 from headstart.downstream.lora import LORA_RATE, add_lora
 from headstart.encoders.opening import save_encoder
@@ -127,6 +128,8 @@ def finetune(
 
     The head starts from a fit on the frozen features; then both learn together until the
     validation loss no longer falls. The best weights are kept, including those of the start.
+    Where the task has a simpler head (:meth:`headstart.downstream.Task.frozen_head`), that one is
+    taken unless the fine-tuned network is better on the held-out records.
     Budget, batch size, learning rate, patience and validation share that were not given follow
     from the number of records and the encoder, and are written under ``resolved`` in
     ``config.yaml``.
@@ -153,6 +156,7 @@ def finetune(
     decided = _decide(defaults, encoder, len(records), config, run)
     with seeded(config.seed, "head"):
         head = kind.build(encoder, records, config)
+    own = validation is not None
     if validation is None:
         records, validation = head.hold_out(records, decided["validation_share"], config.seed)
     with seeded(config.seed, "lora"):
@@ -167,8 +171,11 @@ def finetune(
         RunLog(run.log_file, console)(line)
 
     head.warm_start(encoder, rows, held)
+    frozen = None
     if unlabeled is not None:
         objective, rows = unlabeled.join(tuned, rows, held, processor, length)
+    elif config.alternatives:
+        frozen = head.frozen_head(encoder, rows, held, config)
     start = {name: value.clone() for name, value in objective.state_dict().items()}
     start_loss = _means(objective, held, head.eval_batch_size)["loss"]
     if head.learns:
@@ -188,8 +195,21 @@ def finetune(
         objective.load_state_dict(start)
     if unlabeled is not None:
         unlabeled.finish(objective)
-    group = ProcessGroup.here()
-    group.first(lambda: _measure(tuned, held, len(validation), run, console))
+    group, log = ProcessGroup.here(), RunLog(run.log_file, console)
+    choice = frozen.compare(encoder, held) if frozen is not None else None
+    if frozen is not None and choice is not None and choice.frozen:
+        objective.load_state_dict(start)
+        frozen.set_part()
+
+    def measure() -> None:
+        if choice is not None:
+            run.resolve(head=choice.summary())
+            log(str(choice))
+        _measure(tuned, held, len(validation), run, log)
+
+    group.first(measure)
+    if frozen is not None and choice is not None and choice.frozen and not own:
+        frozen.set_all()
     if merge is not None:
         merge()
 
@@ -202,6 +222,10 @@ def finetune(
         run.resolve(finished=True)
 
     group.first(keep)
+    if config.alternatives:
+        group.first(
+            lambda: compare_with_alternatives(head, modality, records, validation, run, log)
+        )
     group.leave()
     return run
 
@@ -217,9 +241,9 @@ def _means(objective: Objective, rows: Rows, eval_batch_size: int) -> dict[str, 
     return {name: total / len(rows) for name, total in totals.items()}
 
 
-def _measure(objective: Finetuning, rows: Rows, count: int, run: RunFolder, console: Any) -> None:
+def _measure(objective: Finetuning, rows: Rows, count: int, run: RunFolder, log: RunLog) -> None:
     """Log the metrics of the task on the held-out records."""
-    head, log = objective.head, RunLog(run.log_file, console)
+    head = objective.head
     measured = head.measure(objective.encoder, rows)
     if not measured:  # the validation has logged them already
         means = _means(objective, rows, head.eval_batch_size)
@@ -263,6 +287,11 @@ def batch_size_for(encoder: Encoder, count: int) -> int:
     return 32 if len(encoder.layers()) > 1 else min(256, max(32, count // 100))
 
 
+def validation_share_for(count: int) -> float:
+    """Return the default share held out of ``count`` records; rare classes need some, too."""
+    return 0.2 if count < 1000 else 0.1
+
+
 def _decide(
     defaults: TaskDefaults, encoder: Encoder, count: int, config: FinetuneConfig, run: RunFolder
 ) -> dict[str, Any]:
@@ -271,7 +300,6 @@ def _decide(
         batch_size = (
             config.batch_size or defaults.get("batch_size") or batch_size_for(encoder, count)
         )
-        share = 0.2 if count < 1000 else 0.1  # rare classes need held-out records, too
         epoch = math.ceil(count / batch_size)
         steps = f"{defaults.get('steps', max(300, 3 * epoch))}steps"
         budget = steps if config.budget == "auto" else config.budget
@@ -286,7 +314,7 @@ def _decide(
                 or defaults.get("validate_steps", max(10, epoch // 4)),
                 "patience": defaults.get("patience", config.patience),
                 "layer_decay": defaults.get("layer_decay", config.layer_decay),
-                "validation_share": config.validation_share or share,
+                "validation_share": config.validation_share or validation_share_for(count),
                 **config.model_dump(include={"patience", "layer_decay"} & config.model_fields_set),
             }
         )

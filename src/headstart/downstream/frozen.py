@@ -62,6 +62,16 @@ def pooled_features(
     return torch.cat(found), rows.targets[indices]
 
 
+def frozen_features(encoder: Pooler, rows: TargetRows) -> tuple[Tensor, Tensor]:
+    """Return pooled features (n,D) and classes (n,) of all rows, or of an even sample.
+
+    Every class is in the sample.
+    """
+    first = np.unique(rows.targets.numpy(), return_index=True)[1]
+    indices = np.union1d(even_indices(len(rows)), first)
+    return pooled_features(encoder, rows, indices)
+
+
 @dataclass(frozen=True)
 class Standardisation:
     """Standardisation of features (n,D) to mean 0 and standard deviation 1.

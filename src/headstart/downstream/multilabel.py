@@ -11,6 +11,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from headstart.config import EvaluateConfig, SourceOptions
 from headstart.downstream import Task
+from headstart.downstream.alternatives import Alternative, multilabeled
 from headstart.downstream.frozen import Standardisation, pooled_features
 from headstart.downstream.head import zero_linear
 from headstart.downstream.rows import LabeledRows
@@ -145,16 +146,26 @@ class MultiLabel(Task):
         scores are then cross-fitted, each half of the rows at the thresholds of the other, so that
         they are not optimistic.
         """
-        from sklearn.metrics import f1_score
-
         logits = [self.logits(features) for features, _ in self.scan(encoder, rows)]
         probabilities, truth = torch.cat(logits).sigmoid().cpu().numpy(), rows.targets.numpy() > 0
+        scores = self.scores(probabilities, truth)
+        if self.finds:
+            self.thresholds = best_thresholds(probabilities, truth).tolist()
+        return scores
+
+    def alternatives(self, train: Dataset, val: Dataset) -> list[Alternative]:
+        """Return logistic regressions on the strongest simple features of the kind of data."""
+        return multilabeled(self, train, val, self.scores)
+
+    def scores(self, probabilities: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+        """Return the scores of probabilities (N,labels), cross-fitted if thresholds are chosen."""
+        from sklearn.metrics import f1_score
+
         found = probabilities >= np.array(self.thresholds)
         if self.finds:
-            half = np.arange(len(rows)) % 2 == 0
+            half = np.arange(len(truth)) % 2 == 0
             for one in (half, ~half):
                 found[one] = probabilities[one] >= best_thresholds(probabilities[~one], truth[~one])
-            self.thresholds = best_thresholds(probabilities, truth).tolist()
         return {
             "micro_f1": float(f1_score(truth, found, average="micro", zero_division=0)),
             "macro_f1": float(f1_score(truth, found, average="macro", zero_division=0)),

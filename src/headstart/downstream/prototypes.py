@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from headstart.data.split import split
 from headstart.downstream import Task
+from headstart.downstream.alternatives import Alternative, classified
 from headstart.downstream.classes import (
     class_indices,
     class_loss,
@@ -103,6 +104,10 @@ class Prototypes(Task):
         """Return the ``accuracy``."""
         features, targets = pooled_features(encoder, rows)
         return {"accuracy": float((self.logits(features).argmax(1) == targets).float().mean())}
+
+    def alternatives(self, train: Dataset, val: Dataset) -> list[Alternative]:
+        """Return logistic regression on the strongest simple features of the kind of data."""
+        return classified(self, train, val)
 
     def arguments(self) -> dict[str, Any]:
         """Return labels and size."""

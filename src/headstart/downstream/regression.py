@@ -11,6 +11,7 @@ from torch.nn.functional import mse_loss
 
 from headstart.data.split import labeled
 from headstart.downstream import Task
+from headstart.downstream.alternatives import Alternative, regressed
 from headstart.downstream.frozen import Pooler, Standardisation, pooled_features
 from headstart.downstream.head import zero_linear
 from headstart.downstream.rows import TargetRows
@@ -118,8 +119,16 @@ class Regression(Task):
         features, targets = pooled_features(encoder, rows)
         with torch.no_grad():
             found = self.standardised(features).numpy()
-        error = float(np.abs(found - targets.numpy()).mean() * self.deviation)
-        return {**correlations(found, targets.numpy()), "mae": error}
+        return self.scores(found, targets.numpy())
+
+    def scores(self, found: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+        """Return the scores of standardised numbers (N,)."""
+        error = float(np.abs(found - truth).mean() * self.deviation)
+        return {**correlations(found, truth), "mae": error}
+
+    def alternatives(self, train: Dataset, val: Dataset) -> list[Alternative]:
+        """Return ridge regression on the strongest simple features of the kind of data."""
+        return regressed(self, train, val, self.scores)
 
     def arguments(self) -> dict[str, Any]:
         """Return mean, deviation, size and dropout."""

@@ -69,7 +69,8 @@ def _steps(encoder: Encoder, labeled: int) -> int:
 def fine_tuned(run: str, labeled: Dataset, tested: Dataset, seed: int) -> list[str]:
     """Return the labels predicted for ``tested`` by the run's own weights, fine-tuned.
 
-    All of the network learns from ``labeled``, with the defaults of ``headstart finetune``.
+    All of the network learns from ``labeled``, with the defaults of ``headstart finetune``. It is
+    not replaced by logistic regression on the frozen features, which is a candidate of its own.
 
     Args:
         run: the pre-training run, or any encoder folder.
@@ -94,6 +95,7 @@ def _predicted(
             out=str(Path(scratch) / "run"),
             seed=seed % 2**31,
             tracker="none",
+            alternatives=False,
             **options,
         )
         target = RunFolder.create(config.out, "finetune", config, overwrite=False)

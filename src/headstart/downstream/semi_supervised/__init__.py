@@ -15,8 +15,14 @@ import numpy as np
 
 from headstart.config import FinetuneConfig
 from headstart.downstream import TaskDefaults
-from headstart.downstream.finetune import Finetuning, batch_size_for, finetune
-from headstart.downstream.predict import open_head, predict
+from headstart.downstream.classes import hold_out_of_each
+from headstart.downstream.finetune import (
+    Finetuning,
+    batch_size_for,
+    finetune,
+    validation_share_for,
+)
+from headstart.downstream.predict import predict
 from headstart.downstream.semi_supervised.consistency import Consistency
 from headstart.downstream.semi_supervised.pseudo_labels import pseudo_rows
 from headstart.downstream.semi_supervised.unlabeled import MixedRows, unlabeled_rows, without_known
@@ -155,6 +161,10 @@ def finetune_with_unlabeled(
         f"First on the labels alone; then {method} with {len(remaining):,} unlabeled.",
     ]:
         say(message)
+    if validation is None:
+        # Split here, so that no run learns from the records that the two are compared on.
+        share = config.validation_share or validation_share_for(len(records))
+        records, validation = hold_out_of_each(records, share, config.seed)
     alone = _alone(run, config)
     if not alone.finished:
         first, options = copy.deepcopy(encoder), FinetuneConfig(**alone.config()["options"])
@@ -170,11 +180,7 @@ def finetune_with_unlabeled(
         unlabeled=UnlabeledRecords(remaining, method, config, say),
         console=console,
     )
-    held = validation
-    if held is None:
-        share = run.resolved["plan"]["validation_share"]
-        held = open_head(run).hold_out(records, share, config.seed)[1]
-    found = compare_with_labels_only(run, alone, held)
+    found = compare_with_labels_only(run, alone, validation)
     run.resolve(semi={"way": method, "unlabeled": len(remaining), **found})
     say(verdict(found))
     return run

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from headstart.config import task_options
 from headstart.config.tasks import PromptOptions
 from headstart.downstream import Task
+from headstart.downstream.alternatives import Alternative, classified
 from headstart.downstream.classes import (
     class_indices,
     class_loss,
@@ -143,6 +144,10 @@ class Prompt(Task):
     def predictions(self, features: Tensor, batch: Batch) -> list[dict[str, Any]]:
         """Return ``label``, its probability ``score``, and ``scores`` of all labels by name."""
         return class_predictions(self.labels, self.logits(features))
+
+    def alternatives(self, train: Dataset, val: Dataset) -> list[Alternative]:
+        """Return logistic regression on the strongest simple features of the kind of data."""
+        return classified(self, train, val)
 
     def arguments(self) -> dict[str, Any]:
         """Return labels, size, template and verbalizers."""

@@ -14,8 +14,10 @@ from headstart.config import task_options
 from headstart.config.tasks import QuestionOptions
 from headstart.data.split import hold_out as by_id
 from headstart.downstream import Task, TaskDefaults
+from headstart.downstream.alternatives import Alternative
 from headstart.downstream.text.question_records import read_answered, read_questions
 from headstart.downstream.text.question_rows import QuestionRows
+from headstart.downstream.text.sliding_window import answers_of, sliding_window
 from headstart.downstream.text.span_scores import SpanScores
 from headstart.downstream.text.spans import best_spans, squad_scores, trimmed
 from headstart.downstream.text.tokens import named
@@ -220,6 +222,10 @@ class Questions(Task):
             for row, text in zip(self._answers(every), rows.contexts, strict=True)
         ]
         return squad_scores(answers, rows.truths)
+
+    def alternatives(self, train: Dataset, val: Dataset) -> list[Alternative]:
+        """Return the scores of the span whose neighbours share most words with the question."""
+        return [("sliding window", squad_scores(sliding_window(train, val), answers_of(val)))]
 
     def _found(self, features: Tensor, batch: Batch) -> Found:
         starts, ends = self.logs(features, batch)

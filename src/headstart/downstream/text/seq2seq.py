@@ -18,6 +18,7 @@ from headstart.config import task_options
 from headstart.config.tasks import Seq2SeqTaskOptions
 from headstart.data.split import hold_out as by_id
 from headstart.downstream import Task, TaskDefaults
+from headstart.downstream.alternatives import Alternative, some
 from headstart.downstream.text.written_pairs import (
     Columns,
     WrittenRows,
@@ -286,6 +287,13 @@ class Seq2Seq(Task):
         scores = written_scores(written, rows.references)
         return {**scores, "perplexity": math.exp(min(total / max(1, tokens), 50))}
 
+    def alternatives(self, train: Dataset, val: Dataset) -> list[Alternative]:
+        """Return the scores of copying the target of the most similar training source."""
+        train = some(train)
+        targets = [train["label"][index] for index in nearest_texts(train["text"], val["text"])]
+        found = written_scores(targets, val["label"])
+        return [("nearest training pair", {name: value.mean for name, value in found.items()})]
+
     def arguments(self) -> dict[str, Any]:
         """Return limits and columns."""
         return {
@@ -308,6 +316,17 @@ class Seq2Seq(Task):
                 f"{len(long):,} of {len(sizes):,} {what} are longer than {limit:,} tokens and were "
                 f"cut (the longest, {names[longest]}, has {sizes[longest]:,}){more}."
             )
+
+
+def nearest_texts(known: Sequence[str], texts: Sequence[str]) -> list[int]:
+    """Return the index of the ``known`` text that is nearest to each, by TF-IDF of characters."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True)
+    rows = vectorizer.fit_transform(known).T.tocsr()
+    tested = vectorizer.transform(texts)
+    parts = (tested[start : start + 64] for start in range(0, len(texts), 64))
+    return [int(index) for part in parts for index in (part @ rows).toarray().argmax(1)]
 
 
 def as_seq2seq(encoder: Encoder) -> Seq2SeqEncoder:

@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from headstart.downstream import Task, TaskDefaults
+from headstart.downstream.alternatives import Alternative
 from headstart.downstream.classes import balanced_weights, class_loss
 from headstart.downstream.head import zero_linear
+from headstart.downstream.text.simple_taggers import Dictionary, LinearTagger, within
 from headstart.downstream.text.tagged import OUTSIDE, read_tagged, read_words
 from headstart.downstream.text.word_rows import IGNORED, WordRows
 from headstart.errors import HeadstartError
@@ -240,6 +242,20 @@ class TokenClassification(Task):
             found[owner] = [self.labels[index] for index in self.decode(np.concatenate(parts))]
         return scores(rows.tags, found)
 
+    def alternatives(self, train: Dataset, val: Dataset) -> list[Alternative]:
+        """Return the scores of a dictionary, and of a linear model of features as of a CRF."""
+        words, tested = ([*map(_words_of, part)] for part in (train, val))
+        tags, truth = list(train["tags"]), list(val["tags"])
+        first = within(words)
+        taggers: dict[str, Dictionary | LinearTagger] = {
+            "dictionary": Dictionary(words, tags, chunked=_is_chunked(self.labels)),
+            "CRF-like features": LinearTagger(words[:first], tags[:first]),
+        }
+        return [
+            (name, scores(truth, [tagger.tag(text) for text in tested]))
+            for name, tagger in taggers.items()
+        ]
+
     def arguments(self) -> dict[str, Any]:
         """Return labels, size, window and dropout."""
         return {
@@ -248,6 +264,11 @@ class TokenClassification(Task):
             "window": self.window,
             "dropout": self.dropout.p,
         }
+
+
+def _words_of(record: dict[str, Any]) -> list[str]:
+    spans = zip(record["starts"], record["ends"], strict=True)
+    return [record["text"][start:end] for start, end in spans]
 
 
 def scores(truth: list[list[str]], found: list[list[str]]) -> dict[str, float]:

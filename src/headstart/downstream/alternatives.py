@@ -1,0 +1,151 @@
+"""What a fine-tuned run is compared with: simple models of the same training labels.
+
+Each task brings its own (:meth:`headstart.downstream.Task.alternatives`), scored as the task is and
+on the same held-out records. Tasks with one label, several labels or a number for a record have
+the strongest simple features of the kind of data, under a linear model.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from headstart.data.vectors import Matrix
+from headstart.downstream.classes import class_indices
+from headstart.downstream.frozen import even_indices
+from headstart.errors import HeadstartError
+from headstart.evaluation.heads import HEADS
+from headstart.evaluation.protocols.multilabel import OneVsRestProbe
+from headstart.evaluation.protocols.regression import RidgeProbe
+from headstart.modalities.opening import open_modality
+from headstart.seeding import derive
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from headstart.downstream import Task
+    from headstart.run import RunFolder
+
+#: An alternative and its scores.
+Alternative = tuple[str, dict[str, float]]
+#: Seconds that all alternatives of a run may take.
+SECONDS = 180.0
+#: Most training records of an alternative.
+MOST = 20_000
+
+
+def compare_with_alternatives(
+    head: Task,
+    modality: str,
+    train: Dataset,
+    held: Dataset,
+    run: RunFolder,
+    say: Callable[[str], None],
+) -> None:
+    """Measure the alternatives of a task, and write their scores beside those of the run.
+
+    The run is finished by then: whatever happens to an alternative, it is only left out. One that
+    takes too long is not waited for; its thread ends by itself.
+    """
+    found: list[Alternative] = []
+    lines: list[str] = []
+
+    def measure() -> None:
+        try:
+            head.modality = open_modality(modality)
+            measured = head.alternatives(train, held)
+            if measured:
+                lines.append(described(run.resolved["scores"], measured))
+            found.extend(measured)
+        except Exception as error:
+            plain = isinstance(error, HeadstartError)
+            why = str(error) if plain else f"{type(error).__name__}: {error}"
+            lines.append(
+                f"The simple alternatives could not be measured ({why}); the run itself is whole."
+            )
+
+    thread = threading.Thread(target=measure, daemon=True)
+    thread.start()
+    thread.join(SECONDS)
+    if thread.is_alive():
+        say(f"The simple alternatives took longer than {SECONDS:.0f} s and are left out.")
+        return
+    if found:
+        run.resolve(alternatives=dict(found))
+    for line in lines:
+        say(line)
+
+
+def described(scores: dict[str, float], found: list[Alternative]) -> str:
+    """Return a line with the first score of a run, and that of each alternative."""
+    first = next(name for name in scores if name in found[0][1])
+    others = "; ".join(f"{name} {values[first]:.3f}" for name, values in found)
+    return (
+        f"Simple alternatives on the same held-out records: {first} {others} (this run "
+        f"{scores[first]:.3f})."
+    )
+
+
+def some(records: Dataset) -> Dataset:
+    """Return all records, or an even sample of :data:`MOST`."""
+    return records if len(records) <= MOST else records.select(even_indices(len(records), MOST))
+
+
+def classified(head: Task, train: Dataset, held: Dataset) -> list[Alternative]:
+    """Return the accuracy of the first baseline of the modality with its first classifier."""
+    train = some(train)
+    classes, truth = (class_indices(part, head.labels).numpy() for part in (train, held))
+    found = []
+    for name, rows, tested, (model, *_) in _first_baseline(head, train, held, "classification"):
+        guessed = HEADS[model](rows).fit(rows, classes, _random()).predict(tested)
+        found.append((f"{name}, {model}", {"accuracy": float((guessed == truth).mean())}))
+    return found
+
+
+def multilabeled(
+    head: Task, train: Dataset, held: Dataset, scores: Callable[..., dict[str, float]]
+) -> list[Alternative]:
+    """Return the ``scores`` (of probabilities and truth) of one logistic regression per label."""
+    train = some(train)
+    targets, truth = head.targets(train).numpy() > 0, head.targets(held).numpy() > 0
+    return [
+        (
+            f"{name}, logistic regression",
+            scores(OneVsRestProbe(rows).predict(rows, targets, tested, _random())[0], truth),
+        )
+        for name, rows, tested, _ in _first_baseline(head, train, held, "multilabel")
+    ]
+
+
+def regressed(
+    head: Task, train: Dataset, held: Dataset, scores: Callable[..., dict[str, float]]
+) -> list[Alternative]:
+    """Return the ``scores`` (of values and truth) of a ridge regression."""
+    train = some(train)
+    targets, truth = (head.targets(part).double().numpy() for part in (train, held))
+    return [
+        (
+            f"{name}, ridge regression",
+            scores(RidgeProbe(rows).predict(rows, targets, tested)[0], truth),
+        )
+        for name, rows, tested, _ in _first_baseline(head, train, held, "regression")
+    ]
+
+
+def _first_baseline(
+    head: Task, train: Dataset, held: Dataset, protocol: str
+) -> Iterator[tuple[str, Matrix, Matrix, tuple[str, ...]]]:
+    """Yield name, features of both parts and classifiers of the modality's first baseline."""
+    if head.modality is None:
+        return
+    found = head.modality.baselines(None, train, held, protocol=protocol, seed=0, progress=None)
+    for one in found[:1]:
+        if one.test is not None:
+            yield one.name, one.train, one.test, one.heads
+
+
+def _random() -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(derive(0, "alternatives")))

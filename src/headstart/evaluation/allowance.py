@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -38,6 +38,7 @@ class Allowance:
         self.seconds = seconds
         self.used = 0.0
         self.left_out: dict[str, list[str]] = {}
+        self.refused: set[str] = set()
         self._clock = clock
 
     @property
@@ -68,8 +69,23 @@ class Allowance:
         self.left_out.setdefault(f"{candidate.name} ({probe})", []).append(count)
         return True
 
+    def unsuited(self, candidate: Candidate, probes: Collection[str]) -> None:
+        """Note the heads of a candidate that its protocol refused, though it took others."""
+        if not set(candidate.heads) & set(probes):
+            return  # a protocol with probes of its own
+        self.refused |= {
+            f"{candidate.name} ({head})" for head in candidate.heads if head not in probes
+        }
+
     def notes(self) -> list[str]:
-        """Return what was left out, in a sentence; [] if nothing was."""
+        """Return what was left out, in a sentence or two; [] if nothing was."""
+        found = []
+        if self.refused:
+            names = ", ".join(sorted(self.refused))
+            found.append(f"Not measured, as there are too many classes for it: {names}.")
+        return found + self._cut_short()
+
+    def _cut_short(self) -> list[str]:
         if not self.left_out:
             return []
         names = "; ".join(

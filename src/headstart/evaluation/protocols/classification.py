@@ -189,7 +189,12 @@ def _probes(candidate: Candidate, names: np.ndarray, cross_validated: bool) -> d
 
         return predict
 
-    return {name: predicting(HEADS[name](train)) for name in candidate.heads}
+    heads = {name: HEADS[name](train) for name in candidate.heads}
+    return {
+        name: predicting(head)
+        for name, head in heads.items()
+        if head.most_classes is None or len(names) <= head.most_classes
+    }
 
 
 def _majority(drawn: np.ndarray, classes: np.ndarray, tested: np.ndarray, seed: int) -> Prediction:

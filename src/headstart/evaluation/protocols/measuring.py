@@ -131,6 +131,8 @@ class Measurement:
         total = sum(
             len(probes) * sum(len(draws[n]) for n in counts[each.name]) for each, probes in table
         )
+        for candidate, probes in table:
+            allowance.unsuited(candidate, probes)
         found: list[Predicted] = []
         done = 0
         for candidate, probes in table:

@@ -181,7 +181,6 @@ class ImageModality(Modality):
         protocol: str = "classification",
         seed: int,
         progress: Progress | None,
-        protocol: str = "classification",
     ) -> list[Baseline]:
         """Return the simple alternatives, the same for every protocol.
 

@@ -187,12 +187,7 @@ def _arrays(features: Tensor, targets: Tensor) -> tuple[np.ndarray, np.ndarray]:
 
 def _set(head: LinearHead, fitted: Fitted) -> None:
     """Set the linear layer of a head so that its scores are those of ``fitted``."""
-    scaling = fitted.scaling
-    weight = fitted.weights * scaling.scale
-    bias = fitted.bias - weight @ np.broadcast_to(scaling.shift, weight.shape[1:])
-    if len(weight) == 1:  # two classes: half of the score for the one, half against the other
-        weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
-    head.wide, head.unit = None, scaling.unit
+    head.wide, head.unit = None, fitted.unit
     with torch.no_grad():
-        head.linear.weight.copy_(torch.from_numpy(weight))
-        head.linear.bias.copy_(torch.from_numpy(bias))
+        head.linear.weight.copy_(torch.from_numpy(fitted.weights.T))
+        head.linear.bias.copy_(torch.from_numpy(fitted.bias))

@@ -48,8 +48,8 @@ def segment_simply(
         scores.append(mean_overlap([scene.predicted(rule) for scene in held], classes))
     best = makers[int(np.argmax(scores)) if scores else 0]
     rule = _fitted(best, scenes, classes, rng)
-    scenes = (_Scene(tested.batch(np.array([index]), 0)) for index in range(len(tested)))
-    return [scene.predicted(rule) for scene in scenes]
+    unseen = (_Scene(tested.batch(np.array([index]), 0)) for index in range(len(tested)))
+    return [scene.predicted(rule) for scene in unseen]
 
 
 class _Scene:

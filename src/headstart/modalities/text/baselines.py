@@ -67,7 +67,10 @@ def text_baselines(
     compared, kinds = (_by_cosine, 5) if protocol in BY_COSINE else (_by_classifier, 4)
     found: list[Baseline] = []
     for name, heads, features in compared(lexicon, fitted, corpora, seed):
-        found.append(Baseline(name, *features, heads=heads, joined=name == "LSA" and bool(heads)))
+        tested = features[1] if test is not None else None
+        found.append(
+            Baseline(name, features[0], tested, heads, joined=name == "LSA" and bool(heads))
+        )
         if progress:
             progress(len(found), kinds)
     return found

@@ -19,6 +19,7 @@ from headstart.deployment.explain import Explainer, Explanations
 from headstart.deployment.explained_page import explained_page
 from headstart.downstream.classification import Classification
 from headstart.encoders import Features
+from headstart.encoders.opening import OpenedEncoder
 from headstart.errors import HeadstartError
 from headstart.modalities import Processor
 from headstart.modalities.cells import Cells
@@ -83,8 +84,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
     with torch.no_grad():
         head.linear.weight.copy_(torch.tensor([[-9.0, 0.0], [9.0, 0.0]]))
     head.save(run.head)
-    monkeypatch.setattr(explaining, "open_encoder", lambda folder: Convolutions())
-    monkeypatch.setattr(explaining, "open_processor", lambda folder: WithUnits())
+    monkeypatch.setattr(OpenedEncoder, "encoder", Convolutions())
+    monkeypatch.setattr(OpenedEncoder, "processor", WithUnits())
     return run
 
 
@@ -138,7 +139,7 @@ def test_without_an_image_or_without_units_nothing_is_read(
     config = ExplainConfig(run=str(run.folder), inputs=["log.csv"], out="found.png")
     with pytest.raises(HeadstartError, match="reads series, and explanations of those are no im"):
         explaining.explain(config, run, print)
-    monkeypatch.setattr(explaining, "open_processor", lambda folder: WithoutUnits())
+    monkeypatch.setattr(OpenedEncoder, "processor", WithoutUnits())
     with pytest.raises(HeadstartError, match="reads series, and no parts of those are known"):
         explaining.explain(config, run, print)
     with pytest.raises(HeadstartError, match="no parts are known"):

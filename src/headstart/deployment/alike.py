@@ -11,17 +11,17 @@ import numpy as np
 
 from headstart.config import FinetuneConfig
 from headstart.data.audit import Audit
+from headstart.data.survey import spread
 from headstart.deployment import search
 from headstart.downstream import TASKS
-from headstart.encoders.opening import open_modality_of
 from headstart.errors import HeadstartError
 from headstart.evaluation.cache import digest_of_encoder
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from headstart.encoders import Encoder
-    from headstart.modalities import Preview, Processor
+    from headstart.encoders.opening import OpenedEncoder
+    from headstart.modalities import Preview
     from headstart.run import RunFolder
 
 #: Labeled records that are compared; larger sets are subsampled evenly.
@@ -62,29 +62,28 @@ class LabeledIndex:
 
     Args:
         run: a fine-tuned run, whose labeled source must still exist.
-        encoder, processor: of the run.
+        opened: its encoder.
 
     Raises:
         HeadstartError: the source cannot be read.
     """
 
-    def __init__(self, run: RunFolder, encoder: Encoder, processor: Processor) -> None:
+    def __init__(self, run: RunFolder, opened: OpenedEncoder) -> None:
         config = FinetuneConfig(**{**run.config()["options"], "resume": False})
-        length = int(run.resolved["length"])
-        key = digest_of_encoder(encoder, processor, length) + f" of {MOST} at most"
-        content = processor.content
+        key = digest_of_encoder(opened.encoder, opened.processor, opened.length)
+        key, content = f"{key} of {MOST} at most", opened.modality.content
         index = search.index_folder(run.folder, key, [config.train], config, content)
         if not index.is_dir():
-            records = _labeled(run, config, processor)
+            records = _labeled(run, config, opened)
             with _without_progress_bars():
-                search.build(encoder, processor, records, index, length=length)
+                search.build(opened, records, index)
         from datasets import load_from_disk
 
         found = search.Index.open(index / search.VECTORS)
         self._mean = found.vectors.mean(0)
         self._index = search.Index(found.ids, found.vectors - self._mean)
         self.records: Dataset = load_from_disk(str(index / search.RECORDS))
-        self._modality = open_modality_of(run.encoder)
+        self._modality = opened.modality
 
     def nearest(self, vector: np.ndarray, count: int) -> list[Alike]:
         """Return the ``count`` records nearest to a vector (D,), the nearest first."""
@@ -111,16 +110,16 @@ def _without_progress_bars() -> Iterator[None]:
             enable_progress_bars()
 
 
-def _labeled(run: RunFolder, config: FinetuneConfig, processor: Processor) -> Dataset:
+def _labeled(run: RunFolder, config: FinetuneConfig, opened: OpenedEncoder) -> Dataset:
     """Read at most :data:`MOST` of the run's labeled records."""
-    modality, audit = open_modality_of(run.encoder), Audit()
+    audit = Audit()
     try:
-        records = TASKS[config.task].read(config.train, config, modality, audit)
+        records = TASKS[config.task].read(config.train, config, opened.modality, audit)
     except HeadstartError as error:
         raise HeadstartError(
             f"the labeled records of {run.folder} cannot be read again ({error}); put them back, "
             "or ask for none with --alike 0."
         ) from None
     if len(records) > MOST:
-        records = records.select(np.linspace(0, len(records) - 1, MOST).round().astype(int))
-    return modality.readable(records, processor, audit)
+        records = records.select(spread(len(records), MOST))
+    return opened.modality.readable(records, opened.processor, audit)

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headstart.data.audit import Audit
 from headstart.data.columns import check_names
 from headstart.deployment import attributions, gradcam, rollout
 from headstart.deployment.alike import Alike, LabeledIndex
@@ -20,8 +19,9 @@ from headstart.deployment.deletion import deletion
 from headstart.deployment.explanation import Explanation
 from headstart.downstream.classification import Classification
 from headstart.downstream.predict import open_head
-from headstart.encoders.opening import open_encoder, open_modality_of, open_processor
+from headstart.encoders.opening import OpenedEncoder
 from headstart.errors import HeadstartError, did_you_mean
+from headstart.files import check_ending, write_json, write_text
 from headstart.modalities.inline import inline_records
 
 if TYPE_CHECKING:
@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
     from headstart.batch import Batch
     from headstart.config import ExplainConfig, SourceOptions
+    from headstart.data.audit import Audit
     from headstart.encoders import TokenEncoder
-    from headstart.modalities import Units
+    from headstart.modalities import Modality, Units
     from headstart.run import RunFolder
 
 #: Variants of a record that are predicted at once.
@@ -65,7 +66,8 @@ class Explainer:
                 f"{run.folder} was fine-tuned for {run.resolved['task']}, and only predictions of "
                 "classes can be explained; name a run of --task classification."
             )
-        self.processor = open_processor(run.encoder)
+        self.opened = OpenedEncoder(run.encoder)
+        self.processor = self.opened.processor
         if "units" not in self.processor.provides:
             raise HeadstartError(
                 f"{run.folder} reads {self.processor.content.noun}, and no parts of those are "
@@ -73,7 +75,7 @@ class Explainer:
                 "probabilities of all classes."
             )
         self.run, self.head = run, head.requires_grad_(False)
-        self.encoder = open_encoder(run.encoder)
+        self.encoder = self.opened.encoder
         cast(nn.Module, self.encoder).eval().requires_grad_(False)
         self.length = int(run.resolved["length"])
         self._requested = method
@@ -209,11 +211,8 @@ def explain(config: ExplainConfig, run: RunFolder, say: Callable[[str], None]) -
         HeadstartError: the inputs, the run or the options are at fault.
     """
     out = Path(config.out) if config.out else None
-    if out and out.suffix.lower() not in (".html", ".png", ".json"):
-        raise HeadstartError(
-            f"explanations can be written to .html, .png or .json, not to {out.name!r}; change "
-            "--out."
-        )
+    if out:
+        check_ending(out, "explanations", (".html", ".png", ".json"))
     explainer = Explainer(run, config.method)
     provides, noun = explainer.processor.provides, explainer.processor.content.noun
     if out and out.suffix.lower() == ".png" and "heat_maps" not in provides:
@@ -221,11 +220,11 @@ def explain(config: ExplainConfig, run: RunFolder, say: Callable[[str], None]) -
             f"this run reads {noun}, and explanations of those are no image; use --out PAGE.html."
         )
     target = explainer.target(config.class_)
-    records = read_inputs(config.inputs, config, explainer, config.count, say)
+    records = read_inputs(config.inputs, config, explainer.opened, config.count, say)
     index = None
     if config.alike:
         try:
-            index = LabeledIndex(run, explainer.encoder, explainer.processor)
+            index = LabeledIndex(run, explainer.opened)
         except HeadstartError as error:
             say(str(error))
     found = [
@@ -240,29 +239,27 @@ def explain(config: ExplainConfig, run: RunFolder, say: Callable[[str], None]) -
 def read_inputs(
     inputs: list[str],
     options: SourceOptions,
-    explainer: Explainer,
+    opened: OpenedEncoder,
     count: int,
     say: Callable[[str], None],
 ) -> Dataset:
     """Read the first ``count`` records; an input that is no file may be a record itself."""
-    modality, audit = open_modality_of(explainer.run.encoder), Audit()
-    typed = inline_records(modality, inputs)
+    typed = inline_records(opened.modality, inputs)
     if typed is not None:
         return typed
-    check_names(options.columns, modality.content)
-    records = modality.read(inputs, options, audit)
-    if len(records) > count:
+
+    def first(modality: Modality, audit: Audit) -> Dataset:
+        check_names(options.columns, modality.content)
+        records = modality.read(inputs, options, audit)
+        if len(records) <= count:
+            return records
         say(f"explaining the first {count} of {len(records):,} records; --count asks for more")
-        records = records.select(range(count))
-    records = modality.readable(records, explainer.processor, audit)
-    for one in audit.summary()["records"][:3]:
-        say(f"{one['where']} was set aside: {one['reason']}")
-    return records
+        return records.select(range(count))
+
+    return opened.read(inputs, options, say, first)
 
 
 def _write(found: list[Explanation], out: Path, run: RunFolder) -> None:
-    from headstart.files import write_json, write_text
-
     if out.suffix.lower() == ".json":
         write_json(out, Explanations(found).summary())
     elif out.suffix.lower() == ".html":

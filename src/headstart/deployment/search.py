@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from headstart.config import SourceOptions
     from headstart.data.content import Content
-    from headstart.encoders import Encoder
-    from headstart.modalities import Modality, Processor
+    from headstart.encoders.opening import OpenedEncoder
+    from headstart.modalities import Modality
 
 #: Vectors that are compared at once.
 CHUNK = 65_536
@@ -160,12 +160,11 @@ def index_folder(
     return run / "index" / digest("index", *parts)
 
 
-def build(
-    encoder: Encoder, processor: Processor, records: Dataset, folder: Path, *, length: int
-) -> None:
+def build(opened: OpenedEncoder, records: Dataset, folder: Path) -> None:
     """Write an index of ``records`` and the records themselves into ``folder``."""
     with whole_folder(folder) as unfinished:
-        embed(encoder, processor, records, unfinished / VECTORS, length=length)
+        vectors = unfinished / VECTORS
+        embed(opened.encoder, opened.processor, records, vectors, length=opened.length)
         records.save_to_disk(str(unfinished / RECORDS))
 
 

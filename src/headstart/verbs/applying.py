@@ -130,7 +130,7 @@ def search(run: str, *inputs: str, query: str, **options: Any) -> list[dict[str,
         if not built.is_dir():
             records = opened.read(sources, reading, say)
             say(f"embedding {len(records):,} records into {built}")
-            searching.build(opened.encoder, opened.processor, records, built, length=opened.length)
+            searching.build(opened, records, built)
         index = searching.Index.of_records(built, opened.modality)
     vectors = features(opened.encoder, opened.processor, queries, length=opened.length)
     rows = searching.search(index, [str(name) for name in queries["id"]], vectors, plan.count)

@@ -82,6 +82,8 @@ OBJECTIVES = Registry(
 
 #: Reserved name for the options that say how several objectives are combined.
 MIXTURE = "mixture"
+#: End of the name of a scalar that is what guessing reaches in the scalar named before it.
+CHANCE = "_chance"
 
 
 class Objective(nn.Module, ABC):

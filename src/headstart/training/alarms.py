@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from headstart.batch import Batch
+from headstart.objectives import CHANCE
 from headstart.training.health import FEWEST, Snapshot
-from headstart.training.metrics import CHANCE
 from headstart.training.trends import change, late_share, mean, median
 
 #: Minimum number of logged losses for a statement.

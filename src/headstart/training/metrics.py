@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from headstart.training.alarms import Alarm
 
 
-#: End of the name of a scalar that is what guessing reaches in the scalar named before it.
-CHANCE = "_chance"
-
-
 class Metrics:
     """Writes one row per logged step.
 

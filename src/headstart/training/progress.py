@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 
+from headstart.objectives import CHANCE
 from headstart.training.loader import ResumableLoader
 from headstart.training.loop import TrainingLoop
-from headstart.training.metrics import CHANCE
 from headstart.training.usage import Usage
 
 #: Speeds are means over at least this many seconds.

@@ -51,8 +51,10 @@ def late_share(points: Sequence[tuple[int, float]], *, steadily: bool) -> float:
 
 
 def mean(values: Sequence[float]) -> float:
+    """Return the mean."""
     return sum(values) / len(values)
 
 
 def median(values: Sequence[float]) -> float:
+    """Return the median, of an even number the upper one."""
     return sorted(values)[len(values) // 2]

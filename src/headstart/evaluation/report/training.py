@@ -6,9 +6,9 @@ from typing import Any
 
 from headstart.evaluation.report.curves import alarms, curve, trend
 from headstart.evaluation.report.health import KEYS
+from headstart.objectives import CHANCE
 from headstart.pages.charts import Series, line_chart, small_chart
 from headstart.pages.markup import Markup, table, tag
-from headstart.training.metrics import CHANCE
 
 _LOSSES = {"loss": "training loss", "validation_loss": "validation loss"}
 #: Logged values that are no metrics of the pretext task.

@@ -12,7 +12,7 @@ from headstart.evaluation.ngram_counts import Corpus, Grams, Matches, counted
 from headstart.evaluation.ngram_model import Discounts, closed_form
 
 #: The highest order that is tried, and the nats per token that an order must gain to be taken.
-_HIGHEST, _WORTH = 8, 0.005
+_HIGHEST, _WORTH = 8, 0.01
 #: Order where there are too few tokens to choose it.
 _PLAIN = 3
 #: Maximum number of tokens that are held out.
@@ -44,7 +44,7 @@ class Choice:
 def chosen(documents: Sequence[np.ndarray], size: int) -> Choice:
     """Choose the order, up to 8, and tune the discounts for the perplexity of held-out tokens.
 
-    From order 3 on, orders are added while each saves at least 0.005 nats per token. Discounts are
+    From order 3 on, orders are added while each saves at least 0.01 nats per token. Discounts are
     tuned on the same tokens, which beats the closed form slightly (Chen & Goodman
     1998), if there are at least 10,000.
 

@@ -59,6 +59,7 @@ def test_it_starts_from_the_run_s_weights_and_is_no_alternative(run, tmp_path, m
     assert [outcome.candidate for outcome in judged if outcome.kind == "pretrained"] == [
         "pre-trained",
         "fine-tuned",
+        "pre-trained + LSA",
     ]
 
 

@@ -92,7 +92,8 @@ def test_every_candidate_sees_the_same_texts_and_no_baseline_is_fitted_on_test(r
     for candidate in seen["candidates"]:
         assert candidate.train.shape[0] == 60
         assert candidate.test.shape[0] == 30
-    assert set(by_name(seen)) == {"pre-trained", "untrained", "TF-IDF", "LSA", "word vectors"}
+    simple = {"TF-IDF", "LSA", "word vectors", "words and pairs"}
+    assert set(by_name(seen)) == {"pre-trained", "untrained", "pre-trained + LSA", *simple}
     assert report.verdict
     assert run.report_file.exists()
 
@@ -174,7 +175,7 @@ def test_an_encoder_that_the_user_names_is_a_candidate_and_features_are_cached(r
     again = by_name(seen)
     for name in ("pre-trained", "untrained", "LSA"):
         assert again[name].train.tolist() == first[name].train.tolist()
-    assert len(list(run.features.glob("*.np?"))) == 2 * 5  # nothing was computed anew
+    assert len(list(run.features.glob("*.np?"))) == 2 * 6  # nothing was computed anew
 
 
 def test_what_the_pre_training_left_out_is_left_out_again_with_its_own_numbers(tmp_path):

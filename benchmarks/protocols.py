@@ -94,6 +94,7 @@ def main() -> None:
                     test=str(data("banking77", "test.jsonl")),
                     task=task,
                     corruptions=corruptions,
+                    alternatives_budget="1h",
                     **BANKING[task],
                 )
             took = time.monotonic() - start

@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 from datasets import Dataset
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+from sklearn.pipeline import make_union
+from sklearn.svm import LinearSVC
 
 from headstart.config import EvaluateConfig
+from headstart.evaluation.draws import draw
 from headstart.evaluation.evaluate import evaluate
 from headstart.evaluation.outcomes import Candidate
 from headstart.evaluation.protocols.similarity import cosines
@@ -199,9 +202,30 @@ def test_baselines_tell_the_topics_of_news(news: tuple[list[str], list[str]]) ->
     tested = [text for text, held in zip(texts, test, strict=True) if held]
     labels = np.array(topics)
     config = EvaluateConfig(run="run", train="train.jsonl", labels=["50"], seeds=2)
-    everything = text_baselines(None, records(train), records(tested))
-    candidates = [each for each in everything if "logistic regression" in each.heads]
+    candidates = text_baselines(None, records(train), records(tested))
     parts = [labeled(labels[indices].tolist()) for indices in (~test, test)]
     results = evaluate(list(map(Candidate.of, candidates)), parts[0], parts[1], config, TEXT)
     found = {outcome.candidate: outcome.scores["accuracy"].mean for outcome in results.judged(50)}
-    assert min(found.values()) > 0.85, found
+    assert min(found.values()) > 0.8, found
+
+
+def test_baselines_are_as_strong_as_plain_scikit_learn(news: tuple[list[str], list[str]]) -> None:
+    """A small version of ``benchmarks/alternatives.py``."""
+    texts, topics = news
+    classes = np.unique(topics, return_inverse=True)[1]
+    test = np.arange(len(texts)) % 3 == 0
+    parts = [[texts[n] for n in np.flatnonzero(chosen)] for chosen in (~test, test)]
+    options = {"sublinear_tf": True, "min_df": 2}
+    kinds = [TfidfVectorizer(**WORDS, **options), TfidfVectorizer(**CHARACTERS, **options)]
+    union = make_union(*kinds).fit(parts[0])
+    theirs = [union.transform(part).tocsr() for part in parts]
+    ours = text_baselines(None, *map(records, parts))[0]
+    gaps = []
+    for seed in range(5):
+        drawn = draw(classes[~test], 40, seed)
+        accuracies = []
+        for train, tested in ((ours.train, ours.test), theirs):
+            model = LinearSVC().fit(train[drawn], classes[~test][drawn])
+            accuracies.append(model.score(tested, classes[test]))
+        gaps.append(accuracies[0] - accuracies[1])
+    assert np.mean(gaps) > -0.02, gaps

@@ -1,8 +1,8 @@
 """Simple alternatives for text, which need no network and a minute or two.
 
 For classifiers: TF-IDF of words and characters, its latent semantic analysis, averaged word
-vectors, and plain counts of words and word pairs. For cosines, where no label can weigh features:
-the same kinds apart. A pre-trained encoder must beat the best of them.
+vectors, and words and word pairs alone. For cosines, where no label can weigh features: the same
+kinds apart. A pre-trained encoder must beat the best of them.
 """
 
 from __future__ import annotations
@@ -88,7 +88,9 @@ def _by_classifier(
     yield "LSA", ("logistic regression",), [each @ axes for each in rows]
     vectors = WordVectors(lexicon, fitted, derive(seed, "word vectors"))
     yield "word vectors", ("logistic regression",), list(map(vectors.average, corpora))
-    yield "words and pairs", ("low-rank averages",), list(map(words.count, corpora))
+    # In plain counts the commonest words drown the others where labels are few.
+    weighted = [tfidf(corpus, words) for corpus in corpora]
+    yield "words and pairs", ("low-rank averages",), weighted
 
 
 def _by_cosine(

@@ -226,7 +226,10 @@ def test_advice_follows_from_what_was_found(tmp_path: Path) -> None:
     advice = "\n".join(bad.advice)
     assert bad.advice[0].startswith("TF-IDF does better and costs less")
     assert "3 tested records occur in the pre-training data or are nearly like one there" in advice
-    assert "still falling at the end" in advice
+    assert "try a longer `--budget`" in advice
+    run.resolve(capped=True)
+    capped = Report(made_results(CLASSES, truth, right=(0.5, 0.4, 0.8)), run=run, audits=audits)
+    assert "ends at the same number of epochs" in "\n".join(capped.advice)
     assert "More labels still pay" in advice
     assert "30% of the pre-training records repeat others" in advice
     assert "Overlap of test with the pre-training data: 2 exact, 1 near." in written(bad, tmp_path)

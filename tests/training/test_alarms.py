@@ -194,6 +194,7 @@ def test_more_time_is_advised_where_the_last_quarter_still_paid() -> None:
     assert "25% of what the validation loss fell" in alarm.message
     assert "--budget" in alarm.message
     assert Alarms().still_improving(history(spent, spent)) == []
+    assert Alarms().still_improving(history(steep, steep), capped=True) == []
     assert Alarms(rung=["collapse"]).still_improving(history(steep, steep)) == []
     # Without validation the training loss is used, accounting for noise.
     noise = (random(200) * 0.5).tolist()

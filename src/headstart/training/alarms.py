@@ -348,12 +348,19 @@ class Alarms:
 
     # -- the end -----------------------------------------------------------------------------
 
-    def still_improving(self, rows: Sequence[dict[str, Any]]) -> list[Alarm]:
+    def still_improving(
+        self, rows: Sequence[dict[str, Any]], *, capped: bool = False
+    ) -> list[Alarm]:
         """Return the advice to train longer, if the last quarter of the run was worthwhile.
 
         That is: at least 5% of the total fall in the validation loss (or, without one, the training
         loss) was significantly in that quarter; or the effective rank rose by as much throughout.
+
+        Args:
+            capped: whether the run ended at its largest number of epochs, before its budget.
         """
+        if capped:  # measured: further epochs over the same records do not help
+            return []
         name = "validation_loss" if any("validation_loss" in row for row in rows) else "loss"
         losses = [(row["step"], row[name]) for row in rows if row.get(name) is not None]
         ranks = [(r["step"], -r["effective_rank"]) for r in rows if r.get("effective_rank")]

@@ -194,7 +194,8 @@ class Boundary(Callback):
         if not self._restore_best:
             alarms += self._alarms.overfitting(rows)
         if last and self._watch is not None and not self._state["stopped"]:
-            alarms += self._alarms.still_improving(rows)
+            capped = bool(self._run.resolved.get("capped"))
+            alarms += self._alarms.still_improving(rows, capped=capped)
         return alarms
 
     def _choose(self, row: dict[str, float], trainer: Trainer, loop: TrainingLoop) -> None:

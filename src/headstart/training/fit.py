@@ -109,7 +109,7 @@ def _decide(plan: TrainingPlan, group: ProcessGroup, say: RunLog) -> dict[str, A
             most = _most_steps(plan, group)
             if most is not None and steps > most:
                 say(_ends_early(plan, most / steps))
-                steps = most
+                steps, decided["capped"] = most, True
         decided["steps"] = steps
     decided = group.share(decided)
     if group.rank == 0:

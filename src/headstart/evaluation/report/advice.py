@@ -45,18 +45,20 @@ def advice(
     metrics: Sequence[dict[str, Any]],
     audits: Mapping[str, Mapping[str, Any]],
     run: str = "RUN",
+    capped: bool = False,
 ) -> list[str]:
     """Return plain sentences, the most important first.
 
     Args:
         run: the run folder, for the commands.
+        capped: whether the pre-training ended at its largest number of epochs.
     """
     rows = list(metrics)
     return [
         *_choice(gains, run),
         *_elsewhere(results),
         *_overlap(audits),
-        *longer(rows),
+        *longer(rows, capped=capped),
         *_labels(results),
         *_certainty(results, gains),
         *_classes(results),
@@ -124,8 +126,12 @@ def _overlap(audits: Mapping[str, Mapping[str, Any]]) -> list[str]:
     ]
 
 
-def longer(metrics: list[dict[str, Any]]) -> list[str]:
-    """Return the alarms of the training, and whether a longer training would help."""
+def longer(metrics: list[dict[str, Any]], *, capped: bool = False) -> list[str]:
+    """Return the alarms of the training, and whether a longer training would help.
+
+    Args:
+        capped: whether it ended at its largest number of epochs, before its budget.
+    """
     raised = alarms(metrics)
     lines = [message for _, _, message in raised if message]
     kinds = " ".join(f"{kind} {message}".lower() for _, kind, message in raised)
@@ -139,9 +145,12 @@ def longer(metrics: list[dict[str, Any]]) -> list[str]:
     first, last = points[0][1], points[-1][1]
     if first > last and quarter - last > _FALLING * (first - last):
         name = key.replace("_", " ")
+        fell = f"from {quarter:.3g} to {last:.3g} in the last quarter"
         lines.append(
-            f"The {name} was still falling at the end (from {quarter:.3g} to {last:.3g} in the "
-            "last quarter): a longer `--budget` would most likely help."
+            f"The {name} was still falling at the end ({fell}), but a longer `--budget` ends at the "
+            "same number of epochs: more unlabeled records would use it."
+            if capped
+            else f"The {name} was still falling at the end ({fell}): try a longer `--budget`."
         )
     return lines
 
@@ -159,7 +168,7 @@ def _labels(results: Results) -> list[str]:
     if gain < 0.005:
         return [
             f"More labels do little more: from {before:,} to {most:,} they brought {amount}. "
-            "Better spend on more unlabeled data, a longer budget, or cleaner labels."
+            "More unlabeled records or cleaner labels may bring more."
         ]
     if gain > 0.02:
         return [

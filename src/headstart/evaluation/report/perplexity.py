@@ -40,7 +40,9 @@ def write_perplexity(
     metrics = run.metrics()
     took = cost.cost_of(run, metrics)
     sections = [
-        advice.section([*_advice(found, run), *advice.longer(metrics)]),
+        advice.section(
+            [*_advice(found, run), *advice.longer(metrics, capped=bool(run.resolved.get("capped")))]
+        ),
         _chart(found),
         _surprises(found.surprises),
         _samples(found.samples),

@@ -82,7 +82,10 @@ class Report:
         self._metrics = run.metrics() if run else []
         self._cost = cost.cost_of(run, self._metrics) if run else {}
         name = str(run.folder) if run else "RUN"
-        self.advice = advice.advice(results, self.gains, self._metrics, self._audits, name)
+        capped = bool(run and run.resolved.get("capped"))
+        self.advice = advice.advice(
+            results, self.gains, self._metrics, self._audits, name, capped=capped
+        )
 
     @property
     def verdict(self) -> str:

@@ -147,8 +147,8 @@ def longer(metrics: list[dict[str, Any]], *, capped: bool = False) -> list[str]:
         name = key.replace("_", " ")
         fell = f"from {quarter:.3g} to {last:.3g} in the last quarter"
         lines.append(
-            f"The {name} was still falling at the end ({fell}), but a longer `--budget` ends at the "
-            "same number of epochs: more unlabeled records would use it."
+            f"The {name} was still falling at the end ({fell}), but a longer `--budget` ends at "
+            "the same number of epochs: more unlabeled records would use it."
             if capped
             else f"The {name} was still falling at the end ({fell}): try a longer `--budget`."
         )

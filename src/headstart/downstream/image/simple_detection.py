@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from headstart.downstream.image.windows import Described, grid, moved, offsets, overlaps
-from headstart.seeding import derive
+from headstart.seeding import derive, numbers
 
 if TYPE_CHECKING:
     from headstart.batch import Rows
@@ -58,7 +58,7 @@ class SimpleDetector:
     def __init__(self, train: Rows, classes: int, seed: int) -> None:
         from sklearn.linear_model import Ridge
 
-        self._rng = np.random.Generator(np.random.PCG64(derive(seed, "windows")))
+        self._rng = numbers(seed, "windows")
         self._classes = classes
         chosen = self._rng.permutation(len(train))[:IMAGES]
         batches = [train.batch(np.array([index]), 0) for index in chosen]

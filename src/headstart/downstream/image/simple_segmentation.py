@@ -11,7 +11,7 @@ from torch import Tensor
 from headstart.downstream.image.masks import mean_overlap
 from headstart.downstream.image.superpixels import described, superpixels
 from headstart.modalities.image.annotations import IGNORED
-from headstart.seeding import derive
+from headstart.seeding import derive, numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +37,7 @@ def segment_simply(
         classes: number of labels.
         seed: of the images and pieces that are drawn, and of the trees.
     """
-    rng = np.random.Generator(np.random.PCG64(derive(seed, "pieces")))
+    rng = numbers(seed, "pieces")
     chosen = rng.permutation(len(train))[:IMAGES]
     scenes = [_Scene(train.batch(np.array([index]), 0)) for index in chosen]
     held = scenes[: len(scenes) // 4]

@@ -21,7 +21,7 @@ from headstart.modalities.image.hog import hog_and_colour
 from headstart.modalities.image.patches import Patches
 from headstart.modalities.image.pixel_file import decode_square, sample_sides
 from headstart.modalities.image.processor import ImageProcessor
-from headstart.seeding import derive
+from headstart.seeding import derive, numbers
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -35,6 +35,7 @@ SIDE = 32
 COMPONENTS, JOINED = 256, 400
 #: Images that components are fitted on, and images from which patches are cut.
 FITTED, CUT = 5000, 2000
+HOG = "HOG and colour"
 HEADS = ("logistic regression", "RBF SVM")
 _CHUNK = 500
 
@@ -47,7 +48,6 @@ def image_baselines(
     train: Dataset,
     test: Dataset | None,
     *,
-    protocol: str = "classification",
     seed: int = 0,
     progress: Progress | None = None,
 ) -> list[Baseline]:
@@ -66,14 +66,14 @@ def image_baselines(
         HeadstartError: a labeled image cannot be decoded.
     """
     side = _side(train)
-    drawn = _drawn(train, FITTED, derive(seed, "fitted"))
+    drawn = _drawn(train, FITTED, seed)
     fitted = torch.cat([pixels for _, pixels in _chunks(drawn, side)])
     seen = [fitted[:CUT]]
     if background is not None:
-        seen.append(_undamaged(_drawn(background, CUT, derive(seed, "cut")), side))
+        seen.append(_undamaged(_drawn(background, CUT, seed), side))
     patches = Patches(_reduced(torch.cat(seen)), derive(seed, "patches"))
     kinds: dict[str, Describe] = {
-        "HOG and colour": lambda pixels: hog_and_colour(pixels).numpy(),
+        HOG: lambda pixels: hog_and_colour(pixels).numpy(),
         "HOG, colour and patches": Components(
             Joined(patches, fitted), fitted, JOINED, derive(seed, "joined")
         ),
@@ -95,7 +95,13 @@ def image_baselines(
                 progress(done, total)
         tables.append(table)
     return [
-        Baseline(name, tables[0][name], tables[1][name] if test is not None else None, HEADS)
+        Baseline(
+            name,
+            tables[0][name],
+            tables[1][name] if test is not None else None,
+            HEADS,
+            joined=name == HOG,
+        )
         for name in kinds
     ]
 
@@ -161,8 +167,7 @@ def _chunks(records: Dataset, side: int) -> Iterator[tuple[int, Tensor]]:
 
 def _drawn(records: Dataset, count: int, seed: int) -> Dataset:
     """Return random records, at most ``count``."""
-    rng = np.random.Generator(np.random.PCG64(seed))
-    return records.select(rng.permutation(len(records))[:count])
+    return records.select(numbers(seed, "images").permutation(len(records))[:count])
 
 
 def _undamaged(records: Dataset, side: int) -> Tensor:

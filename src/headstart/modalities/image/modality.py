@@ -188,9 +188,7 @@ class ImageModality(Modality):
         """
         from headstart.modalities.image.baselines import image_baselines
 
-        return image_baselines(
-            background, train, test, protocol=protocol, seed=seed, progress=progress
-        )
+        return image_baselines(background, train, test, seed=seed, progress=progress)
 
 
 def _natural_length(side: float, longest: int) -> int:

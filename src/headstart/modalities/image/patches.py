@@ -7,10 +7,11 @@ are nearer than the mean ("triangle"), summed over the four quadrants of the ima
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from headstart.seeding import numbers
 
 #: Centroids, and pixels a side of a patch.
 CENTROIDS, SIDE = 400, 6
@@ -85,7 +86,7 @@ def _contrast(pixels: Tensor, stride: int) -> Tensor:
 
 def _sample(images: Tensor, seed: int) -> Tensor:
     """Return patches (n,108) at random positions of random images."""
-    rng = np.random.Generator(np.random.PCG64(seed))
+    rng = numbers(seed, "patches")
     per_image = -(-PATCHES // len(images))
     drawn = []
     for group in images.split(64):

@@ -3,7 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from headstart.evaluation.metrics import confusion, difference, estimates, scores, t_half_width
+from headstart.evaluation.metrics import (
+    SCORES,
+    confusion,
+    difference,
+    estimates,
+    scores,
+    t_half_width,
+)
 
 
 def test_scores_by_hand() -> None:
@@ -65,3 +72,15 @@ def test_equal_predictions_differ_by_nothing() -> None:
     same = np.array([[True, False, True], [False, True, True]])
     found = difference(same, same)
     assert (found.mean, found.low, found.high) == (0, 0, 0)
+
+
+def test_resamples_of_a_confusion_matrix_agree_with_those_of_its_records() -> None:
+    rng = np.random.default_rng(4)
+    truth = rng.integers(0, 40, 300)
+    predicted = np.where(rng.random(300) < 0.6, truth, rng.integers(0, 40, 300))
+    found = estimates(truth, predicted[None], 40, np.random.default_rng(0))
+    drawn = rng.integers(0, 300, (1000, 300))
+    every = np.stack([scores(confusion(truth[at], predicted[at], 40)) for at in drawn])
+    for name, spread in zip(SCORES, every.std(0), strict=True):
+        half = (found[name].high - found[name].low) / 2
+        assert half == pytest.approx(1.96 * spread, rel=0.15)

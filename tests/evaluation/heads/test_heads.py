@@ -9,8 +9,9 @@ import pytest
 from scipy import sparse
 
 from headstart.errors import HeadstartError
-from headstart.evaluation.heads import HEADS
+from headstart.evaluation.heads import HEADS, linear
 from headstart.evaluation.heads.folds import deciding
+from headstart.evaluation.heads.foreseen import foreseen
 from headstart.evaluation.heads.rows import check_finite
 
 SPARSE = {"naive Bayes SVM", "low-rank averages"}
@@ -118,3 +119,33 @@ def test_with_many_labels_and_classes_a_few_decide_and_all_heads_get_the_same() 
     assert len(np.unique(classes[first])) == 200
     assert len(first) == len(np.unique(first)) == 2000
     assert deciding(np.arange(3000) % 3, np.random.default_rng(2)) is None
+
+
+def test_too_many_weights_of_sparse_features_are_fitted_in_their_leading_directions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    features, labels = bags(900, 4)
+    rows = sparse.csr_matrix(features)
+    head = HEADS["logistic regression"](rows)
+    exact = head.fit(rows[:300], labels[:300], np.random.default_rng(0)).predict(rows[300:])
+    monkeypatch.setattr(linear, "WEIGHTS", 1)
+    monkeypatch.setattr(linear, "RANK", 12)  # of 16 words
+    fitted = head.fit(rows[:300], labels[:300], np.random.default_rng(0))
+    assert fitted.weights.shape == (12, 4)
+    assert (fitted.predict(rows[300:]) == exact).mean() > 0.9
+
+
+def test_a_larger_problem_is_foreseen_to_take_longer_and_many_classes_fit_in_memory() -> None:
+    small, large = (np.ones((rows, 256), dtype=np.float32) for rows in (500, 50_000))
+    for name in set(NAMES) - SPARSE:
+        first = foreseen({100: 5}, 3, small, [name])
+        second = foreseen({1000: 5, 50_000: 1}, 60, large, [name])
+        assert first.seconds < second.seconds
+        assert first.bytes < second.bytes
+    values = np.ones(300_000, dtype=np.float32)
+    cells = np.arange(300_000) // 20, np.arange(300_000) % 200_000
+    wide = sparse.csr_matrix((values, cells), shape=(15_000, 200_000))
+    for name in SPARSE:
+        assert foreseen({100: 5}, 2, wide, [name]).seconds > 0
+    for classes in (150, 1500):
+        assert foreseen({15_000: 1}, classes, wide, ["logistic regression"]).bytes < 4 * 2**30

@@ -29,7 +29,7 @@ from headstart.evaluation.heads.rows import (
 from headstart.evaluation.heads.solver import SOFTMAX, SQUARED_HINGE, Loss, Problem
 
 #: Maximum number of weights of sparse features, and number of their directions beyond it.
-_WEIGHTS, _RANK = 2**25, 512
+WEIGHTS, RANK = 2**25, 512
 #: Scores in memory at once.
 _CELLS = 2**22
 
@@ -136,9 +136,9 @@ def fit_linear(
     with threads(len(codes)):
         choice = _choose(family, scalings, train, codes, rng)
         basis = None
-        if sparse.issparse(train) and len(names) * train.shape[1] > _WEIGHTS:
+        if sparse.issparse(train) and len(names) * train.shape[1] > WEIGHTS:
             rows = choice.scaling(train)
-            basis = leading(rows, _RANK, rng)
+            basis = leading(rows, RANK, rng)
             rows, back = principal(np.asarray(rows @ basis))
         else:
             rows, back = choice.spanned or principal(choice.scaling(train))

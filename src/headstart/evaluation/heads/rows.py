@@ -113,7 +113,11 @@ def leading(rows: Matrix, rank: int, rng: np.random.Generator) -> np.ndarray:
     They are those of a random sample of 2,000 rows.
     """
     drawn = np.sort(rng.permutation(rows.shape[0])[:SPANNED])
-    small, back = row_space(rows[drawn])
+    sample = rows[drawn]
+    if rows.shape[1] <= len(drawn):
+        axes = np.linalg.eigh((sample.T @ sample).toarray().astype(np.float64))[1]
+        return np.ascontiguousarray(axes[:, ::-1][:, :rank], dtype=np.float32)
+    small, back = row_space(sample)
     first = np.argsort(-np.square(small).sum(0))[:rank]
     return np.ascontiguousarray(back(np.eye(small.shape[1])[first]).T, dtype=np.float32)
 

@@ -1,0 +1,180 @@
+"""How long fitting heads will take and how much memory it needs, from the sizes alone.
+
+The numbers of operations follow from how heads choose their settings; how fast this machine is now
+is measured by a matrix product. Estimates are within a factor of about three.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from headstart.data.vectors import Matrix
+from headstart.evaluation.heads import folds, linear
+from headstart.evaluation.heads.rows import SPANNED
+
+#: How many products of a dense matrix one of a sparse matrix is worth: it waits for the memory.
+_SPARSE = 8
+#: Operations per score beside products: exponentials, comparisons, copies.
+_SCORE = 40
+#: Seconds of one fit beside its operations: folds, calls, small arrays.
+_OVERHEAD = {
+    "logistic regression": 0.03,
+    "linear SVM": 0.04,
+    "naive Bayes SVM": 0.2,
+    "RBF SVM": 0.2,
+    "low-rank averages": 0.4,
+    "kNN": 0.01,
+}
+
+
+class Foreseen(NamedTuple):
+    """Estimated seconds, and bytes of memory beside the features."""
+
+    seconds: float
+    bytes: int
+
+
+class _Sizes(NamedTuple):
+    """What time depends on.
+
+    Attributes:
+        labels: number n of drawn labels.
+        classes: number K of classes.
+        width: number D of features.
+        values: features per row that are not 0.
+        sparse: whether features are sparse.
+    """
+
+    labels: int
+    classes: int
+    width: int
+    values: float
+    sparse: bool
+
+    @property
+    def deciding(self) -> _Sizes:
+        """The sizes of the labels that choose a setting."""
+        few = self.classes <= folds.MANY
+        most = folds.DECIDING if few else folds.DECIDING_MANY
+        classes = min(self.classes, folds.DECIDING_CLASSES)
+        labels = min(most, self.labels * classes // self.classes)
+        return self._replace(labels=labels, classes=classes)
+
+    @property
+    def passes(self) -> int:
+        """Times that the deciding labels are fitted in cross-validation, in all folds together."""
+        return 2 if self.deciding.labels > folds.THREE_FOLDS else 4
+
+    @property
+    def row(self) -> float:
+        """Operations for a score of one row and its gradient, in the coordinates of a solver."""
+        if self.labels <= SPANNED:
+            return 4 * min(self.labels, self.width) + _SCORE
+        return 4 * (_SPARSE * self.values if self.sparse else self.width) + _SCORE
+
+    @property
+    def axes(self) -> float:
+        """Operations to find principal axes."""
+        return 10.0 * min(self.labels, self.width, SPANNED) ** 3
+
+
+def _linear(sizes: _Sizes, steps: int) -> float:
+    few = sizes.deciding
+    settings = 4 if sizes.sparse else 8
+    chosen = settings * steps * sizes.passes * few.labels * few.classes * few.row
+    axes = few.axes * (1 if sizes.sparse else 2) + sizes.axes
+    return chosen + axes + 2 * steps * sizes.labels * sizes.classes * sizes.row
+
+
+def _naive_bayes(sizes: _Sizes) -> float:
+    few, row = sizes.deciding, 4 * _SPARSE * sizes.values + _SCORE
+    rows = 3 * sizes.passes * few.labels + sizes.labels
+    return 50 * row * rows * sizes.classes + 200.0 * sizes.width * sizes.classes
+
+
+def _kernel(sizes: _Sizes) -> float:
+    few = sizes.deciding
+    machines = 12 * sizes.passes * few.labels**2 * (300 + 30 * few.classes)
+    final = min(sizes.labels, SPANNED) ** 2 * (100 + sizes.width)
+    mapped = sizes._replace(width=1000, values=1000)
+    return machines + final + (_linear(mapped, 20) if sizes.labels > SPANNED else 0)
+
+
+def _low_rank(sizes: _Sizes) -> float:
+    few = sizes.deciding
+    seen = 45 * sizes.passes * few.labels + min(30 * sizes.labels, 150_000)
+    return seen * (50.0 * min(sizes.labels, SPANNED) + 20 * sizes.classes + 100_000) + sizes.axes
+
+
+def _neighbours(sizes: _Sizes, tested: int) -> float:
+    product = _SPARSE * sizes.values if sizes.sparse else sizes.width
+    return (tested + sizes.deciding.labels) * sizes.labels * (2.0 * product + 2 * _SCORE)
+
+
+def foreseen(
+    counts: Mapping[int, int],
+    classes: int,
+    features: Matrix,
+    heads: Sequence[str],
+    *,
+    tested: int | None = None,
+) -> Foreseen:
+    """Estimate how long it takes to fit ``heads`` and to predict with them, and the memory.
+
+    Args:
+        counts: numbers of labels, and how many draws there are of each.
+        classes: K.
+        features: (N,D) of all training records.
+        heads: names in :data:`headstart.evaluation.heads.HEADS`.
+        tested: number of tested records; N by default.
+
+    Example::
+
+        seconds, size = foreseen({1000: 5, 15_000: 1}, 150, tfidf, ["logistic regression"])
+    """
+    rows, width = features.shape
+    thin = sparse.issparse(features)
+    values = features.nnz / max(1, rows) if thin else width
+    tested = rows if tested is None else tested
+    operations = seconds = 0.0
+    for labels, draws in counts.items():
+        sizes = _Sizes(labels, classes, width, values, thin)
+        costs = {
+            "logistic regression": lambda s: _linear(s, 10),
+            "linear SVM": lambda s: _linear(s, 15),
+            "naive Bayes SVM": _naive_bayes,
+            "RBF SVM": _kernel,
+            "low-rank averages": _low_rank,
+            "kNN": lambda s: _neighbours(s, tested),
+        }
+        product = 2 * (_SPARSE if thin else 1) * values * classes
+        operations += draws * sum(costs[name](sizes) + tested * product for name in heads)
+        seconds += draws * sum(_OVERHEAD[name] for name in heads)
+    return Foreseen(seconds + operations / _speed(), _bytes(max(counts), classes, width, thin))
+
+
+def _bytes(labels: int, classes: int, width: int, thin: bool) -> int:
+    weights = classes * width
+    if thin and weights > linear.WEIGHTS:
+        weights = classes * linear.RANK
+        basis = 4 * linear.RANK * (width + labels)
+    else:
+        basis = 0 if thin else 8 * labels * width
+    gram = 4 * 8 * min(labels, SPANNED) ** 2
+    return int(4 * weights * 26 + basis + gram + 4 * 4 * 2**20)
+
+
+def _speed() -> float:
+    """Return the operations per second of narrow products: a third of those of (256,256)."""
+    matrix = np.ones((256, 256), dtype=np.float32)
+    taken = []
+    for _ in range(10):
+        start = time.perf_counter()
+        _ = matrix @ matrix
+        taken.append(time.perf_counter() - start)
+    return 2 * 256**3 / min(taken) / 3

@@ -86,7 +86,7 @@ def main() -> None:
                 f"{stored}#train",
                 test=f"{stored}#test",
                 labels=["100", "1000", "10000"],
-                from_scratch=True,
+                from_scratch="on",
                 seed=seed,
             )
             plan: Any = run.resolved["plan"]

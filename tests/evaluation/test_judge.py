@@ -150,7 +150,7 @@ def test_from_scratch_gets_the_drawn_labels_only_and_a_fresh_network(run, tmp_pa
     monkeypatch.setattr(scratch, "finetune", spy)
     train = write(tmp_path / "train.jsonl", range(300, 360))
     test = write(tmp_path / "test.jsonl", range(400, 430))
-    report = run.evaluate(train, test=test, labels=["20"], seeds=2, from_scratch=True)
+    report = run.evaluate(train, test=test, labels=["20"], seeds=2, from_scratch="on")
     ours = open_encoder(run.encoder).token_embedding.weight
     assert len(given) == 2
     for weights, texts in given:

@@ -70,9 +70,9 @@ class Allowance:
         return True
 
     def unsuited(self, candidate: Candidate, probes: Collection[str]) -> None:
-        """Note the heads of a candidate that its protocol refused, though it took others."""
-        if not set(candidate.heads) & set(probes):
-            return  # a protocol with probes of its own
+        """Note the heads of a candidate that its protocol refused."""
+        if candidate.train is None:
+            return
         self.refused |= {
             f"{candidate.name} ({head})" for head in candidate.heads if head not in probes
         }

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from headstart.batch import Progress
 from headstart.config import EvaluateConfig, task_options
 from headstart.errors import HeadstartError, did_you_mean
 from headstart.evaluation.allowance import Allowance
+from headstart.evaluation.heads.foreseen import foreseen
 from headstart.evaluation.outcomes import Candidate, Results
 from headstart.evaluation.protocols import PROTOCOLS, Measure, Protocol, protocols_for
-from headstart.evaluation.protocols.measuring import LabeledData
+from headstart.evaluation.protocols.measuring import LabeledData, Measurement
 from headstart.evaluation.protocols.reading import task_of
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from headstart.modalities import Modality, Processor
 
 AUTO = "auto"
+#: Seconds of fitting from which they are said beforehand.
+WORTH_SAYING = 60
 
 
 def check_task(task: str, modality: Modality) -> None:
@@ -110,6 +114,7 @@ def evaluate(
     *,
     progress: Progress | None = None,
     allowance: Allowance | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> Results:
     """Measure all candidates by the protocol of ``config.task``.
 
@@ -119,6 +124,7 @@ def evaluate(
         content: the kind of record.
         progress: called with the number of fits done and the total.
         allowance: the time of the simple alternatives.
+        say: called with how long it will take and how much memory, where that is much.
 
     Raises:
         HeadstartError: the protocol cannot measure these records, or measures a single network.
@@ -129,4 +135,28 @@ def evaluate(
         results = evaluate(candidates, train, test, config, content)
     """
     measurement = measure_of(config)(LabeledData(train, test, content), config)
+    if say and measurement.heads and (sentence := expected(candidates, measurement)):
+        say(sentence)
     return measurement.of(candidates, progress, allowance)
+
+
+def expected(candidates: list[Candidate], measurement: Measurement) -> str | None:
+    """Return in a sentence what fitting the heads of the candidates will take; None if little.
+
+    The simple alternatives stop when their time is spent, so that it is an upper estimate.
+    """
+    draws = {labels: len(seeds) for labels, seeds in measurement.seeds.items()}
+    classes, tested = len(measurement.results.classes), len(measurement.results.truth)
+    found = [
+        foreseen(draws, classes, each.train, each.heads, tested=tested)
+        for each in candidates
+        if each.train is not None
+    ]
+    seconds = sum(each.seconds for each in found)
+    size = max((each.bytes for each in found), default=0)
+    if seconds < WORTH_SAYING and size < 2**30:
+        return None
+    return (
+        f"measuring {len(found)} candidates with {classes:,} classes: up to about "
+        f"{max(1, round(seconds / 60))} min and {size / 2**30:.1f} GiB beside the features"
+    )

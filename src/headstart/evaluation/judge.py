@@ -180,7 +180,14 @@ def _compared(
     candidates, moved = divided(candidates, test)
     with _bar(console, "probes") as progress:
         results = evaluate(
-            candidates, train, test, config, content, progress=progress, allowance=allowance
+            candidates,
+            train,
+            test,
+            config,
+            content,
+            progress=progress,
+            allowance=allowance,
+            say=opened.say,
         )
         if shifted:
             found = measure_shifts(moved, train, shifted, results, config, content, progress)

@@ -90,6 +90,7 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
         score=lambda found: _outcomes(found, truth, len(names), config.seed),
         seeds=draw_seeds(config, counts),
         draw=drawn,
+        heads=True,
         trivial=("majority class", predicting(_majority)),
     )
 

@@ -94,6 +94,7 @@ class Measurement:
         probes: the prediction methods of a candidate by name; {} if it is not supported.
         score: from all predictions to outcomes, in order.
         seeds: of the draws at each number of labels; 0 labels where none are used.
+        heads: whether features are measured by the heads of the candidates.
         draw: from a number of labels and a seed to the training data of all candidates.
         trivial: the predictions of a method that looks at no record, and its name, such as the
             majority class; an alternative wherever there is a pre-trained candidate.
@@ -105,6 +106,7 @@ class Measurement:
     seeds: Mapping[int, Sequence[int]]
     draw: Callable[[int, int], Any] = nothing
     trivial: tuple[str, Predict] | None = None
+    heads: bool = False
 
     def of(
         self,
@@ -132,7 +134,8 @@ class Measurement:
             len(probes) * sum(len(draws[n]) for n in counts[each.name]) for each, probes in table
         )
         for candidate, probes in table:
-            allowance.unsuited(candidate, probes)
+            if self.heads:
+                allowance.unsuited(candidate, probes)
         found: list[Predicted] = []
         done = 0
         for candidate, probes in table:

@@ -72,6 +72,11 @@ def test_what_is_left_when_the_time_is_spent_is_named_and_encoders_are_always_me
     )
 
 
+def test_the_first_alternative_is_always_measured() -> None:
+    results = measured(0, OURS, FIRST, SECOND)
+    assert cells(results) == [(name, n) for name in ("ours", "first") for n in (5, 9)]
+
+
 def test_what_is_known_to_take_longer_than_is_left_is_not_begun() -> None:
     long = Candidate("from scratch", "scratch", most=True, seconds=40)
     results = measured(60, FIRST, long)

@@ -17,7 +17,8 @@ _LIMITED = ("baseline", "scratch")
 class Allowance:
     """The time of the simple alternatives, which are measured from the first to the last.
 
-    What is begun is finished, so that the last one may take longer.
+    The first one is always measured, by its first probe: a verdict compares with something. What
+    is begun is finished, so that the last one may take longer.
 
     Args:
         seconds: at most; None sets no bound.
@@ -26,8 +27,6 @@ class Allowance:
     Example::
 
         allowance = Allowance(60)
-        with allowance.timed():
-            baselines = modality.baselines(background, train, test)
         results = measurement.of(candidates, allowance=allowance)
         print(allowance.left_out)
     """
@@ -39,6 +38,7 @@ class Allowance:
         self.used = 0.0
         self.left_out: dict[str, list[str]] = {}
         self.refused: set[str] = set()
+        self._first: tuple[str, str] | None = None
         self._clock = clock
 
     @property
@@ -47,13 +47,13 @@ class Allowance:
         return None if self.seconds is None else max(0.0, self.seconds - self.used)
 
     @contextmanager
-    def timed(self, candidate: Candidate | None = None) -> Iterator[None]:
-        """Count the time inside, if it is spent on an alternative (by default it is)."""
+    def timed(self, candidate: Candidate) -> Iterator[None]:
+        """Count the time inside, if it is spent on an alternative."""
         start = self._clock()
         try:
             yield
         finally:
-            if candidate is None or candidate.kind in _LIMITED:
+            if candidate.kind in _LIMITED:
                 self.used += self._clock() - start
 
     def refuses(self, candidate: Candidate, probe: str, count: str) -> bool:
@@ -63,6 +63,9 @@ class Allowance:
             count: the number of labels by name.
         """
         if candidate.kind not in _LIMITED or self.left is None:
+            return False
+        self._first = self._first or (candidate.name, probe)
+        if (candidate.name, probe) == self._first:
             return False
         if self.left > 0.0 and self.left >= candidate.seconds:
             return False

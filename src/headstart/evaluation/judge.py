@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -160,11 +161,12 @@ def _compared(
         candidates = [measured(each, train, seen, digest_of, store, progress) for each in encoders]
     if config.finetuned:
         candidates.append(_network("fine-tuned", "pretrained", training.fine_tuned, train, test))
-    allowance = Allowance(_seconds(config, run))
-    with _bar(console, "simple alternatives") as progress, allowance.timed():
+    begun = time.monotonic()
+    with _bar(console, "simple alternatives") as progress:
         candidates += _baselines(
             modality, background, train, seen, config, store, digest_of, progress
         )
+    allowance = Allowance(_seconds(config, run, time.monotonic() - begun))
     candidates += [
         joined(encoder, simple)
         for simple in candidates
@@ -266,11 +268,15 @@ def _trainable(config: EvaluateConfig, train: Dataset) -> bool:
     return protocol_of(config).networks and not config.folds and len(train) >= LEAST_LABELS
 
 
-def _seconds(config: EvaluateConfig, run: RunFolder) -> float:
-    """Return the time of the simple alternatives in seconds."""
+def _seconds(config: EvaluateConfig, run: RunFolder, spent: float) -> float:
+    """Return the time in which the simple alternatives may be fitted, in seconds.
+
+    Args:
+        spent: seconds that their features took.
+    """
     if config.alternatives_budget != "auto":
-        return 60 * Budget.parse(config.alternatives_budget).amount
-    return max(LEAST, seconds_of(run.metrics()))
+        return max(0.0, 60 * Budget.parse(config.alternatives_budget).amount - spent)
+    return max(LEAST, seconds_of(run.metrics()) - spent)
 
 
 def _network(

@@ -78,15 +78,13 @@ def hotels() -> Data:
 
 def cifar10() -> Data:
     """Photographs of ten classes: 5,000 to learn from, 2,000 to test."""
-    from PIL import Image
-
     parts: list[Any] = []
     with np.load(data("cifar10", "cifar10_jpeg.npz")) as stored:
         for part, count in (("train", 5000), ("test", 2000)):
             content, at = stored[f"{part}_jpeg"], stored[f"{part}_offsets"]
             chosen = np.random.default_rng(0).permutation(len(at) - 1)[:count]
             files = [content[at[n] : at[n + 1]].tobytes() for n in chosen]
-            parts.append([Image.open(io.BytesIO(file)).convert("RGB") for file in files])
+            parts.append([{"bytes": file, "path": None} for file in files])
             parts.append(stored[f"{part}_labels"][chosen].astype(np.int64))
     return Data("image", parts[0], parts[2], parts[1], parts[3], (100, 1000))
 
@@ -101,7 +99,10 @@ def ours(given: Data) -> Side:
     from headstart.evaluation.heads import HEADS
     from headstart.modalities.opening import open_modality
 
-    train, test = (Dataset.from_dict({given.kind: part}) for part in (given.train, given.test))
+    train, test = (
+        Dataset.from_dict({"id": list(map(str, range(len(part)))), given.kind: part})
+        for part in (given.train, given.test)
+    )
     modality = open_modality(given.kind)
     found = modality.baselines(None, train, test, seed=0, progress=None)
     heads = [(each, HEADS[name](each.train)) for each in found for name in each.heads]
@@ -141,7 +142,7 @@ def plain(given: Data) -> Side:
         topics = [svd.transform(part) for part in rows]
         models = [(rows, LinearSVC(), {"C": [0.1, 1, 10]}), (topics, logistic, weak)]
     else:
-        pixels = [np.stack(part).reshape(len(part), -1) / 255 for part in (given.train, given.test)]
+        pixels = [_pixels(part) for part in (given.train, given.test)]
         pca = PCA(128, whiten=False, random_state=0).fit(pixels[0])
         parts = [pca.transform(part) for part in pixels]
         models = [(parts, SVC(), {"C": [1, 10]}), (parts, logistic, weak)]
@@ -170,6 +171,13 @@ def difference(one: list[float], other: list[float]) -> str:
     gaps = np.subtract(one, other)
     half = stats.t.ppf(0.975, len(gaps) - 1) * gaps.std(ddof=1) / np.sqrt(len(gaps))
     return f"{gaps.mean():+.1f} [{gaps.mean() - half:+.1f}, {gaps.mean() + half:+.1f}]"
+
+
+def _pixels(records: list[Any]) -> np.ndarray:
+    from PIL import Image
+
+    images = [Image.open(io.BytesIO(each["bytes"])).convert("RGB") for each in records]
+    return np.stack([np.asarray(image).ravel() for image in images]) / 255
 
 
 def _texts(train: list[Any], test: list[Any], *labels: int) -> Data:

@@ -14,7 +14,7 @@ import numpy as np
 from scipy import sparse
 
 from headstart.data.vectors import Matrix
-from headstart.evaluation.heads import folds, linear
+from headstart.evaluation.heads import folds, linear, solver
 from headstart.evaluation.heads.rows import SPANNED
 
 #: How many products of a dense matrix one of a sparse matrix is worth: it waits for the memory.
@@ -160,13 +160,11 @@ def foreseen(
 
 def _bytes(labels: int, classes: int, width: int, thin: bool) -> int:
     weights = classes * width
-    if thin and weights > linear.WEIGHTS:
-        weights = classes * linear.RANK
-        basis = 4 * linear.RANK * (width + labels)
-    else:
-        basis = 0 if thin else 8 * labels * width
-    gram = 4 * 8 * min(labels, SPANNED) ** 2
-    return int(4 * weights * 26 + basis + gram + 4 * 4 * 2**20)
+    # A solver keeps copies of the weights; above the limit it solves some classes at a time.
+    blocks = thin and weights > linear.WEIGHTS
+    copies = 14 * solver.BLOCK if blocks else 18 * weights
+    gram = 8 * min(labels, SPANNED) ** 2
+    return 4 * (weights + copies + gram + (0 if thin else 2 * labels * width) + 2**24)
 
 
 def _speed() -> float:

@@ -21,15 +21,20 @@ from headstart.evaluation.heads.rows import (
     SPANNED,
     Scaling,
     Spanned,
-    leading,
     lengths,
     nonzero,
     principal,
 )
-from headstart.evaluation.heads.solver import SOFTMAX, SQUARED_HINGE, Loss, Problem
+from headstart.evaluation.heads.solver import (
+    SOFTMAX,
+    SQUARED_HINGE,
+    Loss,
+    Problem,
+    one_against_rest,
+)
 
-#: Maximum number of weights of sparse features, and number of their directions beyond it.
-WEIGHTS, RANK = 2**25, 512
+#: Maximum number of weights of sparse features that are solved together.
+WEIGHTS = 2**25
 #: Scores in memory at once.
 _CELLS = 2**22
 
@@ -74,10 +79,9 @@ class Fitted:
     Attributes:
         unit: whether rows are normalised first.
         classes: (K,) that it was fitted on.
-        weights: (D,K), or (r,K) of coordinates in ``basis``.
+        weights: (D,K).
         bias: (K,).
         validation: accuracy at the chosen penalty on the folds that chose it, else NaN.
-        basis: (D,r) of the directions that rows are projected on; None is all.
     """
 
     unit: bool
@@ -85,7 +89,6 @@ class Fitted:
     weights: np.ndarray
     bias: np.ndarray
     validation: float
-    basis: np.ndarray | None = None
 
     def predict(self, test: Matrix) -> np.ndarray:
         """Return the class (m,) of the highest score of each row of ``test`` (m,D)."""
@@ -106,8 +109,7 @@ class Fitted:
             rows = test[start : start + at_once]
             divisor = nonzero(lengths(rows))[:, None] if self.unit else np.float32(1)
             # Scaling the scores instead of the rows avoids a copy.
-            within = rows if self.basis is None else np.asarray(rows @ self.basis)
-            yield np.asarray(within @ self.weights) / divisor + self.bias
+            yield np.asarray(rows @ self.weights) / divisor + self.bias
 
 
 class _Choice(NamedTuple):
@@ -128,25 +130,24 @@ def fit_linear(
 ) -> Fitted:
     """Choose and fit a linear classifier of ``train`` (n,D) of ``classes`` (n,).
 
-    If fewer than two classes have two examples, cross-validation is impossible and C is
-    a constant. With more than 33 million weights, sparse rows are projected on their 512 leading
-    directions, which is an approximation.
+    If fewer than two classes have two examples, cross-validation is impossible and C is a constant.
+    With more than 33 million weights, one logistic regression against the rest is fitted for each
+    class, at the C that was chosen.
     """
     names, codes = np.unique(classes, return_inverse=True)
     with threads(len(codes)):
         choice = _choose(family, scalings, train, codes, rng)
-        basis = None
-        if sparse.issparse(train) and len(names) * train.shape[1] > WEIGHTS:
-            rows = choice.scaling(train)
-            basis = leading(rows, RANK, rng)
-            rows, back = principal(np.asarray(rows @ basis))
-        else:
-            rows, back = choice.spanned or principal(choice.scaling(train))
-        problem = Problem(rows, codes, len(names), family.loss)
         # Few labels are solved at no cost beyond what can be seen.
         tolerance = family.tolerance / (100 if len(codes) <= SPANNED else 1)
-        found = family.solve(problem, choice.penalty, None, tolerance)
-        weights = back(found[:-1].T).T
+        if sparse.issparse(train) and len(names) * train.shape[1] > WEIGHTS:
+            rows = choice.scaling(train)
+            found = one_against_rest(rows, codes, len(names), choice.penalty, tolerance)
+            weights = found[:-1]
+        else:
+            rows, back = choice.spanned or principal(choice.scaling(train))
+            problem = Problem(rows, codes, len(names), family.loss)
+            found = family.solve(problem, choice.penalty, None, tolerance)
+            weights = back(found[:-1].T).T
     shift, scale = choice.scaling.shift, choice.scaling.scale
     bias = found[-1]
     if not sparse.issparse(train):
@@ -158,7 +159,6 @@ def fit_linear(
         weights.astype(np.float32, copy=False),
         bias.astype(np.float32),
         choice.validation,
-        basis,
     )
 
 

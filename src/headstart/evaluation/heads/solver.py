@@ -22,7 +22,9 @@ from headstart.data.vectors import Matrix
 TOLERANCE = 1e-4
 _ITERATIONS = 200
 #: Number of past steps that are kept, and maximum number of values in them.
-_HISTORY, _KEPT = 10, 2**28
+_HISTORY, _KEPT = 10, 2**27
+#: Number of weights of one against the rest that are solved together.
+BLOCK = 2**24
 #: Scores in memory at once.
 _CELLS = 2**20
 
@@ -60,6 +62,17 @@ def _squared_hinge(scores: np.ndarray, codes: np.ndarray) -> np.ndarray:
     losses = np.einsum("nk,nk->n", scores, scores)
     scores *= 2
     scores[rows, codes] *= -1
+    return losses
+
+
+def _logistic(scores: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    from scipy.special import expit
+
+    own = np.flatnonzero(codes >= 0), codes[codes >= 0]
+    scores[own] *= -1
+    losses = np.logaddexp(0, scores).sum(1)
+    expit(scores, out=scores)
+    scores[own] *= -1
     return losses
 
 
@@ -129,6 +142,27 @@ class Problem:
         scale = 1 / np.concatenate([diagonal + np.float32(ridge), bias])
         theta = np.zeros((width + 1, self.classes), np.float32) if start is None else start.copy()
         return _descend(lambda at: self.gradient(at, ridge), theta, scale, tolerance)
+
+
+def one_against_rest(
+    rows: Matrix, codes: np.ndarray, classes: int, penalty: float, tolerance: float
+) -> np.ndarray:
+    """Return weights and bias (D+1,K) of K logistic regressions, some solved at a time.
+
+    Nothing is needed in memory beside the solution but a few copies of ``BLOCK`` weights.
+    """
+    loss = Loss(_logistic, lambda _: (1 - 1 / classes) / classes)
+    found = np.empty((rows.shape[1] + 1, classes), dtype=np.float32)
+    at_once = max(1, BLOCK // rows.shape[1])
+    for first in range(0, classes, at_once):
+        block = found[:, first : first + at_once]
+        count = block.shape[1]
+        inside = (codes >= first) & (codes < first + count)
+        start = np.zeros(block.shape, dtype=np.float32)
+        start[-1] = -np.log(classes)
+        problem = Problem(rows, np.where(inside, codes - first, -1), count, loss)
+        block[:] = problem.solve(penalty, start, tolerance)
+    return found
 
 
 def _descend(

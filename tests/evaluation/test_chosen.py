@@ -61,9 +61,7 @@ def test_a_gain_must_hold_against_what_was_not_chosen_too() -> None:
     found = only(outcome("lucky", "baseline", 0.81, 0.60), outcome("sound", "baseline", 0.75, 0.76))
     assert found.best.candidate == "sound"
     assert found.sign == 0
-    assert details([found])[0].endswith(
-        "not clear: lucky, head, which the training labels did not choose, has 81.0%"
-    )
+    assert details([found])[0].endswith("not clear: lucky, head, which was not chosen, has 81.0%")
 
 
 def test_of_a_simple_alternative_the_probe_is_chosen_too_and_of_encoders_it_is_the_first() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 import headstart as hs
+from headstart.evaluation.metrics import Estimate
 from headstart.evaluation.outcomes import ACCURACY, Outcome, Results
 from headstart.evaluation.verdict import gains
 
@@ -51,7 +52,8 @@ def test_the_same_pre_training_is_run_from_other_seeds_once(tmp_path: Path, caps
 def outcome(name: str, kind: str, score: float, repeats: str = "") -> Outcome:
     by_draw = np.full(5, score)
     resampled = np.tile(by_draw[:, None], (1, 9))
-    return Outcome(name, kind, "head", 50, None, {}, by_draw, resampled, repeats=repeats)
+    scores = {"accuracy": Estimate(score, score, score)}
+    return Outcome(name, kind, "head", 50, None, scores, by_draw, resampled, repeats=repeats)
 
 
 def test_their_spread_is_part_of_the_interval() -> None:
@@ -67,6 +69,8 @@ def test_their_spread_is_part_of_the_interval() -> None:
     )
     (gain,) = gains(results)
     assert gain.ours.mean == np.mean([0.8, 0.82, 0.84])
+    found = gain.ours.scores["accuracy"]
+    np.testing.assert_allclose((found.mean, found.high - found.mean), (0.82, 0.0497), rtol=1e-2)
     # Student's t with two degrees of freedom times the standard error of three runs.
     half = 4.302653 * 0.02 / np.sqrt(3)
     np.testing.assert_allclose(gain.difference.high - gain.difference.mean, half, rtol=1e-5)

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -140,8 +141,8 @@ def test_the_page_holds_verdict_figures_curves_data_cost_and_command(
     first = report.verdict.splitlines()[0]
     assert first.startswith("Yes, from 10 labels on: pre-training gained ")
     assert first.partition(": ")[2][1:] in text
-    # the labels' worth, three numbers, the choice, the seeds, how sure, what was measured
-    assert len(report.verdict.splitlines()) == 9
+    # the labels' worth, three numbers, the choice, the seeds, how sure, two notes, the setting
+    assert len(report.verdict.splitlines()) == 11
     for words in (
         "60 (50%) labels",
         "all 120 labels",
@@ -169,7 +170,7 @@ def test_the_summary_is_plain_json(report: Report) -> None:
 
 def test_a_report_needs_neither_run_nor_alternatives(results: Results, tmp_path: Path) -> None:
     only = [outcome for outcome in results.outcomes if outcome.kind == "pretrained"]
-    alone = Report(Results(**{**vars(results), "outcomes": only}))
+    alone = Report(replace(results, outcomes=only))
     assert alone.verdict.startswith("No verdict")
     assert "No verdict" in page(alone, tmp_path)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -142,7 +143,7 @@ def _first_baseline(
     if head.modality is None:
         return
     found = head.modality.baselines(None, train, held, protocol=protocol, seed=0, progress=None)
-    for one in found[:1]:
+    for one in islice(found, 1):
         if one.test is not None:
             yield one.name, one.train, one.test, one.heads
 

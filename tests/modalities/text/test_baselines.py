@@ -163,7 +163,7 @@ def test_baselines_learn_a_toy_of_twenty_lines_without_test_texts() -> None:
 
 def test_for_cosines_every_kind_stands_apart() -> None:
     pairs = ["a cat purrs", "the dog runs", "zebras graze", "a cat purred", "the banks", "zebra"]
-    found = text_baselines(records(TOY), records(TOY), records(pairs), protocol="similarity")
+    found = [*text_baselines(records(TOY), records(TOY), records(pairs), protocol="similarity")]
     names = ["words", "TF-IDF of words", "TF-IDF of characters", "SIF", "LSA"]
     assert [each.name for each in found] == names
     by_name = {each.name: cosines(each.test) for each in found}

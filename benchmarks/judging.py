@@ -52,9 +52,7 @@ class Judge:
         self.config = EvaluateConfig(run="", train="", labels=labels, seed=seed)
         self._untrained: dict[tuple[str, bool], Any] = {}
         everything = (background, self.train, self.test)
-        self.alternatives = self._scored(
-            [*text_baselines(*everything, seed=seed)] + more(*everything)
-        )
+        self.alternatives = self._scored(text_baselines(*everything, seed=seed) + more(*everything))
 
     def __call__(self, run: Any) -> Any:
         """Return the results of a run, of its encoder untrained, and of the alternatives."""

@@ -129,10 +129,17 @@ def test_the_held_out_slice_has_every_label(records):
     assert counts == {"fruit": 6, "tool": 2, "bird": 1}
 
 
-def test_a_label_with_one_record_cannot_be_held_out(records):
+def test_a_label_with_one_record_is_trained_on(records):
     some = records({"fruit": 30, "bird": 1})
+    kept, held = Classification.from_records(4, some, config()).hold_out(some, 0.2, seed=0)
+    assert "bird" in list(kept["label"])
+    assert set(held["label"]) == {"fruit"}
+
+
+def test_one_record_a_label_cannot_be_held_out(records):
+    some = records({"fruit": 1, "bird": 1})
     head = Classification.from_records(4, some, config())
-    with pytest.raises(HeadstartError, match="only one training record has the label 'bird'"):
+    with pytest.raises(HeadstartError, match="each of the 2 labels has one training record"):
         head.hold_out(some, 0.2, seed=0)
 
 

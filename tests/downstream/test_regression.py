@@ -70,7 +70,7 @@ def test_what_is_no_number_is_set_aside():
 def test_one_number_alone_is_refused(light):
     options = FinetuneConfig(run="r", train="t", out="o")
     records = Dataset.from_list([{"label": 1.0}, {"label": 1.0}])
-    with pytest.raises(HeadstartError, match="two numbers at least"):
+    with pytest.raises(HeadstartError, match="two different numbers at least"):
         Regression.build(light, records, options)
 
 

@@ -49,8 +49,8 @@ def split(
     groups = _groups(labels)
     if max(len(indices) for indices in groups.values()) < 2:
         raise HeadstartError(
-            "every label occurs only once, so no test part can be split off; label more records "
-            "or name a file with --test."
+            "every label occurs only once, so no record can be held out; label more records of "
+            "each."
         )
     test = []
     for label, indices in groups.items():
@@ -61,18 +61,26 @@ def split(
     return np.setdiff1d(np.arange(len(labels)), chosen), chosen
 
 
-def folds(labels: Sequence[str], count: int, seed: int = 0) -> list[tuple[np.ndarray, np.ndarray]]:
+def folds(
+    labels: Sequence[str], count: int, seed: int = 0, where: str = "the labeled records"
+) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return ``count`` stratified (train, test) pairs of sorted indices; the tests are disjoint.
+
+    Args:
+        where: the file of the labels, for messages.
 
     Raises:
         HeadstartError: fewer than two labels, or a label with fewer records than folds.
     """
     groups = _groups(labels)
-    rarest = min(groups, key=lambda label: (len(groups[label]), label))
-    if len(groups[rarest]) < count:
+    rare = sorted((len(rows), label) for label, rows in groups.items() if len(rows) < count)
+    if rare:
+        fewest, label = rare[0]
+        others = f", and {len(rare) - 1:,} more have too few" if len(rare) > 1 else ""
+        fewer = f"use --folds {fewest}, " if fewest > 1 else ""
         raise HeadstartError(
-            f"label {rarest!r} has {len(groups[rarest])} record(s), fewer than the {count} folds; "
-            "use fewer folds, label more records, or leave that label out."
+            f"{where}: the label {label!r} has {fewest} record(s), fewer than the {count} "
+            f"folds{others}; {fewer}label more records, or leave such labels out."
         )
     fold_of = np.empty(len(labels), dtype=np.int64)
     dealt = 0

@@ -205,6 +205,18 @@ class Task(nn.Module, ABC):
         """Split the records into training and validation records."""
         return hold_out(records, share, seed)
 
+    @classmethod
+    def checked(
+        cls, records: Dataset, validation: Dataset | None, config: FinetuneConfig, notes: list[str]
+    ) -> Dataset | None:
+        """Return the validation records that can be scored; by default all.
+
+        Args:
+            validation: None where a slice of ``records`` is held out.
+            notes: extended by sentences on what was left out, and on doubtful labels.
+        """
+        return validation
+
     # -- building ----------------------------------------------------------------------------
 
     @classmethod

@@ -9,11 +9,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from headstart.data.labels import known, or_regression, single_notes, spelling_notes
 from headstart.data.split import split
 from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+    from headstart.config import FinetuneConfig
 
 
 def labels_of(records: Dataset) -> list[str]:
@@ -75,20 +78,41 @@ def unseen_label(label: str) -> HeadstartError:
     )
 
 
+def checked_classes(
+    records: Dataset, validation: Dataset | None, config: FinetuneConfig, notes: list[str]
+) -> Dataset | None:
+    """Return the validation records whose class a training record has.
+
+    Args:
+        validation: None where a slice of ``records`` is held out.
+        notes: extended by sentences on what was left out, and on doubtful labels.
+
+    Raises:
+        HeadstartError: a record has no label, or no validation record is left.
+    """
+    labels = labels_of(records)
+    notes += spelling_notes(labels, config.train)
+    if validation is not None and config.val:
+        return known(validation, labels, config.val, notes)
+    notes += single_notes(labels, config.train)
+    return validation
+
+
 def hold_out_of_each(records: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
     """Return training and validation records, each class split by the same ``share``.
 
-    Every class keeps at least one record on either side.
+    Every class keeps at least one record on either side, but a class of one record is trained on.
 
     Raises:
-        HeadstartError: a class has a single record.
+        HeadstartError: every class has a single record.
     """
     labels = labels_of(records)
-    label, count = min(Counter(labels).items(), key=lambda item: (item[1], item[0]))
-    if count < 2:
+    counts = Counter(labels)
+    if max(counts.values()) < 2:
         raise HeadstartError(
-            f"only one training record has the label {label!r}, too few to hold some out for "
-            "validation; add records with it, or name validation records with --val."
+            f"each of the {len(counts):,} labels has one training record, so none can be held out "
+            f"for validation; add records, or name validation records with --val"
+            f"{or_regression(counts)}."
         )
     kept, held = split(labels, share, seed)
     return records.select(kept), records.select(held)

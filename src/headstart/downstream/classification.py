@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -13,6 +14,7 @@ from headstart.downstream import Task
 from headstart.downstream.alternatives import Alternative, classified
 from headstart.downstream.classes import (
     balanced_weights,
+    checked_classes,
     class_indices,
     class_predictions,
     count_classes,
@@ -94,6 +96,13 @@ class Classification(Task):
             widen=config.wide,
         )
 
+    @classmethod
+    def checked(
+        cls, records: Dataset, validation: Dataset | None, config: FinetuneConfig, notes: list[str]
+    ) -> Dataset | None:
+        """Leave out validation records of a class that no training record has."""
+        return checked_classes(records, validation, config, notes)
+
     def targets(self, records: Dataset) -> Tensor:
         """Return the class of each record (N,).
 
@@ -103,7 +112,7 @@ class Classification(Task):
         return class_indices(records, self.labels)
 
     def hold_out(self, records: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
-        """Split each class by the same ``share``; each side keeps at least one record."""
+        """Split each class by the same ``share``; a class of one record is trained on."""
         return hold_out_of_each(records, share, seed)
 
     def warm_start(self, encoder: Pooler, train: TargetRows, validation: TargetRows) -> None:
@@ -236,7 +245,10 @@ def logistic_regression(
     standard = scaler.fit_transform(features.double().numpy())
     model = LogisticRegression(
         C=strength, max_iter=1000, class_weight="balanced" if balanced else None
-    ).fit(standard, targets.numpy())
+    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The number of unique classes")  # few labels are usual
+        model.fit(standard, targets.numpy())
     weight = model.coef_ / scaler.scale_
     bias = model.intercept_ - weight @ scaler.mean_
     if len(weight) == 1:  # two classes: one score, half of it for the one, half against the other

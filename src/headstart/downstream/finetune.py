@@ -141,9 +141,9 @@ def finetune(
         unlabeled: unlabeled records to learn from as well, once the head is fitted.
 
     Raises:
-        HeadstartError: an unknown task, or one that the encoder cannot serve; one class only, a
-            class too small to hold records out, a validation label without training records, or
-            ``freeze`` beyond the layers.
+        HeadstartError: an unknown task, or one that the encoder cannot serve; one class only, no
+            class large enough to hold records out, a validation label without training records,
+            or ``freeze`` beyond the layers.
     """
     kind: type[Task] = TASKS[config.task]
     kind.check_encoder(encoder, processor)

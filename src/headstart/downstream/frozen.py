@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from headstart.errors import HeadstartError
+
 if TYPE_CHECKING:
     from headstart.batch import Batch
     from headstart.downstream.rows import TargetRows
@@ -52,6 +54,9 @@ def pooled_features(
     Args:
         encoder: set to evaluation mode.
         indices: (n,) of rows; :func:`even_indices` by default.
+
+    Raises:
+        HeadstartError: the encoder returns values that are not finite.
     """
     indices = even_indices(len(rows)) if indices is None else indices
     encoder.eval()
@@ -59,7 +64,13 @@ def pooled_features(
     with torch.no_grad():
         for start in range(0, len(indices), _BATCH):
             found.append(encoder.pool(rows.batch(indices[start : start + _BATCH], 0)).float())
-    return torch.cat(found), rows.targets[indices]
+    features = torch.cat(found)
+    if not features.isfinite().all():
+        raise HeadstartError(
+            "the encoder returns values that are not finite: its training diverged; train it "
+            "again with a lower learning rate."
+        )
+    return features, rows.targets[indices]
 
 
 def frozen_features(encoder: Pooler, rows: TargetRows) -> tuple[Tensor, Tensor]:

@@ -74,13 +74,18 @@ class MultiLabel(Task):
         """Build a head for the labels that occur in ``records``.
 
         Raises:
-            HeadstartError: no label occurs.
+            HeadstartError: no label occurs, or all records have all of them.
         """
         labels = sorted({label for found in records["label"] for label in found})
         if not labels:
             raise HeadstartError(
                 "multilabel needs training records that have labels, but none has one; check "
                 "--column label=COLUMN and --label-separator."
+            )
+        if all(len(found) == len(labels) for found in records["label"]):
+            raise HeadstartError(
+                f"every training record has the same label(s), such as {labels[0]!r}, so there is "
+                "nothing to learn; check --column label=COLUMN and --label-separator."
             )
         return cls(
             encoder.width,

@@ -14,6 +14,7 @@ from headstart.data.split import split
 from headstart.downstream import Task
 from headstart.downstream.alternatives import Alternative, classified
 from headstart.downstream.classes import (
+    checked_classes,
     class_indices,
     class_loss,
     class_predictions,
@@ -62,6 +63,13 @@ class Prototypes(Task):
     def build(cls, encoder: Encoder, records: Dataset, config: FinetuneConfig) -> Self:
         """Build a head for the labels that occur in ``records``."""
         return cls(encoder.width, list(count_classes(records)))
+
+    @classmethod
+    def checked(
+        cls, records: Dataset, validation: Dataset | None, config: FinetuneConfig, notes: list[str]
+    ) -> Dataset | None:
+        """Leave out validation records of a class that no training record has."""
+        return checked_classes(records, validation, config, notes)
 
     def targets(self, records: Dataset) -> Tensor:
         """Return the class of each record (N,)."""

@@ -70,8 +70,8 @@ class Regression(Task):
         values = np.array(records["label"], dtype=np.float64)
         if len(values) < 2 or values.std() == 0:
             raise HeadstartError(
-                "a regression needs training records with two numbers at least; check --train "
-                "and --column label=COLUMN."
+                "a regression needs training records with two different numbers at least; check "
+                "--train and --column label=COLUMN."
             )
         return cls(width, float(values.mean()), float(values.std()), dropout=config.dropout)
 

@@ -99,11 +99,13 @@ def _predicted(
             **options,
         )
         target = RunFolder.create(config.out, "finetune", config, overwrite=False)
+        # One record a class cannot be held out; then the training records say when to stop.
+        alone = len(set(labeled["label"])) == len(labeled)
         finetune(
             encoder,
             open_processor(folder),
             labeled,
-            None,
+            labeled if alone else None,
             config,
             target,
             note=read_note(folder),

@@ -107,7 +107,6 @@ def cached_candidates(
     listing = folder / f"{name}.json"
     if listing.is_file():
         os.utime(listing)
-        rows = json.loads(listing.read_text(encoding="utf-8"))
         known = [
             Candidate(
                 row["name"],
@@ -115,20 +114,20 @@ def cached_candidates(
                 train=_load(folder, row["train"]),
                 test=_load(folder, row["test"]) if row["test"] else None,
                 heads=tuple(row["heads"]),
-                joinable=row["joinable"],
+                joined=row["joined"],
             )
-            for row in rows
+            for row in json.loads(listing.read_text(encoding="utf-8"))
         ]
-        if all(_whole(candidate, row) for candidate, row in zip(known, rows, strict=True)):
+        if all(candidate.train is not None for candidate in known):
             return known
     found = compute()
-    rows = []
+    rows: list[dict[str, Any]] = []
     for index, candidate in enumerate(found):
         row: dict[str, Any] = {
             "name": candidate.name,
             "kind": candidate.kind,
             "heads": candidate.heads,
-            "joinable": candidate.joinable,
+            "joined": candidate.joined,
         }
         for part, matrix in (("train", candidate.train), ("test", candidate.test)):
             row[part] = f"{name}-{index}-{part}" if matrix is not None else ""
@@ -138,11 +137,6 @@ def cached_candidates(
     write_json(listing, rows)
     _evict(folder)
     return found
-
-
-def _whole(candidate: Candidate, row: dict[str, Any]) -> bool:
-    """Return whether all files of a candidate were still there."""
-    return candidate.train is not None and (candidate.test is not None or not row["test"])
 
 
 def cached_overlap(

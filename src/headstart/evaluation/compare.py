@@ -59,18 +59,19 @@ def compare(config: CompareConfig, *, say: Callable[[str], None]) -> Comparison:
         for opened in map(OpenedEncoder, folders.values()):
             check_needs(plan.task, modality, opened.encoder, opened.processor)
     first = next(iter(encoders.values()))
-    train, test = labeled_records(plan, modality, first.processor, {})
+    notes: list[str] = []
+    train, test = labeled_records(plan, modality, first.processor, {}, notes)
     digest_of = digests_of(modality)
     read = [digest_of(records) for records in (train, test)]
     for name, opened in encoders.items():
         if opened.modality.options != modality.options:
-            again = labeled_records(plan, opened.modality, opened.processor, {})
+            again = labeled_records(plan, opened.modality, opened.processor, {}, [])
             if [digest_of(records) for records in again] != read:
                 raise HeadstartError(
                     f"{name} reads {config.train} otherwise than {next(iter(encoders))}, for their "
                     f"options of {modality.content.noun} differ; compare runs that read alike."
                 )
-    notes = _label_notes(labels, train, config)
+    notes += _label_notes(labels, train, config)
     candidates, costs = [], {}
     scratch = tempfile.TemporaryDirectory(prefix="headstart-")
     for (name, opened), named in zip(encoders.items(), config.runs, strict=True):

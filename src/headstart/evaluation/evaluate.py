@@ -12,7 +12,7 @@ from headstart.evaluation.allowance import Allowance
 from headstart.evaluation.heads.foreseen import foreseen
 from headstart.evaluation.outcomes import Candidate, Results
 from headstart.evaluation.protocols import PROTOCOLS, Measure, Protocol, protocols_for
-from headstart.evaluation.protocols.measuring import LabeledData, Measurement
+from headstart.evaluation.protocols.measuring import LabeledData, Measurement, collapsed
 from headstart.evaluation.protocols.reading import task_of
 
 if TYPE_CHECKING:
@@ -124,7 +124,8 @@ def evaluate(
         content: the kind of record.
         progress: called with the number of fits done and the total.
         allowance: the time of the simple alternatives.
-        say: called with how long it will take and how much memory, where that is much.
+        say: called with the notes on the labels, and with how long it will take and how much
+            memory, where that is much.
 
     Raises:
         HeadstartError: the protocol cannot measure these records, or measures a single network.
@@ -135,8 +136,11 @@ def evaluate(
         results = evaluate(candidates, train, test, config, content)
     """
     measurement = measure_of(config)(LabeledData(train, test, content), config)
-    if say and measurement.heads and (sentence := expected(candidates, measurement)):
-        say(sentence)
+    if say:
+        for note in [*measurement.results.notes, *collapsed(candidates)]:
+            say(note)
+        if measurement.heads and (sentence := expected(candidates, measurement)):
+            say(sentence)
     return measurement.of(candidates, progress, allowance)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -130,8 +131,10 @@ def _compared(
     notes: list[str] = []
     cautions: list[str] = []
     others = named(config.against, modality)
-    train, test = labeled_records(config, modality, processor, audits)
+    train, test = labeled_records(config, modality, processor, audits, notes)
     other = other_domain(config, train, modality, processor, audits, notes)
+    for note in notes:
+        opened.say(note)
     tested = train if test is None else test
     shifted = parts(tested, test is None, config, modality, length, other)
     seen = extended(test, shifted)
@@ -160,20 +163,21 @@ def _compared(
         candidates = [measured(each, train, seen, digest_of, store, progress) for each in encoders]
     if config.finetuned:
         candidates.append(_network("fine-tuned", "pretrained", training.fine_tuned, train, test))
+    begun = time.monotonic()
     with _bar(console, "simple alternatives") as progress:
         candidates += _baselines(
             modality, background, train, seen, config, store, digest_of, progress
         )
+    allowance = Allowance(_seconds(config, run, time.monotonic() - begun))
     candidates += [
         joined(encoder, simple)
         for simple in candidates
-        if simple.joinable and protocol_of(config).headline
+        if simple.joined and protocol_of(config).headline
         for encoder in candidates
-        if encoder.kind != "baseline" and encoder.train is not None
+        if encoder.kind in ("pretrained", "repeated") and encoder.train is not None
     ]
     if config.from_scratch == "on":
-        network = _network("from scratch", "scratch", training.from_scratch, train, test)
-        candidates.append(replace(network, required=True))
+        candidates.append(_network("from scratch", "scratch", training.from_scratch, train, test))
     elif config.from_scratch == "auto" and _trainable(config, train):
         last = _network("from scratch", "scratch", training.from_scratch, train, test)
         candidates.append(replace(last, most=True, seconds=training.scratch_seconds(len(train))))
@@ -186,7 +190,7 @@ def _compared(
             config,
             content,
             progress=progress,
-            allowance=Allowance(_seconds(config, run)),
+            allowance=allowance,
             say=opened.say,
         )
         if shifted:
@@ -266,14 +270,15 @@ def _trainable(config: EvaluateConfig, train: Dataset) -> bool:
     return protocol_of(config).networks and not config.folds and len(train) >= LEAST_LABELS
 
 
-def _seconds(config: EvaluateConfig, run: RunFolder) -> float:
+def _seconds(config: EvaluateConfig, run: RunFolder, spent: float) -> float:
     """Return the time in which the simple alternatives may be fitted, in seconds.
 
-    Their features are not counted: whether these are cached must not change a verdict.
+    Args:
+        spent: seconds that their features took.
     """
     if config.alternatives_budget != "auto":
-        return 60 * Budget.parse(config.alternatives_budget).amount
-    return max(LEAST, seconds_of(run.metrics()))
+        return max(0.0, 60 * Budget.parse(config.alternatives_budget).amount - spent)
+    return max(LEAST, seconds_of(run.metrics()) - spent)
 
 
 def _network(

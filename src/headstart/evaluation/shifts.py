@@ -10,6 +10,7 @@ import numpy as np
 
 from headstart.batch import Progress
 from headstart.config import EvaluateConfig
+from headstart.data.labels import known
 from headstart.data.pairs import is_pairs
 from headstart.errors import HeadstartError
 from headstart.evaluation.corruptions import SEVERITIES, corrupt, requested
@@ -105,22 +106,12 @@ def other_domain(
     """
     if config.shifted is None:
         return None
-    records = labeled_file(config.shifted, "other domain", config, modality, processor, audits)
+    records = labeled_file(
+        config.shifted, "other domain", config, modality, processor, audits, notes
+    )
     if not protocol_of(config).classes:
         return records
-    known = set(train["label"])
-    kept = [index for index, label in enumerate(records["label"]) if label in known]
-    if not kept:
-        raise HeadstartError(
-            f"{config.shifted}: no record has a label that the training records have; "
-            "the classes must be the same."
-        )
-    if len(kept) < len(records):
-        notes.append(
-            f"{len(records) - len(kept):,} of {len(records):,} records of {config.shifted} have a "
-            "label that no training record has, and were left out."
-        )
-    return records.select(kept)
+    return known(records, train["label"], config.shifted, notes)
 
 
 def extended(test: Dataset | None, found: list[Part]) -> Dataset | None:

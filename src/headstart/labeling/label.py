@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.data.columns import check_names
+from headstart.data.labels import spelling_notes
 from headstart.data.store import stream
 from headstart.encoders.opening import OpenedEncoder
 from headstart.errors import HeadstartError
@@ -121,12 +122,20 @@ def label(config: LabelConfig, *, say: Callable[[str], None]) -> Labeling:
                 )
             tried = source.vectors(trial.select(indices), Path(scratch, "trial.npy"))
             simulation = _simulated(
-                tried, [trial[int(index)]["label"] for index in indices], config
+                tried,
+                [trial[int(index)]["label"] for index in indices],
+                config,
+                config.simulate,
             )
         elif own.sum() >= FEWEST_UNREQUESTED:
             indices = _sample(own, rng)
             tried = np.asarray(vectors[indices])
-            simulation = _simulated(tried, found.select(indices)["label"], config)
+            try:
+                simulation = _simulated(
+                    tried, found.select(indices)["label"], config, "--unlabeled"
+                )
+            except HeadstartError as error:  # it was not requested
+                notes.append(f"The value of choosing could not be simulated: {error}")
         if not allowed.any():
             if simulation is None:
                 raise HeadstartError(
@@ -137,6 +146,7 @@ def label(config: LabelConfig, *, say: Callable[[str], None]) -> Labeling:
                 [], None, [*notes, "Every record has a label already."], simulation, config.run
             )
         labeled, labels = _labeled(source, given, found, vectors, own, Path(scratch, "given.npy"))
+        notes += spelling_notes(labels, " and ".join(config.labeled or config.unlabeled))
         chosen = choose(
             Pool(vectors, allowed), labeled, labels, config.n, method=config.way, rng=rng
         )
@@ -232,10 +242,15 @@ def _sample(known: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.sort(rng.permutation(np.flatnonzero(known))[:MOST_SIMULATED])
 
 
-def _simulated(vectors: np.ndarray, labels: Sequence[str], config: LabelConfig) -> Simulation:
-    return simulate(
-        vectors, list(labels), config.n, method=config.way, seeds=config.seeds, seed=config.seed
-    )
+def _simulated(
+    vectors: np.ndarray, labels: Sequence[str], config: LabelConfig, where: str
+) -> Simulation:
+    try:
+        return simulate(
+            vectors, list(labels), config.n, method=config.way, seeds=config.seeds, seed=config.seed
+        )
+    except HeadstartError as error:
+        raise HeadstartError(f"{where}: {error}") from None
 
 
 # -- the file ------------------------------------------------------------------------------------

@@ -101,6 +101,7 @@ def finetune(
     if target.finished:
         return target
 
+    from headstart.data.labels import same_file_notes
     from headstart.downstream.finetune import finetune as finetune_encoder
     from headstart.downstream.semi_supervised import finetune_with_unlabeled
     from headstart.encoders.opening import OpenedEncoder
@@ -112,6 +113,10 @@ def finetune(
         task.check_encoder(encoder, processor)
         records = labeled_records(plan.train, plan, opened)
         validation = labeled_records(plan.val, plan, opened) if plan.val else None
+        notes = same_file_notes(plan.train, plan.val, "--val") if plan.val else []
+        validation = task.checked(records, validation, plan, notes)
+        for note in notes:
+            say(note)
         known: dict[str, Any] = {"note": opened.note, "console": console()}
         if not plan.unlabeled:
             finetune_encoder(encoder, processor, records, validation, plan, target, **known)

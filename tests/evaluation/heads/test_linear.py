@@ -117,3 +117,10 @@ def test_fewer_rows_than_columns_are_fitted_in_their_span_with_the_same_outcome(
     np.testing.assert_allclose(
         tested @ back(part.coef_).T + part.intercept_, whole.decision_function(tested), atol=1e-3
     )
+
+
+def test_rows_of_zeros_span_one_coordinate_without_weight() -> None:
+    small, back = row_space(np.zeros((4, 10), np.float32))
+    assert small.shape == (4, 1)
+    assert not back(np.ones((2, 1))).any()
+    assert back(np.ones((2, 1))).shape == (2, 10)

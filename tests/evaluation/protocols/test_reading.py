@@ -159,7 +159,8 @@ def test_one_file_is_split_where_something_is_learned(tmp_path, task, split) -> 
     rows = [{"text": f"text number {n}", "label": n + 0.5} for n in range(30)]
     source = config(write(tmp_path / "train.csv", rows), task=task)
     audits: dict[str, Any] = {}
-    train, test = labeled_records(source, TextModality(), None, audits)
+    notes: list[str] = []
+    train, test = labeled_records(source, TextModality(), None, audits, notes)
     assert audits["train"]["kept"] == 30
     if not split:
         assert test is None
@@ -168,7 +169,7 @@ def test_one_file_is_split_where_something_is_learned(tmp_path, task, split) -> 
     assert (len(train), len(test)) == (24, 6)
     assert not set(train["id"]) & set(test["id"])
     with pytest.raises(HeadstartError, match="--folds serves classification and not regression"):
-        labeled_records(source.model_copy(update={"folds": 3}), TextModality(), None, audits)
+        labeled_records(source.model_copy(update={"folds": 3}), TextModality(), None, audits, notes)
 
 
 def test_sts_is_read_as_it_comes(shared_data) -> None:

@@ -61,3 +61,14 @@ def test_equal_labels_are_refused_in_a_sentence() -> None:
         measure([ours], records([1.5] * 20), records([1.5] * 5), plan())
     with pytest.raises(HeadstartError, match="option 'labels'"):
         measure([ours], records([1.0, 2.5] * 10), records([1.5, 2] * 2), plan(labels=["3"]))
+
+
+def test_few_tested_numbers_do_not_blow_up_the_interval() -> None:
+    rng = np.random.default_rng(0)
+    features = rng.random((30, 3), dtype=np.float32)
+    only = Candidate("ours", "pretrained", features[:26], features[26:])
+    train, test = records(rng.random(26).tolist()), records([1.5, 2.5, 1.5, 2.5])
+    (found, _) = measure([only], train, test, plan(labels=["all"])).outcomes
+    # One resample in eight has equal labels, whose R2 is undefined.
+    assert np.isfinite(found.by_resample).all()
+    assert abs(found.by_resample).max() < 1e3

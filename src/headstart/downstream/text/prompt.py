@@ -16,6 +16,7 @@ from headstart.config.tasks import PromptOptions
 from headstart.downstream import Task
 from headstart.downstream.alternatives import Alternative, classified
 from headstart.downstream.classes import (
+    checked_classes,
     class_indices,
     class_loss,
     class_predictions,
@@ -107,6 +108,13 @@ class Prompt(Task):
             head.words.weight.copy_(full.decoder.weight[ids])
             head.words.bias.copy_(full.decoder.bias[ids])
         return head
+
+    @classmethod
+    def checked(
+        cls, records: Dataset, validation: Dataset | None, config: FinetuneConfig, notes: list[str]
+    ) -> Dataset | None:
+        """Leave out validation records of a class that no training record has."""
+        return checked_classes(records, validation, config, notes)
 
     def rows(
         self, processor: Processor, records: Dataset, length: int, seed: int | None = None

@@ -35,6 +35,13 @@ def check_finite(name: str, *features: Matrix | None) -> None:
             )
 
 
+def constant(features: Matrix | None) -> bool:
+    """Return whether dense features (N,D) of several records are all the same."""
+    if features is None or sparse.issparse(features) or len(features) < 2:
+        return False
+    return bool((features[1] == features[0]).all() and (features == features[0]).all())
+
+
 @dataclass(frozen=True)
 class Scaling:
     """An affine map of feature vectors, which are normalised first if ``unit`` is set."""
@@ -75,6 +82,10 @@ def row_space(rows: Matrix) -> Spanned:
     gram = rows @ rows.T
     gram = gram.toarray() if sparse.issparse(gram) else gram
     values, vectors = np.linalg.eigh(gram.astype(np.float64))
+    if values[-1] <= 0:  # all rows are zero
+        return np.zeros((count, 1), dtype=np.float32), lambda weights: np.zeros(
+            (len(weights), width), dtype=np.float32
+        )
     nonzero = values > 1e-6 * values[-1]
     scale, vectors = np.sqrt(values[nonzero]), vectors[:, nonzero]
     small = (vectors * scale).astype(np.float32)

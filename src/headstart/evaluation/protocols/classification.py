@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from headstart.config import EvaluateConfig
+from headstart.data.labels import check_classes
 from headstart.data.split import folds
 from headstart.data.store import stream
 from headstart.data.vectors import Matrix
 from headstart.errors import HeadstartError
 from headstart.evaluation.draws import draw, draw_seeds, label_counts
 from headstart.evaluation.heads import HEADS, Head
-from headstart.evaluation.heads.foreseen import foreseen
-from headstart.evaluation.heads.rows import check_finite
 from headstart.evaluation.metrics import estimates
 from headstart.evaluation.outcomes import ACCURACY, Candidate, Outcome, Results
 from headstart.evaluation.protocols import Protocol
@@ -92,9 +90,6 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
         seeds=draw_seeds(config, counts),
         draw=drawn,
         heads=True,
-        seconds=lambda candidate, head, labels, draws: _seconds(
-            candidate, head, labels, draws, len(names), len(truth)
-        ),
         trivial=("majority class", predicting(_majority)),
     )
 
@@ -126,7 +121,6 @@ def _outcomes(found: list[Predicted], truth: np.ndarray, classes: int, seed: int
                 candidate=candidate.name,
                 kind=candidate.kind,
                 repeats=candidate.repeats,
-                joined_with=candidate.joined_with,
                 probe=probe,
                 labels=count,
                 predictions=stack,
@@ -143,18 +137,9 @@ def _classes(
     train_labels: Sequence[str], test_labels: Sequence[str], config: EvaluateConfig
 ) -> np.ndarray:
     """Return the sorted label names (K,) of the training records, which the test must share."""
-    train, test = Counter(train_labels), Counter(test_labels)
-    if len(train) < 2:
-        found = (
-            f"every labeled record has the label {next(iter(train))!r}"
-            if train
-            else "there are no labels"
-        )
-        raise HeadstartError(
-            f"{config.train}: {found}, but an evaluation needs two classes or more; check "
-            "--column label=COLUMN."
-        )
-    unseen = sorted(set(test) - set(train))
+    train, test = set(train_labels), set(test_labels)
+    check_classes(train, config.train)
+    unseen = sorted(test - train)
     if unseen:
         others = f" and {len(unseen) - 1:,} more" if len(unseen) > 1 else ""
         raise HeadstartError(
@@ -168,7 +153,7 @@ def _parts(train_labels: Sequence[str], tested: int, config: EvaluateConfig) -> 
     if config.folds == 1:
         raise HeadstartError("option 'folds': one fold leaves nothing to train on; use 2 or more.")
     if config.folds:
-        return folds(train_labels, config.folds, derive(config.seed, "folds"))
+        return folds(train_labels, config.folds, derive(config.seed, "folds"), config.train)
     if not tested:
         raise HeadstartError(
             f"{config.test or config.train}: there is no labeled test record; name a file with "
@@ -184,7 +169,6 @@ def _probes(candidate: Candidate, names: np.ndarray, cross_validated: bool) -> d
     test = train if cross_validated else candidate.test
     if train is None or test is None:
         raise ValueError(f"{candidate.name}: features of training and test records are needed")
-    check_finite(candidate.name, train, test)
 
     def predicting(head: Head) -> _Predict:
         def predict(
@@ -201,15 +185,6 @@ def _probes(candidate: Candidate, names: np.ndarray, cross_validated: bool) -> d
         for name, head in heads.items()
         if head.most_classes is None or len(names) <= head.most_classes
     }
-
-
-def _seconds(
-    candidate: Candidate, head: str, labels: int, draws: int, classes: int, tested: int
-) -> float:
-    """Return about how long a head takes; 0 where it is not known."""
-    if candidate.train is None:
-        return 0.0
-    return foreseen({labels: draws}, classes, candidate.train, [head], tested=tested).seconds
 
 
 def _majority(drawn: np.ndarray, classes: np.ndarray, tested: np.ndarray, seed: int) -> Prediction:

@@ -46,9 +46,10 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
     """
     names, truth = np.unique(np.asarray(data.tested["label"], dtype=str), return_inverse=True)
     if not 1 < len(names) < len(truth):
+        found = "a label of its own" if len(names) > 1 else f"the label {str(names[0])!r}"
         raise HeadstartError(
-            f"{config.test or config.train}: {len(truth):,} records with {len(names):,} different "
-            "label(s) cannot be clustered; check --column label=COLUMN."
+            f"{config.test or config.train}: each of the {len(truth):,} records has {found}, so "
+            "there are no clusters to find; check --column label=COLUMN."
         )
 
     def probes(candidate: Candidate) -> dict[str, Predict]:

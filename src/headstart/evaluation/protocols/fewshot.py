@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple
@@ -150,7 +151,10 @@ def regression(support: Matrix, classes: np.ndarray, queries: Matrix) -> np.ndar
     from sklearn.linear_model import LogisticRegression
 
     small, back = row_space(support)
-    model = LogisticRegression(max_iter=200).fit(small, classes)
+    model = LogisticRegression(max_iter=200)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The number of unique classes")  # few labels are usual
+        model.fit(small, classes)
     values = np.asarray(queries @ back(model.coef_).T) + model.intercept_
     return (values[:, 0] > 0).astype(np.int64) if values.shape[1] == 1 else values.argmax(1)
 

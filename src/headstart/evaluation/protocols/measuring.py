@@ -15,6 +15,7 @@ import numpy as np
 from headstart.batch import Progress
 from headstart.data.vectors import Matrix
 from headstart.evaluation.allowance import Allowance
+from headstart.evaluation.heads.rows import check_finite, constant
 from headstart.evaluation.outcomes import Candidate, Metric, Outcome, Results
 from headstart.evaluation.protocols.resampling import Sampled
 from headstart.evaluation.protocols.scoring import outcome_of
@@ -70,11 +71,6 @@ def nothing(labels: int, seed: int) -> None:
     """Draw nothing, for protocols that learn from no labels."""
 
 
-def nothing_foreseen(candidate: Candidate, probe: str, labels: int, draws: int) -> float:
-    """Foresee no time, for protocols whose probes are quick."""
-    return 0.0
-
-
 class Predicted(NamedTuple):
     """Predictions of one probe of one candidate at one number of labels.
 
@@ -100,7 +96,6 @@ class Measurement:
         score: from all predictions to outcomes, in order.
         seeds: of the draws at each number of labels; 0 labels where none are used.
         heads: whether features are measured by the heads of the candidates.
-        seconds: that a probe of a candidate will take at a number of labels and of draws.
         draw: from a number of labels and a seed to the training data of all candidates.
         trivial: the predictions of a method that looks at no record, and its name, such as the
             majority class; an alternative wherever there is a pre-trained candidate.
@@ -113,7 +108,6 @@ class Measurement:
     draw: Callable[[int, int], Any] = nothing
     trivial: tuple[str, Predict] | None = None
     heads: bool = False
-    seconds: Callable[[Candidate, str, int, int], float] = nothing_foreseen
 
     def of(
         self,
@@ -127,12 +121,17 @@ class Measurement:
             progress: called with the number of draws done and the total.
             allowance: the time of the simple alternatives; once it is spent, those that are left
                 are not measured, and named in it.
+
+        Raises:
+            HeadstartError: the features of a candidate are not all finite.
         """
         allowance = allowance or Allowance()
+        for each in candidates:
+            check_finite(each.name, each.train, each.test)
         table = [(each, self.probes(each)) for each in candidates]
         if self.trivial and any(each.kind == "pretrained" for each in candidates):
             name, predict = self.trivial
-            table.append((Candidate(name, "baseline", required=True), {"constant": predict}))
+            table.append((Candidate(name, "baseline"), {"constant": predict}))
         draws = {
             n: [(self.draw(n, seed), seed) for seed in seeds] for n, seeds in self.seeds.items()
         }
@@ -148,8 +147,7 @@ class Measurement:
         for candidate, probes in table:
             for labels in counts[candidate.name]:
                 for name, predict in probes.items():
-                    seconds = self.seconds(candidate, name, labels, len(draws[labels]))
-                    if allowance.refuses(candidate, name, self.results.counts[labels], seconds):
+                    if allowance.refuses(candidate, name, self.results.counts[labels]):
                         predictions = []
                     else:
                         with allowance.timed(candidate):
@@ -161,8 +159,18 @@ class Measurement:
                         rows = np.stack([each.values for each in predictions])
                         validation = float(np.mean([each.validation for each in predictions]))
                         found.append(Predicted(candidate, name, labels, rows, validation))
-        notes = [*self.results.notes, *allowance.notes()]
+        notes = [*self.results.notes, *collapsed(candidates), *allowance.notes()]
         return replace(self.results, outcomes=self.score(found), notes=notes)
+
+
+def collapsed(candidates: Sequence[Candidate]) -> list[str]:
+    """Return sentences on pre-trained encoders that give every record the same features."""
+    return [
+        f"{each.name}: every record has the same features, so nothing can be learned from them; "
+        "check that the records differ, or pre-train again with another objective."
+        for each in candidates
+        if each.kind in ("pretrained", "other") and constant(each.train)
+    ]
 
 
 def one_by_one(

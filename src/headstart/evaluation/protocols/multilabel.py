@@ -300,7 +300,8 @@ def _targets(
     if testable.sum() < 2:
         raise HeadstartError(
             f"{config.test or config.train}: {int(testable.sum())} label(s) can be tested; two or "
-            "more are needed that some test records have and others have not."
+            "more are needed that some test records have and others have not; check "
+            "--label-separator, or use --task classification where each record has one label."
         )
     if not testable.all():
         notes.append(f"{int((~testable).sum()):,} label(s) that no test record has were left out.")

@@ -13,6 +13,7 @@ from headstart.data import tables
 from headstart.data.audit import Audit
 from headstart.data.columns import LABEL, check_names, listed
 from headstart.data.field import Field, string
+from headstart.data.labels import few_notes, same_file_notes
 from headstart.data.pairs import (
     ALIKE,
     PAIR,
@@ -23,9 +24,10 @@ from headstart.data.pairs import (
     number,
     second_of,
 )
-from headstart.data.split import labeled, split
+from headstart.data.split import labeled
 from headstart.errors import HeadstartError
 from headstart.evaluation.protocols import PROTOCOLS, Protocol
+from headstart.evaluation.protocols.classes import with_classes
 from headstart.seeding import derive
 
 if TYPE_CHECKING:
@@ -133,6 +135,11 @@ def read_pairs(
         for name, is_number in zip(records["id"], numbers, strict=True):
             if not is_number:
                 audit.quarantine(name, "its score is not a number")
+        if not any(numbers):
+            raise HeadstartError(
+                f"{source}: no score of a pair is a number; name their column with --column "
+                "label=COLUMN."
+            )
         records = records.select(np.flatnonzero(numbers))
     wanted = ["id", *content.columns, PAIR, *([LABEL.name] if scored else [])]
     return flattened(
@@ -196,16 +203,24 @@ def read_several(
 
 
 def labeled_records(
-    config: EvaluateConfig, modality: Modality, processor: Processor | None, audits: dict[str, Any]
+    config: EvaluateConfig,
+    modality: Modality,
+    processor: Processor | None,
+    audits: dict[str, Any],
+    notes: list[str],
 ) -> tuple[Dataset, Dataset | None]:
     """Return training and test records; no test records (None) where one file is not split.
+
+    Where the labels are classes, test records of a class unknown in training are left out.
 
     Args:
         config: with a ``task`` other than ``auto``.
         audits: filled with summaries of what was read, under ``train`` and ``test``.
+        notes: extended by sentences on what was left out, and on doubtful labels.
 
     Raises:
-        HeadstartError: the options contradict each other, or no record has a label.
+        HeadstartError: the options contradict each other, no record has a label, there is one
+            class only, or no test record has a class that is known in training.
     """
     protocol: Protocol = PROTOCOLS[config.task]
     if config.folds and not protocol.folds:
@@ -217,15 +232,19 @@ def labeled_records(
     if (config.from_scratch == "on" or config.finetuned) and not protocol.networks:
         option = "--finetuned" if config.finetuned else "--from-scratch"
         raise _refused(option, config.task, "networks")
-    train = labeled_file(config.train, "train", config, modality, processor, audits)
+    train = labeled_file(config.train, "train", config, modality, processor, audits, notes)
+    test = None
     if config.test:
-        return train, labeled_file(config.test, "test", config, modality, processor, audits)
-    if config.folds or protocol.split is None:
-        return train, None
-    if protocol.split == "by class":
-        kept, held = split(train["label"], seed=config.seed)
-        return train.select(kept), train.select(held)
-    return _split(train, config)
+        test = labeled_file(config.test, "test", config, modality, processor, audits, notes)
+        if not protocol.alone:
+            notes += same_file_notes(config.train, config.test, "--test")
+    elif not config.folds and protocol.split == "random":
+        train, test = _split(train, config)
+    if protocol.classes and protocol.read is None:
+        train, test = with_classes(train, test, config, modality, notes)
+    if test is not None and protocol.split is not None:
+        notes += few_notes(len(test), config.test or config.train)
+    return train, test
 
 
 def _refused(option: str, task: str, property_: str) -> HeadstartError:
@@ -240,12 +259,17 @@ def labeled_file(
     modality: Modality,
     processor: Processor | None,
     audits: dict[str, Any],
+    notes: list[str],
 ) -> Dataset:
-    """Return the labeled records of one source; their audit is stored in ``audits[what]``."""
+    """Return the labeled records of one source; their audit is stored in ``audits[what]``.
+
+    A sentence on what was set aside is added to ``notes``.
+    """
     audit = Audit()
     reads = PROTOCOLS[config.task].read or read_labeled
     records: Dataset = reads(source, config, modality, processor, audit)
     audits[what] = audit.summary()
+    notes += audit.sentences()
     return records
 
 

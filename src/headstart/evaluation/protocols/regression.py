@@ -49,7 +49,11 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
     targets, truth = (np.asarray(part["label"], dtype=np.float64) for part in parts)
     for name, values in ((config.train, targets), (config.test or config.train, truth)):
         if len(np.unique(values)) < 2:
-            raise HeadstartError(f"{name}: all labels are equal; check --column label=COLUMN.")
+            found = "all labels are equal" if len(values) > 1 else "it has one labeled record"
+            raise HeadstartError(
+                f"{name}: {found}, but a regression needs different numbers; check --column "
+                "label=COLUMN, or label more records."
+            )
     counts, notes = counts_of(config, len(targets), FEWEST)
     strata = _strata(targets)
 
@@ -142,11 +146,14 @@ def score(predictions: np.ndarray, truth: np.ndarray, seed: int) -> dict[str, Sa
     def statistic(counts: np.ndarray) -> np.ndarray:
         total = counts.sum(1)
         spread = counts @ centred**2 - (counts @ centred) ** 2 / total
+        usual = total * truth.var()
+        # R2 is undefined on a resample of equal labels, which takes the spread of all of them.
+        spread = np.where(spread > 1e-9 * usual, spread, usual)
         true_ranks = ranks(truth, counts)
         parts = [
             np.stack(
                 [
-                    1 - (counts @ (row - truth) ** 2) / np.maximum(spread, 1e-12),
+                    1 - (counts @ (row - truth) ** 2) / spread,
                     correlation(ranks(row, counts), true_ranks, counts),
                     (counts @ abs(row - truth)) / total,
                 ],

@@ -95,7 +95,7 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
             task="retrieval",
             metric=METRIC,
             truth=search.queries,
-            notes=_notes(search),
+            notes=_notes(search, len(data.tested), paired),
             training=len(data.train),
             unit="queries",
         ),
@@ -114,9 +114,15 @@ PROTOCOL = Protocol(
 )
 
 
-def _notes(search: Search) -> list[str]:
+def _notes(search: Search, asked: int, paired: bool) -> list[str]:
     queries, documents = len(search.queries), len(search.documents)
-    return [f"{queries:,} queries were searched for among {documents:,} records."]
+    notes = [f"{queries:,} queries were searched for among {documents:,} records."]
+    if not paired and queries < asked:
+        notes.append(
+            f"{asked - queries:,} of {asked:,} records were no queries, as no other record has "
+            "their label."
+        )
+    return notes
 
 
 def _by_pairs(data: LabeledData, config: EvaluateConfig) -> Search:

@@ -99,7 +99,7 @@ def _groups(labels: list[str]) -> list[str]:
 
 def _finding(vectors: np.ndarray, labels: list[str]) -> str:
     counts = Counter(labels)
-    if not any(labels) or len(counts) > len(labels) / 3:
+    if not any(labels) or not 1 < len(counts) <= len(labels) / 3:
         return "What lies near is alike to the encoder"
     near, _ = nearest(vectors, np.arange(len(vectors)), min(_NEIGHBOURS, len(vectors) - 1))
     names = np.array(labels)

@@ -100,7 +100,7 @@ def image_baselines(
             tables[0][name],
             tables[1][name] if test is not None else None,
             HEADS,
-            joinable=name == HOG,
+            joined=name == HOG,
         )
         for name in kinds
     ]
@@ -144,7 +144,8 @@ class Components:
         self._describe = describe
         rows = np.concatenate([describe(chunk) for chunk in fitted.split(_CHUNK)])
         pca = PCA(min(size, *rows.shape), svd_solver="randomized", random_state=seed % 2**32)
-        self._pca = pca.fit(rows)
+        with np.errstate(invalid="ignore"):  # equal rows have no variance to take shares of
+            self._pca = pca.fit(rows)
 
     def __call__(self, pixels: Tensor) -> np.ndarray:
         """Return the components (n,size) of images (n,3,S,S)."""

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
 
 from headstart.data.vectors import Matrix
-from headstart.evaluation.heads import folds, linear, solver
+from headstart.evaluation.heads import folds, linear, rbf_svm, solver
 from headstart.evaluation.heads.rows import SPANNED
 
 #: How many products of a dense matrix one of a sparse matrix is worth: it waits for the memory.
 _SPARSE = 8
 #: Operations per score beside products: exponentials, comparisons, copies.
 _SCORE = 40
+#: Seconds for which the speed of this machine is measured.
+_MEASURED = 0.1
 #: Seconds of one fit beside its operations: folds, calls, small arrays.
 _OVERHEAD = {
     "logistic regression": 0.03,
@@ -98,16 +101,21 @@ def _naive_bayes(sizes: _Sizes) -> float:
 
 
 def _kernel(sizes: _Sizes) -> float:
-    few = sizes.deciding
-    machines = 12 * sizes.passes * few.labels**2 * (300 + 30 * few.classes)
-    final = min(sizes.labels, SPANNED) ** 2 * (100 + sizes.width)
-    mapped = sizes._replace(width=1000, values=1000)
-    return machines + final + (_linear(mapped, 20) if sizes.labels > SPANNED else 0)
+    few, marks = sizes.deciding, min(sizes.labels, rbf_svm.LANDMARKS)
+    maps, settings = 2 * len(rbf_svm.GAMMAS), 2 * len(rbf_svm.GAMMAS) * len(rbf_svm.FAMILY.dense)
+
+    def mapped(labels: int) -> float:
+        return marks * labels * (2.0 * sizes.width + 2 * marks + _SCORE)
+
+    row = 4 * marks + _SCORE
+    chosen = settings * 6 * few.passes * few.labels * few.classes * row
+    final = mapped(sizes.labels) + 20 * sizes.labels * sizes.classes * row
+    return maps * (mapped(marks + few.labels) + 5.0 * marks**3) + chosen + final
 
 
 def _low_rank(sizes: _Sizes) -> float:
     few = sizes.deciding
-    seen = 45 * sizes.passes * few.labels + min(30 * sizes.labels, 150_000)
+    seen = 70 * sizes.passes * few.labels + min(45 * sizes.labels, 225_000)
     return seen * (50.0 * min(sizes.labels, SPANNED) + 20 * sizes.classes + 100_000) + sizes.axes
 
 
@@ -155,7 +163,8 @@ def foreseen(
         product = 2 * (_SPARSE if thin else 1) * values * classes
         operations += draws * sum(costs[name](sizes) + tested * product for name in heads)
         seconds += draws * sum(_OVERHEAD[name] for name in heads)
-    return Foreseen(seconds + operations / _speed(), _bytes(max(counts), classes, width, thin))
+    wide = max(width, rbf_svm.LANDMARKS) if "RBF SVM" in heads else width
+    return Foreseen(seconds + operations / _speed(), _bytes(max(counts), classes, wide, thin))
 
 
 def _bytes(labels: int, classes: int, width: int, thin: bool) -> int:
@@ -167,12 +176,16 @@ def _bytes(labels: int, classes: int, width: int, thin: bool) -> int:
     return 4 * (weights + copies + gram + (0 if thin else 2 * labels * width) + 2**24)
 
 
+@cache
 def _speed() -> float:
-    """Return the operations per second of narrow products: a third of those of (256,256)."""
+    """Return the operations per second of narrow products: a third of those of (256,256).
+
+    It is measured once, for as long as shows what other processes leave of the machine.
+    """
     matrix = np.ones((256, 256), dtype=np.float32)
-    taken = []
-    for _ in range(10):
-        start = time.perf_counter()
+    _ = matrix @ matrix
+    start, count = time.perf_counter(), 0
+    while time.perf_counter() < start + _MEASURED:
         _ = matrix @ matrix
-        taken.append(time.perf_counter() - start)
-    return 2 * 256**3 / min(taken) / 3
+        count += 1
+    return count * 2 * 256**3 / (time.perf_counter() - start) / 3

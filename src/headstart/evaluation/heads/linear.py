@@ -16,7 +16,7 @@ import numpy as np
 from scipy import sparse
 
 from headstart.data.vectors import Matrix
-from headstart.evaluation.heads.folds import THREE_FOLDS, deal, deciding, threads
+from headstart.evaluation.heads.folds import cross_fitted, divide, threads
 from headstart.evaluation.heads.rows import (
     SPANNED,
     Scaling,
@@ -81,7 +81,7 @@ class Fitted:
         classes: (K,) that it was fitted on.
         weights: (D,K).
         bias: (K,).
-        validation: accuracy at the chosen penalty on the folds that chose it, else NaN.
+        validation: accuracy by cross-validation, else NaN.
     """
 
     unit: bool
@@ -169,31 +169,53 @@ def _choose(
     codes: np.ndarray,
     rng: np.random.Generator,
 ) -> _Choice:
-    drawn = deciding(codes, rng)
-    if drawn is not None:
-        train, codes = train[drawn], codes[drawn]
-    parts = deal(codes, 3 if len(codes) > THREE_FOLDS else 5, rng)
-    choice = _Choice(scalings[0], family.fallback[sparse.issparse(train)], np.nan, None)
-    if parts is None:
-        return choice
-    best = (np.inf, np.inf)
+    division = divide(codes, rng)
+    train, codes = division.of(train), division.of(codes)
+    thin = sparse.issparse(train)
+    if division.parts is None:
+        return _Choice(scalings[0], family.fallback[thin], np.nan, None)
+    settings, found = [], []
     for scaling in scalings:
         spanned = principal(scaling(train))
-        folds = [_Fold(family, spanned[0], codes, parts == part) for part in np.unique(parts)]
-        previous = np.inf
-        for penalty in family.sparse if sparse.issparse(train) else family.dense:
-            found = [fold.at(penalty) for fold in folds]
-            loss = float(np.concatenate([losses for losses, _ in found]).mean())
-            accuracy = float(np.concatenate([right for _, right in found]).mean())
-            rank = (loss, 0.0) if family.by_loss else (-accuracy, loss)
-            if rank < best:
-                best = rank
-                choice = _Choice(scaling, penalty, accuracy, spanned if drawn is None else None)
-            # The loss is approximately convex along the path.
-            if family.by_loss and loss > previous:
-                break
-            previous = loss
-    return choice
+        penalties = family.sparse if thin else family.dense
+        found.append(cross_validated(family, spanned[0], codes, division.parts, penalties))
+        kept = spanned if division.records is None else None
+        settings += [(scaling, penalty, kept) for penalty in penalties[: len(found[-1].right)]]
+    right, losses = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    best, total = cross_fitted(right, *((losses,) if family.by_loss else (-right, losses)))
+    scaling, penalty, kept = settings[best]
+    return _Choice(scaling, penalty, total / len(codes), kept)
+
+
+class Tried(NamedTuple):
+    """Sums over the held-out records of each fold, of P penalties.
+
+    Attributes:
+        right: (P,F) number that are right.
+        losses: (P,F) losses of those of known classes.
+    """
+
+    right: np.ndarray
+    losses: np.ndarray
+
+
+def cross_validated(
+    family: Family, rows: Matrix, codes: np.ndarray, parts: np.ndarray, penalties: Sequence[float]
+) -> Tried:
+    """Try rising penalties on rows (n,D) of classes ``codes`` (n,) in the folds ``parts`` (n,).
+
+    Where the loss chooses, no higher penalties are tried once it rises.
+    """
+    folds = [_Fold(family, rows, codes, parts == part) for part in np.unique(parts)]
+    right, losses = [], []
+    for penalty in penalties:
+        found = [fold.at(penalty) for fold in folds]
+        losses.append([loss for loss, _ in found])
+        right.append([count for _, count in found])
+        # The loss is approximately convex along the path.
+        if family.by_loss and len(losses) > 1 and sum(losses[-1]) > sum(losses[-2]):
+            break
+    return Tried(np.array(right), np.array(losses))
 
 
 class _Fold:
@@ -206,15 +228,16 @@ class _Fold:
         self._rows, self._codes = rows[held], codes[held]
         self._found: np.ndarray | None = None
 
-    def at(self, penalty: float) -> tuple[np.ndarray, np.ndarray]:
-        """Return the losses of held-out records of known classes, and which (m,) are right."""
+    def at(self, penalty: float) -> tuple[float, int]:
+        """Return the loss of held-out records of known classes, and how many of all are right."""
         family = self._family
         self._found = family.solve(self._problem, penalty, self._found, family.near)
         scores = np.asarray(self._rows @ self._found[:-1]) + self._found[-1]
         right = self._names[scores.argmax(1)] == self._codes
         known = np.isin(self._codes, self._names)
         own = np.searchsorted(self._names, self._codes[known])
-        return family.loss.evaluate(scores[known], own), right
+        losses = family.loss.evaluate(scores[known], own)
+        return float(losses.sum(dtype=np.float64)), int(right.sum())
 
 
 def _coordinate_descent(problem: Problem, penalty: float) -> np.ndarray:

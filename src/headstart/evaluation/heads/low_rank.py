@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from headstart.data.vectors import Matrix, unit_length
-from headstart.evaluation.heads.folds import THREE_FOLDS, deal, deciding, threads
+from headstart.evaluation.heads.folds import Division, cross_fitted, divide, threads
 from headstart.evaluation.heads.rows import SPANNED, Spanned, leading, row_space
 
 _BATCH = 64
@@ -48,7 +48,7 @@ class Fitted:
         weights: (r,K).
         bias: (K,).
         classes: (K,).
-        validation: accuracy of the chosen setting on folds, else NaN.
+        validation: accuracy by cross-validation, else NaN.
     """
 
     vectors: np.ndarray
@@ -85,10 +85,11 @@ class LowRankAverages:
     def fit(self, train: Matrix, classes: np.ndarray, rng: np.random.Generator) -> Fitted:
         """Train on ``train`` (n,D) of ``classes`` (n,), two different ones at least."""
         names, codes = np.unique(classes, return_inverse=True)
+        division = divide(codes, rng)
         rows = _averages(train)
         with threads(len(codes)):
             small, back = _coordinates(rows, rng)
-            setting, validation = _choose(small, codes, rng)
+            setting, validation = _choose(small, codes, division, rng)
             vectors, weights, bias = _train(small, codes, len(names), setting, rng)
         return Fitted(back(vectors.T).T.astype(np.float32), weights, bias, names, validation)
 
@@ -113,23 +114,22 @@ def _averages(rows: Matrix) -> Any:
 
 
 def _choose(
-    rows: np.ndarray, codes: np.ndarray, rng: np.random.Generator
+    rows: np.ndarray, codes: np.ndarray, division: Division, rng: np.random.Generator
 ) -> tuple[_Setting, float]:
-    drawn = deciding(codes, rng)
-    if drawn is not None:
-        rows, codes = rows[drawn], np.unique(codes[drawn], return_inverse=True)[1]
-    parts = deal(codes, 3 if len(codes) > THREE_FOLDS else 5, rng)
+    parts = division.parts
     if parts is None:
         return _SETTINGS[0], np.nan
-    right = np.zeros(len(_SETTINGS))
-    for part in np.unique(parts):
+    rows, codes = division.of(rows), np.unique(division.of(codes), return_inverse=True)[1]
+    classes = int(codes.max()) + 1
+    right = np.zeros((len(_SETTINGS), int(parts.max()) + 1))
+    for part in range(right.shape[1]):
         held = parts == part
         for number, setting in enumerate(_SETTINGS):
-            classes = int(codes.max()) + 1
             vectors, weights, bias = _train(rows[~held], codes[~held], classes, setting, rng)
             found = _likeliest(rows[held] @ vectors, weights, bias)
-            right[number] += (found == codes[held]).sum()
-    return _SETTINGS[int(right.argmax())], float(right.max() / len(codes))
+            right[number, part] = (found == codes[held]).sum()
+    best, total = cross_fitted(right)
+    return _SETTINGS[best], total / len(codes)
 
 
 def _likeliest(mean: np.ndarray, weights: np.ndarray, bias: np.ndarray) -> np.ndarray:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any, ClassVar
 
 import numpy as np
 from scipy import sparse
 
 from headstart.data.vectors import Matrix, unit_length
-from headstart.evaluation.heads.folds import THREE_FOLDS, deal, deciding, threads
+from headstart.evaluation.heads.folds import cross_fitted, divide, threads
 from headstart.evaluation.heads.linear import Fitted
 from headstart.evaluation.heads.solver import SQUARED_HINGE, Problem
 
@@ -53,15 +54,13 @@ class NaiveBayesSVM:
 
 
 def _choose(rows: Any, codes: np.ndarray, rng: np.random.Generator) -> tuple[float, float, float]:
-    """Return C, the interpolation and their accuracy in cross-validation."""
-    drawn = deciding(codes, rng)
-    if drawn is not None:
-        rows, codes = rows[drawn], codes[drawn]
-    parts = deal(codes, 3 if len(codes) > THREE_FOLDS else 5, rng)
+    """Return C, the interpolation and the accuracy in cross-validation."""
+    division = divide(codes, rng)
+    rows, codes, parts = division.of(rows), division.of(codes), division.parts
     if parts is None:
         return 1.0, _INTERPOLATIONS[0], np.nan
-    right = np.zeros((len(_GRID), len(_INTERPOLATIONS)))
-    for part in np.unique(parts):
+    right = np.zeros((len(_GRID), len(_INTERPOLATIONS), int(parts.max()) + 1))
+    for part in range(right.shape[-1]):
         held = parts == part
         names, known = np.unique(codes[~held], return_inverse=True)
         learned, tested = rows[~held], rows[held]
@@ -71,9 +70,10 @@ def _choose(rows: Any, codes: np.ndarray, rng: np.random.Generator) -> tuple[flo
             for j, share in enumerate(_INTERPOLATIONS):
                 weights, bias = _interpolated(found, ratios, share)
                 scores = np.asarray(tested @ weights) + bias
-                right[i, j] += (names[scores.argmax(1)] == codes[held]).sum()
-    best = np.unravel_index(right.argmax(), right.shape)
-    return _GRID[best[0]], _INTERPOLATIONS[best[1]], float(right[best] / len(codes))
+                right[i, j, part] = (names[scores.argmax(1)] == codes[held]).sum()
+    best, total = cross_fitted(right.reshape(-1, right.shape[-1]))
+    penalty, share = list(product(_GRID, _INTERPOLATIONS))[best]
+    return penalty, share, total / len(codes)
 
 
 def _weights(

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from headstart.data.vectors import Matrix, unit_length
-from headstart.evaluation.heads.folds import THREE_FOLDS, deal, deciding
+from headstart.evaluation.heads.folds import divide
 
 #: Maximum number of neighbours, and the temperature of their votes.
 NEIGHBOURS = 200
@@ -68,10 +68,9 @@ class NearestNeighbours:
 
 def _validated(bank: Matrix, codes: np.ndarray, rng: np.random.Generator) -> float:
     """Return the accuracy on the same folds of the same records as other heads."""
-    drawn = deciding(codes, rng)
-    if drawn is not None:
-        bank, codes = bank[drawn], np.unique(codes[drawn], return_inverse=True)[1]
-    parts = deal(codes, 3 if len(codes) > THREE_FOLDS else 5, rng)
+    division = divide(codes, rng)
+    parts = division.parts
+    bank, codes = division.of(bank), np.unique(division.of(codes), return_inverse=True)[1]
     if parts is None:
         return np.nan
     right = 0

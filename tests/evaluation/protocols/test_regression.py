@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from making import measuring, plan, records
 from scipy import sparse
+from sklearn.metrics import r2_score
 
 from headstart.errors import HeadstartError
+from headstart.evaluation.heads import rows
 from headstart.evaluation.outcomes import Candidate
 from headstart.evaluation.protocols.regression import RidgeProbe
 
@@ -39,6 +41,9 @@ def test_a_line_is_found_and_noise_is_not(cast) -> None:
     assert found["noise", 200].scores["R2"].mean < 0.1
     assert found["ours", 200].scores["MAE"].mean < found["noise", 200].scores["MAE"].mean
     assert found["ours", 20].by_draw.shape == (3,)
+    # The best that can be said of the mean: each record is predicted by the mean of the others.
+    left_out = (y.sum() - y) / 199
+    assert found["the mean", 200].validation == pytest.approx(r2_score(y, left_out))
 
 
 def test_the_penalty_grows_with_the_noise() -> None:
@@ -47,6 +52,25 @@ def test_the_penalty_grows_with_the_noise() -> None:
     x, x_test = (rng.standard_normal((n, 300)).astype(np.float32) for n in (20, 50))
     found = RidgeProbe(x).predict(x, rng.standard_normal(20), x_test)[0]
     assert found.std() < 0.5
+
+
+def test_many_sparse_records_are_cross_validated_in_no_order(monkeypatch) -> None:
+    """Targets that rise: a third of them at one end is unlike the rest."""
+    monkeypatch.setattr(rows, "SPANNED", 50)
+    group = np.arange(120) // 10
+    x = sparse.csr_matrix(np.eye(12, dtype=np.float32)[group])
+    found, validation = RidgeProbe(x).predict(x, group.astype(float), x)
+    np.testing.assert_allclose(found, group, atol=0.2)
+    assert validation > 0.95
+
+
+def test_noise_is_validated_no_better_than_the_mean() -> None:
+    found = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        x = rng.standard_normal((60, 20)).astype(np.float32)
+        found.append(RidgeProbe(x).predict(x, rng.standard_normal(60), x)[1])
+    assert -0.15 < np.mean(found) < 0.0
 
 
 def test_the_unit_of_the_label_changes_nothing() -> None:

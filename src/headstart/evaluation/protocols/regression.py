@@ -11,6 +11,7 @@ from headstart.config import EvaluateConfig
 from headstart.data.vectors import Matrix
 from headstart.errors import HeadstartError
 from headstart.evaluation.draws import counts_of, draw, draw_seeds
+from headstart.evaluation.heads.folds import cross_fitted
 from headstart.evaluation.heads.rows import row_space, scalings
 from headstart.evaluation.outcomes import Candidate, Metric, Results
 from headstart.evaluation.protocols import Protocol
@@ -28,6 +29,8 @@ from headstart.evaluation.protocols.scoring import scored
 METRIC = Metric("R2", percent=False)
 #: Minimum number of labels for a fit.
 FEWEST = 5
+#: Number of folds of the records that a penalty is chosen by.
+FOLDS = 3
 #: Number of quantile bins of the labels that draws are stratified by.
 STRATA = 10
 _DENSE_GRID = np.logspace(-2, 6, 17)
@@ -98,8 +101,8 @@ class RidgeProbe:
     """Linear regression with an L2 penalty.
 
     The penalty, and of dense features the scaling, are chosen by cross-validation inside the
-    training labels: leave-one-out in closed form (Golub, Heath and Wahba 1979), or three folds
-    for many sparse rows. The scalings are those of
+    training labels: leave-one-out in closed form (Golub, Heath and Wahba 1979), or three random
+    folds for many sparse rows. The scalings are those of
     :class:`headstart.evaluation.heads.logistic.LogisticRegression`.
 
     Args:
@@ -113,28 +116,47 @@ class RidgeProbe:
         """Fit on ``train`` (n,D) with ``targets`` (n,).
 
         Returns:
-            The values (m,) of ``test``, and the cross-validated R2.
+            The values (m,) of ``test``, and the cross-validated R2 of the choice: see
+            :func:`headstart.evaluation.heads.folds.cross_fitted`.
         """
-        from sklearn.linear_model import RidgeCV
+        from sklearn.linear_model import Ridge
 
-        best, choice = -np.inf, None
         middle, spread = targets.mean(), targets.std() or 1.0
         scaled = (targets - middle) / spread
-        for scaling in self._scalings:
-            rows, back = row_space(scaling(train))
-            whole = sparse.issparse(rows)
-            model = RidgeCV(
-                _SPARSE_GRID if sparse.issparse(train) else _DENSE_GRID,
-                cv=3 if whole else None,
-                scoring="neg_mean_squared_error" if whole else None,
-            ).fit(rows, scaled)
-            if model.best_score_ > best:
-                best, choice = model.best_score_, (scaling, back(model.coef_[None]), model)
-        assert choice is not None
-        scaling, weights, model = choice
-        found = np.asarray(scaling(test) @ weights.T)[:, 0] + model.intercept_
+        parts = np.random.default_rng(0).permutation(len(scaled)) % min(FOLDS, len(scaled))
+        grid = _SPARSE_GRID if sparse.issparse(train) else _DENSE_GRID
+        spanned = [row_space(scaling(train)) for scaling in self._scalings]
+        errors = [_errors(rows, scaled, parts, grid) for rows, _ in spanned]
+        best, total = cross_fitted(-np.concatenate(errors))
+        which, penalty = divmod(best, len(grid))
+        rows, back = spanned[which]
+        model = Ridge(grid[penalty]).fit(rows, scaled)
+        weights = back(model.coef_[None])
+        found = np.asarray(self._scalings[which](test) @ weights.T)[:, 0] + model.intercept_
         # The targets are scaled to a variance of 1, so that 1 - MSE is R2.
-        return np.asarray(found * spread + middle, dtype=np.float64), 1.0 + float(best)
+        return np.asarray(found * spread + middle, dtype=np.float64), 1.0 + total / len(scaled)
+
+
+def _errors(rows: Matrix, targets: np.ndarray, parts: np.ndarray, grid: np.ndarray) -> np.ndarray:
+    """Return the sums (P,F) of squared errors of penalties, by cross-validation, in each fold.
+
+    Args:
+        parts: (n,) the fold of each record.
+    """
+    from sklearn.linear_model import Ridge, RidgeCV
+
+    found = np.empty((len(grid), int(parts.max()) + 1))
+    if not sparse.issparse(rows):
+        each = RidgeCV(grid, store_cv_results=True).fit(rows, targets).cv_results_
+        for part in range(found.shape[1]):
+            found[:, part] = each[parts == part].sum(0)
+        return found
+    for part in range(found.shape[1]):
+        held = parts == part
+        for number, penalty in enumerate(grid):
+            model = Ridge(penalty).fit(rows[~held], targets[~held])
+            found[number, part] = np.square(model.predict(rows[held]) - targets[held]).sum()
+    return found
 
 
 def score(predictions: np.ndarray, truth: np.ndarray, seed: int) -> dict[str, Sampled]:
@@ -172,7 +194,9 @@ def score(predictions: np.ndarray, truth: np.ndarray, seed: int) -> dict[str, Sa
 
 
 def _mean(drawn: np.ndarray, tested: int) -> Prediction:
-    return Prediction(np.full(tested, drawn.mean()), 0.0)
+    # Without a record, the mean is further from it by n / (n - 1).
+    validation = 1 - (len(drawn) / (len(drawn) - 1)) ** 2
+    return Prediction(np.full(tested, drawn.mean()), validation)
 
 
 def _strata(targets: np.ndarray) -> np.ndarray:

@@ -19,6 +19,8 @@ from headstart.downstream.multilabel import MultiLabel
 from headstart.downstream.predict import predict
 from headstart.downstream.regression import Regression
 from headstart.errors import HeadstartError
+from headstart.evaluation.heads.foreseen import Foreseen
+from headstart.modalities import Baseline
 from headstart.modalities.opening import open_modality
 from headstart.run import RunFolder
 
@@ -80,6 +82,39 @@ def test_an_alternative_that_takes_too_long_is_not_waited_for(tmp_path, monkeypa
     compare_with_alternatives(Slow(2, ["a", "b"]), "text", some, some, run, said.append)
     assert "took longer" in said[0]
     assert "alternatives" not in run.resolved
+
+
+class _Kind:
+    """A kind of data whose second baseline must not be computed."""
+
+    def baselines(self, background, train, held, *, protocol, seed, progress):
+        progress(1, 2)
+        bits = [np.eye(2, dtype=np.float32)[np.arange(len(part)) % 2] for part in (train, held)]
+        yield Baseline("bits", *bits)
+        raise AssertionError("a second baseline")
+
+
+def _half_and_half() -> tuple[Classification, Dataset]:
+    head = Classification(2, ["a", "b"])
+    head.modality = _Kind()
+    return head, Dataset.from_dict({"id": list(map(str, range(20))), "label": ["a", "b"] * 10})
+
+
+def test_only_the_first_baseline_is_computed() -> None:
+    head, some = _half_and_half()
+    found = head.alternatives(some, some)
+    assert found == [("bits, logistic regression", {"accuracy": 1.0})]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "needed", "message"), [(-1.0, 0.0, "features take longer"), (9.0, 60.0, "60 s")]
+)
+def test_nothing_is_begun_that_nobody_would_wait_for(seconds, needed, message, monkeypatch) -> None:
+    head, some = _half_and_half()
+    monkeypatch.setattr(alternatives, "SECONDS", seconds)
+    monkeypatch.setattr(alternatives, "foreseen", lambda *_, **__: Foreseen(needed, 0))
+    with pytest.raises(HeadstartError, match=message):
+        head.alternatives(some, some)
 
 
 def test_they_can_be_switched_off(light, processor, records, tmp_path) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from headstart.config import FinetuneConfig, OptimizerOptions
+from headstart.downstream import frozen
 from headstart.downstream.classification import Classification
 from headstart.downstream.finetune import finetune
 from headstart.downstream.frozen_head import Choice, FrozenHead
@@ -56,6 +57,24 @@ def test_the_network_must_be_clearly_better_where_labels_are_few(network, labels
     assert ("too small to rely on" in str(choice)) is doubtful
 
 
+def test_a_regression_on_a_sample_says_so_and_all_labels_count(
+    light, processor, records, monkeypatch
+) -> None:
+    monkeypatch.setattr(frozen, "_MOST", 6)
+    parts = [records({"fruit": count, "tool": count}, seed=count) for count in (12, 3)]
+    config = FinetuneConfig(run="r", train="t", out="o")
+    head = Classification.from_records(16, parts[0], config).eval()
+    rows = [LabeledRows(processor, part, head.targets(part), 16) for part in parts]
+    choice = FrozenHead(light, head, *rows, seed=0).compare(light, rows[1])
+    assert choice.labels == 12
+    assert choice.sample is not None
+    fitted, of = choice.sample
+    assert 6 <= fitted <= 8
+    assert of == 24
+    assert f"(fitted to {fitted} of the 24 training records)" in str(choice)
+    assert choice.summary()["fitted_to"] == fitted
+
+
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("unit", [False, True])
 def test_the_head_that_is_set_scores_as_the_regression(
@@ -66,16 +85,16 @@ def test_the_head_that_is_set_scores_as_the_regression(
     config = FinetuneConfig(run="r", train="t", out="o")
     head = Classification.from_records(16, parts[0], config).eval()
     rows = [LabeledRows(processor, part, head.targets(part), 16) for part in parts]
-    frozen = FrozenHead(light, head, *rows, seed=0)
-    one = frozen._probe
+    regression = FrozenHead(light, head, *rows, seed=0)
+    one = regression._probe
     one._scalings = [scaling for scaling in one._scalings if scaling.unit is unit]
-    fitted = frozen._fit(frozen._train, frozen._targets)
-    frozen._part = fitted
-    frozen.set_part()
+    fitted = regression._fit(regression._train, regression._targets)
+    regression._part = fitted
+    regression.set_part()
     assert head.unit is unit
     with torch.no_grad():
-        found = head.logits(torch.from_numpy(frozen._held), {}).softmax(1).numpy()
-    assert found == pytest.approx(fitted.probabilities(frozen._held), abs=1e-4)
+        found = head.logits(torch.from_numpy(regression._held), {}).softmax(1).numpy()
+    assert found == pytest.approx(fitted.probabilities(regression._held), abs=1e-4)
 
 
 def test_where_training_does_no_good_the_regression_is_taken_and_saved(
@@ -97,8 +116,8 @@ def test_where_training_does_no_good_the_regression_is_taken_and_saved(
     kept, held = head.hold_out(some, 0.2, 0)
     again = Classification.from_records(16, some, config).eval()
     parts = [LabeledRows(processor, part, again.targets(part), 16) for part in (kept, held)]
-    frozen = FrozenHead(light, again, *parts, seed=0)
-    frozen.set_all()  # on all labels, the held-out ones among them
+    regression = FrozenHead(light, again, *parts, seed=0)
+    regression.set_all()  # on all labels, the held-out ones among them
     assert torch.equal(head.linear.weight, again.linear.weight)
     with torch.no_grad():
         batch = rows.batch(np.arange(60), 0)

@@ -8,8 +8,8 @@ the strongest simple features of the kind of data, under a linear model.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +19,7 @@ from headstart.downstream.classes import class_indices
 from headstart.downstream.frozen import even_indices
 from headstart.errors import HeadstartError
 from headstart.evaluation.heads import HEADS
+from headstart.evaluation.heads.foreseen import foreseen
 from headstart.evaluation.protocols.multilabel import OneVsRestProbe
 from headstart.evaluation.protocols.regression import RidgeProbe
 from headstart.modalities.opening import open_modality
@@ -49,7 +50,7 @@ def compare_with_alternatives(
     """Measure the alternatives of a task, and write their scores beside those of the run.
 
     The run is finished by then: whatever happens to an alternative, it is only left out. One that
-    takes too long is not waited for; its thread ends by itself.
+    takes too long is not waited for.
     """
     found: list[Alternative] = []
     lines: list[str] = []
@@ -100,7 +101,8 @@ def classified(head: Task, train: Dataset, held: Dataset) -> list[Alternative]:
     train = some(train)
     classes, truth = (class_indices(part, head.labels).numpy() for part in (train, held))
     found = []
-    for name, rows, tested, (model, *_) in _first_baseline(head, train, held, "classification"):
+    first = _first_baseline(head, train, held, "classification", len(head.labels))
+    for name, rows, tested, (model, *_) in first:
         guessed = HEADS[model](rows).fit(rows, classes, _random()).predict(tested)
         found.append((f"{name}, {model}", {"accuracy": float((guessed == truth).mean())}))
     return found
@@ -112,12 +114,13 @@ def multilabeled(
     """Return the ``scores`` (of probabilities and truth) of one logistic regression per label."""
     train = some(train)
     targets, truth = head.targets(train).numpy() > 0, head.targets(held).numpy() > 0
+    width = 2 * targets.shape[1]  # one problem of two classes for each label
     return [
         (
             f"{name}, logistic regression",
             scores(OneVsRestProbe(rows).predict(rows, targets, tested, _random())[0], truth),
         )
-        for name, rows, tested, _ in _first_baseline(head, train, held, "multilabel")
+        for name, rows, tested, _ in _first_baseline(head, train, held, "multilabel", width)
     ]
 
 
@@ -132,20 +135,40 @@ def regressed(
             f"{name}, ridge regression",
             scores(RidgeProbe(rows).predict(rows, targets, tested)[0], truth),
         )
-        for name, rows, tested, _ in _first_baseline(head, train, held, "regression")
+        for name, rows, tested, _ in _first_baseline(head, train, held, "regression", 1)
     ]
 
 
 def _first_baseline(
-    head: Task, train: Dataset, held: Dataset, protocol: str
+    head: Task, train: Dataset, held: Dataset, protocol: str, classes: int
 ) -> Iterator[tuple[str, Matrix, Matrix, tuple[str, ...]]]:
-    """Yield name, features of both parts and classifiers of the modality's first baseline."""
+    """Yield name, features of both parts and classifiers of the modality's first baseline.
+
+    Nobody waits for more than :data:`SECONDS`, so nothing is begun that would take longer.
+
+    Args:
+        classes: number of columns of weights that will be fitted.
+
+    Raises:
+        HeadstartError: the time is spent, or too short to fit the first classifier.
+    """
     if head.modality is None:
         return
-    found = head.modality.baselines(None, train, held, protocol=protocol, seed=0, progress=None)
-    for one in islice(found, 1):
-        if one.test is not None:
-            yield one.name, one.train, one.test, one.heads
+    end = time.monotonic() + SECONDS
+
+    def progress(done: int, total: int) -> None:
+        if time.monotonic() > end:
+            raise HeadstartError(f"their features take longer than {SECONDS:.0f} s")
+
+    found = head.modality.baselines(None, train, held, protocol=protocol, seed=0, progress=progress)
+    one = next(iter(found), None)
+    if one is None or one.test is None:
+        return
+    model = one.heads[0] if protocol == "classification" else "logistic regression"
+    needed = foreseen({len(train): 1}, classes, one.train, [model], tested=len(held)).seconds
+    if time.monotonic() + needed > end:
+        raise HeadstartError(f"{one.name}: fitting takes about {needed:.0f} s")
+    yield one.name, one.train, one.test, one.heads
 
 
 def _random() -> np.random.Generator:

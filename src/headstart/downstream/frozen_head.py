@@ -42,6 +42,8 @@ class Choice:
         labels: mean number of training records of a class.
         validation: accuracy of the regression by cross-validation inside the training labels; NaN
             where a class has one.
+        sample: how many training records the regression is fitted to, and of how many; None for
+            all.
     """
 
     frozen: bool
@@ -50,6 +52,7 @@ class Choice:
     regression: int
     labels: float
     validation: float = math.nan
+    sample: tuple[int, int] | None = None
 
     @classmethod
     def between(
@@ -58,6 +61,7 @@ class Choice:
         regression: np.ndarray,
         labels: float,
         validation: float = math.nan,
+        sample: tuple[int, int] | None = None,
     ) -> Choice:
         """Compare two classifiers by the records that only one of them has right.
 
@@ -70,7 +74,7 @@ class Choice:
         only = int((network & ~regression).sum()), int((regression & ~network).sum())
         least = ERRORS * min(1.0, FEW / labels) * float(np.sqrt(sum(only)))
         right = int(network.sum()), int(regression.sum())
-        return cls(only[0] - only[1] <= least, len(network), *right, labels, validation)
+        return cls(only[0] - only[1] <= least, len(network), *right, labels, validation, sample)
 
     def summary(self) -> dict[str, Any]:
         """Return plain values."""
@@ -81,6 +85,7 @@ class Choice:
             "fine_tuned": self.network / self.held_out,
             "logistic_regression": self.regression / self.held_out,
             **folds,
+            **({"fitted_to": self.sample[0]} if self.sample else {}),
         }
 
     def __str__(self) -> str:
@@ -91,6 +96,9 @@ class Choice:
             f"of {self.held_out:,} held-out records the fine-tuned network has {network} right, "
             f"logistic regression on the frozen features {regression}"
         )
+        if self.sample:
+            fitted, of = self.sample
+            scores += f" (fitted to {fitted:,} of the {of:,} training records)"
         if not self.frozen:
             return f"The fine-tuned network is taken: {scores}."
         doubt = (
@@ -132,6 +140,8 @@ class LinearHead(Protocol):
 class FrozenHead:
     """Logistic regression on the features of the encoder as it was before the training.
 
+    It is fitted to at most about 20,000 training records, an even sample of more.
+
     Args:
         encoder: not trained yet.
         head: whose linear layer :meth:`set_part` and :meth:`set_all` set.
@@ -148,6 +158,7 @@ class FrozenHead:
         seed: int,
     ) -> None:
         self._head, self._seed = head, seed
+        self._records = len(train)
         self._train, self._targets = _arrays(*frozen_features(encoder, train))
         self._held, self._truth = _arrays(*pooled_features(encoder, held, np.arange(len(held))))
         self._probe = LogisticRegression(np.concatenate([self._train, self._held]))
@@ -163,16 +174,18 @@ class FrozenHead:
                 features = self._head.features(encoder, batch)
                 guessed.append(self._head.logits(features, batch).argmax(1).numpy())
         regression = self._part.predict(self._held) == self._truth
-        labels = len(self._targets) / len(self._head.labels)
+        labels = self._records / len(self._head.labels)
         network = np.concatenate(guessed) == self._truth
-        return Choice.between(network, regression, labels, self._part.validation)
+        fitted = len(self._targets)
+        sample = (fitted, self._records) if fitted < self._records else None
+        return Choice.between(network, regression, labels, self._part.validation, sample)
 
     def set_part(self) -> None:
         """Set the head to the regression on the training part alone, to be measured."""
         _set(self._head, self._part)
 
     def set_all(self) -> None:
-        """Set the head to the regression on all labels, those held out among them."""
+        """Set the head to the regression on the training part and the held-out records together."""
         features = np.concatenate([self._train, self._held])
         _set(self._head, self._fit(features, np.concatenate([self._targets, self._truth])))
 

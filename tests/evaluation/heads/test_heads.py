@@ -68,7 +68,7 @@ def test_labels_that_are_noise_are_validated_close_to_chance(
         train = given(name, random.poisson(0.5, (100, 30)).astype(np.float32))
         labels = random.permutation(np.arange(100) % 2)
         found.append(HEADS[name](train).fit(train, labels, random).validation)
-    assert abs(np.mean(found) - 0.5) < 0.035  # three standard errors
+    assert abs(np.mean(found) - 0.5) < 0.025  # the standard error is 0.01
 
 
 def test_a_choice_is_validated_without_the_luck_of_the_best_setting() -> None:

@@ -139,25 +139,31 @@ def evaluate(
     if say:
         for note in [*measurement.results.notes, *collapsed(candidates)]:
             say(note)
-        if measurement.heads and (sentence := expected(candidates, measurement)):
+        left = None if allowance is None else allowance.left
+        if measurement.heads and (sentence := expected(candidates, measurement, left)):
             say(sentence)
     return measurement.of(candidates, progress, allowance)
 
 
-def expected(candidates: list[Candidate], measurement: Measurement) -> str | None:
+def expected(
+    candidates: list[Candidate], measurement: Measurement, left: float | None
+) -> str | None:
     """Return in a sentence what fitting the heads of the candidates will take; None if little.
 
-    The simple alternatives stop when their time is spent, so that it is an upper estimate.
+    Args:
+        left: seconds after which the simple alternatives stop; None for no bound.
     """
     draws = {labels: len(seeds) for labels, seeds in measurement.seeds.items()}
     classes, tested = len(measurement.results.classes), len(measurement.results.truth)
-    found = [
-        foreseen(draws, classes, each.train, each.heads, tested=tested)
+    found = {
+        each.name: foreseen(draws, classes, each.train, each.heads, tested=tested)
         for each in candidates
         if each.train is not None
-    ]
-    seconds = sum(each.seconds for each in found)
-    size = max((each.bytes for each in found), default=0)
+    }
+    simple = sum(found[each.name].seconds for each in candidates if each.kind == "baseline")
+    seconds = sum(each.seconds for each in found.values()) - simple
+    seconds += simple if left is None else min(simple, left)
+    size = max((each.bytes for each in found.values()), default=0)
     if seconds < WORTH_SAYING and size < 2**30:
         return None
     return (

@@ -67,8 +67,8 @@ def test_what_is_left_when_the_time_is_spent_is_named_and_encoders_are_always_me
     assert cells(results) == [("first", 5), ("first", 9), ("ours", 5), ("ours", 9)]
     (note,) = results.notes
     assert note == (
-        "The simple alternatives were cut short after 30 s: second (head) with 5, all labels not "
-        "measured. Give them more time with `--alternatives-budget`."
+        "Not measured, as it did not fit into the 25 s of the simple alternatives, of which 30 s "
+        "were used: second (head) with 5, all labels. Give them more with `--alternatives-budget`."
     )
 
 

@@ -56,18 +56,19 @@ class Allowance:
             if candidate.kind in _LIMITED:
                 self.used += self._clock() - start
 
-    def refuses(self, candidate: Candidate, probe: str, count: str) -> bool:
+    def refuses(self, candidate: Candidate, probe: str, count: str, seconds: float = 0.0) -> bool:
         """Return whether too little time is left; the alternative is then noted as left out.
 
         Args:
             count: the number of labels by name.
+            seconds: that it will take, as far as it can be foreseen.
         """
-        if candidate.kind not in _LIMITED or self.left is None:
+        if candidate.required or candidate.kind not in _LIMITED or self.left is None:
             return False
         self._first = self._first or (candidate.name, probe)
         if (candidate.name, probe) == self._first:
             return False
-        if self.left > 0.0 and self.left >= candidate.seconds:
+        if self.left > 0.0 and self.left >= max(candidate.seconds, seconds):
             return False
         self.left_out.setdefault(f"{candidate.name} ({probe})", []).append(count)
         return True
@@ -96,6 +97,7 @@ class Allowance:
             for name, counts in self.left_out.items()
         )
         return [
-            f"The simple alternatives were cut short after {self.used:.0f} s: {names} "
-            "not measured. Give them more time with `--alternatives-budget`."
+            f"Not measured, as it did not fit into the {self.seconds:.0f} s of the simple "
+            f"alternatives, of which {self.used:.0f} s were used: {names}. Give them more with "
+            "`--alternatives-budget`."
         ]

@@ -107,6 +107,7 @@ def cached_candidates(
     listing = folder / f"{name}.json"
     if listing.is_file():
         os.utime(listing)
+        rows = json.loads(listing.read_text(encoding="utf-8"))
         known = [
             Candidate(
                 row["name"],
@@ -114,20 +115,20 @@ def cached_candidates(
                 train=_load(folder, row["train"]),
                 test=_load(folder, row["test"]) if row["test"] else None,
                 heads=tuple(row["heads"]),
-                joined=row["joined"],
+                joinable=row["joinable"],
             )
-            for row in json.loads(listing.read_text(encoding="utf-8"))
+            for row in rows
         ]
-        if all(candidate.train is not None for candidate in known):
+        if all(_whole(candidate, row) for candidate, row in zip(known, rows, strict=True)):
             return known
     found = compute()
-    rows: list[dict[str, Any]] = []
+    rows = []
     for index, candidate in enumerate(found):
         row: dict[str, Any] = {
             "name": candidate.name,
             "kind": candidate.kind,
             "heads": candidate.heads,
-            "joined": candidate.joined,
+            "joinable": candidate.joinable,
         }
         for part, matrix in (("train", candidate.train), ("test", candidate.test)):
             row[part] = f"{name}-{index}-{part}" if matrix is not None else ""
@@ -137,6 +138,11 @@ def cached_candidates(
     write_json(listing, rows)
     _evict(folder)
     return found
+
+
+def _whole(candidate: Candidate, row: dict[str, Any]) -> bool:
+    """Return whether all files of a candidate were still there."""
+    return candidate.train is not None and (candidate.test is not None or not row["test"])
 
 
 def cached_overlap(

@@ -1,7 +1,8 @@
 """Label equivalence: how many labels would the best alternative need for the same score?
 
 Each alternative's scores are made monotonic in the number of labels (isotonic regression) and
-interpolated linearly over its logarithm. The answer is where the first of these curves reaches our
+interpolated linearly over its logarithm; those that were measured at some numbers only are left
+out. The answer is where the first of these curves reaches our
 score. Its interval comes from repeating this on simulated scores: each bootstrap resample of the
 tested units with a random shift of the label draws.
 """
@@ -96,6 +97,7 @@ def needed(scores: np.ndarray, counts: Sequence[int]) -> np.ndarray:
 def _scores(results: Results, outcomes: list[Outcome], labels: int) -> np.ndarray:
     """Return the mean scores (1+R,C) of candidates: measured, and on R simulated repetitions."""
     mean = np.array([outcome.mean for outcome in outcomes])
+    rng = np.random.Generator(np.random.PCG64(derive("equivalence", labels)))
     resampled = np.stack([outcome.resampled for outcome in outcomes], axis=1)
     simulated = mean + resampled - resampled.mean(0)
     draws = draws_for(results, labels)
@@ -103,11 +105,14 @@ def _scores(results: Results, outcomes: list[Outcome], labels: int) -> np.ndarra
         found = {x.candidate: x.by_draw for x in results.judged(draws.labels)}
         by_draw = np.stack([found[outcome.candidate] for outcome in outcomes])
         count = by_draw.shape[1]
-        rng = np.random.Generator(np.random.PCG64(derive("equivalence", labels)))
         # One shift of the draws for all candidates: a multivariate t, as in a paired comparison.
         shift = rng.standard_normal((count, len(simulated)))
         shift /= np.sqrt(rng.chisquare(count - 1, len(simulated)))
         simulated += np.sqrt(draws.factor) * ((by_draw - by_draw.mean(1, keepdims=True)) @ shift).T
+    runs = outcomes[0].by_run
+    if len(runs) > 1:
+        spread = runs.std(ddof=1) / np.sqrt(len(runs))
+        simulated[:, 0] += spread * rng.standard_t(len(runs) - 1, len(simulated))
     return np.concatenate([mean[None], simulated])
 
 

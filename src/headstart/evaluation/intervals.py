@@ -91,12 +91,14 @@ def compare(results: Results, ours: Outcome, other: Outcome) -> Change:
     draws = draws_for(results, ours.labels)
     if draws:
         one, two = (_at(results, outcome, draws.labels) for outcome in (ours, other))
-        if one is not None and two is not None:
-            between = (one.by_draw - two.by_draw).var(ddof=1)
+        if one is not None:
+            # What was measured with all labels only is taken to vary by itself not at all.
+            theirs = (0.0, 0.0) if two is None else (two.by_draw, two.by_resample)
+            between = (one.by_draw - theirs[0]).var(ddof=1)
             if (
                 draws.labels != ours.labels
             ):  # the resamples of the single draw contain the interaction already
-                between = max(0.0, between - interaction(one.by_resample - two.by_resample))
+                between = max(0.0, between - interaction(one.by_resample - theirs[1]))
             parts.append((between * draws.factor, len(one.by_draw) - 1))
             reducible = between / len(one.by_draw) if draws.labels == ours.labels else 0.0
     if len(ours.by_run) > 1:
@@ -120,7 +122,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def _at(results: Results, outcome: Outcome, labels: int) -> Outcome | None:
     """Return the same candidate's outcome, by the same probe, at another number of labels."""
     key = (outcome.candidate, outcome.probe, labels)
-    return next((x for x in results.outcomes if (x.candidate, x.probe, x.labels) == key), None)
+    return next((x for x in results.averaged if (x.candidate, x.probe, x.labels) == key), None)
 
 
 def _change(mean: float, parts: list[tuple[float, int]], bound: float) -> Change:

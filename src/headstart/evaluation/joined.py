@@ -18,7 +18,8 @@ def joined(encoder: Candidate, simple: Candidate) -> Candidate:
     """Return a candidate with the features of both, side by side.
 
     Each block is centred and scaled so that its training rows have a mean squared length of 1:
-    neither outweighs the other by its number of dimensions or its unit.
+    neither outweighs the other by its unit. (Where a head prefers every dimension standardised,
+    the wider block weighs more.)
 
     Args:
         encoder: dense features (N,D) and (M,D).
@@ -34,6 +35,8 @@ def joined(encoder: Candidate, simple: Candidate) -> Candidate:
     return replace(
         encoder,
         name=f"{encoder.name} + {simple.name}",
+        joined_with=simple.name,
+        heads=("logistic regression",),
         train=train,
         test=np.hstack(tested) if len(tested) == len(blocks) else None,
         repeats=f"{encoder.repeats} + {simple.name}" if encoder.repeats else "",

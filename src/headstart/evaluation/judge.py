@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -163,21 +162,20 @@ def _compared(
         candidates = [measured(each, train, seen, digest_of, store, progress) for each in encoders]
     if config.finetuned:
         candidates.append(_network("fine-tuned", "pretrained", training.fine_tuned, train, test))
-    begun = time.monotonic()
     with _bar(console, "simple alternatives") as progress:
         candidates += _baselines(
             modality, background, train, seen, config, store, digest_of, progress
         )
-    allowance = Allowance(_seconds(config, run, time.monotonic() - begun))
     candidates += [
         joined(encoder, simple)
         for simple in candidates
-        if simple.joined and protocol_of(config).headline
+        if simple.joinable and protocol_of(config).headline
         for encoder in candidates
-        if encoder.kind in ("pretrained", "repeated") and encoder.train is not None
+        if encoder.kind != "baseline" and encoder.train is not None
     ]
     if config.from_scratch == "on":
-        candidates.append(_network("from scratch", "scratch", training.from_scratch, train, test))
+        network = _network("from scratch", "scratch", training.from_scratch, train, test)
+        candidates.append(replace(network, required=True))
     elif config.from_scratch == "auto" and _trainable(config, train):
         last = _network("from scratch", "scratch", training.from_scratch, train, test)
         candidates.append(replace(last, most=True, seconds=training.scratch_seconds(len(train))))
@@ -190,7 +188,7 @@ def _compared(
             config,
             content,
             progress=progress,
-            allowance=allowance,
+            allowance=Allowance(_seconds(config, run)),
             say=opened.say,
         )
         if shifted:
@@ -270,15 +268,14 @@ def _trainable(config: EvaluateConfig, train: Dataset) -> bool:
     return protocol_of(config).networks and not config.folds and len(train) >= LEAST_LABELS
 
 
-def _seconds(config: EvaluateConfig, run: RunFolder, spent: float) -> float:
+def _seconds(config: EvaluateConfig, run: RunFolder) -> float:
     """Return the time in which the simple alternatives may be fitted, in seconds.
 
-    Args:
-        spent: seconds that their features took.
+    Their features are not counted: whether these are cached must not change a verdict.
     """
     if config.alternatives_budget != "auto":
-        return max(0.0, 60 * Budget.parse(config.alternatives_budget).amount - spent)
-    return max(LEAST, seconds_of(run.metrics()) - spent)
+        return 60 * Budget.parse(config.alternatives_budget).amount
+    return max(LEAST, seconds_of(run.metrics()))
 
 
 def _network(

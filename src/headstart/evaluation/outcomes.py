@@ -8,12 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 
 from headstart.data.vectors import Matrix
-from headstart.evaluation.metrics import Estimate
+from headstart.evaluation.metrics import Estimate, t_half_width
 
 if TYPE_CHECKING:
     from headstart.modalities import Baseline
@@ -54,8 +55,10 @@ class Candidate:
         fit_predict: for networks that are trained on the labels alone: called with the indices
             (n,) of the drawn training records and a seed, it returns the predicted labels of all
             test records in order (of all training records when there are folds).
-        joined: whether the features are also tried together with the encoder's.
+        joinable: whether the features are also tried together with an encoder's.
+        joined_with: the name of the simple features that an encoder's stand side by side with.
         repeats: the name of the candidate that this is the same pre-training as, from another seed.
+        required: whether it is measured even if the time of the alternatives is spent.
         most: whether it is measured with the largest number of labels only.
         seconds: that one measurement will take, where it is known beforehand.
 
@@ -70,8 +73,10 @@ class Candidate:
     test: Matrix | None = None
     heads: tuple[str, ...] = ("logistic regression", "kNN")
     fit_predict: Callable[[np.ndarray, int], Sequence[str]] | None = None
-    joined: bool = False
+    joinable: bool = False
+    joined_with: str = ""
     repeats: str = ""
+    required: bool = False
     most: bool = False
     seconds: float = 0.0
 
@@ -84,7 +89,7 @@ class Candidate:
             baseline.train,
             baseline.test,
             baseline.heads,
-            joined=baseline.joined,
+            joinable=baseline.joinable,
         )
 
 
@@ -102,7 +107,7 @@ class Outcome:
             paired for any metric.
         validation: the headline score by cross-validation inside the drawn labels, a mean over the
             draws; NaN where nothing is fitted, or a class has a single label.
-        repeats: as of the :class:`Candidate`.
+        repeats, joined_with: as of the :class:`Candidate`.
         by_run: (P,) the headline score of each pre-training, where several are averaged.
     """
 
@@ -116,6 +121,7 @@ class Outcome:
     by_resample: np.ndarray
     validation: float = math.nan
     repeats: str = ""
+    joined_with: str = ""
     by_run: np.ndarray = field(default_factory=lambda: np.empty(0))
 
     @property
@@ -160,42 +166,40 @@ class Results:
     unit: str = "records"
     shifts: Sequence[Shift] = ()
 
+    @cached_property
+    def averaged(self) -> list[Outcome]:
+        """All outcomes, with those of pre-trainings from several seeds averaged in the first."""
+        table: dict[tuple[str, str, int], list[Outcome]] = {}
+        for outcome in self.outcomes:
+            name = outcome.repeats or outcome.candidate
+            table.setdefault((name, outcome.probe, outcome.labels), []).append(outcome)
+        return [_mean(outcomes, self.metric) for outcomes in table.values()]
+
     def judged(self, labels: int) -> list[Outcome]:
         """Return the outcome of each candidate at a number of labels that the verdict compares.
 
         Of encoders it is that of the first probe (kNN counts only if there is no other), of a
-        simple alternative that of the probe with the highest :meth:`validation`. Pre-trainings
-        from several seeds count as one, with their mean.
+        simple alternative that of the probe with the highest :meth:`validation`.
         """
         found: dict[str, list[Outcome]] = {}
-        for outcome in self.outcomes:
+        for outcome in self.averaged:
             if outcome.labels == labels:
                 found.setdefault(outcome.candidate, []).append(outcome)
-        return _averaged([self._judged(outcomes) for outcomes in found.values()])
+        return [self._judged(outcomes) for outcomes in found.values()]
 
     def ours(self, labels: int) -> Outcome | None:
         """Return the outcome that the verdict is about, at a number of labels.
 
         It is that of the pre-trained encoder, or of its features together with simple ones where
-        :meth:`validation` is higher; None if nothing pre-trained was measured.
+        they have the higher score by cross-validation inside these labels; None if nothing
+        pre-trained was measured.
         """
         found = [outcome for outcome in self.judged(labels) if outcome.kind == "pretrained"]
-        return max(found, key=self._rank, default=None)
+        return max(found, key=lambda outcome: _rank(outcome.validation), default=None)
 
     def alternatives(self, labels: int) -> list[Outcome]:
         """Return the outcomes that the verdict compares with, at a number of labels."""
         return [outcome for outcome in self.judged(labels) if outcome.kind != "pretrained"]
-
-    def _rank(self, outcome: Outcome) -> float:
-        known = self.validation(outcome)
-        return -math.inf if math.isnan(known) else known
-
-    def _judged(self, outcomes: list[Outcome]) -> Outcome:
-        """Return one of a candidate's outcomes at one number of labels."""
-        fitted = [outcome for outcome in outcomes if outcome.probe != "kNN"] or outcomes
-        if fitted[0].kind != "baseline":
-            return fitted[0]
-        return max(fitted, key=self._rank)
 
     def validation(self, outcome: Outcome) -> float:
         """Return the score by which an alternative is chosen; no test record takes part in it.
@@ -206,32 +210,42 @@ class Results:
         """
         more = [
             other
-            for other in self.outcomes
+            for other in self.averaged
             if (other.candidate, other.probe) == (outcome.candidate, outcome.probe)
             and other.labels >= outcome.labels
             and not math.isnan(other.validation)
         ]
         return min(more, key=lambda other: other.labels).validation if more else math.nan
 
-
-def _averaged(outcomes: list[Outcome]) -> list[Outcome]:
-    """Return the outcomes with those of several pre-trainings averaged in the first one."""
-    return [
-        _mean(each, [other for other in outcomes if other.repeats == each.candidate])
-        for each in outcomes
-        if not each.repeats
-    ]
+    def _judged(self, outcomes: list[Outcome]) -> Outcome:
+        """Return one of a candidate's outcomes at one number of labels."""
+        fitted = [outcome for outcome in outcomes if outcome.probe != "kNN"] or outcomes
+        if fitted[0].kind != "baseline":
+            return fitted[0]
+        return max(fitted, key=lambda outcome: _rank(self.validation(outcome)))
 
 
-def _mean(ours: Outcome, repeated: list[Outcome]) -> Outcome:
-    if not repeated:
+def _rank(validation: float) -> float:
+    return -math.inf if math.isnan(validation) else validation
+
+
+def _mean(outcomes: list[Outcome], metric: Metric) -> Outcome:
+    """Return the mean of one pre-training and the same from other seeds."""
+    ours = outcomes[0]
+    if len(outcomes) == 1:
         return ours
-    runs = [ours, *repeated]
+    by_run = np.array([outcome.mean for outcome in outcomes])
+    mean = float(by_run.mean())
+    # The interval of one run, widened by the spread over runs.
+    within = ours.scores[metric.name]
+    half = float(np.hypot((within.high - within.low) / 2, t_half_width(by_run)))
     return replace(
         ours,
-        by_draw=np.mean([run.by_draw for run in runs], axis=0),
-        by_resample=np.mean([run.by_resample for run in runs], axis=0),
-        by_run=np.array([run.mean for run in runs]),
+        scores={**ours.scores, metric.name: Estimate(mean, mean - half, mean + half)},
+        by_draw=np.mean([outcome.by_draw for outcome in outcomes], axis=0),
+        by_resample=np.mean([outcome.by_resample for outcome in outcomes], axis=0),
+        validation=float(np.mean([outcome.validation for outcome in outcomes])),
+        by_run=by_run,
     )
 
 

@@ -30,7 +30,8 @@ class PairedComparison:
         p_value: two-sided, adjusted for the number of claims.
         validated: whether the alternative was chosen on training labels.
         closest: the alternative that a gain is least certain over, on the tested units.
-        change: the difference in its parts.
+        open: the difference that keeps a claim from being made, in its parts: from ``closest`` if
+            ours is the higher score, else from the best; and for how many selections it pays.
     """
 
     other: Outcome
@@ -38,7 +39,7 @@ class PairedComparison:
     p_value: float
     validated: bool = False
     closest: Outcome | None = None
-    change: Change | None = None
+    open: tuple[Change, int] | None = None
 
     @property
     def sign(self) -> int:
@@ -100,7 +101,9 @@ def gains(results: Results) -> list[Gain]:
         ours, others = results.ours(labels), results.alternatives(labels)
         if ours is None or not others:
             continue
-        start = next((outcome for outcome in others if outcome.kind == "start"), None)
+        # Alone against alone, or both together with the same simple features.
+        alike = (x for x in others if x.kind == "start" and x.joined_with == ours.joined_with)
+        start = next(alike, None)
         found.append(
             Gain(
                 labels,
@@ -131,7 +134,8 @@ def _best_comparison(results: Results, ours: Outcome, others: list[Outcome]) -> 
     closest = max(others, key=lambda other: changes[other.candidate].above)
     gain = changes[closest.candidate].above
     p_value = min(1.0, 2 * min(gain, len(pool) * change.below))
-    return PairedComparison(best, change.estimate, p_value, best is chosen, closest, change)
+    undecided = (changes[closest.candidate], 1) if change.estimate.mean > 0 else (change, len(pool))
+    return PairedComparison(best, change.estimate, p_value, best is chosen, closest, undecided)
 
 
 def _adjusted(found: list[Gain]) -> list[Gain]:
@@ -211,6 +215,8 @@ def certainty(found: list[Gain]) -> list[str]:
             "The best alternative was chosen by cross-validation inside the training labels; a "
             "gain is claimed only where it holds against every other one, too."
         )
+        if not all(gain.comparison.validated for gain in found):
+            chosen += " One without cross-validation takes part by its score on the tested."
     else:
         chosen = "The best alternative is the one with the highest score."
     if count == 1:
@@ -261,38 +267,39 @@ def alternative(outcome: Outcome) -> str:
 
 def _together(ours: Outcome) -> str:
     """Name what the encoder's features are joined with: ``together with LSA``."""
-    _, plus, simple = ours.candidate.partition(" + ")
-    return f" together with {simple}" if plus else ""
+    return f" together with {ours.joined_with}" if ours.joined_with else ""
 
 
 def _doubt(gain: Gain) -> str:
-    """Return why a difference whose interval excludes 0 is no claim; "" otherwise."""
+    """Return why a difference is no claim, and what would decide it; "" where it is one."""
     change, closest = gain.difference, gain.comparison.closest
     if gain.sign:
         return ""
-    if change.low <= 0 <= change.high:
-        return _deciding(gain)
-    if change.low > 0 and closest is not None and closest.candidate != gain.best.candidate:
-        return (
-            f", not clear: {alternative(closest)}, which the training labels did not choose, has "
-            f"{score(closest.mean, gain.metric)}"
-        )
-    return f", not clear after the correction for {gain.claims} comparisons{_deciding(gain)}"
+    if change.mean > 0 and closest is not None and closest.candidate != gain.best.candidate:
+        other = f"{alternative(closest)}, which was not chosen, has {_score(gain, closest)}"
+        return f", not clear: {other}{_deciding(gain)}"
+    if change.low > 0 or change.high < 0:
+        return f", not clear after the correction for {gain.claims} comparisons{_deciding(gain)}"
+    return _deciding(gain)
+
+
+def _score(gain: Gain, outcome: Outcome) -> str:
+    return score(outcome.mean, gain.metric)
 
 
 def _deciding(gain: Gain) -> str:
     """Return what would decide an unclear difference, as far as anything would."""
-    change = gain.comparison.change
-    if change is None:
+    if gain.comparison.open is None:
         return ""
-    draws = len(gain.ours.by_draw)
-    more = more_to_decide(change, draws, gain.tested, LEVEL / gain.claims)
+    change, selections = gain.comparison.open
+    if gain.difference.mean > 0 >= change.estimate.mean:
+        return ""  # another alternative has the higher score: no gain is in sight
+    level = LEVEL / gain.claims / selections
+    more = more_to_decide(change, len(gain.ours.by_draw), gain.tested, level)
     if more is None:
         return ""
     kind, count = more
-    what = (
-        f"{count} draws (`--seeds {count}`)" if kind == "draws" else f"{count:,} tested {gain.unit}"
-    )
+    what = f"{count} draws (`--seeds {count}`)" if kind == "draws" else f"{count:,} {gain.unit}"
     return f"; {what} would decide it if the difference stays"
 
 

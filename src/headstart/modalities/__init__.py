@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -57,14 +57,14 @@ class Baseline:
         test: (M,D) features of the test records; None when folds are cut from the training ones.
         heads: the classifiers that are fitted on them, by their names in
             :mod:`headstart.evaluation.heads`; each is tuned by cross-validation inside the labels.
-        joined: whether the features, which are dense, are also tried together with the encoder's.
+        joinable: whether the features, which are dense, are also tried together with an encoder's.
     """
 
     name: str
     train: Matrix
     test: Matrix | None = None
     heads: tuple[str, ...] = ("logistic regression",)
-    joined: bool = False
+    joinable: bool = False
 
 
 #: Corrupts one record realistically: from its value, a severity of 1 to 3 and a random generator
@@ -227,7 +227,7 @@ class Modality(ABC):
         protocol: str = "classification",
         seed: int,
         progress: Progress | None,
-    ) -> list[Baseline]:
+    ) -> Iterable[Baseline]:
         """Return the strongest simple alternatives on these records.
 
         Args:

@@ -147,7 +147,7 @@ def labeled(labels: list[str]) -> Dataset:
 
 def test_baselines_learn_a_toy_of_twenty_lines_without_test_texts() -> None:
     labels = ["animals", "money"] * 12
-    candidates = text_baselines(None, records(TOY[:20]), records(TOY[20:]))
+    candidates = list(text_baselines(None, records(TOY[:20]), records(TOY[20:])))
     names = ["TF-IDF", "LSA", "word vectors", "words and pairs"]
     assert [candidate.name for candidate in candidates] == names
     config = EvaluateConfig(run="run", train="train.txt", labels=["all"])
@@ -174,7 +174,7 @@ def test_for_cosines_every_kind_stands_apart() -> None:
 
 
 def test_texts_without_a_word_in_common_do_no_harm() -> None:
-    candidates = text_baselines(records(["one", "two"]), records(["one", "two", ""]), None)
+    candidates = list(text_baselines(records(["one", "two"]), records(["one", "two", ""]), None))
     assert all(candidate.test is None for candidate in candidates)
     for candidate in candidates:
         values = (
@@ -202,7 +202,7 @@ def test_baselines_tell_the_topics_of_news(news: tuple[list[str], list[str]]) ->
     tested = [text for text, held in zip(texts, test, strict=True) if held]
     labels = np.array(topics)
     config = EvaluateConfig(run="run", train="train.jsonl", labels=["50"], seeds=2)
-    candidates = text_baselines(None, records(train), records(tested))
+    candidates = list(text_baselines(None, records(train), records(tested)))
     parts = [labeled(labels[indices].tolist()) for indices in (~test, test)]
     results = evaluate(list(map(Candidate.of, candidates)), parts[0], parts[1], config, TEXT)
     found = {outcome.candidate: outcome.scores["accuracy"].mean for outcome in results.judged(50)}
@@ -219,7 +219,7 @@ def test_baselines_are_as_strong_as_plain_scikit_learn(news: tuple[list[str], li
     kinds = [TfidfVectorizer(**WORDS, **options), TfidfVectorizer(**CHARACTERS, **options)]
     union = make_union(*kinds).fit(parts[0])
     theirs = [union.transform(part).tocsr() for part in parts]
-    ours = text_baselines(None, *map(records, parts))[0]
+    ours = next(text_baselines(None, *map(records, parts)))
     gaps = []
     for seed in range(5):
         drawn = draw(classes[~test], 40, seed)

@@ -14,6 +14,7 @@ from headstart.data.vectors import Matrix
 from headstart.errors import HeadstartError
 from headstart.evaluation.draws import draw, draw_seeds, label_counts
 from headstart.evaluation.heads import HEADS, Head
+from headstart.evaluation.heads.foreseen import foreseen
 from headstart.evaluation.metrics import estimates
 from headstart.evaluation.outcomes import ACCURACY, Candidate, Outcome, Results
 from headstart.evaluation.protocols import Protocol
@@ -90,6 +91,9 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
         seeds=draw_seeds(config, counts),
         draw=drawn,
         heads=True,
+        seconds=lambda candidate, head, labels, draws: _seconds(
+            candidate, head, labels, draws, len(names), len(truth)
+        ),
         trivial=("majority class", predicting(_majority)),
     )
 
@@ -121,6 +125,7 @@ def _outcomes(found: list[Predicted], truth: np.ndarray, classes: int, seed: int
                 candidate=candidate.name,
                 kind=candidate.kind,
                 repeats=candidate.repeats,
+                joined_with=candidate.joined_with,
                 probe=probe,
                 labels=count,
                 predictions=stack,
@@ -185,6 +190,15 @@ def _probes(candidate: Candidate, names: np.ndarray, cross_validated: bool) -> d
         for name, head in heads.items()
         if head.most_classes is None or len(names) <= head.most_classes
     }
+
+
+def _seconds(
+    candidate: Candidate, head: str, labels: int, draws: int, classes: int, tested: int
+) -> float:
+    """Return about how long a head takes; 0 where it is not known."""
+    if candidate.train is None:
+        return 0.0
+    return foreseen({labels: draws}, classes, candidate.train, [head], tested=tested).seconds
 
 
 def _majority(drawn: np.ndarray, classes: np.ndarray, tested: np.ndarray, seed: int) -> Prediction:

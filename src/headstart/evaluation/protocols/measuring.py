@@ -71,6 +71,11 @@ def nothing(labels: int, seed: int) -> None:
     """Draw nothing, for protocols that learn from no labels."""
 
 
+def nothing_foreseen(candidate: Candidate, probe: str, labels: int, draws: int) -> float:
+    """Foresee no time, for protocols whose probes are quick."""
+    return 0.0
+
+
 class Predicted(NamedTuple):
     """Predictions of one probe of one candidate at one number of labels.
 
@@ -96,6 +101,7 @@ class Measurement:
         score: from all predictions to outcomes, in order.
         seeds: of the draws at each number of labels; 0 labels where none are used.
         heads: whether features are measured by the heads of the candidates.
+        seconds: that a probe of a candidate will take at a number of labels and of draws.
         draw: from a number of labels and a seed to the training data of all candidates.
         trivial: the predictions of a method that looks at no record, and its name, such as the
             majority class; an alternative wherever there is a pre-trained candidate.
@@ -108,6 +114,7 @@ class Measurement:
     draw: Callable[[int, int], Any] = nothing
     trivial: tuple[str, Predict] | None = None
     heads: bool = False
+    seconds: Callable[[Candidate, str, int, int], float] = nothing_foreseen
 
     def of(
         self,
@@ -131,7 +138,7 @@ class Measurement:
         table = [(each, self.probes(each)) for each in candidates]
         if self.trivial and any(each.kind == "pretrained" for each in candidates):
             name, predict = self.trivial
-            table.append((Candidate(name, "baseline"), {"constant": predict}))
+            table.append((Candidate(name, "baseline", required=True), {"constant": predict}))
         draws = {
             n: [(self.draw(n, seed), seed) for seed in seeds] for n, seeds in self.seeds.items()
         }
@@ -147,7 +154,8 @@ class Measurement:
         for candidate, probes in table:
             for labels in counts[candidate.name]:
                 for name, predict in probes.items():
-                    if allowance.refuses(candidate, name, self.results.counts[labels]):
+                    seconds = self.seconds(candidate, name, labels, len(draws[labels]))
+                    if allowance.refuses(candidate, name, self.results.counts[labels], seconds):
                         predictions = []
                     else:
                         with allowance.timed(candidate):

@@ -57,6 +57,7 @@ def outcome_of(
         candidate=candidate.name,
         kind=candidate.kind,
         repeats=candidate.repeats,
+        joined_with=candidate.joined_with,
         probe=probe,
         labels=labels,
         predictions=predictions,

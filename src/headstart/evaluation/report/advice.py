@@ -71,15 +71,14 @@ def _choice(gains: Sequence[Gain], run: str) -> list[str]:
         return []
     last = gains[-1]
     if last.sign > 0 or (last.sign == 0 and any(gain.sign > 0 for gain in gains)):
-        _, plus, simple = last.ours.candidate.partition(" + ")
-        if plus:
+        if simple := last.ours.joined_with:
             return [
-                f"Use this encoder's vectors (`headstart embed {run}`) side by side with {simple}, "
-                "as measured here: each adds what the other lacks."
+                f"Use this encoder's vectors (`headstart embed {run}`) side by side with those of "
+                f"{simple} from another library, as measured here: each adds what the other lacks."
             ]
         return [
-            f"Use this encoder: `headstart finetune {run} --train LABELED --out NEW` chooses by "
-            "cross-validation between fine-tuning and a classifier of its frozen features."
+            f"Use this encoder: `headstart finetune {run} --train LABELED --out NEW` chooses on "
+            "held-out labels between fine-tuning and a classifier of its frozen features."
         ]
     won = [gain.name for gain in gains if gain.sign > 0]
     other = last.best.candidate
@@ -99,10 +98,15 @@ def _choice(gains: Sequence[Gain], run: str) -> list[str]:
 def _elsewhere(results: Results) -> list[str]:
     """Name the other domain on which an alternative is clearly better, if there is one."""
     there = [shift for shift in results.shifts if not shift.severity]
-    ours = next((shift for shift in there if shift.kind == "pretrained"), None)
-    if ours is None:
+    ours = max(
+        (shift for shift in there if shift.kind == "pretrained"),
+        key=lambda shift: shift.clean.mean,
+        default=None,
+    )
+    others = [shift for shift in there if shift.kind not in ("pretrained", "repeated")]
+    if ours is None or not others:
         return []
-    best = max(there, key=lambda shift: shift.score.mean)
+    best = max(others, key=lambda shift: shift.score.mean)
     if best.score.low <= ours.score.high:
         return []
     figures = " against ".join(score(found.score.mean, results.metric) for found in (best, ours))
@@ -181,18 +185,17 @@ def _labels(results: Results) -> list[str]:
 def _certainty(results: Results, gains: Sequence[Gain]) -> list[str]:
     """Say what widens the intervals most, where they are wide."""
     wide = [
-        gain.comparison.change
+        gain.comparison.open[0]
         for gain in gains
-        if gain.comparison.change and gain.difference.high - gain.difference.low > 2 * _WIDE
+        if gain.comparison.open and gain.difference.high - gain.difference.low > 2 * _WIDE
     ]
     if not wide:
         return []
-    draws = sum(change.between for change in wide) > sum(change.within for change in wide)
-    if draws:
+    if sum(change.between for change in wide) > sum(change.within for change in wide):
         return [
             f"The intervals are wide, as labels were drawn {results.seeds} times only: draw more "
-            f"often (`--seeds {4 * results.seeds}`) before a decision that hangs on a small "
-            "difference."
+            f"often (`--seeds {min(100, 4 * results.seeds)}`) before a decision that hangs on a "
+            "small difference."
         ]
     return [
         f"The intervals are wide, as {len(results.truth):,} {results.unit} were tested: test on "

@@ -94,9 +94,10 @@ def finding(results: Results, gains: list[Gain]) -> str:
     """Return the finding of the chart in one line."""
     if not gains:
         return "The pre-trained encoder by itself: there is nothing to compare with"
-    most = max(gains, key=lambda gain: gain.difference.mean)
+    won = [gain for gain in gains if gain.sign > 0]
+    most = max(won or gains, key=lambda gain: gain.difference.mean)
     few = len(results.counts) == 1
-    if most.sign <= 0:
+    if not won:
         where = "Pre-training is not" if few else "At no number of labels is pre-training"
         return f"{where} clearly better than the best alternative"
     over = f"{change(results.metric, most.difference.mean)} over {most.best.candidate}"

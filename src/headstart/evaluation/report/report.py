@@ -89,8 +89,9 @@ class Report:
 
     @property
     def verdict(self) -> str:
-        """The answer in the first line, one line per number of labels, and what was measured."""
-        return "\n".join([self.answer, *details(self.gains), *self.setting])
+        """The answer in the first line, one per number of labels, notes, and what was measured."""
+        notes = [f"Note: {note}" for note in self.notes]
+        return "\n".join([self.answer, *details(self.gains), *notes, *self.setting])
 
     def __str__(self) -> str:
         return self.verdict
@@ -109,6 +110,9 @@ class Report:
                     "kind": outcome.kind,
                     "probe": outcome.probe,
                     "labels": outcome.labels,
+                    "validation": None
+                    if math.isnan(outcome.validation)
+                    else round(outcome.validation, 5),
                     **{
                         key: value
                         for name, estimate in outcome.scores.items()
@@ -167,7 +171,10 @@ def _gain(gain: Gain) -> dict[str, Any]:
     worth = gain.equivalent.needed if gain.equivalent else math.inf
     return {
         "labels": gain.labels,
+        "ours": gain.ours.candidate,
         "best_alternative": gain.best.candidate,
+        "best_probe": gain.best.probe,
+        "chosen_on_training_labels": gain.comparison.validated,
         "outcome": {1: "gain", 0: "no clear difference", -1: "loss"}[gain.sign],
         **_plain(gain.difference, "difference"),
         "worth_labels": round(worth) if math.isfinite(worth) else None,

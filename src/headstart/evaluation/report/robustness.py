@@ -49,6 +49,8 @@ def finding(metric: Metric, shifts: Sequence[Shift]) -> str:
     ours = [shift for shift in shifts if shift.kind == "pretrained"]
     if not ours:
         return "What the shifts do to each candidate"
+    name = max(ours, key=lambda shift: shift.clean.mean).candidate
+    ours = [shift for shift in ours if shift.candidate == name]
     worst = max(ours, key=lambda shift: shift.drop.mean)
     if worst.drop.low <= 0:
         return "No shift that was tried clearly lowers the score of the pre-trained encoder"
@@ -56,7 +58,7 @@ def finding(metric: Metric, shifts: Sequence[Shift]) -> str:
     candidates = [
         shift
         for shift in shifts
-        if shift.kind != "pretrained"
+        if shift.kind not in ("pretrained", "repeated")
         and (shift.shift, shift.severity) == (worst.shift, worst.severity)
     ]
     lead = ""

@@ -67,6 +67,7 @@ def _protocol(results: Results) -> str:
     return (
         f"{drawn}Tested were {tested}{classes}. {PROTOCOLS[results.task].how} Intervals cover "
         "the draw of the labels (Student's t) and that of the tested (bootstrap). The verdict "
-        f"compares the {results.metric.name}, paired, with the alternative that did best; it "
-        "claims a difference only where its interval leaves out 0."
+        f"compares the {results.metric.name}, paired, with the best alternative, chosen inside the "
+        "training labels where something is fitted; it claims a gain only over every alternative "
+        "and after the correction for several comparisons."
     )

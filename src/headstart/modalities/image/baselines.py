@@ -100,7 +100,7 @@ def image_baselines(
             tables[0][name],
             tables[1][name] if test is not None else None,
             HEADS,
-            joined=name == HOG,
+            joinable=name == HOG,
         )
         for name in kinds
     ]

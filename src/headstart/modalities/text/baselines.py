@@ -44,8 +44,8 @@ def text_baselines(
     protocol: str = "classification",
     seed: int = 0,
     progress: Progress | None = None,
-) -> list[Baseline]:
-    """Return the simple alternatives for a protocol.
+) -> Iterator[Baseline]:
+    """Yield the simple alternatives for a protocol, each computed when it is asked for.
 
     All are fitted on the unlabeled texts of the pre-training and on the training texts, never on
     the test texts.
@@ -65,15 +65,13 @@ def text_baselines(
     if test is not None:
         corpora.append(lexicon.read(stream(test, "text")))
     compared, kinds = (_by_cosine, 5) if protocol in BY_COSINE else (_by_classifier, 4)
-    found: list[Baseline] = []
-    for name, heads, features in compared(lexicon, fitted, corpora, seed):
-        tested = features[1] if test is not None else None
-        found.append(
-            Baseline(name, features[0], tested, heads, joined=name == "LSA" and bool(heads))
-        )
+    rows = compared(lexicon, fitted, corpora, seed)
+    for number, (name, heads, features) in enumerate(rows, 1):
         if progress:
-            progress(len(found), kinds)
-    return found
+            progress(number, kinds)
+        tested = features[1] if test is not None else None
+        joinable = name == "LSA" and bool(heads)
+        yield Baseline(name, features[0], tested, heads, joinable=joinable)
 
 
 def _by_classifier(

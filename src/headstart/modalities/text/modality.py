@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -128,7 +128,7 @@ class TextModality(Modality):
         protocol: str = "classification",
         seed: int,
         progress: Progress | None,
-    ) -> list[Baseline]:
+    ) -> Iterable[Baseline]:
         """Return the simple alternatives; see :mod:`headstart.modalities.text.baselines`."""
         from headstart.modalities.text.baselines import text_baselines
 

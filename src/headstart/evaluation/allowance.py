@@ -68,7 +68,8 @@ class Allowance:
         self._first = self._first or (candidate.name, probe)
         if (candidate.name, probe) == self._first:
             return False
-        if self.left > 0.0 and self.left >= max(candidate.seconds, seconds):
+        # A third: estimates are within a factor of about three.
+        if self.left > 0.0 and self.left >= max(candidate.seconds, seconds / 3):
             return False
         self.left_out.setdefault(f"{candidate.name} ({probe})", []).append(count)
         return True

@@ -112,7 +112,7 @@ def shell(command: str) -> tuple[int, str]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         done = CliRunner().invoke(app, command.split())
-    shown = [each for each in caught if each.category in (UserWarning, RuntimeWarning)]
+    shown = [each for each in caught if issubclass(each.category, (UserWarning, RuntimeWarning))]
     assert [str(each.message) for each in shown] == []
     assert "Traceback" not in done.output
     return done.exit_code, done.output

@@ -7,6 +7,8 @@ are nearer than the mean ("triangle"), summed over the four quadrants of the ima
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -40,6 +42,7 @@ class Patches:
 
     def __init__(self, images: Tensor, seed: int) -> None:
         from sklearn.cluster import KMeans
+        from sklearn.exceptions import ConvergenceWarning
 
         rows = _sample(images, seed)
         self._mean = rows.mean(0)
@@ -57,7 +60,9 @@ class Patches:
             max_iter=ROUNDS,
             random_state=seed % 2**32,
         )
-        self._centroids = torch.from_numpy(means.fit(rows.numpy()).cluster_centers_)
+        with warnings.catch_warnings():  # fewer different patches than centroids
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            self._centroids = torch.from_numpy(means.fit(rows.numpy()).cluster_centers_)
 
     def __call__(self, pixels: Tensor) -> Tensor:
         """Return the mean activations (B,4K) in the quadrants of images (B,3,H,W) of bytes."""

@@ -133,7 +133,7 @@ def test_test_texts_that_pre_training_saw_are_reported(run, tmp_path):
     notes = [note for note in report.notes if "of 20 test texts also occur" in note]
     assert len(notes) == 1
     assert notes[0].startswith("10 of 20 ")
-    assert "; but 10 of 20 test texts also occur in the pre-training data" in report.answer
+    assert "; but 75.0% of the test texts occur in the pre-training data" in report.answer
 
 
 def test_from_scratch_gets_the_drawn_labels_only_and_a_fresh_network(run, tmp_path, monkeypatch):

@@ -17,8 +17,9 @@ _LIMITED = ("baseline", "scratch")
 class Allowance:
     """The time of the simple alternatives, which are measured from the first to the last.
 
-    The first one is always measured, by its first probe: a verdict compares with something. What
-    is begun is finished, so that the last one may take longer.
+    The first one is always measured, by its first probe: a verdict compares with something. So are
+    simple features that are joined with the encoder's, by themselves. What is begun is finished, so
+    that the last one may take longer.
 
     Args:
         seconds: at most; None sets no bound.
@@ -35,7 +36,7 @@ class Allowance:
         self, seconds: float | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.seconds = seconds
-        self.used = 0.0
+        self.used = self._foreseen = 0.0
         self.left_out: dict[str, list[str]] = {}
         self.refused: set[str] = set()
         self._first: tuple[str, str] | None = None
@@ -47,14 +48,19 @@ class Allowance:
         return None if self.seconds is None else max(0.0, self.seconds - self.used)
 
     @contextmanager
-    def timed(self, candidate: Candidate) -> Iterator[None]:
-        """Count the time inside, if it is spent on an alternative."""
+    def timed(self, candidate: Candidate, seconds: float = 0.0) -> Iterator[None]:
+        """Count the time inside, if it is spent on an alternative.
+
+        Args:
+            seconds: that were foreseen for it.
+        """
         start = self._clock()
         try:
             yield
         finally:
             if candidate.kind in _LIMITED:
                 self.used += self._clock() - start
+                self._foreseen += seconds
 
     def refuses(self, candidate: Candidate, probe: str, count: str, seconds: float = 0.0) -> bool:
         """Return whether too little time is left; the alternative is then noted as left out.
@@ -66,10 +72,12 @@ class Allowance:
         if candidate.required or candidate.kind not in _LIMITED or self.left is None:
             return False
         self._first = self._first or (candidate.name, probe)
-        if (candidate.name, probe) == self._first:
+        alone = candidate.joinable and probe == candidate.heads[0]
+        if alone or (candidate.name, probe) == self._first:
             return False
-        # A third: estimates are within a factor of about three.
-        if self.left > 0.0 and self.left >= max(candidate.seconds, seconds / 3):
+        # Estimates are scaled by how right those were that can be checked by now.
+        scale = min(1.0, self.used / self._foreseen) if self._foreseen else 1 / 3
+        if self.left > 0.0 and self.left >= max(candidate.seconds, seconds * scale):
             return False
         self.left_out.setdefault(f"{candidate.name} ({probe})", []).append(count)
         return True
@@ -94,7 +102,7 @@ class Allowance:
         if not self.left_out:
             return []
         names = "; ".join(
-            f"{name} with {', '.join(counts)} labels" if all(counts) else name
+            name if counts == ["no labels"] else f"{name} with {', '.join(counts)} labels"
             for name, counts in self.left_out.items()
         )
         return [

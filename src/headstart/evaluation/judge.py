@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -73,6 +74,8 @@ class Training:
 
 #: Least seconds of the simple alternatives, and labels of a network that is trained on them alone.
 LEAST, LEAST_LABELS = 60.0, 1000
+#: Seconds between two lines on the progress, where there is no terminal.
+QUIET = 30.0
 #: Share of the test records that were seen before from which the verdict says so.
 LEAK = 0.01
 
@@ -142,7 +145,8 @@ def _compared(
         search = partial(overlap, background, tested, content)
         shared = cached_overlap(store, background, tested, digest_of, search)
         notes += shared.sentences()
-        cautions += leaked(shared, "in the pre-training data")
+        if test is not None:
+            cautions += leaked(shared, "in the pre-training data")
         audits.get("test", audits["train"])["overlap"] = shared.summary()
     if test is not None and not protocol_of(config).alone:
         search = partial(overlap, train, test, content)
@@ -158,11 +162,11 @@ def _compared(
         *started(run, processor, length, notes),
         *others,
     ]
-    with _bar(console, "features") as progress:
+    with _bar(console, "features", opened.say) as progress:
         candidates = [measured(each, train, seen, digest_of, store, progress) for each in encoders]
     if config.finetuned:
         candidates.append(_network("fine-tuned", "pretrained", training.fine_tuned, train, test))
-    with _bar(console, "simple alternatives") as progress:
+    with _bar(console, "simple alternatives", opened.say) as progress:
         candidates += _baselines(
             modality, background, train, seen, config, store, digest_of, progress
         )
@@ -180,7 +184,7 @@ def _compared(
         last = _network("from scratch", "scratch", training.from_scratch, train, test)
         candidates.append(replace(last, most=True, seconds=training.scratch_seconds(len(train))))
     candidates, moved = divided(candidates, test)
-    with _bar(console, "probes") as progress:
+    with _bar(console, "classifiers", opened.say) as progress:
         results = evaluate(
             candidates,
             train,
@@ -251,7 +255,9 @@ def _baselines(
 
 def leaked(shared: Overlap, where: str) -> list[str]:
     """Return a clause of the verdict about test records that were seen before; [] if few were."""
-    return [shared.counted(where)] if shared.share >= LEAK else []
+    if shared.share < LEAK:
+        return []
+    return [f"{shared.share:.1%} of the test {shared.noun} occur {where}, exactly or nearly"]
 
 
 def _repetition(run: RunFolder, modality: Modality) -> FrozenEncoder:
@@ -288,10 +294,10 @@ def _network(
 
 
 @contextmanager
-def _bar(console: Any, title: str) -> Iterator[Progress | None]:
-    """Show a progress bar with its ETA on a terminal."""
+def _bar(console: Any, title: str, say: Callable[[str], None]) -> Iterator[Progress | None]:
+    """Show a progress bar with its ETA on a terminal; elsewhere a line every half a minute."""
     if console is None or not console.is_terminal:
-        yield None
+        yield _every_while(title, say)
         return
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
@@ -300,3 +306,16 @@ def _bar(console: Any, title: str) -> Iterator[Progress | None]:
     with Bars(*columns, console=console, transient=True) as bars:
         task = bars.add_task(title, total=None)
         yield lambda done, total: bars.update(task, completed=done, total=total)
+
+
+def _every_while(title: str, say: Callable[[str], None]) -> Progress:
+    """Return a callback that says how much is done, at most every :data:`QUIET` seconds."""
+    last = time.monotonic()
+
+    def progress(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > QUIET:
+            last = time.monotonic()
+            say(f"{title}: {done:,} of {total:,}")
+
+    return progress

@@ -31,7 +31,8 @@ class PairedComparison:
         validated: whether the alternative was chosen on training labels.
         closest: the alternative that a gain is least certain over, on the tested units.
         open: the difference that keeps a claim from being made, in its parts: from ``closest`` if
-            ours is the higher score, else from the best; and for how many selections it pays.
+            ours is the higher score, else from the best; and for how many selections it pays. None
+            where nothing would decide.
     """
 
     other: Outcome
@@ -64,6 +65,7 @@ class Gain:
         claims: number of claims that p values are adjusted for.
         tested: number of tested units.
         unit: what is tested, in the plural.
+        harmed: whether the encoder by itself is clearly worse than the untrained network.
     """
 
     labels: int
@@ -76,6 +78,7 @@ class Gain:
     claims: int = 1
     tested: int = 0
     unit: str = "records"
+    harmed: bool = False
 
     @property
     def best(self) -> Outcome:
@@ -115,9 +118,19 @@ def gains(results: Results) -> list[Gain]:
                 worth.get(labels),
                 tested=len(results.truth),
                 unit=results.unit,
+                harmed=_is_harmed(results, labels),
             )
         )
     return _adjusted(found)
+
+
+def _is_harmed(results: Results, labels: int) -> bool:
+    alone = [x for x in results.judged(labels) if not x.joined_with]
+    ours = next((x for x in alone if x.kind == "pretrained"), None)
+    fresh = next((x for x in alone if x.kind == "untrained"), None)
+    if ours is None or fresh is None:
+        return False
+    return compare(results, ours, fresh).estimate.high < 0
 
 
 def _best_comparison(results: Results, ours: Outcome, others: list[Outcome]) -> PairedComparison:
@@ -132,10 +145,17 @@ def _best_comparison(results: Results, ours: Outcome, others: list[Outcome]) -> 
     # A gain must hold against every alternative (Berger 1982: no correction), a loss against the
     # best, which is corrected for its selection on the tested units (Bonferroni).
     closest = max(others, key=lambda other: changes[other.candidate].above)
-    gain = changes[closest.candidate].above
-    p_value = min(1.0, 2 * min(gain, len(pool) * change.below))
-    undecided = (changes[closest.candidate], 1) if change.estimate.mean > 0 else (change, len(pool))
-    return PairedComparison(best, change.estimate, p_value, best is chosen, closest, undecided)
+    p_value = 2 * min(changes[closest.candidate].above, len(pool) * change.below)
+    undecided: tuple[Change, int] | None = (change, len(pool))
+    if change.estimate.mean > 0:
+        if closest.mean > best.mean:
+            # What was not chosen may be better: a gain is counted over the one that it is smallest
+            # over.
+            best, change = closest, changes[closest.candidate]
+        ahead = changes[closest.candidate].estimate.mean > 0
+        undecided = (changes[closest.candidate], 1) if ahead else None
+    validated = chosen is not None and best.kind != "scratch"
+    return PairedComparison(best, change.estimate, min(1.0, p_value), validated, closest, undecided)
 
 
 def _adjusted(found: list[Gain]) -> list[Gain]:
@@ -195,7 +215,13 @@ def headline(found: list[Gain], cautions: Sequence[str] = ()) -> str:
 
 def details(found: list[Gain]) -> list[str]:
     """Return the lines below the first: label equivalents, each comparison, the certainty."""
-    return [*_worth(found), *_continued(found), *map(_line, found), *certainty(found)]
+    return [
+        *_worth(found),
+        *_continued(found),
+        *_harmed(found),
+        *map(_line, found),
+        *certainty(found),
+    ]
 
 
 def certainty(found: list[Gain]) -> list[str]:
@@ -212,18 +238,19 @@ def certainty(found: list[Gain]) -> list[str]:
     )
     if any(gain.comparison.validated for gain in found):
         chosen = (
-            "The best alternative was chosen by cross-validation inside the training labels; a "
-            "gain is claimed only where it holds against every other one, too."
+            "The best alternative was chosen by cross-validation inside the training labels; where "
+            "another did better on the tested, a gain is counted over that one."
         )
         if not all(gain.comparison.validated for gain in found):
             chosen += " One without cross-validation takes part by its score on the tested."
     else:
         chosen = "The best alternative is the one with the highest score."
+    over = "other labels and other" if found[0].labels else "other"
     if count == 1:
         return [
             chosen,
             runs,
-            "The interval is one of 95%, over other labels and other test records.",
+            f"The interval is one of 95%, over {over} test {found[0].unit}.",
         ]
     return [
         chosen,
@@ -272,19 +299,12 @@ def _together(ours: Outcome) -> str:
 
 def _doubt(gain: Gain) -> str:
     """Return why a difference is no claim, and what would decide it; "" where it is one."""
-    change, closest = gain.difference, gain.comparison.closest
+    change = gain.difference
     if gain.sign:
         return ""
-    if change.mean > 0 and closest is not None and closest.candidate != gain.best.candidate:
-        other = f"{alternative(closest)}, which was not chosen, has {_score(gain, closest)}"
-        return f", not clear: {other}{_deciding(gain)}"
     if change.low > 0 or change.high < 0:
         return f", not clear after the correction for {gain.claims} comparisons{_deciding(gain)}"
     return _deciding(gain)
-
-
-def _score(gain: Gain, outcome: Outcome) -> str:
-    return score(outcome.mean, gain.metric)
 
 
 def _deciding(gain: Gain) -> str:
@@ -292,8 +312,6 @@ def _deciding(gain: Gain) -> str:
     if gain.comparison.open is None:
         return ""
     change, selections = gain.comparison.open
-    if gain.difference.mean > 0 >= change.estimate.mean:
-        return ""  # another alternative has the higher score: no gain is in sight
     level = LEVEL / gain.claims / selections
     more = more_to_decide(change, len(gain.ours.by_draw), gain.tested, level)
     if more is None:
@@ -325,6 +343,17 @@ def _continued(found: list[Gain]) -> list[str]:
     if unclear:
         clauses.append(f"neither clearly better nor clearly worse{_with(_listed(unclear))}")
     return [f"Continuing made the checkpoint {'; '.join(clauses)}."] if clauses else []
+
+
+def _harmed(found: list[Gain]) -> list[str]:
+    """Return where the encoder by itself is clearly worse than before its training."""
+    worse = [gain.name for gain in found if gain.harmed]
+    if not worse:
+        return []
+    return [
+        f"By itself the encoder is clearly worse than untrained{_with(_listed(worse))}: the "
+        "pre-training did harm; look at its alarms, or choose another objective or a longer budget."
+    ]
 
 
 def _where(found: list[Gain], won: list[Gain]) -> str:

@@ -101,7 +101,7 @@ class Alarms:
             )
         return self._ring(
             "few steps",
-            f"The budget gives {steps} steps, and fewer than {_FEW_STEPS} teach next to nothing: "
+            f"The budget gives {steps} steps, and fewer than {_FEW_STEPS} are seldom enough: "
             f"{cause}.",
         )
 

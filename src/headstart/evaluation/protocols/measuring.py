@@ -158,7 +158,7 @@ class Measurement:
                     if allowance.refuses(candidate, name, self.results.counts[labels], seconds):
                         predictions = []
                     else:
-                        with allowance.timed(candidate):
+                        with allowance.timed(candidate, seconds):
                             predictions = [predict(drawn, seed) for drawn, seed in draws[labels]]
                     done += len(draws[labels])
                     if progress:

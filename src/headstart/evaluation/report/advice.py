@@ -82,7 +82,7 @@ def _choice(gains: Sequence[Gain], run: str) -> list[str]:
         ]
     won = [gain.name for gain in gains if gain.sign > 0]
     other = last.best.candidate
-    name = f"the {other} encoder" if last.best.kind == "untrained" else other
+    name = f"the {other} encoder" if last.best.kind == "untrained" else f"“{other}”"
     simple = f"{name} does {'as well' if last.sign == 0 else 'better'}"
     if won:
         return [

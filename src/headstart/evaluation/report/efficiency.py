@@ -98,8 +98,10 @@ def finding(results: Results, gains: list[Gain]) -> str:
     most = max(won or gains, key=lambda gain: gain.difference.mean)
     few = len(results.counts) == 1
     if not won:
-        where = "Pre-training is not" if few else "At no number of labels is pre-training"
-        return f"{where} clearly better than the best alternative"
+        lost = few and gains[0].sign < 0
+        where = "Pre-training is" if few else "At no number of labels is pre-training"
+        how = "worse" if lost else "not clearly better" if few else "clearly better"
+        return f"{where} {how} than the best alternative"
     over = f"{change(results.metric, most.difference.mean)} over {most.best.candidate}"
     return (
         f"Pre-training helps: {over}"

@@ -82,12 +82,17 @@ def compare_with_alternatives(
 
 
 def described(scores: dict[str, float], found: list[Alternative]) -> str:
-    """Return a line with the first score of a run, and that of each alternative."""
+    """Return a line with the first score of a run and that of each alternative, the higher better.
+
+    An alternative that is ahead is pointed out.
+    """
     first = next(name for name in scores if name in found[0][1])
     others = "; ".join(f"{name} {values[first]:.3f}" for name, values in found)
+    best = max(found, key=lambda each: each[1][first])
+    ahead = f" {best[0]} is ahead: consider it instead." if best[1][first] > scores[first] else ""
     return (
         f"Simple alternatives on the same held-out records: {first} {others} (this run "
-        f"{scores[first]:.3f})."
+        f"{scores[first]:.3f}).{ahead}"
     )
 
 

@@ -77,3 +77,10 @@ def listed(parts: Sequence[str]) -> str:
 def data_address(content: bytes, kind: str) -> str:
     """Return an image as a ``data:`` URL; ``kind`` is the subtype, such as ``png``."""
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def coded(line: str) -> list[str]:
+    """Return the pieces of a line, with those between backticks as code."""
+    return [
+        tag("code", piece) if index % 2 else piece for index, piece in enumerate(line.split("`"))
+    ]

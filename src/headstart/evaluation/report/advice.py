@@ -9,7 +9,7 @@ from headstart.evaluation.report.confusions import pairs
 from headstart.evaluation.report.curves import alarms, curve
 from headstart.evaluation.report.figures import change
 from headstart.evaluation.verdict import score
-from headstart.pages.markup import Markup, cut, tag
+from headstart.pages.markup import Markup, coded, cut, tag
 
 if TYPE_CHECKING:
     from headstart.evaluation.outcomes import Results
@@ -30,13 +30,8 @@ def section(lines: Sequence[str]) -> Markup:
     """List the advice."""
     if not lines:
         return Markup("")
-    items = [tag("li", *_coded(line)) for line in lines]
+    items = [tag("li", *coded(line)) for line in lines]
     return tag("section", tag("h2", "What to do next", id="next"), tag("ul", *items))
-
-
-def _coded(line: str) -> list[str]:
-    """Return the pieces of a line, with those between backticks as code."""
-    return [tag("code", x) if index % 2 else x for index, x in enumerate(line.split("`"))]
 
 
 def advice(

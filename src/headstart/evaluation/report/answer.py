@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from headstart.evaluation.verdict import points, score
-from headstart.pages.markup import Markup, tag
+from headstart.pages.markup import Markup, coded, tag
 
 if TYPE_CHECKING:
     from headstart.evaluation.verdict import Gain
@@ -53,12 +53,12 @@ def header(
         tag(
             "details",
             tag("summary", "In figures"),
-            tag("ul", *(tag("li", x) for x in lines)),
+            tag("ul", *(tag("li", *coded(x)) for x in lines)),
             open="",
         )
         if lines
         else Markup(""),
-        *(tag("p", note, class_="note") for note in notes),
+        *(tag("p", *coded(note), class_="note") for note in notes),
         class_=f"verdict {tone}",
     )
 

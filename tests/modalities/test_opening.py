@@ -28,7 +28,11 @@ def test_options_are_those_that_were_set_and_defaults_elsewhere() -> None:
     [
         ("texts", {}, "unknown modality 'texts'; did you mean 'text'"),
         ("text", {"text": {"tokenizer": {"kid": "bpe"}}}, "did you mean 'tokenizer.kind'"),
-        ("text", {"text": {"tokenizer": {"vocab_size": 1}}}, "text.tokenizer.vocab_size: Input"),
+        (
+            "text",
+            {"text": {"tokenizer": {"vocab_size": 1}}},
+            "text.tokenizer.vocab_size' must be at least",
+        ),
         ("image", {"image": {"side": 3}}, "modality 'image' has no option 'side'."),
         ("image", {"text": {"tokenizer": {}}}, "an option of text, and the records are pictures"),
     ],

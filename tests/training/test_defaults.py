@@ -72,7 +72,7 @@ def test_minutes_end_where_more_would_overfit_but_steps_are_obeyed(tmp_path) -> 
     common = {"validation_share": 0, "tracker": "none"}
     run = hs.pretrain(str(source), out=str(tmp_path / "minutes"), budget="20s", **common)
     assert run.resolved["steps"] == 60
-    assert "overfit the records" in run.log_file.read_text()
+    assert "more than 6 epochs over 640 records do not help" in run.log_file.read_text()
     run = hs.pretrain(str(source), out=str(tmp_path / "steps"), budget="80steps", **common)
     assert run.resolved["steps"] == 80
 

@@ -84,7 +84,8 @@ def test_measuring_the_speed_leaves_no_trace(
     assert min(vars(paces[0]).values()) >= 0
     assert paces[0].step > 0
     counted, _, other = run_tiny(tmp_path / "counted", budget="9steps")
-    assert rows_of(run) == rows_of(other)
+    # A budget in minutes is told that it gives few steps.
+    assert [row for row in rows_of(run) if "alarm" not in row] == rows_of(other)
     assert_equal_weights(timed, counted)
 
 

@@ -141,7 +141,7 @@ class EvaluateConfig(SourceOptions, TaskOptions):
     alternatives_budget: AutoTimeText = Field(
         "auto",
         description="Time of the simple alternatives; auto: as long as the pre-training, at least "
-        "a minute.",
+        "a minute and a half.",
     )
     from_scratch: Switch = Field(
         "auto",

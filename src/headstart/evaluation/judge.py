@@ -73,7 +73,7 @@ class Training:
 
 
 #: Least seconds of the simple alternatives, and labels of a network that is trained on them alone.
-LEAST, LEAST_LABELS = 60.0, 1000
+LEAST, LEAST_LABELS = 90.0, 1000
 #: Seconds between two lines on the progress, where there is no terminal.
 QUIET = 30.0
 #: Share of the test records that were seen before from which the verdict says so.

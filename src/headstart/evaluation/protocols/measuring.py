@@ -149,26 +149,33 @@ class Measurement:
         for candidate, probes in table:
             if self.heads:
                 allowance.unsuited(candidate, probes)
-        found: list[Predicted] = []
+        cells = [
+            (candidate, name, predict, labels)
+            for candidate, probes in table
+            for labels in counts[candidate.name]
+            for name, predict in probes.items()
+        ]
+        found: dict[int, Predicted] = {}
         done = 0
-        for candidate, probes in table:
-            for labels in counts[candidate.name]:
-                for name, predict in probes.items():
-                    seconds = self.seconds(candidate, name, labels, len(draws[labels]))
-                    if allowance.refuses(candidate, name, self.results.counts[labels], seconds):
-                        predictions = []
-                    else:
-                        with allowance.timed(candidate, seconds):
-                            predictions = [predict(drawn, seed) for drawn, seed in draws[labels]]
-                    done += len(draws[labels])
-                    if progress:
-                        progress(done, total)
-                    if predictions:
-                        rows = np.stack([each.values for each in predictions])
-                        validation = float(np.mean([each.validation for each in predictions]))
-                        found.append(Predicted(candidate, name, labels, rows, validation))
+        # Few labels first: where time is short, every alternative has at least these.
+        for number in sorted(range(len(cells)), key=lambda index: cells[index][3]):
+            candidate, name, predict, labels = cells[number]
+            seconds = self.seconds(candidate, name, labels, len(draws[labels]))
+            if not allowance.refuses(candidate, name, self.results.counts[labels], seconds):
+                with allowance.timed(candidate, seconds):
+                    predictions = [predict(drawn, seed) for drawn, seed in draws[labels]]
+                rows = np.stack([each.values for each in predictions])
+                validation = float(np.mean([each.validation for each in predictions]))
+                found[number] = Predicted(candidate, name, labels, rows, validation)
+            done += len(draws[labels])
+            if progress:
+                progress(done, total)
         notes = [*self.results.notes, *collapsed(candidates), *allowance.notes()]
-        return replace(self.results, outcomes=self.score(found), notes=notes)
+        return replace(
+            self.results,
+            outcomes=self.score([found[number] for number in sorted(found)]),
+            notes=notes,
+        )
 
 
 def collapsed(candidates: Sequence[Candidate]) -> list[str]:

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from headstart.evaluation.equivalence import equivalents
 from headstart.evaluation.metrics import Estimate
 from headstart.evaluation.outcomes import ACCURACY, Kind, Outcome, Results
 from headstart.evaluation.verdict import Gain, details, gains
@@ -96,3 +97,13 @@ def test_what_cannot_be_cross_validated_takes_part_by_its_test_score() -> None:
     sound = outcome("sound", "baseline", 0.70, 0.76)
     assert only(sound, outcome("net", "scratch", 0.6, math.nan)).best.candidate == "sound"
     assert only(sound, outcome("net", "scratch", 0.75, math.nan)).best.candidate == "net"
+
+
+def test_what_was_cut_short_still_counts_in_what_labels_are_worth() -> None:
+    """With 10 labels the strong one has 0.7, which the weak one reaches with 1,000 only."""
+    ours = [outcome("ours", "pretrained", 0.65 + n / 1e4, 0.7, n) for n in (10, 100, 1000)]
+    weak = [outcome("weak", "baseline", 0.5 + n / 5000, 0.5 + n / 5000, n) for n in (10, 100, 1000)]
+    strong = [outcome("strong", "baseline", 0.7, 0.7, 10)]
+    counts = {10: "10", 100: "100", 1000: "1000"}
+    worth = equivalents(results(*ours, *weak, *strong, counts=counts))
+    assert worth[10].needed == pytest.approx(10)

@@ -1,8 +1,8 @@
 """Label equivalence: how many labels would the best alternative need for the same score?
 
 Each alternative's scores are made monotonic in the number of labels (isotonic regression) and
-interpolated linearly over its logarithm; those that were measured at some numbers only are left
-out. The answer is where the first of these curves reaches our
+interpolated linearly over its logarithm; what was measured with few labels only keeps that score.
+The answer is where the first of these curves reaches our
 score. Its interval comes from repeating this on simulated scores: each bootstrap resample of the
 tested units with a random shift of the label draws.
 """
@@ -63,16 +63,23 @@ class Equivalent:
 def equivalents(results: Results) -> dict[int, Equivalent]:
     """Return the equivalent of each number of labels; {} where nothing can be compared."""
     counts = [n for n in results.counts if n > 0]
-    table = {n: {x.candidate: x for x in results.judged(n)} for n in counts}
-    every = set.intersection(*(set(row) for row in table.values())) if table else set()
+    table: dict[int, dict[str, Outcome]] = {}
+    known: dict[str, Outcome] = {}
+    for n in counts:
+        # What was not measured with so many labels has at least the score that it had with fewer.
+        known = known | {x.candidate: x for x in results.judged(n)}
+        table[n] = known
     first = table[counts[0]] if counts else {}
     chosen = {n: ours for n in counts if (ours := results.ours(n)) is not None}
-    others = [name for name in first if name in every and first[name].kind != "pretrained"]
+    others = [name for name in first if first[name].kind != "pretrained"]
     if len(counts) < 2 or len(chosen) < len(counts) or not others:
         return {}
     # (1+R,1+C,J): the measured scores, then the simulated ones
     scores = np.stack(
-        [_scores(results, [chosen[n], *(table[n][name] for name in others)], n) for n in counts],
+        [
+            _scores(results, table, [chosen[n], *(table[n][name] for name in others)], n)
+            for n in counts
+        ],
         axis=-1,
     )
     found = needed(scores, counts)
@@ -94,7 +101,9 @@ def needed(scores: np.ndarray, counts: Sequence[int]) -> np.ndarray:
     return _reached(scores[:, 0], _rising(scores[:, 1:]), np.log(counts))
 
 
-def _scores(results: Results, outcomes: list[Outcome], labels: int) -> np.ndarray:
+def _scores(
+    results: Results, table: dict[int, dict[str, Outcome]], outcomes: list[Outcome], labels: int
+) -> np.ndarray:
     """Return the mean scores (1+R,C) of candidates: measured, and on R simulated repetitions."""
     mean = np.array([outcome.mean for outcome in outcomes])
     rng = np.random.Generator(np.random.PCG64(derive("equivalence", labels)))
@@ -102,8 +111,8 @@ def _scores(results: Results, outcomes: list[Outcome], labels: int) -> np.ndarra
     simulated = mean + resampled - resampled.mean(0)
     draws = draws_for(results, labels)
     if draws:
-        found = {x.candidate: x.by_draw for x in results.judged(draws.labels)}
-        by_draw = np.stack([found[outcome.candidate] for outcome in outcomes])
+        found = table[draws.labels]
+        by_draw = np.stack([found[outcome.candidate].by_draw for outcome in outcomes])
         count = by_draw.shape[1]
         # One shift of the draws for all candidates: a multivariate t, as in a paired comparison.
         shift = rng.standard_normal((count, len(simulated)))

@@ -63,11 +63,11 @@ def test_without_a_bound_everything_is_measured() -> None:
 
 
 def test_what_is_left_when_the_time_is_spent_is_named_and_encoders_are_always_measured() -> None:
-    results = measured(35, FIRST, SECOND, OURS)
+    results = measured(25, FIRST, SECOND, OURS)
     assert cells(results) == [("first", 5), ("first", 9), ("second", 5), ("ours", 5), ("ours", 9)]
     (note,) = results.notes
     assert note == (
-        "Not measured, as it did not fit into the 35 s of the simple alternatives, of which 50 s "
+        "Not measured, as it did not fit into the 25 s of the simple alternatives, of which 50 s "
         "were used: second (head) with all labels. Give them more with `--alternatives-budget`."
     )
 

@@ -2,27 +2,20 @@
 
 Without labels: ``online_shopping_10_cats`` (its hotel category too) and ``zh_corpus``. Texts that
 also stand among the tested hotel reviews are left out of the pre-training, exact and near copies
-(``--remove-overlap``). Judged with 50 labels and with all, against TF-IDF on characters (with pairs
-of neighbours) and on words (cut by jieba, likewise), and against LSA and word vectors.
+(``--remove-overlap``). ``headstart evaluate`` judges with 50 labels and with all.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import logging
 import tempfile
-from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from few_labels import lines
-from judging import Judge, change, score, show
+from judging import show
 from setting import announce, data
-
-CHARACTERS, WORDS = "TF-IDF, characters", "TF-IDF, words"
 
 
 def files(folder: Path, most: int | None) -> dict[str, Any]:
@@ -51,36 +44,6 @@ def files(folder: Path, most: int | None) -> dict[str, Any]:
         "train": str(folder / "train.jsonl"),
         "test": str(folder / "test.jsonl"),
     }
-
-
-def by_words(background: Any, train: Any, test: Any) -> list[Any]:
-    """Return TF-IDF on the words that jieba finds, and pairs of them, as a candidate."""
-    import jieba
-
-    from headstart.evaluation.outcomes import Candidate
-    from headstart.modalities.text.baselines import TfIdf
-    from headstart.modalities.text.lexicon import Corpus
-
-    jieba.setLogLevel(logging.ERROR)
-    ids: dict[str, int] = {}
-
-    def cut(records: Any) -> Corpus:
-        found = [
-            [ids.setdefault(word, len(ids)) for word in jieba.cut(text) if word.isalnum()]
-            for text in records["text"]
-        ]
-        lengths = [len(words) for words in found]
-        flat = np.fromiter(chain.from_iterable(found), np.int64, sum(lengths))
-        return Corpus(flat, np.repeat(np.arange(len(found)), lengths), len(found))
-
-    unlabeled, labeled, tested = (cut(records) for records in (background, train, test))
-    both = Corpus(
-        np.concatenate([unlabeled.ids, labeled.ids]),
-        np.concatenate([unlabeled.owner, labeled.owner + unlabeled.documents]),
-        unlabeled.documents + labeled.documents,
-    )
-    tfidf = TfIdf(both, len(ids))
-    return [Candidate(WORDS, "baseline", tfidf.transform(labeled), tfidf.transform(tested))]
 
 
 def main() -> None:
@@ -115,39 +78,15 @@ def main() -> None:
             f"left out {found['pretraining']:,} unlabeled texts: {found['exact']:,} of the "
             f"{found['tested']:,} tested stood among them as they are, {found['near']:,} nearly\n"
         )
-        results = Judge(
-            **parts,
-            labels=options.labels,
-            seed=options.seed,
-            remove_overlap=True,
-            more=by_words,
-        )(run)
-    report(results)
-
-
-def report(results: Any) -> None:
-    """Print every candidate at each number of labels, and what the whole is worth."""
-    from headstart.evaluation.verdict import details, gains, headline
-
-    # Chinese has no spaces, so to the library's own TF-IDF each character is a word.
-    told = {"TF-IDF": CHARACTERS}
-    named = [replace(o, candidate=told.get(o.candidate, o.candidate)) for o in results.outcomes]
-    results = replace(results, outcomes=named)
-    names = ["pre-trained", CHARACTERS, WORDS, "LSA", "word vectors", "untrained"]
-    show("labels", *names, *(f"gain over {name}" for name in (CHARACTERS, WORDS)))
-    print(f"|{'---|' * (3 + len(names))}")
-    for count, label in results.counts.items():
-        means = [f"{100 * score(results, name, count).mean:.1f}" for name in names]
-        show(label, *means, *(change(results, count, name) for name in (CHARACTERS, WORDS)))
-    candidates = {"pre-trained", "untrained", CHARACTERS, WORDS}
-    some = [o for o in results.outcomes if o.candidate in candidates]
-    for against, found in (
-        ("TF-IDF on characters and on words", replace(results, outcomes=some)),
-        ("all of them", results),
-    ):
-        print(f"\nAgainst {against}: {headline(gains(found))}")
-        for line in details(gains(found)):
-            print(f"  {line}")
+        report = run.evaluate(
+            parts["train"], test=parts["test"], labels=options.labels, seed=options.seed
+        )
+        print(report)
+        show("labels", "candidate", "classifier", "accuracy")
+        show("---", "---", "---", "---")
+        for row in report.summary()["scores"]:
+            accuracy = f"{100 * row['accuracy']:.1f}"
+            show(str(row["labels"]), row["candidate"], row["probe"], accuracy)
 
 
 if __name__ == "__main__":

@@ -223,15 +223,15 @@ def main() -> None:
         if "distill" in (given.names or OBJECTIVES):
             asked = setting("simclr")
             source = sources[asked.pop("source")]
-            out = {"out": sources["teacher"], "budget": "60steps", "tracker": "none"}
-            hs.pretrain(source, objective="simclr", batch_size=64, **out, **asked)
+            asked |= {"out": sources["teacher"], "budget": "60steps", "tracker": "none"}
+            hs.pretrain(source, objective="simclr", batch_size=64, **asked)
         if given.cost:
             cost(sources, given.steps)
             return
         for name in given.names or OBJECTIVES:
             kinds, said = rung(sources, name, given.steps)
-            bad = kinds - ADVICE - {"refused"}
-            wrong += bool(bad)
+            bad = bool(kinds - ADVICE - {"refused"})
+            wrong += bad
             print(f"{'WRONG' if bad else 'ok':6}sound: {name}: {said or 'silent'}", flush=True)
         for trouble, name, cause, options in TROUBLES:
             if given.names and name not in given.names:

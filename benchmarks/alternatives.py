@@ -211,14 +211,14 @@ def main() -> None:
     print("|---|---|---|---|---|---|")
     for name in options.sets:
         given = SETS[name]()
-        sides, scores, seconds = [], [], []
+        sides, seconds = [], []
         for make in (ours, plain):
             start = time.perf_counter()
             sides.append(make(given))
             seconds.append(time.perf_counter() - start)
         for labels in given.labels:
             draws = [draw(given.classes, labels, seed) for seed in range(options.draws)]
-            scores = []
+            scores: list[list[float]] = []
             for number, side in enumerate(sides):
                 start = time.perf_counter()
                 scores.append([accuracy(side, drawn, given.truth) for drawn in draws])

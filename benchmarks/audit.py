@@ -137,7 +137,7 @@ def main() -> None:
 
     tested = held(reviews("test"))
     started = time.process_time(), time.perf_counter()
-    shared = {twin for _, twin, _ in matches(records, tested)}
+    shared = {twin for _, twin, _ in matches(records, tested, [])}
     print(
         f"overlap with {len(tested):,} test texts: {len(shared):,} different ones, "
         f"{time.process_time() - started[0]:.1f} s ({time.perf_counter() - started[1]:.1f} s "

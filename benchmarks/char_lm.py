@@ -12,6 +12,7 @@ import argparse
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from setting import announce, data
@@ -37,9 +38,10 @@ def validation_loss(run: Path, text: str) -> float:
     from headstart.encoders.opening import open_encoder, open_processor
     from headstart.run import RunFolder
 
-    encoder = open_encoder(run / "encoder").eval()
+    encoder: Any = open_encoder(run / "encoder").eval()
     head = open_token_head(RunFolder.open(run), encoder)
-    tokenizer = open_processor(run / "encoder").tokenizer
+    processor: Any = open_processor(run / "encoder")
+    tokenizer = processor.tokenizer
     ids = torch.tensor(tokenizer(text, add_special_tokens=False)["input_ids"])
     total = 0.0
     with torch.inference_mode():

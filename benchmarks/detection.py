@@ -14,6 +14,7 @@ import json
 import shutil
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def fresh(encoder: str, seed: int, folder: Path) -> str:
     return str(folder)
 
 
-def tested(run: Any, source: str) -> dict[str, float]:
+def tested(run: Any, source: str) -> Mapping[str, Any]:
     """Return the scores of a fine-tuned run on other records."""
     from headstart.data.audit import Audit
     from headstart.downstream.predict import open_head

@@ -17,6 +17,7 @@ import hashlib
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,7 +38,7 @@ def objectives() -> list[str]:
 
 
 def extracted(
-    encoder: object, processor: object, length: int
+    encoder: Any, processor: Any, length: int
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Return the frozen features (N,D) and the classes (N,) of ``train`` and ``test``."""
     from headstart.config import SourceOptions
@@ -55,7 +56,7 @@ def extracted(
     return vectors, classes
 
 
-def judged(encoder: object, processor: object, length: int, seed: int) -> dict[str, float]:
+def judged(encoder: Any, processor: Any, length: int, seed: int) -> dict[str, float]:
     """Return the accuracies in % of an encoder's frozen features."""
     from headstart.evaluation.heads import HEADS
 

@@ -15,6 +15,7 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from setting import announce, apart, data
@@ -55,6 +56,7 @@ def ours(source: Path, side: int, kind: str) -> list[float]:
     with tempfile.TemporaryDirectory() as scratch:
         config = PretrainConfig(sources=[str(source)], out=str(Path(scratch, "run")))
         modality, audit = open_modality("image"), Audit()
+        processor: Any
         records = modality.read(config.sources, config, audit, Path(scratch, "records"))
         processor = modality.fit(records, config, None, side)
         modality.prepare(records, processor, Path(scratch, "rows"), audit, learn=True)

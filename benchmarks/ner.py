@@ -158,10 +158,10 @@ def main() -> None:
                         validate_steps=max(20, options.steps // 8),
                         seed=seed,
                     )
-                    rows = hs.predict(str(run.folder), str(files[name]["test"]))
-                    found = scores(truth[name], [row["tags"] for row in rows])
-                    every[way].append(100 * found["f1"])
-                    told = ", ".join(f"{key} {100 * value:.1f}" for key, value in found.items())
+                    tagged = hs.predict(str(run.folder), str(files[name]["test"]))
+                    reached = scores(truth[name], [row["tags"] for row in tagged])
+                    every[way].append(100 * reached["f1"])
+                    told = ", ".join(f"{key} {100 * value:.1f}" for key, value in reached.items())
                     print(f"{name}, {way}, seed {seed}: {told}", flush=True)
                     shutil.rmtree(folder / "tuned")
                 shutil.rmtree(fresh)

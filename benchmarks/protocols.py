@@ -84,6 +84,7 @@ def main() -> None:
         table, verdicts = [], []
         for task in options.tasks:
             start = time.monotonic()
+            report: Any
             if task == "similarity":
                 report = run.evaluate(
                     str(data("sts_en", "stsb_test.jsonl")), task=task, corruptions=corruptions

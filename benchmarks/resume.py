@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "training
 from kills import Kills, assert_same_bits, logged, saved
 
 #: Options that change what must be restored.
-SETTINGS = (
+SETTINGS: tuple[dict[str, Any], ...] = (
     {},
     {"workers": 2},
     {"accumulate": 3, "rows": 41},

@@ -15,6 +15,7 @@ import argparse
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from setting import announce, data
 
@@ -63,7 +64,7 @@ def main() -> None:
                 sources = {source(name, 0), source(name, 1)}
                 out = str(Path(scratch, name))
                 run = hs.pretrain(*sources, out=out, budget=options.budget, tracker="none")
-            report = run.evaluate(
+            report: Any = run.evaluate(
                 source(name, 1),
                 test=source(name, 2),
                 labels=[LABELS],

@@ -98,7 +98,8 @@ def main() -> None:
             sources = SETS[options.data](Path(scratch), 0)["unlabeled"]
             start = str(hs.pretrain(*sources, out=f"{scratch}/start", budget=options.budget).folder)
         for way in options.ways:
-            alone, both = [], []
+            alone: list[float] = []
+            both: list[float] = []
             for seed in range(options.seeds):
                 folder = Path(scratch, f"{way}{seed}")
                 folder.mkdir()

@@ -19,6 +19,7 @@ import gzip
 import json
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -180,9 +181,10 @@ def paired(one: list[str], other: list[str], references: list[str]) -> None:
     from sacrebleu.metrics import BLEU, CHRF
     from sacrebleu.significance import PairedTest
 
-    systems = [("from scratch", one), ("pre-trained", other)]
-    metrics = {"BLEU": BLEU(), "chrF2": CHRF()}
-    _, scores = PairedTest(systems, metrics, [references], test_type="bs", n_samples=1000)()
+    systems: list[tuple[str, Sequence[str]]] = [("from scratch", one), ("pre-trained", other)]
+    metrics: dict[str, Any] = {"BLEU": BLEU(), "chrF2": CHRF()}
+    test = PairedTest(systems, metrics, [references], test_type="bs", n_samples=1000)
+    scores: dict[str, Any] = test()[1]
     for name in metrics:
         base, ours = scores[name]
         print(f"{name}: {ours.score - base.score:+.2f}, p = {ours.p_value:.4f} (paired bootstrap)")

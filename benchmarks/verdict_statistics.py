@@ -109,7 +109,8 @@ def coverage(worlds: int, signals: dict[str, tuple[Kind, float]]) -> None:
             f"(half width {100 * wide:.2f}) covers it in {100 * inside:.1f}%; claimed in "
             f"{100 * claimed:.0f}%"
         )
-        edges = [(each[index].equivalent.low, each[index].equivalent.high) for each in found]
+        worths = [each[index].equivalent for each in found]
+        edges = [(worth.low, worth.high) for worth in worths if worth]
         inside = np.mean([low <= worth[index] <= high for low, high in edges])
         print(
             f"    they do the work of {worth[index]:.0f}; the interval (median "

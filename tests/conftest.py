@@ -14,6 +14,7 @@ os.environ.update(
     HF_DATASETS_DISABLE_PROGRESS_BARS="1",
     TOKENIZERS_PARALLELISM="false",
     OMP_NUM_THREADS="1",
+    HEADSTART_STARTS="none",
 )
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -251,8 +251,16 @@ def info(
 @app.command("list")
 def list_names(
     what: Annotated[
-        Literal["modalities", "encoders", "objectives", "tasks", "protocols", "cells"] | None,
-        typer.Argument(help="One family, with its options; cells: what goes with what."),
+        Literal["modalities", "encoders", "objectives", "tasks", "protocols", "cells", "starts"]
+        | None,
+        typer.Argument(
+            help="One family, with its options; cells: what goes with what; starts: published "
+            "encoders on this machine."
+        ),
+    ] = None,
+    fetch: Annotated[
+        str | None,
+        typer.Option(help="With starts: first fetch this model of the Hugging Face hub."),
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -261,6 +269,12 @@ def list_names(
     def work() -> Any:
         from headstart.catalog import FAMILIES, Catalog, Cells, lines
 
+        if fetch is not None or what == "starts":
+            from headstart.encoders import published
+
+            if fetch is not None:
+                published.fetch(fetch)
+            return published.Found.here()
         if what is None or what == "cells":
             return Cells.read() if what else Catalog.read()
         return {line.name: _described(line) for line in lines(FAMILIES[what])}

@@ -151,6 +151,12 @@ class EvaluateConfig(SourceOptions, TaskOptions):
     finetuned: bool = Field(
         False, description="Also fine-tune the whole pre-trained network on the labels (slow)."
     )
+    published: list[str] = Field(
+        ["auto"],
+        min_length=1,
+        description="Published encoders on this machine to compare with: auto, off, or names (see "
+        "`headstart list starts`).",
+    )
     against: list[str] = Field(
         default_factory=list,
         description="Other encoders to compare with: runs, or folders of Transformers, timm or "

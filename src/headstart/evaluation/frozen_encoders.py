@@ -68,6 +68,16 @@ def untrained(encoder: Encoder, seed: int) -> Encoder:
         return encoder.untrained()
 
 
+def start_of(run: RunFolder) -> str:
+    """Return the checkpoint that a pre-training went on from; "" where it began from scratch."""
+    # The plan of a fine-tuned run names no encoder: it started from another run.
+    name = str((run.resolved.get("plan") or {}).get("encoder", ""))
+    try:
+        return "" if not name or (kind_of(name) is not None and "." not in name) else name
+    except HeadstartError:  # an architecture that is not known any more
+        return name
+
+
 def started(
     run: RunFolder, processor: Processor, length: int, notes: list[str]
 ) -> list[FrozenEncoder]:
@@ -75,11 +85,10 @@ def started(
 
     If it cannot be opened any more, a note is added to ``notes``.
     """
-    # The plan of a fine-tuned run names no encoder: it started from another run.
-    name = str((run.resolved.get("plan") or {}).get("encoder", ""))
+    name = start_of(run)
+    if not name:
+        return []
     try:
-        if not name or (kind_of(name) is not None and "." not in name):
-            return []
         encoder = open_encoder(name, length=length)
     except (HeadstartError, OSError) as error:
         notes.append(

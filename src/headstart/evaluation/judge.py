@@ -31,6 +31,7 @@ from headstart.evaluation.frozen_encoders import (
     frozen,
     measured,
     named,
+    start_of,
     started,
     untrained,
 )
@@ -38,6 +39,7 @@ from headstart.evaluation.joined import joined
 from headstart.evaluation.outcomes import Candidate, Kind
 from headstart.evaluation.protocols import Answer, OpenedRun
 from headstart.evaluation.protocols.reading import labeled_records
+from headstart.evaluation.published import published_encoders
 from headstart.evaluation.report import Report
 from headstart.evaluation.report.cost import seconds_of
 from headstart.evaluation.report.reproduce import command, versions
@@ -160,6 +162,14 @@ def _compared(
         frozen("untrained", "untrained", fresh, processor, length),
         *(_repetition(each, modality) for each in training.repeat(config.pretraining_seeds)),
         *started(run, processor, length, notes),
+        *published_encoders(
+            config.published,
+            modality,
+            [train] if test is None else [train, test],
+            notes,
+            start=start_of(run),
+            seconds=seconds_of(run.metrics()),
+        ),
         *others,
     ]
     with _bar(console, "features", opened.say) as progress:

@@ -140,6 +140,10 @@ class Modality(ABC):
         """
         return records
 
+    def languages(self, records: Dataset) -> frozenset[str]:
+        """Return the languages that records are in, as ISO 639-1; empty where they have none."""
+        return frozenset()
+
     @property
     def pair_option(self) -> str | None:
         """The option that enables :meth:`pairs`, if set, such as ``text.back_translation``."""

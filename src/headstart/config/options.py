@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -14,6 +15,38 @@ class Options(BaseModel):
     """A set of options; unknown names are refused."""
 
     model_config = ConfigDict(extra="forbid", validate_default=True, coerce_numbers_to_str=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_python(cls, values: Any) -> Any:
+        """Take paths, runs and NumPy's numbers; one value where a list is expected."""
+        if not isinstance(values, Mapping):
+            return values
+        found = {name: _plain(value) for name, value in values.items()}
+        for name in found.keys() & cls.model_fields.keys():
+            if get_origin(cls.model_fields[name].annotation) is list:
+                one = isinstance(found[name], str | int | float)
+                found[name] = [found[name]] if one else found[name]
+        return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value.item() if getattr(value, "shape", None) == () else value
+
+
+@dataclass(frozen=True)
+class Data:
+    """Marks an option that names data; in Python it also takes records in memory."""
+
+
+#: One source of records, one or none, and several.
+Source = Annotated[str, Data()]
+OptionalSource = Annotated[str | None, Data()]
+Sources = Annotated[list[str], Data()]
 
 
 @dataclass(frozen=True)
@@ -42,8 +75,8 @@ class Budget:
 
 
 def _budget_text(value: Any) -> Any:
-    if isinstance(value, str):
-        Budget.parse(value)
+    if isinstance(value, str | int | float):
+        Budget.parse(str(value))
     return value
 
 
@@ -57,7 +90,8 @@ AutoBudgetText = Annotated[str, BeforeValidator(lambda v: v if v == "auto" else 
 
 
 def _time_text(value: Any) -> Any:
-    if isinstance(value, str) and value != "auto" and Budget.parse(value).unit != "minutes":
+    is_budget = isinstance(value, str | int | float) and value != "auto"
+    if is_budget and Budget.parse(str(value)).unit != "minutes":
         raise ValueError(f"{value!r} is no time; write for example 90s or 5min")
     return value
 

@@ -12,6 +12,7 @@ from headstart.data.survey import in_words
 from headstart.files import write_json, write_text
 from headstart.pages.markup import tag
 from headstart.pages.page import page
+from headstart.pages.result import Result
 from headstart.pages.tables import Table
 
 #: Pairs and quarantined records on the page; all are in the .json file.
@@ -19,7 +20,7 @@ EXAMPLES = 5
 _WIDEST = 110
 
 
-class AuditPage:
+class AuditPage(Result):
     """The result of :func:`headstart.modalities.auditing.audit_sources`, for display or a file."""
 
     def __init__(self, found: dict[str, Any]) -> None:

@@ -109,6 +109,8 @@ class Content:
             columns and their types; None where they are not known. See :meth:`claims` for the
             default.
         rows: rows per batch of a columnar file.
+        of_object: returns what a table holds of a record in memory, such as the bytes of a
+            picture; None for an object of another kind.
     """
 
     name: str
@@ -135,6 +137,7 @@ class Content:
     readers: Mapping[str, Reader] = field(default_factory=dict)
     recognises: Callable[[str, pa.Schema | None], bool] | None = None
     rows: int = 512
+    of_object: Callable[[Any], Any] | None = None
 
     @property
     def columns(self) -> list[str]:

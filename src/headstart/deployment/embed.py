@@ -53,7 +53,7 @@ def embed(
     Raises:
         HeadstartError: ``out`` ends otherwise, there are no records, or the disk is full.
     """
-    check_ending(out, "vectors", list(_WRITERS))
+    check_ending(out, "vectors", ENDINGS)
     total = len(records)
     if not total:
         raise HeadstartError("there are no records to embed; name inputs that hold some.")
@@ -111,3 +111,5 @@ def _parquet(out: Path, total: int, width: int) -> Iterator[_Writer]:
 
 
 _WRITERS = {".npy": _npy, ".parquet": _parquet}
+#: Endings of the files that vectors can be written to.
+ENDINGS = tuple(_WRITERS)

@@ -6,8 +6,9 @@ them there, and imports what it needs only when it is called.
 
 from __future__ import annotations
 
-from headstart.verbs.applying import embed, explain, generate, info, predict, search
-from headstart.verbs.handle import Run, finetune, pretrain
+from headstart.verbs.applying import embed, explain, generate, predict, search
+from headstart.verbs.describing import info
+from headstart.verbs.handle import Run, finetune, pretrain, runs
 from headstart.verbs.judging import audit, compare, evaluate, label
 
 __all__ = [
@@ -23,5 +24,6 @@ __all__ = [
     "label",
     "predict",
     "pretrain",
+    "runs",
     "search",
 ]

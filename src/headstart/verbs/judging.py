@@ -8,10 +8,10 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.config import AuditConfig, CompareConfig, EvaluateConfig, LabelConfig, load, sections
+from headstart.config import AuditConfig, CompareConfig, EvaluateConfig, LabelConfig, sections
 from headstart.run import RunFolder
 from headstart.verbs.learning import repeated
-from headstart.verbs.reading import console, say
+from headstart.verbs.reading import Named, console, load, say
 
 if TYPE_CHECKING:
     from headstart.data.audit_page import AuditPage
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def audit(
-    *sources: str, config: str | None = None, settings: list[str] | None = None, **options: Any
+    *sources: Any, config: str | None = None, settings: list[str] | None = None, **options: Any
 ) -> AuditPage:
     """Report on data: sizes, languages, duplicates, quality, and overlap with test data.
 
@@ -58,7 +58,7 @@ def audit(
 
 
 def evaluate(
-    run: str, *, config: str | None = None, settings: list[str] | None = None, **options: Any
+    run: Named, *, config: str | None = None, settings: list[str] | None = None, **options: Any
 ) -> Answer:
     """Evaluate a run: its frozen features with few labels, unless a task is named.
 
@@ -108,7 +108,7 @@ def _writing(run: str, seed: int) -> Callable[[str], str]:
 
 
 def compare(
-    *runs: str, config: str | None = None, settings: list[str] | None = None, **options: Any
+    *runs: Named, config: str | None = None, settings: list[str] | None = None, **options: Any
 ) -> Comparison:
     """Compare several runs, or encoder folders, on the same labels and test records.
 
@@ -136,7 +136,7 @@ def compare(
     return compare_runs(plan, say=say)
 
 
-def label(run: str, *unlabeled: str, **options: Any) -> Labeling:
+def label(run: Named, *unlabeled: Any, **options: Any) -> Labeling:
     """Choose the unlabeled records most worth labeling next, and write them to a file.
 
     Args:

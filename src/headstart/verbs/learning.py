@@ -12,7 +12,6 @@ from typing import Any
 from headstart.config import (
     FinetuneConfig,
     PretrainConfig,
-    load,
     sections,
     spelled_out,
     task_options,
@@ -20,11 +19,11 @@ from headstart.config import (
 from headstart.config.loading import Model
 from headstart.errors import HeadstartError, did_you_mean
 from headstart.run import RunFolder
-from headstart.verbs.reading import console, labeled_records, say
+from headstart.verbs.reading import Named, console, in_files, labeled_records, load, say
 
 
 def pretrain(
-    *sources: str, config: str | None = None, settings: list[str] | None = None, **options: Any
+    *sources: Any, config: str | None = None, settings: list[str] | None = None, **options: Any
 ) -> RunFolder:
     """Pre-train; see :func:`headstart.pretrain`."""
     if options.get("resume"):
@@ -76,7 +75,7 @@ def repeated(run: str, seeds: int) -> list[RunFolder]:
 
 
 def finetune(
-    run: str,
+    run: Named,
     *,
     config: str | None = None,
     settings: list[str] | None = None,
@@ -187,7 +186,7 @@ def _reopen(
             f"{out} was made by `headstart {content['verb']}`; resume it with that verb."
         )
     saved = content["options"]
-    for name, value in spelled_out(options).items():
+    for name, value in spelled_out(in_files(model, options)).items():
         if name == "columns":
             value = {**saved.get(name, {}), **value}
         if name not in ("resume", "overwrite", "out", "workers") and value != saved.get(name):

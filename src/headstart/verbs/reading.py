@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+import shutil
 import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.config import FinetuneConfig
+from headstart import config
+from headstart.config import FinetuneConfig, Options
+from headstart.config.loading import Model
+from headstart.config.options import Data
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -13,6 +23,62 @@ if TYPE_CHECKING:
     from headstart.data.audit import Audit
     from headstart.encoders.opening import OpenedEncoder
     from headstart.modalities import Modality
+
+
+#: The name of a run, or the run itself.
+Named = str | os.PathLike[str]
+
+
+def load(
+    model: type[Model],
+    *,
+    file: str | Path | None = None,
+    settings: Iterable[str] = (),
+    sections: Mapping[str, tuple[str, ...]] | None = None,
+    **options: Any,
+) -> Model:
+    """Build a verb's options, see :func:`headstart.config.load`; records in memory become files."""
+    named = in_files(model, options)
+    return config.load(model, file=file, settings=settings, sections=sections, **named)
+
+
+def in_files(model: type[Options], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options with the names of files where records in memory were given.
+
+    The files are temporary, but those of a run, which must find them again, are beside it in
+    ``RUN.data``.
+    """
+    found = dict(options)
+    for name, field in model.model_fields.items():
+        if Data() in field.metadata and not _is_named(found.get(name)):
+            from headstart.modalities.memory import source_of, sources_of
+
+            keep = "resume" in model.model_fields and found.get("out")
+            folder = Path(f"{os.fspath(found['out'])}.data") if keep else _scratch()
+            many = field.annotation == list[str]
+            found[name] = (sources_of if many else source_of)(found[name], folder)
+    return found
+
+
+def in_file(records: Any) -> str:
+    """Store records in memory in a temporary file, and return its name."""
+    from headstart.modalities.memory import stored
+
+    return stored(records, _scratch())
+
+
+def _is_named(value: Any) -> bool:
+    """Return whether an option names its data, or was not given."""
+    many = value if isinstance(value, list | tuple) else [value]
+    return all(one is None or isinstance(one, str | os.PathLike) for one in many)
+
+
+@cache
+def _scratch() -> Path:
+    """Return a temporary folder that is deleted when the process ends."""
+    folder = tempfile.mkdtemp(prefix="headstart-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def labeled_records(source: str, options: FinetuneConfig, opened: OpenedEncoder) -> Dataset:

@@ -277,12 +277,37 @@ def test_a_refused_option_is_exit_code_1(shell: Shell, words: list[str], sentenc
         (["pretrain", "a", "--out", "x", "--seed", "one"], "--seed"),
         (["pretrain", "a", "--out", "x", "--precision", "fp8"], "--precision"),
         (["list", "objectivs"], "objectives"),
+        (["pretrain", "a", "--zzz"], "are: --json, --out, --set (`headstart pretrain --help` has"),
+        (["pretrain", "a", "--out"], "option '--out' requires an argument; see"),
+        (["info"], "missing argument 'RUN'"),
     ],
 )
-def test_wrong_usage_is_exit_code_2(shell: Shell, words: list[str], sentence: str) -> None:
+def test_wrong_usage_is_one_sentence_and_exit_code_2(
+    shell: Shell, words: list[str], sentence: str
+) -> None:
     done = shell(*words)
     assert (done.exit_code, done.stdout) == (2, "")
     assert sentence in done.stderr
+    assert done.stderr.startswith("error: ")
+    assert len(done.stderr) <= 300
+    told = shell(words[0], "--json", *words[1:])
+    assert json.loads(told.stdout)["error"]
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_a_value_that_nothing_is_called_is_answered_in_300_characters(
+    shell: Shell, name: str
+) -> None:
+    model, positional = VERBS[name]
+    needed = [
+        f"--{key}=x"
+        for key, field in model.model_fields.items()
+        if field.is_required() and key not in positional
+    ]
+    for given in ("--zz=1", "--objective=zz", "--set=zz=1", "--modality=zz", "--task=zz"):
+        done = shell(name, "x", "y", *needed, given)
+        assert done.exit_code in {1, 2}, done.stderr
+        assert len(done.stderr) <= 300
 
 
 def test_an_interruption_is_exit_code_130(shell: Shell, verb: Callable[..., list[Any]]) -> None:

@@ -26,11 +26,14 @@ import headstart
 from headstart import config
 from headstart.answers import answer
 from headstart.config import Options
+from headstart.usage import Commands
 
 if TYPE_CHECKING:
     from headstart.catalog import Line
 
 app = typer.Typer(
+    name="headstart",
+    cls=Commands,
     help="From unlabeled data to a model that needs few labels, and an honest verdict.",
     no_args_is_help=True,
     rich_markup_mode="rich",

@@ -279,7 +279,7 @@ def test_a_refused_option_is_exit_code_1(shell: Shell, words: list[str], sentenc
         (["list", "objectivs"], "objectives"),
         (["pretrain", "a", "--zzz"], "are: --json, --out, --set (`headstart pretrain --help` has"),
         (["pretrain", "a", "--out"], "option '--out' requires an argument; see"),
-        (["info"], "missing argument 'RUN'"),
+        (["info"], "missing argument 'RUN"),
     ],
 )
 def test_wrong_usage_is_one_sentence_and_exit_code_2(

@@ -36,7 +36,7 @@ STAGES = [
     {"labeling"},
     {"deployment"},
     {"verbs"},
-    {"answers", "catalog", "cli", "machine", "usage", "__init__", "__main__"},
+    {"answers", "catalog", "cli", "entry", "machine", "usage", "__init__", "__main__"},
 ]
 
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 import yaml
 
 from headstart.config import Options, SourceOptions
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, did_you_mean
 from headstart.files import write_json, write_text
 
 
@@ -88,7 +88,9 @@ class RunFolder:
         """
         run = cls(folder)
         if not run.folder.exists():
-            raise HeadstartError(f"there is no run at {run.folder}; check the path.")
+            there = [file.parent.name for file in run.folder.parent.glob("*/config.yaml")]
+            hint = did_you_mean(run.folder.name, there) if there else "; check the path."
+            raise HeadstartError(f"there is no run at {run.folder}{hint}")
         if not run.config_file.exists():
             raise HeadstartError(
                 f"{run.folder} is not a run folder: it has no config.yaml; name a folder that "

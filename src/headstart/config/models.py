@@ -355,3 +355,6 @@ class GenerateConfig(Options):
         None, description="File of the images (.png); samples.png in the run by default."
     )
     seed: int = Field(0, ge=0, description="Everything random follows from this number.")
+    quiet: bool = Field(
+        False, exclude=True, description="Print the result only, and no progress or notes."
+    )

@@ -112,6 +112,10 @@ class SourceOptions(Options):
         "line", description="In sources of lines (.txt): is each line a record, or the whole file?"
     )
 
+    quiet: bool = Field(
+        False, exclude=True, description="Print the result only, and no progress or notes."
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _short(cls, values: Any) -> Any:

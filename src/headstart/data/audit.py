@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from headstart.batch import Progress
+
 
 class Audit:
     """Collects the results of reading; ``summary()`` is the content of ``audit.json``.
@@ -13,6 +15,7 @@ class Audit:
         examples: most quarantined records that are listed; all are counted.
 
     Attributes:
+        watch: called with the number of records while they are read, if anybody watches.
         kept: records that were read.
         blank: empty lines and texts, which are skipped.
         duplicates: kept records whose content repeats an earlier one.
@@ -24,6 +27,7 @@ class Audit:
     """
 
     def __init__(self, examples: int = 1000) -> None:
+        self.watch: Progress | None = None
         self.kept = 0
         self.blank = 0
         self.duplicates = 0

@@ -87,6 +87,7 @@ def read(
     name = f"records-{hashlib.blake2b(key.encode(), digest_size=8).hexdigest()}.arrow"
     path = (cache or Path(tempfile.mkdtemp(dir=_scratch().name))) / name
     found = Audit()
+    found.watch = audit.watch
     reading = _Reading(content, list(wanted.values()), named, document, found)
     try:
         with whole_file(path) as unfinished:
@@ -143,6 +144,8 @@ class _Reading:
                     columns = [list(compress(values, sound)) for values in columns]
                 writer.add(ids, columns)
                 kept += len(ids)
+                if audit.watch:
+                    audit.watch(writer.rows, 0)
         except Unreadable as reason:
             writer.drop_since(start)
             audit.quarantine(unit.name, str(reason))

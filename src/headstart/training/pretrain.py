@@ -47,6 +47,7 @@ from headstart.training.processes import ProcessGroup
 from headstart.training.safeguards import Safeguards
 from headstart.training.train import train
 from headstart.training.watch import Watch, draw_watch
+from headstart.working import working
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -83,7 +84,7 @@ def pretrain(
     """
     started = time.monotonic()
     group = ProcessGroup.here()
-    group.first(lambda: _ready(config, run, say))
+    group.first(lambda: _ready(config, run, say, console))
     modality = open_modality(run.resolved["modality"], run.resolved["modality_options"])
     plan = Plan(**run.resolved["plan"])
     processor = modality.load(run.prepared / "processor")
@@ -143,7 +144,9 @@ def pretrain(
     return run
 
 
-def _ready(config: PretrainConfig, run: RunFolder, say: Callable[[str], None]) -> None:
+def _ready(
+    config: PretrainConfig, run: RunFolder, say: Callable[[str], None], console: Any
+) -> None:
     """Choose the modality and prepare the records, unless an earlier session did."""
     if "modality_options" not in run.resolved:
         name = run.resolved.get("modality") or modality_of(config)
@@ -152,7 +155,7 @@ def _ready(config: PretrainConfig, run: RunFolder, say: Callable[[str], None]) -
         modality = open_modality(run.resolved["modality"], run.resolved["modality_options"])
         check_companions(config, modality)
         _check(config, modality)
-        _prepare(config, run, modality, say)
+        _prepare(config, run, modality, say, console)
 
 
 def _check(config: PretrainConfig, modality: Modality) -> None:
@@ -225,16 +228,25 @@ def _save_preview(
 
 
 def _prepare(
-    config: PretrainConfig, run: RunFolder, modality: Modality, say: Callable[[str], None]
+    config: PretrainConfig,
+    run: RunFolder,
+    modality: Modality,
+    say: Callable[[str], None],
+    console: Any,
 ) -> None:
     """Read the sources into memory-mapped rows, with an audit."""
     say("reading the sources")
     started = time.monotonic()
     audit = Audit()
     fields = companion_fields(config, modality.content)
-    records = modality.read(config.sources, config, audit, run.prepared / "records", fields=fields)
+    with working("reading the sources", console, say) as audit.watch:
+        records = modality.read(
+            config.sources, config, audit, run.prepared / "records", fields=fields
+        )
+    reading = round(time.monotonic() - started, 1)
     probed = modality.read([config.probe], config, Audit()) if config.probe else None
-    records = _survey(records, config, modality, audit)
+    with working("looking at the records", console, say):
+        records = _survey(records, config, modality, audit)
     records = paired(records, modality, run, say)
     kept, held = hold_out(records, config.validation_share, config.seed)
 
@@ -245,11 +257,13 @@ def _prepare(
         f"{len(kept):,} records; {' + '.join(plan.objectives)} on the {plan.encoder} encoder, "
         f"{plan.length} {modality.unit}"
     )
-    processor = _processor(config, plan, modality, kept)
-    processor.configure(frozenset().union(*(OBJECTIVES[name].needs for name in plan.objectives)))
-    modality.prepare(kept, processor, run.prepared / "train", audit, learn=True)
-    if len(held):
-        modality.prepare(held, processor, run.prepared / "validation", audit, learn=False)
+    needs = frozenset().union(*(OBJECTIVES[name].needs for name in plan.objectives))
+    with working("preparing the records", console, say):
+        processor = _processor(config, plan, modality, kept)
+        processor.configure(needs)
+        modality.prepare(kept, processor, run.prepared / "train", audit, learn=True)
+        if len(held):
+            modality.prepare(held, processor, run.prepared / "validation", audit, learn=False)
     with whole_folder(run.prepared / "processor") as folder:
         processor.save(folder)
     if config.probe and probed is not None:
@@ -259,7 +273,13 @@ def _prepare(
     if audit.quarantined:
         say(f"{audit.quarantined} records were set aside; {run.audit_file} names them")
     seconds = round(time.monotonic() - started, 1)
-    run.resolve(plan=asdict(plan), records=len(records), prepared=True, preparation_seconds=seconds)
+    run.resolve(
+        plan=asdict(plan),
+        records=len(records),
+        prepared=True,
+        reading_seconds=reading,
+        preparation_seconds=seconds,
+    )
     shutil.rmtree(run.prepared / "records", ignore_errors=True)
 
 

@@ -14,7 +14,8 @@ from headstart.config import (
     SourceOptions,
 )
 from headstart.run import RunFolder
-from headstart.verbs.reading import Named, load, say
+from headstart.verbs.reading import Named, console, load, say
+from headstart.working import working
 
 if TYPE_CHECKING:
     import numpy as np
@@ -88,9 +89,10 @@ def embed(run: Named, *inputs: Any, **options: Any) -> Path | np.ndarray:
     encoder, processor = opened.encoder, opened.processor
     records = opened.read(plan.inputs, plan, say)
     settings = {"length": opened.length, "batch_size": plan.batch_size}
-    if out is None:
-        return features(encoder, processor, records, **settings)
-    embed_records(encoder, processor, records, out, **settings)
+    with working("embedding", console(), say) as progress:
+        if out is None:
+            return features(encoder, processor, records, progress=progress, **settings)
+        embed_records(encoder, processor, records, out, progress=progress, **settings)
     return out
 
 

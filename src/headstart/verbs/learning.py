@@ -189,13 +189,16 @@ def _reopen(
     for name, value in spelled_out(in_files(model, options)).items():
         if name == "columns":
             value = {**saved.get(name, {}), **value}
-        if name not in ("resume", "overwrite", "out", "workers") and value != saved.get(name):
+        if name not in ("resume", "overwrite", "out", "workers", "quiet") and value != saved.get(
+            name
+        ):
             raise HeadstartError(
                 f"the option {name!r} is {saved.get(name)!r} in {out} and cannot change on "
                 "--resume; leave it out, or start a new run."
             )
     workers = options.get("workers", saved.get("workers", 0))
-    kept = {**saved, "resume": True, "overwrite": False, "workers": workers}
+    now = {"resume": True, "overwrite": False, "quiet": options.get("quiet", False)}
+    kept = {**saved, **now, "workers": workers}
     try:
         return run, load(model, **kept)
     except HeadstartError as error:

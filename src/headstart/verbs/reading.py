@@ -8,6 +8,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 Named = str | os.PathLike[str]
 
 
+#: Whether the verb at work was asked for no progress and no notes.
+_quiet: ContextVar[bool] = ContextVar("quiet", default=False)
+
+
 def load(
     model: type[Model],
     *,
@@ -39,7 +44,9 @@ def load(
 ) -> Model:
     """Build a verb's options, see :func:`headstart.config.load`; records in memory become files."""
     named = in_files(model, options)
-    return config.load(model, file=file, settings=settings, sections=sections, **named)
+    plan = config.load(model, file=file, settings=settings, sections=sections, **named)
+    _quiet.set(bool(getattr(plan, "quiet", False)))
+    return plan
 
 
 def in_files(model: type[Options], options: Mapping[str, Any]) -> dict[str, Any]:
@@ -98,11 +105,12 @@ def labeled_records(source: str, options: FinetuneConfig, opened: OpenedEncoder)
 
 def say(message: str) -> None:
     """Print a message to standard error; standard output is for results."""
-    print(message, file=sys.stderr, flush=True)
+    if not _quiet.get():
+        print(message, file=sys.stderr, flush=True)
 
 
 def console() -> Any:
-    """Return the console that progress is shown on."""
+    """Return the console that progress is shown on; None where the user asked for quiet."""
     from rich.console import Console
 
-    return Console(stderr=True)
+    return None if _quiet.get() else Console(stderr=True)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from headstart.verbs import label as label
     from headstart.verbs import predict as predict
     from headstart.verbs import pretrain as pretrain
+    from headstart.verbs import preview as preview
     from headstart.verbs import runs as runs
     from headstart.verbs import search as search
 
@@ -50,6 +51,7 @@ _HOMES = {
     "label": "headstart.verbs",
     "predict": "headstart.verbs",
     "pretrain": "headstart.verbs",
+    "preview": "headstart.verbs",
     "runs": "headstart.verbs",
     "search": "headstart.verbs",
 }

@@ -42,6 +42,7 @@ app = typer.Typer(
 #: Verb -> its options, and which of them are positional.
 VERBS: dict[str, tuple[type[Options], tuple[str, ...]]] = {
     "audit": (config.AuditConfig, ("sources",)),
+    "preview": (config.PreviewConfig, ("sources",)),
     "pretrain": (config.PretrainConfig, ("sources",)),
     "evaluate": (config.EvaluateConfig, ("run",)),
     "compare": (config.CompareConfig, ("runs",)),

@@ -18,6 +18,7 @@ from headstart.config.models import (
     LabelConfig,
     PredictConfig,
     PretrainConfig,
+    PreviewConfig,
     SearchConfig,
 )
 from headstart.config.options import (
@@ -46,6 +47,7 @@ __all__ = [
     "Options",
     "PredictConfig",
     "PretrainConfig",
+    "PreviewConfig",
     "SafeguardOptions",
     "SearchConfig",
     "SemiOptions",

@@ -80,6 +80,27 @@ class PretrainConfig(SourceOptions, TrainingOptions):
     overwrite: bool = Field(False, description="Delete the run that lies in the folder.")
 
 
+class PreviewConfig(SourceOptions):
+    """Show what the pretext task makes of the first records, before any training."""
+
+    sources: Sources = Field(..., min_length=1, description="Files, folders or globs.")
+    modality: str = Field("auto", description="Kind of data; auto looks at the sources.")
+    objective: str = Field("auto", description="Pretext task, or a weighted mixture.")
+    encoder: str = Field("auto", description="Encoder name, or the folder of one to start from.")
+    length: int | None = Field(None, ge=4, le=65536, description="Tokens per row, or pixels.")
+    modality_options: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description=_MODALITY_OPTIONS
+    )
+    encoder_options: dict[str, Any] = Field(
+        default_factory=dict, description="Options of the encoder, as --set encoder.KEY=VALUE."
+    )
+    objective_options: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="Options of an objective, as --set NAME.KEY=VALUE."
+    )
+    seed: int = Field(0, ge=0, description="Everything random follows from this number.")
+    out: str = Field("preview.html", description="The page to write: .html, or .png of pictures.")
+
+
 class AuditConfig(SourceOptions):
     """Report on data: sizes, languages, duplicates, quality, and overlap with test data."""
 

@@ -88,7 +88,7 @@ def pretrain(
     modality = open_modality(run.resolved["modality"], run.resolved["modality_options"])
     plan = Plan(**run.resolved["plan"])
     processor = modality.load(run.prepared / "processor")
-    encoder = _encoder(config, plan, processor)
+    encoder = new_encoder(config, plan, processor)
     if plan.embeddings == COUNTS:
         group.first(lambda: keep_counts(encoder, run.prepared, config, say))
         take_counts(encoder, run.prepared)
@@ -110,7 +110,7 @@ def pretrain(
         guards = replace(guards, measure=None)
     if group.rank == 0:
         shown = rows("train", objective.layout)
-        _save_preview(objective, shown, processor, run, config.seed)
+        save_preview(objective, shown, processor, run, config.seed)
         if warning := objective.warning(shown.batch(np.arange(min(WATCHED, len(shown))), 0)):
             say(warning)
     training = TrainingPlan(
@@ -150,15 +150,15 @@ def _ready(
     """Choose the modality and prepare the records, unless an earlier session did."""
     if "modality_options" not in run.resolved:
         name = run.resolved.get("modality") or modality_of(config)
-        run.resolve(modality=name, modality_options=_modality_options(config, name))
+        run.resolve(modality=name, modality_options=all_modality_options(config, name))
     if not run.resolved.get("prepared"):
         modality = open_modality(run.resolved["modality"], run.resolved["modality_options"])
         check_companions(config, modality)
-        _check(config, modality)
+        refuse_misfits(config, modality)
         _prepare(config, run, modality, say, console)
 
 
-def _check(config: PretrainConfig, modality: Modality) -> None:
+def refuse_misfits(config: PretrainConfig, modality: Modality) -> None:
     """Refuse by name what cannot work, before any record is read."""
     check_sources(config.sources, modality.content)
     named = [] if config.objective == "auto" else list(parse_mixture(config.objective))
@@ -172,7 +172,7 @@ def _check(config: PretrainConfig, modality: Modality) -> None:
     refuse_without_tokens(config, modality)
 
 
-def _modality_options(config: PretrainConfig, name: str) -> dict[str, dict[str, Any]]:
+def all_modality_options(config: PretrainConfig, name: str) -> dict[str, dict[str, Any]]:
     """Return the options of the kind of data; where training continues, those of its start, too."""
     start = None if config.encoder == "auto" or kind_of(config.encoder) else config.encoder
     known = {} if start is None else read_note(encoder_folder(start)).get("modality_options", {})
@@ -211,7 +211,7 @@ def _save_head(objective: Objective, run: RunFolder) -> None:
         run.head.rmdir()
 
 
-def _save_preview(
+def save_preview(
     objective: Objective, rows: Rows, processor: Processor, run: RunFolder, seed: int
 ) -> None:
     """Save a preview of the pretext task on the first records, as an image or as words."""
@@ -259,7 +259,7 @@ def _prepare(
     )
     needs = frozenset().union(*(OBJECTIVES[name].needs for name in plan.objectives))
     with working("preparing the records", console, say):
-        processor = _processor(config, plan, modality, kept)
+        processor = fitted_processor(config, plan, modality, kept)
         processor.configure(needs)
         modality.prepare(kept, processor, run.prepared / "train", audit, learn=True)
         if len(held):
@@ -292,9 +292,10 @@ def _survey(records: Dataset, config: PretrainConfig, modality: Modality, audit:
     return records
 
 
-def _processor(
+def fitted_processor(
     config: PretrainConfig, plan: Plan, modality: Modality, records: Dataset
 ) -> Processor:
+    """Return the processor of the encoder that training starts from, or fit one to the records."""
     kind = kind_of(plan.encoder)
     # A student shares its teacher's processor.
     teacher = plan.objective_options.get("distill", {}).get("teacher")
@@ -307,7 +308,8 @@ def _processor(
     return modality.fit(records, config, defaults, plan.length, patient=plan.patient)
 
 
-def _encoder(config: PretrainConfig, plan: Plan, processor: Processor) -> Encoder:
+def new_encoder(config: PretrainConfig, plan: Plan, processor: Processor) -> Encoder:
+    """Return the encoder that training starts from."""
     if not kind_of(plan.encoder):
         if plan.encoder_options:
             raise HeadstartError(

@@ -10,6 +10,7 @@ from headstart.verbs.applying import embed, explain, generate, predict, search
 from headstart.verbs.describing import info
 from headstart.verbs.handle import Run, finetune, pretrain, runs
 from headstart.verbs.judging import audit, compare, evaluate, label
+from headstart.verbs.previewing import preview
 
 __all__ = [
     "Run",
@@ -24,6 +25,7 @@ __all__ = [
     "label",
     "predict",
     "pretrain",
+    "preview",
     "runs",
     "search",
 ]

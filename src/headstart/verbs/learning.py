@@ -39,7 +39,7 @@ def pretrain(
             **named,
             **options,
         )
-        _check_names(plan)
+        check_names(plan)
         run = _create("pretrain", plan)
     if run.finished:
         return run
@@ -244,7 +244,7 @@ def _check_task(plan: FinetuneConfig) -> None:
     task_options(plan, TASKS[plan.task].Options)
 
 
-def _check_names(plan: PretrainConfig) -> None:
+def check_names(plan: PretrainConfig) -> None:
     """Refuse unknown names before a run folder is created."""
     from headstart.encoders import ENCODERS
     from headstart.modalities import MODALITIES

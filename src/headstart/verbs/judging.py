@@ -44,14 +44,13 @@ def audit(
 
     named = sections(MODALITIES, "modality_options")
     plan = load(AuditConfig, file=config, settings=settings or (), sections=named, **options)
-    from headstart.data.audit_page import AuditPage
     from headstart.files import check_ending
     from headstart.modalities.auditing import audit_sources
 
     out = Path(plan.out) if plan.out else None
     if out:
         check_ending(out, "an audit", (".json", ".html"))
-    page = AuditPage(audit_sources(plan))
+    page = audit_sources(plan)
     if out:
         page.write(out)
     return page

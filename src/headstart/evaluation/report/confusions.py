@@ -9,8 +9,8 @@ import numpy as np
 from headstart.evaluation.metrics import confusion
 from headstart.evaluation.protocols import PROTOCOLS
 from headstart.evaluation.report.figures import ours
-from headstart.evaluation.report.previews import card
 from headstart.evaluation.samples import Samples
+from headstart.pages.cards import card
 from headstart.pages.heat import heat_table
 from headstart.pages.markup import Markup, cut, tag
 

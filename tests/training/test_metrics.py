@@ -17,7 +17,7 @@ from headstart.training.metrics import Metrics
 
 @pytest.fixture
 def run(tmp_path: Path) -> RunFolder:
-    return RunFolder.create(tmp_path / "run", "pretrain", TrainingOptions(), overwrite=False)
+    return RunFolder.create(tmp_path / "run", "pretrain", TrainingOptions())
 
 
 def test_rows_beyond_the_checkpoint_are_dropped_with_a_half_written_one(run: RunFolder) -> None:
@@ -82,7 +82,7 @@ def test_weights_and_biases_goes_on_with_one_run_over_all_sittings(
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: name == "wandb")
     for step in (0, 3):
         Metrics(RunFolder.open(run.folder), step, "wandb").close()
-    other = RunFolder.create(run.folder / "other", "pretrain", TrainingOptions(), overwrite=False)
+    other = RunFolder.create(run.folder / "other", "pretrain", TrainingOptions())
     Metrics(other, 0, "wandb").close()
     one, two, three = (options["id"] for options in sittings)
     assert one == two == run.resolved["wandb_id"]

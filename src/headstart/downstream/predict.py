@@ -40,8 +40,7 @@ def open_head(run: RunFolder) -> Task:
         )
     if not run.finished:
         raise HeadstartError(
-            f"the fine-tuning in {run.folder} has not finished; go on with `headstart finetune "
-            f"--resume --out {run.folder}`."
+            f"the fine-tuning in {run.folder} has not finished; go on with `{run.command()}`."
         )
     kind: type[Task] = TASKS[task_of(run.head)]
     return kind.load(run.head)

@@ -52,7 +52,7 @@ def fit(plan: TrainingPlan, console: Console | None) -> None:
     threads_before = torch.get_num_threads()
     if not torch.cuda.is_available():
         keep_buffers()
-    signals = Signals()
+    signals = Signals(run.command())
     # The global generator is seeded in every step; afterwards the caller's state is restored.
     with quiet(), torch.random.fork_rng(), signals.caught():
         try:

@@ -15,6 +15,7 @@ import torch
 import torch.distributed as distributed
 
 from headstart.errors import HeadstartError
+from headstart.ranks import launched
 from headstart.training.interrupt import Interrupted, Signals
 
 #: Timeout of collectives: one process may prepare data for hours while the others wait. The
@@ -34,10 +35,7 @@ class ProcessGroup:
     @classmethod
     def here(cls) -> ProcessGroup:
         """Read the environment that torchrun or :func:`launch` sets."""
-        if not distributed.is_torchelastic_launched():
-            return cls()
-        names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
-        return cls(*(int(os.environ[name]) for name in names))
+        return cls(*(launched() or ()))
 
     def join(self) -> None:
         """Join the process group."""
@@ -62,15 +60,17 @@ class ProcessGroup:
             work()
             return
         self.join()
-        failed: tuple[str, int] | None = None
+        failed: HeadstartError | None = None
         if self.rank == 0:
             try:
                 work()
             except HeadstartError as error:
-                failed = (str(error), getattr(error, "exit_code", 1))
-        failed = self.share(failed)
+                failed = error
+        shared = self.share(failed and (str(failed), getattr(failed, "exit_code", 1)))
         if failed is not None:
-            raise SharedError(*failed)
+            raise failed
+        if shared is not None:
+            raise SharedError(*shared)
 
     @staticmethod
     def leave() -> None:

@@ -44,7 +44,7 @@ from headstart.training.embeddings import (
 from headstart.training.pairing import check_companions, companion_fields, paired
 from headstart.training.plan import TrainingPlan
 from headstart.training.probe import open_probe, store_probe
-from headstart.training.processes import ProcessGroup
+from headstart.training.processes import ProcessGroup, check_devices
 from headstart.training.safeguards import Safeguards
 from headstart.training.train import train
 from headstart.training.watch import Watch, draw_watch
@@ -83,6 +83,7 @@ def pretrain(
         HeadstartError: any error that the user can fix.
     """
     started = time.monotonic()
+    check_devices(config.devices)
     group = ProcessGroup.here()
     group.first(lambda: _ready(config, run, say))
     modality = open_modality(run.resolved["modality"], run.resolved["modality_options"])
@@ -185,8 +186,9 @@ def _note_unreadable(run: RunFolder, modality: Modality) -> None:
         found |= modality.quarantine(run.prepared / part)
     if found:
         audit = Audit.of(json.loads(run.audit_file.read_text(encoding="utf-8")))
-        for name, reason in found.items():
-            audit.quarantine(name, reason)
+        noted = {row["where"] for row in audit.summary()["records"]}  # by a session that was killed
+        for name in sorted(found.keys() - noted):
+            audit.quarantine(name, found[name])
         run.write_audit(audit.summary())
 
 

@@ -9,6 +9,8 @@ from typing import Any
 from headstart.config import FinetuneConfig, PretrainConfig, sections, task_options
 from headstart.config.loading import stated
 from headstart.errors import HeadstartError, did_you_mean
+from headstart.files import delete
+from headstart.ranks import is_first
 from headstart.run import RunFolder
 from headstart.verbs.reading import console, labeled_records, say
 from headstart.verbs.starting import begun
@@ -32,6 +34,8 @@ def pretrain(
             from headstart.training.pretrain import pretrain as pretrain_encoder
 
             pretrain_encoder(plan, run, say=say, console=console())
+        elif is_first():
+            delete(run.prepared)  # a session may have been killed just before
     return RunFolder(run.out)
 
 
@@ -90,7 +94,9 @@ def _finetune(plan: FinetuneConfig, target: RunFolder) -> None:
     from headstart.downstream.finetune import finetune as finetune_encoder
     from headstart.downstream.semi_supervised import finetune_with_unlabeled
     from headstart.encoders.opening import OpenedEncoder
+    from headstart.training.processes import check_devices
 
+    check_devices(plan.devices)
     opened, task = OpenedEncoder(plan.run), TASKS[plan.task]
     task.check(opened.modality)
     encoder, processor = opened.encoder, opened.processor

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,7 +37,7 @@ def open_head(run: RunFolder) -> Task:
     if run.config()["verb"] != "finetune":
         raise HeadstartError(
             f"{run.folder} is a pre-training run and knows no labels; fine-tune first: "
-            f"`headstart finetune {run.folder} --train LABELED --out RUN`."
+            f"`headstart finetune {shlex.quote(str(run.folder))} --train LABELED --out RUN`."
         )
     if not run.finished:
         raise HeadstartError(

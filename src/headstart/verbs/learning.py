@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -82,8 +83,10 @@ def finetune(
         **options,
     )
     with begun("finetune", FinetuneConfig, values, _check_task) as (target, plan):
-        if not target.finished:
+        if not (target.finished and target.resolved.get("compared", True)):
             _finetune(plan, target)
+            if is_first():
+                target.resolve(compared=True)
     return RunFolder(target.out)
 
 
@@ -155,9 +158,10 @@ def _check_task(plan: FinetuneConfig) -> None:
     from headstart.evaluation.protocols import PROTOCOLS
 
     if plan.task in PROTOCOLS and plan.task not in TASKS:
+        words = ["headstart", "evaluate", plan.run, "--train", plan.train, "--task", plan.task]
         raise HeadstartError(
             f"{plan.task!r} is a task of evaluation, for which nothing is fine-tuned; write "
-            f"`headstart evaluate {plan.run} --train {plan.train} --task {plan.task}`."
+            f"`{shlex.join(words)}`."
         )
     task_options(plan, TASKS[plan.task].Options)
 

@@ -142,26 +142,28 @@ class Verbs:
 
 
 def verbs(wanted: int) -> int:
-    """Print one line a verb and kind of data; return the number of kills with a bad end."""
+    """Print one line a round of kills; return the number of kills with a bad end."""
     random, bad, total = np.random.default_rng(0), 0, 0
+    ends: dict[str, Counter[str]] = {}
     with Kills() as kills, tempfile.TemporaryDirectory() as scratch:
-        for kind in ("text", "image"):
-            whole = Verbs(Path(scratch, kind), kind, kills)
-            for verb in whole.calls:
-                ends: Counter[str] = Counter()
-                for number in range(-(-wanted // 8)):
-                    if number % 2:
-                        kill = {"seconds": float(random.uniform(0, whole.seconds[verb]))}
-                    else:
-                        kill = {"change": int(random.integers(1, whole.changes[verb] + 1))}
-                    ends[end := whole.killed(verb, kill, number)] += 1
-                    if not end.startswith(("same", "came")):
-                        print(f"{verb} on {kind}, {kill}: {end}", flush=True)
-                        bad += 1
-                total += sum(ends.values()) - ends["came to its end first"]
-                summary = ", ".join(f"{count} {end}" for end, count in ends.items())
-                print(f"{verb} on {kind}: {summary}", flush=True)
-    print(f"{total} kills, {bad} with a bad end")
+        wholes = [Verbs(Path(scratch, kind), kind, kills) for kind in ("text", "image")]
+        each = [(whole, verb) for whole in wholes for verb in whole.calls]
+        for number in range(-(-wanted // len(each))):
+            for whole, verb in each:
+                if number % 2:
+                    kill = {"seconds": float(random.uniform(0, whole.seconds[verb]))}
+                else:
+                    kill = {"change": int(random.integers(1, whole.changes[verb] + 1))}
+                end = whole.killed(verb, kill, number)
+                name = f"{verb} on {whole.folder.name}"
+                ends.setdefault(name, Counter())[end] += 1
+                total += not end.startswith("came")
+                if not end.startswith(("same", "came")):
+                    print(f"{name}, {kill}: {end}", flush=True)
+                    bad += 1
+            print(f"{total} kills, {bad} with a bad end", flush=True)
+    for name, found in ends.items():
+        print(f"{name}: " + ", ".join(f"{count} {end}" for end, count in found.items()))
     return bad
 
 

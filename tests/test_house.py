@@ -25,7 +25,19 @@ NAMES = {
 
 #: data goes one way: a module may import its own stage and those before it
 STAGES = [
-    {"version", "errors", "registry", "files", "batch", "seeding", "config", "run", "pages"},
+    {
+        "version",
+        "errors",
+        "registry",
+        "files",
+        "batch",
+        "seeding",
+        "config",
+        "run",
+        "pages",
+        "ranks",
+        "claim",
+    },
     {"data"},
     {"modalities"},
     {"encoders"},

@@ -17,6 +17,7 @@ import yaml
 
 import headstart
 from headstart.errors import HeadstartError
+from headstart.ranks import is_first
 
 
 def answer(work: Callable[[], Any], *, as_json: bool) -> None:
@@ -38,7 +39,7 @@ def answer(work: Callable[[], Any], *, as_json: bool) -> None:
         _fail("interrupted.", 130, as_json)
     except Exception as error:
         _fail(_fault(error), 70, as_json)
-    if os.environ.get("RANK", "0") == "0":  # of several processes, one answers
+    if is_first():  # of several processes, one answers
         print(text)
 
 

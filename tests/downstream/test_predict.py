@@ -22,14 +22,14 @@ ROWS = [
 
 def test_a_pretraining_run_is_told_to_fine_tune_first(tmp_path, records):
     options = PretrainConfig(sources=["x"], out=str(tmp_path / "run"))
-    run = RunFolder.create(tmp_path / "run", "pretrain", options, overwrite=False)
+    run = RunFolder.create(tmp_path / "run", "pretrain", options)
     with pytest.raises(HeadstartError, match=r"knows no labels; fine-tune first: `headstart fine"):
         predict(run, records({"fruit": 1}))
 
 
 def test_an_unfinished_run_is_told_to_go_on(tmp_path, records):
     options = FinetuneConfig(run="x", train="y", out=str(tmp_path / "run"))
-    run = RunFolder.create(tmp_path / "run", "finetune", options, overwrite=False)
+    run = RunFolder.create(tmp_path / "run", "finetune", options)
     with pytest.raises(HeadstartError, match=r"has not finished; go on with .*--resume"):
         predict(run, records({"fruit": 1}))
 

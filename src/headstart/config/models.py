@@ -73,8 +73,12 @@ class PretrainConfig(SourceOptions, TrainingOptions):
         default_factory=list,
         description="Leave out records that fail these: a rule or a set, such as gopher.",
     )
-    resume: bool = Field(False, description="Go on with the run that lies in the folder.")
-    overwrite: bool = Field(False, description="Delete the run that lies in the folder.")
+    resume: bool = Field(
+        False, description="Go on with the run in the folder; begin it if nothing was begun."
+    )
+    overwrite: bool = Field(
+        False, description="Replace the run in the folder once this one has a checkpoint."
+    )
 
 
 class AuditConfig(SourceOptions):
@@ -235,8 +239,12 @@ class FinetuneConfig(SourceOptions, TaskOptions, TrainingOptions):
         default_factory=list,
         description="Test data: unlabeled records that occur there, or nearly, are left out.",
     )
-    resume: bool = Field(False, description="Go on with the run that lies in the folder.")
-    overwrite: bool = Field(False, description="Delete the run that lies in the folder.")
+    resume: bool = Field(
+        False, description="Go on with the run in the folder; begin it if nothing was begun."
+    )
+    overwrite: bool = Field(
+        False, description="Replace the run in the folder once this one has a checkpoint."
+    )
 
 
 class PredictConfig(SourceOptions):

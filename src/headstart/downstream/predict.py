@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,12 +37,11 @@ def open_head(run: RunFolder) -> Task:
     if run.config()["verb"] != "finetune":
         raise HeadstartError(
             f"{run.folder} is a pre-training run and knows no labels; fine-tune first: "
-            f"`headstart finetune {run.folder} --train LABELED --out RUN`."
+            f"`headstart finetune {shlex.quote(str(run.folder))} --train LABELED --out RUN`."
         )
     if not run.finished:
         raise HeadstartError(
-            f"the fine-tuning in {run.folder} has not finished; go on with `headstart finetune "
-            f"--resume --out {run.folder}`."
+            f"the fine-tuning in {run.folder} has not finished; go on with `{run.command()}`."
         )
     kind: type[Task] = TASKS[task_of(run.head)]
     return kind.load(run.head)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from headstart.config.loading import laid_over
 from headstart.data.audit import Audit
 from headstart.data.content import Effort
 from headstart.data.discovery import check_sources
@@ -43,7 +44,7 @@ from headstart.training.embeddings import (
 from headstart.training.pairing import check_companions, companion_fields, paired
 from headstart.training.plan import TrainingPlan
 from headstart.training.probe import open_probe, store_probe
-from headstart.training.processes import ProcessGroup
+from headstart.training.processes import ProcessGroup, check_devices
 from headstart.training.safeguards import Safeguards
 from headstart.training.train import train
 from headstart.training.watch import Watch, draw_watch
@@ -82,6 +83,7 @@ def pretrain(
         HeadstartError: any error that the user can fix.
     """
     started = time.monotonic()
+    check_devices(config.devices)
     group = ProcessGroup.here()
     group.first(lambda: _ready(config, run, say))
     modality = open_modality(run.resolved["modality"], run.resolved["modality_options"])
@@ -174,17 +176,7 @@ def _modality_options(config: PretrainConfig, name: str) -> dict[str, dict[str, 
     start = None if config.encoder == "auto" or kind_of(config.encoder) else config.encoder
     known = {} if start is None else read_note(encoder_folder(start)).get("modality_options", {})
     given = config.modality_options
-    return {**given, name: _over(known[name], given.get(name, {}))} if name in known else given
-
-
-def _over(known: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """Return the options ``known`` with those in ``given`` in their place, one by one."""
-    nested = {
-        key: _over(known[key], value)
-        for key, value in given.items()
-        if isinstance(value, dict) and isinstance(known.get(key), dict)
-    }
-    return {**known, **given, **nested}
+    return laid_over(given, {name: known[name]}) if name in known else given
 
 
 def _note_unreadable(run: RunFolder, modality: Modality) -> None:
@@ -194,8 +186,9 @@ def _note_unreadable(run: RunFolder, modality: Modality) -> None:
         found |= modality.quarantine(run.prepared / part)
     if found:
         audit = Audit.of(json.loads(run.audit_file.read_text(encoding="utf-8")))
-        for name, reason in found.items():
-            audit.quarantine(name, reason)
+        noted = {row["where"] for row in audit.summary()["records"]}  # by a session that was killed
+        for name in sorted(found.keys() - noted):
+            audit.quarantine(name, found[name])
         run.write_audit(audit.summary())
 
 
@@ -257,7 +250,8 @@ def _prepare(
         store_probe(probed, processor, plan.length, config.seed, config.probe, file)
     run.write_audit(audit.summary())
     if audit.quarantined:
-        say(f"{audit.quarantined} records were set aside; {run.audit_file} names them")
+        named = run.out / run.audit_file.name
+        say(f"{audit.quarantined} records were set aside; {named} names them")
     seconds = round(time.monotonic() - started, 1)
     run.resolve(plan=asdict(plan), records=len(records), prepared=True, preparation_seconds=seconds)
     shutil.rmtree(run.prepared / "records", ignore_errors=True)

@@ -78,12 +78,16 @@ def pretrain(
 
 
 def finetune(
-    run: str, *, config: str | None = None, settings: list[str] | None = None, **options: Any
+    run: str | None = None,
+    *,
+    config: str | None = None,
+    settings: list[str] | None = None,
+    **options: Any,
 ) -> Run:
     """Fine-tune a pre-trained encoder on labels and return the new run.
 
     Args:
-        run: a run folder, or any encoder folder.
+        run: a run folder, or any encoder folder; with ``resume`` it may be left out.
         config: a YAML file of options.
         settings: ``key=value`` strings, as ``--set`` takes them.
         options: see :class:`headstart.config.FinetuneConfig`.

@@ -43,7 +43,7 @@ def scenes(tmp_path_factory):
 def trained(scenes, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "r"
     options = config(out, budget="60steps", optimizer=OptimizerOptions(learning_rate=1e-3))
-    run = RunFolder.create(out, "finetune", options, overwrite=False)
+    run = RunFolder.create(out, "finetune", options)
     return finetune(tiny_conv(), ImageProcessor(64), *scenes, options, run, note=NOTE)
 
 

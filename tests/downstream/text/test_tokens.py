@@ -196,7 +196,7 @@ def test_names_are_learned_and_told_with_their_places(name, request, processor, 
         precision="fp32",
         optimizer={"learning_rate": 1e-2},
     )
-    run = RunFolder.create(tmp_path / "o", "finetune", options, overwrite=False)
+    run = RunFolder.create(tmp_path / "o", "finetune", options)
     finetune(encoder, processor, tagged(60), None, options, run, note=NOTE)
     assert run.resolved["scores"]["f1"] > 0.9
     others = tagged(10, seed=1)

@@ -25,7 +25,18 @@ NAMES = {
 
 #: data goes one way: a module may import its own stage and those before it
 STAGES = [
-    {"version", "errors", "registry", "files", "batch", "seeding", "config", "run", "pages"},
+    {
+        "version",
+        "errors",
+        "registry",
+        "files",
+        "batch",
+        "seeding",
+        "config",
+        "run",
+        "pages",
+        "outputs",
+    },
     {"data"},
     {"modalities"},
     {"encoders"},

@@ -39,7 +39,7 @@ def embed(
     ``NAME.npy`` is an array (N,D), and ``NAME.ids.txt`` beside it has the ``id`` of one record per
     line, in UTF-8; a line break inside an id is written as the two characters ``\\n``.
     ``NAME.parquet`` has the columns ``id`` (string) and ``vector`` (list of D float32).
-    An existing file is replaced. Memory does not grow with N.
+    Memory does not grow with N.
 
     Args:
         length: positions after which a record is truncated, or pixels a side.
@@ -53,7 +53,7 @@ def embed(
     Raises:
         HeadstartError: ``out`` ends otherwise, there are no records, or the disk is full.
     """
-    check_ending(out, "vectors", list(_WRITERS))
+    check_out(out)
     total = len(records)
     if not total:
         raise HeadstartError("there are no records to embed; name inputs that hold some.")
@@ -67,6 +67,21 @@ def embed(
     return total
 
 
+def check_out(out: Path) -> list[Path]:
+    """Return what is written beside the vectors at ``out``.
+
+    Raises:
+        HeadstartError: vectors cannot be written to a file of this ending.
+    """
+    check_ending(out, "vectors", list(_WRITERS))
+    return [ids_of(out)] if out.suffix.lower() == ".npy" else []
+
+
+def ids_of(out: Path) -> Path:
+    """Return the path of the ids beside an array."""
+    return out.with_name(out.stem + ".ids.txt")
+
+
 class _Writer(Protocol):
     """Appends the vectors (n,D) of n records."""
 
@@ -75,7 +90,7 @@ class _Writer(Protocol):
 
 @contextmanager
 def _npy(out: Path, total: int, width: int) -> Iterator[_Writer]:
-    names = out.with_name(out.stem + ".ids.txt")
+    names = ids_of(out)
     # The inner file is renamed first, so that vectors never exist without their ids.
     with (
         whole_file(out) as partial,

@@ -11,7 +11,7 @@ import numpy as np
 
 from headstart.data.discovery import files_of
 from headstart.data.vectors import unit_length
-from headstart.deployment.embed import embed
+from headstart.deployment.embed import embed, ids_of
 from headstart.errors import HeadstartError
 from headstart.evaluation.cache import digest
 from headstart.files import whole_folder
@@ -63,7 +63,7 @@ class Index:
         """
         try:
             if path.suffix.lower() == ".npy":
-                names = path.with_name(path.stem + ".ids.txt").read_text(encoding="utf-8")
+                names = ids_of(path).read_text(encoding="utf-8")
                 vectors = np.load(path, mmap_mode="r", allow_pickle=False)
                 ids = [name.replace("\\n", "\n") for name in names.split("\n")[:-1]]
             else:

@@ -27,6 +27,7 @@ from headstart.evaluation.features import features
 from headstart.files import check_ending, whole_file
 from headstart.labeling.choosing import Pool, choose
 from headstart.labeling.simulation import FEWEST, Simulation, simulate
+from headstart.outputs import claim
 from headstart.run import RunFolder
 from headstart.seeding import numbers
 
@@ -92,13 +93,11 @@ def label(config: LabelConfig, *, say: Callable[[str], None]) -> Labeling:
         HeadstartError: the file exists already, or there is no encoder, or nothing to choose from.
     """
     out = Path(config.out)
-    if out.exists():
-        raise HeadstartError(
-            f"{out} exists already and may hold labels; choose another --out, or move it."
-        )
     check_ending(out, "records to label", (".csv", ".jsonl"))
+    claim(config)
     source = _Source(config, say)
     content = source.content
+    claim(config, _files_beside(out, content))
     found = source.read(config.unlabeled, unlabeled=True)
     given = source.read(config.labeled) if config.labeled else found.select(range(0))
     notes: list[str] = []
@@ -256,11 +255,15 @@ def _simulated(
 # -- the file ------------------------------------------------------------------------------------
 
 
+def _files_beside(out: Path, content: Content) -> Path:
+    return out.with_name(f"{out.stem}_{content.noun}")
+
+
 def _write(
     records: Dataset, content: Content, why: Sequence[str], out: Path
 ) -> list[dict[str, Any]]:
     """Write the rows; contents that are files go to a folder beside ``out``."""
-    values = content.export(records, out.with_name(f"{out.stem}_{content.noun}"))
+    values = content.export(records, _files_beside(out, content))
     rows = [
         {"id": name, content.name: value, "label": None, "why": reason}
         for name, value, reason in zip(records["id"], values, why, strict=True)

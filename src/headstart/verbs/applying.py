@@ -14,6 +14,7 @@ from headstart.config import (
     SourceOptions,
     load,
 )
+from headstart.outputs import claim
 from headstart.run import RunFolder
 from headstart.verbs.reading import say
 
@@ -45,6 +46,7 @@ def predict(run: str, *inputs: str, **options: Any) -> list[dict[str, Any]]:
 
     if plan.out:  # before the work; a folder is for masks
         check_ending(Path(plan.out), "")
+    claim(plan)
     tuned = RunFolder.open(plan.run)
     read = reader(tuned, plan.inputs, plan)
     records = OpenedEncoder(tuned.require_encoder()).read(plan.inputs, plan, say, read)
@@ -70,19 +72,22 @@ def embed(run: str, *inputs: str, **options: Any) -> Path:
         vectors = numpy.load(hs.embed("runs/reviews", "new.csv", out="new.npy"))  # (N,D)
     """
     plan = load(EmbedConfig, run=run, inputs=list(inputs), **options)
+    from headstart.deployment.embed import check_out
     from headstart.deployment.embed import embed as embed_records
     from headstart.encoders.opening import OpenedEncoder
 
+    out = Path(plan.out)
+    claim(plan, *check_out(out))
     opened = OpenedEncoder(plan.run)
     embed_records(
         opened.encoder,
         opened.processor,
         opened.read(plan.inputs, plan, say),
-        Path(plan.out),
+        out,
         length=opened.length,
         batch_size=plan.batch_size,
     )
-    return Path(plan.out)
+    return out
 
 
 def search(run: str, *inputs: str, query: str, **options: Any) -> list[dict[str, Any]]:
@@ -107,12 +112,15 @@ def search(run: str, *inputs: str, query: str, **options: Any) -> list[dict[str,
     """
     plan = load(SearchConfig, run=run, inputs=list(inputs), query=query, **options)
     from headstart.deployment import search as searching
-    from headstart.downstream.predict import write_predictions
+    from headstart.downstream.predict import check_ending, write_predictions
     from headstart.encoders.opening import OpenedEncoder
     from headstart.evaluation.cache import digest_of_encoder
     from headstart.evaluation.features import features
     from headstart.modalities.inline import inline_records
 
+    if plan.out:
+        check_ending(Path(plan.out))
+    claim(plan)
     opened = OpenedEncoder(plan.run)
     queries = inline_records(opened.modality, [plan.query])
     if queries is None:
@@ -152,6 +160,7 @@ def generate(run: str, prompt: str = "", **options: Any) -> str | Path:
     plan = load(GenerateConfig, run=run, prompt=prompt, **options)
     from headstart.deployment.generators import generate as generate_with
 
+    claim(plan)
     return generate_with(RunFolder.open(plan.run), plan)
 
 
@@ -170,6 +179,7 @@ def explain(run: str, *inputs: str, **options: Any) -> Explanations:
     plan = load(ExplainConfig, run=run, inputs=list(inputs), **options)
     from headstart.deployment.explain import explain as explain_predictions
 
+    claim(plan)
     return explain_predictions(plan, RunFolder.open(plan.run), say=say)
 
 

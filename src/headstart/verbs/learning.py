@@ -19,6 +19,7 @@ from headstart.config import (
 )
 from headstart.config.loading import Model
 from headstart.errors import HeadstartError, did_you_mean
+from headstart.outputs import check_unread
 from headstart.run import RunFolder
 from headstart.verbs.reading import console, labeled_records, say
 
@@ -139,13 +140,16 @@ def finetune(
 
 def _create(verb: str, plan: PretrainConfig | FinetuneConfig) -> RunFolder:
     """Create the run folder; under torchrun only the first process does."""
-    if "TORCHELASTIC_RUN_ID" not in os.environ:
+
+    def create() -> RunFolder:
+        check_unread(plan)
         return RunFolder.create(plan.out, verb, plan, overwrite=plan.overwrite)
+
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return create()
     from headstart.training.processes import ProcessGroup
 
-    ProcessGroup.here().first(
-        lambda: RunFolder.create(plan.out, verb, plan, overwrite=plan.overwrite)
-    )
+    ProcessGroup.here().first(create)
     return RunFolder(plan.out)
 
 

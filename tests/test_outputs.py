@@ -59,7 +59,7 @@ def test_what_is_read_is_never_replaced(folder: Path, out: str, source: str) -> 
 @pytest.mark.parametrize("source", ["docs", "docs/a.json"])
 def test_another_name_of_a_file_is_that_file(folder: Path, source: str, link: object) -> None:
     link(folder / "docs/a.json", folder / "other.json")  # type: ignore[operator]
-    with pytest.raises(HeadstartError, match="which this command reads|is read by"):
+    with pytest.raises(HeadstartError, match=r"which this command reads|is read by"):
         claim(embedding("other.json", source))
 
 

@@ -7,8 +7,11 @@ value that names something on the disk, and, where that is a run, what its own o
 from __future__ import annotations
 
 import glob
+import hashlib
 import os
+import tempfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +89,34 @@ def _check_apart(out: Path, source: Path) -> None:
         raise HeadstartError(
             f"{out} is a file of {source}, which this command reads; choose another --out."
         )
+
+
+def store_of(run: str | Path) -> Path:
+    """Return the folder for what is made from a run: the run itself where it can be written.
+
+    Else, for a run on a read-only disk, and an encoder folder or a name, which are not ours, it is
+    ``$XDG_CACHE_HOME/headstart/NAME-DIGEST`` (``~/.cache`` by default), or a temporary folder where
+    that cannot be written either.
+    """
+    folder = Path(run)
+    if _is_run(folder) and os.access(folder, os.W_OK | os.X_OK):
+        return folder
+    named = os.path.abspath(folder) if folder.exists() else str(run)
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    mark = hashlib.blake2b(named.encode(errors="surrogateescape"), digest_size=6).hexdigest()
+    found = caches / "headstart" / f"{Path(named).name[:100]}-{mark}"
+    try:
+        found.mkdir(parents=True, exist_ok=True)
+        writable = os.access(found, os.W_OK | os.X_OK)
+    except OSError:
+        writable = False
+    return found if writable else Path(_scratch().name)
+
+
+@cache
+def _scratch() -> tempfile.TemporaryDirectory[str]:
+    """Return a temporary folder that is deleted when the process ends."""
+    return tempfile.TemporaryDirectory(prefix="headstart-")
 
 
 def _paths(value: Any, seen: set[Path]) -> Iterator[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable
 from functools import cached_property
 from importlib.util import find_spec
@@ -23,6 +24,8 @@ from headstart.seeding import seeded
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+    from headstart.data.ledger import Ledger
 
 NOTE = "headstart.json"
 
@@ -80,16 +83,18 @@ class OpenedEncoder:
         options: SourceOptions,
         say: Callable[[str], None],
         read: Callable[[Modality, Audit], Dataset] | None = None,
+        ledger: Ledger | None = None,
     ) -> Dataset:
         """Return the records of the sources that can be decoded, and say what was set aside.
 
         Args:
             read: replaces the modality's own reading and the check of the columns.
+            ledger: gets every row of the sources, those without a record included.
 
         Raises:
             HeadstartError: an unknown column, or nothing can be read.
         """
-        audit = Audit()
+        audit = Audit() if ledger is None else Audit(sys.maxsize, ledger)
         if read is None:
             check_names(options.columns, self.modality.content)
             records = self.modality.read(sources, options, audit)
@@ -98,6 +103,8 @@ class OpenedEncoder:
         records = self.modality.readable(records, self.processor, audit)
         for sentence in audit.sentences():
             say(sentence)
+        if ledger is not None:
+            ledger.settle(records, audit)
         return records
 
 

@@ -32,6 +32,7 @@ from headstart.evaluation.protocols.reading import labeled_records
 from headstart.evaluation.report.cost import cost_of
 from headstart.evaluation.report.reproduce import command, versions
 from headstart.files import write_text
+from headstart.outputs import store_of
 from headstart.run import RunFolder
 
 if TYPE_CHECKING:
@@ -178,8 +179,8 @@ def _cost(run: str, encoder: Encoder) -> dict[str, str]:
 
 def _store(run: str, scratch: tempfile.TemporaryDirectory[str]) -> Path:
     """Return the folder of cached features: that of the run, or a temporary one for an encoder."""
-    opened = RunFolder(run)
-    return opened.features if opened.config_file.is_file() else Path(scratch.name)
+    is_run = RunFolder(run).config_file.is_file()
+    return RunFolder(store_of(run)).features if is_run else Path(scratch.name)
 
 
 def _millions(count: int) -> str:

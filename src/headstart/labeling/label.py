@@ -22,12 +22,12 @@ from headstart.data.labels import spelling_notes
 from headstart.data.store import stream
 from headstart.encoders.opening import OpenedEncoder
 from headstart.errors import HeadstartError
-from headstart.evaluation.cache import cached, digest, digest_of_encoder, digest_of_records
+from headstart.evaluation.cache import cached, digest, digest_of_encoder, digests_of
 from headstart.evaluation.features import features
 from headstart.files import check_ending, whole_file
 from headstart.labeling.choosing import Pool, choose
 from headstart.labeling.simulation import FEWEST, Simulation, simulate
-from headstart.outputs import claim
+from headstart.outputs import claim, store_of
 from headstart.run import RunFolder
 from headstart.seeding import numbers
 
@@ -164,8 +164,10 @@ class _Source:
         check_names(config.columns, self.content)
         self._encoder, self._processor = self._opened.encoder, self._opened.processor
         self._key = digest_of_encoder(self._encoder, self._processor, self._opened.length)
+        self._digest_of = digests_of(self._opened.modality)
         run = RunFolder(config.run)
-        self._store = run.features if run.config_file.is_file() else None
+        is_run = run.config_file.is_file()
+        self._store = RunFolder(store_of(run.folder)).features if is_run else None
 
     def read(self, sources: list[str], *, unlabeled: bool = False) -> Dataset:
         # A record without a label would be quarantined where its column is named.
@@ -191,7 +193,7 @@ class _Source:
 
         if self._store is None:
             return compute()
-        name = digest("features", self._key, digest_of_records(records, self.content))
+        name = digest("features", self._key, self._digest_of(records))
         return np.asarray(cached(self._store, name, compute))
 
 

@@ -12,7 +12,7 @@ import headstart as hs
 from headstart.cli import VERBS
 from headstart.config import AuditConfig, EmbedConfig, LabelConfig, PretrainConfig
 from headstart.errors import HeadstartError
-from headstart.outputs import PARTS, check_unread, claim
+from headstart.outputs import PARTS, check_unread, claim, store_of
 from headstart.run import RunFolder
 
 
@@ -164,3 +164,21 @@ def test_every_verb_asks_before_any_work(folder: Path, verb: str) -> None:
     with pytest.raises(HeadstartError, match="read by this command"):
         getattr(hs, verb)(*positional, out=name, **named)
     assert Path(name).read_text() == "keep me"
+
+
+def test_what_is_made_from_a_run_is_kept_in_it_where_that_can_be(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    assert store_of("run") == Path("run")
+    encoder = store_of("run/encoder")  # of whatever library: it is not ours
+    assert encoder.parent == folder / "cache" / "headstart"
+    assert encoder == store_of(folder / "run" / "encoder")
+    assert encoder.is_dir()
+    assert store_of("org/model").name.startswith("model-")
+    assert not Path("org").exists()
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: str(path) != "run" and access(path, mode))
+    assert store_of("run").name.startswith("run-")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "data.npy"))
+    assert store_of("run").is_dir()  # a temporary folder

@@ -20,6 +20,7 @@ from headstart.errors import HeadstartError
 from headstart.files import write_json
 from headstart.modalities import MODALITIES, Modality, Processor
 from headstart.modalities.opening import modality_giving, open_modality
+from headstart.run import RunFolder
 from headstart.seeding import seeded
 
 if TYPE_CHECKING:
@@ -210,11 +211,13 @@ def encoder_folder(folder: str | Path) -> str | Path:
     """Return the location of an encoder: a run's ``encoder``, the folder itself, or a hub name.
 
     Raises:
-        HeadstartError: a path that does not exist.
+        HeadstartError: a path that does not exist, or a run whose training has not finished.
     """
     path = Path(folder)
     if (path / "encoder").is_dir():
         return path / "encoder"
+    if (path / "config.yaml").is_file() and not (path / "config.json").is_file():
+        return RunFolder.open(path).require_encoder()
     if path.exists():
         return path
     if path.is_absolute() or len(path.parts) > 2 or str(folder).startswith((".", "~")):

@@ -131,7 +131,10 @@ def _one_modality(runs: list[str], modalities: list[Modality]) -> Modality:
 
 
 def _one_label_set(runs: list[str]) -> list[str] | None:
-    """Return the labels of the fine-tuned runs among these; None if there is no such run."""
+    """Return the labels of the runs that were fine-tuned on classes; None if there is no such run.
+
+    Other heads, such as those that go on with a text or predict a number, have no labels.
+    """
     known: list[str] | None = None
     owner = ""
     for run in runs:
@@ -139,6 +142,8 @@ def _one_label_set(runs: list[str]) -> list[str] | None:
         if not file.is_file():
             continue
         labels = sorted(map(str, json.loads(file.read_text(encoding="utf-8")).get("labels", [])))
+        if not labels:
+            continue
         if known is not None and labels != known:
             raise HeadstartError(
                 f"{owner} was fine-tuned on {_listed(known)} and {run} on {_listed(labels)}; "

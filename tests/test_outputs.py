@@ -12,7 +12,7 @@ import headstart as hs
 from headstart.cli import VERBS
 from headstart.config import AuditConfig, EmbedConfig, LabelConfig, PretrainConfig
 from headstart.errors import HeadstartError
-from headstart.outputs import PARTS, check_unread, claim, store_of
+from headstart.outputs import PARTS, check_free, check_unread, store_of
 from headstart.run import RunFolder
 
 
@@ -51,7 +51,7 @@ def embedding(out: str, *inputs: str, overwrite: bool = True) -> EmbedConfig:
 )
 def test_what_is_read_is_never_replaced(folder: Path, out: str, source: str) -> None:
     with pytest.raises(HeadstartError, match="choose another --out") as refused:
-        claim(embedding(out, source))
+        check_free(embedding(out, source))
     assert len(str(refused.value)) < 300
 
 
@@ -60,50 +60,50 @@ def test_what_is_read_is_never_replaced(folder: Path, out: str, source: str) -> 
 def test_another_name_of_a_file_is_that_file(folder: Path, source: str, link: object) -> None:
     link(folder / "docs/a.json", folder / "other.json")  # type: ignore[operator]
     with pytest.raises(HeadstartError, match=r"which this command reads|is read by"):
-        claim(embedding("other.json", source))
+        check_free(embedding("other.json", source))
 
 
 def test_links_inside_a_folder_that_is_read_count(folder: Path) -> None:
     os.symlink(folder / "data.npy", folder / "docs" / "link.json")
     with pytest.raises(HeadstartError, match=r"data\.npy is a file of docs"):
-        claim(embedding("data.npy", "docs"))
+        check_free(embedding("data.npy", "docs"))
 
 
 def test_a_file_beside_is_written_too(folder: Path) -> None:
     ids = folder / "data.ids.txt"
     with pytest.raises(HeadstartError, match="read by this command"):
-        claim(embedding("new.npy", str(ids)), ids)
+        check_free(embedding("new.npy", str(ids)), ids)
     with pytest.raises(HeadstartError, match=r"ids\.txt exists already"):
-        claim(embedding("new.npy", "docs", overwrite=False), ids)
+        check_free(embedding("new.npy", "docs", overwrite=False), ids)
 
 
 def test_a_file_that_is_there_needs_overwrite(folder: Path) -> None:
     with pytest.raises(HeadstartError, match="replace it with --overwrite, or choose another"):
-        claim(embedding("data.npy", "docs", overwrite=False))
-    claim(embedding("data.npy", "docs"))
-    claim(embedding("run/report.npy", "docs"))  # beside the parts of the run
-    claim(embedding("deep/er/new.npy", "a text that is longer than a path may be " * 20))
+        check_free(embedding("data.npy", "docs", overwrite=False))
+    check_free(embedding("data.npy", "docs"))
+    check_free(embedding("run/report.npy", "docs"))  # beside the parts of the run
+    check_free(embedding("deep/er/new.npy", "a text that is longer than a path may be " * 20))
     assert not (folder / "deep").exists()
     os.symlink(folder / "nothing", folder / "dangling.npy")
     with pytest.raises(HeadstartError, match="exists already"):
-        claim(embedding("dangling.npy", "docs", overwrite=False))
+        check_free(embedding("dangling.npy", "docs", overwrite=False))
 
 
 def test_labels_are_never_replaced(folder: Path) -> None:
     with pytest.raises(HeadstartError, match="exists already; move it, or choose"):
-        claim(LabelConfig(run="run", unlabeled=["docs"], out="data.npy"))
+        check_free(LabelConfig(run="run", unlabeled=["docs"], out="data.npy"))
 
 
 def test_a_folder_that_cannot_be_written_is_refused(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(HeadstartError, match="docs is a folder"):
-        claim(AuditConfig(sources=["data.npy"], out="docs"))
+        check_free(AuditConfig(sources=["data.npy"], out="docs"))
     with pytest.raises(HeadstartError, match=r"data\.npy is no folder"):
-        claim(embedding("data.npy/new.npy", "docs"))
+        check_free(embedding("data.npy/new.npy", "docs"))
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(HeadstartError, match="is read-only for you"):
-        claim(embedding("new/v.npy", "docs"))
+        check_free(embedding("new/v.npy", "docs"))
 
 
 @pytest.mark.parametrize("start", ["run", "run/encoder"])
@@ -114,6 +114,13 @@ def test_a_run_does_not_replace_the_one_it_starts_from(folder: Path, start: str)
     with pytest.raises(HeadstartError, match="choose another --out"):
         hs.pretrain("docs", out="run", encoder=start, overwrite=True)
     assert Path("run/encoder/model.npy").read_text() == "keep me"
+
+
+def test_a_run_among_its_own_sources_is_not_read_and_can_be_replaced(folder: Path) -> None:
+    check_unread(PretrainConfig(sources=["."], out="run", overwrite=True))
+    check_free(embedding("run/report.npy", "."))
+    with pytest.raises(HeadstartError, match=r"data\.npy is a file of \."):
+        check_free(embedding("data.npy", "."))
 
 
 def test_all_parts_of_a_run_are_known() -> None:

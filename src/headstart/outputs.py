@@ -29,7 +29,7 @@ PARTS = frozenset(
 )
 
 
-def claim(options: Options, *beside: Path | None) -> None:
+def check_free(options: Options, *beside: Path | None) -> None:
     """Refuse an ``--out`` that would replace something which must stay.
 
     Args:
@@ -85,10 +85,16 @@ def _check_apart(out: Path, source: Path) -> None:
     if _is_run(source):
         if resolved.is_relative_to(read) and resolved.relative_to(read).parts[0] in PARTS:
             raise HeadstartError(f"{out} is a part of the run {source}; choose another --out.")
-    elif read.is_dir() and (resolved.is_relative_to(read) or _holds(source, out)):
+    elif read.is_dir() and (_is_read_in(read, resolved) or _holds(source, out)):
         raise HeadstartError(
             f"{out} is a file of {source}, which this command reads; choose another --out."
         )
+
+
+def _is_read_in(folder: Path, path: Path) -> bool:
+    """Return whether a path is below a folder, and no run is in between: those are not read."""
+    above = [path, *path.parents]
+    return folder in above and not any(map(_is_run, above[: above.index(folder)]))
 
 
 def store_of(run: str | Path) -> Path:
@@ -102,7 +108,7 @@ def store_of(run: str | Path) -> Path:
     if _is_run(folder) and os.access(folder, os.W_OK | os.X_OK):
         return folder
     named = os.path.abspath(folder) if folder.exists() else str(run)
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
     mark = hashlib.blake2b(named.encode(errors="surrogateescape"), digest_size=6).hexdigest()
     found = caches / "headstart" / f"{Path(named).name[:100]}-{mark}"
     try:
@@ -166,7 +172,8 @@ def _holds(folder: Path, file: Path) -> bool:
     if not file.exists():
         return False
     found = file.stat()
-    for above, _, names in os.walk(folder):
+    for above, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not _is_run(Path(above, name))]
         for name in names:
             link = Path(above, name)
             if link.exists() and os.path.samestat(link.stat(), found):

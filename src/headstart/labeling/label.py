@@ -27,7 +27,7 @@ from headstart.evaluation.features import features
 from headstart.files import check_ending, whole_file
 from headstart.labeling.choosing import Pool, choose
 from headstart.labeling.simulation import FEWEST, Simulation, simulate
-from headstart.outputs import claim, store_of
+from headstart.outputs import check_free, store_of
 from headstart.run import RunFolder
 from headstart.seeding import numbers
 
@@ -94,10 +94,10 @@ def label(config: LabelConfig, *, say: Callable[[str], None]) -> Labeling:
     """
     out = Path(config.out)
     check_ending(out, "records to label", (".csv", ".jsonl"))
-    claim(config)
+    check_free(config)
     source = _Source(config, say)
     content = source.content
-    claim(config, _files_beside(out, content))
+    check_free(config, _files_beside(out, content))
     found = source.read(config.unlabeled, unlabeled=True)
     given = source.read(config.labeled) if config.labeled else found.select(range(0))
     notes: list[str] = []

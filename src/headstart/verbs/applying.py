@@ -14,7 +14,7 @@ from headstart.config import (
     SourceOptions,
     load,
 )
-from headstart.outputs import claim
+from headstart.outputs import check_free
 from headstart.run import RunFolder
 from headstart.verbs.reading import say
 
@@ -50,7 +50,7 @@ def predict(run: str, *inputs: str, **options: Any) -> list[dict[str, Any]]:
 
     if plan.out:  # before the work; a folder is for masks
         check_ending(Path(plan.out), "")
-    claim(plan)
+    check_free(plan)
     tuned, ledger = RunFolder.open(plan.run), Ledger()
     read = reader(tuned, plan.inputs, plan)
     opened = OpenedEncoder(tuned.require_encoder())
@@ -89,7 +89,7 @@ def embed(run: str, *inputs: str, **options: Any) -> Path:
     from headstart.encoders.opening import OpenedEncoder
 
     out = Path(plan.out)
-    claim(plan, *check_out(out))
+    check_free(plan, *check_out(out))
     opened, ledger = OpenedEncoder(plan.run), Ledger()
     records = opened.read(plan.inputs, plan, say, ledger=ledger)
     embed_records(
@@ -135,7 +135,7 @@ def search(run: str, *inputs: str, query: str, **options: Any) -> list[dict[str,
 
     if plan.out:
         check_ending(Path(plan.out))
-    claim(plan)
+    check_free(plan)
     opened = OpenedEncoder(plan.run)
     queries = inline_records(opened.modality, [plan.query])
     if queries is None:
@@ -168,7 +168,7 @@ def generate(run: str, prompt: str = "", **options: Any) -> str | Path:
     plan = load(GenerateConfig, run=run, prompt=prompt, **options)
     from headstart.deployment.generators import generate as generate_with
 
-    claim(plan)
+    check_free(plan)
     return generate_with(RunFolder.open(plan.run), plan)
 
 
@@ -187,7 +187,7 @@ def explain(run: str, *inputs: str, **options: Any) -> Explanations:
     plan = load(ExplainConfig, run=run, inputs=list(inputs), **options)
     from headstart.deployment.explain import explain as explain_predictions
 
-    claim(plan)
+    check_free(plan)
     return explain_predictions(plan, RunFolder.open(plan.run), say=say)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.config import AuditConfig, CompareConfig, EvaluateConfig, LabelConfig, load, sections
 from headstart.files import check_ending
-from headstart.outputs import claim
+from headstart.outputs import check_free
 from headstart.run import RunFolder
 from headstart.verbs.learning import repeated
 from headstart.verbs.reading import console, say
@@ -52,7 +52,7 @@ def audit(
     out = Path(plan.out) if plan.out else None
     if out:
         check_ending(out, "an audit", (".json", ".html"))
-    claim(plan)
+    check_free(plan)
     page = AuditPage(audit_sources(plan))
     if out:
         page.write(out)
@@ -87,7 +87,7 @@ def evaluate(
         out = Path(plan.out)
         check_ending(out, "a report", (".html",))
         figures = plan.task in PROTOCOLS and PROTOCOLS[plan.task].run is not None
-        claim(plan, out.with_suffix(".json") if figures else None)
+        check_free(plan, out.with_suffix(".json") if figures else None)
     from headstart.downstream.scratch import fine_tuned, seconds_from_scratch, train_from_scratch
     from headstart.evaluation.judge import Training, judge
 
@@ -141,7 +141,7 @@ def compare(
     from headstart.evaluation.compare import compare as compare_runs
 
     check_ending(Path(plan.out), "a comparison", (".html",))
-    claim(plan)
+    check_free(plan)
     return compare_runs(plan, say=say)
 
 

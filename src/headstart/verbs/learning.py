@@ -140,16 +140,13 @@ def finetune(
 
 def _create(verb: str, plan: PretrainConfig | FinetuneConfig) -> RunFolder:
     """Create the run folder; under torchrun only the first process does."""
-
-    def create() -> RunFolder:
-        check_unread(plan)
-        return RunFolder.create(plan.out, verb, plan, overwrite=plan.overwrite)
-
     if "TORCHELASTIC_RUN_ID" not in os.environ:
-        return create()
+        return RunFolder.create(plan.out, verb, plan, overwrite=plan.overwrite)
     from headstart.training.processes import ProcessGroup
 
-    ProcessGroup.here().first(create)
+    ProcessGroup.here().first(
+        lambda: RunFolder.create(plan.out, verb, plan, overwrite=plan.overwrite)
+    )
     return RunFolder(plan.out)
 
 
@@ -234,10 +231,11 @@ def pretrain_sections(settings: Iterable[str] = ()) -> dict[str, tuple[str, ...]
 
 
 def _check_task(plan: FinetuneConfig) -> None:
-    """Refuse an unknown task, and options that it does not have, before a folder is created."""
+    """Refuse what cannot be written, an unknown task and options that it does not have."""
     from headstart.downstream import TASKS
     from headstart.evaluation.protocols import PROTOCOLS
 
+    check_unread(plan)
     if plan.task in PROTOCOLS and plan.task not in TASKS:
         raise HeadstartError(
             f"{plan.task!r} is a task of evaluation, for which nothing is fine-tuned; write "
@@ -247,13 +245,14 @@ def _check_task(plan: FinetuneConfig) -> None:
 
 
 def _check_names(plan: PretrainConfig) -> None:
-    """Refuse unknown names before a run folder is created."""
+    """Refuse what cannot be written, and unknown names, before a run folder is created."""
     from headstart.encoders import ENCODERS
     from headstart.modalities import MODALITIES
     from headstart.modalities.opening import modality_of, own_options
     from headstart.modalities.sifting import rules_named
     from headstart.objectives import MIXTURE, OBJECTIVES
 
+    check_unread(plan)
     if plan.modality != "auto":
         MODALITIES.check(plan.modality)
     for name, given in plan.modality_options.items():

@@ -21,7 +21,7 @@ def rows(*sources: Path, drop: str = "", **columns: str) -> tuple[list[Any], Led
     records = read(named, content=TEXT, columns=columns, document="line", audit=audit)
     for row in records.filter(lambda row: row["text"] == drop):
         audit.drop(row["id"], "it is not wanted")
-    ledger.settle(records.filter(lambda row: row["text"] != drop), audit)
+    ledger.settle(records.filter(lambda row: row["text"] != drop), audit.reason_of())
     return [(row.id.rpartition(":")[2], row.reason, row.columns) for row in ledger], ledger
 
 
@@ -77,7 +77,7 @@ def test_records_that_are_no_rows_stand_for_themselves(tmp_path: Path) -> None:
     records = read(
         [str(tmp_path / "a.txt")], content=TEXT, columns={}, document="line", audit=audit
     )
-    ledger.settle(records.map(lambda row: {"id": "another"}), audit)
+    ledger.settle(records.map(lambda row: {"id": "another"}), {})
     assert ledger.kept is None
     assert ledger.sentence("vector") == ""
 

@@ -85,6 +85,10 @@ class Audit:
         self.reasons.update(other.reasons)
         self._named += other._named[: self._limit - len(self._named)]
 
+    def reason_of(self) -> dict[str, str]:
+        """Return why each listed record or file was left out, by its name."""
+        return {row["where"]: row["reason"] for row in self._named}
+
     @property
     def quarantined(self) -> int:
         """Number of records and files that were left out."""

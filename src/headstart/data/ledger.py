@@ -28,8 +28,6 @@ from headstart.data.store import RecordWriter, stream
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from headstart.data.audit import Audit
-
 #: Marks the columns of a block that are no field.
 _OTHER = "\0"
 _FIELDS = ("reason", "columns")
@@ -52,9 +50,14 @@ class Row(NamedTuple):
 
 
 class Ledger:
-    """Every row of the sources, on disk, in the order in which they were read."""
+    """Every row of the sources, on disk, in the order in which they were read.
 
-    def __init__(self) -> None:
+    Args:
+        columns: keep what their columns hold as well.
+    """
+
+    def __init__(self, columns: bool = True) -> None:
+        self.columns = columns
         self._folder = tempfile.TemporaryDirectory(prefix="headstart-")
         self._path = Path(self._folder.name, "rows.arrow")
         fields = [raw(name, ()) for name in _FIELDS]
@@ -98,7 +101,8 @@ class Ledger:
             left: the number of each row that was left out, and why.
             where: from a number to an id.
         """
-        columns = {name: list(values) for name, values in _columns(block).items()}
+        of_block = _columns(block) if self.columns else {}
+        columns = {name: list(values) for name, values in of_block.items()}
         rows = [*zip(block.numbers, reasons, strict=True), *left]
         for values in columns.values():
             values += [None] * len(left)
@@ -114,12 +118,12 @@ class Ledger:
 
     # -- when they have been read ------------------------------------------------------------
 
-    def settle(self, records: Dataset, audit: Audit) -> None:
+    def settle(self, records: Dataset, reasons: Mapping[str, str]) -> None:
         """Note which rows have a record in the end, and why the others have none.
 
         Args:
             records: those that are left after all steps, in order.
-            audit: has the reasons of the later steps.
+            reasons: by id, those of steps after the reading.
         """
         self._writer.close()
         kept = np.zeros(len(self.rows), dtype=bool)
@@ -130,7 +134,7 @@ class Ledger:
                 kept[index], name = True, next(names, None)
         # Records that are no rows, such as the sentences of a file of words, stand for themselves.
         self._kept = kept if name is None else None
-        self._reasons = {row["where"]: row["reason"] for row in audit.summary()["records"]}
+        self._reasons = dict(reasons)
 
     @cached_property
     def rows(self) -> Dataset:

@@ -223,7 +223,7 @@ class _Reading:
                 yield from _read_by(content.readers[unit.kind], unit, self.named)
             elif unit.kind in TABLES:
                 choose = partial(choose_columns, unit.name, fields=self.fields, named=self.named)
-                choice = with_others(choose) if self.ledger else choose
+                choice = with_others(choose) if self.ledger and self.ledger.columns else choose
                 yield from read_table(unit, choice, quarantine, content.rows)
             else:
                 with closing(unit.open()) as stream:

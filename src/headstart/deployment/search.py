@@ -170,6 +170,8 @@ def index_of(
         records = opened.read(list(sources), options, say, ledger=ledger)
         say(f"embedding {len(records):,} records into {folder}")
         build(opened, records, folder, ledger)
+        if missing := ledger.sentence("vector"):
+            say(missing)
     return Index.of_records(folder, opened.modality)
 
 

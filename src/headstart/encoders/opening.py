@@ -105,7 +105,7 @@ class OpenedEncoder:
         for sentence in audit.sentences():
             say(sentence)
         if ledger is not None:
-            ledger.settle(records, audit)
+            ledger.settle(records, audit.reason_of())
         return records
 
 

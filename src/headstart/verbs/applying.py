@@ -90,7 +90,7 @@ def embed(run: str, *inputs: str, **options: Any) -> Path:
 
     out = Path(plan.out)
     check_free(plan, *check_out(out))
-    opened, ledger = OpenedEncoder(plan.run), Ledger()
+    opened, ledger = OpenedEncoder(plan.run), Ledger(columns=False)
     records = opened.read(plan.inputs, plan, say, ledger=ledger)
     embed_records(
         opened.encoder,
@@ -127,6 +127,7 @@ def search(run: str, *inputs: str, query: str, **options: Any) -> list[dict[str,
         rows = hs.search("runs/reviews", query="a slow but rewarding film", count=3)
     """
     plan = load(SearchConfig, run=run, inputs=list(inputs), query=query, **options)
+    from headstart.data.ledger import Ledger
     from headstart.deployment import search as searching
     from headstart.downstream.predict import check_ending, write_predictions
     from headstart.encoders.opening import OpenedEncoder
@@ -139,7 +140,10 @@ def search(run: str, *inputs: str, query: str, **options: Any) -> list[dict[str,
     opened = OpenedEncoder(plan.run)
     queries = inline_records(opened.modality, [plan.query])
     if queries is None:
-        queries = opened.read([plan.query], plan, say)
+        asked = Ledger(columns=False)
+        queries = opened.read([plan.query], plan, say, ledger=asked)
+        if missing := asked.sentence("neighbours"):
+            say(missing)
     if plan.index:
         index = searching.Index.open(Path(plan.index))
     else:

@@ -37,6 +37,7 @@ STAGES = [
         "pages",
         "ranks",
         "claim",
+        "outputs",
     },
     {"data"},
     {"modalities"},

@@ -32,7 +32,7 @@ def answer(work: Callable[[], Any], *, as_json: bool) -> None:
     try:
         with redirect_stdout(sys.stderr):
             result = work()
-            text = json.dumps(_plain(result), ensure_ascii=False) if as_json else _prose(result)
+            text = _json(_plain(result)) if as_json else _prose(result)
     except HeadstartError as error:
         _fail(str(error), getattr(error, "exit_code", 1), as_json)
     except KeyboardInterrupt:
@@ -46,7 +46,7 @@ def answer(work: Callable[[], Any], *, as_json: bool) -> None:
 def _fail(sentence: str, code: int, as_json: bool) -> NoReturn:
     print(f"error: {sentence}", file=sys.stderr)
     if as_json:
-        print(json.dumps({"error": sentence}, ensure_ascii=False))
+        print(_json({"error": sentence}))
     raise typer.Exit(code)
 
 
@@ -80,13 +80,19 @@ def _plain(result: Any) -> dict[str, Any]:
     return result.summary()  # a report
 
 
+def _json(value: Any) -> str:
+    """Return JSON that standard output can show: escaped where it is not Unicode."""
+    unicode = (sys.__stdout__.encoding if sys.__stdout__ else "").lower().startswith("utf")
+    return json.dumps(value, ensure_ascii=not unicode)
+
+
 def _prose(result: Any) -> str:
     """Return the result of a verb as text."""
     match result:
         case Path():
             return f"wrote {result}"
         case list():
-            return "\n".join(json.dumps(row, ensure_ascii=False) for row in result)
+            return "\n".join(map(_json, result))
         case dict():
             return yaml.safe_dump(result, sort_keys=False, allow_unicode=True, width=100).rstrip()
         case headstart.Run():

@@ -12,7 +12,9 @@ signal (and saved).
 from __future__ import annotations
 
 import inspect
+import io
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_origin
@@ -314,4 +316,8 @@ def main() -> None:
     """Run the command line; the entry point of ``headstart``."""
     # Copying and casting records is internal; progress bars are for the user's own steps.
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+    # A terminal that lacks a character shows its number; it is no reason to fail after the work.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     app(prog_name="headstart")

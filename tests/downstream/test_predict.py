@@ -54,6 +54,19 @@ def test_rows_are_written_as_a_table_with_a_column_a_label(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"rows.parquet", "rows.csv"}
 
 
+def test_the_columns_of_the_input_stand_beside_the_result(tmp_path):
+    rows = [
+        {"id": "a", "label": "x", "scores": {"x": 1.0}, "record": {"nr": 1, "label": "old"}},
+        {"id": "b", "label": None, "scores": None, "reason": "it is blank", "record": {}},
+    ]
+    write_predictions(rows, tmp_path / "rows.csv")
+    assert (tmp_path / "rows.csv").read_text().splitlines() == [
+        "id,label,reason,score:x,nr,input:label",
+        "a,x,,1.0,1,old",
+        "b,,it is blank,,,",
+    ]
+
+
 def test_whole_numbers_stay_whole_where_one_is_missing_and_nothing_is_printed(tmp_path, capfd):
     rows = [{"id": "a", "start": 15, "tags": ["O"]}, {"id": "b", "start": None, "tags": []}]
     write_predictions(rows, tmp_path / "rows.csv")

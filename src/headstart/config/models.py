@@ -18,6 +18,8 @@ from headstart.config.options import (
 )
 from headstart.config.tasks import SemiOptions
 
+#: Help of ``overwrite`` where the output is a file.
+REPLACE = "Replace the file that --out names; it is never one that is read."
 _MODALITY_OPTIONS = (
     "Options of a kind of data, as --set MODALITY.KEY=VALUE; `headstart list modalities` has them."
 )
@@ -103,6 +105,7 @@ class AuditConfig(SourceOptions):
     )
     seed: int = Field(0, ge=0, description="Draws the sample.")
     out: str | None = Field(None, description="Also write it to a .json or .html file.")
+    overwrite: bool = Field(False, description=REPLACE)
 
 
 class EvaluateConfig(SourceOptions, TaskOptions):
@@ -168,6 +171,7 @@ class EvaluateConfig(SourceOptions, TaskOptions):
     )
     seed: int = Field(0, ge=0, description="Everything random follows from this number.")
     out: str | None = Field(None, description="Report file; report.html in the run by default.")
+    overwrite: bool = Field(False, description=REPLACE)
 
 
 class FinetuneConfig(SourceOptions, TaskOptions, TrainingOptions):
@@ -259,6 +263,7 @@ class PredictConfig(SourceOptions):
         None, ge=1, le=4096, description="Most tokens to write; as fine-tuned by default."
     )
     out: str | None = Field(None, description="Write .jsonl, .csv or .parquet; else print.")
+    overwrite: bool = Field(False, description=REPLACE)
     batch_size: int = Field(64, ge=1, description="Records per batch.")
 
 
@@ -268,6 +273,7 @@ class EmbedConfig(SourceOptions):
     run: str = Field(..., description="Run folder, or any encoder folder.")
     inputs: list[str] = Field(..., min_length=1, description="Files, folders or globs.")
     out: str = Field(..., description="File to write: .npy or .parquet.")
+    overwrite: bool = Field(False, description=REPLACE)
     batch_size: int = Field(32, ge=1, description="Records per batch; more if texts are short.")
 
 
@@ -285,6 +291,7 @@ class SearchConfig(SourceOptions):
         None, description="Vectors that `headstart embed` wrote; else they are computed and stored."
     )
     out: str | None = Field(None, description="Write .jsonl, .csv or .parquet; else print.")
+    overwrite: bool = Field(False, description=REPLACE)
 
 
 class ExplainConfig(SourceOptions):
@@ -301,6 +308,7 @@ class ExplainConfig(SourceOptions):
     count: int = Field(5, ge=1, le=1000, description="Most records to explain.")
     alike: int = Field(3, ge=0, le=100, description="Most similar labeled records to show.")
     out: str | None = Field(None, description="Also write a page (.html), images (.png) or .json.")
+    overwrite: bool = Field(False, description=REPLACE)
     seed: int = Field(0, ge=0, description="Seed of the random deletions of the check.")
 
 
@@ -320,7 +328,8 @@ class CompareConfig(SourceOptions, TaskOptions):
         0, ge=0, le=20, description="Cross-validate one labeled file with this many folds."
     )
     seed: int = Field(0, ge=0, description="Everything random follows from this number.")
-    out: str = Field("compare.html", description="The page to write.")
+    out: str = Field("compare.html", description="The page to write (.html).")
+    overwrite: bool = Field(False, description=REPLACE)
 
 
 class LabelConfig(SourceOptions):
@@ -361,4 +370,5 @@ class GenerateConfig(Options):
     out: str | None = Field(
         None, description="File of the images (.png); samples.png in the run by default."
     )
+    overwrite: bool = Field(False, description=REPLACE)
     seed: int = Field(0, ge=0, description="Everything random follows from this number.")

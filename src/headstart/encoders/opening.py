@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable
 from functools import cached_property
 from importlib.util import find_spec
@@ -19,10 +20,13 @@ from headstart.errors import HeadstartError
 from headstart.files import write_json
 from headstart.modalities import MODALITIES, Modality, Processor
 from headstart.modalities.opening import modality_giving, open_modality
+from headstart.run import RunFolder
 from headstart.seeding import seeded
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+    from headstart.data.ledger import Ledger
 
 NOTE = "headstart.json"
 
@@ -80,16 +84,18 @@ class OpenedEncoder:
         options: SourceOptions,
         say: Callable[[str], None],
         read: Callable[[Modality, Audit], Dataset] | None = None,
+        ledger: Ledger | None = None,
     ) -> Dataset:
         """Return the records of the sources that can be decoded, and say what was set aside.
 
         Args:
             read: replaces the modality's own reading and the check of the columns.
+            ledger: gets every row of the sources, those without a record included.
 
         Raises:
             HeadstartError: an unknown column, or nothing can be read.
         """
-        audit = Audit()
+        audit = Audit() if ledger is None else Audit(sys.maxsize, ledger)
         if read is None:
             check_names(options.columns, self.modality.content)
             records = self.modality.read(sources, options, audit)
@@ -98,6 +104,8 @@ class OpenedEncoder:
         records = self.modality.readable(records, self.processor, audit)
         for sentence in audit.sentences():
             say(sentence)
+        if ledger is not None:
+            ledger.settle(records, audit.reason_of())
         return records
 
 
@@ -203,11 +211,13 @@ def encoder_folder(folder: str | Path) -> str | Path:
     """Return the location of an encoder: a run's ``encoder``, the folder itself, or a hub name.
 
     Raises:
-        HeadstartError: a path that does not exist.
+        HeadstartError: a path that does not exist, or a run whose training has not finished.
     """
     path = Path(folder)
     if (path / "encoder").is_dir():
         return path / "encoder"
+    if (path / "config.yaml").is_file() and not (path / "config.json").is_file():
+        return RunFolder.open(path).require_encoder()
     if path.exists():
         return path
     if path.is_absolute() or len(path.parts) > 2 or str(folder).startswith((".", "~")):

@@ -11,6 +11,7 @@ from headstart.config import FinetuneConfig, PretrainConfig, sections, task_opti
 from headstart.config.loading import stated
 from headstart.errors import HeadstartError, did_you_mean
 from headstart.files import delete
+from headstart.outputs import check_unread
 from headstart.ranks import is_first
 from headstart.run import RunFolder
 from headstart.verbs.reading import console, labeled_records, say
@@ -153,10 +154,11 @@ def pretrain_sections(settings: Iterable[str] = ()) -> dict[str, tuple[str, ...]
 
 
 def _check_task(plan: FinetuneConfig) -> None:
-    """Refuse an unknown task, and options that it does not have, before a folder is created."""
+    """Refuse what cannot be written, an unknown task and options that it does not have."""
     from headstart.downstream import TASKS
     from headstart.evaluation.protocols import PROTOCOLS
 
+    check_unread(plan)
     if plan.task in PROTOCOLS and plan.task not in TASKS:
         words = ["headstart", "evaluate", plan.run, "--train", plan.train, "--task", plan.task]
         raise HeadstartError(
@@ -167,13 +169,14 @@ def _check_task(plan: FinetuneConfig) -> None:
 
 
 def _check_names(plan: PretrainConfig) -> None:
-    """Refuse unknown names before a run folder is created."""
+    """Refuse what cannot be written, and unknown names, before a run folder is created."""
     from headstart.encoders import ENCODERS
     from headstart.modalities import MODALITIES
     from headstart.modalities.opening import modality_of, own_options
     from headstart.modalities.sifting import rules_named
     from headstart.objectives import MIXTURE, OBJECTIVES
 
+    check_unread(plan)
     if plan.modality != "auto":
         MODALITIES.check(plan.modality)
     for name, given in plan.modality_options.items():

@@ -1,4 +1,4 @@
-"""Documents that share a row, each in a row of its own: for networks that cannot keep them apart."""
+"""Documents that share a row, run in rows of their own: for networks that cannot part them."""
 
 from __future__ import annotations
 

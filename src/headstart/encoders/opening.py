@@ -185,8 +185,8 @@ def _check_tokens(encoder: TokenEncoder, folder: str | Path, length: int | None)
     """Refuse rows with more positions, or a tokenizer with more tokens, than the network has."""
     if encoder.limit is not None and length is not None and length > encoder.limit:
         raise HeadstartError(
-            f"the network in {folder} has {encoder.limit} positions, fewer than the {length} tokens "
-            f"asked for; set --length {encoder.limit} or less, or choose another encoder."
+            f"the network in {folder} has {encoder.limit} positions, fewer than the {length} "
+            f"tokens asked for; set --length {encoder.limit} or less, or choose another encoder."
         )
     highest, known = highest_token(folder), encoder.token_embedding.num_embeddings
     if highest is not None and highest >= known:

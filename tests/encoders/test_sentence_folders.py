@@ -53,6 +53,7 @@ def vectors(folder):
         ("max", False),
         ("mean_sqrt_len_tokens", False),
         ("lasttoken", True),
+        ("weightedmean", True),
     ],
 )
 def test_vectors_are_those_of_sentence_transformers_also_when_saved_again(
@@ -99,7 +100,9 @@ def test_layers_that_are_not_known_are_refused_by_name(bert):
         open_encoder(bert)
 
 
-@pytest.mark.parametrize("mode", ["mean", "cls", "max", "mean_sqrt_len_tokens", "lasttoken"])
+@pytest.mark.parametrize(
+    "mode", ["mean", "cls", "max", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"]
+)
 def test_every_pooling_looks_at_real_positions_alone(mode):
     tokens = torch.tensor([[[1.0], [5.0], [9.0]], [[2.0], [4.0], [0.0]], [[7.0], [7.0], [7.0]]])
     mask = torch.tensor([[True, True, False], [False, True, True], [False, False, False]])
@@ -108,6 +111,7 @@ def test_every_pooling_looks_at_real_positions_alone(mode):
         "cls": [1, 4],
         "max": [5, 4],
         "mean_sqrt_len_tokens": [6 / 2**0.5, 4 / 2**0.5],
+        "weightedmean": [11 / 3, 4 / 3],
         "lasttoken": [5, 0],
     }[mode]
     found = Pooling(mode)(tokens, mask)

@@ -98,7 +98,8 @@ def check_names(
     if stray:
         others = f" and {len(stray) - 1} more" if len(stray) > 1 else ""
         raise HeadstartError(
-            f"{where} has the tensor {stray[0]}{others}, for which the network has no place; {remedy}"
+            f"{where} has the tensor {stray[0]}{others}, for which the network has "
+            f"no place; {remedy}"
         )
 
 
@@ -110,11 +111,8 @@ def check_finite(state: Mapping[str, Tensor], folder: str | Path) -> None:
     """
     for name, tensor in state.items():
         # A finite sum needs no second look; that of large finite numbers may be infinite.
-        if (
-            tensor.is_floating_point()
-            and not tensor.sum().isfinite()
-            and not tensor.isfinite().all()
-        ):
+        sure = not tensor.is_floating_point() or bool(tensor.sum().isfinite())
+        if not sure and not bool(tensor.isfinite().all()):
             raise HeadstartError(
                 f"the tensor {name} in {Path(folder) / WEIGHTS} holds values that are not finite; "
                 "copy the folder again, or name another one."
@@ -225,7 +223,8 @@ def _shapes(file: Path) -> dict[str, tuple[int, ...]]:
         refused(f"the weights in {file} cannot be read", "copy the file again", Exception),
         safe_open(file, framework="pt") as tensors,
     ):
-        return {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}
+        names = tensors.keys()
+        return {name: tuple(tensors.get_slice(name).get_shape()) for name in names}
 
 
 def _check_size(shapes: Mapping[str, tuple[int, ...]], file: Path) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import CONFIG_MAPPING, PreTrainedConfig
 from transformers.utils import cached_file
 
@@ -50,7 +50,7 @@ def load_strictly(kind: Any, folder: str | Path) -> Any:
     """
     _check_code(folder)
     for file in _files(folder):
-        _check_size(_shapes(file), file)
+        check_size(file)
     hint = "give an encoder's name (`headstart list encoders`), a run, or a model folder"
     with refused(f"no encoder can be opened from {str(folder)!r}", hint, Exception):
         model, found = kind.from_pretrained(
@@ -63,7 +63,8 @@ def load_strictly(kind: Any, folder: str | Path) -> Any:
         )
     missing = [name for name in found["missing_keys"] if not _UNUSED.search(name)]
     wrong = [(name, saved, ours) for name, saved, ours in found["mismatched_keys"]]
-    check_names(missing, wrong, _stray(found["unexpected_keys"], model), folder)
+    prefix = f"{model.base_model_prefix}."
+    check_names(missing, wrong, stray_names(found["unexpected_keys"], model, prefix), folder)
     check_finite(model.state_dict(), folder)
     return model
 
@@ -119,12 +120,15 @@ def check_finite(state: Mapping[str, Tensor], folder: str | Path) -> None:
             )
 
 
-def _stray(unexpected: Iterable[str], model: Any) -> list[str]:
+def stray_names(unexpected: Iterable[str], model: nn.Module, prefix: str = "") -> list[str]:
     """Return the tensors that lie inside a part of the network, where nothing reads them.
 
     Those of a head lie beside it, as in ``cls.predictions.bias``.
+
+    Args:
+        unexpected: names of tensors that the network does not have.
+        prefix: what names in the file may begin with.
     """
-    prefix = f"{model.base_model_prefix}."
     own = {_numberless(name) for name, _ in model.named_modules() if "." in name or _numbered(name)}
     own |= {name for name, part in model.named_children() if any(True for _ in part.parameters())}
     found = []
@@ -213,7 +217,7 @@ def _found(folder: str | Path, name: str) -> Path | None:
     return Path(path) if path else None
 
 
-def _shapes(file: Path) -> dict[str, tuple[int, ...]]:
+def shapes_of(file: Path) -> dict[str, tuple[int, ...]]:
     """Return the shapes of a file's tensors by name, without loading them.
 
     Raises:
@@ -227,13 +231,13 @@ def _shapes(file: Path) -> dict[str, tuple[int, ...]]:
         return {name: tuple(tensors.get_slice(name).get_shape()) for name in names}
 
 
-def _check_size(shapes: Mapping[str, tuple[int, ...]], file: Path) -> None:
+def check_size(file: Path) -> None:
     """Refuse weights that do not fit into memory, before they are loaded.
 
     Raises:
-        HeadstartError: it says how much they need and how much is free.
+        HeadstartError: it says how much they need and how much is free; or the file is damaged.
     """
-    need, free = 4 * sum(map(prod, shapes.values())), free_memory()
+    need, free = 4 * sum(map(prod, shapes_of(file).values())), free_memory()
     if free is not None and need > free:
         raise HeadstartError(
             f"the weights in {file} need {need / 2**30:.1f} GiB of memory and {free / 2**30:.1f} "

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from headstart.config import SourceOptions, check_options
 from headstart.data.audit import Audit
 from headstart.data.columns import check_names
-from headstart.encoders import ENCODERS, Encoder, EncoderKind
-from headstart.encoders.formats import format_of
+from headstart.encoders import ENCODERS, Encoder, EncoderKind, TokenEncoder
+from headstart.encoders.formats import format_of, highest_token
 from headstart.errors import HeadstartError
 from headstart.files import write_json
 from headstart.modalities import MODALITIES, Modality, Processor
@@ -162,11 +162,12 @@ def open_encoder(folder: str | Path, *, length: int | None = None) -> Encoder:
     published weights, or a ``StaticEmbedding``.
 
     Args:
-        length: pixels per side of the images it will read; by default as saved. Token encoders
-            ignore it.
+        length: pixels per side of the images, or tokens per row, that it will read; by default as
+            saved.
 
     Raises:
-        HeadstartError: no encoder can be opened.
+        HeadstartError: no encoder can be opened, it has fewer positions than ``length``, or fewer
+            tokens than its tokenizer.
 
     Example::
 
@@ -182,7 +183,25 @@ def open_encoder(folder: str | Path, *, length: int | None = None) -> Encoder:
         return create_encoder(path, {}, None, length=length or kind.length, seed=0)
     if length is None and (Path(path) / NOTE).is_file():
         length = int(read_note(path)["length"])
-    return format_of(path).load(path, length)
+    encoder = format_of(path).load(path, length)
+    if isinstance(encoder, TokenEncoder):
+        _check_tokens(encoder, path, length)
+    return encoder
+
+
+def _check_tokens(encoder: TokenEncoder, folder: str | Path, length: int | None) -> None:
+    """Refuse rows with more positions, or a tokenizer with more tokens, than the network has."""
+    if encoder.limit is not None and length is not None and length > encoder.limit:
+        raise HeadstartError(
+            f"the network in {folder} has {encoder.limit} positions, fewer than the {length} "
+            f"tokens asked for; set --length {encoder.limit} or less, or choose another encoder."
+        )
+    highest, known = highest_token(folder), encoder.token_embedding.num_embeddings
+    if highest is not None and highest >= known:
+        raise HeadstartError(
+            f"the tokenizer in {folder} has ids up to {highest}, and the network's table has "
+            f"{known:,} tokens; use the tokenizer that belongs to the network."
+        )
 
 
 def open_processor(folder: str | Path) -> Processor:

@@ -161,12 +161,12 @@ def _check(config: PretrainConfig, modality: Modality) -> None:
     """Refuse by name what cannot work, before any record is read."""
     check_sources(config.sources, modality.content)
     named = [] if config.objective == "auto" else list(parse_mixture(config.objective))
-    check_fit(named, config.encoder, modality)
+    check_fit(named, config.encoder, modality, config.length)
     if named:
         check_objectives(named, config.objective_options)
     else:
         for name in config.objective_options.keys() - {MIXTURE}:  # auto may choose it
-            check_fit([name], config.encoder, modality)
+            check_fit([name], config.encoder, modality, config.length)
             check_objectives([name], {name: config.objective_options[name]})
     refuse_without_tokens(config, modality)
 
@@ -232,7 +232,7 @@ def _prepare(
     kept, held = hold_out(records, config.validation_share, config.seed)
 
     plan = decide(config, kept, modality)
-    check_fit(plan.objectives, plan.encoder, modality)
+    check_fit(plan.objectives, plan.encoder, modality, plan.length)
     check_objectives(plan.objectives, plan.objective_options)
     say(
         f"{len(kept):,} records; {' + '.join(plan.objectives)} on the {plan.encoder} encoder, "

@@ -12,7 +12,7 @@ from zlib import crc32
 
 import numpy as np
 
-from headstart.downstream.text.tagged import OUTSIDE
+from headstart.downstream.text.tag_schemes import OUTSIDE
 
 Tagged = Sequence[Sequence[str]]
 #: Longest name that the dictionary knows, in words.

@@ -18,7 +18,8 @@ from headstart.downstream.image.segmentation import Segmentation
 from headstart.downstream.predict import open_head, predict, write_predictions
 from headstart.encoders.opening import open_encoder
 from headstart.errors import HeadstartError
-from headstart.modalities.image.annotations import IGNORED, mask_ids, read_masks
+from headstart.modalities.image.annotations import read_masks
+from headstart.modalities.image.masks import IGNORED, mask_ids
 from headstart.modalities.image.processor import ImageProcessor
 from headstart.run import RunFolder
 

@@ -1,22 +1,28 @@
-"""Kill a training at sixty random points and compare every bit with one that never stopped.
+"""Kill processes at random moments and compare every bit with those of one that never stopped.
 
-Run it with ``python benchmarks/resume.py [KILLS]``. The default test suite does the same with about
-twenty kills at chosen points.
+Run it with ``python benchmarks/resume.py [loop|verbs] [KILLS]``. ``loop`` kills the training loop
+at points that are named; ``verbs`` kills `pretrain`, `finetune`, `embed` and `label` on texts and
+on pictures, half of them by the clock, from the first moment (reading, preparing) to the last, and
+half at a change of their files. The default test suite does the same at some chosen moments.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
+import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "training"))
 
 
-from kills import Kills, assert_same_bits, logged, saved
+from kills import Kills, assert_same_bits, assert_same_runs, logged, saved
 
 #: Options that change what must be restored.
 SETTINGS: tuple[dict[str, Any], ...] = (
@@ -39,7 +45,7 @@ PLACES = {
 }
 
 
-def main(wanted: int) -> int:
+def loop(wanted: int) -> int:
     """Print one line a setting; return the number of settings whose bits differ."""
     random = np.random.default_rng(0)
     different = total = 0
@@ -80,5 +86,113 @@ def same(whole: Path, cut: Path) -> bool:
     return True
 
 
+class Verbs:
+    """The verbs on a kind of data: sources, and what each leaves where it is never stopped."""
+
+    def __init__(self, folder: Path, kind: str, kills: Kills) -> None:
+        self.folder, self.kills = folder, kills
+        folder.mkdir()
+        source, labeled = (_texts if kind == "text" else _images)(folder)
+        short: dict[str, Any] = {"budget": "8steps", "checkpoint_steps": 3, "tracker": "none"}
+        encoder = {"encoder_options": {"width": 16}} if kind == "text" else {"encoder": "plain"}
+        run = folder / "pretrain"
+        self.calls: dict[str, tuple[list[str], dict[str, Any]]] = {
+            "pretrain": ([str(source)], {**short, **encoder}),
+            "finetune": ([str(run)], {**short, "train": str(labeled), "validate_steps": 2}),
+            "embed": ([str(run), str(source)], {}),
+            "label": ([str(run)], {"unlabeled": [str(source)], "n": 8}),
+        }
+        self.seconds, self.changes = {}, {}
+        for verb in self.calls:
+            started = time.perf_counter()
+            status, self.changes[verb] = self.call(verb, self.out(verb, ""))
+            self.seconds[verb] = time.perf_counter() - started
+            assert status == 0, verb
+
+    @staticmethod
+    def out(verb: str, name: str) -> str:
+        """Return a name for what the verb writes."""
+        return f"{verb}{name}" + {"embed": ".npy", "label": ".csv"}.get(verb, "")
+
+    def call(self, verb: str, out: str, **options: Any) -> list[int]:
+        """Return the exit status, and how many changes of files there were."""
+        given, usual = self.calls[verb]
+        options = {**usual, **options, "out": str(self.folder / out)}
+        return self.kills.verb(verb, *given, below=self.folder, **options)
+
+    def killed(self, verb: str, kill: dict[str, Any], number: int) -> str:
+        """Kill a verb, call it again, and return how that ended."""
+        out, is_run = self.out(verb, f"-{number}"), verb in ("pretrain", "finetune")
+        status, _ = self.call(verb, out, kill=kill)
+        if status == 0:
+            return "came to its end first"
+        status, _ = self.call(verb, out, **({"resume": True} if is_run else {}))
+        if status:
+            return "COULD NOT GO ON"
+        one, two = self.folder / self.out(verb, ""), self.folder / out
+        try:
+            if is_run:
+                assert_same_runs(one, two)
+            else:
+                assert one.read_bytes() == two.read_bytes()
+        except AssertionError as error:
+            return f"DIFFERENT {str(error)[:200]}"
+        left = [p for p in two.parent.rglob(".*") if p.name.endswith((".partial", "-new", "-old"))]
+        return f"LEFT {left[0].name}" if left else "same bits"
+
+
+def verbs(wanted: int) -> int:
+    """Print one line a round of kills; return the number of kills with a bad end."""
+    random, bad, total = np.random.default_rng(0), 0, 0
+    ends: dict[str, Counter[str]] = {}
+    with Kills() as kills, tempfile.TemporaryDirectory() as scratch:
+        wholes = [Verbs(Path(scratch, kind), kind, kills) for kind in ("text", "image")]
+        each = [(whole, verb) for whole in wholes for verb in whole.calls]
+        for number in range(-(-wanted // len(each))):
+            for whole, verb in each:
+                if number % 2:
+                    kill = {"seconds": float(random.uniform(0, whole.seconds[verb]))}
+                else:
+                    kill = {"change": int(random.integers(1, whole.changes[verb] + 1))}
+                end = whole.killed(verb, kill, number)
+                name = f"{verb} on {whole.folder.name}"
+                ends.setdefault(name, Counter())[end] += 1
+                total += not end.startswith("came")
+                if not end.startswith(("same", "came")):
+                    print(f"{name}, {kill}: {end}", flush=True)
+                    bad += 1
+            print(f"{total} kills, {bad} with a bad end", flush=True)
+    for name, found in ends.items():
+        print(f"{name}: " + ", ".join(f"{count} {end}" for end, count in found.items()))
+    return bad
+
+
+def _texts(folder: Path) -> tuple[Path, Path]:
+    words = ["red", "fox", "lazy", "dog", "runs", "over", "brown", "hare"]
+    random = np.random.default_rng(1)
+    texts = [" ".join(random.choice(words, 9)) for _ in range(400)]
+    source, labeled = folder / "texts.txt", folder / "labeled.jsonl"
+    source.write_text("\n".join(texts) + "\n")
+    rows = [{"text": text, "label": str("fox" in text)} for text in texts[:60]]
+    labeled.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return source, labeled
+
+
+def _images(folder: Path) -> tuple[Path, Path]:
+    random = np.random.default_rng(1)
+    for number in range(80):
+        shade = ("dark", "light")[number % 2]
+        for top in ("unlabeled", f"labeled/{shade}"):
+            (folder / top).mkdir(parents=True, exist_ok=True)
+            low = 128 * (number % 2)
+            pixels = random.integers(low, low + 128, (12, 12, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / top / f"{number}.png")
+    (folder / "unlabeled" / "bad.png").write_bytes(b"no picture")
+    return folder / "unlabeled", folder / "labeled"
+
+
 if __name__ == "__main__":
-    raise SystemExit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 60) > 0)
+    kinds = {"loop": loop, "verbs": verbs}
+    what = [word for word in sys.argv[1:] if word in kinds] or list(kinds)
+    kills_wanted = next((int(word) for word in sys.argv[1:] if word.isdigit()), 60)
+    raise SystemExit(sum(kinds[name](kills_wanted) for name in what) > 0)

@@ -197,4 +197,4 @@ def test_runs_that_read_otherwise_are_not_compared(
     assert hs.compare(*map(str, runs), train=labeled, **few).summary()
     monkeypatch.setattr(kind, "read", in_part)
     with pytest.raises(HeadstartError, match=r"2 reads .* otherwise than 1, for their options"):
-        hs.compare(*map(str, runs), train=labeled, **few)
+        hs.compare(*map(str, runs), train=labeled, overwrite=True, **few)

@@ -37,7 +37,7 @@ def test_texts_are_shown_with_hidden_tokens_and_their_answers(tmp_path: Path) ->
     assert "->" in str(found)
     page = out.read_text(encoding="utf-8")
     assert 'class="answer"' in page
-    assert hs.preview(TEXTS, out=out).to_dict()["out"] == str(out)  # its own page is replaced
+    assert hs.preview(TEXTS, out=out, overwrite=True).to_dict()["out"] == str(out)
 
 
 def test_pictures_are_shown_as_views(tmp_path: Path) -> None:
@@ -48,10 +48,10 @@ def test_pictures_are_shown_as_views(tmp_path: Path) -> None:
     assert "data:image/png;base64" in page.read_text(encoding="utf-8")
 
 
-def test_a_file_that_is_no_preview_is_never_replaced(tmp_path: Path) -> None:
+def test_a_file_that_is_there_is_not_replaced(tmp_path: Path) -> None:
     mine = tmp_path / "notes.html"
     mine.write_text("mine")
-    with pytest.raises(HeadstartError, match="is no preview; choose another --out"):
+    with pytest.raises(HeadstartError, match="exists already; replace it with --overwrite"):
         hs.preview(TEXTS, out=mine)
     assert mine.read_text() == "mine"
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
 
+import pyarrow.parquet as pq
 import pytest
 
 import headstart as hs
@@ -99,7 +101,7 @@ def test_a_new_encoder_starts_from_the_vectors_of_the_light_one(source, tmp_path
     assert ratio.std() < 1e-3 * ratio.mean()
 
 
-def test_embedding_and_fine_tuning_and_predicting_go_through(source, tmp_path):
+def test_embedding_and_fine_tuning_and_predicting_go_through(source, tmp_path, capsys):
     run = hs.pretrain(source, out=str(tmp_path / "run"), objective="mlm", **SMALL)
     labeled = tmp_path / "labeled.jsonl"
     rows = [{"text": t, "label": "fox" if "fox" in t else "other"} for t in TEXTS]
@@ -109,6 +111,26 @@ def test_embedding_and_fine_tuning_and_predicting_go_through(source, tmp_path):
     predicted = tuned.predict(source)
     assert len(predicted) == len(TEXTS)
     assert {row["label"] for row in predicted} <= {"fox", "other"}
+    assert predicted[0]["record"] == {"text": TEXTS[0]}
+
+    gaps = tmp_path / "gaps.csv"
+    gaps.write_text("nr,text,label\n1,the quick fox,7\n2, ,8\n3,the red hare,\n4\n")
+    for name in ("p.csv", "p.jsonl", "p.parquet"):
+        rows = tuned.predict(str(gaps), out=str(tmp_path / name))
+    assert "2 of 4 rows have no prediction (1: it is blank; 1:" in capsys.readouterr().err
+    assert [row["id"] for row in rows] == [f"gaps.csv:{line}" for line in (2, 3, 4, 5)]
+    assert [row["label"] is None for row in rows] == [False, True, False, True]
+    assert [row.get("reason", "").partition(" ")[0] for row in rows] == ["", "it", "", "it"]
+    assert [row["record"].get("nr") for row in rows] == ["1", "2", "3", None]
+    assert all(row.keys() >= predicted[0].keys() for row in rows)
+    with open(tmp_path / "p.csv", encoding="utf-8", newline="") as file:
+        written = list(csv.DictReader(file))
+    assert [row["input:label"] for row in written] == ["7", "8", "", ""]
+    assert [row["nr"] for row in written] == ["1", "2", "3", ""]
+    assert written[1]["reason"] == "it is blank"
+    assert pq.read_table(tmp_path / "p.parquet")["nr"].to_pylist() == ["1", "2", "3", None]
+    kept = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()]
+    assert kept == rows
 
 
 def test_columns_of_which_nothing_is_read_are_refused_before_anything_is_read(source, tmp_path):

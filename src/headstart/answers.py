@@ -17,6 +17,7 @@ import yaml
 
 import headstart
 from headstart.errors import HeadstartError
+from headstart.ranks import is_first
 
 
 def answer(work: Callable[[], Any], *, as_json: bool) -> None:
@@ -31,21 +32,21 @@ def answer(work: Callable[[], Any], *, as_json: bool) -> None:
     try:
         with redirect_stdout(sys.stderr):
             result = work()
-            text = json.dumps(_plain(result), ensure_ascii=False) if as_json else _prose(result)
+            text = _json(_plain(result)) if as_json else _prose(result)
     except HeadstartError as error:
         _fail(str(error), getattr(error, "exit_code", 1), as_json)
     except KeyboardInterrupt:
         _fail("interrupted.", 130, as_json)
     except Exception as error:
         _fail(_fault(error), 70, as_json)
-    if os.environ.get("RANK", "0") == "0":  # of several processes, one answers
+    if is_first():  # of several processes, one answers
         print(text)
 
 
 def _fail(sentence: str, code: int, as_json: bool) -> NoReturn:
     print(f"error: {sentence}", file=sys.stderr)
     if as_json:
-        print(json.dumps({"error": sentence}, ensure_ascii=False))
+        print(_json({"error": sentence}))
     raise typer.Exit(code)
 
 
@@ -81,15 +82,21 @@ def _plain(result: Any) -> dict[str, Any]:
     return result.summary()  # a report
 
 
+def _json(value: Any) -> str:
+    """Return JSON that standard output can show: escaped where it is not Unicode."""
+    unicode = (sys.__stdout__.encoding if sys.__stdout__ else "").lower().startswith("utf")
+    return json.dumps(value, ensure_ascii=not unicode)
+
+
 def _prose(result: Any) -> str:
     """Return the result of a verb as text."""
     match result:
         case Path():
             return f"wrote {result}"
         case list():
-            return "\n".join(json.dumps(row, ensure_ascii=False) for row in result)
+            return "\n".join(map(_json, result))
         case _ if hasattr(result, "tolist"):  # an array of vectors
-            return "\n".join(json.dumps(row) for row in result.tolist())
+            return "\n".join(map(_json, result.tolist()))
         case dict():
             return yaml.safe_dump(result, sort_keys=False, allow_unicode=True, width=100).rstrip()
         case headstart.Run():

@@ -12,7 +12,9 @@ signal (and saved).
 from __future__ import annotations
 
 import inspect
+import io
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_origin
@@ -69,7 +71,7 @@ def _command(verb: str, model: type[Options], positional: tuple[str, ...]) -> Ca
     def command(*, as_json: bool, **given: Any) -> None:
         values = {name: value for name, value in given.items() if value not in (None, [])}
         elsewhere = values.keys() & {"config", "settings", "resume"}
-        _refuse_missing(flat, {"run"} & set(flat) if elsewhere else set(flat), values, positional)
+        _refuse_missing(flat, set() if elsewhere else set(flat), values, positional)
         arguments: list[str] = []
         for name in positional:
             value = values.pop(name, [])
@@ -301,4 +303,8 @@ def main() -> None:
     """Run the command line; the entry point of ``headstart``."""
     # Copying and casting records is internal; progress bars are for the user's own steps.
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+    # A terminal that lacks a character shows its number; it is no reason to fail after the work.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     app(prog_name="headstart")

@@ -3,75 +3,96 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
+import re
+import secrets
 import shutil
-import tempfile
+import socket
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from headstart.errors import HeadstartError
+
+#: Most bytes of a file's name in the usual file systems.
+_LONGEST_NAME = 255
+#: Characters of a path in a message, and of a file's name in that of its temporary sibling.
+_SHOWN, _STEM = 120, 32
+#: What is wrong with a path that cannot be written, and what to do.
+_UNWRITABLE = {
+    errno.EACCES: "permission is denied; choose another --out, or change the permissions",
+    errno.EPERM: "it is not permitted; choose another --out, or change the permissions",
+    errno.EROFS: "the disk is read-only; choose another --out",
+    errno.ENAMETOOLONG: f"a name has at most {_LONGEST_NAME} bytes; choose a shorter --out",
+    errno.ENOTDIR: "a part of its path is a file; choose another --out",
+    errno.EISDIR: "it is a folder; choose another --out",
+}
+
+
+class DiskFull(HeadstartError):
+    """There is no room for what was to be written; what was saved before is whole."""
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield a temporary sibling of ``path``; on success it is fsynced and renamed to ``path``.
 
+    Siblings that a killed process left are removed.
+
     Raises:
-        HeadstartError: the disk is full; a previous file at ``path`` is unchanged.
+        DiskFull: a previous file at ``path`` is unchanged.
+        HeadstartError: ``path`` cannot be written.
 
     Example::
 
         with whole_file(path) as partial:
             partial.write_text("done")
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
-    os.close(handle)
-    partial = Path(name)
-    try:
-        yield partial
-        with open(partial, "rb+") as file:
-            os.fsync(file.fileno())
-        partial.chmod(0o644)
-        os.replace(partial, path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise full_disk(error, path) from error
-    finally:
-        partial.unlink(missing_ok=True)
+    with writable(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = _partial(path)
+        try:
+            mode = _create(partial)
+            yield partial
+            with open(partial, "rb+") as file:
+                os.fsync(file.fileno())
+            partial.chmod(mode)
+            os.replace(partial, path)
+            _sync_folder(path.parent)
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary sibling folder that replaces ``path`` once it is complete.
 
+    All files in it get the permissions that the user's umask leaves.
+
     Raises:
-        HeadstartError: the disk is full; a previous folder at ``path`` is unchanged.
+        DiskFull: a previous folder at ``path`` is unchanged.
+        HeadstartError: ``path`` cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial"))
-    try:
-        yield partial
-        for file in partial.rglob("*"):
-            if file.is_file():
-                with open(file, "rb+") as open_file:
-                    os.fsync(open_file.fileno())
-        partial.chmod(0o755)
-        if path.exists():
-            old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".old"))
-            os.replace(path, old)
-            os.replace(partial, path)
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            os.replace(partial, path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise full_disk(error, path) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with writable(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = _partial(path)
+        try:
+            partial.mkdir()
+            yield partial
+            mode = partial.stat().st_mode & 0o666
+            for file in partial.rglob("*"):
+                if file.is_file():
+                    with open(file, "rb+") as open_file:
+                        os.fsync(open_file.fileno())
+                    # Some libraries write files that only their owner may read.
+                    file.chmod(mode)
+            _put(partial, path)
+            _sync_folder(path.parent)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -98,14 +119,126 @@ def check_ending(out: Path, what: str, endings: Sequence[str]) -> None:
         )
 
 
-def full_disk(error: OSError, path: Path) -> Exception:
-    """Return a plain error for a full disk, and any other error unchanged."""
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-        return error
-    return HeadstartError(
-        f"the disk is full: {path} could not be written; free some space and go on with --resume "
-        "(what was saved before is whole)."
+def sibling(path: Path, ending: str) -> Path:
+    """Return the hidden ``.NAME.ENDING`` beside ``path``; a long name is replaced by its digest."""
+    name = f".{path.name}.{ending}"
+    if len(os.fsencode(name)) > _LONGEST_NAME:
+        name = f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:32]}.{ending}"
+    return path.with_name(name)
+
+
+def sweep(folder: Path) -> None:
+    """Delete what killed processes of this machine left half-written in a folder, at any depth."""
+    for path in folder.rglob(".*.partial"):
+        if _abandoned(path.name):
+            delete(path)
+
+
+@contextmanager
+def writable(path: Path) -> Iterator[None]:
+    """Raise the system's errors of writing ``path`` as a sentence.
+
+    Raises:
+        DiskFull: there is no room.
+        HeadstartError: it is not permitted, or no file can have this name.
+    """
+    try:
+        yield
+    except HeadstartError:
+        raise
+    except Exception as error:
+        found = unwritable(error, path)
+        if found is error:
+            raise
+        raise found from error
+
+
+def unwritable(error: Exception, path: Path) -> Exception:
+    """Return a plain error for a disk that is full or not writable, and any other unchanged."""
+    number = getattr(error, "errno", None)
+    if not isinstance(error, OSError):  # libraries in Rust name the system's error in their message
+        named = re.search(r"\(os error (\d+)\)", str(error))
+        number = int(named[1]) if named else None
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull(
+            f"the disk is full: {path} could not be written; free some space and go on with "
+            "--resume (what was saved before is whole)."
+        )
+    about = getattr(error, "filename", None)
+    is_other = isinstance(about, str) and not (
+        Path(about).is_relative_to(path.parent) or path.is_relative_to(about)
     )
+    if number not in _UNWRITABLE or is_other:
+        return error
+    shown = str(path) if len(str(path)) <= _SHOWN else f"...{str(path)[-_SHOWN:]}"
+    return HeadstartError(f"{shown} cannot be written: {_UNWRITABLE[number]}.")
+
+
+def _partial(path: Path) -> Path:
+    """Return a new temporary sibling, and remove those of killed processes.
+
+    Its name says which process of which machine it belongs to.
+
+    Raises:
+        OSError: no file can have this name.
+    """
+    with suppress(FileNotFoundError):
+        os.lstat(path)
+    digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:8]
+    start = f".{path.name[:_STEM]}.{digest}."
+    for entry in os.scandir(path.parent):
+        if entry.name.startswith(start) and _abandoned(entry.name):
+            delete(Path(entry))
+    return path.with_name(f"{start}{_machine()}.{os.getpid()}.{secrets.token_hex(4)}.partial")
+
+
+def _abandoned(name: str) -> bool:
+    """Return whether the process of this machine that a partial file belongs to is gone."""
+    *_, machine, process, _, _ = ["", *name.split(".")] if name.count(".") > 3 else [""] * 4
+    return machine == _machine() and process.isdigit() and has_ended(int(process))
+
+
+def has_ended(process: int) -> bool:
+    """Return whether no process of this machine has this number."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:  # it is another user's
+        pass
+    return False
+
+
+def _machine() -> str:
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+
+
+def _create(path: Path) -> int:
+    """Create an empty file, and return the permissions that the user's umask leaves."""
+    handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+    try:
+        return os.fstat(handle).st_mode & 0o777
+    finally:
+        os.close(handle)
+
+
+def _put(folder: Path, path: Path) -> None:
+    """Move a folder to ``path``, in the place of a folder that may be there."""
+    if not path.exists():
+        os.replace(folder, path)
+        return
+    old = _partial(path)
+    os.replace(path, old)
+    os.replace(folder, path)
+    delete(old)
+
+
+def delete(path: Path) -> None:
+    """Delete a file, a link, or a folder with all that is in it."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

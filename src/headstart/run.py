@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-import shutil
+import os
+import shlex
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,6 +13,18 @@ import yaml
 from headstart.config import Options, SourceOptions
 from headstart.errors import HeadstartError, did_you_mean
 from headstart.files import write_json, write_text
+from headstart.version import __version__
+
+#: Hidden files of a run; see :class:`RunFolder`.
+MARKER, LOCK = ".headstart-run", ".lock"
+#: What a run, and the verbs that work on it, write into its folder.
+_NAMES = frozenset(
+    {
+        *("config.yaml", "metrics.jsonl", "log.txt", "audit.json", "report.html"),
+        *("checkpoints", "encoder", "head", "prepared", "features", "index", "tensorboard"),
+        *("wandb", "seeds", "labels_alone", "pretext.png", "pretext.json", "samples.png"),
+    }
+)
 
 
 class RunFolder:
@@ -32,10 +45,18 @@ class RunFolder:
         pretext.json    (texts) the same, as words
         audit.json      what was read, and what was quarantined and why
         report.html     the verdict
+
+    Two hidden files are there as well: ``.headstart-run`` says that the folder is a run, which
+    ``--overwrite`` may replace, and ``.lock`` is locked by the process that trains in it.
+
+    Args:
+        folder: where the files lie.
+        out: the place that a replacement of another run will take; ``folder`` by default.
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, out: str | Path | None = None) -> None:
         self.folder = Path(folder)
+        self.out = Path(out or folder)
         self.config_file = self.folder / "config.yaml"
         self.metrics_file = self.folder / "metrics.jsonl"
         self.log_file = self.folder / "log.txt"
@@ -55,38 +76,60 @@ class RunFolder:
     # -- creating and opening ----------------------------------------------------------------
 
     @classmethod
-    def create(cls, folder: str | Path, verb: str, config: Options, *, overwrite: bool) -> Self:
-        """Create a new run folder and write its ``config.yaml``.
+    def create(cls, folder: str | Path, verb: str, config: Options) -> Self:
+        """Write the ``config.yaml`` of a new run.
 
         Raises:
-            HeadstartError: the folder exists and ``overwrite`` is False, or it is not a run
-                folder.
+            HeadstartError: there is something in the folder already.
         """
         run = cls(folder)
-        if run.folder.exists() and (not run.folder.is_dir() or any(run.folder.iterdir())):
-            is_run = run.config_file.exists()
-            if not is_run:
-                raise HeadstartError(
-                    f"{run.folder} exists and is not a run folder; choose another --out."
-                )
-            if not overwrite:
-                raise HeadstartError(
-                    f"{run.folder} holds a run already; go on with --resume, start again with "
-                    "--overwrite, or choose another --out."
-                )
-            shutil.rmtree(run.folder)
-        run.folder.mkdir(parents=True, exist_ok=True)
-        run.write_config({"verb": verb, "options": config.model_dump(mode="json"), "resolved": {}})
+        run.begin(verb, config)
         return run
 
+    def begin(self, verb: str, config: Options) -> None:
+        """Write ``config.yaml``; see :meth:`create`."""
+        if self.begun:
+            raise HeadstartError(f"{self.folder} is not empty; choose another --out.")
+        # Before this file and the next one are whole, nothing was begun.
+        write_text(self.folder / MARKER, f"This folder is a run of headstart {__version__}.\n")
+        options = config.model_dump(mode="json")
+        self.write_config({"verb": verb, "options": options, "resolved": {}})
+
+    @property
+    def begun(self) -> bool:
+        """True if there is anything in the folder, or in its place."""
+        if not self.folder.is_dir():
+            return os.path.lexists(self.folder)
+        return any(not _is_before(path.name) for path in self.folder.iterdir())
+
+    def is_ours(self) -> bool:
+        """Return whether a run lies here: its marker does, or the config of an earlier version."""
+        if (self.folder / MARKER).is_file():
+            return True
+        try:
+            return {"out", "seed", "budget"} <= self.config()["options"].keys()
+        except (HeadstartError, OSError):
+            return False
+
+    def foreign(self) -> list[str]:
+        """Return the names in the folder that no run writes."""
+        names = (path.name for path in self.folder.iterdir())
+        return sorted(name for name in names if name not in _NAMES and not _is_before(name))
+
+    def command(self) -> str:
+        """Return the command that goes on with the run, to be pasted into a shell."""
+        again = ["--overwrite"] if self.folder != self.out and not self.folder.is_symlink() else []
+        out = [f"--out={self.out}"] if str(self.out).startswith("-") else ["--out", str(self.out)]
+        return shlex.join(["headstart", self.config()["verb"], "--resume", *again, *out])
+
     @classmethod
-    def open(cls, folder: str | Path) -> Self:
+    def open(cls, folder: str | Path, out: str | Path | None = None) -> Self:
         """Open an existing run.
 
         Raises:
             HeadstartError: it does not exist, or is not a run folder.
         """
-        run = cls(folder)
+        run = cls(folder, out)
         if not run.folder.exists():
             there = [file.parent.name for file in run.folder.parent.glob("*/config.yaml")]
             hint = did_you_mean(run.folder.name, there) if there else "; check the path."
@@ -154,7 +197,7 @@ class RunFolder:
         if not self.encoder.is_dir():
             raise HeadstartError(
                 f"the run {self.folder} has no encoder yet: its training has not finished; "
-                f"go on with `headstart {self.config()['verb']} --resume --out {self.folder}`."
+                f"go on with `{self.command()}`."
             )
         return self.encoder
 
@@ -181,3 +224,8 @@ class RunFolder:
         if not self.audit_file.exists():
             return {}
         return {"pre-training": json.loads(self.audit_file.read_text(encoding="utf-8"))}
+
+
+def _is_before(name: str) -> bool:
+    """Return whether a file may be there before a run is begun."""
+    return name in (MARKER, LOCK) or (name.startswith(".") and name.endswith(".partial"))

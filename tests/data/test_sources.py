@@ -55,6 +55,18 @@ def test_a_text_file_gives_a_record_a_line_named_by_file_and_line(tmp_path: Path
     assert audit.sources == {str(path): 3}
 
 
+def test_a_run_among_the_sources_is_no_data(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one\n")
+    (tmp_path / "runs" / "x").mkdir(parents=True)
+    (tmp_path / "runs" / "x" / "log.txt").write_text("reading the sources\n")
+    assert len(records(tmp_path)) == 2
+    (tmp_path / "runs" / "x" / "config.yaml").write_text("verb: pretrain\noptions: {}\n")
+    audit = Audit()
+    assert [row["text"] for row in records(tmp_path, audit=audit)] == ["one"]
+    (note,) = audit.notes
+    assert note.endswith("runs/x is a run of headstart and no data: it is skipped.")
+
+
 def test_a_file_can_be_one_document(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"\xef\xbb\xbfone\r\ntwo\n")
     assert records(tmp_path / "a.txt", document="file").to_list() == [

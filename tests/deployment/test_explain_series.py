@@ -77,7 +77,7 @@ class Convolutions(nn.Module):
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
     config = FinetuneConfig(run="r", train="t", out=str(tmp_path / "run"))
-    run = RunFolder.create(tmp_path / "run", "finetune", config, overwrite=False)
+    run = RunFolder.create(tmp_path / "run", "finetune", config)
     run.encoder.mkdir()
     run.resolve(task="classification", modality="series", length=TIME, finished=True)
     head = Classification(2, ["calm", "rough"])

@@ -63,7 +63,7 @@ def make_run(tmp_path) -> Callable[..., RunFolder]:
             for table in encoder.ngrams.tables:
                 torch.nn.init.normal_(table.weight)
         options = PretrainConfig(sources=["x"], out=str(tmp_path / kind), objective=objective)
-        run = RunFolder.create(tmp_path / kind, "pretrain", options, overwrite=True)
+        run = RunFolder.create(tmp_path / kind, "pretrain", options)
         save_encoder(encoder, processor, run.encoder, {"modality": "text", "length": CONTEXT})
         head = TokenHead(encoder.token_embedding, transform=False)
         torch.nn.init.normal_(head.decoder.bias, std=3.0)

@@ -34,7 +34,7 @@ def make_run(tmp_path) -> Callable[..., RunFolder]:
             for parameter in encoder.parameters():
                 parameter.mul_(6 if parameter.ndim == 2 else 1)
         options = PretrainConfig(sources=["x"], out=str(tmp_path / objective), objective=objective)
-        run = RunFolder.create(tmp_path / objective, "pretrain", options, overwrite=True)
+        run = RunFolder.create(tmp_path / objective, "pretrain", options)
         save_encoder(encoder, processor, run.encoder, {"modality": "text", "length": CONTEXT})
         torch.manual_seed(0)
         head = TokenHead(encoder.token_embedding, transform=objective != "prefix")

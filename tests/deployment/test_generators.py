@@ -20,7 +20,7 @@ from headstart.run import RunFolder
 @pytest.fixture
 def run(tmp_path: Path) -> RunFolder:
     options = PretrainConfig(sources=["x"], out=str(tmp_path / "run"))
-    made = RunFolder.create(tmp_path / "run", "pretrain", options, overwrite=False)
+    made = RunFolder.create(tmp_path / "run", "pretrain", options)
     made.encoder.mkdir()
     made.head.mkdir()
     return made

@@ -6,17 +6,25 @@ import os
 import shutil
 from itertools import combinations
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
+from datasets import Dataset, load_from_disk
+from PIL import Image
 
 import headstart as hs
 from headstart.config import SourceOptions
 from headstart.deployment import search as searching
-from headstart.deployment.search import Index, index_folder
+from headstart.deployment.search import Index, index_folder, is_current
 from headstart.errors import HeadstartError
-from headstart.modalities.text.content import TEXT
+from headstart.evaluation.cache import digest_of_records
+from headstart.modalities.image.content import IMAGE
+from headstart.modalities.image.modality import ImageModality
+from headstart.modalities.text.modality import TextModality
+from headstart.modalities.text.options import TextOptions
 from headstart.run import RunFolder
 
 
@@ -92,6 +100,7 @@ def test_a_text_finds_itself_among_the_texts_of_the_pre_training(run: hs.Run) ->
     assert [row["rank"] for row in rows] == [1, 2, 3]
     assert rows[0]["id"] == "lines.txt:3"
     assert rows[0]["preview"] == "apple fig"
+    assert "record" not in rows[0]  # lines have no columns
     assert rows[0]["similarity"] == pytest.approx(1, abs=1e-4)
     kept = list((run.folder / "index").iterdir())
     again = run.search(query="apple fig", count=3)
@@ -110,9 +119,17 @@ def test_an_index_of_embed_and_a_file_of_queries(run: hs.Run, name: str, tmp_pat
     assert not any("preview" in row for row in rows)
 
 
-def test_the_folder_of_an_index_follows_its_sources(tmp_path: Path) -> None:
-    def folder(source: Path | str, encoder: str = "encoder", **options: Any) -> Path:
-        return index_folder(tmp_path, encoder, [str(source)], SourceOptions(**options), TEXT)
+def test_the_folder_of_an_index_follows_its_sources(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching, "digest_of_encoder", lambda encoder, *_: encoder)
+
+    def folder(
+        source: Path | str, encoder: str = "encoder", own: Any = None, **options: Any
+    ) -> Path:
+        modality = TextModality(TextOptions(**own or {}))
+        opened: Any = SimpleNamespace(encoder=encoder, processor=None, length=8, modality=modality)
+        return index_folder(opened, tmp_path, [str(source)], SourceOptions(**options))
 
     source = tmp_path / "data" / "deep" / "a.txt"
     source.parent.mkdir(parents=True)
@@ -124,11 +141,41 @@ def test_the_folder_of_an_index_follows_its_sources(tmp_path: Path) -> None:
         assert folder(name, "other") != before
         assert folder(name, columns={"text": "title"}) != before
         assert folder(name, document="file") != before
+        assert folder(name, own={"tokenizer": {"kind": "char"}}) != before
         source.write_text("another")
         assert folder(name) != before
-        changed = folder(name)
+        changed, times = folder(name), source.stat()
         os.utime(source, (1, 1))
         assert folder(name) != changed
+        again = folder(name)
+        source.write_text("an other")
+        os.utime(source, (1, 1))
+        assert source.stat().st_mtime_ns != times.st_mtime_ns
+        assert folder(name) != again  # same size and time
+
+
+def test_an_index_follows_the_files_that_its_records_name(tmp_path: Path) -> None:
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    value = {"bytes": None, "path": str(tmp_path / "a.png")}
+    opened: Any = SimpleNamespace(modality=ImageModality())
+    folder = tmp_path / "index"
+    Dataset.from_dict({"id": ["a"], "image": [value]}).save_to_disk(str(folder / "records"))
+    assert not is_current(folder, opened)
+    np.save(folder / "vectors.npy", np.ones((1, 2), np.float32))
+    (folder / "vectors.ids.txt").write_text("a\n")
+    records = load_from_disk(str(folder / "records"))
+    (folder / "state.txt").write_text(digest_of_records(records, IMAGE))
+    assert is_current(folder, opened)
+    Image.new("RGB", (4, 4), "red").save(tmp_path / "a.png")
+    assert not is_current(folder, opened)
+    (folder / "vectors.npy").write_bytes(b"cut")
+    assert not is_current(folder, opened)
+
+
+def test_rows_without_a_vector_are_near_nothing() -> None:
+    vectors = np.array([[np.nan, np.nan], [1, 0]], dtype=np.float32)
+    rows = searching.search(Index(["a", "b"], vectors), ["q"], np.array([[1.0, 0.0]]), 5)
+    assert [(row["id"], row["rank"]) for row in rows] == [("b", 1)]
 
 
 def test_another_column_is_another_index(run: hs.Run, tmp_path: Path) -> None:
@@ -137,6 +184,50 @@ def test_another_column_is_another_index(run: hs.Run, tmp_path: Path) -> None:
     for column, found in (("title", ":2"), ("body", ":3")):
         rows = run.search(str(table), query="apple fig", count=1, columns={"text": column})
         assert rows[0]["id"] == f"table.csv{found}"
+        assert set(rows[0]["record"]) == {"title", "body"}
+
+
+def test_an_index_that_embed_wrote_may_have_rows_without_a_vector(
+    run: hs.Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("text,nr\n ,1\napple fig,2\n,3\n")
+    for name in ("v.npy", "v.parquet"):
+        made = run.embed(str(table), out=str(tmp_path / name))
+        assert "2 of 3 rows have no vector (2: it is blank): table.csv:2" in capsys.readouterr().err
+        rows = run.search(query="apple fig", index=str(made), count=9)
+        assert [row["id"] for row in rows] == ["table.csv:3"]
+    vectors = np.load(tmp_path / "v.npy")
+    assert np.isnan(vectors).all(1).tolist() == [True, False, True]
+    assert (tmp_path / "v.ids.txt").read_text().split() == [f"table.csv:{n}" for n in (2, 3, 4)]
+    table_of = pq.read_table(tmp_path / "v.parquet")
+    assert table_of["reason"].to_pylist() == ["it is blank", None, "it is blank"]
+    assert table_of["vector"].null_count == 2
+
+
+def test_a_query_may_be_longer_than_the_name_of_a_file(run: hs.Run) -> None:
+    for query in ("apple fig " * 60, f"{'apple' * 60}/fig", "果" * 200):
+        assert len(run.search(query=query, count=2)) == 2
+
+
+def test_a_run_on_a_read_only_disk_is_searched(
+    run: hs.Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    copy = shutil.copytree(run.folder, tmp_path / "run")
+    shutil.rmtree(copy / "index", ignore_errors=True)
+    before = sorted(copy.rglob("*"))
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != copy and access(path, mode))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert hs.search(str(copy), query="apple fig", count=1)[0]["preview"] == "apple fig"
+    assert sorted(copy.rglob("*")) == before
+    (kept,) = (tmp_path / "cache" / "headstart").glob("run-*/index/*")
+    assert f"into {kept}" in capsys.readouterr().err
+    hs.search(str(copy), query="apple fig", count=1)
+    assert "embedding" not in capsys.readouterr().err
 
 
 def test_the_sources_of_the_pre_training_are_read_as_they_were(run: hs.Run, tmp_path: Path) -> None:

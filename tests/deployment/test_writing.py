@@ -35,7 +35,7 @@ def make_run(tmp_path) -> Callable[..., RunFolder]:
             for parameter in encoder.parameters():
                 parameter.mul_(4 if parameter.ndim == 2 else 1)
         options = PretrainConfig(sources=["x"], out=str(tmp_path / objective), objective=objective)
-        run = RunFolder.create(tmp_path / objective, "pretrain", options, overwrite=True)
+        run = RunFolder.create(tmp_path / objective, "pretrain", options)
         save_encoder(encoder, processor, run.encoder, {"modality": "text", "length": CONTEXT})
         run.head.mkdir()
         save_head_description(run.head, objective)

@@ -30,7 +30,7 @@ NOTE = {"modality": "text", "length": 16, "encoder": "tiny"}
 def tune(encoder, processor, records, out, **options) -> RunFolder:
     options = {"tracker": "none", "precision": "fp32", "budget": "3steps", **options}
     config = FinetuneConfig(run="run", train="train", out=str(out), **options)
-    run = RunFolder.create(out, "finetune", config, overwrite=False)
+    run = RunFolder.create(out, "finetune", config)
     return finetune(encoder, processor, records, None, config, run, note=NOTE)
 
 
@@ -77,7 +77,7 @@ def test_an_alternative_that_takes_too_long_is_not_waited_for(tmp_path, monkeypa
 
     monkeypatch.setattr(alternatives, "SECONDS", 0.05)
     config = FinetuneConfig(run="r", train="t", out="o")
-    run = RunFolder.create(tmp_path / "run", "finetune", config, overwrite=False)
+    run = RunFolder.create(tmp_path / "run", "finetune", config)
     some, said = Dataset.from_dict({"id": ["a"]}), []
     compare_with_alternatives(Slow(2, ["a", "b"]), "text", some, some, run, said.append)
     assert "took longer" in said[0]

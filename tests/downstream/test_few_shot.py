@@ -29,7 +29,7 @@ def config(out="o", run="r", **options):
 
 def tune(encoder, processor, records, out, **options):
     options = config(out, **options)
-    run = RunFolder.create(out, "finetune", options, overwrite=False)
+    run = RunFolder.create(out, "finetune", options)
     return finetune(encoder, processor, records, None, options, run, note=NOTE)
 
 

@@ -27,7 +27,7 @@ def config(out, **options) -> FinetuneConfig:
 
 def tune(encoder, processor, records, out, validation=None, **options) -> RunFolder:
     options = config(out, **options)
-    run = RunFolder.create(out, "finetune", options, overwrite=False)
+    run = RunFolder.create(out, "finetune", options)
     return finetune(encoder, processor, records, validation, options, run, note=NOTE)
 
 
@@ -189,7 +189,7 @@ def test_a_resumed_run_ends_with_the_same_predictions(processor, records, tmp_pa
     options = {"budget": "24steps", "checkpoint_steps": 4}
     whole = tune(deepcopy(light), processor, some, tmp_path / "whole", **options)
     cut = config(tmp_path / "cut", **options)
-    run = RunFolder.create(tmp_path / "cut", "finetune", cut, overwrite=False)
+    run = RunFolder.create(tmp_path / "cut", "finetune", cut)
     finetune(deepcopy(light), processor, some, None, cut, run, note=NOTE)
     for file in list(run.checkpoints.glob("step-*")):
         if int(file.stem.removeprefix("step-")) > 20:

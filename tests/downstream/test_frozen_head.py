@@ -24,7 +24,7 @@ NOTE = {"modality": "text", "length": 16, "encoder": "tiny"}
 def tune(encoder, processor, records, out, validation=None, **options) -> RunFolder:
     options = {"tracker": "none", "precision": "fp32", **options}
     config = FinetuneConfig(run="run", train="train", out=str(out), **options)
-    run = RunFolder.create(out, "finetune", config, overwrite=False)
+    run = RunFolder.create(out, "finetune", config)
     return finetune(encoder, processor, records, validation, config, run, note=NOTE)
 
 

@@ -42,7 +42,7 @@ def test_only_linear_layers_above_the_frozen_ones_move_and_auto_model_opens_the_
         precision="fp32",
         optimizer={"learning_rate": 2e-3},
     )
-    run = RunFolder.create(tmp_path / "o", "finetune", options, overwrite=False)
+    run = RunFolder.create(tmp_path / "o", "finetune", options)
     some = records({"fruit": 20, "tool": 20})
     finetune(transformer, processor, some, some, options, run, note=NOTE)
     assert set(transformer.state_dict()) == set(before)

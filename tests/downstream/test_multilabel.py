@@ -72,7 +72,7 @@ def test_the_loss_is_the_mean_binary_cross_entropy():
 
 def test_several_labels_are_learned_and_predicted(light, processor, tmp_path):
     options = config(tmp_path / "o", budget="20steps", threshold=0)
-    run = RunFolder.create(tmp_path / "o", "finetune", options, overwrite=False)
+    run = RunFolder.create(tmp_path / "o", "finetune", options)
     finetune(light, processor, several(120), None, options, run, note=NOTE)
     assert run.resolved["scores"]["micro_f1"] > 0.9
     others = several(40, seed=1)

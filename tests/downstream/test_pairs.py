@@ -47,7 +47,7 @@ def paired(count, seed=0, classes=False):
 
 def tune(encoder, processor, records, out, **options):
     options = config(out, **options)
-    run = RunFolder.create(out, "finetune", options, overwrite=False)
+    run = RunFolder.create(out, "finetune", options)
     return finetune(encoder, processor, records, None, options, run, note=NOTE)
 
 

@@ -22,14 +22,14 @@ ROWS = [
 
 def test_a_pretraining_run_is_told_to_fine_tune_first(tmp_path, records):
     options = PretrainConfig(sources=["x"], out=str(tmp_path / "run"))
-    run = RunFolder.create(tmp_path / "run", "pretrain", options, overwrite=False)
+    run = RunFolder.create(tmp_path / "run", "pretrain", options)
     with pytest.raises(HeadstartError, match=r"knows no labels; fine-tune first: `headstart fine"):
         predict(run, records({"fruit": 1}))
 
 
 def test_an_unfinished_run_is_told_to_go_on(tmp_path, records):
     options = FinetuneConfig(run="x", train="y", out=str(tmp_path / "run"))
-    run = RunFolder.create(tmp_path / "run", "finetune", options, overwrite=False)
+    run = RunFolder.create(tmp_path / "run", "finetune", options)
     with pytest.raises(HeadstartError, match=r"has not finished; go on with .*--resume"):
         predict(run, records({"fruit": 1}))
 
@@ -52,6 +52,19 @@ def test_rows_are_written_as_a_table_with_a_column_a_label(tmp_path):
         found = list(csv.DictReader(file))
     assert found == [{name: str(value) for name, value in row.items()} for row in flat]
     assert {path.name for path in tmp_path.iterdir()} == {"rows.parquet", "rows.csv"}
+
+
+def test_the_columns_of_the_input_stand_beside_the_result(tmp_path):
+    rows = [
+        {"id": "a", "label": "x", "scores": {"x": 1.0}, "record": {"nr": 1, "label": "old"}},
+        {"id": "b", "label": None, "scores": None, "reason": "it is blank", "record": {}},
+    ]
+    write_predictions(rows, tmp_path / "rows.csv")
+    assert (tmp_path / "rows.csv").read_text().splitlines() == [
+        "id,label,reason,score:x,nr,input:label",
+        "a,x,,1.0,1,old",
+        "b,,it is blank,,,",
+    ]
 
 
 def test_whole_numbers_stay_whole_where_one_is_missing_and_nothing_is_printed(tmp_path, capfd):

@@ -39,7 +39,7 @@ def test_numbers_are_learned_and_told_in_their_own_scale(light, processor, tmp_p
         tracker="none",
         precision="fp32",
     )
-    run = RunFolder.create(tmp_path / "o", "finetune", options, overwrite=False)
+    run = RunFolder.create(tmp_path / "o", "finetune", options)
     finetune(light, processor, counted(80), None, options, run, note=NOTE)
     others = counted(20, seed=1)
     values = [row["value"] for row in predict(run, others.remove_columns("label"))]

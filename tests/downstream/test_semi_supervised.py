@@ -45,7 +45,7 @@ def tune(
 ) -> RunFolder:
     options = {"tracker": "none", "precision": "fp32", **options}
     config = FinetuneConfig(run="run", train="train", unlabeled=["more"], out=str(out), **options)
-    run = RunFolder.create(out, "finetune", config, overwrite=False)
+    run = RunFolder.create(out, "finetune", config)
     return finetune_with_unlabeled(
         encoder, processor, records, validation, unlabeled, None, config, run, note=note
     )

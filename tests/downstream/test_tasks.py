@@ -66,7 +66,7 @@ def test_a_head_with_nothing_but_the_needed_is_trained_saved_reopened_and_predic
         tracker="none",
         precision="fp32",
     )
-    run = RunFolder.create(tmp_path / "o", "finetune", options, overwrite=False)
+    run = RunFolder.create(tmp_path / "o", "finetune", options)
     finetune(light, processor, lengths, None, options, run, note=NOTE)
     assert set(run.resolved["scores"]) == {"error"}
     rows = list(predict(run, lengths))

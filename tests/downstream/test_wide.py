@@ -187,7 +187,7 @@ def tuned(light, processor, out, **options) -> RunFolder:
     config = FinetuneConfig(
         run="run", train="train", out=str(out), tracker="none", precision="fp32", **options
     )
-    run = RunFolder.create(out, "finetune", config, overwrite=False)
+    run = RunFolder.create(out, "finetune", config)
     return finetune(light, processor, ordered(300, 0), None, config, run, note=NOTE)
 
 

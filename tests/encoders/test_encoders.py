@@ -190,6 +190,12 @@ def test_a_folder_that_holds_no_encoder_is_refused(tmp_path):
         open_encoder(tmp_path)
 
 
+def test_a_run_whose_training_has_not_finished_says_how_to_go_on(tmp_path):
+    (tmp_path / "config.yaml").write_text("{verb: pretrain, options: {}, resolved: {}}")
+    with pytest.raises(HeadstartError, match="has not finished; go on with `headstart pretrain"):
+        open_encoder(tmp_path)
+
+
 @pytest.mark.parametrize("path", ["/no/such/folder", "no/such/folder", "./runs"])
 def test_a_path_where_nothing_lies_is_not_looked_for_on_the_hub(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # the demo makes ./runs where the tests are run

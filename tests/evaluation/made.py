@@ -115,7 +115,7 @@ def made_images(classes: list[str], count: int, side: int) -> tuple[Samples, np.
 def made_run(folder: Path, rows: list[dict[str, Any]]) -> RunFolder:
     """Return a run folder with such metrics."""
     plan = PretrainConfig(sources=["texts"], out=str(folder), budget="5steps")
-    run = RunFolder.create(plan.out, "pretrain", plan, overwrite=False)
+    run = RunFolder.create(plan.out, "pretrain", plan)
     run.resolve(records=1234)
     run.metrics_file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return run

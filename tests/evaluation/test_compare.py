@@ -163,6 +163,23 @@ def test_two_runs_are_compared_on_the_same_records(runs) -> None:
     assert any((Path(names[0]) / "features").iterdir())  # kept for the next time
 
 
+def test_a_run_that_can_go_on_with_a_text_is_compared_like_any_other(runs, tmp_path) -> None:
+    folder, names = runs
+    written = Path(shutil.copytree(names[1], tmp_path / "written"))
+    (written / "head").mkdir()
+    head = {"objective": "clm", "generates": "continuation"}
+    (written / "head" / "head.json").write_text(json.dumps(head))
+    found = hs.compare(
+        names[0],
+        str(written),
+        train=sentences(folder / "train.jsonl", range(200, 300)),
+        labels=["10"],
+        seeds=2,
+        out=str(tmp_path / "compare.html"),
+    )
+    assert [run["name"] for run in found.summary()["runs"]] == ["run1", "written"]
+
+
 def test_one_run_alone_or_named_twice_is_refused(runs) -> None:
     folder, names = runs
     train = sentences(folder / "train.jsonl", range(200, 300))

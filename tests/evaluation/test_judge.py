@@ -186,7 +186,7 @@ def test_what_the_pre_training_left_out_is_left_out_again_with_its_own_numbers(t
     config = PretrainConfig(
         sources=[str(source)], out="", quality=["gopher.words"], modality_options=numbers
     )
-    run = RunFolder.create(tmp_path / "run", "pretrain", config, overwrite=False)
+    run = RunFolder.create(tmp_path / "run", "pretrain", config)
     notes: list[str] = []
     found = judging.pretraining_records(run, open_modality("text", numbers), notes)
     assert found["text"][:] == ["one two three", "one two three four"]
@@ -198,7 +198,7 @@ def test_a_run_of_another_version_is_read_again_or_a_note_says_why_not(quality, 
     source = tmp_path / "texts.txt"
     source.write_text("one\ntwo")
     config = PretrainConfig(sources=[str(source)], out="", quality=quality)
-    run = RunFolder.create(tmp_path / "run", "pretrain", config, overwrite=False)
+    run = RunFolder.create(tmp_path / "run", "pretrain", config)
     options = {**run.config()["options"], "tokenizer": {"kind": "bpe"}}
     del options["modality_options"]
     run.write_config({**run.config(), "options": options})

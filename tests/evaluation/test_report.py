@@ -45,7 +45,7 @@ def results() -> Results:
 @pytest.fixture
 def run(tmp_path: Path) -> RunFolder:
     plan = PretrainConfig(sources=["texts"], out=str(tmp_path / "run"))
-    run = RunFolder.create(plan.out, "pretrain", plan, overwrite=False)
+    run = RunFolder.create(plan.out, "pretrain", plan)
     run.resolve(records=1234)
     rows = [
         {

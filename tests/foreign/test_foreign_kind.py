@@ -270,7 +270,7 @@ def test_every_verb_without_the_package_says_the_same(
         "finetune": lambda: run.finetune(world.train, out=str(out)),
         "compare": lambda: hs.compare(str(run.folder), str(tuned.folder), train=world.train),
         "predict": lambda: tuned.predict(world.test),
-        "embed": lambda: run.embed(world.test, out=str(out)),
+        "embed": lambda: run.embed(world.test, out=f"{out}.npy"),
         "search": lambda: run.search(world.test, query="0 1 2"),
         "label": lambda: run.label(world.unlabeled, out=f"{out}.csv"),
         "explain": lambda: tuned.explain(world.test),

@@ -102,7 +102,7 @@ def test_duplicates_are_named_once(encoder, tmp_path) -> None:
 def test_a_file_that_may_hold_labels_is_never_replaced(encoder, texts, tmp_path) -> None:
     out = tmp_path / "to_label.csv"
     out.write_text("id,text,label\n1,apple,fruit\n")
-    with pytest.raises(HeadstartError, match="may hold labels"):
+    with pytest.raises(HeadstartError, match="exists already; move it"):
         run(encoder, texts["unlabeled"], out)
     assert out.read_text().endswith("fruit\n")
 

@@ -17,6 +17,8 @@ def test_a_text_is_no_file_and_a_file_is_no_text(tmp_path: Path) -> None:
     assert not names_file("A good film. Really?")
     assert not names_file("good")
     assert not names_file("好" * 500)
+    assert not names_file("好" * 100 + "/" + "坏" * 40)
+    assert not names_file(f"{'so_' * 90}long.txt")
 
 
 def test_texts_can_be_typed_and_pictures_cannot() -> None:

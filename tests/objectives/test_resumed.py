@@ -57,11 +57,7 @@ def trained(folder: Path, name: str, *, crash: bool = False) -> dict[str, Tensor
         budget=f"{STEPS}steps", tracker="none", precision="fp32", checkpoint_steps=1
     )
     there = (folder / "config.yaml").exists()
-    run = (
-        RunFolder.open(folder)
-        if there
-        else RunFolder.create(folder, "pretrain", config, overwrite=False)
-    )
+    run = RunFolder.open(folder) if there else RunFolder.create(folder, "pretrain", config)
     kind: Any = OBJECTIVES[name]
     with torch.random.fork_rng():
         torch.manual_seed(0)

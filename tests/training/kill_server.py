@@ -1,9 +1,11 @@
 """Trains in child processes that die where they are ordered to; imports are paid for once.
 
-Reads one JSON plan a line: ``folder``, ``options`` of the training, ``kill`` (``point`` and
+Reads one JSON plan a line. Of a training: ``folder``, its ``options``, ``kill`` (``point`` and
 ``count``) or null, and ``world``. For each it forks as many processes that train together, or go on
 training, in the folder, and are killed with SIGKILL when they come to the point for the count-th
-time. Answers with the exit status, negative for a signal.
+time. Of a verb: its name under ``verb``, ``arguments`` and ``options``, the folder ``below`` which
+changes of files are counted, and ``kill``: the ``change`` to die at, or the ``seconds`` until then.
+Answers with the exit status, negative for a signal, and of a verb with the number of changes.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,10 +28,15 @@ sys.path.insert(0, str(Path(__file__).parent))
 import torch
 from tiny_objective import TinyObjective, open_tiny, run_tiny
 
+import headstart
 from headstart.config import TrainingOptions
-from headstart.training import checkpoint, fit  # noqa: F401 (imported before forking)
+from headstart.downstream import semi_supervised  # noqa: F401 (imported before forking)
+from headstart.training import checkpoint, fit, pretrain  # noqa: F401
 
 GRACE = 20.0
+#: What changes the file system.
+CHANGES = {"os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.symlink", "open"}
+WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
 def die_at(index: str, count: int, signum: int) -> None:
@@ -94,6 +102,52 @@ def die_at(index: str, count: int, signum: int) -> None:
         raise ValueError(index)
 
 
+class Changes:
+    """Counts what this process does to the files below a folder, before it is done.
+
+    Args:
+        last: the process kills itself instead of doing this one, counted from 1; 0 never.
+    """
+
+    def __init__(self, folder: str, last: int) -> None:
+        self.count, self._folder, self._last = 0, folder, last
+        sys.addaudithook(self)
+
+    def __call__(self, event: str, args: tuple[Any, ...]) -> None:
+        if event not in CHANGES or (event == "open" and not args[2] & WRITES):
+            return
+        if isinstance(args[0], str | os.PathLike) and os.fspath(args[0]).startswith(self._folder):
+            self.count += 1
+            if self.count == self._last:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
+def verb(plan: dict[str, Any], answer: int) -> int:
+    """Call a verb, and write the number of changes of files to ``answer``."""
+    kill = plan["kill"] or {}
+    changes = Changes(plan["below"], kill.get("change", 0))
+    if "seconds" in kill:
+        timer = threading.Timer(kill["seconds"], os.kill, (os.getpid(), signal.SIGKILL))
+        timer.daemon = True
+        timer.start()
+    try:
+        getattr(headstart, plan["verb"])(*plan["arguments"], **plan["options"])
+    except Exception as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        return getattr(error, "exit_code", 1)
+    finally:
+        os.write(answer, str(changes.count).encode())
+    return 0
+
+
+def forked(work: Callable[[], int]) -> int:
+    """Do the work in a child, which never returns into the server's loop."""
+    process = os.fork()
+    if process == 0:
+        os._exit(work())
+    return process
+
+
 def child(plan: dict[str, Any], rank: int, port: int) -> int:
     os.setpgrp()
     if plan["world"] > 1:
@@ -140,16 +194,23 @@ def wait(processes: list[int]) -> list[int]:
 
 def main() -> None:
     for line in sys.stdin:
-        plan, port, processes = json.loads(line), free_port(), []
+        plan = json.loads(line)
+        if "verb" in plan:
+            reader, writer = os.pipe()
+            process = forked(lambda plan=plan, writer=writer: verb(plan, writer))
+            os.close(writer)
+            status = wait([process])[0]
+            with open(reader) as answer:
+                print(status, answer.read() or 0, flush=True)
+            continue
+        port = free_port()
         # As the verbs do it: one process makes the folder, and then the group starts.
         known = {k: v for k, v in plan["options"].items() if k in TrainingOptions.model_fields}
         open_tiny(Path(plan["folder"]), **known)
-        for rank in range(plan["world"]):
-            process = os.fork()
-            if process == 0:
-                # A child never returns into the server's loop.
-                os._exit(child(plan, rank, port))
-            processes.append(process)
+        processes = [
+            forked(lambda rank=rank, plan=plan, port=port: child(plan, rank, port))
+            for rank in range(plan["world"])
+        ]
         print(min(wait(processes)), flush=True)
 
 

@@ -53,11 +53,29 @@ class Kills:
         ``kill`` names the point to die at, ``count``: at which arrival, and the ``signal``.
         """
         plan = {"folder": str(folder), "options": options, "kill": kill, "world": world}
+        return self._ask(plan)[0]
+
+    def verb(
+        self,
+        name: str,
+        *arguments: str,
+        below: Path,
+        kill: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> list[int]:
+        """Call a verb; return its exit status, and how often it changed a file ``below``.
+
+        ``kill`` is the ``change`` that it dies at, counted from 1, or the ``seconds`` until then.
+        """
+        plan = {"verb": name, "arguments": arguments, "options": options}
+        return self._ask({**plan, "below": str(below), "kill": kill})
+
+    def _ask(self, plan: dict[str, Any]) -> list[int]:
         assert self._server.stdin is not None
         assert self._server.stdout is not None
         self._server.stdin.write(json.dumps(plan) + "\n")
         self._server.stdin.flush()
-        return int(self._server.stdout.readline())
+        return [int(number) for number in self._server.stdout.readline().split()]
 
 
 def logged(folder: Path) -> list[dict[str, Any]]:
@@ -73,6 +91,26 @@ def saved(folder: Path) -> dict[str, Any]:
     content = checkpoint.read(path)
     content["headstart"]["counts"].pop("seconds")
     return {name: content[name] for name in ("state_dict", "optimizer_states", "headstart")}
+
+
+def assert_same_runs(one: Path, two: Path) -> None:
+    """Compare all that two trainings have written, but for what is measured by the clock."""
+    others = ("features/", "index/")  # of verbs that use a run
+    files = [
+        {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
+        for run in (one, two)
+    ]
+    odd = [name for name in files[0] ^ files[1] if not name.startswith(others)]
+    assert not odd, odd
+    assert logged(one) == logged(two)
+    for name in files[0] & files[1]:
+        if name.startswith(("encoder/", "head/")) or name.endswith("audit.json"):
+            assert (one / name).read_bytes() == (two / name).read_bytes(), name
+    resolved = [RunFolder(run).resolved for run in (one, two)]
+    for values in resolved:
+        values.pop("preparation_seconds", None)
+    assert resolved[0] == resolved[1], resolved
+    assert_same_bits(saved(one), saved(two))
 
 
 def assert_same_bits(one: Any, two: Any, where: str = "") -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import numpy as np
 import pytest
 from torch import Tensor, tensor
@@ -82,3 +85,25 @@ def test_the_state_counts_what_was_handed_over_not_what_was_prefetched(workers: 
     other.load_state_dict(loader.state_dict())
     assert [number for number, _ in other] == list(range(5, 12)) == [n for n, _ in batches]
     assert len(other) == 12
+
+
+class Deadly(Indices):
+    """Rows whose reader is killed, as the system does when the memory is full."""
+
+    def batch(self, indices: np.ndarray, epoch: int) -> dict[str, Tensor]:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return {}
+
+
+def test_a_loader_process_that_is_killed_is_named() -> None:
+    loader = ResumableLoader(NumberedBatches(Deadly(8), 2, 0), 4, workers=1)
+    with (
+        pytest.raises(
+            HeadstartError, match=r"loader process \d+ was killed.*fewer --workers \(now 1\)"
+        ) as found,
+        loader.watched(),
+    ):
+        list(loader)
+    assert len(str(found.value)) < 300
+    with pytest.raises(RuntimeError, match="another"), loader.watched():
+        raise RuntimeError("another")

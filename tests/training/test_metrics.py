@@ -8,16 +8,19 @@ import sys
 from pathlib import Path
 
 import pytest
+from pytorch_lightning.utilities import rank_zero_only
+from tiny_objective import run_tiny
 
 from headstart.config import TrainingOptions
 from headstart.errors import HeadstartError
+from headstart.ranks import is_first
 from headstart.run import RunFolder
 from headstart.training.metrics import Metrics
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> RunFolder:
-    return RunFolder.create(tmp_path / "run", "pretrain", TrainingOptions(), overwrite=False)
+    return RunFolder.create(tmp_path / "run", "pretrain", TrainingOptions())
 
 
 def test_rows_beyond_the_checkpoint_are_dropped_with_a_half_written_one(run: RunFolder) -> None:
@@ -82,9 +85,26 @@ def test_weights_and_biases_goes_on_with_one_run_over_all_sittings(
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: name == "wandb")
     for step in (0, 3):
         Metrics(RunFolder.open(run.folder), step, "wandb").close()
-    other = RunFolder.create(run.folder / "other", "pretrain", TrainingOptions(), overwrite=False)
+    other = RunFolder.create(run.folder / "other", "pretrain", TrainingOptions())
     Metrics(other, 0, "wandb").close()
     one, two, three = (options["id"] for options in sittings)
     assert one == two == run.resolved["wandb_id"]
     assert three != one
     assert {options["resume"] for options in sittings} == {"allow"}
+
+
+def test_a_rank_of_another_program_silences_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lightning reads RANK when it is imported; torchrun would have set more than that."""
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setattr(rank_zero_only, "rank", 1)
+    run_tiny(tmp_path, tracker="tensorboard", budget="2steps")
+    (events,) = (tmp_path / "tensorboard").glob("events.*")
+    assert b"validation_loss" in events.read_bytes()
+    assert is_first()
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
+    assert is_first()
+    for name, value in {"WORLD_SIZE": "2", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    assert not is_first()

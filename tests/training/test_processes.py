@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from tiny_group import first_is_refused, gather_then_disagree
+from tiny_group import first_is_refused, gather_then_disagree, second_is_killed
 
 from headstart.errors import HeadstartError
 from headstart.run import RunFolder
-from headstart.training.processes import ProcessGroup, launch
+from headstart.training.processes import ProcessGroup, check_devices, launch
 
 
 def test_processes_meet_and_agree_and_their_error_comes_back(tmp_path: Path) -> None:
@@ -70,3 +70,14 @@ def test_what_is_refused_to_the_first_is_refused_to_all(tmp_path: Path) -> None:
         launch(2, first_is_refused, tmp_path)
     outputs = {path.name: path.read_text() for path in tmp_path.iterdir()}
     assert outputs == {"0": "only rank 0 tried", "1": "only rank 0 tried"}
+
+
+def test_more_processes_than_cores_are_refused_before_anything_is_read() -> None:
+    with pytest.raises(HeadstartError, match=r"--devices 4096 is more than this machine has: \d+"):
+        check_devices(4096)
+    check_devices(1)
+
+
+def test_a_process_that_is_killed_is_named() -> None:
+    with pytest.raises(HeadstartError, match=r"process 2 of 2 was ended from outside \(SIGKILL\)"):
+        launch(2, second_is_killed)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import torch
@@ -37,3 +39,10 @@ def first_is_refused(folder: Path) -> None:
     except HeadstartError as error:
         (folder / str(group.rank)).write_text(str(error))
         raise
+
+
+def second_is_killed() -> None:
+    group = ProcessGroup.here()
+    if group.rank == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    group.join()

@@ -104,7 +104,7 @@ def open_tiny(folder: Path, **options: Any) -> tuple[RunFolder, TrainingOptions]
     config = TrainingOptions(**(defaults | options))
     if (folder / "config.yaml").exists():
         return RunFolder.open(folder), config
-    return RunFolder.create(folder, "pretrain", config, overwrite=False), config
+    return RunFolder.create(folder, "pretrain", config), config
 
 
 def _watch(labels: Tensor | None) -> Watch:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar, get_origin
 
@@ -38,16 +38,63 @@ def load(
     Raises:
         HeadstartError: an unknown key or a value out of bounds, in one sentence.
     """
+    given = stated(model, file=file, settings=settings, sections=sections or {}, **options)
+    return validated(model, given)
+
+
+def stated(
+    model: type[Options],
+    *,
+    file: str | Path | None,
+    settings: Iterable[str],
+    sections: Mapping[str, tuple[str, ...]],
+    **options: Any,
+) -> dict[str, Any]:
+    """Return the values that :func:`load` is given, without defaults and not validated."""
     values: dict[str, Any] = _read_yaml(Path(file)) if file else {}
-    for name in values.keys() & (sections or {}).keys() - model.model_fields.keys():
-        _put(values, (sections or {})[name], values.pop(name), name)
+    for name in values.keys() & sections.keys() - model.model_fields.keys():
+        _put(values, sections[name], values.pop(name), name)
     for setting in settings:
-        _apply(model, values, setting, sections or {})
-    values.update(options)
+        _apply(model, values, setting, sections)
+    return {**values, **options}
+
+
+def validated(model: type[Model], values: Mapping[str, Any]) -> Model:
+    """Return the options with these values and the defaults of the others.
+
+    Raises:
+        HeadstartError: an unknown key or a value out of bounds, in one sentence.
+    """
     try:
         return model(**values)
     except ValidationError as error:
         raise HeadstartError(_sentence(model, error)) from None
+
+
+def laid_over(values: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``others`` with ``values`` in their place, group by group."""
+    groups = {
+        name: laid_over(value, others[name])
+        for name, value in values.items()
+        if isinstance(value, Mapping) and isinstance(others.get(name), Mapping)
+    }
+    return {**others, **values, **groups}
+
+
+def differences(one: Options, two: Options) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the full name, such as ``optimizer.clip``, and both values of options that differ."""
+    left, right = (dict(_single(each.model_dump(mode="json"))) for each in (one, two))
+    for name in sorted(left.keys() | right.keys()):
+        if left.get(name) != right.get(name):
+            yield name, left.get(name), right.get(name)
+
+
+def _single(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _single(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
 
 
 def sections(names: Iterable[str], option: str) -> dict[str, tuple[str, ...]]:

@@ -21,6 +21,8 @@ from headstart.config.options import (
 )
 from headstart.config.tasks import SemiOptions
 
+#: Help of ``overwrite`` where the output is a file.
+REPLACE = "Replace the file that --out names; it is never one that is read."
 _MODALITY_OPTIONS = (
     "Options of a kind of data, as --set MODALITY.KEY=VALUE; `headstart list modalities` has them."
 )
@@ -76,8 +78,12 @@ class PretrainConfig(SourceOptions, TrainingOptions):
         default_factory=list,
         description="Leave out records that fail these: a rule or a set, such as gopher.",
     )
-    resume: bool = Field(False, description="Go on with the run that lies in the folder.")
-    overwrite: bool = Field(False, description="Delete the run that lies in the folder.")
+    resume: bool = Field(
+        False, description="Go on with the run in the folder; begin it if nothing was begun."
+    )
+    overwrite: bool = Field(
+        False, description="Replace the run in the folder once this one has a checkpoint."
+    )
 
 
 class PreviewConfig(SourceOptions):
@@ -99,6 +105,7 @@ class PreviewConfig(SourceOptions):
     )
     seed: int = Field(0, ge=0, description="Everything random follows from this number.")
     out: str = Field("preview.html", description="The page to write: .html, or .png of pictures.")
+    overwrite: bool = Field(False, description=REPLACE)
 
 
 class AuditConfig(SourceOptions):
@@ -123,6 +130,7 @@ class AuditConfig(SourceOptions):
     )
     seed: int = Field(0, ge=0, description="Draws the sample.")
     out: str | None = Field(None, description="Also write it to a .json or .html file.")
+    overwrite: bool = Field(False, description=REPLACE)
 
 
 class EvaluateConfig(SourceOptions, TaskOptions):
@@ -188,6 +196,7 @@ class EvaluateConfig(SourceOptions, TaskOptions):
     )
     seed: int = Field(0, ge=0, description="Everything random follows from this number.")
     out: str | None = Field(None, description="Report file; report.html in the run by default.")
+    overwrite: bool = Field(False, description=REPLACE)
 
 
 class FinetuneConfig(SourceOptions, TaskOptions, TrainingOptions):
@@ -259,8 +268,12 @@ class FinetuneConfig(SourceOptions, TaskOptions, TrainingOptions):
         default_factory=list,
         description="Test data: unlabeled records that occur there, or nearly, are left out.",
     )
-    resume: bool = Field(False, description="Go on with the run that lies in the folder.")
-    overwrite: bool = Field(False, description="Delete the run that lies in the folder.")
+    resume: bool = Field(
+        False, description="Go on with the run in the folder; begin it if nothing was begun."
+    )
+    overwrite: bool = Field(
+        False, description="Replace the run in the folder once this one has a checkpoint."
+    )
 
 
 class PredictConfig(SourceOptions):
@@ -275,6 +288,7 @@ class PredictConfig(SourceOptions):
         None, ge=1, le=4096, description="Most tokens to write; as fine-tuned by default."
     )
     out: str | None = Field(None, description="Write .jsonl, .csv or .parquet; else print.")
+    overwrite: bool = Field(False, description=REPLACE)
     batch_size: int = Field(64, ge=1, description="Records per batch.")
 
 
@@ -284,6 +298,7 @@ class EmbedConfig(SourceOptions):
     run: str = Field(..., description="Run folder, or any encoder folder.")
     inputs: Sources = Field(..., min_length=1, description="Files, folders or globs.")
     out: str | None = Field(None, description="File to write: .npy or .parquet; else print.")
+    overwrite: bool = Field(False, description=REPLACE)
     batch_size: int = Field(32, ge=1, description="Records per batch; more if texts are short.")
 
 
@@ -301,6 +316,7 @@ class SearchConfig(SourceOptions):
         None, description="Vectors that `headstart embed` wrote; else they are computed and stored."
     )
     out: str | None = Field(None, description="Write .jsonl, .csv or .parquet; else print.")
+    overwrite: bool = Field(False, description=REPLACE)
 
 
 class ExplainConfig(SourceOptions):
@@ -317,6 +333,7 @@ class ExplainConfig(SourceOptions):
     count: int = Field(5, ge=1, le=1000, description="Most records to explain.")
     alike: int = Field(3, ge=0, le=100, description="Most similar labeled records to show.")
     out: str | None = Field(None, description="Also write a page (.html), images (.png) or .json.")
+    overwrite: bool = Field(False, description=REPLACE)
     seed: int = Field(0, ge=0, description="Seed of the random deletions of the check.")
 
 
@@ -336,7 +353,8 @@ class CompareConfig(SourceOptions, TaskOptions):
         0, ge=0, le=20, description="Cross-validate one labeled file with this many folds."
     )
     seed: int = Field(0, ge=0, description="Everything random follows from this number.")
-    out: str = Field("compare.html", description="The page to write.")
+    out: str = Field("compare.html", description="The page to write (.html).")
+    overwrite: bool = Field(False, description=REPLACE)
 
 
 class LabelConfig(SourceOptions):
@@ -375,6 +393,7 @@ class GenerateConfig(Options):
     out: str | None = Field(
         None, description="File of the images (.png); samples.png in the run by default."
     )
+    overwrite: bool = Field(False, description=REPLACE)
     seed: int = Field(0, ge=0, description="Everything random follows from this number.")
     quiet: bool = Field(
         False, exclude=True, description="Print the result only, and no progress or notes."

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from headstart.data.ledger import Ledger
 
 from headstart.batch import Progress
 
@@ -24,9 +27,10 @@ class Audit:
             ``overlap``, ``tables`` (of this kind of data only, from
             :meth:`headstart.pages.tables.Table.plain`); and ``removed`` (reason: count) and
             ``overlap_removed`` where records were removed on purpose.
+        ledger: also keeps every row, where results are laid beside their rows.
     """
 
-    def __init__(self, examples: int = 1000) -> None:
+    def __init__(self, examples: int = 1000, ledger: Ledger | None = None) -> None:
         self.watch: Progress | None = None
         self.kept = 0
         self.blank = 0
@@ -37,6 +41,7 @@ class Audit:
         self.reasons: Counter[str] = Counter()
         self._named: list[dict[str, str]] = []
         self._limit = examples
+        self.ledger = ledger
 
     @classmethod
     def of(cls, summary: dict[str, Any]) -> Audit:
@@ -83,6 +88,10 @@ class Audit:
         self.sources.update(other.sources)
         self.reasons.update(other.reasons)
         self._named += other._named[: self._limit - len(self._named)]
+
+    def reason_of(self) -> dict[str, str]:
+        """Return why each listed record or file was left out, by its name."""
+        return {row["where"]: row["reason"] for row in self._named}
 
     @property
     def quarantined(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +19,9 @@ _LISTED = 10
 
 
 def label_text(value: Any) -> str | None:
-    """Return a label as a string: 1 and 1.0 as ``"1"``, blank or structured values as None."""
+    """Return a label as a string, NFC: 1 and 1.0 as ``"1"``, blank or structured values as None."""
     if isinstance(value, str):
-        return value.strip() or None
+        return unicodedata.normalize("NFC", value).strip() or None
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):

@@ -234,7 +234,7 @@ def _expand(source: str, content: Content) -> list[str]:
 
 def _nearby(path: Path) -> str:
     folder = path.parent
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # False for a name that is too long, too
         return f": its folder {folder} does not exist either; check the path."
     close = difflib.get_close_matches(path.name, os.listdir(folder), n=1)
     return f"; did you mean {str(folder / close[0])!r}?" if close else "; check the path."

@@ -23,6 +23,7 @@ from headstart.data.columns import choose as choose_columns
 from headstart.data.content import Content, Reader
 from headstart.data.discovery import find
 from headstart.data.field import Field
+from headstart.data.ledger import Ledger, with_others
 from headstart.data.lines import chunks, lines, whole
 from headstart.data.sidecars import label_beside
 from headstart.data.store import RecordWriter
@@ -63,7 +64,7 @@ def read(
             they are obvious. Names of unknown fields are ignored. If the label's column is named,
             a record without a label is quarantined.
         document: in ``.txt`` files, is each line a record or each file?
-        audit: collects counts and quarantined records.
+        audit: collects counts and quarantined records; its ledger, if any, gets every row.
         fields: further columns of the records, in addition to those of the content and ``label``;
             one of the same name replaces either.
         cache: folder for the Arrow file; by default a temporary folder that is deleted with the
@@ -86,9 +87,9 @@ def read(
     key = repr((tuple(sources), content.name, sorted(named.items()), list(wanted), document))
     name = f"records-{hashlib.blake2b(key.encode(), digest_size=8).hexdigest()}.arrow"
     path = (cache or Path(tempfile.mkdtemp(dir=_scratch().name))) / name
-    found = Audit()
+    found = Audit(ledger=audit.ledger)
     found.watch = audit.watch
-    reading = _Reading(content, list(wanted.values()), named, document, found)
+    reading = _Reading(content, list(wanted.values()), named, document, found, audit.ledger)
     try:
         with whole_file(path) as unfinished:
             writer = RecordWriter(unfinished, reading.fields, content.columns)
@@ -113,6 +114,7 @@ class _Reading:
     named: Mapping[str, str]
     document: Literal["line", "file"]
     audit: Audit
+    ledger: Ledger | None = None
 
     def store(self, unit: Unit, writer: RecordWriter) -> None:
         """Write the valid records of one unit; none if the unit proves to be broken."""
@@ -123,14 +125,21 @@ class _Reading:
                 return f"{unit.name}/{number}" if unit.name else number
             return f"{unit.name}:{number}" if number else unit.name
 
-        def quarantine(number: int | str, reason: str) -> None:
-            self.audit.quarantine(where(number), reason)
+        left: list[tuple[int | str, str]] = []  # rows that their reader leaves out
 
-        audit = self.audit
+        def quarantine(number: int | str, reason: str) -> None:
+            audit.quarantine(where(number), reason)
+            left.append((number, reason))
+
+        audit, ledger = self.audit, self.ledger
+        begin = ledger.length if ledger else 0
         start, kept, seen = writer.rows, 0, audit.quarantined + audit.blank
         try:
             for block in self._blocks(unit, quarantine):
                 columns, faults = self._taken(block, unit)
+                if ledger:
+                    ledger.note(block, faults, left, where)
+                left.clear()
                 ids: list[str] = []
                 for number, fault in zip(block.numbers, faults, strict=True):
                     if fault is None:
@@ -138,7 +147,7 @@ class _Reading:
                     elif fault is _BLANK:
                         audit.blank += 1
                     else:
-                        quarantine(number, fault)
+                        audit.quarantine(where(number), fault)
                 if len(ids) < len(faults):
                     sound = [fault is None for fault in faults]
                     columns = [list(compress(values, sound)) for values in columns]
@@ -149,7 +158,12 @@ class _Reading:
         except Unreadable as reason:
             writer.drop_since(start)
             audit.quarantine(unit.name, str(reason))
+            if ledger:
+                ledger.drop_since(begin)
+                ledger.add([unit.name], [str(reason)], {})
             return
+        if ledger:
+            ledger.note(Block([], {}), [], left, where)
         if kept:
             audit.keep(unit.source, kept)
         elif audit.quarantined + audit.blank == seen:
@@ -212,7 +226,8 @@ class _Reading:
                 yield from _read_by(content.readers[unit.kind], unit, self.named)
             elif unit.kind in TABLES:
                 choose = partial(choose_columns, unit.name, fields=self.fields, named=self.named)
-                yield from read_table(unit, choose, quarantine, content.rows)
+                choice = with_others(choose) if self.ledger and self.ledger.columns else choose
+                yield from read_table(unit, choice, quarantine, content.rows)
             else:
                 with closing(unit.open()) as stream:
                     if unit.kind in content.files:

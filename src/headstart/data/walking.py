@@ -11,9 +11,9 @@ from headstart.data.audit import Audit
 def walk(root: str, root_name: str, audit: Audit) -> Iterator[tuple[str, str]]:
     """Yield (folder, name) of files and saved datasets below ``root``, sorted by name.
 
-    If ``root`` is a saved dataset, its folder has an empty name. Hidden files are skipped; links
-    are followed, and no folder is read twice. Unreadable folders are quarantined under
-    ``root_name``.
+    If ``root`` is a saved dataset, its folder has an empty name. Hidden files and the runs of this
+    library are skipped, so that a run may lie among its sources; links are followed, and no folder
+    is read twice. Unreadable folders are quarantined under ``root_name``.
     """
     seen: set[tuple[int, int]] = set()
 
@@ -29,6 +29,11 @@ def walk(root: str, root_name: str, audit: Audit) -> Iterator[tuple[str, str]]:
             audit.quarantine(printable(name), "it is a link to a folder that was read already")
             return []
         seen.add((status.st_dev, status.st_ino))
+        if folder != root and is_run(folder):
+            audit.notes.append(
+                f"{printable(name)} is a run of headstart and no data: it is skipped."
+            )
+            return []
         if {"state.json", "dataset_info.json"} <= {entry.name for entry in entries}:
             return None
         return [e for e in entries if not e.name.startswith(".") and e.name != "dataset_dict.json"]
@@ -58,6 +63,15 @@ def walk(root: str, root_name: str, audit: Audit) -> Iterator[tuple[str, str]]:
         else:
             reason = "it is a broken link or no regular file"
             audit.quarantine(printable(f"{name}/{entry.name}"), reason)
+
+
+def is_run(folder: str) -> bool:
+    """Return whether a folder is a run, see :class:`headstart.run.RunFolder`."""
+    try:
+        with open(os.path.join(folder, "config.yaml"), "rb") as file:
+            return file.read(6) == b"verb: "
+    except OSError:
+        return False
 
 
 def printable(name: str) -> str:

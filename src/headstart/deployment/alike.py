@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +13,7 @@ from headstart.data.survey import spread
 from headstart.deployment import search
 from headstart.downstream import TASKS
 from headstart.errors import HeadstartError
-from headstart.evaluation.cache import digest_of_encoder
+from headstart.outputs import store_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -70,13 +68,10 @@ class LabeledIndex:
 
     def __init__(self, run: RunFolder, opened: OpenedEncoder) -> None:
         config = FinetuneConfig(**{**run.config()["options"], "resume": False})
-        key = digest_of_encoder(opened.encoder, opened.processor, opened.length)
-        key, content = f"{key} of {MOST} at most", opened.modality.content
-        index = search.index_folder(run.folder, key, [config.train], config, content)
-        if not index.is_dir():
-            records = _labeled(run, config, opened)
-            with _without_progress_bars():
-                search.build(opened, records, index)
+        note = f"{config.task}, {MOST} at most"
+        index = search.index_folder(opened, store_of(run.folder), [config.train], config, note)
+        if not search.is_current(index, opened):
+            search.build(opened, _labeled(run, config, opened), index)
         from datasets import load_from_disk
 
         found = search.Index.open(index / search.VECTORS)
@@ -94,20 +89,6 @@ class LabeledIndex:
             Alike(str(row["id"]), str(row["label"]), float(cosine), preview)
             for row, cosine, preview in zip(rows, cosines[0], previews, strict=True)
         ]
-
-
-@contextmanager
-def _without_progress_bars() -> Iterator[None]:
-    """Hide the progress bars of `datasets`: a few thousand records are written at once."""
-    from datasets import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
-
-    disabled = are_progress_bars_disabled()
-    disable_progress_bars()
-    try:
-        yield
-    finally:
-        if not disabled:
-            enable_progress_bars()
 
 
 def _labeled(run: RunFolder, config: FinetuneConfig, opened: OpenedEncoder) -> Dataset:

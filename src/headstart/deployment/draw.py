@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from headstart.files import check_ending
 from headstart.objectives.decoders import ImageGenerator
+from headstart.outputs import store_of
 from headstart.pages.contact_sheet import COLUMNS, contact_sheet
 from headstart.seeding import generator
 
@@ -21,7 +22,7 @@ def draw_images(run: RunFolder, config: GenerateConfig) -> Path:
     Raises:
         HeadstartError: ``config.out`` is not a PNG.
     """
-    out = Path(config.out) if config.out else run.folder / "samples.png"
+    out = Path(config.out) if config.out else store_of(run.folder) / "samples.png"
     check_ending(out, "pictures", (".png",))
     drawn = ImageGenerator.load(run.head).sample(config.count, generator(config.seed, "draw"))
     contact_sheet(list(drawn.split(COLUMNS)), out)

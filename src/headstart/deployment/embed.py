@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from headstart.batch import Progress
+from headstart.data.store import stream
 from headstart.errors import HeadstartError
 from headstart.evaluation.features import features
 from headstart.files import check_ending, whole_file
@@ -17,6 +19,7 @@ from headstart.files import check_ending, whole_file
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from headstart.data.ledger import Ledger
     from headstart.encoders import Encoder
     from headstart.modalities import Processor
 
@@ -33,19 +36,23 @@ def embed(
     length: int,
     batch_size: int = 32,
     progress: Progress | None = None,
+    ledger: Ledger | None = None,
 ) -> int:
     """Write the pooled vectors (N,D) float32 of ``records``, in order and atomically.
+
+    With the ``ledger`` of their sources, N are the rows of the sources: a row without a record has
+    NaN in ``.npy``, and in ``.parquet`` no vector and a ``reason``.
 
     ``NAME.npy`` is an array (N,D), and ``NAME.ids.txt`` beside it has the ``id`` of one record per
     line, in UTF-8; a line break inside an id is written as the two characters ``\\n``.
     ``NAME.parquet`` has the columns ``id`` (string) and ``vector`` (list of D float32).
-    An existing file is replaced. Memory does not grow with N.
+    Memory does not grow with N.
 
     Args:
         length: positions after which a record is truncated, or pixels a side.
         batch_size: see :func:`headstart.evaluation.features.features`, which computes in bf16
             where the processor is fast at it.
-        progress: called with the number of records done and the total.
+        progress: called with the number of rows done and the total.
 
     Returns:
         N, the number of vectors written.
@@ -53,63 +60,111 @@ def embed(
     Raises:
         HeadstartError: ``out`` ends otherwise, there are no records, or the disk is full.
     """
-    check_ending(out, "vectors", ENDINGS)
-    total = len(records)
-    if not total:
+    check_out(out)
+    if not len(records):
         raise HeadstartError("there are no records to embed; name inputs that hold some.")
-    with _WRITERS[out.suffix.lower()](out, total, encoder.width) as writer:
+    kept = np.ones(len(records), dtype=bool)
+    rows: Iterator[tuple[str, str | None]] = ((name, None) for name in stream(records, "id"))
+    if ledger is not None and ledger.kept is not None:
+        kept = ledger.kept
+        rows = ((row.id, row.reason) for row in ledger)
+    total, done = len(kept), 0
+    with _WRITERS[out.suffix.lower()](out, total, encoder.width, bool(kept.all())) as writer:
         for start in range(0, total, CHUNK):
-            chunk = records.select(range(start, min(start + CHUNK, total)))
-            vectors = features(encoder, processor, chunk, length=length, batch_size=batch_size)
-            writer([str(name) for name in chunk["id"]], vectors)
+            has = kept[start : start + CHUNK]
+            chunk = records.select(range(done, done + int(has.sum())))
+            vectors = np.full((len(has), encoder.width), np.nan, dtype=np.float32)
+            if len(chunk):
+                vectors[has] = features(
+                    encoder, processor, chunk, length=length, batch_size=batch_size
+                )
+            writer([*islice(rows, len(has))], vectors)
+            done += len(chunk)
             if progress:
-                progress(start + len(chunk), total)
+                progress(start + len(has), total)
     return total
 
 
-class _Writer(Protocol):
-    """Appends the vectors (n,D) of n records."""
+def vectors_of(
+    encoder: Encoder,
+    processor: Processor,
+    records: Dataset,
+    *,
+    length: int,
+    batch_size: int = 32,
+    progress: Progress | None = None,
+    ledger: Ledger | None = None,
+) -> np.ndarray:
+    """Return what :func:`embed` writes, (N,D) float32; NaN where a row has no record."""
+    found = features(
+        encoder, processor, records, length=length, batch_size=batch_size, progress=progress
+    )
+    if ledger is None or ledger.kept is None:
+        return found
+    vectors = np.full((len(ledger.kept), encoder.width), np.nan, dtype=np.float32)
+    vectors[ledger.kept] = found
+    return vectors
 
-    def __call__(self, ids: list[str], vectors: np.ndarray) -> None: ...
+
+def check_out(out: Path) -> list[Path]:
+    """Return what is written beside the vectors at ``out``.
+
+    Raises:
+        HeadstartError: vectors cannot be written to a file of this ending.
+    """
+    check_ending(out, "vectors", list(_WRITERS))
+    return [ids_of(out)] if out.suffix.lower() == ".npy" else []
+
+
+def ids_of(out: Path) -> Path:
+    """Return the path of the ids beside an array."""
+    return out.with_name(out.stem + ".ids.txt")
+
+
+class _Writer(Protocol):
+    """Appends n rows: their ids, why they have no vector or None, and the vectors (n,D)."""
+
+    def __call__(self, rows: list[tuple[str, str | None]], vectors: np.ndarray) -> None: ...
 
 
 @contextmanager
-def _npy(out: Path, total: int, width: int) -> Iterator[_Writer]:
-    names = out.with_name(out.stem + ".ids.txt")
+def _npy(out: Path, total: int, width: int, complete: bool) -> Iterator[_Writer]:
     # The inner file is renamed first, so that vectors never exist without their ids.
     with (
         whole_file(out) as partial,
-        whole_file(names) as partial_names,
+        whole_file(ids_of(out)) as partial_names,
         open(partial, "wb") as vectors_file,
         open(partial_names, "w", encoding="utf-8", newline="\n") as names_file,
     ):
         header = {"descr": "<f4", "fortran_order": False, "shape": (total, width)}
         np.lib.format.write_array_header_1_0(vectors_file, header)
 
-        def write(ids: list[str], vectors: np.ndarray) -> None:
+        def write(rows: list[tuple[str, str | None]], vectors: np.ndarray) -> None:
             vectors_file.write(np.ascontiguousarray(vectors, dtype="<f4").data)
-            names_file.writelines(name.replace("\n", "\\n") + "\n" for name in ids)
+            names_file.writelines(name.replace("\n", "\\n") + "\n" for name, _ in rows)
 
         yield write
 
 
 @contextmanager
-def _parquet(out: Path, total: int, width: int) -> Iterator[_Writer]:
+def _parquet(out: Path, total: int, width: int, complete: bool) -> Iterator[_Writer]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     vector = pa.list_(pa.float32(), width)
-    schema = pa.schema([("id", pa.string()), ("vector", vector)])
+    fields = [("id", pa.string()), ("vector", vector)]
+    schema = pa.schema(fields if complete else [*fields, ("reason", pa.string())])
     with whole_file(out) as partial, pq.ParquetWriter(partial, schema) as file:
 
-        def write(ids: list[str], vectors: np.ndarray) -> None:
+        def write(rows: list[tuple[str, str | None]], vectors: np.ndarray) -> None:
+            names, reasons = zip(*rows, strict=True)
+            missing = pa.array([reason is not None for reason in reasons])
             flat = pa.array(np.ascontiguousarray(vectors, dtype=np.float32).reshape(-1))
-            column = pa.FixedSizeListArray.from_arrays(flat, type=vector)
-            file.write_table(pa.table([pa.array(ids, pa.string()), column], schema=schema))
+            column = pa.FixedSizeListArray.from_arrays(flat, type=vector, mask=missing)
+            columns = [pa.array(names, pa.string()), column, pa.array(reasons, pa.string())]
+            file.write_table(pa.table(columns[: len(schema)], schema=schema))
 
         yield write
 
 
 _WRITERS = {".npy": _npy, ".parquet": _parquet}
-#: Endings of the files that vectors can be written to.
-ENDINGS = tuple(_WRITERS)

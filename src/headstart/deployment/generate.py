@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -97,7 +98,7 @@ def open_writer(run: RunFolder) -> Writer:
     if run.config()["verb"] == "finetune":
         raise HeadstartError(
             f"{run.folder} was fine-tuned for its task and goes on with no text; use it with "
-            f"`headstart predict {run.folder} INPUT`."
+            f"`headstart predict {shlex.quote(str(run.folder))} INPUT`."
         )
     if wanted.get(objective) not in encoder.provides:
         raise HeadstartError(

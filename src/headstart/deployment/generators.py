@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,7 @@ def generate(run: RunFolder, config: GenerateConfig) -> str | Path:
     if run.config()["verb"] == "finetune":
         raise HeadstartError(
             f"{run.folder} was fine-tuned for its task and generates nothing; use it with "
-            f"`headstart predict {run.folder} INPUT`."
+            f"`headstart predict {shlex.quote(str(run.folder))} INPUT`."
         )
     if kind is None:
         raise HeadstartError(

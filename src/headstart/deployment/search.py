@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from headstart.config import SourceOptions
 from headstart.data.discovery import files_of
+from headstart.data.ledger import Ledger
 from headstart.data.vectors import unit_length
-from headstart.deployment.embed import embed
+from headstart.deployment.embed import embed, ids_of
 from headstart.errors import HeadstartError
-from headstart.evaluation.cache import digest
+from headstart.evaluation.cache import (
+    digest,
+    digest_of_encoder,
+    digest_of_modality,
+    digest_of_records,
+    state_of,
+)
 from headstart.files import whole_folder
+from headstart.outputs import store_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from headstart.config import SourceOptions
-    from headstart.data.content import Content
     from headstart.encoders.opening import OpenedEncoder
     from headstart.modalities import Modality
 
@@ -29,7 +38,7 @@ CHUNK = 65_536
 #: Side in pixels of preview images, of which only the text is used.
 _SIDE = 8
 #: Names inside the folder of an index.
-VECTORS, RECORDS = "vectors.npy", "records"
+VECTORS, RECORDS, ROWS, STATE = "vectors.npy", "records", "rows", "state.txt"
 
 
 class Index:
@@ -37,8 +46,9 @@ class Index:
 
     Args:
         ids: N names of records.
-        vectors: (N,D) float32, not necessarily normalised; memory-mapped ones stay on disk.
-        texts: from indices (n,) to the previews of those records, where they are known.
+        vectors: (N,D) float32, not necessarily normalised; memory-mapped ones stay on disk. A row
+            of NaN is near nothing.
+        show: from indices (n,) to what else is known of those records, where there is something.
 
     Example::
 
@@ -50,9 +60,10 @@ class Index:
         self,
         ids: list[str],
         vectors: np.ndarray,
-        texts: Callable[[np.ndarray], list[str]] | None = None,
+        show: Callable[[np.ndarray], list[dict[str, Any]]] | None = None,
     ) -> None:
-        self.ids, self.vectors, self.texts = ids, vectors, texts
+        self.ids, self.vectors = ids, vectors
+        self.show = show or (lambda indices: [{} for _ in indices])
 
     @classmethod
     def open(cls, path: Path) -> Index:
@@ -63,13 +74,13 @@ class Index:
         """
         try:
             if path.suffix.lower() == ".npy":
-                names = path.with_name(path.stem + ".ids.txt").read_text(encoding="utf-8")
+                names = ids_of(path).read_text(encoding="utf-8")
                 vectors = np.load(path, mmap_mode="r", allow_pickle=False)
                 ids = [name.replace("\\n", "\n") for name in names.split("\n")[:-1]]
             else:
                 import pyarrow.parquet as pq
 
-                table = pq.read_table(path, columns=["id", "vector"])
+                table = pq.read_table(path, columns=["id", "vector"]).drop_null()
                 ids = table["id"].to_pylist()
                 flat = table["vector"].combine_chunks()
                 vectors = np.asarray(flat.flatten()).reshape(len(ids), -1)
@@ -95,24 +106,26 @@ class Index:
         from datasets import load_from_disk
 
         found, records = cls.open(folder / VECTORS), load_from_disk(str(folder / RECORDS))
+        rows = load_from_disk(str(folder / ROWS)) if (folder / ROWS).is_dir() else None
 
-        def texts(indices: np.ndarray) -> list[str]:
-            return [preview.text for preview in modality.preview(records.select(indices), _SIDE)]
+        def show(indices: np.ndarray) -> list[dict[str, Any]]:
+            """Return the previews of records, where more than their ids, and their columns."""
+            names = [found.ids[index] for index in indices]
+            texts = [preview.text for preview in modality.preview(records.select(indices), _SIDE)]
+            shown = [{"preview": text} if texts != names else {} for text in texts]
+            columns = rows.select(indices)["columns"] if rows is not None else [None] * len(names)
+            for each, written in zip(shown, columns, strict=True):
+                if written:
+                    each["record"] = json.loads(written)
+            return shown
 
-        return cls(found.ids, found.vectors, texts)
-
-    def show(self, indices: np.ndarray) -> dict[int, str]:
-        """Return the previews of records by their indices; {} where those are only their ids."""
-        if self.texts is None:
-            return {}
-        indices = np.unique(indices)
-        texts = dict(zip(indices.tolist(), self.texts(indices), strict=True))
-        return texts if any(self.ids[index] != text for index, text in texts.items()) else {}
+        return cls(found.ids, found.vectors, show)
 
     def nearest(self, queries: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the indices (Q,k) of the nearest vectors and their cosines (Q,k), best first.
 
-        Ties keep the order of the index; k is ``count``, or N if that is smaller.
+        Ties keep the order of the index; k is ``count``, or N if that is smaller. The cosine with
+        a row that has no vector is minus infinity.
 
         Args:
             queries: (Q,D).
@@ -131,41 +144,107 @@ class Index:
         indices = np.empty((len(queries), 0), dtype=np.int64)
         cosines = np.empty((len(queries), 0), dtype=np.float32)
         for start in range(0, len(self.ids), CHUNK):
-            block = unit_length(np.asarray(self.vectors[start : start + CHUNK]))
+            block = np.asarray(self.vectors[start : start + CHUNK])
+            missing = np.isnan(block).any(1)
+            block = unit_length(np.where(missing[:, None], 0, block))
             found = np.arange(start, start + len(block))
             indices = np.hstack([indices, np.broadcast_to(found, (len(queries), len(block)))])
-            cosines = np.hstack([cosines, queries @ block.T])
+            cosines = np.hstack([cosines, np.where(missing, -np.inf, queries @ block.T)])
             best = np.argsort(-cosines, axis=1, kind="stable")[:, :count]
             indices = np.take_along_axis(indices, best, 1)
             cosines = np.take_along_axis(cosines, best, 1)
         return indices, cosines
 
 
+def index_of(
+    opened: OpenedEncoder,
+    run: str,
+    sources: Sequence[str],
+    options: SourceOptions,
+    say: Callable[[str], None],
+) -> Index:
+    """Return the index of ``sources``; it is built where there is none of their present state."""
+    folder = index_folder(opened, store_of(run), sources, options)
+    if not is_current(folder, opened):
+        ledger = Ledger()
+        records = opened.read(list(sources), options, say, ledger=ledger)
+        say(f"embedding {len(records):,} records into {folder}")
+        build(opened, records, folder, ledger)
+        if missing := ledger.sentence("vector"):
+            say(missing)
+    return Index.of_records(folder, opened.modality)
+
+
 def index_folder(
-    run: Path, encoder: str, sources: Sequence[str], options: SourceOptions, content: Content
+    opened: OpenedEncoder,
+    store: Path,
+    sources: Sequence[str],
+    options: SourceOptions,
+    note: str = "",
 ) -> Path:
-    """Return the folder in ``run`` of the index of ``sources``, which depends on their state.
+    """Return the folder in ``store`` of the index of ``sources``, which depends on their state.
+
+    That is the encoder, the kind of data with its options, all options that the sources are read
+    with, and every file of the sources: its path, size and times.
 
     Args:
-        encoder: its digest, as :func:`headstart.evaluation.cache.digest_of_encoder` gives it.
-        options: those that the sources are read with.
-        content: what the records are.
+        options: only those of :class:`SourceOptions` count.
+        note: what else the index depends on.
     """
-    parts = [encoder, str(sorted(options.columns.items())), options.document]
+    read = {name: getattr(options, name) for name in SourceOptions.model_fields}
+    encoder = digest_of_encoder(opened.encoder, opened.processor, opened.length)
+    parts = [encoder, digest_of_modality(opened.modality), repr(sorted(read.items())), note]
     for source in sources:
         parts.append(os.path.abspath(source))
-        for file in files_of(source, content):
-            status = os.stat(file)
-            parts.append(f"{os.path.abspath(file)}:{status.st_size}:{status.st_mtime_ns}")
-    return run / "index" / digest("index", *parts)
+        for file in files_of(source, opened.modality.content):
+            parts.append(f"{os.path.abspath(file)}:{state_of(os.stat(file))}")
+    return store / "index" / digest("index", *parts)
 
 
-def build(opened: OpenedEncoder, records: Dataset, folder: Path) -> None:
-    """Write an index of ``records`` and the records themselves into ``folder``."""
+def build(
+    opened: OpenedEncoder, records: Dataset, folder: Path, ledger: Ledger | None = None
+) -> None:
+    """Write an index of ``records``, with these and the rows of their sources, into ``folder``."""
     with whole_folder(folder) as unfinished:
         vectors = unfinished / VECTORS
         embed(opened.encoder, opened.processor, records, vectors, length=opened.length)
-        records.save_to_disk(str(unfinished / RECORDS))
+        with _without_progress_bars():
+            records.save_to_disk(str(unfinished / RECORDS))
+            if ledger is not None and ledger.kept is not None:
+                rows = ledger.rows.select(np.flatnonzero(ledger.kept))
+                rows.save_to_disk(str(unfinished / ROWS))
+        state = digest_of_records(records, opened.modality.content)
+        (unfinished / STATE).write_text(state, encoding="utf-8")
+
+
+def is_current(folder: Path, opened: OpenedEncoder) -> bool:
+    """Return whether an index is whole, and the files that its records name are as they were.
+
+    A table may name pictures, which are no files of the sources.
+    """
+    from datasets import load_from_disk
+
+    try:
+        records = load_from_disk(str(folder / RECORDS))
+        state = (folder / STATE).read_text(encoding="utf-8")
+        Index.open(folder / VECTORS)
+    except (OSError, ValueError, HeadstartError):  # none yet, or a damaged one
+        return False
+    return state == digest_of_records(records, opened.modality.content)
+
+
+@contextmanager
+def _without_progress_bars() -> Iterator[None]:
+    """Hide the progress bars of `datasets`, which a thousand records are written with, too."""
+    from datasets import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+
+    disabled = are_progress_bars_disabled()
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        if not disabled:
+            enable_progress_bars()
 
 
 def search(
@@ -178,19 +257,22 @@ def search(
         vectors: (Q,D), those of the queries.
 
     Returns:
-        Rows with ``query``, ``rank`` (from 1), ``id`` and ``similarity`` (the cosine), and with the
-        ``preview`` of the record, where it is known and more than the id.
+        Rows with ``query``, ``rank`` (from 1), ``id`` and ``similarity`` (the cosine); and, where
+        they are known, with the ``preview`` of the record and the columns of its source, as
+        ``record``.
     """
     indices, cosines = index.nearest(vectors, count)
-    texts = index.show(indices.ravel())
+    distinct = np.unique(indices[np.isfinite(cosines)])
+    known = dict(zip(distinct.tolist(), index.show(distinct), strict=True))
     return [
         {
             "query": name,
             "rank": rank,
             "id": index.ids[row],
             "similarity": round(float(cosine), 4),
-            **({"preview": texts[row]} if texts else {}),
+            **known[row],
         }
         for name, *found in zip(queries, indices, cosines, strict=True)
         for rank, (row, cosine) in enumerate(zip(*found, strict=True), start=1)
+        if row in known
     ]

@@ -219,7 +219,7 @@ def finetune(
             head.publish(encoder, folder)
         with whole_folder(run.head) as folder:
             head.save(folder)
-        run.resolve(finished=True)
+        run.resolve(finished=True, compared=False)  # the verb compares, or does so again
 
     group.first(keep)
     if config.alternatives:

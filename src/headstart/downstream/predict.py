@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Sequence
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
     from headstart.config import PredictConfig
     from headstart.data.audit import Audit
+    from headstart.data.content import Content
+    from headstart.data.ledger import Ledger
     from headstart.modalities import Modality
     from headstart.run import RunFolder
 
@@ -36,12 +40,11 @@ def open_head(run: RunFolder) -> Task:
     if run.config()["verb"] != "finetune":
         raise HeadstartError(
             f"{run.folder} is a pre-training run and knows no labels; fine-tune first: "
-            f"`headstart finetune {run.folder} --train LABELED --out RUN`."
+            f"`headstart finetune {shlex.quote(str(run.folder))} --train LABELED --out RUN`."
         )
     if not run.finished:
         raise HeadstartError(
-            f"the fine-tuning in {run.folder} has not finished; go on with `headstart finetune "
-            f"--resume --out {run.folder}`."
+            f"the fine-tuning in {run.folder} has not finished; go on with `{run.command()}`."
         )
     kind: type[Task] = TASKS[task_of(run.head)]
     return kind.load(run.head)
@@ -109,6 +112,35 @@ def predict(
     return rows()
 
 
+def beside_rows(
+    predicted: Iterable[dict[str, Any]], records: Dataset, ledger: Ledger, content: Content
+) -> list[dict[str, Any]]:
+    """Return a row for each row of the sources, in order, with its own columns as ``record``.
+
+    A row of the sources that no record was made of has None for everything that is predicted, and
+    a ``reason``. ``record`` is the text itself where the source has no columns.
+
+    Args:
+        predicted: as :func:`predict` yields them, of ``records``.
+        ledger: of the reading of ``records``.
+    """
+    found = [*predicted]
+    if ledger.kept is None:
+        return found
+    names = dict.fromkeys(name for row in found for name in row)
+    texts = iter(records[content.name]) if content.name in records.column_names else repeat(None)
+    rows, predictions = [], iter(found)
+    for row in ledger:
+        if row.reason is not None:
+            shown = {**dict.fromkeys(names), "id": row.id, "reason": row.reason}
+            rows.append({**shown, "record": row.columns})
+            continue
+        text = next(texts)
+        own = {content.name: text} if isinstance(text, str) else {}
+        rows.append({**next(predictions), "record": row.columns or own})
+    return rows
+
+
 def check_ending(out: Path, *endings: str) -> None:
     """Refuse a file that predictions cannot be written to.
 
@@ -125,14 +157,16 @@ def check_ending(out: Path, *endings: str) -> None:
 def write_predictions(rows: Sequence[dict[str, Any]], out: Path) -> None:
     """Write rows to ``.jsonl``, ``.csv`` (UTF-8) or ``.parquet``, whole or not at all.
 
-    In ``.csv`` and ``.parquet`` each label has a column of scores, ``score:LABEL``; lists are
-    JSON in ``.csv``. Masks can also be written as PNG files, to a folder (without an ending).
+    In ``.csv`` and ``.parquet`` each label has a column of scores, ``score:LABEL``, and so has each
+    column of the input: under its own name, or as ``input:NAME`` where a column of the result has
+    that name. Lists are JSON in ``.csv``. Masks can also be written as PNG files, to a folder
+    (without an ending).
 
     Raises:
         HeadstartError: another ending, or a full disk.
     """
-    if not out.suffix and rows and "runs" in rows[0]:
-        write_masks(rows, out)
+    if not out.suffix and any("runs" in row for row in rows):
+        write_masks([row for row in rows if row["runs"] is not None], out)
         return
     check_ending(out)
     with whole_file(out) as partial:
@@ -140,7 +174,7 @@ def write_predictions(rows: Sequence[dict[str, Any]], out: Path) -> None:
             with open(partial, "w", encoding="utf-8") as file:
                 file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
             return
-        flat = [_flat(row) for row in rows]
+        flat = _flat(rows)
         if out.suffix == ".csv":
             with open(partial, "w", encoding="utf-8", newline="") as file:
                 names = list(flat[0]) if flat else ["id"]
@@ -156,9 +190,22 @@ def write_predictions(rows: Sequence[dict[str, Any]], out: Path) -> None:
         parquet.write_table(pa.Table.from_pylist(flat), partial)
 
 
-def _flat(row: dict[str, Any]) -> dict[str, Any]:
-    scores = {f"score:{label}": score for label, score in row.get("scores", {}).items()}
-    return {name: value for name, value in row.items() if name != "scores"} | scores
+def _flat(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows of plain values that all have the same columns."""
+    results = dict.fromkeys(name for row in rows for name in row)
+    results = {name: None for name in results if name not in ("scores", "record")}
+    scores = {f"score:{label}" for row in rows for label in row.get("scores") or ()}
+
+    def own(column: str) -> str:
+        return f"input:{column}" if column in results or column in scores else column
+
+    flat = []
+    for row in rows:
+        found = {name: row.get(name) for name in results}
+        found |= {f"score:{label}": score for label, score in (row.get("scores") or {}).items()}
+        flat.append(found | {own(name): value for name, value in row.get("record", {}).items()})
+    names = dict.fromkeys(name for row in flat for name in row)
+    return [{name: row.get(name) for name in names} for row in flat]
 
 
 def _cell(value: Any) -> Any:

@@ -98,7 +98,7 @@ def _predicted(
             alternatives=False,
             **options,
         )
-        target = RunFolder.create(config.out, "finetune", config, overwrite=False)
+        target = RunFolder.create(config.out, "finetune", config)
         # One record a class cannot be held out; then the training records say when to stop.
         alone = len(set(labeled["label"])) == len(labeled)
         finetune(

@@ -142,11 +142,13 @@ class TokenEncoder(Encoder):
 
     Attributes:
         causal_architecture: whether the architecture itself attends to the left only.
+        limit: most positions in a row; None if there is no limit.
         lookback: positions to the left whose ids also enter the vector of a position.
     """
 
     reads = "input_ids"
     causal_architecture: bool = False
+    limit: int | None = None
     lookback: int = 0
 
     @property

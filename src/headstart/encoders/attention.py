@@ -50,8 +50,9 @@ def attention(
     count, heads, length, width = query.shape
     sources = key.shape[2]
     key, value = (t.repeat_interleave(heads // t.shape[1], 1) for t in (key, value))
+    # The values may be of another width than queries and keys.
     flat_query, flat_key, flat_value = (
-        t.to(value.dtype).reshape(count * heads, -1, width) for t in (query, key, value)
+        t.to(value.dtype).flatten(0, 1) for t in (query, key, value)
     )
     bias = _bias(module, attention_mask, is_causal, length, sources, query.device)
     scale = width**-0.5 if scaling is None else scaling
@@ -64,7 +65,7 @@ def attention(
         weights = scores.softmax(-1)
     if module.training and dropout:
         weights = F.dropout(weights, dropout)
-    attended = torch.bmm(weights, flat_value).view(count, heads, length, width)
+    attended = torch.bmm(weights, flat_value).unflatten(0, (count, heads))
     return attended.transpose(1, 2).contiguous(), None
 
 

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from headstart.encoders import ENCODERS, Encoder, EncoderKind, PixelEncoder, TokenEncoder
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, refused
 
 #: Tokens per row for networks whose folders do not specify it.
 LENGTH = 256
+#: Ids of positions that a network may keep for padding.
+_SPARE = 8
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,28 @@ def _config(folder: str | Path) -> dict[str, Any]:
 def _tokens(folder: str | Path) -> int:
     from headstart.encoders.sentence_folders import native_length
 
-    return native_length(folder) or LENGTH
+    stated = native_length(folder)
+    if stated is not None:
+        return stated
+    most = _config(folder).get("max_position_embeddings")
+    if not isinstance(most, int) or not 0 < most < LENGTH + _SPARE:
+        return LENGTH
+    # Some families begin to count after the padding id; the network itself knows.
+    from headstart.encoders.transformer import TransformerEncoder
+
+    return min(LENGTH, TransformerEncoder.load(folder).limit or LENGTH)
+
+
+def highest_token(folder: str | Path) -> int | None:
+    """Return the highest id of a folder's tokenizer; None if it has no ``tokenizer.json``."""
+    file = Path(folder) / "tokenizer.json"
+    if not file.is_file():
+        return None
+    from tokenizers import Tokenizer
+
+    remedy = "copy it again, or give a folder that was saved with its tokenizer"
+    with refused(f"the tokenizer in {file} cannot be read", remedy, Exception):
+        return max(Tokenizer.from_file(str(file)).get_vocab().values(), default=None)
 
 
 def _timm_side(folder: str | Path) -> int:

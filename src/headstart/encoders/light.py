@@ -19,9 +19,10 @@ from torch.nn import functional as F
 from headstart.batch import Batch
 from headstart.config import Options
 from headstart.encoders import EncoderKind, Features, TokenEncoder
-from headstart.encoders.sentence_folders import write_modules
+from headstart.encoders.sentence_folders import check_settings, modules_of, write_modules
 from headstart.encoders.visibility import mean_pool
-from headstart.errors import refused
+from headstart.encoders.weights import check_finite
+from headstart.errors import HeadstartError, refused
 from headstart.modalities import TokenProcessor
 from headstart.modalities.tokens.tokenizer_defaults import TokenizerDefaults
 
@@ -44,13 +45,16 @@ class LightEncoder(TokenEncoder):
         weights: (V,) weight of each token.
         width: D.
         window: neighbours on each side that :meth:`contextualize` averages.
+        normalize: scale pooled vectors to length 1, as some published tables do.
     """
 
     provides = frozenset({"tokens", "token_embedding", "visibility", "bidirectional"})
 
-    def __init__(self, weights: Tensor, width: int, window: int = 8) -> None:
+    def __init__(
+        self, weights: Tensor, width: int, window: int = 8, normalize: bool = False
+    ) -> None:
         super().__init__()
-        self.width, self.window = width, window
+        self.width, self.window, self.normalize = width, window, normalize
         self.embedding = nn.Embedding(len(weights), width)
         nn.init.normal_(self.embedding.weight, std=0.1)
         self.weights: Tensor
@@ -78,12 +82,15 @@ class LightEncoder(TokenEncoder):
         if self.training:
             with torch.no_grad():
                 self.centre.lerp_(pooled.mean(0).to(self.centre.dtype), 0.01)
-        return pooled - self.centre * (lengths > 0)[:, None]
+        return self._scaled(pooled - self.centre * (lengths > 0)[:, None])
+
+    def _scaled(self, pooled: Tensor) -> Tensor:
+        return F.normalize(pooled, dim=1) if self.normalize else pooled
 
     def from_vectors(self, vectors: Tensor, batch: Batch) -> Features:
         mask = batch["mask"]
         pooled = mean_pool(vectors, mask) - self.centre * mask.any(1)[:, None]
-        return Features(vectors, mask, pooled)
+        return Features(vectors, mask, self._scaled(pooled))
 
     def embed(self, batch: Batch) -> Tensor:
         ids = batch["input_ids"]
@@ -109,7 +116,7 @@ class LightEncoder(TokenEncoder):
 
     def untrained(self) -> LightEncoder:
         """Return an encoder of the same shape and weights, freshly initialised."""
-        return LightEncoder(self.weights.clone(), self.width, self.window)
+        return LightEncoder(self.weights.clone(), self.width, self.window, self.normalize)
 
     def save(self, folder: Path) -> None:
         """Write a ``StaticEmbedding`` model, and the parameters it was computed from."""
@@ -123,22 +130,32 @@ class LightEncoder(TokenEncoder):
         save_file({k: v.contiguous() for k, v in parts.items()}, folder / PARTS)
         flat = table * self.weights[:, None] - self.centre
         save_file({"embedding.weight": flat.contiguous()}, folder / TABLE)
-        write_modules(folder, {"StaticEmbedding": ""})
+        normalize = {"Normalize": "1_Normalize"} if self.normalize else {}
+        write_modules(folder, {"StaticEmbedding": "", **normalize})
 
     @classmethod
     def load(cls, folder: str | Path) -> LightEncoder:
         """Open a folder that :meth:`save` wrote, or any ``StaticEmbedding`` model.
 
         Raises:
-            HeadstartError: the files are missing or damaged.
+            HeadstartError: the files are missing or damaged, or other modules follow.
         """
         folder = Path(folder)
+        kinds = [kind for kind, _ in modules_of(folder) or []]
+        if kinds not in (["StaticEmbedding"], ["StaticEmbedding", "Normalize"]):
+            raise HeadstartError(
+                f"the vectors of {folder} are made by {', '.join(kinds)}, and headstart knows a "
+                "StaticEmbedding alone, or with Normalize; give another folder."
+            )
+        check_settings(folder)
         what = f"the light encoder in {folder} cannot be read"
         with refused(what, "pre-train it again or name another folder", Exception):
             flat = load_file(folder / TABLE)["embedding.weight"].float()
             parts = load_file(folder / PARTS) if (folder / PARTS).exists() else {}
         weights = parts.get("weights", torch.ones(len(flat)))
-        encoder = cls(weights, flat.shape[1], int(parts.get("window", torch.tensor(8))))
+        check_finite({"embedding.weight": flat}, folder)
+        window = int(parts.get("window", torch.tensor(8)))
+        encoder = cls(weights, flat.shape[1], window, "Normalize" in kinds)
         encoder.centre.copy_(parts.get("centre", torch.zeros(flat.shape[1])))
         with torch.no_grad():
             unweighted = weights[:, None] == 0

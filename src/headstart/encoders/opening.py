@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable
 from functools import cached_property
 from importlib.util import find_spec
@@ -13,16 +14,19 @@ from typing import TYPE_CHECKING, Any
 from headstart.config import SourceOptions, check_options
 from headstart.data.audit import Audit
 from headstart.data.columns import check_names
-from headstart.encoders import ENCODERS, Encoder, EncoderKind
-from headstart.encoders.formats import format_of
+from headstart.encoders import ENCODERS, Encoder, EncoderKind, TokenEncoder
+from headstart.encoders.formats import format_of, highest_token
 from headstart.errors import HeadstartError
 from headstart.files import write_json
 from headstart.modalities import MODALITIES, Modality, Processor
 from headstart.modalities.opening import modality_giving, open_modality
+from headstart.run import RunFolder
 from headstart.seeding import seeded
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+    from headstart.data.ledger import Ledger
 
 NOTE = "headstart.json"
 
@@ -80,16 +84,18 @@ class OpenedEncoder:
         options: SourceOptions,
         say: Callable[[str], None],
         read: Callable[[Modality, Audit], Dataset] | None = None,
+        ledger: Ledger | None = None,
     ) -> Dataset:
         """Return the records of the sources that can be decoded, and say what was set aside.
 
         Args:
             read: replaces the modality's own reading and the check of the columns.
+            ledger: gets every row of the sources, those without a record included.
 
         Raises:
             HeadstartError: an unknown column, or nothing can be read.
         """
-        audit = Audit()
+        audit = Audit() if ledger is None else Audit(sys.maxsize, ledger)
         if read is None:
             check_names(options.columns, self.modality.content)
             records = self.modality.read(sources, options, audit)
@@ -98,6 +104,8 @@ class OpenedEncoder:
         records = self.modality.readable(records, self.processor, audit)
         for sentence in audit.sentences():
             say(sentence)
+        if ledger is not None:
+            ledger.settle(records, audit.reason_of())
         return records
 
 
@@ -154,11 +162,12 @@ def open_encoder(folder: str | Path, *, length: int | None = None) -> Encoder:
     published weights, or a ``StaticEmbedding``.
 
     Args:
-        length: pixels per side of the images it will read; by default as saved. Token encoders
-            ignore it.
+        length: pixels per side of the images, or tokens per row, that it will read; by default as
+            saved.
 
     Raises:
-        HeadstartError: no encoder can be opened.
+        HeadstartError: no encoder can be opened, it has fewer positions than ``length``, or fewer
+            tokens than its tokenizer.
 
     Example::
 
@@ -174,7 +183,25 @@ def open_encoder(folder: str | Path, *, length: int | None = None) -> Encoder:
         return create_encoder(path, {}, None, length=length or kind.length, seed=0)
     if length is None and (Path(path) / NOTE).is_file():
         length = int(read_note(path)["length"])
-    return format_of(path).load(path, length)
+    encoder = format_of(path).load(path, length)
+    if isinstance(encoder, TokenEncoder):
+        _check_tokens(encoder, path, length)
+    return encoder
+
+
+def _check_tokens(encoder: TokenEncoder, folder: str | Path, length: int | None) -> None:
+    """Refuse rows with more positions, or a tokenizer with more tokens, than the network has."""
+    if encoder.limit is not None and length is not None and length > encoder.limit:
+        raise HeadstartError(
+            f"the network in {folder} has {encoder.limit} positions, fewer than the {length} "
+            f"tokens asked for; set --length {encoder.limit} or less, or choose another encoder."
+        )
+    highest, known = highest_token(folder), encoder.token_embedding.num_embeddings
+    if highest is not None and highest >= known:
+        raise HeadstartError(
+            f"the tokenizer in {folder} has ids up to {highest}, and the network's table has "
+            f"{known:,} tokens; use the tokenizer that belongs to the network."
+        )
 
 
 def open_processor(folder: str | Path) -> Processor:
@@ -203,11 +230,13 @@ def encoder_folder(folder: str | Path) -> str | Path:
     """Return the location of an encoder: a run's ``encoder``, the folder itself, or a hub name.
 
     Raises:
-        HeadstartError: a path that does not exist.
+        HeadstartError: a path that does not exist, or a run whose training has not finished.
     """
     path = Path(folder)
     if (path / "encoder").is_dir():
         return path / "encoder"
+    if (path / "config.yaml").is_file() and not (path / "config.json").is_file():
+        return RunFolder.open(path).require_encoder()
     if path.exists():
         return path
     if path.is_absolute() or len(path.parts) > 2 or str(folder).startswith((".", "~")):

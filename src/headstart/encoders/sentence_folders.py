@@ -1,7 +1,9 @@
 """Pooling and length in folders of sentence-transformers.
 
 Such a folder is a network of Transformers with a ``modules.json`` that lists the modules after the
-network: a pooling, possibly a normalisation, possibly layers that headstart does not have.
+network: a pooling, possibly a normalisation. What else it may hold, layers, prompts or a shorter
+vector, would give other vectors here, and is refused. Lower-casing is the tokenizer's
+(:mod:`headstart.modalities.text.fitting`).
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from headstart.errors import HeadstartError
 from headstart.files import write_json
 
 MODULES = "modules.json"
+#: Tokens of a text that static vectors are the mean of; sentence-transformers takes all.
+STATIC_LENGTH = 8192
 _OLD = "pooling_mode_"
 #: Names in ``1_Pooling/config.json``, of old and new versions.
 _NAMES = {
@@ -28,8 +32,11 @@ _NAMES = {
     "cls_token": "cls",
     "max_tokens": "max",
     "mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
+    "weightedmean_tokens": "weightedmean",
     "lasttoken": "lasttoken",
 }
+#: Where it says how a text is made a vector, beyond its modules.
+_SETTINGS = "config_sentence_transformers.json"
 
 
 @dataclass(frozen=True)
@@ -37,8 +44,9 @@ class Pooling:
     """How the token vectors of a row are pooled.
 
     Attributes:
-        mode: ``mean`` of the real positions, ``cls`` (the first), ``lasttoken``, ``max``, or
-            ``mean_sqrt_len_tokens`` (their sum over the square root of their number).
+        mode: ``mean`` of the real positions, ``cls`` (the first), ``lasttoken``, ``max``,
+            ``mean_sqrt_len_tokens`` (their sum over the square root of their number), or
+            ``weightedmean`` (weights 1, 2, 3, ... from the first).
         normalize: scale the result to length 1.
     """
 
@@ -65,23 +73,78 @@ class Pooling:
         """Read it from a folder or a hub name; by default the mean.
 
         Raises:
-            HeadstartError: an unsupported module or pooling mode.
+            HeadstartError: an unsupported module, pooling mode or setting.
         """
-        modules = _read(folder, MODULES)
+        modules = modules_of(folder)
         if modules is None:
             return cls()
-        kinds = {str(module["type"]).rpartition(".")[2]: module["path"] for module in modules}
-        unknown = sorted(set(kinds) - {"Transformer", "Pooling", "Normalize"})
-        config = _read(folder, "config.json", kinds.get("Pooling", "")) or {}
+        kinds = [kind for kind, _ in modules]
+        paths = dict(modules)
+        config = _read(folder, "config.json", paths.get("Pooling", "")) or {}
         old = [new for name, new in _NAMES.items() if config.get(f"{_OLD}{name}")]
-        mode = config.get("pooling_mode") or (old[0] if len(old) == 1 else old or "mean")
-        if unknown or not isinstance(mode, str) or mode not in _MODES:
+        mode = config.get("pooling_mode") or old or "mean"
+        if isinstance(mode, list) and len(mode) == 1:
+            mode = mode[0]
+        unknown = [kind for kind in kinds if kind not in ("Transformer", "Pooling", "Normalize")]
+        strange = ", ".join(unknown)
+        if kinds not in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"]):
+            strange = strange or f"the modules {', '.join(kinds)}"
+        elif not isinstance(mode, str) or mode not in _MODES:
+            strange = f"pooling {mode if isinstance(mode, str) else ' with '.join(mode)}"
+        elif paths["Transformer"]:
+            strange = f"a network in the folder {paths['Transformer']}"
+        task = (_read(folder, "sentence_bert_config.json") or {}).get("transformer_task")
+        if not strange and task not in (None, "feature-extraction"):
+            strange = f"the task {task}"
+        if strange:
             raise HeadstartError(
-                f"the vectors of {folder} are made by {', '.join(unknown) or f'pooling {mode}'}, "
-                "which headstart does not know; give a folder of a Transformer with one Pooling "
-                f"({', '.join(_MODES)})."
+                f"the vectors of {folder} are made by {strange}, which headstart does not know; "
+                f"give a folder of a Transformer with one Pooling ({', '.join(_MODES)})."
             )
+        check_settings(folder)
         return cls(mode, "Normalize" in kinds)
+
+
+def modules_of(folder: str | Path) -> list[tuple[str, str]] | None:
+    """Return the class name and path of each module, in order; None without a ``modules.json``.
+
+    A module of another package has its full name: it needs code of its own, and is never run.
+    """
+    modules = _read(folder, MODULES)
+    if modules is None:
+        return None
+    try:
+        named = [(str(module["type"]), str(module["path"])) for module in modules]
+    except (TypeError, KeyError):
+        raise HeadstartError(
+            f"{MODULES} in {folder} does not list modules; copy the folder again."
+        ) from None
+    own = "sentence_transformers."
+    return [
+        (kind.rpartition(".")[2] if kind.startswith(own) else kind, path) for kind, path in named
+    ]
+
+
+def check_settings(folder: str | Path) -> None:
+    """Refuse settings of sentence-transformers that would give other vectors here.
+
+    Raises:
+        HeadstartError: a prompt before every text, or vectors that are cut.
+    """
+    settings = _read(folder, _SETTINGS) or {}
+    name = settings.get("default_prompt_name")
+    prompt = (settings.get("prompts") or {}).get(name) if name else None
+    if prompt:
+        raise HeadstartError(
+            f"{folder} puts the prompt {str(prompt)[:40]!r} before every text, which headstart "
+            f"does not; set default_prompt_name in {_SETTINGS} to null, and write the prompt into "
+            "the texts."
+        )
+    if settings.get("truncate_dim"):
+        raise HeadstartError(
+            f"{folder} cuts its vectors to {settings['truncate_dim']} numbers, which headstart "
+            f"does not; set truncate_dim in {_SETTINGS} to null for whole vectors."
+        )
 
 
 def write_modules(folder: Path, paths: Mapping[str, str]) -> None:
@@ -98,7 +161,10 @@ def write_modules(folder: Path, paths: Mapping[str, str]) -> None:
 def native_length(folder: str | Path) -> int | None:
     """Return the maximum number of tokens of a sentence-transformers folder; None for others."""
     length = (_read(folder, "sentence_bert_config.json") or {}).get("max_seq_length")
-    if length is None and _read(folder, MODULES) is not None:
+    modules = modules_of(folder)
+    if modules and modules[0][0] == "StaticEmbedding":
+        return STATIC_LENGTH
+    if length is None and modules is not None:
         # In newer folders the tokenizer and the network define it.
         own = (_read(folder, "tokenizer_config.json") or {}).get("model_max_length")
         most = (_read(folder, "config.json") or {}).get("max_position_embeddings")
@@ -139,6 +205,12 @@ def _largest(tokens: Tensor, mask: Tensor) -> Tensor:
     return tokens.masked_fill(~(mask | ~mask.any(1, keepdim=True))[:, :, None], -torch.inf).amax(1)
 
 
+def _weighted(tokens: Tensor, mask: Tensor) -> Tensor:
+    weights = mask.cumsum(1) * mask  # (B,T)
+    total = (tokens * weights[:, :, None]).sum(1)
+    return total / weights.sum(1, keepdim=True).clamp(min=1)
+
+
 def _root(tokens: Tensor, mask: Tensor) -> Tensor:
     return mean_pool(tokens, mask) * mask.sum(1, keepdim=True).to(tokens.dtype).sqrt()
 
@@ -148,5 +220,6 @@ _MODES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "cls": _first,
     "max": _largest,
     "mean_sqrt_len_tokens": _root,
+    "weightedmean": _weighted,
     "lasttoken": _last,
 }

@@ -26,7 +26,8 @@ from headstart.encoders.transformer import (
     saved_causal,
 )
 from headstart.encoders.visibility import causal, mean_pool, visibility
-from headstart.errors import HeadstartError, refused
+from headstart.encoders.weights import load_strictly
+from headstart.errors import HeadstartError
 from headstart.modalities import TokenProcessor
 from headstart.modalities.tokens.tokenizer_defaults import TokenizerDefaults
 
@@ -133,11 +134,7 @@ class Seq2SeqEncoder(WriterEncoder):
                 f"{folder} holds a network of the kind {kind!r}, which this library cannot train "
                 f"to write; it knows {', '.join(WRITERS)}."
             )
-        what = f"no network that reads and writes can be opened from {folder}"
-        with refused(what, "pre-train it again or name another folder"):
-            model = AutoModelForSeq2SeqLM.from_pretrained(
-                folder, trust_remote_code=False, dtype=torch.float32
-            )
+        model = load_strictly(AutoModelForSeq2SeqLM, folder)
         return cls(model, bool(saved_causal(Path(folder))))
 
 

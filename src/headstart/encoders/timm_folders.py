@@ -12,6 +12,13 @@ from timm.models._hub import save_config_for_hf
 from timm.models.resnet import ResNet
 from torch import nn
 
+from headstart.encoders.weights import (
+    check_finite,
+    check_names,
+    check_size,
+    shapes_of,
+    stray_names,
+)
 from headstart.errors import HeadstartError, refused
 
 WEIGHTS = "model.safetensors"
@@ -72,26 +79,66 @@ def read_folder(folder: Path) -> tuple[Any, dict[str, Any]]:
     """Return the network of a folder without its classifier, and the values in ``ours``.
 
     Raises:
-        HeadstartError: a file is missing or damaged, or the weights are a pickle.
+        HeadstartError: a file is missing or damaged, the weights are a pickle, or a tensor is
+            missing, of another shape, or not finite.
     """
     if not (folder / WEIGHTS).is_file():
         raise HeadstartError(
             f"{folder} has no {WEIGHTS}, the one kind of weights that is opened here because it "
             "cannot run code; convert them, or name another folder."
         )
+    check_size(folder / WEIGHTS)
     remedy = "pre-train it again or name another folder"
     with refused(f"timm cannot open {folder}", remedy, Exception):
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         ours: dict[str, Any] = config.get("headstart", {})
         if not ours.get("small_stem"):
-            model = timm.create_model(f"local-dir:{folder}", pretrained=True, num_classes=0)
+            model = _loaded(folder)
+            check_finite(model.state_dict(), folder)
             return model, ours
         name = config["architecture"]
         about = {**config["pretrained_cfg"], "architecture": name}
         model = timm.create_model(name, pretrained_cfg=about, **config["model_args"])
         shrink_stem(model)
         model.load_state_dict(load_file(folder / WEIGHTS))
+        check_finite(model.state_dict(), folder)
         return model, ours
+
+
+def _loaded(folder: Path) -> Any:
+    """Return timm's network without its classifier; without one, timm itself is lenient.
+
+    Raises:
+        HeadstartError: it names the first tensor that is missing, misshapen or has no place.
+    """
+    source = f"local-dir:{folder}"
+    try:
+        model = timm.create_model(source, pretrained=True, num_classes=0)
+    except RuntimeError:
+        check_names(*_differences(timm.create_model(source, num_classes=0), folder), folder)
+        raise
+    differences = _differences(model, folder)
+    if any(differences):
+        # timm knows the names of older files; with the classifier of the folder it is strict.
+        try:
+            timm.create_model(source, pretrained=True)
+        except RuntimeError:
+            check_names(*differences, folder)
+            raise
+    return model
+
+
+def _differences(model: Any, folder: Path) -> tuple[set[str], list[Any], list[str]]:
+    """Return tensors that a file lacks, has in another shape, and has without a place for them."""
+    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    saved = shapes_of(folder / WEIGHTS)
+    wrong = [
+        (name, saved[name], shape)
+        for name, shape in wanted.items()
+        if name in saved and saved[name] != shape
+    ]
+    stray = stray_names(saved.keys() - wanted.keys(), model)
+    return wanted.keys() - saved.keys(), wrong, stray
 
 
 def shrink_stem(model: Any) -> None:

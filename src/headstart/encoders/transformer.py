@@ -30,14 +30,14 @@ from headstart.encoders import (
     EncoderKind,
     Features,
     NarrowableEncoder,
-    attention,
     check_heads,
 )
 from headstart.encoders.ngrams import NgramEmbedding
 from headstart.encoders.sentence_folders import Pooling
 from headstart.encoders.tied import TIED_TYPES, TiedDecoder
-from headstart.encoders.visibility import causal, real, visibility
-from headstart.errors import refused
+from headstart.encoders.visibility import causal, positions_of, real, visibility
+from headstart.encoders.weights import load_strictly
+from headstart.encoders.wiring import Wiring, ask, contextualized
 from headstart.modalities import TokenProcessor
 
 transformers_logging.set_verbosity_error()
@@ -47,26 +47,9 @@ NGRAMS = "ngrams.safetensors"
 #: Capabilities of all attention networks on token ids.
 CONTEXT = frozenset({"tokens", "token_embedding", "visibility", "order"})
 
-CAUSAL_TYPES = {
-    "gpt2",
-    "llama",
-    "gpt_neo",
-    "gpt_neox",
-    "opt",
-    "mistral",
-    "qwen2",
-    "qwen3",
-    "gemma",
-    "gemma2",
-    "gemma3_text",
-    "phi",
-    "phi3",
-    "modernbert-decoder",
-}
-
 
 class TransformerEncoder(NarrowableEncoder, CrossAttentionEncoder):
-    """Any text model of Transformers behind the :class:`headstart.encoders.Encoder` contract.
+    """A text model of Transformers behind the :class:`headstart.encoders.Encoder` contract.
 
     Args:
         model: the bare network, without a head.
@@ -75,6 +58,10 @@ class TransformerEncoder(NarrowableEncoder, CrossAttentionEncoder):
         ngrams: n-gram embeddings that are added to those of the tokens. They are saved in a
             separate file; ``AutoModel`` opens the network without them.
         pooling: how token vectors are pooled; folders of sentence-transformers define it.
+        wiring: how it takes masks and positions; by default it is asked.
+
+    Raises:
+        HeadstartError: its own forward pass cannot be reproduced on padded and packed rows.
     """
 
     def __init__(
@@ -83,16 +70,16 @@ class TransformerEncoder(NarrowableEncoder, CrossAttentionEncoder):
         is_causal: bool | None = None,
         ngrams: NgramEmbedding | None = None,
         pooling: Pooling | None = None,
+        wiring: Wiring | None = None,
     ) -> None:
         super().__init__()
-        if model.config._attn_implementation == "sdpa":
-            model.set_attn_implementation(attention.NAME)
         self.model = model
+        self.wiring = wiring or ask(model)
         self.ngrams = ngrams
         self.pooling = pooling or Pooling()
-        self.causal_architecture = model.config.model_type in CAUSAL_TYPES
+        self.causal_architecture = self.wiring.causal
         self.is_causal = self.causal_architecture if is_causal is None else is_causal
-        self.width = int(model.config.hidden_size)
+        self.width, self.limit = self.wiring.width, self.wiring.limit
         self.lookback = max(ngrams.orders) - 1 if ngrams else 0
 
     @property
@@ -101,6 +88,8 @@ class TransformerEncoder(NarrowableEncoder, CrossAttentionEncoder):
         direction = "causal" if self.is_causal else "bidirectional"
         dropout = {"dropout"} if self.has_dropout() else set()
         base = set(CONTEXT)
+        if not self.wiring.whole and not self.causal_architecture:
+            base.remove("visibility")
         if hasattr(self.model.config, "intermediate_size"):
             base.add("narrower")
         if self.model.config.model_type in TIED_TYPES and not self.is_causal:
@@ -112,7 +101,7 @@ class TransformerEncoder(NarrowableEncoder, CrossAttentionEncoder):
         seen = real(batch) if alone else visibility(batch)
         if self.is_causal and not self.causal_architecture:
             seen = causal(seen, batch)
-        tokens = self.contextualize(vectors, seen, batch.get("positions"))
+        tokens = self.contextualize(vectors, seen, positions_of(batch))
         return Features(tokens, batch["mask"], self.pooling(tokens, batch["mask"]))
 
     def embed(self, batch: Batch) -> Tensor:
@@ -134,32 +123,7 @@ class TransformerEncoder(NarrowableEncoder, CrossAttentionEncoder):
         if torch.is_autocast_enabled(tokens.device.type):
             # A residual stream of half the size, since on a CPU additions are memory-bound.
             tokens = tokens.to(torch.get_autocast_dtype(tokens.device.type))
-        inputs: dict[str, Any] = {"inputs_embeds": tokens}
-        if positions is not None:
-            inputs["position_ids"] = positions
-        if visibility is not None:
-            inputs["attention_mask"] = self._attention_mask(visibility)
-        if self.causal_architecture:
-            inputs["use_cache"] = False
-        return self.model(**inputs).last_hidden_state
-
-    def _attention_mask(self, seen: Tensor) -> Any:
-        """Return a 4-D mask; it replaces the network's own, so it covers causality and windows."""
-        length = seen.shape[-1]
-        index = torch.arange(length, device=seen.device)
-        if self.causal_architecture:
-            seen = seen & (index[:, None] >= index)
-        if self.model.config._attn_implementation == "eager":
-            # Eager attention adds the mask to the scores; a boolean one would count as 0 and 1.
-            lowest = torch.finfo(torch.float32).min
-            return torch.zeros(seen.shape, device=seen.device).masked_fill(~seen, lowest)[:, None]
-        kinds = set(getattr(self.model.config, "layer_types", None) or ())
-        if kinds != {"full_attention", "sliding_attention"}:
-            return seen[:, None]
-        distance = (index[:, None] - index).abs()
-        # Padding may have no real token in its window, and attention over nothing is NaN.
-        near = (seen & (distance <= self.model.config.sliding_window)) | (distance == 0)
-        return {"full_attention": seen[:, None], "sliding_attention": near[:, None]}
+        return contextualized(self.model, self.wiring, tokens, visibility, positions)
 
     @property
     def token_embedding(self) -> nn.Embedding:
@@ -179,7 +143,7 @@ class TransformerEncoder(NarrowableEncoder, CrossAttentionEncoder):
         ngrams = self.ngrams
         if ngrams is not None:
             ngrams = NgramEmbedding(ngrams.orders, self.width, ngrams.buckets, ngrams.dropout)
-        return TransformerEncoder(fresh, self.is_causal, ngrams, self.pooling)
+        return TransformerEncoder(fresh, self.is_causal, ngrams, self.pooling, self.wiring)
 
     def narrower(self, share: float) -> TransformerEncoder:
         config = copy.deepcopy(self.model.config)
@@ -199,7 +163,8 @@ class TransformerEncoder(NarrowableEncoder, CrossAttentionEncoder):
         model.set_input_embeddings(nn.Identity())
         if hasattr(model, "pooler"):
             model.pooler = None
-        return TransformerEncoder(model, self.is_causal)
+        wiring = replace(self.wiring, width=heads * size)
+        return TransformerEncoder(model, self.is_causal, wiring=wiring)
 
     def decoder(self) -> TiedDecoder:
         return TiedDecoder(self.model)
@@ -216,11 +181,10 @@ class TransformerEncoder(NarrowableEncoder, CrossAttentionEncoder):
         """Open a folder, or a name on the hub or in its local cache.
 
         Raises:
-            HeadstartError: Transformers cannot open it without running remote code.
+            HeadstartError: its weights are not whole, it needs code of its own, or its vectors
+                cannot be reproduced.
         """
-        hint = "give an encoder's name (`headstart list encoders`), a run, or a model folder"
-        with refused(f"no encoder can be opened from {str(folder)!r}", hint):
-            model = AutoModel.from_pretrained(folder, trust_remote_code=False, dtype=torch.float32)
+        model = load_strictly(AutoModel, folder)
         if hasattr(model, "pooler"):
             # Only next-sentence prediction trains it; otherwise its output is noise.
             model.pooler = None

@@ -39,6 +39,15 @@ def real(batch: Batch) -> Tensor | None:
     return (mask | ~mask.any(1, keepdim=True))[:, None, :]
 
 
+def positions_of(batch: Batch) -> Tensor | None:
+    """Return the position (B,T) of each token in its text; None if all count from 0 in order."""
+    mask = batch["mask"]
+    if "positions" in batch or bool(mask[:, 0].all()):
+        return batch.get("positions")
+    # Padding at the left moves no text to the right.
+    return (mask.cumsum(1) - 1).clamp(min=0)
+
+
 def causal(seen: Tensor | None, batch: Batch) -> Tensor:
     """Restrict ``seen`` (B,T,T) to causal attention: no position sees those to its right."""
     count, length = batch["mask"].shape

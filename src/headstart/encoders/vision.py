@@ -23,6 +23,7 @@ from headstart.encoders.images import (
 )
 from headstart.encoders.maps import transformers_maps
 from headstart.encoders.vision_folders import PROCESSOR, native_size, processor_of, resized
+from headstart.encoders.weights import load_strictly
 from headstart.errors import HeadstartError, refused
 from headstart.files import write_json
 
@@ -146,14 +147,9 @@ class VisionEncoder(PatchNetwork):
         Raises:
             HeadstartError: Transformers cannot open it without running remote code.
         """
-        hint = (
-            "give an encoder's name (`headstart list encoders`), a run, or a folder with "
-            "model.safetensors"
-        )
-        with refused(f"no encoder can be opened from {str(folder)!r}", hint):
-            model = AutoModel.from_pretrained(
-                folder, trust_remote_code=False, use_safetensors=True, dtype=torch.float32
-            )
+        model = load_strictly(AutoModel, folder)
+        hint = "copy the folder again, with its preprocessor_config.json"
+        with refused(f"the image processor in {str(folder)!r} cannot be read", hint):
             processor = processor_of(folder, model.config)
         return cls(model, processor, size)
 

@@ -19,7 +19,8 @@ from headstart.encoders.transformer import (
     saved_causal,
 )
 from headstart.encoders.visibility import causal, mean_pool, visibility
-from headstart.errors import HeadstartError, refused
+from headstart.encoders.weights import load_strictly
+from headstart.errors import HeadstartError
 from headstart.modalities import TokenProcessor
 
 
@@ -107,9 +108,7 @@ class XLNetEncoder(TwoStreamEncoder):
         Raises:
             HeadstartError: the files are missing or damaged.
         """
-        remedy = "pre-train it again or name another folder"
-        with refused(f"no XLNet can be opened from {folder}", remedy):
-            model = XLNetModel.from_pretrained(folder, trust_remote_code=False, dtype=torch.float32)
+        model = load_strictly(XLNetModel, folder)
         return cls(model, bool(saved_causal(Path(folder))))
 
 

@@ -1,13 +1,15 @@
 """A cache of features in the run folder, under a digest of everything they depend on.
 
 The name of a file is the digest of the encoder's weights, its tokenizer, the records' content, the
-length, and the code that computes features: this library's, and that of the packages that encoder,
-processor and modality come from. So an entry is never stale.
+length, the options of their kind of data, and the code that reads records and computes features:
+this library's, that of the packages that encoder, processor and modality come from, and the
+versions of the libraries below. So an entry is never stale.
 """
 
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import json
 import os
 import sys
@@ -39,8 +41,10 @@ if TYPE_CHECKING:
 
 #: Size of the cache in bytes; beyond it the least recently used files are deleted.
 MOST = 2 * 10**9
-#: Code that features and overlap depend on, other than encoder and records.
-_CODE = ("encoders/*.py", "modalities/**/*.py", "data/overlap.py", "data/vectors.py")
+#: Code that features, overlap and records depend on, other than encoder and sources.
+_CODE = ("encoders/*.py", "modalities/**/*.py", "data/*.py")
+#: Libraries that compute features.
+_LIBRARIES = ("torch", "transformers", "tokenizers", "timm", "scikit-learn", "numpy", "pillow")
 
 
 def digest(*parts: str | int) -> str:
@@ -68,13 +72,20 @@ def digest_of_records(records: Dataset | None, content: Content) -> str:
 def digests_of(modality: Modality) -> Callable[[Dataset | None], str]:
     """Return a function from records of a modality to their digest.
 
-    It computes that once for each data set, and includes the code of the modality.
+    It computes that once for each data set, and includes the modality, see
+    :func:`digest_of_modality`.
     """
+    own = digest_of_modality(modality)
 
     def digest_of(records: Dataset | None) -> str:
-        return digest_of_records(records, modality.content) + _code_of(modality)
+        return digest_of_records(records, modality.content) + own
 
     return cache(digest_of)
+
+
+def digest_of_modality(modality: Modality) -> str:
+    """Return the options of a kind of data, with a digest of its code if another package has it."""
+    return modality.options.model_dump_json() + _code_of(modality)
 
 
 def digest_of_encoder(encoder: Encoder, processor: Processor, length: int) -> str:
@@ -239,7 +250,12 @@ def _state(path: str | None) -> str | None:
         status = os.stat(path)
     except OSError:
         return path
-    return f"{path}:{status.st_size}:{status.st_mtime_ns}"
+    return f"{path}:{state_of(status)}"
+
+
+def state_of(status: os.stat_result) -> str:
+    """Return what changes with the content of a file; its time can be set back, but ctime not."""
+    return f"{status.st_size}:{status.st_mtime_ns}:{status.st_ctime_ns}"
 
 
 def _code_of(*objects: object) -> str:
@@ -279,4 +295,12 @@ def _code() -> str:
             yield from sorted(package.glob(pattern))
         yield package / "evaluation" / "features.py"
 
-    return f"{__version__} {_digest_of_files(package, sources())}"
+    versions = " ".join(map(_version, _LIBRARIES))
+    return f"{__version__} {versions} {_digest_of_files(package, sources())}"
+
+
+def _version(library: str) -> str:
+    try:
+        return importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:  # an extra
+        return ""

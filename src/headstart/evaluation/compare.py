@@ -32,6 +32,7 @@ from headstart.evaluation.protocols.reading import labeled_records
 from headstart.evaluation.report.cost import cost_of
 from headstart.evaluation.report.reproduce import command, versions
 from headstart.files import write_text
+from headstart.outputs import store_of
 from headstart.run import RunFolder
 
 if TYPE_CHECKING:
@@ -130,7 +131,10 @@ def _one_modality(runs: list[str], modalities: list[Modality]) -> Modality:
 
 
 def _one_label_set(runs: list[str]) -> list[str] | None:
-    """Return the labels of the fine-tuned runs among these; None if there is no such run."""
+    """Return the labels of the runs that were fine-tuned on classes; None if there is no such run.
+
+    Other heads, such as those that go on with a text or predict a number, have no labels.
+    """
     known: list[str] | None = None
     owner = ""
     for run in runs:
@@ -138,6 +142,8 @@ def _one_label_set(runs: list[str]) -> list[str] | None:
         if not file.is_file():
             continue
         labels = sorted(map(str, json.loads(file.read_text(encoding="utf-8")).get("labels", [])))
+        if not labels:
+            continue
         if known is not None and labels != known:
             raise HeadstartError(
                 f"{owner} was fine-tuned on {_listed(known)} and {run} on {_listed(labels)}; "
@@ -178,8 +184,8 @@ def _cost(run: str, encoder: Encoder) -> dict[str, str]:
 
 def _store(run: str, scratch: tempfile.TemporaryDirectory[str]) -> Path:
     """Return the folder of cached features: that of the run, or a temporary one for an encoder."""
-    opened = RunFolder(run)
-    return opened.features if opened.config_file.is_file() else Path(scratch.name)
+    is_run = RunFolder(run).config_file.is_file()
+    return RunFolder(store_of(run)).features if is_run else Path(scratch.name)
 
 
 def _millions(count: int) -> str:

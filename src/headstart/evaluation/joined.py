@@ -36,7 +36,7 @@ def joined(encoder: Candidate, simple: Candidate) -> Candidate:
         encoder,
         name=f"{encoder.name} + {simple.name}",
         joined_with=simple.name,
-        heads=("logistic regression",),
+        heads=("logistic regression", "label propagation"),
         train=train,
         test=np.hstack(tested) if len(tested) == len(blocks) else None,
         repeats=f"{encoder.repeats} + {simple.name}" if encoder.repeats else "",

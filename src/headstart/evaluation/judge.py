@@ -43,6 +43,7 @@ from headstart.evaluation.report.cost import seconds_of
 from headstart.evaluation.report.reproduce import command, versions
 from headstart.evaluation.samples import Samples
 from headstart.evaluation.shifts import divided, extended, measure_shifts, other_domain, parts
+from headstart.outputs import store_of
 from headstart.run import RunFolder
 from headstart.working import working
 
@@ -111,7 +112,7 @@ def judge(
     if protocol.run is not None:
         return protocol.run(opened, plan)
     report = _compared(opened, config, plan, training, console)
-    out = Path(config.out) if config.out else run.report_file
+    out = Path(config.out) if config.out else RunFolder(store_of(run.folder)).report_file
     report.write(out)
     say(f"the report is in {out}")
     return report
@@ -126,7 +127,8 @@ def _compared(
 ) -> Report:
     """Compare the run's frozen features with every simple alternative."""
     run, modality, processor = opened.run, opened.modality, opened.processor
-    length, store, content = opened.length, opened.run.features, opened.modality.content
+    length, content = opened.length, opened.modality.content
+    store = RunFolder(store_of(run.folder)).features
     digest_of = digests_of(modality)
     audits: dict[str, Any] = {}
     notes: list[str] = []

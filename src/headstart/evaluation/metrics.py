@@ -29,19 +29,23 @@ class Estimate:
     high: float
 
 
-def confusion(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """Return counts (K,K) int64: row = true class, column = predicted class."""
-    pairs = truth.astype(np.int64) * classes + predicted
-    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+def confusion(truth: np.ndarray, predicted: np.ndarray, classes: int) -> sparse.csr_matrix:
+    """Return counts (K,K) int64: row = true class, column = predicted class.
+
+    They are sparse: of many classes most pairs never occur.
+    """
+    ones = np.ones(len(truth), dtype=np.int64)
+    return sparse.csr_matrix((ones, (truth, predicted)), (classes, classes))
 
 
-def scores(counts: np.ndarray) -> np.ndarray:
-    """Return (...,4), the :data:`SCORES` of confusion matrices (...,K,K).
+def scores(counts: sparse.csr_matrix) -> np.ndarray:
+    """Return (4,), the :data:`SCORES` of a confusion matrix (K,K).
 
     Precision, recall and F1 are macro averages over the classes that occur in the truth or in
     the predictions; a class that is never predicted has precision 0.
     """
-    return _scores(np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(-2), counts.sum(-1))
+    predicted, true = (np.asarray(counts.sum(axis)).ravel() for axis in (0, 1))
+    return _scores(counts.diagonal(), predicted, true)
 
 
 def _scores(right: np.ndarray, predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
@@ -76,8 +80,8 @@ def estimates(
         classes: K.
         rng: draws the bootstrap samples of the N tested records.
     """
-    matrices = np.stack([confusion(truth, row, classes) for row in predictions])
-    by_draw = scores(matrices)
+    matrices = [confusion(truth, row, classes) for row in predictions]
+    by_draw = np.stack([scores(matrix) for matrix in matrices])
     mean = by_draw.mean(0)
     variance = np.stack([_bootstrap_variance(matrix, rng) for matrix in matrices]).mean(0)
     half = np.hypot(t_half_width(by_draw), _NORMAL * np.sqrt(variance))
@@ -105,17 +109,16 @@ def difference(right: np.ndarray, other: np.ndarray) -> Estimate:
     return Estimate(mean, mean - half, mean + half)
 
 
-def _bootstrap_variance(matrix: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _bootstrap_variance(matrix: sparse.csr_matrix, rng: np.random.Generator) -> np.ndarray:
     """Return (4,): resampling N records is one multinomial draw from the confusion matrix.
 
-    Only cells with records are drawn, N at most: with many classes nearly all are empty.
+    Only cells with records are drawn, N at most.
     """
-    tested = int(matrix.sum())
-    true, predicted = np.nonzero(matrix)
-    share = matrix[true, predicted] / tested
-    correct = sparse.csr_matrix(_members(true, len(matrix)).multiply((true == predicted)[:, None]))
-    sums = [correct, _members(predicted, len(matrix)), _members(true, len(matrix))]
-    at_once = max(1, _CELLS // max(len(share), len(matrix)))
+    tested, classes, cells = int(matrix.sum()), matrix.shape[0], matrix.tocoo()
+    true, predicted, share = cells.row, cells.col, cells.data / tested
+    correct = sparse.csr_matrix(_members(true, classes).multiply((true == predicted)[:, None]))
+    sums = [correct, _members(predicted, classes), _members(true, classes)]
+    at_once = max(1, _CELLS // max(len(share), classes))
     found = []
     for start in range(0, _RESAMPLES, at_once):
         drawn = rng.multinomial(tested, share, size=min(at_once, _RESAMPLES - start))

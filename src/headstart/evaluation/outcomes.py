@@ -71,7 +71,7 @@ class Candidate:
     kind: Kind
     train: Matrix | None = None
     test: Matrix | None = None
-    heads: tuple[str, ...] = ("logistic regression", "kNN")
+    heads: tuple[str, ...] = ("logistic regression", "label propagation", "kNN")
     fit_predict: Callable[[np.ndarray, int], Sequence[str]] | None = None
     joinable: bool = False
     joined_with: str = ""
@@ -178,8 +178,8 @@ class Results:
     def judged(self, labels: int) -> list[Outcome]:
         """Return the outcome of each candidate at a number of labels that the verdict compares.
 
-        Of encoders it is that of the first probe (kNN counts only if there is no other), of a
-        simple alternative that of the probe with the highest :meth:`validation`.
+        It is that of the probe with the highest score by cross-validation inside the drawn labels
+        (kNN counts only if there is no other); of a simple alternative see :meth:`validation`.
         """
         found: dict[str, list[Outcome]] = {}
         for outcome in self.averaged:
@@ -220,9 +220,12 @@ class Results:
     def _judged(self, outcomes: list[Outcome]) -> Outcome:
         """Return one of a candidate's outcomes at one number of labels."""
         fitted = [outcome for outcome in outcomes if outcome.probe != "kNN"] or outcomes
-        if fitted[0].kind != "baseline":
-            return fitted[0]
-        return max(fitted, key=lambda outcome: _rank(self.validation(outcome)))
+        if fitted[0].kind == "baseline":
+            return max(fitted, key=lambda outcome: _rank(self.validation(outcome)))
+        # Of an encoder more labels must not decide for fewer. Where these cannot, what is spread
+        # over the other records is taken: that head itself refuses where it reaches few of them.
+        spread = "label propagation"
+        return max(fitted, key=lambda each: (_rank(each.validation), each.probe == spread))
 
 
 def _rank(validation: float) -> float:

@@ -214,7 +214,7 @@ def perplexity(
     nats = {"this run": _summed(ours)}
     with seeded(seed, "untrained"):
         fresh = cast("TokenEncoder", encoder.untrained())
-        plain = TokenHead(fresh.token_embedding, transform=False)
+        plain = TokenHead(fresh.token_embedding, fresh.width, transform=False)
     name = "the same network untrained"
     nats[name] = _summed(_network_nats(fresh, plain, processor, windows, objective))
     ngrams = None

@@ -9,7 +9,14 @@ import numpy as np
 
 from headstart.errors import HeadstartError
 from headstart.evaluation.metrics import Estimate
-from headstart.modalities.text.scripts import composed, is_chinese, is_unspaced, pattern
+from headstart.modalities.text.scripts import (
+    WORD,
+    composed,
+    folded,
+    is_chinese,
+    is_unspaced,
+    pattern,
+)
 
 RESAMPLES = 500
 ROUGE = ("rouge1", "rouge2", "rougeL")
@@ -25,7 +32,7 @@ class Words:
 
     def tokenize(self, text: str) -> list[str]:
         """Return the words of a text, in order."""
-        return pattern("<letter>|<run>").findall(text.lower())
+        return pattern(WORD).findall(folded(text))
 
 
 def written_scores(written: Sequence[str], references: Sequence[str]) -> dict[str, Estimate]:

@@ -22,11 +22,12 @@ from headstart.data.labels import spelling_notes
 from headstart.data.store import stream
 from headstart.encoders.opening import OpenedEncoder
 from headstart.errors import HeadstartError
-from headstart.evaluation.cache import cached, digest, digest_of_encoder, digest_of_records
+from headstart.evaluation.cache import cached, digest, digest_of_encoder, digests_of
 from headstart.evaluation.features import features
 from headstart.files import check_ending, whole_file
 from headstart.labeling.choosing import Pool, choose
 from headstart.labeling.simulation import FEWEST, Simulation, simulate
+from headstart.outputs import check_free, store_of
 from headstart.pages.result import Result
 from headstart.run import RunFolder
 from headstart.seeding import numbers
@@ -93,13 +94,11 @@ def label(config: LabelConfig, *, say: Callable[[str], None]) -> Labeling:
         HeadstartError: the file exists already, or there is no encoder, or nothing to choose from.
     """
     out = Path(config.out)
-    if out.exists():
-        raise HeadstartError(
-            f"{out} exists already and may hold labels; choose another --out, or move it."
-        )
     check_ending(out, "records to label", (".csv", ".jsonl"))
+    check_free(config)
     source = _Source(config, say)
     content = source.content
+    check_free(config, _files_beside(out, content))
     found = source.read(config.unlabeled, unlabeled=True)
     given = source.read(config.labeled) if config.labeled else found.select(range(0))
     notes: list[str] = []
@@ -166,8 +165,10 @@ class _Source:
         check_names(config.columns, self.content)
         self._encoder, self._processor = self._opened.encoder, self._opened.processor
         self._key = digest_of_encoder(self._encoder, self._processor, self._opened.length)
+        self._digest_of = digests_of(self._opened.modality)
         run = RunFolder(config.run)
-        self._store = run.features if run.config_file.is_file() else None
+        is_run = run.config_file.is_file()
+        self._store = RunFolder(store_of(run.folder)).features if is_run else None
 
     def read(self, sources: list[str], *, unlabeled: bool = False) -> Dataset:
         # A record without a label would be quarantined where its column is named.
@@ -193,7 +194,7 @@ class _Source:
 
         if self._store is None:
             return compute()
-        name = digest("features", self._key, digest_of_records(records, self.content))
+        name = digest("features", self._key, self._digest_of(records))
         return np.asarray(cached(self._store, name, compute))
 
 
@@ -257,11 +258,15 @@ def _simulated(
 # -- the file ------------------------------------------------------------------------------------
 
 
+def _files_beside(out: Path, content: Content) -> Path:
+    return out.with_name(f"{out.stem}_{content.noun}")
+
+
 def _write(
     records: Dataset, content: Content, why: Sequence[str], out: Path
 ) -> list[dict[str, Any]]:
     """Write the rows; contents that are files go to a folder beside ``out``."""
-    values = content.export(records, out.with_name(f"{out.stem}_{content.noun}"))
+    values = content.export(records, _files_beside(out, content))
     rows = [
         {"id": name, content.name: value, "label": None, "why": reason}
         for name, value, reason in zip(records["id"], values, why, strict=True)

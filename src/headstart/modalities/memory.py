@@ -11,13 +11,12 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import numpy as np
 
 from headstart.data.columns import LABEL
 from headstart.errors import HeadstartError
-from headstart.files import full_disk, whole_folder
+from headstart.files import whole_file, whole_folder, writable
 from headstart.modalities import MODALITIES
 from headstart.modalities.inline import names_file
 
@@ -231,17 +230,14 @@ def _parquet(table: pa.Table, folder: Path) -> str:
 
 def _written(write: Callable[[Any], None], suffix: str, folder: Path) -> str:
     """Write a file that is named by its content, and return its path."""
-    folder.mkdir(parents=True, exist_ok=True)
-    partial_file = folder / f".{uuid4().hex}.partial"
-    try:
-        with open(partial_file, "xb") as file:
-            write(file)
-        with open(partial_file, "rb") as file:
-            digest = hashlib.file_digest(file, "blake2b").hexdigest()[:12]
+    unnamed = folder / f"given{suffix}"
+    with writable(unnamed):
+        folder.mkdir(parents=True, exist_ok=True)
+        with whole_file(unnamed) as partial_file:
+            with open(partial_file, "wb") as file:
+                write(file)
+            with open(partial_file, "rb") as file:
+                digest = hashlib.file_digest(file, "blake2b").hexdigest()[:12]
         path = folder / f"given-{digest}{suffix}"
-        os.replace(partial_file, path)
-    except OSError as error:
-        raise full_disk(error, folder) from error
-    finally:
-        partial_file.unlink(missing_ok=True)
+        os.replace(unnamed, path)
     return str(path)

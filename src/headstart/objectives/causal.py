@@ -38,7 +38,9 @@ class CausalModeling(Objective):
     ) -> None:
         super().__init__()
         self.encoder = encoder
-        self.head = TokenHead(encoder.token_embedding, transform=False, tie=options.tie)
+        self.head = TokenHead(
+            encoder.token_embedding, encoder.width, transform=False, tie=options.tie
+        )
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Return the batch with ``targets`` (B,T), the next token of the same document."""

@@ -21,25 +21,36 @@ class TokenHead(nn.Module):
     """Output layer over the vocabulary, tied to the input embedding or separate.
 
     Args:
-        embedding: the input embedding (V,D).
+        embedding: the input embedding (V,E).
+        width: D of the vectors; by default E. Some networks have a narrower table (ELECTRA).
         transform: BERT's dense layer, GELU and layer norm before the logits; GPT has none.
         tie: share the embedding's weights; otherwise the layer is separate and starts at zero.
 
     Example::
 
-        head = TokenHead(encoder.token_embedding, transform=True)
+        head = TokenHead(encoder.token_embedding, encoder.width, transform=True)
         logits = head(encoder(batch).tokens)  # (B,T,V)
     """
 
-    def __init__(self, embedding: nn.Embedding, *, transform: bool, tie: bool = True) -> None:
+    def __init__(
+        self,
+        embedding: nn.Embedding,
+        width: int | None = None,
+        *,
+        transform: bool,
+        tie: bool = True,
+    ) -> None:
         super().__init__()
-        size, width = embedding.weight.shape
-        self.transform = (
-            nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width))
-            if transform
-            else nn.Identity()
-        )
-        self.decoder = nn.Linear(width, size)
+        size, narrow = embedding.weight.shape
+        width = width or narrow
+        self.transform: nn.Module = nn.Identity()
+        if transform:
+            self.transform = nn.Sequential(
+                nn.Linear(width, narrow), nn.GELU(), nn.LayerNorm(narrow)
+            )
+        elif width != narrow:
+            self.transform = nn.Linear(width, narrow, bias=False)
+        self.decoder = nn.Linear(narrow, size)
         self.tied = tie
         if tie:
             self.decoder.weight = embedding.weight

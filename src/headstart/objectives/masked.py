@@ -54,7 +54,7 @@ class MaskedModeling(Objective):
         self.encoder = encoder
         self.options = options
         self.vocabulary = processor.vocabulary
-        self.head = TokenHead(encoder.token_embedding, transform=True)
+        self.head = TokenHead(encoder.token_embedding, encoder.width, transform=True)
         self.ratio = Schedule(options.mask_ratio)
         self.plain: Tensor
         self.register_buffer("plain", plain_ids(self.vocabulary), persistent=False)

@@ -16,12 +16,15 @@ from headstart.modalities import MODALITIES, Modality
 from headstart.objectives import OBJECTIVES
 
 
-def check_fit(objectives: Collection[str], encoder: str, modality: Modality) -> None:
+def check_fit(
+    objectives: Collection[str], encoder: str, modality: Modality, length: int | None = None
+) -> None:
     """Refuse names that do not work together.
 
     Args:
         objectives: names; empty if they are still to be decided.
         encoder: a name, a folder or a run, or ``"auto"``, which stands for any encoder.
+        length: tokens per row, or pixels per side; an existing encoder must be able to read them.
 
     Raises:
         HeadstartError: the encoder reads other data, or an objective needs a missing capability.
@@ -34,7 +37,9 @@ def check_fit(objectives: Collection[str], encoder: str, modality: Modality) -> 
         _check_reads(encoder, modality)
     offered: frozenset[str] = frozenset()
     if encoder != "auto" and objectives:
-        offered = (kind_of(encoder) or open_encoder(encoder)).provides | modality.provides
+        offered = (
+            kind_of(encoder) or open_encoder(encoder, length=length)
+        ).provides | modality.provides
     for name in objectives:
         needs: frozenset[str] = OBJECTIVES[name].needs
         if offered and needs <= offered:

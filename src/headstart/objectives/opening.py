@@ -30,7 +30,7 @@ def open_token_head(run: RunFolder, encoder: TokenEncoder) -> TokenHead:
     """Open ``RUN/head``; tied output weights are those of the encoder and are not stored twice."""
     stored = load_file(run.head / "head.safetensors")
     tied = "decoder.weight" not in stored
-    transform = any(name.startswith("transform.") for name in stored)
-    head = TokenHead(encoder.token_embedding, transform=transform, tie=tied)
+    transform = any(name.startswith("transform.0.") for name in stored)
+    head = TokenHead(encoder.token_embedding, encoder.width, transform=transform, tie=tied)
     head.load_state_dict(stored, strict=not tied)
     return head.eval()

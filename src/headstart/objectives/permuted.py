@@ -45,7 +45,7 @@ class PermutedModeling(Objective):
         self.encoder = encoder
         self.options = options
         self.vocabulary = processor.vocabulary
-        self.head = TokenHead(encoder.token_embedding, transform=False)
+        self.head = TokenHead(encoder.token_embedding, encoder.width, transform=False)
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Return the batch with an order and the positions to predict.

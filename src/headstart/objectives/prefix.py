@@ -44,7 +44,9 @@ class PrefixModeling(Objective):
     ) -> None:
         super().__init__()
         self.encoder = encoder
-        self.head = TokenHead(encoder.token_embedding, transform=False, tie=options.tie)
+        self.head = TokenHead(
+            encoder.token_embedding, encoder.width, transform=False, tie=options.tie
+        )
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Return the batch with ``prefix`` (B,T) bool, and ``targets`` (B,T): the next token."""

@@ -130,9 +130,10 @@ class Generator(nn.Module):
     def __init__(self, encoder: NarrowableEncoder, share: float) -> None:
         super().__init__()
         self.network = encoder.narrower(share)
-        self.enter = nn.Linear(encoder.width, self.network.width)
+        width = encoder.token_embedding.embedding_dim
+        self.enter = nn.Linear(width, self.network.width)
         self.leave = nn.Sequential(
-            nn.Linear(self.network.width, encoder.width), nn.GELU(), nn.LayerNorm(encoder.width)
+            nn.Linear(self.network.width, width), nn.GELU(), nn.LayerNorm(width)
         )
         self.head = TokenHead(encoder.token_embedding, transform=False)
 

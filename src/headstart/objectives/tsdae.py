@@ -48,7 +48,7 @@ class TSDAE(Objective):
         self.special_tokens = SpecialTokens.of(processor.vocabulary)
         self.ratio = Schedule(options.delete_ratio)
         self.decoder = encoder.decoder()
-        self.head = TokenHead(encoder.token_embedding, transform=True)
+        self.head = TokenHead(encoder.token_embedding, encoder.width, transform=True)
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Return noisy ``input_ids`` and ``mask`` (B,T), and the originals as ``written/``."""

@@ -70,7 +70,7 @@ class UniLM(Objective):
         self.pairing = Pairing.of(processor.vocabulary)
         self.vocabulary = processor.vocabulary
         self.ratio = Schedule(options.mask_ratio)
-        self.head = TokenHead(encoder.token_embedding, transform=True)
+        self.head = TokenHead(encoder.token_embedding, encoder.width, transform=True)
         self.plain: Tensor
         self.register_buffer("plain", plain_ids(self.vocabulary), persistent=False)
 

@@ -51,7 +51,7 @@ class WordOrder(Objective):
         self.options = options
         self.vocabulary = processor.vocabulary
         self.ratio = Schedule(options.shuffle_ratio)
-        self.head = TokenHead(encoder.token_embedding, transform=True)
+        self.head = TokenHead(encoder.token_embedding, encoder.width, transform=True)
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Return the batch with trigrams shuffled, and ``targets`` (B,T), -100 elsewhere."""

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from pytorch_lightning import Callback, Trainer
 
+from headstart.claim import take_place
 from headstart.config import Budget, TrainingOptions
 from headstart.training import checkpoint
 from headstart.training.alarms import Alarm, Alarms
@@ -242,12 +243,12 @@ class Boundary(Callback):
         trainer.save_checkpoint(checkpoint.path_of(self._run.checkpoints, step))
         if trainer.is_global_zero:
             checkpoint.forget_old(self._run.checkpoints)
+            take_place(self._run)
         self._saved = time.monotonic()
         if signum and not ending:
-            verb = self._run.config()["verb"]
             raise Interrupted(
                 f"stopped at step {step} of {loop.steps}, and saved; go on with "
-                f"`headstart {verb} --resume --out {self._run.folder}`.",
+                f"`{self._run.command()}`.",
                 signum,
             )
 

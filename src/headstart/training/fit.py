@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from pytorch_lightning import Callback
+from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 
 from headstart.config import Budget
@@ -52,11 +53,12 @@ def fit(plan: TrainingPlan, console: Console | None) -> None:
     threads_before = torch.get_num_threads()
     if not torch.cuda.is_available():
         keep_buffers()
-    signals = Signals()
+    signals = Signals(run.command())
     # The global generator is seeded in every step; afterwards the caller's state is restored.
     with quiet(), torch.random.fork_rng(), signals.caught():
         try:
             group.join()
+            rank_zero_only.rank = group.rank  # Lightning takes it from RANK, whoever set that
             # Wait for what other processes write to the run folder.
             group.meet()
             decided = _decide(plan, group, say)
@@ -70,7 +72,11 @@ def fit(plan: TrainingPlan, console: Console | None) -> None:
                 say(plan.guards.describe(plan.learning_rate))
             session = Session(group, signals, progress, metrics, say)
             callbacks = [*_safeguards(plan), Boundary(plan, steps, session)]
-            with progress.displayed(step, steps), closing(metrics) if metrics else nullcontext():
+            with (
+                progress.displayed(step, steps),
+                closing(metrics) if metrics else nullcontext(),
+                loop.train_dataloader().watched(),
+            ):
                 trainer(plan, callbacks, decided["precision"], group).fit(loop, ckpt_path=path)
         finally:
             torch.set_num_threads(threads_before)

@@ -24,15 +24,20 @@ class Interrupted(HeadstartError):
 
 
 class Signals:
-    """Records the first signal; a second Ctrl-C stops immediately, without saving."""
+    """Records the first signal; a second Ctrl-C stops immediately, without saving.
 
-    def __init__(self) -> None:
+    Args:
+        command: how to go on, for the message.
+    """
+
+    def __init__(self, command: str = "--resume") -> None:
         self.received: int | None = None
+        self._command = command
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
         if self.received is not None and signum == signal.SIGINT:
             raise Interrupted(
-                "stopped at once; go on from the last checkpoint with --resume.", signum
+                f"stopped at once; go on from the last checkpoint with `{self._command}`.", signum
             )
         self.received = signum
 

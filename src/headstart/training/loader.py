@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -98,6 +100,23 @@ class ResumableLoader:
             self.waited += time.perf_counter() - started
             self.consumed += 1
             yield numbered
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Name a loader process that is killed, which may be noticed at any moment.
+
+        Raises:
+            HeadstartError: one was killed.
+        """
+        try:
+            yield
+        except RuntimeError as error:
+            if not (dead := re.match(r"DataLoader worker \(pid\(?s?\)? ([\d, ]+)\)", str(error))):
+                raise
+            raise HeadstartError(
+                f"the loader process {dead[1]} was killed, most likely because the memory is full; "
+                f"free some, or give fewer --workers (now {self.workers}), and go on with --resume."
+            ) from None
 
     def state_dict(self) -> dict[str, Any]:
         """Return how many batches were yielded; Lightning puts it into the checkpoint."""

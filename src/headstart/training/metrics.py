@@ -10,7 +10,7 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 from headstart.errors import HeadstartError
-from headstart.files import full_disk, write_text
+from headstart.files import writable, write_text
 from headstart.run import RunFolder
 
 if TYPE_CHECKING:
@@ -60,11 +60,9 @@ class Metrics:
 
     def _append(self, row: dict[str, Any]) -> None:
         self.rows.append(row)
-        try:
+        with writable(self._path):
             self._file.write(json.dumps(row) + "\n")
             self._file.flush()
-        except OSError as error:
-            raise full_disk(error, self._path) from error
 
     def sync(self) -> None:
         """Flush rows to the disk; they must never be older than the checkpoint."""

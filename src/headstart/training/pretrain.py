@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from headstart.config.loading import laid_over
 from headstart.data.audit import Audit
 from headstart.data.content import Effort
 from headstart.data.discovery import check_sources
@@ -43,7 +44,7 @@ from headstart.training.embeddings import (
 from headstart.training.pairing import check_companions, companion_fields, paired
 from headstart.training.plan import TrainingPlan
 from headstart.training.probe import open_probe, store_probe
-from headstart.training.processes import ProcessGroup
+from headstart.training.processes import ProcessGroup, check_devices
 from headstart.training.safeguards import Safeguards
 from headstart.training.train import train
 from headstart.training.watch import Watch, draw_watch
@@ -83,6 +84,7 @@ def pretrain(
         HeadstartError: any error that the user can fix.
     """
     started = time.monotonic()
+    check_devices(config.devices)
     group = ProcessGroup.here()
     group.first(lambda: _ready(config, run, say, console))
     modality = open_modality(run.resolved["modality"], run.resolved["modality_options"])
@@ -162,12 +164,12 @@ def refuse_misfits(config: PretrainConfig, modality: Modality) -> None:
     """Refuse by name what cannot work, before any record is read."""
     check_sources(config.sources, modality.content)
     named = [] if config.objective == "auto" else list(parse_mixture(config.objective))
-    check_fit(named, config.encoder, modality)
+    check_fit(named, config.encoder, modality, config.length)
     if named:
         check_objectives(named, config.objective_options)
     else:
         for name in config.objective_options.keys() - {MIXTURE}:  # auto may choose it
-            check_fit([name], config.encoder, modality)
+            check_fit([name], config.encoder, modality, config.length)
             check_objectives([name], {name: config.objective_options[name]})
     refuse_without_tokens(config, modality)
 
@@ -177,17 +179,7 @@ def all_modality_options(config: PretrainConfig, name: str) -> dict[str, dict[st
     start = None if config.encoder == "auto" or kind_of(config.encoder) else config.encoder
     known = {} if start is None else read_note(encoder_folder(start)).get("modality_options", {})
     given = config.modality_options
-    return {**given, name: _over(known[name], given.get(name, {}))} if name in known else given
-
-
-def _over(known: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """Return the options ``known`` with those in ``given`` in their place, one by one."""
-    nested = {
-        key: _over(known[key], value)
-        for key, value in given.items()
-        if isinstance(value, dict) and isinstance(known.get(key), dict)
-    }
-    return {**known, **given, **nested}
+    return laid_over(given, {name: known[name]}) if name in known else given
 
 
 def _note_unreadable(run: RunFolder, modality: Modality) -> None:
@@ -197,8 +189,9 @@ def _note_unreadable(run: RunFolder, modality: Modality) -> None:
         found |= modality.quarantine(run.prepared / part)
     if found:
         audit = Audit.of(json.loads(run.audit_file.read_text(encoding="utf-8")))
-        for name, reason in found.items():
-            audit.quarantine(name, reason)
+        noted = {row["where"] for row in audit.summary()["records"]}  # by a session that was killed
+        for name in sorted(found.keys() - noted):
+            audit.quarantine(name, found[name])
         run.write_audit(audit.summary())
 
 
@@ -251,7 +244,7 @@ def _prepare(
     kept, held = hold_out(records, config.validation_share, config.seed)
 
     plan = decide(config, kept, modality)
-    check_fit(plan.objectives, plan.encoder, modality)
+    check_fit(plan.objectives, plan.encoder, modality, plan.length)
     check_objectives(plan.objectives, plan.objective_options)
     say(
         f"{len(kept):,} records; {' + '.join(plan.objectives)} on the {plan.encoder} encoder, "
@@ -271,7 +264,8 @@ def _prepare(
         store_probe(probed, processor, plan.length, config.seed, config.probe, file)
     run.write_audit(audit.summary())
     if audit.quarantined:
-        say(f"{audit.quarantined} records were set aside; {run.audit_file} names them")
+        named = run.out / run.audit_file.name
+        say(f"{audit.quarantined} records were set aside; {named} names them")
     seconds = round(time.monotonic() - started, 1)
     run.resolve(
         plan=asdict(plan),

@@ -15,6 +15,7 @@ import torch
 import torch.distributed as distributed
 
 from headstart.errors import HeadstartError
+from headstart.ranks import launched
 from headstart.training.interrupt import Interrupted, Signals
 
 #: Timeout of collectives: one process may prepare data for hours while the others wait. The
@@ -34,10 +35,7 @@ class ProcessGroup:
     @classmethod
     def here(cls) -> ProcessGroup:
         """Read the environment that torchrun or :func:`launch` sets."""
-        if not distributed.is_torchelastic_launched():
-            return cls()
-        names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
-        return cls(*(int(os.environ[name]) for name in names))
+        return cls(*(launched() or ()))
 
     def join(self) -> None:
         """Join the process group."""
@@ -62,15 +60,17 @@ class ProcessGroup:
             work()
             return
         self.join()
-        failed: tuple[str, int] | None = None
+        failed: HeadstartError | None = None
         if self.rank == 0:
             try:
                 work()
             except HeadstartError as error:
-                failed = (str(error), getattr(error, "exit_code", 1))
-        failed = self.share(failed)
+                failed = error
+        shared = self.share(failed and (str(failed), getattr(failed, "exit_code", 1)))
         if failed is not None:
-            raise SharedError(*failed)
+            raise failed
+        if shared is not None:
+            raise SharedError(*shared)
 
     @staticmethod
     def leave() -> None:
@@ -104,13 +104,28 @@ def _part() -> None:
         distributed.destroy_process_group()
 
 
+def check_devices(devices: int) -> None:
+    """Refuse more processes than this machine has GPUs or, without any, cores.
+
+    Raises:
+        HeadstartError: there are more.
+    """
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    most = gpus or os.cpu_count() or 1
+    if devices > most:
+        raise HeadstartError(
+            f"--devices {devices} is more than this machine has: {most} "
+            f"{'GPU' if gpus else 'core'}{'s' if most > 1 else ''}; lower it."
+        )
+
+
 def launch(devices: int, work: Callable[..., None], *args: Any) -> None:
     """Run ``work(*args)`` in ``devices`` new processes that form one group, and wait for them.
 
     SIGTERM is forwarded to them; Ctrl-C reaches them from the terminal.
 
     Raises:
-        HeadstartError: one of them raised it.
+        HeadstartError: one of them raised it, or was killed.
     """
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     with socket.socket() as probe:
@@ -133,12 +148,16 @@ def launch(devices: int, work: Callable[..., None], *args: Any) -> None:
                     terminated = True
                     for process in group.processes:
                         process.terminate()
-        except (
-            torch.multiprocessing.ProcessRaisedException,
-            torch.multiprocessing.ProcessExitedException,
-        ):
+        except torch.multiprocessing.ProcessRaisedException:
             if failures.empty():
                 raise
+        except torch.multiprocessing.ProcessExitedException as error:
+            if failures.empty():
+                raise HeadstartError(
+                    f"process {error.error_index + 1} of {devices} was ended from outside "
+                    f"({error.signal_name or f'exit code {error.exit_code}'}), most likely because "
+                    "the memory is full; lower --devices or --batch-size, or go on with --resume."
+                ) from None
     if not failures.empty():
         message, signum = failures.get()
         raise Interrupted(message, signum) if signum else HeadstartError(message)

@@ -13,6 +13,7 @@ from headstart.config import (
     SearchConfig,
     SourceOptions,
 )
+from headstart.outputs import check_free
 from headstart.run import RunFolder
 from headstart.verbs.reading import Named, console, load, say
 from headstart.working import working
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
 
 
 def predict(run: Named, *inputs: Any, **options: Any) -> list[dict[str, Any]]:
-    """Predict labels of records with a fine-tuned run; one row per record, in order.
+    """Predict labels of records with a fine-tuned run; one row per row of the inputs, in order.
+
+    A row has the columns of its input as ``record``; one that nothing can be predicted of, such as
+    a blank one, has a ``reason``.
 
     Args:
         run: folder of a fine-tuned run.
@@ -41,16 +45,22 @@ def predict(run: Named, *inputs: Any, **options: Any) -> list[dict[str, Any]]:
         print(rows[0]["label"], rows[0]["score"])
     """
     plan = load(PredictConfig, run=run, inputs=list(inputs), **options)
-    from headstart.downstream.predict import check_ending, reader, write_predictions
+    from headstart.data.ledger import Ledger
+    from headstart.downstream.predict import beside_rows, check_ending, reader, write_predictions
     from headstart.downstream.predict import predict as predict_rows
     from headstart.encoders.opening import OpenedEncoder
 
     if plan.out:  # before the work; a folder is for masks
         check_ending(Path(plan.out), "")
-    tuned = RunFolder.open(plan.run)
+    check_free(plan)
+    tuned, ledger = RunFolder.open(plan.run), Ledger()
     read = reader(tuned, plan.inputs, plan)
-    records = OpenedEncoder(tuned.require_encoder()).read(plan.inputs, plan, say, read)
-    rows = list(predict_rows(tuned, records, batch_size=plan.batch_size, options=plan, say=say))
+    opened = OpenedEncoder(tuned.require_encoder())
+    records = opened.read(plan.inputs, plan, say, read, ledger)
+    found = predict_rows(tuned, records, batch_size=plan.batch_size, options=plan, say=say)
+    rows = beside_rows(found, records, ledger, opened.modality.content)
+    if missing := ledger.sentence("prediction"):
+        say(missing)
     if plan.out:
         write_predictions(rows, Path(plan.out))
     return rows
@@ -59,13 +69,16 @@ def predict(run: Named, *inputs: Any, **options: Any) -> list[dict[str, Any]]:
 def embed(run: Named, *inputs: Any, **options: Any) -> Path | np.ndarray:
     """Return the vectors of records, or write them to a .npy or .parquet file.
 
+    There is a vector for each row of the inputs, in order: NaN where a row has none, such as a
+    blank one.
+
     Args:
         run: a run folder, or any encoder folder.
         inputs: files, folders or globs; or records in memory, such as a list of texts.
         options: see :class:`headstart.config.EmbedConfig`.
 
     Returns:
-        The vectors (N,D) float32 of the records that were read; with ``out`` the path of the file.
+        The vectors (N,D) float32; with ``out`` the path of the file.
 
     Raises:
         HeadstartError: anything the user can fix.
@@ -76,31 +89,33 @@ def embed(run: Named, *inputs: Any, **options: Any) -> Path | np.ndarray:
         hs.embed("runs/reviews", "new.csv", out="new.npy")
     """
     plan = load(EmbedConfig, run=run, inputs=list(inputs), **options)
-    from headstart.deployment.embed import ENDINGS
+    from headstart.data.ledger import Ledger
+    from headstart.deployment.embed import check_out, vectors_of
     from headstart.deployment.embed import embed as embed_records
     from headstart.encoders.opening import OpenedEncoder
-    from headstart.evaluation.features import features
-    from headstart.files import check_ending
 
     out = Path(plan.out) if plan.out else None
     if out:  # before the work
-        check_ending(out, "vectors", ENDINGS)
-    opened = OpenedEncoder(plan.run)
-    encoder, processor = opened.encoder, opened.processor
-    records = opened.read(plan.inputs, plan, say)
-    settings = {"length": opened.length, "batch_size": plan.batch_size}
+        check_free(plan, *check_out(out))
+    opened, ledger = OpenedEncoder(plan.run), Ledger(columns=False)
+    records = opened.read(plan.inputs, plan, say, ledger=ledger)
+    network = (opened.encoder, opened.processor, records)
     with working("embedding", console(), say) as progress:
-        if out is None:
-            return features(encoder, processor, records, progress=progress, **settings)
-        embed_records(encoder, processor, records, out, progress=progress, **settings)
-    return out
+        settings: dict[str, Any] = {"length": opened.length, "batch_size": plan.batch_size}
+        settings |= {"ledger": ledger, "progress": progress}
+        found = out or vectors_of(*network, **settings)
+        if out:
+            embed_records(*network, out, **settings)
+    if missing := ledger.sentence("vector"):
+        say(missing)
+    return found
 
 
 def search(run: Named, *inputs: Any, query: Any, **options: Any) -> list[dict[str, Any]]:
     """Find the records nearest to a query; one row per neighbour, the nearest first.
 
     Without ``index`` the inputs, or the sources of the pre-training, are embedded once and stored
-    in the run folder.
+    in the run folder, or in the user's cache where that cannot be written.
 
     Args:
         run: a run folder, or any encoder folder.
@@ -117,17 +132,23 @@ def search(run: Named, *inputs: Any, query: Any, **options: Any) -> list[dict[st
         rows = hs.search("runs/reviews", query="a slow but rewarding film", count=3)
     """
     plan = load(SearchConfig, run=run, inputs=list(inputs), query=query, **options)
+    from headstart.data.ledger import Ledger
     from headstart.deployment import search as searching
-    from headstart.downstream.predict import write_predictions
+    from headstart.downstream.predict import check_ending, write_predictions
     from headstart.encoders.opening import OpenedEncoder
-    from headstart.evaluation.cache import digest_of_encoder
     from headstart.evaluation.features import features
     from headstart.modalities.inline import inline_records
 
+    if plan.out:
+        check_ending(Path(plan.out))
+    check_free(plan)
     opened = OpenedEncoder(plan.run)
     queries = inline_records(opened.modality, [plan.query])
     if queries is None:
-        queries = opened.read([plan.query], plan, say)
+        asked = Ledger(columns=False)
+        queries = opened.read([plan.query], plan, say, ledger=asked)
+        if missing := asked.sentence("neighbours"):
+            say(missing)
     if plan.index:
         index = searching.Index.open(Path(plan.index))
     else:
@@ -135,14 +156,7 @@ def search(run: Named, *inputs: Any, query: Any, **options: Any) -> list[dict[st
         reading: SourceOptions = plan
         if not sources:
             sources, reading = RunFolder.open(plan.run).sources()
-        key = digest_of_encoder(opened.encoder, opened.processor, opened.length)
-        content = opened.modality.content
-        built = searching.index_folder(Path(plan.run), key, sources, reading, content)
-        if not built.is_dir():
-            records = opened.read(sources, reading, say)
-            say(f"embedding {len(records):,} records into {built}")
-            searching.build(opened, records, built)
-        index = searching.Index.of_records(built, opened.modality)
+        index = searching.index_of(opened, plan.run, sources, reading, say)
     vectors = features(opened.encoder, opened.processor, queries, length=opened.length)
     rows = searching.search(index, [str(name) for name in queries["id"]], vectors, plan.count)
     if plan.out:
@@ -163,6 +177,7 @@ def generate(run: Named, prompt: str = "", **options: Any) -> str | Path:
     plan = load(GenerateConfig, run=run, prompt=prompt, **options)
     from headstart.deployment.generators import generate as generate_with
 
+    check_free(plan)
     return generate_with(RunFolder.open(plan.run), plan)
 
 
@@ -181,4 +196,5 @@ def explain(run: Named, *inputs: Any, **options: Any) -> Explanations:
     plan = load(ExplainConfig, run=run, inputs=list(inputs), **options)
     from headstart.deployment.explain import explain as explain_predictions
 
+    check_free(plan)
     return explain_predictions(plan, RunFolder.open(plan.run), say=say)

@@ -79,6 +79,8 @@ def runs(folder: Path) -> list[RunFolder]:
     files = [*folder.glob("*/config.yaml"), *folder.glob("*/*/config.yaml")]
     found = []
     for file in sorted(files, key=lambda file: -file.stat().st_mtime):
+        if file.parent.name.startswith("."):  # one that is not in its place yet
+            continue
         try:
             found.append(RunFolder.open(file.parent))
         except HeadstartError:

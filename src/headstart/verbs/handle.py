@@ -59,12 +59,15 @@ class Run(RunFolder):
         Raises:
             HeadstartError: a record cannot be encoded, such as a blank text.
         """
+        import numpy as np
+
         records = [records] if isinstance(records, str) else records
-        vectors = applying.embed(self, in_file(records))
-        if isinstance(vectors, Path) or len(vectors) != len(records):
+        vectors = applying.embed(self, in_file(records), quiet=True)
+        assert not isinstance(vectors, Path)
+        if missing := int(np.isnan(vectors).any(axis=1).sum()):
             raise HeadstartError(
-                f"{len(records) - len(vectors):,} of {len(records):,} records have no vector: "
-                "they are blank or cannot be read; leave them out."
+                f"{missing:,} of {len(records):,} records have no vector: they are blank or cannot "
+                "be read; leave them out, or take embed, which gives NaN there."
             )
         return vectors
 
@@ -139,7 +142,7 @@ def pretrain(
 
 
 def finetune(
-    run: Named,
+    run: Named | None = None,
     *,
     config: str | None = None,
     settings: list[str] | None = None,
@@ -148,7 +151,7 @@ def finetune(
     """Fine-tune a pre-trained encoder on labels and return the new run.
 
     Args:
-        run: a run folder, or any encoder folder.
+        run: a run folder, or any encoder folder; with ``resume`` it may be left out.
         config: a YAML file of options.
         settings: ``key=value`` strings, as ``--set`` takes them.
         options: see :class:`headstart.config.FinetuneConfig`; records in memory are kept in

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.config import AuditConfig, CompareConfig, EvaluateConfig, LabelConfig, sections
+from headstart.files import check_ending
+from headstart.outputs import check_free
 from headstart.run import RunFolder
 from headstart.verbs.learning import repeated
 from headstart.verbs.reading import Named, console, load, say
@@ -44,12 +46,12 @@ def audit(
 
     named = sections(MODALITIES, "modality_options")
     plan = load(AuditConfig, file=config, settings=settings or (), sections=named, **options)
-    from headstart.files import check_ending
     from headstart.modalities.auditing import audit_sources
 
     out = Path(plan.out) if plan.out else None
     if out:
         check_ending(out, "an audit", (".json", ".html"))
+    check_free(plan)
     page = audit_sources(plan)
     if out:
         page.write(out)
@@ -80,6 +82,11 @@ def evaluate(
     plan = load(
         EvaluateConfig, file=config, settings=settings or (), sections=named, run=run, **options
     )
+    if plan.out:
+        out = Path(plan.out)
+        check_ending(out, "a report", (".html",))
+        figures = plan.task in PROTOCOLS and PROTOCOLS[plan.task].run is not None
+        check_free(plan, out.with_suffix(".json") if figures else None)
     from headstart.downstream.scratch import fine_tuned, seconds_from_scratch, train_from_scratch
     from headstart.evaluation.judge import Training, judge
 
@@ -132,6 +139,8 @@ def compare(
     plan = load(CompareConfig, file=config, settings=settings or (), sections=named, **options)
     from headstart.evaluation.compare import compare as compare_runs
 
+    check_ending(Path(plan.out), "a comparison", (".html",))
+    check_free(plan)
     return compare_runs(plan, say=say)
 
 

@@ -2,53 +2,46 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+import shlex
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from headstart.config import (
-    FinetuneConfig,
-    PretrainConfig,
-    sections,
-    spelled_out,
-    task_options,
-)
-from headstart.config.loading import Model
+from headstart.config import FinetuneConfig, PretrainConfig, sections, task_options
+from headstart.config.loading import stated
 from headstart.errors import HeadstartError, did_you_mean
+from headstart.files import delete
+from headstart.outputs import check_unread
+from headstart.ranks import is_first
 from headstart.run import RunFolder
-from headstart.verbs.reading import Named, console, in_files, labeled_records, load, say
+from headstart.verbs.reading import Named, console, labeled_records, say, taken
+from headstart.verbs.starting import begun
 
 
 def pretrain(
     *sources: Any, config: str | None = None, settings: list[str] | None = None, **options: Any
 ) -> RunFolder:
     """Pre-train; see :func:`headstart.pretrain`."""
-    if options.get("resume"):
-        run, plan = _reopen(PretrainConfig, "pretrain", options, config, settings)
-    else:
-        named = {"sources": list(sources)} if sources else {}
-        given = settings or ()
-        plan = load(
-            PretrainConfig,
-            file=config,
-            settings=given,
-            sections=pretrain_sections(given),
-            **named,
-            **options,
-        )
-        check_names(plan)
-        run = _create("pretrain", plan)
-    if run.finished:
-        return run
+    named = {"sources": list(sources)} if sources else {}
+    values = stated(
+        PretrainConfig,
+        file=config,
+        settings=settings or (),
+        sections=pretrain_sections(settings or ()),
+        **named,
+        **options,
+    )
+    with begun("pretrain", PretrainConfig, taken(PretrainConfig, values), check_names) as (
+        run,
+        plan,
+    ):
+        if not run.finished:
+            from headstart.training.pretrain import pretrain as pretrain_encoder
 
-    from headstart.training.pretrain import pretrain as pretrain_encoder
-
-    with _removed_if_refused(run, fresh=not plan.resume):
-        pretrain_encoder(plan, run, say=say, console=console())
-    return run
+            pretrain_encoder(plan, run, say=say, console=console())
+        elif is_first():
+            delete(run.prepared)  # a session may have been killed just before
+    return RunFolder(run.out)
 
 
 def repeated(run: str, seeds: int) -> list[RunFolder]:
@@ -65,7 +58,7 @@ def repeated(run: str, seeds: int) -> list[RunFolder]:
     options = RunFolder.open(run).config()["options"]
     for seed in range(options["seed"] + 1, options["seed"] + seeds):
         out = folder / "seeds" / str(seed)
-        if (out / "config.yaml").exists():
+        if RunFolder(out).begun:
             found.append(pretrain(out=str(out), resume=True))
             continue
         say(f"the same pre-training from seed {seed}")
@@ -75,7 +68,7 @@ def repeated(run: str, seeds: int) -> list[RunFolder]:
 
 
 def finetune(
-    run: Named,
+    run: Named | None = None,
     *,
     config: str | None = None,
     settings: list[str] | None = None,
@@ -84,128 +77,63 @@ def finetune(
     """Fine-tune; see :func:`headstart.finetune`."""
     from headstart.downstream import TASKS
 
-    if options.get("resume"):
-        target, plan = _reopen(FinetuneConfig, "finetune", options, config, settings)
-    else:
-        plan = load(
-            FinetuneConfig,
-            file=config,
-            settings=settings or (),
-            sections=sections(TASKS, "task_options"),
-            run=run,
-            **options,
-        )
-        _check_task(plan)
-        target = _create("finetune", plan)
-    if target.finished:
-        return target
+    named = {"run": run} if run else {}
+    values = stated(
+        FinetuneConfig,
+        file=config,
+        settings=settings or (),
+        sections=sections(TASKS, "task_options"),
+        **named,
+        **options,
+    )
+    with begun("finetune", FinetuneConfig, taken(FinetuneConfig, values), _check_task) as (
+        target,
+        plan,
+    ):
+        if not (target.finished and target.resolved.get("compared", True)):
+            _finetune(plan, target)
+            if is_first():
+                target.resolve(compared=True)
+    return RunFolder(target.out)
 
+
+def _finetune(plan: FinetuneConfig, target: RunFolder) -> None:
+    """Read the labeled records, and the unlabeled ones if there are any, and learn from them."""
     from headstart.data.labels import same_file_notes
+    from headstart.downstream import TASKS
     from headstart.downstream.finetune import finetune as finetune_encoder
     from headstart.downstream.semi_supervised import finetune_with_unlabeled
     from headstart.encoders.opening import OpenedEncoder
+    from headstart.training.processes import check_devices
 
-    with _removed_if_refused(target, fresh=not plan.resume):
-        opened, task = OpenedEncoder(plan.run), TASKS[plan.task]
-        task.check(opened.modality)
-        encoder, processor = opened.encoder, opened.processor
-        task.check_encoder(encoder, processor)
-        records = labeled_records(plan.train, plan, opened)
-        validation = labeled_records(plan.val, plan, opened) if plan.val else None
-        notes = same_file_notes(plan.train, plan.val, "--val") if plan.val else []
-        validation = task.checked(records, validation, plan, notes)
-        for note in notes:
-            say(note)
-        known: dict[str, Any] = {"note": opened.note, "console": console()}
-        if not plan.unlabeled:
-            finetune_encoder(encoder, processor, records, validation, plan, target, **known)
-            return target
-        # Their labels are not read, so their column may be missing.
-        blind = plan.without_label()
-        finetune_with_unlabeled(
-            encoder,
-            processor,
-            records,
-            validation,
-            opened.read(plan.unlabeled, blind, say),
-            opened.read(plan.remove_overlap, blind, say) if plan.remove_overlap else None,
-            plan,
-            target,
-            **known,
-        )
-    return target
-
-
-def _create(verb: str, plan: PretrainConfig | FinetuneConfig) -> RunFolder:
-    """Create the run folder; under torchrun only the first process does."""
-    if "TORCHELASTIC_RUN_ID" not in os.environ:
-        return RunFolder.create(plan.out, verb, plan, overwrite=plan.overwrite)
-    from headstart.training.processes import ProcessGroup
-
-    ProcessGroup.here().first(
-        lambda: RunFolder.create(plan.out, verb, plan, overwrite=plan.overwrite)
+    check_devices(plan.devices)
+    opened, task = OpenedEncoder(plan.run), TASKS[plan.task]
+    task.check(opened.modality)
+    encoder, processor = opened.encoder, opened.processor
+    task.check_encoder(encoder, processor)
+    records = labeled_records(plan.train, plan, opened)
+    validation = labeled_records(plan.val, plan, opened) if plan.val else None
+    notes = same_file_notes(plan.train, plan.val, "--val") if plan.val else []
+    validation = task.checked(records, validation, plan, notes)
+    for note in notes:
+        say(note)
+    known: dict[str, Any] = {"note": opened.note, "console": console()}
+    if not plan.unlabeled:
+        finetune_encoder(encoder, processor, records, validation, plan, target, **known)
+        return
+    # Their labels are not read, so their column may be missing.
+    blind = plan.without_label()
+    finetune_with_unlabeled(
+        encoder,
+        processor,
+        records,
+        validation,
+        opened.read(plan.unlabeled, blind, say),
+        opened.read(plan.remove_overlap, blind, say) if plan.remove_overlap else None,
+        plan,
+        target,
+        **known,
     )
-    return RunFolder(plan.out)
-
-
-@contextmanager
-def _removed_if_refused(run: RunFolder, fresh: bool) -> Iterator[None]:
-    """Remove a new run folder if the run is refused before anything was trained.
-
-    Otherwise the corrected command would fail because the folder exists.
-    """
-    try:
-        yield
-    except HeadstartError:
-        first = os.environ.get("RANK", "0") == "0"
-        if first and fresh and not any(run.checkpoints.glob("*")):
-            shutil.rmtree(run.folder, ignore_errors=True)
-        raise
-
-
-def _reopen(
-    model: type[Model],
-    verb: str,
-    options: dict[str, Any],
-    config: str | None,
-    settings: list[str] | None,
-) -> tuple[RunFolder, Model]:
-    """Open a run to resume, with the options it was started with."""
-    out = options.get("out")
-    if config or settings:
-        raise HeadstartError(
-            "--config and --set cannot change a run on --resume; leave them out: its own "
-            "config.yaml holds."
-        )
-    if not out:
-        raise HeadstartError("--resume needs --out: the folder of the run to go on with.")
-    run = RunFolder.open(out)
-    content = run.config()
-    if content["verb"] != verb:
-        raise HeadstartError(
-            f"{out} was made by `headstart {content['verb']}`; resume it with that verb."
-        )
-    saved = content["options"]
-    for name, value in spelled_out(in_files(model, options)).items():
-        if name == "columns":
-            value = {**saved.get(name, {}), **value}
-        if name not in ("resume", "overwrite", "out", "workers", "quiet") and value != saved.get(
-            name
-        ):
-            raise HeadstartError(
-                f"the option {name!r} is {saved.get(name)!r} in {out} and cannot change on "
-                "--resume; leave it out, or start a new run."
-            )
-    workers = options.get("workers", saved.get("workers", 0))
-    now = {"resume": True, "overwrite": False, "quiet": options.get("quiet", False)}
-    kept = {**saved, **now, "workers": workers}
-    try:
-        return run, load(model, **kept)
-    except HeadstartError as error:
-        raise HeadstartError(
-            f"{out} was made by another version of headstart, which had other options ({error}); "
-            "start again with --overwrite."
-        ) from None
 
 
 def pretrain_sections(settings: Iterable[str] = ()) -> dict[str, tuple[str, ...]]:
@@ -232,26 +160,29 @@ def pretrain_sections(settings: Iterable[str] = ()) -> dict[str, tuple[str, ...]
 
 
 def _check_task(plan: FinetuneConfig) -> None:
-    """Refuse an unknown task, and options that it does not have, before a folder is created."""
+    """Refuse what cannot be written, an unknown task and options that it does not have."""
     from headstart.downstream import TASKS
     from headstart.evaluation.protocols import PROTOCOLS
 
+    check_unread(plan)
     if plan.task in PROTOCOLS and plan.task not in TASKS:
+        words = ["headstart", "evaluate", plan.run, "--train", plan.train, "--task", plan.task]
         raise HeadstartError(
             f"{plan.task!r} is a task of evaluation, for which nothing is fine-tuned; write "
-            f"`headstart evaluate {plan.run} --train {plan.train} --task {plan.task}`."
+            f"`{shlex.join(words)}`."
         )
     task_options(plan, TASKS[plan.task].Options)
 
 
 def check_names(plan: PretrainConfig) -> None:
-    """Refuse unknown names before a run folder is created."""
+    """Refuse what cannot be written, and unknown names, before a run folder is created."""
     from headstart.encoders import ENCODERS
     from headstart.modalities import MODALITIES
     from headstart.modalities.opening import modality_of, own_options
     from headstart.modalities.sifting import rules_named
     from headstart.objectives import MIXTURE, OBJECTIVES
 
+    check_unread(plan)
     if plan.modality != "auto":
         MODALITIES.check(plan.modality)
     for name, given in plan.modality_options.items():

@@ -12,6 +12,7 @@ from typing import Any
 from headstart.config import PretrainConfig, PreviewConfig
 from headstart.errors import HeadstartError
 from headstart.files import check_ending, write_text
+from headstart.outputs import check_free
 from headstart.pages.result import Result
 from headstart.run import RunFolder
 from headstart.verbs.learning import check_names, pretrain_sections
@@ -76,8 +77,7 @@ def preview(
     )
     out = Path(plan.out)
     check_ending(out, "a preview", (".html", ".png"))
-    if out.exists() and not _is_ours(out):
-        raise HeadstartError(f"{out} exists and is no preview; choose another --out.")
+    check_free(plan)
     shared = {name: value for name, value in plan if name in PretrainConfig.model_fields}
     training = PretrainConfig(**{**shared, "out": str(out)})
     check_names(training)
@@ -110,9 +110,3 @@ def _piece(piece: list[str]) -> str:
     text, mark, answer = (part.strip() for part in piece)
     marked = {"hidden": f"[{text.strip('[]')}]", "changed": f"*{text}*"}.get(mark, text)
     return f"{marked}->{answer}" if answer else marked
-
-
-def _is_ours(out: Path) -> bool:
-    if out.suffix.lower() == ".png":
-        return False
-    return f"<title>{_TITLE}</title>" in out.read_text(encoding="utf-8", errors="replace")[:2000]

@@ -13,9 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart import config
 from headstart.config import FinetuneConfig, Options
-from headstart.config.loading import Model
+from headstart.config.loading import Model, stated, validated
 from headstart.config.options import Data
 
 if TYPE_CHECKING:
@@ -43,19 +42,18 @@ def load(
     **options: Any,
 ) -> Model:
     """Build a verb's options, see :func:`headstart.config.load`; records in memory become files."""
-    named = in_files(model, options)
-    plan = config.load(model, file=file, settings=settings, sections=sections, **named)
-    _quiet.set(bool(getattr(plan, "quiet", False)))
-    return plan
+    values = stated(model, file=file, settings=settings, sections=sections or {}, **options)
+    return validated(model, taken(model, values))
 
 
-def in_files(model: type[Options], options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options with the names of files where records in memory were given.
+def taken(model: type[Options], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options as a verb takes them, with files in the place of records in memory.
 
     The files are temporary, but those of a run, which must find them again, are beside it in
-    ``RUN.data``.
+    ``RUN.data``. From here on the verb is quiet if the options say so.
     """
-    found = dict(options)
+    _quiet.set(bool(values.get("quiet")))
+    found = dict(values)
     for name, field in model.model_fields.items():
         if Data() in field.metadata and not _is_named(found.get(name)):
             from headstart.modalities.memory import source_of, sources_of

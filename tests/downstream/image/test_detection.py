@@ -34,7 +34,7 @@ def config(out="out", **options) -> FinetuneConfig:
 
 def tune(records, held, out, encoder=None, **options) -> RunFolder:
     options = config(out, **options)
-    run = RunFolder.create(out, "finetune", options, overwrite=False)
+    run = RunFolder.create(out, "finetune", options)
     encoder = encoder or tiny_conv()
     return finetune(encoder, ImageProcessor(64), records, held, options, run, note=NOTE)
 

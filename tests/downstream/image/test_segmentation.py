@@ -18,7 +18,8 @@ from headstart.downstream.image.segmentation import Segmentation
 from headstart.downstream.predict import open_head, predict, write_predictions
 from headstart.encoders.opening import open_encoder
 from headstart.errors import HeadstartError
-from headstart.modalities.image.annotations import IGNORED, mask_ids, read_masks
+from headstart.modalities.image.annotations import read_masks
+from headstart.modalities.image.masks import IGNORED, mask_ids
 from headstart.modalities.image.processor import ImageProcessor
 from headstart.run import RunFolder
 
@@ -43,7 +44,7 @@ def scenes(tmp_path_factory):
 def trained(scenes, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "r"
     options = config(out, budget="60steps", optimizer=OptimizerOptions(learning_rate=1e-3))
-    run = RunFolder.create(out, "finetune", options, overwrite=False)
+    run = RunFolder.create(out, "finetune", options)
     return finetune(tiny_conv(), ImageProcessor(64), *scenes, options, run, note=NOTE)
 
 

@@ -88,7 +88,8 @@ def test_columns_of_other_names_are_given_and_csv_is_read(tmp_path):
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        ({"answers": [{"text": "York", "answer_start": 14}]}, "does not stand at its place"),
+        ({"answers": [{"text": "in", "answer_start": 14}]}, "does not stand at its place"),
+        ({"answers": [{"text": "Leeds", "answer_start": 15}]}, "does not stand at its place"),
         ({"answers": [{"text": "York", "answer_start": -38}]}, "no texts with a place"),
         ({"answers": [{"text": 5, "answer_start": 1}]}, "no texts with a place"),
         ({"answers": 5}, "no texts with a place"),
@@ -110,6 +111,39 @@ def test_a_record_that_does_not_fit_is_set_aside_with_its_reason(tmp_path, answe
     [quarantined] = audit.summary()["records"]
     assert quarantined["where"] == "a.jsonl:2"
     assert reason in quarantined["reason"]
+
+
+def test_answers_are_found_whatever_their_offsets_count(tmp_path):
+    context = "\U0001f389\U0001f600 " + CONTEXT + " Ada lives in Leeds."
+
+    def row(answer, place):
+        start = len(context[:place].encode("utf-16-le")) // 2
+        answers = [{"text": answer, "answer_start": start}]
+        return {"context": context, "question": "Where?", "answers": answers}
+
+    places = [context.index("in York"), context.index("in the old"), context.rindex("in Leeds")]
+    records, audit = read(write(tmp_path / "a.jsonl", [row("in", place) for place in places]))
+    assert [record["starts"] for record in records] == [[place] for place in places]
+    assert audit.quarantined == 0
+    assert any("UTF-16 units; 3 were converted" in note for note in audit.notes)
+
+
+def test_an_answer_to_what_cannot_be_answered_sets_its_record_aside(tmp_path):
+    rows = [
+        {"context": CONTEXT, "question": "?", "answers": answers, "is_impossible": impossible}
+        for answers, impossible in ((["York"], False), ([], True), (["York"], True))
+    ]
+    records, audit = read(write(tmp_path / "a.jsonl", rows))
+    assert [answers_of(record) for record in records] == [["York"], []]
+    assert audit.reasons == {"it has an answer, and is marked as impossible to answer": 1}
+
+
+def test_an_answer_beside_its_place_is_moved_where_it_stands_once(tmp_path):
+    answers = [{"text": "York", "answer_start": 14}]
+    row = {"context": CONTEXT, "question": "Where?", "answers": answers}
+    records, audit = read(write(tmp_path / "a.jsonl", [row]))
+    assert answers_of(records[0]) == ["York"]
+    assert any("1 answer not at the given place" in note for note in audit.notes)
 
 
 def test_a_line_that_is_no_json_is_set_aside_too(tmp_path):

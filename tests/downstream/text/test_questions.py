@@ -102,7 +102,7 @@ def tune(folder, encoder, processor, records, **options):
         precision="fp32",
         **options,
     )
-    run = RunFolder.create(plan.out, "finetune", plan, overwrite=False)
+    run = RunFolder.create(plan.out, "finetune", plan)
     return finetune(encoder, processor, records, None, plan, run, note=NOTE)
 
 

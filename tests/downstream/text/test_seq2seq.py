@@ -108,7 +108,7 @@ def tuned(tmp_path_factory):
         optimizer={"learning_rate": 5e-3},
         task_options={"seq2seq": {"beams": 1, "no_repeat": 0, "label_smoothing": 0.0}},
     )
-    run = RunFolder.create(out, "finetune", plan, overwrite=False)
+    run = RunFolder.create(out, "finetune", plan)
     return finetune(network(), WORDS, pairs(400, longest=2), pairs(40, 1, 2), plan, run, note=NOTE)
 
 

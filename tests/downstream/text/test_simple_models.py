@@ -11,6 +11,7 @@ from headstart.downstream.text.simple_taggers import (
     Dictionary,
     LinearTagger,
     _best_path,
+    _shape,
     within,
 )
 from headstart.downstream.text.sliding_window import answer, answers_of, sliding_window
@@ -108,3 +109,8 @@ def test_the_nearest_source_gives_its_target() -> None:
     ((name, scores),) = Seq2Seq().alternatives(train, val)
     assert name == "nearest training pair"
     assert scores["chrf"] == pytest.approx(100.0)
+
+
+def test_the_shape_of_a_word_has_no_marks() -> None:
+    assert _shape("हिन्दी") == "x"
+    assert _shape("E\u0301cole-3") == "Xx-d"

@@ -97,6 +97,73 @@ def test_a_span_outside_the_text_sets_its_record_aside(tmp_path, spans):
     assert audit.quarantined == 1
 
 
+def test_tags_of_other_schemes_are_read_as_iob2_and_predictions_are_judged_alike(tmp_path):
+    rows = [{"tokens": ["Ada", "in", "York"], "tags": ["I-PER", "O", "I-LOC"]}]
+    path = write(tmp_path / "a.jsonl", rows)
+    records, audit = read(path)
+    assert records[0]["tags"] == ["B-PER", "O", "B-LOC"]
+    assert audit.notes == [f"{path}: the tags are of the scheme IO and were read as IOB2."]
+    options = PredictConfig(run="r", inputs=[path])
+    assert read_words([path], options, TextModality(), Audit())["tags"] == records["tags"]
+
+
+def utf16(text):
+    return len(text.encode("utf-16-le")) // 2
+
+
+def shifted(text, *covered):
+    """Return a record whose spans count UTF-16 units, as those of a browser."""
+    spans = []
+    for part in covered:
+        start = utf16(text[: text.index(part)])
+        spans.append({"start": start, "end": start + utf16(part), "label": "X", "text": part})
+    return {"text": text, "spans": spans}
+
+
+def test_spans_are_checked_against_the_text_beside_them(tmp_path):
+    party = "\U0001f389\U0001f600"
+    rows = [shifted(f"{party} Ada met Bob {n}, Ada met Bob", "Ada", "Bob") for n in range(3)]
+    rows.append({**rows[0], "spans": [{**rows[0]["spans"][0], "text": None}]})
+    rows.append({**rows[0], "spans": [{**rows[0]["spans"][0], "text": "Eve"}]})
+    records, audit = read(write(tmp_path / "a.jsonl", rows))
+    for index in range(3):
+        tags = [tag != "O" for tag in records[index]["tags"]]
+        assert np.array(words_of(records, index))[tags].tolist() == ["Ada", "Bob"]
+    assert [t for t in records[3]["tags"] if t != "O"] == ["B-X"]
+    assert "count UTF-16 units; 7 were converted" in audit.notes[0]
+    assert audit.reasons == {"the text beside one of its spans does not stand at its place": 1}
+
+
+def test_spans_that_cut_words_are_counted(tmp_path):
+    records, audit = read(
+        write(tmp_path / "a.jsonl", [{"text": "Ada met Bob", "spans": [[1, 3, "X"], [8, 11, "X"]]}])
+    )
+    assert records[0]["tags"] == ["B-X", "O", "B-X"]
+    assert "1 span begin or end inside a word" in audit.notes[0]
+
+
+DOCCANO = {"id": 3, "start_offset": 0, "end_offset": 3, "label": "PER"}
+STUDIO = {"start": 0, "end": 3, "text": "Ada", "labels": ["PER"]}
+PRODIGY = {"start": 0, "end": 3, "token_start": 0, "token_end": 0, "label": "PER"}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"entities": [DOCCANO], "relations": []},
+        {"label": [STUDIO], "annotator": 1},
+        {"spans": [PRODIGY], "tokens": [{"text": "Ada", "id": 0}], "answer": "accept"},
+        {"entities": [PRODIGY, PRODIGY]},
+    ],
+    ids=["doccano", "label studio", "prodigy", "twice"],
+)
+def test_spans_of_labelling_tools_are_read(row, tmp_path):
+    rows = [{"text": "Ada met Bob", **row}, {"text": "Bob", **row, "answer": "reject"}]
+    records, audit = read(write(tmp_path / "a.jsonl", rows if "answer" in row else rows[:1]))
+    assert records["tags"] == [["B-PER", "O", "O"]]
+    assert audit.quarantined == ("answer" in row)
+
+
 def test_columns_that_cannot_be_found_are_asked_for(tmp_path):
     path = write(tmp_path / "a.jsonl", [{"x": "y", "z": "w"}])
     with pytest.raises(HeadstartError, match="--column text=COLUMN and --column label=COLUMN"):
@@ -196,7 +263,7 @@ def test_names_are_learned_and_told_with_their_places(name, request, processor, 
         precision="fp32",
         optimizer={"learning_rate": 1e-2},
     )
-    run = RunFolder.create(tmp_path / "o", "finetune", options, overwrite=False)
+    run = RunFolder.create(tmp_path / "o", "finetune", options)
     finetune(encoder, processor, tagged(60), None, options, run, note=NOTE)
     assert run.resolved["scores"]["f1"] > 0.9
     others = tagged(10, seed=1)

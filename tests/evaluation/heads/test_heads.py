@@ -111,7 +111,8 @@ def test_all_heads_decide_on_the_same_folds_of_the_same_records(monkeypatch) -> 
         train = given(name, features)
         HEADS[name](train).fit(train, labels, np.random.default_rng(4))
     assert [len(part) for part in seen[0]] == [80, 80]
-    assert all(each == seen[0] for each in seen)
+    # Label propagation divides twice: its logistic regression does, too.
+    assert all(each == seen[0] * (len(each) // 2) for each in seen)
 
 
 def test_the_kernel_is_exact_for_few_labels_and_a_change_of_landmarks_is_no_jump(

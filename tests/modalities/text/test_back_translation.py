@@ -60,6 +60,16 @@ def test_translations_by_other_networks_are_not_taken_for_these(folders, tmp_pat
         made(folders[::-1], tmp_path / "one.jsonl", messages)
 
 
+def test_a_text_that_was_changed_is_translated_again(folders, tmp_path):
+    messages: list[str] = []
+    file = tmp_path / "one.jsonl"
+    before = made(folders, file, messages)
+    changed = Dataset.from_dict({"id": RECORDS["id"], "text": [*TEXTS[:-1], "A new text."]})
+    after = back_translated(changed, *folders, file, say=messages.append)
+    assert after[:-1] == before[:-1]
+    assert [line.split()[1] for line in messages] == ["4", "1"]
+
+
 def test_sentences_go_one_by_one_and_a_text_without_an_answer_stays(folders, tmp_path, monkeypatch):
     translated: list[str] = []
 

@@ -14,6 +14,7 @@ from headstart.modalities.text.exact import hashes
 
 def test_case_spaces_and_composition_do_not_matter() -> None:
     assert TEXT.count_repeats(held("A  b\n", "a b", "caf\u00e9", "cafe\u0301", "ab"), Audit()) == 2
+    assert TEXT.count_repeats(held("in Maßen", "in Massen"), Audit()) == 0
     assert TEXT.count_repeats(held(), Audit()) == 0
 
 

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import unicodedata
 
+import numpy as np
 import pytest
 from tokenizers import pre_tokenizers
 
 from headstart.downstream.text.spans import squad_scores
 from headstart.downstream.text.tagged import joined
+from headstart.modalities.text import corruptions
 from headstart.modalities.text.lexicon import Lexicon
-from headstart.modalities.text.scripts import is_chinese, is_unspaced, pattern, stands_close
+from headstart.modalities.text.scripts import (
+    WORD,
+    folded,
+    is_chinese,
+    is_unspaced,
+    letters,
+    pattern,
+    stands_close,
+)
 from headstart.modalities.text.shingles import jaccard, shingles
 from headstart.modalities.text.tokenizers import fit_tokenizer
 
@@ -39,7 +49,7 @@ SCRIPTS = pytest.mark.parametrize(("text", "words", "spaced"), TEXTS.values(), i
 
 @SCRIPTS
 def test_words_are_runs_of_letters_or_letters_with_their_marks(text, words, spaced):
-    assert pattern("<letter>|<run>").findall(text) == words
+    assert pattern(WORD).findall(text) == words
 
 
 @SCRIPTS
@@ -125,6 +135,43 @@ def test_words_of_a_tokenizer_are_whole_words_or_letters():
     texts = ["वह l'e\u0301te\u0301 น้ำดื่ม ル は 酒店"] * 20
     found = fit_tokenizer(texts, kind="word", vocab_size=60, wrap=False).tokenize(texts[0])
     assert found == ["वह", "l'été", "น้", "ำ", "ดื่", "ม", "ル", "は", "酒", "店"]
+
+
+@pytest.mark.parametrize("kind", ["wordpiece", "word"])
+def test_what_joins_letters_is_kept_and_what_cannot_be_seen_is_dropped(kind):
+    texts = ["می\u200cخواهم میخواهم ශ්\u200dරී ශ්රී soft hyphen"] * 20
+    tokenizer = fit_tokenizer(texts, kind=kind, vocab_size=200, lowercase=True, wrap=False)
+    for one, other in (("می\u200cخواهم", "میخواهم"), ("ශ්\u200dරී", "ශ්රී")):
+        assert tokenizer(one)["input_ids"] != tokenizer(other)["input_ids"]
+    assert tokenizer.tokenize("so\u00adft hy\u200bphen\ufeff") == ["soft", "hyphen"]
+
+
+@pytest.mark.parametrize("kind", ["wordpiece", "word"])
+def test_a_long_sentence_without_spaces_is_no_unknown_word(kind):
+    sentence = "ห้องพักสะอาดมาก" * 12
+    tokenizer = fit_tokenizer([sentence] * 5, kind=kind, vocab_size=200, wrap=False)
+    assert tokenizer.unk_token_id not in tokenizer(sentence)["input_ids"]
+
+
+def test_case_is_folded_by_the_rules_for_all_languages():
+    assert folded("ISPARTA ılık") == "isparta ılık"
+    assert folded("İ") == "i\u0307"
+    assert folded("MU\u0308SSTE Maße") == "müsste maße"
+
+
+def test_letters_keep_their_marks():
+    assert letters("a\u0301b") == ["a\u0301", "b"]
+    assert letters("น้ำ") == ["น้ำ"]
+    assert "".join(letters("हिन्दी 👨\u200d👩\u200d👧 ok")) == "हिन्दी 👨\u200d👩\u200d👧 ok"
+
+
+@pytest.mark.parametrize("severity", [1, 2, 3])
+def test_typos_and_spaces_part_no_letter_from_its_marks(severity):
+    text = "हिन्दी भाषा की किताब " * 20
+    for corrupt in (corruptions.typos, corruptions.whitespace):
+        found = corrupt(text, severity, np.random.default_rng(0))
+        assert found != text
+        assert set(letters(found)) <= {*letters(text), "  "}
 
 
 @pytest.mark.parametrize("kind", ["bpe", "superword"])

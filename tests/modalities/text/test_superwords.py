@@ -36,6 +36,14 @@ def test_a_frequent_phrase_is_one_token_and_chance_neighbours_are_not(texts):
     ]
 
 
+@pytest.mark.parametrize("phrase", ["לא טוב", "не хорошо", "नहीं अच्छा", "pas très"])
+def test_phrases_of_any_script_are_found(texts, phrase):
+    foreign = [text.replace("waste of good time", phrase) for text in texts]
+    tokenizer = fit_superwords(foreign, 600, SPECIALS, lowercase=True)
+    (encoding,) = tokenizer.encode_batch([f"alpha {phrase} beta"])
+    assert len(encoding.tokens) == 3
+
+
 def test_no_phrase_reaches_over_punctuation(texts):
     tokenizer = fit_superwords(texts, 600, SPECIALS, lowercase=True)
     assert pieces(tokenizer, "waste, of good time") == ["waste", ",", "of", "good time"]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from headstart.errors import HeadstartError
 from headstart.files import whole_folder
-from headstart.modalities.image.annotations import IGNORED
+from headstart.modalities.image.masks import IGNORED
 
 
 def mean_overlap(pairs: Iterable[tuple[Tensor, Tensor]], classes: int) -> float:

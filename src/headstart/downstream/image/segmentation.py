@@ -15,8 +15,9 @@ from headstart.downstream.image.masks import mean_overlap, runs
 from headstart.downstream.image.scene_task import SceneTask
 from headstart.downstream.image.scenes import Scenes, View, views_of
 from headstart.errors import HeadstartError
-from headstart.modalities.image.annotations import IGNORED, mask_ids, read_masks
+from headstart.modalities.image.annotations import read_masks
 from headstart.modalities.image.decode import BadImage
+from headstart.modalities.image.masks import IGNORED, mask_ids
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from headstart.downstream.image.masks import mean_overlap
 from headstart.downstream.image.superpixels import described, superpixels
-from headstart.modalities.image.annotations import IGNORED
+from headstart.modalities.image.masks import IGNORED
 from headstart.seeding import derive, numbers
 
 if TYPE_CHECKING:

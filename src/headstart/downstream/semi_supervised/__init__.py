@@ -189,11 +189,11 @@ def finetune_with_unlabeled(
 def _alone(run: RunFolder, config: FinetuneConfig) -> RunFolder:
     """Open or create the run of the labels alone, whose other options are the same."""
     out = Path(run.folder) / ALONE
-    if (out / "config.yaml").exists():
+    if RunFolder(out).begun:
         return RunFolder.open(out)
     changed = {"unlabeled": [], "remove_overlap": [], "out": str(out), "resume": False}
     plan = config.model_copy(update=changed)
-    return RunFolder.create(out, "finetune", plan, overwrite=False)
+    return RunFolder.create(out, "finetune", plan)
 
 
 def compare_with_labels_only(run: RunFolder, alone: RunFolder, held: Dataset) -> dict[str, Any]:

@@ -97,7 +97,8 @@ class Prompt(Task):
         lists = {label: [v] if isinstance(v, str) else list(v) for label, v in words.items()}
         head = cls(encoder.width, labels, options.template, lists)
         stored = _masked_head(config.run)
-        full = TokenHead(token_encoder(encoder).token_embedding, transform=True)
+        network = token_encoder(encoder)
+        full = TokenHead(network.token_embedding, network.width, transform=True)
         full.load_state_dict(stored, strict=False)
         processor = as_text(open_processor(Path(config.run) / "encoder"))
         ids = torch.tensor(

@@ -15,6 +15,7 @@ from headstart.data.field import raw, raw_values
 from headstart.data.pairs import number
 from headstart.data.streams import plain_reasons
 from headstart.data.unit import Unit
+from headstart.downstream.text.offsets import Given, Offsets
 from headstart.downstream.text.tagged import dataset_of
 from headstart.modalities.text.content import TEXT
 
@@ -35,6 +36,7 @@ NO_QUESTION = "it has no question"
 NO_ANSWERS = "it has no answers (an empty list says that its context has none)"
 BAD_ANSWERS = "its answers are no texts with a place each"
 NOT_THERE = "its answer does not stand at its place in the context"
+CONTRADICTION = "it has an answer, and is marked as impossible to answer"
 NOWHERE = "its answer is not in its context"
 WHERE = "it does not say at which place in the context its answer stands"
 
@@ -74,22 +76,19 @@ def read_answered(
     https://arxiv.org/abs/1806.03822). The file has SQuAD's format (``data``, ``paragraphs``,
     ``qas``), or columns for context, question and answers: a text with a column ``answer_start``,
     a list of ``{"text", "answer_start"}``, or ``{"text": [...], "answer_start": [...]}`` as on the
-    Hugging Face hub. An answer without a position must occur once in the context. Invalid records
-    are dropped and noted in ``audit``.
+    Hugging Face hub. An answer without a position must occur once in the context, and so must one
+    that does not stand at its position, unless the offsets of the file count other units than
+    characters. Invalid records are dropped and noted in ``audit``.
 
     Raises:
         HeadstartError: the columns are not found, or no record is left.
     """
     rows = []
-    for item in _questions(source, options, modality, audit):
-        fault = _fault(item)
-        spans: list[tuple[int, int]] = []
-        if fault is None:
-            spans, fault = _spans(item)
+    for item, spans, fault in _answered(source, options, modality, audit):
         if fault:
             audit.drop(item.name, fault)
-            continue
-        rows.append(_record(item, spans))
+        else:
+            rows.append(_record(item, spans))
     return _dataset(rows, [source], audit)
 
 
@@ -105,14 +104,39 @@ def read_questions(
     """
     rows = []
     for source in sources:
-        for item in _questions(source, options, modality, audit):
-            fault = _fault(item)
-            if fault:
-                audit.drop(item.name, fault)
-                continue
-            spans, fault = _spans(item)
-            rows.append(_record(item, None if fault else spans))
+        for item, spans, fault in _answered(source, options, modality, audit):
+            reason = _fault(item)
+            if reason:
+                audit.drop(item.name, reason)
+            else:
+                rows.append(_record(item, None if fault else spans))
     return _dataset(rows, sources, audit)
+
+
+def _answered(
+    source: str, options: FinetuneConfig | PredictConfig, modality: Modality, audit: Audit
+) -> list[tuple[Question, list[tuple[int, int]], str | None]]:
+    """Return each question with the places of its answers, or why they are unknown."""
+    items = list(_questions(source, options, modality, audit))
+    faults = [_fault(item) for item in items]
+    found = [
+        ([], fault) if fault else _answers(item) for item, fault in zip(items, faults, strict=True)
+    ]
+    offsets = Offsets(
+        [
+            (item.context, spans)
+            for item, (spans, fault) in zip(items, found, strict=True)
+            if not fault
+        ],
+        source,
+        "answer",
+    )
+    rows = []
+    for item, (spans, fault) in zip(items, found, strict=True):
+        places = [] if fault else offsets.locate(item.context, spans)
+        rows.append((item, places or [], NOT_THERE if places is None else fault))
+    audit.notes += offsets.notes()
+    return rows
 
 
 def _questions(
@@ -182,13 +206,14 @@ def _fault(item: Question) -> str | None:
     return None
 
 
-def _spans(item: Question) -> tuple[list[tuple[int, int]], str | None]:
-    """Return starts and ends of the answers, or why they are unknown."""
-    if item.impossible is True or str(item.impossible).lower() == "true":
-        return [], None
+def _answers(item: Question) -> tuple[list[Given], str | None]:
+    """Return where the file says that the answers stand, or what is wrong with them."""
+    if str(item.impossible).lower() == "true":
+        right = _listed(item.answers, item.start) if item.answers else []
+        return [], CONTRADICTION if right else None
     if item.answers is None:
         return [], NO_ANSWERS
-    spans = []
+    answers = []
     for text, start in _listed(item.answers, item.start):
         if not isinstance(text, str) or not text.strip():
             return [], BAD_ANSWERS
@@ -196,14 +221,13 @@ def _spans(item: Question) -> tuple[list[tuple[int, int]], str | None]:
             count = item.context.count(text)
             if count != 1:
                 return [], WHERE if count else NOWHERE
-            start = item.context.index(text)
+            answers.append(Given(None, None, text))
+            continue
         position = number(start)
         if position is None or position % 1 or position < 0:
             return [], BAD_ANSWERS
-        if not item.context.startswith(text, int(position)):
-            return [], NOT_THERE
-        spans.append((int(position), int(position) + len(text)))
-    return spans, None
+        answers.append(Given(int(position), None, text))
+    return answers, None
 
 
 def _listed(answers: Any, start: Any) -> list[tuple[Any, Any]]:

@@ -12,7 +12,8 @@ from zlib import crc32
 
 import numpy as np
 
-from headstart.downstream.text.tagged import OUTSIDE
+from headstart.downstream.text.tag_schemes import OUTSIDE
+from headstart.modalities.text.scripts import letters
 
 Tagged = Sequence[Sequence[str]]
 #: Longest name that the dictionary knows, in words.
@@ -181,9 +182,12 @@ def _features(words: Sequence[str]) -> np.ndarray:
 
 
 def _shape(word: str) -> str:
-    """Return letters as X and x and digits as d, repeated ones once: ``Berlin-3`` is ``Xx-d``."""
+    """Return letters as X and x and digits as d, repeated ones once: ``Berlin-3`` is ``Xx-d``.
+
+    Marks belong to their letter.
+    """
     shape = ""
-    for character in word:
+    for character in (letter[0] for letter in letters(word)):
         kind = "d" if character.isdigit() else "X" if character.isupper() else "x"
         kind = kind if character.isalnum() else character
         shape += kind if not shape.endswith(kind) else ""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headstart.downstream.text.spans import squad_scores
-from headstart.modalities.text.scripts import pattern
+from headstart.modalities.text.scripts import WORD, folded, pattern
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -54,10 +54,10 @@ def answer(context: str, question: str, length: int) -> str:
     either side as the question. A span that has words of the question itself is worth less.
     """
     spans = [match.span() for match in _words(context)]
-    words = [context[start:end].lower() for start, end in spans]
+    words = [folded(context[start:end]) for start, end in spans]
     if len(words) <= length:
         return context.strip()
-    asked = [match.group().lower() for match in _words(question)]
+    asked = [folded(match.group()) for match in _words(question)]
     names, index, counts = np.unique(words, return_inverse=True, return_counts=True)
     value = np.where(np.isin(names, asked), np.log1p(1 / counts), 0.0)[index]
     total = np.append(0.0, np.cumsum(value))
@@ -70,4 +70,4 @@ def answer(context: str, question: str, length: int) -> str:
 
 
 def _words(text: str) -> list[Match[str]]:
-    return list(pattern("<letter>|<run>").finditer(text))
+    return list(pattern(WORD).finditer(text))

@@ -10,6 +10,9 @@ from headstart.data import tables
 from headstart.data.columns import LABEL
 from headstart.data.field import as_json, raw, raw_values
 from headstart.data.lines import fault
+from headstart.downstream.text.entity_spans import BAD_SPAN, MISPLACED, entities, tags_of
+from headstart.downstream.text.offsets import Offsets
+from headstart.downstream.text.tag_schemes import read_tags
 from headstart.errors import HeadstartError
 from headstart.modalities.text.content import TEXT
 from headstart.modalities.text.scripts import pattern, stands_close
@@ -25,16 +28,16 @@ if TYPE_CHECKING:
 TOKEN_NAMES = ("tokens", "words", "chars", "characters")
 TAG_NAMES = ("tags", "ner_tags", "pos_tags", "bio", "labels", "label")
 SPAN_NAMES = ("spans", "entities", "labels", "label")
+#: Column in which Prodigy says whether an annotation was accepted.
+VERDICT_NAMES = ("answer",)
 
 NO_TOKENS = "it has no list of words as texts"
 NO_TEXT = "it has no text"
 NO_TAGS = "it has no list of tags as texts"
 UNEQUAL = "its tokens and its tags differ in number"
 NO_SPANS = "it has no list of spans"
-BAD_SPAN = "one of its spans has no start, end and label inside the text"
-CROSSING = "two of its spans cover the same word"
+REJECTED = "who labeled it rejected or skipped it (`answer`)"
 
-OUTSIDE = "O"
 #: A letter of a script without spaces, a word, or a sign.
 _WORD = r"<letter>|(?:<run>|_)+|\S<mark>*"
 
@@ -44,50 +47,126 @@ def read_tagged(source: str, options: SourceOptions, modality: Modality, audit: 
 
     The columns hold lists of tokens and of tags (names in :data:`TOKEN_NAMES`, :data:`TAG_NAMES`),
     or a text and a list of spans: ``{"start", "end", "label"}`` or ``[start, end, label]``, in
-    characters, the end exclusive. Spans become tags ``B-LABEL``, ``I-LABEL`` and ``O`` (Ramshaw and
-    Marcus 1995, as IOB2) of words, or of letters in scripts without spaces. Invalid records are
-    dropped and noted in ``audit``.
+    characters, the end exclusive. Tags of any scheme are read as IOB2, and spans become such tags
+    of words, or of letters in scripts without spaces. Spans are checked against their ``text``
+    where they have one: offsets of other units are converted, and what stays unclear is dropped.
+    Invalid records are dropped and noted in ``audit``.
 
     Raises:
         HeadstartError: the columns are not found, or no record is left.
     """
     rows = []
-    for name, value, marks in _read(source, options, modality, audit, tagged=True):
-        row, fault = _words(value)
-        if row is not None:
-            row["tags"], fault = _tags(row, marks, isinstance(value, str))
-        if row is None or fault:
-            audit.drop(name, fault or NO_TOKENS)
-            continue
-        rows.append({"id": name, **row})
+    for row in _rows(source, options, modality, audit, tagged=True):
+        if row["fault"]:
+            audit.drop(row["id"], row["fault"])
+        else:
+            rows.append(row)
     return _dataset(rows, [source], audit)
 
 
 def read_words(
-    sources: list[str], options: SourceOptions, modality: Modality, audit: Audit
+    sources: list[str],
+    options: SourceOptions,
+    modality: Modality,
+    audit: Audit,
+    *,
+    chunked: bool | None = None,
 ) -> Dataset:
     """Read records ``id``, ``text``, ``starts`` and ``ends`` of words, with or without tags.
 
     ``tags`` is None where a record has no valid ones.
 
+    Args:
+        chunked: whether tags such as ``PER`` mark entities; by the tags themselves if None.
+
     Raises:
         HeadstartError: nothing can be read.
     """
-    rows: list[dict[str, Any]] = []
-    for source in sources:
-        for name, value, marks in _read(source, options, modality, audit, tagged=False):
-            row, fault = _words(value)
-            if row is None:
-                audit.drop(name, fault or NO_TOKENS)
-            else:
-                rows.append({"id": name, **row, "tags": _known(row, marks, isinstance(value, str))})
+    rows = [
+        row
+        for source in sources
+        for row in _rows(source, options, modality, audit, tagged=False, chunked=chunked)
+    ]
     return _dataset(rows, sources, audit)
+
+
+def _rows(
+    source: str,
+    options: SourceOptions,
+    modality: Modality,
+    audit: Audit,
+    *,
+    tagged: bool,
+    chunked: bool | None = None,
+) -> list[dict[str, Any]]:
+    """Return the records of a source, with ``tags`` (None where there are none) and ``fault``.
+
+    Offsets and schemes of tags are decided once, from all of its records.
+    """
+    rows: list[dict[str, Any]] = []
+    for name, value, marks, verdict in _read(source, options, modality, audit, tagged=tagged):
+        words, fault = _words(value)
+        if words is None:
+            audit.drop(name, fault or NO_TOKENS)
+            continue
+        is_text = isinstance(value, str)
+        fault = None if isinstance(marks, list) else NO_SPANS if is_text else NO_TAGS
+        fault = REJECTED if verdict in ("reject", "ignore") else fault
+        rows.append(
+            {"id": name, **words, "tags": None, "fault": fault, "marks": marks, "spans": is_text}
+        )
+    marked = [row for row in rows if not row["fault"]]
+    audit.notes += _take_spans([row for row in marked if row["spans"]], source)
+    audit.notes += _take_tags([row for row in marked if not row["spans"]], source, chunked)
+    return rows
+
+
+def _take_spans(rows: list[dict[str, Any]], where: str) -> list[str]:
+    """Set ``tags`` or ``fault`` of texts from their spans; return what is to be said."""
+    for row in rows:
+        row["marks"] = entities(row["marks"])
+        row["fault"] = BAD_SPAN if row["marks"] is None else None
+    rows = [row for row in rows if not row["fault"]]
+    offsets = Offsets(
+        [(row["text"], [entity.span for entity in row["marks"]]) for row in rows], where
+    )
+    cut = 0
+    for row in rows:
+        spans, labels = [*zip(*row["marks"], strict=True)] or [(), ()]
+        places = offsets.locate(row["text"], spans)
+        if places is None:
+            given = any(span.text is not None for span in spans)
+            row["fault"] = MISPLACED if given else BAD_SPAN
+            continue
+        row["tags"], row["fault"], more = tags_of(row, places, labels)
+        cut += more
+    notes = offsets.notes()
+    if cut:
+        notes.append(
+            f"{where}: {cut:,} span{'s' * (cut != 1)} begin or end inside a word, which is taken "
+            "whole; check that the offsets count characters."
+        )
+    return notes
+
+
+def _take_tags(rows: list[dict[str, Any]], where: str, chunked: bool | None) -> list[str]:
+    """Set ``tags`` or ``fault`` of tokens from their tags; return what is to be said."""
+    for row in rows:
+        if not all(isinstance(tag, str) and tag.strip() for tag in row["marks"]):
+            row["fault"] = NO_TAGS
+        elif len(row["marks"]) != len(row["starts"]):
+            row["fault"] = UNEQUAL
+    rows = [row for row in rows if not row["fault"]]
+    found, notes = read_tags([row["marks"] for row in rows], where, chunked=chunked)
+    for row, tags in zip(rows, found, strict=True):
+        row["tags"] = tags
+    return notes
 
 
 def _read(
     source: str, options: SourceOptions, modality: Modality, audit: Audit, *, tagged: bool
-) -> Iterator[tuple[str, Any, Any]]:
-    """Yield the id of each record, its tokens or text, and its tags or spans if any.
+) -> Iterator[tuple[str, Any, Any, Any]]:
+    """Yield the id of each record, its tokens or text, its tags or spans and its verdict if any.
 
     Args:
         tagged: whether a column of tags or spans is required.
@@ -104,11 +183,11 @@ def _read(
     fields = [
         replace(TEXT.fields[0], take=_take, missing=NO_TOKENS if listed else NO_TEXT),
         replace(marks, required=tagged, missing=NO_TAGS if listed else NO_SPANS),
+        raw("verdict", VERDICT_NAMES),
     ]
     records = modality.read([source], options, audit, fields=fields)
-    yield from zip(
-        records["id"], raw_values(records, text), raw_values(records, label), strict=True
-    )
+    columns = (raw_values(records, name) for name in (text, label, "verdict"))
+    yield from zip(records["id"], *columns, strict=True)
 
 
 def _take(value: Any, unit: Unit) -> tuple[str | None, str | None]:
@@ -118,7 +197,11 @@ def _take(value: Any, unit: Unit) -> tuple[str | None, str | None]:
 
 
 def _lists(values: list[Any]) -> bool:
-    return 2 * sum(isinstance(value, list | tuple) for value in values) >= len(values) > 0
+    """Return whether half of the values or more are lists of texts, such as tokens."""
+    lists = [value for value in values if isinstance(value, list | tuple)]
+    # Prodigy writes tokens with offsets beside the text.
+    texts = sum(not any(isinstance(token, dict) for token in value) for value in lists)
+    return 2 * texts >= len(values) > 0
 
 
 def joined(tokens: list[str]) -> tuple[str, list[int], list[int]]:
@@ -152,43 +235,6 @@ def _parted(text: str) -> dict[str, list[int]]:
     return {"starts": [start for start, _ in spans], "ends": [end for _, end in spans]}
 
 
-def _known(row: dict[str, Any], marks: Any, is_text: bool) -> list[str] | None:
-    """Return the tags of a record to predict on, or None without valid ones."""
-    tags, fault = _tags(row, marks, is_text)
-    return None if fault else tags
-
-
-def _tags(row: dict[str, Any], marks: Any, is_text: bool) -> tuple[list[str], str | None]:
-    if not isinstance(marks, list | tuple):
-        return [], NO_SPANS if is_text else NO_TAGS
-    if is_text:
-        return _from_spans(row, marks)
-    if not all(isinstance(tag, str) and tag for tag in marks):
-        return [], NO_TAGS
-    return list(marks), None if len(marks) == len(row["starts"]) else UNEQUAL
-
-
-def _from_spans(row: dict[str, Any], spans: Any) -> tuple[list[str], str | None]:
-    tags = [OUTSIDE] * len(row["starts"])
-    for span in spans:
-        if isinstance(span, dict):
-            span = [span.get("start"), span.get("end"), span.get("label")]
-        if not isinstance(span, list | tuple) or len(span) != 3:
-            return [], BAD_SPAN
-        start, end, label = span
-        sound = type(start) is int and type(end) is int and isinstance(label, str) and label
-        if not sound or not 0 <= start < end <= len(row["text"]):
-            return [], BAD_SPAN
-        first = True
-        for index, (left, right) in enumerate(zip(row["starts"], row["ends"], strict=True)):
-            if left < end and right > start:
-                if tags[index] != OUTSIDE:
-                    return [], CROSSING
-                tags[index] = f"{'B' if first else 'I'}-{label}"
-                first = False
-    return tags, None
-
-
 def dataset_of(
     rows: list[dict[str, Any]], features: dict[str, Any], sources: list[str], audit: Audit
 ) -> Dataset:
@@ -217,4 +263,10 @@ def _dataset(rows: list[dict[str, Any]], sources: list[str], audit: Audit) -> Da
     from datasets import List, Value
 
     positions = {"starts": List(Value("int64")), "ends": List(Value("int64"))}
-    return dataset_of(rows, {**positions, "tags": List(Value("string"))}, sources, audit)
+    features = {**positions, "tags": List(Value("string"))}
+    return dataset_of(
+        [{name: row[name] for name in ("id", "text", *features)} for row in rows],
+        features,
+        sources,
+        audit,
+    )

@@ -15,7 +15,8 @@ from headstart.downstream.alternatives import Alternative
 from headstart.downstream.classes import balanced_weights, class_loss
 from headstart.downstream.head import zero_linear
 from headstart.downstream.text.simple_taggers import Dictionary, LinearTagger, within
-from headstart.downstream.text.tagged import OUTSIDE, read_tagged, read_words
+from headstart.downstream.text.tag_schemes import OUTSIDE
+from headstart.downstream.text.tagged import read_tagged, read_words
 from headstart.downstream.text.word_rows import IGNORED, WordRows
 from headstart.errors import HeadstartError
 from headstart.modalities.text.content import TEXT
@@ -38,9 +39,9 @@ WINDOW = 2
 class TokenClassification(Task):
     """Dropout and one linear layer on the vector of each word's first token, with cross-entropy.
 
-    As in BERT (Devlin et al. 2018, section 5.3, https://arxiv.org/abs/1810.04805). Tags of the
-    scheme IOB2 (``B-X``, ``I-X``, ``O``) are decoded as chunks: the best sequence in which ``I-X``
-    follows ``B-X`` or ``I-X``.
+    As in BERT (Devlin et al. 2018, section 5.3, https://arxiv.org/abs/1810.04805). Tags of
+    entities, which are read as IOB2 (``B-X``, ``I-X``, ``O``), are decoded as chunks: the best
+    sequence in which ``I-X`` follows ``B-X`` or ``I-X``.
 
     Args:
         width: D, the size of the vectors.
@@ -80,7 +81,7 @@ class TokenClassification(Task):
         self, sources: list[str], options: PredictConfig, modality: Modality, audit: Audit
     ) -> Dataset:
         """Read words or texts, and their tags if any."""
-        return read_words(sources, options, modality, audit)
+        return read_words(sources, options, modality, audit, chunked=_is_chunked(self.labels))
 
     @classmethod
     def build(cls, encoder: Encoder, records: Dataset, config: FinetuneConfig) -> Self:

@@ -15,7 +15,7 @@ import numpy as np
 from scipy import sparse
 
 from headstart.data.vectors import Matrix
-from headstart.evaluation.heads import folds, linear, rbf_svm, solver
+from headstart.evaluation.heads import folds, linear, propagation, rbf_svm, solver
 from headstart.evaluation.heads.rows import SPANNED
 
 #: How many products of a dense matrix one of a sparse matrix is worth: it waits for the memory.
@@ -32,6 +32,7 @@ _OVERHEAD = {
     "RBF SVM": 0.2,
     "low-rank averages": 0.4,
     "kNN": 0.01,
+    "label propagation": 0.3,
 }
 
 
@@ -119,6 +120,15 @@ def _low_rank(sizes: _Sizes) -> float:
     return seen * (50.0 * min(sizes.labels, SPANNED) + 20 * sizes.classes + 100_000) + sizes.axes
 
 
+def _propagated(sizes: _Sizes, records: int, tested: int) -> float:
+    pool = min(records, propagation.POOL)
+    graph = pool * pool * (2.0 * sizes.width + _SCORE)
+    # Spreading over some 15 edges a record, in every fold and with all labels.
+    spread = 5 * propagation.ROUNDS * 15 * _SPARSE * pool * sizes.classes
+    near = (tested + sizes.labels) * pool * (2.0 * sizes.width + _SCORE)
+    return 1.5 * _linear(sizes, 10) + graph + spread + near
+
+
 def _neighbours(sizes: _Sizes, tested: int) -> float:
     product = _SPARSE * sizes.values if sizes.sparse else sizes.width
     return (tested + sizes.deciding.labels) * sizes.labels * (2.0 * product + 2 * _SCORE)
@@ -159,6 +169,7 @@ def foreseen(
             "RBF SVM": _kernel,
             "low-rank averages": _low_rank,
             "kNN": lambda s: _neighbours(s, tested),
+            "label propagation": lambda s: _propagated(s, rows, tested),
         }
         product = 2 * (_SPARSE if thin else 1) * values * classes
         operations += draws * sum(costs[name](sizes) + tested * product for name in heads)

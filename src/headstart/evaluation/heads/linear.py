@@ -84,6 +84,7 @@ class Fitted:
         weights: (D,K).
         bias: (K,).
         validation: accuracy by cross-validation, else NaN.
+        setting: the scaling and the penalty that were chosen; None where there are others.
     """
 
     unit: bool
@@ -91,6 +92,7 @@ class Fitted:
     weights: np.ndarray
     bias: np.ndarray
     validation: float
+    setting: tuple[Scaling, float] | None = None
 
     def predict(self, test: Matrix) -> np.ndarray:
         """Return the class (m,) of the highest score of each row of ``test`` (m,D)."""
@@ -114,13 +116,13 @@ class Fitted:
             yield np.asarray(rows @ self.weights) / divisor + self.bias
 
 
-class _Choice(NamedTuple):
+class Choice(NamedTuple):
     """What cross-validation prefers: ``spanned`` are the scaled rows, if all labels decided."""
 
     scaling: Scaling
     penalty: float
-    validation: float
-    spanned: Spanned | None
+    validation: float = np.nan
+    spanned: Spanned | None = None
 
 
 def fit_linear(
@@ -136,9 +138,15 @@ def fit_linear(
     With more than 33 million weights, one logistic regression against the rest is fitted for each
     class, at the C that was chosen or at 10 if that is less.
     """
+    with threads(len(classes)):
+        codes = np.unique(classes, return_inverse=True)[1]
+        return fit_at(family, _choose(family, scalings, train, codes, rng), train, classes)
+
+
+def fit_at(family: Family, choice: Choice, train: Matrix, classes: np.ndarray) -> Fitted:
+    """Fit a linear classifier of ``train`` (n,D) of ``classes`` (n,) at a setting."""
     names, codes = np.unique(classes, return_inverse=True)
     with threads(len(codes)):
-        choice = _choose(family, scalings, train, codes, rng)
         # Few labels are solved at no cost beyond what can be seen.
         tolerance = family.tolerance / (100 if len(codes) <= SPANNED else 1)
         if sparse.issparse(train) and len(names) * train.shape[1] > WEIGHTS:
@@ -162,6 +170,7 @@ def fit_linear(
         weights.astype(np.float32, copy=False),
         bias.astype(np.float32),
         choice.validation,
+        (choice.scaling, choice.penalty),
     )
 
 
@@ -171,12 +180,12 @@ def _choose(
     train: Matrix,
     codes: np.ndarray,
     rng: np.random.Generator,
-) -> _Choice:
+) -> Choice:
     division = divide(codes, rng)
     train, codes = division.of(train), division.of(codes)
     thin = sparse.issparse(train)
     if division.parts is None:
-        return _Choice(scalings[0], family.fallback[thin], np.nan, None)
+        return Choice(scalings[0], family.fallback[thin], np.nan, None)
     settings, found = [], []
     for scaling in scalings:
         spanned = principal(scaling(train))
@@ -187,7 +196,7 @@ def _choose(
     right, losses = (np.concatenate(parts) for parts in zip(*found, strict=True))
     best, total = cross_fitted(right, *((losses,) if family.by_loss else (-right, losses)))
     scaling, penalty, kept = settings[best]
-    return _Choice(scaling, penalty, total / len(codes), kept)
+    return Choice(scaling, penalty, total / len(codes), kept)
 
 
 class Tried(NamedTuple):

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from headstart.data.vectors import Matrix
-from headstart.evaluation.heads.linear import Family, Fitted, fit_linear
+from headstart.evaluation.heads.linear import Choice, Family, Fitted, fit_at, fit_linear
 from headstart.evaluation.heads.rows import scalings
 from headstart.evaluation.heads.solver import SOFTMAX
 
@@ -52,3 +52,9 @@ class LogisticRegression:
         If fewer than two classes have two examples, cross-validation is impossible and C = 1.
         """
         return fit_linear(_FAMILY, self._scalings, train, classes, rng)
+
+    def fit_like(self, other: Fitted, train: Matrix, classes: np.ndarray) -> Fitted:
+        """Fit on ``train`` (n,D) of ``classes`` (n,) at the setting that ``other`` chose."""
+        if other.setting is None:
+            raise ValueError("not a logistic regression")
+        return fit_at(_FAMILY, Choice(*other.setting), train, classes)

@@ -15,6 +15,7 @@ from headstart.errors import HeadstartError
 from headstart.evaluation.draws import draw, draw_seeds, label_counts
 from headstart.evaluation.heads import HEADS, Head
 from headstart.evaluation.heads.foreseen import foreseen
+from headstart.evaluation.heads.propagation import is_few
 from headstart.evaluation.metrics import estimates
 from headstart.evaluation.outcomes import ACCURACY, Candidate, Outcome, Results
 from headstart.evaluation.protocols import Protocol
@@ -91,6 +92,7 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
         seeds=draw_seeds(config, counts),
         draw=drawn,
         heads=True,
+        applies=lambda head, labels: head != "label propagation" or is_few(labels, len(targets)),
         seconds=lambda candidate, head, labels, draws: _seconds(
             candidate, head, labels, draws, len(names), len(truth)
         ),

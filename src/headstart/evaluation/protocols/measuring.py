@@ -71,6 +71,11 @@ def nothing(labels: int, seed: int) -> None:
     """Draw nothing, for protocols that learn from no labels."""
 
 
+def always(probe: str, labels: int) -> bool:
+    """Measure every probe at every number of labels."""
+    return True
+
+
 def nothing_foreseen(candidate: Candidate, probe: str, labels: int, draws: int) -> float:
     """Foresee no time, for protocols whose probes are quick."""
     return 0.0
@@ -101,6 +106,7 @@ class Measurement:
         score: from all predictions to outcomes, in order.
         seeds: of the draws at each number of labels; 0 labels where none are used.
         heads: whether features are measured by the heads of the candidates.
+        applies: whether a probe is of use at a number of labels.
         seconds: that a probe of a candidate will take at a number of labels and of draws.
         draw: from a number of labels and a seed to the training data of all candidates.
         trivial: the predictions of a method that looks at no record, and its name, such as the
@@ -114,6 +120,7 @@ class Measurement:
     draw: Callable[[int, int], Any] = nothing
     trivial: tuple[str, Predict] | None = None
     heads: bool = False
+    applies: Callable[[str, int], bool] = always
     seconds: Callable[[Candidate, str, int, int], float] = nothing_foreseen
 
     def of(
@@ -143,9 +150,6 @@ class Measurement:
             n: [(self.draw(n, seed), seed) for seed in seeds] for n, seeds in self.seeds.items()
         }
         counts = {each.name: [max(draws)] if each.most else list(draws) for each, _ in table}
-        total = sum(
-            len(probes) * sum(len(draws[n]) for n in counts[each.name]) for each, probes in table
-        )
         for candidate, probes in table:
             if self.heads:
                 allowance.unsuited(candidate, probes)
@@ -154,9 +158,10 @@ class Measurement:
             for candidate, probes in table
             for labels in counts[candidate.name]
             for name, predict in probes.items()
+            if self.applies(name, labels)
         ]
         found: dict[int, Predicted] = {}
-        done = 0
+        done, total = 0, sum(len(draws[labels]) for *_, labels in cells)
         # Few labels first: where time is short, every alternative has at least these.
         for number in sorted(range(len(cells)), key=lambda index: cells[index][3]):
             candidate, name, predict, labels = cells[number]

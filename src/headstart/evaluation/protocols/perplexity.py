@@ -18,6 +18,7 @@ from headstart.evaluation.report.perplexity import write_perplexity
 from headstart.evaluation.report.reproduce import command, versions
 from headstart.files import write_json
 from headstart.objectives.opening import objective_of, open_token_head
+from headstart.outputs import store_of
 
 
 def run(opened: OpenedRun, config: EvaluateConfig) -> Perplexity:
@@ -63,9 +64,7 @@ def run(opened: OpenedRun, config: EvaluateConfig) -> Perplexity:
         },
         notes=[*found.notes, *notes],
     )
-    out = (Path(config.out) if config.out else folder.folder / "perplexity.html").with_suffix(
-        ".html"
-    )
+    out = Path(config.out) if config.out else store_of(folder.folder) / "perplexity.html"
     write_perplexity(
         found,
         out,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +65,7 @@ def advice(
 def _choice(gains: Sequence[Gain], run: str) -> list[str]:
     if not gains:
         return []
-    last = gains[-1]
+    last, run = gains[-1], shlex.quote(run)
     if last.sign > 0 or (last.sign == 0 and any(gain.sign > 0 for gain in gains)):
         if simple := last.ours.joined_with:
             return [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import sparse
 
 from headstart.evaluation.metrics import confusion
 from headstart.evaluation.protocols import PROTOCOLS
@@ -32,12 +33,11 @@ def pairs(results: Results) -> list[tuple[int, int, float]]:
     counts = _counts(results)
     if counts is None:
         return []
-    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    wrong = counts.copy()
-    np.fill_diagonal(wrong, 0)
-    order = np.argsort(-wrong, axis=None, kind="stable")
-    indices = np.stack(np.unravel_index(order, wrong.shape), axis=1)
-    return [(int(i), int(j), float(shares[i, j])) for i, j in indices[:PAIRS] if wrong[i, j]]
+    sizes, cells = np.asarray(counts.sum(1)).ravel(), counts.tocoo()
+    wrong = np.where(cells.row == cells.col, 0, cells.data)
+    order = np.argsort(-wrong, kind="stable")[:PAIRS]
+    found = zip(cells.row[order], cells.col[order], wrong[order], strict=True)
+    return [(int(i), int(j), float(times / sizes[i])) for i, j, times in found if times]
 
 
 def section(results: Results, samples: Samples | None) -> Markup:
@@ -53,7 +53,7 @@ def section(results: Results, samples: Samples | None) -> Markup:
     )
     parts = []
     if len(names) <= MOST_CLASSES:
-        shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+        shares = counts.toarray() / np.maximum(np.asarray(counts.sum(1)), 1)
         parts.append(heat_table(f"{title} (rows in %)", names, shares))
     else:
         parts.append(tag("p", tag("strong", title)))
@@ -68,15 +68,15 @@ def section(results: Results, samples: Samples | None) -> Markup:
     )
 
 
-def _counts(results: Results) -> np.ndarray | None:
+def _counts(results: Results) -> sparse.csr_matrix | None:
+    """Return the confusions (K,K) of all draws."""
     outcome = ours(results)
     if outcome is None or outcome.predictions is None or not PROTOCOLS[results.task].classes:
         return None
     rows = np.asarray(outcome.predictions)
     if rows.ndim != 2 or rows.dtype.kind not in "iu" or results.truth.ndim != 1:
         return None
-    classes = len(results.classes)
-    return sum((confusion(results.truth, row, classes) for row in rows), np.zeros((classes,) * 2))
+    return confusion(np.tile(results.truth, len(rows)), rows.ravel(), len(results.classes))
 
 
 def _examples(

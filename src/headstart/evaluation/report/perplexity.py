@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,9 +82,10 @@ def _header(found: Perplexity, took: Mapping[str, str]) -> Markup:
 
 def _advice(found: Perplexity, run: RunFolder) -> list[str]:
     if found.sign > 0:
+        folder = shlex.quote(str(run.folder))
         return [
-            f"Let it write: `headstart generate {run.folder} --prompt TEXT`. What its features are "
-            f"worth with labels is another question: `headstart evaluate {run.folder} --train "
+            f"Let it write: `headstart generate {folder} --prompt TEXT`. What its features are "
+            f"worth with labels is another question: `headstart evaluate {folder} --train "
             "LABELED`."
         ]
     return [

@@ -9,6 +9,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from headstart.config import PretrainConfig
+from headstart.config.loading import differences, validated
+from headstart.errors import HeadstartError
 from headstart.pages.markup import Markup, tag
 from headstart.version import __version__
 
@@ -66,23 +68,33 @@ def _trained_by(run: RunFolder) -> str:
     config = run.config()
     if config["verb"] != "pretrain":
         return ""
-    options = dict(config["options"])
-    words = ["headstart", "pretrain", *map(str, options.pop("sources", []))]
-    for name, value in options.items():
-        if name == "columns":
-            words += _named(value)
-        if name in ("modality_options", "objective_options"):
-            words += _set(value)
-        field = PretrainConfig.model_fields.get(name)
-        if field is None or name in ("resume", "overwrite"):
-            continue
-        default = field.get_default(call_default_factory=True, validated_data={})
-        plain = isinstance(value, str | int | float | bool)
-        if not plain or value is False or str(value) == str(default):
-            continue
+    try:
+        plan = validated(PretrainConfig, config["options"])
+    except HeadstartError:  # it is of another version, which had other options
+        return ""
+    words = ["headstart", "pretrain", *plan.sources, "--out", plan.out]
+    usual = PretrainConfig(sources=plan.sources, out=plan.out)
+    for name, _, value in differences(usual, plan):
+        owner, _, key = name.partition(".")
         flag = f"--{name.replace('_', '-')}"
-        words += [flag] if value is True else [flag, str(value)]
+        if name in ("resume", "overwrite") or value is None:
+            continue
+        if owner == "columns":
+            words += _named({key: value})
+        elif key:
+            text = value if isinstance(value, str) else json.dumps(value)
+            words += ["--set", f"{_setting(name)}={text}"]
+        elif isinstance(value, list):
+            words += [word for one in value for word in (flag, str(one))]
+        else:
+            words += [flag] if value is True else [flag, str(value)]
     return shlex.join(words)
+
+
+def _setting(name: str) -> str:
+    """Return how ``--set`` calls an option: ``mlm.mask_ratio``, ``encoder.width``."""
+    owned = name.removeprefix("modality_options.").removeprefix("objective_options.")
+    return owned.replace("encoder_options.", "encoder.", 1)
 
 
 def _named(columns: Mapping[str, str]) -> list[str]:

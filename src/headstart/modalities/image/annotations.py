@@ -7,39 +7,37 @@ folders. A bad record is quarantined with its reason. Only the headers of images
 from __future__ import annotations
 
 import json
-import math
 import os
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from headstart.data.columns import label_text
+from headstart.data.labels import spelling_notes
 from headstart.errors import HeadstartError
+from headstart.modalities.image.boxes import BoxReader, Picture, parsed, stated_size
 from headstart.modalities.image.content import MISSING, OUTSIDE, SUFFIXES
-from headstart.modalities.image.decode import BadImage, upright_size
+from headstart.modalities.image.decode import About, BadImage, about, upright
+from headstart.modalities.image.masks import LOSSY, grey_levels, level_notes, stored
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
     from headstart.data.audit import Audit
 
-#: Names of the field that holds an image's path, and of a box's corners.
+#: Names of the field that holds an image's path.
 IMAGE_KEYS = ("image", "file", "file_name", "path")
-CORNERS = ("xyxy", "xywh")
-#: Id of unlabeled pixels in a mask.
-IGNORED = 255
 
 NOT_JSON = "it is not valid JSON"
 NOT_OBJECT = "it is not a JSON object"
 NO_IMAGE = f"it names no picture; give one of the fields {', '.join(IMAGE_KEYS)}"
-NO_BOXES = "it has no list `boxes`; write an empty one where there is nothing in the picture"
-NO_LABEL = "one of its boxes has no label"
-NO_CORNERS = "one of its boxes has no four numbers `xyxy` (corners) or `xywh` (corner and size)"
-NO_CATEGORY = "one of its boxes is of a category that is not listed"
+NO_CATEGORY = "one of its boxes is of a category that is not listed, or listed under two names"
+SAME_ID = "another picture of the file has its id"
 NO_MASK = "it names no mask; give the field `mask`, or a file of the same name in masks/"
-NOT_MASK = "its mask is no picture of one label id a pixel (grey or palette, 8 bits)"
 OTHER_SIZE = "its mask is not of the picture's size"
 
 
@@ -51,27 +49,22 @@ class _Annotated:
     image: Any
     boxes: Any = None
     mask: Any = None
+    stated: tuple[float, float] | None = None
     fault: str | None = None
-
-
-@dataclass
-class _Boxes:
-    """Numbers of repaired boxes, by what was wrong with them."""
-
-    counts: dict[str, int] = field(default_factory=dict)
-
-    def count(self, what: str) -> None:
-        self.counts[what] = self.counts.get(what, 0) + 1
 
 
 def read_boxes(source: str, audit: Audit) -> Dataset:
     """Read images with boxes into records ``id``, ``image`` and ``boxes``.
 
+    Boxes are checked as :mod:`headstart.modalities.image.boxes` describes. Those of one image in
+    several records are joined.
+
     Args:
         source: ``.jsonl``, or ``.json`` with a list: objects with the path of an image (one of
             :data:`IMAGE_KEYS`, relative to the file and inside its folder) and ``boxes``, a list
-            of ``label`` and ``xyxy`` or ``xywh`` in pixels. Or COCO's ``.json``.
-        audit: lists quarantined records and, in its notes, how many boxes were clipped or dropped.
+            of ``label`` and ``xyxy`` or ``xywh`` in pixels; perhaps ``width`` and ``height`` of
+            the image that the boxes were drawn on. Or COCO's ``.json``.
+        audit: lists quarantined records and, in its notes, how many boxes were repaired.
 
     Returns:
         ``image`` is a struct of ``bytes`` and ``path``; ``boxes`` a list of structs of ``label``
@@ -81,16 +74,33 @@ def read_boxes(source: str, audit: Audit) -> Dataset:
         HeadstartError: the source is missing or of another kind, or no record is left.
     """
     path = _existing(source)
-    repaired, rows = _Boxes(), []
-    for item in _annotated(path, audit, repaired):
+    # From the path of an image to its first record.
+    found: dict[str, tuple[_Annotated, Any, Picture]] = {}
+    joined = 0
+    for item in _annotated(path, audit):
         value, fault = _image(item, path.parent)
-        size, fault = (None, fault) if fault else _size(value)
-        boxes, fault = (None, fault) if fault else _valid_boxes(item.boxes, size, repaired)
+        header, fault = (None, fault) if fault else _about(value)
+        boxes, fault = ([], fault) if fault else parsed(item.boxes)
+        if fault or header is None:
+            audit.quarantine(item.where, fault or NO_IMAGE)
+            continue
+        picture = Picture(upright(header), header.turned, item.stated, boxes)
+        first = found.setdefault(value["path"], (item, value, picture))[2]
+        if first is not picture:
+            joined += 1
+            first.boxes += boxes
+            first.stated = first.stated or picture.stated
+    reader, rows = BoxReader([picture for *_, picture in found.values()]), []
+    for item, value, picture in found.values():
+        read, fault = reader.read(picture)
         if fault:
             audit.quarantine(item.where, fault)
             continue
-        rows.append({"id": _name(item), "image": value, "boxes": boxes})
-    audit.notes += [f"{count} boxes were {what}" for what, count in repaired.counts.items()]
+        rows.append({"id": _name(item), "image": value, "boxes": read})
+    if joined:
+        audit.notes.append(f"{joined} records are of pictures listed before, and were joined")
+    audit.notes += reader.notes()
+    audit.notes += spelling_notes((box["label"] for row in rows for box in row["boxes"]), source)
     from datasets import Features, List, Value
 
     box = {"label": Value("string"), "xyxy": List(Value("float64"))}
@@ -107,46 +117,44 @@ def read_masks(source: str, audit: Audit) -> Dataset:
         audit: lists quarantined records.
 
     Returns:
-        Both are structs of ``bytes`` and ``path``. A mask has one label id per pixel, in 0..254;
-        255 is an unlabeled pixel.
+        Both are structs of ``bytes`` and ``path``; that of a mask has ``levels``, too, for
+        :func:`headstart.modalities.image.masks.mask_ids`. A mask has one label id per pixel, in
+        0..254; 255 is an unlabeled pixel, unless the values of all masks are levels of grey.
 
     Raises:
         HeadstartError: the source is missing or of another kind, or no record is left.
     """
     path = _existing(source)
     folder = path if path.is_dir() else path.parent
-    found = _parallel(path, audit) if path.is_dir() else _annotated(path, audit, _Boxes())
-    rows = []
-    for item in found:
+    items = _parallel(path) if path.is_dir() else _annotated(path, audit)
+    found: list[tuple[_Annotated, Any, Any, bool]] = []
+    counts = np.zeros(256, dtype=np.int64)
+    for item in items:
         value, fault = _image(item, folder)
-        size, fault = (None, fault) if fault else _size(value)
+        header, fault = (None, fault) if fault else _about(value)
         mask, fault = (None, fault) if fault else _inside(item.mask, folder, NO_MASK)
-        fault = fault or _mask_fault(mask, size)
-        if fault:
-            audit.quarantine(item.where, fault)
+        pixels, exact, fault = (None, True, fault) if fault else _pixels(mask)
+        if header is not None and pixels is not None and pixels.shape != upright(header):
+            fault = OTHER_SIZE
+        if fault or pixels is None:
+            audit.quarantine(item.where, fault or NO_MASK)
             continue
-        rows.append({"id": _name(item), "image": value, "mask": mask})
-    from datasets import Features
+        counts += np.bincount(pixels.ravel(), minlength=256)
+        found.append((item, value, mask, exact))
+    levels = grey_levels(counts)
+    rows = []
+    for item, value, mask, exact in found:
+        if exact or levels:
+            mask = {**mask, "levels": levels}
+            rows.append({"id": _name(item), "image": value, "mask": mask})
+        else:
+            audit.quarantine(item.where, LOSSY)
+    audit.notes += level_notes(levels)
+    from datasets import Features, List, Value
 
     common = _common()
-    return _dataset(rows, source, audit, Features({**common, "mask": common["image"]}))
-
-
-def mask_ids(value: dict[str, Any]) -> np.ndarray:
-    """Return a mask as label ids (H,W) uint8; of a palette the indices, not the colours.
-
-    Raises:
-        BadImage: it is damaged, or does not have one id per pixel.
-    """
-    from PIL import Image
-
-    try:
-        with Image.open(value["path"]) as image:
-            if image.mode not in ("L", "P", "1"):
-                raise BadImage(NOT_MASK)
-            return np.asarray(image, dtype=np.uint8)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        raise BadImage(NOT_MASK) from None
+    struct = {**common["image"], "levels": List(Value("uint8"))}
+    return _dataset(rows, source, audit, Features({**common, "mask": struct}))
 
 
 def _existing(source: str) -> Path:
@@ -161,7 +169,7 @@ def _existing(source: str) -> Path:
     return path
 
 
-def _annotated(path: Path, audit: Audit, repaired: _Boxes) -> Iterator[_Annotated]:
+def _annotated(path: Path, audit: Audit) -> Iterator[_Annotated]:
     if path.is_dir():
         raise HeadstartError(
             f"{path} is a folder; name the file of annotations in it, a .jsonl or COCO's .json."
@@ -174,7 +182,7 @@ def _annotated(path: Path, audit: Audit, repaired: _Boxes) -> Iterator[_Annotate
     except (ValueError, RecursionError):
         raise HeadstartError(f"{path} is not valid JSON in UTF-8; write it again.") from None
     if isinstance(content, dict):
-        yield from _coco(content, path, repaired)
+        yield from _coco(content, path, audit)
         return
     lines = text.split("\n") if content is None else content
     for number, line in enumerate(lines, 1):
@@ -191,10 +199,12 @@ def _annotated(path: Path, audit: Audit, repaired: _Boxes) -> Iterator[_Annotate
             audit.quarantine(where, NOT_OBJECT)
             continue
         image = next((line[key] for key in IMAGE_KEYS if key in line), None)
-        yield _Annotated(where, image, boxes=line.get("boxes"), mask=line.get("mask"))
+        yield _Annotated(
+            where, image, boxes=line.get("boxes"), mask=line.get("mask"), stated=stated_size(line)
+        )
 
 
-def _coco(content: dict[str, Any], path: Path, repaired: _Boxes) -> Iterator[_Annotated]:
+def _coco(content: dict[str, Any], path: Path, audit: Audit) -> Iterator[_Annotated]:
     """Read COCO's layout (Lin et al. 2014): images, boxes and categories, linked by ids."""
     parts: list[Any] = [content.get(name) for name in ("images", "annotations", "categories")]
     if not all(isinstance(part, list) and all(isinstance(o, dict) for o in part) for part in parts):
@@ -203,27 +213,47 @@ def _coco(content: dict[str, Any], path: Path, repaired: _Boxes) -> Iterator[_An
             "`images`, `annotations` and `categories`."
         )
     images, annotations, categories = parts
-    names = {category.get("id"): category.get("name") for category in categories}
-    boxes: dict[Any, list[dict[str, Any]]] = {}
+    names: dict[str | None, set[str | None]] = {}
+    for category in categories:
+        names.setdefault(_id(category, "id"), set()).add(label_text(category.get("name")))
+    ids = Counter(_id(image, "id") for image in images)
+    crowds = orphans = 0
+    boxes: dict[str | None, list[dict[str, Any]]] = {}
     for annotation in annotations:
+        owner = _id(annotation, "image_id")
         if annotation.get("iscrowd"):
-            repaired.count("left out, because they hold a crowd")
-            continue
-        boxes.setdefault(annotation.get("image_id"), []).append(annotation)
+            crowds += 1
+        elif owner not in ids:
+            orphans += 1
+        else:
+            boxes.setdefault(owner, []).append(annotation)
+    if crowds:
+        audit.notes.append(f"{crowds} boxes were left out, because they hold a crowd")
+    if orphans:
+        audit.notes.append(f"{orphans} boxes were left out, because their picture is not listed")
     for number, image in enumerate(images, 1):
-        own = boxes.get(image.get("id"), [])
-        unknown = any(one.get("category_id") not in names for one in own)
+        own = boxes.get(_id(image, "id"), [])
+        labels = [names.get(_id(one, "category_id"), set()) for one in own]
+        fault = NO_CATEGORY if any(len(label) != 1 for label in labels) else None
         yield _Annotated(
             f"{path.name}, picture {number}",
             image.get("file_name"),
             boxes=[
-                {"label": names.get(one.get("category_id")), "xywh": one.get("bbox")} for one in own
+                {"label": next(iter(label), None), "xywh": bbox, "outline": outline}
+                for label, one in zip(labels, own, strict=True)
+                for bbox, outline in [(one.get("bbox"), one.get("segmentation"))]
             ],
-            fault=NO_CATEGORY if unknown else None,
+            stated=stated_size(image),
+            fault=SAME_ID if ids[_id(image, "id")] > 1 else fault,
         )
 
 
-def _parallel(folder: Path, audit: Audit) -> Iterator[_Annotated]:
+def _id(part: dict[str, Any], name: str) -> str | None:
+    """Return an id as text, for tools write 7 and "7"."""
+    return label_text(part.get(name))
+
+
+def _parallel(folder: Path) -> Iterator[_Annotated]:
     """Pair the files of ``images/`` and ``masks/`` by their names without the ending."""
     images, masks = folder / "images", folder / "masks"
     if not images.is_dir() or not masks.is_dir():
@@ -256,61 +286,20 @@ def _inside(name: Any, folder: Path, missing: str) -> tuple[Any, str | None]:
     return ({"bytes": None, "path": path}, None) if os.path.isfile(path) else (None, MISSING)
 
 
-def _size(value: dict[str, Any]) -> tuple[tuple[int, int] | None, str | None]:
-    """Return (height, width) of the upright image, or why it cannot be read."""
+def _about(value: dict[str, Any]) -> tuple[About | None, str | None]:
+    """Return what the header of an image says, or why it cannot be read."""
     try:
-        return upright_size(value), None
+        return about(value), None
     except BadImage as reason:
         return None, str(reason)
 
 
-def _valid_boxes(
-    boxes: Any, size: tuple[int, int] | None, repaired: _Boxes
-) -> tuple[list[dict[str, Any]] | None, str | None]:
-    """Return the boxes clipped to the image, without those that have no area in it."""
-    assert size is not None
-    if not isinstance(boxes, list):
-        return None, NO_BOXES
-    valid = []
-    for box in boxes:
-        corners = _corners(box)
-        if corners is None:
-            return None, NO_CORNERS
-        label = box.get("label")
-        if label is None or isinstance(label, list | dict) or not str(label).strip():
-            return None, NO_LABEL
-        limits = (size[1], size[0], size[1], size[0])
-        clipped = [min(max(x, 0.0), float(most)) for x, most in zip(corners, limits, strict=True)]
-        if clipped[2] <= clipped[0] or clipped[3] <= clipped[1]:
-            repaired.count("left out, because they have no area inside their picture")
-            continue
-        if clipped != corners:
-            repaired.count("clipped to their picture")
-        valid.append({"label": str(label), "xyxy": clipped})
-    return valid, None
-
-
-def _corners(box: Any) -> list[float] | None:
-    """Return left, top, right and bottom of a box as it is written, or None."""
-    if not isinstance(box, dict):
-        return None
-    given = [key for key in CORNERS if box.get(key) is not None]
-    numbers = box[given[0]] if len(given) == 1 else None
-    if not isinstance(numbers, list) or len(numbers) != 4:
-        return None
-    if not all(type(x) in (int, float) and math.isfinite(x) for x in numbers):
-        return None
-    left, top, third, fourth = map(float, numbers)
-    return (
-        [left, top, third, fourth] if given == ["xyxy"] else [left, top, left + third, top + fourth]
-    )
-
-
-def _mask_fault(mask: Any, size: tuple[int, int] | None) -> str | None:
+def _pixels(mask: Any) -> tuple[np.ndarray | None, bool, str | None]:
+    """Return a mask as it is saved and whether its format is exact, or what is wrong."""
     try:
-        return None if mask_ids(mask).shape == size else OTHER_SIZE
+        return *stored(mask), None
     except BadImage as reason:
-        return str(reason)
+        return None, True, str(reason)
 
 
 def _name(item: _Annotated) -> str:

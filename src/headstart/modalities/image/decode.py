@@ -114,9 +114,8 @@ def size(value: Mapping[str, Any]) -> tuple[int, int]:
     return found.width, found.height
 
 
-def upright_size(value: Mapping[str, Any]) -> tuple[int, int]:
-    """Return (height, width) of the result of :func:`decode`, from the header."""
-    found = about(value)
+def upright(found: About) -> tuple[int, int]:
+    """Return (height, width) of the result of :func:`decode`, from what the header says."""
     return (found.width, found.height) if found.turned else (found.height, found.width)
 
 

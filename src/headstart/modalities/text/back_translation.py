@@ -7,6 +7,7 @@ and an interrupted run continues after its last complete line.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -36,19 +37,18 @@ def back_translated(
     Args:
         records: with ``id`` and ``text``.
         there, back: folders of networks that ``AutoModelForSeq2SeqLM`` opens, or runs.
-        file: of the results: a line that names the networks, then ``{"id": ..., "text": ...}`` per
-            line.
+        file: of the results: a line that names the networks, then ``{"id": ..., "of": ...,
+            "text": ...}`` per line, with a digest of the text that was translated.
 
     Raises:
         HeadstartError: a folder holds no such network, or the file was made by others.
     """
     stored = _stored(file, {"there": there, "back": back})
-    missing = [name for name in records["id"] if name not in stored]
-    if missing:
-        say(f"translating {len(missing):,} texts there and back; they are kept in {file}")
+    keys = list(zip(records["id"], map(_digest, records["text"]), strict=True))
+    indices = [index for index, key in enumerate(keys) if key not in stored]
+    if indices:
+        say(f"translating {len(indices):,} texts there and back; they are kept in {file}")
         translators = [_Translator(there), _Translator(back)]
-        wanted = set(missing)
-        indices = [index for index, name in enumerate(records["id"]) if name in wanted]
         with open(file, "a", encoding="utf-8") as stream:
             for start in range(0, len(indices), CHUNK):
                 rows: Any = records.select(indices[start : start + CHUNK])[:]
@@ -56,16 +56,22 @@ def back_translated(
                 for translate in translators:
                     texts = translate(texts)
                 made = [new or old for new, old in zip(texts, rows["text"], strict=True)]
-                for name, text in zip(rows["id"], made, strict=True):
-                    stored[name] = text
-                    stream.write(json.dumps({"id": name, "text": text}, ensure_ascii=False) + "\n")
+                for name, old, text in zip(rows["id"], rows["text"], made, strict=True):
+                    row = {"id": name, "of": _digest(old), "text": text}
+                    stored[name, row["of"]] = text
+                    stream.write(json.dumps(row, ensure_ascii=False) + "\n")
                 stream.flush()
                 os.fsync(stream.fileno())
-    return [stored[name] for name in records["id"]]
+    return [stored[key] for key in keys]
 
 
-def _stored(file: Path, header: dict[str, str]) -> dict[str, str]:
-    """Return the stored texts, and cut off an incomplete last line."""
+def _digest(text: str) -> str:
+    """Return what tells a text from the one that had its place before the source was changed."""
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _stored(file: Path, header: dict[str, str]) -> dict[tuple[str, str], str]:
+    """Return the stored texts by id and digest, and cut off an incomplete last line."""
     named = json.dumps(header, ensure_ascii=False)
     content = file.read_bytes() if file.exists() else b""
     whole = content[: content.rfind(b"\n") + 1]
@@ -81,7 +87,7 @@ def _stored(file: Path, header: dict[str, str]) -> dict[str, str]:
         with open(file, "r+b") as stream:
             stream.truncate(len(whole))
     rows = [json.loads(line) for line in lines]
-    return {row["id"]: row["text"] for row in rows}
+    return {(row["id"], row.get("of", "")): row["text"] for row in rows}
 
 
 class _Translator:

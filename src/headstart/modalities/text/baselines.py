@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 FEATURES = 100_000
 #: Maximum number of unlabeled texts that are read, and of their letters; more change little.
 BACKGROUND, LETTERS = 75_000, 120_000_000
+#: Classifiers of dense features.
+DENSE = ("logistic regression", "label propagation")
 #: Protocols that compare records by cosine, and fit nothing to labels.
 BY_COSINE = ("similarity", "retrieval", "clustering")
 #: A name, the heads, and the features (N,D) of training and test texts.
@@ -83,9 +85,9 @@ def _by_classifier(
     rows = [tfidf(corpus, words, characters) for corpus in corpora]
     yield "TF-IDF", ("logistic regression", "linear SVM", "naive Bayes SVM"), rows
     axes = topics(fitted, words, characters, seed=derive(seed, "lsa"))
-    yield "LSA", ("logistic regression",), [each @ axes for each in rows]
+    yield "LSA", DENSE, [each @ axes for each in rows]
     vectors = WordVectors(lexicon, fitted, derive(seed, "word vectors"))
-    yield "word vectors", ("logistic regression",), list(map(vectors.average, corpora))
+    yield "word vectors", DENSE, list(map(vectors.average, corpora))
     # In plain counts the commonest words drown the others where labels are few.
     weighted = [tfidf(corpus, words) for corpus in corpora]
     yield "words and pairs", ("low-rank averages",), weighted

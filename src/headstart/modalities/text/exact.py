@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 from collections.abc import Iterable
 from itertools import islice
 
 import numpy as np
 
+from headstart.modalities.text.scripts import folded
+
 
 def normalise(text: str) -> str:
     """Return the form in which two texts count as equal: NFC, case and runs of spaces folded."""
-    if not text.isascii():
-        text = unicodedata.normalize("NFC", text)
-    return " ".join(text.casefold().split())
+    return " ".join(folded(text).split())
 
 
 def hashes(texts: Iterable[str]) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from tokenizers import normalizers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from headstart.errors import refused
@@ -72,12 +74,28 @@ def load_processor(folder: str | Path) -> TextProcessor:
     hint = "give the folder of an encoder that was saved with its tokenizer"
     with refused(f"no tokenizer can be read from {folder}", hint):
         tokenizer = AutoTokenizer.from_pretrained(folder)
+    _as_sentence_transformers(tokenizer, Path(folder))
     processor = TextProcessor(tokenizer)
     stored = Path(folder) / "counts.npy"
     if stored.is_file():
         counts = np.load(stored, allow_pickle=False)
         processor.vocabulary = replace(processor.vocabulary, counts=counts)
     return processor
+
+
+def _as_sentence_transformers(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    """Apply what a folder of sentence-transformers keeps beside its tokenizer."""
+    backend = tokenizer.backend_tokenizer
+    file, modules = folder / "sentence_bert_config.json", folder / "modules.json"
+    with refused(f"the settings in {folder} cannot be read", "copy the folder again"):
+        lowers = file.is_file() and json.loads(file.read_text("utf-8")).get("do_lower_case")
+        static = modules.is_file() and "StaticEmbedding" in modules.read_text("utf-8")
+    if lowers:
+        own = [backend.normalizer] if backend.normalizer else []
+        backend.normalizer = normalizers.Sequence([normalizers.Lowercase(), *own])
+    if static:
+        # A static vector is the mean over a text's own tokens, without special ones.
+        backend.post_processor = None
 
 
 def store_tokens(records: Dataset, processor: TextProcessor, folder: Path) -> np.ndarray:

@@ -8,7 +8,7 @@ from itertools import chain
 
 import numpy as np
 
-from headstart.modalities.text.scripts import composed, pattern
+from headstart.modalities.text.scripts import folded, pattern
 
 #: A letter of a script without spaces, or a word with its apostrophe.
 _WORD = "<letter>|<run>(?:['\u2019]<run>)?"
@@ -85,7 +85,7 @@ class Lexicon:
 
         def documents() -> Iterator[list[str]]:
             for text in texts:
-                tokens = composed(text.lower()).split()
+                tokens = folded(text).split()
                 lengths.append(len(tokens))
                 yield tokens
 

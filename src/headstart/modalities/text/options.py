@@ -18,7 +18,11 @@ class TokenizerOptions(Options):
     vocab_size: int | None = Field(
         None, ge=16, le=1_000_000, description="Size of the vocabulary; by default the encoder's."
     )
-    lowercase: bool | None = Field(None, description="Fold case first; by default the encoder's.")
+    lowercase: bool | None = Field(
+        None,
+        description="Fold case first, as for all languages (Turkish I becomes i); accents stay; by "
+        "default the encoder's.",
+    )
     segmenter: Literal["none", "auto", "jieba"] = Field(
         "auto", description="Word segmenter for scripts without spaces (extra `chinese`)."
     )

@@ -44,7 +44,9 @@ class TextProcessor(TokenProcessor):
         self.tokenizer = tokenizer
         self.segmenter = segmenter
         if tokenizer.pad_token_id is None:
-            tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+            # Padding is never read, so any token will do.
+            first = tokenizer.convert_ids_to_tokens(0)
+            tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token or first
         # A tokenizer of another library may have been saved with truncation and padding.
         tokenizer.backend_tokenizer.no_truncation()
         tokenizer.backend_tokenizer.no_padding()

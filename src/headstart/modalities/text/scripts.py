@@ -24,6 +24,8 @@ UNSPACED = ("Han", "Hiragana", "Katakana", "Thai", "Lao", "Khmer", "Myanmar", "T
 LETTERS, MARKS = r"\p{L}\p{Nl}", r"\p{M}\p{Join_Control}"
 #: Signs that always end a sentence, as 。 and ।; those like . ! ? do not everywhere.
 STOPS = r"[\p{Sentence_Terminal}&&[\x00-\uffff]]--[\x00-\x7f\u2000-\u206f\ufe52\uff0e]"
+#: Words, as a form of :func:`pattern`: what TF-IDF, ROUGE, taggers and explanations build on.
+WORD = "<letter>|<run>"
 #: First characters of a text, from which its script and language are detected.
 SAMPLE_LENGTH = 500
 #: Planes 0 to 3, and the variation selectors: all others are neither letters nor marks.
@@ -39,6 +41,15 @@ def ranges(properties: str) -> tuple[tuple[int, int], ...]:
     """
     found = regex.finditer(rf"(?V1)[{properties}]+", "".join(map(chr, _POINTS)))
     return tuple((_POINTS[run.start()], _POINTS[run.end() - 1]) for run in found)
+
+
+def characters(properties: str) -> str:
+    """Return the characters that have properties, as the inside of a set of ``re``.
+
+    Args:
+        properties: as of :func:`ranges`.
+    """
+    return "".join(f"{chr(first)}-{chr(last)}" for first, last in ranges(properties))
 
 
 def unspaced(kinds: str = LETTERS, scripts: Iterable[str] = UNSPACED) -> str:
@@ -59,16 +70,16 @@ def pattern(form: str) -> re.Pattern[str]:
     >>> pattern("<letter>|<run>").findall("हिन्दी, 中文")
     ['हिन्दी', '中', '文']
     """
-    dense, stackers = _characters(unspaced()), _characters(r"\p{InSC=Invisible_Stacker}")
+    dense, stackers = characters(unspaced()), characters(r"\p{InSC=Invisible_Stacker}")
     # `re` looks up the first 65,536 characters in a table, but walks over the ranges of others.
-    near, far = _characters(rf"[{MARKS}]&&[\x00-\uffff]"), _characters(rf"[{MARKS}]--[\x00-\uffff]")
+    near, far = characters(rf"[{MARKS}]&&[\x00-\uffff]"), characters(rf"[{MARKS}]--[\x00-\uffff]")
     mark = rf"(?:[{near}]|(?=[\U00010000-\U0010ffff])[{far}])"
     parts = {
         "letter": rf"[{dense}]{mark}*+(?:(?<=[{stackers}])[{dense}]{mark}*+)*+",
         "run": rf"[^\W_{dense}]++(?:{mark}++[^\W_{dense}]*+)*+",
         "mark": mark,
-        "han": f"[{_characters(unspaced(scripts=['Han']))}]",
-        "stop": f"[{_characters(STOPS)}]",
+        "han": f"[{characters(unspaced(scripts=['Han']))}]",
+        "stop": f"[{characters(STOPS)}]",
     }
     for name, part in parts.items():
         form = form.replace(f"<{name}>", part)
@@ -89,7 +100,7 @@ def is_chinese(texts: Iterable[str]) -> bool:
 def stands_close(character: str) -> bool:
     """Return whether a character takes no spaces: it is of a script without any, or wide."""
     any_of_them = unspaced(r"\p{Any}")
-    close = _characters(rf"[{any_of_them}]\p{{East_Asian_Width=Fullwidth}}")
+    close = characters(rf"[{any_of_them}]\p{{East_Asian_Width=Fullwidth}}")
     return re.match(f"[{close}]", character) is not None
 
 
@@ -98,14 +109,27 @@ def composed(text: str) -> str:
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
+def folded(text: str) -> str:
+    """Return a text in lower case and composed; accents and marks stay, and so does ß.
+
+    The rules are those of Unicode for all languages: the Turkish I becomes i, and İ becomes i with
+    a dot above.
+    """
+    return composed(text.lower())
+
+
+def letters(text: str) -> list[str]:
+    """Return the characters that a reader sees: each with its marks (grapheme clusters).
+
+    >>> len(letters("हिन्दी"))
+    2
+    """
+    return list(text) if text.isascii() else regex.findall(r"\X", text)
+
+
 def _share(texts: Iterable[str], scripts: Iterable[str]) -> float:
     joined = "".join(text[:SAMPLE_LENGTH] for text in texts)
     if joined.isascii():
         return 0.0
-    found = re.findall(f"[{_characters(unspaced(LETTERS + MARKS, scripts))}]+", joined)
+    found = re.findall(f"[{characters(unspaced(LETTERS + MARKS, scripts))}]+", joined)
     return sum(map(len, found)) / len(joined)
-
-
-def _characters(properties: str) -> str:
-    """Return the characters that have properties, as the inside of a set of ``re``."""
-    return "".join(f"{chr(first)}-{chr(last)}" for first, last in ranges(properties))

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-from headstart.modalities.text.scripts import MARKS
+from headstart.modalities.text.scripts import MARKS, WORD, pattern
 
 #: Share of the vocabulary for phrases.
 PHRASES = 0.3
@@ -41,7 +41,7 @@ def fit_superwords(
 
     Args:
         vocab_size: most entries, the 256 bytes and the specials included.
-        lowercase: fold case and normalise to NFKC first, else to NFC.
+        lowercase: fold case first; accents and marks stay.
         least: lowest count of a phrase.
     """
     some = list(texts)
@@ -52,8 +52,7 @@ def fit_superwords(
         normalizers.Replace(Regex(r"\s+"), " "),
         normalizers.Prepend(" "),
     ]
-    steps += [normalizers.NFKC(), normalizers.Lowercase()] if lowercase else [normalizers.NFC()]
-    tokenizer.normalizer = normalizers.Sequence(steps)
+    tokenizer.normalizer = normalizers.Sequence([*steps, *composing(lowercase)])
     tokenizer.train_from_iterator(some, trainer)
     for _ in range(ROUNDS):
         room = min(phrases // ROUNDS, vocab_size - tokenizer.get_vocab_size())
@@ -73,8 +72,8 @@ def _merged(tokenizer: Tokenizer, texts: list[str], room: int, least: int) -> To
             for encoding in tokenizer.encode_batch_fast(texts[start : start + 1000])
         ]
     )
-    starts = np.array([len(n) > 1 and n[0] == _SPACE and n[1].isalnum() for n in names])
-    goes_on = np.array([n[0] != _SPACE and n[0].isalnum() for n in names])
+    starts = np.array([n[0] == _SPACE and _continues(n[1:]) for n in names])
+    goes_on = np.array([_continues(n) for n in names])
     first, second, after = ids[:-2], ids[1:-1], ids[2:]
     # Both words must be complete: they do not continue in the next token.
     whole = starts[first] & starts[second] & ~goes_on[after]
@@ -94,6 +93,17 @@ def _merged(tokenizer: Tokenizer, texts: list[str], room: int, least: int) -> To
     grown = Tokenizer.from_str(json.dumps(described))
     grown.pre_tokenizer = _bytes_of(f"(?:{_WORD})+|{_OTHER}")
     return grown
+
+
+def _continues(token: str) -> bool:
+    """Return whether a token of bytes begins with a letter, a digit or a mark, or a part of one."""
+    spelled = decoders.ByteLevel().decode([token])
+    return pattern(f"{WORD}|<mark>|\ufffd").match(spelled) is not None
+
+
+def composing(lowercase: bool) -> list[Any]:
+    """Return the steps that compose texts (NFC), and fold case if so wished."""
+    return [normalizers.NFC(), *([normalizers.Lowercase()] if lowercase else [])]
 
 
 def byte_level(

@@ -20,18 +20,22 @@ from tokenizers import (
 from transformers import PreTrainedTokenizerFast
 
 from headstart.modalities.text.deterministic import fit_unigram, fit_wordpiece
-from headstart.modalities.text.scripts import MARKS, UNSPACED
-from headstart.modalities.text.superwords import byte_level, fit_superwords
+from headstart.modalities.text.scripts import MARKS, characters, unspaced
+from headstart.modalities.text.superwords import byte_level, composing, fit_superwords
 
 PAD, UNKNOWN, MASK, CLS, SEP = "[PAD]", "[UNK]", "[MASK]", "[CLS]", "[SEP]"
-_UNSPACED = "".join(rf"\p{{{name}}}" for name in UNSPACED)
+_UNSPACED = characters(unspaced())
+#: A letter of a script without spaces with its marks.
+LETTER = f"[{_UNSPACED}][{MARKS}]*"
 _SPACED = rf"[\p{{L}}{MARKS}&&[^{_UNSPACED}]]+"
 #: A letter of a script without spaces, a word with its apostrophe, a number such as 7/10, or a run
 #: of one sign such as !!!
 WORD = (
-    rf"[\p{{L}}&&[{_UNSPACED}]][{MARKS}]*|{_SPACED}(?:['\x{{2019}}]{_SPACED})?"
-    r"|\p{N}+(?:[/.]\p{N}+)*|([^\p{L}\p{N}])\1*"
+    rf"{LETTER}|{_SPACED}(?:['\x{{2019}}]{_SPACED})?"
+    rf"|\p{{N}}+(?:[/.]\p{{N}}+)*|([^\p{{L}}\p{{N}}])\1*[{MARKS}]*"
 )
+#: Characters that cannot be seen, but for those that join or part letters.
+INVISIBLE = r"[\p{Cc}\p{Cf}\x{fffd}&&[^\s\p{Join_Control}]]"
 #: Pre-tokens of byte-level BPE: GPT-2's (Radford et al. 2019), but marks do not split words.
 RUNS = (
     rf"'s|'t|'re|'ve|'m|'ll|'d| ?\p{{L}}[\p{{L}}{MARKS}]*"
@@ -59,8 +63,8 @@ def fit_tokenizer(
             (Schuster & Nakajima 2012), ``unigram`` (Kudo 2018), ``superword`` (words by BPE, then
             phrases of them), ``word`` or ``char``.
         vocab_size: most entries, specials included.
-        lowercase: fold case; accents and vowel signs stay. Texts become NFC, or NFKC where case is
-            folded by another family than ``wordpiece`` and ``word``.
+        lowercase: fold case, by the rules for all languages: the Turkish I becomes i. Accents and
+            marks stay; texts become NFC either way.
         wrap: put ``[CLS]`` and ``[SEP]`` around each text.
         length: longest sequence that the encoder takes; written into the tokenizer's config.
         sentinels: number of tokens ``<extra_id_0>``, ``<extra_id_1>``, ..., which count down from
@@ -95,14 +99,9 @@ def fit_tokenizer(
 
 def _fit_words(texts: Iterable[str], kind: str, vocab_size: int, lowercase: bool) -> Tokenizer:
     tokenizer, trainer = _BUILDERS[kind](vocab_size)
+    steps = composing(lowercase)
     if kind in ("wordpiece", "word"):
-        # It also puts spaces around Chinese characters; by default it strips accents with case.
-        bert = normalizers.BertNormalizer(
-            handle_chinese_chars=True, strip_accents=False, lowercase=lowercase
-        )
-        steps: list[Any] = [normalizers.NFC(), bert]
-    else:
-        steps = [normalizers.NFKC(), normalizers.Lowercase()] if lowercase else [normalizers.NFC()]
+        steps.append(normalizers.Replace(Regex(INVISIBLE), ""))
     if kind == "bpe":
         # The first word has one space before it, as all others.
         steps += [normalizers.Prepend(" "), normalizers.Replace(Regex(r"\A  "), " ")]
@@ -122,7 +121,13 @@ def _bpe(vocab_size: int) -> tuple[Tokenizer, trainers.Trainer]:
 
 def _wordpiece(vocab_size: int) -> tuple[Tokenizer, trainers.Trainer]:
     tokenizer = Tokenizer(models.WordPiece(unk_token=UNKNOWN))
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.BertPreTokenizer(),
+            # Without spaces a sentence is one word, which is unknown as a whole if it is long.
+            pre_tokenizers.Split(Regex(LETTER), behavior="isolated"),
+        ]
+    )
     tokenizer.decoder = decoders.WordPiece()
     trainer = trainers.WordPieceTrainer(
         vocab_size=vocab_size, special_tokens=SPECIALS, min_frequency=2, show_progress=False

@@ -1,0 +1,224 @@
+"""How a verb that trains gets its run: begun, gone on with, or built to replace another."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any, TypeVar
+
+from headstart.claim import claimed, discard, replacement, take_place
+from headstart.config.loading import Model, differences, laid_over, validated
+from headstart.config.options import spelled_out
+from headstart.encoders import ENCODERS
+from headstart.errors import HeadstartError
+from headstart.files import DiskFull
+from headstart.ranks import is_first, launched
+from headstart.run import RunFolder
+from headstart.training.interrupt import Interrupted
+from headstart.verbs.reading import say
+
+Result = TypeVar("Result")
+
+#: Options that name files or folders of the user's; they are stored in full.
+_SOURCES = ("sources", "probe", "remove_overlap", "train", "val", "unlabeled")
+#: Options that name a run or an encoder's folder, or something else that is no path.
+_ENCODERS = ("run", "encoder", "embeddings")
+_WORDS = ("auto", "none", "counts")
+#: Options of encoders, objectives and kinds of data, such as a teacher's folder.
+_GROUPS = ("encoder_options", "objective_options", "modality_options")
+#: Options that a run may go on with in another way.
+_FREE = ("resume", "overwrite", "out", "workers")
+#: Characters of a value in a message.
+_SHOWN = 60
+
+
+@contextmanager
+def begun(
+    verb: str,
+    model: type[Model],
+    values: Mapping[str, Any],
+    check: Callable[[Model], None],
+) -> Iterator[tuple[RunFolder, Model]]:
+    """Begin a run, or go on with it if ``resume`` is among the options; yield it and its options.
+
+    The run is locked. A new run that is refused before anything was trained leaves nothing
+    behind, and with ``overwrite`` not before its first checkpoint is the former run gone.
+
+    Args:
+        values: options as the user gave them, without defaults.
+        check: raises an error for options that cannot work, before anything is written.
+
+    Raises:
+        HeadstartError: options that cannot work or differ from those of the run that goes on, or a
+            folder that cannot be used.
+    """
+    values = spelled_out(values)
+    plan, fresh = _by_first(lambda: _decided(verb, model, values, check))
+    with ExitStack() as stack:
+
+        def claim() -> RunFolder:
+            run = stack.enter_context(claimed(plan.out, fresh=fresh, overwrite=plan.overwrite))
+            if fresh:
+                run.begin(verb, plan)
+            return run
+
+        run = _by_first(claim)
+        with _kept_or_discarded(run, fresh):
+            yield run, plan
+        if is_first():
+            take_place(run)
+
+
+def _decided(
+    verb: str,
+    model: type[Model],
+    values: Mapping[str, Any],
+    check: Callable[[Model], None],
+) -> tuple[Model, bool]:
+    """Return the options of the run, and whether it is a new one."""
+    out = values.get("out")
+    if values.get("resume") and not out:
+        raise HeadstartError("--resume needs --out: the folder of the run to go on with.")
+    resumed = _unfinished(verb, str(out), values) if values.get("resume") else None
+    if resumed is not None:
+        return _reopened(verb, model, resumed, values), False
+    plan = located(validated(model, {**values, "resume": False}))
+    check(plan)
+    return plan, True
+
+
+def _by_first(work: Callable[[], Result]) -> Result:
+    """Return what the first of several processes finds, in all of them.
+
+    Raises:
+        HeadstartError: it did, in all of them.
+    """
+    if launched() is None:
+        return work()
+    from headstart.training.processes import ProcessGroup
+
+    group, found = ProcessGroup.here(), []
+    group.first(lambda: found.append(work()))
+    shared: Result = group.share(found[0] if found else None)
+    return shared
+
+
+def _unfinished(verb: str, out: str, values: Mapping[str, Any]) -> RunFolder | None:
+    """Return the run to go on with; None, and a word on it, if nothing was begun.
+
+    Raises:
+        HeadstartError: nothing was begun, and the command does not say what to begin.
+    """
+    pending, run = replacement(out), RunFolder(out)
+    if values.get("overwrite"):
+        # The run that this very command began, or else the one that it will replace.
+        made = run.begun and run.is_ours() and run.config()["options"].get("overwrite")
+        found = pending or (run if made else None)
+    else:
+        found = run if run.begun else None
+        if pending is not None:
+            say(
+                f"The run that is to replace {out} has no checkpoint yet; it goes on with "
+                f"`{pending.command()}`."
+            )
+    if found is not None:
+        return RunFolder.open(found.folder, found.out)
+    if not any(values.get(name) for name in ("sources", "train")):
+        raise HeadstartError(
+            f"there is no run at {out}: nothing was begun; check the path, or give the whole "
+            f"command of `headstart {verb}`."
+        )
+    say(f"Nothing was begun in {out}; starting.")
+    return None
+
+
+def _reopened(verb: str, model: type[Model], run: RunFolder, values: Mapping[str, Any]) -> Model:
+    """Return the options that a run was begun with.
+
+    Raises:
+        HeadstartError: the run is of another verb or version, or the values differ.
+    """
+    content = run.config()
+    if content["verb"] != verb:
+        raise HeadstartError(
+            f"{run.out} was made by `headstart {content['verb']}`; resume it with that verb."
+        )
+    given = {name: value for name, value in values.items() if name not in _FREE}
+    saved = {**content["options"], "resume": True, "overwrite": run.folder != run.out}
+    saved["out"] = str(run.out)
+    if "workers" in values:
+        saved["workers"] = values["workers"]
+    try:
+        before = validated(model, saved)
+    except HeadstartError as error:
+        raise HeadstartError(
+            f"{run.out} was made by another version of headstart, which had other options "
+            f"({error}); start again with --overwrite."
+        ) from None
+    after = validated(model, laid_over(given, saved))
+    for name, old, new in differences(located(before), located(after)):
+        raise HeadstartError(
+            f"the option {name!r} is {_cut(old)} in {run.out} and {_cut(new)} in this command; it "
+            "cannot change on --resume: leave it out, or choose another --out."
+        )
+    return before
+
+
+def located(plan: Model) -> Model:
+    """Return options whose files and folders have their full paths."""
+    found: dict[str, Any] = {}
+    for name in _SOURCES:
+        value = getattr(plan, name, None)
+        if isinstance(value, list):
+            found[name] = [_full(one) for one in value]
+        elif value:
+            found[name] = _full(value)
+    for name in _ENCODERS:
+        value = getattr(plan, name, None)
+        if value and value not in {*_WORDS, *ENCODERS} and os.path.exists(value):
+            found[name] = _full(value)
+    for name in _GROUPS:
+        if value := getattr(plan, name, None):
+            found[name] = _with_paths(value)
+    return plan.model_copy(update=found)
+
+
+def _with_paths(value: Any) -> Any:
+    """Return options of another part of the code, in which a text that is a path is in full."""
+    if isinstance(value, Mapping):
+        return {name: _with_paths(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_with_paths(one) for one in value]
+    is_path = isinstance(value, str) and os.sep in value and os.path.exists(value)
+    return _full(value) if is_path else value
+
+
+def _full(source: str) -> str:
+    """Return the full path of a source, which may be a glob or have a part after ``#``."""
+    if "://" in source:
+        return source
+    return os.path.abspath(os.path.expanduser(source))
+
+
+def _cut(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN // 2]} ... {text[-_SHOWN // 2 :]}"
+
+
+@contextmanager
+def _kept_or_discarded(run: RunFolder, fresh: bool) -> Iterator[None]:
+    """Discard a new run that is refused before anything was trained; others say how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"stopped before training began; go on with `{run.command()}`.", signal.SIGINT
+        ) from None
+    except (Interrupted, DiskFull):
+        raise
+    except HeadstartError:
+        if is_first() and fresh and not any(run.checkpoints.glob("*")):
+            discard(run)
+        raise

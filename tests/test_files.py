@@ -1,0 +1,89 @@
+"""Files are written whole or not at all, as the umask wants them; nothing is left behind."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from headstart.errors import HeadstartError
+from headstart.files import DiskFull, sweep, unwritable, whole_file, whole_folder, write_text
+
+
+@pytest.fixture(params=[0o022, 0o077, 0o002])
+def umask(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+def test_files_have_the_permissions_that_the_umask_leaves(umask: int, tmp_path: Path) -> None:
+    """Of safetensors, which writes files that only their owner may read, too."""
+    with whole_folder(tmp_path / "encoder") as folder:
+        save_file({"a": np.zeros(3)}, folder / "model.safetensors")
+        write_text(folder / "sub" / "config.json", "{}")
+    with whole_file(tmp_path / "one.safetensors") as partial:
+        save_file({"a": np.zeros(3)}, partial)
+    for path in tmp_path.rglob("*"):
+        usual = 0o777 if path.is_dir() else 0o666
+        assert path.stat().st_mode & 0o777 == usual & ~umask, path
+
+
+def test_what_a_killed_process_left_goes_at_the_next_write(tmp_path: Path) -> None:
+    code = (
+        "import os, sys, pathlib; from headstart.files import whole_file, whole_folder\n"
+        "with whole_file(pathlib.Path(sys.argv[1], 'a.json')) as partial, "
+        "whole_folder(pathlib.Path(sys.argv[1], 'b')):\n"
+        "    partial.write_text('half'); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    with whole_file(tmp_path / "c.json"), whole_file(tmp_path / "a.json"):
+        # That of the other file is left alone, and those of a living process are.
+        assert len([name for name in os.listdir(tmp_path) if name.startswith(".a.json")]) == 1
+        assert len([name for name in os.listdir(tmp_path) if name.startswith(".b")]) == 1
+        sweep(tmp_path)
+        assert len([name for name in os.listdir(tmp_path) if name.endswith(".partial")]) == 2
+    assert sorted(os.listdir(tmp_path)) == ["a.json", "c.json"]
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "ü" * 127, "x" * 246 + ".json"])
+def test_the_longest_names_can_be_written(name: str, tmp_path: Path) -> None:
+    write_text(tmp_path / name, "1")
+    with whole_folder(tmp_path / "folder" / name) as folder:
+        (folder / name).write_text("2")
+    assert (tmp_path / name).read_text() == "1"
+    assert (tmp_path / "folder" / name / name).read_text() == "2"
+
+
+def test_longer_names_are_refused_before_the_work(tmp_path: Path) -> None:
+    with (
+        pytest.raises(HeadstartError, match=r"at most 255 bytes; choose a shorter --out") as found,
+        whole_file(tmp_path / ("x" * 300)),
+    ):
+        raise AssertionError("the work began")
+    assert len(str(found.value)) < 300
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_leaves_the_former_file(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.json", "former")
+    with pytest.raises(DiskFull, match="the disk is full"), whole_file(tmp_path / "a.json"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(DiskFull), whole_file(tmp_path / "a.json"):
+        raise RuntimeError("I/O error: No space left on device (os error 28)")  # safetensors'
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+    assert (tmp_path / "a.json").read_text() == "former"
+
+
+def test_an_error_of_another_file_is_not_taken_for_one_of_writing(tmp_path: Path) -> None:
+    other = PermissionError(errno.EACCES, "Permission denied", "/elsewhere/source.csv")
+    assert unwritable(other, tmp_path / "a.json") is other
+    own = PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "a.json"))
+    assert "permission is denied; choose another --out" in str(unwritable(own, tmp_path / "a.json"))

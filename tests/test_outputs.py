@@ -1,0 +1,191 @@
+"""No verb writes onto what it reads, nor onto what is there unless it is told to."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+import headstart as hs
+from headstart.cli import VERBS
+from headstart.config import AuditConfig, EmbedConfig, LabelConfig, PretrainConfig
+from headstart.errors import HeadstartError
+from headstart.outputs import PARTS, check_free, check_unread, store_of
+from headstart.run import RunFolder
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a source, and a run that was made from another one."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "docs").mkdir()
+    for name in ("docs/a.json", "docs/b.json", "data.npy", "data.ids.txt", "past.html"):
+        Path(name).write_text("keep me")
+    run = {"verb": "pretrain", "options": {"sources": ["past.html"], "out": "run"}, "resolved": {}}
+    for part in ("encoder/model.npy", "report.npy"):
+        Path("run", part).parent.mkdir(parents=True, exist_ok=True)
+        Path("run", part).write_text("keep me")
+    Path("run/config.yaml").write_text(yaml.safe_dump(run))
+    return tmp_path
+
+
+def embedding(out: str, *inputs: str, overwrite: bool = True) -> EmbedConfig:
+    return EmbedConfig(run="run", inputs=list(inputs), out=out, overwrite=overwrite)
+
+
+@pytest.mark.parametrize(
+    ("out", "source"),
+    [
+        ("docs/a.json", "docs/a.json"),
+        ("docs/../docs/a.json", "docs/a.json"),
+        ("docs/a.json", "docs/*.json"),
+        ("docs/a.json", "docs"),
+        ("docs/a.json", "docs/a.json#train"),
+        ("docs", "docs/a.json"),
+        ("run/encoder/model.npy", "docs"),
+        ("run/config.yaml", "docs"),
+        ("past.html", "docs"),  # the run's own source
+    ],
+)
+def test_what_is_read_is_never_replaced(folder: Path, out: str, source: str) -> None:
+    with pytest.raises(HeadstartError, match="choose another --out") as refused:
+        check_free(embedding(out, source))
+    assert len(str(refused.value)) < 300
+
+
+@pytest.mark.parametrize("link", [os.link, os.symlink])
+@pytest.mark.parametrize("source", ["docs", "docs/a.json"])
+def test_another_name_of_a_file_is_that_file(folder: Path, source: str, link: object) -> None:
+    link(folder / "docs/a.json", folder / "other.json")  # type: ignore[operator]
+    with pytest.raises(HeadstartError, match=r"which this command reads|is read by"):
+        check_free(embedding("other.json", source))
+
+
+def test_links_inside_a_folder_that_is_read_count(folder: Path) -> None:
+    os.symlink(folder / "data.npy", folder / "docs" / "link.json")
+    with pytest.raises(HeadstartError, match=r"data\.npy is a file of docs"):
+        check_free(embedding("data.npy", "docs"))
+
+
+def test_a_file_beside_is_written_too(folder: Path) -> None:
+    ids = folder / "data.ids.txt"
+    with pytest.raises(HeadstartError, match="read by this command"):
+        check_free(embedding("new.npy", str(ids)), ids)
+    with pytest.raises(HeadstartError, match=r"ids\.txt exists already"):
+        check_free(embedding("new.npy", "docs", overwrite=False), ids)
+
+
+def test_a_file_that_is_there_needs_overwrite(folder: Path) -> None:
+    with pytest.raises(HeadstartError, match="replace it with --overwrite, or choose another"):
+        check_free(embedding("data.npy", "docs", overwrite=False))
+    check_free(embedding("data.npy", "docs"))
+    check_free(embedding("run/report.npy", "docs"))  # beside the parts of the run
+    check_free(embedding("deep/er/new.npy", "a text that is longer than a path may be " * 20))
+    assert not (folder / "deep").exists()
+    os.symlink(folder / "nothing", folder / "dangling.npy")
+    with pytest.raises(HeadstartError, match="exists already"):
+        check_free(embedding("dangling.npy", "docs", overwrite=False))
+
+
+def test_labels_are_never_replaced(folder: Path) -> None:
+    with pytest.raises(HeadstartError, match="exists already; move it, or choose"):
+        check_free(LabelConfig(run="run", unlabeled=["docs"], out="data.npy"))
+
+
+def test_a_folder_that_cannot_be_written_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(HeadstartError, match="docs is a folder"):
+        check_free(AuditConfig(sources=["data.npy"], out="docs"))
+    with pytest.raises(HeadstartError, match=r"data\.npy is no folder"):
+        check_free(embedding("data.npy/new.npy", "docs"))
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(HeadstartError, match="is read-only for you"):
+        check_free(embedding("new/v.npy", "docs"))
+
+
+@pytest.mark.parametrize("start", ["run", "run/encoder"])
+def test_a_run_does_not_replace_the_one_it_starts_from(folder: Path, start: str) -> None:
+    plan = PretrainConfig(sources=["docs"], out="run", encoder=start, overwrite=True)
+    with pytest.raises(HeadstartError, match="choose another --out"):
+        check_unread(plan)
+    with pytest.raises(HeadstartError, match="choose another --out"):
+        hs.pretrain("docs", out="run", encoder=start, overwrite=True)
+    assert Path("run/encoder/model.npy").read_text() == "keep me"
+
+
+def test_a_run_among_its_own_sources_is_not_read_and_can_be_replaced(folder: Path) -> None:
+    check_unread(PretrainConfig(sources=["."], out="run", overwrite=True))
+    check_free(embedding("run/report.npy", "."))
+    with pytest.raises(HeadstartError, match=r"data\.npy is a file of \."):
+        check_free(embedding("data.npy", "."))
+
+
+def test_all_parts_of_a_run_are_known() -> None:
+    paths = [path for path in vars(RunFolder("run")).values() if isinstance(path, Path)]
+    parts = {path.name for path in paths if path != Path("run")}
+    assert parts - {"report.html"} <= PARTS
+
+
+#: The least options of each verb, reading and writing the file {0}.
+LEAST = {
+    "audit": {"sources": ["{0}"]},
+    "pretrain": {"sources": ["{0}"]},
+    "evaluate": {"run": "run", "train": "{0}"},
+    "compare": {"runs": ["run", "other"], "train": "{0}"},
+    "label": {"run": "run", "unlabeled": ["{0}"]},
+    "finetune": {"run": "run", "train": "{0}"},
+    "predict": {"run": "run", "inputs": ["{0}"]},
+    "embed": {"run": "run", "inputs": ["{0}"]},
+    "search": {"run": "run", "inputs": ["{0}"], "query": "?"},
+    "explain": {"run": "run", "inputs": ["{0}"]},
+    "generate": {"run": "run", "prompt": "{0}"},
+}
+ENDINGS = {
+    **dict.fromkeys(("evaluate", "compare", "audit", "explain"), "html"),
+    **dict.fromkeys(("label", "predict", "search"), "csv"),
+    "embed": "parquet",
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_asks_before_any_work(folder: Path, verb: str) -> None:
+    name = f"input.{ENDINGS.get(verb, 'png')}"
+    Path(name).write_text("keep me")
+    options = {
+        key: [each.format(name) for each in value]
+        if isinstance(value, list)
+        else value.format(name)
+        for key, value in LEAST[verb].items()
+    }
+    positional = [
+        each
+        for key in VERBS[verb][1]
+        for each in (options[key] if isinstance(options[key], list) else [options[key]])
+    ]
+    named = {key: value for key, value in options.items() if key not in VERBS[verb][1]}
+    if "overwrite" in VERBS[verb][0].model_fields:
+        named["overwrite"] = True
+    with pytest.raises(HeadstartError, match="read by this command"):
+        getattr(hs, verb)(*positional, out=name, **named)
+    assert Path(name).read_text() == "keep me"
+
+
+def test_what_is_made_from_a_run_is_kept_in_it_where_that_can_be(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    assert store_of("run") == Path("run")
+    encoder = store_of("run/encoder")  # of whatever library: it is not ours
+    assert encoder.parent == folder / "cache" / "headstart"
+    assert encoder == store_of(folder / "run" / "encoder")
+    assert encoder.is_dir()
+    assert store_of("org/model").name.startswith("model-")
+    assert not Path("org").exists()
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: str(path) != "run" and access(path, mode))
+    assert store_of("run").name.startswith("run-")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "data.npy"))
+    assert store_of("run").is_dir()  # a temporary folder

@@ -44,6 +44,7 @@ class RunFolder:
         pretext.png     (images) the pretext task on the first records
         pretext.json    (texts) the same, as words
         audit.json      what was read, and what was quarantined and why
+        classes.html    (fine-tuned runs with classes) each class with its mistakes
         report.html     the verdict
 
     Two hidden files are there as well: ``.headstart-run`` says that the folder is a run, which
@@ -68,6 +69,7 @@ class RunFolder:
         self.image_file = self.folder / "pretext.png"
         self.words_file = self.folder / "pretext.json"
         self.audit_file = self.folder / "audit.json"
+        self.classes_file = self.folder / "classes.html"
         self.report_file = self.folder / "report.html"
 
     def __repr__(self) -> str:

@@ -16,13 +16,21 @@ class Commands(TyperGroup):
     """The verbs, with refusals in the form of all other errors."""
 
     def main(
-        self, args: Sequence[str] | None = None, prog_name: str | None = None, **settings: Any
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
     ) -> Any:
         """Run one command line and exit; a refused one is answered in one sentence."""
-        if not settings.pop("standalone_mode", True):
-            return super().main(args, prog_name, standalone_mode=False, **settings)
+        run = super().main
+        settings = (complete_var, False, windows_expand_args)
+        if not standalone_mode:
+            return run(args, prog_name, *settings, **extra)
         try:
-            sys.exit(super().main(args, prog_name, standalone_mode=False, **settings) or 0)
+            sys.exit(run(args, prog_name, *settings, **extra) or 0)
         except Exception as error:
             if not hasattr(error, "format_message"):  # no refusal of the parser
                 raise

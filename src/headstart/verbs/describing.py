@@ -53,7 +53,7 @@ def facts(run: RunFolder) -> dict[str, str]:
         "records": f"{resolved['records']:,}" if "records" in resolved else None,
         "kind of data": resolved.get("modality"),
         "task": resolved.get("task"),
-        "classes": _few(resolved.get("labels") or []),
+        "labels": _few(resolved.get("labels") or []),
         "objective": " + ".join(plan.get("objectives", {})) or None,
         "encoder": plan.get("encoder"),
         "sizes": _sizes(plan, resolved),
@@ -63,6 +63,7 @@ def facts(run: RunFolder) -> dict[str, str]:
         "head": (resolved.get("head") or {}).get("taken"),
         "time": _time(last, resolved),
         "disk": f"{found['megabytes']:,} MB",
+        "classes": str(run.classes_file) if run.classes_file.exists() else None,
         "report": found["report"],
     }
     return {name: value for name, value in told.items() if value}

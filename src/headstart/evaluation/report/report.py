@@ -157,6 +157,7 @@ class Report(Result):
                 feature_map.section(results, samples),
                 neighbours.section(samples),
                 confusions.section(results, samples),
+                confusions.link(self._run),
                 pretext.section(self._run),
                 training.section(self._metrics),
                 health.section(self._metrics),

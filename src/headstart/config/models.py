@@ -233,8 +233,10 @@ class FinetuneConfig(SourceOptions, TaskOptions, TrainingOptions):
         default_factory=list,
         description="Files, folders or globs to learn from as well; their labels are not read.",
     )
-    semi: Literal["auto", "pseudo", "fixmatch", "uda", "mean-teacher"] = Field(
-        "auto", description="How to learn from --unlabeled; auto is pseudo, the cheapest."
+    semi: Literal["auto", "propagate", "pseudo", "fixmatch", "uda", "mean-teacher"] = Field(
+        "auto",
+        description="How to learn from --unlabeled; auto is propagate where cross-validation "
+        "inside the labels prefers it, else pseudo.",
     )
     semi_options: SemiOptions = Field(
         default_factory=SemiOptions, description="Learning from unlabeled records."

@@ -119,7 +119,9 @@ def shell(command: str) -> tuple[int, str]:
 
 
 def evaluated(options: str, run: str = "run") -> tuple[int, str]:
-    return shell(f"evaluate {run} --labels 4,all --seeds 2 --out page.html --train {options}")
+    return shell(
+        f"evaluate {run} --labels 4,all --seeds 2 --out page.html --overwrite --train {options}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -232,7 +234,8 @@ def test_features_that_are_all_the_same_are_noted(task: str) -> None:
 def test_features_that_are_no_numbers_are_refused(command: str) -> None:
     code, output = shell(command)
     assert code == 1, output
-    assert "error: the encoder returns values that are not finite" in output
+    assert "error: the tensor embedding.weight in " in output
+    assert "holds values that are not finite" in output
 
 
 @pytest.mark.parametrize(
@@ -285,7 +288,8 @@ def test_a_simulation_that_nobody_asked_for_stops_nothing(tmp_path: Path) -> Non
 def test_a_network_learns_from_one_record_a_class(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("headstart.downstream.scratch._steps", lambda encoder, labeled: 5)
     code, output = shell(
-        "evaluate run --train five_each.csv --labels 10 --seeds 2 --from-scratch on --out page.html"
+        "evaluate run --train five_each.csv --labels 10 --seeds 2 --from-scratch on "
+        "--out page.html --overwrite"
     )
     assert code == 0, output
     assert "10 labels: " in output

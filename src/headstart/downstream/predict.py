@@ -141,6 +141,11 @@ def beside_rows(
     return rows
 
 
+def check_out(run: RunFolder, out: Path) -> None:
+    """Refuse a file that the predictions of a run cannot be written to."""
+    check_ending(out, *([""] if open_head(run).gives_masks else []))
+
+
 def check_ending(out: Path, *endings: str) -> None:
     """Refuse a file that predictions cannot be written to.
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from headstart.data.columns import check_names
+from headstart.data.store import stream
 from headstart.downstream import TASKS, Task
 from headstart.downstream.head import task_of
 from headstart.downstream.image.masks import write_masks
@@ -128,7 +129,8 @@ def beside_rows(
     if ledger.kept is None:
         return found
     names = dict.fromkeys(name for row in found for name in row)
-    texts = iter(records[content.name]) if content.name in records.column_names else repeat(None)
+    has_content = content.name in records.column_names
+    texts = stream(records, content.name) if has_content else repeat(None)
     rows, predictions = [], iter(found)
     for row in ledger:
         if row.reason is not None:

@@ -18,11 +18,12 @@ from headstart.version import __version__
 #: Hidden files of a run; see :class:`RunFolder`.
 MARKER, LOCK = ".headstart-run", ".lock"
 #: What a run, and the verbs that work on it, write into its folder.
-_NAMES = frozenset(
+NAMES = frozenset(
     {
         *("config.yaml", "metrics.jsonl", "log.txt", "audit.json", "report.html"),
         *("checkpoints", "encoder", "head", "prepared", "features", "index", "tensorboard"),
         *("wandb", "seeds", "labels_alone", "pretext.png", "pretext.json", "samples.png"),
+        *("perplexity.html", "perplexity.json"),
     }
 )
 
@@ -114,7 +115,7 @@ class RunFolder:
     def foreign(self) -> list[str]:
         """Return the names in the folder that no run writes."""
         names = (path.name for path in self.folder.iterdir())
-        return sorted(name for name in names if name not in _NAMES and not _is_before(name))
+        return sorted(name for name in names if name not in NAMES and not _is_before(name))
 
     def command(self) -> str:
         """Return the command that goes on with the run, to be pasted into a shell."""

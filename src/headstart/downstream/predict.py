@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from headstart.data.columns import check_names
+from headstart.data.store import stream
 from headstart.downstream import TASKS, Task
 from headstart.downstream.head import task_of
 from headstart.downstream.image.masks import write_masks
@@ -128,7 +129,8 @@ def beside_rows(
     if ledger.kept is None:
         return found
     names = dict.fromkeys(name for row in found for name in row)
-    texts = iter(records[content.name]) if content.name in records.column_names else repeat(None)
+    has_content = content.name in records.column_names
+    texts = stream(records, content.name) if has_content else repeat(None)
     rows, predictions = [], iter(found)
     for row in ledger:
         if row.reason is not None:
@@ -139,6 +141,11 @@ def beside_rows(
         own = {content.name: text} if isinstance(text, str) else {}
         rows.append({**next(predictions), "record": row.columns or own})
     return rows
+
+
+def check_out(run: RunFolder, out: Path) -> None:
+    """Refuse a file that the predictions of a run cannot be written to."""
+    check_ending(out, *([""] if open_head(run).gives_masks else []))
 
 
 def check_ending(out: Path, *endings: str) -> None:

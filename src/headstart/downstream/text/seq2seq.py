@@ -19,6 +19,7 @@ from headstart.config.tasks import Seq2SeqTaskOptions
 from headstart.data.split import hold_out as by_id
 from headstart.downstream import Task, TaskDefaults
 from headstart.downstream.alternatives import Alternative, some
+from headstart.downstream.text.pair_checks import checked
 from headstart.downstream.text.written_pairs import (
     Columns,
     WrittenRows,
@@ -107,7 +108,8 @@ class Seq2Seq(Task):
         """Read pairs: ``text`` is the source, ``label`` the target."""
         columns = find_columns(source, options)
         audit.notes.append(f"reads {columns.source!r} and writes {columns.target!r} of {source}")
-        return read_written_pairs(source, options, columns, modality, audit)
+        records = read_written_pairs(source, options, columns, modality, audit)
+        return checked(records, *columns, source, audit)
 
     def read_inputs(
         self, sources: list[str], options: PredictConfig, modality: Modality, audit: Audit

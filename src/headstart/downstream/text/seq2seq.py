@@ -35,6 +35,7 @@ from headstart.evaluation.metrics import Estimate
 from headstart.evaluation.written import formatted, written_scores
 from headstart.modalities.text.content import TEXT
 from headstart.modalities.text.processor import TextProcessor, as_text
+from headstart.modalities.text.scripts import folded
 from headstart.objectives.losses import token_loss
 
 if TYPE_CHECKING:
@@ -324,7 +325,9 @@ def nearest_texts(known: Sequence[str], texts: Sequence[str]) -> list[int]:
     """Return the index of the ``known`` text that is nearest to each, by TF-IDF of characters."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True)
+    vectorizer = TfidfVectorizer(
+        preprocessor=folded, analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True
+    )
     rows = vectorizer.fit_transform(known).T.tocsr()
     tested = vectorizer.transform(texts)
     parts = (tested[start : start + 64] for start in range(0, len(texts), 64))

@@ -166,7 +166,8 @@ class BoxReader:
                 self.repaired["left out, because they are listed twice"] += 1
                 continue
             self.repaired["clipped to their picture"] += clipped != scaled
-            self.repaired["scaled to the size of their picture"] += (down, across) != (1, 1)
+            resized = not self._fractions and (down, across) != (1, 1)
+            self.repaired["scaled to the size of their picture"] += resized
             found.append(one)
         return found, None
 
@@ -207,7 +208,7 @@ class BoxReader:
     def _size_fault(self, picture: Picture) -> str | None:
         """Return why boxes cannot be placed in a picture of another size than stated."""
         height, width = picture.size
-        if picture.stated is None or picture.stated == picture.size:
+        if self._fractions or picture.stated is None or picture.stated == picture.size:
             return None
         if picture.turned and picture.stated == (width, height):
             return TURNED

@@ -239,7 +239,7 @@ def _refuse_missing(
     for name, field in fields.items():
         if name in required and field.is_required() and name not in values:
             flag = _metavar(name) if name in positional else f"--{name.replace('_', '-')}"
-            raise typer.BadParameter("it is missing.", param_hint=flag)
+            raise typer.BadParameter("it is missing; give it a value.", param_hint=flag)
 
 
 def _epilog(model: type[Options]) -> str | None:

@@ -98,6 +98,8 @@ def cases() -> Iterator[Case]:
     for verb, (model, positional) in VERBS.items():
         for option, field, single in _options(model):
             for what, value in _values(field).items():
+                if option in positional and value.startswith("-"):
+                    continue  # a flag
                 yield Case(verb, option, _given(option, value, field, positional, single), what)
 
 
@@ -116,7 +118,7 @@ def _given(
     option: str, value: str, field: FieldInfo, positional: tuple[str, ...], single: bool
 ) -> tuple[str, ...]:
     if option in positional:
-        return ("--", value) if value.startswith("-") else (value,)
+        return (value,)
     if not single:
         return "--set", f"{option}={value}"
     if option == "columns":

@@ -16,7 +16,6 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 #: The largest number of any option; it fits into 32 bits, which some libraries count with.
 LARGEST = 2**31 - 1
@@ -35,11 +34,9 @@ class Options(BaseModel):
         """Refuse numbers that no option has a use for, and a character that no name may have."""
         for each in value if isinstance(value, list | tuple) else [value]:
             if isinstance(each, int | float) and abs(each) > LARGEST:
-                raise PydanticCustomError(
-                    "too_large", "must be between -{most} and {most}", {"most": LARGEST}
-                )
+                raise ValueError(f"give a number between -{LARGEST} and {LARGEST}")
             if isinstance(each, str) and "\0" in each:
-                raise PydanticCustomError("nul", "must not hold the character NUL")
+                raise ValueError("leave out the character NUL")
         return value
 
 

@@ -38,6 +38,7 @@ STAGES = [
         "ranks",
         "claim",
         "outputs",
+        "stored",
     },
     {"data"},
     {"modalities"},

@@ -9,6 +9,7 @@ from pydantic import Field
 from headstart.config.options import (
     AutoBudgetText,
     AutoTimeText,
+    LabelCounts,
     Options,
     SafeguardOptions,
     SourceOptions,
@@ -120,7 +121,7 @@ class EvaluateConfig(SourceOptions, TaskOptions):
     label_separator: str | None = Field(
         None, min_length=1, description="Separator of several labels in one field."
     )
-    labels: list[str] = Field(
+    labels: LabelCounts = Field(
         ["10", "100", "1000", "all"],
         description="Numbers of labels to try: counts, shares such as 5%, or all.",
     )
@@ -131,8 +132,10 @@ class EvaluateConfig(SourceOptions, TaskOptions):
     shots: list[str] = Field(
         ["1", "5"], min_length=1, description="Examples of each class in few-shot episodes."
     )
-    ways: int = Field(5, ge=2, description="Classes in each few-shot episode.")
-    episodes: int = Field(200, ge=10, description="Few-shot episodes at each number of shots.")
+    ways: int = Field(5, ge=2, le=10_000, description="Classes in each few-shot episode.")
+    episodes: int = Field(
+        200, ge=10, le=100_000, description="Few-shot episodes at each number of shots."
+    )
     corruptions: list[str] = Field(
         ["off"], description="Also test on corrupted records: auto, off, or names such as typos."
     )
@@ -266,7 +269,7 @@ class PredictConfig(SourceOptions):
     )
     out: str | None = Field(None, description="Write .jsonl, .csv or .parquet; else print.")
     overwrite: bool = Field(False, description=REPLACE)
-    batch_size: int = Field(64, ge=1, description="Records per batch.")
+    batch_size: int = Field(64, ge=1, le=65536, description="Records per batch.")
 
 
 class EmbedConfig(SourceOptions):
@@ -276,7 +279,9 @@ class EmbedConfig(SourceOptions):
     inputs: list[str] = Field(..., min_length=1, description="Files, folders or globs.")
     out: str = Field(..., description="File to write: .npy or .parquet.")
     overwrite: bool = Field(False, description=REPLACE)
-    batch_size: int = Field(32, ge=1, description="Records per batch; more if texts are short.")
+    batch_size: int = Field(
+        32, ge=1, le=65536, description="Records per batch; more if texts are short."
+    )
 
 
 class SearchConfig(SourceOptions):
@@ -321,7 +326,7 @@ class CompareConfig(SourceOptions, TaskOptions):
     train: str = Field(..., description="Labeled records; split for you if there is no --test.")
     test: str | None = Field(None, description="Labeled records that only the score sees.")
     task: str = Field("auto", description="Evaluation protocol; auto is classification.")
-    labels: list[str] = Field(
+    labels: LabelCounts = Field(
         ["10", "100", "1000", "all"],
         description="Numbers of labels to try: counts, shares such as 5%, or all.",
     )
@@ -366,7 +371,7 @@ class GenerateConfig(Options):
     )
     prompt: str = Field("", description="Text to continue, or with [MASK] where it has gaps.")
     tokens: int = Field(200, ge=1, le=100_000, description="Most tokens to write.")
-    temperature: float = Field(0.8, ge=0, description="0 takes the most probable token.")
+    temperature: float = Field(0.8, ge=0, le=100, description="0 takes the most probable token.")
     top_k: int = Field(0, ge=0, description="Sample among this many tokens; 0 means all.")
     count: int = Field(64, ge=1, le=10_000, description="Images to draw.")
     out: str | None = Field(

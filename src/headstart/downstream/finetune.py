@@ -21,6 +21,7 @@ from headstart.evaluation.written import formatted
 from headstart.files import whole_folder, write_text
 from headstart.objectives import Objective
 from headstart.seeding import seeded
+from headstart.stored import seal
 from headstart.training.log import RunLog
 from headstart.training.plan import TrainingPlan
 from headstart.training.processes import ProcessGroup
@@ -229,8 +230,10 @@ def finetune(
         with whole_folder(run.encoder) as folder:
             save_encoder(encoder, processor, folder, note)
             head.publish(encoder, folder)
+            seal(folder)
         with whole_folder(run.head) as folder:
             head.save(folder)
+            seal(folder)
         run.resolve(finished=True, compared=False)  # the verb compares, or does so again
 
     group.first(keep)
@@ -330,4 +333,4 @@ def _decide(
                 **config.model_dump(include={"patience", "layer_decay"} & config.model_fields_set),
             }
         )
-    return dict(run.resolved["plan"])
+    return dict(run.recorded("plan", dict))

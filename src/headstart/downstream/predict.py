@@ -20,6 +20,7 @@ from headstart.downstream.image.masks import write_masks
 from headstart.encoders.opening import open_encoder, open_processor
 from headstart.errors import HeadstartError
 from headstart.files import whole_file
+from headstart.stored import opening
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -47,8 +48,10 @@ def open_head(run: RunFolder) -> Task:
         raise HeadstartError(
             f"the fine-tuning in {run.folder} has not finished; go on with `{run.command()}`."
         )
-    kind: type[Task] = TASKS[task_of(run.head)]
-    return kind.load(run.head)
+    folder = run.checked_head()
+    with opening(folder):
+        kind: type[Task] = TASKS[task_of(folder)]
+        return kind.load(folder)
 
 
 def reader(
@@ -94,7 +97,7 @@ def predict(
         head.configure(options)
     encoder = open_encoder(run.encoder)
     processor = open_processor(run.encoder)
-    length = int(run.resolved["length"])
+    length = run.recorded("length", int)
     encoder.eval()
     batch_size = min(batch_size, head.eval_batch_size)
 

@@ -77,6 +77,8 @@ def _names(path: Path) -> Iterator[str]:
             for folder, folders, files in os.walk(path):
                 folders.sort()
                 yield from (os.path.join(folder, name) for name in sorted(files))
+        elif not path.is_file():
+            return  # a pipe or a device
         elif lower.endswith(".zip"):
             with zipfile.ZipFile(path) as archive:
                 yield from archive.namelist()
@@ -157,5 +159,5 @@ def _type(values: list[Any]) -> pa.DataType:
 
     try:
         return pa.array(values[:100]).type
-    except pa.ArrowException:
+    except (pa.ArrowException, ValueError, OverflowError):
         return pa.string()

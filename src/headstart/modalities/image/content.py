@@ -177,10 +177,10 @@ IMAGE = Content(
     ),
     reads=(
         "JPEG, PNG, WebP, TIFF, GIF or BMP files, .zip, .tar (.tar.gz), .parquet, .npz, a saved "
-        "dataset, or .csv, .tsv, .jsonl or .json that name pictures beside them"
+        "dataset, or .csv, .tsv, .xlsx, .jsonl or .json that name pictures beside them"
     ),
     tables=frozenset({".jsonl", ".json", ".csv", ".tsv"}),
-    stores=frozenset({".parquet", ".npz"}),
+    stores=frozenset({".parquet", ".npz", ".xlsx"}),
     archives=frozenset({".zip", ".tar"}),
     files=SUFFIXES,
     class_files=SUFFIXES,

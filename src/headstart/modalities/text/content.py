@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.data.content import Content
+from headstart.data.decoding import PAGES
 from headstart.data.field import Field, string
 from headstart.data.lines import fault
 from headstart.data.pairs import NEGATIVE, PAIR
 from headstart.data.store import stream
+from headstart.data.streams import unpacked_name
 from headstart.modalities.text import quality
 from headstart.modalities.text.exact import hashes
 from headstart.modalities.text.near import matches
@@ -30,7 +32,9 @@ TEXT_NAMES = (
     *("message", "tweet", "post", "passage", "utterance", "question", "query", "description"),
 )
 #: Suffixes of texts and of tables of texts, unless another kind of data recognises the file.
-_SUFFIXES = frozenset({".txt", ".json", ".jsonl", ".csv", ".tsv", ".gz", ".parquet", ".arrow"})
+_SUFFIXES = frozenset(
+    {".txt", ".json", ".jsonl", ".csv", ".tsv", ".xlsx", ".parquet", ".arrow", *PAGES}
+)
 #: A column dominates when its texts are this long on average, and this many times the next.
 _LONG, _TIMES = 20, 3
 
@@ -55,7 +59,7 @@ def _is_blank(text: Any) -> bool:
 
 
 def _recognises(name: str, schema: pa.Schema | None) -> bool:
-    return os.path.splitext(name.lower())[1] in _SUFFIXES
+    return os.path.splitext(unpacked_name(name))[1] in _SUFFIXES
 
 
 def _digests(records: Dataset) -> np.ndarray:
@@ -81,12 +85,15 @@ TEXT = Content(
         ),
     ),
     companions=(PAIR, NEGATIVE),
-    reads=".txt, .jsonl, .json, .csv, .tsv (each also .gz), .parquet, .zip or a saved dataset",
-    tables=frozenset({".txt", ".jsonl", ".json", ".csv", ".tsv"}),
-    stores=frozenset({".parquet"}),
+    reads=(
+        ".txt, .html, .jsonl, .json, .csv, .tsv, .xlsx, .parquet (each also .gz, .bz2, .xz, .zst), "
+        ".zip or a saved dataset"
+    ),
+    tables=frozenset({".txt", ".jsonl", ".json", ".csv", ".tsv", *PAGES}),
+    stores=frozenset({".parquet", ".xlsx"}),
     archives=frozenset({".zip"}),
-    class_files=frozenset({".txt"}),
-    columnless={".txt": "is plain text"},
+    class_files=frozenset({".txt", *PAGES}),
+    columnless={".txt": "is plain text", **dict.fromkeys(PAGES, "is a page")},
     recognises=_recognises,
     noun="texts",
     digests=_digests,

@@ -67,10 +67,13 @@ AutoTimeText = Annotated[str, BeforeValidator(_time_text)]
 
 
 def _encoding_name(value: Any) -> Any:
-    from headstart.data.encodings import is_encoding
-
-    if isinstance(value, str) and not is_encoding(value):
-        raise ValueError(f"{value!r} is no encoding; write for example utf-8, cp1252 or gb18030")
+    if isinstance(value, str):
+        try:
+            b"text".decode(value, "replace")
+        except (LookupError, ValueError):
+            raise ValueError(
+                f"{value!r} is no encoding; write for example utf-8, cp1252 or gb18030"
+            ) from None
     return value
 
 

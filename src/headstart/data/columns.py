@@ -102,7 +102,8 @@ def choose(
         # Values of an optional column may begin behind the sample.
         empty = [] if field.required else [name for name, values in columns.items() if not values]
         known = {column.strip().lower(): column for column in reversed([*fitting, *empty])}
-        chosen = next((known[name] for name in field.names if name in known), None)
+        names = [name.lower() for name in field.names]
+        chosen = next((known[name] for name in names if name in known), None)
         chosen = chosen or field.obvious(fitting)
         if chosen is not None:
             found[field.name] = chosen

@@ -72,7 +72,7 @@ def detect(lines: Sequence[bytes], declared: bytes = b"") -> str | None:
     if 2 * len(legacy) <= len(beyond):
         return "utf-8"
     named = _DECLARED.search(declared)
-    if named and is_encoding(name := named[1].decode()) and decodes(legacy, name):
+    if named and decodes(legacy, name := named[1].decode()):
         return name
     if _is_chinese(legacy):
         return "gb18030"
@@ -80,20 +80,11 @@ def detect(lines: Sequence[bytes], declared: bytes = b"") -> str | None:
 
 
 def decodes(lines: Sequence[bytes], encoding: str) -> bool:
-    """Return whether all lines are valid in an encoding."""
+    """Return whether all lines are valid in an encoding that Python knows."""
     try:
         for line in lines:
             line.decode(encoding)
-    except UnicodeError:
-        return False
-    return True
-
-
-def is_encoding(name: str) -> bool:
-    """Return whether Python knows an encoding of texts by this name."""
-    try:
-        b"text".decode(name, "replace")
-    except (LookupError, UnicodeError, ValueError):
+    except (LookupError, UnicodeError):
         return False
     return True
 

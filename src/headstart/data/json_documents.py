@@ -12,7 +12,7 @@ from headstart.data.block import Tell
 from headstart.data.streams import Unreadable
 
 #: Keys beside which an object may have others, and yet be a list of records.
-_LISTS = frozenset({"data", "records", "rows", "items", "examples", "samples", "instances"})
+_LISTS = frozenset({"data", "records", "rows", "examples", "samples", "instances"})
 _GAP = re.compile(r"[\s,]*")
 #: Most characters of such a file, which is parsed as a whole.
 LARGEST = 2**26

@@ -235,8 +235,8 @@ def _prepare(
     check_fit(plan.objectives, plan.encoder, modality, plan.length)
     check_objectives(plan.objectives, plan.objective_options)
     say(
-        f"{len(kept):,} records; {' + '.join(plan.objectives)} on the {plan.encoder} encoder, "
-        f"{plan.length} {modality.unit}"
+        f"{len(kept):,} {modality.content.noun}; {' + '.join(plan.objectives)} on the "
+        f"{plan.encoder} encoder, {plan.length} {modality.unit}"
     )
     processor = _processor(config, plan, modality, kept)
     processor.configure(frozenset().union(*(OBJECTIVES[name].needs for name in plan.objectives)))

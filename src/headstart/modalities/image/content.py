@@ -123,13 +123,12 @@ def _type() -> pa.DataType:
     return pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
-def _recognises(name: str, schema: pa.Schema | None) -> bool:
+def _recognises(name: str, schema: pa.Schema | None) -> bool | None:
     suffix = os.path.splitext(name.lower())[1]
-    return (
-        suffix in SUFFIXES
-        or suffix == ".npz"
-        or (schema is not None and any(holds_bytes(column.type) for column in schema))
-    )
+    sure = suffix in SUFFIXES or suffix == ".npz"
+    if sure or (schema is not None and any(holds_bytes(column.type) for column in schema)):
+        return True
+    return None  # a table may name pictures
 
 
 def _matches(

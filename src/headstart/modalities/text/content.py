@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,10 @@ TEXT_NAMES = (
 _SUFFIXES = frozenset(
     {".txt", ".json", ".jsonl", ".csv", ".tsv", ".xlsx", ".parquet", ".arrow", *PAGES}
 )
+#: The name of a picture, a recording, a clip or a page: a text that stands for something else.
+_FILE = re.compile(
+    r"\S*\.(?:jpe?g|png|webp|tiff?|gif|bmp|wav|mp3|flac|ogg|m4a|mp4|avi|mov|mkv|webm|pdf)", re.I
+)
 #: A column dominates when its texts are this long on average, and this many times the next.
 _LONG, _TIMES = 20, 3
 
@@ -48,6 +53,10 @@ def longest(strings: Mapping[str, Sequence[str]]) -> str | None:
     if len(ranked) > 1 and lengths[ranked[0]] >= max(_LONG, _TIMES * lengths[ranked[1]]):
         return ranked[0]
     return None
+
+
+def _fits(value: Any) -> bool:
+    return isinstance(value, str) and not _FILE.fullmatch(value.strip())
 
 
 def _take(text: Any, unit: Unit) -> tuple[Any, str | None]:
@@ -76,7 +85,7 @@ TEXT = Content(
         Field(
             name="text",
             names=TEXT_NAMES,
-            fits=lambda value: isinstance(value, str),
+            fits=_fits,
             take=_take,
             type=string,
             size=len,

@@ -67,21 +67,22 @@ def read_table(
                 yield from read_json(stream, unit.kind, choose, log)
 
 
-def columns(source: str, content: Content, encoding: str | None = None) -> dict[str, list[Any]]:
+def columns(source: str, content: Content) -> dict[str, list[Any]]:
     """Return sampled values of each column of the first table in ``source``; {} if it has none.
 
     Only a sample of the table is read.
 
     Args:
         content: the kind of the records.
-        encoding: that of the text files; None to detect it.
     """
-    units = find([source], Audit(), content)
-    return next((found for unit in units if (found := peek(unit, encoding))), {})
+    return next((found for unit in find([source], Audit(), content) if (found := peek(unit))), {})
 
 
-def peek(unit: Unit, encoding: str | None = None) -> dict[str, list[Any]]:
-    """Return sampled values of each column of a unit; {} if it is not a table, or broken."""
+def peek(unit: Unit) -> dict[str, list[Any]]:
+    """Return sampled values of each column of a unit; {} if it is not a table, or broken.
+
+    Where the encoding is not certain, letters beyond ASCII are arbitrary.
+    """
 
     def choose(found: Mapping[str, Sequence[Any]]) -> Mapping[str, str]:
         raise _Seen(found)
@@ -89,7 +90,7 @@ def peek(unit: Unit, encoding: str | None = None) -> dict[str, list[Any]]:
     if unit.kind in TABLES:
         try:
             with plain_reasons():
-                text = partial(open_text, unit, encoding, whole=False)
+                text = partial(open_text, unit, usual="latin-1", whole=False)
                 next(read_table(unit, choose, _SILENT, 1, text), None)
         except _Seen as seen:
             return {name: list(values) for name, values in seen.columns.items()}
@@ -98,15 +99,13 @@ def peek(unit: Unit, encoding: str | None = None) -> dict[str, list[Any]]:
     return {}
 
 
-def label_sample(
-    source: str, content: Content, column: str | None, encoding: str | None = None
-) -> tuple[str | None, list[Any]]:
+def label_sample(source: str, content: Content, column: str | None) -> tuple[str | None, list[Any]]:
     """Return the name of the label column and its first values, lists included.
 
     Args:
         column: its name, if the user gave one; else it is found by a well-known name.
     """
-    found = columns(source, content, encoding)
+    found = columns(source, content)
     known = {name.strip().lower(): name for name in found}
     name = column or next((known[n] for n in (*LABEL.names, *TAG_NAMES) if n in known), None)
     if name is None or name not in found:

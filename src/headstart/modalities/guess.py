@@ -35,20 +35,17 @@ _BESIDE = frozenset({"dataset_info.json", "dataset_dict.json", "state.json"})
 _MOST = 2000
 
 
-def guess_content(sources: Sequence[str], encoding: str | None = None) -> str:
+def guess_content(sources: Sequence[str]) -> str:
     """Return the kind of data that recognises most files of the sources.
 
     :data:`headstart.modalities.DEFAULT` counts only for files that no other kind recognises. Files
     that cannot be opened are skipped: reading them reports the error.
 
-    Args:
-        encoding: that of the text files; None to detect it.
-
     Raises:
         HeadstartError: two kinds recognise equally many files, or a table has columns of both.
     """
     contents = {name: kind.content for name, kind in MODALITIES.items()}
-    tables = _Tables(contents, encoding)
+    tables = _Tables(contents)
     found: Counter[str] = Counter()
     for source in sources:
         path = os.path.expanduser(source.partition("#")[0])
@@ -153,11 +150,9 @@ class _Tables:
 
     Args:
         contents: define which files are tables.
-        encoding: that of the text files; None to detect it.
     """
 
-    def __init__(self, contents: Mapping[str, Content], encoding: str | None) -> None:
-        self._encoding = encoding
+    def __init__(self, contents: Mapping[str, Content]) -> None:
         self._content = replace(
             contents[DEFAULT],
             tables=frozenset().union(*(each.tables for each in contents.values())),
@@ -193,9 +188,7 @@ class _Tables:
         if (alike, kind) not in self._known:
             try:
                 units = islice(find([source], Audit(), self._content), _MOST)
-                found = next(
-                    (peek(unit, self._encoding) for unit in units if unit.kind == kind), {}
-                )
+                found = next((peek(unit) for unit in units if unit.kind == kind), {})
             except HeadstartError:
                 found = {}
             self._known[alike, kind] = found

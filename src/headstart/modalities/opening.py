@@ -54,7 +54,7 @@ def modality_of(config: PretrainConfig | AuditConfig) -> str:
         for name, kind in MODALITIES.items()
         if not set(kind.content.columns).isdisjoint(config.columns)
     ]
-    return owners[0] if len(owners) == 1 else guess_content(config.sources, config.encoding)
+    return owners[0] if len(owners) == 1 else guess_content(config.sources)
 
 
 def modality_giving(tensor: str, encoder: str | Path) -> str:

@@ -194,9 +194,16 @@ def read_several(
             f"it is unclear which column of {source} holds the labels; name it with "
             "--column label=COLUMN."
         )
-    separator = config.label_separator or next(
-        (mark for mark in SEPARATORS if any(isinstance(v, str) and mark in v for v in sample)), None
-    )
+    separator = config.label_separator
+    if separator is None:  # that of the training records, for all files alike
+        _, trained = tables.label_sample(config.train, content, config.columns.get(LABEL.name))
+        texts = [value for value in trained or sample if isinstance(value, str)]
+        separator = next((m for m in SEPARATORS if any(m in text for text in texts)), None)
+        if separator is not None:
+            audit.notes.append(
+                f"{source}: several labels are taken to be parted by {separator!r}, as in "
+                f"{config.train}; --label-separator names another separator"
+            )
     options = config.model_copy(update={"columns": {**config.columns, LABEL.name: name}})
     records = modality.read([source], options, audit, fields=[_labels(separator)])
     return records if processor is None else modality.readable(records, processor, audit)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -103,3 +105,22 @@ def test_an_unknown_encoding_is_refused() -> None:
 def test_one_foreign_line_does_not_change_the_encoding_of_all() -> None:
     lines = ["zwölf".encode(), "grün".encode(), "caf\xe9".encode("latin-1")]
     assert detect(lines) == "utf-8"
+
+
+@pytest.mark.parametrize(
+    ("language", "encoding", "taken"),
+    [
+        ("de", "cp1252", "cp1252"),
+        ("fr", "cp1252", "cp1252"),
+        ("cs", "cp1250", None),
+        ("cs", "iso8859-2", None),
+        ("de", "cp850", None),
+    ],
+)
+def test_real_sentences_are_told_apart(
+    shared_data: Callable[[str], Path], language: str, encoding: str, taken: str | None
+) -> None:
+    path = shared_data("multi30k/train.jsonl.gz")
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        rows = [json.loads(line)[language] for line in islice(file, 400)]
+    assert detect([row.encode(encoding, "ignore") for row in rows]) == taken

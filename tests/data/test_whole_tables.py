@@ -192,6 +192,12 @@ def test_objects_over_several_lines_are_read_one_after_another(tmp_path: Path) -
     assert "broken at line 6" in refusal(write(tmp_path / "b.jsonl", data.replace('"two"', "two")))
 
 
+def test_what_follows_an_array_is_not_dropped_unnoticed(tmp_path: Path) -> None:
+    data = f"{json.dumps(ROWS)}\n{json.dumps(ROWS)}\n"
+    assert "more follows" in refusal(write(tmp_path / "a.json", data))
+    assert "more follows" in refusal(write(tmp_path / "b.jsonl", data))
+
+
 def test_one_record_stays_one(tmp_path: Path) -> None:
     row = {"text": "Anna went", "spans": [{"start": 0, "end": 4, "label": "PER"}]}
     assert texts(write(tmp_path / "a.json", json.dumps(row, indent=1))) == ["Anna went"]

@@ -15,6 +15,7 @@ from typing import BinaryIO, NamedTuple, cast
 
 from headstart.data.streams import (
     CHUNK,
+    FREE,
     Meter,
     Metered,
     Stream,
@@ -24,7 +25,7 @@ from headstart.data.streams import (
 )
 
 #: Most bytes of a member of a tar file, which is read whole.
-LARGEST = 2**28
+LARGEST = FREE
 
 OUTSIDE = "its path leads out of the archive; pack it again with plain names"
 LINK = "it is a link; pack the file itself"

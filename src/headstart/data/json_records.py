@@ -17,6 +17,7 @@ from headstart.errors import HeadstartError
 
 NOT_JSON = "it is not valid JSON"
 NOT_OBJECT = "it is not a JSON object with a field for each column"
+MORE = "more follows behind its JSON array; write one array, or one object a line (.jsonl)"
 #: From this many keys on, objects are no rows of a table, and new keys are not looked at.
 _MOST = 1000
 CUT_ARRAY = "its JSON array is broken or cut short; write one object a line (.jsonl)"
@@ -139,6 +140,8 @@ def _array(data: Iterator[bytes]) -> Iterator[Iterable[tuple[int, Any]]]:
             index = end_of_gap(buffer, index)
         yield values
         if buffer.startswith("]", index):
+            if buffer[index + 1 :].strip() or any(map(bytes.strip, data)):
+                raise Unreadable(MORE)
             return
         buffer = buffer[index:]
         if len(buffer) > LONGEST:

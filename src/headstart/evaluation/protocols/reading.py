@@ -11,7 +11,7 @@ import numpy as np
 from headstart.config import EvaluateConfig
 from headstart.data import tables
 from headstart.data.audit import Audit
-from headstart.data.columns import LABEL, check_names, listed
+from headstart.data.columns import LABEL, check_names, label_text, listed
 from headstart.data.field import Field, string
 from headstart.data.labels import few_notes, same_file_notes
 from headstart.data.pairs import (
@@ -334,4 +334,4 @@ def _listed(value: Any, separator: str | None) -> list[str] | None:
         value = [value]
     if not isinstance(value, list | tuple):
         return None
-    return sorted({str(label).strip() for label in value if label is not None} - {""})
+    return sorted({label for one in value if (label := label_text(one)) is not None})

@@ -12,7 +12,7 @@ from headstart.data.block import Located
 from headstart.data.columnar import holds_bytes
 from headstart.data.content import Content
 from headstart.data.field import Field
-from headstart.data.streams import EMPTY
+from headstart.data.streams import EMPTY, FREE
 from headstart.data.unit import FILES
 from headstart.errors import HeadstartError
 from headstart.files import whole_folder
@@ -31,7 +31,7 @@ SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp"}
 )
 #: Most bytes of one picture.
-LARGEST = 2**28
+LARGEST = FREE
 
 NO_IMAGE = "it has no picture"
 NOT_IMAGE = "its picture is neither bytes nor the path of a file"

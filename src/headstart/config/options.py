@@ -108,6 +108,20 @@ def _time_text(value: Any) -> Any:
 AutoTimeText = Annotated[str, BeforeValidator(_time_text)]
 
 
+def _encoding_name(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            b"text".decode(value, "replace")
+        except (LookupError, ValueError):
+            raise ValueError(
+                f"{value!r} is no encoding; write for example utf-8, cp1252 or gb18030"
+            ) from None
+    return value
+
+
+EncodingName = Annotated[str, BeforeValidator(_encoding_name)]
+
+
 class SourceOptions(Options):
     """Sources of records and their columns; shared by every verb that reads data."""
 
@@ -116,8 +130,15 @@ class SourceOptions(Options):
         description="Column of the text, image, label, pair and so on, as in text=body; found "
         "automatically where it is obvious.",
     )
-    document: Literal["line", "file"] = Field(
-        "line", description="In sources of lines (.txt): is each line a record, or the whole file?"
+    document: Literal["auto", "line", "file"] = Field(
+        "auto",
+        description="In .txt files: is each line a record, or the whole file? auto takes the file "
+        "where its folder names its class, and else the line.",
+    )
+    encoding: EncodingName | None = Field(
+        None,
+        description="Encoding of the text files, such as cp1252 or gb18030; by default it is "
+        "detected, and said where it is not UTF-8.",
     )
 
     @model_validator(mode="before")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.config.loading import laid_over
-from headstart.data.audit import Audit
+from headstart.data.audit import Audit, set_aside
 from headstart.data.content import Effort
 from headstart.data.discovery import check_sources
 from headstart.data.split import hold_out
@@ -246,6 +246,8 @@ def _prepare(
     audit = Audit()
     fields = companion_fields(config, modality.content)
     records = modality.read(config.sources, config, audit, run.prepared / "records", fields=fields)
+    for note in audit.notes:
+        say(note)
     probed = modality.read([config.probe], config, Audit()) if config.probe else None
     records = _survey(records, config, modality, audit)
     records = paired(records, modality, run, say)
@@ -255,8 +257,8 @@ def _prepare(
     check_fit(plan.objectives, plan.encoder, modality, plan.length)
     check_objectives(plan.objectives, plan.objective_options)
     say(
-        f"{len(kept):,} records; {' + '.join(plan.objectives)} on the {plan.encoder} encoder, "
-        f"{plan.length} {modality.unit}"
+        f"{len(kept):,} {modality.content.noun}; {' + '.join(plan.objectives)} on the "
+        f"{plan.encoder} encoder, {plan.length} {modality.unit}"
     )
     processor = _processor(config, plan, modality, kept)
     processor.configure(frozenset().union(*(OBJECTIVES[name].needs for name in plan.objectives)))
@@ -272,7 +274,7 @@ def _prepare(
     run.write_audit(audit.summary())
     if audit.quarantined:
         named = run.out / run.audit_file.name
-        say(f"{audit.quarantined} records were set aside; {named} names them")
+        say(f"{set_aside(audit.summary())}; {named} names them all")
     seconds = round(time.monotonic() - started, 1)
     run.resolve(plan=asdict(plan), records=len(records), prepared=True, preparation_seconds=seconds)
     shutil.rmtree(run.prepared / "records", ignore_errors=True)

@@ -325,6 +325,22 @@ def test_training_that_was_saved_on_a_signal_ends_with_its_number(
     assert "saved at step 7" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (OSError(36, "File name too long", "a" * 300), "cannot be used: File name too long; check"),
+        (MemoryError(), "memory ran out; take fewer records"),
+    ],
+)
+def test_what_the_system_refuses_is_no_fault_of_ours(
+    shell: Shell, verb: Callable[..., list[Any]], error: Exception, sentence: str
+) -> None:
+    verb("pretrain", error)
+    done = shell("pretrain", "a", "--out", "x")
+    assert done.exit_code == 1
+    assert sentence in done.stderr
+
+
 def test_a_fault_of_ours_is_exit_code_70_and_keeps_its_traceback(
     shell: Shell,
     verb: Callable[..., list[Any]],

@@ -39,6 +39,7 @@ STAGES = [
         "ranks",
         "claim",
         "outputs",
+        "stored",
     },
     {"data"},
     {"modalities"},

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.datasets import load_digits
 
 import headstart as hs
@@ -70,6 +71,24 @@ def test_a_classifier_and_neighbours(run: hs.Run, digits: str, tmp_path: Path) -
     assert {row["label"] for row in rows} <= set("0123456789")
     found = run.search(query=f"{digits}#train", count=1)
     assert all(row["similarity"] > 0.999 for row in found)
+
+
+def test_a_broken_picture_keeps_its_row(
+    run: hs.Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name, shade in (("b.png", 40), ("c.png", 200)):
+        Image.new("L", (16, 16), shade).save(folder / name)
+    (folder / "a.png").write_bytes((folder / "b.png").read_bytes()[:40])
+    vectors = np.load(run.embed(str(folder), out=str(tmp_path / "v.npy")))
+    assert np.isnan(vectors).all(1).tolist() == [True, False, False]
+    names = (tmp_path / "v.ids.txt").read_text().split()
+    assert names == [f"photos/{name}.png" for name in "abc"]
+    assert "1 of 3 rows have no vector" in capsys.readouterr().err
+    (found,) = run.search(str(folder), query=str(folder / "b.png"), count=1)
+    assert found["id"] == "photos/b.png"
+    assert found["record"] == {"image": str(folder / "b.png")}
 
 
 def test_a_vae_draws_and_other_runs_say_that_they_cannot(

@@ -16,7 +16,7 @@ import typer
 import yaml
 
 import headstart
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, shown
 from headstart.ranks import is_first
 
 
@@ -26,8 +26,9 @@ def answer(work: Callable[[], Any], *, as_json: bool) -> None:
     Whatever ``work`` itself prints goes to standard error.
 
     Raises:
-        typer.Exit: with code 1 for a :class:`HeadstartError` or the code it carries, 130 when
-            interrupted, 70 for any other exception; the sentence is on standard error.
+        typer.Exit: with code 1 for a :class:`HeadstartError` or the code it carries, for a file
+            that the system refuses, and if memory runs out; 130 when interrupted; 70 for any other
+            exception. The sentence is on standard error.
     """
     try:
         with redirect_stdout(sys.stderr):
@@ -37,7 +38,11 @@ def answer(work: Callable[[], Any], *, as_json: bool) -> None:
         _fail(str(error), getattr(error, "exit_code", 1), as_json)
     except KeyboardInterrupt:
         _fail("interrupted.", 130, as_json)
+    except MemoryError:
+        _fail("memory ran out; take fewer records or a smaller --batch-size.", 1, as_json)
     except Exception as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            _fail(_of_system(error), 1, as_json)
         _fail(_fault(error), 70, as_json)
     if is_first():  # of several processes, one answers
         print(text)
@@ -48,6 +53,14 @@ def _fail(sentence: str, code: int, as_json: bool) -> NoReturn:
     if as_json:
         print(_json({"error": sentence}))
     raise typer.Exit(code)
+
+
+def _of_system(error: OSError) -> str:
+    """Return the sentence for a file that the system refuses, which is no defect of headstart."""
+    return shown(
+        f"{error.filename} cannot be used: {error.strerror}; check the path, its permissions and "
+        "the disk."
+    )
 
 
 def _fault(error: Exception) -> str:

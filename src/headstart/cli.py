@@ -16,10 +16,12 @@ import io
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
+from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from rich.markup import escape
 
@@ -28,6 +30,8 @@ from headstart import config
 from headstart.answers import answer
 from headstart.config import Options
 from headstart.config.described import facts, single
+from headstart.config.loading import must_be
+from headstart.errors import shown
 from headstart.usage import Commands
 
 app = typer.Typer(
@@ -135,14 +139,33 @@ def _parameter(
         if field.default is True:
             flag = f"{flag}/--no-{flag.removeprefix('--')}"
         home = next(base for base in reversed(model.__mro__) if name in _own_fields(base))
+        names = _names_of_kind(kind)
         info = typer.Option(
             flag,
-            metavar=metavar,
+            metavar=names or metavar,
+            parser=partial(_value, kind) if names else None,
             help=_help(field) + (" [red](required)[/red]" if required else ""),
             rich_help_panel=_PANELS.get(home, "Options"),
             show_default=False,
         )
     return _keyword(name, kind, info)
+
+
+def _names_of_kind(kind: Any) -> str | None:
+    """Return what stands for the value of a number or of a choice in the help; None for others."""
+    if get_origin(kind) is Literal:
+        return f"[{'|'.join(get_args(kind))}]"
+    kinds = {kind, *get_args(kind)}
+    return "INTEGER" if int in kinds else "FLOAT" if float in kinds else None
+
+
+def _value(kind: Any, text: str) -> Any:
+    """Parse one number or choice, refused in the words of the model."""
+    try:
+        return TypeAdapter(kind).validate_python(text)
+    except ValidationError as error:
+        must = must_be(error.errors()[0])
+        raise typer.BadParameter(shown(f"it must be {must}, not {text!r}.")) from None
 
 
 def _metavar(name: str) -> str:
@@ -196,7 +219,7 @@ def _refuse_missing(
     for name, field in fields.items():
         if name in required and field.is_required() and name not in values:
             flag = _metavar(name) if name in positional else f"--{name.replace('_', '-')}"
-            raise typer.BadParameter("it is missing.", param_hint=flag)
+            raise typer.BadParameter("it is missing; give it a value.", param_hint=flag)
 
 
 def _epilog(model: type[Options]) -> str | None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+
+#: Characters of the longest message.
+LONGEST = 300
 
 
 class HeadstartError(Exception):
@@ -12,7 +16,32 @@ class HeadstartError(Exception):
 
     Its message is one plain sentence: what is wrong, where, and what to do. The command line
     prints the message alone and exits with code 1; Python callers get it as an exception.
+
+    What users gave may be quoted as it is: control characters are escaped, and of values and paths
+    that are too long the middle is left out.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(shown(message))
+
+
+def shown(text: str) -> str:
+    """Return a message as it can be shown: printable, and of :data:`LONGEST` characters at most.
+
+    Control characters and broken code points are escaped. The end, which says what to do, is kept.
+    """
+    if not text.isprintable():
+        text = "".join(
+            each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+        )
+    for most in (96, 64, 48, 32):
+        if len(text) <= LONGEST:
+            return text
+        half = most // 2 - 1
+        text = re.sub(rf"(\S{{{half}}})\S{{{most - 2 * half},}}(\S{{{half}}})", r"\1…\2", text)
+    if len(text) <= LONGEST:
+        return text
+    return f"{text[: LONGEST // 2 - 2]} … {text[1 - LONGEST // 2 :]}"
 
 
 def did_you_mean(name: str, known: Iterable[str], *, most: int = 10, all_in: str = "") -> str:

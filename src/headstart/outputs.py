@@ -19,14 +19,11 @@ import yaml
 
 from headstart.config import Options
 from headstart.errors import HeadstartError
+from headstart.run import LOCK, MARKER, NAMES
 
-#: Files and folders that a run consists of. Reports and vectors that lie beside them do not count.
-PARTS = frozenset(
-    {
-        *("config.yaml", "metrics.jsonl", "log.txt", "checkpoints", "encoder", "head", "prepared"),
-        *("features", "index", "audit.json", "pretext.png", "pretext.json", "seeds"),
-    }
-)
+#: What a run consists of: all that is written into it, but results, which a verb writes anew.
+_RESULTS = {"report.html", "perplexity.html", "perplexity.json", "samples.png"}
+PARTS = (NAMES | {MARKER, LOCK}) - _RESULTS
 
 
 def check_free(options: Options, *beside: Path | None) -> None:

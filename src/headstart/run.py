@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import yaml
 
 from headstart.config import Options, SourceOptions
 from headstart.errors import HeadstartError, did_you_mean
 from headstart.files import write_json, write_text
+from headstart.stored import check, opening, read_json, read_rows, read_text
 from headstart.version import __version__
 
 #: Hidden files of a run; see :class:`RunFolder`.
 MARKER, LOCK = ".headstart-run", ".lock"
 #: What a run, and the verbs that work on it, write into its folder.
-_NAMES = frozenset(
+NAMES = frozenset(
     {
         *("config.yaml", "metrics.jsonl", "log.txt", "audit.json", "report.html"),
         *("checkpoints", "encoder", "head", "prepared", "features", "index", "tensorboard"),
         *("wandb", "seeds", "labels_alone", "pretext.png", "pretext.json", "samples.png"),
+        *("perplexity.html", "perplexity.json"),
     }
 )
+
+Value = TypeVar("Value")
 
 
 class RunFolder:
@@ -116,7 +119,7 @@ class RunFolder:
     def foreign(self) -> list[str]:
         """Return the names in the folder that no run writes."""
         names = (path.name for path in self.folder.iterdir())
-        return sorted(name for name in names if name not in _NAMES and not _is_before(name))
+        return sorted(name for name in names if name not in NAMES and not _is_before(name))
 
     def command(self) -> str:
         """Return the command that goes on with the run, to be pasted into a shell."""
@@ -132,8 +135,11 @@ class RunFolder:
             HeadstartError: it does not exist, or is not a run folder.
         """
         run = cls(folder, out)
-        if not run.folder.exists():
-            there = [file.parent.name for file in run.folder.parent.glob("*/config.yaml")]
+        # In contrast to Path.exists, it takes names that are too long.
+        if not os.path.exists(run.folder):
+            beside = run.folder.parent
+            files = beside.glob("*/config.yaml") if os.path.isdir(beside) else []
+            there = [file.parent.name for file in files]
             hint = did_you_mean(run.folder.name, there) if there else "; check the path."
             raise HeadstartError(f"there is no run at {run.folder}{hint}")
         if not run.config_file.exists():
@@ -148,14 +154,14 @@ class RunFolder:
 
     def config(self) -> dict[str, Any]:
         """Return ``{"verb": ..., "options": {...}, "resolved": {...}}``."""
-        try:
-            content = yaml.safe_load(self.config_file.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError):
-            content = None
-        if not isinstance(content, dict) or not {"verb", "options", "resolved"} <= set(content):
-            raise HeadstartError(
-                f"{self.config_file} is damaged; start the run again with --overwrite."
-            )
+        text = read_text(self.config_file)
+        with opening(self.config_file, self._without_config()):
+            content = yaml.safe_load(text)
+            if not isinstance(content, dict):
+                raise ValueError("it holds no keys and values")
+            for key, kind in (("verb", str), ("options", dict), ("resolved", dict)):
+                if not isinstance(content.get(key), kind):
+                    raise ValueError(f"its key {key!r} is missing or not of type {kind.__name__}")
         # Earlier versions had an option for each column: NAME_column, which may be None.
         options = content["options"]
         for former in [name for name in options if name.endswith("_column")]:
@@ -168,7 +174,8 @@ class RunFolder:
         """Return the sources of a pre-training, and the options that they were read with."""
         options = self.config()["options"]
         known = {name: options[name] for name in SourceOptions.model_fields if name in options}
-        return options.get("sources", []), SourceOptions(**known)
+        with opening(self.config_file, self._without_config()):
+            return list(options.get("sources", [])), SourceOptions(**known)
 
     def write_config(self, content: dict[str, Any]) -> None:
         """Write ``config.yaml``, whole or not at all."""
@@ -184,6 +191,20 @@ class RunFolder:
     def resolved(self) -> dict[str, Any]:
         """The recorded decisions of this run."""
         return dict(self.config()["resolved"])
+
+    def recorded(self, name: str, kind: type[Value]) -> Value:
+        """Return a decision that training has recorded.
+
+        Raises:
+            HeadstartError: it is missing or not of its type, so ``config.yaml`` was altered.
+        """
+        value = self.resolved.get(name)
+        if not isinstance(value, kind):
+            raise HeadstartError(
+                f"{self.config_file} is damaged: resolved.{name} is missing or not of type "
+                f"{kind.__name__}; {self._without_config()}."
+            )
+        return value
 
     @property
     def finished(self) -> bool:
@@ -203,29 +224,63 @@ class RunFolder:
             )
         return self.encoder
 
+    def checked_head(self) -> Path:
+        """Return the folder of the head, which a run may lack.
+
+        Raises:
+            HeadstartError: one of its files is missing or was altered since it was written.
+        """
+        if self.head.is_dir():
+            check(self.head)
+        return self.head
+
+    def _without_config(self) -> str:
+        """Return what can be done without a whole ``config.yaml``."""
+        if self.encoder.is_dir():
+            return f"restore it from a copy, or name {self.encoder}, which can still be used"
+        return "restore it from a copy, or start the run again with --overwrite"
+
     # -- metrics and audits ------------------------------------------------------------------
 
     def metrics(self) -> list[dict[str, Any]]:
-        """Return the logged rows, oldest first; a half-written last line is left out."""
+        """Return the logged rows, oldest first; half-written and damaged lines are left out."""
         if not self.metrics_file.exists():
             return []
-        rows = []
-        for line in self.metrics_file.read_text(encoding="utf-8").splitlines():
-            try:
-                rows.append(json.loads(line))
-            except json.JSONDecodeError:
-                continue
-        return rows
+        return [row for row in read_rows(self.metrics_file) if _is_logged(row)]
 
     def write_audit(self, audit: dict[str, Any]) -> None:
         """Write ``audit.json``, as :meth:`headstart.data.audit.Audit.summary` returns it."""
         write_json(self.audit_file, audit)
 
     def audits(self) -> dict[str, dict[str, Any]]:
-        """Return the audits as ``{"pre-training": summary}``; {} without any."""
+        """Return the audits as ``{"pre-training": summary}``; {} without any.
+
+        Of a damaged one only that is said, in its notes: it only describes, and no work depends
+        on it.
+        """
         if not self.audit_file.exists():
             return {}
-        return {"pre-training": json.loads(self.audit_file.read_text(encoding="utf-8"))}
+        try:
+            return {"pre-training": read_json(self.audit_file, **_AUDITED)}
+        except HeadstartError as error:
+            empty = {name: kind() for name, kind in _AUDITED.items()}
+            return {"pre-training": {**empty, "notes": [str(error)]}}
+
+
+#: What every audit has, and its types.
+_AUDITED = {
+    **dict.fromkeys(("kept", "quarantine", "blank", "duplicates"), int),
+    **{"sources": dict, "reasons": dict, "records": list},
+}
+
+
+def _is_logged(row: dict[str, Any]) -> bool:
+    clock = row.get("clock") or {"seconds": 0.0}
+    return (
+        isinstance(row.get("step"), int)
+        and isinstance(clock, dict)
+        and isinstance(clock.get("seconds"), int | float)
+    )
 
 
 def _is_before(name: str) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from headstart.data.audit import Audit
+from headstart.data.audit_page import AuditPage
 
 
 def filled() -> Audit:
@@ -63,3 +65,22 @@ def test_a_record_that_is_dropped_is_no_longer_kept() -> None:
     summary = audit.summary()
     assert (summary["kept"], summary["removed"]) == (5, {"overlap": 2})
     assert summary["reasons"]["it also occurs in t"] == 2
+
+
+def test_what_was_set_aside_is_named_and_told_as_a_share_above_a_hundredth() -> None:
+    audit = Audit()
+    audit.keep("a", 996)
+    for number in range(4):
+        audit.quarantine(f"a:{number}", "it is bad")
+    said = audit.sentences()[0]
+    assert said == "4 records were set aside: 4 it is bad (a:0, a:1, a:2, ...)"
+    assert AuditPage(page_of(audit)).headline().startswith("None of 996 texts")
+    for number in range(96):
+        audit.quarantine(f"b:{number}", "it is worse")
+    said = audit.sentences()[0]
+    assert said.startswith("100 records were set aside (9.1% of all): 96 it is worse, 4 it is bad")
+    assert AuditPage(page_of(audit)).headline().startswith(said)
+
+
+def page_of(audit: Audit) -> dict[str, Any]:
+    return {"noun": "texts", "near_duplicates": {"count": 0}, **audit.summary()}

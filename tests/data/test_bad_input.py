@@ -106,24 +106,37 @@ def test_lines_that_are_not_utf8_are_set_aside_alone(tmp_path: Path, kind: str) 
     assert quarantined(audit) == {f"a.{kind}:3": lines.NOT_UTF8}
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "gbk", "utf-32"])
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("Привет, как дела?\nФильм был очень интересный\n", "cp1251"),
+        ("今日はとても天気が良かった\n映画は面白かったです\n", "shift_jis"),
+        ("今日はとても天気が良かった\n映画は面白かったです\n", "euc-jp"),
+        ("오늘은 날씨가 정말 좋아서\n음식을 먹었습니다\n", "euc-kr"),
+        ("今天的天氣非常好\n這部電影的故事很有意思\n", "big5"),
+        ("Zażółć gęślą jaźń\nto było świetne\n", "cp1250"),
+        ("Příliš žluťoučký kůň\nbyl to dobrý film a děkuji\n", "cp1250"),
+        ("Güneşli bir gün\nşimdi değil\n", "cp1254"),
+        ("中文评论\n很好的酒店\n不错\n", "utf-16-le"),
+    ],
+)
 @pytest.mark.parametrize("document", ["line", "file"])
-def test_a_file_in_another_encoding_is_set_aside_whole(
-    tmp_path: Path, encoding: str, document: str
+def test_a_file_in_an_uncertain_encoding_is_set_aside_whole_until_it_is_named(
+    tmp_path: Path, text: str, encoding: str, document: str
 ) -> None:
-    other = write(tmp_path / "other.txt", "中文评论\n很好的酒店\n不错\n".encode(encoding))
+    other = write(tmp_path / "other.txt", text.encode(encoding))
     message = refusal(other, document=document)
     assert "other.txt" in message
-    assert "convert it to UTF-8" in message
+    assert "--encoding" in message
+    named = texts(other, document=document, encoding=encoding)
+    assert named == [text] if document == "file" else text.splitlines()
     write(tmp_path / "good.txt", "fine")
     audit = Audit()
     assert texts(tmp_path, document=document, audit=audit) == ["fine"]
     assert list(quarantined(audit)) == [f"{tmp_path.name}/other.txt"]
 
 
-def test_latin1_prose_and_binary_data_are_set_aside_whole(tmp_path: Path) -> None:
-    prose = "Très belle journée\nÀ bientôt, chère amie\nrien\n".encode("latin-1")
-    assert "UTF-8" in refusal(write(tmp_path / "a.txt", prose))
+def test_binary_data_are_set_aside_whole(tmp_path: Path) -> None:
     assert "binary" in refusal(write(tmp_path / "b.txt", bytes(range(256)) * 50))
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import builtins
+import bz2
 import gzip
 import io
+import lzma
 import os
 import stat
 import struct
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,9 @@ from reading import quarantined, refusal, texts, write
 
 from headstart.data import streams
 from headstart.data.audit import Audit
+from headstart.data.block import Block
+from headstart.data.unit import Unit
+from headstart.modalities.text.content import TEXT
 
 # -- broken files ----------------------------------------------------------------------------
 
@@ -234,6 +240,65 @@ def test_a_bomb_is_set_aside(tmp_path: Path, kind: str, monkeypatch: pytest.Monk
     audit = Audit()
     assert texts(tmp_path, audit=audit) == ["fine"]
     assert list(audit.reasons) == [streams.BOMB]
+
+
+@pytest.mark.parametrize("suffix", streams.PACKINGS)
+def test_every_compression_is_unpacked_and_bounded(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def packed(name: str, data: bytes) -> Path:
+        codecs = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
+        zst = lambda data: pa.compress(data, "zstd", asbytes=True)  # noqa: E731
+        return write(tmp_path / f"{name}{suffix}", codecs.get(suffix, zst)(data))
+
+    assert texts(packed("a.txt", b"one\ntwo\n")) == ["one", "two"]
+    assert texts(packed("a.csv", b"text,n\none,1\n")) == ["one"]
+    assert texts(packed("a.jsonl", b'{"text": "one"}')) == ["one"]
+    buffer = io.BytesIO()
+    pq.write_table(pa.table({"text": ["one"]}), buffer)
+    assert texts(packed("a.parquet", buffer.getvalue())) == ["one"]
+    assert texts(
+        archive(tmp_path / "a.zip", (f"a.txt{suffix}", (tmp_path / f"a.txt{suffix}").read_bytes()))
+    ) == ["one", "two"]
+    cut = (tmp_path / f"a.txt{suffix}").read_bytes()[:-6]
+    assert streams.BROKEN in refusal(write(tmp_path / f"cut.txt{suffix}", cut))
+    monkeypatch.setattr(streams, "FREE", 2**18)
+    assert "bomb" in refusal(packed("bomb.txt", b"a line of a bomb\n" * 100_000))
+
+
+@pytest.mark.parametrize(
+    "encoding",
+    [
+        {"use_dictionary": True},
+        {"use_dictionary": False},
+        {"use_dictionary": False, "column_encoding": {"text": "DELTA_BYTE_ARRAY"}},
+    ],
+)
+def test_a_small_parquet_file_of_long_repeated_values_is_set_aside(
+    tmp_path: Path, encoding: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "FREE", 2**23)
+    path = tmp_path / "bomb.parquet"
+    table = pa.table({"text": ["x" * 100_000] * 2000})
+    pq.write_table(table, path, compression="zstd", **encoding)
+    assert path.stat().st_size < 20_000
+    before = pa.default_memory_pool().max_memory()
+    assert "bomb" in refusal(path)
+    assert pa.default_memory_pool().max_memory() - before < 2**26
+
+
+def test_a_reader_of_any_kind_is_bounded_by_what_it_yields(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "a.bin", b"x")
+
+    def many(unit: Unit, columns: Mapping[str, str]) -> Iterator[Block]:
+        for number in range(1, 10_000):
+            yield Block([number], {"text": ["x" * 100_000]})
+
+    content = replace(TEXT, stores=frozenset({".bin"}), readers={".bin": many})
+    monkeypatch.setattr(streams, "FREE", 2**20)
+    assert "bomb" in refusal(path, content=content)
 
 
 def test_a_bomb_of_many_members_is_stopped_by_their_sum(

@@ -52,6 +52,8 @@ def test_what_is_unclear_is_asked_for(columns: dict[str, list[Any]]) -> None:
 
 
 def test_numbers_become_the_same_labels_in_every_format() -> None:
-    assert {label_text(value) for value in (1, 1.0, "1", " 1\n")} == {"1"}
-    assert [label_text(value) for value in (True, False, 2.5)] == ["true", "false", "2.5"]
+    assert {label_text(value) for value in (1, 1.0, "1", " 1\n", "1.0")} == {"1"}
+    assert {label_text(value) for value in (True, "True", "TRUE", "true")} == {"true"}
+    assert [label_text(value) for value in (False, 2.5, "2.50")] == ["false", "2.5", "2.50"]
+    assert [label_text(value) for value in ("1.10", "01", "v1.0")] == ["1.10", "01", "v1.0"]
     assert [label_text(value) for value in (None, "", " ", float("nan"), [], {})] == [None] * 6

@@ -26,6 +26,7 @@ from headstart.modalities.image.modality import ImageModality
 from headstart.modalities.text.modality import TextModality
 from headstart.modalities.text.options import TextOptions
 from headstart.run import RunFolder
+from headstart.stored import seal
 
 
 def index(count: int = 50, width: int = 4) -> Index:
@@ -165,6 +166,7 @@ def test_an_index_follows_the_files_that_its_records_name(tmp_path: Path) -> Non
     (folder / "vectors.ids.txt").write_text("a\n")
     records = load_from_disk(str(folder / "records"))
     (folder / "state.txt").write_text(digest_of_records(records, IMAGE))
+    seal(folder)
     assert is_current(folder, opened)
     Image.new("RGB", (4, 4), "red").save(tmp_path / "a.png")
     assert not is_current(folder, opened)

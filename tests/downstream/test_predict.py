@@ -10,6 +10,9 @@ import pytest
 
 import headstart
 from headstart.config import FinetuneConfig, PretrainConfig
+from headstart.downstream import predict as predicting
+from headstart.downstream.classification import Classification
+from headstart.downstream.image.segmentation import Segmentation
 from headstart.downstream.predict import predict, write_predictions
 from headstart.errors import HeadstartError
 from headstart.run import RunFolder
@@ -81,3 +84,13 @@ def test_another_ending_is_refused_before_anything_is_predicted(tmp_path):
         write_predictions(ROWS, tmp_path / "rows.txt")
     with pytest.raises(HeadstartError, match=r"not to 'rows\.txt'"):
         headstart.predict("no-run", "no-file", out=str(tmp_path / "rows.txt"))
+
+
+def test_a_folder_is_for_masks_alone(tmp_path, monkeypatch):
+    for task in (Segmentation, Classification):
+        monkeypatch.setattr(predicting, "open_head", lambda run, task=task: task)
+        if task is Segmentation:
+            predicting.check_out(RunFolder("run"), tmp_path / "masks")
+            continue
+        with pytest.raises(HeadstartError, match=r"not to 'masks'"):
+            predicting.check_out(RunFolder("run"), tmp_path / "masks")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,11 @@ import pytest
 import torch
 from datasets import Dataset
 from PIL import Image
+from torch import nn
 
 from headstart.config import FinetuneConfig
+from headstart.downstream.classification import Classification
+from headstart.downstream.frozen_head import FrozenHead
 from headstart.downstream.predict import predict
 from headstart.downstream.rows import LabeledRows
 from headstart.downstream.semi_supervised import (
@@ -23,6 +27,7 @@ from headstart.downstream.semi_supervised import (
     verdict,
 )
 from headstart.downstream.semi_supervised.pseudo_labels import PseudoLabeled, aligned, surest
+from headstart.downstream.semi_supervised.unlabeled import features_of, unlabeled_rows
 from headstart.encoders.plain import PlainEncoder, PlainOptions
 from headstart.errors import HeadstartError
 from headstart.modalities.image.processor import ImageProcessor
@@ -103,7 +108,7 @@ def test_labeled_and_pseudo_labeled_rows_keep_their_own_targets(processor, recor
 # -- the whole way ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("semi", ["pseudo", "fixmatch", "mean-teacher"])
+@pytest.mark.parametrize("semi", ["auto", "pseudo", "fixmatch", "mean-teacher"])
 def test_a_resumed_run_ends_with_the_same_predictions(
     semi, processor, records, tmp_path, light
 ) -> None:
@@ -191,6 +196,76 @@ def test_digits_are_learned_from_three_of_each_and_a_thousand_without_labels(tmp
     assert told["held_out"] == 100
 
 
+# -- spreading labels ------------------------------------------------------------------------------
+
+
+class PixelsOnly(nn.Module):
+    """Handwritten digits are near their like without any network."""
+
+    width = 3 * 16 * 16
+    reads = "pixels"
+    provides: frozenset[str] = frozenset()
+
+    def pool(self, batch: Any) -> torch.Tensor:
+        return batch["pixels"].flatten(1).float() / 255
+
+
+def spread_and_alone(labels: int, others: int) -> tuple[Classification, Any, torch.Tensor]:
+    """A head of ``labels`` of each digit whose labels were spread over ``others`` records."""
+    from sklearn.datasets import load_digits
+
+    target = load_digits().target
+    some = np.concatenate([np.flatnonzero(target == digit)[: labels + 2] for digit in range(10)])
+    rest = np.setdiff1d(np.arange(len(target)), some)
+    first = np.arange(len(some)) % (labels + 2) < labels
+    processor = ImageProcessor(16)
+    parts = [digits(some[first]), digits(some[~first])]
+    head = Classification(PixelsOnly.width, sorted(set(parts[0]["label"]))).eval()
+    train, held = (LabeledRows(processor, part, head.targets(part), 16) for part in parts)
+    unlabeled = features_of(PixelsOnly(), unlabeled_rows(processor, digits(rest[:others]), 16))
+    frozen = FrozenHead(PixelsOnly(), head, train, held, 0, unlabeled.numpy())
+    tested = digits(rest[others:])
+    features = features_of(PixelsOnly(), LabeledRows(processor, tested, head.targets(tested), 16))
+    return head, frozen, features
+
+
+def test_a_head_that_is_set_scores_as_what_was_measured_also_when_it_is_saved(tmp_path) -> None:
+    head, frozen, features = spread_and_alone(3, 600)
+    frozen.set_part()
+    assert head.spread is not None
+    with torch.no_grad():
+        scores = head.logits(features, {}).numpy()
+    expected = frozen._part.log_probabilities(features.numpy()) / 2
+    # The pool is kept in 16 bits, so that now and then another neighbour is the tenth.
+    assert (np.abs(scores - expected) < 2e-2).mean() > 0.98
+    assert (scores.argmax(1) == expected.argmax(1)).mean() > 0.995
+    head.save(tmp_path / "head")
+    again = Classification.load(tmp_path / "head").eval()
+    with torch.no_grad():
+        np.testing.assert_allclose(again.logits(features, {}).numpy(), scores, atol=1e-5)
+
+
+def test_spreading_is_taken_where_cross_validation_prefers_it() -> None:
+    _, frozen, _ = spread_and_alone(3, 300)
+    part = frozen._part
+    linear = part.linear.validation
+    for validation, taken in ((linear + 0.01, True), (linear, False), (np.nan, True)):
+        frozen._part = replace(part, validation=validation)
+        assert frozen.spreads is taken
+    frozen._part = replace(part, beliefs=None)
+    assert not frozen.spreads
+
+
+def test_auto_says_which_way_it_took(light, processor, records, tmp_path) -> None:
+    some, more = records({"fruit": 10, "tool": 10}), records({"fruit": 20, "tool": 20}, seed=3)
+    run = tune(light, processor, some, more, tmp_path / "run", budget="5steps")
+    way = run.resolved["semi"]["way"]
+    assert way in ("propagate", "pseudo")
+    log = run.log_file.read_text()
+    assert ("The labels are spread over 40" in log) is (way == "propagate")
+    assert ("pseudo-labels instead" in log) is (way == "pseudo")
+
+
 # -- the verdict -----------------------------------------------------------------------------------
 
 
@@ -223,7 +298,8 @@ def test_ways_that_compare_views_are_refused_where_there_are_none() -> None:
         content = TEXT
         provides: frozenset[str] = frozenset()
 
-    assert semi_method("auto", Viewless()) == semi_method("pseudo", Viewless()) == "pseudo"
+    for method in ("auto", "propagate", "pseudo"):
+        assert semi_method(method, Viewless()) == method
     with pytest.raises(HeadstartError, match=r"--semi uda compares views .* texts have none"):
         semi_method("uda", Viewless())
     assert semi_method("uda", ImageProcessor(8)) == "uda"

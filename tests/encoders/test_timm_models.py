@@ -255,7 +255,9 @@ def test_a_damaged_folder_is_refused_in_a_sentence(damage, tmp_path):
     else:
         config["model_args"]["channels"] = [4, 8, 8, 32]
     (tmp_path / "config.json").write_text(json.dumps(config))
-    with pytest.raises(HeadstartError, match="timm cannot open") as caught:
+    with pytest.raises(
+        HeadstartError, match=r"timm cannot open|cannot be read|has the shape"
+    ) as caught:
         open_encoder(tmp_path)
     assert "\n" not in str(caught.value)
 

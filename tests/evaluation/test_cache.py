@@ -62,7 +62,7 @@ def test_features_are_computed_once(tmp_path: Path, matrix: object) -> None:
 def test_a_damaged_file_is_computed_again(tmp_path: Path) -> None:
     compute = Counted(DENSE)
     cached(tmp_path, "a", compute)
-    (tmp_path / "a.npy").write_bytes((tmp_path / "a.npy").read_bytes()[:-5])
+    (tmp_path / "a.npz").write_bytes((tmp_path / "a.npz").read_bytes()[:-5])
     assert cached(tmp_path, "a", compute).tolist() == DENSE.tolist()
     assert compute.times == 2
     assert cached(tmp_path, "a", compute).tolist() == DENSE.tolist()
@@ -86,13 +86,15 @@ def test_candidates_are_cached_with_their_kind(tmp_path: Path) -> None:
 
 
 def test_what_was_not_used_for_longest_is_deleted(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(cache, "MOST", 2 * 152 + 10)  # two files of 152 bytes
+    cached(tmp_path, "a", lambda: DENSE)
+    size = (tmp_path / "a.npz").stat().st_size
+    monkeypatch.setattr(cache, "MOST", 2 * size + 10)  # two files
     for age, name in enumerate("abc"):
         cached(tmp_path, name, lambda: DENSE)
-        file = tmp_path / f"{name}.npy"
+        file = tmp_path / f"{name}.npz"
         os.utime(file, (1000 + age, 1000 + age)) if file.exists() else None
         cached(tmp_path, "a", lambda: DENSE)  # used again and again
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.npy", "c.npy"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.npz", "c.npz"]
 
 
 def test_records_are_distinguished_by_content_and_order_alone() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -178,6 +179,23 @@ def test_a_run_that_can_go_on_with_a_text_is_compared_like_any_other(runs, tmp_p
         out=str(tmp_path / "compare.html"),
     )
     assert [run["name"] for run in found.summary()["runs"]] == ["run1", "written"]
+
+
+def test_runs_that_cannot_be_written_are_compared_all_the_same(runs, tmp_path, monkeypatch) -> None:
+    folder, names = runs
+    copies = [Path(shutil.copytree(name, tmp_path / Path(name).name)) for name in names]
+    for copy in copies:
+        shutil.rmtree(copy / "features", ignore_errors=True)
+    access = os.access
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: Path(path) not in copies and access(path, mode)
+    )
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    train = sentences(folder / "train.jsonl", range(200, 300))
+    out = str(tmp_path / "compare.html")
+    assert hs.compare(*map(str, copies), train=train, labels=["10"], seeds=2, out=out).answer
+    assert not any((copy / "features").exists() for copy in copies)
+    assert len(list((tmp_path / "cache" / "headstart").glob("run*/features/*"))) == 4
 
 
 def test_one_run_alone_or_named_twice_is_refused(runs) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from headstart.config import EvaluateConfig, load
 from headstart.errors import HeadstartError
 from headstart.evaluation.draws import allocate, draw, label_counts
 
@@ -25,7 +26,7 @@ def test_numbers_that_cannot_be_drawn_are_dropped_with_a_word() -> None:
 @pytest.mark.parametrize("text", ["many", "0", "-3", "0%", "101%", "1.5", "", "5 %x"])
 def test_what_is_no_number_of_labels_is_refused_by_name(text: str) -> None:
     with pytest.raises(HeadstartError, match="option 'labels'"):
-        label_counts([text], 100, 2)
+        load(EvaluateConfig, run="run", train="labeled.csv", labels=[text])
 
 
 def test_nothing_left_to_draw_is_an_error() -> None:

@@ -161,7 +161,7 @@ def test_mistakes_are_told_in_one_sentence(
 
 def test_words_for_shares_at_both_ends() -> None:
     def headline(duplicates: int, near: int, kept: int) -> str:
-        found = {"noun": "texts", "kept": kept, "duplicates": duplicates}
+        found = {"noun": "texts", "kept": kept, "duplicates": duplicates, "quarantine": 0}
         return AuditPage({**found, "near_duplicates": {"count": near}}).headline()
 
     assert headline(0, 0, 10) == "None of 10 texts is a duplicate."

@@ -18,9 +18,12 @@ from drawing import draw
 from drawing import image_bytes as image
 from visits import VISITS
 
+from headstart.config import SourceOptions
+from headstart.data.audit import Audit
 from headstart.errors import HeadstartError
 from headstart.modalities import MODALITIES, guess
 from headstart.modalities.guess import guess_content
+from headstart.modalities.opening import modality_of
 from headstart.modalities.text.content import TEXT
 
 STRUCT = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -241,3 +244,40 @@ def test_a_suffix_that_text_does_not_call_a_table_is_peeked_at(
     monkeypatch.setattr(guess, "MODALITIES", kinds)
     (tmp_path / "a.jsonl").write_text('{"user": "a", "item": "b"}')
     assert guess_content([str(tmp_path / "a.jsonl")]) == "visits"
+
+
+def table_of_pictures(folder: Path, header: str, row: str) -> str:
+    (folder / "photos").mkdir()
+    for number in range(6):
+        (folder / "photos" / f"{number}.png").write_bytes(image())
+    rows = [row.replace("#", str(number)) for number in range(6)]
+    path = folder / "table.csv"
+    path.write_text("\n".join([header, *rows]) + "\n")
+    return str(path)
+
+
+@pytest.mark.parametrize("name", ["image", "file_name", "my_pictures"])
+def test_a_table_of_names_of_pictures_is_one_of_pictures(tmp_path: Path, name: str) -> None:
+    path = table_of_pictures(tmp_path, f"{name},label", "photos/#.png,a")
+    assert guess_content([path]) == "image"
+    config = SimpleNamespace(modality="auto", sources=[path], columns={}, encoding=None)
+    assert modality_of(config) == "image"  # type: ignore[arg-type]
+
+
+def test_a_table_of_pictures_and_texts_is_refused_until_a_column_or_kind_is_named(
+    tmp_path: Path,
+) -> None:
+    path = table_of_pictures(tmp_path, "image,text", "photos/#.png,a sentence about picture #")
+    with pytest.raises(HeadstartError, match="pictures \\('image'\\) and texts \\('text'\\)"):
+        guess_content([path])
+    config = SimpleNamespace(modality="auto", sources=[path], columns={}, encoding=None)
+    for column, kind in (("image", "image"), ("text", "text")):
+        config.columns = {column: column}
+        assert modality_of(config) == kind  # type: ignore[arg-type]
+
+
+def test_names_of_pictures_are_no_texts(tmp_path: Path) -> None:
+    path = table_of_pictures(tmp_path, "image,label", "photos/#.png,a")
+    modality = MODALITIES["text"]()
+    with pytest.raises(HeadstartError, match=r"which column of table\.csv holds the text"):
+        modality.read([path], SourceOptions(), Audit())

@@ -7,8 +7,8 @@ arguments with them, so an option exists in both or in neither.
 from __future__ import annotations
 
 from headstart.config.loading import check_options, load, sections, task_options
+from headstart.config.looking import AuditConfig, PreviewConfig
 from headstart.config.models import (
-    AuditConfig,
     CompareConfig,
     EmbedConfig,
     EvaluateConfig,
@@ -18,7 +18,6 @@ from headstart.config.models import (
     LabelConfig,
     PredictConfig,
     PretrainConfig,
-    PreviewConfig,
     SearchConfig,
 )
 from headstart.config.options import (

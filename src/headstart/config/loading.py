@@ -136,7 +136,7 @@ def _apply(
             raise HeadstartError(f"--set {setting}: nothing is called {head!r}{known}")
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):  # too many digits, too many brackets
         value = text
     _put(values, path, value, f"--set {setting!r}")
 
@@ -221,12 +221,14 @@ _MUST_BE = {
     "bool_parsing": "true or false",
     "bool_type": "true or false",
     "dict_type": "a table of keys and values",
+    "finite_number": "a finite number",
     "float_parsing": "a number",
     "float_type": "a number",
     "greater_than": "more than {gt}",
     "greater_than_equal": "at least {ge}",
     "int_from_float": "a whole number",
     "int_parsing": "a whole number",
+    "int_parsing_size": "a smaller whole number",
     "int_type": "a whole number",
     "less_than": "less than {lt}",
     "less_than_equal": "at most {le}",
@@ -235,10 +237,16 @@ _MUST_BE = {
     "model_type": "a table of keys and values",
     "string_too_short": "a text that is not empty",
     "string_type": "a text",
+    "string_unicode": "a text in UTF-8; a file may have to be renamed",
     "too_long": "a list of at most {max_length}",
     "too_short": "a list of at least {min_length}",
     "tuple_type": "a list",
 }
+
+
+def must_be(error: Mapping[str, Any]) -> str:
+    """Return what a value must be, given an error of pydantic of a kind in :data:`_MUST_BE`."""
+    return _MUST_BE[error["type"]].format(**error.get("ctx", {}))
 
 
 def _complaint(where: str, error: Mapping[str, Any]) -> str:
@@ -246,8 +254,7 @@ def _complaint(where: str, error: Mapping[str, Any]) -> str:
     given, kind = error.get("input"), error["type"]
     given_text = f" (given: {given!r})" if not isinstance(given, Mapping) else ""
     if kind in _MUST_BE:
-        must_be = _MUST_BE[kind].format(**error.get("ctx", {}))
-        return f"option {where!r} must be {must_be}{given_text}."
+        return f"option {where!r} must be {must_be(error)}{given_text}."
     message = error["msg"].removeprefix("Value error, ")
     option = f"option {where!r}: " if where else ""
     return f"{option}{message[0].lower()}{message[1:]}{given_text}."

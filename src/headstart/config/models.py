@@ -9,6 +9,7 @@ from pydantic import Field
 from headstart.config.options import (
     AutoBudgetText,
     AutoTimeText,
+    LabelCounts,
     OptionalSource,
     Options,
     SafeguardOptions,
@@ -23,7 +24,7 @@ from headstart.config.tasks import SemiOptions
 
 #: Help of ``overwrite`` where the output is a file.
 REPLACE = "Replace the file that --out names; it is never one that is read."
-_MODALITY_OPTIONS = (
+MODALITY_OPTIONS = (
     "Options of a kind of data, as --set MODALITY.KEY=VALUE; `headstart list modalities` has them."
 )
 
@@ -62,7 +63,7 @@ class PretrainConfig(SourceOptions, TrainingOptions):
         description="Tokens per row, or pixels per side; the default depends on the data.",
     )
     modality_options: dict[str, dict[str, Any]] = Field(
-        default_factory=dict, description=_MODALITY_OPTIONS
+        default_factory=dict, description=MODALITY_OPTIONS
     )
     encoder_options: dict[str, Any] = Field(
         default_factory=dict, description="Options of the encoder, as --set encoder.KEY=VALUE."
@@ -86,53 +87,6 @@ class PretrainConfig(SourceOptions, TrainingOptions):
     )
 
 
-class PreviewConfig(SourceOptions):
-    """Show what the pretext task makes of the first records, before any training."""
-
-    sources: Sources = Field(..., min_length=1, description="Files, folders or globs.")
-    modality: str = Field("auto", description="Kind of data; auto looks at the sources.")
-    objective: str = Field("auto", description="Pretext task, or a weighted mixture.")
-    encoder: str = Field("auto", description="Encoder name, or the folder of one to start from.")
-    length: int | None = Field(None, ge=4, le=65536, description="Tokens per row, or pixels.")
-    modality_options: dict[str, dict[str, Any]] = Field(
-        default_factory=dict, description=_MODALITY_OPTIONS
-    )
-    encoder_options: dict[str, Any] = Field(
-        default_factory=dict, description="Options of the encoder, as --set encoder.KEY=VALUE."
-    )
-    objective_options: dict[str, dict[str, Any]] = Field(
-        default_factory=dict, description="Options of an objective, as --set NAME.KEY=VALUE."
-    )
-    seed: int = Field(0, ge=0, description="Everything random follows from this number.")
-    out: str = Field("preview.html", description="The page to write: .html, or .png of pictures.")
-    overwrite: bool = Field(False, description=REPLACE)
-
-
-class AuditConfig(SourceOptions):
-    """Report on data: sizes, languages, duplicates, quality, and overlap with test data."""
-
-    sources: Sources = Field(..., min_length=1, description="Files, folders or globs.")
-    against: Sources = Field(
-        default_factory=list, description="Test data that should not occur in the sources."
-    )
-    modality: str = Field(
-        "auto",
-        description="Kind of data (see `headstart list modalities`); auto looks at the sources.",
-    )
-    modality_options: dict[str, dict[str, Any]] = Field(
-        default_factory=dict, description=_MODALITY_OPTIONS
-    )
-    quality: list[str] = Field(
-        ["all"], description="Quality rules to count: all, none, a rule or a set, such as gopher."
-    )
-    sample: int = Field(
-        3000, ge=0, description="Records whose language and quality are measured; 0 for all."
-    )
-    seed: int = Field(0, ge=0, description="Draws the sample.")
-    out: str | None = Field(None, description="Also write it to a .json or .html file.")
-    overwrite: bool = Field(False, description=REPLACE)
-
-
 class EvaluateConfig(SourceOptions, TaskOptions):
     """Measure how good the frozen features are with few labels."""
 
@@ -145,7 +99,7 @@ class EvaluateConfig(SourceOptions, TaskOptions):
     label_separator: str | None = Field(
         None, min_length=1, description="Separator of several labels in one field."
     )
-    labels: list[str] = Field(
+    labels: LabelCounts = Field(
         ["10", "100", "1000", "all"],
         description="Numbers of labels to try: counts, shares such as 5%, or all.",
     )
@@ -156,8 +110,10 @@ class EvaluateConfig(SourceOptions, TaskOptions):
     shots: list[str] = Field(
         ["1", "5"], min_length=1, description="Examples of each class in few-shot episodes."
     )
-    ways: int = Field(5, ge=2, description="Classes in each few-shot episode.")
-    episodes: int = Field(200, ge=10, description="Few-shot episodes at each number of shots.")
+    ways: int = Field(5, ge=2, le=10_000, description="Classes in each few-shot episode.")
+    episodes: int = Field(
+        200, ge=10, le=100_000, description="Few-shot episodes at each number of shots."
+    )
     corruptions: list[str] = Field(
         ["off"], description="Also test on corrupted records: auto, off, or names such as typos."
     )
@@ -258,8 +214,10 @@ class FinetuneConfig(SourceOptions, TaskOptions, TrainingOptions):
         default_factory=list,
         description="Files, folders or globs to learn from as well; their labels are not read.",
     )
-    semi: Literal["auto", "pseudo", "fixmatch", "uda", "mean-teacher"] = Field(
-        "auto", description="How to learn from --unlabeled; auto is pseudo, the cheapest."
+    semi: Literal["auto", "propagate", "pseudo", "fixmatch", "uda", "mean-teacher"] = Field(
+        "auto",
+        description="How to learn from --unlabeled; auto is propagate where cross-validation "
+        "inside the labels prefers it, else pseudo.",
     )
     semi_options: SemiOptions = Field(
         default_factory=SemiOptions, description="Learning from unlabeled records."
@@ -289,7 +247,7 @@ class PredictConfig(SourceOptions):
     )
     out: str | None = Field(None, description="Write .jsonl, .csv or .parquet; else print.")
     overwrite: bool = Field(False, description=REPLACE)
-    batch_size: int = Field(64, ge=1, description="Records per batch.")
+    batch_size: int = Field(64, ge=1, le=65536, description="Records per batch.")
 
 
 class EmbedConfig(SourceOptions):
@@ -299,7 +257,9 @@ class EmbedConfig(SourceOptions):
     inputs: Sources = Field(..., min_length=1, description="Files, folders or globs.")
     out: str | None = Field(None, description="File to write: .npy or .parquet; else print.")
     overwrite: bool = Field(False, description=REPLACE)
-    batch_size: int = Field(32, ge=1, description="Records per batch; more if texts are short.")
+    batch_size: int = Field(
+        32, ge=1, le=65536, description="Records per batch; more if texts are short."
+    )
 
 
 class SearchConfig(SourceOptions):
@@ -344,7 +304,7 @@ class CompareConfig(SourceOptions, TaskOptions):
     train: Source = Field(..., description="Labeled records; split for you if there is no --test.")
     test: OptionalSource = Field(None, description="Labeled records that only the score sees.")
     task: str = Field("auto", description="Evaluation protocol; auto is classification.")
-    labels: list[str] = Field(
+    labels: LabelCounts = Field(
         ["10", "100", "1000", "all"],
         description="Numbers of labels to try: counts, shares such as 5%, or all.",
     )
@@ -387,7 +347,7 @@ class GenerateConfig(Options):
     )
     prompt: str = Field("", description="Text to continue, or with [MASK] where it has gaps.")
     tokens: int = Field(200, ge=1, le=100_000, description="Most tokens to write.")
-    temperature: float = Field(0.8, ge=0, description="0 takes the most probable token.")
+    temperature: float = Field(0.8, ge=0, le=100, description="0 takes the most probable token.")
     top_k: int = Field(0, ge=0, description="Sample among this many tokens; 0 means all.")
     count: int = Field(64, ge=1, le=10_000, description="Images to draw.")
     out: str | None = Field(

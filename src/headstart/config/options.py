@@ -8,13 +8,37 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self, get_origin
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
+
+#: The largest number of any option; it fits into 32 bits, which some libraries count with.
+LARGEST = 2**31 - 1
 
 
 class Options(BaseModel):
     """A set of options; unknown names are refused."""
 
-    model_config = ConfigDict(extra="forbid", validate_default=True, coerce_numbers_to_str=True)
+    model_config = ConfigDict(
+        extra="forbid", validate_default=True, coerce_numbers_to_str=True, allow_inf_nan=False
+    )
+
+    @field_validator("*")
+    @classmethod
+    def _usable(cls, value: Any) -> Any:
+        """Refuse numbers that no option has a use for, and a character that no name may have."""
+        for each in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(each, int | float) and abs(each) > LARGEST:
+                raise ValueError(f"give a number between -{LARGEST} and {LARGEST}")
+            if isinstance(each, str) and "\0" in each:
+                raise ValueError("leave out the character NUL")
+        return value
 
     @model_validator(mode="before")
     @classmethod
@@ -67,11 +91,29 @@ class Budget:
                 f"{text!r} is no budget; write for example 30min, 5000steps or 3epochs"
             )
         amount, unit = float(match[1]), match[2]
+        if amount > LARGEST:
+            raise ValueError(f"the budget {text!r} is too large; give at most {LARGEST}")
         if unit.startswith("step"):
             return cls(max(1, round(amount)), "steps")
         if unit.startswith("epoch"):
             return cls(amount, "epochs")
         return cls(amount * {"s": 1 / 60, "m": 1, "h": 60}[unit[0]], "minutes")
+
+
+def _label_counts(values: list[str]) -> list[str]:
+    values = [value.strip() for value in values]
+    for value in values:
+        match = re.fullmatch(r"all|([0-9]+|[0-9]*\.?[0-9]+(?=%))(%?)", value)
+        if not match or (match[1] and not 0 < float(match[1]) <= (100 if match[2] else LARGEST)):
+            raise ValueError(
+                f"{value!r} is no number of labels; write a count such as 100, a share such as "
+                "5%, or all"
+            )
+    return values
+
+
+#: Numbers of labels: counts, shares such as ``5%``, or ``all``.
+LabelCounts = Annotated[list[str], AfterValidator(_label_counts)]
 
 
 def _budget_text(value: Any) -> Any:
@@ -100,6 +142,20 @@ def _time_text(value: Any) -> Any:
 AutoTimeText = Annotated[str, BeforeValidator(_time_text)]
 
 
+def _encoding_name(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            b"text".decode(value, "replace")
+        except (LookupError, ValueError):
+            raise ValueError(
+                f"{value!r} is no encoding; write for example utf-8, cp1252 or gb18030"
+            ) from None
+    return value
+
+
+EncodingName = Annotated[str, BeforeValidator(_encoding_name)]
+
+
 class SourceOptions(Options):
     """Sources of records and their columns; shared by every verb that reads data."""
 
@@ -108,8 +164,15 @@ class SourceOptions(Options):
         description="Column of the text, image, label, pair and so on, as in text=body; found "
         "automatically where it is obvious.",
     )
-    document: Literal["line", "file"] = Field(
-        "line", description="In sources of lines (.txt): is each line a record, or the whole file?"
+    document: Literal["auto", "line", "file"] = Field(
+        "auto",
+        description="In .txt files: is each line a record, or the whole file? auto takes the file "
+        "where its folder names its class, and else the line.",
+    )
+    encoding: EncodingName | None = Field(
+        None,
+        description="Encoding of the text files, such as cp1252 or gb18030; by default it is "
+        "detected, and said where it is not UTF-8.",
     )
 
     quiet: bool = Field(
@@ -156,6 +219,9 @@ def spelled_out(values: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+Decay = Annotated[float, Field(ge=0, lt=1)]
+
+
 class OptimizerOptions(Options):
     """The optimizer and its schedule, which runs over progress from 0 to 1."""
 
@@ -163,13 +229,18 @@ class OptimizerOptions(Options):
         "auto", description="AdamW, or Muon for matrices with AdamW for the rest; auto chooses."
     )
     learning_rate: float | None = Field(
-        None, gt=0, description="Peak rate; by default the encoder's."
+        None, gt=0, le=1000, description="Peak rate; by default the encoder's."
     )
     muon_learning_rate: float = Field(
-        8e-3, gt=0, description="Peak rate of the Muon matrices; half is best for convolutions."
+        8e-3,
+        gt=0,
+        le=1000,
+        description="Peak rate of the Muon matrices; half is best for convolutions.",
     )
-    weight_decay: float = Field(0.01, ge=0, description="Decoupled weight decay on matrices.")
-    betas: tuple[float, float] = Field((0.9, 0.98), description="Adam's moment decays.")
+    weight_decay: float = Field(
+        0.01, ge=0, le=1000, description="Decoupled weight decay on matrices."
+    )
+    betas: tuple[Decay, Decay] = Field((0.9, 0.98), description="Adam's moment decays.")
     warmup: float = Field(0.05, ge=0, lt=1, description="Share of the run spent warming up.")
     schedule: Literal["linear", "cosine", "constant"] = Field(
         "linear", description="Shape of the decay after the warm-up."
@@ -201,8 +272,8 @@ class TrainingOptions(Options):
     """Options of the training loop, for any modality."""
 
     budget: BudgetText = Field("5min", description="How long: 30min, 5000steps or 3epochs.")
-    batch_size: int | None = Field(None, ge=1, description="Rows per step and process.")
-    accumulate: int = Field(1, ge=1, description="Batches whose gradients make one step.")
+    batch_size: int | None = Field(None, ge=1, le=65536, description="Rows per step and process.")
+    accumulate: int = Field(1, ge=1, le=65536, description="Batches whose gradients make one step.")
     seed: int = Field(0, ge=0, description="Everything random follows from this number.")
     workers: int = Field(0, ge=0, le=64, description="Loader processes; 0 reads in line.")
     precision: Literal["auto", "bf16", "fp32"] = Field(

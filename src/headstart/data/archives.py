@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import os
 import stat
@@ -14,10 +13,19 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple, cast
 
-from headstart.data.streams import CHUNK, Meter, Metered, Stream, open_file
+from headstart.data.streams import (
+    CHUNK,
+    FREE,
+    Meter,
+    Metered,
+    Stream,
+    open_file,
+    packing_of,
+    unpacked,
+)
 
 #: Most bytes of a member of a tar file, which is read whole.
-LARGEST = 2**28
+LARGEST = FREE
 
 OUTSIDE = "its path leads out of the archive; pack it again with plain names"
 LINK = "it is a link; pack the file itself"
@@ -53,7 +61,7 @@ def open_zip(path: Path, refuse: Refuse) -> Iterator[Member]:
         Unreadable, zipfile.BadZipFile: the archive is broken.
     """
     with zipfile.ZipFile(path) as archive:
-        meter = Meter(path.stat().st_size)
+        meter = Meter.of(path)
         for member in sorted(archive.infolist(), key=lambda member: member.filename):
             if member.is_dir() or _hidden(member.filename):
                 continue
@@ -64,15 +72,14 @@ def open_zip(path: Path, refuse: Refuse) -> Iterator[Member]:
 
             def opened(member: zipfile.ZipInfo = member) -> Stream:
                 stream = Metered(archive.open(member), meter)
-                if not member.filename.lower().endswith(".gz"):
-                    return stream
-                return Metered(gzip.GzipFile(fileobj=cast(BinaryIO, stream)), meter)
+                packed = packing_of(member.filename)
+                return unpacked(stream, member.filename, meter) if packed else stream
 
             yield Member(member.filename, opened, {})
 
 
 def open_tar(path: Path, content: Container[str], refuse: Refuse) -> Iterator[Member]:
-    """Yield each plain member of a tar file, with or without gzip, in its order.
+    """Yield each plain member of a tar file, compressed or not, in its order.
 
     Neighbours that share a name up to its first dot are one sample (WebDataset shards): those
     whose suffix is in ``content`` are yielded, with the others ``beside`` them. The archive
@@ -121,9 +128,8 @@ def _tar_files(path: Path, refuse: Refuse) -> Iterator[tuple[str, bytes]]:
 
 def _tar_members(path: Path) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
     """Yield the members that are not hidden, each with the archive that is being read."""
-    packed = path.name.lower().endswith("gz")
     with (
-        closing(open_file(path, packed=packed)) as stream,
+        closing(open_file(path)) as stream,
         tarfile.open(fileobj=cast(BinaryIO, stream), mode="r|", bufsize=CHUNK) as archive,
     ):
         for member in archive:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from headstart.data.ledger import Ledger
 
 from headstart.batch import Progress
+
+#: From this share on, what was set aside stands in headlines.
+MANY = 0.01
 
 
 class Audit:
@@ -100,15 +104,7 @@ class Audit:
 
     def sentences(self) -> list[str]:
         """Return how many records were left out, why and which, and the notes."""
-        if not self.reasons:
-            return self.notes
-        reasons = ", ".join(f"{count} {reason}" for reason, count in self.reasons.most_common(3))
-        names = ", ".join(row["where"] for row in self._named[:3])
-        more = ", ..." if self.quarantined > 3 else ""
-        return [
-            f"{self.quarantined} records were set aside: {reasons} ({names}{more})",
-            *self.notes,
-        ]
+        return [*([set_aside(self.summary())] if self.reasons else []), *self.notes]
 
     def summary(self) -> dict[str, Any]:
         """Return plain values: the counts, reasons with counts, and the listed records."""
@@ -123,3 +119,23 @@ class Audit:
             **({"notes": self.notes} if self.notes else {}),
             **self.findings,
         }
+
+
+def share_set_aside(found: Mapping[str, Any]) -> float:
+    """Return the share of the records that were set aside, given a :meth:`Audit.summary`."""
+    return float(found["quarantine"] / max(1, found["kept"] + found["quarantine"]))
+
+
+def set_aside(found: Mapping[str, Any]) -> str:
+    """Return how many records were set aside, for which reasons, and three of them.
+
+    Example::
+
+        "707 records were set aside (88.4% of all): 707 it is not UTF-8 text (a.csv:2, ...)"
+    """
+    reasons = ", ".join(f"{count} {reason}" for reason, count in [*found["reasons"].items()][:3])
+    names = ", ".join(row["where"] for row in found["records"][:3])
+    more = ", ..." if found["quarantine"] > 3 else ""
+    share = share_set_aside(found)
+    of_all = f" ({share:.1%} of all)" if share > MANY else ""
+    return f"{found['quarantine']} records were set aside{of_all}: {reasons} ({names}{more})"

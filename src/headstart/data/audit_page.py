@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from headstart.data.audit import MANY, set_aside, share_set_aside
 from headstart.data.audit_html import audit_html
 from headstart.data.survey import in_words
 from headstart.files import write_json, write_text
@@ -60,7 +61,13 @@ class AuditPage(Result):
         return written.getvalue().rstrip()
 
     def headline(self) -> str:
-        """Return the main result in one or two sentences."""
+        """Return the main result in one or two sentences, what was lost first."""
+        found = self._found
+        lost = f"{set_aside(found)}. " if share_set_aside(found) > MANY else ""
+        return f"{lost}{self._repeated()}"
+
+    def _repeated(self) -> str:
+        """Return how many records are duplicates, and how many test records are among them."""
         found, noun = self._found, self._found["noun"]
         near = found.get("near_duplicates", {}).get("count")
         twice = found["duplicates"] + (near or 0)

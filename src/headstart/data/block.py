@@ -30,5 +30,27 @@ Choose = Callable[[Mapping[str, Sequence[Any]]], Mapping[str, str]]
 #: Quarantines the record at a line or row, with the reason.
 Quarantine = Callable[[int | str, str], None]
 
+#: Takes a sentence on how a file is read, which the user is told.
+Tell = Callable[[str], None]
+
+
+class Log(NamedTuple):
+    """What a reader reports of a file beside its records."""
+
+    quarantine: Quarantine
+    tell: Tell
+
+
+class Later(Exception):
+    """A table has columns that begin after the rows from which columns were chosen.
+
+    Attributes:
+        columns: sampled values of each; the table is read again with them.
+    """
+
+    def __init__(self, columns: Mapping[str, Sequence[Any]]) -> None:
+        self.columns = columns
+
+
 #: Rows from which columns are chosen.
 SAMPLE = 1000

@@ -3,38 +3,56 @@
 from __future__ import annotations
 
 import io
-import json
+import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from headstart.data.block import SAMPLE, Block, Choose
 from headstart.data.lines import chunks
-from headstart.data.streams import BROKEN, Stream, Unreadable
+from headstart.data.streams import BROKEN, CHUNK, Meter, Stream, Unreadable
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
+
+#: Bytes of a batch that are aimed at, judged by the first row.
+_BATCH = 2**26
+#: Rows per batch of a small file, which may hold one long value a million times.
+_FEW = 64
+#: Row groups from which columns are chosen, evenly spread.
+_GROUPS = 8
 
 
 def read_parquet(stream: Stream, choose: Choose, rows: int) -> Iterator[Block]:
-    """Read a Parquet file, or a member of an archive through a temporary copy.
+    """Read a Parquet file, or one that is packed or in an archive through a temporary copy.
+
+    Class labels that Hugging Face noted come as their names; a negative one is no label.
 
     Args:
-        rows: rows per batch.
+        rows: most rows per batch.
     """
     import pyarrow.parquet as pq
 
     with tempfile.TemporaryFile() as copy:
-        if not isinstance(stream, io.BufferedReader):  # Parquet is read from its end
+        source: IO[bytes] = copy
+        if isinstance(stream, io.BufferedReader):  # Parquet is read from its end
+            source = stream
+        else:
             for chunk in chunks(stream):
                 copy.write(chunk)
-        with pq.ParquetFile(stream if isinstance(stream, io.BufferedReader) else copy) as file:
-            schema = file.schema_arrow
-            first = next(file.iter_batches(SAMPLE, columns=_plain(schema)), None)
-            chosen = choose(_columns(schema, first))
-            batches = file.iter_batches(rows, columns=_distinct(chosen))
-            yield from _blocks(batches, chosen, _noted_names(schema, chosen))
+        size = source.seek(0, os.SEEK_END)
+        with pq.ParquetFile(source) as file:
+            schema, meter = file.schema_arrow, Meter(size)
+            meter.add(sum(map(_stated, map(file.metadata.row_group, range(file.num_row_groups)))))
+            rows = min(rows, _FEW) if size < CHUNK else rows
+            first = next(file.iter_batches(1), None)
+            if first is not None:
+                rows = max(1, min(rows, _BATCH // (first.nbytes + 1)))
+            names = _noted_names(schema)
+            chosen = choose(_columns(schema, _sampled(file, _plain(schema), rows, meter), names))
+            yield from _blocks(file.iter_batches(rows, columns=_distinct(chosen)), chosen, names)
 
 
 def read_saved(folder: Path, choose: Choose, rows: int) -> Iterator[Block]:
@@ -50,20 +68,39 @@ def read_saved(folder: Path, choose: Choose, rows: int) -> Iterator[Block]:
     except Exception:  # the library raises various errors for damaged metadata
         raise Unreadable(BROKEN) from None
     schema = records.data.schema
-    chosen = choose(_columns(schema, records.select_columns(_plain(schema))[:SAMPLE]))
-    class_names = {
-        column: dict(enumerate(feature.names))
-        for column, feature in records.features.items()
-        if isinstance(feature, datasets.ClassLabel)
-    }
+    names = _class_names(records.features)
+    plain = records.select_columns(_plain(schema))
+    step = max(1, len(records) // SAMPLE)
+    spread = range(0, len(records), step)[:SAMPLE]
+    chosen = choose(_columns(schema, [plain[list(spread)]] if len(records) else [], names))
     wanted = records.select_columns(_distinct(chosen))
-    yield from _blocks(wanted.iter(rows), chosen, class_names)
+    yield from _blocks(wanted.iter(rows), chosen, names)
+
+
+def _stated(group: Any) -> int:
+    return int(group.total_byte_size)
+
+
+def _sampled(
+    file: pq.ParquetFile, columns: list[str], rows: int, meter: Meter
+) -> Iterator[pa.RecordBatch]:
+    """Yield batches from the start of row groups, evenly spread, of :data:`SAMPLE` rows in all."""
+    groups = file.num_row_groups
+    some = sorted({number * groups // _GROUPS for number in range(_GROUPS)}) if groups else []
+    for group in some:
+        wanted = SAMPLE // len(some)
+        for batch in file.iter_batches(min(rows, wanted), row_groups=[group], columns=columns):
+            meter.add(batch.nbytes)
+            yield batch
+            wanted -= len(batch)
+            if wanted <= 0:
+                break
 
 
 def _blocks(
     batches: Iterable[pa.RecordBatch | pa.Table],
     chosen: Mapping[str, str],
-    class_names: Mapping[str, Mapping[int, str]],
+    class_names: Mapping[str, Sequence[str]],
 ) -> Iterator[Block]:
     number = 1
     for batch in batches:
@@ -72,26 +109,40 @@ def _blocks(
         for name, column in chosen.items():
             values = batch[column].to_pylist()
             names = class_names.get(column)
-            found[name] = [names.get(value) for value in values] if names else values
+            found[name] = [_named(value, names) for value in values] if names else values
         yield Block(range(number, number + len(batch)), found)
         number += len(batch)
+
+
+def _named(value: Any, names: Sequence[str]) -> Any:
+    """Return the class of a number, or those of a list; None for a number that is no class."""
+    if isinstance(value, list):
+        return [_named(each, names) for each in value]
+    return names[value] if isinstance(value, int) and 0 <= value < len(names) else None
 
 
 def _distinct(chosen: Mapping[str, str]) -> list[str]:
     return list(dict.fromkeys(chosen.values()))
 
 
-def _columns(schema: pa.Schema, sample: pa.RecordBatch | pa.Table | None) -> dict[str, list[Any]]:
+def _columns(
+    schema: pa.Schema,
+    sample: Iterable[pa.RecordBatch | pa.Table],
+    class_names: Mapping[str, Sequence[str]],
+) -> dict[str, list[Any]]:
     """Return sampled values of every column; values of unusual types are left out.
 
     A column of bytes, which may be large, is not read: an empty value represents its type.
     """
+    values: dict[str, list[Any]] = {name: [] for name in schema.names}
+    for batch in sample:
+        batch.validate(full=True)
+        for name, found in batch.to_pydict().items():
+            values[name] += [value for value in found if value is not None]
+    for name, names in class_names.items():
+        values[name] = [_named(value, names) for value in values[name]]
     heavy = {field.name: [_emptied(field.type)] for field in schema if holds_bytes(field.type)}
-    if sample is None:
-        return {name: heavy.get(name, []) for name in schema.names}
-    sample.validate(full=True)
-    values = {**sample.to_pydict(), **heavy}
-    return {name: [v for v in values.get(name, ()) if v is not None] for name in schema.names}
+    return {**values, **heavy}
 
 
 def holds_bytes(kind: pa.DataType) -> bool:
@@ -111,20 +162,31 @@ def _emptied(kind: pa.DataType) -> Any:
     return {field.name: None for field in kind} if types.is_struct(kind) else b""
 
 
-def _noted_names(schema: pa.Schema, chosen: Mapping[str, str]) -> dict[str, dict[int, str]]:
-    """Return the class names in the Hugging Face metadata of a file of images, by column."""
-    notes = (schema.metadata or {}).get(b"huggingface")
-    columns = _distinct(chosen)
-    if not notes or not any(holds_bytes(schema.field(column).type) for column in columns):
+def _noted_names(schema: pa.Schema) -> dict[str, list[str]]:
+    """Return the class names in the Hugging Face metadata of a file, by column."""
+    if b"huggingface" not in (schema.metadata or {}):
         return {}
+    import datasets
+
     try:
-        features = json.loads(notes)["info"]["features"]
-        noted = {column: features[column].get("names") for column in columns}
-        return {
-            column: dict(enumerate(map(str, names))) for column, names in noted.items() if names
-        }
-    except (ValueError, KeyError, TypeError, AttributeError):
+        return _class_names(datasets.Features.from_arrow_schema(schema))
+    except Exception:  # the library raises various errors for damaged metadata
         return {}
+
+
+def _class_names(features: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the class names of columns of class labels, or of lists of them."""
+    found = {column: _names_of(feature) for column, feature in features.items()}
+    return {column: names for column, names in found.items() if names}
+
+
+def _names_of(feature: Any) -> list[str]:
+    import datasets
+
+    if isinstance(feature, datasets.ClassLabel):
+        return list(map(str, feature.names or ()))
+    inner = feature[0] if isinstance(feature, list) else getattr(feature, "feature", None)
+    return [] if inner is None else _names_of(inner)
 
 
 def _plain(schema: pa.Schema) -> list[str]:

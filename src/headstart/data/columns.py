@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -16,12 +17,21 @@ if TYPE_CHECKING:
 
 #: Most columns in a message.
 _LISTED = 10
+#: A whole number with a decimal point.
+_WHOLE = re.compile(r"^([+-]?[0-9]+)\.0+$")
 
 
 def label_text(value: Any) -> str | None:
-    """Return a label as a string, NFC: 1 and 1.0 as ``"1"``, blank or structured values as None."""
+    """Return a label as a string, NFC, alike from every format; blank or structured values as None.
+
+    1, 1.0 and ``"1.0"`` are ``"1"``, since a column of whole numbers with a gap is written with
+    points; True and ``"True"`` are ``"true"``.
+    """
     if isinstance(value, str):
-        return unicodedata.normalize("NFC", value).strip() or None
+        label = unicodedata.normalize("NFC", value).strip()
+        if label.lower() in ("true", "false"):
+            return label.lower()
+        return (_WHOLE.sub(r"\1", label) if label.isascii() else label) or None
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
@@ -89,8 +99,11 @@ def choose(
             for column, values in columns.items()
             if column not in found.values() and mostly(values, field.fits)
         }
-        known = {column.strip().lower(): column for column in reversed(fitting)}
-        chosen = next((known[name] for name in field.names if name in known), None)
+        # Values of an optional column may begin behind the sample.
+        empty = [] if field.required else [name for name, values in columns.items() if not values]
+        known = {column.strip().lower(): column for column in reversed([*fitting, *empty])}
+        names = [name.lower() for name in field.names]
+        chosen = next((known[name] for name in names if name in known), None)
         chosen = chosen or field.obvious(fitting)
         if chosen is not None:
             found[field.name] = chosen

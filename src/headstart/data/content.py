@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from headstart.data.field import Field, mostly
+from headstart.data.field import Field
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,8 +105,8 @@ class Content:
         readers: readers of stores of this kind only, by suffix: called with the unit and the
             columns that the user named, each yields blocks.
         recognises: returns whether a file has such records, from its name and, for a table, its
-            columns and their types; None where they are not known. See :meth:`claims` for the
-            default.
+            columns and their types; None where they are not known. If it returns None, the names
+            and values of the columns decide, see :func:`headstart.modalities.guess.claims`.
         rows: rows per batch of a columnar file.
         of_object: returns what a table holds of a record in memory, such as the bytes of a
             picture; None for an object of another kind.
@@ -135,7 +134,7 @@ class Content:
     columnless: Mapping[str, str] = field(default_factory=dict)
     ignored_tables: str | None = None
     readers: Mapping[str, Reader] = field(default_factory=dict)
-    recognises: Callable[[str, pa.Schema | None], bool] | None = None
+    recognises: Callable[[str, pa.Schema | None], bool | None] | None = None
     rows: int = 512
     of_object: Callable[[Any], Any] | None = None
 
@@ -158,32 +157,3 @@ class Content:
             yield from self.matches(background, tested, notes, thorough)
             return
         yield from equal_digests(self.digests(background), self.digests(tested))
-
-    def claims(
-        self, name: str, schema: pa.Schema | None, sample: Callable[[], Mapping[str, Sequence[Any]]]
-    ) -> bool:
-        """Return whether a file holds such records, as :attr:`recognises` has it.
-
-        Without that: a file that is one record, or a table that for each required field has a
-        column with a well-known name whose values fit.
-
-        Args:
-            schema: the columns of a table; None where they are not known.
-            sample: gives sampled values of each column, which it reads.
-        """
-        if self.recognises is not None:
-            return self.recognises(name, schema)
-        if schema is None:
-            return os.path.splitext(name.lower())[1] in self.files
-        known = {column.strip().casefold(): column for column in reversed(schema.names)}
-        required = [one for one in self.fields if one.required]
-        names = [
-            [known[n.casefold()] for n in one.names if n.casefold() in known] for one in required
-        ]
-        if not required or not all(names):
-            return False
-        values = sample()
-        return all(
-            mostly(values.get(found, ()), one.fits)
-            for one, (found, *_) in zip(required, names, strict=True)
-        )

@@ -15,7 +15,13 @@ from pathlib import Path
 from headstart.data.archives import Member, open_tar, open_zip, suffix, tar_names
 from headstart.data.audit import Audit
 from headstart.data.content import Content
-from headstart.data.streams import Unreadable, open_file, plain_reasons
+from headstart.data.streams import (
+    Unreadable,
+    open_file,
+    packing_of,
+    plain_reasons,
+    unpacked_name,
+)
 from headstart.data.unit import FILES, SAVED, Unit
 from headstart.data.walking import printable, walk
 from headstart.errors import HeadstartError
@@ -87,7 +93,7 @@ def are_classes(files: Iterable[tuple[str, str]], suffixes: Container[str]) -> b
     """
     parents: set[str] = set()
     for folder, name in files:
-        if folder not in parents and suffix(name.removesuffix(".gz")) in suffixes:
+        if folder not in parents and suffix(unpacked_name(name)) in suffixes:
             parents.add(folder)
     grandparents = {os.path.dirname(parent) for parent in parents}
     siblings = len(parents) > 1 and len(grandparents) == 1 and not parents & grandparents
@@ -139,7 +145,7 @@ class _Search:
     ) -> Iterator[Unit]:
         path = Path(folder)
         while some := list(islice(files, _SOME)):
-            opened = partial(open_file, path, packed=False)
+            opened = partial(open_file, path)
             yield Unit(source, printable(name), FILES, path, label, opened, some)
 
     def _unit(self, source: str, name: str, root: str, label: str | None) -> Iterator[Unit]:
@@ -155,7 +161,7 @@ class _Search:
             except Unreadable as broken:
                 self.audit.quarantine(name, str(broken))
         else:
-            opened = partial(open_file, path, packed=path.name.lower().endswith(".gz"))
+            opened = partial(open_file, path)
             yield Unit(source, name, kind, path, label, opened, part=part)
 
     def _members(self, source: str, name: str, path: Path, kind: str) -> Iterator[Unit]:
@@ -173,7 +179,7 @@ class _Search:
         for member in members:
             inner = kind_of(member.name, self.content)
             if inner is None or inner in self.content.archives or inner in self.content.readers:
-                packed = member.name.lower().endswith((".gz", ".tar", ".tgz", ".7z"))
+                packed = packing_of(member.name) or suffix(member.name) in (".tar", ".7z")
                 refuse(member.name, _NESTED if inner or packed else _unknown(self.content))
             elif self.content.ignored_tables and self._is_table(member.name):
                 refuse(member.name, self.content.ignored_tables)
@@ -189,13 +195,11 @@ class _Search:
 
 
 def kind_of(name: str, content: Content) -> str | None:
-    """Return the suffix of a file's format, without ``.gz``; None for an unknown one."""
-    stem, found = os.path.splitext(name.lower())
-    if found == ".tgz":
-        found = ".tar"
-    elif found == ".gz":
-        found = os.path.splitext(stem)[1]
-        return found if found in content.tables | (content.archives & {".tar"}) else None
+    """Return the suffix of a file's format, without that of a compression; None if unknown."""
+    found = suffix(unpacked_name(name))
+    if packing_of(name):
+        stores = content.stores - content.readers.keys()
+        return found if found in content.tables | stores | (content.archives & {".tar"}) else None
     known = (content.tables, content.stores, content.archives, content.files)
     return found if any(found in kinds for kinds in known) else None
 
@@ -205,9 +209,12 @@ def _unknown(content: Content) -> str:
 
 
 def _parted(path: str, content: Content) -> tuple[str, str | None]:
-    """Split ``file.npz#train`` into file and part, unless a file has the whole name."""
+    """Split ``file.npz#train`` or ``file.xlsx#sheet`` into file and part.
+
+    A file that has the whole name is not split.
+    """
     stem, mark, part = path.rpartition("#")
-    if mark and suffix(stem) in content.readers and not os.path.lexists(path):
+    if mark and suffix(stem) in (*content.readers, ".xlsx") and not os.path.lexists(path):
         return stem, part
     return path, None
 

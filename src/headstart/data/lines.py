@@ -16,7 +16,6 @@ NUL = "it holds NUL bytes; remove them"
 LONGEST = 10_000_000
 
 NOT_UTF8 = "it is not UTF-8 text; convert it to UTF-8"
-BINARY = "most of it is not UTF-8 text (another encoding, or binary); convert it to UTF-8"
 TOO_LONG = f"it is longer than {LONGEST // 10**6} million characters; split it"
 
 
@@ -28,16 +27,10 @@ def chunks(stream: Stream) -> Iterator[bytes]:
 def lines(data: Iterator[bytes], quarantine: Quarantine) -> Iterator[tuple[int, list[str]]]:
     """Yield (number of the first line, lines without their ends) for each chunk.
 
-    A byte-order mark is dropped. Bytes that are not UTF-8 become lone surrogates, so that only the
-    record that has them is quarantined.
-
-    Raises:
-        Unreadable: most lines at the start are not UTF-8 text.
+    Bytes that are not UTF-8 become lone surrogates, so that only the record that has them is
+    quarantined.
     """
     for number, block in _whole_lines(data, quarantine):
-        if number == 1:
-            block = block.removeprefix(b"\xef\xbb\xbf")
-            _judge(block)
         text = block.decode(errors="surrogateescape")
         if "\r" in text:
             text = text.replace("\r\n", "\n")
@@ -56,7 +49,7 @@ def whole(stream: Stream) -> str:
         if len(data) > LONGEST:
             raise Unreadable(TOO_LONG)
     try:
-        return data.decode("utf-8-sig").replace("\r\n", "\n")
+        return data.decode().replace("\r\n", "\n")
     except UnicodeDecodeError:
         raise Unreadable(NOT_UTF8) from None
 
@@ -81,21 +74,6 @@ def _whole_lines(data: Iterator[bytes], quarantine: Quarantine) -> Iterator[tupl
                 rest, dropping = b"", True
     if rest:
         yield number, rest
-
-
-def _judge(block: bytes) -> None:
-    filled = [line for line in block.split(b"\n") if line.strip()]
-    bad = sum(b"\0" in line or not _is_utf8(line) for line in filled)
-    if 2 * bad > len(filled):
-        raise Unreadable(BINARY)
-
-
-def _is_utf8(line: bytes) -> bool:
-    try:
-        line.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def fault(text: Any) -> str | None:

@@ -3,43 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache as once
-from functools import partial
-from itertools import compress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
-
-import numpy as np
+from typing import TYPE_CHECKING, Literal
 
 from headstart.data.audit import Audit
-from headstart.data.block import Block, Located, Quarantine
-from headstart.data.columns import LABEL, option
-from headstart.data.columns import choose as choose_columns
-from headstart.data.content import Content, Reader
+from headstart.data.columns import LABEL
+from headstart.data.content import Content
 from headstart.data.discovery import find
 from headstart.data.field import Field
-from headstart.data.ledger import Ledger, with_others
-from headstart.data.lines import chunks, lines, whole
-from headstart.data.sidecars import label_beside
+from headstart.data.reading import Reading
 from headstart.data.store import RecordWriter
-from headstart.data.streams import EMPTY, Unreadable, plain_reasons
-from headstart.data.tables import TABLES, read_table
-from headstart.data.unit import FILES, Unit
-from headstart.data.walking import printable
 from headstart.errors import HeadstartError
 from headstart.files import whole_file
-from headstart.registry import HOME
 
 if TYPE_CHECKING:
     from datasets import Dataset
-
-#: Marks a blank record, which is skipped.
-_BLANK = "it is blank"
 
 
 def read(
@@ -47,8 +29,9 @@ def read(
     *,
     content: Content,
     columns: Mapping[str, str],
-    document: Literal["line", "file"],
+    document: Literal["auto", "line", "file"],
     audit: Audit,
+    encoding: str | None = None,
     fields: Sequence[Field] = (),
     cache: Path | None = None,
 ) -> Dataset:
@@ -63,8 +46,12 @@ def read(
         columns: from the name of a field to its column in the sources; others are found where
             they are obvious. Names of unknown fields are ignored. If the label's column is named,
             a record without a label is quarantined.
-        document: in ``.txt`` files, is each line a record or each file?
-        audit: collects counts and quarantined records; its ledger, if any, gets every row.
+        document: in ``.txt`` files, is each line a record or each file? ``auto`` takes the file
+            where its folder names its class, and else the line.
+        audit: collects counts and quarantined records, and notes on how files are read; its ledger,
+            if any, gets every row.
+        encoding: that of the text files; None to detect it, see
+            :mod:`headstart.data.encodings`.
         fields: further columns of the records, in addition to those of the content and ``label``;
             one of the same name replaces either.
         cache: folder for the Arrow file; by default a temporary folder that is deleted with the
@@ -84,12 +71,13 @@ def read(
     label = replace(LABEL, required=LABEL.name in columns)
     wanted = {field.name: field for field in (*content.fields, label, *fields)}
     named = {name: column for name, column in columns.items() if name in wanted}
-    key = repr((tuple(sources), content.name, sorted(named.items()), list(wanted), document))
+    options = (sorted(named.items()), list(wanted), document, encoding)
+    key = repr((tuple(sources), content.name, *options))
     name = f"records-{hashlib.blake2b(key.encode(), digest_size=8).hexdigest()}.arrow"
     path = (cache or Path(tempfile.mkdtemp(dir=_scratch().name))) / name
     found = Audit(ledger=audit.ledger)
     found.watch = audit.watch
-    reading = _Reading(content, list(wanted.values()), named, document, found, audit.ledger)
+    reading = Reading(content, list(wanted.values()), named, document, encoding, found)
     try:
         with whole_file(path) as unfinished:
             writer = RecordWriter(unfinished, reading.fields, content.columns)
@@ -101,158 +89,9 @@ def read(
         records = writer.open(path)
         found.duplicates = content.count_repeats(records, found)
     finally:
+        found.notes += reading.sentences()
         audit.merge(found)
     return records
-
-
-@dataclass
-class _Reading:
-    """One reading: the fields, the options and the audit that every unit is read with."""
-
-    content: Content
-    fields: list[Field]
-    named: Mapping[str, str]
-    document: Literal["line", "file"]
-    audit: Audit
-    ledger: Ledger | None = None
-
-    def store(self, unit: Unit, writer: RecordWriter) -> None:
-        """Write the valid records of one unit; none if the unit proves to be broken."""
-        self._refuse_columns(unit)
-
-        def where(number: int | str) -> str:
-            if isinstance(number, str):
-                return f"{unit.name}/{number}" if unit.name else number
-            return f"{unit.name}:{number}" if number else unit.name
-
-        left: list[tuple[int | str, str]] = []  # rows that their reader leaves out
-
-        def quarantine(number: int | str, reason: str) -> None:
-            audit.quarantine(where(number), reason)
-            left.append((number, reason))
-
-        audit, ledger = self.audit, self.ledger
-        begin = ledger.length if ledger else 0
-        start, kept, seen = writer.rows, 0, audit.quarantined + audit.blank
-        try:
-            for block in self._blocks(unit, quarantine):
-                columns, faults = self._taken(block, unit)
-                if ledger:
-                    ledger.note(block, faults, left, where)
-                left.clear()
-                ids: list[str] = []
-                for number, fault in zip(block.numbers, faults, strict=True):
-                    if fault is None:
-                        ids.append(where(number))
-                    elif fault is _BLANK:
-                        audit.blank += 1
-                    else:
-                        audit.quarantine(where(number), fault)
-                if len(ids) < len(faults):
-                    sound = [fault is None for fault in faults]
-                    columns = [list(compress(values, sound)) for values in columns]
-                writer.add(ids, columns)
-                kept += len(ids)
-                if audit.watch:
-                    audit.watch(writer.rows, 0)
-        except Unreadable as reason:
-            writer.drop_since(start)
-            audit.quarantine(unit.name, str(reason))
-            if ledger:
-                ledger.drop_since(begin)
-                ledger.add([unit.name], [str(reason)], {})
-            return
-        if ledger:
-            ledger.note(Block([], {}), [], left, where)
-        if kept:
-            audit.keep(unit.source, kept)
-        elif audit.quarantined + audit.blank == seen:
-            audit.quarantine(unit.name, EMPTY)
-
-    def _taken(self, block: Block, unit: Unit) -> tuple[list[list[Any]], list[str | None]]:
-        """Return the stored values of each field, and why each record is invalid, or None."""
-        count, own = len(block.numbers), len(self.content.fields)
-        columns: list[list[Any]] = []
-        faults: list[str | None] = [None] * count
-        blank = [True] * count
-        for index, field in enumerate(self.fields):
-            # A folder may be the label of all its files.
-            rest = unit.label if field.name == LABEL.name else None
-            values = block.columns.get(field.name)
-            if values is None:
-                values = [rest] * count
-            elif len(values) != count:
-                raise Unreadable(
-                    f"its reader gives {len(values)} values of {field.name!r} for {count} records"
-                )
-            elif isinstance(values, np.ndarray):
-                values = list(values) if values.ndim > 1 else values.tolist()
-            column: list[Any] = []
-            for row, value in enumerate(values):
-                stored = fault = None
-                if not field.is_blank(value):
-                    blank[row] = blank[row] and index >= own
-                    stored, fault = field.take(value, unit)
-                if stored is None and fault is None and field.required:
-                    fault = field.absent
-                faults[row] = faults[row] or fault
-                column.append(stored)
-            columns.append(column)
-        return columns, [
-            _BLANK if empty else fault for empty, fault in zip(blank, faults, strict=True)
-        ]
-
-    def _refuse_columns(self, unit: Unit) -> None:
-        """Refuse a unit without columns if a column was named that it must have."""
-        what = self.content.columnless.get(unit.kind)
-        needed = self.named.keys() - set(self.content.columns)
-        if what and needed:
-            name = min(needed)
-            column = self.named[name]
-            folders = f", or put the {self.content.noun} of each label into a folder of its own"
-            raise HeadstartError(
-                f"{unit.name} {what} and has no column {column!r}; leave out "
-                f"{option(name, column)}{folders if name == LABEL.name else ''}."
-            )
-
-    def _blocks(self, unit: Unit, quarantine: Quarantine) -> Iterator[Block]:
-        content, first = self.content, self.fields[0].name
-        if unit.kind == FILES:
-            found = [Located(os.path.join(unit.path, name)) for name in unit.files]
-            yield Block([printable(name) for name in unit.files], {first: found})
-            return
-        with plain_reasons():
-            if unit.kind in content.readers:
-                yield from _read_by(content.readers[unit.kind], unit, self.named)
-            elif unit.kind in TABLES:
-                choose = partial(choose_columns, unit.name, fields=self.fields, named=self.named)
-                choice = with_others(choose) if self.ledger and self.ledger.columns else choose
-                yield from read_table(unit, choice, quarantine, content.rows)
-            else:
-                with closing(unit.open()) as stream:
-                    if unit.kind in content.files:
-                        beside = label_beside(unit.beside, self.named.get(LABEL.name))
-                        labels = {} if beside is None else {LABEL.name: beside}
-                        yield Block([0], {first: [b"".join(chunks(stream))], **labels})
-                    elif self.document == "file":
-                        yield Block([0], {first: [whole(stream)]})
-                    else:
-                        for line, texts in lines(chunks(stream), quarantine):
-                            yield Block(range(line, line + len(texts)), {first: texts})
-
-
-def _read_by(reader: Reader, unit: Unit, named: Mapping[str, str]) -> Iterator[Block]:
-    """Yield the blocks of a reader; where one of another package fails, its file is refused."""
-    try:
-        with plain_reasons():
-            yield from reader(unit, named)
-    except (Unreadable, HeadstartError):
-        raise
-    except Exception as error:
-        if reader.__module__.partition(".")[0] == HOME:
-            raise
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise Unreadable(f"its reader cannot read it ({reason})") from error
 
 
 def _nothing_in(sources: Sequence[str], audit: Audit) -> HeadstartError:

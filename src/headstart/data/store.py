@@ -43,14 +43,17 @@ class RecordWriter:
         """Rows added so far, the dropped ones included."""
         return self._written + len(self._ids)
 
-    def add(self, ids: Sequence[str], columns: Sequence[Sequence[Any]]) -> None:
-        """Append records, given the values of each field."""
+    def add(self, ids: Sequence[str], columns: Sequence[Sequence[Any]]) -> int:
+        """Append records, given the values of each field; return their approximate bytes."""
         self._ids.extend(ids)
+        added = 0
         for field, column, values in zip(self._fields, self._columns, columns, strict=True):
             column.extend(values)
-            self._size += sum(field.size(value) for value in values if value is not None)
+            added += sum(field.size(value) for value in values if value is not None)
+        self._size += added
         if len(self._ids) >= _ROWS or self._size >= _HELD:
             self._flush()
+        return added
 
     def drop_since(self, row: int) -> None:
         """Drop every record from ``row`` on: their file proved to be broken."""

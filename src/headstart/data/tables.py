@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from headstart.data.audit import Audit
-from headstart.data.block import Block, Choose, Quarantine
+from headstart.data.block import Block, Choose, Log
 from headstart.data.columnar import read_parquet, read_saved
 from headstart.data.columns import LABEL
+from headstart.data.decoding import TextStream, open_text
 from headstart.data.delimited import read_delimited
 from headstart.data.discovery import find
 from headstart.data.json_records import read_json
 from headstart.data.streams import Unreadable, plain_reasons
 from headstart.data.unit import SAVED, Unit
+from headstart.data.workbooks import read_workbook
 
 if TYPE_CHECKING:
     from headstart.data.content import Content
 
 #: Kinds of units that have columns.
-TABLES = frozenset({".csv", ".tsv", ".parquet", ".json", ".jsonl", SAVED})
+TABLES = frozenset({".csv", ".tsv", ".parquet", ".json", ".jsonl", ".xlsx", SAVED})
 #: Names of columns that may have several labels per record, after the names of any label.
 TAG_NAMES = ("tags", "genres", "topics", "categories", "classes", "label_names")
+
+_SILENT = Log(lambda number, reason: None, lambda sentence: None)
 
 
 class _Seen(Exception):
@@ -32,31 +37,40 @@ class _Seen(Exception):
         self.columns = columns
 
 
-def read_table(unit: Unit, choose: Choose, quarantine: Quarantine, rows: int) -> Iterator[Block]:
+def read_table(
+    unit: Unit, choose: Choose, log: Log, rows: int, text: Callable[[], TextStream]
+) -> Iterator[Block]:
     """Yield the blocks of a unit of one of the kinds in :data:`TABLES`.
 
     Args:
+        log: hears of rows that are set aside, and how the file is read.
         rows: rows per batch of a columnar file.
+        text: opens a text file.
 
     Raises:
         Unreadable: it is broken.
+        Later: a column begins after the rows from which columns were chosen.
     """
     if unit.kind == SAVED:
         yield from read_saved(unit.path, choose, rows)
-        return
-    with closing(unit.open()) as stream:
-        if unit.kind in (".csv", ".tsv"):
-            yield from read_delimited(stream, unit.kind, choose, quarantine)
-        elif unit.kind == ".parquet":
+    elif unit.kind == ".parquet":
+        with closing(unit.open()) as stream:
             yield from read_parquet(stream, choose, rows)
-        else:
-            yield from read_json(stream, choose, quarantine)
+    elif unit.kind == ".xlsx":
+        with closing(unit.open()) as stream:
+            yield from read_workbook(stream, unit.name, unit.part, choose, log.tell)
+    else:
+        with closing(text()) as stream:
+            if unit.kind in (".csv", ".tsv"):
+                yield from read_delimited(stream, unit.kind, choose, log)
+            else:
+                yield from read_json(stream, unit.kind, choose, log)
 
 
 def columns(source: str, content: Content) -> dict[str, list[Any]]:
     """Return sampled values of each column of the first table in ``source``; {} if it has none.
 
-    Only the beginning of the table is read.
+    Only a sample of the table is read.
 
     Args:
         content: the kind of the records.
@@ -65,7 +79,10 @@ def columns(source: str, content: Content) -> dict[str, list[Any]]:
 
 
 def peek(unit: Unit) -> dict[str, list[Any]]:
-    """Return sampled values of each column of a unit; {} if it is not a table, or broken."""
+    """Return sampled values of each column of a unit; {} if it is not a table, or broken.
+
+    Where the encoding is not certain, letters beyond ASCII are arbitrary.
+    """
 
     def choose(found: Mapping[str, Sequence[Any]]) -> Mapping[str, str]:
         raise _Seen(found)
@@ -73,7 +90,8 @@ def peek(unit: Unit) -> dict[str, list[Any]]:
     if unit.kind in TABLES:
         try:
             with plain_reasons():
-                next(read_table(unit, choose, lambda number, reason: None, 1), None)
+                text = partial(open_text, unit, usual="latin-1", whole=False)
+                next(read_table(unit, choose, _SILENT, 1, text), None)
         except _Seen as seen:
             return {name: list(values) for name, values in seen.columns.items()}
         except Unreadable:

@@ -21,13 +21,15 @@ class Unit:
     Attributes:
         source: as the user wrote it.
         name: short and stable; ids of records start with it.
-        kind: a suffix that the content knows, without ``.gz``, or :data:`SAVED` or :data:`FILES`.
+        kind: a suffix that the content knows, without that of a compression, or :data:`SAVED` or
+            :data:`FILES`.
         path: the file or folder (of a member: its archive; of files: their folder).
         label: the folder's name, where folders are classes.
         open: opens the bytes, unpacked.
         files: names of the files in the folder ``path``, where each is a record.
         beside: the other files of a member's sample, see :class:`headstart.data.archives.Member`.
-        part: the chosen arrays of an ``.npz`` file, as in ``file.npz#train``.
+        part: the chosen arrays of an ``.npz`` file, as in ``file.npz#train``, or sheet of a
+            workbook.
     """
 
     source: str

@@ -14,6 +14,7 @@ from headstart.deployment import search
 from headstart.downstream import TASKS
 from headstart.errors import HeadstartError
 from headstart.outputs import store_of
+from headstart.stored import opening
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -67,7 +68,8 @@ class LabeledIndex:
     """
 
     def __init__(self, run: RunFolder, opened: OpenedEncoder) -> None:
-        config = FinetuneConfig(**{**run.config()["options"], "resume": False})
+        with opening(run.config_file):
+            config = FinetuneConfig(**{**run.config()["options"], "resume": False})
         note = f"{config.task}, {MOST} at most"
         index = search.index_folder(opened, store_of(run.folder), [config.train], config, note)
         if not search.is_current(index, opened):

@@ -24,6 +24,8 @@ def draw_images(run: RunFolder, config: GenerateConfig) -> Path:
     """
     out = Path(config.out) if config.out else store_of(run.folder) / "samples.png"
     check_ending(out, "pictures", (".png",))
-    drawn = ImageGenerator.load(run.head).sample(config.count, generator(config.seed, "draw"))
+    drawn = ImageGenerator.load(run.checked_head()).sample(
+        config.count, generator(config.seed, "draw")
+    )
     contact_sheet(list(drawn.split(COLUMNS)), out)
     return out

@@ -63,9 +63,10 @@ class Explainer:
     def __init__(self, run: RunFolder, method: str = "auto") -> None:
         head = open_head(run)
         if not isinstance(head, Classification):
+            task = run.recorded("task", str)
             raise HeadstartError(
-                f"{run.folder} was fine-tuned for {run.resolved['task']}, and only predictions of "
-                "classes can be explained; name a run of --task classification."
+                f"{run.folder} was fine-tuned for {task}, and only predictions of classes can be "
+                "explained; name a run of --task classification."
             )
         self.opened = OpenedEncoder(run.encoder)
         self.processor = self.opened.processor
@@ -78,7 +79,7 @@ class Explainer:
         self.run, self.head = run, head.requires_grad_(False)
         self.encoder = self.opened.encoder
         cast(nn.Module, self.encoder).eval().requires_grad_(False)
-        self.length = int(run.resolved["length"])
+        self.length = run.recorded("length", int)
         self._requested = method
         if method == "rollout" and not rollout.can_roll_out(self.encoder):
             raise rollout.no_attention()

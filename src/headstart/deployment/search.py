@@ -26,6 +26,7 @@ from headstart.evaluation.cache import (
 )
 from headstart.files import whole_folder
 from headstart.outputs import store_of
+from headstart.stored import is_whole, seal
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -215,6 +216,7 @@ def build(
                 rows.save_to_disk(str(unfinished / ROWS))
         state = digest_of_records(records, opened.modality.content)
         (unfinished / STATE).write_text(state, encoding="utf-8")
+        seal(unfinished)
 
 
 def is_current(folder: Path, opened: OpenedEncoder) -> bool:
@@ -224,12 +226,10 @@ def is_current(folder: Path, opened: OpenedEncoder) -> bool:
     """
     from datasets import load_from_disk
 
-    try:
-        records = load_from_disk(str(folder / RECORDS))
-        state = (folder / STATE).read_text(encoding="utf-8")
-        Index.open(folder / VECTORS)
-    except (OSError, ValueError, HeadstartError):  # none yet, or a damaged one
+    if not is_whole(folder):  # none yet, or a damaged one
         return False
+    records = load_from_disk(str(folder / RECORDS))
+    state = (folder / STATE).read_text(encoding="utf-8")
     return state == digest_of_records(records, opened.modality.content)
 
 

@@ -131,6 +131,7 @@ class Task(nn.Module, ABC):
         needs: capabilities that encoder or processor must provide.
         labels: the classes, in the order of its outputs; empty where it predicts none.
         modality: of the records, while :meth:`alternatives` are measured.
+        gives_masks: whether its predictions can be written as images, to a folder.
         eval_batch_size: most rows of a batch in evaluation and prediction.
         fields: the fields it reads beside the content; ``--column`` can name their columns.
         learns: False where :meth:`warm_start` leaves nothing to train.
@@ -141,6 +142,7 @@ class Task(nn.Module, ABC):
     content: ClassVar[Content | None] = None
     Options: ClassVar[type[AnyOptions]] = AnyOptions
     needs: ClassVar[frozenset[str]] = frozenset()
+    gives_masks: ClassVar[bool] = False
     eval_batch_size: ClassVar[int] = 64
     fields: ClassVar[tuple[str, ...]] = ("label",)
     learns: ClassVar[bool] = True

@@ -24,6 +24,7 @@ from headstart.downstream.frozen import Pooler, frozen_features
 from headstart.downstream.frozen_head import FrozenHead
 from headstart.downstream.head import zero_linear
 from headstart.downstream.rows import TargetRows, batches
+from headstart.downstream.spread import Spread
 from headstart.downstream.wide import WIDE_RATE, Wide, is_wide
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class Classification(Task):
         self.dropout = nn.Dropout(dropout)
         self.linear = zero_linear(width, len(labels))
         self.wide: Wide | None = None
+        self.spread: Spread | None = None
         self.weights: Tensor | None
         self.register_buffer("weights", weights, persistent=False)
 
@@ -190,10 +192,11 @@ class Classification(Task):
     def logits(self, features: Tensor, batch: Batch) -> Tensor:
         """Return scores (B,classes) before the softmax."""
         deep = self.deep(self.dropout(features))
-        return deep if self.wide is None else deep + self.wide(batch)
+        scores = deep if self.wide is None else deep + self.wide(batch)
+        return scores if self.spread is None else self.spread.joined(scores, features)
 
     def deep(self, features: Tensor) -> Tensor:
-        """Return the scores (B,classes) of the linear layer, without a wide half."""
+        """Return the scores (B,classes) of the linear layer alone."""
         scores: Tensor = self.linear(normalize(features.float()) if self.unit else features)
         return scores.float()
 
@@ -206,23 +209,26 @@ class Classification(Task):
         return class_predictions(self.labels, self.logits(features, batch))
 
     def arguments(self) -> dict[str, Any]:
-        """Return labels, sizes, dropout, scaling, and whether there is a wide half."""
+        """Return labels, sizes, dropout, scaling, and which further parts there are."""
         return {
             "labels": self.labels,
             "width": self.linear.in_features,
             "dropout": self.dropout.p,
             "unit": self.unit,
             "wide": self.wide is not None,
+            "spread": self.spread is not None,
         }
 
     @classmethod
     def restored(cls, arguments: dict[str, Any], state: dict[str, Tensor]) -> Self:
-        """Return a head with the runs that its wide half knows, if it has one."""
+        """Return a head with the further parts that it was saved with."""
         arguments = dict(arguments)
-        wide = arguments.pop("wide")
+        wide, spread = arguments.pop("wide"), arguments.pop("spread", False)
         head = cls(**arguments)
         if wide:
             head.wide = Wide(state["wide.known"], state["wide.ratios"])
+        if spread:
+            head.spread = Spread(state["spread.pool"], state["spread.beliefs"])
         return head
 
 

@@ -22,6 +22,7 @@ from headstart.evaluation.written import formatted
 from headstart.files import whole_folder, write_text
 from headstart.objectives import Objective
 from headstart.seeding import seeded
+from headstart.stored import seal
 from headstart.training.log import RunLog
 from headstart.training.plan import TrainingPlan
 from headstart.training.processes import ProcessGroup
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from headstart.batch import Batch, Rows
+    from headstart.downstream.frozen_head import FrozenHead
     from headstart.encoders import Encoder
     from headstart.modalities import Processor
     from headstart.run import RunFolder
@@ -94,6 +96,12 @@ class Unlabeled(Protocol):
 
     def defaults(self, encoder: Encoder, count: int) -> TaskDefaults:
         """Return defaults that replace those of a task with ``count`` labels."""
+        ...
+
+    def head(
+        self, tuned: Finetuning, rows: Any, held: Any, processor: Processor, length: int
+    ) -> FrozenHead | None:
+        """Return the head that needs no training of the network; None where the method trains."""
         ...
 
     def join(
@@ -172,14 +180,17 @@ def finetune(
         RunLog(run.log_file, console)(line)
 
     head.warm_start(encoder, rows, held)
-    frozen = None
+    frozen, learns = None, head.learns
     if unlabeled is not None:
-        objective, rows = unlabeled.join(tuned, rows, held, processor, length)
+        frozen = unlabeled.head(tuned, rows, held, processor, length)
+        learns = frozen is None
+        if learns:
+            objective, rows = unlabeled.join(tuned, rows, held, processor, length)
     elif config.alternatives:
         frozen = head.frozen_head(encoder, rows, held, config)
     start = {name: value.clone() for name, value in objective.state_dict().items()}
     start_loss = _means(objective, held, head.eval_batch_size)["loss"]
-    if head.learns:
+    if learns:
         training = TrainingPlan(
             objective=objective,
             rows=rows,
@@ -197,8 +208,10 @@ def finetune(
     if unlabeled is not None:
         unlabeled.finish(objective)
     group, log = ProcessGroup.here(), RunLog(run.log_file, console)
-    choice = frozen.compare(encoder, held) if frozen is not None else None
-    if frozen is not None and choice is not None and choice.frozen:
+    choice = frozen.compare(encoder, held) if frozen is not None and learns else None
+    if choice is not None and not choice.frozen:
+        frozen = None
+    if frozen is not None:
         objective.load_state_dict(start)
         frozen.set_part()
 
@@ -214,7 +227,7 @@ def finetune(
             log(f"The page of the classes is left out ({type(error).__name__}: {error}).")
 
     group.first(measure)
-    if frozen is not None and choice is not None and choice.frozen and not own:
+    if frozen is not None and not own:
         frozen.set_all()
     if merge is not None:
         merge()
@@ -223,8 +236,10 @@ def finetune(
         with whole_folder(run.encoder) as folder:
             save_encoder(encoder, processor, folder, note)
             head.publish(encoder, folder)
+            seal(folder)
         with whole_folder(run.head) as folder:
             head.save(folder)
+            seal(folder)
         run.resolve(finished=True, compared=False)  # the verb compares, or does so again
 
     group.first(keep)
@@ -324,4 +339,4 @@ def _decide(
                 **config.model_dump(include={"patience", "layer_decay"} & config.model_fields_set),
             }
         )
-    return dict(run.resolved["plan"])
+    return dict(run.recorded("plan", dict))

@@ -18,7 +18,10 @@ from torch import Tensor, nn
 
 from headstart.downstream.frozen import frozen_features, pooled_features
 from headstart.downstream.rows import batches
-from headstart.evaluation.heads.logistic import Fitted, LogisticRegression
+from headstart.downstream.spread import Spread
+from headstart.evaluation.heads.linear import Fitted
+from headstart.evaluation.heads.logistic import LogisticRegression
+from headstart.evaluation.heads.propagation import LabelPropagation, Propagated
 from headstart.seeding import derive
 
 if TYPE_CHECKING:
@@ -116,12 +119,14 @@ class LinearHead(Protocol):
         linear: the layer (D -> classes).
         unit: whether features are scaled to unit length before it.
         wide: a further part whose scores are added, if any.
+        spread: what labels spread to over unlabeled records, if any.
     """
 
     labels: list[Any]
     linear: nn.Linear
     unit: bool
     wide: Any
+    spread: Spread | None
     eval_batch_size: ClassVar[int]
 
     def eval(self) -> Any:
@@ -147,6 +152,7 @@ class FrozenHead:
         head: whose linear layer :meth:`set_part` and :meth:`set_all` set.
         train, held: labeled rows.
         seed: deals the folds that choose scaling and penalty.
+        others: (U,D) features of unlabeled records, over which the labels are spread.
     """
 
     def __init__(
@@ -156,13 +162,31 @@ class FrozenHead:
         train: TargetRows,
         held: TargetRows,
         seed: int,
+        others: np.ndarray | None = None,
     ) -> None:
         self._head, self._seed = head, seed
         self._records = len(train)
         self._train, self._targets = _arrays(*frozen_features(encoder, train))
         self._held, self._truth = _arrays(*pooled_features(encoder, held, np.arange(len(held))))
-        self._probe = LogisticRegression(np.concatenate([self._train, self._held]))
+        labeled = np.concatenate([self._train, self._held])
+        self._probe: LogisticRegression | LabelPropagation = (
+            LogisticRegression(labeled)
+            if others is None
+            else LabelPropagation(np.concatenate([labeled, others]))
+        )
         self._part = self._fit(self._train, self._targets)
+
+    @property
+    def spreads(self) -> bool:
+        """Whether spreading the labels does better by cross-validation inside them.
+
+        Where a class has a single label nothing can be cross-validated; then it does where the
+        labels reach enough of the records.
+        """
+        fitted = self._part
+        if not isinstance(fitted, Propagated) or fitted.beliefs is None:
+            return False
+        return not fitted.validation <= fitted.linear.validation
 
     def compare(self, encoder: Encoder, held: Rows) -> Choice:
         """Compare the trained ``encoder`` with its head to the regression on the training part."""
@@ -189,7 +213,7 @@ class FrozenHead:
         features = np.concatenate([self._train, self._held])
         _set(self._head, self._fit(features, np.concatenate([self._targets, self._truth])))
 
-    def _fit(self, features: np.ndarray, classes: np.ndarray) -> Fitted:
+    def _fit(self, features: np.ndarray, classes: np.ndarray) -> Fitted | Propagated:
         rng = np.random.Generator(np.random.PCG64(derive(self._seed, "frozen head")))
         return self._probe.fit(features, classes, rng)
 
@@ -198,8 +222,10 @@ def _arrays(features: Tensor, targets: Tensor) -> tuple[np.ndarray, np.ndarray]:
     return features.numpy(), targets.numpy()
 
 
-def _set(head: LinearHead, fitted: Fitted) -> None:
+def _set(head: LinearHead, fitted: Fitted | Propagated) -> None:
     """Set the linear layer of a head so that its scores are those of ``fitted``."""
+    if isinstance(fitted, Propagated):
+        head.spread, fitted = Spread.of(fitted), fitted.linear
     head.wide, head.unit = None, fitted.unit
     with torch.no_grad():
         head.linear.weight.copy_(torch.from_numpy(fitted.weights.T))

@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
+
+from headstart.stored import read_json, read_tensors
 
 WEIGHTS, DESCRIPTION = "head.safetensors", "head.json"
 
@@ -24,14 +26,14 @@ def write_head(folder: Path, head: nn.Module, task: str, **arguments: Any) -> No
 
 def task_of(folder: Path) -> str:
     """Return the task of the head in a folder."""
-    return str(json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))["task"])
+    return str(read_json(folder / DESCRIPTION, task=str)["task"])
 
 
 def read_head(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Return the arguments and the weights that :func:`write_head` wrote."""
-    described = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    described = read_json(folder / DESCRIPTION, task=str)
     described.pop("task")
-    return described, load_file(folder / WEIGHTS)
+    return described, read_tensors(folder / WEIGHTS)
 
 
 def zero_linear(width: int, outputs: int) -> nn.Linear:

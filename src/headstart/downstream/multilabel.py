@@ -65,7 +65,7 @@ class MultiLabel(Task):
         """Read records with a list of labels each, from lists or from texts with a separator."""
         plain = options.model_dump(include=set(SourceOptions.model_fields))
         config = EvaluateConfig(
-            run=source, train=source, label_separator=options.label_separator, **plain
+            run=source, train=options.train, label_separator=options.label_separator, **plain
         )
         return read_several(source, config, modality, None, audit)
 

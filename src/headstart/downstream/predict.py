@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from headstart.data.columns import check_names
+from headstart.data.store import stream
 from headstart.downstream import TASKS, Task
 from headstart.downstream.head import task_of
 from headstart.downstream.image.masks import write_masks
 from headstart.encoders.opening import open_encoder, open_processor
 from headstart.errors import HeadstartError
 from headstart.files import whole_file
+from headstart.stored import opening
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -46,8 +48,10 @@ def open_head(run: RunFolder) -> Task:
         raise HeadstartError(
             f"the fine-tuning in {run.folder} has not finished; go on with `{run.command()}`."
         )
-    kind: type[Task] = TASKS[task_of(run.head)]
-    return kind.load(run.head)
+    folder = run.checked_head()
+    with opening(folder):
+        kind: type[Task] = TASKS[task_of(folder)]
+        return kind.load(folder)
 
 
 def reader(
@@ -93,7 +97,7 @@ def predict(
         head.configure(options)
     encoder = open_encoder(run.encoder)
     processor = open_processor(run.encoder)
-    length = int(run.resolved["length"])
+    length = run.recorded("length", int)
     encoder.eval()
     batch_size = min(batch_size, head.eval_batch_size)
 
@@ -128,7 +132,8 @@ def beside_rows(
     if ledger.kept is None:
         return found
     names = dict.fromkeys(name for row in found for name in row)
-    texts = iter(records[content.name]) if content.name in records.column_names else repeat(None)
+    has_content = content.name in records.column_names
+    texts = stream(records, content.name) if has_content else repeat(None)
     rows, predictions = [], iter(found)
     for row in ledger:
         if row.reason is not None:
@@ -139,6 +144,11 @@ def beside_rows(
         own = {content.name: text} if isinstance(text, str) else {}
         rows.append({**next(predictions), "record": row.columns or own})
     return rows
+
+
+def check_out(run: RunFolder, out: Path) -> None:
+    """Refuse a file that the predictions of a run cannot be written to."""
+    check_ending(out, *([""] if open_head(run).gives_masks else []))
 
 
 def check_ending(out: Path, *endings: str) -> None:

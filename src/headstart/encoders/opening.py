@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -22,6 +22,7 @@ from headstart.modalities import MODALITIES, Modality, Processor
 from headstart.modalities.opening import modality_giving, open_modality
 from headstart.run import RunFolder
 from headstart.seeding import seeded
+from headstart.stored import check, opening, read_json
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 NOTE = "headstart.json"
 
+#: Characters of the longest name on the hub.
+_LONGEST_NAME = 96
 #: The form of names of timm.
 _ARCHITECTURE = re.compile(r"(timm/)?\w+(\.\w+)?")
 
@@ -72,7 +75,7 @@ class OpenedEncoder:
 
     @cached_property
     def processor(self) -> Processor:
-        return self.modality.load(self.folder)
+        return open_processor(self.folder)
 
     @cached_property
     def encoder(self) -> Encoder:
@@ -121,7 +124,7 @@ def kind_of(name: str) -> EncoderKind | None:
     if name in ENCODERS:
         kind: EncoderKind = ENCODERS[name]
         return kind
-    if not _ARCHITECTURE.fullmatch(name) or Path(name).exists():
+    if not _ARCHITECTURE.fullmatch(name) or os.path.exists(name):
         return None
     if "/" not in name and not find_spec("timm"):
         return None
@@ -183,7 +186,8 @@ def open_encoder(folder: str | Path, *, length: int | None = None) -> Encoder:
         return create_encoder(path, {}, None, length=length or kind.length, seed=0)
     if length is None and (Path(path) / NOTE).is_file():
         length = int(read_note(path)["length"])
-    encoder = format_of(path).load(path, length)
+    with opening(Path(path)):
+        encoder = format_of(path).load(path, length)
     if isinstance(encoder, TokenEncoder):
         _check_tokens(encoder, path, length)
     return encoder
@@ -206,7 +210,9 @@ def _check_tokens(encoder: TokenEncoder, folder: str | Path, length: int | None)
 
 def open_processor(folder: str | Path) -> Processor:
     """Open the processor of an encoder folder, ours or a foreign one."""
-    return open_modality_of(folder).load(folder)
+    modality = open_modality_of(folder)
+    with opening(Path(folder)):
+        return modality.load(folder)
 
 
 def open_modality_of(folder: str | Path) -> Modality:
@@ -230,16 +236,19 @@ def encoder_folder(folder: str | Path) -> str | Path:
     """Return the location of an encoder: a run's ``encoder``, the folder itself, or a hub name.
 
     Raises:
-        HeadstartError: a path that does not exist, or a run whose training has not finished.
+        HeadstartError: a path that does not exist, a run that has not finished, or a file that is
+            missing or was altered since it was written.
     """
     path = Path(folder)
-    if (path / "encoder").is_dir():
-        return path / "encoder"
-    if (path / "config.yaml").is_file() and not (path / "config.json").is_file():
-        return RunFolder.open(path).require_encoder()
-    if path.exists():
+    if os.path.isdir(path / "encoder"):
+        path = path / "encoder"
+    elif os.path.exists(path / "config.yaml") and not os.path.exists(path / "config.json"):
+        path = RunFolder(path).require_encoder()  # refuses it
+    if os.path.exists(path):
+        check(path)
         return path
-    if path.is_absolute() or len(path.parts) > 2 or str(folder).startswith((".", "~")):
+    is_name = len(path.parts) < 3 and len(str(folder)) <= _LONGEST_NAME
+    if path.is_absolute() or not is_name or str(folder).startswith((".", "~")):
         raise HeadstartError(
             f"no encoder can be opened from {str(folder)!r}: there is no such folder; check the "
             "path."
@@ -266,12 +275,12 @@ def read_note(folder: str | Path) -> dict[str, Any]:
     """Return the note of an encoder folder, or an equivalent for a foreign one or a name."""
     note = Path(folder) / NOTE
     if note.is_file():
-        written: dict[str, Any] = json.loads(note.read_text(encoding="utf-8"))
-        return written
-    kind = None if Path(folder).exists() else kind_of(str(folder))
+        return read_json(note, modality=str, length=int)
+    kind = None if os.path.exists(folder) else kind_of(str(folder))
     if kind is not None:
         return {"modality": modality_giving(kind.reads, folder), "length": kind.length}
-    found = format_of(folder)
+    with opening(Path(folder)):
+        found = format_of(folder)
     return {"modality": modality_giving(found.reads, folder), "length": found.length(folder)}
 
 

@@ -82,15 +82,14 @@ class Pooling:
         paths = dict(modules)
         config = _read(folder, "config.json", paths.get("Pooling", "")) or {}
         old = [new for name, new in _NAMES.items() if config.get(f"{_OLD}{name}")]
-        mode = config.get("pooling_mode") or old or "mean"
-        if isinstance(mode, list) and len(mode) == 1:
-            mode = mode[0]
+        given = config.get("pooling_mode") or old or "mean"
+        modes = [given] if isinstance(given, str) else list(given)
         unknown = [kind for kind in kinds if kind not in ("Transformer", "Pooling", "Normalize")]
         strange = ", ".join(unknown)
         if kinds not in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"]):
             strange = strange or f"the modules {', '.join(kinds)}"
-        elif not isinstance(mode, str) or mode not in _MODES:
-            strange = f"pooling {mode if isinstance(mode, str) else ' with '.join(mode)}"
+        elif len(modes) > 1 or modes[0] not in _MODES:
+            strange = f"pooling {' with '.join(map(str, modes))}"
         elif paths["Transformer"]:
             strange = f"a network in the folder {paths['Transformer']}"
         task = (_read(folder, "sentence_bert_config.json") or {}).get("transformer_task")
@@ -102,7 +101,7 @@ class Pooling:
                 f"give a folder of a Transformer with one Pooling ({', '.join(_MODES)})."
             )
         check_settings(folder)
-        return cls(mode, "Normalize" in kinds)
+        return cls(str(modes[0]), "Normalize" in kinds)
 
 
 def modules_of(folder: str | Path) -> list[tuple[str, str]] | None:

@@ -18,6 +18,7 @@ from transformers import (
 
 from headstart.batch import Batch
 from headstart.encoders import Features, WriterEncoder, check_heads
+from headstart.encoders.proof import alike, attempt, check_length, documents, refusal, serves
 from headstart.encoders.transformer import (
     CONTEXT,
     MODERNBERT,
@@ -25,14 +26,11 @@ from headstart.encoders.transformer import (
     rounded,
     saved_causal,
 )
-from headstart.encoders.visibility import causal, mean_pool, visibility
+from headstart.encoders.visibility import causal, mean_pool, positions_of, visibility
 from headstart.encoders.weights import load_strictly
 from headstart.errors import HeadstartError
 from headstart.modalities import TokenProcessor
 from headstart.modalities.tokens.tokenizer_defaults import TokenizerDefaults
-
-#: Supported sequence-to-sequence networks of Transformers.
-WRITERS = ("t5", "mt5", "bart", "mbart", "pegasus", "marian")
 
 
 class Seq2SeqEncoder(WriterEncoder):
@@ -51,6 +49,9 @@ class Seq2SeqEncoder(WriterEncoder):
         self.model = model
         self.is_causal = is_causal
         self.width = int(model.config.hidden_size)
+        learned = getattr(model.get_encoder(), "embed_positions", None)
+        table = getattr(learned, "weight", None)
+        self.limit = None if table is None else len(table) - getattr(learned, "offset", 0)
 
     @property
     def provides(self) -> frozenset[str]:
@@ -63,7 +64,7 @@ class Seq2SeqEncoder(WriterEncoder):
         seen = visibility(batch)
         if self.is_causal:
             seen = causal(seen, batch)
-        tokens = self.contextualize(vectors, seen, batch.get("positions"))
+        tokens = self.contextualize(vectors, seen, positions_of(batch))
         return Features(tokens, batch["mask"], mean_pool(tokens.float(), batch["mask"]))
 
     def embed(self, batch: Batch) -> Tensor:
@@ -74,6 +75,7 @@ class Seq2SeqEncoder(WriterEncoder):
     def contextualize(
         self, tokens: Tensor, visibility: Tensor | None, positions: Tensor | None = None
     ) -> Tensor:
+        check_length(self.limit, tokens.shape[1])
         encoder = self.model.get_encoder()
         learned = getattr(encoder, "embed_positions", None)
         if learned is not None and positions is not None:
@@ -126,16 +128,49 @@ class Seq2SeqEncoder(WriterEncoder):
         """Open a folder that ``save_pretrained`` wrote, or a name of the hub's cache.
 
         Raises:
-            HeadstartError: the files are missing or damaged, or the network is of another kind.
+            HeadstartError: the files are missing or damaged, or this library cannot reproduce what
+                the network reads and writes.
         """
-        kind = writer_type(folder)
-        if kind not in WRITERS:
-            raise HeadstartError(
-                f"{folder} holds a network of the kind {kind!r}, which this library cannot train "
-                f"to write; it knows {', '.join(WRITERS)}."
-            )
         model = load_strictly(AutoModelForSeq2SeqLM, folder)
-        return cls(model, bool(saved_causal(Path(folder))))
+        encoder = cls(model, bool(saved_causal(Path(folder))))
+        with torch.no_grad():
+            _prove(encoder.eval())
+        return encoder
+
+
+def _prove(encoder: Seq2SeqEncoder) -> None:
+    """Compare both halves with the network's own forward pass on a few short documents.
+
+    Raises:
+        HeadstartError: they differ.
+    """
+    model = encoder.model
+    read, texts = model.get_encoder(), documents(model)
+    ones = [torch.ones_like(ids) for ids in texts]
+    own = [
+        attempt(lambda i=ids, m=mask: read(input_ids=i, attention_mask=m).last_hidden_state)
+        for ids, mask in zip(texts, ones, strict=True)
+    ]
+    vectors = [attempt(lambda i=ids: encoder.embed({"input_ids": i})) for ids in texts]
+    found = [v for v in own if v is not None and v.isfinite().all()]
+    embedded = [v for v in vectors if v is not None]
+    if not len(found) == len(embedded) == len(texts):
+        raise refusal(model, "does not give finite vectors for token ids alone")
+    if not serves(encoder.contextualize, embedded, found):
+        raise refusal(model, "gives a text other vectors beside other texts than alone")
+    memory, mask, written = found[0], ones[0].bool(), texts[1]
+    logits = attempt(lambda: encoder.score(encoder.write(memory, mask, written)))
+    begin = attempt(lambda: torch.full_like(written[:, :1], model.config.decoder_start_token_id))
+    wanted = None
+    if begin is not None:
+        before = torch.cat([begin, written[:, :-1]], 1)
+        wanted = attempt(
+            lambda: (
+                model(input_ids=texts[0], attention_mask=ones[0], decoder_input_ids=before).logits
+            )
+        )
+    if wanted is None or not alike([wanted], [logits]):
+        raise refusal(model, "does not write what its decoder and output layer give")
 
 
 def _blocks(stack: nn.Module) -> list[nn.Module]:

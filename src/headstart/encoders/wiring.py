@@ -19,6 +19,8 @@ import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from itertools import product
 from typing import Any, Literal
 
 import torch
@@ -27,14 +29,17 @@ from transformers import PreTrainedModel
 
 from headstart.encoders import attention
 from headstart.encoders.documents import apart, documents_of
+from headstart.encoders.proof import alike, attempt, check_length, documents, refusal, serves
 from headstart.errors import HeadstartError, first_line
 
-#: Lengths of the documents, and of the windows of attention while they are read.
-LENGTHS, WINDOW = (7, 4, 5), 2
-#: Largest difference, as a share of the largest value, between vectors that count as equal.
-TOLERANCE = 2e-4
+#: Windows of attention while the documents are read: shorter than these.
+WINDOW = 2
 #: Where a configuration says how far attention reaches.
 _WINDOWS = ("sliding_window", "attention_chunk_size")
+
+
+Mask = Literal["boolean", "additive", "rows", "alone"]
+Windows = Literal["none", "all", "kinds"]
 
 
 @dataclass(frozen=True)
@@ -52,10 +57,10 @@ class Wiring:
         width: D of its vectors.
     """
 
-    mask: Literal["boolean", "additive", "rows", "alone"]
+    mask: Mask
     causal: bool
     first: int | None = 0
-    windows: Literal["none", "all", "kinds"] = "none"
+    windows: Windows = "none"
     limit: int | None = None
     width: int = 0
 
@@ -81,12 +86,7 @@ def contextualized(
     Raises:
         HeadstartError: more positions than the network has, or a visibility it cannot take.
     """
-    length = tokens.shape[1]
-    if wiring.limit is not None and length > wiring.limit:
-        raise HeadstartError(
-            f"this network has {wiring.limit} positions, and a row has {length} tokens; set "
-            f"--length {wiring.limit} or less, or choose another encoder."
-        )
+    check_length(wiring.limit, tokens.shape[1])
     if not wiring.whole:
         if seen is None:
             return _run(
@@ -123,84 +123,45 @@ def ask(model: PreTrainedModel) -> Wiring:
 
 
 def _asked(model: PreTrainedModel) -> Wiring:
-    documents = _documents(model)
-    own = [_own(model, ids) for ids in documents]
+    texts = documents(model)
+    own = [_own(model, ids) for ids in texts]
     if not all(vectors.isfinite().all() for vectors in own):
-        raise _refusal(model, "gives values that are not finite")
-    if not _alike(own, [_own(model, ids) for ids in documents]):
-        raise _refusal(model, "gives one text different vectors each time")
-    causal = _is_causal(model, documents[0], own[0])
+        raise refusal(model, "gives values that are not finite")
+    if not alike(own, [_own(model, ids) for ids in texts]):
+        raise refusal(model, "gives one text different vectors each time")
+    causal = _is_causal(model, texts[0], own[0])
     table = model.get_input_embeddings()
-    vectors = [table(ids) for ids in documents]
+    vectors = [table(ids) for ids in texts]
     again = [
-        _attempt(lambda v=v: _run(model, v, torch.ones(v.shape[:2], dtype=torch.long)))
+        attempt(lambda v=v: _run(model, v, torch.ones(v.shape[:2], dtype=torch.long)))
         for v in vectors
     ]
-    if not _alike(own, again):
-        raise _refusal(model, "does not compute its vectors from its table of tokens alone")
+    if not alike(own, again):
+        raise refusal(model, "does not compute its vectors from its table of tokens alone")
     first = _first_position(model, vectors[0], own[0])
     width, limit = own[0].shape[2], _limit(model, first, vectors[0])
     for wiring in _candidates(model, causal, first):
-        if _serves(model, wiring, vectors, own):
+        if serves(partial(contextualized, model, wiring), vectors, own):
             return Wiring(wiring.mask, causal, wiring.first, wiring.windows, limit, width)
-    raise _refusal(model, "gives a text other vectors beside other texts than alone")
+    raise refusal(model, "gives a text other vectors beside other texts than alone")
 
 
 def _candidates(model: PreTrainedModel, causal: bool, first: int | None) -> Iterator[Wiring]:
     """Yield the wirings to try, the fastest in training first."""
     own = model.config._attn_implementation
-    kinds = set(getattr(model.config, "layer_types", None) or ("unknown",))
-    windowed = kinds != {"full_attention"} and any(
+    layers = set(getattr(model.config, "layer_types", None) or ("unknown",))
+    windowed = layers != {"full_attention"} and any(
         getattr(model.config, name, None) for name in _WINDOWS
     )
+    masks: list[Mask] = ["additive"] if own == "eager" else ["boolean", "additive"]
+    windows: list[Windows] = ["kinds", "all"] if windowed else ["none"]
     for implementation in [attention.NAME, own] if own == "sdpa" else [own]:
         model.set_attn_implementation(implementation)
-        for mask in ("additive",) if own == "eager" else ("boolean", "additive"):
-            for windows in ("kinds", "all") if windowed else ("none",):
-                yield Wiring(mask, causal, first, windows)
+        for mask, window in product(masks, windows):
+            yield Wiring(mask, causal, first, window)
     model.set_attn_implementation(own)
     yield Wiring("rows", causal)
     yield Wiring("alone", causal)
-
-
-def _serves(
-    model: PreTrainedModel, wiring: Wiring, vectors: list[Tensor], own: list[Tensor]
-) -> bool:
-    """Whether documents have the vectors of their own rows when padded, and when they share one."""
-    most = max(LENGTHS) + 2
-    pads = [(0, most - v.shape[1]) for v in vectors]
-    sizes = torch.tensor(LENGTHS)[:, None]
-    column = torch.arange(most)
-    right = column < sizes
-    left = right.flip(1)
-    packed = torch.cat(vectors, 1)
-    number = torch.repeat_interleave(torch.arange(len(LENGTHS)), torch.tensor(LENGTHS))
-    index = torch.cat([torch.arange(n) for n in LENGTHS])[None]
-
-    def read(tokens: Tensor, seen: Tensor | None, positions: Tensor | None = None) -> Tensor | None:
-        return _attempt(lambda: contextualized(model, wiring, tokens, seen, positions))
-
-    def rows(parts: list[tuple[int, int]]) -> Tensor:
-        padded = [
-            torch.nn.functional.pad(v, (0, 0, *p)) for v, p in zip(vectors, parts, strict=True)
-        ]
-        return torch.cat(padded)
-
-    single = read(vectors[0], None)
-    if not _alike(own[:1], [single]):
-        return False
-    together = read(packed, (number[:, None] == number)[None], index)
-    if together is None or not _alike(own, list(together.split(LENGTHS, 1))):
-        return False
-    after = read(rows(pads), right[:, None, :])
-    if after is None or not _alike(own, [v[None, :n] for v, n in zip(after, LENGTHS, strict=True)]):
-        return False
-    before = read(
-        rows([(most - n, 0) for n in LENGTHS]), left[:, None, :], (column - most + sizes).clamp(0)
-    )
-    return before is not None and _alike(
-        own, [v[None, -n:] for v, n in zip(before, LENGTHS, strict=True)]
-    )
 
 
 def _run(model: PreTrainedModel, tokens: Tensor, mask: Any, **given: Any) -> Tensor:
@@ -219,9 +180,9 @@ def _own(model: PreTrainedModel, ids: Tensor) -> Tensor:
         output = model(input_ids=ids, attention_mask=torch.ones_like(ids), **given)
         vectors: Tensor = output.last_hidden_state
     except Exception as error:
-        raise _refusal(model, f"does not read token ids alone ({first_line(error)[:80]})") from None
+        raise refusal(model, f"does not read token ids alone ({first_line(error)[:80]})") from None
     if vectors.shape[:2] != ids.shape:
-        raise _refusal(model, "does not give one vector for each token")
+        raise refusal(model, "does not give one vector for each token")
     return vectors
 
 
@@ -252,25 +213,13 @@ def _typed(wiring: Wiring, seen: Tensor) -> Tensor:
     return torch.zeros(seen.shape, device=seen.device).masked_fill(~seen, lowest)[:, None]
 
 
-def _documents(model: PreTrainedModel) -> list[Tensor]:
-    """Return documents (1,T) of ordinary tokens, drawn without a global generator."""
-    size = len(getattr(model.get_input_embeddings(), "weight", ()))
-    special = {getattr(model.config, f"{name}_token_id", None) for name in ("pad", "bos", "eos")}
-    ordinary = torch.tensor([i for i in range(min(size, 10_000)) if i not in special])
-    if len(ordinary) < max(LENGTHS):
-        raise _refusal(model, "has no table of tokens")
-    generator = torch.Generator().manual_seed(0)
-    order = torch.randperm(len(ordinary), generator=generator)
-    return [ordinary[order[:n]][None] for n in LENGTHS]
-
-
 def _is_causal(model: PreTrainedModel, ids: Tensor, own: Tensor) -> bool:
     """Exchange a token at one end, and look whether the vectors beyond it change."""
 
     def seen(token: int, by: slice) -> bool:
         changed = ids.clone()
         changed[0, token] = ids[0, 2]
-        return not _alike([own[:, by]], [_own(model, changed)[:, by]])
+        return not alike([own[:, by]], [_own(model, changed)[:, by]])
 
     return seen(0, slice(1, None)) and not seen(-1, slice(None, -1))
 
@@ -285,8 +234,8 @@ def _first_position(model: PreTrainedModel, vectors: Tensor, own: Tensor) -> int
         torch.ones(vectors.shape[:2], dtype=torch.long),
     )
     for first in sorted({0, 1, 2, pad + 1}):
-        found = _attempt(lambda f=first: _run(model, vectors, mask, position_ids=index + f))
-        if _alike([own], [found]):
+        found = attempt(lambda f=first: _run(model, vectors, mask, position_ids=index + f))
+        if alike([own], [found]):
             return first
     return None
 
@@ -300,26 +249,8 @@ def _limit(model: PreTrainedModel, first: int | None, vectors: Tensor) -> int | 
         return stated
     pair, mask = vectors[:, :2], torch.ones(1, 2, dtype=torch.long)
     beyond = torch.tensor([[0, 2 * stated + 100]])
-    endless = _attempt(lambda: _run(model, pair, mask, position_ids=beyond)) is not None
+    endless = attempt(lambda: _run(model, pair, mask, position_ids=beyond)) is not None
     return None if endless else stated - first
-
-
-def _alike(wanted: list[Tensor], found: list[Tensor | None]) -> bool:
-    return all(
-        b is not None
-        and a.shape == b.shape
-        and bool((a - b).abs().max() <= TOLERANCE * a.abs().max())
-        for a, b in zip(wanted, found, strict=True)
-    )
-
-
-def _attempt(call: Any) -> Tensor | None:
-    """Return what a network of another library gives; None if it refuses, in whatever way."""
-    try:
-        found: Tensor = call()
-    except Exception:
-        return None
-    return found
 
 
 def _parameters(model: PreTrainedModel) -> Any:
@@ -338,10 +269,3 @@ def _narrow_windows(config: Any) -> Iterator[None]:
     finally:
         for name, value in kept.items():
             setattr(config, name, value)
-
-
-def _refusal(model: PreTrainedModel, what: str) -> HeadstartError:
-    return HeadstartError(
-        f"the network {model.config.model_type!r} {what}, so it cannot be an encoder here; "
-        "choose another one, such as a BERT, RoBERTa or Llama."
-    )

@@ -19,6 +19,7 @@ from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 from scipy import sparse
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
 
 #: Size of the cache in bytes; beyond it the least recently used files are deleted.
 MOST = 2 * 10**9
+_DENSE = "dense"
+#: What is raised for a damaged entry.
+_DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, BadZipFile)
 #: Code that features, overlap and records depend on, other than encoder and sources.
 _CODE = ("encoders/*.py", "modalities/**/*.py", "data/*.py")
 #: Libraries that compute features.
@@ -118,20 +122,23 @@ def cached_candidates(
     listing = folder / f"{name}.json"
     if listing.is_file():
         os.utime(listing)
-        rows = json.loads(listing.read_text(encoding="utf-8"))
-        known = [
-            Candidate(
-                row["name"],
-                row["kind"],
-                train=_load(folder, row["train"]),
-                test=_load(folder, row["test"]) if row["test"] else None,
-                heads=tuple(row["heads"]),
-                joinable=row["joinable"],
-            )
-            for row in rows
-        ]
-        if all(_whole(candidate, row) for candidate, row in zip(known, rows, strict=True)):
-            return known
+        try:
+            rows = json.loads(listing.read_text(encoding="utf-8"))
+            known = [
+                Candidate(
+                    row["name"],
+                    row["kind"],
+                    train=_load(folder, row["train"]),
+                    test=_load(folder, row["test"]) if row["test"] else None,
+                    heads=tuple(row["heads"]),
+                    joinable=row["joinable"],
+                )
+                for row in rows
+            ]
+            if all(_whole(candidate, row) for candidate, row in zip(known, rows, strict=True)):
+                return known
+        except _DAMAGED:
+            pass  # computed again
     found = compute()
     rows = []
     for index, candidate in enumerate(found):
@@ -174,8 +181,8 @@ def cached_overlap(
             pairs = [(one, other) for one, other in known.pop("examples")]
             indices = np.array(known.pop("indices"), dtype=np.int64)
             return Overlap(**known, examples=pairs, indices=indices)
-        except (ValueError, KeyError, TypeError):
-            pass  # damaged: computed again
+        except _DAMAGED:
+            pass  # computed again
     found = compute()
     write_json(file, {**asdict(found), "indices": found.indices.tolist()})
     _evict(folder)
@@ -190,25 +197,24 @@ def _ids(records: Dataset) -> str:
 
 
 def _load(folder: Path, name: str) -> Matrix | None:
-    for suffix in (".npy", ".npz"):
-        file = folder / f"{name}{suffix}"
-        if file.is_file():
-            os.utime(file)  # files are deleted in the order of their last use
-            try:
-                return np.load(file) if suffix == ".npy" else sparse.load_npz(file)
-            except (OSError, ValueError, KeyError):
-                return None  # damaged: computed again
-    return None
+    file = folder / f"{name}.npz"
+    if not file.is_file():
+        return None
+    os.utime(file)  # files are deleted in the order of their last use
+    try:
+        with np.load(file) as stored:
+            return stored[_DENSE] if _DENSE in stored else sparse.load_npz(file)
+    except _DAMAGED:
+        return None  # computed again
 
 
 def _save(folder: Path, name: str, matrix: Matrix) -> None:
-    scattered = sparse.issparse(matrix)
-    path = folder / f"{name}{'.npz' if scattered else '.npy'}"
-    with whole_file(path) as partial, open(partial, "wb") as file:
-        if scattered:
+    # An archive, since that has a checksum.
+    with whole_file(folder / f"{name}.npz") as partial, open(partial, "wb") as file:
+        if sparse.issparse(matrix):
             sparse.save_npz(file, matrix, compressed=False)
         else:
-            np.save(file, matrix)
+            np.savez(file, **{_DENSE: matrix})
 
 
 def _evict(folder: Path) -> None:

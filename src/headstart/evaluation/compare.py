@@ -7,7 +7,7 @@ all numbers of labels, so that at most one comparison in twenty makes a false cl
 
 from __future__ import annotations
 
-import json
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -34,6 +34,7 @@ from headstart.evaluation.report.reproduce import command, versions
 from headstart.files import write_text
 from headstart.outputs import store_of
 from headstart.run import RunFolder
+from headstart.stored import read_json
 
 if TYPE_CHECKING:
     from headstart.encoders import Encoder
@@ -104,7 +105,7 @@ def _folders(runs: list[str]) -> dict[str, str | Path]:
     seen: set[Any] = set()
     found: dict[str, str | Path] = {}
     depth = 1
-    parts = [Path(run).resolve().parts if Path(run).exists() else (run,) for run in runs]
+    parts = [Path(run).resolve().parts if os.path.exists(run) else (run,) for run in runs]
     while len({p[-depth:] for p in parts}) < len(set(parts)):
         depth += 1
     for run, part in zip(runs, parts, strict=True):
@@ -138,12 +139,10 @@ def _one_label_set(runs: list[str]) -> list[str] | None:
     known: list[str] | None = None
     owner = ""
     for run in runs:
-        file = Path(run) / "head" / "head.json"
-        if not file.is_file():
-            continue
-        labels = sorted(map(str, json.loads(file.read_text(encoding="utf-8")).get("labels", [])))
-        if not labels:
-            continue
+        head = RunFolder(run).checked_head()
+        if not head.is_dir() or "labels" not in (described := read_json(head / "head.json")):
+            continue  # of an encoder alone, or of a pretext task
+        labels = sorted(map(str, described["labels"]))
         if known is not None and labels != known:
             raise HeadstartError(
                 f"{owner} was fine-tuned on {_listed(known)} and {run} on {_listed(labels)}; "

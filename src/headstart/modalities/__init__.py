@@ -119,6 +119,7 @@ class Modality(ABC):
             content=self.content,
             columns=options.columns,
             document=options.document,
+            encoding=options.encoding,
             audit=audit,
             fields=fields,
             cache=cache,

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.data.audit import Audit
+from headstart.data.columns import choose
 from headstart.data.discovery import find, kind_of
 from headstart.data.tables import TABLES, peek
 from headstart.data.unit import SAVED
@@ -41,7 +42,7 @@ def guess_content(sources: Sequence[str]) -> str:
     that cannot be opened are skipped: reading them reports the error.
 
     Raises:
-        HeadstartError: two kinds recognise equally many files.
+        HeadstartError: two kinds recognise equally many files, or a table has columns of both.
     """
     contents = {name: kind.content for name, kind in MODALITIES.items()}
     tables = _Tables(contents)
@@ -52,12 +53,15 @@ def guess_content(sources: Sequence[str]) -> str:
             for file in islice(_names(Path(name)), _MOST):
                 if os.path.basename(file) not in _BESIDE:
                     schema, sample = tables.of(file, str(Path(name)))
-                    claims = [
+                    claiming = [
                         kind
                         for kind, content in contents.items()
-                        if content.claims(file, schema, sample)
+                        if claims(content, file, schema, sample)
                     ]
-                    found.update([kind for kind in claims if kind != DEFAULT] or claims)
+                    others = [kind for kind in claiming if kind != DEFAULT]
+                    for kind in others:
+                        _refuse_both(file, contents[kind], contents[DEFAULT], schema, sample)
+                    found.update(others or claiming)
     if not found:
         return DEFAULT
     most = max(found.values())
@@ -70,6 +74,58 @@ def guess_content(sources: Sequence[str]) -> str:
     return first
 
 
+def claims(content: Content, name: str, schema: pa.Schema | None, sample: Sample) -> bool:
+    """Return whether a file holds such records, as :attr:`Content.recognises` has it.
+
+    Without that: a file that is one record, or a table with the columns, see :func:`has_columns`.
+
+    Args:
+        schema: the columns of a table; None where they are not known.
+        sample: gives sampled values of each column, which it reads.
+    """
+    recognised = content.recognises(name, schema) if content.recognises is not None else None
+    if recognised is not None:
+        return recognised
+    if schema is None:
+        return os.path.splitext(name.lower())[1] in content.files
+    return has_columns(content, name, sample())
+
+
+def has_columns(
+    content: Content, name: str, sample: Mapping[str, Sequence[Any]], *, well_known: bool = False
+) -> bool:
+    """Return whether a table has a column for each required field, by its name and values.
+
+    Args:
+        sample: values of each column.
+        well_known: whether a column without a well-known name does not count.
+    """
+    required = [one for one in content.fields if one.required]
+    if well_known:
+        required = [replace(one, obvious=lambda columns: None) for one in required]
+    try:
+        return bool(required) and bool(choose(name, sample, required, {}))
+    except HeadstartError:
+        return False
+
+
+def _refuse_both(
+    file: str, one: Content, default: Content, schema: pa.Schema | None, sample: Sample
+) -> None:
+    """Refuse a table that only its columns assign to a kind of data, if they fit two."""
+    if schema is None or one.recognises is None or one.recognises(file, schema):
+        return
+    if has_columns(default, file, sample(), well_known=True):
+        columns = " and ".join(
+            f"{content.noun} ({choose(file, sample(), content.fields, {})[content.columns[0]]!r})"
+            for content in (one, default)
+        )
+        raise HeadstartError(
+            f"{file} has columns of {columns}; say which are meant with --modality {one.name} or "
+            f"--modality {default.name}."
+        )
+
+
 def _names(path: Path) -> Iterator[str]:
     lower = path.name.lower()
     try:
@@ -77,6 +133,8 @@ def _names(path: Path) -> Iterator[str]:
             for folder, folders, files in os.walk(path):
                 folders.sort()
                 yield from (os.path.join(folder, name) for name in sorted(files))
+        elif not path.is_file():
+            return  # a pipe or a device
         elif lower.endswith(".zip"):
             with zipfile.ZipFile(path) as archive:
                 yield from archive.namelist()
@@ -157,5 +215,5 @@ def _type(values: list[Any]) -> pa.DataType:
 
     try:
         return pa.array(values[:100]).type
-    except pa.ArrowException:
+    except (pa.ArrowException, ValueError, OverflowError):
         return pa.string()

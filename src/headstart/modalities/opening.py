@@ -46,8 +46,15 @@ def own_options(name: str, given: Mapping[str, Any]) -> Options:
 
 
 def modality_of(config: PretrainConfig | AuditConfig) -> str:
-    """Return the modality that the user named, or that of the sources."""
-    return guess_content(config.sources) if config.modality == "auto" else config.modality
+    """Return the modality that the user named, or the one with the columns, or of the sources."""
+    if config.modality != "auto":
+        return config.modality
+    owners = [
+        name
+        for name, kind in MODALITIES.items()
+        if not set(kind.content.columns).isdisjoint(config.columns)
+    ]
+    return owners[0] if len(owners) == 1 else guess_content(config.sources)
 
 
 def modality_giving(tensor: str, encoder: str | Path) -> str:

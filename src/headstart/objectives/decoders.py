@@ -7,17 +7,17 @@ from N(0, 0.02); https://arxiv.org/abs/1511.06434.
 
 from __future__ import annotations
 
-import json
 from itertools import pairwise
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from headstart.encoders import PixelEncoder
 from headstart.files import write_json
+from headstart.stored import opening, read_json, read_tensors
 
 SLOPE = 0.2
 #: Side below which a feature map comes from the linear layer directly.
@@ -90,9 +90,11 @@ class ImageGenerator(nn.Module):
     @classmethod
     def load(cls, folder: Path) -> ImageGenerator:
         """Open what :meth:`save` wrote, ready to :meth:`sample`."""
-        described = json.loads((folder / "head.json").read_text(encoding="utf-8"))
-        generator = cls(**described["generator"])
-        generator.load_state_dict(load_file(folder / "head.safetensors"))
+        described = read_json(folder / "head.json", generator=dict)
+        weights = read_tensors(folder / "head.safetensors")
+        with opening(folder):
+            generator = cls(**described["generator"])
+            generator.load_state_dict(weights)
         return generator.eval()
 
 

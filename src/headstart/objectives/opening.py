@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
-from safetensors.torch import load_file
-
 from headstart.objectives.heads import TokenHead
+from headstart.stored import opening, read_json, read_tensors
 
 if TYPE_CHECKING:
     from headstart.encoders import TokenEncoder
@@ -16,8 +14,8 @@ if TYPE_CHECKING:
 
 def described_head(run: RunFolder) -> dict[str, Any]:
     """Return the description of a run's head: its ``objective`` and what it ``generates``."""
-    file = run.head / "head.json"
-    return dict(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else {}
+    file = run.checked_head() / "head.json"
+    return read_json(file) if file.exists() else {}
 
 
 def objective_of(run: RunFolder) -> str | None:
@@ -28,9 +26,10 @@ def objective_of(run: RunFolder) -> str | None:
 
 def open_token_head(run: RunFolder, encoder: TokenEncoder) -> TokenHead:
     """Open ``RUN/head``; tied output weights are those of the encoder and are not stored twice."""
-    stored = load_file(run.head / "head.safetensors")
+    stored = read_tensors(run.checked_head() / "head.safetensors")
     tied = "decoder.weight" not in stored
     transform = any(name.startswith("transform.0.") for name in stored)
     head = TokenHead(encoder.token_embedding, encoder.width, transform=transform, tie=tied)
-    head.load_state_dict(stored, strict=not tied)
+    with opening(run.head):
+        head.load_state_dict(stored, strict=not tied)
     return head.eval()

@@ -58,7 +58,8 @@ def fit(plan: TrainingPlan, console: Console | None) -> None:
     with quiet(), torch.random.fork_rng(), signals.caught():
         try:
             group.join()
-            rank_zero_only.rank = group.rank  # Lightning takes it from RANK, whoever set that
+            # Lightning takes it from RANK, whoever set that.
+            rank_zero_only.rank = group.rank  # type: ignore[attr-defined]
             # Wait for what other processes write to the run folder.
             group.meet()
             decided = _decide(plan, group, say)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.config.loading import laid_over
-from headstart.data.audit import Audit
+from headstart.data.audit import Audit, set_aside
 from headstart.data.content import Effort
 from headstart.data.discovery import check_sources
 from headstart.data.split import hold_out
@@ -33,6 +33,7 @@ from headstart.objectives import MIXTURE, OBJECTIVES
 from headstart.objectives.building import build_objective, check_objectives, parse_mixture
 from headstart.objectives.needs import check_fit
 from headstart.seeding import generator, seeded
+from headstart.stored import check, opening, seal
 from headstart.training.defaults import Plan, decide
 from headstart.training.embeddings import (
     COUNTS,
@@ -70,6 +71,8 @@ PROBE = "probe.safetensors"
 PREVIEWED = 8
 #: Sample size of the survey before training; `headstart audit` takes more.
 SURVEYED = 500
+#: What to do if a file is damaged that training needs to go on.
+_AGAIN = "start the run again with --overwrite"
 
 
 def pretrain(
@@ -87,9 +90,11 @@ def pretrain(
     check_devices(config.devices)
     group = ProcessGroup.here()
     group.first(lambda: _ready(config, run, say, console))
-    modality = open_modality(run.resolved["modality"], run.resolved["modality_options"])
-    plan = Plan(**run.resolved["plan"])
-    processor = modality.load(run.prepared / "processor")
+    modality = _modality(run)
+    plan = _plan(run)
+    check(run.prepared / "processor")
+    with opening(run.prepared / "processor", _AGAIN):
+        processor = modality.load(run.prepared / "processor")
     encoder = new_encoder(config, plan, processor)
     if plan.embeddings == COUNTS:
         group.first(lambda: keep_counts(encoder, run.prepared, config, say))
@@ -98,9 +103,10 @@ def pretrain(
         objective = build_objective(plan.objectives, plan.objective_options, encoder, processor)
 
     def rows(part: str, layout: str) -> Rows:
-        return processor.rows(
-            run.prepared / part, layout=layout, length=plan.length, seed=config.seed
-        )
+        folder = run.prepared / part
+        check(folder)
+        with opening(folder, _AGAIN):
+            return processor.rows(folder, layout=layout, length=plan.length, seed=config.seed)
 
     config = config.model_copy(
         update={"optimizer": config.optimizer.model_copy(update=plan.optimizer)}
@@ -137,6 +143,7 @@ def pretrain(
             note["modality_options"] = {modality.name: options}
         with whole_folder(run.encoder) as folder:
             save_encoder(encoder, processor, folder, note)
+            seal(folder)
         _save_head(objective, run)
         run.resolve(finished=True, **({"kept": result.verdict} if result.verdict else {}))
         shutil.rmtree(run.prepared, ignore_errors=True)
@@ -144,6 +151,16 @@ def pretrain(
     group.first(keep)
     group.leave()
     return run
+
+
+def _modality(run: RunFolder) -> Modality:
+    return open_modality(run.recorded("modality", str), run.recorded("modality_options", dict))
+
+
+def _plan(run: RunFolder) -> Plan:
+    decided = run.recorded("plan", dict)
+    with opening(run.config_file, _AGAIN):
+        return Plan(**decided)
 
 
 def _ready(
@@ -154,7 +171,7 @@ def _ready(
         name = run.resolved.get("modality") or modality_of(config)
         run.resolve(modality=name, modality_options=all_modality_options(config, name))
     if not run.resolved.get("prepared"):
-        modality = open_modality(run.resolved["modality"], run.resolved["modality_options"])
+        modality = _modality(run)
         check_companions(config, modality)
         refuse_misfits(config, modality)
         _prepare(config, run, modality, say, console)
@@ -188,7 +205,8 @@ def _note_unreadable(run: RunFolder, modality: Modality) -> None:
     for part in ("train", "validation"):
         found |= modality.quarantine(run.prepared / part)
     if found:
-        audit = Audit.of(json.loads(run.audit_file.read_text(encoding="utf-8")))
+        known = run.audits().get("pre-training")
+        audit = Audit.of(known) if known else Audit()
         noted = {row["where"] for row in audit.summary()["records"]}  # by a session that was killed
         for name in sorted(found.keys() - noted):
             audit.quarantine(name, found[name])
@@ -200,6 +218,8 @@ def _save_head(objective: Objective, run: RunFolder) -> None:
     members = sorted(objective.members(), key=lambda member: not member.makes_causal)
     with whole_folder(run.head) as folder:
         saved = any(member.save_head(folder) for member in members)
+        if saved:
+            seal(folder)
     if not saved:
         run.head.rmdir()
 
@@ -237,6 +257,8 @@ def _prepare(
             config.sources, config, audit, run.prepared / "records", fields=fields
         )
     reading = round(time.monotonic() - started, 1)
+    for note in audit.notes:
+        say(note)
     probed = modality.read([config.probe], config, Audit()) if config.probe else None
     with working("looking at the records", console, say):
         records = _survey(records, config, modality, audit)
@@ -247,8 +269,8 @@ def _prepare(
     check_fit(plan.objectives, plan.encoder, modality, plan.length)
     check_objectives(plan.objectives, plan.objective_options)
     say(
-        f"{len(kept):,} records; {' + '.join(plan.objectives)} on the {plan.encoder} encoder, "
-        f"{plan.length} {modality.unit}"
+        f"{len(kept):,} {modality.content.noun}; {' + '.join(plan.objectives)} on the "
+        f"{plan.encoder} encoder, {plan.length} {modality.unit}"
     )
     needs = frozenset().union(*(OBJECTIVES[name].needs for name in plan.objectives))
     with working("preparing the records", console, say):
@@ -259,13 +281,14 @@ def _prepare(
             modality.prepare(held, processor, run.prepared / "validation", audit, learn=False)
     with whole_folder(run.prepared / "processor") as folder:
         processor.save(folder)
+        seal(folder)
     if config.probe and probed is not None:
         file = run.prepared / PROBE
         store_probe(probed, processor, plan.length, config.seed, config.probe, file)
     run.write_audit(audit.summary())
     if audit.quarantined:
         named = run.out / run.audit_file.name
-        say(f"{audit.quarantined} records were set aside; {named} names them")
+        say(f"{set_aside(audit.summary())}; {named} names them all")
     seconds = round(time.monotonic() - started, 1)
     run.resolve(
         plan=asdict(plan),

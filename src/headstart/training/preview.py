@@ -56,7 +56,7 @@ def preview(
     for sentence in audit.sentences():
         say(sentence)
     plan = decide(config, records, modality)
-    check_fit(plan.objectives, plan.encoder, modality)
+    check_fit(plan.objectives, plan.encoder, modality, plan.length)
     check_objectives(plan.objectives, plan.objective_options)
     some = records.select(range(min(FITTED, len(records))))
     with working("preparing the records", console, say):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -16,6 +16,7 @@ from headstart.batch import Batch
 from headstart.errors import HeadstartError
 from headstart.files import whole_file
 from headstart.seeding import generator
+from headstart.stored import read_tensors
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -101,7 +102,7 @@ def open_probe(file: Path) -> Probe | None:
     """Read what :func:`store_probe` wrote; None without a file."""
     if not file.is_file():
         return None
-    batch: dict[str, Any] = load_file(file)
+    batch: dict[str, Any] = read_tensors(file)
     return Probe(batch, batch.pop(_LABELS))
 
 

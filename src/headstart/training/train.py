@@ -102,7 +102,7 @@ def _last_state(run: RunFolder) -> dict[str, Any] | None:
 def _finished(state: dict[str, Any] | None, run: RunFolder) -> bool:
     if state is None:
         return False
-    return state["stopped"] or state["counts"]["step"] >= run.resolved["steps"]
+    return state["stopped"] or state["counts"]["step"] >= run.recorded("steps", int)
 
 
 def _result(plan: TrainingPlan, resumed_from: int) -> TrainingResult:
@@ -128,7 +128,7 @@ def _result(plan: TrainingPlan, resumed_from: int) -> TrainingResult:
     objective.eval()
     return TrainingResult(
         steps=last,
-        planned=run.resolved["steps"],
+        planned=run.recorded("steps", int),
         validation_loss=saved.get("validation_loss"),
         best_step=saved["best_step"],
         stopped_early=saved["stopped"],

@@ -46,23 +46,25 @@ def predict(run: Named, *inputs: Any, **options: Any) -> list[dict[str, Any]]:
     """
     plan = load(PredictConfig, run=run, inputs=list(inputs), **options)
     from headstart.data.ledger import Ledger
-    from headstart.downstream.predict import beside_rows, check_ending, reader, write_predictions
-    from headstart.downstream.predict import predict as predict_rows
+    from headstart.downstream import predict as predicting
     from headstart.encoders.opening import OpenedEncoder
 
     if plan.out:  # before the work; a folder is for masks
-        check_ending(Path(plan.out), "")
+        predicting.check_ending(Path(plan.out), "")
     check_free(plan)
     tuned, ledger = RunFolder.open(plan.run), Ledger()
-    read = reader(tuned, plan.inputs, plan)
+    if plan.out:
+        predicting.check_out(tuned, Path(plan.out))
+    read = predicting.reader(tuned, plan.inputs, plan)
     opened = OpenedEncoder(tuned.require_encoder())
     records = opened.read(plan.inputs, plan, say, read, ledger)
-    found = predict_rows(tuned, records, batch_size=plan.batch_size, options=plan, say=say)
-    rows = beside_rows(found, records, ledger, opened.modality.content)
+    size = plan.batch_size
+    found = predicting.predict(tuned, records, batch_size=size, options=plan, say=say)
+    rows = predicting.beside_rows(found, records, ledger, opened.modality.content)
     if missing := ledger.sentence("prediction"):
         say(missing)
     if plan.out:
-        write_predictions(rows, Path(plan.out))
+        predicting.write_predictions(rows, Path(plan.out))
     return rows
 
 

@@ -9,7 +9,8 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
 
 from headstart.claim import claimed, discard, replacement, take_place
-from headstart.config.loading import Model, differences, laid_over, validated
+from headstart.config import FinetuneConfig, PretrainConfig
+from headstart.config.loading import differences, laid_over, validated
 from headstart.config.options import spelled_out
 from headstart.encoders import ENCODERS
 from headstart.errors import HeadstartError
@@ -20,6 +21,7 @@ from headstart.training.interrupt import Interrupted
 from headstart.verbs.reading import say
 
 Result = TypeVar("Result")
+Plan = TypeVar("Plan", PretrainConfig, FinetuneConfig)
 
 #: Options that name files or folders of the user's; they are stored in full.
 _SOURCES = ("sources", "probe", "remove_overlap", "train", "val", "unlabeled")
@@ -37,10 +39,10 @@ _SHOWN = 60
 @contextmanager
 def begun(
     verb: str,
-    model: type[Model],
+    model: type[Plan],
     values: Mapping[str, Any],
-    check: Callable[[Model], None],
-) -> Iterator[tuple[RunFolder, Model]]:
+    check: Callable[[Plan], None],
+) -> Iterator[tuple[RunFolder, Plan]]:
     """Begin a run, or go on with it if ``resume`` is among the options; yield it and its options.
 
     The run is locked. A new run that is refused before anything was trained leaves nothing
@@ -54,7 +56,6 @@ def begun(
         HeadstartError: options that cannot work or differ from those of the run that goes on, or a
             folder that cannot be used.
     """
-    values = spelled_out(values)
     plan, fresh = _by_first(lambda: _decided(verb, model, values, check))
     with ExitStack() as stack:
 
@@ -73,10 +74,10 @@ def begun(
 
 def _decided(
     verb: str,
-    model: type[Model],
+    model: type[Plan],
     values: Mapping[str, Any],
-    check: Callable[[Model], None],
-) -> tuple[Model, bool]:
+    check: Callable[[Plan], None],
+) -> tuple[Plan, bool]:
     """Return the options of the run, and whether it is a new one."""
     out = values.get("out")
     if values.get("resume") and not out:
@@ -134,7 +135,7 @@ def _unfinished(verb: str, out: str, values: Mapping[str, Any]) -> RunFolder | N
     return None
 
 
-def _reopened(verb: str, model: type[Model], run: RunFolder, values: Mapping[str, Any]) -> Model:
+def _reopened(verb: str, model: type[Plan], run: RunFolder, values: Mapping[str, Any]) -> Plan:
     """Return the options that a run was begun with.
 
     Raises:
@@ -145,7 +146,10 @@ def _reopened(verb: str, model: type[Model], run: RunFolder, values: Mapping[str
         raise HeadstartError(
             f"{run.out} was made by `headstart {content['verb']}`; resume it with that verb."
         )
-    given = {name: value for name, value in values.items() if name not in _FREE}
+    try:
+        given = {k: value for k, value in spelled_out(values).items() if k not in _FREE}
+    except ValueError as error:
+        raise HeadstartError(f"{error}.") from None
     saved = {**content["options"], "resume": True, "overwrite": run.folder != run.out}
     saved["out"] = str(run.out)
     if "workers" in values:
@@ -166,7 +170,7 @@ def _reopened(verb: str, model: type[Model], run: RunFolder, values: Mapping[str
     return before
 
 
-def located(plan: Model) -> Model:
+def located(plan: Plan) -> Plan:
     """Return options whose files and folders have their full paths."""
     found: dict[str, Any] = {}
     for name in _SOURCES:

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 from making import plan
 
+from headstart.config import FinetuneConfig
 from headstart.data.audit import Audit
 from headstart.data.pairs import ALIKE, scores_of
+from headstart.downstream.multilabel import MultiLabel
 from headstart.errors import HeadstartError
 from headstart.evaluation.protocols.reading import (
     labeled_records,
@@ -87,6 +89,19 @@ def test_a_separator_parts_several_labels(tmp_path, separator, mark) -> None:
     )
     found = read_several(source.train, source, TextModality(), None, Audit())
     assert found["label"][:] == [["a", "b"], ["b"], []]
+
+
+def test_the_separator_of_the_training_records_holds_for_all(tmp_path) -> None:
+    train = write(tmp_path / "train.csv", [{"text": TEXTS[0], "tags": "Bonn, DE|Paris"}] * 3)
+    test = write(tmp_path / "test.csv", [{"text": TEXTS[0], "tags": "Bonn, DE"}] * 3)
+    audit = Audit()
+    source = config(train, task="multilabel", test=str(test))
+    found = read_several(str(test), source, TextModality(), None, audit)
+    assert found["label"][0] == ["Bonn, DE"]
+    assert "parted by '|', as in" in audit.notes[0]
+    options = FinetuneConfig(run="x", train=str(train), val=str(test), out="y", task="multilabel")
+    found = MultiLabel.read(str(test), options, TextModality(), Audit())
+    assert found["label"][0] == ["Bonn, DE"]
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])

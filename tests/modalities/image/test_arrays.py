@@ -42,13 +42,20 @@ def test_pictures_come_out_as_they_went_in(tmp_path: Path) -> None:
     [
         NOISE.transpose(0, 3, 1, 2),
         NOISE.astype(np.uint16) * 257,
+        (NOISE.astype(np.uint16) * 257).astype(">u2"),
+        NOISE.astype(np.uint16),
+        NOISE.astype(np.uint16) * 4,
+        NOISE.astype(np.int32) * 16,
         NOISE.astype(np.float32) / 255,
         NOISE.astype(np.float64),
         NOISE / 127.5 - 1,
         NOISE.astype(np.int64),
         np.asfortranarray(NOISE),
     ],
-    ids=["channels first", "16 bits", "0..1", "0..255", "-1..1", "int64", "fortran"],
+    ids=[
+        *("channels first", "16 bits", "big-endian", "8 of 16 bits", "10 bits", "12 bits"),
+        *("0..1", "0..255", "-1..1", "int64", "fortran"),
+    ],
 )
 def test_other_layouts_and_ranges_are_brought_to_bytes(tmp_path: Path, stored: np.ndarray) -> None:
     assert np.array_equal(decoded(save(tmp_path / "a.npz", x=stored)), NOISE)
@@ -59,6 +66,21 @@ def test_grey_arrays_become_rgb(tmp_path: Path) -> None:
     for stored in (grey, grey[..., None], grey[:, None]):
         found = decoded(save(tmp_path / "a.npz", x=stored))
         assert np.array_equal(found, np.repeat(grey[..., None], 3, -1))
+
+
+def test_the_range_is_that_of_the_whole_array(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headstart.modalities.image.arrays._BLOCK", 1)
+    dark = NOISE // 4
+    stored = np.concatenate([dark, NOISE]).astype(np.uint16) * 16
+    assert np.array_equal(
+        decoded(save(tmp_path / "a.npz", x=stored)), np.concatenate([dark, NOISE])
+    )
+    shares = np.concatenate([dark, NOISE]) / 127.5 - 1
+    shares[:7] = np.abs(shares[:7])
+    found = decoded(save(tmp_path / "b.npz", x=shares))
+    assert np.array_equal(found[7:], NOISE)
 
 
 def test_values_out_of_any_range_are_refused(tmp_path: Path) -> None:

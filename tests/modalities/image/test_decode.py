@@ -50,9 +50,15 @@ def test_every_format_gives_the_colours_that_were_saved(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
-def test_sixteen_bits_keep_the_upper_eight(kind: str) -> None:
-    deep = ramp().astype(np.uint16) * 257
+@pytest.mark.parametrize("factor", [1, 4, 16, 64, 257])
+def test_deep_pictures_keep_the_upper_eight_of_the_bits_they_use(kind: str, factor: int) -> None:
+    deep = ramp().astype(np.uint16) * factor
     assert np.array_equal(decode(value(encoded(Image.fromarray(deep), kind))), GREY)
+
+
+def test_negative_values_are_no_picture() -> None:
+    signed = ramp().astype(np.int32) - 100
+    assert "negative" in reason(encoded(Image.fromarray(signed), "TIFF"))
 
 
 def test_sixteen_bit_rgb_keeps_the_upper_eight() -> None:
@@ -153,7 +159,8 @@ def test_rotated_pictures_stand_upright(orientation: int, kind: str) -> None:
 def test_raw_arrays_are_decoded_exactly() -> None:
     assert np.array_equal(decode(value(npy(COLOUR))), COLOUR)
     assert np.array_equal(decode(value(npy(ramp()))), GREY)
-    assert np.array_equal(decode(value(npy(ramp().astype(np.uint16) * 257))), GREY)
+    for factor in (1, 4, 16, 64, 257):
+        assert np.array_equal(decode(value(npy(ramp().astype(np.uint16) * factor))), GREY)
     assert size(value(npy(COLOUR))) == (16, 12)
     assert reason(npy(COLOUR)[:-5]) == images.CUT_SHORT
     assert reason(b"\x93NUMPY\x01\x00\x05\x00hello") == images.DAMAGED

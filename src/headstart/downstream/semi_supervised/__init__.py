@@ -22,11 +22,20 @@ from headstart.downstream.finetune import (
     finetune,
     validation_share_for,
 )
+from headstart.downstream.frozen import even_indices
+from headstart.downstream.frozen_head import FrozenHead
 from headstart.downstream.predict import predict
 from headstart.downstream.semi_supervised.consistency import Consistency
 from headstart.downstream.semi_supervised.pseudo_labels import pseudo_rows
-from headstart.downstream.semi_supervised.unlabeled import MixedRows, unlabeled_rows, without_known
+from headstart.downstream.semi_supervised.unlabeled import (
+    MixedRows,
+    classifier_of,
+    features_of,
+    unlabeled_rows,
+    without_known,
+)
 from headstart.errors import HeadstartError
+from headstart.evaluation.heads.propagation import POOL
 from headstart.run import RunFolder
 from headstart.training.log import RunLog
 
@@ -54,7 +63,8 @@ class UnlabeledRecords:
 
     Args:
         records: none of them in the labeled, validation or test data.
-        method: ``pseudo``, ``fixmatch``, ``uda`` or ``mean-teacher``.
+        method: ``auto``, ``propagate``, ``pseudo``, ``fixmatch``, ``uda`` or ``mean-teacher``; it
+            is what ``auto`` has become once :meth:`head` was called.
         config: of the fine-tuning.
         say: called with messages on what was done.
     """
@@ -66,12 +76,45 @@ class UnlabeledRecords:
 
     def defaults(self, encoder: Encoder, count: int) -> TaskDefaults:
         """Return defaults that replace those of a task with ``count`` labels."""
-        if self.method != "pseudo":
+        if self.method not in ("auto", "propagate", "pseudo"):
             return {"steps": STEPS, "validate_steps": STEPS // 20, "patience": 0}
         total = count + round(self.config.semi_options.share * len(self.records))
         batch_size = batch_size_for(encoder, total)
         steps = max(300, 2 * -(-total // batch_size))
         return {"batch_size": batch_size, "steps": steps, "validate_steps": max(10, steps // 20)}
+
+    def head(
+        self,
+        tuned: Finetuning,
+        rows: LabeledRows,
+        held: LabeledRows,
+        processor: Processor,
+        length: int,
+    ) -> FrozenHead | None:
+        """Return the head that spreads the labels over the records; None where others learn.
+
+        ``auto`` takes it where cross-validation inside the labels prefers it to logistic
+        regression, and else pseudo-labels.
+
+        Args:
+            tuned: the encoder with its head, which was fitted to the labels.
+            rows, held: labeled rows.
+        """
+        if self.method not in ("auto", "propagate"):
+            return None
+        some = even_indices(len(self.records), POOL)
+        others = features_of(
+            tuned.encoder, unlabeled_rows(processor, self.records.select(some), length)
+        )
+        seed = self.config.seed
+        spread = FrozenHead(tuned.encoder, classifier_of(tuned), rows, held, seed, others.numpy())
+        if self.method == "auto" and not spread.spreads:
+            self.method = "pseudo"
+            self._say("Spreading the labels is no better inside them: pseudo-labels instead.")
+            return None
+        self.method = "propagate"
+        self._say(f"The labels are spread over {len(some):,} unlabeled records.")
+        return spread
 
     def join(
         self,
@@ -102,18 +145,17 @@ class UnlabeledRecords:
 
 
 def semi_method(semi: str, processor: Processor) -> str:
-    """Return the method that learns from unlabeled records: ``auto`` is the cheapest.
+    """Return the method that learns from unlabeled records, or ``auto``.
 
     Raises:
         HeadstartError: the method compares views, and the records have none.
     """
-    method = "pseudo" if semi == "auto" else semi
-    if method != "pseudo" and "two_views" not in processor.provides:
+    if semi not in ("auto", "propagate", "pseudo") and "two_views" not in processor.provides:
         raise HeadstartError(
-            f"--semi {method} compares views of a record, and {processor.content.noun} have none; "
-            "use --semi pseudo."
+            f"--semi {semi} compares views of a record, and {processor.content.noun} have none; "
+            "use --semi propagate."
         )
-    return method
+    return semi
 
 
 def finetune_with_unlabeled(
@@ -158,7 +200,7 @@ def finetune_with_unlabeled(
     remaining, messages = without_known(unlabeled, seen, processor.content)
     for message in [
         *messages,
-        f"First on the labels alone; then {method} with {len(remaining):,} unlabeled.",
+        f"First on the labels alone; then with {len(remaining):,} unlabeled ({method}).",
     ]:
         say(message)
     if validation is None:
@@ -169,6 +211,7 @@ def finetune_with_unlabeled(
     if not alone.finished:
         first, options = copy.deepcopy(encoder), FinetuneConfig(**alone.config()["options"])
         finetune(first, processor, records, validation, options, alone, note=note, console=console)
+    taken = UnlabeledRecords(remaining, method, config, say)
     finetune(
         encoder,
         processor,
@@ -177,11 +220,11 @@ def finetune_with_unlabeled(
         config,
         run,
         note=note,
-        unlabeled=UnlabeledRecords(remaining, method, config, say),
+        unlabeled=taken,
         console=console,
     )
     found = compare_with_labels_only(run, alone, validation)
-    run.resolve(semi={"way": method, "unlabeled": len(remaining), **found})
+    run.resolve(semi={"way": taken.method, "unlabeled": len(remaining), **found})
     say(verdict(found))
     return run
 

@@ -21,16 +21,14 @@ from headstart.config import SemiOptions
 from headstart.downstream.classification import Classification, logistic_regression
 from headstart.downstream.finetune import Finetuning
 from headstart.downstream.frozen import frozen_features
-from headstart.downstream.semi_supervised.unlabeled import classifier_of, joined
+from headstart.downstream.semi_supervised.unlabeled import classifier_of, features_of, joined
 
 if TYPE_CHECKING:
     from headstart.batch import Batch, Rows
     from headstart.downstream.rows import LabeledRows
-    from headstart.encoders import Encoder
 
 #: Inverse L2 penalty (scikit-learn's C) of a teacher that is fitted to pseudo-labels too.
 STRENGTH = 0.1
-_BATCH = 256
 
 
 def pseudo_rows(
@@ -50,7 +48,7 @@ def pseudo_rows(
     """
     head = classifier_of(tuned)
     features, targets = frozen_features(tuned.encoder, rows)
-    known = _features(tuned.encoder, others)
+    known = features_of(tuned.encoder, others)
     with torch.no_grad():
         probabilities = aligned(head.eval().linear(known).softmax(1), _shares(targets, head))
     indices, guessed = torch.empty(0, dtype=torch.long), targets[:0]
@@ -159,15 +157,3 @@ def _shares(targets: Tensor, head: Classification) -> Tensor:
     """Return how frequent each class is among the labels (classes,)."""
     counts = torch.bincount(targets, minlength=len(head.labels)).float()
     return counts / counts.sum()
-
-
-def _features(encoder: Encoder, rows: Rows) -> Tensor:
-    """Return pooled features (N,D) of all rows, from the frozen encoder."""
-    encoder.eval()
-    with torch.no_grad():
-        return torch.cat(
-            [
-                encoder.pool(rows.batch(np.arange(s, min(s + _BATCH, len(rows))), 0)).float()
-                for s in range(0, len(rows), _BATCH)
-            ]
-        )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn.functional import pad
 
 from headstart.data.overlap import overlap
@@ -21,14 +22,15 @@ if TYPE_CHECKING:
 
     from headstart.batch import Batch, Rows
     from headstart.data.content import Content
+    from headstart.encoders import Encoder
     from headstart.modalities import Processor
 
 #: Prefix of the unlabeled part of a batch.
 UNLABELED = "unlabeled"
 #: Most bytes of collated records in memory; above that they are collated again for each batch.
 MOST_BYTES = 2**31
-#: Records from which the size of all is estimated.
-_SAMPLE = 64
+#: Records from which the size of all is estimated, and rows whose features are computed at once.
+_SAMPLE, _BATCH = 64, 256
 
 
 def without_known(
@@ -155,3 +157,15 @@ def joined(batches: list[Batch]) -> Batch:
             ]
         made[name] = torch.cat(parts)
     return made
+
+
+def features_of(encoder: Encoder, rows: Rows) -> Tensor:
+    """Return pooled features (N,D) of all rows, from the frozen encoder."""
+    encoder.eval()
+    with torch.no_grad():
+        return torch.cat(
+            [
+                encoder.pool(rows.batch(np.arange(s, min(s + _BATCH, len(rows))), 0)).float()
+                for s in range(0, len(rows), _BATCH)
+            ]
+        )

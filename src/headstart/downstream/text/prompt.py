@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -34,6 +32,8 @@ from headstart.modalities.text.content import TEXT
 from headstart.modalities.text.processor import TextProcessor, as_text
 from headstart.objectives.heads import TokenHead
 from headstart.objectives.masked import mask_of
+from headstart.run import RunFolder
+from headstart.stored import read_json, read_tensors
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -238,15 +238,15 @@ def token_encoder(encoder: Encoder) -> TokenEncoder:
 
 
 def _masked_head(run: str) -> dict[str, Tensor]:
-    folder = Path(run) / "head"
+    folder = RunFolder(run).checked_head()
     described = folder / DESCRIPTION
-    content = json.loads(described.read_text("utf-8")) if described.is_file() else {}
+    content = read_json(described) if described.exists() else {}
     if content.get("objective") != "mlm":
         raise HeadstartError(
             f"{run} has no masked language model that could fill in a cloze; pre-train with "
             "--objective mlm, or use task prototypes."
         )
-    return load_file(folder / WEIGHTS)
+    return read_tensors(folder / WEIGHTS)
 
 
 def _one_token(processor: TextProcessor, word: str) -> int:

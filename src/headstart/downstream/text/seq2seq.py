@@ -19,6 +19,7 @@ from headstart.config.tasks import Seq2SeqTaskOptions
 from headstart.data.split import hold_out as by_id
 from headstart.downstream import Task, TaskDefaults
 from headstart.downstream.alternatives import Alternative, some
+from headstart.downstream.text.pair_checks import checked
 from headstart.downstream.text.written_pairs import (
     Columns,
     WrittenRows,
@@ -34,6 +35,7 @@ from headstart.evaluation.metrics import Estimate
 from headstart.evaluation.written import formatted, written_scores
 from headstart.modalities.text.content import TEXT
 from headstart.modalities.text.processor import TextProcessor, as_text
+from headstart.modalities.text.scripts import folded
 from headstart.objectives.losses import token_loss
 
 if TYPE_CHECKING:
@@ -107,7 +109,8 @@ class Seq2Seq(Task):
         """Read pairs: ``text`` is the source, ``label`` the target."""
         columns = find_columns(source, options)
         audit.notes.append(f"reads {columns.source!r} and writes {columns.target!r} of {source}")
-        return read_written_pairs(source, options, columns, modality, audit)
+        records = read_written_pairs(source, options, columns, modality, audit)
+        return checked(records, *columns, source, audit)
 
     def read_inputs(
         self, sources: list[str], options: PredictConfig, modality: Modality, audit: Audit
@@ -322,7 +325,9 @@ def nearest_texts(known: Sequence[str], texts: Sequence[str]) -> list[int]:
     """Return the index of the ``known`` text that is nearest to each, by TF-IDF of characters."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True)
+    vectorizer = TfidfVectorizer(
+        preprocessor=folded, analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True
+    )
     rows = vectorizer.fit_transform(known).T.tocsr()
     tested = vectorizer.transform(texts)
     parts = (tested[start : start + 64] for start in range(0, len(texts), 64))

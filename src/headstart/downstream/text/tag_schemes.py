@@ -48,16 +48,15 @@ def read_tags(
 
         read_tags([["I-PER", "I-PER", "O"]], "train.jsonl")[0]  # [["B-PER", "I-PER", "O"]]
     """
-    rows = [[tag.strip() for tag in row] for row in rows]
-    counts = Counter(tag for row in rows for tag in row)
-    parse = _parser(counts, chunked)
+    given = [[tag.strip() for tag in row] for row in rows]
+    parse = _parser(Counter(tag for row in given for tag in row), chunked)
     if parse is None:
-        return rows, []
-    parts = [[parse(tag) for tag in row] for row in rows]
+        return given, []
+    parts = [[parse(tag) for tag in row] for row in given]
     read = [_iob2(row) for row in parts]
     letters = {part[0] for row in parts for part in row if part}
     name, broken = _scheme(letters, parts, read)
-    if name == "IOB2" and not broken and read == rows:
+    if name == "IOB2" and not broken and read == given:
         return read, []
     note = f"{where}: the tags are of the scheme {name}"
     note += " and were read as IOB2" * (name != "IOB2")
@@ -141,6 +140,6 @@ def _letters(tags: Sequence[str], scheme: str) -> list[str]:
         elif scheme == "IOB1":
             found.append("B" if begins and before[2:] == tag[2:] else "I")
         else:
-            first, inner, last, single = _SCHEMES[scheme]
+            first, inner, last, single = iter(_SCHEMES[scheme])
             found.append((single if ends else first) if begins else (last if ends else inner))
     return found

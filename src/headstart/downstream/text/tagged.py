@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.data import tables
 from headstart.data.columns import LABEL
 from headstart.data.field import as_json, raw, raw_values
+from headstart.data.labels import spelling_notes
 from headstart.data.lines import fault
 from headstart.downstream.text.entity_spans import BAD_SPAN, MISPLACED, entities, tags_of
 from headstart.downstream.text.offsets import Offsets
@@ -61,6 +62,7 @@ def read_tagged(source: str, options: SourceOptions, modality: Modality, audit: 
             audit.drop(row["id"], row["fault"])
         else:
             rows.append(row)
+    audit.notes += spelling_notes((tag for row in rows for tag in row["tags"]), source)
     return _dataset(rows, [source], audit)
 
 

@@ -27,7 +27,7 @@ ALPHA, ROUNDS = 0.7, 20
 #: Maximum number of records in the graph, and of labels that are spread.
 POOL, MOST = 20_000, 2000
 #: Share of a uniform distribution that is mixed in before logarithms.
-_FLOOR = 0.02
+FLOOR = 0.02
 #: Least median of what reaches a record, as a share of the mean, where a share of ``_REACH`` is
 #: passed on in as many rounds; below that labels reach few records, and what they spread is noise.
 _COVERAGE, _REACH, _REACHING = 0.25, 0.9, 40
@@ -213,4 +213,4 @@ def neighbours(
 
 def _logarithm(probabilities: np.ndarray) -> np.ndarray:
     count = probabilities.shape[1]
-    return np.log((1 - _FLOOR) * probabilities + _FLOOR / count)
+    return np.log((1 - FLOOR) * probabilities + FLOOR / count)

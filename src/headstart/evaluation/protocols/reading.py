@@ -11,7 +11,7 @@ import numpy as np
 from headstart.config import EvaluateConfig
 from headstart.data import tables
 from headstart.data.audit import Audit
-from headstart.data.columns import LABEL, check_names, listed
+from headstart.data.columns import LABEL, check_names, label_text, listed
 from headstart.data.field import Field, string
 from headstart.data.labels import few_notes, same_file_notes
 from headstart.data.pairs import (
@@ -194,9 +194,16 @@ def read_several(
             f"it is unclear which column of {source} holds the labels; name it with "
             "--column label=COLUMN."
         )
-    separator = config.label_separator or next(
-        (mark for mark in SEPARATORS if any(isinstance(v, str) and mark in v for v in sample)), None
-    )
+    separator = config.label_separator
+    if separator is None:  # that of the training records, for all files alike
+        _, trained = tables.label_sample(config.train, content, config.columns.get(LABEL.name))
+        texts = [value for value in trained or sample if isinstance(value, str)]
+        separator = next((m for m in SEPARATORS if any(m in text for text in texts)), None)
+        if separator is not None:
+            audit.notes.append(
+                f"{source}: several labels are taken to be parted by {separator!r}, as in "
+                f"{config.train}; --label-separator names another separator"
+            )
     options = config.model_copy(update={"columns": {**config.columns, LABEL.name: name}})
     records = modality.read([source], options, audit, fields=[_labels(separator)])
     return records if processor is None else modality.readable(records, processor, audit)
@@ -327,4 +334,4 @@ def _listed(value: Any, separator: str | None) -> list[str] | None:
         value = [value]
     if not isinstance(value, list | tuple):
         return None
-    return sorted({str(label).strip() for label in value if label is not None} - {""})
+    return sorted({label for one in value if (label := label_text(one)) is not None})

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
-import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headstart.errors import HeadstartError
 from headstart.pages.markup import Markup, data_address, join, tag
+from headstart.stored import opening, read_json
 
 if TYPE_CHECKING:
     from headstart.run import RunFolder
@@ -22,12 +25,21 @@ def section(run: RunFolder | None) -> Markup:
     """Return records with the input and targets that the pretext task makes of them."""
     parts: list[Markup] = []
     if run is not None and run.image_file.is_file():
-        parts = _image(run.image_file.read_bytes())
+        parts = _shown(run.image_file, lambda file: _image(file.read_bytes()))
     elif run is not None and run.words_file.is_file():
-        parts = _texts(run.words_file.read_text(encoding="utf-8"))
+        parts = _shown(run.words_file, lambda file: _texts(read_json(file, records=list)))
     if not parts:
         return Markup("")
     return tag("section", tag("h2", "The pretext task on your data", id="pretext"), *parts)
+
+
+def _shown(file: Path, show: Callable[[Path], list[Markup]]) -> list[Markup]:
+    """Return the preview in a file; of a damaged one only that is said."""
+    try:
+        with opening(file):
+            return show(file)
+    except HeadstartError as error:
+        return [tag("p", str(error), class_="small")]
 
 
 def _image(content: bytes) -> list[Markup]:
@@ -56,11 +68,8 @@ def _within(content: bytes) -> tuple[str, bytes]:
         image = image.resize((max(1, image.width * 3 // 4), max(1, image.height * 3 // 4)))
 
 
-def _texts(content: str) -> list[Markup]:
-    try:
-        records = json.loads(content)["records"][:_TEXTS]
-    except (ValueError, KeyError, TypeError):
-        return []
+def _texts(content: dict[str, Any]) -> list[Markup]:
+    records = content["records"][:_TEXTS]
     blocks = []
     for rows in records:
         rendered = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import IO, Any, NamedTuple, cast
 
@@ -16,7 +16,7 @@ from headstart.data.columns import option
 from headstart.data.streams import BROKEN, Meter, Metered, Unreadable
 from headstart.data.unit import Unit
 from headstart.errors import HeadstartError, did_you_mean
-from headstart.modalities.image.decode import npy
+from headstart.modalities.image.decode import depth_of, eight_bits, npy
 
 OBJECTS = "its arrays hold Python objects, which can run code; save plain numbers"
 NO_IMAGES = "none of its arrays holds pictures: (N,H,W), (N,H,W,C) or (N,C,H,W) of numbers"
@@ -65,7 +65,7 @@ def read_arrays(unit: Unit, columns: Mapping[str, str]) -> Iterator[Block]:
     """
     where = unit.name
     with zipfile.ZipFile(unit.path) as archive:
-        file = _Npz(archive, Meter(unit.path.stat().st_size))
+        file = _Npz(archive, Meter.of(unit.path))
         images = _choose(file.arrays, where, unit.part, columns.get("image"))
         offsets = _offsets(file.arrays, images)
         count = offsets.shape[0] - 1 if offsets else images.shape[0]
@@ -110,6 +110,10 @@ class _Npz:
                 order = "F" if array.fortran else "C"
                 shape = (count, *array.shape[1:])
                 yield np.frombuffer(data, array.dtype).reshape(shape, order=order)  # type: ignore[call-overload]
+
+    def forget(self) -> None:
+        """Take what was read out of the count: it is read again."""
+        self._meter.unpacked = 0
 
     def whole(self, array: _Array) -> np.ndarray:
         """Return all of an array."""
@@ -273,27 +277,37 @@ def _packed(file: _Npz, images: _Array, offsets: _Array) -> Iterator[list[bytes]
 
 
 def _plain(file: _Npz, images: _Array) -> Iterator[list[bytes]]:
-    """Yield each image as the bytes of an array (H,W) or (H,W,C); floats become 8 bits."""
+    """Yield each image as the bytes of an array (H,W) or (H,W,C), of 8 bits.
+
+    The range of the values is that of the whole array, which is read twice unless it has bytes.
+    """
     shape = images.shape
     first = len(shape) == 4 and shape[3] not in _CHANNELS
     rows = max(1, _BLOCK // (math.prod(shape[1:]) * images.dtype.itemsize))
-    scale: tuple[float, float] | None = None
+    convert = None if images.dtype in (np.uint8, bool) else _conversion(file, images, rows)
     for chunk in file.chunks(images, rows):
         if first:
             chunk = chunk.transpose(0, 2, 3, 1)
-        if images.dtype not in (np.uint8, np.uint16, bool):
-            scale = scale or _scale(chunk)
-            chunk = np.rint(((chunk + scale[0]) * scale[1]).clip(0, 255)).astype(np.uint8)
+        if convert is not None:
+            chunk = convert(chunk)
         yield [npy(image) for image in np.ascontiguousarray(chunk)]
 
 
-def _scale(values: np.ndarray) -> tuple[float, float]:
-    """Return summand and factor that map values to 0..255, from the first images."""
-    low, high = float(values.min()), float(values.max())
-    if values.dtype.kind == "f" and low >= 0 and high <= 1:
-        return 0.0, 255.0
-    if values.dtype.kind == "f" and low >= -1 and high <= 1:
-        return 1.0, 127.5
-    if low >= 0 and high <= 255:
-        return 0.0, 1.0
-    raise Unreadable(RANGE)
+def _conversion(file: _Npz, images: _Array, rows: int) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what brings the values of an array to bytes, from their range."""
+    low, high = math.inf, -math.inf
+    for chunk in file.chunks(images, rows):
+        low, high = min(low, float(chunk.min())), max(high, float(chunk.max()))
+    file.forget()
+    if images.dtype.kind in "ui" and low >= 0:
+        depth = depth_of(high)
+        return lambda values: eight_bits(values, depth)
+    if images.dtype.kind == "f" and low >= 0 and high <= 1:
+        shift, scale = 0.0, 255.0
+    elif images.dtype.kind == "f" and low >= -1 and high <= 1:
+        shift, scale = 1.0, 127.5
+    elif low >= 0 and high <= 255:
+        shift, scale = 0.0, 1.0
+    else:
+        raise Unreadable(RANGE)
+    return lambda values: np.rint(((values + shift) * scale).clip(0, 255)).astype(np.uint8)

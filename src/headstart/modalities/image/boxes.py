@@ -85,8 +85,7 @@ def parsed(boxes: Any) -> tuple[list[Box], str | None]:
     for box in boxes:
         given = [key for key in CORNERS if isinstance(box, dict) and box.get(key) is not None]
         numbers = box[given[0]] if len(given) == 1 else None
-        sound = isinstance(numbers, list) and len(numbers) == 4
-        if not sound or not all(type(x) in (int, float) and math.isfinite(x) for x in numbers):
+        if not isinstance(numbers, list) or len(numbers) != 4 or not _finite(numbers):
             return [], NO_CORNERS
         label = label_text(box.get("label"))
         if label is None:
@@ -108,9 +107,13 @@ def around(polygons: Any) -> Rectangle | None:
     if not isinstance(polygons, list) or not polygons:
         return None
     flat = [x for polygon in polygons if isinstance(polygon, list) for x in polygon]
-    if len(flat) < 6 or len(flat) % 2 or not all(type(x) in (int, float) for x in flat):
+    if len(flat) < 6 or len(flat) % 2 or not _finite(flat):
         return None
     return min(flat[::2]), min(flat[1::2]), max(flat[::2]), max(flat[1::2])
+
+
+def _finite(values: Iterable[Any]) -> bool:
+    return all(type(x) in (int, float) and math.isfinite(x) for x in values)
 
 
 class BoxReader:
@@ -163,7 +166,8 @@ class BoxReader:
                 self.repaired["left out, because they are listed twice"] += 1
                 continue
             self.repaired["clipped to their picture"] += clipped != scaled
-            self.repaired["scaled to the size of their picture"] += (down, across) != (1, 1)
+            resized = not self._fractions and (down, across) != (1, 1)
+            self.repaired["scaled to the size of their picture"] += resized
             found.append(one)
         return found, None
 
@@ -204,7 +208,7 @@ class BoxReader:
     def _size_fault(self, picture: Picture) -> str | None:
         """Return why boxes cannot be placed in a picture of another size than stated."""
         height, width = picture.size
-        if picture.stated is None or picture.stated == picture.size:
+        if self._fractions or picture.stated is None or picture.stated == picture.size:
             return None
         if picture.turned and picture.stated == (width, height):
             return TURNED

@@ -14,7 +14,7 @@ from headstart.data.block import Located
 from headstart.data.columnar import holds_bytes
 from headstart.data.content import Content
 from headstart.data.field import Field
-from headstart.data.streams import EMPTY
+from headstart.data.streams import EMPTY, FREE
 from headstart.data.unit import FILES
 from headstart.errors import HeadstartError
 from headstart.files import whole_folder
@@ -34,7 +34,7 @@ SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp"}
 )
 #: Most bytes of one picture.
-LARGEST = 2**28
+LARGEST = FREE
 
 NO_IMAGE = "it has no picture"
 NOT_IMAGE = "its picture is neither bytes nor the path of a file"
@@ -128,13 +128,12 @@ def _type() -> pa.DataType:
     return pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
-def _recognises(name: str, schema: pa.Schema | None) -> bool:
+def _recognises(name: str, schema: pa.Schema | None) -> bool | None:
     suffix = os.path.splitext(name.lower())[1]
-    return (
-        suffix in SUFFIXES
-        or suffix == ".npz"
-        or (schema is not None and any(holds_bytes(column.type) for column in schema))
-    )
+    sure = suffix in SUFFIXES or suffix == ".npz"
+    if sure or (schema is not None and any(holds_bytes(column.type) for column in schema)):
+        return True
+    return None  # a table may name pictures
 
 
 def _matches(
@@ -196,10 +195,10 @@ IMAGE = Content(
     ),
     reads=(
         "JPEG, PNG, WebP, TIFF, GIF or BMP files, .zip, .tar (.tar.gz), .parquet, .npz, a saved "
-        "dataset, or .csv, .tsv, .jsonl or .json that name pictures beside them"
+        "dataset, or .csv, .tsv, .xlsx, .jsonl or .json that name pictures beside them"
     ),
     tables=frozenset({".jsonl", ".json", ".csv", ".tsv"}),
-    stores=frozenset({".parquet", ".npz"}),
+    stores=frozenset({".parquet", ".npz", ".xlsx"}),
     archives=frozenset({".zip", ".tar"}),
     files=SUFFIXES,
     class_files=SUFFIXES,

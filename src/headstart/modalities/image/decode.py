@@ -26,6 +26,7 @@ TOO_LARGE = f"it has more than {PIXELS // 10**6} million pixels; make it smaller
 NO_COLOURS = "its kind of colours is not supported; save it as RGB"
 NO_FILE = "the file is gone; restore it, or leave it out of the sources"
 NOT_FINITE = "some of its values are not finite numbers"
+NEGATIVE = "some of its values are negative; save it with values from 0 on"
 
 #: Transposition for each EXIF orientation (tag 0x0112), by the names of PIL.Image.Transpose.
 _TURNS = {
@@ -38,6 +39,10 @@ _TURNS = {
     8: "ROTATE_90",
 }
 _ORIENTATION = 0x0112
+#: Bits per value of cameras, microscopes and scanners.
+_DEPTHS = (8, 10, 12, 14, 16)
+#: A negative value this small, relative to the highest, comes from rounding.
+_ROUNDED = 1e-3
 _NPY = b"\x93NUMPY"
 #: An image is decoded at no less than this many times the requested side.
 _SPARE = 2
@@ -50,7 +55,8 @@ class BadImage(Exception):
 def decode(value: Mapping[str, Any]) -> np.ndarray:
     """Return an image as RGB uint8 (H,W,3).
 
-    16 bits, grey, palettes and CMYK become 8 bits of RGB, transparency is put on white, an
+    Deeper pictures, of 10 to 16 bits as their highest value tells, keep their upper 8 bits; grey,
+    palettes and CMYK become RGB, transparency is put on white, an
     animation is its first frame, and the EXIF orientation is applied.
 
     Args:
@@ -208,10 +214,7 @@ def _rgb(image: Image) -> Image:
 
 
 def _from_array(array: np.ndarray) -> Image:
-    """Return an array (H,W) or (H,W,C) as an image: the upper 8 of 16 bits, transparency on white.
-
-    Integers above 255 are taken as 16 bits; floats in 0..1 as shares of white.
-    """
+    """Return an array (H,W) or (H,W,C) as an image, see :func:`eight_bits`; on white."""
     from PIL import Image
 
     if array.dtype != np.uint8:
@@ -222,20 +225,33 @@ def _from_array(array: np.ndarray) -> Image:
     return image if image.mode == "RGB" else _rgb(image)
 
 
+def depth_of(highest: float) -> int:
+    """Return the bits of a picture with this highest value: 8, 10, 12, 14, 16 or more.
+
+    Cameras and microscopes of 10 to 14 bits store two bytes per value.
+    """
+    return next((bits for bits in _DEPTHS if highest < 2**bits), int(highest).bit_length())
+
+
+def eight_bits(values: np.ndarray, depth: int) -> np.ndarray:
+    """Return the upper eight of ``depth`` bits of non-negative integers, as uint8."""
+    return (values >> max(0, depth - 8)).astype(np.uint8)
+
+
 def _bytes(array: np.ndarray) -> np.ndarray:
-    if array.dtype == np.uint16:
-        return (array >> 8).astype(np.uint8)
+    """Return values as uint8: integers by the bits that they need, floats in 0..1 as shares."""
     if array.dtype == bool:
         return array.astype(np.uint8) * 255
     values = array.astype(np.float32)
     if not np.isfinite(values).all():
         raise BadImage(NOT_FINITE)
-    highest = values.max(initial=0)
-    if array.dtype.kind == "f" and highest <= 1:
-        values *= 255
-    elif highest > 255:
-        values /= 257
-    return np.rint(values.clip(0, 255)).astype(np.uint8)
+    lowest, highest = values.min(initial=0), values.max(initial=0)
+    if lowest < -_ROUNDED * max(1, highest):
+        raise BadImage(NEGATIVE)
+    if array.dtype.kind in "ui":
+        return eight_bits(array, depth_of(highest))
+    scale = 255 if highest <= 1 else 1 / 2 ** (depth_of(highest) - 8)
+    return np.rint((values * scale).clip(0, 255)).astype(np.uint8)
 
 
 def _array(data: bytes) -> np.ndarray:

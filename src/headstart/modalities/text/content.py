@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.data.content import Content
+from headstart.data.decoding import PAGES
 from headstart.data.field import Field, string
 from headstart.data.lines import fault
 from headstart.data.pairs import NEGATIVE, PAIR
 from headstart.data.store import stream
+from headstart.data.streams import unpacked_name
 from headstart.modalities.text import quality
 from headstart.modalities.text.exact import hashes
 from headstart.modalities.text.near import matches
@@ -30,7 +33,13 @@ TEXT_NAMES = (
     *("message", "tweet", "post", "passage", "utterance", "question", "query", "description"),
 )
 #: Suffixes of texts and of tables of texts, unless another kind of data recognises the file.
-_SUFFIXES = frozenset({".txt", ".json", ".jsonl", ".csv", ".tsv", ".gz", ".parquet", ".arrow"})
+_SUFFIXES = frozenset(
+    {".txt", ".json", ".jsonl", ".csv", ".tsv", ".xlsx", ".parquet", ".arrow", *PAGES}
+)
+#: The name of a picture, a recording, a clip or a page: a text that stands for something else.
+_FILE = re.compile(
+    r"\S*\.(?:jpe?g|png|webp|tiff?|gif|bmp|wav|mp3|flac|ogg|m4a|mp4|avi|mov|mkv|webm|pdf)", re.I
+)
 #: A column dominates when its texts are this long on average, and this many times the next.
 _LONG, _TIMES = 20, 3
 
@@ -46,6 +55,10 @@ def longest(strings: Mapping[str, Sequence[str]]) -> str | None:
     return None
 
 
+def _fits(value: Any) -> bool:
+    return isinstance(value, str) and not _FILE.fullmatch(value.strip())
+
+
 def _take(text: Any, unit: Unit) -> tuple[Any, str | None]:
     return text, fault(text)
 
@@ -55,7 +68,7 @@ def _is_blank(text: Any) -> bool:
 
 
 def _recognises(name: str, schema: pa.Schema | None) -> bool:
-    return os.path.splitext(name.lower())[1] in _SUFFIXES
+    return os.path.splitext(unpacked_name(name))[1] in _SUFFIXES
 
 
 def _digests(records: Dataset) -> np.ndarray:
@@ -72,7 +85,7 @@ TEXT = Content(
         Field(
             name="text",
             names=TEXT_NAMES,
-            fits=lambda value: isinstance(value, str),
+            fits=_fits,
             take=_take,
             type=string,
             size=len,
@@ -81,12 +94,15 @@ TEXT = Content(
         ),
     ),
     companions=(PAIR, NEGATIVE),
-    reads=".txt, .jsonl, .json, .csv, .tsv (each also .gz), .parquet, .zip or a saved dataset",
-    tables=frozenset({".txt", ".jsonl", ".json", ".csv", ".tsv"}),
-    stores=frozenset({".parquet"}),
+    reads=(
+        ".txt, .html, .jsonl, .json, .csv, .tsv, .xlsx, .parquet (each also .gz, .bz2, .xz, .zst), "
+        ".zip or a saved dataset"
+    ),
+    tables=frozenset({".txt", ".jsonl", ".json", ".csv", ".tsv", *PAGES}),
+    stores=frozenset({".parquet", ".xlsx"}),
     archives=frozenset({".zip"}),
-    class_files=frozenset({".txt"}),
-    columnless={".txt": "is plain text"},
+    class_files=frozenset({".txt", *PAGES}),
+    columnless={".txt": "is plain text", **dict.fromkeys(PAGES, "is a page")},
     recognises=_recognises,
     noun="texts",
     digests=_digests,

@@ -93,8 +93,9 @@ def _as_sentence_transformers(tokenizer: PreTrainedTokenizerFast, folder: Path) 
     if lowers:
         own = [backend.normalizer] if backend.normalizer else []
         backend.normalizer = normalizers.Sequence([normalizers.Lowercase(), *own])
-    if static:
-        # A static vector is the mean over a text's own tokens, without special ones.
+    if static and not (folder / "headstart.json").is_file():
+        # A static vector is the mean over a text's own tokens, without special ones; a tokenizer of
+        # ours was saved as its encoder reads.
         backend.post_processor = None
 
 

@@ -16,6 +16,7 @@ from headstart.batch import Batch
 from headstart.errors import HeadstartError
 from headstart.files import whole_folder
 from headstart.seeding import derive, uniform
+from headstart.stored import seal
 
 
 class Document(NamedTuple):
@@ -60,6 +61,7 @@ def write_token_file(folder: Path, documents: Iterable[Document], vocab_size: in
             (partial / name).unlink()
         np.save(partial / "offsets.npy", np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]))
         (partial / "meta.json").write_text(json.dumps({"dtype": np.dtype(dtype).name}))
+        seal(partial)
     return counts
 
 

@@ -1,0 +1,264 @@
+"""Reading one unit after another into records, all with the same fields and options."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import compress
+from typing import Any, Literal
+
+import numpy as np
+
+from headstart.data.audit import Audit
+from headstart.data.block import Block, Choose, Later, Located, Log, Quarantine
+from headstart.data.columns import LABEL, choose, option
+from headstart.data.content import Content, Reader
+from headstart.data.decoding import PAGES, TextStream, open_text
+from headstart.data.field import Field
+from headstart.data.ledger import with_others
+from headstart.data.lines import chunks, lines, whole
+from headstart.data.sidecars import label_beside
+from headstart.data.store import RecordWriter
+from headstart.data.streams import EMPTY, Meter, Unreadable, plain_reasons
+from headstart.data.tables import TABLES, read_table
+from headstart.data.unit import FILES, Unit
+from headstart.data.walking import printable
+from headstart.data.web_page import page_text
+from headstart.errors import HeadstartError
+from headstart.registry import HOME
+
+#: Marks a blank record, which is skipped.
+_BLANK = "it is blank"
+#: Times that a file is read again since a column begins late.
+_RESTARTS = 8
+BY_CLASS = (
+    "each file is one record, since its folder names its class; --document line makes each line a "
+    "record"
+)
+
+
+@dataclass
+class Reading:
+    """One reading: the fields, the options and the audit that every unit is read with."""
+
+    content: Content
+    fields: list[Field]
+    named: Mapping[str, str]
+    document: Literal["auto", "line", "file"]
+    encoding: str | None
+    audit: Audit
+    told: dict[str, dict[str, None]] = field(default_factory=dict)
+    usual: str | None = None
+
+    def sentences(self) -> list[str]:
+        """Return how files were read where it is not obvious: one sentence for all of a kind."""
+        return [
+            f"{next(iter(units))}{f' and {len(units) - 1:,} more' * (len(units) > 1)}: {sentence}"
+            for sentence, units in self.told.items()
+        ]
+
+    def store(self, unit: Unit, writer: RecordWriter) -> None:
+        """Write the valid records of one unit; none if the unit proves to be broken."""
+        self._refuse_columns(unit)
+        ledger = self.audit.ledger
+        start, begin = writer.rows, ledger.length if ledger else 0
+        later: dict[str, Sequence[Any]] = {}
+        for again in range(_RESTARTS + 1):
+            audit = Audit()
+            try:
+                chooser = _chooser(unit.name, self, later, fixed=again == _RESTARTS)
+                kept = self._store(unit, writer, chooser, audit)
+            except (Later, Unreadable) as found:
+                writer.drop_since(start)
+                if ledger:
+                    ledger.drop_since(begin)
+                if isinstance(found, Later):
+                    later |= found.columns
+                    continue
+                audit.quarantine(unit.name, str(found))
+                if ledger:
+                    ledger.add([unit.name], [str(found)], {})
+                kept = 0
+            break
+        if kept:
+            audit.keep(unit.source, kept)
+        elif not audit.quarantined + audit.blank:
+            audit.quarantine(unit.name, EMPTY)
+        self.audit.merge(audit)
+
+    def _store(self, unit: Unit, writer: RecordWriter, chooser: Choose, audit: Audit) -> int:
+        """Write the valid records of one unit and return their number."""
+
+        def where(number: int | str) -> str:
+            if isinstance(number, str):
+                return f"{unit.name}/{number}" if unit.name else number
+            return f"{unit.name}:{number}" if number else unit.name
+
+        left: list[tuple[int | str, str]] = []  # rows that their reader leaves out
+
+        def quarantine(number: int | str, reason: str) -> None:
+            audit.quarantine(where(number), reason)
+            left.append((number, reason))
+
+        ledger, meter, kept = self.audit.ledger, None, 0
+        if unit.kind != FILES:
+            with plain_reasons():
+                meter = Meter.of(unit.path)
+        for block in self._blocks(unit, quarantine, chooser):
+            columns, faults = self._taken(block, unit)
+            if ledger:
+                ledger.note(block, faults, left, where)
+            left.clear()
+            ids: list[str] = []
+            for number, fault in zip(block.numbers, faults, strict=True):
+                if fault is None:
+                    ids.append(where(number))
+                elif fault is _BLANK:
+                    audit.blank += 1
+                else:
+                    audit.quarantine(where(number), fault)
+            if len(ids) < len(faults):
+                sound = [fault is None for fault in faults]
+                columns = [list(compress(values, sound)) for values in columns]
+            size = writer.add(ids, columns)
+            if meter is not None:
+                meter.add(size)
+            kept += len(ids)
+            if self.audit.watch:
+                self.audit.watch(writer.rows, 0)
+        if ledger:
+            ledger.note(Block([], {}), [], left, where)
+        return kept
+
+    def _tell(self, unit: Unit, sentence: str) -> None:
+        self.told.setdefault(sentence, {})[unit.name] = None
+
+    def _text(self, unit: Unit) -> TextStream:
+        text = open_text(unit, self.encoding, partial(self._tell, unit), self.usual)
+        if text.encoding != "utf-8" and not text.is_marked:
+            self.usual = text.encoding
+        return text
+
+    def _taken(self, block: Block, unit: Unit) -> tuple[list[list[Any]], list[str | None]]:
+        """Return the stored values of each field, and why each record is invalid, or None."""
+        count, own = len(block.numbers), len(self.content.fields)
+        columns: list[list[Any]] = []
+        faults: list[str | None] = [None] * count
+        blank = [True] * count
+        for index, one in enumerate(self.fields):
+            # A folder may be the label of all its files.
+            rest = unit.label if one.name == LABEL.name else None
+            values = block.columns.get(one.name)
+            if values is None:
+                values = [rest] * count
+            elif len(values) != count:
+                raise Unreadable(
+                    f"its reader gives {len(values)} values of {one.name!r} for {count} records"
+                )
+            elif isinstance(values, np.ndarray):
+                values = list(values) if values.ndim > 1 else values.tolist()
+            column: list[Any] = []
+            for row, value in enumerate(values):
+                stored = fault = None
+                if not one.is_blank(value):
+                    blank[row] = blank[row] and index >= own
+                    stored, fault = one.take(value, unit)
+                if stored is None and fault is None and one.required:
+                    fault = one.absent
+                faults[row] = faults[row] or fault
+                column.append(stored)
+            columns.append(column)
+        return columns, [
+            _BLANK if empty else fault for empty, fault in zip(blank, faults, strict=True)
+        ]
+
+    def _refuse_columns(self, unit: Unit) -> None:
+        """Refuse a unit without columns if a column was named that it must have."""
+        what = self.content.columnless.get(unit.kind)
+        needed = self.named.keys() - set(self.content.columns)
+        if what and needed:
+            name = min(needed)
+            column = self.named[name]
+            folders = f", or put the {self.content.noun} of each label into a folder of its own"
+            raise HeadstartError(
+                f"{unit.name} {what} and has no column {column!r}; leave out "
+                f"{option(name, column)}{folders if name == LABEL.name else ''}."
+            )
+
+    def _blocks(self, unit: Unit, quarantine: Quarantine, chooser: Choose) -> Iterator[Block]:
+        content, first = self.content, self.fields[0].name
+        if unit.kind == FILES:
+            found = [Located(os.path.join(unit.path, name)) for name in unit.files]
+            yield Block([printable(name) for name in unit.files], {first: found})
+            return
+        with plain_reasons():
+            if unit.kind in content.readers:
+                yield from _read_by(content.readers[unit.kind], unit, self.named)
+            elif unit.kind in TABLES:
+                log = Log(quarantine, partial(self._tell, unit))
+                yield from read_table(unit, chooser, log, content.rows, partial(self._text, unit))
+            elif unit.kind in content.files:
+                with closing(unit.open()) as stream:
+                    beside = label_beside(unit.beside, self.named.get(LABEL.name))
+                    labels = {} if beside is None else {LABEL.name: beside}
+                    yield Block([0], {first: [b"".join(chunks(stream))], **labels})
+            else:
+                yield from self._texts(unit, first, quarantine)
+
+    def _texts(self, unit: Unit, first: str, quarantine: Quarantine) -> Iterator[Block]:
+        """Yield the texts of a file without columns: itself, or its lines."""
+        is_page = unit.kind in PAGES
+        by_class = self.document == "auto" and unit.label is not None
+        with closing(self._text(unit)) as text:
+            if is_page or by_class or self.document == "file":
+                if by_class and not is_page:
+                    self._tell(unit, BY_CLASS)
+                found = whole(text)
+                yield Block([0], {first: [page_text(found) if is_page else found]})
+                return
+            for line, texts in lines(chunks(text), quarantine):
+                yield Block(range(line, line + len(texts)), {first: texts})
+
+
+def _chooser(
+    where: str, reading: Reading, later: Mapping[str, Sequence[Any]], *, fixed: bool
+) -> Choose:
+    """Return what chooses the columns of a unit.
+
+    Args:
+        later: sampled values of columns that begin later.
+        fixed: whether the first choice stays, whatever columns begin later still.
+    """
+
+    def plain(columns: Mapping[str, Sequence[Any]]) -> Mapping[str, str]:
+        return choose(where, {**columns, **later}, reading.fields, reading.named)
+
+    ledger = reading.audit.ledger
+    every = with_others(plain) if ledger and ledger.columns else plain
+    first: list[Mapping[str, str]] = []
+
+    def chosen(columns: Mapping[str, Sequence[Any]]) -> Mapping[str, str]:
+        if not fixed:
+            return every(columns)
+        if not first:
+            first.append(every(columns))
+        return first[0]
+
+    return chosen
+
+
+def _read_by(reader: Reader, unit: Unit, named: Mapping[str, str]) -> Iterator[Block]:
+    """Yield the blocks of a reader; where one of another package fails, its file is refused."""
+    try:
+        with plain_reasons():
+            yield from reader(unit, named)
+    except (Unreadable, HeadstartError):
+        raise
+    except Exception as error:
+        if reader.__module__.partition(".")[0] == HOME:
+            raise
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise Unreadable(f"its reader cannot read it ({reason})") from error

@@ -1,0 +1,76 @@
+"""Odd values of options are refused in a sentence, and nothing is made; a sample of all cases."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from calling import call, files_in
+from making import typical
+from values import cases, make_odd_paths
+
+from headstart.config import GenerateConfig, PretrainConfig, load
+from headstart.errors import LONGEST, HeadstartError
+
+#: Cases of the sample; benchmarks/robustness_inputs.py runs them all.
+SAMPLE = 80
+#: Verbs of the sample, which take less than a second.
+QUICK = {"audit", "embed", "generate", "label", "predict", "search"}
+
+
+def test_odd_values_are_refused_and_nothing_is_made(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands = typical(runs)
+    possible = [case for case in cases() if case.verb in QUICK]
+    faults = {}
+    for number, case in enumerate(random.Random(0).sample(possible, SAMPLE)):
+        scratch = tmp_path / str(number)
+        scratch.mkdir()
+        monkeypatch.chdir(scratch)
+        make_odd_paths(scratch)
+        before = files_in([scratch])
+        answer = call(*case.words(commands[case.verb]))
+        found = answer.faults
+        if answer.code and (made := files_in([scratch]) - before):
+            found = [*found, f"made {sorted(map(str, made))}"]
+        if found:
+            faults[str(case)] = (found, answer.message)
+    assert not faults
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"checkpoint_every": float("nan")}, "'checkpoint_every' must be a finite number"),
+        ({"optimizer": {"clip": 1e39}}, "'optimizer.clip': give a number between -2147483647 and"),
+        ({"optimizer": {"betas": [0.9, 1.0]}}, "must be less than 1"),
+        ({"seed": 10**30}, "'seed': give a number between"),
+        ({"budget": "9" * 400 + "steps"}, "is too large"),
+        ({"encoder": "a\0b"}, "leave out the character NUL"),
+        ({"seed": "9" * 5000}, "must be a smaller whole number"),
+    ],
+)
+def test_numbers_and_names_that_no_option_can_use_are_refused(
+    given: dict[str, object], message: str
+) -> None:
+    with pytest.raises(HeadstartError, match=message) as refused:
+        load(PretrainConfig, sources=["a"], out="b", **given)
+    assert len(str(refused.value)) <= LONGEST
+
+
+def test_what_is_quoted_in_a_message_is_shown_in_one_short_line() -> None:
+    with pytest.raises(HeadstartError) as refused:
+        load(GenerateConfig, run="a", seed="\x1b[31m\n" + "9x" * 5000)
+    message = str(refused.value)
+    assert message.startswith("option 'seed' must be a whole number (given: ")
+    assert message.isprintable()
+    assert len(message) <= LONGEST
+
+
+def test_a_long_message_keeps_what_is_wrong_and_what_to_do() -> None:
+    message = str(HeadstartError(f"there is no file {'a ' * 500}; check the path."))
+    assert message.startswith("there is no file a a")
+    assert message.endswith("a ; check the path.")
+    assert len(message) <= LONGEST

@@ -133,7 +133,9 @@ def _measured(values: Mapping[str, Any]) -> Markup:
 
 def _others(row: Sequence[str], head: Sequence[str], where: int) -> str:
     """Return the cells beside name and share, with the names of their columns."""
-    cells = zip(row[1:where] + row[where + 1 :], [*head[1:where], *head[where + 1 :]], strict=True)
+    cells = zip(
+        [*row[1:where], *row[where + 1 :]], [*head[1:where], *head[where + 1 :]], strict=True
+    )
     return ", ".join(f"{cell} {name}".strip() for cell, name in cells if cell)
 
 

@@ -88,8 +88,8 @@ def _page(
         shares = counts / np.maximum(total[:, None], 1)
         sections.append(tag("section", heat_table("Rows in %", names, shares)))
     for index in worst[:SECTIONS]:
-        wrong = np.flatnonzero((truth == index) & (taken != index))
-        wrong = sorted(wrong, key=lambda place: -(sure[place] or 0.0))[:MISTAKES]
+        places = np.flatnonzero((truth == index) & (taken != index)).tolist()
+        wrong = sorted(places, key=lambda place: -(sure[place] or 0.0))[:MISTAKES]
         previews = modality.preview(held.select(wrong), SIDE) if wrong else []
         cards = [
             card(

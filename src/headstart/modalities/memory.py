@@ -41,7 +41,7 @@ def sources_of(given: Any, folder: Path) -> list[str]:
         return [source_of(given, folder)]
     if all(map(_is_record, given)):
         return [source_of(given, folder)]
-    found = []
+    found: list[str] = []
     for one in given:
         is_names = isinstance(one, list | tuple) and one and all(map(_is_name, one))
         found += map(os.fspath, one) if is_names else [source_of(one, folder)]
@@ -100,8 +100,9 @@ def stored(records: Any, folder: Path) -> str:
             "give one label for each record."
         )
     if any(np.ndim(values) > 2 for values in columns.values() if isinstance(values, np.ndarray)):
-        save = partial(np.savez, **{name: np.asarray(values) for name, values in columns.items()})
-        return _written(save, ".npz", folder)
+        arrays: dict[str, Any] = {name: np.asarray(values) for name, values in columns.items()}
+        return _written(lambda file: np.savez(file, **arrays), ".npz", folder)
+
     import pyarrow as pa
 
     table = pa.table({name: _array(values) for name, values in columns.items()})
@@ -197,8 +198,9 @@ def _field_of(values: Sequence[Any] | np.ndarray) -> str:
     if sample is None:
         raise HeadstartError("the records in memory are empty; give one or more.")
     if found is None:
-        is_array = isinstance(values, np.ndarray)
-        what = f"an array {values.shape}" if is_array else type(sample).__name__
+        what = type(sample).__name__
+        if isinstance(values, np.ndarray):
+            what = f"an array {values.shape}"
         raise HeadstartError(f"records in memory cannot be {what}; {TAKEN}.")
     return found[0]
 

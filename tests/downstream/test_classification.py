@@ -166,3 +166,13 @@ def test_records_without_labels_are_refused():
     holes = Dataset.from_dict({"id": ["a", "b"], "text": ["x", "y"], "label": ["fruit", None]})
     with pytest.raises(HeadstartError, match="the record 'b' has no label"):
         Classification.from_records(4, holes, config())
+
+
+def test_a_dimension_that_hardly_varies_gets_no_weight_beyond_bounds() -> None:
+    """A published encoder has such a dimension: its weight of 1e32 made every gradient infinite."""
+    features = torch.randn(60, 4, generator=torch.Generator().manual_seed(0))
+    features[:, 3] *= 1e-32
+    targets = (features[:, 0] > 0).long()
+    linear = logistic_regression(features, targets, strength=1.0)
+    assert linear.weight.abs().max() < 100
+    assert (linear(features).argmax(1) == targets).float().mean() > 0.9

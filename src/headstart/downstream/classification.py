@@ -20,7 +20,7 @@ from headstart.downstream.classes import (
     count_classes,
     hold_out_of_each,
 )
-from headstart.downstream.frozen import Pooler, frozen_features
+from headstart.downstream.frozen import Pooler, Standardisation, frozen_features
 from headstart.downstream.frozen_head import FrozenHead
 from headstart.downstream.head import zero_linear
 from headstart.downstream.rows import TargetRows, batches
@@ -245,21 +245,21 @@ def logistic_regression(
         balanced: weigh classes by inverse frequency.
     """
     from sklearn.linear_model import LogisticRegression
-    from sklearn.preprocessing import StandardScaler
 
-    scaler = StandardScaler()
-    standard = scaler.fit_transform(features.double().numpy())
+    features = features.double()
+    standard = Standardisation.of(features)
     model = LogisticRegression(
         C=strength, max_iter=1000, class_weight="balanced" if balanced else None
     )
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The number of unique classes")  # few labels are usual
-        model.fit(standard, targets.numpy())
-    weight = model.coef_ / scaler.scale_
-    bias = model.intercept_ - weight @ scaler.mean_
+        model.fit(standard(features).numpy(), targets.numpy())
+    weight, bias = standard.folded(
+        torch.from_numpy(model.coef_), torch.from_numpy(model.intercept_)
+    )
     if len(weight) == 1:  # two classes: one score, half of it for the one, half against the other
-        weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+        weight, bias = torch.cat([-weight, weight]) / 2, torch.cat([-bias, bias]) / 2
     linear = nn.Linear(weight.shape[1], weight.shape[0]).requires_grad_(False)
-    linear.weight.copy_(torch.from_numpy(weight))
-    linear.bias.copy_(torch.from_numpy(bias))
+    linear.weight.copy_(weight)
+    linear.bias.copy_(bias)
     return linear

@@ -96,8 +96,13 @@ class Standardisation:
 
     @classmethod
     def of(cls, features: Tensor) -> Standardisation:
-        """Return the one that standardises ``features`` (n,D)."""
-        return cls(features.mean(0), features.std(0, correction=0).clamp(min=1e-6))
+        """Return the one that standardises ``features`` (n,D).
+
+        A dimension that varies less than a millionth of the widest one is as good as constant: its
+        weight would be beyond all bounds.
+        """
+        scale = features.std(0, correction=0)
+        return cls(features.mean(0), scale.clamp(min=max(1e-6 * float(scale.max()), 1e-30)))
 
     def __call__(self, features: Tensor) -> Tensor:
         return (features - self.centre) / self.scale

@@ -62,10 +62,12 @@ def scalings(features: Matrix) -> list[Scaling]:
     if sparse.issparse(features):
         return [Scaling(True, 0.0, 1.0)]
     unit = unit_length(features)
-    centre = unit.mean(0)
+    centre, spread = unit.mean(0), features.std(0)
+    # What varies less than a millionth of the widest dimension is as good as constant.
+    spread = np.maximum(spread, 1e-6 * spread.max())
     return [
         Scaling(True, centre, 1 / nonzero((unit - centre).std())),
-        Scaling(False, features.mean(0), 1 / nonzero(features.std(0))),
+        Scaling(False, features.mean(0), 1 / nonzero(spread)),
     ]
 
 

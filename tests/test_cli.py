@@ -273,7 +273,7 @@ def test_a_refused_option_is_exit_code_1(shell: Shell, words: list[str], sentenc
         (["pretran", "a"], "Did you mean 'pretrain'?"),
         (["pretrain", "a"], "--out"),
         (["pretrain", "--out", "x"], "SOURCE..."),
-        (["finetune", "--train", "x", "--resume"], "RUN"),
+        (["finetune", "--train", "x", "--resume"], "--out"),
         (["pretrain", "a", "--out", "x", "--seed", "one"], "--seed"),
         (["pretrain", "a", "--out", "x", "--precision", "fp8"], "--precision"),
         (["list", "objectivs"], "objectives"),

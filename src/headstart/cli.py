@@ -73,8 +73,11 @@ def _command(verb: str, model: type[Options], positional: tuple[str, ...]) -> Ca
 
     def command(*, as_json: bool, **given: Any) -> None:
         values = {name: value for name, value in given.items() if value not in (None, [])}
-        elsewhere = values.keys() & {"config", "settings", "resume"}
-        _refuse_missing(flat, set() if elsewhere else set(flat), values, positional)
+        elsewhere = values.keys() & {"config", "settings"}
+        required = {"run"} if elsewhere else set(flat)
+        if "resume" in values:  # the run has the others
+            required = required & {"out"}
+        _refuse_missing(flat, required, values, positional)
         arguments: list[str] = []
         for name in positional:
             value = values.pop(name, [])

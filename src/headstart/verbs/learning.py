@@ -52,8 +52,9 @@ def repeated(run: str, seeds: int) -> list[RunFolder]:
         seeds: number of pre-trainings, with the run itself.
     """
     folder, found = Path(run), []
-    options = RunFolder.open(run).config()["options"]
-    for seed in range(options["seed"] + 1, options["seed"] + seeds):
+    plan = RunFolder.open(run).plan(PretrainConfig)
+    options = plan.model_dump(exclude_unset=True)
+    for seed in range(plan.seed + 1, plan.seed + seeds):
         out = folder / "seeds" / str(seed)
         if RunFolder(out).begun:
             found.append(pretrain(out=str(out), resume=True))

@@ -209,7 +209,7 @@ def finetune_with_unlabeled(
         records, validation = hold_out_of_each(records, share, config.seed)
     alone = _alone(run, config)
     if not alone.finished:
-        first, options = copy.deepcopy(encoder), FinetuneConfig(**alone.config()["options"])
+        first, options = copy.deepcopy(encoder), alone.plan(FinetuneConfig)
         finetune(first, processor, records, validation, options, alone, note=note, console=console)
     taken = UnlabeledRecords(remaining, method, config, say)
     finetune(

@@ -73,7 +73,8 @@ def _check_apart(out: Path, source: Path) -> None:
 
     Links are followed on both sides, and a hard link is the file.
     """
-    resolved, read = out.resolve(), source.resolve()
+    # Path.resolve fails on a circle of links.
+    resolved, read = Path(os.path.realpath(out)), Path(os.path.realpath(source))
     if read == resolved or (source.exists() and out.exists() and out.samefile(source)):
         raise _refused(out, " is read by this command")
     if read.is_relative_to(resolved):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -158,7 +158,7 @@ def same_file_notes(train: str, tested: str, option: str) -> list[str]:
     Args:
         option: the one that names ``tested``, such as ``--test``.
     """
-    if Path(train).resolve() != Path(tested).resolve():
+    if os.path.realpath(train) != os.path.realpath(tested):
         return []
     return [
         f"{train} is given as --train and as {option}, so that every tested record was trained on; "

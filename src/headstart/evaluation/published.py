@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -138,7 +139,7 @@ def _foreseen(encoder: FrozenEncoder, records: Sequence[Dataset]) -> float:
 
 
 def _is_same(folder: Path, start: str) -> bool:
-    return folder.resolve() == Path(start).resolve() or folder.name == start
+    return os.path.realpath(folder) == os.path.realpath(start) or folder.name == start
 
 
 def _none_at_hand(kind: str) -> str:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from headstart.data.content import Content
     from headstart.data.unit import Unit
 
+#: Fields whose columns have an option of their own.
+_OWN = {"group": "--group", "time": "--time-column"}
 #: Most columns in a message.
 _LISTED = 10
 #: A whole number with a decimal point.
@@ -158,7 +160,8 @@ def check_names(
 
 def option(name: str, column: str = "COLUMN") -> str:
     """Return the command-line option for the column of a field."""
-    return f"--column {name}={column}"
+    own = _OWN.get(name)
+    return f"{own} {column}" if own else f"--column {name}={column}"
 
 
 def listed(columns: Iterable[str]) -> str:

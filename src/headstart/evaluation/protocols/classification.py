@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from headstart.config import EvaluateConfig
+from headstart.data.groups import groups_of
 from headstart.data.labels import check_classes
 from headstart.data.split import folds
 from headstart.data.store import stream
@@ -52,7 +53,8 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
     names = _classes(train_labels, test_labels, config)
     targets = np.searchsorted(names, np.asarray(train_labels, dtype=str))
     truth = targets if config.folds else np.searchsorted(names, np.asarray(test_labels, dtype=str))
-    parts = _parts(train_labels, len(truth), config)
+    groups = groups_of(data.train)
+    parts = _parts(train_labels, len(truth), config, groups)
     available = min(len(indices) for indices, _ in parts)
     counts, notes = label_counts(config.labels, available, len(names))
 
@@ -72,7 +74,7 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
         return row
 
     def probes(candidate: Candidate) -> dict[str, Predict]:
-        known = _probes(candidate, names, bool(config.folds))
+        known = _probes(candidate, names, bool(config.folds), groups)
         return {name: predicting(predict) for name, predict in known.items()}
 
     return Measurement(
@@ -156,11 +158,14 @@ def _classes(
     return np.array(sorted(train), dtype=str)
 
 
-def _parts(train_labels: Sequence[str], tested: int, config: EvaluateConfig) -> list[Part]:
+def _parts(
+    train_labels: Sequence[str], tested: int, config: EvaluateConfig, groups: np.ndarray | None
+) -> list[Part]:
     if config.folds == 1:
         raise HeadstartError("option 'folds': one fold leaves nothing to train on; use 2 or more.")
     if config.folds:
-        return folds(train_labels, config.folds, derive(config.seed, "folds"), config.train)
+        seed = derive(config.seed, "folds")
+        return folds(train_labels, config.folds, seed, config.train, groups)
     if not tested:
         raise HeadstartError(
             f"{config.test or config.train}: there is no labeled test record; name a file with "
@@ -169,7 +174,9 @@ def _parts(train_labels: Sequence[str], tested: int, config: EvaluateConfig) -> 
     return [(np.arange(len(train_labels)), np.arange(tested))]
 
 
-def _probes(candidate: Candidate, names: np.ndarray, cross_validated: bool) -> dict[str, _Predict]:
+def _probes(
+    candidate: Candidate, names: np.ndarray, cross_validated: bool, groups: np.ndarray | None
+) -> dict[str, _Predict]:
     if candidate.fit_predict is not None:
         return {"own head": _own_head(candidate.fit_predict, names)}
     train = candidate.train
@@ -181,7 +188,8 @@ def _probes(candidate: Candidate, names: np.ndarray, cross_validated: bool) -> d
         def predict(
             drawn: np.ndarray, classes: np.ndarray, tested: np.ndarray, seed: int
         ) -> Prediction:
-            fitted = head.fit(_rows(train, drawn), classes, _rng(seed, "penalty"))
+            together = {} if groups is None else {"groups": groups[drawn]}
+            fitted = head.fit(_rows(train, drawn), classes, _rng(seed, "penalty"), **together)
             return Prediction(fitted.predict(_rows(test, tested)), fitted.validation)
 
         return predict

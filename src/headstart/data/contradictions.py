@@ -87,7 +87,8 @@ def contradictions(records: Dataset, content: Content) -> Contradictions:
     records = records if len(known) == len(labels) else records.select(known)
     labels = [labels[index] for index in known]
     ids = records.select_columns(["id"])
-    found, examples = 0, []
+    found = 0
+    examples: list[tuple[str, str, str, str]] = []
     for copies in _contradicting(identities(records, content), labels):
         found += len(copies)
         first = copies[0]

@@ -109,10 +109,10 @@ def grouping(
         return None
     if column is None:
         several = sizes[sizes > 1]
-        kinds = "equal or nearly equal" if near else "equal"
+        kinds = "copies or near copies" if near else "copies"
         notes.append(
-            f"{where}: {int(several.sum()):,} {kinds} {content.noun} form {len(several):,} groups, "
-            "which no split divides."
+            f"{where}: {int(several.sum()):,} of {count:,} {content.noun} are {kinds} of others; "
+            f"no split divides their {len(several):,} group(s)."
         )
     return groups
 

@@ -67,10 +67,8 @@ def times(records: Dataset, where: str) -> np.ndarray:
     return np.array(seconds, dtype=np.float64)
 
 
-def latest(
-    records: Dataset, share: float, where: str, notes: list[str]
-) -> tuple[Dataset, Dataset] | None:
-    """Split off about the latest ``share`` of records that have a time; None where they have none.
+def latest(records: Dataset, share: float, where: str, notes: list[str]) -> tuple[Dataset, Dataset]:
+    """Split off about the latest ``share`` of the records.
 
     Records of one time stay together: the cut is the one between two times that is nearest to the
     share. A group or copies on both sides of it would be divided, so that its earlier records are
@@ -83,8 +81,6 @@ def latest(
     Raises:
         HeadstartError: there is one time only, or no earlier record is left.
     """
-    if TIME.name not in records.column_names:
-        return None
     when = times(records, where)
     texts = records[TIME.name]
     moments, counts = np.unique(when, return_counts=True)

@@ -56,7 +56,7 @@ class Classification(Task):
     """
 
     name: ClassVar[str] = "classification"
-    classes: ClassVar[bool] = True
+    classifies: ClassVar[bool] = True
 
     def __init__(
         self,

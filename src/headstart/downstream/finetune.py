@@ -170,7 +170,8 @@ def finetune(
         head = kind.build(encoder, records, config)
     own = validation is not None
     if validation is None:
-        share, divided = decided["validation_share"], []
+        share = decided["validation_share"]
+        divided: list[str] = []
         records, validation = held_out(records, share, config, head.hold_out, divided)
         for line in divided:
             RunLog(run.log_file, console)(line)

@@ -34,8 +34,8 @@ def check_division(config: FinetuneConfig) -> None:
             f"{option} says how records of --train are held out, and --val names others; leave out "
             "one of them."
         )
-    if not TASKS[config.task].groups:
-        able = ", ".join(name for name, task in TASKS.items() if task.groups)
+    if not TASKS[config.task].keeps_groups:
+        able = ", ".join(name for name, task in TASKS.items() if task.keeps_groups)
         raise HeadstartError(
             f"{option} serves {able} and not {config.task}; leave it out, or name validation "
             "records with --val."
@@ -69,7 +69,7 @@ def gathered(
         found = overlap(records, validation, content)
         notes += found.notes
         cautions += found.caution("among the training ones", "held-out")
-    if TASKS[config.task].classes and isinstance(records[0]["label"], str):
+    if TASKS[config.task].classifies and isinstance(records[0]["label"], str):
         doubts = contradictions(records, content)
         notes += doubts.sentences()
         cautions += doubts.caution()
@@ -90,7 +90,8 @@ def held_out(
         hold_out: how the task does it otherwise.
         notes: extended by sentences on a split by time.
     """
-    kept, held = latest(records, share, config.train, notes) or hold_out(
-        records, share, config.seed
-    )
+    if config.split_by == "time":
+        kept, held = latest(records, share, config.train, notes)
+    else:
+        kept, held = hold_out(records, share, config.seed)
     return alone(kept), alone(held)

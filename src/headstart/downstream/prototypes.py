@@ -48,7 +48,7 @@ class Prototypes(Task):
     """
 
     name: ClassVar[str] = "prototypes"
-    classes: ClassVar[bool] = True
+    classifies: ClassVar[bool] = True
     learns: ClassVar[bool] = False
 
     def __init__(self, width: int, labels: list[str]) -> None:

@@ -209,9 +209,9 @@ def finetune_with_unlabeled(
     if validation is None:
         # Split here, so that no run learns from the records that the two are compared on.
         share = config.validation_share or validation_share_for(len(records))
-        messages = []
-        records, validation = held_out(records, share, config, hold_out_of_each, messages)
-        for message in messages:
+        divided: list[str] = []
+        records, validation = held_out(records, share, config, hold_out_of_each, divided)
+        for message in divided:
             say(message)
     alone = _alone(run, config)
     if not alone.finished:

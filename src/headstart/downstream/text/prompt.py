@@ -59,7 +59,7 @@ class Prompt(Task):
     """
 
     name: ClassVar[str] = "prompt"
-    classes: ClassVar[bool] = True
+    classifies: ClassVar[bool] = True
     Options = PromptOptions
     content = TEXT
     needs = frozenset({"mask_token", "token_embedding"})

@@ -64,7 +64,7 @@ class Questions(Task):
     """
 
     name: ClassVar[str] = "questions"
-    groups: ClassVar[bool] = False
+    keeps_groups: ClassVar[bool] = False
     Options = QuestionOptions
     content = TEXT
     needs = frozenset({"tokens", "order"})

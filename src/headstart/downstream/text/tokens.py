@@ -52,7 +52,7 @@ class TokenClassification(Task):
     """
 
     name: ClassVar[str] = "tokens"
-    groups: ClassVar[bool] = False
+    keeps_groups: ClassVar[bool] = False
     content = TEXT
     needs = frozenset({"tokens"})
 

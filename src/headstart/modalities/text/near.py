@@ -118,7 +118,8 @@ def near_pairs(records: Dataset, notes: list[str]) -> np.ndarray:
     first = np.zeros(len(all_of.exact), dtype=bool)
     first[np.unique(all_of.exact, return_index=True)[1]] = True
     root = list(range(len(first)))
-    found = [pair for pair in _candidates(all_of, first).tolist() if _joins(records, *pair, root)]
+    candidates = _candidates(all_of, first).tolist()
+    found = [(one, other) for one, other in candidates if _joins(records, one, other, root)]
     return np.array(found, dtype=np.int64).reshape(-1, 2)
 
 

@@ -51,8 +51,8 @@ def split_groups(
                 take(group, nearer=False)
     if not held.any():
         raise HeadstartError(
-            "no record can be held out: the records of each label are one group, or copies of one "
-            "record, which stay together; name a file of others with --test or --val, or group by "
+            "no record can be held out: all records of each label are copies of one, or of one "
+            "group, and such records stay together; name others with --test or --val, or group by "
             "another column."
         )
     return np.flatnonzero(~held[groups]), np.flatnonzero(held[groups])

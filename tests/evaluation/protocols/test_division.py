@@ -41,6 +41,11 @@ def copied(path: Path, texts: int = 60, times: int = 4) -> str:
     return write(path, rows * times)
 
 
+def rows_of(source: str) -> list[dict[str, Any]]:
+    with Path(source).open() as file:
+        return list(csv.DictReader(file))
+
+
 def read(source: str, **options: Any) -> tuple[Dataset, Dataset | None, list[str]]:
     notes: list[str] = []
     config = plan(task=options.pop("task", "classification"), **options)
@@ -87,11 +92,11 @@ def test_a_group_is_on_one_side(tmp_path: Path, task: str) -> None:
     source = copied(tmp_path / "a.csv", times=1)
     column = {"columns": {"label": "number"}} if task == "regression" else {}
     if task == "regression":
-        rows = list(csv.DictReader(Path(source).open()))
-        source = write(tmp_path / "b.csv", [{**row, "number": n / 7} for n, row in enumerate(rows)])
+        rows = [{**row, "number": n / 7} for n, row in enumerate(rows_of(source))]
+        source = write(tmp_path / "b.csv", rows)
     train, test, notes = read(source, task=task, group="patient", **column)
     assert test is not None
-    patients = {row["text"]: row["patient"] for row in csv.DictReader(Path(source).open())}
+    patients = {row["text"]: row["patient"] for row in rows_of(source)}
     sides = [{patients[text] for text in part["text"]} for part in (train, test)]
     assert not sides[0] & sides[1]
     assert len(sides[1]) == 2

@@ -14,10 +14,11 @@ from making import measuring, plan
 from headstart.data.groups import groups_of
 from headstart.errors import HeadstartError
 from headstart.evaluation.draws import draw
-from headstart.evaluation.heads.folds import deal, divide
+from headstart.evaluation.heads.folds import deal, divide, shuffled
 from headstart.evaluation.outcomes import Candidate
 from headstart.evaluation.protocols.fewshot import episodes
 from headstart.evaluation.protocols.reading import labeled_records
+from headstart.evaluation.protocols.regression import RidgeProbe
 from headstart.modalities.text.modality import TextModality
 
 
@@ -101,7 +102,6 @@ def test_a_group_is_on_one_side(tmp_path: Path, task: str) -> None:
     assert not sides[0] & sides[1]
     assert len(sides[1]) == 2
     assert any("10 groups by 'patient', which no split divides" in note for note in notes)
-    assert "group" not in test.column_names
     assert len(np.unique(groups_of(train))) == 8
 
 
@@ -175,3 +175,26 @@ def test_draws_are_those_of_before_where_no_record_is_grouped() -> None:
     assert two.parts is not None
     assert np.array_equal(one.parts, two.parts)
     assert len(draw(classes, 10, 0)) == 10
+
+
+def test_random_folds_divide_no_group_unless_there_is_one_alone() -> None:
+    groups = np.repeat(np.arange(7), 3)
+    parts = shuffled(21, 3, np.random.default_rng(0), groups)
+    assert sorted(set(parts.tolist())) == [0, 1, 2]
+    assert all(len(set(parts[groups == group].tolist())) == 1 for group in range(7))
+    plain = np.random.default_rng(0).permutation(21) % 3
+    assert np.array_equal(shuffled(21, 3, np.random.default_rng(0)), plain)
+    single = shuffled(21, 3, np.random.default_rng(0), np.zeros(21, dtype=int))
+    assert np.array_equal(single, plain)
+
+
+def test_a_regression_on_copies_chooses_as_if_each_were_alone() -> None:
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((40, 30)).astype(np.float32)
+    groups = np.repeat(np.arange(40), 4)
+    targets = rng.standard_normal(40)[groups]  # nothing to learn
+    probe = RidgeProbe(rows[groups])
+    _, alone = probe.predict(rows[groups], targets, rows)
+    _, whole = probe.predict(rows[groups], targets, rows, groups)
+    assert alone > 0.5  # copies tell each other
+    assert whole < 0.2

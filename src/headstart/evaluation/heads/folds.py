@@ -129,6 +129,22 @@ def deal(
     return parts
 
 
+def shuffled(
+    count: int, folds: int, rng: np.random.Generator, groups: np.ndarray | None = None
+) -> np.ndarray:
+    """Assign ``count`` records at random to folds of equal size; return the fold (count,) of each.
+
+    Args:
+        folds: their number, at most; fewer where there are fewer records, or groups.
+        groups: (count,) records of one fold, unless all are of one group.
+    """
+    codes = np.arange(count) if groups is None else np.unique(groups, return_inverse=True)[1]
+    if codes.max() == 0:
+        codes = np.arange(count)
+    units = int(codes.max()) + 1
+    return (rng.permutation(units) % min(folds, units))[codes]
+
+
 @cache
 def _libraries() -> Any:
     from threadpoolctl import ThreadpoolController

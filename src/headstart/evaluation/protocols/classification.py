@@ -54,6 +54,7 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
     targets = np.searchsorted(names, np.asarray(train_labels, dtype=str))
     truth = targets if config.folds else np.searchsorted(names, np.asarray(test_labels, dtype=str))
     groups = groups_of(data.train)
+    together = groups_of(data.tested)
     parts = _parts(train_labels, len(truth), config, groups)
     available = min(len(indices) for indices, _ in parts)
     counts, notes = label_counts(config.labels, available, len(names))
@@ -88,9 +89,10 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
             training=len(targets),
             seeds=config.seeds,
             folds=config.folds,
+            groups=0 if together is None else int(together.max()) + 1,
         ),
         probes=probes,
-        score=lambda found: _outcomes(found, truth, len(names), config.seed),
+        score=lambda found: _outcomes(found, truth, len(names), config.seed, together),
         seeds=draw_seeds(config, counts),
         draw=drawn,
         heads=True,
@@ -116,10 +118,22 @@ PROTOCOL = Protocol(
 )
 
 
-def _outcomes(found: list[Predicted], truth: np.ndarray, classes: int, seed: int) -> list[Outcome]:
-    """Score predictions; all outcomes are resampled together in one pass."""
+def _outcomes(
+    found: list[Predicted],
+    truth: np.ndarray,
+    classes: int,
+    seed: int,
+    groups: np.ndarray | None,
+) -> list[Outcome]:
+    """Score predictions; all outcomes are resampled together in one pass.
+
+    Args:
+        groups: (N,) of the tested records, which are resampled as wholes; None where each is alone.
+    """
     right = np.concatenate([each.rows == truth for each in found]).astype(np.float32)
-    resampled = resample(len(truth), seed, lambda counts: counts @ right.T / len(truth)).T
+    resampled = resample(
+        len(truth), seed, lambda counts: counts @ right.T / counts.sum(1, keepdims=True), groups
+    ).T
     ends = np.cumsum([len(each.rows) for each in found])[:-1]
     parts = np.split(resampled, ends)
     outcomes = []
@@ -133,7 +147,7 @@ def _outcomes(found: list[Predicted], truth: np.ndarray, classes: int, seed: int
                 probe=probe,
                 labels=count,
                 predictions=stack,
-                scores=estimates(truth, stack, classes, _rng(seed, "bootstrap")),
+                scores=estimates(truth, stack, classes, _rng(seed, "bootstrap"), groups),
                 by_draw=(stack == truth).mean(1),
                 by_resample=of_probe,
                 validation=validation,

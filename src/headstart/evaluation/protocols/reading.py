@@ -14,7 +14,7 @@ from headstart.data.audit import Audit
 from headstart.data.columns import LABEL, check_names, label_text, listed
 from headstart.data.field import Field, string
 from headstart.data.group_splits import split_groups
-from headstart.data.groups import alone, groups_of, together
+from headstart.data.groups import groups_of, together
 from headstart.data.labels import few_notes, same_file_notes
 from headstart.data.pairs import (
     ALIKE,
@@ -264,7 +264,7 @@ def labeled_records(
         train, test = with_classes(train, test, config, modality, notes)
     if test is not None and protocol.split is not None:
         notes += few_notes(len(test), config.test or config.train)
-    return train, None if test is None else alone(test)
+    return train, test
 
 
 def _check_division(config: EvaluateConfig, protocol: Protocol) -> None:

@@ -113,7 +113,10 @@ def _command(verb: str, model: type[Options], positional: tuple[str, ...]) -> Ca
 
 
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
-_PANELS: dict[type, str] = {config.SourceOptions: "Data", config.TrainingOptions: "Training"}
+_PANELS: dict[type, str] = {
+    **dict.fromkeys((config.SourceOptions, config.GroupOptions, config.SplitOptions), "Data"),
+    config.TrainingOptions: "Training",
+}
 #: Names with values, which are given one by one: --column text=body --column label=stars
 _PAIRS = dict[str, str]
 _LABEL_COLUMN = typer.Option(

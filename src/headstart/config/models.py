@@ -9,10 +9,12 @@ from pydantic import Field
 from headstart.config.options import (
     AutoBudgetText,
     AutoTimeText,
+    GroupOptions,
     LabelCounts,
     Options,
     SafeguardOptions,
     SourceOptions,
+    SplitOptions,
     Switch,
     TaskOptions,
     TrainingOptions,
@@ -26,7 +28,7 @@ _MODALITY_OPTIONS = (
 )
 
 
-class PretrainConfig(SourceOptions, TrainingOptions):
+class PretrainConfig(GroupOptions, TrainingOptions):
     """Pre-train an encoder on unlabeled data."""
 
     sources: list[str] = Field(..., min_length=1, description="Files, folders or globs.")
@@ -109,7 +111,7 @@ class AuditConfig(SourceOptions):
     overwrite: bool = Field(False, description=REPLACE)
 
 
-class EvaluateConfig(SourceOptions, TaskOptions):
+class EvaluateConfig(SplitOptions, TaskOptions):
     """Measure how good the frozen features are with few labels."""
 
     run: str = Field(..., description="Folder of a pre-training run.")
@@ -177,7 +179,7 @@ class EvaluateConfig(SourceOptions, TaskOptions):
     overwrite: bool = Field(False, description=REPLACE)
 
 
-class FinetuneConfig(SourceOptions, TaskOptions, TrainingOptions):
+class FinetuneConfig(SplitOptions, TaskOptions, TrainingOptions):
     """Fine-tune a pre-trained encoder on labels."""
 
     run: str = Field(..., description="Run folder, or any encoder folder.")
@@ -319,7 +321,7 @@ class ExplainConfig(SourceOptions):
     seed: int = Field(0, ge=0, description="Seed of the random deletions of the check.")
 
 
-class CompareConfig(SourceOptions, TaskOptions):
+class CompareConfig(SplitOptions, TaskOptions):
     """Compare several runs on the same labels: which is best, from how many labels on."""
 
     runs: list[str] = Field(..., min_length=1, description="Run folders, or any encoder folders.")
@@ -339,7 +341,7 @@ class CompareConfig(SourceOptions, TaskOptions):
     overwrite: bool = Field(False, description=REPLACE)
 
 
-class LabelConfig(SourceOptions):
+class LabelConfig(GroupOptions):
     """Choose the unlabeled records that are most worth labeling next."""
 
     run: str = Field(..., description="Run folder, or any encoder folder.")

@@ -8,6 +8,7 @@ from headstart.config import AuditConfig
 from headstart.data.audit import Audit
 from headstart.data.columns import check_names
 from headstart.data.content import Content, Effort
+from headstart.data.contradictions import contradictions
 from headstart.data.overlap import overlap
 from headstart.modalities.opening import modality_of, open_modality
 from headstart.modalities.sifting import rules_named
@@ -18,7 +19,8 @@ def audit_sources(config: AuditConfig) -> dict[str, Any]:
 
     Returns:
         The result of :meth:`headstart.data.audit.Audit.summary`, with ``content`` and ``noun``;
-        with test data also ``overlap`` and, under ``against``, their own audit.
+        where copies have different labels also ``contradictions``; with test data also ``overlap``
+        and, under ``against``, their own audit.
 
     Raises:
         HeadstartError: nothing can be read, or there is no such modality or rule.
@@ -31,6 +33,10 @@ def audit_sources(config: AuditConfig) -> dict[str, Any]:
     audit = Audit()
     records = modality.read(config.sources, config, audit)
     content.survey(records, audit, effort)
+    labels = contradictions(records, content)
+    if labels.records:
+        audit.findings["contradictions"] = labels.summary()
+        audit.notes += labels.sentences()
     found: dict[str, Any] = {"content": content.name, "noun": content.noun}
     if config.against:
         theirs = Audit()

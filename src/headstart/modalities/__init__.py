@@ -81,6 +81,7 @@ class Modality(ABC):
         unit: what ``length`` counts, for messages.
         protocols: names of its evaluation protocols; the first is the default.
         corruptions: realistic corruptions of its records, by name.
+        published: a package that carries a published encoder of its records, if one is known.
         Options: the model of its options, set with ``--set NAME.key=value``; imports no torch.
         options: those of this instance.
     """
@@ -92,6 +93,7 @@ class Modality(ABC):
     corruptions: Mapping[str, Corruption] = MappingProxyType({})
     provides: frozenset[str]
     unit: str
+    published: str = ""
     Options: type[AnyOptions] = AnyOptions
     options: AnyOptions
 

@@ -145,6 +145,8 @@ def _parameter(
             flag = f"{flag}/--no-{flag.removeprefix('--')}"
         home = next(base for base in reversed(model.__mro__) if name in _own_fields(base))
         names = _names_of_kind(kind)
+        if names is None and kind is not bool and get_origin(kind) is not list:
+            kind = str  # the model alone checks it, and says what is wrong in its own words
         info = typer.Option(
             flag,
             metavar=names or metavar,

@@ -98,7 +98,8 @@ def whole_folder(path: Path) -> Iterator[Path]:
 def write_text(path: Path, text: str) -> None:
     """Write ``text`` as UTF-8, whole or not at all."""
     with whole_file(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+        # Names of files may hold bytes that are not UTF-8.
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: Path, value: Any) -> None:

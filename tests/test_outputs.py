@@ -55,6 +55,15 @@ def test_what_is_read_is_never_replaced(folder: Path, out: str, source: str) -> 
     assert len(str(refused.value)) < 300
 
 
+def test_messages_show_the_end_of_a_long_path(folder: Path) -> None:
+    deep = Path(*["a folder of a long name"] * 9)
+    deep.mkdir(parents=True)
+    (deep / "a.json").write_text("keep me")
+    with pytest.raises(HeadstartError, match=r"name/a\.json is a file of \.\.\.") as refused:
+        check_free(embedding(str(deep / "a.json"), str(deep)))
+    assert len(str(refused.value)) < 300
+
+
 @pytest.mark.parametrize("link", [os.link, os.symlink])
 @pytest.mark.parametrize("source", ["docs", "docs/a.json"])
 def test_another_name_of_a_file_is_that_file(folder: Path, source: str, link: object) -> None:

@@ -109,6 +109,15 @@ def test_paths_are_stored_in_full_and_names_are_not(
         assert tuned.run == str(here / "run")
 
 
+def test_options_that_were_not_given_are_not_when_a_run_goes_on() -> None:
+    """Defaults that depend on data, encoder or task replace what was not given; again, too."""
+    start(command("a.txt", out="run", settings=("optimizer.clip=1.0",), seed=0))
+    _, plan = start(command(out="run", resume=True))
+    assert plan.optimizer.model_fields_set == {"clip"}
+    assert {"sources", "seed"} <= plan.model_fields_set
+    assert not {"patience", "keep", "columns", "length"} & plan.model_fields_set
+
+
 def test_where_nothing_was_begun_the_same_command_starts(capsys: pytest.CaptureFixture) -> None:
     values = command("a.txt", out="run", resume=True)
     run, plan = start(values)

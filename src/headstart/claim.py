@@ -69,7 +69,7 @@ def claimed(out: str | Path, *, fresh: bool, overwrite: bool) -> Iterator[RunFol
 def place(out: str | Path) -> Path:
     """Return the folder that ``out`` names, such that it can have siblings."""
     path = Path(out)
-    return path.resolve() if os.path.islink(path) or path.name in ("", "..") else path
+    return Path(os.path.realpath(path)) if os.path.islink(path) or path.name in ("", "..") else path
 
 
 def _check_free(run: RunFolder, replaces: bool) -> None:

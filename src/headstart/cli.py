@@ -74,8 +74,11 @@ def _command(verb: str, model: type[Options], positional: tuple[str, ...]) -> Ca
 
     def command(*, as_json: bool, **given: Any) -> None:
         values = {name: value for name, value in given.items() if value not in (None, [])}
-        elsewhere = values.keys() & {"config", "settings", "resume"}
-        _refuse_missing(flat, set() if elsewhere else set(flat), values, positional)
+        elsewhere = values.keys() & {"config", "settings"}
+        required = {"run"} if elsewhere else set(flat)
+        if "resume" in values:  # the run has the others
+            required = required & {"out"}
+        _refuse_missing(flat, required, values, positional)
         arguments: list[str] = []
         for name in positional:
             value = values.pop(name, [])
@@ -111,7 +114,10 @@ def _command(verb: str, model: type[Options], positional: tuple[str, ...]) -> Ca
 
 
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
-_PANELS: dict[type, str] = {config.SourceOptions: "Data", config.TrainingOptions: "Training"}
+_PANELS: dict[type, str] = {
+    **dict.fromkeys((config.SourceOptions, config.GroupOptions, config.SplitOptions), "Data"),
+    config.TrainingOptions: "Training",
+}
 #: Names with values, which are given one by one: --column text=body --column label=stars
 _PAIRS = dict[str, str]
 _LABEL_COLUMN = typer.Option(
@@ -140,6 +146,8 @@ def _parameter(
             flag = f"{flag}/--no-{flag.removeprefix('--')}"
         home = next(base for base in reversed(model.__mro__) if name in _own_fields(base))
         names = _names_of_kind(kind)
+        if names is None and kind is not bool and get_origin(kind) is not list:
+            kind = str  # the model alone checks it, and says what is wrong in its own words
         info = typer.Option(
             flag,
             metavar=names or metavar,

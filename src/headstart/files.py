@@ -98,7 +98,8 @@ def whole_folder(path: Path) -> Iterator[Path]:
 def write_text(path: Path, text: str) -> None:
     """Write ``text`` as UTF-8, whole or not at all."""
     with whole_file(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+        # Names of files may hold bytes that are not UTF-8.
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -153,6 +154,11 @@ def writable(path: Path) -> Iterator[None]:
         raise found from error
 
 
+def shown(path: Path, most: int = _SHOWN) -> str:
+    """Return a path for a message: the end of a long one."""
+    return str(path) if len(str(path)) <= most else f"...{str(path)[-most:]}"
+
+
 def unwritable(error: Exception, path: Path) -> Exception:
     """Return a plain error for a disk that is full or not writable, and any other unchanged."""
     number = getattr(error, "errno", None)
@@ -170,8 +176,7 @@ def unwritable(error: Exception, path: Path) -> Exception:
     )
     if number not in _UNWRITABLE or is_other:
         return error
-    shown = str(path) if len(str(path)) <= _SHOWN else f"...{str(path)[-_SHOWN:]}"
-    return HeadstartError(f"{shown} cannot be written: {_UNWRITABLE[number]}.")
+    return HeadstartError(f"{shown(path)} cannot be written: {_UNWRITABLE[number]}.")
 
 
 def _partial(path: Path) -> Path:

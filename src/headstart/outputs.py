@@ -19,6 +19,7 @@ import yaml
 
 from headstart.config import Options
 from headstart.errors import HeadstartError
+from headstart.files import shown
 from headstart.run import LOCK, MARKER, NAMES
 
 #: What a run consists of: all that is written into it, but results, which a verb writes anew.
@@ -46,10 +47,10 @@ def check_free(options: Options, *beside: Path | None) -> None:
     for out in (Path(given), *filter(None, beside)):
         if os.path.lexists(out) and not _is_empty_folder(out):
             if out.is_dir():
-                raise HeadstartError(f"{out} is a folder with files in it; choose another --out.")
+                raise _refused(out, " is a folder with files in it")
             if not replaced:
                 what = "move it" if replaced is None else "replace it with --overwrite"
-                raise HeadstartError(f"{out} exists already; {what}, or choose another --out.")
+                raise _refused(out, f" exists already; {what}, or", end=" choose another --out.")
         _check_writable(out)
 
 
@@ -72,20 +73,17 @@ def _check_apart(out: Path, source: Path) -> None:
 
     Links are followed on both sides, and a hard link is the file.
     """
-    resolved, read = out.resolve(), source.resolve()
+    # Path.resolve fails on a circle of links.
+    resolved, read = Path(os.path.realpath(out)), Path(os.path.realpath(source))
     if read == resolved or (source.exists() and out.exists() and out.samefile(source)):
-        raise HeadstartError(f"{out} is read by this command; choose another --out.")
+        raise _refused(out, " is read by this command")
     if read.is_relative_to(resolved):
-        raise HeadstartError(
-            f"{out} holds {source}, which this command reads; choose another --out."
-        )
+        raise _refused(out, " holds ", source, ", which this command reads")
     if _is_run(source):
         if resolved.is_relative_to(read) and resolved.relative_to(read).parts[0] in PARTS:
-            raise HeadstartError(f"{out} is a part of the run {source}; choose another --out.")
+            raise _refused(out, " is a part of the run ", source)
     elif read.is_dir() and (_is_read_in(read, resolved) or _holds(source, out)):
-        raise HeadstartError(
-            f"{out} is a file of {source}, which this command reads; choose another --out."
-        )
+        raise _refused(out, " is a file of ", source, ", which this command reads")
 
 
 def _is_read_in(folder: Path, path: Path) -> bool:
@@ -186,10 +184,12 @@ def _check_writable(out: Path) -> None:
     """Refuse a path whose folder cannot be made or written to."""
     above = next((path for path in out.absolute().parents if os.path.lexists(path)), Path("/"))
     if not above.is_dir():
-        raise HeadstartError(
-            f"{out} cannot be written: {above} is no folder; choose another --out."
-        )
+        raise _refused(out, " cannot be written: ", above, " is no folder")
     if not os.access(above, os.W_OK | os.X_OK):
-        raise HeadstartError(
-            f"{out} cannot be written: {above} is read-only for you; choose another --out."
-        )
+        raise _refused(out, " cannot be written: ", above, " is read-only for you")
+
+
+def _refused(*parts: str | Path, end: str = "; choose another --out.") -> HeadstartError:
+    """Return the error of a sentence; paths are cut, since it may name two."""
+    words = "".join(part if isinstance(part, str) else shown(part, 90) for part in parts)
+    return HeadstartError(words + end)

@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar
 import yaml
 
 from headstart.config import Options, SourceOptions
+from headstart.config.loading import Model, as_given, names_given, validated
 from headstart.errors import HeadstartError, did_you_mean
 from headstart.files import write_json, write_text
 from headstart.stored import check, opening, read_json, read_rows, read_text
@@ -98,7 +99,8 @@ class RunFolder:
         # Before this file and the next one are whole, nothing was begun.
         write_text(self.folder / MARKER, f"This folder is a run of headstart {__version__}.\n")
         options = config.model_dump(mode="json")
-        self.write_config({"verb": verb, "options": options, "resolved": {}})
+        given = names_given(config)
+        self.write_config({"verb": verb, "options": options, "given": given, "resolved": {}})
 
     @property
     def begun(self) -> bool:
@@ -169,6 +171,22 @@ class RunFolder:
             if column is not None:
                 options.setdefault("columns", {})[former.removesuffix("_column")] = column
         return content
+
+    def plan(self, model: type[Model], **changes: Any) -> Model:
+        """Return the options of the run, of which those count as given that were.
+
+        Defaults may depend on what was not given, so that all of them as if they had been given
+        would be another training.
+
+        Args:
+            changes: options that differ.
+
+        Raises:
+            HeadstartError: they are of another version.
+        """
+        content = self.config()
+        options = validated(model, {**content["options"], **changes})
+        return as_given(options, {*content.get("given", names_given(options)), *changes})
 
     def sources(self) -> tuple[list[str], SourceOptions]:
         """Return the sources of a pre-training, and the options that they were read with."""

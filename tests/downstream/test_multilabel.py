@@ -50,7 +50,8 @@ def several(count, seed=0):
 def test_labels_are_read_from_lists_and_from_separators(tmp_path, rows):
     path = tmp_path / "a.jsonl"
     path.write_text("\n".join(map(json.dumps, rows)), "utf-8")
-    records = MultiLabel.read(str(path), config(), TextModality(), Audit())
+    options = config().model_copy(update={"train": str(path)})
+    records = MultiLabel.read(str(path), options, TextModality(), Audit())
     assert records["label"][0] == ["a", "b"]
     assert set(records["label"][1]) <= {"a"}
 

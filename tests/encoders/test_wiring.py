@@ -11,6 +11,7 @@ from headstart.encoders.transformer import TransformerEncoder
 from headstart.encoders.visibility import causal, prefixed, visibility
 from headstart.encoders.wiring import ask
 from headstart.errors import HeadstartError
+from headstart.objectives.heads import TokenHead
 
 LENGTHS = (9, 3, 6)
 #: Sizes by the names that configurations have for them.
@@ -183,6 +184,16 @@ def test_a_network_that_draws_at_random_is_refused():
         TransformerEncoder(model)
 
 
+@pytest.mark.parametrize("transform", [True, False])
+def test_a_table_narrower_than_the_vectors_still_makes_an_output_layer(transform):
+    encoder = TransformerEncoder(network("electra"))
+    assert encoder.width == 16
+    assert encoder.token_embedding.embedding_dim == 8
+    head = TokenHead(encoder.token_embedding, encoder.width, transform=transform)
+    ids = torch.randint(3, 64, (2, 5))
+    assert head(encoder({"input_ids": ids, "mask": ids > 0}).tokens).shape == (2, 5, 64)
+
+
 # -- documents apart -----------------------------------------------------------------------------
 
 
@@ -200,6 +211,31 @@ def test_documents_are_found_in_what_sees_what():
     ]
     rows = torch.tensor([[[True, True, False]], [[False, True, True]]])
     assert (documents_of(rows, causal=False) >= 0).tolist() == rows[:, 0].tolist()
+
+
+@pytest.mark.parametrize("segments", [True, False])
+@pytest.mark.parametrize("form", ["both ways", "whole, to the left", "to the left"])
+def test_tokens_that_were_left_out_belong_to_no_document(form, segments):
+    mask = torch.tensor([[True, False, True, True, False, True, True, True, False, False]])
+    batch = {"mask": mask}
+    wanted = [1, -1, 1, 1, -1, 1, 1, 1, -1, -1]
+    if segments:
+        batch["segments"] = torch.tensor([[1] * 4 + [2] * 6])
+        wanted = [1, -1, 1, 1, None, 2, 2, 2, -1, -1]
+    seen = visibility(batch)
+    if form == "to the left":
+        seen = causal(seen, batch)
+    found = documents_of(seen, causal=form != "both ways")[0].tolist()
+    # What comes before or after all tokens of a causal document cannot be seen by them.
+    known = range(8) if form != "both ways" else range(10)
+    numbers = {number: rank for rank, number in enumerate(sorted({found[0], found[2], found[5]}))}
+    for at in known:
+        if wanted[at] is None:
+            assert found[at] not in (found[3], found[5]) or found[at] == -1
+        elif wanted[at] == -1:
+            assert found[at] == -1
+        else:
+            assert numbers[found[at]] == wanted[at] - 1
 
 
 def test_a_document_that_is_not_to_see_itself_whole_is_refused():

@@ -206,7 +206,8 @@ def test_doubtful_labels_are_measured_with_a_note(options: str, sentence: str) -
         ("digit.npz", 1, "digit.npz: every labeled record has the label '7'"),
         ("digits.npz --test digits_test.npz", 0, "were left out: 'three' ("),
         ("digits.npz --test digits.npz", 0, "of the test pictures occur among the labeled"),
-        ("grey.npz", 0, "pre-trained: every record has the same features"),
+        ("grey.npz --test grey.npz", 0, "pre-trained: every record has the same features"),
+        ("grey.npz", 1, "no record can be held out: all records of each label are copies"),
     ],
 )
 def test_it_is_the_same_with_pictures(options: str, code: int, sentence: str) -> None:

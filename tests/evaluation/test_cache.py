@@ -85,6 +85,17 @@ def test_candidates_are_cached_with_their_kind(tmp_path: Path) -> None:
     assert compute.times == 2
 
 
+def test_what_cannot_be_kept_is_not_lost(tmp_path: Path) -> None:
+    folder = tmp_path / "a file"
+    folder.write_text("in the way of the folder")
+    assert cached(folder, "a", lambda: DENSE) is DENSE
+    found = [Candidate("TF-IDF", "baseline", SPARSE, DENSE)]
+    assert cached_candidates(folder, "x", lambda: found) is found
+    texts = Dataset.from_dict({"id": ["1"], "text": ["a"]})
+    alike = overlap(texts, texts, TEXT)
+    assert cached_overlap(folder, texts, texts, DIGEST_OF, lambda: alike) is alike
+
+
 def test_what_was_not_used_for_longest_is_deleted(tmp_path: Path, monkeypatch) -> None:
     cached(tmp_path, "a", lambda: DENSE)
     size = (tmp_path / "a.npz").stat().st_size

@@ -91,3 +91,14 @@ def test_memory_does_not_grow_with_the_square_of_the_classes() -> None:
     truth = np.arange(0, classes, 100)
     found = estimates(truth, np.stack([truth, truth * 0]), classes, np.random.default_rng(0))
     assert found["accuracy"].mean == pytest.approx((1 + 1 / len(truth)) / 2)
+
+
+def test_an_interval_of_groups_is_that_of_so_many_records() -> None:
+    truth = np.repeat(np.arange(50) % 2, 20)
+    predicted = np.where(np.arange(50) % 5, np.arange(50) % 2, 1 - np.arange(50) % 2)
+    groups = np.repeat(np.arange(50), 20)
+    rows = np.repeat(predicted, 20)[None]
+    whole = estimates(truth, rows, 2, np.random.default_rng(0), groups)["accuracy"]
+    few = estimates(truth[::20], predicted[None], 2, np.random.default_rng(0))["accuracy"]
+    assert whole.mean == few.mean == pytest.approx(0.8)
+    assert whole.high - whole.low == pytest.approx(few.high - few.low, rel=0.1)

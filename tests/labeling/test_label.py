@@ -190,3 +190,18 @@ def test_images_are_written_beside_the_file_and_read_back(tmp_path) -> None:
     assert [Path(v["path"]).read_bytes() for v in back["image"]] == [
         (folder / f"p{number}.png").read_bytes() for number in range(3)
     ]
+
+
+def test_a_simulation_divides_no_group_and_says_so(encoder, tmp_path, records) -> None:
+    made = [
+        {"text": row["text"], "label": row["label"], "author": f"a{index % 12}"}
+        for index, row in enumerate(records({"fruit": 30, "tool": 30}))
+    ]
+    pool = write(tmp_path / "pool.jsonl", [{"text": row["text"]} for row in made])
+    known = write(tmp_path / "known.jsonl", made)
+    out = tmp_path / "o.csv"
+    found = run(encoder, pool, out, n=5, simulate=known, seeds=2, group="author")
+    assert any("12 groups by 'author', which no split divides" in note for note in found.notes)
+    bare = write(tmp_path / "bare.jsonl", [{**row, "label": None} for row in made])
+    found = run(encoder, bare, tmp_path / "p.csv", n=5, group="author")
+    assert any("--group matters to a simulation alone" in note for note in found.notes)

@@ -51,3 +51,12 @@ def test_what_cannot_be_simulated_is_refused() -> None:
         simulate(vectors[:20], labels[:20], 5)
     with pytest.raises(HeadstartError, match="lower --n"):
         simulate(vectors, labels, 500)
+
+
+def test_no_tested_record_is_of_the_group_of_one_that_is_chosen_from() -> None:
+    random = np.random.default_rng(0)
+    groups = np.repeat(np.arange(100), 4)
+    vectors = random.standard_normal((100, 8)).astype(np.float32)[groups]
+    labels = [str(number) for number in random.integers(0, 2, 100)[groups]]
+    found = simulate(vectors, labels, 20, budgets=[60], seeds=3, groups=groups)
+    assert found.results.judged(60)[1].mean < 0.7  # labels are random: a copy would know them

@@ -197,3 +197,16 @@ def test_the_page_shows_records_pairs_and_languages_by_name(tmp_path: Path) -> N
     assert html.count('class="duo"') >= 2
     assert "Nummer 3" in html
     assert "in the test data" in html
+
+
+def test_copies_with_different_labels_are_told(tmp_path: Path) -> None:
+    rows = [f"{sentence(n)},{label}" for n in range(6) for label in ("pos", "neg")]
+    rows += [f"{sentence(n)},pos" for n in range(10, 40)]
+    source = str(write(tmp_path / "a.csv", "\n".join(["text,label", *rows])))
+    page = hs.audit(source)
+    found = page.summary()["contradictions"]
+    assert (found["records"], found["labeled"]) == (12, 42)
+    assert found["examples"][0] == ["a.csv:2", "pos", "a.csv:3", "neg"]
+    assert "28.6% of those with a label have a copy with another label" in page.headline()
+    assert "Copies with different labels" in str(page)
+    assert "12 of 42 labeled texts (28.6%) have a copy with another label" in str(page)

@@ -12,6 +12,7 @@ from values import cases, make_odd_paths
 
 from headstart.config import GenerateConfig, PretrainConfig, load
 from headstart.errors import LONGEST, HeadstartError
+from headstart.files import write_text
 
 #: Cases of the sample; benchmarks/robustness_inputs.py runs them all.
 SAMPLE = 80
@@ -67,6 +68,18 @@ def test_what_is_quoted_in_a_message_is_shown_in_one_short_line() -> None:
     assert message.startswith("option 'seed' must be a whole number (given: ")
     assert message.isprintable()
     assert len(message) <= LONGEST
+
+
+def test_a_long_value_is_quoted_shortly_by_the_shell() -> None:
+    for option in ("--encoding", "--budget", "--keep", "--seed"):
+        answer = call("pretrain", "a", "--out", "b", option, "9x" * 5000)
+        assert answer.code in (1, 2)
+        assert not answer.faults
+
+
+def test_a_name_that_is_not_utf_8_can_be_written_into_a_page(tmp_path: Path) -> None:
+    write_text(tmp_path / "page.html", "caf\udce9.csv")
+    assert (tmp_path / "page.html").read_bytes() == b"caf\\udce9.csv"
 
 
 def test_a_long_message_keeps_what_is_wrong_and_what_to_do() -> None:

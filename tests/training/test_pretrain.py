@@ -169,3 +169,29 @@ def test_one_seed_is_one_run_whatever_the_order_of_hashes(tmp_path: Path) -> Non
         subprocess.run([*command, str(out)], env=environment, capture_output=True, check=True)
         found.append((out / "encoder" / "model.safetensors").read_bytes())
     assert found[0] == found[1]
+
+
+def test_the_validation_part_divides_no_group_and_no_copies(tmp_path: Path) -> None:
+    from headstart.config import PretrainConfig
+    from headstart.data.audit import Audit
+    from headstart.modalities.text.modality import TextModality
+    from headstart.training.pretrain import _held_out
+
+    rows = [f'"{text}",a{number % 9}' for number, text in enumerate(TEXTS * 2)]
+    source = texts(tmp_path / "a.csv", ["text,author", *rows])
+    modality, audit = TextModality(), Audit()
+    plan = PretrainConfig(sources=[source], out="run", validation_share=0.2)
+    found = modality.read([source], plan, audit)
+    kept, held = _held_out(found, plan, modality, audit)
+    assert held["text"][:]
+    assert not set(kept["text"]) & set(held["text"])
+
+    plan = plan.model_copy(update={"group": "author"})
+    found = modality.read([source], plan, audit := Audit())
+    kept, held = _held_out(found, plan, modality, audit)
+    assert held["text"][:]
+    assert "9 groups by 'author'" in audit.notes[0]
+    assert kept.column_names == ["id", "text"]
+    one = found.select([0, len(TEXTS)])
+    kept, held = _held_out(one, plan.model_copy(update={"group": None}), modality, audit)
+    assert (len(kept), len(held)) == (2, 0)

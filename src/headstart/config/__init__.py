@@ -22,10 +22,12 @@ from headstart.config.models import (
 )
 from headstart.config.options import (
     Budget,
+    GroupOptions,
     OptimizerOptions,
     Options,
     SafeguardOptions,
     SourceOptions,
+    SplitOptions,
     TaskOptions,
     TrainingOptions,
     spelled_out,
@@ -41,6 +43,7 @@ __all__ = [
     "ExplainConfig",
     "FinetuneConfig",
     "GenerateConfig",
+    "GroupOptions",
     "LabelConfig",
     "OptimizerOptions",
     "Options",
@@ -51,6 +54,7 @@ __all__ = [
     "SearchConfig",
     "SemiOptions",
     "SourceOptions",
+    "SplitOptions",
     "TaskOptions",
     "TrainingOptions",
     "check_options",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar, get_origin
 
@@ -69,6 +69,32 @@ def validated(model: type[Model], values: Mapping[str, Any]) -> Model:
         return model(**values)
     except ValidationError as error:
         raise HeadstartError(_sentence(model, error)) from None
+
+
+def names_given(options: Options, prefix: str = "") -> list[str]:
+    """Return the full names of the options that are not defaults of theirs but were given."""
+    names = []
+    for name in sorted(options.model_fields_set):
+        value = getattr(options, name)
+        is_group = isinstance(value, Options)
+        names += names_given(value, f"{prefix}{name}.") if is_group else [prefix + name]
+    return names
+
+
+def as_given(options: Model, names: Collection[str]) -> Model:
+    """Return the options of which these alone, by their full names, count as given."""
+    found = options.model_copy(deep=True)
+    _narrow(found, names, "")
+    return found
+
+
+def _narrow(options: Options, names: Collection[str], prefix: str) -> None:
+    for name in list(options.model_fields_set):
+        value = getattr(options, name)
+        if isinstance(value, Options):
+            _narrow(value, names, f"{prefix}{name}.")
+        elif prefix + name not in names:
+            options.model_fields_set.discard(name)
 
 
 def laid_over(values: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pydantic import Field
 from headstart.config.options import (
     AutoBudgetText,
     AutoTimeText,
+    GroupOptions,
     LabelCounts,
     OptionalSource,
     Options,
@@ -16,6 +17,7 @@ from headstart.config.options import (
     Source,
     SourceOptions,
     Sources,
+    SplitOptions,
     Switch,
     TaskOptions,
     TrainingOptions,
@@ -29,7 +31,7 @@ MODALITY_OPTIONS = (
 )
 
 
-class PretrainConfig(SourceOptions, TrainingOptions):
+class PretrainConfig(GroupOptions, TrainingOptions):
     """Pre-train an encoder on unlabeled data."""
 
     sources: Sources = Field(..., min_length=1, description="Files, folders or globs.")
@@ -87,7 +89,7 @@ class PretrainConfig(SourceOptions, TrainingOptions):
     )
 
 
-class EvaluateConfig(SourceOptions, TaskOptions):
+class EvaluateConfig(SplitOptions, TaskOptions):
     """Measure how good the frozen features are with few labels."""
 
     run: str = Field(..., description="Folder of a pre-training run.")
@@ -155,7 +157,7 @@ class EvaluateConfig(SourceOptions, TaskOptions):
     overwrite: bool = Field(False, description=REPLACE)
 
 
-class FinetuneConfig(SourceOptions, TaskOptions, TrainingOptions):
+class FinetuneConfig(SplitOptions, TaskOptions, TrainingOptions):
     """Fine-tune a pre-trained encoder on labels."""
 
     run: str = Field(..., description="Run folder, or any encoder folder.")
@@ -297,7 +299,7 @@ class ExplainConfig(SourceOptions):
     seed: int = Field(0, ge=0, description="Seed of the random deletions of the check.")
 
 
-class CompareConfig(SourceOptions, TaskOptions):
+class CompareConfig(SplitOptions, TaskOptions):
     """Compare several runs on the same labels: which is best, from how many labels on."""
 
     runs: list[str] = Field(..., min_length=1, description="Run folders, or any encoder folders.")
@@ -317,7 +319,7 @@ class CompareConfig(SourceOptions, TaskOptions):
     overwrite: bool = Field(False, description=REPLACE)
 
 
-class LabelConfig(SourceOptions):
+class LabelConfig(GroupOptions):
     """Choose the unlabeled records that are most worth labeling next."""
 
     run: str = Field(..., description="Run folder, or any encoder folder.")

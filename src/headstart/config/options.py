@@ -189,6 +189,64 @@ class SourceOptions(Options):
         others = {name: column for name, column in self.columns.items() if name != "label"}
         return self.model_copy(update={"columns": others})
 
+    def dividing(self) -> dict[str, str | None]:
+        """Return the fields that a split looks at, and their columns; None where it is found."""
+        return {}
+
+    def undivided(self) -> Self:
+        """Return the options for records that are not split."""
+        return self
+
+
+class GroupOptions(SourceOptions):
+    """Sources whose records are split or drawn, and what stays together."""
+
+    group: str | None = Field(
+        None,
+        min_length=1,
+        description="Column of a patient, an author and so on: no split divides its records.",
+    )
+
+    def dividing(self) -> dict[str, str | None]:
+        """Return the fields that a split looks at, and their columns."""
+        return {} if self.group is None else {"group": self.group}
+
+    def undivided(self) -> Self:
+        """Return the options for records that are not split."""
+        return self.model_copy(update={"group": None})
+
+
+class SplitOptions(GroupOptions):
+    """Sources of which a part is held out, at random or the latest."""
+
+    split_by: Literal["random", "time"] = Field(
+        "random", description="How records are held out where no file names them: time: the latest."
+    )
+    time_column: str | None = Field(
+        None,
+        min_length=1,
+        description="Column of dates or numbers for --split-by time; found where it is obvious.",
+    )
+
+    @model_validator(mode="after")
+    def _by_time(self) -> Self:
+        if self.time_column is not None and self.split_by != "time":
+            raise ValueError(
+                f"the time column {self.time_column!r} is used by --split-by time alone; add that, "
+                "or leave it out"
+            )
+        return self
+
+    def dividing(self) -> dict[str, str | None]:
+        """Return the fields that a split looks at, and their columns."""
+        time = {"time": self.time_column} if self.split_by == "time" else {}
+        return super().dividing() | time
+
+    def undivided(self) -> Self:
+        """Return the options for records that are not split."""
+        kept = {"group": None, "split_by": "random", "time_column": None}
+        return self.model_copy(update=kept)
+
 
 class TaskOptions(Options):
     """Options that only one task has, of fine-tuning or of evaluation."""

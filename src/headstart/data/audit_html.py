@@ -37,6 +37,7 @@ def audit_html(
         _sizes(found),
         *map(_measured, found.get("tables", [])),
         _repeats(found, shown),
+        _contradictions(found),
         _overlap(found, shown),
         _aside(found),
     ]
@@ -145,6 +146,18 @@ def _repeats(found: Mapping[str, Any], shown: Mapping[str, Shown]) -> Markup:
         return Markup("")
     pairs = _pairs(near["examples"], shown, "this one", "repeats this one")
     return _section("Nearly the same", "repeats", *pairs, _more(near["count"]))
+
+
+def _contradictions(found: Mapping[str, Any]) -> Markup:
+    """Return copies whose labels differ."""
+    labels = found.get("contradictions")
+    if not labels:
+        return Markup("")
+    words = f"{labels['records']:,} of {labels['labeled']:,} labeled records have one."
+    head = ["this one", "has the label", "and its copy", "has the label"]
+    rows = [[cut(cell, _LETTERS) for cell in row] for row in labels["examples"][:MOST]]
+    parts = [tag("p", words, class_="note"), table(head, {"": rows})]
+    return _section("Copies with different labels", "", *parts)
 
 
 def _overlap(found: Mapping[str, Any], shown: Mapping[str, Shown]) -> Markup:

@@ -10,6 +10,7 @@ from typing import Any
 
 from headstart.data.audit import MANY, set_aside, share_set_aside
 from headstart.data.audit_html import audit_html
+from headstart.data.contradictions import MATTERS
 from headstart.data.survey import in_words
 from headstart.files import write_json, write_text
 from headstart.pages.cards import Shown
@@ -79,6 +80,10 @@ class AuditPage(Result):
         )
         if near is None:
             duplicates += " (only exact ones were looked for)"
+        labels = found.get("contradictions", {"records": 0, "labeled": 1})
+        if labels["records"] >= MATTERS * labels["labeled"]:
+            share = in_words(labels["records"] / labels["labeled"])
+            duplicates += f", and {share} of those with a label have a copy with another label"
         if "overlap" not in found:
             return f"{duplicates}."
         overlap = found["overlap"]
@@ -111,6 +116,12 @@ class AuditPage(Result):
         near, overlap = found.get("near_duplicates"), found.get("overlap")
         if near and near["examples"]:
             yield _pairs("Nearly the same", near["examples"], ["this one", "repeats this one"])
+        if "contradictions" in found:
+            yield _pairs(
+                "Copies with different labels",
+                found["contradictions"]["examples"],
+                ["this one", "has the label", "and its copy", "has the label"],
+            )
         if overlap:
             rows = [
                 [f"{overlap['exact']:,}", "test records occur in the sources exactly"],
@@ -134,6 +145,8 @@ def _went_in(found: dict[str, Any]) -> list[list[str]]:
     ]
     if "near_duplicates" in found:
         rows.append(["near duplicates of an earlier one", f"{found['near_duplicates']['count']:,}"])
+    if "contradictions" in found:
+        rows.append(["with a copy of another label", f"{found['contradictions']['records']:,}"])
     rows += [["set aside", f"{found['quarantine']:,}"], ["blank", f"{found['blank']:,}"]]
     return rows + [[name, str(value)] for name, value in found.get("facts", {}).items()]
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from headstart.data.content import Content
     from headstart.data.unit import Unit
 
+#: Fields whose columns have an option of their own.
+_OWN = {"group": "--group", "time": "--time-column"}
 #: Most columns in a message.
 _LISTED = 10
 #: A whole number with a decimal point.
@@ -94,17 +96,20 @@ def choose(
     for field in sorted(fields, key=lambda field: field.required):
         if field.name in found:
             continue
+        taken = {column for name, column in found.items() if name not in _OWN}
         fitting = {
             column: [value for value in values if field.fits(value)]
             for column, values in columns.items()
-            if column not in found.values() and mostly(values, field.fits)
+            if column not in taken and mostly(values, field.fits)
         }
         # Values of an optional column may begin behind the sample.
         empty = [] if field.required else [name for name, values in columns.items() if not values]
         known = {column.strip().lower(): column for column in reversed([*fitting, *empty])}
         names = [name.lower() for name in field.names]
         chosen = next((known[name] for name in names if name in known), None)
-        chosen = chosen or field.obvious(fitting)
+        # What a split looks at may be a text or a label as well, but that has to be known by name.
+        others = {name: values for name, values in fitting.items() if name not in found.values()}
+        chosen = chosen or field.obvious(others)
         if chosen is not None:
             found[field.name] = chosen
         elif field.required:
@@ -158,7 +163,8 @@ def check_names(
 
 def option(name: str, column: str = "COLUMN") -> str:
     """Return the command-line option for the column of a field."""
-    return f"--column {name}={column}"
+    own = _OWN.get(name)
+    return f"{own} {column}" if own else f"--column {name}={column}"
 
 
 def listed(columns: Iterable[str]) -> str:

@@ -96,6 +96,9 @@ class Content:
             exact and near duplicates; its arguments are both data sets, the list for notes on a
             partial search, and whether a very large background is compared in full. By default
             records with equal digests match.
+        near: returns pairs (m,2) of records of one data set that are near duplicates, so that
+            whatever is joined by a chain of them is joined; it appends to the list where the search
+            was partial. By default there are none.
         export: returns a string for each record, for people who label: the record itself, or the
             path of its file next to ``folder``, which is created if files are needed.
         survey: measures records and writes the results to the audit's findings.
@@ -127,6 +130,7 @@ class Content:
     matches: (
         Callable[[Dataset, Dataset, list[str], bool], Iterator[tuple[int, int, bool]]] | None
     ) = None
+    near: Callable[[Dataset, list[str]], np.ndarray] | None = None
     rules: Mapping[str, Rule] = field(default_factory=dict)
     failing: Callable[[Dataset, Sequence[str], Any], Mapping[int, str]] = _none_fail
     companions: tuple[str, ...] = ()
@@ -157,3 +161,9 @@ class Content:
             yield from self.matches(background, tested, notes, thorough)
             return
         yield from equal_digests(self.digests(background), self.digests(tested))
+
+    def near_pairs(self, records: Dataset, notes: list[str]) -> np.ndarray:
+        """Return pairs (m,2) of near duplicates, see :attr:`near`."""
+        import numpy as np
+
+        return np.empty((0, 2), np.int64) if self.near is None else self.near(records, notes)

@@ -92,8 +92,9 @@ class TextStream:
         if isinstance(stream, io.BufferedReader | io.BytesIO):
             size = stream.seek(0, os.SEEK_END)
             found = []
-            for number in range(_PIECES):
-                stream.seek(max(CHUNK, size * (number + 1) // _PIECES - _PIECE))
+            ends = (size * (number + 1) // _PIECES for number in range(_PIECES))
+            for start in sorted({max(len(head), end - _PIECE) for end in ends}):
+                stream.seek(start)
                 found.append(stream.read(_PIECE))
             stream.seek(len(head))
         elif whole:

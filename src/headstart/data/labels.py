@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -137,18 +137,24 @@ def one_class_notes(labels: Sequence[str], where: str) -> list[str]:
     ]
 
 
-def single_notes(labels: Iterable[str], where: str) -> list[str]:
-    """Return a sentence on classes of one record, which cannot be held out, if others can."""
-    counts = Counter(labels)
+def single_notes(labels: Sequence[str], where: str, groups: np.ndarray | None = None) -> list[str]:
+    """Return a sentence on classes of one record, which cannot be held out, if others can.
+
+    Args:
+        groups: (N,) records that stay together, so that a class of one group cannot be held out
+            either; None where each stands alone.
+    """
+    units = range(len(labels)) if groups is None else groups.tolist()
+    counts = Counter(label for label, _ in set(zip(labels, units, strict=True)))
     single = sorted(name for name, count in counts.items() if count == 1)
     if not single or len(single) == len(counts):
         return []
+    what = "a single record" if groups is None else "a single group of records or copies"
     return [
-        f"{where}: {len(single):,} classes have a single record, which is trained on and not held "
-        f"out: {_listed(single)}."
+        f"{where}: {len(single):,} classes have {what}, which is trained on and not held out: "
+        f"{_listed(single)}."
         if len(single) > 1
-        else f"{where}: the class {single[0]!r} has a single record, which is trained on and not "
-        "held out."
+        else f"{where}: the class {single[0]!r} has {what}, which is trained on and not held out."
     ]
 
 
@@ -158,7 +164,7 @@ def same_file_notes(train: str, tested: str, option: str) -> list[str]:
     Args:
         option: the one that names ``tested``, such as ``--test``.
     """
-    if Path(train).resolve() != Path(tested).resolve():
+    if os.path.realpath(train) != os.path.realpath(tested):
         return []
     return [
         f"{train} is given as --train and as {option}, so that every tested record was trained on; "

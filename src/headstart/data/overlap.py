@@ -13,6 +13,8 @@ from headstart.data.content import Content
 if TYPE_CHECKING:
     from datasets import Dataset
 
+#: Share of the test records that were seen before from which the first line of a result says so.
+LEAK = 0.01
 #: Most pairs that are listed; all are counted.
 EXAMPLES = 1000
 
@@ -69,6 +71,17 @@ class Overlap:
             f"{self.exact:,}{of_all} also occur {where} and {self.near:,} more are nearly like "
             "one there"
         )
+
+    def caution(self, where: str, tested: str = "test") -> list[str]:
+        """Return a clause for the first line of a result; [] where few were seen before.
+
+        Args:
+            where: ``in the pre-training data``, for example.
+            tested: what the tested records are called.
+        """
+        if self.share < LEAK:
+            return []
+        return [f"{self.share:.1%} of the {tested} {self.noun} occur {where}, exactly or nearly"]
 
     def sentences(self) -> list[str]:
         """Return warnings and notes; none where no overlap was found."""

@@ -134,6 +134,9 @@ class Task(nn.Module, ABC):
         gives_masks: whether its predictions can be written as images, to a folder.
         eval_batch_size: most rows of a batch in evaluation and prediction.
         fields: the fields it reads beside the content; ``--column`` can name their columns.
+        classifies: whether it predicts the class of a record, the only one that it has.
+        keeps_groups: whether :meth:`read` keeps the fields that a split looks at (``--group`` and
+            ``--split-by time``).
         learns: False where :meth:`warm_start` leaves nothing to train.
         max_learning_rate: upper limit of the head's rate.
     """
@@ -145,6 +148,8 @@ class Task(nn.Module, ABC):
     gives_masks: ClassVar[bool] = False
     eval_batch_size: ClassVar[int] = 64
     fields: ClassVar[tuple[str, ...]] = ("label",)
+    classifies: ClassVar[bool] = False
+    keeps_groups: ClassVar[bool] = True
     learns: ClassVar[bool] = True
     max_learning_rate: ClassVar[float] = math.inf
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from headstart.data.groups import groups_of
 from headstart.data.labels import known, or_regression, single_notes, spelling_notes
 from headstart.data.split import split
 from headstart.errors import HeadstartError
@@ -94,7 +95,7 @@ def checked_classes(
     notes += spelling_notes(labels, config.train)
     if validation is not None and config.val:
         return known(validation, labels, config.val, notes)
-    notes += single_notes(labels, config.train)
+    notes += single_notes(labels, config.train, groups_of(records))
     return validation
 
 
@@ -114,7 +115,7 @@ def hold_out_of_each(records: Dataset, share: float, seed: int) -> tuple[Dataset
             f"for validation; add records, or name validation records with --val"
             f"{or_regression(counts)}."
         )
-    kept, held = split(labels, share, seed)
+    kept, held = split(labels, share, seed, groups_of(records))
     return records.select(kept), records.select(held)
 
 

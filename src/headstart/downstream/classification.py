@@ -56,6 +56,7 @@ class Classification(Task):
     """
 
     name: ClassVar[str] = "classification"
+    classifies: ClassVar[bool] = True
 
     def __init__(
         self,

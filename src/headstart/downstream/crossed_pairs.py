@@ -55,6 +55,7 @@ class CrossedPairs(PairTask):
     """
 
     name: ClassVar[str] = "pairs"
+    classifies: ClassVar[bool] = True
 
     def __init__(self, head: Classification | Regression) -> None:
         super().__init__()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -14,6 +15,7 @@ from headstart.config import FinetuneConfig
 from headstart.downstream import TASKS, Task, TaskDefaults
 from headstart.downstream.alternatives import compare_with_alternatives
 from headstart.downstream.class_page import write_class_page
+from headstart.downstream.holding_out import held_out
 from headstart.downstream.layers import frozen_modules, layer_groups
 from headstart.downstream.lora import LORA_RATE, add_lora
 from headstart.encoders.opening import save_encoder
@@ -130,6 +132,7 @@ def finetune(
     run: RunFolder,
     *,
     note: dict[str, Any],
+    cautions: Sequence[str] = (),
     unlabeled: Unlabeled | None = None,
     console: Any = None,
 ) -> RunFolder:
@@ -147,6 +150,7 @@ def finetune(
         validation: labeled records for early stopping; without them a slice of each class of
             ``records`` is held out.
         note: the encoder folder's ``headstart.json`` (``modality``, ``length``, ...), to be copied.
+        cautions: clauses about what makes the scores doubtful, for the line that states them.
         unlabeled: unlabeled records to learn from as well, once the head is fitted.
 
     Raises:
@@ -167,7 +171,11 @@ def finetune(
         head = kind.build(encoder, records, config)
     own = validation is not None
     if validation is None:
-        records, validation = head.hold_out(records, decided["validation_share"], config.seed)
+        share = decided["validation_share"]
+        divided: list[str] = []
+        records, validation = held_out(records, share, config, head.hold_out, divided)
+        for line in divided:
+            RunLog(run.log_file, console)(line)
     with seeded(config.seed, "lora"):
         merge = add_lora(encoder, config.lora, config.freeze) if config.lora else None
     tuned = Finetuning(encoder, head, freeze=config.freeze, layer_decay=decided["layer_decay"])
@@ -219,7 +227,7 @@ def finetune(
         if choice is not None:
             run.resolve(head=choice.summary())
             log(str(choice))
-        _measure(tuned, held, len(validation), run, log)
+        _measure(tuned, held, len(validation), run, log, cautions)
         try:
             if write_class_page(head, encoder, held, validation, modality, run.classes_file):
                 log(f"Each class with its mistakes: {run.out / run.classes_file.name}")
@@ -262,16 +270,25 @@ def _means(objective: Objective, rows: Rows, eval_batch_size: int) -> dict[str, 
     return {name: total / len(rows) for name, total in totals.items()}
 
 
-def _measure(objective: Finetuning, rows: Rows, count: int, run: RunFolder, log: RunLog) -> None:
-    """Log the metrics of the task on the held-out records."""
+def _measure(
+    objective: Finetuning,
+    rows: Rows,
+    count: int,
+    run: RunFolder,
+    log: RunLog,
+    cautions: Sequence[str],
+) -> None:
+    """Log the metrics of the task on the held-out records, and what makes them doubtful."""
     head = objective.head
+    doubt = f"; but {' and '.join(cautions)}" if cautions else ""
+    run.resolve(**({"cautions": list(cautions)} if cautions else {}))
     measured = head.measure(objective.encoder, rows)
     if not measured:  # the validation has logged them already
         means = _means(objective, rows, head.eval_batch_size)
         scores = {name: value for name, value in means.items() if name != "loss"}
         run.resolve(scores=scores)
         summary = ", ".join(f"{name} {value:.3f}" for name, value in (scores or means).items())
-        log(f"On {count:,} held-out records: {summary}.")
+        log(f"On {count:,} held-out records: {summary}{doubt}.")
         return
     intervals = {name: [e.low, e.high] for name, e in measured.items() if isinstance(e, Estimate)}
     scores = {name: e.mean if isinstance(e, Estimate) else e for name, e in measured.items()}
@@ -285,7 +302,7 @@ def _measure(objective: Finetuning, rows: Rows, count: int, run: RunFolder, log:
         formatted({name: value}) if isinstance(value, Estimate) else f"{name} {value:.3f}"
         for name, value in measured.items()
     )
-    log(f"On {count:,} held-out records: {summary}.")
+    log(f"On {count:,} held-out records: {summary}{doubt}.")
 
 
 def learning_rate_for(encoder: Encoder) -> float:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from headstart.config import EvaluateConfig, SourceOptions
+from headstart.config import EvaluateConfig, SplitOptions
 from headstart.downstream import Task
 from headstart.downstream.alternatives import Alternative, multilabeled
 from headstart.downstream.frozen import Standardisation, pooled_features
@@ -63,7 +63,7 @@ class MultiLabel(Task):
     @staticmethod
     def read(source: str, options: FinetuneConfig, modality: Modality, audit: Audit) -> Dataset:
         """Read records with a list of labels each, from lists or from texts with a separator."""
-        plain = options.model_dump(include=set(SourceOptions.model_fields))
+        plain = options.model_dump(include=set(SplitOptions.model_fields))
         config = EvaluateConfig(
             run=source, train=options.train, label_separator=options.label_separator, **plain
         )

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from headstart.data.groups import groups_of
 from headstart.data.split import split
 from headstart.downstream import Task
 from headstart.downstream.alternatives import Alternative, classified
@@ -47,6 +48,7 @@ class Prototypes(Task):
     """
 
     name: ClassVar[str] = "prototypes"
+    classifies: ClassVar[bool] = True
     learns: ClassVar[bool] = False
 
     def __init__(self, width: int, labels: list[str]) -> None:
@@ -80,7 +82,7 @@ class Prototypes(Task):
         labels = [str(label) for label in records["label"]]
         if max(Counter(labels).values()) < 2:
             return records, records
-        kept, held = split(labels, share, seed)
+        kept, held = split(labels, share, seed, groups_of(records))
         return records.select(kept), records.select(held)
 
     def warm_start(self, encoder: Encoder, train: LabeledRows, validation: LabeledRows) -> None:

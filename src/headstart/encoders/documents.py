@@ -11,7 +11,7 @@ from headstart.errors import HeadstartError
 
 
 def documents_of(seen: Tensor, causal: bool) -> Tensor:
-    """Return the number (B,T) of each position's document in its row; -1 for padding.
+    """Return the number (B,T) of each position's document in its row; -1 for padding and holes.
 
     Args:
         seen: (B,T,T) or (B,1,T) bool, as of :mod:`headstart.encoders.visibility`.
@@ -24,25 +24,40 @@ def documents_of(seen: Tensor, causal: bool) -> Tensor:
     seen = seen.expand(-1, length, -1)
     if causal:
         seen = seen.tril()
-    linked = seen.diagonal(-1, 1, 2)  # (B,T-1): whether position i+1 sees i
-    if not causal:
-        linked = linked & seen.diagonal(1, 1, 2)
-    number = torch.nn.functional.pad(~linked, (1, 0), value=True).cumsum(1)
     others = seen & ~torch.eye(length, dtype=torch.bool, device=seen.device)
     looked_at = others.any(1)
-    padding = ~seen.diagonal(0, 1, 2)
+    # A position that no other looks at is padding, or a hole in a text where tokens were left out;
+    # the last of a causal document is not, since nothing after it looks at what is before it.
+    sees = _crossed(seen) if causal else others.any(2)
+    real = seen.diagonal(0, 1, 2) & (looked_at | ~sees)
+    index = torch.arange(length, device=seen.device).expand_as(real)
+    latest = index.masked_fill(~real, -1).cummax(1).values
+    before = torch.nn.functional.pad(latest[:, :-1], (1, 0), value=-1)  # the real one before it
+    at = before.clamp(min=0)[:, :, None]
+    linked = (before >= 0) & seen.gather(2, at).squeeze(2)
     if not causal:
-        padding = padding | (~looked_at & others.any(2))
+        linked = linked & seen.transpose(1, 2).gather(2, at).squeeze(2)
+    number = (real & ~linked).cumsum(1)
     wanted = number[:, :, None] == number[:, None, :]
     if causal:
         wanted = wanted.tril()
-    compared = looked_at[:, :, None] & looked_at[:, None, :]
+    certain = looked_at & real
+    compared = certain[:, :, None] & certain[:, None, :]
     if bool(((seen != wanted) & compared).any()):
         raise HeadstartError(
             "this network reads each document as a whole, and the objective hides parts of it "
             "from others; choose another objective, such as mlm, or another encoder."
         )
-    return number.masked_fill(padding, -1)
+    return number.masked_fill(~real, -1)
+
+
+def _crossed(seen: Tensor) -> Tensor:
+    """Return (B,T) bool: whether a later position looks at one before it."""
+    length = seen.shape[-1]
+    first = seen.int().argmax(2).masked_fill(~seen.any(2), length)  # (B,T)
+    later = torch.nn.functional.pad(first[:, 1:], (0, 1), value=length)
+    earliest = later.flip(1).cummin(1).values.flip(1)
+    return earliest < torch.arange(length, device=seen.device)
 
 
 def apart(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -50,17 +51,17 @@ def serves(read: Read, vectors: list[Tensor], own: list[Tensor]) -> bool:
         sides = [(n, 0) if left else (0, n) for n in pads]
         return torch.cat([pad(v, (0, 0, *s)) for v, s in zip(vectors, sides, strict=True)])
 
-    if not alike(own[:1], [attempt(lambda: read(vectors[0], None, None))]):
+    if not alike(own[:1], [attempt(read, vectors[0], None, None)]):
         return False
     blocks = (number[:, None] == number)[None]
-    together = attempt(lambda: read(torch.cat(vectors, 1), blocks, index))
+    together = attempt(read, torch.cat(vectors, 1), blocks, index)
     if together is None or not alike(own, list(together.split(LENGTHS, 1))):
         return False
-    after = attempt(lambda: read(rows(left=False), right[:, None, :], None))
+    after = attempt(read, rows(left=False), right[:, None, :], None)
     if after is None or not alike(own, [v[None, :n] for v, n in zip(after, LENGTHS, strict=True)]):
         return False
     places = (column - most + sizes).clamp(0)
-    before = attempt(lambda: read(rows(left=True), right.flip(1)[:, None, :], places))
+    before = attempt(read, rows(left=True), right.flip(1)[:, None, :], places)
     return before is not None and alike(
         own, [v[None, -n:] for v, n in zip(before, LENGTHS, strict=True)]
     )
@@ -76,13 +77,12 @@ def alike(wanted: Sequence[Tensor], found: Sequence[Tensor | None]) -> bool:
     )
 
 
-def attempt(call: Callable[[], Tensor]) -> Tensor | None:
+def attempt(call: Callable[..., Tensor], *given: Any, **named: Any) -> Tensor | None:
     """Return what a network of another library gives; None if it refuses, in whatever way."""
     try:
-        found: Tensor = call()
+        return call(*given, **named)
     except Exception:
         return None
-    return found
 
 
 def check_length(limit: int | None, length: int) -> None:

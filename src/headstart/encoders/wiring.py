@@ -89,9 +89,7 @@ def contextualized(
     check_length(wiring.limit, tokens.shape[1])
     if not wiring.whole:
         if seen is None:
-            return _run(
-                model, tokens, torch.ones(tokens.shape[:2], dtype=torch.long, device=tokens.device)
-            )
+            return _unmasked(model, tokens)
 
         def run(vectors: Tensor, mask: Tensor) -> Tensor:
             return _run(model, vectors, mask.long())
@@ -132,10 +130,7 @@ def _asked(model: PreTrainedModel) -> Wiring:
     causal = _is_causal(model, texts[0], own[0])
     table = model.get_input_embeddings()
     vectors = [table(ids) for ids in texts]
-    again = [
-        attempt(lambda v=v: _run(model, v, torch.ones(v.shape[:2], dtype=torch.long)))
-        for v in vectors
-    ]
+    again = [attempt(_unmasked, model, v) for v in vectors]
     if not alike(own, again):
         raise refusal(model, "does not compute its vectors from its table of tokens alone")
     first = _first_position(model, vectors[0], own[0])
@@ -162,6 +157,11 @@ def _candidates(model: PreTrainedModel, causal: bool, first: int | None) -> Iter
     model.set_attn_implementation(own)
     yield Wiring("rows", causal)
     yield Wiring("alone", causal)
+
+
+def _unmasked(model: PreTrainedModel, tokens: Tensor, **given: Any) -> Tensor:
+    mask = torch.ones(tokens.shape[:2], dtype=torch.long, device=tokens.device)
+    return _run(model, tokens, mask, **given)
 
 
 def _run(model: PreTrainedModel, tokens: Tensor, mask: Any, **given: Any) -> Tensor:
@@ -229,12 +229,9 @@ def _first_position(model: PreTrainedModel, vectors: Tensor, own: Tensor) -> int
     if "position_ids" not in _parameters(model):
         return None
     pad = getattr(model.config, "pad_token_id", None) or 0
-    index, mask = (
-        torch.arange(vectors.shape[1])[None],
-        torch.ones(vectors.shape[:2], dtype=torch.long),
-    )
+    index = torch.arange(vectors.shape[1])[None]
     for first in sorted({0, 1, 2, pad + 1}):
-        found = attempt(lambda f=first: _run(model, vectors, mask, position_ids=index + f))
+        found = attempt(_unmasked, model, vectors, position_ids=index + first)
         if alike([own], [found]):
             return first
     return None
@@ -247,9 +244,8 @@ def _limit(model: PreTrainedModel, first: int | None, vectors: Tensor) -> int | 
         return None
     if first is None:
         return stated
-    pair, mask = vectors[:, :2], torch.ones(1, 2, dtype=torch.long)
     beyond = torch.tensor([[0, 2 * stated + 100]])
-    endless = attempt(lambda: _run(model, pair, mask, position_ids=beyond)) is not None
+    endless = attempt(_unmasked, model, vectors[:, :2], position_ids=beyond) is not None
     return None if endless else stated - first
 
 

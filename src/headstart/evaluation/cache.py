@@ -15,8 +15,9 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
@@ -27,6 +28,7 @@ from scipy import sparse
 from headstart.data.overlap import Overlap
 from headstart.data.vectors import Matrix
 from headstart.encoders.opening import save_encoder
+from headstart.errors import HeadstartError
 from headstart.evaluation.outcomes import Candidate
 from headstart.files import whole_file, write_json
 from headstart.registry import HOME
@@ -153,7 +155,7 @@ def cached_candidates(
             if matrix is not None:
                 _save(folder, f"{name}-{index}-{part}", matrix)
         rows.append(row)
-    write_json(listing, rows)
+    _write(listing, rows)
     _evict(folder)
     return found
 
@@ -184,7 +186,7 @@ def cached_overlap(
         except _DAMAGED:
             pass  # computed again
     found = compute()
-    write_json(file, {**asdict(found), "indices": found.indices.tolist()})
+    _write(file, {**asdict(found), "indices": found.indices.tolist()})
     _evict(folder)
     return found
 
@@ -208,6 +210,23 @@ def _load(folder: Path, name: str) -> Matrix | None:
         return None  # computed again
 
 
+def _spared(write: Callable[..., None]) -> Callable[..., None]:
+    """Return a function that gives up where it cannot write, so that no result is lost by it."""
+
+    @wraps(write)
+    def attempted(*arguments: Any) -> None:
+        with suppress(OSError, HeadstartError):
+            write(*arguments)
+
+    return attempted
+
+
+@_spared
+def _write(file: Path, value: Any) -> None:
+    write_json(file, value)
+
+
+@_spared
 def _save(folder: Path, name: str, matrix: Matrix) -> None:
     # An archive, since that has a checksum.
     with whole_file(folder / f"{name}.npz") as partial, open(partial, "wb") as file:
@@ -217,6 +236,7 @@ def _save(folder: Path, name: str, matrix: Matrix) -> None:
             np.savez(file, **{_DENSE: matrix})
 
 
+@_spared
 def _evict(folder: Path) -> None:
     """Delete the least recently used files beyond :data:`MOST` bytes in total."""
     files = [(file, file.stat()) for file in folder.iterdir() if file.is_file()]

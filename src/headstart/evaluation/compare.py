@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.config import CompareConfig, EvaluateConfig
+from headstart.data.contradictions import contradictory
 from headstart.encoders.opening import OpenedEncoder, encoder_folder, open_encoder
 from headstart.errors import HeadstartError
 from headstart.evaluation.cache import digests_of
@@ -63,6 +64,8 @@ def compare(config: CompareConfig, *, say: Callable[[str], None]) -> Comparison:
     first = next(iter(encoders.values()))
     notes: list[str] = []
     train, test = labeled_records(plan, modality, first.processor, {}, notes)
+    if protocol_of(plan).classes:
+        notes += contradictory(train, test, modality.content).sentences()
     digest_of = digests_of(modality)
     read = [digest_of(records) for records in (train, test)]
     for name, opened in encoders.items():

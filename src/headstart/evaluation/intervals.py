@@ -84,7 +84,7 @@ def draws_for(results: Results, labels: int) -> Draws | None:
 def compare(results: Results, ours: Outcome, other: Outcome) -> Change:
     """Return the paired difference of two outcomes at one number of labels."""
     mean = ours.mean - other.mean
-    units = max(2, len(results.truth))
+    units = max(2, results.groups or len(results.truth))
     within = over_units(ours.by_resample - other.by_resample) * units / (units - 1)
     parts = [(within, units - 1)]
     reducible = 0.0

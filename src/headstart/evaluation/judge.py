@@ -12,7 +12,8 @@ import numpy as np
 
 from headstart.batch import Progress
 from headstart.config import Budget, EvaluateConfig
-from headstart.data.overlap import Overlap, overlap
+from headstart.data.contradictions import Contradictions, ceiling, contradictory
+from headstart.data.overlap import overlap
 from headstart.encoders.opening import encoder_folder, open_encoder, open_modality_of, read_note
 from headstart.evaluation.allowance import Allowance
 from headstart.evaluation.background import pretraining_records
@@ -50,6 +51,7 @@ from headstart.working import working
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from headstart.data.content import Content
     from headstart.modalities import Modality
 
 #: Trains the same network on labels, from fresh weights or from its own: called with the labeled
@@ -76,8 +78,6 @@ class Training:
 
 #: Least seconds of the simple alternatives, and labels of a network that is trained on them alone.
 LEAST, LEAST_LABELS = 90.0, 1000
-#: Share of the test records that were seen before from which the verdict says so.
-LEAK = 0.01
 
 
 def judge(
@@ -147,13 +147,17 @@ def _compared(
         shared = cached_overlap(store, background, tested, digest_of, search)
         notes += shared.sentences()
         if test is not None:
-            cautions += leaked(shared, "in the pre-training data")
+            cautions += shared.caution("in the pre-training data")
         audits.get("test", audits["train"])["overlap"] = shared.summary()
     if test is not None and not protocol_of(config).alone:
         search = partial(overlap, train, test, content)
-        cautions += leaked(
-            cached_overlap(store, train, test, digest_of, search), "among the labeled ones"
-        )
+        shared = cached_overlap(store, train, test, digest_of, search)
+        cautions += shared.caution("among the labeled ones")
+    doubts: list[str] = []
+    if protocol_of(config).classes:
+        found = contradictory(train, test, content)
+        cautions += found.caution()
+        doubts += [*found.sentences(), *_ceiling(found, tested, config, content)]
 
     fresh = untrained(opened.encoder, config.seed)
     encoders = [
@@ -205,8 +209,8 @@ def _compared(
             say=opened.say,
         )
         if shifted:
-            found = measure_shifts(moved, train, shifted, results, config, content, progress)
-            results = replace(results, shifts=found)
+            shifts = measure_shifts(moved, train, shifted, results, config, content, progress)
+            results = replace(results, shifts=shifts)
     return Report(
         results,
         run=run,
@@ -215,9 +219,25 @@ def _compared(
         audits={**run.audits(), **audits},
         notes=notes,
         cautions=cautions,
+        doubts=doubts,
         sources=[source for source in (config.train, config.test) if source],
         samples=_samples(candidates, train, test, modality, config.seed),
     )
+
+
+def _ceiling(
+    found: Contradictions, tested: Dataset, config: EvaluateConfig, content: Content
+) -> list[str]:
+    """Return what contradicting labels leave at best, where that is certain; else []."""
+    if not found.records or config.task != "classification":
+        return []
+    best = ceiling(tested, content)
+    if best is None:
+        return []
+    return [
+        f"At most {best:.1%} of the tested {content.noun} can be right: some are the same in every "
+        "byte and have different labels."
+    ]
 
 
 def _samples(
@@ -260,13 +280,6 @@ def _baselines(
             )
         ],
     )
-
-
-def leaked(shared: Overlap, where: str) -> list[str]:
-    """Return a clause of the verdict about test records that were seen before; [] if few were."""
-    if shared.share < LEAK:
-        return []
-    return [f"{shared.share:.1%} of the test {shared.noun} occur {where}, exactly or nearly"]
 
 
 def _repetition(run: RunFolder, modality: Modality) -> FrozenEncoder:

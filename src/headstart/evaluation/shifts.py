@@ -10,6 +10,7 @@ import numpy as np
 
 from headstart.batch import Progress
 from headstart.config import EvaluateConfig
+from headstart.data.groups import alone
 from headstart.data.labels import known
 from headstart.data.pairs import is_pairs
 from headstart.errors import HeadstartError
@@ -121,7 +122,7 @@ def extended(test: Dataset | None, found: list[Part]) -> Dataset | None:
     pieces = [*([] if test is None else [test]), *(part.records for part in found)]
     if len(pieces) < 2:
         return test
-    return concatenate_datasets(pieces)
+    return concatenate_datasets([alone(piece) for piece in pieces])
 
 
 def divided(

@@ -187,7 +187,8 @@ def headline(found: list[Gain], cautions: Sequence[str] = ()) -> str:
     """Return the verdict in one sentence.
 
     Args:
-        cautions: clauses about test records that were seen before.
+        cautions: clauses about what makes the scores doubtful, such as test records that were seen
+            before.
     """
     if cautions and found:
         return f"{headline(found)[:-1]}; but {' and '.join(cautions)}."

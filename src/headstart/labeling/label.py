@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.data.columns import check_names
+from headstart.data.groups import grouping
 from headstart.data.labels import spelling_notes
 from headstart.data.store import stream
 from headstart.encoders.opening import OpenedEncoder
@@ -120,20 +121,15 @@ def label(config: LabelConfig, *, say: Callable[[str], None]) -> Labeling:
                     f"{config.simulate} has {len(indices)} labeled records, and a simulation needs "
                     f"{FEWEST} or more; name a larger file with --simulate."
                 )
-            tried = source.vectors(trial.select(indices), Path(scratch, "trial.npy"))
-            simulation = _simulated(
-                tried,
-                [trial[int(index)]["label"] for index in indices],
-                config,
-                config.simulate,
-            )
+            known = trial.select(indices)
+            tried = source.vectors(known, Path(scratch, "trial.npy"))
+            simulation = _simulated(tried, known, content, config, config.simulate, notes)
         elif own.sum() >= FEWEST_UNREQUESTED:
             indices = _sample(own, rng)
             tried = np.asarray(vectors[indices])
             try:
-                simulation = _simulated(
-                    tried, found.select(indices)["label"], config, "--unlabeled"
-                )
+                known = found.select(indices)
+                simulation = _simulated(tried, known, content, config, "--unlabeled", notes)
             except HeadstartError as error:  # it was not requested
                 notes.append(f"The value of choosing could not be simulated: {error}")
         if not allowed.any():
@@ -150,6 +146,8 @@ def label(config: LabelConfig, *, say: Callable[[str], None]) -> Labeling:
         chosen = choose(
             Pool(vectors, allowed), labeled, labels, config.n, method=config.way, rng=rng
         )
+    if config.group is not None and simulation is None:
+        notes.append("--group matters to a simulation alone, and there is none: see --simulate.")
     if len(chosen.indices) < config.n:
         notes.append(f"Only {len(chosen.indices):,} records are left to name.")
     rows = _write(found.select(chosen.indices), content, chosen.why, out)
@@ -171,8 +169,11 @@ class _Source:
         self._store = RunFolder(store_of(run.folder)).features if is_run else None
 
     def read(self, sources: list[str], *, unlabeled: bool = False) -> Dataset:
+        simulated = self._config.simulate
         # A record without a label would be quarantined where its column is named.
         options = self._config.without_label() if unlabeled else self._config
+        if sources != ([simulated] if simulated else self._config.unlabeled):
+            options = options.undivided()  # only the records of the simulation are split
         return self._opened.read(sources, options, self._say)
 
     def vectors(self, records: Dataset, path: Path) -> np.ndarray:
@@ -245,11 +246,23 @@ def _sample(known: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _simulated(
-    vectors: np.ndarray, labels: Sequence[str], config: LabelConfig, where: str
+    vectors: np.ndarray,
+    records: Dataset,
+    content: Content,
+    config: LabelConfig,
+    where: str,
+    notes: list[str],
 ) -> Simulation:
+    groups = grouping(records, content, notes, where=where, column=config.group)
     try:
         return simulate(
-            vectors, list(labels), config.n, method=config.way, seeds=config.seeds, seed=config.seed
+            vectors,
+            list(records["label"]),
+            config.n,
+            method=config.way,
+            seeds=config.seeds,
+            seed=config.seed,
+            groups=groups,
         )
     except HeadstartError as error:
         raise HeadstartError(f"{where}: {error}") from None

@@ -126,6 +126,7 @@ def simulate(
     seeds: int = 20,
     seed: int = 0,
     budgets: Sequence[int] = (),
+    groups: np.ndarray | None = None,
     progress: Progress | None = None,
 ) -> Simulation:
     """Compare choosing with random choice on records (N,D) whose labels are known.
@@ -139,6 +140,7 @@ def simulate(
         method: see :func:`headstart.labeling.choosing.choose`.
         seeds: number of repetitions.
         budgets: rising numbers of labels, instead of those that follow from ``count``.
+        groups: (N,) int64, records that stay together; None where each stands alone.
         progress: called with the number of simulations done and the total.
 
     Raises:
@@ -150,7 +152,7 @@ def simulate(
             "name a larger file with --simulate."
         )
     names, classes = np.unique(np.asarray(labels, dtype=str), return_inverse=True)
-    rest, tested = split(list(labels), seed=seed)
+    rest, tested = split(list(labels), seed=seed, groups=groups)
     rng = numbers(seed, "tested")
     tested = np.sort(rng.permutation(tested)[:TESTED])
     size = min(POOL, int(_SHARE * len(rest)))

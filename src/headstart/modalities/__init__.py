@@ -81,6 +81,7 @@ class Modality(ABC):
         unit: what ``length`` counts, for messages.
         protocols: names of its evaluation protocols; the first is the default.
         corruptions: realistic corruptions of its records, by name.
+        published: a package that carries a published encoder of its records, if one is known.
         Options: the model of its options, set with ``--set NAME.key=value``; imports no torch.
         options: those of this instance.
     """
@@ -92,6 +93,7 @@ class Modality(ABC):
     corruptions: Mapping[str, Corruption] = MappingProxyType({})
     provides: frozenset[str]
     unit: str
+    published: str = ""
     Options: type[AnyOptions] = AnyOptions
     options: AnyOptions
 
@@ -110,18 +112,23 @@ class Modality(ABC):
         """Read sources in one pass into records: ``id``, the content, and ``label`` if any.
 
         They are memory-mapped from the folder ``cache``, or from a temporary one. ``fields`` are
-        further columns; see :func:`headstart.data.sources.read`.
+        further columns, beside those that a split looks at (:mod:`headstart.data.groups`,
+        :mod:`headstart.data.times`); see :func:`headstart.data.sources.read`.
         """
+        from headstart.data.groups import GROUP
         from headstart.data.sources import read
+        from headstart.data.times import TIME
 
+        divided = options.dividing()
+        named = {name: column for name, column in divided.items() if column is not None}
         return read(
             sources,
             content=self.content,
-            columns=options.columns,
+            columns={**options.columns, **named},
             document=options.document,
             encoding=options.encoding,
             audit=audit,
-            fields=fields,
+            fields=[*fields, *(each for each in (GROUP, TIME) if each.name in divided)],
             cache=cache,
         )
 

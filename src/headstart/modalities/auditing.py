@@ -13,6 +13,7 @@ from headstart.data.audit_html import MOST
 from headstart.data.audit_page import AuditPage
 from headstart.data.columns import check_names
 from headstart.data.content import Content, Effort
+from headstart.data.contradictions import contradictions
 from headstart.data.overlap import overlap
 from headstart.data.store import stream
 from headstart.data.survey import spread
@@ -32,8 +33,8 @@ def audit_sources(config: AuditConfig) -> AuditPage:
 
     Returns:
         The result of :meth:`headstart.data.audit.Audit.summary`, with ``content`` and ``noun``;
-        with test data also ``overlap`` and, under ``against``, their own audit. Some records come
-        with it for the page.
+        where copies have different labels also ``contradictions``; with test data also ``overlap``
+        and, under ``against``, their own audit. Some records come with it for the page.
 
     Raises:
         HeadstartError: nothing can be read, or there is no such modality or rule.
@@ -46,6 +47,10 @@ def audit_sources(config: AuditConfig) -> AuditPage:
     audit = Audit()
     records = modality.read(config.sources, config, audit)
     content.survey(records, audit, effort)
+    labels = contradictions(records, content)
+    if labels.records:
+        audit.findings["contradictions"] = labels.summary()
+        audit.notes += labels.sentences()
     found: dict[str, Any] = {"content": content.name, "noun": content.noun}
     if config.against:
         theirs = Audit()

@@ -60,7 +60,7 @@ def sift(records: Dataset, config: PretrainConfig, modality: Modality, audit: Au
     rules = rules_named(content, config.quality)
     before = len(records)
     if config.remove_overlap:
-        tested = modality.read(config.remove_overlap, config, Audit())
+        tested = modality.read(config.remove_overlap, config.undivided(), Audit())
         shared = overlap(records, tested, content, thorough=True)
         audit.findings["overlap_removed"] = shared.summary()
         audit.notes += shared.notes

@@ -15,6 +15,7 @@ from headstart.config.loading import laid_over
 from headstart.data.audit import Audit, set_aside
 from headstart.data.content import Effort
 from headstart.data.discovery import check_sources
+from headstart.data.groups import alone, grouping
 from headstart.data.split import hold_out
 from headstart.encoders.opening import (
     create_encoder,
@@ -259,11 +260,11 @@ def _prepare(
     reading = round(time.monotonic() - started, 1)
     for note in audit.notes:
         say(note)
-    probed = modality.read([config.probe], config, Audit()) if config.probe else None
+    probed = modality.read([config.probe], config.undivided(), Audit()) if config.probe else None
     with working("looking at the records", console, say):
         records = _survey(records, config, modality, audit)
     records = paired(records, modality, run, say)
-    kept, held = hold_out(records, config.validation_share, config.seed)
+    kept, held = _held_out(records, config, modality, audit)
 
     plan = decide(config, kept, modality)
     check_fit(plan.objectives, plan.encoder, modality, plan.length)
@@ -298,6 +299,23 @@ def _prepare(
         preparation_seconds=seconds,
     )
     shutil.rmtree(run.prepared / "records", ignore_errors=True)
+
+
+def _held_out(
+    records: Dataset, config: PretrainConfig, modality: Modality, audit: Audit
+) -> tuple[Dataset, Dataset]:
+    """Split off the validation part; groups and copies are not divided."""
+    groups = None
+    if config.validation_share and (config.group is not None or audit.duplicates):
+        where = config.sources[0] if len(config.sources) == 1 else "the sources"
+        notes = [] if config.group is None else audit.notes
+        groups = grouping(
+            records, modality.content, notes, where=where, column=config.group, near=False
+        )
+    if groups is not None and not groups.any():
+        audit.notes.append("All records are one group, or copies, so that none is held out.")
+        return records, records.select(range(0))
+    return hold_out(alone(records), config.validation_share, config.seed, groups)
 
 
 def _survey(records: Dataset, config: PretrainConfig, modality: Modality, audit: Audit) -> Dataset:

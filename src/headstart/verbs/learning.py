@@ -55,8 +55,9 @@ def repeated(run: str, seeds: int) -> list[RunFolder]:
         seeds: number of pre-trainings, with the run itself.
     """
     folder, found = Path(run), []
-    options = RunFolder.open(run).config()["options"]
-    for seed in range(options["seed"] + 1, options["seed"] + seeds):
+    plan = RunFolder.open(run).plan(PretrainConfig)
+    options = plan.model_dump(exclude_unset=True)
+    for seed in range(plan.seed + 1, plan.seed + seeds):
         out = folder / "seeds" / str(seed)
         if RunFolder(out).begun:
             found.append(pretrain(out=str(out), resume=True))
@@ -102,6 +103,7 @@ def _finetune(plan: FinetuneConfig, target: RunFolder) -> None:
     from headstart.data.labels import same_file_notes
     from headstart.downstream import TASKS
     from headstart.downstream.finetune import finetune as finetune_encoder
+    from headstart.downstream.holding_out import gathered
     from headstart.downstream.semi_supervised import finetune_with_unlabeled
     from headstart.encoders.opening import OpenedEncoder
     from headstart.training.processes import check_devices
@@ -114,15 +116,16 @@ def _finetune(plan: FinetuneConfig, target: RunFolder) -> None:
     records = labeled_records(plan.train, plan, opened)
     validation = labeled_records(plan.val, plan, opened) if plan.val else None
     notes = same_file_notes(plan.train, plan.val, "--val") if plan.val else []
+    records, cautions = gathered(records, validation, plan, opened.modality.content, notes)
     validation = task.checked(records, validation, plan, notes)
     for note in notes:
         say(note)
-    known: dict[str, Any] = {"note": opened.note, "console": console()}
+    known: dict[str, Any] = {"note": opened.note, "cautions": cautions, "console": console()}
     if not plan.unlabeled:
         finetune_encoder(encoder, processor, records, validation, plan, target, **known)
         return
     # Their labels are not read, so their column may be missing.
-    blind = plan.without_label()
+    blind = plan.without_label().undivided()
     finetune_with_unlabeled(
         encoder,
         processor,
@@ -162,6 +165,7 @@ def pretrain_sections(settings: Iterable[str] = ()) -> dict[str, tuple[str, ...]
 def _check_task(plan: FinetuneConfig) -> None:
     """Refuse what cannot be written, an unknown task and options that it does not have."""
     from headstart.downstream import TASKS
+    from headstart.downstream.holding_out import check_division
     from headstart.evaluation.protocols import PROTOCOLS
 
     check_unread(plan)
@@ -172,6 +176,7 @@ def _check_task(plan: FinetuneConfig) -> None:
             f"`{shlex.join(words)}`."
         )
     task_options(plan, TASKS[plan.task].Options)
+    check_division(plan)
 
 
 def check_names(plan: PretrainConfig) -> None:

@@ -12,7 +12,6 @@ from headstart.claim import claimed, discard, replacement, take_place
 from headstart.config import FinetuneConfig, PretrainConfig
 from headstart.config.loading import differences, laid_over, validated
 from headstart.config.options import spelled_out
-from headstart.encoders import ENCODERS
 from headstart.errors import HeadstartError
 from headstart.files import DiskFull
 from headstart.ranks import is_first, launched
@@ -150,18 +149,17 @@ def _reopened(verb: str, model: type[Plan], run: RunFolder, values: Mapping[str,
         given = {k: value for k, value in spelled_out(values).items() if k not in _FREE}
     except ValueError as error:
         raise HeadstartError(f"{error}.") from None
-    saved = {**content["options"], "resume": True, "overwrite": run.folder != run.out}
-    saved["out"] = str(run.out)
+    changes = {"resume": True, "overwrite": run.folder != run.out, "out": str(run.out)}
     if "workers" in values:
-        saved["workers"] = values["workers"]
+        changes["workers"] = values["workers"]
     try:
-        before = validated(model, saved)
+        before = run.plan(model, **changes)
     except HeadstartError as error:
         raise HeadstartError(
             f"{run.out} was made by another version of headstart, which had other options "
             f"({error}); start again with --overwrite."
         ) from None
-    after = validated(model, laid_over(given, saved))
+    after = validated(model, laid_over(given, {**content["options"], **changes}))
     for name, old, new in differences(located(before), located(after)):
         raise HeadstartError(
             f"the option {name!r} is {_cut(old)} in {run.out} and {_cut(new)} in this command; it "
@@ -172,6 +170,8 @@ def _reopened(verb: str, model: type[Plan], run: RunFolder, values: Mapping[str,
 
 def located(plan: Plan) -> Plan:
     """Return options whose files and folders have their full paths."""
+    from headstart.encoders import ENCODERS
+
     found: dict[str, Any] = {}
     for name in _SOURCES:
         value = getattr(plan, name, None)

@@ -147,3 +147,17 @@ def test_scores_without_labels_have_resamples_that_scatter_about_them() -> None:
     found = similarity.score(cosines, people, 0)["Spearman"]
     assert found.by_resample.shape == (1, RESAMPLES)
     assert found.by_resample.mean() == pytest.approx(found.by_draw[0], abs=0.02)
+
+
+def test_groups_are_resampled_as_wholes() -> None:
+    groups = np.repeat(np.arange(40), 25)
+    right = (groups % 2).astype(np.float32)
+
+    def share(counts: np.ndarray) -> np.ndarray:
+        return np.asarray(counts @ right / counts.sum(1))
+
+    whole, alone = resample(1000, 0, share, groups), resample(1000, 0, share)
+    assert whole.std() == pytest.approx(0.5 / 40**0.5, rel=0.15)  # of 40 coins, not of 1,000
+    assert alone.std() == pytest.approx(0.5 / 1000**0.5, rel=0.15)
+    unequal = np.repeat([0, 1], [990, 10])
+    assert set(resample(1000, 0, lambda counts: counts.sum(1), unequal)) == {20, 1000, 1980}

@@ -13,10 +13,11 @@ from drawing import draw, encoded, records
 from PIL import Image, ImageFilter
 
 from headstart.data.audit import Audit
+from headstart.data.groups import grouping
 from headstart.data.overlap import overlap
 from headstart.modalities.image import near as same_images
 from headstart.modalities.image.content import IMAGE
-from headstart.modalities.image.near import digests, matches, near_repeats
+from headstart.modalities.image.near import digests, matches, near_pairs, near_repeats
 
 needs_library = pytest.mark.skipif(
     not same_images.available(), reason="ImageHash is not installed (extra `audit`)"
@@ -146,3 +147,34 @@ def test_real_pictures_overlap_little_and_rightly(shared_data: Callable[[str], P
     pairs = near_repeats(found, Audit())
     assert len(pairs) <= 20
     assert all(labels[a] == labels[b] for a, b in pairs)
+
+
+@needs_library
+def test_edited_copies_are_in_one_group() -> None:
+    copies = held(
+        **scenes(*range(20)),
+        same=scene(3),
+        lossy=encoded(scene(3), "JPEG", quality=40),
+        grey=scene(14).convert("L"),
+        bad=b"no picture",
+    )
+    notes: list[str] = []
+    groups = grouping(copies, IMAGE, notes, where="photos")
+    assert groups is not None
+    assert groups[3] == groups[20] == groups[21]
+    assert groups[14] == groups[22]
+    assert len(set(groups)) == 21
+    assert notes == [
+        "photos: 5 of 24 pictures are copies or near copies of others; no split divides their "
+        "2 group(s)."
+    ]
+
+
+def test_of_very_many_pictures_a_sample_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(same_images, "MOST_SPLIT", 5)
+    notes: list[str] = []
+    near_pairs(held(**scenes(*range(10))), notes)
+    assert notes in (
+        ["Near duplicates were looked for among 5 of 10 pictures."],
+        [same_images.MISSING],
+    )

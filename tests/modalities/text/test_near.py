@@ -134,3 +134,11 @@ def test_planted_copies_among_real_texts_are_found(shared_data: Callable[[str], 
     after = repeats(held(texts + planted))[1]
     assert len({pair[0] for pair in after if pair[0] >= len(texts)}) >= 99
     assert [pair for pair in after if pair[0] < len(texts)] == before
+
+
+def test_of_very_many_texts_the_first_are_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(near_texts, "MOST", 2 * near_texts.EACH + 100)
+    found = Dataset.from_dict({"text": ["a short text", "another text", "a short text!"]})
+    notes: list[str] = []
+    assert len(near_texts.near_pairs(found, notes)) == 0
+    assert "the first 2 of 3 texts" in notes[0]

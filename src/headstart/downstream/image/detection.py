@@ -46,6 +46,7 @@ class Detection(SceneTask):
     """A feature pyramid and torchvision's FCOS on an encoder's maps."""
 
     name: ClassVar[str] = "detection"
+    keeps_groups: ClassVar[bool] = False
     strides: ClassVar[tuple[int, ...]] = (8, 16, 32)
     width: ClassVar[int] = 96  # torchvision has 256
     longest: ClassVar[int] = 320

@@ -8,6 +8,7 @@ the labels alone.
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from headstart.downstream.finetune import (
 )
 from headstart.downstream.frozen import even_indices
 from headstart.downstream.frozen_head import FrozenHead
+from headstart.downstream.holding_out import held_out
 from headstart.downstream.predict import predict
 from headstart.downstream.semi_supervised.consistency import Consistency
 from headstart.downstream.semi_supervised.pseudo_labels import pseudo_rows
@@ -169,6 +171,7 @@ def finetune_with_unlabeled(
     run: RunFolder,
     *,
     note: dict[str, Any],
+    cautions: Sequence[str] = (),
     console: Any = None,
 ) -> RunFolder:
     """Fine-tune on labels alone (``RUN/labels_alone``), then with unlabeled records, and compare.
@@ -179,7 +182,7 @@ def finetune_with_unlabeled(
     Args:
         unlabeled: records whose labels, if any, are ignored.
         tested: test records; as the labeled ones, they are removed from the unlabeled ones.
-        note: as in :func:`headstart.downstream.finetune.finetune`.
+        note, cautions: as in :func:`headstart.downstream.finetune.finetune`.
 
     Raises:
         HeadstartError: the task is not classification, or no unlabeled record is left.
@@ -206,11 +209,24 @@ def finetune_with_unlabeled(
     if validation is None:
         # Split here, so that no run learns from the records that the two are compared on.
         share = config.validation_share or validation_share_for(len(records))
-        records, validation = hold_out_of_each(records, share, config.seed)
+        divided: list[str] = []
+        records, validation = held_out(records, share, config, hold_out_of_each, divided)
+        for message in divided:
+            say(message)
     alone = _alone(run, config)
     if not alone.finished:
-        first, options = copy.deepcopy(encoder), FinetuneConfig(**alone.config()["options"])
-        finetune(first, processor, records, validation, options, alone, note=note, console=console)
+        first, options = copy.deepcopy(encoder), alone.plan(FinetuneConfig)
+        finetune(
+            first,
+            processor,
+            records,
+            validation,
+            options,
+            alone,
+            note=note,
+            cautions=cautions,
+            console=console,
+        )
     taken = UnlabeledRecords(remaining, method, config, say)
     finetune(
         encoder,
@@ -220,6 +236,7 @@ def finetune_with_unlabeled(
         config,
         run,
         note=note,
+        cautions=cautions,
         unlabeled=taken,
         console=console,
     )

@@ -59,6 +59,7 @@ class Prompt(Task):
     """
 
     name: ClassVar[str] = "prompt"
+    classifies: ClassVar[bool] = True
     Options = PromptOptions
     content = TEXT
     needs = frozenset({"mask_token", "token_embedding"})

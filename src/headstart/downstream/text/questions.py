@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from headstart.config import task_options
 from headstart.config.tasks import QuestionOptions
+from headstart.data.groups import groups_of
 from headstart.data.split import hold_out as by_id
 from headstart.downstream import Task, TaskDefaults
 from headstart.downstream.alternatives import Alternative
@@ -63,6 +64,7 @@ class Questions(Task):
     """
 
     name: ClassVar[str] = "questions"
+    keeps_groups: ClassVar[bool] = False
     Options = QuestionOptions
     content = TEXT
     needs = frozenset({"tokens", "order"})
@@ -131,6 +133,8 @@ class Questions(Task):
         """Split by context, so that no context has questions on both sides."""
         from datasets import Dataset
 
+        if groups_of(records) is not None:  # copies, and so the questions on a context, are one
+            return by_id(records, share, seed)
         contexts = list(records["text"])
         distinct = Dataset.from_dict({"id": list(dict.fromkeys(contexts))})
         if len(distinct) < 2:

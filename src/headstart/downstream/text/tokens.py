@@ -52,6 +52,7 @@ class TokenClassification(Task):
     """
 
     name: ClassVar[str] = "tokens"
+    keeps_groups: ClassVar[bool] = False
     content = TEXT
     needs = frozenset({"tokens"})
 

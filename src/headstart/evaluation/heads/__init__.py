@@ -43,11 +43,18 @@ class Head(Protocol):
 
     most_classes: ClassVar[int | None]
 
-    def fit(self, train: Matrix, classes: np.ndarray, rng: np.random.Generator) -> FittedHead:
+    def fit(
+        self,
+        train: Matrix,
+        classes: np.ndarray,
+        rng: np.random.Generator,
+        groups: np.ndarray | None = None,
+    ) -> FittedHead:
         """Fit on ``train`` (n,D) of ``classes`` (n,) int64, two different ones at least.
 
         Args:
             rng: deals the folds; the same state gives the same head.
+            groups: (n,) int64, records that no fold divides; None where each stands alone.
         """
         ...
 

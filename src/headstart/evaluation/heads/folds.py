@@ -44,8 +44,12 @@ class Division(NamedTuple):
         return rows if self.records is None else rows[self.records]
 
 
-def divide(classes: np.ndarray, rng: np.random.Generator) -> Division:
+def divide(
+    classes: np.ndarray, rng: np.random.Generator, groups: np.ndarray | None = None
+) -> Division:
     """Divide labels of ``classes`` (n,) into three folds, or five where they are few.
+
+    A group (n,) is in one fold, as a copy that is validated on would vote for learning by heart.
 
     Every head begins with this call, so that all are validated on the same folds of the same
     records if they are given the same state of ``rng``.
@@ -53,7 +57,8 @@ def divide(classes: np.ndarray, rng: np.random.Generator) -> Division:
     codes = np.unique(classes, return_inverse=True)[1]
     records = deciding(codes, rng)
     chosen = codes if records is None else codes[records]
-    return Division(records, deal(chosen, 3 if len(chosen) > THREE_FOLDS else 5, rng))
+    together = groups if groups is None or records is None else groups[records]
+    return Division(records, deal(chosen, 3 if len(chosen) > THREE_FOLDS else 5, rng, together))
 
 
 def cross_fitted(scores: np.ndarray, *costs: np.ndarray) -> tuple[int, float]:
@@ -96,12 +101,23 @@ def deciding(classes: np.ndarray, rng: np.random.Generator) -> np.ndarray | None
     return pool[draw(np.unique(codes[pool], return_inverse=True)[1], most, seed)]
 
 
-def deal(classes: np.ndarray, folds: int, rng: np.random.Generator) -> np.ndarray | None:
+def deal(
+    classes: np.ndarray,
+    folds: int,
+    rng: np.random.Generator,
+    groups: np.ndarray | None = None,
+) -> np.ndarray | None:
     """Assign records to stratified folds; return the fold (n,) of each.
 
     The number of folds is at most ``folds`` and the size of the second largest class, so that at
-    least two classes remain when a fold is left out; None if that is fewer than two.
+    least two classes remain when a fold is left out; None if that is fewer than two. Of a group
+    (n,) the first record is dealt, and the others go with it.
     """
+    if groups is not None:
+        _, first, codes = np.unique(groups, return_index=True, return_inverse=True)
+        known = np.unique(classes[first], return_inverse=True)[1]
+        parts = None if known.max() == 0 else deal(known, folds, rng)
+        return None if parts is None else parts[codes]
     sizes = np.sort(np.bincount(classes))
     count = min(folds, int(sizes[-2]))
     if count < 2:
@@ -111,6 +127,22 @@ def deal(classes: np.ndarray, folds: int, rng: np.random.Generator) -> np.ndarra
     parts = np.empty(len(classes), dtype=np.int64)
     parts[order] = np.arange(len(classes)) % count
     return parts
+
+
+def shuffled(
+    count: int, folds: int, rng: np.random.Generator, groups: np.ndarray | None = None
+) -> np.ndarray:
+    """Assign ``count`` records at random to folds of equal size; return the fold (count,) of each.
+
+    Args:
+        folds: their number, at most; fewer where there are fewer records, or groups.
+        groups: (count,) records of one fold, unless all are of one group.
+    """
+    codes = np.arange(count) if groups is None else np.unique(groups, return_inverse=True)[1]
+    if codes.max() == 0:
+        codes = np.arange(count)
+    units = int(codes.max()) + 1
+    return (rng.permutation(units) % min(folds, units))[codes]
 
 
 @cache

@@ -131,6 +131,7 @@ def fit_linear(
     train: Matrix,
     classes: np.ndarray,
     rng: np.random.Generator,
+    groups: np.ndarray | None = None,
 ) -> Fitted:
     """Choose and fit a linear classifier of ``train`` (n,D) of ``classes`` (n,).
 
@@ -140,7 +141,7 @@ def fit_linear(
     """
     with threads(len(classes)):
         codes = np.unique(classes, return_inverse=True)[1]
-        return fit_at(family, _choose(family, scalings, train, codes, rng), train, classes)
+        return fit_at(family, _choose(family, scalings, train, codes, rng, groups), train, classes)
 
 
 def fit_at(family: Family, choice: Choice, train: Matrix, classes: np.ndarray) -> Fitted:
@@ -180,8 +181,9 @@ def _choose(
     train: Matrix,
     codes: np.ndarray,
     rng: np.random.Generator,
+    groups: np.ndarray | None,
 ) -> Choice:
-    division = divide(codes, rng)
+    division = divide(codes, rng, groups)
     train, codes = division.of(train), division.of(codes)
     thin = sparse.issparse(train)
     if division.parts is None:

@@ -38,6 +38,12 @@ class LinearSVM:
     def __init__(self, features: Matrix) -> None:
         self._scalings = scalings(features)
 
-    def fit(self, train: Matrix, classes: np.ndarray, rng: np.random.Generator) -> Fitted:
+    def fit(
+        self,
+        train: Matrix,
+        classes: np.ndarray,
+        rng: np.random.Generator,
+        groups: np.ndarray | None = None,
+    ) -> Fitted:
         """Fit on ``train`` (n,D) of ``classes`` (n,), two different ones at least."""
-        return fit_linear(_FAMILY, self._scalings, train, classes, rng)
+        return fit_linear(_FAMILY, self._scalings, train, classes, rng, groups)

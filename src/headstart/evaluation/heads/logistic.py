@@ -46,12 +46,18 @@ class LogisticRegression:
     def __init__(self, features: Matrix) -> None:
         self._scalings = scalings(features)
 
-    def fit(self, train: Matrix, classes: np.ndarray, rng: np.random.Generator) -> Fitted:
+    def fit(
+        self,
+        train: Matrix,
+        classes: np.ndarray,
+        rng: np.random.Generator,
+        groups: np.ndarray | None = None,
+    ) -> Fitted:
         """Fit on ``train`` (n,D) of ``classes`` (n,), two different ones at least.
 
         If fewer than two classes have two examples, cross-validation is impossible and C = 1.
         """
-        return fit_linear(_FAMILY, self._scalings, train, classes, rng)
+        return fit_linear(_FAMILY, self._scalings, train, classes, rng, groups)
 
     def fit_like(self, other: Fitted, train: Matrix, classes: np.ndarray) -> Fitted:
         """Fit on ``train`` (n,D) of ``classes`` (n,) at the setting that ``other`` chose."""

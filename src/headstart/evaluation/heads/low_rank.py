@@ -82,10 +82,16 @@ class LowRankAverages:
         if not sparse.issparse(features):
             raise ValueError("low-rank averages need sparse counts of features")
 
-    def fit(self, train: Matrix, classes: np.ndarray, rng: np.random.Generator) -> Fitted:
+    def fit(
+        self,
+        train: Matrix,
+        classes: np.ndarray,
+        rng: np.random.Generator,
+        groups: np.ndarray | None = None,
+    ) -> Fitted:
         """Train on ``train`` (n,D) of ``classes`` (n,), two different ones at least."""
         names, codes = np.unique(classes, return_inverse=True)
-        division = divide(codes, rng)
+        division = divide(codes, rng, groups)
         rows = _averages(train)
         with threads(len(codes)):
             small, back = _coordinates(rows, rng)

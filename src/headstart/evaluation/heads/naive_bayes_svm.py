@@ -39,7 +39,13 @@ class NaiveBayesSVM:
         if not sparse.issparse(features):
             raise ValueError("the naive-Bayes SVM needs sparse counts of features")
 
-    def fit(self, train: Matrix, classes: np.ndarray, rng: np.random.Generator) -> Fitted:
+    def fit(
+        self,
+        train: Matrix,
+        classes: np.ndarray,
+        rng: np.random.Generator,
+        groups: np.ndarray | None = None,
+    ) -> Fitted:
         """Fit on ``train`` (n,D) of ``classes`` (n,), two different ones at least.
 
         If fewer than two classes have two examples, cross-validation is impossible; C = 1 and the
@@ -48,14 +54,16 @@ class NaiveBayesSVM:
         names, codes = np.unique(classes, return_inverse=True)
         rows = unit_length(train)
         with threads(len(codes)):
-            penalty, share, validation = _choose(rows, codes, rng)
+            penalty, share, validation = _choose(rows, codes, rng, groups)
             found, magnitude = _weights(rows, codes, penalty, None)
         return Fitted(True, names, *_interpolated(found, magnitude, share), validation)
 
 
-def _choose(rows: Any, codes: np.ndarray, rng: np.random.Generator) -> tuple[float, float, float]:
+def _choose(
+    rows: Any, codes: np.ndarray, rng: np.random.Generator, groups: np.ndarray | None
+) -> tuple[float, float, float]:
     """Return C, the interpolation and the accuracy in cross-validation."""
-    division = divide(codes, rng)
+    division = divide(codes, rng, groups)
     rows, codes, parts = division.of(rows), division.of(codes), division.parts
     if parts is None:
         return 1.0, _INTERPOLATIONS[0], np.nan

@@ -59,16 +59,24 @@ class NearestNeighbours:
     def __init__(self, features: Matrix) -> None:
         pass
 
-    def fit(self, train: Matrix, classes: np.ndarray, rng: np.random.Generator) -> Neighbours:
+    def fit(
+        self,
+        train: Matrix,
+        classes: np.ndarray,
+        rng: np.random.Generator,
+        groups: np.ndarray | None = None,
+    ) -> Neighbours:
         """Keep ``train`` (n,D) of ``classes`` (n,)."""
         bank = unit_length(train)
         names, codes = np.unique(classes, return_inverse=True)
-        return Neighbours(bank, codes, names, _validated(bank, codes, rng))
+        return Neighbours(bank, codes, names, _validated(bank, codes, rng, groups))
 
 
-def _validated(bank: Matrix, codes: np.ndarray, rng: np.random.Generator) -> float:
+def _validated(
+    bank: Matrix, codes: np.ndarray, rng: np.random.Generator, groups: np.ndarray | None
+) -> float:
     """Return the accuracy on the same folds of the same records as other heads."""
-    division = divide(codes, rng)
+    division = divide(codes, rng, groups)
     parts = division.parts
     bank, codes = division.of(bank), np.unique(division.of(codes), return_inverse=True)[1]
     if parts is None:

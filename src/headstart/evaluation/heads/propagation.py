@@ -100,10 +100,16 @@ class LabelPropagation:
         self._pool = unit_length(np.asarray(features)[rows])
         self._linear = LogisticRegression(features)
 
-    def fit(self, train: np.ndarray, classes: np.ndarray, rng: np.random.Generator) -> Propagated:
+    def fit(
+        self,
+        train: np.ndarray,
+        classes: np.ndarray,
+        rng: np.random.Generator,
+        groups: np.ndarray | None = None,
+    ) -> Propagated:
         """Fit on ``train`` (n,D) of ``classes`` (n,), two different ones at least."""
         state = rng.bit_generator.state
-        linear = self._linear.fit(train, classes, rng)
+        linear = self._linear.fit(train, classes, rng, groups)
         # The same folds as those of logistic regression.
         rng.bit_generator.state = state
         codes = np.searchsorted(linear.classes, classes)
@@ -113,7 +119,7 @@ class LabelPropagation:
         )
         if whole.beliefs is None:
             return Propagated(linear, self._pool, None, linear.validation)
-        accuracy = self._validated(linear, train, codes, sources, rng)
+        accuracy = self._validated(linear, train, codes, sources, rng, groups)
         return Propagated(linear, self._pool, whole.beliefs, accuracy)
 
     def _validated(
@@ -123,9 +129,10 @@ class LabelPropagation:
         codes: np.ndarray,
         sources: np.ndarray,
         rng: np.random.Generator,
+        groups: np.ndarray | None,
     ) -> float:
         """Return the accuracy on folds, whose records stay in the graph without their labels."""
-        division = divide(codes, rng)
+        division = divide(codes, rng, groups)
         if division.parts is None:
             return np.nan
         train, codes, sources = (division.of(each) for each in (train, codes, sources))

@@ -114,20 +114,30 @@ class RBFSVM:
         sample = np.linspace(0, len(features) - 1, min(len(features), _MEDIAN)).astype(np.int64)
         self._spreads = [_median(scaling(features[sample])) for scaling in self._scalings]
 
-    def fit(self, train: np.ndarray, classes: np.ndarray, rng: np.random.Generator) -> Fitted:
+    def fit(
+        self,
+        train: np.ndarray,
+        classes: np.ndarray,
+        rng: np.random.Generator,
+        groups: np.ndarray | None = None,
+    ) -> Fitted:
         """Fit on ``train`` (n,D) of ``classes`` (n,), two different ones at least."""
         names, codes = np.unique(classes, return_inverse=True)
         with threads(len(codes)):
-            features, penalty, validation = self._choose(train, codes, rng)
+            features, penalty, validation = self._choose(train, codes, rng, groups)
             problem = Problem(features(train), codes, len(names), FAMILY.loss)
             found = FAMILY.solve(problem, penalty, None, FAMILY.tolerance)
         return Fitted(features, features.basis @ found[:-1], found[-1], names, validation)
 
     def _choose(
-        self, train: np.ndarray, codes: np.ndarray, rng: np.random.Generator
+        self,
+        train: np.ndarray,
+        codes: np.ndarray,
+        rng: np.random.Generator,
+        groups: np.ndarray | None,
     ) -> tuple[_Map, float, float]:
         """Return the map, C and the accuracy in cross-validation."""
-        division = divide(codes, rng)
+        division = divide(codes, rng, groups)
         landmarks = train[np.sort(rng.permutation(len(train))[:LANDMARKS])]
         if division.parts is None:
             first = _Map.of(landmarks, self._scalings[0], 1 / self._spreads[0])

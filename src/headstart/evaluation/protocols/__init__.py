@@ -87,6 +87,8 @@ class Protocol:
         split: how a single labeled file is split into training and test records: at random, class
             by class, or not at all.
         folds: whether it can cross-validate instead (``--folds``).
+        draws: whether labels are drawn from the training records even where none are split off, so
+            that it matters which records belong together.
         networks: whether networks that are trained on the labels can be measured.
         classes: whether it tells the class of each record, the only one that it has.
         alone: whether only the test records matter, so that training records play no part.
@@ -107,6 +109,7 @@ class Protocol:
     read: Read | None = None
     split: Literal["random", "by class"] | None = "random"
     folds: bool = False
+    draws: bool = False
     networks: bool = False
     classes: bool = False
     alone: bool = False
@@ -116,6 +119,11 @@ class Protocol:
     def __post_init__(self) -> None:
         if self.measure is None and self.run is None:
             raise TypeError(f"the protocol {self.about!r} has neither `measure` nor `run`.")
+
+    @property
+    def divides(self) -> bool:
+        """Whether it learns from some of the labeled records and is tested on others."""
+        return self.measure is not None and (self.split is not None or self.draws)
 
 
 PROTOCOLS = Registry(

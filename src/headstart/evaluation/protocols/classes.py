@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from headstart.config import EvaluateConfig
+from headstart.data.groups import groups_of
 from headstart.data.labels import (
     check_classes,
     known,
@@ -66,8 +67,9 @@ def _split(
             "records can be split off; label more records of each, or name a file with --test"
             f"{or_regression(labels)}."
         )
-    notes += single_notes(labels, config.train)
-    kept, held = split(labels, seed=config.seed)
+    groups = groups_of(train)
+    notes += single_notes(labels, config.train, groups)
+    kept, held = split(labels, seed=config.seed, groups=groups)
     return train.select(kept), train.select(held)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from headstart.config import EvaluateConfig
+from headstart.data.groups import groups_of
 from headstart.data.labels import check_classes
 from headstart.data.split import folds
 from headstart.data.store import stream
@@ -52,7 +53,9 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
     names = _classes(train_labels, test_labels, config)
     targets = np.searchsorted(names, np.asarray(train_labels, dtype=str))
     truth = targets if config.folds else np.searchsorted(names, np.asarray(test_labels, dtype=str))
-    parts = _parts(train_labels, len(truth), config)
+    groups = groups_of(data.train)
+    together = groups_of(data.tested)
+    parts = _parts(train_labels, len(truth), config, groups)
     available = min(len(indices) for indices, _ in parts)
     counts, notes = label_counts(config.labels, available, len(names))
 
@@ -72,7 +75,7 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
         return row
 
     def probes(candidate: Candidate) -> dict[str, Predict]:
-        known = _probes(candidate, names, bool(config.folds))
+        known = _probes(candidate, names, bool(config.folds), groups)
         return {name: predicting(predict) for name, predict in known.items()}
 
     return Measurement(
@@ -86,9 +89,10 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
             training=len(targets),
             seeds=config.seeds,
             folds=config.folds,
+            groups=0 if together is None else int(together.max()) + 1,
         ),
         probes=probes,
-        score=lambda found: _outcomes(found, truth, len(names), config.seed),
+        score=lambda found: _outcomes(found, truth, len(names), config.seed, together),
         seeds=draw_seeds(config, counts),
         draw=drawn,
         heads=True,
@@ -114,10 +118,22 @@ PROTOCOL = Protocol(
 )
 
 
-def _outcomes(found: list[Predicted], truth: np.ndarray, classes: int, seed: int) -> list[Outcome]:
-    """Score predictions; all outcomes are resampled together in one pass."""
+def _outcomes(
+    found: list[Predicted],
+    truth: np.ndarray,
+    classes: int,
+    seed: int,
+    groups: np.ndarray | None,
+) -> list[Outcome]:
+    """Score predictions; all outcomes are resampled together in one pass.
+
+    Args:
+        groups: (N,) of the tested records, which are resampled as wholes; None where each is alone.
+    """
     right = np.concatenate([each.rows == truth for each in found]).astype(np.float32)
-    resampled = resample(len(truth), seed, lambda counts: counts @ right.T / len(truth)).T
+    resampled = resample(
+        len(truth), seed, lambda counts: counts @ right.T / counts.sum(1, keepdims=True), groups
+    ).T
     ends = np.cumsum([len(each.rows) for each in found])[:-1]
     parts = np.split(resampled, ends)
     outcomes = []
@@ -131,7 +147,7 @@ def _outcomes(found: list[Predicted], truth: np.ndarray, classes: int, seed: int
                 probe=probe,
                 labels=count,
                 predictions=stack,
-                scores=estimates(truth, stack, classes, _rng(seed, "bootstrap")),
+                scores=estimates(truth, stack, classes, _rng(seed, "bootstrap"), groups),
                 by_draw=(stack == truth).mean(1),
                 by_resample=of_probe,
                 validation=validation,
@@ -156,11 +172,14 @@ def _classes(
     return np.array(sorted(train), dtype=str)
 
 
-def _parts(train_labels: Sequence[str], tested: int, config: EvaluateConfig) -> list[Part]:
+def _parts(
+    train_labels: Sequence[str], tested: int, config: EvaluateConfig, groups: np.ndarray | None
+) -> list[Part]:
     if config.folds == 1:
         raise HeadstartError("option 'folds': one fold leaves nothing to train on; use 2 or more.")
     if config.folds:
-        return folds(train_labels, config.folds, derive(config.seed, "folds"), config.train)
+        seed = derive(config.seed, "folds")
+        return folds(train_labels, config.folds, seed, config.train, groups)
     if not tested:
         raise HeadstartError(
             f"{config.test or config.train}: there is no labeled test record; name a file with "
@@ -169,7 +188,9 @@ def _parts(train_labels: Sequence[str], tested: int, config: EvaluateConfig) -> 
     return [(np.arange(len(train_labels)), np.arange(tested))]
 
 
-def _probes(candidate: Candidate, names: np.ndarray, cross_validated: bool) -> dict[str, _Predict]:
+def _probes(
+    candidate: Candidate, names: np.ndarray, cross_validated: bool, groups: np.ndarray | None
+) -> dict[str, _Predict]:
     if candidate.fit_predict is not None:
         return {"own head": _own_head(candidate.fit_predict, names)}
     train = candidate.train
@@ -181,7 +202,8 @@ def _probes(candidate: Candidate, names: np.ndarray, cross_validated: bool) -> d
         def predict(
             drawn: np.ndarray, classes: np.ndarray, tested: np.ndarray, seed: int
         ) -> Prediction:
-            fitted = head.fit(_rows(train, drawn), classes, _rng(seed, "penalty"))
+            together = {} if groups is None else {"groups": groups[drawn]}
+            fitted = head.fit(_rows(train, drawn), classes, _rng(seed, "penalty"), **together)
             return Prediction(fitted.predict(_rows(test, tested)), fitted.validation)
 
         return predict

@@ -11,6 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from headstart.config import EvaluateConfig
+from headstart.data.groups import groups_of
 from headstart.data.vectors import Matrix, unit_length
 from headstart.errors import HeadstartError
 from headstart.evaluation.heads.rows import row_space
@@ -56,7 +57,8 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
     labels = np.asarray(data.train["label"], dtype=str)
     test_labels = labels if alone else np.asarray(data.tested["label"], dtype=str)
     shots = _shots(config)
-    classes, notes = _classes(labels, test_labels, max(shots), alone, config)
+    groups = groups_of(data.train) if alone else None
+    classes, notes = _classes(labels, test_labels, max(shots), alone, config, groups)
     ways = min(config.ways, len(classes))
     if ways < config.ways:
         notes.append(f"There are {ways} classes, so episodes have {ways} instead of {config.ways}.")
@@ -64,7 +66,7 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
     queries = None if alone else [np.flatnonzero(test_labels == name) for name in classes]
 
     def draw(count: int, shot: int) -> list[Episode]:
-        return list(episodes(support, queries, ways, shot, config.episodes, config.seed))
+        return list(episodes(support, queries, ways, shot, config.episodes, config.seed, groups))
 
     def probes(candidate: Candidate) -> dict[str, Predict]:
         if candidate.train is None:
@@ -95,6 +97,7 @@ PROTOCOL = Protocol(
     "How often is a class recognised after one example or five?",
     measure,
     split=None,
+    draws=True,
     classes=True,
 )
 
@@ -106,12 +109,18 @@ def episodes(
     shots: int,
     count: int,
     seed: int,
+    groups: np.ndarray | None = None,
 ) -> Iterator[Episode]:
     """Yield ``count`` random episodes, determined by the seed and the sizes.
 
     Args:
         support: for each class, indices of the records that examples are drawn from.
         queries: the same for queries; None draws them from the rest of the support.
+        groups: (N,) of the records that examples are drawn from; no query is of the group of an
+            example. None where each stands alone.
+
+    Raises:
+        HeadstartError: no query of an episode is left.
     """
     for number in range(count):
         rng = np.random.Generator(np.random.PCG64(derive(seed, "episode", ways, shots, number)))
@@ -120,7 +129,16 @@ def episodes(
             drawn = rng.permutation(support[index])
             examples.append(drawn[:shots])
             rest = drawn[shots:] if queries is None else rng.permutation(queries[index])
-            queried.append(rest[:QUERIES])
+            queried.append(rest)
+        if groups is not None:
+            seen = groups[np.concatenate(examples)]
+            queried = [rest[~np.isin(groups[rest], seen)] for rest in queried]
+            if not sum(map(len, queried)):
+                raise HeadstartError(
+                    "every record beside the examples of an episode is of their groups; ask for "
+                    "fewer with --shots or --ways, or label records of other groups."
+                )
+        queried = [rest[:QUERIES] for rest in queried]
         sizes = [len(indices) for indices in queried]
         yield Episode(
             np.concatenate(examples),
@@ -201,11 +219,19 @@ def _shots(config: EvaluateConfig) -> list[int]:
 
 
 def _classes(
-    labels: np.ndarray, test_labels: np.ndarray, shots: int, alone: bool, config: EvaluateConfig
+    labels: np.ndarray,
+    test_labels: np.ndarray,
+    shots: int,
+    alone: bool,
+    config: EvaluateConfig,
+    groups: np.ndarray | None,
 ) -> tuple[list[str], list[str]]:
     """Return the classes with enough records for every episode, and notes on excluded ones."""
     needed = shots + 1 if alone else shots
-    names, sizes = np.unique(labels, return_counts=True)
+    units = np.arange(len(labels)) if groups is None else groups
+    names, codes = np.unique(labels, return_inverse=True)
+    # Copies, and records of one group, count once: an example leaves none of them as a query.
+    sizes = np.bincount(np.unique(np.stack([codes, units], axis=1), axis=0)[:, 0])
     known = set(test_labels.tolist())
     kept = [str(n) for n, size in zip(names, sizes, strict=True) if size >= needed and n in known]
     if len(kept) < 2:

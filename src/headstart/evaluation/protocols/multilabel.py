@@ -10,9 +10,11 @@ import numpy as np
 from scipy import sparse
 
 from headstart.config import EvaluateConfig
+from headstart.data.groups import groups_of
 from headstart.data.vectors import Matrix
 from headstart.errors import HeadstartError
 from headstart.evaluation.draws import counts_of, draw_seeds
+from headstart.evaluation.heads.folds import shuffled
 from headstart.evaluation.heads.rows import Scaling, row_space, scalings
 from headstart.evaluation.outcomes import Candidate, Metric, Results
 from headstart.evaluation.protocols import Protocol
@@ -49,6 +51,7 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
         raise HeadstartError("several labels a record are not cross-validated; leave out --folds.")
     names, targets, truth, notes = _targets(data.train["label"], data.test["label"], config)
     counts, dropped = counts_of(config, len(targets), FEWEST)
+    groups, together = groups_of(data.train), groups_of(data.test)
 
     def probes(candidate: Candidate) -> dict[str, Predict]:
         train, tested = candidate.train, candidate.test
@@ -58,7 +61,8 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
 
         def predict(drawn: np.ndarray, seed: int) -> Prediction:
             rng = np.random.Generator(np.random.PCG64(derive(seed, "penalty")))
-            return Prediction(*probe.predict(train[drawn], targets[drawn], tested, rng))
+            own = None if groups is None else groups[drawn]
+            return Prediction(*probe.predict(train[drawn], targets[drawn], tested, rng, own))
 
         return {"logistic regression": predict}
 
@@ -72,9 +76,10 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
             notes=notes + dropped,
             training=len(targets),
             seeds=config.seeds,
+            groups=0 if together is None else int(together.max()) + 1,
         ),
         probes=probes,
-        score=one_by_one(METRIC, lambda rows: score(rows, truth, config.seed)),
+        score=one_by_one(METRIC, lambda rows: score(rows, truth, config.seed, together)),
         seeds=draw_seeds(config, counts),
         draw=lambda count, seed: draw(targets, count, seed),
         trivial=("label frequencies", lambda drawn, seed: _frequencies(targets[drawn], truth)),
@@ -105,17 +110,25 @@ class OneVsRestProbe:
         self._scalings = scalings(features)
 
     def predict(
-        self, train: Matrix, targets: np.ndarray, test: Matrix, rng: np.random.Generator
+        self,
+        train: Matrix,
+        targets: np.ndarray,
+        test: Matrix,
+        rng: np.random.Generator,
+        groups: np.ndarray | None = None,
     ) -> tuple[np.ndarray, float]:
         """Fit on ``train`` (n,D) with ``targets`` (n,L).
 
         A label that none or all of the drawn records have gets a constant probability.
 
+        Args:
+            groups: (n,) int64, records that no fold divides; None where each stands alone.
+
         Returns:
             The probabilities (m,L) of ``test``, and the cross-validated mAP; NaN where no label
             can be ranked.
         """
-        scaling, penalty, validation = self._choose(train, targets, rng)
+        scaling, penalty, validation = self._choose(train, targets, rng, groups)
         rows, back = row_space(scaling(train))
         weights, bias = solve(rows, targets, penalty)
         values = np.asarray(scaling(test) @ back(weights).T) + bias
@@ -123,9 +136,13 @@ class OneVsRestProbe:
         return found.astype(np.float32), validation
 
     def _choose(
-        self, train: Matrix, targets: np.ndarray, rng: np.random.Generator
+        self,
+        train: Matrix,
+        targets: np.ndarray,
+        rng: np.random.Generator,
+        groups: np.ndarray | None,
     ) -> tuple[Scaling, float, float]:
-        folds = rng.permutation(len(targets)) % min(3, len(targets) // 2)
+        folds = shuffled(len(targets), min(3, len(targets) // 2), rng, groups)
         best, choice = np.inf, (self._scalings[0], 1.0)
         held_out, kept = np.zeros(targets.shape), np.zeros(targets.shape)
         for scaling in self._scalings:
@@ -213,8 +230,14 @@ def draw(targets: np.ndarray, count: int, seed: int) -> np.ndarray:
     return np.sort(np.append(drawn, spare[: count - len(drawn)]).astype(np.int64))
 
 
-def score(probabilities: np.ndarray, truth: np.ndarray, seed: int) -> dict[str, Sampled]:
-    """Return mAP, micro and macro F1 of ``probabilities`` (S,N,L) for ``truth`` (N,L)."""
+def score(
+    probabilities: np.ndarray, truth: np.ndarray, seed: int, groups: np.ndarray | None = None
+) -> dict[str, Sampled]:
+    """Return mAP, micro and macro F1 of ``probabilities`` (S,N,L) for ``truth`` (N,L).
+
+    Args:
+        groups: (N,) of the records, which are resampled as wholes; None where each is alone.
+    """
     from sklearn.metrics import average_precision_score, f1_score
 
     def statistic(counts: np.ndarray) -> np.ndarray:
@@ -228,7 +251,7 @@ def score(probabilities: np.ndarray, truth: np.ndarray, seed: int) -> dict[str, 
         "micro F1": partial(f1, "micro"),
         "macro F1": partial(f1, "macro"),
     }
-    return scored(functions, truth, probabilities, statistic, seed)
+    return scored(functions, truth, probabilities, statistic, seed, groups=groups)
 
 
 def _resampled(probabilities: np.ndarray, truth: np.ndarray, counts: np.ndarray) -> np.ndarray:

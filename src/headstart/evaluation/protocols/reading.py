@@ -13,6 +13,8 @@ from headstart.data import tables
 from headstart.data.audit import Audit
 from headstart.data.columns import LABEL, check_names, label_text, listed
 from headstart.data.field import Field, string
+from headstart.data.group_splits import split_groups
+from headstart.data.groups import groups_of, together
 from headstart.data.labels import few_notes, same_file_notes
 from headstart.data.pairs import (
     ALIKE,
@@ -25,6 +27,7 @@ from headstart.data.pairs import (
     second_of,
 )
 from headstart.data.split import labeled
+from headstart.data.times import latest
 from headstart.errors import HeadstartError
 from headstart.evaluation.protocols import PROTOCOLS, Protocol
 from headstart.evaluation.protocols.classes import with_classes
@@ -40,6 +43,8 @@ if TYPE_CHECKING:
 
 #: Separators of several labels in one field, the most likely first.
 SEPARATORS = ("|", ";", ",")
+#: Share of a single labeled file that is tested.
+TEST_SHARE = 0.2
 
 
 def task_of(config: EvaluateConfig, content: Content) -> str:
@@ -239,12 +244,20 @@ def labeled_records(
     if (config.from_scratch == "on" or config.finetuned) and not protocol.networks:
         option = "--finetuned" if config.finetuned else "--from-scratch"
         raise _refused(option, config.task, "networks")
+    _check_division(config, protocol)
     train = labeled_file(config.train, "train", config, modality, processor, audits, notes)
     test = None
+    if protocol.divides:
+        content, near = modality.content, config.test is None
+        where, column = config.train, config.group
+        train = together(train, content, notes, where=where, column=column, near=near)
     if config.test:
-        test = labeled_file(config.test, "test", config, modality, processor, audits, notes)
+        plain = config.undivided()
+        test = labeled_file(config.test, "test", plain, modality, processor, audits, notes)
         if not protocol.alone:
             notes += same_file_notes(config.train, config.test, "--test")
+    elif config.split_by == "time":
+        train, test = latest(train, TEST_SHARE, config.train, notes)
     elif not config.folds and protocol.split == "random":
         train, test = _split(train, config)
     if protocol.classes and protocol.read is None:
@@ -252,6 +265,26 @@ def labeled_records(
     if test is not None and protocol.split is not None:
         notes += few_notes(len(test), config.test or config.train)
     return train, test
+
+
+def _check_division(config: EvaluateConfig, protocol: Protocol) -> None:
+    """Refuse options on how records are divided where the task, or another option, divides none.
+
+    Raises:
+        HeadstartError: it names the option to leave out.
+    """
+    if config.group is not None and not protocol.divides:
+        raise _refused("--group", config.task, "divides")
+    if config.split_by != "time":
+        return
+    if protocol.split is None:
+        raise _refused("--split-by time", config.task, "split")
+    for option in ("test", "folds"):
+        if getattr(config, option):
+            raise HeadstartError(
+                f"--split-by time divides the one file of --train itself; leave out --{option}, or "
+                "--split-by time."
+            )
 
 
 def _refused(option: str, task: str, property_: str) -> HeadstartError:
@@ -287,6 +320,11 @@ def _split(records: Dataset, config: EvaluateConfig) -> tuple[Dataset, Dataset]:
             f"{config.train} has {len(records)} labeled record(s), too few to split off a test "
             "part; label more, or name a file with --test."
         )
+    groups = groups_of(records)
+    if groups is not None:
+        same = np.zeros(len(records), dtype=np.int64)
+        kept, held = split_groups(same, groups, TEST_SHARE, config.seed)
+        return records.select(kept), records.select(held)
     rng = np.random.Generator(np.random.PCG64(derive(config.seed, "split")))
     order = rng.permutation(len(records))
     tested = len(records) // 5

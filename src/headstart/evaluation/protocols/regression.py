@@ -8,10 +8,11 @@ import numpy as np
 from scipy import sparse, stats
 
 from headstart.config import EvaluateConfig
+from headstart.data.groups import groups_of
 from headstart.data.vectors import Matrix
 from headstart.errors import HeadstartError
 from headstart.evaluation.draws import counts_of, draw, draw_seeds
-from headstart.evaluation.heads.folds import cross_fitted
+from headstart.evaluation.heads.folds import cross_fitted, shuffled
 from headstart.evaluation.heads.rows import row_space, scalings
 from headstart.evaluation.outcomes import Candidate, Metric, Results
 from headstart.evaluation.protocols import Protocol
@@ -58,7 +59,7 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
                 "label=COLUMN, or label more records."
             )
     counts, notes = counts_of(config, len(targets), FEWEST)
-    strata = _strata(targets)
+    strata, groups, together = _strata(targets), groups_of(data.train), groups_of(data.test)
 
     def probes(candidate: Candidate) -> dict[str, Predict]:
         train, tested = candidate.train, candidate.test
@@ -67,7 +68,12 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
         probe = RidgeProbe(train)
         return {
             "ridge regression": lambda drawn, seed: Prediction(
-                *probe.predict(train[drawn], targets[drawn], tested)
+                *probe.predict(
+                    train[drawn],
+                    targets[drawn],
+                    tested,
+                    None if groups is None else groups[drawn],
+                )
             )
         }
 
@@ -80,9 +86,10 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
             notes=notes,
             training=len(targets),
             seeds=config.seeds,
+            groups=0 if together is None else int(together.max()) + 1,
         ),
         probes=probes,
-        score=one_by_one(METRIC, lambda rows: score(rows, truth, config.seed)),
+        score=one_by_one(METRIC, lambda rows: score(rows, truth, config.seed, together)),
         seeds=draw_seeds(config, counts),
         draw=lambda count, seed: draw(strata, count, seed),
         trivial=("the mean", lambda drawn, seed: _mean(targets[drawn], len(truth))),
@@ -102,7 +109,7 @@ class RidgeProbe:
 
     The penalty, and of dense features the scaling, are chosen by cross-validation inside the
     training labels: leave-one-out in closed form (Golub, Heath and Wahba 1979), or three random
-    folds for many sparse rows. The scalings are those of
+    folds for many sparse rows and where records are grouped. The scalings are those of
     :class:`headstart.evaluation.heads.logistic.LogisticRegression`.
 
     Args:
@@ -112,8 +119,17 @@ class RidgeProbe:
     def __init__(self, features: Matrix) -> None:
         self._scalings = scalings(features)
 
-    def predict(self, train: Matrix, targets: np.ndarray, test: Matrix) -> tuple[np.ndarray, float]:
+    def predict(
+        self,
+        train: Matrix,
+        targets: np.ndarray,
+        test: Matrix,
+        groups: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, float]:
         """Fit on ``train`` (n,D) with ``targets`` (n,).
+
+        Args:
+            groups: (n,) int64, records that no fold divides, so that none is predicted from a copy.
 
         Returns:
             The values (m,) of ``test``, and the cross-validated R2 of the choice: see
@@ -123,10 +139,11 @@ class RidgeProbe:
 
         middle, spread = targets.mean(), targets.std() or 1.0
         scaled = (targets - middle) / spread
-        parts = np.random.default_rng(0).permutation(len(scaled)) % min(FOLDS, len(scaled))
+        parts = shuffled(len(scaled), FOLDS, np.random.default_rng(0), groups)
         grid = _SPARSE_GRID if sparse.issparse(train) else _DENSE_GRID
         spanned = [row_space(scaling(train)) for scaling in self._scalings]
-        errors = [_errors(rows, scaled, parts, grid) for rows, _ in spanned]
+        alone = groups is None
+        errors = [_errors(rows, scaled, parts, grid, alone=alone) for rows, _ in spanned]
         best, total = cross_fitted(-np.concatenate(errors))
         which, penalty = divmod(best, len(grid))
         rows, back = spanned[which]
@@ -137,16 +154,19 @@ class RidgeProbe:
         return np.asarray(found * spread + middle, dtype=np.float64), 1.0 + total / len(scaled)
 
 
-def _errors(rows: Matrix, targets: np.ndarray, parts: np.ndarray, grid: np.ndarray) -> np.ndarray:
+def _errors(
+    rows: Matrix, targets: np.ndarray, parts: np.ndarray, grid: np.ndarray, *, alone: bool
+) -> np.ndarray:
     """Return the sums (P,F) of squared errors of penalties, by cross-validation, in each fold.
 
     Args:
         parts: (n,) the fold of each record.
+        alone: whether a dense record may be predicted from all others, of its own fold too.
     """
     from sklearn.linear_model import Ridge, RidgeCV
 
     found = np.empty((len(grid), int(parts.max()) + 1))
-    if not sparse.issparse(rows):
+    if alone and not sparse.issparse(rows):
         each = RidgeCV(grid, store_cv_results=True).fit(rows, targets).cv_results_
         for part in range(found.shape[1]):
             found[:, part] = each[parts == part].sum(0)
@@ -159,8 +179,10 @@ def _errors(rows: Matrix, targets: np.ndarray, parts: np.ndarray, grid: np.ndarr
     return found
 
 
-def score(predictions: np.ndarray, truth: np.ndarray, seed: int) -> dict[str, Sampled]:
-    """Return R2, Spearman and MAE of ``predictions`` (S,N) of ``truth`` (N,)."""
+def score(
+    predictions: np.ndarray, truth: np.ndarray, seed: int, groups: np.ndarray | None = None
+) -> dict[str, Sampled]:
+    """Return R2, Spearman and MAE of ``predictions`` (S,N) of ``truth`` (N,) in ``groups`` (N,)."""
     from sklearn.metrics import mean_absolute_error, r2_score
 
     centred = truth - truth.mean()
@@ -190,7 +212,7 @@ def score(predictions: np.ndarray, truth: np.ndarray, seed: int) -> dict[str, Sa
 
     functions = {"R2": r2_score, "Spearman": spearman, "MAE": mean_absolute_error}
     bounds = {"R2": (-np.inf, 1.0), "Spearman": (-1.0, 1.0), "MAE": (0.0, np.inf)}
-    return scored(functions, truth, predictions, statistic, seed, bounds)
+    return scored(functions, truth, predictions, statistic, seed, bounds, groups)
 
 
 def _mean(drawn: np.ndarray, tested: int) -> Prediction:

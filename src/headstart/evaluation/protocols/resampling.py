@@ -47,21 +47,31 @@ class Sampled:
         return Estimate(mean, max(mean - half, self.low), min(mean + half, self.high))
 
 
-def resample(count: int, seed: int, statistic: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+def resample(
+    count: int,
+    seed: int,
+    statistic: Callable[[np.ndarray], np.ndarray],
+    groups: np.ndarray | None = None,
+) -> np.ndarray:
     """Return ``statistic`` (R,...) of bootstrap resamples of ``count`` units.
 
     Args:
         seed: the same seed and count give the same resamples.
         statistic: called with counts (r,count) float32, how often each unit is in each of r
             resamples; it returns (r,...), one or more values per resample.
+        groups: (count,) int64, 0..G-1: whole groups are resampled, as copies, or the records of one
+            patient, are no independent evidence (the cluster bootstrap of Davison and Hinkley 1997,
+            section 3.8).
     """
+    units = count if groups is None else int(groups.max()) + 1
     rng = np.random.Generator(np.random.PCG64(derive(seed, "bootstrap")))
     at_once = max(1, min(RESAMPLES, _CELLS // max(1, count)))
     found = []
     for start in range(0, RESAMPLES, at_once):
         rows = min(at_once, RESAMPLES - start)
-        drawn = rng.integers(0, count, (rows, count)) + np.arange(rows)[:, None] * count
-        counts = np.bincount(drawn.ravel(), minlength=rows * count).reshape(rows, count)
+        drawn = rng.integers(0, units, (rows, units)) + np.arange(rows)[:, None] * units
+        counts = np.bincount(drawn.ravel(), minlength=rows * units).reshape(rows, units)
+        counts = counts if groups is None else counts[:, groups]
         found.append(np.asarray(statistic(counts.astype(np.float32)), dtype=np.float64))
     return np.concatenate(found)
 

@@ -18,6 +18,7 @@ def scored(
     statistic: Callable[[np.ndarray], np.ndarray],
     seed: int,
     bounds: Mapping[str, tuple[float, float]] | None = None,
+    groups: np.ndarray | None = None,
 ) -> dict[str, Sampled]:
     """Return each metric of S predictions, on all tested units and on their resamples.
 
@@ -29,8 +30,9 @@ def scored(
             of them, to (r,S,K).
         seed: of the resamples.
         bounds: of the metrics that are not within 0..1.
+        groups: (N,) of the tested units, which are resampled as wholes; None where each is alone.
     """
-    resampled = resample(len(truth), seed, statistic).T
+    resampled = resample(len(truth), seed, statistic, groups).T
     return {
         name: Sampled(
             np.array([function(truth, row) for row in rows]),

@@ -51,7 +51,9 @@ class Report(Result):
         audits: ``{what was read: Audit.summary()}``, such as of the pre-training, train and test
             sources.
         notes: further remarks in plain sentences, such as test texts that occur in pre-training.
-        cautions: clauses of the verdict about test records that were seen before.
+        cautions: clauses of the verdict about test records that were seen before, or labels that
+            contradict each other.
+        doubts: sentences on the latter, below the verdict.
         sources: the labeled files.
         samples: the tested records and their vectors, for the map, neighbours and examples.
     """
@@ -66,11 +68,13 @@ class Report(Result):
         audits: Mapping[str, Mapping[str, Any]] | None = None,
         notes: Sequence[str] = (),
         cautions: Sequence[str] = (),
+        doubts: Sequence[str] = (),
         sources: Sequence[str] = (),
         samples: Samples | None = None,
     ) -> None:
         self.results = results
         self.gains = gains(results)
+        self.doubts = list(doubts)
         self.notes = [*notes, *results.notes]
         if samples is not None and results.truth.dtype.kind == "f":  # quantities are no classes
             samples = replace(samples, kinds=False)
@@ -92,7 +96,7 @@ class Report(Result):
     def verdict(self) -> str:
         """The answer in the first line, one per number of labels, notes, and what was measured."""
         notes = [f"Note: {note}" for note in self.notes]
-        return "\n".join([self.answer, *details(self.gains), *notes, *self.setting])
+        return "\n".join([self.answer, *self.doubts, *details(self.gains), *notes, *self.setting])
 
     def __str__(self) -> str:
         return self.verdict
@@ -102,6 +106,7 @@ class Report(Result):
         results = self.results
         return {
             "verdict": self.answer,
+            "doubts": self.doubts,
             "task": results.task,
             "metric": results.metric.name,
             "gains": [_gain(gain) for gain in self.gains],
@@ -146,7 +151,11 @@ class Report(Result):
     def _page(self, samples: Samples | None) -> str:
         results = self.results
         header = answer.section(
-            self.gains, self.answer, details(self.gains), [*self.setting, *self.notes], self._cost
+            self.gains,
+            self.answer,
+            [*self.doubts, *details(self.gains)],
+            [*self.setting, *self.notes],
+            self._cost,
         )
         return page(
             header,

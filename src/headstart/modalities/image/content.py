@@ -209,6 +209,7 @@ IMAGE = Content(
     noun="pictures",
     digests=near.digests,
     matches=_matches,
+    near=near.near_pairs,
     survey=survey,
     export=_export,
     readers={".npz": read_arrays},

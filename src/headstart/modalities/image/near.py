@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 MOST_FILES, MOST_BYTES = 100_000, 2**31
 #: Most images that are compared for near duplicates.
 MOST_COMPARED = 50_000
+#: Most images that are compared before a split, at one or two milliseconds each.
+MOST_SPLIT = 10_000
 #: Near duplicates differ in at most this many of the 64 bits of their hashes ...
 BITS = 8
 #: ... and their greys, in a 16 x 16 grid, correlate at least this much: hashes of simple images
@@ -95,18 +97,35 @@ def near_repeats(records: Dataset, audit: Audit) -> list[tuple[int, int]]:
     Each image occurs once at most, with the nearest; exact duplicates are included. Of very many
     images an even sample of :data:`MOST_COMPARED` is searched, which is noted in ``audit``.
     """
-    chosen = spread(len(records), MOST_COMPARED)
+    return [(image, earlier[0]) for image, earlier in _near(records, audit.notes, MOST_COMPARED)]
+
+
+def near_pairs(records: Dataset, notes: list[str]) -> np.ndarray:
+    """Return all pairs (m,2) of an image and an earlier near duplicate.
+
+    Of very many images an even sample of :data:`MOST_SPLIT` is searched, which is noted; so is a
+    missing extra ``audit``.
+    """
+    if not available():
+        notes.append(MISSING)
+        return np.empty((0, 2), np.int64)
+    near = _near(records, notes, MOST_SPLIT)
+    pairs = [(image, one) for image, earlier in near for one in earlier]
+    return np.array(pairs, dtype=np.int64).reshape(-1, 2)
+
+
+def _near(records: Dataset, notes: list[str], most: int) -> Iterator[tuple[int, list[int]]]:
+    """Yield (index of an image, indices of its earlier near duplicates, the nearest first)."""
+    chosen = spread(len(records), most)
     if len(chosen) < len(records):
-        audit.notes.append(
+        notes.append(
             f"Near duplicates were looked for among {len(chosen):,} of {len(records):,} pictures."
         )
     known = _joined(list(_prints(records, chosen)))
-    found = []
     for start in range(0, len(known.hashes), _CHUNK):
         part = Prints(*(column[start : start + _CHUNK] for column in known))
         for at, rows in _alike(part, known, until=start):
-            found.append((int(known.indices[start + at]), int(known.indices[rows[0]])))
-    return found
+            yield int(known.indices[start + at]), known.indices[rows].tolist()
 
 
 def matches(

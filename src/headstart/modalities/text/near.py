@@ -29,6 +29,10 @@ SIMILAR = 0.8
 BANDS, ROWS = 21, 6
 #: Hashes per text. The lower 8 bits of each are stored, to reject most wrong candidates early.
 HASHES = 128
+#: Constant cost per text of the search for near duplicates, in characters.
+EACH = 1000
+#: Most characters in which near duplicates are looked for before a split: about a minute.
+MOST = 700_000_000
 
 MISSING = (
     "Near duplicates of texts were not looked for: install the extra with `pip install "
@@ -89,15 +93,65 @@ def repeats(records: Dataset) -> tuple[np.ndarray, list[tuple[int, int]]]:
     all_of = _held(records)
     exact = np.ones(len(all_of.exact), dtype=bool)
     exact[np.unique(all_of.exact, return_index=True)[1]] = False
-    indices = np.flatnonzero(~exact & all_of.some)
-    found = [np.empty((0, 2), np.int64)]
-    for band in range(BANDS):
-        found.append(indices[_crowded(all_of.bands[indices, band])])
-    pairs = np.unique(np.concatenate(found), axis=0)
-    agree = _agreement(all_of.bits, pairs[:, 0], all_of.bits, pairs[:, 1])
-    pairs = pairs[np.argsort(-agree, kind="stable")][: int((agree >= _LIKELY).sum())]
+    pairs = _candidates(all_of, ~exact)
     earlier = set(pairs[:, 1].tolist())
     return exact, sorted(_similar(records, records, pairs, earlier, set()))
+
+
+def near_pairs(records: Dataset, notes: list[str]) -> np.ndarray:
+    """Return pairs (m,2) of near duplicates that join all that a chain of them joins.
+
+    Exact duplicates have one representative, the first. Of very many texts the first
+    :data:`MOST` characters are searched, which is noted; so is a missing extra ``audit``.
+    """
+    if not available():
+        notes.append(MISSING)
+        return np.empty((0, 2), np.int64)
+    searched = within(lengths(records), MOST)
+    if searched < len(records):
+        notes.append(
+            f"Near duplicates were looked for among the first {searched:,} of {len(records):,} "
+            "texts, so that others may be on both sides of the split."
+        )
+        records = records.select(range(searched))
+    all_of = _held(records)
+    first = np.zeros(len(all_of.exact), dtype=bool)
+    first[np.unique(all_of.exact, return_index=True)[1]] = True
+    root = list(range(len(first)))
+    candidates = _candidates(all_of, first).tolist()
+    found = [(one, other) for one, other in candidates if _joins(records, one, other, root)]
+    return np.array(found, dtype=np.int64).reshape(-1, 2)
+
+
+def _joins(records: Dataset, one: int, other: int, root: list[int]) -> bool:
+    """Return whether two texts are similar and not joined yet; they are then, in ``root``."""
+    ends = []
+    for index in (one, other):
+        while root[index] != index:
+            root[index] = root[root[index]]
+            index = root[index]
+        ends.append(index)
+    if ends[0] == ends[1] or not _alike(records[one]["text"], records[other]["text"]):
+        return False
+    root[ends[0]] = ends[1]
+    return True
+
+
+def lengths(records: Dataset) -> np.ndarray:
+    """Return (n,) int64, the characters of each text."""
+    import pyarrow.compute as pc
+
+    column = records.select_columns(["text"]).with_format("arrow")
+    parts = [
+        pc.utf8_length(batch["text"]).to_numpy().astype(np.int64)
+        for batch in column.iter(batch_size=8192)
+    ]
+    return np.concatenate(parts) if parts else np.empty(0, np.int64)
+
+
+def within(sizes: np.ndarray, most: int) -> int:
+    """Return how many texts of ``sizes`` can be searched at the cost of ``most`` characters."""
+    return int(np.searchsorted(np.cumsum(sizes + EACH), most, side="right"))
 
 
 def matches(
@@ -137,6 +191,22 @@ def matches(
         for index, match in _similar(background, tested, pairs, seen, set((hit + start).tolist())):
             yield index, match, False
         start += len(part.exact)
+
+
+def _candidates(known: Sketches, first: np.ndarray) -> np.ndarray:
+    """Return pairs (m,2) of indices (later, earlier) that agree in a band, the likeliest first.
+
+    Args:
+        first: (n,) bool, the texts to look at, of equal ones the first.
+    """
+    indices = np.flatnonzero(first & known.some)
+    found = [np.empty((0, 2), np.int64)]
+    for band in range(BANDS):
+        found.append(indices[_crowded(known.bands[indices, band])])
+    pairs = np.unique(np.concatenate(found), axis=0)
+    agree = _agreement(known.bits, pairs[:, 0], known.bits, pairs[:, 1])
+    likely: np.ndarray = pairs[np.argsort(-agree, kind="stable")][: int((agree >= _LIKELY).sum())]
+    return likely
 
 
 def _banded(keys: np.ndarray, order: np.ndarray, queries: np.ndarray) -> Iterator[np.ndarray]:
@@ -226,8 +296,12 @@ def _similar(
     for index, match in pairs.tolist():
         if index in done and match in seen:
             continue
-        hashes, offsets = shingles([one[index]["text"], other[match]["text"]])
-        if jaccard(hashes[: offsets[1]], hashes[offsets[1] :]) >= SIMILAR:
+        if _alike(one[index]["text"], other[match]["text"]):
             done.add(index)
             seen.add(match)
             yield index, match
+
+
+def _alike(one: str, other: str) -> bool:
+    hashes, offsets = shingles([one, other])
+    return bool(jaccard(hashes[: offsets[1]], hashes[offsets[1] :]) >= SIMILAR)

@@ -18,15 +18,13 @@ from headstart.pages.tables import Table
 if TYPE_CHECKING:
     from datasets import Dataset
 
-#: Constant cost per text of the search for near duplicates, in characters.
-EACH = 1000
 #: Most characters that are searched for near duplicates before training: some seconds.
 QUICK = 175_000_000
 
 
 def survey(records: Dataset, audit: Audit, effort: Effort) -> None:
     """Survey all texts, and a sample in detail; findings and notes go to ``audit``."""
-    lengths = _lengths(records)
+    lengths = near_texts.lengths(records)
     audit.findings["lengths"] = {"unit": "characters", "quantiles": quantiles(lengths)}
     facts = audit.findings.setdefault("facts", {})
     facts["characters in all"] = f"{int(lengths.sum()):,}"
@@ -50,25 +48,13 @@ def survey(records: Dataset, audit: Audit, effort: Effort) -> None:
         )
 
 
-def _lengths(records: Dataset) -> np.ndarray:
-    """Return (n,) int64, the characters of each text."""
-    import pyarrow.compute as pc
-
-    column = records.select_columns(["text"]).with_format("arrow")
-    parts = [
-        pc.utf8_length(batch["text"]).to_numpy().astype(np.int64)
-        for batch in column.iter(batch_size=8192)
-    ]
-    return np.concatenate(parts) if parts else np.empty(0, np.int64)
-
-
 def _near(records: Dataset, lengths: np.ndarray, audit: Audit, effort: Effort) -> None:
     if not near_texts.available():
         audit.notes.append(near_texts.MISSING)
         return
     searched = len(records)
     if effort.quick:
-        searched = int(np.searchsorted(np.cumsum(lengths + EACH), QUICK, side="right"))
+        searched = near_texts.within(lengths, QUICK)
     if searched < len(records):
         audit.notes.append(
             f"Near duplicates were looked for among the first {searched:,} of {len(records):,} "

@@ -133,6 +133,50 @@ def test_doctor_tells_what_other_packages_add_and_what_is_wrong_with_them(
     assert any("ZeroDivisionError" in line and "broken" in line for line in output["advice"])
 
 
+def test_a_list_is_a_table_by_family_with_a_line_each() -> None:
+    output = shell("list", "objectives").stdout.splitlines()
+    assert max(map(len, output)) <= 80
+    assert {"masked prediction", "agreement of two views", "generation"} <= set(output)
+    assert len([line for line in output if line.startswith("  ")]) == len(list(OBJECTIVES))
+    assert "other" not in output
+    encoders = shell("list", "encoders").stdout.splitlines()
+    assert {"texts", "pictures"} <= set(encoders)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (
+            "mlm",
+            ["mlm: objective", "arxiv.org/abs/1810.04805", "mask token", "text (light", "mlm.NAME"],
+        ),
+        (
+            "mlm",
+            ["mask_share (default 0.8, >= 0, <= 1)", "mlm.md", "pretrain SOURCES --objective"],
+        ),
+        ("light", ["light: encoder", "contrast", "--set encoder.NAME=VALUE"]),
+        ("classification", ["task of fine-tuning", "task of evaluation"]),
+        ("image", ["image: kind of data"]),
+    ],
+)
+def test_each_name_has_a_page(name: str, said: list[str]) -> None:
+    done = shell("info", name)
+    assert done.exit_code == 0
+    assert [part for part in said if part not in " ".join(done.stdout.split())] == []
+    assert max(map(len, done.stdout.splitlines())) <= 80 + len(str(ROOT))
+    told = json.loads(shell("info", name, "--json").stdout)
+    assert all(entry["about"] for entry in told.values())
+
+
+def test_a_name_that_nothing_has_is_answered_with_the_nearest(tmp_path: Path) -> None:
+    assert "did you mean 'mlm'?" in shell("info", "mml").stderr
+    for name in ("reviews", "topics"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.yaml").write_text("")
+    assert "did you mean 'reviews'?" in shell("info", str(tmp_path / "review")).stderr
+    assert "choose one of: reviews, topics" in shell("info", str(tmp_path / "zzz")).stderr
+
+
 # -- what goes with what -------------------------------------------------------------------------
 
 

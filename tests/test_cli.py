@@ -245,7 +245,8 @@ def test_a_mistake_is_one_sentence_and_exit_code_1(
     [
         (["--seed", "-1"], "option 'seed' must be at least 0"),
         (["--set", "seed=often"], "option 'seed' must be a whole number (given: 'often')"),
-        (["--set", "quality=1"], "option 'quality' must be a list (given: 1)"),
+        (["--set", "quality={a: 1}"], "option 'quality' must be a list"),
+        (["--set", "quality=1"], "there is no quality rule '1'"),
         (["--set", "optimizer=1"], "option 'optimizer' must be a table of keys and values"),
         (["--set", "compile=maybe"], "option 'compile' must be true or false"),
         (["--budget", "soon"], "'soon' is no budget"),
@@ -273,16 +274,41 @@ def test_a_refused_option_is_exit_code_1(shell: Shell, words: list[str], sentenc
         (["pretran", "a"], "Did you mean 'pretrain'?"),
         (["pretrain", "a"], "--out"),
         (["pretrain", "--out", "x"], "SOURCE..."),
-        (["finetune", "--train", "x", "--resume"], "--out"),
+        (["finetune", "--train", "x"], "RUN"),
         (["pretrain", "a", "--out", "x", "--seed", "one"], "--seed"),
         (["pretrain", "a", "--out", "x", "--precision", "fp8"], "--precision"),
         (["list", "objectivs"], "objectives"),
+        (["pretrain", "a", "--zzz"], "are: --json, --out, --set (`headstart pretrain --help` has"),
+        (["pretrain", "a", "--out"], "option '--out' requires an argument; see"),
+        (["info"], "missing argument 'RUN"),
     ],
 )
-def test_wrong_usage_is_exit_code_2(shell: Shell, words: list[str], sentence: str) -> None:
+def test_wrong_usage_is_one_sentence_and_exit_code_2(
+    shell: Shell, words: list[str], sentence: str
+) -> None:
     done = shell(*words)
     assert (done.exit_code, done.stdout) == (2, "")
     assert sentence in done.stderr
+    assert done.stderr.startswith("error: ")
+    assert len(done.stderr) <= 300
+    told = shell(words[0], "--json", *words[1:])
+    assert json.loads(told.stdout)["error"]
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_a_value_that_nothing_is_called_is_answered_in_300_characters(
+    shell: Shell, name: str
+) -> None:
+    model, positional = VERBS[name]
+    needed = [
+        f"--{key}=x"
+        for key, field in model.model_fields.items()
+        if field.is_required() and key not in positional
+    ]
+    for given in ("--zz=1", "--objective=zz", "--set=zz=1", "--modality=zz", "--task=zz"):
+        done = shell(name, "x", "y", *needed, given)
+        assert done.exit_code in {1, 2}, done.stderr
+        assert len(done.stderr) <= 300
 
 
 def test_an_interruption_is_exit_code_130(shell: Shell, verb: Callable[..., list[Any]]) -> None:
@@ -350,7 +376,7 @@ def test_a_terminal_without_unicode_shows_what_it_can(encoding: str) -> None:
     program = """if True:
         import sys, headstart
         from headstart.cli import main
-        headstart.info = lambda run: {"name": run}
+        headstart.audit = lambda source: {"name": source}
         headstart.embed = lambda *inputs, **_: print(inputs) or [{"name": inputs[0]}]
         main()
     """
@@ -365,8 +391,8 @@ def test_a_terminal_without_unicode_shows_what_it_can(encoding: str) -> None:
         return done
 
     shown = name.encode(encoding, "backslashreplace")
-    assert shell("info", name).stdout == b"name: " + shown + os.linesep.encode()
+    assert shell("audit", name).stdout == b"name: " + shown + os.linesep.encode()
     told = json.loads(shell("embed", name, "x", "--out", "y", "--json").stdout.decode(encoding))
     assert told == {"out": "y"}
-    told = json.loads(shell("info", name, "--json").stdout.decode(encoding))
+    told = json.loads(shell("audit", name, "--json").stdout.decode(encoding))
     assert told == {"name": name}

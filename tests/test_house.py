@@ -35,6 +35,7 @@ STAGES = [
         "config",
         "run",
         "pages",
+        "working",
         "ranks",
         "claim",
         "outputs",
@@ -50,7 +51,7 @@ STAGES = [
     {"labeling"},
     {"deployment"},
     {"verbs"},
-    {"answers", "catalog", "cli", "doctor", "__init__", "__main__"},
+    {"answers", "catalog", "cli", "entry", "machine", "usage", "__init__", "__main__"},
 ]
 
 

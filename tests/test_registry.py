@@ -222,3 +222,14 @@ def test_importing_headstart_scans_no_packages(install: Install) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert json.loads(done.stdout) is False, done.stderr
+
+
+def test_an_unknown_name_is_answered_with_the_nearest_ten_at_most() -> None:
+    names = {f"name{index:02}": "a:b" for index in range(30)}
+    registry = Registry("objective", names, group=GROUP)
+    with pytest.raises(HeadstartError) as refused:
+        registry.check("zzz")
+    assert str(refused.value).count("name") == 10
+    assert str(refused.value).endswith("(`headstart list objectives` has all).")
+    with pytest.raises(HeadstartError, match=r"did you mean 'name[0-9]+' or 'name"):
+        registry.check("name0")

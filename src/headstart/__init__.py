@@ -19,6 +19,7 @@ from headstart.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from headstart.errors import HeadstartError as HeadstartError
+    from headstart.machine import doctor as doctor
     from headstart.verbs import Run as Run
     from headstart.verbs import audit as audit
     from headstart.verbs import compare as compare
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from headstart.verbs import label as label
     from headstart.verbs import predict as predict
     from headstart.verbs import pretrain as pretrain
+    from headstart.verbs import preview as preview
+    from headstart.verbs import runs as runs
     from headstart.verbs import search as search
 
 _HOMES = {
@@ -38,6 +41,7 @@ _HOMES = {
     "Run": "headstart.verbs",
     "compare": "headstart.verbs",
     "audit": "headstart.verbs",
+    "doctor": "headstart.machine",
     "embed": "headstart.verbs",
     "evaluate": "headstart.verbs",
     "explain": "headstart.verbs",
@@ -47,6 +51,8 @@ _HOMES = {
     "label": "headstart.verbs",
     "predict": "headstart.verbs",
     "pretrain": "headstart.verbs",
+    "preview": "headstart.verbs",
+    "runs": "headstart.verbs",
     "search": "headstart.verbs",
 }
 

@@ -84,6 +84,8 @@ def _plain(result: Any) -> dict[str, Any]:
             return {"out": str(result)}
         case list():
             return {"rows": result}
+        case _ if hasattr(result, "tolist"):  # an array of vectors
+            return {"vectors": result.tolist()}
         case str():
             return {"text": result}
         case dict():
@@ -106,6 +108,8 @@ def _prose(result: Any) -> str:
             return f"wrote {result}"
         case list():
             return "\n".join(map(_json, result))
+        case _ if hasattr(result, "tolist"):  # an array of vectors
+            return "\n".join(map(_json, result.tolist()))
         case dict():
             return yaml.safe_dump(result, sort_keys=False, allow_unicode=True, width=100).rstrip()
         case headstart.Run():

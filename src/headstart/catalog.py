@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
+from headstart.config.described import described, single
 from headstart.downstream import TASKS
 from headstart.encoders import ENCODERS
 from headstart.errors import HeadstartError
@@ -58,6 +59,17 @@ class Line:
         options = self._field("Options")
         return options.model_fields if options else {}
 
+    @property
+    def group(self) -> str:
+        """The heading in a list: the family of an objective, or what an encoder reads."""
+        nouns = [
+            kind.content.noun
+            for _, kind in MODALITIES.items()
+            if kind.gives == self._field("reads") and kind.content is not None
+        ]
+        family = self._field("family")
+        return family if isinstance(family, str) else " or ".join(nouns)
+
     def _field(self, name: str) -> Any:
         return getattr(self.entry, name, None)
 
@@ -97,8 +109,41 @@ class Catalog:
         rows = []
         for family, found in self.families.items():
             rows += [family, *map(str, found), ""]
-        rows.append("headstart list FAMILY: with their options; list cells: what goes with what.")
+        rows.append("headstart list FAMILY: one of these; list cells: what goes with what;")
+        rows.append("headstart info NAME: what it needs, and its options.")
         return "\n".join(rows)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The entries of one registry, by the group that they belong to.
+
+    Attributes:
+        family: the name of the registry's family, such as ``objectives``.
+    """
+
+    family: str
+    found: list[Line]
+
+    def summary(self) -> dict[str, Any]:
+        """Return plain values, the options of each entry included."""
+        return {line.name: line.summary() | options_of(line) for line in self.found}
+
+    def __str__(self) -> str:
+        rows = []
+        for group in dict.fromkeys(line.group for line in self.found):
+            rows += [group] * bool(group)
+            rows += [str(line) for line in self.found if line.group == group]
+            rows += [""] * bool(group)
+        example = self.found[0].name if self.found else "NAME"
+        rows.append(f"headstart info NAME, such as {example}: what it needs, and its options.")
+        return "\n".join(rows)
+
+
+def options_of(line: Line) -> dict[str, dict[str, str]]:
+    """Return ``{"options": {name: description with default and bounds}}``; {} without any."""
+    options = {name: described(field) for name, field in single(line.options)}
+    return {"options": options} if options else {}
 
 
 def lines(registry: Registry) -> list[Line]:

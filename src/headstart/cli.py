@@ -15,28 +15,28 @@ import inspect
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from rich.markup import escape
-from rich.text import Text
 
 import headstart
 from headstart import config
 from headstart.answers import answer
 from headstart.config import Options
+from headstart.config.described import facts, single
 from headstart.config.loading import must_be
 from headstart.errors import shown
-
-if TYPE_CHECKING:
-    from headstart.catalog import Line
+from headstart.usage import Commands
 
 app = typer.Typer(
+    name="headstart",
+    cls=Commands,
     help="From unlabeled data to a model that needs few labels, and an honest verdict.",
     no_args_is_help=True,
     rich_markup_mode="rich",
@@ -48,6 +48,7 @@ app = typer.Typer(
 #: Verb -> its options, and which of them are positional.
 VERBS: dict[str, tuple[type[Options], tuple[str, ...]]] = {
     "audit": (config.AuditConfig, ("sources",)),
+    "preview": (config.PreviewConfig, ("sources",)),
     "pretrain": (config.PretrainConfig, ("sources",)),
     "evaluate": (config.EvaluateConfig, ("run",)),
     "compare": (config.CompareConfig, ("runs",)),
@@ -185,19 +186,8 @@ def _own_fields(model: type) -> dict[str, Any]:
 
 def _help(field: FieldInfo) -> str:
     """Return the description of an option, its default and its bounds."""
-    signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
-    facts = [
-        f"{sign} {getattr(bound, key)}"
-        for bound in field.metadata
-        for key, sign in signs.items()
-        if hasattr(bound, key)
-    ]
-    default = None if field.is_required() else field.get_default(call_default_factory=True)
-    if isinstance(default, list | tuple):
-        default = ",".join(map(str, default))
-    if default is not None and default is not False and default not in ("", {}):
-        facts.insert(0, f"default {default}")
-    return escape(field.description or "") + (f" [dim]({', '.join(facts)})[/dim]" if facts else "")
+    known = facts(field)
+    return escape(field.description or "") + (f" [dim]({known})[/dim]" if known else "")
 
 
 def _keyword(name: str, annotation: Any, info: Any) -> inspect.Parameter:
@@ -212,16 +202,6 @@ def _nested(field: FieldInfo) -> bool:
     kind = field.annotation
     is_group = isinstance(kind, type) and issubclass(kind, Options)
     return is_group or (get_origin(kind) is dict and kind != _PAIRS)
-
-
-def _single(fields: dict[str, FieldInfo], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
-    """Yield options by their full names, those of a group one by one."""
-    for name, field in fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, Options):
-            yield from _single(kind.model_fields, f"{prefix}{name}.")
-        else:
-            yield prefix + name, field
 
 
 def _parsed(name: str, value: Any, field: FieldInfo | None) -> Any:
@@ -257,8 +237,8 @@ def _epilog(model: type[Options]) -> str | None:
         if get_origin(field.annotation) is dict:
             lines.append(escape(field.description or ""))
         elif _nested(field):
-            single = _single({group: field})
-            lines += [f"[cyan]{name}[/cyan]  {_help(option)}" for name, option in single]
+            for name, option in single({group: field}):
+                lines.append(f"[cyan]{name}[/cyan]  {_help(option)}")
     return (
         "\n".join(["With --set KEY=VALUE, or in the YAML of --config:", *lines]) if lines else None
     )
@@ -274,11 +254,26 @@ for _verb, (_model, _positional) in VERBS.items():
 
 @app.command()
 def info(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run.")],
+    target: Annotated[
+        str, typer.Argument(metavar="RUN|NAME", help="A run, or a name such as mlm or light.")
+    ],
     as_json: JsonFlag = False,
 ) -> None:
-    """Describe a run: its options, its data, its encoder and its progress."""
-    answer(lambda: headstart.info(run), as_json=as_json)
+    """Describe a run, or an objective, encoder, task, protocol or kind of data."""
+
+    def work() -> Any:
+        if not Path(target).exists():
+            from headstart.entry import Entries
+
+            found = Entries.named(target)
+            if found is not None:
+                return found
+        if as_json:
+            return headstart.info(target)
+        facts = headstart.Run.open(target).facts()
+        return "\n".join(f"{name:<16}{value}" for name, value in facts.items())
+
+    answer(work, as_json=as_json)
 
 
 @app.command("list")
@@ -287,8 +282,8 @@ def list_names(
         Literal["modalities", "encoders", "objectives", "tasks", "protocols", "cells", "starts"]
         | None,
         typer.Argument(
-            help="One family, with its options; cells: what goes with what; starts: published "
-            "encoders on this machine."
+            help="One family; cells: what goes with what; starts: published encoders on this "
+            "machine."
         ),
     ] = None,
     fetch: Annotated[
@@ -300,7 +295,7 @@ def list_names(
     """List what is available, in headstart and in packages that extend it."""
 
     def work() -> Any:
-        from headstart.catalog import FAMILIES, Catalog, Cells, lines
+        from headstart.catalog import FAMILIES, Catalog, Cells, Listing, lines
 
         if fetch is not None or what == "starts":
             from headstart.encoders import published
@@ -310,23 +305,15 @@ def list_names(
             return published.Found.here()
         if what is None or what == "cells":
             return Cells.read() if what else Catalog.read()
-        return {line.name: _described(line) for line in lines(FAMILIES[what])}
+        return Listing(what, lines(FAMILIES[what]))
 
     answer(work, as_json=as_json)
-
-
-def _described(line: Line) -> dict[str, Any]:
-    """Return the description of an entry, and its options with their defaults."""
-    options = {name: Text.from_markup(_help(field)).plain for name, field in _single(line.options)}
-    return line.summary() | ({"options": options} if options else {})
 
 
 @app.command()
 def doctor(as_json: JsonFlag = False) -> None:
     """Describe this machine: cores, memory, disk, bf16, GPU, versions, extras."""
-    from headstart.doctor import examine
-
-    answer(examine, as_json=as_json)
+    answer(headstart.doctor, as_json=as_json)
 
 
 def _version(requested: bool) -> None:

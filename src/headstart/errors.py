@@ -44,13 +44,36 @@ def shown(text: str) -> str:
     return f"{text[: LONGEST // 2 - 2]} … {text[1 - LONGEST // 2 :]}"
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` for the nearest known name, or the list of known names."""
-    names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+def did_you_mean(name: str, known: Iterable[str], *, most: int = 10, all_in: str = "") -> str:
+    """Return the end of a sentence about an unknown name: the nearest names, or those there are.
+
+    Args:
+        most: names that are listed where none is near; more are counted.
+        all_in: the command that lists all of them.
+
+    >>> did_you_mean("sed", ["seed", "steps"])
+    "; did you mean 'seed'?"
+    >>> did_you_mean("x", ["seed", "steps"])
+    '; choose one of: seed, steps.'
+    """
+    names = sorted(set(known))
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
     if close:
-        return f"; did you mean {close[0]!r}?"
-    return f"; choose one of: {', '.join(names)}." if names else "."
+        near = [
+            other for other in close if _likeness(name, other) > _likeness(name, close[0]) - 0.05
+        ]
+        return f"; did you mean {' or '.join(map(repr, near))}?"
+    if not names:
+        return "."
+    if (count := len(names)) > most:
+        near = sorted(sorted(names, key=lambda other: -_likeness(name, other))[:most])
+        where = f" (`{all_in}` has all)" if all_in else ""
+        return f"; the nearest of {count} are: {', '.join(near)}{where}."
+    return f"; choose one of: {', '.join(names)}."
+
+
+def _likeness(name: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, other, name).ratio()
 
 
 def first_line(error: Exception) -> str:

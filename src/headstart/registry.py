@@ -54,6 +54,11 @@ class Registry:
         self.members = members
         self._entries = entries
 
+    @property
+    def family(self) -> str:
+        """The word for its entries in `headstart list`, such as ``objectives``."""
+        return self.group.partition(".")[2]
+
     def __iter__(self) -> Iterator[str]:
         """Yield the available names: this package's, then those of others."""
         yield from self._entries
@@ -87,7 +92,8 @@ class Registry:
         if name in self.refused:
             raise HeadstartError(self.refused[name])
         if name not in self._foreign:
-            raise HeadstartError(f"unknown {self.kind} {name!r}{did_you_mean(name, self)}")
+            hint = did_you_mean(name, self, all_in=f"headstart list {self.family}")
+            raise HeadstartError(f"unknown {self.kind} {name!r}{hint}")
 
     def items(self) -> Iterator[tuple[str, Any]]:
         """Yield each name with its imported entry, without those that cannot be imported."""

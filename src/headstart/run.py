@@ -11,7 +11,7 @@ import yaml
 
 from headstart.config import Options, SourceOptions
 from headstart.config.loading import Model, as_given, names_given, validated
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, did_you_mean
 from headstart.files import write_json, write_text
 from headstart.stored import check, opening, read_json, read_rows, read_text
 from headstart.version import __version__
@@ -48,6 +48,7 @@ class RunFolder:
         pretext.png     (images) the pretext task on the first records
         pretext.json    (texts) the same, as words
         audit.json      what was read, and what was quarantined and why
+        classes.html    (fine-tuned runs with classes) each class with its mistakes
         report.html     the verdict
 
     Two hidden files are there as well: ``.headstart-run`` says that the folder is a run, which
@@ -72,6 +73,7 @@ class RunFolder:
         self.image_file = self.folder / "pretext.png"
         self.words_file = self.folder / "pretext.json"
         self.audit_file = self.folder / "audit.json"
+        self.classes_file = self.folder / "classes.html"
         self.report_file = self.folder / "report.html"
 
     def __repr__(self) -> str:
@@ -137,7 +139,11 @@ class RunFolder:
         run = cls(folder, out)
         # In contrast to Path.exists, it takes names that are too long.
         if not os.path.exists(run.folder):
-            raise HeadstartError(f"there is no run at {run.folder}; check the path.")
+            beside = run.folder.parent
+            files = beside.glob("*/config.yaml") if os.path.isdir(beside) else []
+            there = [file.parent.name for file in files]
+            hint = did_you_mean(run.folder.name, there) if there else "; check the path."
+            raise HeadstartError(f"there is no run at {run.folder}{hint}")
         if not run.config_file.exists():
             raise HeadstartError(
                 f"{run.folder} is not a run folder: it has no config.yaml; name a folder that "

@@ -175,9 +175,28 @@ def test_a_kind_of_data_shows_tables_that_only_it_has() -> None:
     page = AuditPage({**counts, "reasons": {}, "records": [], "tables": tables})
     assert "less than 0.1%" in str(page)
     html = page._html()
-    assert html.count("<h2>") == 2
+    assert "<h2>Rates, in Hz</h2>" in html
+    assert 'class="bar"' in html
     assert "100 &lt;fast&gt;" in html
     assert STYLE in html
+
+
+def test_the_page_shows_records_pairs_and_languages_by_name(tmp_path: Path) -> None:
+    pytest.importorskip("py3langid")
+    pytest.importorskip("rensa")
+    german = "Der Film war leider langweilig, und die Geschichte kannte ich schon lange vorher"
+    lines = [f"{german}, Nummer {number}." for number in range(5)]
+    out = tmp_path / "audit.html"
+    page = hs.audit([*lines, lines[0]], against=[lines[:1]], out=out)
+    assert "German" in str(page)
+    html = out.read_text(encoding="utf-8")
+    assert '<th scope="row">German</th>' in html
+    assert {f'id="{name}"' in html for name in ("examples", "sizes", "repeats", "overlap")} == {
+        True
+    }
+    assert html.count('class="duo"') >= 2
+    assert "Nummer 3" in html
+    assert "in the test data" in html
 
 
 def test_copies_with_different_labels_are_told(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ arguments with them, so an option exists in both or in neither.
 from __future__ import annotations
 
 from headstart.config.loading import check_options, load, sections, task_options
+from headstart.config.looking import AuditConfig, PreviewConfig
 from headstart.config.models import (
-    AuditConfig,
     CompareConfig,
     EmbedConfig,
     EvaluateConfig,
@@ -49,6 +49,7 @@ __all__ = [
     "Options",
     "PredictConfig",
     "PretrainConfig",
+    "PreviewConfig",
     "SafeguardOptions",
     "SearchConfig",
     "SemiOptions",

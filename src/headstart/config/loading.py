@@ -158,7 +158,7 @@ def _apply(
         if head in sections:
             path = [*sections[head], *path[1:]]
         elif head not in model.model_fields:
-            known = did_you_mean(head, groups | {*sections})
+            known = did_you_mean(head, groups | {*sections}, most=3)
             raise HeadstartError(f"--set {setting}: nothing is called {head!r}{known}")
     try:
         value = yaml.safe_load(text)
@@ -203,7 +203,7 @@ def check_options(model: type[Model], options: Mapping[str, Any], owner: str, pr
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
             raise HeadstartError(
-                f"{owner} has no option {key!r}{did_you_mean(key, _names(model))}"
+                f"{owner} has no option {key!r}{did_you_mean(key, _names(model), most=3)}"
             ) from None
         where = ".".join(filter(None, [prefix, key]))
         raise HeadstartError(_complaint(where, first)) from None
@@ -236,7 +236,7 @@ def _sentence(model: type[BaseModel], error: ValidationError) -> str:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"unknown option {where!r}{did_you_mean(where, _names(model))}"
+        return f"unknown option {where!r}{did_you_mean(where, _names(model), most=3)}"
     if first["type"] == "missing":
         return f"the option {where!r} is missing; give it a value."
     return _complaint(where, first)

@@ -11,9 +11,12 @@ from headstart.config.options import (
     AutoTimeText,
     GroupOptions,
     LabelCounts,
+    OptionalSource,
     Options,
     SafeguardOptions,
+    Source,
     SourceOptions,
+    Sources,
     SplitOptions,
     Switch,
     TaskOptions,
@@ -23,7 +26,7 @@ from headstart.config.tasks import SemiOptions
 
 #: Help of ``overwrite`` where the output is a file.
 REPLACE = "Replace the file that --out names; it is never one that is read."
-_MODALITY_OPTIONS = (
+MODALITY_OPTIONS = (
     "Options of a kind of data, as --set MODALITY.KEY=VALUE; `headstart list modalities` has them."
 )
 
@@ -31,7 +34,7 @@ _MODALITY_OPTIONS = (
 class PretrainConfig(GroupOptions, TrainingOptions):
     """Pre-train an encoder on unlabeled data."""
 
-    sources: list[str] = Field(..., min_length=1, description="Files, folders or globs.")
+    sources: Sources = Field(..., min_length=1, description="Files, folders or globs.")
     out: str = Field(..., description="Run folder to write; it must not exist yet.")
     modality: str = Field(
         "auto",
@@ -47,7 +50,7 @@ class PretrainConfig(GroupOptions, TrainingOptions):
     safeguard_options: SafeguardOptions = Field(
         default_factory=SafeguardOptions, description="Options of each safeguard."
     )
-    probe: str | None = Field(
+    probe: OptionalSource = Field(
         None, description="Labeled records, 500 at most are used: does training help them?"
     )
     embeddings: str = Field(
@@ -62,7 +65,7 @@ class PretrainConfig(GroupOptions, TrainingOptions):
         description="Tokens per row, or pixels per side; the default depends on the data.",
     )
     modality_options: dict[str, dict[str, Any]] = Field(
-        default_factory=dict, description=_MODALITY_OPTIONS
+        default_factory=dict, description=MODALITY_OPTIONS
     )
     encoder_options: dict[str, Any] = Field(
         default_factory=dict, description="Options of the encoder, as --set encoder.KEY=VALUE."
@@ -70,7 +73,7 @@ class PretrainConfig(GroupOptions, TrainingOptions):
     objective_options: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="Options of an objective, as --set NAME.KEY=VALUE."
     )
-    remove_overlap: list[str] = Field(
+    remove_overlap: Sources = Field(
         default_factory=list,
         description="Test data: records that occur there, exactly or nearly, are left out.",
     )
@@ -86,37 +89,12 @@ class PretrainConfig(GroupOptions, TrainingOptions):
     )
 
 
-class AuditConfig(SourceOptions):
-    """Report on data: sizes, languages, duplicates, quality, and overlap with test data."""
-
-    sources: list[str] = Field(..., min_length=1, description="Files, folders or globs.")
-    against: list[str] = Field(
-        default_factory=list, description="Test data that should not occur in the sources."
-    )
-    modality: str = Field(
-        "auto",
-        description="Kind of data (see `headstart list modalities`); auto looks at the sources.",
-    )
-    modality_options: dict[str, dict[str, Any]] = Field(
-        default_factory=dict, description=_MODALITY_OPTIONS
-    )
-    quality: list[str] = Field(
-        ["all"], description="Quality rules to count: all, none, a rule or a set, such as gopher."
-    )
-    sample: int = Field(
-        3000, ge=0, description="Records whose language and quality are measured; 0 for all."
-    )
-    seed: int = Field(0, ge=0, description="Draws the sample.")
-    out: str | None = Field(None, description="Also write it to a .json or .html file.")
-    overwrite: bool = Field(False, description=REPLACE)
-
-
 class EvaluateConfig(SplitOptions, TaskOptions):
     """Measure how good the frozen features are with few labels."""
 
     run: str = Field(..., description="Folder of a pre-training run.")
-    train: str = Field(..., description="Labeled records; split for you if there is no --test.")
-    test: str | None = Field(None, description="Labeled records that only the score sees.")
+    train: Source = Field(..., description="Labeled records; split for you if there is no --test.")
+    test: OptionalSource = Field(None, description="Labeled records that only the score sees.")
     task: str = Field(
         "auto", description="Evaluation protocol; auto looks at the labels (see docs)."
     )
@@ -141,7 +119,7 @@ class EvaluateConfig(SplitOptions, TaskOptions):
     corruptions: list[str] = Field(
         ["off"], description="Also test on corrupted records: auto, off, or names such as typos."
     )
-    shifted: str | None = Field(
+    shifted: OptionalSource = Field(
         None, description="Labeled records of another domain that the same probe is tested on."
     )
     pretraining_seeds: int = Field(
@@ -183,8 +161,8 @@ class FinetuneConfig(SplitOptions, TaskOptions, TrainingOptions):
     """Fine-tune a pre-trained encoder on labels."""
 
     run: str = Field(..., description="Run folder, or any encoder folder.")
-    train: str = Field(..., description="Labeled records.")
-    val: str | None = Field(None, description="Labeled records for early stopping.")
+    train: Source = Field(..., description="Labeled records.")
+    val: OptionalSource = Field(None, description="Labeled records for early stopping.")
     task: str = Field("classification", description="Downstream task.")
     out: str = Field(..., description="Run folder to write; it must not exist yet.")
     length: int | None = Field(
@@ -234,7 +212,7 @@ class FinetuneConfig(SplitOptions, TaskOptions, TrainingOptions):
         le=0.5,
         description="Share held out where --val is missing; 0 depends on the records.",
     )
-    unlabeled: list[str] = Field(
+    unlabeled: Sources = Field(
         default_factory=list,
         description="Files, folders or globs to learn from as well; their labels are not read.",
     )
@@ -246,7 +224,7 @@ class FinetuneConfig(SplitOptions, TaskOptions, TrainingOptions):
     semi_options: SemiOptions = Field(
         default_factory=SemiOptions, description="Learning from unlabeled records."
     )
-    remove_overlap: list[str] = Field(
+    remove_overlap: Sources = Field(
         default_factory=list,
         description="Test data: unlabeled records that occur there, or nearly, are left out.",
     )
@@ -262,7 +240,7 @@ class PredictConfig(SourceOptions):
     """Predict labels with a fine-tuned run."""
 
     run: str = Field(..., description="Folder of a fine-tuned run.")
-    inputs: list[str] = Field(..., min_length=1, description="Files, folders or globs.")
+    inputs: Sources = Field(..., min_length=1, description="Files, folders or globs.")
     beams: int | None = Field(
         None, ge=1, le=32, description="Width of the beam search; as fine-tuned by default."
     )
@@ -278,8 +256,8 @@ class EmbedConfig(SourceOptions):
     """Turn records into vectors."""
 
     run: str = Field(..., description="Run folder, or any encoder folder.")
-    inputs: list[str] = Field(..., min_length=1, description="Files, folders or globs.")
-    out: str = Field(..., description="File to write: .npy or .parquet.")
+    inputs: Sources = Field(..., min_length=1, description="Files, folders or globs.")
+    out: str | None = Field(None, description="File to write: .npy or .parquet; else print.")
     overwrite: bool = Field(False, description=REPLACE)
     batch_size: int = Field(
         32, ge=1, le=65536, description="Records per batch; more if texts are short."
@@ -290,11 +268,11 @@ class SearchConfig(SourceOptions):
     """Find the records that are nearest to a query, by the cosine of their vectors."""
 
     run: str = Field(..., description="Run folder, or any encoder folder.")
-    inputs: list[str] = Field(
+    inputs: Sources = Field(
         default_factory=list,
         description="What to search; the sources of the pre-training by default.",
     )
-    query: str = Field(..., description="A file (each of its records is a query), or a text.")
+    query: Source = Field(..., description="A file (each of its records is a query), or a text.")
     count: int = Field(10, ge=1, description="Nearest records to return.")
     index: str | None = Field(
         None, description="Vectors that `headstart embed` wrote; else they are computed and stored."
@@ -307,7 +285,7 @@ class ExplainConfig(SourceOptions):
     """Show which words or pixels a prediction rests on, and the most similar labeled records."""
 
     run: str = Field(..., description="Folder of a fine-tuned run.")
-    inputs: list[str] = Field(
+    inputs: Sources = Field(
         ..., min_length=1, description="Files, folders or globs, or a text itself."
     )
     class_: str | None = Field(None, description="Class to explain; else the predicted one.")
@@ -325,8 +303,8 @@ class CompareConfig(SplitOptions, TaskOptions):
     """Compare several runs on the same labels: which is best, from how many labels on."""
 
     runs: list[str] = Field(..., min_length=1, description="Run folders, or any encoder folders.")
-    train: str = Field(..., description="Labeled records; split for you if there is no --test.")
-    test: str | None = Field(None, description="Labeled records that only the score sees.")
+    train: Source = Field(..., description="Labeled records; split for you if there is no --test.")
+    test: OptionalSource = Field(None, description="Labeled records that only the score sees.")
     task: str = Field("auto", description="Evaluation protocol; auto is classification.")
     labels: LabelCounts = Field(
         ["10", "100", "1000", "all"],
@@ -345,18 +323,16 @@ class LabelConfig(GroupOptions):
     """Choose the unlabeled records that are most worth labeling next."""
 
     run: str = Field(..., description="Run folder, or any encoder folder.")
-    unlabeled: list[str] = Field(
+    unlabeled: Sources = Field(
         ..., min_length=1, description="Files, folders or globs to choose from."
     )
     n: int = Field(50, ge=1, le=10_000, description="Records to choose.")
-    labeled: list[str] = Field(
-        default_factory=list, description="Records that are labeled already."
-    )
+    labeled: Sources = Field(default_factory=list, description="Records that are labeled already.")
     out: str = Field("to_label.csv", description="File to write: .csv or .jsonl; never replaced.")
     way: Literal["auto", "coverage", "uncertainty", "k-center", "badge", "random"] = Field(
         "auto", description="How to choose; auto covers the data first, then uncertain records."
     )
-    simulate: str | None = Field(
+    simulate: OptionalSource = Field(
         None, description="Labeled records on which choosing is compared with random choice."
     )
     seeds: int = Field(20, ge=2, le=100, description="Repetitions of the simulation.")
@@ -381,3 +357,6 @@ class GenerateConfig(Options):
     )
     overwrite: bool = Field(False, description=REPLACE)
     seed: int = Field(0, ge=0, description="Everything random follows from this number.")
+    quiet: bool = Field(
+        False, exclude=True, description="Print the result only, and no progress or notes."
+    )

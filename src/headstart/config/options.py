@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -38,6 +39,38 @@ class Options(BaseModel):
             if isinstance(each, str) and "\0" in each:
                 raise ValueError("leave out the character NUL")
         return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_python(cls, values: Any) -> Any:
+        """Take paths, runs and NumPy's numbers; one value where a list is expected."""
+        if not isinstance(values, Mapping):
+            return values
+        found = {name: _plain(value) for name, value in values.items()}
+        for name in found.keys() & cls.model_fields.keys():
+            if get_origin(cls.model_fields[name].annotation) is list:
+                one = isinstance(found[name], str | int | float)
+                found[name] = [found[name]] if one else found[name]
+        return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value.item() if getattr(value, "shape", None) == () else value
+
+
+@dataclass(frozen=True)
+class Data:
+    """Marks an option that names data; in Python it also takes records in memory."""
+
+
+#: One source of records, one or none, and several.
+Source = Annotated[str, Data()]
+OptionalSource = Annotated[str | None, Data()]
+Sources = Annotated[list[str], Data()]
 
 
 @dataclass(frozen=True)
@@ -84,8 +117,8 @@ LabelCounts = Annotated[list[str], AfterValidator(_label_counts)]
 
 
 def _budget_text(value: Any) -> Any:
-    if isinstance(value, str):
-        Budget.parse(value)
+    if isinstance(value, str | int | float):
+        Budget.parse(str(value))
     return value
 
 
@@ -99,7 +132,8 @@ AutoBudgetText = Annotated[str, BeforeValidator(lambda v: v if v == "auto" else 
 
 
 def _time_text(value: Any) -> Any:
-    if isinstance(value, str) and value != "auto" and Budget.parse(value).unit != "minutes":
+    is_budget = isinstance(value, str | int | float) and value != "auto"
+    if is_budget and Budget.parse(str(value)).unit != "minutes":
         raise ValueError(f"{value!r} is no time; write for example 90s or 5min")
     return value
 
@@ -139,6 +173,10 @@ class SourceOptions(Options):
         None,
         description="Encoding of the text files, such as cp1252 or gb18030; by default it is "
         "detected, and said where it is not UTF-8.",
+    )
+
+    quiet: bool = Field(
+        False, exclude=True, description="Print the result only, and no progress or notes."
     )
 
     @model_validator(mode="before")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from headstart.data.ledger import Ledger
 
+from headstart.batch import Progress
+
 #: From this share on, what was set aside stands in headlines.
 MANY = 0.01
 
@@ -20,6 +22,7 @@ class Audit:
         examples: most quarantined records that are listed; all are counted.
 
     Attributes:
+        watch: called with the number of records while they are read, if anybody watches.
         kept: records that were read.
         blank: empty lines and texts, which are skipped.
         duplicates: kept records whose content repeats an earlier one.
@@ -32,6 +35,7 @@ class Audit:
     """
 
     def __init__(self, examples: int = 1000, ledger: Ledger | None = None) -> None:
+        self.watch: Progress | None = None
         self.kept = 0
         self.blank = 0
         self.duplicates = 0

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from headstart.data.audit import MANY, set_aside, share_set_aside
+from headstart.data.audit_html import audit_html
 from headstart.data.contradictions import MATTERS
 from headstart.data.survey import in_words
 from headstart.files import write_json, write_text
-from headstart.pages.markup import tag
-from headstart.pages.page import page
+from headstart.pages.cards import Shown
+from headstart.pages.result import Result
 from headstart.pages.tables import Table
 
 #: Pairs and quarantined records on the page; all are in the .json file.
@@ -21,11 +22,22 @@ EXAMPLES = 5
 _WIDEST = 110
 
 
-class AuditPage:
-    """The result of :func:`headstart.modalities.auditing.audit_sources`, for display or a file."""
+class AuditPage(Result):
+    """The result of :func:`headstart.modalities.auditing.audit_sources`, for display or a file.
 
-    def __init__(self, found: dict[str, Any]) -> None:
-        self._found = found
+    Args:
+        found: all figures.
+        samples: some of the records, for the page.
+        shown: the records that are named in pairs, by their ids.
+    """
+
+    def __init__(
+        self,
+        found: dict[str, Any],
+        samples: Sequence[Shown] = (),
+        shown: Mapping[str, Shown] | None = None,
+    ) -> None:
+        self._found, self._samples, self._shown = found, samples, shown or {}
 
     def summary(self) -> dict[str, Any]:
         """Return everything as plain values."""
@@ -91,14 +103,7 @@ class AuditPage:
             write_text(path, self._html())
 
     def _html(self) -> str:
-        header = tag(
-            "header",
-            tag("p", "What do these data hold?", class_="question"),
-            tag("h1", tag("strong", self.headline())),
-            *(tag("p", note, class_="note") for note in self._found.get("notes", [])),
-        )
-        sections = [table.html() for table in self._tables()]
-        return page(header, sections, "headstart: what do these data hold?", script=False)
+        return audit_html(self._found, self.headline(), self._samples, self._shown)
 
     def _tables(self) -> Iterator[Table]:
         found = self._found

@@ -111,6 +111,8 @@ class Content:
             columns and their types; None where they are not known. If it returns None, the names
             and values of the columns decide, see :func:`headstart.modalities.guess.claims`.
         rows: rows per batch of a columnar file.
+        of_object: returns what a table holds of a record in memory, such as the bytes of a
+            picture; None for an object of another kind.
     """
 
     name: str
@@ -138,6 +140,7 @@ class Content:
     readers: Mapping[str, Reader] = field(default_factory=dict)
     recognises: Callable[[str, pa.Schema | None], bool | None] | None = None
     rows: int = 512
+    of_object: Callable[[Any], Any] | None = None
 
     @property
     def columns(self) -> list[str]:

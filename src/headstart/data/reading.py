@@ -127,6 +127,8 @@ class Reading:
             if meter is not None:
                 meter.add(size)
             kept += len(ids)
+            if self.audit.watch:
+                self.audit.watch(writer.rows, 0)
         if ledger:
             ledger.note(Block([], {}), [], left, where)
         return kept

@@ -76,6 +76,7 @@ def read(
     name = f"records-{hashlib.blake2b(key.encode(), digest_size=8).hexdigest()}.arrow"
     path = (cache or Path(tempfile.mkdtemp(dir=_scratch().name))) / name
     found = Audit(ledger=audit.ledger)
+    found.watch = audit.watch
     reading = Reading(content, list(wanted.values()), named, document, encoding, found)
     try:
         with whole_file(path) as unfinished:

@@ -14,7 +14,8 @@ from headstart.seeding import derive
 NAMED = 10
 #: Most pairs of near duplicates that are listed; all are counted.
 EXAMPLES = 100
-_QUANTILES = {
+#: Names of quantiles, and the share of the records below each.
+QUANTILES = {
     **{"shortest": 0, "5%": 0.05, "25%": 0.25, "median": 0.5},
     **{"75%": 0.75, "95%": 0.95, "longest": 1},
 }
@@ -37,8 +38,8 @@ def quantiles(values: np.ndarray) -> dict[str, int]:
     """Return quantiles by name: shortest, 5%, median and so on."""
     if not len(values):
         return {}
-    found = np.quantile(values, list(_QUANTILES.values()), method="lower")
-    return {name: int(value) for name, value in zip(_QUANTILES, found, strict=True)}
+    found = np.quantile(values, list(QUANTILES.values()), method="lower")
+    return {name: int(value) for name, value in zip(QUANTILES, found, strict=True)}
 
 
 def counted(title: str, counts: Mapping[str, int]) -> Table:

@@ -85,6 +85,27 @@ def embed(
     return total
 
 
+def vectors_of(
+    encoder: Encoder,
+    processor: Processor,
+    records: Dataset,
+    *,
+    length: int,
+    batch_size: int = 32,
+    progress: Progress | None = None,
+    ledger: Ledger | None = None,
+) -> np.ndarray:
+    """Return what :func:`embed` writes, (N,D) float32; NaN where a row has no record."""
+    found = features(
+        encoder, processor, records, length=length, batch_size=batch_size, progress=progress
+    )
+    if ledger is None or ledger.kept is None:
+        return found
+    vectors = np.full((len(ledger.kept), encoder.width), np.nan, dtype=np.float32)
+    vectors[ledger.kept] = found
+    return vectors
+
+
 def check_out(out: Path) -> list[Path]:
     """Return what is written beside the vectors at ``out``.
 

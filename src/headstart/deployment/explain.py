@@ -23,6 +23,7 @@ from headstart.encoders.opening import OpenedEncoder
 from headstart.errors import HeadstartError, did_you_mean
 from headstart.files import check_ending, write_json, write_text
 from headstart.modalities.inline import inline_records
+from headstart.pages.result import Result
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -274,7 +275,7 @@ def _write(found: list[Explanation], out: Path, run: RunFolder) -> None:
 
 
 @dataclass(frozen=True)
-class Explanations:
+class Explanations(Result):
     """Explanations of several records, and the file they were written to, if any."""
 
     found: list[Explanation]

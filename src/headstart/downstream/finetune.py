@@ -14,6 +14,7 @@ from torch import Tensor
 from headstart.config import FinetuneConfig
 from headstart.downstream import TASKS, Task, TaskDefaults
 from headstart.downstream.alternatives import compare_with_alternatives
+from headstart.downstream.class_page import write_class_page
 from headstart.downstream.holding_out import held_out
 from headstart.downstream.layers import frozen_modules, layer_groups
 from headstart.downstream.lora import LORA_RATE, add_lora
@@ -227,6 +228,11 @@ def finetune(
             run.resolve(head=choice.summary())
             log(str(choice))
         _measure(tuned, held, len(validation), run, log, cautions)
+        try:
+            if write_class_page(head, encoder, held, validation, modality, run.classes_file):
+                log(f"Each class with its mistakes: {run.out / run.classes_file.name}")
+        except Exception as error:  # a page is not worth a training
+            log(f"The page of the classes is left out ({type(error).__name__}: {error}).")
 
     group.first(measure)
     if frozen is not None and not own:

@@ -13,6 +13,7 @@ from headstart.evaluation.outcomes import Outcome, Results
 from headstart.evaluation.report.figures import within
 from headstart.evaluation.verdict import label_name
 from headstart.pages.markup import listed
+from headstart.pages.result import Result
 
 #: Costs of a run in the table, where known.
 COSTS = ("minutes", "parameters", "records")
@@ -53,7 +54,7 @@ def pairs(results: Results) -> list[Pair]:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Result):
     """The result of a comparison; as a string, the answer and a table.
 
     Attributes:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -48,6 +46,7 @@ from headstart.evaluation.samples import Samples
 from headstart.evaluation.shifts import divided, extended, measure_shifts, other_domain, parts
 from headstart.outputs import store_of
 from headstart.run import RunFolder
+from headstart.working import working
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -79,8 +78,6 @@ class Training:
 
 #: Least seconds of the simple alternatives, and labels of a network that is trained on them alone.
 LEAST, LEAST_LABELS = 90.0, 1000
-#: Seconds between two lines on the progress, where there is no terminal.
-QUIET = 30.0
 
 
 def judge(
@@ -178,11 +175,11 @@ def _compared(
         ),
         *others,
     ]
-    with _bar(console, "features", opened.say) as progress:
+    with working("features", console, opened.say) as progress:
         candidates = [measured(each, train, seen, digest_of, store, progress) for each in encoders]
     if config.finetuned:
         candidates.append(_network("fine-tuned", "pretrained", training.fine_tuned, train, test))
-    with _bar(console, "simple alternatives", opened.say) as progress:
+    with working("simple alternatives", console, opened.say) as progress:
         candidates += _baselines(
             modality, background, train, seen, config, store, digest_of, progress
         )
@@ -200,7 +197,7 @@ def _compared(
         last = _network("from scratch", "scratch", training.from_scratch, train, test)
         candidates.append(replace(last, most=True, seconds=training.scratch_seconds(len(train))))
     candidates, moved = divided(candidates, test)
-    with _bar(console, "classifiers", opened.say) as progress:
+    with working("classifiers", console, opened.say) as progress:
         results = evaluate(
             candidates,
             train,
@@ -316,31 +313,3 @@ def _network(
         return learn(train.select(indices), train if test is None else test, seed)
 
     return Candidate(name, kind, fit_predict=fit_predict)
-
-
-@contextmanager
-def _bar(console: Any, title: str, say: Callable[[str], None]) -> Iterator[Progress | None]:
-    """Show a progress bar with its ETA on a terminal; elsewhere a line every half a minute."""
-    if console is None or not console.is_terminal:
-        yield _every_while(title, say)
-        return
-    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Bars(*columns, console=console, transient=True) as bars:
-        task = bars.add_task(title, total=None)
-        yield lambda done, total: bars.update(task, completed=done, total=total)
-
-
-def _every_while(title: str, say: Callable[[str], None]) -> Progress:
-    """Return a callback that says how much is done, at most every :data:`QUIET` seconds."""
-    last = time.monotonic()
-
-    def progress(done: int, total: int) -> None:
-        nonlocal last
-        if time.monotonic() - last > QUIET:
-            last = time.monotonic()
-            say(f"{title}: {done:,} of {total:,}")
-
-    return progress

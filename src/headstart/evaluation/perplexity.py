@@ -19,6 +19,7 @@ from headstart.evaluation.ngram_baseline import Encoding, NgramFacts, fit_ngrams
 from headstart.evaluation.ngram_counts import Corpus
 from headstart.evaluation.ngram_model import NgramModel
 from headstart.objectives.heads import TokenHead
+from headstart.pages.result import Result
 from headstart.seeding import seeded
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Surprises:
 
 
 @dataclass(frozen=True)
-class Perplexity:
+class Perplexity(Result):
     """The answer of :func:`perplexity`.
 
     Attributes:

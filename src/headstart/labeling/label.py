@@ -29,6 +29,7 @@ from headstart.files import check_ending, whole_file
 from headstart.labeling.choosing import Pool, choose
 from headstart.labeling.simulation import FEWEST, Simulation, simulate
 from headstart.outputs import check_free, store_of
+from headstart.pages.result import Result
 from headstart.run import RunFolder
 from headstart.seeding import numbers
 
@@ -45,7 +46,7 @@ MOST_SIMULATED, FEWEST_UNREQUESTED = 8000, 400
 
 
 @dataclass(frozen=True)
-class Labeling:
+class Labeling(Result):
     """What to label next.
 
     Attributes:

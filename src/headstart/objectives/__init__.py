@@ -93,6 +93,7 @@ class Objective(nn.Module, ABC):
     momentum encoder) is in parameters and buffers, so that checkpoints include it.
 
     Attributes:
+        family: of the pretext tasks that it belongs to, in lists.
         needs: capabilities required of processor and encoder, checked before anything runs.
         Options: hyper-parameters; the defaults are the paper's values.
         layout: ``"documents"``, one record a row, or ``"packed"``, several records a row.
@@ -120,6 +121,7 @@ class Objective(nn.Module, ABC):
                 return {"loss": F.mse_loss(drawn, batch["pixels"])}
     """
 
+    family: ClassVar[str] = "other"
     needs: ClassVar[frozenset[str]] = frozenset()
     Options: ClassVar[type[Options]]
     layout: str = "documents"

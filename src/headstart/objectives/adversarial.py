@@ -37,6 +37,7 @@ class GAN(Objective):
     running statistics are those of real images alone.
     """
 
+    family = "generation"
     needs = frozenset({"pixels"})
     Options = GANOptions
     encoder: PixelEncoder
@@ -106,6 +107,7 @@ class BiGAN(Objective):
     https://arxiv.org/abs/1605.09782).
     """
 
+    family = "generation"
     needs = frozenset({"pixels"})
     Options = BiGANOptions
     encoder: PixelEncoder

@@ -57,6 +57,7 @@ class BART(Objective):
     2020, https://arxiv.org/abs/1910.13461.
     """
 
+    family = "reconstruction"
     needs = frozenset({"vocabulary", "mask_token", "sentences", "decoder"})
     Options = BARTOptions
     encoder: WriterEncoder

@@ -34,6 +34,7 @@ class BERT(Objective):
     own, at twice the cost.
     """
 
+    family = "masked prediction"
     needs = MaskedModeling.needs | NextSentence.needs
     Options: ClassVar[type[MaskedOptions]] = BERTOptions
     encoder: TokenEncoder
@@ -88,6 +89,7 @@ class ALBERT(BERT):
     need not share its layers; single tokens or words are masked, not n-grams of up to three.
     """
 
+    family = "masked prediction"
     Options = ALBERTOptions
     encoder: TokenEncoder
     Pairs: ClassVar[Any] = SentenceOrder

@@ -26,6 +26,7 @@ class CausalOptions(Options):
 class CausalModeling(Objective):
     """Predict each token from those to its left: ``-mean log p(x_t | x_<t)``."""
 
+    family = "prediction of what follows"
     needs = frozenset({"vocabulary", "token_embedding", "visibility", "order"})
     makes_causal = True
     layout = "packed"

@@ -42,6 +42,7 @@ class Colorization(Objective):
     starts uniform. See Zhang et al. 2016, https://arxiv.org/abs/1603.08511.
     """
 
+    family = "reconstruction"
     needs = frozenset({"pixels", "grid"})
     Options = ColorizationOptions
     encoder: PixelEncoder

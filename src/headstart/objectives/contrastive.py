@@ -79,6 +79,7 @@ class Contrast(TwoViews):
     returns.
     """
 
+    family = "agreement of two views"
     Options = ContrastOptions
     options: ContrastOptions
 
@@ -115,6 +116,7 @@ class SimCSE(Contrast):
     See Gao et al. 2021, https://arxiv.org/abs/2104.08821.
     """
 
+    family = "agreement of two views"
     needs = frozenset({"two_views", "dropout"})
     Options = SimCSEOptions
 
@@ -125,4 +127,5 @@ class SimCLR(Contrast):
     See Chen et al. 2020, https://arxiv.org/abs/2002.05709.
     """
 
+    family = "agreement of two views"
     Options = SimCLROptions

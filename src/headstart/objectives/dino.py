@@ -136,6 +136,7 @@ class DINO(Objective):
     al. 2021, https://arxiv.org/abs/2104.14294.
     """
 
+    family = "agreement of two views"
     needs = frozenset({"two_views"})
     Options = DINOOptions
     #: The saved network gets no gradient, so no other objective can train it as well.

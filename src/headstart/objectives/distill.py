@@ -41,6 +41,7 @@ class Distill(Objective):
     checkpoints hold the student alone, and resuming needs that folder unchanged.
     """
 
+    family = "imitation of a teacher"
     needs = frozenset({"two_views"})
     Options = DistillOptions
 

@@ -47,6 +47,7 @@ class GapSentences(Objective):
     et al. 2020, https://arxiv.org/abs/1912.08777.
     """
 
+    family = "reconstruction"
     needs = frozenset({"vocabulary", "mask_token", "sentences", "decoder"})
     Options = GapSentencesOptions
     encoder: WriterEncoder

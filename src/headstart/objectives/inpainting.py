@@ -45,6 +45,7 @@ class Inpainting(Objective):
     band's width is proportional to the image. See https://arxiv.org/abs/1604.07379.
     """
 
+    family = "reconstruction"
     needs = frozenset({"pixels", "grid"})
     Options = InpaintingOptions
     encoder: PixelEncoder

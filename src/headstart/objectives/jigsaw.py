@@ -41,6 +41,7 @@ class Jigsaw(Objective):
     standardised, so that brightness is no shortcut (section 3.3, https://arxiv.org/abs/1603.09246).
     """
 
+    family = "order and context"
     needs = frozenset({"pixels"})
     Options = JigsawOptions
     encoder: PixelEncoder

@@ -41,6 +41,7 @@ class MaskedModeling(Objective):
     See Devlin et al. 2018, https://arxiv.org/abs/1810.04805.
     """
 
+    family = "masked prediction"
     needs = frozenset({"vocabulary", "mask_token", "token_embedding", "bidirectional"})
     layout = "packed"
     Options = MaskedOptions

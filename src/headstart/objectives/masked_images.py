@@ -38,6 +38,7 @@ class MAE(Objective):
     https://arxiv.org/abs/2111.06377.
     """
 
+    family = "masked prediction"
     needs = frozenset({"pixels", "patches"})
     Options = MAEOptions
     encoder: PatchEncoder
@@ -128,6 +129,7 @@ class SimMIM(Objective):
     https://arxiv.org/abs/2111.09886.
     """
 
+    family = "masked prediction"
     needs = frozenset({"pixels", "patches"})
     Options = SimMIMOptions
     encoder: PatchEncoder

@@ -68,6 +68,7 @@ class MoCo(TwoViews):
     on one device (section 3.3, "shuffling BN").
     """
 
+    family = "agreement of two views"
     Options = MoCoOptions
     options: MoCoOptions
 

@@ -32,6 +32,7 @@ class PermutedModeling(Objective):
     in every order and are never predicted. See Yang et al. 2019, https://arxiv.org/abs/1906.08237.
     """
 
+    family = "prediction of what follows"
     needs = frozenset({"vocabulary", "token_embedding", "two_streams"})
     layout = "packed"
     Options = PermutedOptions

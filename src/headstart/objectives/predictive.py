@@ -46,6 +46,7 @@ class CPC(Objective):
     Scores are inner products of vectors that are not normalised, as published.
     """
 
+    family = "prediction of what follows"
     needs = frozenset({"pixels"})
     Options = CPCOptions
     encoder: PixelEncoder

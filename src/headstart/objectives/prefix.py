@@ -33,6 +33,7 @@ class PrefixModeling(Objective):
     A text is split at a uniformly random position, redrawn each time it is read.
     """
 
+    family = "prediction of what follows"
     needs = frozenset({"vocabulary", "token_embedding", "visibility", "order", "bidirectional"})
     layout = "packed"
     Options = PrefixOptions

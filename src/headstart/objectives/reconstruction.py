@@ -30,6 +30,7 @@ class AutoEncoderOptions(Options):
 class AutoEncoder(Objective):
     """Encoder and decoder, trained on the mean squared error of the reconstruction."""
 
+    family = "reconstruction"
     needs = frozenset({"pixels", "grid"})
     Options = AutoEncoderOptions
     encoder: PixelEncoder
@@ -81,6 +82,7 @@ class DenoisingOptions(AutoEncoderOptions):
 class Denoising(AutoEncoder):
     """Reconstruct the clean image from a noisy one (Vincent et al. 2010)."""
 
+    family = "reconstruction"
     Options = DenoisingOptions
     encoder: PixelEncoder
     options: DenoisingOptions

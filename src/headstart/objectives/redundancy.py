@@ -132,6 +132,7 @@ class BarlowTwins(ExpandedViews):
     See https://arxiv.org/abs/2103.03230.
     """
 
+    family = "agreement of two views"
     Options = BarlowOptions
 
     def __init__(self, encoder: Encoder, processor: Processor, options: BarlowOptions) -> None:
@@ -145,6 +146,7 @@ class VICReg(ExpandedViews):
     See https://arxiv.org/abs/2105.04906.
     """
 
+    family = "agreement of two views"
     Options = VICRegOptions
 
     def __init__(self, encoder: Encoder, processor: Processor, options: VICRegOptions) -> None:

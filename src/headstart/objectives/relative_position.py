@@ -40,6 +40,7 @@ class RelativePosition(Objective):
     See Doersch et al. 2015, https://arxiv.org/abs/1505.05192.
     """
 
+    family = "order and context"
     needs = frozenset({"pixels"})
     Options = RelativePositionOptions
     encoder: PixelEncoder

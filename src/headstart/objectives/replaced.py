@@ -44,6 +44,7 @@ class Electra(Objective):
     et al. 2020, https://arxiv.org/abs/2003.10555.
     """
 
+    family = "masked prediction"
     needs = frozenset(
         {
             "vocabulary",

@@ -33,6 +33,7 @@ class Rotation(Objective):
     See Gidaris et al. 2018, https://arxiv.org/abs/1803.07728.
     """
 
+    family = "order and context"
     needs = frozenset({"pixels"})
     Options = RotationOptions
     encoder: PixelEncoder

@@ -35,6 +35,7 @@ class NextSentence(Objective):
     https://arxiv.org/abs/1810.04805.
     """
 
+    family = "order and context"
     needs = _NEEDS
     Options = NextSentenceOptions
 
@@ -118,6 +119,7 @@ class SentenceOrder(Objective):
     https://arxiv.org/abs/1909.11942.
     """
 
+    family = "order and context"
     needs = _NEEDS
     Options = SentenceOrderOptions
 

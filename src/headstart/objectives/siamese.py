@@ -49,6 +49,7 @@ class BYOL(TwoViews):
     al. 2020, https://arxiv.org/abs/2006.07733.
     """
 
+    family = "agreement of two views"
     Options = BYOLOptions
     options: BYOLOptions
 
@@ -103,6 +104,7 @@ class SimSiam(TwoViews):
     the optimum is 0. See https://arxiv.org/abs/2011.10566.
     """
 
+    family = "agreement of two views"
     Options = SimSiamOptions
     options: SimSiamOptions
 

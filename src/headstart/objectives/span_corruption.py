@@ -44,6 +44,7 @@ class SpanCorruption(Objective):
     noise. See Raffel et al. 2020, https://arxiv.org/abs/1910.10683.
     """
 
+    family = "masked prediction"
     needs = frozenset({"vocabulary", "sentinels", "decoder"})
     Options = SpanCorruptionOptions
     encoder: WriterEncoder

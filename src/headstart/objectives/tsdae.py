@@ -34,6 +34,7 @@ class TSDAE(Objective):
     https://arxiv.org/abs/2104.06979.
     """
 
+    family = "reconstruction"
     needs = frozenset({"vocabulary", "token_embedding", "cross_attention"})
     Options = TSDAEOptions
     encoder: CrossAttentionEncoder

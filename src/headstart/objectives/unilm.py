@@ -46,6 +46,7 @@ class UniLM(Objective):
     https://arxiv.org/abs/1905.03197.
     """
 
+    family = "masked prediction"
     needs = frozenset(
         {
             "vocabulary",

@@ -46,6 +46,7 @@ class VAE(Objective):
     Kingma & Welling 2014, https://arxiv.org/abs/1312.6114.
     """
 
+    family = "generation"
     needs = frozenset({"pixels"})
     Options = VAEOptions
     encoder: PixelEncoder

@@ -37,6 +37,7 @@ class WordOrder(Objective):
     al. 2020, https://arxiv.org/abs/1908.04577.
     """
 
+    family = "masked prediction"
     needs = frozenset({"vocabulary", "token_embedding", "bidirectional", "order"})
     layout = "packed"
     Options = WordOrderOptions

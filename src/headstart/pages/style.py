@@ -133,6 +133,10 @@ svg.swatch { display: inline-block; width: .8rem; height: .8rem; margin-right: .
   .neighbours .row { grid-auto-flow: column; grid-template-columns: none;
     grid-auto-columns: 9rem; overflow-x: auto; }
 }
+.duos { display: grid; gap: 1rem 2rem; margin: 1rem 0;
+  grid-template-columns: repeat(auto-fill, minmax(min(20rem, 100%), 1fr)); }
+.duo { list-style: none; padding: 0; margin: 0; display: grid; gap: .6rem;
+  grid-template-columns: 1fr 1fr; }
 .pair { margin: 1rem 0; } .pair p { margin: 0 0 .4rem; }
 .sheet { display: block; max-width: 100%; height: auto; border-radius: 4px; }
 .pretext { margin: 0 0 1rem; background: var(--panel); border-radius: 4px; padding: .6rem .75rem; }
@@ -183,6 +187,10 @@ tbody th { font-weight: 400; min-width: 8rem; overflow-wrap: break-word; }
 .heat td.right { outline: 1px solid var(--faint); outline-offset: -1px; }
 .heat.short thead th span { writing-mode: horizontal-tb; transform: none; }
 .heat .corner { color: var(--faint); vertical-align: bottom; white-space: nowrap; }
+.bar { min-width: 8rem; background: var(--panel); border-radius: 3px; }
+.bar span { display: block; height: .8rem; border-radius: 3px; background: var(--c0);
+  min-width: 2px; }
+td small { color: var(--faint); }
 summary { cursor: pointer; padding: .5rem 0; }
 .group th { font-weight: 600; background: var(--panel); padding: .4rem .5rem; }
 .range { color: var(--faint); font-size: .8rem; white-space: nowrap; }

@@ -50,6 +50,7 @@ from headstart.training.processes import ProcessGroup, check_devices
 from headstart.training.safeguards import Safeguards
 from headstart.training.train import train
 from headstart.training.watch import Watch, draw_watch
+from headstart.working import working
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -89,13 +90,13 @@ def pretrain(
     started = time.monotonic()
     check_devices(config.devices)
     group = ProcessGroup.here()
-    group.first(lambda: _ready(config, run, say))
+    group.first(lambda: _ready(config, run, say, console))
     modality = _modality(run)
     plan = _plan(run)
     check(run.prepared / "processor")
     with opening(run.prepared / "processor", _AGAIN):
         processor = modality.load(run.prepared / "processor")
-    encoder = _encoder(config, plan, processor)
+    encoder = new_encoder(config, plan, processor)
     if plan.embeddings == COUNTS:
         group.first(lambda: keep_counts(encoder, run.prepared, config, say))
         take_counts(encoder, run.prepared)
@@ -118,7 +119,7 @@ def pretrain(
         guards = replace(guards, measure=None)
     if group.rank == 0:
         shown = rows("train", objective.layout)
-        _save_preview(objective, shown, processor, run, config.seed)
+        save_preview(objective, shown, processor, run, config.seed)
         if warning := objective.warning(shown.batch(np.arange(min(WATCHED, len(shown))), 0)):
             say(warning)
     training = TrainingPlan(
@@ -163,19 +164,21 @@ def _plan(run: RunFolder) -> Plan:
         return Plan(**decided)
 
 
-def _ready(config: PretrainConfig, run: RunFolder, say: Callable[[str], None]) -> None:
+def _ready(
+    config: PretrainConfig, run: RunFolder, say: Callable[[str], None], console: Any
+) -> None:
     """Choose the modality and prepare the records, unless an earlier session did."""
     if "modality_options" not in run.resolved:
         name = run.resolved.get("modality") or modality_of(config)
-        run.resolve(modality=name, modality_options=_modality_options(config, name))
+        run.resolve(modality=name, modality_options=all_modality_options(config, name))
     if not run.resolved.get("prepared"):
         modality = _modality(run)
         check_companions(config, modality)
-        _check(config, modality)
-        _prepare(config, run, modality, say)
+        refuse_misfits(config, modality)
+        _prepare(config, run, modality, say, console)
 
 
-def _check(config: PretrainConfig, modality: Modality) -> None:
+def refuse_misfits(config: PretrainConfig, modality: Modality) -> None:
     """Refuse by name what cannot work, before any record is read."""
     check_sources(config.sources, modality.content)
     named = [] if config.objective == "auto" else list(parse_mixture(config.objective))
@@ -189,7 +192,7 @@ def _check(config: PretrainConfig, modality: Modality) -> None:
     refuse_without_tokens(config, modality)
 
 
-def _modality_options(config: PretrainConfig, name: str) -> dict[str, dict[str, Any]]:
+def all_modality_options(config: PretrainConfig, name: str) -> dict[str, dict[str, Any]]:
     """Return the options of the kind of data; where training continues, those of its start, too."""
     start = None if config.encoder == "auto" or kind_of(config.encoder) else config.encoder
     known = {} if start is None else read_note(encoder_folder(start)).get("modality_options", {})
@@ -222,7 +225,7 @@ def _save_head(objective: Objective, run: RunFolder) -> None:
         run.head.rmdir()
 
 
-def _save_preview(
+def save_preview(
     objective: Objective, rows: Rows, processor: Processor, run: RunFolder, seed: int
 ) -> None:
     """Save a preview of the pretext task on the first records, as an image or as words."""
@@ -239,18 +242,27 @@ def _save_preview(
 
 
 def _prepare(
-    config: PretrainConfig, run: RunFolder, modality: Modality, say: Callable[[str], None]
+    config: PretrainConfig,
+    run: RunFolder,
+    modality: Modality,
+    say: Callable[[str], None],
+    console: Any,
 ) -> None:
     """Read the sources into memory-mapped rows, with an audit."""
     say("reading the sources")
     started = time.monotonic()
     audit = Audit()
     fields = companion_fields(config, modality.content)
-    records = modality.read(config.sources, config, audit, run.prepared / "records", fields=fields)
+    with working("reading the sources", console, say) as audit.watch:
+        records = modality.read(
+            config.sources, config, audit, run.prepared / "records", fields=fields
+        )
+    reading = round(time.monotonic() - started, 1)
     for note in audit.notes:
         say(note)
     probed = modality.read([config.probe], config.undivided(), Audit()) if config.probe else None
-    records = _survey(records, config, modality, audit)
+    with working("looking at the records", console, say):
+        records = _survey(records, config, modality, audit)
     records = paired(records, modality, run, say)
     kept, held = _held_out(records, config, modality, audit)
 
@@ -261,11 +273,13 @@ def _prepare(
         f"{len(kept):,} {modality.content.noun}; {' + '.join(plan.objectives)} on the "
         f"{plan.encoder} encoder, {plan.length} {modality.unit}"
     )
-    processor = _processor(config, plan, modality, kept)
-    processor.configure(frozenset().union(*(OBJECTIVES[name].needs for name in plan.objectives)))
-    modality.prepare(kept, processor, run.prepared / "train", audit, learn=True)
-    if len(held):
-        modality.prepare(held, processor, run.prepared / "validation", audit, learn=False)
+    needs = frozenset().union(*(OBJECTIVES[name].needs for name in plan.objectives))
+    with working("preparing the records", console, say):
+        processor = fitted_processor(config, plan, modality, kept)
+        processor.configure(needs)
+        modality.prepare(kept, processor, run.prepared / "train", audit, learn=True)
+        if len(held):
+            modality.prepare(held, processor, run.prepared / "validation", audit, learn=False)
     with whole_folder(run.prepared / "processor") as folder:
         processor.save(folder)
         seal(folder)
@@ -277,7 +291,13 @@ def _prepare(
         named = run.out / run.audit_file.name
         say(f"{set_aside(audit.summary())}; {named} names them all")
     seconds = round(time.monotonic() - started, 1)
-    run.resolve(plan=asdict(plan), records=len(records), prepared=True, preparation_seconds=seconds)
+    run.resolve(
+        plan=asdict(plan),
+        records=len(records),
+        prepared=True,
+        reading_seconds=reading,
+        preparation_seconds=seconds,
+    )
     shutil.rmtree(run.prepared / "records", ignore_errors=True)
 
 
@@ -307,9 +327,10 @@ def _survey(records: Dataset, config: PretrainConfig, modality: Modality, audit:
     return records
 
 
-def _processor(
+def fitted_processor(
     config: PretrainConfig, plan: Plan, modality: Modality, records: Dataset
 ) -> Processor:
+    """Return the processor of the encoder that training starts from, or fit one to the records."""
     kind = kind_of(plan.encoder)
     # A student shares its teacher's processor.
     teacher = plan.objective_options.get("distill", {}).get("teacher")
@@ -322,7 +343,8 @@ def _processor(
     return modality.fit(records, config, defaults, plan.length, patient=plan.patient)
 
 
-def _encoder(config: PretrainConfig, plan: Plan, processor: Processor) -> Encoder:
+def new_encoder(config: PretrainConfig, plan: Plan, processor: Processor) -> Encoder:
+    """Return the encoder that training starts from."""
     if not kind_of(plan.encoder):
         if plan.encoder_options:
             raise HeadstartError(

@@ -15,13 +15,14 @@ from headstart.objectives import CHANCE
 from headstart.training.loader import ResumableLoader
 from headstart.training.loop import TrainingLoop
 from headstart.training.usage import Usage
+from headstart.working import EVERY
 
 #: Speeds are means over at least this many seconds.
 _WINDOW = 10.0
 
 
 class Progress:
-    """A bar on a terminal; otherwise a line every tenth of the run, and at least every minute.
+    """A bar on a terminal; otherwise a line every half a minute, and one at the end.
 
     Args:
         console: where to write; None is silent.
@@ -30,7 +31,7 @@ class Progress:
     def __init__(self, console: Console | None, loader: ResumableLoader) -> None:
         self._console, self._loader, self._usage = console, loader, Usage()
         self._past: deque[tuple[float, int, int, int, float]] = deque()
-        self._last_line = (time.monotonic(), 0)
+        self._last_line = time.monotonic()
         self._bar: Bar | None = None
 
     @contextmanager
@@ -60,15 +61,12 @@ class Progress:
             self._past.popleft()
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], completed=counts.step, line=self._line(loop))
-        elif self._console is not None:
-            printed, tenths = self._last_line
-            if now - printed > 60 or counts.step * 10 // loop.steps > tenths:
-                self._last_line = (now, counts.step * 10 // loop.steps)
-                self._console.print(
-                    f"step {counts.step} of {loop.steps}: {self._line(loop)}",
-                    highlight=False,
-                    soft_wrap=True,
-                )
+            return
+        is_due = now - self._last_line > EVERY or counts.step == loop.steps
+        if self._console is not None and is_due:
+            self._last_line = now
+            line = f"step {counts.step} of {loop.steps}: {self._line(loop)}"
+            self._console.print(line, highlight=False, soft_wrap=True)
 
     def clock(self, loop: TrainingLoop) -> dict[str, float]:
         """Return recent rates, the share of time waiting for data, and seconds in total.

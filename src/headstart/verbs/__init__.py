@@ -6,9 +6,11 @@ them there, and imports what it needs only when it is called.
 
 from __future__ import annotations
 
-from headstart.verbs.applying import embed, explain, generate, info, predict, search
-from headstart.verbs.handle import Run, finetune, pretrain
+from headstart.verbs.applying import embed, explain, generate, predict, search
+from headstart.verbs.describing import info
+from headstart.verbs.handle import Run, finetune, pretrain, runs
 from headstart.verbs.judging import audit, compare, evaluate, label
+from headstart.verbs.previewing import preview
 
 __all__ = [
     "Run",
@@ -23,5 +25,7 @@ __all__ = [
     "label",
     "predict",
     "pretrain",
+    "preview",
+    "runs",
     "search",
 ]

@@ -12,17 +12,19 @@ from headstart.config import (
     PredictConfig,
     SearchConfig,
     SourceOptions,
-    load,
 )
 from headstart.outputs import check_free
 from headstart.run import RunFolder
-from headstart.verbs.reading import say
+from headstart.verbs.reading import Named, console, load, say
+from headstart.working import working
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from headstart.deployment.explain import Explanations
 
 
-def predict(run: str, *inputs: str, **options: Any) -> list[dict[str, Any]]:
+def predict(run: Named, *inputs: Any, **options: Any) -> list[dict[str, Any]]:
     """Predict labels of records with a fine-tuned run; one row per row of the inputs, in order.
 
     A row has the columns of its input as ``record``; one that nothing can be predicted of, such as
@@ -66,49 +68,52 @@ def predict(run: str, *inputs: str, **options: Any) -> list[dict[str, Any]]:
     return rows
 
 
-def embed(run: str, *inputs: str, **options: Any) -> Path:
-    """Write the vectors of records to a .npy or .parquet file and return its path.
+def embed(run: Named, *inputs: Any, **options: Any) -> Path | np.ndarray:
+    """Return the vectors of records, or write them to a .npy or .parquet file.
 
     There is a vector for each row of the inputs, in order: NaN where a row has none, such as a
     blank one.
 
     Args:
         run: a run folder, or any encoder folder.
-        inputs: files, folders or globs.
+        inputs: files, folders or globs; or records in memory, such as a list of texts.
         options: see :class:`headstart.config.EmbedConfig`.
+
+    Returns:
+        The vectors (N,D) float32; with ``out`` the path of the file.
 
     Raises:
         HeadstartError: anything the user can fix.
 
     Example::
 
-        vectors = numpy.load(hs.embed("runs/reviews", "new.csv", out="new.npy"))  # (N,D)
+        vectors = hs.embed("runs/reviews", ["a good film", "so long"])  # (2,D)
+        hs.embed("runs/reviews", "new.csv", out="new.npy")
     """
     plan = load(EmbedConfig, run=run, inputs=list(inputs), **options)
     from headstart.data.ledger import Ledger
-    from headstart.deployment.embed import check_out
+    from headstart.deployment.embed import check_out, vectors_of
     from headstart.deployment.embed import embed as embed_records
     from headstart.encoders.opening import OpenedEncoder
 
-    out = Path(plan.out)
-    check_free(plan, *check_out(out))
+    out = Path(plan.out) if plan.out else None
+    if out:  # before the work
+        check_free(plan, *check_out(out))
     opened, ledger = OpenedEncoder(plan.run), Ledger(columns=False)
     records = opened.read(plan.inputs, plan, say, ledger=ledger)
-    embed_records(
-        opened.encoder,
-        opened.processor,
-        records,
-        out,
-        length=opened.length,
-        batch_size=plan.batch_size,
-        ledger=ledger,
-    )
+    network = (opened.encoder, opened.processor, records)
+    with working("embedding", console(), say) as progress:
+        settings: dict[str, Any] = {"length": opened.length, "batch_size": plan.batch_size}
+        settings |= {"ledger": ledger, "progress": progress}
+        found = out or vectors_of(*network, **settings)
+        if out:
+            embed_records(*network, out, **settings)
     if missing := ledger.sentence("vector"):
         say(missing)
-    return out
+    return found
 
 
-def search(run: str, *inputs: str, query: str, **options: Any) -> list[dict[str, Any]]:
+def search(run: Named, *inputs: Any, query: Any, **options: Any) -> list[dict[str, Any]]:
     """Find the records nearest to a query; one row per neighbour, the nearest first.
 
     Without ``index`` the inputs, or the sources of the pre-training, are embedded once and stored
@@ -161,7 +166,7 @@ def search(run: str, *inputs: str, query: str, **options: Any) -> list[dict[str,
     return rows
 
 
-def generate(run: str, prompt: str = "", **options: Any) -> str | Path:
+def generate(run: Named, prompt: str = "", **options: Any) -> str | Path:
     """Generate with a run whose objective can: the continuation of a prompt, or images.
 
     Args:
@@ -178,7 +183,7 @@ def generate(run: str, prompt: str = "", **options: Any) -> str | Path:
     return generate_with(RunFolder.open(plan.run), plan)
 
 
-def explain(run: str, *inputs: str, **options: Any) -> Explanations:
+def explain(run: Named, *inputs: Any, **options: Any) -> Explanations:
     """Explain predictions: the parts that mattered, and the most similar labeled records.
 
     Args:
@@ -195,22 +200,3 @@ def explain(run: str, *inputs: str, **options: Any) -> Explanations:
 
     check_free(plan)
     return explain_predictions(plan, RunFolder.open(plan.run), say=say)
-
-
-def info(run: str) -> dict[str, Any]:
-    """Return options, decisions, state and latest metrics of a run folder."""
-    opened = RunFolder.open(run)
-    content = opened.config()
-    metrics = opened.metrics()
-    size = sum(f.stat().st_size for f in opened.folder.rglob("*") if f.is_file())
-    return {
-        "folder": str(opened.folder),
-        "verb": content["verb"],
-        "finished": opened.finished,
-        "options": content["options"],
-        "resolved": content["resolved"],
-        "last_metrics": metrics[-1] if metrics else {},
-        "checkpoints": sorted(p.name for p in opened.checkpoints.glob("*")),
-        "report": str(opened.report_file) if opened.report_file.exists() else None,
-        "megabytes": round(size / 1e6, 1),
-    }

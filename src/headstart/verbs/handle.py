@@ -5,10 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headstart.errors import HeadstartError
+from headstart.pages.markup import Markup, table, tag
 from headstart.run import RunFolder
-from headstart.verbs import applying, judging, learning
+from headstart.verbs import applying, describing, judging, learning
+from headstart.verbs.reading import Named, in_file
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+
     from headstart.deployment.explain import Explanations
     from headstart.evaluation.protocols import Answer
     from headstart.labeling.label import Labeling
@@ -17,52 +24,108 @@ if TYPE_CHECKING:
 class Run(RunFolder):
     """A run folder with the verbs that take a run; what ``pretrain`` and ``finetune`` return.
 
+    It may stand wherever a path to a run may. Where data is expected, a method takes the name of a
+    file or folder, or records in memory: lists, frames, arrays of pictures, data sets.
+
     Example::
 
         run = hs.Run("runs/reviews")
         print(run.evaluate(train="labeled.csv"))
+        vectors = run.encode(["a good film", "so long"])  # (2,D)
     """
 
-    def evaluate(self, train: str, **options: Any) -> Answer:
+    def __fspath__(self) -> str:
+        return str(self.folder)
+
+    def _repr_html_(self) -> str:
+        """Return the facts of the run for a notebook, with a link to its report."""
+        facts = self.facts()
+        rows = [[name.capitalize(), str(value)] for name, value in facts.items()]
+        report = Markup("")
+        if self.report_file.exists():
+            report = tag("p", tag("a", "report", href=str(self.report_file)))
+        return tag("div", tag("p", tag("strong", str(self.folder))), table([], {"": rows}), report)
+
+    def facts(self) -> dict[str, str]:
+        """Return the main facts of the run in words; `headstart info RUN` prints them."""
+        return describing.facts(self)
+
+    def encode(self, records: Sequence[Any]) -> np.ndarray:
+        """Return the vectors (N,D) float32 of N records in memory, one row each, in order.
+
+        Args:
+            records: texts, pictures (Pillow or NumPy), or an array (N,H,W,C) of pictures.
+
+        Raises:
+            HeadstartError: a record cannot be encoded, such as a blank text.
+        """
+        import numpy as np
+
+        records = [records] if isinstance(records, str) else records
+        vectors = applying.embed(self, in_file(records), quiet=True)
+        assert not isinstance(vectors, Path)
+        if missing := int(np.isnan(vectors).any(axis=1).sum()):
+            raise HeadstartError(
+                f"{missing:,} of {len(records):,} records have no vector: they are blank or cannot "
+                "be read; leave them out, or take embed, which gives NaN there."
+            )
+        return vectors
+
+    def evaluate(self, train: Any, **options: Any) -> Answer:
         """Same as :func:`headstart.evaluate` on this run."""
-        return judging.evaluate(str(self.folder), train=train, **options)
+        return judging.evaluate(self, train=train, **options)
 
-    def finetune(self, train: str, **options: Any) -> Run:
+    def finetune(self, train: Any, **options: Any) -> Run:
         """Same as :func:`headstart.finetune` on this run."""
-        return finetune(str(self.folder), train=train, **options)
+        return finetune(self, train=train, **options)
 
-    def label(self, *unlabeled: str, **options: Any) -> Labeling:
+    def label(self, *unlabeled: Any, **options: Any) -> Labeling:
         """Same as :func:`headstart.label` on this run."""
-        return judging.label(str(self.folder), *unlabeled, **options)
+        return judging.label(self, *unlabeled, **options)
 
-    def embed(self, *inputs: str, **options: Any) -> Path:
-        """Same as :func:`headstart.embed` on this run."""
-        return applying.embed(str(self.folder), *inputs, **options)
+    def embed(self, *inputs: Any, **options: Any) -> Path | np.ndarray:
+        """Same as :func:`headstart.embed` on this run: vectors (N,D), or the path of ``out``."""
+        return applying.embed(self, *inputs, **options)
 
-    def predict(self, *inputs: str, **options: Any) -> list[dict[str, Any]]:
+    def predict(self, *inputs: Any, **options: Any) -> list[dict[str, Any]]:
         """Same as :func:`headstart.predict` on this run."""
-        return applying.predict(str(self.folder), *inputs, **options)
+        return applying.predict(self, *inputs, **options)
 
-    def search(self, *inputs: str, query: str, **options: Any) -> list[dict[str, Any]]:
+    def search(self, *inputs: Any, query: Any, **options: Any) -> list[dict[str, Any]]:
         """Same as :func:`headstart.search` on this run."""
-        return applying.search(str(self.folder), *inputs, query=query, **options)
+        return applying.search(self, *inputs, query=query, **options)
 
-    def explain(self, *inputs: str, **options: Any) -> Explanations:
+    def explain(self, *inputs: Any, **options: Any) -> Explanations:
         """Same as :func:`headstart.explain` on this run."""
-        return applying.explain(str(self.folder), *inputs, **options)
+        return applying.explain(self, *inputs, **options)
 
     def generate(self, prompt: str = "", **options: Any) -> str | Path:
         """Same as :func:`headstart.generate` on this run."""
-        return applying.generate(str(self.folder), prompt=prompt, **options)
+        return applying.generate(self, prompt=prompt, **options)
+
+
+def runs(folder: Named = "runs") -> list[Run]:
+    """Return the runs in a folder, the newest first.
+
+    Raises:
+        HeadstartError: there is no such folder.
+
+    Example::
+
+        for run in hs.runs("runs"):
+            print(run.folder, run.facts()["state"])
+    """
+    return [Run(found.folder) for found in describing.runs(Path(folder))]
 
 
 def pretrain(
-    *sources: str, config: str | None = None, settings: list[str] | None = None, **options: Any
+    *sources: Any, config: str | None = None, settings: list[str] | None = None, **options: Any
 ) -> Run:
     """Pre-train an encoder on unlabeled data and return its run.
 
     Args:
-        sources: files, folders or globs.
+        sources: files, folders or globs; or records in memory: a list of texts or pictures, an
+            array (N,H,W,C), a frame, a ``datasets.Dataset``. They are kept in ``OUT.data``.
         config: a YAML file of options.
         settings: ``key=value`` strings, as ``--set`` takes them.
         options: see :class:`headstart.config.PretrainConfig`.
@@ -73,12 +136,13 @@ def pretrain(
     Example::
 
         run = hs.pretrain("reviews/", out="runs/reviews", budget="30min")
+        run = hs.pretrain(frame, out="runs/reviews", columns={"text": "body"})
     """
     return Run(learning.pretrain(*sources, config=config, settings=settings, **options).folder)
 
 
 def finetune(
-    run: str | None = None,
+    run: Named | None = None,
     *,
     config: str | None = None,
     settings: list[str] | None = None,
@@ -90,7 +154,8 @@ def finetune(
         run: a run folder, or any encoder folder; with ``resume`` it may be left out.
         config: a YAML file of options.
         settings: ``key=value`` strings, as ``--set`` takes them.
-        options: see :class:`headstart.config.FinetuneConfig`.
+        options: see :class:`headstart.config.FinetuneConfig`; records in memory are kept in
+            ``OUT.data``.
 
     Raises:
         HeadstartError: anything the user can fix.
@@ -98,5 +163,6 @@ def finetune(
     Example::
 
         run = hs.finetune("runs/reviews", train="labeled.csv", out="runs/stars")
+        run = hs.finetune("runs/reviews", train=(texts, labels), out="runs/stars")
     """
     return Run(learning.finetune(run, config=config, settings=settings, **options).folder)

@@ -8,12 +8,12 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.config import AuditConfig, CompareConfig, EvaluateConfig, LabelConfig, load, sections
+from headstart.config import AuditConfig, CompareConfig, EvaluateConfig, LabelConfig, sections
 from headstart.files import check_ending
 from headstart.outputs import check_free
 from headstart.run import RunFolder
 from headstart.verbs.learning import repeated
-from headstart.verbs.reading import console, say
+from headstart.verbs.reading import Named, console, load, say
 
 if TYPE_CHECKING:
     from headstart.data.audit_page import AuditPage
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def audit(
-    *sources: str, config: str | None = None, settings: list[str] | None = None, **options: Any
+    *sources: Any, config: str | None = None, settings: list[str] | None = None, **options: Any
 ) -> AuditPage:
     """Report on data: sizes, languages, duplicates, quality, and overlap with test data.
 
@@ -46,21 +46,20 @@ def audit(
 
     named = sections(MODALITIES, "modality_options")
     plan = load(AuditConfig, file=config, settings=settings or (), sections=named, **options)
-    from headstart.data.audit_page import AuditPage
     from headstart.modalities.auditing import audit_sources
 
     out = Path(plan.out) if plan.out else None
     if out:
         check_ending(out, "an audit", (".json", ".html"))
     check_free(plan)
-    page = AuditPage(audit_sources(plan))
+    page = audit_sources(plan)
     if out:
         page.write(out)
     return page
 
 
 def evaluate(
-    run: str, *, config: str | None = None, settings: list[str] | None = None, **options: Any
+    run: Named, *, config: str | None = None, settings: list[str] | None = None, **options: Any
 ) -> Answer:
     """Evaluate a run: its frozen features with few labels, unless a task is named.
 
@@ -115,7 +114,7 @@ def _writing(run: str, seed: int) -> Callable[[str], str]:
 
 
 def compare(
-    *runs: str, config: str | None = None, settings: list[str] | None = None, **options: Any
+    *runs: Named, config: str | None = None, settings: list[str] | None = None, **options: Any
 ) -> Comparison:
     """Compare several runs, or encoder folders, on the same labels and test records.
 
@@ -145,7 +144,7 @@ def compare(
     return compare_runs(plan, say=say)
 
 
-def label(run: str, *unlabeled: str, **options: Any) -> Labeling:
+def label(run: Named, *unlabeled: Any, **options: Any) -> Labeling:
     """Choose the unlabeled records most worth labeling next, and write them to a file.
 
     Args:

@@ -14,12 +14,12 @@ from headstart.files import delete
 from headstart.outputs import check_unread
 from headstart.ranks import is_first
 from headstart.run import RunFolder
-from headstart.verbs.reading import console, labeled_records, say
+from headstart.verbs.reading import Named, console, labeled_records, say, taken
 from headstart.verbs.starting import begun
 
 
 def pretrain(
-    *sources: str, config: str | None = None, settings: list[str] | None = None, **options: Any
+    *sources: Any, config: str | None = None, settings: list[str] | None = None, **options: Any
 ) -> RunFolder:
     """Pre-train; see :func:`headstart.pretrain`."""
     named = {"sources": list(sources)} if sources else {}
@@ -31,7 +31,10 @@ def pretrain(
         **named,
         **options,
     )
-    with begun("pretrain", PretrainConfig, values, _check_names) as (run, plan):
+    with begun("pretrain", PretrainConfig, taken(PretrainConfig, values), check_names) as (
+        run,
+        plan,
+    ):
         if not run.finished:
             from headstart.training.pretrain import pretrain as pretrain_encoder
 
@@ -66,7 +69,7 @@ def repeated(run: str, seeds: int) -> list[RunFolder]:
 
 
 def finetune(
-    run: str | None = None,
+    run: Named | None = None,
     *,
     config: str | None = None,
     settings: list[str] | None = None,
@@ -84,7 +87,10 @@ def finetune(
         **named,
         **options,
     )
-    with begun("finetune", FinetuneConfig, values, _check_task) as (target, plan):
+    with begun("finetune", FinetuneConfig, taken(FinetuneConfig, values), _check_task) as (
+        target,
+        plan,
+    ):
         if not (target.finished and target.resolved.get("compared", True)):
             _finetune(plan, target)
             if is_first():
@@ -173,7 +179,7 @@ def _check_task(plan: FinetuneConfig) -> None:
     check_division(plan)
 
 
-def _check_names(plan: PretrainConfig) -> None:
+def check_names(plan: PretrainConfig) -> None:
     """Refuse what cannot be written, and unknown names, before a run folder is created."""
     from headstart.encoders import ENCODERS
     from headstart.modalities import MODALITIES

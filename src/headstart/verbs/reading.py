@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+import shutil
 import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from contextvars import ContextVar
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.config import FinetuneConfig
+from headstart.config import FinetuneConfig, Options
+from headstart.config.loading import Model, stated, validated
+from headstart.config.options import Data
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -13,6 +23,67 @@ if TYPE_CHECKING:
     from headstart.data.audit import Audit
     from headstart.encoders.opening import OpenedEncoder
     from headstart.modalities import Modality
+
+
+#: The name of a run, or the run itself.
+Named = str | os.PathLike[str]
+
+
+#: Whether the verb at work was asked for no progress and no notes.
+_quiet: ContextVar[bool] = ContextVar("quiet", default=False)
+
+
+def load(
+    model: type[Model],
+    *,
+    file: str | Path | None = None,
+    settings: Iterable[str] = (),
+    sections: Mapping[str, tuple[str, ...]] | None = None,
+    **options: Any,
+) -> Model:
+    """Build a verb's options, see :func:`headstart.config.load`; records in memory become files."""
+    values = stated(model, file=file, settings=settings, sections=sections or {}, **options)
+    return validated(model, taken(model, values))
+
+
+def taken(model: type[Options], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options as a verb takes them, with files in the place of records in memory.
+
+    The files are temporary, but those of a run, which must find them again, are beside it in
+    ``RUN.data``. From here on the verb is quiet if the options say so.
+    """
+    _quiet.set(bool(values.get("quiet")))
+    found = dict(values)
+    for name, field in model.model_fields.items():
+        if Data() in field.metadata and not _is_named(found.get(name)):
+            from headstart.modalities.memory import source_of, sources_of
+
+            keep = "resume" in model.model_fields and found.get("out")
+            folder = Path(f"{os.fspath(found['out'])}.data") if keep else _scratch()
+            many = field.annotation == list[str]
+            found[name] = (sources_of if many else source_of)(found[name], folder)
+    return found
+
+
+def in_file(records: Any) -> str:
+    """Store records in memory in a temporary file, and return its name."""
+    from headstart.modalities.memory import stored
+
+    return stored(records, _scratch())
+
+
+def _is_named(value: Any) -> bool:
+    """Return whether an option names its data, or was not given."""
+    many = value if isinstance(value, list | tuple) else [value]
+    return all(one is None or isinstance(one, str | os.PathLike) for one in many)
+
+
+@cache
+def _scratch() -> Path:
+    """Return a temporary folder that is deleted when the process ends."""
+    folder = tempfile.mkdtemp(prefix="headstart-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def labeled_records(source: str, options: FinetuneConfig, opened: OpenedEncoder) -> Dataset:
@@ -32,11 +103,12 @@ def labeled_records(source: str, options: FinetuneConfig, opened: OpenedEncoder)
 
 def say(message: str) -> None:
     """Print a message to standard error; standard output is for results."""
-    print(message, file=sys.stderr, flush=True)
+    if not _quiet.get():
+        print(message, file=sys.stderr, flush=True)
 
 
 def console() -> Any:
-    """Return the console that progress is shown on."""
+    """Return the console that progress is shown on; None where the user asked for quiet."""
     from rich.console import Console
 
-    return Console(stderr=True)
+    return None if _quiet.get() else Console(stderr=True)

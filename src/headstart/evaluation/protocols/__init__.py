@@ -35,6 +35,10 @@ class Answer(Contract):
         """Return all figures as plain values."""
         ...
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the same, as every result of a verb does."""
+        return self.summary()
+
 
 @dataclass(frozen=True)
 class OpenedRun:

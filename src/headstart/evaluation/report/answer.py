@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from headstart.evaluation.verdict import points, score
-from headstart.pages.markup import Markup, coded, tag
+from headstart.pages.markup import Markup, tag
+from headstart.pages.top import tile, top
 
 if TYPE_CHECKING:
     from headstart.evaluation.verdict import Gain
@@ -45,22 +46,8 @@ def header(
         tone: ``gain``, ``level`` or ``loss``.
     """
     word, _, reason = answer.partition(": ")
-    return tag(
-        "header",
-        tag("p", "Was pre-training worth it?", class_="question"),
-        tag("h1", tag("strong", f"{word}."), " ", reason[:1].upper() + reason[1:]),
-        tag("ul", *tiles, class_="tiles") if tiles else Markup(""),
-        tag(
-            "details",
-            tag("summary", "In figures"),
-            tag("ul", *(tag("li", *coded(x)) for x in lines)),
-            open="",
-        )
-        if lines
-        else Markup(""),
-        *(tag("p", *coded(note), class_="note") for note in notes),
-        class_=f"verdict {tone}",
-    )
+    said = [tag("strong", f"{word}."), " ", reason[:1].upper() + reason[1:]]
+    return top("Was pre-training worth it?", said, tone, tiles, lines, notes)
 
 
 def cost_tile(cost: Mapping[str, str]) -> list[Markup]:
@@ -97,14 +84,3 @@ def _tile(gain: Gain) -> Markup:
     if gain.sign > 0 and worth and worth.known:
         parts.append(tag("span", f"does the work of {worth} labels", class_="worth"))
     return tag("li", *parts, class_=f"tile {_SIGNS[gain.sign]}")
-
-
-def tile(head: str, figure: str, below: str, tone: str = "") -> Markup:
-    """Return a figure with its name above and its meaning below."""
-    return tag(
-        "li",
-        tag("span", head, class_="small"),
-        tag("strong", figure),
-        tag("span", below, class_="small"),
-        class_=f"tile {tone}".strip(),
-    )

@@ -10,13 +10,14 @@ from scipy import sparse
 from headstart.evaluation.metrics import confusion
 from headstart.evaluation.protocols import PROTOCOLS
 from headstart.evaluation.report.figures import ours
-from headstart.evaluation.report.previews import card
 from headstart.evaluation.samples import Samples
+from headstart.pages.cards import card
 from headstart.pages.heat import heat_table
 from headstart.pages.markup import Markup, cut, tag
 
 if TYPE_CHECKING:
     from headstart.evaluation.outcomes import Results
+    from headstart.run import RunFolder
 
 #: Maximum number of classes for the whole confusion matrix.
 MOST_CLASSES = 20
@@ -66,6 +67,14 @@ def section(results: Results, samples: Samples | None) -> Markup:
         *parts,
         tag("p", words, class_="small"),
     )
+
+
+def link(run: RunFolder | None) -> Markup:
+    """Return a link to the page that fine-tuning wrote of each class, if there is one."""
+    if run is None or not run.classes_file.is_file():
+        return Markup("")
+    name = "Each class of the fine-tuned run, with the records that it mistakes"
+    return tag("p", tag("a", name, href=run.classes_file.resolve().as_uri()))
 
 
 def _counts(results: Results) -> sparse.csr_matrix | None:

@@ -23,7 +23,10 @@ def cost_of(run: RunFolder, metrics: list[dict[str, Any]]) -> dict[str, str]:
         preparation = float(run.resolved.get("preparation_seconds", 0.0))
         cost["minutes"] = f"{(seconds_of(metrics) + preparation) / 60:.1f}"
         if preparation:
-            cost["of these, preparation"] = f"{preparation / 60:.1f} min"
+            reading = float(run.resolved.get("reading_seconds", 0.0))
+            cost["of these, reading and preparing"] = (
+                f"{reading / 60:.1f} + {(preparation - reading) / 60:.1f} min"
+            )
     if metrics:
         cost["steps"] = f"{metrics[-1]['step']:,}"
     times = [0.0, *(clock["seconds"] for clock in clocks)]

@@ -7,9 +7,9 @@ from itertools import islice
 import numpy as np
 
 from headstart.evaluation.projection import nearest
-from headstart.evaluation.report.previews import card
 from headstart.evaluation.samples import Samples
 from headstart.modalities import Preview
+from headstart.pages.cards import card
 from headstart.pages.markup import Markup, tag
 
 QUERIES = 6

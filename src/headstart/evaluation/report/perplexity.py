@@ -14,6 +14,7 @@ from headstart.files import write_text
 from headstart.pages.dots import Dot, dot_chart
 from headstart.pages.markup import Markup, table, tag
 from headstart.pages.page import page
+from headstart.pages.top import tile
 
 if TYPE_CHECKING:
     from headstart.evaluation.perplexity import Perplexity
@@ -62,13 +63,13 @@ def write_perplexity(
 def _header(found: Perplexity, took: Mapping[str, str]) -> Markup:
     ours, best, tone = found.foreseen[0], found.best, _TONES[found.sign]
     tiles = [
-        answer.tile(
+        tile(
             "Perplexity a token",
             f"{ours.perplexity.mean:,.1f}",
             f"against {best.perplexity.mean:,.1f} of {best.name}",
             tone,
         ),
-        answer.tile(
+        tile(
             "Bits a byte",
             f"{ours.bits_a_byte.mean:.3f}",
             f"against {best.bits_a_byte.mean:.3f} of {best.name}",

@@ -30,6 +30,7 @@ from headstart.evaluation.samples import Samples
 from headstart.evaluation.verdict import Gain, details, gains, headline
 from headstart.files import write_text
 from headstart.pages.page import page
+from headstart.pages.result import Result
 from headstart.run import RunFolder
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 LIMIT = 5_000_000
 
 
-class Report:
+class Report(Result):
     """What an evaluation found, in words, as plain values, and as a page.
 
     Args:
@@ -165,6 +166,7 @@ class Report:
                 feature_map.section(results, samples),
                 neighbours.section(samples),
                 confusions.section(results, samples),
+                confusions.link(self._run),
                 pretext.section(self._run),
                 training.section(self._metrics),
                 health.section(self._metrics),

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from headstart.data.block import Located
 from headstart.data.columnar import holds_bytes
 from headstart.data.content import Content
@@ -18,6 +20,7 @@ from headstart.errors import HeadstartError
 from headstart.files import whole_folder
 from headstart.modalities.image import near
 from headstart.modalities.image.arrays import read_arrays
+from headstart.modalities.image.decode import npy
 from headstart.modalities.image.survey import survey
 
 if TYPE_CHECKING:
@@ -40,6 +43,8 @@ OUTSIDE = "the picture that it names lies outside the folder of its file; move i
 NOT_UTF8 = "its path is not UTF-8; rename it"
 TOO_LARGE = f"its picture is larger than {LARGEST // 2**20} MiB; make it smaller"
 
+#: Modes of Pillow that PNG stores without loss.
+_PNG = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I;16"})
 _NAMES = (
     *(
         "image",
@@ -154,6 +159,20 @@ def _export(records: Dataset, folder: Path) -> list[str]:
     return names
 
 
+def _of_object(value: Any) -> Any:
+    """Return the bytes of a picture of Pillow, of an array (H,W) or (H,W,C), or of a file."""
+    if isinstance(value, np.ndarray) and value.ndim in (2, 3) and value.dtype.kind in "buif":
+        return npy(np.ascontiguousarray(value))
+    if hasattr(value, "getbands") and hasattr(value, "save"):
+        packed = io.BytesIO()
+        if value.mode == "F":
+            value.save(packed, format="TIFF")
+        else:
+            (value if value.mode in _PNG else value.convert("RGB")).save(packed, format="PNG")
+        return packed.getvalue()
+    return value if isinstance(value, bytes) else None
+
+
 def _suffix(data: bytes) -> str:
     from PIL import Image
 
@@ -195,4 +214,5 @@ IMAGE = Content(
     export=_export,
     readers={".npz": read_arrays},
     rows=64,
+    of_object=_of_object,
 )

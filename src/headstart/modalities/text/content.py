@@ -112,4 +112,5 @@ TEXT = Content(
     rules=quality.RULES,
     failing=quality.failing,
     export=_export,
+    of_object=lambda value: value if isinstance(value, str) else None,
 )

@@ -13,6 +13,30 @@ UNKNOWN = "und"
 
 MISSING = "Languages were not looked for: install the extra with `pip install 'headstart[audit]'`."
 
+#: Names of the languages that are told apart, by their codes of ISO 639-1.
+_NAMES = {
+    **{"af": "Afrikaans", "am": "Amharic", "an": "Aragonese", "ar": "Arabic", "as": "Assamese"},
+    **{"az": "Azerbaijani", "be": "Belarusian", "bg": "Bulgarian", "bn": "Bengali"},
+    **{"br": "Breton", "bs": "Bosnian", "ca": "Catalan", "cs": "Czech", "cy": "Welsh"},
+    **{"da": "Danish", "de": "German", "dz": "Dzongkha", "el": "Greek", "en": "English"},
+    **{"eo": "Esperanto", "es": "Spanish", "et": "Estonian", "eu": "Basque", "fa": "Persian"},
+    **{"fi": "Finnish", "fo": "Faroese", "fr": "French", "ga": "Irish", "gl": "Galician"},
+    **{"gu": "Gujarati", "he": "Hebrew", "hi": "Hindi", "hr": "Croatian", "ht": "Haitian"},
+    **{"hu": "Hungarian", "hy": "Armenian", "id": "Indonesian", "is": "Icelandic"},
+    **{"it": "Italian", "ja": "Japanese", "jv": "Javanese", "ka": "Georgian", "kk": "Kazakh"},
+    **{"km": "Khmer", "kn": "Kannada", "ko": "Korean", "ku": "Kurdish", "ky": "Kyrgyz"},
+    **{"la": "Latin", "lb": "Luxembourgish", "lo": "Lao", "lt": "Lithuanian", "lv": "Latvian"},
+    **{"mg": "Malagasy", "mk": "Macedonian", "ml": "Malayalam", "mn": "Mongolian"},
+    **{"mr": "Marathi", "ms": "Malay", "mt": "Maltese", "nb": "Bokmål", "ne": "Nepali"},
+    **{"nl": "Dutch", "nn": "Nynorsk", "no": "Norwegian", "oc": "Occitan", "or": "Odia"},
+    **{"pa": "Punjabi", "pl": "Polish", "ps": "Pashto", "pt": "Portuguese", "qu": "Quechua"},
+    **{"ro": "Romanian", "ru": "Russian", "rw": "Kinyarwanda", "se": "Sámi", "si": "Sinhala"},
+    **{"sk": "Slovak", "sl": "Slovenian", "sq": "Albanian", "sr": "Serbian", "sv": "Swedish"},
+    **{"sw": "Swahili", "ta": "Tamil", "te": "Telugu", "th": "Thai", "tl": "Tagalog"},
+    **{"tr": "Turkish", "ug": "Uyghur", "uk": "Ukrainian", "ur": "Urdu", "vi": "Vietnamese"},
+    **{"vo": "Volapük", "wa": "Walloon", "xh": "Xhosa", "zh": "Chinese", "zu": "Zulu"},
+}
+
 #: Fewest letters for detection, in general and in scripts without spaces.
 _MIN_LETTERS, _MIN_DENSE_LETTERS = 20, 4
 
@@ -29,6 +53,11 @@ def languages(texts: Sequence[str]) -> list[str]:
         classify(text[:SAMPLE_LENGTH])[0] if _is_long_enough(text[:SAMPLE_LENGTH]) else UNKNOWN
         for text in texts
     ]
+
+
+def name_of(code: str) -> str:
+    """Return the name of a language, such as ``German`` for ``de``."""
+    return "too short to tell" if code == UNKNOWN else _NAMES.get(code, code)
 
 
 def _is_long_enough(text: str) -> bool:

@@ -21,14 +21,6 @@ if TYPE_CHECKING:
 #: Most characters that are searched for near duplicates before training: some seconds.
 QUICK = 175_000_000
 
-#: Names of the most common languages; others are shown by their code.
-_NAMES = {
-    **{"en": "English", "de": "German", "fr": "French", "es": "Spanish", "it": "Italian"},
-    **{"zh": "Chinese", "ja": "Japanese", "ko": "Korean", "pt": "Portuguese", "ru": "Russian"},
-    **{"nl": "Dutch", "pl": "Polish", "cs": "Czech", "ar": "Arabic", "tr": "Turkish"},
-    **{"und": "too short to tell"},
-}
-
 
 def survey(records: Dataset, audit: Audit, effort: Effort) -> None:
     """Survey all texts, and a sample in detail; findings and notes go to ``audit``."""
@@ -44,7 +36,7 @@ def survey(records: Dataset, audit: Audit, effort: Effort) -> None:
         detected = languages.languages(texts)
         counts = dict(Counter(detected).most_common())
         audit.findings["languages"] = counts
-        by_name = {_NAMES.get(code or "", str(code)): count for code, count in counts.items()}
+        by_name = {languages.name_of(str(code)): count for code, count in counts.items()}
         audit.findings.setdefault("tables", []).append(counted("Languages", by_name).plain())
     else:
         audit.notes.append(languages.MISSING)

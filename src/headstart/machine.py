@@ -10,14 +10,18 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import headstart
+from headstart.version import __version__
 
 
-def examine(folder: str | Path = ".") -> dict[str, Any]:
+def doctor(folder: str | Path = ".") -> dict[str, Any]:
     """Return the properties that matter for training, as plain values, with advice in sentences.
 
     Args:
         folder: where runs will be written; its disk is measured.
+
+    Example::
+
+        print(*hs.doctor()["advice"], sep="\n")
     """
     import torch
 
@@ -27,7 +31,7 @@ def examine(folder: str | Path = ".") -> dict[str, Any]:
     required, extras = _requirements()
     added = foreign()
     found: dict[str, Any] = {
-        "headstart": headstart.__version__,
+        "headstart": __version__,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "cores": _cores(),

@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
-from headstart.modalities import Preview
+from typing import Protocol
+
 from headstart.pages.markup import Markup, cut, tag
 
 _LETTERS = 40
 
 
-def card(preview: Preview, below: str = "", kind: str = "") -> Markup:
+class Shown(Protocol):
+    """One record as shown on a page; :class:`headstart.modalities.Preview` is one."""
+
+    @property
+    def text(self) -> str:
+        """Its beginning, or its name."""
+        ...
+
+    @property
+    def label(self) -> str:
+        """Its label, or empty."""
+        ...
+
+    @property
+    def address(self) -> str:
+        """A thumbnail as a ``data:`` URL, or empty."""
+        ...
+
+
+def card(preview: Shown, below: str = "", kind: str = "") -> Markup:
     """Return a record with its label and a line below; ``kind`` is ``good`` or ``bad`` or empty."""
-    if preview.image:
+    if preview.address:
         name = f"{preview.label or 'record'}: {preview.text}"
         content = tag("img", src=preview.address, alt=cut(name, 80), class_="thumb")
     else:
         content = tag("p", preview.text, class_="words")
-    label = tag("p", cut(preview.label, _LETTERS), class_="label")
+    label = tag("p", cut(preview.label, _LETTERS), class_="label") if preview.label else ""
     below_it = tag("p", below, class_="small") if below else Markup("")
     return tag("li", content, label, below_it, class_=f"preview {kind}".strip())

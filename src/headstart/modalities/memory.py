@@ -1,0 +1,245 @@
+"""Records in memory (lists, arrays, frames, data sets) as files, which are read like any other."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart.data.columns import LABEL
+from headstart.errors import HeadstartError
+from headstart.files import whole_file, whole_folder, writable
+from headstart.modalities import MODALITIES
+from headstart.modalities.inline import names_file
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+TAKEN = (
+    "give the name of a file, a list of records, a frame, a datasets.Dataset, "
+    "or an array of pictures (N,H,W,C)"
+)
+
+
+def sources_of(given: Any, folder: Path) -> list[str]:
+    """Return the sources that an argument stands for, see :func:`source_of`.
+
+    Args:
+        given: one source or several: a list of names, of sets of records, or of single records.
+            A list of texts that stands for one source is a list in a list.
+        folder: where records are stored.
+    """
+    if not isinstance(given, list | tuple):
+        return [source_of(given, folder)]
+    if all(map(_is_record, given)):
+        return [source_of(given, folder)]
+    found: list[str] = []
+    for one in given:
+        is_names = isinstance(one, list | tuple) and one and all(map(_is_name, one))
+        found += map(os.fspath, one) if is_names else [source_of(one, folder)]
+    return found
+
+
+def source_of(value: Any, folder: Path) -> str:
+    """Return the source that a value stands for; records in memory are stored in ``folder``.
+
+    Args:
+        value: a name or path; or records: a list of texts or pictures, an array of pictures
+            (N,H,W) or (N,H,W,C), a frame of pandas or polars or any object with
+            ``__arrow_c_stream__`` or ``__dataframe__``, a ``datasets.Dataset``, a list of rows
+            ``{"text": ..., "label": ...}``, such columns in one dictionary, or
+            ``(records, labels)``.
+        folder: created when it is needed. A file in it is named by its content, so the same
+            records always have the same ids.
+
+    Raises:
+        HeadstartError: the value is none of these.
+    """
+    if isinstance(value, str | os.PathLike):
+        return os.fspath(value)
+    return stored(value, folder)
+
+
+def _is_record(value: Any) -> bool:
+    """Return whether a value is a single record: a row of plain values, or such as a picture."""
+    if type(value) is dict:
+        return not any(isinstance(cell, list | tuple | np.ndarray) for cell in value.values())
+    is_several = isinstance(value, str | os.PathLike | np.ndarray)
+    return not is_several and _object(value) is not None
+
+
+def stored(records: Any, folder: Path) -> str:
+    """Write records in memory to a file, and return its path; see :func:`source_of`."""
+    library = sys.modules.get("datasets")
+    if library and isinstance(records, library.DatasetDict):
+        splits = ", ".join(map(repr, list(records)[:10]))
+        raise HeadstartError(f"a DatasetDict holds several data sets; name one of {splits}.")
+    if library and isinstance(records, library.Dataset):
+        path = folder / f"given-{records._fingerprint}"
+        if not path.exists():
+            with whole_folder(path) as unfinished, _without_bars(library):
+                records.save_to_disk(str(unfinished))
+        return str(path)
+    frame = _frame(records)
+    if frame is not None:
+        return _parquet(frame, folder)
+    columns = _columns(records)
+    counts = {name: len(values) for name, values in columns.items()}
+    if len(set(counts.values())) != 1 or not min(counts.values()):
+        told = ", ".join(f"{count:,} of {name!r}" for name, count in counts.items())
+        raise HeadstartError(
+            f"records in memory need equally many values in each column, and one or more ({told}); "
+            "give one label for each record."
+        )
+    if any(np.ndim(values) > 2 for values in columns.values() if isinstance(values, np.ndarray)):
+        arrays: dict[str, Any] = {name: np.asarray(values) for name, values in columns.items()}
+        return _written(lambda file: np.savez(file, **arrays), ".npz", folder)
+
+    import pyarrow as pa
+
+    table = pa.table({name: _array(values) for name, values in columns.items()})
+    return _parquet(table, folder)
+
+
+@contextmanager
+def _without_bars(library: Any) -> Iterator[None]:
+    """Copying records is internal; bars are for the user's own steps."""
+    shown = not library.are_progress_bars_disabled()
+    library.disable_progress_bars()
+    try:
+        yield
+    finally:
+        if shown:
+            library.enable_progress_bars()
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, os.PathLike) or (isinstance(value, str) and names_file(value))
+
+
+def _frame(records: Any) -> pa.Table | None:
+    """Return a frame, or rows, as a table, without the index of pandas; None for anything else."""
+    import pyarrow as pa
+
+    if isinstance(records, list) and records and type(records[0]) is dict:
+        names = dict.fromkeys(name for row in records for name in row)
+        return pa.table({name: _array([row.get(name) for row in records]) for name in names})
+    is_frame = hasattr(records, "columns") or hasattr(records, "schema")
+    try:
+        if is_frame and hasattr(records, "__arrow_c_stream__"):
+            table = pa.table(records)
+        elif hasattr(records, "__dataframe__"):
+            from pyarrow.interchange import from_dataframe
+
+            table = from_dataframe(records)
+        else:
+            return None
+    except (pa.ArrowException, TypeError):  # columns of several types, or of objects
+        if not hasattr(records, "columns"):
+            raise
+        return pa.table({str(name): _array(list(records[name])) for name in records.columns})
+    index = [name for name in table.column_names if re.fullmatch(r"__index_level_\d+__", name)]
+    return table.drop_columns(index)
+
+
+def _array(values: Sequence[Any] | np.ndarray) -> pa.Array:
+    """Return a column; values of several types become texts, as in a .csv file."""
+    import pyarrow as pa
+
+    storable = _storable(values)
+    try:
+        return pa.array(storable, from_pandas=True)
+    except (pa.ArrowException, OverflowError):
+        missing = (value is None or value != value for value in storable)
+        texts = [
+            None if gone else str(value) for gone, value in zip(missing, storable, strict=True)
+        ]
+        return pa.array(texts)
+
+
+def _columns(records: Any) -> dict[str, Any]:
+    """Return bare records, with labels or without, as columns by name."""
+    if isinstance(records, Mapping):
+        return {str(name): _sequence(values) for name, values in records.items()}
+    labeled = isinstance(records, tuple) and len(records) == 2 and not isinstance(records[1], str)
+    if labeled and not isinstance(records[0], str):
+        values, labels = map(_sequence, records)
+        return {_field_of(values): values, LABEL.name: labels}
+    values = _sequence(records)
+    return {_field_of(values): values}
+
+
+def _sequence(values: Any) -> Sequence[Any] | np.ndarray:
+    """Return a column as a list, or as an array where it has more than one axis."""
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise HeadstartError(f"{type(values).__name__} is no collection of records; {TAKEN}.")
+    if hasattr(values, "__array__") and not hasattr(values, "to_list"):
+        values = np.asarray(values)
+        return values if values.ndim > 1 else values.tolist()
+    found = list(values)
+    shapes = {value.shape for value in found if isinstance(value, np.ndarray)}
+    if len(shapes) == 1 and all(isinstance(value, np.ndarray) for value in found):
+        return np.stack(found)
+    return found
+
+
+def _field_of(values: Sequence[Any] | np.ndarray) -> str:
+    """Return the name of the field that bare records are: that of the first kind to take them."""
+    sample = next((value for value in values if value is not None), None)
+    found = _object(sample)
+    if sample is None:
+        raise HeadstartError("the records in memory are empty; give one or more.")
+    if found is None:
+        what = type(sample).__name__
+        if isinstance(values, np.ndarray):
+            what = f"an array {values.shape}"
+        raise HeadstartError(f"records in memory cannot be {what}; {TAKEN}.")
+    return found[0]
+
+
+def _storable(values: Sequence[Any] | np.ndarray) -> list[Any]:
+    """Return the values of a column, with what a file holds in the place of objects."""
+    plain = (str, int, float)
+    found = [
+        None if value is None or isinstance(value, plain) else _object(value) for value in values
+    ]
+    return [value if one is None else one[1] for value, one in zip(values, found, strict=True)]
+
+
+def _object(value: Any) -> tuple[str, Any] | None:
+    """Return the field that an object is the value of, and what a file holds in its place."""
+    for _, kind in MODALITIES.items():
+        content = kind.content
+        stored = content.of_object(value) if content.of_object else None
+        if stored is not None:
+            return content.fields[0].name, stored
+    return None
+
+
+def _parquet(table: pa.Table, folder: Path) -> str:
+    import pyarrow.parquet as pq
+
+    return _written(partial(pq.write_table, table), ".parquet", folder)
+
+
+def _written(write: Callable[[Any], None], suffix: str, folder: Path) -> str:
+    """Write a file that is named by its content, and return its path."""
+    unnamed = folder / f"given{suffix}"
+    with writable(unnamed):
+        folder.mkdir(parents=True, exist_ok=True)
+        with whole_file(unnamed) as partial_file:
+            with open(partial_file, "wb") as file:
+                write(file)
+            with open(partial_file, "rb") as file:
+                digest = hashlib.file_digest(file, "blake2b").hexdigest()[:12]
+        path = folder / f"given-{digest}{suffix}"
+        os.replace(unnamed, path)
+    return str(path)

@@ -1,0 +1,112 @@
+"""What one batch looks like before anything is trained."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from headstart.config import PretrainConfig, PreviewConfig
+from headstart.errors import HeadstartError
+from headstart.files import check_ending, write_text
+from headstart.outputs import check_free
+from headstart.pages.result import Result
+from headstart.run import RunFolder
+from headstart.verbs.learning import check_names, pretrain_sections
+from headstart.verbs.reading import console, load, say
+
+_TITLE = "headstart: what is learned from?"
+#: Records that are printed; the page has more.
+_PRINTED = 3
+
+
+@dataclass(frozen=True)
+class Preview(Result):
+    """The pretext task on the first records.
+
+    Attributes:
+        headline: what was chosen, in a sentence.
+        records: of each text its rows, as :class:`headstart.modalities.Words` has them; empty where
+            the records are not texts.
+        out: the page, or the grid of pictures.
+    """
+
+    headline: str
+    records: list[Any]
+    out: Path
+
+    def summary(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {"headline": self.headline, "records": self.records, "out": str(self.out)}
+
+    def __str__(self) -> str:
+        lines = [f"{self.headline}:"]
+        for rows in self.records[:_PRINTED]:
+            lines.append("")
+            for row in rows:
+                lines.append(f"  {row['name']}: {' '.join(map(_piece, row['pieces']))}")
+        return "\n".join([*lines, f"wrote {self.out}"])
+
+
+def preview(
+    *sources: Any, config: str | None = None, settings: list[str] | None = None, **options: Any
+) -> Preview:
+    """Show what the pretext task makes of the first records; nothing is trained.
+
+    Args:
+        sources: files, folders or globs; or records in memory.
+        config: a YAML file of options.
+        settings: ``key=value`` strings, as ``--set`` takes them.
+        options: see :class:`headstart.config.PreviewConfig`.
+
+    Raises:
+        HeadstartError: anything the user can fix.
+
+    Example::
+
+        hs.preview("photos/", objective="simclr", out="views.html")
+    """
+    if sources:
+        options["sources"] = list(sources)
+    given = settings or ()
+    plan = load(
+        PreviewConfig, file=config, settings=given, sections=pretrain_sections(given), **options
+    )
+    out = Path(plan.out)
+    check_ending(out, "a preview", (".html", ".png"))
+    check_free(plan)
+    shared = {name: value for name, value in plan if name in PretrainConfig.model_fields}
+    training = PretrainConfig(**{**shared, "out": str(out)})
+    check_names(training)
+    from headstart.evaluation.report.pretext import section
+    from headstart.pages.markup import tag
+    from headstart.pages.page import page
+    from headstart.training.preview import preview as draw
+
+    with tempfile.TemporaryDirectory(prefix="headstart-") as scratch:
+        run = RunFolder(scratch)
+        headline = draw(training, run, say=say, console=console())
+        records = []
+        if not (run.image_file.exists() or run.words_file.exists()):
+            raise HeadstartError(f"{headline}, and it cannot be drawn; take another --objective.")
+        if run.words_file.exists():
+            records = json.loads(run.words_file.read_text(encoding="utf-8"))["records"]
+        if out.suffix.lower() == ".png":
+            if not run.image_file.exists():
+                raise HeadstartError(f"{headline}: there is no picture of it; write --out X.html.")
+            shutil.copyfile(run.image_file, out)
+        else:
+            question = tag("p", "What is learned from?", class_="question")
+            header = tag("header", question, tag("h1", tag("strong", f"{headline}.")))
+            write_text(out, page(header, [section(run)], _TITLE, script=False))
+    return Preview(headline, records, out)
+
+
+def _piece(piece: list[str]) -> str:
+    """Return a piece with its marks: ``[hidden]``, ``*changed*``, and the answer after an arrow."""
+    text, mark, answer = (part.strip() for part in piece)
+    marked = {"hidden": f"[{text.strip('[]')}]", "changed": f"*{text}*"}.get(mark, text)
+    return f"{marked}->{answer}" if answer else marked

@@ -1,0 +1,71 @@
+"""Showing how far a step is: a bar on a terminal, elsewhere a line every half a minute."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
+from typing import TYPE_CHECKING
+
+from headstart.batch import Progress
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+#: Seconds between two lines outside of a terminal.
+EVERY = 30.0
+
+
+@contextmanager
+def working(title: str, console: Console | None, say: Callable[[str], None]) -> Iterator[Progress]:
+    """Show that a step is at work, and how far it is.
+
+    Args:
+        title: what is done, such as ``reading the sources``.
+        console: where a bar is shown if it is a terminal.
+        say: is called with a line every :data:`EVERY` seconds elsewhere.
+
+    Yields:
+        A function of the records done and of all records; 0 where these are not known.
+    """
+    if console is not None and console.is_terminal:
+        from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bars
+
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[count]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        with Bars(*columns, console=console, transient=True) as bars:
+            task = bars.add_task(title, total=None, count="")
+            yield lambda done, total: bars.update(
+                task, completed=done, total=total or None, count=_count(done, total)
+            )
+        return
+    seen, ended, started = [0, 0], Event(), time.monotonic()
+
+    def progress(done: int, total: int) -> None:
+        seen[:] = done, total
+
+    def tell() -> None:
+        while not ended.wait(EVERY):
+            passed = time.monotonic() - started
+            say(", ".join(filter(None, [f"{title}: {passed / 60:.1f} min", _count(*seen)])))
+
+    teller = Thread(target=tell, daemon=True)
+    teller.start()
+    try:
+        yield progress
+    finally:
+        ended.set()
+        teller.join()
+
+
+def _count(done: int, total: int) -> str:
+    if not done:
+        return ""
+    return f"{done:,} of {total:,}" if total else f"{done:,} records"

@@ -1,0 +1,118 @@
+"""Records in memory become files, which are read like any other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from PIL import Image
+
+from headstart.config import SourceOptions
+from headstart.data.audit import Audit
+from headstart.errors import HeadstartError
+from headstart.modalities import MODALITIES
+from headstart.modalities.guess import guess_content
+from headstart.modalities.memory import source_of, sources_of
+
+TEXTS = ["a good film", "so long"]
+ROWS = [{"text": text, "label": index} for index, text in enumerate(TEXTS)]
+
+
+class Streamed:
+    """A frame of another library, such as polars, as Arrow's PyCapsule protocol shows it."""
+
+    columns = ("text", "label")
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return pa.Table.from_pylist(ROWS).__arrow_c_stream__(requested_schema)
+
+
+class Interchanged:
+    """A frame that has the DataFrame interchange protocol only."""
+
+    def __dataframe__(self, nan_as_null: bool = False, allow_copy: bool = True) -> object:
+        return pa.Table.from_pylist(ROWS).__dataframe__()
+
+
+def read(given: Any, folder: Path) -> datasets.Dataset:
+    sources = sources_of(given, folder)
+    modality = MODALITIES[guess_content(sources)]()
+    return modality.read(sources, SourceOptions(), Audit())
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pd.DataFrame(ROWS, index=[7, 9]),
+        pd.DataFrame({"text": TEXTS, "label": [0, 1], "note": [1, "x"]}),
+        Streamed(),
+        Interchanged(),
+        datasets.Dataset.from_list(ROWS),
+        pa.Table.from_pylist(ROWS),
+        ROWS,
+        [ROWS],
+        {"text": TEXTS, "label": np.array([0, 1])},
+        [(TEXTS, [0, 1])],
+        [(pd.Series(TEXTS), pd.Series([0, 1]))],
+    ],
+    ids=lambda given: type(given).__name__,
+)
+def test_every_form_of_labeled_texts_gives_the_same_records(given: Any, tmp_path: Path) -> None:
+    records = read(given, tmp_path)
+    assert records["text"][:] == TEXTS
+    assert records["label"][:] == ["0", "1"]
+
+
+@pytest.mark.parametrize("given", [[TEXTS], [np.array(TEXTS)], pd.Series(TEXTS)], ids=repr)
+def test_bare_texts_need_no_name_of_a_column(given: Any, tmp_path: Path) -> None:
+    assert read(given, tmp_path)["text"][:] == TEXTS
+
+
+def test_pictures_are_taken_as_arrays_and_as_objects_of_pillow(tmp_path: Path) -> None:
+    pixels = np.arange(3 * 4 * 5 * 3, dtype=np.uint8).reshape(3, 4, 5, 3)
+    arrays = read([(pixels, ["a", "b", "a"])], tmp_path)
+    assert arrays["label"][:] == ["a", "b", "a"]
+    assert len(read(pixels / 255.0, tmp_path)) == 3
+    images = read([Image.fromarray(picture) for picture in pixels], tmp_path)
+    ragged = read([[*pixels[:2], pixels[0, :2]]], tmp_path)
+    assert len(images) == len(ragged) == 3
+    image = MODALITIES["image"]()
+    first = [image.preview(records, 8)[0].image for records in (arrays, images)]
+    assert first[0] == first[1]
+
+
+def test_names_stay_names(tmp_path: Path) -> None:
+    assert sources_of(["a.csv", Path("b")], tmp_path) == ["a.csv", "b"]
+    assert sources_of([["a.csv", Path("b.csv")]], tmp_path) == ["a.csv", "b.csv"]
+    assert source_of(Path("b"), tmp_path) == "b"
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_same_records_have_the_same_name(tmp_path: Path) -> None:
+    assert source_of(TEXTS, tmp_path) == source_of(list(TEXTS), tmp_path)
+    assert source_of(TEXTS[:1], tmp_path) != source_of(TEXTS, tmp_path)
+    assert all(not file.name.startswith(".") for file in tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (5, "int is no collection of records"),
+        ([1, 2], "int is no collection of records"),
+        ([[1, 2]], "records in memory cannot be int"),
+        (np.zeros((3, 4)), r"cannot be an array \(3, 4\)"),
+        ([(TEXTS, ["a"])], r"2 of 'text', 1 of 'label'.*one label for each"),
+        ([[]], "are empty; give one or more"),
+        (datasets.DatasetDict(train=datasets.Dataset.from_list(ROWS)), "name one of 'train'"),
+    ],
+    ids=lambda given: type(given).__name__,
+)
+def test_anything_else_is_refused_in_a_sentence(given: Any, message: str, tmp_path: Path) -> None:
+    with pytest.raises(HeadstartError, match=message) as found:
+        sources_of(given, tmp_path)
+    assert len(str(found.value)) <= 300

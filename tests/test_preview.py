@@ -1,0 +1,63 @@
+"""What one batch looks like before training: made by the objective itself, and nothing trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import headstart as hs
+from headstart.errors import HeadstartError
+from headstart.training import train
+
+TEXTS = [f"the {a} {b} sleeps in the sun" for a in ("red", "sly", "old") for b in ("fox", "hare")]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object) -> None:
+        raise AssertionError("a preview trains nothing")
+
+    monkeypatch.setattr(train, "train", refuse)
+
+
+def test_texts_are_shown_with_hidden_tokens_and_their_answers(tmp_path: Path) -> None:
+    out = tmp_path / "preview.html"
+    options = {"layers": 1, "width": 16, "heads": 2}
+    found = hs.preview(TEXTS, objective="mlm", encoder_options=options, length=32, out=out)
+    rows = found.records[0]
+    assert [row["name"] for row in rows] == ["original", "the network reads"]
+    answers = [piece for piece in rows[1]["pieces"] if piece[2]]
+    originals = [piece[0] for piece in rows[0]["pieces"]]
+    assert answers
+    assert all(piece[2] in originals for piece in answers)
+    assert "mlm on the modernbert encoder makes this of 6 texts" in str(found)
+    assert "->" in str(found)
+    page = out.read_text(encoding="utf-8")
+    assert 'class="answer"' in page
+    assert hs.preview(TEXTS, out=out, overwrite=True).to_dict()["out"] == str(out)
+
+
+def test_pictures_are_shown_as_views(tmp_path: Path) -> None:
+    pictures = np.random.default_rng(0).integers(0, 255, (12, 16, 16, 3), dtype=np.uint8)
+    found = hs.preview(pictures, objective="simclr", out=tmp_path / "views.png")
+    assert Image.open(found.out).width > 8 * 16
+    page = hs.preview(pictures, objective="rotation", out=tmp_path / "views.html").out
+    assert "data:image/png;base64" in page.read_text(encoding="utf-8")
+
+
+def test_a_file_that_is_there_is_not_replaced(tmp_path: Path) -> None:
+    mine = tmp_path / "notes.html"
+    mine.write_text("mine")
+    with pytest.raises(HeadstartError, match="exists already; replace it with --overwrite"):
+        hs.preview(TEXTS, out=mine)
+    assert mine.read_text() == "mine"
+
+
+def test_mistakes_are_those_of_a_pretraining(tmp_path: Path) -> None:
+    with pytest.raises(HeadstartError, match="did you mean 'mlm'"):
+        hs.preview(TEXTS, objective="mml", out=tmp_path / "a.html")
+    with pytest.raises(HeadstartError, match="needs bidirectional"):
+        hs.preview(TEXTS, objective="mlm", encoder="gpt", out=tmp_path / "a.html")

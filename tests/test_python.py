@@ -1,0 +1,89 @@
+"""The verbs in Python: runs, paths and records in memory stand wherever a path may."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import headstart as hs
+from headstart.config import EvaluateConfig, PretrainConfig, load
+from headstart.errors import HeadstartError
+
+TEXTS = [f"the {a} {b} sleeps" for a in ("red", "sly", "old") for b in ("fox", "hare", "owl")]
+LABELS = ["fox" if "fox" in text else "other" for text in TEXTS]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> hs.Run:
+    """A tiny encoder that was pre-trained on a list of texts."""
+    out = tmp_path_factory.mktemp("runs") / "tiny"
+    options = {"width": 8}
+    return hs.pretrain(TEXTS * 4, out=out, budget="2steps", encoder_options=options, tracker="none")
+
+
+def test_texts_in_memory_are_kept_beside_the_run(run: hs.Run) -> None:
+    (source,) = run.config()["options"]["sources"]
+    assert Path(source).parent == Path(f"{run.folder}.data")
+    assert run.resolved["records"] == 4 * len(TEXTS)
+
+
+def test_encode_gives_a_vector_for_each_record_in_order(run: hs.Run) -> None:
+    vectors = run.encode(TEXTS)
+    assert vectors.shape == (len(TEXTS), 8)
+    assert vectors.dtype == np.float32
+    assert np.allclose(vectors[3], run.encode(TEXTS[3])[0], atol=0.02)
+    assert np.array_equal(vectors, run.embed(TEXTS))
+    assert run.encode(["gone.csv", "x.txt"]).shape == (2, 8)
+    with pytest.raises(HeadstartError, match="1 of 2 records have no vector"):
+        run.encode(["a", " "])
+
+
+def test_embed_writes_a_file_or_returns_the_vectors(run: hs.Run, tmp_path: Path) -> None:
+    file = tmp_path / "texts.txt"
+    file.write_text("\n".join(TEXTS))
+    written = run.embed(file, out=tmp_path / "v.npy")
+    assert isinstance(written, Path)
+    assert np.allclose(np.load(written), run.embed(file), atol=0.02)
+    with pytest.raises(HeadstartError, match=r"\.npy or \.parquet, not to 'v.csv'"):
+        hs.embed("no such run", file, out="v.csv")
+
+
+def test_a_frame_a_run_and_a_path_go_through_every_step(run: hs.Run, tmp_path: Path) -> None:
+    frame = pd.DataFrame({"body": TEXTS, "kind": LABELS})
+    options = {"columns": {"text": "body", "label": "kind"}, "budget": "2steps", "tracker": "none"}
+    tuned = hs.finetune(run, train=frame, out=tmp_path / "tuned", **options)
+    assert Path(tuned.config()["options"]["train"]).parent == tmp_path / "tuned.data"
+    again = hs.finetune(run, train=frame, out=tmp_path / "tuned", resume=True)
+    assert again.finished
+    assert len(tuned.predict(frame, columns={"text": "body"})) == len(frame)
+    assert hs.audit(frame, columns={"text": "body"}).to_dict()["kept"] == len(frame)
+
+
+def test_runs_of_a_folder_are_listed_with_their_facts(run: hs.Run, tmp_path: Path) -> None:
+    (found,) = hs.runs(run.folder.parent)
+    assert isinstance(found, hs.Run)
+    facts = found.facts()
+    assert facts["state"] == "finished after 2 steps"
+    assert facts["options"] == "tracker=none, encoder_options.width=8"
+    assert "<table>" in found._repr_html_()
+    assert hs.runs(tmp_path) == []
+    with pytest.raises(HeadstartError, match="there is no folder"):
+        hs.runs(tmp_path / "none")
+
+
+def test_a_result_is_plain_values_and_has_a_view_for_notebooks() -> None:
+    page = hs.audit(TEXTS)
+    assert json.dumps(page.to_dict())
+    assert page._repr_html_().startswith("<div><p><strong>None of 9 texts")
+    assert hs.doctor()["cores"] >= 1
+
+
+def test_one_value_stands_for_a_list_and_a_number_for_its_text() -> None:
+    plan = load(EvaluateConfig, run=Path("run"), train="a.csv", labels=np.int64(10), against="x")
+    assert (plan.run, plan.labels, plan.against) == ("run", ["10"], ["x"])
+    with pytest.raises(HeadstartError, match="'5' is no budget"):
+        load(PretrainConfig, sources="a", out="b", budget=5)

@@ -1,0 +1,61 @@
+"""Outside of a terminal a long step says that it is at work; with --quiet nothing is said."""
+
+from __future__ import annotations
+
+import io
+import threading
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+import headstart as hs
+from headstart import working as module
+from headstart.working import working
+
+
+def test_a_step_says_how_far_it_is_while_it_is_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "EVERY", 0.01)
+    said: list[str] = []
+    told = threading.Event()
+
+    def say(line: str) -> None:
+        said.append(line)
+        told.set()
+
+    with working("reading", None, say) as progress:
+        assert told.wait(5)
+        progress(1200, 0)
+        told.clear()
+        assert told.wait(5)
+        told.clear()
+        assert told.wait(5)
+    assert said[0] == "reading: 0.0 min"
+    assert said[-1] == "reading: 0.0 min, 1,200 records"
+    count = len(said)
+    threading.Event().wait(0.05)
+    assert len(said) == count
+
+
+def test_a_short_step_says_nothing_and_a_terminal_has_a_bar() -> None:
+    said: list[str] = []
+    with working("reading", None, said.append):
+        pass
+    screen = io.StringIO()
+    with working("reading", Console(file=screen, force_terminal=True), said.append) as progress:
+        progress(1, 2)
+    assert said == []
+    assert "1 of 2" in screen.getvalue()
+
+
+def test_quiet_prints_nothing_and_is_no_option_of_the_run(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    texts = [f"a {word} text" for word in ("red", "blue", "old", "new", "fast", "slow", "good")]
+    options = {"budget": "2steps", "tracker": "none", "encoder_options": {"width": 8}}
+    run = hs.pretrain(texts, out=tmp_path / "run", quiet=True, **options)
+    assert capfd.readouterr() == ("", "")
+    assert "quiet" not in run.config()["options"]
+    assert run.resolved["reading_seconds"] <= run.resolved["preparation_seconds"]
+    hs.pretrain(texts, out=tmp_path / "loud", **options)
+    assert "step 2 of 2" in capfd.readouterr().err

@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "robustness"))
 
 import damages
 import inputs
-import making
+import tiny_runs
 import values
 from calling import Answer, call, files_in
 from setting import announce
@@ -51,8 +51,8 @@ def main() -> None:
     announce("All damages, odd values and odd inputs")
     with tempfile.TemporaryDirectory() as folder:
         runs = Path(folder) / "runs"
-        making.make_runs(runs)
-        typical = making.typical(runs)
+        tiny_runs.make_runs(runs)
+        typical = tiny_runs.typical(runs)
 
         def of_value(case: values.Case, scratch: Path) -> list[str]:
             values.make_odd_paths(scratch)
@@ -60,7 +60,7 @@ def main() -> None:
 
         kinds: dict[str, tuple[Iterable[Any], Prepare]] = {
             "damages": (
-                damages.cases(runs, making.COMMANDS),
+                damages.cases(runs, tiny_runs.COMMANDS),
                 lambda case, scratch: case.prepared(runs, scratch),
             ),
             "values": (values.cases(), of_value),

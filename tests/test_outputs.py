@@ -141,6 +141,7 @@ def test_all_parts_of_a_run_are_known() -> None:
 #: The least options of each verb, reading and writing the file {0}.
 LEAST = {
     "audit": {"sources": ["{0}"]},
+    "preview": {"sources": ["{0}"]},
     "pretrain": {"sources": ["{0}"]},
     "evaluate": {"run": "run", "train": "{0}"},
     "compare": {"runs": ["run", "other"], "train": "{0}"},
@@ -153,7 +154,7 @@ LEAST = {
     "generate": {"run": "run", "prompt": "{0}"},
 }
 ENDINGS = {
-    **dict.fromkeys(("evaluate", "compare", "audit", "explain"), "html"),
+    **dict.fromkeys(("evaluate", "compare", "audit", "explain", "preview"), "html"),
     **dict.fromkeys(("label", "predict", "search"), "csv"),
     "embed": "parquet",
 }

@@ -72,6 +72,22 @@ def did_you_mean(name: str, known: Iterable[str], *, most: int = 10, all_in: str
     return f"; choose one of: {', '.join(names)}."
 
 
+def several(names: Iterable[str], *, most: int = 10, all_in: str = "") -> str:
+    """Return names in their order, at most so many, and how many more there are.
+
+    Args:
+        all_in: the command that lists all of them.
+
+    >>> several(["a", "b", "c"], most=2, all_in="headstart list objectives")
+    'a, b and 1 more (`headstart list objectives`)'
+    """
+    found = list(names)
+    if len(found) <= most:
+        return ", ".join(found)
+    where = f" (`{all_in}`)" if all_in else ""
+    return f"{', '.join(found[:most])} and {len(found) - most} more{where}"
+
+
 def _likeness(name: str, other: str) -> float:
     return difflib.SequenceMatcher(None, other, name).ratio()
 

@@ -24,7 +24,7 @@ NAMES = frozenset(
         *("config.yaml", "metrics.jsonl", "log.txt", "audit.json", "report.html"),
         *("checkpoints", "encoder", "head", "prepared", "features", "index", "tensorboard"),
         *("wandb", "seeds", "labels_alone", "pretext.png", "pretext.json", "samples.png"),
-        *("perplexity.html", "perplexity.json"),
+        *("perplexity.html", "perplexity.json", "classes.html"),
     }
 )
 

@@ -22,6 +22,7 @@ from headstart.errors import HeadstartError
 from headstart.evaluation.heads.foreseen import Foreseen
 from headstart.modalities import Baseline
 from headstart.modalities.opening import open_modality
+from headstart.modalities.text.modality import TextModality
 from headstart.run import RunFolder
 
 NOTE = {"modality": "text", "length": 16, "encoder": "tiny"}
@@ -79,7 +80,7 @@ def test_an_alternative_that_takes_too_long_is_not_waited_for(tmp_path, monkeypa
     config = FinetuneConfig(run="r", train="t", out="o")
     run = RunFolder.create(tmp_path / "run", "finetune", config)
     some, said = Dataset.from_dict({"id": ["a"]}), []
-    compare_with_alternatives(Slow(2, ["a", "b"]), "text", some, some, run, said.append)
+    compare_with_alternatives(Slow(2, ["a", "b"]), TextModality(), some, some, run, said.append)
     assert "took longer" in said[0]
     assert "alternatives" not in run.resolved
 

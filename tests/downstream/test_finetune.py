@@ -132,6 +132,7 @@ def test_the_run_folder_says_what_it_holds(light, processor, records, tmp_path):
         "width": 16,
         "dropout": 0.1,
         "wide": False,
+        "spread": False,
     }
 
 

@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from making import make_runs
+from tiny_runs import make_runs
 
 
 @pytest.fixture(scope="session")

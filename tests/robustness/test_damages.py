@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from calling import call, files_in
 from damages import DAMAGES, Case, cases
-from making import COMMANDS
+from tiny_runs import COMMANDS
 
 from headstart import stored
 from headstart.errors import HeadstartError

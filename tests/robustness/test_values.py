@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from calling import call, files_in
-from making import typical
+from tiny_runs import typical
 from values import cases, make_odd_paths
 
 from headstart.config import GenerateConfig, PretrainConfig, load

@@ -123,7 +123,7 @@ def test_the_queue_of_moco_follows_the_records() -> None:
 
 
 def test_what_knows_something_goes_on_guarded_at_a_tenth_of_the_rate(tmp_path: Path) -> None:
-    (tmp_path / "headstart.json").write_text('{"length": 64}')
+    (tmp_path / "headstart.json").write_text('{"modality": "text", "length": 64}')
     folder = {"encoder": str(tmp_path), "objective": "mlm"}
     decided = plan(**folder)
     assert (decided.length, decided.learning_rate) == (64, pytest.approx(1e-4))
@@ -150,6 +150,6 @@ def test_what_knows_something_goes_on_guarded_at_a_tenth_of_the_rate(tmp_path: P
 
 def test_a_table_of_vectors_goes_on_with_the_batches_that_made_it(tmp_path: Path) -> None:
     kind = "sentence_transformers.models.StaticEmbedding"
-    (tmp_path / "modules.json").write_text(f'[{{"type": "{kind}"}}]')
+    (tmp_path / "modules.json").write_text(f'[{{"type": "{kind}", "path": ""}}]')
     decided = plan(encoder=str(tmp_path))
     assert (decided.batch_size, decided.learning_rate) == (1024, pytest.approx(1e-3))

@@ -78,7 +78,7 @@ def test_texts_that_fail_a_rule_are_left_out(tmp_path: Path) -> None:
     [
         ({"quality": ["gofer"]}, "did you mean 'gopher'"),
         ({"quality": ["gopher.words"]}, "none of the 72 records is left"),
-        ({"remove_overlap": ["nowhere.txt"]}, "there is no file or folder nowhere.txt"),
+        ({"remove_overlap": ["nowhere.txt"]}, r"there is no file or folder .*nowhere\.txt"),
     ],
 )
 def test_a_mistake_leaves_no_run_behind(

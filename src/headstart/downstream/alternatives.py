@@ -22,13 +22,13 @@ from headstart.evaluation.heads import HEADS
 from headstart.evaluation.heads.foreseen import foreseen
 from headstart.evaluation.protocols.multilabel import OneVsRestProbe
 from headstart.evaluation.protocols.regression import RidgeProbe
-from headstart.modalities.opening import open_modality
 from headstart.seeding import derive
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
     from headstart.downstream import Task
+    from headstart.modalities import Modality
     from headstart.run import RunFolder
 
 #: An alternative and its scores.
@@ -41,7 +41,7 @@ MOST = 20_000
 
 def compare_with_alternatives(
     head: Task,
-    modality: str,
+    modality: Modality,
     train: Dataset,
     held: Dataset,
     run: RunFolder,
@@ -57,7 +57,7 @@ def compare_with_alternatives(
 
     def measure() -> None:
         try:
-            head.modality = open_modality(modality)
+            head.modality = modality
             measured = head.alternatives(train, held)
             if measured:
                 lines.append(described(run.resolved["scores"], measured))

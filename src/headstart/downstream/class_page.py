@@ -11,7 +11,6 @@ import numpy as np
 from headstart.downstream.classes import class_indices
 from headstart.evaluation.metrics import confusion
 from headstart.files import write_text
-from headstart.modalities.opening import open_modality
 from headstart.pages.cards import card
 from headstart.pages.heat import heat_table
 from headstart.pages.markup import Markup, cut, listed, tag
@@ -35,13 +34,13 @@ _LETTERS = 40
 
 
 def write_class_page(
-    head: Task, encoder: Encoder, rows: Rows, held: Dataset, modality: str, path: Path
+    head: Task, encoder: Encoder, rows: Rows, held: Dataset, modality: Modality, path: Path
 ) -> bool:
     """Write the page of the held-out records, atomically.
 
     Args:
         rows: of the ``held`` records, in the same order.
-        modality: the name of their kind of data.
+        modality: their kind of data.
 
     Returns:
         Whether the task says one class of each record; without that there is no page.
@@ -54,7 +53,7 @@ def write_class_page(
     truth = np.asarray(class_indices(held, names))
     taken = np.array([names.index(row["label"]) for row in found])
     sure = [row.get("score") for row in found]
-    write_text(path, _page(names, truth, taken, sure, held, open_modality(modality)))
+    write_text(path, _page(names, truth, taken, sure, held, modality))
     return True
 
 

@@ -22,6 +22,7 @@ from headstart.encoders.opening import save_encoder
 from headstart.evaluation.metrics import Estimate
 from headstart.evaluation.written import formatted
 from headstart.files import whole_folder, write_text
+from headstart.modalities.opening import open_modality
 from headstart.objectives import Objective
 from headstart.seeding import seeded
 from headstart.stored import seal
@@ -180,10 +181,11 @@ def finetune(
         merge = add_lora(encoder, config.lora, config.freeze) if config.lora else None
     tuned = Finetuning(encoder, head, freeze=config.freeze, layer_decay=decided["layer_decay"])
     objective: Objective = tuned
-    modality, length = note["modality"], int(note["length"])
+    modality = open_modality(note["modality"], note.get("modality_options"))
+    length = int(note["length"])
     rows = head.rows(processor, records, length, config.seed)
     held = head.rows(processor, validation, length)
-    run.resolve(task=config.task, labels=head.labels, modality=modality, length=length)
+    run.resolve(task=config.task, labels=head.labels, modality=modality.name, length=length)
     for line in head.notes():
         RunLog(run.log_file, console)(line)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from headstart.config import Options, check_options
 from headstart.encoders import ENCODERS, Encoder
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, several
 from headstart.modalities import Processor
 from headstart.objectives import MIXTURE, OBJECTIVES, Objective
 from headstart.objectives.mixture import Mixture, MixtureOptions
@@ -127,5 +127,5 @@ def _check_provided(name: str, encoder: Encoder, processor: Processor) -> None:
     able = objectives_within(encoder.provides | processor.provides)
     raise HeadstartError(
         f"the objective {name!r} needs {phrase(missing)}, which this encoder or data cannot give"
-        f"{whose}; what they can do: {', '.join(able) or 'nothing'}."
+        f"{whose}; what they can do: {several(able) or 'nothing'}."
     )

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from headstart.encoders import ENCODERS
 from headstart.encoders.opening import kind_of, open_encoder, reads_of
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, several
 from headstart.modalities import MODALITIES, Modality
 from headstart.objectives import OBJECTIVES
 
@@ -53,7 +53,7 @@ def check_fit(
             raise HeadstartError(
                 f"the objective {name!r} needs {missing}, "
                 f"which the encoder {encoder!r} cannot give; encoders that can: "
-                f"{', '.join(able)}; objectives for {encoder}: {', '.join(within)}."
+                f"{several(able)}; objectives for {encoder}: {several(within)}."
             )
     together = frozenset().union(*(OBJECTIVES[name].needs for name in objectives))
     if encoder == "auto" and next(_able(together, modality), None) is None:
@@ -111,5 +111,5 @@ def _refuse_data(name: str, needs: frozenset[str], modality: Modality) -> None:
     noun = modality.content.noun
     raise HeadstartError(
         f"the objective {name!r} needs {phrase(missing)}, which {noun} and their encoders cannot "
-        f"give; objectives for {noun}: {', '.join(able)}."
+        f"give; objectives for {noun}: {several(able, all_in='headstart list cells')}."
     )

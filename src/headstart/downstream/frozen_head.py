@@ -168,12 +168,8 @@ class FrozenHead:
         self._records = len(train)
         self._train, self._targets = _arrays(*frozen_features(encoder, train))
         self._held, self._truth = _arrays(*pooled_features(encoder, held, np.arange(len(held))))
-        labeled = np.concatenate([self._train, self._held])
-        self._probe: LogisticRegression | LabelPropagation = (
-            LogisticRegression(labeled)
-            if others is None
-            else LabelPropagation(np.concatenate([labeled, others]))
-        )
+        self._others = others
+        # What is measured must not have seen the held-out records, not even in the graph.
         self._part = self._fit(self._train, self._targets)
 
     @property
@@ -214,8 +210,13 @@ class FrozenHead:
         _set(self._head, self._fit(features, np.concatenate([self._targets, self._truth])))
 
     def _fit(self, features: np.ndarray, classes: np.ndarray) -> Fitted | Propagated:
+        probe: LogisticRegression | LabelPropagation
+        if self._others is None:
+            probe = LogisticRegression(np.concatenate([self._train, self._held]))
+        else:
+            probe = LabelPropagation(np.concatenate([features, self._others]), len(features))
         rng = np.random.Generator(np.random.PCG64(derive(self._seed, "frozen head")))
-        return self._probe.fit(features, classes, rng)
+        return probe.fit(features, classes, rng)
 
 
 def _arrays(features: Tensor, targets: Tensor) -> tuple[np.ndarray, np.ndarray]:

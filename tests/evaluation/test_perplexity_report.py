@@ -17,7 +17,7 @@ from headstart.pages.markup import tag
     ("gain", "word", "title"),
     [
         (0.4, "Yes", "This run needs 20% fewer bits for these texts than 4-grams"),
-        (0.0, "No", "Neither this run nor 4-grams clearly predicts these texts better"),
+        (0.0, "Not clear", "Neither this run nor 4-grams clearly predicts these texts better"),
         (-0.4, "No", "This run needs 20% more bits for these texts than 4-grams"),
     ],
 )

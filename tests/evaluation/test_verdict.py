@@ -83,8 +83,8 @@ def gain(
         ),
         (
             [gain("10", 0.05, 0.06), gain("100", -0.05, 0.06)],
-            "No: neither pre-training nor the best alternative is clearly better with 10 and 100 "
-            "labels.",
+            "Not clear: neither pre-training nor the best alternative is clearly better with 10 and "
+            "100 labels.",
         ),
         (
             [gain("no", 0.041, 0.01, metric=Metric("Spearman", percent=False))],
@@ -118,7 +118,7 @@ def test_a_difference_that_only_its_own_interval_bears_is_called_unclear() -> No
     made = gain("10", 0.05, 0.01)
     weak = Gain(10, "10", ACCURACY, made.ours, comparison(0.05, 0.04, clear=False), claims=4)
     assert weak.sign == 0
-    assert headline([weak]).startswith("No: neither")
+    assert headline([weak]).startswith("Not clear: neither")
     assert details([weak])[0].endswith(
         "[+1.0, +9.0], not clear after the correction for 4 comparisons"
     )

@@ -155,11 +155,11 @@ class Explainer:
                 "Attention rollout says where the network looked, whatever the class; it has no "
                 "signs."
             )
-        if check and check.named_drop <= check.random_drop:
+        if check and not check.holds:
             notes.append(
                 f"Caution: deleting what is named here lowers the log-odds of "
-                f"{labels[chosen]!r} no more than deleting random {units.noun}; trust this "
-                "explanation little."
+                f"{labels[chosen]!r} no more than random deletions may; trust this explanation "
+                "little."
             )
         return Explanation(
             id=str(record["id"]),

@@ -36,7 +36,7 @@ def _summary(found: list[Explanation]) -> list[str]:
     checks = [one.check for one in found if one.check]
     if not checks:
         return ["There was nothing to check."]
-    held = sum(check.named_drop > check.random_drop for check in checks)
+    held = sum(check.holds for check in checks)
     noun = found[0].noun
     than = "more than" if held else "no more than"
     if len(checks) > 1:
@@ -45,8 +45,8 @@ def _summary(found: list[Explanation]) -> list[str]:
         verdict, they = "It holds:" if held else "It does not hold:", "named below"
     return [
         tag("strong", verdict),
-        f" deleting the {noun} {they} lowers the log-odds of the class {than} deleting random "
-        f"{noun}.",
+        f" deleting the {noun} {they} lowers the log-odds of the class {than} nearly all random "
+        f"deletions of as many {noun} do.",
     ]
 
 

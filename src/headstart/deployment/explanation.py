@@ -5,14 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from headstart.deployment.deletion import Deletion
+from headstart.deployment.deletion import REPORTED, Deletion
 
 if TYPE_CHECKING:
     from headstart.deployment.alike import Alike
     from headstart.modalities import Evidence
-
-#: Index into :data:`headstart.deployment.deletion.SHARES` that is reported in words: a tenth.
-REPORTED = 2
 
 #: What log-odds are, for readers of a page or the console.
 LOG_ODDS = (

@@ -132,11 +132,9 @@ def _opened(given: str, name: str, modality: Modality) -> FrozenEncoder:
 
 
 def distinct(encoders: list[FrozenEncoder]) -> list[FrozenEncoder]:
-    """Return encoders of different names, without others that are the same as one before."""
+    """Return the encoders under different names: the second of a name is numbered."""
     kept: list[FrozenEncoder] = []
     for each in encoders:
-        if each.kind == "other" and any(each.key == one.key for one in kept):
-            continue
         same = sum(one.name == each.name for one in kept)
         kept.append(replace(each, name=f"{each.name} ({same + 1})") if same else each)
     return kept

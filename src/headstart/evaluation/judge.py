@@ -177,8 +177,10 @@ def _compared(
         *others,
     ]
     encoders = distinct(encoders)
-    with working("features", console, opened.say) as progress:
-        candidates = [measured(each, train, seen, digest_of, store, progress) for each in encoders]
+    candidates = []
+    for each in encoders:
+        with working(f"features of {each.name}", console, opened.say) as progress:
+            candidates.append(measured(each, train, seen, digest_of, store, progress))
     if config.finetuned:
         candidates.append(_network("fine-tuned", "pretrained", training.fine_tuned, train, test))
     with working("simple alternatives", console, opened.say) as progress:

@@ -116,7 +116,7 @@ class Perplexity(Result):
             return f"No: a simpler model predicts these texts better {against}."
         if self.ngrams is None and self.gain.low > 0:
             return f"Unknown: there are no n-grams of the pre-training to compare with {against}."
-        return f"No: there is no clear difference {against}."
+        return f"Not clear: no certain difference {against}."
 
     def __str__(self) -> str:
         lines = [self.verdict, *(f"{name}: {value}" for name, value in self.about.items())]

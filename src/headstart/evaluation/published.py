@@ -63,8 +63,8 @@ def published_encoders(
     kept = []
     for each in chosen:
         encoder = _opened(each, modality, notes)
-        if encoder is None:
-            continue
+        if encoder is None or any(encoder.key == other.key for other in kept):
+            continue  # a package and the cache of the hub may hold the same
         took = _foreseen(encoder, records)
         if by_name or took <= max(LEAST, seconds):
             kept.append(encoder)

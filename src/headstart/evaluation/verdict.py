@@ -211,6 +211,8 @@ def headline(found: list[Gain], cautions: Sequence[str] = ()) -> str:
             else f"neither pre-training nor the best alternative is clearly better{names}"
         )
     answer = f"{'Partly' if lost else 'Yes'}{_where(found, won)}" if won else "No"
+    if not won and not lost:
+        answer = "Not clear"
     return f"{answer}: {'; '.join(clauses)}."
 
 

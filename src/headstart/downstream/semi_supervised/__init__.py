@@ -286,12 +286,12 @@ def compare_with_labels_only(run: RunFolder, alone: RunFolder, held: Dataset) ->
 def verdict(found: dict[str, Any]) -> str:
     """Return in a sentence or two whether the unlabeled records were worth it."""
     ours, theirs = found["accuracy"], found["accuracy_labels_alone"]
+    where = f"this run is the model with them, and {ALONE} in it that of the labels alone."
     if found["p"] > LEVEL:
         answer = "Not clear"
-        end = "too few to tell them apart; name more validation records with --val."
+        end = f"too few to tell them apart (more with --val); {where}"
     else:
         answer = "Yes" if ours > theirs else "No"
-        where = f"the model of the labels alone lies in {ALONE}."
         end = "the unlabeled records help." if ours > theirs else f"they do harm; {where}"
     return (
         f"{answer}: of {found['held_out']:,} held-out records {100 * ours:.1f}% are right with "

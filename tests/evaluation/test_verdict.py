@@ -83,8 +83,8 @@ def gain(
         ),
         (
             [gain("10", 0.05, 0.06), gain("100", -0.05, 0.06)],
-            "Not clear: neither pre-training nor the best alternative is clearly better with 10 and "
-            "100 labels.",
+            "Not clear: neither pre-training nor the best alternative is clearly better with 10 "
+            "and 100 labels.",
         ),
         (
             [gain("no", 0.041, 0.01, metric=Metric("Spearman", percent=False))],

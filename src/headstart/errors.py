@@ -57,11 +57,7 @@ def did_you_mean(name: str, known: Iterable[str], *, most: int = 10, all_in: str
     '; choose one of: seed, steps.'
     """
     names = sorted(set(known))
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
-    if close:
-        near = [
-            other for other in close if _likeness(name, other) > _likeness(name, close[0]) - 0.05
-        ]
+    if near := nearest(name, names):
         return f"; did you mean {' or '.join(map(repr, near))}?"
     if not names:
         return "."
@@ -70,6 +66,20 @@ def did_you_mean(name: str, known: Iterable[str], *, most: int = 10, all_in: str
         where = f" (`{all_in}` has all)" if all_in else ""
         return f"; the nearest of {count} are: {', '.join(near)}{where}."
     return f"; choose one of: {', '.join(names)}."
+
+
+def nearest(name: str, known: Iterable[str], likeness: float = 0.6) -> list[str]:
+    """Return the known names that may be meant by an unknown one, nearest first; three at most.
+
+    Args:
+        likeness: the least of a name, from 0 to 1: more where names are many, or where the unknown
+            one may be right.
+
+    >>> nearest("tokens", ["token", "pokers", "steps"])
+    ['token']
+    """
+    close = difflib.get_close_matches(name, sorted(set(known)), n=3, cutoff=likeness)
+    return [other for other in close if _likeness(name, other) > _likeness(name, close[0]) - 0.05]
 
 
 def several(names: Iterable[str], *, most: int = 10, all_in: str = "") -> str:

@@ -198,4 +198,6 @@ def test_what_is_made_from_a_run_is_kept_in_it_where_that_can_be(
     monkeypatch.setattr(os, "access", lambda path, mode: str(path) != "run" and access(path, mode))
     assert store_of("run").name.startswith("run-")
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "data.npy"))
-    assert store_of("run").is_dir()  # a temporary folder
+    temporary = store_of("run")
+    assert temporary.is_dir()
+    assert temporary != store_of("org/model")  # which has pages of the same names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
 import hashlib
 import json
@@ -10,8 +11,10 @@ import re
 import secrets
 import shutil
 import socket
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +129,14 @@ def sibling(path: Path, ending: str) -> Path:
     if len(os.fsencode(name)) > _LONGEST_NAME:
         name = f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:32]}.{ending}"
     return path.with_name(name)
+
+
+@cache
+def scratch() -> Path:
+    """Return the temporary folder of this process, which is deleted when it ends."""
+    folder = tempfile.mkdtemp(prefix="headstart-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def sweep(folder: Path) -> None:

@@ -9,9 +9,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
-import tempfile
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,7 @@ import yaml
 
 from headstart.config import Options
 from headstart.errors import HeadstartError
-from headstart.files import shown
+from headstart.files import scratch, shown
 from headstart.run import LOCK, MARKER, NAMES
 
 #: What a run consists of: all that is written into it, but results, which a verb writes anew.
@@ -111,13 +109,11 @@ def store_of(run: str | Path) -> Path:
         writable = os.access(found, os.W_OK | os.X_OK)
     except OSError:
         writable = False
-    return found if writable else Path(_scratch().name)
-
-
-@cache
-def _scratch() -> tempfile.TemporaryDirectory[str]:
-    """Return a temporary folder that is deleted when the process ends."""
-    return tempfile.TemporaryDirectory(prefix="headstart-")
+    if writable:
+        return found
+    temporary = scratch() / found.name
+    temporary.mkdir(exist_ok=True)
+    return temporary
 
 
 def _paths(value: Any, seen: set[Path]) -> Iterator[Path]:

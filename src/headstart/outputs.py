@@ -16,8 +16,8 @@ from typing import Any
 import yaml
 
 from headstart.config import Options
-from headstart.errors import HeadstartError
-from headstart.files import scratch, shown
+from headstart.errors import HeadstartError, shown
+from headstart.files import scratch
 from headstart.run import LOCK, MARKER, NAMES
 
 #: What a run consists of: all that is written into it, but results, which a verb writes anew.
@@ -186,6 +186,6 @@ def _check_writable(out: Path) -> None:
 
 
 def _refused(*parts: str | Path, end: str = "; choose another --out.") -> HeadstartError:
-    """Return the error of a sentence; paths are cut, since it may name two."""
-    words = "".join(part if isinstance(part, str) else shown(part, 90) for part in parts)
+    """Return the error of a sentence; paths are shortened, since it may name two."""
+    words = "".join(part if isinstance(part, str) else shown(str(part), 90) for part in parts)
     return HeadstartError(words + end)

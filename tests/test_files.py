@@ -36,6 +36,24 @@ def test_files_have_the_permissions_that_the_umask_leaves(umask: int, tmp_path: 
         assert path.stat().st_mode & 0o777 == usual & ~umask, path
 
 
+def test_of_a_long_path_both_ends_are_said() -> None:
+    path = Path("/data", *["folder"] * 40, "vectors.npy")
+    refused = str(unwritable(PermissionError(errno.EACCES, "no", str(path)), path))
+    assert refused.startswith("/data/folder/")
+    assert "folder/vectors.npy cannot be written: permission is denied" in refused
+    assert len(refused) <= 300
+
+
+def test_what_is_temporary_goes_with_the_process() -> None:
+    code = (
+        "from headstart.files import scratch; (scratch() / 'sub').mkdir(); "
+        "assert scratch() == scratch(); print(scratch())"
+    )
+    folder = subprocess.check_output([sys.executable, "-c", code], text=True).strip()
+    assert Path(folder).name.startswith("headstart-")
+    assert not Path(folder).exists()
+
+
 def test_what_a_killed_process_left_goes_at_the_next_write(tmp_path: Path) -> None:
     code = (
         "import os, sys, pathlib; from headstart.files import whole_file, whole_folder\n"

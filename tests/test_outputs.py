@@ -55,11 +55,11 @@ def test_what_is_read_is_never_replaced(folder: Path, out: str, source: str) -> 
     assert len(str(refused.value)) < 300
 
 
-def test_messages_show_the_end_of_a_long_path(folder: Path) -> None:
+def test_messages_show_both_ends_of_a_long_path(folder: Path) -> None:
     deep = Path(*["a folder of a long name"] * 9)
     deep.mkdir(parents=True)
     (deep / "a.json").write_text("keep me")
-    with pytest.raises(HeadstartError, match=r"name/a\.json is a file of \.\.\.") as refused:
+    with pytest.raises(HeadstartError, match=r"name/a\.json is a file of a folder of") as refused:
         check_free(embedding(str(deep / "a.json"), str(deep)))
     assert len(str(refused.value)) < 300
 
@@ -198,4 +198,6 @@ def test_what_is_made_from_a_run_is_kept_in_it_where_that_can_be(
     monkeypatch.setattr(os, "access", lambda path, mode: str(path) != "run" and access(path, mode))
     assert store_of("run").name.startswith("run-")
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "data.npy"))
-    assert store_of("run").is_dir()  # a temporary folder
+    temporary = store_of("run")
+    assert temporary.is_dir()
+    assert temporary != store_of("org/model")  # which has pages of the same names

@@ -25,8 +25,8 @@ class HeadstartError(Exception):
         super().__init__(shown(message))
 
 
-def shown(text: str) -> str:
-    """Return a message as it can be shown: printable, and of :data:`LONGEST` characters at most.
+def shown(text: str, most: int = LONGEST) -> str:
+    """Return a message, or a part of it, as it can be shown: printable, and not too long.
 
     Control characters and broken code points are escaped. The end, which says what to do, is kept.
     """
@@ -34,14 +34,14 @@ def shown(text: str) -> str:
         text = "".join(
             each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
         )
-    for most in (96, 64, 48, 32):
-        if len(text) <= LONGEST:
+    for longest in (96, 64, 48, 32):
+        if len(text) <= most:
             return text
-        half = most // 2 - 1
-        text = re.sub(rf"(\S{{{half}}})\S{{{most - 2 * half},}}(\S{{{half}}})", r"\1…\2", text)
-    if len(text) <= LONGEST:
+        half = longest // 2 - 1
+        text = re.sub(rf"(\S{{{half}}})\S{{2,}}(\S{{{half}}})", r"\1…\2", text)
+    if len(text) <= most:
         return text
-    return f"{text[: LONGEST // 2 - 2]} … {text[1 - LONGEST // 2 :]}"
+    return f"{text[: most // 2 - 2]} … {text[1 - most // 2 :]}"
 
 
 def did_you_mean(name: str, known: Iterable[str], *, most: int = 10, all_in: str = "") -> str:
@@ -57,11 +57,7 @@ def did_you_mean(name: str, known: Iterable[str], *, most: int = 10, all_in: str
     '; choose one of: seed, steps.'
     """
     names = sorted(set(known))
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
-    if close:
-        near = [
-            other for other in close if _likeness(name, other) > _likeness(name, close[0]) - 0.05
-        ]
+    if near := nearest(name, names):
         return f"; did you mean {' or '.join(map(repr, near))}?"
     if not names:
         return "."
@@ -70,6 +66,20 @@ def did_you_mean(name: str, known: Iterable[str], *, most: int = 10, all_in: str
         where = f" (`{all_in}` has all)" if all_in else ""
         return f"; the nearest of {count} are: {', '.join(near)}{where}."
     return f"; choose one of: {', '.join(names)}."
+
+
+def nearest(name: str, known: Iterable[str], likeness: float = 0.6) -> list[str]:
+    """Return the known names that may be meant by an unknown one, nearest first; three at most.
+
+    Args:
+        likeness: the least of a name, from 0 to 1: more where names are many, or where the unknown
+            one may be right.
+
+    >>> nearest("tokens", ["token", "pokers", "steps"])
+    ['token']
+    """
+    close = difflib.get_close_matches(name, sorted(set(known)), n=3, cutoff=likeness)
+    return [other for other in close if _likeness(name, other) > _likeness(name, close[0]) - 0.05]
 
 
 def several(names: Iterable[str], *, most: int = 10, all_in: str = "") -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
 import hashlib
 import json
@@ -10,8 +11,10 @@ import re
 import secrets
 import shutil
 import socket
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +22,8 @@ from headstart.errors import HeadstartError
 
 #: Most bytes of a file's name in the usual file systems.
 _LONGEST_NAME = 255
-#: Characters of a path in a message, and of a file's name in that of its temporary sibling.
-_SHOWN, _STEM = 120, 32
+#: Characters of a file's name in that of its temporary sibling.
+_STEM = 32
 #: What is wrong with a path that cannot be written, and what to do.
 _UNWRITABLE = {
     errno.EACCES: "permission is denied; choose another --out, or change the permissions",
@@ -128,6 +131,14 @@ def sibling(path: Path, ending: str) -> Path:
     return path.with_name(name)
 
 
+@cache
+def scratch() -> Path:
+    """Return the temporary folder of this process, which is deleted when it ends."""
+    folder = tempfile.mkdtemp(prefix="headstart-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
 def sweep(folder: Path) -> None:
     """Delete what killed processes of this machine left half-written in a folder, at any depth."""
     for path in folder.rglob(".*.partial"):
@@ -154,11 +165,6 @@ def writable(path: Path) -> Iterator[None]:
         raise found from error
 
 
-def shown(path: Path, most: int = _SHOWN) -> str:
-    """Return a path for a message: the end of a long one."""
-    return str(path) if len(str(path)) <= most else f"...{str(path)[-most:]}"
-
-
 def unwritable(error: Exception, path: Path) -> Exception:
     """Return a plain error for a disk that is full or not writable, and any other unchanged."""
     number = getattr(error, "errno", None)
@@ -176,7 +182,7 @@ def unwritable(error: Exception, path: Path) -> Exception:
     )
     if number not in _UNWRITABLE or is_other:
         return error
-    return HeadstartError(f"{shown(path)} cannot be written: {_UNWRITABLE[number]}.")
+    return HeadstartError(f"{path} cannot be written: {_UNWRITABLE[number]}.")
 
 
 def _partial(path: Path) -> Path:

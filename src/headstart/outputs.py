@@ -9,17 +9,15 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
-import tempfile
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from headstart.config import Options
-from headstart.errors import HeadstartError
-from headstart.files import shown
+from headstart.errors import HeadstartError, shown
+from headstart.files import scratch
 from headstart.run import LOCK, MARKER, NAMES
 
 #: What a run consists of: all that is written into it, but results, which a verb writes anew.
@@ -111,13 +109,11 @@ def store_of(run: str | Path) -> Path:
         writable = os.access(found, os.W_OK | os.X_OK)
     except OSError:
         writable = False
-    return found if writable else Path(_scratch().name)
-
-
-@cache
-def _scratch() -> tempfile.TemporaryDirectory[str]:
-    """Return a temporary folder that is deleted when the process ends."""
-    return tempfile.TemporaryDirectory(prefix="headstart-")
+    if writable:
+        return found
+    temporary = scratch() / found.name
+    temporary.mkdir(exist_ok=True)
+    return temporary
 
 
 def _paths(value: Any, seen: set[Path]) -> Iterator[Path]:
@@ -190,6 +186,6 @@ def _check_writable(out: Path) -> None:
 
 
 def _refused(*parts: str | Path, end: str = "; choose another --out.") -> HeadstartError:
-    """Return the error of a sentence; paths are cut, since it may name two."""
-    words = "".join(part if isinstance(part, str) else shown(part, 90) for part in parts)
+    """Return the error of a sentence; paths are shortened, since it may name two."""
+    words = "".join(part if isinstance(part, str) else shown(str(part), 90) for part in parts)
     return HeadstartError(words + end)

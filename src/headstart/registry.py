@@ -6,12 +6,11 @@ import re
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from headstart.errors import HeadstartError, did_you_mean
+from headstart.errors import HeadstartError, did_you_mean, nearest
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -106,7 +105,7 @@ class Registry:
 
     def near(self, name: str) -> bool:
         """Return whether ``name`` looks like a misspelling of a known name."""
-        return name not in self and bool(get_close_matches(name, list(self), cutoff=_SIMILARITY))
+        return name not in self and bool(nearest(name, self, _SIMILARITY))
 
     def package_of(self, name: str) -> str:
         """Return the installed package of an entry; ``headstart`` is this one.

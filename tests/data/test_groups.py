@@ -74,6 +74,17 @@ def test_texts_of_one_form_are_not_taken_for_copies() -> None:
     assert "have a form in common" in notes[0]
 
 
+@near
+def test_near_copies_in_a_class_of_one_record_are_no_form_in_common() -> None:
+    others = [f"{n} is a text of its own about {n * n} things" for n in range(8)]
+    texts = [LONG.format("friends"), LONG.format("brothers"), *others]
+    labels = ["rare", *["frequent"] * 9]
+    groups, notes = grouped(records(texts, label=labels))
+    assert groups is not None
+    assert groups[0] == groups[1]
+    assert not [note for note in notes if "form in common" in note]
+
+
 def test_a_column_joins_records_and_copies_join_groups() -> None:
     found = records(["a", "b", "c", "d", "e", "a"], group=["x", "x", "y", "y", None, "z"])
     groups, notes = grouped(found, column="patient", near=False)

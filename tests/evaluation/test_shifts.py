@@ -82,6 +82,27 @@ def test_typos_cost_what_hangs_on_letters_and_cost_nothing_else(task: str) -> No
         assert shift.drop.mean == pytest.approx(shift.clean.mean - shift.score.mean)
 
 
+@pytest.mark.parametrize("task", ["classification", "multilabel", "regression"])
+def test_intervals_of_shifts_resample_whole_groups(task: str) -> None:
+    config = plan(task=task, labels=["all"])
+    train = records(LABELS[task][:45], TEXTS[:45])
+    widths = []
+    for times in (1, 4):  # four copies of each record are no more evidence than one
+        labels, texts = LABELS[task][45:] * times, TEXTS[45:] * times
+        test = records(labels, texts).add_column("group", list(range(45)) * times)
+        found = parts(test, False, config, MODALITY, 32, None)
+        guesses = np.random.default_rng(0).random((45, 3))
+        unsteady = np.concatenate(
+            [np.tile(read(TEXTS[45:]), (2 * times, 1)), *[guesses] * 3 * times]
+        )
+        _, moved = divided([Candidate("ours", "pretrained", read(TEXTS[:45]), unsteady)], test)
+        usual = [Candidate("ours", "pretrained", read(TEXTS[:45]), read(texts))]
+        results = evaluate(usual, train, test, config, MODALITY.content)
+        shift = measure_shifts(moved, train, found, results, config, MODALITY.content)[0]
+        widths.append(shift.drop.high - shift.drop.low)
+    assert widths[1] == pytest.approx(widths[0], rel=0.02)
+
+
 def test_another_domain_is_compared_without_pairing() -> None:
     config = plan(task="classification", labels=["30"], corruptions=["off"], shifted="other.csv")
     train, test = records(CLASSES[:45], TEXTS[:45]), records(CLASSES[45:], TEXTS[45:])

@@ -60,3 +60,17 @@ def test_no_tested_record_is_of_the_group_of_one_that_is_chosen_from() -> None:
     labels = [str(number) for number in random.integers(0, 2, 100)[groups]]
     found = simulate(vectors, labels, 20, budgets=[60], seeds=3, groups=groups)
     assert found.results.judged(60)[1].mean < 0.7  # labels are random: a copy would know them
+
+
+def test_copies_of_a_tested_record_are_one_piece_of_evidence() -> None:
+    random = np.random.default_rng(0)
+    vectors = random.standard_normal((100, 8)).astype(np.float32)
+    labels = np.where(vectors[:, 0] + random.standard_normal(100) > 0, "a", "b")
+    copied, groups = np.repeat(np.arange(100), 4), np.repeat(np.arange(100), 4)
+    found = simulate(
+        vectors[copied], list(labels[copied]), 20, budgets=[60], seeds=3, groups=groups
+    )
+    assert found.results.groups == 20
+    ours, _ = found.results.judged(60)
+    spread = (ours.by_resample.std() * np.sqrt(20)) / np.sqrt(ours.mean * (1 - ours.mean))
+    assert spread == pytest.approx(1, abs=0.25)  # of 80 records alone it would be half of that

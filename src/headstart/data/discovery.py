@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import glob
 import os
 from collections import Counter
@@ -24,7 +23,7 @@ from headstart.data.streams import (
 )
 from headstart.data.unit import FILES, SAVED, Unit
 from headstart.data.walking import printable, walk
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, nearest
 
 _NESTED = "it is an archive inside an archive; unpack it first"
 _SPLITS = frozenset({"train", "training", "test", "dev", "val", "valid", "validation", "unsup"})
@@ -243,7 +242,7 @@ def _nearby(path: Path) -> str:
     folder = path.parent
     if not os.path.isdir(folder):  # False for a name that is too long, too
         return f": its folder {folder} does not exist either; check the path."
-    close = difflib.get_close_matches(path.name, os.listdir(folder), n=1)
+    close = nearest(path.name, os.listdir(folder))
     return f"; did you mean {str(folder / close[0])!r}?" if close else "; check the path."
 
 

@@ -33,6 +33,8 @@ def _take(value: Any, unit: Unit) -> tuple[str | None, str | None]:
     return value.isoformat() if isinstance(value, date) else label_text(value), None
 
 
+#: Fewest records of a class that show a form in common: fewer are copies of each other.
+_FORM = 10
 #: The group of a record, such as a patient or an author; it is read where its column is named.
 GROUP = Field(
     name="group",
@@ -83,9 +85,9 @@ def grouping(
 ) -> np.ndarray | None:
     """Return the group (N,) int64 of each record, 0..G-1; None where each stands alone.
 
-    A record without a value in ``column`` is a group of its own. Near copies that make up more than
-    half of a class, or of all records where there are no classes, have a form in common rather than
-    an origin: of these only exact copies stay together.
+    A record without a value in ``column`` is a group of its own. Ten or more near copies that make
+    up more than half of a class, or of all records where there are no classes, have a form in
+    common rather than an origin: of these only exact copies stay together.
 
     Args:
         notes: extended by sentences on the groups.
@@ -196,7 +198,8 @@ def _near(records: Dataset, content: Content, copies: np.ndarray, notes: list[st
     found = _codes(np.stack(sides, axis=1))
     classes = _classes(records)
     cells, sizes = np.unique(np.stack([found, classes], axis=1), axis=0, return_counts=True)
-    common = cells[2 * sizes > np.bincount(classes)[cells[:, 1]], 0]
+    most = 2 * sizes > np.bincount(classes)[cells[:, 1]]
+    common = cells[most & (sizes >= _FORM), 0]
     formed = np.isin(found, common)
     if len(np.unique(copies[formed])) > len(np.unique(found[formed])):
         notes.append(

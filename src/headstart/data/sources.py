@@ -6,7 +6,6 @@ import hashlib
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cache as once
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -18,7 +17,7 @@ from headstart.data.field import Field
 from headstart.data.reading import Reading
 from headstart.data.store import RecordWriter
 from headstart.errors import HeadstartError
-from headstart.files import whole_file
+from headstart.files import scratch, whole_file
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -74,7 +73,7 @@ def read(
     options = (sorted(named.items()), list(wanted), document, encoding)
     key = repr((tuple(sources), content.name, *options))
     name = f"records-{hashlib.blake2b(key.encode(), digest_size=8).hexdigest()}.arrow"
-    path = (cache or Path(tempfile.mkdtemp(dir=_scratch().name))) / name
+    path = (cache or Path(tempfile.mkdtemp(dir=scratch()))) / name
     found = Audit(ledger=audit.ledger)
     found.watch = audit.watch
     reading = Reading(content, list(wanted.values()), named, document, encoding, found)
@@ -105,9 +104,3 @@ def _nothing_in(sources: Sequence[str], audit: Audit) -> HeadstartError:
         return HeadstartError(f"no record could be read from {named}: {first}: {reason}{others}.")
     blank = "all its lines are blank" if audit.blank else "it holds no file"
     return HeadstartError(f"no record could be read from {named}: {blank}; name another source.")
-
-
-@once
-def _scratch() -> tempfile.TemporaryDirectory[str]:
-    """Return a temporary folder that is deleted when the process ends."""
-    return tempfile.TemporaryDirectory(prefix="headstart-")

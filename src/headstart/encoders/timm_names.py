@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import json
 import re
@@ -16,7 +15,7 @@ from pydantic import ConfigDict, Field
 from headstart.config import Options
 from headstart.encoders import EncoderKind
 from headstart.encoders.timm_models import TimmEncoder, shrink_stem
-from headstart.errors import HeadstartError, did_you_mean, first_line, refused
+from headstart.errors import HeadstartError, did_you_mean, first_line, nearest, refused
 from headstart.modalities import Processor
 
 #: Arguments that the encoder sets itself.
@@ -114,8 +113,7 @@ def near_timm(name: str) -> str | None:
     """Return the architecture closest to a misspelled name such as ``resnet81``, if any."""
     import timm
 
-    close = difflib.get_close_matches(name, timm.list_models(), n=1, cutoff=0.85)
-    return close[0] if close else None
+    return next(iter(nearest(name, timm.list_models(), likeness=0.85)), None)
 
 
 def build(

@@ -10,7 +10,7 @@ import numpy as np
 
 from headstart.batch import Progress
 from headstart.config import EvaluateConfig
-from headstart.data.groups import alone
+from headstart.data.groups import alone, groups_of
 from headstart.data.labels import known
 from headstart.data.pairs import is_pairs
 from headstart.errors import HeadstartError
@@ -221,15 +221,16 @@ def _by_slices(
     wanted = ["id", "label"]
     whole = concatenate_datasets([part.records.select_columns(wanted) for part in found])
     results = evaluate(candidates, train, whole, config, content, progress=progress)
+    together = [groups_of(part.records) for part in found]
     table = []
     names = {candidate.name for candidate in candidates}
     for outcome in results.judged(next(iter(results.counts))):
         if outcome.candidate not in names or outcome.predictions is None:
             continue
         row = []
-        for rows in _slices(found):
+        for rows, groups in zip(_slices(found), together, strict=True):
             predicted, truth = outcome.predictions[:, rows], results.truth[rows]
-            row.append((outcome, headline(predicted, truth, config.seed)))
+            row.append((outcome, headline(predicted, truth, config.seed, groups)))
         table.append(row)
     return table
 

@@ -18,7 +18,7 @@ from headstart.errors import HeadstartError
 from headstart.evaluation.comparison import plain
 from headstart.evaluation.equivalence import equivalents
 from headstart.evaluation.intervals import LEVEL, Change, compare, holm
-from headstart.evaluation.outcomes import ACCURACY, Candidate, Kind, Results
+from headstart.evaluation.outcomes import ACCURACY, Candidate, Kind, Outcome, Results
 from headstart.evaluation.protocols.resampling import averaged
 from headstart.evaluation.protocols.scoring import outcome_of
 from headstart.evaluation.verdict import points, score
@@ -140,7 +140,8 @@ def simulate(
         method: see :func:`headstart.labeling.choosing.choose`.
         seeds: number of repetitions.
         budgets: rising numbers of labels, instead of those that follow from ``count``.
-        groups: (N,) int64, records that stay together; None where each stands alone.
+        groups: (N,) int64, records that stay together, and of which intervals resample wholes;
+            None where each stands alone.
         progress: called with the number of simulations done and the total.
 
     Raises:
@@ -186,7 +187,18 @@ def simulate(
                 right.setdefault((side, budget), []).append(predicted)
             if progress:
                 progress(2 * repetition + 1 + (side == "random"), 2 * seeds)
-    results = _results(right, classes[tested], [str(n) for n in names], budgets, size, seeds, seed)
+    together = None if groups is None else np.unique(groups[tested], return_inverse=True)[1]
+    results = Results(
+        task="labeling",
+        metric=ACCURACY,
+        classes=[str(name) for name in names],
+        truth=classes[tested],
+        counts={n: str(n) for n in budgets},
+        training=size,
+        seeds=seeds,
+        groups=0 if together is None else int(together.max()) + 1,
+        outcomes=_outcomes(right, classes[tested], seed, together),
+    )
     changes = {n: compare(results, *results.judged(n)) for n in budgets}
     adjusted = holm([min(1.0, 2 * min(each.above, each.below)) for each in changes.values()])
     p_values = dict(zip(changes, adjusted, strict=True))
@@ -224,20 +236,17 @@ def _ridge_predictions(train: np.ndarray, classes: np.ndarray, tested: np.ndarra
     return np.asarray(model.predict(tested))
 
 
-def _results(
+def _outcomes(
     found: dict[tuple[str, int], list[np.ndarray]],
     truth: np.ndarray,
-    names: list[str],
-    budgets: Sequence[int],
-    size: int,
-    seeds: int,
     seed: int,
-) -> Results:
+    groups: np.ndarray | None,
+) -> list[Outcome]:
     kinds: dict[str, Kind] = {"chosen": "pretrained", "random": "baseline"}
     outcomes = []
     for (side, labels), rows in found.items():
         stack = np.stack(rows)
-        sampled = {ACCURACY.name: averaged((stack == truth).astype(np.float64), seed)}
+        sampled = {ACCURACY.name: averaged(stack == truth, seed, groups)}
         outcomes.append(
             outcome_of(
                 Candidate(side, kinds[side]),
@@ -248,16 +257,7 @@ def _results(
                 predictions=stack,
             )
         )
-    return Results(
-        task="labeling",
-        metric=ACCURACY,
-        classes=names,
-        truth=truth,
-        counts={n: str(n) for n in budgets},
-        training=size,
-        seeds=seeds,
-        outcomes=outcomes,
-    )
+    return outcomes
 
 
 def _edges(change: Change) -> tuple[str, str]:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import atexit
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.config import FinetuneConfig, Options
 from headstart.config.loading import Model, stated, validated
 from headstart.config.options import Data
+from headstart.files import scratch
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -59,7 +56,7 @@ def taken(model: type[Options], values: Mapping[str, Any]) -> dict[str, Any]:
             from headstart.modalities.memory import source_of, sources_of
 
             keep = "resume" in model.model_fields and found.get("out")
-            folder = Path(f"{os.fspath(found['out'])}.data") if keep else _scratch()
+            folder = Path(f"{os.fspath(found['out'])}.data") if keep else scratch()
             many = field.annotation == list[str]
             found[name] = (sources_of if many else source_of)(found[name], folder)
     return found
@@ -69,21 +66,13 @@ def in_file(records: Any) -> str:
     """Store records in memory in a temporary file, and return its name."""
     from headstart.modalities.memory import stored
 
-    return stored(records, _scratch())
+    return stored(records, scratch())
 
 
 def _is_named(value: Any) -> bool:
     """Return whether an option names its data, or was not given."""
     many = value if isinstance(value, list | tuple) else [value]
     return all(one is None or isinstance(one, str | os.PathLike) for one in many)
-
-
-@cache
-def _scratch() -> Path:
-    """Return a temporary folder that is deleted when the process ends."""
-    folder = tempfile.mkdtemp(prefix="headstart-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return Path(folder)
 
 
 def labeled_records(source: str, options: FinetuneConfig, opened: OpenedEncoder) -> Dataset:

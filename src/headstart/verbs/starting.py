@@ -12,7 +12,7 @@ from headstart.claim import claimed, discard, replacement, take_place
 from headstart.config import FinetuneConfig, PretrainConfig
 from headstart.config.loading import differences, laid_over, validated
 from headstart.config.options import spelled_out
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, shown
 from headstart.files import DiskFull
 from headstart.ranks import is_first, launched
 from headstart.run import RunFolder
@@ -162,8 +162,9 @@ def _reopened(verb: str, model: type[Plan], run: RunFolder, values: Mapping[str,
     after = validated(model, laid_over(given, {**content["options"], **changes}))
     for name, old, new in differences(located(before), located(after)):
         raise HeadstartError(
-            f"the option {name!r} is {_cut(old)} in {run.out} and {_cut(new)} in this command; it "
-            "cannot change on --resume: leave it out, or choose another --out."
+            f"the option {name!r} is {shown(repr(old), _SHOWN)} in {run.out} and "
+            f"{shown(repr(new), _SHOWN)} in this command; it cannot change on --resume: leave it "
+            "out, or choose another --out."
         )
     return before
 
@@ -204,11 +205,6 @@ def _full(source: str) -> str:
     if "://" in source:
         return source
     return os.path.abspath(os.path.expanduser(source))
-
-
-def _cut(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN // 2]} ... {text[-_SHOWN // 2 :]}"
 
 
 @contextmanager

@@ -56,6 +56,13 @@ def test_a_mean_over_units_has_the_interval_of_its_standard_error() -> None:
     assert found.high - found.mean == pytest.approx(half, rel=0.15)
 
 
+def test_copies_in_groups_have_the_interval_of_the_records_alone() -> None:
+    values = np.random.default_rng(0).random((1, 100))
+    groups = np.repeat(np.arange(100), 4)
+    alone, copied = averaged(values, 0), averaged(np.repeat(values, 4, axis=1), 0, groups)
+    assert copied.by_resample.std() == pytest.approx(alone.by_resample.std(), rel=1e-4)
+
+
 def test_the_spread_over_draws_widens_the_interval() -> None:
     by_draw = np.array([0.4, 0.5, 0.6])
     found = Sampled(by_draw, np.repeat(by_draw[:, None], RESAMPLES, 1)).estimate()

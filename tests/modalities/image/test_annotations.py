@@ -11,7 +11,7 @@ from PIL import Image
 
 from headstart.data.audit import Audit
 from headstart.errors import HeadstartError
-from headstart.modalities.image import annotations
+from headstart.modalities.image import annotations, content
 from headstart.modalities.image import boxes as boxes_of
 from headstart.modalities.image import masks as masks_of
 from headstart.modalities.image.annotations import read_boxes, read_masks
@@ -241,9 +241,9 @@ def test_boxes_belong_to_the_picture_as_it_is_seen(folder):
         ("[1]", annotations.NOT_OBJECT),
         ({"picture": "images/b.png", "boxes": [BOX]}, annotations.NO_IMAGE),
         ({"image": 3, "boxes": [BOX]}, annotations.NO_IMAGE),
-        ({"image": "images/none.png", "boxes": [BOX]}, annotations.MISSING),
-        ({"image": "../outside.png", "boxes": [BOX]}, annotations.OUTSIDE),
-        ({"image": "/etc/hostname", "boxes": [BOX]}, annotations.OUTSIDE),
+        ({"image": "images/none.png", "boxes": [BOX]}, content.MISSING),
+        ({"image": "../outside.png", "boxes": [BOX]}, content.OUTSIDE),
+        ({"image": "/etc/hostname", "boxes": [BOX]}, content.OUTSIDE),
         ({"image": "images/b.png"}, boxes_of.NO_BOXES),
         ({"image": "images/b.png", "boxes": {"label": "cat"}}, boxes_of.NO_BOXES),
     ],
@@ -251,6 +251,15 @@ def test_boxes_belong_to_the_picture_as_it_is_seen(folder):
 def test_a_bad_record_is_set_aside_with_its_reason(folder, row, reason):
     shutil.copy(folder / "images" / "a.png", folder.parent / "outside.png")
     assert reasons(folder, row) == [reason]
+
+
+def test_a_picture_whose_name_is_not_utf8_is_set_aside(folder):
+    name = "images/b\udcff.png"
+    shutil.copy(folder / "images" / "b.png", folder / name)
+    assert reasons(folder, {"image": name, "boxes": [BOX]}) == [content.NOT_UTF8]
+    assert reasons(folder, {"image": name, "mask": "a-mask.png"}, read=read_masks) == [
+        content.NOT_UTF8
+    ]
 
 
 @pytest.mark.parametrize(
@@ -319,8 +328,8 @@ def test_a_bad_mask_is_set_aside_with_its_reason(folder):
         annotations.OTHER_SIZE,
         masks_of.NOT_MASK,
         masks_of.NOT_MASK,
-        annotations.MISSING,
-        annotations.OUTSIDE,
+        content.MISSING,
+        content.OUTSIDE,
         annotations.NO_MASK,
     ]
 

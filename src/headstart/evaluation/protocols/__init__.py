@@ -68,8 +68,9 @@ Read = Callable[
     [str, "EvaluateConfig", "Modality", "Processor | None", "Audit"],
     "Dataset",
 ]
-#: From predictions (S,N,...), the truth (N,...) and a seed to the headline score.
-Headline = Callable[["np.ndarray", "np.ndarray", int], "Sampled"]
+#: From predictions (S,N,...), the truth (N,...), a seed and the groups (N,) of records, None where
+#: each is alone, to the headline score.
+Headline = Callable[["np.ndarray", "np.ndarray", int, "np.ndarray | None"], "Sampled"]
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,7 @@ PROTOCOL = Protocol(
     folds=True,
     networks=True,
     classes=True,
-    headline=lambda found, truth, seed: averaged(found == truth, seed),
+    headline=lambda found, truth, seed, groups: averaged(found == truth, seed, groups),
     how="Features are frozen; the penalty of every classifier and the scaling are chosen by "
     "cross-validation inside the drawn labels. kNN: up to 200 neighbours by cosine, weight "
     "exp(s / 0.1).",

@@ -90,7 +90,7 @@ PROTOCOL = Protocol(
     "Which of several labels does a record have, learned from few and from many?",
     measure,
     read=read_several,
-    headline=lambda found, truth, seed: score(found, truth, seed)[METRIC.name],
+    headline=lambda found, truth, seed, groups: score(found, truth, seed, groups)[METRIC.name],
 )
 
 

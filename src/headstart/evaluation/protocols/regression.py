@@ -100,7 +100,7 @@ PROTOCOL = Protocol(
     "How well is a number predicted, with few labels and with many?",
     measure,
     read=partial(read_labeled, keep=numbered),
-    headline=lambda found, truth, seed: score(found, truth, seed)[METRIC.name],
+    headline=lambda found, truth, seed, groups: score(found, truth, seed, groups)[METRIC.name],
 )
 
 

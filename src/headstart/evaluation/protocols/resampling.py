@@ -105,11 +105,16 @@ def over_units(by_resample: np.ndarray) -> float:
     return together if draws < 2 else max(0.0, together - interaction(by_resample) / draws)
 
 
-def averaged(values: np.ndarray, seed: int) -> Sampled:
-    """Return a metric that is a mean over units of ``values`` (S,N), one per draw and unit."""
+def averaged(values: np.ndarray, seed: int, groups: np.ndarray | None = None) -> Sampled:
+    """Return a metric that is a mean over units of ``values`` (S,N), one per draw and unit.
+
+    Args:
+        groups: (N,) of the units, which are resampled as wholes; None where each is alone.
+    """
     rows = values.astype(np.float32)
-    count = values.shape[1]
-    found = resample(count, seed, lambda counts: counts @ rows.T / count)
+    found = resample(
+        values.shape[1], seed, lambda counts: counts @ rows.T / counts.sum(1, keepdims=True), groups
+    )
     return Sampled(values.mean(1, dtype=np.float64), found.T)
 
 

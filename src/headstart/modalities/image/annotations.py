@@ -7,7 +7,6 @@ folders. A bad record is quarantined with its reason. Only the headers of images
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from headstart.data.columns import label_text
 from headstart.data.labels import spelling_notes
 from headstart.errors import HeadstartError
 from headstart.modalities.image.boxes import BoxReader, Picture, parsed, stated_size
-from headstart.modalities.image.content import MISSING, OUTSIDE, SUFFIXES
+from headstart.modalities.image.content import SUFFIXES, beside
 from headstart.modalities.image.decode import About, BadImage, about, upright
 from headstart.modalities.image.masks import LOSSY, grey_levels, level_notes, stored
 
@@ -132,7 +131,7 @@ def read_masks(source: str, audit: Audit) -> Dataset:
     for item in items:
         value, fault = _image(item, folder)
         header, fault = (None, fault) if fault else _about(value)
-        mask, fault = (None, fault) if fault else _inside(item.mask, folder, NO_MASK)
+        mask, fault = (None, fault) if fault else _named(item.mask, folder, NO_MASK)
         pixels, exact, fault = (None, True, fault) if fault else _pixels(mask)
         if header is not None and pixels is not None and pixels.shape != upright(header):
             fault = OTHER_SIZE
@@ -272,18 +271,14 @@ def _parallel(folder: Path) -> Iterator[_Annotated]:
 
 
 def _image(item: _Annotated, folder: Path) -> tuple[Any, str | None]:
-    return (None, item.fault) if item.fault else _inside(item.image, folder, NO_IMAGE)
+    return (None, item.fault) if item.fault else _named(item.image, folder, NO_IMAGE)
 
 
-def _inside(name: Any, folder: Path, missing: str) -> tuple[Any, str | None]:
-    """Return the image of a path inside ``folder``, or what is wrong."""
+def _named(name: Any, folder: Path, missing: str) -> tuple[Any, str | None]:
+    """Return the image that a field names, or what is wrong; ``missing`` if it names none."""
     if not isinstance(name, str) or not name.strip():
         return None, missing
-    root = os.path.abspath(folder)
-    path = os.path.normpath(os.path.join(root, name.strip()))
-    if "\0" in name or not path.startswith(root.rstrip(os.sep) + os.sep):
-        return None, OUTSIDE
-    return ({"bytes": None, "path": path}, None) if os.path.isfile(path) else (None, MISSING)
+    return beside(name, folder)
 
 
 def _about(value: dict[str, Any]) -> tuple[About | None, str | None]:

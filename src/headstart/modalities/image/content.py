@@ -78,7 +78,7 @@ def _take(value: Any, unit: Unit) -> tuple[Any, str | None]:
             return _bytes(value["bytes"], name)
         value = name
     if isinstance(value, str):
-        return _beside(value.strip(), unit)
+        return beside(value, unit.path.parent)
     return None, NO_IMAGE if value is None else NOT_IMAGE
 
 
@@ -97,11 +97,11 @@ def _by_path(path: str) -> tuple[Any, str | None]:
     return {"bytes": None, "path": path}, None
 
 
-def _beside(name: str, unit: Unit) -> tuple[Any, str | None]:
-    """Find the image that a table names, relative to the table's folder."""
-    folder = str(unit.path.parent)
-    path = os.path.normpath(os.path.join(folder, name))
-    if "\0" in name or not path.startswith(folder.rstrip(os.sep) + os.sep):
+def beside(name: str, folder: Path) -> tuple[Any, str | None]:
+    """Return the picture that a file in ``folder`` names, which is inside it, or what is wrong."""
+    root = os.path.abspath(folder)
+    path = os.path.normpath(os.path.join(root, name.strip()))
+    if "\0" in name or not path.startswith(root.rstrip(os.sep) + os.sep):
         return None, OUTSIDE
     return _by_path(path) if os.path.isfile(path) else (None, MISSING)
 

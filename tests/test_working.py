@@ -11,6 +11,7 @@ from rich.console import Console
 
 import headstart as hs
 from headstart import working as module
+from headstart.verbs import reading
 from headstart.working import working
 
 
@@ -59,3 +60,20 @@ def test_quiet_prints_nothing_and_is_no_option_of_the_run(
     assert run.resolved["reading_seconds"] <= run.resolved["preparation_seconds"]
     hs.pretrain(texts, out=tmp_path / "loud", **options)
     assert "step 2 of 2" in capfd.readouterr().err
+
+
+def test_a_long_step_of_a_quiet_verb_says_nothing_either(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(module, "EVERY", 0.01)
+    told = threading.Event()
+
+    def say(line: str) -> None:
+        reading.say(line)
+        told.set()
+
+    with reading.speaking():
+        reading.hush({"quiet": True})
+        with working("reading", reading.console(), say):
+            assert told.wait(5)
+    assert capfd.readouterr().err == ""

@@ -15,7 +15,7 @@ from headstart.config import (
 )
 from headstart.outputs import check_free
 from headstart.run import RunFolder
-from headstart.verbs.reading import Named, console, load, say
+from headstart.verbs.reading import Named, console, load, say, speaking
 from headstart.working import working
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from headstart.deployment.explain import Explanations
 
 
+@speaking()
 def predict(run: Named, *inputs: Any, **options: Any) -> list[dict[str, Any]]:
     """Predict labels of records with a fine-tuned run; one row per row of the inputs, in order.
 
@@ -68,6 +69,7 @@ def predict(run: Named, *inputs: Any, **options: Any) -> list[dict[str, Any]]:
     return rows
 
 
+@speaking()
 def embed(run: Named, *inputs: Any, **options: Any) -> Path | np.ndarray:
     """Return the vectors of records, or write them to a .npy or .parquet file.
 
@@ -113,6 +115,7 @@ def embed(run: Named, *inputs: Any, **options: Any) -> Path | np.ndarray:
     return found
 
 
+@speaking()
 def search(run: Named, *inputs: Any, query: Any, **options: Any) -> list[dict[str, Any]]:
     """Find the records nearest to a query; one row per neighbour, the nearest first.
 
@@ -166,6 +169,7 @@ def search(run: Named, *inputs: Any, query: Any, **options: Any) -> list[dict[st
     return rows
 
 
+@speaking()
 def generate(run: Named, prompt: str = "", **options: Any) -> str | Path:
     """Generate with a run whose objective can: the continuation of a prompt, or images.
 
@@ -183,6 +187,7 @@ def generate(run: Named, prompt: str = "", **options: Any) -> str | Path:
     return generate_with(RunFolder.open(plan.run), plan)
 
 
+@speaking()
 def explain(run: Named, *inputs: Any, **options: Any) -> Explanations:
     """Explain predictions: the parts that mattered, and the most similar labeled records.
 

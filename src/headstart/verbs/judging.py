@@ -13,7 +13,7 @@ from headstart.files import check_ending
 from headstart.outputs import check_free
 from headstart.run import RunFolder
 from headstart.verbs.learning import repeated
-from headstart.verbs.reading import Named, console, load, say
+from headstart.verbs.reading import Named, console, load, say, speaking
 
 if TYPE_CHECKING:
     from headstart.data.audit_page import AuditPage
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from headstart.labeling.label import Labeling
 
 
+@speaking()
 def audit(
     *sources: Any, config: str | None = None, settings: list[str] | None = None, **options: Any
 ) -> AuditPage:
@@ -58,6 +59,7 @@ def audit(
     return page
 
 
+@speaking()
 def evaluate(
     run: Named, *, config: str | None = None, settings: list[str] | None = None, **options: Any
 ) -> Answer:
@@ -113,6 +115,7 @@ def _writing(run: str, seed: int) -> Callable[[str], str]:
     return lambda text: continued(opened(), text, Sampling(40, 0.8, seed=next(seeds)))
 
 
+@speaking()
 def compare(
     *runs: Named, config: str | None = None, settings: list[str] | None = None, **options: Any
 ) -> Comparison:
@@ -144,6 +147,7 @@ def compare(
     return compare_runs(plan, say=say)
 
 
+@speaking()
 def label(run: Named, *unlabeled: Any, **options: Any) -> Labeling:
     """Choose the unlabeled records most worth labeling next, and write them to a file.
 

@@ -14,10 +14,11 @@ from headstart.files import delete
 from headstart.outputs import check_unread
 from headstart.ranks import is_first
 from headstart.run import RunFolder
-from headstart.verbs.reading import Named, console, labeled_records, say, taken
+from headstart.verbs.reading import Named, console, labeled_records, say, speaking
 from headstart.verbs.starting import begun
 
 
+@speaking()
 def pretrain(
     *sources: Any, config: str | None = None, settings: list[str] | None = None, **options: Any
 ) -> RunFolder:
@@ -31,10 +32,7 @@ def pretrain(
         **named,
         **options,
     )
-    with begun("pretrain", PretrainConfig, taken(PretrainConfig, values), check_names) as (
-        run,
-        plan,
-    ):
+    with begun("pretrain", PretrainConfig, values, check_names) as (run, plan):
         if not run.finished:
             from headstart.training.pretrain import pretrain as pretrain_encoder
 
@@ -54,6 +52,8 @@ def repeated(run: str, seeds: int) -> list[RunFolder]:
         run: folder of a pre-training run.
         seeds: number of pre-trainings, with the run itself.
     """
+    if seeds < 2:  # a fine-tuned run has no pre-training to repeat
+        return []
     folder, found = Path(run), []
     plan = RunFolder.open(run).plan(PretrainConfig)
     options = plan.model_dump(exclude_unset=True)
@@ -68,6 +68,7 @@ def repeated(run: str, seeds: int) -> list[RunFolder]:
     return found
 
 
+@speaking()
 def finetune(
     run: Named | None = None,
     *,
@@ -87,10 +88,7 @@ def finetune(
         **named,
         **options,
     )
-    with begun("finetune", FinetuneConfig, taken(FinetuneConfig, values), _check_task) as (
-        target,
-        plan,
-    ):
+    with begun("finetune", FinetuneConfig, values, _check_task) as (target, plan):
         if not (target.finished and target.resolved.get("compared", True)):
             _finetune(plan, target)
             if is_first():

@@ -16,7 +16,7 @@ from headstart.outputs import check_free
 from headstart.pages.result import Result
 from headstart.run import RunFolder
 from headstart.verbs.learning import check_names, pretrain_sections
-from headstart.verbs.reading import console, load, say
+from headstart.verbs.reading import console, load, say, speaking
 
 _TITLE = "headstart: what is learned from?"
 #: Records that are printed; the page has more.
@@ -51,6 +51,7 @@ class Preview(Result):
         return "\n".join([*lines, f"wrote {self.out}"])
 
 
+@speaking()
 def preview(
     *sources: Any, config: str | None = None, settings: list[str] | None = None, **options: Any
 ) -> Preview:

@@ -11,7 +11,7 @@ from typing import Any
 
 from headstart.config import PretrainConfig, PreviewConfig
 from headstart.errors import HeadstartError
-from headstart.files import check_ending, write_text
+from headstart.files import check_ending, whole_file, write_text
 from headstart.outputs import check_free
 from headstart.pages.result import Result
 from headstart.run import RunFolder
@@ -98,7 +98,8 @@ def preview(
         if out.suffix.lower() == ".png":
             if not run.image_file.exists():
                 raise HeadstartError(f"{headline}: there is no picture of it; write --out X.html.")
-            shutil.copyfile(run.image_file, out)
+            with whole_file(out) as unfinished:
+                shutil.copyfile(run.image_file, unfinished)
         else:
             question = tag("p", "What is learned from?", class_="question")
             header = tag("header", question, tag("h1", tag("strong", f"{headline}.")))

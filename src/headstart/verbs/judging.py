@@ -14,6 +14,7 @@ from headstart.outputs import check_free
 from headstart.run import RunFolder
 from headstart.verbs.learning import repeated
 from headstart.verbs.reading import Named, console, load, say, speaking
+from headstart.working import working
 
 if TYPE_CHECKING:
     from headstart.data.audit_page import AuditPage
@@ -53,7 +54,8 @@ def audit(
     if out:
         check_ending(out, "an audit", (".json", ".html"))
     check_free(plan)
-    page = audit_sources(plan)
+    with working("auditing", console(), say):
+        page = audit_sources(plan)
     if out:
         page.write(out)
     return page
@@ -144,7 +146,8 @@ def compare(
 
     check_ending(Path(plan.out), "a comparison", (".html",))
     check_free(plan)
-    return compare_runs(plan, say=say)
+    with working("comparing", console(), say):
+        return compare_runs(plan, say=say)
 
 
 @speaking()
@@ -168,4 +171,5 @@ def label(run: Named, *unlabeled: Any, **options: Any) -> Labeling:
     plan = load(LabelConfig, run=run, **options)
     from headstart.labeling.label import label as label_records
 
-    return label_records(plan, say=say)
+    with working("choosing what to label", console(), say):
+        return label_records(plan, say=say)

@@ -16,6 +16,7 @@ from headstart.ranks import is_first
 from headstart.run import RunFolder
 from headstart.verbs.reading import Named, console, labeled_records, say, speaking
 from headstart.verbs.starting import begun
+from headstart.working import working
 
 
 @speaking()
@@ -124,13 +125,16 @@ def _finetune(plan: FinetuneConfig, target: RunFolder) -> None:
         return
     # Their labels are not read, so their column may be missing.
     blind = plan.without_label().undivided()
+    with working("reading the unlabeled records", console(), say):
+        unlabeled = opened.read(plan.unlabeled, blind, say)
+        removed = opened.read(plan.remove_overlap, blind, say) if plan.remove_overlap else None
     finetune_with_unlabeled(
         encoder,
         processor,
         records,
         validation,
-        opened.read(plan.unlabeled, blind, say),
-        opened.read(plan.remove_overlap, blind, say) if plan.remove_overlap else None,
+        unlabeled,
+        removed,
         plan,
         target,
         **known,

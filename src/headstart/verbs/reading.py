@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.config import FinetuneConfig, Options
 from headstart.config.loading import Model, stated, validated
 from headstart.config.options import Data
+from headstart.working import working
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -99,7 +100,8 @@ def labeled_records(source: str, options: FinetuneConfig, opened: OpenedEncoder)
         check_names(options.columns, modality.content, task.fields)
         return task.read(source, options, modality, audit)
 
-    return opened.read([source], options, say, read)
+    with working("reading the labeled records", console(), say):
+        return opened.read([source], options, say, read)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import headstart as hs
 from headstart.config import EvaluateConfig, PretrainConfig, load
 from headstart.errors import HeadstartError
 from headstart.verbs import reading
+from headstart.verbs.learning import repeated
 
 TEXTS = [f"the {a} {b} sleeps" for a in ("red", "sly", "old") for b in ("fox", "hare", "owl")]
 LABELS = ["fox" if "fox" in text else "other" for text in TEXTS]
@@ -61,6 +62,8 @@ def test_a_frame_a_run_and_a_path_go_through_every_step(run: hs.Run, tmp_path: P
     assert Path(tuned.config()["options"]["train"]).parent == tmp_path / "tuned.data"
     again = hs.finetune(run, train=frame, out=tmp_path / "tuned", resume=True)
     assert again.finished
+    with pytest.raises(HeadstartError, match="--pretraining-seeds repeats a pre-training"):
+        repeated(str(tuned.folder), 2)
     assert len(tuned.predict(frame, columns={"text": "body"})) == len(frame)
     assert hs.audit(frame, columns={"text": "body"}).to_dict()["kept"] == len(frame)
 

@@ -52,11 +52,19 @@ def repeated(run: str, seeds: int) -> list[RunFolder]:
     Args:
         run: folder of a pre-training run.
         seeds: number of pre-trainings, with the run itself.
+
+    Raises:
+        HeadstartError: the run is none of a pre-training.
     """
     if seeds < 2:  # a fine-tuned run has no pre-training to repeat
         return []
-    folder, found = Path(run), []
-    plan = RunFolder.open(run).plan(PretrainConfig)
+    folder, found, repeats = Path(run), [], RunFolder.open(run)
+    if repeats.config()["verb"] != "pretrain":
+        raise HeadstartError(
+            f"{run} was fine-tuned, and --pretraining-seeds repeats a pre-training; leave it out, "
+            "or evaluate the run that it began with."
+        )
+    plan = repeats.plan(PretrainConfig)
     options = plan.model_dump(exclude_unset=True)
     for seed in range(plan.seed + 1, plan.seed + seeds):
         out = folder / "seeds" / str(seed)

@@ -60,15 +60,15 @@ def begun(
     hush(values)
     with ExitStack() as stack:
         refused = _forgetting(data_of(values.get("out")))
-
-        def claim() -> RunFolder:
-            run = stack.enter_context(claimed(plan.out, fresh=fresh, overwrite=plan.overwrite))
-            if fresh:
-                run.begin(verb, plan)
-            return run
-
         try:
             plan, fresh = _by_first(lambda: _decided(verb, model, values, check))
+
+            def claim() -> RunFolder:
+                run = stack.enter_context(claimed(plan.out, fresh=fresh, overwrite=plan.overwrite))
+                if fresh:
+                    run.begin(verb, plan)
+                return run
+
             run = _by_first(claim)
         except BaseException:
             refused()

@@ -188,6 +188,28 @@ def test_every_module_has_a_stage() -> None:
     assert tops <= set().union(*STAGES)
 
 
+def test_the_table_of_the_architecture_names_every_module_and_no_other() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = text.partition("| where | what |")[2].partition("\n\n")[0]
+    cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    named = [name.rstrip("/") for cell in cells for name in re.findall("`(.+?)`", cell)]
+    tops = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in MODULES}
+    assert sorted(named) == sorted(tops - {"__init__", "__main__"})
+
+
+def test_the_architecture_names_every_group_of_entry_points() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    sentence = text.partition("Every registry also takes entry points")[2].partition(")")[0]
+    groups = {
+        ast.literal_eval(keywords["group"])
+        for tree in MODULES.values()
+        for name, keywords in calls(tree)
+        if name.startswith("Registry") and "group" in keywords
+    }
+    named = {f"headstart.{name}" for name in re.findall(r"`(?:headstart)?\.(\w+)`", sentence)}
+    assert named == groups
+
+
 def test_no_file_is_longer_than_400_lines() -> None:
     files = [
         path

@@ -42,7 +42,7 @@ def test_texts_are_shown_with_hidden_tokens_and_their_answers(tmp_path: Path) ->
 
 def test_pictures_are_shown_as_views(tmp_path: Path) -> None:
     pictures = np.random.default_rng(0).integers(0, 255, (12, 16, 16, 3), dtype=np.uint8)
-    found = hs.preview(pictures, objective="simclr", out=tmp_path / "views.png")
+    found = hs.preview(pictures, objective="simclr", out=tmp_path / "new" / "folder" / "views.png")
     assert Image.open(found.out).width > 8 * 16
     page = hs.preview(pictures, objective="rotation", out=tmp_path / "views.html").out
     assert "data:image/png;base64" in page.read_text(encoding="utf-8")

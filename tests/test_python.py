@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,8 @@ import pytest
 import headstart as hs
 from headstart.config import EvaluateConfig, PretrainConfig, load
 from headstart.errors import HeadstartError
+from headstart.verbs import reading
+from headstart.verbs.learning import repeated
 
 TEXTS = [f"the {a} {b} sleeps" for a in ("red", "sly", "old") for b in ("fox", "hare", "owl")]
 LABELS = ["fox" if "fox" in text else "other" for text in TEXTS]
@@ -59,6 +62,8 @@ def test_a_frame_a_run_and_a_path_go_through_every_step(run: hs.Run, tmp_path: P
     assert Path(tuned.config()["options"]["train"]).parent == tmp_path / "tuned.data"
     again = hs.finetune(run, train=frame, out=tmp_path / "tuned", resume=True)
     assert again.finished
+    with pytest.raises(HeadstartError, match="--pretraining-seeds repeats a pre-training"):
+        repeated(str(tuned.folder), 2)
     assert len(tuned.predict(frame, columns={"text": "body"})) == len(frame)
     assert hs.audit(frame, columns={"text": "body"}).to_dict()["kept"] == len(frame)
 
@@ -87,3 +92,52 @@ def test_one_value_stands_for_a_list_and_a_number_for_its_text() -> None:
     assert (plan.run, plan.labels, plan.against) == ("run", ["10"], ["x"])
     with pytest.raises(HeadstartError, match="'5' is no budget"):
         load(PretrainConfig, sources="a", out="b", budget=5)
+
+
+def test_a_run_named_with_a_slash_has_its_records_beside_it(tmp_path: Path) -> None:
+    options = {"budget": "2steps", "tracker": "none", "encoder_options": {"width": 8}}
+    made = hs.pretrain(TEXTS, out=f"{tmp_path}/run/", **options)
+    (kept,) = (tmp_path / "run.data").iterdir()
+    assert made.config()["options"]["sources"] == [str(kept)]
+
+
+@pytest.mark.parametrize("wrong", [{"budget": "never"}, {"encoder": "lihgt"}, {"length": 3.5}])
+def test_a_refused_command_leaves_no_records_behind(wrong: Any, tmp_path: Path) -> None:
+    with pytest.raises(HeadstartError):
+        hs.pretrain(TEXTS, out=tmp_path / "runs" / "run", **wrong)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_refused_command_keeps_the_records_of_the_run_that_is_there(
+    run: hs.Run, tmp_path: Path
+) -> None:
+    folder = Path(f"{run.folder}.data")
+    before = sorted(folder.iterdir())
+    with pytest.raises(HeadstartError):
+        hs.pretrain(["other", "texts", "here"], out=run.folder)
+    assert sorted(folder.iterdir()) == before != []
+
+
+def test_a_quiet_verb_is_quiet_to_its_end_and_no_longer(
+    run: hs.Run, capfd: pytest.CaptureFixture[str]
+) -> None:
+    seen: list[bool] = []
+
+    @reading.speaking()
+    def inner(**options: Any) -> None:
+        reading.hush(options)
+        seen.append(reading.console() is None)
+
+    @reading.speaking()
+    def outer(**options: Any) -> None:
+        reading.hush(options)
+        inner()
+        inner(quiet=False)
+        seen.append(reading.console() is None)
+
+    outer(quiet=True)
+    outer()
+    hs.embed(run, TEXTS, quiet=True)
+    reading.say("heard")
+    assert seen == [True] * 3 + [False] * 3
+    assert capfd.readouterr().err == "heard\n"

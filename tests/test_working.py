@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 import headstart as hs
 from headstart import working as module
+from headstart.verbs import reading
 from headstart.working import working
 
 
@@ -59,3 +62,48 @@ def test_quiet_prints_nothing_and_is_no_option_of_the_run(
     assert run.resolved["reading_seconds"] <= run.resolved["preparation_seconds"]
     hs.pretrain(texts, out=tmp_path / "loud", **options)
     assert "step 2 of 2" in capfd.readouterr().err
+
+
+def test_a_long_step_of_a_quiet_verb_says_nothing_either(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(module, "EVERY", 0.01)
+    told = threading.Event()
+
+    def say(line: str) -> None:
+        reading.say(line)
+        told.set()
+
+    with reading.speaking():
+        reading.hush({"quiet": True})
+        with working("reading", reading.console(), say):
+            assert told.wait(5)
+    assert capfd.readouterr().err == ""
+
+
+def test_every_verb_says_that_a_long_step_is_at_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(module, "EVERY", 0.001)
+    names = ("red", "blue", "old", "new", "fast", "slow")
+    texts = [f"a {name} {thing} sleeps" for name in names for thing in ("fox", "hare")]
+    labeled = (texts, ["fox" if "fox" in text else "hare" for text in texts])
+    quick: dict[str, Any] = {"budget": "2steps", "tracker": "none"}
+    run = hs.pretrain(texts, out=tmp_path / "run", encoder_options={"width": 8}, **quick)
+    few: dict[str, Any] = {"train": labeled, "labels": ["all"], "seeds": 2}
+    tuned: list[hs.Run] = []
+    verbs: dict[str, Callable[[], Any]] = {
+        "reading the labeled records": lambda: tuned.append(
+            run.finetune(labeled, out=tmp_path / "tuned", **quick)
+        ),
+        "predicting": lambda: tuned[0].predict(texts),
+        "reading the inputs": lambda: run.embed(texts),
+        "searching": lambda: run.search(texts, query="a fox"),
+        "choosing what to label": lambda: run.label(texts, n=3, out=tmp_path / "label.csv"),
+        "comparing": lambda: hs.compare(run, tuned[0], out=tmp_path / "c.html", **few),
+        "auditing": lambda: hs.audit(texts),
+    }
+    capfd.readouterr()
+    for title, verb in verbs.items():
+        verb()
+        assert f"{title}: 0.0 min" in capfd.readouterr().err, title

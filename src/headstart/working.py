@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
@@ -56,7 +57,8 @@ def working(title: str, console: Console | None, say: Callable[[str], None]) -> 
             passed = time.monotonic() - started
             say(", ".join(filter(None, [f"{title}: {passed / 60:.1f} min", _count(*seen)])))
 
-    teller = Thread(target=tell, daemon=True)
+    # A thread begins without the context of its verb, which knows whether it is quiet.
+    teller = Thread(target=copy_context().run, args=(tell,), daemon=True)
     teller.start()
     try:
         yield progress

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from headstart.data import reading
 from headstart.data.audit import Audit
 from headstart.data.ledger import Ledger
 from headstart.data.sources import read
@@ -55,9 +57,32 @@ def test_lines_have_no_columns_and_a_blank_one_is_a_row(tmp_path: Path) -> None:
         ("2", "it is blank", {}),
         ("3", None, {}),
         ("1", None, {"text": "x", "n": [1, {"a": None}]}),
-        ("2", "it is not valid JSON", {"text": None, "n": None}),
-        ("4", "it is not a JSON object with a field for each column", {"text": None, "n": None}),
+        ("2", "it is not valid JSON", {}),
+        ("4", "it is not a JSON object with a field for each column", {}),
     ]
+
+
+@pytest.mark.parametrize("kind", ["json", "jsonl"])
+def test_columns_that_begin_late_are_kept_and_read_once(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only a field that begins late is a reason to read a file again."""
+    monkeypatch.setattr("headstart.data.json_records.SAMPLE", 5)
+    given = [
+        {"text": f"record {n} {'x' * 2000}", f"key {n // 50}": n, "c": {"bytes": None}}
+        for n in range(1000)
+    ]
+    written = json.dumps(given) if kind == "json" else "\n".join(map(json.dumps, given))
+    path = tmp_path / f"a.{kind}"
+    path.write_text(written)
+    readings = []
+    tables = reading.read_table
+    monkeypatch.setattr(reading, "read_table", lambda *a: [readings.append(0), tables(*a)][1])
+    found, _ = rows(path)
+    assert [columns for *_, columns in found] == [
+        {name: value for name, value in row.items() if name != "c"} for row in given
+    ]
+    assert readings == [0]
 
 
 def test_a_broken_file_is_one_row(tmp_path: Path) -> None:

@@ -142,6 +142,7 @@ def test_the_folder_of_an_index_follows_its_sources(
         assert folder(name, "other") != before
         assert folder(name, columns={"text": "title"}) != before
         assert folder(name, document="file") != before
+        assert folder(name, quiet=True) == before
         assert folder(name, own={"tokenizer": {"kind": "char"}}) != before
         source.write_text("another")
         assert folder(name) != before

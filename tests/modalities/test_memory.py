@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import datasets
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet
 import pytest
 from PIL import Image
 
@@ -116,3 +118,14 @@ def test_anything_else_is_refused_in_a_sentence(given: Any, message: str, tmp_pa
     with pytest.raises(HeadstartError, match=message) as found:
         sources_of(given, tmp_path)
     assert len(str(found.value)) <= 300
+
+
+def test_writers_at_the_same_time_get_their_own_records(tmp_path: Path) -> None:
+    def write(number: int) -> tuple[int, list[str]]:
+        path = source_of([f"text {number} {row}" for row in range(50)], tmp_path)
+        return number, pa.parquet.read_table(path)["text"].to_pylist()
+
+    with ThreadPoolExecutor(8) as pool:
+        for number, found in pool.map(write, range(64)):
+            assert found == [f"text {number} {row}" for row in range(50)]
+    assert len(list(tmp_path.iterdir())) == 64

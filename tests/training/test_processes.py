@@ -9,7 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from tiny_group import first_is_refused, gather_then_disagree, second_is_killed
+from tiny_group import (
+    first_is_refused,
+    gather_then_disagree,
+    records_are_given_to_each,
+    second_is_killed,
+)
 
 from headstart.errors import HeadstartError
 from headstart.run import RunFolder
@@ -70,6 +75,12 @@ def test_what_is_refused_to_the_first_is_refused_to_all(tmp_path: Path) -> None:
         launch(2, first_is_refused, tmp_path)
     outputs = {path.name: path.read_text() for path in tmp_path.iterdir()}
     assert outputs == {"0": "only rank 0 tried", "1": "only rank 0 tried"}
+
+
+def test_records_in_memory_are_stored_by_the_first_process_alone(tmp_path: Path) -> None:
+    launch(2, records_are_given_to_each, tmp_path)
+    (stored,) = (tmp_path / "run.data").iterdir()
+    assert [(tmp_path / rank).read_text() for rank in "01"] == [str(stored)] * 2
 
 
 def test_more_processes_than_cores_are_refused_before_anything_is_read() -> None:

@@ -9,8 +9,10 @@ from pathlib import Path
 import torch
 import torch.distributed as distributed
 
+from headstart.config import PretrainConfig
 from headstart.errors import HeadstartError
 from headstart.training.processes import ProcessGroup
+from headstart.verbs.starting import begun
 
 
 def gather_then_disagree(folder: Path) -> None:
@@ -39,6 +41,15 @@ def first_is_refused(folder: Path) -> None:
     except HeadstartError as error:
         (folder / str(group.rank)).write_text(str(error))
         raise
+
+
+def records_are_given_to_each(folder: Path) -> None:
+    """Begin a run from records in memory, which differ in each process."""
+    rank = ProcessGroup.here().rank
+    texts = [f"text {number} of rank {rank}" for number in range(4)]
+    values = {"sources": [texts], "out": str(folder / "run")}
+    with begun("pretrain", PretrainConfig, values, lambda plan: None) as (_, plan):
+        (folder / str(rank)).write_text(plan.sources[0])
 
 
 def second_is_killed() -> None:

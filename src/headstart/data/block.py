@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+#: Begins the names of columns that are chosen beside those of the fields.
+OTHER = "\0"
+
 
 class Block(NamedTuple):
     """Some records of one unit.
@@ -14,10 +17,12 @@ class Block(NamedTuple):
             file's name where the unit is a folder's files.
         columns: from the name of a field to its raw value in each record; fields that the file does
             not have are left out.
+        rows: all values of each record by their own names, from readers that have them at hand.
     """
 
     numbers: Sequence[int | str]
     columns: Mapping[str, Sequence[Any]]
+    rows: Sequence[Mapping[str, Any]] | None = None
 
 
 class Located(str):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
 
-from headstart.data.block import SAMPLE, Block, Choose, Later, Log, Quarantine
+from headstart.data.block import OTHER, SAMPLE, Block, Choose, Later, Log, Quarantine
 from headstart.data.decoding import TextStream
 from headstart.data.json_documents import document_rows, end_of_gap, is_document
 from headstart.data.lines import LONGEST, chunks, lines
@@ -51,8 +51,8 @@ def _chosen(
     choose: Choose,
     quarantine: Quarantine,
 ) -> Iterator[Block]:
-    """Yield the chosen columns of rows; keys that only later rows have are chosen from as well."""
-    chosen: Mapping[str, str] | None = None
+    """Yield rows with the columns of the fields; later keys are chosen from as well."""
+    chosen: dict[str, str] | None = None
     unclear: HeadstartError | None = None
     keys: set[str] = set()
     for values in tables:
@@ -73,7 +73,8 @@ def _chosen(
             columns = _columns(sample)
             keys |= columns.keys()
             try:
-                again = choose(columns)
+                found = choose(columns).items()
+                again = {name: key for name, key in found if not name.startswith(OTHER)}
             except HeadstartError as error:
                 if chosen is None:  # a later row may have the column that is missing
                     unclear = error
@@ -83,8 +84,8 @@ def _chosen(
                 raise Later({name: columns[name] for name in again.values()})
             chosen = chosen or again
         if chosen is not None:
-            found = {name: [row.get(key) for row in rows] for name, key in chosen.items()}
-            yield Block(numbers, found)
+            values_of = {name: [row.get(key) for row in rows] for name, key in chosen.items()}
+            yield Block(numbers, values_of, rows)
     if unclear is not None:
         raise unclear
 

@@ -14,22 +14,21 @@ from __future__ import annotations
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from headstart.data.block import Block, Choose, Located
+from headstart.data.block import OTHER, Block, Choose, Located
 from headstart.data.field import raw
 from headstart.data.store import RecordWriter, stream
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-#: Marks the columns of a block that are no field.
-_OTHER = "\0"
 _FIELDS = ("reason", "columns")
 #: Why a record is missing whose step did not say so.
 _UNKNOWN = "it was left out"
@@ -76,15 +75,10 @@ class Ledger:
         self,
         ids: Sequence[str],
         reasons: Sequence[str | None],
-        columns: Mapping[str, Sequence[Any]],
+        rows: Iterable[Mapping[str, Any]],
     ) -> None:
-        """Append rows, given their values in each column."""
-        names = list(columns)
-        rows = zip(*columns.values(), strict=True) if names else ([] for _ in ids)
-        written = [
-            json.dumps(dict(zip(names, row, strict=True)), default=_short) if names else None
-            for row in rows
-        ]
+        """Append rows, given their values by the names of the columns."""
+        written = [json.dumps(row, default=_short) if row else None for row in rows]
         self._writer.add(ids, [reasons, written])
 
     def note(
@@ -101,16 +95,18 @@ class Ledger:
             left: the number of each row that was left out, and why.
             where: from a number to an id.
         """
-        of_block = _columns(block) if self.columns else {}
-        columns = {name: list(values) for name, values in of_block.items()}
-        rows = [*zip(block.numbers, reasons, strict=True), *left]
-        for values in columns.values():
-            values += [None] * len(left)
+        rows = _rows(block) if self.columns else repeat({}, len(block.numbers))
+        found = [
+            *zip(block.numbers, reasons, rows, strict=True),
+            *((number, reason, {}) for number, reason in left),
+        ]
         if left:
-            order = sorted(range(len(rows)), key=lambda index: int(rows[index][0]))
-            rows = [rows[index] for index in order]
-            columns = {name: [of[index] for index in order] for name, of in columns.items()}
-        self.add([where(number) for number, _ in rows], [reason for _, reason in rows], columns)
+            found.sort(key=lambda row: int(row[0]))
+        self.add(
+            [where(number) for number, _, _ in found],
+            [reason for _, reason, _ in found],
+            [row for _, _, row in found],
+        )
 
     def drop_since(self, row: int) -> None:
         """Drop every row from ``row`` on: their file proved to be broken."""
@@ -172,7 +168,7 @@ def with_others(choose: Choose) -> Choose:
     """Return a choice that also takes every other column, but none of bytes, which may be large."""
 
     def choice(columns: Mapping[str, Sequence[Any]]) -> Mapping[str, str]:
-        others = {f"{_OTHER}{name}": name for name, of in columns.items() if not _is_heavy(of)}
+        others = {f"{OTHER}{name}": name for name, of in columns.items() if not _is_heavy(of)}
         return {**choose(columns), **others}
 
     return choice
@@ -184,12 +180,18 @@ def _is_heavy(values: Sequence[Any]) -> bool:
     return isinstance(first, bytes) or (isinstance(first, dict) and "bytes" in first)
 
 
-def _columns(block: Block) -> dict[str, Sequence[Any]]:
-    """Return all columns of a table's rows; of files, their paths."""
-    found = {k[len(_OTHER) :]: of for k, of in block.columns.items() if k.startswith(_OTHER)}
-    if found:
-        return found
-    return {k: of for k, of in block.columns.items() if len(of) and isinstance(of[0], Located)}
+def _rows(block: Block) -> Iterator[Mapping[str, Any]]:
+    """Yield all columns of each row of a table; of files, their paths."""
+    if block.rows is not None:
+        for row in block.rows:
+            yield {name: value for name, value in row.items() if not _is_heavy([value])}
+        return
+    found = {k[len(OTHER) :]: of for k, of in block.columns.items() if k.startswith(OTHER)}
+    found = found or {
+        k: of for k, of in block.columns.items() if len(of) and isinstance(of[0], Located)
+    }
+    for index in range(len(block.numbers)):
+        yield {name: of[index] for name, of in found.items()}
 
 
 def _short(value: Any) -> str:

@@ -32,8 +32,6 @@ from headstart.registry import HOME
 
 #: Marks a blank record, which is skipped.
 _BLANK = "it is blank"
-#: Times that a file is read again since a column begins late.
-_RESTARTS = 8
 BY_CLASS = (
     "each file is one record, since its folder names its class; --document line makes each line a "
     "record"
@@ -66,10 +64,12 @@ class Reading:
         ledger = self.audit.ledger
         start, begin = writer.rows, ledger.length if ledger else 0
         later: dict[str, Sequence[Any]] = {}
-        for again in range(_RESTARTS + 1):
+        # Each time one more field is found, or the first that are required.
+        restarts = len(self.fields) + 1
+        for again in range(restarts + 1):
             audit = Audit()
             try:
-                chooser = _chooser(unit.name, self, later, fixed=again == _RESTARTS)
+                chooser = _chooser(unit.name, self, later, fixed=again == restarts)
                 kept = self._store(unit, writer, chooser, audit)
             except (Later, Unreadable) as found:
                 writer.drop_since(start)
@@ -80,7 +80,7 @@ class Reading:
                     continue
                 audit.quarantine(unit.name, str(found))
                 if ledger:
-                    ledger.add([unit.name], [str(found)], {})
+                    ledger.add([unit.name], [str(found)], [{}])
                 kept = 0
             break
         if kept:
@@ -233,21 +233,16 @@ def _chooser(
         fixed: whether the first choice stays, whatever columns begin later still.
     """
 
-    def plain(columns: Mapping[str, Sequence[Any]]) -> Mapping[str, str]:
-        return choose(where, {**columns, **later}, reading.fields, reading.named)
-
-    ledger = reading.audit.ledger
-    every = with_others(plain) if ledger and ledger.columns else plain
     first: list[Mapping[str, str]] = []
 
-    def chosen(columns: Mapping[str, Sequence[Any]]) -> Mapping[str, str]:
-        if not fixed:
-            return every(columns)
-        if not first:
-            first.append(every(columns))
-        return first[0]
+    def of_fields(columns: Mapping[str, Sequence[Any]]) -> Mapping[str, str]:
+        if fixed and first:
+            return first[0]
+        first.append(choose(where, {**columns, **later}, reading.fields, reading.named))
+        return first[-1]
 
-    return chosen
+    ledger = reading.audit.ledger
+    return with_others(of_fields) if ledger and ledger.columns else of_fields
 
 
 def _read_by(reader: Reader, unit: Unit, named: Mapping[str, str]) -> Iterator[Block]:

@@ -192,7 +192,8 @@ def index_folder(
         options: only those of :class:`SourceOptions` count.
         note: what else the index depends on.
     """
-    read = {name: getattr(options, name) for name in SourceOptions.model_fields}
+    # Options of the output, such as quiet, are left out of what is dumped.
+    read = options.model_dump(include=set(SourceOptions.model_fields))
     encoder = digest_of_encoder(opened.encoder, opened.processor, opened.length)
     parts = [encoder, digest_of_modality(opened.modality), repr(sorted(read.items())), note]
     for source in sources:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import secrets
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ import numpy as np
 
 from headstart.data.columns import LABEL
 from headstart.errors import HeadstartError
-from headstart.files import whole_file, whole_folder, writable
+from headstart.files import whole_file, whole_folder
 from headstart.modalities import MODALITIES
 from headstart.modalities.inline import names_file
 
@@ -232,14 +233,13 @@ def _parquet(table: pa.Table, folder: Path) -> str:
 
 def _written(write: Callable[[Any], None], suffix: str, folder: Path) -> str:
     """Write a file that is named by its content, and return its path."""
-    unnamed = folder / f"given{suffix}"
-    with writable(unnamed):
-        folder.mkdir(parents=True, exist_ok=True)
-        with whole_file(unnamed) as partial_file:
-            with open(partial_file, "wb") as file:
-                write(file)
-            with open(partial_file, "rb") as file:
-                digest = hashlib.file_digest(file, "blake2b").hexdigest()[:12]
-        path = folder / f"given-{digest}{suffix}"
-        os.replace(unnamed, path)
+    # Its name is not known before its content, and others may write into the folder as well.
+    unnamed = folder / f"given-{secrets.token_hex(8)}{suffix}"
+    with whole_file(unnamed) as partial_file:
+        with open(partial_file, "wb") as file:
+            write(file)
+        with open(partial_file, "rb") as file:
+            digest = hashlib.file_digest(file, "blake2b").hexdigest()[:12]
+    path = folder / f"given-{digest}{suffix}"
+    os.replace(unnamed, path)
     return str(path)

@@ -15,7 +15,7 @@ from headstart.config import (
 )
 from headstart.outputs import check_free
 from headstart.run import RunFolder
-from headstart.verbs.reading import Named, console, load, say
+from headstart.verbs.reading import Named, console, load, say, speaking
 from headstart.working import working
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from headstart.deployment.explain import Explanations
 
 
+@speaking()
 def predict(run: Named, *inputs: Any, **options: Any) -> list[dict[str, Any]]:
     """Predict labels of records with a fine-tuned run; one row per row of the inputs, in order.
 
@@ -57,10 +58,11 @@ def predict(run: Named, *inputs: Any, **options: Any) -> list[dict[str, Any]]:
         predicting.check_out(tuned, Path(plan.out))
     read = predicting.reader(tuned, plan.inputs, plan)
     opened = OpenedEncoder(tuned.require_encoder())
-    records = opened.read(plan.inputs, plan, say, read, ledger)
     size = plan.batch_size
-    found = predicting.predict(tuned, records, batch_size=size, options=plan, say=say)
-    rows = predicting.beside_rows(found, records, ledger, opened.modality.content)
+    with working("predicting", console(), say):
+        records = opened.read(plan.inputs, plan, say, read, ledger)
+        found = predicting.predict(tuned, records, batch_size=size, options=plan, say=say)
+        rows = predicting.beside_rows(found, records, ledger, opened.modality.content)
     if missing := ledger.sentence("prediction"):
         say(missing)
     if plan.out:
@@ -68,6 +70,7 @@ def predict(run: Named, *inputs: Any, **options: Any) -> list[dict[str, Any]]:
     return rows
 
 
+@speaking()
 def embed(run: Named, *inputs: Any, **options: Any) -> Path | np.ndarray:
     """Return the vectors of records, or write them to a .npy or .parquet file.
 
@@ -100,7 +103,8 @@ def embed(run: Named, *inputs: Any, **options: Any) -> Path | np.ndarray:
     if out:  # before the work
         check_free(plan, *check_out(out))
     opened, ledger = OpenedEncoder(plan.run), Ledger(columns=False)
-    records = opened.read(plan.inputs, plan, say, ledger=ledger)
+    with working("reading the inputs", console(), say):
+        records = opened.read(plan.inputs, plan, say, ledger=ledger)
     network = (opened.encoder, opened.processor, records)
     with working("embedding", console(), say) as progress:
         settings: dict[str, Any] = {"length": opened.length, "batch_size": plan.batch_size}
@@ -113,6 +117,7 @@ def embed(run: Named, *inputs: Any, **options: Any) -> Path | np.ndarray:
     return found
 
 
+@speaking()
 def search(run: Named, *inputs: Any, query: Any, **options: Any) -> list[dict[str, Any]]:
     """Find the records nearest to a query; one row per neighbour, the nearest first.
 
@@ -145,27 +150,29 @@ def search(run: Named, *inputs: Any, query: Any, **options: Any) -> list[dict[st
         check_ending(Path(plan.out))
     check_free(plan)
     opened = OpenedEncoder(plan.run)
-    queries = inline_records(opened.modality, [plan.query])
-    if queries is None:
-        asked = Ledger(columns=False)
-        queries = opened.read([plan.query], plan, say, ledger=asked)
-        if missing := asked.sentence("neighbours"):
-            say(missing)
-    if plan.index:
-        index = searching.Index.open(Path(plan.index))
-    else:
-        sources: list[str] = plan.inputs
-        reading: SourceOptions = plan
-        if not sources:
-            sources, reading = RunFolder.open(plan.run).sources()
-        index = searching.index_of(opened, plan.run, sources, reading, say)
-    vectors = features(opened.encoder, opened.processor, queries, length=opened.length)
-    rows = searching.search(index, [str(name) for name in queries["id"]], vectors, plan.count)
+    with working("searching", console(), say):
+        queries = inline_records(opened.modality, [plan.query])
+        if queries is None:
+            asked = Ledger(columns=False)
+            queries = opened.read([plan.query], plan, say, ledger=asked)
+            if missing := asked.sentence("neighbours"):
+                say(missing)
+        if plan.index:
+            index = searching.Index.open(Path(plan.index))
+        else:
+            sources: list[str] = plan.inputs
+            reading: SourceOptions = plan
+            if not sources:
+                sources, reading = RunFolder.open(plan.run).sources()
+            index = searching.index_of(opened, plan.run, sources, reading, say)
+        vectors = features(opened.encoder, opened.processor, queries, length=opened.length)
+        rows = searching.search(index, [str(name) for name in queries["id"]], vectors, plan.count)
     if plan.out:
         write_predictions(rows, Path(plan.out))
     return rows
 
 
+@speaking()
 def generate(run: Named, prompt: str = "", **options: Any) -> str | Path:
     """Generate with a run whose objective can: the continuation of a prompt, or images.
 
@@ -183,6 +190,7 @@ def generate(run: Named, prompt: str = "", **options: Any) -> str | Path:
     return generate_with(RunFolder.open(plan.run), plan)
 
 
+@speaking()
 def explain(run: Named, *inputs: Any, **options: Any) -> Explanations:
     """Explain predictions: the parts that mattered, and the most similar labeled records.
 
@@ -199,4 +207,5 @@ def explain(run: Named, *inputs: Any, **options: Any) -> Explanations:
     from headstart.deployment.explain import explain as explain_predictions
 
     check_free(plan)
-    return explain_predictions(plan, RunFolder.open(plan.run), say=say)
+    with working("explaining", console(), say):
+        return explain_predictions(plan, RunFolder.open(plan.run), say=say)

@@ -13,7 +13,8 @@ from headstart.files import check_ending
 from headstart.outputs import check_free
 from headstart.run import RunFolder
 from headstart.verbs.learning import repeated
-from headstart.verbs.reading import Named, console, load, say
+from headstart.verbs.reading import Named, console, load, say, speaking
+from headstart.working import working
 
 if TYPE_CHECKING:
     from headstart.data.audit_page import AuditPage
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from headstart.labeling.label import Labeling
 
 
+@speaking()
 def audit(
     *sources: Any, config: str | None = None, settings: list[str] | None = None, **options: Any
 ) -> AuditPage:
@@ -52,12 +54,14 @@ def audit(
     if out:
         check_ending(out, "an audit", (".json", ".html"))
     check_free(plan)
-    page = audit_sources(plan)
+    with working("auditing", console(), say):
+        page = audit_sources(plan)
     if out:
         page.write(out)
     return page
 
 
+@speaking()
 def evaluate(
     run: Named, *, config: str | None = None, settings: list[str] | None = None, **options: Any
 ) -> Answer:
@@ -113,6 +117,7 @@ def _writing(run: str, seed: int) -> Callable[[str], str]:
     return lambda text: continued(opened(), text, Sampling(40, 0.8, seed=next(seeds)))
 
 
+@speaking()
 def compare(
     *runs: Named, config: str | None = None, settings: list[str] | None = None, **options: Any
 ) -> Comparison:
@@ -141,9 +146,11 @@ def compare(
 
     check_ending(Path(plan.out), "a comparison", (".html",))
     check_free(plan)
-    return compare_runs(plan, say=say)
+    with working("comparing", console(), say):
+        return compare_runs(plan, say=say)
 
 
+@speaking()
 def label(run: Named, *unlabeled: Any, **options: Any) -> Labeling:
     """Choose the unlabeled records most worth labeling next, and write them to a file.
 
@@ -164,4 +171,5 @@ def label(run: Named, *unlabeled: Any, **options: Any) -> Labeling:
     plan = load(LabelConfig, run=run, **options)
     from headstart.labeling.label import label as label_records
 
-    return label_records(plan, say=say)
+    with working("choosing what to label", console(), say):
+        return label_records(plan, say=say)

@@ -14,10 +14,12 @@ from headstart.files import delete
 from headstart.outputs import check_unread
 from headstart.ranks import is_first
 from headstart.run import RunFolder
-from headstart.verbs.reading import Named, console, labeled_records, say, taken
+from headstart.verbs.reading import Named, console, labeled_records, say, speaking
 from headstart.verbs.starting import begun
+from headstart.working import working
 
 
+@speaking()
 def pretrain(
     *sources: Any, config: str | None = None, settings: list[str] | None = None, **options: Any
 ) -> RunFolder:
@@ -31,10 +33,7 @@ def pretrain(
         **named,
         **options,
     )
-    with begun("pretrain", PretrainConfig, taken(PretrainConfig, values), check_names) as (
-        run,
-        plan,
-    ):
+    with begun("pretrain", PretrainConfig, values, check_names) as (run, plan):
         if not run.finished:
             from headstart.training.pretrain import pretrain as pretrain_encoder
 
@@ -53,9 +52,19 @@ def repeated(run: str, seeds: int) -> list[RunFolder]:
     Args:
         run: folder of a pre-training run.
         seeds: number of pre-trainings, with the run itself.
+
+    Raises:
+        HeadstartError: the run is none of a pre-training.
     """
-    folder, found = Path(run), []
-    plan = RunFolder.open(run).plan(PretrainConfig)
+    if seeds < 2:  # a fine-tuned run has no pre-training to repeat
+        return []
+    folder, found, repeats = Path(run), [], RunFolder.open(run)
+    if repeats.config()["verb"] != "pretrain":
+        raise HeadstartError(
+            f"{run} was fine-tuned, and --pretraining-seeds repeats a pre-training; leave it out, "
+            "or evaluate the run that it began with."
+        )
+    plan = repeats.plan(PretrainConfig)
     options = plan.model_dump(exclude_unset=True)
     for seed in range(plan.seed + 1, plan.seed + seeds):
         out = folder / "seeds" / str(seed)
@@ -68,6 +77,7 @@ def repeated(run: str, seeds: int) -> list[RunFolder]:
     return found
 
 
+@speaking()
 def finetune(
     run: Named | None = None,
     *,
@@ -87,10 +97,7 @@ def finetune(
         **named,
         **options,
     )
-    with begun("finetune", FinetuneConfig, taken(FinetuneConfig, values), _check_task) as (
-        target,
-        plan,
-    ):
+    with begun("finetune", FinetuneConfig, values, _check_task) as (target, plan):
         if not (target.finished and target.resolved.get("compared", True)):
             _finetune(plan, target)
             if is_first():
@@ -126,13 +133,16 @@ def _finetune(plan: FinetuneConfig, target: RunFolder) -> None:
         return
     # Their labels are not read, so their column may be missing.
     blind = plan.without_label().undivided()
+    with working("reading the unlabeled records", console(), say):
+        unlabeled = opened.read(plan.unlabeled, blind, say)
+        removed = opened.read(plan.remove_overlap, blind, say) if plan.remove_overlap else None
     finetune_with_unlabeled(
         encoder,
         processor,
         records,
         validation,
-        opened.read(plan.unlabeled, blind, say),
-        opened.read(plan.remove_overlap, blind, say) if plan.remove_overlap else None,
+        unlabeled,
+        removed,
         plan,
         target,
         **known,

@@ -11,12 +11,12 @@ from typing import Any
 
 from headstart.config import PretrainConfig, PreviewConfig
 from headstart.errors import HeadstartError
-from headstart.files import check_ending, write_text
+from headstart.files import check_ending, whole_file, write_text
 from headstart.outputs import check_free
 from headstart.pages.result import Result
 from headstart.run import RunFolder
 from headstart.verbs.learning import check_names, pretrain_sections
-from headstart.verbs.reading import console, load, say
+from headstart.verbs.reading import console, load, say, speaking
 
 _TITLE = "headstart: what is learned from?"
 #: Records that are printed; the page has more.
@@ -51,6 +51,7 @@ class Preview(Result):
         return "\n".join([*lines, f"wrote {self.out}"])
 
 
+@speaking()
 def preview(
     *sources: Any, config: str | None = None, settings: list[str] | None = None, **options: Any
 ) -> Preview:
@@ -97,7 +98,8 @@ def preview(
         if out.suffix.lower() == ".png":
             if not run.image_file.exists():
                 raise HeadstartError(f"{headline}: there is no picture of it; write --out X.html.")
-            shutil.copyfile(run.image_file, out)
+            with whole_file(out) as unfinished:
+                shutil.copyfile(run.image_file, unfinished)
         else:
             question = tag("p", "What is learned from?", class_="question")
             header = tag("header", question, tag("h1", tag("strong", f"{headline}.")))

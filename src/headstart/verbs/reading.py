@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from headstart.config import FinetuneConfig, Options
 from headstart.config.loading import Model, stated, validated
 from headstart.config.options import Data
 from headstart.files import scratch
+from headstart.working import working
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -40,25 +42,25 @@ def load(
 ) -> Model:
     """Build a verb's options, see :func:`headstart.config.load`; records in memory become files."""
     values = stated(model, file=file, settings=settings, sections=sections or {}, **options)
+    hush(values)
     return validated(model, taken(model, values))
 
 
-def taken(model: type[Options], values: Mapping[str, Any]) -> dict[str, Any]:
+def taken(
+    model: type[Options], values: Mapping[str, Any], folder: Path | None = None
+) -> dict[str, Any]:
     """Return options as a verb takes them, with files in the place of records in memory.
 
-    The files are temporary, but those of a run, which must find them again, are beside it in
-    ``RUN.data``. From here on the verb is quiet if the options say so.
+    Args:
+        folder: where the files are written; they are temporary by default.
     """
-    _quiet.set(bool(values.get("quiet")))
     found = dict(values)
     for name, field in model.model_fields.items():
         if Data() in field.metadata and not _is_named(found.get(name)):
             from headstart.modalities.memory import source_of, sources_of
 
-            keep = "resume" in model.model_fields and found.get("out")
-            folder = Path(f"{os.fspath(found['out'])}.data") if keep else scratch()
             many = field.annotation == list[str]
-            found[name] = (sources_of if many else source_of)(found[name], folder)
+            found[name] = (sources_of if many else source_of)(found[name], folder or scratch())
     return found
 
 
@@ -87,7 +89,24 @@ def labeled_records(source: str, options: FinetuneConfig, opened: OpenedEncoder)
         check_names(options.columns, modality.content, task.fields)
         return task.read(source, options, modality, audit)
 
-    return opened.read([source], options, say, read)
+    with working("reading the labeled records", console(), say):
+        return opened.read([source], options, say, read)
+
+
+@contextmanager
+def speaking() -> Iterator[None]:
+    """End what :func:`hush` began when the verb ends; one within a quiet verb is quiet, too."""
+    token = _quiet.set(_quiet.get())
+    try:
+        yield
+    finally:
+        _quiet.reset(token)
+
+
+def hush(values: Mapping[str, Any]) -> None:
+    """Print no progress and no notes from here on, if the options of the verb say so."""
+    if values.get("quiet"):
+        _quiet.set(True)
 
 
 def say(message: str) -> None:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import Any, TypeVar
 
-from headstart.claim import claimed, discard, replacement, take_place
+from headstart.claim import claimed, discard, place, replacement, take_place
 from headstart.config import FinetuneConfig, PretrainConfig
 from headstart.config.loading import differences, laid_over, validated
 from headstart.config.options import spelled_out
 from headstart.errors import HeadstartError, shown
-from headstart.files import DiskFull
+from headstart.files import DiskFull, delete
 from headstart.ranks import is_first, launched
 from headstart.run import RunFolder
 from headstart.training.interrupt import Interrupted
-from headstart.verbs.reading import say
+from headstart.verbs.reading import hush, say, taken
 
 Result = TypeVar("Result")
 Plan = TypeVar("Plan", PretrainConfig, FinetuneConfig)
@@ -48,24 +49,31 @@ def begun(
     behind, and with ``overwrite`` not before its first checkpoint is the former run gone.
 
     Args:
-        values: options as the user gave them, without defaults.
+        values: options as the user gave them, without defaults; records in memory are stored
+            beside the run, in ``RUN.data``, where it finds them again.
         check: raises an error for options that cannot work, before anything is written.
 
     Raises:
         HeadstartError: options that cannot work or differ from those of the run that goes on, or a
             folder that cannot be used.
     """
-    plan, fresh = _by_first(lambda: _decided(verb, model, values, check))
+    hush(values)
     with ExitStack() as stack:
+        refused = _forgetting(data_of(values.get("out")))
+        try:
+            plan, fresh = _by_first(lambda: _decided(verb, model, values, check))
 
-        def claim() -> RunFolder:
-            run = stack.enter_context(claimed(plan.out, fresh=fresh, overwrite=plan.overwrite))
-            if fresh:
-                run.begin(verb, plan)
-            return run
+            def claim() -> RunFolder:
+                run = stack.enter_context(claimed(plan.out, fresh=fresh, overwrite=plan.overwrite))
+                if fresh:
+                    run.begin(verb, plan)
+                return run
 
-        run = _by_first(claim)
-        with _kept_or_discarded(run, fresh):
+            run = _by_first(claim)
+        except BaseException:
+            refused()
+            raise
+        with _kept_or_discarded(run, fresh, refused):
             yield run, plan
         if is_first():
             take_place(run)
@@ -79,6 +87,7 @@ def _decided(
 ) -> tuple[Plan, bool]:
     """Return the options of the run, and whether it is a new one."""
     out = values.get("out")
+    values = taken(model, values, data_of(out))
     if values.get("resume") and not out:
         raise HeadstartError("--resume needs --out: the folder of the run to go on with.")
     resumed = _unfinished(verb, str(out), values) if values.get("resume") else None
@@ -87,6 +96,31 @@ def _decided(
     plan = located(validated(model, {**values, "resume": False}))
     check(plan)
     return plan, True
+
+
+def data_of(out: str | os.PathLike[str] | None) -> Path | None:
+    """Return the folder beside a run for records that it was given in memory."""
+    if not out:
+        return None
+    run = place(os.fspath(out))
+    return run.with_name(f"{run.name}.data")
+
+
+def _forgetting(folder: Path | None) -> Callable[[], None]:
+    """Return what deletes all that the first process has put into a folder from here on."""
+    before = set(folder.glob("*")) if folder else set()
+    missing = [one for one in (folder, *folder.parents) if not one.exists()] if folder else []
+
+    def forget() -> None:
+        if folder is None or not is_first():
+            return
+        for path in set(folder.glob("*")) - before:
+            delete(path)
+        with suppress(OSError):  # it is not there, or another process is writing into it
+            for made in missing:
+                made.rmdir()
+
+    return forget
 
 
 def _by_first(work: Callable[[], Result]) -> Result:
@@ -208,7 +242,7 @@ def _full(source: str) -> str:
 
 
 @contextmanager
-def _kept_or_discarded(run: RunFolder, fresh: bool) -> Iterator[None]:
+def _kept_or_discarded(run: RunFolder, fresh: bool, refused: Callable[[], None]) -> Iterator[None]:
     """Discard a new run that is refused before anything was trained; others say how to go on."""
     try:
         yield
@@ -221,4 +255,5 @@ def _kept_or_discarded(run: RunFolder, fresh: bool) -> Iterator[None]:
     except HeadstartError:
         if is_first() and fresh and not any(run.checkpoints.glob("*")):
             discard(run)
+            refused()
         raise

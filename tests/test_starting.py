@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ import yaml
 import headstart as hs
 from headstart.config import FinetuneConfig, PretrainConfig, sections
 from headstart.config.loading import stated
-from headstart.errors import HeadstartError
-from headstart.files import DiskFull
+from headstart.errors import CutOff, HeadstartError
+from headstart.files import DiskFull, write_text
 from headstart.run import RunFolder
 from headstart.training.interrupt import Interrupted
 from headstart.verbs.learning import pretrain_sections
@@ -171,7 +172,7 @@ def test_overwriting_that_was_killed_before_it_began_begins(
     assert RunFolder.open("run").config()["options"]["sources"][0].endswith("b.txt")
 
 
-@pytest.mark.parametrize("kept", [KeyboardInterrupt(), DiskFull("full"), Interrupted("twice", 2)])
+@pytest.mark.parametrize("kept", [KeyboardInterrupt(), DiskFull("full"), CutOff("killed")])
 def test_only_a_refusal_removes_a_new_run(kept: BaseException) -> None:
     with pytest.raises(HeadstartError):
         start(command("a.txt", out="run"), kept)
@@ -179,6 +180,27 @@ def test_only_a_refusal_removes_a_new_run(kept: BaseException) -> None:
     with pytest.raises(HeadstartError):
         start(command("a.txt", out="other"), HeadstartError("no record is left"))
     assert not Path("other").exists()
+
+
+def refused_after(work: Callable[[RunFolder], Any]) -> None:
+    """Begin a run that is refused once something was done."""
+    with begun("pretrain", PretrainConfig, command("a.txt", out="run"), lambda plan: None) as found:
+        work(found[0])
+        raise HeadstartError("no")
+
+
+@pytest.mark.parametrize("work", ["checkpoints/step-9.ckpt", "encoder/model.safetensors"])
+def test_a_refusal_keeps_what_was_trained_below_the_run(work: str) -> None:
+    kept = Path("run/labels_alone", work)
+    with pytest.raises(HeadstartError, match="no"):
+        refused_after(lambda run: write_text(kept, "weights"))
+    assert kept.exists()
+
+
+def test_a_refusal_keeps_records_that_are_prepared() -> None:
+    with pytest.raises(HeadstartError, match="no"):
+        refused_after(lambda run: run.resolve(prepared=True))
+    assert RunFolder.open("run").resolved == {"prepared": True}
 
 
 def test_finetune_goes_on_without_its_run_being_named(here: Path) -> None:

@@ -25,6 +25,13 @@ class HeadstartError(Exception):
         super().__init__(shown(message))
 
 
+class CutOff(HeadstartError):
+    """Work that was ended from outside, by a signal, a killed process or a full disk.
+
+    What was done until then is whole, and ``--resume`` goes on with it.
+    """
+
+
 def shown(text: str) -> str:
     """Return a message as it can be shown: printable, and of :data:`LONGEST` characters at most.
 

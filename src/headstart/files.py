@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from headstart.errors import HeadstartError
+from headstart.errors import CutOff, HeadstartError
 
 #: Most bytes of a file's name in the usual file systems.
 _LONGEST_NAME = 255
@@ -32,7 +32,7 @@ _UNWRITABLE = {
 }
 
 
-class DiskFull(HeadstartError):
+class DiskFull(CutOff):
     """There is no room for what was to be written; what was saved before is whole."""
 
 

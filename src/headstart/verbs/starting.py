@@ -12,8 +12,7 @@ from headstart.claim import claimed, discard, replacement, take_place
 from headstart.config import FinetuneConfig, PretrainConfig
 from headstart.config.loading import differences, laid_over, validated
 from headstart.config.options import spelled_out
-from headstart.errors import HeadstartError
-from headstart.files import DiskFull
+from headstart.errors import CutOff, HeadstartError
 from headstart.ranks import is_first, launched
 from headstart.run import RunFolder
 from headstart.training.interrupt import Interrupted
@@ -220,9 +219,17 @@ def _kept_or_discarded(run: RunFolder, fresh: bool) -> Iterator[None]:
         raise Interrupted(
             f"stopped before training began; go on with `{run.command()}`.", signal.SIGINT
         ) from None
-    except (Interrupted, DiskFull):
+    except CutOff:
         raise
     except HeadstartError:
-        if is_first() and fresh and not any(run.checkpoints.glob("*")):
+        if is_first() and fresh and not _has_work(run):
             discard(run)
         raise
+
+
+def _has_work(run: RunFolder) -> bool:
+    """Return whether records are prepared, or something was trained in the run or below it."""
+    return bool(run.resolved.get("prepared")) or any(
+        path.parent.name == run.checkpoints.name or path.name == run.encoder.name
+        for path in run.folder.rglob("*")
+    )

@@ -108,6 +108,10 @@ def test_embedding_and_fine_tuning_and_predicting_go_through(source, tmp_path, c
     labeled.write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert run.embed(source, out=str(tmp_path / "v.npy")).exists()
     tuned = run.finetune(str(labeled), out=str(tmp_path / "tuned"), budget="5steps", tracker="none")
+    for made in (run, tuned):
+        made.evaluate(str(labeled), labels="all")
+        made.search(source, query="fox")
+        assert made.foreign() == []
     predicted = tuned.predict(source)
     assert len(predicted) == len(TEXTS)
     assert {row["label"] for row in predicted} <= {"fox", "other"}

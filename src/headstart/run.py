@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import shlex
+from inspect import cleandoc
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, overload
 
 import yaml
 
@@ -18,17 +19,31 @@ from headstart.version import __version__
 
 #: Hidden files of a run; see :class:`RunFolder`.
 MARKER, LOCK = ".headstart-run", ".lock"
-#: What a run, and the verbs that work on it, write into its folder.
-NAMES = frozenset(
-    {
-        *("config.yaml", "metrics.jsonl", "log.txt", "audit.json", "report.html"),
-        *("checkpoints", "encoder", "head", "prepared", "features", "index", "tensorboard"),
-        *("wandb", "seeds", "labels_alone", "pretext.png", "pretext.json", "samples.png"),
-        *("perplexity.html", "perplexity.json", "classes.html"),
-    }
-)
-
 Value = TypeVar("Value")
+
+
+class Part:
+    """A file or folder that a run, or a verb that works on it, writes into the run's folder.
+
+    As an attribute of :class:`RunFolder` it is the path.
+
+    Args:
+        name: in the folder.
+        about: what is in it.
+        result: a verb writes it anew, so that its ``--out`` may name it.
+    """
+
+    def __init__(self, name: str, about: str, *, result: bool = False) -> None:
+        self.name, self.about, self.result = name, about, result
+
+    @overload
+    def __get__(self, run: None, owner: type[RunFolder]) -> Self: ...
+
+    @overload
+    def __get__(self, run: RunFolder, owner: type[RunFolder]) -> Path: ...
+
+    def __get__(self, run: RunFolder | None, owner: type[RunFolder]) -> Self | Path:
+        return self if run is None else run.folder / self.name
 
 
 class RunFolder:
@@ -36,20 +51,7 @@ class RunFolder:
 
     ::
 
-        config.yaml     the options, and under `resolved` the decisions (steps, sizes)
-        metrics.jsonl   one JSON object per logged step
-        log.txt         all messages
-        checkpoints/    training state; only the newest complete ones are kept
-        encoder/        the network in the format of its library, with its tokenizer
-        head/           (fine-tuned runs) the head on top of the encoder
-        prepared/       token files, kept only while training may still be resumed
-        features/       (after `evaluate`) vectors of labeled records; may be deleted
-        index/          (after `search`) vectors of the searched records
-        pretext.png     (images) the pretext task on the first records
-        pretext.json    (texts) the same, as words
-        audit.json      what was read, and what was quarantined and why
-        classes.html    (fine-tuned runs with classes) each class with its mistakes
-        report.html     the verdict
+    {parts}
 
     Two hidden files are there as well: ``.headstart-run`` says that the folder is a run, which
     ``--overwrite`` may replace, and ``.lock`` is locked by the process that trains in it.
@@ -59,22 +61,31 @@ class RunFolder:
         out: the place that a replacement of another run will take; ``folder`` by default.
     """
 
+    config_file = Part("config.yaml", "the options, and under `resolved` the decisions")
+    metrics_file = Part("metrics.jsonl", "one JSON object per logged step")
+    log_file = Part("log.txt", "all messages")
+    tensorboard = Part("tensorboard", "the metrics for TensorBoard")
+    wandb = Part("wandb", "(with --tracker wandb) what Weights & Biases keeps")
+    checkpoints = Part("checkpoints", "training state; only the newest complete ones are kept")
+    encoder = Part("encoder", "the network in the format of its library, with its tokenizer")
+    head = Part("head", "(fine-tuned runs) the head on top of the encoder")
+    prepared = Part("prepared", "token files, kept only while training may still be resumed")
+    labels_alone = Part("labels_alone", "(with --unlabeled) the run on the labels alone")
+    seeds = Part("seeds", "(after `evaluate --seeds`) the same pre-training from other seeds")
+    features = Part("features", "(after `evaluate`) vectors of labeled records; may be deleted")
+    index = Part("index", "(after `search`) vectors of the searched records")
+    image_file = Part("pretext.png", "(images) the pretext task on the first records")
+    words_file = Part("pretext.json", "(texts) the same, as words")
+    audit_file = Part("audit.json", "what was read, and what was quarantined and why")
+    classes_file = Part("classes.html", "(fine-tuned runs) each class with its mistakes")
+    report_file = Part("report.html", "the verdict", result=True)
+    perplexity_page = Part("perplexity.html", "(texts) the measured perplexity", result=True)
+    perplexity_file = Part("perplexity.json", "the same, as plain values", result=True)
+    samples_file = Part("samples.png", "(images) what `generate` has drawn", result=True)
+
     def __init__(self, folder: str | Path, out: str | Path | None = None) -> None:
         self.folder = Path(folder)
         self.out = Path(out or folder)
-        self.config_file = self.folder / "config.yaml"
-        self.metrics_file = self.folder / "metrics.jsonl"
-        self.log_file = self.folder / "log.txt"
-        self.checkpoints = self.folder / "checkpoints"
-        self.encoder = self.folder / "encoder"
-        self.head = self.folder / "head"
-        self.prepared = self.folder / "prepared"
-        self.features = self.folder / "features"
-        self.image_file = self.folder / "pretext.png"
-        self.words_file = self.folder / "pretext.json"
-        self.audit_file = self.folder / "audit.json"
-        self.classes_file = self.folder / "classes.html"
-        self.report_file = self.folder / "report.html"
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.folder)!r})"
@@ -120,8 +131,9 @@ class RunFolder:
 
     def foreign(self) -> list[str]:
         """Return the names in the folder that no run writes."""
+        ours = {part.name for part in PARTS}
         names = (path.name for path in self.folder.iterdir())
-        return sorted(name for name in names if name not in NAMES and not _is_before(name))
+        return sorted(name for name in names if name not in ours and not _is_before(name))
 
     def command(self) -> str:
         """Return the command that goes on with the run, to be pasted into a shell."""
@@ -284,6 +296,12 @@ class RunFolder:
             empty = {name: kind() for name, kind in _AUDITED.items()}
             return {"pre-training": {**empty, "notes": [str(error)]}}
 
+
+#: All parts of a run.
+PARTS = tuple(part for part in vars(RunFolder).values() if isinstance(part, Part))
+RunFolder.__doc__ = cleandoc(RunFolder.__doc__ or "").format(
+    parts="\n".join(f"    {part.name:16} {part.about}" for part in PARTS)
+)
 
 #: What every audit has, and its types.
 _AUDITED = {

@@ -54,11 +54,13 @@ def repeated(run: str, seeds: int) -> list[RunFolder]:
         run: folder of a pre-training run.
         seeds: number of pre-trainings, with the run itself.
     """
-    folder, found = Path(run), []
-    plan = RunFolder.open(run).plan(PretrainConfig)
+    if seeds == 1:
+        return []
+    opened, found = RunFolder.open(run), []
+    plan = opened.plan(PretrainConfig)
     options = plan.model_dump(exclude_unset=True)
     for seed in range(plan.seed + 1, plan.seed + seeds):
-        out = folder / "seeds" / str(seed)
+        out = opened.seeds / str(seed)
         if RunFolder(out).begun:
             found.append(pretrain(out=str(out), resume=True))
             continue

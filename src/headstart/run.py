@@ -59,6 +59,9 @@ class RunFolder:
     Args:
         folder: where the files lie.
         out: the place that a replacement of another run will take; ``folder`` by default.
+
+    Attributes:
+        within: the run that this one is a part of, and that goes on with it; None for most.
     """
 
     config_file = Part("config.yaml", "the options, and under `resolved` the decisions")
@@ -86,6 +89,7 @@ class RunFolder:
     def __init__(self, folder: str | Path, out: str | Path | None = None) -> None:
         self.folder = Path(folder)
         self.out = Path(out or folder)
+        self.within: RunFolder | None = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.folder)!r})"
@@ -137,6 +141,8 @@ class RunFolder:
 
     def command(self) -> str:
         """Return the command that goes on with the run, to be pasted into a shell."""
+        if self.within is not None:
+            return self.within.command()
         again = ["--overwrite"] if self.folder != self.out and not self.folder.is_symlink() else []
         out = [f"--out={self.out}"] if str(self.out).startswith("-") else ["--out", str(self.out)]
         return shlex.join(["headstart", self.config()["verb"], "--resume", *again, *out])

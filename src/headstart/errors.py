@@ -71,11 +71,11 @@ def did_you_mean(name: str, known: Iterable[str], *, most: int = 10, all_in: str
         ]
         return f"; did you mean {' or '.join(map(repr, near))}?"
     if not names:
-        return "."
+        return "; check the name."
     if (count := len(names)) > most:
         near = sorted(sorted(names, key=lambda other: -_likeness(name, other))[:most])
         where = f" (`{all_in}` has all)" if all_in else ""
-        return f"; the nearest of {count} are: {', '.join(near)}{where}."
+        return f"; choose one, the nearest of {count} are: {', '.join(near)}{where}."
     return f"; choose one of: {', '.join(names)}."
 
 

@@ -13,12 +13,13 @@ import yaml
 import headstart as hs
 from headstart.config import FinetuneConfig, PretrainConfig, sections
 from headstart.config.loading import stated
+from headstart.config.options import data_options
 from headstart.errors import CutOff, HeadstartError
 from headstart.files import DiskFull, write_text
 from headstart.run import RunFolder
 from headstart.training.interrupt import Interrupted
 from headstart.verbs.learning import pretrain_sections
-from headstart.verbs.starting import begun
+from headstart.verbs.starting import begun, located
 
 
 @pytest.fixture(autouse=True)
@@ -108,6 +109,18 @@ def test_paths_are_stored_in_full_and_names_are_not(
         lambda plan: None,
     ) as (_, tuned):
         assert tuned.run == str(here / "run")
+
+
+@pytest.mark.parametrize("plan", [PretrainConfig, FinetuneConfig])
+def test_every_option_that_names_data_is_stored_in_full(plan: Any, here: Path) -> None:
+    fields = {name: field.annotation for name, field in plan.model_fields.items()}
+    names = data_options(plan)
+    values = {name: ["a.txt"] if fields[name] == list[str] else "a.txt" for name in names}
+    rest = {"run": "x"} if "run" in fields else {}
+    found = located(plan(out="run", **values, **rest))
+    assert len(names) >= 3
+    for name in names:
+        assert getattr(found, name) in (str(here / "a.txt"), [str(here / "a.txt")])
 
 
 def test_options_that_were_not_given_are_not_when_a_run_goes_on() -> None:

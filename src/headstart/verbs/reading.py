@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.config import FinetuneConfig, Options
 from headstart.config.loading import Model, stated, validated
-from headstart.config.options import Data
+from headstart.config.options import data_options
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -54,13 +54,13 @@ def taken(model: type[Options], values: Mapping[str, Any]) -> dict[str, Any]:
     """
     _quiet.set(bool(values.get("quiet")))
     found = dict(values)
-    for name, field in model.model_fields.items():
-        if Data() in field.metadata and not _is_named(found.get(name)):
+    for name in data_options(model):
+        if not _is_named(found.get(name)):
             from headstart.modalities.memory import source_of, sources_of
 
             keep = "resume" in model.model_fields and found.get("out")
             folder = Path(f"{os.fspath(found['out'])}.data") if keep else _scratch()
-            many = field.annotation == list[str]
+            many = model.model_fields[name].annotation == list[str]
             found[name] = (sources_of if many else source_of)(found[name], folder)
     return found
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from headstart.claim import claimed, discard, replacement, take_place
 from headstart.config import FinetuneConfig, PretrainConfig
 from headstart.config.loading import differences, laid_over, validated
-from headstart.config.options import spelled_out
+from headstart.config.options import data_options, spelled_out
 from headstart.errors import CutOff, HeadstartError
 from headstart.ranks import is_first, launched
 from headstart.run import RunFolder
@@ -21,8 +21,6 @@ from headstart.verbs.reading import say
 Result = TypeVar("Result")
 Plan = TypeVar("Plan", PretrainConfig, FinetuneConfig)
 
-#: Options that name files or folders of the user's; they are stored in full.
-_SOURCES = ("sources", "probe", "remove_overlap", "train", "val", "unlabeled")
 #: Options that name a run or an encoder's folder, or something else that is no path.
 _ENCODERS = ("run", "encoder", "embeddings")
 _WORDS = ("auto", "none", "counts")
@@ -172,8 +170,8 @@ def located(plan: Plan) -> Plan:
     from headstart.encoders import ENCODERS
 
     found: dict[str, Any] = {}
-    for name in _SOURCES:
-        value = getattr(plan, name, None)
+    for name in data_options(type(plan)):
+        value = getattr(plan, name)
         if isinstance(value, list):
             found[name] = [_full(one) for one in value]
         elif value:

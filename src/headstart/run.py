@@ -19,6 +19,13 @@ from headstart.version import __version__
 
 #: Hidden files of a run; see :class:`RunFolder`.
 MARKER, LOCK = ".headstart-run", ".lock"
+#: Types of what training records in ``config.yaml``, where it is recorded.
+_RESOLVED: dict[str, type] = {
+    **dict.fromkeys(("plan", "modality_options", "head", "scores"), dict),
+    **dict.fromkeys(("records", "steps", "length"), int),
+    **{"modality": str, "task": str, "labels": list},
+}
+
 Value = TypeVar("Value")
 
 
@@ -175,13 +182,16 @@ class RunFolder:
     def config(self) -> dict[str, Any]:
         """Return ``{"verb": ..., "options": {...}, "resolved": {...}}``."""
         text = read_text(self.config_file)
-        with opening(self.config_file, self._without_config()):
+        with opening(self.config_file, self.without_config()):
             content = yaml.safe_load(text)
             if not isinstance(content, dict):
                 raise ValueError("it holds no keys and values")
             for key, kind in (("verb", str), ("options", dict), ("resolved", dict)):
                 if not isinstance(content.get(key), kind):
                     raise ValueError(f"its key {key!r} is missing or not of type {kind.__name__}")
+            for name, needed in _RESOLVED.items():
+                if not isinstance(content["resolved"].get(name), needed | None):
+                    raise ValueError(f"its key 'resolved.{name}' is not of type {needed.__name__}")
         # Earlier versions had an option for each column: NAME_column, which may be None.
         options = content["options"]
         for former in [name for name in options if name.endswith("_column")]:
@@ -210,7 +220,7 @@ class RunFolder:
         """Return the sources of a pre-training, and the options that they were read with."""
         options = self.config()["options"]
         known = {name: options[name] for name in SourceOptions.model_fields if name in options}
-        with opening(self.config_file, self._without_config()):
+        with opening(self.config_file, self.without_config()):
             return list(options.get("sources", [])), SourceOptions(**known)
 
     def write_config(self, content: dict[str, Any]) -> None:
@@ -238,7 +248,7 @@ class RunFolder:
         if not isinstance(value, kind):
             raise HeadstartError(
                 f"{self.config_file} is damaged: resolved.{name} is missing or not of type "
-                f"{kind.__name__}; {self._without_config()}."
+                f"{kind.__name__}; {self.without_config()}."
             )
         return value
 
@@ -270,7 +280,7 @@ class RunFolder:
             check(self.head)
         return self.head
 
-    def _without_config(self) -> str:
+    def without_config(self) -> str:
         """Return what can be done without a whole ``config.yaml``."""
         if self.encoder.is_dir():
             return f"restore it from a copy, or name {self.encoder}, which can still be used"
@@ -320,6 +330,7 @@ def _is_logged(row: dict[str, Any]) -> bool:
     clock = row.get("clock") or {"seconds": 0.0}
     return (
         isinstance(row.get("step"), int)
+        and isinstance(row.get("loss"), int | float | None)
         and isinstance(clock, dict)
         and isinstance(clock.get("seconds"), int | float)
     )

@@ -6,7 +6,7 @@ import errno
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +69,32 @@ def test_what_a_killed_process_left_goes_at_the_next_write(tmp_path: Path) -> No
         sweep(tmp_path)
         assert len([name for name in os.listdir(tmp_path) if name.endswith(".partial")]) == 2
     assert sorted(os.listdir(tmp_path)) == ["a.json", "c.json"]
+
+
+@pytest.mark.parametrize("again", [sweep, lambda folder: whole_folder(folder / "head").__enter__()])
+@pytest.mark.parametrize("moves", [1, 2, 3])
+def test_a_kill_while_a_folder_is_replaced_loses_it_never(
+    moves: int, again: Callable[[Path], object], tmp_path: Path
+) -> None:
+    """At the first move nothing has changed, at the third the former folder is to be deleted."""
+    code = (
+        "import os, sys, pathlib; from headstart import files\n"
+        "path, moves, done = pathlib.Path(sys.argv[1], 'head'), int(sys.argv[2]), []\n"
+        "with files.whole_folder(path) as made: (made / 'a').write_text('old')\n"
+        "def die(real, *given):\n"
+        "    done.append(given)\n"
+        "    if len(done) == moves: os.kill(os.getpid(), 9)\n"
+        "    real(*given)\n"
+        "move, delete = os.replace, files.delete\n"
+        "os.replace = lambda *given: die(move, *given)\n"
+        "files.delete = lambda *given: die(delete, *given)\n"
+        "with files.whole_folder(path) as made: (made / 'a').write_text('new')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path), str(moves)], check=False)
+    assert done.returncode == -9
+    again(tmp_path)
+    assert (tmp_path / "head" / "a").read_text() == ("new" if moves == 3 else "old")
+    assert os.listdir(tmp_path) == ["head"]
 
 
 @pytest.mark.parametrize("name", ["x" * 255, "ü" * 127, "x" * 246 + ".json"])

@@ -12,8 +12,9 @@ import headstart as hs
 from headstart.cli import VERBS
 from headstart.config import AuditConfig, EmbedConfig, LabelConfig, PretrainConfig
 from headstart.errors import HeadstartError
-from headstart.outputs import PARTS, check_free, check_unread, store_of
-from headstart.run import RunFolder
+from headstart.files import write_text
+from headstart.outputs import KEPT, check_free, check_unread, store_of
+from headstart.run import PARTS, RunFolder
 
 
 @pytest.fixture
@@ -132,10 +133,17 @@ def test_a_run_among_its_own_sources_is_not_read_and_can_be_replaced(folder: Pat
         check_free(embedding("data.npy", "."))
 
 
-def test_all_parts_of_a_run_are_known() -> None:
-    paths = [path for path in vars(RunFolder("run")).values() if isinstance(path, Path)]
-    parts = {path.name for path in paths if path != Path("run")}
-    assert parts - {"report.html"} <= PARTS
+def test_parts_of_a_run_are_attributes_described_and_not_foreign(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    for part in PARTS:
+        write_text(run.folder / part.name, "x")
+        assert part.name in (RunFolder.__doc__ or "")
+    assert run.report_file == tmp_path / "report.html"
+    assert run.foreign() == []
+    write_text(tmp_path / "thesis.tex", "x")
+    assert run.foreign() == ["thesis.tex"]
+    assert "encoder" in KEPT
+    assert "report.html" not in KEPT
 
 
 #: The least options of each verb, reading and writing the file {0}.

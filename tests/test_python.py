@@ -80,6 +80,31 @@ def test_runs_of_a_folder_are_listed_with_their_facts(run: hs.Run, tmp_path: Pat
         hs.runs(tmp_path / "none")
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *[("plan", value) for value in ("x", {"objectives": 3})],
+        *[("records", "many"), ("steps", "a"), ("head", "lin"), ("labels", 3), ("scores", [1])],
+        *[("modality", ["text"]), ("task", {}), ("preparation_seconds", "long")],
+    ],
+)
+def test_facts_of_a_damaged_config_are_one_sentence(key: str, value: Any, tmp_path: Path) -> None:
+    run = hs.Run.create(tmp_path / "run", "pretrain", PretrainConfig(sources=["a"], out="run"))
+    content = run.config()
+    content["resolved"] = {"plan": {"encoder": "light"}, key: value}
+    run.write_config(content)
+    with pytest.raises(HeadstartError, match=r"config\.yaml.* restore it from a copy") as found:
+        run._repr_html_()
+    assert len(str(found.value)) <= 300
+
+
+def test_the_command_to_go_on_with_is_quoted_in_the_facts(tmp_path: Path) -> None:
+    config = PretrainConfig(sources=["a"], out="my run")
+    run = hs.Run.create(tmp_path / "my run", "pretrain", config)
+    assert run.command() in run.facts()["state"]
+    assert f"'{run.folder}'" in run.facts()["state"]
+
+
 def test_a_result_is_plain_values_and_has_a_view_for_notebooks() -> None:
     page = hs.audit(TEXTS)
     assert json.dumps(page.to_dict())

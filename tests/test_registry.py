@@ -229,6 +229,7 @@ def test_an_unknown_name_is_answered_with_the_nearest_ten_at_most() -> None:
     registry = Registry("objective", names, group=GROUP)
     with pytest.raises(HeadstartError) as refused:
         registry.check("zzz")
+    assert "; choose one, the nearest of 30 are: name00" in str(refused.value)
     assert str(refused.value).count("name") == 10
     assert str(refused.value).endswith("(`headstart list objectives` has all).")
     with pytest.raises(HeadstartError, match=r"did you mean 'name[0-9]+' or 'name"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ import yaml
 import headstart as hs
 from headstart.config import FinetuneConfig, PretrainConfig, sections
 from headstart.config.loading import stated
-from headstart.errors import HeadstartError
-from headstart.files import DiskFull
+from headstart.config.options import data_options
+from headstart.errors import CutOff, HeadstartError
+from headstart.files import DiskFull, write_text
 from headstart.run import RunFolder
 from headstart.training.interrupt import Interrupted
 from headstart.verbs.learning import pretrain_sections
-from headstart.verbs.starting import begun
+from headstart.verbs.starting import begun, located
 
 
 @pytest.fixture(autouse=True)
@@ -109,6 +111,18 @@ def test_paths_are_stored_in_full_and_names_are_not(
         assert tuned.run == str(here / "run")
 
 
+@pytest.mark.parametrize("plan", [PretrainConfig, FinetuneConfig])
+def test_every_option_that_names_data_is_stored_in_full(plan: Any, here: Path) -> None:
+    fields = {name: field.annotation for name, field in plan.model_fields.items()}
+    names = data_options(plan)
+    values = {name: ["a.txt"] if fields[name] == list[str] else "a.txt" for name in names}
+    rest = {"run": "x"} if "run" in fields else {}
+    found = located(plan(out="run", **values, **rest))
+    assert len(names) >= 3
+    for name in names:
+        assert getattr(found, name) in (str(here / "a.txt"), [str(here / "a.txt")])
+
+
 def test_options_that_were_not_given_are_not_when_a_run_goes_on() -> None:
     """Defaults that depend on data, encoder or task replace what was not given; again, too."""
     start(command("a.txt", out="run", settings=("optimizer.clip=1.0",), seed=0))
@@ -171,7 +185,7 @@ def test_overwriting_that_was_killed_before_it_began_begins(
     assert RunFolder.open("run").config()["options"]["sources"][0].endswith("b.txt")
 
 
-@pytest.mark.parametrize("kept", [KeyboardInterrupt(), DiskFull("full"), Interrupted("twice", 2)])
+@pytest.mark.parametrize("kept", [KeyboardInterrupt(), DiskFull("full"), CutOff("killed")])
 def test_only_a_refusal_removes_a_new_run(kept: BaseException) -> None:
     with pytest.raises(HeadstartError):
         start(command("a.txt", out="run"), kept)
@@ -179,6 +193,27 @@ def test_only_a_refusal_removes_a_new_run(kept: BaseException) -> None:
     with pytest.raises(HeadstartError):
         start(command("a.txt", out="other"), HeadstartError("no record is left"))
     assert not Path("other").exists()
+
+
+def refused_after(work: Callable[[RunFolder], Any]) -> None:
+    """Begin a run that is refused once something was done."""
+    with begun("pretrain", PretrainConfig, command("a.txt", out="run"), lambda plan: None) as found:
+        work(found[0])
+        raise HeadstartError("no")
+
+
+@pytest.mark.parametrize("work", ["checkpoints/step-9.ckpt", "encoder/model.safetensors"])
+def test_a_refusal_keeps_what_was_trained_below_the_run(work: str) -> None:
+    kept = Path("run/labels_alone", work)
+    with pytest.raises(HeadstartError, match="no"):
+        refused_after(lambda run: write_text(kept, "weights"))
+    assert kept.exists()
+
+
+def test_a_refusal_keeps_records_that_are_prepared() -> None:
+    with pytest.raises(HeadstartError, match="no"):
+        refused_after(lambda run: run.resolve(prepared=True))
+    assert RunFolder.open("run").resolved == {"prepared": True}
 
 
 def test_finetune_goes_on_without_its_run_being_named(here: Path) -> None:

@@ -41,13 +41,22 @@ def source(tmp_path):
         ({"objective": "mlm", "settings": ["mlm.mask_rate=0.3"]}, "did you mean 'mask_ratio'"),
         ({"objective": "mlm", "encoder": "gpt", "encoder_options": {}}, "needs bidirectional"),
         ({"objective": "mlm", "settings": ["optimiser.name=muon"]}, "did you mean 'optimizer'"),
-        ({"objective": "contrast", "settings": ["contrast.views=halfs"]}, "did you mean 'halves'"),
     ],
 )
 def test_a_refused_run_leaves_no_folder_behind(options, message, source, tmp_path):
     with pytest.raises(HeadstartError, match=message):
         hs.pretrain(source, out=str(tmp_path / "run"), **{**SMALL, **options})
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_is_refused_after_its_records_were_prepared_is_kept(source, tmp_path):
+    options = {**SMALL, "out": str(tmp_path / "run"), "objective": "contrast"}
+    with pytest.raises(HeadstartError, match="did you mean 'halves'"):
+        hs.pretrain(source, **options, settings=["contrast.views=halfs"])
+    assert (tmp_path / "run" / "prepared").is_dir()
+    with pytest.raises(HeadstartError, match="start again with --overwrite"):
+        hs.pretrain(source, **options)
+    assert hs.pretrain(source, **options, overwrite=True).finished
 
 
 def test_a_run_is_resumed_with_its_own_options_only(source, tmp_path):
@@ -108,6 +117,10 @@ def test_embedding_and_fine_tuning_and_predicting_go_through(source, tmp_path, c
     labeled.write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert run.embed(source, out=str(tmp_path / "v.npy")).exists()
     tuned = run.finetune(str(labeled), out=str(tmp_path / "tuned"), budget="5steps", tracker="none")
+    for made in (run, tuned):
+        made.evaluate(str(labeled), labels="all")
+        made.search(source, query="fox")
+        assert made.foreign() == []
     predicted = tuned.predict(source)
     assert len(predicted) == len(TEXTS)
     assert {row["label"] for row in predicted} <= {"fox", "other"}

@@ -25,6 +25,13 @@ class HeadstartError(Exception):
         super().__init__(shown(message))
 
 
+class CutOff(HeadstartError):
+    """Work that was ended from outside, by a signal, a killed process or a full disk.
+
+    What was done until then is whole, and ``--resume`` goes on with it.
+    """
+
+
 def shown(text: str, most: int = LONGEST) -> str:
     """Return a message, or a part of it, as it can be shown: printable, and not too long.
 
@@ -60,11 +67,11 @@ def did_you_mean(name: str, known: Iterable[str], *, most: int = 10, all_in: str
     if near := nearest(name, names):
         return f"; did you mean {' or '.join(map(repr, near))}?"
     if not names:
-        return "."
+        return "; check the name."
     if (count := len(names)) > most:
         near = sorted(sorted(names, key=lambda other: -_likeness(name, other))[:most])
         where = f" (`{all_in}` has all)" if all_in else ""
-        return f"; the nearest of {count} are: {', '.join(near)}{where}."
+        return f"; choose one, the nearest of {count} are: {', '.join(near)}{where}."
     return f"; choose one of: {', '.join(names)}."
 
 

@@ -18,12 +18,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from headstart.errors import HeadstartError
+from headstart.errors import CutOff, HeadstartError
 
 #: Most bytes of a file's name in the usual file systems.
 _LONGEST_NAME = 255
 #: Characters of a file's name in that of its temporary sibling.
 _STEM = 32
+#: Ending of temporary files, the mark of a folder that is being replaced, and the parts of the name
+#: that follow that of the file: machine, process, mark or chance, and the ending.
+_PARTIAL, _FORMER, _ENDINGS = ".partial", "former", 4
 #: What is wrong with a path that cannot be written, and what to do.
 _UNWRITABLE = {
     errno.EACCES: "permission is denied; choose another --out, or change the permissions",
@@ -35,7 +38,7 @@ _UNWRITABLE = {
 }
 
 
-class DiskFull(HeadstartError):
+class DiskFull(CutOff):
     """There is no room for what was to be written; what was saved before is whole."""
 
 
@@ -140,10 +143,13 @@ def scratch() -> Path:
 
 
 def sweep(folder: Path) -> None:
-    """Delete what killed processes of this machine left half-written in a folder, at any depth."""
-    for path in folder.rglob(".*.partial"):
+    """Delete what killed processes of this machine left half-written in a folder, at any depth.
+
+    A folder that was about to be replaced is put back in its place.
+    """
+    for path in list(folder.rglob(f".*{_PARTIAL}")):
         if _abandoned(path.name):
-            delete(path)
+            _end(path, path.with_name(path.name[1:].rsplit(".", _ENDINGS)[0]))
 
 
 @contextmanager
@@ -186,7 +192,7 @@ def unwritable(error: Exception, path: Path) -> Exception:
 
 
 def _partial(path: Path) -> Path:
-    """Return a new temporary sibling, and remove those of killed processes.
+    """Return a new temporary sibling, and end what killed processes began.
 
     Its name says which process of which machine it belongs to.
 
@@ -198,9 +204,24 @@ def _partial(path: Path) -> Path:
     digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:8]
     start = f".{path.name[:_STEM]}.{digest}."
     for entry in os.scandir(path.parent):
-        if entry.name.startswith(start) and _abandoned(entry.name):
-            delete(Path(entry))
-    return path.with_name(f"{start}{_machine()}.{os.getpid()}.{secrets.token_hex(4)}.partial")
+        ending = ".".join(entry.name.rsplit(".", _ENDINGS)[1:])
+        is_of_path = entry.name.startswith(start) or entry.name == sibling(path, ending).name
+        if is_of_path and _abandoned(entry.name):
+            _end(Path(entry), path)
+    return path.with_name(start + _owned(secrets.token_hex(4)))
+
+
+def _owned(kind: str) -> str:
+    """Return the ending of a temporary file: which process of which machine it belongs to."""
+    return f"{_machine()}.{os.getpid()}.{kind}{_PARTIAL}"
+
+
+def _end(partial: Path, path: Path) -> None:
+    """End what a process that was killed while it wrote ``path`` began."""
+    if partial.name.endswith(f".{_FORMER}{_PARTIAL}") and not os.path.lexists(path):
+        os.replace(partial, path)
+    else:
+        delete(partial)
 
 
 def _abandoned(name: str) -> bool:
@@ -238,9 +259,14 @@ def _put(folder: Path, path: Path) -> None:
     if not path.exists():
         os.replace(folder, path)
         return
-    old = _partial(path)
+    # Its name tells what it was, for the case that the process is killed between the two moves.
+    old = sibling(path, _owned(_FORMER))
     os.replace(path, old)
-    os.replace(folder, path)
+    try:
+        os.replace(folder, path)
+    except OSError:
+        os.replace(old, path)
+        raise
     delete(old)
 
 

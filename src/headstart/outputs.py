@@ -18,11 +18,10 @@ import yaml
 from headstart.config import Options
 from headstart.errors import HeadstartError, shown
 from headstart.files import scratch
-from headstart.run import LOCK, MARKER, NAMES
+from headstart.run import LOCK, MARKER, PARTS
 
-#: What a run consists of: all that is written into it, but results, which a verb writes anew.
-_RESULTS = {"report.html", "perplexity.html", "perplexity.json", "samples.png"}
-PARTS = (NAMES | {MARKER, LOCK}) - _RESULTS
+#: What must stay of a run: all that is written into it, but results, which a verb writes anew.
+KEPT = {MARKER, LOCK, *(part.name for part in PARTS if not part.result)}
 
 
 def check_free(options: Options, *beside: Path | None) -> None:
@@ -78,7 +77,7 @@ def _check_apart(out: Path, source: Path) -> None:
     if read.is_relative_to(resolved):
         raise _refused(out, " holds ", source, ", which this command reads")
     if _is_run(source):
-        if resolved.is_relative_to(read) and resolved.relative_to(read).parts[0] in PARTS:
+        if resolved.is_relative_to(read) and resolved.relative_to(read).parts[0] in KEPT:
             raise _refused(out, " is a part of the run ", source)
     elif read.is_dir() and (_is_read_in(read, resolved) or _holds(source, out)):
         raise _refused(out, " is a file of ", source, ", which this command reads")

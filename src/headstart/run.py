@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import shlex
+from inspect import cleandoc
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, overload
 
 import yaml
 
@@ -18,17 +19,38 @@ from headstart.version import __version__
 
 #: Hidden files of a run; see :class:`RunFolder`.
 MARKER, LOCK = ".headstart-run", ".lock"
-#: What a run, and the verbs that work on it, write into its folder.
-NAMES = frozenset(
-    {
-        *("config.yaml", "metrics.jsonl", "log.txt", "audit.json", "report.html"),
-        *("checkpoints", "encoder", "head", "prepared", "features", "index", "tensorboard"),
-        *("wandb", "seeds", "labels_alone", "pretext.png", "pretext.json", "samples.png"),
-        *("perplexity.html", "perplexity.json", "classes.html"),
-    }
-)
+#: Types of what training records in ``config.yaml``, where it is recorded.
+_RESOLVED: dict[str, type] = {
+    **dict.fromkeys(("plan", "modality_options", "head", "scores"), dict),
+    **dict.fromkeys(("records", "steps", "length"), int),
+    **{"modality": str, "task": str, "labels": list},
+}
 
 Value = TypeVar("Value")
+
+
+class Part:
+    """A file or folder that a run, or a verb that works on it, writes into the run's folder.
+
+    As an attribute of :class:`RunFolder` it is the path.
+
+    Args:
+        name: in the folder.
+        about: what is in it.
+        result: a verb writes it anew, so that its ``--out`` may name it.
+    """
+
+    def __init__(self, name: str, about: str, *, result: bool = False) -> None:
+        self.name, self.about, self.result = name, about, result
+
+    @overload
+    def __get__(self, run: None, owner: type[RunFolder]) -> Self: ...
+
+    @overload
+    def __get__(self, run: RunFolder, owner: type[RunFolder]) -> Path: ...
+
+    def __get__(self, run: RunFolder | None, owner: type[RunFolder]) -> Self | Path:
+        return self if run is None else run.folder / self.name
 
 
 class RunFolder:
@@ -36,20 +58,7 @@ class RunFolder:
 
     ::
 
-        config.yaml     the options, and under `resolved` the decisions (steps, sizes)
-        metrics.jsonl   one JSON object per logged step
-        log.txt         all messages
-        checkpoints/    training state; only the newest complete ones are kept
-        encoder/        the network in the format of its library, with its tokenizer
-        head/           (fine-tuned runs) the head on top of the encoder
-        prepared/       token files, kept only while training may still be resumed
-        features/       (after `evaluate`) vectors of labeled records; may be deleted
-        index/          (after `search`) vectors of the searched records
-        pretext.png     (images) the pretext task on the first records
-        pretext.json    (texts) the same, as words
-        audit.json      what was read, and what was quarantined and why
-        classes.html    (fine-tuned runs with classes) each class with its mistakes
-        report.html     the verdict
+    {parts}
 
     Two hidden files are there as well: ``.headstart-run`` says that the folder is a run, which
     ``--overwrite`` may replace, and ``.lock`` is locked by the process that trains in it.
@@ -57,24 +66,37 @@ class RunFolder:
     Args:
         folder: where the files lie.
         out: the place that a replacement of another run will take; ``folder`` by default.
+
+    Attributes:
+        within: the run that this one is a part of, and that goes on with it; None for most.
     """
+
+    config_file = Part("config.yaml", "the options, and under `resolved` the decisions")
+    metrics_file = Part("metrics.jsonl", "one JSON object per logged step")
+    log_file = Part("log.txt", "all messages")
+    tensorboard = Part("tensorboard", "the metrics for TensorBoard")
+    wandb = Part("wandb", "(with --tracker wandb) what Weights & Biases keeps")
+    checkpoints = Part("checkpoints", "training state; only the newest complete ones are kept")
+    encoder = Part("encoder", "the network in the format of its library, with its tokenizer")
+    head = Part("head", "(fine-tuned runs) the head on top of the encoder")
+    prepared = Part("prepared", "token files, kept only while training may still be resumed")
+    labels_alone = Part("labels_alone", "(with --unlabeled) the run on the labels alone")
+    seeds = Part("seeds", "(after `evaluate --seeds`) the same pre-training from other seeds")
+    features = Part("features", "(after `evaluate`) vectors of labeled records; may be deleted")
+    index = Part("index", "(after `search`) vectors of the searched records")
+    image_file = Part("pretext.png", "(images) the pretext task on the first records")
+    words_file = Part("pretext.json", "(texts) the same, as words")
+    audit_file = Part("audit.json", "what was read, and what was quarantined and why")
+    classes_file = Part("classes.html", "(fine-tuned runs) each class with its mistakes")
+    report_file = Part("report.html", "the verdict", result=True)
+    perplexity_page = Part("perplexity.html", "(texts) the measured perplexity", result=True)
+    perplexity_file = Part("perplexity.json", "the same, as plain values", result=True)
+    samples_file = Part("samples.png", "(images) what `generate` has drawn", result=True)
 
     def __init__(self, folder: str | Path, out: str | Path | None = None) -> None:
         self.folder = Path(folder)
         self.out = Path(out or folder)
-        self.config_file = self.folder / "config.yaml"
-        self.metrics_file = self.folder / "metrics.jsonl"
-        self.log_file = self.folder / "log.txt"
-        self.checkpoints = self.folder / "checkpoints"
-        self.encoder = self.folder / "encoder"
-        self.head = self.folder / "head"
-        self.prepared = self.folder / "prepared"
-        self.features = self.folder / "features"
-        self.image_file = self.folder / "pretext.png"
-        self.words_file = self.folder / "pretext.json"
-        self.audit_file = self.folder / "audit.json"
-        self.classes_file = self.folder / "classes.html"
-        self.report_file = self.folder / "report.html"
+        self.within: RunFolder | None = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.folder)!r})"
@@ -120,11 +142,14 @@ class RunFolder:
 
     def foreign(self) -> list[str]:
         """Return the names in the folder that no run writes."""
+        ours = {part.name for part in PARTS}
         names = (path.name for path in self.folder.iterdir())
-        return sorted(name for name in names if name not in NAMES and not _is_before(name))
+        return sorted(name for name in names if name not in ours and not _is_before(name))
 
     def command(self) -> str:
         """Return the command that goes on with the run, to be pasted into a shell."""
+        if self.within is not None:
+            return self.within.command()
         again = ["--overwrite"] if self.folder != self.out and not self.folder.is_symlink() else []
         out = [f"--out={self.out}"] if str(self.out).startswith("-") else ["--out", str(self.out)]
         return shlex.join(["headstart", self.config()["verb"], "--resume", *again, *out])
@@ -157,13 +182,16 @@ class RunFolder:
     def config(self) -> dict[str, Any]:
         """Return ``{"verb": ..., "options": {...}, "resolved": {...}}``."""
         text = read_text(self.config_file)
-        with opening(self.config_file, self._without_config()):
+        with opening(self.config_file, self.without_config()):
             content = yaml.safe_load(text)
             if not isinstance(content, dict):
                 raise ValueError("it holds no keys and values")
             for key, kind in (("verb", str), ("options", dict), ("resolved", dict)):
                 if not isinstance(content.get(key), kind):
                     raise ValueError(f"its key {key!r} is missing or not of type {kind.__name__}")
+            for name, needed in _RESOLVED.items():
+                if not isinstance(content["resolved"].get(name), needed | None):
+                    raise ValueError(f"its key 'resolved.{name}' is not of type {needed.__name__}")
         # Earlier versions had an option for each column: NAME_column, which may be None.
         options = content["options"]
         for former in [name for name in options if name.endswith("_column")]:
@@ -192,7 +220,7 @@ class RunFolder:
         """Return the sources of a pre-training, and the options that they were read with."""
         options = self.config()["options"]
         known = {name: options[name] for name in SourceOptions.model_fields if name in options}
-        with opening(self.config_file, self._without_config()):
+        with opening(self.config_file, self.without_config()):
             return list(options.get("sources", [])), SourceOptions(**known)
 
     def write_config(self, content: dict[str, Any]) -> None:
@@ -220,7 +248,7 @@ class RunFolder:
         if not isinstance(value, kind):
             raise HeadstartError(
                 f"{self.config_file} is damaged: resolved.{name} is missing or not of type "
-                f"{kind.__name__}; {self._without_config()}."
+                f"{kind.__name__}; {self.without_config()}."
             )
         return value
 
@@ -252,7 +280,7 @@ class RunFolder:
             check(self.head)
         return self.head
 
-    def _without_config(self) -> str:
+    def without_config(self) -> str:
         """Return what can be done without a whole ``config.yaml``."""
         if self.encoder.is_dir():
             return f"restore it from a copy, or name {self.encoder}, which can still be used"
@@ -285,6 +313,12 @@ class RunFolder:
             return {"pre-training": {**empty, "notes": [str(error)]}}
 
 
+#: All parts of a run.
+PARTS = tuple(part for part in vars(RunFolder).values() if isinstance(part, Part))
+RunFolder.__doc__ = cleandoc(RunFolder.__doc__ or "").format(
+    parts="\n".join(f"    {part.name:16} {part.about}" for part in PARTS)
+)
+
 #: What every audit has, and its types.
 _AUDITED = {
     **dict.fromkeys(("kept", "quarantine", "blank", "duplicates"), int),
@@ -296,6 +330,7 @@ def _is_logged(row: dict[str, Any]) -> bool:
     clock = row.get("clock") or {"seconds": 0.0}
     return (
         isinstance(row.get("step"), int)
+        and isinstance(row.get("loss"), int | float | None)
         and isinstance(clock, dict)
         and isinstance(clock.get("seconds"), int | float)
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import shlex
 from dataclasses import replace
 from typing import Any
 
@@ -15,12 +16,12 @@ from PIL import Image
 from torch import nn
 
 from headstart.config import FinetuneConfig
+from headstart.downstream import semi_supervised
 from headstart.downstream.classification import Classification
 from headstart.downstream.frozen_head import FrozenHead
 from headstart.downstream.predict import predict
 from headstart.downstream.rows import LabeledRows
 from headstart.downstream.semi_supervised import (
-    ALONE,
     compare_with_labels_only,
     finetune_with_unlabeled,
     semi_method,
@@ -129,9 +130,34 @@ def test_a_resumed_run_ends_with_the_same_predictions(
     )
     assert list(predict(cut, some)) == list(predict(whole, some))
     assert cut.resolved["semi"] == whole.resolved["semi"]
-    alone = RunFolder.open(cut.folder / ALONE)
+    alone = RunFolder.open(cut.labels_alone)
     assert alone.finished
     assert alone.config()["options"]["unlabeled"] == []
+
+
+def test_the_whole_run_goes_on_where_the_labels_alone_were_interrupted(
+    processor, records, tmp_path, light, monkeypatch
+) -> None:
+    commands = []
+
+    def stopped(*given: Any, **options: Any) -> None:
+        commands.append(given[5].command())
+        raise HeadstartError("stopped")
+
+    monkeypatch.setattr(semi_supervised, "finetune", stopped)
+    some, more = records({"fruit": 4, "tool": 4}), records({"fruit": 4}, seed=3)
+    config = FinetuneConfig(run="run", train="train", unlabeled=["more"], out=str(tmp_path / "t"))
+    run = RunFolder(tmp_path / ".t.headstart-new", tmp_path / "t")
+    run.begin("finetune", config)
+    for _ in range(2):  # begun, and gone on with
+        with pytest.raises(HeadstartError, match="stopped"):
+            finetune_with_unlabeled(
+                light, processor, some, None, more, None, config, run, note=NOTE
+            )
+    out = shlex.quote(str(tmp_path / "t"))
+    assert commands == [f"headstart finetune --resume --overwrite --out {out}"] * 2
+    written = RunFolder.open(run.labels_alone).config()["options"]["out"]
+    assert written == str(tmp_path / "t" / "labels_alone")
 
 
 def test_labels_of_unlabeled_records_are_never_looked_at(
@@ -187,7 +213,7 @@ def test_digits_are_learned_from_three_of_each_and_a_thousand_without_labels(tmp
         semi_options={"rounds": 8, "share": 1.0},
         budget="400steps",
     )
-    ours, alone = right(run, tested), right(RunFolder.open(run.folder / ALONE), tested)
+    ours, alone = right(run, tested), right(RunFolder.open(run.labels_alone), tested)
     # Not that it helps: its settings were tried on these very digits. It must do no harm on them.
     assert ours >= alone, (ours, alone)
     told = run.resolved["semi"]
@@ -274,7 +300,7 @@ def test_the_verdict_says_yes_only_where_it_is_clear() -> None:
     assert verdict(found).startswith("Yes: of 200 held-out records 90.0% are right")
     assert verdict({**found, "p": 0.2}).startswith("Not clear")
     assert verdict({**found, "accuracy": 0.7}).startswith("No")
-    assert ALONE in verdict({**found, "accuracy": 0.7})
+    assert "labels_alone" in verdict({**found, "accuracy": 0.7})
 
 
 def test_runs_are_compared_by_the_records_that_one_alone_has_right(monkeypatch) -> None:

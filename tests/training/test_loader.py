@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from torch import Tensor, tensor
 
-from headstart.errors import HeadstartError
+from headstart.errors import CutOff, HeadstartError
 from headstart.seeding import order
 from headstart.training.loader import NumberedBatches, ResumableLoader
 
@@ -99,7 +99,7 @@ def test_a_loader_process_that_is_killed_is_named() -> None:
     loader = ResumableLoader(NumberedBatches(Deadly(8), 2, 0), 4, workers=1)
     with (
         pytest.raises(
-            HeadstartError, match=r"loader process \d+ was killed.*fewer --workers \(now 1\)"
+            CutOff, match=r"loader process \d+ was killed.*fewer --workers \(now 1\)"
         ) as found,
         loader.watched(),
     ):

@@ -16,7 +16,7 @@ from tiny_group import (
     second_is_killed,
 )
 
-from headstart.errors import HeadstartError
+from headstart.errors import CutOff, HeadstartError
 from headstart.run import RunFolder
 from headstart.training.processes import ProcessGroup, check_devices, launch
 
@@ -90,5 +90,5 @@ def test_more_processes_than_cores_are_refused_before_anything_is_read() -> None
 
 
 def test_a_process_that_is_killed_is_named() -> None:
-    with pytest.raises(HeadstartError, match=r"process 2 of 2 was ended from outside \(SIGKILL\)"):
+    with pytest.raises(CutOff, match=r"process 2 of 2 was ended from outside \(SIGKILL\)"):
         launch(2, second_is_killed)

@@ -67,6 +67,11 @@ class Data:
     """Marks an option that names data; in Python it also takes records in memory."""
 
 
+def data_options(model: type[BaseModel]) -> list[str]:
+    """Return the names of the options that name data."""
+    return [name for name, field in model.model_fields.items() if Data() in field.metadata]
+
+
 #: One source of records, one or none, and several.
 Source = Annotated[str, Data()]
 OptionalSource = Annotated[str | None, Data()]

@@ -9,11 +9,11 @@ from headstart.files import check_ending
 from headstart.objectives.decoders import ImageGenerator
 from headstart.outputs import store_of
 from headstart.pages.contact_sheet import COLUMNS, contact_sheet
+from headstart.run import RunFolder
 from headstart.seeding import generator
 
 if TYPE_CHECKING:
     from headstart.config import GenerateConfig
-    from headstart.run import RunFolder
 
 
 def draw_images(run: RunFolder, config: GenerateConfig) -> Path:
@@ -22,7 +22,7 @@ def draw_images(run: RunFolder, config: GenerateConfig) -> Path:
     Raises:
         HeadstartError: ``config.out`` is not a PNG.
     """
-    out = Path(config.out) if config.out else store_of(run.folder) / "samples.png"
+    out = Path(config.out) if config.out else RunFolder(store_of(run.folder)).samples_file
     check_ending(out, "pictures", (".png",))
     drawn = ImageGenerator.load(run.checked_head()).sample(
         config.count, generator(config.seed, "draw")

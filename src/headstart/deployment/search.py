@@ -26,6 +26,7 @@ from headstart.evaluation.cache import (
 )
 from headstart.files import whole_folder
 from headstart.outputs import store_of
+from headstart.run import RunFolder
 from headstart.stored import is_whole, seal
 
 if TYPE_CHECKING:
@@ -200,7 +201,7 @@ def index_folder(
         parts.append(os.path.abspath(source))
         for file in files_of(source, opened.modality.content):
             parts.append(f"{os.path.abspath(file)}:{state_of(os.stat(file))}")
-    return store / "index" / digest("index", *parts)
+    return RunFolder(store).index / digest("index", *parts)
 
 
 def build(

@@ -60,7 +60,7 @@ def published_encoders(
         suited = [each for each in found.encoders if each.modality == kind]
         chosen = _chosen(suited, modality, records[0], notes)
     chosen = [each for each in chosen if not start or not _is_same(each, start)]
-    kept = []
+    kept: list[FrozenEncoder] = []
     for each in chosen:
         encoder = _opened(each, modality, notes)
         if encoder is None or any(encoder.key == other.key for other in kept):

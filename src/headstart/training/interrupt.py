@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from headstart.errors import HeadstartError
+from headstart.errors import CutOff
 
 
-class Interrupted(HeadstartError):
+class Interrupted(CutOff):
     """Training was interrupted and can be resumed.
 
     Attributes:

@@ -14,7 +14,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from headstart.batch import Batch, Rows
-from headstart.errors import HeadstartError
+from headstart.errors import CutOff, HeadstartError
 from headstart.seeding import order
 
 if TYPE_CHECKING:
@@ -106,14 +106,14 @@ class ResumableLoader:
         """Name a loader process that is killed, which may be noticed at any moment.
 
         Raises:
-            HeadstartError: one was killed.
+            CutOff: one was killed.
         """
         try:
             yield
         except RuntimeError as error:
             if not (dead := re.match(r"DataLoader worker \(pid\(?s?\)? ([\d, ]+)\)", str(error))):
                 raise
-            raise HeadstartError(
+            raise CutOff(
                 f"the loader process {dead[1]} was killed, most likely because the memory is full; "
                 f"free some, or give fewer --workers (now {self.workers}), and go on with --resume."
             ) from None

@@ -101,4 +101,4 @@ def _tracker(run: RunFolder, name: str, step: int) -> Logger | None:
     from pytorch_lightning.loggers import TensorBoardLogger
 
     purge = step + 1 if step else None
-    return TensorBoardLogger(run.folder, name="tensorboard", version="", purge_step=purge)
+    return TensorBoardLogger(run.folder, name=run.tensorboard.name, version="", purge_step=purge)

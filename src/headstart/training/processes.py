@@ -14,7 +14,7 @@ from typing import Any
 import torch
 import torch.distributed as distributed
 
-from headstart.errors import HeadstartError
+from headstart.errors import CutOff, HeadstartError
 from headstart.ranks import launched
 from headstart.training.interrupt import Interrupted, Signals
 
@@ -125,7 +125,8 @@ def launch(devices: int, work: Callable[..., None], *args: Any) -> None:
     SIGTERM is forwarded to them; Ctrl-C reaches them from the terminal.
 
     Raises:
-        HeadstartError: one of them raised it, or was killed.
+        HeadstartError: one of them raised it.
+        CutOff: one of them was cut off, or killed.
     """
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     with socket.socket() as probe:
@@ -153,14 +154,14 @@ def launch(devices: int, work: Callable[..., None], *args: Any) -> None:
                 raise
         except torch.multiprocessing.ProcessExitedException as error:
             if failures.empty():
-                raise HeadstartError(
+                raise CutOff(
                     f"process {error.error_index + 1} of {devices} was ended from outside "
                     f"({error.signal_name or f'exit code {error.exit_code}'}), most likely because "
                     "the memory is full; lower --devices or --batch-size, or go on with --resume."
                 ) from None
     if not failures.empty():
-        message, signum = failures.get()
-        raise Interrupted(message, signum) if signum else HeadstartError(message)
+        kind, *known = failures.get()
+        raise kind(*known)
 
 
 def _process(
@@ -178,7 +179,10 @@ def _process(
     try:
         work(*args)
     except HeadstartError as error:
-        failures.put((str(error), error.exit_code - 128 if isinstance(error, Interrupted) else 0))
+        if isinstance(error, Interrupted):
+            failures.put((Interrupted, str(error), error.exit_code - 128))
+        else:
+            failures.put((CutOff if isinstance(error, CutOff) else HeadstartError, str(error)))
         # The others may be waiting for this one in a collective operation: leave with an error.
         raise SystemExit(0 if isinstance(error, Interrupted) else 1) from None
     _part()

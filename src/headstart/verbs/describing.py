@@ -9,6 +9,7 @@ from typing import Any
 from headstart.errors import HeadstartError
 from headstart.pages.markup import cut, listed
 from headstart.run import RunFolder
+from headstart.stored import opening
 from headstart.verbs.reading import Named
 
 #: Most sources and classes that are named.
@@ -38,7 +39,16 @@ def info(run: Named) -> dict[str, Any]:
 
 
 def facts(run: RunFolder) -> dict[str, str]:
-    """Return the main facts of a run in words, at most one screen; see :func:`info` for all."""
+    """Return the main facts of a run in words, at most one screen; see :func:`info` for all.
+
+    Raises:
+        HeadstartError: ``config.yaml`` is damaged.
+    """
+    with opening(run.config_file, run.without_config()):
+        return _facts(run)
+
+
+def _facts(run: RunFolder) -> dict[str, str]:
     found = info(run.folder)
     options, resolved = found["options"], found["resolved"]
     plan = resolved.get("plan") or {}
@@ -94,7 +104,7 @@ def _state(run: RunFolder, found: Mapping[str, Any]) -> str:
     if found["finished"]:
         return f"finished after {steps:,} steps" if steps else "finished"
     at = f" at step {found['last_metrics'].get('step', 0):,} of {steps:,}" if steps else ""
-    return f"not finished{at}; `headstart {found['verb']} --resume --out {run.folder}` goes on"
+    return f"not finished{at}; `{run.command()}` goes on"
 
 
 def _sizes(plan: Mapping[str, Any], resolved: Mapping[str, Any]) -> str:

@@ -58,16 +58,16 @@ def repeated(run: str, seeds: int) -> list[RunFolder]:
     """
     if seeds < 2:  # a fine-tuned run has no pre-training to repeat
         return []
-    folder, found, repeats = Path(run), [], RunFolder.open(run)
-    if repeats.config()["verb"] != "pretrain":
+    opened, found = RunFolder.open(run), []
+    if opened.config()["verb"] != "pretrain":
         raise HeadstartError(
             f"{run} was fine-tuned, and --pretraining-seeds repeats a pre-training; leave it out, "
             "or evaluate the run that it began with."
         )
-    plan = repeats.plan(PretrainConfig)
+    plan = opened.plan(PretrainConfig)
     options = plan.model_dump(exclude_unset=True)
     for seed in range(plan.seed + 1, plan.seed + seeds):
-        out = folder / "seeds" / str(seed)
+        out = opened.seeds / str(seed)
         if RunFolder(out).begun:
             found.append(pretrain(out=str(out), resume=True))
             continue

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.config import FinetuneConfig, Options
 from headstart.config.loading import Model, stated, validated
-from headstart.config.options import Data
+from headstart.config.options import data_options
 from headstart.files import scratch
 from headstart.working import working
 
@@ -55,11 +55,11 @@ def taken(
         folder: where the files are written; they are temporary by default.
     """
     found = dict(values)
-    for name, field in model.model_fields.items():
-        if Data() in field.metadata and not _is_named(found.get(name)):
+    for name in data_options(model):
+        if not _is_named(found.get(name)):
             from headstart.modalities.memory import source_of, sources_of
 
-            many = field.annotation == list[str]
+            many = model.model_fields[name].annotation == list[str]
             found[name] = (sources_of if many else source_of)(found[name], folder or scratch())
     return found
 

@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 from headstart.claim import claimed, discard, place, replacement, take_place
 from headstart.config import FinetuneConfig, PretrainConfig
 from headstart.config.loading import differences, laid_over, validated
-from headstart.config.options import spelled_out
-from headstart.errors import HeadstartError, shown
-from headstart.files import DiskFull, delete
+from headstart.config.options import data_options, spelled_out
+from headstart.errors import CutOff, HeadstartError, shown
+from headstart.files import delete
 from headstart.ranks import is_first, launched
 from headstart.run import RunFolder
 from headstart.training.interrupt import Interrupted
@@ -23,8 +23,6 @@ from headstart.verbs.reading import hush, say, taken
 Result = TypeVar("Result")
 Plan = TypeVar("Plan", PretrainConfig, FinetuneConfig)
 
-#: Options that name files or folders of the user's; they are stored in full.
-_SOURCES = ("sources", "probe", "remove_overlap", "train", "val", "unlabeled")
 #: Options that name a run or an encoder's folder, or something else that is no path.
 _ENCODERS = ("run", "encoder", "embeddings")
 _WORDS = ("auto", "none", "counts")
@@ -208,8 +206,8 @@ def located(plan: Plan) -> Plan:
     from headstart.encoders import ENCODERS
 
     found: dict[str, Any] = {}
-    for name in _SOURCES:
-        value = getattr(plan, name, None)
+    for name in data_options(type(plan)):
+        value = getattr(plan, name)
         if isinstance(value, list):
             found[name] = [_full(one) for one in value]
         elif value:
@@ -250,10 +248,18 @@ def _kept_or_discarded(run: RunFolder, fresh: bool, refused: Callable[[], None])
         raise Interrupted(
             f"stopped before training began; go on with `{run.command()}`.", signal.SIGINT
         ) from None
-    except (Interrupted, DiskFull):
+    except CutOff:
         raise
     except HeadstartError:
-        if is_first() and fresh and not any(run.checkpoints.glob("*")):
+        if is_first() and fresh and not _has_work(run):
             discard(run)
             refused()
         raise
+
+
+def _has_work(run: RunFolder) -> bool:
+    """Return whether records are prepared, or something was trained in the run or below it."""
+    return bool(run.resolved.get("prepared")) or any(
+        path.parent.name == run.checkpoints.name or path.name == run.encoder.name
+        for path in run.folder.rglob("*")
+    )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,8 +51,6 @@ if TYPE_CHECKING:
     from headstart.modalities import Processor
     from headstart.objectives import Objective
 
-#: Folder inside the run: the same fine-tuning on the labels alone.
-ALONE = "labels_alone"
 #: Steps of the methods that compare views.
 STEPS = 1000
 #: Significance level of the verdict.
@@ -248,12 +245,15 @@ def finetune_with_unlabeled(
 
 def _alone(run: RunFolder, config: FinetuneConfig) -> RunFolder:
     """Open or create the run of the labels alone, whose other options are the same."""
-    out = Path(run.folder) / ALONE
-    if RunFolder(out).begun:
-        return RunFolder.open(out)
-    changed = {"unlabeled": [], "remove_overlap": [], "out": str(out), "resume": False}
-    plan = config.model_copy(update=changed)
-    return RunFolder.create(out, "finetune", plan)
+    if RunFolder(run.labels_alone).begun:
+        alone = RunFolder.open(run.labels_alone)
+    else:
+        out = str(run.out / run.labels_alone.name)
+        changed = {"unlabeled": [], "remove_overlap": [], "out": out, "resume": False}
+        plan = config.model_copy(update=changed)
+        alone = RunFolder.create(run.labels_alone, "finetune", plan)
+    alone.within = run
+    return alone
 
 
 def compare_with_labels_only(run: RunFolder, alone: RunFolder, held: Dataset) -> dict[str, Any]:
@@ -286,7 +286,8 @@ def compare_with_labels_only(run: RunFolder, alone: RunFolder, held: Dataset) ->
 def verdict(found: dict[str, Any]) -> str:
     """Return in a sentence or two whether the unlabeled records were worth it."""
     ours, theirs = found["accuracy"], found["accuracy_labels_alone"]
-    where = f"this run is the model with them, and {ALONE} in it that of the labels alone."
+    alone = RunFolder.labels_alone.name
+    where = f"this run is the model with them, and {alone} in it that of the labels alone."
     if found["p"] > LEVEL:
         answer = "Not clear"
         end = f"too few to tell them apart (more with --val); {where}"

@@ -19,6 +19,7 @@ from headstart.evaluation.report.reproduce import command, versions
 from headstart.files import write_json
 from headstart.objectives.opening import objective_of, open_token_head
 from headstart.outputs import store_of
+from headstart.run import RunFolder
 
 
 def run(opened: OpenedRun, config: EvaluateConfig) -> Perplexity:
@@ -64,7 +65,7 @@ def run(opened: OpenedRun, config: EvaluateConfig) -> Perplexity:
         },
         notes=[*found.notes, *notes],
     )
-    out = Path(config.out) if config.out else store_of(folder.folder) / "perplexity.html"
+    out = Path(config.out) if config.out else RunFolder(store_of(folder.folder)).perplexity_page
     write_perplexity(
         found,
         out,

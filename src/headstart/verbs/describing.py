@@ -102,7 +102,9 @@ def runs(folder: Path) -> list[RunFolder]:
 def _state(run: RunFolder, found: Mapping[str, Any]) -> str:
     steps = found["resolved"].get("steps")
     if found["finished"]:
-        return f"finished after {steps:,} steps" if steps else "finished"
+        made = max((row["step"] for row in run.metrics() if "loss" in row), default=steps)
+        early = f" of {steps:,}" if steps and made < steps else ""
+        return f"finished after {made:,}{early} steps" if steps else "finished"
     at = f" at step {found['last_metrics'].get('step', 0):,} of {steps:,}" if steps else ""
     return f"not finished{at}; `{run.command()}` goes on"
 

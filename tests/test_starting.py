@@ -210,10 +210,10 @@ def test_a_refusal_keeps_what_was_trained_below_the_run(work: str) -> None:
     assert kept.exists()
 
 
-def test_a_refusal_keeps_records_that_are_prepared() -> None:
+def test_a_refusal_after_records_were_prepared_leaves_nothing_either() -> None:
     with pytest.raises(HeadstartError, match="no"):
         refused_after(lambda run: run.resolve(prepared=True))
-    assert RunFolder.open("run").resolved == {"prepared": True}
+    assert not Path("run").exists()
 
 
 def test_finetune_goes_on_without_its_run_being_named(here: Path) -> None:

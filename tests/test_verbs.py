@@ -49,14 +49,12 @@ def test_a_refused_run_leaves_no_folder_behind(options, message, source, tmp_pat
     assert not (tmp_path / "run").exists()
 
 
-def test_a_run_that_is_refused_after_its_records_were_prepared_is_kept(source, tmp_path):
+def test_a_mistake_that_shows_when_training_begins_leaves_no_folder_either(source, tmp_path):
     options = {**SMALL, "out": str(tmp_path / "run"), "objective": "contrast"}
     with pytest.raises(HeadstartError, match="did you mean 'halves'"):
         hs.pretrain(source, **options, settings=["contrast.views=halfs"])
-    assert (tmp_path / "run" / "prepared").is_dir()
-    with pytest.raises(HeadstartError, match="start again with --overwrite"):
-        hs.pretrain(source, **options)
-    assert hs.pretrain(source, **options, overwrite=True).finished
+    assert not (tmp_path / "run").exists()
+    assert hs.pretrain(source, **options).finished
 
 
 def test_a_run_is_resumed_with_its_own_options_only(source, tmp_path):

@@ -258,8 +258,8 @@ def _kept_or_discarded(run: RunFolder, fresh: bool, refused: Callable[[], None])
 
 
 def _has_work(run: RunFolder) -> bool:
-    """Return whether records are prepared, or something was trained in the run or below it."""
-    return bool(run.resolved.get("prepared")) or any(
+    """Return whether something was trained in the run or below it."""
+    return any(
         path.parent.name == run.checkpoints.name or path.name == run.encoder.name
         for path in run.folder.rglob("*")
     )

@@ -324,3 +324,17 @@ def test_images_are_explained_by_the_corner_that_decides_the_class(tmp_path: Pat
     assert (tmp_path / "heat.html").read_text().count("data:image/png;base64,") == 2
     assert (tmp_path / "heat.html").read_text().count("data:image/webp;base64,") == 1
     assert found.found[0].alike[0].similarity == pytest.approx(1.0, abs=1e-3)
+
+
+@pytest.mark.parametrize(("named", "held"), [(-0.5, True), (0.5, False), (1.1, False)])
+def test_it_holds_only_beyond_nearly_all_random_deletions_of_the_share_that_is_said(named, held):
+    """The means over all shares may say the opposite of the one that is read."""
+    from headstart.deployment.deletion import REPORTED, SHARES, Deletion
+
+    curve = [-9.0] * len(SHARES)
+    curve[REPORTED] = named
+    flat = (0.7,) * len(SHARES)
+    check = Deletion(1.0, (1,) * len(SHARES), tuple(curve), flat, (0.2,) * len(SHARES), flat)
+    assert check.holds is held
+    assert check.summary()["holds"] is held
+    assert check.named_drop > check.random_drop

@@ -175,7 +175,7 @@ def test_the_validation_part_divides_no_group_and_no_copies(tmp_path: Path) -> N
     from headstart.config import PretrainConfig
     from headstart.data.audit import Audit
     from headstart.modalities.text.modality import TextModality
-    from headstart.training.pretrain import _held_out
+    from headstart.training.preparing import _held_out
 
     rows = [f'"{text}",a{number % 9}' for number, text in enumerate(TEXTS * 2)]
     source = texts(tmp_path / "a.csv", ["text,author", *rows])
@@ -195,3 +195,12 @@ def test_the_validation_part_divides_no_group_and_no_copies(tmp_path: Path) -> N
     one = found.select([0, len(TEXTS)])
     kept, held = _held_out(one, plan.model_copy(update={"group": None}), modality, audit)
     assert (len(kept), len(held)) == (2, 0)
+
+
+def test_a_preview_shows_what_the_training_begins_with(tmp_path: Path) -> None:
+    lines = [f"{text} {number}" for number in range(20) for text in TEXTS]
+    source = texts(tmp_path / "a.txt", lines)
+    small = {"objective": "mlm", "encoder_options": {"layers": 1, "width": 16, "heads": 2}}
+    run = hs.pretrain(source, **small, out=tmp_path / "run", budget="1step", validation_share=0.01)
+    shown = json.loads(run.words_file.read_text(encoding="utf-8"))["records"]
+    assert hs.preview(source, **small, out=tmp_path / "preview.html").records == shown

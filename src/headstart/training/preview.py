@@ -5,22 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from headstart.data.audit import Audit
-from headstart.modalities.opening import modality_of, open_modality
-from headstart.objectives import OBJECTIVES
-from headstart.objectives.building import build_objective, check_objectives
-from headstart.objectives.needs import check_fit
-from headstart.seeding import seeded
-from headstart.training.defaults import decide
-from headstart.training.pairing import check_companions, companion_fields, paired
-from headstart.training.pretrain import (
-    all_modality_options,
-    fitted_processor,
-    new_encoder,
-    refuse_misfits,
-    save_preview,
-)
-from headstart.working import working
+from headstart.training.preparing import prepared, ready
+from headstart.training.pretrain import new_encoder, new_objective, save_preview
 
 if TYPE_CHECKING:
     from headstart.config import PretrainConfig
@@ -35,9 +21,13 @@ def preview(
 ) -> str:
     """Draw the pretext task on the first records into ``run.image_file`` or ``run.words_file``.
 
-    It is the objective's own :meth:`headstart.objectives.Objective.corrupt`. The tokenizer is
-    fitted to the first :data:`FITTED` records only, so pieces of rare words may differ from those
-    of a training.
+    Records are read, filtered and prepared as a pre-training does, and
+    the task is the objective's own :meth:`headstart.objectives.Objective.corrupt`. The
+    tokenizer is fitted to the first :data:`FITTED` records only, so pieces of rare words may differ
+    from those of a training.
+
+    Args:
+        run: an empty folder, for this preview only.
 
     Returns:
         What was chosen, in a sentence.
@@ -45,35 +35,16 @@ def preview(
     Raises:
         HeadstartError: any error that the user can fix, the same as those of a pre-training.
     """
-    name = modality_of(config)
-    modality = open_modality(name, all_modality_options(config, name))
-    check_companions(config, modality)
-    refuse_misfits(config, modality)
-    audit = Audit()
-    fields = companion_fields(config, modality.content)
-    with working("reading the sources", console, say) as audit.watch:
-        records = modality.read(config.sources, config, audit, fields=fields)
-    for sentence in audit.sentences():
-        say(sentence)
-    plan = decide(config, records, modality)
-    check_fit(plan.objectives, plan.encoder, modality, plan.length)
-    check_objectives(plan.objectives, plan.objective_options)
-    some = records.select(range(min(FITTED, len(records))))
-    with working("preparing the records", console, say):
-        some = paired(some, modality, run, say)
-        processor = fitted_processor(config, plan, modality, some)
-        processor.configure(
-            frozenset().union(*(OBJECTIVES[each].needs for each in plan.objectives))
-        )
-        modality.prepare(some, processor, run.prepared / "train", audit, learn=True)
+    run.begin("pretrain", config)
+    ready(config, run, say, console, first=FITTED)
+    modality, plan, processor = prepared(run)
     encoder = new_encoder(config, plan, processor)
-    with seeded(config.seed, "heads"):
-        objective = build_objective(plan.objectives, plan.objective_options, encoder, processor)
+    objective = new_objective(config, plan, encoder, processor)
     rows = processor.rows(
         run.prepared / "train", layout=objective.layout, length=plan.length, seed=config.seed
     )
     save_preview(objective, rows, processor, run, config.seed)
     return (
         f"{' + '.join(plan.objectives)} on the {plan.encoder} encoder makes this of "
-        f"{len(records):,} {modality.content.noun}"
+        f"{run.recorded('records', int):,} {modality.content.noun}"
     )

@@ -40,6 +40,7 @@ STAGES = [
         "claim",
         "outputs",
         "stored",
+        "weights",
     },
     {"data"},
     {"modalities"},

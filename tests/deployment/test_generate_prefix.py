@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from headstart.config import PretrainConfig
 from headstart.deployment.generate import generate, open_token_head
@@ -106,3 +107,13 @@ def test_a_prompt_must_leave_room_for_what_closes_it(make_run):
 def test_a_run_without_such_a_head_is_refused_with_the_objectives_that_write(make_run):
     with pytest.raises(HeadstartError, match="--objective clm, prefix, unilm"):
         generate(make_run("mlm"), "abc")
+
+
+def test_a_head_with_a_missing_tensor_is_refused(make_run):
+    run = make_run("unilm")
+    file = run.head / "head.safetensors"
+    state = load_file(file)
+    del state["decoder.bias"]
+    save_file(state, file)
+    with pytest.raises(HeadstartError, match="cannot be opened"):
+        open_token_head(run, open_encoder(run.encoder))

@@ -102,3 +102,10 @@ def test_pictures_too_small_for_the_network_are_refused(tmp_path):
     transformers.ConvNextModel(config).save_pretrained(tmp_path)
     with pytest.raises(HeadstartError, match="cannot take pictures of 3 pixels"):
         open_encoder(tmp_path, length=3)
+
+
+@pytest.mark.parametrize(("name", "able"), [("ViTMSN", True), ("DeiT", False), ("Beit", False)])
+def test_whether_patches_can_be_left_out_is_found_by_trying(tmp_path, name, able):
+    config = getattr(transformers, f"{name}Config")(**SMALL)
+    getattr(transformers, f"{name}Model")(config).save_pretrained(tmp_path)
+    assert ("patches" in open_encoder(tmp_path).provides) is able

@@ -7,6 +7,7 @@ import torch
 from transformers import AutoConfig, AutoModel, BertConfig, BertModel
 
 from headstart.encoders.documents import apart, documents_of
+from headstart.encoders.tied import TiedDecoder
 from headstart.encoders.transformer import TransformerEncoder
 from headstart.encoders.visibility import causal, prefixed, visibility
 from headstart.encoders.wiring import ask
@@ -276,3 +277,15 @@ def test_asking_takes_a_few_short_forward_passes():
     ask(model)
     assert len(calls) <= 25
     assert max(calls) <= 32
+
+
+@pytest.mark.parametrize(("name", "able"), [("data2vec-text", True), ("mpnet", False)])
+def test_whether_blocks_can_have_cross_attention_is_found_by_building_one(name, able):
+    config = AutoConfig.for_model(name, **SIZES)
+    encoder = TransformerEncoder(AutoModel.from_config(config, add_pooling_layer=False))
+    assert ("cross_attention" in encoder.provides) is able
+    if able:
+        vectors = encoder.embed({"input_ids": torch.tensor([[5, 6, 7]])})
+        decoder = TiedDecoder(encoder.model).eval()
+        one, other = (decoder(vectors, torch.full((1, 16), value)) for value in (0.0, 3.0))
+        assert not torch.allclose(one, other)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import huggingface_hub.constants
 import pytest
@@ -12,6 +13,7 @@ from transformers.utils import hub
 
 from headstart.encoders.opening import open_encoder, read_note
 from headstart.encoders.xlnet import XLNetEncoder
+from headstart.errors import HeadstartError
 
 SIZE = {"vocab_size": 60, "d_model": 16, "n_layer": 2, "n_head": 2, "d_inner": 32}
 #: Rows that end at different positions.
@@ -19,7 +21,7 @@ IDS = torch.arange(3, 30).view(3, 9)
 MASK = torch.arange(9) < torch.tensor([[9], [5], [7]])
 
 
-def saved(folder: Path, **options: str) -> XLNetModel:
+def saved(folder: Path, **options: Any) -> XLNetModel:
     """Write a network with its output layer, as it is published, and return it without."""
     torch.manual_seed(0)
     whole = XLNetLMHeadModel(XLNetConfig(**SIZE, **options)).eval()
@@ -68,3 +70,10 @@ def test_one_that_looks_to_the_left_only_is_causal_and_stays_so(tmp_path: Path) 
     encoder.save(tmp_path / "again")
     assert_reads_like(open_encoder(tmp_path / "again"), model)
     assert "causal" in encoder.untrained().provides
+
+
+def test_a_network_whose_vectors_cannot_be_given_again_is_refused(tmp_path: Path) -> None:
+    """Each half of a batch is read in another direction."""
+    saved(tmp_path, bi_data=True)
+    with pytest.raises(HeadstartError, match=r"'xlnet' .* cannot be an encoder here"):
+        open_encoder(tmp_path)

@@ -21,10 +21,10 @@ from headstart.config import Options
 from headstart.encoders import EncoderKind, Features, TokenEncoder
 from headstart.encoders.sentence_folders import check_settings, modules_of, write_modules
 from headstart.encoders.visibility import mean_pool
-from headstart.encoders.weights import check_finite
 from headstart.errors import HeadstartError, refused
 from headstart.modalities import TokenProcessor
 from headstart.modalities.tokens.tokenizer_defaults import TokenizerDefaults
+from headstart.weights import check_finite
 
 PARTS = "light.safetensors"
 TABLE = "model.safetensors"

@@ -27,10 +27,10 @@ from headstart.encoders.transformer import (
     saved_causal,
 )
 from headstart.encoders.visibility import causal, mean_pool, positions_of, visibility
-from headstart.encoders.weights import load_strictly
 from headstart.errors import HeadstartError
 from headstart.modalities import TokenProcessor
 from headstart.modalities.tokens.tokenizer_defaults import TokenizerDefaults
+from headstart.weights import load_strictly
 
 
 class Seq2SeqEncoder(WriterEncoder):

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import copy
+import re
 
+import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 
-#: Model types of Transformers whose blocks support cross-attention.
-TIED_TYPES = ("bert", "roberta", "xlm-roberta", "camembert", "electra")
+#: Queries and keys of cross-attention.
+_CROSSING = re.compile(r"\.crossattention\.self\.(query|key)\.")
+
+
+def can_cross_attend(model: PreTrainedModel) -> bool:
+    """Return whether the blocks of a network can have cross-attention: one is built to see.
+
+    It is built without memory for its weights.
+    """
+    try:
+        with torch.device("meta"):
+            network = type(model)(_decoding(model))
+    except Exception:  # whatever a network of another library makes of it
+        return False
+    return any(_CROSSING.search(name) for name, _ in network.named_parameters())
 
 
 class TiedDecoder(nn.Module):
-    """A causal network of :data:`TIED_TYPES` with cross-attention to one vector per row.
+    """A causal network with cross-attention to one vector per row, see :func:`can_cross_attend`.
 
     All parameters are shared with the encoder except the cross-attention, which each block has
     after its self-attention. Attention over a single vector does not depend on queries and keys,
@@ -24,9 +39,7 @@ class TiedDecoder(nn.Module):
 
     def __init__(self, model: PreTrainedModel) -> None:
         super().__init__()
-        config = copy.deepcopy(model.config)
-        config.is_decoder, config.add_cross_attention, config.use_cache = True, True, False
-        network = type(model)(config)
+        network = type(model)(_decoding(model))
         if hasattr(network, "pooler"):
             network.pooler = None
         for name, module in model.named_modules():
@@ -34,7 +47,7 @@ class TiedDecoder(nn.Module):
             for key, parameter in module.named_parameters(recurse=False):
                 setattr(copied, key, parameter)
         for name, parameter in network.named_parameters():
-            if ".crossattention.self.query." in name or ".crossattention.self.key." in name:
+            if _CROSSING.search(name):
                 parameter.requires_grad_(False)
         self.network = network
 
@@ -49,3 +62,9 @@ class TiedDecoder(nn.Module):
             inputs_embeds=vectors, encoder_hidden_states=seen[:, None], use_cache=False
         ).last_hidden_state
         return out
+
+
+def _decoding(model: PreTrainedModel) -> PreTrainedConfig:
+    config = copy.deepcopy(model.config)
+    config.is_decoder, config.add_cross_attention, config.use_cache = True, True, False
+    return config

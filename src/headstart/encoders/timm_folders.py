@@ -12,14 +12,14 @@ from timm.models._hub import save_config_for_hf
 from timm.models.resnet import ResNet
 from torch import nn
 
-from headstart.encoders.weights import (
+from headstart.errors import HeadstartError, refused
+from headstart.weights import (
     check_finite,
     check_names,
     check_size,
     shapes_of,
     stray_names,
 )
-from headstart.errors import HeadstartError, refused
 
 WEIGHTS = "model.safetensors"
 

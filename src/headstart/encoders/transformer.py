@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,11 +35,11 @@ from headstart.encoders import (
 )
 from headstart.encoders.ngrams import NgramEmbedding
 from headstart.encoders.sentence_folders import Pooling
-from headstart.encoders.tied import TIED_TYPES, TiedDecoder
+from headstart.encoders.tied import TiedDecoder, can_cross_attend
 from headstart.encoders.visibility import causal, positions_of, real, visibility
-from headstart.encoders.weights import load_strictly
 from headstart.encoders.wiring import Wiring, ask, contextualized
 from headstart.modalities import TokenProcessor
+from headstart.weights import load_strictly
 
 transformers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()
@@ -92,9 +93,13 @@ class TransformerEncoder(NarrowableEncoder, CrossAttentionEncoder):
             base.remove("visibility")
         if hasattr(self.model.config, "intermediate_size"):
             base.add("narrower")
-        if self.model.config.model_type in TIED_TYPES and not self.is_causal:
+        if not self.is_causal and self._can_cross_attend:
             base.add("cross_attention")
         return frozenset({*base, direction, *dropout})
+
+    @cached_property
+    def _can_cross_attend(self) -> bool:
+        return can_cross_attend(self.model)
 
     def from_vectors(self, vectors: Tensor, batch: Batch) -> Features:
         alone = "segments" not in batch and not self.is_causal

@@ -22,16 +22,14 @@ from headstart.encoders.images import (
     try_out,
 )
 from headstart.encoders.maps import transformers_maps
+from headstart.encoders.proof import alike, attempt
 from headstart.encoders.vision_folders import PROCESSOR, native_size, processor_of, resized
-from headstart.encoders.weights import load_strictly
 from headstart.errors import HeadstartError, refused
 from headstart.files import write_json
+from headstart.weights import load_strictly
 
 transformers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()
-
-#: Networks from which patches can be dropped: learned positions, full attention.
-PATCHWISE = {"vit", "dinov2", "dinov2_with_registers"}
 
 
 class VisionEncoder(PatchNetwork):
@@ -53,7 +51,6 @@ class VisionEncoder(PatchNetwork):
             model.set_attn_implementation(attention.NAME)
         self.model, self.processor = model, processor
         self.size = size or native_size(model.config, processor)
-        self.has_patches = model.config.model_type in PATCHWISE
         embeddings: Any = getattr(model, "embeddings", None)
         self._class_token = hasattr(embeddings, "cls_token")
         registers = getattr(embeddings, "register_tokens", None)
@@ -74,6 +71,7 @@ class VisionEncoder(PatchNetwork):
             multiple=self.patch_size if self._class_token else 1,
         )
         self.width, maps = self._try()
+        self.has_patches = self._class_token and self._takes_patches()
         if maps:
             model.to(memory_format=torch.channels_last)
             self.input.channels_last = True
@@ -170,6 +168,25 @@ class VisionEncoder(PatchNetwork):
         else:
             pooled = tokens.float().mean(1)
         return tokens, pooled, last.dim() == 4
+
+    def _takes_patches(self) -> bool:
+        """Whether patches in another order have the vectors of the network's own forward pass."""
+        generator = torch.Generator().manual_seed(0)
+        shape, grid = (1, 3, self.size, self.size), self.input.side(self.size) // self.patch_size
+        pixels = torch.randint(256, shape, generator=generator, dtype=torch.uint8)
+        training = self.training
+        self.eval()
+        with torch.no_grad():
+            own = self._run(self.input(pixels))[0]
+            order = torch.randperm(own.shape[1], generator=generator)[None]
+
+            def again() -> Tensor:
+                tokens = self.embed({"pixels": pixels})[:, order[0]]
+                return self.in_context(tokens, order, grid)
+
+            found = attempt(again)
+        self.train(training)
+        return alike([own[:, order[0]]], [found])
 
     def _try(self) -> tuple[int, bool]:
         """Return D, and whether the last layer is a feature map."""

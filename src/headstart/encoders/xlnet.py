@@ -11,6 +11,7 @@ from transformers import PreTrainedConfig, XLNetConfig, XLNetModel
 
 from headstart.batch import Batch
 from headstart.encoders import Features, TwoStreamEncoder, check_heads
+from headstart.encoders.proof import attempt, documents, refusal, serves
 from headstart.encoders.transformer import (
     CONTEXT,
     MODERNBERT,
@@ -19,9 +20,9 @@ from headstart.encoders.transformer import (
     saved_causal,
 )
 from headstart.encoders.visibility import causal, mean_pool, visibility
-from headstart.encoders.weights import load_strictly
 from headstart.errors import HeadstartError
 from headstart.modalities import TokenProcessor
+from headstart.weights import load_strictly
 
 
 class XLNetEncoder(TwoStreamEncoder):
@@ -106,10 +107,49 @@ class XLNetEncoder(TwoStreamEncoder):
         """Open a folder that ``save_pretrained`` wrote, or a name of the hub or its local cache.
 
         Raises:
-            HeadstartError: the files are missing or damaged.
+            HeadstartError: the files are missing or damaged, or this library cannot reproduce what
+                the network reads.
         """
-        model = load_strictly(XLNetModel, folder)
-        return cls(model, bool(saved_causal(Path(folder))))
+        model = load_strictly(XLNetModel, folder).eval()
+        texts = documents(model)
+        with torch.no_grad():
+            own = [attempt(_read, model, ids) for ids in texts]
+            encoder = cls(model, bool(saved_causal(Path(folder))))
+            _prove(encoder, texts, own)
+        return encoder
+
+
+def _read(model: XLNetModel, ids: Tensor) -> Tensor:
+    """Return the vectors (1,T,D) of the network's own forward pass."""
+    out: Tensor = model(
+        input_ids=ids, attention_mask=torch.ones_like(ids), use_mems=False
+    ).last_hidden_state
+    return out
+
+
+def _prove(encoder: XLNetEncoder, texts: list[Tensor], own: list[Tensor | None]) -> None:
+    """Compare what is read with the network's own forward pass on a few short documents.
+
+    Raises:
+        HeadstartError: they differ.
+    """
+    model, is_causal = encoder.model, encoder.model.config.attn_type == "uni"
+    found = [
+        vectors
+        for vectors, ids in zip(own, texts, strict=True)
+        if vectors is not None and vectors.shape[:2] == ids.shape and bool(vectors.isfinite().all())
+    ]
+    if len(found) < len(texts):
+        raise refusal(model, "does not give each token a finite vector")
+
+    def read(vectors: Tensor, seen: Tensor | None, positions: Tensor | None) -> Tensor:
+        if is_causal:
+            shape = (len(vectors), vectors.shape[1])
+            seen = causal(seen, {"mask": torch.ones(shape, dtype=torch.bool)})
+        return encoder.contextualize(vectors, seen, positions)
+
+    if not serves(read, [encoder.token_embedding(ids) for ids in texts], found):
+        raise refusal(model, "gives a text other vectors beside other texts than alone")
 
 
 def is_xlnet(folder: str | Path) -> bool:

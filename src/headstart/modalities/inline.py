@@ -24,10 +24,16 @@ def inline_records(modality: Modality, given: list[str]) -> Dataset | None:
 def names_file(given: str) -> bool:
     """Return whether an argument is the name of a file, existing or not, and not a record.
 
-    What is too long for a name is a record, as no system has files of such names.
+    The name of one that does not exist has an ending (``gone.csv``), begins at a folder that does
+    (``data/gone``), or says where it begins (``/gone``, ``./gone``, ``~/gone``); ``and/or`` is a
+    record. What is too long for a name is a record, as no system has files of such names.
     """
     path = given.partition("#")[0]
     if any(len(part.encode(errors="surrogatepass")) > LONGEST_NAME for part in path.split("/")):
         return False
-    is_path = re.fullmatch(r"\S*\.[A-Za-z0-9]{2,8}|\S*/\S*", path) is not None
-    return is_path or os.path.exists(path) or bool(glob.glob(path, recursive=True))
+    if os.path.exists(path) or glob.glob(path, recursive=True):
+        return True
+    first, slash, _ = path.partition("/")
+    begins = bool(slash) and (first in ("", ".", "..", "~") or os.path.isdir(first))
+    has_ending = re.fullmatch(r"\S*\.[A-Za-z0-9]{2,8}", path) is not None
+    return has_ending or (begins and re.search(r"\s", path) is None)

@@ -30,6 +30,8 @@ def open_token_head(run: RunFolder, encoder: TokenEncoder) -> TokenHead:
     tied = "decoder.weight" not in stored
     transform = any(name.startswith("transform.0.") for name in stored)
     head = TokenHead(encoder.token_embedding, encoder.width, transform=transform, tie=tied)
+    if tied:
+        stored["decoder.weight"] = encoder.token_embedding.weight
     with opening(run.head):
-        head.load_state_dict(stored, strict=not tied)
+        head.load_state_dict(stored)
     return head.eval()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 from datasets import Dataset
+from safetensors.torch import load_file, save_file
 
 from headstart.encoders.opening import create_encoder, save_encoder
 from headstart.errors import HeadstartError
@@ -81,3 +83,13 @@ def test_sentences_go_one_by_one_and_a_text_without_an_answer_stays(folders, tmp
     found = made(folders, tmp_path / "one.jsonl", [])
     assert found == [TEXTS[0].upper(), "A dog", TEXTS[2].upper(), TEXTS[3].upper()]
     assert {"The fox jumps.", "It sleeps!"} <= set(translated)
+
+
+def test_a_network_with_a_missing_tensor_translates_nothing(folders, tmp_path):
+    broken = tmp_path / "broken"
+    shutil.copytree(folders[0], broken)
+    state = load_file(broken / "model.safetensors")
+    del state["decoder.block.0.layer.0.SelfAttention.q.weight"]
+    save_file(state, broken / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(HeadstartError, match=r"lacks the tensor decoder\.block"):
+        made([str(broken), folders[1]], tmp_path / "one.jsonl", [])

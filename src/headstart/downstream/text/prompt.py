@@ -21,7 +21,6 @@ from headstart.downstream.classes import (
     count_classes,
     hold_out_of_each,
 )
-from headstart.downstream.head import DESCRIPTION, WEIGHTS
 from headstart.downstream.rows import LabeledRows
 from headstart.downstream.text.word_rows import WordTokenizer
 from headstart.encoders import TokenEncoder
@@ -32,8 +31,8 @@ from headstart.modalities.text.content import TEXT
 from headstart.modalities.text.processor import TextProcessor, as_text
 from headstart.objectives.heads import TokenHead
 from headstart.objectives.masked import mask_of
+from headstart.objectives.opening import objective_of, open_token_head
 from headstart.run import RunFolder
-from headstart.stored import read_json, read_tensors
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -97,10 +96,7 @@ class Prompt(Task):
         words = {label: given.get(label, label) for label in labels}
         lists = {label: [v] if isinstance(v, str) else list(v) for label, v in words.items()}
         head = cls(encoder.width, labels, options.template, lists)
-        stored = _masked_head(config.run)
-        network = token_encoder(encoder)
-        full = TokenHead(network.token_embedding, network.width, transform=True)
-        full.load_state_dict(stored, strict=False)
+        full = _masked_head(config.run, token_encoder(encoder))
         processor = as_text(open_processor(Path(config.run) / "encoder"))
         ids = torch.tensor(
             [_one_token(processor, word) for label in labels for word in lists[label]]
@@ -238,16 +234,13 @@ def token_encoder(encoder: Encoder) -> TokenEncoder:
     return encoder
 
 
-def _masked_head(run: str) -> dict[str, Tensor]:
-    folder = RunFolder(run).checked_head()
-    described = folder / DESCRIPTION
-    content = read_json(described) if described.exists() else {}
-    if content.get("objective") != "mlm":
+def _masked_head(run: str, encoder: TokenEncoder) -> TokenHead:
+    if objective_of(RunFolder(run)) != "mlm":
         raise HeadstartError(
             f"{run} has no masked language model that could fill in a cloze; pre-train with "
             "--objective mlm, or use task prototypes."
         )
-    return read_tensors(folder / WEIGHTS)
+    return open_token_head(RunFolder(run), encoder)
 
 
 def _one_token(processor: TextProcessor, word: str) -> int:

@@ -96,6 +96,8 @@ class _Translator:
     def __init__(self, name: str) -> None:
         from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
+        from headstart.weights import load_strictly
+
         own = Path(name) / "encoder"  # of a run
         folder = own if own.is_dir() else name
         hint = (
@@ -104,8 +106,7 @@ class _Translator:
         )
         with refused(f"{name} holds no network that reads and writes", hint):
             self.tokenizer = AutoTokenizer.from_pretrained(folder)
-            self.model = AutoModelForSeq2SeqLM.from_pretrained(folder, trust_remote_code=False)
-        self.model.eval()
+        self.model = load_strictly(AutoModelForSeq2SeqLM, folder, hint).eval()
 
     def __call__(self, texts: Sequence[str]) -> list[str]:
         """Return the translation of each text, its sentences one by one."""

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertForMaskedLM, BertModel, ViTConfig, ViTModel
 
-from headstart.encoders import weights
+from headstart import weights
 from headstart.encoders.opening import open_encoder
 from headstart.errors import HeadstartError
 

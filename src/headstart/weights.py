@@ -33,12 +33,17 @@ _UNUSED = re.compile(r"(^|\.)pooler\.")
 _BUFFERS = re.compile(r"(position_ids|token_type_ids|inv_freq|masked_bias|attn\.bias|pooler\..+)$")
 
 
-def load_strictly(kind: Any, folder: str | Path) -> Any:
+#: What to do where no encoder can be opened.
+_HINT = "give an encoder's name (`headstart list encoders`), a run, or a model folder"
+
+
+def load_strictly(kind: Any, folder: str | Path, hint: str = _HINT) -> Any:
     """Return ``kind.from_pretrained(folder)`` in float32, with every weight from the file.
 
     Args:
         kind: a class of Transformers with ``from_pretrained``, such as ``AutoModel``.
         folder: a folder, or a name on the hub or in its local cache.
+        hint: what to do where it cannot be opened.
 
     Raises:
         HeadstartError: a tensor is missing, of another shape or not finite; the weights are a
@@ -51,7 +56,6 @@ def load_strictly(kind: Any, folder: str | Path) -> Any:
     _check_code(folder)
     for file in _files(folder):
         check_size(file)
-    hint = "give an encoder's name (`headstart list encoders`), a run, or a model folder"
     with refused(f"no encoder can be opened from {str(folder)!r}", hint, Exception):
         model, found = kind.from_pretrained(
             folder,

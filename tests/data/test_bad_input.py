@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import tracemalloc
 from pathlib import Path
 
@@ -272,3 +273,29 @@ def test_a_full_disk_is_one_plain_sentence(tmp_path: Path, monkeypatch: pytest.M
     message = refusal(write(tmp_path / "a.txt", "x"), cache=tmp_path / "cache")
     assert "disk is full" in message
     assert list((tmp_path / "cache").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "columns"),
+    [
+        ("nested.json", '{"model": {"layers": 4}, "seed": 1}', {}),
+        ("book.xlsx", "x", {}),
+        ("notes.txt", "a line", {"label": "stars"}),
+        ("other.csv", "text,rating\nfine,2\n", {"label": "stars"}),
+    ],
+)
+def test_a_file_in_a_folder_that_cannot_serve_is_set_aside_and_the_others_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, data: str, columns: dict[str, str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    folder = tmp_path / "d"
+    folder.mkdir()
+    odd = write(folder / name, data)
+    alone = refusal(folder, columns=columns)
+    assert refusal(odd, columns=columns).replace(name, f"d/{name}") == alone
+    write(folder / "z.csv", "text,stars\na fine film,5\n")
+    audit = Audit()
+    assert texts(folder, audit=audit, columns=columns) == ["a fine film"]
+    assert quarantined(audit) == {f"d/{name}": alone.rstrip(".")}
+    assert name in audit.sentences()[0]
+    assert refusal(odd, folder / "z.csv", columns=columns) in (alone, alone.replace("d/", ""))

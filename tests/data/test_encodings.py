@@ -124,3 +124,15 @@ def test_real_sentences_are_told_apart(
     with gzip.open(path, "rt", encoding="utf-8") as file:
         rows = [json.loads(line)[language] for line in islice(file, 400)]
     assert detect([row.encode(encoding, "ignore") for row in rows]) == taken
+
+
+def test_files_of_different_encodings_are_told_apart_in_words(tmp_path: Path) -> None:
+    write(tmp_path / "a.txt", GERMAN.encode())
+    write(tmp_path / "b.txt", "plain words")
+    audit = Audit()
+    texts(tmp_path, audit=audit)
+    assert audit.notes == []
+    write(tmp_path / "c.txt", GERMAN.encode("cp1252"))
+    texts(tmp_path, audit=audit)
+    assert audit.notes[0].startswith(f"{tmp_path.name}/c.txt: not UTF-8, and read as cp1252")
+    assert audit.notes[1].startswith(f"{tmp_path.name}/a.txt: UTF-8, in contrast to other files")

@@ -33,6 +33,7 @@ class TextStream:
 
     Attributes:
         encoding: the one that is taken.
+        is_ascii: whether nothing in its head and in a sample of the rest is beyond ASCII.
         sample: whole lines from the rest of a large file, evenly spread, as UTF-8; without them the
             file fits into the first read.
     """
@@ -49,6 +50,7 @@ class TextStream:
         except BaseException:
             self._stream.close()
             raise
+        self.is_ascii = all(piece.isascii() for piece in (head, *pieces))
         self.is_marked = encoding is None and marked(head) is not None
         self._first: bytes | None = head
         self._cr = b"\r" in head and b"\n" not in head

@@ -115,7 +115,7 @@ class _Search:
                 yield from self._files(source, above, folder, None, (file for _, file, *_ in group))
                 continue
             for _, file, _, name in group:
-                yield from self._unit(source, name, os.path.join(folder, file), None)
+                yield from self._unit(source, name, os.path.join(folder, file), None, found=False)
 
     def folder(self, source: str, root: str, root_name: str) -> Iterator[Unit]:
         """Yield the units below a folder."""
@@ -147,7 +147,9 @@ class _Search:
             opened = partial(open_file, path)
             yield Unit(source, printable(name), FILES, path, label, opened, some)
 
-    def _unit(self, source: str, name: str, root: str, label: str | None) -> Iterator[Unit]:
+    def _unit(
+        self, source: str, name: str, root: str, label: str | None, found: bool = True
+    ) -> Iterator[Unit]:
         root, part = _parted(root, self.content)
         name, path = printable(name), Path(root)
         kind = SAVED if path.is_dir() else kind_of(path.name, self.content)
@@ -161,7 +163,7 @@ class _Search:
                 self.audit.quarantine(name, str(broken))
         else:
             opened = partial(open_file, path)
-            yield Unit(source, name, kind, path, label, opened, part=part)
+            yield Unit(source, name, kind, path, label, opened, part=part, found=found)
 
     def _members(self, source: str, name: str, path: Path, kind: str) -> Iterator[Unit]:
         def refuse(member: str, reason: str) -> None:
@@ -185,8 +187,9 @@ class _Search:
             else:
                 label = os.path.basename(os.path.dirname(member.name)) if labeled else None
                 inner_name = printable(f"{name}/{member.name}")
+                opened, beside = member.open, member.beside
                 yield Unit(
-                    source, inner_name, inner, path, label, member.open, beside=member.beside
+                    source, inner_name, inner, path, label, opened, beside=beside, found=True
                 )
 
     def _is_table(self, name: str) -> bool:

@@ -32,6 +32,7 @@ from headstart.registry import HOME
 
 #: Marks a blank record, which is skipped.
 _BLANK = "it is blank"
+IN_CONTRAST = "UTF-8, in contrast to other files; --encoding names one encoding for all"
 BY_CLASS = (
     "each file is one record, since its folder names its class; --document line makes each line a "
     "record"
@@ -50,17 +51,24 @@ class Reading:
     audit: Audit
     told: dict[str, dict[str, None]] = field(default_factory=dict)
     usual: str | None = None
+    utf8: dict[str, None] = field(default_factory=dict)
+    refused: HeadstartError | None = None
 
     def sentences(self) -> list[str]:
         """Return how files were read where it is not obvious: one sentence for all of a kind."""
+        mixed = {IN_CONTRAST: self.utf8} if self.usual and self.utf8 else {}
         return [
             f"{next(iter(units))}{f' and {len(units) - 1:,} more' * (len(units) > 1)}: {sentence}"
-            for sentence, units in self.told.items()
+            for sentence, units in {**self.told, **mixed}.items()
         ]
 
     def store(self, unit: Unit, writer: RecordWriter) -> None:
-        """Write the valid records of one unit; none if the unit proves to be broken."""
-        self._refuse_columns(unit)
+        """Write the valid records of one unit; none if the unit proves to be broken.
+
+        Raises:
+            HeadstartError: it cannot be read with these options, and the user named it; one that
+                was found in a folder is set aside, and the first such error kept as ``refused``.
+        """
         ledger = self.audit.ledger
         start, begin = writer.rows, ledger.length if ledger else 0
         later: dict[str, Sequence[Any]] = {}
@@ -69,18 +77,24 @@ class Reading:
         for again in range(restarts + 1):
             audit = Audit()
             try:
+                self._refuse_columns(unit)
                 chooser = _chooser(unit.name, self, later, fixed=again == restarts)
                 kept = self._store(unit, writer, chooser, audit)
-            except (Later, Unreadable) as found:
+            except (Later, Unreadable, HeadstartError) as found:
+                if isinstance(found, HeadstartError) and not unit.found:
+                    raise
                 writer.drop_since(start)
                 if ledger:
                     ledger.drop_since(begin)
                 if isinstance(found, Later):
                     later |= found.columns
                     continue
-                audit.quarantine(unit.name, str(found))
+                if isinstance(found, HeadstartError):
+                    self.refused = self.refused or found
+                reason = str(found).rstrip(".")
+                audit.quarantine(unit.name, reason)
                 if ledger:
-                    ledger.add([unit.name], [str(found)], [{}])
+                    ledger.add([unit.name], [reason], [{}])
                 kept = 0
             break
         if kept:
@@ -140,6 +154,8 @@ class Reading:
         text = open_text(unit, self.encoding, partial(self._tell, unit), self.usual)
         if text.encoding != "utf-8" and not text.is_marked:
             self.usual = text.encoding
+        elif not (text.is_marked or text.is_ascii):
+            self.utf8[unit.name] = None
         return text
 
     def _taken(self, block: Block, unit: Unit) -> tuple[list[list[Any]], list[str | None]]:

@@ -83,7 +83,7 @@ def read(
             for unit in find(sources, found, content):
                 reading.store(unit, writer)
             if not found.kept:
-                raise _nothing_in(sources, found)
+                raise reading.refused or _nothing_in(sources, found)
             writer.close()
         records = writer.open(path)
         found.duplicates = content.count_repeats(records, found)

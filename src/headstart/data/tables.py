@@ -18,6 +18,7 @@ from headstart.data.json_records import read_json
 from headstart.data.streams import Unreadable, plain_reasons
 from headstart.data.unit import SAVED, Unit
 from headstart.data.workbooks import read_workbook
+from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:
     from headstart.data.content import Content
@@ -94,7 +95,7 @@ def peek(unit: Unit) -> dict[str, list[Any]]:
                 next(read_table(unit, choose, _SILENT, 1, text), None)
         except _Seen as seen:
             return {name: list(values) for name, values in seen.columns.items()}
-        except Unreadable:
+        except (Unreadable, HeadstartError):  # whoever reads it will say why
             pass
     return {}
 

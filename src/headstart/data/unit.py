@@ -30,6 +30,7 @@ class Unit:
         beside: the other files of a member's sample, see :class:`headstart.data.archives.Member`.
         part: the chosen arrays of an ``.npz`` file, as in ``file.npz#train``, or sheet of a
             workbook.
+        found: whether it was found in a folder or an archive, and not named by the user.
     """
 
     source: str
@@ -41,3 +42,4 @@ class Unit:
     files: Sequence[str] = ()
     beside: dict[str, bytes] | None = None
     part: str | None = None
+    found: bool = False

@@ -9,12 +9,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
 import headstart
+from headstart.answers import _prose
 from headstart.cli import VERBS, app
 from headstart.config import Options
 from headstart.config.aliases import ALIASES
@@ -209,6 +211,16 @@ def test_without_json_noise_still_stays_off_standard_output(
 ) -> None:
     verb("predict", [{"label": "a"}, {"label": "b"}])
     assert shell("predict", "run", "x").stdout == '{"label": "a"}\n{"label": "b"}\n'
+
+
+def test_rows_are_a_table_on_a_terminal_and_json_lines_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = [{"label": "a", "score": 0.123456}]
+    assert _prose(rows) == '{"label": "a", "score": 0.123456}'
+    monkeypatch.setattr("sys.__stdout__", SimpleNamespace(isatty=lambda: True, encoding="utf-8"))
+    assert "0.123" in _prose(rows)
+    assert "0.1234" not in _prose(rows)
 
 
 def test_list_tells_each_objective_with_its_options(shell: Shell) -> None:

@@ -240,7 +240,9 @@ class PredictConfig(SourceOptions):
     """Predict labels with a fine-tuned run."""
 
     run: str = Field(..., description="Folder of a fine-tuned run.")
-    inputs: Sources = Field(..., min_length=1, description="Files, folders or globs.")
+    inputs: Sources = Field(
+        ..., min_length=1, description="Files, folders or globs, or a text itself."
+    )
     beams: int | None = Field(
         None, ge=1, le=32, description="Width of the beam search; as fine-tuned by default."
     )

@@ -317,7 +317,7 @@ class CompareConfig(SplitOptions, TaskOptions):
         0, ge=0, le=20, description="Cross-validate one labeled file with this many folds."
     )
     seed: int = Field(0, ge=0, description="Everything random follows from this number.")
-    out: str = Field("compare.html", description="The page to write (.html).")
+    out: str | None = Field(None, description="Also write it as a page (.html).")
     overwrite: bool = Field(False, description=REPLACE)
 
 

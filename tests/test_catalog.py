@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -79,6 +80,20 @@ def world(install: Install) -> Cells:
 # -- what there is -------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Show results as on a terminal of 80 columns."""
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("sys.__stdout__", SimpleNamespace(isatty=lambda: True, encoding="utf-8"))
+
+
+def test_nothing_is_cut_in_a_pipe() -> None:
+    for found in Catalog.read().families.values():
+        for line in found:
+            assert line.about in str(line)
+
+
+@pytest.mark.usefixtures("terminal")
 def test_every_entry_has_a_line_in_80_columns() -> None:
     catalog = Catalog.read()
     assert set(catalog.families) == {"modalities", "encoders", "objectives", "tasks", "protocols"}
@@ -133,6 +148,7 @@ def test_doctor_tells_what_other_packages_add_and_what_is_wrong_with_them(
     assert any("ZeroDivisionError" in line and "broken" in line for line in output["advice"])
 
 
+@pytest.mark.usefixtures("terminal")
 def test_a_list_is_a_table_by_family_with_a_line_each() -> None:
     output = shell("list", "objectives").stdout.splitlines()
     assert max(map(len, output)) <= 80

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 import pytest
 
 import headstart
+from headstart.cli import VERBS
 
 #: each of these costs more to import than headstart itself
 HEAVY = {
@@ -54,6 +55,16 @@ def test_every_public_name_is_there() -> None:
     assert set(headstart.__all__) <= set(dir(headstart))
     for name in headstart.__all__:
         assert getattr(headstart, name) is not None
+
+
+def test_what_is_listed_is_what_is_documented() -> None:
+    assert dir(headstart) == sorted([*headstart.__all__, "list"])
+    assert {"TYPE_CHECKING", "import_module"}.isdisjoint(dir(headstart))
+    verbs = {"info", "list", "doctor", *VERBS}
+    assert verbs <= set(dir(headstart))
+    assert "objectives" in headstart.list().to_dict()
+    with pytest.raises(headstart.HeadstartError, match="did you mean 'objectives'"):
+        headstart.list("objectivs")
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

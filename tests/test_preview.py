@@ -56,6 +56,17 @@ def test_a_file_that_is_there_is_not_replaced(tmp_path: Path) -> None:
     assert mine.read_text() == "mine"
 
 
+def test_nothing_is_written_that_was_not_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        found = hs.preview(TEXTS, objective="contrast")
+        assert "--out preview.html writes a page" in str(found)
+    assert found.to_dict()["out"] is None
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_mistakes_are_those_of_a_pretraining(tmp_path: Path) -> None:
     with pytest.raises(HeadstartError, match="did you mean 'mlm'"):
         hs.preview(TEXTS, objective="mml", out=tmp_path / "a.html")

@@ -7,6 +7,7 @@ import json
 
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 import headstart as hs
 from headstart.config import EvaluateConfig, load
@@ -124,6 +125,13 @@ def test_embedding_and_fine_tuning_and_predicting_go_through(source, tmp_path, c
     assert {row["label"] for row in predicted} <= {"fox", "other"}
     assert predicted[0]["record"] == {"text": TEXTS[0]}
 
+    (typed,) = tuned.predict("the quick fox jumps")
+    assert (typed["id"], typed["label"] in {"fox", "other"}) == ("the quick fox jumps", True)
+
+    one = tmp_path / "one.csv"
+    one.write_text("text\nthe quick fox\n\nthe red hare\n")
+    assert [row.get("reason") for row in tuned.predict(str(one))] == [None, "it is blank", None]
+
     gaps = tmp_path / "gaps.csv"
     gaps.write_text("nr,text,label\n1,the quick fox,7\n2, ,8\n3,the red hare,\n4\n")
     for name in ("p.csv", "p.jsonl", "p.parquet"):
@@ -142,6 +150,17 @@ def test_embedding_and_fine_tuning_and_predicting_go_through(source, tmp_path, c
     assert pq.read_table(tmp_path / "p.parquet")["nr"].to_pylist() == ["1", "2", "3", None]
     kept = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()]
     assert kept == rows
+
+
+def test_a_run_says_where_it_lies_wherever_it_is_opened_from(source, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = hs.pretrain(source, out="run", objective="mlm", **SMALL)
+    written = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    assert written["options"]["out"] == str(tmp_path / "run")
+    (tmp_path / "run").rename(tmp_path / "moved")
+    assert hs.Run("moved").config()["options"]["out"] == str(tmp_path / "moved")
+    assert hs.pretrain(out="moved", resume=True).finished
+    assert run.out.name == "run"
 
 
 def test_columns_of_which_nothing_is_read_are_refused_before_anything_is_read(source, tmp_path):

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from headstart.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from headstart.catalog import names as list
     from headstart.errors import HeadstartError as HeadstartError
     from headstart.machine import doctor as doctor
     from headstart.verbs import Run as Run
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from headstart.verbs import runs as runs
     from headstart.verbs import search as search
 
+#: Public name -> the module that has it, under the same name unless another one follows.
 _HOMES = {
     "HeadstartError": "headstart.errors",
     "Run": "headstart.verbs",
@@ -49,6 +51,7 @@ _HOMES = {
     "generate": "headstart.verbs",
     "info": "headstart.verbs",
     "label": "headstart.verbs",
+    "list": "headstart.catalog:names",
     "predict": "headstart.verbs",
     "pretrain": "headstart.verbs",
     "preview": "headstart.verbs",
@@ -56,16 +59,18 @@ _HOMES = {
     "search": "headstart.verbs",
 }
 
-__all__ = ["__version__", *_HOMES]
+# `from headstart import *` leaves Python's own list alone.
+__all__ = ["__version__", *(name for name in _HOMES if name != "list")]
 
 if not TYPE_CHECKING:  # a type checker reads the imports above and still catches misspelt names
 
     def __getattr__(name: str) -> object:
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = getattr(import_module(_HOMES[name]), name)
+        module, _, other = _HOMES[name].partition(":")
+        value = getattr(import_module(module), other or name)
         globals()[name] = value
         return value
 
     def __dir__() -> list[str]:
-        return sorted({*globals(), *_HOMES})
+        return sorted(["__version__", *_HOMES])

@@ -17,6 +17,7 @@ import yaml
 
 import headstart
 from headstart.errors import HeadstartError, shown
+from headstart.pages.rows import rows_table
 from headstart.ranks import is_first
 
 
@@ -107,7 +108,8 @@ def _prose(result: Any) -> str:
         case Path():
             return f"wrote {result}"
         case list():
-            return "\n".join(map(_json, result))
+            is_seen = sys.__stdout__ is not None and sys.__stdout__.isatty()
+            return rows_table(result) if is_seen and result else "\n".join(map(_json, result))
         case _ if hasattr(result, "tolist"):  # an array of vectors
             return "\n".join(map(_json, result.tolist()))
         case dict():

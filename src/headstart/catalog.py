@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import inspect
+import shutil
+import sys
 import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic.fields import FieldInfo
 
 from headstart.config.described import described, single
 from headstart.downstream import TASKS
 from headstart.encoders import ENCODERS
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, did_you_mean
 from headstart.evaluation.protocols import PROTOCOLS, protocols_for
 from headstart.modalities import MODALITIES
 from headstart.objectives import OBJECTIVES
 from headstart.objectives.needs import encoders_for
+from headstart.pages.result import Result
 from headstart.registry import HOME, Registry
+
+if TYPE_CHECKING:
+    from headstart.encoders.published import Found
 
 FAMILIES = {
     "modalities": MODALITIES,
@@ -28,8 +34,40 @@ FAMILIES = {
     "tasks": TASKS,
     "protocols": PROTOCOLS,
 }
-#: Columns of a terminal, of a table's names, and of its encoders.
+#: Columns of a table of combinations, of a table's names, and of its encoders.
 WIDTH, NAMES, ENCODERS_WIDE = 80, 20, 26
+
+
+def names(
+    what: str | None = None, *, fetch: str | None = None
+) -> Catalog | Listing | Cells | Found:
+    """Return what is available, in headstart and in packages that extend it.
+
+    Args:
+        what: a family (``objectives``, ``encoders``, ``modalities``, ``tasks``, ``protocols``);
+            ``cells`` for what goes with what; ``starts`` for the published encoders on this
+            machine; by default all families.
+        fetch: with ``starts``, a model of the Hugging Face hub that is fetched first.
+
+    Raises:
+        HeadstartError: there is no such family, or the model cannot be fetched.
+
+    Example::
+
+        print(hs.list("objectives"))
+        hs.list("encoders").to_dict()["light"]["options"]
+    """
+    if what is not None and what not in (known := [*FAMILIES, "cells", "starts"]):
+        raise HeadstartError(f"there is no list {what!r}{did_you_mean(what, known)}")
+    if fetch is not None or what == "starts":
+        from headstart.encoders import published
+
+        if fetch is not None:
+            published.fetch(fetch)
+        return published.Found.here()
+    if what is None or what == "cells":
+        return Cells.read() if what else Catalog.read()
+    return Listing(what, lines(FAMILIES[what]))
 
 
 @dataclass(frozen=True)
@@ -81,14 +119,18 @@ class Line:
     def __str__(self) -> str:
         source = f" [{self.package}]" if self.package not in (None, HOME) else ""
         start = f"  {self.name:{NAMES - 3}} "
-        room = WIDTH - len(start) - len(source)
-        line = start + textwrap.shorten(self.about, room, placeholder="…") + source
+        terminal = sys.__stdout__
+        about = self.about
+        if terminal is not None and terminal.isatty():  # a file or a pipe has room for all
+            room = shutil.get_terminal_size().columns - len(start) - len(source)
+            about = textwrap.shorten(about, max(room, NAMES), placeholder="…")
+        line = start + about + source
         fault = textwrap.indent(textwrap.fill(self.fault or "", WIDTH - 4), "    ")
         return "\n".join(filter(None, [line.rstrip(), fault]))
 
 
 @dataclass(frozen=True)
-class Catalog:
+class Catalog(Result):
     """All entries by family; a broken package is a line, not an error."""
 
     families: dict[str, list[Line]]
@@ -115,7 +157,7 @@ class Catalog:
 
 
 @dataclass(frozen=True)
-class Listing:
+class Listing(Result):
     """The entries of one registry, by the group that they belong to.
 
     Attributes:
@@ -186,7 +228,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Cells:
+class Cells(Result):
     """The valid combinations of modality, objective, encoder and protocol.
 
     Attributes:

@@ -293,21 +293,7 @@ def list_names(
     as_json: JsonFlag = False,
 ) -> None:
     """List what is available, in headstart and in packages that extend it."""
-
-    def work() -> Any:
-        from headstart.catalog import FAMILIES, Catalog, Cells, Listing, lines
-
-        if fetch is not None or what == "starts":
-            from headstart.encoders import published
-
-            if fetch is not None:
-                published.fetch(fetch)
-            return published.Found.here()
-        if what is None or what == "cells":
-            return Cells.read() if what else Catalog.read()
-        return Listing(what, lines(FAMILIES[what]))
-
-    answer(work, as_json=as_json)
+    answer(lambda: headstart.list(what, fetch=fetch), as_json=as_json)
 
 
 @app.command()

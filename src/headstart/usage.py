@@ -9,6 +9,7 @@ from typing import Any
 
 from typer.core import TyperGroup
 
+from headstart.config.aliases import ALIASES
 from headstart.errors import did_you_mean
 
 
@@ -51,8 +52,19 @@ def _sentence(error: Any) -> str:
     if name and type(error).__name__ == "NoSuchOption":
         known = [flag for option in context.command.params for flag in option.opts]
         flags = [flag for flag in known if flag.startswith("--")]
+        if other := _called(name, flags):
+            return f"there is no option {name}; it is called {other} here; see `{command} --help`."
         hint = did_you_mean(name, flags, most=3, all_in=f"{command} --help").replace("'", "")
         return f"there is no option {name}{hint}"
     text = " ".join(error.format_message().replace("Value error, ", "").split())
     text = text[:1].lower() + text[1:].rstrip(".")
     return text if text.endswith("?") else f"{text}; see `{command} --help`."
+
+
+def _called(name: str, flags: Sequence[str]) -> str | None:
+    """Return how an option of other libraries is given here; None for one that nobody has."""
+    found = ALIASES.get(name.strip("-").replace("-", "_"), "")
+    flag = f"--{found.replace('_', '-')}"
+    if "." in found and "--set" in flags:
+        return f"--set {found}=VALUE"
+    return flag if flag in flags else None

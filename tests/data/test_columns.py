@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from headstart.data.columns import LABEL, choose, label_text
+from headstart.data.columns import LABEL, choose, guessed, label_text
 from headstart.errors import HeadstartError
 from headstart.modalities.text.content import TEXT
 
@@ -34,6 +34,32 @@ def test_well_known_names_then_the_only_then_the_longest_column(
     columns: dict[str, list[Any]], expected: tuple[str, str | None]
 ) -> None:
     assert found(columns) == expected
+
+
+@pytest.mark.parametrize(
+    ("columns", "sentence"),
+    [
+        ({"text": ["x"], "label": [1], "other": ["y"]}, ""),
+        ({"Text": ["x"]}, ""),
+        (
+            {"id": ["7"], "Review": ["x"], "Class": ["a"]},
+            "column 'Review' is read as the text and 'Class' as the label",
+        ),
+        (
+            {"nr": [1], "note": ["x"], "category": ["a"]},
+            "column 'note' is read as the text and 'category' as the label; not read: 'nr' "
+            "(name another with --column text=COLUMN)",
+        ),
+        ({"story": ["x"]}, "column 'story' is read as the text"),
+    ],
+)
+def test_what_was_guessed_is_said_and_what_else_there_is(
+    columns: dict[str, list[Any]], sentence: str
+) -> None:
+    fields = (*TEXT.fields, LABEL)
+    assert guessed(columns, fields, {}, choose("a.csv", columns, fields, {})) == sentence
+    named = choose("a.csv", columns, fields, {})
+    assert guessed(columns, fields, named, named) == ""
 
 
 def test_what_is_named_is_taken() -> None:

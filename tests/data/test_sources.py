@@ -158,6 +158,27 @@ def test_tsv_with_stray_quotes_is_read_as_unquoted(tmp_path: Path) -> None:
     assert records(tmp_path / "a.tsv")["text"][:] == ['"Tis fine', 'said "no', '"odd" end']
 
 
+def test_a_blank_line_is_a_record_of_a_table_with_one_column(tmp_path: Path) -> None:
+    one, two = tmp_path / "one.csv", tmp_path / "two.csv"
+    one.write_text("text\nfirst\n\nthird\n")
+    two.write_text("text,label\nfirst,a\n\nthird,b\n")
+    for path, blank in ((one, 1), (two, 0)):
+        audit = Audit()
+        assert records(path, audit=audit)["text"][:] == ["first", "third"]
+        assert audit.blank == blank
+
+
+def test_columns_that_were_guessed_are_told_once_for_all_files_alike(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.csv").write_text("nr,what,intent\n1,first,x\n2,second,y\n")
+    audit = Audit()
+    records(tmp_path, audit=audit)
+    (note,) = audit.notes
+    assert note.startswith(f"{tmp_path.name}/a.csv and 1 more: column 'what' is read as the text")
+    records(tmp_path, audit=(sure := Audit()), columns={"text": "what", "label": "intent"})
+    assert sure.notes == []
+
+
 def test_csv_gz_and_txt_gz_are_unpacked(tmp_path: Path) -> None:
     with gzip.open(tmp_path / "a.csv.gz", "wt") as file:
         file.write("text\nhello there\n")

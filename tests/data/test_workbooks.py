@@ -37,6 +37,20 @@ def test_a_sheet_of_a_workbook_is_read(tmp_path: Path) -> None:
     assert "broken" in refusal(write(tmp_path / "b.xlsx", b"no workbook"))
 
 
+def test_a_blank_row_is_a_record_of_a_sheet_with_one_column(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    for cell in ("text", "first", None, "third", None):
+        sheet.append([cell])
+    sheet["A9"].number_format = "0.0"  # so that the sheet ends below its last row
+    path = tmp_path / "a.xlsx"
+    book.save(path)
+    audit = Audit()
+    assert texts(path, audit=audit) == ["first", "third"]
+    assert audit.blank == 1
+
+
 def test_a_label_that_begins_late_is_seen_and_is_a_whole_number(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -164,9 +164,12 @@ def test_two_runs_are_compared_on_the_same_records(runs) -> None:
     assert any((Path(names[0]) / "features").iterdir())  # kept for the next time
 
 
-def test_a_run_that_can_go_on_with_a_text_is_compared_like_any_other(runs, tmp_path) -> None:
+def test_a_run_that_can_go_on_with_a_text_is_compared_like_any_other(
+    runs, tmp_path, monkeypatch, capsys
+) -> None:
     folder, names = runs
     written = Path(shutil.copytree(names[1], tmp_path / "written"))
+    monkeypatch.chdir(tmp_path)
     (written / "head").mkdir()
     head = {"objective": "clm", "generates": "continuation"}
     (written / "head" / "head.json").write_text(json.dumps(head))
@@ -176,9 +179,10 @@ def test_a_run_that_can_go_on_with_a_text_is_compared_like_any_other(runs, tmp_p
         train=sentences(folder / "train.jsonl", range(200, 300)),
         labels=["10"],
         seeds=2,
-        out=str(tmp_path / "compare.html"),
     )
     assert [run["name"] for run in found.summary()["runs"]] == ["run1", "written"]
+    assert [path.name for path in tmp_path.iterdir()] == ["written"]  # no page was asked for
+    assert "--out compare.html writes a page" in capsys.readouterr().err
 
 
 def test_runs_that_cannot_be_written_are_compared_all_the_same(runs, tmp_path, monkeypatch) -> None:

@@ -11,7 +11,7 @@ from headstart.evaluation.equivalence import needed
 from headstart.evaluation.evaluate import evaluate
 from headstart.evaluation.intervals import compare, draws_for, holm
 from headstart.evaluation.outcomes import Candidate
-from headstart.evaluation.verdict import Gain, gains
+from headstart.evaluation.verdict import Gain, gains, headline
 from headstart.modalities.text.content import TEXT
 
 OURS, THEIRS = [0.80, 0.82, 0.81, 0.79, 0.83], [0.70, 0.74, 0.70, 0.71, 0.70]
@@ -45,6 +45,28 @@ def test_noise_that_both_share_cancels() -> None:
     ]
     found = compare(results(pair, {10: "10"}), *pair).estimate
     assert (found.low, found.high) == pytest.approx((0.1, 0.1))
+
+
+@pytest.mark.parametrize(("units", "low", "high"), [(2, -0.842, 0.842), (9, -0.336, 0.336)])
+def test_few_units_that_agree_leave_the_rest_open(units: int, low: float, high: float) -> None:
+    """None of n differs: up to 1 - 0.025^(1/n) may (Clopper and Pearson 1934)."""
+    pair = [outcome("a", "pretrained", 10, [0.5, 0.5]), outcome("b", "baseline", 10, [0.5, 0.5])]
+    table = results(pair, {10: "10"}, units=units)
+    found = compare(table, *pair).estimate
+    assert (found.mean, found.low, found.high) == pytest.approx((0, low, high), abs=1e-3)
+
+
+def test_two_units_prove_nothing_and_the_verdict_says_so() -> None:
+    pair = [outcome("a", "pretrained", 10, [1.0, 1.0]), outcome("b", "baseline", 10, [0.0, 0.0])]
+    table = results(pair, {10: "10"}, units=2)
+    found = compare(table, *pair)
+    assert found.above == pytest.approx(0.25)
+    assert (found.estimate.low, found.estimate.high) == pytest.approx((0.158, 1.0), abs=1e-3)
+    (gain,) = gains(table)
+    assert gain.sign == 0
+    assert headline([gain], ["a caution"]).startswith(
+        "Too few to tell: only 2 records were tested, and a verdict needs 10 or more; label more"
+    )
 
 
 def test_draws_that_share_labels_count_for_less() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from headstart.config.aliases import meant
 from headstart.config.options import Options
 from headstart.errors import HeadstartError, did_you_mean
 
@@ -236,7 +237,9 @@ def _sentence(model: type[BaseModel], error: ValidationError) -> str:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"unknown option {where!r}{did_you_mean(where, _names(model), most=3)}"
+        names = _names(model)
+        known = meant(where, names) or did_you_mean(where, names, most=3)
+        return f"unknown option {where!r}{known}"
     if first["type"] == "missing":
         return f"the option {where!r} is missing; give it a value."
     return _complaint(where, first)

@@ -28,7 +28,9 @@ class PreviewConfig(SourceOptions):
         default_factory=dict, description="Options of an objective, as --set NAME.KEY=VALUE."
     )
     seed: int = Field(0, ge=0, description="Everything random follows from this number.")
-    out: str = Field("preview.html", description="The page to write: .html, or .png of pictures.")
+    out: str | None = Field(
+        None, description="Also write it as a page (.html), or as a picture (.png of pictures)."
+    )
     overwrite: bool = Field(False, description=REPLACE)
 
 

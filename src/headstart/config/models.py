@@ -240,7 +240,9 @@ class PredictConfig(SourceOptions):
     """Predict labels with a fine-tuned run."""
 
     run: str = Field(..., description="Folder of a fine-tuned run.")
-    inputs: Sources = Field(..., min_length=1, description="Files, folders or globs.")
+    inputs: Sources = Field(
+        ..., min_length=1, description="Files, folders or globs, or a text itself."
+    )
     beams: int | None = Field(
         None, ge=1, le=32, description="Width of the beam search; as fine-tuned by default."
     )
@@ -315,7 +317,7 @@ class CompareConfig(SplitOptions, TaskOptions):
         0, ge=0, le=20, description="Cross-validate one labeled file with this many folds."
     )
     seed: int = Field(0, ge=0, description="Everything random follows from this number.")
-    out: str = Field("compare.html", description="The page to write (.html).")
+    out: str | None = Field(None, description="Also write it as a page (.html).")
     overwrite: bool = Field(False, description=REPLACE)
 
 

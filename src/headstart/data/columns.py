@@ -124,6 +124,35 @@ def choose(
     return found
 
 
+def guessed(
+    columns: Mapping[str, Sequence[Any]],
+    fields: Iterable[Field],
+    named: Mapping[str, str],
+    found: Mapping[str, str],
+) -> str:
+    """Return which columns are read as what, where the user did not say so; "" if it is obvious.
+
+    It is where each column has the name of its field. Where one is known by no usual name, the
+    columns that are not read are listed as well.
+
+    Args:
+        columns, fields, named: as of :func:`choose`.
+        found: what it returned.
+    """
+    usual = {field.name: {field.name, *map(str.lower, field.names)} for field in fields}
+    taken = {name: found[name] for name in usual if name in found and name not in named}
+    if all(column.strip().lower() == name for name, column in taken.items()):
+        return ""
+    first, *others = [f"{column!r} is read as the {name}" for name, column in taken.items()]
+    sentence = f"column {' and '.join([first, *(each.replace(' is read', '') for each in others)])}"
+    unsure = [name for name, column in taken.items() if column.strip().lower() not in usual[name]]
+    unread = [column for column in columns if column not in found.values()]
+    if not unsure or not unread:
+        return sentence
+    names = ", ".join(map(repr, unread[:_LISTED])) + ", ..." * (len(unread) > _LISTED)
+    return f"{sentence}; not read: {names} (name another with {option(unsure[0])})"
+
+
 def check(where: str, columns: Iterable[str], name: str, column: str) -> None:
     """Raise a :class:`HeadstartError` for a named column that is not there."""
     found = list(columns)

@@ -83,7 +83,7 @@ def _rows(
     data: Iterator[bytes], dialect: Dialect, quarantine: Quarantine
 ) -> Iterator[list[tuple[int, list[str]]]]:
     """Yield the header, then numbered rows, about a megabyte at a time."""
-    number = size = 0
+    number = size = width = 0
 
     def feed() -> Iterator[str]:
         nonlocal number, size
@@ -110,8 +110,10 @@ def _rows(
                     raise Unreadable(UNCLOSED) from None
                 quarantine(start, TOO_LONG if "limit" in str(error) else QUOTES)
                 continue
-            if row:
-                rows.append((start, row))
+            width = width or len(row)
+            # A blank line is the record of a table with one column, and else a gap between two.
+            if row or width == 1:
+                rows.append((start, row or [""]))
             if rows and (is_header or size > CHUNK):
                 yield rows
                 rows, size, is_header = [], 0, False

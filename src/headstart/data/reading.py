@@ -14,7 +14,7 @@ import numpy as np
 
 from headstart.data.audit import Audit
 from headstart.data.block import Block, Choose, Later, Located, Log, Quarantine
-from headstart.data.columns import LABEL, choose, option
+from headstart.data.columns import LABEL, choose, guessed, option
 from headstart.data.content import Content, Reader
 from headstart.data.decoding import PAGES, TextStream, open_text
 from headstart.data.field import Field
@@ -78,7 +78,7 @@ class Reading:
             audit = Audit()
             try:
                 self._refuse_columns(unit)
-                chooser = _chooser(unit.name, self, later, fixed=again == restarts)
+                chooser, told = _chooser(unit.name, self, later, fixed=again == restarts)
                 kept = self._store(unit, writer, chooser, audit)
             except (Later, Unreadable, HeadstartError) as found:
                 if isinstance(found, HeadstartError) and not unit.found:
@@ -99,6 +99,8 @@ class Reading:
             break
         if kept:
             audit.keep(unit.source, kept)
+            for sentence in filter(None, told):
+                self._tell(unit, sentence)
         elif not audit.quarantined + audit.blank:
             audit.quarantine(unit.name, EMPTY)
         self.audit.merge(audit)
@@ -241,8 +243,8 @@ class Reading:
 
 def _chooser(
     where: str, reading: Reading, later: Mapping[str, Sequence[Any]], *, fixed: bool
-) -> Choose:
-    """Return what chooses the columns of a unit.
+) -> tuple[Choose, list[str]]:
+    """Return what chooses the columns of a unit, and a list that will hold what it guessed.
 
     Args:
         later: sampled values of columns that begin later.
@@ -250,15 +252,18 @@ def _chooser(
     """
 
     first: list[Mapping[str, str]] = []
+    told: list[str] = []
 
     def of_fields(columns: Mapping[str, Sequence[Any]]) -> Mapping[str, str]:
         if fixed and first:
             return first[0]
-        first.append(choose(where, {**columns, **later}, reading.fields, reading.named))
+        known = {**columns, **later}
+        first.append(choose(where, known, reading.fields, reading.named))
+        told[:] = [guessed(known, reading.fields, reading.named, first[-1])]
         return first[-1]
 
     ledger = reading.audit.ledger
-    return with_others(of_fields) if ledger and ledger.columns else of_fields
+    return with_others(of_fields) if ledger and ledger.columns else of_fields, told
 
 
 def _read_by(reader: Reader, unit: Unit, named: Mapping[str, str]) -> Iterator[Block]:

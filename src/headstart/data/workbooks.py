@@ -79,16 +79,18 @@ def _sheet(book: Any, where: str, sheet: str | None, tell: Tell) -> Any:
 
 def _has_rows(sheet: Any) -> bool:
     rows = islice(sheet.iter_rows(values_only=True), SAMPLE)
-    return sum(any(cell is not None for cell in row) for row in rows) > 1
+    return sum(map(_is_filled, rows)) > 1
 
 
 def _blocks(rows: Iterator[Sequence[Any]], choose: Choose) -> Iterator[Block]:
-    numbered = enumerate(rows, start=1)
+    numbered: Iterator[tuple[int, Sequence[Any]]] = enumerate(rows, start=1)
     header: list[str] = []
     for _, row in numbered:
-        if any(cell is not None for cell in row):
+        if _is_filled(row):
             header = ["" if cell is None else str(cell).strip() for cell in row]
             break
+    if sum(map(bool, header)) == 1:
+        numbered = _to_the_last(numbered)
     indices: dict[str, int] | None = None
     while some := list(islice(numbered, _ROWS if indices else SAMPLE)):
         if indices is None:
@@ -99,14 +101,32 @@ def _blocks(rows: Iterator[Sequence[Any]], choose: Choose) -> Iterator[Block]:
             }
             chosen = choose({name: list(map(_plain, values)) for name, values in columns.items()})
             indices = {name: header.index(column) for name, column in chosen.items()}
-        filled = [(number, row) for number, row in some if any(cell is not None for cell in row)]
+        # A blank row is the record of a table with one column, and else a gap between two.
+        if sum(map(bool, header)) > 1:
+            some = [(number, row) for number, row in some if _is_filled(row)]
         yield Block(
-            [number for number, _ in filled],
+            [number for number, _ in some],
             {
-                name: [_plain(row[index]) if len(row) > index else None for _, row in filled]
+                name: [_plain(row[index]) if len(row) > index else None for _, row in some]
                 for name, index in indices.items()
             },
         )
+
+
+def _is_filled(row: Sequence[Any]) -> bool:
+    return any(cell is not None for cell in row)
+
+
+def _to_the_last(
+    rows: Iterator[tuple[int, Sequence[Any]]],
+) -> Iterator[tuple[int, Sequence[Any]]]:
+    """Yield rows, without the blank ones that many workbooks have below their last."""
+    blank = []
+    for row in rows:
+        blank.append(row)
+        if _is_filled(row[1]):
+            yield from blank
+            blank.clear()
 
 
 def _plain(cell: Any) -> Any:

@@ -18,8 +18,9 @@ from headstart.downstream import TASKS, Task
 from headstart.downstream.head import task_of
 from headstart.downstream.image.masks import write_masks
 from headstart.encoders.opening import open_encoder, open_processor
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, shown
 from headstart.files import whole_file
+from headstart.modalities.inline import inline_records
 from headstart.stored import opening
 
 if TYPE_CHECKING:
@@ -69,6 +70,24 @@ def reader(
         return head.read_inputs(sources, options, modality, audit)
 
     return read
+
+
+def typed(run: RunFolder, modality: Modality, inputs: list[str]) -> Dataset | None:
+    """Return the inputs as records, if they were typed; None if they name files.
+
+    Raises:
+        HeadstartError: the task reads its records in a way of its own, so that none can be typed.
+    """
+    records = inline_records(modality, inputs)
+    if records is None:
+        return None
+    head = open_head(run)
+    if type(head).read_inputs is not Task.read_inputs:
+        raise HeadstartError(
+            f"there is no file {shown(inputs[0], 60)!r}, and records of the task {head.name!r} "
+            "cannot be typed; put them into a file, such as .csv, and name that."
+        )
+    return records
 
 
 def predict(

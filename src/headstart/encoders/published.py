@@ -21,6 +21,7 @@ from headstart.encoders.opening import read_note
 from headstart.encoders.sentence_folders import MODULES
 from headstart.errors import HeadstartError, refused
 from headstart.modalities import MODALITIES
+from headstart.pages.result import Result
 
 #: Folders of published encoders, parted as in ``PATH``; ``none`` looks nowhere at all.
 VARIABLE = "HEADSTART_STARTS"
@@ -75,7 +76,7 @@ class Published:
 
 
 @dataclass(frozen=True)
-class Found:
+class Found(Result):
     """The published encoders on this machine.
 
     Attributes:

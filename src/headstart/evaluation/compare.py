@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 def compare(config: CompareConfig, *, say: Callable[[str], None]) -> Comparison:
-    """Measure the frozen features of all runs on the same labels, and write the page.
+    """Measure the frozen features of all runs on the same labels; write the page if one is named.
 
     Raises:
         HeadstartError: fewer than two runs, a run named twice, runs of several modalities or sets
@@ -96,8 +96,11 @@ def compare(config: CompareConfig, *, say: Callable[[str], None]) -> Comparison:
         command("compare", config, ["runs"]),
         versions(),
     )
-    write_text(Path(config.out), compare_page(comparison))
-    say(f"the page is {config.out}")
+    if config.out:
+        write_text(Path(config.out), compare_page(comparison))
+        say(f"the page is {config.out}")
+    else:
+        say("--out compare.html writes a page with the chart and every figure.")
     return comparison
 
 

@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import stats
 
+from headstart.data.labels import FEWEST_TESTED
 from headstart.evaluation.metrics import Estimate
 from headstart.evaluation.outcomes import Outcome, Results
 from headstart.evaluation.protocols.resampling import interaction, over_units
@@ -103,9 +104,31 @@ def compare(results: Results, ours: Outcome, other: Outcome) -> Change:
             reducible = between / len(one.by_draw) if draws.labels == ours.labels else 0.0
     if len(ours.by_run) > 1:
         parts.append((ours.by_run.var(ddof=1) / len(ours.by_run), len(ours.by_run) - 1))
-    change = _change(mean, parts, 1.0 if results.metric.percent else np.inf)
+    bound = 1.0 if results.metric.percent else np.inf
+    change = _change(mean, parts, bound)
+    tested = results.groups or len(results.truth)
+    if tested < FEWEST_TESTED:
+        change = _of_few(change, tested, bound)
     rest = sum(part for part, _ in parts) - within - reducible
     return replace(change, within=within, between=reducible, rest=rest)
+
+
+def _of_few(change: Change, units: int, bound: float) -> Change:
+    """Return a difference on few units, as uncertain as they leave it by themselves.
+
+    Few units may all agree by chance, and resampling them shows nothing of it. What none of n units
+    showed may still be as frequent as 1 - 0.025^(1/n) (the interval of Clopper and Pearson 1934),
+    and n units are all in favour of one side with a probability of 0.5^n (sign test).
+    """
+    found, unseen = change.estimate, 1 - (LEVEL / 2) ** (1 / max(1, units))
+    low, high = min(found.low, found.mean - unseen), max(found.high, found.mean + unseen)
+    least = 0.5**units
+    return replace(
+        change,
+        estimate=Estimate(found.mean, max(low, -bound), min(high, bound)),
+        above=max(change.above, least),
+        below=max(change.below, least),
+    )
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

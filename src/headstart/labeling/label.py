@@ -9,8 +9,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shlex
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from headstart.config import LabelConfig
     from headstart.data.content import Content
 
+#: Labels from which an evaluation is proposed.
+ENOUGH = 40
 #: Records whose vectors are in memory at once, and cached in one file.
 CHUNK = 16_384
 #: Most labeled records that a simulation uses, and fewest for one that was not requested.
@@ -54,6 +57,8 @@ class Labeling(Result):
         out: the file that holds them; None where nothing is left to label.
         notes: what was skipped, in plain sentences.
         run: the run whose encoder chose them.
+        unlabeled: the sources that they are from.
+        known: number of records that had a label already.
         simulation: the value of choosing where labels are known; None where it was not tried.
     """
 
@@ -62,18 +67,35 @@ class Labeling(Result):
     notes: list[str] = field(default_factory=list)
     simulation: Simulation | None = None
     run: str = "RUN"
+    unlabeled: list[str] = field(default_factory=list)
+    known: int = 0
 
     def __str__(self) -> str:
         lines = []
         if self.out:
-            lines.append(
+            lines += [
                 f"{len(self.rows):,} records to label are in {self.out}; fill in its column "
-                "`label`, then: "
-                f"headstart evaluate {self.run} --train {self.out}"
-            )
+                "`label`, then:",
+                *(f"  {shlex.join(words)}  # {what}" for words, what in self._next(self.out)),
+            ]
         if self.simulation:
             lines += [self.simulation.headline, *self.simulation.lines()]
         return "\n".join([*lines, *self.notes])
+
+    def _next(self, out: Path) -> Iterator[tuple[list[str], str]]:
+        """Yield what to do with so many labels: the words of a command, and what it does."""
+        run, file = self.run, str(out)
+        tuned = f"{run.rstrip('/')}-tuned"
+        yield ["headstart", "finetune", run, "--train", file, "--out", tuned], "learns from them"
+        if len(self.rows) + self.known < ENOUGH:
+            more = ["headstart", "label", run, "--labeled", file]
+            more += [word for source in self.unlabeled for word in ("--unlabeled", source)]
+            out = out.with_stem(f"{out.stem}_2")
+            yield [*more, "--out", str(out)], f"more: a verdict needs some {ENOUGH} labels"
+        else:
+            # Every labeled record is tested, so that few labels are not divided once more.
+            told = ["headstart", "evaluate", run, "--train", file, "--folds", "5"]
+            yield [*told, "--labels", "all"], "whether pre-training helps with so many"
 
     def summary(self) -> dict[str, Any]:
         """Return plain values: the rows, their file, notes and the simulation."""
@@ -151,7 +173,7 @@ def label(config: LabelConfig, *, say: Callable[[str], None]) -> Labeling:
     if len(chosen.indices) < config.n:
         notes.append(f"Only {len(chosen.indices):,} records are left to name.")
     rows = _write(found.select(chosen.indices), content, chosen.why, out)
-    return Labeling(rows, out, notes, simulation, config.run)
+    return Labeling(rows, out, notes, simulation, config.run, config.unlabeled, len(labels))
 
 
 class _Source:

@@ -33,7 +33,8 @@ def predict(run: Named, *inputs: Any, **options: Any) -> list[dict[str, Any]]:
 
     Args:
         run: folder of a fine-tuned run.
-        inputs: files, folders or globs.
+        inputs: files, folders or globs, or records themselves where they can be typed, such as
+            texts.
         options: see :class:`headstart.config.PredictConfig`; with ``out`` the rows are also
             written to a .jsonl, .csv or .parquet file.
 
@@ -44,6 +45,7 @@ def predict(run: Named, *inputs: Any, **options: Any) -> list[dict[str, Any]]:
 
         rows = hs.predict("runs/stars", "new.csv")
         print(rows[0]["label"], rows[0]["score"])
+        hs.predict("runs/stars", "a slow but rewarding film")
     """
     plan = load(PredictConfig, run=run, inputs=list(inputs), **options)
     from headstart.data.ledger import Ledger
@@ -60,7 +62,9 @@ def predict(run: Named, *inputs: Any, **options: Any) -> list[dict[str, Any]]:
     opened = OpenedEncoder(tuned.require_encoder())
     size = plan.batch_size
     with working("predicting", console(), say):
-        records = opened.read(plan.inputs, plan, say, read, ledger)
+        records = predicting.typed(tuned, opened.modality, plan.inputs)
+        if records is None:
+            records = opened.read(plan.inputs, plan, say, read, ledger)
         found = predicting.predict(tuned, records, batch_size=size, options=plan, say=say)
         rows = predicting.beside_rows(found, records, ledger, opened.modality.content)
     if missing := ledger.sentence("prediction"):

@@ -144,7 +144,8 @@ def compare(
     plan = load(CompareConfig, file=config, settings=settings or (), sections=named, **options)
     from headstart.evaluation.compare import compare as compare_runs
 
-    check_ending(Path(plan.out), "a comparison", (".html",))
+    if plan.out:
+        check_ending(Path(plan.out), "a comparison", (".html",))
     check_free(plan)
     with working("comparing", console(), say):
         return compare_runs(plan, say=say)

@@ -31,16 +31,17 @@ class Preview(Result):
         headline: what was chosen, in a sentence.
         records: of each text its rows, as :class:`headstart.modalities.Words` has them; empty where
             the records are not texts.
-        out: the page, or the grid of pictures.
+        out: the page, or the grid of pictures, if one was written.
     """
 
     headline: str
     records: list[Any]
-    out: Path
+    out: Path | None
 
     def summary(self) -> dict[str, Any]:
         """Return plain values."""
-        return {"headline": self.headline, "records": self.records, "out": str(self.out)}
+        out = str(self.out) if self.out else None
+        return {"headline": self.headline, "records": self.records, "out": out}
 
     def __str__(self) -> str:
         lines = [f"{self.headline}:"]
@@ -48,7 +49,9 @@ class Preview(Result):
             lines.append("")
             for row in rows:
                 lines.append(f"  {row['name']}: {' '.join(map(_piece, row['pieces']))}")
-        return "\n".join([*lines, f"wrote {self.out}"])
+        shown = "more of them" if self.records else "them"
+        page = f"wrote {self.out}" if self.out else f"--out preview.html writes a page with {shown}"
+        return "\n".join([*lines, "", page])
 
 
 @speaking()
@@ -76,15 +79,13 @@ def preview(
     plan = load(
         PreviewConfig, file=config, settings=given, sections=pretrain_sections(given), **options
     )
-    out = Path(plan.out)
-    check_ending(out, "a preview", (".html", ".png"))
+    out = Path(plan.out) if plan.out else None
+    if out:
+        check_ending(out, "a preview", (".html", ".png"))
     check_free(plan)
     shared = {name: value for name, value in plan if name in PretrainConfig.model_fields}
-    training = PretrainConfig(**{**shared, "out": str(out)})
+    training = PretrainConfig(**{**shared, "out": plan.out or "preview"})
     check_names(training)
-    from headstart.evaluation.report.pretext import section
-    from headstart.pages.markup import tag
-    from headstart.pages.page import page
     from headstart.training.preview import preview as draw
 
     with tempfile.TemporaryDirectory(prefix="headstart-") as scratch:
@@ -95,16 +96,26 @@ def preview(
             raise HeadstartError(f"{headline}, and it cannot be drawn; take another --objective.")
         if run.words_file.exists():
             records = json.loads(run.words_file.read_text(encoding="utf-8"))["records"]
-        if out.suffix.lower() == ".png":
-            if not run.image_file.exists():
-                raise HeadstartError(f"{headline}: there is no picture of it; write --out X.html.")
-            with whole_file(out) as unfinished:
-                shutil.copyfile(run.image_file, unfinished)
-        else:
-            question = tag("p", "What is learned from?", class_="question")
-            header = tag("header", question, tag("h1", tag("strong", f"{headline}.")))
-            write_text(out, page(header, [section(run)], _TITLE, script=False))
+        if out:
+            _write(run, headline, out)
     return Preview(headline, records, out)
+
+
+def _write(run: RunFolder, headline: str, out: Path) -> None:
+    """Write the page, or the grid of pictures."""
+    from headstart.evaluation.report.pretext import section
+    from headstart.pages.markup import tag
+    from headstart.pages.page import page
+
+    if out.suffix.lower() == ".png":
+        if not run.image_file.exists():
+            raise HeadstartError(f"{headline}: there is no picture of it; write --out X.html.")
+        with whole_file(out) as unfinished:
+            shutil.copyfile(run.image_file, unfinished)
+        return
+    question = tag("p", "What is learned from?", class_="question")
+    header = tag("header", question, tag("h1", tag("strong", f"{headline}.")))
+    write_text(out, page(header, [section(run)], _TITLE, script=False))
 
 
 def _piece(piece: list[str]) -> str:

@@ -1,0 +1,31 @@
+"""Rows on a terminal are a table that a person can read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from headstart.pages import rows
+from headstart.pages.rows import rows_table
+
+ROW: dict[str, Any] = {
+    "id": "a.csv:2",
+    "label": "yes",
+    "score": 0.87654321,
+    "scores": {"no": 0.12345679, "yes": 0.87654321},
+    "record": {"text": "a fine\nfilm", "id": 7},
+}
+
+
+def test_numbers_are_short_and_the_input_stands_beside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("NO_COLOR", "1")
+    blank = {"id": "a.csv:3", "label": None, "score": None, "reason": "it is blank"}
+    text = rows_table([ROW, blank])
+    for shown in ("a.csv:2", "yes", "0.877", "a fine film", "input:id", "it is blank"):
+        assert shown in text
+    assert "0.8765" not in text
+    assert "scores" not in text
+    monkeypatch.setattr(rows, "MOST", 1)
+    assert rows_table([ROW, ROW, ROW]).endswith("2 more rows; --out FILE.csv writes all.")

@@ -201,14 +201,32 @@ def _partial(path: Path) -> Path:
     """
     with suppress(FileNotFoundError):
         os.lstat(path)
-    digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:8]
-    start = f".{path.name[:_STEM]}.{digest}."
+    for left in _left(path):
+        _end(left, path)
+    return path.with_name(_start(path) + _owned(secrets.token_hex(4)))
+
+
+def was_cut_off(path: Path) -> bool:
+    """Return whether a killed process of this machine began to write ``path``."""
+    return path.parent.is_dir() and bool(_left(path))
+
+
+def _left(path: Path) -> list[Path]:
+    """Return the temporary siblings of ``path`` that killed processes left."""
+    left = []
     for entry in os.scandir(path.parent):
         ending = ".".join(entry.name.rsplit(".", _ENDINGS)[1:])
-        is_of_path = entry.name.startswith(start) or entry.name == sibling(path, ending).name
+        is_of_path = entry.name.startswith(_start(path))
+        is_of_path = is_of_path or entry.name == sibling(path, ending).name
         if is_of_path and _abandoned(entry.name):
-            _end(Path(entry), path)
-    return path.with_name(start + _owned(secrets.token_hex(4)))
+            left.append(Path(entry))
+    return left
+
+
+def _start(path: Path) -> str:
+    """Return how the names of the temporary siblings of ``path`` begin."""
+    digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:8]
+    return f".{path.name[:_STEM]}.{digest}."
 
 
 def _owned(kind: str) -> str:

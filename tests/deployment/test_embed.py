@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -143,3 +146,22 @@ def test_no_records_to_embed_is_an_error(tmp_path, encoder, records):
     with pytest.raises(HeadstartError, match="no records to embed"):
         embed(encoder, None, records.select([]), tmp_path / "v.npy", length=8)
     assert not list(tmp_path.iterdir())
+
+
+def test_ids_that_a_killed_process_left_alone_are_written_again(tmp_path):
+    code = (
+        "import os, sys, pathlib; from headstart.files import whole_file\n"
+        "vectors, ids = (pathlib.Path(sys.argv[1], name) for name in ('a.npy', 'a.ids.txt'))\n"
+        "with whole_file(vectors):\n"
+        "    with whole_file(ids): pass\n"
+        "    os.kill(os.getpid(), 9)"
+    )
+    ids = tmp_path / "a.ids.txt"
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    assert ids.exists()
+    assert embedding.check_out(tmp_path / "a.npy") == [ids]
+    assert not ids.exists()
+    # No process was killed while it wrote the vectors beside these.
+    (tmp_path / "b.ids.txt").write_text("of the user\n")
+    embedding.check_out(tmp_path / "b.npy")
+    assert (tmp_path / "b.ids.txt").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -14,7 +15,7 @@ from headstart.batch import Progress
 from headstart.data.store import stream
 from headstart.errors import HeadstartError
 from headstart.evaluation.features import features
-from headstart.files import check_ending, whole_file
+from headstart.files import check_ending, was_cut_off, whole_file
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -109,11 +110,17 @@ def vectors_of(
 def check_out(out: Path) -> list[Path]:
     """Return what is written beside the vectors at ``out``.
 
+    Ids that a killed process left without their vectors are deleted.
+
     Raises:
         HeadstartError: vectors cannot be written to a file of this ending.
     """
     check_ending(out, "vectors", list(_WRITERS))
-    return [ids_of(out)] if out.suffix.lower() == ".npy" else []
+    if out.suffix.lower() != ".npy":
+        return []
+    if not os.path.lexists(out) and was_cut_off(out):
+        ids_of(out).unlink(missing_ok=True)
+    return [ids_of(out)]
 
 
 def ids_of(out: Path) -> Path:

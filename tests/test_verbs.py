@@ -149,7 +149,7 @@ def test_embedding_and_fine_tuning_and_predicting_go_through(source, tmp_path, c
     assert written[1]["reason"] == "it is blank"
     assert pq.read_table(tmp_path / "p.parquet")["nr"].to_pylist() == ["1", "2", "3", None]
     kept = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()]
-    assert kept == rows
+    assert kept == list(rows)
 
 
 def test_a_run_says_where_it_lies_wherever_it_is_opened_from(source, tmp_path, monkeypatch):

@@ -15,7 +15,7 @@ import inspect
 import io
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -91,8 +91,8 @@ def _command(verb: str, model: type[Options], positional: tuple[str, ...]) -> Ca
         def work() -> Any:
             result = getattr(headstart, verb)(*arguments, **options)
             # Rows that were written to a file are not printed as well.
-            written = isinstance(result, list) and "out" in options
-            return Path(options["out"]) if written else result
+            are_rows = isinstance(result, Sequence) and not isinstance(result, str)
+            return Path(options["out"]) if are_rows and "out" in options else result
 
         answer(work, as_json=as_json)
 

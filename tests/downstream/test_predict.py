@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import tracemalloc
 
 import pyarrow.parquet as pq
 import pytest
@@ -11,9 +12,11 @@ import pytest
 import headstart
 from headstart.config import FinetuneConfig, PretrainConfig
 from headstart.downstream import predict as predicting
+from headstart.downstream import predictions
 from headstart.downstream.classification import Classification
 from headstart.downstream.image.segmentation import Segmentation
-from headstart.downstream.predict import predict, write_predictions
+from headstart.downstream.predict import predict
+from headstart.downstream.predictions import StoredRows, write_predictions
 from headstart.errors import HeadstartError
 from headstart.run import RunFolder
 
@@ -94,3 +97,36 @@ def test_a_folder_is_for_masks_alone(tmp_path, monkeypatch):
             continue
         with pytest.raises(HeadstartError, match=r"not to 'masks'"):
             predicting.check_out(RunFolder("run"), tmp_path / "masks")
+
+
+def test_stored_rows_are_a_sequence_of_what_they_were_made_of():
+    rows = StoredRows(iter(ROWS))
+    assert list(rows) == ROWS
+    assert (len(rows), rows[-1], rows[:1]) == (2, ROWS[1], ROWS[:1])
+    with pytest.raises(IndexError):
+        rows[2]
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.csv", "rows.parquet"])
+def test_memory_does_not_grow_with_the_rows(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(predictions, "CHUNK", 100)
+    write_predictions(ROWS, tmp_path / name)  # what is imported for it counts for nothing
+    tracemalloc.start()
+    rows = StoredRows({"id": str(n), "record": {"text": f"{n}" * 400}} for n in range(10_000))
+    write_predictions(rows, tmp_path / name)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (tmp_path / name).stat().st_size > 4e5
+    assert peak < 2e6 < sum(len(row["record"]["text"]) for row in rows)
+
+
+def test_a_parquet_column_has_one_type_whatever_its_chunks_hold(tmp_path, monkeypatch):
+    monkeypatch.setattr(predictions, "CHUNK", 1)
+    values = [None, 1, 2.5, None]
+    rows = [{"id": str(n), "number": value, "tags": []} for n, value in enumerate(values)]
+    rows[1]["tags"] = [{"word": "fox"}]
+    write_predictions(rows, tmp_path / "a.parquet")
+    assert pq.read_table(tmp_path / "a.parquet").to_pylist() == rows
+    mixed = [{"id": "a", "record": {"x": 1}}, {"id": "b", "record": {"x": "one"}}]
+    write_predictions(mixed, tmp_path / "b.parquet")
+    assert pq.read_table(tmp_path / "b.parquet")["x"].to_pylist() == ["1", "one"]

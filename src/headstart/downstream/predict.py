@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import repeat
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +14,9 @@ from headstart.data.columns import check_names
 from headstart.data.store import stream
 from headstart.downstream import TASKS, Task
 from headstart.downstream.head import task_of
-from headstart.downstream.image.masks import write_masks
+from headstart.downstream.predictions import check_ending
 from headstart.encoders.opening import open_encoder, open_processor
 from headstart.errors import HeadstartError, shown
-from headstart.files import whole_file
 from headstart.modalities.inline import inline_records
 from headstart.stored import opening
 
@@ -137,8 +134,8 @@ def predict(
 
 def beside_rows(
     predicted: Iterable[dict[str, Any]], records: Dataset, ledger: Ledger, content: Content
-) -> list[dict[str, Any]]:
-    """Return a row for each row of the sources, in order, with its own columns as ``record``.
+) -> Iterator[dict[str, Any]]:
+    """Yield a row for each row of the sources, in order, with its own columns as ``record``.
 
     A row of the sources that no record was made of has None for everything that is predicted, and
     a ``reason``. ``record`` is the text itself where the source has no columns.
@@ -147,95 +144,26 @@ def beside_rows(
         predicted: as :func:`predict` yields them, of ``records``.
         ledger: of the reading of ``records``.
     """
-    found = [*predicted]
     if ledger.kept is None:
-        return found
-    names = dict.fromkeys(name for row in found for name in row)
+        yield from predicted
+        return
+    predictions = iter(predicted)
+    first = next(predictions, None)
+    names = dict.fromkeys(first or ())
+    predictions = chain([] if first is None else [first], predictions)
     has_content = content.name in records.column_names
     texts = stream(records, content.name) if has_content else repeat(None)
-    rows, predictions = [], iter(found)
     for row in ledger:
         if row.reason is not None:
             shown = {**dict.fromkeys(names), "id": row.id, "reason": row.reason}
-            rows.append({**shown, "record": row.columns})
+            yield {**shown, "record": row.columns}
             continue
         text = next(texts)
         own = {content.name: text} if isinstance(text, str) else {}
-        rows.append({**next(predictions), "record": row.columns or own})
-    return rows
+        yield {**next(predictions), "record": row.columns or own}
+    yield from predictions  # none is left; what is said after the last is said
 
 
 def check_out(run: RunFolder, out: Path) -> None:
     """Refuse a file that the predictions of a run cannot be written to."""
     check_ending(out, *([""] if open_head(run).gives_masks else []))
-
-
-def check_ending(out: Path, *endings: str) -> None:
-    """Refuse a file that predictions cannot be written to.
-
-    Args:
-        endings: further allowed endings.
-    """
-    if out.suffix not in (".jsonl", ".csv", ".parquet", *endings):
-        raise HeadstartError(
-            f"predictions can be written to .jsonl, .csv or .parquet, not to {out.name!r}; change "
-            "--out."
-        )
-
-
-def write_predictions(rows: Sequence[dict[str, Any]], out: Path) -> None:
-    """Write rows to ``.jsonl``, ``.csv`` (UTF-8) or ``.parquet``, whole or not at all.
-
-    In ``.csv`` and ``.parquet`` each label has a column of scores, ``score:LABEL``, and so has each
-    column of the input: under its own name, or as ``input:NAME`` where a column of the result has
-    that name. Lists are JSON in ``.csv``. Masks can also be written as PNG files, to a folder
-    (without an ending).
-
-    Raises:
-        HeadstartError: another ending, or a full disk.
-    """
-    if not out.suffix and any("runs" in row for row in rows):
-        write_masks([row for row in rows if row["runs"] is not None], out)
-        return
-    check_ending(out)
-    with whole_file(out) as partial:
-        if out.suffix == ".jsonl":
-            with open(partial, "w", encoding="utf-8") as file:
-                file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-            return
-        flat = _flat(rows)
-        if out.suffix == ".csv":
-            with open(partial, "w", encoding="utf-8", newline="") as file:
-                names = list(flat[0]) if flat else ["id"]
-                writer = csv.DictWriter(file, names, lineterminator="\n")
-                writer.writeheader()
-                writer.writerows(
-                    {name: _cell(value) for name, value in row.items()} for row in flat
-                )
-            return
-        import pyarrow as pa
-        from pyarrow import parquet
-
-        parquet.write_table(pa.Table.from_pylist(flat), partial)
-
-
-def _flat(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return rows of plain values that all have the same columns."""
-    results = dict.fromkeys(name for row in rows for name in row)
-    results = {name: None for name in results if name not in ("scores", "record")}
-    scores = {f"score:{label}" for row in rows for label in row.get("scores") or ()}
-
-    def own(column: str) -> str:
-        return f"input:{column}" if column in results or column in scores else column
-
-    flat = []
-    for row in rows:
-        found = {name: row.get(name) for name in results}
-        found |= {f"score:{label}": score for label, score in (row.get("scores") or {}).items()}
-        flat.append(found | {own(name): value for name, value in row.get("record", {}).items()})
-    names = dict.fromkeys(name for row in flat for name in row)
-    return [{name: row.get(name) for name in names} for row in flat]
-
-
-def _cell(value: Any) -> Any:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value

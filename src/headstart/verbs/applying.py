@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @speaking()
-def predict(run: Named, *inputs: Any, **options: Any) -> list[dict[str, Any]]:
+def predict(run: Named, *inputs: Any, **options: Any) -> Sequence[dict[str, Any]]:
     """Predict labels of records with a fine-tuned run; one row per row of the inputs, in order.
 
     A row has the columns of its input as ``record``; one that nothing can be predicted of, such as
@@ -37,6 +38,10 @@ def predict(run: Named, *inputs: Any, **options: Any) -> list[dict[str, Any]]:
             texts.
         options: see :class:`headstart.config.PredictConfig`; with ``out`` the rows are also
             written to a .jsonl, .csv or .parquet file.
+
+    Returns:
+        A list; with ``out`` a sequence of rows that stay on disk, so that memory does not grow
+        with their number.
 
     Raises:
         HeadstartError: anything the user can fix.
@@ -50,10 +55,11 @@ def predict(run: Named, *inputs: Any, **options: Any) -> list[dict[str, Any]]:
     plan = load(PredictConfig, run=run, inputs=list(inputs), **options)
     from headstart.data.ledger import Ledger
     from headstart.downstream import predict as predicting
+    from headstart.downstream.predictions import StoredRows, check_ending, write_predictions
     from headstart.encoders.opening import OpenedEncoder
 
     if plan.out:  # before the work; a folder is for masks
-        predicting.check_ending(Path(plan.out), "")
+        check_ending(Path(plan.out), "")
     check_free(plan)
     tuned, ledger = RunFolder.open(plan.run), Ledger()
     if plan.out:
@@ -66,11 +72,12 @@ def predict(run: Named, *inputs: Any, **options: Any) -> list[dict[str, Any]]:
         if records is None:
             records = opened.read(plan.inputs, plan, say, read, ledger)
         found = predicting.predict(tuned, records, batch_size=size, options=plan, say=say)
-        rows = predicting.beside_rows(found, records, ledger, opened.modality.content)
+        found = predicting.beside_rows(found, records, ledger, opened.modality.content)
+        rows = StoredRows(found) if plan.out else list(found)
     if missing := ledger.sentence("prediction"):
         say(missing)
     if plan.out:
-        predicting.write_predictions(rows, Path(plan.out))
+        write_predictions(rows, Path(plan.out))
     return rows
 
 
@@ -145,7 +152,7 @@ def search(run: Named, *inputs: Any, query: Any, **options: Any) -> list[dict[st
     plan = load(SearchConfig, run=run, inputs=list(inputs), query=query, **options)
     from headstart.data.ledger import Ledger
     from headstart.deployment import search as searching
-    from headstart.downstream.predict import check_ending, write_predictions
+    from headstart.downstream.predictions import check_ending, write_predictions
     from headstart.encoders.opening import OpenedEncoder
     from headstart.evaluation.features import features
     from headstart.modalities.inline import inline_records

@@ -87,7 +87,7 @@ class Run(RunFolder):
         """Same as :func:`headstart.embed` on this run: vectors (N,D), or the path of ``out``."""
         return applying.embed(self, *inputs, **options)
 
-    def predict(self, *inputs: Any, **options: Any) -> list[dict[str, Any]]:
+    def predict(self, *inputs: Any, **options: Any) -> Sequence[dict[str, Any]]:
         """Same as :func:`headstart.predict` on this run."""
         return applying.predict(self, *inputs, **options)
 

@@ -14,7 +14,8 @@ from headstart.data.audit import Audit
 from headstart.downstream.finetune import Finetuning, finetune
 from headstart.downstream.image.detection import Detection
 from headstart.downstream.image.segmentation import Segmentation
-from headstart.downstream.predict import open_head, predict, write_predictions
+from headstart.downstream.predict import open_head, predict
+from headstart.downstream.predictions import write_predictions
 from headstart.encoders.light import LightEncoder
 from headstart.encoders.opening import open_encoder
 from headstart.encoders.timm_models import TimmEncoder

@@ -15,7 +15,8 @@ from headstart.data.audit import Audit
 from headstart.downstream.finetune import Finetuning, finetune
 from headstart.downstream.image.masks import mask_of, runs, write_masks
 from headstart.downstream.image.segmentation import Segmentation
-from headstart.downstream.predict import open_head, predict, write_predictions
+from headstart.downstream.predict import open_head, predict
+from headstart.downstream.predictions import write_predictions
 from headstart.encoders.opening import open_encoder
 from headstart.errors import HeadstartError
 from headstart.modalities.image.annotations import read_masks

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -45,7 +45,7 @@ def mask_of(row: dict[str, Any]) -> np.ndarray:
     return ids.reshape(row["height"], row["width"])
 
 
-def write_masks(rows: Sequence[dict[str, Any]], out: Path) -> None:
+def write_masks(rows: Iterable[dict[str, Any]], out: Path) -> None:
     """Write a grey PNG of label ids for each row into the new folder ``out``, named by its ``id``.
 
     Raises:

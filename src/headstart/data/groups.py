@@ -10,6 +10,7 @@ would be without any of this.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -117,6 +118,19 @@ def grouping(
             f"no split divides their {len(several):,} group(s)."
         )
     return groups
+
+
+def shared_groups(trained: Dataset, tested: Dataset) -> Counter[str]:
+    """Return how many tested records are of each named group that training records are of, too.
+
+    Both are as they were read, before they are put :func:`together`.
+    """
+    named = [
+        stream(records, GROUP.name) if GROUP.name in records.column_names else ()
+        for records in (trained, tested)
+    ]
+    known = {value for value in named[0] if value is not None}
+    return Counter(value for value in named[1] if value in known)
 
 
 def linked(codes: np.ndarray) -> np.ndarray:

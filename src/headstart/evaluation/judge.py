@@ -39,6 +39,7 @@ from headstart.evaluation.joined import joined
 from headstart.evaluation.outcomes import Candidate, Kind
 from headstart.evaluation.protocols import Answer, OpenedRun
 from headstart.evaluation.protocols.reading import labeled_records
+from headstart.evaluation.protocols.tested_groups import group_caution
 from headstart.evaluation.published import published_encoders
 from headstart.evaluation.report import Report
 from headstart.evaluation.report.cost import seconds_of
@@ -154,6 +155,7 @@ def _compared(
         search = partial(overlap, train, test, content)
         shared = cached_overlap(store, train, test, digest_of, search)
         cautions += shared.caution("among the labeled ones")
+    cautions += group_caution(audits, len(tested))
     doubts: list[str] = []
     if protocol_of(config).classes:
         found = contradictory(train, test, content)

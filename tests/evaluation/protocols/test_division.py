@@ -19,6 +19,7 @@ from headstart.evaluation.outcomes import Candidate
 from headstart.evaluation.protocols.fewshot import episodes
 from headstart.evaluation.protocols.reading import labeled_records
 from headstart.evaluation.protocols.regression import RidgeProbe
+from headstart.evaluation.protocols.tested_groups import group_caution
 from headstart.modalities.text.modality import TextModality
 
 
@@ -138,10 +139,29 @@ def test_test_records_of_ones_own_need_no_group(tmp_path: Path) -> None:
     other = write(
         tmp_path / "b.csv", [{"text": f"new {n}", "label": "ab"[n % 2]} for n in range(12)]
     )
-    train, test, _ = read(source, group="patient", test=other)
+    train, test, notes = read(source, group="patient", test=other)
     assert test is not None
+    assert any(note.startswith(f"{other} has no column 'patient'") for note in notes)
     assert len(test) == 12
     assert len(np.unique(groups_of(train))) == 10
+
+
+def test_groups_on_both_sides_of_ones_own_split_are_said(tmp_path: Path) -> None:
+    source = copied(tmp_path / "a.csv", times=1)
+    rows = [
+        {"text": f"new {n}", "label": "ab"[n % 2], "patient": f"p{8 + n % 4}"} for n in range(12)
+    ]
+    other = write(tmp_path / "b.csv", rows)
+    config = plan(task="classification", group="patient", test=other)
+    config = config.model_copy(update={"train": source})
+    audits: dict[str, Any] = {}
+    notes: list[str] = []
+    _, test = labeled_records(config, TextModality(), None, audits, notes)
+    assert test is not None
+    assert test.column_names == ["id", "text", "label"]
+    assert any("6 of 12 test records are of 2 group(s) by 'patient'" in note for note in notes)
+    assert group_caution(audits, 12) == ["50.0% of the test records are of groups in training"]
+    assert group_caution({"test": {}}, 12) == []
 
 
 def test_inner_folds_divide_no_group() -> None:

@@ -31,6 +31,7 @@ from headstart.data.times import latest
 from headstart.errors import HeadstartError
 from headstart.evaluation.protocols import PROTOCOLS, Protocol
 from headstart.evaluation.protocols.classes import with_classes
+from headstart.evaluation.protocols.tested_groups import compared, has_column
 from headstart.seeding import derive
 
 if TYPE_CHECKING:
@@ -247,18 +248,20 @@ def labeled_records(
     _check_division(config, protocol)
     train = labeled_file(config.train, "train", config, modality, processor, audits, notes)
     test = None
+    if config.test:
+        has_groups = has_column(config.test, config.group, modality.content)
+        options = config if has_groups else config.undivided()
+        test = labeled_file(config.test, "test", options, modality, processor, audits, notes)
+        test = compared(train, test, config, audits["test"], notes, has_groups=has_groups)
+        if not protocol.alone:
+            notes += same_file_notes(config.train, config.test, "--test")
     if protocol.divides:
         content, near = modality.content, config.test is None
         where, column = config.train, config.group
         train = together(train, content, notes, where=where, column=column, near=near)
-    if config.test:
-        plain = config.undivided()
-        test = labeled_file(config.test, "test", plain, modality, processor, audits, notes)
-        if not protocol.alone:
-            notes += same_file_notes(config.train, config.test, "--test")
-    elif config.split_by == "time":
+    if test is None and config.split_by == "time":
         train, test = latest(train, TEST_SHARE, config.train, notes)
-    elif not config.folds and protocol.split == "random":
+    elif test is None and not config.folds and protocol.split == "random":
         train, test = _split(train, config)
     if protocol.classes and protocol.read is None:
         train, test = with_classes(train, test, config, modality, notes)

@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import headstart as hs
@@ -125,11 +126,21 @@ def test_one_of_another_language_is_left_out_and_said(run, other, folder, monkey
 def test_one_that_takes_too_long_is_left_out_unless_it_is_named(run, other, folder, monkeypatch):
     monkeypatch.setenv(VARIABLE, str(other))
     monkeypatch.setattr(candidates, "LEAST", 0.0)
-    monkeypatch.setattr(candidates, "_foreseen", lambda encoder, records: 3600.0)
+    monkeypatch.setattr(candidates, "_foreseen", lambda encoder, records: np.array([[3600.0]]))
     report = evaluated(run, folder)
     assert "other" not in names(report)
-    assert "about 60 minutes: `--published other` takes them" in report.verdict
+    assert "about 60 minutes, as was measured once: `--published other` takes them" in report.verdict
     assert "other" in names(evaluated(run, folder, published=["other"]))
+
+
+def test_a_busy_machine_does_not_change_what_is_compared(run, other, folder, monkeypatch):
+    changed = folder / "measured"
+    shutil.copytree(pretrained(folder, "slow", 3).encoder, changed)
+    monkeypatch.setenv(VARIABLE, str(changed))
+    for seconds in (3.0, 3600.0):
+        took = np.array([[seconds]])
+        monkeypatch.setattr(candidates, "_foreseen", lambda encoder, records, took=took: took)
+        assert "measured" in names(evaluated(run, folder))
 
 
 def test_a_restricted_licence_is_named(run, other, folder, monkeypatch):

@@ -127,6 +127,7 @@ def typical(runs: Path) -> dict[str, dict[str, tuple[str, ...]]]:
     mlm, stars = (str(runs / "mlm"),), (str(runs / "stars"),)
     return {
         "audit": {"sources": (texts,)},
+        "preview": {"sources": (texts,), "out": ("--out=out.html",)},
         "pretrain": {"sources": (texts,), **short},
         "evaluate": {
             "run": mlm, **measured, "from_scratch": ("--from-scratch=off",),

@@ -173,6 +173,8 @@ def _compared(
             modality,
             [train] if test is None else [train, test],
             notes,
+            digest_of,
+            store,
             start=start_of(run),
             seconds=seconds_of(run.metrics()),
         ),

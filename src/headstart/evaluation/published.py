@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from headstart.encoders.published import VARIABLE, Found, Published
 from headstart.errors import HeadstartError, did_you_mean
+from headstart.evaluation.cache import cached, digest
 from headstart.evaluation.frozen_encoders import FrozenEncoder, named
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from datasets import Dataset
 
@@ -31,6 +34,8 @@ def published_encoders(
     modality: Modality,
     records: Sequence[Dataset],
     notes: list[str],
+    digest_of: Callable[[Dataset], str],
+    store: Path,
     *,
     start: str = "",
     seconds: float = 0.0,
@@ -41,6 +46,9 @@ def published_encoders(
         asked: ``auto``, ``off``, or names.
         records: the training and the test records, whose features will be computed.
         notes: sentences on what was left out are added.
+        digest_of: gives the digest of records, see :func:`headstart.evaluation.cache.digests_of`.
+        store: keeps how long the features of each would take, which is measured once: the same
+            command takes the same encoders again, however busy the machine is.
         start: the checkpoint that the pre-training began with, which is compared with anyway.
         seconds: that the features of one may take, at least :data:`LEAST`; what is named may take
             any time.
@@ -65,13 +73,17 @@ def published_encoders(
         encoder = _opened(each, modality, notes)
         if encoder is None or any(encoder.key == other.key for other in kept):
             continue  # a package and the cache of the hub may hold the same
-        took = _foreseen(encoder, records)
-        if by_name or took <= max(LEAST, seconds):
+        if by_name:
+            kept.append(encoder)
+            continue
+        key = digest("seconds", encoder.key, *map(digest_of, records))
+        took = float(cached(store, key, partial(_foreseen, encoder, records))[0, 0])
+        if took <= max(LEAST, seconds):
             kept.append(encoder)
             continue
         notes.append(
             f"Not compared with {each.name}, whose features would take about {took / 60:.0f} "
-            f"minutes: `--published {each.name}` takes them."
+            f"minutes, as was measured once: `--published {each.name}` takes them."
         )
     if not kept and not chosen and not start:
         notes.append(_none_at_hand(modality))
@@ -127,15 +139,15 @@ def _opened(each: Published, modality: Modality, notes: list[str]) -> FrozenEnco
     return replace(encoder, name=each.short)
 
 
-def _foreseen(encoder: FrozenEncoder, records: Sequence[Dataset]) -> float:
-    """Return the seconds that the features of all records will take."""
+def _foreseen(encoder: FrozenEncoder, records: Sequence[Dataset]) -> np.ndarray:
+    """Return the seconds (1,1) that the features of all records will take."""
     total = sum(map(len, records))
     sample = np.unique(np.linspace(0, len(records[0]) - 1, TIMED).round().astype(int))
     trial = records[0].select(sample)
     encoder.vectors(trial.select(range(min(4, len(trial)))), None)  # the first call is slow
     start = time.perf_counter()
     encoder.vectors(trial, None)
-    return (time.perf_counter() - start) * total / len(sample)
+    return np.array([[(time.perf_counter() - start) * total / len(sample)]])
 
 
 def _is_same(each: Published, start: str) -> bool:

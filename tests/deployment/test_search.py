@@ -241,3 +241,27 @@ def test_the_sources_of_the_pre_training_are_read_as_they_were(run: hs.Run, tmp_
     copy.write_config({**copy.config(), "options": options})
     rows = hs.Run(copy.folder).search(query="apple fig", count=1)
     assert rows[0]["preview"] == "apple fig"
+
+
+def test_of_each_source_the_newest_index_is_kept_and_their_sizes_are_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = "a" * 24, "b" * 24
+    mine = tmp_path / "mine"
+
+    def build(name: str) -> set[str]:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "vectors.npy").write_bytes(b"x" * 100)
+        searching._evict(tmp_path / name)
+        return {path.name for path in tmp_path.iterdir()}
+
+    mine.mkdir()
+    assert build(a) == {"mine", a}
+    assert build(f"{a}-{a}") == {"mine", f"{a}-{a}"}
+    assert build(f"{b}-{a}") == {"mine", f"{a}-{a}", f"{b}-{a}"}
+    assert build(f"{b}-{b}") == {"mine", f"{a}-{a}", f"{b}-{b}"}
+    os.utime(tmp_path / f"{a}-{a}", (1, 1))
+    monkeypatch.setattr(searching, "MOST", 250)
+    assert build(f"{'c' * 24}-{a}") == {"mine", f"{b}-{b}", f"{'c' * 24}-{a}"}
+    monkeypatch.setattr(searching, "MOST", 1)
+    assert build(f"{'d' * 24}-{a}") == {"mine", f"{'d' * 24}-{a}"}

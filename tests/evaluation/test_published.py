@@ -129,7 +129,9 @@ def test_one_that_takes_too_long_is_left_out_unless_it_is_named(run, other, fold
     monkeypatch.setattr(candidates, "_foreseen", lambda encoder, records: np.array([[3600.0]]))
     report = evaluated(run, folder)
     assert "other" not in names(report)
-    assert "about 60 minutes, as was measured once: `--published other` takes them" in report.verdict
+    assert (
+        "about 60 minutes, as was measured once: `--published other` takes them" in report.verdict
+    )
     assert "other" in names(evaluated(run, folder, published=["other"]))
 
 

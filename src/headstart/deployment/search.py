@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +25,7 @@ from headstart.evaluation.cache import (
     digest_of_records,
     state_of,
 )
-from headstart.files import whole_folder
+from headstart.files import delete, whole_folder
 from headstart.outputs import store_of
 from headstart.run import RunFolder
 from headstart.stored import is_whole, seal
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
 
 #: Vectors that are compared at once.
 CHUNK = 65_536
+#: Most bytes of all indexes of a run, but for the newest; the oldest are deleted.
+MOST = 4 * 10**9
+#: Names of folders of indexes; those of earlier versions have one digest.
+_NAME = re.compile(r"[0-9a-f]{24}(-[0-9a-f]{24})?")
 #: Side in pixels of preview images, of which only the text is used.
 _SIDE = 8
 #: Names inside the folder of an index.
@@ -186,8 +191,10 @@ def index_folder(
 ) -> Path:
     """Return the folder in ``store`` of the index of ``sources``, which depends on their state.
 
-    That is the encoder, the kind of data with its options, all options that the sources are read
-    with, and every file of the sources: its path, size and times.
+    Its name begins alike whatever the state: of each source :func:`build` keeps the newest index.
+
+    It depends on the encoder, the kind of data with its options, all options that the sources are
+    read with, and every file of the sources: its path, size and times.
 
     Args:
         options: only those of :class:`SourceOptions` count.
@@ -197,11 +204,13 @@ def index_folder(
     read = options.model_dump(include=set(SourceOptions.model_fields))
     encoder = digest_of_encoder(opened.encoder, opened.processor, opened.length)
     parts = [encoder, digest_of_modality(opened.modality), repr(sorted(read.items())), note]
-    for source in sources:
-        parts.append(os.path.abspath(source))
-        for file in files_of(source, opened.modality.content):
-            parts.append(f"{os.path.abspath(file)}:{state_of(os.stat(file))}")
-    return RunFolder(store).index / digest("index", *parts)
+    parts += map(os.path.abspath, sources)
+    files = [
+        f"{os.path.abspath(file)}:{state_of(os.stat(file))}"
+        for source in sources
+        for file in files_of(source, opened.modality.content)
+    ]
+    return RunFolder(store).index / f"{digest('index', *parts)}-{digest('files', *files)}"
 
 
 def build(
@@ -219,6 +228,27 @@ def build(
         state = digest_of_records(records, opened.modality.content)
         (unfinished / STATE).write_text(state, encoding="utf-8")
         seal(unfinished)
+    _evict(folder)
+
+
+def _evict(folder: Path) -> None:
+    """Delete the earlier indexes of the same sources, and the oldest beyond :data:`MOST` bytes."""
+    if not _NAME.fullmatch(folder.name):
+        return
+    others = [path for path in folder.parent.iterdir() if _NAME.fullmatch(path.name)]
+    others = sorted(others, key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    total = _size(folder)
+    for path in others:
+        if path == folder:
+            continue
+        total += _size(path)
+        if total > MOST or path.name.partition("-")[0] == folder.name.partition("-")[0]:
+            total -= _size(path)
+            delete(path)
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def is_current(folder: Path, opened: OpenedEncoder) -> bool:

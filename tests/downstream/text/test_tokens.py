@@ -13,6 +13,7 @@ from headstart.config import FinetuneConfig, PredictConfig
 from headstart.data.audit import Audit
 from headstart.downstream.finetune import finetune
 from headstart.downstream.predict import predict, reader
+from headstart.downstream.text.tag_numbers import BEYOND
 from headstart.downstream.text.tagged import joined, read_tagged, read_words
 from headstart.downstream.text.tokens import TokenClassification, scores
 from headstart.downstream.text.word_rows import IGNORED, WordRows, WordTokenizer
@@ -350,3 +351,21 @@ def test_chinese_names_of_the_shared_data_are_read(shared_data):
     assert len(records) == 270
     assert audit.quarantined == 0
     assert "B-PER.NAM" in {tag for tags in records["tags"] for tag in tags}
+
+
+@pytest.mark.parametrize("beside", ["labels.txt", "dataset_info.json"])
+def test_tags_that_are_numbers_are_named_by_a_file_beside_them(tmp_path, beside):
+    names = ["O", "B-PER", "I-PER"]
+    rows = [{"tokens": ["Robin", "Hood", "met"], "ner_tags": [1, 2, 0]}]
+    source = write(tmp_path / "a.jsonl", rows)
+    with pytest.raises(HeadstartError, match=r"tags are numbers without names; put a labels\.txt"):
+        read(source)
+    rows.append({"tokens": ["Robin"], "ner_tags": [3]})
+    write(tmp_path / "a.jsonl", rows)
+    label = {"names": names, "_type": "ClassLabel"}
+    features = {"tokens": {"dtype": "string"}, "ner_tags": {"feature": label, "_type": "List"}}
+    text = "\n".join(names) if beside == "labels.txt" else json.dumps({"features": features})
+    (tmp_path / beside).write_text(text)
+    records, audit = read(source)
+    assert records["tags"][:] == [["B-PER", "I-PER", "O"]]
+    assert [*audit.reasons] == [BEYOND]

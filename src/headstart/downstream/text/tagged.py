@@ -13,6 +13,13 @@ from headstart.data.labels import spelling_notes
 from headstart.data.lines import fault
 from headstart.downstream.text.entity_spans import BAD_SPAN, MISPLACED, entities, tags_of
 from headstart.downstream.text.offsets import Offsets
+from headstart.downstream.text.tag_numbers import (
+    BEYOND,
+    UNNAMED,
+    are_numbers,
+    named,
+    names_beside,
+)
 from headstart.downstream.text.tag_schemes import read_tags
 from headstart.errors import HeadstartError
 from headstart.modalities.text.content import TEXT
@@ -153,6 +160,13 @@ def _take_spans(rows: list[dict[str, Any]], where: str) -> list[str]:
 
 def _take_tags(rows: list[dict[str, Any]], where: str, chunked: bool | None) -> list[str]:
     """Set ``tags`` or ``fault`` of tokens from their tags; return what is to be said."""
+    numbered = [row for row in rows if are_numbers(row["marks"])]
+    names = names_beside(where) if numbered else []
+    for row in numbered:
+        row["marks"] = named(row["marks"], names)
+        if row["marks"] is None:
+            row["fault"] = BEYOND if names else UNNAMED
+    rows = [row for row in rows if not row["fault"]]
     for row in rows:
         if not all(isinstance(tag, str) and tag.strip() for tag in row["marks"]):
             row["fault"] = NO_TAGS

@@ -290,7 +290,7 @@ def test_a_picture_that_is_none_is_set_aside(folder):
 def test_a_source_that_cannot_serve_is_refused_in_a_sentence(folder):
     with pytest.raises(HeadstartError, match="nothing at"):
         read_boxes(str(folder / "none.jsonl"), Audit())
-    with pytest.raises(HeadstartError, match=r"is a folder; name the file"):
+    with pytest.raises(HeadstartError, match="holds no annotations that can be read"):
         read_boxes(str(folder), Audit())
     with pytest.raises(HeadstartError, match="no file of annotations"):
         read_boxes(str(folder / "images" / "a.png"), Audit())

@@ -1,7 +1,8 @@
 """Annotations of images, boxes with labels and masks, read into records.
 
-Boxes come from lines or lists of objects or from COCO's JSON, masks from lines or from two parallel
-folders. A bad record is quarantined with its reason. Only the headers of images are read.
+Boxes come from lines or lists of objects, COCO's JSON, Label Studio, or folders of Pascal VOC and
+YOLO; masks come from lines or from two parallel folders. A bad record is quarantined with its
+reason. Only the headers of images are read.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +18,12 @@ import numpy as np
 from headstart.data.columns import label_text
 from headstart.data.labels import spelling_notes
 from headstart.errors import HeadstartError
+from headstart.modalities.image.annotated import Annotated
+from headstart.modalities.image.box_folders import SUPPORTED, read_folder
 from headstart.modalities.image.boxes import BoxReader, Picture, parsed, stated_size
 from headstart.modalities.image.content import SUFFIXES, beside
 from headstart.modalities.image.decode import About, BadImage, about, upright
+from headstart.modalities.image.label_studio import is_label_studio, read_tasks
 from headstart.modalities.image.masks import LOSSY, grey_levels, level_notes, stored
 
 if TYPE_CHECKING:
@@ -40,18 +43,6 @@ NO_MASK = "it names no mask; give the field `mask`, or a file of the same name i
 OTHER_SIZE = "its mask is not of the picture's size"
 
 
-@dataclass
-class _Annotated:
-    """An image of the annotations; its ``boxes`` are not validated yet."""
-
-    where: str
-    image: Any
-    boxes: Any = None
-    mask: Any = None
-    stated: tuple[float, float] | None = None
-    fault: str | None = None
-
-
 def read_boxes(source: str, audit: Audit) -> Dataset:
     """Read images with boxes into records ``id``, ``image`` and ``boxes``.
 
@@ -62,7 +53,8 @@ def read_boxes(source: str, audit: Audit) -> Dataset:
         source: ``.jsonl``, or ``.json`` with a list: objects with the path of an image (one of
             :data:`IMAGE_KEYS`, relative to the file and inside its folder) and ``boxes``, a list
             of ``label`` and ``xyxy`` or ``xywh`` in pixels; perhaps ``width`` and ``height`` of
-            the image that the boxes were drawn on. Or COCO's ``.json``.
+            the image that the boxes were drawn on. Or COCO's ``.json``, an export of Label Studio,
+            or a folder of Pascal VOC or YOLO.
         audit: lists quarantined records and, in its notes, how many boxes were repaired.
 
     Returns:
@@ -74,10 +66,10 @@ def read_boxes(source: str, audit: Audit) -> Dataset:
     """
     path = _existing(source)
     # From the path of an image to its first record.
-    found: dict[str, tuple[_Annotated, Any, Picture]] = {}
+    found: dict[str, tuple[Annotated, Any, Picture]] = {}
     joined = 0
     for item in _annotated(path, audit):
-        value, fault = _image(item, path.parent)
+        value, fault = _image(item, path if path.is_dir() else path.parent)
         header, fault = (None, fault) if fault else _about(value)
         boxes, fault = ([], fault) if fault else parsed(item.boxes)
         if fault or header is None:
@@ -126,7 +118,7 @@ def read_masks(source: str, audit: Audit) -> Dataset:
     path = _existing(source)
     folder = path if path.is_dir() else path.parent
     items = _parallel(path) if path.is_dir() else _annotated(path, audit)
-    found: list[tuple[_Annotated, Any, Any, bool]] = []
+    found: list[tuple[Annotated, Any, Any, bool]] = []
     counts = np.zeros(256, dtype=np.int64)
     for item in items:
         value, fault = _image(item, folder)
@@ -161,18 +153,14 @@ def _existing(source: str) -> Path:
     if not path.exists():
         raise HeadstartError(f"there is nothing at {source}; check the path.")
     if path.is_file() and path.suffix not in (".jsonl", ".json"):
-        raise HeadstartError(
-            f"{source} is no file of annotations; give a .jsonl with one picture a line, or "
-            "COCO's .json."
-        )
+        raise HeadstartError(f"{source} is no file of annotations; give {SUPPORTED}.")
     return path
 
 
-def _annotated(path: Path, audit: Audit) -> Iterator[_Annotated]:
+def _annotated(path: Path, audit: Audit) -> Iterator[Annotated]:
     if path.is_dir():
-        raise HeadstartError(
-            f"{path} is a folder; name the file of annotations in it, a .jsonl or COCO's .json."
-        )
+        yield from read_folder(path, audit)
+        return
     try:
         text = path.read_text(encoding="utf-8-sig")
         content = json.loads(text) if path.suffix == ".json" else None
@@ -182,6 +170,9 @@ def _annotated(path: Path, audit: Audit) -> Iterator[_Annotated]:
         raise HeadstartError(f"{path} is not valid JSON in UTF-8; write it again.") from None
     if isinstance(content, dict):
         yield from _coco(content, path, audit)
+        return
+    if isinstance(content, list) and is_label_studio(content):
+        yield from read_tasks(content, path)
         return
     lines = text.split("\n") if content is None else content
     for number, line in enumerate(lines, 1):
@@ -198,12 +189,12 @@ def _annotated(path: Path, audit: Audit) -> Iterator[_Annotated]:
             audit.quarantine(where, NOT_OBJECT)
             continue
         image = next((line[key] for key in IMAGE_KEYS if key in line), None)
-        yield _Annotated(
+        yield Annotated(
             where, image, boxes=line.get("boxes"), mask=line.get("mask"), stated=stated_size(line)
         )
 
 
-def _coco(content: dict[str, Any], path: Path, audit: Audit) -> Iterator[_Annotated]:
+def _coco(content: dict[str, Any], path: Path, audit: Audit) -> Iterator[Annotated]:
     """Read COCO's layout (Lin et al. 2014): images, boxes and categories, linked by ids."""
     parts: list[Any] = [content.get(name) for name in ("images", "annotations", "categories")]
     if not all(isinstance(part, list) and all(isinstance(o, dict) for o in part) for part in parts):
@@ -234,7 +225,7 @@ def _coco(content: dict[str, Any], path: Path, audit: Audit) -> Iterator[_Annota
         own = boxes.get(_id(image, "id"), [])
         labels = [names.get(_id(one, "category_id"), set()) for one in own]
         fault = NO_CATEGORY if any(len(label) != 1 for label in labels) else None
-        yield _Annotated(
+        yield Annotated(
             f"{path.name}, picture {number}",
             image.get("file_name"),
             boxes=[
@@ -252,7 +243,7 @@ def _id(part: dict[str, Any], name: str) -> str | None:
     return label_text(part.get(name))
 
 
-def _parallel(folder: Path) -> Iterator[_Annotated]:
+def _parallel(folder: Path) -> Iterator[Annotated]:
     """Pair the files of ``images/`` and ``masks/`` by their names without the ending."""
     images, masks = folder / "images", folder / "masks"
     if not images.is_dir() or not masks.is_dir():
@@ -267,10 +258,10 @@ def _parallel(folder: Path) -> Iterator[_Annotated]:
         if path.suffix.lower() in SUFFIXES:
             mask = known.get(path.relative_to(images).with_suffix(""))
             name = str(path.relative_to(folder))
-            yield _Annotated(name, name, mask=mask and str(mask.relative_to(folder)))
+            yield Annotated(name, name, mask=mask and str(mask.relative_to(folder)))
 
 
-def _image(item: _Annotated, folder: Path) -> tuple[Any, str | None]:
+def _image(item: Annotated, folder: Path) -> tuple[Any, str | None]:
     return (None, item.fault) if item.fault else _named(item.image, folder, NO_IMAGE)
 
 
@@ -297,7 +288,7 @@ def _pixels(mask: Any) -> tuple[np.ndarray | None, bool, str | None]:
         return None, True, str(reason)
 
 
-def _name(item: _Annotated) -> str:
+def _name(item: Annotated) -> str:
     return str(item.image).strip()
 
 

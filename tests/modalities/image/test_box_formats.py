@@ -1,0 +1,157 @@
+"""Boxes in the formats of the common tools: the same boxes, whatever the tool."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from headstart.data.audit import Audit
+from headstart.errors import HeadstartError
+from headstart.modalities.image import box_folders, label_studio
+from headstart.modalities.image.annotated import NO_PICTURE
+from headstart.modalities.image.annotations import read_boxes
+
+#: Of the first picture, which is 40 wide and 30 high; the second one has none.
+BOXES = [
+    {"label": "cat", "xyxy": [4, 3, 20, 27]},
+    {"label": "dog", "xyxy": [10, 15, 40, 30]},
+]
+VOC = (
+    "<annotation><filename>{name}</filename><size><width>40</width><height>30</height></size>"
+    "{objects}</annotation>"
+)
+OBJECT = (
+    "<object><name>{}</name><bndbox><xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax>"
+    "</bndbox></object>"
+)
+
+
+def pictures(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in "ab":
+        Image.new("RGB", (40, 30)).save(folder / f"{name}.png")
+
+
+def voc(folder: Path) -> str:
+    pictures(folder / "JPEGImages")
+    (folder / "Annotations").mkdir()
+    objects = "".join(OBJECT.format(box["label"], *box["xyxy"]) for box in BOXES)
+    for name, own in (("a", objects), ("b", "")):
+        text = VOC.format(name=f"C:\\old\\{name}.png", objects=own)
+        (folder / "Annotations" / f"{name}.xml").write_text(text)
+    return str(folder)
+
+
+def yolo(folder: Path, names: str = "data.yaml", below: str = "train/") -> str:
+    pictures(folder / f"{below}images")
+    labels = folder / f"{below}labels"
+    labels.mkdir(exist_ok=True)
+    lines = ["1 0.3 0.5 0.4 0.8", "0 0.25 0.5 1 0.5 1 1 0.25 1"]
+    (labels / "a.txt").write_text("\n".join(lines))
+    text = "names:\n  0: dog\n  1: cat\n" if names == "data.yaml" else "dog\ncat\n"
+    (folder / names).write_text(text)
+    return str(folder)
+
+
+def regions() -> list[dict[str, Any]]:
+    found = []
+    for box in BOXES:
+        left, top, right, bottom = box["xyxy"]
+        value = {"x": left / 0.4, "y": top / 0.3, "rotation": 0}
+        value |= {"width": (right - left) / 0.4, "height": (bottom - top) / 0.3}
+        found.append({**value, "rectanglelabels": [box["label"]]})
+    return found
+
+
+def studio(folder: Path, full: bool) -> str:
+    pictures(folder / "deep")
+    size = {"original_width": 40, "original_height": 30}
+    if full:
+        result = [{"type": "rectanglelabels", **size, "value": value} for value in regions()]
+        cancelled = {"was_cancelled": True, "result": []}
+        tasks: list[Any] = [
+            {
+                "data": {"image": "/data/upload/1/0a1b2c3d-a.png"},
+                "annotations": [cancelled, {"result": result}],
+            },
+            {
+                "data": {"image": "/data/local-files/?d=deep/b.png"},
+                "annotations": [{"result": []}],
+            },
+        ]
+    else:
+        own = [{**value, **size} for value in regions()]
+        tasks = [{"image": "https://x.org/a.png", "label": own}, {"image": "deep/b.png", "id": 2}]
+    (folder / "export.json").write_text(json.dumps(tasks))
+    return str(folder / "export.json")
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        voc,
+        yolo,
+        lambda folder: yolo(folder, "classes.txt", below=""),
+        lambda folder: studio(folder, full=True),
+        lambda folder: studio(folder, full=False),
+    ],
+    ids=["voc", "yolo", "yolo with classes.txt", "label studio", "label studio, min"],
+)
+def test_every_format_gives_the_same_boxes(tmp_path: Path, write: Any) -> None:
+    audit = Audit()
+    one, other = read_boxes(write(tmp_path), audit)
+    assert [box["label"] for box in one["boxes"]] == ["cat", "dog"]
+    for found, wanted in zip(one["boxes"], BOXES, strict=True):
+        assert found["xyxy"] == pytest.approx(wanted["xyxy"])
+    assert (Path(one["image"]["path"]).name, Path(other["image"]["path"]).name) == (
+        "a.png",
+        "b.png",
+    )
+    assert other["boxes"] == []
+    assert not audit.reasons
+
+
+def test_what_one_file_of_a_folder_lacks_sets_its_picture_aside(tmp_path: Path) -> None:
+    voc(tmp_path / "voc")
+    wrong = tmp_path / "voc" / "Annotations"
+    (wrong / "c.xml").write_text(VOC.format(name="c.png", objects=""))
+    (wrong / "d.xml").write_text('<!DOCTYPE a [<!ENTITY b "c">]><annotation>&b;</annotation>')
+    audit = Audit()
+    read_boxes(str(tmp_path / "voc"), audit)
+    assert audit.reason_of() == {
+        "Annotations/c.xml": NO_PICTURE,
+        "Annotations/d.xml": box_folders.NOT_VOC,
+    }
+    folder = Path(yolo(tmp_path / "yolo", below=""))
+    audit = Audit()
+    for line, reason in (("7 0.3 0.5 0.4 0.8", box_folders.NO_NAME), ("a", box_folders.NOT_YOLO)):
+        (folder / "labels" / "b.txt").write_text(line)
+        read_boxes(str(folder), audit := Audit())
+        assert audit.reason_of() == {"labels/b.txt": reason}
+
+
+def test_a_turned_box_and_a_task_that_nobody_labeled_are_set_aside(tmp_path: Path) -> None:
+    file = Path(studio(tmp_path, full=True))
+    tasks = json.loads(file.read_text())
+    tasks.append({**tasks[1], "annotations": []})
+    turned = json.loads(json.dumps(tasks[0]))
+    turned["annotations"][1]["result"][0]["value"]["rotation"] = 30
+    file.write_text(json.dumps([*tasks, turned]))
+    audit = Audit()
+    assert len(read_boxes(str(file), audit)) == 2
+    assert audit.reason_of() == {
+        "export.json, task 3": label_studio.UNJUDGED,
+        "export.json, task 4": label_studio.TURNED,
+    }
+
+
+def test_what_is_none_of_these_names_what_can_be_read(tmp_path: Path) -> None:
+    pictures(tmp_path)
+    (tmp_path / "labels.csv").write_text("a.png,1,2,3,4,cat")
+    for source in (tmp_path, tmp_path / "labels.csv"):
+        with pytest.raises(HeadstartError, match=r"Label Studio .* Pascal VOC .* YOLO"):
+            read_boxes(str(source), Audit())

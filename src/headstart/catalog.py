@@ -7,7 +7,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +39,7 @@ WIDTH, NAMES, ENCODERS_WIDE = 80, 20, 26
 
 
 def names(
-    what: str | None = None, *, fetch: str | None = None
+    what: str | None = None, *, fetch: str | None = None, quick: bool = False
 ) -> Catalog | Listing | Cells | Found:
     """Return what is available, in headstart and in packages that extend it.
 
@@ -48,6 +48,7 @@ def names(
             ``cells`` for what goes with what; ``starts`` for the published encoders on this
             machine; by default all families.
         fetch: with ``starts``, a model of the Hugging Face hub that is fetched first.
+        quick: with ``starts``, measure no speed that is not known yet.
 
     Raises:
         HeadstartError: there is no such family, or the model cannot be fetched.
@@ -61,10 +62,13 @@ def names(
         raise HeadstartError(f"there is no list {what!r}{did_you_mean(what, known)}")
     if fetch is not None or what == "starts":
         from headstart.encoders import published
+        from headstart.encoders.speed import speeds
+        from headstart.verbs.reading import say
 
         if fetch is not None:
             published.fetch(fetch)
-        return published.Found.here()
+        found = published.Found.here()
+        return replace(found, speeds=speeds(found.encoders, None if quick else say))
     if what is None or what == "cells":
         return Cells.read() if what else Catalog.read()
     return Listing(what, lines(FAMILIES[what]))

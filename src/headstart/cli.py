@@ -290,10 +290,13 @@ def list_names(
         str | None,
         typer.Option(help="With starts: first fetch this model of the Hugging Face hub."),
     ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="With starts: measure no speed that is not known yet.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """List what is available, in headstart and in packages that extend it."""
-    answer(lambda: headstart.list(what, fetch=fetch), as_json=as_json)
+    answer(lambda: headstart.list(what, fetch=fetch, quick=quick), as_json=as_json)
 
 
 @app.command()

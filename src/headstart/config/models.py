@@ -24,6 +24,8 @@ from headstart.config.options import (
 )
 from headstart.config.tasks import SemiOptions
 
+#: Stands before the name of an encoder that token vectors are distilled from.
+DISTILL = "distill:"
 #: Help of ``overwrite`` where the output is a file.
 REPLACE = "Replace the file that --out names; it is never one that is read."
 MODALITY_OPTIONS = (
@@ -56,7 +58,8 @@ class PretrainConfig(GroupOptions, TrainingOptions):
     embeddings: str = Field(
         "auto",
         description="Start of a new encoder's token vectors: a run (its tokenizer, too), "
-        "`counts` of tokens that occur together, or `none`; auto depends on the encoder.",
+        "`distill:NAME` of a published encoder or a folder, `counts` of tokens that occur "
+        "together, or `none`; auto depends on the encoder.",
     )
     length: int | None = Field(
         None,
@@ -87,6 +90,12 @@ class PretrainConfig(GroupOptions, TrainingOptions):
     overwrite: bool = Field(
         False, description="Replace the run in the folder once this one has a checkpoint."
     )
+
+    @property
+    def teacher(self) -> str | None:
+        """The encoder that ``embeddings`` are distilled from; None for other token vectors."""
+        _, prefix, name = self.embeddings.partition(DISTILL)
+        return name if prefix and self.embeddings.startswith(prefix) else None
 
 
 class EvaluateConfig(SplitOptions, TaskOptions):

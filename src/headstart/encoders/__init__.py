@@ -96,7 +96,8 @@ class Encoder(nn.Module, ABC):
         """Its capabilities for objectives and tasks, in its current state.
 
         Of ids: ``tokens``, ``token_embedding``, ``visibility``, ``order``, ``bidirectional`` or
-        ``causal``, ``narrower``, ``cross_attention``, ``two_streams``, ``decoder``. Of pixels:
+        ``causal``, ``narrower``, ``cross_attention``, ``two_streams``, ``decoder``, ``static`` (its
+        vectors are linear in those of the tokens). Of pixels:
         ``grid`` (the vectors are a square, row by row), ``patches``, ``maps``. Of both:
         ``dropout``.
         """

@@ -7,6 +7,7 @@ sentence-transformers ``StaticEmbedding``.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +49,7 @@ class LightEncoder(TokenEncoder):
         normalize: scale pooled vectors to length 1, as some published tables do.
     """
 
-    provides = frozenset({"tokens", "token_embedding", "visibility", "bidirectional"})
+    provides = frozenset({"tokens", "token_embedding", "visibility", "bidirectional", "static"})
 
     def __init__(
         self, weights: Tensor, width: int, window: int = 8, normalize: bool = False
@@ -105,6 +106,13 @@ class LightEncoder(TokenEncoder):
         near = ((distance > 0) & (distance <= self.window)).expand(len(tokens), -1, -1)
         seen = (near if visibility is None else near & visibility).to(tokens.dtype)
         return tokens + seen @ tokens / seen.sum(2, keepdim=True).clamp(min=1.0)
+
+    @torch.no_grad()
+    def take(self, vectors: Tensor, centre: Tensor, *, normalize: bool) -> None:
+        """Replace the token vectors (V,D), the average text's (D,), and whether to normalise."""
+        self.embedding.weight.copy_(vectors)
+        self.centre.copy_(centre)
+        self.normalize = normalize
 
     @property
     def token_embedding(self) -> nn.Embedding:
@@ -181,6 +189,9 @@ def _light(options: LightOptions, processor: TokenProcessor, length: int) -> Lig
 
 #: For scripts without spaces: frequent sequences of characters are mostly words.
 _UNSPACED = TokenizerDefaults(kind="bpe", vocab_size=6000, lowercase=True, wrap=False)
+_PHRASES = TokenizerDefaults(
+    kind="superword", vocab_size=42000, lowercase=True, wrap=False, unspaced=_UNSPACED
+)
 
 LIGHT = EncoderKind(
     "Weighted average of token vectors; learns in minutes and runs as fast as word2vec.",
@@ -197,8 +208,8 @@ LIGHT = EncoderKind(
         lowercase=True,
         wrap=False,
         unspaced=_UNSPACED,
-        patient=TokenizerDefaults(
-            kind="superword", vocab_size=42000, lowercase=True, wrap=False, unspaced=_UNSPACED
-        ),
+        patient=_PHRASES,
+        # A teacher knows what a rare phrase means, too.
+        taught=replace(_PHRASES, least=5),
     ),
 )

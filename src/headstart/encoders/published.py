@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
@@ -82,10 +82,13 @@ class Found(Result):
     Attributes:
         encoders: those made to embed records first, the smallest first.
         unusable: what was found and cannot be used: from its name to the reason.
+        speeds: from names to records a second on this machine, where that was measured
+            (:mod:`headstart.encoders.speed`).
     """
 
     encoders: tuple[Published, ...]
     unusable: dict[str, str]
+    speeds: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def here(cls) -> Found:
@@ -109,7 +112,11 @@ class Found(Result):
 
     def summary(self) -> dict[str, Any]:
         """Return plain values, for programs."""
-        rows = [asdict(each) | {"folder": str(each.folder)} for each in self.encoders]
+        rows = [
+            asdict(each)
+            | {"folder": str(each.folder), "records_per_second": self.speeds.get(each.name)}
+            for each in self.encoders
+        ]
         return {"starts": rows, "unusable": self.unusable}
 
     def __str__(self) -> str:
@@ -123,8 +130,8 @@ class Found(Result):
                 f"No published encoder is on this machine: {', '.join(packages)}; --fetch NAME "
                 f"takes one from the Hugging Face hub, and {VARIABLE} names folders."
             )
-        head = ("name", "data", "languages", "licence", "width", "MB", "from")
-        rows = [head, *map(_row, self.encoders)]
+        head = ("name", "data", "languages", "licence", "width", "MB", "records/s", "from")
+        rows = [head, *(_row(each, self.speeds.get(each.name)) for each in self.encoders)]
         wide = [max(len(row[column]) for row in rows) for column in range(len(head))]
         lines = [
             "  ".join(f"{cell:{size}}" for cell, size in zip(row, wide, strict=True)).rstrip()
@@ -225,11 +232,13 @@ def _hub() -> Iterator[tuple[str, Path, str]]:
                 yield repo.repo_id, newest.snapshot_path, "hub cache"
 
 
-def _row(each: Published) -> tuple[str, ...]:
+def _row(each: Published, speed: float | None) -> tuple[str, ...]:
     licence = each.licence + (" (restricted)" if each.is_restricted else "")
     spoken = ", ".join(each.languages[:4]) + ("…" if len(each.languages) > 4 else "")
     width, size = str(each.width or "?"), f"{each.megabytes:,.0f}"
-    return each.name, each.modality, spoken or "any", licence or "?", width, size, each.source
+    fast = "?" if speed is None else f"{speed:,.0f}"
+    about = (spoken or "any", licence or "?", width, size, fast)
+    return each.name, each.modality, *about, each.source
 
 
 def _shards(folder: Path) -> list[str]:

@@ -29,7 +29,7 @@ from headstart.data.overlap import Overlap
 from headstart.data.vectors import Matrix
 from headstart.encoders.opening import save_encoder
 from headstart.errors import HeadstartError
-from headstart.evaluation.outcomes import Candidate
+from headstart.evaluation.outcomes import Candidate, Cost
 from headstart.files import whole_file, write_json
 from headstart.registry import HOME
 from headstart.version import __version__
@@ -134,6 +134,7 @@ def cached_candidates(
                     test=_load(folder, row["test"]) if row["test"] else None,
                     heads=tuple(row["heads"]),
                     joinable=row["joinable"],
+                    cost=Cost(row["speed"]),
                 )
                 for row in rows
             ]
@@ -149,6 +150,7 @@ def cached_candidates(
             "kind": candidate.kind,
             "heads": candidate.heads,
             "joinable": candidate.joinable,
+            "speed": candidate.cost.speed,
         }
         for part, matrix in (("train", candidate.train), ("test", candidate.test)):
             row[part] = f"{name}-{index}-{part}" if matrix is not None else ""

@@ -6,6 +6,7 @@ started from, and other encoders that the user names.
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,10 +21,11 @@ from headstart.encoders.opening import (
     open_encoder,
 )
 from headstart.encoders.sentence_transformers import open_sentence_transformer
+from headstart.encoders.speed import rate
 from headstart.errors import HeadstartError
 from headstart.evaluation.cache import cached, digest, digest_of_encoder
 from headstart.evaluation.features import features
-from headstart.evaluation.outcomes import Candidate, Kind
+from headstart.evaluation.outcomes import Candidate, Cost, Kind
 from headstart.run import RunFolder
 from headstart.seeding import seeded
 
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
 
     from headstart.encoders import Encoder
     from headstart.modalities import Modality, Processor
+
+#: Records whose features are timed, and for how many seconds.
+TIMED, SECONDS = 128, 0.5
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,7 @@ class FrozenEncoder:
         key: a digest of everything that the features depend on, except the records.
         vectors: from records and a progress callback to features (N,D).
         repeats: as of :class:`headstart.evaluation.outcomes.Candidate`.
+        megabytes: of its weights; 0 where that is not known.
     """
 
     name: str
@@ -49,6 +55,7 @@ class FrozenEncoder:
     key: str
     vectors: Callable[[Dataset, Progress | None], np.ndarray]
     repeats: str = ""
+    megabytes: float = 0.0
 
 
 def frozen(
@@ -59,7 +66,9 @@ def frozen(
     def vectors(records: Dataset, progress: Progress | None) -> np.ndarray:
         return features(encoder, processor, records, length=length, progress=progress)
 
-    return FrozenEncoder(name, kind, digest_of_encoder(encoder, processor, length), vectors)
+    megabytes = sum(each.numel() * each.element_size() for each in encoder.parameters()) / 1e6
+    key = digest_of_encoder(encoder, processor, length)
+    return FrozenEncoder(name, kind, key, vectors, megabytes=megabytes)
 
 
 def untrained(encoder: Encoder, seed: int) -> Encoder:
@@ -162,10 +171,21 @@ def measured(
         for part in (train, test)
         if part is not None
     ]
+    # Beside cached features the speed of this machine is kept as well.
+    timed = digest("speed", encoder.key, digest_of(train), platform.node())
+    speed = cached(store, timed, lambda: np.array([[_speed(encoder, train)]]))
     return Candidate(
         encoder.name,
         encoder.kind,
         parts[0],
         parts[1] if test is not None else None,
         repeats=encoder.repeats,
+        cost=Cost(float(speed[0, 0]), encoder.megabytes),
     )
+
+
+def _speed(encoder: FrozenEncoder, records: Dataset) -> float:
+    """Return how many records a second the encoder reads and turns into vectors."""
+    sample = np.unique(np.linspace(0, len(records) - 1, TIMED).round().astype(int))
+    trial = records.select(sample)
+    return rate(lambda: encoder.vectors(trial, None), len(sample), SECONDS)

@@ -39,6 +39,7 @@ def joined(encoder: Candidate, simple: Candidate) -> Candidate:
         heads=("logistic regression", "label propagation"),
         train=train,
         test=np.hstack(tested) if len(tested) == len(blocks) else None,
+        cost=encoder.cost + simple.cost,
         repeats=f"{encoder.repeats} + {simple.name}" if encoder.repeats else "",
     )
 

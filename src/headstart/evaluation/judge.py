@@ -216,6 +216,8 @@ def _compared(
             allowance=Allowance(_seconds(config, run)),
             say=opened.say,
         )
+        costs = {each.name: each.cost for each in candidates if each.cost.speed}
+        results = replace(results, costs=costs)
         if shifted:
             shifts = measure_shifts(moved, train, shifted, results, config, content, progress)
             results = replace(results, shifts=shifts)

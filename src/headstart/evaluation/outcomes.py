@@ -6,7 +6,7 @@ Every protocol returns them, and verdict, report and charts read nothing else.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Self
@@ -39,6 +39,26 @@ ACCURACY = Metric("accuracy", percent=True)
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What the features of a candidate cost.
+
+    Attributes:
+        speed: records a second, measured on this machine; 0 where it was not. That of some simple
+            alternatives includes their fitting.
+        megabytes: of the weights; 0 where there are none.
+    """
+
+    speed: float = 0.0
+    megabytes: float = 0.0
+
+    def __add__(self, other: Cost) -> Cost:
+        """Return the cost of both, one after the other."""
+        speeds = (self.speed, other.speed)
+        speed = 1 / sum(1 / each for each in speeds) if all(speeds) else 0.0
+        return Cost(speed, self.megabytes + other.megabytes)
+
+
+@dataclass(frozen=True)
 class Candidate:
     """One method of turning records and labels into predictions.
 
@@ -61,6 +81,7 @@ class Candidate:
         required: whether it is measured even if the time of the alternatives is spent.
         most: whether it is measured with the largest number of labels only.
         seconds: that one measurement will take, where it is known beforehand.
+        cost: of turning records into the features.
 
     Example::
 
@@ -79,10 +100,13 @@ class Candidate:
     required: bool = False
     most: bool = False
     seconds: float = 0.0
+    cost: Cost = Cost()
 
     @classmethod
     def of(cls, baseline: Baseline) -> Self:
         """Return a modality's baseline as a candidate."""
+        rows = sum(part.shape[0] for part in (baseline.train, baseline.test) if part is not None)
+        speed = rows / baseline.seconds if baseline.seconds else 0.0
         return cls(
             baseline.name,
             "baseline",
@@ -90,6 +114,7 @@ class Candidate:
             baseline.test,
             baseline.heads,
             joinable=baseline.joinable,
+            cost=Cost(speed),
         )
 
 
@@ -153,6 +178,7 @@ class Results:
         groups: number of groups of the tested units, which are resampled as wholes; 0 where each
             unit stands alone.
         shifts: scores on corrupted records and on another domain, where requested.
+        costs: of the candidates whose features were computed, by name.
     """
 
     task: str
@@ -168,6 +194,7 @@ class Results:
     unit: str = "records"
     groups: int = 0
     shifts: Sequence[Shift] = ()
+    costs: Mapping[str, Cost] = field(default_factory=dict)
 
     @cached_property
     def averaged(self) -> list[Outcome]:

@@ -72,6 +72,7 @@ class Baseline:
         heads: the classifiers that are fitted on them, by their names in
             :mod:`headstart.evaluation.heads`; each is tuned by cross-validation inside the labels.
         joinable: whether the features, which are dense, are also tried together with an encoder's.
+        seconds: that fitting and computing them took; 0 where that was not measured.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Baseline:
     test: Matrix | None = None
     heads: tuple[str, ...] = ("logistic regression",)
     joinable: bool = False
+    seconds: float = 0.0
 
 
 #: Corrupts one record realistically: from its value, a severity of 1 to 3 and a random generator

@@ -181,6 +181,24 @@ class TokenProcessor(Processor):
 
     vocabulary: Vocabulary
 
+    def as_records(self) -> Dataset:
+        """Return each token of the vocabulary as a record of its own, in the order of their ids.
+
+        Raises:
+            HeadstartError: the tokens of this kind of data mean nothing to another encoder.
+        """
+        raise HeadstartError(
+            f"the tokens of {self.content.noun} cannot be shown to another encoder; leave out "
+            "--embeddings distill."
+        )
+
+    def passages(self, records: Dataset, most: int, length: int, seed: int) -> Dataset:
+        """Return a passage of about ``length`` tokens of each of up to ``most`` records.
+
+        The records are an even sample; where a passage begins is random, and depends on the seed.
+        """
+        raise HeadstartError(f"of {self.content.noun} no passages can be taken.")
+
 
 class PixelProcessor(Processor):
     """A processor whose batches are squares of pixels (B,3,S,S).

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 
 from headstart.pages.markup import Markup, join, tag
 
-_TOP, _BOTTOM, _LEFT = 30, 44, 46
+TOP, LEFT, _BOTTOM = 30, 46, 44
 _LINE = 15  # the smallest distance between two names, in pixels
+#: Room for the names at the ends of the lines, in pixels: the longest of them decides.
+_LEAST, _MOST, _LETTER = 170, 300, 6
 COLOURS = 7
 
 
@@ -69,9 +71,9 @@ def line_chart(
     return tag(
         "figure",
         tag("figcaption", title),
-        _draw(title, series, frame, "wide", (760, 300), 170),
+        _draw(title, series, frame, "wide", (760, 300), _room(series)),
         _draw(title, series, frame, "narrow", (360, 280), 12),
-        *([_legend(series)] if len(series) > 1 else []),
+        *([legend([line.name for line in series])] if len(series) > 1 else []),
     )
 
 
@@ -137,12 +139,12 @@ def _draw(
     x_marks = frame.x_ticks or [
         (x, f"{x:,.10g}") for x in ticks(min(xs), max(xs), 4) if x <= max(xs)
     ]
-    to_x = _scale(min(xs), max(xs), _LEFT + 6, right - 10, frame.log_x)
-    to_y = _scale(y_marks[0], y_marks[-1], bottom, _TOP, False)
+    to_x = scale(min(xs), max(xs), LEFT + 6, right - 10, log=frame.log_x)
+    to_y = scale(y_marks[0], y_marks[-1], bottom, TOP, log=False)
     parts = [
         join(
-            tag("line", x1=_LEFT, x2=right, y1=to_y(y), y2=to_y(y), class_="grid"),
-            tag("text", _short(y), x=_LEFT - 6, y=to_y(y) + 4, text_anchor="end"),
+            tag("line", x1=LEFT, x2=right, y1=to_y(y), y2=to_y(y), class_="grid"),
+            tag("text", _short(y), x=LEFT - 6, y=to_y(y) + 4, text_anchor="end"),
         )
         for y in y_marks
     ]
@@ -150,7 +152,7 @@ def _draw(
         tag("text", name, x=x, y=bottom + 18, text_anchor=anchor)
         for x, name, anchor in _without_overlaps([(to_x(x), name) for x, name in x_marks], width)
     ]
-    middle = (_LEFT + right) / 2
+    middle = (LEFT + right) / 2
     parts.append(
         tag("text", frame.x_label, x=middle, y=height - 6, text_anchor="middle", class_="axis")
     )
@@ -181,37 +183,44 @@ def _names(
     room: int,
 ) -> list[Markup]:
     """Return a marker and a name at the end of each line, moved apart where they would overlap."""
-    ends = spread([to_y(line.points[-1][1]) for _, line in lines], _LINE, _TOP + 4, bottom)
-    letters = (room - 14) // 6
+    ends = spread([to_y(line.points[-1][1]) for _, line in lines], _LINE, TOP + 4, bottom)
+    letters = (room - 14) // _LETTER
     parts = []
     for (index, line), y in zip(lines, ends, strict=True):
         name = line.name if len(line.name) <= letters else f"{line.name[: letters - 1]}…"
         weight = {"class_": "strong"} if line.strong else {}
-        parts.append(_marker(index, right + 6, y))
+        parts.append(marker(index, right + 6, y))
         parts.append(tag("text", name, x=right + 14, y=y + 4, **weight))
     return parts
 
 
-def _legend(series: Sequence[Series]) -> Markup:
+def _room(series: Sequence[Series]) -> int:
+    """Return the pixels that the names beside a wide chart take."""
+    longest = max((len(line.name) for line in series), default=0)
+    return min(_MOST, max(_LEAST, 14 + _LETTER * (longest + 1)))
+
+
+def legend(names: Sequence[str]) -> Markup:
+    """Return names with their markers, for narrow screens."""
     entries = []
-    for index, line in enumerate(series):
+    for index, name in enumerate(names):
         drawn = tag(
-            "svg", _marker(index, 6, 6), viewBox="0 0 12 12", class_="swatch", aria_hidden="true"
+            "svg", marker(index, 6, 6), viewBox="0 0 12 12", class_="swatch", aria_hidden="true"
         )
-        entries.append(tag("span", drawn, line.name, class_="entry"))
+        entries.append(tag("span", drawn, name, class_="entry"))
     return tag("p", *entries, class_="legend")
 
 
 def _reference(height: float, name: str, to_y: Callable[[float], float], right: float) -> Markup:
     y = to_y(height)
-    line = tag("line", x1=_LEFT, x2=right, y1=y, y2=y, class_="reference")
-    spot = {"x": right - 4, "y": y - 5 if y > _TOP + 14 else y + 14}
+    line = tag("line", x1=LEFT, x2=right, y1=y, y2=y, class_="reference")
+    spot = {"x": right - 4, "y": y - 5 if y > TOP + 14 else y + 14}
     return join(line, tag("text", name, **spot, text_anchor="end", class_="axis halo"))
 
 
 def _event(x: float, bottom: float, what: str) -> Markup:
-    line = tag("line", x1=x, x2=x, y1=_TOP, y2=bottom, class_="event")
-    return tag("g", tag("title", what), line, tag("text", "⚠", x=x - 6, y=_TOP - 2))
+    line = tag("line", x1=x, x2=x, y1=TOP, y2=bottom, class_="event")
+    return tag("g", tag("title", what), line, tag("text", "⚠", x=x - 6, y=TOP - 2))
 
 
 def _band(
@@ -239,13 +248,13 @@ def _line(
     marks = [
         tag("g", tag("title", f"{line.name}: {value:.4g} [{low:.4g}, {high:.4g}]"), drawn)
         for (_, value), (low, high), drawn in zip(
-            line.points, line.bands, (_marker(index, x, y) for x, y in points), strict=True
+            line.points, line.bands, (marker(index, x, y) for x, y in points), strict=True
         )
     ]
     return join(path, *marks)
 
 
-def _marker(index: int, x: float, y: float) -> Markup:
+def marker(index: int, x: float, y: float) -> Markup:
     """Return a circle, square, triangle or diamond, in turn."""
     shapes = [(), (-4, -4, 4, -4, 4, 4, -4, 4), (0, -5, 5, 4, -5, 4), (0, -5, 5, 0, 0, 5, -5, 0)]
     shape = shapes[index % len(shapes)]
@@ -257,9 +266,10 @@ def _marker(index: int, x: float, y: float) -> Markup:
     return tag("polygon", points=points, class_=colour)
 
 
-def _scale(
-    low: float, high: float, start: float, end: float, log: bool
+def scale(
+    low: float, high: float, start: float, end: float, *, log: bool
 ) -> Callable[[float], float]:
+    """Return what maps values from ``low`` to ``high`` onto pixels from ``start`` to ``end``."""
     if log:
         low, high = math.log(low), math.log(high)
 

@@ -14,6 +14,7 @@ from headstart.errors import HeadstartError
 from headstart.modalities import Request
 from headstart.objectives import OBJECTIVES
 from headstart.objectives.building import parse_mixture
+from headstart.training.distilled import open_teacher
 from headstart.training.embeddings import COUNTS
 from headstart.training.safeguards import choose_safeguards
 
@@ -65,6 +66,8 @@ def decide(config: PretrainConfig, records: Any, modality: Modality) -> Plan:
         )
     )
     objectives = requested or dict.fromkeys(defaults.objectives, 1.0)
+    if config.teacher and not requested:
+        objectives = {}  # what was distilled is kept: training on loses (docs/log.md)
     encoder = defaults.encoder
     options = dict(config.encoder_options)
     needs = frozenset().union(*(OBJECTIVES[name].needs for name in objectives))
@@ -74,7 +77,10 @@ def decide(config: PretrainConfig, records: Any, modality: Modality) -> Plan:
         if "dropout" in needs and "dropout" in kind.Options.model_fields:
             options.setdefault("dropout", 0.1)
         own_batch = [OBJECTIVES[name].batch_size or kind.batch_size for name in objectives]
-        rate, batch_size = kind.learning_rate, max(own_batch)
+        rate, batch_size = kind.learning_rate, max(own_batch, default=kind.batch_size)
+        if config.teacher:
+            width = kind.Options.model_fields["width"].default
+            options.setdefault("width", min(width, open_teacher(config.teacher).encoder.width))
     else:
         start = encoder_folder(encoder)
         rate, batch_size = FOREIGN_LEARNING_RATE, FOREIGN_BATCH_SIZE
@@ -128,7 +134,7 @@ def _length(config: PretrainConfig) -> int | None:
 
 
 def _embeddings(config: PretrainConfig, kind: EncoderKind | None) -> str | None:
-    """Return how token vectors are initialised: a run or counts; None is at random."""
+    """Return how token vectors begin: of a run, a teacher, or counts; None is at random."""
     if config.embeddings == "auto":
         return COUNTS if kind and kind.counts else None
     return None if config.embeddings == "none" else config.embeddings

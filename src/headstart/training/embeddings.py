@@ -1,4 +1,7 @@
-"""Initial token vectors of a new encoder: from another run, or from co-occurrence counts."""
+"""Initial token vectors of a new encoder: from another run, or from co-occurrence counts.
+
+Those that are distilled from a larger encoder are in :mod:`headstart.training.distilled`.
+"""
 
 from __future__ import annotations
 

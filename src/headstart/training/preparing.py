@@ -22,7 +22,9 @@ from headstart.objectives import MIXTURE, OBJECTIVES
 from headstart.objectives.building import check_objectives, parse_mixture
 from headstart.objectives.needs import check_fit
 from headstart.stored import check, opening, seal
+from headstart.training.created import new_encoder
 from headstart.training.defaults import Plan, decide
+from headstart.training.distilled import check_teacher, keep_distilled
 from headstart.training.embeddings import COUNTS, refuse_without_tokens
 from headstart.training.pairing import check_companions, companion_fields, paired
 from headstart.training.probe import store_probe
@@ -92,6 +94,7 @@ def _refuse_misfits(config: PretrainConfig, modality: Modality) -> None:
             check_fit([name], config.encoder, modality, config.length)
             check_objectives([name], {name: config.objective_options[name]})
     refuse_without_tokens(config, modality)
+    check_teacher(config, modality)
 
 
 def _all_modality_options(config: PretrainConfig, name: str) -> dict[str, dict[str, Any]]:
@@ -130,9 +133,10 @@ def _prepare(
     plan = decide(config, kept, modality)
     check_fit(plan.objectives, plan.encoder, modality, plan.length)
     check_objectives(plan.objectives, plan.objective_options)
+    task = " + ".join(plan.objectives) or f"distilled from {config.teacher}"
     say(
-        f"{len(kept):,} {modality.content.noun}; {' + '.join(plan.objectives)} on the "
-        f"{plan.encoder} encoder, {plan.length} {modality.unit}"
+        f"{len(kept):,} {modality.content.noun}; {task} on the {plan.encoder} encoder, "
+        f"{plan.length} {modality.unit}"
     )
     needs = frozenset().union(*(OBJECTIVES[name].needs for name in plan.objectives))
     if first is not None:
@@ -145,6 +149,19 @@ def _prepare(
         modality.prepare(kept, processor, run.prepared / "train", audit, learn=True)
         if len(held):
             modality.prepare(held, processor, run.prepared / "validation", audit, learn=False)
+    if config.teacher and first is None:
+        lesson = keep_distilled(
+            new_encoder(config, plan, processor),
+            processor,
+            kept,
+            config,
+            modality,
+            run.prepared,
+            started=started,
+            say=say,
+            console=console,
+        )
+        run.resolve(distilled=lesson)
     with whole_folder(run.prepared / "processor") as folder:
         processor.save(folder)
         seal(folder)
@@ -199,10 +216,12 @@ def _fitted_processor(
     kind = kind_of(plan.encoder)
     # A student shares its teacher's processor.
     teacher = plan.objective_options.get("distill", {}).get("teacher")
-    start = plan.embeddings if plan.embeddings != COUNTS else None
+    start = None if config.teacher or plan.embeddings == COUNTS else plan.embeddings
     start = start or (teacher if kind else plan.encoder)
     if start:
         return modality.reopen(encoder_folder(start), records, config, plan.length)
     assert kind is not None
     defaults = kind.processor_defaults
+    if config.teacher and defaults is not None:
+        defaults = defaults.taught or defaults
     return modality.fit(records, config, defaults, plan.length, patient=plan.patient)

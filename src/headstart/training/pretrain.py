@@ -13,23 +13,20 @@ import numpy as np
 
 from headstart.data.audit import Audit
 from headstart.encoders.opening import (
-    create_encoder,
-    kind_of,
-    open_encoder,
     save_encoder,
 )
-from headstart.errors import HeadstartError
 from headstart.files import whole_folder, write_text
 from headstart.modalities import Sheet, Words
 from headstart.objectives.building import build_objective
 from headstart.seeding import generator, seeded
 from headstart.stored import check, opening, seal
+from headstart.training.created import new_encoder
 from headstart.training.defaults import Plan
+from headstart.training.distilled import take_distilled
 from headstart.training.embeddings import (
     COUNTS,
     keep_counts,
     take_counts,
-    take_from_run,
 )
 from headstart.training.plan import TrainingPlan
 from headstart.training.preparing import AGAIN, PROBE, prepared, ready
@@ -75,6 +72,26 @@ def pretrain(
     if plan.embeddings == COUNTS:
         group.first(lambda: keep_counts(encoder, run.prepared, config, say))
         take_counts(encoder, run.prepared)
+    if config.teacher:
+        take_distilled(encoder, run.prepared)
+
+    def keep(verdict: str | None = None, objective: Objective | None = None) -> None:
+        _note_unreadable(run, modality)
+        note = {"modality": modality.name, "length": plan.length}
+        if options := modality.options.model_dump(mode="json", exclude_defaults=True):
+            note["modality_options"] = {modality.name: options}
+        with whole_folder(run.encoder) as folder:
+            save_encoder(encoder, processor, folder, note)
+            seal(folder)
+        if objective is not None:
+            _save_head(objective, run)
+        run.resolve(finished=True, **({"kept": verdict} if verdict else {}))
+        shutil.rmtree(run.prepared, ignore_errors=True)
+
+    if not plan.objectives:
+        group.first(keep)
+        group.leave()
+        return run
     objective = new_objective(config, plan, encoder, processor)
 
     def rows(part: str, layout: str) -> Rows:
@@ -110,20 +127,7 @@ def pretrain(
         started=started,
     )
     result = train(training, console)
-
-    def keep() -> None:
-        _note_unreadable(run, modality)
-        note = {"modality": modality.name, "length": plan.length}
-        if options := modality.options.model_dump(mode="json", exclude_defaults=True):
-            note["modality_options"] = {modality.name: options}
-        with whole_folder(run.encoder) as folder:
-            save_encoder(encoder, processor, folder, note)
-            seal(folder)
-        _save_head(objective, run)
-        run.resolve(finished=True, **({"kept": result.verdict} if result.verdict else {}))
-        shutil.rmtree(run.prepared, ignore_errors=True)
-
-    group.first(keep)
+    group.first(lambda: keep(result.verdict, objective))
     group.leave()
     return run
 
@@ -167,27 +171,6 @@ def save_preview(
     elif isinstance(preview, Words):
         words = json.dumps({"records": preview.records}, ensure_ascii=False)
         write_text(run.words_file, words + "\n")
-
-
-def new_encoder(config: PretrainConfig, plan: Plan, processor: Processor) -> Encoder:
-    """Return the encoder that training starts from."""
-    if not kind_of(plan.encoder):
-        if plan.encoder_options:
-            raise HeadstartError(
-                f"the encoder {plan.encoder} has its size already; leave out "
-                f"{', '.join(f'encoder.{key}' for key in plan.encoder_options)}."
-            )
-        if plan.embeddings:
-            raise HeadstartError(
-                f"the encoder {plan.encoder} has its token vectors already; leave out --embeddings."
-            )
-        return open_encoder(plan.encoder, length=plan.length)
-    encoder = create_encoder(
-        plan.encoder, plan.encoder_options, processor, length=plan.length, seed=config.seed
-    )
-    if plan.embeddings and plan.embeddings != COUNTS:
-        take_from_run(encoder, plan.embeddings)
-    return encoder
 
 
 def new_objective(

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from headstart.errors import HeadstartError
+from headstart.training.created import new_encoder
 from headstart.training.preparing import prepared, ready
-from headstart.training.pretrain import new_encoder, new_objective, save_preview
+from headstart.training.pretrain import new_objective, save_preview
 
 if TYPE_CHECKING:
     from headstart.config import PretrainConfig
@@ -35,6 +37,11 @@ def preview(
     Raises:
         HeadstartError: any error that the user can fix, the same as those of a pre-training.
     """
+    if config.teacher and config.objective == "auto":
+        raise HeadstartError(
+            "what is distilled has no pretext task to show; name one with --objective to train on, "
+            "or leave out --embeddings."
+        )
     run.begin("pretrain", config)
     ready(config, run, say, console, first=FITTED)
     modality, plan, processor = prepared(run)

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from headstart.claim import claimed, discard, place, replacement, take_place
 from headstart.config import FinetuneConfig, PretrainConfig
 from headstart.config.loading import differences, laid_over, validated
+from headstart.config.models import DISTILL
 from headstart.config.options import data_options, spelled_out
 from headstart.errors import CutOff, HeadstartError, shown
 from headstart.files import delete
@@ -214,8 +215,10 @@ def located(plan: Plan) -> Plan:
             found[name] = _full(value)
     for name in _ENCODERS:
         value = getattr(plan, name, None)
-        if value and value not in {*_WORDS, *ENCODERS} and os.path.exists(value):
-            found[name] = _full(value)
+        if value and value not in {*_WORDS, *ENCODERS}:
+            path = value.removeprefix(DISTILL)
+            if os.path.exists(path):
+                found[name] = value.removesuffix(path) + _full(path)
     for name in _GROUPS:
         if value := getattr(plan, name, None):
             found[name] = _with_paths(value)

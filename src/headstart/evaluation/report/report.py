@@ -24,6 +24,7 @@ from headstart.evaluation.report import (
     robustness,
     scores,
     setting,
+    speed,
     training,
 )
 from headstart.evaluation.samples import Samples
@@ -162,6 +163,7 @@ class Report(Result):
             [
                 advice.section(self.advice),
                 efficiency.section(results, self.gains),
+                speed.section(results),
                 robustness.section(results),
                 feature_map.section(results, samples),
                 neighbours.section(samples),

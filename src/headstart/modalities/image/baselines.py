@@ -7,6 +7,7 @@ best of them.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -82,11 +83,14 @@ def image_baselines(
     labeled = [train] if test is None else [train, test]
     total, done = sum(map(len, labeled)), 0
     tables: list[dict[str, np.ndarray]] = []
+    seconds = dict.fromkeys(kinds, 0.0)
     for records in labeled:
         table: dict[str, np.ndarray] = {}
         for start, pixels in _chunks(records, side):
             for name, describe in kinds.items():
+                begun = time.perf_counter()
                 part = describe(pixels)
+                seconds[name] += time.perf_counter() - begun
                 if name not in table:
                     table[name] = np.empty((len(records), part.shape[1]), dtype=np.float32)
                 table[name][start : start + len(part)] = part
@@ -101,6 +105,7 @@ def image_baselines(
             tables[1][name] if test is not None else None,
             HEADS,
             joinable=name == HOG,
+            seconds=seconds[name],
         )
         for name in kinds
     ]

@@ -7,6 +7,7 @@ kinds apart. A pre-trained encoder must beat the best of them.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -60,6 +61,7 @@ def text_baselines(
         seed: of samples and of random projections.
         progress: called with the number of kinds done and of all kinds.
     """
+    begun = time.perf_counter()
     lexicon = Lexicon()
     sources = [train] if background is None else [_sample(background, seed), train]
     fitted = lexicon.read(chain.from_iterable(stream(records, "text") for records in sources))
@@ -69,11 +71,13 @@ def text_baselines(
     compared, kinds = (_by_cosine, 5) if protocol in BY_COSINE else (_by_classifier, 4)
     rows = compared(lexicon, fitted, corpora, seed)
     for number, (name, heads, features) in enumerate(rows, 1):
+        seconds = time.perf_counter() - begun
         if progress:
             progress(number, kinds)
         tested = features[1] if test is not None else None
         joinable = name == "LSA" and bool(heads)
-        yield Baseline(name, features[0], tested, heads, joinable=joinable)
+        yield Baseline(name, features[0], tested, heads, joinable=joinable, seconds=seconds)
+        begun = time.perf_counter()
 
 
 def _by_classifier(

@@ -51,6 +51,7 @@ def fit_processor(
         wrap=defaults.wrap,
         length=length,
         sentinels=defaults.sentinels,
+        least=defaults.least,
     )
     return _with_segmenter(tokenizer, records, options, whole_words)
 

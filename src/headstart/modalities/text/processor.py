@@ -22,6 +22,7 @@ from headstart.modalities.text.tokenizers import sentinel_ids, word_start_table
 from headstart.modalities.text.views import VIEWS
 from headstart.modalities.tokens.batching import by_length
 from headstart.modalities.tokens.token_file import DocumentRows, PackedRows, TokenFile
+from headstart.seeding import numbers
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 
 CHUNK = 1000
+#: More letters than a token has, on average.
+LETTERS = 12
 
 
 class TextProcessor(TokenProcessor):
@@ -186,6 +189,36 @@ class TextProcessor(TokenProcessor):
         first, second = self.views(batch, generator, STRONG_EDITS if kind == "auto" else kind)
         return first if alike else batch, second
 
+    def as_records(self) -> Dataset:
+        """Return each token as a text of its own, without the marks of its family."""
+        from datasets import Dataset
+
+        single = [[index] for index in range(self.vocabulary.size)]
+        texts = self.tokenizer.backend_tokenizer.decode_batch(single, skip_special_tokens=False)
+        return Dataset.from_dict({"text": [text.removeprefix("##").strip() for text in texts]})
+
+    def passages(self, records: Dataset, most: int, length: int, seed: int) -> Dataset:
+        """Return a passage of about ``length`` tokens of each of up to ``most`` texts."""
+        from datasets import Dataset
+
+        chosen = np.unique(np.linspace(0, len(records) - 1, most).round().astype(int))
+        draws = numbers(seed, "passages").random(len(chosen))
+        texts = []
+        for start in range(0, len(chosen), CHUNK):
+            some = records.select(chosen[start : start + CHUNK])["text"]
+            windows = [
+                _window(text, LETTERS * length, draw)
+                for text, draw in zip(some, draws[start:], strict=False)
+            ]
+            encoded = self.tokenizer.backend_tokenizer.encode_batch(
+                windows, add_special_tokens=False
+            )
+            texts += [
+                text if len(each) <= length else text[: each.offsets[length - 1][1]]
+                for text, each in zip(windows, encoded, strict=True)
+            ]
+        return Dataset.from_dict({"text": texts})
+
     def save(self, folder: Path) -> None:
         """Write the tokenizer, so that ``AutoTokenizer`` opens it, and the token counts."""
         self.tokenizer.save_pretrained(folder)
@@ -234,6 +267,16 @@ def _wrapping(tokenizer: PreTrainedTokenizerFast) -> tuple[int, int]:
         if full[start : start + len(bare)] == bare:
             return start, len(full) - len(bare) - start
     return 0, 0
+
+
+def _window(text: str, letters: int, draw: float) -> str:
+    """Return ``letters`` of a text, from a place between 0 and 1, where a word begins if it has."""
+    start = int(draw * max(0, len(text) - letters))
+    window = text[start : start + letters]
+    if start == 0:
+        return window
+    _, space, rest = window.partition(" ")
+    return rest if space and rest else window
 
 
 def _cut(ids: list[int], length: int, suffix: int) -> list[int]:

@@ -21,7 +21,7 @@ from transformers import PreTrainedTokenizerFast
 
 from headstart.modalities.text.deterministic import fit_unigram, fit_wordpiece
 from headstart.modalities.text.scripts import MARKS, characters, unspaced
-from headstart.modalities.text.superwords import byte_level, composing, fit_superwords
+from headstart.modalities.text.superwords import LEAST, byte_level, composing, fit_superwords
 
 PAD, UNKNOWN, MASK, CLS, SEP = "[PAD]", "[UNK]", "[MASK]", "[CLS]", "[SEP]"
 _UNSPACED = characters(unspaced())
@@ -55,6 +55,7 @@ def fit_tokenizer(
     wrap: bool = True,
     length: int = 512,
     sentinels: int = 0,
+    least: int = LEAST,
 ) -> PreTrainedTokenizerFast:
     """Fit a tokenizer of one family to texts.
 
@@ -69,9 +70,10 @@ def fit_tokenizer(
         length: longest sequence that the encoder takes; written into the tokenizer's config.
         sentinels: number of tokens ``<extra_id_0>``, ``<extra_id_1>``, ..., which count down from
             the end of the vocabulary, in addition to ``vocab_size``, as in T5.
+        least: lowest count of a phrase, for ``superword``.
     """
     if kind == "superword":
-        tokenizer = fit_superwords(texts, vocab_size, SPECIALS, lowercase=lowercase)
+        tokenizer = fit_superwords(texts, vocab_size, SPECIALS, lowercase=lowercase, least=least)
     else:
         tokenizer = _fit_words(texts, kind, vocab_size, lowercase)
     if wrap:

@@ -101,6 +101,11 @@ class EvaluateConfig(SplitOptions, TaskOptions):
     label_separator: str | None = Field(
         None, min_length=1, description="Separator of several labels in one field."
     )
+    names: str = Field(
+        "auto",
+        description="Class names as examples: auto (the labels, where they are words), off, or a "
+        "file with a column of labels and one of names or descriptions.",
+    )
     labels: LabelCounts = Field(
         ["10", "100", "1000", "all"],
         description="Numbers of labels to try: counts, shares such as 5%, or all.",
@@ -211,6 +216,11 @@ class FinetuneConfig(SplitOptions, TaskOptions, TrainingOptions):
         ge=0,
         le=0.5,
         description="Share held out where --val is missing; 0 depends on the records.",
+    )
+    names: str = Field(
+        "auto",
+        description="Class names as examples: auto (the labels, where they are words), off, or a "
+        "file with a column of labels and one of names or descriptions.",
     )
     unlabeled: Sources = Field(
         default_factory=list,

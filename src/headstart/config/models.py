@@ -14,6 +14,7 @@ from headstart.config.options import (
     OptionalSource,
     Options,
     SafeguardOptions,
+    Share,
     Source,
     SourceOptions,
     Sources,
@@ -166,7 +167,7 @@ class FinetuneConfig(SplitOptions, TaskOptions, TrainingOptions):
     """Fine-tune a pre-trained encoder on labels."""
 
     run: str = Field(..., description="Run folder, or any encoder folder.")
-    train: Source = Field(..., description="Labeled records.")
+    train: Source = Field("", description="Labeled records; with --names FILE there may be none.")
     val: OptionalSource = Field(None, description="Labeled records for early stopping.")
     task: str = Field("classification", description="Downstream task.")
     out: str = Field(..., description="Run folder to write; it must not exist yet.")
@@ -256,6 +257,11 @@ class PredictConfig(SourceOptions):
     )
     tokens: int | None = Field(
         None, ge=1, le=4096, description="Most tokens to write; as fine-tuned by default."
+    )
+    abstain: Share | None = Field(
+        None,
+        description="Give no label to records unlike the labeled ones; so many of those like them, "
+        "such as 5%, lose theirs too.",
     )
     out: str | None = Field(None, description="Write .jsonl, .csv or .parquet; else print.")
     overwrite: bool = Field(False, description=REPLACE)

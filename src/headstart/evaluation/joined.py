@@ -52,6 +52,7 @@ def joined(encoder: Candidate, simple: Candidate) -> Candidate:
 
 def _scaled(candidate: Candidate) -> list[Any]:
     """Return the training and test features and those of the class names; None where none are."""
+    assert candidate.train is not None
     middle = candidate.train.mean(0)
     size = np.sqrt(((candidate.train - middle) ** 2).sum(1).mean()) or 1.0
     return [

@@ -14,6 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from headstart.data.vectors import unit_length
+from headstart.evaluation.heads.calibration import calibrated
 from headstart.evaluation.heads.chosen import Chosen, Selection, Trial
 from headstart.evaluation.heads.folds import cross_fitted
 from headstart.evaluation.heads.labels import Everything, Labels, Spec
@@ -39,7 +40,8 @@ class Auto:
     The candidates are those of :data:`FORMS`, on each block of the features, on all side by side
     with a few weights of the weaker one, and as the mean of the blocks' log-probabilities. The
     lowest mean log loss of held-out labels decides, among the labels whose class another fold
-    has; of equals the simpler one is taken. Labels are spread only where they are few, reach
+    has; of equals the simpler one is taken. Where a class has a name and no label, only what has
+    the names is tried, if they tell the other classes. Labels are spread only where they are few, reach
     enough of the records, and have at most 500 classes.
 
     Where each class has a single label nothing can be held out: class names are taken if they
@@ -116,7 +118,14 @@ class Auto:
             tuple(sorted(trials, key=lambda trial: trial.loss)),
             tuple(left_out),
         )
-        return Chosen(labels.classes, labels.sides(specs), selection, total / count, held)
+        return Chosen(
+            labels.classes,
+            labels.sides(specs),
+            selection,
+            total / count,
+            held,
+            calibrated(held.logs, held.codes),
+        )
 
     def _by_rule(self, labels: Labels) -> Chosen:
         """Return what is safest where nothing can be held out."""
@@ -149,8 +158,12 @@ class Auto:
             strongest = sorted(blocks, key=loss)
             views.append(min((beside(strongest, weight) for weight in WEIGHTS), key=loss))
         spread = {view: self._may_spread(labels, view, False, left_out) for view in views}
+        # A class that has a name alone is never predicted without it.
+        all_named = len(labels.classes) > len(np.unique(labels.codes))
+        all_named = all_named and names_tell(labels, views[-1])[0]
         for form, sides in FORMS.items():
-            if not labels.named and any(named for _, named in sides):
+            named = any(has for _, has in sides)
+            if named > labels.named or named < all_named:
                 continue
             able = [
                 view for view in views if spread[view] or all(kind != SPREAD for kind, _ in sides)
@@ -206,7 +219,8 @@ def names_tell(labels: Labels, view: View) -> tuple[bool, str]:
     if labels.names is None:
         return False, alone
     if len(np.unique(labels.codes)) < 2:
-        return True, "there are class names, and labels of one class at most"
+        of = "labels of one class" if len(labels.codes) else "no labels"
+        return True, f"there are class names, and {of}"
     rows = unit_length(view(labels.names.rows))
     near = (unit_length(view(labels.train)) @ rows.T).argmax(1)
     right = float((labels.named_codes[near] == labels.codes).mean())

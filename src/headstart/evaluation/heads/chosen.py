@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from headstart.data.vectors import Matrix
+from headstart.evaluation.heads.calibration import UNCHANGED, Calibration, at_temperature
 from headstart.evaluation.heads.sides import Side, fused
 
 
@@ -92,6 +93,7 @@ class Chosen:
         validation: accuracy by cross-validation, of the candidate that the other folds prefer; NaN
             where no folds are possible.
         held: the labels while they were held out; None where there are no folds.
+        calibration: the temperature of the probabilities.
     """
 
     classes: np.ndarray
@@ -99,11 +101,19 @@ class Chosen:
     selection: Selection
     validation: float = np.nan
     held: HeldOut | None = None
+    calibration: Calibration = UNCHANGED
+
+    def summary(self) -> dict[str, object]:
+        """Return plain values: what was chosen, and how sure it is."""
+        found = self.calibration
+        told = {} if np.isnan(found.before) else {"calibration": found._asdict()}
+        return {**self.selection.summary(), **told}
 
     def log_probabilities(self, test: Matrix) -> np.ndarray:
         """Return the log-probabilities (m,K) of ``test`` (m,D)."""
         count = len(self.classes)
-        return fused([side.probabilities(test, count) for side in self.sides])
+        logs = fused([side.probabilities(test, count) for side in self.sides])
+        return at_temperature(logs, self.calibration.temperature)
 
     def predict(self, test: Matrix) -> np.ndarray:
         """Return the likeliest class (m,) of each row of ``test`` (m,D)."""

@@ -25,7 +25,6 @@ from headstart.evaluation.heads.sides import (
     nearest_mean,
 )
 
-
 #: Parts of the labels that are no folds: those that do not decide, and the class names.
 REST, NAMES = -1, -2
 
@@ -158,7 +157,7 @@ class Labels:
             codes = np.concatenate([self.named_codes, codes])
         if spec.kind == SPREAD:
             pieces = [*([NAMES] if spec.named else []), *self._parts]
-            mass = sum(self._mass(spec, piece) for piece in pieces if piece != without)
+            mass = np.sum([self._mass(spec, each) for each in pieces if each != without], axis=0)
             return SpreadSide(view, self._known.graph(view), believed_of(mass, codes))
         rows = view(self.train[chosen])
         if spec.named and self.names is not None:
@@ -239,9 +238,9 @@ class Labels:
         """Which labels (m,) each fold holds out, and which classes (K,) the other labels have."""
         count, found = len(self.classes), {}
         total = np.bincount(self.codes, minlength=count)
-        for part in np.unique(self.folds):
-            own = np.bincount(self.codes[self._parts[int(part)]], minlength=count)
-            found[int(part)] = self.folds == part, total > own
+        for part in self._parts.keys() - {REST}:
+            own = np.bincount(self.codes[self._parts[part]], minlength=count)
+            found[part] = np.asarray(self.folds == part), total > own
         return found
 
     @cached_property

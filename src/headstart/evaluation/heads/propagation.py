@@ -150,13 +150,19 @@ def believed_of(mass: np.ndarray, codes: np.ndarray) -> np.ndarray:
 
 
 def neighbours(
-    queries: np.ndarray, pool: np.ndarray, count: int = NEIGHBOURS, *, scaled: bool = True
+    queries: np.ndarray,
+    pool: np.ndarray,
+    count: int = NEIGHBOURS,
+    *,
+    power: int = POWER,
+    scaled: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the nearest rows of ``pool`` (P,D) by cosine: indices and weights (m,k).
 
     Args:
         queries: (m,D) rows of length 1, as of ``pool``.
         count: k, at most P.
+        power: of the cosines, as weights.
         scaled: whether the weights of a row sum to 1.
     """
     count = min(count, len(pool))
@@ -168,7 +174,7 @@ def neighbours(
         chosen = np.argpartition(cosines, -count, axis=1)[:, -count:]
         indices[start : start + at_once] = chosen
         weights[start : start + at_once] = np.take_along_axis(cosines, chosen, 1)
-    weights = np.maximum(weights, 0) ** POWER
+    weights = np.maximum(weights, 0) ** power
     if scaled:
         weights /= np.maximum(weights.sum(1, keepdims=True), 1e-12)
     return indices, weights

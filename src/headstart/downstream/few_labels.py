@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from headstart.data.labels import or_regression
 from headstart.downstream.classes import labels_of
 from headstart.downstream.classification import Classification
 from headstart.downstream.finetune import tell_choice
@@ -44,12 +45,15 @@ if TYPE_CHECKING:
 
 
 def are_too_few(records: Dataset | None, names: Dataset | None, plan: FinetuneConfig) -> bool:
-    """Return whether no label can be held out, or a class has a name alone."""
+    """Return whether no label can be held out, or a class has a name alone.
+
+    Numbers that are all different are quantities rather than classes, and not counted.
+    """
     if plan.task != Classification.name or plan.semi not in ("auto", "propagate"):
         return False
     counts = Counter([] if records is None else labels_of(records))
     named = set() if names is None else set(names["label"])
-    if plan.val or (len(counts) < 2 and not named):
+    if plan.val or (len(counts) < 2 and not named) or (counts and or_regression(counts)):
         return False
     return max(counts.values(), default=0) < 2 or not named <= set(counts)
 

@@ -169,7 +169,7 @@ def _names(plan: FinetuneConfig, records: Any, modality: Modality) -> Dataset | 
         if plan.names not in (AUTO, OFF):
             say(f"--names is of no use to {plan.task}, and not read.")
         return None
-    labels = set() if records is None else set(records["label"])
+    labels = set() if records is None else {each for each in records["label"] if each is not None}
     return class_names(plan.names, labels, modality, say, others=not plan.val)
 
 
@@ -217,10 +217,10 @@ def _check_task(plan: FinetuneConfig) -> None:
     from headstart.evaluation.protocols import PROTOCOLS
 
     check_unread(plan)
-    if not plan.train and plan.names in ("auto", "off"):
+    if not plan.train and (plan.task != "classification" or plan.names in ("auto", "off")):
         raise HeadstartError(
-            "there is nothing to learn from: name labeled records with --train, or the classes "
-            "with --names FILE."
+            "there is nothing to learn from: name labeled records with --train, or for the task "
+            "classification the classes with --names FILE."
         )
     if plan.task in PROTOCOLS and plan.task not in TASKS:
         labeled = plan.train or "LABELED"

@@ -41,8 +41,8 @@ class Auto:
     with a few weights of the weaker one, and as the mean of the blocks' log-probabilities. The
     lowest mean log loss of held-out labels decides, among the labels whose class another fold
     has; of equals the simpler one is taken. Where a class has a name and no label, only what has
-    the names is tried, if they tell the other classes. Labels are spread only where they are few, reach
-    enough of the records, and have at most 500 classes.
+    the names is tried, if they tell the other classes. Labels are spread only where they are few,
+    reach enough of the records, and have at most 500 classes.
 
     Where each class has a single label nothing can be held out: class names are taken if they
     alone tell the labels' classes better than chance by two standard errors, and the labels are

@@ -145,6 +145,7 @@ def foreseen(
     heads: Sequence[str],
     *,
     tested: int | None = None,
+    blocks: int = 1,
 ) -> Foreseen:
     """Estimate how long it takes to fit ``heads`` and to predict with them, and the memory.
 
@@ -154,6 +155,7 @@ def foreseen(
         features: (N,D) of all training records.
         heads: names in :data:`headstart.evaluation.heads.HEADS`.
         tested: number of tested records; N by default.
+        blocks: of the features; ``auto`` tries each, and all side by side.
 
     Example::
 
@@ -173,7 +175,7 @@ def foreseen(
             "RBF SVM": _kernel,
             "low-rank averages": _low_rank,
             "kNN": lambda s: _neighbours(s, tested),
-            "auto": lambda s: _auto(s, rows, tested),
+            "auto": lambda s: (blocks + (blocks > 1)) * _auto(s, rows, tested),
         }
         product = 2 * (_SPARSE if thin else 1) * values * classes
         operations += draws * sum(costs[name](sizes) + tested * product for name in heads)

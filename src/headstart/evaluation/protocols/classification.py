@@ -245,7 +245,9 @@ def _seconds(
     """Return about how long a head takes; 0 where it is not known."""
     if candidate.train is None:
         return 0.0
-    return foreseen({labels: draws}, classes, candidate.train, [head], tested=tested).seconds
+    blocks, train = max(1, len(candidate.blocks)), candidate.train
+    needed = foreseen({labels: draws}, classes, train, [head], tested=tested, blocks=blocks)
+    return needed.seconds
 
 
 def _majority(drawn: np.ndarray, classes: np.ndarray, tested: np.ndarray, seed: int) -> Prediction:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,11 +13,15 @@ from headstart.config import FinetuneConfig, OptimizerOptions
 from headstart.downstream import frozen
 from headstart.downstream.classification import Classification
 from headstart.downstream.finetune import finetune
+from headstart.downstream.fitting import set_head
 from headstart.downstream.frozen_head import Choice, FrozenHead
 from headstart.downstream.predict import open_head, predict
 from headstart.downstream.rows import LabeledRows
 from headstart.encoders.opening import open_encoder
+from headstart.evaluation.heads.calibration import Calibration
+from headstart.evaluation.heads.chosen import Chosen, Selection
 from headstart.evaluation.heads.logistic import LogisticRegression
+from headstart.evaluation.heads.sides import LinearSide, View
 from headstart.run import RunFolder
 
 NOTE = {"modality": "text", "length": 16, "encoder": "tiny"}
@@ -52,7 +57,7 @@ def test_the_network_must_be_clearly_better_where_labels_are_few(network, labels
         "taken": taken,
         "held_out": 20,
         "fine_tuned": network / 20,
-        "logistic_regression": 0.5,
+        "frozen": 0.5,
     }
     doubtful = frozen and network > 10
     assert ("too small to rely on" in str(choice)) is doubtful
@@ -78,25 +83,23 @@ def test_a_regression_on_a_sample_says_so_and_all_labels_count(
 
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("unit", [False, True])
-def test_the_head_that_is_set_scores_as_the_regression(
-    classes, unit, records, processor, light
-) -> None:
-    names = ["fruit", "tool", "bird"][:classes]
-    parts = [records(dict.fromkeys(names, count), seed=count) for count in (12, 3)]
-    config = FinetuneConfig(run="r", train="t", out="o")
-    head = Classification.from_records(16, parts[0], config).eval()
-    rows = [LabeledRows(processor, part, head.targets(part), 16) for part in parts]
-    regression = FrozenHead(light, head, *rows, seed=0)
-    labeled = np.concatenate([regression._train, regression._held])
-    one = LogisticRegression(labeled)
-    one._scalings = [scaling for scaling in one._scalings if scaling.unit is unit]
-    fitted = one.fit(regression._train, regression._targets, np.random.default_rng(0))
-    regression._part = fitted
-    regression.set_part()
-    assert head.unit is unit
-    with torch.no_grad():
-        found = head.logits(torch.from_numpy(regression._held), {}).softmax(1).numpy()
-    assert found == pytest.approx(fitted.probabilities(regression._held), abs=1e-4)
+def test_a_head_that_is_set_scores_as_the_regression(classes, unit, light) -> None:
+    features = np.random.default_rng(0).normal(size=(30, 16)).astype(np.float32)
+    targets = np.arange(30) % classes
+    regression = LogisticRegression(features)
+    regression._scalings = [scaling for scaling in regression._scalings if scaling.unit is unit]
+    fitted = regression.fit(features, targets, np.random.default_rng(0))
+    selection = Selection("logistic regression", "")
+    chosen = Chosen(np.arange(classes), (LinearSide(View(), fitted),), selection)
+    cooled = replace(chosen, calibration=Calibration(2.0, 0.2, 0.1))
+    head = Classification(16, [str(each) for each in range(classes)]).eval()
+    for each in (chosen, cooled):
+        set_head(head, each)
+        assert head.unit is unit
+        assert head.fused is None
+        with torch.no_grad():
+            found = head.logits(torch.from_numpy(features), {}).log_softmax(1).numpy()
+        assert found == pytest.approx(each.log_probabilities(features), abs=1e-4)
 
 
 def test_where_training_does_no_good_the_regression_is_taken_and_saved(
@@ -109,7 +112,7 @@ def test_where_training_does_no_good_the_regression_is_taken_and_saved(
     run = tune(light, processor, some, tmp_path / "run", **options)
     found = run.resolved["head"]
     assert found["taken"] == "logistic regression"
-    assert found["logistic_regression"] == run.resolved["scores"]["accuracy"]
+    assert found["frozen"] == run.resolved["scores"]["accuracy"]
     assert "Logistic regression is taken" in run.log_file.read_text("utf-8")
     assert torch.equal(open_encoder(run.encoder).embedding.weight, before)
     head = open_head(run)
@@ -136,7 +139,7 @@ def test_where_training_is_needed_the_network_is_taken(light, processor, records
     options = {"budget": "200steps", "optimizer": OptimizerOptions(learning_rate=0.03)}
     run = tune(light, processor, some, tmp_path / "run", **options)
     assert run.resolved["head"]["taken"] == "fine-tuned network"
-    assert run.resolved["head"]["fine_tuned"] > 0.9 > run.resolved["head"]["logistic_regression"]
+    assert run.resolved["head"]["fine_tuned"] > 0.9 > run.resolved["head"]["frozen"]
     assert "The fine-tuned network is taken" in run.log_file.read_text("utf-8")
     assert not open_head(run).unit
 

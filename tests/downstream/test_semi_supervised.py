@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import io
 import shlex
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -236,7 +235,9 @@ class PixelsOnly(nn.Module):
         return batch["pixels"].flatten(1).float() / 255
 
 
-def spread_and_alone(labels: int, others: int) -> tuple[Classification, Any, torch.Tensor]:
+def spread_and_alone(
+    labels: int, others: int, **options: Any
+) -> tuple[Classification, Any, torch.Tensor]:
     """A head of ``labels`` of each digit whose labels were spread over ``others`` records."""
     from sklearn.datasets import load_digits
 
@@ -249,7 +250,7 @@ def spread_and_alone(labels: int, others: int) -> tuple[Classification, Any, tor
     head = Classification(PixelsOnly.width, sorted(set(parts[0]["label"]))).eval()
     train, held = (LabeledRows(processor, part, head.targets(part), 16) for part in parts)
     unlabeled = features_of(PixelsOnly(), unlabeled_rows(processor, digits(rest[:others]), 16))
-    frozen = FrozenHead(PixelsOnly(), head, train, held, 0, unlabeled.numpy())
+    frozen = FrozenHead(PixelsOnly(), head, train, held, 0, unlabeled.numpy(), **options)
     tested = digits(rest[others:])
     features = features_of(PixelsOnly(), LabeledRows(processor, tested, head.targets(tested), 16))
     return head, frozen, features
@@ -258,10 +259,10 @@ def spread_and_alone(labels: int, others: int) -> tuple[Classification, Any, tor
 def test_a_head_that_is_set_scores_as_what_was_measured_also_when_it_is_saved(tmp_path) -> None:
     head, frozen, features = spread_and_alone(3, 600)
     frozen.set_part()
-    assert head.spread is not None
+    assert head.fused is not None
     with torch.no_grad():
         scores = head.logits(features, {}).numpy()
-    expected = frozen._part.log_probabilities(features.numpy()) / 2
+    expected = frozen.chosen.log_probabilities(features.numpy())
     # The pool is kept in 16 bits, so that now and then another neighbour is the tenth.
     assert (np.abs(scores - expected) < 2e-2).mean() > 0.98
     assert (scores.argmax(1) == expected.argmax(1)).mean() > 0.995
@@ -271,15 +272,15 @@ def test_a_head_that_is_set_scores_as_what_was_measured_also_when_it_is_saved(tm
         np.testing.assert_allclose(again.logits(features, {}).numpy(), scores, atol=1e-5)
 
 
-def test_spreading_is_taken_where_cross_validation_prefers_it() -> None:
-    _, frozen, _ = spread_and_alone(3, 300)
-    part = frozen._part
-    linear = part.linear.validation
-    for validation, taken in ((linear + 0.01, True), (linear, False), (np.nan, True)):
-        frozen._part = replace(part, validation=validation)
-        assert frozen.spreads is taken
-    frozen._part = replace(part, beliefs=None)
-    assert not frozen.spreads
+def test_without_the_pool_a_linear_layer_learns_what_spread() -> None:
+    _, whole, features = spread_and_alone(3, 600)
+    head, small, _ = spread_and_alone(3, 600, keep_pool=False)
+    small.set_part()
+    assert head.fused is None
+    assert not small.spreads
+    same = whole.chosen.predict(features.numpy()) == small.chosen.predict(features.numpy())
+    assert same.mean() > 0.85
+    assert "what labels spread to" in small.chosen.selection.name
 
 
 def test_auto_says_which_way_it_took(light, processor, records, tmp_path) -> None:
@@ -288,7 +289,8 @@ def test_auto_says_which_way_it_took(light, processor, records, tmp_path) -> Non
     way = run.resolved["semi"]["way"]
     assert way in ("propagate", "pseudo")
     log = run.log_file.read_text()
-    assert ("The labels are spread over 40" in log) is (way == "propagate")
+    taken = "The labels are spread over 40" in log or "Nothing is learned from the unl" in log
+    assert taken is (way == "propagate")
     assert ("pseudo-labels instead" in log) is (way == "pseudo")
 
 

@@ -105,7 +105,7 @@ def test_probes_of_frozen_features_are_both_reported() -> None:
         [candidate("ours", "pretrained", 2, 0)], LABELS, TEST, plan(labels=["50"], seeds=2)
     )
     probes = [outcome.probe for outcome in results.outcomes]
-    assert probes == ["logistic regression", "label propagation", "kNN", "constant"]
+    assert probes == ["logistic regression", "auto", "kNN", "constant"]
     assert all(outcome.scores["accuracy"].mean > 0.85 for outcome in results.outcomes[:3])
     assert results.outcomes[0].predictions.shape == (2, 600)
     (found,) = gains(results)

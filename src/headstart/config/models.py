@@ -14,6 +14,7 @@ from headstart.config.options import (
     OptionalSource,
     Options,
     SafeguardOptions,
+    Share,
     Source,
     SourceOptions,
     Sources,
@@ -110,6 +111,11 @@ class EvaluateConfig(SplitOptions, TaskOptions):
     label_separator: str | None = Field(
         None, min_length=1, description="Separator of several labels in one field."
     )
+    names: str = Field(
+        "auto",
+        description="Class names as examples: auto (the labels, where they are words), off, or a "
+        "file with a column of labels and one of names or descriptions.",
+    )
     labels: LabelCounts = Field(
         ["10", "100", "1000", "all"],
         description="Numbers of labels to try: counts, shares such as 5%, or all.",
@@ -170,7 +176,7 @@ class FinetuneConfig(SplitOptions, TaskOptions, TrainingOptions):
     """Fine-tune a pre-trained encoder on labels."""
 
     run: str = Field(..., description="Run folder, or any encoder folder.")
-    train: Source = Field(..., description="Labeled records.")
+    train: Source = Field("", description="Labeled records; with --names FILE there may be none.")
     val: OptionalSource = Field(None, description="Labeled records for early stopping.")
     task: str = Field("classification", description="Downstream task.")
     out: str = Field(..., description="Run folder to write; it must not exist yet.")
@@ -221,6 +227,11 @@ class FinetuneConfig(SplitOptions, TaskOptions, TrainingOptions):
         le=0.5,
         description="Share held out where --val is missing; 0 depends on the records.",
     )
+    names: str = Field(
+        "auto",
+        description="Class names as examples: auto (the labels, where they are words), off, or a "
+        "file with a column of labels and one of names or descriptions.",
+    )
     unlabeled: Sources = Field(
         default_factory=list,
         description="Files, folders or globs to learn from as well; their labels are not read.",
@@ -257,6 +268,11 @@ class PredictConfig(SourceOptions):
     )
     tokens: int | None = Field(
         None, ge=1, le=4096, description="Most tokens to write; as fine-tuned by default."
+    )
+    abstain: Share | None = Field(
+        None,
+        description="Give no label to records unlike the labeled ones; so many of those like them, "
+        "such as 5%, lose theirs too.",
     )
     out: str | None = Field(None, description="Write .jsonl, .csv or .parquet; else print.")
     overwrite: bool = Field(False, description=REPLACE)

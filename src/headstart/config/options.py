@@ -121,6 +121,20 @@ def _label_counts(values: list[str]) -> list[str]:
 LabelCounts = Annotated[list[str], AfterValidator(_label_counts)]
 
 
+def _share(value: Any) -> Any:
+    if isinstance(value, str):
+        number, percent = value.strip().removesuffix("%"), value.strip().endswith("%")
+        try:
+            value = float(number) / (100 if percent else 1)
+        except ValueError:
+            raise ValueError(f"{value!r} is no share; write for example 5%") from None
+    return value
+
+
+#: A share of records, such as ``5%`` or 0.05.
+Share = Annotated[float, BeforeValidator(_share), Field(gt=0, lt=1)]
+
+
 def _budget_text(value: Any) -> Any:
     if isinstance(value, str | int | float):
         Budget.parse(str(value))

@@ -12,6 +12,11 @@ from headstart.config.options import Options
 class SemiOptions(Options):
     """Options of semi-supervised learning; the defaults are the papers' values."""
 
+    keep_pool: bool = Field(
+        True,
+        description="Keep vectors of unlabeled records with the head (propagate); without them it "
+        "is smaller and a little less right.",
+    )
     ratio: int = Field(7, ge=1, le=100, description="Unlabeled rows beside each labeled one.")
     threshold: float | None = Field(
         None,

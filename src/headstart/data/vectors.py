@@ -12,4 +12,4 @@ def unit_length(features: Matrix) -> Matrix:
     """Return the rows of ``features`` (N,D) at Euclidean length 1; a row of zeros stays."""
     from sklearn.preprocessing import normalize
 
-    return normalize(features)
+    return normalize(features) if features.shape[0] else features

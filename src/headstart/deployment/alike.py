@@ -70,6 +70,10 @@ class LabeledIndex:
     def __init__(self, run: RunFolder, opened: OpenedEncoder) -> None:
         with opening(run.config_file):
             config = FinetuneConfig(**{**run.config()["options"], "resume": False})
+        if not config.train:
+            raise HeadstartError(
+                f"{run.folder} was made of class names alone, so that no labeled record is shown."
+            )
         note = f"{config.task}, {MOST} at most"
         index = search.index_folder(opened, store_of(run.folder), [config.train], config, note)
         if not search.is_current(index, opened):

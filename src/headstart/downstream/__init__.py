@@ -45,6 +45,7 @@ from headstart.objectives.needs import phrase
 from headstart.registry import Registry
 
 if TYPE_CHECKING:
+    import numpy as np
     from datasets import Dataset
 
     from headstart.batch import Batch, Rows
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from headstart.data.content import Content
     from headstart.downstream.frozen_head import FrozenHead
     from headstart.encoders import Encoder
+    from headstart.evaluation.heads.chosen import Chosen
     from headstart.evaluation.metrics import Estimate
     from headstart.modalities import Modality, Processor
 
@@ -269,10 +271,24 @@ class Task(nn.Module, ABC):
         """
 
     def frozen_head(
-        self, encoder: Encoder, train: Any, held: Any, config: FinetuneConfig
+        self, encoder: Encoder, train: Any, held: Any, config: FinetuneConfig, names: Any = None
     ) -> FrozenHead | None:
-        """Return a simpler head, which is taken unless the fine-tuned network is better."""
+        """Return a simpler head, which is taken unless the fine-tuned network is better.
+
+        Args:
+            names: class names as rows, if there are any.
+        """
         return None
+
+    def remember(
+        self, chosen: Chosen, features: np.ndarray, records: Dataset, content: Content
+    ) -> None:
+        """Keep what says which records are unlike the labeled ones.
+
+        Args:
+            chosen: fitted to the features (n,D) of all or some of the ``records``.
+            content: what these are.
+        """
 
     def frozen_modules(self, encoder: Encoder) -> list[nn.Module]:
         """Return modules of the encoder that stay in evaluation mode, though they may learn."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, normalize
+from torch.nn.functional import cross_entropy, log_softmax, normalize
 
 from headstart.downstream import Task
 from headstart.downstream.alternatives import Alternative, classified
@@ -20,19 +20,24 @@ from headstart.downstream.classes import (
     count_classes,
     hold_out_of_each,
 )
+from headstart.downstream.familiar import Familiar
 from headstart.downstream.frozen import Pooler, Standardisation, frozen_features
 from headstart.downstream.frozen_head import FrozenHead
+from headstart.downstream.fused import Fused
 from headstart.downstream.head import zero_linear
 from headstart.downstream.rows import TargetRows, batches
-from headstart.downstream.spread import Spread
 from headstart.downstream.wide import WIDE_RATE, Wide, is_wide
+from headstart.errors import HeadstartError
+from headstart.evaluation.heads.familiarity import familiarity
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
     from headstart.batch import Batch
-    from headstart.config import FinetuneConfig
+    from headstart.config import FinetuneConfig, PredictConfig
+    from headstart.data.content import Content
     from headstart.encoders import Encoder
+    from headstart.evaluation.heads.chosen import Chosen
 
 _STRENGTHS = (0.001, 0.01, 0.1, 1.0, 10.0)
 #: Beside a wide half the linear layer starts small: what it explains from the start, the wide half
@@ -73,7 +78,9 @@ class Classification(Task):
         self.dropout = nn.Dropout(dropout)
         self.linear = zero_linear(width, len(labels))
         self.wide: Wide | None = None
-        self.spread: Spread | None = None
+        self.fused: Fused | None = None
+        self.familiar: Familiar | None = None
+        self._refuses = False
         self.weights: Tensor | None
         self.register_buffer("weights", weights, persistent=False)
 
@@ -162,15 +169,44 @@ class Classification(Task):
         self.wide.scale.fill_(_SCALES[int(np.argmin(losses))])
 
     def frozen_head(
-        self, encoder: Encoder, train: TargetRows, held: TargetRows, config: FinetuneConfig
+        self,
+        encoder: Encoder,
+        train: TargetRows,
+        held: TargetRows,
+        config: FinetuneConfig,
+        names: TargetRows | None = None,
     ) -> FrozenHead | None:
-        """Return logistic regression on the frozen features, to be taken if it is better.
+        """Return what is best on the frozen features, to be taken if the network is not better.
 
         None where the user asked for what it has not: weights of classes, or a wide half.
         """
         if config.class_weights or config.wide == "on":
             return None
-        return FrozenHead(encoder, self, train, held, config.seed)
+        return FrozenHead(encoder, self, train, held, config.seed, names=names)
+
+    def remember(
+        self, chosen: Chosen, features: np.ndarray, records: Dataset, content: Content
+    ) -> None:
+        """Keep what says which records are unlike the labeled ones, where labels were held out."""
+        found = familiarity(chosen, features) if len(features) == len(records) else None
+        self.familiar = None if found is None else Familiar.of(found, records, content.name)
+
+    def configure(self, options: PredictConfig) -> None:
+        """Refuse records unlike the labeled ones, if the options ask for it.
+
+        Raises:
+            HeadstartError: the head does not know which these are.
+        """
+        if options.abstain is None:
+            return
+        if self.familiar is None:
+            raise HeadstartError(
+                "--abstain needs a head that was chosen on frozen features, with labels that could "
+                "be held out (two a class); this run has a fine-tuned network, too few labels, or "
+                "was made by an earlier version: fine-tune again, with more labels or --unlabeled."
+            )
+        self.familiar.refuse(options.abstain)
+        self._refuses = True
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
         """Return parameters and their rates: the scales are many, small and far from right."""
@@ -193,11 +229,13 @@ class Classification(Task):
     def logits(self, features: Tensor, batch: Batch) -> Tensor:
         """Return scores (B,classes) before the softmax."""
         deep = self.deep(self.dropout(features))
-        scores = deep if self.wide is None else deep + self.wide(batch)
-        return scores if self.spread is None else self.spread.joined(scores, features)
+        return deep if self.wide is None else deep + self.wide(batch)
 
     def deep(self, features: Tensor) -> Tensor:
-        """Return the scores (B,classes) of the linear layer alone."""
+        """Return the scores (B,classes) of the features alone."""
+        if self.fused is not None:
+            found: Tensor = self.fused(features)
+            return found
         scores: Tensor = self.linear(normalize(features.float()) if self.unit else features)
         return scores.float()
 
@@ -207,7 +245,11 @@ class Classification(Task):
 
     def predictions(self, features: Tensor, batch: Batch) -> list[dict[str, Any]]:
         """Return ``label``, its probability ``score``, and ``scores`` of all labels by name."""
-        return class_predictions(self.labels, self.logits(features, batch))
+        logs = log_softmax(self.logits(features, batch), dim=1)
+        rows = class_predictions(self.labels, logs)
+        if self.familiar is None or not self._refuses:
+            return rows
+        return self.familiar.judged(rows, logs, features)
 
     def arguments(self) -> dict[str, Any]:
         """Return labels, sizes, dropout, scaling, and which further parts there are."""
@@ -217,20 +259,35 @@ class Classification(Task):
             "dropout": self.dropout.p,
             "unit": self.unit,
             "wide": self.wide is not None,
-            "spread": self.spread is not None,
+            "fused": None if self.fused is None else self.fused.described(),
+            "known": None if self.familiar is None else self.familiar.known,
         }
 
     @classmethod
     def restored(cls, arguments: dict[str, Any], state: dict[str, Tensor]) -> Self:
         """Return a head with the further parts that it was saved with."""
         arguments = dict(arguments)
-        wide, spread = arguments.pop("wide"), arguments.pop("spread", False)
+        wide, fused = arguments.pop("wide"), arguments.pop("fused", None)
+        known = arguments.pop("known", None)
+        if arguments.pop("spread", False):
+            raise HeadstartError(
+                "this head was made by an earlier version, and what its labels spread to cannot "
+                "be read any more; fine-tune again."
+            )
         head = cls(**arguments)
         if wide:
             head.wide = Wide(state["wide.known"], state["wide.ratios"])
-        if spread:
-            head.spread = Spread(state["spread.pool"], state["spread.beliefs"])
+        if fused:
+            head.fused = Fused.restored(fused, _part(state, "fused"))
+        if known is not None:
+            head.familiar = Familiar(_part(state, "familiar"), known)
         return head
+
+
+def _part(state: dict[str, Tensor], name: str) -> dict[str, Tensor]:
+    """Return the weights of a part of a head."""
+    prefix = f"{name}."
+    return {key.removeprefix(prefix): v for key, v in state.items() if key.startswith(prefix)}
 
 
 def logistic_regression(

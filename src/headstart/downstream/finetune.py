@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
+from datasets import concatenate_datasets
 from torch import Tensor
 
 from headstart.config import FinetuneConfig
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from headstart.batch import Batch, Rows
     from headstart.downstream.frozen_head import FrozenHead
     from headstart.encoders import Encoder
+    from headstart.evaluation.heads.chosen import Chosen
     from headstart.modalities import Processor
     from headstart.run import RunFolder
 
@@ -102,9 +105,19 @@ class Unlabeled(Protocol):
         ...
 
     def head(
-        self, tuned: Finetuning, rows: Any, held: Any, processor: Processor, length: int
+        self,
+        tuned: Finetuning,
+        rows: Any,
+        held: Any,
+        processor: Processor,
+        length: int,
+        names: Any = None,
     ) -> FrozenHead | None:
-        """Return the head that needs no training of the network; None where the method trains."""
+        """Return the head that needs no training of the network; None where the method trains.
+
+        Args:
+            names: class names as rows, if there are any.
+        """
         ...
 
     def join(
@@ -134,6 +147,7 @@ def finetune(
     *,
     note: dict[str, Any],
     cautions: Sequence[str] = (),
+    names: Dataset | None = None,
     unlabeled: Unlabeled | None = None,
     console: Any = None,
 ) -> RunFolder:
@@ -152,6 +166,7 @@ def finetune(
             ``records`` is held out.
         note: the encoder folder's ``headstart.json`` (``modality``, ``length``, ...), to be copied.
         cautions: clauses about what makes the scores doubtful, for the line that states them.
+        names: class names as records, with the ``label`` that each is the name of.
         unlabeled: unlabeled records to learn from as well, once the head is fitted.
 
     Raises:
@@ -191,13 +206,14 @@ def finetune(
 
     head.warm_start(encoder, rows, held)
     frozen, learns = None, head.learns
+    named = {} if names is None else {"names": head.rows(processor, names, length)}
     if unlabeled is not None:
-        frozen = unlabeled.head(tuned, rows, held, processor, length)
+        frozen = unlabeled.head(tuned, rows, held, processor, length, **named)
         learns = frozen is None
         if learns:
             objective, rows = unlabeled.join(tuned, rows, held, processor, length)
     elif config.alternatives:
-        frozen = head.frozen_head(encoder, rows, held, config)
+        frozen = head.frozen_head(encoder, rows, held, config, **named)
     start = {name: value.clone() for name, value in objective.state_dict().items()}
     start_loss = _means(objective, held, head.eval_batch_size)["loss"]
     if learns:
@@ -237,8 +253,13 @@ def finetune(
             log(f"The page of the classes is left out ({type(error).__name__}: {error}).")
 
     group.first(measure)
-    if frozen is not None and not own:
-        frozen.set_all()
+    if frozen is not None:
+        learned = records
+        if not own:
+            frozen.set_all()
+            learned = concatenate_datasets([records, validation])
+        head.remember(frozen.chosen, frozen.features, learned, processor.content)
+        group.first(partial(tell_choice, frozen.chosen, run, log))
     if merge is not None:
         merge()
 
@@ -259,6 +280,19 @@ def finetune(
         )
     group.leave()
     return run
+
+
+def tell_choice(chosen: Chosen, run: RunFolder, log: RunLog) -> None:
+    """Log and write what the head on frozen features was chosen to be, and how sure it is."""
+    run.resolve(chosen=chosen.summary())
+    log(f"On the frozen features: {chosen.selection}")
+    found = chosen.calibration
+    if not math.isnan(found.before):
+        log(
+            f"Its probabilities are calibrated (temperature {found.temperature:.2f}): their "
+            f"expected error is {found.after:.1%} in place of {found.before:.1%} on held-out "
+            "labels."
+        )
 
 
 def _means(objective: Objective, rows: Rows, eval_batch_size: int) -> dict[str, float]:

@@ -156,7 +156,9 @@ def expected(
     draws = {labels: len(seeds) for labels, seeds in measurement.seeds.items()}
     classes, tested = len(measurement.results.classes), len(measurement.results.truth)
     found = {
-        each.name: foreseen(draws, classes, each.train, each.heads, tested=tested)
+        each.name: foreseen(
+            draws, classes, each.train, each.heads, tested=tested, blocks=max(1, len(each.blocks))
+        )
         for each in candidates
         if each.train is not None
     }

@@ -7,10 +7,10 @@ better than each. The verdict takes them where cross-validation inside the train
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from headstart.data.vectors import Matrix
 from headstart.evaluation.outcomes import Candidate
 
 
@@ -29,27 +29,34 @@ def joined(encoder: Candidate, simple: Candidate) -> Candidate:
 
         both = joined(pretrained, lsa)  # (N,D+E)
     """
-    blocks = [_scaled(each.train, each.test) for each in (encoder, simple)]
-    train = np.hstack([block[0] for block in blocks])
-    tested = [block[1] for block in blocks if block[1] is not None]
+    sides = (encoder, simple)
+    scaled = [_scaled(each) for each in sides]
+    train, test, names = (
+        None if any(part is None for part in parts) else np.hstack(parts)
+        for parts in zip(*scaled, strict=True)
+    )
     return replace(
         encoder,
         name=f"{encoder.name} + {simple.name}",
         joined_with=simple.name,
-        heads=("logistic regression", "label propagation"),
+        heads=("logistic regression", "auto"),
+        blocks=tuple(
+            (side.name, part[0].shape[1]) for side, part in zip(sides, scaled, strict=True)
+        ),
+        names=names,
         train=train,
-        test=np.hstack(tested) if len(tested) == len(blocks) else None,
+        test=test,
         cost=encoder.cost + simple.cost,
         repeats=f"{encoder.repeats} + {simple.name}" if encoder.repeats else "",
     )
 
 
-def _scaled(train: Matrix, test: Matrix | None) -> tuple[np.ndarray, np.ndarray | None]:
-    middle = train.mean(0)
-    size = np.sqrt(((train - middle) ** 2).sum(1).mean()) or 1.0
-    parts = [
+def _scaled(candidate: Candidate) -> list[Any]:
+    """Return the training and test features and those of the class names; None where none are."""
+    assert candidate.train is not None
+    middle = candidate.train.mean(0)
+    size = np.sqrt(((candidate.train - middle) ** 2).sum(1).mean()) or 1.0
+    return [
         None if part is None else ((part - middle) / size).astype(np.float32)
-        for part in (train, test)
+        for part in (candidate.train, candidate.test, candidate.names)
     ]
-    assert parts[0] is not None
-    return parts[0], parts[1]

@@ -36,6 +36,7 @@ from headstart.evaluation.frozen_encoders import (
     untrained,
 )
 from headstart.evaluation.joined import joined
+from headstart.evaluation.naming import followed_by, names_of, with_names
 from headstart.evaluation.outcomes import Candidate, Kind
 from headstart.evaluation.protocols import Answer, OpenedRun
 from headstart.evaluation.protocols.reading import labeled_records
@@ -142,7 +143,8 @@ def _compared(
         opened.say(note)
     tested = train if test is None else test
     shifted = parts(tested, test is None, config, modality, length, other)
-    seen = extended(test, shifted)
+    names = names_of(config, train, modality, opened.say)
+    seen = followed_by(extended(test, shifted), names)
     background = pretraining_records(run, modality, notes)
     if background is not None:
         search = partial(overlap, background, tested, content)
@@ -191,6 +193,7 @@ def _compared(
         candidates += _baselines(
             modality, background, train, seen, config, store, digest_of, progress
         )
+    candidates = with_names(candidates, names)
     candidates += [
         joined(encoder, simple)
         for simple in candidates

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, Self
 import numpy as np
 
 from headstart.data.vectors import Matrix
+from headstart.evaluation.heads.chosen import Selection
 from headstart.evaluation.metrics import Estimate, t_half_width
 
 if TYPE_CHECKING:
@@ -72,6 +73,9 @@ class Candidate:
         test: (M,D) features of the test records; None when folds are cut from the training ones.
         heads: the classifiers that are fitted on the features, by their names in
             :mod:`headstart.evaluation.heads`; the verdict is about the first one.
+        blocks: name and width of each block of the features, where there are several; the head
+            ``auto`` also tries them alone and averaged.
+        names: (J,D) features of class names; named: (J,) the label of each.
         fit_predict: for networks that are trained on the labels alone: called with the indices
             (n,) of the drawn training records and a seed, it returns the predicted labels of all
             test records in order (of all training records when there are folds).
@@ -92,7 +96,10 @@ class Candidate:
     kind: Kind
     train: Matrix | None = None
     test: Matrix | None = None
-    heads: tuple[str, ...] = ("logistic regression", "label propagation", "kNN")
+    heads: tuple[str, ...] = ("logistic regression", "auto", "kNN")
+    blocks: tuple[tuple[str, int], ...] = ()
+    names: Matrix | None = None
+    named: tuple[str, ...] = ()
     fit_predict: Callable[[np.ndarray, int], Sequence[str]] | None = None
     joinable: bool = False
     joined_with: str = ""
@@ -134,6 +141,7 @@ class Outcome:
             draws; NaN where nothing is fitted, or a class has a single label.
         repeats, joined_with: as of the :class:`Candidate`.
         by_run: (P,) the headline score of each pre-training, where several are averaged.
+        selections: what the head ``auto`` chose after each draw.
     """
 
     candidate: str
@@ -148,6 +156,7 @@ class Outcome:
     repeats: str = ""
     joined_with: str = ""
     by_run: np.ndarray = field(default_factory=lambda: np.empty(0))
+    selections: tuple[Selection, ...] = ()
 
     @property
     def resampled(self) -> np.ndarray:
@@ -252,10 +261,9 @@ class Results:
         fitted = [outcome for outcome in outcomes if outcome.probe != "kNN"] or outcomes
         if fitted[0].kind == "baseline":
             return max(fitted, key=lambda outcome: _rank(self.validation(outcome)))
-        # Of an encoder more labels must not decide for fewer. Where these cannot, what is spread
-        # over the other records is taken: that head itself refuses where it reaches few of them.
-        spread = "label propagation"
-        return max(fitted, key=lambda each: (_rank(each.validation), each.probe == spread))
+        # Of an encoder more labels must not decide for fewer. Where these cannot, the head that
+        # has a rule for a single label of each class is taken.
+        return max(fitted, key=lambda each: (_rank(each.validation), each.probe == "auto"))
 
 
 def _rank(validation: float) -> float:

@@ -70,7 +70,8 @@ def _facts(run: RunFolder) -> dict[str, str]:
         "options": cut(", ".join(_given(found["verb"], options)), 160) or None,
         "loss": f"{last['loss']:.4g}" if last.get("loss") is not None else None,
         "scores": ", ".join(f"{k} {v:.3g}" for k, v in _numbers(resolved.get("scores"))) or None,
-        "head": (resolved.get("head") or {}).get("taken"),
+        "head": (resolved.get("head") or {}).get("taken")
+        or (resolved.get("chosen") or {}).get("name"),
         "time": _time(last, resolved),
         "disk": f"{found['megabytes']:,} MB",
         "classes": str(run.classes_file) if run.classes_file.exists() else None,

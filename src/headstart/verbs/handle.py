@@ -75,7 +75,7 @@ class Run(RunFolder):
         """Same as :func:`headstart.evaluate` on this run."""
         return judging.evaluate(self, train=train, **options)
 
-    def finetune(self, train: Any, **options: Any) -> Run:
+    def finetune(self, train: Any = "", **options: Any) -> Run:
         """Same as :func:`headstart.finetune` on this run."""
         return finetune(self, train=train, **options)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headstart.config import FinetuneConfig, PretrainConfig, sections, task_options
 from headstart.config.loading import stated
@@ -17,6 +17,12 @@ from headstart.run import RunFolder
 from headstart.verbs.reading import Named, console, labeled_records, say, speaking
 from headstart.verbs.starting import begun
 from headstart.working import working
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from headstart.encoders.opening import OpenedEncoder
+    from headstart.modalities import Modality
 
 
 @speaking()
@@ -109,6 +115,7 @@ def _finetune(plan: FinetuneConfig, target: RunFolder) -> None:
     """Read the labeled records, and the unlabeled ones if there are any, and learn from them."""
     from headstart.data.labels import same_file_notes
     from headstart.downstream import TASKS
+    from headstart.downstream.few_labels import are_too_few, learn_from_few
     from headstart.downstream.finetune import finetune as finetune_encoder
     from headstart.downstream.holding_out import gathered
     from headstart.downstream.semi_supervised import finetune_with_unlabeled
@@ -120,22 +127,27 @@ def _finetune(plan: FinetuneConfig, target: RunFolder) -> None:
     task.check(opened.modality)
     encoder, processor = opened.encoder, opened.processor
     task.check_encoder(encoder, processor)
-    records = labeled_records(plan.train, plan, opened)
+    records = labeled_records(plan.train, plan, opened) if plan.train else None
+    names = _names(plan, records, opened.modality)
+    known: dict[str, Any] = {"note": opened.note, "console": console()}
+    if are_too_few(records, names, plan):
+        unlabeled, removed = _unlabeled(plan, opened)
+        learn_from_few(
+            encoder, processor, records, names, unlabeled, removed, plan, target, **known
+        )
+        return
+    assert records is not None
     validation = labeled_records(plan.val, plan, opened) if plan.val else None
     notes = same_file_notes(plan.train, plan.val, "--val") if plan.val else []
     records, cautions = gathered(records, validation, plan, opened.modality.content, notes)
     validation = task.checked(records, validation, plan, notes)
     for note in notes:
         say(note)
-    known: dict[str, Any] = {"note": opened.note, "cautions": cautions, "console": console()}
-    if not plan.unlabeled:
+    known |= {"cautions": cautions, "names": names}
+    unlabeled, removed = _unlabeled(plan, opened)
+    if unlabeled is None:
         finetune_encoder(encoder, processor, records, validation, plan, target, **known)
         return
-    # Their labels are not read, so their column may be missing.
-    blind = plan.without_label().undivided()
-    with working("reading the unlabeled records", console(), say):
-        unlabeled = opened.read(plan.unlabeled, blind, say)
-        removed = opened.read(plan.remove_overlap, blind, say) if plan.remove_overlap else None
     finetune_with_unlabeled(
         encoder,
         processor,
@@ -147,6 +159,32 @@ def _finetune(plan: FinetuneConfig, target: RunFolder) -> None:
         target,
         **known,
     )
+
+
+def _names(plan: FinetuneConfig, records: Any, modality: Modality) -> Dataset | None:
+    """Return the class names of a classifier, as records."""
+    from headstart.modalities.class_names import AUTO, OFF, class_names
+
+    if plan.task != "classification":
+        if plan.names not in (AUTO, OFF):
+            say(f"--names is of no use to {plan.task}, and not read.")
+        return None
+    labels = set() if records is None else {each for each in records["label"] if each is not None}
+    return class_names(plan.names, labels, modality, say, others=not plan.val)
+
+
+def _unlabeled(
+    plan: FinetuneConfig, opened: OpenedEncoder
+) -> tuple[Dataset | None, Dataset | None]:
+    """Return the unlabeled records, and those that must not be among them."""
+    if not plan.unlabeled:
+        return None, None
+    # Their labels are not read, so their column may be missing.
+    blind = plan.without_label().undivided()
+    with working("reading the unlabeled records", console(), say):
+        unlabeled = opened.read(plan.unlabeled, blind, say)
+        removed = opened.read(plan.remove_overlap, blind, say) if plan.remove_overlap else None
+    return unlabeled, removed
 
 
 def pretrain_sections(settings: Iterable[str] = ()) -> dict[str, tuple[str, ...]]:
@@ -179,8 +217,14 @@ def _check_task(plan: FinetuneConfig) -> None:
     from headstart.evaluation.protocols import PROTOCOLS
 
     check_unread(plan)
+    if not plan.train and (plan.task != "classification" or plan.names in ("auto", "off")):
+        raise HeadstartError(
+            "there is nothing to learn from: name labeled records with --train, or for the task "
+            "classification the classes with --names FILE."
+        )
     if plan.task in PROTOCOLS and plan.task not in TASKS:
-        words = ["headstart", "evaluate", plan.run, "--train", plan.train, "--task", plan.task]
+        labeled = plan.train or "LABELED"
+        words = ["headstart", "evaluate", plan.run, "--train", labeled, "--task", plan.task]
         raise HeadstartError(
             f"{plan.task!r} is a task of evaluation, for which nothing is fine-tuned; write "
             f"`{shlex.join(words)}`."

@@ -213,7 +213,7 @@ def located(plan: Plan) -> Plan:
             found[name] = [_full(one) for one in value]
         elif value:
             found[name] = _full(value)
-    for name in _ENCODERS:
+    for name in (*_ENCODERS, "names"):
         value = getattr(plan, name, None)
         if value and value not in {*_WORDS, *ENCODERS}:
             path = value.removeprefix(DISTILL)

@@ -89,15 +89,17 @@ class UnlabeledRecords:
         held: LabeledRows,
         processor: Processor,
         length: int,
+        names: Any = None,
     ) -> FrozenHead | None:
         """Return the head that spreads the labels over the records; None where others learn.
 
-        ``auto`` takes it where cross-validation inside the labels prefers it to logistic
-        regression, and else pseudo-labels.
+        ``auto`` takes it where cross-validation inside the labels prefers it, or where the labels
+        reach too few of the records, which then teach nothing; else pseudo-labels.
 
         Args:
             tuned: the encoder with its head, which was fitted to the labels.
             rows, held: labeled rows.
+            names: class names as rows, if there are any.
         """
         if self.method not in ("auto", "propagate"):
             return None
@@ -106,13 +108,28 @@ class UnlabeledRecords:
             tuned.encoder, unlabeled_rows(processor, self.records.select(some), length)
         )
         seed = self.config.seed
-        spread = FrozenHead(tuned.encoder, classifier_of(tuned), rows, held, seed, others.numpy())
-        if self.method == "auto" and not spread.spreads:
+        spread = FrozenHead(
+            tuned.encoder,
+            classifier_of(tuned),
+            rows,
+            held,
+            seed,
+            others.numpy(),
+            names=names,
+            keep_pool=self.config.semi_options.keep_pool,
+        )
+        beyond = spread.chosen.selection.left_out
+        if spread.spreads:
+            of = f" of {len(self.records):,}" if len(some) < len(self.records) else ""
+            self._say(f"The labels are spread over {len(some):,}{of} unlabeled records.")
+        elif self.method == "auto" and not beyond:
             self.method = "pseudo"
             self._say("Spreading the labels is no better inside them: pseudo-labels instead.")
             return None
+        else:
+            why = "; ".join(beyond) or "spreading the labels is no better inside them"
+            self._say(f"Nothing is learned from the unlabeled records: {why}.")
         self.method = "propagate"
-        self._say(f"The labels are spread over {len(some):,} unlabeled records.")
         return spread
 
     def join(
@@ -169,6 +186,7 @@ def finetune_with_unlabeled(
     *,
     note: dict[str, Any],
     cautions: Sequence[str] = (),
+    names: Dataset | None = None,
     console: Any = None,
 ) -> RunFolder:
     """Fine-tune on labels alone (``RUN/labels_alone``), then with unlabeled records, and compare.
@@ -179,7 +197,7 @@ def finetune_with_unlabeled(
     Args:
         unlabeled: records whose labels, if any, are ignored.
         tested: test records; as the labeled ones, they are removed from the unlabeled ones.
-        note, cautions: as in :func:`headstart.downstream.finetune.finetune`.
+        note, cautions, names: as in :func:`headstart.downstream.finetune.finetune`.
 
     Raises:
         HeadstartError: the task is not classification, or no unlabeled record is left.
@@ -222,6 +240,7 @@ def finetune_with_unlabeled(
             alone,
             note=note,
             cautions=cautions,
+            names=names,
             console=console,
         )
     taken = UnlabeledRecords(remaining, method, config, say)
@@ -234,6 +253,7 @@ def finetune_with_unlabeled(
         run,
         note=note,
         cautions=cautions,
+        names=names,
         unlabeled=taken,
         console=console,
     )

@@ -60,8 +60,8 @@ class Head(Protocol):
 
 
 #: Each entry is called with the features (N,D) of all training records, drawn or not, and returns a
-#: :class:`Head`. The naive-Bayes SVM and low-rank averages take sparse features, the RBF SVM and
-#: label propagation dense ones, the others both.
+#: :class:`Head`; ``auto`` also takes class names and blocks. The naive-Bayes SVM and low-rank
+#: averages take sparse features, the RBF SVM and ``auto`` dense ones, the others both.
 HEADS = Registry(
     "head",
     {
@@ -70,7 +70,7 @@ HEADS = Registry(
         "naive Bayes SVM": "headstart.evaluation.heads.naive_bayes_svm:NaiveBayesSVM",
         "RBF SVM": "headstart.evaluation.heads.rbf_svm:RBFSVM",
         "low-rank averages": "headstart.evaluation.heads.low_rank:LowRankAverages",
-        "label propagation": "headstart.evaluation.heads.propagation:LabelPropagation",
+        "auto": "headstart.evaluation.heads.auto:Auto",
         "kNN": "headstart.evaluation.heads.neighbours:NearestNeighbours",
     },
     group="headstart.heads",

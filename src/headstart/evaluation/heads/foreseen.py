@@ -32,7 +32,7 @@ _OVERHEAD = {
     "RBF SVM": 0.2,
     "low-rank averages": 0.4,
     "kNN": 0.01,
-    "label propagation": 0.3,
+    "auto": 1.0,
 }
 
 
@@ -120,13 +120,17 @@ def _low_rank(sizes: _Sizes) -> float:
     return seen * (50.0 * min(sizes.labels, SPANNED) + 20 * sizes.classes + 100_000) + sizes.axes
 
 
-def _propagated(sizes: _Sizes, records: int, tested: int) -> float:
+def _auto(sizes: _Sizes, records: int, tested: int) -> float:
+    # Penalties are chosen once, and then it is fitted twice to each fold: with the names, too.
+    regressions = 2 * _linear(sizes, 10)
+    if not propagation.is_few(sizes.labels, records) or sizes.classes > propagation.CLASSES:
+        return regressions
     pool = min(records, propagation.POOL)
     graph = pool * pool * (2.0 * sizes.width + _SCORE)
-    # Spreading over some 15 edges a record, in every fold and with all labels.
-    spread = 5 * propagation.ROUNDS * 15 * _SPARSE * pool * sizes.classes
-    near = (tested + sizes.labels) * pool * (2.0 * sizes.width + _SCORE)
-    return 1.5 * _linear(sizes, 10) + graph + spread + near
+    # Spreading over some 15 edges a record: the labels of each fold, and the names.
+    spread = 6 * propagation.ROUNDS * 15 * _SPARSE * pool * sizes.classes
+    near = (tested + 3 * sizes.labels) * pool * (2.0 * sizes.width + _SCORE)
+    return regressions + graph + spread + near
 
 
 def _neighbours(sizes: _Sizes, tested: int) -> float:
@@ -141,6 +145,7 @@ def foreseen(
     heads: Sequence[str],
     *,
     tested: int | None = None,
+    blocks: int = 1,
 ) -> Foreseen:
     """Estimate how long it takes to fit ``heads`` and to predict with them, and the memory.
 
@@ -150,6 +155,7 @@ def foreseen(
         features: (N,D) of all training records.
         heads: names in :data:`headstart.evaluation.heads.HEADS`.
         tested: number of tested records; N by default.
+        blocks: of the features; ``auto`` tries each, and all side by side.
 
     Example::
 
@@ -169,7 +175,7 @@ def foreseen(
             "RBF SVM": _kernel,
             "low-rank averages": _low_rank,
             "kNN": lambda s: _neighbours(s, tested),
-            "label propagation": lambda s: _propagated(s, rows, tested),
+            "auto": lambda s: (blocks + (blocks > 1)) * _auto(s, rows, tested),
         }
         product = 2 * (_SPARSE if thin else 1) * values * classes
         operations += draws * sum(costs[name](sizes) + tested * product for name in heads)

@@ -91,6 +91,7 @@ class Protocol:
         draws: whether labels are drawn from the training records even where none are split off, so
             that it matters which records belong together.
         networks: whether networks that are trained on the labels can be measured.
+        names: whether class names serve it as examples.
         classes: whether it tells the class of each record, the only one that it has.
         alone: whether only the test records matter, so that training records play no part.
         headline: the headline score of predictions, for protocols that fit a probe: it is then
@@ -112,6 +113,7 @@ class Protocol:
     folds: bool = False
     draws: bool = False
     networks: bool = False
+    names: bool = False
     classes: bool = False
     alone: bool = False
     headline: Headline | None = None

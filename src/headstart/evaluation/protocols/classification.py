@@ -15,8 +15,10 @@ from headstart.data.vectors import Matrix
 from headstart.errors import HeadstartError
 from headstart.evaluation.draws import draw, draw_seeds, label_counts
 from headstart.evaluation.heads import HEADS, Head
+from headstart.evaluation.heads.chosen import Chosen, Selection
 from headstart.evaluation.heads.foreseen import foreseen
 from headstart.evaluation.heads.propagation import is_few
+from headstart.evaluation.heads.sides import Names
 from headstart.evaluation.metrics import estimates
 from headstart.evaluation.outcomes import ACCURACY, Candidate, Outcome, Results
 from headstart.evaluation.protocols import Protocol
@@ -65,12 +67,14 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
     def predicting(predict: _Predict) -> Predict:
         def row(drawn: list[Part], seed: int) -> Prediction:
             found = np.empty(len(truth), dtype=np.int32)
-            validation = []
+            validation: list[float] = []
+            selections: list[Selection] = []
             for learned, tested in drawn:
                 part = predict(learned, targets[learned], tested, seed)
                 found[tested] = part.values
                 validation.append(part.validation)
-            return Prediction(found, float(np.mean(validation)))
+                selections += part.selections
+            return Prediction(found, float(np.mean(validation)), tuple(selections))
 
         return row
 
@@ -96,7 +100,10 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
         seeds=draw_seeds(config, counts),
         draw=drawn,
         heads=True,
-        applies=lambda head, labels: head != "label propagation" or is_few(labels, len(targets)),
+        # One block and many labels: nothing is left to choose among.
+        applies=lambda candidate, head, labels: (
+            head != "auto" or len(candidate.blocks) > 1 or is_few(labels, len(targets))
+        ),
         seconds=lambda candidate, head, labels, draws: _seconds(
             candidate, head, labels, draws, len(names), len(truth)
         ),
@@ -110,11 +117,12 @@ PROTOCOL = Protocol(
     split="by class",
     folds=True,
     networks=True,
+    names=True,
     classes=True,
     headline=lambda found, truth, seed, groups: averaged(found == truth, seed, groups),
     how="Features are frozen; the penalty of every classifier and the scaling are chosen by "
-    "cross-validation inside the drawn labels. kNN: up to 200 neighbours by cosine, weight "
-    "exp(s / 0.1).",
+    "cross-validation inside the drawn labels, and so is what the head auto uses. kNN: up to 200 "
+    "neighbours by cosine, weight exp(s / 0.1).",
 )
 
 
@@ -137,20 +145,21 @@ def _outcomes(
     ends = np.cumsum([len(each.rows) for each in found])[:-1]
     parts = np.split(resampled, ends)
     outcomes = []
-    for (candidate, probe, count, stack, validation), of_probe in zip(found, parts, strict=True):
+    for each, of_probe in zip(found, parts, strict=True):
         outcomes.append(
             Outcome(
-                candidate=candidate.name,
-                kind=candidate.kind,
-                repeats=candidate.repeats,
-                joined_with=candidate.joined_with,
-                probe=probe,
-                labels=count,
-                predictions=stack,
-                scores=estimates(truth, stack, classes, _rng(seed, "bootstrap"), groups),
-                by_draw=(stack == truth).mean(1),
+                candidate=each.candidate.name,
+                kind=each.candidate.kind,
+                repeats=each.candidate.repeats,
+                joined_with=each.candidate.joined_with,
+                probe=each.probe,
+                labels=each.labels,
+                predictions=each.rows,
+                scores=estimates(truth, each.rows, classes, _rng(seed, "bootstrap"), groups),
+                by_draw=(each.rows == truth).mean(1),
                 by_resample=of_probe,
-                validation=validation,
+                validation=each.validation,
+                selections=each.selections,
             )
         )
     return outcomes
@@ -204,16 +213,30 @@ def _probes(
         ) -> Prediction:
             together = {} if groups is None else {"groups": groups[drawn]}
             fitted = head.fit(_rows(train, drawn), classes, _rng(seed, "penalty"), **together)
-            return Prediction(fitted.predict(_rows(test, tested)), fitted.validation)
+            chosen = (fitted.selection,) if isinstance(fitted, Chosen) else ()
+            return Prediction(fitted.predict(_rows(test, tested)), fitted.validation, chosen)
 
         return predict
 
-    heads = {name: HEADS[name](train) for name in candidate.heads}
+    named = _names(candidate, names)
+    heads = {
+        name: HEADS[name](train, names=named, blocks=candidate.blocks)
+        if name == "auto"
+        else HEADS[name](train)
+        for name in candidate.heads
+    }
     return {
         name: predicting(head)
         for name, head in heads.items()
         if head.most_classes is None or len(names) <= head.most_classes
     }
+
+
+def _names(candidate: Candidate, classes: np.ndarray) -> Names | None:
+    """Return the class names of a candidate, as examples of the ``classes`` (K,)."""
+    if candidate.names is None:
+        return None
+    return Names(np.asarray(candidate.names), np.searchsorted(classes, np.array(candidate.named)))
 
 
 def _seconds(
@@ -222,7 +245,9 @@ def _seconds(
     """Return about how long a head takes; 0 where it is not known."""
     if candidate.train is None:
         return 0.0
-    return foreseen({labels: draws}, classes, candidate.train, [head], tested=tested).seconds
+    blocks, train = max(1, len(candidate.blocks)), candidate.train
+    needed = foreseen({labels: draws}, classes, train, [head], tested=tested, blocks=blocks)
+    return needed.seconds
 
 
 def _majority(drawn: np.ndarray, classes: np.ndarray, tested: np.ndarray, seed: int) -> Prediction:

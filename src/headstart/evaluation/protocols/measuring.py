@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from headstart.batch import Progress
 from headstart.data.vectors import Matrix
 from headstart.evaluation.allowance import Allowance
+from headstart.evaluation.heads.chosen import Selection
 from headstart.evaluation.heads.rows import check_finite, constant
 from headstart.evaluation.outcomes import Candidate, Metric, Outcome, Results
 from headstart.evaluation.protocols.resampling import Sampled
@@ -33,10 +35,12 @@ class Prediction(NamedTuple):
         values: (N,...) of all tested units.
         validation: the headline score by cross-validation inside the drawn labels; NaN where
             nothing is fitted, or too few labels were drawn.
+        selections: what the head ``auto`` chose, once for each part that was fitted.
     """
 
     values: np.ndarray
     validation: float = math.nan
+    selections: tuple[Selection, ...] = ()
 
 
 #: From a draw and a seed to the predictions of all tested units.
@@ -71,7 +75,7 @@ def nothing(labels: int, seed: int) -> None:
     """Draw nothing, for protocols that learn from no labels."""
 
 
-def always(probe: str, labels: int) -> bool:
+def always(candidate: Candidate, probe: str, labels: int) -> bool:
     """Measure every probe at every number of labels."""
     return True
 
@@ -87,6 +91,7 @@ class Predicted(NamedTuple):
     Attributes:
         rows: (S,N,...), one row per draw.
         validation: the mean over draws of :attr:`Prediction.validation`.
+        selections: of all draws.
     """
 
     candidate: Candidate
@@ -94,6 +99,7 @@ class Predicted(NamedTuple):
     labels: int
     rows: np.ndarray
     validation: float = math.nan
+    selections: tuple[Selection, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +112,7 @@ class Measurement:
         score: from all predictions to outcomes, in order.
         seeds: of the draws at each number of labels; 0 labels where none are used.
         heads: whether features are measured by the heads of the candidates.
-        applies: whether a probe is of use at a number of labels.
+        applies: whether a probe of a candidate is of use at a number of labels.
         seconds: that a probe of a candidate will take at a number of labels and of draws.
         draw: from a number of labels and a seed to the training data of all candidates.
         trivial: the predictions of a method that looks at no record, and its name, such as the
@@ -120,7 +126,7 @@ class Measurement:
     draw: Callable[[int, int], Any] = nothing
     trivial: tuple[str, Predict] | None = None
     heads: bool = False
-    applies: Callable[[str, int], bool] = always
+    applies: Callable[[Candidate, str, int], bool] = always
     seconds: Callable[[Candidate, str, int, int], float] = nothing_foreseen
 
     def of(
@@ -158,7 +164,7 @@ class Measurement:
             for candidate, probes in table
             for labels in counts[candidate.name]
             for name, predict in probes.items()
-            if self.applies(name, labels)
+            if self.applies(candidate, name, labels)
         ]
         found: dict[int, Predicted] = {}
         done, total = 0, sum(len(draws[labels]) for *_, labels in cells)
@@ -171,7 +177,8 @@ class Measurement:
                     predictions = [predict(drawn, seed) for drawn, seed in draws[labels]]
                 rows = np.stack([each.values for each in predictions])
                 validation = float(np.mean([each.validation for each in predictions]))
-                found[number] = Predicted(candidate, name, labels, rows, validation)
+                chosen = tuple(chain.from_iterable(each.selections for each in predictions))
+                found[number] = Predicted(candidate, name, labels, rows, validation, chosen)
             done += len(draws[labels])
             if progress:
                 progress(done, total)

@@ -12,6 +12,7 @@ from headstart.evaluation.metrics import Estimate
 from headstart.evaluation.report import (
     advice,
     answer,
+    choices,
     confusions,
     cost,
     data,
@@ -125,6 +126,11 @@ class Report(Result):
                         for name, estimate in outcome.scores.items()
                         for key, value in _plain(estimate, name).items()
                     },
+                    **(
+                        {"choice": choices.summary(outcome.selections)}
+                        if outcome.selections
+                        else {}
+                    ),
                 }
                 for outcome in results.outcomes
             ],
@@ -175,6 +181,7 @@ class Report(Result):
                 data.section(self._audits),
                 cost.section(self._cost),
                 scores.section(results),
+                choices.section(results),
                 reproduce.section(self._command, self._versions, self._run),
             ],
         )

@@ -42,11 +42,12 @@ def _table(results: Results, outcomes: list[Outcome]) -> Markup:
             for x in outcomes
             if x.labels == labels
         ]
-        groups[_group(labels, name)] = rows
+        groups[group(labels, name)] = rows
     return table(["", "Probe", *(name[:1].upper() + name[1:] for name in names)], groups)
 
 
-def _group(labels: int, name: str) -> str:
+def group(labels: int, name: str) -> str:
+    """Return the heading of the rows with a number of labels."""
     if not labels:
         return name
     if name == "all":

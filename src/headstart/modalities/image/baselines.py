@@ -37,7 +37,7 @@ COMPONENTS, JOINED = 256, 400
 #: Images that components are fitted on, and images from which patches are cut.
 FITTED, CUT = 5000, 2000
 HOG = "HOG and colour"
-HEADS = ("logistic regression", "RBF SVM", "label propagation")
+HEADS = ("logistic regression", "RBF SVM", "auto")
 _CHUNK = 500
 
 #: From images (n,3,S,S) of bytes to features (n,D) float32.

@@ -32,7 +32,7 @@ FEATURES = 100_000
 #: Maximum number of unlabeled texts that are read, and of their letters; more change little.
 BACKGROUND, LETTERS = 75_000, 120_000_000
 #: Classifiers of dense features.
-DENSE = ("logistic regression", "label propagation")
+DENSE = ("logistic regression", "auto")
 #: Protocols that compare records by cosine, and fit nothing to labels.
 BY_COSINE = ("similarity", "retrieval", "clustering")
 #: A name, the heads, and the features (N,D) of training and test texts.

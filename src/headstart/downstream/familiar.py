@@ -1,0 +1,101 @@
+"""Records unlike the labeled ones get no label: the part of a head that says which these are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from headstart.errors import HeadstartError
+from headstart.evaluation.heads.familiarity import NEAREST, Familiarity, bound
+
+#: Letters of a known record that are shown.
+_LETTERS = 160
+
+
+class Familiar(nn.Module):
+    """How much records are like the labeled ones; see :class:`Familiarity`.
+
+    Args:
+        state: ``bank`` (B,D), ``centre`` and ``scale`` (2,), ``scores`` (n,).
+        known: of each row of the bank the ``id``, the ``label`` and what can be shown.
+    """
+
+    def __init__(self, state: Mapping[str, Tensor], known: Sequence[Mapping[str, str]]) -> None:
+        super().__init__()
+        self.bank: Tensor
+        self.centre: Tensor
+        self.scale: Tensor
+        self.scores: Tensor
+        self.register_buffer("bank", state["bank"].half())
+        for name in ("centre", "scale", "scores"):
+            self.register_buffer(name, state[name].float())
+        self.known = [dict(each) for each in known]
+        self._share, self._bound = 0.0, -np.inf
+
+    @classmethod
+    def of(cls, found: Familiarity, records: Sequence[Mapping[str, Any]], content: str) -> Self:
+        """Return that of labels that were held out.
+
+        Args:
+            records: the labeled ones; content: the name of what they hold.
+        """
+        arrays = {name: getattr(found, name) for name in ("bank", "centre", "scale", "scores")}
+        rows = (records[int(index)] for index in found.kept)
+        known = [_shown(row, content) for row in rows]
+        return cls({name: torch.from_numpy(np.asarray(a)) for name, a in arrays.items()}, known)
+
+    def refuse(self, share: float) -> None:
+        """Refuse so many of the records that are like the labeled ones.
+
+        Raises:
+            HeadstartError: too few labels were held out to tell.
+        """
+        found = bound(self.scores.numpy(), share)
+        if found is None:
+            count = len(self.scores)
+            raise HeadstartError(
+                f"--abstain {share:.1%}: of {count:,} labels that is less than one, or all of "
+                f"them; take a share between {1 / max(count, 1):.1%} and "
+                f"{1 - 1 / max(count, 2):.1%}, or label more."
+            )
+        self._share, self._bound = share, found
+
+    def judged(
+        self, rows: list[dict[str, Any]], logs: Tensor, features: Tensor
+    ) -> list[dict[str, Any]]:
+        """Return predictions of which those of unfamiliar records have no label, but a reason.
+
+        Args:
+            rows: predictions; logs: (B,K) their log-probabilities; features: (B,D).
+        """
+        cosines = normalize(features.float()) @ self.bank.float().T  # (B,bank)
+        near = cosines.topk(min(NEAREST, len(self.bank)), dim=1)
+        both = torch.stack([logs.max(1).values, near.values.mean(1)], dim=1)
+        scores = ((both - self.centre) / self.scale).sum(1)
+        return [
+            row if score >= self._bound else {**row, **self._refused(cosine, index)}
+            for row, score, cosine, index in zip(
+                rows, scores.tolist(), near.values.tolist(), near.indices.tolist(), strict=True
+            )
+        ]
+
+    def _refused(self, cosines: list[float], indices: list[int]) -> dict[str, Any]:
+        return {
+            "label": None,
+            "reason": f"less like the labeled records than {1 - self._share:.0%} of these are",
+            "nearest": [
+                {**self.known[index], "cosine": round(cosine, 3)}
+                for index, cosine in zip(indices, cosines, strict=True)
+            ],
+        }
+
+
+def _shown(record: Mapping[str, Any], content: str) -> dict[str, str]:
+    value = record.get(content)
+    shown = {content: value[:_LETTERS]} if isinstance(value, str) else {}
+    return {"id": str(record["id"]), "label": str(record["label"]), **shown}

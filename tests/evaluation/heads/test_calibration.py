@@ -1,0 +1,76 @@
+"""Probabilities that can be taken at their word, and records unlike the labeled ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.special import log_softmax
+
+from headstart.evaluation.heads.auto import Auto
+from headstart.evaluation.heads.calibration import (
+    at_temperature,
+    calibrated,
+    calibration_error,
+)
+from headstart.evaluation.heads.familiarity import bound, familiarity
+
+
+def drawn(count: int, sharpness: float) -> tuple[np.ndarray, np.ndarray]:
+    """Log-probabilities that are too sharp by a factor, and classes drawn from the true ones."""
+    generator = np.random.default_rng(0)
+    logs = log_softmax(2 * generator.normal(size=(count, 4)), axis=1)
+    codes = np.array([generator.choice(4, p=np.exp(row)) for row in logs])
+    return log_softmax(sharpness * logs, axis=1), codes
+
+
+@pytest.mark.parametrize("sharpness", [0.5, 3.0])
+def test_the_temperature_undoes_what_is_too_sharp_or_too_blunt(sharpness: float) -> None:
+    logs, codes = drawn(4000, sharpness)
+    found = calibrated(logs, codes)
+    assert found.temperature == pytest.approx(sharpness, rel=0.1)
+    assert found.after < 0.03 < found.before
+    assert found.after == calibration_error(at_temperature(logs, found.temperature), codes)
+
+
+def test_the_error_is_that_of_its_definition() -> None:
+    logs = np.log([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4]])
+    # Two of 0.9, of which one is right; one of 0.6, which is right.
+    assert calibration_error(logs, np.array([0, 1, 0])) == pytest.approx(2 / 3 * 0.4 + 1 / 3 * 0.4)
+
+
+def test_few_labels_and_single_ones_set_no_temperature() -> None:
+    logs, codes = drawn(19, 3.0)
+    assert calibrated(logs, codes).temperature == 1
+    logs, codes = drawn(200, 3.0)
+    codes[7] = -1
+    assert calibrated(logs, codes).temperature == 1
+
+
+def test_records_of_other_classes_are_less_familiar() -> None:
+    from sklearn.datasets import load_digits
+
+    features, classes = load_digits(return_X_y=True)
+    features = features.astype(np.float32)
+    # Those of one writer stand together.
+    order = np.random.default_rng(0).permutation(len(classes))
+    features, classes = features[order], classes[order]
+    known = np.flatnonzero(classes < 7)
+    rows, others = features[known], features[classes >= 7]
+    labels = np.concatenate([np.flatnonzero(classes[known] == each)[:20] for each in range(7)])
+    chosen = Auto(rows).fit(rows[labels], classes[known][labels], np.random.default_rng(0))
+    measured = familiarity(chosen, rows[labels])
+    least = bound(measured.scores, 0.05)
+    new = np.setdiff1d(np.arange(len(rows)), labels)
+    refused = [
+        (measured(chosen.log_probabilities(each), each) < least).mean()
+        for each in (rows[new], others)
+    ]
+    assert refused[0] < 0.12
+    assert refused[1] > 0.6
+
+
+def test_a_share_below_one_label_has_no_bound() -> None:
+    scores = np.arange(20.0)
+    assert bound(scores, 0.05) == 1
+    assert bound(scores, 0.02) is None
+    assert bound(scores, 0.99) is None

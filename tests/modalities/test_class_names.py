@@ -1,0 +1,75 @@
+"""What a class is called as an example of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from headstart.errors import HeadstartError
+from headstart.modalities.class_names import class_names, spoken
+from headstart.modalities.opening import open_modality
+
+
+@pytest.mark.parametrize(
+    ("label", "words"),
+    [
+        ("card_arrival", "card arrival"),
+        ("cardArrival", "card arrival"),
+        ("HTTPError", "http error"),
+        ("Refund_not_showing_up", "refund not showing up"),
+        ("top 10 cards", "top 10 cards"),
+        ("positive!", "positive!"),
+        ("酒店", "酒店"),
+        ("no", "no"),
+    ],
+)
+def test_labels_are_read_as_words(label: str, words: str) -> None:
+    assert spoken(label) == words
+
+
+@pytest.mark.parametrize("label", ["17", "LABEL_3", "a1b2", "B", "-1.5", "class 2", "x"])
+def test_numbers_and_codes_are_no_words(label: str) -> None:
+    assert spoken(label) is None
+
+
+def test_labels_are_their_own_names_and_codes_are_told_once() -> None:
+    said: list[str] = []
+    records = class_names("auto", {"lost_card", "7", "8"}, open_modality("text"), said.append)
+    assert records["text"] == ["lost card"]
+    assert records["label"] == ["lost_card"]
+    assert said == [
+        "2 labels are no words ('7', ...) and not used as class names; --names FILE gives names."
+    ]
+    assert class_names("auto", {"7", "8"}, open_modality("text"), said.append) is None
+    assert class_names("off", {"lost_card"}, open_modality("text"), said.append) is None
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_a_file_gives_names_or_descriptions(ending, tmp_path) -> None:
+    file = tmp_path / f"names.{ending}"
+    file.write_text(
+        "label,name\n1,an_angry_customer\n2,a thankful one\n"
+        if ending == "csv"
+        else '{"label": 1, "description": "an_angry_customer"}\n'
+        '{"label": 2, "description": "a thankful one"}\n'
+    )
+    said: list[str] = []
+    records = class_names(str(file), {"1"}, open_modality("text"), said.append)
+    assert records["text"] == ["an angry customer"]
+    assert "1 labels that no labeled record has are left out ('2')" in said[-1]
+    both = class_names(str(file), {"1"}, open_modality("text"), said.append, others=True)
+    assert both["label"] == ["1", "2"]
+    with pytest.raises(HeadstartError, match="none of the labeled records"):
+        class_names(str(file), {"a", "b"}, open_modality("text"), said.append)
+
+
+def test_a_file_without_labels_is_refused(tmp_path) -> None:
+    file = tmp_path / "names.csv"
+    file.write_text("name\nan angry customer\n")
+    with pytest.raises(HeadstartError, match="needs a label and a name"):
+        class_names(str(file), {"1"}, open_modality("text"), print)
+
+
+def test_a_kind_that_cannot_be_typed_has_no_names() -> None:
+    assert class_names("auto", {"cat", "dog"}, open_modality("image"), print) is None
+    with pytest.raises(HeadstartError, match="where a record can be typed, and pictures cannot"):
+        class_names("names.csv", {"cat"}, open_modality("image"), print)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 
 import numpy as np
@@ -356,3 +357,15 @@ def test_chunks_are_dealt_whole_and_share_nothing():
     assert first["mask"][1].sum() == batch["mask"][1].sum() // 2
     again = made.views(batch, generator(1), "chunks")[0]
     assert not torch.equal(again["mask"], first["mask"])
+
+
+def test_the_code_of_a_tokenizer_is_never_run_whatever_is_answered(tmp_path, monkeypatch):
+    ran = tmp_path / "ran"
+    code = f"open({str(ran)!r}, 'w')\nfrom transformers import PreTrainedTokenizerFast as Own\n"
+    (tmp_path / "own.py").write_text(code)
+    settings = {"tokenizer_class": "Own", "auto_map": {"AutoTokenizer": [None, "own.Own"]}}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings))
+    monkeypatch.setattr("builtins.input", lambda *_: "y")
+    with pytest.raises(HeadstartError, match="no tokenizer can be read"):
+        TextModality().load(tmp_path)
+    assert not ran.exists()

@@ -105,7 +105,7 @@ class _Translator:
             "to translate"
         )
         with refused(f"{name} holds no network that reads and writes", hint):
-            self.tokenizer = AutoTokenizer.from_pretrained(folder)
+            self.tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         self.model = load_strictly(AutoModelForSeq2SeqLM, folder, hint).eval()
 
     def __call__(self, texts: Sequence[str]) -> list[str]:

@@ -74,7 +74,7 @@ def load_processor(folder: str | Path) -> TextProcessor:
     """
     hint = "give the folder of an encoder that was saved with its tokenizer"
     with refused(f"no tokenizer can be read from {folder}", hint):
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     _as_sentence_transformers(tokenizer, Path(folder))
     processor = TextProcessor(tokenizer)
     stored = Path(folder) / "counts.npy"

@@ -28,7 +28,7 @@ class Audit:
         duplicates: kept records whose content repeats an earlier one.
         notes: sentences, such as on what was not searched.
         findings: further results, by key: ``facts``, ``lengths``, ``near_duplicates``,
-            ``contradictions``, ``overlap``, ``tables`` (of this kind of data only, from
+            ``labels``, ``contradictions``, ``overlap``, ``tables`` (from
             :meth:`headstart.pages.tables.Table.plain`); and ``removed`` (reason: count) and
             ``overlap_removed`` where records were removed on purpose.
         ledger: also keeps every row, where results are laid beside their rows.

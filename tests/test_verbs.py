@@ -216,6 +216,14 @@ def test_a_run_of_before_says_its_columns_the_new_way(source, tmp_path):
     assert hs.pretrain(out=str(run.folder), resume=True).finished
 
 
+def test_a_quick_look_takes_less_of_all_that_was_not_given() -> None:
+    plan = load(EvaluateConfig, run="run", train="train.csv", quick=True, seeds=3)
+    assert (plan.labels, plan.seeds, plan.from_scratch) == (["100"], 3, "off")
+    assert (plan.published, plan.alternatives_budget) == (["off"], "30s")
+    usual = load(EvaluateConfig, run="run", train="train.csv")
+    assert (usual.labels[-1], usual.seeds, usual.from_scratch) == ("all", 5, "auto")
+
+
 def test_numbers_may_stand_where_the_shell_has_texts() -> None:
     plan = load(EvaluateConfig, run="run", train="train.csv", labels=[10, "all"])
     assert plan.labels == ["10", "all"]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from headstart.config.options import (
     AutoBudgetText,
@@ -99,6 +100,16 @@ class PretrainConfig(GroupOptions, TrainingOptions):
         return name if prefix and self.embeddings.startswith(prefix) else None
 
 
+#: What a quick look takes instead of the defaults.
+QUICK: dict[str, Any] = {
+    "labels": ["100"],
+    "seeds": 2,
+    "from_scratch": "off",
+    "published": ["off"],
+    "alternatives_budget": "30s",
+}
+
+
 class EvaluateConfig(SplitOptions, TaskOptions):
     """Measure how good the frozen features are with few labels."""
 
@@ -167,9 +178,20 @@ class EvaluateConfig(SplitOptions, TaskOptions):
         description="Other encoders to compare with: runs, or folders of Transformers, timm or "
         "sentence-transformers.",
     )
+    quick: bool = Field(
+        False,
+        description="A first look: 100 labels, 2 draws, no network from scratch, no published "
+        "encoder, 30 seconds of alternatives; each of these options can be given, too.",
+    )
     seed: int = Field(0, ge=0, description="Everything random follows from this number.")
     out: str | None = Field(None, description="Report file; report.html in the run by default.")
     overwrite: bool = Field(False, description=REPLACE)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _at_first_sight(cls, values: Any) -> Any:
+        is_quick = isinstance(values, Mapping) and values.get("quick") in (True, "true", "True")
+        return {**QUICK, **values} if is_quick else values
 
 
 class FinetuneConfig(SplitOptions, TaskOptions, TrainingOptions):
@@ -302,7 +324,9 @@ class SearchConfig(SourceOptions):
     query: Source = Field(..., description="A file (each of its records is a query), or a text.")
     count: int = Field(10, ge=1, description="Nearest records to return.")
     index: str | None = Field(
-        None, description="Vectors that `headstart embed` wrote; else they are computed and stored."
+        None,
+        description="Vectors that `headstart embed` wrote, of the inputs if any are named; else "
+        "they are computed and stored.",
     )
     out: str | None = Field(None, description="Write .jsonl, .csv or .parquet; else print.")
     overwrite: bool = Field(False, description=REPLACE)

@@ -138,4 +138,6 @@ def set_aside(found: Mapping[str, Any]) -> str:
     more = ", ..." if found["quarantine"] > 3 else ""
     share = share_set_aside(found)
     of_all = f" ({share:.1%} of all)" if share > MANY else ""
+    if found["quarantine"] == 1:
+        return f"1 record was set aside{of_all}: {next(iter(found['reasons']))} ({names})"
     return f"{found['quarantine']} records were set aside{of_all}: {reasons} ({names}{more})"

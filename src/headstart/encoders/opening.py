@@ -105,10 +105,12 @@ class OpenedEncoder:
         else:
             records = read(self.modality, audit)
         records = self.modality.readable(records, self.processor, audit)
-        for sentence in audit.sentences():
-            say(sentence)
         if ledger is not None:
             ledger.settle(records, audit.reason_of())
+        # A ledger says itself which of its rows have no record.
+        is_told = ledger is not None and ledger.kept is not None
+        for sentence in audit.notes if is_told else audit.sentences():
+            say(sentence)
         return records
 
 

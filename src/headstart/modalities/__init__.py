@@ -164,6 +164,7 @@ class Modality(ABC):
         Raises:
             HeadstartError: there is no such kind.
         """
+        return None
 
     def readable(self, records: Dataset, processor: Any, audit: Audit) -> Dataset:
         """Return the records whose content can be decoded; the others are quarantined.

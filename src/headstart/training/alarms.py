@@ -108,8 +108,8 @@ class Alarms:
             )
         return self._ring(
             "few steps",
-            f"The budget gives {steps} step{'s' * (steps != 1)}, and fewer than {_FEW_STEPS} are seldom enough: "
-            f"{cause}.",
+            f"The budget gives {steps} step{'s' * (steps != 1)}, and fewer than {_FEW_STEPS} are "
+            f"seldom enough: {cause}.",
         )
 
     # -- the features ------------------------------------------------------------------------

@@ -284,6 +284,6 @@ def test_records_of_written_vectors_are_shown_while_their_source_is_as_it_was(
     assert "table.csv has changed since it was embedded" in capsys.readouterr().err
     (row,) = run.search(table, query="axe saw", index=tmp_path / "v.npy", count=1)
     assert row["record"]["text"] == "axe saw"
-    (tmp_path / "v.sources.json").unlink()
+    (tmp_path / "v.npy.sources.json").unlink()
     run.search(query="axe saw", index=tmp_path / "v.npy", count=1)
     assert "there is no" in capsys.readouterr().err

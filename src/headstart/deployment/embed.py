@@ -130,7 +130,7 @@ def ids_of(out: Path) -> Path:
 
 def sources_of(out: Path) -> Path:
     """Return the path of the file beside vectors that says what they were made from."""
-    return out.with_name(out.stem + ".sources.json")
+    return out.with_name(f"{out.name}.sources.json")
 
 
 class _Writer(Protocol):

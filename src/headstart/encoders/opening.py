@@ -19,6 +19,7 @@ from headstart.encoders.formats import format_of, highest_token
 from headstart.errors import HeadstartError
 from headstart.files import write_json
 from headstart.modalities import MODALITIES, Modality, Processor
+from headstart.modalities.guess import telling_kinds
 from headstart.modalities.opening import modality_giving, open_modality
 from headstart.run import RunFolder
 from headstart.seeding import seeded
@@ -99,11 +100,12 @@ class OpenedEncoder:
             HeadstartError: an unknown column, or nothing can be read.
         """
         audit = Audit() if ledger is None else Audit(sys.maxsize, ledger)
-        if read is None:
-            check_names(options.columns, self.modality.content)
-            records = self.modality.read(sources, options, audit)
-        else:
-            records = read(self.modality, audit)
+        with telling_kinds(sources, self.modality.content, "this run"):
+            if read is None:
+                check_names(options.columns, self.modality.content)
+                records = self.modality.read(sources, options, audit)
+            else:
+                records = read(self.modality, audit)
         records = self.modality.readable(records, self.processor, audit)
         if ledger is not None:
             ledger.settle(records, audit.reason_of())

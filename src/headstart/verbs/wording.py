@@ -23,7 +23,7 @@ _given: ContextVar[dict[str, str] | None] = ContextVar("given", default=None)
 
 #: A command of the shell, which stays one.
 _COMMAND = re.compile(r"(`headstart [^`]*`)")
-_SETTING = re.compile(r"--set (?P<quote>['\"]?)(?P<text>[\w.]+(=[^\s;:,'\"]+)?)(?P=quote)")
+_SETTING = re.compile(r"--set (?P<quote>['\"]?)(?P<setting>[\w.]+(=[^\s;:,'\"]+)?)(?P=quote)")
 _COLUMN = re.compile(r"--column (?P<name>\w+)=(?P<column>'[^']*'|[^\s,;.)]+)")
 #: A flag, the word after it, and whether that ends a part of the sentence.
 _FLAG = re.compile(
@@ -67,8 +67,8 @@ def note_records(path: str, option: str) -> None:
 def worded(message: str) -> str:
     """Return a message with keyword arguments in the place of flags, unless the shell calls.
 
-    >>> worded("check --column text=body, or give --folds 5.")
-    'check columns={"text": "body"}, or give folds=5.'
+    >>> worded("check --column label=stars, or give --folds 5.")
+    'check columns={"label": "stars"}, or give folds=5.'
     """
     if _shell.get():
         return message
@@ -99,7 +99,7 @@ def _argued(text: str) -> str:
     text = _COLUMN.sub(
         lambda found: f'columns={{"{found["name"]}": "{found["column"].strip(chr(39))}"}}', text
     )
-    text = _SETTING.sub(lambda found: f'settings=["{found["text"]}"]', text)
+    text = _SETTING.sub(lambda found: f'settings=["{found["setting"]}"]', text)
     return _FLAG.sub(_argument, text)
 
 

@@ -169,10 +169,12 @@ class TextProcessor(TokenProcessor):
         """Return the texts as tokens, and below each the network's input and targets."""
         from headstart.modalities.text.preview import texts_in
 
-        hidden = self.tokenizer.mask_token_id
-        return Words(
-            texts_in(batch, corrupted, lambda token: str(self.tokenizer.decode([token])), hidden)
-        )
+        hidden, unknown = self.tokenizer.mask_token_id, self.tokenizer.unk_token_id
+
+        def spell(token: int) -> str:
+            return str(self.tokenizer.decode([token]))
+
+        return Words(texts_in(batch, corrupted, spell, hidden, unknown))
 
     def units(self, record: Mapping[str, Any], length: int) -> TextUnits:
         """Return the words of a text."""

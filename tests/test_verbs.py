@@ -218,7 +218,7 @@ def test_a_run_of_before_says_its_columns_the_new_way(source, tmp_path):
 
 def test_a_quick_look_takes_less_of_all_that_was_not_given() -> None:
     plan = load(EvaluateConfig, run="run", train="train.csv", quick=True, seeds=3)
-    assert (plan.labels, plan.seeds, plan.from_scratch) == (["100"], 3, "off")
+    assert (plan.labels[-1], plan.seeds, plan.from_scratch) == ("1000", 3, "off")
     assert (plan.published, plan.alternatives_budget) == (["off"], "30s")
     usual = load(EvaluateConfig, run="run", train="train.csv")
     assert (usual.labels[-1], usual.seeds, usual.from_scratch) == ("all", 5, "auto")

@@ -102,7 +102,7 @@ class PretrainConfig(GroupOptions, TrainingOptions):
 
 #: What a quick look takes instead of the defaults.
 QUICK: dict[str, Any] = {
-    "labels": ["100"],
+    "labels": ["10", "100", "1000"],
     "seeds": 2,
     "from_scratch": "off",
     "published": ["off"],
@@ -180,8 +180,8 @@ class EvaluateConfig(SplitOptions, TaskOptions):
     )
     quick: bool = Field(
         False,
-        description="A first look: 100 labels, 2 draws, no network from scratch, no published "
-        "encoder, 30 seconds of alternatives; each of these options can be given, too.",
+        description="A first look: 1,000 labels at most, 2 draws, no network from scratch, no "
+        "published encoder, 30 seconds of alternatives; each of these options can be given, too.",
     )
     seed: int = Field(0, ge=0, description="Everything random follows from this number.")
     out: str | None = Field(None, description="Report file; report.html in the run by default.")

@@ -72,11 +72,11 @@ def label_counts(
     """
     if "label" not in records.column_names:
         return None
-    counts = Counter(stream(records, "label"))
-    missing = counts.pop(None, 0)
+    labels = Counter(stream(records, "label"))
+    counts = {label: count for label, count in labels.most_common() if label is not None}
     if not counts:
         return None
-    found = LabelCounts(dict(counts.most_common()), missing, contradicting)
+    found = LabelCounts(counts, labels[None], contradicting)
     if not found.are_quantities():
         notes += spelling_notes(found.classes, where)
     return found

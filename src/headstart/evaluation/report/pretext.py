@@ -117,12 +117,16 @@ def _pieces(pieces: list[list[Any]]) -> list[Markup]:
     answers = sum(bool(answer) for _, _, answer in pieces)
     dense = answers > _MANY * len(pieces)
     rendered = []
+    # Pieces that begin with their space are parts of words.
+    spaced = any(text[:1].isspace() for text, _, _ in pieces)
     for text, mark, answer in pieces:
         is_marked = mark and mark != "unknown"
-        written: Markup = tag("mark", text, class_=mark) if is_marked else tag("span", text)
+        word = text.strip() or text
+        written: Markup = tag("mark", word, class_=mark) if is_marked else tag("span", word)
         if answer and not dense:
             written = join(written, tag("mark", answer, class_="answer"))
-        rendered.append(join(written, " "))
+        lead = " " if spaced and text[:1].isspace() else ""
+        rendered.append(join(lead, written) if spaced else join(written, " "))
     if dense:
         targets = [
             join(tag("mark", answer, class_="answer"), " ") for _, _, answer in pieces if answer

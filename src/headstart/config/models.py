@@ -13,7 +13,6 @@ from headstart.config.options import (
     GroupOptions,
     LabelCounts,
     OptionalSource,
-    Options,
     SafeguardOptions,
     Share,
     Source,
@@ -388,26 +387,3 @@ class LabelConfig(GroupOptions):
     )
     seeds: int = Field(20, ge=2, le=100, description="Repetitions of the simulation.")
     seed: int = Field(0, ge=0, description="Everything random follows from this number.")
-
-
-class GenerateConfig(Options):
-    """Continue a prompt, or draw images, with a run whose objective can."""
-
-    run: str = Field(
-        ...,
-        description="Folder of a run (clm, prefix, unilm, span_corruption, bart, gap_sentences; "
-        "images: vae, gan, bigan).",
-    )
-    prompt: str = Field("", description="Text to continue, or with [MASK] where it has gaps.")
-    tokens: int = Field(200, ge=1, le=100_000, description="Most tokens to write.")
-    temperature: float = Field(0.8, ge=0, le=100, description="0 takes the most probable token.")
-    top_k: int = Field(0, ge=0, description="Sample among this many tokens; 0 means all.")
-    count: int = Field(64, ge=1, le=10_000, description="Images to draw.")
-    out: str | None = Field(
-        None, description="File of the images (.png); samples.png in the run by default."
-    )
-    overwrite: bool = Field(False, description=REPLACE)
-    seed: int = Field(0, ge=0, description="Everything random follows from this number.")
-    quiet: bool = Field(
-        False, exclude=True, description="Print the result only, and no progress or notes."
-    )

@@ -72,11 +72,11 @@ def label_counts(
     """
     if "label" not in records.column_names:
         return None
-    labels = Counter(stream(records, "label"))
-    counts = {label: count for label, count in labels.most_common() if label is not None}
-    if not counts:
+    labels = Counter(label for label in stream(records, "label") if label is not None)
+    if not labels:
         return None
-    found = LabelCounts(counts, labels[None], contradicting)
+    missing = len(records) - labels.total()
+    found = LabelCounts(dict(labels.most_common()), missing, contradicting)
     if not found.are_quantities():
         notes += spelling_notes(found.classes, where)
     return found

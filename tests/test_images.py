@@ -85,7 +85,7 @@ def test_a_broken_picture_keeps_its_row(
     assert np.isnan(vectors).all(1).tolist() == [True, False, False]
     names = (tmp_path / "v.ids.txt").read_text().split()
     assert names == [f"photos/{name}.png" for name in "abc"]
-    assert "1 of 3 rows have no vector" in capsys.readouterr().err
+    assert "1 of 3 rows has no vector: " in capsys.readouterr().err
     (found,) = run.search(str(folder), query=str(folder / "b.png"), count=1)
     assert found["id"] == "photos/b.png"
     assert found["record"] == {"image": str(folder / "b.png")}

@@ -11,6 +11,7 @@ from PIL import Image
 import headstart as hs
 from headstart.errors import HeadstartError
 from headstart.training import train
+from headstart.verbs.previewing import _joined
 
 TEXTS = [f"the {a} {b} sleeps in the sun" for a in ("red", "sly", "old") for b in ("fox", "hare")]
 
@@ -65,6 +66,21 @@ def test_nothing_is_written_that_was_not_asked_for(
         assert "--out preview.html writes a page" in str(found)
     assert found.to_dict()["out"] is None
     assert list(tmp_path.iterdir()) == []
+
+
+def test_words_that_are_unknown_among_so_few_are_explained(tmp_path: Path) -> None:
+    once = ["my dog likes bones", "the sun is hot today"]
+    out = tmp_path / "page.html"
+    reason = "stands for what the tokenizer does not know"
+    assert reason in str(hs.preview(once, objective="contrast", out=out))
+    assert reason in out.read_text(encoding="utf-8")
+    assert reason not in str(hs.preview(TEXTS, objective="contrast"))
+
+
+def test_parts_of_words_are_joined() -> None:
+    pieces = [["my", "", ""], [" d", "", ""], ["og", "changed", ""], [" [MASK]", "hidden", "is"]]
+    assert _joined(pieces) == "my d*og* [MASK]->is"
+    assert _joined([["a", "", ""], ["dog", "", ""]]) == "a dog"
 
 
 def test_mistakes_are_those_of_a_pretraining(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> hs.Run:
 
 def test_texts_in_memory_are_kept_beside_the_run(run: hs.Run) -> None:
     (source,) = run.config()["options"]["sources"]
-    assert Path(source).parent == Path(f"{run.folder}.data")
+    assert Path(source).is_relative_to(f"{run.folder}.data")
     assert run.resolved["records"] == 4 * len(TEXTS)
 
 
@@ -59,7 +59,7 @@ def test_a_frame_a_run_and_a_path_go_through_every_step(run: hs.Run, tmp_path: P
     frame = pd.DataFrame({"body": TEXTS, "kind": LABELS})
     options = {"columns": {"text": "body", "label": "kind"}, "budget": "2steps", "tracker": "none"}
     tuned = hs.finetune(run, train=frame, out=tmp_path / "tuned", **options)
-    assert Path(tuned.config()["options"]["train"]).parent == tmp_path / "tuned.data"
+    assert Path(tuned.config()["options"]["train"]).is_relative_to(tmp_path / "tuned.data")
     again = hs.finetune(run, train=frame, out=tmp_path / "tuned", resume=True)
     assert again.finished
     with pytest.raises(HeadstartError, match="--pretraining-seeds repeats a pre-training"):
@@ -122,7 +122,7 @@ def test_one_value_stands_for_a_list_and_a_number_for_its_text() -> None:
 def test_a_run_named_with_a_slash_has_its_records_beside_it(tmp_path: Path) -> None:
     options = {"budget": "2steps", "tracker": "none", "encoder_options": {"width": 8}}
     made = hs.pretrain(TEXTS, out=f"{tmp_path}/run/", **options)
-    (kept,) = (tmp_path / "run.data").iterdir()
+    (kept,) = (tmp_path / "run.data").glob("*/sources.parquet")
     assert made.config()["options"]["sources"] == [str(kept)]
 
 

@@ -50,12 +50,30 @@ def test_a_refused_run_leaves_no_folder_behind(options, message, source, tmp_pat
     assert not (tmp_path / "run").exists()
 
 
-def test_a_mistake_that_shows_when_training_begins_leaves_no_folder_either(source, tmp_path):
-    options = {**SMALL, "out": str(tmp_path / "run"), "objective": "contrast"}
-    with pytest.raises(HeadstartError, match="did you mean 'halves'"):
-        hs.pretrain(source, **options, settings=["contrast.views=halfs"])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"objective": "contrast", "settings": ["contrast.views=halfs"]}, "did you mean 'halves'"),
+        ({"objective": "auto", "settings": ["simclr.views=swop:0.2"]}, "texts have no views 'swop"),
+        ({"objective": "mlm:1,byol:1", "settings": ["byol.views=swap:2"]}, "between 0 and 1"),
+        ({"encoder": "auto", "settings": ["encoder.widht=8"]}, "no option 'widht'; did you mean"),
+        ({"settings": ["encoder.widht=8"]}, "'modernbert' has no option 'widht'; did you mean"),
+        ({"encoder": "light", "embeddings": "./nowhere"}, "there is no such folder"),
+        ({"probe": "nowhere.csv"}, "nowhere.csv"),
+        ({"remove_overlap": "nowhere.csv"}, "nowhere.csv"),
+    ],
+)
+def test_names_inside_options_are_checked_before_anything_is_read(
+    options, message, source, tmp_path, monkeypatch
+):
+    def never(*arguments, **options):
+        raise AssertionError("the sources were read")
+
+    monkeypatch.setattr("headstart.data.sources.read", never)
+    small = {name: value for name, value in SMALL.items() if name != "encoder_options"}
+    with pytest.raises(HeadstartError, match=message):
+        hs.pretrain(source, out=str(tmp_path / "run"), **{**small, **options})
     assert not (tmp_path / "run").exists()
-    assert hs.pretrain(source, **options).finished
 
 
 def test_a_run_is_resumed_with_its_own_options_only(source, tmp_path):
@@ -196,6 +214,14 @@ def test_a_run_of_before_says_its_columns_the_new_way(source, tmp_path):
     run.write_config(content)
     assert hs.Run(run.folder).config()["options"]["columns"] == {"text": "body", "label": "stars"}
     assert hs.pretrain(out=str(run.folder), resume=True).finished
+
+
+def test_a_quick_look_takes_less_of_all_that_was_not_given() -> None:
+    plan = load(EvaluateConfig, run="run", train="train.csv", quick=True, seeds=3)
+    assert (plan.labels[-1], plan.seeds, plan.from_scratch) == ("1000", 3, "off")
+    assert (plan.published, plan.alternatives_budget) == (["off"], "30s")
+    usual = load(EvaluateConfig, run="run", train="train.csv")
+    assert (usual.labels[-1], usual.seeds, usual.from_scratch) == ("all", 5, "auto")
 
 
 def test_numbers_may_stand_where_the_shell_has_texts() -> None:

@@ -31,8 +31,10 @@ def answer(work: Callable[[], Any], *, as_json: bool) -> None:
             that the system refuses, and if memory runs out; 130 when interrupted; 70 for any other
             exception. The sentence is on standard error.
     """
+    from headstart.verbs.wording import from_shell
+
     try:
-        with redirect_stdout(sys.stderr):
+        with redirect_stdout(sys.stderr), from_shell():
             result = work()
             text = _json(_plain(result)) if as_json else _prose(result)
     except HeadstartError as error:

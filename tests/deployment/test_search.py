@@ -117,7 +117,7 @@ def test_an_index_of_embed_and_a_file_of_queries(run: hs.Run, name: str, tmp_pat
     rows = run.search(query=str(tmp_path / "queries.txt"), index=str(made), count=1)
     assert [row["id"] for row in rows] == ["lines.txt:1", "lines.txt:4"]
     assert [row["query"] for row in rows] == ["queries.txt:1", "queries.txt:2"]
-    assert not any("preview" in row for row in rows)
+    assert [row["preview"] for row in rows] == ["apple pear", "apple saw"]
 
 
 def test_the_folder_of_an_index_follows_its_sources(
@@ -265,3 +265,25 @@ def test_of_each_source_the_newest_index_is_kept_and_their_sizes_are_bounded(
     assert build(f"{'c' * 24}-{a}") == {"mine", f"{b}-{b}", f"{'c' * 24}-{a}"}
     monkeypatch.setattr(searching, "MOST", 1)
     assert build(f"{'d' * 24}-{a}") == {"mine", f"{'d' * 24}-{a}"}
+
+
+def test_records_of_written_vectors_are_shown_while_their_source_is_as_it_was(
+    run: hs.Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("nr,text\n1,apple fig\n2,\n3,saw axe\n")
+    for name in ("v.npy", "v.parquet"):
+        run.embed(table, out=tmp_path / name, overwrite=True)
+        (row,) = run.search(query="axe saw", index=tmp_path / name, count=1)
+        assert (row["id"], row["preview"]) == ("table.csv:4", "saw axe")
+        assert row["record"] == {"nr": "3", "text": "saw axe"}
+    assert "not shown" not in capsys.readouterr().err
+    table.write_text("nr,text\n1,apple fig\n2,\n3,axe saw\n")
+    (row,) = run.search(query="axe saw", index=tmp_path / "v.npy", count=1)
+    assert row.keys() == {"query", "rank", "id", "similarity"}
+    assert "table.csv has changed since it was embedded" in capsys.readouterr().err
+    (row,) = run.search(table, query="axe saw", index=tmp_path / "v.npy", count=1)
+    assert row["record"]["text"] == "axe saw"
+    (tmp_path / "v.npy.sources.json").unlink()
+    run.search(query="axe saw", index=tmp_path / "v.npy", count=1)
+    assert "there is no" in capsys.readouterr().err

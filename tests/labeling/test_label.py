@@ -106,7 +106,7 @@ def test_duplicates_are_named_once(encoder, tmp_path) -> None:
     found = run(encoder, source, tmp_path / "o.csv", n=5)
     assert len(found.rows) == 1
     assert any("repeat an earlier one" in note for note in found.notes)
-    assert any("Only 1 records" in note for note in found.notes)
+    assert any("Only 1 record is left" in note for note in found.notes)
 
 
 def test_a_file_that_may_hold_labels_is_never_replaced(encoder, texts, tmp_path) -> None:

@@ -40,6 +40,25 @@ def tested(tmp_path: Path) -> str:
     return str(write(tmp_path / "test.txt", "\n".join(rows)))
 
 
+def test_labels_are_counted_and_what_is_doubtful_about_them_is_said(tmp_path: Path) -> None:
+    rows = [{"text": sentence(n), "label": "good" if n % 3 else "bad"} for n in range(12)]
+    rows += [{"text": sentence(1), "label": "bad"}, {"text": sentence(20)}]
+    rows += [{"text": sentence(21), "label": "Good"}]
+    source = write(tmp_path / "labeled.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    page = hs.audit(str(source))
+    found = page.summary()
+    assert found["labels"] == {"classes": {"good": 8, "bad": 5, "Good": 1}, "missing": 1}
+    text = " ".join(str(page).split())
+    assert "(no label)" in text
+    assert "2 records have a copy with another label" in text
+    assert "'Good' and 'good' differ only in case" in text
+    page.write(tmp_path / "page.html")
+    assert "(no label)" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    numbers = [{"text": sentence(n), "label": n / 7} for n in range(30)]
+    write(tmp_path / "rated.jsonl", "".join(json.dumps(row) + "\n" for row in numbers))
+    assert "may be quantities" in " ".join(str(hs.audit(tmp_path / "rated.jsonl")).split())
+
+
 def test_texts_are_counted_measured_and_compared(texts: str, tested: str) -> None:
     pytest.importorskip("rensa")
     found = hs.audit(texts, against=[tested]).summary()

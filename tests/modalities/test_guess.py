@@ -22,7 +22,7 @@ from headstart.config import SourceOptions
 from headstart.data.audit import Audit
 from headstart.errors import HeadstartError
 from headstart.modalities import MODALITIES, guess
-from headstart.modalities.guess import guess_content
+from headstart.modalities.guess import guess_content, telling_kinds
 from headstart.modalities.opening import modality_of
 from headstart.modalities.text.content import TEXT
 
@@ -281,3 +281,29 @@ def test_names_of_pictures_are_no_texts(tmp_path: Path) -> None:
     modality = MODALITIES["text"]()
     with pytest.raises(HeadstartError, match=r"which column of table\.csv holds the text"):
         modality.read([path], SourceOptions(), Audit())
+
+
+def test_sources_of_another_kind_are_called_so(tmp_path: Path) -> None:
+    (tmp_path / "texts.csv").write_text("body,intent\nwhere is my card,lost\nhello,greeting\n")
+    (tmp_path / "pictures").mkdir()
+    draw(tmp_path / "pictures" / "a.png")
+    cases = (
+        (
+            "texts.csv",
+            "image",
+            "holds texts, and this run reads pictures; name pictures, or a run of",
+        ),
+        ("pictures", "text", "holds pictures, and this run reads texts; name texts, or a run of"),
+    )
+    for name, kind, message in cases:
+        modality, source = MODALITIES[kind](), str(tmp_path / name)
+        with (
+            pytest.raises(HeadstartError, match=message),
+            telling_kinds([source], modality.content, "this run"),
+        ):
+            modality.read([source], SourceOptions(), Audit())
+    with (
+        pytest.raises(HeadstartError, match="no file or folder"),
+        telling_kinds([str(tmp_path / "gone")], TEXT, "this run"),
+    ):
+        MODALITIES["text"]().read([str(tmp_path / "gone")], SourceOptions(), Audit())

@@ -52,3 +52,11 @@ def test_long_texts_are_cut() -> None:
     batch = batch_of([2] * (PIECES + 9))
     ((original, read),) = rows_of(batch, dict(batch))
     assert len(original["pieces"]) == len(read["pieces"]) == PIECES
+
+
+def test_unknown_words_are_marked_unless_they_are_hidden() -> None:
+    batch = batch_of([2, 3, 5])
+    read = {**batch, "input_ids": torch.tensor([[2, 1, 5]])}
+    ((original, seen),) = texts_in(batch, read, WORDS.__getitem__, 1, unknown=5)
+    assert [piece[1] for piece in original["pieces"]] == ["", "", "unknown"]
+    assert [piece[1] for piece in seen["pieces"]] == ["", "hidden", "unknown"]

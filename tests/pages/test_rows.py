@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from headstart.answers import _prose
 from headstart.pages import rows
 from headstart.pages.rows import rows_table
 
@@ -29,3 +31,9 @@ def test_numbers_are_short_and_the_input_stands_beside(monkeypatch: pytest.Monke
     assert "scores" not in text
     monkeypatch.setattr(rows, "MOST", 1)
     assert rows_table([ROW, ROW, ROW]).endswith("2 more rows; --out FILE.csv writes all.")
+
+
+def test_elsewhere_rows_are_json_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _prose([{"label": "a", "score": 0.123456}]) == '{"label": "a", "score": 0.123456}'
+    monkeypatch.setattr("sys.__stdout__", SimpleNamespace(isatty=lambda: True, encoding="utf-8"))
+    assert "0.1234" not in _prose([{"label": "a", "score": 0.123456}])

@@ -39,7 +39,10 @@ def test_a_budget_of_few_steps_says_what_made_them_few() -> None:
     (small,) = Alarms().few_steps(8, epochs=2, minutes=1)
     assert "they see each record 2 times already; give more records" in small.message
     assert "each record 0.5 times" in Alarms().few_steps(8, epochs=0.5, minutes=None)[0].message
-    assert Alarms().few_steps(50, epochs=0.2, minutes=1) == []
+    assert Alarms().few_steps(50, epochs=2, minutes=1) == []
+    (part,) = Alarms().few_steps(5000, epochs=0.2, minutes=1)
+    assert "The 5,000 steps of the budget see 20% of the records" in part.message
+    assert "gives 1 step, and" in Alarms().few_steps(1, epochs=2, minutes=1)[0].message
 
 
 @pytest.mark.parametrize(("budget", "rung"), [("2epochs", 1), ("12steps", 0), ("20epochs", 0)])

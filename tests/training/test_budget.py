@@ -6,13 +6,14 @@ import re
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tiny_objective import TinyObjective, TinyRows, open_tiny
 
 from headstart.config import TrainingOptions
 from headstart.run import RunFolder
 from headstart.training.boundary import validate_every
-from headstart.training.budget import Timings, ends_early, steps_within
+from headstart.training.budget import Timings, ends_early, off_budget, steps_within, typical
 from headstart.training.plan import TrainingPlan
 from headstart.training.train import train
 
@@ -63,6 +64,20 @@ def test_what_was_spent_before_counts_but_a_tenth_is_left() -> None:
 )
 def test_a_run_is_validated_about_twenty_times(steps: int, patience: int, every: int) -> None:
     assert validate_every(TrainingOptions(patience=patience), steps) == every
+
+
+def test_some_disturbed_steps_do_not_count() -> None:
+    assert typical(np.array([0.1] * 8 + [5.0] * 2)) == pytest.approx(0.12)
+    assert typical(np.array([0.1, 0.1, 0.1, 0.14])) == pytest.approx(0.11)
+
+
+def test_a_budget_that_was_not_used_or_exceeded_says_why_and_what_to_give() -> None:
+    assert off_budget(30, 3, 120) == (
+        "Used 3 of 30 minutes: the machine was busier before the speed had been measured. About "
+        "1,200 steps take that time: --budget 1200steps."
+    )
+    assert "busier after the speed" in (off_budget(1, 4, 100) or "")
+    assert off_budget(30, 25, 120) is off_budget(30, 33, 120) is None
 
 
 def test_a_budget_that_will_not_be_used_up_says_so_and_why_beforehand() -> None:

@@ -6,6 +6,7 @@ arguments with them, so an option exists in both or in neither.
 
 from __future__ import annotations
 
+from headstart.config.generating import GenerateConfig
 from headstart.config.loading import check_options, load, sections, task_options
 from headstart.config.looking import AuditConfig, PreviewConfig
 from headstart.config.models import (
@@ -14,7 +15,6 @@ from headstart.config.models import (
     EvaluateConfig,
     ExplainConfig,
     FinetuneConfig,
-    GenerateConfig,
     LabelConfig,
     PredictConfig,
     PretrainConfig,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from headstart.config.options import (
     AutoBudgetText,
@@ -12,7 +13,6 @@ from headstart.config.options import (
     GroupOptions,
     LabelCounts,
     OptionalSource,
-    Options,
     SafeguardOptions,
     Share,
     Source,
@@ -99,6 +99,16 @@ class PretrainConfig(GroupOptions, TrainingOptions):
         return name if prefix and self.embeddings.startswith(prefix) else None
 
 
+#: What a quick look takes instead of the defaults.
+QUICK: dict[str, Any] = {
+    "labels": ["10", "100", "1000"],
+    "seeds": 2,
+    "from_scratch": "off",
+    "published": ["off"],
+    "alternatives_budget": "30s",
+}
+
+
 class EvaluateConfig(SplitOptions, TaskOptions):
     """Measure how good the frozen features are with few labels."""
 
@@ -167,9 +177,20 @@ class EvaluateConfig(SplitOptions, TaskOptions):
         description="Other encoders to compare with: runs, or folders of Transformers, timm or "
         "sentence-transformers.",
     )
+    quick: bool = Field(
+        False,
+        description="A first look: 1,000 labels at most, 2 draws, no network from scratch, no "
+        "published encoder, 30 seconds of alternatives; each of these options can be given, too.",
+    )
     seed: int = Field(0, ge=0, description="Everything random follows from this number.")
     out: str | None = Field(None, description="Report file; report.html in the run by default.")
     overwrite: bool = Field(False, description=REPLACE)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _at_first_sight(cls, values: Any) -> Any:
+        is_quick = isinstance(values, Mapping) and values.get("quick") in (True, "true", "True")
+        return {**QUICK, **values} if is_quick else values
 
 
 class FinetuneConfig(SplitOptions, TaskOptions, TrainingOptions):
@@ -302,7 +323,9 @@ class SearchConfig(SourceOptions):
     query: Source = Field(..., description="A file (each of its records is a query), or a text.")
     count: int = Field(10, ge=1, description="Nearest records to return.")
     index: str | None = Field(
-        None, description="Vectors that `headstart embed` wrote; else they are computed and stored."
+        None,
+        description="Vectors that `headstart embed` wrote, of the inputs if any are named; else "
+        "they are computed and stored.",
     )
     out: str | None = Field(None, description="Write .jsonl, .csv or .parquet; else print.")
     overwrite: bool = Field(False, description=REPLACE)
@@ -364,26 +387,3 @@ class LabelConfig(GroupOptions):
     )
     seeds: int = Field(20, ge=2, le=100, description="Repetitions of the simulation.")
     seed: int = Field(0, ge=0, description="Everything random follows from this number.")
-
-
-class GenerateConfig(Options):
-    """Continue a prompt, or draw images, with a run whose objective can."""
-
-    run: str = Field(
-        ...,
-        description="Folder of a run (clm, prefix, unilm, span_corruption, bart, gap_sentences; "
-        "images: vae, gan, bigan).",
-    )
-    prompt: str = Field("", description="Text to continue, or with [MASK] where it has gaps.")
-    tokens: int = Field(200, ge=1, le=100_000, description="Most tokens to write.")
-    temperature: float = Field(0.8, ge=0, le=100, description="0 takes the most probable token.")
-    top_k: int = Field(0, ge=0, description="Sample among this many tokens; 0 means all.")
-    count: int = Field(64, ge=1, le=10_000, description="Images to draw.")
-    out: str | None = Field(
-        None, description="File of the images (.png); samples.png in the run by default."
-    )
-    overwrite: bool = Field(False, description=REPLACE)
-    seed: int = Field(0, ge=0, description="Everything random follows from this number.")
-    quiet: bool = Field(
-        False, exclude=True, description="Print the result only, and no progress or notes."
-    )

@@ -28,7 +28,7 @@ class Audit:
         duplicates: kept records whose content repeats an earlier one.
         notes: sentences, such as on what was not searched.
         findings: further results, by key: ``facts``, ``lengths``, ``near_duplicates``,
-            ``contradictions``, ``overlap``, ``tables`` (of this kind of data only, from
+            ``labels``, ``contradictions``, ``overlap``, ``tables`` (from
             :meth:`headstart.pages.tables.Table.plain`); and ``removed`` (reason: count) and
             ``overlap_removed`` where records were removed on purpose.
         ledger: also keeps every row, where results are laid beside their rows.
@@ -138,4 +138,6 @@ def set_aside(found: Mapping[str, Any]) -> str:
     more = ", ..." if found["quarantine"] > 3 else ""
     share = share_set_aside(found)
     of_all = f" ({share:.1%} of all)" if share > MANY else ""
+    if found["quarantine"] == 1:
+        return f"1 record was set aside{of_all}: {next(iter(found['reasons']))} ({names})"
     return f"{found['quarantine']} records were set aside{of_all}: {reasons} ({names}{more})"

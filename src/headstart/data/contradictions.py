@@ -22,7 +22,7 @@ MATTERS = 0.01
 #: Examples that are kept, and that a sentence gives.
 _KEPT, _NAMED = 100, 3
 #: More different numbers than this are quantities and no names of classes.
-_QUANTITIES = 20
+QUANTITIES = 20
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def contradictions(records: Dataset, content: Content) -> Contradictions:
     labels = list(stream(records, "label")) if "label" in records.column_names else []
     known = np.array([index for index, label in enumerate(labels) if label is not None], np.int64)
     names = {labels[index] for index in known}
-    if len(known) < 2 or (len(names) > _QUANTITIES and or_regression(names)):
+    if len(known) < 2 or (len(names) > QUANTITIES and or_regression(names)):
         return Contradictions(0, len(known), [], content.noun)
     records = records if len(known) == len(labels) else records.select(known)
     labels = [labels[index] for index in known]

@@ -158,6 +158,9 @@ class Ledger:
         if self._kept is None or self._kept.all():
             return ""
         missing = [row for row in self if row.reason]
+        if len(missing) == 1:
+            (row,) = missing
+            return f"1 of {len(self._kept):,} rows has no {what}: {row.id} ({row.reason})"
         counts = Counter(row.reason for row in missing).most_common(3)
         reasons = "; ".join(f"{count:,}: {reason}" for reason, count in counts)
         names = ", ".join(row.id for row in missing[:3]) + (", ..." if len(missing) > 3 else "")

@@ -117,15 +117,20 @@ def check_out(out: Path) -> list[Path]:
     """
     check_ending(out, "vectors", list(_WRITERS))
     if out.suffix.lower() != ".npy":
-        return []
+        return [sources_of(out)]
     if not os.path.lexists(out) and was_cut_off(out):
         ids_of(out).unlink(missing_ok=True)
-    return [ids_of(out)]
+    return [sources_of(out), ids_of(out)]
 
 
 def ids_of(out: Path) -> Path:
     """Return the path of the ids beside an array."""
     return out.with_name(out.stem + ".ids.txt")
+
+
+def sources_of(out: Path) -> Path:
+    """Return the path of the file beside vectors that says what they were made from."""
+    return out.with_name(f"{out.name}.sources.json")
 
 
 class _Writer(Protocol):

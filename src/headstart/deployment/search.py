@@ -117,10 +117,8 @@ class Index:
 
         def show(indices: np.ndarray) -> list[dict[str, Any]]:
             """Return the previews of records, where more than their ids, and their columns."""
-            names = [found.ids[index] for index in indices]
-            texts = [preview.text for preview in modality.preview(records.select(indices), _SIDE)]
-            shown = [{"preview": text} if texts != names else {} for text in texts]
-            columns = rows.select(indices)["columns"] if rows is not None else [None] * len(names)
+            shown = described(records.select(indices), modality)
+            columns = rows.select(indices)["columns"] if rows is not None else [None] * len(shown)
             for each, written in zip(shown, columns, strict=True):
                 if written:
                     each["record"] = json.loads(written)
@@ -161,6 +159,12 @@ class Index:
             indices = np.take_along_axis(indices, best, 1)
             cosines = np.take_along_axis(cosines, best, 1)
         return indices, cosines
+
+
+def described(records: Dataset, modality: Modality) -> list[dict[str, Any]]:
+    """Return ``{"preview": text}`` for each record; {} where their ids say as much."""
+    texts = [preview.text for preview in modality.preview(records, _SIDE)]
+    return [{"preview": text} if texts != list(records["id"]) else {} for text in texts]
 
 
 def index_of(

@@ -117,7 +117,10 @@ def _section(
         said.append(f"The others are taken for {listed(shown)}.")
     intruders = int(counts[:, index].sum()) - right
     if intruders:
-        said.append(f"{intruders:,} of other classes are taken for it.")
+        strays = (
+            "1 of another class is" if intruders == 1 else f"{intruders:,} of other classes are"
+        )
+        said.append(f"{strays} taken for it.")
     row = [tag("ul", *cards, class_="row")] if cards else []
     return tag("section", tag("h2", cut(names[index], _LETTERS)), tag("p", " ".join(said)), *row)
 

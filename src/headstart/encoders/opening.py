@@ -19,6 +19,7 @@ from headstart.encoders.formats import format_of, highest_token
 from headstart.errors import HeadstartError
 from headstart.files import write_json
 from headstart.modalities import MODALITIES, Modality, Processor
+from headstart.modalities.guess import telling_kinds
 from headstart.modalities.opening import modality_giving, open_modality
 from headstart.run import RunFolder
 from headstart.seeding import seeded
@@ -99,16 +100,19 @@ class OpenedEncoder:
             HeadstartError: an unknown column, or nothing can be read.
         """
         audit = Audit() if ledger is None else Audit(sys.maxsize, ledger)
-        if read is None:
-            check_names(options.columns, self.modality.content)
-            records = self.modality.read(sources, options, audit)
-        else:
-            records = read(self.modality, audit)
+        with telling_kinds(sources, self.modality.content, "this run"):
+            if read is None:
+                check_names(options.columns, self.modality.content)
+                records = self.modality.read(sources, options, audit)
+            else:
+                records = read(self.modality, audit)
         records = self.modality.readable(records, self.processor, audit)
-        for sentence in audit.sentences():
-            say(sentence)
         if ledger is not None:
             ledger.settle(records, audit.reason_of())
+        # A ledger says itself which of its rows have no record.
+        is_told = ledger is not None and ledger.kept is not None
+        for sentence in audit.notes if is_told else audit.sentences():
+            say(sentence)
         return records
 
 

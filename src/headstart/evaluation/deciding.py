@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from scipy import stats
 
+from headstart.data.labels import FEWEST_TESTED
+
 if TYPE_CHECKING:
     from headstart.evaluation.intervals import Change
 
@@ -35,6 +37,20 @@ def more_to_decide(change: Change, draws: int, units: int, level: float) -> tupl
     if left > 0 and 1 < change.within / left <= MOST_GROWTH:
         return "units", _rounded_up(units * change.within / left)
     return None
+
+
+def is_too_few(tested: int) -> bool:
+    """Return whether so few units were tested that nothing is claimed; 0 are not known."""
+    return 0 < tested < FEWEST_TESTED
+
+
+def few_tested(tested: int, unit: str) -> str:
+    """Return that so few units (a plural) were tested that nothing is claimed."""
+    were = f"1 of the {unit} was" if tested == 1 else f"{tested} {unit} were"
+    return (
+        f"Too few to tell: only {were} tested, and a verdict needs {FEWEST_TESTED} or more; "
+        "label more, or name labeled records with --test."
+    )
 
 
 def _rounded_up(count: float) -> int:

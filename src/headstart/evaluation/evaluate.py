@@ -141,7 +141,7 @@ def evaluate(
             say(note)
         left = None if allowance is None else allowance.left
         if measurement.heads and (sentence := expected(candidates, measurement, left)):
-            say(sentence)
+            say(sentence if config.quick else f"{sentence}; --quick takes a first look")
     return measurement.of(candidates, progress, allowance)
 
 

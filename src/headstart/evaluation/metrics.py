@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from scipy import sparse, stats
 
+from headstart.data.labels import FEWEST_TESTED
+
 SCORES = ("accuracy", "precision", "recall", "f1")
 _RESAMPLES = 500
 _NORMAL = 1.959964
@@ -94,6 +96,8 @@ def estimates(
         variances = [_group_variance(truth, row, classes, groups, rng) for row in predictions]
     variance = np.stack(variances).mean(0)
     half = np.hypot(t_half_width(by_draw), _NORMAL * np.sqrt(variance))
+    if len(truth) < FEWEST_TESTED:  # that few agree by chance shows in no resample
+        half = np.maximum(half, 1 - 0.025 ** (1 / len(truth)))
     low, high = np.maximum(mean - half, 0), np.minimum(mean + half, 1)
     return {
         name: Estimate(float(mean[i]), float(low[i]), float(high[i]))

@@ -13,8 +13,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from headstart.data.labels import FEWEST_TESTED
-from headstart.evaluation.deciding import more_to_decide
+from headstart.evaluation.deciding import few_tested, is_too_few, more_to_decide
 from headstart.evaluation.equivalence import Equivalent, equivalents
 from headstart.evaluation.intervals import LEVEL, Change, compare, holm
 from headstart.evaluation.metrics import Estimate
@@ -82,11 +81,6 @@ class Gain:
     harmed: bool = False
 
     @property
-    def too_few(self) -> bool:
-        """Whether so few units were tested that nothing is claimed."""
-        return 0 < self.tested < FEWEST_TESTED
-
-    @property
     def best(self) -> Outcome:
         """The best alternative's outcome."""
         return self.comparison.other
@@ -99,7 +93,7 @@ class Gain:
     @property
     def sign(self) -> int:
         """1 for a gain, -1 for a loss, 0 where neither is certain."""
-        return 0 if self.too_few else self.comparison.sign
+        return 0 if is_too_few(self.tested) else self.comparison.sign
 
 
 def gains(results: Results) -> list[Gain]:
@@ -200,13 +194,8 @@ def headline(found: list[Gain], cautions: Sequence[str] = ()) -> str:
         return f"{headline(found)[:-1]}; but {' and '.join(cautions)}."
     if not found:
         return "No verdict: there is no alternative to compare with."
-    if found[0].too_few:
-        unit, tested = found[0].unit, found[0].tested
-        were = f"1 of the {unit} was" if tested == 1 else f"{tested} {unit} were"
-        return (
-            f"Too few to tell: only {were} tested, and a verdict needs {FEWEST_TESTED} or more; "
-            "label more, or name labeled records with --test."
-        )
+    if is_too_few(found[0].tested):
+        return few_tested(found[0].tested, found[0].unit)
     won = [gain for gain in found if gain.sign > 0]
     lost = [gain for gain in found if gain.sign < 0]
     level = [gain for gain in found if gain.sign == 0]

@@ -171,7 +171,8 @@ def label(config: LabelConfig, *, say: Callable[[str], None]) -> Labeling:
     if config.group is not None and simulation is None:
         notes.append("--group matters to a simulation alone, and there is none: see --simulate.")
     if len(chosen.indices) < config.n:
-        notes.append(f"Only {len(chosen.indices):,} records are left to name.")
+        left = len(chosen.indices)
+        notes.append(f"Only {left:,} record{' is' if left == 1 else 's are'} left to name.")
     rows = _write(found.select(chosen.indices), content, chosen.why, out)
     return Labeling(rows, out, notes, simulation, config.run, config.unlabeled, len(labels))
 

@@ -156,6 +156,16 @@ class Modality(ABC):
         """
         return None
 
+    def check_views(self, kind: str) -> None:
+        """Refuse a kind of views that its processors do not make, before anything is read.
+
+        By default none is refused; see :meth:`headstart.modalities.processor.Processor.views`.
+
+        Raises:
+            HeadstartError: there is no such kind.
+        """
+        return None
+
     def readable(self, records: Dataset, processor: Any, audit: Audit) -> Dataset:
         """Return the records whose content can be decoded; the others are quarantined.
 

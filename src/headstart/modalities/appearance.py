@@ -54,8 +54,9 @@ class Words:
 
     Attributes:
         records: of each record its rows, the original first, as ``{"name": str, "pieces": [[piece,
-            mark, answer], ...]}``: the mark is ``hidden``, ``changed`` or empty, and the answer is
-            the target of the network there, or empty.
+            mark, answer], ...]}``: the mark is ``hidden``, ``changed``, ``unknown`` (a piece that
+            stands for any the tokenizer does not know) or empty, and the answer is the target of
+            the network there, or empty.
     """
 
     records: Sequence[Sequence[Mapping[str, Any]]]

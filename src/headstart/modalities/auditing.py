@@ -14,6 +14,7 @@ from headstart.data.audit_page import AuditPage
 from headstart.data.columns import check_names
 from headstart.data.content import Content, Effort
 from headstart.data.contradictions import contradictions
+from headstart.data.label_counts import label_counts
 from headstart.data.overlap import overlap
 from headstart.data.store import stream
 from headstart.data.survey import spread
@@ -33,7 +34,8 @@ def audit_sources(config: AuditConfig) -> AuditPage:
 
     Returns:
         The result of :meth:`headstart.data.audit.Audit.summary`, with ``content`` and ``noun``;
-        where copies have different labels also ``contradictions``; with test data also ``overlap``
+        where there are labels also ``labels``, and where copies have different ones
+        ``contradictions``; with test data also ``overlap``
         and, under ``against``, their own audit. Some records come with it for the page.
 
     Raises:
@@ -47,10 +49,14 @@ def audit_sources(config: AuditConfig) -> AuditPage:
     audit = Audit()
     records = modality.read(config.sources, config, audit)
     content.survey(records, audit, effort)
-    labels = contradictions(records, content)
-    if labels.records:
-        audit.findings["contradictions"] = labels.summary()
-        audit.notes += labels.sentences()
+    doubtful = contradictions(records, content)
+    if doubtful.records:
+        audit.findings["contradictions"] = doubtful.summary()
+        audit.notes += doubtful.sentences()
+    labels = label_counts(records, doubtful.records, config.sources[0], audit.notes)
+    if labels is not None:
+        audit.findings["labels"] = labels.summary()
+        audit.findings.setdefault("tables", []).insert(0, labels.table().plain())
     found: dict[str, Any] = {"content": content.name, "noun": content.noun}
     if config.against:
         theirs = Audit()

@@ -8,6 +8,7 @@ import tarfile
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -45,6 +46,54 @@ def guess_content(sources: Sequence[str]) -> str:
         HeadstartError: two kinds recognise equally many files, or a table has columns of both.
     """
     contents = {name: kind.content for name, kind in MODALITIES.items()}
+    found = _claiming(sources, contents)
+    if not found:
+        return DEFAULT
+    most = max(found.values())
+    first, *others = [name for name in contents if found[name] == most]
+    if others:
+        raise HeadstartError(
+            f"as much of {', '.join(sources[:3])} looks like {first} as like {others[0]}; say "
+            f"which it is with --modality {first} or --modality {others[0]}."
+        )
+    return first
+
+
+@contextmanager
+def telling_kinds(sources: Sequence[str], content: Content, what: str) -> Iterator[None]:
+    """Name the kinds of data, where sources cannot be read because they are of another one.
+
+    Args:
+        content: what the sources are read as.
+        what: what reads them, such as ``this run``.
+
+    Raises:
+        HeadstartError: that of the reading inside the block, or one that names both kinds.
+    """
+    try:
+        yield
+    except HeadstartError:
+        contents = {name: kind.content for name, kind in MODALITIES.items()}
+        try:
+            found = _claiming(sources, contents)
+        except HeadstartError:
+            found = Counter()
+        if not found or content.name in found:
+            raise
+        noun = contents[found.most_common(1)[0][0]].noun
+        named = ", ".join(sources[:3]) + ", ..." * (len(sources) > 3)
+        raise HeadstartError(
+            f"{named} {'holds' if len(sources) == 1 else 'hold'} {noun}, and {what} reads "
+            f"{content.noun}; name {content.noun}, or a run of {noun}."
+        ) from None
+
+
+def _claiming(sources: Sequence[str], contents: Mapping[str, Content]) -> Counter[str]:
+    """Return how many files each kind of data recognises.
+
+    Raises:
+        HeadstartError: a table has columns of two kinds.
+    """
     tables = _Tables(contents)
     found: Counter[str] = Counter()
     for source in sources:
@@ -62,16 +111,7 @@ def guess_content(sources: Sequence[str]) -> str:
                     for kind in others:
                         _refuse_both(file, contents[kind], contents[DEFAULT], schema, sample)
                     found.update(others or claiming)
-    if not found:
-        return DEFAULT
-    most = max(found.values())
-    first, *others = [name for name in contents if found[name] == most]
-    if others:
-        raise HeadstartError(
-            f"as much of {', '.join(sources[:3])} looks like {first} as like {others[0]}; say "
-            f"which it is with --modality {first} or --modality {others[0]}."
-        )
-    return first
+    return found
 
 
 def claims(content: Content, name: str, schema: pa.Schema | None, sample: Sample) -> bool:

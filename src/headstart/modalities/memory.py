@@ -30,26 +30,28 @@ TAKEN = (
 )
 
 
-def sources_of(given: Any, folder: Path) -> list[str]:
+def sources_of(given: Any, folder: Path, name: str = "records") -> list[str]:
     """Return the sources that an argument stands for, see :func:`source_of`.
 
     Args:
         given: one source or several: a list of names, of sets of records, or of single records.
             A list of texts that stands for one source is a list in a list.
         folder: where records are stored.
+        name: of the files, such as that of the argument; those of a second source are numbered.
     """
     if not isinstance(given, list | tuple):
-        return [source_of(given, folder)]
+        return [source_of(given, folder, name)]
     if all(map(_is_record, given)):
-        return [source_of(given, folder)]
+        return [source_of(given, folder, name)]
     found: list[str] = []
-    for one in given:
+    for number, one in enumerate(given, start=1):
         is_names = isinstance(one, list | tuple) and one and all(map(_is_name, one))
-        found += map(os.fspath, one) if is_names else [source_of(one, folder)]
+        own = name if number == 1 else f"{name}-{number}"
+        found += map(os.fspath, one) if is_names else [source_of(one, folder, own)]
     return found
 
 
-def source_of(value: Any, folder: Path) -> str:
+def source_of(value: Any, folder: Path, name: str = "records") -> str:
     """Return the source that a value stands for; records in memory are stored in ``folder``.
 
     Args:
@@ -58,15 +60,15 @@ def source_of(value: Any, folder: Path) -> str:
             ``__arrow_c_stream__`` or ``__dataframe__``, a ``datasets.Dataset``, a list of rows
             ``{"text": ..., "label": ...}``, such columns in one dictionary, or
             ``(records, labels)``.
-        folder: created when it is needed. A file in it is named by its content, so the same
-            records always have the same ids.
+        folder: created when it is needed. A file lies in a folder that is named by its content.
+        name: of the file, with which ids begin, as in ``records.parquet:3``.
 
     Raises:
         HeadstartError: the value is none of these.
     """
     if isinstance(value, str | os.PathLike):
         return os.fspath(value)
-    return stored(value, folder)
+    return stored(value, folder, name)
 
 
 def _is_record(value: Any) -> bool:
@@ -77,37 +79,37 @@ def _is_record(value: Any) -> bool:
     return not is_several and _object(value) is not None
 
 
-def stored(records: Any, folder: Path) -> str:
+def stored(records: Any, folder: Path, name: str = "records") -> str:
     """Write records in memory to a file, and return its path; see :func:`source_of`."""
     library = sys.modules.get("datasets")
     if library and isinstance(records, library.DatasetDict):
         splits = ", ".join(map(repr, list(records)[:10]))
         raise HeadstartError(f"a DatasetDict holds several data sets; name one of {splits}.")
     if library and isinstance(records, library.Dataset):
-        path = folder / f"given-{records._fingerprint}"
+        path = folder / f"given-{records._fingerprint}" / name
         if not path.exists():
             with whole_folder(path) as unfinished, _without_bars(library):
                 records.save_to_disk(str(unfinished))
         return str(path)
     frame = _frame(records)
     if frame is not None:
-        return _parquet(frame, folder)
+        return _parquet(frame, folder, name)
     columns = _columns(records)
-    counts = {name: len(values) for name, values in columns.items()}
+    counts = {column: len(values) for column, values in columns.items()}
     if len(set(counts.values())) != 1 or not min(counts.values()):
-        told = ", ".join(f"{count:,} of {name!r}" for name, count in counts.items())
+        told = ", ".join(f"{count:,} of {column!r}" for column, count in counts.items())
         raise HeadstartError(
             f"records in memory need equally many values in each column, and one or more ({told}); "
             "give one label for each record."
         )
     if any(np.ndim(values) > 2 for values in columns.values() if isinstance(values, np.ndarray)):
-        arrays: dict[str, Any] = {name: np.asarray(values) for name, values in columns.items()}
-        return _written(lambda file: np.savez(file, **arrays), ".npz", folder)
+        arrays: dict[str, Any] = {key: np.asarray(values) for key, values in columns.items()}
+        return _written(lambda file: np.savez(file, **arrays), folder, f"{name}.npz")
 
     import pyarrow as pa
 
-    table = pa.table({name: _array(values) for name, values in columns.items()})
-    return _parquet(table, folder)
+    table = pa.table({column: _array(values) for column, values in columns.items()})
+    return _parquet(table, folder, name)
 
 
 @contextmanager
@@ -225,21 +227,22 @@ def _object(value: Any) -> tuple[str, Any] | None:
     return None
 
 
-def _parquet(table: pa.Table, folder: Path) -> str:
+def _parquet(table: pa.Table, folder: Path, name: str) -> str:
     import pyarrow.parquet as pq
 
-    return _written(partial(pq.write_table, table), ".parquet", folder)
+    return _written(partial(pq.write_table, table), folder, f"{name}.parquet")
 
 
-def _written(write: Callable[[Any], None], suffix: str, folder: Path) -> str:
-    """Write a file that is named by its content, and return its path."""
-    # Its name is not known before its content, and others may write into the folder as well.
-    unnamed = folder / f"given-{secrets.token_hex(8)}{suffix}"
+def _written(write: Callable[[Any], None], folder: Path, name: str) -> str:
+    """Write a file into a folder that is named by its content, and return its path."""
+    # Its place is not known before its content, and others may write into the folder as well.
+    unnamed = folder / f"given-{secrets.token_hex(8)}-{name}"
     with whole_file(unnamed) as partial_file:
         with open(partial_file, "wb") as file:
             write(file)
         with open(partial_file, "rb") as file:
             digest = hashlib.file_digest(file, "blake2b").hexdigest()[:12]
-    path = folder / f"given-{digest}{suffix}"
+    path = folder / f"given-{digest}" / name
+    path.parent.mkdir(exist_ok=True)
     os.replace(unnamed, path)
     return str(path)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from headstart.pages.markup import Markup, cut, tag
+from headstart.pages.markup import Markup, cut, cut_within, tag
 
 _LETTERS = 24
 
@@ -17,6 +17,8 @@ def heat_table(title: str, names: Sequence[str], shares: np.ndarray) -> Markup:
     Cells below half a percent are left blank, so that the others stand out.
     """
     short = [cut(name, _LETTERS) for name in names]
+    if len(set(short)) < len(set(names)):  # they differ in their ends only
+        short = [cut_within(name, _LETTERS) for name in names]
     corner = tag("td", "is ↓ taken for →", class_="corner")
     head = tag(
         "tr",

@@ -69,6 +69,13 @@ def cut(text: str, letters: int) -> str:
     return line if len(line) <= letters else f"{line[: letters - 1]}…"
 
 
+def cut_within(text: str, letters: int) -> str:
+    """Return ``text`` on one line, with its beginning and its end if it has more ``letters``."""
+    line = " ".join(text.split())
+    half = letters // 2
+    return line if len(line) <= letters else f"{line[: letters - half - 1]}…{line[-half:]}"
+
+
 def listed(parts: Sequence[str]) -> str:
     """Return ``a, b and c``."""
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)

@@ -87,8 +87,15 @@ class Alarms:
             epochs: how often the steps see each record.
             minutes: the budget, if it is in minutes.
         """
-        if steps >= _FEW_STEPS:
+        is_part = minutes is not None and epochs < 1
+        if steps >= _FEW_STEPS and not is_part:
             return []
+        if steps >= _FEW_STEPS:
+            return self._ring(
+                "few steps",
+                f"The {steps:,} steps of the budget see {epochs:.0%} of the records, and none "
+                "twice; a longer --budget, or a larger --batch-size, sees more of them.",
+            )
         if minutes is not None and epochs < 1:
             cause = (
                 f"one takes about {60 * minutes / steps:.2g} s here; give a longer --budget, or "
@@ -101,8 +108,8 @@ class Alarms:
             )
         return self._ring(
             "few steps",
-            f"The budget gives {steps} steps, and fewer than {_FEW_STEPS} are seldom enough: "
-            f"{cause}.",
+            f"The budget gives {steps} step{'s' * (steps != 1)}, and fewer than {_FEW_STEPS} are "
+            f"seldom enough: {cause}.",
         )
 
     # -- the features ------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from pytorch_lightning import Callback, Trainer
 
 from headstart.config import Budget
@@ -21,6 +22,10 @@ _WARM_UP = 2
 _FEWEST = 3
 #: Share of the budget, and seconds, that timing may take at most.
 _SHARE, _MOST = 0.05, 20.0
+#: Most of a step's time, in medians of its measurements.
+_ABOVE = 1.2
+#: Share of the budget from which on the use of less is no news, nor of more by its inverse.
+_OFF = 0.6
 #: Share of the budget that training gets even if start-up took the rest.
 _LEAST = 0.1
 
@@ -96,6 +101,33 @@ def ends_early(minutes: float, used: float, epochs: float, records: int) -> str:
     )
 
 
+def typical(seconds: np.ndarray) -> float:
+    """Return how long a step takes (n,), though others may have used the machine meanwhile.
+
+    That is the mean, in which long rows count as often as they occur, but no more than a little
+    above the median, which some disturbed steps do not move.
+    """
+    return float(min(seconds.mean(), _ABOVE * np.median(seconds)))
+
+
+def off_budget(minutes: float, used: float, steps: int) -> str | None:
+    """Return why far less or more than the budget was used, after training; None if it was not.
+
+    Args:
+        minutes: the budget.
+        used: minutes that were used.
+        steps: the number that was planned.
+    """
+    if _OFF <= used / minutes <= 1 / _OFF:
+        return None
+    when = "before" if used < minutes else "after"
+    fits = max(1, round(steps * minutes / used))
+    return (
+        f"Used {used:.2g} of {minutes:.3g} minutes: the machine was busier {when} the speed had "
+        f"been measured. About {fits:,} steps take that time: --budget {fits}steps."
+    )
+
+
 class Rehearsal(Callback):
     """Times a few steps of the real loop, on a copy.
 
@@ -125,7 +157,7 @@ class Rehearsal(Callback):
             measured > 0 and passed >= 4 * self._limit
         ):
             return
-        step = (self._ends[-1] - self._ends[_WARM_UP - 1]) / measured
+        step = typical(np.diff(self._ends[_WARM_UP - 1 :]))
         self.timings = Timings(
             start=max(0.0, self._ends[0] - self._began - step),
             step=step,

@@ -16,7 +16,7 @@ from rich.console import Console
 from headstart.config import Budget
 from headstart.training.anchor import Anchor
 from headstart.training.boundary import Boundary, Session
-from headstart.training.budget import Rehearsal, ends_early, steps_of, steps_within
+from headstart.training.budget import Rehearsal, ends_early, off_budget, steps_of, steps_within
 from headstart.training.checkpoint import newest
 from headstart.training.head_warmup import HeadWarmup
 from headstart.training.interrupt import Signals
@@ -79,8 +79,20 @@ def fit(plan: TrainingPlan, console: Console | None) -> None:
                 loop.train_dataloader().watched(),
             ):
                 trainer(plan, callbacks, decided["precision"], group).fit(loop, ckpt_path=path)
+            if not step and loop.counts.step == steps and "capped" not in run.resolved:
+                _tell_use(plan, steps, say)
         finally:
             torch.set_num_threads(threads_before)
+
+
+def _tell_use(plan: TrainingPlan, steps: int, say: RunLog) -> None:
+    """Say where a budget in minutes was used in part only, or exceeded by much."""
+    budget = Budget.parse(plan.config.budget)
+    if budget.unit != "minutes" or budget.amount < 1:  # seconds go by until training begins
+        return
+    used = (time.monotonic() - plan.started) / 60
+    if sentence := off_budget(budget.amount, used, steps):
+        say(sentence)
 
 
 def _safeguards(plan: TrainingPlan, *, rehearsed: bool = False) -> list[Callback]:

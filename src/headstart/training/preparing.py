@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Any
 from headstart.config.loading import laid_over
 from headstart.data.audit import Audit, set_aside
 from headstart.data.content import Effort
-from headstart.data.discovery import check_sources
 from headstart.data.groups import alone, grouping
 from headstart.data.split import hold_out
 from headstart.encoders.opening import encoder_folder, kind_of, read_note
 from headstart.files import whole_folder
 from headstart.modalities.opening import modality_of, open_modality
 from headstart.modalities.sifting import sift
-from headstart.objectives import MIXTURE, OBJECTIVES
-from headstart.objectives.building import check_objectives, parse_mixture
+from headstart.objectives import OBJECTIVES
+from headstart.objectives.building import check_objectives
 from headstart.objectives.needs import check_fit
 from headstart.stored import check, opening, seal
 from headstart.training.created import new_encoder
 from headstart.training.defaults import Plan, decide
-from headstart.training.distilled import check_teacher, keep_distilled
-from headstart.training.embeddings import COUNTS, refuse_without_tokens
+from headstart.training.distilled import keep_distilled
+from headstart.training.embeddings import COUNTS
+from headstart.training.misfits import refuse_misfits
 from headstart.training.pairing import check_companions, companion_fields, paired
 from headstart.training.probe import store_probe
 from headstart.working import working
@@ -64,7 +64,7 @@ def ready(
     if not run.resolved.get("prepared"):
         modality = _modality(run)
         check_companions(config, modality)
-        _refuse_misfits(config, modality)
+        refuse_misfits(config, modality)
         _prepare(config, run, modality, say, console, first)
 
 
@@ -80,21 +80,6 @@ def prepared(run: RunFolder) -> tuple[Modality, Plan, Processor]:
 
 def _modality(run: RunFolder) -> Modality:
     return open_modality(run.recorded("modality", str), run.recorded("modality_options", dict))
-
-
-def _refuse_misfits(config: PretrainConfig, modality: Modality) -> None:
-    """Refuse by name what cannot work, before any record is read."""
-    check_sources(config.sources, modality.content)
-    named = [] if config.objective == "auto" else list(parse_mixture(config.objective))
-    check_fit(named, config.encoder, modality, config.length)
-    if named:
-        check_objectives(named, config.objective_options)
-    else:
-        for name in config.objective_options.keys() - {MIXTURE}:  # auto may choose it
-            check_fit([name], config.encoder, modality, config.length)
-            check_objectives([name], {name: config.objective_options[name]})
-    refuse_without_tokens(config, modality)
-    check_teacher(config, modality)
 
 
 def _all_modality_options(config: PretrainConfig, name: str) -> dict[str, dict[str, Any]]:

@@ -108,6 +108,7 @@ def embed(run: Named, *inputs: Any, **options: Any) -> Path | np.ndarray:
     from headstart.data.ledger import Ledger
     from headstart.deployment.embed import check_out, vectors_of
     from headstart.deployment.embed import embed as embed_records
+    from headstart.deployment.index_sources import note_sources
     from headstart.encoders.opening import OpenedEncoder
 
     out = Path(plan.out) if plan.out else None
@@ -123,6 +124,7 @@ def embed(run: Named, *inputs: Any, **options: Any) -> Path | np.ndarray:
         found = out or vectors_of(*network, **settings)
         if out:
             embed_records(*network, out, **settings)
+            note_sources(out, plan.inputs, plan, opened)
     if missing := ledger.sentence("vector"):
         say(missing)
     return found
@@ -152,6 +154,7 @@ def search(run: Named, *inputs: Any, query: Any, **options: Any) -> list[dict[st
     plan = load(SearchConfig, run=run, inputs=list(inputs), query=query, **options)
     from headstart.data.ledger import Ledger
     from headstart.deployment import search as searching
+    from headstart.deployment.index_sources import open_index
     from headstart.downstream.predictions import check_ending, write_predictions
     from headstart.encoders.opening import OpenedEncoder
     from headstart.evaluation.features import features
@@ -169,7 +172,7 @@ def search(run: Named, *inputs: Any, query: Any, **options: Any) -> list[dict[st
             if missing := asked.sentence("neighbours"):
                 say(missing)
         if plan.index:
-            index = searching.Index.open(Path(plan.index))
+            index = open_index(Path(plan.index), opened, plan.inputs, plan, say)
         else:
             sources: list[str] = plan.inputs
             reading: SourceOptions = plan

@@ -44,11 +44,15 @@ class Preview(Result):
         return {"headline": self.headline, "records": self.records, "out": out}
 
     def __str__(self) -> str:
+        from headstart.evaluation.report.pretext import unknown_note
+
         lines = [f"{self.headline}:"]
         for rows in self.records[:_PRINTED]:
             lines.append("")
             for row in rows:
-                lines.append(f"  {row['name']}: {' '.join(map(_piece, row['pieces']))}")
+                lines.append(f"  {row['name']}: {_joined(row['pieces'])}")
+        if note := unknown_note(self.records):
+            lines += ["", note]
         shown = "more of them" if self.records else "them"
         page = f"wrote {self.out}" if self.out else f"--out preview.html writes a page with {shown}"
         return "\n".join([*lines, "", page])
@@ -118,8 +122,16 @@ def _write(run: RunFolder, headline: str, out: Path) -> None:
     write_text(out, page(header, [section(run)], _TITLE, script=False))
 
 
+def _joined(pieces: list[list[str]]) -> str:
+    """Return pieces as a text; those that begin with their space are parts of words."""
+    spaced = any(text[:1].isspace() for text, *_ in pieces)
+    return ("" if spaced else " ").join(map(_piece, pieces)).strip()
+
+
 def _piece(piece: list[str]) -> str:
     """Return a piece with its marks: ``[hidden]``, ``*changed*``, and the answer after an arrow."""
-    text, mark, answer = (part.strip() for part in piece)
-    marked = {"hidden": f"[{text.strip('[]')}]", "changed": f"*{text}*"}.get(mark, text)
-    return f"{marked}->{answer}" if answer else marked
+    text, mark, answer = piece[0], piece[1], piece[2].strip()
+    word = text.strip()
+    lead = text[: len(text) - len(text.lstrip())]
+    marked = {"hidden": f"[{word.strip('[]')}]", "changed": f"*{word}*"}.get(mark, word)
+    return f"{lead}{marked}->{answer}" if answer else f"{lead}{marked}"

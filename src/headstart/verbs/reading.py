@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 from headstart.config import FinetuneConfig, Options
 from headstart.config.loading import Model, stated, validated
 from headstart.config.options import data_options
+from headstart.errors import HeadstartError
 from headstart.files import scratch
+from headstart.verbs.wording import note_records, noting_records, worded
 from headstart.working import working
 
 if TYPE_CHECKING:
@@ -60,7 +62,11 @@ def taken(
             from headstart.modalities.memory import source_of, sources_of
 
             many = model.model_fields[name].annotation == list[str]
-            found[name] = (sources_of if many else source_of)(found[name], folder or scratch())
+            take = sources_of if many else source_of
+            found[name] = take(found[name], folder or scratch(), name)
+            for source in found[name] if many else [found[name]]:
+                if not _is_named_in(values[name], source):
+                    note_records(source, name)
     return found
 
 
@@ -75,6 +81,12 @@ def _is_named(value: Any) -> bool:
     """Return whether an option names its data, or was not given."""
     many = value if isinstance(value, list | tuple) else [value]
     return all(one is None or isinstance(one, str | os.PathLike) for one in many)
+
+
+def _is_named_in(value: Any, source: str) -> bool:
+    """Return whether a source is one of the names that an option gave, and no records."""
+    many = value if isinstance(value, list | tuple) else [value]
+    return any(isinstance(one, str | os.PathLike) and os.fspath(one) == source for one in many)
 
 
 def labeled_records(source: str, options: FinetuneConfig, opened: OpenedEncoder) -> Dataset:
@@ -95,10 +107,18 @@ def labeled_records(source: str, options: FinetuneConfig, opened: OpenedEncoder)
 
 @contextmanager
 def speaking() -> Iterator[None]:
-    """End what :func:`hush` began when the verb ends; one within a quiet verb is quiet, too."""
+    """End what :func:`hush` began when the verb ends; one within a quiet verb is quiet, too.
+
+    A mistake is raised in the words of whoever called the verb, see :mod:`headstart.verbs.wording`.
+    """
     token = _quiet.set(_quiet.get())
     try:
-        yield
+        with noting_records():
+            try:
+                yield
+            except HeadstartError as error:
+                error.args = (worded(str(error)), *error.args[1:])
+                raise
     finally:
         _quiet.reset(token)
 
@@ -112,7 +132,7 @@ def hush(values: Mapping[str, Any]) -> None:
 def say(message: str) -> None:
     """Print a message to standard error; standard output is for results."""
     if not _quiet.get():
-        print(message, file=sys.stderr, flush=True)
+        print(worded(message), file=sys.stderr, flush=True)
 
 
 def console() -> Any:

@@ -32,6 +32,7 @@ from headstart.errors import HeadstartError
 from headstart.evaluation.protocols import PROTOCOLS, Protocol
 from headstart.evaluation.protocols.classes import with_classes
 from headstart.evaluation.protocols.tested_groups import compared, has_column
+from headstart.modalities.guess import telling_kinds
 from headstart.seeding import derive
 
 if TYPE_CHECKING:
@@ -310,7 +311,8 @@ def labeled_file(
     """
     audit = Audit()
     reads = PROTOCOLS[config.task].read or read_labeled
-    records: Dataset = reads(source, config, modality, processor, audit)
+    with telling_kinds([source], modality.content, "this run"):
+        records: Dataset = reads(source, config, modality, processor, audit)
     audits[what] = audit.summary()
     notes += audit.sentences()
     return records

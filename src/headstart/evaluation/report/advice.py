@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from headstart.evaluation.deciding import is_too_few
 from headstart.evaluation.report.confusions import pairs
 from headstart.evaluation.report.curves import alarms, curve
 from headstart.evaluation.report.figures import change
@@ -66,6 +67,8 @@ def _choice(gains: Sequence[Gain], run: str) -> list[str]:
     if not gains:
         return []
     last, run = gains[-1], shlex.quote(run)
+    if is_too_few(last.tested):
+        return ["Label more before you choose: so few tested records say nothing."]
     if last.sign > 0 or (last.sign == 0 and any(gain.sign > 0 for gain in gains)):
         if simple := last.ours.joined_with:
             return [

@@ -63,7 +63,7 @@ def _tone(gains: Sequence[Gain]) -> str:
     signs = {gain.sign for gain in gains}
     if 1 in signs:
         return "gain" if -1 not in signs else "level"
-    return "loss" if gains else "level"
+    return "loss" if -1 in signs else "level"
 
 
 def _tile(gain: Gain) -> Markup:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,8 @@ _ROOM = 500_000
 _TEXTS = 3
 #: Share of tokens with an answer above which the answers are listed separately.
 _MANY = 0.5
+#: Share of unknown pieces from which on the reason is said.
+_UNKNOWN = 0.1
 
 
 def section(run: RunFolder | None) -> Markup:
@@ -86,22 +88,45 @@ def _texts(content: dict[str, Any]) -> list[Markup]:
         tag("span", tag("mark", "blue", class_="answer"), " must be said there") if answers else "",
     ]
     words = "Records as they are, and what the network was given to learn from in their place."
+    note = unknown_note(content["records"])
     return [
-        tag("p", words, class_="small"),
+        tag("p", f"{words} {note}".strip(), class_="small"),
         *blocks,
         tag("p", *key, class_="small keys") if any(key) else Markup(""),
     ]
+
+
+def unknown_note(records: Sequence[Any]) -> str:
+    """Return why many pieces of records are unknown to the tokenizer; "" where few are.
+
+    Args:
+        records: of each its rows, as :class:`headstart.modalities.Words` has them.
+    """
+    pieces = [piece for rows in records for row in rows for piece in row["pieces"]]
+    unknown = {piece[0].strip() for piece in pieces if piece[1] == "unknown"}
+    count = sum(piece[1] == "unknown" for piece in pieces)
+    if count <= _UNKNOWN * len(pieces):
+        return ""
+    return (
+        f"{min(unknown)} stands for what the tokenizer does not know: it learns what occurs twice "
+        "or more in the data, and little does in so few. More data show more."
+    )
 
 
 def _pieces(pieces: list[list[Any]]) -> list[Markup]:
     answers = sum(bool(answer) for _, _, answer in pieces)
     dense = answers > _MANY * len(pieces)
     rendered = []
+    # Pieces that begin with their space are parts of words.
+    spaced = any(text[:1].isspace() for text, _, _ in pieces)
     for text, mark, answer in pieces:
-        written: Markup = tag("mark", text, class_=mark) if mark else tag("span", text)
+        is_marked = mark and mark != "unknown"
+        word = text.strip() or text
+        written: Markup = tag("mark", word, class_=mark) if is_marked else tag("span", word)
         if answer and not dense:
             written = join(written, tag("mark", answer, class_="answer"))
-        rendered.append(join(written, " "))
+        lead = " " if spaced and text[:1].isspace() else ""
+        rendered.append(join(lead, written) if spaced else join(written, " "))
     if dense:
         targets = [
             join(tag("mark", answer, class_="answer"), " ") for _, _, answer in pieces if answer

@@ -71,6 +71,12 @@ class ImageModality(Modality):
                     audit.quarantine(name, found)
         return records if good.all() else records.select(np.flatnonzero(good))
 
+    def check_views(self, kind: str) -> None:
+        """Refuse views that are none of :data:`headstart.modalities.image.recipes.KINDS`."""
+        from headstart.modalities.image.recipes import kind_of
+
+        kind_of(kind, SMALL)
+
     def defaults(self, request: Request) -> Defaults:
         """Return the fastest encoder for small images, or one that downsamples large ones early.
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from headstart.batch import Batch
 from headstart.errors import HeadstartError, did_you_mean
+from headstart.modalities.text.views import VIEWS
 
 #: ``edit(batch, inner, generator, share, pad_id)``; ``inner`` (B,T) may be edited.
 Edit = Callable[[Batch, Tensor, torch.Generator, float, int], Batch]
@@ -134,6 +135,18 @@ def parse_edits(
             raise HeadstartError(f"{name}:{text} has no share between 0 and 1; write {name}:0.2.")
         edits.append((lookups[name]() if name in lookups else EDITS[name][0], share))
     return edits
+
+
+def check_views(kind: str) -> None:
+    """Refuse a kind of views that is neither known nor made by edits.
+
+    Raises:
+        HeadstartError: it names those that there are.
+    """
+    known = ["auto", "pairs", *VIEWS]
+    if kind not in known and not parse_edits(kind, dict.fromkeys(LOOKUPS, lambda: swap)):
+        names = [*known, *EDITS, *LOOKUPS]
+        raise HeadstartError(f"texts have no views {kind!r}{did_you_mean(kind, names)}")
 
 
 def edited(

@@ -54,6 +54,12 @@ class TextModality(Modality):
 
         return Dataset.from_dict({"id": values, "text": values})
 
+    def check_views(self, kind: str) -> None:
+        """Refuse views that are neither known nor edits of texts."""
+        from headstart.modalities.text.edits import check_views
+
+        check_views(kind)
+
     @property
     def pair_option(self) -> str | None:
         """Back translation, where the options name translators."""

@@ -15,24 +15,36 @@ PIECES = 60
 
 
 def texts_in(
-    batch: Batch, corrupted: Batch, spell: Callable[[int], str], hidden: int | None
+    batch: Batch,
+    corrupted: Batch,
+    spell: Callable[[int], str],
+    hidden: int | None,
+    unknown: int | None = None,
 ) -> list[list[dict[str, Any]]]:
     """Return each text and its corruptions as rows of tokens, the original first.
 
     A row is ``{"name": str, "pieces": [[text, mark, answer], ...]}``, a piece is a token; its mark
-    is ``hidden``, ``changed`` or empty, and its answer is the target token there, or empty.
+    is ``hidden``, ``changed``, ``unknown`` or empty, and its answer is the target token there, or
+    empty.
 
     Args:
         batch: ``input_ids`` and ``mask`` (B,T) before corruption.
         corrupted: after it; each of its tensors ``.../input_ids`` gives a row.
         spell: returns the text of a token id.
         hidden: the id of the mask token, if there is one.
+        unknown: the id that stands for words the tokenizer does not know, if there is one.
     """
+
+    def blind(ids: Tensor) -> list[str]:
+        return ["unknown" if token == unknown else "" for token in ids.tolist()]
+
     original, mask = batch["input_ids"], batch["mask"]
     seen = [key for key in corrupted if key.rpartition("/")[2] == "input_ids"]
     texts = []
     for index in range(len(original)):
-        rows = [{"name": "original", "pieces": _pieces(original[index], mask[index], spell)}]
+        whole = original[index]
+        pieces = _pieces(whole, mask[index], spell, blind(whole))
+        rows: list[dict[str, Any]] = [{"name": "original", "pieces": pieces}]
         for key in seen:
             if len(corrupted[key]) != len(original):
                 continue
@@ -43,7 +55,10 @@ def texts_in(
             same = ids.shape == original[index].shape
             # Where most tokens moved, as in a crop, a comparison by position is meaningless.
             comparable = same and (ids == original[index])[real].float().mean().item() > 0.5
-            marks = ["hidden" if token == hidden else "" for token in ids.tolist()]
+            marks = [
+                "hidden" if token == hidden else mark
+                for token, mark in zip(ids.tolist(), blind(ids), strict=True)
+            ]
             if comparable:
                 moved = (ids != original[index]).tolist()
                 marks = [

@@ -13,11 +13,11 @@ from transformers import PreTrainedTokenizerFast
 
 from headstart.batch import Batch, Rows
 from headstart.data.store import stream
-from headstart.errors import HeadstartError, did_you_mean
+from headstart.errors import HeadstartError
 from headstart.modalities import Processor, TokenProcessor, Vocabulary, Words
 from headstart.modalities.text.companion_texts import CompanionRows, pair_of, stored
 from headstart.modalities.text.content import TEXT
-from headstart.modalities.text.edits import EDITS, LOOKUPS, STRONG_EDITS, edited, parse_edits
+from headstart.modalities.text.edits import STRONG_EDITS, check_views, edited, parse_edits
 from headstart.modalities.text.tokenizers import sentinel_ids, word_start_table
 from headstart.modalities.text.views import VIEWS
 from headstart.modalities.tokens.batching import by_length
@@ -162,19 +162,19 @@ class TextProcessor(TokenProcessor):
             special[list(self.vocabulary.special_ids)] = True
             special = special.to(batch["input_ids"].device)
             return edited(batch, edits, generator, self.vocabulary.pad_id, special)
-        if kind not in VIEWS:
-            known = ["pairs", *VIEWS, *EDITS, *LOOKUPS]
-            raise HeadstartError(f"texts have no views {kind!r}{did_you_mean(kind, known)}")
+        check_views(kind)
         return VIEWS[kind](batch, generator, self.vocabulary.pad_id)
 
     def show(self, batch: Batch, corrupted: Batch, views: Mapping[str, torch.Tensor]) -> Words:
         """Return the texts as tokens, and below each the network's input and targets."""
         from headstart.modalities.text.preview import texts_in
 
-        hidden = self.tokenizer.mask_token_id
-        return Words(
-            texts_in(batch, corrupted, lambda token: str(self.tokenizer.decode([token])), hidden)
-        )
+        hidden, unknown = self.tokenizer.mask_token_id, self.tokenizer.unk_token_id
+
+        def spell(token: int) -> str:
+            return str(self.tokenizer.decode([token]))
+
+        return Words(texts_in(batch, corrupted, spell, hidden, unknown))
 
     def units(self, record: Mapping[str, Any], length: int) -> TextUnits:
         """Return the words of a text."""

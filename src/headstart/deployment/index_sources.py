@@ -1,0 +1,119 @@
+"""What written vectors were made from, so that a search in them can show the records."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart.config import SourceOptions
+from headstart.data.discovery import files_of
+from headstart.data.ledger import Ledger
+from headstart.data.store import stream
+from headstart.deployment.embed import sources_of
+from headstart.deployment.search import Index, described
+from headstart.errors import HeadstartError
+from headstart.evaluation.cache import state_of
+from headstart.files import write_json
+from headstart.stored import read_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from headstart.encoders.opening import OpenedEncoder
+
+#: What one can do where the records of vectors cannot be shown.
+_REMEDY = "name what was embedded, as in `headstart search RUN INPUT... --index VECTORS`"
+
+
+def note_sources(
+    out: Path, sources: Sequence[str], options: SourceOptions, opened: OpenedEncoder
+) -> None:
+    """Write beside vectors what they were made from: sources, options, and the files' states."""
+    files = (file for source in sources for file in files_of(source, opened.modality.content))
+    write_json(
+        sources_of(out),
+        {
+            "sources": [os.path.abspath(source) for source in sources],
+            "options": options.model_dump(include=set(SourceOptions.model_fields)),
+            "files": {os.path.abspath(file): state_of(os.stat(file)) for file in files},
+        },
+    )
+
+
+def open_index(
+    path: Path,
+    opened: OpenedEncoder,
+    inputs: Sequence[str],
+    options: SourceOptions,
+    say: Callable[[str], None],
+) -> Index:
+    """Open written vectors, with what is known of their records.
+
+    Args:
+        inputs: what the user says that they were made from; by default what was noted beside them.
+        say: called with the reason where the records cannot be shown.
+
+    Raises:
+        HeadstartError: the file holds no vectors.
+    """
+    index = Index.open(path)
+    try:
+        sources, reading = (inputs, options) if inputs else _noted(path)
+    except HeadstartError as error:
+        say(f"The {opened.modality.content.noun} themselves are not shown: {error}")
+        return index
+
+    def show(indices: np.ndarray) -> list[dict[str, Any]]:
+        return _read_again([index.ids[i] for i in indices], sources, reading, opened, say)
+
+    return Index(index.ids, index.vectors, show)
+
+
+def _noted(path: Path) -> tuple[list[str], SourceOptions]:
+    """Return the sources of vectors and how they were read.
+
+    Raises:
+        HeadstartError: nothing was noted, or a file has changed since.
+    """
+    note = sources_of(path)
+    if not note.is_file():
+        raise HeadstartError(f"there is no {note}, which says where they are; {_REMEDY}.")
+    found = read_json(note, sources=list, options=dict, files=dict)
+    for file, state in found["files"].items():
+        if not os.path.exists(file):
+            raise HeadstartError(f"{file} is gone; {_REMEDY}.")
+        if state_of(os.stat(file)) != state:
+            raise HeadstartError(
+                f"{file} has changed since it was embedded; embed it again, or {_REMEDY}."
+            )
+    return found["sources"], SourceOptions(**found["options"])
+
+
+def _read_again(
+    names: list[str],
+    sources: Sequence[str],
+    options: SourceOptions,
+    opened: OpenedEncoder,
+    say: Callable[[str], None],
+) -> list[dict[str, Any]]:
+    """Return what is known of the records with these ids; {} for one that is not there."""
+    ledger, wanted = Ledger(), set(names)
+    try:
+        records = opened.read(list(sources), options, lambda sentence: None, ledger=ledger)
+    except HeadstartError as error:
+        say(f"The {opened.modality.content.noun} themselves are not shown: {error}")
+        return [{} for _ in names]
+    some = records.select([i for i, name in enumerate(stream(records, "id")) if name in wanted])
+    kept = ledger.kept is not None
+    columns = {row.id: row.columns for row in ledger if row.id in wanted} if kept else {}
+    known = dict(zip(some["id"], described(some, opened.modality), strict=True)) if some else {}
+    for name, row in columns.items():
+        if row and name in known:
+            known[name]["record"] = row
+    if not known:
+        say(f"None of the found ids is in {', '.join(sources[:3])}; {_REMEDY}.")
+    return [known.get(name, {}) for name in names]

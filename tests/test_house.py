@@ -119,7 +119,7 @@ TENSORS = {"pixels", "input_ids", "waveform", "items"}
 #: The entries of the registry of kinds, the column names of other people's data, and elements of
 #: SVG and JSON that happen to be called so.
 OWN_WORDS = {"modalities/__init__.py", "data/pairs.py", "answers.py", "pages/charts.py"}
-OWN_WORDS |= {"pages/dots.py", "pages/heat.py", "pages/scatter.py"}
+OWN_WORDS |= {"pages/dots.py", "pages/heat.py", "pages/scatter.py", "pages/tradeoff.py"}
 #: Where tensors are named that are of ids or of pixels by definition.
 OF_TENSORS = ("batch.py", "modalities/tokens/", "encoders/", "objectives/")
 OF_TENSORS += ("downstream/wide.py", "deployment/generate.py")

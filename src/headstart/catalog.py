@@ -62,7 +62,7 @@ def names(
         raise HeadstartError(f"there is no list {what!r}{did_you_mean(what, known)}")
     if fetch is not None or what == "starts":
         from headstart.encoders import published
-        from headstart.encoders.speed import speeds
+        from headstart.evaluation.speed import speeds
         from headstart.verbs.reading import say
 
         if fetch is not None:

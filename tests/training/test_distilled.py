@@ -12,12 +12,15 @@ from safetensors.torch import load_file, save_file
 from scipy import sparse
 
 import headstart as hs
+from headstart.config import PretrainConfig
 from headstart.encoders.closed_form import DEPARTURE, MAP, fit_token_vectors
 from headstart.encoders.opening import OpenedEncoder, open_encoder, open_processor
 from headstart.errors import HeadstartError
 from headstart.evaluation.features import features
+from headstart.modalities.text.modality import TextModality
 from headstart.modalities.text.processor import LETTERS, TextProcessor
 from headstart.modalities.text.tokenizers import fit_tokenizer
+from headstart.training.defaults import decide
 
 TOPICS = ("fox dog cat hen cow pig", "iron zinc gold lead tin steel", "plum fig pear lime kiwi")
 
@@ -108,6 +111,14 @@ def test_training_goes_on_from_it_where_an_objective_is_named(teacher, tmp_path)
     run = distilled(teacher, tmp_path, objective="contrast", budget="1steps", tracker="none")
     assert run.resolved["steps"] == 1
     assert run.resolved["distilled"]["teacher"] == str(teacher)
+
+
+def test_a_long_budget_for_many_texts_plans_no_training_either(teacher):
+    config = PretrainConfig(sources=["x"], out="y", embeddings=f"distill:{teacher}", budget="30min")
+    plan = decide(config, _records(lines(20_000)), TextModality())
+    assert (plan.objectives, plan.objective_options, plan.most_epochs) == ({}, {}, None)
+    assert plan.encoder == "light"
+    assert plan.encoder_options == {"width": 16}
 
 
 def test_passages_are_parts_of_the_texts_of_about_so_many_tokens():

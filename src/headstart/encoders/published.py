@@ -83,7 +83,7 @@ class Found(Result):
         encoders: those made to embed records first, the smallest first.
         unusable: what was found and cannot be used: from its name to the reason.
         speeds: from names to records a second on this machine, where that was measured
-            (:mod:`headstart.encoders.speed`).
+            (:mod:`headstart.evaluation.speed`).
     """
 
     encoders: tuple[Published, ...]

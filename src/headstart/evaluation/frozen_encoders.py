@@ -21,11 +21,11 @@ from headstart.encoders.opening import (
     open_encoder,
 )
 from headstart.encoders.sentence_transformers import open_sentence_transformer
-from headstart.encoders.speed import rate
 from headstart.errors import HeadstartError
 from headstart.evaluation.cache import cached, digest, digest_of_encoder
 from headstart.evaluation.features import features
 from headstart.evaluation.outcomes import Candidate, Cost, Kind
+from headstart.evaluation.speed import rate
 from headstart.run import RunFolder
 from headstart.seeding import seeded
 

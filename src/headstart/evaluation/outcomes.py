@@ -44,8 +44,7 @@ class Cost:
     """What the features of a candidate cost.
 
     Attributes:
-        speed: records a second, measured on this machine; 0 where it was not. That of some simple
-            alternatives includes their fitting.
+        speed: records a second, measured on this machine; 0 where it was not.
         megabytes: of the weights; 0 where there are none.
     """
 

@@ -72,7 +72,8 @@ class Baseline:
         heads: the classifiers that are fitted on them, by their names in
             :mod:`headstart.evaluation.heads`; each is tuned by cross-validation inside the labels.
         joinable: whether the features, which are dense, are also tried together with an encoder's.
-        seconds: that fitting and computing them took; 0 where that was not measured.
+        seconds: that reading the records and computing these features took, without what is fitted
+            once; 0 where that was not measured.
     """
 
     name: str

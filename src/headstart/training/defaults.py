@@ -11,7 +11,7 @@ from headstart.encoders import ENCODERS
 from headstart.encoders.formats import is_static
 from headstart.encoders.opening import encoder_folder, kind_of, read_note
 from headstart.errors import HeadstartError
-from headstart.modalities import Request
+from headstart.modalities import Defaults, Request
 from headstart.objectives import OBJECTIVES
 from headstart.objectives.building import parse_mixture
 from headstart.training.distilled import open_teacher
@@ -67,7 +67,9 @@ def decide(config: PretrainConfig, records: Any, modality: Modality) -> Plan:
     )
     objectives = requested or dict.fromkeys(defaults.objectives, 1.0)
     if config.teacher and not requested:
-        objectives = {}  # what was distilled is kept: training on loses (docs/log.md)
+        # What was distilled is kept: training on loses (docs/log.md).
+        objectives = {}
+        defaults = Defaults((), defaults.encoder, defaults.length)
     encoder = defaults.encoder
     options = dict(config.encoder_options)
     needs = frozenset().union(*(OBJECTIVES[name].needs for name in objectives))

@@ -214,7 +214,7 @@ def _weights(encoder: LightEncoder, processor: TokenProcessor, records: Dataset)
     for indices, batch in processor.batches(records, 2 * LENGTH, _ROWS):
         mask = batch["mask"]
         row, _ = mask.nonzero(as_tuple=True)
-        ids = batch["input_ids"][mask]
+        ids = batch[encoder.reads][mask]
         rows.append(np.asarray(indices)[row.numpy()])
         columns.append(ids.numpy())
         values.append((encoder.weights[ids] / mask.sum(1)[row]).numpy())

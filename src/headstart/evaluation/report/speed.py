@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 #: Networks that nobody would use: they show what training gained.
 _LEFT_OUT = ("untrained", "repeated")
 _WORDS = (
-    "Speed was measured here, on the records themselves: reading them and computing their "
-    "features, for most simple alternatives with fitting these. Classifiers come on top."
+    "Speed was measured here, on the records themselves: reading them and computing features, "
+    "without what is fitted once. Classifiers come on top."
 )
 
 

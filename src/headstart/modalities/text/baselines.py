@@ -8,9 +8,9 @@ kinds apart. A pre-trained encoder must beat the best of them.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -35,8 +35,8 @@ BACKGROUND, LETTERS = 75_000, 120_000_000
 DENSE = ("logistic regression", "auto")
 #: Protocols that compare records by cosine, and fit nothing to labels.
 BY_COSINE = ("similarity", "retrieval", "clustering")
-#: A name, the heads, and the features (N,D) of training and test texts.
-Features = tuple[str, tuple[str, ...], list[Matrix]]
+#: A name, the heads, the features (N,D) of training and test texts, and the seconds they took.
+Features = tuple[str, tuple[str, ...], list[Matrix], float]
 
 
 def text_baselines(
@@ -65,19 +65,19 @@ def text_baselines(
     lexicon = Lexicon()
     sources = [train] if background is None else [_sample(background, seed), train]
     fitted = lexicon.read(chain.from_iterable(stream(records, "text") for records in sources))
+    reading = (time.perf_counter() - begun) / max(1, fitted.documents)
     corpora = [fitted[fitted.documents - len(train) :]]
     if test is not None:
         corpora.append(lexicon.read(stream(test, "text")))
     compared, kinds = (_by_cosine, 5) if protocol in BY_COSINE else (_by_classifier, 4)
     rows = compared(lexicon, fitted, corpora, seed)
-    for number, (name, heads, features) in enumerate(rows, 1):
-        seconds = time.perf_counter() - begun
+    for number, (name, heads, features, seconds) in enumerate(rows, 1):
         if progress:
             progress(number, kinds)
         tested = features[1] if test is not None else None
         joinable = name == "LSA" and bool(heads)
+        seconds += reading * sum(each.shape[0] for each in features)
         yield Baseline(name, features[0], tested, heads, joinable=joinable, seconds=seconds)
-        begun = time.perf_counter()
 
 
 def _by_classifier(
@@ -86,15 +86,16 @@ def _by_classifier(
     """Yield features for classifiers that weigh them."""
     words = WordGrams(lexicon, fitted, FEATURES)
     characters = CharacterGrams(lexicon, fitted, FEATURES)
-    rows = [tfidf(corpus, words, characters) for corpus in corpora]
-    yield "TF-IDF", ("logistic regression", "linear SVM", "naive Bayes SVM"), rows
+    rows, weighing = _timed(lambda corpus: tfidf(corpus, words, characters), corpora)
+    yield "TF-IDF", ("logistic regression", "linear SVM", "naive Bayes SVM"), rows, weighing
     axes = topics(fitted, words, characters, seed=derive(seed, "lsa"))
-    yield "LSA", DENSE, [each @ axes for each in rows]
+    reduced, turning = _timed(lambda row: row @ axes, rows)
+    yield "LSA", DENSE, reduced, weighing + turning
     vectors = WordVectors(lexicon, fitted, derive(seed, "word vectors"))
-    yield "word vectors", DENSE, list(map(vectors.average, corpora))
+    yield "word vectors", DENSE, *_timed(vectors.average, corpora)
     # In plain counts the commonest words drown the others where labels are few.
-    weighted = [tfidf(corpus, words) for corpus in corpora]
-    yield "words and pairs", ("low-rank averages",), weighted
+    weighted = _timed(lambda corpus: tfidf(corpus, words), corpora)
+    yield "words and pairs", ("low-rank averages",), *weighted
 
 
 def _by_cosine(
@@ -103,14 +104,21 @@ def _by_cosine(
     """Yield features whose cosine says how similar two texts are."""
     # A word that only the test texts have needs no fit to be told from others.
     words = Words(lexicon, fitted)
-    yield "words", (), [unit_length(words.count(corpus).sign()) for corpus in corpora]
-    yield "TF-IDF of words", (), [tfidf(corpus, words) for corpus in corpora]
+    yield "words", (), *_timed(lambda corpus: unit_length(words.count(corpus).sign()), corpora)
+    yield "TF-IDF of words", (), *_timed(lambda corpus: tfidf(corpus, words), corpora)
     characters = CharacterGrams(lexicon, fitted, FEATURES)
-    yield "TF-IDF of characters", (), [tfidf(corpus, characters) for corpus in corpora]
+    yield "TF-IDF of characters", (), *_timed(lambda corpus: tfidf(corpus, characters), corpora)
     vectors = WordVectors(lexicon, fitted, derive(seed, "word vectors"))
-    yield "SIF", (), list(map(vectors.average, corpora))
+    yield "SIF", (), *_timed(vectors.average, corpora)
     axes = topics(fitted, words, characters, seed=derive(seed, "lsa"))
-    yield "LSA", (), [tfidf(corpus, words, characters) @ axes for corpus in corpora]
+    yield "LSA", (), *_timed(lambda corpus: tfidf(corpus, words, characters) @ axes, corpora)
+
+
+def _timed(features: Callable[[Any], Matrix], parts: list[Any]) -> tuple[list[Matrix], float]:
+    """Return the features of training and test texts, and the seconds that they took."""
+    begun = time.perf_counter()
+    found = [features(part) for part in parts]
+    return found, time.perf_counter() - begun
 
 
 def _sample(background: Dataset, seed: int) -> Dataset:

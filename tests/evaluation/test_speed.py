@@ -9,8 +9,8 @@ import pytest
 import torch
 from transformers import BertConfig, BertModel
 
-from headstart.encoders import speed
 from headstart.encoders.published import Found, Published, described
+from headstart.evaluation import speed
 from headstart.modalities.text.tokenizers import fit_tokenizer
 
 

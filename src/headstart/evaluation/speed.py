@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from headstart.encoders import TokenEncoder
 from headstart.encoders.published import Published
 from headstart.errors import HeadstartError
 from headstart.files import write_json
@@ -100,11 +101,11 @@ def _measured(each: Published) -> float:
 
 def _batch(encoder: Encoder, length: int) -> Batch:
     """Return records of ids, or of pixels."""
-    if encoder.reads == "input_ids":
-        vocabulary = getattr(encoder, "token_embedding").num_embeddings  # noqa: B009
+    if isinstance(encoder, TokenEncoder):
         size = (_BATCH, min(TOKENS, length))
-        ids = torch.randint(vocabulary, size, generator=torch.Generator().manual_seed(0))
-        return {"input_ids": ids, "mask": torch.ones(size, dtype=torch.bool)}
+        draw = torch.Generator().manual_seed(0)
+        ids = torch.randint(encoder.token_embedding.num_embeddings, size, generator=draw)
+        return {encoder.reads: ids, "mask": torch.ones(size, dtype=torch.bool)}
     return {encoder.reads: torch.zeros(_BATCH, 3, length, length)}
 
 

@@ -246,3 +246,12 @@ def test_a_table_with_every_kind_of_quote_comes_back_as_it_was(tmp_path: Path) -
         assert texts(path) == [text for text in odd * 5 if text]
     pq.write_table(pa.table({"text": odd}), tmp_path / "a.parquet")
     assert texts(tmp_path / "a.parquet") == [text for text in odd if text]
+
+
+def test_a_label_that_begins_after_the_sample_of_a_small_file_is_seen(tmp_path: Path) -> None:
+    rows: list[dict[str, str]] = [{"text": f"record {n}"} for n in range(1200)]
+    for number in range(1100, 1200):
+        rows[number]["label"] = "ab"[number % 2]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = read([str(tmp_path / "a.jsonl")], audit=Audit(), **OPTIONS)["label"][:]
+    assert found == [None] * 1100 + ["a", "b"] * 50

@@ -69,7 +69,10 @@ def _chosen(
         keys |= new
         if new:
             is_first = chosen is None and unclear is None
-            sample += rows[:SAMPLE] if is_first else [r for r in rows if r.keys() & new][:SAMPLE]
+            sample += rows[:SAMPLE] if is_first else []
+            # Keys that begin behind these are in the same chunk.
+            later = new.difference(*sample) if is_first else new
+            sample += [row for row in rows if row.keys() & later][:SAMPLE]
             columns = _columns(sample)
             keys |= columns.keys()
             try:

@@ -121,7 +121,7 @@ def test_a_run_does_not_replace_the_one_it_starts_from(folder: Path, start: str)
     plan = PretrainConfig(sources=["docs"], out="run", encoder=start, overwrite=True)
     with pytest.raises(HeadstartError, match="choose another --out"):
         check_unread(plan)
-    with pytest.raises(HeadstartError, match="choose another --out"):
+    with pytest.raises(HeadstartError, match="choose another out="):
         hs.pretrain("docs", out="run", encoder=start, overwrite=True)
     assert Path("run/encoder/model.npy").read_text() == "keep me"
 

@@ -52,7 +52,7 @@ def test_pictures_are_shown_as_views(tmp_path: Path) -> None:
 def test_a_file_that_is_there_is_not_replaced(tmp_path: Path) -> None:
     mine = tmp_path / "notes.html"
     mine.write_text("mine")
-    with pytest.raises(HeadstartError, match="exists already; replace it with --overwrite"):
+    with pytest.raises(HeadstartError, match="exists already; replace it with overwrite=True"):
         hs.preview(TEXTS, out=mine)
     assert mine.read_text() == "mine"
 

@@ -136,7 +136,8 @@ def test_where_nothing_was_begun_the_same_command_starts(capsys: pytest.CaptureF
     values = command("a.txt", out="run", resume=True)
     run, plan = start(values)
     assert "Nothing was begun in run; starting." in capsys.readouterr().err
-    assert run.config()["options"] == {**plan.model_dump(mode="json"), "resume": False}
+    decided = {**plan.model_dump(mode="json"), "resume": False, "out": os.path.abspath("run")}
+    assert run.config()["options"] == decided
     with pytest.raises(HeadstartError, match="no run at other: nothing was begun; check the path"):
         start(command(out="other", resume=True))
     with pytest.raises(HeadstartError, match="--resume needs --out"):

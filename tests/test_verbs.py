@@ -86,7 +86,7 @@ def test_a_run_is_resumed_with_its_own_options_only(source, tmp_path):
     with pytest.raises(HeadstartError, match=r"another version .* 'tokenizer'.* start again"):
         hs.pretrain(out=out, resume=True)
     run.write_config(content)
-    with pytest.raises(HeadstartError, match="cannot change on --resume"):
+    with pytest.raises(HeadstartError, match="cannot change on resume=True"):
         hs.pretrain(out=out, resume=True, seed=7)
     with pytest.raises(HeadstartError, match="resume it with that verb"):
         hs.finetune("x", train="y", out=out, resume=True)

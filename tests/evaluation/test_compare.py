@@ -182,7 +182,7 @@ def test_a_run_that_can_go_on_with_a_text_is_compared_like_any_other(
     )
     assert [run["name"] for run in found.summary()["runs"]] == ["run1", "written"]
     assert [path.name for path in tmp_path.iterdir()] == ["written"]  # no page was asked for
-    assert "--out compare.html writes a page" in capsys.readouterr().err
+    assert 'out="compare.html" writes a page' in capsys.readouterr().err
 
 
 def test_runs_that_cannot_be_written_are_compared_all_the_same(runs, tmp_path, monkeypatch) -> None:

@@ -65,5 +65,5 @@ def test_it_starts_from_the_run_s_weights_and_is_no_alternative(run, tmp_path, m
 
 def test_it_is_refused_where_there_are_no_classes(run, tmp_path) -> None:
     train = write(tmp_path / "a.jsonl", range(60, 80))
-    with pytest.raises(HeadstartError, match="--finetuned serves classification and not cluster"):
+    with pytest.raises(HeadstartError, match="finetuned=True serves classification and not clus"):
         run.evaluate(train, task="clustering", finetuned=True)

@@ -121,7 +121,7 @@ def test_one_labeled_file_is_split_by_class_or_cross_validated(run, seen, tmp_pa
     assert seen["test"].count("fruit") == 6
     run.evaluate(train, labels=["10"], seeds=2, folds=3)
     assert (len(seen["train"]), seen["test"]) == (60, [])
-    with pytest.raises(HeadstartError, match="leave out --test, or --folds"):
+    with pytest.raises(HeadstartError, match="leave out test=, or folds="):
         run.evaluate(train, test=train, folds=3)
 
 

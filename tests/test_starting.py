@@ -190,7 +190,7 @@ def test_overwriting_that_was_killed_before_it_began_begins(
 def test_only_a_refusal_removes_a_new_run(kept: BaseException) -> None:
     with pytest.raises(HeadstartError):
         start(command("a.txt", out="run"), kept)
-    assert RunFolder.open("run").config()["options"]["out"] == "run"
+    assert RunFolder.open("run").config()["options"]["out"] == os.path.abspath("run")
     with pytest.raises(HeadstartError):
         start(command("a.txt", out="other"), HeadstartError("no record is left"))
     assert not Path("other").exists()

@@ -120,7 +120,9 @@ class RunFolder:
             raise HeadstartError(f"{self.folder} is not empty; choose another --out.")
         # Before this file and the next one are whole, nothing was begun.
         write_text(self.folder / MARKER, f"This folder is a run of headstart {__version__}.\n")
-        options = self._in_its_place(config.model_dump(mode="json"))
+        options = config.model_dump(mode="json")
+        if "out" in options:  # it holds wherever the file is read from
+            options["out"] = os.path.abspath(options["out"])
         given = names_given(config)
         self.write_config({"verb": verb, "options": options, "given": given, "resolved": {}})
 
@@ -198,13 +200,7 @@ class RunFolder:
             column = options.pop(former)
             if column is not None:
                 options.setdefault("columns", {})[former.removesuffix("_column")] = column
-        content["options"] = self._in_its_place(options)
         return content
-
-    def _in_its_place(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Return options whose ``out`` is where the run lies, wherever it is opened from."""
-        place = {"out": os.path.abspath(self.out)} if "out" in options else {}
-        return {**options, **place}
 
     def plan(self, model: type[Model], **changes: Any) -> Model:
         """Return the options of the run, of which those count as given that were.

@@ -67,7 +67,7 @@ def decide(config: PretrainConfig, records: Any, modality: Modality) -> Plan:
     )
     objectives = requested or dict.fromkeys(defaults.objectives, 1.0)
     if config.teacher and not requested:
-        # What was distilled is kept: training on loses (docs/log.md).
+        # What was distilled is kept: training on gained nothing (docs/log.md).
         objectives = {}
         defaults = Defaults((), defaults.encoder, defaults.length)
     encoder = defaults.encoder

@@ -113,3 +113,11 @@ def test_groups_of_a_map_differ_in_colour_or_shape() -> None:
     drawn = scatter("t", spots, [str(n) for n in range(MOST_GROUPS)], hint="point")
     styles = re.findall(r'href="#(shape\d)" [^>]*class="dot (fill\d)"', drawn)
     assert len(styles) == len(set(styles)) == MOST_GROUPS + 1
+
+
+def test_the_room_beside_a_chart_is_that_of_the_longest_name() -> None:
+    name = "pre-trained + HOG and colours"
+    lines = [Series(name, [(1, 1), (2, 2)]), Series("x" * 80, [(1, 1), (2, 3)])]
+    wide = str(line_chart("t", lines, x_label="step", y_label="loss")).split("<svg")[1]
+    assert f">{name}</text>" in wide
+    assert "x" * 80 not in wide  # beyond two fifths of the chart a name is cut

@@ -113,6 +113,29 @@ def test_training_goes_on_from_it_where_an_objective_is_named(teacher, tmp_path)
     assert run.resolved["distilled"]["teacher"] == str(teacher)
 
 
+def test_a_run_without_any_step_is_judged_and_described_like_others(teacher, tmp_path):
+    run = distilled(teacher, tmp_path)
+    rows = [json.dumps({"text": line, "label": str(n % 3)}) for n, line in enumerate(lines(90))]
+    (tmp_path / "train.jsonl").write_text("\n".join(rows[:60]))
+    (tmp_path / "test.jsonl").write_text("\n".join(rows[60:]))
+    report = run.evaluate(
+        train=str(tmp_path / "train.jsonl"),
+        test=str(tmp_path / "test.jsonl"),
+        labels=["30"],
+        seeds=2,
+        from_scratch="off",
+        published=["off"],
+    )
+    (score,) = (
+        row["accuracy"]
+        for row in report.summary()["scores"]
+        if row["candidate"] == "pre-trained" and row["probe"] == "logistic regression"
+    )
+    assert score == 1
+    assert "What a point costs" in run.report_file.read_text(encoding="utf-8")
+    assert run.facts()["state"] == "finished"
+
+
 def test_a_long_budget_for_many_texts_plans_no_training_either(teacher):
     config = PretrainConfig(sources=["x"], out="y", embeddings=f"distill:{teacher}", budget="30min")
     plan = decide(config, _records(lines(20_000)), TextModality())

@@ -121,7 +121,9 @@ def test_features_are_computed_once_and_anew_for_other_records_or_encoders(
         computed.append(len(records))
         return features(encoder, processor, records, **options)
 
+    timed: list[int] = []
     monkeypatch.setattr(candidates, "features", spy)
+    monkeypatch.setattr(candidates, "rate", lambda _, count, __: timed.append(count) or 100.0)
     first, second = named([str(run.folder) for run in runs], open_modality("text"))
     train, test = RECORDS.select(range(50)), RECORDS.select(range(50, 80))
     digest_of = digests_of(TextModality())
@@ -133,3 +135,6 @@ def test_features_are_computed_once_and_anew_for_other_records_or_encoders(
     measured(first, train, RECORDS.select(range(51, 80)), digest_of, tmp_path, None)
     measured(second, train, None, digest_of, tmp_path, None)
     assert computed == [50, 30, 29, 50]
+    assert timed == [50, 50]  # beside cached features their speed is kept
+    assert again.cost == once.cost
+    assert again.cost.speed == 100

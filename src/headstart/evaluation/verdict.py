@@ -13,11 +13,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from headstart.encoders.joined import OWN
 from headstart.evaluation.deciding import few_tested, is_too_few, more_to_decide
 from headstart.evaluation.equivalence import Equivalent, equivalents
 from headstart.evaluation.intervals import LEVEL, Change, compare, holm
 from headstart.evaluation.metrics import Estimate
 from headstart.evaluation.outcomes import ACCURACY, Metric, Outcome, Results
+from headstart.evaluation.taken import taken_with, without_pretraining
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,8 @@ def gains(results: Results) -> list[Gain]:
 
 
 def _is_harmed(results: Results, labels: int) -> bool:
-    alone = [x for x in results.judged(labels) if not x.joined_with]
+    judged = results.judged(labels)
+    alone = [x for x in judged if not x.joined_with and x.parts in ((), (OWN,))]
     ours = next((x for x in alone if x.kind == "pretrained"), None)
     fresh = next((x for x in alone if x.kind == "untrained"), None)
     if ours is None or fresh is None:
@@ -223,6 +226,7 @@ def details(found: list[Gain]) -> list[str]:
     return [
         *_worth(found),
         *_continued(found),
+        *without_pretraining([(gain.name, gain.ours) for gain in found]),
         *_harmed(found),
         *map(_line, found),
         *certainty(found),
@@ -282,7 +286,7 @@ def _line(gain: Gain) -> str:
     where = f"{gain.name} labels" if gain.labels else metric.name
     unit = " points" if metric.percent else ""
     line = (
-        f"{where}: {score(gain.ours.mean, metric)}{_together(gain.ours)} against "
+        f"{where}: {score(gain.ours.mean, metric)}{taken_with(gain.ours)} against "
         f"{score(gain.best.mean, metric)} "
         f"({alternative(gain.best)}), {points(change.mean, metric)}{unit} "
         f"[{points(change.low, metric)}, {points(change.high, metric)}]{_doubt(gain)}"
@@ -295,11 +299,6 @@ def _line(gain: Gain) -> str:
 def alternative(outcome: Outcome) -> str:
     """Name an alternative with its probe: ``LSA, linear SVM``."""
     return f"{outcome.candidate}, {outcome.probe}" if outcome.labels else outcome.candidate
-
-
-def _together(ours: Outcome) -> str:
-    """Name what the encoder's features are joined with: ``together with LSA``."""
-    return f" together with {ours.joined_with}" if ours.joined_with else ""
 
 
 def _doubt(gain: Gain) -> str:

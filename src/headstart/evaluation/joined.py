@@ -85,6 +85,11 @@ def beside_each_other(
     return found
 
 
+def weights_beside(published: bool) -> list[float]:
+    """Return the weights of an encoder, published or not, and of simple features beside it."""
+    return [1.0, WEIGHTS["simple"] if published else 1.0]
+
+
 def weights_of(names: Sequence[str], origins: Mapping[str, Origin]) -> list[float]:
     """Return the weights of parts side by side; without a published one all weigh the same."""
     kinds = [origins[name] for name in names]

@@ -44,7 +44,7 @@ from headstart.evaluation.frozen_encoders import (
     started,
     untrained,
 )
-from headstart.evaluation.joined import beside_each_other, joined, weights_of
+from headstart.evaluation.joined import beside_each_other, joined, weights_beside, weights_of
 from headstart.evaluation.naming import followed_by, names_of, with_names
 from headstart.evaluation.outcomes import Candidate, Kind
 from headstart.evaluation.protocols import Answer, OpenedRun
@@ -176,21 +176,22 @@ def _compared(
 
     kept = beside(encoder_folder(run.require_encoder()))
     fresh = untrained(opened.encoder, config.seed)
+    published = published_encoders(
+        config.published,
+        modality,
+        [train] if test is None else [train, test],
+        notes,
+        digest_of,
+        store,
+        known=[start_of(run), *kept],
+        seconds=seconds_of(run.metrics()),
+    )
     encoders = [
         frozen("pre-trained", "pretrained", opened.encoder, processor, length),
         frozen("untrained", "untrained", fresh, processor, length),
         *(_repetition(each, modality) for each in training.repeat(config.pretraining_seeds)),
         *started(run, processor, length, notes),
-        *published_encoders(
-            config.published,
-            modality,
-            [train] if test is None else [train, test],
-            notes,
-            digest_of,
-            store,
-            known=[start_of(run), *kept],
-            seconds=seconds_of(run.metrics()),
-        ),
+        *published,
         *others,
     ]
     # First those whose names the run knows, which are not numbered.
@@ -210,8 +211,9 @@ def _compared(
             modality, background, train, seen, config, store, digest_of, progress
         )
     candidates = with_names(candidates, names)
+    strong = [*(each.name for each in published), *kept]
     candidates += [
-        joined(encoder, simple)
+        joined(encoder, simple, weights=weights_beside(encoder.name in strong))
         for simple in candidates
         if simple.joinable and protocol_of(config).headline
         for encoder in candidates

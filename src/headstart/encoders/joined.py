@@ -183,7 +183,7 @@ class JoinedEncoder(Encoder):
             HeadstartError: a part cannot be opened; the message names its folder.
         """
         folder = Path(folder)
-        parts = []
+        parts: list[Part] = []
         for told in joined_parts(folder):
             own = folder / told["name"]
             encoder = open_encoder(own, length=None if parts else length)

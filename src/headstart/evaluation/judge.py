@@ -200,10 +200,6 @@ def _compared(
     for each in encoders:
         with working(f"features of {each.name}", console, opened.say) as progress:
             candidates.append(measured(each, train, seen, digest_of, store, progress))
-    if kept:
-        origins: dict[str, Origin] = {OWN: "pre-trained"}
-        origins |= {name: origin for name, (_, origin) in kept.items()}
-        candidates = _with_parts(candidates, origins, protocol_of(config).headline)
     if config.finetuned:
         candidates.append(_network("fine-tuned", "pretrained", training.fine_tuned, train, test))
     with working("simple alternatives", console, opened.say) as progress:
@@ -211,6 +207,10 @@ def _compared(
             modality, background, train, seen, config, store, digest_of, progress
         )
     candidates = with_names(candidates, names)
+    if kept:
+        origins: dict[str, Origin] = {OWN: "pre-trained"}
+        origins |= {name: origin for name, (_, origin) in kept.items()}
+        candidates = _with_parts(candidates, origins, protocol_of(config).headline is not None)
     strong = [*(each.name for each in published), *kept]
     candidates += [
         joined(encoder, simple, weights=weights_beside(encoder.name in strong))
@@ -322,17 +322,18 @@ def _with_parts(
     place of the pre-trained one, so that the gain is that of the pre-training.
 
     Args:
-        candidates: among them every part by its name.
+        candidates: the parts first, in their order.
         origins: of the parts by name, the pre-trained one first.
         chooses: whether labels can choose among the parts; else all are taken.
     """
-    by_name = {each.name: each for each in candidates}
-    parts = {name: by_name.pop(name) for name in origins}
-    fresh, *others = (parts | {OWN: by_name["untrained"]}).values()
-    instead = joined(fresh, *others, weights=weights_of(list(parts), origins))
+    parts = dict(zip(origins, candidates, strict=False))
+    others = candidates[len(parts) :]
+    fresh = next(each for each in others if each.kind == "untrained")
+    _, *rest = parts.values()
+    instead = joined(fresh, *rest, weights=weights_of(list(parts), origins))
     return [
         *beside_each_other(parts, origins)[: None if chooses else 2],
-        *by_name.values(),
+        *others,
         *(each for name, each in parts.items() if origins[name] == "published"),
         replace(instead, parts=("untrained", *list(origins)[1:])),
     ]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from datasets import Dataset
+from PIL import Image
 from tiny_start import publish, text_of
 
 from headstart.batch import part
@@ -24,6 +25,9 @@ from headstart.encoders.opening import (
 from headstart.encoders.vectors import VectorEncoder
 from headstart.errors import HeadstartError
 from headstart.evaluation.features import features
+from headstart.modalities.image.hog import hog_and_colour
+from headstart.modalities.image.hog_vectors import HogProcessor
+from headstart.modalities.image.processor import ImageProcessor
 from headstart.modalities.joined import JoinedProcessor, Reader
 from headstart.modalities.text.modality import TextModality
 from headstart.stored import seal
@@ -165,3 +169,33 @@ def test_what_is_joined_cannot_be_joined_again(joined):
     encoder, _ = joined
     with pytest.raises(HeadstartError, match="stands beside other encoders already"):
         JoinedEncoder([Part("mine", encoder, "pre-trained")])
+
+
+def test_words_are_removed_from_what_every_part_reads(joined):
+    processor = joined[1]
+    record = {"id": "0", "text": "the apple lies on table 3"}
+    units = processor.units(record, 32)
+    assert units.count == 6
+    batch = units.without([set(), {1}])
+    again = processor.collate(
+        Dataset.from_list([record, {"id": "1", "text": "the  lies on table 3"}]), 32
+    )
+    for name in ("tiny/input_ids", "LSA/vectors"):
+        torch.testing.assert_close(batch[name], again[name])
+    assert batch["mask"].sum(1).tolist() == [6, 5]
+    # What is given to units comes back from the positions that they are spread over.
+    weights = torch.arange(6).float()
+    found = units.evidence(units.positions(weights), "fruit", signed=True)
+    np.testing.assert_allclose(found.weights, weights)
+
+
+def test_cells_are_removed_from_what_every_part_reads(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "a.png")
+    record = {"id": "a", "image": {"bytes": None, "path": str(tmp_path / "a.png")}}
+    readers = {"own": Reader(ImageProcessor(16), 16), "HOG": Reader(HogProcessor(16), 16)}
+    units = JoinedProcessor(readers).units(record, 16)
+    batch = units.without([set(), {0}])
+    hog = hog_and_colour(batch["pixels"])
+    torch.testing.assert_close(batch["HOG/vectors"], hog, atol=0.02, rtol=0.02)
+    assert not torch.allclose(hog[0], hog[1])

@@ -17,6 +17,7 @@ from headstart.encoders.opening import open_encoder
 from headstart.encoders.published import VARIABLE
 from headstart.errors import HeadstartError
 from headstart.modalities.text.modality import TextModality
+from headstart.training import beside
 from headstart.training.interrupt import Interrupted
 
 TINY = {"budget": "3steps", "batch_size": 32, "tracker": "none", "encoder_options": {"width": 8}}
@@ -157,6 +158,25 @@ def test_a_restricted_licence_is_warned_of_by_name_and_never_taken_unasked(
     assert "theirs is left out, as its licence, cc-by-nc-4.0" in capsys.readouterr().err
     assert open_encoder(pretrained(source, tmp_path / "run", start="theirs").folder).joined
     assert "licence of theirs, cc-by-nc-4.0, restricts" in capsys.readouterr().err
+
+
+def test_a_large_one_and_one_that_was_not_made_to_embed_are_never_taken_unasked(
+    source, tiny, tmp_path, monkeypatch, capsys
+):
+    start = shutil.copytree(tiny, tmp_path / "theirs")
+    monkeypatch.setenv(VARIABLE, str(start))
+    with monkeypatch.context() as patch:
+        patch.setattr(beside, "LARGEST", 0)
+        assert not open_encoder(pretrained(source, tmp_path / "large").folder).joined
+    assert "theirs is left out, as its 0 MB make it slow" in capsys.readouterr().err
+    (start / "modules.json").unlink()
+    assert not open_encoder(pretrained(source, tmp_path / "bare").folder).joined
+
+
+def test_a_start_of_the_name_of_another_part_gets_another(source, tiny, tmp_path):
+    start = shutil.copytree(tiny, tmp_path / "pre-trained")
+    run = pretrained(source, tmp_path / "run", start=str(start))
+    assert list(open_encoder(run.folder).joined) == ["pre-trained", "pre-trained-start", "LSA"]
 
 
 def test_an_encoder_of_another_language_is_left_out(source, tiny, tmp_path, monkeypatch, capsys):

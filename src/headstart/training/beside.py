@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from headstart.batch import to_device
+from headstart.data.audit import Audit
 from headstart.encoders.formats import joined_parts
 from headstart.encoders.joined import OWN, JoinedEncoder, Part, origin_of, papers_of
 from headstart.encoders.opening import (
@@ -50,6 +52,8 @@ if TYPE_CHECKING:
 
 #: Records by whose vectors blocks are scaled, and by which the speed is measured.
 SAMPLE, TIMED = 512, 64
+#: Largest weights in MB of a start that is taken unasked.
+LARGEST = 500
 #: The folder of what stands beside, in the prepared one; the vectors of the sample in it.
 FOLDER, VECTORS = "beside", "vectors.safetensors"
 _AGAIN = "start the run again with --overwrite"
@@ -100,7 +104,7 @@ def keep_beside(
     try:
         start = OpenedEncoder(chosen.folder)
         encoder, reader = start.encoder, Reader(start.processor, start.length)
-        sample = _sample(records)
+        sample = modality.readable(_sample(records), reader.processor, Audit())
         _pooled(encoder, reader, sample.select(range(min(4, len(sample)))))  # the first is slow
         begun = time.process_time()
         vectors = _pooled(encoder, reader, sample.select(range(min(TIMED, len(sample)))))
@@ -111,9 +115,10 @@ def keep_beside(
             raise
         say(f"{chosen.name} cannot stand beside the new encoder: {str(error).splitlines()[0]}")
         return
-    parts = [Part(_safe(chosen.short), encoder, "published", chosen.licence)]
-    readers = [reader]
     simple = modality.simple(records, length, config.seed)
+    taken = {OWN} if simple is None else {OWN, _safe(simple.name)}
+    parts = [Part(_safe(chosen.short, taken), encoder, "published", chosen.licence)]
+    readers = [reader]
     if simple is not None:
         parts.append(Part(_safe(simple.name), VectorEncoder(simple.width), "simple"))
         readers.append(Reader(simple, length))
@@ -164,7 +169,7 @@ def joined_beside(
     learned = rows("train", "documents")
     with frozen(encoder):
         batch = learned.batch(np.arange(min(SAMPLE, len(learned))), 0)
-        joined.fit_scale(OWN, encoder.pool(batch))
+        joined.fit_scale(OWN, encoder.pool(to_device(batch, next(encoder.parameters()).device)))
     return joined, JoinedProcessor(readers)
 
 
@@ -188,12 +193,17 @@ def _chosen(
         return start
     suited = Found.here().suited(modality, records)
     for each in suited.understood:
-        if not each.is_restricted:
+        # A network of tokens that was not made to embed records gives poor vectors.
+        if not each.for_vectors and "vocabulary" in modality.provides:
+            continue
+        why = ""
+        if each.is_restricted:
+            why = f"its licence, {each.licence}, restricts its use"
+        elif each.megabytes > LARGEST:
+            why = f"its {each.megabytes:,.0f} MB make it slow"
+        if not why:
             return each
-        say(
-            f"{each.name} is left out, as its licence, {each.licence}, restricts its use: "
-            f"`--start {each.name}` takes it"
-        )
+        say(f"{each.name} is left out, as {why}: `--start {each.name}` takes it")
     if suited.foreign and not suited.understood:
         say(
             f"no published encoder on this machine knows the language of these "
@@ -246,9 +256,10 @@ def _told(start: Published, parts: list[Part], speed: float, noun: str) -> str:
     )
 
 
-def _safe(name: str) -> str:
-    """Return a name that can be one of a folder."""
-    return re.sub(r"[^\w.-]+", "-", name).strip(".-") or "start"
+def _safe(name: str, taken: Collection[str] = ()) -> str:
+    """Return a name that can be one of a folder, and is not taken."""
+    safe = re.sub(r"[^\w.-]+", "-", name).strip(".-") or "start"
+    return f"{safe}-start" if safe in taken else safe
 
 
 def _sample(records: Dataset) -> Dataset:

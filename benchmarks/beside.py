@@ -60,7 +60,7 @@ def main() -> None:
             files = {"banking77": banking77, "imdb": imdb}[name](Path(scratch))
             out, budget = str(Path(scratch, "run")), f"{STEPS[name]}steps"
             run = hs.pretrain(*files.pop("sources"), out=out, budget=budget, start=START)
-            report = run.evaluate(
+            report: Any = run.evaluate(
                 **files, labels=options.labels or LABELS[name], seeds=options.draws
             )
             print(f"\n{name}\n{report}\n")

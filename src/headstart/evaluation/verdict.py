@@ -13,9 +13,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from headstart.encoders.joined import OWN
 from headstart.evaluation.deciding import few_tested, is_too_few, more_to_decide
 from headstart.evaluation.equivalence import Equivalent, equivalents
+from headstart.evaluation.harm import harm, is_harmed
 from headstart.evaluation.intervals import LEVEL, Change, compare, holm
 from headstart.evaluation.metrics import Estimate
 from headstart.evaluation.outcomes import ACCURACY, Metric, Outcome, Results
@@ -120,20 +120,10 @@ def gains(results: Results) -> list[Gain]:
                 worth.get(labels),
                 tested=len(results.truth),
                 unit=results.unit,
-                harmed=_is_harmed(results, labels),
+                harmed=is_harmed(results, labels),
             )
         )
     return _adjusted(found)
-
-
-def _is_harmed(results: Results, labels: int) -> bool:
-    judged = results.judged(labels)
-    alone = [x for x in judged if not x.joined_with and x.parts in ((), (OWN,))]
-    ours = next((x for x in alone if x.kind == "pretrained"), None)
-    fresh = next((x for x in alone if x.kind == "untrained"), None)
-    if ours is None or fresh is None:
-        return False
-    return compare(results, ours, fresh).estimate.high < 0
 
 
 def _best_comparison(results: Results, ours: Outcome, others: list[Outcome]) -> PairedComparison:
@@ -227,7 +217,7 @@ def details(found: list[Gain]) -> list[str]:
         *_worth(found),
         *_continued(found),
         *without_pretraining([(gain.name, gain.ours) for gain in found]),
-        *_harmed(found),
+        *harm([gain.name for gain in found if gain.harmed]),
         *map(_line, found),
         *certainty(found),
     ]
@@ -347,17 +337,6 @@ def _continued(found: list[Gain]) -> list[str]:
     if unclear:
         clauses.append(f"neither clearly better nor clearly worse{_with(_listed(unclear))}")
     return [f"Continuing made the checkpoint {'; '.join(clauses)}."] if clauses else []
-
-
-def _harmed(found: list[Gain]) -> list[str]:
-    """Return where the encoder by itself is clearly worse than before its training."""
-    worse = [gain.name for gain in found if gain.harmed]
-    if not worse:
-        return []
-    return [
-        f"By itself the encoder is clearly worse than untrained{_with(_listed(worse))}: the "
-        "pre-training did harm; look at its alarms, or choose another objective or a longer budget."
-    ]
 
 
 def _where(found: list[Gain], won: list[Gain]) -> str:

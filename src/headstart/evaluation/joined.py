@@ -82,7 +82,8 @@ def beside_each_other(
             first = replace(first, name=f"the run's {first.name}")
         made = joined(first, *rest, weights=weights_of(names, origins)) if rest else first
         found.append(replace(made, kind="pretrained", joined_with="", parts=names))
-    return found
+    # What a head that chooses can do with some of the parts, it tries with all of them.
+    return [found[0], *(replace(each, heads=each.heads[:1]) for each in found[1:])]
 
 
 def weights_beside(published: bool) -> list[float]:

@@ -20,8 +20,9 @@ IGNORE = -100
 #: (B,T) bool (True = first token of a word), ``sentence_starts`` (B,T) bool, ``token_types`` (B,T)
 #: int64 (0 and 1: first and second part of a pair), ``pair/...`` and ``negative/...`` (the tensors
 #: of a similar and of a dissimilar text), ``pixels`` (B,3,H,W) uint8 0..255 as stored, or float32
-#: 0..1 in a view, ``labels`` (B,) int64. An objective may add its
-#: own.
+#: 0..1 in a view, ``vectors`` (B,K) float32 (simple features), ``labels`` (B,) int64, and
+#: ``NAME/...`` (the tensors of a further encoder that stands beside the first). An objective may
+#: add its own.
 Batch = dict[str, "Tensor"]
 
 

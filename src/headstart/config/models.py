@@ -47,6 +47,12 @@ class PretrainConfig(GroupOptions, TrainingOptions):
         "auto", description="Pretext task, or a weighted mixture such as mlm:1,simcse:0.1."
     )
     encoder: str = Field("auto", description="Encoder name, or the folder of one to start from.")
+    start: str = Field(
+        "auto",
+        min_length=1,
+        description="Published encoder to stand beside the new one: none, a name or a folder; auto "
+        "takes the best on this machine, unless encoder, objective or embeddings are given.",
+    )
     safeguards: Switch = Field(
         "auto", description="Protect what the encoder knows where training continues from one."
     )

@@ -41,6 +41,8 @@ _AT_ONCE = 64
 _GRADIENTS = "integrated gradients"
 _ROLLOUT = "attention rollout"
 _GRAD_CAM = "Grad-CAM"
+#: Zeiler and Fergus 2014, "Visualizing and Understanding Convolutional Networks", section 4.2.
+_OCCLUSION = "occlusion"
 
 
 class Explainer:
@@ -81,6 +83,11 @@ class Explainer:
         cast(nn.Module, self.encoder).eval().requires_grad_(False)
         self.length = run.recorded("length", int)
         self._requested = method
+        if method != "auto" and self.encoder.joined:
+            raise HeadstartError(
+                f"--method {method} looks into one network, and encoders stand side by side in "
+                f"{run.folder}; leave it out, and the units are removed one by one."
+            )
         if method == "rollout" and not rollout.can_roll_out(self.encoder):
             raise rollout.no_attention()
         if method == "gradcam" and not gradcam.may_have_maps(self.encoder):
@@ -178,7 +185,12 @@ class Explainer:
         )
 
     def _method(self, units: Units) -> str:
-        """Return the method: Grad-CAM where the encoder ends in a feature map, else gradients."""
+        """Return the method: Grad-CAM where the encoder ends in a feature map, else gradients.
+
+        Of encoders side by side some may have no gradient, so that units are left out instead.
+        """
+        if self.encoder.joined:
+            return _OCCLUSION
         if self._requested == "auto":
             maps = gradcam.last_map(self.encoder, units.batch) is not None
             return _GRAD_CAM if maps else _GRADIENTS
@@ -187,6 +199,9 @@ class Explainer:
     def _weights(self, method: str, units: Units, odds: LogOdds) -> tuple[Tensor, float | None]:
         """Return the weights of positions, and the error of their sum for additive methods."""
         encoder, head, batch, blank = self.encoder, self.head, units.batch, units.blank
+        if method == _OCCLUSION:
+            each = odds(self.logits(units.without([{unit} for unit in range(units.count)])))
+            return units.positions(odds(self.logits(batch)) - each), None
         if method == _ROLLOUT:
             return rollout.of_positions(encoder, batch), None
         if method == _GRAD_CAM:

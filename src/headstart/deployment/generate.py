@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from headstart.deployment.writing import WRITING, Sampling, write
 from headstart.encoders import TokenEncoder
-from headstart.encoders.opening import OpenedEncoder
+from headstart.encoders.opening import OpenedEncoder, first_part
 from headstart.encoders.visibility import prefixed
 from headstart.errors import HeadstartError
 from headstart.modalities.text.processor import TextProcessor
@@ -90,7 +90,7 @@ def open_writer(run: RunFolder) -> Writer:
     Raises:
         HeadstartError: the run is no language model of texts.
     """
-    opened = OpenedEncoder(run.require_encoder())
+    opened = OpenedEncoder(first_part(run.require_encoder()))
     encoder = cast("TokenEncoder", opened.encoder)
     objective = objective_of(run) or ""
     wanted = {"clm": "causal", "prefix": "bidirectional", "unilm": "bidirectional"}

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from headstart.downstream.frozen import pooled_features
 from headstart.downstream.fused import Fused
+from headstart.encoders import blocks_of
 from headstart.evaluation.heads.auto import Auto
 from headstart.evaluation.heads.calibration import UNCHANGED
 from headstart.evaluation.heads.chosen import Chosen
@@ -75,7 +76,7 @@ class Fitting:
         keep_pool: bool = True,
     ) -> None:
         self._others, self._seed, self._keep_pool = others, seed, keep_pool
-        self._blocks: tuple[tuple[str, int], ...] = getattr(encoder, "blocks", ())
+        self._blocks = blocks_of(encoder)
         self._names: Names | None = None
         if names is not None:
             found = pooled_features(encoder, names, np.arange(len(names)))

@@ -51,9 +51,9 @@ class Collator(Protocol):
 class LabeledRows:
     """Records collated once and stored without padding; a row is one record.
 
-    Tensors along the positions of ``mask`` (B,T) are cut to each row's real length and padded
-    with zeros to the longest row of a batch; others are stored whole. Integers are stored in 32
-    bits and returned in 64.
+    Tensors along the positions of ``mask`` (B,T), or of ``NAME/mask`` for ``NAME/...``, are cut to
+    each row's real length and padded with zeros to the longest row of a batch; others are stored
+    whole. Integers are stored in 32 bits and returned in 64.
 
     Args:
         processor: turns records into batches.
@@ -89,13 +89,13 @@ class LabeledRows:
         return batch
 
     def _keep(self, batch: Batch) -> None:
-        mask = batch.get("mask")
-        lengths = None if mask is None else (mask.cumsum(1) * mask).argmax(1) + 1
         for name, tensor in batch.items():
             kept = self._rows.setdefault(name, [])
             small = tensor.int() if tensor.dtype == torch.int64 else tensor
-            if mask is None or lengths is None or tensor.shape[:2] != mask.shape:
+            mask = batch.get(f"{name.rpartition('/')[0]}/mask".removeprefix("/"))
+            if mask is None or tensor.shape[:2] != mask.shape:
                 kept.extend(row.clone() for row in small)
                 continue
             self._ragged.add(name)
+            lengths = (mask.cumsum(1) * mask).argmax(1) + 1
             kept.extend(row[:end].clone() for row, end in zip(small, lengths, strict=True))

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 from headstart.config import FinetuneConfig, OptimizerOptions
 from headstart.downstream.finetune import batch_size_for, finetune
 from headstart.downstream.predict import predict
-from headstart.encoders.opening import encoder_folder, open_encoder, open_processor, read_note
+from headstart.encoders.opening import (
+    encoder_folder,
+    first_part,
+    open_encoder,
+    open_processor,
+    read_note,
+)
 from headstart.run import RunFolder
 from headstart.seeding import seeded
 
@@ -34,7 +40,8 @@ def train_from_scratch(run: str, labeled: Dataset, tested: Dataset, seed: int) -
         run: the pre-training run, or any encoder folder.
         seed: of the weights and the order of training.
     """
-    folder = encoder_folder(run)
+    # Of encoders that stand side by side only the pre-trained one would be trained.
+    folder = encoder_folder(first_part(encoder_folder(run)))
     with seeded(seed, "scratch"):
         encoder = open_encoder(folder).untrained()
     return _predicted(
@@ -55,7 +62,7 @@ def seconds_from_scratch(run: str, labeled: int) -> float:
         run: the pre-training run.
         labeled: number of labeled records.
     """
-    encoder = open_encoder(encoder_folder(run))
+    encoder = open_encoder(first_part(encoder_folder(run)))
     samples = _steps(encoder, labeled) * batch_size_for(encoder, labeled)
     clocks = [row["clock"] for row in RunFolder.open(run).metrics() if row.get("clock")]
     speeds = [clock["samples_per_second"] for clock in clocks if clock.get("samples_per_second")]

@@ -91,6 +91,11 @@ class Encoder(nn.Module, ABC):
     is_causal: bool = False
 
     @property
+    def joined(self) -> Mapping[str, Encoder]:
+        """The encoders that stand side by side in it, by name; {} for a single one."""
+        return {}
+
+    @property
     @abstractmethod
     def provides(self) -> frozenset[str]:
         """Its capabilities for objectives and tasks, in its current state.
@@ -279,6 +284,15 @@ class PatchEncoder(PixelEncoder):
             positions: (B,K) indices of the patches on the grid; None for all patches.
             grid: patches per side; None for images of ``size`` pixels.
         """
+
+
+def blocks_of(encoder: Encoder) -> tuple[tuple[str, int], ...]:
+    """Return the name and the width of each block of an encoder's pooled vectors (B,D), in order.
+
+    A single encoder has one block.
+    """
+    parts = encoder.joined or {"encoder": encoder}
+    return tuple((name, part.width) for name, part in parts.items())
 
 
 def check_heads(width: int, heads: int) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from headstart.encoders import ENCODERS, Encoder, EncoderKind, PixelEncoder, TokenEncoder
 from headstart.errors import HeadstartError, refused
+from headstart.stored import opening
 
 #: Tokens per row for networks whose folders do not specify it.
 LENGTH = 256
@@ -50,12 +51,33 @@ def format_of(folder: str | Path) -> Format:
         length = int(config.get("size", kind.length))
         if kind.load is not None:
             return Format(lambda _: True, kind.reads, lambda _: length, kind.load)
+    elif isinstance(network, str) and network in OWN:
+        return OWN[network]
     elif isinstance(network, str) and not {"model_type", "architecture"} & config.keys():
         raise HeadstartError(
             f"{folder} holds an encoder of the kind {network!r}, which no installed package "
             "brings; install the one that it was made with."
         )
     return next(each for each in FORMATS if each.fits(folder))
+
+
+def joined_parts(folder: str | Path) -> list[dict[str, str]]:
+    """Return the name, origin and licence of each encoder that stands side by side in a folder.
+
+    They are in folders of their names; [] where the folder holds a single one.
+
+    Raises:
+        HeadstartError: its ``config.json`` does not say.
+    """
+    config = _config(folder)
+    if config.get("network") != "joined":
+        return []
+    with opening(Path(folder) / "config.json"):
+        keys = ("name", "origin", "licence")
+        parts = [{key: str(each[key]) for key in keys} for each in config["parts"]]
+        if not parts or any(Path(each["name"]).name != each["name"] for each in parts):
+            raise ValueError("its parts are no folders beside it")
+    return parts
 
 
 def is_static(folder: str | Path) -> bool:
@@ -120,6 +142,13 @@ def _of_tokens(fits: Callable[[str | Path], bool], load: str) -> Format:
     return Format(fits, TokenEncoder.reads, _tokens, lambda folder, length: opened(folder))
 
 
+#: What could not be trained from scratch, by its ``network``; a note in the folder has the length.
+OWN = {
+    "joined": Format(lambda _: True, "", lambda _: LENGTH, _late("joined:JoinedEncoder.load")),
+    "vectors": Format(
+        lambda _: True, "vectors", lambda _: LENGTH, _late("vectors:VectorEncoder.load")
+    ),
+}
 #: The last fits everything else: a network of Transformers, or an error when it is opened.
 FORMATS = [
     _of_tokens(is_static, "light:LightEncoder.load"),

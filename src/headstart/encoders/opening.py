@@ -15,11 +15,12 @@ from headstart.config import SourceOptions, check_options
 from headstart.data.audit import Audit
 from headstart.data.columns import check_names
 from headstart.encoders import ENCODERS, Encoder, EncoderKind, TokenEncoder
-from headstart.encoders.formats import format_of, highest_token
+from headstart.encoders.formats import format_of, highest_token, joined_parts
 from headstart.errors import HeadstartError
 from headstart.files import write_json
 from headstart.modalities import MODALITIES, Modality, Processor
 from headstart.modalities.guess import telling_kinds
+from headstart.modalities.joined import JoinedProcessor, Reader
 from headstart.modalities.opening import modality_giving, open_modality
 from headstart.run import RunFolder
 from headstart.seeding import seeded
@@ -214,6 +215,11 @@ def _check_tokens(encoder: TokenEncoder, folder: str | Path, length: int | None)
 
 def open_processor(folder: str | Path) -> Processor:
     """Open the processor of an encoder folder, ours or a foreign one."""
+    names = [each["name"] for each in joined_parts(folder)]
+    if names:
+        parts = [Path(folder) / name for name in names]
+        readers = [Reader(open_processor(part), int(read_note(part)["length"])) for part in parts]
+        return JoinedProcessor(dict(zip(names, readers, strict=True)))
     modality = open_modality_of(folder)
     with opening(Path(folder)):
         return modality.load(folder)
@@ -260,6 +266,18 @@ def encoder_folder(folder: str | Path) -> str | Path:
     return str(folder)
 
 
+def first_part(folder: str | Path) -> str:
+    """Return the folder of the pre-trained part where encoders stand side by side, else ``folder``.
+
+    It is what training goes on from, and what generates.
+    """
+    if folder in ENCODERS or not os.path.isdir(folder):
+        return str(folder)
+    found = encoder_folder(folder)
+    parts = joined_parts(found)
+    return str(Path(found) / parts[0]["name"]) if parts else str(folder)
+
+
 def save_encoder(
     encoder: Encoder, processor: Processor, folder: Path, note: dict[str, Any]
 ) -> None:
@@ -272,7 +290,22 @@ def save_encoder(
     folder.mkdir(parents=True, exist_ok=True)
     encoder.save(folder)
     processor.save(folder)
+    if isinstance(processor, JoinedProcessor):
+        for name, part in encoder.joined.items():
+            own = {**note, "length": processor.parts[name].length}
+            _write_note(part, folder / name, own)
+    _write_note(encoder, folder, note)
+
+
+def _write_note(encoder: Encoder, folder: Path, note: dict[str, Any]) -> None:
     write_json(folder / NOTE, {**note, "is_causal": encoder.is_causal, "width": encoder.width})
+
+
+def note_of(modality: Modality, length: int) -> dict[str, Any]:
+    """Return the note of :func:`save_encoder` for an encoder that reads records at a length."""
+    options = modality.options.model_dump(mode="json", exclude_defaults=True)
+    named = {"modality_options": {modality.name: options}} if options else {}
+    return {"modality": modality.name, "length": length, **named}
 
 
 def read_note(folder: str | Path) -> dict[str, Any]:

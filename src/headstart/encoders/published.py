@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
@@ -22,6 +22,11 @@ from headstart.encoders.sentence_folders import MODULES
 from headstart.errors import HeadstartError, refused
 from headstart.modalities import MODALITIES
 from headstart.pages.result import Result
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from headstart.modalities import Modality
 
 #: Folders of published encoders, parted as in ``PATH``; ``none`` looks nowhere at all.
 VARIABLE = "HEADSTART_STARTS"
@@ -144,6 +149,27 @@ class Found(Result):
     def named(self, name: str) -> Published | None:
         """Return the encoder of a name, with or without its owner; None if there is none."""
         return next((each for each in self.encoders if name in (each.name, each.short)), None)
+
+    def suited(self, modality: Modality, records: Dataset) -> Suited:
+        """Return the encoders of a kind of data, those that speak a language of the records."""
+        of_kind = [each for each in self.encoders if each.modality == modality.name]
+        spoken = modality.languages(records) if of_kind else frozenset()
+        understood = [each for each in of_kind if each.speaks(spoken)]
+        return Suited(understood, [each for each in of_kind if each not in understood], spoken)
+
+
+class Suited(NamedTuple):
+    """The published encoders that read a kind of data.
+
+    Attributes:
+        understood: those that speak a language of the records, the best to begin with first.
+        foreign: the others.
+        spoken: the languages of the records, as far as they are known.
+    """
+
+    understood: list[Published]
+    foreign: list[Published]
+    spoken: frozenset[str]
 
 
 def fetch(name: str) -> None:

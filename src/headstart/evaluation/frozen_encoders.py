@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headstart.batch import Progress
+from headstart.encoders.formats import joined_parts
+from headstart.encoders.joined import Origin, origin_of
 from headstart.encoders.opening import (
     OpenedEncoder,
     kind_of,
@@ -138,6 +140,16 @@ def _opened(given: str, name: str, modality: Modality) -> FrozenEncoder:
         if foreign is None:
             raise
     return FrozenEncoder(name, "other", digest("foreign", *foreign.stamps), foreign.vectors)
+
+
+def beside(folder: str | Path) -> dict[str, tuple[FrozenEncoder, Origin]]:
+    """Return what stands beside the pre-trained encoder of a folder, with its origin, by name."""
+    found = {}
+    for part in joined_parts(folder)[1:]:
+        opened = OpenedEncoder(Path(folder) / part["name"])
+        encoder = frozen(part["name"], "other", opened.encoder, opened.processor, opened.length)
+        found[part["name"]] = encoder, origin_of(part)
+    return found
 
 
 def distinct(encoders: list[FrozenEncoder]) -> list[FrozenEncoder]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,15 @@ from headstart.batch import Progress
 from headstart.config import Budget, EvaluateConfig
 from headstart.data.contradictions import Contradictions, ceiling, contradictory
 from headstart.data.overlap import overlap
-from headstart.encoders.opening import encoder_folder, open_encoder, open_modality_of, read_note
+from headstart.encoders.joined import OWN, Origin
+from headstart.encoders.opening import (
+    encoder_folder,
+    first_part,
+    open_encoder,
+    open_modality_of,
+    open_processor,
+    read_note,
+)
 from headstart.evaluation.allowance import Allowance
 from headstart.evaluation.background import pretraining_records
 from headstart.evaluation.cache import cached_candidates, cached_overlap, digest, digests_of
@@ -27,6 +35,7 @@ from headstart.evaluation.evaluate import (
 )
 from headstart.evaluation.frozen_encoders import (
     FrozenEncoder,
+    beside,
     distinct,
     frozen,
     measured,
@@ -35,7 +44,7 @@ from headstart.evaluation.frozen_encoders import (
     started,
     untrained,
 )
-from headstart.evaluation.joined import joined
+from headstart.evaluation.joined import beside_each_other, joined, weights_beside, weights_of
 from headstart.evaluation.naming import followed_by, names_of, with_names
 from headstart.evaluation.outcomes import Candidate, Kind
 from headstart.evaluation.protocols import Answer, OpenedRun
@@ -103,11 +112,12 @@ def judge(
         HeadstartError: no finished run, an unsupported task, no labels, or too few.
     """
     run = RunFolder.open(config.run)
-    folder = encoder_folder(run.require_encoder())
+    # Of encoders that stand side by side it is the pre-trained one that is judged by itself.
+    folder = first_part(encoder_folder(run.require_encoder()))
     note = read_note(folder)
     modality = open_modality_of(folder)
     check_task(config.task, modality)
-    encoder, processor = open_encoder(folder), modality.load(folder)
+    encoder, processor = open_encoder(folder), open_processor(folder)
     opened = OpenedRun(run, modality, encoder, processor, int(note["length"]), write, say)
     plan = decided(config, modality)
     check_needs(plan.task, modality, encoder, processor)
@@ -164,25 +174,28 @@ def _compared(
         cautions += found.caution()
         doubts += [*found.sentences(), *_ceiling(found, tested, config, content)]
 
+    kept = beside(encoder_folder(run.require_encoder()))
     fresh = untrained(opened.encoder, config.seed)
+    published = published_encoders(
+        config.published,
+        modality,
+        [train] if test is None else [train, test],
+        notes,
+        digest_of,
+        store,
+        known=[start_of(run), *kept],
+        seconds=seconds_of(run.metrics()),
+    )
     encoders = [
         frozen("pre-trained", "pretrained", opened.encoder, processor, length),
         frozen("untrained", "untrained", fresh, processor, length),
         *(_repetition(each, modality) for each in training.repeat(config.pretraining_seeds)),
         *started(run, processor, length, notes),
-        *published_encoders(
-            config.published,
-            modality,
-            [train] if test is None else [train, test],
-            notes,
-            digest_of,
-            store,
-            start=start_of(run),
-            seconds=seconds_of(run.metrics()),
-        ),
+        *published,
         *others,
     ]
-    encoders = distinct(encoders)
+    # First those whose names the run knows, which are not numbered.
+    encoders = distinct([encoders[0], *(each for each, _ in kept.values()), *encoders[1:]])
     candidates = []
     for each in encoders:
         with working(f"features of {each.name}", console, opened.say) as progress:
@@ -194,12 +207,17 @@ def _compared(
             modality, background, train, seen, config, store, digest_of, progress
         )
     candidates = with_names(candidates, names)
+    if kept:
+        origins: dict[str, Origin] = {OWN: "pre-trained"}
+        origins |= {name: origin for name, (_, origin) in kept.items()}
+        candidates = _with_parts(candidates, origins, protocol_of(config).headline is not None)
+    strong = [*(each.name for each in published), *kept]
     candidates += [
-        joined(encoder, simple)
+        joined(encoder, simple, weights=weights_beside(encoder.name in strong))
         for simple in candidates
         if simple.joinable and protocol_of(config).headline
         for encoder in candidates
-        if encoder.kind != "baseline" and encoder.train is not None
+        if encoder.kind != "baseline" and encoder.train is not None and not encoder.parts
     ]
     if config.from_scratch == "on":
         network = _network("from scratch", "scratch", training.from_scratch, train, test)
@@ -295,12 +313,38 @@ def _baselines(
     )
 
 
+def _with_parts(
+    candidates: list[Candidate], origins: Mapping[str, Origin], chooses: bool
+) -> list[Candidate]:
+    """Return the candidates of a run that joins encoders, what it can take first.
+
+    The published part alone is an alternative, too, and all parts with an untrained network in
+    place of the pre-trained one, so that the gain is that of the pre-training.
+
+    Args:
+        candidates: the parts first, in their order.
+        origins: of the parts by name, the pre-trained one first.
+        chooses: whether labels can choose among the parts; else all are taken.
+    """
+    parts = dict(zip(origins, candidates, strict=False))
+    others = candidates[len(parts) :]
+    fresh = next(each for each in others if each.kind == "untrained")
+    _, *rest = parts.values()
+    instead = joined(fresh, *rest, weights=weights_of(list(parts), origins))
+    return [
+        *beside_each_other(parts, origins)[: None if chooses else 2],
+        *others,
+        *(each for name, each in parts.items() if origins[name] == "published"),
+        replace(instead, parts=("untrained", *list(origins)[1:])),
+    ]
+
+
 def _repetition(run: RunFolder, modality: Modality) -> FrozenEncoder:
     """Return the encoder of the same pre-training from another seed."""
-    folder = encoder_folder(run.require_encoder())
+    folder = first_part(encoder_folder(run.require_encoder()))
     name = f"pre-trained, seed {run.config()['options']['seed']}"
     length = int(read_note(folder)["length"])
-    encoder = frozen(name, "repeated", open_encoder(folder), modality.load(folder), length)
+    encoder = frozen(name, "repeated", open_encoder(folder), open_processor(folder), length)
     return replace(encoder, repeats="pre-trained")
 
 

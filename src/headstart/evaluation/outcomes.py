@@ -80,6 +80,7 @@ class Candidate:
             test records in order (of all training records when there are folds).
         joinable: whether the features are also tried together with an encoder's.
         joined_with: the name of the simple features that an encoder's stand side by side with.
+        parts: of a run that joins encoders, the names of those whose features these are.
         repeats: the name of the candidate that this is the same pre-training as, from another seed.
         required: whether it is measured even if the time of the alternatives is spent.
         most: whether it is measured with the largest number of labels only.
@@ -102,6 +103,7 @@ class Candidate:
     fit_predict: Callable[[np.ndarray, int], Sequence[str]] | None = None
     joinable: bool = False
     joined_with: str = ""
+    parts: tuple[str, ...] = ()
     repeats: str = ""
     required: bool = False
     most: bool = False
@@ -138,7 +140,7 @@ class Outcome:
             paired for any metric.
         validation: the headline score by cross-validation inside the drawn labels, a mean over the
             draws; NaN where nothing is fitted, or a class has a single label.
-        repeats, joined_with: as of the :class:`Candidate`.
+        repeats, joined_with, parts: as of the :class:`Candidate`.
         by_run: (P,) the headline score of each pre-training, where several are averaged.
         selections: what the head ``auto`` chose after each draw.
     """
@@ -154,6 +156,7 @@ class Outcome:
     validation: float = math.nan
     repeats: str = ""
     joined_with: str = ""
+    parts: tuple[str, ...] = ()
     by_run: np.ndarray = field(default_factory=lambda: np.empty(0))
     selections: tuple[Selection, ...] = ()
 
@@ -229,8 +232,9 @@ class Results:
         """Return the outcome that the verdict is about, at a number of labels.
 
         It is that of the pre-trained encoder, or of its features together with simple ones where
-        they have the higher score by cross-validation inside these labels; None if nothing
-        pre-trained was measured.
+        they have the higher score by cross-validation inside these labels; of a run that joins
+        encoders, that of the parts that have the highest. Where nothing can be cross-validated it
+        is the first that was measured. None if nothing pre-trained was.
         """
         found = [outcome for outcome in self.judged(labels) if outcome.kind == "pretrained"]
         return max(found, key=lambda outcome: _rank(outcome.validation), default=None)

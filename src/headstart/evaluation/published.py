@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from headstart.encoders.published import VARIABLE, Found, Published
+from headstart.encoders.published import VARIABLE, Found, Published, Suited
 from headstart.errors import HeadstartError, did_you_mean
 from headstart.evaluation.cache import cached, digest
 from headstart.evaluation.frozen_encoders import FrozenEncoder, named
@@ -37,7 +37,7 @@ def published_encoders(
     digest_of: Callable[[Dataset], str],
     store: Path,
     *,
-    start: str = "",
+    known: Sequence[str] = (),
     seconds: float = 0.0,
 ) -> list[FrozenEncoder]:
     """Return the published encoders to compare with; what is left out is noted.
@@ -49,7 +49,8 @@ def published_encoders(
         digest_of: gives the digest of records, see :func:`headstart.evaluation.cache.digests_of`.
         store: keeps how long the features of each would take, which is measured once: the same
             command takes the same encoders again, however busy the machine is.
-        start: the checkpoint that the pre-training began with, which is compared with anyway.
+        known: names and folders of those that are compared with anyway: what a pre-training began
+            with, or stands beside it.
         seconds: that the features of one may take, at least :data:`LEAST`; what is named may take
             any time.
 
@@ -65,9 +66,9 @@ def published_encoders(
     if by_name:
         chosen = [_named(name, found, kind) for name in asked]
     else:
-        suited = [each for each in found.encoders if each.modality == kind]
-        chosen = _chosen(suited, modality, records[0], notes)
-    chosen = [each for each in chosen if not start or not _is_same(each, start)]
+        chosen = _chosen(found.suited(modality, records[0]), notes)
+    known = [each for each in known if each]
+    chosen = [each for each in chosen if not any(_is_same(each, other) for other in known)]
     kept: list[FrozenEncoder] = []
     for each in chosen:
         encoder = _opened(each, modality, notes)
@@ -85,24 +86,19 @@ def published_encoders(
             f"Not compared with {each.name}, whose features would take about {took / 60:.0f} "
             f"minutes, as was measured once: `--published {each.name}` takes them."
         )
-    if not kept and not chosen and not start:
+    if not kept and not chosen and not known:
         notes.append(_none_at_hand(modality))
     return kept
 
 
-def _chosen(
-    suited: list[Published], modality: Modality, train: Dataset, notes: list[str]
-) -> list[Published]:
+def _chosen(suited: Suited, notes: list[str]) -> list[Published]:
     """Return those that speak a language of the records, at most :data:`MOST`."""
-    if not suited:
-        return []
-    spoken = modality.languages(train)
-    understood = [each for each in suited if each.speaks(spoken)]
-    foreign = [each.name for each in suited if each not in understood]
+    understood, foreign = suited.understood, suited.foreign
     if foreign and not understood:
         notes.append(
-            f"Not compared with {', '.join(foreign)}: the records are in other languages "
-            f"({', '.join(sorted(spoken))}); `--published {foreign[0]}` does it all the same."
+            f"Not compared with {', '.join(each.name for each in foreign)}: the records are in "
+            f"other languages ({', '.join(sorted(suited.spoken))}); `--published "
+            f"{foreign[0].name}` does it all the same."
         )
     if len(understood) > MOST:
         more = ", ".join(each.name for each in understood[MOST:][:5])

@@ -15,9 +15,11 @@ from dataclasses import dataclass, replace
 
 from headstart.evaluation.deciding import few_tested, is_too_few, more_to_decide
 from headstart.evaluation.equivalence import Equivalent, equivalents
+from headstart.evaluation.harm import harm, is_harmed
 from headstart.evaluation.intervals import LEVEL, Change, compare, holm
 from headstart.evaluation.metrics import Estimate
 from headstart.evaluation.outcomes import ACCURACY, Metric, Outcome, Results
+from headstart.evaluation.taken import taken_with, without_pretraining
 
 
 @dataclass(frozen=True)
@@ -118,19 +120,10 @@ def gains(results: Results) -> list[Gain]:
                 worth.get(labels),
                 tested=len(results.truth),
                 unit=results.unit,
-                harmed=_is_harmed(results, labels),
+                harmed=is_harmed(results, labels),
             )
         )
     return _adjusted(found)
-
-
-def _is_harmed(results: Results, labels: int) -> bool:
-    alone = [x for x in results.judged(labels) if not x.joined_with]
-    ours = next((x for x in alone if x.kind == "pretrained"), None)
-    fresh = next((x for x in alone if x.kind == "untrained"), None)
-    if ours is None or fresh is None:
-        return False
-    return compare(results, ours, fresh).estimate.high < 0
 
 
 def _best_comparison(results: Results, ours: Outcome, others: list[Outcome]) -> PairedComparison:
@@ -223,7 +216,8 @@ def details(found: list[Gain]) -> list[str]:
     return [
         *_worth(found),
         *_continued(found),
-        *_harmed(found),
+        *without_pretraining([(gain.name, gain.ours) for gain in found]),
+        *harm([gain.name for gain in found if gain.harmed]),
         *map(_line, found),
         *certainty(found),
     ]
@@ -282,7 +276,7 @@ def _line(gain: Gain) -> str:
     where = f"{gain.name} labels" if gain.labels else metric.name
     unit = " points" if metric.percent else ""
     line = (
-        f"{where}: {score(gain.ours.mean, metric)}{_together(gain.ours)} against "
+        f"{where}: {score(gain.ours.mean, metric)}{taken_with(gain.ours)} against "
         f"{score(gain.best.mean, metric)} "
         f"({alternative(gain.best)}), {points(change.mean, metric)}{unit} "
         f"[{points(change.low, metric)}, {points(change.high, metric)}]{_doubt(gain)}"
@@ -295,11 +289,6 @@ def _line(gain: Gain) -> str:
 def alternative(outcome: Outcome) -> str:
     """Name an alternative with its probe: ``LSA, linear SVM``."""
     return f"{outcome.candidate}, {outcome.probe}" if outcome.labels else outcome.candidate
-
-
-def _together(ours: Outcome) -> str:
-    """Name what the encoder's features are joined with: ``together with LSA``."""
-    return f" together with {ours.joined_with}" if ours.joined_with else ""
 
 
 def _doubt(gain: Gain) -> str:
@@ -348,17 +337,6 @@ def _continued(found: list[Gain]) -> list[str]:
     if unclear:
         clauses.append(f"neither clearly better nor clearly worse{_with(_listed(unclear))}")
     return [f"Continuing made the checkpoint {'; '.join(clauses)}."] if clauses else []
-
-
-def _harmed(found: list[Gain]) -> list[str]:
-    """Return where the encoder by itself is clearly worse than before its training."""
-    worse = [gain.name for gain in found if gain.harmed]
-    if not worse:
-        return []
-    return [
-        f"By itself the encoder is clearly worse than untrained{_with(_listed(worse))}: the "
-        "pre-training did harm; look at its alarms, or choose another objective or a longer budget."
-    ]
 
 
 def _where(found: list[Gain], won: list[Gain]) -> str:

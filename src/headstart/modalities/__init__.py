@@ -20,6 +20,7 @@ from headstart.modalities.defaults import Request as Request
 from headstart.modalities.processor import PixelProcessor as PixelProcessor
 from headstart.modalities.processor import Processor as Processor
 from headstart.modalities.processor import TokenProcessor as TokenProcessor
+from headstart.modalities.processor import VectorProcessor as VectorProcessor
 from headstart.modalities.processor import Vocabulary as Vocabulary
 from headstart.registry import Registry
 
@@ -224,6 +225,17 @@ class Modality(ABC):
     ) -> Processor:
         """Return the processor of an encoder, of any library, whose training continues."""
         return self.load(start)
+
+    def simple(self, records: Dataset, length: int, seed: int) -> VectorProcessor | None:
+        """Return simple features that stand beside an encoder; by default there are none.
+
+        :meth:`load` must open them where they were saved.
+
+        Args:
+            records: of the pre-training, to fit them to.
+            length: of the encoder.
+        """
+        return None
 
     @abstractmethod
     def load(self, folder: str | Path) -> Processor:

@@ -115,6 +115,14 @@ class Units(Protocol):
         """Return one row (B=n) for each set of units: the record without them."""
         ...
 
+    def contents(self, dropped: Sequence[set[int]]) -> list[Any]:
+        """Return the content of the record without each set of units, for other encoders."""
+        ...
+
+    def positions(self, weights: Tensor) -> Tensor:
+        """Return weights of positions that :meth:`evidence` turns into these of units (count,)."""
+        ...
+
     def evidence(self, weights: Tensor, label: str, *, signed: bool) -> Evidence:
         """Sum the weights of positions into weights of units.
 

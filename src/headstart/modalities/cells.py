@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from headstart.errors import HeadstartError
 from headstart.modalities import Evidence
 from headstart.pages.markup import Markup, tag
 from headstart.pages.style import tint
@@ -40,6 +41,8 @@ class Cells:
         tensor: name of the float tensor that is cut into cells.
         noun: name of the cells in the plural.
         cells: most cells along each dimension.
+        content: from a row (C,*size) of the tensor to the content of a record, for encoders that
+            read it in another way.
         show: returns the evidence, given the weights of all positions (*size), their means in the
             cells (*grid), the class, and whether weights have signs.
 
@@ -59,6 +62,7 @@ class Cells:
         *,
         noun: str = "cells",
         cells: int = CELLS,
+        content: Callable[[Tensor], Any] | None = None,
         show: Callable[[Tensor, Tensor, str, bool], Evidence] | None = None,
     ) -> None:
         self.batch, self.tensor, self.noun = batch, tensor, noun
@@ -69,7 +73,7 @@ class Cells:
         self._cell = _cell_of(self.size, self.grid)
         self._plain = values.mean(tuple(range(2, values.dim())), keepdim=True).expand_as(values)
         self.blank = {**batch, tensor: self._plain}
-        self._show = show or self._evidence
+        self._show, self._content = show or self._evidence, content
 
     def without(self, dropped: Sequence[set[int]]) -> Batch:
         """Return a row for each set of cells, in which they have the mean of their channels."""
@@ -79,6 +83,23 @@ class Cells:
         hidden = gone[:, self._cell][:, None]  # (n,1,*size)
         rows = {name: t.expand(len(dropped), *t.shape[1:]) for name, t in self.batch.items()}
         return {**rows, self.tensor: torch.where(hidden, self._plain, self.batch[self.tensor])}
+
+    def contents(self, dropped: Sequence[set[int]]) -> list[Any]:
+        """Return the content of the record without each set of cells.
+
+        Raises:
+            HeadstartError: this kind of data does not say what that is.
+        """
+        if self._content is None:
+            raise HeadstartError(
+                f"what stands beside the encoder cannot read a record without some {self.noun}; "
+                "explain a run of --start none."
+            )
+        return [self._content(row) for row in self.without(dropped)[self.tensor]]
+
+    def positions(self, weights: Tensor) -> Tensor:
+        """Give each position the weight of its cell."""
+        return weights[self._cell]
 
     def evidence(self, weights: Tensor, label: str, *, signed: bool) -> Evidence:
         """Sum over channels, or interpolate the weights of a coarser map, and average per cell."""

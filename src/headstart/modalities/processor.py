@@ -200,6 +200,31 @@ class TokenProcessor(Processor):
         raise HeadstartError(f"of {self.content.noun} no passages can be taken.")
 
 
+class VectorProcessor(Processor):
+    """A processor that makes one vector of each record, without a network: simple features.
+
+    Attributes:
+        name: of the features, for tables.
+        width: K, the size of its vectors.
+    """
+
+    gives = "vectors"
+    provides = frozenset()
+    name: str
+    width: int
+
+    @abstractmethod
+    def collate(self, records: Dataset, length: int) -> Batch:
+        """Return ``vectors`` (B,K) float32."""
+
+    def rows(self, folder: Path, *, layout: str, length: int, seed: int) -> Rows:
+        """Raise an error: nothing is trained on vectors alone."""
+        raise HeadstartError(
+            f"{self.name} are features without a network, and nothing can be trained on them; name "
+            "another encoder."
+        )
+
+
 class PixelProcessor(Processor):
     """A processor whose batches are squares of pixels (B,3,S,S).
 

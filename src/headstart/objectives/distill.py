@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -80,6 +81,11 @@ class Distill(Objective):
 
 def _check(folder: str, teacher: Encoder, processor: Processor) -> None:
     """Refuse a teacher that reads another kind of data or has another vocabulary."""
+    if teacher.joined:
+        raise HeadstartError(
+            f"in {folder} encoders stand side by side; name one of them as the teacher, such as "
+            f"{Path(encoder_folder(folder)) / next(iter(teacher.joined))}."
+        )
     if teacher.reads != processor.gives:
         raise HeadstartError(
             f"the teacher in {folder} reads another kind of data than the student; name an encoder "

@@ -12,6 +12,7 @@ from headstart.errors import HeadstartError
 from headstart.objectives import MIXTURE
 from headstart.objectives.building import check_objectives, parse_mixture
 from headstart.objectives.needs import check_fit
+from headstart.training.beside import check_start
 from headstart.training.distilled import check_teacher
 from headstart.training.embeddings import COUNTS, refuse_without_tokens
 
@@ -41,6 +42,7 @@ def refuse_misfits(config: PretrainConfig, modality: Modality) -> None:
             _check_views(check_objectives([name], given).values(), modality)
     refuse_without_tokens(config, modality)
     check_teacher(config, modality)
+    check_start(config, modality)
     if config.teacher is None and config.embeddings not in ("auto", "none", COUNTS):
         encoder_folder(config.embeddings)
     _check_encoder_options(config, modality)

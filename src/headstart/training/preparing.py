@@ -21,6 +21,7 @@ from headstart.objectives import OBJECTIVES
 from headstart.objectives.building import check_objectives
 from headstart.objectives.needs import check_fit
 from headstart.stored import check, opening, seal
+from headstart.training.beside import keep_beside, of_first_parts
 from headstart.training.created import new_encoder
 from headstart.training.defaults import Plan, decide
 from headstart.training.distilled import keep_distilled
@@ -58,6 +59,7 @@ def ready(
         first: prepare so many of the training records, and none to validate on; None for all.
             What is decided is the same.
     """
+    config = of_first_parts(config)
     if "modality_options" not in run.resolved:
         name = run.resolved.get("modality") or modality_of(config)
         run.resolve(modality=name, modality_options=_all_modality_options(config, name))
@@ -153,6 +155,9 @@ def _prepare(
     if config.probe and probed is not None:
         file = run.prepared / PROBE
         store_probe(probed, processor, plan.length, config.seed, config.probe, file)
+    if first is None:
+        with working("what stands beside the encoder", console, say):
+            keep_beside(config, run, modality, kept, plan.length, say)
     run.write_audit(audit.summary())
     if audit.quarantined:
         named = "" if first else f"; {run.out / run.audit_file.name} names them all"

@@ -13,6 +13,7 @@ import numpy as np
 
 from headstart.data.audit import Audit
 from headstart.encoders.opening import (
+    note_of,
     save_encoder,
 )
 from headstart.files import whole_folder, write_text
@@ -20,6 +21,7 @@ from headstart.modalities import Sheet, Words
 from headstart.objectives.building import build_objective
 from headstart.seeding import generator, seeded
 from headstart.stored import check, opening, seal
+from headstart.training.beside import joined_beside
 from headstart.training.created import new_encoder
 from headstart.training.defaults import Plan
 from headstart.training.distilled import take_distilled
@@ -75,13 +77,17 @@ def pretrain(
     if config.teacher:
         take_distilled(encoder, run.prepared)
 
+    def rows(part: str, layout: str) -> Rows:
+        folder = run.prepared / part
+        check(folder)
+        with opening(folder, AGAIN):
+            return processor.rows(folder, layout=layout, length=plan.length, seed=config.seed)
+
     def keep(verdict: str | None = None, objective: Objective | None = None) -> None:
         _note_unreadable(run, modality)
-        note = {"modality": modality.name, "length": plan.length}
-        if options := modality.options.model_dump(mode="json", exclude_defaults=True):
-            note["modality_options"] = {modality.name: options}
+        kept = joined_beside(encoder, processor, run, rows, plan.length)
         with whole_folder(run.encoder) as folder:
-            save_encoder(encoder, processor, folder, note)
+            save_encoder(*kept, folder, note_of(modality, plan.length))
             seal(folder)
         if objective is not None:
             _save_head(objective, run)
@@ -93,12 +99,6 @@ def pretrain(
         group.leave()
         return run
     objective = new_objective(config, plan, encoder, processor)
-
-    def rows(part: str, layout: str) -> Rows:
-        folder = run.prepared / part
-        check(folder)
-        with opening(folder, AGAIN):
-            return processor.rows(folder, layout=layout, length=plan.length, seed=config.seed)
 
     config = config.model_copy(
         update={"optimizer": config.optimizer.model_copy(update=plan.optimizer)}

@@ -66,6 +66,7 @@ def _facts(run: RunFolder) -> dict[str, str]:
         "labels": _few(resolved.get("labels") or []),
         "objective": " + ".join(plan.get("objectives", {})) or None,
         "encoder": plan.get("encoder"),
+        "beside it": _beside(run),
         "sizes": _sizes(plan, resolved),
         "options": cut(", ".join(_given(found["verb"], options)), 160) or None,
         "loss": f"{last['loss']:.4g}" if last.get("loss") is not None else None,
@@ -78,6 +79,17 @@ def _facts(run: RunFolder) -> dict[str, str]:
         "report": found["report"],
     }
     return {name: value for name, value in told.items() if value}
+
+
+def _beside(run: RunFolder) -> str | None:
+    """Return what stands beside the encoder, with its licence."""
+    from headstart.encoders.formats import joined_parts
+
+    told = [
+        f"{part['name']} ({part['licence']})" if part["licence"] else part["name"]
+        for part in joined_parts(run.encoder)[1:]
+    ]
+    return listed(told) if told else None
 
 
 def runs(folder: Path) -> list[RunFolder]:

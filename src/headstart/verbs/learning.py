@@ -78,7 +78,9 @@ def repeated(run: str, seeds: int) -> list[RunFolder]:
             found.append(pretrain(out=str(out), resume=True))
             continue
         say(f"the same pre-training from seed {seed}")
-        given = {**options, "seed": seed, "out": str(out), "resume": False, "overwrite": False}
+        # What stands beside the encoder does not depend on the seed.
+        given = {**options, "start": "none", "seed": seed, "out": str(out)}
+        given |= {"resume": False, "overwrite": False}
         found.append(pretrain(**given))
     return found
 

@@ -25,7 +25,7 @@ Result = TypeVar("Result")
 Plan = TypeVar("Plan", PretrainConfig, FinetuneConfig)
 
 #: Options that name a run or an encoder's folder, or something else that is no path.
-_ENCODERS = ("run", "encoder", "embeddings")
+_ENCODERS = ("run", "encoder", "embeddings", "start")
 _WORDS = ("auto", "none", "counts")
 #: Options of encoders, objectives and kinds of data, such as a teacher's folder.
 _GROUPS = ("encoder_options", "objective_options", "modality_options")

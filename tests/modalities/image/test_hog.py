@@ -7,8 +7,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from datasets import Dataset
+from PIL import Image
 
 from headstart.modalities.image.hog import DIRECTIONS, directions, hog_and_colour
+from headstart.modalities.image.modality import ImageModality
 
 
 def photograph(count: int = 2, side: int = 16, seed: int = 0) -> torch.Tensor:
@@ -76,3 +79,19 @@ def test_an_even_picture_has_no_shape_and_images_do_not_mix():
     found = hog_and_colour(images)
     assert by_cell(found, 4)[3, :31].abs().max() == 0
     assert torch.allclose(found[[17]], hog_and_colour(images[[17]]), atol=1e-6)
+
+
+def test_vectors_kept_with_an_encoder_are_those_of_the_squares(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (3, 20, 20, 3), dtype=np.uint8)
+    rows = []
+    for number, picture in enumerate(noise):
+        file = tmp_path / f"{number}.png"
+        Image.fromarray(picture).save(file)
+        rows.append({"id": str(number), "image": {"bytes": None, "path": str(file)}})
+    records, modality = Dataset.from_list(rows), ImageModality()
+    found = modality.simple(records, 20, 0)
+    found.save(tmp_path)
+    again = modality.load(tmp_path).collate(records, 64)["vectors"]
+    expected = hog_and_colour(torch.from_numpy(noise).permute(0, 3, 1, 2))
+    assert again.shape == (3, found.width)
+    torch.testing.assert_close(again, expected)

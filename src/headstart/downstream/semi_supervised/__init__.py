@@ -37,6 +37,7 @@ from headstart.downstream.semi_supervised.unlabeled import (
 )
 from headstart.errors import HeadstartError
 from headstart.evaluation.heads.propagation import POOL
+from headstart.modalities.joined import JoinedProcessor
 from headstart.run import RunFolder
 from headstart.training.log import RunLog
 
@@ -167,9 +168,10 @@ def semi_method(semi: str, processor: Processor) -> str:
         HeadstartError: the method compares views, and the records have none.
     """
     if semi not in ("auto", "propagate", "pseudo") and "two_views" not in processor.provides:
+        joined = isinstance(processor, JoinedProcessor)
+        what = "encoders side by side" if joined else processor.content.noun
         raise HeadstartError(
-            f"--semi {semi} compares views of a record, and {processor.content.noun} have none; "
-            "use --semi propagate."
+            f"--semi {semi} compares views of a record, and {what} have none; use --semi propagate."
         )
     return semi
 

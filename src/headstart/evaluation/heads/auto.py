@@ -130,7 +130,7 @@ class Auto:
     def _by_rule(self, labels: Labels) -> Chosen:
         """Return what is safest where nothing can be held out."""
         left_out: list[str] = []
-        view = self._blocks[0] if len(self._blocks) == 1 else beside(self._blocks, 1.0)
+        view = View()  # of several blocks, all in the proportions that they come in
         named, reason = names_tell(labels, view)
         spread = self._may_spread(labels, view, named, left_out)
         name = {

@@ -152,6 +152,7 @@ def _outcomes(
                 kind=each.candidate.kind,
                 repeats=each.candidate.repeats,
                 joined_with=each.candidate.joined_with,
+                parts=each.candidate.parts,
                 probe=each.probe,
                 labels=each.labels,
                 predictions=each.rows,

@@ -60,6 +60,7 @@ def outcome_of(
         kind=candidate.kind,
         repeats=candidate.repeats,
         joined_with=candidate.joined_with,
+        parts=candidate.parts,
         probe=probe,
         labels=labels,
         predictions=predictions,

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 def section(results: Results, gains: list[Gain]) -> Markup:
     """Return the chart of the headline score by number of labels, with 95% bands.
 
-    Of the simple alternatives it has those that are the best at some number of labels.
+    Of the simple alternatives it has those that are the best at some number of labels, of a run
+    that joins encoders the parts that are taken at some.
     """
-    best = {gain.best.candidate for gain in gains}
+    best = {gain.best.candidate for gain in gains} | {gain.ours.candidate for gain in gains}
     metric, counts = results.metric, results.counts
     title = finding(results, gains)
     measured = results.judged(next(iter(counts)))
@@ -31,7 +32,11 @@ def section(results: Results, gains: list[Gain]) -> Markup:
         chart = score_chart(results, title, [x.candidate for x in ranked], strong)
         head = tag("h2", f"{_capital(metric.name)} of each candidate", id="efficiency")
         return tag("section", head, chart)
-    shown = [x.candidate for x in measured if x.kind != "baseline" or x.candidate in best]
+    shown = [
+        x.candidate
+        for x in measured
+        if x.candidate in best or not (x.kind == "baseline" or (x.kind == "pretrained" and x.parts))
+    ]
     names = sorted(shown, key=lambda name: name not in strong)
     words = "Bands are 95% intervals; they cover which labels are drawn and what is tested."
     return tag(

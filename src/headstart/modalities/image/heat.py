@@ -44,7 +44,11 @@ def image_units(image: Mapping[str, Any], batch: Batch) -> Cells:
     def show(heat: Tensor, cells: Tensor, label: str, signed: bool) -> ImageEvidence:
         return ImageEvidence(image, heat, cells, LEGEND[signed])
 
-    return Cells(pixels, "pixels", show=show)
+    def content(row: Tensor) -> dict[str, Any]:
+        values = (row * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
+        return {"bytes": _png(Image.fromarray(values)), "path": None}
+
+    return Cells(pixels, "pixels", content=content, show=show)
 
 
 @dataclass(frozen=True)

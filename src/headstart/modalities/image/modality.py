@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from headstart.batch import Progress
     from headstart.config import PretrainConfig
     from headstart.modalities import Baseline
+    from headstart.modalities.image.hog_vectors import HogProcessor
     from headstart.modalities.image.processor import ImageProcessor
 
 #: Up to this side images are small: networks need not downsample them at once.
@@ -117,14 +118,23 @@ class ImageModality(Modality):
 
         return ImageProcessor(length)
 
-    def load(self, folder: str | Path) -> ImageProcessor:
+    def simple(self, records: Dataset, length: int, seed: int) -> HogProcessor:
+        """Return HOG with mean colours."""
+        from headstart.modalities.image.hog_vectors import HogProcessor
+
+        return HogProcessor(length)
+
+    def load(self, folder: str | Path) -> ImageProcessor | HogProcessor:
         """Reopen the processor of an encoder folder, ours or one of Transformers or timm.
 
         Raises:
             HeadstartError: the folder does not have the size of the images.
         """
+        from headstart.modalities.image.hog_vectors import FILE, HogProcessor
         from headstart.modalities.image.processor import ImageProcessor
 
+        if (Path(folder) / FILE).is_file():
+            return HogProcessor.load(Path(folder))
         for name, size_in in _SIZES.items():
             path = Path(folder) / name
             try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 
@@ -62,10 +62,13 @@ class Lexicon:
     runs of letters and digits; in scripts without spaces (Chinese, Japanese, Thai, ...) every
     letter is a word, and word pairs are pairs of letters. Texts are split at spaces only; each
     different token is split into words once.
+
+    Args:
+        words: that have the first ids.
     """
 
-    def __init__(self) -> None:
-        self._tokens, self._words = _Ids(), _Ids()
+    def __init__(self, words: Mapping[str, int] | None = None) -> None:
+        self._tokens, self._words = _Ids(), _Ids(words or {})
         self._parts = np.empty(0, dtype=np.int32)
         self._starts = np.zeros(1, dtype=np.int64)
 

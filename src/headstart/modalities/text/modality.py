@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from headstart.config import PretrainConfig
     from headstart.modalities import Baseline
     from headstart.modalities.text.processor import TextProcessor
+    from headstart.modalities.text.topic_vectors import TopicProcessor
 
 #: Characters of a text in a preview; texts whose language is looked at.
 LETTERS, SPOKEN = 160, 200
@@ -101,10 +102,19 @@ class TextModality(Modality):
 
         return reopen_processor(start, records, self.options.tokenizer, length, _by_words(config))
 
-    def load(self, folder: str | Path) -> TextProcessor:
-        """Reopen the tokenizer of an encoder folder or a hub name."""
-        from headstart.modalities.text.fitting import load_processor
+    def simple(self, records: Dataset, length: int, seed: int) -> TopicProcessor | None:
+        """Fit the axes of an LSA of words and characters."""
+        from headstart.modalities.text.topic_vectors import TopicProcessor
 
+        return TopicProcessor.fit(records, seed)
+
+    def load(self, folder: str | Path) -> TextProcessor | TopicProcessor:
+        """Reopen the tokenizer of an encoder folder or a hub name, or the axes of an LSA."""
+        from headstart.modalities.text.fitting import load_processor
+        from headstart.modalities.text.topic_vectors import AXES, TopicProcessor
+
+        if (Path(folder) / AXES).is_file():
+            return TopicProcessor.load(Path(folder))
         return load_processor(folder)
 
     def prepare(

@@ -7,7 +7,7 @@ there are any), the most widespread ones. Everything works on a bounded number o
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from scipy import sparse
@@ -56,6 +56,7 @@ class WordGrams:
         most: maximum number of n-grams.
 
     Attributes:
+        keys: (F,) uint64, rising: of a word its number in the lexicon, of a pair both numbers.
         idf: as of :class:`Words`.
     """
 
@@ -63,13 +64,33 @@ class WordGrams:
         self._lexicon = lexicon
         found = _merged(_spread(*self._grams(part)) for part in fitted.parts(TOKENS))
         kept = _widespread(found[1], most)
-        self._keys, spread = found[0][kept], found[1][kept]
+        self.keys, spread = found[0][kept], found[1][kept]
         self.idf = _idf(spread, fitted.documents)
+
+    @classmethod
+    def known(cls, lexicon: Lexicon, keys: np.ndarray, idf: np.ndarray) -> Self:
+        """Return n-grams that were found before, by numbers of ``lexicon``."""
+        self = cls.__new__(cls)
+        self._lexicon, self.keys, self.idf = lexicon, keys, idf
+        return self
+
+    def parts(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the numbers (F,) int64 of the words, and of those after them; -1 for none."""
+        first = (self.keys >> np.uint64(_WORD_BITS)).astype(np.int64) - 1
+        last = (self.keys & np.uint64(2**_WORD_BITS - 1)).astype(np.int64)
+        return np.where(first < 0, last, first), np.where(first < 0, -1, last)
+
+    @staticmethod
+    def keys_of(words: np.ndarray, after: np.ndarray) -> np.ndarray:
+        """Return the keys (F,) uint64 of :meth:`parts`."""
+        first, last = words.astype(np.uint64), after.astype(np.uint64)
+        pairs = ((first + np.uint64(1)) << np.uint64(_WORD_BITS)) + last
+        return np.where(after < 0, first, pairs)
 
     def count(self, corpus: Corpus) -> Any:
         """Return how often each occurs in documents of tokens: CSR (N,F) float32."""
         keys, owner = self._grams(corpus)
-        return _counts(self._keys, keys, owner, corpus.documents)
+        return _counts(self.keys, keys, owner, corpus.documents)
 
     def _grams(self, corpus: Corpus) -> tuple[np.ndarray, np.ndarray]:
         """Return a key for every word and pair of neighbours, and the document of each."""
@@ -77,7 +98,7 @@ class WordGrams:
         known = words.ids < 2**_WORD_BITS
         ids, owner = words.ids.astype(np.uint64), words.owner
         pairs = np.flatnonzero((owner[1:] == owner[:-1]) & known[1:] & known[:-1])
-        both = ((ids[pairs] + np.uint64(1)) << np.uint64(_WORD_BITS)) + ids[pairs + 1]
+        both = self.keys_of(ids[pairs], ids[pairs + 1].astype(np.int64))
         return np.concatenate([ids[known], both]), np.concatenate([owner[known], owner[pairs]])
 
 
@@ -93,6 +114,7 @@ class CharacterGrams:
         most: maximum number of n-grams.
 
     Attributes:
+        keys: (F,) uint64, rising: a hash of each.
         idf: as of :class:`Words`.
     """
 
@@ -108,22 +130,38 @@ class CharacterGrams:
             for part, keys, owner in _token_grams([tokens[index] for index in seen])
         )
         features = keys[_widespread(bound, most)]
-        self._of_tokens = sparse.vstack(
-            [
-                _counts(features, keys, owner, part.stop - part.start)
-                for part, keys, owner in _token_grams(tokens)
-            ],
-            format="csr",
-        )
+        self._of_tokens = _in_tokens(features, tokens)
         counted = next(fitted.parts(_COUNTED))
         spread = _documents(map(self.count, counted.parts(TOKENS // 10)), len(features))
         kept = _widespread(spread, most)
         self._of_tokens = self._of_tokens[:, kept]
+        self.keys = features[kept]
         self.idf = _idf(spread[kept], counted.documents)
+
+    @classmethod
+    def known(cls, lexicon: Lexicon, keys: np.ndarray, idf: np.ndarray) -> Self:
+        """Return n-grams that were found before, to be counted in the tokens of ``lexicon``."""
+        self = cls.__new__(cls)
+        self._of_tokens, self.keys, self.idf = _in_tokens(keys, lexicon.tokens), keys, idf
+        return self
 
     def count(self, corpus: Corpus) -> Any:
         """Return how often each occurs in documents of tokens: CSR (N,F) float32."""
         return _table(corpus, self._of_tokens.shape[0]) @ self._of_tokens
+
+
+def _in_tokens(features: np.ndarray, tokens: Sequence[str]) -> Any:
+    """Return how often each feature (F,) is in each token: CSR (T,F) float32."""
+    return sparse.vstack(
+        [
+            sparse.csr_matrix((0, len(features)), dtype=np.float32),
+            *(
+                _counts(features, keys, owner, part.stop - part.start)
+                for part, keys, owner in _token_grams(tokens)
+            ),
+        ],
+        format="csr",
+    )
 
 
 def _token_grams(tokens: Sequence[str]) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:

@@ -86,6 +86,24 @@ class TextUnits:
         gone = [{p for unit in units for p in self._words[unit].positions} for units in dropped]
         return without(self.batch, gone)
 
+    def contents(self, dropped: Sequence[set[int]]) -> list[str]:
+        """Return the text without each set of words."""
+        return [self._text_without(units) for units in dropped]
+
+    def _text_without(self, units: set[int]) -> str:
+        pieces, end = [], 0
+        for word in (self._words[unit] for unit in sorted(units)):
+            pieces.append(self._text[end : word.start])
+            end = max(end, word.end)
+        return "".join([*pieces, self._text[end:]])
+
+    def positions(self, weights: Tensor) -> Tensor:
+        """Divide the weight of each word evenly among its tokens (T,)."""
+        found = torch.zeros(self.batch["input_ids"].shape[1])
+        for word, weight in zip(self._words, weights.tolist(), strict=True):
+            found[list(word.positions)] = weight / len(word.positions)
+        return found
+
     def evidence(self, weights: Tensor, label: str, *, signed: bool) -> TextEvidence:
         """Give each word the sum of its tokens' ``weights`` (T,)."""
         sums = [float(weights[list(word.positions)].sum()) for word in self._words]

@@ -202,11 +202,14 @@ def refuse(found: Features, draws: int, unknown: int = 15, each: int = 10) -> No
         order = generator.permutation(len(np.unique(found.classes)))
         known = order[unknown:]
         pool = np.flatnonzero(np.isin(found.classes, known))
+        # Unknown intents stand among the unlabeled records as well.
         labels = np.concatenate(
             [generator.permutation(pool[found.classes[pool] == k])[:each] for k in known]
         )
-        chosen = Auto(found.train[pool]).fit(found.train[labels], found.classes[labels], generator)
-        measured = familiarity(chosen, found.train[labels])
+        others = found.train[np.setdiff1d(np.arange(len(found.train)), labels)]
+        head = Auto(np.concatenate([found.train[labels], others]), first=len(labels))
+        chosen = head.fit(found.train[labels], found.classes[labels], generator)
+        measured = familiarity(chosen, found.train[labels], others)
         assert measured is not None
         scores = measured(chosen.log_probabilities(found.test), found.test)
         is_known = np.isin(found.truth, known)

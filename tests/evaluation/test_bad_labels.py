@@ -247,7 +247,7 @@ def test_features_that_are_no_numbers_are_refused(command: str) -> None:
         (
             "different.csv",
             0,
-            "10 labels and 0 names: none is held out, so that nothing is measured",
+            "10 labels and 0 names: none is held out, so that nothing is",
         ),
         ("floats.csv --task classification", 1, "use --task regression if the labels are quant"),
         ("one_of_several.csv --task multilabel", 1, "every training record has the same label(s)"),

@@ -281,13 +281,19 @@ class Task(nn.Module, ABC):
         return None
 
     def remember(
-        self, chosen: Chosen, features: np.ndarray, records: Dataset, content: Content
+        self,
+        chosen: Chosen,
+        features: np.ndarray,
+        records: Dataset,
+        content: Content,
+        others: np.ndarray | None = None,
     ) -> None:
         """Keep what says which records are unlike the labeled ones.
 
         Args:
             chosen: fitted to the features (n,D) of all or some of the ``records``.
             content: what these are.
+            others: (U,D) features of unlabeled records.
         """
 
     def frozen_modules(self, encoder: Encoder) -> list[nn.Module]:

@@ -185,10 +185,15 @@ class Classification(Task):
         return FrozenHead(encoder, self, train, held, config.seed, names=names)
 
     def remember(
-        self, chosen: Chosen, features: np.ndarray, records: Dataset, content: Content
+        self,
+        chosen: Chosen,
+        features: np.ndarray,
+        records: Dataset,
+        content: Content,
+        others: np.ndarray | None = None,
     ) -> None:
         """Keep what says which records are unlike the labeled ones, where labels were held out."""
-        found = familiarity(chosen, features) if len(features) == len(records) else None
+        found = familiarity(chosen, features, others) if len(features) == len(records) else None
         self.familiar = None if found is None else Familiar.of(found, records, content.name)
 
     def configure(self, options: PredictConfig) -> None:

@@ -21,17 +21,20 @@ class Familiar(nn.Module):
     """How much records are like the labeled ones; see :class:`Familiarity`.
 
     Args:
-        state: ``bank`` (B,D), ``centre`` and ``scale`` (2,), ``scores`` (n,).
+        state: ``bank`` (B,D), ``background`` (U,D), ``centre`` and ``scale`` (2 or 3,), ``scores``
+            (n,).
         known: of each row of the bank the ``id``, the ``label`` and what can be shown.
     """
 
     def __init__(self, state: Mapping[str, Tensor], known: Sequence[Mapping[str, str]]) -> None:
         super().__init__()
         self.bank: Tensor
+        self.background: Tensor
         self.centre: Tensor
         self.scale: Tensor
         self.scores: Tensor
-        self.register_buffer("bank", state["bank"].half())
+        for name in ("bank", "background"):
+            self.register_buffer(name, state[name].half())
         for name in ("centre", "scale", "scores"):
             self.register_buffer(name, state[name].float())
         self.known = [dict(each) for each in known]
@@ -44,7 +47,8 @@ class Familiar(nn.Module):
         Args:
             records: the labeled ones; content: the name of what they hold.
         """
-        arrays = {name: getattr(found, name) for name in ("bank", "centre", "scale", "scores")}
+        names = ("bank", "background", "centre", "scale", "scores")
+        arrays = {name: getattr(found, name) for name in names}
         rows = (records[int(index)] for index in found.kept)
         known = [_shown(row, content) for row in rows]
         return cls({name: torch.from_numpy(np.asarray(a)) for name, a in arrays.items()}, known)
@@ -73,10 +77,12 @@ class Familiar(nn.Module):
         Args:
             rows: predictions; logs: (B,K) their log-probabilities; features: (B,D).
         """
-        cosines = normalize(features.float()) @ self.bank.float().T  # (B,bank)
-        near = cosines.topk(min(NEAREST, len(self.bank)), dim=1)
-        both = torch.stack([logs.max(1).values, near.values.mean(1)], dim=1)
-        scores = ((both - self.centre) / self.scale).sum(1)
+        unit = normalize(features.float())
+        near = _nearest(unit, self.bank)
+        found = [logs.max(1).values, near.values.mean(1)]
+        if len(self.background):
+            found.append(found[1] - _nearest(unit, self.background).values.mean(1))
+        scores = ((torch.stack(found, dim=1) - self.centre) / self.scale).sum(1)
         return [
             row if score >= self._bound else {**row, **self._refused(cosine, index)}
             for row, score, cosine, index in zip(
@@ -93,6 +99,11 @@ class Familiar(nn.Module):
                 for index, cosine in zip(indices, cosines, strict=True)
             ],
         }
+
+
+def _nearest(unit: Tensor, bank: Tensor) -> Any:
+    """Return cosines and indices (B,3) of the nearest rows of a bank."""
+    return (unit @ bank.float().T).topk(min(NEAREST, len(bank)), dim=1)
 
 
 def _shown(record: Mapping[str, Any], content: str) -> dict[str, str]:

@@ -114,7 +114,7 @@ def learn_from_few(
     chosen = fitting(features, targets)
     set_head(head, chosen)
     if records is not None:
-        head.remember(chosen, features, records, processor.content)
+        head.remember(chosen, features, records, processor.content, fitting.kept)
     few = f"{len(labels):,} label{'' if len(labels) == 1 else 's'}"
     log(
         f"{len(classes):,} classes, {few} and {len(named):,} names: none is held out, so that "

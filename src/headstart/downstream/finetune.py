@@ -258,7 +258,8 @@ def finetune(
         if not own:
             frozen.set_all()
             learned = concatenate_datasets([records, validation])
-        head.remember(frozen.chosen, frozen.features, learned, processor.content)
+        known = (frozen.chosen, frozen.features, learned, processor.content, frozen.others)
+        head.remember(*known)
         group.first(partial(tell_choice, frozen.chosen, run, log))
     if merge is not None:
         merge()

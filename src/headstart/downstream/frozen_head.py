@@ -156,6 +156,11 @@ class FrozenHead:
         return self._train
 
     @property
+    def others(self) -> np.ndarray | None:
+        """The features (U,D) of unlabeled records that may be kept."""
+        return self._fitting.kept
+
+    @property
     def spreads(self) -> bool:
         """Whether the labels are spread over the unlabeled records."""
         return any(isinstance(side, SpreadSide) for side in self._part.sides)

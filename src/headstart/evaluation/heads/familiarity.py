@@ -1,7 +1,8 @@
 """How much a record is like the labeled ones: those that are not had better get no label.
 
-Two things say so: how sure the head is, and how near the nearest labeled records are. Either is
-turned into standard deviations of what labels had while they were held out, and both are added.
+How sure the head is says so, and how near the nearest labeled records are; where there are
+unlabeled records, also whether labeled ones are as near as those. Each is turned into standard
+deviations of what labels had while they were held out, and all are added.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from headstart.evaluation.heads.calibration import at_temperature
 from headstart.evaluation.heads.chosen import Chosen
 from headstart.evaluation.heads.propagation import neighbours
 
-#: Labeled records whose mean cosine counts, and maximum number of labeled records that are kept.
+#: Records whose mean cosine counts, and maximum number that are kept of labeled and of unlabeled.
 NEAREST, KEPT = 3, 5000
 
 
@@ -26,28 +27,33 @@ class Familiarity:
     Attributes:
         bank: (B,D) rows of length 1 of labeled records.
         kept: (B,) their indices among the labels.
-        centre, scale: (2,) mean and standard deviation of the log-probability of the likeliest
-            class, and of the mean cosine, of held-out labels.
-        scores: (n,) the sums of both of held-out labels, rising.
+        background: (U,D) rows of length 1 of unlabeled records; none where there are none.
+        centre, scale: (2 or 3,) mean and standard deviation of the measures of held-out labels.
+        scores: (n,) the sums of the measures of held-out labels, rising.
     """
 
     bank: np.ndarray
     kept: np.ndarray
+    background: np.ndarray
     centre: np.ndarray
     scale: np.ndarray
     scores: np.ndarray
 
     def __call__(self, logs: np.ndarray, features: np.ndarray) -> np.ndarray:
         """Return the familiarity (m,) of features (m,D) with log-probabilities (m,K)."""
-        both = np.stack([logs.max(1), nearness(unit_length(features), self.bank)], axis=1)
-        return np.asarray(((both - self.centre) / self.scale).sum(1))
+        rows = unit_length(features)
+        found = measures(logs.max(1), nearness(rows, self.bank), rows, self.background)
+        return np.asarray(((found - self.centre) / self.scale).sum(1))
 
 
-def familiarity(chosen: Chosen, features: np.ndarray) -> Familiarity | None:
+def familiarity(
+    chosen: Chosen, features: np.ndarray, others: np.ndarray | None = None
+) -> Familiarity | None:
     """Return how familiarity is measured; None where no label was held out.
 
     Args:
         features: (n,D) of the labels that ``chosen`` was fitted to.
+        others: (U,D) of unlabeled records.
 
     Example::
 
@@ -59,17 +65,31 @@ def familiarity(chosen: Chosen, features: np.ndarray) -> Familiarity | None:
     if held is None:
         return None
     rows = unit_length(features)
+    background = unit_length(features[:0] if others is None else sample(others))
     own = rows[held.records]
-    near = np.empty(len(own), dtype=np.float32)
-    for part in np.unique(held.parts):
-        out = held.parts == part
-        near[out] = nearness(own[out], own[~out])
+    # The nearest is the record itself.
+    cosines = neighbours(own, rows, NEAREST + 1, power=1, scaled=False)[1]
+    near = (cosines.sum(1) - cosines.max(1)) / max(1, cosines.shape[1] - 1)
     sure = at_temperature(held.logs, chosen.calibration.temperature).max(1)
-    both = np.stack([sure, near], axis=1)
-    centre, scale = both.mean(0), np.maximum(both.std(0), 1e-6)
-    kept = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), KEPT)).round().astype(np.int64))
-    scores = np.sort(((both - centre) / scale).sum(1))
-    return Familiarity(rows[kept], kept, centre, scale, scores)
+    found = measures(sure, near, own, background)
+    centre, scale = found.mean(0), np.maximum(found.std(0), 1e-6)
+    scores = np.sort(((found - centre) / scale).sum(1))
+    kept = sample(np.arange(len(rows)))
+    return Familiarity(rows[kept], kept, background, centre, scale, scores)
+
+
+def measures(
+    sure: np.ndarray, near: np.ndarray, rows: np.ndarray, background: np.ndarray
+) -> np.ndarray:
+    """Return what familiarity is measured by (m,2), or (m,3) with a background (U,D).
+
+    Args:
+        sure: (m,) log-probability of the likeliest class; near: (m,) nearness to labeled records.
+        rows: (m,D) of length 1.
+    """
+    if not len(background):
+        return np.stack([sure, near], axis=1)
+    return np.stack([sure, near, near - nearness(rows, background)], axis=1)
 
 
 def bound(scores: np.ndarray, share: float) -> float | None:
@@ -86,3 +106,8 @@ def nearness(rows: np.ndarray, bank: np.ndarray) -> np.ndarray:
     """Return the mean cosine (m,) of rows at length 1 to the three nearest of ``bank`` (B,D)."""
     cosines = neighbours(rows, bank, NEAREST, power=1, scaled=False)[1]
     return np.asarray(cosines.mean(1))
+
+
+def sample(rows: np.ndarray) -> np.ndarray:
+    """Return an even sample of rows (n,...), at most 5,000."""
+    return rows[np.linspace(0, len(rows) - 1, min(len(rows), KEPT)).round().astype(np.int64)]

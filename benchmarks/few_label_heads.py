@@ -42,16 +42,16 @@ def texts(which: str) -> tuple[list[str], list[str], list[str], list[str]]:
         lines = data("phrasebank", "Sentences_50Agree.utf8.txt").read_text("utf-8").splitlines()
         rows = [line.rpartition("@")[::2] for line in lines if line]
         rows = [rows[i] for i in np.random.default_rng(0).permutation(len(rows))]
-        parts = rows[:3400], rows[3400:]
+        parts = [rows[:3400], rows[3400:]]
     else:
         ending, opened = ("jsonl", open) if which == "banking77" else ("jsonl.gz", gzip.open)
-        parts = tuple(_rows(data(which, f"{p}.{ending}"), opened) for p in ("train", "test"))
+        parts = [_rows(data(which, f"{p}.{ending}"), opened) for p in ("train", "test")]
         if which == "imdb":
             generator = np.random.default_rng(0)
-            parts = tuple(
+            parts = [
                 [rows[i] for i in generator.permutation(len(rows))[:most]]
                 for rows, most in zip(parts, MOST, strict=True)
-            )
+            ]
     return (*zip(*parts[0], strict=True), *zip(*parts[1], strict=True))
 
 
@@ -268,8 +268,9 @@ def cached(
             np.savez(file, blocks=np.array(blocks), **arrays)
         return found
     stored = np.load(file)
-    blocks = tuple((name, width) for name, width in json.loads(str(stored["blocks"])))
-    return Features(**{k: stored[k] for k in stored.files if k != "blocks"}, blocks=blocks)
+    arrays = {name: stored[name] for name in stored.files if name != "blocks"}
+    widths = tuple((name, width) for name, width in json.loads(str(stored["blocks"])))
+    return Features(**arrays, blocks=widths)
 
 
 if __name__ == "__main__":

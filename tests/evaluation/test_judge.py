@@ -84,7 +84,8 @@ def test_every_candidate_sees_the_same_texts_and_no_baseline_is_fitted_on_test(r
     test = write(tmp_path / "test.jsonl", range(400, 430))
     report = run.evaluate(train, test=test, labels=["10", "all"], seeds=2)
     assert seen["train_texts"] == [sentence(n)[0] for n in range(300, 360)]
-    assert seen["test_texts"] == [sentence(n)[0] for n in range(400, 430)]
+    names = ["fruit", "tool"]  # read as the tested texts are, and never tested
+    assert seen["test_texts"] == [*(sentence(n)[0] for n in range(400, 430)), *names]
     assert seen["test"] == [sentence(n)[1] for n in range(400, 430)]
     fitted = set(seen["background"])
     assert fitted == {sentence(n)[0] for n in range(200)}
@@ -92,6 +93,7 @@ def test_every_candidate_sees_the_same_texts_and_no_baseline_is_fitted_on_test(r
     for candidate in seen["candidates"]:
         assert candidate.train.shape[0] == 60
         assert candidate.test.shape[0] == 30
+        assert candidate.names.shape[0] == 2
     simple = {"TF-IDF", "LSA", "word vectors", "words and pairs"}
     joined = {"pre-trained + LSA", "untrained + LSA"}
     assert set(by_name(seen)) == {"pre-trained", "untrained", *joined, *simple}

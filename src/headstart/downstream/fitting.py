@@ -76,7 +76,7 @@ class Fitting:
         keep_pool: bool = True,
     ) -> None:
         self._others, self._seed, self._keep_pool = others, seed, keep_pool
-#: What may be kept of the unlabeled records.
+        #: What may be kept of the unlabeled records.
         self.kept = others if keep_pool else None
         self._blocks = blocks_of(encoder)
         self._names: Names | None = None

@@ -50,8 +50,20 @@ def test_what_is_temporary_goes_with_the_process() -> None:
         "assert scratch() == scratch(); print(scratch())"
     )
     folder = subprocess.check_output([sys.executable, "-c", code], text=True).strip()
-    assert Path(folder).name.startswith("headstart-")
+    assert Path(folder).name.startswith("headstart.")
     assert not Path(folder).exists()
+
+
+def test_what_is_temporary_goes_with_the_next_process_if_one_was_killed(tmp_path: Path) -> None:
+    code = "import os; from headstart.files import scratch; print(scratch(), flush=True); "
+    here = {**os.environ, "TMPDIR": str(tmp_path)}
+    other = tmp_path / "headstart.of.another.partial"
+    other.mkdir()
+    for end in ("os.kill(os.getpid(), 9)", "os.listdir(scratch())"):
+        subprocess.run([sys.executable, "-c", code + end], check=False, env=here)
+        left = [path for path in tmp_path.iterdir() if path != other]
+        assert len(left) == ("kill" in end)
+    assert other.is_dir()
 
 
 def test_what_a_killed_process_left_goes_at_the_next_write(tmp_path: Path) -> None:

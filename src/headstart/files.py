@@ -27,6 +27,8 @@ _STEM = 32
 #: Ending of temporary files, the mark of a folder that is being replaced, and the parts of the name
 #: that follow that of the file: machine, process, mark or chance, and the ending.
 _PARTIAL, _FORMER, _ENDINGS = ".partial", "former", 4
+#: How the names of the temporary folders of processes begin.
+_SCRATCH = "headstart"
 #: What is wrong with a path that cannot be written, and what to do.
 _UNWRITABLE = {
     errno.EACCES: "permission is denied; choose another --out, or change the permissions",
@@ -136,8 +138,14 @@ def sibling(path: Path, ending: str) -> Path:
 
 @cache
 def scratch() -> Path:
-    """Return the temporary folder of this process, which is deleted when it ends."""
-    folder = tempfile.mkdtemp(prefix="headstart-")
+    """Return the temporary folder of this process, which is deleted when it ends.
+
+    Those that killed processes left are deleted, too.
+    """
+    for left in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*{_PARTIAL}"):
+        if _abandoned(left.name):
+            shutil.rmtree(left, ignore_errors=True)
+    folder = tempfile.mkdtemp(prefix=f"{_SCRATCH}.", suffix=f".{_owned('scratch')}")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)
 

@@ -80,6 +80,15 @@ def test_the_verdict_says_which_parts_are_taken(report):
         assert "Pre-training itself added nothing with 20 labels" in text
 
 
+def test_other_seeds_of_the_pretraining_stand_beside_the_same_parts(run, labeled, tested):
+    report = run.evaluate(labeled, test=tested, labels=["20"], seeds=2, pretraining_seeds=2)
+    assert "repeated" not in {each.kind for each in report.results.alternatives(20)}
+    averaged = {each.candidate: each for each in report.results.averaged}
+    for name in ("pre-trained", "pre-trained + LSA", "pre-trained + tiny + LSA"):
+        assert len(averaged[name].by_run) == 2
+    assert not len(averaged["the run's tiny"].by_run)
+
+
 def test_features_of_a_part_are_computed_once(run, report, labeled, tested, monkeypatch):
     from headstart.evaluation import frozen_encoders
 

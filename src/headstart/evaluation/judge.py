@@ -319,7 +319,8 @@ def _with_parts(
     """Return the candidates of a run that joins encoders, what it can take first.
 
     The published part alone is an alternative, too, and all parts with an untrained network in
-    place of the pre-trained one, so that the gain is that of the pre-training.
+    place of the pre-trained one, so that the gain is that of the pre-training. Pre-trainings from
+    other seeds stand beside the same parts as the first.
 
     Args:
         candidates: the parts first, in their order.
@@ -331,9 +332,18 @@ def _with_parts(
     fresh = next(each for each in others if each.kind == "untrained")
     _, *rest = parts.values()
     instead = joined(fresh, *rest, weights=weights_of(list(parts), origins))
+    most = None if chooses else 2
+    repeated = [
+        replace(made, kind="repeated")
+        for each in others
+        if each.kind == "repeated"
+        for made in beside_each_other({**parts, OWN: each}, origins)[:most]
+        if OWN in made.parts
+    ]
     return [
-        *beside_each_other(parts, origins)[: None if chooses else 2],
-        *others,
+        *beside_each_other(parts, origins)[:most],
+        *repeated,
+        *(each for each in others if each.kind != "repeated"),
         *(each for name, each in parts.items() if origins[name] == "published"),
         replace(instead, parts=("untrained", *list(origins)[1:])),
     ]

@@ -168,7 +168,7 @@ def joined_beside(
             joined.fit_scale(name, vectors)
     learned = rows("train", "documents")
     with frozen(encoder):
-        batch = learned.batch(np.arange(min(SAMPLE, len(learned))), 0)
+        batch = learned.batch(_spread(len(learned)), 0)
         joined.fit_scale(OWN, encoder.pool(to_device(batch, next(encoder.parameters()).device)))
     return joined, JoinedProcessor(readers)
 
@@ -264,8 +264,12 @@ def _safe(name: str, taken: Collection[str] = ()) -> str:
 
 def _sample(records: Dataset) -> Dataset:
     """Return records from all over the data set."""
-    chosen = np.unique(np.linspace(0, len(records) - 1, SAMPLE).round().astype(int))
-    return records.select(chosen)
+    return records.select(_spread(len(records)))
+
+
+def _spread(count: int) -> np.ndarray:
+    """Return the indices (n,) of the sample: neighbours in a file are often of one class."""
+    return np.unique(np.linspace(0, count - 1, SAMPLE).round().astype(np.int64))
 
 
 def _pooled(encoder: Encoder, reader: Reader, records: Dataset) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from headstart.errors import HeadstartError
-from headstart.evaluation.heads.familiarity import NEAREST, Familiarity, bound
+from headstart.evaluation.heads.familiarity import NEAREST, SAME, Familiarity, bound
 
 #: Letters of a known record that are shown.
 _LETTERS = 160
@@ -81,7 +81,7 @@ class Familiar(nn.Module):
         near = _nearest(unit, self.bank)
         found = [logs.max(1).values, near.values.mean(1)]
         if len(self.background):
-            found.append(found[1] - _nearest(unit, self.background).values.mean(1))
+            found.append(found[1] - _mean_of_others(unit, self.background))
         scores = ((torch.stack(found, dim=1) - self.centre) / self.scale).sum(1)
         return [
             row if score >= self._bound else {**row, **self._refused(cosine, index)}
@@ -101,9 +101,18 @@ class Familiar(nn.Module):
         }
 
 
-def _nearest(unit: Tensor, bank: Tensor) -> Any:
-    """Return cosines and indices (B,3) of the nearest rows of a bank."""
-    return (unit @ bank.float().T).topk(min(NEAREST, len(bank)), dim=1)
+def _nearest(unit: Tensor, bank: Tensor, count: int = NEAREST) -> Any:
+    """Return cosines, 0 at least, and indices (B,count) of the nearest rows of a bank."""
+    return (unit @ bank.float().T).clamp(min=0).topk(min(count, len(bank)), dim=1)
+
+
+def _mean_of_others(unit: Tensor, bank: Tensor) -> Tensor:
+    """Return the mean cosine (B,) to the three nearest others of a bank."""
+    cosines = _nearest(unit, bank, NEAREST + 1).values
+    if cosines.shape[1] == 1:  # there is no other
+        return cosines[:, 0]
+    is_first = cosines[:, 0] > SAME
+    return torch.where(is_first, cosines[:, 1:].mean(1), cosines[:, :NEAREST].mean(1))
 
 
 def _shown(record: Mapping[str, Any], content: str) -> dict[str, str]:

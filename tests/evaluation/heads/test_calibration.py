@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 
+from headstart.data.vectors import unit_length
 from headstart.evaluation.heads.auto import Auto
 from headstart.evaluation.heads.calibration import (
     at_temperature,
     calibrated,
     calibration_error,
 )
-from headstart.evaluation.heads.familiarity import bound, familiarity
+from headstart.evaluation.heads.familiarity import bound, familiarity, measures, nearest
 
 
 def drawn(count: int, sharpness: float) -> tuple[np.ndarray, np.ndarray]:
@@ -67,6 +68,46 @@ def test_records_of_other_classes_are_less_familiar() -> None:
     ]
     assert refused[0] < 0.12
     assert refused[1] > 0.6
+
+
+@pytest.fixture
+def blobs() -> tuple[np.ndarray, np.ndarray]:
+    """Features of one kind, and two classes."""
+    generator = np.random.default_rng(1)
+    classes = np.arange(200) % 2
+    features = generator.normal(size=(200, 8)) + 2 * np.eye(8)[classes]
+    return features.astype(np.float32), classes
+
+
+def test_records_are_not_compared_with_themselves_among_the_unlabeled(
+    blobs: tuple[np.ndarray, np.ndarray],
+) -> None:
+    features, classes = blobs
+    rows, unlabeled = features[:60], features[60:]
+    chosen = Auto(rows).fit(rows, classes[:60], np.random.default_rng(0))
+    measured = familiarity(chosen, rows, unlabeled)
+    without = familiarity(chosen, rows, np.delete(unlabeled, 7, axis=0))
+    one = unlabeled[7:8]
+    logs = chosen.log_probabilities(one)
+    with_it, without_it = (
+        measures(logs.max(1), np.zeros(1), unit_length(one), each.background)
+        for each in (measured, without)
+    )
+    np.testing.assert_allclose(with_it, without_it, rtol=1e-5)
+
+
+def test_held_out_labels_are_measured_by_those_that_are_kept(
+    blobs: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    features, classes = blobs
+    monkeypatch.setattr("headstart.evaluation.heads.familiarity.KEPT", 20)
+    rows, new = features[:120], features[120:]
+    chosen = Auto(rows).fit(rows, classes[:120], np.random.default_rng(0))
+    measured = familiarity(chosen, rows)
+    assert len(measured.bank) == 20
+    # Both are of one kind, so that they are as near to what is kept.
+    near = nearest(unit_length(new), measured.bank)[:, :3].mean(1)
+    assert near.mean() == pytest.approx(measured.centre[1], abs=0.03)
 
 
 def test_a_share_below_one_label_has_no_bound() -> None:

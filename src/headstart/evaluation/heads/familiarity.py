@@ -18,6 +18,8 @@ from headstart.evaluation.heads.propagation import neighbours
 
 #: Records whose mean cosine counts, and maximum number that are kept of labeled and of unlabeled.
 NEAREST, KEPT = 3, 5000
+#: Cosine above which a record and an unlabeled one are the same: they are kept in 16 bits.
+SAME = 0.999
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,8 @@ class Familiarity:
     def __call__(self, logs: np.ndarray, features: np.ndarray) -> np.ndarray:
         """Return the familiarity (m,) of features (m,D) with log-probabilities (m,K)."""
         rows = unit_length(features)
-        found = measures(logs.max(1), nearness(rows, self.bank), rows, self.background)
+        near = nearest(rows, self.bank)[:, :NEAREST].mean(1)
+        found = measures(logs.max(1), near, rows, self.background)
         return np.asarray(((found - self.centre) / self.scale).sum(1))
 
 
@@ -66,15 +69,12 @@ def familiarity(
         return None
     rows = unit_length(features)
     background = unit_length(features[:0] if others is None else sample(others))
-    own = rows[held.records]
-    # The nearest is the record itself.
-    cosines = neighbours(own, rows, NEAREST + 1, power=1, scaled=False)[1]
-    near = (cosines.sum(1) - cosines.max(1)) / max(1, cosines.shape[1] - 1)
+    own, kept = rows[held.records], sample(np.arange(len(rows)))
+    near = mean_without(nearest(own, rows[kept]), np.isin(held.records, kept))
     sure = at_temperature(held.logs, chosen.calibration.temperature).max(1)
     found = measures(sure, near, own, background)
     centre, scale = found.mean(0), np.maximum(found.std(0), 1e-6)
     scores = np.sort(((found - centre) / scale).sum(1))
-    kept = sample(np.arange(len(rows)))
     return Familiarity(rows[kept], kept, background, centre, scale, scores)
 
 
@@ -83,13 +83,16 @@ def measures(
 ) -> np.ndarray:
     """Return what familiarity is measured by (m,2), or (m,3) with a background (U,D).
 
+    A record that is one of the background is not compared with itself.
+
     Args:
         sure: (m,) log-probability of the likeliest class; near: (m,) nearness to labeled records.
         rows: (m,D) of length 1.
     """
     if not len(background):
         return np.stack([sure, near], axis=1)
-    return np.stack([sure, near, near - nearness(rows, background)], axis=1)
+    cosines = nearest(rows, background)
+    return np.stack([sure, near, near - mean_without(cosines, cosines[:, 0] > SAME)], axis=1)
 
 
 def bound(scores: np.ndarray, share: float) -> float | None:
@@ -102,10 +105,20 @@ def bound(scores: np.ndarray, share: float) -> float | None:
     return float(scores[below]) if 0 < below < len(scores) else None
 
 
-def nearness(rows: np.ndarray, bank: np.ndarray) -> np.ndarray:
-    """Return the mean cosine (m,) of rows at length 1 to the three nearest of ``bank`` (B,D)."""
-    cosines = neighbours(rows, bank, NEAREST, power=1, scaled=False)[1]
-    return np.asarray(cosines.mean(1))
+def nearest(rows: np.ndarray, bank: np.ndarray) -> np.ndarray:
+    """Return the cosines (m,4), falling, of rows at length 1 to the nearest of ``bank`` (B,D)."""
+    return -np.sort(-neighbours(rows, bank, NEAREST + 1, power=1, scaled=False)[1], axis=1)
+
+
+def mean_without(cosines: np.ndarray, is_first: np.ndarray) -> np.ndarray:
+    """Return the mean (m,) of three falling cosines (m,4): not of the first where it is itself.
+
+    Args:
+        is_first: (m,) whether the nearest is the record itself.
+    """
+    if cosines.shape[1] == 1:  # there is no other
+        return cosines[:, 0]
+    return np.where(is_first, cosines[:, 1:].mean(1), cosines[:, :NEAREST].mean(1))
 
 
 def sample(rows: np.ndarray) -> np.ndarray:

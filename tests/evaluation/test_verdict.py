@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from scored import outcome, results
 
+from headstart.encoders.joined import OWN
 from headstart.evaluation.equivalence import Equivalent
 from headstart.evaluation.metrics import Estimate
 from headstart.evaluation.outcomes import ACCURACY, Kind, Metric
@@ -165,6 +167,21 @@ def test_the_starting_checkpoint_is_compared_with_by_itself() -> None:
     assert found.start is not None
     assert found.start.sign == 1
     assert found.claims == 2
+
+
+def test_of_parts_side_by_side_only_the_pretrained_one_was_continued() -> None:
+    joined, own = (
+        outcome(name, "pretrained", 10, [x] * 5) for name, x in (("all", 0.8), ("own", 0.7))
+    )
+    made = [
+        replace(joined, parts=(OWN, "tiny"), validation=0.8),
+        replace(own, parts=(OWN,), validation=0.7),
+        outcome("starting checkpoint", "start", 10, [0.7] * 5),
+    ]
+    (found,) = gains(results(made, {10: "10"}))
+    assert found.ours.candidate == "all"
+    assert found.start is not None
+    assert found.start.difference.mean == 0
 
 
 def test_differences_and_numbers_are_written_plainly() -> None:

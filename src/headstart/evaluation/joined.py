@@ -82,8 +82,12 @@ def beside_each_other(
             first = replace(first, name=f"the run's {first.name}")
         made = joined(first, *rest, weights=weights_of(names, origins)) if rest else first
         found.append(replace(made, kind="pretrained", joined_with="", parts=names))
-    # What a head that chooses can do with some of the parts, it tries with all of them.
-    return [found[0], *(replace(each, heads=each.heads[:1]) for each in found[1:])]
+    # What a head that chooses can do with some of the parts, it tries with all of them. By itself
+    # the pre-trained part has the heads of what it is compared with: untrained, and its start.
+    return [
+        each if each.parts in ((OWN, *others), (OWN,)) else replace(each, heads=each.heads[:1])
+        for each in found
+    ]
 
 
 def weights_beside(published: bool) -> list[float]:

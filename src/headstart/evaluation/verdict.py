@@ -13,6 +13,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from headstart.encoders.joined import OWN
 from headstart.evaluation.deciding import few_tested, is_too_few, more_to_decide
 from headstart.evaluation.equivalence import Equivalent, equivalents
 from headstart.evaluation.harm import harm, is_harmed
@@ -106,8 +107,10 @@ def gains(results: Results) -> list[Gain]:
         ours, others = results.ours(labels), results.alternatives(labels)
         if ours is None or not others:
             continue
-        # Alone against alone, or both together with the same simple features.
-        alike = (x for x in others if x.kind == "start" and x.joined_with == ours.joined_with)
+        # Alone against alone, or both together with the same simple features; of a run that joins
+        # encoders only the pre-trained part was continued.
+        own = next((x for x in results.judged(labels) if x.parts == (OWN,)), ours)
+        alike = (x for x in others if x.kind == "start" and x.joined_with == own.joined_with)
         start = next(alike, None)
         found.append(
             Gain(
@@ -116,7 +119,7 @@ def gains(results: Results) -> list[Gain]:
                 results.metric,
                 ours,
                 _best_comparison(results, ours, others),
-                _best_comparison(results, ours, [start]) if start else None,
+                _best_comparison(results, own, [start]) if start else None,
                 worth.get(labels),
                 tested=len(results.truth),
                 unit=results.unit,

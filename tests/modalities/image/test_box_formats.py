@@ -155,3 +155,15 @@ def test_what_is_none_of_these_names_what_can_be_read(tmp_path: Path) -> None:
     for source in (tmp_path, tmp_path / "labels.csv"):
         with pytest.raises(HeadstartError, match=r"Label Studio .* Pascal VOC .* YOLO"):
             read_boxes(str(source), Audit())
+
+
+def test_a_part_of_a_data_set_of_yolo_has_the_names_of_the_whole(tmp_path: Path) -> None:
+    one, _ = read_boxes(f"{yolo(tmp_path)}/train", Audit())
+    assert [box["label"] for box in one["boxes"]] == ["cat", "dog"]
+
+
+def test_names_of_classes_in_another_encoding_are_refused_by_their_file(tmp_path: Path) -> None:
+    folder = Path(yolo(tmp_path, "classes.txt", below=""))
+    (folder / "classes.txt").write_bytes("Bär\n".encode("latin-1"))
+    with pytest.raises(HeadstartError, match=r"classes\.txt cannot be read"):
+        read_boxes(str(folder), Audit())

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import yaml
 
 from headstart.data.audit import Audit
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, refused
 from headstart.modalities.image.annotated import NO_PICTURE, Annotated, Pictures
 from headstart.modalities.image.boxes import stated_size
 from headstart.modalities.image.content import beside
@@ -41,8 +41,9 @@ def read_folder(folder: Path, audit: Audit) -> Iterator[Annotated]:
     if voc:
         yield from _voc(folder, voc)
         return
-    names = _class_names(folder)
-    if names is None:
+    # A part of a data set, such as train/, has its names in the folder above.
+    names = _class_names(folder) or _class_names(folder.resolve().parent)
+    if not names:
         raise HeadstartError(f"{folder} holds no annotations that can be read; give {SUPPORTED}.")
     yield from _yolo(folder, names, audit)
 
@@ -97,7 +98,8 @@ def _class_names(folder: Path) -> dict[int, str] | None:
     """Return the names of the classes of YOLO by their numbers; None without a file of them."""
     for name in _CLASSES:
         if (folder / name).is_file():
-            lines = (folder / name).read_text(encoding="utf-8-sig").splitlines()
+            with refused(f"the classes in {folder / name} cannot be read", "save it as UTF-8"):
+                lines = (folder / name).read_text(encoding="utf-8-sig").splitlines()
             return dict(enumerate(line.strip() for line in lines if line.strip()))
     for file in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
         try:

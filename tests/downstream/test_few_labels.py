@@ -71,6 +71,7 @@ def test_a_class_that_has_a_name_alone_is_predicted(light, processor, records, t
     some = records({"fruit": 6, "tool": 6})
     run = learned(light, processor, tmp_path / "run", some, named(*NAMES))
     assert open_head(run).labels == ["bird", "fruit", "tool"]
+    assert "12 labels and 3 names: a class has a name alone" in run.log_file.read_text()
     birds = records({"bird": 30}, seed=3)
     assert right(run, birds) > 0.4
 

@@ -116,10 +116,13 @@ def learn_from_few(
     if records is not None:
         head.remember(chosen, features, records, processor.content, fitting.kept)
     few = f"{len(labels):,} label{'' if len(labels) == 1 else 's'}"
-    log(
-        f"{len(classes):,} classes, {few} and {len(named):,} names: none is held out, so that "
-        "nothing is measured; with two labels a class and more it would be."
+    unmeasured = (
+        "none is held out, so that nothing is measured; with two labels a class it would be"
+        if chosen.held is None
+        else "a class has a name alone, so that no record can tell how well it is known; what "
+        "follows is measured inside the labels of the others"
     )
+    log(f"{len(classes):,} classes, {few} and {len(named):,} names: {unmeasured}.")
     tell_choice(chosen, run, log)
     run.resolve(task=config.task, labels=classes, modality=note["modality"], length=length)
     with whole_folder(run.encoder) as folder:

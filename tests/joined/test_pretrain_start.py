@@ -51,7 +51,7 @@ def test_the_start_on_this_machine_and_simple_features_stand_beside(
     monkeypatch.setenv(VARIABLE, str(tiny))
     run = pretrained(source, tmp_path / "run")
     told = " ".join(capsys.readouterr().err.split())  # long lines are wrapped
-    assert all(part in told for part in ("tiny (mit", "texts a second", "`--start none`"))
+    assert all(part in told for part in ("tiny (mit", "texts a second", '`start="none"`'))
     encoder = open_encoder(run.folder)
     assert [name for name, _ in blocks_of(encoder)] == ["pre-trained", "tiny", "LSA"]
     assert (encoder.scale > 0).all()

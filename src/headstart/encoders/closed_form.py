@@ -49,7 +49,7 @@ def fit_token_vectors(
     size = float(weights.multiply(weights).sum()) / weights.shape[0]
     departure = Ridge(alpha=_penalty(DEPARTURE, size), solver="sparse_cg", tol=TOLERANCE)
     departure.fit(weights, left)
-    vectors = tokens @ np.atleast_2d(onto.coef_).T + np.atleast_2d(departure.coef_)[:].T
+    vectors = tokens @ np.atleast_2d(onto.coef_).T + np.atleast_2d(departure.coef_).T
     return vectors.astype(np.float32), np.asarray(weights @ vectors).mean(0).astype(np.float32)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from headstart.evaluation.heads import propagation
+from headstart.evaluation.heads import auto, propagation
 from headstart.evaluation.heads.auto import Auto
 from headstart.evaluation.heads.logistic import LogisticRegression
 from headstart.evaluation.heads.sides import Names
@@ -165,6 +165,17 @@ def test_blocks_are_tried_alone_beside_each_other_and_averaged():
         for one, rows in ((chosen, both), (alone, features))
     ]
     assert abs(right[0] - right[1]) < 0.02
+
+
+def test_blocks_of_very_many_classes_are_tried_side_by_side_only(monkeypatch):
+    monkeypatch.setattr(auto, "BLOCKWISE", 9)
+    features, classes = digits()
+    drawn = of_each(classes, 4)
+    blocks = (("upper half", 32), ("lower half", 32))
+    chosen = Auto(features[:600], blocks=blocks).fit(features[drawn], classes[drawn], rng())
+    names = {trial.name.partition(" of ")[2] for trial in chosen.selection.trials}
+    assert len(names) == 1
+    assert "half + " in names.pop()
 
 
 def test_records_beyond_the_graph_are_predicted(monkeypatch):

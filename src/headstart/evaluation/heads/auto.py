@@ -23,6 +23,8 @@ from headstart.evaluation.heads.sides import MEANS, REGRESSION, SCALES, SPREAD, 
 
 #: Weights of the weaker block beside the stronger one.
 WEIGHTS = (0.3, 0.5, 1.0)
+#: Up to so many classes blocks are also tried alone and averaged; beyond, each try takes minutes.
+BLOCKWISE = 100
 #: Names of the candidates, and what each averages: kind of side, and whether it has the names.
 NEAREST = "nearest class mean"
 FORMS = {
@@ -157,6 +159,8 @@ class Auto:
 
             strongest = sorted(blocks, key=loss)
             views.append(min((beside(strongest, weight) for weight in WEIGHTS), key=loss))
+            if len(labels.classes) > BLOCKWISE:
+                del views[:-1]
         spread = {view: self._may_spread(labels, view, False, left_out) for view in views}
         # A class that has a name alone is never predicted without it.
         all_named = len(labels.classes) > len(np.unique(labels.codes))
@@ -174,7 +178,7 @@ class Auto:
                     scaled = [[Spec(MEANS, view, False, scale)] for scale in SCALES]
                     specs = min(scaled, key=lambda each: sum(labels.tried(each).losses))
                 yield (f"{form} of {view.name}" if view.name else form), specs
-            if len(blocks) > 1 and form != NEAREST and set(blocks) <= set(able):
+            if 1 < len(blocks) < len(views) and form != NEAREST and set(blocks) <= set(able):
                 averaged = [Spec(kind, view, named) for view in blocks for kind, named in sides]
                 yield f"{form}, mean of {' and '.join(each.name for each in blocks)}", averaged
 

@@ -43,7 +43,7 @@ def check(folder: Path) -> None:
     """
     if not os.path.lexists(folder / SUMS):
         return
-    for line in read_text(folder / SUMS).splitlines():
+    for line in read_text(folder / SUMS).splitlines() or [""]:
         known, _, name = line.partition("  ")
         file = folder / name
         if len(known) != 64 or not name:

@@ -90,6 +90,11 @@ def _with_code(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps(config | {"auto_map": {"AutoModel": "x.Y"}}))
 
 
+def _cut(folder: Path) -> None:
+    file = folder / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:1000])
+
+
 def _without_tokenizer(folder: Path) -> None:
     for file in ("tokenizer.json", "vocab.txt"):
         (folder / file).unlink(missing_ok=True)
@@ -102,6 +107,8 @@ def _without_tokenizer(folder: Path) -> None:
         (_half, "model-2.safetensors is missing"),
         (_with_code, "never run"),
         (_without_tokenizer, "no tokenizer"),
+        (_cut, "model.safetensors cannot be read"),
+        (lambda folder: (folder / "1_Pooling").mkdir(), "modules.json is missing"),
         (lambda folder: (folder / "model.safetensors").unlink(), "no weights"),
     ],
 )

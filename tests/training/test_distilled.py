@@ -208,9 +208,10 @@ def test_an_encoder_that_does_not_fit_is_refused(teacher, tmp_path, options, mes
         distilled(teacher, tmp_path, **options)
 
 
-def test_a_name_that_is_nowhere_is_refused(tmp_path):
+@pytest.mark.parametrize("name", ["all-MiniML-L6", ""])
+def test_a_name_that_is_nowhere_is_refused(tmp_path, name):
     with pytest.raises(HeadstartError, match="no published encoder of that name"):
-        distilled("all-MiniML-L6", tmp_path)
+        distilled(name, tmp_path)
 
 
 def test_a_teacher_of_pictures_is_refused_for_texts(tmp_path):

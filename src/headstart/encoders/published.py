@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
+from safetensors import safe_open
 
-from headstart.encoders.opening import read_note
+from headstart.encoders.opening import NOTE, read_note
 from headstart.encoders.sentence_folders import MODULES
 from headstart.errors import HeadstartError, refused
 from headstart.modalities import MODALITIES
@@ -33,6 +34,8 @@ VARIABLE = "HEADSTART_STARTS"
 #: Marks of licences that restrict the use.
 _RESTRICTED = ("-nc", "noncommercial", "non-commercial", "research")
 _TOKENIZERS = ("tokenizer.json", "vocab.txt", "spiece.model", "tokenizer.model", "vocab.json")
+#: A folder of sentence-transformers that its list of modules names.
+POOLING = "1_Pooling"
 #: Files that are fetched: none of them can run code.
 _SAFE = ("*.json", "*.safetensors", "*.txt", "*.model", "*.md")
 _WIDTHS = ("width", "hidden_size", "d_model", "dim", "n_embd", "num_features")
@@ -203,10 +206,15 @@ def described(name: str, folder: Path, source: str) -> Published:
     missing = [part for part in _shards(folder) if not (folder / part).is_file()]
     if missing:
         raise HeadstartError(f"it is not whole: {missing[0]} is missing; fetch it again.")
+    for file in weights:
+        with refused(f"it is not whole: {file.name} cannot be read", "fetch it again", Exception):
+            safe_open(file, "numpy").keys()
     modality = str(read_note(folder)["modality"])
     for_vectors = (folder / MODULES).is_file()
-    known = for_vectors or "architecture" in config or "image_size" in config
-    if not known and not any((folder / file).is_file() for file in _TOKENIZERS):
+    if not for_vectors and (folder / POOLING).is_dir():
+        raise HeadstartError(f"it is not whole: {MODULES} is missing; fetch it again.")
+    known = (folder / NOTE).is_file() or "architecture" in config or "image_size" in config
+    if not known and not any(each.name in _TOKENIZERS for each in folder.rglob("*")):
         raise HeadstartError("it has no tokenizer, so nothing can be read for it.")
     card = _card(folder)
     return Published(

@@ -68,7 +68,7 @@ def open_teacher(name: str) -> OpenedEncoder:
         return OpenedEncoder(known.folder)
     if name in found.unusable:
         raise HeadstartError(f"the published encoder {name} cannot be used: {found.unusable[name]}")
-    if not Path(name).exists():
+    if not name or not Path(name).exists():  # an empty path is the current folder
         names = [each.short for each in found.encoders]
         raise HeadstartError(
             f"--embeddings {DISTILL}{name}: there is no such folder, and no published encoder of "

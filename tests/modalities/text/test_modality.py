@@ -237,6 +237,12 @@ def test_blank_sources_are_refused(tmp_path):
 def test_an_encoder_folder_without_tokenizer_is_refused_in_a_sentence(tmp_path):
     with pytest.raises(HeadstartError, match="no tokenizer can be read"):
         TextModality().load(tmp_path)
+    # From its settings alone a tokenizer would be built that knows no word.
+    settings = {"tokenizer_class": "BertTokenizer", "unk_token": "[UNK]", "pad_token": "[PAD]"}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings))
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
+    with pytest.raises(HeadstartError, match="no tokens but special ones"):
+        TextModality().load(tmp_path)
 
 
 # -- views ---------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import numpy as np
 from tokenizers import normalizers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from headstart.errors import refused
+from headstart.errors import HeadstartError, refused
 from headstart.modalities.text.companion_texts import COMPANIONS
 from headstart.modalities.text.processor import CHUNK, TextProcessor
 from headstart.modalities.text.scripts import is_chinese, is_unspaced
@@ -75,6 +75,12 @@ def load_processor(folder: str | Path) -> TextProcessor:
     hint = "give the folder of an encoder that was saved with its tokenizer"
     with refused(f"no tokenizer can be read from {folder}", hint):
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    # Without its vocabulary a tokenizer is built all the same, and every word is unknown to it.
+    if len(tokenizer) <= len(tokenizer.all_special_ids):
+        raise HeadstartError(
+            f"no tokenizer can be read from {folder}: it has no tokens but special ones, as if its "
+            "vocabulary was not copied; copy or fetch the folder again."
+        )
     _as_sentence_transformers(tokenizer, Path(folder))
     processor = TextProcessor(tokenizer)
     stored = Path(folder) / "counts.npy"

@@ -9,6 +9,7 @@ import pytest
 import torch
 from datasets import Dataset
 from PIL import Image
+from safetensors.torch import save_file
 from tiny_start import publish, text_of
 
 from headstart.batch import part
@@ -144,6 +145,15 @@ def test_a_damaged_part_is_one_sentence_that_names_the_file(folder, tmp_path):
     shutil.rmtree(copy / "LSA")
     with pytest.raises(HeadstartError, match=r"LSA"):
         open_processor(copy)
+
+
+def test_scales_of_another_encoder_are_refused(folder, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    (copy / "SHA256SUMS").unlink(missing_ok=True)
+    save_file({"centre": torch.zeros(3)}, copy / "joined.safetensors")
+    with pytest.raises(HeadstartError, match=r"joined.safetensors cannot be opened"):
+        open_encoder(copy)
 
 
 def test_only_the_first_part_learns_and_is_untrained(joined, records):

@@ -191,7 +191,9 @@ class JoinedEncoder(Encoder):
             parts.append(made)
         joined = cls(parts)
         with opening(folder / SCALES):
-            joined.load_state_dict(load_file(folder / SCALES), strict=False)
+            scales = load_file(folder / SCALES)
+            joined.centre.copy_(scales["centre"])
+            joined.scale.copy_(scales["scale"])
         return joined
 
 

@@ -169,8 +169,9 @@ def test_a_blank_line_is_a_record_of_a_table_with_one_column(tmp_path: Path) -> 
 
 
 def test_columns_that_were_guessed_are_told_once_for_all_files_alike(tmp_path: Path) -> None:
+    lines = ["nr,what,intent", f"1,{'the first of two ' * 3},x", f"2,{'the second one ' * 3},y"]
     for name in ("a", "b"):
-        (tmp_path / f"{name}.csv").write_text("nr,what,intent\n1,first,x\n2,second,y\n")
+        (tmp_path / f"{name}.csv").write_text("\n".join(lines) + "\n")
     audit = Audit()
     records(tmp_path, audit=audit)
     (note,) = audit.notes

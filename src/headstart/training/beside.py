@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from headstart.run import RunFolder
 
 #: Records by whose vectors blocks are scaled, and by which the speed is measured.
-SAMPLE, TIMED = 512, 64
+SAMPLE = 256
 #: Largest weights in MB of a start that is taken unasked.
 LARGEST = 500
 #: The folder of what stands beside, in the prepared one; the vectors of the sample in it.
@@ -107,7 +107,7 @@ def keep_beside(
         sample = modality.readable(_sample(records), reader.processor, Audit())
         _pooled(encoder, reader, sample.select(range(min(4, len(sample)))))  # the first is slow
         begun = time.process_time()
-        vectors = _pooled(encoder, reader, sample.select(range(min(TIMED, len(sample)))))
+        vectors = _pooled(encoder, reader, sample)
         # Time of processors, which does not depend on what else the machine does.
         speed = len(vectors) * torch.get_num_threads() / (time.process_time() - begun)
     except HeadstartError as error:
@@ -122,12 +122,13 @@ def keep_beside(
     if simple is not None:
         parts.append(Part(_safe(simple.name), VectorEncoder(simple.width), "simple"))
         readers.append(Reader(simple, length))
-    known = {}
+    known = {parts[0].name: vectors}
     with whole_folder(run.prepared / FOLDER) as folder:
         for part, each in zip(parts, readers, strict=True):
             own = folder / part.name
             save_encoder(part.encoder, each.processor, own, note_of(modality, each.length))
-            known[part.name] = _pooled(part.encoder, each, sample)
+            if part.name not in known:
+                known[part.name] = _pooled(part.encoder, each, sample)
         for name, text in papers_of(chosen.folder).items():
             (folder / parts[0].name / name).write_text(text, encoding="utf-8")
         save_file(known, folder / VECTORS)

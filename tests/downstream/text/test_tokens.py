@@ -103,7 +103,7 @@ def test_tags_of_other_schemes_are_read_as_iob2_and_predictions_are_judged_alike
     path = write(tmp_path / "a.jsonl", rows)
     records, audit = read(path)
     assert records[0]["tags"] == ["B-PER", "O", "B-LOC"]
-    assert audit.notes == [f"{path}: the tags are of the scheme IO and were read as IOB2."]
+    assert audit.notes[-1] == f"{path}: the tags are of the scheme IO and were read as IOB2."
     options = PredictConfig(run="r", inputs=[path])
     assert read_words([path], options, TextModality(), Audit())["tags"] == records["tags"]
 
@@ -131,7 +131,7 @@ def test_spans_are_checked_against_the_text_beside_them(tmp_path):
         tags = [tag != "O" for tag in records[index]["tags"]]
         assert np.array(words_of(records, index))[tags].tolist() == ["Ada", "Bob"]
     assert [t for t in records[3]["tags"] if t != "O"] == ["B-X"]
-    assert "count UTF-16 units; 7 were converted" in audit.notes[0]
+    assert "count UTF-16 units; 7 were converted" in audit.notes[-1]
     assert audit.reasons == {"the text beside one of its spans does not stand at its place": 1}
 
 
@@ -140,7 +140,7 @@ def test_spans_that_cut_words_are_counted(tmp_path):
         write(tmp_path / "a.jsonl", [{"text": "Ada met Bob", "spans": [[1, 3, "X"], [8, 11, "X"]]}])
     )
     assert records[0]["tags"] == ["B-X", "O", "B-X"]
-    assert "1 span begin or end inside a word" in audit.notes[0]
+    assert "1 span begin or end inside a word" in audit.notes[-1]
 
 
 DOCCANO = {"id": 3, "start_offset": 0, "end_offset": 3, "label": "PER"}

@@ -126,13 +126,15 @@ def test_the_run_folder_says_what_it_holds(light, processor, records, tmp_path):
     assert read_note(run.encoder) | NOTE == read_note(run.encoder)
     described = json.loads((run.head / "head.json").read_text())
     assert described.pop("unit") in (False, True)
+    known = described.pop("known")
+    assert {row["label"] for row in known} == {"fruit", "tool"}
     assert described == {
         "task": "classification",
         "labels": ["fruit", "tool"],
         "width": 16,
         "dropout": 0.1,
         "wide": False,
-        "spread": False,
+        "fused": None,
     }
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import io
 import shlex
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -231,6 +233,7 @@ class PixelsOnly(nn.Module):
     width = 3 * 16 * 16
     reads = "pixels"
     provides: frozenset[str] = frozenset()
+    joined: Mapping[str, Any] = MappingProxyType({})
 
     def pool(self, batch: Any) -> torch.Tensor:
         return batch["pixels"].flatten(1).float() / 255

@@ -199,7 +199,7 @@ def test_a_teacher_that_cannot_teach_is_refused(teacher, tmp_path, harm, message
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"encoder": "modernbert"}, "choose --encoder light"),
+        ({"encoder": "modernbert"}, "choose encoder=.light"),
         ({"encoder_options": {"width": 17}}, "16 wide, and encoder.width=17"),
     ],
 )

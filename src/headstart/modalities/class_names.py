@@ -72,7 +72,7 @@ def class_names(
     """
     if given == OFF:
         return None
-    is_typed = modality.inline(["a name"]) is not None
+    is_typed = _reads_words(modality)
     if given == AUTO:
         return _of_labels(sorted(labels), modality, say) if is_typed else None
     if not is_typed:
@@ -95,6 +95,14 @@ def class_names(
         f"({unknown[0]!r}{', ...' if len(unknown) > 1 else ''})."
     )
     return records.select([row for row, label in enumerate(records["label"]) if label in known])
+
+
+def _reads_words(modality: Modality) -> bool:
+    """Return whether a name is a record: what can be typed may be numbers alone."""
+    try:
+        return modality.inline(["a name"]) is not None
+    except HeadstartError:
+        return False
 
 
 def _of_labels(

@@ -15,8 +15,8 @@ NEWS := data/bbc_news
 
 demo: $(READY)
 	$(BIN)/python examples/bbc_news.py $(NEWS)
-	$(BIN)/headstart pretrain $(NEWS)/unlabeled.jsonl --out runs/demo --budget 1min --overwrite
-	$(BIN)/headstart evaluate runs/demo --train $(NEWS)/train.jsonl --test $(NEWS)/test.jsonl --seeds 20
+	$(BIN)/headstart pretrain $(NEWS)/unlabeled.jsonl --out runs/demo --budget 1min --start none --overwrite
+	$(BIN)/headstart evaluate runs/demo --train $(NEWS)/train.jsonl --test $(NEWS)/test.jsonl --seeds 10
 
 test: $(READY)
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile

@@ -110,17 +110,17 @@ def vectors_of(
 def check_out(out: Path) -> list[Path]:
     """Return what is written beside the vectors at ``out``.
 
-    Ids that a killed process left without their vectors are deleted.
+    Of a file of vectors that a killed process did not come to write, they are deleted.
 
     Raises:
         HeadstartError: vectors cannot be written to a file of this ending.
     """
     check_ending(out, "vectors", list(_WRITERS))
-    if out.suffix.lower() != ".npy":
-        return [sources_of(out)]
+    beside = [sources_of(out), *([ids_of(out)] if out.suffix.lower() == ".npy" else [])]
     if not os.path.lexists(out) and was_cut_off(out):
-        ids_of(out).unlink(missing_ok=True)
-    return [sources_of(out), ids_of(out)]
+        for path in beside:
+            path.unlink(missing_ok=True)
+    return beside
 
 
 def ids_of(out: Path) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -37,6 +37,7 @@ class TinyConv(nn.Module):
     reads = "pixels"
     provides = frozenset({"grid"})
     patch_size = 16
+    joined: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, seed: int = 0) -> None:
         super().__init__()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -58,6 +58,7 @@ class Convolutions(nn.Module):
     """Looks for high readings in the second channel."""
 
     width, provides = 2, frozenset[str]()
+    joined: ClassVar[dict[str, Any]] = {}
 
     def __init__(self) -> None:
         super().__init__()

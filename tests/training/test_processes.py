@@ -79,7 +79,7 @@ def test_what_is_refused_to_the_first_is_refused_to_all(tmp_path: Path) -> None:
 
 def test_records_in_memory_are_stored_by_the_first_process_alone(tmp_path: Path) -> None:
     launch(2, records_are_given_to_each, tmp_path)
-    (stored,) = (tmp_path / "run.data").iterdir()
+    (stored,) = (tmp_path / "run.data").glob("*/*.parquet")
     assert [(tmp_path / rank).read_text() for rank in "01"] == [str(stored)] * 2
 
 

@@ -104,6 +104,10 @@ def _blocks(rows: Iterator[Sequence[Any]], choose: Choose) -> Iterator[Block]:
         # A blank row is the record of a table with one column, and else a gap between two.
         if sum(map(bool, header)) > 1:
             some = [(number, row) for number, row in some if _is_filled(row)]
+        else:
+            some = [
+                (number, row if _is_filled(row) else [""] * len(header)) for number, row in some
+            ]
         yield Block(
             [number for number, _ in some],
             {

@@ -95,8 +95,8 @@ def unlabeled(folder: Path, count: int) -> str:
 def measure(encoder: str, on: Samples, length: int, draws: int) -> Measured:
     """Measure the frozen features of an encoder folder."""
     from headstart.data.vectors import unit_length
+    from headstart.encoders.features import features
     from headstart.encoders.opening import encoder_folder, open_encoder, open_processor
-    from headstart.evaluation.features import features
     from headstart.evaluation.heads.logistic import LogisticRegression
 
     folder = encoder_folder(encoder)

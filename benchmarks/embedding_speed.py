@@ -42,7 +42,7 @@ def ours(model: str, texts: list[str], out: str) -> tuple[float, float]:
 
     from headstart.deployment.embed import embed
     from headstart.encoders.opening import open_encoder, open_processor, read_note
-    from headstart.training.precision import precision, threads
+    from headstart.precision import precision, threads
 
     torch.set_num_threads(threads(0))
     encoder, processor = open_encoder(model), open_processor(model)

@@ -63,8 +63,8 @@ def _rows(file: Path, opened: Callable) -> list[tuple[str, str]]:
 
 def of_texts(which: str, kind: str) -> Features:
     """Return vectors of MiniLM, of LSA, or both side by side."""
+    from headstart.encoders.features import features
     from headstart.encoders.opening import OpenedEncoder
-    from headstart.evaluation.features import features
     from headstart.modalities.class_names import spoken
     from headstart.modalities.text.baselines import text_baselines
 

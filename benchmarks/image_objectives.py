@@ -43,7 +43,7 @@ def extracted(
     """Return the frozen features (N,D) and the classes (N,) of ``train`` and ``test``."""
     from headstart.config import SourceOptions
     from headstart.data.audit import Audit
-    from headstart.evaluation.features import features
+    from headstart.encoders.features import features
     from headstart.modalities.opening import open_modality
 
     stored = data("cifar10", "cifar10_jpeg.npz")

@@ -32,8 +32,8 @@ def vectors(name: str, folder: str) -> tuple[np.ndarray, list[str]]:
     """Return vectors (N,D) and labels of training records that no way was picked on."""
     from headstart.config import SourceOptions
     from headstart.data.audit import Audit
+    from headstart.encoders.features import features
     from headstart.encoders.opening import encoder_folder, open_encoder, open_processor, read_note
-    from headstart.evaluation.features import features
     from headstart.modalities.opening import open_modality
 
     encoder = encoder_folder(folder)

@@ -56,8 +56,8 @@ def spearman(folder: str, split: str) -> float:
     from datasets import Dataset
     from scipy.stats import spearmanr
 
+    from headstart.encoders.features import features
     from headstart.encoders.opening import open_encoder, open_processor
-    from headstart.evaluation.features import features
 
     lines = data("sts_en", f"stsb_{split}.jsonl").read_text(encoding="utf-8").splitlines()
     rows = [json.loads(line) for line in lines]

@@ -80,8 +80,8 @@ def main() -> None:
     from datasets import Dataset
 
     import headstart as hs
+    from headstart.encoders.features import features
     from headstart.encoders.opening import OpenedEncoder
-    from headstart.evaluation.features import features
 
     teacher = options.teacher or str(minilm())
     texts, labels = read(options.data, "train")

@@ -50,7 +50,7 @@ def accuracy(encoder, processor, length: int, articles: Path) -> float:
     """The mean over five draws of 50 labels, probed with logistic regression."""
     from datasets import Dataset
 
-    from headstart.evaluation.features import features
+    from headstart.encoders.features import features
 
     vectors, labels = [], []
     for part in ("train", "test"):

@@ -26,7 +26,7 @@ def doctor(folder: str | Path = ".") -> dict[str, Any]:
     import torch
 
     from headstart.catalog import foreign
-    from headstart.training.precision import precision, threads
+    from headstart.precision import precision, threads
 
     required, extras = _requirements()
     added = foreign()

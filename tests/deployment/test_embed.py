@@ -13,8 +13,8 @@ from datasets import Dataset
 
 from headstart.deployment import embed as embedding
 from headstart.deployment.embed import embed
+from headstart.encoders.features import features
 from headstart.errors import HeadstartError
-from headstart.evaluation.features import features
 from headstart.modalities.tokens.batching import by_length
 
 

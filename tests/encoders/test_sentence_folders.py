@@ -9,10 +9,10 @@ import torch
 from datasets import Dataset
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
+from headstart.encoders.features import features
 from headstart.encoders.opening import open_encoder, open_processor, read_note, save_encoder
 from headstart.encoders.sentence_folders import Pooling, native_length
 from headstart.errors import HeadstartError
-from headstart.evaluation.features import features
 
 TEXTS = ["a b c", "zebra zebra", "", "the quick brown fox " * 9]
 RECORDS = Dataset.from_dict({"text": TEXTS})

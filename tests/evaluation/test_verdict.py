@@ -184,6 +184,17 @@ def test_of_parts_side_by_side_only_the_pretrained_one_was_continued() -> None:
     assert found.start.difference.mean == 0
 
 
+def test_what_the_pre_training_took_no_part_in_is_the_runs() -> None:
+    few, many = gain("10", 0.05, 0.01), gain("100", -0.03, 0.01)
+    without = replace(few, ours=replace(few.ours, parts=("tiny", "LSA")))
+    assert ": the run gained 5.0 points" in headline([without])
+    with_it = replace(many, ours=replace(many.ours, parts=(OWN, "tiny")))
+    assert "the run gained 5.0 points with 10 labels" in headline([without, with_it])
+    assert "pre-training lost 3.0 points with 100 labels" in headline([without, with_it])
+    level = replace(without, comparison=comparison(0.001, 0.01, False))
+    assert "neither the run nor the best alternative" in headline([level])
+
+
 def test_differences_and_numbers_are_written_plainly() -> None:
     assert points(-0.0001) == "+0.0"
     assert points(0.0414, Metric("R2", percent=False)) == "+0.041"

@@ -15,6 +15,7 @@ from tiny_start import publish, text_of
 from headstart.batch import part
 from headstart.config import PretrainConfig
 from headstart.encoders import ENCODERS, blocks_of
+from headstart.encoders.features import features
 from headstart.encoders.joined import WEIGHTS, JoinedEncoder, Part, papers_of
 from headstart.encoders.opening import (
     OpenedEncoder,
@@ -25,7 +26,6 @@ from headstart.encoders.opening import (
 )
 from headstart.encoders.vectors import VectorEncoder
 from headstart.errors import HeadstartError
-from headstart.evaluation.features import features
 from headstart.modalities.image.hog import hog_and_colour
 from headstart.modalities.image.hog_vectors import HogProcessor
 from headstart.modalities.image.processor import ImageProcessor

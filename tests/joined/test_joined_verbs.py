@@ -11,9 +11,9 @@ from tiny_start import publish, text_of, write_texts
 
 import headstart as hs
 from headstart.encoders import published
+from headstart.encoders.features import features
 from headstart.encoders.opening import OpenedEncoder, open_encoder
 from headstart.errors import HeadstartError
-from headstart.evaluation.features import features
 from headstart.modalities.text.modality import TextModality
 
 

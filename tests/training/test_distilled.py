@@ -14,9 +14,9 @@ from scipy import sparse
 import headstart as hs
 from headstart.config import PretrainConfig
 from headstart.encoders.closed_form import DEPARTURE, MAP, fit_token_vectors
+from headstart.encoders.features import features
 from headstart.encoders.opening import OpenedEncoder, open_encoder, open_processor
 from headstart.errors import HeadstartError
-from headstart.evaluation.features import features
 from headstart.modalities.text.modality import TextModality
 from headstart.modalities.text.processor import LETTERS, TextProcessor
 from headstart.modalities.text.tokenizers import fit_tokenizer
@@ -234,7 +234,7 @@ def test_another_language_and_a_restricted_licence_are_said(teacher, tmp_path, c
         str(tmp_path / "texts.txt"), out=str(tmp_path / "run"), embeddings=f"distill:{folder}"
     )
     said = capsys.readouterr().err
-    assert "was made for zh, and the records are in en" in said
+    assert "is for other languages (zh) than these texts (en)" in said
     assert "restricts its use" in said
 
 

@@ -12,9 +12,9 @@ import pytest
 from datasets import Dataset
 
 import headstart as hs
+from headstart.encoders.features import features
 from headstart.encoders.opening import open_encoder, open_processor
 from headstart.errors import HeadstartError
-from headstart.evaluation.features import features
 from headstart.modalities.text.modality import TextModality
 
 ROWS = [

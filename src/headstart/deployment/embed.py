@@ -13,8 +13,8 @@ import numpy as np
 
 from headstart.batch import Progress
 from headstart.data.store import stream
+from headstart.encoders.features import features
 from headstart.errors import HeadstartError
-from headstart.evaluation.features import features
 from headstart.files import check_ending, was_cut_off, whole_file
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def embed(
 
     Args:
         length: positions after which a record is truncated, or pixels a side.
-        batch_size: see :func:`headstart.evaluation.features.features`, which computes in bf16
+        batch_size: see :func:`headstart.encoders.features.features`, which computes in bf16
             where the processor is fast at it.
         progress: called with the number of rows done and the total.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
@@ -76,6 +76,21 @@ class Published:
     def is_restricted(self) -> bool:
         """Whether its licence forbids some uses."""
         return any(mark in self.licence.lower() for mark in _RESTRICTED)
+
+    def remarks(self, languages: Collection[str], noun: str) -> Iterator[str]:
+        """Yield what a user should know who takes it: other languages, a licence that restricts.
+
+        Args:
+            languages: of the records, as ISO 639-1; empty where they have none.
+            noun: of the records.
+        """
+        if not self.speaks(languages):
+            yield (
+                f"{self.name} is for other languages ({', '.join(self.languages)}) than these "
+                f"{noun} ({', '.join(sorted(languages))})"
+            )
+        if self.is_restricted:
+            yield f"the licence of {self.name}, {self.licence}, restricts its use"
 
     def speaks(self, languages: Iterable[str]) -> bool:
         """Return whether it knows one of the languages, as far as both are known."""

@@ -14,7 +14,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import asdict
 from functools import cache, wraps
@@ -317,14 +317,9 @@ def _digest_of_files(folder: Path, files: Iterable[Path]) -> str:
 @cache
 def _code() -> str:
     package = Path(__file__).parents[1]
-
-    def sources() -> Iterator[Path]:
-        for pattern in _CODE:
-            yield from sorted(package.glob(pattern))
-        yield package / "evaluation" / "features.py"
-
+    sources = [file for pattern in _CODE for file in sorted(package.glob(pattern))]
     versions = " ".join(map(_version, _LIBRARIES))
-    return f"{__version__} {versions} {_digest_of_files(package, sources())}"
+    return f"{__version__} {versions} {_digest_of_files(package, sources)}"
 
 
 def _version(library: str) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headstart.batch import Progress
+from headstart.encoders.features import features
 from headstart.encoders.formats import joined_parts
 from headstart.encoders.joined import Origin, origin_of
 from headstart.encoders.opening import (
@@ -25,7 +26,6 @@ from headstart.encoders.opening import (
 from headstart.encoders.sentence_transformers import open_sentence_transformer
 from headstart.errors import HeadstartError
 from headstart.evaluation.cache import cached, digest, digest_of_encoder
-from headstart.evaluation.features import features
 from headstart.evaluation.outcomes import Candidate, Cost, Kind
 from headstart.evaluation.speed import rate
 from headstart.run import RunFolder

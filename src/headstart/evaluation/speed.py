@@ -90,7 +90,7 @@ def rate(work: Callable[[], object], count: int, seconds: float = _SECONDS) -> f
 
 def _measured(each: Published) -> float:
     from headstart.encoders.opening import open_encoder, read_note
-    from headstart.training.precision import precision
+    from headstart.precision import precision
 
     encoder = open_encoder(each.folder).eval()
     batch = _batch(encoder, int(read_note(each.folder)["length"]))

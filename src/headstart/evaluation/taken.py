@@ -20,6 +20,12 @@ def taken_with(ours: Outcome) -> str:
     return f" together with {beside}" if beside else ""
 
 
+def subject_of(ours: Sequence[Outcome]) -> str:
+    """Return what gained or lost: the pre-training, or the run where that took no part in it."""
+    took_part = all(OWN in each.parts for each in ours if each.parts)
+    return "pre-training" if took_part else "the run"
+
+
 def without_pretraining(found: Sequence[tuple[str, Outcome]]) -> list[str]:
     """Return where a run that joins encoders does best without the part that was pre-trained.
 

@@ -20,7 +20,7 @@ from headstart.evaluation.harm import harm, is_harmed
 from headstart.evaluation.intervals import LEVEL, Change, compare, holm
 from headstart.evaluation.metrics import Estimate
 from headstart.evaluation.outcomes import ACCURACY, Metric, Outcome, Results
-from headstart.evaluation.taken import taken_with, without_pretraining
+from headstart.evaluation.taken import subject_of, taken_with, without_pretraining
 
 
 @dataclass(frozen=True)
@@ -197,21 +197,25 @@ def headline(found: list[Gain], cautions: Sequence[str] = ()) -> str:
     level = [gain for gain in found if gain.sign == 0]
     clauses = []
     if won:
-        clauses.append(f"pre-training gained {_amounts(won)} over the best alternative")
+        clauses.append(f"{_subject(won)} gained {_amounts(won)} over the best alternative")
     if lost:
-        subject = "it" if won else "pre-training"
+        subject = "it" if won and _subject(won) == _subject(lost) else _subject(lost)
         clauses.append(f"{subject} lost {_amounts(lost)} against the best alternative")
     if level:
         names = _with(_listed([gain.name for gain in level]))
         clauses.append(
             f"there is no clear difference{names}"
             if clauses
-            else f"neither pre-training nor the best alternative is clearly better{names}"
+            else f"neither {_subject(level)} nor the best alternative is clearly better{names}"
         )
     answer = f"{'Partly' if lost else 'Yes'}{_where(found, won)}" if won else "No"
     if not won and not lost:
         answer = "Not clear"
     return f"{answer}: {'; '.join(clauses)}."
+
+
+def _subject(found: list[Gain]) -> str:
+    return subject_of([gain.ours for gain in found])
 
 
 def details(found: list[Gain]) -> list[str]:

@@ -22,10 +22,10 @@ from headstart.data.columns import check_names
 from headstart.data.groups import grouping
 from headstart.data.labels import spelling_notes
 from headstart.data.store import stream
+from headstart.encoders.features import features
 from headstart.encoders.opening import OpenedEncoder
 from headstart.errors import HeadstartError
 from headstart.evaluation.cache import cached, digest, digest_of_encoder, digests_of
-from headstart.evaluation.features import features
 from headstart.files import check_ending, whole_file
 from headstart.labeling.choosing import Pool, choose
 from headstart.labeling.simulation import FEWEST, Simulation, simulate

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from headstart.batch import to_device
 from headstart.data.audit import Audit
+from headstart.encoders.features import features
 from headstart.encoders.formats import joined_parts
 from headstart.encoders.joined import OWN, JoinedEncoder, Part, origin_of, papers_of
 from headstart.encoders.opening import (
@@ -39,7 +40,6 @@ from headstart.files import whole_folder
 from headstart.modalities.joined import JoinedProcessor, Reader
 from headstart.stored import check, opening, seal
 from headstart.training.evaluation_mode import frozen
-from headstart.training.precision import precision
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -105,9 +105,9 @@ def keep_beside(
         start = OpenedEncoder(chosen.folder)
         encoder, reader = start.encoder, Reader(start.processor, start.length)
         sample = modality.readable(_sample(records), reader.processor, Audit())
-        _pooled(encoder, reader, sample.select(range(min(4, len(sample)))))  # the first is slow
+        _vectors(encoder, reader, sample.select(range(min(4, len(sample)))))  # the first is slow
         begun = time.process_time()
-        vectors = _pooled(encoder, reader, sample)
+        vectors = _vectors(encoder, reader, sample)
         # Time of processors, which does not depend on what else the machine does.
         speed = len(vectors) * torch.get_num_threads() / (time.process_time() - begun)
     except HeadstartError as error:
@@ -128,7 +128,7 @@ def keep_beside(
             own = folder / part.name
             save_encoder(part.encoder, each.processor, own, note_of(modality, each.length))
             if part.name not in known:
-                known[part.name] = _pooled(part.encoder, each, sample)
+                known[part.name] = _vectors(part.encoder, each, sample)
         for name, text in papers_of(chosen.folder).items():
             (folder / parts[0].name / name).write_text(text, encoding="utf-8")
         save_file(known, folder / VECTORS)
@@ -183,14 +183,8 @@ def _chosen(
         return None
     if config.start != "auto":
         start = _named(config.start, modality)
-        spoken = modality.languages(records)
-        if not start.speaks(spoken):
-            say(
-                f"{start.name} is for other languages ({', '.join(start.languages)}) than these "
-                f"{modality.content.noun} ({', '.join(sorted(spoken))})"
-            )
-        if start.is_restricted:
-            say(f"the licence of {start.name}, {start.licence}, restricts its use")
+        for sentence in start.remarks(modality.languages(records), modality.content.noun):
+            say(sentence)
         return start
     suited = Found.here().suited(modality, records)
     for each in suited.understood:
@@ -273,11 +267,7 @@ def _spread(count: int) -> np.ndarray:
     return np.unique(np.linspace(0, count - 1, SAMPLE).round().astype(np.int64))
 
 
-def _pooled(encoder: Encoder, reader: Reader, records: Dataset) -> Tensor:
+def _vectors(encoder: Encoder, reader: Reader, records: Dataset) -> Tensor:
     """Return the pooled vectors (N,D) of records."""
-    found = torch.zeros(len(records), encoder.width)
-    bf16 = precision("auto") == "bf16"
-    with frozen(encoder), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-        for indices, batch in reader.processor.batches(records, reader.length, 32):
-            found[torch.from_numpy(indices)] = encoder.pool(batch).float()
-    return found
+    found = features(encoder, reader.processor, records, length=reader.length)
+    return torch.from_numpy(found)

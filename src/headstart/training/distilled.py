@@ -8,7 +8,8 @@ records; then the new one's vectors of these passages are fitted to the teacher'
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,12 +23,12 @@ from headstart.config import Budget
 from headstart.config.models import DISTILL
 from headstart.encoders import ENCODERS
 from headstart.encoders.closed_form import fit_token_vectors
+from headstart.encoders.features import features
 from headstart.encoders.opening import OpenedEncoder, kind_of
 from headstart.encoders.published import Found, described
 from headstart.errors import HeadstartError, did_you_mean
 from headstart.files import whole_file
 from headstart.seeding import numbers
-from headstart.training.precision import precision
 from headstart.working import working
 
 if TYPE_CHECKING:
@@ -137,8 +138,10 @@ def keep_distilled(
     name = config.teacher
     assert name is not None
     teacher = open_teacher(name)
-    for sentence in _remarks(name, teacher, modality, records):
-        say(sentence)
+    with suppress(HeadstartError):  # a run of ours has no card
+        card = described(name, Path(teacher.folder), "folder")
+        for sentence in card.remarks(modality.languages(records), modality.content.noun):
+            say(sentence)
     begun = time.monotonic()
     vocabulary = processor.as_records()
     passages = processor.passages(records, PASSAGES, LENGTH, config.seed)
@@ -187,21 +190,14 @@ def _vectors(
     teacher: OpenedEncoder, records: Dataset, *, name: str, until: float, progress: Progress
 ) -> np.ndarray:
     """Return the teacher's vectors (N,D) of the first records: of all, or of those in time."""
-    encoder = teacher.encoder.eval()
-    fast = precision("auto") == "bf16"
     parts: list[np.ndarray] = []
     done = 0
     while done < len(records) and (done < _LEAST or time.monotonic() < until):
         some = records.select(range(done, min(done + _AT_ONCE, len(records))))
-        vectors = np.zeros((len(some), encoder.width), dtype=np.float32)
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=fast):
-            for indices, batch in teacher.processor.batches(some, teacher.length, _ROWS):
-                vectors[indices] = encoder.pool(batch).float().numpy()
-        if not np.isfinite(vectors).all():
-            raise HeadstartError(
-                f"{name} returns values that are not finite, from which nothing can be learned; "
-                "name another encoder, or copy its folder again."
-            )
+        try:
+            vectors = features(teacher.encoder, teacher.processor, some, length=teacher.length)
+        except HeadstartError as error:
+            raise HeadstartError(f"{name} cannot teach: {error}") from None
         parts.append(vectors)
         done += len(some)
         progress(done, len(records))
@@ -231,21 +227,3 @@ def _agreement(ours: np.ndarray, theirs: np.ndarray) -> float:
         unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
         cosines.append((unit @ unit.T)[np.triu_indices(len(unit), 1)])
     return float(np.corrcoef(*cosines)[0, 1])
-
-
-def _remarks(
-    name: str, teacher: OpenedEncoder, modality: Modality, records: Dataset
-) -> Iterator[str]:
-    """Yield what the user should know of the teacher's card."""
-    try:
-        card = described(name, Path(teacher.folder), "folder")
-    except HeadstartError:  # a run of ours has no card
-        return
-    spoken = modality.languages(records)
-    if not card.speaks(spoken):
-        yield (
-            f"{name} was made for {', '.join(card.languages)}, and the records are in "
-            f"{', '.join(sorted(spoken))}: of these it may know little"
-        )
-    if card.is_restricted:
-        yield f"the licence of {name}, {card.licence}, restricts its use"

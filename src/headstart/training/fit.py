@@ -14,6 +14,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 
 from headstart.config import Budget
+from headstart.precision import precision, threads
 from headstart.training.anchor import Anchor
 from headstart.training.boundary import Boundary, Session
 from headstart.training.budget import Rehearsal, ends_early, off_budget, steps_of, steps_within
@@ -27,7 +28,6 @@ from headstart.training.loop import TrainingLoop
 from headstart.training.memory import keep_buffers
 from headstart.training.metrics import Metrics
 from headstart.training.plan import TrainingPlan
-from headstart.training.precision import precision, threads
 from headstart.training.processes import ProcessGroup
 from headstart.training.progress import Progress
 from headstart.training.start import KeepStart

@@ -156,8 +156,8 @@ def search(run: Named, *inputs: Any, query: Any, **options: Any) -> list[dict[st
     from headstart.deployment import search as searching
     from headstart.deployment.index_sources import open_index
     from headstart.downstream.predictions import check_ending, write_predictions
+    from headstart.encoders.features import features
     from headstart.encoders.opening import OpenedEncoder
-    from headstart.evaluation.features import features
     from headstart.modalities.inline import inline_records
 
     if plan.out:

@@ -12,13 +12,11 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from headstart.batch import Progress
 from headstart.data.store import stream
 from headstart.data.vectors import Matrix, unit_length
 from headstart.modalities import Baseline
-from headstart.modalities.text.lexicon import Corpus, Lexicon
+from headstart.modalities.text.lexicon import Corpus, Lexicon, sample
 from headstart.modalities.text.ngrams import CharacterGrams, WordGrams, Words
 from headstart.modalities.text.tfidf import tfidf, topics
 from headstart.modalities.text.word_vectors import WordVectors
@@ -63,7 +61,9 @@ def text_baselines(
     """
     begun = time.perf_counter()
     lexicon = Lexicon()
-    sources = [train] if background is None else [_sample(background, seed), train]
+    sources = [train]
+    if background is not None:
+        sources.insert(0, sample(background, BACKGROUND, LETTERS, seed))
     fitted = lexicon.read(chain.from_iterable(stream(records, "text") for records in sources))
     reading = (time.perf_counter() - begun) / max(1, fitted.documents)
     corpora = [fitted[fitted.documents - len(train) :]]
@@ -119,13 +119,3 @@ def _timed(features: Callable[[Any], Matrix], parts: list[Any]) -> tuple[list[Ma
     begun = time.perf_counter()
     found = [features(part) for part in parts]
     return found, time.perf_counter() - begun
-
-
-def _sample(background: Dataset, seed: int) -> Dataset:
-    """Return the unlabeled texts that are read: random ones, with a bounded number of letters."""
-    rng = np.random.Generator(np.random.PCG64(derive(seed, "unlabeled")))
-    order = rng.permutation(len(background))
-    trial = background.select(np.sort(order[:1000]))
-    letters = sum(map(len, stream(trial, "text"))) / max(1, len(trial))
-    most = min(BACKGROUND, int(LETTERS / max(1.0, letters)))
-    return background if most >= len(order) else background.select(np.sort(order[:most]))

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from headstart.data.store import stream
 from headstart.modalities.text.scripts import folded, pattern
+from headstart.seeding import derive
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 #: A letter of a script without spaces, or a word with its apostrophe.
 _WORD = "<letter>|<run>(?:['\u2019]<run>)?"
@@ -122,3 +128,13 @@ class _Ids(dict[str, int]):
     def __missing__(self, key: str) -> int:
         self[key] = number = len(self)
         return number
+
+
+def sample(records: Dataset, most: int, letters: int, seed: int) -> Dataset:
+    """Return random texts: at most so many, and together about so many letters."""
+    rng = np.random.Generator(np.random.PCG64(derive(seed, "unlabeled")))
+    order = rng.permutation(len(records))
+    trial = records.select(np.sort(order[:1000]))
+    mean = sum(map(len, stream(trial, "text"))) / max(1, len(trial))
+    most = min(most, int(letters / max(1.0, mean)))
+    return records if most >= len(order) else records.select(np.sort(order[:most]))

@@ -18,7 +18,7 @@ from headstart.data.store import stream
 from headstart.files import write_json
 from headstart.modalities import VectorProcessor
 from headstart.modalities.text.content import TEXT
-from headstart.modalities.text.lexicon import Lexicon
+from headstart.modalities.text.lexicon import Lexicon, sample
 from headstart.modalities.text.ngrams import CharacterGrams, WordGrams
 from headstart.modalities.text.tfidf import tfidf, topics
 from headstart.seeding import derive
@@ -60,7 +60,7 @@ class TopicProcessor(VectorProcessor):
     def fit(cls, records: Dataset, seed: int) -> TopicProcessor | None:
         """Return the axes of texts without labels; None if they have no words."""
         lexicon = Lexicon()
-        fitted = lexicon.read(stream(_sample(records, seed), "text"))
+        fitted = lexicon.read(stream(sample(records, TEXTS, LETTERS, seed), "text"))
         if not lexicon.words:
             return None
         words = WordGrams(lexicon, fitted, FEATURES)
@@ -108,13 +108,3 @@ class TopicProcessor(VectorProcessor):
         """Open what :meth:`save` wrote."""
         words: Any = read_json(folder / WORDS, words=list)["words"]
         return cls([str(word) for word in words], load_file(folder / AXES))
-
-
-def _sample(records: Dataset, seed: int) -> Dataset:
-    """Return random records, with a bounded number of letters."""
-    rng = np.random.Generator(np.random.PCG64(derive(seed, "simple features")))
-    order = rng.permutation(len(records))
-    trial = records.select(np.sort(order[:1000]))
-    letters = sum(map(len, stream(trial, "text"))) / max(1, len(trial))
-    most = min(TEXTS, int(LETTERS / max(1.0, letters)))
-    return records if most >= len(order) else records.select(np.sort(order[:most]))

@@ -8,8 +8,8 @@ import torch
 from datasets import Dataset
 from torch import Tensor
 
+from headstart.encoders.features import features
 from headstart.errors import HeadstartError
-from headstart.evaluation.features import features
 from headstart.modalities.tokens.batching import by_length
 
 Batch = dict[str, Tensor]
@@ -90,7 +90,7 @@ def test_bf16_is_used_where_it_is_fast_and_can_be_refused(
         ("fp32", None, False),
         ("bf16", False, False),
     ):
-        monkeypatch.setattr("headstart.training.precision.precision", lambda _, fast=fast: fast)
+        monkeypatch.setattr("headstart.precision.precision", lambda _, fast=fast: fast)
         encoder = Summing()
         of(encoder, Letters(), length=8, bf16=forced)
         assert encoder.autocast == {used}

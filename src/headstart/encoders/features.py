@@ -46,7 +46,7 @@ def features(
     """
     import torch
 
-    from headstart.training.precision import precision
+    from headstart.precision import precision
 
     encoder.eval()
     parameter = next(encoder.parameters(), None)
@@ -63,7 +63,7 @@ def features(
                 progress(done, len(records))
     if not np.isfinite(vectors).all():
         raise HeadstartError(
-            "the encoder returns values that are not finite: its training diverged; train it "
-            "again with a lower learning rate."
+            "the encoder returns values that are not finite: its training diverged, or its file "
+            "is damaged; train it again with a lower learning rate, or copy its folder again."
         )
     return vectors

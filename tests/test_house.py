@@ -36,6 +36,7 @@ STAGES = [
         "run",
         "pages",
         "working",
+        "precision",
         "ranks",
         "claim",
         "outputs",

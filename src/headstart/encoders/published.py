@@ -34,6 +34,8 @@ VARIABLE = "HEADSTART_STARTS"
 #: Marks of licences that restrict the use.
 _RESTRICTED = ("-nc", "noncommercial", "non-commercial", "research")
 _TOKENIZERS = ("tokenizer.json", "vocab.txt", "spiece.model", "tokenizer.model", "vocab.json")
+#: The source of what others may have put there for other ends.
+_CACHE = "hub cache"
 #: A folder of sentence-transformers that its list of modules names.
 POOLING = "1_Pooling"
 #: Files that are fetched: none of them can run code.
@@ -105,6 +107,8 @@ class Found(Result):
     Attributes:
         encoders: those made to embed records first, the smallest first.
         unusable: what was found and cannot be used: from its name to the reason.
+        expected: names of those that a user would miss, as the environment names their folders or
+            their package is installed.
         speeds: from names to records a second on this machine, where that was measured
             (:mod:`headstart.evaluation.speed`).
     """
@@ -112,6 +116,7 @@ class Found(Result):
     encoders: tuple[Published, ...]
     unusable: dict[str, str]
     speeds: Mapping[str, float] = field(default_factory=dict)
+    expected: frozenset[str] = frozenset()
 
     @classmethod
     def here(cls) -> Found:
@@ -122,8 +127,10 @@ class Found(Result):
             for encoder in Found.here().encoders:
                 print(encoder.name, encoder.folder)
         """
-        encoders, unusable = [], {}
+        encoders, unusable, expected = [], {}, set()
         for name, folder, source in _folders():
+            if source != _CACHE:
+                expected.add(name)
             try:
                 encoders.append(described(name, folder, source))
             except HeadstartError as error:
@@ -131,7 +138,7 @@ class Found(Result):
             except Exception as error:  # whatever lies in the files of others
                 unusable[name] = f"its files cannot be read ({type(error).__name__}: {error})."
         encoders.sort(key=lambda each: (not each.for_vectors, each.megabytes, each.name))
-        return cls(tuple(encoders), unusable)
+        return cls(tuple(encoders), unusable, expected=frozenset(expected & unusable.keys()))
 
     def summary(self) -> dict[str, Any]:
         """Return plain values, for programs."""
@@ -278,7 +285,7 @@ def _hub() -> Iterator[tuple[str, Path, str]]:
         if repo.repo_type == "model" and repo.revisions:
             newest = max(repo.revisions, key=lambda revision: revision.last_modified)
             if (newest.snapshot_path / "config.json").is_file():
-                yield repo.repo_id, newest.snapshot_path, "hub cache"
+                yield repo.repo_id, newest.snapshot_path, _CACHE
 
 
 def _row(each: Published, speed: float | None) -> tuple[str, ...]:

@@ -67,6 +67,11 @@ def published_encoders(
         chosen = [_named(name, found, kind) for name in asked]
     else:
         chosen = _chosen(found.suited(modality, records[0]), notes)
+        notes += [
+            f"Not compared with {name}: {reason}"
+            for name, reason in found.unusable.items()
+            if name in found.expected
+        ]
     known = [each for each in known if each]
     chosen = [each for each in chosen if not any(_is_same(each, other) for other in known)]
     kept: list[FrozenEncoder] = []

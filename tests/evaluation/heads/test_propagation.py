@@ -8,7 +8,8 @@ import pytest
 from headstart.evaluation.heads.propagation import (
     ALPHA,
     COVERAGE,
-    ROUNDS,
+    FAR,
+    TOLERANCE,
     Graph,
     is_few,
     neighbours,
@@ -23,7 +24,8 @@ def moons(count: int = 400) -> tuple[np.ndarray, np.ndarray]:
     return np.hstack([points, np.full((count, 1), 1.5)]).astype(np.float32), classes
 
 
-def test_the_spread_is_the_closed_form_of_zhou():
+@pytest.mark.parametrize("share", [ALPHA, FAR])
+def test_the_spread_is_the_closed_form_of_zhou(share):
     """F = (1 - a)(I - a S)^-1 Y, to what is left after the last round."""
     features, classes = moons(80)
     graph = Graph(features)
@@ -31,9 +33,12 @@ def test_the_spread_is_the_closed_form_of_zhou():
     labels = np.zeros((80, 2), dtype=np.float32)
     labels[sources, classes[sources]] = 1
     matrix = graph._normalised.toarray().astype(np.float64)
-    exact = (1 - ALPHA) * np.linalg.inv(np.eye(80) - ALPHA * matrix) @ labels
-    left = ALPHA**ROUNDS * np.linalg.norm(labels)
-    np.testing.assert_allclose(graph.mass(sources, classes[sources], 2), exact, atol=left)
+    exact = (1 - share) * np.linalg.inv(np.eye(80) - share * matrix) @ labels
+    left = TOLERANCE * np.linalg.norm(labels)
+    found = graph.mass(sources, classes[sources], 2, share)
+    np.testing.assert_allclose(found, exact, atol=left)
+    parts = [graph.mass(sources[[one]], classes[sources[[one]]], 2, share) for one in (0, 1)]
+    np.testing.assert_allclose(sum(parts), found, atol=1e-6)
 
 
 def test_the_graph_is_symmetric_without_loops_and_normalised():

@@ -18,6 +18,7 @@ from headstart.evaluation.heads.calibration import calibrated
 from headstart.evaluation.heads.chosen import Chosen, Selection, Trial
 from headstart.evaluation.heads.folds import cross_fitted
 from headstart.evaluation.heads.labels import Everything, Labels, Spec
+from headstart.evaluation.heads.logistic import LogisticRegression
 from headstart.evaluation.heads.propagation import CLASSES, COVERAGE, FAR, MOST, is_few
 from headstart.evaluation.heads.sides import MEANS, REGRESSION, SCALES, SPREAD, Names, View
 
@@ -57,6 +58,7 @@ class Auto:
         blocks: name and width of each block of the features; one block by default.
         first: so many of the first rows are always in the graph.
         spreads: whether labels may be spread.
+        regression: of the same features, if it is fitted to the same labels anyway.
 
     Example::
 
@@ -75,8 +77,9 @@ class Auto:
         blocks: Sequence[tuple[str, int]] = (),
         first: int = 0,
         spreads: bool = True,
+        regression: LogisticRegression | None = None,
     ) -> None:
-        self._known = Everything(np.asarray(features), names, first)
+        self._known = Everything(np.asarray(features), names, first, regression)
         self._spreads = spreads
         ends = np.cumsum([width for _, width in blocks]).tolist()
         self._blocks = [View()]

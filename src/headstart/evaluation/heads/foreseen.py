@@ -128,7 +128,7 @@ def _auto(sizes: _Sizes, records: int, tested: int) -> float:
     pool = min(records, propagation.POOL)
     graph = pool * pool * (2.0 * sizes.width + _SCORE)
     # Spreading over some 15 edges a record: the labels of each fold, and the names.
-    spread = 6 * propagation.ROUNDS * 15 * _SPARSE * pool * sizes.classes
+    spread = 6 * propagation.rounds_of(propagation.ALPHA) * 15 * _SPARSE * pool * sizes.classes
     near = (tested + 3 * sizes.labels) * pool * (2.0 * sizes.width + _SCORE)
     return regressions + graph + spread + near
 

@@ -61,9 +61,16 @@ class Everything:
         features: (N,D) of all training records.
         names: class names, if there are any.
         first: so many of the first rows are always in the graph.
+        regression: of the features as they are, which others may fit as well.
     """
 
-    def __init__(self, features: np.ndarray, names: Names | None, first: int) -> None:
+    def __init__(
+        self,
+        features: np.ndarray,
+        names: Names | None,
+        first: int,
+        regression: LogisticRegression | None = None,
+    ) -> None:
         self.records, self.names = len(features), names
         self._features = features
         rows = np.arange(len(features))
@@ -72,6 +79,8 @@ class Everything:
             rows = np.concatenate([rows[:first], drawn])[:POOL]
         self._pool = rows
         self._regressions: dict[View, LogisticRegression] = {}
+        if regression is not None:
+            self._regressions[View()] = regression
         self._graphs: dict[View, Graph] = {}
 
     def regression(self, view: View) -> LogisticRegression:
@@ -159,11 +168,13 @@ class Labels:
             pieces = [*([NAMES] if spec.named else []), *self._parts]
             mass = np.sum([self._mass(spec, each) for each in pieces if each != without], axis=0)
             return SpreadSide(view, self._known.graph(view), believed_of(mass, codes))
+        base = self._base(view)
+        if without is None and not spec.named and len(np.unique(codes)) > 1:
+            return LinearSide(view, base)
         rows = view(self.train[chosen])
         if spec.named and self.names is not None:
             rows = np.concatenate([view(self.names.rows), rows])
-        regression = self._known.regression(view)
-        return LinearSide(view, regression.fit_like(self._base(view), rows, codes))
+        return LinearSide(view, self._known.regression(view).fit_like(base, rows, codes))
 
     @cached_property
     def _parts(self) -> dict[int, np.ndarray]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import ClassVar
 
 import numpy as np
+from scipy import sparse
 
 from headstart.data.vectors import Matrix
 from headstart.evaluation.heads.linear import Choice, Family, Fitted, fit_at, fit_linear
@@ -45,6 +47,7 @@ class LogisticRegression:
 
     def __init__(self, features: Matrix) -> None:
         self._scalings = scalings(features)
+        self._fits: dict[bytes, Fitted] = {}
 
     def fit(
         self,
@@ -56,11 +59,29 @@ class LogisticRegression:
         """Fit on ``train`` (n,D) of ``classes`` (n,), two different ones at least.
 
         If fewer than two classes have two examples, cross-validation is impossible and C = 1.
+        What was fitted to the same dense rows is not fitted again: the head ``auto`` begins with
+        it.
         """
-        return fit_linear(_FAMILY, self._scalings, train, classes, rng, groups)
+        if sparse.issparse(train):
+            return fit_linear(_FAMILY, self._scalings, train, classes, rng, groups)
+        key = _key(train, classes, groups, rng)
+        if key not in self._fits:
+            self._fits[key] = fit_linear(_FAMILY, self._scalings, train, classes, rng, groups)
+        return self._fits[key]
 
     def fit_like(self, other: Fitted, train: Matrix, classes: np.ndarray) -> Fitted:
         """Fit on ``train`` (n,D) of ``classes`` (n,) at the setting that ``other`` chose."""
         if other.setting is None:
             raise ValueError("not a logistic regression")
         return fit_at(_FAMILY, Choice(*other.setting), train, classes)
+
+
+def _key(
+    train: np.ndarray, classes: np.ndarray, groups: np.ndarray | None, rng: np.random.Generator
+) -> bytes:
+    """Return a digest of all that a fit depends on."""
+    key = hashlib.blake2b(str(rng.bit_generator.state).encode(), digest_size=16)
+    for rows in (train, classes, *(() if groups is None else (groups,))):
+        key.update(f"{rows.shape} {rows.dtype}".encode())
+        key.update(np.ascontiguousarray(rows).data)
+    return key.digest()

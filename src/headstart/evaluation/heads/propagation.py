@@ -7,6 +7,8 @@ another one of the same film): cross-validation inside the labels says which it 
 
 from __future__ import annotations
 
+import hashlib
+import math
 from functools import cached_property
 from typing import Any
 
@@ -18,15 +20,16 @@ from headstart.evaluation.heads.folds import threads
 
 #: Neighbours of each record in the graph, and the power of the cosine that weighs them.
 NEIGHBOURS, POWER = 10, 3
-#: Share of a record's belief that comes from its neighbours, and rounds of spreading.
-ALPHA, ROUNDS = 0.7, 20
+#: Share of a record's belief that comes from its neighbours, and what may be missing of what is
+#: spread, as a share of the labels.
+ALPHA, TOLERANCE = 0.7, 1e-3
 #: The same where class names are all that spreads: fewer sources, farther away.
 FAR = 0.9
 #: Maximum number of records in the graph, of labels that are spread, and of classes.
 POOL, MOST, CLASSES = 20_000, 2000, 500
 #: Least median of what reaches a record, as a share of the mean, where a share of ``_REACH`` is
-#: passed on in as many rounds; below that labels reach few records, and what they spread is noise.
-COVERAGE, _REACH, _REACHING = 0.25, 0.9, 40
+#: passed on; below that labels reach few records, and what they spread is noise.
+COVERAGE, _REACH = 0.25, 0.9
 #: Similarities in memory at once.
 _CELLS = 2**24
 
@@ -56,6 +59,7 @@ class Graph:
     def __init__(self, features: np.ndarray) -> None:
         #: (P,D) rows of length 1.
         self.rows = unit_length(np.asarray(features))
+        self._known: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
 
     def sources(self, features: np.ndarray) -> np.ndarray:
         """Return the record (n,) of the graph nearest to each row (n,D): itself, if it is in."""
@@ -68,7 +72,7 @@ class Graph:
         that has little to do with the labeled ones.
         """
         mass = np.bincount(sources, minlength=len(self.rows)).astype(np.float32)
-        reached = self._passed_on(mass, _REACH, _REACHING)
+        reached = self._passed_on(mass, _REACH)
         return float(np.median(reached) / max(float(reached.mean()), 1e-12))
 
     def agreement(self, sources: np.ndarray, codes: np.ndarray) -> tuple[float, int]:
@@ -91,8 +95,10 @@ class Graph:
             share: of a record's belief that comes from its neighbours.
         """
         labels = np.zeros((len(self.rows), count), dtype=np.float32)
+        if not len(sources):
+            return labels
         np.add.at(labels, (sources, codes), 1)
-        return self._passed_on(labels, share, ROUNDS if share <= ALPHA else 2 * ROUNDS)
+        return self._passed_on(labels, share)
 
     def spread(self, sources: np.ndarray, codes: np.ndarray, count: int) -> np.ndarray:
         """Return the beliefs (P,K) of all records that labels spread to; see :meth:`mass`."""
@@ -100,11 +106,22 @@ class Graph:
 
     def believed(self, features: np.ndarray, beliefs: np.ndarray) -> np.ndarray:
         """Return the mean ``beliefs`` (P,K) of the nearest records of each row (m,D): (m,K)."""
-        nearest, weights = neighbours(unit_length(features), self.rows)
+        nearest, weights = self._nearest(features)
         found = np.zeros((len(nearest), beliefs.shape[1]), dtype=np.float32)
         for neighbour, weight in zip(nearest.T, weights.T, strict=True):
             found += weight[:, None] * beliefs[neighbour]
         return found
+
+    def _nearest(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the nearest records of each row (m,D), see :func:`neighbours`.
+
+        They are kept, as the same records are tested after every draw of labels.
+        """
+        rows = np.ascontiguousarray(features)
+        key = hashlib.blake2b(rows.data, digest_size=16).digest()
+        if key not in self._known:
+            self._known[key] = neighbours(unit_length(rows), self.rows)
+        return self._known[key]
 
     @cached_property
     def _edges(self) -> Any:
@@ -128,13 +145,26 @@ class Graph:
         scale = sparse.diags(1 / np.sqrt(np.where(degree > 0, degree, 1)).astype(np.float32))
         return (scale @ self._edges @ scale).tocsr()
 
-    def _passed_on(self, labels: np.ndarray, share: float, rounds: int) -> np.ndarray:
-        """Return what has spread (P,...) of ``labels``: (1 - share) sum over k of (share S)^k."""
-        spread = start = (1 - share) * labels
+    def _passed_on(self, labels: np.ndarray, share: float) -> np.ndarray:
+        """Return what has spread (P,...) of ``labels``: (1 - share) sum over k of (share S)^k.
+
+        By Chebyshev iteration (Golub and Varga 1961, "Chebyshev semi-iterative methods"), as the
+        eigenvalues of S are within -1..1. It is linear in the labels, like the sum itself.
+        """
+        start = (1 - share) * labels
+        before, spread, weight = np.zeros_like(start), start, 2.0
         with threads(len(self.rows)):
-            for _ in range(rounds):
-                spread = share * (self._normalised @ spread) + start
+            for _ in range(rounds_of(share) - 1):
+                weight = 1 / (1 - share**2 * weight / 4)
+                passed = share * (self._normalised @ spread)
+                before, spread = spread, weight * (passed + start - before) + before
         return spread
+
+
+def rounds_of(share: float) -> int:
+    """Return the rounds of spreading after which at most :data:`TOLERANCE` is missing."""
+    rate = share / (1 + math.sqrt(1 - share**2))
+    return math.ceil(math.log(TOLERANCE / 2) / math.log(rate))
 
 
 def believed_of(mass: np.ndarray, codes: np.ndarray) -> np.ndarray:
@@ -143,6 +173,7 @@ def believed_of(mass: np.ndarray, codes: np.ndarray) -> np.ndarray:
     Records that no label reaches prefer no class.
     """
     count = mass.shape[1]
+    mass = np.maximum(mass, 0)  # what is missing of a spread may have any sign
     shares = np.sqrt(np.bincount(codes, minlength=count) / len(codes))
     beliefs = mass * (shares / np.maximum(mass.sum(0), 1e-12)).astype(np.float32)
     total = beliefs.sum(1, keepdims=True)

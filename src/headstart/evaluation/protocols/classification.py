@@ -220,12 +220,14 @@ def _probes(
         return predict
 
     named = _names(candidate, names)
-    heads = {
-        name: HEADS[name](train, names=named, blocks=candidate.blocks)
-        if name == "auto"
-        else HEADS[name](train)
-        for name in candidate.heads
+    heads: dict[str, Head] = {
+        name: HEADS[name](train) for name in candidate.heads if name != "auto"
     }
+    if "auto" in candidate.heads:
+        regression = heads.get("logistic regression")
+        heads["auto"] = HEADS["auto"](
+            train, names=named, blocks=candidate.blocks, regression=regression
+        )
     return {
         name: predicting(head)
         for name, head in heads.items()

@@ -75,8 +75,10 @@ def load_processor(folder: str | Path) -> TextProcessor:
     hint = "give the folder of an encoder that was saved with its tokenizer"
     with refused(f"no tokenizer can be read from {folder}", hint):
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    # Without its vocabulary a tokenizer is built all the same, and every word is unknown to it.
-    if len(tokenizer) <= len(tokenizer.all_special_ids):
+    # Without its vocabulary a tokenizer is built all the same, and every word is unknown to it. One
+    # that was fitted to texts in which no word comes twice is whole, and lists them in its file.
+    whole = (Path(folder) / "tokenizer.json").is_file()
+    if not whole and len(tokenizer) <= len(tokenizer.all_special_ids):
         raise HeadstartError(
             f"no tokenizer can be read from {folder}: it has no tokens but special ones, as if its "
             "vocabulary was not copied; copy or fetch the folder again."

@@ -120,6 +120,7 @@ def test_one_of_another_language_is_left_out_and_said(run, other, folder, monkey
     report = evaluated(run, folder)
     assert "foreign" not in names(report)
     assert "Not compared with foreign: the records are in other languages" in report.verdict
+    assert "none for text is on this machine" not in report.verdict
     assert "foreign" in names(evaluated(run, folder, published=["foreign"]))
 
 

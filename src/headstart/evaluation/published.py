@@ -62,7 +62,7 @@ def published_encoders(
         notes.append("No published encoder was compared with (`--published off`).")
         return []
     found = Found.here()
-    by_name = list(asked) != ["auto"]
+    told, by_name = len(notes), list(asked) != ["auto"]
     if by_name:
         chosen = [_named(name, found, kind) for name in asked]
     else:
@@ -91,7 +91,7 @@ def published_encoders(
             f"Not compared with {each.name}, whose features would take about {took / 60:.0f} "
             f"minutes, as was measured once: `--published {each.name}` takes them."
         )
-    if not kept and not chosen and not known:
+    if not kept and not chosen and not known and len(notes) == told:
         notes.append(_none_at_hand(modality))
     return kept
 

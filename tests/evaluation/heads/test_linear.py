@@ -15,9 +15,11 @@ RNG = np.random.default_rng(3)
 
 
 def blobs(count: int, classes: int, size: int, noise: float) -> tuple[np.ndarray, np.ndarray]:
-    centres = np.random.default_rng(0).standard_normal((classes, size))
+    generator = np.random.default_rng(0)
+    centres = generator.standard_normal((classes, size))
     labels = np.arange(count) % classes
-    return (centres[labels] + noise * RNG.standard_normal((count, size))).astype("float32"), labels
+    rows = centres[labels] + noise * generator.standard_normal((count, size))
+    return rows.astype("float32"), labels
 
 
 def test_without_examples_to_cross_validate_the_probe_is_plain_logistic_regression() -> None:

@@ -10,11 +10,12 @@ import numpy as np
 
 from headstart.evaluation.heads.chosen import HeldOut
 from headstart.evaluation.heads.folds import divide
-from headstart.evaluation.heads.linear import Fitted
+from headstart.evaluation.heads.linear import Choice
 from headstart.evaluation.heads.logistic import LogisticRegression
 from headstart.evaluation.heads.propagation import ALPHA, POOL, Graph, believed_of
 from headstart.evaluation.heads.sides import (
     MEANS,
+    REGRESSION,
     SPREAD,
     LinearSide,
     Names,
@@ -86,7 +87,10 @@ class Everything:
     def regression(self, view: View) -> LogisticRegression:
         """Return logistic regression on a view."""
         if view not in self._regressions:
-            self._regressions[view] = LogisticRegression(view(self._features))
+            # Standardised, blocks are the same whatever their weights are: that is tried once.
+            again = any(view.differs_in_weights(other) for other in self._regressions)
+            found = LogisticRegression(view(self._features), standardised=not again)
+            self._regressions[view] = found
         return self._regressions[view]
 
     def graph(self, view: View) -> Graph:
@@ -134,7 +138,7 @@ class Labels:
             division = divide(self.codes, rng, groups)
             self.folds = division.parts
             self._decide = division.of(self._decide)
-        self._bases: dict[View, Fitted] = {}
+        self._choices: dict[View, Choice] = {}
         self._at: dict[View, np.ndarray] = {}
         self._masses: dict[tuple[View, float, int], np.ndarray] = {}
         self._probabilities: dict[Spec, np.ndarray] = {}
@@ -168,13 +172,13 @@ class Labels:
             pieces = [*([NAMES] if spec.named else []), *self._parts]
             mass = np.sum([self._mass(spec, each) for each in pieces if each != without], axis=0)
             return SpreadSide(view, self._known.graph(view), believed_of(mass, codes))
-        base = self._base(view)
+        regression = self._known.regression(view)
         if without is None and not spec.named and len(np.unique(codes)) > 1:
-            return LinearSide(view, base)
+            return LinearSide(view, regression.fit(*self._arguments(view)))
         rows = view(self.train[chosen])
         if spec.named and self.names is not None:
             rows = np.concatenate([view(self.names.rows), rows])
-        return LinearSide(view, self._known.regression(view).fit_like(base, rows, codes))
+        return LinearSide(view, regression.fit_like(self._choice(view), rows, codes))
 
     @cached_property
     def _parts(self) -> dict[int, np.ndarray]:
@@ -202,18 +206,23 @@ class Labels:
             self._masses[view, share, part] = mass
         return self._masses[view, share, part]
 
-    def _base(self, view: View) -> Fitted:
-        """Return the logistic regression whose scaling and penalty all of this view have."""
-        if view not in self._bases:
-            rows, codes, groups = self.train, self.codes, self._groups
-            if len(np.unique(codes)) < 2:
-                assert self.names is not None
-                rows = np.concatenate([self.names.rows, rows])
-                codes, groups = np.concatenate([self.named_codes, codes]), None
-            self._rng.bit_generator.state = self._state  # the same folds for all
-            fit = self._known.regression(view).fit
-            self._bases[view] = fit(view(rows), codes, self._rng, groups)
-        return self._bases[view]
+    def _choice(self, view: View) -> Choice:
+        """Return the scaling and the penalty that all logistic regressions of a view have."""
+        if view not in self._choices:
+            self._choices[view] = self._known.regression(view).choose(*self._arguments(view))
+        return self._choices[view]
+
+    def _arguments(
+        self, view: View
+    ) -> tuple[np.ndarray, np.ndarray, np.random.Generator, np.ndarray | None]:
+        """Return what a logistic regression of a view is fitted to."""
+        rows, codes, groups = self.train, self.codes, self._groups
+        if len(np.unique(codes)) < 2:
+            assert self.names is not None
+            rows = np.concatenate([self.names.rows, rows])
+            codes, groups = np.concatenate([self.named_codes, codes]), None
+        self._rng.bit_generator.state = self._state  # the same folds for all
+        return view(rows), codes, self._rng, groups
 
     def _sources(self, view: View) -> np.ndarray:
         """Return the records (n,) of the graph where the labels stand."""
@@ -267,6 +276,13 @@ class Labels:
         """Return the probabilities (m,K) of the classes that the other folds have."""
         if spec not in self._probabilities:
             found = np.zeros((len(self._decide), len(self.classes)), dtype=np.float32)
+            if spec.kind == REGRESSION and not spec.named:
+                # Its setting was chosen in the same folds, and what they held out was kept.
+                held_out = self._choice(spec.view).held
+                assert held_out is not None
+                found[:, np.unique(self.codes)[: held_out.shape[1]]] = held_out
+                self._probabilities[spec] = found
+                return found
             for part, (held, seen) in self._seen.items():
                 side = self._side(spec, without=part)
                 rows = side.probabilities(self.train[self._decide[held]], len(seen)) * seen

@@ -37,6 +37,8 @@ from headstart.evaluation.heads.solver import (
 WEIGHTS = 2**25
 #: Largest C of those that are not: a larger one takes three times as long, at the same accuracy.
 _LARGEST = 10.0
+#: Maximum number of scores of the labels that are fitted beyond the precision that matters.
+EXACT = 2**16
 #: Scores in memory at once.
 _CELLS = 2**22
 
@@ -85,6 +87,8 @@ class Fitted:
         bias: (K,).
         validation: accuracy by cross-validation, else NaN.
         setting: the scaling and the penalty that were chosen; None where there are others.
+        held: (m,K) probabilities of the labels that chose, each while it was held out, at this
+            setting; None without cross-validation, and where the loss does not choose.
     """
 
     unit: bool
@@ -93,6 +97,7 @@ class Fitted:
     bias: np.ndarray
     validation: float
     setting: tuple[Scaling, float] | None = None
+    held: np.ndarray | None = None
 
     def predict(self, test: Matrix) -> np.ndarray:
         """Return the class (m,) of the highest score of each row of ``test`` (m,D)."""
@@ -117,12 +122,16 @@ class Fitted:
 
 
 class Choice(NamedTuple):
-    """What cross-validation prefers: ``spanned`` are the scaled rows, if all labels decided."""
+    """What cross-validation prefers: ``spanned`` are the scaled rows, if all labels decided.
+
+    ``held`` is that of :class:`Fitted`.
+    """
 
     scaling: Scaling
     penalty: float
     validation: float = np.nan
     spanned: Spanned | None = None
+    held: np.ndarray | None = None
 
 
 def fit_linear(
@@ -139,17 +148,30 @@ def fit_linear(
     With more than 33 million weights, one logistic regression against the rest is fitted for each
     class, at the C that was chosen or at 10 if that is less.
     """
+    return fit_at(family, choose(family, scalings, train, classes, rng, groups), train, classes)
+
+
+def choose(
+    family: Family,
+    scalings: Sequence[Scaling],
+    train: Matrix,
+    classes: np.ndarray,
+    rng: np.random.Generator,
+    groups: np.ndarray | None = None,
+) -> Choice:
+    """Choose the scaling and the penalty of ``train`` (n,D) of ``classes`` (n,)."""
     with threads(len(classes)):
         codes = np.unique(classes, return_inverse=True)[1]
-        return fit_at(family, _choose(family, scalings, train, codes, rng, groups), train, classes)
+        return _choose(family, scalings, train, codes, rng, groups)
 
 
 def fit_at(family: Family, choice: Choice, train: Matrix, classes: np.ndarray) -> Fitted:
     """Fit a linear classifier of ``train`` (n,D) of ``classes`` (n,) at a setting."""
     names, codes = np.unique(classes, return_inverse=True)
     with threads(len(codes)):
-        # Few labels are solved at no cost beyond what can be seen.
-        tolerance = family.tolerance / (100 if len(codes) <= SPANNED else 1)
+        # Few labels of few classes are solved at no cost beyond what can be seen.
+        exact = len(codes) <= SPANNED and len(codes) * len(names) <= EXACT
+        tolerance = family.tolerance / (100 if exact else 1)
         if sparse.issparse(train) and len(names) * train.shape[1] > WEIGHTS:
             rows = choice.scaling(train)
             penalty = min(choice.penalty, _LARGEST)
@@ -172,6 +194,7 @@ def fit_at(family: Family, choice: Choice, train: Matrix, classes: np.ndarray) -
         bias.astype(np.float32),
         choice.validation,
         (choice.scaling, choice.penalty),
+        choice.held,
     )
 
 
@@ -188,17 +211,20 @@ def _choose(
     thin = sparse.issparse(train)
     if division.parts is None:
         return Choice(scalings[0], family.fallback[thin], np.nan, None)
-    settings, found = [], []
+    settings: list[tuple[Scaling, float, Spanned | None]] = []
+    found: list[Tried] = []
     for scaling in scalings:
         spanned = principal(scaling(train))
         penalties = family.sparse if thin else family.dense
         found.append(cross_validated(family, spanned[0], codes, division.parts, penalties))
         kept = spanned if division.records is None else None
         settings += [(scaling, penalty, kept) for penalty in penalties[: len(found[-1].right)]]
-    right, losses = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    right = np.concatenate([each.right for each in found])
+    losses = np.concatenate([each.losses for each in found])
     best, total = cross_fitted(right, *((losses,) if family.by_loss else (-right, losses)))
     scaling, penalty, kept = settings[best]
-    return Choice(scaling, penalty, total / len(codes), kept)
+    held = [each for tried in found for each in tried.held]
+    return Choice(scaling, penalty, total / len(codes), kept, held[best] if held else None)
 
 
 class Tried(NamedTuple):
@@ -207,10 +233,13 @@ class Tried(NamedTuple):
     Attributes:
         right: (P,F) number that are right.
         losses: (P,F) losses of those of known classes.
+        held: the probabilities (n,K) of each penalty, 0 for a class that no other fold has; ()
+            where the loss does not choose.
     """
 
     right: np.ndarray
     losses: np.ndarray
+    held: Sequence[np.ndarray]
 
 
 def cross_validated(
@@ -221,15 +250,19 @@ def cross_validated(
     Where the loss chooses, no higher penalties are tried once it rises.
     """
     folds = [_Fold(family, rows, codes, parts == part) for part in np.unique(parts)]
-    right, losses = [], []
+    right, losses, held = [], [], []
     for penalty in penalties:
         found = [fold.at(penalty) for fold in folds]
         losses.append([loss for loss, _ in found])
         right.append([count for _, count in found])
+        if family.by_loss:
+            held.append(np.zeros((len(codes), int(codes.max()) + 1), dtype=np.float32))
+            for fold in folds:
+                fold.believe(held[-1])
         # The loss is approximately convex along the path.
         if family.by_loss and len(losses) > 1 and sum(losses[-1]) > sum(losses[-2]):
             break
-    return Tried(np.array(right), np.array(losses))
+    return Tried(np.array(right), np.array(losses), held)
 
 
 class _Fold:
@@ -237,7 +270,7 @@ class _Fold:
 
     def __init__(self, family: Family, rows: Matrix, codes: np.ndarray, held: np.ndarray) -> None:
         self._names, known = np.unique(codes[~held], return_inverse=True)
-        self._family = family
+        self._family, self._held = family, held
         self._problem = Problem(rows[~held], known, len(self._names), family.loss)
         self._rows, self._codes = rows[held], codes[held]
         self._found: np.ndarray | None = None
@@ -246,12 +279,23 @@ class _Fold:
         """Return the loss of held-out records of known classes, and how many of all are right."""
         family = self._family
         self._found = family.solve(self._problem, penalty, self._found, family.near)
-        scores = np.asarray(self._rows @ self._found[:-1]) + self._found[-1]
+        scores = self._scores(self._found)
         right = self._names[scores.argmax(1)] == self._codes
         known = np.isin(self._codes, self._names)
         own = np.searchsorted(self._names, self._codes[known])
         losses = family.loss.evaluate(scores[known], own)
         return float(losses.sum(dtype=np.float64)), int(right.sum())
+
+    def believe(self, probabilities: np.ndarray) -> None:
+        """Write the held-out records' rows of ``probabilities`` (n,K), at the last penalty."""
+        from scipy.special import softmax
+
+        assert self._found is not None
+        found = softmax(self._scores(self._found), axis=1)
+        probabilities[np.ix_(self._held, self._names)] = found
+
+    def _scores(self, theta: np.ndarray) -> np.ndarray:
+        return np.asarray(self._rows @ theta[:-1]) + theta[-1]
 
 
 def _coordinate_descent(problem: Problem, penalty: float) -> np.ndarray:

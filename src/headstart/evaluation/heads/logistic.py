@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from headstart.data.vectors import Matrix
-from headstart.evaluation.heads.linear import Choice, Family, Fitted, fit_at, fit_linear
+from headstart.evaluation.heads.linear import Choice, Family, Fitted, choose, fit_at
 from headstart.evaluation.heads.rows import scalings
 from headstart.evaluation.heads.solver import SOFTMAX
 
@@ -17,7 +17,8 @@ from headstart.evaluation.heads.solver import SOFTMAX
 #: accuracy. Near the optimum the losses of sparse features hardly differ between penalties.
 _FAMILY = Family(
     loss=SOFTMAX,
-    dense=(1e-4, 1e-3, 1e-2, 1e-1, 1.0),
+    # A path ends where the loss rises: the last one is for many classes that lie apart.
+    dense=(1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0),
     sparse=(0.1, 1.0, 10.0, 100.0),
     fallback=(1.0, 1.0),
     tolerance=3e-4,
@@ -36,6 +37,7 @@ class LogisticRegression:
 
     Args:
         features: (N,D) of all training records.
+        standardised: whether the second scaling is tried.
 
     Example::
 
@@ -45,9 +47,10 @@ class LogisticRegression:
 
     most_classes: ClassVar[int | None] = None
 
-    def __init__(self, features: Matrix) -> None:
-        self._scalings = scalings(features)
+    def __init__(self, features: Matrix, *, standardised: bool = True) -> None:
+        self._scalings = scalings(features)[: None if standardised else 1]
         self._fits: dict[bytes, Fitted] = {}
+        self._last: tuple[bytes, Choice] | None = None
 
     def fit(
         self,
@@ -63,17 +66,35 @@ class LogisticRegression:
         it.
         """
         if sparse.issparse(train):
-            return fit_linear(_FAMILY, self._scalings, train, classes, rng, groups)
+            return fit_at(_FAMILY, self.choose(train, classes, rng, groups), train, classes)
         key = _key(train, classes, groups, rng)
         if key not in self._fits:
-            self._fits[key] = fit_linear(_FAMILY, self._scalings, train, classes, rng, groups)
+            choice = self.choose(train, classes, rng, groups)
+            self._fits[key] = fit_at(_FAMILY, choice, train, classes)
         return self._fits[key]
 
-    def fit_like(self, other: Fitted, train: Matrix, classes: np.ndarray) -> Fitted:
-        """Fit on ``train`` (n,D) of ``classes`` (n,) at the setting that ``other`` chose."""
-        if other.setting is None:
-            raise ValueError("not a logistic regression")
-        return fit_at(_FAMILY, Choice(*other.setting), train, classes)
+    def choose(
+        self,
+        train: Matrix,
+        classes: np.ndarray,
+        rng: np.random.Generator,
+        groups: np.ndarray | None = None,
+    ) -> Choice:
+        """Choose the scaling and the penalty alone, by the same arguments as :meth:`fit`."""
+        if sparse.issparse(train):
+            return choose(_FAMILY, self._scalings, train, classes, rng, groups)
+        key = _key(train, classes, groups, rng)
+        if key in self._fits:
+            fitted = self._fits[key]
+            assert fitted.setting is not None
+            return Choice(*fitted.setting, fitted.validation, held=fitted.held)
+        if self._last is None or self._last[0] != key:
+            self._last = key, choose(_FAMILY, self._scalings, train, classes, rng, groups)
+        return self._last[1]
+
+    def fit_like(self, choice: Choice, train: Matrix, classes: np.ndarray) -> Fitted:
+        """Fit on ``train`` (n,D) of ``classes`` (n,) at the setting that was chosen."""
+        return fit_at(_FAMILY, choice._replace(spanned=None), train, classes)
 
 
 def _key(

@@ -152,7 +152,8 @@ class RBFSVM:
             cross_validated(FAMILY, features(rows), codes, division.parts, FAMILY.dense)
             for features in maps
         ]
-        right, losses = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        right = np.concatenate([each.right for each in found])
+        losses = np.concatenate([each.losses for each in found])
         best, total = cross_fitted(right, -right, losses)
         which, penalty = divmod(best, len(FAMILY.dense))
         return maps[which], FAMILY.dense[penalty], total / len(codes)

@@ -47,6 +47,11 @@ class View:
     parts: tuple[tuple[int, int, float], ...] = ()
     name: str = ""
 
+    def differs_in_weights(self, other: View) -> bool:
+        """Return whether both are the same blocks, of other weights."""
+        own, its = ({part[:2] for part in view.parts} for view in (self, other))
+        return own == its and self != other
+
     def __call__(self, features: Matrix) -> Matrix:
         """Return rows (n,E) of features (n,D)."""
         if not self.parts:

@@ -12,11 +12,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import sparse
 
 from headstart.data.vectors import Matrix
+from headstart.evaluation.heads.sparse_products import SparseRows
 
 #: Share of the objective that a step must promise, else the problem is solved.
 TOLERANCE = 1e-4
@@ -96,6 +98,10 @@ class Problem:
     loss: Loss
     scale: np.ndarray | None = None
 
+    @cached_property
+    def _thin(self) -> SparseRows | None:
+        return SparseRows(self.rows) if sparse.issparse(self.rows) else None
+
     def gradient(self, theta: np.ndarray, ridge: float) -> tuple[float, np.ndarray]:
         """Return the objective and its gradient (D+1,K) at weights and bias ``theta`` (D+1,K)."""
         weights = theta[:-1] if self.scale is None else theta[:-1] * self.scale
@@ -103,15 +109,18 @@ class Problem:
         total = 0.0
         count = len(self.codes)
         # Sparse rows are not divided: each part would need a gradient of its own.
-        whole = sparse.issparse(self.rows)
-        at_once = count if whole else max(256, _CELLS // self.classes)
+        thin = self._thin
+        at_once = count if thin else max(256, _CELLS // self.classes)
         for start in range(0, count, at_once):
-            rows = self.rows if whole else self.rows[start : start + at_once]
-            scores = np.asarray(rows @ weights)
+            rows = self.rows[start : start + at_once] if thin is None else self.rows
+            scores = rows @ weights if thin is None else thin.times(weights)
             scores += theta[-1]
             losses = self.loss.evaluate(scores, self.codes[start : start + at_once])
             total += float(losses.sum(dtype=np.float64))
-            found[:-1] += rows.T @ scores
+            if thin is None:
+                found[:-1] += rows.T @ scores
+            else:
+                thin.add_transposed(scores, found[:-1])
             found[-1] += scores.sum(0)
         if self.scale is not None:
             found[:-1] *= self.scale

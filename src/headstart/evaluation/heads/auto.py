@@ -24,7 +24,8 @@ from headstart.evaluation.heads.sides import MEANS, REGRESSION, SCALES, SPREAD, 
 
 #: Weights of the weaker block beside the stronger one.
 WEIGHTS = (0.3, 0.5, 1.0)
-#: Up to so many classes blocks are also tried alone and averaged; beyond, each try takes minutes.
+#: Up to so many classes blocks are tried alone, at several weights and averaged; beyond, in the
+#: proportions that they come in, as each try takes minutes.
 BLOCKWISE = 100
 #: Names of the candidates, and what each averages: kind of side, and whether it has the names.
 NEAREST = "nearest class mean"
@@ -41,7 +42,8 @@ class Auto:
     """Chooses among what a few labels can be turned into, by cross-validation inside them.
 
     The candidates are those of :data:`FORMS`, on each block of the features, on all side by side
-    with a few weights of the weaker one, and as the mean of the blocks' log-probabilities. The
+    with a few weights of the weaker one, and as the mean of the blocks' log-probabilities; with
+    more than 100 classes on the features as they are. The
     lowest mean log loss of held-out labels decides, among the labels whose class another fold
     has; of equals the simpler one is taken. Where a class has a name and no label, only what has
     the names is tried, if they tell the other classes. Labels are spread only where they are few,
@@ -153,7 +155,7 @@ class Auto:
 
     def _candidates(self, labels: Labels, left_out: list[str]) -> Iterator[tuple[str, list[Spec]]]:
         """Yield the name and the sides of each candidate, the simplest first."""
-        blocks = self._blocks
+        blocks = self._blocks if len(labels.classes) <= BLOCKWISE else [View()]
         views = list(blocks)
         if len(blocks) > 1:
 
@@ -162,8 +164,6 @@ class Auto:
 
             strongest = sorted(blocks, key=loss)
             views.append(min((beside(strongest, weight) for weight in WEIGHTS), key=loss))
-            if len(labels.classes) > BLOCKWISE:
-                del views[:-1]
         spread = {view: self._may_spread(labels, view, False, left_out) for view in views}
         # A class that has a name alone is never predicted without it.
         all_named = len(labels.classes) > len(np.unique(labels.codes))

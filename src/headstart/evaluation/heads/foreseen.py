@@ -120,17 +120,19 @@ def _low_rank(sizes: _Sizes) -> float:
     return seen * (50.0 * min(sizes.labels, SPANNED) + 20 * sizes.classes + 100_000) + sizes.axes
 
 
-def _auto(sizes: _Sizes, records: int, tested: int) -> float:
-    # Penalties are chosen once, and then it is fitted twice to each fold: with the names, too.
-    regressions = 2 * _linear(sizes, 10)
+def _auto(sizes: _Sizes, records: int, tested: int, draws: int) -> float:
+    # Penalties are chosen once, and it is fitted to each fold again with the names.
+    regressions = 1.5 * _linear(sizes, 10)
     if not propagation.is_few(sizes.labels, records) or sizes.classes > propagation.CLASSES:
         return regressions
     pool = min(records, propagation.POOL)
-    graph = pool * pool * (2.0 * sizes.width + _SCORE)
+    near = pool * (2.0 * sizes.width + _SCORE)
+    # The graph, and the neighbours of the tested, are found once for all draws.
+    once = (pool + tested) * near / draws
     # Spreading over some 15 edges a record: the labels of each fold, and the names.
-    spread = 6 * propagation.rounds_of(propagation.ALPHA) * 15 * _SPARSE * pool * sizes.classes
-    near = (tested + 3 * sizes.labels) * pool * (2.0 * sizes.width + _SCORE)
-    return regressions + graph + spread + near
+    rounds = (sizes.passes + 2) * propagation.rounds_of(propagation.ALPHA)
+    spread = rounds * 15 * 3 * pool * sizes.classes
+    return regressions + once + spread + 3 * sizes.labels * near
 
 
 def _neighbours(sizes: _Sizes, tested: int) -> float:
@@ -175,7 +177,7 @@ def foreseen(
             "RBF SVM": _kernel,
             "low-rank averages": _low_rank,
             "kNN": lambda s: _neighbours(s, tested),
-            "auto": lambda s: (blocks + (blocks > 1)) * _auto(s, rows, tested),
+            "auto": lambda s, drawn=draws: (blocks + (blocks > 1)) * _auto(s, rows, tested, drawn),
         }
         product = 2 * (_SPARSE if thin else 1) * values * classes
         operations += draws * sum(costs[name](sizes) + tested * product for name in heads)

@@ -29,6 +29,9 @@ _HISTORY, _KEPT = 10, 2**27
 BLOCK = 2**24
 #: Scores in memory at once.
 _CELLS = 2**20
+#: Lowest score whose probability is computed: that of lower ones is a subnormal number, or soon is
+#: one in a product, and those take processors five times as long.
+_LOWEST = np.float32(-60)
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ def _softmax(scores: np.ndarray, codes: np.ndarray) -> np.ndarray:
     rows = np.arange(len(codes))
     scores -= scores.max(1, keepdims=True)
     own = scores[rows, codes]
+    np.maximum(scores, _LOWEST, out=scores)
     np.exp(scores, out=scores)
     total = scores.sum(1)
     scores /= total[:, None]
@@ -73,6 +77,7 @@ def _logistic(scores: np.ndarray, codes: np.ndarray) -> np.ndarray:
     own = np.flatnonzero(codes >= 0), codes[codes >= 0]
     scores[own] *= -1
     losses = np.logaddexp(0, scores).sum(1)
+    np.maximum(scores, _LOWEST, out=scores)
     expit(scores, out=scores)
     scores[own] *= -1
     return losses

@@ -15,6 +15,7 @@ from headstart.data.vectors import Matrix
 from headstart.errors import HeadstartError
 from headstart.evaluation.draws import draw, draw_seeds, label_counts
 from headstart.evaluation.heads import HEADS, Head
+from headstart.evaluation.heads.auto import BLOCKWISE
 from headstart.evaluation.heads.chosen import Chosen, Selection
 from headstart.evaluation.heads.foreseen import foreseen
 from headstart.evaluation.heads.propagation import is_few
@@ -100,9 +101,11 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
         seeds=draw_seeds(config, counts),
         draw=drawn,
         heads=True,
-        # One block and many labels: nothing is left to choose among.
+        # No blocks to weigh, and many labels: nothing is left to choose among.
         applies=lambda candidate, head, labels: (
-            head != "auto" or len(candidate.blocks) > 1 or is_few(labels, len(targets))
+            head != "auto"
+            or (len(candidate.blocks) > 1 and len(names) <= BLOCKWISE)
+            or is_few(labels, len(targets))
         ),
         seconds=lambda candidate, head, labels, draws: _seconds(
             candidate, head, labels, draws, len(names), len(truth)
@@ -248,7 +251,8 @@ def _seconds(
     """Return about how long a head takes; 0 where it is not known."""
     if candidate.train is None:
         return 0.0
-    blocks, train = max(1, len(candidate.blocks)), candidate.train
+    blocks = max(1, len(candidate.blocks)) if classes <= BLOCKWISE else 1
+    train = candidate.train
     needed = foreseen({labels: draws}, classes, train, [head], tested=tested, blocks=blocks)
     return needed.seconds
 

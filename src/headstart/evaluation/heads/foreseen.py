@@ -7,8 +7,8 @@ is measured by a matrix product. Estimates are within a factor of about three.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -120,7 +120,12 @@ def _low_rank(sizes: _Sizes) -> float:
     return seen * (50.0 * min(sizes.labels, SPANNED) + 20 * sizes.classes + 100_000) + sizes.axes
 
 
-def _auto(sizes: _Sizes, records: int, tested: int, draws: int) -> float:
+def _auto(sizes: _Sizes, blocks: int, records: int, tested: int, draws: int) -> float:
+    # Each block is tried, and all side by side.
+    return (blocks + (blocks > 1)) * _tried(sizes, records, tested, draws)
+
+
+def _tried(sizes: _Sizes, records: int, tested: int, draws: int) -> float:
     # Penalties are chosen once, and it is fitted to each fold again with the names.
     regressions = 1.5 * _linear(sizes, 10)
     if not propagation.is_few(sizes.labels, records) or sizes.classes > propagation.CLASSES:
@@ -170,14 +175,14 @@ def foreseen(
     operations = seconds = 0.0
     for labels, draws in counts.items():
         sizes = _Sizes(labels, classes, width, values, thin)
-        costs = {
+        costs: dict[str, Callable[[_Sizes], float]] = {
             "logistic regression": lambda s: _linear(s, 10),
             "linear SVM": lambda s: _linear(s, 15),
             "naive Bayes SVM": _naive_bayes,
             "RBF SVM": _kernel,
             "low-rank averages": _low_rank,
             "kNN": lambda s: _neighbours(s, tested),
-            "auto": lambda s, drawn=draws: (blocks + (blocks > 1)) * _auto(s, rows, tested, drawn),
+            "auto": partial(_auto, blocks=blocks, records=rows, tested=tested, draws=draws),
         }
         product = 2 * (_SPARSE if thin else 1) * values * classes
         operations += draws * sum(costs[name](sizes) + tested * product for name in heads)

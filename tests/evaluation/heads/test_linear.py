@@ -6,7 +6,7 @@ from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler, normalize
 
-from headstart.evaluation.heads import logistic
+from headstart.evaluation.heads import logistic, solver
 from headstart.evaluation.heads.folds import deal
 from headstart.evaluation.heads.neighbours import NearestNeighbours
 from headstart.evaluation.heads.rows import row_space
@@ -126,3 +126,13 @@ def test_rows_of_zeros_span_one_coordinate_without_weight() -> None:
     assert small.shape == (4, 1)
     assert not back(np.ones((2, 1))).any()
     assert back(np.ones((2, 1))).shape == (2, 10)
+
+
+@pytest.mark.parametrize("loss", ["_softmax", "_logistic"])
+def test_no_gradient_is_a_subnormal_number(loss) -> None:
+    """They take processors five times as long, and a class that is out of the question has them."""
+    scores = np.array([[0.0, -95.0, -3.0]], dtype=np.float32)
+    losses = getattr(solver, loss)(scores, np.array([0]))
+    assert np.isfinite(losses).all()
+    smallest = np.abs(scores[scores != 0]).min()
+    assert smallest > np.finfo(np.float32).tiny * 1e6

@@ -16,7 +16,7 @@ NEWS := data/bbc_news
 demo: $(READY)
 	$(BIN)/python examples/bbc_news.py $(NEWS)
 	$(BIN)/headstart pretrain $(NEWS)/unlabeled.jsonl --out runs/demo --budget 1min --start none --overwrite
-	$(BIN)/headstart evaluate runs/demo --train $(NEWS)/train.jsonl --test $(NEWS)/test.jsonl --seeds 10
+	$(BIN)/headstart evaluate runs/demo --train $(NEWS)/train.jsonl --test $(NEWS)/test.jsonl
 
 test: $(READY)
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile

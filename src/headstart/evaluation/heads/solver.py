@@ -191,7 +191,7 @@ def _descend(
         scale: the inverse Hessian to begin with, a diagonal that broadcasts to ``theta``.
     """
     past: deque[tuple[np.ndarray, np.ndarray, float]] = deque(
-        maxlen=int(np.clip(_KEPT // (2 * theta.size), 3, _HISTORY))
+        maxlen=int(np.clip(_KEPT // (2 * theta.size), 2, _HISTORY))
     )
     value, gradient = objective(theta)
     for _ in range(_ITERATIONS):

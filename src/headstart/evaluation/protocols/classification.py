@@ -231,11 +231,12 @@ def _probes(
         heads["auto"] = HEADS["auto"](
             train, names=named, blocks=candidate.blocks, regression=regression
         )
-    return {
-        name: predicting(head)
+    able = {
+        name
         for name, head in heads.items()
         if head.most_classes is None or len(names) <= head.most_classes
     }
+    return {name: predicting(heads[name]) for name in candidate.heads if name in able}
 
 
 def _names(candidate: Candidate, classes: np.ndarray) -> Names | None:

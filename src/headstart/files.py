@@ -214,9 +214,15 @@ def _partial(path: Path) -> Path:
     return path.with_name(_start(path) + _owned(secrets.token_hex(4)))
 
 
-def was_cut_off(path: Path) -> bool:
-    """Return whether a killed process of this machine began to write ``path``."""
-    return path.parent.is_dir() and bool(_left(path))
+def clear_beside(path: Path, *beside: Path) -> None:
+    """Delete what a killed process of this machine wrote beside ``path``, before ``path`` itself.
+
+    The file that gives the others their meaning is written last, so that it is never there alone.
+    """
+    if path.parent.is_dir() and not os.path.lexists(path) and _left(path):
+        for each in beside:
+            if os.path.lexists(each):
+                delete(each)
 
 
 def _left(path: Path) -> list[Path]:

@@ -165,3 +165,12 @@ def test_ids_that_a_killed_process_left_alone_are_written_again(tmp_path):
     (tmp_path / "b.ids.txt").write_text("of the user\n")
     embedding.check_out(tmp_path / "b.npy")
     assert (tmp_path / "b.ids.txt").exists()
+
+
+def test_what_lies_beside_vectors_is_written_before_them(tmp_path, encoder, records):
+    """A process that is killed in between has left no vectors, so that it is called again."""
+    out, seen = tmp_path / "v.npy", []
+    processor = CodeProcessor()
+    embed(encoder, processor, records, out, length=8, finish=lambda: seen.append(out.exists()))
+    assert seen == [False]
+    assert out.exists()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from headstart.config import LabelConfig
 from headstart.encoders.light import LightEncoder
 from headstart.encoders.opening import save_encoder
 from headstart.errors import HeadstartError
+from headstart.files import clear_beside
 from headstart.labeling.label import label
 
 
@@ -215,3 +218,23 @@ def test_a_simulation_divides_no_group_and_says_so(encoder, tmp_path, records) -
     bare = write(tmp_path / "bare.jsonl", [{**row, "label": None} for row in made])
     found = run(encoder, bare, tmp_path / "p.csv", n=5, group="author")
     assert any("--group matters to a simulation alone" in note for note in found.notes)
+
+
+def test_pictures_that_a_killed_process_left_are_written_again(tmp_path) -> None:
+    """They lie beside a list that it did not come to write."""
+    code = (
+        "import os, sys; from pathlib import Path; from headstart.labeling import label\n"
+        "class Content:\n"
+        "    noun = 'pictures'\n"
+        "    def export(self, records, folder):\n"
+        "        folder.mkdir(); (folder / 'a.png').touch(); os.kill(os.getpid(), 9)\n"
+        "label._write([], Content(), [], Path(sys.argv[1], 'next.csv'))"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    left, own = tmp_path / "next_pictures", tmp_path / "own_pictures"
+    assert (left / "a.png").exists()
+    clear_beside(tmp_path / "next.csv", left)
+    assert not left.exists()
+    own.mkdir()
+    clear_beside(tmp_path / "own.csv", own)
+    assert own.exists()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -15,7 +14,7 @@ from headstart.batch import Progress
 from headstart.data.store import stream
 from headstart.encoders.features import features
 from headstart.errors import HeadstartError
-from headstart.files import check_ending, was_cut_off, whole_file
+from headstart.files import check_ending, clear_beside, whole_file
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -38,6 +37,7 @@ def embed(
     batch_size: int = 32,
     progress: Progress | None = None,
     ledger: Ledger | None = None,
+    finish: Callable[[], object] | None = None,
 ) -> int:
     """Write the pooled vectors (N,D) float32 of ``records``, in order and atomically.
 
@@ -54,6 +54,7 @@ def embed(
         batch_size: see :func:`headstart.encoders.features.features`, which computes in bf16
             where the processor is fast at it.
         progress: called with the number of rows done and the total.
+        finish: writes what else lies beside the vectors, before their file gets its name.
 
     Returns:
         N, the number of vectors written.
@@ -83,6 +84,8 @@ def embed(
             done += len(chunk)
             if progress:
                 progress(start + len(has), total)
+        if finish:
+            finish()
     return total
 
 
@@ -117,9 +120,7 @@ def check_out(out: Path) -> list[Path]:
     """
     check_ending(out, "vectors", list(_WRITERS))
     beside = [sources_of(out), *([ids_of(out)] if out.suffix.lower() == ".npy" else [])]
-    if not os.path.lexists(out) and was_cut_off(out):
-        for path in beside:
-            path.unlink(missing_ok=True)
+    clear_beside(out, *beside)
     return beside
 
 

@@ -26,7 +26,7 @@ from headstart.encoders.features import features
 from headstart.encoders.opening import OpenedEncoder
 from headstart.errors import HeadstartError
 from headstart.evaluation.cache import cached, digest, digest_of_encoder, digests_of
-from headstart.files import check_ending, whole_file
+from headstart.files import check_ending, clear_beside, whole_file
 from headstart.labeling.choosing import Pool, choose
 from headstart.labeling.simulation import FEWEST, Simulation, simulate
 from headstart.outputs import check_free, store_of
@@ -121,6 +121,7 @@ def label(config: LabelConfig, *, say: Callable[[str], None]) -> Labeling:
     check_free(config)
     source = _Source(config, say)
     content = source.content
+    clear_beside(out, _files_beside(out, content))
     check_free(config, _files_beside(out, content))
     found = source.read(config.unlabeled, unlabeled=True)
     given = source.read(config.labeled) if config.labeled else found.select(range(0))
@@ -302,12 +303,12 @@ def _write(
     records: Dataset, content: Content, why: Sequence[str], out: Path
 ) -> list[dict[str, Any]]:
     """Write the rows; contents that are files go to a folder beside ``out``."""
-    values = content.export(records, _files_beside(out, content))
-    rows = [
-        {"id": name, content.name: value, "label": None, "why": reason}
-        for name, value, reason in zip(records["id"], values, why, strict=True)
-    ]
     with whole_file(out) as partial:
+        values = content.export(records, _files_beside(out, content))
+        rows = [
+            {"id": name, content.name: value, "label": None, "why": reason}
+            for name, value, reason in zip(records["id"], values, why, strict=True)
+        ]
         if out.suffix.lower() == ".jsonl":
             lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
             partial.write_text("".join(lines), encoding="utf-8")

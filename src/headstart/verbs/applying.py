@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -123,8 +124,8 @@ def embed(run: Named, *inputs: Any, **options: Any) -> Path | np.ndarray:
         settings |= {"ledger": ledger, "progress": progress}
         found = out or vectors_of(*network, **settings)
         if out:
-            embed_records(*network, out, **settings)
-            note_sources(out, plan.inputs, plan, opened)
+            finish = functools.partial(note_sources, out, plan.inputs, plan, opened)
+            embed_records(*network, out, **settings, finish=finish)
     if missing := ledger.sentence("vector"):
         say(missing)
     return found

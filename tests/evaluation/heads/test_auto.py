@@ -231,3 +231,14 @@ def test_sparse_features_have_other_heads():
         Auto(sparse.eye(5, format="csr")).fit(
             sparse.eye(5, format="csr"), np.array([0, 1, 0, 1, 0]), rng()
         )
+
+
+def test_a_draw_does_not_depend_on_the_one_before():
+    features, classes = digits()
+    blocks = (("upper half", 32), ("lower half", 32))
+    draws = [of_each(classes, 4), np.flatnonzero(classes >= 0)[100:160]]
+    again = Auto(features, blocks=blocks)
+    kept = [again.fit(features[drawn], classes[drawn], rng()).selection for drawn in draws]
+    for drawn, selection in zip(draws, kept, strict=True):
+        alone = Auto(features, blocks=blocks).fit(features[drawn], classes[drawn], rng())
+        assert alone.selection == selection

@@ -43,11 +43,11 @@ class Auto:
 
     The candidates are those of :data:`FORMS`, on each block of the features, on all side by side
     with a few weights of the weaker one, and as the mean of the blocks' log-probabilities; with
-    more than 100 classes on the features as they are. The
-    lowest mean log loss of held-out labels decides, among the labels whose class another fold
-    has; of equals the simpler one is taken. Where a class has a name and no label, only what has
-    the names is tried, if they tell the other classes. Labels are spread only where they are few,
-    reach enough of the records, and have at most 500 classes.
+    more than 100 classes on the features as they are. The lowest mean log loss of held-out labels
+    decides, among the labels whose class another fold has; of equals the simpler one is taken.
+    Where a class has a name and no label, only what has the names is tried, if they tell the other
+    classes. Labels are spread only where they are few, reach enough of the records, and have at
+    most 500 classes.
 
     Where each class has a single label nothing can be held out: class names are taken if they
     alone tell the labels' classes better than chance by two standard errors, and the labels are
@@ -217,7 +217,8 @@ def beside(strongest: Sequence[View], weight: float) -> View:
     ]
     lighter = "" if weight == 1 else f"{weight:g} x "
     first, *others = (view.name for view in strongest)
-    return View(tuple(parts), " + ".join([first, *(lighter + name for name in others)]))
+    name = " + ".join([first, *(lighter + name for name in others)])
+    return View(tuple(parts), name, standardised=weight == WEIGHTS[0])
 
 
 def names_tell(labels: Labels, view: View) -> tuple[bool, str]:

@@ -87,9 +87,7 @@ class Everything:
     def regression(self, view: View) -> LogisticRegression:
         """Return logistic regression on a view."""
         if view not in self._regressions:
-            # Standardised, blocks are the same whatever their weights are: that is tried once.
-            again = any(view.differs_in_weights(other) for other in self._regressions)
-            found = LogisticRegression(view(self._features), standardised=not again)
+            found = LogisticRegression(view(self._features), standardised=view.standardised)
             self._regressions[view] = found
         return self._regressions[view]
 

@@ -42,15 +42,13 @@ class View:
     Attributes:
         parts: start, stop and weight of each; () for the features as they are.
         name: for messages.
+        standardised: whether logistic regression also tries each dimension standardised. Then
+            blocks are the same whatever their weights are, so that it is enough for one weight.
     """
 
     parts: tuple[tuple[int, int, float], ...] = ()
     name: str = ""
-
-    def differs_in_weights(self, other: View) -> bool:
-        """Return whether both are the same blocks, of other weights."""
-        own, its = ({part[:2] for part in view.parts} for view in (self, other))
-        return own == its and self != other
+    standardised: bool = True
 
     def __call__(self, features: Matrix) -> Matrix:
         """Return rows (n,E) of features (n,D)."""

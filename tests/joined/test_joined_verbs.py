@@ -153,17 +153,24 @@ def test_info_says_what_stands_beside(run):
     assert facts(RunFolder.open(run.folder))["beside it"] == "tiny (mit) and LSA"
 
 
-def test_other_tasks_are_refused_in_a_sentence(run, folder):
-    rows = [{"words": ["apple", "saw"], "tags": ["F", "T"]}] * 8
-    file = folder / "tags.jsonl"
-    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    with pytest.raises(HeadstartError, match="needs"):
-        run.finetune(str(file), out=str(folder / "tags"), task="tokens")
-
-
 def test_a_part_is_used_alone(run, labeled):
     opened = OpenedEncoder(run.folder / "encoder" / "tiny")
     records = opened.modality.read([labeled], hs.config.SourceOptions(), hs.data.audit.Audit())
     vectors = features(opened.encoder, opened.processor, records, length=opened.length)
     assert vectors.shape == (60, 16)
     assert np.isfinite(vectors).all()
+
+
+def test_a_task_on_single_tokens_takes_the_pretrained_part(run, folder, capsys):
+    rows = [
+        {"tokens": ["the", "apple", "lies", f"n{number}"], "tags": ["O", "B-FRUIT", "O", "O"]}
+        for number in range(40)
+    ]
+    train = folder / "tags.jsonl"
+    train.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    tagger = hs.finetune(
+        run, train=str(train), task="tokens", out=str(folder / "tagger"), budget="2steps",
+        tracker="none",
+    )  # fmt: skip
+    assert "so that pre-trained is fine-tuned alone" in capsys.readouterr().err
+    assert not open_encoder(tagger.encoder).joined

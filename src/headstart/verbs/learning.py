@@ -21,6 +21,7 @@ from headstart.working import working
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from headstart.downstream import Task
     from headstart.encoders.opening import OpenedEncoder
     from headstart.modalities import Modality
 
@@ -121,11 +122,11 @@ def _finetune(plan: FinetuneConfig, target: RunFolder) -> None:
     from headstart.downstream.finetune import finetune as finetune_encoder
     from headstart.downstream.holding_out import gathered
     from headstart.downstream.semi_supervised import finetune_with_unlabeled
-    from headstart.encoders.opening import OpenedEncoder
     from headstart.training.processes import check_devices
 
     check_devices(plan.devices)
-    opened, task = OpenedEncoder(plan.run), TASKS[plan.task]
+    task = TASKS[plan.task]
+    opened = _opened(plan, task)
     task.check(opened.modality)
     encoder, processor = opened.encoder, opened.processor
     task.check_encoder(encoder, processor)
@@ -161,6 +162,23 @@ def _finetune(plan: FinetuneConfig, target: RunFolder) -> None:
         target,
         **known,
     )
+
+
+def _opened(plan: FinetuneConfig, task: type[Task]) -> OpenedEncoder:
+    """Open the run; its pre-trained part alone where a task needs what only that part gives."""
+    from headstart.encoders.opening import OpenedEncoder, first_part
+    from headstart.objectives.needs import phrase
+
+    opened = OpenedEncoder(plan.run)
+    missing = task.needs - opened.encoder.provides - opened.processor.provides
+    part = first_part(plan.run)
+    if not missing or part == str(plan.run):
+        return opened
+    say(
+        f"{plan.task} needs {phrase(missing)}, so that {Path(part).name} is fine-tuned alone, "
+        "without what stands beside it."
+    )
+    return OpenedEncoder(part)
 
 
 def _names(plan: FinetuneConfig, records: Any, modality: Modality) -> Dataset | None:

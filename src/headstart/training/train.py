@@ -62,6 +62,7 @@ def train(plan: TrainingPlan, console: Console | None = None) -> TrainingResult:
         print(train(plan).validation_loss)
     """
     from headstart.training import fit, processes
+    from headstart.training.checkpoint import forget_old
     from headstart.training.log import RunLog
 
     plan = _checked(plan)
@@ -72,6 +73,8 @@ def train(plan: TrainingPlan, console: Console | None = None) -> TrainingResult:
             processes.launch(plan.config.devices, fit.in_process, plan, console is not None)
         else:
             fit.fit(plan, console)
+    elif processes.ProcessGroup.here().rank == 0:
+        forget_old(run.checkpoints)  # a process may have been killed just before
     result = _result(plan, resumed_from=state["counts"]["step"] if state else 0)
     if result.verdict and processes.ProcessGroup.here().rank == 0:
         RunLog(run.log_file, console)(result.verdict)

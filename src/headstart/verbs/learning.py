@@ -127,7 +127,6 @@ def _finetune(plan: FinetuneConfig, target: RunFolder) -> None:
     check_devices(plan.devices)
     task = TASKS[plan.task]
     opened = _opened(plan, task)
-    task.check(opened.modality)
     encoder, processor = opened.encoder, opened.processor
     task.check_encoder(encoder, processor)
     records = labeled_records(plan.train, plan, opened) if plan.train else None
@@ -170,6 +169,7 @@ def _opened(plan: FinetuneConfig, task: type[Task]) -> OpenedEncoder:
     from headstart.objectives.needs import phrase
 
     opened = OpenedEncoder(plan.run)
+    task.check(opened.modality)
     missing = task.needs - opened.encoder.provides - opened.processor.provides
     part = first_part(plan.run)
     if not missing or part == str(plan.run):

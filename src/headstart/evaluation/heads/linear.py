@@ -134,23 +134,6 @@ class Choice(NamedTuple):
     held: np.ndarray | None = None
 
 
-def fit_linear(
-    family: Family,
-    scalings: Sequence[Scaling],
-    train: Matrix,
-    classes: np.ndarray,
-    rng: np.random.Generator,
-    groups: np.ndarray | None = None,
-) -> Fitted:
-    """Choose and fit a linear classifier of ``train`` (n,D) of ``classes`` (n,).
-
-    If fewer than two classes have two examples, cross-validation is impossible and C is a constant.
-    With more than 33 million weights, one logistic regression against the rest is fitted for each
-    class, at the C that was chosen or at 10 if that is less.
-    """
-    return fit_at(family, choose(family, scalings, train, classes, rng, groups), train, classes)
-
-
 def choose(
     family: Family,
     scalings: Sequence[Scaling],
@@ -159,14 +142,21 @@ def choose(
     rng: np.random.Generator,
     groups: np.ndarray | None = None,
 ) -> Choice:
-    """Choose the scaling and the penalty of ``train`` (n,D) of ``classes`` (n,)."""
+    """Choose the scaling and the penalty of ``train`` (n,D) of ``classes`` (n,).
+
+    If fewer than two classes have two examples, cross-validation is impossible and C is a constant.
+    """
     with threads(len(classes)):
         codes = np.unique(classes, return_inverse=True)[1]
         return _choose(family, scalings, train, codes, rng, groups)
 
 
 def fit_at(family: Family, choice: Choice, train: Matrix, classes: np.ndarray) -> Fitted:
-    """Fit a linear classifier of ``train`` (n,D) of ``classes`` (n,) at a setting."""
+    """Fit a linear classifier of ``train`` (n,D) of ``classes`` (n,) at a setting.
+
+    With more than 33 million weights, one logistic regression against the rest is fitted for each
+    class, at the C that was chosen or at 10 if that is less.
+    """
     names, codes = np.unique(classes, return_inverse=True)
     with threads(len(codes)):
         # Few labels of few classes are solved at no cost beyond what can be seen.

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from headstart.data.vectors import Matrix
-from headstart.evaluation.heads.linear import Family, Fitted, fit_linear
+from headstart.evaluation.heads.linear import Family, Fitted, choose, fit_at
 from headstart.evaluation.heads.rows import scalings
 from headstart.evaluation.heads.solver import SQUARED_HINGE
 
@@ -46,4 +46,5 @@ class LinearSVM:
         groups: np.ndarray | None = None,
     ) -> Fitted:
         """Fit on ``train`` (n,D) of ``classes`` (n,), two different ones at least."""
-        return fit_linear(_FAMILY, self._scalings, train, classes, rng, groups)
+        choice = choose(_FAMILY, self._scalings, train, classes, rng, groups)
+        return fit_at(_FAMILY, choice, train, classes)

@@ -65,6 +65,7 @@ def main() -> None:
     parser.add_argument("--objective", default="auto")
     parser.add_argument("--encoder", default="auto")
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--from-scratch", default="on", choices=["on", "off"])
     options = parser.parse_args()
     announce(f"CIFAR-10, {options.budget}, {options.objective} on {options.encoder}")
     import headstart as hs
@@ -86,7 +87,7 @@ def main() -> None:
                 f"{stored}#train",
                 test=f"{stored}#test",
                 labels=["100", "1000", "10000"],
-                from_scratch="on",
+                from_scratch=options.from_scratch,
                 seed=seed,
             )
             plan: Any = run.resolved["plan"]

@@ -14,6 +14,7 @@ import headstart as hs
 from headstart.config import PretrainConfig
 from headstart.errors import HeadstartError
 from headstart.evaluation import judge as judging
+from headstart.evaluation.background import pretraining_records
 from headstart.evaluation.outcomes import Candidate
 from headstart.evaluation.protocols import PROTOCOLS
 from headstart.modalities.opening import open_modality
@@ -191,7 +192,7 @@ def test_what_the_pre_training_left_out_is_left_out_again_with_its_own_numbers(t
     )
     run = RunFolder.create(tmp_path / "run", "pretrain", config)
     notes: list[str] = []
-    found = judging.pretraining_records(run, open_modality("text", numbers), notes)
+    found = pretraining_records(run, open_modality("text", numbers), notes)
     assert found["text"][:] == ["one two three", "one two three four"]
     assert notes == []
 
@@ -206,7 +207,7 @@ def test_a_run_of_another_version_is_read_again_or_a_note_says_why_not(quality, 
     del options["modality_options"]
     run.write_config({**run.config(), "options": options})
     notes: list[str] = []
-    found = judging.pretraining_records(run, TextModality(), notes)
+    found = pretraining_records(run, TextModality(), notes)
     assert (found is None) == bool(quality)
     assert len(notes) == len(quality)
     assert all("unknown option 'tokenizer'" in note for note in notes)

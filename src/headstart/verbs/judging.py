@@ -92,7 +92,8 @@ def evaluate(
         figures = plan.task in PROTOCOLS and PROTOCOLS[plan.task].run is not None
         check_free(plan, out.with_suffix(".json") if figures else None)
     from headstart.downstream.scratch import fine_tuned, seconds_from_scratch, train_from_scratch
-    from headstart.evaluation.judge import Training, judge
+    from headstart.evaluation.candidates import Training
+    from headstart.evaluation.judge import judge
 
     return judge(
         plan,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -27,6 +28,22 @@ def imported_by(code: str) -> set[str]:
 
 def test_import_loads_nothing_heavy() -> None:
     assert not imported_by("import headstart") & (HEAVY | {"pydantic", "typer", "rich", "yaml"})
+
+
+@pytest.mark.parametrize(
+    ("given", "spins"),
+    [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "None")],
+)
+def test_threads_that_wait_soon_sleep_unless_the_user_said_otherwise(
+    given: dict[str, str], spins: str
+) -> None:
+    code = "import os, headstart; print(os.environ.get('GOMP_SPINCOUNT'))"
+    names = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+    clean = {name: value for name, value in os.environ.items() if name not in names}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=clean | given, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == spins
 
 
 @pytest.mark.parametrize("name", ["Run", "HeadstartError", "pretrain", "evaluate", "info"])

@@ -12,6 +12,7 @@ Every name is imported on its first use, so that ``import headstart`` is fast.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,12 @@ if TYPE_CHECKING:
     from headstart.verbs import preview as preview
     from headstart.verbs import runs as runs
     from headstart.verbs import search as search
+
+# Read when torch is loaded. A thread that waits for others spins by default; where something else
+# runs as well, threads then wait for each other's time slices, and two are slower than one
+# (``docs/log.md``). After a short while it sleeps instead.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 #: Public name -> the module that has it, under the same name unless another one follows.
 _HOMES = {

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from image_objectives import extracted
 from setting import announce, data
-from torch import nn
+from torch import Tensor, nn
 
 from headstart.batch import Batch
 from headstart.encoders import Features
@@ -30,8 +30,12 @@ class Pixels(nn.Module):
 
     def forward(self, batch: Batch) -> Features:
         """Return the pixels (B,3072) between -1 and 1."""
-        flat = batch["pixels"].flatten(1).float() / 127.5 - 1
+        flat = self.pool(batch)
         return Features(flat[:, None], torch.ones(len(flat), 1, dtype=torch.bool), flat)
+
+    def pool(self, batch: Batch) -> Tensor:
+        """Return the same pixels."""
+        return batch["pixels"].flatten(1).float() / 127.5 - 1
 
 
 def neighbours(run: Any, seed: int) -> dict[str, float]:
@@ -79,6 +83,7 @@ def main() -> None:
                 budget=options.budget,
                 objective=options.objective,
                 encoder=options.encoder,
+                start="none",
                 seed=seed,
             )
             for side, accuracy in neighbours(run, seed).items():

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from few_labels import lines
+from text_sets import lines
 from judging import change, score, show
 from setting import announce, data
 

@@ -17,7 +17,7 @@ import yaml
 
 from headstart.config import Options
 from headstart.errors import HeadstartError, shown
-from headstart.files import scratch
+from headstart.files import cache_home, scratch
 from headstart.run import LOCK, MARKER, PARTS
 
 #: What must stay of a run: all that is written into it, but results, which a verb writes anew.
@@ -100,9 +100,8 @@ def store_of(run: str | Path) -> Path:
     if _is_run(folder) and os.access(folder, os.W_OK | os.X_OK):
         return folder
     named = os.path.abspath(folder) if folder.exists() else str(run)
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
     mark = hashlib.blake2b(named.encode(errors="surrogateescape"), digest_size=6).hexdigest()
-    found = caches / "headstart" / f"{Path(named).name[:100]}-{mark}"
+    found = cache_home() / f"{Path(named).name[:100]}-{mark}"
     try:
         found.mkdir(parents=True, exist_ok=True)
         writable = os.access(found, os.W_OK | os.X_OK)

@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from importlib import import_module
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,7 +22,8 @@ from safetensors import safe_open
 from headstart.encoders.opening import NOTE, read_note
 from headstart.encoders.sentence_folders import MODULES
 from headstart.errors import HeadstartError, refused
-from headstart.modalities import MODALITIES
+from headstart.files import cache_home, scratch, whole_folder
+from headstart.modalities import MODALITIES, Package
 from headstart.pages.result import Result
 
 if TYPE_CHECKING:
@@ -56,7 +58,8 @@ class Published:
         licence: of its card; "" where the card names none.
         width: size of its vectors; 0 where the configuration does not say.
         megabytes: size of its weights.
-        for_vectors: whether it was made to embed whole records (sentence-transformers).
+        for_vectors: whether it was made to embed whole records (sentence-transformers, or a network
+            of pictures of which certain stages are taken).
     """
 
     name: str
@@ -128,11 +131,12 @@ class Found(Result):
                 print(encoder.name, encoder.folder)
         """
         encoders, unusable, expected = [], {}, set()
-        for name, folder, source in _folders():
+        for name, folder, source, package in _folders():
             if source != _CACHE:
                 expected.add(name)
             try:
-                encoders.append(described(name, folder, source))
+                opens = folder if package is None else _written(folder, package)
+                encoders.append(described(name, opens, source))
             except HeadstartError as error:
                 unusable[name] = str(error)
             except Exception as error:  # whatever lies in the files of others
@@ -232,13 +236,14 @@ def described(name: str, folder: Path, source: str) -> Published:
         with refused(f"it is not whole: {file.name} cannot be read", "fetch it again", Exception):
             safe_open(file, "numpy").keys()
     modality = str(read_note(folder)["modality"])
-    for_vectors = (folder / MODULES).is_file()
+    ours = config.get("headstart") or {}
+    for_vectors = (folder / MODULES).is_file() or "stages" in ours
     if not for_vectors and (folder / POOLING).is_dir():
         raise HeadstartError(f"it is not whole: {MODULES} is missing; fetch it again.")
     known = (folder / NOTE).is_file() or "architecture" in config or "image_size" in config
     if not known and not any(each.name in _TOKENIZERS for each in folder.rglob("*")):
         raise HeadstartError("it has no tokenizer, so nothing can be read for it.")
-    card = _card(folder)
+    card, sizes = _card(folder), config | ours
     return Published(
         name,
         folder,
@@ -246,23 +251,27 @@ def described(name: str, folder: Path, source: str) -> Published:
         modality,
         tuple(_languages(card)),
         str(card.get("license", "")),
-        next((config[key] for key in _WIDTHS if isinstance(config.get(key), int)), 0),
+        next((sizes[key] for key in _WIDTHS if isinstance(sizes.get(key), int)), 0),
         sum(file.stat().st_size for file in weights) / 1e6,
         for_vectors,
     )
 
 
-def _folders() -> Iterator[tuple[str, Path, str]]:
-    """Yield the name, folder and source of everything that may be an encoder."""
+def _folders() -> Iterator[tuple[str, Path, str, Package | None]]:
+    """Yield the name, folder and source of everything that may be an encoder.
+
+    With the package where its folder opens only once it is written anew.
+    """
     given = os.environ.get(VARIABLE, "")
     if given == "none":
         return
     for text in filter(None, given.split(os.pathsep)):
-        yield Path(text).name, Path(text).expanduser(), "folder"
+        yield Path(text).name, Path(text).expanduser(), "folder", None
     for _, kind in MODALITIES.items():
         its = kind.published
         if its is not None and (found := _package(its.package)) is not None:
-            yield its.name, Path(str(found.locate_file(its.folder))), f"package {its.package}"
+            folder = Path(str(found.locate_file(its.folder)))
+            yield its.name, folder, f"package {its.package}", its if its.writer else None
     yield from _hub()
 
 
@@ -273,7 +282,27 @@ def _package(name: str) -> Distribution | None:
         return None
 
 
-def _hub() -> Iterator[tuple[str, Path, str]]:
+def _written(folder: Path, package: Package) -> Path:
+    """Return the folder that opens, which is written once from that of the package.
+
+    It lies in the user's cache, or in a temporary folder where that cannot be written.
+    """
+    version = distribution(package.package).version
+    name = f"{package.name}-{version}"
+    home = cache_home() / "starts"
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        home = scratch()
+    kept = (home if os.access(home, os.W_OK | os.X_OK) else scratch()) / name
+    if not kept.is_dir():
+        module, _, function = package.writer.partition(":")
+        with whole_folder(kept) as made:
+            getattr(import_module(module), function)(folder, made)
+    return kept
+
+
+def _hub() -> Iterator[tuple[str, Path, str, None]]:
     """Yield the newest snapshot of each model in the cache of the Hugging Face hub."""
     from huggingface_hub import CacheNotFound, scan_cache_dir
 
@@ -285,7 +314,7 @@ def _hub() -> Iterator[tuple[str, Path, str]]:
         if repo.repo_type == "model" and repo.revisions:
             newest = max(repo.revisions, key=lambda revision: revision.last_modified)
             if (newest.snapshot_path / "config.json").is_file():
-                yield repo.repo_id, newest.snapshot_path, _CACHE
+                yield repo.repo_id, newest.snapshot_path, _CACHE, None
 
 
 def _row(each: Published, speed: float | None) -> tuple[str, ...]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from headstart.batch import Batch
 from headstart.encoders import Features
@@ -19,7 +21,7 @@ from headstart.encoders.images import (
     try_out,
 )
 from headstart.encoders.maps import timm_maps
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, did_you_mean
 
 try:
     import timm
@@ -46,16 +48,25 @@ class TimmEncoder(PatchNetwork):
         size: pixels per side of the images it is built for.
         scale: factor by which images are enlarged (:class:`ImageInput`).
         small_stem: whether :func:`shrink_stem` was applied.
+        stages: names of modules whose feature maps are averaged and set side by side, in place of
+            the last layer.
 
     Raises:
         HeadstartError: the network does not support images of this size, or has no square grid.
     """
 
     def __init__(
-        self, model: Any, size: int, *, scale: float = 1.0, small_stem: bool = False
+        self,
+        model: Any,
+        size: int,
+        *,
+        scale: float = 1.0,
+        small_stem: bool = False,
+        stages: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self.model, self.size, self.small_stem = model, size, small_stem
+        self.stages = tuple(stages)
         self.width = int(model.num_features)
         self.has_patches = has_patches(model)
         self._channels = 3 if getattr(model, "output_fmt", "NCHW") == "NHWC" else 1
@@ -65,6 +76,8 @@ class TimmEncoder(PatchNetwork):
         )
         attend_by_products(model)
         self._head_pools, maps = self._try()
+        if self.stages:
+            self.width, self._head_pools = self._width_of_stages(), False
         if maps:
             model.to(memory_format=torch.channels_last)
             widen(model)
@@ -77,7 +90,11 @@ class TimmEncoder(PatchNetwork):
         return super().patch_size if patch is None else int(patch[0])
 
     def forward(self, batch: Batch) -> Features:
-        output = self.model.forward_features(self.input(batch["pixels"]))
+        pixels = self.input(batch["pixels"])
+        if self.stages:
+            tokens = grid_tokens(maps_side_by_side(self.model, self.stages, pixels))
+            return Features(tokens, full_mask(tokens), tokens.float().mean(1))
+        output = self.model.forward_features(pixels)
         tokens = self._tokens(output)
         pooled = self.model.forward_head(output) if self._head_pools else tokens.float().mean(1)
         return Features(tokens, full_mask(tokens), pooled.float())
@@ -121,7 +138,13 @@ class TimmEncoder(PatchNetwork):
     def _wrapped(self, model: Any) -> TimmEncoder:
         if self.small_stem:
             shrink_stem(model)
-        return TimmEncoder(model, self.size, scale=self.input.scale, small_stem=self.small_stem)
+        return TimmEncoder(
+            model,
+            self.size,
+            scale=self.input.scale,
+            small_stem=self.small_stem,
+            stages=self.stages,
+        )
 
     def save(self, folder: Path) -> None:
         """Write ``model.safetensors`` and ``config.json``, with mean, std and input size.
@@ -129,7 +152,13 @@ class TimmEncoder(PatchNetwork):
         ``timm.create_model("local-dir:FOLDER", pretrained=True)`` opens them; timm's arguments
         cannot describe a small stem, for which a ``README.md`` has code that opens it.
         """
-        ours = {"size": self.size, "scale": self.input.scale, "small_stem": self.small_stem}
+        ours: dict[str, Any] = {
+            "size": self.size,
+            "scale": self.input.scale,
+            "small_stem": self.small_stem,
+        }
+        if self.stages:
+            ours |= {"stages": list(self.stages), "width": self.width}
         write_folder(self.model, folder, side=self.input.side(self.size), ours=ours)
 
     @classmethod
@@ -146,7 +175,28 @@ class TimmEncoder(PatchNetwork):
             size or ours.get("size", native),
             scale=ours.get("scale", 1.0),
             small_stem=ours.get("small_stem", False),
+            stages=ours.get("stages", ()),
         )
+
+    def _width_of_stages(self) -> int:
+        """Return the channels of all stages.
+
+        Raises:
+            HeadstartError: the network has no such part.
+        """
+        known = dict(self.model.named_modules())
+        for name in self.stages:
+            if name not in known:
+                raise HeadstartError(
+                    f"the network has no stage {name!r}{did_you_mean(name, list(known))} Name "
+                    "parts that give feature maps."
+                )
+
+        def run(pixels: Tensor) -> tuple[Tensor]:
+            return (grid_tokens(maps_side_by_side(self.model, self.stages, self.input(pixels))),)
+
+        name = self.model.pretrained_cfg["architecture"]
+        return int(try_out(self.model, name, self.size, run)[0].shape[-1])
 
     def _tokens(self, output: Tensor) -> Tensor:
         prefix = getattr(self.model, "num_prefix_tokens", 0)
@@ -164,3 +214,26 @@ class TimmEncoder(PatchNetwork):
             self.model, self.model.pretrained_cfg["architecture"], self.size, run
         )
         return pools, maps
+
+
+def maps_side_by_side(model: Any, names: Sequence[str], x: Tensor) -> Tensor:
+    """Return the feature maps (B,D,h,h) of parts of a network, averaged to the coarsest grid.
+
+    Args:
+        names: of the parts; their channels are set side by side in this order.
+        x: normalised pictures (B,3,S,S).
+    """
+    caught: dict[str, Tensor] = {}
+
+    def keep(name: str) -> Any:
+        return lambda _module, _inputs, output: caught.__setitem__(name, output)
+
+    hooks = [model.get_submodule(name).register_forward_hook(keep(name)) for name in names]
+    try:
+        model.forward_features(x)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    maps = [caught[name] for name in names]
+    side = min(each.shape[-1] for each in maps)
+    return torch.cat([F.adaptive_avg_pool2d(each, side) for each in maps], 1)

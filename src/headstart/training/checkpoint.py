@@ -13,6 +13,7 @@ from pytorch_lightning.plugins import CheckpointIO
 
 from headstart.errors import HeadstartError
 from headstart.files import whole_file
+from headstart.weights import tensors_of
 
 #: The best weights so far, if they are chosen by a measure.
 BEST = "best.ckpt"
@@ -61,7 +62,7 @@ def read(path: Path) -> dict[str, Any]:
         HeadstartError: it holds something other than tensors and plain values.
     """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = tensors_of(path)
     except pickle.UnpicklingError:
         raise HeadstartError(
             f"the checkpoint {path} holds objects that could run code, so it was not opened; "

@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from text_sets import lines
 from judging import change, score, show
 from setting import announce, data
+from text_sets import lines
 
 #: 3.2 million parameters, and as many again in the table of 16,384 tokens.
 SIZE = {"layers": 4, "width": 256, "heads": 4}

@@ -152,7 +152,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=list(SETS))
     parser.add_argument("--start", default="auto")
-    parser.add_argument("--published", default="auto")
+    parser.add_argument("--published", nargs="+", default=["auto"], help="off auto: both, in turn")
     parser.add_argument("--budget", default="5min")
     parser.add_argument("--labels", nargs="+")
     parser.add_argument("--draws", type=int, default=5)
@@ -167,10 +167,8 @@ def main() -> None:
 
 
 def measure(name: str, scratch: Path, options: argparse.Namespace) -> None:
-    """Print the rows of one set, then the verdict and all scores."""
+    """Pre-train on one set and evaluate."""
     import headstart as hs
-    from headstart.evaluation.taken import taken_with
-    from headstart.evaluation.verdict import alternative, points, score
 
     texts = SETS[name](scratch)
     run = hs.pretrain(
@@ -186,7 +184,19 @@ def measure(name: str, scratch: Path, options: argparse.Namespace) -> None:
     if texts.labels:
         labels = options.labels or texts.labels
         asked = {"train": texts.train, "test": texts.test, "labels": labels, "seeds": options.draws}
-    report: Any = run.evaluate(seed=options.seed, published=options.published, **asked)
+    plan = run.resolved["plan"]
+    print(f"\n{name}: {plan['objectives']} on {plan['encoder']}, {run.resolved['steps']} steps")
+    for published in options.published:
+        report: Any = run.evaluate(seed=options.seed, published=[published], **asked)
+        print(f"published encoders: {published}")
+        tell(name, report)
+
+
+def tell(name: str, report: Any) -> None:
+    """Print the rows of one evaluation, its verdict, and the score of everything compared."""
+    from headstart.evaluation.taken import taken_with
+    from headstart.evaluation.verdict import alternative, points, score
+
     for gain in report.gains:
         metric, change = gain.metric, gain.difference
         bounds = [points(value, metric) for value in (change.mean, change.low, change.high)]
@@ -198,9 +208,7 @@ def measure(name: str, scratch: Path, options: argparse.Namespace) -> None:
             "{} [{}, {}]".format(*bounds),
             {1: "yes", -1: "no", 0: "not clear"}[gain.sign],
         )
-    plan = run.resolved["plan"]
-    print(f"\n{name}: {plan['objectives']} on {plan['encoder']}, {run.resolved['steps']} steps")
-    print(report, "\n")
+    print("\n", report, "\n", sep="")
     for outcome in report.results.outcomes:
         metric = report.results.metric
         shown = score(outcome.mean, metric)

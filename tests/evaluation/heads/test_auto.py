@@ -242,3 +242,27 @@ def test_a_draw_does_not_depend_on_the_one_before():
     for drawn, selection in zip(draws, kept, strict=True):
         alone = Auto(features, blocks=blocks).fit(features[drawn], classes[drawn], rng())
         assert alone.selection == selection
+
+
+def test_for_its_certainty_a_tenth_of_the_labels_is_held_out_at_a_time():
+    features, classes = digits()
+    drawn = of_each(classes, 12)
+    known = features[:1200]
+    usual, finer = (
+        Auto(known, finely=finely).fit(features[drawn], classes[drawn], rng())
+        for finely in (False, True)
+    )
+    assert finer.selection == usual.selection
+    assert finer.validation == usual.validation
+    assert len(np.unique(usual.held.parts)) == 5
+    assert len(np.unique(finer.held.parts)) == 10
+    # Each label's class by what is fitted to the labels of the other nine parts, written out.
+    part = finer.held.parts == 0
+    labels = Labels(Everything(known, None, 0), features[drawn], classes[drawn], rng(), None)
+    specs = [Spec(kind, View(), named) for kind, named in auto.FORMS[finer.selection.name]]
+    sides = labels.finer(10)
+    byhand = np.mean(
+        [sides._side(spec, without=0).probabilities(features[drawn][part], 10) for spec in specs],
+        axis=0,
+    )
+    assert (byhand.argmax(1) == finer.held.logs[part].argmax(1)).all()

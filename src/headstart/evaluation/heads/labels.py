@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
 from headstart.evaluation.heads.chosen import HeldOut
-from headstart.evaluation.heads.folds import divide
+from headstart.evaluation.heads.folds import deal, divide
 from headstart.evaluation.heads.linear import Choice
 from headstart.evaluation.heads.logistic import LogisticRegression
 from headstart.evaluation.heads.propagation import ALPHA, POOL, Graph, believed_of
@@ -136,6 +137,7 @@ class Labels:
             division = divide(self.codes, rng, groups)
             self.folds = division.parts
             self._decide = division.of(self._decide)
+        self._is_finer = False
         self._choices: dict[View, Choice] = {}
         self._at: dict[View, np.ndarray] = {}
         self._masses: dict[tuple[View, float, int], np.ndarray] = {}
@@ -230,6 +232,20 @@ class Labels:
 
     # -- held out --------------------------------------------------------------------------------
 
+    def finer(self, count: int) -> Labels:
+        """Return the same labels in up to ``count`` folds, with the settings that were chosen.
+
+        What is fitted without a small fold is as sure as what is fitted to all.
+        """
+        self._rng.bit_generator.state = self._state
+        found = copy(self)
+        groups = None if self._groups is None else self._groups[self._decide]
+        found.folds = deal(self.codes[self._decide], count, self._rng, groups)
+        found._is_finer, found._masses, found._probabilities = True, {}, {}
+        for derived in ("_parts", "_seen", "_scored"):
+            found.__dict__.pop(derived, None)
+        return found
+
     def held(self, specs: Sequence[Spec]) -> HeldOut:
         """Return the labels that decide, each while it is held out."""
         assert self.folds is not None
@@ -274,7 +290,7 @@ class Labels:
         """Return the probabilities (m,K) of the classes that the other folds have."""
         if spec not in self._probabilities:
             found = np.zeros((len(self._decide), len(self.classes)), dtype=np.float32)
-            if spec.kind == REGRESSION and not spec.named:
+            if spec.kind == REGRESSION and not spec.named and not self._is_finer:
                 # Its setting was chosen in the same folds, and what they held out was kept.
                 held_out = self._choice(spec.view).held
                 assert held_out is not None

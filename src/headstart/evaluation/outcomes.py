@@ -170,6 +170,11 @@ class Outcome:
         """The headline score, a mean over the draws."""
         return float(self.by_draw.mean())
 
+    @property
+    def by_names(self) -> float:
+        """The share of labels that class names tell, where nothing was held out; else NaN."""
+        return float(np.mean([each.by_names for each in self.selections] or [math.nan]))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Results:
@@ -233,11 +238,14 @@ class Results:
 
         It is that of the pre-trained encoder, or of its features together with simple ones where
         they have the higher score by cross-validation inside these labels; of a run that joins
-        encoders, that of the parts that have the highest. Where nothing can be cross-validated it
+        encoders, that of the parts that have the highest. Where nothing can be cross-validated
+        class names decide, by the labels that the nearest of them is right for; without names it
         is the first that was measured. None if nothing pre-trained was.
         """
         found = [outcome for outcome in self.judged(labels) if outcome.kind == "pretrained"]
-        return max(found, key=lambda outcome: _rank(outcome.validation), default=None)
+        return max(
+            found, key=lambda each: (_rank(each.validation), _rank(each.by_names)), default=None
+        )
 
     def alternatives(self, labels: int) -> list[Outcome]:
         """Return the outcomes that the verdict compares with, at a number of labels."""

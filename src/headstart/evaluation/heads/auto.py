@@ -145,7 +145,7 @@ class Auto:
         """Return what is safest where nothing can be held out."""
         left_out: list[str] = []
         view = View()  # of several blocks, all in the proportions that they come in
-        named, reason = names_tell(labels, view)
+        named, reason, right = names_tell(labels, view)
         spread = self._may_spread(labels, view, named, left_out)
         name = {
             (False, False): "logistic regression",
@@ -154,7 +154,7 @@ class Auto:
             (True, True): "class names + propagation",
         }[named, spread]
         reach = "; the labels reach enough of the records" if spread else ""
-        selection = Selection(name, reason + reach, (), tuple(left_out))
+        selection = Selection(name, reason + reach, (), tuple(left_out), right)
         specs = [Spec(kind, view, has) for kind, has in FORMS[name]]
         if spread and not len(labels.codes):
             specs = [Spec(SPREAD, view, named, share=FAR)]
@@ -228,20 +228,19 @@ def beside(strongest: Sequence[View], weight: float) -> View:
     return View(tuple(parts), name, standardised=weight == WEIGHTS[0])
 
 
-def names_tell(labels: Labels, view: View) -> tuple[bool, str]:
-    """Return whether class names alone tell the labels' classes, and why."""
+def names_tell(labels: Labels, view: View) -> tuple[bool, str, float]:
+    """Return whether class names alone tell the labels' classes, why, and how many of them."""
     alone = "no label can be held out, as each class has one"
     if labels.names is None:
-        return False, alone
+        return False, alone, np.nan
     if len(np.unique(labels.codes)) < 2:
         of = "labels of one class" if len(labels.codes) else "no labels"
-        return True, f"there are class names, and {of}"
+        return True, f"there are class names, and {of}", np.nan
     rows = unit_length(view(labels.names.rows))
     near = (unit_length(view(labels.train)) @ rows.T).argmax(1)
     right = float((labels.named_codes[near] == labels.codes).mean())
     chance = 1 / len(labels.classes)
     bound = chance + 2 * float(np.sqrt(chance * (1 - chance) / len(labels.codes)))
     more = "more" if right > bound else "not clearly more"
-    return right > bound, (
-        f"{alone}, and the nearest class name is right for {right:.0%} of them, {more} than chance"
-    )
+    why = f"{alone}, and the nearest class name is right for {right:.0%} of them"
+    return right > bound, f"{why}, {more} than chance", right

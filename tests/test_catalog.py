@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from importlib.util import module_from_spec, spec_from_file_location
+from inspect import isclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,9 +13,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from headstart.catalog import Catalog, Cell, Cells, foreign, grouped, lines
+from headstart.catalog import Catalog, Cell, Cells, Listing, foreign, grouped, lines
 from headstart.cli import app
-from headstart.objectives import OBJECTIVES
+from headstart.registries import FAMILIES, OBJECTIVES
+from headstart.said import Said, said
 
 ROOT = Path(__file__).resolve().parents[1]
 Install = Callable[..., Path]
@@ -91,6 +93,23 @@ def test_nothing_is_cut_in_a_pipe() -> None:
     for found in Catalog.read().families.values():
         for line in found:
             assert line.about in str(line)
+
+
+def test_what_the_source_says_is_what_the_entry_says() -> None:
+    for registry in FAMILIES.values():
+        for line in lines(registry):
+            one = line.entry
+            text = one.__doc__ if isclass(one) else one.about
+            assert line.about == text.strip().partition("\n")[0].replace("``", "")
+            assert said(registry.where(line.name) or "").about == line.about
+            if registry is OBJECTIVES:
+                assert line.group == one.family
+
+
+def test_what_the_source_does_not_say_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = str(Listing("objectives", lines(OBJECTIVES)))
+    monkeypatch.setattr("headstart.catalog.said", lambda where: Said())
+    assert str(Listing("objectives", lines(OBJECTIVES))) == before
 
 
 @pytest.mark.usefixtures("terminal")

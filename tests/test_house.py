@@ -29,6 +29,7 @@ STAGES = [
         "version",
         "errors",
         "registry",
+        "registries",
         "files",
         "batch",
         "seeding",
@@ -53,7 +54,7 @@ STAGES = [
     {"labeling"},
     {"deployment"},
     {"verbs"},
-    {"answers", "catalog", "cli", "entry", "machine", "usage", "__init__", "__main__"},
+    {"answers", "catalog", "cli", "entry", "machine", "said", "usage", "__init__", "__main__"},
 ]
 
 
@@ -119,7 +120,13 @@ KINDS = {path.name for path in (PACKAGE / "modalities").iterdir() if (path / "co
 TENSORS = {"pixels", "input_ids", "waveform", "items"}
 #: The entries of the registry of kinds, the column names of other people's data, and elements of
 #: SVG and JSON that happen to be called so.
-OWN_WORDS = {"modalities/__init__.py", "data/pairs.py", "answers.py", "pages/charts.py"}
+OWN_WORDS = {
+    "registries.py",
+    "modalities/__init__.py",
+    "data/pairs.py",
+    "answers.py",
+    "pages/charts.py",
+}
 OWN_WORDS |= {"pages/dots.py", "pages/heat.py", "pages/scatter.py", "pages/tradeoff.py"}
 #: Where tensors are named that are of ids or of pixels by definition.
 OF_TENSORS = ("batch.py", "modalities/tokens/", "encoders/", "objectives/")

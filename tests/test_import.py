@@ -68,6 +68,11 @@ except SystemExit as end:
     assert not imported_by(code) & HEAVY
 
 
+@pytest.mark.parametrize("what", [None, "objectives"])
+def test_a_list_loads_no_torch(what: str | None) -> None:
+    assert not imported_by(f"import headstart; str(headstart.list({what!r}))") & HEAVY
+
+
 def test_every_public_name_is_there() -> None:
     assert set(headstart.__all__) <= set(dir(headstart))
     for name in headstart.__all__:

@@ -8,32 +8,22 @@ import sys
 import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from pydantic.fields import FieldInfo
 
 from headstart.config.described import described, single
-from headstart.downstream import TASKS
-from headstart.encoders import ENCODERS
 from headstart.errors import HeadstartError, did_you_mean
-from headstart.evaluation.protocols import PROTOCOLS, protocols_for
-from headstart.modalities import MODALITIES
-from headstart.objectives import OBJECTIVES
-from headstart.objectives.needs import encoders_for
 from headstart.pages.result import Result
+from headstart.registries import ENCODERS, FAMILIES, MODALITIES, OBJECTIVES, PROTOCOLS
 from headstart.registry import HOME, Registry
+from headstart.said import Said, first_line, said
 
 if TYPE_CHECKING:
     from headstart.encoders.published import Found
 
-FAMILIES = {
-    "modalities": MODALITIES,
-    "encoders": ENCODERS,
-    "objectives": OBJECTIVES,
-    "tasks": TASKS,
-    "protocols": PROTOCOLS,
-}
 #: Columns of a table of combinations, of a table's names, and of its encoders.
 WIDTH, NAMES, ENCODERS_WIDE = 80, 20, 26
 
@@ -79,21 +69,31 @@ class Line:
     """One name of a registry.
 
     Attributes:
-        entry: the object with this name; None if it is not available.
+        registry: that it is a name of.
         package: of the entry; None where several packages claim the name.
         fault: why it is not available, in a sentence: it cannot be imported, or is claimed twice.
     """
 
     name: str
-    entry: Any = None
+    registry: Registry
     package: str | None = None
     fault: str | None = None
+
+    @cached_property
+    def entry(self) -> Any:
+        """The object with this name, imported now; None if it is not available."""
+        try:
+            return self.registry[self.name]
+        except HeadstartError:
+            return None
 
     @property
     def about(self) -> str:
         """The entry's description, in one line."""
+        if self._said.about is not None:
+            return self._said.about
         text = self.entry.__doc__ if inspect.isclass(self.entry) else self._field("about")
-        return (text or "").strip().partition("\n")[0].replace("``", "")
+        return first_line(text) or ""
 
     @property
     def options(self) -> dict[str, FieldInfo]:
@@ -104,6 +104,8 @@ class Line:
     @property
     def group(self) -> str:
         """The heading in a list: the family of an objective, or what an encoder reads."""
+        if self._said.family is not None:
+            return self._said.family
         nouns = [
             kind.content.noun
             for _, kind in MODALITIES.items()
@@ -111,6 +113,11 @@ class Line:
         ]
         family = self._field("family")
         return family if isinstance(family, str) else " or ".join(nouns)
+
+    @property
+    def _said(self) -> Said:
+        where = self.registry.where(self.name)
+        return said(where) if where else Said()
 
     def _field(self, name: str) -> Any:
         return getattr(self.entry, name, None)
@@ -141,7 +148,7 @@ class Catalog(Result):
 
     @classmethod
     def read(cls) -> Catalog:
-        """Import every entry of every registry."""
+        """Read every entry of every registry; only those of other packages are imported."""
         return cls({family: lines(registry) for family, registry in FAMILIES.items()})
 
     def summary(self) -> dict[str, Any]:
@@ -207,13 +214,15 @@ def foreign() -> dict[str, list[Line]]:
 
 
 def line(registry: Registry, name: str) -> Line:
-    """Import an entry and return its line; errors of other packages become part of it."""
+    """Return the line of a name; errors of other packages, which are imported, are part of it."""
     package = None
     try:
         package = registry.package_of(name)
-        return Line(name, registry[name], package, registry.refused.get(name))
+        if package != HOME or name in registry.refused:
+            registry[name]
+        return Line(name, registry, package, registry.refused.get(name))
     except HeadstartError as error:
-        return Line(name, package=package, fault=str(error))
+        return Line(name, registry, package=package, fault=str(error))
 
 
 @dataclass(frozen=True)
@@ -280,6 +289,8 @@ def _cells(package: str | None) -> Iterator[Cell]:
     Encoders are those that :mod:`headstart.objectives.needs` accepts. A protocol of the kind of
     data is valid if the data and one of these encoders provide what it needs.
     """
+    from headstart.evaluation.protocols import protocols_for
+    from headstart.objectives.needs import encoders_for
 
     def entries(registry: Registry) -> dict[str, Any]:
         return {

@@ -31,9 +31,9 @@ _RESERVED = frozenset(
 class Registry:
     """A read-only table of names, resolved lazily.
 
-    There is one in the ``__init__`` of each folder that can be extended: modalities, encoders,
-    objectives, downstream tasks and evaluation protocols. Installed packages add entries with
-    entry points, and their modules are imported only when the entry is used::
+    There is one for each thing that can be extended, in :mod:`headstart.registries`. Installed
+    packages add entries with entry points, and their modules are imported only when the entry is
+    used::
 
         [project.entry-points."headstart.objectives"]
         next_reading = "sensors.objective:NextReading"
@@ -93,6 +93,10 @@ class Registry:
         if name not in self._foreign:
             hint = did_you_mean(name, self, all_in=f"headstart list {self.family}")
             raise HeadstartError(f"unknown {self.kind} {name!r}{hint}")
+
+    def where(self, name: str) -> str | None:
+        """Return ``"module:attribute"`` of an entry of this package; None for any other name."""
+        return self._entries.get(name)
 
     def items(self) -> Iterator[tuple[str, Any]]:
         """Yield each name with its imported entry, without those that cannot be imported."""

@@ -42,7 +42,7 @@ from headstart.encoders import ENCODERS
 from headstart.errors import HeadstartError
 from headstart.objectives import OBJECTIVES
 from headstart.objectives.needs import phrase
-from headstart.registry import Registry
+from headstart.registries import TASKS as TASKS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,26 +57,6 @@ if TYPE_CHECKING:
     from headstart.evaluation.heads.chosen import Chosen
     from headstart.evaluation.metrics import Estimate
     from headstart.modalities import Modality, Processor
-
-TASKS = Registry(
-    "task",
-    {
-        "classification": "headstart.downstream.classification:Classification",
-        "detection": "headstart.downstream.image.detection:Detection",
-        "segmentation": "headstart.downstream.image.segmentation:Segmentation",
-        "tokens": "headstart.downstream.text.tokens:TokenClassification",
-        "questions": "headstart.downstream.text.questions:Questions",
-        "multilabel": "headstart.downstream.multilabel:MultiLabel",
-        "regression": "headstart.downstream.regression:Regression",
-        "similarity": "headstart.downstream.similarity:Similarity",
-        "pairs": "headstart.downstream.crossed_pairs:CrossedPairs",
-        "prototypes": "headstart.downstream.prototypes:Prototypes",
-        "prompt": "headstart.downstream.text.prompt:Prompt",
-        "seq2seq": "headstart.downstream.text.seq2seq:Seq2Seq",
-    },
-    group="headstart.tasks",
-    members=("build", "load"),
-)
 
 
 class TaskDefaults(TypedDict, total=False):

@@ -28,29 +28,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from torch import Tensor, nn
 
 from headstart.errors import HeadstartError
-from headstart.registry import Registry
+from headstart.registries import ENCODERS as ENCODERS
 
 if TYPE_CHECKING:
     from headstart.batch import Batch
     from headstart.config import Options
-
-#: Each name stands for an :class:`EncoderKind`.
-ENCODERS = Registry(
-    "encoder",
-    {
-        "light": "headstart.encoders.light:LIGHT",
-        "modernbert": "headstart.encoders.transformer:MODERNBERT",
-        "bert": "headstart.encoders.transformer:BERT",
-        "gpt": "headstart.encoders.transformer:GPT",
-        "xlnet": "headstart.encoders.xlnet:XLNET",
-        "t5": "headstart.encoders.seq2seq:T5",
-        "conv": "headstart.encoders.conv:CONV",
-        "plain": "headstart.encoders.plain:PLAIN",
-        "vit": "headstart.encoders.vit:VIT",
-    },
-    group="headstart.encoders",
-    members=("create", "reads", "provides"),
-)
 
 #: Rates of dropout in configurations of Transformers; that of attention has no module.
 _RATES = ("attention_dropout", "attention_probs_dropout_prob", "dropout")

@@ -22,7 +22,7 @@ from headstart.modalities.processor import Processor as Processor
 from headstart.modalities.processor import TokenProcessor as TokenProcessor
 from headstart.modalities.processor import VectorProcessor as VectorProcessor
 from headstart.modalities.processor import Vocabulary as Vocabulary
-from headstart.registry import Registry
+from headstart.registries import MODALITIES as MODALITIES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,15 +35,6 @@ if TYPE_CHECKING:
     from headstart.data.field import Field
     from headstart.data.vectors import Matrix
 
-MODALITIES = Registry(
-    "modality",
-    {
-        "text": "headstart.modalities.text.modality:TextModality",
-        "image": "headstart.modalities.image.modality:ImageModality",
-    },
-    group="headstart.modalities",
-    members=("content", "gives", "provides", "protocols"),
-)
 #: The modality of sources that no other one recognises.
 DEFAULT = "text"
 

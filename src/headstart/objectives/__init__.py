@@ -26,59 +26,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from headstart.registry import Registry
+from headstart.registries import OBJECTIVES as OBJECTIVES
 
 if TYPE_CHECKING:
     from headstart.batch import Batch
     from headstart.config import Options
     from headstart.encoders import Encoder
-
-OBJECTIVES = Registry(
-    "objective",
-    {
-        "mlm": "headstart.objectives.masked:MaskedModeling",
-        "clm": "headstart.objectives.causal:CausalModeling",
-        "nsp": "headstart.objectives.sentences:NextSentence",
-        "sop": "headstart.objectives.sentences:SentenceOrder",
-        "bert": "headstart.objectives.bert:BERT",
-        "albert": "headstart.objectives.bert:ALBERT",
-        "word_order": "headstart.objectives.word_order:WordOrder",
-        "electra": "headstart.objectives.replaced:Electra",
-        "prefix": "headstart.objectives.prefix:PrefixModeling",
-        "unilm": "headstart.objectives.unilm:UniLM",
-        "plm": "headstart.objectives.permuted:PermutedModeling",
-        "span_corruption": "headstart.objectives.span_corruption:SpanCorruption",
-        "bart": "headstart.objectives.bart:BART",
-        "gap_sentences": "headstart.objectives.gap_sentences:GapSentences",
-        "tsdae": "headstart.objectives.tsdae:TSDAE",
-        "simcse": "headstart.objectives.contrastive:SimCSE",
-        "contrast": "headstart.objectives.contrastive:Contrast",
-        "simclr": "headstart.objectives.contrastive:SimCLR",
-        "moco": "headstart.objectives.moco:MoCo",
-        "byol": "headstart.objectives.siamese:BYOL",
-        "simsiam": "headstart.objectives.siamese:SimSiam",
-        "barlow": "headstart.objectives.redundancy:BarlowTwins",
-        "vicreg": "headstart.objectives.redundancy:VICReg",
-        "dino": "headstart.objectives.dino:DINO",
-        "distill": "headstart.objectives.distill:Distill",
-        "rotation": "headstart.objectives.rotation:Rotation",
-        "relative_position": "headstart.objectives.relative_position:RelativePosition",
-        "jigsaw": "headstart.objectives.jigsaw:Jigsaw",
-        "colorization": "headstart.objectives.colorization:Colorization",
-        "inpainting": "headstart.objectives.inpainting:Inpainting",
-        "cpc": "headstart.objectives.predictive:CPC",
-        "mae": "headstart.objectives.masked_images:MAE",
-        "simmim": "headstart.objectives.masked_images:SimMIM",
-        "autoencoder": "headstart.objectives.reconstruction:AutoEncoder",
-        "denoising": "headstart.objectives.reconstruction:Denoising",
-        "vae": "headstart.objectives.variational:VAE",
-        "gan": "headstart.objectives.adversarial:GAN",
-        "bigan": "headstart.objectives.adversarial:BiGAN",
-    },
-    group="headstart.objectives",
-    members=("needs", "layout", "Options"),
-)
-
 
 #: Reserved name for the options that say how several objectives are combined.
 MIXTURE = "mixture"

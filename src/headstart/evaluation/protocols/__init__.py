@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from typing import Protocol as Contract
 
 from headstart.config import Options as AnyOptions
-from headstart.registry import HOME, Registry
+from headstart.registries import PROTOCOLS as PROTOCOLS
+from headstart.registry import HOME
 
 if TYPE_CHECKING:
     import numpy as np
@@ -127,23 +128,6 @@ class Protocol:
     def divides(self) -> bool:
         """Whether it learns from some of the labeled records and is tested on others."""
         return self.measure is not None and (self.split is not None or self.draws)
-
-
-PROTOCOLS = Registry(
-    "evaluation task",
-    {
-        "classification": "headstart.evaluation.protocols.classification:PROTOCOL",
-        "multilabel": "headstart.evaluation.protocols.multilabel:PROTOCOL",
-        "regression": "headstart.evaluation.protocols.regression:PROTOCOL",
-        "fewshot": "headstart.evaluation.protocols.fewshot:PROTOCOL",
-        "similarity": "headstart.evaluation.protocols.similarity:PROTOCOL",
-        "retrieval": "headstart.evaluation.protocols.retrieval:PROTOCOL",
-        "clustering": "headstart.evaluation.protocols.clustering:PROTOCOL",
-        "perplexity": "headstart.evaluation.protocols.perplexity:PROTOCOL",
-    },
-    group="headstart.protocols",
-    members=("about", "needs"),
-)
 
 
 def protocols_for(modality: Modality | type[Modality]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from PIL import Image
 import headstart as hs
 from headstart.errors import HeadstartError
 from headstart.training import train
-from headstart.verbs.previewing import _joined
+from headstart.verbs.previewing import Preview, _joined
 
 TEXTS = [f"the {a} {b} sleeps in the sun" for a in ("red", "sly", "old") for b in ("fox", "hare")]
 
@@ -38,7 +38,7 @@ def test_texts_are_shown_with_hidden_tokens_and_their_answers(tmp_path: Path) ->
     assert "->" in str(found)
     page = out.read_text(encoding="utf-8")
     assert 'class="answer"' in page
-    assert hs.preview(TEXTS, out=out, overwrite=True).to_dict()["out"] == str(out)
+    assert hs.preview(TEXTS, out=out).to_dict()["out"] == str(out)  # its own page is replaced
 
 
 def test_pictures_are_shown_as_views(tmp_path: Path) -> None:
@@ -47,6 +47,12 @@ def test_pictures_are_shown_as_views(tmp_path: Path) -> None:
     assert Image.open(found.out).width > 8 * 16
     page = hs.preview(pictures, objective="rotation", out=tmp_path / "views.html").out
     assert "data:image/png;base64" in page.read_text(encoding="utf-8")
+
+
+def test_pictures_are_not_printed_so_the_page_is_named() -> None:
+    found = Preview("rotation makes this of 12 pictures", [], None)
+    assert str(found).startswith("rotation makes this of 12 pictures, which only a page can show")
+    assert "\n" not in str(found)
 
 
 def test_a_file_that_is_there_is_not_replaced(tmp_path: Path) -> None:

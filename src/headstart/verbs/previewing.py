@@ -21,6 +21,8 @@ from headstart.verbs.reading import console, load, say, speaking
 _TITLE = "headstart: what is learned from?"
 #: Records that are printed; the page has more.
 _PRINTED = 3
+#: Bytes of a page that hold its title.
+_HEAD = 2000
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Preview(Result):
     def __str__(self) -> str:
         from headstart.evaluation.report.pretext import unknown_note
 
+        if not self.records and not self.out:
+            return f"{self.headline}, which only a page can show: --out preview.html writes it"
         lines = [f"{self.headline}:"]
         for rows in self.records[:_PRINTED]:
             lines.append("")
@@ -53,8 +57,8 @@ class Preview(Result):
                 lines.append(f"  {row['name']}: {_joined(row['pieces'])}")
         if note := unknown_note(self.records):
             lines += ["", note]
-        shown = "more of them" if self.records else "them"
-        page = f"wrote {self.out}" if self.out else f"--out preview.html writes a page with {shown}"
+        more = "--out preview.html writes a page with more of them"
+        page = f"wrote {self.out}" if self.out else more
         return "\n".join([*lines, "", page])
 
 
@@ -86,6 +90,7 @@ def preview(
     out = Path(plan.out) if plan.out else None
     if out:
         check_ending(out, "a preview", (".html", ".png"))
+        plan.overwrite = plan.overwrite or _is_preview(out)
     check_free(plan)
     shared = {name: value for name, value in plan if name in PretrainConfig.model_fields}
     training = PretrainConfig(**{**shared, "out": plan.out or "preview"})
@@ -120,6 +125,15 @@ def _write(run: RunFolder, headline: str, out: Path) -> None:
     question = tag("p", "What is learned from?", class_="question")
     header = tag("header", question, tag("h1", tag("strong", f"{headline}.")))
     write_text(out, page(header, [section(run)], _TITLE, script=False))
+
+
+def _is_preview(file: Path) -> bool:
+    """Return whether a file is an earlier preview: who looks at several options sees the last."""
+    try:
+        with file.open("rb") as page:
+            return f"<title>{_TITLE}</title>".encode() in page.read(_HEAD)
+    except OSError:
+        return False
 
 
 def _joined(pieces: list[list[str]]) -> str:

@@ -33,6 +33,22 @@ def test_numbers_are_short_and_the_input_stands_beside(monkeypatch: pytest.Monke
     assert rows_table([ROW, ROW, ROW]).endswith("2 more rows; --out FILE.csv writes all.")
 
 
+def test_what_was_typed_or_stands_there_already_has_no_column(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("NO_COLOR", "1")
+    long = "interest rates " * 9
+    near = {"query": "rates", "id": "a:1", "preview": long, "record": {"text": long, "by": "me"}}
+    text = rows_table([near, {**near, "id": "a:2"}])
+    assert [name for name in ("query", "id", "preview", "text", "by") if name in text] == [
+        "id",
+        "preview",
+        "by",
+    ]
+    assert "query" in rows_table([near, {**near, "query": "other"}])
+
+
 def test_elsewhere_rows_are_json_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _prose([{"label": "a", "score": 0.123456}]) == '{"label": "a", "score": 0.123456}'
     monkeypatch.setattr("sys.__stdout__", SimpleNamespace(isatty=lambda: True, encoding="utf-8"))

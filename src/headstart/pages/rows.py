@@ -26,6 +26,7 @@ def rows_table(rows: Sequence[Mapping[str, Any]]) -> str:
 
     shown = [dict(_cells(row)) for row in rows[:MOST]]
     head = list(dict.fromkeys(name for row in shown for name in row))
+    head = [name for name in head if not _says_nothing(name, shown)]
     cells = [[row.get(name, "") for name in head] for row in shown]
     written = io.StringIO()
     console = Console(file=written, force_terminal=True, width=shutil.get_terminal_size().columns)
@@ -44,6 +45,14 @@ def _cells(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     plain = [name for name, value in record.items() if not isinstance(value, Mapping | list)]
     for name in plain[:_COLUMNS]:
         yield (f"input:{name}" if name in row else name), _shown(record[name])
+
+
+def _says_nothing(name: str, rows: Sequence[Mapping[str, str]]) -> bool:
+    """Return whether a column repeats the preview, or the one query that was just typed."""
+    if name == "query":
+        return len({row.get(name) for row in rows}) == 1
+    repeats = all(row.get(name) == row.get("preview", "") for row in rows)
+    return name != "preview" and "preview" in rows[0] and repeats
 
 
 def _shown(value: Any) -> str:

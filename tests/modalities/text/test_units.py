@@ -8,6 +8,7 @@ import torch
 
 from headstart.deployment.deletion import SHARES, deletion
 from headstart.downstream.wide import Wide, distinct
+from headstart.modalities.text.evidence import TextEvidence, Word
 from headstart.modalities.text.processor import TextProcessor
 from headstart.modalities.text.tokenizers import fit_tokenizer
 from headstart.modalities.text.units import TextUnits, read, without, words
@@ -135,3 +136,9 @@ def test_deletion_takes_the_named_units_first_and_measures_the_area() -> None:
     assert found.random_drop == pytest.approx(expected, abs=0.12)
     assert len(found.named) == len(SHARES)
     assert deletion(probability, [], seed=0) is None
+
+
+def test_a_word_is_named_once_among_the_strongest() -> None:
+    parts = [Word(0, 4, ()), Word(5, 9, ()), Word(10, 14, ()), Word(15, 18, ())]
+    found = TextEvidence("Firm firm deal bad", parts, [0.2, 0.3, 0.1, -1.0], 18, "up", True)
+    assert found.strongest(1) == [("firm", 0.3), ("deal", 0.1)]

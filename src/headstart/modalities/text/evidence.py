@@ -58,13 +58,16 @@ class TextEvidence:
         return [f"speaks for {self.label}", "speaks against it"]
 
     def strongest(self, sign: int) -> list[tuple[str, float]]:
-        """Return the words of one sign with their weights, the strongest first."""
+        """Return the words of one sign, each once, with their weights, the strongest first."""
         chosen = [
             (self.text[word.start : word.end], weight)
             for word, weight in zip(self.words, self.weights, strict=True)
             if weight * sign > 0
         ]
-        return sorted(chosen, key=lambda pair: -abs(pair[1]))[:NAMED]
+        found: dict[str, tuple[str, float]] = {}
+        for word, weight in sorted(chosen, key=lambda pair: -abs(pair[1])):
+            found.setdefault(word.casefold(), (word, weight))
+        return list(found.values())[:NAMED]
 
     def summary(self) -> dict[str, Any]:
         """Return ``words``, each with its text, span and weight, and ``read``, what was read."""

@@ -40,7 +40,7 @@ def test_copies_are_one_group_whatever_their_case_and_spaces() -> None:
     assert len(set(groups)) == 3
     assert (
         notes[-1] == "a.csv: 2 of 4 texts are copies or near copies of others; "
-        "no split divides their 1 group(s)."
+        "these stay on one side of every split."
     )
 
 

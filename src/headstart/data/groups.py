@@ -115,7 +115,7 @@ def grouping(
         kinds = "copies or near copies" if near else "copies"
         notes.append(
             f"{where}: {int(several.sum()):,} of {count:,} {content.noun} are {kinds} of others; "
-            f"no split divides their {len(several):,} group(s)."
+            "these stay on one side of every split."
         )
     return groups
 

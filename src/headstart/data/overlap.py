@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -72,17 +73,6 @@ class Overlap:
             "one there"
         )
 
-    def caution(self, where: str, tested: str = "test") -> list[str]:
-        """Return a clause for the first line of a result; [] where few were seen before.
-
-        Args:
-            where: ``in the pre-training data``, for example.
-            tested: what the tested records are called.
-        """
-        if self.share < LEAK:
-            return []
-        return [f"{self.share:.1%} of the {tested} {self.noun} occur {where}, exactly or nearly"]
-
     def sentences(self) -> list[str]:
         """Return warnings and notes; none where no overlap was found."""
         if not self.exact + self.near:
@@ -93,6 +83,21 @@ class Overlap:
             "for example); `--remove-overlap` of pretrain leaves them out.",
             *self.notes,
         ]
+
+
+def leaked(found: Mapping[str, Overlap], tested: str = "test") -> list[str]:
+    """Return a clause for the first line of a result; [] where few were seen before.
+
+    Args:
+        found: overlaps of the same tested records, by ``in the pre-training data``, for example.
+        tested: what the tested records are called.
+    """
+    many = [(where, each) for where, each in found.items() if each.share >= LEAK]
+    if not many:
+        return []
+    clauses = [f"{each.share:.1%} {where}" for where, each in many]
+    clauses[0] = clauses[0].replace(" ", f" of the {tested} {many[0][1].noun} occur ", 1)
+    return [f"{' and '.join(clauses)}, exactly or nearly"]
 
 
 def overlap(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from headstart.data.contradictions import contradictions
 from headstart.data.groups import alone, together
-from headstart.data.overlap import overlap
+from headstart.data.overlap import leaked, overlap
 from headstart.data.pairs import PAIR
 from headstart.data.times import latest
 from headstart.downstream import TASKS
@@ -68,7 +68,7 @@ def gathered(
     elif PAIR not in records.column_names:
         found = overlap(records, validation, content)
         notes += found.notes
-        cautions += found.caution("among the training ones", "held-out")
+        cautions += leaked({"among the training ones": found}, "held-out")
     if TASKS[config.task].classifies and isinstance(records[0]["label"], str):
         doubts = contradictions(records, content)
         notes += doubts.sentences()

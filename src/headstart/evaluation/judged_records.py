@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.config import EvaluateConfig
 from headstart.data.contradictions import Contradictions, ceiling, contradictory
-from headstart.data.overlap import overlap
+from headstart.data.overlap import Overlap, leaked, overlap
 from headstart.evaluation.background import pretraining_records
 from headstart.evaluation.cache import cached_overlap, digests_of
 from headstart.evaluation.evaluate import protocol_of
@@ -84,19 +84,20 @@ def judged_records(opened: OpenedRun, config: EvaluateConfig, store: Path) -> Ju
     names = names_of(config, train, modality, opened.say)
     background = pretraining_records(opened.run, modality, notes)
 
-    def seen_before(earlier: Dataset) -> Any:
+    def seen_before(earlier: Dataset) -> Overlap:
         search = partial(overlap, earlier, tested, content)
         return cached_overlap(store, earlier, tested, digest_of, search)
 
-    cautions: list[str] = []
+    leaks: dict[str, Overlap] = {}
     if background is not None:
         shared = seen_before(background)
         notes += shared.sentences()
         if test is not None:
-            cautions += shared.caution("in the pre-training data")
+            leaks["in the pre-training data"] = shared
         audits.get("test", audits["train"])["overlap"] = shared.summary()
     if test is not None and not protocol_of(config).alone:
-        cautions += seen_before(train).caution("among the labeled ones")
+        leaks["among the labeled ones"] = seen_before(train)
+    cautions = leaked(leaks)
     cautions += group_caution(audits, len(tested))
     doubts: list[str] = []
     if protocol_of(config).classes:

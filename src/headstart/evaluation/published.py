@@ -59,7 +59,7 @@ def published_encoders(
     """
     kind = modality.name
     if list(asked) == ["off"]:
-        notes.append("No published encoder was compared with (`--published off`).")
+        notes.append("No published encoder was compared with (`--published off`, or `--quick`).")
         return []
     found = Found.here()
     told, by_name = len(notes), list(asked) != ["auto"]

@@ -165,8 +165,8 @@ def test_edited_copies_are_in_one_group() -> None:
     assert groups[14] == groups[22]
     assert len(set(groups)) == 21
     assert notes == [
-        "photos: 5 of 24 pictures are copies or near copies of others; no split divides their "
-        "2 group(s)."
+        "photos: 5 of 24 pictures are copies or near copies of others; these stay on one side of "
+        "every split."
     ]
 
 

@@ -12,7 +12,7 @@ from datasets import Dataset
 from reading import OPTIONS
 
 from headstart.data.audit import Audit
-from headstart.data.overlap import overlap
+from headstart.data.overlap import leaked, overlap
 from headstart.data.sources import read
 from headstart.modalities.text import near as near_texts
 from headstart.modalities.text.content import TEXT
@@ -108,6 +108,18 @@ def test_overlap_counts_every_tested_text_and_names_both_sides() -> None:
         "2 of 4 test texts also occur in the pre-training data and 1 more are nearly like one there"
     )
     assert overlap(background, held([text(8)]), TEXT).sentences() == []
+
+
+def test_leaks_are_told_in_one_clause() -> None:
+    tested = held([text(9), text(1), text(2), text(8)], "t")
+    one, other = (overlap(held([text(n)]), tested, TEXT) for n in (1, 99))
+    assert leaked({"here": one, "there": one}) == [
+        "25.0% of the test texts occur here and 25.0% there, exactly or nearly"
+    ]
+    assert leaked({"here": other, "there": one}) == [
+        "25.0% of the test texts occur there, exactly or nearly"
+    ]
+    assert leaked({"here": other}) == []
 
 
 def test_without_the_library_exact_ones_are_found_and_a_sentence_says_so(

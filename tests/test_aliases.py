@@ -6,8 +6,11 @@ import pytest
 from typer.testing import CliRunner
 
 from headstart.cli import VERBS, app
+from headstart.config import PretrainConfig
 from headstart.config.aliases import ALIASES
 from headstart.config.described import single
+from headstart.errors import HeadstartError
+from headstart.verbs.reading import load
 
 
 def test_every_other_name_of_an_option_leads_to_one_that_some_verb_has() -> None:
@@ -32,3 +35,8 @@ def test_a_well_known_other_name_leads_to_ours(given: str, sentence: str) -> Non
     done = CliRunner().invoke(app, ["pretrain", "a", "--out", "x", *given.split()])
     assert (done.exit_code, done.stdout) == (1 if "--set" in given[:5] else 2, "")
     assert sentence in done.stderr
+
+
+def test_a_misspelt_name_is_told_before_the_one_that_is_missing() -> None:
+    with pytest.raises(HeadstartError, match="unknown option 'outt'; did you mean 'out'"):
+        load(PretrainConfig, sources=["a.txt"], outt="runs/x")

@@ -230,14 +230,21 @@ def test_doctor_tells_cores_bf16_and_versions(shell: Shell) -> None:
 def test_a_mistake_is_one_sentence_and_exit_code_1(
     shell: Shell, verb: Callable[..., list[Any]]
 ) -> None:
-    verb("info", HeadstartError("there is no run at x; check the path."))
-    done = shell("info", "x")
+    verb("info", HeadstartError("there is no run at runs/x; check the path."))
+    done = shell("info", "runs/x")
     assert done.exit_code == 1
     assert done.stdout == ""
-    assert done.stderr.endswith("error: there is no run at x; check the path.\n")
-    assert json.loads(shell("info", "x", "--json").stdout) == {
-        "error": "there is no run at x; check the path."
+    assert done.stderr.endswith("error: there is no run at runs/x; check the path.\n")
+    assert json.loads(shell("info", "runs/x", "--json").stdout) == {
+        "error": "there is no run at runs/x; check the path."
     }
+
+
+def test_what_is_neither_a_run_nor_a_name_is_told_so(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "'somewhat' is neither a run here nor a name" in shell("info", "somewhat").stderr
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ from headstart.answers import answer
 from headstart.config import Options
 from headstart.config.described import facts, single
 from headstart.config.loading import must_be
-from headstart.errors import shown
+from headstart.errors import HeadstartError, shown
 from headstart.usage import Commands
 
 app = typer.Typer(
@@ -262,15 +262,24 @@ def info(
     """Describe a run, or an objective, encoder, task, protocol or kind of data."""
 
     def work() -> Any:
-        if not Path(target).exists():
+        is_there = Path(target).exists()
+        if not is_there:
             from headstart.entry import Entries
 
             found = Entries.named(target)
             if found is not None:
                 return found
-        if as_json:
-            return headstart.info(target)
-        facts = headstart.Run.open(target).facts()
+        try:
+            if as_json:
+                return headstart.info(target)
+            facts = headstart.Run.open(target).facts()
+        except HeadstartError as error:
+            if is_there or Path(target).name != target or any(Path().glob("*/config.yaml")):
+                raise
+            raise HeadstartError(
+                f"{target!r} is neither a run here nor a name; `headstart list` has the names, and "
+                "`headstart info FOLDER` describes a run."
+            ) from error
         return "\n".join(f"{name:<16}{value}" for name, value in facts.items())
 
     answer(work, as_json=as_json)

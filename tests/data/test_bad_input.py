@@ -299,3 +299,9 @@ def test_a_file_in_a_folder_that_cannot_serve_is_set_aside_and_the_others_are_re
     assert quarantined(audit) == {f"d/{name}": alone.rstrip(".")}
     assert name in audit.sentences()[0]
     assert refusal(odd, folder / "z.csv", columns=columns) in (alone, alone.replace("d/", ""))
+
+
+def test_an_only_file_that_is_empty_is_named_once(tmp_path: Path) -> None:
+    message = refusal(write(tmp_path / "labeled.csv", ""))
+    assert message.count("labeled.csv") == 1
+    assert message.endswith("labeled.csv: it is empty.")

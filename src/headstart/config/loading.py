@@ -234,7 +234,8 @@ def task_options(config: EvaluateConfig | FinetuneConfig, model: type[Model]) ->
 
 
 def _sentence(model: type[BaseModel], error: ValidationError) -> str:
-    first = error.errors()[0]
+    # A misspelt name is often why another is missing.
+    first, *_ = sorted(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         names = _names(model)

@@ -101,6 +101,7 @@ def _nothing_in(sources: Sequence[str], audit: Audit) -> HeadstartError:
             (row["where"] for row in audit.summary()["records"] if row["reason"] == reason), named
         )
         others = f" (set aside for this reason: {count})" if count > 1 else ""
-        return HeadstartError(f"no record could be read from {named}: {first}: {reason}{others}.")
+        where = "" if named.endswith(first) else f"{first}: "
+        return HeadstartError(f"no record could be read from {named}: {where}{reason}{others}.")
     blank = "all its lines are blank" if audit.blank else "it holds no file"
     return HeadstartError(f"no record could be read from {named}: {blank}; name another source.")

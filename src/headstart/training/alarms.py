@@ -103,8 +103,8 @@ class Alarms:
             )
         else:
             cause = (
-                f"they see each record {epochs:.2g} times already; give more records, take a "
-                "smaller --batch-size, or set the --budget in steps"
+                f"they see each record {epochs:.2g} times already; give more records, a smaller "
+                "--batch-size, or a --budget that is longer or in steps"
             )
         return self._ring(
             "few steps",

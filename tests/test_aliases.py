@@ -37,6 +37,11 @@ def test_a_well_known_other_name_leads_to_ours(given: str, sentence: str) -> Non
     assert sentence in done.stderr
 
 
+def test_the_number_of_results_is_found_by_its_name_in_label() -> None:
+    done = CliRunner().invoke(app, ["search", "runs/x", "--query", "a", "--n", "3"])
+    assert "there is no option --n; it is called --count here" in done.stderr
+
+
 def test_a_misspelt_name_is_told_before_the_one_that_is_missing() -> None:
     with pytest.raises(HeadstartError, match="unknown option 'outt'; did you mean 'out'"):
         load(PretrainConfig, sources=["a.txt"], outt="runs/x")

@@ -68,7 +68,7 @@ except SystemExit as end:
     assert not imported_by(code) & HEAVY
 
 
-@pytest.mark.parametrize("what", [None, "objectives"])
+@pytest.mark.parametrize("what", [None, "objectives", "tasks", "protocols"])
 def test_a_list_loads_no_torch(what: str | None) -> None:
     assert not imported_by(f"import headstart; str(headstart.list({what!r}))") & HEAVY
 

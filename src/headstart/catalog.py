@@ -104,15 +104,13 @@ class Line:
     @property
     def group(self) -> str:
         """The heading in a list: the family of an objective, or what an encoder reads."""
-        if self._said.family is not None:
-            return self._said.family
-        nouns = [
-            kind.content.noun
-            for _, kind in MODALITIES.items()
-            if kind.gives == self._field("reads") and kind.content is not None
-        ]
-        family = self._field("family")
-        return family if isinstance(family, str) else " or ".join(nouns)
+        if self.registry is OBJECTIVES:
+            return self._said.family or str(self._field("family") or "")
+        if self.registry is not ENCODERS:
+            return ""
+        reads = self._field("reads")
+        kinds = [kind for _, kind in MODALITIES.items() if kind.gives == reads]
+        return " or ".join(kind.content.noun for kind in kinds if kind.content is not None)
 
     @property
     def _said(self) -> Said:

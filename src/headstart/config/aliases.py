@@ -28,7 +28,7 @@ ALIASES = {
     **dict.fromkeys(("early_stopping", "early_stopping_patience"), "patience"),
     **dict.fromkeys(("validation", "valid", "dev", "eval_file"), "val"),
     **dict.fromkeys(("num_labels", "n_labels"), "labels"),
-    **dict.fromkeys(("k", "top_k", "n_results"), "count"),
+    **dict.fromkeys(("k", "n", "top_k", "n_results"), "count"),
     **dict.fromkeys(("text_column", "image_column"), "columns"),
 }
 

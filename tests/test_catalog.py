@@ -276,3 +276,10 @@ def test_the_page_of_docs_is_up_to_date() -> None:
     tables = module_from_spec(spec)
     spec.loader.exec_module(tables)
     assert tables.PAGE.read_text(encoding="utf-8") == tables.page(), "run python docs/tables.py"
+
+
+def test_what_is_neither_a_run_nor_a_name_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "'somewhat' is neither a run here nor a name" in shell("info", "somewhat").stderr

@@ -240,13 +240,6 @@ def test_a_mistake_is_one_sentence_and_exit_code_1(
     }
 
 
-def test_what_is_neither_a_run_nor_a_name_is_told_so(
-    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert "'somewhat' is neither a run here nor a name" in shell("info", "somewhat").stderr
-
-
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

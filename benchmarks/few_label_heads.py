@@ -230,8 +230,8 @@ def refuse(found: Features, draws: int, unknown: int = 15, each: int = 10) -> No
             [generator.permutation(pool[found.classes[pool] == k])[:each] for k in known]
         )
         others = found.train[np.setdiff1d(np.arange(len(found.train)), labels)]
-        known = np.concatenate([found.train[labels], others])
-        head = Auto(known, first=len(labels), finely=True)
+        every = np.concatenate([found.train[labels], others])
+        head = Auto(every, first=len(labels), finely=True)
         chosen = head.fit(found.train[labels], found.classes[labels], generator)
         measured = familiarity(chosen, found.train[labels], others)
         assert measured is not None

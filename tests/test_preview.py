@@ -10,7 +10,7 @@ from PIL import Image
 
 import headstart as hs
 from headstart.errors import HeadstartError
-from headstart.training import train
+from headstart.training import pretrain as pretraining
 from headstart.verbs.previewing import Preview, _joined
 
 TEXTS = [f"the {a} {b} sleeps in the sun" for a in ("red", "sly", "old") for b in ("fox", "hare")]
@@ -21,7 +21,7 @@ def _nothing_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*arguments: object) -> None:
         raise AssertionError("a preview trains nothing")
 
-    monkeypatch.setattr(train, "train", refuse)
+    monkeypatch.setattr(pretraining, "train", refuse)
 
 
 def test_texts_are_shown_with_hidden_tokens_and_their_answers(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from headstart.data.archives import Member, open_tar, open_zip, suffix, tar_names
 from headstart.data.audit import Audit
 from headstart.data.content import Content
+from headstart.data.parts import PARTS
 from headstart.data.streams import (
     Unreadable,
     open_file,
@@ -26,7 +27,6 @@ from headstart.data.walking import printable, walk
 from headstart.errors import HeadstartError, nearest
 
 _NESTED = "it is an archive inside an archive; unpack it first"
-_SPLITS = frozenset({"train", "training", "test", "dev", "val", "valid", "validation", "unsup"})
 #: Most files in a unit of files.
 _SOME = 8192
 
@@ -96,7 +96,7 @@ def are_classes(files: Iterable[tuple[str, str]], suffixes: Container[str]) -> b
             parents.add(folder)
     grandparents = {os.path.dirname(parent) for parent in parents}
     siblings = len(parents) > 1 and len(grandparents) == 1 and not parents & grandparents
-    return siblings and not {os.path.basename(parent).lower() for parent in parents} <= _SPLITS
+    return siblings and not {os.path.basename(parent).lower() for parent in parents} <= PARTS
 
 
 class _Search:

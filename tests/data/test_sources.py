@@ -67,6 +67,14 @@ def test_a_run_among_the_sources_is_no_data(tmp_path: Path) -> None:
     assert note.endswith("runs/x is a run of headstart and no data: it is skipped.")
 
 
+def test_a_run_that_is_named_as_a_source_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("verb: pretrain\n")
+    (tmp_path / "log.txt").write_text("no data\n")
+    with pytest.raises(HeadstartError, match="is a run of headstart and no data"):
+        records(tmp_path)
+    assert [row["text"] for row in records(tmp_path / "log.txt")] == ["no data"]
+
+
 def test_a_file_can_be_one_document(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"\xef\xbb\xbfone\r\ntwo\n")
     assert records(tmp_path / "a.txt", document="file").to_list() == [

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from headstart.errors import HeadstartError
 from headstart.modalities.image.modality import ImageModality
 from headstart.modalities.inline import inline_records, names_file
 from headstart.modalities.text.modality import TextModality
@@ -31,3 +34,9 @@ def test_texts_can_be_typed_and_pictures_cannot() -> None:
     assert records["text"][:] == records["id"][:] == ["a good film", "so long"]
     assert inline_records(TextModality(), ["a good film", "films.csv"]) is None
     assert inline_records(ImageModality(), ["a cat"]) is None
+
+
+@pytest.mark.parametrize("given", ["", "  ", "\n\t"])
+def test_a_blank_that_is_typed_is_near_nothing_and_refused(given: str) -> None:
+    with pytest.raises(HeadstartError, match="what was typed is blank"):
+        inline_records(TextModality(), ["a good film", given])

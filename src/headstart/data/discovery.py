@@ -23,7 +23,7 @@ from headstart.data.streams import (
     unpacked_name,
 )
 from headstart.data.unit import FILES, SAVED, Unit
-from headstart.data.walking import printable, walk
+from headstart.data.walking import is_run, printable, walk
 from headstart.errors import HeadstartError, nearest
 
 _NESTED = "it is an archive inside an archive; unpack it first"
@@ -224,6 +224,10 @@ def _parted(path: str, content: Content) -> tuple[str, str | None]:
 def _expand(source: str, content: Content) -> list[str]:
     path, part = _parted(os.path.expanduser(source), content)
     if os.path.isdir(path):
+        if is_run(path):
+            raise HeadstartError(
+                f"{source} is a run of headstart and no data; name the records, or a file in it."
+            )
         return [path]
     if os.path.isfile(path):
         if kind_of(path, content) is None:

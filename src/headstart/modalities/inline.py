@@ -7,6 +7,8 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from headstart.errors import HeadstartError
+
 if TYPE_CHECKING:
     from datasets import Dataset
 
@@ -17,8 +19,17 @@ LONGEST_NAME = 255
 
 
 def inline_records(modality: Modality, given: list[str]) -> Dataset | None:
-    """Return the arguments as records; None if one names a file, or this kind cannot be typed."""
-    return None if any(map(names_file, given)) else modality.inline(given)
+    """Return the arguments as records; None if one names a file, or this kind cannot be typed.
+
+    Raises:
+        HeadstartError: one is blank, which is near nothing and of no class.
+    """
+    if any(map(names_file, given)):
+        return None
+    records = modality.inline(given)
+    if records is not None and not all(map(str.strip, given)):
+        raise HeadstartError("what was typed is blank; type a record, or name a file.")
+    return records
 
 
 def names_file(given: str) -> bool:

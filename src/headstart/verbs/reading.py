@@ -102,8 +102,9 @@ def _is_named(value: Any) -> bool:
 
 def _is_named_in(value: Any, source: str) -> bool:
     """Return whether a source is one of the names that an option gave, and no records."""
-    many = value if isinstance(value, list | tuple) else [value]
-    return any(isinstance(one, str | os.PathLike) and os.fspath(one) == source for one in many)
+    if isinstance(value, list | tuple):  # of names, too, within a list of several sources
+        return any(_is_named_in(one, source) for one in value)
+    return isinstance(value, str | os.PathLike) and os.fspath(value) == source
 
 
 def labeled_records(source: str, options: FinetuneConfig, opened: OpenedEncoder) -> Dataset:

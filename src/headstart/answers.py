@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
 import tempfile
 import traceback
 from collections.abc import Callable
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -48,7 +49,39 @@ def answer(work: Callable[[], Any], *, as_json: bool) -> None:
             _fail(_of_system(error), 1, as_json)
         _fail(_fault(error), 70, as_json)
     if is_first():  # of several processes, one answers
-        print(text)
+        _print(text)
+
+
+def _print(text: str) -> None:
+    """Print the result, and see that it has arrived.
+
+    Raises:
+        typer.Exit: it has not: with a sentence, or without where nobody listens any longer.
+    """
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        # What is left to write would fail once more as Python ends.
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            print(
+                f"error: the result cannot be printed: {error.strerror}; make room, or write it to "
+                "another disk.",
+                file=sys.stderr,
+            )
+        raise typer.Exit(1) from None
+
+
+class Unfailing(io.FileIO):
+    """Standard error for progress and notes, whose loss must not end the work that they tell of."""
+
+    def write(self, data: Any) -> int:
+        """Write bytes, or lose them where the disk is full or nobody listens."""
+        try:
+            return super().write(data) or 0
+        except OSError:
+            return len(data)
 
 
 def _fail(sentence: str, code: int, as_json: bool) -> NoReturn:

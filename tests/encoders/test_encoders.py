@@ -186,7 +186,7 @@ def test_a_slip_is_answered_in_a_sentence(name, options, message, processor):
 
 
 def test_a_folder_that_holds_no_encoder_is_refused(tmp_path):
-    with pytest.raises(HeadstartError, match="no encoder can be opened"):
+    with pytest.raises(HeadstartError, match="is no run and holds no encoder"):
         open_encoder(tmp_path)
 
 

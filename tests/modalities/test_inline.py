@@ -23,6 +23,7 @@ def test_a_text_is_no_file_and_a_file_is_no_text(tmp_path: Path) -> None:
     assert not names_file("km/h")
     assert names_file(f"{tmp_path}/gone")
     assert names_file("./gone")
+    assert names_file("-")
     assert not names_file("好" * 500)
     assert not names_file("好" * 100 + "/" + "坏" * 40)
     assert not names_file(f"{'so_' * 90}long.txt")

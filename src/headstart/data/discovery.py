@@ -27,6 +27,8 @@ from headstart.data.walking import is_run, printable, walk
 from headstart.errors import HeadstartError, nearest
 
 _NESTED = "it is an archive inside an archive; unpack it first"
+#: What stands for standard input in other programs; here sources are read more than once.
+STANDARD_INPUT = "-"
 #: Most files in a unit of files.
 _SOME = 8192
 
@@ -233,8 +235,13 @@ def _expand(source: str, content: Content) -> list[str]:
         if kind_of(path, content) is None:
             raise HeadstartError(f"{source} cannot be read: {_unknown(content)}.")
         return [path if part is None else f"{path}#{part}"]
+    if path == STANDARD_INPUT or os.path.exists(path):
+        raise HeadstartError(
+            f"{source} is no regular file, and a pipe cannot be read twice; write it to a file, "
+            "and name that."
+        )
     if os.path.lexists(path):
-        raise HeadstartError(f"{source} is a broken link or no regular file; name a file.")
+        raise HeadstartError(f"{source} is a broken link; name a file.")
     if "://" in source:
         raise HeadstartError(f"{source} is an address; download it and name the file.")
     if glob.has_magic(path):

@@ -7,6 +7,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from headstart.data.discovery import STANDARD_INPUT
 from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ def names_file(given: str) -> bool:
     (``data/gone``), or says where it begins (``/gone``, ``./gone``, ``~/gone``); ``and/or`` is a
     record. What is too long for a name is a record, as no system has files of such names.
     """
+    if given == STANDARD_INPUT:
+        return True
     path = given.partition("#")[0]
     if any(len(part.encode(errors="surrogatepass")) > LONGEST_NAME for part in path.split("/")):
         return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import sys
 import tempfile
 import traceback
@@ -18,7 +19,7 @@ import yaml
 
 import headstart
 from headstart.errors import HeadstartError, shown
-from headstart.pages.rows import rows_table
+from headstart.pages.rows import NARROWEST, rows_table
 from headstart.ranks import is_first
 
 
@@ -144,6 +145,7 @@ def _prose(result: Any) -> str:
             return f"wrote {result}"
         case list():
             is_seen = sys.__stdout__ is not None and sys.__stdout__.isatty()
+            is_seen = is_seen and shutil.get_terminal_size().columns >= NARROWEST
             return rows_table(result) if is_seen and result else "\n".join(map(_json, result))
         case _ if hasattr(result, "tolist"):  # an array of vectors
             return "\n".join(map(_json, result.tolist()))

@@ -35,6 +35,9 @@ def test_texts_can_be_typed_and_pictures_cannot() -> None:
     assert records["text"][:] == records["id"][:] == ["a good film", "so long"]
     assert inline_records(TextModality(), ["a good film", "films.csv"]) is None
     assert inline_records(ImageModality(), ["a cat"]) is None
+    odd = inline_records(TextModality(), ["gr\udcc3\udcbcn", "gr\udcfcn", "half \ud800"])
+    assert odd is not None
+    assert odd["text"][:] == ["grün", "gr\ufffdn", "half ?"]
 
 
 @pytest.mark.parametrize("given", ["", "  ", "\n\t"])

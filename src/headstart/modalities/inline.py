@@ -27,10 +27,18 @@ def inline_records(modality: Modality, given: list[str]) -> Dataset | None:
     """
     if any(map(names_file, given)):
         return None
-    records = modality.inline(given)
+    records = modality.inline([_whole(text) for text in given])
     if records is not None and not all(map(str.strip, given)):
         raise HeadstartError("what was typed is blank; type a record, or name a file.")
     return records
+
+
+def _whole(text: str) -> str:
+    """Return what was typed, in which bytes that the terminal does not know are read as UTF-8."""
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    except UnicodeEncodeError:  # half of a character
+        return text.encode("utf-8", "replace").decode()
 
 
 def names_file(given: str) -> bool:

@@ -14,7 +14,16 @@ import pytest
 from safetensors.numpy import save_file
 
 from headstart.errors import HeadstartError
-from headstart.files import DiskFull, sweep, unwritable, whole_file, whole_folder, write_text
+from headstart.files import (
+    DiskFull,
+    cache_home,
+    scratch,
+    sweep,
+    unwritable,
+    whole_file,
+    whole_folder,
+    write_text,
+)
 
 
 @pytest.fixture(params=[0o022, 0o077, 0o002])
@@ -143,3 +152,12 @@ def test_an_error_of_another_file_is_not_taken_for_one_of_writing(tmp_path: Path
     assert unwritable(other, tmp_path / "a.json") is other
     own = PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "a.json"))
     assert "permission is denied; choose another --out" in str(unwritable(own, tmp_path / "a.json"))
+
+
+def test_a_process_has_one_temporary_folder_and_the_cache_of_its_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert scratch() == scratch()
+    for name in ("one", "other"):
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / name))
+        assert cache_home() == tmp_path / name / "headstart"

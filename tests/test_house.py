@@ -333,3 +333,13 @@ def test_every_library_that_is_imported_is_declared() -> None:
                 if not homes_of & declared:
                     undeclared.add(top)
     assert undeclared == set()
+
+
+def test_temporary_folders_are_where_those_of_killed_processes_are_deleted() -> None:
+    made = re.compile(r"(TemporaryDirectory|mkdtemp)\((?!dir=scratch\(\))")
+    found = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "src").rglob("*.py")
+        if made.search(path.read_text().replace("TemporaryDirectory[str]", ""))
+    }
+    assert found == {"src/headstart/files.py"}

@@ -209,3 +209,11 @@ def test_what_is_made_from_a_run_is_kept_in_it_where_that_can_be(
     temporary = store_of("run")
     assert temporary.is_dir()
     assert temporary != store_of("org/model")  # which has pages of the same names
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_a_device_or_a_pipe_is_never_replaced(folder: Path, link: bool) -> None:
+    os.mkfifo("pipe.npy")
+    os.symlink("/dev/null", "null.npy")
+    with pytest.raises(HeadstartError, match="is no regular file"):
+        check_free(embedding("null.npy" if link else "pipe.npy", "docs"))

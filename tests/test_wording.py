@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 import headstart as hs
 from headstart.errors import HeadstartError
-from headstart.verbs.wording import from_shell, worded
+from headstart.verbs.wording import from_shell, note_records, noting_records, worded
 
 TEXTS = [f"the {a} {b} sleeps" for a in ("red", "sly", "old") for b in ("fox", "hare")]
 
@@ -56,3 +58,29 @@ def test_records_in_memory_are_called_what_they_were_given_as(
     assert not re.search("given-", capsys.readouterr().err + str(found))
     names = [name for pair in found.to_dict()["overlap"]["examples"] for name in pair]
     assert names[:2] == ["against.parquet:1", "sources.parquet:1"]
+
+
+def test_records_are_called_so_by_a_method_and_by_a_verb_that_keeps_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = "runs/x.data/given-1/train.parquet"
+    with noting_records():
+        note_records(path, "train")
+        assert worded(f"{tmp_path}/{path} has no labels.") == (
+            "the records given as 'train' have no labels."
+        )
+    with pytest.raises(HeadstartError, match=r"no file or folder gone\.csv"):
+        hs.audit(["gone.csv", "away.csv"])
+
+
+@pytest.mark.parametrize("wrong", [{"config": 5}, {"settings": 5}, {"settings": [5]}])
+def test_values_of_another_type_are_refused_in_a_sentence(wrong: dict[str, Any]) -> None:
+    for verb in (lambda: hs.audit("x.txt", **wrong), lambda: hs.pretrain("x", out="y", **wrong)):
+        with pytest.raises(HeadstartError, match=r"option '(config|settings)' must be"):
+            verb()
+
+
+def test_one_setting_may_be_given_alone() -> None:
+    with pytest.raises(HeadstartError, match="nosuch"):
+        hs.audit("x.txt", settings="nosuch=1")

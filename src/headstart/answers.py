@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import shutil
 import sys
 import tempfile
 import traceback
 from collections.abc import Callable
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,7 +19,7 @@ import yaml
 
 import headstart
 from headstart.errors import HeadstartError, shown
-from headstart.pages.rows import rows_table
+from headstart.pages.rows import NARROWEST, rows_table
 from headstart.ranks import is_first
 
 
@@ -48,7 +50,39 @@ def answer(work: Callable[[], Any], *, as_json: bool) -> None:
             _fail(_of_system(error), 1, as_json)
         _fail(_fault(error), 70, as_json)
     if is_first():  # of several processes, one answers
-        print(text)
+        _print(text)
+
+
+def _print(text: str) -> None:
+    """Print the result, and see that it has arrived.
+
+    Raises:
+        typer.Exit: it has not: with a sentence, or without where nobody listens any longer.
+    """
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        # What is left to write would fail once more as Python ends.
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            print(
+                f"error: the result cannot be printed: {error.strerror}; make room, or write it to "
+                "another disk.",
+                file=sys.stderr,
+            )
+        raise typer.Exit(1) from None
+
+
+class Unfailing(io.FileIO):
+    """Standard error for progress and notes, whose loss must not end the work that they tell of."""
+
+    def write(self, data: Any) -> int:
+        """Write bytes, or lose them where the disk is full or nobody listens."""
+        try:
+            return super().write(data) or 0
+        except OSError:
+            return len(data)
 
 
 def _fail(sentence: str, code: int, as_json: bool) -> NoReturn:
@@ -111,6 +145,7 @@ def _prose(result: Any) -> str:
             return f"wrote {result}"
         case list():
             is_seen = sys.__stdout__ is not None and sys.__stdout__.isatty()
+            is_seen = is_seen and shutil.get_terminal_size().columns >= NARROWEST
             return rows_table(result) if is_seen and result else "\n".join(map(_json, result))
         case _ if hasattr(result, "tolist"):  # an array of vectors
             return "\n".join(map(_json, result.tolist()))

@@ -27,7 +27,7 @@ from rich.markup import escape
 
 import headstart
 from headstart import config
-from headstart.answers import answer
+from headstart.answers import Unfailing, answer
 from headstart.config import Options
 from headstart.config.described import facts, single
 from headstart.config.loading import must_be
@@ -332,6 +332,9 @@ def main() -> None:
     """Run the command line; the entry point of ``headstart``."""
     # Copying and casting records is internal; progress bars are for the user's own steps.
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        told = io.BufferedWriter(Unfailing(sys.stderr.fileno(), "w", closefd=False))
+        sys.stderr = io.TextIOWrapper(told, sys.stderr.encoding, line_buffering=True)
     # A terminal that lacks a character shows its number; it is no reason to fail after the work.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -136,12 +136,12 @@ def sibling(path: Path, ending: str) -> Path:
     return path.with_name(name)
 
 
-@cache
 def cache_home() -> Path:
     """Return where this user's programs keep what can be made again: ``$XDG_CACHE_HOME``."""
     return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "headstart"
 
 
+@cache
 def scratch() -> Path:
     """Return the temporary folder of this process, which is deleted when it ends.
 

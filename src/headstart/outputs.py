@@ -45,6 +45,8 @@ def check_free(options: Options, *beside: Path | None) -> None:
         if os.path.lexists(out) and not _is_empty_folder(out):
             if out.is_dir():
                 raise _refused(out, " is a folder with files in it")
+            if out.exists() and not out.is_file():
+                raise _refused(out, " is no regular file")
             if not replaced:
                 what = "move it" if replaced is None else "replace it with --overwrite"
                 raise _refused(out, f" exists already; {what}, or", end=" choose another --out.")

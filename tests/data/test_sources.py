@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from headstart.data.audit import Audit
+from headstart.data.discovery import check_sources
 from headstart.data.sources import read
 from headstart.errors import HeadstartError
 from headstart.modalities.text.content import TEXT
@@ -65,6 +66,14 @@ def test_a_run_among_the_sources_is_no_data(tmp_path: Path) -> None:
     assert [row["text"] for row in records(tmp_path, audit=audit)] == ["one"]
     (note,) = audit.notes
     assert note.endswith("runs/x is a run of headstart and no data: it is skipped.")
+
+
+def test_a_run_that_is_named_as_a_source_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("verb: pretrain\n")
+    (tmp_path / "log.txt").write_text("no data\n")
+    with pytest.raises(HeadstartError, match="is a run of headstart and no data"):
+        records(tmp_path)
+    assert [row["text"] for row in records(tmp_path / "log.txt")] == ["no data"]
 
 
 def test_a_file_can_be_one_document(tmp_path: Path) -> None:
@@ -333,3 +342,13 @@ def test_real_reviews_are_read_whole(shared_data: Any) -> None:
     found = records(shared_data("banking77") / "train.jsonl")
     assert len(found) > 9000
     assert len(set(found["label"])) == 77
+
+
+@pytest.mark.parametrize("name", ["-", "pipe"])
+def test_what_can_be_read_only_once_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    with pytest.raises(HeadstartError, match=rf"^{name} is no regular file.*; write it to a file"):
+        check_sources([name], TEXT)

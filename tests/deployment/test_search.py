@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from itertools import combinations
@@ -10,10 +11,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from datasets import Dataset, load_from_disk
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 import headstart as hs
 from headstart.config import SourceOptions
@@ -66,6 +69,39 @@ def test_what_is_no_index_is_refused(name: str, tmp_path: Path) -> None:
         (tmp_path / "broken.ids.txt").write_text("a\n")
     with pytest.raises(HeadstartError, match="headstart embed"):
         Index.open(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "vectors",
+    [
+        np.array([["a", "b"]]),
+        np.ones((1, 4), dtype=complex),
+        np.zeros((1, 2, 2)),
+        np.zeros(1, dtype=[("a", float)]),
+        None,
+    ],
+    ids=["texts", "complex", "three axes", "records", "empty"],
+)
+def test_an_array_of_something_else_is_no_index(vectors: Any, tmp_path: Path) -> None:
+    (tmp_path / "v.ids.txt").write_text("a\n")
+    (tmp_path / "v.npy").write_bytes(b"")
+    if vectors is not None:
+        np.save(tmp_path / "v.npy", vectors)
+    with pytest.raises(HeadstartError, match="headstart embed"):
+        Index.open(tmp_path / "v.npy")
+
+
+@pytest.mark.parametrize("vectors", [["x"], [["x"]], [], [[1.0], [1.0, 2.0]]])
+def test_a_table_of_something_else_is_no_index(vectors: list[Any], tmp_path: Path) -> None:
+    table = pa.table({"id": ["a"] * len(vectors), "vector": vectors})
+    pq.write_table(table, tmp_path / "v.parquet")
+    with pytest.raises(HeadstartError, match="headstart embed"):
+        Index.open(tmp_path / "v.parquet")
+
+
+def test_a_vector_that_is_not_finite_is_near_nothing() -> None:
+    vectors = np.array([[np.inf, 0], [1, 1]], dtype=np.float32)
+    assert Index(["a", "b"], vectors).nearest(np.ones((1, 2)), 2)[0].tolist() == [[1, 0]]
 
 
 @pytest.fixture(scope="module")
@@ -287,3 +323,28 @@ def test_records_of_written_vectors_are_shown_while_their_source_is_as_it_was(
     (tmp_path / "v.npy.sources.json").unlink()
     run.search(query="axe saw", index=tmp_path / "v.npy", count=1)
     assert "there is no" in capsys.readouterr().err
+
+
+def test_written_vectors_of_another_encoder_are_refused_whatever_their_width(
+    run: hs.Run, tmp_path: Path
+) -> None:
+    made = run.embed(run.folder.parent / "lines.txt", out=tmp_path / "v.npy")
+    other = tmp_path / "other"
+    shutil.copytree(run.folder / "encoder", other)
+    (other / "SHA256SUMS").unlink()
+    weights = load_file(other / "model.safetensors")
+    save_file({name: tensor * 2 for name, tensor in weights.items()}, other / "model.safetensors")
+    with pytest.raises(HeadstartError, match="made with another encoder"):
+        hs.search(other, query="axe saw", index=made)
+
+
+@pytest.mark.parametrize("note", [{"options": {"no": 1}}, {"options": 5}, {"sources": [5]}])
+def test_a_damaged_note_beside_vectors_is_told_and_they_are_searched(
+    run: hs.Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], note: dict[str, Any]
+) -> None:
+    made = run.embed(run.folder.parent / "lines.txt", out=tmp_path / "v.npy")
+    file = tmp_path / "v.npy.sources.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **note}))
+    (row,) = run.search(query="apple fig", index=made, count=1)
+    assert row["id"] == "lines.txt:3"
+    assert "v.npy.sources.json" in capsys.readouterr().err

@@ -186,7 +186,7 @@ def test_a_slip_is_answered_in_a_sentence(name, options, message, processor):
 
 
 def test_a_folder_that_holds_no_encoder_is_refused(tmp_path):
-    with pytest.raises(HeadstartError, match="no encoder can be opened"):
+    with pytest.raises(HeadstartError, match="is no run and holds no encoder"):
         open_encoder(tmp_path)
 
 
@@ -270,3 +270,15 @@ def test_attention_in_bf16_gives_what_the_fused_one_gives(name, masked, processo
         gradients.append(encoder.token_embedding.weight.grad.clone())
     torch.testing.assert_close(*outputs, rtol=0.05, atol=0.05)
     torch.testing.assert_close(*gradients, rtol=0.1, atol=0.1 * float(gradients[1].abs().max()))
+
+
+@pytest.mark.parametrize("name", ["photos", "notes.txt", "runs"])
+def test_a_folder_or_file_without_an_encoder_is_called_so(name, tmp_path):
+    path = tmp_path / name
+    if path.suffix:
+        path.write_text("a")
+    else:
+        (path / "below").mkdir(parents=True)
+        (path / "1.png").write_bytes(b"")
+    with pytest.raises(HeadstartError, match=rf"{name} is no run and holds no encoder; name a run"):
+        open_encoder(path)

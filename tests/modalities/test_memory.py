@@ -129,3 +129,50 @@ def test_writers_at_the_same_time_get_their_own_records(tmp_path: Path) -> None:
         for number, found in pool.map(write, range(64)):
             assert found == [f"text {number} {row}" for row in range(50)]
     assert len(list(tmp_path.iterdir())) == 64
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"one", "two"}, "a set has no order"),
+        ({"text": {"one", "two"}, "label": ["a", "b"]}, "a set has no order"),
+        (np.array("one"), "a single value is no collection"),
+        ([{"text": "one"}, None], "cannot be rows and NoneType"),
+        (pd.DataFrame([["one", "two"]], columns=["text", "text"]), "several columns of the name"),
+    ],
+)
+def test_what_would_be_read_in_another_order_or_in_part_is_refused(
+    given: Any, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(HeadstartError, match=message):
+        source_of(given, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"text": {0: "one", 5: "two"}},
+        [{"text": "one", 1: 10**30}, {"text": "two", 1: "x"}],
+        pd.DataFrame({"text": ["one", "two"], "number": [10**30, 1]}),
+        pd.DataFrame({"text": ["one", "two"], "array": [np.zeros((2, 2)), "x"]}),
+    ],
+)
+def test_columns_of_odd_values_are_texts(given: Any, tmp_path: Path) -> None:
+    table = pyarrow.parquet.read_table(source_of(given, tmp_path))
+    assert table["text"].to_pylist() == ["one", "two"]
+
+
+def test_a_tensor_of_torch_is_an_array_whatever_it_needs(tmp_path: Path) -> None:
+    import torch
+
+    pictures = torch.zeros(2, 8, 8, 3)
+    expected = source_of(pictures.numpy(), tmp_path)
+    assert source_of(pictures.clone().requires_grad_(), tmp_path) == expected
+    assert source_of(pictures.bfloat16(), tmp_path) == expected
+
+
+def test_half_of_a_character_is_replaced_and_nothing_else(tmp_path: Path) -> None:
+    given = {"text": ["a \ud800 b", "好\U0001f600"], "mixed": ["\udfff", 1]}
+    table = pyarrow.parquet.read_table(source_of(given, tmp_path))
+    assert table["text"].to_pylist() == ["a \ufffd b", "好\U0001f600"]
+    assert table["mixed"].to_pylist() == ["\ufffd", "1"]

@@ -52,4 +52,7 @@ def test_what_was_typed_or_stands_there_already_has_no_column(
 def test_elsewhere_rows_are_json_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _prose([{"label": "a", "score": 0.123456}]) == '{"label": "a", "score": 0.123456}'
     monkeypatch.setattr("sys.__stdout__", SimpleNamespace(isatty=lambda: True, encoding="utf-8"))
+    monkeypatch.setenv("COLUMNS", "80")
     assert "0.1234" not in _prose([{"label": "a", "score": 0.123456}])
+    monkeypatch.setenv("COLUMNS", "12")  # a table would be empty
+    assert _prose([{"label": "a"}]) == '{"label": "a"}'

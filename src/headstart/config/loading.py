@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar, get_origin
@@ -52,12 +53,26 @@ def stated(
     **options: Any,
 ) -> dict[str, Any]:
     """Return the values that :func:`load` is given, without defaults and not validated."""
+    if file is not None and not isinstance(file, str | os.PathLike):
+        raise HeadstartError(f"option 'config' must be a path (given: {file!r}).")
     values: dict[str, Any] = _read_yaml(Path(file)) if file else {}
     for name in values.keys() & sections.keys() - model.model_fields.keys():
         _put(values, sections[name], values.pop(name), name)
-    for setting in settings:
+    for setting in as_settings(settings):
         _apply(model, values, setting, sections)
     return {**values, **options}
+
+
+def as_settings(given: Any) -> list[str]:
+    """Return settings as a list; one may be given alone.
+
+    Raises:
+        HeadstartError: they are no texts.
+    """
+    found = [given] if isinstance(given, str) else given
+    if not isinstance(found, list | tuple) or not all(isinstance(one, str) for one in found):
+        raise HeadstartError(f"option 'settings' must be a list of KEY=VALUE (given: {given!r}).")
+    return list(found)
 
 
 def validated(model: type[Model], values: Mapping[str, Any]) -> Model:

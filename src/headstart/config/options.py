@@ -107,6 +107,8 @@ class Budget:
 
 def _label_counts(values: list[str]) -> list[str]:
     values = [value.strip() for value in values]
+    if not values:
+        raise ValueError("give one number of labels or more")
     for value in values:
         match = re.fullmatch(r"all|([0-9]+|[0-9]*\.?[0-9]+(?=%))(%?)", value)
         if not match or (match[1] and not 0 < float(match[1]) <= (100 if match[2] else LARGEST)):

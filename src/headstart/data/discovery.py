@@ -14,6 +14,7 @@ from pathlib import Path
 from headstart.data.archives import Member, open_tar, open_zip, suffix, tar_names
 from headstart.data.audit import Audit
 from headstart.data.content import Content
+from headstart.data.parts import PARTS
 from headstart.data.streams import (
     Unreadable,
     open_file,
@@ -22,11 +23,12 @@ from headstart.data.streams import (
     unpacked_name,
 )
 from headstart.data.unit import FILES, SAVED, Unit
-from headstart.data.walking import printable, walk
+from headstart.data.walking import is_run, printable, walk
 from headstart.errors import HeadstartError, nearest
 
 _NESTED = "it is an archive inside an archive; unpack it first"
-_SPLITS = frozenset({"train", "training", "test", "dev", "val", "valid", "validation", "unsup"})
+#: What stands for standard input in other programs; here sources are read more than once.
+STANDARD_INPUT = "-"
 #: Most files in a unit of files.
 _SOME = 8192
 
@@ -96,7 +98,7 @@ def are_classes(files: Iterable[tuple[str, str]], suffixes: Container[str]) -> b
             parents.add(folder)
     grandparents = {os.path.dirname(parent) for parent in parents}
     siblings = len(parents) > 1 and len(grandparents) == 1 and not parents & grandparents
-    return siblings and not {os.path.basename(parent).lower() for parent in parents} <= _SPLITS
+    return siblings and not {os.path.basename(parent).lower() for parent in parents} <= PARTS
 
 
 class _Search:
@@ -224,13 +226,22 @@ def _parted(path: str, content: Content) -> tuple[str, str | None]:
 def _expand(source: str, content: Content) -> list[str]:
     path, part = _parted(os.path.expanduser(source), content)
     if os.path.isdir(path):
+        if is_run(path):
+            raise HeadstartError(
+                f"{source} is a run of headstart and no data; name the records, or a file in it."
+            )
         return [path]
     if os.path.isfile(path):
         if kind_of(path, content) is None:
             raise HeadstartError(f"{source} cannot be read: {_unknown(content)}.")
         return [path if part is None else f"{path}#{part}"]
+    if path == STANDARD_INPUT or os.path.exists(path):
+        raise HeadstartError(
+            f"{source} is no regular file, and a pipe cannot be read twice; write it to a file, "
+            "and name that."
+        )
     if os.path.lexists(path):
-        raise HeadstartError(f"{source} is a broken link or no regular file; name a file.")
+        raise HeadstartError(f"{source} is a broken link; name a file.")
     if "://" in source:
         raise HeadstartError(f"{source} is an address; download it and name the file.")
     if glob.has_magic(path):

@@ -25,6 +25,7 @@ import numpy as np
 from headstart.data.block import OTHER, Block, Choose, Located
 from headstart.data.field import raw
 from headstart.data.store import RecordWriter, stream
+from headstart.files import scratch
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -57,7 +58,7 @@ class Ledger:
 
     def __init__(self, columns: bool = True) -> None:
         self.columns = columns
-        self._folder = tempfile.TemporaryDirectory(prefix="headstart-")
+        self._folder = tempfile.TemporaryDirectory(dir=scratch())
         self._path = Path(self._folder.name, "rows.arrow")
         fields = [raw(name, ()) for name in _FIELDS]
         self._writer = RecordWriter(self._path, fields, keep=_FIELDS)

@@ -123,7 +123,7 @@ def number(value: Any) -> float | None:
         return None
     try:
         found = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):  # a whole number may have any number of digits
         return None
     return found if np.isfinite(found) else None
 

@@ -16,7 +16,7 @@ from headstart.data.store import stream
 from headstart.deployment.embed import sources_of
 from headstart.deployment.search import Index, described
 from headstart.errors import HeadstartError
-from headstart.evaluation.cache import state_of
+from headstart.evaluation.cache import digest_of_encoder, state_of
 from headstart.files import write_json
 from headstart.stored import read_json
 
@@ -39,6 +39,7 @@ def note_sources(
         {
             "sources": [os.path.abspath(source) for source in sources],
             "options": options.model_dump(include=set(SourceOptions.model_fields)),
+            "encoder": digest_of_encoder(opened.encoder, opened.processor, opened.length),
             "files": {os.path.abspath(file): state_of(os.stat(file)) for file in files},
         },
     )
@@ -61,6 +62,7 @@ def open_index(
         HeadstartError: the file holds no vectors.
     """
     index = Index.open(path)
+    _check_encoder(path, opened)
     try:
         sources, reading = (inputs, options) if inputs else _noted(path)
     except HeadstartError as error:
@@ -73,6 +75,23 @@ def open_index(
     return Index(index.ids, index.vectors, show)
 
 
+def _check_encoder(path: Path, opened: OpenedEncoder) -> None:
+    """Refuse vectors of another encoder: similarities with them would mean nothing.
+
+    Raises:
+        HeadstartError: what is noted beside the vectors says so.
+    """
+    try:
+        encoder = read_json(sources_of(path), encoder=str)["encoder"]
+    except HeadstartError:
+        return  # nothing was noted, or it is told with the records
+    if encoder != digest_of_encoder(opened.encoder, opened.processor, opened.length):
+        raise HeadstartError(
+            f"the vectors in {path} were made with another encoder than {opened.folder}; search "
+            "with the run that made them, or embed the records again with this one."
+        )
+
+
 def _noted(path: Path) -> tuple[list[str], SourceOptions]:
     """Return the sources of vectors and how they were read.
 
@@ -83,6 +102,12 @@ def _noted(path: Path) -> tuple[list[str], SourceOptions]:
     if not note.is_file():
         raise HeadstartError(f"there is no {note}, which says where they are; {_REMEDY}.")
     found = read_json(note, sources=list, options=dict, files=dict)
+    try:
+        reading = SourceOptions(**found["options"])
+    except (ValueError, TypeError):
+        reading = None
+    if reading is None or not all(isinstance(source, str) for source in found["sources"]):
+        raise HeadstartError(f"{note} is damaged, or of another version; {_REMEDY}.")
     for file, state in found["files"].items():
         if not os.path.exists(file):
             raise HeadstartError(f"{file} is gone; {_REMEDY}.")
@@ -90,7 +115,7 @@ def _noted(path: Path) -> tuple[list[str], SourceOptions]:
             raise HeadstartError(
                 f"{file} has changed since it was embedded; embed it again, or {_REMEDY}."
             )
-    return found["sources"], SourceOptions(**found["options"])
+    return found["sources"], reading
 
 
 def _read_again(

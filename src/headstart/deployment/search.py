@@ -17,7 +17,7 @@ from headstart.data.discovery import files_of
 from headstart.data.ledger import Ledger
 from headstart.data.vectors import unit_length
 from headstart.deployment.embed import embed, ids_of
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, first_line
 from headstart.evaluation.cache import (
     digest,
     digest_of_encoder,
@@ -95,11 +95,16 @@ class Index:
             raise HeadstartError(
                 f"there is no index {error.filename or path}; write one with `headstart embed`."
             ) from None
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, TypeError, LookupError, EOFError, AttributeError) as error:
             raise HeadstartError(
-                f"{path} is no index ({str(error).splitlines()[0]}); write one with `headstart "
-                "embed RUN INPUT... --out vectors.npy`."
+                f"{path} is no index ({first_line(error)}); write one with `headstart embed RUN "
+                "INPUT... --out vectors.npy`."
             ) from None
+        if vectors.dtype.kind not in "fiu" or not len(ids):
+            raise HeadstartError(
+                f"{path} holds no vectors; write it again with `headstart embed RUN INPUT... "
+                "--out vectors.npy`."
+            )
         if vectors.ndim != 2 or len(vectors) != len(ids):
             raise HeadstartError(
                 f"{path} holds {len(vectors)} vectors and {len(ids)} ids; write it again with "
@@ -150,7 +155,7 @@ class Index:
         cosines = np.empty((len(queries), 0), dtype=np.float32)
         for start in range(0, len(self.ids), CHUNK):
             block = np.asarray(self.vectors[start : start + CHUNK])
-            missing = np.isnan(block).any(1)
+            missing = ~np.isfinite(block).all(1)
             block = unit_length(np.where(missing[:, None], 0, block))
             found = np.arange(start, start + len(block))
             indices = np.hstack([indices, np.broadcast_to(found, (len(queries), len(block)))])
@@ -299,7 +304,8 @@ def search(
     """
     indices, cosines = index.nearest(vectors, count)
     distinct = np.unique(indices[np.isfinite(cosines)])
-    known = dict(zip(distinct.tolist(), index.show(distinct), strict=True))
+    shown = index.show(distinct) if len(distinct) else []
+    known = dict(zip(distinct.tolist(), shown, strict=True))
     return [
         {
             "query": name,

@@ -17,6 +17,7 @@ from headstart.encoders.opening import (
     open_processor,
     read_note,
 )
+from headstart.files import scratch
 from headstart.run import RunFolder
 from headstart.seeding import seeded
 
@@ -95,11 +96,11 @@ def _predicted(
     seed: int,
     **options: Any,
 ) -> list[str]:
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory(dir=scratch()) as temporary:
         config = FinetuneConfig(
             run=str(folder),
             train="",
-            out=str(Path(scratch) / "run"),
+            out=str(Path(temporary) / "run"),
             seed=seed % 2**31,
             tracker="none",
             alternatives=False,

@@ -255,6 +255,11 @@ def encoder_folder(folder: str | Path) -> str | Path:
     elif os.path.exists(path / "config.yaml") and not os.path.exists(path / "config.json"):
         path = RunFolder(path).require_encoder()  # refuses it
     if os.path.exists(path):
+        if not _may_hold_encoder(path):
+            raise HeadstartError(
+                f"{folder} is no run and holds no encoder; name a run, or a folder with "
+                "config.json and its weights."
+            )
         check(path)
         return path
     is_name = len(path.parts) < 3 and len(str(folder)) <= _LONGEST_NAME
@@ -264,6 +269,13 @@ def encoder_folder(folder: str | Path) -> str | Path:
             "path."
         )
     return str(folder)
+
+
+def _may_hold_encoder(path: Path) -> bool:
+    """Return whether a path is a folder with settings or weights, whole or not."""
+    return path.is_dir() and any(
+        name.endswith((".json", ".safetensors", ".bin")) for name in os.listdir(path)
+    )
 
 
 def first_part(folder: str | Path) -> str:

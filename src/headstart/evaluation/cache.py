@@ -30,7 +30,7 @@ from headstart.data.vectors import Matrix
 from headstart.encoders.opening import save_encoder
 from headstart.errors import HeadstartError
 from headstart.evaluation.outcomes import Candidate, Cost
-from headstart.files import whole_file, write_json
+from headstart.files import scratch, whole_file, write_json
 from headstart.registry import HOME
 from headstart.version import __version__
 
@@ -99,8 +99,8 @@ def digest_of_encoder(encoder: Encoder, processor: Processor, length: int) -> st
 
     The code of encoder and processor is included, where it is that of other packages.
     """
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
+    with tempfile.TemporaryDirectory(dir=scratch()) as temporary:
+        folder = Path(temporary)
         save_encoder(encoder, processor, folder, {"length": length})
         files = sorted(file for file in folder.rglob("*") if file.is_file())
         saved = _digest_of_files(folder, (file for file in files if file.suffix != ".md"))

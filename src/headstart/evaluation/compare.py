@@ -32,7 +32,7 @@ from headstart.evaluation.frozen_encoders import frozen, measured
 from headstart.evaluation.protocols.reading import labeled_records
 from headstart.evaluation.report.cost import cost_of
 from headstart.evaluation.report.reproduce import command, versions
-from headstart.files import write_text
+from headstart.files import scratch, write_text
 from headstart.outputs import store_of
 from headstart.run import RunFolder
 from headstart.stored import read_json
@@ -78,14 +78,16 @@ def compare(config: CompareConfig, *, say: Callable[[str], None]) -> Comparison:
                 )
     notes += _label_notes(labels, train, config)
     candidates, costs = [], {}
-    scratch = tempfile.TemporaryDirectory(prefix="headstart-")
+    temporary = tempfile.TemporaryDirectory(dir=scratch())
     for (name, opened), named in zip(encoders.items(), config.runs, strict=True):
         say(f"features of {name}")
         encoder = open_encoder(opened.folder)
         candidate = frozen(name, "other", encoder, opened.processor, opened.length)
-        candidates.append(measured(candidate, train, test, digest_of, _store(named, scratch), None))
+        candidates.append(
+            measured(candidate, train, test, digest_of, _store(named, temporary), None)
+        )
         costs[name] = _cost(named, encoder)
-    scratch.cleanup()
+    temporary.cleanup()
     results = evaluate(candidates, train, test, plan, modality.content)
     comparison = Comparison(
         results,
@@ -187,10 +189,10 @@ def _cost(run: str, encoder: Encoder) -> dict[str, str]:
     return cost
 
 
-def _store(run: str, scratch: tempfile.TemporaryDirectory[str]) -> Path:
+def _store(run: str, temporary: tempfile.TemporaryDirectory[str]) -> Path:
     """Return the folder of cached features: that of the run, or a temporary one for an encoder."""
     is_run = RunFolder(run).config_file.is_file()
-    return RunFolder(store_of(run)).features if is_run else Path(scratch.name)
+    return RunFolder(store_of(run)).features if is_run else Path(temporary.name)
 
 
 def _millions(count: int) -> str:

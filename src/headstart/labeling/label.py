@@ -26,7 +26,7 @@ from headstart.encoders.features import features
 from headstart.encoders.opening import OpenedEncoder
 from headstart.errors import HeadstartError
 from headstart.evaluation.cache import cached, digest, digest_of_encoder, digests_of
-from headstart.files import check_ending, clear_beside, whole_file
+from headstart.files import check_ending, clear_beside, scratch, whole_file
 from headstart.labeling.choosing import Pool, choose
 from headstart.labeling.simulation import FEWEST, Simulation, simulate
 from headstart.outputs import check_free, store_of
@@ -133,8 +133,8 @@ def label(config: LabelConfig, *, say: Callable[[str], None]) -> Labeling:
     if len(given) and (empty := int((~_known(given)).sum())):
         notes.append(f"{empty:,} records of --labeled have no label; they are not named again.")
     trial = source.read([config.simulate]) if config.simulate else found
-    with tempfile.TemporaryDirectory(prefix="headstart-") as scratch:
-        vectors = source.vectors(found, Path(scratch, "pool.npy"))
+    with tempfile.TemporaryDirectory(dir=scratch()) as temporary:
+        vectors = source.vectors(found, Path(temporary, "pool.npy"))
         rng = numbers(config.seed, "label")
         simulation = None
         if config.simulate:
@@ -145,7 +145,7 @@ def label(config: LabelConfig, *, say: Callable[[str], None]) -> Labeling:
                     f"{FEWEST} or more; name a larger file with --simulate."
                 )
             known = trial.select(indices)
-            tried = source.vectors(known, Path(scratch, "trial.npy"))
+            tried = source.vectors(known, Path(temporary, "trial.npy"))
             simulation = _simulated(tried, known, content, config, config.simulate, notes)
         elif own.sum() >= FEWEST_UNREQUESTED:
             indices = _sample(own, rng)
@@ -164,7 +164,7 @@ def label(config: LabelConfig, *, say: Callable[[str], None]) -> Labeling:
             return Labeling(
                 [], None, [*notes, "Every record has a label already."], simulation, config.run
             )
-        labeled, labels = _labeled(source, given, found, vectors, own, Path(scratch, "given.npy"))
+        labeled, labels = _labeled(source, given, found, vectors, own, Path(temporary, "given.npy"))
         notes += spelling_notes(labels, " and ".join(config.labeled or config.unlabeled))
         chosen = choose(
             Pool(vectors, allowed), labeled, labels, config.n, method=config.way, rng=rng

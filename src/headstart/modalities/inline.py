@@ -7,6 +7,9 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from headstart.data.discovery import STANDARD_INPUT
+from headstart.errors import HeadstartError
+
 if TYPE_CHECKING:
     from datasets import Dataset
 
@@ -17,8 +20,25 @@ LONGEST_NAME = 255
 
 
 def inline_records(modality: Modality, given: list[str]) -> Dataset | None:
-    """Return the arguments as records; None if one names a file, or this kind cannot be typed."""
-    return None if any(map(names_file, given)) else modality.inline(given)
+    """Return the arguments as records; None if one names a file, or this kind cannot be typed.
+
+    Raises:
+        HeadstartError: one is blank, which is near nothing and of no class.
+    """
+    if any(map(names_file, given)):
+        return None
+    records = modality.inline([_whole(text) for text in given])
+    if records is not None and not all(map(str.strip, given)):
+        raise HeadstartError("what was typed is blank; type a record, or name a file.")
+    return records
+
+
+def _whole(text: str) -> str:
+    """Return what was typed, in which bytes that the terminal does not know are read as UTF-8."""
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    except UnicodeEncodeError:  # half of a character
+        return text.encode("utf-8", "replace").decode()
 
 
 def names_file(given: str) -> bool:
@@ -28,6 +48,8 @@ def names_file(given: str) -> bool:
     (``data/gone``), or says where it begins (``/gone``, ``./gone``, ``~/gone``); ``and/or`` is a
     record. What is too long for a name is a record, as no system has files of such names.
     """
+    if given == STANDARD_INPUT:
+        return True
     path = given.partition("#")[0]
     if any(len(part.encode(errors="surrogatepass")) > LONGEST_NAME for part in path.split("/")):
         return False

@@ -7,7 +7,8 @@ import os
 import re
 import secrets
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,8 @@ from headstart.modalities.inline import names_file
 if TYPE_CHECKING:
     import pyarrow as pa
 
+#: Half of a character of UTF-16, as a broken file leaves it.
+_HALF = re.compile("[\ud800-\udfff]")
 TAKEN = (
     "give the name of a file, a list of records, a frame, a datasets.Dataset, "
     "or an array of pictures (N,H,W,C)"
@@ -133,8 +136,13 @@ def _frame(records: Any) -> pa.Table | None:
     import pyarrow as pa
 
     if isinstance(records, list) and records and type(records[0]) is dict:
-        names = dict.fromkeys(name for row in records for name in row)
-        return pa.table({name: _array([row.get(name) for row in records]) for name in names})
+        if others := [type(row).__name__ for row in records if type(row) is not dict]:
+            raise HeadstartError(
+                f"records in memory cannot be rows and {others[0]}; give rows alone."
+            )
+        rows = [{str(name): value for name, value in row.items()} for row in records]
+        names = dict.fromkeys(name for row in rows for name in row)
+        return pa.table({name: _array([row.get(name) for row in rows]) for name in names})
     is_frame = hasattr(records, "columns") or hasattr(records, "schema")
     try:
         if is_frame and hasattr(records, "__arrow_c_stream__"):
@@ -145,27 +153,44 @@ def _frame(records: Any) -> pa.Table | None:
             table = from_dataframe(records)
         else:
             return None
-    except (pa.ArrowException, TypeError):  # columns of several types, or of objects
+    # Columns of several types, of objects, or of numbers beyond 64 bits.
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
         if not hasattr(records, "columns"):
             raise
+        _check_distinct(records.columns)
         return pa.table({str(name): _array(list(records[name])) for name in records.columns})
     index = [name for name in table.column_names if re.fullmatch(r"__index_level_\d+__", name)]
     return table.drop_columns(index)
+
+
+def _check_distinct(names: Iterable[Any]) -> None:
+    """Refuse a frame with two columns of a name, of which one would be taken at random."""
+    doubled = [name for name, count in Counter(map(str, names)).items() if count > 1]
+    if doubled:
+        raise HeadstartError(
+            f"the frame has several columns of the name {doubled[0]!r}; give each its own."
+        )
 
 
 def _array(values: Sequence[Any] | np.ndarray) -> pa.Array:
     """Return a column; values of several types become texts, as in a .csv file."""
     import pyarrow as pa
 
-    storable = _storable(values)
+    storable = [_whole(value) if isinstance(value, str) else value for value in _storable(values)]
     try:
         return pa.array(storable, from_pandas=True)
     except (pa.ArrowException, OverflowError):
-        missing = (value is None or value != value for value in storable)
+        missing = (value is None or (type(value) is float and value != value) for value in storable)
         texts = [
-            None if gone else str(value) for gone, value in zip(missing, storable, strict=True)
+            None if gone else _whole(str(value))
+            for gone, value in zip(missing, storable, strict=True)
         ]
         return pa.array(texts)
+
+
+def _whole(text: str) -> str:
+    """Return a text without halves of characters, which no file can hold."""
+    return text if text.isascii() else _HALF.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _columns(records: Any) -> dict[str, Any]:
@@ -184,14 +209,28 @@ def _sequence(values: Any) -> Sequence[Any] | np.ndarray:
     """Return a column as a list, or as an array where it has more than one axis."""
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         raise HeadstartError(f"{type(values).__name__} is no collection of records; {TAKEN}.")
+    if isinstance(values, Set):
+        raise HeadstartError("a set has no order; give the records as a list.")
+    if isinstance(values, Mapping):  # from row to value, as pandas writes a column with `to_dict`
+        values = values.values()
     if hasattr(values, "__array__") and not hasattr(values, "to_list"):
-        values = np.asarray(values)
+        values = _numpy(values)
+        if not values.ndim:
+            raise HeadstartError(f"a single value is no collection of records; {TAKEN}.")
         return values if values.ndim > 1 else values.tolist()
     found = list(values)
     shapes = {value.shape for value in found if isinstance(value, np.ndarray)}
     if len(shapes) == 1 and all(isinstance(value, np.ndarray) for value in found):
         return np.stack(found)
     return found
+
+
+def _numpy(values: Any) -> np.ndarray:
+    """Return an array of NumPy; a tensor of torch may need a gradient, or have no type of it."""
+    if hasattr(values, "detach"):
+        values = values.detach().cpu()
+        values = values.float() if values.is_floating_point() else values
+    return np.asarray(values)
 
 
 def _field_of(values: Sequence[Any] | np.ndarray) -> str:

@@ -12,6 +12,8 @@ from headstart.pages.tables import Table
 
 #: Rows that a terminal shows, letters of a cell, and columns of the input.
 MOST, _LETTERS, _COLUMNS = 200, 60, 4
+#: Columns of the narrowest terminal whose table can be read.
+NARROWEST = 40
 
 
 def rows_table(rows: Sequence[Mapping[str, Any]]) -> str:

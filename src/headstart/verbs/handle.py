@@ -10,6 +10,7 @@ from headstart.pages.markup import Markup, table, tag
 from headstart.run import RunFolder
 from headstart.verbs import applying, describing, judging, learning
 from headstart.verbs.reading import Named, in_file
+from headstart.verbs.wording import note_records, noting_records
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +63,10 @@ class Run(RunFolder):
         import numpy as np
 
         records = [records] if isinstance(records, str) else records
-        vectors = applying.embed(self, in_file(records), quiet=True)
+        with noting_records():
+            path = in_file(records)
+            note_records(path, "records")
+            vectors = applying.embed(self, path, quiet=True)
         assert not isinstance(vectors, Path)
         if missing := int(np.isnan(vectors).any(axis=1).sum()):
             raise HeadstartError(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.config import FinetuneConfig, PretrainConfig, sections, task_options
-from headstart.config.loading import stated
+from headstart.config.loading import as_settings, stated
 from headstart.errors import HeadstartError, did_you_mean
 from headstart.files import delete
 from headstart.outputs import check_unread
@@ -216,7 +216,7 @@ def pretrain_sections(settings: Iterable[str] = ()) -> dict[str, tuple[str, ...]
     from headstart.modalities import MODALITIES
     from headstart.objectives import MIXTURE, OBJECTIVES
 
-    for setting in settings:
+    for setting in as_settings(settings):
         name, dot, key = setting.partition("=")[0].strip().partition(".")
         if dot and name in MODALITIES and name in OBJECTIVES:
             raise HeadstartError(

@@ -11,7 +11,7 @@ from typing import Any
 
 from headstart.config import PretrainConfig, PreviewConfig
 from headstart.errors import HeadstartError
-from headstart.files import check_ending, whole_file, write_text
+from headstart.files import check_ending, scratch, whole_file, write_text
 from headstart.outputs import check_free
 from headstart.pages.result import Result
 from headstart.run import RunFolder
@@ -97,8 +97,8 @@ def preview(
     check_names(training)
     from headstart.training.preview import preview as draw
 
-    with tempfile.TemporaryDirectory(prefix="headstart-") as scratch:
-        run = RunFolder(scratch)
+    with tempfile.TemporaryDirectory(dir=scratch()) as temporary:
+        run = RunFolder(temporary)
         headline = draw(training, run, say=say, console=console())
         records = []
         if not (run.image_file.exists() or run.words_file.exists()):

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from headstart.modalities import Modality
 
 
+#: Options that name labeled records.
+_LABELED = ("train", "val", "test", "labeled", "simulate")
 #: The name of a run, or the run itself.
 Named = str | os.PathLike[str]
 
@@ -45,7 +47,22 @@ def load(
     """Build a verb's options, see :func:`headstart.config.load`; records in memory become files."""
     values = stated(model, file=file, settings=settings, sections=sections or {}, **options)
     hush(values)
-    return validated(model, taken(model, values))
+    return whole_parts(validated(model, taken(model, values)))
+
+
+def whole_parts(plan: Model) -> Model:
+    """Return options that name a single part of a data set wherever labels are read.
+
+    Raises:
+        HeadstartError: a source has parts for training and for tests.
+    """
+    from headstart.data.parts import check_one_part
+
+    for name in _LABELED:
+        sources = getattr(plan, name, None) or []
+        for source in [sources] if isinstance(sources, str) else sources:
+            check_one_part(source, f"--{name}")
+    return plan
 
 
 def taken(
@@ -85,8 +102,9 @@ def _is_named(value: Any) -> bool:
 
 def _is_named_in(value: Any, source: str) -> bool:
     """Return whether a source is one of the names that an option gave, and no records."""
-    many = value if isinstance(value, list | tuple) else [value]
-    return any(isinstance(one, str | os.PathLike) and os.fspath(one) == source for one in many)
+    if isinstance(value, list | tuple):  # of names, too, within a list of several sources
+        return any(_is_named_in(one, source) for one in value)
+    return isinstance(value, str | os.PathLike) and os.fspath(value) == source
 
 
 def labeled_records(source: str, options: FinetuneConfig, opened: OpenedEncoder) -> Dataset:

@@ -19,7 +19,7 @@ from headstart.files import delete
 from headstart.ranks import is_first, launched
 from headstart.run import RunFolder
 from headstart.training.interrupt import Interrupted
-from headstart.verbs.reading import hush, say, taken
+from headstart.verbs.reading import hush, say, taken, whole_parts
 
 Result = TypeVar("Result")
 Plan = TypeVar("Plan", PretrainConfig, FinetuneConfig)
@@ -92,7 +92,7 @@ def _decided(
     resumed = _unfinished(verb, str(out), values) if values.get("resume") else None
     if resumed is not None:
         return _reopened(verb, model, resumed, values), False
-    plan = located(validated(model, {**values, "resume": False}))
+    plan = located(whole_parts(validated(model, {**values, "resume": False})))
     check(plan)
     return plan, True
 

@@ -6,6 +6,7 @@ and gave records in memory that are read from a temporary file, whose name tells
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -81,7 +82,7 @@ def _named(message: str) -> str:
     """Return a message in which records in memory have no file."""
     for path, option in sorted((_given.get() or {}).items(), key=lambda each: -len(each[0])):
         records = f"the records given as {option!r}"
-        for name in (path, *_short(path)):
+        for name in (os.path.abspath(path), path, *_short(path)):
             message = re.sub(rf"{re.escape(name)}:(\d+)", rf"row \1 of {records}", message)
             message = message.replace(name, records)
     for one, several in (("has", "have"), ("is", "are"), ("holds", "hold")):

@@ -14,7 +14,7 @@ from drawing import image_bytes, records, refusal
 
 from headstart.data import streams
 from headstart.data.audit import Audit
-from headstart.modalities.image.decode import decode
+from headstart.modalities.image.decode import NOT_FINITE, BadImage, decode
 
 RNG = np.random.default_rng(0)
 NOISE = RNG.integers(0, 256, (7, 6, 5, 3), dtype=np.uint8)
@@ -85,6 +85,20 @@ def test_the_range_is_that_of_the_whole_array(
 
 def test_values_out_of_any_range_are_refused(tmp_path: Path) -> None:
     assert "0..255" in refusal(save(tmp_path / "a.npz", x=NOISE.astype(np.float32) * 9))
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_a_picture_with_a_value_that_is_no_number_is_set_aside_alone(
+    tmp_path: Path, wrong: float
+) -> None:
+    shares = NOISE.astype(np.float32) / 255
+    shares[2, 3, 3] = wrong
+    found = records(save(tmp_path / "a.npz", x=shares))
+    with pytest.raises(BadImage, match=NOT_FINITE):
+        decode(found[2]["image"])
+    others = [index for index in range(len(NOISE)) if index != 2]
+    seen = np.stack([decode(found[index]["image"]) for index in others])
+    assert np.array_equal(seen, NOISE[others])
 
 
 def test_the_split_is_named_behind_the_file(tmp_path: Path) -> None:

@@ -167,3 +167,136 @@ def test_names_of_classes_in_another_encoding_are_refused_by_their_file(tmp_path
     (folder / "classes.txt").write_bytes("Bär\n".encode("latin-1"))
     with pytest.raises(HeadstartError, match=r"classes\.txt cannot be read"):
         read_boxes(str(folder), Audit())
+
+
+def test_a_part_inside_images_has_the_labels_and_names_beside_it(tmp_path: Path) -> None:
+    for part in ("train", "val"):
+        pictures(tmp_path / "images" / part)
+        (tmp_path / "labels" / part).mkdir(parents=True)
+        (tmp_path / "labels" / part / "a.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    (tmp_path / "data.yaml").write_text("names: [cat]")
+    found = read_boxes(str(tmp_path / "images" / "train"), Audit())
+    assert list(found["id"]) == ["images/train/a.png", "images/train/b.png"]
+    assert [box["label"] for box in found[0]["boxes"]] == ["cat"]
+
+
+def test_two_label_files_that_differ_and_one_without_a_picture_are_told(tmp_path: Path) -> None:
+    folder = Path(yolo(tmp_path, below=""))
+    (folder / "images" / "a.txt").write_text("0 0.5 0.5 0.1 0.1\n")
+    (folder / "labels" / "zz.txt").write_text("0 0.5 0.5 0.1 0.1\n")
+    (folder / "labels" / "README.txt").write_text("made by hand\n")
+    read_boxes(str(folder), audit := Audit())
+    assert audit.reason_of() == {
+        "images/a.txt": box_folders.TWO_FILES,
+        "labels/zz.txt": NO_PICTURE,
+    }
+
+
+def test_pictures_whose_labels_are_all_missing_are_no_pictures_without_objects(
+    tmp_path: Path,
+) -> None:
+    folder = Path(yolo(tmp_path, below=""))
+    (folder / "labels").rename(folder / "annotated")
+    with pytest.raises(HeadstartError, match=r"no picture .* has a file of labels.*labels/a\.txt"):
+        read_boxes(str(folder), Audit())
+
+
+@pytest.mark.parametrize(
+    "names",
+    ["5", "cat", "[[cat], [dog]]", "{x: cat}", "{.inf: cat}", "[null]", "&a [*a]", "[" * 2000],
+)
+def test_names_of_classes_that_are_none_are_refused_by_their_file(
+    tmp_path: Path, names: str
+) -> None:
+    folder = Path(yolo(tmp_path, below=""))
+    (folder / "data.yaml").write_text(f"names: {names}")
+    with pytest.raises(HeadstartError, match=r"data\.yaml"):
+        read_boxes(str(folder), Audit())
+
+
+def test_a_blank_line_among_the_names_of_classes_counts(tmp_path: Path) -> None:
+    folder = Path(yolo(tmp_path, "classes.txt", below=""))
+    (folder / "classes.txt").write_text("dog\n\ncat\n")
+    (folder / "labels" / "a.txt").write_text("2 0.3 0.5 0.4 0.8")
+    one, _ = read_boxes(str(folder), Audit())
+    assert [box["label"] for box in one["boxes"]] == ["cat"]
+
+
+def test_an_entity_is_refused_in_every_encoding_and_a_type_alone_is_not(tmp_path: Path) -> None:
+    file = Path(voc(tmp_path)) / "Annotations" / "b.xml"
+    entity = '<!DOCTYPE a [<!ENTITY b "c">]><annotation><filename>b.png</filename></annotation>'
+    for text, reasons in (
+        (f'<?xml version="1.0" encoding="utf-16"?>{entity}', {box_folders.NOT_VOC: 1}),
+        ("<!DOCTYPE annotation><annotation/>", {}),
+    ):
+        file.write_text(text, encoding="utf-16" if "utf-16" in text else "utf-8")
+        read_boxes(str(tmp_path), audit := Audit())
+        assert audit.reasons == reasons
+
+
+def test_an_xml_that_names_the_picture_of_another_is_set_aside(tmp_path: Path) -> None:
+    file = Path(voc(tmp_path)) / "Annotations" / "b.xml"
+    file.write_text(VOC.format(name="a.png", objects=OBJECT.format("cat", 1, 1, 5, 5)))
+    (one,) = read_boxes(str(tmp_path), audit := Audit())
+    assert len(one["boxes"]) == len(BOXES)
+    assert audit.reasons == {box_folders.TWO_PICTURES: 1}
+
+
+def test_other_shapes_than_boxes_do_not_become_pictures_without_objects(tmp_path: Path) -> None:
+    file = Path(studio(tmp_path, full=True))
+    tasks = json.loads(file.read_text())
+    polygon = {"value": {"points": [[1, 2], [9, 2], [9, 9]], "polygonlabels": ["cat"]}}
+    tasks[0]["annotations"][1]["result"].append(polygon)
+    tasks[1]["annotations"][0]["result"].append(polygon)
+    file.write_text(json.dumps(tasks))
+    (one,) = read_boxes(str(file), audit := Audit())
+    assert len(one["boxes"]) == len(BOXES)
+    assert audit.reasons == {label_studio.NO_BOX: 1}
+    assert audit.notes == ["1 shapes beside boxes were left out, because they are no boxes"]
+
+
+def test_all_fields_of_boxes_of_a_task_count(tmp_path: Path) -> None:
+    file = Path(studio(tmp_path, full=False))
+    tasks = json.loads(file.read_text())
+    tasks[0]["more"] = [tasks[0]["label"].pop()]
+    file.write_text(json.dumps(tasks))
+    one, _ = read_boxes(str(file), Audit())
+    assert len(one["boxes"]) == len(BOXES)
+
+
+@pytest.mark.parametrize("change", [{"result": 5}, {"result": [{"value": None}]}])
+def test_a_task_that_is_written_in_another_way_ends_no_run(tmp_path: Path, change: Any) -> None:
+    file = Path(studio(tmp_path, full=True))
+    tasks = json.loads(file.read_text())
+    tasks.append({"data": {"image": "http://[::1"}, "annotations": [change]})
+    file.write_text(json.dumps(tasks))
+    assert len(read_boxes(str(file), Audit())) == 2
+
+
+@pytest.mark.parametrize(
+    "box", [[10**400, 1, 5, 5], [1, 1, 5, 10**400], [1e308, 1e308, 1e308, 1e308]]
+)
+def test_numbers_of_any_length_set_their_picture_aside(tmp_path: Path, box: list[Any]) -> None:
+    pictures(tmp_path)
+    rows = [
+        {"image": "a.png", "boxes": [{"label": "cat", "xywh": box}]},
+        {"image": "b.png", "width": 10**400, "height": 30, "boxes": []},
+    ]
+    (tmp_path / "boxes.json").write_text(json.dumps(rows))
+    (one,) = read_boxes(str(tmp_path / "boxes.json"), audit := Audit())
+    assert one["id"] == "b.png"
+    assert audit.reasons.total() == 1
+
+
+@pytest.mark.parametrize("text", ["5", "null", '"a"', "true"])
+def test_json_without_a_list_names_what_can_be_read(tmp_path: Path, text: str) -> None:
+    (tmp_path / "boxes.json").write_text(text)
+    with pytest.raises(HeadstartError, match="holds no list of pictures"):
+        read_boxes(str(tmp_path / "boxes.json"), Audit())
+
+
+def test_a_folder_with_a_file_of_annotations_names_it(tmp_path: Path) -> None:
+    pictures(tmp_path)
+    (tmp_path / "_annotations.coco.json").write_text("{}")
+    with pytest.raises(HeadstartError, match=r"such as .*/_annotations\.coco\.json"):
+        read_boxes(str(tmp_path), Audit())

@@ -19,7 +19,7 @@ from headstart.data.columns import label_text
 from headstart.data.labels import spelling_notes
 from headstart.errors import HeadstartError
 from headstart.modalities.image.annotated import Annotated
-from headstart.modalities.image.box_folders import SUPPORTED, read_folder
+from headstart.modalities.image.box_folders import SUPPORTED, read_folder, root_of
 from headstart.modalities.image.boxes import BoxReader, Picture, parsed, stated_size
 from headstart.modalities.image.content import SUFFIXES, beside
 from headstart.modalities.image.decode import About, BadImage, about, upright
@@ -68,8 +68,9 @@ def read_boxes(source: str, audit: Audit) -> Dataset:
     # From the path of an image to its first record.
     found: dict[str, tuple[Annotated, Any, Picture]] = {}
     joined = 0
+    folder = root_of(path) if path.is_dir() else path.parent
     for item in _annotated(path, audit):
-        value, fault = _image(item, path if path.is_dir() else path.parent)
+        value, fault = _image(item, folder)
         header, fault = (None, fault) if fault else _about(value)
         boxes, fault = ([], fault) if fault else parsed(item.boxes)
         if fault or header is None:
@@ -116,8 +117,8 @@ def read_masks(source: str, audit: Audit) -> Dataset:
         HeadstartError: the source is missing or of another kind, or no record is left.
     """
     path = _existing(source)
-    folder = path if path.is_dir() else path.parent
-    items = _parallel(path) if path.is_dir() else _annotated(path, audit)
+    folder = root_of(path) if path.is_dir() else path.parent
+    items = _parallel(path, folder) if path.is_dir() else _annotated(path, audit)
     found: list[tuple[Annotated, Any, Any, bool]] = []
     counts = np.zeros(256, dtype=np.int64)
     for item in items:
@@ -163,7 +164,7 @@ def _annotated(path: Path, audit: Audit) -> Iterator[Annotated]:
         return
     try:
         text = path.read_text(encoding="utf-8-sig")
-        content = json.loads(text) if path.suffix == ".json" else None
+        content = json.loads(text) if path.suffix == ".json" else text.split("\n")
     except OSError as error:
         raise HeadstartError(f"{path} cannot be read: {error.strerror}.") from None
     except (ValueError, RecursionError):
@@ -171,13 +172,14 @@ def _annotated(path: Path, audit: Audit) -> Iterator[Annotated]:
     if isinstance(content, dict):
         yield from _coco(content, path, audit)
         return
-    if isinstance(content, list) and is_label_studio(content):
-        yield from read_tasks(content, path)
+    if not isinstance(content, list):
+        raise HeadstartError(f"{path} holds no list of pictures; give {SUPPORTED}.")
+    if is_label_studio(content):
+        yield from read_tasks(content, path, audit)
         return
-    lines = text.split("\n") if content is None else content
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(content, 1):
         where = f"{path.name}:{number}"
-        if content is None:
+        if path.suffix == ".jsonl":
             if not line.strip():
                 continue
             try:
@@ -243,7 +245,7 @@ def _id(part: dict[str, Any], name: str) -> str | None:
     return label_text(part.get(name))
 
 
-def _parallel(folder: Path) -> Iterator[Annotated]:
+def _parallel(part: Path, folder: Path) -> Iterator[Annotated]:
     """Pair the files of ``images/`` and ``masks/`` by their names without the ending."""
     images, masks = folder / "images", folder / "masks"
     if not images.is_dir() or not masks.is_dir():
@@ -254,7 +256,7 @@ def _parallel(folder: Path) -> Iterator[Annotated]:
     known: dict[Path, Path] = {}
     for path in sorted(masks.rglob("*")):
         known.setdefault(path.relative_to(masks).with_suffix(""), path)
-    for path in sorted(images.rglob("*")):
+    for path in sorted((images if part == folder else part).rglob("*")):
         if path.suffix.lower() in SUFFIXES:
             mask = known.get(path.relative_to(images).with_suffix(""))
             name = str(path.relative_to(folder))
@@ -304,6 +306,8 @@ def _dataset(rows: list[dict[str, Any]], source: str, audit: Audit, features: An
     if not rows:
         (reason, count), *_ = audit.reasons.most_common(1) or [("it names none", 0)]
         others = f" ({count} records)" if count > 1 else ""
-        raise HeadstartError(f"no picture could be read from {source}: {reason}{others}.")
+        raise HeadstartError(
+            f"no picture could be read from {source}: {reason}{others}; mend it, or name another."
+        )
     audit.keep(source, len(rows))
     return Dataset.from_list(rows, features=features)

@@ -288,16 +288,25 @@ def _plain(file: _Npz, images: _Array) -> Iterator[list[bytes]]:
     for chunk in file.chunks(images, rows):
         if first:
             chunk = chunk.transpose(0, 2, 3, 1)
-        if convert is not None:
-            chunk = convert(chunk)
-        yield [npy(image) for image in np.ascontiguousarray(chunk)]
+        if convert is None:
+            yield [npy(image) for image in np.ascontiguousarray(chunk)]
+            continue
+        # A picture with a value that is no number is set aside where it is decoded.
+        sound = np.isfinite(chunk).all(tuple(range(1, chunk.ndim)))
+        made = convert(np.where(sound.reshape(-1, *[1] * (chunk.ndim - 1)), chunk, 0))
+        yield [
+            npy(np.ascontiguousarray(one if good else given))
+            for one, given, good in zip(made, chunk, sound, strict=True)
+        ]
 
 
 def _conversion(file: _Npz, images: _Array, rows: int) -> Callable[[np.ndarray], np.ndarray]:
     """Return what brings the values of an array to bytes, from their range."""
     low, high = math.inf, -math.inf
     for chunk in file.chunks(images, rows):
-        low, high = min(low, float(chunk.min())), max(high, float(chunk.max()))
+        finite = chunk[np.isfinite(chunk)] if images.dtype.kind == "f" else chunk
+        if finite.size:
+            low, high = min(low, float(finite.min())), max(high, float(finite.max()))
     file.forget()
     if images.dtype.kind in "ui" and low >= 0:
         depth = depth_of(high)

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import Any
 from xml.etree import ElementTree
+from xml.parsers import expat
 
 import yaml
 
 from headstart.data.audit import Audit
-from headstart.errors import HeadstartError, refused
+from headstart.data.columns import label_text
+from headstart.errors import HeadstartError, first_line, refused
 from headstart.modalities.image.annotated import NO_PICTURE, Annotated, Pictures
 from headstart.modalities.image.boxes import stated_size
 from headstart.modalities.image.content import beside
@@ -21,9 +23,12 @@ from headstart.modalities.image.decode import BadImage, about, upright
 _CLASSES = ("classes.txt", "obj.names")
 #: Most bytes of the annotations of one picture.
 _LARGEST = 2**22
+_NO_TEXT = b"\xff"
 
 NOT_VOC = "it is no XML of Pascal VOC, whose root is `annotation`"
 NOT_YOLO = "a line of its labels is not a class and four shares of the picture, or an outline"
+TWO_PICTURES = "its own name and its `filename` are of two pictures; give it the name of its own"
+TWO_FILES = "it has two files of labels, which differ; leave one of them"
 NO_NAME = "one of its boxes is of a class that has no name"
 SUPPORTED = (
     "a .jsonl with one picture a line, COCO's .json, an export of Label Studio as .json, or a "
@@ -41,11 +46,32 @@ def read_folder(folder: Path, audit: Audit) -> Iterator[Annotated]:
     if voc:
         yield from _voc(folder, voc)
         return
+    root = root_of(folder)
     # A part of a data set, such as train/, has its names in the folder above.
-    names = _class_names(folder) or _class_names(folder.resolve().parent)
-    if not names:
-        raise HeadstartError(f"{folder} holds no annotations that can be read; give {SUPPORTED}.")
-    yield from _yolo(folder, names, audit)
+    names = _class_names(root) or _class_names(root.resolve().parent)
+    if names:
+        yield from _yolo(folder, root, names, audit)
+        return
+    files = sorted([*folder.glob("*.json"), *folder.glob("*.jsonl")])
+    if files:
+        raise HeadstartError(
+            f"{folder} is no folder of Pascal VOC or YOLO; name its file of annotations, such as "
+            f"{files[0]}."
+        )
+    raise HeadstartError(f"{folder} holds no annotations that can be read; give {SUPPORTED}.")
+
+
+def root_of(folder: Path) -> Path:
+    """Return the folder that ``images/`` is in where a part of that was named, or it itself.
+
+    So ``images/train`` has its labels, in ``labels/train``, and the names of its classes.
+    """
+    parts = folder.resolve().parts
+    for index in range(len(parts) - 1, max(len(parts) - 3, 0), -1):
+        root = Path(*parts[:index])
+        if parts[index] == "images" and any((root / name).is_dir() for name in ("labels", "masks")):
+            return root
+    return folder
 
 
 def _voc(folder: Path, files: list[Path]) -> Iterator[Annotated]:
@@ -59,7 +85,9 @@ def _voc(folder: Path, files: list[Path]) -> Iterator[Annotated]:
             continue
         name = PurePath((root.findtext("filename") or "").replace("\\", "/")).name
         near = os.path.dirname(where)
-        image = (pictures.named(name, near) if name else None) or pictures.named(file.stem, near)
+        own, image = pictures.named(file.stem, near), pictures.named(name, near) if name else None
+        fault = TWO_PICTURES if own and image and own != image else None
+        image = image or own
         size = root.find("size")
         stated = {} if size is None else {each.tag: _number(each.text) for each in size}
         boxes = [
@@ -72,19 +100,29 @@ def _voc(folder: Path, files: list[Path]) -> Iterator[Annotated]:
             }
             for each in root.iter("object")
         ]
-        fault = None if image else NO_PICTURE
+        fault = fault if image else NO_PICTURE
         yield Annotated(where, image, boxes, stated=stated_size(stated), fault=fault)
 
 
 def _root(file: Path) -> ElementTree.Element | None:
     try:
         data = file.read_bytes() if file.stat().st_size <= _LARGEST else b""
-        if b"<!" in data.replace(b"<!--", b""):  # entities could unpack to anything
-            return None
+        _refuse_entities(data)
         root = ElementTree.fromstring(data)
-    except (OSError, ElementTree.ParseError, ValueError, LookupError):
+    except (OSError, expat.ExpatError, ElementTree.ParseError, ValueError, LookupError):
         return None
     return root if root.tag == "annotation" else None
+
+
+def _refuse_entities(data: bytes) -> None:
+    """Raise a ValueError at an entity's declaration, in any encoding: it unpacks to anything."""
+
+    def refuse(*_: object) -> None:
+        raise ValueError("an entity is declared")
+
+    parser = expat.ParserCreate()
+    parser.EntityDeclHandler = refuse
+    parser.Parse(data, True)
 
 
 def _number(text: str | None) -> float | None:
@@ -100,43 +138,103 @@ def _class_names(folder: Path) -> dict[int, str] | None:
         if (folder / name).is_file():
             with refused(f"the classes in {folder / name} cannot be read", "save it as UTF-8"):
                 lines = (folder / name).read_text(encoding="utf-8-sig").splitlines()
-            return dict(enumerate(line.strip() for line in lines if line.strip()))
+            # The number of a class is that of its line, blank ones included.
+            return {number: line.strip() for number, line in enumerate(lines) if line.strip()}
     for file in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
         try:
             content = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
-            names: Any = content["names"]
-            pairs = names.items() if isinstance(names, dict) else enumerate(names)
-            return {int(number): str(name) for number, name in pairs}
-        except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError):
-            continue
+        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+            if file.stem != "data":
+                continue  # it may be of something else
+            raise HeadstartError(
+                f"the classes in {file} cannot be read: {first_line(error)}; mend it, or give "
+                "classes.txt."
+            ) from None
+        if isinstance(content, dict) and "names" in content:
+            return _names_in(content["names"], file)
     return None
 
 
-def _yolo(folder: Path, names: dict[int, str], audit: Audit) -> Iterator[Annotated]:
+def _names_in(names: Any, file: Path) -> dict[int, str]:
+    """Return the names of classes in a YAML: a list, or a name for each number."""
+    given = dict(enumerate(names)) if isinstance(names, list) else names
+    try:
+        found = {int(str(number)): label_text(name) for number, name in given.items()}
+    except (ValueError, AttributeError):
+        found = {}
+    if not any(found.values()):
+        raise HeadstartError(
+            f"`names` in {file} is no list of names, and no name for each number; write for "
+            "example `names: [cat, dog]`."
+        )
+    return {number: name for number, name in found.items() if name is not None}
+
+
+def _yolo(folder: Path, root: Path, names: dict[int, str], audit: Audit) -> Iterator[Annotated]:
     """Read YOLO: a ``.txt`` for each picture, beside it or in ``labels/`` for ``images/``.
 
     A line has the number of a class, and the middle and size of a box as shares of the picture, or
     an outline. A picture without a file has no object, as in its training.
+
+    Args:
+        folder: whose pictures are read.
+        root: the folder of its labels; of it or above it.
+
+    Raises:
+        HeadstartError: no picture has a file of labels.
     """
-    pictures, without = Pictures(folder), 0
-    labeled = {str(path.relative_to(folder)) for path in folder.rglob("*.txt")}
-    for path in pictures.paths:
-        parts = list(PurePath(path).with_suffix(".txt").parts)
-        candidates = [str(PurePath(*parts))]
-        for index in reversed([i for i, part in enumerate(parts[:-1]) if part == "images"]):
-            candidates.append(str(PurePath(*parts[:index], "labels", *parts[index + 1 :])))
-        file = next((each for each in candidates if each in labeled), None)
-        if file is None:
-            without += 1
+    below = "" if folder == root else f"{folder.resolve().relative_to(root)}{os.sep}"
+    pictures = [path for path in Pictures(root).paths if path.startswith(below)]
+    labeled = {str(path.relative_to(root)) for path in root.rglob("*.txt") if path.is_file()}
+    files = {path: [each for each in _places(path) if each in labeled] for path in pictures}
+    if pictures and not any(files.values()):
+        raise HeadstartError(
+            f"no picture of {folder} has a file of labels: a .txt of its name beside it, or in "
+            f"labels/ for images/, such as {root / _places(pictures[0])[-1]}."
+        )
+    for path, found in files.items():
+        if not found:
             yield Annotated(path, path, boxes=[])
             continue
-        boxes, fault = _lines(folder, file, path, names)
-        yield Annotated(file, path, boxes, fault=fault)
-    if without:
+        boxes, fault = _lines(root, found[0], path, names)
+        if len({_written(root / each) for each in found}) > 1:
+            fault = TWO_FILES
+        yield Annotated(found[0], path, boxes, fault=fault)
+    if without := list(files.values()).count([]):
         audit.notes.append(
-            f"{folder}: {without} of {len(pictures.paths)} pictures have no file of labels, and "
+            f"{folder}: {without} of {len(pictures)} pictures have no file of labels, and "
             "count as pictures without an object"
         )
+    taken = {each for found in files.values() for each in found}
+    beside = {os.path.dirname(each) for each in taken}
+    for each in sorted(labeled - taken):
+        if os.path.dirname(each) in beside and _is_boxes(_written(root / each)):
+            audit.quarantine(each, NO_PICTURE)
+
+
+def _places(picture: str) -> list[str]:
+    """Return where the labels of a picture may be: beside it, or in ``labels/`` for ``images/``."""
+    parts = PurePath(picture).with_suffix(".txt").parts
+    found = [str(PurePath(*parts))]
+    for index in reversed([i for i, part in enumerate(parts[:-1]) if part == "images"]):
+        found.append(str(PurePath(*parts[:index], "labels", *parts[index + 1 :])))
+    return found
+
+
+def _written(file: Path) -> bytes:
+    """Return what a file of labels holds; what is no text where it cannot be read."""
+    try:
+        return file.read_bytes() if file.stat().st_size <= _LARGEST else _NO_TEXT
+    except OSError:
+        return _NO_TEXT
+
+
+def _is_boxes(data: bytes) -> bool:
+    """Return whether a text is of boxes: its first line has five numbers or more."""
+    words = data.split(b"\n", 1)[0].split()
+    return len(words) >= 5 and all(
+        _number(word.decode("ascii", "replace")) is not None for word in words
+    )
 
 
 def _lines(
@@ -148,10 +246,10 @@ def _lines(
         return [], fault
     try:
         height, width = upright(about(value))
-        text = (folder / file).read_text(encoding="utf-8-sig")
+        text = _written(folder / file).decode("utf-8-sig")
     except BadImage as reason:
         return [], str(reason)
-    except (OSError, ValueError):
+    except ValueError:
         return [], NOT_YOLO
     boxes = []
     for line in filter(None, map(str.split, text.splitlines())):

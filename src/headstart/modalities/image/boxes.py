@@ -6,7 +6,6 @@ makes certain is mended and counted, and a record that contradicts it is set asi
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -113,7 +112,7 @@ def around(polygons: Any) -> Rectangle | None:
 
 
 def _finite(values: Iterable[Any]) -> bool:
-    return all(type(x) in (int, float) and math.isfinite(x) for x in values)
+    return all(type(x) in (int, float) and number(x) is not None for x in values)
 
 
 class BoxReader:

@@ -8,16 +8,20 @@ from pathlib import Path, PurePath
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from headstart.data.audit import Audit
 from headstart.data.pairs import number
 from headstart.modalities.image.annotated import NO_PICTURE, Annotated, Pictures
 from headstart.modalities.image.boxes import stated_size
 from headstart.modalities.image.content import SUFFIXES
 
 TURNED = "one of its boxes is turned; draw it upright"
+NO_BOX = "it is labeled with other shapes than boxes; label it with rectangles"
 UNJUDGED = "nobody has labeled it, or whoever did skipped it"
 #: What an upload puts before the name of a file.
 _UPLOADED = re.compile(r"[0-9a-f]{8}-")
 _LABELS = "rectanglelabels"
+#: What else than labels tells that a region is a place in the picture.
+_PLACES = frozenset({"x", "points", "rle", "vertices"})
 
 
 def is_label_studio(tasks: list[Any]) -> bool:
@@ -28,20 +32,27 @@ def is_label_studio(tasks: list[Any]) -> bool:
     )
 
 
-def read_tasks(tasks: list[Any], path: Path) -> Iterator[Annotated]:
+def read_tasks(tasks: list[Any], path: Path, audit: Audit) -> Iterator[Annotated]:
     """Yield the pictures of an export; they lie below the folder of ``path``, at any depth.
 
     Of several annotations of a task the first that was not cancelled is taken.
     """
-    pictures = Pictures(path.parent)
+    pictures, others = Pictures(path.parent), 0
     for index, task in enumerate(tasks, 1):
         where = f"{path.name}, task {index}"
         task = task if isinstance(task, dict) else {}
         data, regions = (task.get("data"), _first(task)) if _is_full(task) else (task, _least(task))
         image = _picture(data if isinstance(data, dict) else {}, pictures)
         fault = UNJUDGED if regions is None else None if image else NO_PICTURE
-        boxes, turned, stated = _boxes(regions or [])
+        regions = regions or []
+        shapes = [each for each in regions if _LABELS not in each and _is_place(each)]
+        if shapes and not any(_LABELS in each for each in regions):
+            fault = fault or NO_BOX  # it would count as a picture without an object
+        others += len(shapes) if not fault else 0
+        boxes, turned, stated = _boxes(regions)
         yield Annotated(where, image, boxes, stated=stated, fault=fault or turned)
+    if others:
+        audit.notes.append(f"{others} shapes beside boxes were left out, because they are no boxes")
 
 
 def _is_full(task: dict[str, Any]) -> bool:
@@ -56,17 +67,28 @@ def _first(task: dict[str, Any]) -> list[dict[str, Any]] | None:
     """Return the regions of a task of the full export, flat; None where it was not labeled."""
     for found in task["annotations"]:
         if isinstance(found, dict) and not found.get("was_cancelled"):
-            results = [each for each in found.get("result") or [] if isinstance(each, dict)]
-            return [
-                {**each, **each["value"]} for each in results if isinstance(each.get("value"), dict)
-            ]
+            given = found.get("result")
+            return [_flat(each) for each in _dicts(given)]
     return None
 
 
+def _flat(result: dict[str, Any]) -> dict[str, Any]:
+    value = result.get("value")
+    labels = {_LABELS: None} if result.get("type") == _LABELS else {}
+    return {**labels, **result, **(value if isinstance(value, dict) else {})}
+
+
+def _dicts(value: Any) -> list[dict[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def _is_place(region: dict[str, Any]) -> bool:
+    return any(key in _PLACES or key.endswith("labels") for key in region)
+
+
 def _least(task: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the regions of a task of JSON-MIN, which leaves out what has none."""
-    found: list[Any] = next(filter(_are_boxes, task.values()), [])
-    return [each for each in found if isinstance(each, dict)]
+    """Return the regions of a task of JSON-MIN, of all its fields; it leaves out what has none."""
+    return [each for value in task.values() for each in _dicts(value) if _is_place(each)]
 
 
 def _boxes(
@@ -99,7 +121,10 @@ def _picture(data: dict[str, Any], pictures: Pictures) -> str | None:
     for value in data.values():
         if not isinstance(value, str):
             continue
-        parts = urlsplit(value)
+        try:
+            parts = urlsplit(value)
+        except ValueError:  # a text that looks like an address, and is none
+            continue
         local = parse_qs(parts.query).get("d", [""])[0]
         name = PurePath(local or unquote(parts.path)).name
         if PurePath(name).suffix.lower() in SUFFIXES:

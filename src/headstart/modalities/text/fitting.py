@@ -73,7 +73,11 @@ def load_processor(folder: str | Path) -> TextProcessor:
         HeadstartError: there is none that can be read.
     """
     hint = "give the folder of an encoder that was saved with its tokenizer"
-    with refused(f"no tokenizer can be read from {folder}", hint):
+    what = f"no tokenizer can be read from {folder}"
+    if not Path(folder).exists():
+        what = f"there is no folder {folder}, and no encoder of that name can be fetched"
+        hint = "check the path, or give a run or the folder of an encoder"
+    with refused(what, hint):
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     # Without its vocabulary a tokenizer is built all the same, and every word is unknown to it. One
     # that was fitted to texts in which no word comes twice is whole, and lists them in its file.

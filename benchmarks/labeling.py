@@ -5,6 +5,10 @@ simulation then hides their labels and asks for them in rounds: a fifth of the t
 tested, and each repetition chooses among another part of the rest. Test files are not read. The
 ways of choosing were picked on 8,000 training records of IMDb and of CIFAR-10 that are left out
 here, and on those of banking77, which are too few to leave any out.
+
+``--reach`` says instead how many labels each way needs to reach an accuracy, with the features of
+all-MiniLM-L6-v2. ``uncertainty`` is what ``auto`` was before labels were spread: coverage, from 10
+labels a class on weighted by a probe of the labels alone.
 """
 
 from __future__ import annotations
@@ -26,6 +30,13 @@ SETS: dict[str, tuple[str, str, list[int]]] = {
 #: Of a random order of the training records, those that ways of choosing were compared on, and the
 #: most that are taken of the others.
 PICKED_ON, RECORDS = slice(8000, 16_000), 17_000
+#: Accuracies to reach, and numbers of labels that are tried, with at most so many records.
+LEVELS = (0.8, 0.85, 0.9)
+REACH = {
+    "banking77": ([77, 154, 231, 308, 385, 462, 616, 770, 1000, 1300, 1600], None),
+    "imdb": ([4, 10, 20, 40, 80, 160], 4000),
+    "cifar10": ([20, 50, 100, 200, 400, 800], 8000),
+}
 
 
 def vectors(name: str, folder: str) -> tuple[np.ndarray, list[str]]:
@@ -47,6 +58,62 @@ def vectors(name: str, folder: str) -> tuple[np.ndarray, list[str]]:
     return found, list(records["label"])
 
 
+def reached(curve: np.ndarray, counts: list[int], level: float) -> float:
+    """Return how many labels a rising curve (J,) needs for a level; inf where none is enough."""
+    best = np.maximum.accumulate(curve)
+    after = int((best >= level).argmax())
+    if best[after] < level:
+        return np.inf
+    if after == 0:
+        return counts[0]
+    share = (level - best[after - 1]) / (best[after] - best[after - 1])
+    low, high = np.log(counts[after - 1 : after + 1])
+    return float(np.exp(low + share * (high - low)))
+
+
+def reach(name: str, ways: list[str], seeds: int, cache: Path | None) -> None:
+    """Print the curve of each way, and how many labels it needs for each level."""
+    from headstart.evaluation.metrics import t_half_width
+    from headstart.labeling.simulation import simulate
+
+    counts, most = REACH[name]
+    found, labels = of_minilm(name, cache)
+    curves: dict[str, np.ndarray] = {}
+    for way in ways:
+        start = time.perf_counter()
+        results = simulate(
+            found[:most], labels[:most], counts[0], method=way, seeds=seeds, budgets=counts
+        ).results
+        counts = list(results.counts)
+        sides = [results.judged(n) for n in counts]
+        for side, label in enumerate((way, "random")):
+            curves[label] = np.stack([pair[side].by_draw for pair in sides])  # (J,R)
+        print(f"{name}, {way}: {time.perf_counter() - start:.0f} s", flush=True)
+    print("| way |", " | ".join(map(str, counts)), "| mean gain |", end="")
+    print(*(f" {level:.0%} |" for level in LEVELS))
+    for way, curve in curves.items():
+        gain = 100 * (curve - curves["random"]).mean(0)
+        cells = [f"{100 * mean:.1f}" for mean in curve.mean(1)]
+        cells.append(f"{gain.mean():+.1f} ± {t_half_width(gain) if gain.any() else 0:.1f}")
+        for level in LEVELS:
+            needed = np.array([reached(one, counts, level) for one in curve.T])
+            known = np.isfinite(needed).all()
+            half = t_half_width(needed) if known else np.nan
+            cells.append(f"{needed.mean():.0f} ± {half:.0f}" if known else "-")
+        print("|", " | ".join([way, *cells]), "|", flush=True)
+
+
+def of_minilm(name: str, cache: Path | None) -> tuple[np.ndarray, list[str]]:
+    """Return vectors (N,D) of training records in a random order; pictures have HOG and colours."""
+    from few_label_heads import cached, of_pictures, of_texts
+
+    pictures = name == "cifar10"
+    kind, make = ("HOG", of_pictures) if pictures else ("MiniLM", of_texts)
+    found = cached(cache, name, kind, make)
+    order = np.random.default_rng(0).permutation(len(found.train))
+    return found.train[order], [str(each) for each in found.classes[order]]
+
+
 def source(name: str) -> str:
     """Return the training records of a data set, as the verbs take them."""
     file, mark, part = SETS[name][0].partition("#")
@@ -61,8 +128,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=50)
     parser.add_argument("--labels", nargs="+", type=int, help="other numbers of labels")
     parser.add_argument("--runs", help="folder with finished runs by the names of the data sets")
+    parser.add_argument("--reach", action="store_true", help="labels that an accuracy needs")
+    parser.add_argument("--cache", type=Path, help="a folder that keeps features of --reach")
     options = parser.parse_args()
     announce("Choosing what to label")
+    if options.reach:
+        for name in options.data:
+            reach(name, options.ways, options.seeds, options.cache)
+        return
     import headstart as hs
     from headstart.labeling.simulation import simulate
 

@@ -71,36 +71,40 @@ def reached(curve: np.ndarray, counts: list[int], level: float) -> float:
     return float(np.exp(low + share * (high - low)))
 
 
-def reach(name: str, ways: list[str], seeds: int, cache: Path | None) -> None:
-    """Print the curve of each way, and how many labels it needs for each level."""
-    from headstart.evaluation.metrics import t_half_width
+def reach(name: str, ways: list[str], seeds: int, counts: list[int], cache: Path | None) -> None:
+    """Print the curve of each way, its gain over random choice, and the labels for each level."""
     from headstart.labeling.simulation import simulate
 
-    counts, most = REACH[name]
     found, labels = of_minilm(name, cache)
-    curves: dict[str, np.ndarray] = {}
-    for way in ways:
+    most = REACH[name][1]
+    for number, way in enumerate(ways):
         start = time.perf_counter()
         results = simulate(
             found[:most], labels[:most], counts[0], method=way, seeds=seeds, budgets=counts
         ).results
-        counts = list(results.counts)
-        sides = [results.judged(n) for n in counts]
-        for side, label in enumerate((way, "random")):
-            curves[label] = np.stack([pair[side].by_draw for pair in sides])  # (J,R)
+        sides = [results.judged(n) for n in results.counts]
+        # (J,R) accuracies after each number of labels, in each repetition
+        ours, random = (np.stack([pair[side].by_draw for pair in sides]) for side in (0, 1))
+        if not number:
+            levels = [f"{level:.0%}" for level in LEVELS]
+            print("|", " | ".join(["way", *map(str, results.counts), "gain", *levels]), "|")
+            print("|", " | ".join(["random", *_cells(random, list(results.counts))]), "|")
+        print("|", " | ".join([way, *_cells(ours, list(results.counts), random)]), "|")
         print(f"{name}, {way}: {time.perf_counter() - start:.0f} s", flush=True)
-    print("| way |", " | ".join(map(str, counts)), "| mean gain |", end="")
-    print(*(f" {level:.0%} |" for level in LEVELS))
-    for way, curve in curves.items():
-        gain = 100 * (curve - curves["random"]).mean(0)
-        cells = [f"{100 * mean:.1f}" for mean in curve.mean(1)]
-        cells.append(f"{gain.mean():+.1f} ± {t_half_width(gain) if gain.any() else 0:.1f}")
-        for level in LEVELS:
-            needed = np.array([reached(one, counts, level) for one in curve.T])
-            known = np.isfinite(needed).all()
-            half = t_half_width(needed) if known else np.nan
-            cells.append(f"{needed.mean():.0f} ± {half:.0f}" if known else "-")
-        print("|", " | ".join([way, *cells]), "|", flush=True)
+
+
+def _cells(curve: np.ndarray, counts: list[int], random: np.ndarray | None = None) -> list[str]:
+    """Return the cells of a row, with 95% intervals over the repetitions, of a curve (J,R)."""
+    from headstart.evaluation.metrics import t_half_width
+
+    cells = [f"{100 * mean:.1f}" for mean in curve.mean(1)]
+    gain = np.zeros(2) if random is None else 100 * (curve - random).mean(0)
+    cells.append("" if random is None else f"{gain.mean():+.1f} ± {t_half_width(gain):.1f}")
+    for level in LEVELS:
+        needed = np.array([reached(one, counts, level) for one in curve.T])
+        known = np.isfinite(needed).all()
+        cells.append(f"{needed.mean():.0f} ± {t_half_width(needed):.0f}" if known else "-")
+    return cells
 
 
 def of_minilm(name: str, cache: Path | None) -> tuple[np.ndarray, list[str]]:
@@ -134,7 +138,8 @@ def main() -> None:
     announce("Choosing what to label")
     if options.reach:
         for name in options.data:
-            reach(name, options.ways, options.seeds, options.cache)
+            counts = options.labels or REACH[name][0]
+            reach(name, options.ways, options.seeds, counts, options.cache)
         return
     import headstart as hs
     from headstart.labeling.simulation import simulate

@@ -35,7 +35,9 @@ LEVELS = (0.8, 0.85, 0.9)
 REACH = {
     "banking77": ([77, 154, 231, 308, 385, 462, 616, 770, 1000, 1300, 1600], None),
     "imdb": ([4, 10, 20, 40, 80, 160], 4000),
+    "phrasebank": ([6, 15, 30, 60, 120, 240], None),
     "cifar10": ([20, 50, 100, 200, 400, 800], 8000),
+    "fashion_mnist": ([10, 20, 40, 80, 160, 320], 8000),
 }
 
 
@@ -111,8 +113,8 @@ def of_minilm(name: str, cache: Path | None) -> tuple[np.ndarray, list[str]]:
     """Return vectors (N,D) of training records in a random order; pictures have HOG and colours."""
     from few_label_heads import cached, of_pictures, of_texts
 
-    pictures = name == "cifar10"
-    kind, make = ("HOG", of_pictures) if pictures else ("MiniLM", of_texts)
+    texts = name in ("banking77", "imdb", "phrasebank")
+    kind, make = ("MiniLM", of_texts) if texts else ("HOG", of_pictures)
     found = cached(cache, name, kind, make)
     order = np.random.default_rng(0).permutation(len(found.train))
     return found.train[order], [str(each) for each in found.classes[order]]
@@ -127,7 +129,7 @@ def source(name: str) -> str:
 def main() -> None:
     """Simulate each way on each data set, and print the curves."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", nargs="+", choices=list(SETS), default=list(SETS))
+    parser.add_argument("--data", nargs="+", choices=list(SETS | REACH))
     parser.add_argument("--ways", nargs="+", default=["auto"])
     parser.add_argument("--seeds", type=int, default=50)
     parser.add_argument("--labels", nargs="+", type=int, help="other numbers of labels")
@@ -136,8 +138,11 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, help="a folder that keeps features of --reach")
     options = parser.parse_args()
     announce("Choosing what to label")
+    names = options.data or list(REACH if options.reach else SETS)
+    if not options.reach and (others := set(names) - set(SETS)):
+        parser.error(f"{', '.join(sorted(others))}: only with --reach")
     if options.reach:
-        for name in options.data:
+        for name in names:
             counts = options.labels or REACH[name][0]
             reach(name, options.ways, options.seeds, counts, options.cache)
         return
@@ -145,7 +150,7 @@ def main() -> None:
     from headstart.labeling.simulation import simulate
 
     with tempfile.TemporaryDirectory() as scratch:
-        for name in options.data:
+        for name in names:
             _, budget, usual = SETS[name]
             budgets = options.labels or usual
             folder = Path(options.runs or scratch, name)

@@ -387,7 +387,9 @@ class LabelConfig(GroupOptions):
     out: str = Field("to_label.csv", description="File to write: .csv or .jsonl; never replaced.")
     way: Literal[
         "auto", "propagation", "coverage", "uncertainty", "k-center", "badge", "random"
-    ] = Field("auto", description="How to choose; auto covers what labels leave uncertain.")
+    ] = Field(
+        "auto", description="How to choose; auto covers the data, then what labels leave open."
+    )
     simulate: OptionalSource = Field(
         None, description="Labeled records on which choosing is compared with random choice."
     )

@@ -94,7 +94,8 @@ def _reason(nearer: np.ndarray, total: int) -> str:
     if nearer.all():
         return "no other label would tell as much about all records"
     count = max(1, round(nearer.mean() * total))
-    return f"nearer to {count:,} records than any that is labeled or named before it"
+    records = "record" if count == 1 else "records"
+    return f"nearer to {count:,} {records} than any that is labeled or named before it"
 
 
 def _subsample(indices: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:

@@ -79,20 +79,26 @@ def reach(name: str, ways: list[str], seeds: int, counts: list[int], cache: Path
 
     found, labels = of_minilm(name, cache)
     most = REACH[name][1]
-    for number, way in enumerate(ways):
+    first = None
+    for way in ways:
         start = time.perf_counter()
-        results = simulate(
+        simulation = simulate(
             found[:most], labels[:most], counts[0], method=way, seeds=seeds, budgets=counts
-        ).results
+        )
+        results = simulation.results
         sides = [results.judged(n) for n in results.counts]
         # (J,R) accuracies after each number of labels, in each repetition
         ours, random = (np.stack([pair[side].by_draw for pair in sides]) for side in (0, 1))
-        if not number:
+        if first is None:
+            first = ours
             levels = [f"{level:.0%}" for level in LEVELS]
             print("|", " | ".join(["way", *map(str, results.counts), "gain", *levels]), "|")
             print("|", " | ".join(["random", *_cells(random, list(results.counts))]), "|")
         print("|", " | ".join([way, *_cells(ours, list(results.counts), random)]), "|")
-        print(f"{name}, {way}: {time.perf_counter() - start:.0f} s", flush=True)
+        seconds = time.perf_counter() - start
+        print(f"{name}, {way}, {seconds:.0f} s: {simulation.headline}")
+        if way != ways[0]:
+            print(f"{way} gains {_gain(ours, first)} over {ways[0]}, paired", flush=True)
 
 
 def _cells(curve: np.ndarray, counts: list[int], random: np.ndarray | None = None) -> list[str]:
@@ -100,13 +106,20 @@ def _cells(curve: np.ndarray, counts: list[int], random: np.ndarray | None = Non
     from headstart.evaluation.metrics import t_half_width
 
     cells = [f"{100 * mean:.1f}" for mean in curve.mean(1)]
-    gain = np.zeros(2) if random is None else 100 * (curve - random).mean(0)
-    cells.append("" if random is None else f"{gain.mean():+.1f} ± {t_half_width(gain):.1f}")
+    cells.append("" if random is None else _gain(curve, random))
     for level in LEVELS:
         needed = np.array([reached(one, counts, level) for one in curve.T])
         known = np.isfinite(needed).all()
         cells.append(f"{needed.mean():.0f} ± {t_half_width(needed):.0f}" if known else "-")
     return cells
+
+
+def _gain(curve: np.ndarray, other: np.ndarray) -> str:
+    """Return what a curve (J,R) gains over another one in points, on average over the numbers."""
+    from headstart.evaluation.metrics import t_half_width
+
+    gain = 100 * (curve - other).mean(0)
+    return f"{gain.mean():+.1f} ± {t_half_width(gain):.1f}"
 
 
 def of_minilm(name: str, cache: Path | None) -> tuple[np.ndarray, list[str]]:

@@ -5,18 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from headstart.labeling.choosing import (
-    MIN_LABELS_PER_CLASS,
-    Pool,
-    badge,
-    choose,
-    design,
-    k_center,
-    uncertainty,
-)
+from headstart.labeling.belief import uncertainty
+from headstart.labeling.choosing import MIN_LABELS_PER_CLASS, badge, choose, k_center
+from headstart.labeling.design import Believe, design
 from headstart.labeling.gaussian_process import NOISE
+from headstart.labeling.pool import Pool
 
-METHODS = ["coverage", "uncertainty", "k-center", "badge", "random"]
+METHODS = ["propagation", "coverage", "uncertainty", "k-center", "badge", "random"]
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -30,6 +25,11 @@ def islands(sizes: list[int], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     groups = np.repeat(np.arange(len(sizes)), sizes)
     spread = 0.05 * random.standard_normal((len(groups), 16))
     return (centres[groups] + spread).astype(np.float32), groups
+
+
+def unsure(weights: np.ndarray) -> Believe:
+    """Return beliefs in two classes whose uncertainty is ``weights`` (N,)."""
+    return lambda indices: np.stack([1 - weights[indices] / 2, weights[indices] / 2], axis=1)
 
 
 def groups_found(method: str, count: int, seed: int = 0) -> int:
@@ -64,7 +64,7 @@ def test_the_design_is_the_greedy_choice_of_a_naive_search(weighted) -> None:
     pool = Pool(vectors, allowed)
     rows = pool.rows(np.arange(60)).astype(np.float64)
     labeled, weights = rows[[3, 35]].astype(np.float32), rng(2).random(60)
-    indices, _ = design(pool, labeled, 6, rng(), weights if weighted else None)
+    indices, _ = design(pool, labeled, 6, rng(), unsure(weights) if weighted else None)
 
     def variance(names: list[int]) -> float:
         """Return the total posterior variance of a Gaussian process with these labels."""
@@ -116,7 +116,7 @@ def test_uncertain_regions_are_each_chosen_from() -> None:
     vectors, groups = islands([30, 30, 30])
     weights = np.where(groups == 2, 0.01, 1.0)
     pool = Pool(vectors)
-    indices, _ = design(pool, np.empty((0, 16), np.float32), 2, rng(), weights)
+    indices, _ = design(pool, np.empty((0, 16), np.float32), 2, rng(), unsure(weights))
     assert sorted(groups[indices]) == [0, 1]
 
 
@@ -130,21 +130,24 @@ def test_the_first_badge_choice_has_the_largest_explicit_gradient() -> None:
     assert first == np.linalg.norm(gradients, axis=1).argmax()
 
 
-def test_uncertainty_is_used_from_a_minimum_of_labels_per_class() -> None:
+def test_a_probe_of_the_labels_alone_is_used_from_a_minimum_of_labels_per_class() -> None:
     vectors, groups = islands([100, 100])
-    for count, method in (
+    for count, used in (
         (2 * MIN_LABELS_PER_CLASS - 1, "coverage"),
         (2 * MIN_LABELS_PER_CLASS, "uncertainty"),
     ):
         indices = np.concatenate([np.flatnonzero(groups == g)[: count // 2 + 1] for g in (0, 1)])
         indices = indices[:count]
         labels = [str(group) for group in groups[indices]]
-        assert choose(Pool(vectors), vectors[indices], labels, 3, rng=rng()).method == method
+        labeled = vectors[indices]
+        found = choose(Pool(vectors), labeled, labels, 3, method="uncertainty", rng=rng())
+        assert found.method == used
 
 
-def test_one_class_alone_falls_back_to_coverage() -> None:
+@pytest.mark.parametrize("method", ["uncertainty", "propagation", "auto"])
+def test_one_class_alone_falls_back_to_coverage(method) -> None:
     vectors, _ = islands([50, 50])
-    found = choose(Pool(vectors), vectors[:30], ["a"] * 30, 3, method="uncertainty", rng=rng())
+    found = choose(Pool(vectors), vectors[:30], ["a"] * 30, 3, method=method, rng=rng())
     assert found.method == "coverage"
 
 
@@ -156,12 +159,13 @@ def test_vectors_may_lie_on_disk_and_come_in_blocks(tmp_path, monkeypatch) -> No
         choose(Pool(vectors), vectors[:0], [], 6, method=w, rng=rng()).indices for w in METHODS
     ]
     monkeypatch.setattr("headstart.labeling.choosing.BLOCK", 7)
+    monkeypatch.setattr("headstart.labeling.pool.BLOCK", 7)
     parts = [choose(Pool(stored), vectors[:0], [], 6, method=w, rng=rng()).indices for w in METHODS]
     np.testing.assert_array_equal(whole, parts)
 
 
 def test_many_are_chosen_in_rounds_that_know_of_each_other(monkeypatch) -> None:
-    monkeypatch.setattr("headstart.labeling.choosing.ROUND", 2)
+    monkeypatch.setattr("headstart.labeling.design.ROUND", 2)
     vectors, groups = islands([50, 50, 50, 50, 50])
     indices, why = design(Pool(vectors), np.empty((0, 16), np.float32), 5, rng())
     assert sorted(groups[indices]) == [0, 1, 2, 3, 4]
@@ -169,8 +173,8 @@ def test_many_are_chosen_in_rounds_that_know_of_each_other(monkeypatch) -> None:
 
 
 def test_samples_stand_for_very_many(monkeypatch) -> None:
-    monkeypatch.setattr("headstart.labeling.choosing.CANDIDATES", 60)
-    monkeypatch.setattr("headstart.labeling.choosing.KERNEL", 60 * 50)
+    monkeypatch.setattr("headstart.labeling.design.CANDIDATES", 60)
+    monkeypatch.setattr("headstart.labeling.design.KERNEL", 60 * 50)
     vectors, groups = islands([300, 300, 300])
     indices, why = design(Pool(vectors), np.empty((0, 16), np.float32), 3, rng())
     assert sorted(groups[indices]) == [0, 1, 2]

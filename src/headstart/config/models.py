@@ -385,8 +385,10 @@ class LabelConfig(GroupOptions):
     n: int = Field(50, ge=1, le=10_000, description="Records to choose.")
     labeled: Sources = Field(default_factory=list, description="Records that are labeled already.")
     out: str = Field("to_label.csv", description="File to write: .csv or .jsonl; never replaced.")
-    way: Literal["auto", "coverage", "uncertainty", "k-center", "badge", "random"] = Field(
-        "auto", description="How to choose; auto covers the data first, then uncertain records."
+    way: Literal[
+        "auto", "propagation", "coverage", "uncertainty", "k-center", "badge", "random"
+    ] = Field(
+        "auto", description="How to choose; auto covers the data, then what labels leave open."
     )
     simulate: OptionalSource = Field(
         None, description="Labeled records on which choosing is compared with random choice."

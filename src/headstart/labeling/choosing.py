@@ -1,9 +1,9 @@
 """Active learning on frozen vectors: which records to label next.
 
-With few labels the choice should cover the data; with more, what a probe of the labels is uncertain
-about (Hacohen et al. 2022, "Active Learning on a Budget: Opposite Strategies Suit High and Low
-Budgets", https://arxiv.org/abs/2202.02794). Both are one experimental design, without and with
-weights.
+A label is worth most where it tells much about other records, and where what the labels so far say
+leaves open what it will be: so the choice is one experimental design, in which each record counts
+by how uncertain the belief is that a head would have, from labels and what they spread over the
+unlabeled records.
 
 Every method returns indices into the pool, the most valuable first, and reads the vectors a block
 at a time, so that they may be memory-mapped.
@@ -11,65 +11,23 @@ at a time, so that they may be memory-mapped.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from headstart.data.vectors import unit_length
 from headstart.evaluation.heads.logistic import LogisticRegression
-from headstart.labeling.gaussian_process import GaussianProcess, kernel
+from headstart.labeling.belief import Belief, uncertainty
+from headstart.labeling.design import Believe, design
+from headstart.labeling.pool import BLOCK, Pool
 
-#: Vectors that are in memory at once, and vectors that determine a probe's scaling.
-BLOCK, SAMPLE = 16_384, 20_000
-#: Candidates per round; records chosen in one round; and covariances in memory at once: the fewer
-#: the candidates, the more records they are compared with.
-CANDIDATES, ROUND, KERNEL = 4096, 1000, 2**24
-#: Average number of labels per class from which on uncertainty is used: measured on the training
-#: parts of IMDb, banking77 and CIFAR-10 (``docs/log.md``).
+#: Vectors that determine a probe's scaling.
+SAMPLE = 20_000
+#: Average number of labels per class from which on a probe of the labels alone weighs records:
+#: measured on the training parts of IMDb, banking77 and CIFAR-10 (``docs/log.md``).
 MIN_LABELS_PER_CLASS = 10
-
-
-class Pool:
-    """N vectors to choose from, which are centred and normalised when they are read.
-
-    Args:
-        vectors: (N,D) float32, in memory or memory-mapped.
-        allowed: (N,) bool, which may be chosen (duplicates may not); all by default.
-    """
-
-    def __init__(self, vectors: np.ndarray, allowed: np.ndarray | None = None) -> None:
-        self.vectors = vectors
-        self.allowed = np.ones(len(vectors), bool) if allowed is None else allowed.copy()
-        total = np.zeros(vectors.shape[1])
-        for start in range(0, len(vectors), BLOCK):
-            total += unit_length(vectors[start : start + BLOCK]).sum(0, dtype=np.float64)
-        self.centre = (total / max(1, len(vectors))).astype(np.float32)
-
-    def __len__(self) -> int:
-        return len(self.vectors)
-
-    def centred(self, vectors: np.ndarray) -> np.ndarray:
-        """Return other vectors (n,D), such as of labeled records, in the space of the pool."""
-        found: np.ndarray = unit_length(unit_length(vectors.astype(np.float32)) - self.centre)
-        return found
-
-    def rows(self, indices: np.ndarray) -> np.ndarray:
-        """Return the vectors (n,D) at ``indices``."""
-        return self.centred(self.vectors[indices])
-
-    def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
-        """Yield the vectors in blocks, each with its slice of the pool."""
-        for start in range(0, len(self), BLOCK):
-            where = slice(start, min(start + BLOCK, len(self)))
-            yield where, self.centred(self.vectors[where])
-
-    def cosines(self, vector: np.ndarray) -> np.ndarray:
-        """Return the cosine (N,) of each vector in the pool with one vector (D,)."""
-        found = np.empty(len(self), dtype=np.float32)
-        for where, block in self.blocks():
-            found[where] = block @ vector
-        return found
+#: Uncertainty from which on a record's class counts as open.
+_OPEN = 0.5
 
 
 @dataclass(frozen=True)
@@ -103,10 +61,11 @@ def choose(
         labeled: (L,D) vectors of the labeled records, as the encoder returns them.
         labels: their L labels.
         count: records to choose.
-        method: ``coverage``, ``uncertainty`` (coverage weighted by the uncertainty of a probe),
-            ``k-center``, ``badge`` or ``random``; ``auto`` is coverage, and uncertainty from
-            10 labels per class on average. With fewer than two classes there is no probe, and
-            coverage is used instead.
+        method: ``coverage`` (experimental design); ``propagation``, which is ``auto``: the same,
+            weighted by the uncertainty of what the labels say and spread over the pool;
+            ``uncertainty``: the same, weighted by the uncertainty of a probe of the labels alone,
+            from 10 labels per class on average; ``k-center``, ``badge`` or ``random``. With fewer
+            than two classes nothing is uncertain, and coverage is used.
         rng: random choices; the same state gives the same records.
 
     Example::
@@ -114,33 +73,40 @@ def choose(
         pool = Pool(vectors)
         chosen = choose(pool, vectors[:0], [], 20, rng=np.random.default_rng(0))
     """
-    near = (
-        pool.centred(labeled) if len(labeled) else np.empty((0, pool.vectors.shape[1]), np.float32)
-    )
-    known = sorted(set(labels))
-    if method == "auto":
-        enough = len(known) > 1 and len(labels) >= MIN_LABELS_PER_CLASS * len(known)
-        method = "uncertainty" if enough else "coverage"
-    if method in ("uncertainty", "badge") and len(known) < 2:
-        method = "coverage"
     if method == "random":
         indices = rng.permutation(np.flatnonzero(pool.allowed))[:count]
         return Chosen(indices, ["drawn at random"] * len(indices), method)
+    near, known = pool.centred(labeled), sorted(set(labels))
     if method == "k-center":
         indices = k_center(pool, near, count, rng)
         return Chosen(indices, ["far from all that is labeled or named"] * len(indices), method)
-    if method == "coverage":
-        indices, why = design(pool, near, count, rng)
-        return Chosen(indices, why, method)
-    probabilities = class_probabilities(pool, labeled, np.searchsorted(known, list(labels)), rng)
+    codes = np.searchsorted(known, list(labels))
+    least = MIN_LABELS_PER_CLASS if method == "uncertainty" else 0
+    if method == "coverage" or len(known) < 2 or len(labels) < least * len(known):
+        return Chosen(*design(pool, near, count, rng), "coverage")
     if method == "badge":
+        probabilities = class_probabilities(pool, labeled, codes, rng)
         indices = badge(pool, probabilities, count, rng)
-        return Chosen(
-            indices, [_ambiguity(known, probabilities[index]) for index in indices], method
-        )
-    indices, why = design(pool, near, count, rng, uncertainty(probabilities))
-    why = [f"{x}; {_ambiguity(known, probabilities[y])}" for x, y in zip(why, indices, strict=True)]
-    return Chosen(indices, why, method)
+        return Chosen(indices, [_ambiguity(known, probabilities[x]) for x in indices], method)
+    believe = (_probed if method == "uncertainty" else _spread)(pool, labeled, codes, rng)
+    found = design(pool, near, count, rng, believe)
+    told = [_ambiguity(known, each) for each in believe(found.indices)]
+    why = [f"{reason}; {more}" for reason, more in zip(found.why, told, strict=True)]
+    return Chosen(found.indices, why, "propagation" if method == "auto" else method)
+
+
+def _spread(pool: Pool, labeled: np.ndarray, codes: np.ndarray, _: np.random.Generator) -> Believe:
+    """Return what the labels say, and what they spread over the pool."""
+    fitted = Belief(pool.graph).fit(labeled, codes)
+    return lambda indices: fitted.probabilities(np.asarray(pool.vectors[indices]))
+
+
+def _probed(
+    pool: Pool, labeled: np.ndarray, codes: np.ndarray, rng: np.random.Generator
+) -> Believe:
+    """Return what a probe of the labels alone says."""
+    probabilities = class_probabilities(pool, labeled, codes, rng)
+    return lambda indices: probabilities[indices]
 
 
 def class_probabilities(
@@ -158,9 +124,13 @@ def class_probabilities(
 
 
 def _ambiguity(known: list[str], probabilities: np.ndarray) -> str:
+    """Return what the labels so far say of a record, (K,)."""
     first, second = np.argsort(-probabilities, kind="stable")[:2]
+    likeliest = f"{known[first]} {probabilities[first]:.2f}"
+    if uncertainty(probabilities[None])[0] < _OPEN:
+        return f"the labels so far say {likeliest}"
     return (
-        f"the labels so far leave it open: {known[first]} {probabilities[first]:.2f} or "
+        f"the labels so far leave it open: {likeliest} or "
         f"{known[second]} {probabilities[second]:.2f}"
     )
 
@@ -178,101 +148,12 @@ def k_center(pool: Pool, labeled: np.ndarray, count: int, rng: np.random.Generat
     chosen: list[int] = []
     while len(chosen) < min(count, int(pool.allowed.sum())):
         first = np.isinf(distance.max())
-        index = int(design(pool, labeled, 1, rng)[0][0] if first else distance.argmax())
+        index = int(design(pool, labeled, 1, rng).indices[0] if first else distance.argmax())
         chosen.append(index)
         near = pool.cosines(pool.rows(np.array([index]))[0])
         distance = np.minimum(distance, 1 - near)
         distance[index] = -1
     return np.array(chosen, dtype=np.int64)
-
-
-def design(
-    pool: Pool,
-    labeled: np.ndarray,
-    count: int,
-    rng: np.random.Generator,
-    weights: np.ndarray | None = None,
-) -> tuple[np.ndarray, list[str]]:
-    """Choose greedily the records whose labels most reduce the uncertainty about all records.
-
-    Sequential transductive experimental design (Yu, Bi and Tresp 2006, "Active Learning via
-    Transductive Experimental Design", algorithm 1): each choice minimises the weighted sum over
-    records of the posterior variance of a Gaussian process. It does not depend on the values of
-    the labels, so a batch is chosen at once. Large pools are subsampled.
-
-    Args:
-        labeled: (L,D) vectors of labeled records, as :meth:`Pool.centred` returns them.
-        weights: (N,), not negative; None is uniform.
-
-    Returns:
-        Indices (n,) into the pool, and a reason for each.
-    """
-    left = pool.allowed.copy()
-    count = min(count, int(left.sum()))
-    indices: list[int] = []
-    why: list[str] = []
-    while len(indices) < count:
-        size = min(ROUND, count - len(indices))
-        found, reasons = _round(pool, np.flatnonzero(left), labeled, size, rng, weights)
-        left[found] = False
-        labeled = np.concatenate([labeled, pool.rows(found)])
-        indices += found.tolist()
-        why += reasons
-    return np.array(indices, dtype=np.int64), why
-
-
-def _round(
-    pool: Pool,
-    candidates: np.ndarray,
-    labeled: np.ndarray,
-    count: int,
-    rng: np.random.Generator,
-    weights: np.ndarray | None,
-) -> tuple[np.ndarray, list[str]]:
-    candidates = _subsample(candidates, CANDIDATES, rng)
-    everyone = _subsample(np.arange(len(pool)), KERNEL // max(1, len(candidates)), rng)
-    ours, rows = pool.rows(candidates), pool.rows(everyone)
-    covered = np.zeros(len(rows), np.float32)
-    for start in range(0, len(labeled), CANDIDATES):
-        covered = np.maximum(covered, kernel(labeled[start : start + CANDIDATES], rows).max(0))
-    weight = np.ones(len(rows)) if weights is None else weights[everyone]
-    known = labeled[_subsample(np.arange(len(labeled)), CANDIDATES, rng)]
-    process = GaussianProcess(ours, rows, known, weight.astype(np.float32), count)
-    chosen: list[int] = []
-    why: list[str] = []
-    while len(chosen) < count:
-        reduction = process.variance_reduction()
-        reduction[chosen] = -np.inf
-        index = int(reduction.argmax())
-        process.observe(index)
-        chosen.append(index)
-        near = kernel(rows, ours[index][None])[:, 0]
-        why.append(_reason(near > covered, len(pool)))
-        covered = np.maximum(covered, near)
-    return candidates[chosen], why
-
-
-def _reason(nearer: np.ndarray, total: int) -> str:
-    if nearer.all():
-        return "no other label would tell as much about all records"
-    count = max(1, round(nearer.mean() * total))
-    return f"nearer to {count:,} records than any that is labeled or named before it"
-
-
-def _subsample(indices: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
-    return indices if len(indices) <= most else np.sort(rng.permutation(indices)[:most])
-
-
-def uncertainty(probabilities: np.ndarray) -> np.ndarray:
-    """Return 1 minus the margin (N,) between the two likeliest of K classes; 1 is a tie.
-
-    Args:
-        probabilities: (N,K).
-    """
-    if probabilities.shape[1] < 2:
-        return np.zeros(len(probabilities))
-    two = np.partition(probabilities, -2, axis=1)[:, -2:]
-    return np.asarray(1 - (two[:, 1] - two[:, 0]))
 
 
 def badge(

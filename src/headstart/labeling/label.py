@@ -27,7 +27,8 @@ from headstart.encoders.opening import OpenedEncoder
 from headstart.errors import HeadstartError
 from headstart.evaluation.cache import cached, digest, digest_of_encoder, digests_of
 from headstart.files import check_ending, clear_beside, scratch, whole_file
-from headstart.labeling.choosing import Pool, choose
+from headstart.labeling.choosing import choose
+from headstart.labeling.pool import Pool
 from headstart.labeling.simulation import FEWEST, Simulation, simulate
 from headstart.outputs import check_free, store_of
 from headstart.pages.result import Result

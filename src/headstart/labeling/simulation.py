@@ -1,7 +1,9 @@
 """Is choosing what to label better than labeling random records? A simulation on labeled records.
 
 Their labels are hidden and revealed round after round: once for the records that were chosen, once
-for random ones. Both train the same probe, which is tested on records that neither may choose.
+for random ones. Both teach the same model, which is tested on records that neither may choose:
+logistic regression, averaged with what the labels spread over the records that were chosen from.
+This is what ``finetune --unlabeled`` would make of them, but for its cross-validation.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ from headstart.evaluation.outcomes import ACCURACY, Candidate, Kind, Outcome, Re
 from headstart.evaluation.protocols.resampling import averaged
 from headstart.evaluation.protocols.scoring import outcome_of
 from headstart.evaluation.verdict import points, score
-from headstart.labeling.choosing import Pool, choose
+from headstart.labeling.belief import Belief
+from headstart.labeling.choosing import choose
+from headstart.labeling.pool import Pool
 from headstart.pages.markup import listed
 from headstart.seeding import numbers
 
@@ -31,7 +35,8 @@ POOL, TESTED, ROUNDS, FEWEST = 4000, 4000, 4, 40
 #: Share of the untested records that each repetition chooses from. With nearly all of them, every
 #: repetition would choose nearly the same, and the interval would be too narrow.
 _SHARE = 0.5
-_PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0)
+#: The model that both sides teach.
+_MODEL = "logistic regression with label propagation"
 
 
 @dataclass(frozen=True)
@@ -167,23 +172,21 @@ def simulate(
     for repetition in range(seeds):
         indices = rest[numbers(seed, "pool", repetition).permutation(len(rest))[:size]]
         pool, known = vectors[indices], classes[indices]
-        space = Pool(pool)
-        train, test = space.centred(pool), space.centred(vectors[tested])
+        space, test = Pool(pool), np.asarray(vectors[tested])
+        belief = Belief(space.graph)
         for side, rule in (("chosen", method), ("random", "random")):
             have = np.empty(0, dtype=np.int64)
             for budget in budgets:
-                random = numbers(seed, side, repetition, budget)
-                allowed = ~np.isin(np.arange(size), have)
                 found = choose(
-                    Pool(pool, allowed),
+                    space.without(have),
                     pool[have],
                     list(names[known[have]]),
                     budget - len(have),
                     method=rule,
-                    rng=random,
+                    rng=numbers(seed, side, repetition, budget),
                 )
                 have = np.concatenate([have, found.indices])
-                predicted = _ridge_predictions(train[have], known[have], test)
+                predicted = _predictions(belief, pool[have], known[have], test)
                 right.setdefault((side, budget), []).append(predicted)
             if progress:
                 progress(2 * repetition + 1 + (side == "random"), 2 * seeds)
@@ -222,18 +225,15 @@ def _overall(results: Results) -> Change:
     return compare(curve, *averaged_sides)
 
 
-def _ridge_predictions(train: np.ndarray, classes: np.ndarray, tested: np.ndarray) -> np.ndarray:
-    """Return the classes (m,) of ``tested`` (m,D) by ridge regression with cross-validated penalty.
-
-    Its closed form keeps many classes and rounds fast, and no method chooses by it. With a single
-    known class, that is the prediction for all.
-    """
-    from sklearn.linear_model import RidgeClassifierCV
-
-    if len(np.unique(classes)) < 2:
+def _predictions(
+    belief: Belief, labeled: np.ndarray, classes: np.ndarray, tested: np.ndarray
+) -> np.ndarray:
+    """Return the classes (m,) of ``tested`` (m,D); a single one that is known is that of all."""
+    known, codes = np.unique(classes, return_inverse=True)
+    if len(known) < 2:
         return np.full(len(tested), classes[0])
-    model = RidgeClassifierCV(alphas=_PENALTIES).fit(train, classes)
-    return np.asarray(model.predict(tested))
+    found: np.ndarray = known[belief.fit(labeled, codes).probabilities(tested).argmax(1)]
+    return found
 
 
 def _outcomes(
@@ -250,7 +250,7 @@ def _outcomes(
         outcomes.append(
             outcome_of(
                 Candidate(side, kinds[side]),
-                "ridge regression",
+                _MODEL,
                 ACCURACY,
                 sampled,
                 labels=labels,

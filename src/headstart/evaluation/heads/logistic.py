@@ -92,6 +92,11 @@ class LogisticRegression:
             self._last = key, choose(_FAMILY, self._scalings, train, classes, rng, groups)
         return self._last[1]
 
+    def fit_plainly(self, train: Matrix, classes: np.ndarray) -> Fitted:
+        """Fit on ``train`` (n,D) of ``classes`` (n,) at the setting of labels that no fold has."""
+        penalty = _FAMILY.fallback[sparse.issparse(train)]
+        return fit_at(_FAMILY, Choice(self._scalings[0], penalty), train, classes)
+
     def fit_like(self, choice: Choice, train: Matrix, classes: np.ndarray) -> Fitted:
         """Fit on ``train`` (n,D) of ``classes`` (n,) at the setting that was chosen."""
         return fit_at(_FAMILY, choice._replace(spanned=None), train, classes)

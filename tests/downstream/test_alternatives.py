@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from headstart.cli import app
 from headstart.config import FinetuneConfig
 from headstart.downstream import alternatives
-from headstart.downstream.alternatives import compare_with_alternatives
+from headstart.downstream.alternatives import compare_with_alternatives, described
 from headstart.downstream.classification import Classification
 from headstart.downstream.finetune import finetune
 from headstart.downstream.multilabel import MultiLabel
@@ -157,3 +157,11 @@ def test_several_labels_and_numbers_have_alternatives_with_the_scores_of_the_tas
     assert scores["pearson"] > 0.8
     assert scores["mae"] < 2.5  # in the unit of the labels, which lie five from their mean
     assert np.isfinite(list(scores.values())).all()
+
+
+def test_an_alternative_is_advised_only_where_the_held_out_records_can_tell() -> None:
+    found = [("TF-IDF", {"accuracy": 0.992})]
+    close = described({"accuracy": 0.976}, found, 127)
+    assert close.endswith("TF-IDF is ahead, by less than 127 records can tell.")
+    assert described({"accuracy": 0.976}, found, 5000).endswith("consider it instead.")
+    assert described({"accuracy": 0.995}, found, 127).endswith("(this run 0.995).")

@@ -7,6 +7,7 @@ the strongest simple features of the kind of data, under a linear model.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -62,7 +63,7 @@ def compare_with_alternatives(
             head.modality = modality
             measured = head.alternatives(train, held)
             if measured:
-                lines.append(described(run.resolved["scores"], measured))
+                lines.append(described(run.resolved["scores"], measured, len(held)))
             found.extend(measured)
         except Exception as error:
             plain = isinstance(error, HeadstartError)
@@ -83,10 +84,11 @@ def compare_with_alternatives(
         say(line)
 
 
-def described(scores: dict[str, float], found: list[Alternative]) -> str:
+def described(scores: dict[str, float], found: list[Alternative], tested: int) -> str:
     """Return a line with the first score of a run and those of the best alternatives.
 
-    The higher, the better. An alternative that is ahead is pointed out.
+    The higher, the better. An alternative that is ahead is pointed out, and advised where it is so
+    by more than two standard errors of the difference of two shares of ``tested`` records.
     """
     first = next(name for name in scores if name in found[0][1])
     ranked = sorted(found, key=lambda each: -each[1][first])
@@ -94,7 +96,13 @@ def described(scores: dict[str, float], found: list[Alternative]) -> str:
     more = len(ranked) - _TOLD
     lower = f"; {more} more are lower" if more > 0 else ""
     name, best = ranked[0]
-    ahead = f" {name} is ahead: consider it instead." if best[first] > scores[first] else ""
+    ahead, gain = "", best[first] - scores[first]
+    if gain > 0:
+        share = min(max((best[first] + scores[first]) / 2, 0.0), 1.0)
+        error = math.sqrt(2 * share * (1 - share) / max(tested, 1))
+        ahead = f" {name} is ahead: consider it instead."
+        if gain <= 2 * error:
+            ahead = f" {name} is ahead, by less than {tested:,} records can tell."
     return (
         f"Simple alternatives on the same held-out records: {first} {others}{lower} (this run "
         f"{scores[first]:.3f}).{ahead}"

@@ -250,6 +250,7 @@ def test_a_mistake_is_one_sentence_and_exit_code_1(
         (["--set", "optimizer=1"], "option 'optimizer' must be a table of keys and values"),
         (["--set", "compile=maybe"], "option 'compile' must be true or false"),
         (["--budget", "soon"], "'soon' is no budget"),
+        (["--budget", "1.5steps"], "steps are whole"),
         (["--set", "sed=1"], "unknown option 'sed'; did you mean 'seed'?"),
         (["--set", "optimizer.warm=1"], "did you mean 'optimizer.warmup'?"),
         (["--set", "seed"], "--set 'seed' must read key=value"),

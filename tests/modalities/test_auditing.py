@@ -86,7 +86,8 @@ def test_the_finding_comes_first_and_the_page_names_both_sides(texts: str, teste
     page = str(hs.audit(texts, against=[tested]))
     first = page.splitlines()[0]
     assert first == (
-        "4.7% of 64 texts are duplicates; 2 of 3 test texts are in the pre-training data."
+        "4.7% of 64 texts are duplicates; 2 of 3 test texts are in the pre-training data "
+        "(1 of them nearly)."
     )
     assert "test.txt:3" in page
     assert "texts.txt:10" in page

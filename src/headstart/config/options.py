@@ -99,7 +99,9 @@ class Budget:
         if amount > LARGEST:
             raise ValueError(f"the budget {text!r} is too large; give at most {LARGEST}")
         if unit.startswith("step"):
-            return cls(max(1, round(amount)), "steps")
+            if amount != int(amount):
+                raise ValueError(f"{text!r}: steps are whole; give 1step, or 2steps, or more")
+            return cls(int(amount), "steps")
         if unit.startswith("epoch"):
             return cls(amount, "epochs")
         return cls(amount * {"s": 1 / 60, "m": 1, "h": 60}[unit[0]], "minutes")

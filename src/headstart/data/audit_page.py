@@ -88,9 +88,10 @@ class AuditPage(Result):
             return f"{duplicates}."
         overlap = found["overlap"]
         shared = overlap["exact"] + overlap["near"]
+        nearly = f" ({overlap['near']:,} of them nearly)" if overlap["near"] else ""
         tested = f"of {overlap['tested']:,} test {noun}"
         return (
-            f"{duplicates}; {shared:,} {tested} are in the pre-training data."
+            f"{duplicates}; {shared:,} {tested} are in the pre-training data{nearly}."
             if shared
             else f"{duplicates}; none {tested} is in the pre-training data."
         )

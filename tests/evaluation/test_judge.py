@@ -219,3 +219,16 @@ def test_a_protocol_of_the_network_gets_the_decided_options(run, tmp_path, monke
     monkeypatch.setattr(judging, "protocol_of", lambda plan: alone)
     run.evaluate(write(tmp_path / "train.jsonl", range(300, 310)))
     assert [config.task for config in given] == ["classification"]
+
+
+def test_a_run_whose_log_cannot_be_read_is_refused_before_anything_is_computed(
+    run, tmp_path
+) -> None:
+    damaged = tmp_path / "run"
+    shutil.copytree(run.folder, damaged, ignore=shutil.ignore_patterns("features", "*.html"))
+    (damaged / "metrics.jsonl").unlink()
+    (damaged / "metrics.jsonl").mkdir()
+    train = write(tmp_path / "train.jsonl", range(40))
+    with pytest.raises(HeadstartError, match=r"metrics\.jsonl cannot be opened"):
+        hs.Run(damaged).evaluate(train=train)
+    assert not (damaged / "features").exists()

@@ -43,7 +43,6 @@ from headstart.evaluation.naming import with_names
 from headstart.evaluation.outcomes import Candidate, Kind
 from headstart.evaluation.protocols import OpenedRun
 from headstart.evaluation.published import published_encoders
-from headstart.evaluation.report.cost import seconds_of
 from headstart.run import RunFolder
 from headstart.working import working
 
@@ -84,6 +83,7 @@ def candidates_of(
     others: list[FrozenEncoder],
     config: EvaluateConfig,
     training: Training,
+    trained: float,
     store: Path,
     console: Any,
 ) -> list[Candidate]:
@@ -92,6 +92,7 @@ def candidates_of(
     Args:
         others: encoders that the user named.
         training: trains networks on labels, and the run again from other seeds.
+        trained: seconds of the run's training, which a published encoder may take as well.
         store: folder of what is cached.
         console: where progress bars are shown, if it is a terminal.
     """
@@ -105,7 +106,7 @@ def candidates_of(
         records.digest_of,
         store,
         known=[start_of(opened.run), *kept],
-        seconds=seconds_of(opened.run.metrics()),
+        seconds=trained,
     )
     encoders = _encoders(opened, config, training, [*published, *others], records.notes)
     # First those whose names the run knows, which are not numbered.

@@ -96,10 +96,10 @@ def _compared(
     """Compare the run's frozen features with every simple alternative."""
     run, modality = opened.run, opened.modality
     store = RunFolder(store_of(run.folder)).features
-    # What the user named is opened first: a wrong name is refused before anything is read.
-    others = named(config.against, modality)
+    # What may be refused is opened first, before anything is read or computed.
+    others, trained = named(config.against, modality), seconds_of(run.metrics())
     records = judged_records(opened, config, store)
-    candidates = candidates_of(opened, records, others, config, training, store, console)
+    candidates = candidates_of(opened, records, others, config, training, trained, store, console)
     candidates, moved = divided(candidates, records.test)
     train, test = records.train, records.test
     with working("classifiers", console, opened.say) as progress:
@@ -110,7 +110,7 @@ def _compared(
             config,
             modality.content,
             progress=progress,
-            allowance=Allowance(_seconds(config, run)),
+            allowance=Allowance(_seconds(config, trained)),
             say=opened.say,
         )
         costs = {each.name: each.cost for each in candidates if each.cost.speed}
@@ -144,11 +144,11 @@ def _samples(
     return None if vectors is None else Samples(tested, np.asarray(vectors), modality, seed)
 
 
-def _seconds(config: EvaluateConfig, run: RunFolder) -> float:
+def _seconds(config: EvaluateConfig, trained: float) -> float:
     """Return the time in which the simple alternatives may be fitted, in seconds.
 
     Their features are not counted: whether these are cached must not change a verdict.
     """
     if config.alternatives_budget != "auto":
         return 60 * Budget.parse(config.alternatives_budget).amount
-    return max(LEAST, seconds_of(run.metrics()))
+    return max(LEAST, trained)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -217,3 +218,19 @@ def test_a_device_or_a_pipe_is_never_replaced(folder: Path, link: bool) -> None:
     os.symlink("/dev/null", "null.npy")
     with pytest.raises(HeadstartError, match="is no regular file"):
         check_free(embedding("null.npy" if link else "pipe.npy", "docs"))
+
+
+def test_the_home_is_the_home_also_where_no_shell_has_seen_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "letter.txt").write_text("of mine")
+    texts = [f"the {n} sheep sleeps" for n in range(30)]
+    small = {"encoder": "light", "encoder_options": {"width": 8}, "budget": "1step"}
+    with pytest.raises(HeadstartError, match=rf"^{re.escape(str(tmp_path))} "):
+        hs.pretrain(texts, out="~", **small)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["letter.txt"]
+    run = hs.pretrain(texts, out="~/runs/sheep", **small)
+    assert run.folder == tmp_path / "runs" / "sheep"
+    assert len(hs.embed("~/runs/sheep", ["the 3 sheep"])) == 1

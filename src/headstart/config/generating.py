@@ -5,13 +5,13 @@ from __future__ import annotations
 from pydantic import Field
 
 from headstart.config.models import REPLACE
-from headstart.config.options import Options
+from headstart.config.options import OptionalPlace, Options, Place
 
 
 class GenerateConfig(Options):
     """Continue a prompt, or draw images, with a run whose objective can."""
 
-    run: str = Field(
+    run: Place = Field(
         ...,
         description="Folder of a run (clm, prefix, unilm, span_corruption, bart, gap_sentences; "
         "images: vae, gan, bigan).",
@@ -21,7 +21,7 @@ class GenerateConfig(Options):
     temperature: float = Field(0.8, ge=0, le=100, description="0 takes the most probable token.")
     top_k: int = Field(0, ge=0, description="Sample among this many tokens; 0 means all.")
     count: int = Field(64, ge=1, le=10_000, description="Images to draw.")
-    out: str | None = Field(
+    out: OptionalPlace = Field(
         None, description="File of the images (.png); samples.png in the run by default."
     )
     overwrite: bool = Field(False, description=REPLACE)

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from headstart.config.models import MODALITY_OPTIONS, REPLACE
-from headstart.config.options import SourceOptions, Sources
+from headstart.config.options import OptionalPlace, SourceOptions, Sources
 
 
 class PreviewConfig(SourceOptions):
@@ -28,7 +28,7 @@ class PreviewConfig(SourceOptions):
         default_factory=dict, description="Options of an objective, as --set NAME.KEY=VALUE."
     )
     seed: int = Field(0, ge=0, description="Everything random follows from this number.")
-    out: str | None = Field(
+    out: OptionalPlace = Field(
         None, description="Also write it as a page (.html), or as a picture (.png of pictures)."
     )
     overwrite: bool = Field(False, description=REPLACE)
@@ -55,5 +55,5 @@ class AuditConfig(SourceOptions):
         3000, ge=0, description="Records whose language and quality are measured; 0 for all."
     )
     seed: int = Field(0, ge=0, description="Draws the sample.")
-    out: str | None = Field(None, description="Also write it to a .json or .html file.")
+    out: OptionalPlace = Field(None, description="Also write it to a .json or .html file.")
     overwrite: bool = Field(False, description=REPLACE)

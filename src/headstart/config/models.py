@@ -12,7 +12,10 @@ from headstart.config.options import (
     AutoTimeText,
     GroupOptions,
     LabelCounts,
+    OptionalPlace,
     OptionalSource,
+    Place,
+    Places,
     SafeguardOptions,
     Share,
     Source,
@@ -38,7 +41,7 @@ class PretrainConfig(GroupOptions, TrainingOptions):
     """Pre-train an encoder on unlabeled data."""
 
     sources: Sources = Field(..., min_length=1, description="Files, folders or globs.")
-    out: str = Field(..., description="Run folder to write; it must not exist yet.")
+    out: Place = Field(..., description="Run folder to write; it must not exist yet.")
     modality: str = Field(
         "auto",
         description="Kind of data (see `headstart list modalities`); auto looks at the sources.",
@@ -118,7 +121,7 @@ QUICK: dict[str, Any] = {
 class EvaluateConfig(SplitOptions, TaskOptions):
     """Measure how good the frozen features are with few labels."""
 
-    run: str = Field(..., description="Folder of a pre-training run.")
+    run: Place = Field(..., description="Folder of a pre-training run.")
     train: Source = Field(..., description="Labeled records; split for you if there is no --test.")
     test: OptionalSource = Field(None, description="Labeled records that only the score sees.")
     task: str = Field(
@@ -189,7 +192,7 @@ class EvaluateConfig(SplitOptions, TaskOptions):
         "published encoder, 30 seconds of alternatives; each of these options can be given, too.",
     )
     seed: int = Field(0, ge=0, description="Everything random follows from this number.")
-    out: str | None = Field(None, description="Report file; report.html in the run by default.")
+    out: OptionalPlace = Field(None, description="Report file; report.html in the run by default.")
     overwrite: bool = Field(False, description=REPLACE)
 
     @model_validator(mode="before")
@@ -202,11 +205,11 @@ class EvaluateConfig(SplitOptions, TaskOptions):
 class FinetuneConfig(SplitOptions, TaskOptions, TrainingOptions):
     """Fine-tune a pre-trained encoder on labels."""
 
-    run: str = Field(..., description="Run folder, or any encoder folder.")
+    run: Place = Field(..., description="Run folder, or any encoder folder.")
     train: Source = Field("", description="Labeled records; with --names FILE there may be none.")
     val: OptionalSource = Field(None, description="Labeled records for early stopping.")
     task: str = Field("classification", description="Downstream task.")
-    out: str = Field(..., description="Run folder to write; it must not exist yet.")
+    out: Place = Field(..., description="Run folder to write; it must not exist yet.")
     length: int | None = Field(
         None,
         ge=32,
@@ -286,7 +289,7 @@ class FinetuneConfig(SplitOptions, TaskOptions, TrainingOptions):
 class PredictConfig(SourceOptions):
     """Predict labels with a fine-tuned run."""
 
-    run: str = Field(..., description="Folder of a fine-tuned run.")
+    run: Place = Field(..., description="Folder of a fine-tuned run.")
     inputs: Sources = Field(
         ..., min_length=1, description="Files, folders or globs, or a text itself."
     )
@@ -301,7 +304,7 @@ class PredictConfig(SourceOptions):
         description="Give no label to records unlike the labeled ones; so many of those like them, "
         "such as 5%, lose theirs too.",
     )
-    out: str | None = Field(None, description="Write .jsonl, .csv or .parquet; else print.")
+    out: OptionalPlace = Field(None, description="Write .jsonl, .csv or .parquet; else print.")
     overwrite: bool = Field(False, description=REPLACE)
     batch_size: int = Field(64, ge=1, le=65536, description="Records per batch.")
 
@@ -309,9 +312,9 @@ class PredictConfig(SourceOptions):
 class EmbedConfig(SourceOptions):
     """Turn records into vectors."""
 
-    run: str = Field(..., description="Run folder, or any encoder folder.")
+    run: Place = Field(..., description="Run folder, or any encoder folder.")
     inputs: Sources = Field(..., min_length=1, description="Files, folders or globs.")
-    out: str | None = Field(None, description="File to write: .npy or .parquet; else print.")
+    out: OptionalPlace = Field(None, description="File to write: .npy or .parquet; else print.")
     overwrite: bool = Field(False, description=REPLACE)
     batch_size: int = Field(
         32, ge=1, le=65536, description="Records per batch; more if texts are short."
@@ -321,7 +324,7 @@ class EmbedConfig(SourceOptions):
 class SearchConfig(SourceOptions):
     """Find the records that are nearest to a query, by the cosine of their vectors."""
 
-    run: str = Field(..., description="Run folder, or any encoder folder.")
+    run: Place = Field(..., description="Run folder, or any encoder folder.")
     inputs: Sources = Field(
         default_factory=list,
         description="What to search; the sources of the pre-training by default.",
@@ -333,14 +336,14 @@ class SearchConfig(SourceOptions):
         description="Vectors that `headstart embed` wrote, of the inputs if any are named; else "
         "they are computed and stored.",
     )
-    out: str | None = Field(None, description="Write .jsonl, .csv or .parquet; else print.")
+    out: OptionalPlace = Field(None, description="Write .jsonl, .csv or .parquet; else print.")
     overwrite: bool = Field(False, description=REPLACE)
 
 
 class ExplainConfig(SourceOptions):
     """Show which words or pixels a prediction rests on, and the most similar labeled records."""
 
-    run: str = Field(..., description="Folder of a fine-tuned run.")
+    run: Place = Field(..., description="Folder of a fine-tuned run.")
     inputs: Sources = Field(
         ..., min_length=1, description="Files, folders or globs, or a text itself."
     )
@@ -350,7 +353,9 @@ class ExplainConfig(SourceOptions):
     )
     count: int = Field(5, ge=1, le=1000, description="Most records to explain.")
     alike: int = Field(3, ge=0, le=100, description="Most similar labeled records to show.")
-    out: str | None = Field(None, description="Also write a page (.html), images (.png) or .json.")
+    out: OptionalPlace = Field(
+        None, description="Also write a page (.html), images (.png) or .json."
+    )
     overwrite: bool = Field(False, description=REPLACE)
     seed: int = Field(0, ge=0, description="Seed of the random deletions of the check.")
 
@@ -358,7 +363,7 @@ class ExplainConfig(SourceOptions):
 class CompareConfig(SplitOptions, TaskOptions):
     """Compare several runs on the same labels: which is best, from how many labels on."""
 
-    runs: list[str] = Field(..., min_length=1, description="Run folders, or any encoder folders.")
+    runs: Places = Field(..., min_length=1, description="Run folders, or any encoder folders.")
     train: Source = Field(..., description="Labeled records; split for you if there is no --test.")
     test: OptionalSource = Field(None, description="Labeled records that only the score sees.")
     task: str = Field("auto", description="Evaluation protocol; auto is classification.")
@@ -371,20 +376,20 @@ class CompareConfig(SplitOptions, TaskOptions):
         0, ge=0, le=20, description="Cross-validate one labeled file with this many folds."
     )
     seed: int = Field(0, ge=0, description="Everything random follows from this number.")
-    out: str | None = Field(None, description="Also write it as a page (.html).")
+    out: OptionalPlace = Field(None, description="Also write it as a page (.html).")
     overwrite: bool = Field(False, description=REPLACE)
 
 
 class LabelConfig(GroupOptions):
     """Choose the unlabeled records that are most worth labeling next."""
 
-    run: str = Field(..., description="Run folder, or any encoder folder.")
+    run: Place = Field(..., description="Run folder, or any encoder folder.")
     unlabeled: Sources = Field(
         ..., min_length=1, description="Files, folders or globs to choose from."
     )
     n: int = Field(50, ge=1, le=10_000, description="Records to choose.")
     labeled: Sources = Field(default_factory=list, description="Records that are labeled already.")
-    out: str = Field("to_label.csv", description="File to write: .csv or .jsonl; never replaced.")
+    out: Place = Field("to_label.csv", description="File to write: .csv or .jsonl; never replaced.")
     way: Literal[
         "auto", "propagation", "coverage", "uncertainty", "k-center", "badge", "random"
     ] = Field(

@@ -77,9 +77,12 @@ def _in_zip(path: Path) -> list[Path]:
         with suppress(OSError, zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
             names = [Path(name).parts for name in archive.namelist()]
     for depth in range(_DEPTH):
-        entries = {name[: depth + 1] for name in names if len(name) > depth}
-        for folder in sorted({entry[:-1] for entry in entries}):
-            if parts := _parts(sorted(e[-1] for e in entries if e[:-1] == folder)):
+        folders: dict[tuple[str, ...], set[str]] = {}
+        for name in names:
+            if len(name) > depth:
+                folders.setdefault(name[:depth], set()).add(name[depth])
+        for folder in sorted(folders):
+            if parts := _parts(sorted(folders[folder])):
                 return [Path(*folder, name) for name in parts]
     return []
 

@@ -146,10 +146,10 @@ def scratch() -> Path:
 
     Those that killed processes left are deleted, too.
     """
-    folder = _scratch()
     # Systems clear what is old in their temporary folder, while a notebook stays open for weeks.
-    folder.mkdir(mode=0o700, exist_ok=True)
-    return folder
+    if not _scratch().is_dir():
+        _scratch.cache_clear()
+    return _scratch()
 
 
 @cache

@@ -65,10 +65,12 @@ def _in_folder(folder: Path, depth: int) -> list[Path]:
     except OSError:
         return []  # told when it is read
     visible = [name for name in names if not name.startswith(".")]
-    if parts := _parts(visible):
-        return [folder / name for name in parts]
+    parts = [folder / name for name in _parts(visible)]
+    # A .txt may be the list of the pictures that lie in a folder below, as YOLO has it.
+    if any(part.suffix.lower() != ".txt" for part in parts):
+        return parts
     below = (folder / name for name in visible if depth > 1 and (folder / name).is_dir())
-    return next(filter(None, (_in_folder(each, depth - 1) for each in below)), [])
+    return next(filter(None, (_in_folder(each, depth - 1) for each in below)), parts)
 
 
 def _in_zip(path: Path) -> list[Path]:

@@ -161,3 +161,12 @@ def test_a_process_has_one_temporary_folder_and_the_cache_of_its_environment(
     for name in ("one", "other"):
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / name))
         assert cache_home() == tmp_path / name / "headstart"
+
+
+def test_the_temporary_folder_is_made_again_where_the_system_has_cleared_it() -> None:
+    code = (
+        "from headstart.files import scratch; scratch().rmdir(); (scratch() / 'a').touch(); "
+        "print(scratch())"
+    )
+    made = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert not Path(made.stdout.strip()).exists()

@@ -141,12 +141,19 @@ def cache_home() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "headstart"
 
 
-@cache
 def scratch() -> Path:
     """Return the temporary folder of this process, which is deleted when it ends.
 
     Those that killed processes left are deleted, too.
     """
+    # Systems clear what is old in their temporary folder, while a notebook stays open for weeks.
+    if not _scratch().is_dir():
+        _scratch.cache_clear()
+    return _scratch()
+
+
+@cache
+def _scratch() -> Path:
     for left in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*{_PARTIAL}"):
         if _abandoned(left.name):
             shutil.rmtree(left, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import zipfile
 from pathlib import Path
 
@@ -39,6 +40,24 @@ def test_parts_are_listed_with_a_remedy(tmp_path: Path, files: tuple[str, ...], 
             archive.writestr(name, "")
     with pytest.raises(HeadstartError, match=f"unpack it .* such as {first}"):
         check_one_part(str(tmp_path / "all.zip"), "--train")
+
+
+def test_the_folder_of_a_part_is_named_before_the_list_of_its_pictures(tmp_path: Path) -> None:
+    source = made(tmp_path, "train.txt", "val.txt", "images/1.png")
+    with pytest.raises(HeadstartError, match=r"such as \S+/train\.txt"):
+        check_one_part(source, "--train")
+    made(tmp_path, "images/train/1.png", "images/val/2.png")
+    with pytest.raises(HeadstartError, match=r"such as \S+/images/train\."):
+        check_one_part(source, "--train")
+
+
+def test_a_zip_of_many_classes_is_looked_at_in_no_time(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        for number in range(12_000):
+            archive.writestr(f"class {number // 4}/{number}.png", "")
+    start = time.process_time()
+    check_one_part(str(tmp_path / "all.zip"), "--train")
+    assert time.process_time() - start < 1
 
 
 @pytest.mark.parametrize(

@@ -332,6 +332,10 @@ def test_written_vectors_of_another_encoder_are_refused_whatever_their_width(
     other = tmp_path / "other"
     shutil.copytree(run.folder / "encoder", other)
     (other / "SHA256SUMS").unlink()
+    settings = other / "tokenizer_config.json"
+    settings.write_text(json.dumps({**json.loads(settings.read_text()), "version": "99.0"}))
+    (row,) = hs.search(other, query="apple fig", index=made, count=1)
+    assert row["id"] == "lines.txt:3"
     weights = load_file(other / "model.safetensors")
     save_file({name: tensor * 2 for name, tensor in weights.items()}, other / "model.safetensors")
     with pytest.raises(HeadstartError, match="made with another encoder"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import huggingface_hub
 import pytest
@@ -14,6 +15,7 @@ from transformers import BertConfig, BertModel, BertTokenizerFast
 from headstart.encoders import published
 from headstart.encoders.published import VARIABLE, Found
 from headstart.errors import HeadstartError
+from headstart.modalities import Package
 from headstart.modalities.image.modality import ImageModality
 from headstart.modalities.text.modality import TextModality
 
@@ -175,3 +177,21 @@ def test_a_cache_that_is_no_folder_is_none(tmp_path, monkeypatch):
         monkeypatch.setattr(kind, "published", None)
     monkeypatch.delenv(VARIABLE)
     assert Found.here() == Found((), {})
+
+
+def test_what_is_written_in_the_cache_stays_for_whoever_reads_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    kept = tmp_path / "headstart" / "starts" / "small-1"
+
+    def write(_, made: Path) -> None:
+        (made / "own").touch()
+        kept.mkdir()
+        (kept / "of another process").touch()
+
+    monkeypatch.setattr(published, "import_module", lambda _: SimpleNamespace(write=write))
+    monkeypatch.setattr(published, "distribution", lambda _: SimpleNamespace(version="1"))
+    package = Package("a-package", "models", "small", "a_module:write")
+    assert published._written(tmp_path, package) == kept
+    assert [file.name for file in kept.parent.rglob("*")] == ["small-1", "of another process"]
+    monkeypatch.setattr("os.access", lambda *_: False)  # the cache of an image, for example
+    assert published._written(tmp_path, package) == kept

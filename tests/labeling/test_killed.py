@@ -70,7 +70,7 @@ def killed_at(moment: int, work: Any, process: int) -> bool:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "getpid", lambda: process)
-        files.scratch.cache_clear()
+        files._scratch.cache_clear()
         patch.setattr(os, "replace", counted)
         # What `finally` does is not done, for a killed process does nothing more.
         patch.setattr(shutil, "rmtree", lambda *_, **__: None)
@@ -80,7 +80,7 @@ def killed_at(moment: int, work: Any, process: int) -> bool:
         except Killed:
             return True
         finally:
-            files.scratch.cache_clear()
+            files._scratch.cache_clear()
     return False
 
 

@@ -176,3 +176,10 @@ def test_half_of_a_character_is_replaced_and_nothing_else(tmp_path: Path) -> Non
     table = pyarrow.parquet.read_table(source_of(given, tmp_path))
     assert table["text"].to_pylist() == ["a \ufffd b", "好\U0001f600"]
     assert table["mixed"].to_pylist() == ["\ufffd", "1"]
+
+
+@pytest.mark.parametrize("missing", [pd.NA, pd.NaT, np.float64("nan"), np.datetime64("NaT")])
+def test_what_stands_for_no_value_is_no_text(missing: Any, tmp_path: Path) -> None:
+    rows = [{"text": "a", "label": label} for label in ("x", 1, missing)]
+    table = pyarrow.parquet.read_table(source_of(rows, tmp_path))
+    assert table["label"].to_pylist() == ["x", "1", None]

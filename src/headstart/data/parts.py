@@ -65,10 +65,12 @@ def _in_folder(folder: Path, depth: int) -> list[Path]:
     except OSError:
         return []  # told when it is read
     visible = [name for name in names if not name.startswith(".")]
-    if parts := _parts(visible):
-        return [folder / name for name in parts]
+    parts = [folder / name for name in _parts(visible)]
+    # A .txt may be the list of the pictures that lie in a folder below, as YOLO has it.
+    if any(part.suffix.lower() != ".txt" for part in parts):
+        return parts
     below = (folder / name for name in visible if depth > 1 and (folder / name).is_dir())
-    return next(filter(None, (_in_folder(each, depth - 1) for each in below)), [])
+    return next(filter(None, (_in_folder(each, depth - 1) for each in below)), parts)
 
 
 def _in_zip(path: Path) -> list[Path]:
@@ -77,9 +79,12 @@ def _in_zip(path: Path) -> list[Path]:
         with suppress(OSError, zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
             names = [Path(name).parts for name in archive.namelist()]
     for depth in range(_DEPTH):
-        entries = {name[: depth + 1] for name in names if len(name) > depth}
-        for folder in sorted({entry[:-1] for entry in entries}):
-            if parts := _parts(sorted(e[-1] for e in entries if e[:-1] == folder)):
+        folders: dict[tuple[str, ...], set[str]] = {}
+        for name in names:
+            if len(name) > depth:
+                folders.setdefault(name[:depth], set()).add(name[depth])
+        for folder in sorted(folders):
+            if parts := _parts(sorted(folders[folder])):
                 return [Path(*folder, name) for name in parts]
     return []
 

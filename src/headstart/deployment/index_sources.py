@@ -16,7 +16,7 @@ from headstart.data.store import stream
 from headstart.deployment.embed import sources_of
 from headstart.deployment.search import Index, described
 from headstart.errors import HeadstartError
-from headstart.evaluation.cache import digest_of_encoder, state_of
+from headstart.evaluation.cache import digest_of_weights, state_of
 from headstart.files import write_json
 from headstart.stored import read_json
 
@@ -39,7 +39,7 @@ def note_sources(
         {
             "sources": [os.path.abspath(source) for source in sources],
             "options": options.model_dump(include=set(SourceOptions.model_fields)),
-            "encoder": digest_of_encoder(opened.encoder, opened.processor, opened.length),
+            "weights": digest_of_weights(opened.encoder, opened.processor),
             "files": {os.path.abspath(file): state_of(os.stat(file)) for file in files},
         },
     )
@@ -82,10 +82,10 @@ def _check_encoder(path: Path, opened: OpenedEncoder) -> None:
         HeadstartError: what is noted beside the vectors says so.
     """
     try:
-        encoder = read_json(sources_of(path), encoder=str)["encoder"]
+        weights = read_json(sources_of(path), weights=str)["weights"]
     except HeadstartError:
         return  # nothing was noted, or it is told with the records
-    if encoder != digest_of_encoder(opened.encoder, opened.processor, opened.length):
+    if weights != digest_of_weights(opened.encoder, opened.processor):
         raise HeadstartError(
             f"the vectors in {path} were made with another encoder than {opened.folder}; search "
             "with the run that made them, or embed the records again with this one."

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
@@ -287,18 +288,24 @@ def _written(folder: Path, package: Package) -> Path:
 
     It lies in the user's cache, or in a temporary folder where that cannot be written.
     """
-    version = distribution(package.package).version
-    name = f"{package.name}-{version}"
     home = cache_home() / "starts"
-    try:
+    with suppress(OSError):
         home.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        home = scratch()
-    kept = (home if os.access(home, os.W_OK | os.X_OK) else scratch()) / name
+    name = f"{package.name}-{distribution(package.package).version}"
+    kept = home / name
+    if not kept.is_dir() and not os.access(home, os.W_OK | os.X_OK):
+        kept = scratch() / name
     if not kept.is_dir():
         module, _, function = package.writer.partition(":")
-        with whole_folder(kept) as made:
-            getattr(import_module(module), function)(folder, made)
+        try:
+            with whole_folder(kept) as made:
+                getattr(import_module(module), function)(folder, made)
+                if kept.is_dir():
+                    raise FileExistsError(kept)
+        except OSError:
+            # What another process has written meanwhile stays, as it may be read already.
+            if not kept.is_dir():
+                raise
     return kept
 
 

@@ -99,12 +99,27 @@ def digest_of_encoder(encoder: Encoder, processor: Processor, length: int) -> st
 
     The code of encoder and processor is included, where it is that of other packages.
     """
+    saved = _digest_of_saved(encoder, processor, {"length": length}, lambda end: end != ".md")
+    return saved + _code_of(encoder, processor)
+
+
+def digest_of_weights(encoder: Encoder, processor: Processor) -> str:
+    """Return a digest of the weights alone, as libraries note their versions in the settings."""
+    return _digest_of_saved(encoder, processor, {}, lambda end: end == ".safetensors")
+
+
+def _digest_of_saved(
+    encoder: Encoder,
+    processor: Processor,
+    note: dict[str, Any],
+    counts: Callable[[str], bool],
+) -> str:
+    """Return a digest of the files that an encoder is saved as and whose ending counts."""
     with tempfile.TemporaryDirectory(dir=scratch()) as temporary:
         folder = Path(temporary)
-        save_encoder(encoder, processor, folder, {"length": length})
+        save_encoder(encoder, processor, folder, note)
         files = sorted(file for file in folder.rglob("*") if file.is_file())
-        saved = _digest_of_files(folder, (file for file in files if file.suffix != ".md"))
-    return saved + _code_of(encoder, processor)
+        return _digest_of_files(folder, (file for file in files if counts(file.suffix)))
 
 
 def cached(folder: Path, name: str, compute: Callable[[], Matrix]) -> Matrix:

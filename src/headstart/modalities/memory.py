@@ -180,12 +180,19 @@ def _array(values: Sequence[Any] | np.ndarray) -> pa.Array:
     try:
         return pa.array(storable, from_pandas=True)
     except (pa.ArrowException, OverflowError):
-        missing = (value is None or (type(value) is float and value != value) for value in storable)
-        texts = [
-            None if gone else _whole(str(value))
-            for gone, value in zip(missing, storable, strict=True)
-        ]
-        return pa.array(texts)
+        return pa.array([None if _is_missing(one) else _whole(str(one)) for one in storable])
+
+
+def _is_missing(value: Any) -> bool:
+    """Return whether a value stands for none: None, and what pandas and NumPy write for it."""
+    import pyarrow as pa
+
+    if isinstance(value, np.generic):
+        return bool(value != value)
+    try:
+        return not isinstance(value, str) and pa.array([value], from_pandas=True).null_count > 0
+    except (pa.ArrowException, OverflowError):
+        return False
 
 
 def _whole(text: str) -> str:

@@ -242,6 +242,24 @@ def test_an_xml_that_names_the_picture_of_another_is_set_aside(tmp_path: Path) -
     assert audit.reasons == {box_folders.TWO_PICTURES: 1}
 
 
+def test_xml_beside_its_pictures_is_read_where_labels_of_yolo_lie_as_well(tmp_path: Path) -> None:
+    voc(tmp_path / "images")
+    (tmp_path / "labels").mkdir()
+    found = read_boxes(str(tmp_path / "images"), audit := Audit())
+    assert len(found) == 2
+    assert not audit.reasons
+
+
+def test_a_relation_of_two_boxes_is_no_shape(tmp_path: Path) -> None:
+    file = Path(studio(tmp_path, full=True))
+    tasks = json.loads(file.read_text())
+    relation = {"type": "relation", "from_id": "1", "to_id": "2", "labels": ["near"]}
+    tasks[0]["annotations"][1]["result"].append(relation)
+    file.write_text(json.dumps(tasks))
+    read_boxes(str(file), audit := Audit())
+    assert not audit.notes
+
+
 def test_other_shapes_than_boxes_do_not_become_pictures_without_objects(tmp_path: Path) -> None:
     file = Path(studio(tmp_path, full=True))
     tasks = json.loads(file.read_text())

@@ -42,11 +42,11 @@ def read_folder(folder: Path, audit: Audit) -> Iterator[Annotated]:
     Raises:
         HeadstartError: it is neither; the names of the classes are missing.
     """
+    root = root_of(folder)
     voc = sorted(folder.rglob("*.xml"))
     if voc:
-        yield from _voc(folder, voc)
+        yield from _voc(folder, root, voc)
         return
-    root = root_of(folder)
     # A part of a data set, such as train/, has its names in the folder above.
     names = _class_names(root) or _class_names(root.resolve().parent)
     if names:
@@ -74,21 +74,27 @@ def root_of(folder: Path) -> Path:
     return folder
 
 
-def _voc(folder: Path, files: list[Path]) -> Iterator[Annotated]:
-    """Read Pascal VOC (Everingham et al. 2010): an XML for each picture, with corners in pixels."""
+def _voc(folder: Path, root: Path, files: list[Path]) -> Iterator[Annotated]:
+    """Read Pascal VOC (Everingham et al. 2010): an XML for each picture, with corners in pixels.
+
+    Args:
+        folder: whose pictures are read.
+        root: the folder that their paths are relative to; it or above it.
+        files: all XML in ``folder``.
+    """
     pictures = Pictures(folder)
     for file in files:
         where = str(file.relative_to(folder))
-        root = _root(file)
-        if root is None:
+        content = _content(file)
+        if content is None:
             yield Annotated(where, None, fault=NOT_VOC)
             continue
-        name = PurePath((root.findtext("filename") or "").replace("\\", "/")).name
+        name = PurePath((content.findtext("filename") or "").replace("\\", "/")).name
         near = os.path.dirname(where)
         own, image = pictures.named(file.stem, near), pictures.named(name, near) if name else None
         fault = TWO_PICTURES if own and image and own != image else None
         image = image or own
-        size = root.find("size")
+        size = content.find("size")
         stated = {} if size is None else {each.tag: _number(each.text) for each in size}
         boxes = [
             {
@@ -98,13 +104,19 @@ def _voc(folder: Path, files: list[Path]) -> Iterator[Annotated]:
                     for corner in ("xmin", "ymin", "xmax", "ymax")
                 ],
             }
-            for each in root.iter("object")
+            for each in content.iter("object")
         ]
         fault = fault if image else NO_PICTURE
-        yield Annotated(where, image, boxes, stated=stated_size(stated), fault=fault)
+        path = image and _below(root, folder) + image
+        yield Annotated(where, path, boxes, stated=stated_size(stated), fault=fault)
 
 
-def _root(file: Path) -> ElementTree.Element | None:
+def _below(root: Path, folder: Path) -> str:
+    """Return how the paths in a folder begin, relative to ``root``, which is it or above it."""
+    return "" if folder == root else f"{folder.resolve().relative_to(root)}{os.sep}"
+
+
+def _content(file: Path) -> ElementTree.Element | None:
     try:
         data = file.read_bytes() if file.stat().st_size <= _LARGEST else b""
         _refuse_entities(data)
@@ -183,7 +195,7 @@ def _yolo(folder: Path, root: Path, names: dict[int, str], audit: Audit) -> Iter
     Raises:
         HeadstartError: no picture has a file of labels.
     """
-    below = "" if folder == root else f"{folder.resolve().relative_to(root)}{os.sep}"
+    below = _below(root, folder)
     pictures = [path for path in Pictures(root).paths if path.startswith(below)]
     labeled = {str(path.relative_to(root)) for path in root.rglob("*.txt") if path.is_file()}
     files = {path: [each for each in _places(path) if each in labeled] for path in pictures}

@@ -67,8 +67,8 @@ def _first(task: dict[str, Any]) -> list[dict[str, Any]] | None:
     """Return the regions of a task of the full export, flat; None where it was not labeled."""
     for found in task["annotations"]:
         if isinstance(found, dict) and not found.get("was_cancelled"):
-            given = found.get("result")
-            return [_flat(each) for each in _dicts(given)]
+            given = _dicts(found.get("result"))
+            return [_flat(each) for each in given if each.get("type") != "relation"]
     return None
 
 

@@ -57,6 +57,8 @@ def begun(
             folder that cannot be used.
     """
     hush(values)
+    if isinstance(out := values.get("out"), str | os.PathLike):
+        values = {**values, "out": os.path.expanduser(out)}  # before records are stored beside it
     with ExitStack() as stack:
         refused = _forgetting(data_of(values.get("out")))
         try:

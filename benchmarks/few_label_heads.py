@@ -231,7 +231,7 @@ def refuse(found: Features, draws: int, unknown: int = 15, each: int = 10) -> No
         )
         others = found.train[np.setdiff1d(np.arange(len(found.train)), labels)]
         every = np.concatenate([found.train[labels], others])
-        head = Auto(every, first=len(labels), finely=True)
+        head = Auto(every, first=len(labels), ten_folds=True)
         chosen = head.fit(found.train[labels], found.classes[labels], generator)
         measured = familiarity(chosen, found.train[labels], others)
         assert measured is not None

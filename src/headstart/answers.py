@@ -78,11 +78,12 @@ class Unfailing(io.FileIO):
     """Standard error for progress and notes, whose loss must not end the work that they tell of."""
 
     def write(self, data: Any) -> int:
-        """Write bytes, or lose them where the disk is full or nobody listens."""
+        """Write bytes, or lose them where there is no room or nobody listens."""
         try:
-            return super().write(data) or 0
+            written = super().write(data)
         except OSError:
-            return len(data)
+            written = None
+        return len(data) if written is None else written
 
 
 def _fail(sentence: str, code: int, as_json: bool) -> NoReturn:

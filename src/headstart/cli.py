@@ -16,6 +16,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -332,7 +333,7 @@ def main() -> None:
     """Run the command line; the entry point of ``headstart``."""
     # Copying and casting records is internal; progress bars are for the user's own steps.
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
-    if isinstance(sys.stderr, io.TextIOWrapper):
+    with suppress(OSError, AttributeError):  # a standard error that is no file stays as it is
         told = io.BufferedWriter(Unfailing(sys.stderr.fileno(), "w", closefd=False))
         sys.stderr = io.TextIOWrapper(told, sys.stderr.encoding, line_buffering=True)
     # A terminal that lacks a character shows its number; it is no reason to fail after the work.

@@ -104,7 +104,7 @@ class Fitting:
             blocks=self._blocks,
             first=len(features),
             spreads=self._others is not None,
-            finely=True,
+            ten_folds=True,
         )
         rng = np.random.Generator(np.random.PCG64(derive(self._seed, "frozen head")))
         chosen = head.fit(features, classes, rng)

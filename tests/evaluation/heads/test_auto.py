@@ -249,8 +249,8 @@ def test_for_its_certainty_a_tenth_of_the_labels_is_held_out_at_a_time():
     drawn = of_each(classes, 12)
     known = features[:1200]
     usual, finer = (
-        Auto(known, finely=finely).fit(features[drawn], classes[drawn], rng())
-        for finely in (False, True)
+        Auto(known, ten_folds=ten_folds).fit(features[drawn], classes[drawn], rng())
+        for ten_folds in (False, True)
     )
     assert finer.selection == usual.selection
     assert finer.validation == usual.validation
@@ -260,7 +260,7 @@ def test_for_its_certainty_a_tenth_of_the_labels_is_held_out_at_a_time():
     part = finer.held.parts == 0
     labels = Labels(Everything(known, None, 0), features[drawn], classes[drawn], rng(), None)
     specs = [Spec(kind, View(), named) for kind, named in auto.FORMS[finer.selection.name]]
-    sides = labels.finer(10)
+    sides = labels.in_folds(10)
     byhand = np.mean(
         [sides._side(spec, without=0).probabilities(features[drawn][part], 10) for spec in specs],
         axis=0,

@@ -64,7 +64,7 @@ class Auto:
         first: so many of the first rows are always in the graph.
         spreads: whether labels may be spread.
         regression: of the same features, if it is fitted to the same labels anyway.
-        finely: whether the labels are held out once more, a tenth at a time, for the certainty of
+        ten_folds: whether the labels are held out once more, a tenth at a time, for the certainty of
             what was chosen: its temperature, and which records are unlike the labeled ones.
 
     Example::
@@ -85,10 +85,10 @@ class Auto:
         first: int = 0,
         spreads: bool = True,
         regression: LogisticRegression | None = None,
-        finely: bool = False,
+        ten_folds: bool = False,
     ) -> None:
         self._known = Everything(np.asarray(features), names, first, regression)
-        self._spreads, self._finely = spreads, finely
+        self._spreads, self._ten_folds = spreads, ten_folds
         ends = np.cumsum([width for _, width in blocks]).tolist()
         self._blocks = [View()]
         if len(blocks) > 1:
@@ -120,7 +120,7 @@ class Auto:
         best, total = cross_fitted(right, losses)
         name, specs = candidates[best]
         held = labels.held(specs)
-        known = labels.finer(FOLDS).held(specs) if self._finely else held
+        known = labels.in_folds(FOLDS).held(specs) if self._ten_folds else held
         scored, count = max(1, int((held.codes >= 0).sum())), len(held.codes)
         trials = [
             Trial(each, float(loss / scored), float(hits / count))

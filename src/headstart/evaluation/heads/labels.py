@@ -137,7 +137,7 @@ class Labels:
             division = divide(self.codes, rng, groups)
             self.folds = division.parts
             self._decide = division.of(self._decide)
-        self._is_finer = False
+        self._in_more_folds = False
         self._choices: dict[View, Choice] = {}
         self._at: dict[View, np.ndarray] = {}
         self._masses: dict[tuple[View, float, int], np.ndarray] = {}
@@ -232,7 +232,7 @@ class Labels:
 
     # -- held out --------------------------------------------------------------------------------
 
-    def finer(self, count: int) -> Labels:
+    def in_folds(self, count: int) -> Labels:
         """Return the same labels in up to ``count`` folds, with the settings that were chosen.
 
         What is fitted without a small fold is as sure as what is fitted to all.
@@ -241,7 +241,7 @@ class Labels:
         found = copy(self)
         groups = None if self._groups is None else self._groups[self._decide]
         found.folds = deal(self.codes[self._decide], count, self._rng, groups)
-        found._is_finer, found._masses, found._probabilities = True, {}, {}
+        found._in_more_folds, found._masses, found._probabilities = True, {}, {}
         for derived in ("_parts", "_seen", "_scored"):
             found.__dict__.pop(derived, None)
         return found
@@ -290,7 +290,7 @@ class Labels:
         """Return the probabilities (m,K) of the classes that the other folds have."""
         if spec not in self._probabilities:
             found = np.zeros((len(self._decide), len(self.classes)), dtype=np.float32)
-            if spec.kind == REGRESSION and not spec.named and not self._is_finer:
+            if spec.kind == REGRESSION and not spec.named and not self._in_more_folds:
                 # Its setting was chosen in the same folds, and what they held out was kept.
                 held_out = self._choice(spec.view).held
                 assert held_out is not None

@@ -64,8 +64,8 @@ class Auto:
         first: so many of the first rows are always in the graph.
         spreads: whether labels may be spread.
         regression: of the same features, if it is fitted to the same labels anyway.
-        ten_folds: whether the labels are held out once more, a tenth at a time, for the certainty of
-            what was chosen: its temperature, and which records are unlike the labeled ones.
+        ten_folds: whether the labels are held out once more, a tenth at a time, for how sure the
+            chosen head is: its temperature, and which records are unlike the labeled ones.
 
     Example::
 

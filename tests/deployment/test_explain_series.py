@@ -80,6 +80,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
     config = FinetuneConfig(run="r", train="t", out=str(tmp_path / "run"))
     run = RunFolder.create(tmp_path / "run", "finetune", config)
     run.encoder.mkdir()
+    (run.encoder / "model.safetensors").touch()
     run.resolve(task="classification", modality="series", length=TIME, finished=True)
     head = Classification(2, ["calm", "rough"])
     with torch.no_grad():

@@ -25,15 +25,16 @@ def test_a_candidate_is_judged_by_its_first_probe_and_by_knn_only_if_alone() -> 
 
 
 def test_where_nothing_was_held_out_the_labels_that_class_names_tell_decide() -> None:
-    alone, beside = (outcome(name, "pretrained", 10, [0.5]) for name in "ab")
+    alone, beside = (outcome(name, "pretrained", 100, [0.5]) for name in "ab")
 
     def table(first: float, second: float):
         told = [
             replace(each, selections=(Selection("class names", "", by_names=share),))
             for each, share in ((alone, first), (beside, second))
         ]
-        return results(told, {10: "10"}).ours(10).candidate
+        return results(told, {100: "100"}).ours(100).candidate
 
     assert table(0.3, 0.6) == "b"
+    assert table(0.5, 0.6) == "a"  # a hundred labels cannot tell these apart
     assert table(0.6, 0.3) == "a"
     assert table(np.nan, np.nan) == "a"

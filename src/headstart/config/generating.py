@@ -5,7 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 
 from headstart.config.models import REPLACE
-from headstart.config.options import OptionalPlace, Options, Place
+from headstart.config.options import Options
+from headstart.config.places import OptionalPlace, Place
 
 
 class GenerateConfig(Options):

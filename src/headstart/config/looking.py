@@ -7,7 +7,8 @@ from typing import Any
 from pydantic import Field
 
 from headstart.config.models import MODALITY_OPTIONS, REPLACE
-from headstart.config.options import OptionalPlace, SourceOptions, Sources
+from headstart.config.options import SourceOptions, Sources
+from headstart.config.places import OptionalPlace
 
 
 class PreviewConfig(SourceOptions):

@@ -12,10 +12,7 @@ from headstart.config.options import (
     AutoTimeText,
     GroupOptions,
     LabelCounts,
-    OptionalPlace,
     OptionalSource,
-    Place,
-    Places,
     SafeguardOptions,
     Share,
     Source,
@@ -26,6 +23,7 @@ from headstart.config.options import (
     TaskOptions,
     TrainingOptions,
 )
+from headstart.config.places import OptionalPlace, Place, Places
 from headstart.config.tasks import SemiOptions
 
 #: Stands before the name of an encoder that token vectors are distilled from.
@@ -353,9 +351,7 @@ class ExplainConfig(SourceOptions):
     )
     count: int = Field(5, ge=1, le=1000, description="Most records to explain.")
     alike: int = Field(3, ge=0, le=100, description="Most similar labeled records to show.")
-    out: OptionalPlace = Field(
-        None, description="Also write a page (.html), images (.png) or .json."
-    )
+    out: OptionalPlace = Field(None, description="Also write .html, images (.png) or .json.")
     overwrite: bool = Field(False, description=REPLACE)
     seed: int = Field(0, ge=0, description="Seed of the random deletions of the check.")
 

@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from os.path import expanduser
 from typing import Annotated, Any, Literal, Self, get_origin
 
 from pydantic import (
@@ -77,17 +76,6 @@ def data_options(model: type[BaseModel]) -> list[str]:
 Source = Annotated[str, Data()]
 OptionalSource = Annotated[str | None, Data()]
 Sources = Annotated[list[str], Data()]
-
-
-def _expanded(value: Any) -> Any:
-    return [*map(_expanded, value)] if isinstance(value, list) else value and expanduser(value)
-
-
-#: A run, or a file to write: one, one or none, and several. ``~`` is the home also where no shell
-#: has seen it, as in Python.
-Place = Annotated[str, AfterValidator(_expanded)]
-OptionalPlace = Annotated[str | None, AfterValidator(_expanded)]
-Places = Annotated[list[str], AfterValidator(_expanded)]
 
 
 @dataclass(frozen=True)

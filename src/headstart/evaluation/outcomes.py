@@ -238,14 +238,19 @@ class Results:
 
         It is that of the pre-trained encoder, or of its features together with simple ones where
         they have the higher score by cross-validation inside these labels; of a run that joins
-        encoders, that of the parts that have the highest. Where nothing can be cross-validated
-        class names decide, by the labels that the nearest of them is right for; without names it
-        is the first that was measured. None if nothing pre-trained was.
+        encoders, that of the parts that have the highest. Where nothing can be cross-validated it
+        is the first that was measured, unless class names tell clearly more of the labels by the
+        features of another. None if nothing pre-trained was.
         """
         found = [outcome for outcome in self.judged(labels) if outcome.kind == "pretrained"]
-        return max(
-            found, key=lambda each: (_rank(each.validation), _rank(each.by_names)), default=None
-        )
+        best = max(found, key=lambda outcome: _rank(outcome.validation), default=None)
+        if best is None or not math.isnan(best.validation):
+            return best
+        named = max(found, key=lambda outcome: _rank(outcome.by_names))
+        share = (named.by_names + best.by_names) / 2
+        # Two standard errors of the difference of two shares of the labels.
+        clear = 2 * math.sqrt(2 * share * (1 - share) / labels) if share >= 0 else math.inf
+        return named if named.by_names - best.by_names > clear else best
 
     def alternatives(self, labels: int) -> list[Outcome]:
         """Return the outcomes that the verdict compares with, at a number of labels."""

@@ -13,14 +13,15 @@ from datasets import Dataset
 import headstart as hs
 from headstart.encoders.opening import create_encoder
 from headstart.errors import HeadstartError
+from headstart.evaluation import windows
 from headstart.evaluation.metrics import Estimate
 from headstart.evaluation.perplexity import (
     ModelScore,
     Perplexity,
-    _windows,
     check_objective,
     perplexity,
 )
+from headstart.evaluation.windows import windows_of
 from headstart.modalities.text.processor import TextProcessor
 from headstart.modalities.text.tokenizers import fit_tokenizer
 from headstart.objectives.heads import TokenHead
@@ -69,19 +70,33 @@ def test_perplexity_is_that_of_each_token_after_those_before_it(kind):
     assert ours.bits_a_byte.mean == pytest.approx(total / math.log(2) / (3 + 6 + 1), rel=1e-4)
 
 
+def test_of_many_tokens_some_windows_are_drawn_and_the_rest_is_told(monkeypatch):
+    processor = words()
+    encoder, head = made(processor)
+    records = texts(*(LETTERS[number % 5 :] * 5 for number in range(60)))
+    whole = perplexity(encoder, head, processor, "clm", records, None, context=16)
+    monkeypatch.setattr(windows, "MOST_TESTED", whole.tokens // 3)
+    some = perplexity(encoder, head, processor, "clm", records, None, context=16)
+    assert not whole.notes
+    assert 0.8 * whole.tokens // 3 < some.tokens < 1.2 * whole.tokens // 3
+    assert "drawn at random" in some.notes[0]
+    low, high = some.foreseen[0].perplexity.low, some.foreseen[0].perplexity.high
+    assert low < whole.foreseen[0].perplexity.mean < high
+
+
 @pytest.mark.parametrize("halves", [False, True])
 @pytest.mark.parametrize("wrap", [False, True])
 def test_windows_predict_each_token_of_a_long_text_once_with_half_a_window_of_context(wrap, halves):
     processor = words(wrap)
     text = "abcü efgh" * 7
     ids = processor.encode_ids([text])[0]
-    windows = list(_windows(processor, [text], 16, halves=halves))
-    predicted = np.concatenate([window.ids[window.seen :] for window in windows])
-    first = windows[0].seen
+    parts = list(windows_of(processor, [text], 16, halves=halves))
+    predicted = np.concatenate([window.ids[window.seen :] for window in parts])
+    first = parts[0].seen
     assert predicted.tolist() == ids[first:]
-    assert all(window.seen == 8 and len(window.ids) <= 16 for window in windows[1:])
+    assert all(window.seen == 8 and len(window.ids) <= 16 for window in parts[1:])
     wanted = text if first == 1 and wrap else text[first - wrap :]
-    assert sum(window.written for window in windows) == len(wanted.encode())
+    assert sum(window.written for window in parts) == len(wanted.encode())
 
 
 def test_a_prefix_is_read_in_both_directions_and_what_follows_is_predicted_causally():

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -15,9 +15,10 @@ from torch.nn import functional as F
 from headstart.encoders.visibility import causal, prefixed, visibility
 from headstart.errors import HeadstartError
 from headstart.evaluation.metrics import Estimate
-from headstart.evaluation.ngram_baseline import Encoding, NgramFacts, fit_ngrams
+from headstart.evaluation.ngram_baseline import NgramFacts, fit_ngrams
 from headstart.evaluation.ngram_counts import Corpus
 from headstart.evaluation.ngram_model import NgramModel
+from headstart.evaluation.windows import Sequences, Window, drawn, windows_of
 from headstart.objectives.heads import TokenHead
 from headstart.pages.result import Result
 from headstart.seeding import seeded
@@ -25,7 +26,6 @@ from headstart.seeding import seeded
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from headstart.batch import Batch
     from headstart.encoders import TokenEncoder
 
 #: Objectives whose runs give each token a probability given those before it.
@@ -138,18 +138,6 @@ class Perplexity(Result):
         return {"verdict": self.verdict, "task": "perplexity", **found}
 
 
-class Sequences(Encoding, Protocol):
-    """A processor that returns the offsets of tokens in a record."""
-
-    def encode(self, values: list[str]) -> list[Any]:
-        """Return ``ids`` and ``offsets`` of each whole value, with special tokens."""
-        ...
-
-    def pad(self, rows: list[list[int]]) -> Batch:
-        """Return rows of ids as a batch."""
-        ...
-
-
 def check_objective(objective: str | None) -> str:
     """Return the objective, if its runs predict next tokens.
 
@@ -183,7 +171,8 @@ def perplexity(
     has at least that much context. A network of objective ``prefix`` attends in both directions
     within the first half of each text, and only the second half is predicted, by all models. The
     alternatives are the same network untrained and an n-gram model of all pre-training texts.
-    Intervals are bootstraps over texts, or over windows of fewer than 20 texts.
+    Intervals are bootstraps over texts, or over windows of fewer than 20 texts. Of more than
+    ``MOST_TESTED`` tokens some windows are drawn, which bounds the time.
 
     Args:
         encoder, head: the network and its output layer.
@@ -200,9 +189,11 @@ def perplexity(
         HeadstartError: there is no token to predict.
     """
     texts = list(records[processor.content.columns[0]])
-    windows = list(_windows(processor, texts, context, halves=objective == "prefix"))
+    windows = list(windows_of(processor, texts, context, halves=objective == "prefix"))
     if not windows:
         raise HeadstartError("the texts are too short to predict a token of them; name others.")
+    random = np.random.default_rng(seed)
+    windows, notes = drawn(windows, random)
     sizes = np.array([len(window.ids) - window.seen for window in windows])
     unit = np.array([window.text for window in windows])
     few = len(set(unit)) < _FEW
@@ -223,7 +214,6 @@ def perplexity(
         nats[ngrams.name] = _summed(_ngram_nats(model, windows))
     sums = {name: np.bincount(unit, weights=values) for name, values in nats.items()}
 
-    random = np.random.default_rng(seed)
     draws = random.integers(len(count), size=(RESAMPLES, len(count)))
     foreseen = []
     for name, values in sums.items():
@@ -234,7 +224,6 @@ def perplexity(
     first, *candidates = sums
     best = min(candidates, key=lambda name: sums[name].sum())
     gain = _ratio(sums[best] - sums[first], count, draws)
-    notes = []
     if few:
         notes.append(
             f"With fewer than {_FEW} texts the intervals are over windows of them: they say "
@@ -246,7 +235,7 @@ def perplexity(
     surprises = _surprises(texts, windows, ours)
     return Perplexity(
         foreseen,
-        len(texts),
+        len({window.text for window in windows}),
         int(sizes.sum()),
         gain,
         ngrams,
@@ -256,48 +245,11 @@ def perplexity(
     )
 
 
-@dataclass(frozen=True)
-class _Window:
-    """Tokens that are read at once; those from ``seen`` on are predicted.
-
-    Attributes:
-        text: index of the text.
-        edges: where each predicted token begins in the text, and where the last one ends.
-        written: UTF-8 bytes of the predicted tokens.
-    """
-
-    text: int
-    ids: np.ndarray
-    seen: int
-    edges: np.ndarray
-    written: int
-
-
-def _windows(
-    processor: Sequences, texts: list[str], context: int, *, halves: bool
-) -> Iterator[_Window]:
-    for number, (text, encoding) in enumerate(zip(texts, processor.encode(texts), strict=True)):
-        ids = np.array(encoding.ids, dtype=np.int64)
-        starts = np.array([start for start, _ in encoding.offsets] + [len(text)])
-        # Special tokens at the end have offset 0, like those at the start.
-        starts[len(ids) - processor.vocabulary.suffix :] = len(text)
-        seen = max(1, min(len(ids), context) // 2) if halves else 1
-        begin, done = 0, seen
-        while done < len(ids):
-            end = min(begin + context, len(ids))
-            edges = starts[done : end + 1].copy()
-            if done <= processor.vocabulary.prefix:
-                edges[0] = 0
-            size = len(text[edges[0] : edges[-1]].encode())
-            yield _Window(number, ids[begin:end], done - begin, edges, size)
-            done, begin = end, end - context // 2
-
-
 def _network_nats(
     encoder: TokenEncoder,
     head: TokenHead,
     processor: Sequences,
-    windows: list[_Window],
+    windows: list[Window],
     objective: str,
 ) -> list[np.ndarray]:
     """Return the nats of the predicted tokens of each window."""
@@ -328,7 +280,7 @@ def _network_nats(
     return found
 
 
-def _ngram_nats(model: NgramModel, windows: list[_Window]) -> list[np.ndarray]:
+def _ngram_nats(model: NgramModel, windows: list[Window]) -> list[np.ndarray]:
     """Return the nats of the predicted tokens of each window."""
     nats = model.nats(Corpus.of([window.ids for window in windows]))
     ends = np.cumsum([len(window.ids) for window in windows])
@@ -356,7 +308,7 @@ def _evenly_spaced(total: int, count: int) -> list[int]:
 
 
 def _surprises(
-    texts: list[str], windows: list[_Window], nats: list[np.ndarray], count: int = 3
+    texts: list[str], windows: list[Window], nats: list[np.ndarray], count: int = 3
 ) -> list[Surprises]:
     """Return the surprisal of the pieces of some evenly spaced windows."""
     found = []

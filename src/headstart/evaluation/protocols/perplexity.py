@@ -12,10 +12,11 @@ from headstart.data.audit import Audit
 from headstart.data.overlap import overlap
 from headstart.encoders import TokenEncoder
 from headstart.evaluation.background import pretraining_records
-from headstart.evaluation.perplexity import Perplexity, Sequences, check_objective, perplexity
+from headstart.evaluation.perplexity import Perplexity, check_objective, perplexity
 from headstart.evaluation.protocols import OpenedRun, Protocol
 from headstart.evaluation.report.perplexity import write_perplexity
 from headstart.evaluation.report.reproduce import command, versions
+from headstart.evaluation.windows import Sequences
 from headstart.files import write_json
 from headstart.objectives.opening import objective_of, open_token_head
 from headstart.outputs import store_of

@@ -122,11 +122,12 @@ def candidates_of(
     with working("simple alternatives", console, opened.say) as progress:
         found += _baselines(opened.modality, records, config, store, progress)
     found = with_names(found, records.names)
+    chooses = protocol.headline is not None or (protocol.alone and records.test is not None)
     if kept:
         origins: dict[str, Origin] = {OWN: "pre-trained"}
         origins |= {name: origin for name, (_, origin) in kept.items()}
-        found = _with_parts(found, origins, protocol.headline is not None)
-    if protocol.headline:
+        found = _with_parts(found, origins, chooses)
+    if chooses:
         found += _joined(found, strong=[*(each.name for each in published), *kept])
     return [*found, *_from_scratch(config, training, records)]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from headstart.batch import Progress
@@ -142,7 +144,30 @@ def evaluate(
         left = None if allowance is None else allowance.left
         if measurement.heads and (sentence := expected(candidates, measurement, left)):
             say(sentence if config.quick else f"{sentence}; --quick takes a first look")
-    return measurement.of(candidates, progress, allowance)
+    results = measurement.of(candidates, progress, allowance)
+    if test is None or not protocol_of(config).alone:
+        return results
+    return _chosen_by_training(results, candidates, LabeledData(train, None, content), config)
+
+
+def _chosen_by_training(
+    results: Results, candidates: list[Candidate], training: LabeledData, config: EvaluateConfig
+) -> Results:
+    """Return results of a protocol that learns nothing, with the scores on the training records.
+
+    These choose among candidates, as cross-validation does where something is learned.
+    """
+    alone = config.model_copy(update={"test": None})
+    try:
+        found = measure_of(alone)(training, alone).of(candidates)
+    except HeadstartError as error:
+        return replace(results, notes=[*results.notes, f"Training records chose nothing: {error}"])
+    scores = {(each.candidate, each.probe): each.mean for each in found.outcomes}
+    outcomes = [
+        replace(each, validation=scores.get((each.candidate, each.probe), math.nan))
+        for each in results.outcomes
+    ]
+    return replace(results, outcomes=outcomes)
 
 
 def expected(

@@ -1,8 +1,9 @@
 """Was pre-training worth it? The answer in words, summed up in its first line.
 
 At each number of labels the verdict compares with the best alternative, which is chosen by
-cross-validation inside the training labels. Where nothing is fitted it is the best on the tested
-units, which the claim of a loss is corrected for. A gain is claimed where pre-training is better
+cross-validation inside the training labels. Where nothing is fitted the training records choose it
+if there are others to test; else it is the best on the tested units, which the claim of a loss is
+corrected for. A gain is claimed where pre-training is better
 than every alternative, a loss where it is worse than the best. At most one report in twenty makes
 a false claim (familywise error rate).
 """
@@ -244,8 +245,8 @@ def certainty(found: list[Gain]) -> list[str]:
     )
     if any(gain.comparison.validated for gain in found):
         chosen = (
-            "The best alternative was chosen by cross-validation inside the training labels; where "
-            "another did better on the tested, a gain is counted over that one."
+            f"The best alternative was chosen by {_how_chosen(found[0])}; where another did better "
+            "on the tested, a gain is counted over that one."
         )
         if not all(gain.comparison.validated for gain in found):
             chosen += " One without cross-validation takes part by its score on the tested."
@@ -264,6 +265,12 @@ def certainty(found: list[Gain]) -> list[str]:
         "Intervals are of 95% each, over other labels and other test records; a gain or a loss is "
         f"claimed only where it stands the correction for all {count} comparisons (Holm).",
     ]
+
+
+def _how_chosen(gain: Gain) -> str:
+    if gain.labels:
+        return "cross-validation inside the training labels"
+    return f"the scores on the training {gain.unit}"
 
 
 def points(value: float, metric: Metric = ACCURACY) -> str:

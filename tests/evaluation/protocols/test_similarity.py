@@ -5,9 +5,13 @@ import pytest
 from making import measuring, pairs, plan
 from scipy import sparse, stats
 
+from headstart.data.vectors import Matrix
 from headstart.errors import HeadstartError
-from headstart.evaluation.outcomes import Candidate
+from headstart.evaluation.evaluate import evaluate
+from headstart.evaluation.outcomes import Candidate, Kind
 from headstart.evaluation.protocols.similarity import cosines
+from headstart.evaluation.verdict import certainty, gains
+from headstart.modalities.text.content import TEXT
 
 measure = measuring("similarity")
 
@@ -46,6 +50,44 @@ def test_test_pairs_are_scored_and_training_pairs_are_not() -> None:
         "Spearman",
     )
     np.testing.assert_array_equal(results.truth, [5, 4, 1, 0])
+
+
+def test_training_pairs_choose_among_the_parts_of_a_run_and_among_alternatives() -> None:
+    train, test = pairs(NAMES, NAMES, [5, 4, 1, 0]), pairs(NAMES, NAMES, [5, 4, 1, 0])
+    wrong = np.roll(FEATURES, 2, axis=0)
+
+    def candidate(name: str, kind: Kind, trained: Matrix, tested: Matrix) -> Candidate:
+        return Candidate(name, kind, trained, tested, parts=(name,) if kind == "pretrained" else ())
+
+    found = evaluate(
+        [
+            candidate("all parts", "pretrained", wrong, FEATURES),
+            candidate("one part", "pretrained", FEATURES, wrong),
+            candidate("weak", "baseline", wrong, FEATURES),
+            candidate("strong", "baseline", FEATURES, FEATURES),
+        ],
+        train,
+        test,
+        plan(task="similarity", test="test.csv"),
+        TEXT,
+    )
+    ours = found.ours(0)
+    assert ours is not None
+    assert ours.candidate == "one part"  # though the other is better on the tested ones
+    assert ours.validation == pytest.approx(1)
+    assert ours.mean < 0.9
+    (gain,) = gains(found)
+    assert gain.best.candidate == "strong"
+    assert "the scores on the training pairs" in " ".join(certainty([gain]))
+
+
+def test_training_pairs_that_cannot_be_ranked_choose_nothing_and_are_named() -> None:
+    train, test = pairs(NAMES, NAMES, [5, 5, 5, 5]), pairs(NAMES, NAMES, [5, 4, 1, 0])
+    ours = Candidate("ours", "pretrained", FEATURES, FEATURES)
+    options = plan(task="similarity", test="test.csv")
+    found = evaluate([ours], train, test, options, TEXT)
+    assert found.outcomes[0].mean == pytest.approx(1)
+    assert found.notes[-1].startswith("Training records chose nothing: train.csv: 4 pair(s)")
 
 
 def test_an_encoder_that_says_the_same_of_all_scores_nothing() -> None:

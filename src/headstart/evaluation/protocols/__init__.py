@@ -94,7 +94,8 @@ class Protocol:
         networks: whether networks that are trained on the labels can be measured.
         names: whether class names serve it as examples.
         classes: whether it tells the class of each record, the only one that it has.
-        alone: whether only the test records matter, so that training records play no part.
+        alone: whether nothing is learned from training records: where test records are named
+            besides, they choose among candidates, and nothing else.
         headline: the headline score of predictions, for protocols that fit a probe: it is then
             fitted once for all records that it is tested on.
         how: a description below the figures, in a sentence or two.

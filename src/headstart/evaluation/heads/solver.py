@@ -17,8 +17,8 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
+from headstart.data.sparse_products import SparseRows
 from headstart.data.vectors import Matrix
-from headstart.evaluation.heads.sparse_products import SparseRows
 
 #: Share of the objective that a step must promise, else the problem is solved.
 TOLERANCE = 1e-4

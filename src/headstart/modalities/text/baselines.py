@@ -13,6 +13,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from headstart.batch import Progress
+from headstart.data.sparse_products import SparseRows
 from headstart.data.store import stream
 from headstart.data.vectors import Matrix, unit_length
 from headstart.modalities import Baseline
@@ -89,7 +90,7 @@ def _by_classifier(
     rows, weighing = _timed(lambda corpus: tfidf(corpus, words, characters), corpora)
     yield "TF-IDF", ("logistic regression", "linear SVM", "naive Bayes SVM"), rows, weighing
     axes = topics(fitted, words, characters, seed=derive(seed, "lsa"))
-    reduced, turning = _timed(lambda row: row @ axes, rows)
+    reduced, turning = _timed(lambda row: SparseRows(row).times(axes), rows)
     yield "LSA", DENSE, reduced, weighing + turning
     vectors = WordVectors(lexicon, fitted, derive(seed, "word vectors"))
     yield "word vectors", DENSE, *_timed(vectors.average, corpora)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from headstart.data.sparse_products import SparseRows
 from headstart.data.vectors import unit_length
 from headstart.modalities.text.lexicon import Corpus
 from headstart.modalities.text.ngrams import CharacterGrams, WordGrams, Words
@@ -74,11 +75,12 @@ def _singular_vectors(rows: Any, size: int, rng: np.random.Generator) -> np.ndar
     Unlike ``randomized_svd`` of scikit-learn this decomposes only matrices of N or K rows, not of F
     ones, which is several times as fast for a few thousand documents of many features.
     """
-    width = min(size + _EXTRA, *rows.shape)
-    span = np.linalg.qr(rows @ rng.standard_normal((rows.shape[1], width), dtype=np.float32))[0]
+    width, product = min(size + _EXTRA, *rows.shape), SparseRows(rows)
+    start = rng.standard_normal((rows.shape[1], width), dtype=np.float32)
+    span = np.linalg.qr(product.times(start))[0]
     for _ in range(_ITERATIONS):
-        span = np.linalg.qr(rows @ (rows.T @ span))[0]
-    small = rows.T @ span  # (F,W)
+        span = np.linalg.qr(product.times(product.transposed_times(span)))[0]
+    small = product.transposed_times(span)  # (F,W)
     values, vectors = np.linalg.eigh((small.T @ small).astype(np.float64))
     order = np.argsort(-values)[:size]
     order = order[values[order] > 1e-6 * max(values.max(), 1e-12)]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from headstart.evaluation.heads import sparse_products
-from headstart.evaluation.heads.sparse_products import SparseRows
+from headstart.data import sparse_products
+from headstart.data.sparse_products import SparseRows
 
 
 def test_products_are_the_same_bit_by_bit(monkeypatch):
@@ -20,11 +20,13 @@ def test_products_are_the_same_bit_by_bit(monkeypatch):
         total = np.ones((70, 5), dtype=np.float32)
         known = SparseRows(rows)
         known.add_transposed(scores, total)
-        found.append((known.times(weights), total))
+        found.append((known.times(weights), total, known.transposed_times(scores)))
     np.testing.assert_array_equal(found[0][0], found[1][0])
     np.testing.assert_array_equal(found[0][1], found[1][1])
+    np.testing.assert_array_equal(found[0][2], found[1][2])
     np.testing.assert_allclose(found[0][0], rows.toarray() @ weights, atol=1e-5)
     np.testing.assert_allclose(found[0][1], rows.toarray().T @ scores + 1, atol=1e-5)
+    np.testing.assert_allclose(found[0][2], rows.toarray().T @ scores, atol=1e-5)
 
 
 def test_one_class_and_one_row_are_no_special_case(monkeypatch):

@@ -50,6 +50,14 @@ class SparseRows:
 
         list(_pool().map(add, _spans(count)))
 
+    def transposed_times(self, scores: np.ndarray) -> np.ndarray:
+        """Return the transposed rows times ``scores`` (n,K): (D,K)."""
+        if not self._is_worth(scores.shape[1]):
+            return np.asarray(self._rows.T @ scores)
+        total = np.zeros((self._rows.shape[1], scores.shape[1]), dtype=scores.dtype)
+        self.add_transposed(scores, total)
+        return total
+
     def _is_worth(self, count: int) -> bool:
         return count > 1 and self._rows.nnz * count >= _LEAST
 

@@ -71,15 +71,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--budget", default="5min")
     parser.add_argument("--tasks", nargs="+", default=[*BANKING, "similarity"])
+    parser.add_argument("--start", default="none", help="auto: a published encoder beside it")
     parser.add_argument("--corruptions", action="store_true")
     options = parser.parse_args()
-    announce(f"Protocols, {options.budget}")
+    announce(f"Protocols, {options.budget}, start {options.start}")
     import headstart as hs
 
     corruptions = ["auto" if options.corruptions else "off"]
     with tempfile.TemporaryDirectory() as scratch:
         run = hs.pretrain(
-            unlabeled(Path(scratch)), out=str(Path(scratch, "run")), budget=options.budget
+            unlabeled(Path(scratch)),
+            out=str(Path(scratch, "run")),
+            budget=options.budget,
+            start=options.start,
         )
         table, verdicts = [], []
         for task in options.tasks:

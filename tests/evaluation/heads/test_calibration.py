@@ -30,7 +30,19 @@ def test_the_temperature_undoes_what_is_too_sharp_or_too_blunt(sharpness: float)
     found = calibrated(logs, codes)
     assert found.temperature == pytest.approx(sharpness, rel=0.1)
     assert found.after < 0.03 < found.before
-    assert found.after == calibration_error(at_temperature(logs, found.temperature), codes)
+
+
+def test_no_label_sets_the_temperature_that_it_is_scored_by() -> None:
+    logs, codes = drawn(40, 3.0)
+    found = calibrated(logs, codes)
+    first, second = (calibrated(logs[half::2], codes[half::2]).temperature for half in (0, 1))
+    cooled = logs.copy()
+    cooled[0::2], cooled[1::2] = (
+        at_temperature(logs[0::2], second),
+        at_temperature(logs[1::2], first),
+    )
+    assert found.after == calibration_error(cooled, codes)
+    assert found.after != calibration_error(at_temperature(logs, found.temperature), codes)
 
 
 def test_the_error_is_that_of_its_definition() -> None:

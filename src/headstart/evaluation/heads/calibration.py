@@ -16,7 +16,8 @@ class Calibration(NamedTuple):
     """What dividing log-probabilities by a temperature changes, on held-out labels.
 
     Attributes:
-        before, after: expected calibration error.
+        before, after: expected calibration error; after it, that of either half of the labels by
+            the temperature of the other half, so that none sets what it is scored by.
     """
 
     temperature: float = 1.0
@@ -40,21 +41,26 @@ def calibrated(logs: np.ndarray, codes: np.ndarray) -> Calibration:
     scored = codes >= 0
     if scored.sum() < FEWEST or not scored.all():
         return UNCHANGED
+    halves = np.arange(len(codes)) % 2
+    cooled = logs.copy()
+    for half in (0, 1):
+        others = halves != half
+        cooled[~others] = at_temperature(logs[~others], _fitted(logs[others], codes[others]))
+    return Calibration(
+        _fitted(logs, codes), calibration_error(logs, codes), calibration_error(cooled, codes)
+    )
+
+
+def _fitted(logs: np.ndarray, codes: np.ndarray) -> float:
+    """Return the temperature with the lowest log loss."""
     from scipy.optimize import minimize_scalar
 
-    def loss(temperature: float) -> float:
-        cooled = at_temperature(logs, temperature)
+    def loss(power: float) -> float:
+        cooled = at_temperature(logs, float(np.exp(power)))
         return float(-cooled[np.arange(len(codes)), codes].mean())
 
-    found = minimize_scalar(
-        lambda power: loss(float(np.exp(power))), bounds=np.log(BOUNDS), method="bounded"
-    )
-    temperature = float(np.exp(found.x))
-    return Calibration(
-        temperature,
-        calibration_error(logs, codes),
-        calibration_error(at_temperature(logs, temperature), codes),
-    )
+    found = minimize_scalar(loss, bounds=np.log(BOUNDS), method="bounded")
+    return float(np.exp(found.x))
 
 
 def at_temperature(logs: np.ndarray, temperature: float) -> np.ndarray:

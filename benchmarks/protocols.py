@@ -41,10 +41,15 @@ def unlabeled(folder: Path) -> str:
 
 def rows(name: str, results: Any) -> list[str]:
     """Return a line of the table for every candidate and number of labels."""
+    from headstart.evaluation.intervals import compare
+
     metric, lines = results.metric, []
     factor, indices = (100, 1) if metric.percent else (1, 3)
     for labels, count in results.counts.items():
+        ours = results.ours(labels)
         for outcome in results.judged(labels):
+            gain = compare(results, ours, outcome).estimate
+            ahead, least, most = (factor * x for x in (gain.mean, gain.low, gain.high))
             score = outcome.scores[metric.name]
             mean, low, high = (factor * x for x in (score.mean, score.low, score.high))
             others = ", ".join(
@@ -54,14 +59,15 @@ def rows(name: str, results: Any) -> list[str]:
             )
             lines.append(
                 f"| {name} | {count} | {outcome.candidate} | {metric.name} "
-                f"{mean:.{indices}f} [{low:.{indices}f}, {high:.{indices}f}] | {others} |"
+                f"{mean:.{indices}f} [{low:.{indices}f}, {high:.{indices}f}] | {others} | "
+                f"{ahead:+.{indices}f} [{least:+.{indices}f}, {most:+.{indices}f}] |"
             )
     for shift in results.shifts:
         score, drop = (factor * x.mean for x in (shift.score, shift.drop))
         lines.append(
             f"| {name}, {shift.shift} {shift.severity} | {shift.labels} | {shift.candidate} | "
             f"{metric.name} {score:.{indices}f} | drop {drop:+.{indices}f} "
-            f"[{factor * shift.drop.low:+.{indices}f}, {factor * shift.drop.high:+.{indices}f}] |"
+            f"[{factor * shift.drop.low:+.{indices}f}, {factor * shift.drop.high:+.{indices}f}] | |"
         )
     return lines
 
@@ -106,8 +112,8 @@ def main() -> None:
             verdicts.append(f"{task} ({took:.0f} s): {report.verdict}")
             table += rows(task, report.results)
     print("\n".join(verdicts), end="\n\n")
-    print("| task | labels | candidate | headline [95%] | other scores |")
-    print("|---|---|---|---|---|")
+    print("| task | labels | candidate | headline [95%] | other scores | ours ahead by |")
+    print("|---|---|---|---|---|---|")
     print("\n".join(table))
 
 

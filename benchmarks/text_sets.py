@@ -180,10 +180,12 @@ def measure(name: str, scratch: Path, options: argparse.Namespace) -> None:
         tracker="none",
         **texts.options,
     )
-    asked: dict[str, Any] = {"train": texts.test, "task": "similarity"}
+    # Of scored pairs those for training choose among candidates, and nothing else.
+    asked: dict[str, Any] = {"train": texts.train, "test": texts.test}
     if texts.labels:
-        labels = options.labels or texts.labels
-        asked = {"train": texts.train, "test": texts.test, "labels": labels, "seeds": options.draws}
+        asked |= {"labels": options.labels or texts.labels, "seeds": options.draws}
+    else:
+        asked["task"] = "similarity"
     plan = run.resolved["plan"]
     print(f"\n{name}: {plan['objectives']} on {plan['encoder']}, {run.resolved['steps']} steps")
     for published in options.published:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 from scored import outcome, results
 
 from headstart.evaluation.heads.chosen import Selection
@@ -27,14 +26,19 @@ def test_a_candidate_is_judged_by_its_first_probe_and_by_knn_only_if_alone() -> 
 def test_where_nothing_was_held_out_the_labels_that_class_names_tell_decide() -> None:
     alone, beside = (outcome(name, "pretrained", 100, [0.5]) for name in "ab")
 
-    def table(first: float, second: float):
+    def taken(first: list[int], second: list[int]) -> str:
         told = [
-            replace(each, selections=(Selection("class names", "", by_names=share),))
-            for each, share in ((alone, first), (beside, second))
+            replace(each, selections=(Selection("class names", "", by_names=tuple(labels)),))
+            for each, labels in ((alone, map(bool, first)), (beside, map(bool, second)))
         ]
-        return results(told, {100: "100"}).ours(100).candidate
+        ours = results(told, {100: "100"}).ours(100)
+        assert ours is not None
+        return ours.candidate
 
-    assert table(0.3, 0.6) == "b"
-    assert table(0.5, 0.6) == "a"  # a hundred labels cannot tell these apart
-    assert table(0.6, 0.3) == "a"
-    assert table(np.nan, np.nan) == "a"
+    half = [1, 0] * 50
+    assert taken(half, [1] * 5 + half[5:]) == "a"  # two labels more may be luck
+    assert taken(half, [1] * 20 + half[20:]) == "b"  # ten more and none fewer are not
+    # Twelve more and ten fewer: the shares are apart by as little as two labels.
+    assert taken(half, [1] * 24 + [0] * 20 + half[44:]) == "a"
+    assert taken([1] * 20 + half[20:], half) == "a"
+    assert taken([], []) == "a"

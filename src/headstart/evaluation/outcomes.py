@@ -171,9 +171,9 @@ class Outcome:
         return float(self.by_draw.mean())
 
     @property
-    def by_names(self) -> float:
-        """The share of labels that class names tell, where nothing was held out; else NaN."""
-        return float(np.mean([each.by_names for each in self.selections] or [math.nan]))
+    def by_names(self) -> np.ndarray:
+        """Which labels of all draws class names tell, where nothing was held out; else none."""
+        return np.array([told for each in self.selections for told in each.by_names], dtype=bool)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,11 +246,8 @@ class Results:
         best = max(found, key=lambda outcome: _rank(outcome.validation), default=None)
         if best is None or not math.isnan(best.validation):
             return best
-        named = max(found, key=lambda outcome: _rank(outcome.by_names))
-        share = (named.by_names + best.by_names) / 2
-        # Two standard errors of the difference of two shares of the labels.
-        clear = 2 * math.sqrt(2 * share * (1 - share) / labels) if share >= 0 else math.inf
-        return named if named.by_names - best.by_names > clear else best
+        named = max(found, key=lambda outcome: int(outcome.by_names.sum()))
+        return named if _tells_more(named.by_names, best.by_names) else best
 
     def alternatives(self, labels: int) -> list[Outcome]:
         """Return the outcomes that the verdict compares with, at a number of labels."""
@@ -280,6 +277,17 @@ class Results:
         # Of an encoder more labels must not decide for fewer. Where these cannot, the head that
         # has a rule for a single label of each class is taken.
         return max(fitted, key=lambda each: (_rank(each.validation), each.probe == "auto"))
+
+
+def _tells_more(ours: np.ndarray, others: np.ndarray) -> bool:
+    """Return whether more of the same labels (n,) are told, by two standard errors.
+
+    The difference is paired, label by label (McNemar 1947).
+    """
+    if len(ours) != len(others):
+        return False
+    ahead, behind = int((ours & ~others).sum()), int((others & ~ours).sum())
+    return ahead - behind > 2 * math.sqrt(ahead + behind)
 
 
 def _rank(validation: float) -> float:

@@ -228,19 +228,20 @@ def beside(strongest: Sequence[View], weight: float) -> View:
     return View(tuple(parts), name, standardised=weight == WEIGHTS[0])
 
 
-def names_tell(labels: Labels, view: View) -> tuple[bool, str, float]:
-    """Return whether class names alone tell the labels' classes, why, and how many of them."""
+def names_tell(labels: Labels, view: View) -> tuple[bool, str, tuple[bool, ...]]:
+    """Return whether class names alone tell the labels' classes, why, and which of them."""
     alone = "no label can be held out, as each class has one"
     if labels.names is None:
-        return False, alone, np.nan
+        return False, alone, ()
     if len(np.unique(labels.codes)) < 2:
         of = "labels of one class" if len(labels.codes) else "no labels"
-        return True, f"there are class names, and {of}", np.nan
+        return True, f"there are class names, and {of}", ()
     rows = unit_length(view(labels.names.rows))
     near = (unit_length(view(labels.train)) @ rows.T).argmax(1)
-    right = float((labels.named_codes[near] == labels.codes).mean())
+    told = labels.named_codes[near] == labels.codes
+    right = float(told.mean())
     chance = 1 / len(labels.classes)
     bound = chance + 2 * float(np.sqrt(chance * (1 - chance) / len(labels.codes)))
     more = "more" if right > bound else "not clearly more"
     why = f"{alone}, and the nearest class name is right for {right:.0%} of them"
-    return right > bound, f"{why}, {more} than chance", right
+    return right > bound, f"{why}, {more} than chance", tuple(told.tolist())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -34,15 +33,15 @@ class Selection(NamedTuple):
         reason: a clause.
         trials: all candidates, the best first; () where nothing could be held out.
         left_out: clauses on what was not tried.
-        by_names: where nothing could be held out, the share of the labels that the nearest class
-            name is right for; NaN otherwise.
+        by_names: where nothing could be held out, whether the nearest class name is right, for
+            each of the labels; () otherwise.
     """
 
     name: str
     reason: str
     trials: tuple[Trial, ...] = ()
     left_out: tuple[str, ...] = ()
-    by_names: float = math.nan
+    by_names: tuple[bool, ...] = ()
 
     def __str__(self) -> str:
         """Return one or two sentences, with the candidates that came next."""

@@ -82,6 +82,25 @@ def test_whole_numbers_stay_whole_where_one_is_missing_and_nothing_is_printed(tm
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_what_no_table_can_hold_as_it_is_loses_no_row(tmp_path, ending):
+    record = {"note": "half \ud800", "k\rey": "a\rb", "number": 2**70, "list": ["\udce9"]}
+    rows = [{"id": "a", "label": "x\ry", "record": record}, {"id": "b", "label": "y"}]
+    write_predictions(rows, out := tmp_path / f"rows.{ending}")
+    if ending == "csv":
+        with open(out, encoding="utf-8", newline="") as file:
+            first, second = csv.DictReader(file)
+    elif ending == "jsonl":
+        first, second = map(json.loads, out.read_text(encoding="utf-8").splitlines())
+        assert first == rows[0]
+    else:
+        first, second = pq.read_table(out).to_pylist()
+    assert (first["label"], second["id"], second["label"]) == ("x\ry", "b", "y")
+    if ending != "jsonl":
+        assert (first["note"], first["k\rey"]) == (r"half \ud800", "a\rb")
+        assert first["number"] == "1180591620717411303424"
+
+
 def test_another_ending_is_refused_before_anything_is_predicted(tmp_path):
     with pytest.raises(HeadstartError, match=r"not to 'rows\.txt'"):
         write_predictions(ROWS, tmp_path / "rows.txt")

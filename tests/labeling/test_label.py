@@ -132,8 +132,9 @@ def test_labels_in_the_unlabeled_source_count(encoder, tmp_path, records) -> Non
     assert all("the labels so far" in row["why"] for row in found.rows)
 
 
-def test_lines_and_quotes_inside_a_text_come_back_whole(encoder, tmp_path) -> None:
-    text = 'apple "pear",\nplum; saw'
+@pytest.mark.parametrize("end", ["\n", "\r"])
+def test_lines_and_quotes_inside_a_text_come_back_whole(encoder, tmp_path, end) -> None:
+    text = f'apple "pear",{end}plum; saw'
     source = write(tmp_path / "p.jsonl", [{"text": text}])
     run(encoder, source, tmp_path / "o.csv", n=1)
     assert read(tmp_path / "o.csv")[0]["text"] == text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import tempfile
 from array import array
@@ -12,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
+from headstart.data.comma_separated import csv_lines
 from headstart.downstream.image.masks import write_masks
 from headstart.errors import HeadstartError
 from headstart.files import scratch, whole_file, writable
@@ -100,17 +100,17 @@ def write_predictions(rows: Sequence[Row], out: Path) -> None:
     check_ending(out)
     with whole_file(out) as partial:
         if out.suffix == ".jsonl":
-            with open(partial, "w", encoding="utf-8") as file:
+            # As JSON, a lone surrogate is its number behind a backslash.
+            with open(partial, "w", encoding="utf-8", errors="backslashreplace") as file:
                 file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
             return
         layout = _Layout.of(rows)
         if out.suffix == ".csv":
-            with open(partial, "w", encoding="utf-8", newline="") as file:
-                writer = csv.DictWriter(file, layout.names or ["id"], lineterminator="\n")
-                writer.writeheader()
-                writer.writerows(
-                    {name: _cell(value) for name, value in layout.flat(row).items()} for row in rows
-                )
+            with open(
+                partial, "w", encoding="utf-8", errors="backslashreplace", newline=""
+            ) as file:
+                file.writelines(csv_lines([layout.names or ["id"]]))
+                file.writelines(csv_lines(map(_cell, layout.flat(row).values()) for row in rows))
             return
         _write_parquet(rows, layout, partial)
 
@@ -179,7 +179,18 @@ def _write_parquet(rows: Sequence[Row], layout: _Layout, path: Path) -> None:
 def _columns(rows: Iterable[Row], layout: _Layout) -> Iterator[dict[str, list[Any]]]:
     remaining = map(layout.flat, rows)
     while chunk := list(islice(remaining, CHUNK)):
-        yield {name: [row[name] for row in chunk] for name in layout.names}
+        yield {_valid(name): [_valid(row[name]) for row in chunk] for name in layout.names}
+
+
+def _valid(value: Any) -> Any:
+    """Return a value in UTF-8, of which a lone surrogate of JSON is no character."""
+    if isinstance(value, str):
+        return value.encode(errors="backslashreplace").decode()
+    if isinstance(value, list):
+        return [*map(_valid, value)]
+    if isinstance(value, dict):
+        return {_valid(key): _valid(each) for key, each in value.items()}
+    return value
 
 
 def _common(kind: pa.DataType, values: list[Any]) -> pa.DataType:
@@ -187,7 +198,7 @@ def _common(kind: pa.DataType, values: list[Any]) -> pa.DataType:
     import pyarrow as pa
 
     try:
-        schemas = [pa.schema([("value", each)]) for each in (kind, pa.infer_type(values))]
+        schemas = [pa.schema([("value", each)]) for each in (kind, pa.array(values).type)]
         return pa.unify_schemas(schemas, promote_options="permissive").field("value").type
     except (pa.ArrowException, TypeError, OverflowError):
         return pa.string()

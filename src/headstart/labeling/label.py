@@ -6,8 +6,6 @@ as it is, and skip the rows left empty.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import shlex
 import tempfile
@@ -19,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.data.columns import check_names
+from headstart.data.comma_separated import csv_lines
 from headstart.data.groups import grouping
 from headstart.data.labels import spelling_notes
 from headstart.data.store import stream
@@ -314,10 +313,8 @@ def _write(
             lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
             partial.write_text("".join(lines), encoding="utf-8")
         else:
-            text = io.StringIO(newline="")
-            writer = csv.DictWriter(text, ["id", content.name, "label", "why"], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+            names = ["id", content.name, "label", "why"]
+            table = [names, *([row[name] for name in names] for row in rows)]
             # Spreadsheets recognise UTF-8 by its byte-order mark.
-            partial.write_bytes(text.getvalue().encode("utf-8-sig"))
+            partial.write_bytes("".join(csv_lines(table)).encode("utf-8-sig"))
     return rows

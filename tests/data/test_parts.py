@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 import time
 import zipfile
 from pathlib import Path
@@ -40,6 +41,11 @@ def test_parts_are_listed_with_a_remedy(tmp_path: Path, files: tuple[str, ...], 
             archive.writestr(name, "")
     with pytest.raises(HeadstartError, match=f"unpack it .* such as {first}"):
         check_one_part(str(tmp_path / "all.zip"), "--train")
+    with tarfile.open(tmp_path / "all.tar.gz", "w:gz") as packed:
+        for name in files:
+            packed.add(Path(source, name), name)
+    with pytest.raises(HeadstartError, match=f"unpack it .* such as {first}"):
+        check_one_part(str(tmp_path / "all.tar.gz"), "--train")
 
 
 def test_the_folder_of_a_part_is_named_before_the_list_of_its_pictures(tmp_path: Path) -> None:
@@ -98,3 +104,11 @@ def test_every_verb_that_reads_labels_refuses_them(
     with pytest.raises(HeadstartError, match="has the parts train, test"):
         verb(source)  # type: ignore[operator]
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("pattern", ["*/*/*.csv", "**/*.csv", "t*/pos/*.csv"])
+def test_parts_may_lie_above_the_files_of_a_pattern(tmp_path: Path, pattern: str) -> None:
+    source = made(tmp_path, "train/pos/1.csv", "test/pos/1.csv", "train/neg/1.csv")
+    check_one_part(f"{source}/train/*/*.csv", "--train")
+    with pytest.raises(HeadstartError, match=r"has the parts train, test.*such as \S+/train\.$"):
+        check_one_part(f"{source}/{pattern}", "--train")

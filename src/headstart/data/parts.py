@@ -10,10 +10,13 @@ import glob
 import os
 import re
 import zipfile
+from collections.abc import Iterable
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
+from headstart.data.archives import suffix, tar_names
+from headstart.data.streams import unpacked_name
 from headstart.errors import HeadstartError, shown
 
 _TRAINING = frozenset({"train", "training"})
@@ -31,7 +34,7 @@ _SHOWN, _LISTED = 64, 3
 
 
 def check_one_part(source: str, option: str) -> None:
-    """Refuse a folder, a pattern or a .zip with parts for training and for tests.
+    """Refuse a folder, a pattern or an archive with parts for training and for tests.
 
     Args:
         option: what names the source, for the message.
@@ -43,10 +46,9 @@ def check_one_part(source: str, option: str) -> None:
     if os.path.isdir(path):
         found = _in_folder(Path(path), _DEPTH)
     elif os.path.isfile(path):
-        found = _in_zip(Path(path))
+        found = _in_archive(Path(path))
     else:
-        matched = {Path(each).name: Path(each) for each in glob.glob(path, recursive=True)}
-        found = [matched[name] for name in _parts(sorted(matched))]
+        found = _in_pattern(path)
     if not found:
         return
     listed = ", ".join(shown(part.name, 30) for part in found[:_LISTED])
@@ -73,16 +75,33 @@ def _in_folder(folder: Path, depth: int) -> list[Path]:
     return next(filter(None, (_in_folder(each, depth - 1) for each in below)), parts)
 
 
-def _in_zip(path: Path) -> list[Path]:
-    names: list[tuple[str, ...]] = []
-    if path.suffix.lower() == ".zip":
+def _in_archive(path: Path) -> list[Path]:
+    names: list[str] = []
+    if suffix(unpacked_name(path.name)) == ".tar":
+        names = tar_names(path)
+    elif path.suffix.lower() == ".zip":
         with suppress(OSError, zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
-            names = [Path(name).parts for name in archive.namelist()]
-    for depth in range(_DEPTH):
+            names = archive.namelist()
+    return _below([Path(name).parts for name in names], range(_DEPTH))
+
+
+def _in_pattern(pattern: str) -> list[Path]:
+    matched = [Path(each) for each in glob.glob(pattern, recursive=True)]
+    named = {each.name: each for each in matched}
+    found = [named[name] for name in _parts(sorted(named))]
+    # Parts may also be folders above the files.
+    parts = Path(pattern).parts
+    fixed = next(index for index, part in enumerate([*parts, "*"]) if glob.has_magic(part))
+    return found or _below([each.parts for each in matched], range(fixed, fixed + _DEPTH + 1))
+
+
+def _below(paths: list[tuple[str, ...]], depths: Iterable[int]) -> list[Path]:
+    """Return the parts that are one folder's, which is so many folders below the first."""
+    for depth in depths:
         folders: dict[tuple[str, ...], set[str]] = {}
-        for name in names:
-            if len(name) > depth:
-                folders.setdefault(name[:depth], set()).add(name[depth])
+        for path in paths:
+            if len(path) > depth:
+                folders.setdefault(path[:depth], set()).add(path[depth])
         for folder in sorted(folders):
             if parts := _parts(sorted(folders[folder])):
                 return [Path(*folder, name) for name in parts]

@@ -22,6 +22,7 @@ import headstart as hs
 from headstart.config import SourceOptions
 from headstart.deployment import search as searching
 from headstart.deployment.search import Index, index_folder, is_current
+from headstart.encoders.opening import OpenedEncoder
 from headstart.errors import HeadstartError
 from headstart.evaluation.cache import digest_of_records
 from headstart.modalities.image.content import IMAGE
@@ -323,6 +324,31 @@ def test_records_of_written_vectors_are_shown_while_their_source_is_as_it_was(
     (tmp_path / "v.npy.sources.json").unlink()
     run.search(query="axe saw", index=tmp_path / "v.npy", count=1)
     assert "there is no" in capsys.readouterr().err
+
+
+def test_a_source_that_changes_while_it_is_embedded_has_changed(
+    run: hs.Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, read = tmp_path / "table.csv", OpenedEncoder.read
+    table.write_text("text\napple fig\nsaw axe\n")
+
+    def changed(*arguments: Any, **options: Any) -> Any:
+        records = read(*arguments, **options)
+        table.write_text("text\nsaw axe\napple fig\n")
+        return records
+
+    with monkeypatch.context() as patch:
+        patch.setattr(OpenedEncoder, "read", changed)
+        run.embed(table, out=tmp_path / "v.npy")
+    (row,) = run.search(query="axe saw", index=tmp_path / "v.npy", count=1)
+    assert row.keys() == {"query", "rank", "id", "similarity"}
+    assert "table.csv has changed since it was embedded" in capsys.readouterr().err
+
+
+def test_a_carriage_return_in_an_id_is_no_end_of_it(tmp_path: Path) -> None:
+    np.save(tmp_path / "v.npy", np.eye(2, dtype=np.float32))
+    (tmp_path / "v.ids.txt").write_text("a\rb.txt:1\nc.txt:1\n", newline="\n")
+    assert Index.open(tmp_path / "v.npy").ids == ["a\rb.txt:1", "c.txt:1"]
 
 
 def test_written_vectors_of_another_encoder_are_refused_whatever_their_width(

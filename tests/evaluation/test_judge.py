@@ -12,6 +12,7 @@ import pytest
 
 import headstart as hs
 from headstart.config import PretrainConfig
+from headstart.data.changes import state_of_sources
 from headstart.errors import HeadstartError
 from headstart.evaluation import judge as judging
 from headstart.evaluation.background import pretraining_records
@@ -195,6 +196,22 @@ def test_what_the_pre_training_left_out_is_left_out_again_with_its_own_numbers(t
     found = pretraining_records(run, open_modality("text", numbers), notes)
     assert found["text"][:] == ["one two three", "one two three four"]
     assert notes == []
+
+
+def test_sources_that_have_changed_since_the_pre_training_are_told(tmp_path):
+    source = tmp_path / "texts" / "a.txt"
+    source.parent.mkdir()
+    source.write_text("one two\none two three")
+    config = PretrainConfig(sources=[str(source.parent)], out="")
+    run = RunFolder.create(tmp_path / "run", "pretrain", config)
+    run.resolve(sources_state=state_of_sources(config.sources, TextModality().content))
+    notes: list[str] = []
+    assert len(pretraining_records(run, TextModality(), notes)) == 2
+    assert notes == []
+    source.write_text("one two\none two four!!")
+    assert len(pretraining_records(run, TextModality(), notes)) == 2
+    assert len(notes) == 1
+    assert "have changed since it read them" in notes[0]
 
 
 @pytest.mark.parametrize("quality", [[], ["c4.brackets"]])

@@ -29,20 +29,25 @@ if TYPE_CHECKING:
 _REMEDY = "name what was embedded, as in `headstart search RUN INPUT... --index VECTORS`"
 
 
-def note_sources(
-    out: Path, sources: Sequence[str], options: SourceOptions, opened: OpenedEncoder
-) -> None:
-    """Write beside vectors what they were made from: sources, options, and the files' states."""
+def noted_sources(
+    sources: Sequence[str], options: SourceOptions, opened: OpenedEncoder
+) -> dict[str, Any]:
+    """Return what vectors are made from: sources, options, and the files' states.
+
+    It is asked for before they are read: a file that changes meanwhile is another one.
+    """
     files = (file for source in sources for file in files_of(source, opened.modality.content))
-    write_json(
-        sources_of(out),
-        {
-            "sources": [os.path.abspath(source) for source in sources],
-            "options": options.model_dump(include=set(SourceOptions.model_fields)),
-            "weights": digest_of_weights(opened.encoder, opened.processor),
-            "files": {os.path.abspath(file): state_of(os.stat(file)) for file in files},
-        },
-    )
+    return {
+        "sources": [os.path.abspath(os.path.expanduser(source)) for source in sources],
+        "options": options.model_dump(include=set(SourceOptions.model_fields)),
+        "weights": digest_of_weights(opened.encoder, opened.processor),
+        "files": {os.path.abspath(file): state_of(os.stat(file)) for file in files},
+    }
+
+
+def note_sources(out: Path, noted: dict[str, Any]) -> None:
+    """Write what vectors were made from beside them."""
+    write_json(sources_of(out), noted)
 
 
 def open_index(

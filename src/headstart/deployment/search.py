@@ -81,7 +81,8 @@ class Index:
         """
         try:
             if path.suffix.lower() == ".npy":
-                names = ids_of(path).read_text(encoding="utf-8")
+                with open(ids_of(path), encoding="utf-8", newline="\n") as file:
+                    names = file.read()
                 vectors = np.load(path, mmap_mode="r", allow_pickle=False)
                 ids = [name.replace("\\n", "\n") for name in names.split("\n")[:-1]]
             else:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.config.loading import laid_over
 from headstart.data.audit import Audit, set_aside
+from headstart.data.changes import state_of_sources
 from headstart.data.content import Effort
 from headstart.data.groups import alone, grouping
 from headstart.data.split import hold_out
@@ -105,6 +106,7 @@ def _prepare(
     started = time.monotonic()
     audit = Audit()
     fields = companion_fields(config, modality.content)
+    state = state_of_sources(config.sources, modality.content)
     with working("reading the sources", console, say) as audit.watch:
         records = modality.read(
             config.sources, config, audit, run.prepared / "records", fields=fields
@@ -166,6 +168,7 @@ def _prepare(
     run.resolve(
         plan=asdict(plan),
         records=len(records),
+        sources_state=state,
         prepared=True,
         reading_seconds=reading,
         preparation_seconds=seconds,

@@ -109,13 +109,14 @@ def embed(run: Named, *inputs: Any, **options: Any) -> Path | np.ndarray:
     from headstart.data.ledger import Ledger
     from headstart.deployment.embed import check_out, vectors_of
     from headstart.deployment.embed import embed as embed_records
-    from headstart.deployment.index_sources import note_sources
+    from headstart.deployment.index_sources import note_sources, noted_sources
     from headstart.encoders.opening import OpenedEncoder
 
     out = Path(plan.out) if plan.out else None
     if out:  # before the work
         check_free(plan, *check_out(out))
     opened, ledger = OpenedEncoder(plan.run), Ledger(columns=False)
+    noted = noted_sources(plan.inputs, plan, opened) if out else {}
     with working("reading the inputs", console(), say):
         records = opened.read(plan.inputs, plan, say, ledger=ledger)
     network = (opened.encoder, opened.processor, records)
@@ -124,7 +125,7 @@ def embed(run: Named, *inputs: Any, **options: Any) -> Path | np.ndarray:
         settings |= {"ledger": ledger, "progress": progress}
         found = out or vectors_of(*network, **settings)
         if out:
-            finish = functools.partial(note_sources, out, plan.inputs, plan, opened)
+            finish = functools.partial(note_sources, out, noted)
             embed_records(*network, out, **settings, finish=finish)
     if missing := ledger.sentence("vector"):
         say(missing)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
+import tempfile
 
 import pytest
+
+from headstart import answers
 
 PRINTS = """
 import headstart, sys
@@ -35,3 +39,25 @@ def test_an_output_that_is_full_or_closed_ends_in_no_traceback_and_no_loss(
     assert (done.returncode, done.stderr[: len(told)]) == (code, told)
     assert "Traceback" not in done.stderr
     assert (done.stdout.count("label") == 9) == (code == 0)
+
+
+@pytest.mark.parametrize("verb", [["audit", "texts.txt"], ["predict", "run", "texts.txt"]])
+def test_a_machine_without_room_for_temporary_files_is_told_so(tmp_path, verb):
+    (tmp_path / "texts.txt").write_text("a text\nanother\n")
+    code = (
+        "import sys, tempfile; tempfile._candidate_tempdir_list = lambda: ['/nowhere']\n"
+        "from headstart.cli import main; sys.argv = ['headstart', *sys.argv[1:]]; main()"
+    )
+    command = [sys.executable, "-c", code, *verb]
+    told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert told.returncode == 1
+    assert told.stderr.startswith("error: no temporary file can be written (No usable temporary")
+    assert told.stderr.count("\n") == 1
+
+
+def test_a_defect_is_told_even_where_its_traceback_cannot_be_written(monkeypatch):
+    def full(*_, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", full)
+    assert "please report it; HEADSTART_DEBUG=1" in answers._fault(ValueError("a defect"))

@@ -17,6 +17,7 @@ from headstart.errors import HeadstartError
 from headstart.files import (
     DiskFull,
     cache_home,
+    no_room,
     scratch,
     sweep,
     unwritable,
@@ -170,3 +171,13 @@ def test_the_temporary_folder_is_made_again_where_the_system_has_cleared_it() ->
     )
     made = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert not Path(made.stdout.strip()).exists()
+
+
+def test_a_full_disk_is_known_from_the_errors_of_every_library() -> None:
+    arrow = OSError(errno.ENOSPC, "Error writing bytes to file")
+    rust, above = ValueError("an I/O error (os error 28)"), RuntimeError("while writing a dataset")
+    above.__cause__ = arrow
+    for error in (arrow, rust, above):
+        assert "set TMPDIR to a folder" in str(no_room(error))
+    assert no_room(OSError(errno.EIO, "Input/output error")) is None
+    assert no_room(ValueError("28")) is None

@@ -19,6 +19,7 @@ import yaml
 
 import headstart
 from headstart.errors import HeadstartError, shown
+from headstart.files import no_room
 from headstart.pages.rows import NARROWEST, rows_table
 from headstart.ranks import is_first
 
@@ -48,6 +49,8 @@ def answer(work: Callable[[], Any], *, as_json: bool) -> None:
     except Exception as error:
         if isinstance(error, OSError) and error.filename is not None:
             _fail(_of_system(error), 1, as_json)
+        if sentence := no_room(error):
+            _fail(sentence, 1, as_json)
         _fail(_fault(error), 70, as_json)
     if is_first():  # of several processes, one answers
         _print(text)
@@ -105,13 +108,18 @@ def _fault(error: Exception) -> str:
     """Return the sentence for a defect of headstart; its traceback is written to a file."""
     if os.environ.get("HEADSTART_DEBUG"):
         traceback.print_exc()
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="headstart-", suffix=".log", delete=False, encoding="utf-8"
-    ) as log:
+    together = ""
+    with (
+        suppress(OSError),  # there may be no room for it
+        tempfile.NamedTemporaryFile(
+            "w", prefix="headstart-", suffix=".log", delete=False, encoding="utf-8"
+        ) as log,
+    ):
         traceback.print_exc(file=log)
+        together = f" together with {log.name}"
     return (
-        f"headstart itself failed ({type(error).__name__}: {error}); please report it together "
-        f"with {log.name}; HEADSTART_DEBUG=1 shows the traceback here."
+        f"headstart itself failed ({type(error).__name__}: {error}); please report it{together}; "
+        "HEADSTART_DEBUG=1 shows the traceback here."
     )
 
 

@@ -38,6 +38,9 @@ _UNWRITABLE = {
     errno.ENOTDIR: "a part of its path is a file; choose another --out",
     errno.EISDIR: "it is a folder; choose another --out",
 }
+#: Numbers of a full disk, and what to do.
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_NO_ROOM = "free some space, or set TMPDIR to a folder on a disk with room."
 
 
 class DiskFull(CutOff):
@@ -145,6 +148,9 @@ def scratch() -> Path:
     """Return the temporary folder of this process, which is deleted when it ends.
 
     Those that killed processes left are deleted, too.
+
+    Raises:
+        HeadstartError: no folder for temporary files can be written, as on a full disk.
     """
     # Systems clear what is old in their temporary folder, while a notebook stays open for weeks.
     if not _scratch().is_dir():
@@ -154,12 +160,48 @@ def scratch() -> Path:
 
 @cache
 def _scratch() -> Path:
-    for left in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*{_PARTIAL}"):
-        if _abandoned(left.name):
-            shutil.rmtree(left, ignore_errors=True)
-    folder = tempfile.mkdtemp(prefix=f"{_SCRATCH}.", suffix=f".{_owned('scratch')}")
+    try:
+        for left in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*{_PARTIAL}"):
+            if _abandoned(left.name):
+                shutil.rmtree(left, ignore_errors=True)
+        folder = tempfile.mkdtemp(prefix=f"{_SCRATCH}.", suffix=f".{_owned('scratch')}")
+    except OSError as error:
+        raise HeadstartError(no_temporary(error)) from None
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)
+
+
+def no_temporary(error: OSError) -> str:
+    """Return the sentence for a machine that has no folder for temporary files."""
+    return f"no temporary file can be written ({error.strerror}); {_NO_ROOM}"
+
+
+def no_room(error: BaseException) -> str | None:
+    """Return the sentence for an error that means a full disk, from whatever library; else None."""
+    if isinstance(error, OSError) and "No usable temporary directory" in str(error.strerror):
+        return no_temporary(error)  # some libraries look for one when imported
+    is_full = isinstance(error, Exception) and _number(error) in _FULL
+    if is_full and getattr(error, "filename", None) is None:
+        return f"the disk is full, that of temporary files or of the cache; {_NO_ROOM}"
+    return None if error.__cause__ is None else no_room(error.__cause__)
+
+
+def reserve(path: Path) -> None:
+    """Take the room on the disk that a file promises, before it is written through its memory map.
+
+    Where there is none, writing through a map does not raise an error: it kills the process.
+
+    Raises:
+        HeadstartError: there is no room.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return
+    try:
+        with open(path, "rb+") as file:
+            os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
+    except OSError as error:
+        if sentence := no_room(error):  # others mean that a file system cannot reserve any
+            raise HeadstartError(sentence) from None
 
 
 def sweep(folder: Path) -> None:
@@ -193,11 +235,8 @@ def writable(path: Path) -> Iterator[None]:
 
 def unwritable(error: Exception, path: Path) -> Exception:
     """Return a plain error for a disk that is full or not writable, and any other unchanged."""
-    number = getattr(error, "errno", None)
-    if not isinstance(error, OSError):  # libraries in Rust name the system's error in their message
-        named = re.search(r"\(os error (\d+)\)", str(error))
-        number = int(named[1]) if named else None
-    if number in (errno.ENOSPC, errno.EDQUOT):
+    number = _number(error)
+    if number in _FULL:
         return DiskFull(
             f"the disk is full: {path} could not be written; free some space and go on with "
             "--resume (what was saved before is whole)."
@@ -209,6 +248,14 @@ def unwritable(error: Exception, path: Path) -> Exception:
     if number not in _UNWRITABLE or is_other:
         return error
     return HeadstartError(f"{path} cannot be written: {_UNWRITABLE[number]}.")
+
+
+def _number(error: Exception) -> int | None:
+    """Return the number of the system's error, which libraries in Rust name in their message."""
+    if isinstance(error, OSError):
+        return error.errno
+    named = re.search(r"\(os error (\d+)\)", str(error))
+    return int(named[1]) if named else None
 
 
 def _partial(path: Path) -> Path:

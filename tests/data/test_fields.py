@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,13 @@ def test_several_fields_are_read_from_the_columns_of_a_row(tmp_path: Path, kind:
     found = records(path, VISITS, columns={"item": "product"})
     assert found.column_names == ["id", "user", "item", "time", "label"]
     assert found[3] == {"id": found["id"][3], "user": "u3", "item": "p0", "time": 3, "label": "x"}
+
+
+def test_decimal_numbers_of_a_database_are_numbers(tmp_path: Path) -> None:
+    numbers = [Decimal("1.00"), Decimal("2.50"), None, Decimal("1.00")]
+    rows = [{"text": f"a text {n}", "label": number} for n, number in enumerate(numbers)]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
+    assert records(tmp_path / "a.parquet")["label"][:] == ["1", "2.5", None, "1"]
 
 
 def test_a_row_without_one_of_its_fields_is_set_aside_and_an_empty_one_passed_over(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -132,6 +135,25 @@ def test_labels_in_the_unlabeled_source_count(encoder, tmp_path, records) -> Non
     assert all("the labels so far" in row["why"] for row in found.rows)
 
 
+def test_the_next_round_reads_the_file_whatever_the_columns_of_the_source_are_called(
+    encoder, tmp_path
+) -> None:
+    source = tmp_path / "pool.csv"
+    source.write_text("body\ngr\xf6\xdfer apple\npear\nplum\n", encoding="latin-1")
+    options: dict[str, Any] = {"columns": {"text": "body"}, "encoding": "latin-1"}
+    first = run(encoder, str(source), tmp_path / "a.csv", n=1, **options)
+    rows = read(tmp_path / "a.csv")
+    (tmp_path / "a.csv").write_text(f"id,text,label,why\n1,{rows[0]['text']},x,y\n")
+    mine = write(tmp_path / "mine.jsonl", [{"body": "fig", "label": "x"}])
+    given = [str(tmp_path / "a.csv"), mine]
+    found = run(encoder, str(source), tmp_path / "b.csv", n=3, labeled=given, **options)
+    assert {row["text"] for row in found.rows} == {"größer apple", "pear", "plum"} - {
+        row["text"] for row in first.rows
+    }
+    again = f"--labeled {given[0]} --labeled {mine} --column text=body --labeled {tmp_path}/b.csv"
+    assert again in str(found)
+
+
 @pytest.mark.parametrize("end", ["\n", "\r"])
 def test_lines_and_quotes_inside_a_text_come_back_whole(encoder, tmp_path, end) -> None:
     text = f'apple "pear",{end}plum; saw'
@@ -140,6 +162,18 @@ def test_lines_and_quotes_inside_a_text_come_back_whole(encoder, tmp_path, end) 
     assert read(tmp_path / "o.csv")[0]["text"] == text
     found = run(encoder, str(tmp_path / "o.csv"), tmp_path / "again.csv", n=1)
     assert found.rows[0]["text"] == text
+
+
+def test_a_full_disk_of_temporary_files_ends_in_a_sentence_and_no_signal(
+    encoder, texts, tmp_path, monkeypatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(HeadstartError, match=r"the disk is full.*set TMPDIR to a folder"):
+        run(encoder, texts["unlabeled"], tmp_path / "o.csv", n=1)
+    assert not (tmp_path / "o.csv").exists()
 
 
 def test_another_ending_is_refused(encoder, texts, tmp_path) -> None:

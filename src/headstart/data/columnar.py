@@ -107,11 +107,20 @@ def _blocks(
         batch.validate(full=True)
         found = {}
         for name, column in chosen.items():
-            values = batch[column].to_pylist()
+            values = _numbers(batch[column].to_pylist(), batch[column].type)
             names = class_names.get(column)
             found[name] = [_named(value, names) for value in values] if names else values
         yield Block(range(number, number + len(batch)), found)
         number += len(batch)
+
+
+def _numbers(values: list[Any], kind: pa.DataType) -> list[Any]:
+    """Return values, decimal numbers, as databases export them, as plain ones."""
+    from pyarrow import types
+
+    if not types.is_decimal(kind):
+        return values
+    return [x if x is None else int(x) if x == x.to_integral_value() else float(x) for x in values]
 
 
 def _named(value: Any, names: Sequence[str]) -> Any:
@@ -137,7 +146,8 @@ def _columns(
     values: dict[str, list[Any]] = {name: [] for name in schema.names}
     for batch in sample:
         batch.validate(full=True)
-        for name, found in batch.to_pydict().items():
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            found = _numbers(column.to_pylist(), column.type)
             values[name] += [value for value in found if value is not None]
     for name, names in class_names.items():
         values[name] = [_named(value, names) for value in values[name]]
@@ -195,7 +205,7 @@ def _plain(schema: pa.Schema) -> list[str]:
 
     tests = (
         *(types.is_string, types.is_large_string, types.is_string_view),
-        *(types.is_integer, types.is_floating, types.is_boolean),
+        *(types.is_integer, types.is_floating, types.is_decimal, types.is_boolean),
     )
 
     def is_plain(kind: pa.DataType) -> bool:

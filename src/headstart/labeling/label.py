@@ -7,6 +7,7 @@ as it is, and skip the rows left empty.
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +26,7 @@ from headstart.encoders.features import features
 from headstart.encoders.opening import OpenedEncoder
 from headstart.errors import HeadstartError
 from headstart.evaluation.cache import cached, digest, digest_of_encoder, digests_of
-from headstart.files import check_ending, clear_beside, scratch, whole_file
+from headstart.files import check_ending, clear_beside, reserve, scratch, whole_file
 from headstart.labeling.choosing import choose
 from headstart.labeling.pool import Pool
 from headstart.labeling.simulation import FEWEST, Simulation, simulate
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 ENOUGH = 40
 #: Records whose vectors are in memory at once, and cached in one file.
 CHUNK = 16_384
+#: Bytes of the first line of a file that tell who wrote it.
+_FIRST = 1 << 20
 #: Most labeled records that a simulation uses, and fewest for one that was not requested.
 MOST_SIMULATED, FEWEST_UNREQUESTED = 8000, 400
 
@@ -59,6 +62,7 @@ class Labeling(Result):
         run: the run whose encoder chose them.
         unlabeled: the sources that they are from.
         known: number of records that had a label already.
+        again: words of a next round that this one had as well: labeled files and columns.
         simulation: the value of choosing where labels are known; None where it was not tried.
     """
 
@@ -69,6 +73,7 @@ class Labeling(Result):
     run: str = "RUN"
     unlabeled: list[str] = field(default_factory=list)
     known: int = 0
+    again: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         lines = []
@@ -88,7 +93,7 @@ class Labeling(Result):
         tuned = f"{run.rstrip('/')}-tuned"
         yield ["headstart", "finetune", run, "--train", file, "--out", tuned], "learns from them"
         if len(self.rows) + self.known < ENOUGH:
-            more = ["headstart", "label", run, "--labeled", file]
+            more = ["headstart", "label", run, *self.again, "--labeled", file]
             more += [word for source in self.unlabeled for word in ("--unlabeled", source)]
             out = out.with_stem(f"{out.stem}_2")
             yield [*more, "--out", str(out)], f"more: a verdict needs some {ENOUGH} labels"
@@ -124,7 +129,7 @@ def label(config: LabelConfig, *, say: Callable[[str], None]) -> Labeling:
     clear_beside(out, _files_beside(out, content))
     check_free(config, _files_beside(out, content))
     found = source.read(config.unlabeled, unlabeled=True)
-    given = source.read(config.labeled) if config.labeled else found.select(range(0))
+    given = source.labeled() if config.labeled else found.select(range(0))
     notes: list[str] = []
     own = _known(found)
     if own.any():
@@ -175,7 +180,12 @@ def label(config: LabelConfig, *, say: Callable[[str], None]) -> Labeling:
         left = len(chosen.indices)
         notes.append(f"Only {left:,} record{' is' if left == 1 else 's are'} left to name.")
     rows = _write(found.select(chosen.indices), content, chosen.why, out)
-    return Labeling(rows, out, notes, simulation, config.run, config.unlabeled, len(labels))
+    again = [word for source in config.labeled for word in ("--labeled", source)]
+    again += [
+        w for name, column in config.columns.items() for w in ("--column", f"{name}={column}")
+    ]
+    sources = config.unlabeled
+    return Labeling(rows, out, notes, simulation, config.run, sources, len(labels), tuple(again))
 
 
 class _Source:
@@ -200,12 +210,26 @@ class _Source:
             options = options.undivided()  # only the records of the simulation are split
         return self._opened.read(sources, options, self._say)
 
+    def labeled(self) -> Dataset:
+        """Read ``--labeled``; what this verb wrote has its own columns and encoding."""
+        from datasets import concatenate_datasets
+
+        own = [each for each in self._config.labeled if _is_own(each, self.content)]
+        others = [each for each in self._config.labeled if each not in own]
+        plain = self._config.undivided().model_copy(update={"columns": {}, "encoding": None})
+        found = [self.read(others)] if others else []
+        found += [self._opened.read(own, plain, self._say)] if own else []
+        shared = [each for each in found[0].column_names if each in found[-1].column_names]
+        first, *rest = (each.select_columns(shared) for each in found)
+        return concatenate_datasets([first, *(each.cast(first.features) for each in rest)])
+
     def vectors(self, records: Dataset, path: Path) -> np.ndarray:
         """Return vectors (N,D), memory-mapped at ``path``."""
         if not len(records):
             return np.empty((0, self._encoder.width), dtype=np.float32)
         shape = (len(records), self._encoder.width)
         found = np.lib.format.open_memmap(str(path), mode="w+", dtype=np.float32, shape=shape)
+        reserve(path)
         for start in range(0, len(records), CHUNK):
             chunk = records.select(range(start, min(start + CHUNK, len(records))))
             found[start : start + len(chunk)] = self._features(chunk)
@@ -221,6 +245,16 @@ class _Source:
             return compute()
         name = digest("features", self._key, self._digest_of(records))
         return np.asarray(cached(self._store, name, compute))
+
+
+def _is_own(source: str, content: Content) -> bool:
+    """Return whether a file is one that this verb wrote, whoever saved it since."""
+    try:
+        with open(source, encoding="utf-8-sig", errors="replace") as file:
+            first = file.readline(_FIRST)
+    except OSError:  # a folder or a pattern, or it is told when it is read
+        return False
+    return {"id", content.name, "label", "why"} <= set(re.findall(r"\w+", first))
 
 
 def _known(records: Dataset) -> np.ndarray:

@@ -60,6 +60,25 @@ def test_decimal_numbers_of_a_database_are_numbers(tmp_path: Path) -> None:
     assert records(tmp_path / "a.parquet")["label"][:] == ["1", "2.5", None, "1"]
 
 
+@pytest.mark.parametrize("kind", ["csv", "xlsx"])
+def test_of_two_columns_of_one_name_the_first_is_judged_and_read_and_it_is_told(
+    tmp_path: Path, kind: str
+) -> None:
+    rows = [["text", "label", "label"], ["a text", 1, "x"], ["another", 2, "y"]]
+    path = tmp_path / f"a.{kind}"
+    if kind == "csv":
+        write(path, "".join(f"{','.join(map(str, row))}\n" for row in rows))
+    else:
+        book = pytest.importorskip("openpyxl").Workbook()
+        for row in rows:
+            book.active.append(row)
+        book.save(path)
+    audit = Audit()
+    assert records(path, audit=audit)["label"][:] == ["1", "2"]
+    told = "of its 2 columns 'label' the first is read; give each its own name"
+    assert any(told in note for note in audit.notes)
+
+
 def test_a_row_without_one_of_its_fields_is_set_aside_and_an_empty_one_passed_over(
     tmp_path: Path,
 ) -> None:

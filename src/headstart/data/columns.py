@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from headstart.data.field import Field, mostly, string
@@ -122,6 +122,21 @@ def choose(
             f"{' and '.join(map(option, unclear))} ({listed(columns)})."
         )
     return found
+
+
+def first_indices(header: Sequence[str]) -> dict[str, int]:
+    """Return the index of each name in a header, of a repeated one the first."""
+    found: dict[str, int] = {}
+    for index, name in enumerate(header):
+        found.setdefault(name, index)
+    return found
+
+
+def repeated(header: Sequence[str], chosen: Mapping[str, str]) -> Iterator[str]:
+    """Yield a sentence for each column that is read and whose name another column has as well."""
+    for column in dict.fromkeys(chosen.values()):
+        if (count := header.count(column)) > 1:
+            yield f"of its {count} columns {column!r} the first is read; give each its own name"
 
 
 def guessed(

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Any
 
 from headstart.data.block import SAMPLE, Block, Choose, Log, Quarantine
-from headstart.data.columns import LABEL
+from headstart.data.columns import LABEL, first_indices, repeated
 from headstart.data.decoding import TextStream
 from headstart.data.dialect import CUT, Dialect, dialect_of, has_decimal_commas, with_point
 from headstart.data.lines import LONGEST, TOO_LONG, chunks, lines
@@ -40,9 +40,11 @@ def read_delimited(text: TextStream, kind: str, choose: Choose, log: Log) -> Ite
             sample += _parsed(chain(*rest), dialect, len(header))
             columns = {
                 name: [row[index] for row in sample if len(row) > index and row[index]]
-                for index, name in enumerate(header)
+                for name, index in first_indices(header).items()
             }
             chosen = choose(columns)
+            for sentence in repeated(header, chosen):
+                log.tell(sentence)
             indices = {name: header.index(column) for name, column in chosen.items()}
             comma = _has_commas(columns, chosen, dialect)
             if comma:

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import IO, Any
 
 from headstart.data.block import SAMPLE, Block, Choose, Tell
-from headstart.data.columns import listed
+from headstart.data.columns import first_indices, listed, repeated
 from headstart.data.lines import chunks
 from headstart.data.streams import BROKEN, Meter, Stream, Unreadable
 from headstart.errors import HeadstartError
@@ -44,7 +44,7 @@ def read_workbook(
         try:
             book = openpyxl.load_workbook(copy, read_only=True, data_only=True, keep_links=False)
             found = _sheet(book, where, sheet, tell)
-            yield from _blocks(found.iter_rows(values_only=True), choose)
+            yield from _blocks(found.iter_rows(values_only=True), choose, tell)
         except (HeadstartError, Unreadable):
             raise
         except (KeyError, ValueError, TypeError, SyntaxError, AttributeError, IndexError):
@@ -82,7 +82,7 @@ def _has_rows(sheet: Any) -> bool:
     return sum(map(_is_filled, rows)) > 1
 
 
-def _blocks(rows: Iterator[Sequence[Any]], choose: Choose) -> Iterator[Block]:
+def _blocks(rows: Iterator[Sequence[Any]], choose: Choose, tell: Tell) -> Iterator[Block]:
     numbered: Iterator[tuple[int, Sequence[Any]]] = enumerate(rows, start=1)
     header: list[str] = []
     for _, row in numbered:
@@ -96,10 +96,12 @@ def _blocks(rows: Iterator[Sequence[Any]], choose: Choose) -> Iterator[Block]:
         if indices is None:
             columns = {
                 name: [row[index] for _, row in some if len(row) > index and row[index] is not None]
-                for index, name in enumerate(header)
+                for name, index in first_indices(header).items()
                 if name
             }
             chosen = choose({name: list(map(_plain, values)) for name, values in columns.items()})
+            for sentence in repeated(header, chosen):
+                tell(sentence)
             indices = {name: header.index(column) for name, column in chosen.items()}
         # A blank row is the record of a table with one column, and else a gap between two.
         if sum(map(bool, header)) > 1:

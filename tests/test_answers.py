@@ -61,3 +61,19 @@ def test_a_defect_is_told_even_where_its_traceback_cannot_be_written(monkeypatch
 
     monkeypatch.setattr(tempfile, "NamedTemporaryFile", full)
     assert "please report it; HEADSTART_DEBUG=1" in answers._fault(ValueError("a defect"))
+
+
+def test_a_second_interrupt_while_all_is_cleaned_up_changes_nothing():
+    code = (
+        "import atexit, headstart, os, signal, sys\n"
+        "from headstart.cli import main\n"
+        "def predict(run, *inputs, **options): raise KeyboardInterrupt\n"
+        "headstart.predict = predict\n"
+        "atexit.register(lambda: print('all is deleted'))\n"
+        "atexit.register(lambda: os.kill(os.getpid(), signal.SIGINT))\n"
+        "sys.argv = ['headstart', 'predict', 'run', 'x']\n"
+        "main()"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert told.returncode == 130
+    assert (told.stdout, told.stderr) == ("all is deleted\n", "error: interrupted.\n")

@@ -14,6 +14,7 @@ from __future__ import annotations
 import inspect
 import io
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -340,4 +341,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    app(prog_name="headstart")
+    try:
+        app(prog_name="headstart")
+    finally:
+        # What is left is to delete what is temporary, which another Ctrl-C must not cut off.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)

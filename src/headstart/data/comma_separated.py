@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 
@@ -14,7 +14,7 @@ class _Returned:
         return text
 
 
-def csv_lines(rows: Iterable[Sequence[Any]]) -> Iterator[str]:
+def csv_lines(rows: Iterable[Iterable[Any]]) -> Iterator[str]:
     """Yield a line for each row, with its end.
 
     A line ends with a newline, and a value with a carriage return is quoted as well as one with a
@@ -26,5 +26,5 @@ def csv_lines(rows: Iterable[Sequence[Any]]) -> Iterator[str]:
     """
     writer = csv.writer(_Returned(), lineterminator="\r\n")
     for row in rows:
-        line: str = writer.writerow(row)  # type: ignore[assignment]
+        line: str = writer.writerow(row)
         yield line.removesuffix("\r\n") + "\n"

@@ -42,6 +42,39 @@ def test_the_number_of_results_is_found_by_its_name_in_label() -> None:
     assert "there is no option --n; it is called --count here" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ("search RUN --query a --top 3", "no option --top; it is called --count here"),
+        ("label RUN --unlabeled a.csv --count 3", "no option --count; it is called --n here"),
+        ("label RUN --unlabeled a.csv --top-k 3", "no option --top-k; it is called --n here"),
+        ("explain RUN a --label yes", "no option --label; it is called --class here"),
+        ("evaluate RUN --train a.csv --text-column b", "it is called --column text=NAME here"),
+        ("evaluate RUN --train a.csv --label-col b", "it is called --column label=NAME here"),
+        ("evaluate RUN --train a.csv --cv 5", "it is called --folds here"),
+        ("evaluate RUN --data a.csv", "no option --data; records are given as --train FILE"),
+        ("evaluate RUN a.csv", "argument(s) (a.csv); records are given as --train FILE"),
+        ("label RUN a.csv", "argument(s) (a.csv); records are given as --unlabeled FILE"),
+        ("predict RUN --text a", "no option --text; records are given without an option: `"),
+        ("predict RUN --input a.csv", "predict RUN INPUT...`"),
+        ("pretrain --data a.csv --out b", "pretrain SOURCE...`"),
+    ],
+)
+def test_what_a_newcomer_types_is_answered_with_what_there_is(given: str, sentence: str) -> None:
+    """As ``predict --text``, of which was asked whether ``--quiet`` was meant."""
+    done = CliRunner().invoke(app, given.split())
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert sentence in done.stderr
+
+
+def test_an_unknown_option_like_no_other_is_not_likened_to_any() -> None:
+    done = CliRunner().invoke(app, ["finetune", "RUN", "--train", "a", "--out", "b", "--test", "c"])
+    assert "there is no option --test; `" in done.stderr
+    assert "did you mean" not in done.stderr
+    near = CliRunner().invoke(app, ["pretrain", "a", "--out", "b", "--budgt", "1min"])
+    assert "there is no option --budgt; did you mean --budget?" in near.stderr
+
+
 def test_a_misspelt_name_is_told_before_the_one_that_is_missing() -> None:
     with pytest.raises(HeadstartError, match="unknown option 'outt'; did you mean 'out'"):
         load(PretrainConfig, sources=["a.txt"], outt="runs/x")

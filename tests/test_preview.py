@@ -89,6 +89,17 @@ def test_parts_of_words_are_joined() -> None:
     assert _joined([["a", "", ""], ["dog", "", ""]]) == "a dog"
 
 
+def test_scripts_without_spaces_get_none() -> None:
+    """As where only some rows of one preview had a piece that began with a space."""
+    pieces = [["房间", "", ""], ["很", "", ""], ["[MASK]", "hidden", "大"], ["，", "", ""]]
+    assert _joined(pieces) == "房间很[MASK]->大，"
+
+
+def test_nothing_is_announced_that_does_not_follow() -> None:
+    found = Preview("rotation makes this of 12 pictures", [], Path("views.png"))
+    assert str(found).startswith("rotation makes this of 12 pictures.\n")
+
+
 def test_mistakes_are_those_of_a_pretraining(tmp_path: Path) -> None:
     with pytest.raises(HeadstartError, match="did you mean 'mlm'"):
         hs.preview(TEXTS, objective="mml", out=tmp_path / "a.html")

@@ -10,7 +10,12 @@ from typing import Any
 from typer.core import TyperGroup
 
 from headstart.config.aliases import ALIASES
-from headstart.errors import did_you_mean
+from headstart.errors import nearest
+
+#: What the option of the records is called elsewhere, and the flags that they stand behind here.
+_RECORDS = {"data", "dataset", "file", "files", "images", "input", "input_file", "inputs", "path"}
+_RECORDS |= {"source", "sources", "text", "texts", "train_data", "train_dataset", "train_file"}
+_BEHIND = ("--train", "--unlabeled")
 
 
 class Commands(TyperGroup):
@@ -54,17 +59,44 @@ def _sentence(error: Any) -> str:
         flags = [flag for flag in known if flag.startswith("--")]
         if other := _called(name, flags):
             return f"there is no option {name}; it is called {other} here; see `{command} --help`."
-        hint = did_you_mean(name, flags, most=3, all_in=f"{command} --help").replace("'", "")
-        return f"there is no option {name}{hint}"
+        if name.strip("-").replace("-", "_") in _RECORDS and (where := _of_records(context)):
+            return f"there is no option {name}; {where}; see `{command} --help`."
+        # The dashes that all have in common make no name likelier.
+        near = nearest(name.lstrip("-"), [flag.removeprefix("--") for flag in flags])
+        if near:
+            return f"there is no option {name}; did you mean --{' or --'.join(near)}?"
+        return f"there is no option {name}; `{command} --help` has all."
     text = " ".join(error.format_message().replace("Value error, ", "").split())
     text = text[:1].lower() + text[1:].rstrip(".")
+    if text.startswith("got unexpected extra argument") and (where := _of_records(context)):
+        text = f"{text}; {where}"
     return text if text.endswith("?") else f"{text}; see `{command} --help`."
 
 
 def _called(name: str, flags: Sequence[str]) -> str | None:
     """Return how an option of other libraries is given here; None for one that nobody has."""
-    found = ALIASES.get(name.strip("-").replace("-", "_"), "")
-    flag = f"--{found.replace('_', '-')}"
-    if "." in found and "--set" in flags:
-        return f"--set {found}=VALUE"
-    return flag if flag in flags else None
+    found = name.strip("-").replace("-", "_")
+    for (
+        _
+    ) in ALIASES:  # what is called --n elsewhere is --count in one verb, and the other way round
+        found = ALIASES.get(found, "")
+        if "." in found and "--set" in flags:
+            return f"--set {found}=VALUE"
+        flag = "--column" if found == "columns" else f"--{found.replace('_', '-').rstrip('-')}"
+        if found and flag in flags:
+            return (
+                f"--column {name.strip('-').partition('-')[0]}=NAME" * (found == "columns") or flag
+            )
+    return None
+
+
+def _of_records(context: Any) -> str:
+    """Return how the records of a verb are given; "" for a verb without any."""
+    flags = {flag for option in context.command.params for flag in option.opts}
+    if behind := [flag for flag in _BEHIND if flag in flags]:
+        return f"records are given as {behind[0]} FILE"
+    if flags & {"sources", "inputs"}:
+        words = " ".join(context.command.collect_usage_pieces(context)[1:])
+        words = words.translate({ord("["): None, ord("]"): None}).replace("......", "...")
+        return f"records are given without an option: `{context.command_path} {words}`"
+    return ""

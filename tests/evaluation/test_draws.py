@@ -19,7 +19,7 @@ def test_numbers_that_cannot_be_drawn_are_dropped_with_a_word() -> None:
     assert counts == {100: "100", 300: "all"}
     assert dropped == [
         "10 labels are too few for 77 different ones.",
-        "1,000 labels were asked for, but there are 300.",
+        "1,000 labels cannot be drawn from 300.",
     ]
 
 

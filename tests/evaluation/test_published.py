@@ -112,6 +112,19 @@ def test_off_is_said(run, other, folder, monkeypatch):
     assert "--published off" in report.verdict
 
 
+def test_off_says_other_where_one_stands_beside_the_run() -> None:
+    """The one beside the run is compared with all the same, so none is not true."""
+    said: dict[str, list[str]] = {"": [], "all-MiniLM-L6-v2": []}
+    for name, notes in said.items():
+        candidates.published_encoders(
+            ["off"], TextModality(), [], notes, lambda _: "", Path(), known=[name]
+        )
+    assert [each[0].split(" encoder")[0] for each in said.values()] == [
+        "No published",
+        "No other published",
+    ]
+
+
 def test_one_of_another_language_is_left_out_and_said(run, other, folder, monkeypatch):
     foreign = folder / "foreign"
     shutil.copytree(other, foreign, dirs_exist_ok=True)

@@ -152,7 +152,7 @@ def test_the_page_holds_verdict_figures_curves_data_cost_and_command(
         "Effective rank rose from 10 to 30",
         "about 500,000",
         "1,234",
-        "5,000 labels were asked for, but there are 120.",
+        "5,000 labels cannot be drawn from 120.",
         "headstart 1.0",
     ):
         assert words in text, words

@@ -55,7 +55,7 @@ def test_a_file_gives_names_or_descriptions(ending, tmp_path) -> None:
     said: list[str] = []
     records = class_names(str(file), {"1"}, open_modality("text"), said.append)
     assert records["text"] == ["an angry customer"]
-    assert "1 labels that no labeled record has are left out ('2')" in said[-1]
+    assert "one label that no labeled record has is left out ('2')" in said[-1]
     both = class_names(str(file), {"1"}, open_modality("text"), said.append, others=True)
     assert both["label"] == ["1", "2"]
     with pytest.raises(HeadstartError, match="none of the labeled records"):

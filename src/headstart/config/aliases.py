@@ -28,8 +28,11 @@ ALIASES = {
     **dict.fromkeys(("early_stopping", "early_stopping_patience"), "patience"),
     **dict.fromkeys(("validation", "valid", "dev", "eval_file"), "val"),
     **dict.fromkeys(("num_labels", "n_labels"), "labels"),
-    **dict.fromkeys(("k", "n", "top_k", "n_results"), "count"),
-    **dict.fromkeys(("text_column", "image_column"), "columns"),
+    **dict.fromkeys(("k", "n", "top", "top_k", "topk", "limit", "n_results"), "count"),
+    "count": "n",
+    **dict.fromkeys(("cv", "kfold", "k_fold", "n_splits", "n_folds"), "folds"),
+    **dict.fromkeys(("label", "target_class"), "class_"),
+    **dict.fromkeys(("text_column", "text_col", "image_column", "label_col"), "columns"),
 }
 
 

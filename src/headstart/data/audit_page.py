@@ -89,9 +89,11 @@ class AuditPage(Result):
         overlap = found["overlap"]
         shared = overlap["exact"] + overlap["near"]
         nearly = f" ({overlap['near']:,} of them nearly)" if overlap["near"] else ""
+        nearly = ", nearly" if overlap["near"] == 1 == shared else nearly
+        are = "is" if shared == 1 else "are"
         tested = f"of {overlap['tested']:,} test {noun}"
         return (
-            f"{duplicates}; {shared:,} {tested} are in the pre-training data{nearly}."
+            f"{duplicates}; {shared:,} {tested} {are} in the pre-training data{nearly}."
             if shared
             else f"{duplicates}; none {tested} is in the pre-training data."
         )

@@ -64,12 +64,13 @@ class Overlap:
             where: ``in the pre-training data``, for example.
         """
         of_all = f" of {self.tested:,} test {self.noun}"
+        occur, are = "occurs" if self.exact == 1 else "occur", "is" if self.near == 1 else "are"
         if not self.near:
-            return f"{self.exact:,}{of_all} also occur {where}"
+            return f"{self.exact:,}{of_all} also {occur} {where}"
         if not self.exact:
-            return f"{self.near:,}{of_all} are nearly like one {where}"
+            return f"{self.near:,}{of_all} {are} nearly like one {where}"
         return (
-            f"{self.exact:,}{of_all} also occur {where} and {self.near:,} more are nearly like "
+            f"{self.exact:,}{of_all} also {occur} {where} and {self.near:,} more {are} nearly like "
             "one there"
         )
 

@@ -105,7 +105,10 @@ def candidates_of(
         records.notes,
         records.digest_of,
         store,
-        known=[start_of(opened.run), *kept],
+        known=[
+            start_of(opened.run),
+            *(name for name, (_, origin) in kept.items() if origin != "simple"),
+        ],
         seconds=trained,
     )
     encoders = _encoders(opened, config, training, [*published, *others], records.notes)

@@ -33,7 +33,7 @@ def label_counts(
     for text in wanted:
         count, name = _count(text, available)
         if count > available:
-            dropped.append(f"{count:,} labels were asked for, but there are {available:,}.")
+            dropped.append(f"{count:,} labels cannot be drawn from {available:,}.")
         elif count < classes:
             dropped.append(f"{count:,} labels are too few for {classes:,} different ones.")
         else:

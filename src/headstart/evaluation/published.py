@@ -58,8 +58,10 @@ def published_encoders(
         HeadstartError: an unknown name, or an encoder of another kind of data.
     """
     kind = modality.name
+    known = [each for each in known if each]
     if list(asked) == ["off"]:
-        notes.append("No published encoder was compared with (`--published off`, or `--quick`).")
+        other = "other published" if known else "published"
+        notes.append(f"No {other} encoder was compared with (`--published off`, or `--quick`).")
         return []
     found = Found.here()
     told, by_name = len(notes), list(asked) != ["auto"]
@@ -72,7 +74,6 @@ def published_encoders(
             for name, reason in found.unusable.items()
             if name in found.expected
         ]
-    known = [each for each in known if each]
     chosen = [each for each in chosen if not any(_is_same(each, other) for other in known)]
     kept: list[FrozenEncoder] = []
     for each in chosen:

@@ -90,9 +90,10 @@ def class_names(
             f"--names {given}: {unknown[0]!r} and all its other labels are none of the labeled "
             f"records{did_you_mean(unknown[0], known)}"
         )
+    several = f"{len(unknown):,} labels" if len(unknown) > 1 else "one label"
     say(
-        f"{given}: {len(unknown):,} labels that no labeled record has are left out "
-        f"({unknown[0]!r}{', ...' if len(unknown) > 1 else ''})."
+        f"{given}: {several} that no labeled record has {'are' if len(unknown) > 1 else 'is'} left "
+        f"out ({unknown[0]!r}{', ...' if len(unknown) > 1 else ''})."
     )
     return records.select([row for row, label in enumerate(records["label"]) if label in known])
 

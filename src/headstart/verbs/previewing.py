@@ -50,7 +50,7 @@ class Preview(Result):
 
         if not self.records and not self.out:
             return f"{self.headline}, which only a page can show: --out preview.html writes it"
-        lines = [f"{self.headline}:"]
+        lines = [f"{self.headline}{':' if self.records else '.'}"]
         for rows in self.records[:_PRINTED]:
             lines.append("")
             for row in rows:
@@ -137,9 +137,10 @@ def _is_preview(file: Path) -> bool:
 
 
 def _joined(pieces: list[list[str]]) -> str:
-    """Return pieces as a text; those that begin with their space are parts of words."""
-    spaced = any(text[:1].isspace() for text, *_ in pieces)
-    return ("" if spaced else " ").join(map(_piece, pieces)).strip()
+    """Return pieces as a text; those that have their spaces are parts of words."""
+    from headstart.evaluation.report.pretext import have_their_spaces
+
+    return ("" if have_their_spaces(pieces) else " ").join(map(_piece, pieces)).strip()
 
 
 def _piece(piece: list[str]) -> str:

@@ -67,7 +67,7 @@ def test_edited_pictures_are_found_and_others_are_not() -> None:
         ("blurred", "b15"),
     ]
     assert found.indices.tolist() == [3, 7, 11, 12, 14, 15]
-    assert found.sentences()[0].startswith("1 of 38 test pictures also occur")
+    assert found.sentences()[0].startswith("1 of 38 test pictures also occurs")
     assert "5 more are nearly like one there" in found.sentences()[0]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from headstart.modalities.text.languages import UNKNOWN, languages
+from headstart.modalities.text.languages import UNKNOWN, languages, name_of
 
 
 def test_common_languages_are_told_apart() -> None:
@@ -18,3 +18,11 @@ def test_common_languages_are_told_apart() -> None:
         "12345 67890 !!! 12345 67890",
     ]
     assert languages(texts) == ["en", "de", "fr", "zh", UNKNOWN, UNKNOWN]
+
+
+def test_every_language_that_is_told_has_a_name() -> None:
+    """As in the table of ``audit``, where ``pcm`` stood between English and German."""
+    langid = pytest.importorskip("py3langid")
+    told = {code for code, _ in langid.rank("The house stands at the end of the street.")}
+    assert len(told) > 100
+    assert {code for code in told if name_of(code) == code} == set()

@@ -105,7 +105,7 @@ def test_overlap_counts_every_tested_text_and_names_both_sides() -> None:
     assert found.summary()["examples"][0] == ["t1", "b0"]
     (sentence,) = found.sentences()
     assert sentence.startswith(
-        "2 of 4 test texts also occur in the pre-training data and 1 more are nearly like one there"
+        "2 of 4 test texts also occur in the pre-training data and 1 more is nearly like one there"
     )
     assert overlap(background, held([text(8)]), TEXT).sentences() == []
 

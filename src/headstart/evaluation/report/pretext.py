@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.errors import HeadstartError
+from headstart.modalities.text.scripts import is_unspaced
 from headstart.pages.markup import Markup, data_address, join, tag
 from headstart.stored import opening, read_json
 
@@ -113,12 +114,17 @@ def unknown_note(records: Sequence[Any]) -> str:
     )
 
 
+def have_their_spaces(pieces: list[list[Any]]) -> bool:
+    """Return whether nothing stands between pieces: some begin with a space, or none needs one."""
+    texts = [text for text, mark, _ in pieces if mark not in ("hidden", "unknown")]
+    return any(text[:1].isspace() for text, _, _ in pieces) or is_unspaced(["".join(texts)])
+
+
 def _pieces(pieces: list[list[Any]]) -> list[Markup]:
     answers = sum(bool(answer) for _, _, answer in pieces)
     dense = answers > _MANY * len(pieces)
     rendered = []
-    # Pieces that begin with their space are parts of words.
-    spaced = any(text[:1].isspace() for text, _, _ in pieces)
+    spaced = have_their_spaces(pieces)
     for text, mark, answer in pieces:
         is_marked = mark and mark != "unknown"
         word = text.strip() or text

@@ -13,7 +13,7 @@ UNKNOWN = "und"
 
 MISSING = "Languages were not looked for: install the extra with `pip install 'headstart[audit]'`."
 
-#: Names of the languages that are told apart, by their codes of ISO 639-1.
+#: Names of the languages that are told apart, by their codes of ISO 639-1, or else of ISO 639-3.
 _NAMES = {
     **{"af": "Afrikaans", "am": "Amharic", "an": "Aragonese", "ar": "Arabic", "as": "Assamese"},
     **{"az": "Azerbaijani", "be": "Belarusian", "bg": "Bulgarian", "bn": "Bengali"},
@@ -35,6 +35,17 @@ _NAMES = {
     **{"sw": "Swahili", "ta": "Tamil", "te": "Telugu", "th": "Thai", "tl": "Tagalog"},
     **{"tr": "Turkish", "ug": "Uyghur", "uk": "Ukrainian", "ur": "Urdu", "vi": "Vietnamese"},
     **{"vo": "Volapük", "wa": "Walloon", "xh": "Xhosa", "zh": "Chinese", "zu": "Zulu"},
+    **{"ace": "Acehnese", "ary": "Moroccan Arabic", "arz": "Egyptian Arabic", "ba": "Bashkir"},
+    **{"bcl": "Central Bikol", "crh": "Crimean Tatar", "ext": "Extremaduran", "fuv": "Fulfulde"},
+    **{"fy": "Frisian", "gcf": "Guadeloupean Creole", "gcr": "Guianese Creole"},
+    **{"gd": "Scottish Gaelic", "gom": "Konkani", "grc": "Ancient Greek", "gug": "Guarani"},
+    **{"guw": "Gun", "ha": "Hausa", "hbo": "Ancient Hebrew", "ig": "Igbo", "kab": "Kabyle"},
+    **{"kik": "Kikuyu", "lg": "Luganda", "lij": "Ligurian", "ln": "Lingala", "ltg": "Latgalian"},
+    **{"my": "Burmese", "nso": "Northern Sotho", "om": "Oromo", "pcm": "Nigerian Pidgin"},
+    **{"sa": "Sanskrit", "sdh": "Southern Kurdish", "sn": "Shona", "so": "Somali"},
+    **{"st": "Sotho", "tg": "Tajik", "tk": "Turkmen", "tt": "Tatar", "uz": "Uzbek"},
+    **{"uzs": "Southern Uzbek", "vec": "Venetian", "wuu": "Wu Chinese", "yo": "Yoruba"},
+    **{"yue": "Cantonese", "zxx": "no language"},
 }
 
 #: Fewest letters for detection, in general and in scripts without spaces.
@@ -47,7 +58,7 @@ def available() -> bool:
 
 
 def languages(texts: Sequence[str]) -> list[str]:
-    """Return the language of each text, as its two letters of ISO 639-1, or :data:`UNKNOWN`."""
+    """Return the language of each text, as its code of ISO 639-1 or 639-3, or :data:`UNKNOWN`."""
     classify = import_module("py3langid").classify
     return [
         classify(text[:SAMPLE_LENGTH])[0] if _is_long_enough(text[:SAMPLE_LENGTH]) else UNKNOWN

@@ -85,14 +85,8 @@ def test_words_that_are_unknown_among_so_few_are_explained(tmp_path: Path) -> No
 
 def test_parts_of_words_are_joined() -> None:
     pieces = [["my", "", ""], [" d", "", ""], ["og", "changed", ""], [" [MASK]", "hidden", "is"]]
-    assert _joined(pieces) == "my d*og* [MASK]->is"
-    assert _joined([["a", "", ""], ["dog", "", ""]]) == "a dog"
-
-
-def test_scripts_without_spaces_get_none() -> None:
-    """As where only some rows of one preview had a piece that began with a space."""
-    pieces = [["房间", "", ""], ["很", "", ""], ["[MASK]", "hidden", "大"], ["，", "", ""]]
-    assert _joined(pieces) == "房间很[MASK]->大，"
+    assert _joined(pieces, spaced=True) == "my d*og* [MASK]->is"
+    assert _joined([["a", "", ""], ["dog", "", ""]], spaced=False) == "a dog"
 
 
 def test_nothing_is_announced_that_does_not_follow() -> None:

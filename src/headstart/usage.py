@@ -12,9 +12,10 @@ from typer.core import TyperGroup
 from headstart.config.aliases import ALIASES
 from headstart.errors import nearest
 
-#: What the option of the records is called elsewhere, and the flags that they stand behind here.
-_RECORDS = {"data", "dataset", "file", "files", "images", "input", "input_file", "inputs", "path"}
-_RECORDS |= {"source", "sources", "text", "texts", "train_data", "train_dataset", "train_file"}
+#: What the option of the records is called elsewhere, or without its last letter, and the flags
+#: that they stand behind here.
+_RECORDS = {"data", "datasets", "files", "images", "input_files", "inputs", "paths", "sources"}
+_RECORDS |= {"texts", "train_data", "train_datasets", "train_files"}
 _BEHIND = ("--train", "--unlabeled")
 
 
@@ -59,7 +60,8 @@ def _sentence(error: Any) -> str:
         flags = [flag for flag in known if flag.startswith("--")]
         if other := _called(name, flags):
             return f"there is no option {name}; it is called {other} here; see `{command} --help`."
-        if name.strip("-").replace("-", "_") in _RECORDS and (where := _of_records(context)):
+        plain = name.strip("-").replace("-", "_")
+        if {plain, f"{plain}s"} & _RECORDS and (where := _of_records(context)):
             return f"there is no option {name}; {where}; see `{command} --help`."
         # The dashes that all have in common make no name likelier.
         near = nearest(name.lstrip("-"), [flag.removeprefix("--") for flag in flags])
@@ -75,18 +77,16 @@ def _sentence(error: Any) -> str:
 
 def _called(name: str, flags: Sequence[str]) -> str | None:
     """Return how an option of other libraries is given here; None for one that nobody has."""
-    found = name.strip("-").replace("-", "_")
-    for (
-        _
-    ) in ALIASES:  # what is called --n elsewhere is --count in one verb, and the other way round
-        found = ALIASES.get(found, "")
-        if "." in found and "--set" in flags:
-            return f"--set {found}=VALUE"
-        flag = "--column" if found == "columns" else f"--{found.replace('_', '-').rstrip('-')}"
-        if found and flag in flags:
-            return (
-                f"--column {name.strip('-').partition('-')[0]}=NAME" * (found == "columns") or flag
-            )
+    found = ALIASES.get(name.strip("-").replace("-", "_"), "")
+    # What is called --n elsewhere is --count in one verb, and the other way round.
+    for option in (found, ALIASES.get(found, "")):
+        if option == "columns" and "--column" in flags:
+            return f"--column {name.strip('-').partition('-')[0]}=NAME"
+        if "." in option and "--set" in flags:
+            return f"--set {option}=VALUE"
+        flag = f"--{option.replace('_', '-').rstrip('-')}"
+        if flag in flags:
+            return flag
     return None
 
 

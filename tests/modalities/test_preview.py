@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
 from headstart.batch import IGNORE, Batch
@@ -52,6 +53,23 @@ def test_long_texts_are_cut() -> None:
     batch = batch_of([2] * (PIECES + 9))
     ((original, read),) = rows_of(batch, dict(batch))
     assert len(original["pieces"]) == len(read["pieces"]) == PIECES
+
+
+@pytest.mark.parametrize(
+    ("words", "spaced"),
+    [
+        (["a", "[MASK]", "red", "dog"], False),
+        (["a", "[MASK]", " red", " dog"], True),
+        (["房间", "[MASK]", "很", "大"], True),  # no piece has a space, and none needs one
+    ],
+)
+def test_pieces_are_spaced_where_a_text_has_its_spaces(words: list[str], spaced: bool) -> None:
+    batch = batch_of([1, 3, 4])
+    batch["input_ids"] = torch.tensor([[0, 2, 3]])
+    read = {**batch, "input_ids": torch.tensor([[1, 2, 3]])}
+    ((original, seen),) = texts_in(batch, read, words.__getitem__, 1)
+    assert original["spaced"] is spaced
+    assert seen["spaced"] is spaced
 
 
 def test_unknown_words_are_marked_unless_they_are_hidden() -> None:

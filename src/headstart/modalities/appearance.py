@@ -54,7 +54,8 @@ class Words:
 
     Attributes:
         records: of each record its rows, the original first, as ``{"name": str, "pieces": [[piece,
-            mark, answer], ...]}``: the mark is ``hidden``, ``changed``, ``unknown`` (a piece that
+            mark, answer], ...], "spaced": bool}``: pieces are spaced where the spaces between them
+            are theirs already; the mark is ``hidden``, ``changed``, ``unknown`` (a piece that
             stands for any the tokenizer does not know) or empty, and the answer is the target of
             the network there, or empty.
     """

@@ -54,7 +54,7 @@ class Preview(Result):
         for rows in self.records[:_PRINTED]:
             lines.append("")
             for row in rows:
-                lines.append(f"  {row['name']}: {_joined(row['pieces'])}")
+                lines.append(f"  {row['name']}: {_joined(row['pieces'], spaced=row['spaced'])}")
         if note := unknown_note(self.records):
             lines += ["", note]
         more = "--out preview.html writes a page with more of them"
@@ -136,11 +136,9 @@ def _is_preview(file: Path) -> bool:
         return False
 
 
-def _joined(pieces: list[list[str]]) -> str:
-    """Return pieces as a text; those that have their spaces are parts of words."""
-    from headstart.evaluation.report.pretext import have_their_spaces
-
-    return ("" if have_their_spaces(pieces) else " ").join(map(_piece, pieces)).strip()
+def _joined(pieces: list[list[str]], *, spaced: bool) -> str:
+    """Return pieces as a text; those that are spaced are parts of words."""
+    return ("" if spaced else " ").join(map(_piece, pieces)).strip()
 
 
 def _piece(piece: list[str]) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.errors import HeadstartError
-from headstart.modalities.text.scripts import is_unspaced
 from headstart.pages.markup import Markup, data_address, join, tag
 from headstart.stored import opening, read_json
 
@@ -76,7 +75,13 @@ def _texts(content: dict[str, Any]) -> list[Markup]:
     blocks = []
     for rows in records:
         rendered = [
-            tag("div", tag("dt", row["name"]), tag("dd", *_pieces(row["pieces"]))) for row in rows
+            tag(
+                "div",
+                tag("dt", row["name"]),
+                # Runs of earlier versions do not say it.
+                tag("dd", *_pieces(row["pieces"], spaced=row.get("spaced", False))),
+            )
+            for row in rows
         ]
         blocks.append(tag("dl", *rendered, class_="pretext"))
     marks = {piece[1] for rows in records for row in rows for piece in row["pieces"]}
@@ -114,17 +119,10 @@ def unknown_note(records: Sequence[Any]) -> str:
     )
 
 
-def have_their_spaces(pieces: list[list[Any]]) -> bool:
-    """Return whether nothing stands between pieces: some begin with a space, or none needs one."""
-    texts = [text for text, mark, _ in pieces if mark not in ("hidden", "unknown")]
-    return any(text[:1].isspace() for text, _, _ in pieces) or is_unspaced(["".join(texts)])
-
-
-def _pieces(pieces: list[list[Any]]) -> list[Markup]:
+def _pieces(pieces: list[list[Any]], *, spaced: bool) -> list[Markup]:
     answers = sum(bool(answer) for _, _, answer in pieces)
     dense = answers > _MANY * len(pieces)
     rendered = []
-    spaced = have_their_spaces(pieces)
     for text, mark, answer in pieces:
         is_marked = mark and mark != "unknown"
         word = text.strip() or text

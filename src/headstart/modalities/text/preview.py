@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from headstart.batch import IGNORE, Batch
+from headstart.modalities.text.scripts import is_unspaced
 
 #: Most tokens of a text.
 PIECES = 60
@@ -23,9 +24,8 @@ def texts_in(
 ) -> list[list[dict[str, Any]]]:
     """Return each text and its corruptions as rows of tokens, the original first.
 
-    A row is ``{"name": str, "pieces": [[text, mark, answer], ...]}``, a piece is a token; its mark
-    is ``hidden``, ``changed``, ``unknown`` or empty, and its answer is the target token there, or
-    empty.
+    A row is ``{"name": str, "pieces": [[text, mark, answer], ...], "spaced": bool}``, as of
+    :class:`headstart.modalities.appearance.Words`; a piece is a token.
 
     Args:
         batch: ``input_ids`` and ``mask`` (B,T) before corruption.
@@ -76,8 +76,14 @@ def texts_in(
                     "pieces": _pieces(ids, real, spell, marks, answers),
                 }
             )
-        texts.append(rows)
+        texts.append([{**row, "spaced": _have_spaces(row["pieces"])} for row in rows])
     return texts
+
+
+def _have_spaces(pieces: list[list[str]]) -> bool:
+    """Return whether nothing stands between pieces: some begin with a space, or none needs one."""
+    texts = [text for text, mark, _ in pieces if mark not in ("hidden", "unknown")]
+    return any(text[:1].isspace() for text in texts) or is_unspaced(["".join(texts)])
 
 
 def _pieces(

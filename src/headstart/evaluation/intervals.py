@@ -107,7 +107,9 @@ def compare(results: Results, ours: Outcome, other: Outcome) -> Change:
     bound = 1.0 if results.metric.percent else np.inf
     change = _change(mean, parts, bound)
     tested = results.groups or len(results.truth)
-    if tested < FEWEST_TESTED:
+    # Where both answer all alike, resampling shows no difference either, however few they are.
+    alike = results.metric.percent and change.estimate == Estimate(0, 0, 0)
+    if tested < FEWEST_TESTED or alike:
         change = _of_few(change, tested, bound)
     rest = sum(part for part, _ in parts) - within - reducible
     return replace(change, within=within, between=reducible, rest=rest)

@@ -279,7 +279,7 @@ def test_a_refused_option_is_exit_code_1(shell: Shell, words: list[str], sentenc
         (["pretrain", "a", "--out", "x", "--seed", "one"], "--seed"),
         (["pretrain", "a", "--out", "x", "--precision", "fp8"], "--precision"),
         (["list", "objectivs"], "objectives"),
-        (["pretrain", "a", "--zzz"], "there is no option --zzz; `headstart pretrain --help` has all"),
+        (["pretrain", "a", "--zzz"], "no option --zzz; `headstart pretrain --help` has all"),
         (["pretrain", "a", "--out"], "option '--out' requires an argument; see"),
         (["info"], "missing argument 'RUN"),
     ],

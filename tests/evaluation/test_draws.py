@@ -23,6 +23,11 @@ def test_numbers_that_cannot_be_drawn_are_dropped_with_a_word() -> None:
     ]
 
 
+def test_a_quick_look_takes_all_where_there_are_fewer_than_it_asks_for() -> None:
+    counts, dropped = label_counts(["10", "100", "1000"], 300, 3, at_most=True)
+    assert (counts, dropped) == ({10: "10", 100: "100", 300: "all"}, [])
+
+
 @pytest.mark.parametrize("text", ["many", "0", "-3", "0%", "101%", "1.5", "", "5 %x"])
 def test_what_is_no_number_of_labels_is_refused_by_name(text: str) -> None:
     with pytest.raises(HeadstartError, match="option 'labels'"):

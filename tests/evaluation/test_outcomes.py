@@ -42,3 +42,13 @@ def test_where_nothing_was_held_out_the_labels_that_class_names_tell_decide() ->
     assert taken(half, [1] * 24 + [0] * 20 + half[44:]) == "a"
     assert taken([1] * 20 + half[20:], half) == "a"
     assert taken([], []) == "a"
+
+
+def test_where_nothing_tells_the_encoder_stands_beside_simple_features() -> None:
+    alone = outcome("a", "pretrained", 100, [0.5])
+    beside = replace(outcome("a + LSA", "pretrained", 100, [0.5]), joined_with="LSA")
+    without = results([alone, beside], {100: "100"}).ours(100)
+    chosen = results(
+        [replace(alone, validation=0.6), replace(beside, validation=0.5)], {100: "100"}
+    )
+    assert (without.candidate, chosen.ours(100).candidate) == ("a + LSA", "a")

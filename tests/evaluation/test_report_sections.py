@@ -225,7 +225,7 @@ def test_advice_follows_from_what_was_found(tmp_path: Path) -> None:
     bad = Report(made_results(CLASSES, truth, right=(0.5, 0.4, 0.8)), run=run, audits=audits)
     advice = "\n".join(bad.advice)
     assert bad.advice[0].startswith("“TF-IDF” does better and costs less")
-    assert "3 tested records occur in the pre-training data or are nearly like one there" in advice
+    assert "3 tested records occur in the pre-training data, exactly or nearly" in advice
     assert "try a longer `--budget`" in advice
     run.resolve(capped=True)
     capped = Report(made_results(CLASSES, truth, right=(0.5, 0.4, 0.8)), run=run, audits=audits)

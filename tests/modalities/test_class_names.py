@@ -69,6 +69,12 @@ def test_a_file_without_labels_is_refused(tmp_path) -> None:
         class_names(str(file), {"1"}, open_modality("text"), print)
 
 
+def test_what_is_no_file_is_refused_with_what_there_is() -> None:
+    labels = {"negative", "positive"}
+    with pytest.raises(HeadstartError, match="no such file; write auto, off, or a file with"):
+        class_names("negative,positive", labels, open_modality("text", {}), print)
+
+
 def test_a_kind_that_cannot_be_typed_has_no_names() -> None:
     assert class_names("auto", {"cat", "dog"}, open_modality("image"), print) is None
     with pytest.raises(HeadstartError, match="where a record can be typed, and pictures cannot"):

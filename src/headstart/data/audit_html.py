@@ -166,7 +166,8 @@ def _overlap(found: Mapping[str, Any], shown: Mapping[str, Shown]) -> Markup:
         return Markup("")
     words = (
         f"{overlap['exact']:,} test records occur in the sources exactly, and {overlap['near']:,} "
-        f"more nearly; {overlap['pretraining']:,} records of the sources are affected. "
+        f"more nearly; of the sources {overlap['pretraining']:,} "
+        f"{'is' if overlap['pretraining'] == 1 else 'are'} affected. "
         "`headstart pretrain --remove-overlap` leaves them out."
     )
     none = f"None of {overlap['tested']:,} test records is in the sources."

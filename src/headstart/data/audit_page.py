@@ -129,7 +129,7 @@ class AuditPage(Result):
             rows = [
                 [f"{overlap['exact']:,}", "test records occur in the sources exactly"],
                 [f"{overlap['near']:,}", "more occur nearly"],
-                [f"{overlap['pretraining']:,}", "records of the sources are affected"],
+                [f"{overlap['pretraining']:,}", "of the sources affected"],
             ]
             yield Table("Overlap with the test data", rows)
         if overlap and overlap["examples"]:

@@ -12,7 +12,7 @@ from headstart.seeding import derive
 
 
 def label_counts(
-    wanted: Sequence[str], available: int, classes: int
+    wanted: Sequence[str], available: int, classes: int, *, at_most: bool = False
 ) -> tuple[dict[int, str], list[str]]:
     """Parse numbers of labels; return ``{count: name}`` in rising order, and notes on dropped ones.
 
@@ -20,6 +20,7 @@ def label_counts(
         wanted: counts such as ``"100"``, shares such as ``"5%"``, or ``"all"``.
         available: number of labeled records.
         classes: number of classes; each draw contains every class at least once.
+        at_most: whether a larger number than are available stands for all.
 
     Raises:
         HeadstartError: an invalid entry, or no number that can be drawn.
@@ -32,6 +33,8 @@ def label_counts(
     dropped: list[str] = []
     for text in wanted:
         count, name = _count(text, available)
+        if at_most and count > available:
+            count, name = available, "all"
         if count > available:
             dropped.append(f"{count:,} labels cannot be drawn from {available:,}.")
         elif count < classes:
@@ -54,7 +57,7 @@ def counts_of(
     Raises:
         HeadstartError: no requested number is within ``fewest`` to ``available``.
     """
-    counts, dropped = label_counts(config.labels, available, 1)
+    counts, dropped = label_counts(config.labels, available, 1, at_most=config.quick)
     few = [count for count in counts if count < fewest]
     if len(few) == len(counts):
         raise HeadstartError(

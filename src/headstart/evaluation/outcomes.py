@@ -239,13 +239,15 @@ class Results:
         It is that of the pre-trained encoder, or of its features together with simple ones where
         they have the higher score by cross-validation inside these labels; of a run that joins
         encoders, that of the parts that have the highest. Where nothing can be cross-validated it
-        is the first that was measured, unless class names tell clearly more of the labels by the
-        features of another. None if nothing pre-trained was.
+        is what stands side by side, of a run that joins encoders all of them (``docs/log.md``),
+        unless class names tell clearly more of the labels by other features. None if nothing
+        pre-trained was.
         """
         found = [outcome for outcome in self.judged(labels) if outcome.kind == "pretrained"]
         best = max(found, key=lambda outcome: _rank(outcome.validation), default=None)
         if best is None or not math.isnan(best.validation):
             return best
+        best = next((outcome for outcome in found if outcome.joined_with), best)
         named = max(found, key=lambda outcome: int(outcome.by_names.sum()))
         return named if _tells_more(named.by_names, best.by_names) else best
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
@@ -125,6 +126,11 @@ def _of_labels(
 
 
 def _of_file(given: str, modality: Modality, say: Callable[[str], None]) -> Dataset:
+    if not os.path.exists(os.path.expanduser(given)):
+        raise HeadstartError(
+            f"--names {given}: there is no such file; write auto, off, or a file with the columns "
+            "label and name."
+        )
     audit = Audit()
     records = modality.read([given], SourceOptions(), audit)
     for sentence in audit.sentences():
@@ -143,7 +149,8 @@ def _of_file(given: str, modality: Modality, say: Callable[[str], None]) -> Data
 
 def _missing(records: Dataset) -> str:
     if "label" not in records.column_names:
-        return f"no column is one of labels ({listed(records.column_names)})"
+        columns = [each for each in records.column_names if each != "id"]
+        return f"no column is one of labels ({listed(columns)})"
     return f"the row {records['id'][list(records['label']).index(None)]!r} has no label"
 
 

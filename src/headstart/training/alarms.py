@@ -102,8 +102,9 @@ class Alarms:
                 "take a smaller encoder, --length or --batch-size"
             )
         else:
+            often = "once" if 0.95 <= epochs < 1.05 else f"{epochs:.2g} times"
             cause = (
-                f"they see each record {epochs:.2g} times already; give more records, a smaller "
+                f"they see each record {often} already; give more records, a smaller "
                 "--batch-size, or a --budget that is longer or in steps"
             )
         return self._ring(

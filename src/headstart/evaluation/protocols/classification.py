@@ -60,7 +60,7 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
     together = groups_of(data.tested)
     parts = _parts(train_labels, len(truth), config, groups)
     available = min(len(indices) for indices, _ in parts)
-    counts, notes = label_counts(config.labels, available, len(names))
+    counts, notes = label_counts(config.labels, available, len(names), at_most=config.quick)
 
     def drawn(count: int, seed: int) -> list[Part]:
         return [(from_[draw(targets[from_], count, seed)], to) for from_, to in parts]

@@ -63,6 +63,10 @@ def advice(
     ]
 
 
+#: Width of an interval beyond which nothing is advised.
+WIDE = 0.1
+
+
 def _choice(gains: Sequence[Gain], run: str) -> list[str]:
     if not gains:
         return []
@@ -78,6 +82,13 @@ def _choice(gains: Sequence[Gain], run: str) -> list[str]:
         return [
             f"Use this encoder: `headstart finetune {run} --train LABELED --out NEW` chooses on "
             "held-out labels between fine-tuning and a classifier of its frozen features."
+        ]
+    change = last.difference
+    if last.sign == 0 and last.metric.percent and change.high - change.low > WIDE:
+        return [
+            f"Do not choose yet: with {last.name} labels the difference to {last.best.candidate} "
+            f"may be anything from {100 * change.low:+.0f} to {100 * change.high:+.0f} points. "
+            "More draws (`--seeds`) or more tested records narrow it."
         ]
     won = [gain.name for gain in gains if gain.sign > 0]
     other = last.best.candidate
@@ -124,8 +135,9 @@ def _overlap(audits: Mapping[str, Mapping[str, Any]]) -> list[str]:
     if not found:
         return []
     return [
-        f"{found:,} tested records occur in the pre-training data or are nearly like one there: "
-        "look at the pairs below; with `--remove-overlap` a new pre-training leaves them out."
+        f"{found:,} tested record{' occurs' if found == 1 else 's occur'} in the pre-training "
+        "data, exactly or nearly: look at the pairs below; with `--remove-overlap` a new "
+        "pre-training leaves them out."
     ]
 
 

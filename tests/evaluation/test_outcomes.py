@@ -52,3 +52,15 @@ def test_where_nothing_tells_the_encoder_stands_beside_simple_features() -> None
         [replace(alone, validation=0.6), replace(beside, validation=0.5)], {100: "100"}
     )
     assert (without.candidate, chosen.ours(100).candidate) == ("a + LSA", "a")
+
+
+def test_an_alternative_without_validation_is_judged_by_its_better_probe() -> None:
+    table = results(
+        [
+            outcome("ours", "pretrained", 100, [0.5]),
+            outcome("LSA", "baseline", 100, [0.4], probe="logistic regression"),
+            outcome("LSA", "baseline", 100, [0.6], probe="auto"),
+        ],
+        {100: "100"},
+    )
+    assert [(each.candidate, each.probe) for each in table.alternatives(100)] == [("LSA", "auto")]

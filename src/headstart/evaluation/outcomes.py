@@ -275,7 +275,8 @@ class Results:
         """Return one of a candidate's outcomes at one number of labels."""
         fitted = [outcome for outcome in outcomes if outcome.probe != "kNN"] or outcomes
         if fitted[0].kind == "baseline":
-            return max(fitted, key=lambda outcome: _rank(self.validation(outcome)))
+            # Where no validation tells, the better on the tested units, as in the verdict.
+            return max(fitted, key=lambda each: (_rank(self.validation(each)), each.mean))
         # Of an encoder more labels must not decide for fewer. Where these cannot, the head that
         # has a rule for a single label of each class is taken.
         return max(fitted, key=lambda each: (_rank(each.validation), each.probe == "auto"))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -63,6 +65,63 @@ def test_a_defect_is_told_even_where_its_traceback_cannot_be_written(monkeypatch
     assert "please report it; HEADSTART_DEBUG=1" in answers._fault(ValueError("a defect"))
 
 
+_SIGNALLED = """
+import os, signal, sys, time
+import headstart
+from headstart.cli import main
+from headstart.files import scratch
+def predict(run, *inputs, **options):
+    made = scratch() / "made"
+    made.write_text("temporary")
+    print(made, file=sys.stderr)
+    ready, began = os.pipe()
+    if not (child := os.fork()):
+        os.write(began, b".")
+        time.sleep(20)
+        os._exit(7)
+    os.read(ready, 1)
+    os.kill(child, number)
+    print("child", os.waitpid(child, 0)[1], file=sys.stderr)
+    os.kill(os.getpid(), number)
+    time.sleep(20)
+headstart.predict = predict
+number = int(sys.argv[1])
+sys.argv = ["headstart", "predict", "run", "x"]
+main()
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_signal_that_ends_a_command_leaves_a_sentence_and_nothing_else(tmp_path, name):
+    number = signal.Signals[name]
+    told = subprocess.run(
+        [sys.executable, "-c", _SIGNALLED, str(int(number))],
+        capture_output=True, text=True, env={**os.environ, "TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    made, child, sentence = told.stderr.splitlines()
+    assert told.returncode == 128 + number
+    assert sentence == f"error: interrupted by {name}; give the same command again."
+    assert made.startswith(str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+    assert child == f"child {int(number)}"  # a forked process ends as by default
+
+
+def test_a_closed_terminal_does_not_end_what_was_told_to_ignore_it():
+    code = (
+        "import headstart, os, signal, sys\n"
+        "from headstart.cli import main\n"
+        "def predict(run, *inputs, **options):\n"
+        "    os.kill(os.getpid(), signal.SIGHUP)\n"
+        "    return [{'label': 'a'}]\n"
+        "headstart.predict = predict\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+        "sys.argv = ['headstart', 'predict', 'run', 'x']\n"
+        "main()"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (told.returncode, told.stdout) == (0, '{"label": "a"}\n')
+
+
 def test_a_second_interrupt_while_all_is_cleaned_up_changes_nothing():
     code = (
         "import atexit, headstart, os, signal, sys\n"
@@ -76,4 +135,7 @@ def test_a_second_interrupt_while_all_is_cleaned_up_changes_nothing():
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert told.returncode == 130
-    assert (told.stdout, told.stderr) == ("all is deleted\n", "error: interrupted.\n")
+    assert (told.stdout, told.stderr) == (
+        "all is deleted\n",
+        "error: interrupted; give the same command again.\n",
+    )

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import traceback
@@ -22,6 +23,7 @@ from headstart.errors import HeadstartError, shown
 from headstart.files import no_room
 from headstart.pages.rows import NARROWEST, rows_table
 from headstart.ranks import is_first
+from headstart.stopping import signal_of
 
 
 def answer(work: Callable[[], Any], *, as_json: bool) -> None:
@@ -31,8 +33,8 @@ def answer(work: Callable[[], Any], *, as_json: bool) -> None:
 
     Raises:
         typer.Exit: with code 1 for a :class:`HeadstartError` or the code it carries, for a file
-            that the system refuses, and if memory runs out; 130 when interrupted; 70 for any other
-            exception. The sentence is on standard error.
+            that the system refuses, and if memory runs out; 128 plus the number of the signal that
+            interrupted it; 70 for any other exception. The sentence is on standard error.
     """
     from headstart.verbs.wording import from_shell
 
@@ -42,8 +44,10 @@ def answer(work: Callable[[], Any], *, as_json: bool) -> None:
             text = _json(_plain(result)) if as_json else _prose(result)
     except HeadstartError as error:
         _fail(str(error), getattr(error, "exit_code", 1), as_json)
-    except KeyboardInterrupt:
-        _fail("interrupted.", 130, as_json)
+    except KeyboardInterrupt as error:
+        number = signal_of(error)
+        by = "" if number == signal.SIGINT else f" by {signal.Signals(number).name}"
+        _fail(f"interrupted{by}; give the same command again.", 128 + number, as_json)
     except MemoryError:
         _fail("memory ran out; take fewer records or a smaller --batch-size.", 1, as_json)
     except Exception as error:

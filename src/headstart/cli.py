@@ -5,8 +5,8 @@ texts are written there once. Only given options are passed on, so that the shel
 the defaults of the same models.
 
 The result goes to standard output, everything else to standard error. Exit codes: 0 done,
-1 a mistake the user can fix, 2 wrong usage, 70 a defect of headstart, 130 and 143 stopped by a
-signal (and saved).
+1 a mistake the user can fix, 2 wrong usage, 70 a defect of headstart, 129, 130 and 143 stopped by
+a signal (and saved).
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from __future__ import annotations
 import inspect
 import io
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -28,7 +27,7 @@ from pydantic.fields import FieldInfo
 from rich.markup import escape
 
 import headstart
-from headstart import config
+from headstart import config, stopping
 from headstart.answers import Unfailing, answer
 from headstart.config import Options
 from headstart.config.described import facts, single
@@ -341,8 +340,9 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    stopping.stop_cleanly()
     try:
         app(prog_name="headstart")
     finally:
         # What is left is to delete what is temporary, which another Ctrl-C must not cut off.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        stopping.ignore()

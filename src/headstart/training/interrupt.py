@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: save and stop at the next step boundary."""
+"""Ctrl-C, SIGTERM and SIGHUP: save and stop at the next step boundary."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from headstart.errors import CutOff
+from headstart.stopping import ENDING
 
 
 class Interrupted(CutOff):
@@ -43,11 +44,11 @@ class Signals:
 
     @contextmanager
     def caught(self) -> Iterator[None]:
-        """Catch both signals inside the block; outside the main thread, none."""
+        """Catch the signals inside the block; outside the main thread, none."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, *ENDING)}
         self.install()
         try:
             yield
@@ -59,4 +60,6 @@ class Signals:
         """Install the handlers; again after Lightning has set its own at the start of a fit."""
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, self._handle)
-            signal.signal(signal.SIGTERM, self._handle)
+            for number in ENDING:
+                if signal.getsignal(number) != signal.SIG_IGN or number == signal.SIGTERM:
+                    signal.signal(number, self._handle)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from headstart.batch import Batch, Rows
 from headstart.errors import CutOff, HeadstartError
 from headstart.seeding import order
+from headstart.stopping import ignore
 
 if TYPE_CHECKING:
     from headstart.training.plan import TrainingPlan
@@ -128,6 +128,5 @@ class ResumableLoader:
 
 
 def _ignore_signals(worker: int) -> None:
-    """Leave Ctrl-C and SIGTERM to the main process, which stops its workers after saving."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    """Leave all that stops a run to the main process, which ends its workers after saving."""
+    ignore()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import signal
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import torch.distributed as distributed
 
 from headstart.errors import CutOff, HeadstartError
 from headstart.ranks import launched
+from headstart.stopping import ENDING
 from headstart.training.interrupt import Interrupted, Signals
 
 #: Timeout of collectives: one process may prepare data for hours while the others wait. The
@@ -122,7 +122,7 @@ def check_devices(devices: int) -> None:
 def launch(devices: int, work: Callable[..., None], *args: Any) -> None:
     """Run ``work(*args)`` in ``devices`` new processes that form one group, and wait for them.
 
-    SIGTERM is forwarded to them; Ctrl-C reaches them from the terminal.
+    SIGTERM and SIGHUP are forwarded to them; Ctrl-C reaches them from the terminal.
 
     Raises:
         HeadstartError: one of them raised it.
@@ -145,7 +145,7 @@ def launch(devices: int, work: Callable[..., None], *args: Any) -> None:
         terminated = False
         try:
             while not group.join(timeout=0.5):
-                if signals.received == signal.SIGTERM and not terminated:
+                if signals.received in ENDING and not terminated:
                     terminated = True
                     for process in group.processes:
                         process.terminate()

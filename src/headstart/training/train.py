@@ -54,7 +54,7 @@ def train(plan: TrainingPlan, console: Console | None = None) -> TrainingResult:
     Raises:
         HeadstartError: a loss that is not finite, a full disk, a damaged checkpoint, or a choice of
             the best weights by what is not measured.
-        Interrupted: Ctrl-C or SIGTERM, after saving.
+        Interrupted: Ctrl-C, SIGTERM or SIGHUP, after saving.
 
     Example::
 

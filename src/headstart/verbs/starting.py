@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -18,6 +17,7 @@ from headstart.errors import CutOff, HeadstartError, shown
 from headstart.files import delete
 from headstart.ranks import is_first, launched
 from headstart.run import RunFolder
+from headstart.stopping import signal_of
 from headstart.training.interrupt import Interrupted
 from headstart.verbs.reading import hush, say, taken, whole_parts
 
@@ -249,9 +249,9 @@ def _kept_or_discarded(run: RunFolder, fresh: bool, refused: Callable[[], None])
     """Discard a new run that is refused before anything was trained; others say how to go on."""
     try:
         yield
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         raise Interrupted(
-            f"stopped before training began; go on with `{run.command()}`.", signal.SIGINT
+            f"stopped before training began; go on with `{run.command()}`.", signal_of(error)
         ) from None
     except CutOff:
         raise

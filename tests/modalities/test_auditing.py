@@ -230,3 +230,16 @@ def test_copies_with_different_labels_are_told(tmp_path: Path) -> None:
     assert "28.6% of those with a label have a copy with another label" in page.headline()
     assert "Copies with different labels" in str(page)
     assert "12 of 42 labeled texts (28.6%) have a copy with another label" in str(page)
+
+
+def test_a_picture_that_cannot_be_decoded_ends_no_audit(tmp_path: Path) -> None:
+    from PIL import Image
+
+    for number in range(3):
+        Image.new("RGB", (8, 8), (80 * number, 0, 0)).save(tmp_path / f"{number}.png")
+    (tmp_path / "empty.png").touch()
+    found = hs.audit(str(tmp_path), out=str(tmp_path / "audit.html"))
+    assert found.summary()["kept"] == 4
+    page = (tmp_path / "audit.html").read_text()
+    assert "empty.png" in page
+    assert page.count("data:image/webp") >= 3

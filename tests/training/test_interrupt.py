@@ -11,7 +11,7 @@ from headstart.training.interrupt import Signals
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_a_signal_while_training_waits_for_the_step_to_end(number):
+def test_a_signal_while_training_waits_for_the_step_to_end(number: signal.Signals) -> None:
     before = signal.getsignal(number)
     signals = Signals()
     with signals.caught():
@@ -20,7 +20,7 @@ def test_a_signal_while_training_waits_for_the_step_to_end(number):
     assert signal.getsignal(number) is before
 
 
-def test_what_nohup_ignores_does_not_stop_training():
+def test_what_nohup_ignores_does_not_stop_training() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         signals = Signals()

@@ -184,7 +184,7 @@ class ImageModality(Modality):
         return quarantined(folder)
 
     def preview(self, records: Dataset, side: int) -> list[Preview]:
-        """Return a thumbnail of each image, with its name."""
+        """Return a thumbnail of each image that can be decoded, with its name."""
         from headstart.modalities.image.thumbnails import thumbnails
 
         names = map(str, records["id"])

@@ -234,3 +234,17 @@ def test_the_home_is_the_home_also_where_no_shell_has_seen_it(
     run = hs.pretrain(texts, out="~/runs/sheep", **small)
     assert run.folder == tmp_path / "runs" / "sheep"
     assert len(hs.embed("~/runs/sheep", ["the 3 sheep"])) == 1
+
+
+def test_a_place_that_is_not_utf8_is_refused_before_anything_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    named = os.fsdecode(b"run\xe9")
+    with pytest.raises(HeadstartError, match="option 'out': its name is not UTF-8; rename it"):
+        hs.pretrain(["a text", "another"], out=named)
+    with pytest.raises(HeadstartError, match="option 'run': its name is not UTF-8; rename it"):
+        hs.embed(named, ["a text"])
+    with pytest.raises(HeadstartError, match="option 'runs': its name is not UTF-8; rename it"):
+        hs.compare("a", named, train=["a text"])
+    assert list(tmp_path.iterdir()) == []

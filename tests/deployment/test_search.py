@@ -218,6 +218,13 @@ def test_rows_without_a_vector_are_near_nothing() -> None:
     assert [(row["id"], row["rank"]) for row in rows] == [("b", 1)]
 
 
+def test_sources_are_searched_whose_names_are_not_utf8(run: hs.Run, tmp_path: Path) -> None:
+    source = tmp_path / os.fsdecode(b"t\xe9")
+    source.mkdir()
+    (source / os.fsdecode(b"u\xe9.txt")).write_text("apple fig\nsaw axe")
+    assert run.search(str(source), query="apple fig", count=1)[0]["preview"] == "apple fig"
+
+
 def test_another_column_is_another_index(run: hs.Run, tmp_path: Path) -> None:
     table = tmp_path / "table.csv"
     table.write_text("title,body\napple fig,saw axe\nsaw axe,apple fig\n")

@@ -12,7 +12,18 @@ from pydantic import AfterValidator
 
 
 def _expanded(value: Any) -> Any:
-    return [*map(_expanded, value)] if isinstance(value, list) else value and expanduser(value)
+    """Return a place, or several, in full.
+
+    Raises:
+        ValueError: the name is not UTF-8, which networks, settings and pages cannot be written to.
+    """
+    if isinstance(value, list):
+        return [*map(_expanded, value)]
+    try:
+        (value or "").encode()
+    except UnicodeEncodeError:
+        raise ValueError("its name is not UTF-8; rename it, or choose another") from None
+    return value and expanduser(value)
 
 
 #: One place, one or none, and several.

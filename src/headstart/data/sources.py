@@ -72,7 +72,8 @@ def read(
     named = {name: column for name, column in columns.items() if name in wanted}
     options = (sorted(named.items()), list(wanted), document, encoding)
     key = repr((tuple(sources), content.name, *options))
-    name = f"records-{hashlib.blake2b(key.encode(), digest_size=8).hexdigest()}.arrow"
+    coded = key.encode("utf-8", "surrogatepass")
+    name = f"records-{hashlib.blake2b(coded, digest_size=8).hexdigest()}.arrow"
     path = (cache or Path(tempfile.mkdtemp(dir=scratch()))) / name
     found = Audit(ledger=audit.ledger)
     found.watch = audit.watch

@@ -57,7 +57,7 @@ def digest(*parts: str | int) -> str:
     """Return a digest of ``parts`` and of the code of this library."""
     key = hashlib.blake2b(digest_size=12)
     for part in (_code(), *parts):
-        key.update(f"{part}\0".encode())
+        key.update(f"{part}\0".encode("utf-8", "surrogatepass"))
     return key.hexdigest()
 
 
@@ -322,7 +322,7 @@ def _code_of_package(name: str) -> str:
 def _digest_of_files(folder: Path, files: Iterable[Path]) -> str:
     key = hashlib.blake2b(digest_size=12)
     for file in files:
-        key.update(f"{file.relative_to(folder)}\0".encode())
+        key.update(f"{file.relative_to(folder)}\0".encode("utf-8", "surrogatepass"))
         with open(file, "rb") as opened:
             while chunk := opened.read(1 << 20):
                 key.update(chunk)

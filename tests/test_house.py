@@ -28,6 +28,7 @@ STAGES = [
     {
         "version",
         "errors",
+        "stopping",
         "registry",
         "registries",
         "files",

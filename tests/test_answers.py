@@ -86,6 +86,7 @@ def predict(run, *inputs, **options):
     time.sleep(20)
 headstart.predict = predict
 number = int(sys.argv[1])
+signal.signal(number, signal.SIG_DFL)  # also where the tests run under nohup
 sys.argv = ["headstart", "predict", "run", "x"]
 main()
 """

@@ -12,6 +12,15 @@ from headstart.training.interrupt import Signals
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_signal_while_training_waits_for_the_step_to_end(number: signal.Signals) -> None:
+    # Also where the tests run under nohup, which ignores one.
+    outside = signal.signal(number, signal.default_int_handler)
+    try:
+        _received(number)
+    finally:
+        signal.signal(number, outside)
+
+
+def _received(number: signal.Signals) -> None:
     before = signal.getsignal(number)
     signals = Signals()
     with signals.caught():

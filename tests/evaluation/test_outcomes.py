@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from scored import outcome, results
 
 from headstart.evaluation.heads.chosen import Selection
@@ -54,13 +55,17 @@ def test_where_nothing_tells_the_encoder_stands_beside_simple_features() -> None
     assert (without.candidate, chosen.ours(100).candidate) == ("a + LSA", "a")
 
 
-def test_an_alternative_without_validation_is_judged_by_its_better_probe() -> None:
+@pytest.mark.parametrize(("first", "second"), [(0.4, 0.6), (0.6, 0.4)])
+def test_an_alternative_without_validation_is_judged_by_the_head_with_a_rule(
+    first: float, second: float
+) -> None:
     table = results(
         [
             outcome("ours", "pretrained", 100, [0.5]),
-            outcome("LSA", "baseline", 100, [0.4], probe="logistic regression"),
-            outcome("LSA", "baseline", 100, [0.6], probe="auto"),
+            outcome("LSA", "baseline", 100, [first], probe="logistic regression"),
+            outcome("LSA", "baseline", 100, [second], probe="auto"),
         ],
         {100: "100"},
     )
+    # The scores on the tested units take no part in it.
     assert [(each.candidate, each.probe) for each in table.alternatives(100)] == [("LSA", "auto")]

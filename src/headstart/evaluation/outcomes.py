@@ -274,12 +274,10 @@ class Results:
     def _judged(self, outcomes: list[Outcome]) -> Outcome:
         """Return one of a candidate's outcomes at one number of labels."""
         fitted = [outcome for outcome in outcomes if outcome.probe != "kNN"] or outcomes
-        if fitted[0].kind == "baseline":
-            # Where no validation tells, the better on the tested units, as in the verdict.
-            return max(fitted, key=lambda each: (_rank(self.validation(each)), each.mean))
         # Of an encoder more labels must not decide for fewer. Where these cannot, the head that
-        # has a rule for a single label of each class is taken.
-        return max(fitted, key=lambda each: (_rank(each.validation), each.probe == "auto"))
+        # has a rule for a single label of each class is taken: no tested unit chooses one.
+        known = self.validation if fitted[0].kind == "baseline" else _validation
+        return max(fitted, key=lambda each: (_rank(known(each)), each.probe == "auto"))
 
 
 def _tells_more(ours: np.ndarray, others: np.ndarray) -> bool:
@@ -291,6 +289,10 @@ def _tells_more(ours: np.ndarray, others: np.ndarray) -> bool:
         return False
     ahead, behind = int((ours & ~others).sum()), int((others & ~ours).sum())
     return ahead - behind > 2 * math.sqrt(ahead + behind)
+
+
+def _validation(outcome: Outcome) -> float:
+    return outcome.validation
 
 
 def _rank(validation: float) -> float:

@@ -58,6 +58,16 @@ def test_a_damaged_newest_falls_back_to_the_one_before(damage: str, tmp_path: Pa
     assert run.log_file.read_text().count("step-000000012.ckpt is damaged; going back") == 1
 
 
+def test_a_folder_in_the_place_of_a_checkpoint_is_named_before_anything_is_done(
+    tmp_path: Path,
+) -> None:
+    # It could neither be written over at its step nor deleted as an old one.
+    checkpoint.path_of(tmp_path, 2).mkdir()
+    checkpoint.write({"step": 4}, checkpoint.path_of(tmp_path, 4))
+    with pytest.raises(HeadstartError, match=r"step-000000002.ckpt is a folder; move it away"):
+        checkpoint.newest(tmp_path)
+
+
 def test_a_full_disk_leaves_the_checkpoint_before_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,9 +31,12 @@ def newest(folder: Path, say: Callable[[str], None] | None = None) -> Path | Non
     Damaged ones are skipped and reported to ``say``.
 
     Raises:
-        HeadstartError: there are checkpoints, and all of them are damaged.
+        HeadstartError: there are checkpoints, and all of them are damaged; or one is a folder,
+            which could be neither written over nor deleted later.
     """
     found = sorted(folder.glob("step-*.ckpt"), reverse=True)
+    if one := next(filter(Path.is_dir, found), None):
+        raise HeadstartError(f"the checkpoint {one} is a folder; move it away, and go on again.")
     for path in found:
         if _intact(path):
             return path

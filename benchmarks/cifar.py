@@ -70,6 +70,7 @@ def main() -> None:
     parser.add_argument("--encoder", default="auto")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--from-scratch", default="on", choices=["on", "off"])
+    parser.add_argument("--published", default="auto", help="off leaves published encoders out")
     options = parser.parse_args()
     announce(f"CIFAR-10, {options.budget}, {options.objective} on {options.encoder}")
     import headstart as hs
@@ -93,6 +94,7 @@ def main() -> None:
                 test=f"{stored}#test",
                 labels=["100", "1000", "10000"],
                 from_scratch=options.from_scratch,
+                published=options.published,
                 seed=seed,
             )
             plan: Any = run.resolved["plan"]

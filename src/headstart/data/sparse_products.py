@@ -6,12 +6,17 @@ sum is the same, bit by bit, as in one thread.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 from scipy import sparse
+
+Part = TypeVar("Part")
+Found = TypeVar("Found")
 
 #: Least number of products that are worth a second thread, and the threads.
 _LEAST, _THREADS = 2**22, 2
@@ -35,7 +40,7 @@ class SparseRows:
         """Return the rows times ``weights`` (D,K): (n,K)."""
         if not self._is_worth(weights.shape[1]):
             return np.asarray(self._rows @ weights)
-        return np.concatenate(list(_pool().map(lambda part: part @ weights, self._parts)))
+        return np.concatenate(in_threads(lambda part: part @ weights, self._parts))
 
     def add_transposed(self, scores: np.ndarray, total: np.ndarray) -> None:
         """Add the transposed rows times ``scores`` (n,K) to ``total`` (D,K)."""
@@ -48,7 +53,7 @@ class SparseRows:
             columns = slice(*span)
             total[:, columns] += self._rows.T @ np.ascontiguousarray(scores[:, columns])
 
-        list(_pool().map(add, _spans(count)))
+        in_threads(add, _spans(count))
 
     def transposed_times(self, scores: np.ndarray) -> np.ndarray:
         """Return the transposed rows times ``scores`` (n,K): (D,K)."""
@@ -65,6 +70,14 @@ class SparseRows:
 def _spans(count: int) -> list[tuple[int, int]]:
     ends = [count * number // _THREADS for number in range(_THREADS + 1)]
     return [(start, stop) for start, stop in pairwise(ends) if stop > start]
+
+
+def in_threads(function: Callable[[Part], Found], parts: Iterable[Part]) -> list[Found]:
+    """Return what ``function`` returns for each of the parts, two at a time.
+
+    It is for NumPy and SciPy, whose longer operations do not hold the interpreter's lock.
+    """
+    return list(_pool().map(function, parts))
 
 
 @cache

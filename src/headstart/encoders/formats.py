@@ -127,6 +127,28 @@ def _timm_side(folder: str | Path) -> int:
     return int(config.get("pretrained_cfg", config)["input_size"][-1])
 
 
+def _is_xlnet(folder: str | Path) -> bool:
+    return _foreign_config(folder).get("model_type") == "xlnet"
+
+
+def _writes(folder: str | Path) -> bool:
+    """Whether a folder or hub name holds a sequence-to-sequence network of Transformers."""
+    return bool(_foreign_config(folder).get("is_encoder_decoder"))
+
+
+def _foreign_config(folder: str | Path) -> dict[str, Any]:
+    """Return the configuration of a network of Transformers; empty if there is none.
+
+    No network is imported for it, which takes seconds.
+    """
+    from transformers import PreTrainedConfig
+
+    try:
+        return dict(PreTrainedConfig.get_config_dict(folder)[0])
+    except (OSError, ValueError):
+        return {}
+
+
 def _late(name: str) -> Callable[..., Any]:
     """Return a function of this package by its name; its module is imported at the first call."""
     module, _, path = name.partition(":")
@@ -158,8 +180,8 @@ FORMATS = [
         _timm_side,
         _late("timm_models:TimmEncoder.load"),
     ),
-    _of_tokens(_late("xlnet:is_xlnet"), "xlnet:XLNetEncoder.load"),
-    _of_tokens(_late("seq2seq:writer_type"), "seq2seq:Seq2SeqEncoder.load"),
+    _of_tokens(_is_xlnet, "xlnet:XLNetEncoder.load"),
+    _of_tokens(_writes, "seq2seq:Seq2SeqEncoder.load"),
     Format(
         _late("vision_folders:is_image_network"),
         PixelEncoder.reads,

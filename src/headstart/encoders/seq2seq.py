@@ -10,7 +10,6 @@ from pydantic import Field
 from torch import Tensor, nn
 from transformers import (
     AutoModelForSeq2SeqLM,
-    PreTrainedConfig,
     PreTrainedModel,
     T5Config,
     T5ForConditionalGeneration,
@@ -183,15 +182,6 @@ def _logits(model: PreTrainedModel, ids: Tensor, written: Tensor) -> Tensor:
 def _blocks(stack: nn.Module) -> list[nn.Module]:
     """Return the blocks of an encoder or a decoder."""
     return list(next(m for m in stack.modules() if isinstance(m, nn.ModuleList)))
-
-
-def writer_type(folder: str | Path) -> str | None:
-    """Return the model type of a sequence-to-sequence network of Transformers; None for others."""
-    try:
-        config, _ = PreTrainedConfig.get_config_dict(folder)
-    except (OSError, ValueError):
-        return None
-    return str(config.get("model_type")) if config.get("is_encoder_decoder") else None
 
 
 class Seq2SeqOptions(SmallOptions):

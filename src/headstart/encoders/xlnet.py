@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedConfig, XLNetConfig, XLNetModel
+from transformers import XLNetConfig, XLNetModel
 
 from headstart.batch import Batch
 from headstart.encoders import Features, TwoStreamEncoder, check_heads
@@ -150,15 +150,6 @@ def _prove(encoder: XLNetEncoder, texts: list[Tensor], own: list[Tensor | None])
 
     if not serves(read, [encoder.token_embedding(ids) for ids in texts], found):
         raise refusal(model, "gives a text other vectors beside other texts than alone")
-
-
-def is_xlnet(folder: str | Path) -> bool:
-    """Whether a folder or hub name holds an XLNet of Transformers."""
-    try:
-        config, _ = PreTrainedConfig.get_config_dict(folder)
-    except (OSError, ValueError):
-        return False
-    return config.get("model_type") == "xlnet"
 
 
 def _xlnet(options: SmallOptions, processor: TokenProcessor, length: int) -> XLNetEncoder:

@@ -3,12 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import sparse
+from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler, normalize
 
 from headstart.evaluation.heads import logistic, solver
 from headstart.evaluation.heads.folds import deal
 from headstart.evaluation.heads.neighbours import NearestNeighbours
+from headstart.evaluation.heads.row_combinations import is_wide, solve_by_rows
 from headstart.evaluation.heads.rows import row_space
 
 RNG = np.random.default_rng(3)
@@ -66,6 +68,39 @@ def test_sparse_and_dense_rows_of_length_one_agree() -> None:
     found = fitted.predict(rows[test])
     expected = LogisticRegression(C=100).fit(features[train], labels[train]).predict(features[test])
     assert (found == expected).mean() > 0.95
+
+
+@pytest.mark.parametrize("classes", [2, 7])
+@pytest.mark.parametrize("penalty", [1.0, 100.0])
+def test_wide_sparse_rows_are_solved_alike_by_their_combinations(
+    classes: int, penalty: float
+) -> None:
+    rng = np.random.default_rng(1)
+    rows = sparse.random(120, 900, 0.05, "csr", np.float32, rng)
+    rows = sparse.csr_matrix(normalize(rows), dtype=np.float32)
+    codes = np.arange(120) % classes
+    problem = solver.Problem(rows, codes, classes, solver.SOFTMAX)
+    assert is_wide(problem)
+    found = solve_by_rows(problem, penalty, 1e-7)
+    ridge = 1 / (penalty * 120)
+    reached, slope = problem.gradient(found, ridge)
+    best, _ = problem.gradient(problem.solve(penalty, None, 1e-8), ridge)
+    assert reached == pytest.approx(best, rel=1e-4)
+    model = LogisticRegression(C=penalty, tol=1e-8, max_iter=2000).fit(rows, codes)
+    expected = model.predict_proba(rows)
+    scores = rows @ found[:-1] + found[-1]
+    # With two classes, two opposite vectors have half the penalty of scikit-learn's one.
+    if classes > 2:
+        assert softmax(scores, axis=1) == pytest.approx(expected, abs=5e-3)
+    assert np.abs(slope).max() < 1e-3
+
+
+def test_wide_rows_that_are_all_zero_have_a_bias_alone() -> None:
+    rows = sparse.csr_matrix((6, 40), dtype=np.float32)
+    problem = solver.Problem(rows, np.array([0, 0, 0, 0, 1, 2]), 3, solver.SOFTMAX)
+    found = solve_by_rows(problem, 1.0, 1e-6)
+    assert not found[:-1].any()
+    assert softmax(found[-1]) == pytest.approx([4 / 6, 1 / 6, 1 / 6], abs=0.01)
 
 
 def test_folds_are_balanced_and_two_classes_remain_without_any_fold() -> None:

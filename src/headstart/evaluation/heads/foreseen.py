@@ -196,6 +196,8 @@ def _bytes(labels: int, classes: int, width: int, thin: bool) -> int:
     # A solver keeps copies of the weights; above the limit it solves some classes at a time.
     blocks = thin and weights > linear.WEIGHTS
     copies = 14 * solver.BLOCK if blocks else 18 * weights
+    if thin and not blocks and labels < width:  # solved for the multiples of the rows
+        copies = 2 * weights + 56 * labels * classes
     gram = 8 * min(labels, SPANNED) ** 2
     return 4 * (weights + copies + gram + (0 if thin else 2 * labels * width) + 2**24)
 

@@ -17,6 +17,7 @@ from scipy import sparse
 
 from headstart.data.vectors import Matrix
 from headstart.evaluation.heads.folds import cross_fitted, divide, threads
+from headstart.evaluation.heads.row_combinations import is_wide, solve_by_rows
 from headstart.evaluation.heads.rows import (
     SPANNED,
     Scaling,
@@ -73,6 +74,8 @@ class Family:
         if self.loss is SOFTMAX and problem.classes == 2:
             # Two opposite vectors of weights have half the penalty of their difference.
             penalty /= 2
+        if start is None and is_wide(problem):
+            return solve_by_rows(problem, penalty, tolerance)
         return problem.solve(penalty, start, tolerance)
 
 

@@ -93,7 +93,8 @@ class LowRankAverages:
         names, codes = np.unique(classes, return_inverse=True)
         division = divide(codes, rng, groups)
         rows = _averages(train)
-        with threads(len(codes)):
+        # Batches are too small to be divided, however many there are.
+        with threads(_BATCH):
             small, back = _coordinates(rows, rng)
             setting, validation = _choose(small, codes, division, rng)
             vectors, weights, bias = _train(small, codes, len(names), setting, rng)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from headstart.data.sparse_products import SparseRows, in_threads
 from headstart.data.vectors import unit_length
 from headstart.evaluation.heads.folds import threads
 
@@ -30,8 +31,8 @@ POOL, MOST, CLASSES = 20_000, 2000, 500
 #: Least median of what reaches a record, as a share of the mean, where a share of ``_REACH`` is
 #: passed on; below that labels reach few records, and what they spread is noise.
 COVERAGE, _REACH = 0.25, 0.9
-#: Similarities in memory at once.
-_CELLS = 2**24
+#: Similarities in memory at once, in each of two threads.
+_CELLS = 2**23
 
 
 def is_few(labels: int, records: int) -> bool:
@@ -72,7 +73,7 @@ class Graph:
         that has little to do with the labeled ones.
         """
         mass = np.bincount(sources, minlength=len(self.rows)).astype(np.float32)
-        reached = self._passed_on(mass, _REACH)
+        reached = self._passed_on(mass[:, None], _REACH)
         return float(np.median(reached) / max(float(reached.mean()), 1e-12))
 
     def agreement(self, sources: np.ndarray, codes: np.ndarray) -> tuple[float, int]:
@@ -146,18 +147,18 @@ class Graph:
         return (scale @ self._edges @ scale).tocsr()
 
     def _passed_on(self, labels: np.ndarray, share: float) -> np.ndarray:
-        """Return what has spread (P,...) of ``labels``: (1 - share) sum over k of (share S)^k.
+        """Return what has spread (P,K) of ``labels``: (1 - share) sum over k of (share S)^k.
 
         By Chebyshev iteration (Golub and Varga 1961, "Chebyshev semi-iterative methods"), as the
         eigenvalues of S are within -1..1. It is linear in the labels, like the sum itself.
         """
+        adjacency = SparseRows(self._normalised)
         start = (1 - share) * labels
         before, spread, weight = np.zeros_like(start), start, 2.0
-        with threads(len(self.rows)):
-            for _ in range(rounds_of(share) - 1):
-                weight = 1 / (1 - share**2 * weight / 4)
-                passed = share * (self._normalised @ spread)
-                before, spread = spread, weight * (passed + start - before) + before
+        for _ in range(rounds_of(share) - 1):
+            weight = 1 / (1 - share**2 * weight / 4)
+            passed = share * adjacency.times(spread)
+            before, spread = spread, weight * (passed + start - before) + before
         return spread
 
 
@@ -200,11 +201,16 @@ def neighbours(
     indices = np.empty((len(queries), count), dtype=np.int64)
     weights = np.empty((len(queries), count), dtype=np.float32)
     at_once = max(1, _CELLS // len(pool))
-    for start in range(0, len(queries), at_once):
+
+    def search(start: int) -> None:
         cosines = queries[start : start + at_once] @ pool.T
         chosen = np.argpartition(cosines, -count, axis=1)[:, -count:]
         indices[start : start + at_once] = chosen
         weights[start : start + at_once] = np.take_along_axis(cosines, chosen, 1)
+
+    # Choosing takes longer than the products, and NumPy chooses in one thread.
+    with threads(1):
+        in_threads(search, range(0, len(queries), at_once))
     weights = np.maximum(weights, 0) ** power
     if scaled:
         weights /= np.maximum(weights.sum(1, keepdims=True), 1e-12)

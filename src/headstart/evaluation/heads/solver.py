@@ -104,7 +104,8 @@ class Problem:
     scale: np.ndarray | None = None
 
     @cached_property
-    def _thin(self) -> SparseRows | None:
+    def thin(self) -> SparseRows | None:
+        """Sparse rows, ready for products; None for dense ones."""
         return SparseRows(self.rows) if sparse.issparse(self.rows) else None
 
     def gradient(self, theta: np.ndarray, ridge: float) -> tuple[float, np.ndarray]:
@@ -114,7 +115,7 @@ class Problem:
         total = 0.0
         count = len(self.codes)
         # Sparse rows are not divided: each part would need a gradient of its own.
-        thin = self._thin
+        thin = self.thin
         at_once = count if thin else max(256, _CELLS // self.classes)
         for start in range(0, count, at_once):
             rows = self.rows[start : start + at_once] if thin is None else self.rows
@@ -155,7 +156,7 @@ class Problem:
         bias = np.full((1, diagonal.shape[1]), curvature, dtype=np.float32)
         scale = 1 / np.concatenate([diagonal + np.float32(ridge), bias])
         theta = np.zeros((width + 1, self.classes), np.float32) if start is None else start.copy()
-        return _descend(lambda at: self.gradient(at, ridge), theta, scale, tolerance)
+        return descend(lambda at: self.gradient(at, ridge), theta, scale, tolerance)
 
 
 def one_against_rest(
@@ -179,24 +180,32 @@ def one_against_rest(
     return found
 
 
-def _descend(
+def descend(
     objective: Callable[[np.ndarray], tuple[float, np.ndarray]],
     theta: np.ndarray,
     scale: np.ndarray,
     tolerance: float,
+    *,
+    dot: Callable[[np.ndarray, np.ndarray], float] = np.vdot,
+    finish: Callable[[np.ndarray], np.ndarray] = lambda gradient: gradient,
 ) -> np.ndarray:
     """Minimise by L-BFGS (Nocedal and Wright 2006, algorithms 7.4 and 7.5) from ``theta``.
 
     Args:
+        objective: from a vector to the value and its gradient there.
         scale: the inverse Hessian to begin with, a diagonal that broadcasts to ``theta``.
+        tolerance: as of :meth:`Problem.solve`.
+        dot: the inner product.
+        finish: completes a gradient that is descended from, which those of a line search are not.
     """
     past: deque[tuple[np.ndarray, np.ndarray, float]] = deque(
         maxlen=int(np.clip(_KEPT // (2 * theta.size), 2, _HISTORY))
     )
     value, gradient = objective(theta)
+    gradient = finish(gradient)
     for _ in range(_ITERATIONS):
-        step = _direction(gradient, past, scale)
-        slope = float(np.vdot(gradient, step))
+        step = _direction(gradient, past, scale, dot)
+        slope = float(dot(gradient, step))
         if -slope / 2 <= tolerance * value:
             break
         length = 1.0
@@ -211,28 +220,32 @@ def _descend(
             if length < 1e-6:
                 return theta
         step *= np.float32(length)
+        new = finish(new)
         change = new - gradient
         theta, gradient, value = there, new, reached
-        product = float(np.vdot(step, change))
+        product = float(dot(step, change))
         if product > 0:
             past.append((step, change, product))
     return theta
 
 
 def _direction(
-    gradient: np.ndarray, past: deque[tuple[np.ndarray, np.ndarray, float]], scale: np.ndarray
+    gradient: np.ndarray,
+    past: deque[tuple[np.ndarray, np.ndarray, float]],
+    scale: np.ndarray,
+    dot: Callable[[np.ndarray, np.ndarray], float],
 ) -> np.ndarray:
     """Return the direction of descent: minus the inverse Hessian times the gradient."""
     found = -gradient
     shares = []
     for step, change, product in reversed(past):
-        share = np.float32(np.vdot(step, found) / product)
+        share = np.float32(dot(step, found) / product)
         found -= share * change
         shares.append(share)
     found *= scale
     if past:
         _, change, product = past[-1]
-        found *= np.float32(product / np.vdot(change, change * scale))
+        found *= np.float32(product / dot(change, change * scale))
     for (step, change, product), share in zip(past, reversed(shares), strict=True):
-        found += (share - np.float32(np.vdot(change, found) / product)) * step
+        found += (share - np.float32(dot(change, found) / product)) * step
     return found

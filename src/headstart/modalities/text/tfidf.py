@@ -77,11 +77,18 @@ def _singular_vectors(rows: Any, size: int, rng: np.random.Generator) -> np.ndar
     """
     width, product = min(size + _EXTRA, *rows.shape), SparseRows(rows)
     start = rng.standard_normal((rows.shape[1], width), dtype=np.float32)
-    span = np.linalg.qr(product.times(start))[0]
+    span = _orthonormal(product.times(start))
     for _ in range(_ITERATIONS):
-        span = np.linalg.qr(product.times(product.transposed_times(span)))[0]
+        span = _orthonormal(product.times(product.transposed_times(span)))
     small = product.transposed_times(span)  # (F,W)
     values, vectors = np.linalg.eigh((small.T @ small).astype(np.float64))
     order = np.argsort(-values)[:size]
     order = order[values[order] > 1e-6 * max(values.max(), 1e-12)]
     return small @ (vectors[:, order] / np.sqrt(values[order])).astype(np.float32)
+
+
+def _orthonormal(columns: np.ndarray) -> np.ndarray:
+    """Return an orthonormal basis (N,W) of columns (N,W), in their precision unlike NumPy."""
+    from scipy.linalg import qr
+
+    return np.asarray(qr(columns, mode="economic", overwrite_a=True, check_finite=False)[0])

@@ -11,6 +11,7 @@ MODALITIES = Registry(
     {
         "text": "headstart.modalities.text.modality:TextModality",
         "image": "headstart.modalities.image.modality:ImageModality",
+        "interactions": "headstart.modalities.interactions.modality:InteractionsModality",
     },
     group="headstart.modalities",
     members=("content", "gives", "provides", "protocols"),
@@ -111,6 +112,7 @@ PROTOCOLS = Registry(
         "retrieval": "headstart.evaluation.protocols.retrieval:PROTOCOL",
         "clustering": "headstart.evaluation.protocols.clustering:PROTOCOL",
         "perplexity": "headstart.evaluation.protocols.perplexity:PROTOCOL",
+        "next_item": "headstart.downstream.interactions.next_item:PROTOCOL",
     },
     group="headstart.protocols",
     members=("about", "needs"),

@@ -119,6 +119,13 @@ def _last(when: np.ndarray, among: np.ndarray) -> int:
     return int(np.where(among, when, -np.inf).argmax())
 
 
+def moment(value: Any) -> float | None:
+    """Return the time of one value: a number as it is, a date in seconds; None for neither."""
+    text = value.isoformat() if isinstance(value, date) else str(value).strip()
+    found = _number(text)
+    return _seconds(text) if found is None else found
+
+
 def _number(text: str) -> float | None:
     try:
         found = float(text)

@@ -169,6 +169,13 @@ class Modality(ABC):
         """
         return records
 
+    def trained_on(self, records: Dataset) -> Dataset:
+        """Return what training may see of records: without what the default protocol tests.
+
+        By default all of it, as tested records are others.
+        """
+        return records
+
     def languages(self, records: Dataset) -> frozenset[str]:
         """Return the languages that records are in, as ISO 639-1; empty where they have none."""
         return frozenset()

@@ -61,6 +61,7 @@ class Defaults:
 
     Attributes:
         most_epochs: upper limit of a budget in minutes; None for none.
+        encoder_options: of the encoder, where the user has given none.
         objective_options: by objective; options of the user and of the objective come first.
         patient: the budget is long enough for the processor's defaults for long budgets, see
             :meth:`Modality.fit`.
@@ -70,5 +71,6 @@ class Defaults:
     encoder: str
     length: int
     most_epochs: float | None = None
+    encoder_options: Mapping[str, Any] = field(default_factory=dict)
     objective_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     patient: bool = False

@@ -71,7 +71,7 @@ def decide(config: PretrainConfig, records: Any, modality: Modality) -> Plan:
         objectives = {}
         defaults = Defaults((), defaults.encoder, defaults.length)
     encoder = defaults.encoder
-    options = dict(config.encoder_options)
+    options = {**defaults.encoder_options, **config.encoder_options}
     needs = frozenset().union(*(OBJECTIVES[name].needs for name in objectives))
     packed = all(OBJECTIVES[name].layout == "packed" for name in objectives)
     kind = kind_of(encoder)

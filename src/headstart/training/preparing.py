@@ -117,6 +117,7 @@ def _prepare(
     probed = modality.read([config.probe], config.undivided(), Audit()) if config.probe else None
     with working("looking at the records", console, say):
         records = _survey(records, config, modality, audit)
+        records = modality.trained_on(records)
     kept, held = _held_out(records, config, modality, audit)
 
     plan = decide(config, kept, modality)

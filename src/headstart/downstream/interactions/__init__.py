@@ -1,0 +1,1 @@
+"""What comes next: ranking the catalogue for a user, judged and served."""

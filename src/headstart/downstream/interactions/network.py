@@ -1,0 +1,99 @@
+"""A pre-trained network as a ranker: the scores of all items after a history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import torch
+
+from headstart.encoders.visibility import causal, visibility
+from headstart.errors import HeadstartError
+from headstart.modalities.interactions.processor import FIRST, MASK, UNKNOWN, ItemProcessor, padded
+from headstart.objectives.opening import objective_of, open_token_head
+
+if TYPE_CHECKING:
+    from headstart.encoders import TokenEncoder
+    from headstart.objectives.heads import TokenHead
+    from headstart.run import RunFolder
+
+#: Objectives whose head gives each item a probability: at the last item, or at one that is hidden.
+AFTER, HIDDEN = ("clm",), ("mlm", "bert", "albert", "electra")
+#: Histories that the network reads at once.
+_ROWS = 256
+
+
+class NetworkRanker:
+    """The network of a run, which ranks what comes next.
+
+    A causal network predicts it from the last item (SASRec, Kang and McAuley 2018); a
+    bidirectional one at a hidden item that is appended (BERT4Rec, Sun et al. 2019).
+
+    Args:
+        length: items that it reads; the latest of a longer history.
+        is_causal: whether it predicts from the last item.
+
+    Example::
+
+        ranker = network_of(run, encoder, processor, length=50)
+        scores = ranker.scores([np.array([3, 1, 4])])  # (1,I)
+    """
+
+    name = "pre-trained"
+
+    def __init__(
+        self, encoder: TokenEncoder, head: TokenHead, length: int, *, is_causal: bool
+    ) -> None:
+        self._encoder, self._head = encoder.eval(), head.eval()
+        self._length, self._is_causal = length, is_causal
+        self.settings: Mapping[str, Any] = {"length": length}
+
+    def scores(self, histories: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the log-probability (B,I) float32 of each item after each history."""
+        parts = [
+            self._some(histories[start : start + _ROWS])
+            for start in range(0, len(histories), _ROWS)
+        ]
+        count = self._head.decoder.out_features - FIRST
+        return np.concatenate(parts) if parts else np.empty((0, count), np.float32)
+
+    @torch.inference_mode()
+    def _some(self, histories: Sequence[np.ndarray]) -> np.ndarray:
+        room = self._length - (not self._is_causal)
+        rows = [[int(item) + FIRST for item in history[-room:]] for history in histories]
+        if self._is_causal:
+            # A new user has no item: one that nobody knows stands for the beginning.
+            batch = padded([row or [UNKNOWN] for row in rows])
+        else:
+            batch = padded([[*row, MASK] for row in rows])
+        seen = visibility(batch)
+        if self._is_causal:
+            seen = causal(seen, batch)
+        tokens = self._encoder.contextualize(self._encoder.embed(batch), seen)
+        last = batch["mask"].sum(1) - 1
+        logits = self._head(tokens[torch.arange(len(rows)), last])[:, FIRST:]
+        return logits.float().log_softmax(1).numpy()
+
+
+def network_of(run: RunFolder, encoder: Any, processor: Any, length: int) -> NetworkRanker:
+    """Return the network of a run as a ranker.
+
+    Raises:
+        HeadstartError: its objective left no head that predicts items, or it reads no items.
+    """
+    if not isinstance(processor, ItemProcessor):
+        raise HeadstartError(
+            f"items are ranked by runs on interactions, and this run reads "
+            f"{processor.content.noun}; name another run."
+        )
+    objective = objective_of(run)
+    if objective not in AFTER + HIDDEN:
+        trained = f"trained with {objective}" if objective else "without such a head"
+        raise HeadstartError(
+            f"{run.folder}: a run {trained} predicts no items; pre-train with --objective clm or "
+            "mlm, alone or in a mixture."
+        )
+    encoder = cast("TokenEncoder", encoder)
+    head = open_token_head(run, encoder)
+    return NetworkRanker(encoder, head, length, is_causal=objective in AFTER)

@@ -1,0 +1,277 @@
+"""What a record of interactions is: the items of one user in the order of time. No torch here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart.data.block import Block
+from headstart.data.columns import label_text
+from headstart.data.content import Content
+from headstart.data.field import Field, string
+from headstart.data.streams import unpacked_name
+from headstart.data.times import moment
+from headstart.modalities.interactions.survey import survey
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pyarrow as pa
+    from datasets import Dataset
+
+    from headstart.data.audit import Audit
+    from headstart.data.unit import Unit
+
+ITEMS_NAMES = ("items", "sequence", "history", "item_ids", "item_sequence", "basket", "session")
+USER_NAMES = (
+    *("user", "user_id", "userid", "uid", "customer", "customer_id", "visitorid", "visitor_id"),
+    *("reviewerid", "reviewer_id", "session_id", "sessionid", "member_id", "client_id"),
+)
+ITEM_NAMES = (
+    *("item", "item_id", "itemid", "iid", "product", "product_id", "productid", "asin", "sku"),
+    *("movie", "movie_id", "movieid", "track_id", "song_id", "article_id", "book_id", "isbn"),
+    *("parent_asin", "stockcode", "business_id", "poi_id"),
+)
+TIME_NAMES = ("time", "timestamp", "date", "datetime", "ts", "unixreviewtime", "created_at")
+VALUE_NAMES = ("value", "rating", "stars", "score", "overall", "weight", "count", "play_count")
+#: Names of columns of other kinds of data: a table that has one holds records of that kind.
+_OTHERS = ("text", "review", "sentence", "content", "body", "title", "caption", "question")
+#: Items between which a cell of several has one of these.
+_SEPARATORS = (",", ";", "|", " ")
+_TABLES = frozenset({".csv", ".tsv", ".jsonl", ".json"})
+
+
+def name_of(value: Any) -> str | None:
+    """Return the id of a user or an item as a string, alike from every format; None for none.
+
+    7, 7.0 and ``"7"`` are one id, as a column of numbers with a gap is written with points.
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    found = label_text(value)
+    return None if found is None or found.lower() in ("nan", "null", "none", "nat") else found
+
+
+def names_in(value: Any) -> list[str] | None:
+    """Return the items of a list, or of a cell such as ``"12 7 9"``; None where it is neither."""
+    if isinstance(value, str):
+        text = value.strip()
+        if text.startswith("["):
+            try:
+                return names_in(json.loads(text))
+            except ValueError:
+                return None
+        between = next((mark for mark in _SEPARATORS if mark in text), None)
+        value = text.split(between) if between else [text]
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if not isinstance(value, list | tuple):
+        return None
+    found = [name_of(one) for one in value]
+    return [one for one in found if one is not None]
+
+
+def _take_name(what: str) -> Any:
+    def take(value: Any, unit: Unit) -> tuple[str | None, str | None]:
+        if value is None:
+            return None, None
+        found = name_of(value)
+        blank = isinstance(value, str) and not value.strip()
+        return found, f"it has no {what}" if found is None and not blank else None
+
+    return take
+
+
+def _take_items(value: Any, unit: Unit) -> tuple[list[str] | None, str | None]:
+    if value is None:
+        return None, None
+    found = names_in(value)
+    if found is None:
+        return None, "its items are no list, and no cell such as 12 7 9"
+    return (found, None) if found else (None, "it has no item")
+
+
+def _take_number(what: str, of: Any) -> Any:
+    def take(value: Any, unit: Unit) -> tuple[float | None, str | None]:
+        if value is None or (isinstance(value, str) and not value.strip()):
+            return None, None
+        found = of(value)
+        if found is None:
+            return None, f"its {what} {str(value)[:30]!r} is no number{_DATE * (what == 'time')}"
+        return found, None
+
+    return take
+
+
+_DATE = ", and no date such as 2024-05-31"
+
+
+def _number(value: Any) -> float | None:
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        return None
+    return found if math.isfinite(found) else None
+
+
+def _plain(value: Any) -> bool:
+    return isinstance(value, str | int | float) and name_of(value) is not None
+
+
+def _items() -> pa.DataType:
+    import pyarrow as pa
+
+    return pa.list_(pa.string())
+
+
+def _float() -> pa.DataType:
+    import pyarrow as pa
+
+    return pa.float64()
+
+
+def _times() -> pa.DataType:
+    import pyarrow as pa
+
+    return pa.list_(pa.float64())
+
+
+def _field(name: str, names: Sequence[str], fits: Any, take: Any, kind: Any) -> Field:
+    return Field(name, names, fits=fits, take=take, type=kind, required=False)
+
+
+#: The columns of a table of events, or of one with a sequence in each row.
+ROWS = (
+    _field("items", ITEMS_NAMES, lambda value: bool(names_in(value)), _take_items, _items),
+    _field("user", USER_NAMES, _plain, _take_name("user"), string),
+    _field("item", ITEM_NAMES, _plain, _take_name("item"), string),
+    _field(
+        "time",
+        TIME_NAMES,
+        lambda value: moment(value) is not None,
+        _take_number("time", moment),
+        _float,
+    ),
+    _field(
+        "value",
+        VALUE_NAMES,
+        lambda value: _number(value) is not None,
+        _take_number("value", _number),
+        _float,
+    ),
+)
+
+
+def read_lines(unit: Unit, named: Mapping[str, str]) -> Iterator[Block]:
+    """Yield the sequences of a file of lines ``user item item ...``, in the order of time."""
+    import io
+
+    with unit.open() as stream:
+        text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace")  # type: ignore[arg-type]
+        numbers: list[int] = []
+        users: list[str] = []
+        items: list[list[str]] = []
+        for number, line in enumerate(text, 1):
+            user, *others = line.split() or [""]
+            if not user:
+                continue
+            numbers.append(number)
+            users.append(user)
+            items.append(others)
+            if len(numbers) == _LINES:
+                yield Block(numbers, {"user": users, "items": items})
+                numbers, users, items = [], [], []
+        if numbers:
+            yield Block(numbers, {"user": users, "items": items})
+
+
+_LINES = 4096
+
+
+def digests(records: Dataset) -> np.ndarray:
+    """Return (n,) uint64, equal for the same items in the same order."""
+    return np.fromiter(map(_digest, records["items"]), np.uint64, len(records))
+
+
+def _digest(items: list[str]) -> int:
+    joined = "\0".join(items).encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(joined, digest_size=8).digest(), "big")
+
+
+def _export(records: Dataset, folder: Path) -> list[str]:
+    return [" ".join(items) for items in records["items"]]
+
+
+def _recognises(name: str, schema: pa.Schema | None) -> bool | None:
+    """Whether a table has a user and an item in each row, or a list of items, by its columns."""
+    if schema is None:
+        return False
+    columns = {column.strip().lower() for column in schema.names}
+    if columns & set(_OTHERS):
+        return False
+    if columns & set(USER_NAMES) and columns & set(ITEM_NAMES):
+        return True
+    if os.path.splitext(unpacked_name(name))[1] in _TABLES | {".parquet", ".arrow"}:
+        lists = {"items", "item_ids", "item_sequence", "history"}
+        return bool(columns & lists) and not columns & {"label", "labels"}
+    return False
+
+
+def _none_repeat(records: Dataset, audit: Audit) -> int:
+    """Return 0: equal events are no copies of a record."""
+    return 0
+
+
+def _content(fields: tuple[Field, ...], repeats: Any = None) -> Content:
+    return Content(
+        name="interactions",
+        noun="sequences",
+        reads=(
+            ".csv, .tsv, .jsonl, .json or .parquet with columns of users, items and times, or of "
+            "lists of items; .txt with a line `user item item ...` for each user"
+        ),
+        fields=fields,
+        tables=_TABLES | {".txt"},
+        stores=frozenset({".parquet", ".xlsx"}),
+        archives=frozenset({".zip"}),
+        class_files=frozenset(),
+        readers={".txt": read_lines},
+        recognises=_recognises,
+        digests=digests,
+        repeats=repeats,
+        survey=survey,
+        export=_export,
+        rows=8192,
+    )
+
+
+#: What is read, row by row, before events are gathered by user.
+ROW = _content(ROWS, _none_repeat)
+#: A user's items in the order of time, and their times where they are known.
+INTERACTIONS = _content(
+    (
+        Field(
+            "items",
+            ITEMS_NAMES,
+            fits=lambda value: bool(names_in(value)),
+            take=_take_items,
+            type=_items,
+            size=lambda value: 12 * len(value),
+        ),
+        Field(
+            "times",
+            ("times", "timestamps"),
+            fits=lambda value: isinstance(value, list),
+            take=lambda value, unit: (value, None),
+            type=_times,
+            size=lambda value: 8 * len(value),
+            required=False,
+        ),
+    )
+)

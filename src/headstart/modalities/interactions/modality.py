@@ -1,0 +1,219 @@
+"""Interactions: how events become sequences of items, and what training may see of them."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headstart.data.audit import Audit
+from headstart.errors import HeadstartError
+from headstart.files import scratch, whole_file
+from headstart.modalities import Baseline, Defaults, Modality, Preview, Request
+from headstart.modalities.interactions.content import INTERACTIONS, ROW, name_of, names_in
+from headstart.modalities.interactions.options import InteractionOptions
+from headstart.pages.markup import cut
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from headstart.batch import Progress
+    from headstart.config import PretrainConfig, SourceOptions
+    from headstart.data.field import Field
+    from headstart.modalities.interactions.processor import ItemProcessor
+
+#: Items of a user that an encoder reads by default, and letters of a preview.
+LENGTH, LETTERS = 50, 160
+#: Blocks and width of the networks by default: a catalogue is no language.
+SMALL = {"layers": 2, "width": 128, "heads": 2}
+
+
+class InteractionsModality(Modality):
+    """What users viewed, bought or listened to, in the order of time."""
+
+    name = "interactions"
+    content = INTERACTIONS
+    gives = "input_ids"
+    protocols = ("next_item", "classification", "regression", "fewshot", "clustering")
+    provides = frozenset({"vocabulary", "two_views", "mask_token"})
+    unit = "items a row"
+    Options = InteractionOptions
+    options: InteractionOptions
+
+    # -- from sources to sequences ---------------------------------------------------------------
+
+    def read(
+        self,
+        sources: list[str],
+        options: SourceOptions,
+        audit: Audit,
+        cache: Path | None = None,
+        *,
+        fields: Sequence[Field] = (),
+    ) -> Dataset:
+        """Read events or sequences; return a record of each user: ``id``, ``items``, ``times``.
+
+        Events of all sources are gathered by user. ``times`` are None where none are known; a
+        ``label`` is the last that a row of the user has.
+        """
+        from headstart.data.columns import LABEL
+        from headstart.data.sources import read
+
+        rows = read(
+            sources,
+            content=ROW,
+            columns=options.columns,
+            document=options.document,
+            encoding=options.encoding,
+            audit=audit,
+            cache=cache,
+        )
+        found = self._sequences(rows, audit, options)
+        labels = _labels(rows)
+        own = replace(LABEL, required=False)
+        wanted = [*self.content.fields, *([own] if labels else [])]
+        key = repr((tuple(sources), sorted(options.columns.items()), self.options))
+        name = f"sequences-{hashlib.blake2b(key.encode(), digest_size=8).hexdigest()}.arrow"
+        path = (cache or Path(tempfile.mkdtemp(dir=scratch()))) / name
+        records = _stored(path, wanted, found, labels)
+        audit.kept += len(records) - len(rows)
+        audit.duplicates = self.content.count_repeats(records, audit)
+        return records
+
+    def _sequences(
+        self, rows: Dataset, audit: Audit, options: SourceOptions
+    ) -> tuple[list[str], list[list[str]], list[list[float] | None]]:
+        from headstart.modalities.interactions.histories import events_of, gathered, sequences_of
+
+        if not {"item", "items"} & set(rows.column_names):
+            raise HeadstartError(
+                "no column of items was found; name it with --column item=COLUMN (and the users' "
+                "with --column user=COLUMN), or --column items=COLUMN where a row has them all."
+            )
+        events = events_of(rows, audit, self.options)
+        seed = int(getattr(options, "seed", 0))
+        return sequences_of(gathered(events, audit, self.options, seed), self.options)
+
+    def inline(self, values: list[str]) -> Dataset:
+        """Return histories that were typed as ``"12,7,9"``, the latest item last."""
+        from datasets import Dataset
+
+        found = [names_in(value) or [] for value in values]
+        for value, items in zip(values, found, strict=True):
+            if not items or name_of(items[0]) is None:
+                raise HeadstartError(f"{value!r} is neither a file nor a list such as 12,7,9.")
+        names = [str(number) for number in range(1, len(values) + 1)]
+        return Dataset.from_dict({"id": names, "items": found})
+
+    def trained_on(self, records: Dataset) -> Dataset:
+        """Return what training may see: without what ``hold_out`` leaves for the verdict."""
+        from headstart.modalities.interactions.held_out import held_out
+
+        return held_out(records, self.options).train
+
+    # -- from sequences to batches ---------------------------------------------------------------
+
+    def defaults(self, request: Request) -> Defaults:
+        """Predict each next item with a causal transformer, as SASRec does."""
+        objectives, encoder = request.choose(
+            "clm",
+            "gpt",
+            objective_for={"modernbert": "mlm", "bert": "mlm"},
+            encoder_for={"mlm": "modernbert"},
+        )
+        longest = max(map(len, request.records["items"][:100_000]), default=1)
+        length = request.length or min(LENGTH, max(4, longest))
+        return Defaults(objectives, encoder, length, encoder_options=SMALL)
+
+    def fit(
+        self,
+        records: Dataset,
+        config: PretrainConfig,
+        defaults: None,
+        length: int,
+        *,
+        patient: bool = False,
+    ) -> ItemProcessor:
+        """Collect the catalogue: all items of the training records, the commonest first."""
+        from headstart.modalities.interactions.processor import ItemProcessor
+
+        return ItemProcessor.fitted(records)
+
+    def load(self, folder: str | Path) -> ItemProcessor:
+        """Reopen the catalogue of an encoder folder."""
+        from headstart.modalities.interactions.processor import ItemProcessor
+
+        return ItemProcessor.load(Path(folder))
+
+    def prepare(
+        self,
+        records: Dataset,
+        processor: ItemProcessor,
+        folder: Path,
+        audit: Audit,
+        *,
+        learn: bool,
+    ) -> None:
+        """Store the ids of the items in a memory-mapped file, and count them."""
+        counts = processor.store(records, folder)
+        if learn:
+            processor.vocabulary = replace(processor.vocabulary, counts=counts)
+
+    # -- what it looks like, and what it is compared with ----------------------------------------
+
+    def preview(self, records: Dataset, side: int) -> list[Preview]:
+        """Return the latest items of each sequence."""
+        return [
+            Preview(cut(" ".join(items[::-1]), LETTERS) or "(empty)") for items in records["items"]
+        ]
+
+    def baselines(
+        self,
+        background: Dataset | None,
+        train: Dataset,
+        test: Dataset | None,
+        *,
+        protocol: str = "classification",
+        seed: int,
+        progress: Progress | None,
+    ) -> Iterable[Baseline]:
+        """Return bags of items for labels of users; see :mod:`.bags` of this room."""
+        from headstart.modalities.interactions.bags import bags
+
+        return bags(background, train, test, seed=seed)
+
+
+def _labels(rows: Dataset) -> dict[str, str]:
+    """Return the last label of each user's rows, if rows have labels."""
+    if "label" not in rows.column_names:
+        return {}
+    users = rows["user"] if "user" in rows.column_names else rows["id"]
+    named = zip(users, rows["id"], rows["label"], strict=True)
+    return {user or name: label for user, name, label in named if label is not None}
+
+
+def _stored(
+    path: Path,
+    fields: Sequence[Field],
+    found: tuple[list[str], list[list[str]], list[list[float] | None]],
+    labels: dict[str, str],
+) -> Dataset:
+    """Write the records, whole or not at all, and return them memory-mapped."""
+    from headstart.data.store import RecordWriter
+
+    names, items, times = found
+    with whole_file(path) as unfinished:
+        writer = RecordWriter(unfinished, fields, keep=("items",))
+        for start in range(0, len(names), 4096):
+            part = slice(start, start + 4096)
+            columns: list[list[object]] = [list(items[part]), list(times[part])]
+            if labels:
+                columns.append(
+                    [labels.get(name.rpartition("#")[0] or name) for name in names[part]]
+                )
+            writer.add(names[part], columns)
+        writer.close()
+    return writer.open(path)

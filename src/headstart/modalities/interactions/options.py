@@ -1,0 +1,42 @@
+"""The options of interactions: which events count, how they are divided, what is held out."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from headstart.config import Options
+
+
+class InteractionOptions(Options):
+    """Options of interactions, for ``--set interactions.KEY=VALUE``."""
+
+    least_value: float | None = Field(
+        None, description="Lowest value of an event that counts, such as a rating of 4."
+    )
+    least_events: int = Field(
+        1, ge=1, le=1000, description="Fewest events of a user; with least_users a k-core."
+    )
+    least_users: int = Field(
+        1, ge=1, le=100_000, description="Fewest events of an item; rarer items are left out."
+    )
+    repeats: Literal["merge", "first", "keep"] = Field(
+        "merge",
+        description="An item that a user has again: merge it with the event before where that is "
+        "the same item, keep the first event of each item, or keep all.",
+    )
+    ties: Literal["file", "shuffle"] = Field(
+        "file", description="Order of a user's events of one time: as in the file, or at random."
+    )
+    session_gap: float | None = Field(
+        None, gt=0, description="Seconds without an event after which a new sequence begins."
+    )
+    hold_out: Literal["last", "time", "none"] = Field(
+        "last",
+        description="What training does not see, as it is tested: the last two items of each "
+        "user (the second last one validates), the latest tenth of all events by time, or nothing.",
+    )
+    seen: Literal["remove", "keep"] = Field(
+        "remove", description="Items of a user's history, where others are ranked for that user."
+    )

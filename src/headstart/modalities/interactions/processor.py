@@ -1,0 +1,161 @@
+"""Sequences of items as batches of ids."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from headstart.batch import Batch, Rows
+from headstart.data.store import stream
+from headstart.errors import HeadstartError
+from headstart.files import write_json
+from headstart.modalities import Processor, TokenProcessor, Vocabulary
+from headstart.modalities.interactions.content import INTERACTIONS
+from headstart.modalities.interactions.views import VIEWS, check_views
+from headstart.modalities.tokens.batching import by_length
+from headstart.modalities.tokens.token_file import (
+    Document,
+    DocumentRows,
+    PackedRows,
+    TokenFile,
+    write_token_file,
+)
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+#: Ids that are no items: padding, a hidden item, one that training never saw.
+PAD, MASK, UNKNOWN, FIRST = 0, 1, 2, 3
+SAVED, COUNTS = "items.json", "counts.npy"
+
+
+class ItemProcessor(TokenProcessor):
+    """A catalogue: the items by name, with an id each.
+
+    Args:
+        names: of the items, the commonest first; the first one has the id 3.
+        counts: (3 + I,) how often each id occurs.
+    """
+
+    content = INTERACTIONS
+    gives = "input_ids"
+    provides = frozenset({"vocabulary", "two_views", "mask_token"})
+
+    def __init__(self, names: Sequence[str], counts: np.ndarray | None = None) -> None:
+        self.names = list(names)
+        self.ids = {name: number for number, name in enumerate(self.names, FIRST)}
+        self.vocabulary = Vocabulary(
+            size=FIRST + len(self.names),
+            pad_id=PAD,
+            special_ids=(PAD, MASK, UNKNOWN),
+            mask_id=MASK,
+            unknown_id=UNKNOWN,
+            counts=np.ones(FIRST + len(self.names), np.int64) if counts is None else counts,
+        )
+        self._starts = np.ones(self.vocabulary.size, dtype=bool)
+
+    @classmethod
+    def fitted(cls, records: Dataset) -> ItemProcessor:
+        """Collect the items of records."""
+        counts: Counter[str] = Counter()
+        for items in stream(records, "items"):
+            counts.update(items)
+        return cls(sorted(counts, key=lambda name: (-counts[name], name)))
+
+    def agrees_with(self, other: Processor) -> bool:
+        """Return whether both have the same items."""
+        return isinstance(other, ItemProcessor) and other.names == self.names
+
+    def encode(self, items: Iterable[str]) -> list[int]:
+        """Return the id of each item."""
+        return [self.ids.get(name, UNKNOWN) for name in items]
+
+    def store(self, records: Dataset, folder: Path) -> np.ndarray:
+        """Write the ids of the records once, and return the count of each (3 + I,)."""
+        documents = (
+            Document(np.array(self.encode(items), dtype=np.int64))
+            for items in stream(records, "items")
+        )
+        return write_token_file(folder, documents, self.vocabulary.size)
+
+    def rows(self, folder: Path, *, layout: str, length: int, seed: int) -> Rows:
+        """Open stored sequences: packed, or one in each row."""
+        file = TokenFile.open(folder)
+        if layout == "packed":
+            return PackedRows(file, length, seed, PAD, self._starts)
+        return DocumentRows(file, length, seed, PAD, self._starts)
+
+    def collate(self, records: Dataset, length: int) -> Batch:
+        """Turn records into ``input_ids`` and ``mask`` (B,T): the latest ``length`` items."""
+        return padded([self.encode(items)[-length:] for items in records["items"]])
+
+    def batches(
+        self, records: Dataset, length: int, size: int
+    ) -> Iterator[tuple[np.ndarray, Batch]]:
+        """Yield all records in batches of similar length, with little padding."""
+
+        def read(some: list[Any]) -> list[list[int]]:
+            return [self.encode(items)[-length:] for items in some]
+
+        for indices, rows in by_length(stream(records, "items"), read, length * size):
+            yield indices, padded(rows)
+
+    def views(
+        self,
+        batch: Batch,
+        generator: torch.Generator,
+        kind: str,
+        *,
+        local: int = 0,
+        side: int | None = None,
+    ) -> tuple[Batch, ...]:
+        """Return two views of each sequence; see :mod:`headstart.modalities.interactions.views`."""
+        if local or side:
+            raise HeadstartError("views of sequences have no pixels; leave out local and side.")
+        check_views(kind)
+        return VIEWS[kind](batch, generator, PAD, MASK)
+
+    def spell(self, number: int) -> str:
+        """Return the name of an id."""
+        special = {PAD: "", MASK: "[MASK]", UNKNOWN: "[UNKNOWN]"}
+        return special[number] if number < FIRST else self.names[number - FIRST]
+
+    def save(self, folder: Path) -> None:
+        """Write ``items.json``, and the counts."""
+        write_json(folder / SAVED, {"items": self.names})
+        if self.vocabulary.counts is not None:
+            np.save(folder / COUNTS, self.vocabulary.counts)
+
+    @classmethod
+    def load(cls, folder: Path) -> ItemProcessor:
+        """Reopen what :meth:`save` wrote.
+
+        Raises:
+            HeadstartError: the files do not fit each other.
+        """
+        stored = json.loads((folder / SAVED).read_text(encoding="utf-8"))
+        names = stored["items"]
+        counts = np.load(folder / COUNTS) if (folder / COUNTS).is_file() else None
+        if counts is not None and len(counts) != FIRST + len(names):
+            raise HeadstartError(
+                f"{folder}: {SAVED} has {len(names):,} items and {COUNTS} other ones; copy the "
+                "folder again."
+            )
+        return cls(names, counts)
+
+
+def padded(rows: list[list[int]]) -> Batch:
+    """Turn rows of ids into ``input_ids`` and ``mask`` (B,T), T that of the longest."""
+    longest = max(1, max(map(len, rows), default=1))
+    ids = np.full((len(rows), longest), PAD, dtype=np.int64)
+    mask = np.zeros((len(rows), longest), dtype=bool)
+    for row, items in enumerate(rows):
+        ids[row, : len(items)] = items
+        mask[row, : len(items)] = True
+    return {"input_ids": torch.from_numpy(ids), "mask": torch.from_numpy(mask)}

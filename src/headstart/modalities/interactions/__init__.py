@@ -1,0 +1,1 @@
+"""Interactions: who bought, viewed or heard what, in the order of time."""

@@ -1,0 +1,83 @@
+"""Ranks of targets among the scores of all candidates, ties and removed candidates included."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from headstart.errors import HeadstartError
+
+#: Maximum number of scores in memory at once.
+_CELLS = 2**23
+
+
+def ranks(
+    scores: np.ndarray, targets: np.ndarray, seen: Sequence[np.ndarray] | None = None
+) -> np.ndarray:
+    """Return the rank (B,) float64 of each row's target among all candidates, from 1.
+
+    Candidates that score the same share the mean of their ranks, so that constant scores are no
+    hit. All candidates are ranked: none is sampled.
+
+    Args:
+        scores: (B,I); minus infinity is allowed, NaN is not.
+        targets: (B,) integers. One outside 0..I-1 is in no list: its rank is infinite.
+        seen: of each row the candidates that are removed from its list. A target among them is in
+            no list either: its rank is infinite. Where users come back to what they know, give
+            None, which removes nothing.
+    """
+    targets = np.asarray(targets, dtype=np.int64)
+    if np.isnan(scores).any():
+        raise HeadstartError("scores to rank are not numbers (NaN): nothing can be ranked by them.")
+    rows = np.arange(len(scores))
+    known = (0 <= targets) & (targets < scores.shape[1])
+    own = scores[rows, np.where(known, targets, 0)]
+    above = np.count_nonzero(scores > own[:, None], axis=1).astype(np.float64)
+    tied = np.count_nonzero(scores == own[:, None], axis=1).astype(np.float64) - 1
+    if seen is not None:
+        owner, removed = _pairs(seen, scores.shape[1])
+        values = scores[owner, removed]
+        above -= np.bincount(owner[values > own[owner]], minlength=len(rows))
+        tied -= np.bincount(owner[values == own[owner]], minlength=len(rows))
+        known[owner[removed == targets[owner]]] = False
+    return np.where(known, 1 + above + tied / 2, np.inf)
+
+
+def ranks_of(
+    scorer: Callable[[Sequence[np.ndarray]], np.ndarray],
+    histories: Sequence[np.ndarray],
+    targets: np.ndarray,
+    count: int,
+    keep_seen: bool = False,
+) -> np.ndarray:
+    """Return the ranks (B,) of targets after their histories, in chunks of bounded memory.
+
+    Args:
+        scorer: from histories to scores (b,I).
+        count: I.
+        keep_seen: whether the items of a history stay in its list.
+    """
+    at_once = max(1, _CELLS // max(1, count))
+    found = [np.empty(0)]
+    for start in range(0, len(targets), at_once):
+        some = [histories[row] for row in range(start, min(start + at_once, len(targets)))]
+        found.append(
+            ranks(scorer(some), targets[start : start + at_once], None if keep_seen else some)
+        )
+    return np.concatenate(found)
+
+
+def ndcg(ranks: np.ndarray, cut: int) -> np.ndarray:
+    """Return the NDCG (B,) of lists with one right candidate: 1 / log2(1 + rank) up to ``cut``."""
+    return np.where(ranks <= cut, 1 / np.log2(1 + ranks), 0.0)
+
+
+def _pairs(seen: Sequence[np.ndarray], count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows and candidates, each pair once."""
+    lengths = np.fromiter(map(len, seen), np.int64, len(seen))
+    flat = np.concatenate([np.empty(0, dtype=np.int64), *seen]).astype(np.int64)
+    if len(flat) and not (0 <= flat.min() and flat.max() < count):
+        raise HeadstartError(f"a seen candidate is not in 0..{count - 1}: check their numbers.")
+    keys = np.unique(np.repeat(np.arange(len(seen)), lengths) * count + flat)
+    return keys // count, keys % count

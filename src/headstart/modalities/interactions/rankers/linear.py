@@ -1,0 +1,74 @@
+"""Rankers whose scores are sums over the items of a history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+#: Weights of a history that are smaller are left out: the sum of the rest is 1% at most.
+_LEAST = 1e-4
+
+
+def weighted(histories: Sequence[np.ndarray], count: int, recency: float) -> sparse.csr_matrix:
+    """Return the weights (B,I) float32 of the items of each history.
+
+    The last item has weight 1, the one before it ``recency``, then its square, and so on; those of
+    an item that occurs several times are added.
+    """
+    if recency <= 0:
+        most = 1
+    else:
+        most = None if recency >= 1 else int(np.log(_LEAST) / np.log(recency)) + 1
+    last = [np.asarray(each)[-most:] if most else np.asarray(each) for each in histories]
+    ends = np.cumsum([0, *map(len, last)])
+    items = np.concatenate([np.empty(0, dtype=np.int64), *last])
+    distance = np.repeat(ends[1:], np.diff(ends)) - 1 - np.arange(len(items))
+    values = np.power(float(recency), distance).astype(np.float32)
+    return sparse.csr_matrix((values, items, ends), (len(last), count))
+
+
+def scaled_popularity(counts: np.ndarray) -> np.ndarray:
+    """Return counts (I,) float32 as shares of the largest."""
+    return (counts / max(float(counts.max(initial=0)), 1e-9)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class LinearRanker:
+    """Scores that are the weighted sum, over the items of a history, of a row of ``weights``.
+
+    Attributes:
+        name: for tables and charts.
+        weights: (I,I) float32, dense or sparse, from an item of the history to the next one;
+            (K,K) where ``kept`` names K items.
+        prior: (I,) float32, added to all scores: it orders what the history says nothing about.
+        recency: of the weights of a history, see :func:`weighted`.
+        kept: (K,) the items that ``weights`` are of; None where they are all.
+        settings: what it was fitted with.
+    """
+
+    name: str
+    weights: np.ndarray | sparse.csr_matrix
+    prior: np.ndarray
+    recency: float = 1.0
+    kept: np.ndarray | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def scores(self, histories: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the scores (B,I) float32 of all items after each of B histories."""
+        rows = weighted(histories, len(self.prior), self.recency)
+        if self.kept is None:
+            found = _dense(rows @ self.weights)
+        else:
+            found = np.zeros(rows.shape, dtype=np.float32)
+            found[:, self.kept] = _dense(rows[:, self.kept] @ self.weights)
+        found += self.prior
+        return found
+
+
+def _dense(product: Any) -> np.ndarray:
+    found = product.toarray() if sparse.issparse(product) else np.asarray(product)
+    return found.astype(np.float32, copy=False)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from headstart.verbs import predict as predict
     from headstart.verbs import pretrain as pretrain
     from headstart.verbs import preview as preview
+    from headstart.verbs import recommend as recommend
     from headstart.verbs import runs as runs
     from headstart.verbs import search as search
 
@@ -56,6 +57,7 @@ _HOMES = {
     "explain": "headstart.verbs",
     "finetune": "headstart.verbs",
     "generate": "headstart.verbs",
+    "recommend": "headstart.verbs",
     "info": "headstart.verbs",
     "label": "headstart.verbs",
     "list": "headstart.catalog:names",

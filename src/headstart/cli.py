@@ -59,6 +59,7 @@ VERBS: dict[str, tuple[type[Options], tuple[str, ...]]] = {
     "embed": (config.EmbedConfig, ("run", "inputs")),
     "search": (config.SearchConfig, ("run", "inputs")),
     "explain": (config.ExplainConfig, ("run", "inputs")),
+    "recommend": (config.RecommendConfig, ("run",)),
     "generate": (config.GenerateConfig, ("run",)),
 }
 

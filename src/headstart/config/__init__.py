@@ -32,6 +32,7 @@ from headstart.config.options import (
     TrainingOptions,
     spelled_out,
 )
+from headstart.config.recommending import RecommendConfig
 from headstart.config.tasks import SemiOptions
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "PredictConfig",
     "PretrainConfig",
     "PreviewConfig",
+    "RecommendConfig",
     "SafeguardOptions",
     "SearchConfig",
     "SemiOptions",

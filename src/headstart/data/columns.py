@@ -189,7 +189,7 @@ def check_names(
         named: from the name of a field to a column.
         others: names of fields beside those of the content.
     """
-    known = [*content.columns, *others]
+    known = [*content.nameable, *others]
     owners: dict[str, str] = {}
     for name, column in named.items():
         if name not in known:

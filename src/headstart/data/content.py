@@ -78,6 +78,8 @@ class Content:
         fields: the columns of a record. A record whose values are all blank is skipped.
         companions: names of further fields of the same type that pre-training can use; each is
             read if its column is named.
+        parts: fields of a row of a source, where a record is gathered from several rows; they
+            can be named like those of a record.
         reads: the supported files, for messages.
         tables: suffixes of text files with a record per line or row, optionally followed by
             ``.gz``.
@@ -134,6 +136,7 @@ class Content:
     rules: Mapping[str, Rule] = field(default_factory=dict)
     failing: Callable[[Dataset, Sequence[str], Any], Mapping[int, str]] = _none_fail
     companions: tuple[str, ...] = ()
+    parts: tuple[Field, ...] = ()
     files: frozenset[str] = field(default_factory=frozenset)
     columnless: Mapping[str, str] = field(default_factory=dict)
     ignored_tables: str | None = None
@@ -146,6 +149,11 @@ class Content:
     def columns(self) -> list[str]:
         """Names of the fields."""
         return [one.name for one in self.fields]
+
+    @property
+    def nameable(self) -> list[str]:
+        """Names of the fields whose columns in the sources can be named."""
+        return list(dict.fromkeys(one.name for one in (*self.fields, *self.parts)))
 
     def count_repeats(self, records: Dataset, audit: Audit) -> int:
         """Count the records whose content repeats an earlier one, see :attr:`repeats`."""

@@ -93,6 +93,9 @@ class Modality(ABC):
         protocols: names of its evaluation protocols; the first is the default.
         corruptions: realistic corruptions of its records, by name.
         published: a package that carries a published encoder of its records, if one is known.
+        recommender: what ranks what comes after a record, as ``module:function``; None where there
+            is no such question. It takes the run, its opened encoder, the options of ``recommend``
+            and what is called with messages, and returns a result with ``rows``.
         Options: the model of its options, set with ``--set NAME.key=value``; imports no torch.
         options: those of this instance.
     """
@@ -105,6 +108,7 @@ class Modality(ABC):
     provides: frozenset[str]
     unit: str
     published: Package | None = None
+    recommender: str | None = None
     Options: type[AnyOptions] = AnyOptions
     options: AnyOptions
 

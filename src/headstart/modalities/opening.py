@@ -52,7 +52,7 @@ def modality_of(config: PretrainConfig | AuditConfig) -> str:
     owners = [
         name
         for name, kind in MODALITIES.items()
-        if not set(kind.content.columns).isdisjoint(config.columns)
+        if not set(kind.content.nameable).isdisjoint(config.columns)
     ]
     return owners[0] if len(owners) == 1 else guess_content(config.sources)
 

@@ -11,6 +11,7 @@ from headstart.verbs.describing import info
 from headstart.verbs.handle import Run, finetune, pretrain, runs
 from headstart.verbs.judging import audit, compare, evaluate, label
 from headstart.verbs.previewing import preview
+from headstart.verbs.recommending import recommend
 
 __all__ = [
     "Run",
@@ -26,6 +27,7 @@ __all__ = [
     "predict",
     "pretrain",
     "preview",
+    "recommend",
     "runs",
     "search",
 ]

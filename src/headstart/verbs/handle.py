@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.errors import HeadstartError
 from headstart.pages.markup import Markup, table, tag
 from headstart.run import RunFolder
-from headstart.verbs import applying, describing, judging, learning
+from headstart.verbs import applying, describing, judging, learning, recommending
 from headstart.verbs.reading import Named, in_file
 from headstart.verbs.wording import note_records, noting_records
 
@@ -102,6 +102,10 @@ class Run(RunFolder):
     def explain(self, *inputs: Any, **options: Any) -> Explanations:
         """Same as :func:`headstart.explain` on this run."""
         return applying.explain(self, *inputs, **options)
+
+    def recommend(self, **options: Any) -> Any:
+        """Same as :func:`headstart.recommend` on this run."""
+        return recommending.recommend(self, **options)
 
     def generate(self, prompt: str = "", **options: Any) -> str | Path:
         """Same as :func:`headstart.generate` on this run."""

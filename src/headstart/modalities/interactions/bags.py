@@ -38,14 +38,18 @@ def bags(
         counts.data = (1 + np.log(counts.data)) * idf[counts.indices]
         return unit_length(counts.astype(np.float32))
 
-    parts = [weighed(train), *([] if test is None else [weighed(test)])]
-    found = [Baseline("bag of items", *parts, heads=("logistic regression", "linear SVM"))]
+    own, others = weighed(train), None if test is None else weighed(test)
+    found = [Baseline("bag of items", own, others, heads=("logistic regression", "linear SVM"))]
     size = min(TOPICS, *(edge - 1 for edge in known.shape))
     if size >= 2:
         reduced = TruncatedSVD(size, random_state=seed).fit(weighed(fitted[0]))
-        dense = [np.asarray(reduced.transform(part), dtype=np.float32) for part in parts]
+        dense = [
+            None if part is None else np.asarray(reduced.transform(part), dtype=np.float32)
+            for part in (own, others)
+        ]
         heads = ("logistic regression", "auto")
-        found.append(Baseline("reduced bag of items", *dense, heads=heads, joinable=True))
+        name = "reduced bag of items"
+        found.append(Baseline(name, dense[0], dense[1], heads=heads, joinable=True))
     return found
 
 

@@ -7,6 +7,7 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,9 @@ import numpy as np
 from headstart.data.block import Block
 from headstart.data.columns import label_text
 from headstart.data.content import Content
+from headstart.data.decoding import open_text
 from headstart.data.field import Field, string
+from headstart.data.lines import chunks, lines
 from headstart.data.streams import unpacked_name
 from headstart.data.times import moment
 from headstart.modalities.interactions.survey import survey
@@ -170,28 +173,19 @@ ROWS = (
 
 def read_lines(unit: Unit, named: Mapping[str, str]) -> Iterator[Block]:
     """Yield the sequences of a file of lines ``user item item ...``, in the order of time."""
-    import io
-
-    with unit.open() as stream:
-        text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace")  # type: ignore[arg-type]
-        numbers: list[int] = []
-        users: list[str] = []
-        items: list[list[str]] = []
-        for number, line in enumerate(text, 1):
-            user, *others = line.split() or [""]
-            if not user:
-                continue
-            numbers.append(number)
-            users.append(user)
-            items.append(others)
-            if len(numbers) == _LINES:
-                yield Block(numbers, {"user": users, "items": items})
-                numbers, users, items = [], [], []
-        if numbers:
-            yield Block(numbers, {"user": users, "items": items})
-
-
-_LINES = 4096
+    cut: list[int] = []
+    with closing(open_text(unit)) as text:
+        for first, found in lines(chunks(text), lambda number, reason: cut.append(int(number))):
+            rows = [(first + index, line.split()) for index, line in enumerate(found)]
+            rows = [(number, row) for number, row in rows if row]
+            yield Block(
+                [*cut, *(number for number, _ in rows)],
+                {
+                    "user": [None] * len(cut) + [row[0] for _, row in rows],
+                    "items": [[]] * len(cut) + [row[1:] for _, row in rows],
+                },
+            )
+            cut.clear()
 
 
 def digests(records: Dataset) -> np.ndarray:
@@ -228,7 +222,9 @@ def _none_repeat(records: Dataset, audit: Audit) -> int:
     return 0
 
 
-def _content(fields: tuple[Field, ...], repeats: Any = None) -> Content:
+def _content(
+    fields: tuple[Field, ...], parts: tuple[Field, ...] = (), repeats: Any = None
+) -> Content:
     return Content(
         name="interactions",
         noun="sequences",
@@ -237,6 +233,7 @@ def _content(fields: tuple[Field, ...], repeats: Any = None) -> Content:
             "lists of items; .txt with a line `user item item ...` for each user"
         ),
         fields=fields,
+        parts=parts,
         tables=_TABLES | {".txt"},
         stores=frozenset({".parquet", ".xlsx"}),
         archives=frozenset({".zip"}),
@@ -252,7 +249,7 @@ def _content(fields: tuple[Field, ...], repeats: Any = None) -> Content:
 
 
 #: What is read, row by row, before events are gathered by user.
-ROW = _content(ROWS, _none_repeat)
+ROW = _content(ROWS, repeats=_none_repeat)
 #: A user's items in the order of time, and their times where they are known.
 INTERACTIONS = _content(
     (
@@ -273,5 +270,6 @@ INTERACTIONS = _content(
             size=lambda value: 8 * len(value),
             required=False,
         ),
-    )
+    ),
+    parts=ROWS,
 )

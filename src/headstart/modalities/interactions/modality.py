@@ -40,6 +40,7 @@ class InteractionsModality(Modality):
     protocols = ("next_item", "classification", "regression", "fewshot", "clustering")
     provides = frozenset({"vocabulary", "two_views", "mask_token"})
     unit = "items a row"
+    recommender = "headstart.downstream.interactions.recommend:recommend"
     Options = InteractionOptions
     options: InteractionOptions
 
@@ -71,6 +72,7 @@ class InteractionsModality(Modality):
             audit=audit,
             cache=cache,
         )
+        earlier = audit.kept - len(rows)
         found = self._sequences(rows, audit, options)
         labels = _labels(rows)
         own = replace(LABEL, required=False)
@@ -79,7 +81,7 @@ class InteractionsModality(Modality):
         name = f"sequences-{hashlib.blake2b(key.encode(), digest_size=8).hexdigest()}.arrow"
         path = (cache or Path(tempfile.mkdtemp(dir=scratch()))) / name
         records = _stored(path, wanted, found, labels)
-        audit.kept += len(records) - len(rows)
+        audit.kept = earlier + len(records)
         audit.duplicates = self.content.count_repeats(records, audit)
         return records
 
@@ -88,7 +90,7 @@ class InteractionsModality(Modality):
     ) -> tuple[list[str], list[list[str]], list[list[float] | None]]:
         from headstart.modalities.interactions.histories import events_of, gathered, sequences_of
 
-        if not {"item", "items"} & set(rows.column_names):
+        if all(rows.data.column(name).null_count == len(rows) for name in ("item", "items")):
             raise HeadstartError(
                 "no column of items was found; name it with --column item=COLUMN (and the users' "
                 "with --column user=COLUMN), or --column items=COLUMN where a row has them all."

@@ -1,0 +1,268 @@
+"""Recommending: the best items of the catalogue for each user, at once for a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from headstart.data.audit import Audit
+from headstart.data.store import stream
+from headstart.downstream.interactions.blend import Blend
+from headstart.downstream.interactions.network import network_of
+from headstart.errors import HeadstartError, did_you_mean
+from headstart.evaluation.background import pretraining_records
+from headstart.modalities.interactions.processor import FIRST, ItemProcessor
+from headstart.modalities.interactions.rankers.tuning import fitted
+from headstart.modalities.interactions.sequences import Sequences
+from headstart.outputs import store_of
+from headstart.pages.result import Result
+from headstart.run import RunFolder
+from headstart.stored import read_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from datasets import Dataset
+
+    from headstart.config import RecommendConfig
+    from headstart.encoders import TokenEncoder
+    from headstart.encoders.opening import OpenedEncoder
+    from headstart.modalities.interactions.options import InteractionOptions
+    from headstart.modalities.interactions.rankers import Ranker
+
+#: What the last evaluation preferred, in the run's folder.
+CHOSEN = "ranking.json"
+#: Users at once; best items among which different ones are looked for; reasons of an item.
+_ROWS, _POOL, _REASONS = 256, 100, 2
+#: Users that the console shows.
+_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Recommendations(Result):
+    """What is recommended to each user.
+
+    Attributes:
+        rows: ``{user, rank, item, score, reasons}`` of each item of each list, in order.
+        notes: remarks in plain sentences.
+    """
+
+    rows: list[dict[str, Any]]
+    notes: list[str]
+
+    def summary(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {"recommendations": self.rows, "notes": self.notes}
+
+    def __str__(self) -> str:
+        lines: list[str] = []
+        users = list(dict.fromkeys(row["user"] for row in self.rows))
+        for user in users[:_SHOWN]:
+            lines.append(f"{user}:")
+            for row in (row for row in self.rows if row["user"] == user):
+                why = f"  because of {', '.join(row['reasons'])}" if row.get("reasons") else ""
+                lines.append(f"  {row['rank']:>3}  {row['item']:<24} {row['score']:8.3f}{why}")
+        if len(users) > _SHOWN:
+            lines.append(f"... and {len(users) - _SHOWN:,} more users; --out FILE writes them all")
+        return "\n".join([*lines, *(f"Note: {note}" for note in self.notes)])
+
+
+def recommend(
+    run: RunFolder, opened: OpenedEncoder, plan: RecommendConfig, say: Callable[[str], None]
+) -> Recommendations:
+    """Rank the catalogue for the users that the options name.
+
+    Raises:
+        HeadstartError: no user is named, or an unknown one; the run predicts no items; a list of
+            items names none of the catalogue.
+    """
+    options = cast("InteractionOptions", opened.modality.options)
+    network = network_of(run, opened.encoder, opened.processor, opened.length)
+    processor = cast(ItemProcessor, opened.processor)
+    notes: list[str] = []
+    own: list[Dataset | None] = []
+
+    def sources() -> Dataset | None:
+        if not own:
+            own.append(pretraining_records(run, opened.modality, notes))
+        return own[0]
+
+    users = _users(plan, opened, sources, notes)
+    ranker = _ranker(run, plan, network, processor, sources, notes)
+    allowed = _allowed(plan, processor)
+    keep_seen = (options.seen if plan.seen == "auto" else plan.seen) == "keep"
+    rows: list[dict[str, Any]] = []
+    unknown = 0
+    table = (
+        cast("TokenEncoder", opened.encoder).token_embedding.weight.detach().float().numpy()[FIRST:]
+    )
+    for start in range(0, len(users), _ROWS):
+        some = users[start : start + _ROWS]
+        coded = [np.array(processor.encode(items), dtype=np.int64) - FIRST for _, items in some]
+        unknown += sum(int((each < 0).sum()) for each in coded)
+        histories = [each[each >= 0] for each in coded]
+        scores = ranker.scores(histories)
+        scores[:, ~allowed] = -np.inf
+        for (user, _), history, row in zip(some, histories, scores, strict=True):
+            if not keep_seen:
+                row[history] = -np.inf
+            best = _best(row, plan.top, plan.diversity, table)
+            why = _reasons(ranker, history, row, best) if plan.reasons else [None] * len(best)
+            rows += [
+                {
+                    "user": user,
+                    "rank": rank,
+                    "item": processor.names[int(item)],
+                    "score": float(row[item]),
+                    **(
+                        {"reasons": [processor.names[int(one)] for one in reason]}
+                        if reason is not None
+                        else {}
+                    ),
+                }
+                for rank, (item, reason) in enumerate(zip(best, why, strict=True), 1)
+            ]
+    if unknown:
+        notes.append(f"{unknown:,} items of the histories are not in the catalogue of the run.")
+    for note in notes:
+        say(note)
+    return Recommendations(rows, notes)
+
+
+def _users(
+    plan: RecommendConfig,
+    opened: OpenedEncoder,
+    sources: Callable[[], Dataset | None],
+    notes: list[str],
+) -> list[tuple[str, list[str]]]:
+    """Return the users and their items.
+
+    Raises:
+        HeadstartError: none is named, more than one way is used, or a user is unknown.
+    """
+    given = [bool(plan.history), plan.user is not None, plan.users is not None]
+    if sum(given) != 1:
+        what = "no user is named" if not any(given) else "users are named in several ways"
+        raise HeadstartError(
+            f"{what}; give one of --history a,b,c for a new user, --user NAME or --users FILE."
+        )
+    if plan.history:
+        return [("new user", [item for each in plan.history for item in each.split(",") if item])]
+    if plan.users is not None:
+        records = opened.modality.read([plan.users], plan, Audit())
+        return list(zip(records["id"], records["items"], strict=True))
+    records_or_none = sources()
+    if records_or_none is None:
+        raise HeadstartError(f"{notes[-1]} Name the items with --history instead.")
+    names = list(stream(records_or_none, "id"))
+    assert plan.user is not None
+    if plan.user not in names:
+        raise HeadstartError(
+            f"no user {plan.user!r} is in the sources of the run{did_you_mean(plan.user, names)}; "
+            "name the items of a new one with --history a,b,c."
+        )
+    row = names.index(plan.user)
+    return [(plan.user, records_or_none[row]["items"])]
+
+
+def _ranker(
+    run: RunFolder,
+    plan: RecommendConfig,
+    network: Ranker,
+    processor: ItemProcessor,
+    sources: Callable[[], Dataset | None],
+    notes: list[str],
+) -> Ranker:
+    """Return the network, or it beside the alternative that the last evaluation preferred."""
+    file = RunFolder(store_of(run.folder)).folder / CHOSEN
+    chosen = read_json(file) if file.is_file() else {}
+    if plan.by == "network" or not chosen:
+        if plan.by == "both":
+            raise HeadstartError(
+                f"{run.folder} was not evaluated, or the network alone was better, so nothing "
+                "stands beside it; run `headstart evaluate` first, or leave out --by both."
+            )
+        return network
+    records = sources()
+    if records is None:
+        notes.append("The network ranks alone, as the alternative beside it needs these sources.")
+        return network
+    codes = [np.array(processor.encode(items)) - FIRST for items in stream(records, "items")]
+    known = Sequences.of([each[each >= 0] for each in codes], len(processor.names))
+    other = fitted(str(chosen["name"]), known, dict(chosen["settings"]))
+    return Blend(network, other, float(chosen["weight"]))
+
+
+def _allowed(plan: RecommendConfig, processor: ItemProcessor) -> np.ndarray:
+    """Return which items (I,) may be recommended.
+
+    Raises:
+        HeadstartError: a file names no item of the catalogue, or none is left.
+    """
+    allowed = np.ones(len(processor.names), dtype=bool)
+    for file, allows in ((plan.allow, True), (plan.deny, False)):
+        if file is None:
+            continue
+        listed = [processor.ids[name] - FIRST for name in _lines(file) if name in processor.ids]
+        if not listed:
+            raise HeadstartError(
+                f"{file} names no item that the run knows; write one item in each line, as the "
+                "sources spell it."
+            )
+        chosen = np.zeros(len(allowed), dtype=bool)
+        chosen[listed] = True
+        allowed &= chosen if allows else ~chosen
+    if not allowed.any():
+        raise HeadstartError("no item is left to recommend; change --allow or --deny.")
+    return allowed
+
+
+def _lines(file: str) -> Iterator[str]:
+    try:
+        text = Path(file).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise HeadstartError(
+            f"{file} cannot be read as lines of items ({error.__class__.__name__}); name a text "
+            "file with one item in each line."
+        ) from error
+    return (line.strip() for line in text.splitlines() if line.strip())
+
+
+def _best(scores: np.ndarray, top: int, diversity: float, table: np.ndarray) -> np.ndarray:
+    """Return the best items (k,), each unlike those before it where ``diversity`` is high.
+
+    Maximal marginal relevance (Carbonell and Goldstein 1998) among the best hundred, by the cosine
+    of the items' vectors.
+    """
+    possible = np.flatnonzero(np.isfinite(scores))
+    order = possible[np.argsort(-scores[possible], kind="stable")]
+    if diversity == 0 or len(order) < 2:
+        return order[:top]
+    pool = order[: max(_POOL, top)]
+    worth = scores[pool] - scores[pool].min()
+    worth /= max(float(worth.max()), 1e-12)
+    vectors = table[pool] / np.maximum(np.linalg.norm(table[pool], axis=1, keepdims=True), 1e-12)
+    like = np.zeros(len(pool))
+    chosen: list[int] = []
+    for _ in range(min(top, len(pool))):
+        value = (1 - diversity) * worth - diversity * like
+        value[chosen] = -np.inf
+        chosen.append(int(value.argmax()))
+        like = np.maximum(like, vectors @ vectors[chosen[-1]])
+    return pool[chosen]
+
+
+def _reasons(
+    ranker: Ranker, history: np.ndarray, scores: np.ndarray, best: np.ndarray
+) -> Sequence[np.ndarray]:
+    """Return for each item the items of the history without which it would score less."""
+    if len(history) < 2:
+        return [history[:1]] * len(best)
+    without = ranker.scores([np.delete(history, index) for index in range(len(history))])
+    lost = scores[best] - without[:, best]  # (H,k)
+    order = np.argsort(-lost, axis=0)[:_REASONS]
+    return [history[order[lost[order[:, item], item] > 0, item]] for item in range(len(best))]
